@@ -1,0 +1,156 @@
+//! File names as bytes, and sizes for people.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+
+/// A file name, path or label as raw bytes.
+///
+/// In JSON it is a string when it is UTF-8 without NUL, otherwise `{"base64": "…"}`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Name(pub Vec<u8>);
+
+impl Name {
+    /// The name as a path.
+    pub fn as_path(&self) -> &Path {
+        Path::new(OsStr::from_bytes(&self.0))
+    }
+
+    /// The name as an OS string, for argument lists.
+    pub fn to_os_string(&self) -> OsString {
+        OsString::from_vec(self.0.clone())
+    }
+}
+
+impl From<&str> for Name {
+    fn from(text: &str) -> Self {
+        Name(text.as_bytes().to_vec())
+    }
+}
+
+impl From<&Path> for Name {
+    fn from(path: &Path) -> Self {
+        Name(path.as_os_str().as_bytes().to_vec())
+    }
+}
+
+impl From<&OsStr> for Name {
+    fn from(text: &OsStr) -> Self {
+        Name(text.as_bytes().to_vec())
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", printable(&self.0))
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", printable(&self.0))
+    }
+}
+
+/// A name on one line of a console: control characters and bytes that are not UTF-8 appear as `\xNN`, a backslash as
+/// `\\`. A hostile file name can neither break the line nor drive the terminal.
+pub fn printable(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\\' => out.push_str("\\\\"),
+                c if c.is_control() => {
+                    let mut buffer = [0; 4];
+                    for b in c.encode_utf8(&mut buffer).bytes() {
+                        out.push_str(&format!("\\x{b:02x}"));
+                    }
+                }
+                c => out.push(c),
+            }
+        }
+        for b in chunk.invalid() {
+            out.push_str(&format!("\\x{b:02x}"));
+        }
+    }
+    out
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Encoded {
+    base64: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Repr {
+    Text(String),
+    Bytes(Encoded),
+}
+
+impl Serialize for Name {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use base64::Engine as _;
+        match std::str::from_utf8(&self.0) {
+            Ok(text) if !self.0.contains(&0) => Repr::Text(text.to_owned()),
+            _ => Repr::Bytes(Encoded { base64: base64::engine::general_purpose::STANDARD.encode(&self.0) }),
+        }
+        .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use base64::Engine as _;
+        match Repr::deserialize(deserializer)? {
+            Repr::Text(text) => Ok(Name(text.into_bytes())),
+            Repr::Bytes(encoded) => base64::engine::general_purpose::STANDARD
+                .decode(encoded.base64)
+                .map(Name)
+                .map_err(serde::de::Error::custom),
+        }
+    }
+}
+
+/// A byte count for people, in powers of 1024: `1.5 GiB`.
+pub fn human(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    while value >= 1023.95 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_names_stay_on_one_line() {
+        assert_eq!(printable(b"a\nb\x1b[2J\xff\\"), "a\\x0ab\\x1b[2J\\xff\\\\");
+    }
+
+    #[test]
+    fn names_survive_json() {
+        for bytes in [&b"plain"[..], b"\xff\xfe", b"new\nline", b""] {
+            let json = serde_json::to_string(&Name(bytes.to_vec())).unwrap();
+            assert_eq!(serde_json::from_str::<Name>(&json).unwrap().0, bytes, "{json}");
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!(human(1023), "1023 B");
+        assert_eq!(human(1536), "1.5 KiB");
+        assert_eq!(human(1024 * 1024 - 1), "1.0 MiB");
+    }
+}

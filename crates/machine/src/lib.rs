@@ -1,0 +1,33 @@
+//! The typed, versioned model of a protected machine, and the words that programs exchange about it.
+//!
+//! No I/O happens here. Everything is serialised as JSON with unknown fields denied, so that a description written by
+//! a newer Lifeboat is refused by an older one instead of being half understood (design, principle 2).
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`machine`](mod@machine) | [`Machine`]: the root of `machine.json`, its OS and hardware |
+//! | [`layout`] | the graph of disks and partitions, their contents, mounts, swap |
+//! | [`filesystem`] | what mkfs must be told to make the same filesystem again |
+//! | [`boot`] | firmware, boot loaders, EFI boot entries, initramfs tool |
+//! | [`network`] | interfaces, addresses, name servers |
+//! | [`manifest`] | what binds machine, archive and rescue system together |
+//! | [`parameters`] | the `lifeboat.` kernel parameters |
+//! | [`event`] | what init and recovery report, on the console and as JSON lines |
+//! | [`bytes`] | names that need not be UTF-8, sizes for people |
+
+pub mod boot;
+pub mod bytes;
+pub mod event;
+pub mod filesystem;
+pub mod layout;
+pub mod machine;
+pub mod manifest;
+pub mod network;
+pub mod parameters;
+
+pub use bytes::Name;
+pub use event::{Event, EventSink};
+pub use layout::{Content, Device, DeviceId, DeviceKind, Layout};
+pub use machine::{FormatError, Machine};
+pub use manifest::{ArchiveManifest, MediumManifest};
+pub use parameters::{Mode, Parameters};

@@ -1,0 +1,16 @@
+//! What a plan may do.
+
+use lifeboat_machine::DeviceId;
+use serde::{Deserialize, Serialize};
+
+/// The limits of a plan.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Keep all sizes, even on a larger disk.
+    pub no_resize: bool,
+    /// Disks that may be wiped though they hold foreign data: WWN, serial, hardware path or kernel path. Without it
+    /// only blank disks and the original disks are written.
+    pub wipe: Vec<String>,
+    /// Where a recorded disk goes: its id here, and the WWN, serial, hardware path or kernel path of a found disk.
+    pub map: Vec<(DeviceId, String)>,
+}

@@ -1,0 +1,128 @@
+//! One action of a recovery as a value, and the plan made of them.
+
+use lifeboat_machine::boot::{EfiEntry, Loader};
+use lifeboat_machine::filesystem::{Filesystem, Subvolume};
+use lifeboat_machine::layout::{Swap, SwapFile};
+use lifeboat_machine::{DeviceId, Name};
+use serde::{Deserialize, Serialize};
+
+/// Everything that a recovery will do, in order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Where each recorded disk goes.
+    pub targets: Vec<Target>,
+    /// What is done.
+    pub steps: Vec<Step>,
+    /// What a person should know: resized filesystems, disks matched by size only, changed boot path.
+    pub notes: Vec<String>,
+}
+
+/// A recorded disk and the disk that takes its place.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Target {
+    /// The recorded disk.
+    pub device: DeviceId,
+    /// Kernel path of the found disk.
+    pub path: String,
+    /// By what they were matched: `WWN`, `serial number`, `hardware path`, `size`, `your choice`, `the only disk`.
+    pub matched_by: String,
+    /// What it holds now and loses, for people.
+    pub loses: String,
+    /// Recorded and found size in bytes.
+    pub size_bytes: (u64, u64),
+}
+
+/// One action. Paths are kernel paths of the found hardware; mount points are those of the restored system.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "kebab-case")]
+pub enum Step {
+    /// Remove all signatures of a disk and its partitions, and its first and last MiB.
+    WipeDisk {
+        /// The disk.
+        disk: String,
+    },
+    /// Write a partition table and wait for the kernel to show its partitions.
+    WriteTable {
+        /// The disk.
+        disk: String,
+        /// Input for sfdisk(8).
+        script: String,
+        /// First 440 bytes of sector 0, base64, when no boot loader's installer will write them.
+        boot_code: Option<String>,
+        /// Partition paths that must appear.
+        partitions: Vec<String>,
+    },
+    /// Make a filesystem.
+    MakeFilesystem {
+        /// The device.
+        device: String,
+        /// What to make; `size_bytes` and block counts are those that it will have.
+        filesystem: Filesystem,
+        /// The size differs from the recorded one, so counts derived from it are left to mkfs.
+        resized: bool,
+    },
+    /// Make btrfs subvolumes and choose the default one.
+    MakeSubvolumes {
+        /// The device.
+        device: String,
+        /// Parents before children.
+        subvolumes: Vec<Subvolume>,
+        /// Path of the default one, empty for the top level.
+        default: Name,
+    },
+    /// Make a swap area.
+    MakeSwap {
+        /// The device.
+        device: String,
+        /// What to make.
+        swap: Swap,
+    },
+    /// Mount a filesystem below the target directory.
+    Mount {
+        /// The device.
+        device: String,
+        /// Mount point in the restored system.
+        mount_point: Name,
+        /// Type for mount(2).
+        kind: String,
+        /// Options.
+        options: Vec<String>,
+        /// btrfs subvolume.
+        subvolume: Option<Name>,
+    },
+    /// Restore the files.
+    Extract,
+    /// Make a swap file.
+    MakeSwapFile {
+        /// What to make.
+        file: SwapFile,
+    },
+    /// Rewrite identities that changed in fstab, crypttab, boot loader configuration.
+    AdaptConfiguration {
+        /// Old and new: UUIDs, kernel paths.
+        replacements: Vec<(String, String)>,
+    },
+    /// Rebuild the initramfs with the system's own tool.
+    RebuildInitramfs {
+        /// Why.
+        reason: String,
+    },
+    /// Install a boot loader.
+    InstallLoader {
+        /// Which.
+        loader: Loader,
+        /// Disks for BIOS boot code, as kernel paths.
+        disks: Vec<String>,
+    },
+    /// Make an EFI boot entry.
+    MakeEfiEntry {
+        /// The entry.
+        entry: EfiEntry,
+        /// The disk and partition number that it points to.
+        disk: String,
+        /// Partition number.
+        partition: u32,
+    },
+    /// Set read-only properties and flags that had to wait until all else was written; unmount everything.
+    Finish,
+}

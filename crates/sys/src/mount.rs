@@ -1,0 +1,198 @@
+//! Mounting, unmounting, and the mount table (proc_pid_mountinfo(5)).
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
+
+/// Why a mount failed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} {path}: {source}")]
+pub struct MountError {
+    /// `MOUNT` or `UNMOUNT`.
+    pub action: &'static str,
+    /// The mount point.
+    pub path: PathBuf,
+    /// The system's reason.
+    pub source: std::io::Error,
+}
+
+/// One line of mountinfo.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MountInfo {
+    /// Mount id.
+    pub id: u32,
+    /// Id of the mount that it lies on.
+    pub parent: u32,
+    /// `major:minor` of the filesystem as st_dev shows it.
+    pub device: (u32, u32),
+    /// Directory of the filesystem that is the root of this mount.
+    pub root: PathBuf,
+    /// Mount point.
+    pub mount_point: PathBuf,
+    /// Per-mount options.
+    pub options: String,
+    /// Filesystem type.
+    pub kind: String,
+    /// Source, e.g. `/dev/sda1`.
+    pub source: OsString,
+    /// Per-superblock options.
+    pub super_options: String,
+}
+
+/// Mounts `source` at `target` with mount(2).
+///
+/// `options` are the filesystem's own ("subvol=@,compress=zstd"); flags such as `ro`, `nosuid`, `noatime` are translated.
+///
+/// # Errors
+/// [`MountError`] with the system's reason.
+pub fn mount(source: impl AsRef<Path>, target: &Path, kind: &str, options: &[&str]) -> Result<(), MountError> {
+    use rustix::mount::MountFlags;
+    let mut flags = MountFlags::empty();
+    let mut data = Vec::new();
+    for option in options {
+        match *option {
+            "ro" => flags |= MountFlags::RDONLY,
+            "rw" | "defaults" => {}
+            "nosuid" => flags |= MountFlags::NOSUID,
+            "nodev" => flags |= MountFlags::NODEV,
+            "noexec" => flags |= MountFlags::NOEXEC,
+            "noatime" => flags |= MountFlags::NOATIME,
+            "nodiratime" => flags |= MountFlags::NODIRATIME,
+            "relatime" => flags |= MountFlags::RELATIME,
+            "strictatime" => flags |= MountFlags::STRICTATIME,
+            "bind" => flags |= MountFlags::BIND,
+            "rbind" => flags |= MountFlags::BIND | MountFlags::REC,
+            "sync" => flags |= MountFlags::SYNCHRONOUS,
+            "dirsync" => flags |= MountFlags::DIRSYNC,
+            "lazytime" => flags |= MountFlags::LAZYTIME,
+            "silent" => flags |= MountFlags::SILENT,
+            other => data.push(other),
+        }
+    }
+    let data = std::ffi::CString::new(data.join(",")).unwrap_or_default();
+    let data = (!data.as_bytes().is_empty()).then_some(data.as_c_str());
+    rustix::mount::mount(source.as_ref(), target, kind, flags, data).map_err(|errno| MountError {
+        action: "MOUNT",
+        path: target.to_owned(),
+        source: errno.into(),
+    })
+}
+
+/// Moves a mount to another place (mount(2), MS_MOVE).
+///
+/// # Errors
+/// [`MountError`] with the system's reason.
+pub fn move_mount(from: &Path, to: &Path) -> Result<(), MountError> {
+    rustix::mount::mount_move(from, to).map_err(|errno| MountError {
+        action: "MOUNT",
+        path: to.to_owned(),
+        source: errno.into(),
+    })
+}
+
+/// Unmounts what is mounted at `target`, without detaching it lazily, so that an error tells of open files.
+///
+/// # Errors
+/// [`MountError`] with the system's reason.
+pub fn unmount(target: &Path) -> Result<(), MountError> {
+    rustix::mount::unmount(target, rustix::mount::UnmountFlags::NOFOLLOW).map_err(|errno| MountError {
+        action: "UNMOUNT",
+        path: target.to_owned(),
+        source: errno.into(),
+    })
+}
+
+/// Unmounts everything at and below `directory`, last mounted first.
+///
+/// # Errors
+/// The first [`MountError`]; the others are tried all the same.
+pub fn unmount_below(directory: &Path) -> Result<(), MountError> {
+    let mut first = Ok(());
+    for mount in table().unwrap_or_default().iter().rev().filter(|m| m.mount_point.starts_with(directory)) {
+        let result = unmount(&mount.mount_point);
+        if first.is_ok() {
+            first = result;
+        }
+    }
+    first
+}
+
+/// The mount table of this process.
+///
+/// # Errors
+/// When /proc is not mounted.
+pub fn table() -> std::io::Result<Vec<MountInfo>> {
+    Ok(parse_mountinfo(&std::fs::read("/proc/self/mountinfo")?))
+}
+
+/// Reads mountinfo text; lines that do not have the documented shape are left out.
+pub fn parse_mountinfo(text: &[u8]) -> Vec<MountInfo> {
+    text.split(|b| *b == b'\n').filter_map(parse_line).collect()
+}
+
+fn parse_line(line: &[u8]) -> Option<MountInfo> {
+    let fields: Vec<&[u8]> = line.split(|b| *b == b' ').collect();
+    let separator = fields.iter().position(|field| *field == b"-")?;
+    if separator < 6 || fields.len() < separator + 4 {
+        return None;
+    }
+    let text = |index: usize| std::str::from_utf8(fields[index]).ok();
+    let (major, minor) = text(2)?.split_once(':')?;
+    Some(MountInfo {
+        id: text(0)?.parse().ok()?,
+        parent: text(1)?.parse().ok()?,
+        device: (major.parse().ok()?, minor.parse().ok()?),
+        root: PathBuf::from(unescape(fields[3])),
+        mount_point: PathBuf::from(unescape(fields[4])),
+        options: text(5)?.to_owned(),
+        kind: text(separator + 1)?.to_owned(),
+        source: unescape(fields[separator + 2]),
+        super_options: String::from_utf8_lossy(fields[separator + 3]).into_owned(),
+    })
+}
+
+/// Undoes the `\040` escapes of the mount table.
+pub fn unescape(field: &[u8]) -> OsString {
+    let mut out = Vec::with_capacity(field.len());
+    let mut i = 0;
+    while i < field.len() {
+        let octal = (field[i] == b'\\')
+            .then(|| field.get(i + 1..i + 4))
+            .flatten()
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        match octal {
+            Some(byte) => {
+                out.push(byte);
+                i += 4;
+            }
+            None => {
+                out.push(field[i]);
+                i += 1;
+            }
+        }
+    }
+    OsString::from_vec(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mountinfo_with_blanks_and_optional_fields() {
+        let text =
+            b"36 35 98:0 /mnt1 /mnt\\0402 rw,noatime master:1 shared:2 - ext3 /dev/root rw,errors=continue\nnonsense\n";
+        let table = parse_mountinfo(text);
+        assert_eq!(table.len(), 1);
+        assert_eq!(table[0].mount_point, Path::new("/mnt 2"));
+        assert_eq!(table[0].device, (98, 0));
+        assert_eq!(table[0].kind, "ext3");
+        assert_eq!(table[0].super_options, "rw,errors=continue");
+    }
+
+    #[test]
+    fn the_running_table_has_a_root() {
+        assert!(table().unwrap().iter().any(|mount| mount.mount_point == Path::new("/")));
+    }
+}
