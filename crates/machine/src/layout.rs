@@ -125,7 +125,6 @@ pub enum PartitionRole {
 /// What a device holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
-#[allow(clippy::large_enum_variant)] // a machine has a handful of devices
 pub enum Content {
     /// Nothing that anyone recognises, and nothing mounted: left empty on recovery.
     Empty,

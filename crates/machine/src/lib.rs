@@ -10,6 +10,7 @@
 //! | [`filesystem`] | what mkfs must be told to make the same filesystem again |
 //! | [`boot`] | firmware, boot loaders, EFI boot entries, initramfs tool |
 //! | [`network`] | interfaces, addresses, name servers |
+//! | [`found`] | the hardware under the rescue system, as far as a plan depends on it |
 //! | [`manifest`] | what binds machine, archive and rescue system together |
 //! | [`parameters`] | the `lifeboat.` kernel parameters |
 //! | [`event`] | what init and recovery report, on the console and as JSON lines |
@@ -19,6 +20,7 @@ pub mod boot;
 pub mod bytes;
 pub mod event;
 pub mod filesystem;
+pub mod found;
 pub mod layout;
 pub mod machine;
 pub mod manifest;
@@ -27,6 +29,7 @@ pub mod parameters;
 
 pub use bytes::Name;
 pub use event::{Event, EventSink};
+pub use found::{DiskContent, FoundDisk, FoundHardware};
 pub use layout::{Content, Device, DeviceId, DeviceKind, Layout};
 pub use machine::{FormatError, Machine};
 pub use manifest::{ArchiveManifest, MediumManifest};

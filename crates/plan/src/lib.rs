@@ -5,14 +5,11 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | [`hardware`] | what was found: disks with their content |
 //! | [`policy`] | what may be done to it |
 //! | [`step`] | [`Step`]: one action as a value |
 
-pub mod hardware;
 pub mod policy;
 pub mod step;
 
-pub use hardware::{DiskContent, FoundDisk, FoundHardware};
 pub use policy::Policy;
 pub use step::{Plan, Step, Target};

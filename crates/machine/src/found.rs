@@ -1,6 +1,6 @@
-//! What the rescue system found.
+//! What the rescue system found: made by `probe`, read by `plan`.
 
-use lifeboat_machine::layout::Disk;
+use crate::layout::Disk;
 use serde::{Deserialize, Serialize};
 
 /// The hardware under the rescue system, as far as a plan depends on it.
@@ -37,7 +37,7 @@ pub enum DiskContent {
     Blank,
     /// A partition table.
     Table {
-        /// GPT disk GUID or MBR signature, spelled as in `machine::layout::PartitionTable::id`.
+        /// GPT disk GUID or MBR signature, spelled as in [`crate::layout::PartitionTable::id`].
         id: String,
         /// GPT partition GUIDs, upper case.
         partition_uuids: Vec<String>,
