@@ -53,6 +53,13 @@ pub enum DiskContent {
         /// For people: `ext4 "data"`.
         summary: String,
     },
+    /// No signature known to blkid, but the mark of a recovery that did not come to its end ([`crate::marker`]).
+    Interrupted {
+        /// The machine that was being recovered, as [`crate::marker::Marker::machine`].
+        machine: String,
+        /// The recorded disk whose place it takes.
+        device: crate::layout::DeviceId,
+    },
     /// No signature known to blkid, but bytes that are not zero.
     Unknown,
 }

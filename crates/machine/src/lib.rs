@@ -11,6 +11,7 @@
 //! | [`boot`] | firmware, boot loaders, EFI boot entries, initramfs tool |
 //! | [`network`] | interfaces, addresses, name servers |
 //! | [`found`] | the hardware under the rescue system, as far as a plan depends on it |
+//! | [`marker`] | the mark of an unfinished recovery on a disk |
 //! | [`manifest`] | what binds machine, archive and rescue system together |
 //! | [`parameters`] | the `lifeboat.` kernel parameters |
 //! | [`event`] | what init and recovery report, on the console and as JSON lines |
@@ -24,6 +25,7 @@ pub mod found;
 pub mod layout;
 pub mod machine;
 pub mod manifest;
+pub mod marker;
 pub mod network;
 pub mod parameters;
 
