@@ -1,1 +1,38 @@
-fn main() {}
+//! Chores of the project: generated documents, the demonstration, benchmarks. Called by the Makefile.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`generate`] | man pages and shell completions from the command line's definition |
+//! | [`bench`] | lifeboat beside tar, restic, borg and cp; the rescue image and its boot |
+//! | [`workspace`] | where things lie |
+
+mod bench;
+mod generate;
+mod workspace;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "xtask", about = "Chores of the project")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Write dist/man and dist/completions again
+    Generate,
+    /// Fail when dist/man or dist/completions is stale
+    CheckGenerated,
+    /// Measure lifeboat beside tar, restic, borg and cp; writes target/bench/report.json
+    Bench(bench::Options),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().task {
+        Task::Generate => generate::write(),
+        Task::CheckGenerated => generate::check(),
+        Task::Bench(options) => bench::run(&options),
+    }
+}
