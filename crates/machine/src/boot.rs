@@ -78,6 +78,8 @@ pub struct EfiEntry {
     pub device: DeviceId,
     /// Loader path with backslashes: `\EFI\debian\shimx64.efi`.
     pub loader: String,
+    /// Optional data passed to the loader, base64: the kernel's command line where the firmware starts a kernel itself.
+    pub arguments: Option<String>,
 }
 
 /// What rebuilds the initramfs.

@@ -98,8 +98,14 @@ pub struct ExtOptions {
     pub quotas: Vec<String>,
     /// "Desired extra isize" / "Required extra isize" in bytes.
     pub desired_extra_inode_bytes: Option<u32>,
-    /// "First meta block group" or resize_inode "Reserved GDT blocks".
+    /// "Reserved GDT blocks" (mke2fs -E resize=).
     pub reserved_gdt_blocks: Option<u32>,
+    /// Number of "Backup block groups" with sparse_super2 (mke2fs -E num_backup_sb=).
+    pub backup_superblocks: Option<u32>,
+    /// Size of the orphan file in bytes with orphan_file (mke2fs -E orphan_file_size=).
+    pub orphan_file_bytes: Option<u64>,
+    /// "Fast commit length" in blocks with fast_commit (mke2fs -J fast_commit_size=).
+    pub fast_commit_blocks: Option<u32>,
 }
 
 /// XFS: mkfs.xfs(8); read from `xfs_info` and `xfs_db -r -c version`.
@@ -137,7 +143,8 @@ pub struct XfsOptions {
     /// log `lazy-count`.
     pub lazy_count: bool,
     /// The on/off features of xfs_info by the name that mkfs.xfs takes (`crc`, `finobt`, `sparse`, `rmapbt`, `reflink`,
-    /// `bigtime`, `inobtcount`, `nrext64`, `ftype`, `attr2`, `projid32bit`, `ascii-ci`), each with its state, sorted.
+    /// `bigtime`, `inobtcount`, `nrext64`, `ftype`, `attr2`, `projid32bit`, `ascii-ci`, and of newer xfsprogs `exchange`,
+    /// `parent`), each with its state, sorted; only those that the machine's xfs_info names.
     pub features: Vec<(String, bool)>,
 }
 
@@ -161,6 +168,14 @@ pub struct VfatOptions {
     pub media: u8,
     /// Hidden sectors field.
     pub hidden_sectors: u32,
+    /// Sector of the backup boot sector (FAT32; mkfs.fat -b); `None` when there is none.
+    pub backup_boot_sector: Option<u32>,
+    /// BIOS drive number (mkfs.fat -D).
+    pub drive_number: u8,
+    /// Heads (mkfs.fat -g).
+    pub heads: u16,
+    /// Sectors per track (mkfs.fat -g).
+    pub track_sectors: u16,
 }
 
 /// btrfs on one device: mkfs.btrfs(8); read from `btrfs inspect-internal dump-super` and `btrfs subvolume list`.
