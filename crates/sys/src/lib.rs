@@ -6,14 +6,29 @@
 //! | [`runner`] | [`Runner`]: runs them; [`SystemRunner`] for real, [`FakeRunner`] for tests |
 //! | [`mount`] | mount, umount, the mount table |
 //! | [`block`] | block device ioctls and sizes |
+//! | [`inode`] | inode flags and project ids |
 //! | [`usage`] | what a finished child used |
 //! | [`modules`] | kernel modules: depmod's index, modprobe.d, loading by modalias |
+//! | [`uevent`] | kernel device events over netlink |
+//! | [`loop_device`] | loop devices |
+//! | [`optical`] | optical drives: volume id, eject |
+//! | [`console`] | consoles, written to without waiting for a dead line |
+//! | [`child`], [`signal`] | what PID 1 needs for its children |
+//! | [`power`] | reboot, power off, Ctrl-Alt-Del |
 
 pub mod block;
+pub mod child;
+pub mod console;
+pub mod inode;
+pub mod loop_device;
 pub mod modules;
 pub mod mount;
+pub mod optical;
+pub mod power;
 pub mod program;
 pub mod runner;
+pub mod signal;
+pub mod uevent;
 pub mod usage;
 
 pub use program::Program;
