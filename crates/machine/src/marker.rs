@@ -4,13 +4,15 @@
 //! between is known as ours on the next boot (docs/decisions/0002-interrupted-recovery.md). `rebuild` writes it, `probe`
 //! looks for it on disks whose bytes nothing else explains.
 //!
-//! The mark is [`LENGTH`] bytes at each of the two [`offsets`]: a line of text padded with zeros, the last 8 bytes a
-//! checksum, so that half a write is no mark.
+//! The mark is [`LENGTH`] bytes at each of the two [`offsets`]: three lines of text in its first 512 bytes, which every
+//! disk writes whole or not at all, closed by a checksum; zeros behind.
 
 use crate::layout::DeviceId;
 
-/// Length of a mark in bytes: one logical sector of the largest kind, so that it can be written whole.
+/// Length of a mark in bytes: one logical sector of the largest kind.
 pub const LENGTH: usize = 4096;
+/// The part that says something.
+const BODY: usize = 512 - 8;
 const MAGIC: &str = "LIFEBOAT RECOVERY 1";
 const MIB: u64 = 1 << 20;
 
@@ -44,15 +46,16 @@ impl Marker {
     /// Its [`LENGTH`] bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut block = format!("{MAGIC}\nmachine {}\ndevice {}\n", self.machine, self.device).into_bytes();
-        block.resize(LENGTH - 8, 0);
+        block.resize(BODY, 0);
         let sum = checksum(&block);
         block.extend_from_slice(&sum.to_le_bytes());
+        block.resize(LENGTH, 0);
         block
     }
 
-    /// Reads a mark; `None` for anything that is not a whole one.
+    /// Reads a mark from the block at one of the offsets; `None` for anything that is not a whole one.
     pub fn decode(block: &[u8]) -> Option<Marker> {
-        let (body, sum) = block.get(..LENGTH)?.split_at(LENGTH - 8);
+        let (body, sum) = block.get(..BODY + 8)?.split_at(BODY);
         if !body.starts_with(MAGIC.as_bytes()) || checksum(body).to_le_bytes() != sum {
             return None;
         }
@@ -79,12 +82,12 @@ mod tests {
         let block = marker.encode();
         assert_eq!(block.len(), LENGTH);
         assert_eq!(Marker::decode(&block), Some(marker));
-        for position in [0, 25, LENGTH - 1] {
+        for position in [0, 25, 511] {
             let mut torn = block.clone();
             torn[position] ^= 1;
             assert_eq!(Marker::decode(&torn), None);
         }
-        assert_eq!(Marker::decode(&block[..512]), None);
+        assert_eq!(Marker::decode(&block[..511]), None);
         assert_eq!(Marker::decode(&[0; LENGTH]), None);
     }
 

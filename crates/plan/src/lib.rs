@@ -7,9 +7,32 @@
 //! | --- | --- |
 //! | [`policy`] | what may be done to it |
 //! | [`step`] | [`Step`]: one action as a value |
+//! | [`assemble`] | [`fn@plan`]: the ordered steps |
+//! | [`matching`] | which found disk takes the place of which recorded one |
+//! | [`wipe`] | which disks may be wiped |
+//! | [`table`] | a recorded disk laid out on a found one |
+//! | [`size`] | the size solver |
+//! | [`resize`] | what a filesystem needs, and what it becomes at another size |
+//! | [`script`] | partition tables as sfdisk reads them |
+//! | [`display`] | plans for people |
+//! | [`mod@diff`] | what changed between two recordings |
+//! | [`error`] | why there is no plan |
 
+pub mod assemble;
+pub mod diff;
+pub mod display;
+pub mod error;
+pub mod matching;
 pub mod policy;
+pub mod resize;
+pub mod script;
+pub mod size;
 pub mod step;
+pub mod table;
+pub mod wipe;
 
+pub use assemble::plan;
+pub use diff::{Change, diff};
+pub use error::PlanError;
 pub use policy::Policy;
 pub use step::{Plan, Step, Target};

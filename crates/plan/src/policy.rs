@@ -13,4 +13,6 @@ pub struct Policy {
     pub wipe: Vec<String>,
     /// Where a recorded disk goes: its id here, and the WWN, serial, hardware path or kernel path of a found disk.
     pub map: Vec<(DeviceId, String)>,
+    /// Go on though the firmware found here starts none of the machine's boot loaders; a note then says so.
+    pub any_firmware: bool,
 }

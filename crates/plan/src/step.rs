@@ -24,7 +24,10 @@ pub struct Target {
     pub device: DeviceId,
     /// Kernel path of the found disk.
     pub path: String,
-    /// By what they were matched: `WWN`, `serial number`, `hardware path`, `size`, `your choice`, `the only disk`.
+    /// What the found disk is, for people: model, serial number, size.
+    pub name: String,
+    /// By what they were matched: `your choice`, `WWN`, `serial number`, `unfinished recovery`, `content`,
+    /// `hardware path`, `size`, `the only disk`.
     pub matched_by: String,
     /// What it holds now and loses, for people.
     pub loses: String,
@@ -36,10 +39,13 @@ pub struct Target {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "kebab-case")]
 pub enum Step {
-    /// Remove all signatures of a disk and its partitions, and its first and last MiB.
+    /// Remove all signatures of a disk and its partitions, and its first and last MiB. Leaves the mark of an unfinished
+    /// recovery ([`lifeboat_machine::marker`]) until the disk holds a table or filesystem again.
     WipeDisk {
         /// The disk.
         disk: String,
+        /// The recorded disk whose place it takes.
+        device: DeviceId,
     },
     /// Write a partition table and wait for the kernel to show its partitions.
     WriteTable {
@@ -58,7 +64,8 @@ pub enum Step {
         device: String,
         /// What to make; `size_bytes` and block counts are those that it will have.
         filesystem: Filesystem,
-        /// The size differs from the recorded one, so counts derived from it are left to mkfs.
+        /// The size differs from the recorded one: XFS allocation groups, reserved GDT blocks and other counts that follow
+        /// from the size are left to mkfs.
         resized: bool,
     },
     /// Make btrfs subvolumes and choose the default one.
@@ -99,7 +106,8 @@ pub enum Step {
     },
     /// Rewrite identities that changed in fstab, crypttab, boot loader configuration.
     AdaptConfiguration {
-        /// Old and new: UUIDs, kernel paths.
+        /// Old and new kernel paths of disks and partitions, also those below /dev/disk/by-id and by-path; partitions
+        /// before their disk.
         replacements: Vec<(String, String)>,
     },
     /// Rebuild the initramfs with the system's own tool.

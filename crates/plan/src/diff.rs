@@ -1,0 +1,150 @@
+//! What changed between two recordings of a machine.
+//!
+//! Both are compared as JSON values, so that no property can be forgotten here when the model gains one. Lists of
+//! things with a name (devices, mounts, interfaces) are compared by name, other lists of words as sets.
+
+use lifeboat_machine::Machine;
+use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// One difference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Where: `layout disk0p2 content label`.
+    pub place: String,
+    /// What was there; `None` when it is new.
+    pub old: Option<String>,
+    /// What is there; `None` when it is gone.
+    pub new: Option<String>,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Change { place, old, new } = self;
+        match (old, new) {
+            (None, Some(new)) => write!(f, "{place}: new: {new}"),
+            (Some(old), None) => write!(f, "{place}: gone: {old}"),
+            (Some(old), Some(new)) => write!(f, "{place}: {old} -> {new}"),
+            (None, None) => write!(f, "{place}"),
+        }
+    }
+}
+
+/// What changes from day to day or boot to boot, by the end of its place.
+const VOLATILE: [&str; 5] = ["recorded_at", "used_bytes", "path", "memory_bytes", "modaliases"];
+/// Keys that name an entry of a list.
+const NAMES: [&str; 4] = ["id", "mount_point", "name", "path"];
+/// Keys that say nothing to a reader, for what follows is clear without them.
+const SILENT: [&str; 5] = ["devices", "mounts", "interfaces", "kind", "options"];
+
+/// What is different in `b`, in the order of the description. Usage, times and kernel names do not count.
+pub fn diff(a: &Machine, b: &Machine) -> Vec<Change> {
+    let mut changes = vec![];
+    match (serde_json::to_value(a), serde_json::to_value(b)) {
+        (Ok(a), Ok(b)) => compare(&a, &b, &mut vec![], &mut changes),
+        // The model has string keys only; if it ever had not, saying so beats hiding changes.
+        (a, b) => changes.extend([a, b].into_iter().filter_map(Result::err).map(|error| Change {
+            place: format!("cannot COMPARE the descriptions: {error}"),
+            old: None,
+            new: None,
+        })),
+    }
+    changes
+}
+
+fn compare(a: &Value, b: &Value, place: &mut Vec<String>, out: &mut Vec<Change>) {
+    if a == b {
+        return;
+    }
+    match (a, b) {
+        (Value::Object(a), Value::Object(b)) => objects(a, b, place, out),
+        (Value::Array(a), Value::Array(b)) => match (named(a), named(b)) {
+            (Some(a), Some(b)) => pairs(&a, &b, place, out),
+            _ => lists(a, b, place, out),
+        },
+        _ => out.push(change(place, Some(a), Some(b))),
+    }
+}
+
+fn objects(a: &Map<String, Value>, b: &Map<String, Value>, place: &mut Vec<String>, out: &mut Vec<Change>) {
+    for key in a.keys().chain(b.keys().filter(|key| !a.contains_key(*key))) {
+        // A swap file is named by its path; every other path is the kernel's idea of the day.
+        if VOLATILE.contains(&key.as_str()) {
+            continue;
+        }
+        let silent = SILENT.contains(&key.as_str());
+        if !silent {
+            place.push(key.clone());
+        }
+        compare(a.get(key).unwrap_or(&Value::Null), b.get(key).unwrap_or(&Value::Null), place, out);
+        if !silent {
+            place.pop();
+        }
+    }
+}
+
+fn pairs(a: &[(String, &Value)], b: &[(String, &Value)], place: &mut Vec<String>, out: &mut Vec<Change>) {
+    for (name, old) in a {
+        match b.iter().find(|(other, _)| other == name) {
+            Some((_, new)) => {
+                place.push(name.clone());
+                compare(old, new, place, out);
+                place.pop();
+            }
+            None => out.push(named_change(place, name, Some(old), None)),
+        }
+    }
+    for (name, new) in b.iter().filter(|(name, _)| !a.iter().any(|(other, _)| other == name)) {
+        out.push(named_change(place, name, None, Some(new)));
+    }
+}
+
+fn lists(a: &[Value], b: &[Value], place: &[String], out: &mut Vec<Change>) {
+    let words = |list: &[Value]| list.iter().map(text).collect::<BTreeSet<_>>();
+    let (old, new) = (words(a), words(b));
+    if old == new {
+        // The same things in another order: for boot entries and loaders the order matters.
+        let order = |list: &[Value]| list.iter().map(text).collect::<Vec<_>>().join(", ");
+        out.push(Change { place: place.join(" "), old: Some(order(a)), new: Some(order(b)) });
+    }
+    out.extend(old.difference(&new).map(|gone| Change { place: place.join(" "), old: Some(gone.clone()), new: None }));
+    out.extend(new.difference(&old).map(|more| Change { place: place.join(" "), old: None, new: Some(more.clone()) }));
+}
+
+/// The entries by name, when each has one and no two the same.
+fn named(list: &[Value]) -> Option<Vec<(String, &Value)>> {
+    let mut out: Vec<(String, &Value)> = vec![];
+    for value in list {
+        let object = value.as_object()?;
+        let name = text(NAMES.iter().find_map(|key| object.get(*key))?);
+        if out.iter().any(|(other, _)| *other == name) {
+            return None;
+        }
+        out.push((name, value));
+    }
+    Some(out)
+}
+
+fn named_change(place: &[String], name: &str, old: Option<&Value>, new: Option<&Value>) -> Change {
+    let mut place = place.to_vec();
+    place.push(name.to_owned());
+    change(&place, old, new)
+}
+
+fn change(place: &[String], old: Option<&Value>, new: Option<&Value>) -> Change {
+    let some = |value: Option<&Value>| value.filter(|value| !value.is_null()).map(text);
+    Change { place: place.join(" "), old: some(old), new: some(new) }
+}
+
+/// A value for people; long ones are cut.
+fn text(value: &Value) -> String {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    match text.char_indices().nth(200) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}

@@ -1,0 +1,112 @@
+//! What a person must read before saying yes: first what is lost, then what is made. At most 80 columns where words
+//! allow it.
+
+use crate::step::{Plan, Step, Target};
+use lifeboat_machine::boot::Loader;
+use lifeboat_machine::bytes::human;
+use lifeboat_machine::filesystem::{Filesystem, FilesystemOptions};
+use std::fmt;
+
+const COLUMNS: usize = 80;
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "These disks are wiped; what they hold is lost:")?;
+        for target in &self.targets {
+            entry(f, "  ", &target.to_string())?;
+        }
+        writeln!(f, "\nThen:")?;
+        for (index, step) in self.steps.iter().enumerate() {
+            entry(f, &format!("{:>4} ", index + 1), &step.to_string())?;
+        }
+        if !self.notes.is_empty() {
+            writeln!(f, "\nPlease note:")?;
+        }
+        for note in &self.notes {
+            entry(f, "  - ", note)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Target { device, path, name, matched_by, loses, .. } = self;
+        write!(f, "{path} ({name}) in place of {device}, matched by {matched_by}: holds {loses}")
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Step::WipeDisk { disk, .. } => write!(f, "wipe {disk}"),
+            Step::WriteTable { disk, script, partitions, .. } => {
+                let kind = if script.starts_with("label: gpt") { "GPT" } else { "MBR" };
+                let plural = if partitions.len() == 1 { "" } else { "s" };
+                write!(f, "write a {kind} with {} partition{plural} to {disk}", partitions.len())
+            }
+            Step::MakeFilesystem { device, filesystem, resized } => {
+                let other = if *resized { ", another size than before" } else { "" };
+                write!(f, "make {} on {device} ({}{other})", kind(filesystem), human(filesystem.size_bytes))
+            }
+            Step::MakeSubvolumes { device, subvolumes, .. } => {
+                let names: Vec<String> = subvolumes.iter().map(|subvolume| subvolume.path.to_string()).collect();
+                write!(f, "make subvolumes on {device}: {}", names.join(", "))
+            }
+            Step::MakeSwap { device, .. } => write!(f, "make a swap area on {device}"),
+            Step::Mount { device, mount_point, subvolume, .. } => match subvolume {
+                Some(subvolume) if !subvolume.0.is_empty() => {
+                    write!(f, "mount {device} at {mount_point}, subvolume {subvolume}")
+                }
+                _ => write!(f, "mount {device} at {mount_point}"),
+            },
+            Step::Extract => write!(f, "restore the files"),
+            Step::MakeSwapFile { file } => write!(f, "make the swap file {} ({})", file.path, human(file.size_bytes)),
+            Step::AdaptConfiguration { replacements } => {
+                let kernel: Vec<String> = replacements
+                    .iter()
+                    .filter(|(old, _)| !old.starts_with("/dev/disk/"))
+                    .map(|(old, new)| format!("{old} is {new}"))
+                    .collect();
+                let what = if kernel.is_empty() { "other disk ids".to_owned() } else { kernel.join(", ") };
+                write!(f, "adapt the configuration: {what}")
+            }
+            Step::RebuildInitramfs { reason } => write!(f, "rebuild the initramfs: {reason}"),
+            Step::InstallLoader { loader, disks } => match loader {
+                Loader::GrubBios { .. } => write!(f, "install GRUB for BIOS on {}", disks.join(", ")),
+                Loader::GrubEfi { esp, vendor, .. } => write!(f, "check GRUB for UEFI at {esp}/EFI/{vendor}"),
+                Loader::SystemdBoot { esp, .. } => write!(f, "check systemd-boot at {esp}/EFI"),
+            },
+            Step::MakeEfiEntry { entry, .. } => write!(f, "make the EFI boot entry \"{}\"", entry.label),
+            Step::Finish => write!(f, "set read-only properties and unmount"),
+        }
+    }
+}
+
+fn kind(filesystem: &Filesystem) -> String {
+    let kind = match &filesystem.options {
+        FilesystemOptions::Vfat(vfat) => format!("FAT{}", vfat.fat_bits),
+        other => other.mount_type().to_owned(),
+    };
+    if filesystem.label.0.is_empty() { kind } else { format!("{kind} \"{}\"", filesystem.label) }
+}
+
+/// One item, its further lines indented as far as its head.
+fn entry(f: &mut fmt::Formatter<'_>, head: &str, text: &str) -> fmt::Result {
+    let indent = head.chars().count();
+    let mut line = head.to_owned();
+    let mut fresh = true;
+    for word in text.split(' ') {
+        if !fresh && line.chars().count() + 1 + word.chars().count() > COLUMNS {
+            writeln!(f, "{}", line.trim_end())?;
+            line = " ".repeat(indent);
+            fresh = true;
+        }
+        if !fresh {
+            line.push(' ');
+        }
+        line.push_str(word);
+        fresh = false;
+    }
+    writeln!(f, "{}", line.trim_end())
+}

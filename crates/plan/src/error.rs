@@ -1,0 +1,111 @@
+//! Why there is no plan. Each message says what was found and what to pass to allow it.
+
+use lifeboat_machine::DeviceId;
+
+/// Why a machine cannot be rebuilt on this hardware; nothing was touched.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum PlanError {
+    /// A parameter names a disk that is not there.
+    #[error("cannot FIND the disk {id} of {parameter}; there are: {available}")]
+    NoSuchDisk {
+        /// `lifeboat.map` or `lifeboat.wipe`.
+        parameter: &'static str,
+        /// What was passed.
+        id: String,
+        /// The found disks with their ids.
+        available: String,
+    },
+    /// `lifeboat.map` names a recorded disk that the machine did not have.
+    #[error("cannot FIND the recorded disk {device} of lifeboat.map; the machine had: {available}")]
+    NoSuchDevice {
+        /// What was passed.
+        device: DeviceId,
+        /// The recorded disks.
+        available: String,
+    },
+    /// Two recorded disks would go onto one.
+    #[error("cannot PUT both {first} and {second} onto {path}; try lifeboat.map with a disk for each")]
+    Twice {
+        /// A recorded disk.
+        first: DeviceId,
+        /// Another one.
+        second: DeviceId,
+        /// The found disk.
+        path: String,
+    },
+    /// The disk must not be written.
+    #[error("cannot WIPE {disk} in place of {device}: {reason}")]
+    Locked {
+        /// The recorded disk.
+        device: DeviceId,
+        /// The found disk.
+        disk: String,
+        /// Why it is locked.
+        reason: String,
+    },
+    /// Several disks would do.
+    #[error("cannot CHOOSE a disk for {device}: {candidates} fit equally; try {parameter}")]
+    Ambiguous {
+        /// The recorded disk.
+        device: DeviceId,
+        /// The disks.
+        candidates: String,
+        /// The parameter that decides.
+        parameter: String,
+    },
+    /// The disk holds something that is not the machine's.
+    #[error("cannot WIPE {disk}: it holds {holds}, which is not this machine's; try {parameter} to give that up")]
+    Foreign {
+        /// The found disk.
+        disk: String,
+        /// What it holds.
+        holds: String,
+        /// The parameter that allows it.
+        parameter: String,
+    },
+    /// No disk can take the place of a recorded one.
+    #[error("cannot FIND a disk for {device} ({recorded}): {reasons}")]
+    NoDisk {
+        /// The recorded disk.
+        device: DeviceId,
+        /// What it was.
+        recorded: String,
+        /// Each disk with the reason against it.
+        reasons: String,
+    },
+    /// The data does not fit.
+    #[error("cannot FIT {device} onto {disk}: it needs at least {needed}{hint}")]
+    TooSmall {
+        /// The recorded disk.
+        device: DeviceId,
+        /// The found disk.
+        disk: String,
+        /// Smallest size that would do.
+        needed: String,
+        /// What would help, with its own punctuation.
+        hint: &'static str,
+    },
+    /// Sector sizes do not go together.
+    #[error("cannot MAKE {what} on {disk}: {reason}")]
+    Geometry {
+        /// What.
+        what: String,
+        /// The found disk.
+        disk: String,
+        /// Why.
+        reason: String,
+    },
+    /// The firmware starts none of the machine's boot loaders.
+    #[error(
+        "cannot BOOT the restored machine here: it has boot loaders for {recorded} only, and this was booted through {found}; try switching the firmware to {recorded}"
+    )]
+    FirmwareMismatch {
+        /// `BIOS` or `UEFI`.
+        recorded: &'static str,
+        /// `BIOS` or `UEFI`.
+        found: &'static str,
+    },
+    /// The description has no disk to rebuild.
+    #[error("cannot PLAN a recovery: the machine description has {0}")]
+    Description(String),
+}

@@ -1,0 +1,300 @@
+//! Lays a recorded disk out on a found one: sizes, positions, partition table.
+
+use crate::error::PlanError;
+use crate::matching::describe;
+use crate::resize::{maximum_bytes, minimum_bytes, on_sectors, resized};
+use crate::size::{self, GRAIN, Give, Region, Span};
+use lifeboat_machine::bytes::human;
+use lifeboat_machine::filesystem::Filesystem;
+use lifeboat_machine::layout::{PartitionRole, PartitionTable, TableKind};
+use lifeboat_machine::{Content, Device, DeviceId, FoundDisk, Layout};
+
+/// Sectors that an MBR can count.
+const MBR_SECTORS: u64 = 1 << 32;
+
+/// A recorded disk as it will be on a found one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DiskLayout {
+    /// The table, `None` for a disk without one.
+    pub table: Option<PartitionTable>,
+    /// The disk itself or its partitions, with what they will hold; in the order of their numbers.
+    pub parts: Vec<Part>,
+    /// What a person should know.
+    pub notes: Vec<String>,
+}
+
+/// A device as it will be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    /// The recorded device, with new geometry and content.
+    pub device: Device,
+    /// Its filesystem has another size than the recorded one.
+    pub resized: bool,
+}
+
+/// Lays `device`, a recorded disk, out on `found`.
+///
+/// # Errors
+/// When it does not fit, or sector sizes do not go together.
+pub fn lay_out(layout: &Layout, device: &Device, found: &FoundDisk, resize: bool) -> Result<DiskLayout, PlanError> {
+    match &device.content {
+        Content::Table(table) => partitioned(layout, device, table, found, resize),
+        _ => whole(device, found, resize),
+    }
+}
+
+/// A filesystem or swap area on the disk itself.
+fn whole(device: &Device, found: &FoundDisk, resize: bool) -> Result<DiskLayout, PlanError> {
+    let region = Region {
+        start: 0,
+        size: device.size_bytes,
+        minimum: device.filesystem().map_or(device.size_bytes, minimum_bytes),
+        maximum: device.filesystem().map_or(u64::MAX, maximum_bytes),
+        give: if resize { Give::Free } else { Give::Fixed },
+    };
+    // The filesystem may be smaller than its disk: then only its own size counts.
+    let used_size = device.filesystem().map_or(device.size_bytes, |f| f.size_bytes);
+    let fits_as_it_is = found.size_bytes >= used_size && (!resize || found.size_bytes <= device.size_bytes);
+    let size = if fits_as_it_is {
+        device.size_bytes
+    } else {
+        let end = found.size_bytes / GRAIN * GRAIN;
+        match size::solve(&[region], device.size_bytes, end) {
+            Ok(spans) => spans[0].size.min(found.size_bytes),
+            Err(_) => return Err(too_small(device, found, region.minimum, resize)),
+        }
+    };
+    let mut notes = vec![];
+    let span = Span { start: 0, size };
+    let part = part(device, span, device.size_bytes, found, &mut notes)?;
+    Ok(DiskLayout { table: None, parts: vec![part], notes })
+}
+
+fn partitioned(
+    layout: &Layout,
+    device: &Device,
+    table: &PartitionTable,
+    found: &FoundDisk,
+    resize: bool,
+) -> Result<DiskLayout, PlanError> {
+    let old_sector = u64::from(device.disk().map_or(512, |disk| disk.logical_sector_bytes.max(512)));
+    let new_sector = u64::from(found.disk.logical_sector_bytes.max(512));
+    let mut parts: Vec<(&Device, &lifeboat_machine::layout::Partition)> = layout.partitions_of(&device.id);
+    parts.retain(|(_, partition)| partition.role != PartitionRole::Extended || !holds_logical(layout, device));
+    parts.sort_by_key(|(_, partition)| partition.start_sector);
+    let recorded: Vec<Region> = parts
+        .iter()
+        .map(|(part, partition)| {
+            region(layout, part, partition.start_sector * old_sector, partition.sectors * old_sector, resize)
+        })
+        .collect();
+    if let Some(pair) = recorded.windows(2).find(|pair| pair[0].start + pair[0].size > pair[1].start) {
+        return Err(PlanError::Description(format!(
+            "partitions of {} that overlap at byte {}",
+            device.id, pair[1].start
+        )));
+    }
+    let mut notes = vec![];
+    let misfit = |region: &Region| !region.start.is_multiple_of(new_sector) || !region.size.is_multiple_of(new_sector);
+    let regions = if old_sector != new_sector && recorded.iter().any(misfit) {
+        notes.push(format!(
+            "partitions of {} move to multiples of 1 MiB, for {} has other sectors",
+            device.id, found.path
+        ));
+        let lead = |role| if role == PartitionRole::Logical { GRAIN } else { 0 };
+        let leads: Vec<u64> = parts.iter().map(|(_, partition)| lead(partition.role)).collect();
+        size::realign(&recorded, &leads, new_sector)
+    } else {
+        recorded.clone()
+    };
+    let ends = Ends::of(table, device.size_bytes, old_sector, found.size_bytes, new_sector);
+    let spans = size::solve(&regions, ends.old, ends.new)
+        .map_err(|error| too_small(device, found, found.size_bytes + error.missing, resize))?;
+    if table.kind == TableKind::Mbr && found.size_bytes / new_sector > MBR_SECTORS {
+        notes.push(format!(
+            "{} has an MBR, which reaches {} only; the rest of {} stays unused",
+            device.id,
+            human(MBR_SECTORS * new_sector),
+            found.path
+        ));
+    }
+    let mut new_parts = vec![];
+    for (((recorded_part, partition), span), old) in parts.iter().zip(&spans).zip(&recorded) {
+        if table.kind == TableKind::Mbr && (span.start + span.size) / new_sector > MBR_SECTORS {
+            return Err(PlanError::Geometry {
+                what: format!("{} ({})", recorded_part.id, recorded_part.path),
+                disk: describe(found),
+                reason: format!("an MBR reaches {} only with its sectors", human(MBR_SECTORS * new_sector)),
+            });
+        }
+        let mut new = part(recorded_part, *span, old.size, found, &mut notes)?;
+        if let lifeboat_machine::DeviceKind::Partition(geometry) = &mut new.device.kind {
+            geometry.start_sector = span.start / new_sector;
+            geometry.sectors = span.size / new_sector;
+            debug_assert_eq!(geometry.number, partition.number);
+        }
+        new_parts.push(new);
+    }
+    if let Some(extended) = extended(layout, device, &new_parts, old_sector, new_sector) {
+        new_parts.push(extended);
+    }
+    new_parts.sort_by_key(|part| part.device.partition().map_or(0, |partition| partition.number));
+    Ok(DiskLayout { table: Some(ends.table(table, new_sector)), parts: new_parts, notes })
+}
+
+fn holds_logical(layout: &Layout, disk: &Device) -> bool {
+    layout.partitions_of(&disk.id).iter().any(|(_, partition)| partition.role == PartitionRole::Logical)
+}
+
+/// The container of the logical partitions, with the distances to the first and last of them as recorded.
+fn extended(layout: &Layout, disk: &Device, new: &[Part], old_sector: u64, new_sector: u64) -> Option<Part> {
+    let recorded = layout.partitions_of(&disk.id);
+    let (container, geometry) = recorded.iter().find(|(_, p)| p.role == PartitionRole::Extended)?;
+    let logical = |p: &&lifeboat_machine::layout::Partition| p.role == PartitionRole::Logical;
+    let span =
+        |parts: &mut dyn Iterator<Item = (u64, u64)>| parts.fold((u64::MAX, 0), |(a, b), (s, e)| (a.min(s), b.max(e)));
+    let old = span(
+        &mut recorded.iter().map(|(_, p)| *p).filter(logical).map(|p| (p.start_sector, p.start_sector + p.sectors)),
+    );
+    let fresh = span(
+        &mut new
+            .iter()
+            .filter_map(|part| part.device.partition())
+            .filter(logical)
+            .map(|p| (p.start_sector, p.start_sector + p.sectors)),
+    );
+    if old.0 == u64::MAX {
+        return None;
+    }
+    let (lead, tail) =
+        (old.0 - geometry.start_sector.min(old.0), (geometry.start_sector + geometry.sectors).max(old.1) - old.1);
+    // With other sectors the distances are kept in bytes, but for the boot record's one sector at least.
+    let (lead, tail) = match old_sector == new_sector {
+        true => (lead, tail),
+        false => (GRAIN / new_sector, 0),
+    };
+    let mut device = (*container).clone();
+    let (start, end) = (fresh.0 - lead.min(fresh.0), fresh.1 + tail);
+    if let lifeboat_machine::DeviceKind::Partition(partition) = &mut device.kind {
+        partition.start_sector = start;
+        partition.sectors = end - start;
+    }
+    device.size_bytes = (end - start) * new_sector;
+    Some(Part { device, resized: false })
+}
+
+/// Where usable space ends on both disks.
+struct Ends {
+    old: u64,
+    new: u64,
+    same: bool,
+}
+
+impl Ends {
+    fn of(table: &PartitionTable, old_size: u64, old_sector: u64, new_size: u64, new_sector: u64) -> Ends {
+        let same = old_size == new_size && old_sector == new_sector;
+        match table.kind {
+            TableKind::Mbr => {
+                let end = |size: u64, sector: u64| (size / sector).min(MBR_SECTORS) * sector;
+                Ends { old: end(old_size, old_sector), new: end(new_size, new_sector), same }
+            }
+            TableKind::Gpt => {
+                let old = table
+                    .last_lba
+                    .map_or(old_size - reserve(table, old_sector).min(old_size), |lba| (lba + 1) * old_sector);
+                let new = if same {
+                    old
+                } else {
+                    (new_size / new_sector * new_sector).saturating_sub(reserve(table, new_sector))
+                };
+                Ends { old, new, same }
+            }
+        }
+    }
+
+    fn table(&self, recorded: &PartitionTable, sector: u64) -> PartitionTable {
+        let mut table = recorded.clone();
+        if table.kind == TableKind::Gpt && !self.same {
+            table.last_lba = Some((self.new / sector).saturating_sub(1));
+            if table.first_lba.is_some_and(|lba| lba * sector > GRAIN) || sector != 512 {
+                // What was first in sectors of another size means nothing here; sfdisk knows what its table needs.
+                table.first_lba = None;
+            }
+        }
+        table
+    }
+}
+
+/// What GPT keeps at the end of a disk: the entries and the header (UEFI specification, 5.3).
+fn reserve(table: &PartitionTable, sector: u64) -> u64 {
+    let entries = u64::from(table.entries.unwrap_or(128)) * 128;
+    entries.div_ceil(sector).max(16_384 / sector) * sector + sector
+}
+
+fn region(layout: &Layout, part: &Device, start: u64, size: u64, resize: bool) -> Region {
+    let fixed = Region { start, size, minimum: size, maximum: size, give: Give::Fixed };
+    let Some(filesystem) = part.filesystem() else { return fixed };
+    let minimum = minimum_bytes(filesystem).next_multiple_of(GRAIN).min(size);
+    let maximum = maximum_bytes(filesystem).max(size);
+    if !resize || maximum == size {
+        return fixed;
+    }
+    Region { start, size, minimum, maximum, give: give(layout, &part.id) }
+}
+
+/// Filesystems of the boot loader keep their size as long as they can, those that nobody mounted too.
+fn give(layout: &Layout, id: &DeviceId) -> Give {
+    let points: Vec<&[u8]> =
+        layout.mounts.iter().filter(|mount| mount.device == *id).map(|mount| &*mount.mount_point.0).collect();
+    let boot = |point: &&[u8]| *point == b"/efi" || *point == b"/boot" || point.starts_with(b"/boot/");
+    if points.is_empty() || points.iter().any(boot) { Give::Reluctant } else { Give::Free }
+}
+
+fn part(
+    device: &Device,
+    span: Span,
+    old_size: u64,
+    found: &FoundDisk,
+    notes: &mut Vec<String>,
+) -> Result<Part, PlanError> {
+    let mut new = Part { device: device.clone(), resized: false };
+    new.device.size_bytes = span.size;
+    let sector = found.disk.logical_sector_bytes.max(512);
+    if let Content::Filesystem(recorded) = &device.content {
+        let (mut filesystem, note) = on_sectors(recorded, sector).map_err(|reason| PlanError::Geometry {
+            what: format!("{} on {}", title(recorded), device.id),
+            disk: describe(found),
+            reason,
+        })?;
+        notes.extend(note.map(|note| format!("{}: {note}", device.id)));
+        if span.size != old_size && span.size / GRAIN != old_size / GRAIN {
+            filesystem = resized(&filesystem, span.size);
+            new.resized = true;
+            let verb = if filesystem.size_bytes > recorded.size_bytes { "grows" } else { "shrinks" };
+            notes.push(format!(
+                "{} on {} {verb} from {} to {}",
+                title(recorded),
+                device.id,
+                human(recorded.size_bytes),
+                human(filesystem.size_bytes)
+            ));
+        }
+        new.device.content = Content::Filesystem(filesystem);
+    }
+    Ok(new)
+}
+
+/// A filesystem for people: `ext4 "root"`.
+pub fn title(filesystem: &Filesystem) -> String {
+    let kind = filesystem.options.mount_type();
+    if filesystem.label.0.is_empty() { kind.to_owned() } else { format!("{kind} \"{}\"", filesystem.label) }
+}
+
+fn too_small(device: &Device, found: &FoundDisk, needed: u64, resize: bool) -> PlanError {
+    PlanError::TooSmall {
+        device: device.id.clone(),
+        disk: describe(found),
+        needed: human(needed),
+        hint: if resize { "" } else { "; try it without lifeboat.resize=no" },
+    }
+}

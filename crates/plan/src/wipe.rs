@@ -1,0 +1,88 @@
+//! Which disks may be wiped: blank ones, the machine's own, and those that the user names.
+//!
+//! A recovery that lost its power leaves one of three things: the disk as it was, the mark of an unfinished recovery
+//! ([`lifeboat_machine::marker`]), or the machine's own partition table with anything behind it. Each is recognised here,
+//! so that the next boot goes on (docs/decisions/0002-interrupted-recovery.md).
+
+use crate::error::PlanError;
+use crate::matching::{Match, answers_to, best_id, describe};
+use crate::policy::Policy;
+use lifeboat_machine::marker::Marker;
+use lifeboat_machine::{Content, Device, DiskContent, FoundDisk, Machine};
+
+/// Tells whether the disk of a match may be wiped.
+///
+/// # Errors
+/// [`PlanError::Foreign`] with what it holds and the parameter that would allow it.
+pub fn allowed(machine: &Machine, m: &Match, policy: &Policy) -> Result<(), PlanError> {
+    let found = m.found;
+    let identified = matches!(m.by, "WWN" | "serial number");
+    let ours = found.content == DiskContent::Blank
+        || begun(machine, m.device, found)
+        || same_table(m.device, found)
+        || (identified && shares_content(machine, m.device, found));
+    if ours || policy.wipe.iter().any(|id| answers_to(found, id)) {
+        return Ok(());
+    }
+    Err(PlanError::Foreign {
+        disk: describe(found),
+        holds: holds(&found.content),
+        parameter: format!("lifeboat.wipe={}", best_id(std::slice::from_ref(found), found)),
+    })
+}
+
+/// A recovery of this machine was writing to the disk in this place.
+pub fn begun(machine: &Machine, device: &Device, found: &FoundDisk) -> bool {
+    match &found.content {
+        DiskContent::Interrupted { machine: name, device: id } => {
+            *name == Marker::of(machine, id).machine && *id == device.id
+        }
+        _ => false,
+    }
+}
+
+/// The disk carries the recorded table, or the filesystem that was recorded on the whole disk.
+pub fn same_table(device: &Device, found: &FoundDisk) -> bool {
+    match (&device.content, &found.content) {
+        // An all-zero MBR signature is none.
+        (Content::Table(table), DiskContent::Table { id, .. }) => {
+            id.eq_ignore_ascii_case(&table.id) && id.chars().any(|c| c != '0' && c != 'x' && c != '-')
+        }
+        (Content::Filesystem(filesystem), DiskContent::Whole { uuid: Some(uuid), .. }) => {
+            uuid.eq_ignore_ascii_case(&filesystem.uuid)
+        }
+        (Content::Swap(swap), DiskContent::Whole { uuid: Some(uuid), .. }) => {
+            swap.uuid.as_deref().is_some_and(|recorded| uuid.eq_ignore_ascii_case(recorded))
+        }
+        _ => false,
+    }
+}
+
+/// Something on the disk is as recorded, and nothing on it comes from elsewhere.
+fn shares_content(machine: &Machine, device: &Device, found: &FoundDisk) -> bool {
+    let DiskContent::Table { partition_uuids, content_uuids, .. } = &found.content else { return false };
+    let parts = machine.layout.partitions_of(&device.id);
+    let known_partitions: Vec<&str> = parts.iter().filter_map(|(_, partition)| partition.uuid.as_deref()).collect();
+    let known_contents: Vec<&str> = parts
+        .iter()
+        .filter_map(|(part, _)| match &part.content {
+            Content::Filesystem(filesystem) => Some(filesystem.uuid.as_str()),
+            Content::Swap(swap) => swap.uuid.as_deref(),
+            _ => None,
+        })
+        .collect();
+    let known = |list: &[&str], uuid: &String| list.iter().any(|k| k.eq_ignore_ascii_case(uuid));
+    let shared = partition_uuids.iter().any(|uuid| known(&known_partitions, uuid))
+        || content_uuids.iter().any(|uuid| known(&known_contents, uuid));
+    shared && content_uuids.iter().all(|uuid| known(&known_contents, uuid))
+}
+
+/// What a disk holds, for people.
+pub fn holds(content: &DiskContent) -> String {
+    match content {
+        DiskContent::Blank => "nothing".into(),
+        DiskContent::Table { summary, .. } | DiskContent::Whole { summary, .. } => summary.clone(),
+        DiskContent::Interrupted { machine, .. } => format!("an unfinished recovery of machine {machine}"),
+        DiskContent::Unknown => "data of a kind that no one here recognises".into(),
+    }
+}
