@@ -1,0 +1,110 @@
+//! Who is compared with lifeboat, and how each is called: as its manual says, with its defaults, encrypted where it can.
+
+use super::measure::Call;
+use std::path::{Path, PathBuf};
+
+/// Where one program works in one round.
+pub struct Place {
+    /// The tree that is backed up.
+    pub tree: PathBuf,
+    /// An empty directory of its own: archive, cache.
+    pub own: PathBuf,
+    /// An empty directory that gets the restored tree.
+    pub restored: PathBuf,
+    /// The `lifeboat` program.
+    pub lifeboat: PathBuf,
+}
+
+/// A program with its calls. Preparing is not timed.
+pub struct Contestant {
+    /// Its name in the report.
+    pub name: &'static str,
+    /// Makes an empty archive, for those that do that apart.
+    pub prepare: fn(&Place) -> Option<Call>,
+    /// First and second backup.
+    pub backup: Option<fn(&Place) -> Call>,
+    /// Restore into the empty directory.
+    pub restore: fn(&Place) -> Call,
+}
+
+/// All of them.
+pub const ALL: [Contestant; 5] = [
+    Contestant {
+        name: "lifeboat",
+        prepare: |place| Some(lifeboat(place, &["key", "create"])),
+        backup: Some(|place| {
+            // The machine's description comes from a file: a tree in a folder has no disks to read.
+            lifeboat(place, &["backup"])
+                .args(["--to".as_ref(), place.own.join("repository").as_os_str()])
+                .args(["--sysroot".as_ref(), place.tree.as_os_str()])
+                .args(["--machine".as_ref(), place.own.with_file_name("machine.json").as_os_str()])
+        }),
+        restore: |place| {
+            lifeboat(place, &["restore"])
+                .args(["--from".as_ref(), place.own.join("repository").as_os_str()])
+                .args(["--to".as_ref(), place.restored.as_os_str()])
+        },
+    },
+    Contestant {
+        name: "tar_zstd",
+        prepare: |_| None,
+        backup: Some(|place| {
+            Call::pipeline("tar --xattrs --xattrs-include='*' --acls --numeric-owner -C \"$1\" -cf - . | zstd -q -3 -f -o \"$2\"")
+                .args([place.tree.as_os_str(), place.own.join("tree.tar.zst").as_os_str()])
+        }),
+        restore: |place| {
+            Call::pipeline("zstd -q -d -c \"$1\" | tar --xattrs --xattrs-include='*' --acls --numeric-owner -C \"$2\" -xpf -")
+                .args([place.own.join("tree.tar.zst").as_os_str(), place.restored.as_os_str()])
+        },
+    },
+    Contestant {
+        name: "restic",
+        prepare: |place| Some(restic(place).args(["init"])),
+        backup: Some(|place| restic(place).args(["backup", "."]).within(&place.tree)),
+        restore: |place| restic(place).args(["restore", "latest", "--target"]).args([&place.restored]),
+    },
+    Contestant {
+        name: "borg",
+        prepare: |place| Some(borg(place).args(["init", "--encryption=repokey-blake2"]).args([place.own.join("repository")])),
+        backup: Some(|place| {
+            // {now} makes the second archive another one than the first.
+            borg(place).args(["create"]).args([archive(place, "{now:%s.%f}")]).args(["."]).within(&place.tree)
+        }),
+        restore: |place| {
+            Call::pipeline("borg extract --numeric-ids \"$1::$(borg list --last 1 --format '{archive}' \"$1\")\"")
+                .args([place.own.join("repository")])
+                .env("BORG_PASSPHRASE", PASSWORD)
+                .env("BORG_BASE_DIR", place.own.join("base"))
+                .within(&place.restored)
+        },
+    },
+    Contestant {
+        name: "cp",
+        prepare: |_| None,
+        backup: None,
+        restore: |place| Call::new("cp").args(["-a"]).args([place.tree.join("."), place.restored.clone()]),
+    },
+];
+
+/// The archives are thrown away; what matters is that they are encrypted.
+const PASSWORD: &str = "benchmark";
+
+fn lifeboat(place: &Place, command: &[&str]) -> Call {
+    Call::new(&place.lifeboat).args(command).args(["--key-file".as_ref(), place.own.join("key").as_os_str()])
+}
+
+fn restic(place: &Place) -> Call {
+    Call::new("restic")
+        .args(["--repo".as_ref(), place.own.join("repository").as_os_str()])
+        .args(["--cache-dir".as_ref(), place.own.join("cache").as_os_str()])
+        .env("RESTIC_PASSWORD", PASSWORD)
+}
+
+fn borg(place: &Place) -> Call {
+    Call::new("borg").env("BORG_PASSPHRASE", PASSWORD).env("BORG_BASE_DIR", place.own.join("base"))
+}
+
+fn archive(place: &Place, name: &str) -> String {
+    let repository: &Path = &place.own.join("repository");
+    format!("{}::{name}", repository.display())
+}

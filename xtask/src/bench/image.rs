@@ -1,0 +1,86 @@
+//! The rescue image: how long it takes to build, how large it is, how long it takes to boot.
+
+use super::measure::{Call, median};
+use super::report::{Boot, Image};
+use super::tree;
+use crate::workspace;
+use anyhow::Context as _;
+use lifeboat_drill::vm::{Acceleration, Vm, VmDisk, VmSpec, image};
+use lifeboat_drill::Guest;
+use lifeboat_machine::{Event, Mode};
+use std::path::Path;
+use std::time::Duration;
+
+/// How often it is built and booted; a warm cache is what counts.
+const TIMES: usize = 3;
+/// An emulated machine on a busy host needs a minute from power-on to the mode; ten are a failure.
+const BOOT: Duration = Duration::from_secs(600);
+
+/// Builds the rescue image of the tree several times.
+pub fn build(directory: &Path, tree: &Path) -> anyhow::Result<Image> {
+    let out = directory.join("image");
+    let log = directory.join("image.log");
+    let mut seconds = Vec::new();
+    for _ in 0..TIMES {
+        super::empty(&out)?;
+        let call = Call::new(workspace::program("lifeboat")?)
+            .args(["dev", "image"])
+            .args(["--out".as_ref(), out.as_os_str(), "--sysroot".as_ref(), tree.as_os_str()]);
+        let measured = call.measure(&log)?;
+        println!("lifeboat  rescue image   {:>7.2} s", measured.seconds);
+        seconds.push(measured.seconds);
+    }
+    let initramfs = out.join("initrd.img");
+    let initramfs_bytes =
+        std::fs::metadata(&initramfs).with_context(|| format!("cannot READ {}", initramfs.display()))?.len();
+    Ok(Image { build_seconds: median(&seconds), initramfs_bytes })
+}
+
+/// Boots a medium without an archive several times, emulated, with one disc, one disk and one network card.
+pub fn boot(directory: &Path, tree: &Path) -> anyhow::Result<Boot> {
+    let medium = directory.join("rescue.iso");
+    let description = directory.join("machine.json");
+    std::fs::write(&description, tree::machine(tree)?.to_json())
+        .with_context(|| format!("cannot WRITE {}", description.display()))?;
+    Call::new(workspace::program("lifeboat")?)
+        .args(["media", "iso", "--rescue-only", "--force", "--timeout", "0", "--mode", "expert"])
+        .args(["--append", "console=ttyS0,115200 quiet"])
+        .args(["--out".as_ref(), medium.as_os_str(), "--sysroot".as_ref(), tree.as_os_str()])
+        .args(["--machine".as_ref(), description.as_os_str()])
+        .measure(&directory.join("medium.log"))?;
+    let (mut kernel_to_init, mut init_to_mode) = (Vec::new(), Vec::new());
+    for _ in 0..TIMES {
+        let once = boot_once(directory, &medium)?;
+        println!("lifeboat  boot           {:>7.2} s to init, {:.2} s to the mode", once.kernel_to_init, once.init_to_mode);
+        kernel_to_init.push(once.kernel_to_init);
+        init_to_mode.push(once.init_to_mode);
+    }
+    Ok(Boot { kernel_to_init: median(&kernel_to_init), init_to_mode: median(&init_to_mode) })
+}
+
+fn boot_once(directory: &Path, medium: &Path) -> anyhow::Result<Boot> {
+    let disk = directory.join("blank.img");
+    image::blank(&disk, 1 << 30)?;
+    let spec = VmSpec::default().disc(medium).disk(VmDisk::raw(&disk, "bench")).nic(lifeboat_drill::vm::Nic::VirtioNet);
+    // Emulated even where hardware virtualisation works, so that numbers can be compared between hosts.
+    let mut vm = Vm::start(&spec, Acceleration::Tcg, &directory.join("vm"))?;
+    let events = vm.events.as_ref().context("the virtual machine has no event port")?;
+    events.wait_for("expert mode", BOOT, |event| matches!(event, Event::Ready { mode: Mode::Expert }))?;
+    // Each stage tells what it took, and there is nothing between them.
+    let init_to_mode = events
+        .events()
+        .iter()
+        .map(|arrived| if let Event::Stage { seconds, .. } = &arrived.event { *seconds } else { 0.0 })
+        .sum();
+    // The kernel's own clock: `[    2.812345] Run /init as init process` (init/main.c).
+    let mut guest = Guest::login(&mut vm.console, BOOT)?;
+    let line = guest.must("dmesg | grep 'Run /init'", BOOT)?;
+    let kernel_to_init = line
+        .trim_start_matches(|c: char| c == '[' || c.is_whitespace())
+        .split(']')
+        .next()
+        .and_then(|seconds| seconds.trim().parse().ok())
+        .with_context(|| format!("cannot READ the kernel's time in {line:?}"))?;
+    vm.power_cut();
+    Ok(Boot { kernel_to_init, init_to_mode })
+}

@@ -1,0 +1,154 @@
+//! `make bench`: whole programs beside each other, in the same run on the same tree, several rounds in turn, medians;
+//! then the rescue image and its boot.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`measure`] | one run: wall time and peak memory |
+//! | [`contest`] | the programs and their calls |
+//! | [`tree`] | the tree: a real Debian root |
+//! | [`image`] | building the rescue image, booting it |
+//! | [`report`] | report.json, the table, the targets |
+
+mod contest;
+mod image;
+mod measure;
+mod report;
+mod tree;
+
+use crate::workspace;
+use anyhow::{Context as _, bail};
+use contest::{Contestant, Place};
+use measure::{Measured, median};
+use report::{Report, Seconds};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What to measure.
+#[derive(clap::Args)]
+pub struct Options {
+    /// Rounds; each program runs once in each
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Only these programs: lifeboat, tar_zstd, restic, borg, cp; may be repeated
+    #[arg(long, value_name = "PROGRAM")]
+    only: Vec<String>,
+    /// Measure with this tree instead of a Debian root; it is only read
+    #[arg(long, value_name = "DIR")]
+    tree: Option<PathBuf>,
+    /// Leave the rescue image and its boot out
+    #[arg(long)]
+    no_image: bool,
+    /// Exit with an error when a target is missed
+    #[arg(long)]
+    strict: bool,
+}
+
+/// Measures, prints the table and writes report.json.
+pub fn run(options: &Options) -> anyhow::Result<()> {
+    let directory = workspace::scratch("bench")?;
+    let tree = match &options.tree {
+        Some(tree) => tree.clone(),
+        None => tree::make(&directory)?,
+    };
+    let (entries, bytes) = tree::count(&tree)?;
+    println!("{}: {entries} entries, {:.2} GB; {} rounds, warm cache", tree.display(), bytes as f64 / 1e9, options.rounds);
+    if options.tree.is_none() && (entries < 25_000 || bytes < 1_000_000_000) {
+        bail!("the tree is smaller than a fair comparison needs: 25,000 entries and 1 GB");
+    }
+    let mut report = compare(options, &directory, &tree)?;
+    if !options.no_image {
+        report.image = Some(image::build(&directory, &tree)?);
+        report.boot = Some(image::boot(&directory, &tree)?);
+    }
+    let path = directory.join("report.json");
+    std::fs::write(&path, serde_json::to_vec_pretty(&report)?).with_context(|| format!("cannot WRITE {}", path.display()))?;
+    let (table, missed) = report.table();
+    println!("\n{table}\nwritten to {}", path.display());
+    if options.strict && !missed.is_empty() {
+        bail!("{} targets were missed", missed.len());
+    }
+    Ok(())
+}
+
+/// Runs of one contest, by program.
+type Runs = BTreeMap<&'static str, Vec<Measured>>;
+
+fn compare(options: &Options, directory: &Path, tree: &Path) -> anyhow::Result<Report> {
+    let contestants: Vec<&Contestant> =
+        contest::ALL.iter().filter(|c| options.only.is_empty() || options.only.iter().any(|name| name == c.name)).collect();
+    let (mut first, mut second, mut restore) = (Runs::new(), Runs::new(), Runs::new());
+    let work = directory.join("work");
+    for round in 0..options.rounds as usize {
+        empty(&work)?;
+        std::fs::write(work.join("machine.json"), tree::machine(tree)?.to_json())?;
+        tree::warm(tree)?;
+        // Each round begins with another program, so that none always follows the same one.
+        let turn = round % contestants.len().max(1);
+        for contestant in contestants[turn..].iter().chain(&contestants[..turn]) {
+            let place = Place {
+                tree: tree.to_owned(),
+                own: work.join(contestant.name),
+                restored: work.join("restored"),
+                lifeboat: workspace::program("lifeboat")?,
+            };
+            empty(&place.own)?;
+            empty(&place.restored)?;
+            let log = directory.join(format!("{}.log", contestant.name));
+            if let Some(prepare) = (contestant.prepare)(&place) {
+                prepare.measure(&log)?;
+            }
+            if let Some(backup) = contestant.backup {
+                for (runs, what) in [(&mut first, "first backup"), (&mut second, "second backup")] {
+                    timed(runs, contestant.name, what, || backup(&place).measure(&log))?;
+                }
+            }
+            timed(&mut restore, contestant.name, "restore", || (contestant.restore)(&place).measure(&log))?;
+            empty(&place.own)?;
+            empty(&place.restored)?;
+        }
+    }
+    std::fs::remove_dir_all(&work).with_context(|| format!("cannot REMOVE {}", work.display()))?;
+    let peak = [&first, &second, &restore].iter().filter_map(|runs| runs.get("lifeboat")).flatten();
+    Ok(Report {
+        peak_memory_bytes: peak.map(|run| run.peak_memory_bytes).max().unwrap_or(0),
+        first_backup: medians(&first),
+        second_backup: medians(&second),
+        restore: medians(&restore),
+        ..Report::default()
+    })
+}
+
+fn timed(
+    runs: &mut Runs,
+    name: &'static str,
+    what: &str,
+    run: impl FnOnce() -> anyhow::Result<Measured>,
+) -> anyhow::Result<()> {
+    // What others wrote must not be flushed on our time.
+    std::process::Command::new("sync").status().context("cannot RUN sync")?;
+    let measured = run()?;
+    println!(
+        "{name:<9} {what:<14} {:>7.2} s {:>6.0} MiB",
+        measured.seconds,
+        measured.peak_memory_bytes as f64 / (1024.0 * 1024.0)
+    );
+    runs.entry(name).or_default().push(measured);
+    Ok(())
+}
+
+fn medians(runs: &Runs) -> Seconds {
+    runs.iter()
+        .map(|(name, runs)| (*name, median(&runs.iter().map(|run| run.seconds).collect::<Vec<_>>())))
+        .collect()
+}
+
+/// Makes a directory, without what it held.
+fn empty(directory: &Path) -> anyhow::Result<()> {
+    match std::fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("cannot REMOVE {}", directory.display()));
+        }
+        _ => {}
+    }
+    std::fs::create_dir_all(directory).with_context(|| format!("cannot MAKE {}", directory.display()))
+}
