@@ -4,9 +4,11 @@
 //! | --- | --- |
 //! | [`generate`] | man pages and shell completions from the command line's definition |
 //! | [`bench`] | lifeboat beside tar, restic, borg and cp; the rescue image and its boot |
+//! | [`check`] | rules of the house that no other tool knows |
 //! | [`workspace`] | where things lie |
 
 mod bench;
+mod check;
 mod generate;
 mod workspace;
 
@@ -25,6 +27,8 @@ enum Task {
     Generate,
     /// Fail when dist/man or dist/completions is stale
     CheckGenerated,
+    /// Check the rules of the house that no other tool knows
+    Check,
     /// Measure lifeboat beside tar, restic, borg and cp; writes target/bench/report.json
     Bench(bench::Options),
 }
@@ -33,6 +37,7 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Generate => generate::write(),
         Task::CheckGenerated => generate::check(),
+        Task::Check => check::run(),
         Task::Bench(options) => bench::run(&options),
     }
 }
