@@ -1,0 +1,166 @@
+//! Firmware that modules name.
+
+use crate::error::RescueError;
+use crate::kernel::Kernel;
+use crate::module_file::{self, SUFFIXES};
+use crate::sysroot::Sysroot;
+use crate::tree::{Node, Source, Tree, read_source};
+use lifeboat_sys::modules::{fnmatch, index::parse_builtin_modinfo};
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Where the firmware of one module goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// root.squashfs: what leads to disks and wired networks.
+    Root,
+    /// tools.img: firmware of wireless adapters, larger than all the rest.
+    Tools,
+}
+
+/// Firmware names with the module that names each and the image that it goes into.
+pub type Wanted = BTreeMap<String, (Place, String)>;
+
+/// Reads the names from the modules in `tree`, and from those that are built in.
+///
+/// # Errors
+/// When a module cannot be read.
+pub fn wanted(tree: &Tree, sysroot: &Sysroot, kernel: &Kernel) -> Result<Wanted, RescueError> {
+    let modules: Vec<(&Path, &Source)> = tree
+        .iter()
+        .filter(|(path, ..)| path.extension().is_some_and(|extension| extension == "ko"))
+        .filter_map(|(path, node, _)| match node {
+            Node::File { source, .. } => Some((path, source)),
+            _ => None,
+        })
+        .collect();
+    let found: Vec<(String, Place, String)> = modules
+        .into_par_iter()
+        .map(|(path, source)| {
+            let place = match path.components().any(|part| part.as_os_str() == "wireless") {
+                true => Place::Tools,
+                false => Place::Root,
+            };
+            let module = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let infos = module_file::modinfo(&read_source(source)?).ok_or_else(|| RescueError::Format {
+                path: path.to_owned(),
+                reason: "it is no kernel module".to_owned(),
+            })?;
+            Ok(infos
+                .into_iter()
+                .filter(|(key, _)| key == "firmware")
+                .map(|(_, name)| (name, place, module.clone()))
+                .collect::<Vec<_>>())
+        })
+        .collect::<Result<Vec<_>, RescueError>>()?
+        .into_iter()
+        .flatten()
+        .collect();
+    let mut wanted = Wanted::new();
+    for (name, place, module) in found {
+        // Wanted by two modules: the root wins, the order of names decides the reason.
+        let entry = wanted.entry(name).or_insert_with(|| (place, module.clone()));
+        if (place, &module) < (entry.0, &entry.1) {
+            *entry = (place, module);
+        }
+    }
+    let modinfo = kernel.modules.join("modules.builtin.modinfo").display().to_string();
+    for info in parse_builtin_modinfo(&sysroot.read(&modinfo)?.unwrap_or_default()) {
+        if info.key == "firmware" {
+            wanted.entry(info.value).or_insert((Place::Root, info.module));
+        }
+    }
+    Ok(wanted)
+}
+
+/// Adds the firmware `name` (it may hold `*` and `?`), unpacked. Gives the number of files found; none is normal, for
+/// modules name the firmware of every revision of their hardware.
+///
+/// # Errors
+/// When a firmware directory cannot be read.
+pub fn add(tree: &mut Tree, sysroot: &Sysroot, release: &str, name: &str, why: &str) -> Result<usize, RescueError> {
+    // A name from a module is no path out of the firmware directory.
+    if name.starts_with('/') || name.split('/').any(|part| part.is_empty() || part == "..") {
+        return Ok(0);
+    }
+    // The kernel's own order (drivers/base/firmware_loader/main.c, fw_path).
+    let directories = [
+        format!("/lib/firmware/updates/{release}"),
+        "/lib/firmware/updates".to_owned(),
+        format!("/lib/firmware/{release}"),
+        "/lib/firmware".to_owned(),
+    ];
+    for directory in directories {
+        let mut count = 0;
+        for path in matches(sysroot, Path::new(&directory), name)? {
+            count += usize::from(add_file(tree, sysroot, &path, why)?);
+        }
+        if count > 0 {
+            return Ok(count);
+        }
+    }
+    Ok(0)
+}
+
+fn matches(sysroot: &Sysroot, directory: &Path, name: &str) -> Result<Vec<PathBuf>, RescueError> {
+    let path = directory.join(name);
+    if !name.contains(['*', '?', '[']) {
+        return Ok(vec![path]);
+    }
+    let pattern = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let parent = path.parent().unwrap_or(directory);
+    let names = sysroot.list(parent)?;
+    let plain = names.iter().map(|name| module_file::plain_name(&name.to_string_lossy()).to_owned());
+    let mut found: Vec<PathBuf> = plain.filter(|name| fnmatch(&pattern, name)).map(|name| parent.join(name)).collect();
+    found.dedup();
+    Ok(found)
+}
+
+fn add_file(tree: &mut Tree, sysroot: &Sysroot, path: &Path, why: &str) -> Result<bool, RescueError> {
+    if tree.take(sysroot, path, why)? {
+        return Ok(true);
+    }
+    for suffix in SUFFIXES {
+        let mut packed = path.as_os_str().to_owned();
+        packed.push(format!(".{suffix}"));
+        let Some((resolved, outside)) = sysroot.file(Path::new(&packed))? else { continue };
+        // Links between packed files become copies under the plain name: their targets have other names now.
+        let parent = sysroot.resolve(path.parent().unwrap_or(path))?;
+        if let Some(parent) = &parent {
+            tree.links(parent, why);
+        }
+        let directory = parent.map_or_else(|| resolved.path.clone(), |parent| parent.path);
+        let target = directory.join(path.file_name().unwrap_or_default());
+        tree.file(&target, Source::Packed(outside), 0o644, why);
+        return Ok(true);
+    }
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn plain_packed_linked_and_patterns() {
+        let dir = tempfile::tempdir().unwrap();
+        let firmware = dir.path().join("usr/lib/firmware");
+        std::fs::create_dir_all(firmware.join("brcm")).unwrap();
+        symlink("usr/lib", dir.path().join("lib")).unwrap();
+        std::fs::write(firmware.join("bnx2.fw"), "x").unwrap();
+        std::fs::write(firmware.join("brcm/a-1.bin.zst"), zstd::encode_all(&b"a"[..], 1).unwrap()).unwrap();
+        std::fs::write(firmware.join("brcm/a-2.bin"), "b").unwrap();
+        symlink("brcm/a-1.bin.zst", firmware.join("link.bin.zst")).unwrap();
+        let sysroot = Sysroot::new(dir.path());
+        let mut tree = Tree::default();
+        for (name, count) in [("bnx2.fw", 1), ("brcm/a-*.bin", 2), ("link.bin", 1), ("none", 0), ("../../etc/x", 0)] {
+            assert_eq!(add(&mut tree, &sysroot, "6.1", name, "test").unwrap(), count, "{name}");
+        }
+        let paths: Vec<String> = tree.iter().map(|(path, ..)| path.display().to_string()).collect();
+        for path in ["/lib", "/usr/lib/firmware/bnx2.fw", "/usr/lib/firmware/brcm/a-1.bin", "/usr/lib/firmware/link.bin"] {
+            assert!(paths.iter().any(|p| p == path), "{path} in {paths:?}");
+        }
+    }
+}

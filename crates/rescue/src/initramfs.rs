@@ -1,0 +1,105 @@
+//! [`write_initramfs`]: one cpio with init, the first modules, what the caller embeds, and the packed root.
+//!
+//! It is not compressed: nearly all of it is the packed root, and the kernel unpacks a plain cpio by copying.
+
+use crate::cpio::Writer;
+use crate::error::RescueError;
+use crate::system::{RescueSystem, Root};
+use crate::tree::{Content, Node, Source, Tree, read_source};
+use std::fs::File;
+use std::io::BufWriter;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+/// Where the packed root lies in the initramfs.
+pub const ROOT_SQUASHFS: &str = "/lifeboat/root.squashfs";
+
+/// A file that the caller puts into the initramfs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Embedded {
+    /// Its path without leading slash: `lifeboat/machine.json`.
+    pub path: String,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+/// What was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Initramfs {
+    /// Size in bytes.
+    pub size_bytes: u64,
+    /// Its files; those of a packed root are in [`RescueSystem::contents`].
+    pub contents: Vec<Content>,
+}
+
+/// Writes the initramfs to `out`, mode 0600. Equal inputs give equal bytes.
+///
+/// # Errors
+/// When a part cannot be read or the file cannot be written.
+pub fn write_initramfs(
+    system: &RescueSystem,
+    embedded: &[Embedded],
+    out: &Path,
+) -> Result<Initramfs, RescueError> {
+    let mut tree = match &system.root {
+        Root::Squashfs(_) => Tree::default(),
+        Root::Cpio(root) => root.clone(),
+    };
+    for (path, node, why) in system.early.iter() {
+        tree.put(path, node.clone(), why);
+    }
+    for file in embedded {
+        let path = Path::new("/").join(&file.path);
+        tree.file(&path, Source::Bytes(file.bytes.clone()), file.mode, "embedded");
+    }
+    if let Root::Squashfs(image) = &system.root {
+        tree.file(Path::new(ROOT_SQUASHFS), Source::File(image.clone()), 0o600, "the root of the rescue system");
+    }
+    let file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(out)
+        .map_err(RescueError::io("WRITE", out))?;
+    let mut writer = Writer::new(BufWriter::with_capacity(1 << 20, file));
+    // Without /dev/console the kernel starts init without any standard file (init/main.c, console_on_rootfs).
+    writer.directory(Path::new("/dev"), 0o755)?;
+    writer.character_device(Path::new("/dev/console"), 0o600, (5, 1))?;
+    let mut contents = Vec::new();
+    for (path, node, why) in tree.iter().filter(|(path, ..)| *path != Path::new("/dev")) {
+        let size_bytes = match node {
+            Node::Directory { mode } => writer.directory(path, *mode).map(|()| 0)?,
+            Node::Link { target } => writer.symlink(path, target).map(|()| 0)?,
+            Node::File { source, mode } => write_file(&mut writer, path, *mode, source)?,
+        };
+        contents.push(Content { path: path.display().to_string(), size_bytes, why: why.to_owned() });
+    }
+    let (output, size_bytes) = writer.finish()?;
+    let file = output.into_inner().map_err(|e| RescueError::io("WRITE", out)(e.into_error()))?;
+    file.sync_all().map_err(RescueError::io("WRITE", out))?;
+    Ok(Initramfs { size_bytes, contents })
+}
+
+fn write_file<W: std::io::Write>(
+    writer: &mut Writer<W>,
+    path: &Path,
+    mode: u32,
+    source: &Source,
+) -> Result<u64, RescueError> {
+    match source {
+        Source::File(outside) => {
+            let file = File::open(outside).map_err(RescueError::io("READ", outside))?;
+            let size = file.metadata().map_err(RescueError::io("READ", outside))?.len();
+            writer.file(path, mode, size, file)?;
+            Ok(size)
+        }
+        Source::Packed(_) | Source::Bytes(_) => {
+            let bytes = read_source(source)?;
+            writer.file(path, mode, bytes.len() as u64, &bytes[..])?;
+            Ok(bytes.len() as u64)
+        }
+    }
+}

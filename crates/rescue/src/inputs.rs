@@ -1,0 +1,81 @@
+//! What a rescue system is built from.
+
+use std::path::PathBuf;
+
+/// Everything that [`crate::build`] needs to know.
+#[derive(Clone, Debug)]
+pub struct Inputs {
+    /// Root filesystem that kernel, modules, firmware and programs are taken from: `/` or a folder.
+    pub sysroot: PathBuf,
+    /// Kernel release; default: the running one when `sysroot` is `/`, otherwise the newest in /lib/modules.
+    pub kernel_release: Option<String>,
+    /// The `lifeboat` program.
+    pub lifeboat: PathBuf,
+    /// The `lifeboat-init` program.
+    pub init: PathBuf,
+    /// Directory for staging and results; made when missing. It needs space for the unpacked root (about 300 MiB).
+    pub work: PathBuf,
+    /// How hard to compress.
+    pub compression: Compression,
+    /// Take the firmware that the modules name.
+    pub with_firmware: bool,
+    /// What goes into tools.img.
+    pub extra: Extra,
+}
+
+/// How `root.squashfs` and `tools.img` are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compression {
+    /// zstd level, 1 to 22. Other compressors, which only kernels without zstd in squashfs get, use their default.
+    pub level: u32,
+    /// Block size in bytes, a power of two from 4 KiB to 1 MiB.
+    pub block_bytes: u32,
+}
+
+impl Default for Compression {
+    /// Low, because media are also built on slow machines; see docs/decisions for the measurements.
+    fn default() -> Self {
+        Compression { level: 6, block_bytes: 256 << 10 }
+    }
+}
+
+/// Additions for tools.img. Each must exist: a name that is not there is an error, not a smaller image.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extra {
+    /// Program names or absolute paths, with their libraries.
+    pub programs: Vec<String>,
+    /// Absolute paths of files or directories, as they are.
+    pub files: Vec<PathBuf>,
+    /// Firmware names below /lib/firmware.
+    pub firmware: Vec<String>,
+    /// Module names, with their dependencies.
+    pub modules: Vec<String>,
+}
+
+impl Extra {
+    /// True when nothing is wanted.
+    pub fn is_empty(&self) -> bool {
+        self.programs.is_empty() && self.files.is_empty() && self.firmware.is_empty() && self.modules.is_empty()
+    }
+}
+
+impl Inputs {
+    /// Inputs with the defaults: firmware included, nothing extra.
+    pub fn new(
+        sysroot: impl Into<PathBuf>,
+        lifeboat: impl Into<PathBuf>,
+        init: impl Into<PathBuf>,
+        work: impl Into<PathBuf>,
+    ) -> Self {
+        Inputs {
+            sysroot: sysroot.into(),
+            kernel_release: None,
+            lifeboat: lifeboat.into(),
+            init: init.into(),
+            work: work.into(),
+            compression: Compression::default(),
+            with_firmware: true,
+            extra: Extra::default(),
+        }
+    }
+}

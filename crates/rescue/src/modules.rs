@@ -1,0 +1,386 @@
+//! Which modules travel, and the trimmed indexes that tell init and modprobe about them.
+//!
+//! Chosen by their place in the kernel's tree: everything that leads to a disk, a network, a keyboard or a filesystem,
+//! not what the machine has now, for the medium must boot on the machine that replaces it (design, principle 8).
+
+use crate::error::RescueError;
+use crate::index::{IndexEntry, write_index};
+use crate::kernel::Kernel;
+use crate::module_file::plain_name;
+use crate::sysroot::Sysroot;
+use crate::tree::{Source, Tree};
+use lifeboat_sys::modules::{Index, index::parse_builtin_modinfo, module_name, normalise};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// A rule: modules below this directory of the kernel's tree are taken for this reason, or left out (`None`). The
+/// longest directory wins.
+const RULES: &[(&str, Option<&str>)] = &[
+    ("arch", None),
+    ("arch/x86/crypto", Some("crypto")),
+    ("arch/arm64/crypto", Some("crypto")),
+    ("block", Some("storage")),
+    ("crypto", Some("crypto")),
+    ("drivers/acpi", Some("platform")),
+    ("drivers/ata", Some("storage")),
+    ("drivers/base", Some("platform")),
+    ("drivers/bcma", Some("network")),
+    ("drivers/block", Some("storage")),
+    ("drivers/bus", Some("platform")),
+    ("drivers/cdrom", Some("storage")),
+    // Consoles and random numbers; the rest of char/ is for programs that a rescue system does not run.
+    ("drivers/char/hw_random", Some("random numbers")),
+    ("drivers/char/virtio_console", Some("console and events")),
+    ("drivers/char/tpm", Some("unlocking disks")),
+    ("drivers/crypto", Some("crypto")),
+    ("drivers/dax", Some("storage")),
+    ("drivers/dca", Some("network")),
+    ("drivers/firewire", Some("storage")),
+    ("drivers/hid", Some("input")),
+    ("drivers/hv", Some("virtual hardware")),
+    ("drivers/i2c", Some("input")),
+    ("drivers/infiniband", Some("network")),
+    ("drivers/input", Some("input")),
+    ("drivers/md", Some("storage")),
+    ("drivers/memstick", Some("storage")),
+    ("drivers/message", Some("storage")),
+    ("drivers/mmc", Some("storage")),
+    ("drivers/mtd", Some("storage")),
+    ("drivers/net", Some("network")),
+    ("drivers/net/arcnet", None),
+    ("drivers/net/can", None),
+    ("drivers/net/hamradio", None),
+    ("drivers/net/ieee802154", None),
+    ("drivers/nvdimm", Some("storage")),
+    ("drivers/nvme", Some("storage")),
+    ("drivers/nvmem", Some("platform")),
+    ("drivers/pci", Some("platform")),
+    ("drivers/phy", Some("platform")),
+    ("drivers/pinctrl", Some("platform")),
+    ("drivers/platform/surface", Some("input")),
+    ("drivers/ptp", Some("network")),
+    ("drivers/reset", Some("platform")),
+    ("drivers/rtc", Some("clock")),
+    ("drivers/scsi", Some("storage")),
+    // Invents disks.
+    ("drivers/scsi/scsi_debug", None),
+    ("drivers/spi", Some("input")),
+    ("drivers/ssb", Some("network")),
+    ("drivers/target", Some("storage")),
+    ("drivers/thunderbolt", Some("storage")),
+    ("drivers/tty", Some("console and events")),
+    ("drivers/ufs", Some("storage")),
+    ("drivers/usb", Some("usb")),
+    ("drivers/usb/gadget", None),
+    ("drivers/usb/misc", None),
+    ("drivers/virt", Some("virtual hardware")),
+    ("drivers/virtio", Some("virtual hardware")),
+    ("drivers/watchdog", None),
+    ("drivers/xen", Some("virtual hardware")),
+    ("fs", Some("filesystem")),
+    ("lib", Some("library")),
+    ("lib/test", None),
+    ("net", Some("network")),
+    ("net/atm", None),
+    ("net/ax25", None),
+    ("net/batman-adv", None),
+    ("net/bluetooth", None),
+    ("net/can", None),
+    ("net/ieee802154", None),
+    ("net/netrom", None),
+    ("net/nfc", None),
+    ("net/rose", None),
+    // Modules from elsewhere (DKMS: ZFS, RAID controllers of vendors) are there because the machine needs them.
+    ("updates", Some("not of the kernel's tree")),
+    ("extra", Some("not of the kernel's tree")),
+    ("weak-updates", Some("not of the kernel's tree")),
+];
+
+/// What a compressed root needs before it is mounted.
+pub const EARLY: [&str; 3] = ["loop", "squashfs", "overlay"];
+
+/// Why the module at `path` (below /lib/modules/RELEASE) is taken; `None` when it is not.
+pub fn reason(path: &str) -> Option<&'static str> {
+    let inside = path.strip_prefix("kernel/").unwrap_or(path);
+    // Ubuntu keeps some of the tree's modules in ubuntu/.
+    let stem = inside.find(".ko").map_or(inside, |end| &inside[..end]);
+    if stem.rsplit('/').next().is_some_and(|name| name.starts_with("test_") || name.ends_with("_test")) {
+        return None;
+    }
+    RULES
+        .iter()
+        .filter(|(directory, _)| {
+            stem.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+        .max_by_key(|(directory, _)| directory.len())
+        .and_then(|(_, reason)| *reason)
+}
+
+/// The chosen modules by name, with the reason for each.
+pub type Selection = BTreeMap<String, String>;
+
+/// Chooses modules by [`reason`] and `wanted` ones by name, and adds what they depend on, hard and soft.
+///
+/// # Errors
+/// [`RescueError::Module`] for a wanted one that is neither in the index nor built in.
+pub fn select(index: &Index, release: &str, wanted: &[(&str, &str)], all: bool) -> Result<Selection, RescueError> {
+    let mut selection = Selection::new();
+    let mut pending: Vec<(String, String)> = Vec::new();
+    if all {
+        for (name, module) in &index.modules {
+            pending.extend(reason(&module.path).map(|why| (name.clone(), format!("module: {why}"))));
+        }
+    }
+    for (name, why) in wanted {
+        let name = normalise(name);
+        if !index.modules.contains_key(&name) {
+            if index.builtin.contains(&name) {
+                continue;
+            }
+            return Err(RescueError::Module { name, release: release.to_owned() });
+        }
+        pending.push((name, (*why).to_owned()));
+    }
+    while let Some((name, why)) = pending.pop() {
+        let Some(module) = index.modules.get(&name) else { continue };
+        if selection.contains_key(&name) {
+            continue;
+        }
+        for dependency in &module.dependencies {
+            pending.push((dependency.clone(), format!("module: needed by {name}")));
+        }
+        if let Some(soft) = index.soft_dependencies.get(&name) {
+            for dependency in soft.pre.iter().chain(&soft.post) {
+                // A soft dependency may be an alias: `crypto-crc32c`.
+                let targets = match index.modules.contains_key(dependency) {
+                    true => vec![dependency.as_str()],
+                    false => index.aliases.find(dependency),
+                };
+                pending.extend(targets.into_iter().map(|target| (target.to_owned(), format!("module: wanted by {name}"))));
+            }
+        }
+        selection.insert(name, why);
+    }
+    Ok(selection)
+}
+
+/// Adds the chosen modules, unpacked, at their place in `modules` (the directory of the release).
+///
+/// # Errors
+/// When the index names a file that is not there.
+pub fn add_files(
+    tree: &mut Tree,
+    sysroot: &Sysroot,
+    kernel: &Kernel,
+    index: &Index,
+    selection: &Selection,
+) -> Result<(), RescueError> {
+    for (name, why) in selection {
+        let Some(module) = index.modules.get(name) else { continue };
+        let Some((_, outside)) = sysroot.file(&kernel.modules.join(&module.path))? else {
+            return Err(RescueError::Module { name: name.clone(), release: kernel.release.clone() });
+        };
+        let target = kernel.modules.join(plain_name(&module.path));
+        tree.file(&target, Source::Packed(outside), 0o644, why);
+    }
+    Ok(())
+}
+
+/// Adds depmod's files for the chosen modules: text, which init reads, and `.bin`, which a stock modprobe reads.
+///
+/// # Errors
+/// When the indexes of the root filesystem cannot be read.
+pub fn add_indexes(
+    tree: &mut Tree,
+    sysroot: &Sysroot,
+    kernel: &Kernel,
+    selection: &Selection,
+) -> Result<(), RescueError> {
+    let why = "module index";
+    let read = |name: &str| -> Result<String, RescueError> {
+        let bytes = sysroot.read(&kernel.modules.join(name).display().to_string())?.unwrap_or_default();
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let mut put = |name: &str, bytes: Vec<u8>| {
+        tree.file(&kernel.modules.join(name), Source::Bytes(bytes), 0o644, why);
+    };
+    let here = |name: &str| selection.contains_key(&normalise(name));
+
+    let dep = trim_dep(&read("modules.dep")?, here);
+    put("modules.dep.bin", write_index(&dep_entries(&dep)));
+    put("modules.dep", dep.into_bytes());
+
+    let alias = trim_lines(&read("modules.alias")?, |line| line.rsplit_once([' ', '\t']).is_some_and(|(_, m)| here(m)));
+    put("modules.alias.bin", write_index(&alias_entries(&alias)));
+    put("modules.alias", alias.into_bytes());
+
+    let symbols =
+        trim_lines(&read("modules.symbols")?, |line| line.rsplit_once([' ', '\t']).is_some_and(|(_, m)| here(m)));
+    put("modules.symbols.bin", write_index(&alias_entries(&symbols)));
+
+    let softdep = trim_lines(&read("modules.softdep")?, |line| line.split_whitespace().nth(1).is_some_and(here));
+    put("modules.softdep", softdep.into_bytes());
+    let devname = trim_lines(&read("modules.devname")?, |line| line.split_whitespace().next().is_some_and(here));
+    put("modules.devname", devname.into_bytes());
+    let in_order = |line: &str| module_name(line).is_some_and(|name| here(&name));
+    put("modules.order", trim_lines(&read("modules.order")?, in_order).into_bytes());
+
+    let builtin = read("modules.builtin")?;
+    let names = builtin.lines().filter_map(module_name).map(|key| IndexEntry { key, value: String::new(), priority: 0 });
+    put("modules.builtin.bin", write_index(&names.collect::<Vec<_>>()));
+    put("modules.builtin", builtin.into_bytes());
+    let modinfo_path = kernel.modules.join("modules.builtin.modinfo").display().to_string();
+    if let Some(bytes) = sysroot.read(&modinfo_path)? {
+        let aliases: Vec<IndexEntry> = parse_builtin_modinfo(&bytes)
+            .into_iter()
+            .filter(|info| info.key == "alias")
+            .map(|info| IndexEntry { key: normalise(&info.value), value: info.module, priority: 0 })
+            .collect();
+        put("modules.builtin.alias.bin", write_index(&aliases));
+        put("modules.builtin.modinfo", bytes);
+    }
+    Ok(())
+}
+
+/// modules.dep with the paths of unpacked modules, only those that are there.
+fn trim_dep(text: &str, here: impl Fn(&str) -> bool) -> String {
+    let mut out = String::new();
+    for line in text.lines() {
+        let Some((path, dependencies)) = line.split_once(':') else { continue };
+        if !module_name(path).is_some_and(|name| here(&name)) {
+            continue;
+        }
+        out.push_str(plain_name(path));
+        out.push(':');
+        for dependency in dependencies.split_whitespace() {
+            out.push(' ');
+            out.push_str(plain_name(dependency));
+        }
+        out.push('\n');
+    }
+    out
+}
+
+fn trim_lines(text: &str, keep: impl Fn(&str) -> bool) -> String {
+    let mut out = String::new();
+    for line in text.lines().filter(|line| line.starts_with('#') || keep(line)) {
+        // `modules.order` of a compressed tree names the plain file already; the others name no files.
+        out.push_str(plain_name(line));
+        out.push('\n');
+    }
+    out
+}
+
+/// The value of modules.dep.bin is the line of modules.dep, its priority the place in modules.order, which only depmod
+/// cares for.
+fn dep_entries(dep: &str) -> Vec<IndexEntry> {
+    dep.lines()
+        .filter_map(|line| {
+            let key = module_name(line.split_once(':')?.0)?;
+            Some(IndexEntry { key, value: line.to_owned(), priority: 0 })
+        })
+        .collect()
+}
+
+fn alias_entries(alias: &str) -> Vec<IndexEntry> {
+    alias
+        .lines()
+        .enumerate()
+        .filter_map(|(number, line)| {
+            let (pattern, module) = line.strip_prefix("alias ")?.rsplit_once([' ', '\t'])?;
+            let priority = u32::try_from(number).unwrap_or(u32::MAX);
+            Some(IndexEntry { key: normalise(pattern.trim()), value: normalise(module), priority })
+        })
+        .collect()
+}
+
+/// File names of what a compressed root needs, in the order of loading, with their place in `kernel.modules`.
+///
+/// `None` when the kernel has neither a module nor a built-in squashfs, loop and overlay: then the root cannot be one.
+pub fn early(index: &Index) -> Option<Vec<String>> {
+    let mut order: Vec<String> = Vec::new();
+    for name in EARLY {
+        if index.builtin.contains(name) {
+            continue;
+        }
+        let closure = index.closure(name);
+        if closure.is_empty() {
+            return None;
+        }
+        for name in closure {
+            if !order.contains(&name) {
+                order.push(name);
+            }
+        }
+    }
+    Some(order)
+}
+
+/// The path of a module below the directory of the release.
+pub fn path_of<'a>(index: &'a Index, name: &str) -> Option<&'a Path> {
+    index.modules.get(name).map(|module| Path::new(module.path.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lifeboat_sys::modules::index::{parse_alias, parse_builtin, parse_dep, parse_softdep};
+
+    fn index() -> Index {
+        Index {
+            modules: parse_dep(
+                "kernel/fs/ext4/ext4.ko.xz: kernel/fs/jbd2/jbd2.ko.xz\nkernel/fs/jbd2/jbd2.ko.xz:\n\
+                 kernel/arch/x86/crypto/crc32c-intel.ko.xz:\nkernel/sound/core/snd.ko.xz:\n\
+                 kernel/fs/squashfs/squashfs.ko.xz:\nkernel/fs/overlayfs/overlay.ko.xz:\n\
+                 kernel/drivers/mfd/mfd-core.ko.xz:\nkernel/drivers/mmc/host/vub300.ko.xz: kernel/drivers/mfd/mfd-core.ko.xz\n",
+            ),
+            aliases: parse_alias("alias crypto-crc32c crc32c_intel\n"),
+            soft_dependencies: parse_softdep("softdep ext4 pre: crypto-crc32c\n"),
+            builtin: parse_builtin("kernel/drivers/block/loop.ko\n"),
+            ..Index::default()
+        }
+    }
+
+    #[test]
+    fn places_in_the_tree() {
+        for (path, expected) in [
+            ("kernel/drivers/nvme/host/nvme.ko", Some("storage")),
+            ("kernel/drivers/net/ethernet/intel/e1000/e1000.ko.xz", Some("network")),
+            ("kernel/drivers/net/can/dev/can-dev.ko", None),
+            ("kernel/drivers/char/virtio_console.ko", Some("console and events")),
+            ("kernel/drivers/char/lp.ko", None),
+            ("kernel/drivers/scsi/scsi_debug.ko", None),
+            ("kernel/drivers/scsi/scsi_mod.ko", Some("storage")),
+            ("kernel/sound/soundcore.ko", None),
+            ("kernel/lib/test_bpf.ko", None),
+            ("kernel/arch/x86/kvm/kvm.ko", None),
+            ("updates/dkms/zfs.ko.zst", Some("not of the kernel's tree")),
+            ("kernel/drivers/network-of-another-name/x.ko", None),
+        ] {
+            assert_eq!(reason(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn dependencies_come_along() {
+        let selection = select(&index(), "6.1", &[("snd", "wanted")], true).unwrap();
+        assert_eq!(selection["mfd_core"], "module: needed by vub300");
+        assert!(selection.contains_key("crc32c_intel"));
+        assert_eq!(selection["snd"], "wanted");
+        let error = select(&index(), "6.1", &[("zfs", "")], false).unwrap_err().to_string();
+        assert_eq!(error, "cannot FIND the module zfs of kernel 6.1; try reinstalling the kernel package");
+        assert!(select(&index(), "6.1", &[("loop", "")], false).unwrap().is_empty());
+    }
+
+    #[test]
+    fn indexes_name_unpacked_files() {
+        let text = "kernel/fs/ext4/ext4.ko.xz: kernel/fs/jbd2/jbd2.ko.xz\nkernel/a/b.ko.xz:\n";
+        assert_eq!(trim_dep(text, |name| name == "ext4"), "kernel/fs/ext4/ext4.ko: kernel/fs/jbd2/jbd2.ko\n");
+    }
+
+    #[test]
+    fn early_modules_in_order_without_built_in_ones() {
+        assert_eq!(early(&index()).unwrap(), ["squashfs", "overlay"]);
+        assert_eq!(early(&Index { builtin: Default::default(), ..index() }), None);
+    }
+}

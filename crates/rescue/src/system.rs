@@ -1,0 +1,246 @@
+//! [`build`]: from a root filesystem to the parts of a rescue system.
+
+use crate::closure::check_closure;
+use crate::error::RescueError;
+use crate::etc;
+use crate::firmware::{self, Place};
+use crate::gather::Gatherer;
+use crate::inputs::Inputs;
+use crate::kernel::Kernel;
+use crate::modules;
+use crate::squashfs;
+use crate::sysroot::Sysroot;
+use crate::tree::{Content, Source, Tree};
+use lifeboat_sys::Runner;
+use lifeboat_sys::modules::Index;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+/// Where `lifeboat` lies in the rescue system.
+pub const LIFEBOAT: &str = "/usr/bin/lifeboat";
+/// Where `lifeboat-init` lies in the rescue system, beside `/init` of the initramfs.
+pub const INIT: &str = "/usr/bin/lifeboat-init";
+/// Modules that init loads before the root, and `early.list` with their order.
+pub const EARLY_DIRECTORY: &str = "/lifeboat/modules";
+
+/// The root of the rescue system.
+#[derive(Clone, Debug)]
+pub enum Root {
+    /// A squashfs, stored in the initramfs as /lifeboat/root.squashfs.
+    Squashfs(PathBuf),
+    /// The same files, in the initramfs itself: the kernel cannot mount a squashfs.
+    Cpio(Tree),
+}
+
+/// The parts of a rescue system; [`crate::write_initramfs`] puts them together.
+#[derive(Clone, Debug)]
+pub struct RescueSystem {
+    /// Release of its kernel.
+    pub kernel_release: String,
+    /// Bootable image of its kernel, in the root filesystem.
+    pub kernel: PathBuf,
+    /// Its root.
+    pub root: Root,
+    /// What the initramfs holds beside it.
+    pub early: Tree,
+    /// Names of the modules that init loads before the root, in order.
+    pub early_modules: Vec<String>,
+    /// The image of additional tools, when there are some.
+    pub tools: Option<PathBuf>,
+    /// Every file of the root, with size and reason.
+    pub contents: Vec<Content>,
+    /// Every file of tools.img.
+    pub tools_contents: Vec<Content>,
+    /// What a person should know: programs that were left out.
+    pub warnings: Vec<String>,
+}
+
+/// Builds the parts of a rescue system in `inputs.work`: `root.squashfs` and perhaps `tools.img`, mode 0600.
+///
+/// # Errors
+/// [`RescueError`] with what is missing and which package has it.
+pub fn build(inputs: &Inputs, runner: &dyn Runner) -> Result<RescueSystem, RescueError> {
+    let sysroot = Sysroot::new(&inputs.sysroot);
+    let host = Sysroot::new("/");
+    let kernel = Kernel::find(&sysroot, inputs.kernel_release.as_deref())?;
+    let index = Index::read(&sysroot.outside(&kernel.modules)).map_err(|error| RescueError::Io {
+        action: "READ",
+        path: error.path,
+        source: error.source,
+    })?;
+    make_private(&inputs.work)?;
+
+    let mut gatherer = Gatherer::new(&sysroot, &host)?;
+    etc::add(&mut gatherer.tree, &sysroot)?;
+    gatherer.own_program(&inputs.lifeboat, Path::new(LIFEBOAT), "lifeboat")?;
+    gatherer.own_program(&inputs.init, Path::new(INIT), "lifeboat")?;
+    gatherer.programs()?;
+    gatherer.udev()?;
+    gatherer.character_sets()?;
+    let (mut tree, mut warnings) = (gatherer.tree, gatherer.warnings);
+
+    let selection = modules::select(&index, &kernel.release, &[], true)?;
+    modules::add_files(&mut tree, &sysroot, &kernel, &index, &selection)?;
+    modules::add_indexes(&mut tree, &sysroot, &kernel, &selection)?;
+
+    let mut tools = Tree::default();
+    if inputs.with_firmware && !sysroot.list(Path::new("/lib/firmware"))?.is_empty() {
+        for (name, (place, module)) in firmware::wanted(&tree, &sysroot, &kernel)? {
+            let target = if place == Place::Root { &mut tree } else { &mut tools };
+            firmware::add(target, &sysroot, &kernel.release, &name, &format!("firmware: named by {module}"))?;
+        }
+    }
+    add_extras(&mut tools, inputs, (&sysroot, &host), &kernel, &index, &mut warnings)?;
+
+    let early_modules = modules::early(&index).filter(|_| kernel.has_squashfs());
+    let early = early_tree(inputs, (&sysroot, &host), &kernel, &index, early_modules.as_deref().unwrap_or(&[]))?;
+
+    let staging = inputs.work.join("root");
+    let contents = stage(&tree, &staging)?;
+    refuse_missing(&staging)?;
+    let root = if early_modules.is_some() {
+        let image = inputs.work.join("root.squashfs");
+        squashfs::pack(&staging, &image, kernel.squashfs_compressor(), inputs.compression, runner)?;
+        Root::Squashfs(image)
+    } else {
+        warnings.push(format!(
+            "kernel {} cannot mount a squashfs: the initramfs holds the files themselves and needs more memory",
+            kernel.release
+        ));
+        Root::Cpio(tree)
+    };
+    remove(&staging)?;
+
+    let (tools, tools_contents) = match tools.iter().next() {
+        None => (None, vec![]),
+        Some(_) => {
+            let staging = inputs.work.join("tools");
+            let contents = stage(&tools, &staging)?;
+            let image = inputs.work.join("tools.img");
+            squashfs::pack(&staging, &image, kernel.squashfs_compressor(), inputs.compression, runner)?;
+            remove(&staging)?;
+            (Some(image), contents)
+        }
+    };
+    Ok(RescueSystem {
+        kernel_release: kernel.release,
+        kernel: kernel.image,
+        root,
+        early,
+        early_modules: early_modules.unwrap_or_default(),
+        tools,
+        contents,
+        tools_contents,
+        warnings,
+    })
+}
+
+/// `/init` with its libraries, and the modules before the root.
+fn early_tree(
+    inputs: &Inputs,
+    (sysroot, host): (&Sysroot, &Sysroot),
+    kernel: &Kernel,
+    index: &Index,
+    early: &[String],
+) -> Result<Tree, RescueError> {
+    let mut gatherer = Gatherer::new(sysroot, host)?;
+    gatherer.own_program(&inputs.init, Path::new("/init"), "the kernel starts it")?;
+    let mut tree = gatherer.tree;
+    for path in ["/dev", "/proc", "/sys", "/run", "/tmp", "/lifeboat"] {
+        tree.directory(Path::new(path), 0o755, "directory");
+    }
+    let mut list = String::new();
+    for name in early {
+        let Some(path) = modules::path_of(index, name) else { continue };
+        let Some((_, outside)) = sysroot.file(&kernel.modules.join(path))? else {
+            return Err(RescueError::Module { name: name.clone(), release: kernel.release.clone() });
+        };
+        list.push_str(&format!("{name}.ko\n"));
+        let target = Path::new(EARLY_DIRECTORY).join(format!("{name}.ko"));
+        tree.file(&target, Source::Packed(outside), 0o644, "needed before the root is mounted");
+    }
+    tree.text(&format!("{EARLY_DIRECTORY}/early.list"), list, "the order of the modules before the root");
+    Ok(tree)
+}
+
+fn add_extras(
+    tools: &mut Tree,
+    inputs: &Inputs,
+    (sysroot, host): (&Sysroot, &Sysroot),
+    kernel: &Kernel,
+    index: &Index,
+    warnings: &mut Vec<String>,
+) -> Result<(), RescueError> {
+    let why = "named in the configuration";
+    let extra = &inputs.extra;
+    if extra.is_empty() {
+        return Ok(());
+    }
+    let absent = |what: String| RescueError::Extra { what };
+    let mut gatherer = Gatherer::new(sysroot, host)?;
+    for name in &extra.programs {
+        let path = match name.starts_with('/') {
+            true => Some(PathBuf::from(name)),
+            false => sysroot.find_in(&lifeboat_sys::program::DIRECTORIES, name)?,
+        };
+        let taken = match path {
+            Some(path) => gatherer.program(&path, why, true)?,
+            None => false,
+        };
+        if !taken {
+            return Err(absent(format!("the program {name}")));
+        }
+    }
+    warnings.extend(gatherer.warnings);
+    for (path, node, why) in gatherer.tree.iter() {
+        tools.put(path, node.clone(), why);
+    }
+    for path in &extra.files {
+        match sysroot.resolve(path)? {
+            Some(resolved) if sysroot.outside(&resolved.path).is_dir() => tools.take_all(sysroot, path, why)?,
+            Some(_) => {
+                tools.take(sysroot, path, why)?;
+            }
+            None => return Err(absent(format!("the file {}", path.display()))),
+        }
+    }
+    for name in &extra.firmware {
+        if firmware::add(tools, sysroot, &kernel.release, name, why)? == 0 {
+            return Err(absent(format!("the firmware {name}")));
+        }
+    }
+    let wanted: Vec<(&str, &str)> = extra.modules.iter().map(|name| (name.as_str(), why)).collect();
+    let selection = modules::select(index, &kernel.release, &wanted, false)?;
+    modules::add_files(tools, sysroot, kernel, index, &selection)?;
+    if !selection.is_empty() {
+        // Indexes of all modules, for those of tools.img hide the ones of the root.
+        let mut all = modules::select(index, &kernel.release, &[], true)?;
+        all.extend(selection);
+        modules::add_indexes(tools, sysroot, kernel, &all)?;
+    }
+    Ok(())
+}
+
+fn stage(tree: &Tree, staging: &Path) -> Result<Vec<Content>, RescueError> {
+    // What an earlier build left when it was interrupted.
+    remove(staging)?;
+    tree.write_to(staging)
+}
+
+fn remove(staging: &Path) -> Result<(), RescueError> {
+    match std::fs::remove_dir_all(staging) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(RescueError::io("REMOVE", staging)(e)),
+        _ => Ok(()),
+    }
+}
+
+fn refuse_missing(staging: &Path) -> Result<(), RescueError> {
+    match check_closure(staging)?.into_iter().next() {
+        Some(missing) => Err(RescueError::Library { library: missing.library, file: missing.file }),
+        None => Ok(()),
+    }
+}
+
+fn make_private(directory: &Path) -> Result<(), RescueError> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(RescueError::io("MAKE", directory))
+}
