@@ -3,8 +3,9 @@
 # usage: lab/machine.sh NAME [OUT.img]
 #
 # NAME is a file of lab/machines/. The result is cached, under a name that holds the hash of everything that makes it,
-# and the cache directory is printed: disk.img, vars.fd (UEFI), vmlinuz, initrd.img, console.log. With OUT.img the
-# disk is copied there, and its NVRAM to OUT.vars.fd.
+# and the cache directory is printed. It holds disk.img, vmlinuz, initrd.img, console.log of the first boot and, for
+# UEFI, vars.fd and (when it is enforced) an empty file secure-boot. With OUT.img the disk is copied there, and its
+# NVRAM to OUT.vars.fd.
 set -euo pipefail
 lab=$(dirname "$(readlink -f "$0")")
 . "$lab/lib.sh"
@@ -96,5 +97,6 @@ grep -q '^LAB-FIRST-BOOT-OK' "$directory/console.log" ||
 
 mv "$disk" "$directory/disk.img"
 [ "$firmware" = bios ] || mv "$work/vars.fd" "$directory/vars.fd"
+[ "$firmware" != uefi-secure ] || touch "$directory/secure-boot"
 touch "$directory/done"
 deliver "${@:2}"

@@ -73,6 +73,26 @@ pub enum DrillError {
         /// The end of what it said.
         output: String,
     },
+    /// A lab machine could not be made, or its disks could not be compared.
+    #[error("cannot MAKE or compare the lab machine {name}: {reason}")]
+    Lab {
+        /// The machine.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// The recovery ended with FAILED.
+    #[error("the recovery FAILED: {reason}")]
+    Failed {
+        /// The reason that it gave.
+        reason: String,
+    },
+    /// The recovered disks are not the same as the original ones.
+    #[error("the recovered machine differs from the original:\n{differences}")]
+    Different {
+        /// One line for each difference.
+        differences: String,
+    },
     /// The medium holds no usable description.
     #[error("cannot READ {file} on the medium {}: {reason}", medium.display())]
     Medium {

@@ -1,7 +1,10 @@
-//! A shell inside a virtual machine, over its serial console; files go in and out through raw disks.
+//! A shell inside a virtual machine, over its serial console; files go in and out through disks of the bay.
 
 use crate::DrillError;
-use crate::vm::{Console, Pattern, VmDisk};
+use crate::vm::machine::{TEMPORARY, bay_path};
+use crate::vm::{Pattern, Vm, image};
+use lifeboat_sys::program::TAR;
+use lifeboat_sys::{Invocation, Runner};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +14,9 @@ const LINE_LIMIT: usize = 1000;
 const TAIL_BYTES: usize = 2000;
 /// A shell that is ready echoes within milliseconds; an emulated machine that is busy needs longer.
 const SHELL: Duration = Duration::from_secs(60);
+/// Serial numbers of the disks that carry files in and out.
+const INBOUND: &str = "lifeboat-in";
+const OUTBOUND: &str = "lifeboat-out";
 
 /// What a command gave back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,10 +27,10 @@ pub struct GuestOutput {
     pub text: String,
 }
 
-/// A root shell on a console.
+/// A root shell on the console of a machine with a bay.
 #[derive(Debug)]
 pub struct Guest<'a> {
-    console: &'a mut Console,
+    vm: &'a mut Vm,
     next: u32,
 }
 
@@ -33,12 +39,12 @@ impl<'a> Guest<'a> {
     ///
     /// # Errors
     /// When none appears before the deadline.
-    pub fn login(console: &'a mut Console, deadline: Duration) -> Result<Guest<'a>, DrillError> {
+    pub fn login(vm: &'a mut Vm, deadline: Duration) -> Result<Guest<'a>, DrillError> {
         // bash's `root@host:~# `, and a plain `# ` of sh and busybox.
-        console.wait_for(&Pattern::regex(r"^(.*@.*:.*)?[#] \z")?, deadline)?;
-        let mut guest = Guest { console, next: 0 };
+        vm.console.wait_for(&Pattern::regex(r"^(.*@.*:.*)?[#] \z")?, deadline)?;
+        let mut guest = Guest { vm, next: 0 };
         // Without echo and line editing, what comes back is what commands say. The prompt goes, too.
-        guest.console.send_line("stty -echo cols 200 2>/dev/null; PS1=; PS2=; bind 'set enable-bracketed-paste off' 2>/dev/null; set +o emacs 2>/dev/null; dmesg -n 1 2>/dev/null")?;
+        guest.vm.console.send_line("stty -echo cols 200 2>/dev/null; PS1=; PS2=; bind 'set enable-bracketed-paste off' 2>/dev/null; set +o emacs 2>/dev/null; dmesg -n 1 2>/dev/null")?;
         guest.run("true", SHELL)?;
         Ok(guest)
     }
@@ -54,12 +60,12 @@ impl<'a> Guest<'a> {
         let number = self.next;
         self.next += 1;
         // The marks are put together by the shell, so that an echo of this line cannot be mistaken for them.
-        self.console.send_line(&format!(
+        self.vm.console.send_line(&format!(
             "printf '%s%s\\n' LIFEBOAT -BEGIN-{number}; {{ {command}\n}} 2>&1; printf '\\n%s%s:%d:\\n' LIFEBOAT -END-{number} $?"
         ))?;
-        self.console.wait_for(&Pattern::text(&format!("LIFEBOAT-BEGIN-{number}\n"))?, SHELL.min(deadline))?;
+        self.vm.console.wait_for(&Pattern::text(&format!("LIFEBOAT-BEGIN-{number}\n"))?, SHELL.min(deadline))?;
         let end = Pattern::regex(&format!(r"\n?LIFEBOAT-END-{number}:(\d+):\n"))?;
-        let found = self.console.wait_for(&end, deadline).map_err(|error| match error {
+        let found = self.vm.console.wait_for(&end, deadline).map_err(|error| match error {
             DrillError::Deadline { deadline, tail, .. } => {
                 DrillError::Deadline { awaited: format!("the command `{command}` to end"), deadline, tail }
             }
@@ -98,23 +104,46 @@ impl<'a> Guest<'a> {
         self.run(&format!(". {name}"), deadline)
     }
 
-    /// Unpacks a disk made by [`cargo_disk`] into `/usr/local/bin`.
+    /// Copies files of the host into `directory` of the guest; they travel as a tar on a disk that is plugged in and
+    /// out again.
     ///
     /// # Errors
-    /// When the disk is not there or holds no archive.
-    pub fn install(&mut self) -> Result<(), DrillError> {
-        self.must(&format!("tar -xf /dev/disk/by-id/virtio-{CARGO} -C /usr/local/bin"), SHELL).map(drop)
+    /// When a file cannot be read, or the guest does not see the disk.
+    pub fn install(
+        &mut self,
+        runner: &dyn Runner,
+        files: &[PathBuf],
+        directory: &str,
+    ) -> Result<(), DrillError> {
+        let tar = tempfile::NamedTempFile::new_in(TEMPORARY).map_err(DrillError::io("CREATE", TEMPORARY))?;
+        let mut call = Invocation::new(TAR).args(["--create", "--owner=0", "--group=0", "--dereference", "--file"]).arg(tar.path());
+        for file in files {
+            let name = file.file_name().unwrap_or_default();
+            call = call.arg("--directory").arg(file.parent().unwrap_or(Path::new("/"))).arg(name);
+        }
+        runner.run(&call)?;
+        self.vm.plug(tar.path(), INBOUND)?;
+        let disk = bay_path(INBOUND);
+        self.must(&format!("udevadm wait --timeout=60 {disk} && tar -xf {disk} -C {directory}"), SHELL * 2)?;
+        self.vm.unplug(INBOUND)
     }
 
-    /// Copies a file of the guest to the disk made by [`blank_cargo`] with the serial `serial`; returns its size in bytes.
+    /// Copies a file of the guest to the file `to` of the host, through a disk that is plugged in and out again.
     ///
     /// # Errors
-    /// When it does not fit, or the guest cannot read it.
-    pub fn deliver(&mut self, file: &str, serial: &str, deadline: Duration) -> Result<u64, DrillError> {
-        let command = format!("dd if={file} of=/dev/disk/by-id/virtio-{serial} bs=4M conv=fsync status=none");
-        self.must(&command, deadline)?;
-        let size = self.must(&format!("stat -L -c %s {file}"), SHELL)?;
-        size.trim().parse().map_err(|_| DrillError::Guest { command: "stat".to_owned(), code: 0, output: size })
+    /// When the guest cannot read it, or the host cannot write it.
+    pub fn fetch(&mut self, file: &str, to: &Path, deadline: Duration) -> Result<(), DrillError> {
+        let text = self.must(&format!("stat -L -c %s {file}"), SHELL)?;
+        let unreadable = || DrillError::Guest { command: "stat".to_owned(), code: 0, output: text.clone() };
+        let size: u64 = text.trim().parse().map_err(|_| unreadable())?;
+        image::blank(to, size.next_multiple_of(1 << 20).max(1 << 20))?;
+        self.vm.plug(to, OUTBOUND)?;
+        let disk = bay_path(OUTBOUND);
+        let copy = format!("udevadm wait --timeout=60 {disk} && dd if={file} of={disk} bs=4M conv=fsync,notrunc status=none");
+        self.must(&copy, deadline)?;
+        self.vm.unplug(OUTBOUND)?;
+        let file = std::fs::OpenOptions::new().write(true).open(to).map_err(DrillError::io("OPEN", to))?;
+        file.set_len(size).map_err(DrillError::io("WRITE", to))
     }
 
     /// Writes everything back and makes all filesystems read-only, so that the power may be cut.
@@ -124,34 +153,4 @@ impl<'a> Guest<'a> {
     pub fn settle(&mut self) -> Result<(), DrillError> {
         self.must("sync; echo u >/proc/sysrq-trigger; sync", SHELL).map(drop)
     }
-}
-
-/// Serial number of the disk that carries programs into a guest.
-pub const CARGO: &str = "lifeboat-in";
-
-/// Packs files as a tar into the raw image `image`, for [`Guest::install`].
-///
-/// # Errors
-/// When tar is missing or a file cannot be read.
-pub fn cargo_disk(
-    runner: &dyn lifeboat_sys::Runner,
-    files: &[PathBuf],
-    image: &Path,
-) -> Result<VmDisk, DrillError> {
-    let mut call = lifeboat_sys::Invocation::new(lifeboat_sys::program::TAR).arg("--create").arg("--file").arg(image);
-    for file in files {
-        let (directory, name) = (file.parent().unwrap_or(Path::new("/")), file.file_name().unwrap_or_default());
-        call = call.arg("--directory").arg(directory).arg(name);
-    }
-    runner.run(&call)?;
-    Ok(VmDisk::raw(image, CARGO))
-}
-
-/// Cuts a raw image to the size that the guest told, which makes it the file that it delivered.
-///
-/// # Errors
-/// When it cannot be written.
-pub fn cut(image: &Path, size_bytes: u64) -> Result<(), DrillError> {
-    let file = std::fs::OpenOptions::new().write(true).open(image).map_err(DrillError::io("OPEN", image))?;
-    file.set_len(size_bytes).map_err(DrillError::io("WRITE", image))
 }

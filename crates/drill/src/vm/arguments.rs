@@ -15,6 +15,8 @@ pub const OVMF_CODE_SECURE: &str = "OVMF_CODE_4M.secboot.fd";
 pub const OVMF_VARS: &str = "OVMF_VARS_4M.fd";
 /// Variable store with Microsoft's keys.
 pub const OVMF_VARS_SECURE: &str = "OVMF_VARS_4M.ms.fd";
+/// Controller for disks that come and go.
+pub(crate) const BAY: &str = "bay";
 
 /// Sockets and logs of one running machine.
 #[derive(Clone, Debug)]
@@ -127,6 +129,9 @@ pub fn arguments(spec: &VmSpec, acceleration: Acceleration, places: &Places) -> 
         if let Some(device) = controller_device(controller) {
             add("-device", format!("{device},id={}", controller.name()));
         }
+    }
+    if spec.bay {
+        add("-device", format!("virtio-scsi-pci,id={BAY}"));
     }
     for (index, disk) in spec.disks.iter().enumerate() {
         let format = match disk.format {

@@ -1,7 +1,7 @@
 //! A running virtual machine.
 
 use super::acceleration::Acceleration;
-use super::arguments::{OVMF, OVMF_CODE, OVMF_CODE_SECURE, OVMF_VARS, OVMF_VARS_SECURE, Places, arguments};
+use super::arguments::{BAY, OVMF, OVMF_CODE, OVMF_CODE_SECURE, OVMF_VARS, OVMF_VARS_SECURE, Places, arguments};
 use super::console::Console;
 use super::event_port::EventPort;
 use super::qmp::Qmp;
@@ -9,6 +9,7 @@ use super::spec::{VmFirmware, VmSpec};
 use crate::DrillError;
 use lifeboat_sys::RunError;
 use lifeboat_sys::program::{Program, QEMU_SYSTEM_X86_64, SETPRIV};
+use serde_json::json;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -109,6 +110,29 @@ impl Vm {
         Ok(())
     }
 
+    /// Plugs a raw image into the bay as a SCSI disk with this serial number; the guest finds it at [`bay_path`].
+    ///
+    /// # Errors
+    /// When QEMU refuses, for one because the machine has no bay.
+    pub fn plug(&mut self, image: &Path, serial: &str) -> Result<(), DrillError> {
+        let file = json!({"driver": "file", "filename": image.to_string_lossy(), "cache": {"no-flush": true}});
+        self.qmp.execute("blockdev-add", json!({"driver": "raw", "node-name": serial, "file": file}))?;
+        let device = json!({"driver": "scsi-hd", "bus": format!("{BAY}.0"), "id": format!("{serial}-device"),
+            "drive": serial, "serial": serial});
+        self.qmp.execute("device_add", device).map(drop)
+    }
+
+    /// Pulls a disk out of the bay again.
+    ///
+    /// # Errors
+    /// When the guest does not let go of it.
+    pub fn unplug(&mut self, serial: &str) -> Result<(), DrillError> {
+        self.qmp.take_events();
+        self.qmp.unplug(&format!("{serial}-device"))?;
+        self.qmp.wait_for_event("DEVICE_DELETED", START)?;
+        self.qmp.execute("blockdev-del", json!({"node-name": serial})).map(drop)
+    }
+
     /// Whether the machine is still there.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
@@ -129,6 +153,11 @@ impl Vm {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Where udev in a guest puts the link to a disk plugged into the bay.
+pub fn bay_path(serial: &str) -> String {
+    format!("/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_{serial}")
 }
 
 impl Drop for Vm {

@@ -229,6 +229,8 @@ pub struct VmSpec {
     pub events: bool,
     /// SMBIOS type 11 strings, which boot loaders and systems can read.
     pub oem_strings: Vec<String>,
+    /// A controller to plug disks into while the machine runs ([`super::Vm::plug`]).
+    pub bay: bool,
     /// Further QEMU arguments, as they are.
     pub extra: Vec<String>,
 }
@@ -250,6 +252,7 @@ impl Default for VmSpec {
             second_serial: false,
             events: true,
             oem_strings: vec![],
+            bay: false,
             extra: vec![],
         }
     }

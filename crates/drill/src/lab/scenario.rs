@@ -1,0 +1,238 @@
+//! A machine is recorded, lost, recovered, compared and booted again.
+//!
+//! A test reads as a story:
+//!
+//! ```no_run
+//! # use lifeboat_drill::lab::{Lab, Scenario, Target};
+//! # fn story(lab: &Lab, programs: &[std::path::PathBuf]) -> Result<(), lifeboat_drill::DrillError> {
+//! let scenario = Scenario::new(lab, "debian12-bios-gpt-ext4", "target/e2e".as_ref())?;
+//! let original = scenario.record(programs, "lifeboat rescue --out /run/medium/rescue.iso --mode nuke")?;
+//! let recovered = scenario.recover(&original.medium, &Target::default())?;
+//! scenario.compare(&original, &recovered)?;
+//! scenario.boot(&recovered, &[])?;
+//! # Ok(())
+//! # }
+//! ```
+
+use super::lock::VmLock;
+use super::machine::{Lab, LabMachine};
+use crate::DrillError;
+use crate::guest::Guest;
+use crate::vm::event_port::{Arrived, from_console};
+use crate::vm::{Acceleration, Controller, Pattern, Vm, VmDisk, VmSpec, image};
+use lifeboat_machine::Event;
+use lifeboat_sys::SystemRunner;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// From power-on to a shell; emulated, on a host that does other work, minutes.
+pub const BOOT: Duration = Duration::from_secs(600);
+/// Recording a machine and building its medium.
+pub const RECORD: Duration = Duration::from_secs(3600);
+/// A whole recovery.
+pub const RECOVER: Duration = Duration::from_secs(3600);
+/// Where a machine keeps its medium until it is fetched: a tmpfs, so the machine's disk is as it was.
+pub const MEDIUM_DIRECTORY: &str = "/run/medium";
+/// Serial number of the original disk.
+pub const SERIAL: &str = "lab-disk";
+
+/// A scenario around one lab machine; no other runs on this host until it is dropped.
+#[derive(Debug)]
+pub struct Scenario {
+    /// The machine.
+    pub machine: LabMachine,
+    /// How virtual machines run here.
+    pub acceleration: Acceleration,
+    /// Holds disks, media and logs; kept for whoever wants to know why.
+    pub directory: PathBuf,
+    lab: Lab,
+    _lock: VmLock,
+}
+
+/// A machine that was recorded and then lost.
+#[derive(Clone, Debug)]
+pub struct Original {
+    /// Its disk as it was at the end, a qcow2 image.
+    pub disk: PathBuf,
+    /// The medium that it made.
+    pub medium: PathBuf,
+    /// What the recording said.
+    pub output: String,
+}
+
+/// What a medium is booted on.
+#[derive(Clone, Debug, Default)]
+pub struct Target {
+    /// Controller of the new disk.
+    pub controller: Controller,
+    /// Size of the new disk in bytes; that of the original when `None`.
+    pub size_bytes: Option<u64>,
+    /// The medium is a USB stick, not a disc.
+    pub stick: bool,
+    /// A disk to recover onto; a blank one is made when `None`.
+    pub disk: Option<PathBuf>,
+    /// Machine-specific changes.
+    pub adjust: Option<fn(&mut VmSpec)>,
+}
+
+/// A machine after its recovery.
+#[derive(Debug)]
+pub struct Recovered {
+    /// Its disk, raw.
+    pub disk: PathBuf,
+    /// The machine to boot it in: the same firmware variables and controller, no medium.
+    pub spec: VmSpec,
+    /// What happened, with times since power-on.
+    pub events: Vec<(Duration, Event)>,
+    /// From power-on to power-off.
+    pub took: Duration,
+}
+
+impl Scenario {
+    /// Gets the machine ready and waits for its turn. Disks and logs go below `directory`.
+    ///
+    /// # Errors
+    /// When the machine cannot be made.
+    pub fn new(lab: &Lab, name: &str, directory: &Path) -> Result<Scenario, DrillError> {
+        let lock = VmLock::acquire(&lab.machines()?)?;
+        let machine = lab.machine(name)?;
+        let acceleration = machine.acceleration(lab)?;
+        let directory = directory.join(name);
+        std::fs::create_dir_all(&directory).map_err(DrillError::io("CREATE", &directory))?;
+        let directory = directory.canonicalize().map_err(DrillError::io("OPEN", &directory))?;
+        Ok(Scenario { machine, acceleration, directory, lab: lab.clone(), _lock: lock })
+    }
+
+    /// Starts the original machine on a fresh copy of its disk; returns it with the disk.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_original(&self) -> Result<(Vm, PathBuf), DrillError> {
+        let disk = self.directory.join("original.qcow2");
+        image::overlay(&SystemRunner, &self.machine.disk, &disk)?;
+        let firmware = self.machine.firmware_at(&self.directory.join("original.vars.fd"), true)?;
+        let mut spec = VmSpec::new(firmware).memory(3072).disk(VmDisk::qcow2(&disk, SERIAL));
+        spec.bay = true;
+        Ok((Vm::start(&spec, self.acceleration, &self.directory.join("original"))?, disk))
+    }
+
+    /// Boots the machine, installs `programs`, runs `command`, which leaves its medium as
+    /// `/run/medium/rescue.iso`, fetches the medium, and cuts the power.
+    ///
+    /// # Errors
+    /// When any of this fails; a command that does not end with 0 is [`DrillError::Guest`].
+    pub fn record(&self, programs: &[PathBuf], command: &str) -> Result<Original, DrillError> {
+        let (mut vm, disk) = self.start_original()?;
+        let mut guest = Guest::login(&mut vm, BOOT)?;
+        guest.install(&SystemRunner, programs, "/usr/local/bin")?;
+        let tmpfs = format!("mkdir -p {MEDIUM_DIRECTORY} && mount -t tmpfs -o size=2500m tmpfs {MEDIUM_DIRECTORY}");
+        guest.must(&tmpfs, BOOT)?;
+        let output = guest.must(command, RECORD)?;
+        let medium = self.directory.join("rescue.iso");
+        guest.fetch(&format!("{MEDIUM_DIRECTORY}/rescue.iso"), &medium, RECORD)?;
+        guest.settle()?;
+        vm.power_cut();
+        Ok(Original { disk, medium, output })
+    }
+
+    /// Boots the medium against a new disk and waits until the recovery has powered the machine off.
+    ///
+    /// # Errors
+    /// [`DrillError::Failed`] with the reason when the recovery says FAILED.
+    pub fn recover(&self, medium: &Path, target: &Target) -> Result<Recovered, DrillError> {
+        let disk = self.directory.join("recovered.img");
+        match &target.disk {
+            Some(given) if *given == disk => {}
+            Some(given) => std::fs::copy(given, &disk).map(drop).map_err(DrillError::io("COPY", given))?,
+            None => {
+                let size = match target.size_bytes {
+                    Some(size) => size,
+                    None => lifeboat_sys::block::size_bytes(&self.machine.disk)
+                        .map_err(DrillError::io("READ", &self.machine.disk))?,
+                };
+                image::blank(&disk, size)?;
+            }
+        }
+        let firmware = self.machine.firmware_at(&self.directory.join("recovered.vars.fd"), false)?;
+        let mut spec =
+            VmSpec::new(firmware).memory(2048).disk(VmDisk::raw(&disk, "new-disk").on(target.controller));
+        if let Some(adjust) = target.adjust {
+            adjust(&mut spec);
+        }
+        let booted = match target.stick {
+            true => spec.clone().stick(medium),
+            false => spec.clone().disc(medium),
+        };
+        let mut vm = Vm::start(&booted, self.acceleration, &self.directory.join("recovery"))?;
+        let end = await_end(&mut vm, RECOVER)?;
+        if let Event::Failed { reason } = end.event {
+            return Err(DrillError::Failed { reason });
+        }
+        vm.wait_off(BOOT)?;
+        let took = vm.started.elapsed();
+        let started = vm.started;
+        let arrived = vm.events.as_ref().map(|port| port.events()).unwrap_or_default();
+        let events = arrived.into_iter().map(|a| (a.at.saturating_duration_since(started), a.event)).collect();
+        Ok(Recovered { disk, spec, events, took })
+    }
+
+    /// Compares the disks with stock tools, by `lab/compare-disks.sh`, under the exceptions in `lab/ignore/MACHINE`.
+    /// A disk of another size is compared without its sizes.
+    ///
+    /// # Errors
+    /// [`DrillError::Different`] with every difference.
+    pub fn compare(&self, original: &Original, recovered: &Recovered) -> Result<(), DrillError> {
+        let raw = self.directory.join("original.img");
+        image::flatten(&SystemRunner, &original.disk, &raw)?;
+        let script = self.lab.scripts.join("compare-disks.sh");
+        let mut command = Command::new(&script);
+        command.arg(&raw).arg(&recovered.disk);
+        let ignore = self.lab.scripts.join("ignore").join(&self.machine.name);
+        if ignore.is_file() {
+            command.arg("--ignore-file").arg(ignore);
+        }
+        let size = |path: &Path| lifeboat_sys::block::size_bytes(path).map_err(DrillError::io("READ", path));
+        if size(&raw)? != size(&recovered.disk)? {
+            command.arg("--resized");
+        }
+        let output = command.env("XDG_CACHE_HOME", &self.lab.cache).stdin(Stdio::null()).output();
+        let output = output.map_err(DrillError::io("RUN", &script))?;
+        let _ = std::fs::remove_file(&raw);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        match output.status.code() {
+            Some(0) => Ok(()),
+            Some(1) if !text.trim().is_empty() => Err(DrillError::Different { differences: text }),
+            _ => {
+                let said = String::from_utf8_lossy(&output.stderr);
+                Err(DrillError::Lab { name: self.machine.name.clone(), reason: format!("{text}{said}") })
+            }
+        }
+    }
+
+    /// Boots the recovered machine without the medium and waits for a root shell on it, in which `checks` must succeed.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn boot(&self, recovered: &Recovered, checks: &[&str]) -> Result<(), DrillError> {
+        let mut vm = Vm::start(&recovered.spec, self.acceleration, &self.directory.join("booted"))?;
+        let mut guest = Guest::login(&mut vm, BOOT)?;
+        for check in checks {
+            guest.must(check, BOOT)?;
+        }
+        guest.run("poweroff", BOOT)?;
+        vm.wait_off(BOOT)
+    }
+}
+
+/// Waits for the event that ends a recovery, on the event port or on the console, whichever is first.
+///
+/// # Errors
+/// [`DrillError::Deadline`] or, when the machine ends without a word, [`DrillError::Ended`].
+pub fn await_end(vm: &mut Vm, deadline: Duration) -> Result<Arrived, DrillError> {
+    let line = Pattern::regex(r"lifeboat: (RESTORED|COMPARED|FAILED) .*\n")?;
+    let said = vm.console.wait_for(&line, deadline)?;
+    let event = from_console(&said.text);
+    let event = event.unwrap_or_else(|| Event::Failed { reason: said.text.trim().to_owned() });
+    Ok(Arrived { at: said.at, event })
+}

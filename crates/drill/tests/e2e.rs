@@ -1,0 +1,95 @@
+//! Whole recoveries in virtual machines, compared file by file and booted again.
+//!
+//! Machines are made by `lab/machine.sh` without Lifeboat and kept in the user's cache; disks, media and logs of a run
+//! stay in `target/tmp/e2e/`. One machine runs at a time. The programs under test are those that `make build` left in
+//! `target/release`.
+
+use lifeboat_drill::lab::{Lab, Scenario, Target};
+use lifeboat_drill::{DrillError, guest::Guest, vm::Vm};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+fn lab() -> Lab {
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../lab").canonicalize().unwrap();
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/root".into()));
+    let cache = std::env::var_os("XDG_CACHE_HOME").map_or_else(|| home().join(".cache"), PathBuf::from);
+    Lab { scripts, cache }
+}
+
+fn scenario(machine: &str) -> Result<Scenario, DrillError> {
+    Scenario::new(&lab(), machine, &Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e"))
+}
+
+/// `lifeboat` and `lifeboat-init` as `make build` leaves them.
+fn programs() -> Vec<PathBuf> {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let release = std::env::var_os("LIFEBOAT_PROGRAMS").map_or_else(|| target.join("release"), PathBuf::from);
+    ["lifeboat", "lifeboat-init"].map(|name| release.join(name)).to_vec()
+}
+
+const RESCUE: &str = "lifeboat rescue --out /run/medium/rescue.iso --mode nuke --append lifeboat.after=poweroff --embed-key";
+const HEALTHY: [&str; 2] = ["test $(findmnt -no SOURCE / | wc -l) = 1", "test -z \"$(systemctl --failed --plain --no-legend)\""];
+
+/// Fails a test with the message for people instead of the debug form.
+fn tell(story: impl FnOnce() -> Result<(), DrillError>) {
+    if let Err(error) = story() {
+        panic!("{error}");
+    }
+}
+
+fn lose_and_recover(machine: &str, target: &Target) -> Result<(), DrillError> {
+    let scenario = scenario(machine)?;
+    let original = scenario.record(&programs(), RESCUE)?;
+    let recovered = scenario.recover(&original.medium, target)?;
+    scenario.compare(&original, &recovered)?;
+    scenario.boot(&recovered, &HEALTHY)
+}
+
+#[test]
+fn e2e_debian12_bios_gpt_ext4() {
+    tell(|| lose_and_recover("debian12-bios-gpt-ext4", &Target::default()));
+}
+
+#[test]
+fn e2e_debian12_uefi_secure_boot_xfs() {
+    tell(|| lose_and_recover("debian12-uefi-sb", &Target::default()));
+}
+
+#[test]
+#[ignore = "long: make test-all"]
+fn e2e_debian13_uefi_btrfs_systemd_boot() {
+    tell(|| lose_and_recover("debian13-uefi-btrfs", &Target::default()));
+}
+
+#[test]
+#[ignore = "long: make test-all"]
+fn e2e_debian12_bios_mbr_logical() {
+    tell(|| lose_and_recover("debian12-bios-mbr", &Target::default()));
+}
+
+/// The harness itself: a lab machine boots from its own disk, files go in and come out whole, the machine powers off.
+#[test]
+fn harness_files_go_into_a_machine_and_come_back() {
+    tell(|| {
+        let scenario = scenario("debian12-bios-gpt-ext4")?;
+        let runner = lifeboat_sys::SystemRunner;
+        let sent = scenario.directory.join("sent");
+        std::fs::write(&sent, b"odd size\n").unwrap();
+        let (mut vm, _disk): (Vm, PathBuf) = scenario.start_original()?;
+        let mut guest = Guest::login(&mut vm, Duration::from_secs(600))?;
+        guest.install(&runner, std::slice::from_ref(&sent), "/run")?;
+        guest.must("test -u /srv/odd/setuid && getfattr --version >/dev/null 2>&1 || true", Duration::from_secs(60))?;
+        let failed = guest.run("ls /nowhere", Duration::from_secs(60))?;
+        assert_eq!(failed.code, 2, "{}", failed.text);
+        let long = format!("x={}\necho ${{#x}}; (exit 7)", "y".repeat(3000));
+        let script = guest.run(&long, Duration::from_secs(600))?;
+        assert_eq!((script.code, script.text.as_str()), (7, "3000"));
+        let back = scenario.directory.join("back");
+        guest.fetch("/run/sent", &back, Duration::from_secs(60))?;
+        assert_eq!(std::fs::read(&back).unwrap(), b"odd size\n");
+        guest.settle()?;
+        vm.qmp.screenshot(&scenario.directory.join("screen.png"))?;
+        vm.power_cut();
+        Ok(())
+    });
+}
