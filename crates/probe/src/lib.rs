@@ -1,1 +1,57 @@
-//! x
+//! Reads a running machine into a [`Machine`](lifeboat_machine::Machine), and the rescue system's hardware into
+//! [`FoundHardware`](lifeboat_machine::FoundHardware).
+//!
+//! Everything that Lifeboat could not rebuild is a [`Refusal`] with its name and remedy, never left out silently. The
+//! parsers are pure functions over text and bytes; what they are given is read by the files that bear a verb's work:
+//! [`fn@probe`] and [`found_hardware`].
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | `sysroot` | [`Sysroot`]: files of a system below a directory |
+//! | `report` | [`Probed`], [`Refusal`], [`ProbeError`] |
+//! | `context` | what reading needs; little helpers for bytes |
+//! | `probe` | [`fn@probe`]: brings everything together |
+//! | `blocks` | block devices of sysfs and how they stand on each other |
+//! | `identity`, `hardware_path` | what tells disks apart, from sysfs alone |
+//! | `table` | partition tables: sfdisk's JSON, the first sector |
+//! | `signature` | blkid's answers |
+//! | `layout`, `content` | disks in use, their partitions and what those hold |
+//! | `ext`, `xfs`, `vfat`, `btrfs`, `subvolumes` | what mkfs must be told, per filesystem |
+//! | `swap` | swap headers, /proc/swaps, fstab |
+//! | `mounts` | which mounts are real, visible and local |
+//! | `boot`, `loaders`, `efi` | firmware, boot loaders, EFI variables |
+//! | `network`, `hardware`, `os` | how it is reached, what it is, what runs |
+//! | `found` | [`found_hardware`] |
+
+mod blocks;
+mod boot;
+mod btrfs;
+mod content;
+mod context;
+mod efi;
+mod ext;
+mod found;
+mod hardware;
+mod hardware_path;
+mod identity;
+mod layout;
+mod loaders;
+mod mounts;
+mod network;
+mod os;
+mod probe;
+mod report;
+mod signature;
+mod subvolumes;
+mod swap;
+mod sysroot;
+mod table;
+mod vfat;
+mod xfs;
+
+pub use context::Options;
+pub use found::found_hardware;
+pub use hardware::modaliases;
+pub use probe::{probe, probe_with};
+pub use report::{ProbeError, Probed, Refusal};
+pub use sysroot::Sysroot;

@@ -1,0 +1,173 @@
+//! [`found_hardware`]: the disks under the rescue system.
+
+use crate::blocks::{Block, Blocks};
+use crate::context::Context;
+use crate::hardware;
+use crate::identity;
+use crate::report::ProbeError;
+use crate::signature::{self, Signature};
+use crate::swap;
+use crate::sysroot::Sysroot;
+use crate::table;
+use lifeboat_machine::found::{DiskContent, FoundDisk, FoundHardware};
+use lifeboat_machine::layout::DeviceId;
+use lifeboat_machine::marker::{self, Marker};
+use lifeboat_sys::{Invocation, Runner, program};
+use std::collections::BTreeMap;
+
+/// How much of a disk's beginning and end must be zeros for it to be blank.
+const EDGE: u64 = 1 << 20;
+
+/// Reads all whole disks, what they hold, and why some of them must not be written. Works without udev.
+///
+/// `locks` names disks or partitions (kernel paths, or links to them) that must not be written, each with its reason; a
+/// lock on a partition or on a device made from disks locks these disks. Disks that are mounted, swapped to, part of
+/// an active device or read-only are locked by themselves.
+///
+/// # Errors
+/// [`ProbeError`] when /sys or /proc cannot be read.
+pub fn found_hardware(runner: &dyn Runner, locks: &[(String, String)]) -> Result<FoundHardware, ProbeError> {
+    let sysroot = Sysroot::default();
+    read(&Context::new(runner, &sysroot), locks)
+}
+
+pub(crate) fn read(context: &Context<'_>, locks: &[(String, String)]) -> Result<FoundHardware, ProbeError> {
+    let blocks = Blocks::read(context)?;
+    let in_use = in_use(context, &blocks)?;
+    let mut locked: BTreeMap<String, String> = BTreeMap::new();
+    for (path, reason) in locks {
+        for disk in blocks.at(context, path).map(|block| blocks.disks_under(&block.name)).unwrap_or_default() {
+            locked.entry(disk.name.clone()).or_insert_with(|| reason.clone());
+        }
+    }
+    let mut disks: Vec<FoundDisk> = blocks
+        .disks(context.options.loop_devices)
+        .map(|block| FoundDisk {
+            path: block.path.clone(),
+            size_bytes: block.size_bytes,
+            disk: identity::disk(context, block),
+            content: content(context, &blocks, block),
+            lock: locked.get(&block.name).cloned().or_else(|| lock(&blocks, block, &in_use)),
+        })
+        .collect();
+    disks.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(FoundHardware {
+        disks,
+        uefi: context.host("/sys/firmware/efi").exists(),
+        modaliases: hardware::modaliases(&context.host("/sys")),
+    })
+}
+
+/// Kernel names of devices that are mounted or swapped to, and how.
+fn in_use(context: &Context<'_>, blocks: &Blocks) -> Result<BTreeMap<String, String>, ProbeError> {
+    let path = context.host("/proc/self/mountinfo");
+    let table = std::fs::read(&path).map_err(|source| ProbeError::Read { path, source })?;
+    let mut found = BTreeMap::new();
+    for mount in lifeboat_sys::mount::parse_mountinfo(&table) {
+        let block = blocks.numbered(mount.device).or_else(|| match mount.device.0 {
+            // btrfs shows an anonymous number.
+            0 => mount.source.to_str().filter(|s| s.starts_with("/dev/")).and_then(|s| blocks.at(context, s)),
+            _ => None,
+        });
+        if let Some(block) = block {
+            found.entry(block.name.clone()).or_insert_with(|| format!("is mounted on {}", mount.mount_point.display()));
+        }
+    }
+    // A kernel without swap has no such file.
+    let swaps = std::fs::read(context.host("/proc/swaps")).unwrap_or_default();
+    for active in swap::parse_swaps(&swaps).into_iter().filter(|active| !active.file) {
+        if let Some(block) = blocks.at(context, &active.path.to_string_lossy()) {
+            found.entry(block.name.clone()).or_insert_with(|| "is in use as swap".to_owned());
+        }
+    }
+    Ok(found)
+}
+
+fn lock(blocks: &Blocks, disk: &Block, in_use: &BTreeMap<String, String>) -> Option<String> {
+    if disk.read_only {
+        return Some(format!("{} is read-only", disk.path));
+    }
+    let above = blocks.above(&disk.name);
+    let used = above.iter().find_map(|block| in_use.get(&block.name).map(|how| format!("{} {how}", block.path)));
+    used.or_else(|| {
+        let held = above.iter().find(|block| !block.holders.is_empty())?;
+        Some(format!("{} is in use by {}", held.path, held.holders.join(", ")))
+    })
+}
+
+fn content(context: &Context<'_>, blocks: &Blocks, disk: &Block) -> DiskContent {
+    // What cannot be read is never taken for blank.
+    let Ok(signature) = signature::read(context, &disk.path) else { return DiskContent::Unknown };
+    if signature.ambiguous {
+        return DiskContent::Whole { uuid: None, summary: "several signatures that exclude each other".to_owned() };
+    }
+    if signature.table.is_some() {
+        return table_content(context, blocks, disk, &signature);
+    }
+    if signature.kind.is_some() {
+        return DiskContent::Whole { uuid: signature.uuid.clone(), summary: describe(&signature) };
+    }
+    let marker = marker::offsets(disk.size_bytes)
+        .into_iter()
+        .filter_map(|offset| context.read_device(&disk.path, offset, marker::LENGTH).ok())
+        .find_map(|block| Marker::decode(&block));
+    if let Some(marker) = marker {
+        return DiskContent::Interrupted { machine: marker.machine, device: marker.device };
+    }
+    let blank = |offset: u64| {
+        context.read_device(&disk.path, offset, EDGE as usize).is_ok_and(|bytes| bytes.iter().all(|b| *b == 0))
+    };
+    if blank(0) && blank(disk.size_bytes.saturating_sub(EDGE)) { DiskContent::Blank } else { DiskContent::Unknown }
+}
+
+fn table_content(context: &Context<'_>, blocks: &Blocks, disk: &Block, signature: &Signature) -> DiskContent {
+    let sector = context.read_device(&disk.path, 0, 512).unwrap_or_default();
+    let call = Invocation::new(program::SFDISK).arg("--json").arg(context.host(&disk.path));
+    let read = context
+        .runner
+        .run(&call)
+        .ok()
+        .and_then(|output| table::parse(&output.stdout, &sector, &DeviceId(String::new())).ok());
+    let kind = signature.table.as_deref().unwrap_or_default();
+    let (id, partition_uuids) = match read {
+        Some(read) => {
+            let uuids = read.partitions.into_iter().filter_map(|partition| partition.uuid).collect();
+            (read.table.id, uuids)
+        }
+        // A table that cannot be rebuilt, or one of another kind: it is still somebody's.
+        None if kind == "dos" => {
+            (table::mbr_signature(&sector).map_or(String::new(), |id| format!("0x{id:08x}")), vec![])
+        }
+        None => (String::new(), vec![]),
+    };
+    let mut summaries = vec![];
+    let mut content_uuids = vec![];
+    for part in blocks.partitions(&disk.name) {
+        // An extended partition is two sectors long to the kernel, and holds nothing.
+        if part.size_bytes <= 1024 {
+            continue;
+        }
+        let found = signature::read(context, &part.path).unwrap_or_default();
+        content_uuids.extend(found.uuid.clone());
+        summaries.push(describe(&found));
+    }
+    let kind = match kind {
+        "dos" => "mbr",
+        other => other,
+    };
+    let summary = match summaries.as_slice() {
+        [] => format!("{kind}, no partitions"),
+        [one] => format!("{kind}, 1 partition: {one}"),
+        several => format!("{kind}, {} partitions: {}", several.len(), several.join(", ")),
+    };
+    DiskContent::Table { id, partition_uuids, content_uuids, summary }
+}
+
+/// `ext4 "root"`, for people.
+fn describe(signature: &Signature) -> String {
+    let kind = signature.kind.as_deref().or(signature.table.as_deref()).unwrap_or("empty");
+    match &signature.label {
+        Some(label) => format!("{kind} \"{}\"", lifeboat_machine::bytes::printable(label.as_bytes())),
+        None => kind.to_owned(),
+    }
+}

@@ -1,0 +1,295 @@
+//! [`fn@probe`]: brings everything together.
+
+use crate::blocks::{Block, Blocks, Family, family};
+use crate::boot;
+use crate::content;
+use crate::context::{Context, Options};
+use crate::hardware;
+use crate::layout::{self, Use};
+use crate::mounts::{self, Class};
+use crate::network;
+use crate::os;
+use crate::report::{Findings, ProbeError, Probed};
+use crate::swap;
+use crate::sysroot::Sysroot;
+use lifeboat_machine::bytes::human;
+use lifeboat_machine::layout::SwapFile;
+use lifeboat_machine::machine::FORMAT;
+use lifeboat_machine::{Layout, Machine, Name};
+use lifeboat_sys::Runner;
+use lifeboat_sys::mount::MountInfo;
+use std::path::Path;
+
+/// Reads a machine: the running one, or one whose root filesystem lies in a folder or is mounted there.
+///
+/// Nothing is written, and only reads need root. What cannot be rebuilt is in [`Probed::refusals`].
+///
+/// # Errors
+/// [`ProbeError`] when /proc or /sys cannot be read.
+pub fn probe(runner: &dyn Runner, sysroot: &Sysroot) -> Result<Probed, ProbeError> {
+    probe_with(runner, sysroot, &Options::default())
+}
+
+/// [`fn@probe`] with [`Options`].
+///
+/// # Errors
+/// As [`fn@probe`].
+pub fn probe_with(runner: &dyn Runner, sysroot: &Sysroot, options: &Options) -> Result<Probed, ProbeError> {
+    let mut context = Context::new(runner, sysroot);
+    context.options = options.clone();
+    read(&context)
+}
+
+pub(crate) fn read(context: &Context<'_>) -> Result<Probed, ProbeError> {
+    let mut findings = Findings::default();
+    let sysroot = context.sysroot;
+    let root = sysroot.root().canonicalize();
+    let root = root.map_err(|source| ProbeError::Read { path: sysroot.root().to_owned(), source })?;
+    if sysroot.is_running_system() {
+        wake_automounts(context);
+    }
+    let table = context.host("/proc/self/mountinfo");
+    let table = std::fs::read(&table).map_err(|source| ProbeError::Read { path: table, source })?;
+    let table = lifeboat_sys::mount::parse_mountinfo(&table);
+    let blocks = Blocks::read(context)?;
+
+    let own_mounts = sysroot.is_running_system() || mounts::is_mounted(&table, &root);
+    let layout = if own_mounts {
+        let used = in_use(context, &blocks, &table, &root, &mut findings);
+        layout::layout(context, &blocks, &used, &mut findings)
+    } else {
+        findings.warn(format!(
+            "{} is a folder, not a mounted filesystem: the layout is left empty, so only files can be recovered",
+            root.display()
+        ));
+        Layout::default()
+    };
+    layout.validate()?;
+    let boot = boot::boot(context, &layout, own_mounts, &mut findings);
+    let machine = Machine {
+        format: FORMAT,
+        name: os::name(sysroot),
+        machine_id: os::machine_id(sysroot),
+        architecture: os::architecture(sysroot),
+        recorded_at: now(),
+        os: os::os(sysroot),
+        hardware: hardware::hardware(context),
+        layout,
+        boot,
+        network: network::network(context, &mut findings),
+    };
+    Ok(Probed { machine, refusals: findings.refusals, warnings: findings.warnings })
+}
+
+/// The time, RFC 3339 in UTC, whole seconds.
+fn now() -> String {
+    let now = jiff::Timestamp::now();
+    jiff::Timestamp::from_second(now.as_second()).unwrap_or(now).to_string()
+}
+
+/// systemd mounts the EFI system partition on first use; a look into the directory is one.
+fn wake_automounts(context: &Context<'_>) {
+    for directory in ["/efi", "/boot", "/boot/efi"] {
+        let _ = std::fs::read_dir(context.host(directory)).map(|mut entries| entries.next().is_some());
+    }
+}
+
+/// Finds out which mounts, swap areas and disks are part of the machine, and refuses what is of a kind that cannot be.
+fn in_use(context: &Context<'_>, blocks: &Blocks, table: &[MountInfo], root: &Path, findings: &mut Findings) -> Use {
+    let mut used = Use::default();
+    for mount in mounts::visible(table).into_iter().filter(|mount| mount.mount_point.starts_with(root)) {
+        let (at, source) = (mount.mount_point.display(), mount.source.to_string_lossy());
+        match mounts::class(mount) {
+            Class::Network => {
+                findings.warn(format!("the {} mount {at} of {source} is not part of the backup", mount.kind))
+            }
+            Class::Layered => findings.warn(format!("the {} mount {at} is not part of the backup", mount.kind)),
+            Class::Zfs => {
+                findings.refuse(at, format!("it is on the ZFS dataset {source}, which cannot be rebuilt"), "")
+            }
+            Class::Local | Class::Pseudo => {}
+        }
+    }
+    let (local, partial) = mounts::local(table, root);
+    for (source, at) in partial {
+        if blocks.at(context, &source).is_some_and(|block| kind_of(blocks, block) == Family::Disk) {
+            findings.refuse(
+                at.display(),
+                format!("it is a folder of the filesystem on {source}, whose other files are mounted nowhere"),
+                format!("mount {source} as a whole, too"),
+            );
+        }
+    }
+    for mount in local {
+        let at = mount.mount_point.display().to_string();
+        let is_root = mount.mount_point == Path::new("/");
+        let Some(block) = blocks.numbered(mount.device).or_else(|| blocks.at(context, &mount.source)) else {
+            findings.refuse(&at, format!("its device, {}, cannot be found in /sys/block", mount.source), "");
+            continue;
+        };
+        match kind_of(blocks, block) {
+            Family::Loop if context.options.loop_devices => {}
+            Family::Disk => {}
+            Family::Loop if !is_root => {
+                findings.warn(format!(
+                    "{at} is mounted from a file through {}; the file is saved, the mount is not",
+                    block.path
+                ));
+                continue;
+            }
+            Family::Ignored if !is_root => {
+                tracing::debug!(mount = at, device = block.path, "not a disk");
+                continue;
+            }
+            Family::Loop | Family::Ignored => {
+                findings.refuse(&at, format!("the root filesystem is on {}, which is no disk", block.path), "");
+                continue;
+            }
+            Family::Stacked(kind) => {
+                let what = block.stacked().unwrap_or_else(|| kind.to_owned());
+                findings.refuse(&at, format!("it is on {what} ({}), which cannot be rebuilt", block.path), "");
+                used.disks.extend(blocks.disks_under(&block.name).into_iter().map(|disk| disk.name.clone()));
+                continue;
+            }
+        }
+        used.disks.extend(blocks.disks_under(&block.name).into_iter().map(|disk| disk.name.clone()));
+        used.mounts.push((block.name.clone(), mount));
+    }
+    if !used.mounts.iter().any(|(_, mount)| mount.mount_point == Path::new("/"))
+        && !findings.refusals.iter().any(|refusal| refusal.subject == "/")
+    {
+        findings.refuse("/", "the root filesystem is not on a disk of this machine", "");
+    }
+    swaps(context, blocks, &mut used, findings);
+    if context.sysroot.is_running_system() {
+        unmounted(context, blocks, &mut used, findings);
+        boot_disks(context, blocks, &mut used);
+        for disk in blocks.disks(context.options.loop_devices) {
+            if !used.disks.contains(&disk.name) {
+                findings.warn(format!(
+                    "{} ({}) is not in use and not part of the backup",
+                    disk.path,
+                    human(disk.size_bytes)
+                ));
+            }
+        }
+    }
+    used
+}
+
+/// The family of a device: that of its disk, for partitions.
+fn kind_of(blocks: &Blocks, block: &Block) -> Family {
+    let disk = block.partition.as_ref().and_then(|(_, disk)| blocks.named(disk)).unwrap_or(block);
+    family(&disk.name)
+}
+
+/// A device as fstab names it.
+fn fstab_device<'b>(context: &Context<'_>, blocks: &'b Blocks, source: &str) -> Option<&'b Block> {
+    let path = match source.split_once('=') {
+        Some((tag, value)) => {
+            let value = value.trim_matches('"');
+            let directory = match tag {
+                "UUID" => "by-uuid",
+                "LABEL" => "by-label",
+                "PARTUUID" => "by-partuuid",
+                "PARTLABEL" => "by-partlabel",
+                "ID" => "by-id",
+                _ => return None,
+            };
+            format!("/dev/disk/{directory}/{value}")
+        }
+        None => source.to_owned(),
+    };
+    path.starts_with("/dev/").then(|| blocks.at(context, &path)).flatten()
+}
+
+/// Swap areas that are on, and those that fstab names.
+fn swaps(context: &Context<'_>, blocks: &Blocks, used: &mut Use, findings: &mut Findings) {
+    let mut devices = vec![];
+    let mut files = vec![];
+    if let Ok(text) = std::fs::read(context.host("/proc/swaps")) {
+        for active in swap::parse_swaps(&text) {
+            let Some(inside) = context.sysroot.inside(&active.path) else { continue };
+            match active.file {
+                true => files.push(inside),
+                // Another system's swap, when the sysroot is not the running one.
+                false if context.sysroot.is_running_system() => {
+                    devices.extend(blocks.at(context, &active.path.to_string_lossy()).cloned());
+                }
+                false => {}
+            }
+        }
+    }
+    let fstab = swap::parse_fstab(&context.sysroot.read("/etc/fstab").unwrap_or_default());
+    for entry in fstab.iter().filter(|entry| entry.kind == "swap") {
+        if entry.source.starts_with('/') && !entry.source.starts_with("/dev/") {
+            files.push(entry.source.clone().into());
+        } else {
+            devices.extend(fstab_device(context, blocks, &entry.source).cloned());
+        }
+    }
+    for device in devices {
+        match kind_of(blocks, &device) {
+            Family::Disk => {
+                used.disks.extend(blocks.disks_under(&device.name).into_iter().map(|disk| disk.name.clone()));
+                used.swaps.insert(device.name);
+            }
+            Family::Stacked(kind) => {
+                let what = device.stacked().unwrap_or_else(|| kind.to_owned());
+                findings.refuse(&device.path, format!("it is swap on {what}, which cannot be rebuilt"), "");
+            }
+            Family::Ignored | Family::Loop => {}
+        }
+    }
+    for path in files {
+        let known = |file: &SwapFile| file.path.as_path() == path;
+        let Ok(real) = context.sysroot.resolve(&path) else { continue };
+        // An entry of fstab without file, or one that was deleted while in use, has nothing to be made again.
+        let Ok(metadata) = real.metadata() else { continue };
+        if used.swap_files.iter().any(known) || !metadata.is_file() {
+            continue;
+        }
+        match content::read_swap(&real) {
+            Ok((swap, _)) => {
+                let size_bytes = metadata.len();
+                used.swap_files.push(SwapFile { path: Name::from(path.as_path()), size_bytes, swap });
+            }
+            Err(reason) => findings.warn(format!("the swap file {} is saved as a file: {reason}", path.display())),
+        }
+    }
+}
+
+/// Disks with filesystems that fstab wants mounted: they are recorded, so that the missing mount is refused by name.
+fn unmounted(context: &Context<'_>, blocks: &Blocks, used: &mut Use, findings: &mut Findings) {
+    for entry in swap::parse_fstab(&context.sysroot.read("/etc/fstab").unwrap_or_default()) {
+        let mounted = used.mounts.iter().any(|(_, mount)| mount.mount_point == entry.mount_point);
+        let optional = entry.options.iter().any(|option| matches!(option.as_str(), "noauto" | "bind" | "rbind"));
+        if mounted || optional || entry.kind == "swap" || !entry.mount_point.is_absolute() {
+            continue;
+        }
+        match fstab_device(context, blocks, &entry.source) {
+            Some(block) if kind_of(blocks, block) == Family::Disk => {
+                used.disks.extend(blocks.disks_under(&block.name).into_iter().map(|disk| disk.name.clone()));
+            }
+            Some(_) => {}
+            None if entry.source.contains('=') || entry.source.starts_with("/dev/") => findings.warn(format!(
+                "{} is in fstab, but its device {} is not there; it is not part of the backup",
+                entry.mount_point.display(),
+                entry.source
+            )),
+            None => {}
+        }
+    }
+}
+
+/// A disk that only starts the machine: GRUB in its boot sector while no other disk has it.
+fn boot_disks(context: &Context<'_>, blocks: &Blocks, used: &mut Use) {
+    let starts = |disk: &&Block| {
+        let sector = context.read_device(&disk.path, 0, 512).unwrap_or_default();
+        crate::loaders::grub_boot_code(&sector)
+    };
+    let disks: Vec<&Block> = blocks.disks(context.options.loop_devices).filter(starts).collect();
+    if !context.host("/sys/firmware/efi").exists() && !disks.iter().any(|disk| used.disks.contains(&disk.name)) {
+        used.disks.extend(disks.into_iter().map(|disk| disk.name.clone()));
+    }
+}

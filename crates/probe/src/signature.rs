@@ -1,0 +1,103 @@
+//! blkid's answers: what a device holds.
+
+use crate::context::Context;
+use lifeboat_sys::{Invocation, RunError, program};
+use std::collections::BTreeMap;
+
+/// What blkid found on a device.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Signature {
+    /// `TYPE`: `ext4`, `LVM2_member`, `swap`, …
+    pub kind: Option<String>,
+    /// `USAGE`: `filesystem`, `raid`, `crypto`, `other`.
+    pub usage: Option<String>,
+    /// `UUID`.
+    pub uuid: Option<String>,
+    /// `LABEL`, for people.
+    pub label: Option<String>,
+    /// `PTTYPE`: `gpt`, `dos`, …
+    pub table: Option<String>,
+    /// Several signatures exclude each other.
+    pub ambiguous: bool,
+}
+
+impl Signature {
+    /// Nothing was found.
+    pub fn is_empty(&self) -> bool {
+        self.kind.is_none() && self.table.is_none() && !self.ambiguous
+    }
+}
+
+/// Asks blkid about a device, past its cache.
+pub(crate) fn read(context: &Context<'_>, device: &str) -> Result<Signature, RunError> {
+    // 2: nothing found (or not readable, which the message tells); 8: several signatures (blkid(8), "EXIT STATUS").
+    let call = Invocation::new(program::BLKID).args(["-p", "-o", "export"]).arg(context.host(device));
+    let output = context.runner.run(&call.accept(2).accept(8))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if output.code == 2 && said.contains("error:") && !said.contains("ambivalent") {
+        let message = said.trim().trim_start_matches("blkid: error: ").to_owned();
+        return Err(RunError::Failed { command: format!("blkid -p {device}"), code: 2, message });
+    }
+    let mut signature = parse(&output.text());
+    signature.ambiguous = output.code == 8;
+    Ok(signature)
+}
+
+/// Reads `blkid -o export`: a variable a line, values with their special characters escaped by backslashes.
+pub(crate) fn parse(text: &str) -> Signature {
+    let values: BTreeMap<&str, String> =
+        text.lines().filter_map(|line| line.split_once('=')).map(|(name, value)| (name, unescape(value))).collect();
+    let value = |name: &str| values.get(name).cloned().filter(|value| !value.is_empty());
+    Signature {
+        kind: value("TYPE"),
+        usage: value("USAGE"),
+        uuid: value("UUID"),
+        label: value("LABEL"),
+        table: value("PTTYPE"),
+        ambiguous: false,
+    }
+}
+
+fn unescape(value: &str) -> String {
+    let mut out = String::with_capacity(value.len());
+    let mut characters = value.chars();
+    while let Some(c) = characters.next() {
+        match c {
+            '\\' => out.extend(characters.next()),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sysroot::Sysroot;
+    use lifeboat_sys::{FakeRunner, Output};
+
+    #[test]
+    fn real_answers() {
+        let ext = parse(include_str!("../fixtures/blkid-ext4.txt"));
+        assert_eq!(ext.kind.as_deref(), Some("ext4"));
+        assert_eq!(ext.label.as_deref(), Some("a b"));
+        assert_eq!(ext.usage.as_deref(), Some("filesystem"));
+        let gpt = parse(include_str!("../fixtures/blkid-gpt.txt"));
+        assert_eq!((gpt.kind, gpt.table.as_deref()), (None, Some("gpt")));
+        assert!(parse("").is_empty());
+    }
+
+    #[test]
+    fn exit_codes() {
+        let sysroot = Sysroot::default();
+        let with = |code, stderr: &str| {
+            let output = Output { code, stdout: vec![], stderr: stderr.as_bytes().to_vec() };
+            let runner = FakeRunner::new().answer_with("blkid -p -o export /dev/sda", output);
+            read(&Context::new(&runner, &sysroot), "/dev/sda")
+        };
+        assert!(with(2, "").unwrap().is_empty());
+        assert!(with(8, "").unwrap().ambiguous);
+        let error = with(2, "blkid: error: /dev/sda: Operation not permitted\n").unwrap_err();
+        assert!(error.to_string().contains("/dev/sda: Operation not permitted"), "{error}");
+    }
+}

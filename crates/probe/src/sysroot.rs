@@ -1,0 +1,161 @@
+//! [`Sysroot`]: the root directory of the system that is read.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+/// How many symbolic links are followed, as in path_resolution(7).
+const MAX_LINKS: u32 = 40;
+
+/// The root directory of a system: `/`, or a folder that holds one. Paths are resolved as a process in a chroot there
+/// would see them: absolute symbolic links start at the sysroot, `..` never leaves it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sysroot {
+    root: PathBuf,
+}
+
+impl Default for Sysroot {
+    fn default() -> Self {
+        Sysroot { root: PathBuf::from("/") }
+    }
+}
+
+impl Sysroot {
+    /// A system below `root`.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Sysroot { root: root.into() }
+    }
+
+    /// The directory itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// It is the running system.
+    pub fn is_running_system(&self) -> bool {
+        self.root == Path::new("/")
+    }
+
+    /// Where a path of the system lies for this process, its symbolic links followed inside the sysroot. The last
+    /// component need not exist.
+    ///
+    /// # Errors
+    /// Too many symbolic links, or one that cannot be read.
+    pub fn resolve(&self, path: impl AsRef<Path>) -> io::Result<PathBuf> {
+        let mut todo: VecDeque<OsString> = components(path.as_ref());
+        let mut done: Vec<OsString> = vec![];
+        let mut links = 0;
+        while let Some(part) = todo.pop_front() {
+            if part == ".." {
+                done.pop();
+                continue;
+            }
+            let mut here = self.root.clone();
+            here.extend(&done);
+            here.push(&part);
+            match here.symlink_metadata() {
+                Ok(metadata) if metadata.is_symlink() => {
+                    links += 1;
+                    if links > MAX_LINKS {
+                        return Err(io::Error::from_raw_os_error(rustix::io::Errno::LOOP.raw_os_error()));
+                    }
+                    let target = std::fs::read_link(&here)?;
+                    if target.is_absolute() {
+                        done.clear();
+                    }
+                    for part in components(&target).into_iter().rev() {
+                        todo.push_front(part);
+                    }
+                }
+                _ => done.push(part),
+            }
+        }
+        let mut resolved = self.root.clone();
+        resolved.extend(done);
+        Ok(resolved)
+    }
+
+    /// Reads a file of the system.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn read(&self, path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
+        std::fs::read(self.resolve(path)?)
+    }
+
+    /// Reads a text file of the system; bytes that are not UTF-8 are replaced. `None` when it cannot be read.
+    pub fn text(&self, path: impl AsRef<Path>) -> Option<String> {
+        self.read(path).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// A file or directory of this name exists.
+    pub fn exists(&self, path: impl AsRef<Path>) -> bool {
+        self.resolve(path).is_ok_and(|path| path.exists())
+    }
+
+    /// Names in a directory, sorted; empty when it cannot be read.
+    pub fn list(&self, path: impl AsRef<Path>) -> Vec<OsString> {
+        self.resolve(path).map(|path| names(&path)).unwrap_or_default()
+    }
+
+    /// The path inside the system of something outside: `/target/boot` is `/boot` of the system below `/target`.
+    pub fn inside(&self, path: &Path) -> Option<PathBuf> {
+        path.strip_prefix(&self.root).ok().map(|relative| Path::new("/").join(relative))
+    }
+}
+
+/// Names in a directory, sorted; empty when it cannot be read.
+pub(crate) fn names(directory: &Path) -> Vec<OsString> {
+    let mut names: Vec<OsString> = std::fs::read_dir(directory)
+        .map(|entries| entries.filter_map(Result::ok).map(|entry| entry.file_name()).collect())
+        .unwrap_or_default();
+    names.sort();
+    names
+}
+
+/// A file of sysfs or procfs as trimmed text; `None` when it is missing, unreadable or empty.
+pub(crate) fn attribute(path: impl AsRef<Path>) -> Option<String> {
+    let bytes = std::fs::read(path).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\0');
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn components(path: &Path) -> VecDeque<OsString> {
+    path.components()
+        .filter_map(|component| match component {
+            Component::Normal(name) => Some(name.to_owned()),
+            Component::ParentDir => Some(OsString::from("..")),
+            _ => None,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn links_stay_inside() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        std::fs::create_dir_all(root.join("usr/lib")).unwrap();
+        std::fs::create_dir_all(root.join("etc")).unwrap();
+        std::fs::write(root.join("usr/lib/os-release"), "ID=inside\n").unwrap();
+        symlink("../usr/lib/os-release", root.join("etc/os-release")).unwrap();
+        symlink("/usr/lib/os-release", root.join("etc/absolute")).unwrap();
+        symlink("../../../../../../usr/lib/os-release", root.join("etc/climbing")).unwrap();
+        symlink("loop", root.join("etc/loop")).unwrap();
+        symlink("/usr/lib", root.join("lib")).unwrap();
+        let sysroot = Sysroot::new(root);
+        for path in ["/etc/os-release", "etc/absolute", "/etc/climbing", "/lib/os-release", "/etc/../lib/os-release"] {
+            assert_eq!(sysroot.text(path).as_deref(), Some("ID=inside\n"), "{path}");
+        }
+        assert!(sysroot.read("/etc/loop").is_err());
+        assert_eq!(sysroot.inside(&root.join("boot")), Some(PathBuf::from("/boot")));
+        assert_eq!(sysroot.inside(root), Some(PathBuf::from("/")));
+        assert_eq!(sysroot.inside(Path::new("/elsewhere")), None);
+    }
+}
