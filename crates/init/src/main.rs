@@ -1,2 +1,64 @@
-#![allow(missing_docs)]
-fn main() {}
+//! `lifeboat-init`: PID 1 of the rescue system (design, section 4; docs, "The boot process").
+//!
+//! As PID 1 it goes through the stages of [`boot`] and never ends. Under the name `modprobe`, or with that word as its
+//! first argument, it is the kernel's helper that loads modules ([`helper`]).
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`boot`] | the seven stages, in order: the one place to see what happens when |
+//! | [`context`] | [`context::Context`]: all that the stages share |
+//! | [`report`] | events to every console, the log, kmsg and the virtio-serial port, never blocking |
+//! | [`clock`] | CLOCK_BOOTTIME |
+//! | [`foundation`] | stage 1: mounts, consoles, device nodes |
+//! | [`root`] | stage 1: `root.squashfs` under a tmpfs overlay becomes `/` |
+//! | [`hotplug`] | stage 2: cold plug, uevents, parallel loading, and when it has settled |
+//! | [`sysfs`] | reading /sys |
+//! | [`source`] | stage 3: block devices, what they are, which one is the medium |
+//! | [`tools`] | stage 4: `tools.img` |
+//! | [`rules`] | stage 5: udevd, and devices without a driver |
+//! | [`mode`] | stage 7: the child that does the work, shells |
+//! | [`children`] | children of PID 1, and zombies |
+//! | [`recovery`] | `lifeboat restore` as a child: its events, its end |
+//! | [`shell`] | a shell on every console |
+//! | [`finish`] | reboot, power off |
+
+mod boot;
+mod children;
+mod clock;
+mod context;
+mod finish;
+mod foundation;
+mod helper;
+mod hotplug;
+mod mode;
+mod recovery;
+mod report;
+mod root;
+mod rules;
+mod shell;
+mod source;
+mod sysfs;
+mod tools;
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let name = arguments.first().and_then(|path| Path::new(path).file_name());
+    if name == Some(OsStr::new("modprobe")) {
+        return helper::modprobe(&arguments[1..]);
+    }
+    if arguments.get(1).is_some_and(|word| word == "modprobe") {
+        return helper::modprobe(&arguments[2..]);
+    }
+    if std::process::id() != 1 {
+        eprintln!(
+            "lifeboat-init is PID 1 of the rescue system and does nothing elsewhere; \
+             `lifeboat-init modprobe NAME…` loads kernel modules"
+        );
+        return ExitCode::from(2);
+    }
+    boot::run()
+}

@@ -28,3 +28,27 @@ fn end(command: RebootCommand) -> io::Error {
 pub fn catch_ctrl_alt_del() -> io::Result<()> {
     Ok(rustix::system::reboot(RebootCommand::CadOff)?)
 }
+
+/// A signal for every process but PID 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Everyone {
+    /// SIGTERM, and SIGHUP for shells, which ignore the former.
+    Terminate,
+    /// SIGKILL.
+    Kill,
+}
+
+/// Signals every process but PID 1 (kill(2), pid -1). Does nothing unless this is PID 1.
+pub fn signal_everyone(signal: Everyone) {
+    if std::process::id() != 1 {
+        return;
+    }
+    let signals: &[libc::c_int] = match signal {
+        Everyone::Terminate => &[libc::SIGTERM, libc::SIGHUP, libc::SIGCONT],
+        Everyone::Kill => &[libc::SIGKILL],
+    };
+    for signal in signals {
+        // SAFETY: kill takes two integers by value.
+        unsafe { libc::kill(-1, *signal) };
+    }
+}

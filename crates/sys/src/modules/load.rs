@@ -123,6 +123,11 @@ impl Loader {
         loaded
     }
 
+    /// Lets modules that failed be tried again, because something that they need may have come.
+    pub fn forget_failures(&self) {
+        self.locked().retain(|_, state| !matches!(state, State::Done(Err(_))));
+    }
+
     /// Runs `work` unless it was done for that name before; the flag tells whether it ran now.
     fn once(&self, name: &str, work: impl FnOnce() -> Result<(), LoadError>) -> (Result<(), LoadError>, bool) {
         let mut states = self.locked();

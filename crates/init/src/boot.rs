@@ -1,0 +1,203 @@
+//! The boot, stage by stage (design, section 4).
+
+use crate::children::Children;
+use crate::clock;
+use crate::context::{Context, Identity, stage_event};
+use crate::finish;
+use crate::foundation;
+use crate::hotplug::{self, Hotplug};
+use crate::mode;
+use crate::report::Reporter;
+use crate::root;
+use crate::rules;
+use crate::source::{Search, choose, wanted::Wanted};
+use crate::tools;
+use lifeboat_machine::{Event, EventSink as _, Parameters};
+use lifeboat_sys::modules::{Config, Index, Loader};
+use lifeboat_sys::signal::{Received, Signals};
+use lifeboat_sys::uevent::UeventSocket;
+use std::panic::AssertUnwindSafe;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long drivers may take until the boot goes on without them.
+const DRIVERS_PATIENCE: Duration = Duration::from_secs(60);
+/// How long the medium is waited for when nobody is there to help. USB disks may take 20 s to spin up.
+const MEDIUM_PATIENCE_UNATTENDED: Duration = Duration::from_secs(60);
+/// The same when a person can go on without it.
+const MEDIUM_PATIENCE_ATTENDED: Duration = Duration::from_secs(15);
+
+/// The life of PID 1. It returns only when it is not even able to wait.
+pub fn run() -> ExitCode {
+    let started = clock::now();
+    let reporter = Arc::new(Reporter::default());
+    let children = Arc::new(Children::default());
+    // Before any thread exists, so that all of them leave signals to the collector.
+    let signals = Signals::collect();
+    let hook = Arc::clone(&reporter);
+    std::panic::set_hook(Box::new(move |panic| hook.warn(format!("internal error: {panic}"))));
+    match signals {
+        Ok(signals) => watch_signals(signals, &reporter, &children),
+        Err(error) => reporter.warn(format!("cannot OPEN a signal descriptor: {error}")),
+    }
+    let stages = AssertUnwindSafe(|| stages(started, &reporter, &children));
+    if std::panic::catch_unwind(stages).is_err() {
+        let reason = "init met an internal error (named above); the disks are left as they are".to_owned();
+        reporter.emit(&Event::Failed { reason });
+        mode::shells_after_failure(&reporter, &children, &foundation::consoles());
+    }
+    finish::wait_forever()
+}
+
+fn watch_signals(signals: Signals, reporter: &Arc<Reporter>, children: &Arc<Children>) {
+    let (reporter, children) = (Arc::clone(reporter), Arc::clone(children));
+    let watch = move || {
+        loop {
+            match signals.next() {
+                Ok(Received::Child) => children.collect(),
+                Ok(Received::Interrupt) => {
+                    reporter.note("Ctrl-Alt-Del: restarting");
+                    finish::in_background(&reporter, &children, lifeboat_machine::parameters::After::Reboot);
+                }
+                Ok(Received::Terminate) => {
+                    reporter.note("powering off, as a signal asked");
+                    finish::in_background(&reporter, &children, lifeboat_machine::parameters::After::Poweroff);
+                }
+                Ok(Received::Other(_)) => {}
+                Err(error) => {
+                    reporter.warn(format!("cannot READ signals: {error}"));
+                    return;
+                }
+            }
+        }
+    };
+    let _ = std::thread::Builder::new().name("signals".into()).spawn(watch);
+    let _ = lifeboat_sys::power::catch_ctrl_alt_del();
+}
+
+fn stages(started: Duration, reporter: &Arc<Reporter>, children: &Arc<Children>) {
+    let Some(mut context) = foundation(started, reporter, children) else { return };
+    context.stage("essential-modules", essential_modules);
+    context.stage("rescue-media", rescue_media);
+    context.stage("additional-tools", tools::mount);
+    context.stage("remaining-modules", rules::run);
+    // Nothing on the disks is activated unless a person asks: whatever is assembled could not be rebuilt.
+    context.stage("subsystems", |_| ());
+    mode::run(context);
+}
+
+/// Stage 1. `None` when there is no root; then all is said and nothing else can be done.
+fn foundation(started: Duration, reporter: &Arc<Reporter>, children: &Arc<Children>) -> Option<Context> {
+    let mounted = foundation::mount_kernel_filesystems();
+    let consoles = foundation::consoles();
+    foundation::open_consoles(reporter, &consoles);
+    reporter.open_log(Path::new(foundation::LOG));
+    reporter.note(format!("init started {:.2} s after the kernel", started.as_secs_f64()));
+    if let Err(error) = mounted {
+        reporter.warn(error.to_string());
+    }
+    let command_line = std::fs::read_to_string("/proc/cmdline").unwrap_or_default();
+    let parameters = Parameters::parse(&command_line);
+    let socket =
+        UeventSocket::open().map_err(|error| reporter.warn(format!("cannot HEAR device events: {error}"))).ok();
+    if let Err(error) = root::enter() {
+        let reason = format!("there is no root filesystem: {error}; try another medium, or build this one anew");
+        reporter.emit(&Event::Failed { reason });
+        finish::without_root(reporter, children, parameters.after);
+        return None;
+    }
+    foundation::mount_the_rest(reporter);
+    foundation::set_kernel();
+    let loader = loader(&command_line, children, reporter);
+    foundation::make_static_nodes(loader.index());
+    if let Err(error) = foundation::serve_module_requests() {
+        reporter.warn(format!("cannot SERVE the kernel's requests for modules: {error}"));
+    }
+    let identity = Identity::read(Path::new("/lifeboat"));
+    let _ = rustix::system::sethostname(host_name(identity.machine_name()).as_bytes());
+    let hotplug = Hotplug::start(loader, socket, Arc::clone(reporter));
+    let context = Context {
+        reporter: Arc::clone(reporter),
+        children: Arc::clone(children),
+        started,
+        parameters,
+        command_line,
+        consoles,
+        hotplug,
+        identity,
+        source: None,
+        tools_mounted: false,
+    };
+    reporter.emit(&stage_event("foundation", started));
+    Some(context)
+}
+
+/// The prompt tells that this is not the machine itself.
+fn host_name(machine: &str) -> String {
+    let label: String = machine.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' }).collect();
+    format!("rescue-{label}").chars().take(64).collect()
+}
+
+/// A loader for what is in /lib/modules now.
+pub fn loader(command_line: &str, children: &Arc<Children>, reporter: &Reporter) -> Loader {
+    let directory = foundation::module_directory();
+    let index = Index::read(&directory).unwrap_or_else(|error| {
+        reporter.warn(format!("{error}; only drivers that are built into the kernel work"));
+        Index::default()
+    });
+    Loader::new(&directory, index, Config::read(Path::new("/"), command_line))
+        .with_commands(hotplug::install_commands(Arc::clone(children)))
+}
+
+/// Stage 2.
+fn essential_modules(context: &mut Context) {
+    hotplug::watch_port(&context.reporter);
+    context.hotplug.cold_plug(false);
+    if let Err(awaited) = context.hotplug.settle(DRIVERS_PATIENCE) {
+        context.reporter.warn(format!("{awaited} did not come within {} s; going on", DRIVERS_PATIENCE.as_secs()));
+    }
+    for error in context.hotplug.take_errors() {
+        context.reporter.warn(error.to_string());
+    }
+}
+
+/// Stage 3.
+fn rescue_media(context: &mut Context) {
+    for fault in &context.identity.faults {
+        context.reporter.warn(fault.clone());
+    }
+    if context.identity.manifest.is_none() {
+        return;
+    }
+    let wanted = match Wanted::parse(context.parameters.source.as_deref()) {
+        Ok(wanted) => wanted,
+        Err(mistake) => {
+            context.reporter.warn(mistake.clone());
+            context.parameters.mistakes.push(mistake);
+            return;
+        }
+    };
+    let unattended = context.parameters.mode.is_some_and(lifeboat_machine::Mode::unattended);
+    let patience = if unattended { MEDIUM_PATIENCE_UNATTENDED } else { MEDIUM_PATIENCE_ATTENDED };
+    let search = Search {
+        wanted: &wanted,
+        manifest: &context.identity.manifest_bytes,
+        hotplug: &context.hotplug,
+        reporter: &context.reporter,
+        children: &context.children,
+    };
+    match search.run(patience) {
+        Ok(source) => {
+            context.reporter.note(format!("the medium is in {}", source.device.display()));
+            context.source = Some(source);
+        }
+        Err(seen) => {
+            context.reporter.warn(format!("no medium was found within {} s:", patience.as_secs()));
+            for line in choose::explain(&seen, context.identity.machine_name(), context.identity.medium_id()) {
+                context.reporter.warn(line);
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What the stages share. Built by stage 1, owned by [`crate::boot`].
+
+use crate::children::Children;
+use crate::clock;
+use crate::hotplug::Hotplug;
+use crate::report::Reporter;
+use crate::source::Source;
+use lifeboat_machine::{Event, EventSink as _, Machine, MediumManifest, Parameters};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Everything that outlives a stage.
+pub struct Context {
+    /// Where lines and events go.
+    pub reporter: Arc<Reporter>,
+    /// Starts programs.
+    pub children: Arc<Children>,
+    /// When init started, since the kernel did.
+    pub started: Duration,
+    /// Our kernel parameters.
+    pub parameters: Parameters,
+    /// The whole kernel command line.
+    pub command_line: String,
+    /// The kernel's consoles by name, the main one last.
+    pub consoles: Vec<String>,
+    /// Drivers.
+    pub hotplug: Arc<Hotplug>,
+    /// What the initramfs says about machine and medium.
+    pub identity: Identity,
+    /// The medium, once found.
+    pub source: Option<Source>,
+    /// Directories of programs that came with the tools image.
+    pub tools_mounted: bool,
+}
+
+/// The machine and the medium to which this rescue system belongs.
+#[derive(Debug, Default)]
+pub struct Identity {
+    /// `manifest.json`, byte for byte.
+    pub manifest_bytes: Vec<u8>,
+    /// The same, read.
+    pub manifest: Option<MediumManifest>,
+    /// `machine.json`.
+    pub machine: Option<Machine>,
+    /// What is wrong with them.
+    pub faults: Vec<String>,
+}
+
+impl Identity {
+    /// Reads both files in `directory` (/lifeboat).
+    pub fn read(directory: &Path) -> Identity {
+        let mut identity = Identity::default();
+        let read = |name: &str| -> Result<Vec<u8>, String> {
+            let path: PathBuf = directory.join(name);
+            std::fs::read(&path).map_err(|error| format!("cannot READ {}: {error}", path.display()))
+        };
+        match read("manifest.json") {
+            Err(fault) => identity.faults.push(fault),
+            Ok(bytes) => {
+                match serde_json::from_slice(&bytes) {
+                    Ok(manifest) => identity.manifest = Some(manifest),
+                    Err(error) => identity.faults.push(format!("cannot READ /lifeboat/manifest.json: {error}")),
+                }
+                identity.manifest_bytes = bytes;
+            }
+        }
+        match read("machine.json").map(|bytes| Machine::from_json(&bytes)) {
+            Err(fault) => identity.faults.push(fault),
+            Ok(Ok(machine)) => identity.machine = Some(machine),
+            Ok(Err(error)) => identity.faults.push(error.to_string()),
+        }
+        identity
+    }
+
+    /// Name of the machine, for messages.
+    pub fn machine_name(&self) -> &str {
+        let named = self.manifest.as_ref().map(|manifest| manifest.machine_name.as_str());
+        named.or(self.machine.as_ref().map(|machine| machine.name.as_str())).unwrap_or("an unknown machine")
+    }
+
+    /// Id of the medium, for messages.
+    pub fn medium_id(&self) -> &str {
+        self.manifest.as_ref().map_or("", |manifest| &manifest.medium_id)
+    }
+}
+
+impl Context {
+    /// Runs a stage and reports what it took.
+    pub fn stage<T>(&mut self, name: &str, work: impl FnOnce(&mut Context) -> T) -> T {
+        let begun = clock::now();
+        let result = work(self);
+        self.reporter.emit(&stage_event(name, begun));
+        result
+    }
+}
+
+/// The event of a stage that ends now.
+pub fn stage_event(name: &str, begun: Duration) -> Event {
+    Event::Stage { name: name.to_owned(), seconds: clock::now().saturating_sub(begun).as_secs_f64() }
+}

@@ -1,0 +1,83 @@
+//! The end: everything is written and unmounted, the disc comes out, the machine restarts or powers off.
+
+use crate::children::Children;
+use crate::report::Reporter;
+use crate::source::Source;
+use lifeboat_machine::parameters::After;
+use lifeboat_sys::{mount, optical, power};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long programs may take to end after SIGTERM, and again after SIGKILL.
+const PROGRAMS_PATIENCE: Duration = Duration::from_secs(3);
+/// How long consoles may take for the last lines.
+const LINES_PATIENCE: Duration = Duration::from_secs(3);
+/// Mounts that stay: without them this program could not go on.
+const STAY: [&str; 4] = ["/proc", "/sys", "/dev", "/run"];
+
+/// PID 1 never ends: the kernel would panic.
+pub fn wait_forever() -> ExitCode {
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Ends programs, unmounts, ejects the disc when asked to, then restarts or powers off. Comes back only when the kernel refuses.
+pub fn end(reporter: &Reporter, children: &Children, after: After, eject: Option<&Source>) {
+    reporter.note(match after {
+        After::Poweroff => "powering off",
+        After::Reboot | After::Shell => "restarting",
+    });
+    reporter.flush(LINES_PATIENCE);
+    for signal in [power::Everyone::Terminate, power::Everyone::Kill] {
+        power::signal_everyone(signal);
+        if children.wait_for_none(PROGRAMS_PATIENCE) {
+            break;
+        }
+    }
+    unmount_all(reporter);
+    if let Some(source) = eject
+        && let Err(error) = optical::eject(&source.device)
+    {
+        reporter.warn(format!("cannot EJECT the disc in {}: {error}; take it out by hand", source.device.display()));
+    }
+    reporter.flush(LINES_PATIENCE);
+    let error = match after {
+        After::Poweroff => power::power_off(),
+        After::Reboot | After::Shell => power::reboot(),
+    };
+    reporter.warn(format!("the kernel refused to end: {error}; switch the machine off by hand"));
+}
+
+/// The same from the thread that collects children, which must go on.
+pub fn in_background(reporter: &Arc<Reporter>, children: &Arc<Children>, after: After) {
+    let (reporter, children) = (Arc::clone(reporter), Arc::clone(children));
+    let _ = std::thread::Builder::new().name("end".into()).spawn(move || end(&reporter, &children, after, None));
+}
+
+/// Without a root there is no shell: power off when that was asked for, otherwise wait for Ctrl-Alt-Del.
+pub fn without_root(reporter: &Reporter, children: &Children, after: Option<After>) {
+    if after == Some(After::Poweroff) {
+        end(reporter, children, After::Poweroff, None);
+    }
+    reporter.note("press Ctrl-Alt-Del to restart");
+}
+
+/// Unmounts everything that does not have to stay, the last mounted first. What is busy is named, written, and left.
+fn unmount_all(reporter: &Reporter) {
+    rustix::fs::sync();
+    let table = mount::table().unwrap_or_default();
+    let stays = |path: &Path| {
+        path == Path::new("/") || path == Path::new("/lifeboat") || STAY.iter().any(|stay| path == Path::new(stay))
+    };
+    for entry in table.iter().rev().filter(|entry| !stays(&entry.mount_point)) {
+        if let Err(error) = mount::unmount(&entry.mount_point)
+            && entry.source.as_encoded_bytes().starts_with(b"/dev/")
+        {
+            reporter.warn(error.to_string());
+        }
+    }
+    rustix::fs::sync();
+}

@@ -1,0 +1,223 @@
+//! Stage 7: what the rescue system does.
+
+use crate::children::Children;
+use crate::clock;
+use crate::context::{Context, stage_event};
+use crate::finish;
+use crate::recovery::{self, Outcome};
+use crate::report::Reporter;
+use crate::shell;
+use crate::source::device;
+use lifeboat_machine::layout::DeviceKind;
+use lifeboat_machine::parameters::After;
+use lifeboat_machine::{Event, EventSink as _, Mode};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The program that does the work.
+pub const PROGRAM: &str = "/usr/bin/lifeboat";
+/// How long as many disks as the machine had are waited for.
+const DISKS_PATIENCE: Duration = Duration::from_secs(30);
+/// What a person at a console should know.
+const EXPERT_PAGE: &str = include_str!("expert.txt");
+
+/// Chooses the mode and does it.
+pub fn run(context: Context) {
+    let mode = context.parameters.mode.unwrap_or(Mode::Expert);
+    let mistakes = &context.parameters.mistakes;
+    // A mode that was mistyped was not meant to wait for a person, either.
+    if !mistakes.is_empty() && (mode.unattended() || context.parameters.mode.is_none()) {
+        return fail(
+            &context,
+            format!("nothing was touched, for kernel parameters are wrong: {}", mistakes.join("; ")),
+        );
+    }
+    for mistake in mistakes {
+        context.reporter.warn(format!("ignored: {mistake}"));
+    }
+    match mode {
+        Mode::Nuke | Mode::Compare => unattended(&context, mode),
+        Mode::Interactive => interactive(&context),
+        Mode::Expert => expert(&context),
+    }
+}
+
+fn unattended(context: &Context, mode: Mode) {
+    if let Err(reason) = prepare(context) {
+        return fail(context, format!("nothing was touched: {reason}"));
+    }
+    wait_for_disks(context);
+    told_start(context, mode);
+    let command = recovery::command(mode, main_console(context));
+    let outcome = recovery::unattended(&context.reporter, &context.children, command);
+    after(context, outcome);
+}
+
+/// Writes what the child reads. An error names what is missing.
+fn prepare(context: &Context) -> Result<(), String> {
+    if let Some(fault) = context.identity.faults.first() {
+        return Err(fault.clone());
+    }
+    let source =
+        context.source.as_ref().ok_or("the medium that belongs to this rescue system was not found (see above)")?;
+    write_json("/run/lifeboat/source.json", source)?;
+    write_json("/run/lifeboat/parameters.json", &context.parameters)
+}
+
+fn write_json(path: &str, value: &impl serde::Serialize) -> Result<(), String> {
+    let text = serde_json::to_vec_pretty(value).map_err(|error| error.to_string())?;
+    std::fs::write(path, text).map_err(|error| format!("cannot WRITE {path}: {error}"))
+}
+
+/// Waits until there are as many disks as the machine had. Disks that take their time (USB, big SAS shelves) come later
+/// than the medium; which one takes whose place is for the recovery to say.
+fn wait_for_disks(context: &Context) {
+    let Some(machine) = &context.identity.machine else { return };
+    let wanted = machine.layout.devices.iter().filter(|device| matches!(device.kind, DeviceKind::Disk(_))).count();
+    let medium = context.source.as_ref().map(|source| source.device.clone()).unwrap_or_default();
+    let deadline = Instant::now() + DISKS_PATIENCE;
+    let mut told = false;
+    loop {
+        let known = context.hotplug.block_events();
+        let devices = device::list(Path::new("/sys"));
+        let medium_disk = devices.iter().find(|device| device.path() == medium).map(|device| device.disk().to_owned());
+        let found = devices
+            .iter()
+            .filter(|device| {
+                device.partition_of.is_none() && device.bus != device::Bus::Optical && device.size_bytes > 0
+            })
+            .filter(|device| Some(&device.name) != medium_disk.as_ref())
+            .count();
+        if found >= wanted {
+            return;
+        }
+        if !told {
+            told = true;
+            let seconds = DISKS_PATIENCE.as_secs();
+            context.reporter.note(format!("waiting for disks: {found} of {wanted} are there; at most {seconds} s"));
+        }
+        if !context.hotplug.wait_for_block_event(known, deadline) {
+            context.reporter.warn(format!("{wanted} disks were expected, {found} are there; going on"));
+            return;
+        }
+    }
+}
+
+fn told_start(context: &Context, mode: Mode) {
+    let seconds = clock::now().saturating_sub(context.started).as_secs_f64();
+    context.reporter.note(format!("mode {mode} starts {seconds:.2} s after init"));
+    context.reporter.emit(&stage_event("mode", clock::now()));
+}
+
+fn interactive(context: &Context) {
+    if let Err(reason) = prepare(context) {
+        context.reporter.warn(reason);
+    }
+    told_start(context, Mode::Interactive);
+    let console = main_console(context);
+    let command = recovery::command(Mode::Interactive, console);
+    match recovery::interactive(&context.reporter, &context.children, command, console) {
+        Ok(outcome) => after(context, outcome),
+        Err(reason) => {
+            context
+                .reporter
+                .warn(format!("the interactive mode did not work: {reason}; here is the expert mode in its place"));
+            expert_ready(context);
+        }
+    }
+}
+
+fn expert(context: &Context) {
+    if let Err(reason) = prepare(context) {
+        context.reporter.warn(reason);
+    }
+    told_start(context, Mode::Expert);
+    expert_ready(context);
+}
+
+fn expert_ready(context: &Context) {
+    context.reporter.emit(&Event::Ready { mode: Mode::Expert });
+    context.reporter.text(EXPERT_PAGE);
+    context.reporter.flush(Duration::from_secs(2));
+    shell::on_all(&context.reporter, &context.children, &context.consoles);
+}
+
+fn main_console(context: &Context) -> &str {
+    context.consoles.last().map_or("console", String::as_str)
+}
+
+fn fail(context: &Context, reason: String) {
+    context.reporter.emit(&Event::Failed { reason });
+    after(context, Outcome::Failed);
+}
+
+/// What follows an outcome: the parameter, or what is right for the outcome. After a failure only a power-off that was asked
+/// for keeps the machine from waiting for a person.
+pub fn decide(outcome: Outcome, asked: Option<After>) -> After {
+    match (outcome, asked) {
+        (Outcome::Failed, Some(After::Poweroff)) => After::Poweroff,
+        (Outcome::Failed, _) => After::Shell,
+        (Outcome::Restored, asked) => asked.unwrap_or(After::Reboot),
+        (Outcome::Compared, asked) => asked.unwrap_or(After::Shell),
+    }
+}
+
+fn after(context: &Context, outcome: Outcome) {
+    match decide(outcome, context.parameters.after) {
+        After::Shell if outcome == Outcome::Failed => {
+            shells_after_failure(&context.reporter, &context.children, &context.consoles);
+        }
+        After::Shell => {
+            context.reporter.text("A shell follows. `reboot` or Ctrl-Alt-Del restarts the machine.");
+            shell::on_all(&context.reporter, &context.children, &context.consoles);
+        }
+        after => {
+            let disc = context.source.as_ref().filter(|source| {
+                source.kind == device::Bus::Optical.word()
+                    && !context.parameters.no_eject
+                    && outcome == Outcome::Restored
+            });
+            finish::end(&context.reporter, &context.children, after, disc);
+        }
+    }
+}
+
+/// Shells, and what to do next.
+pub fn shells_after_failure(reporter: &Arc<Reporter>, children: &Arc<Children>, consoles: &[String]) {
+    reporter.text(
+        "The recovery failed, and the reason stands above. A shell follows.\n\
+         \x20 less /run/lifeboat/log           everything that was said\n\
+         \x20 lifeboat restore --mode nuke     try again\n\
+         \x20 Ctrl-Alt-Del                     restart",
+    );
+    reporter.flush(Duration::from_secs(2));
+    shell::on_all(reporter, children, consoles);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_follows() {
+        for (outcome, asked, expected) in [
+            (Outcome::Restored, None, After::Reboot),
+            (Outcome::Restored, Some(After::Shell), After::Shell),
+            (Outcome::Restored, Some(After::Poweroff), After::Poweroff),
+            (Outcome::Compared, None, After::Shell),
+            (Outcome::Compared, Some(After::Reboot), After::Reboot),
+            (Outcome::Failed, None, After::Shell),
+            (Outcome::Failed, Some(After::Reboot), After::Shell),
+            (Outcome::Failed, Some(After::Poweroff), After::Poweroff),
+        ] {
+            assert_eq!(decide(outcome, asked), expected, "{outcome:?} {asked:?}");
+        }
+    }
+
+    #[test]
+    fn the_page_fits_on_a_screen() {
+        assert!(EXPERT_PAGE.lines().count() <= 20);
+        assert!(EXPERT_PAGE.lines().all(|line| line.len() < 80 && line.is_ascii()));
+    }
+}

@@ -1,0 +1,81 @@
+//! Stage 5: devices that still have no driver, and udev's rules.
+//!
+//! udevd names things (links below /dev/disk, properties of disks) for the tools and for people. Nothing in the boot
+//! depends on it: an image without it, or a udevd that hangs, costs comfort and no more.
+
+use crate::children::ending;
+use crate::context::Context;
+use crate::sysfs;
+use lifeboat_sys::child::Setup;
+use rustix::process::Signal;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// The daemon's places: merged /usr, and Debian 11's.
+const DAEMONS: [&str; 2] = ["/usr/lib/systemd/systemd-udevd", "/lib/systemd/systemd-udevd"];
+/// How long rules may run.
+const RULES_PATIENCE: Duration = Duration::from_secs(20);
+/// How long drivers may take the second time.
+const DRIVERS_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Tries again what has no driver, starts udevd, and names what is left.
+pub fn run(context: &mut Context) {
+    // With more modules there may be a driver for a device that had none.
+    if context.tools_mounted {
+        context.hotplug.cold_plug(true);
+        if let Err(awaited) = context.hotplug.settle(DRIVERS_PATIENCE) {
+            context.reporter.warn(format!("{awaited} did not come within {} s; going on", DRIVERS_PATIENCE.as_secs()));
+        }
+        for error in context.hotplug.take_errors() {
+            context.reporter.warn(error.to_string());
+        }
+    }
+    if let Some(daemon) = DAEMONS.iter().find(|path| Path::new(path).exists()) {
+        apply_rules(context, daemon);
+    }
+    for device in sysfs::driverless(Path::new("/sys")) {
+        context.reporter.warn(format!(
+            "no driver for the {} {}: no module claims {}, or it did not take the device",
+            device.what, device.name, device.modalias
+        ));
+    }
+}
+
+fn apply_rules(context: &Context, daemon: &str) {
+    let steps: [(&str, &[&str]); 3] = [
+        (daemon, &["--daemon", "--resolve-names=never"]),
+        (
+            "/usr/bin/udevadm",
+            &[
+                "trigger",
+                "--type=all",
+                "--action=add",
+                "--subsystem-match=block",
+                "--subsystem-match=net",
+                "--subsystem-match=scsi_tape",
+                "--subsystem-match=input",
+                "--subsystem-match=tty",
+            ],
+        ),
+        ("/usr/bin/udevadm", &["settle", "--timeout=20"]),
+    ];
+    for (program, arguments) in steps {
+        let mut command = Command::new(program);
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let ended = context.children.spawn(command, Setup::default()).map(|child| {
+            let status = child.wait(Some(RULES_PATIENCE));
+            // It must not come to life later, while a recovery works on the disks.
+            child.signal(Signal::KILL);
+            status
+        });
+        let trouble = match ended {
+            Ok(Some(status)) if status.success() => continue,
+            Ok(Some(status)) => format!("it ended {}", ending(status)),
+            Ok(None) => format!("it did not end within {} s", RULES_PATIENCE.as_secs()),
+            Err(error) => error.to_string(),
+        };
+        context.reporter.warn(format!("cannot RUN {program} {}: {trouble}", arguments.join(" ")));
+        return;
+    }
+}

@@ -1,0 +1,222 @@
+//! Stage 3: finds the medium that belongs to this rescue system, and mounts it.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`wanted`] | `lifeboat.source=` |
+//! | [`device`] | block devices that may hold a medium |
+//! | [`identify`] | what a device holds |
+//! | [`choose`] | which one is the medium, and why none is |
+//!
+//! The medium is the one whose `/lifeboat/manifest.json` is, byte for byte, the one in the initramfs. Devices are looked at
+//! in two rounds: discs and USB sticks first (ISO 9660 and FAT anywhere), then, only when those had nothing, the
+//! filesystems of disks, read-only and without replaying their journals. Then every event of a block device starts it anew,
+//! until the deadline.
+
+pub mod choose;
+pub mod device;
+pub mod identify;
+pub mod wanted;
+
+use crate::children::Children;
+use crate::hotplug::Hotplug;
+use crate::report::Reporter;
+use choose::{Choice, Seen};
+use device::{BlockDevice, Bus};
+use identify::{Holds, Verdict};
+use lifeboat_sys::child::Setup;
+use lifeboat_sys::modules::Loader;
+use lifeboat_sys::mount::{mount, unmount};
+use serde::Serialize;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use wanted::{DiskName, Wanted};
+
+/// Where the medium is mounted.
+pub const MOUNT_POINT: &str = "/run/lifeboat/medium";
+
+/// How long blkid may take for one device.
+const BLKID_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The medium as `lifeboat restore` is told of it: the content of /run/lifeboat/source.json.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Source {
+    /// `disc`, `usb` or `disk`.
+    pub kind: &'static str,
+    /// The device.
+    pub device: PathBuf,
+    /// Where it is mounted.
+    pub mount: PathBuf,
+}
+
+/// What the search needs.
+pub struct Search<'a> {
+    /// Where to look.
+    pub wanted: &'a Wanted,
+    /// Our manifest.
+    pub manifest: &'a [u8],
+    /// Loads filesystems, tells of new devices.
+    pub hotplug: &'a Hotplug,
+    /// Hears what is found.
+    pub reporter: &'a Reporter,
+    /// Runs blkid, to find a disk by its label.
+    pub children: &'a Children,
+}
+
+impl Search<'_> {
+    /// Looks for the medium until it is found and mounted, or the time is over.
+    ///
+    /// # Errors
+    /// Every device that was looked at, with the reason why it is not the medium.
+    pub fn run(&self, patience: Duration) -> Result<Source, Vec<Seen>> {
+        let deadline = Instant::now() + patience;
+        let mut told = false;
+        loop {
+            let known = self.hotplug.block_events();
+            let seen = match self.look() {
+                Ok(source) => return Ok(source),
+                Err(seen) => seen,
+            };
+            if !told && Instant::now() < deadline {
+                self.reporter.note(format!("waiting for the medium, at most {} s", patience.as_secs()));
+                told = true;
+            }
+            if !self.hotplug.wait_for_block_event(known, deadline) {
+                return Err(seen);
+            }
+            // One device sends several events; when its driver has finished they are all there.
+            let _ = self.hotplug.settle(deadline.saturating_duration_since(Instant::now()));
+        }
+    }
+
+    fn look(&self) -> Result<Source, Vec<Seen>> {
+        let loader = self.hotplug.loader();
+        let devices: Vec<BlockDevice> =
+            device::list(Path::new("/sys")).into_iter().filter(|device| self.is_wanted(device)).collect();
+        let heads: Vec<(BlockDevice, Result<Holds, String>)> = devices
+            .into_iter()
+            .map(|device| {
+                let holds = identify::read_head(&device.path())
+                    .map(|head| Holds::detect(&head))
+                    .map_err(|error| unreadable(device.bus, &error));
+                (device, holds)
+            })
+            .collect();
+        let first = |holds: &Holds| matches!(holds, Holds::Iso(_) | Holds::Vfat | Holds::Exfat);
+        let mut seen = Vec::new();
+        for round in [true, false] {
+            for (device, holds) in &heads {
+                let verdict = match holds {
+                    Err(reason) if round => Verdict::Not(reason.clone()),
+                    Ok(Holds::Nothing) if round => Verdict::Not(
+                        if self.has_partitions(device, &heads) {
+                            "it holds partitions"
+                        } else {
+                            "it holds no filesystem that a medium can have"
+                        }
+                        .into(),
+                    ),
+                    Ok(holds) if *holds != Holds::Nothing && first(holds) == round => {
+                        self.examine(&loader, device, holds)
+                    }
+                    _ => continue,
+                };
+                seen.push((device.clone(), verdict));
+            }
+            let choice = choose::choose(&seen);
+            if choice.chosen.is_some() {
+                return self.take(&loader, choice, &heads).map_err(|reason| {
+                    for (_, verdict) in seen.iter_mut().filter(|(_, verdict)| *verdict == Verdict::Ours) {
+                        *verdict = Verdict::Not(reason.clone());
+                    }
+                    seen
+                });
+            }
+        }
+        Err(seen)
+    }
+
+    fn has_partitions(&self, device: &BlockDevice, heads: &[(BlockDevice, Result<Holds, String>)]) -> bool {
+        heads.iter().any(|(other, _)| other.partition_of.as_deref() == Some(&device.name))
+    }
+
+    fn is_wanted(&self, device: &BlockDevice) -> bool {
+        match self.wanted {
+            Wanted::Anywhere => true,
+            Wanted::Bus(bus) => device.bus == *bus,
+            Wanted::Disk(DiskName::Path(path)) => std::fs::canonicalize(path).is_ok_and(|path| path == device.path()),
+            Wanted::Disk(DiskName::Token { key, value }) => {
+                self.blkid(device, key).is_some_and(|found| found.trim_end_matches('\n') == value)
+            }
+        }
+    }
+
+    /// A property of a device as blkid(8) finds it by looking, without a cache.
+    fn blkid(&self, device: &BlockDevice, key: &str) -> Option<String> {
+        let tag = if key.starts_with("PART") { format!("PART_ENTRY_{}", part_key(key)) } else { key.to_owned() };
+        let mut command = Command::new(lifeboat_sys::program::BLKID.find(Path::new("/"))?);
+        command.args(["--probe", "--output", "value", "--match-tag", &tag]).arg(device.path());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = self.children.spawn(command, Setup::default()).ok()?;
+        let mut text = String::new();
+        child.stdout.take()?.read_to_string(&mut text).ok()?;
+        child.wait(Some(BLKID_PATIENCE))?;
+        Some(text)
+    }
+
+    fn examine(&self, loader: &Loader, device: &BlockDevice, holds: &Holds) -> Verdict {
+        match self.mount(loader, device, holds) {
+            Err(reason) => Verdict::Not(reason),
+            Ok(()) => {
+                let verdict = identify::judge(Path::new(MOUNT_POINT), self.manifest);
+                let _ = unmount(Path::new(MOUNT_POINT));
+                verdict
+            }
+        }
+    }
+
+    fn mount(&self, loader: &Loader, device: &BlockDevice, holds: &Holds) -> Result<(), String> {
+        let Some((kind, options)) = holds.mount_options() else { return Err("it holds no filesystem".into()) };
+        let _ = std::fs::create_dir_all(MOUNT_POINT);
+        // The kernel would ask its helper for the module; this process has the index in memory already.
+        loader.load(&format!("fs-{kind}"));
+        mount(device.path(), Path::new(MOUNT_POINT), kind, options).map_err(|error| error.to_string())
+    }
+
+    fn take(
+        &self,
+        loader: &Loader,
+        choice: Choice,
+        heads: &[(BlockDevice, Result<Holds, String>)],
+    ) -> Result<Source, String> {
+        let Some(device) = choice.chosen else { return Err("it is gone".into()) };
+        let holds = heads.iter().find(|(other, _)| *other == device).and_then(|(_, holds)| holds.as_ref().ok());
+        self.mount(loader, &device, holds.unwrap_or(&Holds::Nothing))?;
+        let path = device.path();
+        if !choice.also.is_empty() {
+            let others: Vec<String> = choice.also.iter().map(|other| other.path().display().to_string()).collect();
+            self.reporter.note(format!(
+                "the same medium is in {}, too; using {} (a disc goes before a USB disk, a USB disk before another disk)",
+                others.join(", "),
+                path.display()
+            ));
+        }
+        Ok(Source { kind: device.bus.word(), device: path, mount: MOUNT_POINT.into() })
+    }
+}
+
+/// Probing, blkid names the properties of a partition differently.
+fn part_key(key: &str) -> &str {
+    if key == "PARTLABEL" { "NAME" } else { "UUID" }
+}
+
+fn unreadable(bus: Bus, error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(code) if code == rustix::io::Errno::NOMEDIUM.raw_os_error() => match bus {
+            Bus::Optical => "there is no disc in the drive".into(),
+            _ => "there is no medium in it".into(),
+        },
+        _ => format!("cannot READ it: {error}"),
+    }
+}

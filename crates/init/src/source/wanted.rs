@@ -1,0 +1,98 @@
+//! `lifeboat.source=`: where to look. Network sources and tapes are named here, so that asking for one is understood and
+//! refused by name, and not searched for on discs.
+
+use super::device::Bus;
+
+/// Where the medium is looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Wherever the medium of this rescue system is.
+    Anywhere,
+    /// On one kind of device.
+    Bus(Bus),
+    /// On a local disk.
+    Disk(DiskName),
+}
+
+/// How a disk is named after `disk:`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DiskName {
+    /// `/dev/sdb1`.
+    Path(String),
+    /// `LABEL=`, `UUID=`, `PARTLABEL=`, `PARTUUID=`, as blkid(8) takes them.
+    Token {
+        /// The word before `=`.
+        key: &'static str,
+        /// What follows it.
+        value: String,
+    },
+}
+
+impl Wanted {
+    /// Reads the parameter's value.
+    ///
+    /// # Errors
+    /// A message for a person when the value is not understood, or a source that discs and disks cannot give.
+    pub fn parse(value: Option<&str>) -> Result<Wanted, String> {
+        let Some(value) = value else { return Ok(Wanted::Anywhere) };
+        match value {
+            "disc" => return Ok(Wanted::Bus(Bus::Optical)),
+            "usb" => return Ok(Wanted::Bus(Bus::Usb)),
+            "disk" => return Ok(Wanted::Bus(Bus::Disk)),
+            _ => {}
+        }
+        if let Some(disk) = value.strip_prefix("disk:") {
+            return disk_name(disk).map(Wanted::Disk);
+        }
+        let scheme = value.split([':', '/']).next().unwrap_or(value);
+        if matches!(scheme, "tape" | "nfs" | "http" | "https" | "s3" | "sftp" | "rest") {
+            return Err(format!(
+                "lifeboat.source={value}: this rescue system finds its archive on discs, USB disks and local disks, \
+                 not by {scheme}; leave the parameter out to use the medium it was started from"
+            ));
+        }
+        Err(format!("lifeboat.source={value}: expected disc, usb, disk, disk:LABEL=…, disk:UUID=… or disk:/dev/…"))
+    }
+}
+
+fn disk_name(text: &str) -> Result<DiskName, String> {
+    if text.starts_with("/dev/") {
+        return Ok(DiskName::Path(text.to_owned()));
+    }
+    for key in ["LABEL", "UUID", "PARTLABEL", "PARTUUID"] {
+        if let Some(value) = text.strip_prefix(key).and_then(|rest| rest.strip_prefix('='))
+            && !value.is_empty()
+        {
+            return Ok(DiskName::Token { key, value: value.to_owned() });
+        }
+    }
+    Err(format!("lifeboat.source=disk:{text}: expected LABEL=, UUID=, PARTLABEL=, PARTUUID= or a path below /dev"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources() {
+        let token = |key, value: &str| Ok(Wanted::Disk(DiskName::Token { key, value: value.into() }));
+        for (value, expected) in [
+            ("disc", Ok(Wanted::Bus(Bus::Optical))),
+            ("usb", Ok(Wanted::Bus(Bus::Usb))),
+            ("disk:LABEL=my backup", token("LABEL", "my backup")),
+            ("disk:PARTUUID=ab", token("PARTUUID", "ab")),
+            ("disk:/dev/sdb1", Ok(Wanted::Disk(DiskName::Path("/dev/sdb1".into())))),
+        ] {
+            assert_eq!(Wanted::parse(Some(value)), expected, "{value}");
+        }
+        assert_eq!(Wanted::parse(None), Ok(Wanted::Anywhere));
+        for (value, part) in [
+            ("nfs://host/path", "not by nfs"),
+            ("tape:/dev/nst0", "not by tape"),
+            ("disk:LABEL=", "expected LABEL="),
+            ("dics", "expected disc"),
+        ] {
+            assert!(Wanted::parse(Some(value)).unwrap_err().contains(part), "{value}");
+        }
+    }
+}
