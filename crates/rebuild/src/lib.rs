@@ -1,1 +1,34 @@
-//! x
+//! Applies a recovery plan, step by step, through [`lifeboat_sys::Runner`].
+//!
+//! [`apply()`] takes one [`lifeboat_plan::Step`]; whoever drives the recovery runs them in order and extracts the files at
+//! `Step::Extract`, which does nothing here. A plan that stopped anywhere is run again from its start: every step
+//! begins with what it needs and leaves nothing behind that stops it the next time.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`mod@apply`] | one step done |
+//! | [`context`] | [`Context`]: what all steps need to know |
+//! | [`wipe`] | clearing a disk, and the mark of an unfinished recovery |
+//! | [`table`] | partition tables, waiting for partitions |
+//! | [`make`] | filesystems, subvolumes, swap: one module for each kind |
+//! | [`mounts`] | the tree below the target directory, and what programs inside it need |
+//! | [`adapt`] | fstab, boot loader configuration: names of devices that changed |
+//! | [`boot`] | boot loaders, EFI boot entries, initramfs |
+//! | [`finish`] | what had to wait for the files |
+//! | [`error`] | [`RebuildError`] |
+
+pub mod adapt;
+pub mod apply;
+pub mod boot;
+pub mod context;
+pub mod error;
+pub mod finish;
+pub mod make;
+pub mod mounts;
+pub mod table;
+pub mod wipe;
+
+pub use apply::apply;
+pub use context::Context;
+pub use error::RebuildError;
+pub use mounts::unmount_all;

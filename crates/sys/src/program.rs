@@ -48,6 +48,7 @@ programs! {
     LSBLK = "lsblk", "util-linux", Always;
     FINDMNT = "findmnt", "util-linux", Always;
     WIPEFS = "wipefs", "util-linux", Always;
+    PARTX = "partx", "util-linux", IfPresent;
     MKSWAP = "mkswap", "util-linux", Always;
     MOUNT = "mount", "mount", Always;
     UMOUNT = "umount", "mount", Always;
@@ -92,6 +93,8 @@ programs! {
     // Rehearsal.
     QEMU_SYSTEM_X86_64 = "qemu-system-x86_64", "qemu-system-x86", Never;
     QEMU_IMG = "qemu-img", "qemu-utils", Never;
+    SETPRIV = "setpriv", "util-linux", Never;
+    TAR = "tar", "tar", IfPresent;
     // Network in the rescue system.
     IP = "ip", "iproute2", IfPresent;
     MOUNT_NFS = "mount.nfs", "nfs-common", IfPresent;

@@ -1,0 +1,181 @@
+//! Names of devices that changed, in the restored system's configuration. Text in, text out; every other byte stays.
+
+use crate::context::Context;
+use crate::error::RebuildError;
+use lifeboat_machine::Content;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+/// Files in which a device is a word of its own in the first column.
+const TABLES: [&str; 2] = ["/etc/fstab", "/etc/crypttab"];
+/// Files in which a device may stand anywhere.
+const FILES: [&str; 10] = [
+    "/boot/grub/grub.cfg",
+    "/boot/grub/device.map",
+    "/boot/grub2/grub.cfg",
+    "/boot/grub2/device.map",
+    "/boot/grub2/grubenv",
+    "/etc/default/grub",
+    "/etc/initramfs-tools/conf.d/resume",
+    "/etc/kernel/cmdline",
+    "/etc/dracut.conf",
+    "/etc/mkinitcpio.conf",
+];
+/// Directories of such files.
+const DIRECTORIES: [&str; 4] =
+    ["/boot/loader/entries", "/etc/default/grub.d", "/etc/dracut.conf.d", "/etc/kernel/install.d"];
+
+/// Rewrites the restored system's configuration; tells each file that changed.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub fn configuration(context: &Context, replacements: &[(String, String)]) -> Result<Vec<String>, RebuildError> {
+    let mut notes = vec![];
+    let stable: Vec<(String, String)> =
+        replacements.iter().map(|(old, new)| (old.clone(), stable_name(context, new))).collect();
+    for name in TABLES {
+        edit(context, Path::new(name), &mut notes, |text| first_fields(text, &stable))?;
+    }
+    let mut files: Vec<PathBuf> = FILES.iter().map(PathBuf::from).collect();
+    let mut directories: Vec<PathBuf> = DIRECTORIES.iter().map(PathBuf::from).collect();
+    directories.extend(["/boot/efi", "/efi", "/boot"].iter().map(|esp| Path::new(esp).join("loader/entries")));
+    for directory in directories {
+        let Ok(entries) = std::fs::read_dir(context.inside(&directory)) else { continue };
+        files.extend(entries.flatten().map(|entry| directory.join(entry.file_name())));
+    }
+    files.sort();
+    files.dedup();
+    for name in files {
+        edit(context, &name, &mut notes, |text| words(text, replacements))?;
+    }
+    Ok(notes)
+}
+
+/// What fstab shall say: the UUID of the content, which outlives the next change of hardware too.
+fn stable_name(context: &Context, path: &str) -> String {
+    match context.device_at(Path::new(path)).map(|device| &device.content) {
+        Some(Content::Filesystem(filesystem)) if !filesystem.uuid.is_empty() => format!("UUID={}", filesystem.uuid),
+        Some(Content::Swap(swap)) => swap.uuid.as_ref().map_or(path.to_owned(), |uuid| format!("UUID={uuid}")),
+        _ => path.to_owned(),
+    }
+}
+
+fn edit(
+    context: &Context,
+    name: &Path,
+    notes: &mut Vec<String>,
+    change: impl FnOnce(&[u8]) -> Vec<u8>,
+) -> Result<(), RebuildError> {
+    let path = context.inside(name);
+    // Links may be absolute and lead out of the target; the files behind them are visited by their own names.
+    if !path.symlink_metadata().is_ok_and(|metadata| metadata.is_file()) {
+        return Ok(());
+    }
+    let old = std::fs::read(&path).map_err(RebuildError::io("READ", &path))?;
+    let new = change(&old);
+    if new != old {
+        // In place, so that owner, mode, links and attributes stay.
+        std::fs::write(&path, &new).map_err(RebuildError::io("WRITE", &path))?;
+        notes.push(format!("{} names other devices now", String::from_utf8_lossy(name.as_os_str().as_bytes())));
+    }
+    Ok(())
+}
+
+/// Replaces the first field of each line that is exactly an old name (fstab(5), crypttab's second field is its device).
+pub fn first_fields(text: &[u8], replacements: &[(String, String)]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        let comment = line.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'#');
+        if comment {
+            out.extend_from_slice(line);
+            continue;
+        }
+        // A device is a whole field: blanks around it, never part of an option or a mount point.
+        let mut field = vec![];
+        for byte in line {
+            if byte.is_ascii_whitespace() {
+                push_field(&mut out, &mut field, replacements);
+                out.push(*byte);
+            } else {
+                field.push(*byte);
+            }
+        }
+        push_field(&mut out, &mut field, replacements);
+    }
+    out
+}
+
+fn push_field(out: &mut Vec<u8>, field: &mut Vec<u8>, replacements: &[(String, String)]) {
+    match replacements.iter().find(|(old, _)| old.as_bytes() == field.as_slice()) {
+        Some((_, new)) => out.extend_from_slice(new.as_bytes()),
+        None => out.extend_from_slice(field),
+    }
+    field.clear();
+}
+
+/// Replaces old names wherever they stand as a whole: `root=/dev/vda1` but not `/dev/vda10`, `/mnt/dev/vda1` or
+/// `/dev/vda1-backup`. One pass, so that disks that changed places are not replaced twice.
+pub fn words(text: &[u8], replacements: &[(String, String)]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while at < text.len() {
+        let before = at.checked_sub(1).map(|index| text[index]);
+        let bounded = |byte: Option<u8>, also: &[u8]| {
+            byte.is_none_or(|byte| !byte.is_ascii_alphanumeric() && !also.contains(&byte))
+        };
+        let hit = replacements
+            .iter()
+            .filter(|(old, _)| !old.is_empty() && text[at..].starts_with(old.as_bytes()))
+            .filter(|(old, _)| bounded(before, b"/_-.") && bounded(text.get(at + old.len()).copied(), b"/_-"))
+            .max_by_key(|(old, _)| old.len());
+        match hit {
+            Some((old, new)) => {
+                out.extend_from_slice(new.as_bytes());
+                at += old.len();
+            }
+            None => {
+                out.push(text[at]);
+                at += 1;
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
+        list.iter().map(|(old, new)| ((*old).to_owned(), (*new).to_owned())).collect()
+    }
+
+    #[test]
+    fn fstab_keeps_everything_else() {
+        let text = b"# /dev/vda1 was root\n/dev/vda1\t/   ext4 errors=remount-ro,x=/dev/vda1 0 1\r\n\
+                     UUID=ab /dev/vda12 none\n  /dev/vda5 none swap sw 0 0\nbroken \xff line";
+        let new = first_fields(text, &pairs(&[("/dev/vda1", "UUID=11-22"), ("/dev/vda5", "/dev/sda5")]));
+        let expected = b"# /dev/vda1 was root\nUUID=11-22\t/   ext4 errors=remount-ro,x=/dev/vda1 0 1\r\n\
+                     UUID=ab /dev/vda12 none\n  /dev/sda5 none swap sw 0 0\nbroken \xff line";
+        assert_eq!(new, expected);
+    }
+
+    #[test]
+    fn crypttab_has_its_device_in_the_second_field() {
+        let new = first_fields(b"cswap /dev/sda2 /dev/urandom swap\n", &pairs(&[("/dev/sda2", "/dev/vda2")]));
+        assert_eq!(new, b"cswap /dev/vda2 /dev/urandom swap\n");
+    }
+
+    #[test]
+    fn whole_names_only_and_once() {
+        let swap = pairs(&[("/dev/sda1", "/dev/sdb1"), ("/dev/sda", "/dev/sdb"), ("/dev/sdb", "/dev/sda")]);
+        for (old, new) in [
+            ("linux /vmlinuz root=/dev/sda1 ro", "linux /vmlinuz root=/dev/sdb1 ro"),
+            ("(hd0) /dev/sda\n(hd1) /dev/sdb\n", "(hd0) /dev/sdb\n(hd1) /dev/sda\n"),
+            ("/dev/sda10 /dev/sdaa /mnt/dev/sda /dev/sda1-x", "/dev/sda10 /dev/sdaa /mnt/dev/sda /dev/sda1-x"),
+            ("resume=\"/dev/sda1\"", "resume=\"/dev/sdb1\""),
+        ] {
+            assert_eq!(String::from_utf8(words(old.as_bytes(), &swap)).unwrap(), new);
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! [`apply`]: one step of a plan done.
+
+use crate::context::Context;
+use crate::error::RebuildError;
+use crate::{adapt, boot, finish, make, mounts, table, wipe};
+use lifeboat_plan::Step;
+use std::path::Path;
+
+/// Does one step and tells what a person should know about it: usually nothing.
+///
+/// `Step::Extract` does nothing here: the archive is the driver's.
+///
+/// # Errors
+/// [`RebuildError`] with what was done to what; the plan can be run again from its start.
+pub fn apply(step: &Step, context: &Context) -> Result<Vec<String>, RebuildError> {
+    tracing::debug!(%step, "apply");
+    match step {
+        Step::WipeDisk { disk, device } => wipe::wipe(context, Path::new(disk), device).map(|()| vec![]),
+        Step::WriteTable { disk, script, boot_code, partitions } => {
+            table::write(context, Path::new(disk), script, boot_code.as_deref(), partitions).map(|()| vec![])
+        }
+        Step::MakeFilesystem { device, filesystem, resized } => {
+            make::filesystem(context, Path::new(device), filesystem, *resized)
+        }
+        Step::MakeSubvolumes { device, subvolumes, default } => {
+            make::btrfs::subvolumes(context, Path::new(device), subvolumes, default).map(|()| vec![])
+        }
+        Step::MakeSwap { device, swap } => make::swap::area(context, Path::new(device), swap).map(|()| vec![]),
+        Step::Mount { device, mount_point, kind, options, subvolume } => {
+            mounts::mount(context, Path::new(device), mount_point, kind, options, subvolume.as_ref()).map(|()| vec![])
+        }
+        Step::Extract => Ok(vec![]),
+        Step::MakeSwapFile { file } => make::swap::file(context, file).map(|()| vec![]),
+        Step::AdaptConfiguration { replacements } => adapt::configuration(context, replacements),
+        Step::RebuildInitramfs { .. } => boot::initramfs::rebuild(context),
+        Step::InstallLoader { loader, disks } => boot::loader::install(context, loader, disks),
+        Step::MakeEfiEntry { entry, disk, partition } => boot::entry::make(context, entry, disk, *partition),
+        Step::Finish => finish::finish(context).map(|()| vec![]),
+    }
+}

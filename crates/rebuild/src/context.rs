@@ -1,0 +1,58 @@
+//! What all steps need to know.
+
+use lifeboat_machine::layout::partition_path;
+use lifeboat_machine::{Device, DeviceId, Machine};
+use lifeboat_plan::Plan;
+use lifeboat_sys::Runner;
+use std::path::{Path, PathBuf};
+
+/// A recovery in progress.
+pub struct Context<'a> {
+    /// Runs programs.
+    pub runner: &'a dyn Runner,
+    /// Where the restored system is put together, `/target` in the rescue system.
+    pub target: PathBuf,
+    /// The recorded machine.
+    pub machine: &'a Machine,
+    /// The plan whose steps are applied.
+    pub plan: &'a Plan,
+    /// Where the firmware's variables are.
+    pub efivars: PathBuf,
+    /// Give programs inside the target /dev, /proc, /sys and /run of the running system. Off only where nothing is
+    /// really run there.
+    pub chroot_mounts: bool,
+}
+
+impl<'a> Context<'a> {
+    /// A context for the running system.
+    pub fn new(runner: &'a dyn Runner, target: impl Into<PathBuf>, machine: &'a Machine, plan: &'a Plan) -> Self {
+        Context {
+            runner,
+            target: target.into(),
+            machine,
+            plan,
+            efivars: PathBuf::from("/sys/firmware/efi/efivars"),
+            chroot_mounts: true,
+        }
+    }
+
+    /// An absolute path of the restored system as a path here.
+    pub fn inside(&self, path: &Path) -> PathBuf {
+        self.target.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    /// The kernel path that a recorded device has now.
+    pub fn path_of(&self, id: &DeviceId) -> Option<PathBuf> {
+        let disk = self.machine.layout.disk_of(id)?;
+        let found = Path::new(&self.plan.targets.iter().find(|target| target.device == disk.id)?.path);
+        Some(match self.machine.layout.device(id)?.partition() {
+            Some(partition) => partition_path(found, partition.number),
+            None => found.to_owned(),
+        })
+    }
+
+    /// The recorded device that is at this kernel path now.
+    pub fn device_at(&self, path: &Path) -> Option<&'a Device> {
+        self.machine.layout.devices.iter().find(|device| self.path_of(&device.id).as_deref() == Some(path))
+    }
+}

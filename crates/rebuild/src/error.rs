@@ -1,0 +1,72 @@
+//! Why a step failed.
+
+use lifeboat_sys::RunError;
+use lifeboat_sys::mount::MountError;
+use std::path::{Path, PathBuf};
+
+/// Why a step failed.
+#[derive(Debug, thiserror::Error)]
+pub enum RebuildError {
+    /// A program failed.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// A mount failed.
+    #[error(transparent)]
+    Mount(#[from] MountError),
+    /// A file or device could not be used.
+    #[error("cannot {action} {path}: {source}")]
+    Io {
+        /// `OPEN`, `READ`, `WRITE`, …
+        action: &'static str,
+        /// The file or device.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// Something that the kernel should show did not appear.
+    #[error("cannot FIND {what} within {seconds} s; {hint}")]
+    Timeout {
+        /// What was awaited.
+        what: String,
+        /// The deadline.
+        seconds: u64,
+        /// What to look at.
+        hint: &'static str,
+    },
+    /// The disk is in use.
+    #[error("cannot WIPE {disk}: {device} is mounted at {mount_point}; try unmounting it first")]
+    InUse {
+        /// The disk.
+        disk: String,
+        /// What is in use.
+        device: String,
+        /// Where.
+        mount_point: PathBuf,
+    },
+    /// A property that the tools here cannot make.
+    #[error("cannot MAKE {what} on {device}: {reason}")]
+    Unsupported {
+        /// Filesystem or part of it.
+        what: String,
+        /// The device.
+        device: String,
+        /// Why, and what to try.
+        reason: String,
+    },
+    /// The restored system lacks what makes it boot.
+    #[error("cannot INSTALL {what}: {reason}")]
+    Boot {
+        /// The loader.
+        what: String,
+        /// Why, and what to try.
+        reason: String,
+    },
+}
+
+impl RebuildError {
+    /// Wraps an I/O error; for `map_err`.
+    pub fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> RebuildError {
+        let path = path.to_owned();
+        move |source| RebuildError::Io { action, path, source }
+    }
+}

@@ -1,0 +1,136 @@
+//! btrfs on one device: mkfs.btrfs(8), subvolumes with btrfs(8).
+
+use super::unsupported;
+use crate::context::Context;
+use crate::error::RebuildError;
+use crate::mounts::mounted_at_target;
+use lifeboat_machine::Name;
+use lifeboat_machine::filesystem::{BtrfsOptions, Filesystem, Subvolume};
+use lifeboat_sys::program::{BTRFS, CHATTR, MKFS_BTRFS};
+use lifeboat_sys::{Invocation, Runner, block};
+use std::path::Path;
+
+/// Makes it.
+pub(super) fn make(
+    runner: &dyn Runner,
+    device: &Path,
+    filesystem: &Filesystem,
+    btrfs: &BtrfsOptions,
+) -> Result<Vec<String>, RebuildError> {
+    // What mkfs.btrfs knows and turns on by itself differs between releases; older ones have two lists.
+    let known = listed(runner, "-O")?;
+    let run_time = listed(runner, "-R").unwrap_or_default();
+    let wanted = |name: &str| btrfs.features.iter().any(|feature| feature == name);
+    let choose = |list: &[(String, bool)]| -> Vec<String> {
+        list.iter()
+            .filter_map(|(name, default)| match (wanted(name), *default) {
+                // --mixed says it.
+                _ if name == "mixed-bg" => None,
+                (true, _) => Some(name.clone()),
+                (false, true) => Some(format!("^{name}")),
+                (false, false) => None,
+            })
+            .collect()
+    };
+    let run_time: Vec<(String, bool)> =
+        run_time.into_iter().filter(|(name, _)| !known.iter().any(|(other, _)| other == name)).collect();
+    let names = || known.iter().chain(&run_time).map(|(name, _)| name.as_str());
+    if let Some(missing) = btrfs.features.iter().find(|feature| !names().any(|name| name == *feature)) {
+        let reason = "the mkfs.btrfs at hand does not know it; try a rescue medium with newer btrfs-progs";
+        return Err(unsupported(format!("the btrfs feature {missing}"), device, reason));
+    }
+    let mut call = Invocation::new(MKFS_BTRFS)
+        .args(["-f", "-q", "-K", "-U", &filesystem.uuid])
+        .args(["-n", &btrfs.node_bytes.to_string(), "-s", &btrfs.sector_bytes.to_string()])
+        .args(["-d", &btrfs.data_profile, "-m", &btrfs.metadata_profile, "--csum", &btrfs.checksum]);
+    if btrfs.mixed {
+        call = call.arg("-M");
+    }
+    for (option, features) in [("-O", choose(&known)), ("-R", choose(&run_time))] {
+        if !features.is_empty() {
+            call = call.arg(option).arg(features.join(","));
+        }
+    }
+    let mut notes = vec![];
+    if let Some(uuid) = &btrfs.device_uuid {
+        // Since btrfs-progs 6.3.
+        if help(runner).contains("--device-uuid") {
+            call = call.arg("--device-uuid").arg(uuid);
+        } else {
+            notes.push(format!("{} gets a new UUID_SUB: this mkfs.btrfs cannot set it", device.display()));
+        }
+    }
+    if !filesystem.label.0.is_empty() {
+        call = call.arg("-L").arg(filesystem.label.to_os_string());
+    }
+    if block::size_bytes(device).is_ok_and(|size| size > filesystem.size_bytes) {
+        call = call.arg("-b").arg(filesystem.size_bytes.to_string());
+    }
+    runner.run(&call.arg(device))?;
+    Ok(notes)
+}
+
+/// Features of a list with whether they are on by default; `-R` is gone in releases that have but one list.
+fn listed(runner: &dyn Runner, option: &str) -> Result<Vec<(String, bool)>, RebuildError> {
+    let output = runner.run(&Invocation::new(MKFS_BTRFS).args([option, "list-all"]).accept(1))?;
+    let text = format!("{}{}", output.text(), String::from_utf8_lossy(&output.stderr));
+    Ok(parse_list(&text))
+}
+
+fn parse_list(text: &str) -> Vec<(String, bool)> {
+    text.lines()
+        .filter_map(|line| {
+            let (name, rest) = line.split_once(" - ")?;
+            Some((name.trim().to_owned(), rest.contains("default=")))
+        })
+        .filter(|(name, _)| !name.is_empty() && !name.contains(char::is_whitespace))
+        .collect()
+}
+
+fn help(runner: &dyn Runner) -> String {
+    let output = runner.run(&Invocation::new(MKFS_BTRFS).arg("--help").accept(1));
+    output.map(|output| format!("{}{}", output.text(), String::from_utf8_lossy(&output.stderr))).unwrap_or_default()
+}
+
+/// Makes subvolumes, and the default one the default.
+///
+/// # Errors
+/// What btrfs says.
+pub fn subvolumes(
+    context: &Context,
+    device: &Path,
+    subvolumes: &[Subvolume],
+    default: &Name,
+) -> Result<(), RebuildError> {
+    let runner = context.runner;
+    mounted_at_target(context, device, "btrfs", &["subvolid=5"], |top| {
+        for subvolume in subvolumes {
+            let path = top.join(subvolume.path.as_path());
+            if let Some(parent) = path.parent() {
+                std::fs::create_dir_all(parent).map_err(RebuildError::io("MAKE the directory", parent))?;
+            }
+            runner.run(&Invocation::new(BTRFS).args(["subvolume", "create"]).arg(&path))?;
+            if subvolume.no_cow {
+                // Before the first file: files inherit it when they are made.
+                runner.run(&Invocation::new(CHATTR).arg("+C").arg(&path))?;
+            }
+        }
+        if !default.0.is_empty() {
+            let path = top.join(default.as_path());
+            runner.run(&Invocation::new(BTRFS).args(["subvolume", "set-default"]).arg(path))?;
+        }
+        Ok(())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn feature_lists() {
+        let text = "Filesystem features available:\nmixed-bg            - mixed data (compat=2.6.37, safe=2.6.37)\n\
+                    extref              - increased limit (compat=3.7, safe=3.12, default=3.12)\n";
+        assert_eq!(parse_list(text), [("mixed-bg".to_owned(), false), ("extref".to_owned(), true)]);
+    }
+}

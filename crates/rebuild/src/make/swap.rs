@@ -1,0 +1,70 @@
+//! Swap areas and swap files: mkswap(8), swapon(8).
+
+use crate::context::Context;
+use crate::error::RebuildError;
+use crate::wipe::clear_marks;
+use lifeboat_machine::layout::{Swap, SwapFile};
+use lifeboat_sys::program::{CHATTR, MKSWAP};
+use lifeboat_sys::{Invocation, mount};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+/// Makes a swap area.
+///
+/// # Errors
+/// What mkswap says.
+pub fn area(context: &Context, device: &Path, swap: &Swap) -> Result<(), RebuildError> {
+    context.runner.run(&mkswap(device, swap))?;
+    if context.plan.targets.iter().any(|target| Path::new(&target.path) == device) {
+        clear_marks(device)?;
+    }
+    Ok(())
+}
+
+/// Makes a swap file with all its blocks, as swapon(8) wants it: no holes, no copy-on-write.
+///
+/// # Errors
+/// When there is no room for it, or what mkswap says.
+pub fn file(context: &Context, file: &SwapFile) -> Result<(), RebuildError> {
+    let path = context.inside(file.path.as_path());
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(RebuildError::io("REMOVE", &path)(error));
+        }
+        _ => {}
+    }
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).map_err(RebuildError::io("MAKE the directory", parent))?;
+    }
+    let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+    let made = made.map_err(RebuildError::io("MAKE", &path))?;
+    if on_btrfs(&path) {
+        // Only an empty file can lose copy-on-write.
+        context.runner.run(&Invocation::new(CHATTR).arg("+C").arg(&path))?;
+    }
+    rustix::fs::fallocate(&made, rustix::fs::FallocateFlags::empty(), 0, file.size_bytes)
+        .map_err(|errno| RebuildError::io("RESERVE the blocks of", &path)(errno.into()))?;
+    made.sync_all().map_err(RebuildError::io("WRITE", &path))?;
+    drop(made);
+    context.runner.run(&mkswap(&path, &file.swap)).map(|_| ()).map_err(Into::into)
+}
+
+fn mkswap(path: &Path, swap: &Swap) -> Invocation {
+    let mut call = Invocation::new(MKSWAP).arg("--force").args(["--pagesize", &swap.page_bytes.to_string()]);
+    if let Some(uuid) = &swap.uuid {
+        call = call.args(["--uuid", uuid]);
+    }
+    if !swap.label.is_empty() {
+        call = call.args(["--label", &swap.label]);
+    }
+    call.arg(path)
+}
+
+fn on_btrfs(path: &Path) -> bool {
+    let table = mount::table().unwrap_or_default();
+    let nearest = table.iter().filter(|mount| path.starts_with(&mount.mount_point)).max_by_key(|mount| {
+        // Of mounts on one another the last one counts.
+        (mount.mount_point.as_os_str().len(), mount.id)
+    });
+    nearest.is_some_and(|mount| mount.kind == "btrfs")
+}

@@ -1,0 +1,130 @@
+//! Partition tables, and waiting for the kernel to show the partitions.
+
+use crate::context::Context;
+use crate::error::RebuildError;
+use crate::wipe::{clear_marks, open, sync, write as write_at};
+use base64::Engine as _;
+use lifeboat_sys::program::{PARTX, SFDISK, UDEVADM};
+use lifeboat_sys::{Invocation, block};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long the kernel may take to show a partition.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// After this the kernel is asked again.
+const SECOND_TRY: Duration = Duration::from_secs(1);
+const POLL: Duration = Duration::from_millis(10);
+/// Boot code in sector 0 ends before the disk signature.
+const BOOT_CODE: usize = 440;
+
+/// Writes a partition table and waits for its partitions; then the disk is known by its table and needs no mark.
+///
+/// # Errors
+/// What sfdisk says, or the partition that did not appear.
+pub fn write(
+    context: &Context,
+    disk: &Path,
+    script: &str,
+    boot_code: Option<&str>,
+    partitions: &[String],
+) -> Result<(), RebuildError> {
+    let call = Invocation::new(SFDISK)
+        .args(["--no-reread", "--wipe", "always", "--wipe-partitions", "always"])
+        .arg(disk)
+        .stdin(script);
+    context.runner.run(&call)?;
+    if let Some(code) = boot_code {
+        let mut bytes =
+            base64::engine::general_purpose::STANDARD.decode(code).map_err(|error| RebuildError::Unsupported {
+                what: "boot code".into(),
+                device: disk.display().to_string(),
+                reason: format!("it is no base64: {error}"),
+            })?;
+        bytes.truncate(BOOT_CODE);
+        let file = open(disk)?;
+        // A disk takes whole sectors only through the page cache, which this write goes through.
+        write_at(&file, disk, &bytes, 0)?;
+        sync(&file, disk)?;
+    }
+    await_partitions(context, disk, partitions, script)?;
+    sync(&open(disk)?, disk)?;
+    clear_marks(disk)
+}
+
+fn await_partitions(context: &Context, disk: &Path, partitions: &[String], script: &str) -> Result<(), RebuildError> {
+    let begun = Instant::now();
+    let sector = sector_bytes(disk);
+    let starts = starts(script);
+    let mut asked_again = false;
+    for path in partitions {
+        let number: Option<u32> = trailing_number(path);
+        let start = number.and_then(|n| starts.iter().find(|(number, _)| *number == n)).map(|(_, s)| s * sector / 512);
+        while !shown(Path::new(path), start) {
+            if begun.elapsed() > DEADLINE {
+                return Err(RebuildError::Timeout {
+                    what: format!("partition {path}"),
+                    seconds: DEADLINE.as_secs(),
+                    hint: "the kernel did not read the new table; try dmesg",
+                });
+            }
+            if begun.elapsed() > SECOND_TRY && !asked_again {
+                asked_again = true;
+                ask_again(context, disk);
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+    // udevd opens new partitions to look at them, and mkfs refuses what is open exclusively elsewhere.
+    if !partitions.is_empty() && Path::new("/run/udev/control").exists() && context.runner.has(UDEVADM) {
+        context.runner.run(&Invocation::new(UDEVADM).args(["settle", "--timeout=10"]).accept(1))?;
+    }
+    Ok(())
+}
+
+fn ask_again(context: &Context, disk: &Path) {
+    let reread = open(disk).map(|file| block::reread_partitions(&file));
+    if !matches!(reread, Ok(Ok(()))) && context.runner.has(PARTX) {
+        // The wait goes on whatever it says, and its deadline names what is missing.
+        if let Err(error) = context.runner.run(&Invocation::new(PARTX).arg("--update").arg(disk)) {
+            tracing::debug!(%error, "partx");
+        }
+    }
+}
+
+/// The node is there, and the partition begins where it should: not one of the table before.
+fn shown(path: &Path, start: Option<u64>) -> bool {
+    let Some(name) = path.file_name() else { return false };
+    let known = std::fs::read_to_string(Path::new("/sys/class/block").join(name).join("start"));
+    let known: Option<u64> = known.ok().and_then(|text| text.trim().parse().ok());
+    path.exists() && (start.is_none() || known == start)
+}
+
+fn sector_bytes(disk: &Path) -> u64 {
+    let Some(name) = disk.file_name() else { return 512 };
+    let path = Path::new("/sys/class/block").join(name).join("queue/logical_block_size");
+    std::fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(512)
+}
+
+fn trailing_number(path: &str) -> Option<u32> {
+    let digits = path.len() - path.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    path[path.len() - digits..].parse().ok()
+}
+
+/// Numbers and first sectors of a script's partitions.
+pub fn starts(script: &str) -> Vec<(u32, u64)> {
+    geometry(script).into_iter().map(|(number, start, _)| (number, start)).collect()
+}
+
+/// Numbers, first sectors and lengths of a script's partitions.
+pub fn geometry(script: &str) -> Vec<(u32, u64, u64)> {
+    script
+        .lines()
+        .filter_map(|line| {
+            let (number, fields) = line.split_once(" : ")?;
+            let field = |name: &str| {
+                fields.split(',').find_map(|field| field.trim().strip_prefix(name)).and_then(|v| v.trim().parse().ok())
+            };
+            Some((number.trim().parse().ok()?, field("start=")?, field("size=")?))
+        })
+        .collect()
+}
