@@ -1,1 +1,41 @@
-//! x
+//! Archives: Lifeboat's own walker and extractor, comparison, and the repository engine.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`source`] | [`Source`]: what is to be backed up: a root, its mount points, exclusions |
+//! | [`table`] | [`Table`]: the compact list of entries that walker, repository, extractor and comparison share |
+//! | [`walk`] | reads a file tree's metadata into a table, and the content of its files |
+//! | [`extras`] | what restic's format cannot carry: root metadata, inode flags, project ids, holes |
+//! | [`repository`] | [`Repository`]: restic format 2; the only place that names rustic types |
+//! | [`extract`] | writes a table and its content into a directory |
+//! | [`compare`] | what differs between a table and a file tree |
+//! | [`secret`], [`words`] | keys, and their recovery words |
+//! | [`report`] | progress, problems, and what each operation says at its end |
+//! | [`warnings`] | turns log warnings of libraries into counted problems |
+//!
+//! A backup goes `Source` → walk → `Table` → repository; a restore goes repository → `Table` → extract. Holes, flags and
+//! the like travel in the snapshot's `.lifeboat/extras.jsonl`, beside `machine.json` and `manifest.json`.
+
+pub mod compare;
+pub mod error;
+pub mod extract;
+pub mod extras;
+pub mod report;
+pub mod repository;
+pub mod secret;
+pub mod selection;
+pub mod source;
+pub mod table;
+pub mod walk;
+pub mod warnings;
+pub mod words;
+
+pub use compare::{CompareReport, Difference, DifferenceKind};
+pub use error::ArchiveError;
+pub use extract::RestoreOptions;
+pub use report::{BackupReport, Observer, Problem, Progress, Quiet, RestoreReport, VerifyReport};
+pub use repository::{Repository, RepositoryOptions, SnapshotInfo};
+pub use secret::Secret;
+pub use selection::Selection;
+pub use source::Source;
+pub use table::{Entry, Kind, Table, Time, Xattr};

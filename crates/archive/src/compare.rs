@@ -1,0 +1,321 @@
+//! What differs between the entries of an archive and a file tree.
+
+use crate::extract::ContentSource;
+use crate::report::{Problem, Problems, Progress, locked};
+use crate::selection::{Choice, is_own};
+use crate::table::{Id, Kind, Table};
+use crate::walk::content::Content;
+use crate::walk::{self, Walked, places};
+use crate::{ArchiveError, Observer, Selection, Source};
+use sha2::{Digest as _, Sha256};
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// In which respect an entry differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DifferenceKind {
+    /// Only the archive has it.
+    Missing,
+    /// Only the file tree has it.
+    Extra,
+    /// Type of the entry.
+    Type,
+    /// Content or size of a regular file.
+    Content,
+    /// Permission bits.
+    Mode,
+    /// Owner or group.
+    Owner,
+    /// Modification time.
+    ModificationTime,
+    /// Extended attributes, ACLs and capabilities among them.
+    Xattrs,
+    /// Inode flags or project id.
+    Flags,
+    /// Target of a symbolic link.
+    LinkTarget,
+    /// Which names are links to one inode.
+    HardLinks,
+    /// Where a file has holes.
+    Holes,
+    /// Device number.
+    Device,
+}
+
+/// One difference.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Difference {
+    /// Path in the archive.
+    pub path: PathBuf,
+    /// In which respect.
+    pub kind: DifferenceKind,
+    /// What the archive has and what the file tree has, for people.
+    pub detail: String,
+}
+
+/// What a comparison found.
+#[derive(Clone, Debug, Default)]
+pub struct CompareReport {
+    /// Entries compared.
+    pub entries: u64,
+    /// Bytes of content compared.
+    pub bytes: u64,
+    /// Differences, by path.
+    pub differences: Vec<Difference>,
+    /// What could not be compared.
+    pub problems: Vec<Problem>,
+}
+
+impl CompareReport {
+    /// Tells whether everything could be compared and nothing differs.
+    pub fn is_same(&self) -> bool {
+        self.differences.is_empty() && self.problems.is_empty()
+    }
+}
+
+struct Comparison<'a> {
+    archived: &'a Table,
+    walked: &'a Walked,
+    choices: &'a [Choice],
+    differences: Mutex<Vec<Difference>>,
+}
+
+/// Compares the selected entries of a table with a file tree.
+pub(crate) fn run(
+    archived: &Table,
+    content: &dyn ContentSource,
+    source: &Source,
+    selection: &Selection,
+    observer: &dyn Observer,
+) -> Result<CompareReport, ArchiveError> {
+    let problems = Problems::new(observer);
+    let walked = walk::walk(source, observer, &problems)?;
+    let (choices, unknown) = selection.choose(archived);
+    for path in unknown {
+        problems.add(path, "cannot COMPARE: it is not in the snapshot");
+    }
+    let comparison = Comparison { archived, walked: &walked, choices: &choices, differences: Mutex::new(vec![]) };
+    let pairs = comparison.metadata();
+    comparison.hard_links(&pairs);
+    let bytes = comparison.contents(&pairs, content, observer, &problems)?;
+    let mut differences = comparison.differences.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    differences.sort();
+    Ok(CompareReport { entries: pairs.len() as u64, bytes, differences, problems: problems.into_list() })
+}
+
+impl Comparison<'_> {
+    fn differ(&self, path: PathBuf, kind: DifferenceKind, detail: impl Into<String>) {
+        locked(&self.differences).push(Difference { path, kind, detail: detail.into() });
+    }
+
+    /// Compares all but content; gives the pairs of records that are of the same type.
+    fn metadata(&self) -> Vec<(usize, usize)> {
+        let (archived, found) = (self.archived, &self.walked.table);
+        let mut pairs = vec![];
+        let mut open = vec![(0, 0)];
+        while let Some((old, new)) = open.pop() {
+            if self.choices[old] == Choice::Yes {
+                self.entry(old, new);
+                pairs.push((old, new));
+            }
+            for child in archived.children(old).filter(|child| self.choices[*child] != Choice::No) {
+                match found.child(new, archived.name(child)).filter(|child| !found.records[*child].left_out) {
+                    None if self.choices[child] == Choice::Yes || archived.records[child].kind == Kind::Directory => {
+                        self.differ(archived.path(child), DifferenceKind::Missing, "only in the archive");
+                    }
+                    None => {}
+                    Some(other) if archived.records[child].kind == found.records[other].kind => {
+                        open.push((child, other))
+                    }
+                    Some(other) => {
+                        let (was, is) = (archived.records[child].kind, found.records[other].kind);
+                        self.differ(
+                            archived.path(child),
+                            DifferenceKind::Type,
+                            format!("{was:?} in the archive, {is:?} here"),
+                        );
+                    }
+                }
+            }
+            if self.choices[old] == Choice::Yes {
+                for child in found.children(new).filter(|child| !found.records[*child].left_out) {
+                    let path = found.path(child);
+                    let known = archived.child(old, found.name(child)).is_some_and(|c| !archived.records[c].left_out);
+                    if !known && !is_own(&path) {
+                        self.differ(path, DifferenceKind::Extra, "not in the archive");
+                    }
+                }
+            }
+        }
+        pairs
+    }
+
+    fn entry(&self, old: usize, new: usize) {
+        let (was, is) = (self.archived.entry(old), self.walked.table.entry(new));
+        let differ = |kind, was: String, is: String| {
+            self.differ(self.archived.path(old), kind, format!("{was} in the archive, {is} here"));
+        };
+        if was.mode != is.mode && was.kind != Kind::Symlink {
+            differ(DifferenceKind::Mode, format!("{:04o}", was.mode), format!("{:04o}", is.mode));
+        }
+        if (was.uid, was.gid) != (is.uid, is.gid) {
+            differ(DifferenceKind::Owner, format!("{}:{}", was.uid, was.gid), format!("{}:{}", is.uid, is.gid));
+        }
+        if was.mtime != is.mtime {
+            let text = |time: crate::Time| format!("{}.{:09}", time.seconds, time.nanoseconds);
+            differ(DifferenceKind::ModificationTime, text(was.mtime), text(is.mtime));
+        }
+        if was.xattrs != is.xattrs {
+            let names = |entry: &crate::Entry| {
+                let names = entry.xattrs.iter().map(|xattr| String::from_utf8_lossy(&xattr.name).into_owned());
+                format!("[{}]", names.collect::<Vec<_>>().join(", "))
+            };
+            differ(DifferenceKind::Xattrs, names(&was), names(&is));
+        }
+        if (was.flags, was.project) != (is.flags, is.project) {
+            let text = |entry: &crate::Entry| format!("flags {:#x} project {}", entry.flags, entry.project);
+            differ(DifferenceKind::Flags, text(&was), text(&is));
+        }
+        if was.target != is.target {
+            let text =
+                |entry: &crate::Entry| format!("{:?}", entry.target.as_deref().unwrap_or(std::path::Path::new("")));
+            differ(DifferenceKind::LinkTarget, text(&was), text(&is));
+        }
+        if was.device != is.device {
+            differ(DifferenceKind::Device, format!("{:?}", was.device), format!("{:?}", is.device));
+        }
+        if was.size != is.size {
+            differ(DifferenceKind::Content, format!("{} bytes", was.size), format!("{} bytes", is.size));
+        } else if self.archived.holes_known && self.archived.holes(old) != self.walked.table.holes(new) {
+            let text = |holes: &[(u64, u64)]| format!("{} holes", holes.len());
+            differ(DifferenceKind::Holes, text(self.archived.holes(old)), text(self.walked.table.holes(new)));
+        }
+    }
+
+    /// Names that are one inode in the archive must be one inode here, and no others.
+    fn hard_links(&self, pairs: &[(usize, usize)]) {
+        let (mut here, mut there) = (HashMap::new(), HashMap::new());
+        for (old, new) in pairs {
+            let (was, is) = (self.archived.records[*old].link_key(), self.walked.table.records[*new].link_key());
+            let same = match (was, is) {
+                (None, None) => true,
+                // Links whose other names are not in the archive came from outside of it.
+                (None, Some(key)) => there.insert(key, *old).is_none(),
+                (Some(key), None) => here.insert(key, None).is_none(),
+                (Some(was), Some(is)) => {
+                    *here.entry(was).or_insert(Some(is)) == Some(is) && {
+                        let first = *there.entry(is).or_insert(*old);
+                        first == *old || self.archived.records[first].link_key() == Some(was)
+                    }
+                }
+            };
+            if !same {
+                self.differ(
+                    self.archived.path(*old),
+                    DifferenceKind::HardLinks,
+                    "linked to other names than in the archive",
+                );
+            }
+        }
+    }
+
+    /// Compares content by the ids of its blobs, in parallel; gives the bytes compared.
+    fn contents(
+        &self,
+        pairs: &[(usize, usize)],
+        content: &dyn ContentSource,
+        observer: &dyn Observer,
+        problems: &Problems<'_>,
+    ) -> Result<u64, ArchiveError> {
+        let size = |index: usize| self.archived.records[index].size;
+        let mut files: Vec<_> = pairs
+            .iter()
+            .filter(|(old, new)| {
+                self.archived.records[*old].kind == Kind::File && size(*old) == self.walked.table.records[*new].size
+            })
+            .collect();
+        files.sort_by_key(|(_, new)| *new);
+        let total = Progress {
+            phase: "compare",
+            entries_total: files.len() as u64,
+            bytes_total: files.iter().map(|(old, _)| size(*old)).sum(),
+            ..Progress::default()
+        };
+        let (next, entries, bytes) = (AtomicUsize::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        let zeros = ZERO_BLOB.get_or_init(|| Sha256::digest(vec![0; ZERO_BYTES]).into());
+        let work = || {
+            let mut buffer = vec![];
+            while let Some((old, new)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+                match self.content(*old, *new, content, zeros, &mut buffer) {
+                    Ok(true) => {}
+                    Ok(false) => self.differ(self.archived.path(*old), DifferenceKind::Content, "the bytes differ"),
+                    Err(message) => problems.add(self.archived.path(*old), message),
+                }
+                let bytes = bytes.fetch_add(size(*old), Ordering::Relaxed) + size(*old);
+                let entries = entries.fetch_add(1, Ordering::Relaxed) + 1;
+                observer.progress(&Progress { entries, bytes, ..total.clone() });
+            }
+        };
+        let threads = std::thread::available_parallelism().map_or(2, usize::from).max(2);
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(work);
+            }
+        });
+        Ok(bytes.into_inner())
+    }
+
+    fn content(
+        &self,
+        old: usize,
+        new: usize,
+        content: &dyn ContentSource,
+        zeros: &Id,
+        buffer: &mut Vec<u8>,
+    ) -> Result<bool, String> {
+        let table = &self.walked.table;
+        let mut record = table.records[new].clone();
+        if record.size == 0 {
+            return Ok(true);
+        }
+        let parent = places::open_directory(table, &self.walked.tops, record.parent as usize);
+        let parent = parent.map_err(|error| format!("cannot OPEN its directory: {}", std::io::Error::from(error)))?;
+        let name = OsStr::from_bytes(table.name(new));
+        let (mut file, _) = Content::open(&parent, name, &mut record, table.holes(new)).map_err(|error| error.0)?;
+        let mut left = file.size;
+        for id in self.archived.content(old) {
+            let length = content.length(id).ok_or("cannot COMPARE: part of it is in no index of the repository")?;
+            if length > left {
+                return Ok(false);
+            }
+            left -= length;
+            if length == ZERO_BYTES as u64 && id == zeros && file.hole_ahead() >= length {
+                file.skip(length);
+                continue;
+            }
+            let mut hasher = Sha256::new();
+            let mut rest = length;
+            while rest > 0 {
+                buffer.clear();
+                let got = file.read(buffer, rest.min(1 << 20) as usize).map_err(|error| error.0)?;
+                if got == 0 {
+                    return Ok(false);
+                }
+                hasher.update(&buffer);
+                rest -= got as u64;
+            }
+            if <Id>::from(hasher.finalize()) != *id {
+                return Ok(false);
+            }
+        }
+        Ok(left == 0)
+    }
+}
+
+/// Blobs of zeros that are recognised without reading: the largest that a backup makes.
+const ZERO_BYTES: usize = crate::repository::chunker::MAX;
+static ZERO_BLOB: std::sync::OnceLock<Id> = std::sync::OnceLock::new();

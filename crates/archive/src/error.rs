@@ -1,0 +1,112 @@
+//! Why an operation on an archive failed as a whole. What concerns one entry is a [`Problem`](crate::Problem).
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why an operation on an archive failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// A path could not be used.
+    #[error("cannot {action} {path}: {source}")]
+    Io {
+        /// `OPEN`, `READ`, `WRITE`, …
+        action: &'static str,
+        /// The path.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The place holds no repository.
+    #[error("cannot OPEN {path}: it is not a repository; try `lifeboat backup --to` to make one")]
+    NotARepository {
+        /// The place.
+        path: PathBuf,
+    },
+    /// A repository was to be made where one is.
+    #[error("cannot CREATE a repository in {path}: there is one already")]
+    Exists {
+        /// The place.
+        path: PathBuf,
+    },
+    /// A repository was to be made in a directory that holds something else.
+    #[error("cannot CREATE a repository in {path}: the directory is not empty; try an empty or a new directory")]
+    NotEmpty {
+        /// The place.
+        path: PathBuf,
+    },
+    /// No key of the repository opens with this secret.
+    #[error("cannot UNLOCK the repository {path}: the key does not fit; try another key file or the recovery words")]
+    WrongKey {
+        /// The repository.
+        path: PathBuf,
+    },
+    /// Something in the repository does not decrypt, decode or match its hash.
+    #[error("cannot READ {what} of the repository {path}: it is damaged: {cause}")]
+    Damaged {
+        /// The repository.
+        path: PathBuf,
+        /// Which part.
+        what: String,
+        /// What does not fit.
+        cause: String,
+    },
+    /// The store refused.
+    #[error("cannot {action} the repository {path}: {cause}")]
+    Store {
+        /// `READ`, `WRITE`, `LIST`, …
+        action: &'static str,
+        /// The repository.
+        path: PathBuf,
+        /// Its reason.
+        cause: String,
+    },
+    /// The target has no room left.
+    #[error(
+        "cannot WRITE {path}: No space left on device; restored {restored} of {total} entries; try a larger target"
+    )]
+    Full {
+        /// The file that did not fit.
+        path: PathBuf,
+        /// Entries that were restored completely.
+        restored: u64,
+        /// Entries that were to be restored.
+        total: u64,
+    },
+    /// The wanted snapshot is not there, or its name fits several.
+    #[error("cannot FIND the snapshot {wanted}: {cause}")]
+    Snapshot {
+        /// What was asked for.
+        wanted: String,
+        /// Why it does not name one snapshot.
+        cause: String,
+    },
+    /// The wanted path is not in the snapshot.
+    #[error("cannot FIND {path} in the snapshot {snapshot}")]
+    NotInSnapshot {
+        /// The path.
+        path: PathBuf,
+        /// The snapshot's short id.
+        snapshot: String,
+    },
+    /// The caller's closure refused to make the manifest.
+    #[error("cannot MAKE the manifest: {cause}")]
+    Manifest {
+        /// Its reason.
+        cause: String,
+    },
+    /// A library ended a thread; a defect, kept from ending the program.
+    #[error("cannot {action}: an internal error in a library: {cause}")]
+    Panicked {
+        /// What was being done.
+        action: &'static str,
+        /// The panic's message.
+        cause: String,
+    },
+}
+
+impl ArchiveError {
+    /// An [`ArchiveError::Io`].
+    pub fn io(action: &'static str, path: impl AsRef<Path>, source: impl Into<io::Error>) -> Self {
+        ArchiveError::Io { action, path: path.as_ref().to_owned(), source: source.into() }
+    }
+}

@@ -1,0 +1,203 @@
+//! Regular files: several threads, each taking files whose content lies together in the archive.
+
+use super::place::{self, Cache};
+use super::{ContentReader, Extraction, Failure, attributes};
+use crate::ArchiveError;
+use crate::table::Kind;
+use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// Bytes of content that one batch of files has at most, unless it is a single file.
+const BATCH_BYTES: u64 = 8 << 20;
+/// Files that one batch has at most.
+const BATCH_FILES: usize = 256;
+
+/// Restores all chosen regular files, of hard links the leading one.
+pub(super) fn restore(extraction: &Extraction<'_>, leaders: &HashMap<(u64, u64), usize>) -> Result<(), ArchiveError> {
+    let table = extraction.table;
+    let is_wanted = |index: &usize| {
+        table.records[*index].kind == Kind::File
+            && extraction.is_chosen(*index)
+            && extraction.leader(*index, leaders) == *index
+    };
+    let mut files: Vec<usize> = (0..table.records.len()).filter(is_wanted).collect();
+    files.sort_by_cached_key(|index| (table.content(*index).first().map(|id| extraction.content.place(id)), *index));
+    let batches = batches(extraction, &files);
+    let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let work = || -> Result<(), ArchiveError> {
+        let mut reader = extraction.content.reader()?;
+        let mut parents = Cache::default();
+        while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
+            for index in *batch {
+                if stop.load(Ordering::Relaxed) {
+                    return Ok(());
+                }
+                match one(extraction, &mut *reader, &mut parents, *index) {
+                    Ok(()) => extraction.done(*index),
+                    Err(failure) => {
+                        extraction.failed(*index, failure).inspect_err(|_| stop.store(true, Ordering::Relaxed))?
+                    }
+                }
+            }
+        }
+        Ok(())
+    };
+    let threads = std::thread::available_parallelism().map_or(2, usize::from).max(2);
+    std::thread::scope(|scope| {
+        let handles: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let mut result = Ok(());
+        for handle in handles {
+            let joined = handle.join().unwrap_or_else(|_| {
+                Err(ArchiveError::Panicked { action: "RESTORE the files", cause: "a thread ended".to_owned() })
+            });
+            result = result.and(joined);
+        }
+        result
+    })
+}
+
+fn batches<'f>(extraction: &Extraction<'_>, files: &'f [usize]) -> Vec<&'f [usize]> {
+    let mut batches = vec![];
+    let (mut start, mut bytes) = (0, 0);
+    for (position, index) in files.iter().enumerate() {
+        let size = extraction.table.records[*index].size;
+        if position > start && (bytes + size > BATCH_BYTES || position - start >= BATCH_FILES) {
+            batches.push(&files[start..position]);
+            (start, bytes) = (position, 0);
+        }
+        bytes += size;
+    }
+    if start < files.len() {
+        batches.push(&files[start..]);
+    }
+    batches
+}
+
+fn one(
+    extraction: &Extraction<'_>,
+    reader: &mut dyn ContentReader,
+    parents: &mut Cache,
+    index: usize,
+) -> Result<(), Failure> {
+    let table = extraction.table;
+    let parent = parents.get(&extraction.target, table, table.records[index].parent as usize);
+    let parent = parent.map_err(|error| Failure::entry("OPEN its directory", error))?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let make = |name: &OsStr| rustix::fs::openat(parent, name, flags, Mode::RUSR | Mode::WUSR);
+    let name = OsStr::from_bytes(table.name(index));
+    let (put, file) = place::put_with(parent, name, extraction.options.overwrite, make)
+        .map_err(|error| extraction.failure("MAKE", index, error))?;
+    let mut complaints: Vec<String> = attributes::set_early(&table.records[index], &file).into_iter().collect();
+    if let Err(failure) = write(extraction, reader, index, &file) {
+        put.remove(parent);
+        return Err(failure);
+    }
+    complaints.append(&mut attributes::set_open(table, index, &file));
+    extraction.complain(index, complaints);
+    put.rename(parent).map_err(|error| Failure::entry("RENAME", error))
+}
+
+/// Writes the content; what the holes say stays unwritten.
+fn write(
+    extraction: &Extraction<'_>,
+    reader: &mut dyn ContentReader,
+    index: usize,
+    file: &OwnedFd,
+) -> Result<(), Failure> {
+    let table = extraction.table;
+    let size = table.records[index].size;
+    let mut holes = table.holes(index).iter().copied().peekable();
+    let (mut at, mut written) = (0_u64, 0_u64);
+    for id in table.content(index) {
+        let length = extraction.content.length(id).unwrap_or_default();
+        let end = at + length;
+        // A blob that lies in a hole as a whole need not be read.
+        let data_before_hole =
+            |hole: Option<&(u64, u64)>| hole.is_none_or(|(start, length)| *start > at || start + length < end);
+        while holes.peek().is_some_and(|(start, length)| start + length <= at) {
+            holes.next();
+        }
+        if length > 0 && data_before_hole(holes.peek()) {
+            let data = reader.get(id).map_err(|error| Failure::Entry(error.to_string()))?;
+            if data.len() as u64 != length {
+                return Err(Failure::Entry("cannot RESTORE: a blob has another size than its index says".to_owned()));
+            }
+            if table.holes_known {
+                written = write_around(extraction, index, file, data, at, &mut holes)?.max(written);
+            } else if !is_zero(data) {
+                // Without a map of holes, whatever is zero as a whole becomes one.
+                put_all(extraction, index, file, data, at)?;
+                written = end;
+            }
+        }
+        at = end;
+    }
+    if at != size {
+        return Err(Failure::Entry(format!("cannot RESTORE: its content has {at} bytes instead of {size}")));
+    }
+    if written < size {
+        rustix::fs::ftruncate(file, size).map_err(|error| extraction.failure("WRITE", index, error))?;
+    }
+    Ok(())
+}
+
+/// Writes the parts of a blob that no hole covers; gives where the last one ends.
+fn write_around(
+    extraction: &Extraction<'_>,
+    index: usize,
+    file: &OwnedFd,
+    data: &[u8],
+    start: u64,
+    holes: &mut std::iter::Peekable<impl Iterator<Item = (u64, u64)>>,
+) -> Result<u64, Failure> {
+    let end = start + data.len() as u64;
+    let (mut at, mut written) = (start, 0);
+    while at < end {
+        let until = match holes.peek() {
+            Some((hole, length)) if *hole <= at => {
+                let hole_end = hole + length;
+                if hole_end > end {
+                    break;
+                }
+                at = hole_end;
+                holes.next();
+                continue;
+            }
+            Some((hole, _)) => (*hole).min(end),
+            None => end,
+        };
+        put_all(extraction, index, file, &data[(at - start) as usize..(until - start) as usize], at)?;
+        (at, written) = (until, until);
+    }
+    Ok(written)
+}
+
+fn put_all(
+    extraction: &Extraction<'_>,
+    index: usize,
+    file: &OwnedFd,
+    mut data: &[u8],
+    mut at: u64,
+) -> Result<(), Failure> {
+    while !data.is_empty() {
+        match rustix::io::pwrite(file, data, at) {
+            Ok(0) => return Err(extraction.failure("WRITE", index, Errno::IO)),
+            Ok(done) => {
+                data = &data[done..];
+                at += done as u64;
+            }
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(extraction.failure("WRITE", index, error)),
+        }
+    }
+    Ok(())
+}
+
+fn is_zero(data: &[u8]) -> bool {
+    data.iter().all(|byte| *byte == 0)
+}

@@ -1,0 +1,250 @@
+//! What restic's format cannot carry, as `.lifeboat/extras.jsonl` in the snapshot.
+//!
+//! One JSON object per line, the first one `{"lifeboat_extras":1}`. Each of the others names an entry by `path` (bytes that
+//! are not UTF-8, quotes and control characters escaped as in restic's names) and says only what its node does not:
+//! inode flags, project id, holes, times before the year 0 or after 9999, xattrs whose names are not UTF-8. The root
+//! directory has no node, so its line says everything. Lines with `"under":true` describe directories that mounted
+//! filesystems hide.
+
+use crate::repository::node;
+use crate::table::{Holes, More, Record, Table, Time, Xattr};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// Version of the format.
+const VERSION: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    lifeboat_extras: u32,
+}
+
+/// One line.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Line {
+    path: String,
+    #[serde(skip_serializing_if = "is_default")]
+    under: bool,
+    #[serde(skip_serializing_if = "is_default")]
+    flags: u32,
+    #[serde(skip_serializing_if = "is_default")]
+    project: u32,
+    #[serde(skip_serializing_if = "is_default")]
+    holes: Holes,
+    #[serde(skip_serializing_if = "is_default")]
+    mtime: Option<(i64, u32)>,
+    /// Name and value, base64.
+    #[serde(skip_serializing_if = "is_default")]
+    xattrs: Option<Vec<(String, String)>>,
+    #[serde(skip_serializing_if = "is_default")]
+    mode: Option<u16>,
+    #[serde(skip_serializing_if = "is_default")]
+    owner: Option<(u32, u32)>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// The lines for a table, and for directories that are hidden by mounts.
+pub(crate) fn encode(table: &Table, under: &[(PathBuf, Record)]) -> Vec<u8> {
+    let mut out = Vec::new();
+    push(&mut out, &Header { lifeboat_extras: VERSION });
+    for (index, record) in table.records.iter().enumerate() {
+        let xattrs = table.xattrs(index);
+        let odd_xattrs = xattrs.iter().any(|xattr| std::str::from_utf8(&xattr.name).is_err());
+        let odd_time = !node::SAYABLE.contains(&record.mtime.seconds);
+        let is_root = index == 0;
+        let wanted = is_root
+            || record.flags != 0
+            || record.project != 0
+            || odd_xattrs
+            || odd_time
+            || !table.holes(index).is_empty();
+        if record.left_out || !wanted {
+            continue;
+        }
+        let base64 = |xattr: &Xattr| (STANDARD.encode(&xattr.name), STANDARD.encode(&xattr.value));
+        push(
+            &mut out,
+            &Line {
+                path: node::quote(table.path(index).as_os_str().as_encoded_bytes()),
+                under: false,
+                flags: record.flags,
+                project: record.project,
+                holes: table.holes(index).to_vec(),
+                mtime: (is_root || odd_time).then_some((record.mtime.seconds, record.mtime.nanoseconds)),
+                xattrs: (odd_xattrs || is_root && !xattrs.is_empty()).then(|| xattrs.iter().map(base64).collect()),
+                mode: is_root.then_some(record.mode),
+                owner: is_root.then_some((record.uid, record.gid)),
+            },
+        );
+    }
+    for (path, record) in under {
+        let line = Line {
+            path: node::quote(path.as_os_str().as_encoded_bytes()),
+            under: true,
+            mtime: Some((record.mtime.seconds, record.mtime.nanoseconds)),
+            mode: Some(record.mode),
+            owner: Some((record.uid, record.gid)),
+            ..Line::default()
+        };
+        push(&mut out, &line);
+    }
+    out
+}
+
+fn push(out: &mut Vec<u8>, value: &impl Serialize) {
+    // Writing plain structures to memory cannot fail.
+    if serde_json::to_writer(&mut *out, value).is_ok() {
+        out.push(b'\n');
+    }
+}
+
+/// Adds what the lines say to the table of the same snapshot.
+///
+/// # Errors
+/// What is wrong with which line. Lines for entries that the table does not have are an error as well.
+pub(crate) fn apply(text: &[u8], table: &mut Table) -> Result<(), String> {
+    let mut lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).enumerate();
+    let (_, first) = lines.next().ok_or("it is empty")?;
+    let header: Header = serde_json::from_slice(first).map_err(|error| format!("line 1: {error}"))?;
+    if header.lifeboat_extras != VERSION {
+        return Err(format!("it has version {}; try a newer release", header.lifeboat_extras));
+    }
+    for (number, line) in lines {
+        let number = number + 1;
+        let line: Line = serde_json::from_slice(line).map_err(|error| format!("line {number}: {error}"))?;
+        if !line.under {
+            apply_line(line, table).map_err(|error| format!("line {number}: {error}"))?;
+        }
+    }
+    table.holes_known = true;
+    Ok(())
+}
+
+fn apply_line(line: Line, table: &mut Table) -> Result<(), String> {
+    let path = node::unquote(&line.path).ok_or("its path is escaped wrongly")?;
+    let path = Path::new(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(&path));
+    let index = table.find(path).ok_or_else(|| format!("{} is not in the snapshot", path.display()))?;
+    let size = table.records[index].size;
+    let mut end = 0;
+    for (start, length) in &line.holes {
+        let next = start.checked_add(*length).filter(|next| *start >= end && *length > 0 && *next <= size);
+        end = next.ok_or("its holes do not fit the file")?;
+    }
+    let record = &mut table.records[index];
+    record.flags = line.flags & lifeboat_sys::inode::SETTABLE;
+    record.project = line.project;
+    if let Some((seconds, nanoseconds)) = line.mtime {
+        if nanoseconds >= 1_000_000_000 {
+            return Err("its time has too many nanoseconds".to_owned());
+        }
+        record.mtime = Time { seconds, nanoseconds };
+    }
+    if let Some(mode) = line.mode {
+        record.mode = mode & 0o7777;
+    }
+    if let Some((uid, gid)) = line.owner {
+        (record.uid, record.gid) = (uid, gid);
+    }
+    let mut more: More = table.more(index).cloned().unwrap_or_default();
+    if let Some(xattrs) = line.xattrs {
+        let decode = |text: &String| STANDARD.decode(text).map_err(|error| error.to_string());
+        more.xattrs = xattrs
+            .iter()
+            .map(|(name, value)| Ok(Xattr { name: decode(name)?, value: decode(value)? }))
+            .collect::<Result<_, String>>()?;
+    }
+    more.holes = line.holes;
+    if more != table.more(index).cloned().unwrap_or_default() {
+        table.set_more(index, more);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::tests::small;
+    use proptest::prelude::*;
+
+    fn rich() -> Table {
+        let mut table = small();
+        let root = &mut table.records[0];
+        (root.mode, root.uid, root.flags) = (0o1755, 70000, lifeboat_sys::inode::IMMUTABLE);
+        table.records[1].size = 1 << 40;
+        table.records[1].project = 42;
+        table.records[1].mtime = Time { seconds: i64::MIN, nanoseconds: 5 };
+        table.set_holes(1, vec![(0, 4096), (8192, (1 << 40) - 8192)]);
+        let xattrs = vec![Xattr { name: b"user.\xff".to_vec(), value: vec![0, 1] }];
+        table.set_more(2, More { xattrs, ..More::default() });
+        table
+    }
+
+    fn all(table: &Table) -> Vec<(crate::Entry, Holes)> {
+        (0..table.records.len()).map(|index| (table.entry(index), table.holes(index).to_vec())).collect()
+    }
+
+    #[test]
+    fn what_nodes_lack_comes_back() {
+        let table = rich();
+        let mut bare = small();
+        bare.records[1].size = 1 << 40;
+        apply(&encode(&table, &[("/b".into(), table.records[2].clone())]), &mut bare).unwrap();
+        assert!(bare.holes_known);
+        assert_eq!(all(&bare), all(&table));
+    }
+
+    #[test]
+    fn nonsense_is_named() {
+        let header = "{\"lifeboat_extras\":1}\n";
+        let cases = [
+            ("", "it is empty"),
+            ("{}", "line 1: missing field"),
+            ("{\"lifeboat_extras\":2}", "version 2"),
+            ("#{\"path\":\"/none\"}", "/none is not in the snapshot"),
+            ("#{\"path\":\"/a\",\"holes\":[[0,1]]}", "holes do not fit"),
+            ("#{\"path\":\"/a\",\"colour\":1}", "unknown field"),
+            ("#{\"path\":\"/a\\\\q\"}", "escaped wrongly"),
+            ("#{\"path\":\"/a\",\"mtime\":[0,1000000000]}", "too many nanoseconds"),
+        ];
+        for (text, message) in cases {
+            let error = apply(text.replace('#', header).as_bytes(), &mut small()).unwrap_err();
+            assert!(error.contains(message), "{text}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let mut text = b"{\"lifeboat_extras\":1}\n".to_vec();
+            let _ = apply(&bytes, &mut small());
+            text.extend_from_slice(&bytes);
+            let _ = apply(&text, &mut small());
+        }
+
+        #[test]
+        fn any_changed_byte_is_read_or_refused(position in 0_usize..400, byte in any::<u8>()) {
+            let mut text = encode(&rich(), &[]);
+            let position = position % text.len();
+            text[position] = byte;
+            let _ = apply(&text, &mut small());
+        }
+
+        #[test]
+        fn any_line_comes_back(flags in any::<u32>(), project in any::<u32>(), seconds in any::<i64>(), mode in 0_u16..0o7777) {
+            let mut table = small();
+            let root = &mut table.records[0];
+            root.flags = flags & lifeboat_sys::inode::SETTABLE;
+            (root.project, root.mtime.seconds, root.mode) = (project, seconds, mode);
+            let mut bare = small();
+            apply(&encode(&table, &[]), &mut bare).unwrap();
+            prop_assert_eq!(all(&bare), all(&table));
+        }
+    }
+}

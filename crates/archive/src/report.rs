@@ -1,0 +1,118 @@
+//! What operations say: progress while they run, problems as they meet them, a report at the end.
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+/// How far an operation is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// What is being done: `walk`, `read`, `store`, `restore`, `attributes`, `compare`, `verify`.
+    pub phase: &'static str,
+    /// Entries done.
+    pub entries: u64,
+    /// Entries in all; 0 while unknown.
+    pub entries_total: u64,
+    /// Bytes of content done.
+    pub bytes: u64,
+    /// Bytes of content in all; 0 while unknown.
+    pub bytes_total: u64,
+}
+
+/// One entry that could not be read or restored, or only in part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The entry, as an absolute path in the archive; empty when it concerns none.
+    pub path: PathBuf,
+    /// What happened, e.g. `cannot READ: Input/output error`.
+    pub message: String,
+}
+
+/// Is told about progress and problems; called from several threads, problems as they occur, progress some times a second.
+pub trait Observer: Sync {
+    /// How far it is.
+    fn progress(&self, _progress: &Progress) {}
+    /// Something was met that the report will count.
+    fn problem(&self, _problem: &Problem) {}
+}
+
+/// An observer that says nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Quiet;
+
+impl Observer for Quiet {}
+
+/// What a backup did.
+#[derive(Clone, Debug, Default)]
+pub struct BackupReport {
+    /// Snapshot id, hex.
+    pub snapshot: String,
+    /// Entries in the snapshot, with the root directory, without `.lifeboat`.
+    pub entries: u64,
+    /// Sum of the sizes of regular files, in bytes.
+    pub bytes: u64,
+    /// Bytes that the repository grew by.
+    pub bytes_added: u64,
+    /// Regular files that the previous snapshot does not have.
+    pub new: u64,
+    /// Regular files that differ from the previous snapshot.
+    pub changed: u64,
+    /// Regular files taken over from the previous snapshot without reading them.
+    pub unchanged: u64,
+    /// Everything that could not be read, or changed meanwhile.
+    pub problems: Vec<Problem>,
+}
+
+/// What a restore did.
+#[derive(Clone, Debug, Default)]
+pub struct RestoreReport {
+    /// Entries restored.
+    pub entries: u64,
+    /// Bytes of file content restored, holes included.
+    pub bytes: u64,
+    /// Everything that could not be restored, or only in part.
+    pub problems: Vec<Problem>,
+}
+
+/// What a verification found.
+#[derive(Clone, Debug, Default)]
+pub struct VerifyReport {
+    /// Snapshots in the repository.
+    pub snapshots: u64,
+    /// Pack files read.
+    pub packs: u64,
+    /// Blobs decrypted and hashed.
+    pub blobs: u64,
+    /// Bytes of the repository that were read.
+    pub bytes: u64,
+    /// Entries of all snapshots.
+    pub entries: u64,
+    /// Everything that is damaged or missing; empty for a good repository.
+    pub problems: Vec<Problem>,
+}
+
+/// Counts and passes on problems; shared by threads.
+pub(crate) struct Problems<'a> {
+    observer: &'a dyn Observer,
+    list: Mutex<Vec<Problem>>,
+}
+
+impl<'a> Problems<'a> {
+    pub(crate) fn new(observer: &'a dyn Observer) -> Self {
+        Problems { observer, list: Mutex::new(vec![]) }
+    }
+
+    pub(crate) fn add(&self, path: impl Into<PathBuf>, message: impl Into<String>) {
+        let problem = Problem { path: path.into(), message: message.into() };
+        self.observer.problem(&problem);
+        locked(&self.list).push(problem);
+    }
+
+    pub(crate) fn into_list(self) -> Vec<Problem> {
+        self.list.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Locks; a poisoned lock only says that another thread panicked, which is reported by itself.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,78 @@
+//! Takes over from the previous snapshot what has not changed.
+
+use super::*;
+use crate::repository::store::Store;
+
+/// What was found in the previous snapshot.
+#[derive(Default)]
+pub(super) struct Taken {
+    /// One bit per record: its content is known.
+    known: Vec<u64>,
+    /// Files that are as they were.
+    pub(super) unchanged: u64,
+    /// Files that are there, but differ.
+    pub(super) changed: u64,
+}
+
+impl Taken {
+    /// Tells whether the content of a file is known.
+    pub(super) fn has(&self, index: usize) -> bool {
+        self.known.get(index / 64).is_some_and(|bits| bits & (1 << (index % 64)) != 0)
+    }
+
+    fn insert(&mut self, index: usize) {
+        if let Some(bits) = self.known.get_mut(index / 64) {
+            *bits |= 1 << (index % 64);
+        }
+    }
+}
+
+/// Looks up the files of a table in a snapshot. A part of it that cannot be read only means that more is read anew.
+pub(super) fn take_over(store: &Store, index: &Index, parent: &SnapshotInfo, table: &mut Table) -> Taken {
+    let mut taken = Taken { known: vec![0; table.records.len() / 64 + 1], ..Taken::default() };
+    let Ok(mut blobs) = Blobs::new(store, index) else { return taken };
+    // A file that changed in the second in which it was read may have the same times and another content
+    // ("racy" in git's terms: Documentation/technical/racy-git.txt).
+    let safe_before = (parent.seconds / 1_000_000_000) as i64 - 1;
+    let mut open = vec![(0, parent.tree)];
+    while let Some((directory, tree)) = open.pop() {
+        let Ok(tree) = blobs.get(BlobKind::Tree, &tree) else { continue };
+        let _ = node::for_each(tree, &mut |node| {
+            let Some(child) = node::unquote(&node.name).and_then(|name| table.child(directory, &name)) else {
+                return Ok(());
+            };
+            let record = &table.records[child];
+            if Some(record.kind) != node.kind() {
+                return Ok(());
+            }
+            match record.kind {
+                Kind::Directory => open.extend(node.subtree.map(|subtree| (child, subtree.0))),
+                Kind::File => {
+                    let same = |text: &Option<std::borrow::Cow<'_, str>>, time| {
+                        text.as_deref().and_then(node::parse_time) == Some(time)
+                    };
+                    let content = node.content.as_deref().unwrap_or_default();
+                    let unchanged = node.size == record.size
+                        && node.inode == record.inode
+                        && same(&node.mtime, record.mtime)
+                        && same(&node.ctime, record.ctime)
+                        && record.ctime.seconds < safe_before
+                        && content.iter().all(|id| index.get(BlobKind::Data, &id.0).is_some());
+                    if unchanged {
+                        let (start, count) = (table.ids.len() as u32, content.len() as u32);
+                        table.ids.extend(content.iter().map(|id| id.0));
+                        let record = &mut table.records[child];
+                        (record.start, record.count) = (start, count);
+                        taken.insert(child);
+                        taken.unchanged += 1;
+                    } else {
+                        taken.changed += 1;
+                    }
+                }
+                _ => {}
+            }
+            Ok(())
+        });
+    }
+    taken
+}

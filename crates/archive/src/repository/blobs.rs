@@ -1,0 +1,79 @@
+//! Reads blobs, with few and large reads: neighbours in a pack are mostly wanted one after the other.
+
+use super::crypto::hex;
+use super::index::{BlobKind, Index};
+use super::pack::Opener;
+use super::store::Store;
+use crate::ArchiveError;
+use crate::table::Id;
+
+/// Bytes read at once.
+const WINDOW: u32 = 4 << 20;
+/// Windows kept by each reader.
+const WINDOWS: usize = 3;
+
+/// Part of a pack.
+struct Window {
+    pack: u32,
+    start: u32,
+    bytes: Vec<u8>,
+    /// Larger for windows used more recently.
+    used: u64,
+}
+
+/// Reads blobs; each thread has its own.
+pub(crate) struct Blobs<'a> {
+    store: &'a Store,
+    index: &'a Index,
+    opener: Opener,
+    windows: Vec<Window>,
+    clock: u64,
+    sealed: Vec<u8>,
+}
+
+impl<'a> Blobs<'a> {
+    pub(crate) fn new(store: &'a Store, index: &'a Index) -> Result<Self, ArchiveError> {
+        let opener = Opener::new(store.key.clone()).map_err(|error| store.failed("READ", error))?;
+        Ok(Blobs { store, index, opener, windows: vec![], clock: 0, sealed: vec![] })
+    }
+
+    /// The content of a blob.
+    pub(crate) fn get(&mut self, kind: BlobKind, id: &Id) -> Result<&[u8], ArchiveError> {
+        let what = || format!("blob {}", hex(&id[..4]));
+        let Some(location) = self.index.get(kind, id) else {
+            return Err(self.store.damaged(what(), "it is in no index"));
+        };
+        let pack = &self.index.packs[location.pack as usize];
+        self.clock += 1;
+        let end = location.offset.saturating_add(location.length);
+        let found = self.windows.iter_mut().find(|window| {
+            window.pack == location.pack
+                && window.start <= location.offset
+                && end <= window.start + window.bytes.len() as u32
+        });
+        self.sealed.clear();
+        match found {
+            Some(window) => {
+                window.used = self.clock;
+                let start = (location.offset - window.start) as usize;
+                self.sealed.extend_from_slice(&window.bytes[start..start + location.length as usize]);
+            }
+            None => {
+                let length = location.length.max(WINDOW).min(self.index.ends[location.pack as usize] - location.offset);
+                let bytes = self
+                    .store
+                    .read_part(pack, location.offset, length)
+                    .map_err(|error| self.store.damaged(format!("pack {}", hex(&pack[..4])), error))?;
+                self.sealed.extend_from_slice(&bytes[..location.length as usize]);
+                let window = Window { pack: location.pack, start: location.offset, bytes, used: self.clock };
+                if self.windows.len() < WINDOWS {
+                    self.windows.push(window);
+                } else if let Some(oldest) = self.windows.iter_mut().min_by_key(|window| window.used) {
+                    *oldest = window;
+                }
+            }
+        }
+        let opened = self.opener.open(&mut self.sealed, location.uncompressed_length, id);
+        opened.map_err(|error| self.store.damaged(format!("{} in pack {}", what(), hex(&pack[..4])), error))
+    }
+}

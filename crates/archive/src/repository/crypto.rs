@@ -1,0 +1,156 @@
+//! restic's encryption: AES-256 in counter mode with Poly1305-AES, and its identifiers: SHA-256.
+//!
+//! Source: restic's doc/design.rst, "Encryption and MAC". The cipher is the crate that rustic_core uses.
+
+use crate::table::Id;
+use aes256ctr_poly1305aes::Aes256CtrPoly1305Aes;
+use aes256ctr_poly1305aes::aead::AeadInPlace as _;
+use aes256ctr_poly1305aes::aead::generic_array::GenericArray;
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+/// Bytes before the encrypted ones: the nonce.
+const NONCE: usize = 16;
+/// Bytes that encryption adds: nonce and authentication tag.
+pub(crate) const OVERHEAD: usize = NONCE + 16;
+
+/// The key that encrypts everything in a repository.
+#[derive(Clone)]
+pub(crate) struct Key(Zeroizing<[u8; 64]>);
+
+/// Data that was not encrypted with this key, or was changed since.
+#[derive(Debug, thiserror::Error)]
+#[error("it does not decrypt: its authentication code does not fit")]
+pub(crate) struct NotAuthentic;
+
+impl Key {
+    /// From the parts in a key file; `None` when their lengths are wrong.
+    pub(crate) fn from_parts(encrypt: &[u8], k: &[u8], r: &[u8]) -> Option<Self> {
+        let mut key = Zeroizing::new([0; 64]);
+        if (encrypt.len(), k.len(), r.len()) != (32, 16, 16) {
+            return None;
+        }
+        key[..32].copy_from_slice(encrypt);
+        key[32..48].copy_from_slice(k);
+        key[48..].copy_from_slice(r);
+        Some(Key(key))
+    }
+
+    /// From the output of a key derivation function.
+    pub(crate) fn from_bytes(bytes: [u8; 64]) -> Self {
+        Key(Zeroizing::new(bytes))
+    }
+
+    fn cipher(&self) -> Aes256CtrPoly1305Aes {
+        Aes256CtrPoly1305Aes::new(GenericArray::from_slice(self.0.as_ref()))
+    }
+
+    /// Encrypts `out[start..]`, whose first 16 bytes are the nonce to use, and appends the tag.
+    pub(crate) fn seal(&self, out: &mut Vec<u8>, start: usize) {
+        let (nonce, text) = out[start..].split_at_mut(NONCE);
+        let sealed = self.cipher().encrypt_in_place_detached(GenericArray::from_slice(nonce), &[], text);
+        // The cipher refuses only texts of more than 2^36 bytes; blobs are a few megabytes.
+        if let Ok(tag) = sealed {
+            out.extend_from_slice(&tag);
+        }
+    }
+
+    /// Encrypts one text.
+    pub(crate) fn encrypt(&self, text: &[u8]) -> std::io::Result<Vec<u8>> {
+        let mut out = vec![0; NONCE];
+        getrandom::fill(&mut out).map_err(|error| std::io::Error::other(error.to_string()))?;
+        out.extend_from_slice(text);
+        self.seal(&mut out, 0);
+        Ok(out)
+    }
+
+    /// Decrypts in place; gives the text.
+    pub(crate) fn open<'a>(&self, sealed: &'a mut [u8]) -> Result<&'a [u8], NotAuthentic> {
+        if sealed.len() < OVERHEAD {
+            return Err(NotAuthentic);
+        }
+        let (nonce, rest) = sealed.split_at_mut(NONCE);
+        let (text, tag) = rest.split_at_mut(rest.len() - 16);
+        let (nonce, tag) = (GenericArray::from_slice(nonce), GenericArray::from_slice(tag));
+        self.cipher().decrypt_in_place_detached(nonce, &[], text, tag).map_err(|_| NotAuthentic)?;
+        Ok(text)
+    }
+}
+
+/// SHA-256.
+pub(crate) fn hash(data: &[u8]) -> Id {
+    Sha256::digest(data).into()
+}
+
+/// Lower-case hex.
+pub(crate) fn hex(id: &[u8]) -> String {
+    let mut text = String::with_capacity(id.len() * 2);
+    push_hex(&mut text, id);
+    text
+}
+
+/// Appends lower-case hex.
+pub(crate) fn push_hex(text: &mut String, id: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for byte in id {
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+}
+
+/// Reads 64 hex digits.
+pub(crate) fn unhex(text: &str) -> Option<Id> {
+    let mut id = [0; 32];
+    let digits = text.as_bytes();
+    if digits.len() != 64 {
+        return None;
+    }
+    for (byte, pair) in id.iter_mut().zip(digits.chunks_exact(2)) {
+        let digit = |digit: u8| char::from(digit).to_digit(16);
+        *byte = (digit(pair[0])? << 4 | digit(pair[1])?) as u8;
+    }
+    Some(id)
+}
+
+/// Serde for ids as hex.
+pub(crate) mod hex_id {
+    use super::{Id, hex, unhex};
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+    use std::borrow::Cow;
+
+    pub(crate) fn serialize<S: Serializer>(id: &Id, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex(id))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Id, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        unhex(&text).ok_or_else(|| D::Error::custom("not 64 hex digits"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_flipped_bit_is_noticed() {
+        let key = Key::from_bytes(*b"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
+        let sealed = key.encrypt(b"a text").unwrap();
+        assert_eq!(sealed.len(), 6 + OVERHEAD);
+        assert_eq!(key.open(&mut sealed.clone()).unwrap(), b"a text");
+        for bit in 0..sealed.len() * 8 {
+            let mut changed = sealed.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert!(key.open(&mut changed).is_err(), "bit {bit}");
+        }
+        assert!(key.open(&mut [0; 31]).is_err());
+    }
+
+    #[test]
+    fn hex_comes_back() {
+        let id = hash(b"");
+        assert_eq!(hex(&id), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert_eq!(unhex(&hex(&id)), Some(id));
+        assert_eq!(unhex("zz"), None);
+    }
+}

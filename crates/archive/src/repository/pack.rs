@@ -1,0 +1,272 @@
+//! Pack files: encrypted blobs one after the other, then an encrypted header that lists them, then its length.
+//!
+//! Source: restic's doc/design.rst, "Pack Format".
+
+use super::crypto::{Key, NotAuthentic, OVERHEAD, hash};
+use super::index::{BlobKind, IndexBlob};
+use crate::table::Id;
+use std::io;
+
+/// Packs are written when they reach this size, in bytes. Larger ones cost memory (each thread fills one), smaller ones files.
+pub(crate) const TARGET: usize = 16 << 20;
+/// Blobs that the header of one pack lists at most: its size stays below 0.5 MB.
+const MAX_BLOBS: usize = 10_000;
+/// zstd's level: measured on a Debian tree, 1 packs 8 % worse than 3 and takes 40 % less time.
+pub(crate) const LEVEL: i32 = 2;
+
+/// Random bytes, fetched many at a time.
+struct Nonces {
+    bytes: [u8; 4096],
+    used: usize,
+}
+
+impl Nonces {
+    fn next(&mut self) -> io::Result<[u8; 16]> {
+        if self.used >= self.bytes.len() {
+            getrandom::fill(&mut self.bytes).map_err(|error| io::Error::other(error.to_string()))?;
+            self.used = 0;
+        }
+        let mut nonce = [0; 16];
+        nonce.copy_from_slice(&self.bytes[self.used..self.used + 16]);
+        self.used += 16;
+        Ok(nonce)
+    }
+}
+
+/// Compresses and encrypts.
+pub(crate) struct Sealer {
+    key: Key,
+    compressor: zstd::bulk::Compressor<'static>,
+    nonces: Nonces,
+}
+
+impl Sealer {
+    pub(crate) fn new(key: Key) -> io::Result<Self> {
+        let compressor = zstd::bulk::Compressor::new(LEVEL)?;
+        Ok(Sealer { key, compressor, nonces: Nonces { bytes: [0; 4096], used: 4096 } })
+    }
+}
+
+/// A pack that is being filled.
+pub(crate) struct Builder {
+    kind: BlobKind,
+    bytes: Vec<u8>,
+    blobs: Vec<IndexBlob>,
+}
+
+/// A finished pack.
+pub(crate) struct Pack {
+    pub(crate) kind: BlobKind,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) blobs: Vec<IndexBlob>,
+}
+
+impl Builder {
+    pub(crate) fn new(kind: BlobKind) -> Self {
+        Builder { kind, bytes: vec![], blobs: vec![] }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.blobs.is_empty()
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.bytes.len() >= TARGET || self.blobs.len() >= MAX_BLOBS
+    }
+
+    /// Adds a blob.
+    pub(crate) fn add(&mut self, sealer: &mut Sealer, id: Id, data: &[u8]) -> io::Result<()> {
+        let too_large = || io::Error::other("a blob is larger than 4 GiB");
+        let start = self.bytes.len();
+        if self.bytes.capacity() == 0 && data.len() < TARGET {
+            self.bytes.reserve_exact(TARGET + (9 << 20));
+        }
+        self.bytes.extend_from_slice(&sealer.nonces.next()?);
+        let text = self.bytes.len();
+        self.bytes.resize(text + zstd::zstd_safe::compress_bound(data.len()), 0);
+        let packed = sealer.compressor.compress_to_buffer(data, &mut self.bytes[text..])?;
+        // What does not get smaller is stored as it is.
+        let mut uncompressed_length = u32::try_from(data.len()).map_err(|_| too_large())?;
+        if packed < data.len() {
+            self.bytes.truncate(text + packed);
+        } else {
+            self.bytes.truncate(text);
+            self.bytes.extend_from_slice(data);
+            uncompressed_length = 0;
+        }
+        sealer.key.seal(&mut self.bytes, start);
+        let offset = u32::try_from(start).map_err(|_| too_large())?;
+        let length = u32::try_from(self.bytes.len() - start).map_err(|_| too_large())?;
+        self.blobs.push(IndexBlob { id, kind: self.kind, offset, length, uncompressed_length });
+        Ok(())
+    }
+
+    /// Appends the header and starts anew.
+    pub(crate) fn finish(&mut self, sealer: &mut Sealer) -> io::Result<Pack> {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        let blobs = std::mem::take(&mut self.blobs);
+        let start = bytes.len();
+        bytes.extend_from_slice(&sealer.nonces.next()?);
+        for blob in &blobs {
+            let compressed = blob.uncompressed_length != 0;
+            bytes.push(u8::from(blob.kind == BlobKind::Tree) + if compressed { 2 } else { 0 });
+            bytes.extend_from_slice(&blob.length.to_le_bytes());
+            if compressed {
+                bytes.extend_from_slice(&blob.uncompressed_length.to_le_bytes());
+            }
+            bytes.extend_from_slice(&blob.id);
+        }
+        sealer.key.seal(&mut bytes, start);
+        let length = u32::try_from(bytes.len() - start).map_err(|_| io::Error::other("a pack header is too large"))?;
+        bytes.extend_from_slice(&length.to_le_bytes());
+        Ok(Pack { kind: self.kind, bytes, blobs })
+    }
+}
+
+/// What is wrong with a pack or a blob.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BadBlob {
+    #[error(transparent)]
+    NotAuthentic(#[from] NotAuthentic),
+    #[error("it does not decompress: {0}")]
+    Zstd(io::Error),
+    #[error("its content does not match its id")]
+    WrongContent,
+    #[error("its header does not fit: {0}")]
+    Header(&'static str),
+}
+
+/// Decrypts and decompresses; contexts are kept for the next blob.
+pub(crate) struct Opener {
+    key: Key,
+    decompressor: zstd::bulk::Decompressor<'static>,
+    buffer: Vec<u8>,
+}
+
+/// A blob larger than this is not believed: restic writes trees of any size, but not of gigabytes.
+const MAX_BLOB: u32 = 2 << 30;
+
+impl Opener {
+    pub(crate) fn new(key: Key) -> io::Result<Self> {
+        Ok(Opener { key, decompressor: zstd::bulk::Decompressor::new()?, buffer: vec![] })
+    }
+
+    /// The content of a sealed blob, which is overwritten; checked against its id.
+    pub(crate) fn open<'a>(
+        &'a mut self,
+        sealed: &'a mut [u8],
+        uncompressed_length: u32,
+        id: &Id,
+    ) -> Result<&'a [u8], BadBlob> {
+        let text = self.key.open(sealed)?;
+        let content = if uncompressed_length == 0 {
+            text
+        } else {
+            if uncompressed_length > MAX_BLOB {
+                return Err(BadBlob::Header("a blob is too large"));
+            }
+            let length = uncompressed_length as usize;
+            if self.buffer.len() < length {
+                self.buffer.resize(length, 0);
+            }
+            let got =
+                self.decompressor.decompress_to_buffer(text, &mut self.buffer[..length]).map_err(BadBlob::Zstd)?;
+            if got != length {
+                return Err(BadBlob::WrongContent);
+            }
+            &self.buffer[..length]
+        };
+        if hash(content) != *id {
+            return Err(BadBlob::WrongContent);
+        }
+        Ok(content)
+    }
+}
+
+/// The blobs that the header of a whole pack lists.
+pub(crate) fn read_header(key: &Key, pack: &[u8]) -> Result<Vec<IndexBlob>, BadBlob> {
+    let (rest, length) = pack.split_last_chunk::<4>().ok_or(BadBlob::Header("the pack is too short"))?;
+    let length = u32::from_le_bytes(*length) as usize;
+    let start = rest.len().checked_sub(length).ok_or(BadBlob::Header("it is longer than the pack"))?;
+    let mut sealed = rest[start..].to_vec();
+    let mut header = key.open(&mut sealed)?;
+    let mut blobs = vec![];
+    let mut offset = 0_u32;
+    while let Some((kind, rest)) = header.split_first() {
+        let short = BadBlob::Header("an entry is cut off");
+        let (length, rest) = rest.split_first_chunk::<4>().ok_or(short)?;
+        let short = BadBlob::Header("an entry is cut off");
+        let (uncompressed_length, rest) = match kind {
+            0 | 1 => (0, rest),
+            2 | 3 => {
+                let (length, rest) = rest.split_first_chunk::<4>().ok_or(short)?;
+                (u32::from_le_bytes(*length), rest)
+            }
+            _ => return Err(BadBlob::Header("an entry has an unknown type")),
+        };
+        let (id, rest) = rest.split_first_chunk::<32>().ok_or(BadBlob::Header("an entry is cut off"))?;
+        let length = u32::from_le_bytes(*length);
+        let kind = if kind & 1 == 1 { BlobKind::Tree } else { BlobKind::Data };
+        blobs.push(IndexBlob { id: *id, kind, offset, length, uncompressed_length });
+        offset = offset.checked_add(length).ok_or(BadBlob::Header("the lengths overflow"))?;
+        header = rest;
+    }
+    if offset as usize != start || blobs.iter().any(|blob| (blob.length as usize) < OVERHEAD) {
+        return Err(BadBlob::Header("the lengths do not add up"));
+    }
+    Ok(blobs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn key() -> Key {
+        Key::from_bytes([7; 64])
+    }
+
+    fn pack(contents: &[Vec<u8>]) -> Pack {
+        let mut sealer = Sealer::new(key()).unwrap();
+        let mut builder = Builder::new(BlobKind::Data);
+        for content in contents {
+            builder.add(&mut sealer, hash(content), content).unwrap();
+        }
+        builder.finish(&mut sealer).unwrap()
+    }
+
+    #[test]
+    fn a_pack_comes_back() {
+        let contents = [vec![b'a'; 5000], b"tiny".to_vec(), vec![]];
+        let pack = pack(&contents);
+        let blobs = read_header(&key(), &pack.bytes).unwrap();
+        assert_eq!(blobs, pack.blobs);
+        let mut opener = Opener::new(key()).unwrap();
+        for (blob, content) in blobs.iter().zip(&contents) {
+            let mut sealed = pack.bytes[blob.offset as usize..(blob.offset + blob.length) as usize].to_vec();
+            assert_eq!(opener.open(&mut sealed, blob.uncompressed_length, &blob.id).unwrap(), content);
+        }
+    }
+
+    #[test]
+    fn the_wrong_blob_is_noticed() {
+        let pack = pack(&[b"one content".to_vec(), b"two content".to_vec()]);
+        let mut opener = Opener::new(key()).unwrap();
+        let (one, two) = (&pack.blobs[0], &pack.blobs[1]);
+        let mut sealed = pack.bytes[one.offset as usize..(one.offset + one.length) as usize].to_vec();
+        assert!(matches!(opener.open(&mut sealed, 0, &two.id), Err(BadBlob::WrongContent)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_refused_as_a_header(mut bytes in proptest::collection::vec(any::<u8>(), 0..400), cut in 0_usize..400) {
+            prop_assert!(read_header(&key(), &bytes).is_err());
+            // Authentic, but nonsense.
+            bytes.truncate(cut);
+            let mut sealed = key().encrypt(&bytes).unwrap();
+            let length = sealed.len() as u32;
+            sealed.extend_from_slice(&length.to_le_bytes());
+            let _ = read_header(&key(), &sealed);
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Snapshot files: what was backed up when, and the tree that holds it.
+
+use super::crypto::{self, hex_id};
+use super::store::Store;
+use crate::ArchiveError;
+use crate::table::Id;
+use rustic_core::FileType;
+use serde::{Deserialize, Serialize};
+
+/// A snapshot file.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct SnapshotFile {
+    pub(crate) time: String,
+    #[serde(with = "optional_id", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) parent: Option<Id>,
+    #[serde(with = "hex_id")]
+    pub(crate) tree: Id,
+    #[serde(default)]
+    pub(crate) paths: Vec<String>,
+    #[serde(default)]
+    pub(crate) hostname: String,
+    #[serde(default)]
+    pub(crate) username: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tags: Option<Vec<String>>,
+    #[serde(default)]
+    pub(crate) program_version: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) summary: Option<Summary>,
+}
+
+/// Counts, as restic writes them since 0.17.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Summary {
+    pub(crate) backup_start: String,
+    pub(crate) backup_end: String,
+    pub(crate) files_new: u64,
+    pub(crate) files_changed: u64,
+    pub(crate) files_unmodified: u64,
+    pub(crate) dirs_new: u64,
+    pub(crate) dirs_changed: u64,
+    pub(crate) dirs_unmodified: u64,
+    pub(crate) data_blobs: u64,
+    pub(crate) tree_blobs: u64,
+    pub(crate) data_added: u64,
+    pub(crate) data_added_packed: u64,
+    pub(crate) total_files_processed: u64,
+    pub(crate) total_bytes_processed: u64,
+    /// Not restic's: entries in all, with the root directory, without `.lifeboat`.
+    pub(crate) lifeboat_entries: u64,
+}
+
+mod optional_id {
+    use super::Id;
+    use crate::repository::crypto::{hex, unhex};
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(id: &Option<Id>, serializer: S) -> Result<S::Ok, S::Error> {
+        match id {
+            Some(id) => serializer.serialize_str(&hex(id)),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Id>, D::Error> {
+        Ok(Option::<String>::deserialize(deserializer)?.as_deref().and_then(unhex))
+    }
+}
+
+/// One backup in a repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotInfo {
+    /// Id, hex.
+    pub id: String,
+    /// When the backup began, RFC 3339.
+    pub time: String,
+    /// Host that was backed up.
+    pub host: String,
+    /// Paths that were backed up; `/` for a machine.
+    pub paths: Vec<String>,
+    /// Tags.
+    pub tags: Vec<String>,
+    /// Program that made it, e.g. `lifeboat 0.1.0`.
+    pub program: String,
+    /// Entries, with the root directory; 0 when a foreign program made it that does not say.
+    pub entries: u64,
+    /// Sum of the sizes of regular files, in bytes; 0 when a foreign program made it that does not say.
+    pub bytes: u64,
+    /// Bytes that the repository grew by.
+    pub bytes_added: u64,
+    pub(crate) tree: Id,
+    /// For the order of snapshots.
+    pub(crate) seconds: i128,
+}
+
+impl SnapshotInfo {
+    /// The first eight digits of the id, as restic shows it.
+    pub fn short_id(&self) -> &str {
+        self.id.get(..8).unwrap_or(&self.id)
+    }
+
+    fn new(id: &Id, file: SnapshotFile) -> Result<Self, String> {
+        let time: jiff::Timestamp = file.time.parse().map_err(|error: jiff::Error| error.to_string())?;
+        let summary = file.summary.unwrap_or_default();
+        Ok(SnapshotInfo {
+            id: crypto::hex(id),
+            time: file.time,
+            host: file.hostname,
+            paths: file.paths,
+            tags: file.tags.unwrap_or_default(),
+            program: file.program_version,
+            entries: summary.lifeboat_entries,
+            bytes: summary.total_bytes_processed,
+            bytes_added: summary.data_added_packed,
+            tree: file.tree,
+            seconds: time.as_nanosecond(),
+        })
+    }
+}
+
+/// One snapshot.
+pub(crate) fn one(store: &Store, id: &Id) -> Result<SnapshotInfo, ArchiveError> {
+    let json = store.read_file(FileType::Snapshot, id)?;
+    let damaged = |cause: String| store.damaged(format!("snapshot {}", crypto::hex(&id[..4])), cause);
+    let file = serde_json::from_slice(&json).map_err(|error| damaged(error.to_string()))?;
+    SnapshotInfo::new(id, file).map_err(damaged)
+}
+
+/// All snapshots, oldest first.
+pub(crate) fn all(store: &Store) -> Result<Vec<SnapshotInfo>, ArchiveError> {
+    let ids = store.list(FileType::Snapshot)?;
+    let mut list = ids.iter().map(|id| one(store, id)).collect::<Result<Vec<_>, _>>()?;
+    list.sort_by_key(|snapshot| snapshot.seconds);
+    Ok(list)
+}
+
+/// The snapshot that `wanted` names.
+pub(crate) fn find(list: Vec<SnapshotInfo>, wanted: &str) -> Result<SnapshotInfo, ArchiveError> {
+    let fail = |cause: &str| ArchiveError::Snapshot { wanted: wanted.to_owned(), cause: cause.to_owned() };
+    if list.is_empty() {
+        return Err(fail("the repository holds none"));
+    }
+    if wanted.is_empty() || wanted == "latest" {
+        return list.into_iter().next_back().ok_or_else(|| fail("the repository holds none"));
+    }
+    let mut fitting = list.into_iter().filter(|snapshot| snapshot.id.starts_with(wanted));
+    match (fitting.next(), fitting.next()) {
+        (Some(snapshot), None) => Ok(snapshot),
+        (None, _) => Err(fail("no id begins like that; try `lifeboat list`")),
+        _ => Err(fail("several ids begin like that; try more digits")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(first: u8) -> SnapshotInfo {
+        let json = format!(
+            "{{\"time\":\"2026-11-24T08:00:0{first}.5+01:00\",\"tree\":\"{}\",\"paths\":[\"/\"],\"hostname\":\"h\"}}",
+            "ab".repeat(32)
+        );
+        SnapshotInfo::new(&[first; 32], serde_json::from_str(&json).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn finding() {
+        let list = || vec![info(1), info(2), info(0x21)];
+        assert_eq!(find(list(), "latest").unwrap().id, info(0x21).id);
+        assert_eq!(find(list(), "02").unwrap().id, info(2).id);
+        assert!(find(list(), "0").unwrap_err().to_string().contains("several"));
+        assert!(find(list(), "ff").unwrap_err().to_string().contains("no id"));
+        assert!(find(vec![], "latest").unwrap_err().to_string().contains("holds none"));
+    }
+}

@@ -1,0 +1,165 @@
+//! The files of a repository: where rustic's backend is called, and its errors and panics become [`ArchiveError`]s.
+
+use super::crypto::{self, Key};
+use super::index::{Index, IndexFile};
+use crate::ArchiveError;
+use crate::table::Id;
+use rustic_backend::BackendOptions;
+use rustic_core::{FileType, RepositoryBackends, WriteBackend};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// An open repository's files and key.
+pub(crate) struct Store {
+    pub(crate) path: PathBuf,
+    pub(crate) key: Key,
+    backend: Arc<dyn WriteBackend>,
+}
+
+/// Calls into rustic, which panics where it should return errors.
+pub(crate) fn guarded<T>(
+    action: &'static str,
+    path: &Path,
+    call: impl FnOnce() -> rustic_core::RusticResult<T>,
+) -> Result<T, ArchiveError> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(ArchiveError::Store { action, path: path.to_owned(), cause: cause(&error) }),
+        Err(panic) => Err(ArchiveError::Panicked { action, cause: panic_message(&*panic) }),
+    }
+}
+
+/// What a panic said.
+pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("no message").to_owned()
+}
+
+/// The reason at the bottom of rustic's error, without its advice about rustic's own command line.
+fn cause(error: &rustic_core::RusticError) -> String {
+    let mut source: &dyn std::error::Error = error;
+    while let Some(deeper) = source.source() {
+        source = deeper;
+    }
+    let text = source.to_string();
+    // The outermost error's text is a page of Markdown.
+    let plain =
+        text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#') && !line.starts_with('`'));
+    let mut lines: Vec<&str> = plain.collect();
+    lines.truncate(2);
+    lines.join(" ")
+}
+
+/// The backend for a directory.
+pub(crate) fn backends(path: &Path) -> Result<RepositoryBackends, ArchiveError> {
+    let text = path.to_str().ok_or_else(|| ArchiveError::Store {
+        action: "OPEN",
+        path: path.to_owned(),
+        cause: "its path is not UTF-8".to_owned(),
+    })?;
+    guarded("OPEN", path, || BackendOptions::default().repository(format!("local:{text}")).to_backends())
+}
+
+impl Store {
+    pub(crate) fn new(path: &Path, key: Key, backend: Arc<dyn WriteBackend>) -> Self {
+        Store { path: path.to_owned(), key, backend }
+    }
+
+    /// An [`ArchiveError::Store`].
+    pub(crate) fn failed(&self, action: &'static str, cause: impl ToString) -> ArchiveError {
+        ArchiveError::Store { action, path: self.path.clone(), cause: cause.to_string() }
+    }
+
+    /// An [`ArchiveError::Damaged`].
+    pub(crate) fn damaged(&self, what: impl Into<String>, cause: impl ToString) -> ArchiveError {
+        ArchiveError::Damaged { path: self.path.clone(), what: what.into(), cause: cause.to_string() }
+    }
+
+    pub(crate) fn write_pack(&self, id: &Id, bytes: Vec<u8>, is_tree: bool) -> Result<(), ArchiveError> {
+        guarded("WRITE", &self.path, || {
+            self.backend.write_bytes(FileType::Pack, &rustic_id(id)?, is_tree, bytes.into())
+        })
+    }
+
+    /// Writes an index file; gives its size in bytes.
+    pub(crate) fn write_index(&self, index: &IndexFile) -> Result<u64, ArchiveError> {
+        let json = serde_json::to_vec(index).map_err(|error| self.failed("WRITE", error))?;
+        self.write_file(FileType::Index, &json).map(|(_, size)| size)
+    }
+
+    /// Writes an encrypted file under the hash of its bytes; gives id and size in bytes.
+    pub(crate) fn write_file(&self, kind: FileType, json: &[u8]) -> Result<(Id, u64), ArchiveError> {
+        let sealed = super::writer::seal_file(&self.key, json).map_err(|error| self.failed("WRITE", error))?;
+        let (id, size) = (crypto::hash(&sealed), sealed.len() as u64);
+        guarded("WRITE", &self.path, || self.backend.write_bytes(kind, &rustic_id(&id)?, false, sealed.into()))?;
+        Ok((id, size))
+    }
+
+    pub(crate) fn remove(&self, kind: FileType, id: &Id) -> Result<(), ArchiveError> {
+        guarded("CHANGE", &self.path, || self.backend.remove(kind, &rustic_id(id)?, false))
+    }
+
+    pub(crate) fn write_raw(&self, kind: FileType, id: &Id, bytes: Vec<u8>) -> Result<(), ArchiveError> {
+        guarded("WRITE", &self.path, || self.backend.write_bytes(kind, &rustic_id(id)?, false, bytes.into()))
+    }
+
+    /// Ids of the files of one type, sorted.
+    pub(crate) fn list(&self, kind: FileType) -> Result<Vec<Id>, ArchiveError> {
+        let list = guarded("LIST", &self.path, || self.backend.list(kind))?;
+        let mut ids: Vec<Id> = list.iter().filter_map(|id| crypto::unhex(id.to_hex().as_str())).collect();
+        ids.sort_unstable();
+        Ok(ids)
+    }
+
+    /// The bytes of a file as they are stored.
+    pub(crate) fn read_raw(&self, kind: FileType, id: &Id) -> Result<Vec<u8>, ArchiveError> {
+        let bytes = guarded("READ", &self.path, || self.backend.read_full(kind, &rustic_id(id)?))?;
+        Ok(bytes.into())
+    }
+
+    /// Part of a pack.
+    pub(crate) fn read_part(&self, pack: &Id, offset: u32, length: u32) -> Result<Vec<u8>, ArchiveError> {
+        let read = || self.backend.read_partial(FileType::Pack, &rustic_id(pack)?, false, offset, length);
+        Ok(guarded("READ", &self.path, read)?.into())
+    }
+
+    /// The text of an encrypted file, checked against its name.
+    pub(crate) fn read_file(&self, kind: FileType, id: &Id) -> Result<Vec<u8>, ArchiveError> {
+        let what = || format!("{} {}", kind.dirname(), crypto::hex(&id[..4]));
+        let mut sealed = self.read_raw(kind, id)?;
+        if crypto::hash(&sealed) != *id {
+            return Err(self.damaged(what(), "its content does not match its name"));
+        }
+        let text = self.key.open(&mut sealed).map_err(|error| self.damaged(what(), error))?;
+        match text.split_first() {
+            Some((b'{' | b'[', _)) => Ok(text.to_vec()),
+            Some((2, frame)) => zstd::stream::decode_all(frame).map_err(|error| self.damaged(what(), error)),
+            _ => Err(self.damaged(what(), "its encoding is unknown")),
+        }
+    }
+
+    /// Reads all index files.
+    pub(crate) fn load_index(&self) -> Result<Index, ArchiveError> {
+        use rayon::prelude::*;
+        let ids = self.list(FileType::Index)?;
+        let files: Vec<_> = ids
+            .par_iter()
+            .map(|id| {
+                let json = self.read_file(FileType::Index, id)?;
+                serde_json::from_slice::<IndexFile>(&json)
+                    .map_err(|error| self.damaged(format!("index {}", crypto::hex(&id[..4])), error))
+            })
+            .collect::<Result<_, _>>()?;
+        let mut index = Index::default();
+        for file in files {
+            index.add(file);
+        }
+        Ok(index)
+    }
+}
+
+/// Our id as rustic's.
+fn rustic_id(id: &Id) -> rustic_core::RusticResult<rustic_core::Id> {
+    crypto::hex(id).parse()
+}

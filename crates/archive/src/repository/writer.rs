@@ -1,0 +1,161 @@
+//! Writes blobs into packs, packs into the store, and index files after them.
+//!
+//! Each worker thread compresses, encrypts and fills packs of its own; one thread hashes and writes finished packs.
+//! A blob counts as stored as soon as a worker has claimed it, because the snapshot is written only after everything is.
+
+use super::crypto::{self, Key};
+use super::index::{BlobKind, IdHasher, Index, IndexFile, IndexPack};
+use super::pack::{Builder, Pack, Sealer};
+use super::store::Store;
+use crate::ArchiveError;
+use crate::report::locked;
+use crate::table::Id;
+use std::collections::HashSet;
+use std::hash::BuildHasherDefault;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::ScopedJoinHandle;
+use std::time::{Duration, Instant};
+
+/// An index file is written when this many blobs wait for it,
+const INDEX_BLOBS: usize = 50_000;
+/// or this time has passed: what was written before a crash need not be written again.
+const INDEX_INTERVAL: Duration = Duration::from_secs(120);
+/// Finished packs that wait for the disk; they are held in memory.
+const QUEUE: usize = 2;
+
+type Claims = Mutex<HashSet<Id, BuildHasherDefault<IdHasher>>>;
+
+/// What the threads of one backup share.
+pub(crate) struct Writer<'a> {
+    store: &'a Store,
+    index: &'a Index,
+    data: Claims,
+    trees: Claims,
+    queue: SyncSender<Pack>,
+    /// Set when a pack could not be written: there is no use in going on.
+    failed: &'a AtomicBool,
+}
+
+/// What outlives the writer, so that its threads can borrow it.
+#[derive(Default)]
+pub(crate) struct State {
+    failed: AtomicBool,
+    added: AtomicU64,
+}
+
+impl State {
+    /// Bytes written so far.
+    pub(crate) fn added(&self) -> u64 {
+        self.added.load(Ordering::Relaxed)
+    }
+}
+
+/// The thread that writes packs; gives its first error.
+pub(crate) type Disk<'scope> = ScopedJoinHandle<'scope, Result<(), ArchiveError>>;
+
+impl<'a> Writer<'a> {
+    /// Starts writing. Dropping the writer ends the thread, which must then be joined.
+    pub(crate) fn start<'scope>(
+        scope: &'scope std::thread::Scope<'scope, '_>,
+        store: &'a Store,
+        index: &'a Index,
+        state: &'a State,
+    ) -> (Self, Disk<'scope>)
+    where
+        'a: 'scope,
+    {
+        let (queue, packs) = sync_channel(QUEUE);
+        let disk = scope.spawn(move || {
+            let result = write_packs(store, &packs, &state.added);
+            if result.is_err() {
+                state.failed.store(true, Ordering::Relaxed);
+                // Workers that wait for room in the queue must go on.
+                while packs.recv().is_ok() {}
+            }
+            result
+        });
+        let (data, trees) = (Claims::default(), Claims::default());
+        (Writer { store, index, data, trees, queue, failed: &state.failed }, disk)
+    }
+
+    /// Tells that everything further is in vain.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// A worker with packs of its own.
+    pub(crate) fn worker(&self) -> Result<Worker, ArchiveError> {
+        let sealer = Sealer::new(self.store.key.clone()).map_err(|error| self.store.failed("WRITE", error))?;
+        let [data, trees] = [BlobKind::Data, BlobKind::Tree].map(Builder::new);
+        Ok(Worker { sealer, data, trees })
+    }
+
+    /// Stores a blob unless it is there; gives its id.
+    pub(crate) fn put(&self, worker: &mut Worker, kind: BlobKind, content: &[u8]) -> Result<Id, ArchiveError> {
+        let id = crypto::hash(content);
+        let claims = if kind == BlobKind::Data { &self.data } else { &self.trees };
+        if self.index.get(kind, &id).is_some() || !locked(claims).insert(id) {
+            return Ok(id);
+        }
+        let failed = |error| self.store.failed("WRITE", error);
+        let builder = if kind == BlobKind::Data { &mut worker.data } else { &mut worker.trees };
+        builder.add(&mut worker.sealer, id, content).map_err(failed)?;
+        if builder.is_full() {
+            let pack = builder.finish(&mut worker.sealer).map_err(failed)?;
+            self.send(pack)?;
+        }
+        Ok(id)
+    }
+
+    /// Writes what a worker still holds.
+    pub(crate) fn finish(&self, mut worker: Worker) -> Result<(), ArchiveError> {
+        for builder in [&mut worker.data, &mut worker.trees] {
+            if !builder.is_empty() {
+                let pack = builder.finish(&mut worker.sealer).map_err(|error| self.store.failed("WRITE", error))?;
+                self.send(pack)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn send(&self, pack: Pack) -> Result<(), ArchiveError> {
+        // The receiver goes away only when its thread panicked, which the join tells.
+        self.queue.send(pack).map_err(|_| self.store.failed("WRITE", "the writing thread ended"))
+    }
+}
+
+/// One thread's means to store blobs.
+pub(crate) struct Worker {
+    sealer: Sealer,
+    data: Builder,
+    trees: Builder,
+}
+
+fn write_packs(store: &Store, packs: &Receiver<Pack>, added: &AtomicU64) -> Result<(), ArchiveError> {
+    let mut index = IndexFile::default();
+    let (mut waiting, mut since) = (0, Instant::now());
+    for pack in packs {
+        let id = crypto::hash(&pack.bytes);
+        added.fetch_add(pack.bytes.len() as u64, Ordering::Relaxed);
+        store.write_pack(&id, pack.bytes, pack.kind == BlobKind::Tree)?;
+        waiting += pack.blobs.len();
+        index.packs.push(IndexPack { id, blobs: pack.blobs });
+        if waiting >= INDEX_BLOBS || since.elapsed() >= INDEX_INTERVAL {
+            added.fetch_add(store.write_index(&std::mem::take(&mut index))?, Ordering::Relaxed);
+            (waiting, since) = (0, Instant::now());
+        }
+    }
+    if !index.packs.is_empty() {
+        added.fetch_add(store.write_index(&index)?, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+/// Encodes one of the repository's own files: a zstd frame after a byte 2, encrypted.
+pub(crate) fn seal_file(key: &Key, json: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut text = vec![2];
+    text.append(&mut zstd::bulk::compress(json, super::pack::LEVEL)?);
+    key.encrypt(&text)
+}

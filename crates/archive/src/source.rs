@@ -1,0 +1,56 @@
+//! What is to be backed up or compared.
+
+use std::path::{Path, PathBuf};
+
+/// A file tree: the filesystem at a root, and those mounted below it that are listed.
+///
+/// Paths of mounts and exclusions are paths in the archive: absolute, with the root as `/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Directory that becomes `/` in the archive.
+    pub root: PathBuf,
+    /// Mount points below the root whose filesystems belong to the archive, e.g. `/boot`. What is mounted elsewhere is
+    /// not entered; the directory under it is kept as it is in its own filesystem.
+    pub mounts: Vec<PathBuf>,
+    /// Entries to leave out, with all below them.
+    pub excludes: Vec<PathBuf>,
+    /// Directories to keep, but without what is in them.
+    pub without_content: Vec<PathBuf>,
+}
+
+impl Source {
+    /// The filesystem at `root`, without any that is mounted below it, with everything in it.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Source { root: root.into(), mounts: vec![], excludes: vec![], without_content: vec![] }
+    }
+
+    /// Adds the filesystem that is mounted at `mount`.
+    pub fn mount(mut self, mount: impl Into<PathBuf>) -> Self {
+        self.mounts.push(mount.into());
+        self
+    }
+
+    /// Leaves out an entry and all below it.
+    pub fn exclude(mut self, path: impl Into<PathBuf>) -> Self {
+        self.excludes.push(path.into());
+        self
+    }
+
+    /// Keeps a directory, but leaves out what is in it.
+    pub fn without_content(mut self, path: impl Into<PathBuf>) -> Self {
+        self.without_content.push(path.into());
+        self
+    }
+
+    /// Where an archive path lies on the running system.
+    pub(crate) fn place(&self, path: &Path) -> PathBuf {
+        self.root.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    /// The archive path of a place on the running system, if it lies below the root.
+    pub(crate) fn archive_path(&self, place: &Path) -> Option<PathBuf> {
+        let root = std::fs::canonicalize(&self.root).ok()?;
+        let place = std::fs::canonicalize(place).ok()?;
+        place.strip_prefix(root).ok().map(|rest| Path::new("/").join(rest))
+    }
+}

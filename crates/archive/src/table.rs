@@ -1,0 +1,383 @@
+//! The compact list of entries that walker, repository, extractor and comparison share.
+//!
+//! A million entries must fit in little memory, so names, link targets, xattrs and holes lie beside fixed-size records.
+//! Record 0 is the root directory. The children of a directory are contiguous and sorted by the bytes of their names;
+//! they come after the directory itself.
+
+use std::ffi::OsStr;
+use std::ops::Range;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+
+/// Type of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Regular file.
+    File,
+    /// Directory.
+    Directory,
+    /// Symbolic link.
+    Symlink,
+    /// Block device.
+    BlockDevice,
+    /// Character device.
+    CharDevice,
+    /// Named pipe.
+    Fifo,
+    /// Unix socket.
+    Socket,
+}
+
+/// A time as the kernel keeps it: seconds since 1970, possibly negative, and nanoseconds after that second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Time {
+    /// Seconds.
+    pub seconds: i64,
+    /// Nanoseconds, below 1,000,000,000.
+    pub nanoseconds: u32,
+}
+
+/// An extended attribute.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Xattr {
+    /// Name with its namespace, e.g. `security.capability`.
+    pub name: Vec<u8>,
+    /// Value.
+    pub value: Vec<u8>,
+}
+
+/// What one entry is, in full; made on demand by [`Table::entry`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Absolute path in the archive.
+    pub path: PathBuf,
+    /// Type.
+    pub kind: Kind,
+    /// Permission bits with set-id and sticky bits (07777).
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Size in bytes; of regular files.
+    pub size: u64,
+    /// Modification time.
+    pub mtime: Time,
+    /// Hard links that it had.
+    pub links: u32,
+    /// Device number of a device, as major and minor.
+    pub device: Option<(u32, u32)>,
+    /// Target of a symbolic link.
+    pub target: Option<PathBuf>,
+    /// Extended attributes, by name.
+    pub xattrs: Vec<Xattr>,
+    /// Inode flags (FS_IOC_GETFLAGS), those that can be set.
+    pub flags: u32,
+    /// Project id (FS_IOC_FSGETXATTR).
+    pub project: u32,
+}
+
+/// Holes of a file: start and length, in bytes, ascending.
+pub type Holes = Vec<(u64, u64)>;
+
+/// What few entries have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct More {
+    pub(crate) xattrs: Vec<Xattr>,
+    pub(crate) target: Vec<u8>,
+    pub(crate) holes: Holes,
+}
+
+/// One entry, of fixed size.
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
+    pub(crate) size: u64,
+    pub(crate) mtime: Time,
+    pub(crate) ctime: Time,
+    pub(crate) inode: u64,
+    /// st_dev; identifies the filesystem for hard links.
+    pub(crate) filesystem: u64,
+    /// st_rdev of a device.
+    pub(crate) device: u64,
+    /// Directories: children as a range of records. Files: content as a range of ids.
+    pub(crate) start: u32,
+    pub(crate) count: u32,
+    pub(crate) parent: u32,
+    name_start: u32,
+    name_length: u16,
+    /// Permission bits (07777).
+    pub(crate) mode: u16,
+    pub(crate) kind: Kind,
+    /// Not to be stored or restored: vanished, unreadable, or not selected.
+    pub(crate) left_out: bool,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) links: u32,
+    pub(crate) flags: u32,
+    pub(crate) project: u32,
+    more: u32,
+}
+
+/// SHA-256 of a blob.
+pub(crate) type Id = [u8; 32];
+
+const NONE: u32 = u32::MAX;
+
+/// Entries of a file tree or a snapshot.
+#[derive(Clone, Debug, Default)]
+pub struct Table {
+    pub(crate) records: Vec<Record>,
+    names: Vec<u8>,
+    more: Vec<More>,
+    /// Content of files.
+    pub(crate) ids: Vec<Id>,
+    /// Snapshot made by Lifeboat: holes are known, zeros are data.
+    pub(crate) holes_known: bool,
+}
+
+impl Record {
+    /// A record of which only the type is known.
+    pub(crate) fn new(kind: Kind) -> Self {
+        Record {
+            size: 0,
+            mtime: Time::default(),
+            ctime: Time::default(),
+            inode: 0,
+            filesystem: 0,
+            device: 0,
+            start: 0,
+            count: 0,
+            parent: 0,
+            name_start: 0,
+            name_length: 0,
+            mode: 0,
+            kind,
+            left_out: false,
+            uid: 0,
+            gid: 0,
+            links: 1,
+            flags: 0,
+            project: 0,
+            more: NONE,
+        }
+    }
+
+    /// What hard links to one inode have in common; `None` for what has no other link.
+    pub(crate) fn link_key(&self) -> Option<(u64, u64)> {
+        (self.links > 1 && self.kind != Kind::Directory && self.inode != 0).then_some((self.filesystem, self.inode))
+    }
+}
+
+impl Table {
+    /// Entries that are not left out, with the root directory.
+    pub fn len(&self) -> u64 {
+        self.records.iter().filter(|record| !record.left_out).count() as u64
+    }
+
+    /// Tells whether there is not even a root directory.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Sum of the sizes of regular files that are not left out, in bytes.
+    pub fn bytes(&self) -> u64 {
+        let files = self.records.iter().filter(|record| !record.left_out && record.kind == Kind::File);
+        files.map(|record| record.size).sum()
+    }
+
+    /// The entries in full, directories before what is in them; those left out are not among them.
+    pub fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
+        (0..self.records.len()).filter(|index| !self.records[*index].left_out).map(|index| self.entry(index))
+    }
+
+    /// One entry in full.
+    pub(crate) fn entry(&self, index: usize) -> Entry {
+        let record = &self.records[index];
+        let more = self.more(index);
+        let is_device = matches!(record.kind, Kind::BlockDevice | Kind::CharDevice);
+        let target = || more.map(|more| PathBuf::from(OsStr::from_bytes(&more.target)));
+        Entry {
+            path: self.path(index),
+            kind: record.kind,
+            mode: record.mode.into(),
+            uid: record.uid,
+            gid: record.gid,
+            size: record.size,
+            mtime: record.mtime,
+            links: record.links,
+            device: is_device.then(|| (rustix::fs::major(record.device), rustix::fs::minor(record.device))),
+            target: if record.kind == Kind::Symlink { target() } else { None },
+            xattrs: more.map(|more| more.xattrs.clone()).unwrap_or_default(),
+            flags: record.flags,
+            project: record.project,
+        }
+    }
+
+    /// Adds a record, without wiring it to its directory.
+    pub(crate) fn push(&mut self, mut record: Record, name: &[u8], more: More) -> usize {
+        record.name_start = u32::try_from(self.names.len()).unwrap_or(NONE);
+        record.name_length = u16::try_from(name.len()).unwrap_or(u16::MAX);
+        self.names.extend_from_slice(&name[..record.name_length.into()]);
+        record.more = NONE;
+        self.records.push(record);
+        let index = self.records.len() - 1;
+        if more != More::default() {
+            self.set_more(index, more);
+        }
+        index
+    }
+
+    pub(crate) fn name(&self, index: usize) -> &[u8] {
+        let record = &self.records[index];
+        let start = record.name_start as usize;
+        &self.names[start..start + usize::from(record.name_length)]
+    }
+
+    pub(crate) fn more(&self, index: usize) -> Option<&More> {
+        self.more.get(self.records[index].more as usize)
+    }
+
+    pub(crate) fn xattrs(&self, index: usize) -> &[Xattr] {
+        self.more(index).map(|more| more.xattrs.as_slice()).unwrap_or_default()
+    }
+
+    pub(crate) fn holes(&self, index: usize) -> &[(u64, u64)] {
+        self.more(index).map(|more| more.holes.as_slice()).unwrap_or_default()
+    }
+
+    pub(crate) fn target(&self, index: usize) -> &[u8] {
+        self.more(index).map(|more| more.target.as_slice()).unwrap_or_default()
+    }
+
+    pub(crate) fn set_more(&mut self, index: usize, more: More) {
+        match self.more.get_mut(self.records[index].more as usize) {
+            Some(place) => *place = more,
+            None => {
+                self.records[index].more = u32::try_from(self.more.len()).unwrap_or(NONE);
+                self.more.push(more);
+            }
+        }
+    }
+
+    pub(crate) fn set_holes(&mut self, index: usize, holes: Holes) {
+        let mut more = self.more(index).cloned().unwrap_or_default();
+        if more.holes != holes {
+            more.holes = holes;
+            self.set_more(index, more);
+        }
+    }
+
+    /// The children of a directory, as record numbers.
+    pub(crate) fn children(&self, index: usize) -> Range<usize> {
+        let record = &self.records[index];
+        match record.kind {
+            Kind::Directory => record.start as usize..(record.start + record.count) as usize,
+            _ => 0..0,
+        }
+    }
+
+    /// The child of a directory with this name.
+    pub(crate) fn child(&self, index: usize, name: &[u8]) -> Option<usize> {
+        let range = self.children(index);
+        let found = self.records[range.clone()].binary_search_by(|record| {
+            let start = record.name_start as usize;
+            self.names[start..start + usize::from(record.name_length)].cmp(name)
+        });
+        found.ok().map(|offset| range.start + offset)
+    }
+
+    /// The record of an absolute or relative path in the archive.
+    pub(crate) fn find(&self, path: &std::path::Path) -> Option<usize> {
+        let mut index = (!self.records.is_empty()).then_some(0)?;
+        for part in path.components() {
+            match part {
+                std::path::Component::Normal(name) => index = self.child(index, name.as_bytes())?,
+                std::path::Component::RootDir | std::path::Component::CurDir => {}
+                _ => return None,
+            }
+        }
+        Some(index)
+    }
+
+    /// The names that lead from the root directory to an entry.
+    pub(crate) fn names(&self, mut index: usize) -> Vec<&[u8]> {
+        let mut names = vec![];
+        while index != 0 {
+            names.push(self.name(index));
+            index = self.records[index].parent as usize;
+        }
+        names.reverse();
+        names
+    }
+
+    /// Absolute path in the archive.
+    pub(crate) fn path(&self, index: usize) -> PathBuf {
+        let mut path = vec![b'/'];
+        path.extend(self.names(index).join(&b'/'));
+        PathBuf::from(OsStr::from_bytes(&path))
+    }
+
+    /// The ids of a file's content.
+    pub(crate) fn content(&self, index: usize) -> &[Id] {
+        let record = &self.records[index];
+        match record.kind {
+            Kind::File => {
+                self.ids.get(record.start as usize..(record.start as usize + record.count as usize)).unwrap_or_default()
+            }
+            _ => &[],
+        }
+    }
+
+    /// Leaves out an entry, and all below it.
+    pub(crate) fn leave_out(&mut self, index: usize) {
+        let mut stack = vec![index];
+        while let Some(index) = stack.pop() {
+            self.records[index].left_out = true;
+            stack.extend(self.children(index));
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use std::path::Path;
+
+    pub(crate) fn small() -> Table {
+        let mut table = Table::default();
+        let mut root = Record::new(Kind::Directory);
+        (root.start, root.count) = (1, 2);
+        table.push(root, b"", More::default());
+        table.push(Record::new(Kind::File), b"a", More::default());
+        let mut directory = Record::new(Kind::Directory);
+        (directory.start, directory.count) = (3, 1);
+        table.push(directory, b"b", More::default());
+        let mut link = Record::new(Kind::Symlink);
+        link.parent = 2;
+        table.push(link, b"c\xff", More { target: b"../a".to_vec(), ..More::default() });
+        table
+    }
+
+    #[test]
+    fn paths_and_children() {
+        let table = small();
+        assert_eq!(table.path(0), Path::new("/"));
+        assert_eq!(table.path(3).as_os_str().as_bytes(), b"/b/c\xff");
+        assert_eq!(table.find(Path::new("/b")), Some(2));
+        assert_eq!(table.find(Path::new("b/../a")), None);
+        assert_eq!(table.entry(3).target.unwrap(), Path::new("../a"));
+        assert_eq!(table.len(), 4);
+    }
+
+    #[test]
+    fn a_record_stays_small() {
+        assert!(std::mem::size_of::<Record>() <= 128, "{}", std::mem::size_of::<Record>());
+    }
+
+    #[test]
+    fn leaving_out_takes_all_below() {
+        let mut table = small();
+        table.leave_out(2);
+        assert_eq!(table.entries().map(|entry| entry.path).collect::<Vec<_>>(), [Path::new("/"), Path::new("/a")]);
+    }
+}

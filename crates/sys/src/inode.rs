@@ -1,0 +1,104 @@
+//! Inode flags and project ids (ioctl_iflags(2), linux/fs.h).
+
+use rustix::fd::AsFd;
+use rustix::fs::IFlags;
+use rustix::io::Errno;
+use rustix::ioctl;
+
+/// Flags that FS_IOC_SETFLAGS can set on some filesystem; the others only show how an inode is kept (extents, inline
+/// data, hashed directories, encryption, verity, …).
+pub const SETTABLE: u32 = 0x0000_0001 // SECRM
+    | 0x0000_0002 // UNRM
+    | 0x0000_0004 // COMPR
+    | SYNC
+    | IMMUTABLE
+    | APPEND
+    | 0x0000_0040 // NODUMP
+    | 0x0000_0080 // NOATIME
+    | 0x0000_0400 // NOCOMP
+    | 0x0000_4000 // JOURNAL_DATA
+    | 0x0000_8000 // NOTAIL
+    | DIRSYNC
+    | 0x0002_0000 // TOPDIR
+    | NOCOW
+    | 0x0200_0000 // DAX
+    | PROJINHERIT
+    | CASEFOLD;
+/// The file cannot be changed, removed, or linked to.
+pub const IMMUTABLE: u32 = 0x0000_0010;
+/// The file can only grow.
+pub const APPEND: u32 = 0x0000_0020;
+/// Writes wait for the disk.
+pub const SYNC: u32 = 0x0000_0008;
+/// Changes of the directory wait for the disk.
+pub const DIRSYNC: u32 = 0x0001_0000;
+/// Not copied on write; settable only while the file is empty.
+pub const NOCOW: u32 = 0x0080_0000;
+/// New entries take the directory's project id.
+pub const PROJINHERIT: u32 = 0x2000_0000;
+/// Names are compared without case; settable only while the directory is empty.
+pub const CASEFOLD: u32 = 0x4000_0000;
+
+/// Inode flags of an open file or directory (FS_IOC_GETFLAGS), settable or not.
+///
+/// # Errors
+/// ENOTTY or EOPNOTSUPP where the filesystem has none.
+pub fn flags(file: impl AsFd) -> Result<u32, Errno> {
+    rustix::fs::ioctl_getflags(file).map(|flags| flags.bits())
+}
+
+/// Sets the settable inode flags (FS_IOC_SETFLAGS), keeping those that are not settable.
+///
+/// # Errors
+/// EOPNOTSUPP for flags that the filesystem does not know; EPERM without the capability.
+pub fn set_flags(file: impl AsFd, wanted: u32) -> Result<(), Errno> {
+    let kept = flags(&file)? & !SETTABLE;
+    rustix::fs::ioctl_setflags(file, IFlags::from_bits_retain(kept | wanted & SETTABLE))
+}
+
+/// `struct fsxattr` of linux/fs.h.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+struct FsXattr {
+    xflags: u32,
+    extent_size: u32,
+    extents: u32,
+    project: u32,
+    cow_extent_size: u32,
+    padding: [u8; 8],
+}
+
+/// Project id of an open file or directory (FS_IOC_FSGETXATTR).
+///
+/// # Errors
+/// ENOTTY or EOPNOTSUPP where the filesystem has none.
+pub fn project(file: impl AsFd) -> Result<u32, Errno> {
+    get(file.as_fd()).map(|attributes| attributes.project)
+}
+
+/// Sets the project id (FS_IOC_FSSETXATTR).
+///
+/// # Errors
+/// EOPNOTSUPP where the filesystem keeps none.
+pub fn set_project(file: impl AsFd, project: u32) -> Result<(), Errno> {
+    const FSSETXATTR: ioctl::Opcode = ioctl::opcode::write::<FsXattr>(b'X', 32);
+    let attributes = FsXattr { project, ..get(file.as_fd())? };
+    // SAFETY: FS_IOC_FSSETXATTR reads one `struct fsxattr`, which `FsXattr` mirrors.
+    unsafe { ioctl::ioctl(file.as_fd(), ioctl::Setter::<FSSETXATTR, FsXattr>::new(attributes)) }
+}
+
+fn get(file: rustix::fd::BorrowedFd<'_>) -> Result<FsXattr, Errno> {
+    const FSGETXATTR: ioctl::Opcode = ioctl::opcode::read::<FsXattr>(b'X', 31);
+    // SAFETY: FS_IOC_FSGETXATTR fills one `struct fsxattr`, which `FsXattr` mirrors; every bit pattern of it is valid.
+    unsafe { ioctl::ioctl(file, ioctl::Getter::<FSGETXATTR, FsXattr>::new()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_structure_has_the_kernels_size() {
+        assert_eq!(std::mem::size_of::<FsXattr>(), 28);
+    }
+}
