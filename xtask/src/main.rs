@@ -4,11 +4,13 @@
 //! | --- | --- |
 //! | [`generate`] | man pages and shell completions from the command line's definition |
 //! | [`bench`] | lifeboat beside tar, restic, borg and cp; the rescue image and its boot |
+//! | [`demo`] | a machine loses its disk and comes back |
 //! | [`check`] | rules of the house that no other tool knows |
 //! | [`workspace`] | where things lie |
 
 mod bench;
 mod check;
+mod demo;
 mod generate;
 mod workspace;
 
@@ -29,6 +31,8 @@ enum Task {
     CheckGenerated,
     /// Check the rules of the house that no other tool knows
     Check,
+    /// Lose a machine's disk and bring it back, in virtual machines
+    Demo(demo::Options),
     /// Measure lifeboat beside tar, restic, borg and cp; writes target/bench/report.json
     Bench(bench::Options),
 }
@@ -38,6 +42,7 @@ fn main() -> anyhow::Result<()> {
         Task::Generate => generate::write(),
         Task::CheckGenerated => generate::check(),
         Task::Check => check::run(),
+        Task::Demo(options) => demo::run(&options),
         Task::Bench(options) => bench::run(&options),
     }
 }

@@ -5,9 +5,7 @@ use super::report::{Boot, Image};
 use super::tree;
 use crate::workspace;
 use anyhow::Context as _;
-use lifeboat_drill::vm::{Acceleration, Vm, VmDisk, VmSpec, image};
-use lifeboat_drill::Guest;
-use lifeboat_machine::{Event, Mode};
+use lifeboat_drill::vm::{Acceleration, Nic, Pattern, Vm, VmDisk, VmSpec, image};
 use std::path::Path;
 use std::time::Duration;
 
@@ -44,7 +42,6 @@ pub fn boot(directory: &Path, tree: &Path) -> anyhow::Result<Boot> {
         .with_context(|| format!("cannot WRITE {}", description.display()))?;
     Call::new(workspace::program("lifeboat")?)
         .args(["media", "iso", "--rescue-only", "--force", "--timeout", "0", "--mode", "expert"])
-        .args(["--append", "console=ttyS0,115200 quiet"])
         .args(["--out".as_ref(), medium.as_os_str(), "--sysroot".as_ref(), tree.as_os_str()])
         .args(["--machine".as_ref(), description.as_os_str()])
         .measure(&directory.join("medium.log"))?;
@@ -61,26 +58,17 @@ pub fn boot(directory: &Path, tree: &Path) -> anyhow::Result<Boot> {
 fn boot_once(directory: &Path, medium: &Path) -> anyhow::Result<Boot> {
     let disk = directory.join("blank.img");
     image::blank(&disk, 1 << 30)?;
-    let spec = VmSpec::default().disc(medium).disk(VmDisk::raw(&disk, "bench")).nic(lifeboat_drill::vm::Nic::VirtioNet);
+    let spec = VmSpec::default().disc(medium).disk(VmDisk::raw(&disk, "bench")).nic(Nic::VirtioNet);
     // Emulated even where hardware virtualisation works, so that numbers can be compared between hosts.
     let mut vm = Vm::start(&spec, Acceleration::Tcg, &directory.join("vm"))?;
-    let events = vm.events.as_ref().context("the virtual machine has no event port")?;
-    events.wait_for("expert mode", BOOT, |event| matches!(event, Event::Ready { mode: Mode::Expert }))?;
-    // Each stage tells what it took, and there is nothing between them.
-    let init_to_mode = events
-        .events()
-        .iter()
-        .map(|arrived| if let Event::Stage { seconds, .. } = &arrived.event { *seconds } else { 0.0 })
-        .sum();
-    // The kernel's own clock: `[    2.812345] Run /init as init process` (init/main.c).
-    let mut guest = Guest::login(&mut vm.console, BOOT)?;
-    let line = guest.must("dmesg | grep 'Run /init'", BOOT)?;
-    let kernel_to_init = line
-        .trim_start_matches(|c: char| c == '[' || c.is_whitespace())
-        .split(']')
-        .next()
-        .and_then(|seconds| seconds.trim().parse().ok())
-        .with_context(|| format!("cannot READ the kernel's time in {line:?}"))?;
+    // init says both itself, on every console: the kernel's clock when it began, and its own when the mode begins.
+    let mut told = |what: &str| -> anyhow::Result<f64> {
+        let said = vm.console.wait_for(&Pattern::regex(&format!("{what} ([0-9.]+) s after"))?, BOOT)?.text;
+        let seconds = said.split(' ').find_map(|word| word.parse().ok());
+        seconds.with_context(|| format!("cannot READ the seconds in {said:?}"))
+    };
+    let kernel_to_init = told("init started")?;
+    let init_to_mode = told("mode expert starts")?;
     vm.power_cut();
     Ok(Boot { kernel_to_init, init_to_mode })
 }
