@@ -43,8 +43,12 @@ impl<'a> Guest<'a> {
         // bash's `root@host:~# `, and a plain `# ` of sh and busybox.
         vm.console.wait_for(&Pattern::regex(r"^(.*@.*:.*)?[#] \z")?, deadline)?;
         let mut guest = Guest { vm, next: 0 };
-        // Without echo and line editing, what comes back is what commands say. The prompt goes, too.
-        guest.vm.console.send_line("stty -echo cols 200 2>/dev/null; PS1=; PS2=; bind 'set enable-bracketed-paste off' 2>/dev/null; set +o emacs 2>/dev/null; dmesg -n 1 2>/dev/null")?;
+        // Without echo and line editing, what comes back is what commands say. The prompt goes, too. The next line is
+        // typed only when the shell has changed its terminal: what is in the buffer then would stay there.
+        guest.type_line(
+            "stty -echo cols 200 2>/dev/null; set +o emacs 2>/dev/null; PS1=; PS2=; dmesg -n 1 2>/dev/null; printf '%s%s\\n' LIFEBOAT -READY",
+        )?;
+        guest.vm.console.wait_for(&Pattern::text("LIFEBOAT-READY\n")?, SHELL)?;
         guest.run("true", SHELL)?;
         Ok(guest)
     }
@@ -60,7 +64,7 @@ impl<'a> Guest<'a> {
         let number = self.next;
         self.next += 1;
         // The marks are put together by the shell, so that an echo of this line cannot be mistaken for them.
-        self.vm.console.send_line(&format!(
+        self.type_line(&format!(
             "printf '%s%s\\n' LIFEBOAT -BEGIN-{number}; {{ {command}\n}} 2>&1; printf '\\n%s%s:%d:\\n' LIFEBOAT -END-{number} $?"
         ))?;
         self.vm.console.wait_for(&Pattern::text(&format!("LIFEBOAT-BEGIN-{number}\n"))?, SHELL.min(deadline))?;
@@ -90,12 +94,18 @@ impl<'a> Guest<'a> {
         Err(DrillError::Guest { command: command.to_owned(), code: output.code, output: tail })
     }
 
+    /// Types a line. It ends in a line feed, not in Enter's carriage return, which a shell that is between two terminal
+    /// modes would not take for the end.
+    fn type_line(&mut self, line: &str) -> Result<(), DrillError> {
+        self.vm.console.send(format!("{line}\n").as_bytes())
+    }
+
     fn run_script(&mut self, script: &str, deadline: Duration) -> Result<GuestOutput, DrillError> {
         let name = format!("/run/lifeboat-script-{}", self.next);
         self.must(&format!(": >{name}"), SHELL)?;
         for line in script.lines() {
             // Short enough in octal, four characters for a byte, whatever it holds.
-            for piece in line.as_bytes().chunks(LINE_LIMIT / 5) {
+            for piece in line.as_bytes().chunks(LINE_LIMIT / 8) {
                 let octal: String = piece.iter().map(|byte| format!("\\0{byte:03o}")).collect();
                 self.must(&format!("printf %b '{octal}' >>{name}"), SHELL)?;
             }
@@ -109,14 +119,11 @@ impl<'a> Guest<'a> {
     ///
     /// # Errors
     /// When a file cannot be read, or the guest does not see the disk.
-    pub fn install(
-        &mut self,
-        runner: &dyn Runner,
-        files: &[PathBuf],
-        directory: &str,
-    ) -> Result<(), DrillError> {
+    pub fn install(&mut self, runner: &dyn Runner, files: &[PathBuf], directory: &str) -> Result<(), DrillError> {
         let tar = tempfile::NamedTempFile::new_in(TEMPORARY).map_err(DrillError::io("CREATE", TEMPORARY))?;
-        let mut call = Invocation::new(TAR).args(["--create", "--owner=0", "--group=0", "--dereference", "--file"]).arg(tar.path());
+        let mut call = Invocation::new(TAR)
+            .args(["--create", "--owner=0", "--group=0", "--dereference", "--file"])
+            .arg(tar.path());
         for file in files {
             let name = file.file_name().unwrap_or_default();
             call = call.arg("--directory").arg(file.parent().unwrap_or(Path::new("/"))).arg(name);
@@ -139,7 +146,8 @@ impl<'a> Guest<'a> {
         image::blank(to, size.next_multiple_of(1 << 20).max(1 << 20))?;
         self.vm.plug(to, OUTBOUND)?;
         let disk = bay_path(OUTBOUND);
-        let copy = format!("udevadm wait --timeout=60 {disk} && dd if={file} of={disk} bs=4M conv=fsync,notrunc status=none");
+        let copy =
+            format!("udevadm wait --timeout=60 {disk} && dd if={file} of={disk} bs=4M conv=fsync,notrunc status=none");
         self.must(&copy, deadline)?;
         self.vm.unplug(OUTBOUND)?;
         let file = std::fs::OpenOptions::new().write(true).open(to).map_err(DrillError::io("OPEN", to))?;

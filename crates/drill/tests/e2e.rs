@@ -27,8 +27,10 @@ fn programs() -> Vec<PathBuf> {
     ["lifeboat", "lifeboat-init"].map(|name| release.join(name)).to_vec()
 }
 
-const RESCUE: &str = "lifeboat rescue --out /run/medium/rescue.iso --mode nuke --append lifeboat.after=poweroff --embed-key";
-const HEALTHY: [&str; 2] = ["test $(findmnt -no SOURCE / | wc -l) = 1", "test -z \"$(systemctl --failed --plain --no-legend)\""];
+const RESCUE: &str =
+    "lifeboat rescue --out /run/medium/rescue.iso --mode nuke --append lifeboat.after=poweroff --embed-key";
+const HEALTHY: [&str; 2] =
+    ["test $(findmnt -no SOURCE / | wc -l) = 1", "test -z \"$(systemctl --failed --plain --no-legend)\""];
 
 /// Fails a test with the message for people instead of the debug form.
 fn tell(story: impl FnOnce() -> Result<(), DrillError>) {

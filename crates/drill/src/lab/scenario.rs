@@ -155,8 +155,7 @@ impl Scenario {
             }
         }
         let firmware = self.machine.firmware_at(&self.directory.join("recovered.vars.fd"), false)?;
-        let mut spec =
-            VmSpec::new(firmware).memory(2048).disk(VmDisk::raw(&disk, "new-disk").on(target.controller));
+        let mut spec = VmSpec::new(firmware).memory(2048).disk(VmDisk::raw(&disk, "new-disk").on(target.controller));
         if let Some(adjust) = target.adjust {
             adjust(&mut spec);
         }

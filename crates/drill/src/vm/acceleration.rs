@@ -74,13 +74,19 @@ fn boots(kernel: &Path) -> Result<bool, DrillError> {
     let directory = tempfile::tempdir_in(TEMPORARY).map_err(DrillError::io("CREATE", TEMPORARY))?;
     let places = Places { sockets: directory.path().to_owned(), logs: directory.path().to_owned() };
     let command_line = "console=ttyS0 panic=-1".to_owned();
-    let spec = VmSpec { events: false, memory_mib: 256, ..VmSpec::default() }
-        .kernel(DirectKernel { kernel: kernel.to_owned(), initrd: None, command_line });
+    let spec = VmSpec { events: false, memory_mib: 256, ..VmSpec::default() }.kernel(DirectKernel {
+        kernel: kernel.to_owned(),
+        initrd: None,
+        command_line,
+    });
     let mut vm = match Vm::start_at(&spec, Acceleration::Kvm, places) {
         Ok(vm) => vm,
         // QEMU itself says that KVM does not work.
-        Err(DrillError::Ended { .. } | DrillError::Qmp { .. } | DrillError::Deadline { .. }) => return Ok(false),
-        Err(error) => return Err(error),
+        Err(error @ (DrillError::Run(_) | DrillError::Firmware { .. })) => return Err(error),
+        Err(error) => {
+            tracing::debug!(%error, "no hardware virtualisation");
+            return Ok(false);
+        }
     };
     // The command line is echoed early, but only a kernel that runs on gets to mount its (missing) root.
     Ok(vm.console.wait_for(&Pattern::text("VFS: ")?, ANSWER).is_ok())

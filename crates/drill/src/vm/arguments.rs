@@ -61,9 +61,8 @@ fn escaped(path: &Path) -> String {
 
 /// The command line, without the program.
 pub fn arguments(spec: &VmSpec, acceleration: Acceleration, places: &Places) -> Vec<String> {
-    let mut list: Vec<String> = ["-nodefaults", "-no-user-config", "-display", "none", "-vga", "std", "-S"]
-        .map(str::to_owned)
-        .to_vec();
+    let mut list: Vec<String> =
+        ["-nodefaults", "-no-user-config", "-display", "none", "-vga", "std", "-S"].map(str::to_owned).to_vec();
     let mut add = |option: &str, value: String| list.extend([option.to_owned(), value]);
     let secure = matches!(spec.firmware, VmFirmware::Uefi { secure_boot: true, .. });
     let board = match spec.board {
@@ -141,7 +140,10 @@ pub fn arguments(spec: &VmSpec, acceleration: Acceleration, places: &Places) -> 
         let snapshot = if disk.snapshot { ",snapshot=on" } else { "" };
         // The host's page cache outlives the guest, whose power cut is not the host's: no flushes to the host's disk.
         let file = escaped(&disk.image);
-        add("-drive", format!("if=none,id=disk{index},format={format},cache=unsafe,discard=unmap{snapshot},file={file}"));
+        add(
+            "-drive",
+            format!("if=none,id=disk{index},format={format},cache=unsafe,discard=unmap{snapshot},file={file}"),
+        );
         let boot_index = match (spec.boot, &spec.firmware) {
             // Its variables decide.
             (BootFrom::Firmware, VmFirmware::Uefi { .. }) => None,
@@ -158,7 +160,12 @@ pub fn arguments(spec: &VmSpec, acceleration: Acceleration, places: &Places) -> 
     if let Some(stick) = &spec.stick {
         let boot_index = if spec.boot == BootFrom::Stick { 0 } else { 101 };
         add("-drive", format!("if=none,id=stick,readonly=on,format=raw,file={}", escaped(stick)));
-        add("-device", format!("usb-storage,id=stick-device,bus=usb.0,drive=stick,removable=on,serial=LIFEBOATSTICK,bootindex={boot_index}"));
+        add(
+            "-device",
+            format!(
+                "usb-storage,id=stick-device,bus=usb.0,drive=stick,removable=on,serial=LIFEBOATSTICK,bootindex={boot_index}"
+            ),
+        );
     }
     for (index, nic) in spec.nics.iter().enumerate() {
         add("-netdev", format!("user,id=net{index},restrict=on"));
@@ -244,7 +251,9 @@ mod tests {
         let spec = VmSpec::default().disk(VmDisk::raw("/d,1.img", "LB0")).disc("/m.iso");
         let line = line(&spec);
         assert!(line.contains("-machine q35,smm=off -accel tcg,thread=multi -cpu max -smp 2 -m 1024M"), "{line}");
-        assert!(line.contains("file=/d,,1.img -device virtio-blk-pci,id=disk0-device,drive=disk0,serial=LB0,bootindex=10"));
+        assert!(
+            line.contains("file=/d,,1.img -device virtio-blk-pci,id=disk0-device,drive=disk0,serial=LB0,bootindex=10")
+        );
         assert!(line.contains("bus=ide.1,bootindex=0"), "{line}");
         assert!(line.contains("-no-reboot"));
     }
@@ -252,12 +261,16 @@ mod tests {
     #[test]
     fn secure_boot_needs_system_management_mode() {
         let firmware = VmFirmware::Uefi { secure_boot: true, variables: "/v.fd".into() };
-        let line = line(&VmSpec::new(firmware).disk(VmDisk::raw("/d", "LB0").on(Controller::Ahci).wwn(0x5000c500a1b2c3d4)));
+        let line =
+            line(&VmSpec::new(firmware).disk(VmDisk::raw("/d", "LB0").on(Controller::Ahci).wwn(0x5000c500a1b2c3d4)));
         assert!(line.contains("-machine q35,smm=on"), "{line}");
         assert!(line.contains("cfi.pflash01,property=secure,value=on"));
         assert!(line.contains("-device ahci,id=ahci "), "{line}");
         // The firmware's own variables decide what boots.
-        assert!(line.contains("ide-hd,bus=ahci.0,id=disk0-device,drive=disk0,serial=LB0,wwn=0x5000c500a1b2c3d4"), "{line}");
+        assert!(
+            line.contains("ide-hd,bus=ahci.0,id=disk0-device,drive=disk0,serial=LB0,wwn=0x5000c500a1b2c3d4"),
+            "{line}"
+        );
         assert!(!line.contains("bootindex"));
     }
 

@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 
 /// QEMU opens its sockets within milliseconds; a loaded host may need longer.
 const START: Duration = Duration::from_secs(30);
+/// What a process that dropped its connections needs to end.
+const GOING: Duration = Duration::from_secs(2);
 /// Between two looks at a process or socket that cannot be waited for.
 const POLL: Duration = Duration::from_millis(20);
 /// Where sockets are: always here, for their paths must be short.
@@ -76,22 +78,21 @@ impl Vm {
             .process_group(0);
         let child = command.spawn().map_err(DrillError::io("RUN", SETPRIV.name))?;
         let mut child = KillOnDrop(Some(child));
-        let mut open = |path: PathBuf| connect(child.get(), path, &places);
-        let monitor = open(places.monitor())?;
-        let console = Console::new(open(places.serial())?, places.serial())?;
-        let second_serial = match spec.second_serial {
-            true => Some(Console::new(open(places.second_serial())?, places.second_serial())?),
-            false => None,
-        };
-        let events = match spec.events {
-            true => Some(EventPort::new(open(places.events())?, &places.events())?),
-            false => None,
-        };
-        let mut qmp = Qmp::new(monitor, places.monitor())?;
-        qmp.resume()?;
-        let started = Instant::now();
-        let Some(child) = child.0.take() else { return Err(ended("unknown", "its start", &places)) };
-        Ok(Vm { console, second_serial, events, qmp, started, places, child, _sockets: None })
+        let connected = Connections::open(spec, &places, child.get());
+        let Some(mut child) = child.0.take() else { return Err(ended("unknown", "its start", &places)) };
+        match connected {
+            Ok(Connections { console, second_serial, events, qmp }) => {
+                let started = Instant::now();
+                Ok(Vm { console, second_serial, events, qmp, started, places, child, _sockets: None })
+            }
+            Err(error) => {
+                // A QEMU that is about to end says why in its log; sockets only tell that it is gone.
+                let status = exit_within(&mut child, GOING);
+                let _ = child.kill();
+                let _ = child.wait();
+                Err(status.map_or(error, |status| ended(&status.to_string(), "its start", &places)))
+            }
+        }
     }
 
     /// Waits until the machine has powered off (or, without `reboots`, rebooted).
@@ -99,13 +100,9 @@ impl Vm {
     /// # Errors
     /// [`DrillError::Deadline`].
     pub fn wait_off(&mut self, deadline: Duration) -> Result<(), DrillError> {
-        let end = Instant::now() + deadline;
-        while self.is_running() {
-            if Instant::now() >= end {
-                let awaited = "the machine to power off".to_owned();
-                return Err(DrillError::Deadline { awaited, deadline, tail: self.console.tail() });
-            }
-            std::thread::sleep(POLL);
+        if self.is_running() && exit_within(&mut self.child, deadline).is_none() {
+            let awaited = "the machine to power off".to_owned();
+            return Err(DrillError::Deadline { awaited, deadline, tail: self.console.tail() });
         }
         Ok(())
     }
@@ -166,6 +163,46 @@ impl Drop for Vm {
     }
 }
 
+/// All lines to a machine.
+struct Connections {
+    console: Console,
+    second_serial: Option<Console>,
+    events: Option<EventPort>,
+    qmp: Qmp,
+}
+
+impl Connections {
+    /// Connects them all, then starts the processors, so that nothing is missed.
+    fn open(spec: &VmSpec, places: &Places, mut child: Option<&mut Child>) -> Result<Connections, DrillError> {
+        let mut open = |path: PathBuf| connect(child.as_deref_mut(), path, places);
+        let monitor = open(places.monitor())?;
+        let console = Console::new(open(places.serial())?, places.serial())?;
+        let second_serial = match spec.second_serial {
+            true => Some(Console::new(open(places.second_serial())?, places.second_serial())?),
+            false => None,
+        };
+        let events = match spec.events {
+            true => Some(EventPort::new(open(places.events())?, &places.events())?),
+            false => None,
+        };
+        let mut qmp = Qmp::new(monitor, places.monitor())?;
+        qmp.resume()?;
+        Ok(Connections { console, second_serial, events, qmp })
+    }
+}
+
+/// How a child ended, if it does so soon.
+fn exit_within(child: &mut Child, deadline: Duration) -> Option<std::process::ExitStatus> {
+    let end = Instant::now() + deadline;
+    loop {
+        match child.try_wait() {
+            Ok(None) if Instant::now() < end => std::thread::sleep(POLL),
+            Ok(status) => return status,
+            Err(_) => return None,
+        }
+    }
+}
+
 /// A child that does not outlive an early return.
 struct KillOnDrop(Option<Child>);
 
@@ -184,9 +221,8 @@ impl Drop for KillOnDrop {
     }
 }
 
-fn connect(child: Option<&mut Child>, path: PathBuf, places: &Places) -> Result<UnixStream, DrillError> {
+fn connect(mut child: Option<&mut Child>, path: PathBuf, places: &Places) -> Result<UnixStream, DrillError> {
     let end = Instant::now() + START;
-    let mut child = child;
     loop {
         match UnixStream::connect(&path) {
             Ok(stream) => return Ok(stream),

@@ -28,7 +28,8 @@ impl Pattern {
     }
 
     fn build(expression: &str, shown: &str) -> Result<Pattern, DrillError> {
-        let wrong = |reason: regex::Error| DrillError::Pattern { pattern: shown.to_owned(), reason: reason.to_string() };
+        let wrong =
+            |reason: regex::Error| DrillError::Pattern { pattern: shown.to_owned(), reason: reason.to_string() };
         let regex = regex::bytes::RegexBuilder::new(expression).multi_line(true).build().map_err(wrong)?;
         Ok(Pattern { regex, shown: shown.to_owned() })
     }

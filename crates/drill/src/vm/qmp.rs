@@ -237,8 +237,7 @@ fn refused(command: &str, reason: impl Into<String>) -> DrillError {
 mod tests {
     use super::*;
 
-    const GREETING: &str =
-        r#"{"QMP": {"version": {"qemu": {"micro": 22, "minor": 2, "major": 7}, "package": ""}, "capabilities": ["oob"]}}"#;
+    const GREETING: &str = r#"{"QMP": {"version": {"qemu": {"micro": 22, "minor": 2, "major": 7}, "package": ""}, "capabilities": ["oob"]}}"#;
 
     #[test]
     fn lines() {
