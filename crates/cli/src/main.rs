@@ -1,2 +1,5 @@
-#![allow(missing_docs)]
-fn main() {}
+//! Entry point; everything is in the library.
+
+fn main() -> std::process::ExitCode {
+    lifeboat::run(std::env::args_os())
+}

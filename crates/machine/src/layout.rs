@@ -5,7 +5,7 @@
 //! and LVM become further kinds whose parents are several devices.
 
 use crate::bytes::Name;
-use crate::filesystem::Filesystem;
+use crate::filesystem::{Filesystem, FilesystemOptions};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -307,6 +307,26 @@ impl Layout {
     /// The mount at exactly this path.
     pub fn mount_at(&self, mount_point: &str) -> Option<&Mount> {
         self.mounts.iter().find(|mount| mount.mount_point.0 == mount_point.as_bytes())
+    }
+
+    /// Every path at which a filesystem or subvolume begins that belongs to the machine: the mount points, and the btrfs
+    /// subvolumes that are reached through a mounted one. `/` first.
+    pub fn roots(&self) -> Vec<PathBuf> {
+        let mut roots = Vec::new();
+        for mount in &self.mounts {
+            roots.push(mount.mount_point.as_path().to_owned());
+            let options = self.device(&mount.device).and_then(Device::filesystem).map(|filesystem| &filesystem.options);
+            let Some(FilesystemOptions::Btrfs(btrfs)) = options else { continue };
+            let top = mount.subvolume.as_ref().map_or(&b""[..], |name| &name.0);
+            roots.extend(btrfs.subvolumes.iter().filter_map(|subvolume| {
+                let rest = subvolume.path.0.strip_prefix(top)?;
+                let rest = if top.is_empty() { rest } else { rest.strip_prefix(b"/")? };
+                (!rest.is_empty()).then(|| mount.mount_point.as_path().join(Name(rest.to_vec()).as_path()))
+            }));
+        }
+        roots.sort();
+        roots.dedup();
+        roots
     }
 
     /// Checks that ids are unique, parents come first, and mounts refer to filesystems.

@@ -1,1 +1,30 @@
-//! x
+//! Drives a recovery: source → plan → rebuild → extract → make bootable → verify. Reports through
+//! [`machine::EventSink`](lifeboat_machine::EventSink); prints nothing and asks nothing by itself.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`medium`] | a medium: its manifest and machine, the proof that every byte is what it was |
+//! | [`source`] | where an archive is: repository, medium file, device or mount point |
+//! | [`rescue`] | what the boot process left for us: parameters, embedded manifest, source |
+//! | [`recovery`] | [`Recovery`]: the stages of a whole-machine recovery, each callable alone |
+//! | [`nuke`] | the unattended mode |
+//! | [`compare`] | the compare mode: archive against disks, read-only |
+//! | [`observe`] | turns the archive's progress into events |
+//! | [`failure`] | [`Failure`]: why a recovery stopped, and whether anything was touched |
+//!
+//! The archive is checked to be readable before anything is wiped (design, principle 3): [`medium::Medium::verify`]
+//! reads every byte of the medium, then the repository is opened and its description compared with the embedded one.
+
+pub mod compare;
+pub mod failure;
+pub mod medium;
+pub mod nuke;
+pub mod observe;
+pub mod recovery;
+pub mod rescue;
+pub mod source;
+
+pub use failure::Failure;
+pub use medium::Medium;
+pub use recovery::Recovery;
+pub use source::Source;

@@ -1,0 +1,71 @@
+//! One file per subcommand.
+
+mod backup;
+mod check;
+mod compare;
+mod dev;
+mod drill;
+mod key;
+mod layout;
+mod list;
+mod media;
+mod recover;
+mod rescue;
+mod restore;
+mod verify;
+
+use crate::command::{Cli, Command, INTRODUCTION};
+use crate::config::Config;
+use crate::error::CommandResult;
+use crate::output::Reporter;
+use lifeboat_sys::SystemRunner;
+
+/// What every command gets.
+pub struct Session {
+    /// `/etc/lifeboat.toml`.
+    pub config: Config,
+    /// Where progress and results go.
+    pub reporter: Reporter,
+    /// Runs programs.
+    pub runner: SystemRunner,
+}
+
+/// Runs the command that was asked for.
+pub fn dispatch(cli: Cli) -> CommandResult {
+    let Some(command) = cli.command else {
+        print!("{INTRODUCTION}");
+        return Ok(());
+    };
+    // Everything that Lifeboat writes is for root only (design, section 6: Keys).
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let session = Session {
+        config: Config::load(cli.config.as_deref())?,
+        reporter: Reporter::new(cli.json),
+        runner: SystemRunner,
+    };
+    let result = match command {
+        Command::Check(args) => check::run(&session, &args),
+        Command::Backup(args) => backup::run(&session, &args),
+        Command::List(args) => list::run(&session, &args),
+        Command::Media(args) => media::run(&session, &args),
+        Command::Rescue(args) => rescue::run(&session, &args),
+        Command::Layout(args) => layout::run(&session, &args),
+        Command::Restore(args) => restore::run(&session, &args),
+        Command::Compare(args) => compare::run(&session, &args),
+        Command::Verify(args) => verify::run(&session, &args),
+        Command::Drill(args) => drill::run(&session, &args),
+        Command::Key(args) => key::run(&session, &args),
+        Command::Dev(args) => dev::run(&session, &args),
+    };
+    session.reporter.finish();
+    result
+}
+
+/// "1 disk", "2 disks", "3 entries".
+pub fn counted(count: usize, noun: &str) -> String {
+    match (count, noun.strip_suffix('y')) {
+        (1, _) => format!("1 {noun}"),
+        (_, Some(stem)) => format!("{count} {stem}ies"),
+        (_, None) => format!("{count} {noun}s"),
+    }
+}

@@ -1,0 +1,35 @@
+//! `lifeboat compare`
+
+use super::Session;
+use crate::command::CompareArgs;
+use crate::error::{CommandError, CommandResult, Kind};
+use crate::job::archive;
+use lifeboat_archive::Selection;
+use lifeboat_machine::Name;
+use lifeboat_restore::observe::Observing;
+use lifeboat_restore::recovery::target_source;
+
+pub fn run(session: &Session, args: &CompareArgs) -> CommandResult {
+    let archive = archive::open(session, args.from.as_deref(), &args.key)?;
+    let snapshot = archive::snapshot(&archive, args.snapshot.as_deref())?;
+    let selection = if args.paths.is_empty() { Selection::Everything } else { Selection::Paths(args.paths.clone()) };
+    let observer = Observing::new(&session.reporter, "compare");
+    let (machine, _) = archive::describe(&archive.repository, &snapshot)?;
+    let source = target_source(&machine, &args.root);
+    let report = archive.repository.compare(&snapshot, &source, &selection, &observer)?;
+    session.reporter.finish();
+    for difference in &report.differences {
+        let path = Name::from(difference.path.as_path()).to_string();
+        session.reporter.value(&serde_json::json!({"path": path, "difference": difference.detail}));
+        session.reporter.line(format!("{path}: {}", difference.detail));
+    }
+    let count = report.differences.len() + report.problems.len();
+    if count > 0 {
+        return Err(CommandError::new(
+            Kind::Differences,
+            format!("{} in {} entries", super::counted(count, "difference"), report.entries),
+        ));
+    }
+    session.reporter.line(format!("{} entries are equal", report.entries));
+    Ok(())
+}

@@ -1,0 +1,163 @@
+//! `lifeboat layout show|plan|diff`
+
+use super::Session;
+use crate::command::{LayoutCommand, LayoutDiffArgs, LayoutPlanArgs, LayoutShowArgs, PolicyArgs};
+use crate::error::{CommandError, CommandResult, Kind};
+use crate::job::{archive, protect};
+use lifeboat_machine::bytes::human;
+use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Machine};
+use lifeboat_plan::Policy;
+use std::fmt::Write as _;
+
+pub fn run(session: &Session, command: &LayoutCommand) -> CommandResult {
+    match command {
+        LayoutCommand::Show(args) => show(session, args),
+        LayoutCommand::Plan(args) => plan(session, args),
+        LayoutCommand::Diff(args) => diff(session, args),
+    }
+}
+
+fn show(session: &Session, args: &LayoutShowArgs) -> CommandResult {
+    if args.from.is_some() {
+        let machine = archive::machine(session, args.from.as_deref(), None, &args.key)?;
+        session.reporter.value(&machine);
+        session.reporter.line(text(&machine));
+        return Ok(());
+    }
+    let probed = protect::probe(session, &args.sysroot.sysroot)?;
+    protect::warn(session, &probed);
+    session.reporter.value(&probed.machine);
+    session.reporter.line(text(&probed.machine));
+    protect::refuse(session, &probed)
+}
+
+fn plan(session: &Session, args: &LayoutPlanArgs) -> CommandResult {
+    let machine = archive::machine(session, args.from.as_deref(), None, &args.key)?;
+    let hardware = lifeboat_probe::found_hardware(&session.runner, &[])?;
+    let plan = lifeboat_plan::plan(&machine, &hardware, &policy(&args.policy)?).map_err(|error| CommandError {
+        kind: Kind::Refused,
+        error: error.into(),
+        hints: vec![],
+    })?;
+    session.reporter.value(&plan);
+    session.reporter.line(plan.to_string());
+    Ok(())
+}
+
+fn diff(session: &Session, args: &LayoutDiffArgs) -> CommandResult {
+    let recorded = archive::machine(session, args.from.as_deref(), None, &args.key)?;
+    let probed = protect::probe(session, &args.sysroot.sysroot)?;
+    let changes = lifeboat_plan::diff(&recorded, &probed.machine);
+    for change in &changes {
+        session.reporter.value(&serde_json::json!({"change": change.to_string()}));
+        session.reporter.line(change.to_string());
+    }
+    if changes.is_empty() {
+        session.reporter.line(format!("nothing changed since {}", recorded.recorded_at));
+        return Ok(());
+    }
+    Err(CommandError::new(
+        Kind::Differences,
+        format!("{} changed since {}", super::counted(changes.len(), "thing"), recorded.recorded_at),
+    )
+    .hint("lifeboat rescue, so that the medium knows the new layout"))
+}
+
+/// The policy of the command line.
+pub fn policy(args: &PolicyArgs) -> Result<Policy, CommandError> {
+    let mut map = Vec::new();
+    for pair in &args.map {
+        let (device, disk) = pair
+            .split_once(':')
+            .filter(|(device, disk)| !device.is_empty() && !disk.is_empty())
+            .ok_or_else(|| CommandError::usage(format!("--map {pair}: expected DEVICE:DISK, as in disk0:/dev/sdb")))?;
+        map.push((DeviceId(device.to_owned()), disk.to_owned()));
+    }
+    Ok(Policy { no_resize: args.no_resize, wipe: args.wipe.clone(), map, any_firmware: args.any_firmware })
+}
+
+/// A machine for people.
+fn text(machine: &Machine) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "{} · {} · {}", machine.name, machine.os.pretty_name, machine.architecture);
+    let _ = writeln!(out, "recorded {}, kernel {}", machine.recorded_at, machine.boot.kernel);
+    for (disk, identity) in machine.layout.disks() {
+        let names = [
+            identity.model.clone(),
+            identity.serial.clone().map(|serial| format!("serial {serial}")),
+            identity.wwn.clone().map(|wwn| format!("WWN {wwn}")),
+            identity.transport.clone(),
+        ];
+        let _ = writeln!(
+            out,
+            "\n{} {} {} ({})",
+            disk.id,
+            disk.path,
+            human(disk.size_bytes),
+            names.into_iter().flatten().collect::<Vec<_>>().join(", ")
+        );
+        let _ = writeln!(out, "  {}", content(machine, disk));
+        for (partition, entry) in machine.layout.partitions_of(&disk.id) {
+            let name =
+                entry.name.as_deref().filter(|name| !name.is_empty()).map_or(String::new(), |n| format!(" '{n}'"));
+            let _ = writeln!(
+                out,
+                "  {:<3} {:>10}  {}{name}",
+                entry.number,
+                human(partition.size_bytes),
+                content(machine, partition)
+            );
+        }
+    }
+    for file in &machine.layout.swap_files {
+        let _ = writeln!(out, "swap file {} {}", file.path, human(file.size_bytes));
+    }
+    let _ = writeln!(out);
+    for loader in &machine.boot.loaders {
+        let _ = writeln!(out, "boot loader: {}", serde_json::to_string(loader).unwrap_or_default());
+    }
+    for interface in &machine.network.interfaces {
+        let _ = writeln!(
+            out,
+            "network: {} {} {}",
+            interface.name,
+            interface.mac.as_deref().unwrap_or("-"),
+            interface.addresses.join(" ")
+        );
+    }
+    out.trim_end().to_owned()
+}
+
+fn content(machine: &Machine, device: &Device) -> String {
+    match &device.content {
+        Content::Empty => "empty".into(),
+        Content::Table(table) => format!("{:?} table {}", table.kind, table.id).to_lowercase(),
+        Content::Filesystem(filesystem) => {
+            let mounts: Vec<String> = machine
+                .layout
+                .mounts
+                .iter()
+                .filter(|mount| mount.device == device.id)
+                .map(|mount| match &mount.subvolume {
+                    Some(subvolume) => format!("{} ({subvolume})", mount.mount_point),
+                    None => mount.mount_point.to_string(),
+                })
+                .collect();
+            let label = if filesystem.label.0.is_empty() { String::new() } else { format!(" '{}'", filesystem.label) };
+            format!(
+                "{}{label}, {} used{}{}",
+                filesystem.options.mount_type(),
+                human(filesystem.used_bytes),
+                if mounts.is_empty() { "" } else { ", on " },
+                mounts.join(", ")
+            )
+        }
+        Content::Swap(_) => "swap".into(),
+        Content::BootLoader => match device.kind {
+            DeviceKind::Partition(_) => "boot loader (bios_grub)".into(),
+            DeviceKind::Disk(_) => "boot loader".into(),
+        },
+        Content::Extended => "extended".into(),
+    }
+}

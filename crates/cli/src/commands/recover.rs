@@ -1,0 +1,133 @@
+//! A whole machine, in the rescue system: the modes that init starts, and `lifeboat restore` typed in expert mode.
+
+use super::Session;
+use crate::command::{KeyArgs, MenuMode, PolicyArgs};
+use crate::error::{CommandError, CommandResult, Kind};
+use crate::job::keys;
+use lifeboat_machine::{Event, EventSink};
+use lifeboat_restore::recovery::Recovery;
+use lifeboat_restore::rescue::{RescueDirectories, RescueSystem};
+use lifeboat_restore::{Failure, compare, nuke};
+use std::fs::File;
+use std::io::{BufRead as _, Write as _};
+use std::sync::Mutex;
+
+/// Names the file descriptor that init reads events from.
+const EVENTS_FD: &str = "LIFEBOAT_EVENTS_FD";
+
+/// Writes events as JSON lines to init.
+struct InitSink(Mutex<File>);
+
+impl InitSink {
+    fn open() -> Result<InitSink, CommandError> {
+        let fd: u32 = std::env::var(EVENTS_FD).ok().and_then(|text| text.parse().ok()).ok_or_else(|| {
+            CommandError::usage("--mode is for the boot process of the rescue system").hint("lifeboat restore")
+        })?;
+        let path = format!("/proc/self/fd/{fd}");
+        let file = File::options()
+            .write(true)
+            .open(&path)
+            .map_err(|error| CommandError::new(Kind::Failed, format!("cannot OPEN {path}: {error}")))?;
+        Ok(InitSink(Mutex::new(file)))
+    }
+}
+
+impl EventSink for InitSink {
+    fn emit(&self, event: &Event) {
+        let mut line = event.json_line();
+        line.push('\n');
+        let mut file = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // When init is gone nobody listens, and the recovery goes on.
+        let _ = file.write_all(line.as_bytes());
+    }
+}
+
+/// The exit code for a failed recovery.
+fn explain(failure: Failure) -> CommandError {
+    let kind = match &failure {
+        Failure::Parameters(_) => Kind::Usage,
+        Failure::Incomplete { .. } => Kind::Partial,
+        failure if failure.touched_disks() => Kind::Failed,
+        Failure::Plan(_) | Failure::Mismatch(_) | Failure::Damaged { .. } => Kind::Refused,
+        _ => Kind::Failed,
+    };
+    CommandError { kind, error: failure.into(), hints: vec![] }
+}
+
+/// A mode as init starts it: everything is reported through events, the last of which is final.
+pub fn mode(session: &Session, mode: MenuMode) -> CommandResult {
+    let sink = InitSink::open()?;
+    let rescue = RescueSystem::open(RescueDirectories::default()).inspect_err(|failure| {
+        sink.emit(&Event::Failed { reason: failure.to_string() });
+    })?;
+    match mode {
+        MenuMode::Nuke => nuke::nuke(&rescue, &session.runner, &sink).map_err(explain),
+        MenuMode::Compare => match compare_disks(session, &rescue, &sink) {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                if error.kind != Kind::Differences {
+                    sink.emit(&Event::Failed { reason: format!("{:#}", error.error) });
+                }
+                Err(error)
+            }
+        },
+        MenuMode::Expert => Err(CommandError::usage("expert mode is a shell; init starts it")),
+    }
+}
+
+fn compare_disks(session: &Session, rescue: &RescueSystem, sink: &dyn EventSink) -> CommandResult {
+    let no_key = || {
+        Err(Failure::Unusable {
+            what: "the archive".into(),
+            reason: "it is encrypted and this medium does not hold the key; use 'lifeboat compare' in expert mode"
+                .into(),
+        })
+    };
+    let recovery = Recovery::open(rescue, &no_key, &session.runner, sink).map_err(explain)?;
+    let outcome = compare::compare(
+        recovery.repository(),
+        recovery.snapshot(),
+        &recovery.machine,
+        &rescue.directories.target,
+        &rescue.directories.run.join("compare.txt"),
+        &session.runner,
+        sink,
+    )
+    .map_err(explain)?;
+    if outcome.differences > 0 {
+        return Err(CommandError::new(Kind::Differences, format!("{} differences", outcome.differences)));
+    }
+    Ok(())
+}
+
+/// `lifeboat restore` in expert mode: shows the plan and goes ahead once the machine's name was typed.
+pub fn by_hand(session: &Session, policy: &PolicyArgs, key: &KeyArgs) -> CommandResult {
+    let rescue = RescueSystem::open(RescueDirectories::default())?;
+    if rescue.source.is_none() {
+        return Err(CommandError::new(Kind::Failed, "the boot process found no recovery medium")
+            .hint("insert it, mount it, and restore with 'lifeboat restore --from MOUNTPOINT --to /target'"));
+    }
+    let sink = &session.reporter;
+    let ask = || {
+        keys::find(key, &session.config, None)
+            .map_err(|error| Failure::Unusable { what: "the archive".into(), reason: format!("{:#}", error.error) })
+    };
+    let recovery = Recovery::open(&rescue, &ask, &session.runner, sink).map_err(explain)?;
+    let mut wanted = super::layout::policy(policy)?;
+    if wanted == lifeboat_plan::Policy::default() {
+        wanted = nuke::policy(&rescue.parameters);
+    }
+    let plan = recovery.plan(&wanted).map_err(explain)?;
+    session.reporter.finish();
+    session.reporter.line(plan.to_string());
+    let name = &recovery.machine.name;
+    eprint!("\nAll that is listed as lost will be lost. To go ahead, type the machine's name, {name}: ");
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    if answer.trim() != name {
+        return Err(CommandError::refused("the name does not match; nothing was touched"));
+    }
+    nuke::carry_out(&recovery, &rescue, &plan, sink).map_err(explain)?;
+    session.reporter.line("The machine is restored. Remove the medium and reboot.");
+    Ok(())
+}

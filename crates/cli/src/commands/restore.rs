@@ -1,0 +1,64 @@
+//! `lifeboat restore`
+
+use super::{Session, recover};
+use crate::command::RestoreArgs;
+use crate::error::{CommandError, CommandResult, Kind};
+use crate::job::archive;
+use crate::output::amount;
+use lifeboat_archive::{RestoreOptions, Selection};
+use lifeboat_restore::observe::Observing;
+use lifeboat_restore::rescue::{RescueDirectories, is_rescue_system};
+use std::path::Path;
+
+pub fn run(session: &Session, args: &RestoreArgs) -> CommandResult {
+    if let Some(mode) = args.mode {
+        return recover::mode(session, mode);
+    }
+    let whole_machine = args.paths.is_empty() && args.to.is_none();
+    if whole_machine && is_rescue_system(&RescueDirectories::default()) {
+        return recover::by_hand(session, &args.policy, &args.key);
+    }
+    if whole_machine {
+        return Err(CommandError::usage("restore what? name paths, or a folder with --to DIR for everything").hint(
+            "a whole machine is recovered from its medium: 'lifeboat rescue' makes one, 'lifeboat drill' rehearses it",
+        ));
+    }
+    if let Some(path) = args.paths.iter().find(|path| !path.is_absolute()) {
+        return Err(CommandError::usage(format!(
+            "{}: paths are those of the archive and begin with /",
+            path.display()
+        )));
+    }
+    files(session, args)
+}
+
+fn files(session: &Session, args: &RestoreArgs) -> CommandResult {
+    let archive = archive::open(session, args.from.as_deref(), &args.key)?;
+    let snapshot = archive::snapshot(&archive, args.snapshot.as_deref())?;
+    let target = args.to.as_deref().unwrap_or(Path::new("/"));
+    if args.to.is_some() {
+        std::fs::create_dir_all(target)
+            .map_err(|error| CommandError::new(Kind::Failed, format!("cannot CREATE {}: {error}", target.display())))?;
+    }
+    let selection = if args.paths.is_empty() { Selection::Everything } else { Selection::Paths(args.paths.clone()) };
+    let observer = Observing::new(&session.reporter, "restore");
+    let report = archive.repository.restore(
+        &snapshot,
+        target,
+        &selection,
+        &RestoreOptions { overwrite: true, sync: true },
+        &observer,
+    )?;
+    session.reporter.finish();
+    session.reporter.value(&serde_json::json!({
+        "snapshot": snapshot.id, "entries": report.entries, "bytes": report.bytes, "problems": report.problems.len(),
+    }));
+    session.reporter.line(format!("restored {} to {}", amount(report.entries, report.bytes), target.display()));
+    if !report.problems.is_empty() {
+        return Err(CommandError::new(
+            Kind::Partial,
+            format!("{} could not be restored (listed above)", super::counted(report.problems.len(), "entry")),
+        ));
+    }
+    Ok(())
+}

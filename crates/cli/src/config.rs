@@ -1,0 +1,106 @@
+//! `/etc/lifeboat.toml`: defaults that command-line options override. Unknown keys are errors.
+
+use crate::error::{CommandError, Kind};
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+/// Where the configuration is looked for.
+pub const PATH: &str = "/etc/lifeboat.toml";
+
+/// The whole file.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Repository used when `--to` or `--from` is not given.
+    pub repository: Option<PathBuf>,
+    /// Key file; default `/etc/lifeboat/repository.key`.
+    pub key_file: Option<PathBuf>,
+    /// What a backup holds.
+    pub backup: Backup,
+    /// What the rescue system and its media hold.
+    pub rescue: Rescue,
+}
+
+/// The `[backup]` table.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Backup {
+    /// Absolute paths left out with everything below them.
+    pub exclude: Vec<PathBuf>,
+    /// Absolute paths of directories that are kept empty.
+    pub exclude_contents: Vec<PathBuf>,
+}
+
+/// The `[rescue]` table.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rescue {
+    /// Kernel release; default the running one.
+    pub kernel: Option<String>,
+    /// More programs, by name or absolute path.
+    pub programs: Vec<String>,
+    /// More files or directories.
+    pub files: Vec<PathBuf>,
+    /// More firmware, by name below /lib/firmware.
+    pub firmware: Vec<String>,
+    /// More kernel modules, by name.
+    pub modules: Vec<String>,
+    /// More kernel parameters for the medium's menu.
+    pub append: Vec<String>,
+    /// Leave firmware files out.
+    pub no_firmware: bool,
+}
+
+impl Config {
+    /// Reads the configuration; an absent file is an empty one unless it was named explicitly.
+    ///
+    /// # Errors
+    /// Kind `Usage` when it cannot be read or has an unknown key.
+    pub fn load(explicit: Option<&Path>) -> Result<Config, CommandError> {
+        let path = explicit.unwrap_or(Path::new(PATH));
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && explicit.is_none() => {
+                return Ok(Config::default());
+            }
+            Err(error) => {
+                return Err(CommandError::usage(format!("cannot READ the configuration {}: {error}", path.display())));
+            }
+        };
+        Config::parse(&text).map_err(|error| CommandError {
+            kind: Kind::Usage,
+            error: anyhow::anyhow!("cannot READ the configuration {}: {error}", path.display()),
+            hints: vec!["man lifeboat.toml, or remove the key that is named".into()],
+        })
+    }
+
+    /// Reads the text of a configuration.
+    ///
+    /// # Errors
+    /// What toml says, with line and column.
+    pub fn parse(text: &str) -> Result<Config, toml::de::Error> {
+        toml::from_str(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_keys_are_denied() {
+        let error = Config::parse("[backup]\nexlude = ['/x']\n").unwrap_err().to_string();
+        assert!(error.contains("exlude") && error.contains("line 2"), "{error}");
+    }
+
+    #[test]
+    fn every_key() {
+        let config = Config::parse(
+            "repository = '/srv/repo'\nkey_file = '/etc/k'\n[backup]\nexclude = ['/var/cache']\nexclude_contents = ['/tmp']\n\
+             [rescue]\nkernel = '6.1'\nprograms = ['nvme']\nfiles = ['/etc/x']\nappend = ['nomodeset']\nno_firmware = true\n",
+        )
+        .unwrap();
+        assert_eq!(config.backup.exclude, [PathBuf::from("/var/cache")]);
+        assert!(config.rescue.no_firmware);
+    }
+}

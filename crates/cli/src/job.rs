@@ -1,0 +1,7 @@
+//! What several subcommands do.
+
+pub mod archive;
+pub mod backup;
+pub mod keys;
+pub mod medium;
+pub mod protect;

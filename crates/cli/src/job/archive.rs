@@ -1,0 +1,91 @@
+//! Opening archives by what the command line names.
+
+use crate::command::KeyArgs;
+use crate::commands::Session;
+use crate::error::CommandError;
+use crate::job::keys;
+use lifeboat_archive::{ArchiveError, Repository, SnapshotInfo};
+use lifeboat_machine::{ArchiveManifest, Machine};
+use lifeboat_restore::Source;
+use std::path::{Path, PathBuf};
+
+/// An opened archive; its medium stays mounted as long as this lives.
+pub struct Archive {
+    /// The repository.
+    pub repository: Repository,
+    /// Where it was found.
+    pub source: Source,
+}
+
+/// The place that `--from`, the rescue system's own medium or the configuration names.
+fn place(session: &Session, from: Option<&str>) -> Result<String, CommandError> {
+    if let Some(from) = from {
+        return Ok(from.to_owned());
+    }
+    let directories = lifeboat_restore::rescue::RescueDirectories::default();
+    if lifeboat_restore::rescue::is_rescue_system(&directories) {
+        let rescue = lifeboat_restore::rescue::RescueSystem::open(directories)?;
+        if let Some(source) = rescue.source {
+            return Ok(source.mount.display().to_string());
+        }
+    }
+    match &session.config.repository {
+        Some(path) => Ok(path.display().to_string()),
+        None => Err(CommandError::usage("which archive? name it with --from SOURCE")
+            .hint(format!("set 'repository' in {}", crate::config::PATH))),
+    }
+}
+
+/// Opens the archive for reading.
+pub fn open(session: &Session, from: Option<&str>, key: &KeyArgs) -> Result<Archive, CommandError> {
+    let place = place(session, from)?;
+    let source = Source::open(&place, &scratch(), &session.runner)?;
+    let on_medium = source.medium.as_ref().and_then(lifeboat_restore::Medium::key_file);
+    let secret = keys::find(key, &session.config, on_medium.as_deref())?;
+    let repository = Repository::open(&source.repository, &secret).map_err(explain)?;
+    Ok(Archive { repository, source })
+}
+
+/// The snapshot that was asked for: the one of the medium, else the latest.
+pub fn snapshot(archive: &Archive, wanted: Option<&str>) -> Result<SnapshotInfo, CommandError> {
+    let of_medium =
+        archive.source.medium.as_ref().and_then(|medium| medium.manifest.archive.as_ref()).map(|a| a.snapshot.as_str());
+    Ok(archive.repository.find_snapshot(wanted.or(of_medium).unwrap_or("latest"))?)
+}
+
+/// The machine that a snapshot describes. `from` may also be a medium without an archive.
+pub fn machine(
+    session: &Session,
+    from: Option<&str>,
+    wanted: Option<&str>,
+    key: &KeyArgs,
+) -> Result<Machine, CommandError> {
+    let archive = open(session, from, key)?;
+    let snapshot = snapshot(&archive, wanted)?;
+    Ok(describe(&archive.repository, &snapshot)?.0)
+}
+
+/// The machine and the manifest in a snapshot.
+pub fn describe(repository: &Repository, snapshot: &SnapshotInfo) -> Result<(Machine, ArchiveManifest), CommandError> {
+    let machine = repository.read_file(snapshot, Path::new("/.lifeboat/machine.json"))?;
+    let manifest = repository.read_file(snapshot, Path::new("/.lifeboat/manifest.json"))?;
+    Ok((Machine::from_json(&machine)?, serde_json::from_slice(&manifest)?))
+}
+
+/// A folder for mount points.
+pub fn scratch() -> PathBuf {
+    std::env::temp_dir()
+}
+
+/// Adds what to try to errors of opening.
+pub fn explain(error: ArchiveError) -> CommandError {
+    let hint = match &error {
+        ArchiveError::WrongKey { .. } => Some("--key-file FILE, or --words to type the recovery words"),
+        _ => None,
+    };
+    let error = CommandError::from(error);
+    match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}

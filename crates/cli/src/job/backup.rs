@@ -1,0 +1,131 @@
+//! Taking a backup: which trees belong to it, and its description.
+
+use crate::command::ExcludeArgs;
+use crate::commands::Session;
+use crate::error::{CommandError, CommandResult, Kind};
+use crate::output::amount;
+use lifeboat_archive::{BackupReport, BackupRequest, Repository, Source};
+use lifeboat_machine::manifest::FORMAT;
+use lifeboat_machine::{ArchiveManifest, Machine};
+use lifeboat_restore::observe::Observing;
+use std::path::{Path, PathBuf};
+
+/// Saves the machine below `sysroot` into `repository`; `also_exclude` are paths of the running system that the caller
+/// writes to meanwhile.
+pub fn backup(
+    session: &Session,
+    repository: &Repository,
+    machine: &Machine,
+    sysroot: &Path,
+    exclude: &ExcludeArgs,
+    also_exclude: &[PathBuf],
+) -> Result<BackupReport, CommandError> {
+    let source = source(session, machine, sysroot, exclude, also_exclude)?;
+    let machine_json = machine.to_json();
+    let machine_blake3 = blake3::hash(&machine_json).to_hex().to_string();
+    let manifest = |entries: u64, bytes: u64| {
+        serde_json::to_vec_pretty(&ArchiveManifest {
+            format: FORMAT,
+            lifeboat: env!("CARGO_PKG_VERSION").into(),
+            machine_name: machine.name.clone(),
+            machine_id: machine.machine_id.clone(),
+            machine_blake3: machine_blake3.clone(),
+            started_at: jiff::Timestamp::now().to_string(),
+            entries,
+            bytes,
+        })
+        .map_err(|error| error.to_string())
+    };
+    let observer = Observing::new(&session.reporter, "backup");
+    let request = BackupRequest {
+        source: &source,
+        host: machine.name.clone(),
+        tags: vec![],
+        program: concat!("lifeboat ", env!("CARGO_PKG_VERSION")).into(),
+        machine: machine_json,
+        manifest: &manifest,
+        reread: false,
+    };
+    let report = repository.backup(&request, &observer)?;
+    session.reporter.finish();
+    Ok(report)
+}
+
+/// What belongs to a backup: every recorded mount, with btrfs subvolumes that are reached through their parents.
+fn source(
+    session: &Session,
+    machine: &Machine,
+    sysroot: &Path,
+    exclude: &ExcludeArgs,
+    also_exclude: &[PathBuf],
+) -> Result<Source, CommandError> {
+    let mut source = Source::new(sysroot);
+    for root in machine.layout.roots().into_iter().filter(|root| root != Path::new("/")) {
+        source = source.mount(root);
+    }
+    for file in &machine.layout.swap_files {
+        source = source.exclude(file.path.as_path());
+    }
+    let config = &session.config.backup;
+    for path in exclude.exclude.iter().chain(&config.exclude) {
+        source = source.exclude(absolute(path)?);
+    }
+    for path in exclude.exclude_contents.iter().chain(&config.exclude_contents) {
+        source = source.without_content(absolute(path)?);
+    }
+    for path in also_exclude {
+        if let Some(inside) = below(path, sysroot) {
+            source = source.exclude(inside);
+        }
+    }
+    Ok(source)
+}
+
+fn absolute(path: &Path) -> Result<&Path, CommandError> {
+    if path.is_absolute() {
+        return Ok(path);
+    }
+    Err(CommandError::usage(format!("excluded paths begin with /: {}", path.display())))
+}
+
+/// The path inside the archive of a path of the running system.
+fn below(path: &Path, sysroot: &Path) -> Option<PathBuf> {
+    let sysroot = std::fs::canonicalize(sysroot).ok()?;
+    // The file itself may not exist yet; its folder does.
+    let folder =
+        std::fs::canonicalize(path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))).ok()?;
+    let inside = folder.strip_prefix(&sysroot).ok()?;
+    Some(Path::new("/").join(inside).join(path.file_name()?))
+}
+
+/// Tells what a backup did; problems are exit code 5.
+pub fn tell(session: &Session, report: &BackupReport) -> CommandResult {
+    session.reporter.value(&serde_json::json!({
+        "snapshot": report.snapshot, "entries": report.entries, "bytes": report.bytes, "bytes_added": report.bytes_added,
+        "new": report.new, "changed": report.changed, "unchanged": report.unchanged, "problems": report.problems.len(),
+    }));
+    session.reporter.line(format!(
+        "snapshot {}: {}; {} new, {} changed, {} unchanged files; the repository grew by {}",
+        &report.snapshot[..report.snapshot.len().min(8)],
+        amount(report.entries, report.bytes),
+        report.new,
+        report.changed,
+        report.unchanged,
+        lifeboat_machine::bytes::human(report.bytes_added),
+    ));
+    partial(report)
+}
+
+/// Exit code 5 when some entries could not be saved.
+pub fn partial(report: &BackupReport) -> CommandResult {
+    if report.problems.is_empty() {
+        return Ok(());
+    }
+    Err(CommandError::new(
+        Kind::Partial,
+        format!(
+            "the snapshot was saved, but {} could not be read or changed meanwhile (listed above)",
+            crate::commands::counted(report.problems.len(), "entry")
+        ),
+    ))
+}

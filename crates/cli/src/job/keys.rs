@@ -1,0 +1,117 @@
+//! Finding, reading and making repository keys. Keys never appear in arguments, logs or events.
+
+use crate::command::KeyArgs;
+use crate::config::Config;
+use crate::error::{CommandError, CommandResult, Kind};
+use lifeboat_archive::{Secret, words};
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// The key file when nothing else is said.
+pub const DEFAULT: &str = "/etc/lifeboat/repository.key";
+
+/// The key file that the command line, the configuration or the default names.
+pub fn file(explicit: Option<&Path>, config: &Config) -> PathBuf {
+    explicit.map(Path::to_owned).or_else(|| config.key_file.clone()).unwrap_or_else(|| PathBuf::from(DEFAULT))
+}
+
+/// Reads a key file.
+pub fn read(path: &Path) -> Result<Secret, CommandError> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let missing = error.kind() == std::io::ErrorKind::NotFound;
+        let error = CommandError::new(Kind::Failed, format!("cannot READ the key file {}: {error}", path.display()));
+        if missing { error.hint("--key-file FILE, or --words to type the recovery words") } else { error }
+    })?;
+    let secret = Secret::new(text);
+    if secret.expose().is_empty() {
+        return Err(CommandError::new(Kind::Failed, format!("the key file {} is empty", path.display())));
+    }
+    Ok(secret)
+}
+
+/// The key for reading an archive: the words when asked for, else the key file; `on_medium` is the key that a medium
+/// carries, used when no other was named.
+pub fn find(args: &KeyArgs, config: &Config, on_medium: Option<&Path>) -> Result<Secret, CommandError> {
+    if args.words {
+        return ask_words();
+    }
+    match (&args.key_file, on_medium) {
+        (None, Some(on_medium)) => read(on_medium),
+        (explicit, _) => read(&file(explicit.as_deref(), config)),
+    }
+}
+
+/// The key for writing; a missing key file is made and its recovery words are printed once.
+pub fn find_or_create(args: &KeyArgs, config: &Config) -> Result<Secret, CommandError> {
+    let path = file(args.key_file.as_deref(), config);
+    if args.words || path.exists() {
+        return find(args, config, None);
+    }
+    create(&path)
+}
+
+/// Makes a key file and prints its recovery words.
+pub fn create(path: &Path) -> Result<Secret, CommandError> {
+    let secret =
+        Secret::generate().map_err(|error| CommandError::new(Kind::Failed, format!("cannot MAKE a key: {error}")))?;
+    write(path, &secret)?;
+    // To standard error: output may be redirected into a file that is not meant to hold a secret.
+    let mut err = std::io::stderr().lock();
+    let _ = writeln!(err, "A new repository key is in {}. Without it the archive is lost.", path.display());
+    let _ = writeln!(err, "Write these recovery words on paper; they are shown only now and by 'lifeboat key show':\n");
+    print_words(&mut err, &secret)?;
+    let _ = writeln!(err);
+    Ok(secret)
+}
+
+/// Prints recovery words, six in a line, numbered.
+pub fn print_words(out: &mut dyn std::io::Write, secret: &Secret) -> CommandResult {
+    let text = words::encode(secret)?;
+    let list: Vec<&str> = text.split(' ').collect();
+    for (row, chunk) in list.chunks(6).enumerate() {
+        let numbered: Vec<String> =
+            chunk.iter().enumerate().map(|(column, word)| format!("{:2} {word:<9}", row * 6 + column + 1)).collect();
+        writeln!(out, "  {}", numbered.join("  ").trim_end())?;
+    }
+    Ok(())
+}
+
+/// Writes a key file, 0600, never over an existing one.
+pub fn write(path: &Path, secret: &Secret) -> CommandResult {
+    let failed = |error: std::io::Error| {
+        CommandError::new(Kind::Failed, format!("cannot WRITE the key file {}: {error}", path.display()))
+    };
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+    writeln!(file, "{}", secret.expose()).map_err(failed)?;
+    file.sync_all().map_err(failed)
+}
+
+/// Reads recovery words from standard input; a prompt is shown on a terminal.
+pub fn ask_words() -> Result<Secret, CommandError> {
+    let stdin = std::io::stdin();
+    if stdin.is_terminal() {
+        let mut err = std::io::stderr().lock();
+        let _ = write!(err, "Recovery words (the first four letters of each are enough; end with an empty line):\n> ");
+        let _ = err.flush();
+    }
+    let mut text = String::new();
+    for line in stdin.lock().lines() {
+        let line = line?;
+        if line.trim().is_empty() && !text.is_empty() {
+            break;
+        }
+        text.push_str(&line);
+        text.push(' ');
+        if text.split_whitespace().filter(|word| !word.chars().all(|c| c.is_ascii_digit())).count() >= 24 {
+            break;
+        }
+    }
+    // Numbers in front of the words are as `key show` prints them.
+    let bare: Vec<&str> =
+        text.split_whitespace().filter(|word| !word.chars().all(|c| c.is_ascii_digit() || c == '.')).collect();
+    Ok(words::decode(&bare.join(" "))?)
+}

@@ -1,0 +1,241 @@
+//! Building a medium: rescue system, archive, manifest, image.
+
+use crate::command::{MediumArgs, MenuMode};
+use crate::commands::Session;
+use crate::error::{CommandError, CommandResult, Kind};
+use lifeboat_archive::Secret;
+use lifeboat_machine::bytes::human;
+use lifeboat_machine::manifest::{ArchiveRef, FORMAT};
+use lifeboat_machine::{Event, EventSink as _, Machine, MediumManifest, Mode};
+use lifeboat_rescue::{Compression, Embedded, Extra, Inputs};
+use std::collections::BTreeMap;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// A medium in the making: a folder for temporary files that is removed on drop.
+pub struct Workshop {
+    folder: tempfile::TempDir,
+}
+
+impl Workshop {
+    /// Makes the folder and checks that the image can be written, before the long work begins.
+    pub fn open(args: &MediumArgs, out: &Path) -> Result<Workshop, CommandError> {
+        if out.exists() && !args.force {
+            return Err(CommandError::usage(format!("{} exists", out.display())).hint("--force, or another name"));
+        }
+        if out.is_dir() || out.file_name().is_none() {
+            return Err(CommandError::usage(format!("--out {}: name a file", out.display())));
+        }
+        let target_folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if !target_folder.is_dir() {
+            return Err(CommandError::usage(format!(
+                "--out {}: there is no folder {}",
+                out.display(),
+                target_folder.display()
+            )));
+        }
+        let folder = tempfile::Builder::new().prefix("lifeboat-").tempdir_in(&args.work_dir).map_err(|error| {
+            CommandError::new(Kind::Failed, format!("cannot CREATE a folder in {}: {error}", args.work_dir.display()))
+                .hint("--work-dir DIR, with as much room as the medium takes, twice")
+        })?;
+        let workshop = Workshop { folder };
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(workshop.lifeboat())?;
+        Ok(workshop)
+    }
+
+    /// The whole folder.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What becomes `/lifeboat` of the medium.
+    pub fn lifeboat(&self) -> PathBuf {
+        self.folder.path().join("lifeboat")
+    }
+
+    /// Where the repository goes.
+    pub fn repository(&self) -> PathBuf {
+        self.lifeboat().join("repo")
+    }
+}
+
+/// What a medium is made from, beside its options.
+pub struct Request<'a> {
+    /// The machine it is for.
+    pub machine: &'a Machine,
+    /// The archive in [`Workshop::repository`].
+    pub archive: Option<ArchiveRef>,
+    /// The key, when it is to be embedded.
+    pub key: Option<&'a Secret>,
+}
+
+/// The rescue system of the machine below the sysroot.
+pub fn rescue_system(
+    session: &Session,
+    args: &MediumArgs,
+    work: PathBuf,
+) -> Result<lifeboat_rescue::RescueSystem, CommandError> {
+    let config = &session.config.rescue;
+    let lifeboat = std::env::current_exe()?;
+    let init = find_init(&lifeboat)?;
+    let mut inputs = Inputs::new(&args.sysroot.sysroot, lifeboat, init, work);
+    inputs.kernel_release = args.kernel.clone().or_else(|| config.kernel.clone());
+    inputs.compression = Compression { level: args.compression, ..Compression::default() };
+    inputs.with_firmware = !(args.no_firmware || config.no_firmware);
+    inputs.extra = Extra {
+        programs: config.programs.clone(),
+        files: config.files.clone(),
+        firmware: config.firmware.clone(),
+        modules: config.modules.clone(),
+    };
+    Ok(lifeboat_rescue::build(&inputs, &session.runner)?)
+}
+
+/// `lifeboat-init`: beside this program, or where it is installed.
+fn find_init(lifeboat: &Path) -> Result<PathBuf, CommandError> {
+    let folder = lifeboat.parent().unwrap_or(Path::new("/"));
+    let places = [folder.join("lifeboat-init"), folder.join("../lib/lifeboat/lifeboat-init")];
+    places.iter().find(|path| path.is_file()).cloned().ok_or_else(|| {
+        CommandError::new(
+            Kind::Failed,
+            format!("cannot FIND lifeboat-init in {} or {}", places[0].display(), places[1].display()),
+        )
+        .hint("install Lifeboat again: 'make install' puts it there")
+    })
+}
+
+/// Completes the medium in the workshop and writes its image to `out`.
+pub fn write_iso(
+    session: &Session,
+    args: &MediumArgs,
+    workshop: &Workshop,
+    request: &Request<'_>,
+    out: &Path,
+) -> CommandResult {
+    let system = timed(session, "rescue-system", || rescue_system(session, args, workshop.path().join("rescue")))?;
+    for text in &system.warnings {
+        session.reporter.emit(&Event::Warning { text: text.clone() });
+    }
+    let lifeboat = workshop.lifeboat();
+    let machine_json = request.machine.to_json();
+    write(&lifeboat.join("machine.json"), &machine_json)?;
+    if let Some(key) = request.key {
+        write(&lifeboat.join("repository.key"), format!("{}\n", key.expose()).as_bytes())?;
+    }
+    let mut manifest = MediumManifest {
+        format: FORMAT,
+        lifeboat: env!("CARGO_PKG_VERSION").into(),
+        medium_id: random_id()?,
+        created_at: jiff::Timestamp::now().to_string(),
+        machine_name: request.machine.name.clone(),
+        machine_id: request.machine.machine_id.clone(),
+        machine_blake3: blake3::hash(&machine_json).to_hex().to_string(),
+        kernel: system.kernel_release.clone(),
+        archive: request.archive.clone(),
+        embedded_key: request.key.is_some(),
+        files: BTreeMap::new(),
+    };
+    let by_hand = lifeboat_media::recover_by_hand(request.machine, &manifest);
+    write(&lifeboat.join("RECOVER-BY-HAND.txt"), by_hand.as_bytes())?;
+    let mut files = BTreeMap::from([("kernel".to_owned(), system.kernel.clone())]);
+    if let Some(tools) = &system.tools {
+        files.insert("tools.img".to_owned(), tools.clone());
+    }
+    for name in ["machine.json", "repository.key", "RECOVER-BY-HAND.txt", "repo"] {
+        if lifeboat.join(name).exists() {
+            files.insert(name.to_owned(), lifeboat.join(name));
+        }
+    }
+    manifest.files = timed(session, "manifest", || Ok(lifeboat_media::digest_files(&files)?))?;
+    let mut manifest_json = serde_json::to_vec_pretty(&manifest)?;
+    manifest_json.push(b'\n');
+    write(&lifeboat.join("manifest.json"), &manifest_json)?;
+    files.insert("manifest.json".to_owned(), lifeboat.join("manifest.json"));
+    let embed = |path: &str, bytes: Vec<u8>| Embedded { path: path.to_owned(), bytes, mode: 0o600 };
+    let embedded = [embed("lifeboat/machine.json", machine_json), embed("lifeboat/manifest.json", manifest_json)];
+    let initrd = lifeboat.join("initrd.img");
+    let initramfs = timed(session, "initramfs", || Ok(lifeboat_rescue::write_initramfs(&system, &embedded, &initrd)?))?;
+    files.insert("initrd.img".to_owned(), initrd);
+
+    let mut parameters = session.config.rescue.append.clone();
+    parameters.extend(args.append.iter().flat_map(|text| lifeboat_machine::parameters::split(text)));
+    let options = lifeboat_media::MenuOptions {
+        default_mode: match args.mode {
+            MenuMode::Nuke => Some(Mode::Nuke),
+            MenuMode::Compare => Some(Mode::Compare),
+            MenuMode::Expert => None,
+        },
+        timeout_seconds: args.timeout,
+        parameters,
+    };
+    let began = Instant::now();
+    let inputs = lifeboat_media::IsoInputs {
+        sysroot: &args.sysroot.sysroot,
+        work: &workshop.path().join("iso"),
+        out,
+        files: &files,
+        manifest: &manifest,
+        menu: &lifeboat_media::Menu::new(request.machine, &manifest, &options),
+        progress: &|progress| {
+            session.reporter.emit(&Event::Progress {
+                phase: "image".into(),
+                entries: 0,
+                entries_total: 0,
+                bytes: progress.bytes,
+                bytes_total: progress.bytes_total,
+                seconds: began.elapsed().as_secs_f64(),
+            });
+        },
+    };
+    let report = timed(session, "image", || Ok(lifeboat_media::write_iso(&inputs, &session.runner)?))?;
+    for text in &report.warnings {
+        session.reporter.emit(&Event::Warning { text: text.clone() });
+    }
+    session.reporter.value(&serde_json::json!({
+        "medium": manifest.medium_id, "file": out, "bytes": report.size_bytes, "initramfs_bytes": initramfs.size_bytes,
+        "kernel": manifest.kernel, "archive": manifest.archive, "embedded_key": manifest.embedded_key,
+        "bios": report.bios, "uefi": report.uefi, "secure_boot": report.secure_boot,
+    }));
+    let firmware = [(report.bios, "BIOS"), (report.uefi, "UEFI"), (report.secure_boot, "Secure Boot")];
+    let firmware: Vec<&str> = firmware.iter().filter(|(boots, _)| *boots).map(|(_, name)| *name).collect();
+    session.reporter.line(format!(
+        "{}: {} (rescue system {}), medium {}, kernel {}, boots by {}",
+        out.display(),
+        human(report.size_bytes),
+        human(initramfs.size_bytes),
+        &manifest.medium_id[..8],
+        manifest.kernel,
+        firmware.join(", ")
+    ));
+    if manifest.embedded_key {
+        session.reporter.note("this medium holds the key of its archive: whoever has it can read everything");
+    } else if manifest.archive.is_some() {
+        session.reporter.note("this medium does not hold the key: recovery asks for the recovery words");
+    }
+    Ok(())
+}
+
+/// Runs a phase and reports its time.
+pub fn timed<T>(
+    session: &Session,
+    name: &str,
+    work: impl FnOnce() -> Result<T, CommandError>,
+) -> Result<T, CommandError> {
+    let began = Instant::now();
+    let result = work()?;
+    session.reporter.emit(&Event::Stage { name: name.into(), seconds: began.elapsed().as_secs_f64() });
+    Ok(result)
+}
+
+fn write(path: &Path, content: &[u8]) -> CommandResult {
+    std::fs::write(path, content)
+        .map_err(|error| CommandError::new(Kind::Failed, format!("cannot WRITE {}: {error}", path.display())))
+}
+
+/// 128 random bits in hex.
+fn random_id() -> Result<String, CommandError> {
+    let mut bytes = [0; 16];
+    std::io::Read::read_exact(&mut std::fs::File::open("/dev/urandom")?, &mut bytes)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}

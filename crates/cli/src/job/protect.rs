@@ -1,0 +1,56 @@
+//! Probing, and refusing what cannot be protected.
+
+use crate::commands::Session;
+use crate::error::CommandError;
+use lifeboat_machine::{Event, EventSink as _, Machine};
+use lifeboat_probe::{Probed, Sysroot};
+use std::path::Path;
+
+/// Reads the machine below `sysroot`.
+pub fn probe(session: &Session, sysroot: &Path) -> Result<Probed, CommandError> {
+    if !sysroot.is_dir() {
+        return Err(CommandError::usage(format!("--sysroot {}: no such folder", sysroot.display())));
+    }
+    if !rustix::process::geteuid().is_root() {
+        return Err(CommandError::usage("Lifeboat must see every file and disk: it needs root").hint("sudo lifeboat …"));
+    }
+    Ok(lifeboat_probe::probe(&session.runner, &Sysroot::new(sysroot))?)
+}
+
+/// Tells the warnings of a probe.
+pub fn warn(session: &Session, probed: &Probed) {
+    for text in &probed.warnings {
+        session.reporter.emit(&Event::Warning { text: text.clone() });
+    }
+}
+
+/// Refuses a machine that Lifeboat could not rebuild, with exit code 3 and every reason.
+pub fn refuse(session: &Session, probed: &Probed) -> Result<(), CommandError> {
+    if probed.refusals.is_empty() {
+        return Ok(());
+    }
+    for refusal in &probed.refusals {
+        session.reporter.line(format!("refused: {}: {}", refusal.subject, refusal.reason));
+        session.reporter.line(format!("  remedy: {}", refusal.remedy));
+    }
+    let count = probed.refusals.len();
+    Err(CommandError::refused(format!(
+        "{} cannot be protected: {count} refusal{}, nothing was touched",
+        probed.machine.name,
+        if count == 1 { "" } else { "s" }
+    )))
+}
+
+/// The machine for a backup or medium: read from `description` when given, otherwise probed and refused when it cannot
+/// be rebuilt.
+pub fn machine(session: &Session, sysroot: &Path, description: Option<&Path>) -> Result<Machine, CommandError> {
+    if let Some(path) = description {
+        let json = std::fs::read(path)
+            .map_err(|error| CommandError::usage(format!("cannot READ {}: {error}", path.display())))?;
+        return Ok(Machine::from_json(&json)?);
+    }
+    let probed = probe(session, sysroot)?;
+    warn(session, &probed);
+    refuse(session, &probed)?;
+    Ok(probed.machine)
+}

@@ -1,0 +1,177 @@
+//! Progress and results: bars on a terminal, plain lines otherwise, JSON lines with `--json`.
+//!
+//! Results go to standard output, progress to standard error, so that output can be piped.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use lifeboat_machine::bytes::human;
+use lifeboat_machine::{Event, EventSink};
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// How often a plain progress line is written when standard error is no terminal.
+const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Reports events of long work to the person or program that started it.
+pub struct Reporter {
+    json: bool,
+    bar: Option<ProgressBar>,
+    last_plain: Mutex<Option<(String, Instant)>>,
+}
+
+impl Reporter {
+    /// A reporter; with `json` all events go to standard output as JSON lines.
+    pub fn new(json: bool) -> Self {
+        let bar = (!json && std::io::stderr().is_terminal()).then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8));
+            bar.set_style(style(false));
+            bar
+        });
+        Reporter { json, bar, last_plain: Mutex::new(None) }
+    }
+
+    /// JSON lines are wanted.
+    pub fn json(&self) -> bool {
+        self.json
+    }
+
+    /// One line of the result on standard output; nothing with `--json`.
+    pub fn line(&self, text: impl AsRef<str>) {
+        if !self.json {
+            self.out(text.as_ref());
+        }
+    }
+
+    /// A JSON value as one line on standard output; nothing without `--json`.
+    pub fn value(&self, value: &impl serde::Serialize) {
+        if self.json
+            && let Ok(text) = serde_json::to_string(value)
+        {
+            self.out(&text);
+        }
+    }
+
+    fn out(&self, text: &str) {
+        let print = || {
+            // A reader that went away (`| head`) is no reason to stop a backup.
+            let _ = writeln!(std::io::stdout().lock(), "{text}");
+        };
+        match &self.bar {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+
+    fn err(&self, text: &str) {
+        let print = || {
+            let _ = writeln!(std::io::stderr().lock(), "{text}");
+        };
+        match &self.bar {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+
+    /// Ends a phase: removes the bar.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// A note for the person.
+    pub fn note(&self, text: impl Into<String>) {
+        self.emit(&Event::Note { text: text.into() });
+    }
+
+    fn progress(&self, event: &Event) {
+        let Event::Progress { phase, entries, bytes, bytes_total, .. } = event else { return };
+        match &self.bar {
+            Some(bar) => {
+                if *bytes_total > 0 && bar.length() != Some(*bytes_total) {
+                    bar.set_style(style(true));
+                    bar.set_length(*bytes_total);
+                    bar.reset_eta();
+                } else if *bytes_total == 0 && bar.length().is_some() {
+                    bar.set_style(style(false));
+                    bar.unset_length();
+                }
+                if bar.prefix() != *phase {
+                    bar.reset();
+                    bar.set_prefix(phase.clone());
+                }
+                bar.set_message(format!("{entries} entries"));
+                bar.set_position(*bytes);
+            }
+            None => {
+                let mut last = self.last_plain.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let due = last.as_ref().is_none_or(|(of, at)| of != phase || at.elapsed() >= PLAIN_INTERVAL);
+                if due {
+                    *last = Some((phase.clone(), Instant::now()));
+                    self.err(&event.console_line());
+                }
+            }
+        }
+    }
+}
+
+fn style(known_length: bool) -> ProgressStyle {
+    let template = if known_length {
+        "{prefix:>10} [{bar:28}] {bytes}/{total_bytes} {binary_bytes_per_sec}, {eta} left, {msg}"
+    } else {
+        "{prefix:>10} {spinner} {bytes} {binary_bytes_per_sec}, {msg}"
+    };
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
+}
+
+impl EventSink for Reporter {
+    fn emit(&self, event: &Event) {
+        if self.json {
+            self.out(&event.json_line());
+            return;
+        }
+        match event {
+            Event::Progress { .. } => self.progress(event),
+            // The phase is over: what follows is not drawn over its bar.
+            Event::Stage { .. } => self.finish(),
+            _ => self.err(&event.console_line()),
+        }
+    }
+}
+
+/// "28,000 entries, 1.1 GiB".
+pub fn amount(entries: u64, bytes: u64) -> String {
+    let digits = entries.to_string();
+    let mut grouped = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    format!("{grouped} entries, {}", human(bytes))
+}
+
+/// Sends what the libraries trace to standard error: warnings, with `-v` notes, with `-vv` every program that is run.
+pub fn start_log(verbose: u8) {
+    let level = match verbose {
+        0 => tracing::Level::WARN,
+        1 => tracing::Level::INFO,
+        _ => tracing::Level::DEBUG,
+    };
+    let _ = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .without_time()
+        .try_init();
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn amounts_are_grouped() {
+        assert_eq!(super::amount(1_234_567, 1536), "1,234,567 entries, 1.5 KiB");
+        assert_eq!(super::amount(12, 0), "12 entries, 0 B");
+    }
+}

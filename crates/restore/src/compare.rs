@@ -1,0 +1,160 @@
+//! Compare mode: the archive against the disks that are there. Everything is mounted read-only without replaying
+//! journals, so that not one byte of the disks changes.
+
+use crate::failure::Failure;
+use crate::observe::Observing;
+use crate::recovery::{stage, target_source};
+use lifeboat_archive::{Repository, Selection, SnapshotInfo};
+use lifeboat_machine::filesystem::FilesystemOptions;
+use lifeboat_machine::{Content, DiskContent, Event, EventSink, Machine};
+use lifeboat_sys::program::BLKID;
+use lifeboat_sys::{Invocation, Runner, mount};
+use std::io::Write as _;
+use std::path::Path;
+use std::time::Instant;
+
+/// What a comparison found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compared {
+    /// Entries compared.
+    pub entries: u64,
+    /// Entries, partitions and filesystems that differ.
+    pub differences: u64,
+}
+
+/// Compares a snapshot with the disks of this hardware. Every difference is an event and a line of `report`.
+///
+/// # Errors
+/// When the archive cannot be read; differences are no errors.
+pub fn compare(
+    repository: &Repository,
+    snapshot: &SnapshotInfo,
+    machine: &Machine,
+    target: &Path,
+    report: &Path,
+    runner: &dyn Runner,
+    sink: &dyn EventSink,
+) -> Result<Compared, Failure> {
+    let began = Instant::now();
+    let mut lines = stage(sink, "layout", || layout_differences(machine, runner))?;
+    std::fs::create_dir_all(target).map_err(|source| Failure::Write { path: target.to_owned(), source })?;
+    let mounted = stage(sink, "mount", || mount_all(machine, target, runner));
+    let result = mounted.and_then(|missing| {
+        lines.extend(missing);
+        stage(sink, "compare", || {
+            let observer = Observing::new(sink, "compare");
+            let source = target_source(machine, target);
+            Ok(repository.compare(snapshot, &source, &Selection::Everything, &observer)?)
+        })
+    });
+    if let Err(error) = mount::unmount_below(target) {
+        sink.emit(&Event::Warning { text: error.to_string() });
+    }
+    let compared = result?;
+    for line in &lines {
+        sink.emit(&Event::Warning { text: line.clone() });
+    }
+    for difference in &compared.differences {
+        let path = lifeboat_machine::Name::from(difference.path.as_path()).to_string();
+        lines.push(format!("{path}: {}", difference.detail));
+        sink.emit(&Event::Entry { path, text: difference.detail.clone() });
+    }
+    for problem in &compared.problems {
+        let path = lifeboat_machine::Name::from(problem.path.as_path()).to_string();
+        lines.push(format!("{path}: {}", problem.message));
+    }
+    write_report(report, machine, &lines, compared.entries)?;
+    let outcome = Compared { entries: compared.entries, differences: lines.len() as u64 };
+    sink.emit(&Event::Note { text: format!("the report is in {}", report.display()) });
+    sink.emit(&Event::Compared {
+        entries: outcome.entries,
+        differences: outcome.differences,
+        seconds: began.elapsed().as_secs_f64(),
+    });
+    Ok(outcome)
+}
+
+fn write_report(path: &Path, machine: &Machine, lines: &[String], entries: u64) -> Result<(), Failure> {
+    let write = |source| Failure::Write { path: path.to_owned(), source };
+    let mut file = std::fs::File::create(path).map_err(write)?;
+    let mut text = format!(
+        "Comparison of machine '{}', recorded {}, with the disks that are there\n{entries} entries compared, {} differences\n\n",
+        machine.name,
+        machine.recorded_at,
+        lines.len()
+    );
+    for line in lines {
+        text.push_str(line);
+        text.push('\n');
+    }
+    file.write_all(text.as_bytes()).map_err(write)
+}
+
+/// What differs in partition tables: recorded tables and partitions that no disk has.
+fn layout_differences(machine: &Machine, runner: &dyn Runner) -> Result<Vec<String>, Failure> {
+    let hardware = lifeboat_probe::found_hardware(runner, &[])?;
+    let mut lines = Vec::new();
+    for (device, _) in machine.layout.disks() {
+        let Content::Table(table) = &device.content else { continue };
+        let found = hardware.disks.iter().find_map(|disk| match &disk.content {
+            DiskContent::Table { id, partition_uuids, .. } if id.eq_ignore_ascii_case(&table.id) => {
+                Some((disk, partition_uuids))
+            }
+            _ => None,
+        });
+        let Some((disk, uuids)) = found else {
+            lines.push(format!("{}: no disk has its partition table {}", device.path, table.id));
+            continue;
+        };
+        for (partition, entry) in machine.layout.partitions_of(&device.id) {
+            if let Some(uuid) = &entry.uuid
+                && !uuids.iter().any(|found| found.eq_ignore_ascii_case(uuid))
+            {
+                lines.push(format!("{}: disk {} has no partition {uuid}", partition.path, disk.path));
+            }
+        }
+    }
+    Ok(lines)
+}
+
+/// Mounts all recorded filesystems that can be found, read-only; gives a line for each that cannot.
+fn mount_all(machine: &Machine, target: &Path, runner: &dyn Runner) -> Result<Vec<String>, Failure> {
+    let mut lines = Vec::new();
+    for mount in &machine.layout.mounts {
+        let Some(filesystem) = machine.layout.device(&mount.device).and_then(|device| device.filesystem()) else {
+            continue;
+        };
+        let lookup = Invocation::new(BLKID)
+            .args(["-c", "/dev/null", "-o", "device", "-t"])
+            .arg(format!("UUID={}", filesystem.uuid))
+            .accept(2);
+        let found = runner.run(&lookup)?.text();
+        let devices: Vec<&str> = found.lines().collect();
+        let [device] = devices[..] else {
+            lines.push(if devices.is_empty() {
+                format!("{}: its filesystem {} is on no disk", mount.mount_point, filesystem.uuid)
+            } else {
+                format!("{}: its filesystem {} is on several disks: {found}", mount.mount_point, filesystem.uuid)
+            });
+            continue;
+        };
+        let inside = mount.mount_point.as_path().strip_prefix("/").unwrap_or(Path::new(""));
+        let subvolume = mount.subvolume.as_ref().map(|name| format!("subvol={name}"));
+        let mut options = read_only(&filesystem.options);
+        options.extend(subvolume.as_deref());
+        if let Err(error) = mount::mount(device, &target.join(inside), filesystem.options.mount_type(), &options) {
+            lines.push(format!("{}: {error}", mount.mount_point));
+        }
+    }
+    Ok(lines)
+}
+
+/// Options that keep the kernel from replaying a journal: ext4(5), xfs(5), btrfs(5).
+fn read_only(options: &FilesystemOptions) -> Vec<&'static str> {
+    match options {
+        FilesystemOptions::Ext(ext) if ext.generation > 2 => vec!["ro", "noload"],
+        FilesystemOptions::Ext(_) | FilesystemOptions::Vfat(_) => vec!["ro"],
+        FilesystemOptions::Xfs(_) => vec!["ro", "norecovery"],
+        FilesystemOptions::Btrfs(_) => vec!["ro", "rescue=nologreplay"],
+    }
+}

@@ -1,0 +1,103 @@
+//! Why a recovery stopped.
+
+use std::path::PathBuf;
+
+/// Why a recovery stopped. Everything but [`Failure::Rebuild`], [`Failure::Extract`] and [`Failure::Incomplete`]
+/// happens before the first byte is written to a disk.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// A file could not be read.
+    #[error("cannot READ {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A file could not be written.
+    #[error("cannot WRITE {path}: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// Not what was expected at this place.
+    #[error("cannot USE {what}: {reason}")]
+    Unusable {
+        /// What.
+        what: String,
+        /// Why, and what to try.
+        reason: String,
+    },
+    /// The machine description cannot be used.
+    #[error(transparent)]
+    Machine(#[from] lifeboat_machine::FormatError),
+    /// A file of the medium is not what it was when the medium was made.
+    #[error("the medium is damaged: {file} {problem}; the disks were not touched; try another copy of the medium")]
+    Damaged {
+        /// Path below /lifeboat/.
+        file: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Medium, rescue system and archive do not belong together.
+    #[error("{0}; the disks were not touched")]
+    Mismatch(String),
+    /// Mistyped kernel parameters.
+    #[error("the kernel command line has mistakes: {}; the disks were not touched", .0.join("; "))]
+    Parameters(Vec<String>),
+    /// The archive refuses.
+    #[error(transparent)]
+    Archive(#[from] lifeboat_archive::ArchiveError),
+    /// The hardware could not be read.
+    #[error(transparent)]
+    Probe(#[from] lifeboat_probe::ProbeError),
+    /// There is no plan that is allowed and fits.
+    #[error("{0}; the disks were not touched")]
+    Plan(#[from] lifeboat_plan::PlanError),
+    /// A step failed; the disks were being written.
+    #[error("step '{step}' failed: {source}")]
+    Rebuild {
+        /// The step.
+        step: String,
+        /// Why.
+        source: lifeboat_rebuild::RebuildError,
+    },
+    /// Extraction stopped; the disks were being written.
+    #[error("the files could not be restored: {0}")]
+    Extract(lifeboat_archive::ArchiveError),
+    /// A mount failed.
+    #[error(transparent)]
+    Mount(#[from] lifeboat_sys::mount::MountError),
+    /// A program failed.
+    #[error(transparent)]
+    Run(#[from] lifeboat_sys::RunError),
+    /// Done, but not everything came back.
+    #[error(
+        "{problems} of {entries} entries could not be restored or differ (each is listed above and in {log}); the rest is in place and the machine was made bootable"
+    )]
+    Incomplete {
+        /// How many.
+        problems: u64,
+        /// Of how many.
+        entries: u64,
+        /// Where the list is.
+        log: String,
+    },
+}
+
+impl Failure {
+    /// True when the disks were written before this happened.
+    pub fn touched_disks(&self) -> bool {
+        matches!(self, Failure::Rebuild { .. } | Failure::Extract(_) | Failure::Incomplete { .. })
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`Failure::Read`].
+    pub fn read(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
+        std::fs::read(path).map_err(|source| Failure::Read { path: path.to_owned(), source })
+    }
+}

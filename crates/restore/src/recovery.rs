@@ -1,0 +1,253 @@
+//! A whole-machine recovery, stage by stage. The stages are those of `lifeboat restore` in the rescue system; each
+//! emits its steps while it works and a `Stage` event when it is done.
+
+use crate::failure::Failure;
+use crate::medium::Medium;
+use crate::observe::Observing;
+use crate::rescue::RescueSystem;
+use lifeboat_archive::{Repository, RestoreOptions, Secret, Selection, SnapshotInfo, Source};
+use lifeboat_machine::{ArchiveManifest, Event, EventSink, Machine};
+use lifeboat_plan::{Plan, Policy, Step};
+use lifeboat_rebuild::Context;
+use lifeboat_sys::Runner;
+use std::path::Path;
+use std::time::Instant;
+
+/// A recovery whose archive was proven readable.
+pub struct Recovery<'a> {
+    rescue: &'a RescueSystem,
+    runner: &'a dyn Runner,
+    sink: &'a dyn EventSink,
+    repository: Repository,
+    snapshot: SnapshotInfo,
+    /// The machine that will be rebuilt: the snapshot's.
+    pub machine: Machine,
+    /// What the snapshot must hold.
+    pub manifest: ArchiveManifest,
+}
+
+/// What extraction brought back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extracted {
+    /// Entries restored.
+    pub entries: u64,
+    /// Entries with problems.
+    pub problems: u64,
+}
+
+/// The restored tree as something to compare with: all filesystems of the machine below `target`.
+pub fn target_source(machine: &Machine, target: &Path) -> Source {
+    let mut source = Source::new(target);
+    for root in machine.layout.roots().into_iter().filter(|root| root != Path::new("/")) {
+        source = source.mount(root);
+    }
+    for file in &machine.layout.swap_files {
+        source = source.exclude(file.path.as_path());
+    }
+    source
+}
+
+/// Runs a stage and reports its time.
+pub fn stage<T>(sink: &dyn EventSink, name: &str, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    let began = Instant::now();
+    let result = work()?;
+    sink.emit(&Event::Stage { name: name.to_owned(), seconds: began.elapsed().as_secs_f64() });
+    Ok(result)
+}
+
+impl<'a> Recovery<'a> {
+    /// Finds the medium, proves every byte of it, opens the archive and checks that it belongs to this rescue system.
+    /// Writes nothing. `key` is asked only when the medium does not hold the key.
+    ///
+    /// # Errors
+    /// Any [`Failure`] that touches no disk.
+    pub fn open(
+        rescue: &'a RescueSystem,
+        key: &dyn Fn() -> Result<Secret, Failure>,
+        runner: &'a dyn Runner,
+        sink: &'a dyn EventSink,
+    ) -> Result<Recovery<'a>, Failure> {
+        let medium = stage(sink, "medium", || {
+            let medium = rescue.medium()?;
+            medium.verify(sink)?;
+            Ok(medium)
+        })?;
+        stage(sink, "archive", || Self::open_archive(rescue, medium, key, runner, sink))
+    }
+
+    fn open_archive(
+        rescue: &'a RescueSystem,
+        medium: Medium,
+        key: &dyn Fn() -> Result<Secret, Failure>,
+        runner: &'a dyn Runner,
+        sink: &'a dyn EventSink,
+    ) -> Result<Recovery<'a>, Failure> {
+        let (Some(location), Some(archive)) = (medium.repository(), medium.manifest.archive.as_ref()) else {
+            return Err(Failure::Unusable {
+                what: format!("the medium {}", medium.manifest.medium_id),
+                reason: "it holds no archive (it was made with --rescue-only)".into(),
+            });
+        };
+        let key = match medium.key_file() {
+            Some(file) => Secret::new(String::from_utf8_lossy(&Failure::read(&file)?)),
+            None => key()?,
+        };
+        let repository = Repository::open(&location, &key)?;
+        if repository.id() != archive.repository {
+            return Err(Failure::Mismatch(format!(
+                "the manifest names repository {}, but the medium holds {}",
+                archive.repository,
+                repository.id()
+            )));
+        }
+        let wanted = rescue.parameters.snapshot.as_deref().unwrap_or(&archive.snapshot);
+        let snapshot = repository.find_snapshot(wanted)?;
+        let machine_json = repository.read_file(&snapshot, Path::new("/.lifeboat/machine.json"))?;
+        let manifest_json = repository.read_file(&snapshot, Path::new("/.lifeboat/manifest.json"))?;
+        let manifest: ArchiveManifest = serde_json::from_slice(&manifest_json).map_err(|error| Failure::Unusable {
+            what: format!("the manifest in snapshot {}", snapshot.id),
+            reason: error.to_string(),
+        })?;
+        let machine = Machine::from_json(&machine_json)?;
+        if blake3::hash(&machine_json).to_hex().as_str() != manifest.machine_blake3
+            || machine.machine_id != rescue.manifest.machine_id
+            || machine.name != rescue.manifest.machine_name
+        {
+            return Err(Failure::Mismatch(format!(
+                "snapshot {} belongs to machine '{}' ({}), this rescue system to '{}' ({})",
+                snapshot.id, machine.name, machine.machine_id, rescue.manifest.machine_name, rescue.manifest.machine_id
+            )));
+        }
+        Ok(Recovery { rescue, runner, sink, repository, snapshot, machine, manifest })
+    }
+
+    /// The archive.
+    pub fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
+    /// The snapshot that is restored.
+    pub fn snapshot(&self) -> &SnapshotInfo {
+        &self.snapshot
+    }
+
+    /// Computes the plan for the hardware that is there. Writes nothing.
+    ///
+    /// # Errors
+    /// [`Failure::Plan`] when no plan is allowed and fits.
+    pub fn plan(&self, policy: &Policy) -> Result<Plan, Failure> {
+        stage(self.sink, "plan", || {
+            let locks: Vec<(String, String)> = self
+                .rescue
+                .source
+                .iter()
+                .map(|source| (source.device.clone(), "it holds the recovery medium".to_owned()))
+                .collect();
+            let hardware = lifeboat_probe::found_hardware(self.runner, &locks)?;
+            Ok(lifeboat_plan::plan(&self.machine, &hardware, policy)?)
+        })
+    }
+
+    fn context<'b>(&'b self, plan: &'b Plan) -> Context<'b> {
+        Context::new(self.runner, &self.rescue.directories.target, &self.machine, plan)
+    }
+
+    /// Applies the steps from the first one to the extraction: the disks are wiped here.
+    ///
+    /// # Errors
+    /// [`Failure::Rebuild`] with the step that failed.
+    pub fn rebuild(&self, plan: &Plan) -> Result<(), Failure> {
+        let end = plan.steps.iter().position(|step| *step == Step::Extract).unwrap_or(plan.steps.len());
+        std::fs::create_dir_all(&self.rescue.directories.target)
+            .map_err(|source| Failure::Write { path: self.rescue.directories.target.clone(), source })?;
+        stage(self.sink, "rebuild", || self.apply(plan, 0..end))
+    }
+
+    /// Restores the files into the mounted target and proves that all of them are there.
+    ///
+    /// # Errors
+    /// [`Failure::Extract`] when it had to stop, e.g. on a full disk.
+    pub fn extract(&self, plan: &Plan) -> Result<Extracted, Failure> {
+        let number = plan.steps.iter().position(|step| *step == Step::Extract).unwrap_or(0) + 1;
+        let text = format!(
+            "restore {} entries, {}",
+            self.manifest.entries,
+            lifeboat_machine::bytes::human(self.manifest.bytes)
+        );
+        self.sink.emit(&Event::Step { number, total: plan.steps.len(), text });
+        let report = stage(self.sink, "extract", || {
+            let observer = Observing::new(self.sink, "extract");
+            self.repository
+                .restore(
+                    &self.snapshot,
+                    &self.rescue.directories.target,
+                    &Selection::Everything,
+                    &RestoreOptions { overwrite: true, sync: true },
+                    &observer,
+                )
+                .map_err(Failure::Extract)
+        })?;
+        let mut problems = report.problems.len() as u64;
+        if report.entries + problems < self.manifest.entries {
+            // The archive's own count says how many there must be.
+            let missing = self.manifest.entries - report.entries - problems;
+            self.sink.emit(&Event::Warning {
+                text: format!("{missing} of {} entries are missing from the archive", self.manifest.entries),
+            });
+            problems += missing;
+        }
+        Ok(Extracted { entries: report.entries, problems })
+    }
+
+    /// Makes the restored system bootable: all steps after the extraction, the last of which unmounts everything.
+    ///
+    /// # Errors
+    /// [`Failure::Rebuild`] with the step that failed.
+    pub fn make_bootable(&self, plan: &Plan) -> Result<(), Failure> {
+        let start =
+            plan.steps.iter().position(|step| *step == Step::Extract).map_or(plan.steps.len(), |index| index + 1);
+        stage(self.sink, "boot", || self.apply(plan, start..plan.steps.len()))
+    }
+
+    /// Compares what was restored with the archive: every entry's type, owner, mode, times, size, links and extended
+    /// attributes. Contents were authenticated while they were written.
+    ///
+    /// # Errors
+    /// When archive or target cannot be read.
+    pub fn verify(&self) -> Result<u64, Failure> {
+        stage(self.sink, "verify", || {
+            let observer = Observing::new(self.sink, "verify");
+            let source = target_source(&self.machine, &self.rescue.directories.target);
+            let report = self.repository.compare(&self.snapshot, &source, &Selection::Everything, &observer)?;
+            for difference in report.differences.iter().take(200) {
+                self.sink.emit(&Event::Entry {
+                    path: lifeboat_machine::Name::from(difference.path.as_path()).to_string(),
+                    text: difference.detail.clone(),
+                });
+            }
+            Ok((report.differences.len() + report.problems.len()) as u64)
+        })
+    }
+
+    /// Leaves the target unmounted after a failure, so that the next attempt starts clean.
+    pub fn abandon(&self, plan: &Plan) {
+        if let Err(error) = lifeboat_rebuild::unmount_all(&self.context(plan)) {
+            self.sink.emit(&Event::Warning { text: error.to_string() });
+        }
+    }
+
+    fn apply(&self, plan: &Plan, range: std::ops::Range<usize>) -> Result<(), Failure> {
+        let context = self.context(plan);
+        for index in range {
+            let step = &plan.steps[index];
+            let text = step.to_string();
+            self.sink.emit(&Event::Step { number: index + 1, total: plan.steps.len(), text: text.clone() });
+            let warnings =
+                lifeboat_rebuild::apply(step, &context).map_err(|source| Failure::Rebuild { step: text, source })?;
+            for text in warnings {
+                self.sink.emit(&Event::Warning { text });
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,111 @@
+//! What the boot process left for a recovery.
+
+use crate::failure::Failure;
+use crate::medium::{Medium, parse_manifest};
+use lifeboat_machine::{Machine, MediumManifest, Parameters};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// Directories of the rescue system; other ones in tests.
+#[derive(Clone, Debug)]
+pub struct RescueDirectories {
+    /// What the initramfs carries: `machine.json`, `manifest.json`.
+    pub embedded: PathBuf,
+    /// What init found out: `parameters.json`, `source.json`; logs and reports go there.
+    pub run: PathBuf,
+    /// Where the restored system is built.
+    pub target: PathBuf,
+}
+
+impl Default for RescueDirectories {
+    fn default() -> Self {
+        RescueDirectories { embedded: "/lifeboat".into(), run: "/run/lifeboat".into(), target: "/target".into() }
+    }
+}
+
+/// `source.json`: where init found the medium.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FoundSource {
+    /// `disc`, `usb` or `disk`.
+    pub kind: String,
+    /// Kernel path of the device.
+    pub device: String,
+    /// Where it is mounted.
+    pub mount: PathBuf,
+}
+
+/// The rescue system as a recovery sees it.
+#[derive(Debug)]
+pub struct RescueSystem {
+    /// Its directories.
+    pub directories: RescueDirectories,
+    /// The machine it was made for.
+    pub machine: Machine,
+    /// Bytes of the embedded `machine.json`.
+    pub machine_json: Vec<u8>,
+    /// The embedded manifest.
+    pub manifest: MediumManifest,
+    /// Bytes of the embedded manifest.
+    pub manifest_json: Vec<u8>,
+    /// The kernel parameters.
+    pub parameters: Parameters,
+    /// The medium, when init found one.
+    pub source: Option<FoundSource>,
+}
+
+/// True inside a rescue system.
+pub fn is_rescue_system(directories: &RescueDirectories) -> bool {
+    directories.embedded.join("manifest.json").is_file() && directories.run.join("parameters.json").is_file()
+}
+
+impl RescueSystem {
+    /// Reads what init left.
+    ///
+    /// # Errors
+    /// When a file is missing or unreadable, or when machine and manifest do not belong together.
+    pub fn open(directories: RescueDirectories) -> Result<RescueSystem, Failure> {
+        let machine_json = Failure::read(&directories.embedded.join("machine.json"))?;
+        let manifest_json = Failure::read(&directories.embedded.join("manifest.json"))?;
+        let manifest = parse_manifest(&manifest_json, "the manifest of this rescue system")?;
+        if blake3::hash(&machine_json).to_hex().as_str() != manifest.machine_blake3 {
+            return Err(Failure::Mismatch(
+                "machine.json and manifest.json of this rescue system do not belong together".into(),
+            ));
+        }
+        let machine = Machine::from_json(&machine_json)?;
+        let parameters = read_json::<Parameters>(&directories.run.join("parameters.json"))?;
+        let source_path = directories.run.join("source.json");
+        let source = source_path.exists().then(|| read_json(&source_path)).transpose()?;
+        Ok(RescueSystem { directories, machine, machine_json, manifest, manifest_json, parameters, source })
+    }
+
+    /// Opens the medium that init found, and refuses one that this rescue system does not belong to.
+    ///
+    /// # Errors
+    /// [`Failure::Unusable`] without medium, [`Failure::Mismatch`] for another one.
+    pub fn medium(&self) -> Result<Medium, Failure> {
+        let source = self.source.as_ref().ok_or_else(|| Failure::Unusable {
+            what: "the recovery medium".into(),
+            reason: "none was found; insert it and boot again, or name it with lifeboat.source=".into(),
+        })?;
+        let on_medium = Failure::read(&source.mount.join("lifeboat/manifest.json"))?;
+        let medium = Medium::open(&source.mount)?;
+        if on_medium != self.manifest_json {
+            return Err(Failure::Mismatch(format!(
+                "the medium in {} is {} of machine '{}', but this rescue system belongs to {} of machine '{}'",
+                source.device,
+                medium.manifest.medium_id,
+                medium.manifest.machine_name,
+                self.manifest.medium_id,
+                self.manifest.machine_name,
+            )));
+        }
+        Ok(medium)
+    }
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Failure> {
+    serde_json::from_slice(&Failure::read(path)?)
+        .map_err(|error| Failure::Unusable { what: path.display().to_string(), reason: error.to_string() })
+}
