@@ -14,7 +14,7 @@ use crate::children::Children;
 use crate::report::{Reporter, locked};
 use crate::sysfs;
 use lifeboat_sys::child::Setup;
-use lifeboat_sys::modules::{LoadError, Loader};
+use lifeboat_sys::modules::{LoadError, Loader, fnmatch};
 use lifeboat_sys::uevent::{Received, Uevent, UeventSocket, synthesise};
 use std::collections::{HashSet, VecDeque};
 use std::path::Path;
@@ -25,12 +25,31 @@ use std::time::{Duration, Instant};
 const BARRIER_DEVICE: &str = "/sys/devices/virtual/mem/null";
 /// How long a barrier may take to come back. It is far below a second unless the machine stands still.
 const BARRIER_PATIENCE: Duration = Duration::from_secs(10);
+/// Buses and functions that lead neither to storage nor to a network nor to a keyboard, and whose modules take seconds:
+/// they wait until a person is waited for ([`Hotplug::load_deferred`]). What a program needs of them before that, such as
+/// a fast cipher, the kernel asks for by name. Everything that is not listed here is essential.
+const DEFERRED: [(&str, &str); 10] = [
+    ("cpu:*", "ciphers and checksums, which test themselves when loaded; power management"),
+    ("input:*", "event interfaces of input devices; the console needs none"),
+    ("serio:ty01*", "PS/2 mice, whose probing takes a second; keyboards are ty06"),
+    ("dmi:*", "extras of laptops"),
+    ("wmi:*", "extras of laptops"),
+    ("i2c:*", "sensors"),
+    ("platform:pcspkr*", "the beeper"),
+    ("pci:*bc03sc*", "display controllers: the firmware's frame buffer serves the console"),
+    ("pci:*bc04sc*", "sound"),
+    ("pci:*bc0Csc05*", "SMBus, for sensors"),
+];
 /// Threads that load modules: most of the time they wait for hardware, so there are more than processors.
 const WORKERS: usize = 8;
 
 #[derive(Default)]
 struct State {
     pending: VecDeque<String>,
+    /// Modaliases that are not essential.
+    deferred: Vec<String>,
+    /// Nothing is deferred any more.
+    everything: bool,
     /// Modaliases that were queued at least once.
     seen: HashSet<String>,
     /// Modaliases that are being worked on.
@@ -175,9 +194,22 @@ impl Hotplug {
     fn queue(&self, modalias: String) {
         let mut state = locked(&self.state);
         if state.seen.insert(modalias.clone()) {
-            state.pending.push_back(modalias);
-            self.changed.notify_all();
+            if !state.everything && is_deferred(&modalias) {
+                state.deferred.push(modalias);
+            } else {
+                state.pending.push_back(modalias);
+                self.changed.notify_all();
+            }
         }
+    }
+
+    /// Loads what is not essential, too, from now on.
+    pub fn load_deferred(&self) {
+        let mut state = locked(&self.state);
+        state.everything = true;
+        let deferred = std::mem::take(&mut state.deferred);
+        state.pending.extend(deferred);
+        self.changed.notify_all();
     }
 
     fn work(&self) {
@@ -244,7 +276,8 @@ impl Hotplug {
                 locked(&self.state).block_events += 1;
                 self.changed.notify_all();
             }
-            Some("virtio-ports") if event.action == "add" => watch_port(&self.reporter),
+            // The name of a port comes after the port, with a `change` (drivers/char/virtio_console.c).
+            Some("virtio-ports") if event.action != "remove" => watch_port(&self.reporter),
             _ => {}
         }
     }
@@ -270,6 +303,10 @@ pub fn install_commands(children: Arc<Children>) -> lifeboat_sys::modules::load:
         let status = children.spawn(command, Setup::default())?.wait(Some(Duration::from_secs(60)));
         Ok(status.is_some_and(|status| status.success()))
     })
+}
+
+fn is_deferred(modalias: &str) -> bool {
+    DEFERRED.iter().any(|(pattern, _)| fnmatch(pattern, modalias))
 }
 
 /// The id of a barrier, in the shape that the kernel wants.
@@ -344,6 +381,31 @@ mod tests {
         assert_eq!((hotplug.block_events(), locked(&hotplug.state).barrier), (known, 3));
         hotplug.take(&event(&[("SUBSYSTEM", "block"), ("DEVNAME", "sda")]));
         assert!(hotplug.wait_for_block_event(known, Instant::now()));
+    }
+
+    #[test]
+    fn storage_network_and_keyboards_are_never_deferred() {
+        for (modalias, deferred) in [
+            ("pci:v00008086d00002922sv00001AF4sd00001100bc01sc06i01", false),
+            ("pci:v00001AF4d00001000sv00001AF4sd00000001bc02sc00i00", false),
+            ("pci:v00008086d0000293Asv00001AF4sd00001100bc0Csc03i20", false),
+            ("usb:v0627p0001d0000dc00dsc00dp00ic03isc00ip00in00", false),
+            ("hid:b0003g0001v00000627p00000001", false),
+            ("scsi:t-0x05", false),
+            ("acpi:VMBUS:", false),
+            ("pci:v00001234d00001111sv00001AF4sd00001100bc03sc00i00", true),
+            ("pci:v00008086d00002930sv00001AF4sd00001100bc0Csc05i00", true),
+            ("cpu:type:x86,ven0002fam000Fmod006B:feature:,0000,", true),
+        ] {
+            assert_eq!(is_deferred(modalias), deferred, "{modalias}");
+        }
+        let hotplug = hotplug("alias serio:* mouse\ninstall mouse x\n", Box::new(|_| Ok(false)));
+        hotplug.take(&event(&[("MODALIAS", "serio:ty01pr00id00ex00")]));
+        hotplug.settle(Duration::from_secs(20)).unwrap();
+        assert!(hotplug.take_errors().is_empty());
+        hotplug.load_deferred();
+        hotplug.settle(Duration::from_secs(20)).unwrap();
+        assert_eq!(hotplug.take_errors().len(), 1);
     }
 
     #[test]
