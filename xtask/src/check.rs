@@ -58,7 +58,8 @@ fn dependencies_have_their_reason(top: &Path) -> anyhow::Result<Vec<String>> {
     let reasons = read(&top.join("docs/decisions/dependencies.md"))?;
     let dependencies = manifest.get("workspace").and_then(|workspace| workspace.get("dependencies"));
     let names = dependencies.and_then(toml::Value::as_table).context("Cargo.toml has no [workspace.dependencies]")?;
-    let word = |text: &str, name: &str| text.split(|c: char| !(c.is_alphanumeric() || "-_".contains(c))).any(|w| w == name);
+    let word =
+        |text: &str, name: &str| text.split(|c: char| !(c.is_alphanumeric() || "-_".contains(c))).any(|w| w == name);
     Ok(names
         .keys()
         .filter(|name| !name.starts_with("lifeboat-") && !word(&reasons, name))
@@ -67,7 +68,8 @@ fn dependencies_have_their_reason(top: &Path) -> anyhow::Result<Vec<String>> {
 }
 
 fn links_lead_somewhere(top: &Path) -> anyhow::Result<Vec<String>> {
-    let mut documents: Vec<PathBuf> = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].iter().map(|n| top.join(n)).collect();
+    let mut documents: Vec<PathBuf> =
+        ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].iter().map(|n| top.join(n)).collect();
     collect(&top.join("docs"), "md", &mut documents)?;
     let mut broken = Vec::new();
     for document in documents {

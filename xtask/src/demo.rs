@@ -66,7 +66,11 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     println!("1. A Debian machine, made without Lifeboat (cached; the first time takes minutes)");
     let (scenario, _) = timed(|| Scenario::new(&lab, &options.machine, &directory))?;
     let emulated = scenario.acceleration == Acceleration::Tcg;
-    println!("   {}: {}", options.machine, if emulated { "emulated, so be patient" } else { "hardware virtualisation" });
+    println!(
+        "   {}: {}",
+        options.machine,
+        if emulated { "emulated, so be patient" } else { "hardware virtualisation" }
+    );
 
     println!("2. It boots, and runs: lifeboat rescue --out rescue.iso");
     let (original, recorded) = timed(|| scenario.record(&programs, RESCUE))?;
@@ -82,7 +86,8 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             _ => sizes(line, &mut table),
         }
     }
-    let medium = std::fs::metadata(&original.medium).with_context(|| format!("cannot READ {}", original.medium.display()))?;
+    let medium =
+        std::fs::metadata(&original.medium).with_context(|| format!("cannot READ {}", original.medium.display()))?;
     table.size("  medium", medium.len());
 
     println!("3. Its disk is gone. A blank one takes its place, and the medium boots in nuke mode");

@@ -49,12 +49,16 @@ pub const ALL: [Contestant; 5] = [
         name: "tar_zstd",
         prepare: |_| None,
         backup: Some(|place| {
-            Call::pipeline("tar --xattrs --xattrs-include='*' --acls --numeric-owner -C \"$1\" -cf - . | zstd -q -3 -f -o \"$2\"")
-                .args([place.tree.as_os_str(), place.own.join("tree.tar.zst").as_os_str()])
+            Call::pipeline(
+                "tar --xattrs --xattrs-include='*' --acls --numeric-owner -C \"$1\" -cf - . | zstd -q -3 -f -o \"$2\"",
+            )
+            .args([place.tree.as_os_str(), place.own.join("tree.tar.zst").as_os_str()])
         }),
         restore: |place| {
-            Call::pipeline("zstd -q -d -c \"$1\" | tar --xattrs --xattrs-include='*' --acls --numeric-owner -C \"$2\" -xpf -")
-                .args([place.own.join("tree.tar.zst").as_os_str(), place.restored.as_os_str()])
+            Call::pipeline(
+                "zstd -q -d -c \"$1\" | tar --xattrs --xattrs-include='*' --acls --numeric-owner -C \"$2\" -xpf -",
+            )
+            .args([place.own.join("tree.tar.zst").as_os_str(), place.restored.as_os_str()])
         },
     },
     Contestant {
@@ -65,7 +69,9 @@ pub const ALL: [Contestant; 5] = [
     },
     Contestant {
         name: "borg",
-        prepare: |place| Some(borg(place).args(["init", "--encryption=repokey-blake2"]).args([place.own.join("repository")])),
+        prepare: |place| {
+            Some(borg(place).args(["init", "--encryption=repokey-blake2"]).args([place.own.join("repository")]))
+        },
         backup: Some(|place| {
             // {now} makes the second archive another one than the first.
             borg(place).args(["create"]).args([archive(place, "{now:%s.%f}")]).args(["."]).within(&place.tree)

@@ -21,9 +21,12 @@ pub fn build(directory: &Path, tree: &Path) -> anyhow::Result<Image> {
     let mut seconds = Vec::new();
     for _ in 0..TIMES {
         super::empty(&out)?;
-        let call = Call::new(workspace::program("lifeboat")?)
-            .args(["dev", "image"])
-            .args(["--out".as_ref(), out.as_os_str(), "--sysroot".as_ref(), tree.as_os_str()]);
+        let call = Call::new(workspace::program("lifeboat")?).args(["dev", "image"]).args([
+            "--out".as_ref(),
+            out.as_os_str(),
+            "--sysroot".as_ref(),
+            tree.as_os_str(),
+        ]);
         let measured = call.measure(&log)?;
         println!("lifeboat  rescue image   {:>7.2} s", measured.seconds);
         seconds.push(measured.seconds);
@@ -48,7 +51,10 @@ pub fn boot(directory: &Path, tree: &Path) -> anyhow::Result<Boot> {
     let (mut kernel_to_init, mut init_to_mode) = (Vec::new(), Vec::new());
     for _ in 0..TIMES {
         let once = boot_once(directory, &medium)?;
-        println!("lifeboat  boot           {:>7.2} s to init, {:.2} s to the mode", once.kernel_to_init, once.init_to_mode);
+        println!(
+            "lifeboat  boot           {:>7.2} s to init, {:.2} s to the mode",
+            once.kernel_to_init, once.init_to_mode
+        );
         kernel_to_init.push(once.kernel_to_init);
         init_to_mode.push(once.init_to_mode);
     }

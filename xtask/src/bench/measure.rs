@@ -14,7 +14,6 @@ pub struct Call {
     arguments: Vec<OsString>,
     environment: Vec<(String, OsString)>,
     directory: Option<PathBuf>,
-    accepted: Vec<i32>,
 }
 
 /// What a call took.
@@ -29,13 +28,7 @@ pub struct Measured {
 impl Call {
     /// A call of a program, by name or by path.
     pub fn new(program: impl AsRef<OsStr>) -> Call {
-        Call {
-            program: program.as_ref().to_owned(),
-            arguments: vec![],
-            environment: vec![],
-            directory: None,
-            accepted: vec![0],
-        }
+        Call { program: program.as_ref().to_owned(), arguments: vec![], environment: vec![], directory: None }
     }
 
     /// A pipeline: fails when any part of it fails. `$1` and on are the arguments added later.
@@ -61,12 +54,6 @@ impl Call {
         self
     }
 
-    /// Accepts another exit code than 0.
-    pub fn accept(mut self, code: i32) -> Call {
-        self.accepted.push(code);
-        self
-    }
-
     /// Runs it to its end; what it says goes to `log`.
     pub fn measure(&self, log: &Path) -> anyhow::Result<Measured> {
         let name = self.program.to_string_lossy();
@@ -86,7 +73,7 @@ impl Call {
         let child = command.spawn().with_context(|| format!("cannot RUN {name}"))?;
         let finished = usage::wait(child).with_context(|| format!("cannot WAIT for {name}"))?;
         let seconds = begin.elapsed().as_secs_f64();
-        if !finished.status.code().is_some_and(|code| self.accepted.contains(&code)) {
+        if !finished.status.success() {
             let said = std::fs::read_to_string(log).unwrap_or_default();
             let lines: Vec<&str> = said.lines().collect();
             let end = lines[lines.len().saturating_sub(8)..].join("\n");

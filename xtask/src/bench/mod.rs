@@ -51,7 +51,12 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         None => tree::make(&directory)?,
     };
     let (entries, bytes) = tree::count(&tree)?;
-    println!("{}: {entries} entries, {:.2} GB; {} rounds, warm cache", tree.display(), bytes as f64 / 1e9, options.rounds);
+    println!(
+        "{}: {entries} entries, {:.2} GB; {} rounds, warm cache",
+        tree.display(),
+        bytes as f64 / 1e9,
+        options.rounds
+    );
     if options.tree.is_none() && (entries < 25_000 || bytes < 1_000_000_000) {
         bail!("the tree is smaller than a fair comparison needs: 25,000 entries and 1 GB");
     }
@@ -61,7 +66,8 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         report.boot = Some(image::boot(&directory, &tree)?);
     }
     let path = directory.join("report.json");
-    std::fs::write(&path, serde_json::to_vec_pretty(&report)?).with_context(|| format!("cannot WRITE {}", path.display()))?;
+    std::fs::write(&path, serde_json::to_vec_pretty(&report)?)
+        .with_context(|| format!("cannot WRITE {}", path.display()))?;
     let (table, missed) = report.table();
     println!("\n{table}\nwritten to {}", path.display());
     if options.strict && !missed.is_empty() {
@@ -74,8 +80,10 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
 type Runs = BTreeMap<&'static str, Vec<Measured>>;
 
 fn compare(options: &Options, directory: &Path, tree: &Path) -> anyhow::Result<Report> {
-    let contestants: Vec<&Contestant> =
-        contest::ALL.iter().filter(|c| options.only.is_empty() || options.only.iter().any(|name| name == c.name)).collect();
+    let contestants: Vec<&Contestant> = contest::ALL
+        .iter()
+        .filter(|c| options.only.is_empty() || options.only.iter().any(|name| name == c.name))
+        .collect();
     let (mut first, mut second, mut restore) = (Runs::new(), Runs::new(), Runs::new());
     let work = directory.join("work");
     for round in 0..options.rounds as usize {
@@ -108,7 +116,8 @@ fn compare(options: &Options, directory: &Path, tree: &Path) -> anyhow::Result<R
         }
     }
     std::fs::remove_dir_all(&work).with_context(|| format!("cannot REMOVE {}", work.display()))?;
-    let peak = [&first, &second, &restore].iter().filter_map(|runs| runs.get("lifeboat")).flatten();
+    let ours = [&first, &second, &restore].map(|runs| runs.get("lifeboat"));
+    let peak = ours.into_iter().flatten().flatten();
     Ok(Report {
         peak_memory_bytes: peak.map(|run| run.peak_memory_bytes).max().unwrap_or(0),
         first_backup: medians(&first),
@@ -137,9 +146,7 @@ fn timed(
 }
 
 fn medians(runs: &Runs) -> Seconds {
-    runs.iter()
-        .map(|(name, runs)| (*name, median(&runs.iter().map(|run| run.seconds).collect::<Vec<_>>())))
-        .collect()
+    runs.iter().map(|(name, runs)| (*name, median(&runs.iter().map(|run| run.seconds).collect::<Vec<_>>()))).collect()
 }
 
 /// Makes a directory, without what it held.

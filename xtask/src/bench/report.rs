@@ -116,7 +116,10 @@ impl Report {
                 image.build_seconds <= 20.0,
             );
             judge(
-                format!("initramfs      at most 64 MB                  measured {:.1} MB", image.initramfs_bytes as f64 / 1e6),
+                format!(
+                    "initramfs      at most 64 MB                  measured {:.1} MB",
+                    image.initramfs_bytes as f64 / 1e6
+                ),
                 image.initramfs_bytes <= 64_000_000,
             );
         }
@@ -125,7 +128,10 @@ impl Report {
                 format!("init to mode   at most 5 s                    measured {:.2} s", boot.init_to_mode),
                 boot.init_to_mode <= 5.0,
             );
-            out.push_str(&format!("kernel to init                                measured {:.2} s\n", boot.kernel_to_init));
+            out.push_str(&format!(
+                "kernel to init                                measured {:.2} s\n",
+                boot.kernel_to_init
+            ));
         }
         (out, missed)
     }

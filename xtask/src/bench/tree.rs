@@ -96,6 +96,10 @@ pub fn machine(tree: &Path) -> anyhow::Result<Machine> {
         root_entries: 0,
         media: 0xf8,
         hidden_sectors: 0,
+        backup_boot_sector: Some(6),
+        drive_number: 0x80,
+        heads: 255,
+        track_sectors: 63,
     };
     let filesystem = Filesystem {
         uuid: "1234-ABCD".into(),
