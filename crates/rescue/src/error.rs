@@ -94,7 +94,7 @@ pub enum RescueError {
 
 impl RescueError {
     /// Wraps an I/O error with what was done to which path.
-    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> RescueError {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> RescueError + use<> {
         let path = path.to_owned();
         move |source| RescueError::Io { action, path, source }
     }

@@ -1,0 +1,347 @@
+//! RECOVER-BY-HAND.txt: how to bring the machine back with stock tools, without Lifeboat (design, principle 5).
+//!
+//! Lines that begin with four blanks are commands for bash, in order; a script can follow them literally. What a person
+//! must decide is a variable with the recorded value as its default.
+
+use crate::by_hand_filesystems::{filesystem, swap, table_script};
+use lifeboat_machine::boot::{Boot, Firmware, InitramfsTool, Loader};
+use lifeboat_machine::bytes::{human, printable};
+use lifeboat_machine::layout::{Content, Device, DeviceId, DeviceKind, Mount};
+use lifeboat_machine::{Layout, Machine, MediumManifest};
+
+/// Collects prose and commands.
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    fn text(&mut self, text: &str) {
+        for line in text.lines() {
+            self.0.push_str(line.trim_end());
+            self.0.push('\n');
+        }
+    }
+
+    fn heading(&mut self, text: &str) {
+        self.text(&format!("\n{text}\n{}\n", "-".repeat(text.chars().count())));
+        self.0.push('\n');
+    }
+
+    fn commands(&mut self, lines: impl IntoIterator<Item = String>) {
+        self.0.push('\n');
+        for line in lines.into_iter().flat_map(|line| line.lines().map(str::to_owned).collect::<Vec<_>>()) {
+            self.0.push_str(format!("    {line}").trim_end());
+            self.0.push('\n');
+        }
+        self.0.push('\n');
+    }
+}
+
+/// The text of the page.
+pub fn recover_by_hand(machine: &Machine, manifest: &MediumManifest) -> String {
+    let mut page = Page::default();
+    let name = printable(machine.name.as_bytes());
+    let title = format!("How to recover {name} by hand");
+    page.text(&format!("{title}\n{}\n", "=".repeat(title.chars().count())));
+    page.text(&format!(
+        "\nThis medium was made by Lifeboat {} at {}.\nIt boots and does all of this by itself. This page is for the day on \
+         which it does not:\nboot any live Linux with restic (0.14 or later) and the usual disk tools, become root, and\nfollow \
+         the commands below in bash. They are the lines that begin with four blanks. They\nERASE the disks that you name \
+         in step 1.\n",
+        manifest.lifeboat, manifest.created_at
+    ));
+    choose(&mut page, machine);
+    mount_medium(&mut page, manifest);
+    tables(&mut page, &machine.layout);
+    filesystems(&mut page, &machine.layout);
+    mounts(&mut page, &machine.layout);
+    restore(&mut page, manifest);
+    swap_files(&mut page, &machine.layout);
+    boot(&mut page, &machine.boot, &machine.layout);
+    finish(&mut page, &machine.layout);
+    page.0
+}
+
+fn choose(page: &mut Page, machine: &Machine) {
+    page.heading("1. Name the disks");
+    page.text("Look with `lsblk -o NAME,SIZE,MODEL,SERIAL,WWN` and write the real names here:");
+    let mut lines = Vec::new();
+    for (device, disk) in machine.layout.disks() {
+        let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
+        lines.push(format!(
+            "# {}: {}, model {}, serial number {}, WWN {}",
+            device.id,
+            human(device.size_bytes),
+            printable(text(&disk.model).as_bytes()),
+            printable(text(&disk.serial).as_bytes()),
+            printable(text(&disk.wwn).as_bytes())
+        ));
+        lines.push(format!(": \"${{{}:={}}}\"", device.id, plain(&device.path)));
+    }
+    lines.push("# The place where the machine's root filesystem will be mounted.".into());
+    lines.push(": \"${target:=/mnt/target}\"".into());
+    lines.push("# The device of partition $2 of disk $1.".into());
+    lines.push("part() { case \"$1\" in *[0-9]) echo \"$1p$2\" ;; *) echo \"$1$2\" ;; esac; }".into());
+    page.commands(lines);
+}
+
+fn mount_medium(page: &mut Page, manifest: &MediumManifest) {
+    page.heading("2. Mount this medium");
+    page.text("A disc is /dev/sr0. A USB stick or the image file itself works, too (then: mount -o loop,ro FILE).");
+    page.commands([
+        ": \"${medium:=/mnt/medium}\"".to_owned(),
+        "mkdir -p \"$medium\"".to_owned(),
+        format!(
+            "mountpoint -q \"$medium\" || mount -o ro \"/dev/disk/by-label/{}\" \"$medium\" || mount -o ro /dev/sr0 \"$medium\"",
+            crate::iso::volume_id(manifest)
+        ),
+    ]);
+}
+
+fn tables(page: &mut Page, layout: &Layout) {
+    page.heading("3. Partition the disks");
+    page.text(
+        "The tables as `sfdisk --dump` printed them. On a disk of another size, change `size=` of the last\n\
+         partition, or leave it out to take all the space there is.",
+    );
+    let mut lines = Vec::new();
+    for (device, _) in layout.disks() {
+        if let Content::Table(table) = &device.content {
+            lines.push(format!("wipefs --all \"${}\"", device.id));
+            lines.push(format!("sfdisk --wipe always --wipe-partitions always \"${}\" <<'END'", device.id));
+            lines.push(table_script(layout, device, table));
+            lines.push("END".to_owned());
+        }
+    }
+    lines.push("if command -v udevadm >/dev/null; then udevadm settle; fi".to_owned());
+    page.commands(lines);
+}
+
+fn filesystems(page: &mut Page, layout: &Layout) {
+    page.heading("4. Make filesystems and swap");
+    let mut lines = Vec::new();
+    for device in &layout.devices {
+        match &device.content {
+            Content::Filesystem(content) => lines.extend(filesystem(content, &word(layout, device))),
+            Content::Swap(content) => lines.push(swap(content, &word(layout, device))),
+            Content::Empty | Content::Table(_) | Content::BootLoader | Content::Extended => {}
+        }
+    }
+    page.commands(lines);
+}
+
+fn mounts(page: &mut Page, layout: &Layout) {
+    page.heading("5. Mount them");
+    let lines = layout.mounts.iter().filter_map(|mount| mount_line(layout, mount));
+    page.commands(lines.collect::<Vec<_>>());
+}
+
+fn mount_line(layout: &Layout, mount: &Mount) -> Option<String> {
+    let device = layout.device(&mount.device)?;
+    let kind = device.filesystem()?.options.mount_type();
+    let place = inside(&mount.mount_point.0);
+    let options = match &mount.subvolume {
+        Some(subvolume) if kind == "btrfs" => format!(" -o {}", shell(&[b"subvol=/", &subvolume.0[..]].concat())),
+        _ => String::new(),
+    };
+    Some(format!("mkdir -p {place} && mount -t {kind}{options} {} {place}", word(layout, device)))
+}
+
+fn restore(page: &mut Page, manifest: &MediumManifest) {
+    page.heading("6. Restore the files");
+    let snapshot = manifest.archive.as_ref().map_or("latest", |archive| archive.snapshot.as_str());
+    if manifest.archive.is_none() {
+        page.text(
+            "This medium holds no archive. Set `repository` to the place that the backups go to, in restic's spelling.",
+        );
+    }
+    page.text(
+        "The key is the text of /etc/lifeboat/repository.key of the machine, in a file that only root can read.\n\
+         Without the file: the 24 recovery words are the same 256 bits in BIP-39; any BIP-39 tool shows them as 64\n\
+         hexadecimal digits, and these digits are the text.",
+    );
+    let mut lines = vec![": \"${repository:=$medium/lifeboat/repo}\"".to_owned()];
+    if manifest.embedded_key {
+        page.text("This medium holds the key. Guard it well.");
+        lines.push(": \"${key:=$medium/lifeboat/repository.key}\"".to_owned());
+    } else {
+        lines.push(": \"${key:=/root/repository.key}\"".to_owned());
+    }
+    let restic = "restic -r \"$repository\" --no-lock --no-cache --password-file \"$key\"";
+    lines.push(format!("{restic} check --read-data"));
+    lines.push(format!("{restic} restore {} --target \"$target\"", shell(snapshot.as_bytes())));
+    page.commands(lines);
+    page.text(
+        "restic counts what it could not restore; look at its last lines. It keeps neither inode flags (chattr) nor the\n\
+         owner, mode and times of the root directory itself; `.lifeboat` in the result holds what it does not keep.",
+    );
+    page.commands(["chown 0:0 \"$target\" && chmod 755 \"$target\"".to_owned()]);
+}
+
+fn swap_files(page: &mut Page, layout: &Layout) {
+    if layout.swap_files.is_empty() {
+        return;
+    }
+    page.heading("Swap files");
+    let mut lines = Vec::new();
+    for file in &layout.swap_files {
+        let place = inside(&file.path.0);
+        lines.push(format!("rm -f {place} && touch {place} && chmod 600 {place}"));
+        // On btrfs a swap file must not be copied on write; elsewhere chattr fails and does not matter.
+        lines.push(format!("chattr +C {place} 2>/dev/null || true"));
+        lines.push(format!("dd if=/dev/zero of={place} bs=1M count={} status=none", file.size_bytes.div_ceil(1 << 20)));
+        lines.push(swap(&file.swap, &place));
+    }
+    page.commands(lines);
+}
+
+fn boot(page: &mut Page, boot: &Boot, layout: &Layout) {
+    page.heading("7. Make it boot");
+    page.text("/etc/fstab fits as it is, for the UUIDs are the same.");
+    let mut lines = vec!["for d in dev proc sys; do mkdir -p \"$target/$d\" && mount --rbind \"/$d\" \"$target/$d\"; done".to_owned()];
+    match boot.initramfs {
+        InitramfsTool::InitramfsTools => lines.push("chroot \"$target\" update-initramfs -u -k all".into()),
+        InitramfsTool::Dracut => lines.push("chroot \"$target\" dracut --force --regenerate-all".into()),
+        InitramfsTool::Mkinitcpio => lines.push("chroot \"$target\" mkinitcpio -P".into()),
+        InitramfsTool::None => {}
+    }
+    for loader in &boot.loaders {
+        lines.extend(loader_lines(loader));
+    }
+    if matches!(boot.firmware, Firmware::Uefi { .. }) {
+        let entries = boot.efi_entries.iter().filter_map(|entry| {
+            let device = layout.device(&entry.device)?;
+            let partition = device.partition()?;
+            Some(format!(
+                "  efibootmgr --create --disk \"${}\" --part {} --label {} --loader {}",
+                partition.parent,
+                partition.number,
+                shell(entry.label.as_bytes()),
+                shell(entry.loader.as_bytes())
+            ))
+        });
+        lines.push("# Boot entries of the firmware, when this live system was started by UEFI, too.".to_owned());
+        lines.push("if [ -d /sys/firmware/efi/efivars ]; then".to_owned());
+        lines.push("  mountpoint -q /sys/firmware/efi/efivars || mount -t efivarfs efivarfs /sys/firmware/efi/efivars".to_owned());
+        lines.extend(entries);
+        lines.push("fi".to_owned());
+    }
+    page.commands(lines);
+}
+
+fn loader_lines(loader: &Loader) -> Vec<String> {
+    let grub = |directory: &lifeboat_machine::Name| match directory.0.ends_with(b"grub2") {
+        true => ("grub2-install", "grub2-mkconfig", "/boot/grub2/grub.cfg"),
+        false => ("grub-install", "grub-mkconfig", "/boot/grub/grub.cfg"),
+    };
+    match loader {
+        Loader::GrubBios { disks, directory } => {
+            let (install, mkconfig, configuration) = grub(directory);
+            let mut lines: Vec<String> = disks
+                .iter()
+                .map(|disk| format!("chroot \"$target\" {install} --target=i386-pc \"${disk}\""))
+                .collect();
+            lines.push(format!("chroot \"$target\" {mkconfig} -o {configuration}"));
+            lines
+        }
+        Loader::GrubEfi { esp, vendor, removable, directory, .. } => {
+            let (install, mkconfig, configuration) = grub(directory);
+            let mut line = format!(
+                "chroot \"$target\" {install} --target=x86_64-efi --efi-directory={} --bootloader-id={} --no-nvram",
+                shell(&esp.0),
+                shell(vendor.as_bytes())
+            );
+            if *removable {
+                line.push_str(" --force-extra-removable || true");
+            }
+            vec![line, format!("chroot \"$target\" {mkconfig} -o {configuration}")]
+        }
+        Loader::SystemdBoot { esp, .. } => {
+            vec![format!("chroot \"$target\" bootctl --esp-path={} --no-variables install", shell(&esp.0))]
+        }
+    }
+}
+
+fn finish(page: &mut Page, layout: &Layout) {
+    page.heading("8. Leave");
+    let mut lines = vec!["rm -rf \"$target/.lifeboat\"".to_owned()];
+    for device in &layout.devices {
+        let Some(lifeboat_machine::filesystem::FilesystemOptions::Btrfs(btrfs)) =
+            device.filesystem().map(|filesystem| &filesystem.options)
+        else {
+            continue;
+        };
+        let read_only: Vec<_> = btrfs.subvolumes.iter().filter(|subvolume| subvolume.read_only).collect();
+        if read_only.is_empty() {
+            continue;
+        }
+        lines.push(format!("mount -t btrfs -o subvolid=5 {} /mnt/top", word(layout, device)));
+        for subvolume in read_only {
+            let path = shell(&[b"/mnt/top/", &subvolume.path.0[..]].concat());
+            lines.push(format!("btrfs property set -t subvol {path} ro true"));
+        }
+        lines.push("umount /mnt/top".to_owned());
+    }
+    lines.push("sync".to_owned());
+    lines.push("umount --recursive \"$target\"".to_owned());
+    page.commands(lines);
+    page.text("Take the medium out and start the machine.");
+}
+
+/// The device as a word of the shell: `"$disk0"`, `"$(part "$disk0" 2)"`.
+fn word(layout: &Layout, device: &Device) -> String {
+    let disk = |id: &DeviceId| format!("\"${id}\"");
+    match &device.kind {
+        DeviceKind::Disk(_) => disk(&device.id),
+        DeviceKind::Partition(partition) => match layout.device(&partition.parent) {
+            Some(parent) => format!("\"$(part {} {})\"", disk(&parent.id), partition.number),
+            None => shell(device.path.as_bytes()),
+        },
+    }
+}
+
+/// A path of the machine below `$target`, as a word of the shell.
+fn inside(path: &[u8]) -> String {
+    match path {
+        b"/" => "\"$target\"".to_owned(),
+        path => format!("\"$target\"{}", shell(path)),
+    }
+}
+
+/// A path without anything that bash treats specially inside double quotes.
+fn plain(path: &str) -> String {
+    path.chars().filter(|c| c.is_ascii_alphanumeric() || "/-_.:+".contains(*c)).collect()
+}
+
+/// Bytes as one word of bash.
+pub fn shell(bytes: &[u8]) -> String {
+    let harmless = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_./=:,@%+^".contains(byte);
+    if !bytes.is_empty() && bytes.iter().all(harmless) {
+        return String::from_utf8_lossy(bytes).into_owned();
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.chars().any(char::is_control) => format!("'{}'", text.replace('\'', "'\\''")),
+        _ => {
+            let quoted = bytes.iter().map(|byte| match byte {
+                b'\'' | b'\\' => format!("\\{}", char::from(*byte)),
+                0x20..=0x7e => char::from(*byte).to_string(),
+                byte => format!("\\x{byte:02x}"),
+            });
+            format!("$'{}'", quoted.collect::<String>())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bash_gives_back_every_word() {
+        use proptest::prelude::*;
+        proptest!(ProptestConfig::with_cases(40), |(bytes in proptest::collection::vec(1u8..=255, 0..20))| {
+            let script = format!("printf %s {}", shell(&bytes));
+            let output = std::process::Command::new("bash").arg("-c").arg(&script).output().unwrap();
+            prop_assert_eq!(output.stdout, bytes);
+        });
+    }
+}

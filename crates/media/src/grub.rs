@@ -1,0 +1,218 @@
+//! GRUB as a root filesystem has it: files for BIOS, signed or plain programs for UEFI.
+
+use crate::error::MediaError;
+use crate::menu::marker;
+use lifeboat_rescue::sysroot::Sysroot;
+use lifeboat_sys::program::{GRUB_MKIMAGE, GRUB2_MKIMAGE};
+use lifeboat_sys::{Invocation, Program, Runner};
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// What makes a medium bootable.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Loaders {
+    /// For BIOS.
+    pub bios: Option<Bios>,
+    /// For UEFI.
+    pub uefi: Option<Uefi>,
+    /// Which firmware is left out, and the package that adds it.
+    pub warnings: Vec<String>,
+}
+
+/// GRUB for BIOS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bios {
+    /// El Torito boot image.
+    pub el_torito: PathBuf,
+    /// Boot sector for USB sticks.
+    pub boot_hybrid: PathBuf,
+}
+
+/// Programs for UEFI.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uefi {
+    /// Files of the EFI system partition.
+    pub files: BTreeMap<String, Vec<u8>>,
+    /// A signed shim starts a signed GRUB: boots under Secure Boot.
+    pub secure_boot: bool,
+}
+
+/// Modules in the core images: all that the menu uses, so that no module is loaded from the medium.
+const MODULES: [&str; 26] = [
+    "iso9660", "udf", "fat", "part_gpt", "part_msdos", "search", "search_fs_file", "search_label", "normal", "configfile",
+    "linux", "chain", "echo", "test", "true", "regexp", "sleep", "serial", "terminal", "minicmd", "ls", "cat", "reboot",
+    "halt", "help", "loadenv",
+];
+const BIOS_MODULES: [&str; 2] = ["biosdisk", "vga_text"];
+const EFI_MODULES: [&str; 4] = ["efi_gop", "efi_uga", "all_video", "efifwsetup"];
+
+/// Places of GRUB's own files for one platform.
+const GRUB_DIRECTORIES: [&str; 2] = ["/usr/lib/grub", "/usr/share/grub2"];
+
+/// Signed pairs of shim and GRUB, the best first. Debian's gcdx64 is made for discs; its grubx64 and those of other
+/// distributions look for grub.cfg in a directory of their own, where the image has it, too.
+const SIGNED: [(&str, &str); 3] = [
+    ("/usr/lib/shim/shimx64.efi.signed", "/usr/lib/grub/x86_64-efi-signed/gcdx64.efi.signed"),
+    ("/usr/lib/shim/shimx64.efi.signed.latest", "/usr/lib/grub/x86_64-efi-signed/gcdx64.efi.signed"),
+    ("/usr/lib/shim/shimx64.efi.signed", "/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"),
+];
+
+/// Directories below EFI/ of an installed system's ESP that hold a signed pair.
+const VENDORS: [&str; 7] = ["fedora", "redhat", "centos", "rocky", "almalinux", "opensuse", "sles"];
+
+/// MokManager, which shim starts when a key is to be enrolled.
+const MOK_MANAGERS: [&str; 2] = ["/usr/lib/shim/mmx64.efi.signed", "/usr/lib/shim/mmx64.efi"];
+
+/// Finds the loaders of `sysroot` and makes core images in `work`.
+///
+/// # Errors
+/// When files cannot be read or grub-mkimage fails.
+pub fn find(sysroot: &Sysroot, medium_id: &str, work: &Path, runner: &dyn Runner) -> Result<Loaders, MediaError> {
+    let mut loaders = Loaders::default();
+    match platform(sysroot, "i386-pc", "cdboot.img")? {
+        Some(directory) => loaders.bios = Some(bios(sysroot, &directory, medium_id, work, runner)?),
+        None => loaders.warnings.push(
+            "the medium does not boot on machines with BIOS: try installing the package grub-pc-bin and building it again"
+                .to_owned(),
+        ),
+    }
+    let mut programs = signed(sysroot)?;
+    let secure_boot = programs.is_some();
+    if programs.is_none()
+        && let Some(directory) = platform(sysroot, "x86_64-efi", "kernel.img")?
+    {
+        programs = Some(BTreeMap::from([(
+            "EFI/BOOT/BOOTX64.EFI".to_owned(),
+            efi_core(&directory, medium_id, work, runner)?,
+        )]));
+        loaders.warnings.push(
+            "the medium does not boot under Secure Boot: try installing the packages shim-signed and \
+             grub-efi-amd64-signed and building it again"
+                .to_owned(),
+        );
+    }
+    match programs {
+        Some(mut files) => {
+            add_redirects(&mut files, medium_id);
+            loaders.uefi = Some(Uefi { files, secure_boot });
+        }
+        None => loaders.warnings.push(
+            "the medium does not boot on machines with UEFI: try installing the packages shim-signed and \
+             grub-efi-amd64-signed (or grub-efi-amd64-bin) and building it again"
+                .to_owned(),
+        ),
+    }
+    Ok(loaders)
+}
+
+/// The directory of a platform, outside, when it has `needed`.
+fn platform(sysroot: &Sysroot, name: &str, needed: &str) -> Result<Option<PathBuf>, MediaError> {
+    for directory in GRUB_DIRECTORIES {
+        let directory = Path::new(directory).join(name);
+        if let Some((_, outside)) = sysroot.file(&directory.join(needed))? {
+            return Ok(outside.parent().map(Path::to_owned));
+        }
+    }
+    Ok(None)
+}
+
+fn bios(
+    sysroot: &Sysroot,
+    directory: &Path,
+    medium_id: &str,
+    work: &Path,
+    runner: &dyn Runner,
+) -> Result<Bios, MediaError> {
+    let el_torito = work.join("eltorito.img");
+    mkimage("i386-pc-eltorito", directory, &BIOS_MODULES, medium_id, work, &el_torito, runner)?;
+    let boot_hybrid = directory.join("boot_hybrid.img");
+    if !boot_hybrid.is_file() {
+        return Err(MediaError::io("READ", &boot_hybrid)(std::io::ErrorKind::NotFound.into()));
+    }
+    tracing::debug!(root = %sysroot.root().display(), "GRUB for BIOS");
+    Ok(Bios { el_torito, boot_hybrid })
+}
+
+fn efi_core(directory: &Path, medium_id: &str, work: &Path, runner: &dyn Runner) -> Result<Vec<u8>, MediaError> {
+    let out = work.join("grubx64.efi");
+    mkimage("x86_64-efi", directory, &EFI_MODULES, medium_id, work, &out, runner)?;
+    std::fs::read(&out).map_err(MediaError::io("READ", &out))
+}
+
+fn mkimage(
+    format: &str,
+    directory: &Path,
+    modules: &[&str],
+    medium_id: &str,
+    work: &Path,
+    out: &Path,
+    runner: &dyn Runner,
+) -> Result<(), MediaError> {
+    let configuration = work.join("load.cfg");
+    std::fs::write(&configuration, redirect(medium_id, false)).map_err(MediaError::io("WRITE", &configuration))?;
+    let program: &'static Program =
+        if !runner.has(GRUB_MKIMAGE) && runner.has(GRUB2_MKIMAGE) { GRUB2_MKIMAGE } else { GRUB_MKIMAGE };
+    let call = Invocation::new(program)
+        .args(["-O", format, "-p", "/boot/grub", "-d"])
+        .arg(directory)
+        .arg("-c")
+        .arg(&configuration)
+        .arg("-o")
+        .arg(out)
+        .args(MODULES)
+        .args(modules);
+    runner.run(&call)?;
+    std::fs::set_permissions(out, std::fs::Permissions::from_mode(0o600)).map_err(MediaError::io("WRITE", out))
+}
+
+/// The signed programs, by their path on the ESP.
+fn signed(sysroot: &Sysroot) -> Result<Option<BTreeMap<String, Vec<u8>>>, MediaError> {
+    let vendors = VENDORS.map(|vendor| {
+        let directory = format!("/boot/efi/EFI/{vendor}");
+        (format!("{directory}/shimx64.efi"), format!("{directory}/gcdx64.efi"))
+    });
+    let vendors_grub = VENDORS.map(|vendor| {
+        let directory = format!("/boot/efi/EFI/{vendor}");
+        (format!("{directory}/shimx64.efi"), format!("{directory}/grubx64.efi"))
+    });
+    let known = SIGNED.map(|(shim, grub)| (shim.to_owned(), grub.to_owned()));
+    for (shim, grub) in known.iter().chain(&vendors).chain(&vendors_grub) {
+        let (Some(shim), Some(grub)) = (sysroot.read(shim)?, sysroot.read(grub)?) else { continue };
+        let mut files = BTreeMap::from([
+            ("EFI/BOOT/BOOTX64.EFI".to_owned(), shim),
+            // shim starts the grubx64.efi beside it.
+            ("EFI/BOOT/grubx64.efi".to_owned(), grub),
+        ]);
+        for path in MOK_MANAGERS {
+            if let Some(manager) = sysroot.read(path)? {
+                files.entry("EFI/BOOT/mmx64.efi".to_owned()).or_insert(manager);
+            }
+        }
+        return Ok(Some(files));
+    }
+    Ok(None)
+}
+
+/// The grub.cfg that a GRUB finds at its built-in place on the ESP, and that leads to the one on the medium.
+fn add_redirects(files: &mut BTreeMap<String, Vec<u8>>, medium_id: &str) {
+    let text = redirect(medium_id, true).into_bytes();
+    for directory in ["boot/grub", "EFI/BOOT", "EFI/debian", "EFI/ubuntu"].into_iter().map(str::to_owned) {
+        files.insert(format!("{directory}/grub.cfg"), text.clone());
+    }
+    for vendor in VENDORS {
+        files.insert(format!("EFI/{vendor}/grub.cfg"), text.clone());
+    }
+}
+
+/// Finds the medium by its marker and goes on there. Built into a core image, `normal` reads the menu by itself.
+fn redirect(medium_id: &str, with_menu: bool) -> String {
+    let mut text = format!(
+        "search --no-floppy --file --set=root {}\nset prefix=($root)/boot/grub\n",
+        marker(medium_id)
+    );
+    if with_menu {
+        text.push_str("configfile ($root)/boot/grub/grub.cfg\n");
+    }
+    text
+}

@@ -1,0 +1,268 @@
+//! [`write_iso`]: one image that boots from discs and USB sticks, by BIOS and by UEFI.
+//!
+//! The layout is that of Debian's and Ubuntu's own media: GRUB's El Torito image for BIOS, its boot_hybrid.img as
+//! boot sector for sticks, and one FAT image behind the ISO that is both the El Torito image for UEFI and a partition of
+//! the GPT (xorrisofs(1), "Bootable ISO images").
+
+use crate::el_torito;
+use crate::error::MediaError;
+use crate::esp;
+use crate::grub::{self, Loaders};
+use crate::menu::{Menu, marker};
+use crate::progress::{Progress, watch};
+use lifeboat_machine::MediumManifest;
+use lifeboat_rescue::sysroot::Sysroot;
+use lifeboat_sys::program::XORRISO;
+use lifeboat_sys::{Invocation, Runner};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::File;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// What an image is made from.
+pub struct IsoInputs<'a> {
+    /// Root filesystem that has GRUB and shim: `/` or a folder.
+    pub sysroot: &'a Path,
+    /// Directory for pieces; made when missing.
+    pub work: &'a Path,
+    /// The image.
+    pub out: &'a Path,
+    /// Path below `/lifeboat/` on the medium, and the file or directory that goes there. `kernel` and `initrd.img`
+    /// must be among them.
+    pub files: &'a BTreeMap<String, PathBuf>,
+    /// Of this medium.
+    pub manifest: &'a MediumManifest,
+    /// What the boot menu offers.
+    pub menu: &'a Menu,
+    /// Called while the image grows, from another thread.
+    pub progress: &'a (dyn Fn(Progress) + Sync),
+}
+
+/// What was written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IsoReport {
+    /// The image.
+    pub path: PathBuf,
+    /// Its size in bytes.
+    pub size_bytes: u64,
+    /// Its volume id.
+    pub volume_id: String,
+    /// It boots by BIOS.
+    pub bios: bool,
+    /// It boots by UEFI.
+    pub uefi: bool,
+    /// It boots under Secure Boot.
+    pub secure_boot: bool,
+    /// What a person should know: firmware that the medium is not for.
+    pub warnings: Vec<String>,
+    /// What it took.
+    pub seconds: f64,
+}
+
+/// The volume id of a medium: `LIFEBOAT_` and the first 8 digits of its id, upper case as ISO 9660 wants it.
+pub fn volume_id(manifest: &MediumManifest) -> String {
+    let digits: String = manifest.medium_id.chars().filter(char::is_ascii_hexdigit).take(8).collect();
+    format!("LIFEBOAT_{}", digits.to_ascii_uppercase())
+}
+
+/// Writes the image, mode 0600, and reads its boot record back.
+///
+/// # Errors
+/// [`MediaError`]; then no image is left.
+pub fn write_iso(inputs: &IsoInputs<'_>, runner: &dyn Runner) -> Result<IsoReport, MediaError> {
+    let start = Instant::now();
+    check_names(inputs)?;
+    let (work, out) = (inputs.work, inputs.out);
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(work).map_err(MediaError::io("MAKE", work))?;
+    let id = &inputs.manifest.medium_id;
+    let loaders = grub::find(&Sysroot::new(inputs.sysroot), id, work, runner)?;
+    if loaders.bios.is_none() && loaders.uefi.is_none() {
+        return Err(MediaError::NoLoader { out: out.to_owned(), root: inputs.sysroot.to_owned() });
+    }
+    let boot = boot_files(inputs, &loaders)?;
+    let esp = match &loaders.uefi {
+        Some(uefi) => {
+            let volume = u32::from_str_radix(id.get(..8).unwrap_or_default(), 16).unwrap_or(0);
+            let path = work.join("esp.img");
+            write_private(&path, &esp::image(&uefi.files, volume)?)?;
+            Some(path)
+        }
+        None => None,
+    };
+    let total = content_bytes(inputs.files)? + esp.as_ref().map_or(0, |_| 16 << 20);
+    let call = invocation(inputs, &loaders, &boot, esp.as_deref());
+    // xorriso takes an existing file as a medium that may hold sessions, so it must find none; made here first, the
+    // image is never readable for others.
+    remove(out)?;
+    write_private(out, b"")?;
+    let written = watch(out, total, inputs.progress, || runner.run(&call));
+    let report = written.map_err(MediaError::from).and_then(|_| verify(inputs, &loaders));
+    match report {
+        Ok(size_bytes) => Ok(IsoReport {
+            path: out.to_owned(),
+            size_bytes,
+            volume_id: volume_id(inputs.manifest),
+            bios: loaders.bios.is_some(),
+            uefi: loaders.uefi.is_some(),
+            secure_boot: loaders.uefi.is_some_and(|uefi| uefi.secure_boot),
+            warnings: loaders.warnings,
+            seconds: start.elapsed().as_secs_f64(),
+        }),
+        Err(error) => {
+            // Half an image looks like a whole one to a person in a hurry.
+            let _ = remove(out);
+            Err(error)
+        }
+    }
+}
+
+fn check_names(inputs: &IsoInputs<'_>) -> Result<(), MediaError> {
+    let out = inputs.out;
+    for name in inputs.files.keys() {
+        let plain = !name.is_empty()
+            && name.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
+            && !name.contains(['\n', '\0']);
+        if !plain {
+            return Err(MediaError::Name { out: out.to_owned(), name: name.clone() });
+        }
+    }
+    match ["kernel", "initrd.img"].into_iter().find(|name| !inputs.files.contains_key(*name)) {
+        Some(name) => Err(MediaError::Absent { out: out.to_owned(), name }),
+        None => Ok(()),
+    }
+}
+
+/// Files outside of `/lifeboat/`, by their path on the medium.
+fn boot_files(inputs: &IsoInputs<'_>, loaders: &Loaders) -> Result<BTreeMap<String, PathBuf>, MediaError> {
+    let id = &inputs.manifest.medium_id;
+    let mut files = BTreeMap::new();
+    let mut put = |path: &str, name: &str, text: &str| -> Result<(), MediaError> {
+        let piece = inputs.work.join(name);
+        write_private(&piece, text.as_bytes())?;
+        files.insert(path.to_owned(), piece);
+        Ok(())
+    };
+    put("/boot/grub/grub.cfg", "grub.cfg", &inputs.menu.grub_cfg(id))?;
+    put(&marker(id), "marker", &format!("{id}\n"))?;
+    // Debian's gcdx64.efi looks for this file to find its disc.
+    put("/.disk/info", "disk-info", &format!("{}\n", inputs.menu.title))?;
+    if let Some(bios) = &loaders.bios {
+        files.insert("/boot/grub/eltorito.img".to_owned(), bios.el_torito.clone());
+    }
+    Ok(files)
+}
+
+fn invocation(
+    inputs: &IsoInputs<'_>,
+    loaders: &Loaders,
+    boot: &BTreeMap<String, PathBuf>,
+    esp: Option<&Path>,
+) -> Invocation {
+    let date: String = inputs.manifest.created_at.chars().filter(char::is_ascii_digit).take(14).collect();
+    let mut call = Invocation::new(XORRISO)
+        .args(["-as", "mkisofs", "-rock", "-iso-level", "3", "-full-iso9660-filenames", "-uid", "0", "-gid", "0"])
+        .args(["-volid", &volume_id(inputs.manifest), "-appid", "LIFEBOAT", "-preparer", "LIFEBOAT"])
+        .arg("-output")
+        .arg(inputs.out);
+    if date.len() == 14 {
+        call = call.arg(format!("--modification-date={date}00"));
+    }
+    if let Some(bios) = &loaders.bios {
+        call = call
+            .arg("--grub2-mbr")
+            .arg(&bios.boot_hybrid)
+            .args(["--protective-msdos-label", "--mbr-force-bootable", "-partition_offset", "16"])
+            .args(["-eltorito-catalog", "/boot/grub/boot.cat", "--boot-catalog-hide"])
+            .args(["-eltorito-boot", "/boot/grub/eltorito.img", "-no-emul-boot", "-boot-load-size", "4"])
+            .args(["-boot-info-table", "--grub2-boot-info"]);
+    }
+    if let Some(esp) = esp {
+        call = call.args(["-append_partition", "2", "0xef"]).arg(esp).arg("-appended_part_as_gpt");
+        if loaders.bios.is_some() {
+            call = call.arg("-eltorito-alt-boot");
+        } else {
+            call = call.args(["-partition_offset", "16", "-eltorito-catalog", "/boot/grub/boot.cat", "--boot-catalog-hide"]);
+        }
+        call = call.args(["-e", "--interval:appended_partition_2:all::", "-no-emul-boot"]);
+    }
+    call = call.arg("-graft-points");
+    for (path, source) in boot {
+        call = call.arg(graft(path, source));
+    }
+    for (name, source) in inputs.files {
+        call = call.arg(graft(&format!("/lifeboat/{name}"), source));
+    }
+    call
+}
+
+/// `PATH=SOURCE`, in which `=` and `\` are escaped (xorrisofs(1), "-graft-points").
+fn graft(path: &str, source: &Path) -> OsString {
+    let escaped = |bytes: &[u8]| -> Vec<u8> {
+        let escape = |byte: &u8| if matches!(byte, b'=' | b'\\') { vec![b'\\', *byte] } else { vec![*byte] };
+        bytes.iter().flat_map(escape).collect()
+    };
+    OsString::from_vec([&escaped(path.as_bytes())[..], b"=", &escaped(source.as_os_str().as_bytes())].concat())
+}
+
+fn content_bytes(files: &BTreeMap<String, PathBuf>) -> Result<u64, MediaError> {
+    fn size(path: &Path) -> Result<u64, MediaError> {
+        let metadata = path.symlink_metadata().map_err(MediaError::io("READ", path))?;
+        if !metadata.is_dir() {
+            return Ok(metadata.len());
+        }
+        let mut sum = 0;
+        for entry in std::fs::read_dir(path).map_err(MediaError::io("READ", path))? {
+            sum += size(&entry.map_err(MediaError::io("READ", path))?.path())?;
+        }
+        Ok(sum)
+    }
+    files.values().map(|path| size(path)).sum()
+}
+
+/// Reads the boot record back and gives the size.
+fn verify(inputs: &IsoInputs<'_>, loaders: &Loaders) -> Result<u64, MediaError> {
+    let out = inputs.out;
+    let wrong = |reason: String| MediaError::Verify { out: out.to_owned(), reason };
+    let mut image = File::open(out).map_err(MediaError::io("READ", out))?;
+    // xorriso may have replaced the file.
+    image.set_permissions(std::fs::Permissions::from_mode(0o600)).map_err(MediaError::io("WRITE", out))?;
+    image.sync_all().map_err(MediaError::io("WRITE", out))?;
+    let record = el_torito::read(&mut image).map_err(|e| wrong(e.to_string()))?;
+    let size = image.metadata().map_err(MediaError::io("READ", out))?.len();
+    if record.volume_id != volume_id(inputs.manifest) {
+        return Err(wrong(format!("its volume id is {:?}", record.volume_id)));
+    }
+    if record.size_bytes > size {
+        return Err(wrong(format!("it has {size} bytes, its filesystem says {}", record.size_bytes)));
+    }
+    if loaders.bios.is_some() && !(record.bios && record.usb) {
+        return Err(wrong("its boot image for BIOS is empty".to_owned()));
+    }
+    if loaders.uefi.is_some() && !record.uefi {
+        return Err(wrong("its boot image for UEFI is no FAT filesystem".to_owned()));
+    }
+    Ok(size)
+}
+
+fn write_private(path: &Path, bytes: &[u8]) -> Result<(), MediaError> {
+    use std::io::Write as _;
+    let mut options = File::options();
+    let mut file = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(MediaError::io("WRITE", path))?;
+    file.write_all(bytes).map_err(MediaError::io("WRITE", path))
+}
+
+fn remove(path: &Path) -> Result<(), MediaError> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(MediaError::io("REMOVE", path)(e)),
+        _ => Ok(()),
+    }
+}

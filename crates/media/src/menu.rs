@@ -1,0 +1,276 @@
+//! The boot menu: what it offers, as values, and as a grub.cfg.
+//!
+//! No entry that writes to disks is ever chosen by time alone, unless the medium was made for that
+//! ([`MenuOptions::default_mode`]).
+
+use lifeboat_machine::{Machine, MediumManifest, Mode, bytes::printable};
+
+/// What an entry does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Starts the rescue system in this mode.
+    Rescue(Mode),
+    /// Starts the first local disk, or gives control back to the firmware.
+    LocalDisk,
+}
+
+/// One line of the menu.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MenuEntry {
+    /// Name for grub's `default`: one word.
+    pub id: String,
+    /// The line.
+    pub title: String,
+    /// What it does, for the help entry.
+    pub help: String,
+    /// What it does.
+    pub action: Action,
+    /// Kernel parameters of this entry only.
+    pub parameters: Vec<String>,
+}
+
+/// The menu.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Menu {
+    /// Above the entries.
+    pub title: String,
+    /// The entries, top to bottom.
+    pub entries: Vec<MenuEntry>,
+    /// Id of the entry that is selected first.
+    pub default: String,
+    /// Seconds until the default starts; `None` waits for a person.
+    pub timeout_seconds: Option<u32>,
+    /// Kernel parameters of all entries that start the rescue system.
+    pub parameters: Vec<String>,
+}
+
+/// What the caller may choose.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MenuOptions {
+    /// The mode that starts by itself. `Some(Mode::Nuke)` makes a medium for unattended use: whoever boots it loses
+    /// what is on the machine's disks. Without it the default entry only reads.
+    pub default_mode: Option<Mode>,
+    /// Seconds until the default starts; otherwise 30 for a harmless default, 10 for a chosen one.
+    pub timeout_seconds: Option<u32>,
+    /// More kernel parameters.
+    pub parameters: Vec<String>,
+}
+
+/// The default entries in the order of preference: the first that the menu has is selected.
+const HARMLESS: [Mode; 3] = [Mode::Interactive, Mode::Expert, Mode::Compare];
+const HARMLESS_SECONDS: u32 = 30;
+const CHOSEN_SECONDS: u32 = 10;
+
+/// Parameters of the machine's own command line that its hardware may need, and that a rescue system must have, too.
+const INHERITED: [&str; 22] = [
+    "console", "net.ifnames", "biosdevname", "nomodeset", "acpi", "noapic", "nolapic", "pci", "pcie_aspm", "iommu",
+    "intel_iommu", "amd_iommu", "swiotlb", "clocksource", "tsc", "hpet", "reboot", "nvme_core.default_ps_max_latency_us",
+    "libata.force", "usb-storage.quirks", "earlyprintk", "mitigations",
+];
+
+impl Menu {
+    /// The menu of a medium.
+    pub fn new(machine: &Machine, manifest: &MediumManifest, options: &MenuOptions) -> Menu {
+        let name = printable(machine.name.as_bytes());
+        let mut entries = vec![MenuEntry {
+            id: "expert".into(),
+            title: "Expert: a shell with all tools; writes nothing by itself".into(),
+            help: "Starts the rescue system and gives you a shell. `lifeboat restore` and all tools of the machine are \
+                   there; nothing happens until you type it."
+                .into(),
+            action: Action::Rescue(Mode::Expert),
+            parameters: vec![],
+        }];
+        entries.push(MenuEntry {
+            id: "compare".into(),
+            title: format!("Compare the disks of {name} with the archive, read-only"),
+            help: "Reads the archive and the disks, and lists every difference. Writes nothing.".into(),
+            action: Action::Rescue(Mode::Compare),
+            parameters: vec![],
+        });
+        entries.push(MenuEntry {
+            id: "nuke".into(),
+            title: "Restore this machine, unattended (ERASES ITS DISKS)".into(),
+            help: format!(
+                "Rebuilds the disks of {name} and restores all files, without a question. It goes ahead only when \
+                 every disk is blank or is the original one; otherwise it stops and says what to do."
+            ),
+            action: Action::Rescue(Mode::Nuke),
+            parameters: vec![],
+        });
+        entries.push(MenuEntry {
+            id: "local".into(),
+            title: "Boot from the local disk".into(),
+            help: "Leaves this medium and starts what is installed on the machine.".into(),
+            action: Action::LocalDisk,
+            parameters: vec![],
+        });
+        let has = |mode: Mode| entries.iter().find(|entry| entry.action == Action::Rescue(mode));
+        let chosen = options.default_mode.and_then(has);
+        let default = chosen.or_else(|| HARMLESS.iter().find_map(|mode| has(*mode)));
+        let default = default.map_or_else(|| "local".to_owned(), |entry| entry.id.clone());
+        let seconds = if chosen.is_some() { CHOSEN_SECONDS } else { HARMLESS_SECONDS };
+        let mut parameters = inherited(&machine.boot.command_line);
+        parameters.push("quiet".to_owned());
+        parameters.extend(options.parameters.iter().cloned());
+        Menu {
+            title: title(&name, manifest),
+            entries,
+            default,
+            timeout_seconds: Some(options.timeout_seconds.unwrap_or(seconds)),
+            parameters,
+        }
+    }
+
+    /// The grub.cfg. `medium_id` names the marker file by which GRUB finds the medium again.
+    pub fn grub_cfg(&self, medium_id: &str) -> String {
+        let mut out = String::new();
+        let mut line = |text: &str| {
+            out.push_str(text);
+            out.push('\n');
+        };
+        line("# Written by lifeboat.");
+        line(&format!("search --no-floppy --file --set=root {}", marker(medium_id)));
+        line("set medium=$root");
+        line("# On UEFI the firmware's console covers screen and serial line; on BIOS both are asked, when there is a port.");
+        line("if [ \"$grub_platform\" = pc ]; then");
+        line("  if serial --unit=0 --speed=115200 --word=8 --parity=no --stop=1; then");
+        line("    terminal_input console serial");
+        line("    terminal_output console serial");
+        line("  fi");
+        line("fi");
+        line("set color_normal=light-gray/black");
+        line("set color_highlight=black/light-gray");
+        line("set menu_color_normal=white/black");
+        line("set menu_color_highlight=black/cyan");
+        line(&format!("set default={}", self.default));
+        match self.timeout_seconds {
+            Some(seconds) => line(&format!("set timeout={seconds}")),
+            None => line("set timeout=-1"),
+        }
+        line("");
+        line(&format!("menuentry {} --id=title {{", quoted(&self.title)));
+        line("  true");
+        line("}");
+        for entry in &self.entries {
+            line(&format!("menuentry {} --id={} {{", quoted(&entry.title), entry.id));
+            for text in self.entry_lines(entry) {
+                line(&format!("  {text}"));
+            }
+            line("}");
+        }
+        line("menuentry 'Help: what do these entries do?' --id=help {");
+        line("  clear");
+        for entry in &self.entries {
+            line(&format!("  echo {}", quoted(&entry.title)));
+            for text in wrapped(&entry.help, 72) {
+                line(&format!("  echo {}", quoted(&format!("    {text}"))));
+            }
+        }
+        line("  echo 'Without GRUB: /lifeboat/RECOVER-BY-HAND.txt on this medium says how to recover with stock tools.'");
+        line("  echo 'Press Esc to go back to the menu.'");
+        // `sleep --interruptible` is in every signed GRUB; `read` is not.
+        line("  sleep --interruptible 3600");
+        line("}");
+        out
+    }
+
+    fn entry_lines(&self, entry: &MenuEntry) -> Vec<String> {
+        match &entry.action {
+            Action::Rescue(mode) => {
+                let mut parameters = vec![format!("lifeboat.mode={mode}")];
+                parameters.extend(self.parameters.iter().chain(&entry.parameters).map(|word| quoted_parameter(word)));
+                vec![
+                    "set root=$medium".into(),
+                    "echo 'Loading the rescue system ...'".into(),
+                    format!("linux /lifeboat/kernel {}", parameters.join(" ")),
+                    "initrd /lifeboat/initrd.img".into(),
+                ]
+            }
+            Action::LocalDisk => [
+                "if [ \"$grub_platform\" = efi ]; then",
+                "  exit",
+                "fi",
+                "# The firmware gives the disk that it booted from the number 0.",
+                "if regexp '^hd0' \"$medium\"; then",
+                "  set root=hd1",
+                "else",
+                "  set root=hd0",
+                "fi",
+                "chainloader +1",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+        }
+    }
+}
+
+/// Path of the file by which GRUB finds this medium among all disks.
+pub fn marker(medium_id: &str) -> String {
+    format!("/boot/grub/medium-{medium_id}")
+}
+
+fn title(name: &str, manifest: &MediumManifest) -> String {
+    let day = |time: &str| time.split(['T', ' ']).next().unwrap_or_default().to_owned();
+    let mut title = format!("Lifeboat rescue medium of {name}, {}", day(&manifest.created_at));
+    if let Some(archive) = &manifest.archive {
+        let short: String = archive.snapshot.chars().take(8).collect();
+        title.push_str(&format!(", snapshot {short}"));
+    }
+    title
+}
+
+/// The consoles and hardware parameters of the machine's own command line. Without consoles there: screen and the first
+/// serial line, of which the kernel passes over the one that does not exist.
+fn inherited(command_line: &str) -> Vec<String> {
+    let words: Vec<String> = lifeboat_machine::parameters::split(command_line)
+        .into_iter()
+        .filter(|word| INHERITED.contains(&word.split('=').next().unwrap_or_default()))
+        // Quotes and control characters have no business in these.
+        .filter(|word| word.chars().all(|c| c.is_ascii_graphic() && !"'\"\\$`;{}|&<>".contains(c)))
+        .collect();
+    let (mut consoles, others): (Vec<String>, Vec<String>) =
+        words.into_iter().partition(|word| word.starts_with("console="));
+    if !consoles.iter().any(|word| word.starts_with("console=tty0")) {
+        consoles.insert(0, "console=tty0".to_owned());
+    }
+    // The kernel's last console is /dev/console; the machine's own order is kept.
+    if !consoles.iter().any(|word| word.starts_with("console=ttyS")) {
+        consoles.push("console=ttyS0,115200".to_owned());
+    }
+    consoles.extend(others);
+    consoles
+}
+
+/// A word for GRUB's script: in single quotes, in which nothing is special but the quote itself.
+fn quoted(text: &str) -> String {
+    let plain: String = text.chars().filter(|c| !c.is_control()).collect();
+    format!("'{}'", plain.replace('\'', "'\\''"))
+}
+
+fn quoted_parameter(word: &str) -> String {
+    if word.chars().all(|c| c.is_ascii_alphanumeric() || "-_.,:/=@%+".contains(c)) {
+        return word.to_owned();
+    }
+    // The kernel keeps blanks inside double quotes; GRUB takes the single quotes away.
+    match word.split_once('=') {
+        Some((key, value)) if word.contains(char::is_whitespace) && !value.contains('"') => {
+            quoted(&format!("{key}=\"{value}\""))
+        }
+        _ => quoted(word),
+    }
+}
+
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.len() + 1 + word.len() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
