@@ -80,6 +80,7 @@ programs! {
     GRUB2_INSTALL = "grub2-install", "grub2-tools", Never;
     GRUB_MKCONFIG = "grub-mkconfig", "grub-common", Never;
     GRUB_MKIMAGE = "grub-mkimage", "grub-common", Never;
+    GRUB2_MKIMAGE = "grub2-mkimage", "grub2-tools", Never;
     UPDATE_GRUB = "update-grub", "grub2-common", Never;
     EFIBOOTMGR = "efibootmgr", "efibootmgr", IfPresent;
     BOOTCTL = "bootctl", "systemd-boot", Never;
