@@ -39,7 +39,7 @@ pub(crate) fn boot(context: &Context<'_>, layout: &Layout, whole: bool, findings
         Firmware::Uefi { .. } => found.extend(bios.filter(|_| sysroot.exists("/usr/lib/grub/i386-pc"))),
     }
     if whole && !layout.devices.is_empty() {
-        judge(context, layout, firmware, &found, any_program || !efi_entries.is_empty(), findings);
+        judge(layout, firmware, &found, any_program || !efi_entries.is_empty(), findings);
     }
     Boot {
         firmware,
@@ -52,14 +52,7 @@ pub(crate) fn boot(context: &Context<'_>, layout: &Layout, whole: bool, findings
 }
 
 /// Would the machine start again?
-fn judge(
-    context: &Context<'_>,
-    layout: &Layout,
-    firmware: Firmware,
-    found: &[Loader],
-    efi_program: bool,
-    findings: &mut Findings,
-) {
+fn judge(layout: &Layout, firmware: Firmware, found: &[Loader], efi_program: bool, findings: &mut Findings) {
     let usable = |loader: &Loader| match (firmware, loader) {
         (Firmware::Bios, Loader::GrubBios { .. }) => true,
         (Firmware::Bios, _) => false,
@@ -79,7 +72,7 @@ fn judge(
             "no boot loader was found on the EFI system partition, so the machine would not start again",
             "mount the EFI system partition (usually on /boot/efi) and install GRUB or systemd-boot there",
         ),
-        Firmware::Bios if boot_sectors(context, layout).iter().any(|(_, sector)| table::boot_code(sector).is_some()) => findings.refuse(
+        Firmware::Bios if other_boot_code(layout) => findings.refuse(
             "boot loader",
             "the disks' boot sectors hold a boot loader that is not GRUB 2, so the machine would not start again",
             "install GRUB with grub-install",
@@ -95,6 +88,11 @@ fn judge(
 fn boot_sectors(context: &Context<'_>, layout: &Layout) -> Vec<(DeviceId, Vec<u8>)> {
     let read = |path: &str| context.read_device(path, 0, 512).unwrap_or_default();
     layout.disks().map(|(device, _)| (device.id.clone(), read(&device.path))).collect()
+}
+
+/// A disk's boot sector has code. A filesystem on a whole disk may begin with its superblock, which is none.
+fn other_boot_code(layout: &Layout) -> bool {
+    layout.disks().any(|(device, _)| matches!(&device.content, Content::Table(table) if table.boot_code.is_some()))
 }
 
 fn is_esp(layout: &Layout, id: &DeviceId) -> bool {

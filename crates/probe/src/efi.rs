@@ -162,7 +162,7 @@ mod tests {
         let entry = parse_load_option(&option("debian", &path, b"args")).unwrap();
         assert_eq!(entry.label, "debian");
         assert_eq!(entry.loader, "\\EFI\\debian\\shimx64.efi");
-        assert_eq!(entry.partition, Some(PartitionPath::Gpt("46F3A722-C3F4-4345-9645-B8F991FD1331".into())));
+        assert_eq!(entry.partition, Some(PartitionPath::Gpt("46A3F722-C3F4-4345-9645-B8F991FD1331".into())));
         assert_eq!(entry.optional_data, b"args");
     }
 

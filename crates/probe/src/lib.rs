@@ -21,6 +21,7 @@
 //! | `mounts` | which mounts are real, visible and local |
 //! | `boot`, `loaders`, `efi` | firmware, boot loaders, EFI variables |
 //! | `network`, `hardware`, `os` | how it is reached, what it is, what runs |
+//! | `device` | [`content_of`]: one device, unmounted |
 //! | `found` | [`found_hardware`] |
 
 mod blocks;
@@ -28,6 +29,7 @@ mod boot;
 mod btrfs;
 mod content;
 mod context;
+mod device;
 mod efi;
 mod ext;
 mod found;
@@ -49,7 +51,13 @@ mod table;
 mod vfat;
 mod xfs;
 
+#[cfg(test)]
+mod fake_host;
+#[cfg(test)]
+mod scenarios;
+
 pub use context::Options;
+pub use device::content_of;
 pub use found::found_hardware;
 pub use hardware::modaliases;
 pub use probe::{probe, probe_with};

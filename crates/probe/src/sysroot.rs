@@ -13,18 +13,26 @@ const MAX_LINKS: u32 = 40;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sysroot {
     root: PathBuf,
+    running: bool,
 }
 
 impl Default for Sysroot {
     fn default() -> Self {
-        Sysroot { root: PathBuf::from("/") }
+        Sysroot { root: PathBuf::from("/"), running: true }
     }
 }
 
 impl Sysroot {
     /// A system below `root`.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Sysroot { root: root.into() }
+        let root = root.into();
+        Sysroot { running: root == Path::new("/"), root }
+    }
+
+    /// A folder that stands for the root of the running system.
+    #[cfg(test)]
+    pub(crate) fn running_below(root: impl Into<PathBuf>) -> Self {
+        Sysroot { root: root.into(), running: true }
     }
 
     /// The directory itself.
@@ -34,7 +42,7 @@ impl Sysroot {
 
     /// It is the running system.
     pub fn is_running_system(&self) -> bool {
-        self.root == Path::new("/")
+        self.running
     }
 
     /// Where a path of the system lies for this process, its symbolic links followed inside the sysroot. The last

@@ -1,0 +1,250 @@
+//! Whole machines, read with the real programs from disk images.
+
+use crate::fake_host::FakeHost;
+use crate::found;
+use crate::probe;
+use crate::report::{Probed, Refusal};
+use lifeboat_machine::boot::{Firmware, Loader};
+use lifeboat_machine::filesystem::FilesystemOptions;
+use lifeboat_machine::layout::{DeviceId, PartitionRole, TableKind};
+use lifeboat_machine::marker::Marker;
+use lifeboat_machine::{Content, DiskContent, Machine, Name};
+
+const AHCI: &str = "pci0000:00/0000:00:1f.2/ata1/host0/target0:0:0/0:0:0:0";
+const VIRTIO: &str = "pci0000:00/0000:00:05.0/virtio1";
+
+fn read(host: &FakeHost) -> Probed {
+    probe::read(&host.context()).unwrap()
+}
+
+fn reasons(refusals: &[Refusal]) -> Vec<String> {
+    refusals.iter().map(|refusal| format!("{}: {}", refusal.subject, refusal.reason)).collect()
+}
+
+fn device<'m>(machine: &'m Machine, id: &str) -> &'m lifeboat_machine::Device {
+    machine.layout.device(&DeviceId(id.to_owned())).unwrap()
+}
+
+/// BIOS, MBR, root in a primary partition, swap and /home in logical ones.
+fn bios_machine() -> FakeHost {
+    let mut host = FakeHost::new();
+    host.disk("sda", 128, AHCI);
+    host.partition(
+        "sda",
+        "label: dos\nlabel-id: 0x1234abcd\n\nsize=32M,type=83,bootable\ntype=5\nsize=8M,type=82\nsize=32M,type=83\n",
+    );
+    host.grub_boot_code("sda");
+    host.write(&format!("sys/devices/{AHCI}/vpd_pg80"), b"\0\x80\0\x08SN-42   ");
+    host.write(&format!("sys/devices/{AHCI}/wwid"), "naa.5000c500a1b2c3d4\n");
+    host.write(&format!("sys/devices/{AHCI}/vendor"), "ATA     \n");
+    host.write(&format!("sys/devices/{AHCI}/model"), "TestDisk 9000   \n");
+    host.run("mke2fs", &["-q", "-t", "ext4", "-L", "root", "dev/sda1"]);
+    host.run("mkswap", &["-q", "dev/sda5"]);
+    host.run("mke2fs", &["-q", "-t", "ext3", "dev/sda6"]);
+    host.mount("/dev/sda1", "/", "ext4");
+    host.write("root/boot/grub/grub.cfg", "");
+    host.write("root/usr/sbin/update-initramfs", "");
+    host.write("root/usr/sbin/mkinitramfs", "");
+    host
+}
+
+#[test]
+fn bios_with_logical_partitions() {
+    let mut host = bios_machine();
+    host.mount("/dev/sda6", "/home", "ext3");
+    host.mount("server:/export", "/net", "nfs4");
+    host.disk("sdb", 8, VIRTIO);
+    let probed = read(&host);
+    assert_eq!(reasons(&probed.refusals), Vec::<String>::new());
+    assert_eq!(
+        probed.warnings[..2],
+        [
+            "the nfs4 mount ROOT/net of server:/export is not part of the backup"
+                .replace("ROOT", host.sysroot.root().to_str().unwrap()),
+            "/dev/sdb (8.0 MiB) is not in use and not part of the backup".to_owned(),
+        ]
+    );
+    let machine = &probed.machine;
+    let ids: Vec<&str> = machine.layout.devices.iter().map(|device| device.id.0.as_str()).collect();
+    assert_eq!(ids, ["disk0", "disk0p1", "disk0p2", "disk0p5", "disk0p6"]);
+    let disk = device(machine, "disk0").disk().unwrap();
+    assert_eq!(disk.wwn.as_deref(), Some("0x5000c500a1b2c3d4"));
+    assert_eq!(disk.serial.as_deref(), Some("SN-42"));
+    assert_eq!(disk.model.as_deref(), Some("TestDisk 9000"));
+    assert_eq!(
+        (disk.hardware_path.as_deref(), disk.transport.as_deref()),
+        (Some("pci-0000:00:1f.2-ata-1"), Some("sata"))
+    );
+    let Content::Table(table) = &device(machine, "disk0").content else { panic!() };
+    assert_eq!((table.kind, table.id.as_str()), (TableKind::Mbr, "0x1234abcd"));
+    assert!(table.boot_code.is_some());
+    let root = device(machine, "disk0p1");
+    assert!(root.partition().unwrap().bootable);
+    assert_eq!(root.filesystem().unwrap().label, Name::from("root"));
+    assert_eq!(device(machine, "disk0p2").content, Content::Extended);
+    assert!(matches!(device(machine, "disk0p5").content, Content::Swap(_)));
+    assert_eq!(device(machine, "disk0p5").partition().unwrap().role, PartitionRole::Logical);
+    let FilesystemOptions::Ext(home) = &device(machine, "disk0p6").filesystem().unwrap().options else { panic!() };
+    assert_eq!(home.generation, 3);
+    assert_eq!(machine.layout.mount_at("/home").unwrap().device.0, "disk0p6");
+    assert_eq!(machine.layout.mount_at("/").unwrap().options, ["noatime"]);
+    assert_eq!(machine.boot.firmware, Firmware::Bios);
+    let grub = Loader::GrubBios { disks: vec![DeviceId("disk0".into())], directory: Name::from("/boot/grub") };
+    assert_eq!(machine.boot.loaders, [grub]);
+    assert_eq!((machine.name.as_str(), machine.boot.kernel.as_str()), ("alpha", "6.1.0-27-amd64"));
+    Machine::from_json(&machine.to_json()).unwrap();
+}
+
+#[test]
+fn an_unmounted_filesystem_of_a_used_disk_is_refused() {
+    let host = bios_machine();
+    let probed = read(&host);
+    assert_eq!(
+        reasons(&probed.refusals),
+        ["/dev/sda6: it holds a filesystem (ext3) that is not mounted, so its files would not be saved"]
+    );
+    assert!(probed.refusals[0].remedy.contains("mount it"));
+}
+
+#[test]
+fn a_machine_that_would_not_start_is_refused() {
+    let mut host = bios_machine();
+    host.mount("/dev/sda6", "/home", "ext3");
+    std::fs::remove_dir_all(host.path("root/boot/grub")).unwrap();
+    let probed = read(&host);
+    assert_eq!(probed.refusals.len(), 1, "{:?}", probed.refusals);
+    assert_eq!(probed.refusals[0].subject, "boot loader");
+    assert!(probed.refusals[0].remedy.contains("grub-install"));
+}
+
+#[test]
+fn uefi_with_gpt() {
+    let mut host = FakeHost::new();
+    host.disk("nvme0n1", 128, "pci0000:00/0000:00:03.0/nvme/nvme0");
+    let uuid = "46A3F722-C3F4-4345-9645-B8F991FD1331";
+    host.partition(
+        "nvme0n1",
+        &format!("label: gpt\n\nsize=40M,type=U,uuid={uuid},name=\"EFI\"\nsize=1M,type=21686148-6449-6E6F-744E-656564454649\ntype=L\n"),
+    );
+    host.run("mkfs.fat", &["-F", "32", "-s", "1", "-n", "ESP", "dev/nvme0n1p1"]);
+    host.run("mke2fs", &["-q", "-t", "ext4", "dev/nvme0n1p3"]);
+    host.mount("/dev/nvme0n1p3", "/", "ext4");
+    host.mount("/dev/nvme0n1p1", "/boot/efi", "vfat");
+    host.write("root/boot/efi/EFI/debian/shimx64.efi", "s");
+    host.write("root/boot/efi/EFI/debian/grubx64.efi", "g");
+    host.write("root/boot/grub/grub.cfg", "");
+    let guid = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
+    let variables = "sys/firmware/efi/efivars";
+    host.write(&format!("{variables}/SecureBoot-{guid}"), b"\x06\0\0\0\x01");
+    host.write(&format!("{variables}/BootOrder-{guid}"), b"\x07\0\0\0\x01\0");
+    host.write(&format!("{variables}/Boot0001-{guid}"), include_bytes!("../fixtures/efi-boot-entry.bin"));
+    host.write(&format!("{variables}/Boot0002-{guid}"), b"broken");
+    let probed = read(&host);
+    assert_eq!(reasons(&probed.refusals), Vec::<String>::new());
+    let machine = &probed.machine;
+    assert_eq!(machine.boot.firmware, Firmware::Uefi { secure_boot: true });
+    let [entry] = machine.boot.efi_entries.as_slice() else { panic!("{:?}", machine.boot.efi_entries) };
+    assert_eq!((entry.label.as_str(), entry.device.0.as_str()), ("debian", "disk0p1"));
+    assert_eq!((entry.loader.as_str(), &entry.arguments), ("\\EFI\\debian\\shimx64.efi", &None));
+    let [Loader::GrubEfi { vendor, shim, removable, .. }] = machine.boot.loaders.as_slice() else { panic!() };
+    assert_eq!((vendor.as_str(), *shim, *removable), ("debian", true, false));
+    assert_eq!(device(machine, "disk0p2").content, Content::BootLoader);
+    let esp = device(machine, "disk0p1");
+    assert_eq!(esp.partition().unwrap().uuid.as_deref(), Some(uuid));
+    assert_eq!(esp.filesystem().unwrap().label, Name::from("ESP"));
+    assert_eq!(device(machine, "disk0").disk().unwrap().hardware_path.as_deref(), Some("pci-0000:00:03.0-nvme-1"));
+}
+
+#[test]
+fn lvm_and_luks_are_refused_by_name() {
+    let mut host = FakeHost::new();
+    host.disk("sda", 64, AHCI);
+    host.partition("sda", "label: gpt\n\nsize=20M\nsize=20M\n");
+    let mut luks = b"LUKS\xba\xbe\x00\x01aes".to_vec();
+    luks.resize(1024, 0);
+    luks[168..204].copy_from_slice(b"8a2a5ac2-0c45-4d70-a9e2-6a2c4a2ab1c0");
+    host.write("dev/sda1", &[luks, vec![0; 20 << 20]].concat()[..20 << 20]);
+    host.stacked("dm-0", &["sda1"], "vg0-root", "LVM-abcdef");
+    host.mount("/dev/dm-0", "/", "ext4");
+    let probed = read(&host);
+    assert_eq!(
+        reasons(&probed.refusals),
+        [
+            "/: it is on the LVM volume vg0-root (/dev/dm-0), which cannot be rebuilt",
+            "/dev/sda1: it is encrypted with LUKS; that cannot be rebuilt",
+        ]
+    );
+}
+
+#[test]
+fn a_root_that_is_on_no_disk_is_refused() {
+    let mut host = FakeHost::new();
+    host.mount("overlay", "/", "overlay");
+    let probed = read(&host);
+    assert_eq!(reasons(&probed.refusals), ["/: the root filesystem is not on a disk of this machine"]);
+}
+
+#[test]
+fn a_filesystem_on_a_whole_disk_with_swap_file() {
+    let mut host = FakeHost::new();
+    host.disk("vda", 32, VIRTIO);
+    host.run("mke2fs", &["-q", "-t", "ext4", "dev/vda"]);
+    host.mount("/dev/vda", "/", "ext4");
+    host.write("root/swap file", vec![0; 1 << 20]);
+    host.run("mkswap", &["-q", "root/swap file"]);
+    host.write("root/etc/fstab", "/swap\\040file none swap sw 0 0\nUUID=gone /gone ext4 defaults 0 0\n");
+    let probed = read(&host);
+    assert_eq!(reasons(&probed.refusals), Vec::<String>::new());
+    assert!(probed.warnings.iter().any(|warning| warning.contains("started from outside")), "{:?}", probed.warnings);
+    assert!(probed.warnings.iter().any(|warning| warning.contains("UUID=gone")), "{:?}", probed.warnings);
+    let layout = &probed.machine.layout;
+    assert_eq!(layout.swap_files[0].path, Name::from("/swap file"));
+    assert_eq!(layout.swap_files[0].size_bytes, 1 << 20);
+    assert!(device(&probed.machine, "disk0").filesystem().is_some());
+    assert_eq!(layout.mount_at("/").unwrap().device.0, "disk0");
+}
+
+#[test]
+fn a_folder_has_no_layout() {
+    let host = FakeHost::new();
+    let sysroot = crate::Sysroot::new(host.path("root"));
+    let mut context = host.context();
+    context.sysroot = &sysroot;
+    let probed = probe::read(&context).unwrap();
+    assert_eq!(reasons(&probed.refusals), Vec::<String>::new());
+    assert!(probed.machine.layout.devices.is_empty());
+    assert!(probed.warnings[0].contains("is a folder"), "{:?}", probed.warnings);
+}
+
+#[test]
+fn what_the_rescue_system_finds() {
+    let mut host = bios_machine();
+    host.disk("sdb", 8, VIRTIO);
+    host.disk("sdc", 8, VIRTIO);
+    host.disk("sdd", 8, VIRTIO);
+    host.disk("sde", 8, VIRTIO);
+    host.disk("sr0", 8, VIRTIO);
+    host.write("dev/sdc", [vec![0; (8 << 20) - 1], vec![1]].concat());
+    let marker = Marker { machine: "0123".into(), device: DeviceId("disk0".into()) };
+    let mut marked = vec![0; 8 << 20];
+    marked[(1 << 20) - 4096..1 << 20].copy_from_slice(&marker.encode());
+    host.write("dev/sdd", marked);
+    host.run("mke2fs", &["-q", "-t", "ext4", "-L", "archive", "dev/sde"]);
+    let locks = [("/dev/sde".to_owned(), "it holds the archive".to_owned())];
+    let found = found::read(&host.context(), &locks).unwrap();
+    let paths: Vec<&str> = found.disks.iter().map(|disk| disk.path.as_str()).collect();
+    assert_eq!(paths, ["/dev/sda", "/dev/sdb", "/dev/sdc", "/dev/sdd", "/dev/sde"]);
+    let DiskContent::Table { id, content_uuids, summary, .. } = &found.disks[0].content else { panic!() };
+    assert_eq!((id.as_str(), content_uuids.len()), ("0x1234abcd", 3));
+    assert_eq!(summary, "mbr, 4 partitions: ext4 \"root\", empty, swap, ext3");
+    assert!(found.disks[0].lock.as_deref().unwrap().starts_with("/dev/sda1 is mounted on "));
+    assert_eq!(found.disks[1].content, DiskContent::Blank);
+    assert_eq!(found.disks[1].lock, None);
+    assert_eq!(found.disks[2].content, DiskContent::Unknown);
+    assert_eq!(found.disks[3].content, DiskContent::Interrupted { machine: "0123".into(), device: marker.device });
+    assert!(matches!(&found.disks[4].content, DiskContent::Whole { summary, .. } if summary == "ext4 \"archive\""));
+    assert_eq!(found.disks[4].lock.as_deref(), Some("it holds the archive"));
+    // The same code names the disk on both sides.
+    let recorded = read(&host).machine;
+    assert_eq!(recorded.layout.disks().next().unwrap().1, &found.disks[0].disk);
+}
