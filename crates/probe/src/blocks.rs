@@ -87,12 +87,12 @@ impl Blocks {
             }
             all.push(disk);
         }
-        all.sort_by(|a, b| natural(&a.name).cmp(&natural(&b.name)));
+        all.sort_by_key(|block| natural(&block.name));
         Ok(Blocks { all })
     }
 
     /// Whole disks that can be rebuilt, without empty drives.
-    pub fn disks<'b>(&'b self, loop_devices: bool) -> impl Iterator<Item = &'b Block> {
+    pub fn disks(&self, loop_devices: bool) -> impl Iterator<Item = &Block> {
         self.all.iter().filter(move |block| {
             let wanted = match family(&block.name) {
                 Family::Disk => true,
@@ -159,7 +159,7 @@ impl Blocks {
                 None => todo.extend(block.slaves.iter().cloned()),
             }
         }
-        disks.sort_by(|a, b| natural(&a.name).cmp(&natural(&b.name)));
+        disks.sort_by_key(|block| natural(&block.name));
         disks
     }
 

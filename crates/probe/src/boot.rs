@@ -38,7 +38,8 @@ pub(crate) fn boot(context: &Context<'_>, layout: &Layout, whole: bool, findings
         // Left over from another day when its modules are gone; then nothing could install it again.
         Firmware::Uefi { .. } => found.extend(bios.filter(|_| sysroot.exists("/usr/lib/grub/i386-pc"))),
     }
-    if whole && !layout.devices.is_empty() {
+    // Where no disk could be read, its refusal says more.
+    if whole && layout.devices.iter().any(|device| device.content != Content::Empty) {
         judge(layout, firmware, &found, any_program || !efi_entries.is_empty(), findings);
     }
     Boot {

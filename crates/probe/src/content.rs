@@ -266,7 +266,11 @@ pub(crate) fn signature(context: &Context<'_>, device: &str, findings: &mut Find
         }
         Ok(signature) => Some(signature),
         Err(error) => {
-            findings.refuse(device, format!("what it holds cannot be told: {error}"), "run as root");
+            findings.refuse(
+                device,
+                format!("what it holds cannot be told: {error}"),
+                "run as root, outside of containers that hide devices",
+            );
             None
         }
     }

@@ -99,7 +99,7 @@ pub(crate) fn parse(text: &str, superblock: &[u8]) -> Result<Ext, String> {
     if get("Journal UUID").is_some_and(|uuid| uuid != "<none>") || get("Journal device").is_some() {
         refusals.push("it has an external journal".to_owned());
     }
-    if !get("Filesystem OS type").is_some_and(|os| os == "Linux") {
+    if get("Filesystem OS type").is_none_or(|os| os != "Linux") {
         refusals.push(format!("its creator OS is {}", get("Filesystem OS type").unwrap_or("not told")));
     }
     if !get("Filesystem revision #").is_some_and(|revision| revision.starts_with('1')) {

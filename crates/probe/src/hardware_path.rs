@@ -78,11 +78,9 @@ fn scsi((bus, target, lun): (u32, u32, u64), parts: &[&str], index: usize, looku
         let port = lookup.ata_port(&path_to(ata)).unwrap_or_else(|| parts[ata][3..].to_owned());
         return if target == 0 { format!("ata-{port}") } else { format!("ata-{port}.{target}") };
     }
-    if let Some(end) = position("end_device-") {
-        if let Some(phy) = lookup.sas_phy(&path_to(end)) {
-            let expander = before.iter().any(|part| part.starts_with("expander-"));
-            return format!("sas-{}phy{phy}-lun-{lun}", if expander { "exp-" } else { "" });
-        }
+    if let Some(phy) = position("end_device-").and_then(|end| lookup.sas_phy(&path_to(end))) {
+        let expander = before.iter().any(|part| part.starts_with("expander-"));
+        return format!("sas-{}phy{phy}-lun-{lun}", if expander { "exp-" } else { "" });
     }
     let offset = position("host").map_or(0, |host| {
         let number = parts[host][4..].parse().unwrap_or(0);

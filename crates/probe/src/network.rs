@@ -18,10 +18,10 @@ pub(crate) fn network(context: &Context<'_>, findings: &mut Findings) -> Network
         return network;
     }
     // systemd-resolved's stub tells nothing; what it asks is in a file beside it (systemd-resolved.service(8)).
-    if network.name_servers.iter().all(|server| server == "127.0.0.53") {
-        if let Some(text) = context.sysroot.text("/run/systemd/resolve/resolv.conf") {
-            network = parse_resolv(&text);
-        }
+    if network.name_servers.iter().all(|server| server == "127.0.0.53")
+        && let Some(text) = context.sysroot.text("/run/systemd/resolve/resolv.conf")
+    {
+        network = parse_resolv(&text);
     }
     let mut ask = |arguments: &[&str]| {
         let output = context.runner.run(&Invocation::new(program::IP).args(arguments));

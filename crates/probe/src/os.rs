@@ -14,8 +14,8 @@ pub(crate) fn os(sysroot: &Sysroot) -> Os {
 
 pub(crate) fn parse_os_release(text: &str) -> Os {
     let value = |name: &str| {
-        let assigned = text.lines().filter_map(|line| line.trim().split_once('=')).filter(|(key, _)| *key == name);
-        assigned.last().map(|(_, value)| unquote(value)).unwrap_or_default()
+        let mut assigned = text.lines().filter_map(|line| line.trim().split_once('=')).filter(|(key, _)| *key == name);
+        assigned.next_back().map(|(_, value)| unquote(value)).unwrap_or_default()
     };
     Os { id: value("ID"), version_id: value("VERSION_ID"), pretty_name: value("PRETTY_NAME") }
 }

@@ -31,7 +31,9 @@ fn parse_line(line: &[u8]) -> Option<Listed> {
     let words: Vec<&str> = head.split_whitespace().collect();
     let value = |name: &str| words.iter().position(|word| *word == name).and_then(|at| words.get(at + 1)).copied();
     // A deleted subvolume that is not yet cleaned has no path.
-    (path != b"DELETED").then(|| ())?;
+    if path == b"DELETED" {
+        return None;
+    }
     Some(Listed {
         id: value("ID")?.parse().ok()?,
         path: Name(path.to_vec()),

@@ -70,7 +70,7 @@ pub(crate) fn parse(text: &str, superblock: &[u8]) -> Result<Parsed, String> {
 
     let mut refusals = vec![];
     for field in &fields {
-        let known = NUMBERS.iter().any(|known| *known == (field.section.as_str(), field.name.as_str()))
+        let known = NUMBERS.contains(&(field.section.as_str(), field.name.as_str()))
             || FEATURES.iter().any(|(section, name, _)| (*section, *name) == (field.section.as_str(), &field.name));
         let off = field.value == "0" || field.value == "none";
         match (field.section.as_str(), field.name.as_str()) {

@@ -1,4 +1,5 @@
 //! Real filesystems on loop devices, mounted, and probed as a sysroot. Needs root.
+#![allow(clippy::unwrap_used, reason = "a test panics")]
 
 use lifeboat_machine::filesystem::{BtrfsOptions, ExtOptions, Filesystem, FilesystemOptions, XfsOptions};
 use lifeboat_machine::{Content, Name};
