@@ -161,6 +161,26 @@ impl Console {
         locked(&self.shared.heard).text.is_empty()
     }
 
+    /// Every line said so far, with the time at which its end arrived.
+    pub fn lines(&self) -> Vec<(Instant, String)> {
+        let heard = locked(&self.shared.heard);
+        let mut lines = Vec::new();
+        let mut start = 0;
+        for (end, _) in heard.text.iter().enumerate().filter(|(_, byte)| **byte == b'\n') {
+            let index = heard.arrivals.partition_point(|(length, _)| *length <= end);
+            if let Some((_, at)) = heard.arrivals.get(index) {
+                lines.push((*at, String::from_utf8_lossy(&heard.text[start..end]).into_owned()));
+            }
+            start = end + 1;
+        }
+        lines
+    }
+
+    /// Takes the last `bytes` matched bytes back, so that they are matched again.
+    pub fn rewind(&mut self, bytes: usize) {
+        self.cursor = self.cursor.saturating_sub(bytes);
+    }
+
     /// Forgets what was said so far: only later text is matched.
     pub fn skip(&mut self) {
         self.cursor = locked(&self.shared.heard).text.len();

@@ -1,0 +1,143 @@
+//! What a drill reads from a medium: machine, manifest, boot menu, kernel. Through xorriso, so without mounting and root.
+
+use crate::DrillError;
+use lifeboat_machine::{Machine, MediumManifest};
+use lifeboat_sys::program::XORRISO;
+use lifeboat_sys::{Invocation, Runner};
+use std::path::{Path, PathBuf};
+
+/// Everything that is needed of a medium.
+#[derive(Debug)]
+pub struct Medium {
+    /// The machine that it recovers.
+    pub machine: Machine,
+    /// What binds it together.
+    pub manifest: MediumManifest,
+    /// Its boot menu.
+    pub menu: Menu,
+    /// Its kernel, extracted.
+    pub kernel: PathBuf,
+}
+
+/// The entries of a GRUB menu, as far as one must know to choose one by arrow keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Menu {
+    /// Ids, top to bottom; an entry without an id has an empty one.
+    pub ids: Vec<String>,
+    /// Id of the entry that is selected first.
+    pub default: String,
+    /// Title of the first entry, by which the menu is recognised on a console.
+    pub first_title: String,
+}
+
+/// Files taken from the medium: path there, name here.
+const FILES: [(&str, &str); 4] = [
+    ("/lifeboat/machine.json", "machine.json"),
+    ("/lifeboat/manifest.json", "manifest.json"),
+    ("/lifeboat/kernel", "kernel"),
+    ("/boot/grub/grub.cfg", "grub.cfg"),
+];
+
+impl Medium {
+    /// Reads the medium `iso`; its kernel goes to `directory`.
+    ///
+    /// # Errors
+    /// [`DrillError::Medium`] when it is no medium of Lifeboat or was made by a release that this one does not read.
+    pub fn read(runner: &dyn Runner, iso: &Path, directory: &Path) -> Result<Medium, DrillError> {
+        // xorriso says for a missing file the same as for a missing path on the disc.
+        std::fs::File::open(iso).map_err(DrillError::io("OPEN", iso))?;
+        let wrong =
+            |file: &'static str| move |reason: String| DrillError::Medium { medium: iso.to_owned(), file, reason };
+        for (inside, name) in FILES {
+            let target = directory.join(name);
+            // An existing file would make xorriso fail on the second run.
+            let _ = std::fs::remove_file(&target);
+            let call = Invocation::new(XORRISO)
+                .args(["-osirrox", "on", "-report_about", "FAILURE", "-indev"])
+                .arg(iso)
+                .args(["-extract_single", inside])
+                .arg(&target);
+            runner.run(&call).map_err(|error| match error {
+                missing @ lifeboat_sys::RunError::Missing { .. } => DrillError::Run(missing),
+                other => wrong(inside)(format!("{other}; try a medium made by 'lifeboat rescue'")),
+            })?;
+        }
+        let read = |name: &str| {
+            let path = directory.join(name);
+            std::fs::read(&path).map_err(DrillError::io("READ", path))
+        };
+        let machine = Machine::from_json(&read("machine.json")?)?;
+        let manifest: MediumManifest = serde_json::from_slice(&read("manifest.json")?)
+            .map_err(|error| wrong("/lifeboat/manifest.json")(error.to_string()))?;
+        let menu = Menu::parse(&String::from_utf8_lossy(&read("grub.cfg")?));
+        let menu = menu.ok_or_else(|| wrong("/boot/grub/grub.cfg")("it has no menu".to_owned()))?;
+        Ok(Medium { machine, manifest, menu, kernel: directory.join("kernel") })
+    }
+}
+
+impl Menu {
+    /// Reads a grub.cfg that has no submenus; `None` without entries.
+    pub fn parse(grub_cfg: &str) -> Option<Menu> {
+        let mut menu = Menu { ids: vec![], default: String::new(), first_title: String::new() };
+        for line in grub_cfg.lines().map(str::trim) {
+            if let Some(default) = line.strip_prefix("set default=") {
+                menu.default = default.trim_matches(['\'', '"']).to_owned();
+            } else if let Some(rest) = line.strip_prefix("menuentry ") {
+                let id = rest.split("--id").nth(1).map(|id| id.trim_start_matches(['=', ' ']));
+                let id = id.and_then(|id| id.split([' ', '{']).next()).unwrap_or_default();
+                if menu.ids.is_empty() {
+                    menu.first_title = title(rest);
+                }
+                menu.ids.push(id.trim_matches(['\'', '"']).to_owned());
+            }
+        }
+        (!menu.ids.is_empty()).then_some(menu)
+    }
+
+    /// How far below the default entry (negative: above it) the entry `id` is.
+    pub fn distance(&self, id: &str) -> Option<isize> {
+        let place = |id: &str| self.ids.iter().position(|entry| entry == id);
+        // GRUB takes a number, too, and the first entry for anything that it does not find.
+        let default = place(&self.default).or_else(|| self.default.parse().ok()).unwrap_or(0);
+        Some(place(id)? as isize - default as isize)
+    }
+}
+
+/// The first word of a menuentry line, in whichever quotes.
+fn title(rest: &str) -> String {
+    let quote = rest.chars().next().filter(|c| matches!(c, '\'' | '"'));
+    match quote {
+        Some(quote) => rest[1..].split(quote).next().unwrap_or_default().to_owned(),
+        None => rest.split(' ').next().unwrap_or_default().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CFG: &str = "set default=expert\nset timeout=30\nmenuentry 'Lifeboat rescue medium of web' --id=title {\n  true\n}\n\
+        menuentry 'Expert' --id=expert {\n}\nmenuentry 'Compare' --id=compare {\n}\nmenuentry 'Restore' --id=nuke {\n}\n";
+
+    #[test]
+    fn distances_in_a_menu() {
+        let menu = Menu::parse(CFG).unwrap();
+        assert_eq!(menu.first_title, "Lifeboat rescue medium of web");
+        assert_eq!(menu.distance("nuke"), Some(2));
+        assert_eq!(menu.distance("title"), Some(-1));
+        assert_eq!(menu.distance("interactive"), None);
+        assert_eq!(Menu::parse("set timeout=3"), None);
+    }
+
+    #[test]
+    fn what_is_no_medium_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let iso = directory.path().join("x.iso");
+        let read = || Medium::read(&lifeboat_sys::SystemRunner, &iso, directory.path()).unwrap_err().to_string();
+        let message = read();
+        assert!(message.starts_with("cannot OPEN") && message.contains("No such file"), "{message}");
+        std::fs::write(&iso, vec![b'x'; 100_000]).unwrap();
+        let message = read();
+        assert!(message.starts_with("cannot READ /lifeboat/machine.json on the medium"), "{message}");
+    }
+}

@@ -1,0 +1,319 @@
+//! `lifeboat drill`: boots a medium in a virtual machine like the one it was made for, against blank disks, lets it
+//! recover, and boots the result.
+
+use crate::DrillError;
+use crate::guest::Guest;
+use crate::lab::scenario::await_end;
+use crate::medium::{Medium, Menu};
+use crate::phases::{Marks, phases};
+use crate::report::{DrillReport, Screenshot, Target};
+use crate::vm::event_port::from_console;
+use crate::vm::{Acceleration, Controller, Pattern, Vm, VmDisk, VmFirmware, VmSpec, image};
+use lifeboat_machine::boot::Firmware;
+use lifeboat_machine::{Event, Machine};
+use lifeboat_sys::Runner;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// What to rehearse, and how.
+#[derive(Clone, Debug)]
+pub struct DrillOptions {
+    /// The medium.
+    pub medium: PathBuf,
+    /// Where the report, screenshots and console logs go; made when it is missing.
+    pub report: PathBuf,
+    /// Where the disks are made, sparse, and removed at the end.
+    pub scratch: PathBuf,
+    /// Where the choice of acceleration is remembered.
+    pub cache: Option<PathBuf>,
+    /// Memory in MiB.
+    pub memory_mib: u32,
+    /// Controller of the disks; the one most like the machine's own when `None`.
+    pub controller: Option<Controller>,
+    /// The disks are this many times as large as the machine's.
+    pub size_factor: f64,
+    /// The medium is plugged in as a USB stick.
+    pub stick: bool,
+    /// What shows that the recovered machine is well.
+    pub proof: Proof,
+    /// What the whole drill may take.
+    pub deadline: Duration,
+}
+
+/// What shows that the recovered machine is well.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Proof {
+    /// A login prompt on its serial console.
+    #[default]
+    Login,
+    /// A text, as a regular expression, on its serial console.
+    Text(String),
+    /// A command that ends with 0 in a shell on its serial console.
+    Command(String),
+}
+
+/// What a drill tells while it runs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Progress {
+    /// A part of the drill begins.
+    Phase(String),
+    /// The rescue system reported something.
+    Event(Event),
+}
+
+/// The menu entry that recovers unattended.
+const NUKE: &str = "nuke";
+/// Longer than any firmware needs to find its boot device, emulated.
+const FIRMWARE: Duration = Duration::from_secs(300);
+/// GRUB redraws its menu at once.
+const REDRAW: Duration = Duration::from_secs(10);
+
+/// Rehearses a recovery. The report tells of a recovery that failed; an error means that there was no rehearsal.
+///
+/// # Errors
+/// When the medium cannot be read, the machine cannot be made, or the report cannot be written.
+pub fn drill(
+    runner: &dyn Runner,
+    options: &DrillOptions,
+    observer: &mut dyn FnMut(Progress),
+) -> Result<DrillReport, DrillError> {
+    std::fs::create_dir_all(&options.report).map_err(DrillError::io("CREATE", &options.report))?;
+    let scratch = tempfile::Builder::new().prefix("lifeboat-drill-").tempdir_in(&options.scratch);
+    let scratch = scratch.map_err(DrillError::io("CREATE", &options.scratch))?;
+    let medium = Medium::read(runner, &options.medium, scratch.path())?;
+    if medium.manifest.archive.is_none() {
+        let what = "its medium holds no archive; try a medium made by 'lifeboat rescue'";
+        return Err(DrillError::Unsupported(what.to_owned()));
+    }
+    let acceleration = Acceleration::probe(&medium.kernel, options.cache.as_deref())?;
+    let spec = spec_of(&medium.machine, options, scratch.path())?;
+    let mut run = Run { options, medium: &medium, acceleration, spec, observer, stage: Stage::default() };
+    let result = run.recover().and_then(|()| run.prove());
+    let report = run.into_report(result.err())?;
+    crate::report::write(&report, &options.report)?;
+    Ok(report)
+}
+
+/// A virtual machine like the recorded one, with blank disks.
+fn spec_of(machine: &Machine, options: &DrillOptions, scratch: &Path) -> Result<VmSpec, DrillError> {
+    if machine.architecture != "x86_64" {
+        return Err(DrillError::Unsupported(format!("it is a {} machine, drills know x86_64", machine.architecture)));
+    }
+    let firmware = match machine.boot.firmware {
+        Firmware::Bios => VmFirmware::Bios,
+        Firmware::Uefi { secure_boot } => VmFirmware::Uefi { secure_boot, variables: scratch.join("variables.fd") },
+    };
+    let mut spec = VmSpec::new(firmware).memory(options.memory_mib);
+    for (index, (device, disk)) in machine.layout.disks().enumerate() {
+        let path = scratch.join(format!("disk{index}.img"));
+        let granule = u64::from(disk.logical_sector_bytes.max(512));
+        let size = (device.size_bytes as f64 * options.size_factor) as u64;
+        image::blank(&path, size.next_multiple_of(granule))?;
+        let controller = options.controller.unwrap_or(match disk.transport.as_deref() {
+            Some("nvme") => Controller::Nvme,
+            Some("sata" | "ata") => Controller::Ahci,
+            Some("scsi" | "sas") => Controller::VirtioScsi,
+            _ => Controller::VirtioBlk,
+        });
+        let mut virtual_disk = VmDisk::raw(path, &format!("drill-{index}")).on(controller);
+        virtual_disk.sector_bytes = Some(disk.logical_sector_bytes).filter(|bytes| *bytes > 512);
+        spec = spec.disk(virtual_disk);
+    }
+    Ok(spec)
+}
+
+/// What a drill has seen so far.
+#[derive(Default)]
+struct Stage {
+    marks: Marks,
+    events: Vec<(f64, Event)>,
+    screenshots: Vec<Screenshot>,
+    console_tail: String,
+}
+
+struct Run<'a> {
+    options: &'a DrillOptions,
+    medium: &'a Medium,
+    acceleration: Acceleration,
+    spec: VmSpec,
+    observer: &'a mut dyn FnMut(Progress),
+    stage: Stage,
+}
+
+impl Run<'_> {
+    fn recover(&mut self) -> Result<(), DrillError> {
+        (self.observer)(Progress::Phase("boot the medium".to_owned()));
+        let spec = match self.options.stick {
+            true => self.spec.clone().stick(&self.options.medium),
+            false => self.spec.clone().disc(&self.options.medium),
+        };
+        let mut vm = Vm::start(&spec, self.acceleration, &self.options.report.join("recovery"))?;
+        let result = self.follow(&mut vm);
+        let started = vm.started;
+        self.stage.events = arrived(&vm, started);
+        self.stage.console_tail = vm.console.tail();
+        if result.is_err() {
+            self.screenshot(&mut vm, "failure");
+        }
+        result
+    }
+
+    fn follow(&mut self, vm: &mut Vm) -> Result<(), DrillError> {
+        let started = vm.started;
+        let since = |at: Instant| Some(at.saturating_duration_since(started).as_secs_f64());
+        let menu = &self.medium.menu;
+        let shown = vm.console.wait_for(&Pattern::text(&menu_mark(menu))?, FIRMWARE.min(self.options.deadline))?;
+        self.stage.marks.menu = since(shown.at);
+        self.screenshot(vm, "menu");
+        choose(vm, menu, NUKE)?;
+        self.stage.marks.chosen = since(Instant::now());
+        (self.observer)(Progress::Phase("recover".to_owned()));
+        // A medium that went another way would wait for a person: no need to wait for the deadline.
+        let ready = Pattern::regex(r"lifeboat: (ready (expert|interactive)|stage mode .*)\n")?;
+        let left = self.options.deadline.saturating_sub(started.elapsed());
+        let end = Pattern::regex(r"lifeboat: (RESTORED|FAILED) ")?;
+        let (which, found) = vm.console.wait_for_any(&[&ready, &end], left)?;
+        if which == 0 && found.text.contains("ready") {
+            let reason = "the medium did not start in nuke mode, though its menu was told to".to_owned();
+            return Err(DrillError::Failed { reason });
+        }
+        if which == 1 {
+            // The line's end may still be on its way; the next wait reads the line from its begin.
+            vm.console.rewind(found.text.len());
+        } else {
+            self.screenshot(vm, "recovering");
+        }
+        let left = self.options.deadline.saturating_sub(started.elapsed());
+        let end = await_end(vm, left)?;
+        for (_, event) in arrived(vm, started) {
+            if !matches!(event, Event::Progress { .. } | Event::Step { .. }) {
+                (self.observer)(Progress::Event(event));
+            }
+        }
+        self.screenshot(vm, "recovered");
+        if let Event::Failed { reason } = end.event {
+            return Err(DrillError::Failed { reason });
+        }
+        vm.wait_off(self.options.deadline.saturating_sub(started.elapsed()).max(REDRAW))?;
+        self.stage.marks.off = since(Instant::now());
+        Ok(())
+    }
+
+    fn prove(&mut self) -> Result<(), DrillError> {
+        (self.observer)(Progress::Phase("boot the recovered machine".to_owned()));
+        let mut vm = Vm::start(&self.spec, self.acceleration, &self.options.report.join("booted"))?;
+        // The clock goes on where the recovery ended.
+        let offset = self.stage.marks.off.unwrap_or(0.0);
+        self.stage.marks.second_start = Some(offset);
+        let left = self.options.deadline.saturating_sub(Duration::from_secs_f64(offset)).max(REDRAW);
+        let result = match &self.options.proof {
+            Proof::Login => vm.console.wait_for(&Pattern::text("login:")?, left).map(drop),
+            Proof::Text(pattern) => vm.console.wait_for(&Pattern::regex(pattern)?, left).map(drop),
+            Proof::Command(command) => {
+                Guest::login(&mut vm, left).and_then(|mut guest| guest.must(command, left)).map(drop)
+            }
+        };
+        if result.is_ok() {
+            self.stage.marks.well = Some(offset + vm.started.elapsed().as_secs_f64());
+        }
+        self.stage.console_tail = vm.console.tail();
+        self.screenshot(&mut vm, "booted");
+        result
+    }
+
+    /// Screenshots are an extra: one that fails is left out.
+    fn screenshot(&mut self, vm: &mut Vm, name: &str) {
+        let file = self.options.report.join(format!("{name}.png"));
+        // QEMU has its own working directory only by accident the same as ours.
+        let path = std::path::absolute(&file).unwrap_or(file);
+        match vm.qmp.screenshot(&path) {
+            Ok(()) => self.stage.screenshots.push(Screenshot {
+                name: name.to_owned(),
+                at: vm.started.elapsed().as_secs_f64(),
+                file: format!("{name}.png"),
+            }),
+            Err(error) => tracing::debug!(%error, name, "no screenshot"),
+        }
+    }
+
+    fn into_report(self, error: Option<DrillError>) -> Result<DrillReport, DrillError> {
+        let machine = &self.medium.machine;
+        let disks = self.spec.disks.iter().zip(machine.layout.disks());
+        let targets = disks.map(|(disk, (device, _))| Target {
+            device: device.id.to_string(),
+            controller: disk.controller.name().to_owned(),
+            recorded_bytes: device.size_bytes,
+            size_bytes: lifeboat_sys::block::size_bytes(&disk.image).unwrap_or(0),
+        });
+        let stage = self.stage;
+        let restored = stage.events.iter().find_map(|(_, event)| match event {
+            Event::Restored { entries, .. } => Some(*entries),
+            _ => None,
+        });
+        Ok(DrillReport {
+            passed: error.is_none(),
+            reason: error.map(|error| error.to_string()),
+            machine: machine.name.clone(),
+            os: machine.os.pretty_name.clone(),
+            firmware: match machine.boot.firmware {
+                Firmware::Bios => "BIOS".to_owned(),
+                Firmware::Uefi { secure_boot: false } => "UEFI".to_owned(),
+                Firmware::Uefi { secure_boot: true } => "UEFI with Secure Boot".to_owned(),
+            },
+            kernel: self.medium.manifest.kernel.clone(),
+            medium: self.options.medium.display().to_string(),
+            medium_id: self.medium.manifest.medium_id.clone(),
+            medium_created_at: self.medium.manifest.created_at.clone(),
+            medium_bytes: lifeboat_sys::block::size_bytes(&self.options.medium).unwrap_or(0),
+            snapshot: self.medium.manifest.archive.as_ref().map(|archive| archive.snapshot.clone()),
+            entries_expected: self.medium.manifest.archive.as_ref().map(|archive| archive.entries),
+            entries_restored: restored,
+            acceleration: self.acceleration,
+            memory_mib: self.spec.memory_mib,
+            targets: targets.collect(),
+            phases: phases(&stage.marks, &stage.events),
+            warnings: stage
+                .events
+                .iter()
+                .filter_map(|(_, event)| match event {
+                    Event::Warning { .. } | Event::Entry { .. } => Some(event.console_line()),
+                    _ => None,
+                })
+                .collect(),
+            screenshots: stage.screenshots,
+            console_tail: stage.console_tail,
+        })
+    }
+}
+
+/// Events of a machine, from its port or, when that carried none, from its console, with seconds since power-on.
+fn arrived(vm: &Vm, started: Instant) -> Vec<(f64, Event)> {
+    let seconds = |at: Instant| at.saturating_duration_since(started).as_secs_f64();
+    let port = vm.events.as_ref().map(|port| port.events()).unwrap_or_default();
+    if !port.is_empty() {
+        return port.into_iter().map(|arrived| (seconds(arrived.at), arrived.event)).collect();
+    }
+    let lines = vm.console.lines();
+    lines.into_iter().filter_map(|(at, line)| Some((seconds(at), from_console(&line)?))).collect()
+}
+
+/// The begin of the menu's first line, as much of it as fits beside anything on a narrow console.
+fn menu_mark(menu: &Menu) -> String {
+    menu.first_title.chars().take(40).collect()
+}
+
+/// Chooses an entry of a GRUB menu that is up, over the serial line.
+fn choose(vm: &mut Vm, menu: &Menu, id: &str) -> Result<(), DrillError> {
+    let missing = || DrillError::Unsupported(format!("the medium's boot menu has no entry {id}"));
+    let distance = menu.distance(id).ok_or_else(missing)?;
+    // Ctrl-N and Ctrl-P are down and up everywhere (GRUB manual, "Menu interface"); arrow keys are several bytes, of
+    // which a slow serial line may lose one.
+    let key = if distance < 0 { b"\x10" } else { b"\x0e" };
+    for _ in 0..distance.unsigned_abs() {
+        vm.console.skip();
+        vm.console.send(key)?;
+        // It draws the lines whose colours change, then the help below; any answer means that the key was taken.
+        vm.console.wait_for(&Pattern::regex(r"(?s).")?, REDRAW)?;
+    }
+    vm.console.send(b"\r")
+}
