@@ -18,7 +18,7 @@ make_filesystems() {
 	mkfs.fat -F 32 -n ESP -i 2B3C4D5E "$loop" >/dev/null
 	attach "$disk" 2
 	root_loop=$loop
-	mkfs.btrfs --quiet --force --label rootfs --uuid $uuid "$loop"
+	mkfs.btrfs --quiet --force --label rootfs --uuid $uuid "$loop" >/dev/null
 }
 mount_filesystems() {
 	mount_at "$work/top" "$root_loop"
