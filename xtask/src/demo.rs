@@ -3,11 +3,10 @@
 
 use crate::workspace;
 use anyhow::Context as _;
-use lifeboat_drill::lab::{Lab, Scenario, Target};
+use lifeboat_drill::lab::{Scenario, Target};
 use lifeboat_drill::vm::Acceleration;
 use lifeboat_machine::Event;
 use lifeboat_machine::bytes::human;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// What runs in the machine; its events come back as JSON lines. Progress stays there: a serial line is slow.
@@ -59,7 +58,7 @@ impl Table {
 /// Runs the demonstration; any difference is an error.
 pub fn run(options: &Options) -> anyhow::Result<()> {
     let programs = [workspace::program("lifeboat")?, workspace::program("lifeboat-init")?];
-    let lab = Lab { scripts: workspace::top().join("lab"), cache: cache() };
+    let lab = workspace::lab();
     let directory = workspace::scratch("demo")?;
     let mut table = Table::default();
 
@@ -148,10 +147,4 @@ fn timed<T, E: Into<anyhow::Error>>(work: impl FnOnce() -> Result<T, E>) -> anyh
     let value = work().map_err(Into::into)?;
     let took: Duration = began.elapsed();
     Ok((value, took.as_secs_f64()))
-}
-
-/// Where lab machines are kept, as lab/lib.sh has it.
-fn cache() -> PathBuf {
-    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/root".into()));
-    std::env::var_os("XDG_CACHE_HOME").map_or_else(|| home().join(".cache"), PathBuf::from)
 }

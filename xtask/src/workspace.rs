@@ -1,6 +1,7 @@
 //! Where things lie.
 
 use anyhow::{Context as _, bail};
+use lifeboat_drill::lab::Lab;
 use std::path::{Path, PathBuf};
 
 /// The top of the checkout.
@@ -30,4 +31,11 @@ pub fn scratch(name: &str) -> anyhow::Result<PathBuf> {
     let path = programs.parent().unwrap_or(&programs).join(name);
     std::fs::create_dir_all(&path).with_context(|| format!("cannot MAKE {}", path.display()))?;
     Ok(path)
+}
+
+/// The lab's scripts, and where its machines are kept, as lab/lib.sh has it.
+pub fn lab() -> Lab {
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/root".into()));
+    let cache = std::env::var_os("XDG_CACHE_HOME").map_or_else(|| home().join(".cache"), PathBuf::from);
+    Lab { scripts: top().join("lab"), cache }
 }

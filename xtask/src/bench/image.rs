@@ -5,6 +5,7 @@ use super::report::{Boot, Image};
 use super::tree;
 use crate::workspace;
 use anyhow::Context as _;
+use lifeboat_drill::lab::VmLock;
 use lifeboat_drill::vm::{Acceleration, Nic, Pattern, Vm, VmDisk, VmSpec, image};
 use std::path::Path;
 use std::time::Duration;
@@ -48,6 +49,7 @@ pub fn boot(directory: &Path, tree: &Path) -> anyhow::Result<Boot> {
         .args(["--out".as_ref(), medium.as_os_str(), "--sysroot".as_ref(), tree.as_os_str()])
         .args(["--machine".as_ref(), description.as_os_str()])
         .measure(&directory.join("medium.log"))?;
+    let _turn = VmLock::acquire(&workspace::lab().machines()?)?;
     let (mut kernel_to_init, mut init_to_mode) = (Vec::new(), Vec::new());
     for _ in 0..TIMES {
         let once = boot_once(directory, &medium)?;
