@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that building and testing need: the list is lab/packages.txt.
+# Installs the Debian packages that building and testing need: those of scripts/packages.txt and lab/packages.txt.
 # Does nothing, and needs no root, when all are there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-mapfile -t wanted < <(sed -e 's/#.*//' lab/packages.txt | tr -s '[:space:]' '\n' | sed '/^$/d')
+mapfile -t wanted < <(sed -e 's/#.*//' scripts/packages.txt lab/packages.txt | tr -s '[:space:]' '\n' | sed '/^$/d')
 missing=()
 for package in "${wanted[@]}"; do
     # "install ok installed" is the only state in which its files are all there.
