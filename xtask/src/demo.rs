@@ -9,9 +9,11 @@ use lifeboat_machine::Event;
 use lifeboat_machine::bytes::human;
 use std::time::{Duration, Instant};
 
-/// What runs in the machine; its events come back as JSON lines. Progress stays there: a serial line is slow.
-const RESCUE: &str = "bash -o pipefail -c \"lifeboat rescue --json --out /run/medium/rescue.iso --mode nuke --timeout 0 \
-                      --embed-key --append lifeboat.after=poweroff | grep -v progress\"";
+/// What runs in the machine: its database is stopped, as before any backup, then the one command. Its events come back as
+/// JSON lines; progress stays there, for a serial line is slow.
+const RESCUE: &str = "systemctl stop 'postgresql*' apache2 2>/dev/null; bash -o pipefail -c \"lifeboat rescue --json \
+                      --out /run/medium/rescue.iso --mode nuke --timeout 0 --embed-key --append lifeboat.after=poweroff \
+                      | grep -v progress\"";
 /// What must hold in the machine that came back.
 const CHECKS: [&str; 2] =
     ["findmnt --noheadings --output SOURCE /", "test -z \"$(systemctl --failed --plain --no-legend)\""];
