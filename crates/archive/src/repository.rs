@@ -8,6 +8,7 @@
 //! | [`index`], [`pack`], [`blobs`] | where blobs are; packs; reading blobs |
 //! | [`chunker`], [`writer`], [`backup`] | cutting files; writing blobs; the backup itself |
 //! | [`content`] | what the extractor and the comparison want to know of files |
+//! | [`mod@copy`] | one snapshot into another repository |
 //! | [`snapshot`], [`verify`] | the list of backups; the proof that all is there |
 //!
 //! rustic_core makes and opens repositories and stores their files. What it does with file trees is done here: its
@@ -18,6 +19,7 @@ pub(crate) mod backup;
 pub(crate) mod blobs;
 pub(crate) mod chunker;
 pub(crate) mod content;
+mod copy;
 pub(crate) mod crypto;
 pub(crate) mod index;
 pub(crate) mod keys;
@@ -249,6 +251,14 @@ impl Repository {
     /// When the repository cannot be listed. Damage is a problem in the report.
     pub fn verify(&self, observer: &dyn Observer) -> Result<VerifyReport, ArchiveError> {
         verify::run(self, observer)
+    }
+
+    /// Copies one snapshot, with all that it needs, into another repository; gives it as it is there.
+    ///
+    /// # Errors
+    /// When one cannot be read or the other cannot be written.
+    pub fn copy_snapshot(&self, snapshot: &SnapshotInfo, to: &Repository) -> Result<SnapshotInfo, ArchiveError> {
+        copy::run(self, to, snapshot)
     }
 
     /// Adds a key; gives its id.
