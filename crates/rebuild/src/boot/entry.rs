@@ -7,6 +7,7 @@ use crate::context::Context;
 use crate::error::RebuildError;
 use crate::make::crc::parse_uuid;
 use crate::table::geometry;
+use base64::Engine as _;
 use lifeboat_machine::boot::{EfiEntry, Loader};
 use lifeboat_machine::layout::TableKind;
 use lifeboat_machine::{Content, Device};
@@ -26,7 +27,13 @@ const ATTRIBUTES: u32 = 7;
 /// When neither way is open.
 pub fn make(context: &Context, entry: &EfiEntry, disk: &str, partition: u32) -> Result<Vec<String>, RebuildError> {
     let drive = drive(context, entry, disk, partition)?;
-    let option = LoadOption { label: entry.label.clone(), drive, file: entry.loader.clone() };
+    let data = entry.arguments.as_deref().map(|text| base64::engine::general_purpose::STANDARD.decode(text));
+    let data = data.transpose().map_err(|error| RebuildError::Boot {
+        what: format!("the EFI boot entry \"{}\"", entry.label),
+        reason: format!("its recorded arguments are no base64: {error}"),
+    })?;
+    let option =
+        LoadOption { label: entry.label.clone(), drive, file: entry.loader.clone(), data: data.unwrap_or_default() };
     let place = context.machine.boot.efi_entries.iter().position(|other| other == entry).unwrap_or(0);
     match mounted(&context.efivars).and_then(|()| store(&context.efivars, &option, place)) {
         Ok(()) => Ok(vec![]),
@@ -182,7 +189,7 @@ mod tests {
 
     fn option(label: &str, guid: u8) -> LoadOption {
         let drive = HardDrive { partition: 1, start: 2048, sectors: 4096, signature: Signature::Gpt([guid; 16]) };
-        LoadOption { label: label.into(), drive, file: "\\EFI\\debian\\shimx64.efi".into() }
+        LoadOption { label: label.into(), drive, file: "\\EFI\\debian\\shimx64.efi".into(), data: vec![] }
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub struct LoadOption {
     pub drive: HardDrive,
     /// The file, with backslashes.
     pub file: String,
+    /// What the file is given to read.
+    pub data: Vec<u8>,
 }
 
 impl LoadOption {
@@ -69,6 +71,7 @@ impl LoadOption {
         out.extend_from_slice(&(path.len() as u16).to_le_bytes());
         out.extend_from_slice(&utf16(&self.label));
         out.extend_from_slice(&path);
+        out.extend_from_slice(&self.data);
         out
     }
 
@@ -77,6 +80,7 @@ impl LoadOption {
         let (label, used) = text(bytes.get(6..)?)?;
         let length = usize::from(u16::from_le_bytes(bytes.get(4..6)?.try_into().ok()?));
         let mut path = bytes.get(6 + used..)?.get(..length)?;
+        let data = bytes.get(6 + used + length..)?.to_vec();
         let (mut drive, mut file) = (None, None);
         while let [kind, sub, low, high, ..] = *path {
             let length = usize::from(u16::from_le_bytes([low, high]));
@@ -89,7 +93,7 @@ impl LoadOption {
             }
             path = &path[length..];
         }
-        Some(LoadOption { label, drive: drive?, file: file? })
+        Some(LoadOption { label, drive: drive?, file: file?, data })
     }
 }
 
@@ -153,6 +157,7 @@ mod tests {
                 ]),
             },
             file: "\\EFI\\debian\\shimx64.efi".into(),
+            data: vec![],
         }
     }
 
@@ -174,6 +179,7 @@ mod tests {
         assert_eq!(LoadOption::decode(&option.encode()), Some(option.clone()));
         option.drive.signature = Signature::Mbr(0xdead_beef);
         option.label = "Füße".into();
+        option.data = b"quiet".to_vec();
         assert_eq!(LoadOption::decode(&option.encode()), Some(option));
     }
 

@@ -42,7 +42,13 @@ pub(super) fn make(
     let mut call = Invocation::new(MKFS_BTRFS)
         .args(["-f", "-q", "-K", "-U", &filesystem.uuid])
         .args(["-n", &btrfs.node_bytes.to_string(), "-s", &btrfs.sector_bytes.to_string()])
-        .args(["-d", &btrfs.data_profile, "-m", &btrfs.metadata_profile, "--csum", &btrfs.checksum]);
+        .args(["--csum", &btrfs.checksum]);
+    // Profiles can be read from mounted filesystems only.
+    for (option, profile) in [("-d", &btrfs.data_profile), ("-m", &btrfs.metadata_profile)] {
+        if !profile.is_empty() {
+            call = call.arg(option).arg(profile);
+        }
+    }
     if btrfs.mixed {
         call = call.arg("-M");
     }

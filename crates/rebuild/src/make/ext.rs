@@ -69,7 +69,12 @@ fn mke2fs(
         call = call.args(["-G", &number(groups.into())]);
     }
     if let Some(journal) = ext.journal_bytes.filter(|_| has(ext, "has_journal")) {
-        call = call.args(["-J", &format!("size={}", journal / MIB)]);
+        let fast = ext.fast_commit_blocks.filter(|_| has(ext, "fast_commit"));
+        let fast = fast.map(|blocks| u64::from(blocks) * u64::from(ext.block_bytes));
+        // The size that is recorded includes the fast commit area, both are given in MiB.
+        let mut journal_options = vec![format!("size={}", (journal - fast.unwrap_or(0).min(journal)) / MIB)];
+        journal_options.extend(fast.map(|bytes| format!("fast_commit_size={}", bytes / MIB)));
+        call = call.args(["-J", &journal_options.join(",")]);
         if journal < MIB {
             return Err(unsupported("the journal", device, format!("mke2fs makes none of {journal} bytes")));
         }
@@ -93,6 +98,8 @@ fn extended_options(ext: &ExtOptions, resized: bool) -> Vec<String> {
     add("stride", ext.raid_stride.map(|v| v.to_string()));
     add("stripe_width", ext.raid_stripe_width.map(|v| v.to_string()));
     add("mmp_update_interval", ext.mmp_interval_seconds.filter(|_| has(ext, "mmp")).map(|v| v.to_string()));
+    add("num_backup_sb", ext.backup_superblocks.filter(|_| has(ext, "sparse_super2")).map(|v| v.to_string()));
+    add("orphan_file_size", ext.orphan_file_bytes.filter(|_| has(ext, "orphan_file")).map(|v| v.to_string()));
     add("resize", resize_limit(ext).filter(|_| !resized).map(|v| v.to_string()));
     if has(ext, "casefold") {
         add("encoding", ext.encoding.clone());

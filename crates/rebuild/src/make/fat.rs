@@ -40,8 +40,12 @@ fn mkfs(device: &Path, filesystem: &Filesystem, vfat: &VfatOptions, align: bool)
         .args(["-s", &vfat.cluster_sectors.to_string(), "-R", &vfat.reserved_sectors.to_string()])
         .args(["-f", &vfat.fats.to_string(), "-M", &format!("0x{:02x}", vfat.media)])
         .args(["-h", &vfat.hidden_sectors.to_string(), "-i", &filesystem.uuid.replace('-', "")])
+        .args(["-D", &format!("0x{:02x}", vfat.drive_number), "-g", &format!("{}/{}", vfat.heads, vfat.track_sectors)])
         // -I: a filesystem on a whole disk is what was recorded.
         .args(["--mbr=n", "-I"]);
+    if let Some(sector) = vfat.backup_boot_sector {
+        call = call.args(["-b", &sector.to_string()]);
+    }
     if vfat.fat_bits != 32 {
         call = call.args(["-r", &vfat.root_entries.to_string()]);
     }
