@@ -99,7 +99,11 @@ fn extended_options(ext: &ExtOptions, resized: bool) -> Vec<String> {
     add("stripe_width", ext.raid_stripe_width.map(|v| v.to_string()));
     add("mmp_update_interval", ext.mmp_interval_seconds.filter(|_| has(ext, "mmp")).map(|v| v.to_string()));
     add("num_backup_sb", ext.backup_superblocks.filter(|_| has(ext, "sparse_super2")).map(|v| v.to_string()));
-    add("orphan_file_size", ext.orphan_file_bytes.filter(|_| has(ext, "orphan_file")).map(|v| v.to_string()));
+    // Without a unit it would count blocks.
+    add(
+        "orphan_file_size",
+        ext.orphan_file_bytes.filter(|_| has(ext, "orphan_file")).map(|v| format!("{}K", v / 1024)),
+    );
     add("resize", resize_limit(ext).filter(|_| !resized).map(|v| v.to_string()));
     if has(ext, "casefold") {
         add("encoding", ext.encoding.clone());
