@@ -54,8 +54,7 @@ impl<W: Write> Writer<W> {
     pub fn symlink(&mut self, path: &Path, target: &Path) -> Result<(), RescueError> {
         let inode = self.next_inode();
         let bytes = target.as_os_str().as_bytes();
-        let header =
-            Header { path, inode, mode: S_IFLNK | 0o777, links: 1, size: bytes.len() as u64, device: (0, 0) };
+        let header = Header { path, inode, mode: S_IFLNK | 0o777, links: 1, size: bytes.len() as u64, device: (0, 0) };
         self.node(&header, bytes)
     }
 
@@ -149,8 +148,8 @@ impl<W: Write> Writer<W> {
         head.push(0);
         let write = RescueError::io("WRITE", header.path);
         self.put(&head).and_then(|()| self.pad()).map_err(write)?;
-        let copied = io::copy(&mut data.take(header.size), &mut self.out)
-            .map_err(RescueError::io("COPY", header.path))?;
+        let copied =
+            io::copy(&mut data.take(header.size), &mut self.out).map_err(RescueError::io("COPY", header.path))?;
         self.written += copied;
         if copied != header.size {
             return Err(refuse("it became shorter while it was read"));

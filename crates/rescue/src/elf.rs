@@ -147,7 +147,9 @@ mod tests {
         let dynamic = parse(&bytes).unwrap();
         assert!(dynamic.needed.iter().any(|name| name == "libc.so.6"), "{dynamic:?}");
         assert!(dynamic.interpreter.is_some());
-        assert!(dynamic.wants.iter().any(|(library, version)| library == "libc.so.6" && version.starts_with("GLIBC_2.")));
+        assert!(
+            dynamic.wants.iter().any(|(library, version)| library == "libc.so.6" && version.starts_with("GLIBC_2."))
+        );
     }
 
     #[test]

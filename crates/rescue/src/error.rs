@@ -30,7 +30,9 @@ pub enum RescueError {
         remedy: String,
     },
     /// A program that every rescue system needs is missing.
-    #[error("cannot FIND the program {name} in {root}: the rescue system needs it; try installing the package {package}")]
+    #[error(
+        "cannot FIND the program {name} in {root}: the rescue system needs it; try installing the package {package}"
+    )]
     Program {
         /// File name.
         name: String,

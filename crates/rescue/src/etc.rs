@@ -46,8 +46,22 @@ const TAKEN_DIRECTORIES: &[(&str, &str, &str)] = &[
 
 /// Terminals that a console, a serial line or an ssh session names.
 const TERMINALS: [&str; 16] = [
-    "ansi", "dumb", "linux", "screen", "screen-256color", "screen.xterm-256color", "sun", "tmux", "tmux-256color", "vt100",
-    "vt102", "vt220", "vt52", "xterm", "xterm-256color", "xterm-color",
+    "ansi",
+    "dumb",
+    "linux",
+    "screen",
+    "screen-256color",
+    "screen.xterm-256color",
+    "sun",
+    "tmux",
+    "tmux-256color",
+    "vt100",
+    "vt102",
+    "vt220",
+    "vt52",
+    "xterm",
+    "xterm-256color",
+    "xterm-color",
 ];
 
 /// Directories of terminal descriptions (terminfo(5)), with one subdirectory by first letter or its code.

@@ -3,6 +3,7 @@
 use crate::error::RescueError;
 use crate::kernel::Kernel;
 use crate::module_file::{self, SUFFIXES};
+use crate::modules::Place;
 use crate::sysroot::Sysroot;
 use crate::tree::{Node, Source, Tree, read_source};
 use lifeboat_sys::modules::{fnmatch, index::parse_builtin_modinfo};
@@ -10,38 +11,26 @@ use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Where the firmware of one module goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
-    /// root.squashfs: what leads to disks and wired networks.
-    Root,
-    /// tools.img: firmware of wireless adapters, larger than all the rest.
-    Tools,
-}
-
 /// Firmware names with the module that names each and the image that it goes into.
 pub type Wanted = BTreeMap<String, (Place, String)>;
 
-/// Reads the names from the modules in `tree`, and from those that are built in.
+/// Reads the names from the modules of both images, and from those that are built in. Firmware goes where its module is.
 ///
 /// # Errors
 /// When a module cannot be read.
-pub fn wanted(tree: &Tree, sysroot: &Sysroot, kernel: &Kernel) -> Result<Wanted, RescueError> {
-    let modules: Vec<(&Path, &Source)> = tree
-        .iter()
-        .filter(|(path, ..)| path.extension().is_some_and(|extension| extension == "ko"))
-        .filter_map(|(path, node, _)| match node {
-            Node::File { source, .. } => Some((path, source)),
+pub fn wanted(root: &Tree, tools: &Tree, sysroot: &Sysroot, kernel: &Kernel) -> Result<Wanted, RescueError> {
+    let in_root = root.iter().map(|node| (Place::Root, node));
+    let modules: Vec<(Place, &Path, &Source)> = in_root
+        .chain(tools.iter().map(|node| (Place::Tools, node)))
+        .filter(|(_, (path, ..))| path.extension().is_some_and(|extension| extension == "ko"))
+        .filter_map(|(place, (path, node, _))| match node {
+            Node::File { source, .. } => Some((place, path, source)),
             _ => None,
         })
         .collect();
     let found: Vec<(String, Place, String)> = modules
         .into_par_iter()
-        .map(|(path, source)| {
-            let place = match path.components().any(|part| part.as_os_str() == "wireless") {
-                true => Place::Tools,
-                false => Place::Root,
-            };
+        .map(|(place, path, source)| {
             let module = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             let infos = module_file::modinfo(&read_source(source)?).ok_or_else(|| RescueError::Format {
                 path: path.to_owned(),
@@ -159,7 +148,9 @@ mod tests {
             assert_eq!(add(&mut tree, &sysroot, "6.1", name, "test").unwrap(), count, "{name}");
         }
         let paths: Vec<String> = tree.iter().map(|(path, ..)| path.display().to_string()).collect();
-        for path in ["/lib", "/usr/lib/firmware/bnx2.fw", "/usr/lib/firmware/brcm/a-1.bin", "/usr/lib/firmware/link.bin"] {
+        for path in
+            ["/lib", "/usr/lib/firmware/bnx2.fw", "/usr/lib/firmware/brcm/a-1.bin", "/usr/lib/firmware/link.bin"]
+        {
             assert!(paths.iter().any(|p| p == path), "{path} in {paths:?}");
         }
     }

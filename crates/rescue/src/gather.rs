@@ -3,6 +3,7 @@
 use crate::closure::{Found, Linker, missing_version};
 use crate::elf::{self, Dynamic};
 use crate::error::RescueError;
+use crate::modules::Place;
 use crate::programs;
 use crate::sysroot::Sysroot;
 use crate::tree::{Source, Tree};
@@ -96,27 +97,34 @@ impl<'a> Gatherer<'a> {
     pub fn own_program(&mut self, program: &Path, target: &Path, why: &str) -> Result<(), RescueError> {
         let outside = std::path::absolute(program).map_err(RescueError::io("READ", program))?;
         let bytes = std::fs::read(&outside).map_err(RescueError::io("READ", program))?;
-        let dynamic =
-            elf::parse(&bytes).map_err(|reason| RescueError::Format { path: program.to_owned(), reason })?;
+        let dynamic = elf::parse(&bytes).map_err(|reason| RescueError::Format { path: program.to_owned(), reason })?;
         self.tree.file(target, Source::File(outside), 0o755, why);
         self.needs_of(target, &dynamic, From::Sysroot, &[])?;
         self.opened_by_glibc(target, &dynamic)
     }
 
-    /// Adds every program of the table that the machine has.
+    /// Adds every program of one image that the machine has.
     ///
     /// # Errors
     /// [`RescueError::Program`] for one that must be there and is not; when files cannot be read.
-    pub fn programs(&mut self) -> Result<(), RescueError> {
-        for (name, why, package) in programs::wanted() {
-            match (self.sysroot.find_in(&DIRECTORIES, name)?, package) {
-                (Some(path), _) => {
-                    self.program(&path, &why, package.is_some())?;
+    pub fn programs(&mut self, place: Place) -> Result<(), RescueError> {
+        for wanted in programs::wanted(place) {
+            match (self.sysroot.find_in(&DIRECTORIES, wanted.name)?, wanted.required) {
+                (Some(path), required) => {
+                    self.program(&path, &wanted.why, required.is_some())?;
                 }
                 (None, None) => {}
-                (None, Some(package)) => return Err(self.missing_program(name, package)),
+                (None, Some(package)) => return Err(self.missing_program(wanted.name, package)),
             }
         }
+        Ok(())
+    }
+
+    /// Adds a shell, and the name /bin/sh for it.
+    ///
+    /// # Errors
+    /// [`RescueError::Program`] when the machine has none.
+    pub fn shell(&mut self) -> Result<(), RescueError> {
         let mut shell = None;
         for name in programs::SHELLS {
             if shell.is_none() {
@@ -125,8 +133,9 @@ impl<'a> Gatherer<'a> {
         }
         let shell = shell.ok_or_else(|| self.missing_program("sh", "bash"))?;
         self.program(&shell, "shell", true)?;
-        if self.sysroot.resolve(Path::new("/bin/sh"))?.is_none() {
-            let Some(resolved) = self.sysroot.resolve(&shell)? else { return Ok(()) };
+        if self.sysroot.resolve(Path::new("/bin/sh"))?.is_none()
+            && let Some(resolved) = self.sysroot.resolve(&shell)?
+        {
             self.tree.link(Path::new("/usr/bin/sh"), &resolved.path, "shell");
         }
         Ok(())
@@ -172,13 +181,15 @@ impl<'a> Gatherer<'a> {
     /// # Errors
     /// When a file cannot be read.
     pub fn udev(&mut self) -> Result<(), RescueError> {
-        let candidates = ["/usr/lib/systemd/systemd-udevd", "/lib/systemd/systemd-udevd", "/sbin/udevd", "/usr/sbin/udevd"];
+        let candidates =
+            ["/usr/lib/systemd/systemd-udevd", "/lib/systemd/systemd-udevd", "/sbin/udevd", "/usr/sbin/udevd"];
         let mut found = false;
         for path in candidates {
             found = found || self.program(Path::new(path), "device rules", true)?;
         }
         if !found {
-            self.warnings.push("the machine has no udevd: device rules are not applied in the rescue system".to_owned());
+            self.warnings
+                .push("the machine has no udevd: device rules are not applied in the rescue system".to_owned());
             return Ok(());
         }
         for directory in ["/usr/lib/udev", "/lib/udev"] {
@@ -204,7 +215,12 @@ impl<'a> Gatherer<'a> {
     /// When a file cannot be read.
     pub fn character_sets(&mut self) -> Result<(), RescueError> {
         let why = "character sets for mkfs.fat";
-        for directory in ["/usr/lib/x86_64-linux-gnu/gconv", "/usr/lib/aarch64-linux-gnu/gconv", "/usr/lib64/gconv", "/usr/lib/gconv"] {
+        for directory in [
+            "/usr/lib/x86_64-linux-gnu/gconv",
+            "/usr/lib/aarch64-linux-gnu/gconv",
+            "/usr/lib64/gconv",
+            "/usr/lib/gconv",
+        ] {
             for name in CHARACTER_SETS {
                 self.program(&Path::new(directory).join(name), why, false)?;
             }

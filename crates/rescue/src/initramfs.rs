@@ -38,11 +38,7 @@ pub struct Initramfs {
 ///
 /// # Errors
 /// When a part cannot be read or the file cannot be written.
-pub fn write_initramfs(
-    system: &RescueSystem,
-    embedded: &[Embedded],
-    out: &Path,
-) -> Result<Initramfs, RescueError> {
+pub fn write_initramfs(system: &RescueSystem, embedded: &[Embedded], out: &Path) -> Result<Initramfs, RescueError> {
     let mut tree = match &system.root {
         Root::Squashfs(_) => Tree::default(),
         Root::Cpio(root) => root.clone(),

@@ -81,7 +81,9 @@ impl Kernel {
         let Some(config) = &self.config else { return true };
         let lines = || config.lines().filter(|line| line.starts_with("CONFIG_SQUASHFS"));
         lines().any(|line| matches!(line, "CONFIG_SQUASHFS=y" | "CONFIG_SQUASHFS=m"))
-            && ["ZSTD", "LZ4", "XZ", "ZLIB"].iter().any(|name| lines().any(|line| line == format!("CONFIG_SQUASHFS_{name}=y")))
+            && ["ZSTD", "LZ4", "XZ", "ZLIB"]
+                .iter()
+                .any(|name| lines().any(|line| line == format!("CONFIG_SQUASHFS_{name}=y")))
     }
 
     /// The best compressor that its squashfs can unpack. Without a configuration file zstd, which all distributions

@@ -22,6 +22,7 @@
 //! | [`index`] | the binary indexes that modprobe reads |
 //! | [`module_file`] | unpacking modules, reading their `.modinfo` |
 //! | [`firmware`] | the firmware that modules name |
+//! | [`tools`] | what goes into tools.img |
 //! | [`programs`] | the table of programs for a person at 3 a.m. |
 //! | [`gather`] | programs with all that they need, udev, configuration |
 //! | [`elf`], [`closure`] | libraries |
@@ -45,6 +46,7 @@ pub mod programs;
 pub mod squashfs;
 pub mod sysroot;
 pub mod system;
+pub mod tools;
 pub mod tree;
 
 pub use closure::{MissingLibrary, check_closure};

@@ -94,9 +94,12 @@ mod tests {
         let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
         xz.write_all(&content).unwrap();
         let zst = zstd::encode_all(&content[..], 1).unwrap();
-        for (name, bytes) in
-            [("a.ko", content.clone()), ("a.ko.gz", gz.finish().unwrap()), ("a.ko.xz", xz.finish().unwrap()), ("a.ko.zst", zst)]
-        {
+        for (name, bytes) in [
+            ("a.ko", content.clone()),
+            ("a.ko.gz", gz.finish().unwrap()),
+            ("a.ko.xz", xz.finish().unwrap()),
+            ("a.ko.zst", zst),
+        ] {
             assert_eq!(unpack(&write(name, &bytes)).unwrap(), content, "{name}");
             if name != "a.ko" {
                 let error = unpack(&write(name, &bytes[..bytes.len() / 2])).unwrap_err().to_string();

@@ -13,96 +13,143 @@ use lifeboat_sys::modules::{Index, index::parse_builtin_modinfo, module_name, no
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// A rule: modules below this directory of the kernel's tree are taken for this reason, or left out (`None`). The
-/// longest directory wins.
-const RULES: &[(&str, Option<&str>)] = &[
+/// Which image something travels in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// root.squashfs in the initramfs: what leads to the medium, to disks, wired networks, keyboards and filesystems.
+    Root,
+    /// tools.img on the medium: what is of use only afterwards. It keeps the initramfs small, which the firmware loads
+    /// at a few MB a second from some media.
+    Tools,
+}
+use Place::{Root, Tools};
+
+/// A rule: modules below this directory of the kernel's tree travel there for this reason, or stay at home (`None`).
+/// The longest directory wins.
+const RULES: &[(&str, Option<(Place, &str)>)] = &[
     ("arch", None),
-    ("arch/x86/crypto", Some("crypto")),
-    ("arch/arm64/crypto", Some("crypto")),
-    ("block", Some("storage")),
-    ("crypto", Some("crypto")),
-    ("drivers/acpi", Some("platform")),
-    ("drivers/ata", Some("storage")),
-    ("drivers/base", Some("platform")),
-    ("drivers/bcma", Some("network")),
-    ("drivers/block", Some("storage")),
-    ("drivers/bus", Some("platform")),
-    ("drivers/cdrom", Some("storage")),
+    ("arch/x86/crypto", Some((Root, "crypto"))),
+    ("arch/arm64/crypto", Some((Root, "crypto"))),
+    ("block", Some((Root, "storage"))),
+    ("crypto", Some((Root, "crypto"))),
+    ("drivers/acpi", Some((Root, "platform"))),
+    ("drivers/ata", Some((Root, "storage"))),
+    ("drivers/base", Some((Root, "platform"))),
+    ("drivers/bcma", Some((Root, "network"))),
+    ("drivers/block", Some((Root, "storage"))),
+    ("drivers/bus", Some((Root, "platform"))),
+    ("drivers/cdrom", Some((Root, "storage"))),
     // Consoles and random numbers; the rest of char/ is for programs that a rescue system does not run.
-    ("drivers/char/hw_random", Some("random numbers")),
-    ("drivers/char/virtio_console", Some("console and events")),
-    ("drivers/char/tpm", Some("unlocking disks")),
-    ("drivers/crypto", Some("crypto")),
-    ("drivers/dax", Some("storage")),
-    ("drivers/dca", Some("network")),
-    ("drivers/firewire", Some("storage")),
-    ("drivers/hid", Some("input")),
-    ("drivers/hv", Some("virtual hardware")),
-    ("drivers/i2c", Some("input")),
-    ("drivers/infiniband", Some("network")),
-    ("drivers/input", Some("input")),
-    ("drivers/md", Some("storage")),
-    ("drivers/memstick", Some("storage")),
-    ("drivers/message", Some("storage")),
-    ("drivers/mmc", Some("storage")),
-    ("drivers/mtd", Some("storage")),
-    ("drivers/net", Some("network")),
+    ("drivers/char/hw_random", Some((Root, "random numbers"))),
+    ("drivers/char/virtio_console", Some((Root, "console and events"))),
+    ("drivers/char/tpm", Some((Root, "unlocking disks"))),
+    ("drivers/char/ipmi", Some((Tools, "management"))),
+    ("drivers/crypto", Some((Root, "crypto"))),
+    ("drivers/crypto/qat", Some((Tools, "crypto"))),
+    ("drivers/dax", Some((Root, "storage"))),
+    ("drivers/dca", Some((Root, "network"))),
+    ("drivers/firewire", Some((Root, "storage"))),
+    ("drivers/hid", Some((Root, "input"))),
+    ("drivers/hv", Some((Root, "virtual hardware"))),
+    ("drivers/i2c", Some((Root, "input"))),
+    // Adapters that are Ethernet cards, too, have their Ethernet part in drivers/net.
+    ("drivers/infiniband", Some((Tools, "network: RDMA"))),
+    ("drivers/input", Some((Root, "input"))),
+    ("drivers/md", Some((Root, "storage"))),
+    ("drivers/memstick", Some((Root, "storage"))),
+    ("drivers/message", Some((Root, "storage"))),
+    ("drivers/mmc", Some((Root, "storage"))),
+    ("drivers/mtd", Some((Tools, "storage: raw flash"))),
+    ("drivers/net", Some((Root, "network"))),
     ("drivers/net/arcnet", None),
     ("drivers/net/can", None),
     ("drivers/net/hamradio", None),
     ("drivers/net/ieee802154", None),
-    ("drivers/nvdimm", Some("storage")),
-    ("drivers/nvme", Some("storage")),
-    ("drivers/nvmem", Some("platform")),
-    ("drivers/pci", Some("platform")),
-    ("drivers/phy", Some("platform")),
-    ("drivers/pinctrl", Some("platform")),
-    ("drivers/platform/surface", Some("input")),
-    ("drivers/ptp", Some("network")),
-    ("drivers/reset", Some("platform")),
-    ("drivers/rtc", Some("clock")),
-    ("drivers/scsi", Some("storage")),
+    // Useless without firmware and a supplicant, and both come later than the medium.
+    ("drivers/net/wireless", Some((Tools, "network: wireless"))),
+    ("drivers/net/wwan", Some((Tools, "network: wireless"))),
+    ("drivers/nvdimm", Some((Root, "storage"))),
+    ("drivers/nvme", Some((Root, "storage"))),
+    ("drivers/nvme/target", Some((Tools, "storage: serving it"))),
+    ("drivers/nvmem", Some((Root, "platform"))),
+    ("drivers/pci", Some((Root, "platform"))),
+    ("drivers/phy", Some((Root, "platform"))),
+    ("drivers/pinctrl", Some((Root, "platform"))),
+    ("drivers/platform/surface", Some((Root, "input"))),
+    ("drivers/ptp", Some((Root, "network"))),
+    ("drivers/reset", Some((Root, "platform"))),
+    ("drivers/rtc", Some((Root, "clock"))),
+    ("drivers/scsi", Some((Root, "storage"))),
     // Invents disks.
     ("drivers/scsi/scsi_debug", None),
-    ("drivers/spi", Some("input")),
-    ("drivers/ssb", Some("network")),
-    ("drivers/target", Some("storage")),
-    ("drivers/thunderbolt", Some("storage")),
-    ("drivers/tty", Some("console and events")),
-    ("drivers/ufs", Some("storage")),
-    ("drivers/usb", Some("usb")),
+    ("drivers/spi", Some((Root, "input"))),
+    ("drivers/ssb", Some((Root, "network"))),
+    ("drivers/target", Some((Tools, "storage: serving it"))),
+    ("drivers/scsi/qla2xxx/tcm_qla2xxx", Some((Tools, "storage: serving it"))),
+    ("drivers/xen/xen-scsiback", Some((Tools, "storage: serving it"))),
+    ("drivers/thunderbolt", Some((Root, "storage"))),
+    ("drivers/tty", Some((Root, "console and events"))),
+    ("drivers/ufs", Some((Root, "storage"))),
+    ("drivers/usb", Some((Root, "usb"))),
+    ("drivers/usb/atm", Some((Tools, "usb"))),
     ("drivers/usb/gadget", None),
-    ("drivers/usb/misc", None),
-    ("drivers/virt", Some("virtual hardware")),
-    ("drivers/virtio", Some("virtual hardware")),
+    ("drivers/usb/image", Some((Tools, "usb"))),
+    ("drivers/usb/misc", Some((Tools, "usb"))),
+    ("drivers/usb/serial", Some((Tools, "usb"))),
+    // The four chips that nearly all serial adapters have.
+    ("drivers/usb/serial/ch341", Some((Root, "console and events"))),
+    ("drivers/usb/serial/cp210x", Some((Root, "console and events"))),
+    ("drivers/usb/serial/ftdi_sio", Some((Root, "console and events"))),
+    ("drivers/usb/serial/pl2303", Some((Root, "console and events"))),
+    ("drivers/usb/typec/altmodes", Some((Tools, "usb"))),
+    ("drivers/usb/usbip", Some((Tools, "usb"))),
+    ("drivers/virt", Some((Root, "virtual hardware"))),
+    ("drivers/virtio", Some((Root, "virtual hardware"))),
     ("drivers/watchdog", None),
-    ("drivers/xen", Some("virtual hardware")),
-    ("fs", Some("filesystem")),
-    ("lib", Some("library")),
-    ("lib/test", None),
-    ("net", Some("network")),
+    ("drivers/xen", Some((Root, "virtual hardware"))),
+    ("fs", Some((Root, "filesystem"))),
+    ("fs/nfsd", Some((Tools, "filesystem: serving it"))),
+    ("fs/smb/server", Some((Tools, "filesystem: serving it"))),
+    ("lib", Some((Root, "library"))),
+    ("net", Some((Root, "network"))),
     ("net/atm", None),
     ("net/ax25", None),
     ("net/batman-adv", None),
     ("net/bluetooth", None),
+    ("net/bridge/netfilter", Some((Tools, "network: packet filter"))),
     ("net/can", None),
+    ("net/dccp", Some((Tools, "network: protocol"))),
     ("net/ieee802154", None),
+    ("net/ipv4/netfilter", Some((Tools, "network: packet filter"))),
+    ("net/ipv6/netfilter", Some((Tools, "network: packet filter"))),
+    ("net/l2tp", Some((Tools, "network: protocol"))),
+    ("net/mac80211", Some((Tools, "network: wireless"))),
+    ("net/mac802154", None),
+    ("net/mpls", Some((Tools, "network: protocol"))),
+    ("net/netfilter", Some((Tools, "network: packet filter"))),
     ("net/netrom", None),
     ("net/nfc", None),
+    ("net/openvswitch", Some((Tools, "network: protocol"))),
+    ("net/rds", Some((Tools, "network: protocol"))),
     ("net/rose", None),
+    ("net/sched", Some((Tools, "network: traffic control"))),
+    ("net/sctp", Some((Tools, "network: protocol"))),
+    ("net/smc", Some((Tools, "network: protocol"))),
+    ("net/sunrpc/xprtrdma", Some((Tools, "network: RDMA"))),
+    ("net/tipc", Some((Tools, "network: protocol"))),
+    ("net/wireless", Some((Tools, "network: wireless"))),
     // Modules from elsewhere (DKMS: ZFS, RAID controllers of vendors) are there because the machine needs them.
-    ("updates", Some("not of the kernel's tree")),
-    ("extra", Some("not of the kernel's tree")),
-    ("weak-updates", Some("not of the kernel's tree")),
+    ("updates", Some((Root, "not of the kernel's tree"))),
+    ("extra", Some((Root, "not of the kernel's tree"))),
+    ("weak-updates", Some((Root, "not of the kernel's tree"))),
 ];
 
 /// What a compressed root needs before it is mounted.
 pub const EARLY: [&str; 3] = ["loop", "squashfs", "overlay"];
 
-/// Why the module at `path` (below /lib/modules/RELEASE) is taken; `None` when it is not.
-pub fn reason(path: &str) -> Option<&'static str> {
+/// Where the module at `path` (below /lib/modules/RELEASE) travels, and why; `None` when it stays at home.
+pub fn reason(path: &str) -> Option<(Place, &'static str)> {
     let inside = path.strip_prefix("kernel/").unwrap_or(path);
-    // Ubuntu keeps some of the tree's modules in ubuntu/.
     let stem = inside.find(".ko").map_or(inside, |end| &inside[..end]);
     if stem.rsplit('/').next().is_some_and(|name| name.starts_with("test_") || name.ends_with("_test")) {
         return None;
@@ -119,16 +166,24 @@ pub fn reason(path: &str) -> Option<&'static str> {
 /// The chosen modules by name, with the reason for each.
 pub type Selection = BTreeMap<String, String>;
 
-/// Chooses modules by [`reason`] and `wanted` ones by name, and adds what they depend on, hard and soft.
+/// Chooses the modules of `place` by [`reason`] and `wanted` ones by name, and adds what they depend on, hard and soft.
 ///
 /// # Errors
 /// [`RescueError::Module`] for a wanted one that is neither in the index nor built in.
-pub fn select(index: &Index, release: &str, wanted: &[(&str, &str)], all: bool) -> Result<Selection, RescueError> {
+pub fn select(
+    index: &Index,
+    release: &str,
+    place: Option<Place>,
+    wanted: &[(&str, &str)],
+) -> Result<Selection, RescueError> {
     let mut selection = Selection::new();
     let mut pending: Vec<(String, String)> = Vec::new();
-    if all {
-        for (name, module) in &index.modules {
-            pending.extend(reason(&module.path).map(|why| (name.clone(), format!("module: {why}"))));
+    let mut direct: Vec<(String, String)> = Vec::new();
+    for (name, module) in &index.modules {
+        if let Some((found, why)) = reason(&module.path)
+            && Some(found) == place
+        {
+            direct.push((name.clone(), format!("module: {why}")));
         }
     }
     for (name, why) in wanted {
@@ -139,8 +194,11 @@ pub fn select(index: &Index, release: &str, wanted: &[(&str, &str)], all: bool) 
             }
             return Err(RescueError::Module { name, release: release.to_owned() });
         }
-        pending.push((name, (*why).to_owned()));
+        direct.push((name, (*why).to_owned()));
     }
+    // A module that was chosen keeps that reason, though others need it, too.
+    let chosen: BTreeMap<String, String> = direct.iter().rev().cloned().collect();
+    pending.extend(direct);
     while let Some((name, why)) = pending.pop() {
         let Some(module) = index.modules.get(&name) else { continue };
         if selection.contains_key(&name) {
@@ -156,9 +214,11 @@ pub fn select(index: &Index, release: &str, wanted: &[(&str, &str)], all: bool) 
                     true => vec![dependency.as_str()],
                     false => index.aliases.find(dependency),
                 };
-                pending.extend(targets.into_iter().map(|target| (target.to_owned(), format!("module: wanted by {name}"))));
+                pending
+                    .extend(targets.into_iter().map(|target| (target.to_owned(), format!("module: wanted by {name}"))));
             }
         }
+        let why = chosen.get(&name).cloned().unwrap_or(why);
         selection.insert(name, why);
     }
     Ok(selection)
@@ -214,10 +274,6 @@ pub fn add_indexes(
     put("modules.alias.bin", write_index(&alias_entries(&alias)));
     put("modules.alias", alias.into_bytes());
 
-    let symbols =
-        trim_lines(&read("modules.symbols")?, |line| line.rsplit_once([' ', '\t']).is_some_and(|(_, m)| here(m)));
-    put("modules.symbols.bin", write_index(&alias_entries(&symbols)));
-
     let softdep = trim_lines(&read("modules.softdep")?, |line| line.split_whitespace().nth(1).is_some_and(here));
     put("modules.softdep", softdep.into_bytes());
     let devname = trim_lines(&read("modules.devname")?, |line| line.split_whitespace().next().is_some_and(here));
@@ -226,7 +282,8 @@ pub fn add_indexes(
     put("modules.order", trim_lines(&read("modules.order")?, in_order).into_bytes());
 
     let builtin = read("modules.builtin")?;
-    let names = builtin.lines().filter_map(module_name).map(|key| IndexEntry { key, value: String::new(), priority: 0 });
+    let names =
+        builtin.lines().filter_map(module_name).map(|key| IndexEntry { key, value: String::new(), priority: 0 });
     put("modules.builtin.bin", write_index(&names.collect::<Vec<_>>()));
     put("modules.builtin", builtin.into_bytes());
     let modinfo_path = kernel.modules.join("modules.builtin.modinfo").display().to_string();
@@ -344,17 +401,20 @@ mod tests {
     #[test]
     fn places_in_the_tree() {
         for (path, expected) in [
-            ("kernel/drivers/nvme/host/nvme.ko", Some("storage")),
-            ("kernel/drivers/net/ethernet/intel/e1000/e1000.ko.xz", Some("network")),
+            ("kernel/drivers/nvme/host/nvme.ko", Some((Root, "storage"))),
+            ("kernel/drivers/net/ethernet/intel/e1000/e1000.ko.xz", Some((Root, "network"))),
+            ("kernel/drivers/net/wireless/ath/ath10k/ath10k_core.ko", Some((Tools, "network: wireless"))),
+            ("kernel/drivers/usb/serial/ftdi_sio.ko.zst", Some((Root, "console and events"))),
+            ("kernel/drivers/usb/serial/keyspan.ko.zst", Some((Tools, "usb"))),
             ("kernel/drivers/net/can/dev/can-dev.ko", None),
-            ("kernel/drivers/char/virtio_console.ko", Some("console and events")),
+            ("kernel/drivers/char/virtio_console.ko", Some((Root, "console and events"))),
             ("kernel/drivers/char/lp.ko", None),
             ("kernel/drivers/scsi/scsi_debug.ko", None),
-            ("kernel/drivers/scsi/scsi_mod.ko", Some("storage")),
+            ("kernel/drivers/scsi/scsi_mod.ko", Some((Root, "storage"))),
             ("kernel/sound/soundcore.ko", None),
             ("kernel/lib/test_bpf.ko", None),
             ("kernel/arch/x86/kvm/kvm.ko", None),
-            ("updates/dkms/zfs.ko.zst", Some("not of the kernel's tree")),
+            ("updates/dkms/zfs.ko.zst", Some((Root, "not of the kernel's tree"))),
             ("kernel/drivers/network-of-another-name/x.ko", None),
         ] {
             assert_eq!(reason(path), expected, "{path}");
@@ -363,13 +423,14 @@ mod tests {
 
     #[test]
     fn dependencies_come_along() {
-        let selection = select(&index(), "6.1", &[("snd", "wanted")], true).unwrap();
+        let selection = select(&index(), "6.1", Some(Root), &[("snd", "wanted")]).unwrap();
         assert_eq!(selection["mfd_core"], "module: needed by vub300");
-        assert!(selection.contains_key("crc32c_intel"));
+        assert_eq!(selection["crc32c_intel"], "module: crypto");
+        assert_eq!(selection["jbd2"], "module: filesystem");
         assert_eq!(selection["snd"], "wanted");
-        let error = select(&index(), "6.1", &[("zfs", "")], false).unwrap_err().to_string();
+        let error = select(&index(), "6.1", None, &[("zfs", "")]).unwrap_err().to_string();
         assert_eq!(error, "cannot FIND the module zfs of kernel 6.1; try reinstalling the kernel package");
-        assert!(select(&index(), "6.1", &[("loop", "")], false).unwrap().is_empty());
+        assert!(select(&index(), "6.1", None, &[("loop", "")]).unwrap().is_empty());
     }
 
     #[test]

@@ -1,130 +1,152 @@
 //! The table of programs that travel for a person at 3 a.m., beside those that Lifeboat itself calls
 //! ([`lifeboat_sys::program::ALL`]). Each is taken when the machine has it.
 
+use crate::modules::Place::{self, Root, Tools};
 use lifeboat_sys::program::{ALL, Rescue};
 
 /// Programs of one purpose.
 pub struct Group {
     /// What they are for.
     pub why: &'static str,
-    /// File names.
-    pub names: &'static [&'static str],
+    /// Which image carries them.
+    pub place: Place,
+    /// File names, separated by blanks.
+    pub names: &'static str,
 }
 
 /// Shells, in the order of preference; one must be there.
 pub const SHELLS: [&str; 4] = ["bash", "dash", "sh", "busybox"];
 
-/// Everything of comfort.
+/// Everything of comfort. The initramfs has what a person needs when the medium cannot be found: looking, editing,
+/// networks, disks. What is large or rare is in tools.img.
 pub const GROUPS: &[Group] = &[
-    Group { why: "shell", names: &["bash", "sh", "dash"] },
+    Group { why: "shell", place: Root, names: "bash sh dash" },
     Group {
         why: "files and text",
-        names: &[
-            "[", "b2sum", "base64", "basename", "cat", "chgrp", "chmod", "chown", "cksum", "cmp", "comm", "cp", "cut",
-            "date", "dd", "df", "diff", "dirname", "du", "echo", "egrep", "env", "expr", "false", "fgrep", "find",
-            "grep", "head", "id", "install", "join", "link", "ln", "ls", "mkdir", "mkfifo", "mknod", "mktemp", "mv",
-            "nl", "nproc", "numfmt", "od", "paste", "printenv", "printf", "pwd", "readlink", "realpath", "rm",
-            "rmdir", "sed", "seq", "sha1sum", "sha256sum", "sha512sum", "md5sum", "shred", "shuf", "sleep", "sort",
-            "split", "stat", "stty", "sum", "sync", "tac", "tail", "tee", "test", "timeout", "touch", "tr", "true",
-            "truncate", "tty", "uname", "uniq", "unlink", "users", "wc", "which", "who", "whoami", "xargs", "xxd",
-            "hexdump", "hd", "strings", "awk", "mawk", "gawk", "file", "tree", "yes", "nohup", "nice",
-        ],
+        place: Root,
+        names: "[ base64 basename cat chgrp chmod chown cmp cp cut date dd df diff dirname du echo egrep env \
+                expr false fgrep find grep head id ln ls mkdir mkfifo mknod mktemp mv nproc od printf pwd \
+                readlink realpath rm rmdir sed seq sha256sum md5sum sleep sort stat stty sync tail tee test \
+                timeout touch tr true truncate tty uname uniq wc which whoami xargs hexdump hd awk mawk gawk",
     },
-    Group { why: "reading and editing", names: &["less", "more", "vi", "vim", "vim.tiny", "nano", "ed", "mcedit", "mc"] },
+    Group {
+        why: "files and text",
+        place: Tools,
+        names: "cksum comm install join link nl numfmt paste printenv sha1sum sha512sum shred shuf split sum \
+                tac unlink users who xxd strings file tree yes nohup nice stdbuf getfacl setfacl getfattr \
+                setfattr getcap setcap chcon restorecon",
+    },
+    Group { why: "reading and editing", place: Root, names: "less more vi vim.tiny nano" },
+    Group { why: "reading and editing", place: Tools, names: "vim ed mcedit mc" },
+    Group { why: "archives", place: Root, names: "tar cpio gzip gunzip zcat xz unxz zstd unzstd" },
     Group {
         why: "archives",
-        names: &[
-            "tar", "cpio", "gzip", "gunzip", "zcat", "bzip2", "bunzip2", "xz", "unxz", "xzcat", "zstd", "unzstd",
-            "zstdcat", "lz4", "unsquashfs", "restic", "rsync", "age", "gpg",
-        ],
+        place: Tools,
+        names: "bzip2 bunzip2 xzcat zstdcat lz4 unsquashfs restic borg rsync age gpg",
     },
+    Group { why: "terminal", place: Root, names: "clear reset tput loadkeys setfont chvt agetty" },
+    Group { why: "terminal", place: Tools, names: "tset infocmp tmux screen script openvt setterm dumpkeys kbd_mode" },
     Group {
-        why: "terminal",
-        names: &["clear", "reset", "tput", "tset", "infocmp", "tmux", "screen", "script", "loadkeys", "setfont", "openvt", "chvt", "setterm", "dumpkeys", "kbd_mode", "agetty"],
+        why: "processes and system",
+        place: Root,
+        names: "ps top free kill pgrep pkill pidof uptime dmesg sysctl hostname hwclock chroot setsid unshare \
+                lscpu lspci lsusb mountpoint flock fuser",
     },
     Group {
         why: "processes and system",
-        names: &[
-            "ps", "top", "htop", "free", "kill", "killall", "pgrep", "pkill", "pidof", "uptime", "vmstat", "watch",
-            "dmesg", "sysctl", "lsof", "fuser", "strace", "hostname", "hwclock", "chroot", "setsid", "nsenter",
-            "unshare", "ionice", "renice", "lscpu", "lsmem", "lspci", "lsusb", "dmidecode", "lshw", "sensors",
-            "ipmitool", "lsns", "prlimit", "flock", "logger", "mountpoint", "reboot", "poweroff", "shutdown", "halt",
-            "su", "login", "sulogin", "passwd", "getent", "ldconfig", "kexec", "efivar", "mokutil", "stdbuf",
-        ],
+        place: Tools,
+        names: "htop killall vmstat watch lsof strace nsenter ionice renice lsmem dmidecode lshw sensors \
+                ipmitool lsns prlimit logger su login sulogin passwd getent ldconfig kexec efivar mokutil",
     },
-    Group { why: "kernel modules", names: &["kmod", "modprobe", "lsmod", "modinfo", "insmod", "rmmod", "depmod"] },
+    Group { why: "kernel modules", place: Root, names: "kmod modprobe lsmod modinfo insmod rmmod depmod" },
     Group {
         why: "partitions and disks",
-        names: &[
-            "fdisk", "cfdisk", "gdisk", "sgdisk", "cgdisk", "parted", "partprobe", "partx", "addpart", "delpart",
-            "blockdev", "losetup", "swapon", "swapoff", "swaplabel", "hdparm", "sdparm", "smartctl", "nvme", "sg_inq",
-            "sg_map", "lsscsi", "rescan-scsi-bus.sh", "badblocks", "ddrescue", "testdisk", "photorec", "eject",
-            "blkdiscard", "blkzone", "fstrim", "fsfreeze", "fallocate", "findfs", "mt", "mt-st", "mtx", "tapeinfo",
-            "storcli64", "perccli64", "ssacli", "hpssacli", "megacli", "arcconf", "tw_cli",
-        ],
+        place: Root,
+        names: "fdisk cfdisk gdisk sgdisk parted partprobe partx blockdev losetup swapon swapoff swaplabel \
+                hdparm smartctl nvme badblocks eject blkdiscard fstrim mt mt-gnu mt-st",
+    },
+    Group {
+        why: "partitions and disks",
+        place: Tools,
+        names: "cgdisk addpart delpart sdparm sg_inq sg_map sg_reset lsscsi rescan-scsi-bus.sh ddrescue \
+                testdisk photorec blkzone fsfreeze fallocate findfs mtx tapeinfo storcli64 perccli64 ssacli \
+                hpssacli megacli arcconf tw_cli ledctl",
     },
     Group {
         why: "filesystems",
-        names: &[
-            "fsck", "mkfs", "mkfs.ext2", "mkfs.ext3", "mkfs.ext4", "fsck.ext2", "fsck.ext3", "fsck.ext4", "e2label",
-            "e2freefrag", "e4defrag", "e2undo", "e2image", "logsave", "mkfs.vfat", "fsck.vfat", "mkdosfs", "fsck.xfs",
-            "xfs_spaceman", "xfs_mdrestore", "xfs_metadump", "xfs_copy", "xfs_freeze", "xfs_quota", "xfs_fsr",
-            "xfs_ncheck", "xfs_logprint", "xfs_scrub", "xfsdump", "xfsrestore", "btrfsck", "fsck.btrfs",
-            "btrfs-image", "btrfs-find-root", "btrfs-map-logical", "btrfs-select-super", "mkfs.ntfs", "ntfs-3g",
-            "mount.ntfs-3g", "ntfsclone", "ntfsfix", "ntfsresize", "mkfs.exfat", "fsck.exfat", "mkfs.f2fs",
-            "fsck.f2fs", "zpool", "zfs", "quotacheck", "repquota", "getfacl", "setfacl", "getfattr", "setfattr",
-            "getcap", "setcap", "chcon", "restorecon", "fusermount", "fusermount3", "mount.fuse", "mount.fuse3",
-        ],
+        place: Root,
+        names: "fsck mkfs mkfs.ext2 mkfs.ext3 mkfs.ext4 fsck.ext2 fsck.ext3 fsck.ext4 e2label mkfs.vfat \
+                fsck.vfat fsck.xfs xfs_spaceman fsck.btrfs fusermount3",
+    },
+    Group {
+        why: "filesystems",
+        place: Tools,
+        names: "e2freefrag e4defrag e2undo e2image logsave mkdosfs xfs_mdrestore xfs_metadump xfs_copy \
+                xfs_freeze xfs_quota xfs_fsr xfs_ncheck xfs_logprint xfsdump xfsrestore btrfsck btrfs-image \
+                btrfs-find-root btrfs-map-logical btrfs-select-super mkfs.ntfs ntfs-3g mount.ntfs-3g ntfsclone \
+                ntfsfix ntfsresize mkfs.exfat fsck.exfat mkfs.f2fs fsck.f2fs mkfs.jfs fsck.jfs zpool zfs zdb \
+                quotacheck repquota fusermount mount.fuse mount.fuse3",
+    },
+    // The stacks that a machine boots from: small, and links to one program each.
+    Group {
+        why: "storage stacks",
+        place: Root,
+        names: "dmsetup vgs pvs lvs vgscan pvscan lvscan vgchange lvchange vgcfgrestore vgcfgbackup vgdisplay \
+                pvdisplay lvdisplay pvcreate vgcreate lvcreate vgremove lvremove pvremove vgrename lvrename \
+                vgextend lvextend lvresize vgimportclone pvresize lvconvert mdmon multipath kpartx iscsiadm \
+                iscsid",
     },
     Group {
         why: "storage stacks",
-        names: &[
-            "dmsetup", "vgs", "pvs", "lvs", "vgscan", "pvscan", "lvscan", "vgchange", "lvchange", "vgcfgrestore",
-            "vgcfgbackup", "vgdisplay", "pvdisplay", "lvdisplay", "pvcreate", "vgcreate", "lvcreate", "vgremove",
-            "lvremove", "pvremove", "vgrename", "lvrename", "vgextend", "lvextend", "lvresize", "vgimportclone",
-            "pvresize", "lvconvert", "thin_check", "thin_dump", "thin_repair", "cache_check", "cache_dump",
-            "cache_repair", "mdmon", "dmraid", "multipath", "kpartx", "multipathd", "iscsiadm", "iscsid",
-            "veritysetup", "integritysetup", "cryptsetup-reencrypt", "clevis", "tpm2_unseal", "bcache-super-show",
-            "make-bcache", "vdo", "drbdadm", "drbdsetup",
-        ],
+        place: Tools,
+        names: "thin_check thin_dump thin_repair cache_check cache_dump cache_repair dmraid multipathd \
+                veritysetup integritysetup cryptsetup-reencrypt clevis tpm2_unseal bcache-super-show \
+                make-bcache vdo drbdadm drbdsetup",
     },
     Group {
         why: "network",
-        names: &[
-            "ping", "ping6", "ss", "bridge", "tc", "ethtool", "dhclient", "dhclient-script", "dhcpcd", "udhcpc",
-            "ifup", "ifdown", "ifconfig", "route", "arp", "arping", "netstat", "traceroute", "tracepath", "mtr",
-            "nslookup", "dig", "host", "nc", "ncat", "nc.openbsd", "nc.traditional", "tcpdump", "curl", "wget",
-            "telnet", "ftp", "lftp", "tftp", "ssh", "scp", "sftp", "ssh-keygen", "ssh-agent", "ssh-add", "sshd",
-            "sshfs", "mount.nfs4", "umount.nfs", "umount.nfs4", "showmount", "rpcbind", "rpcinfo", "rpc.statd",
-            "mount.cifs", "mount.sshfs", "iw", "wpa_supplicant", "wpa_cli", "iperf3", "openssl", "teamd", "vconfig",
-            "nmcli", "wg", "lldpctl", "chronyd", "ntpdate", "rclone",
-        ],
+        place: Root,
+        names: "ping ethtool dhclient dhclient-script dhcpcd udhcpc ssh sshd ssh-keygen scp mount.nfs4 \
+                umount.nfs umount.nfs4 mount.cifs curl nc nc.openbsd",
+    },
+    Group {
+        why: "network",
+        place: Tools,
+        names: "ss ping6 bridge tc ifup ifdown ifconfig route arp arping netstat traceroute tracepath mtr nslookup \
+                dig host ncat nc.traditional tcpdump wget telnet ftp lftp tftp sftp ssh-agent ssh-add sshfs \
+                showmount rpcbind rpcinfo rpc.statd mount.sshfs iw wpa_supplicant wpa_cli iwctl iperf3 openssl \
+                teamd vconfig wg lldpctl chronyd ntpdate rclone",
     },
     // chroot into the restored system needs none of these; a look at a broken one does.
     Group {
         why: "boot loaders",
-        names: &["efibootdump", "grub-install", "grub-mkconfig", "grub-probe", "grub-editenv", "sbverify", "bootctl"],
+        place: Tools,
+        names: "efibootdump grub-install grub-mkconfig grub-probe grub-editenv sbverify bootctl",
     },
 ];
 
-/// Programs that travel, with the reason: first those that must, then the others, each name once.
-pub fn wanted() -> Vec<(&'static str, String, Option<&'static str>)> {
-    let mut wanted: Vec<(&'static str, String, Option<&'static str>)> = Vec::new();
-    for program in ALL {
-        match program.rescue {
-            Rescue::Always => {
-                wanted.push((program.name, format!("called by lifeboat ({})", program.package), Some(program.package)));
-            }
-            Rescue::IfPresent => {
-                wanted.push((program.name, format!("called by lifeboat ({})", program.package), None));
-            }
-            Rescue::Never => {}
-        }
+/// A program that travels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// File name.
+    pub name: &'static str,
+    /// Why.
+    pub why: String,
+    /// The package that has it, when the rescue system cannot do without.
+    pub required: Option<&'static str>,
+}
+
+/// The programs of one image: first those that Lifeboat calls (all in the root), then the others, each name once.
+pub fn wanted(place: Place) -> Vec<Wanted> {
+    let mut wanted: Vec<Wanted> = Vec::new();
+    for program in ALL.iter().filter(|program| program.rescue != Rescue::Never && place == Root) {
+        let required = (program.rescue == Rescue::Always).then_some(program.package);
+        wanted.push(Wanted { name: program.name, why: format!("called by lifeboat ({})", program.package), required });
     }
-    for group in GROUPS {
-        for name in group.names {
-            if !wanted.iter().any(|(known, ..)| known == name) {
-                wanted.push((name, format!("expert mode: {}", group.why), None));
+    for group in GROUPS.iter().filter(|group| group.place == place) {
+        for name in group.names.split_whitespace() {
+            if !wanted.iter().any(|known| known.name == name) {
+                wanted.push(Wanted { name, why: format!("expert mode: {}", group.why), required: None });
             }
         }
     }
@@ -137,13 +159,13 @@ mod tests {
 
     #[test]
     fn no_name_twice_and_all_plain() {
-        let wanted = wanted();
-        for (index, (name, why, _)) in wanted.iter().enumerate() {
-            assert!(!name.contains('/') && !why.is_empty());
-            assert!(!wanted[..index].iter().any(|(other, ..)| other == name), "{name}");
+        let all: Vec<Wanted> = [wanted(Root), wanted(Tools)].concat();
+        for (index, program) in all.iter().enumerate() {
+            assert!(!program.name.contains('/') && !program.why.is_empty());
+            assert!(!all[..index].iter().any(|other| other.name == program.name), "{}", program.name);
         }
         for name in ["sfdisk", "bash", "less", "ssh", "dmesg"] {
-            assert!(wanted.iter().any(|(n, ..)| *n == name), "{name}");
+            assert!(wanted(Root).iter().any(|program| program.name == name), "{name}");
         }
     }
 }

@@ -3,13 +3,14 @@
 use crate::closure::check_closure;
 use crate::error::RescueError;
 use crate::etc;
-use crate::firmware::{self, Place};
+use crate::firmware;
 use crate::gather::Gatherer;
-use crate::inputs::Inputs;
+use crate::inputs::{Compression, Inputs};
 use crate::kernel::Kernel;
-use crate::modules;
+use crate::modules::{self, Place};
 use crate::squashfs;
 use crate::sysroot::Sysroot;
+use crate::tools;
 use crate::tree::{Content, Source, Tree};
 use lifeboat_sys::Runner;
 use lifeboat_sys::modules::Index;
@@ -74,23 +75,25 @@ pub fn build(inputs: &Inputs, runner: &dyn Runner) -> Result<RescueSystem, Rescu
     etc::add(&mut gatherer.tree, &sysroot)?;
     gatherer.own_program(&inputs.lifeboat, Path::new(LIFEBOAT), "lifeboat")?;
     gatherer.own_program(&inputs.init, Path::new(INIT), "lifeboat")?;
-    gatherer.programs()?;
+    gatherer.programs(Place::Root)?;
+    gatherer.shell()?;
     gatherer.udev()?;
     gatherer.character_sets()?;
     let (mut tree, mut warnings) = (gatherer.tree, gatherer.warnings);
 
-    let selection = modules::select(&index, &kernel.release, &[], true)?;
+    let selection = modules::select(&index, &kernel.release, Some(Place::Root), &[])?;
     modules::add_files(&mut tree, &sysroot, &kernel, &index, &selection)?;
     modules::add_indexes(&mut tree, &sysroot, &kernel, &selection)?;
 
-    let mut tools = Tree::default();
+    let (mut tools, more) = tools::gather(inputs, (&sysroot, &host), &kernel, &index, selection)?;
+    warnings.extend(more);
     if inputs.with_firmware && !sysroot.list(Path::new("/lib/firmware"))?.is_empty() {
-        for (name, (place, module)) in firmware::wanted(&tree, &sysroot, &kernel)? {
+        for (name, (place, module)) in firmware::wanted(&tree, &tools, &sysroot, &kernel)? {
             let target = if place == Place::Root { &mut tree } else { &mut tools };
             firmware::add(target, &sysroot, &kernel.release, &name, &format!("firmware: named by {module}"))?;
         }
     }
-    add_extras(&mut tools, inputs, (&sysroot, &host), &kernel, &index, &mut warnings)?;
+    tools::settle(&mut tools, &mut tree);
 
     let early_modules = modules::early(&index).filter(|_| kernel.has_squashfs());
     let early = early_tree(inputs, (&sysroot, &host), &kernel, &index, early_modules.as_deref().unwrap_or(&[]))?;
@@ -111,13 +114,15 @@ pub fn build(inputs: &Inputs, runner: &dyn Runner) -> Result<RescueSystem, Rescu
     };
     remove(&staging)?;
 
-    let (tools, tools_contents) = match tools.iter().next() {
-        None => (None, vec![]),
-        Some(_) => {
+    // A kernel that cannot mount one squashfs cannot mount the other.
+    let (tools, tools_contents) = match (tools.is_empty(), &root) {
+        (true, _) | (_, Root::Cpio(_)) => (None, vec![]),
+        (false, Root::Squashfs(_)) => {
             let staging = inputs.work.join("tools");
             let contents = stage(&tools, &staging)?;
             let image = inputs.work.join("tools.img");
-            squashfs::pack(&staging, &image, kernel.squashfs_compressor(), inputs.compression, runner)?;
+            let compression = Compression { level: inputs.compression.level.min(3), ..inputs.compression };
+            squashfs::pack(&staging, &image, kernel.squashfs_compressor(), compression, runner)?;
             remove(&staging)?;
             (Some(image), contents)
         }
@@ -161,64 +166,6 @@ fn early_tree(
     }
     tree.text(&format!("{EARLY_DIRECTORY}/early.list"), list, "the order of the modules before the root");
     Ok(tree)
-}
-
-fn add_extras(
-    tools: &mut Tree,
-    inputs: &Inputs,
-    (sysroot, host): (&Sysroot, &Sysroot),
-    kernel: &Kernel,
-    index: &Index,
-    warnings: &mut Vec<String>,
-) -> Result<(), RescueError> {
-    let why = "named in the configuration";
-    let extra = &inputs.extra;
-    if extra.is_empty() {
-        return Ok(());
-    }
-    let absent = |what: String| RescueError::Extra { what };
-    let mut gatherer = Gatherer::new(sysroot, host)?;
-    for name in &extra.programs {
-        let path = match name.starts_with('/') {
-            true => Some(PathBuf::from(name)),
-            false => sysroot.find_in(&lifeboat_sys::program::DIRECTORIES, name)?,
-        };
-        let taken = match path {
-            Some(path) => gatherer.program(&path, why, true)?,
-            None => false,
-        };
-        if !taken {
-            return Err(absent(format!("the program {name}")));
-        }
-    }
-    warnings.extend(gatherer.warnings);
-    for (path, node, why) in gatherer.tree.iter() {
-        tools.put(path, node.clone(), why);
-    }
-    for path in &extra.files {
-        match sysroot.resolve(path)? {
-            Some(resolved) if sysroot.outside(&resolved.path).is_dir() => tools.take_all(sysroot, path, why)?,
-            Some(_) => {
-                tools.take(sysroot, path, why)?;
-            }
-            None => return Err(absent(format!("the file {}", path.display()))),
-        }
-    }
-    for name in &extra.firmware {
-        if firmware::add(tools, sysroot, &kernel.release, name, why)? == 0 {
-            return Err(absent(format!("the firmware {name}")));
-        }
-    }
-    let wanted: Vec<(&str, &str)> = extra.modules.iter().map(|name| (name.as_str(), why)).collect();
-    let selection = modules::select(index, &kernel.release, &wanted, false)?;
-    modules::add_files(tools, sysroot, kernel, index, &selection)?;
-    if !selection.is_empty() {
-        // Indexes of all modules, for those of tools.img hide the ones of the root.
-        let mut all = modules::select(index, &kernel.release, &[], true)?;
-        all.extend(selection);
-        modules::add_indexes(tools, sysroot, kernel, &all)?;
-    }
-    Ok(())
 }
 
 fn stage(tree: &Tree, staging: &Path) -> Result<Vec<Content>, RescueError> {

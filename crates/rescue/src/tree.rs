@@ -65,6 +65,11 @@ impl Tree {
         self.nodes.iter().map(|(path, (node, why))| (path.as_path(), node, why.as_str()))
     }
 
+    /// True when it holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
     /// True when something is at `path`.
     pub fn contains(&self, path: &Path) -> bool {
         self.nodes.contains_key(path)
@@ -191,12 +196,8 @@ impl Tree {
 
 fn write_file(source: &Source, target: &Path, mode: u32) -> Result<u64, RescueError> {
     let mut options = std::fs::OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(target)
-        .map_err(RescueError::io("WRITE", target))?;
+    let mut file =
+        options.write(true).create_new(true).mode(0o600).open(target).map_err(RescueError::io("WRITE", target))?;
     let size = match source {
         Source::File(path) => {
             let mut input = std::fs::File::open(path).map_err(RescueError::io("READ", path))?;
