@@ -141,6 +141,20 @@ fn change(place: &[String], old: Option<&Value>, new: Option<&Value>) -> Change 
 fn text(value: &Value) -> String {
     let text = match value {
         Value::String(text) => text.clone(),
+        Value::Object(object) => {
+            // What is new or gone as a whole is named by its simple properties; all of it would be a page.
+            let simple = object
+                .iter()
+                .filter(|(key, value)| !VOLATILE.contains(&key.as_str()) && (value.is_string() || value.is_number()));
+            let words: Vec<String> = simple.map(|(key, value)| format!("{key} {}", text(value))).collect();
+            let inner: Vec<String> = ["kind", "content"]
+                .iter()
+                .filter_map(|key| object.get(*key))
+                .filter(|v| v.is_object())
+                .map(text)
+                .collect();
+            [words, inner].concat().join(", ")
+        }
         other => other.to_string(),
     };
     match text.char_indices().nth(200) {

@@ -32,7 +32,8 @@ impl fmt::Display for Plan {
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Target { device, path, name, matched_by, loses, .. } = self;
-        write!(f, "{path} ({name}) in place of {device}, matched by {matched_by}: holds {loses}")
+        let by = if matched_by == "the only disk" { "as" } else { "by" };
+        write!(f, "{path} ({name}) in place of {device}, matched {by} {matched_by}: holds {loses}")
     }
 }
 
@@ -41,9 +42,9 @@ impl fmt::Display for Step {
         match self {
             Step::WipeDisk { disk, .. } => write!(f, "wipe {disk}"),
             Step::WriteTable { disk, script, partitions, .. } => {
-                let kind = if script.starts_with("label: gpt") { "GPT" } else { "MBR" };
+                let kind = if script.starts_with("label: gpt") { "a GPT" } else { "an MBR" };
                 let plural = if partitions.len() == 1 { "" } else { "s" };
-                write!(f, "write a {kind} with {} partition{plural} to {disk}", partitions.len())
+                write!(f, "write {kind} with {} partition{plural} to {disk}", partitions.len())
             }
             Step::MakeFilesystem { device, filesystem, resized } => {
                 let other = if *resized { ", another size than before" } else { "" };

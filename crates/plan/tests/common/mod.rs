@@ -2,7 +2,9 @@
 #![allow(dead_code, missing_docs)]
 
 use lifeboat_machine::filesystem::{ExtOptions, Filesystem, FilesystemOptions, VfatOptions};
-use lifeboat_machine::layout::{Disk, Mount, Partition, PartitionRole, PartitionTable, Swap, TableKind};
+use lifeboat_machine::layout::{
+    Disk, Mount, Partition, PartitionRole, PartitionTable, Swap, TableKind, partition_path,
+};
 use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, DiskContent, FoundDisk, FoundHardware, Machine, Name};
 
 pub const MIB: u64 = 1 << 20;
@@ -130,14 +132,12 @@ pub fn swap() -> Content {
 
 pub struct Maker {
     pub machine: Machine,
-    path: String,
-    size: u64,
 }
 
 /// Puts disks and partitions into a machine.
 impl Maker {
     pub fn new() -> Maker {
-        Maker { machine: machine(), path: String::new(), size: 0 }
+        Maker { machine: machine() }
     }
 
     pub fn disk(mut self, number: usize, path: &str, size: u64, identity: Disk, content: Content) -> Maker {
@@ -148,8 +148,6 @@ impl Maker {
             kind: DeviceKind::Disk(identity),
             content,
         };
-        self.path = path.into();
-        self.size = size;
         self.machine.layout.devices.push(device);
         self
     }
@@ -179,7 +177,7 @@ impl Maker {
         };
         self.machine.layout.devices.push(Device {
             id: id(&format!("{}p{number}", disk.id)),
-            path: format!("{}{number}", disk.path),
+            path: partition_path(std::path::Path::new(&disk.path), number).to_string_lossy().into_owned(),
             size_bytes: sectors * 512,
             kind: DeviceKind::Partition(partition),
             content,
