@@ -197,7 +197,9 @@ fn swap_files(page: &mut Page, layout: &Layout) {
 fn boot(page: &mut Page, boot: &Boot, layout: &Layout) {
     page.heading("7. Make it boot");
     page.text("/etc/fstab fits as it is, for the UUIDs are the same.");
-    let mut lines = vec!["for d in dev proc sys; do mkdir -p \"$target/$d\" && mount --rbind \"/$d\" \"$target/$d\"; done".to_owned()];
+    let mut lines = vec![
+        "for d in dev proc sys; do mkdir -p \"$target/$d\" && mount --rbind \"/$d\" \"$target/$d\"; done".to_owned(),
+    ];
     match boot.initramfs {
         InitramfsTool::InitramfsTools => lines.push("chroot \"$target\" update-initramfs -u -k all".into()),
         InitramfsTool::Dracut => lines.push("chroot \"$target\" dracut --force --regenerate-all".into()),
@@ -221,7 +223,10 @@ fn boot(page: &mut Page, boot: &Boot, layout: &Layout) {
         });
         lines.push("# Boot entries of the firmware, when this live system was started by UEFI, too.".to_owned());
         lines.push("if [ -d /sys/firmware/efi/efivars ]; then".to_owned());
-        lines.push("  mountpoint -q /sys/firmware/efi/efivars || mount -t efivarfs efivarfs /sys/firmware/efi/efivars".to_owned());
+        lines.push(
+            "  mountpoint -q /sys/firmware/efi/efivars || mount -t efivarfs efivarfs /sys/firmware/efi/efivars"
+                .to_owned(),
+        );
         lines.extend(entries);
         lines.push("fi".to_owned());
     }
@@ -236,10 +241,8 @@ fn loader_lines(loader: &Loader) -> Vec<String> {
     match loader {
         Loader::GrubBios { disks, directory } => {
             let (install, mkconfig, configuration) = grub(directory);
-            let mut lines: Vec<String> = disks
-                .iter()
-                .map(|disk| format!("chroot \"$target\" {install} --target=i386-pc \"${disk}\""))
-                .collect();
+            let mut lines: Vec<String> =
+                disks.iter().map(|disk| format!("chroot \"$target\" {install} --target=i386-pc \"${disk}\"")).collect();
             lines.push(format!("chroot \"$target\" {mkconfig} -o {configuration}"));
             lines
         }

@@ -68,8 +68,12 @@ mod tests {
         assert_eq!(digests.keys().collect::<Vec<_>>(), ["config", "data/ab/empty"]);
         assert_eq!(digests["config"].blake3, blake3::hash(b"x").to_hex().to_string());
         assert_eq!(digests["data/ab/empty"].size_bytes, 0);
-        let files = BTreeMap::from([("repo".to_owned(), dir.path().to_owned()), ("k".into(), dir.path().join("config"))]);
-        assert_eq!(digest_files(&files).unwrap().keys().collect::<Vec<_>>(), ["k", "repo/config", "repo/data/ab/empty"]);
+        let files =
+            BTreeMap::from([("repo".to_owned(), dir.path().to_owned()), ("k".into(), dir.path().join("config"))]);
+        assert_eq!(
+            digest_files(&files).unwrap().keys().collect::<Vec<_>>(),
+            ["k", "repo/config", "repo/data/ab/empty"]
+        );
         std::os::unix::fs::symlink("config", dir.path().join("link")).unwrap();
         assert!(digest_tree(dir.path()).unwrap_err().to_string().contains("neither a regular file"));
     }

@@ -46,9 +46,9 @@ pub fn read<R: Read + Seek>(image: &mut R) -> io::Result<BootRecord> {
         return Err(wrong("it has no El Torito boot record in sector 17"));
     }
     let catalogue = sector(image, u64::from(le32(&boot[71..75])))?;
-    let sum = catalogue[..32].chunks_exact(2).fold(0_u16, |sum, pair| {
-        sum.wrapping_add(u16::from_le_bytes([pair[0], pair[1]]))
-    });
+    let sum = catalogue[..32]
+        .chunks_exact(2)
+        .fold(0_u16, |sum, pair| sum.wrapping_add(u16::from_le_bytes([pair[0], pair[1]])));
     if catalogue[0] != 1 || catalogue[30..32] != [0x55, 0xaa] || sum != 0 {
         return Err(wrong("its El Torito boot catalogue is damaged"));
     }

@@ -43,8 +43,7 @@ pub fn image(files: &BTreeMap<String, Vec<u8>>, volume_id: u32) -> Result<Vec<u8
         .volume_label(*b"LIFEBOAT   ");
     fatfs::format_volume(&mut disk, options).map_err(fail(""))?;
     {
-        let filesystem =
-            FileSystem::new(&mut disk, FsOptions::new().time_provider(&EPOCH)).map_err(fail(""))?;
+        let filesystem = FileSystem::new(&mut disk, FsOptions::new().time_provider(&EPOCH)).map_err(fail(""))?;
         let root = filesystem.root_dir();
         for (path, bytes) in files {
             let mut parent = String::new();
@@ -56,7 +55,30 @@ pub fn image(files: &BTreeMap<String, Vec<u8>>, volume_id: u32) -> Result<Vec<u8
             file.write_all(bytes).and_then(|()| file.flush()).map_err(fail(path))?;
         }
     }
-    Ok(disk.into_inner())
+    let mut bytes = disk.into_inner();
+    plain_dots(&mut bytes);
+    Ok(bytes)
+}
+
+/// Takes the long names from the entries `.` and `..`: fatfs 0.3 writes some, the specification allows none ("FAT32 File
+/// System Specification", 6.5), and fsck.vfat calls the directories damaged.
+fn plain_dots(image: &mut [u8]) {
+    const ENTRY: usize = 32;
+    const LONG_NAME: u8 = 0x0f;
+    const DIRECTORY: u8 = 0x10;
+    const DELETED: u8 = 0xe5;
+    for start in (0..image.len()).step_by(512) {
+        let Some(entries) = image.get_mut(start..start + 4 * ENTRY) else { break };
+        let kind = |number: usize| entries[number * ENTRY + 11];
+        let name = |number: usize| &entries[number * ENTRY..number * ENTRY + 11];
+        let dots = name(1) == b".          " && name(3) == b"..         ";
+        if dots && [0, 2].map(kind) == [LONG_NAME; 2] && [1, 3].map(kind) == [DIRECTORY; 2] {
+            entries.copy_within(ENTRY..2 * ENTRY, 0);
+            entries.copy_within(3 * ENTRY..4 * ENTRY, ENTRY);
+            entries[2 * ENTRY] = DELETED;
+            entries[3 * ENTRY] = DELETED;
+        }
+    }
 }
 
 #[cfg(test)]

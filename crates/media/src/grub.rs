@@ -40,9 +40,32 @@ pub struct Uefi {
 
 /// Modules in the core images: all that the menu uses, so that no module is loaded from the medium.
 const MODULES: [&str; 26] = [
-    "iso9660", "udf", "fat", "part_gpt", "part_msdos", "search", "search_fs_file", "search_label", "normal", "configfile",
-    "linux", "chain", "echo", "test", "true", "regexp", "sleep", "serial", "terminal", "minicmd", "ls", "cat", "reboot",
-    "halt", "help", "loadenv",
+    "iso9660",
+    "udf",
+    "fat",
+    "part_gpt",
+    "part_msdos",
+    "search",
+    "search_fs_file",
+    "search_label",
+    "normal",
+    "configfile",
+    "linux",
+    "chain",
+    "echo",
+    "test",
+    "true",
+    "regexp",
+    "sleep",
+    "serial",
+    "terminal",
+    "minicmd",
+    "ls",
+    "cat",
+    "reboot",
+    "halt",
+    "help",
+    "loadenv",
 ];
 const BIOS_MODULES: [&str; 2] = ["biosdisk", "vga_text"];
 const EFI_MODULES: [&str; 4] = ["efi_gop", "efi_uga", "all_video", "efifwsetup"];
@@ -82,10 +105,8 @@ pub fn find(sysroot: &Sysroot, medium_id: &str, work: &Path, runner: &dyn Runner
     if programs.is_none()
         && let Some(directory) = platform(sysroot, "x86_64-efi", "kernel.img")?
     {
-        programs = Some(BTreeMap::from([(
-            "EFI/BOOT/BOOTX64.EFI".to_owned(),
-            efi_core(&directory, medium_id, work, runner)?,
-        )]));
+        programs =
+            Some(BTreeMap::from([("EFI/BOOT/BOOTX64.EFI".to_owned(), efi_core(&directory, medium_id, work, runner)?)]));
         loaders.warnings.push(
             "the medium does not boot under Secure Boot: try installing the packages shim-signed and \
              grub-efi-amd64-signed and building it again"
@@ -207,10 +228,8 @@ fn add_redirects(files: &mut BTreeMap<String, Vec<u8>>, medium_id: &str) {
 
 /// Finds the medium by its marker and goes on there. Built into a core image, `normal` reads the menu by itself.
 fn redirect(medium_id: &str, with_menu: bool) -> String {
-    let mut text = format!(
-        "search --no-floppy --file --set=root {}\nset prefix=($root)/boot/grub\n",
-        marker(medium_id)
-    );
+    let mut text =
+        format!("search --no-floppy --file --set=root {}\nset prefix=($root)/boot/grub\n", marker(medium_id));
     if with_menu {
         text.push_str("configfile ($root)/boot/grub/grub.cfg\n");
     }

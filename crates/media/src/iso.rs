@@ -184,7 +184,13 @@ fn invocation(
         if loaders.bios.is_some() {
             call = call.arg("-eltorito-alt-boot");
         } else {
-            call = call.args(["-partition_offset", "16", "-eltorito-catalog", "/boot/grub/boot.cat", "--boot-catalog-hide"]);
+            call = call.args([
+                "-partition_offset",
+                "16",
+                "-eltorito-catalog",
+                "/boot/grub/boot.cat",
+                "--boot-catalog-hide",
+            ]);
         }
         call = call.args(["-e", "--interval:appended_partition_2:all::", "-no-emul-boot"]);
     }

@@ -63,9 +63,28 @@ const CHOSEN_SECONDS: u32 = 10;
 
 /// Parameters of the machine's own command line that its hardware may need, and that a rescue system must have, too.
 const INHERITED: [&str; 22] = [
-    "console", "net.ifnames", "biosdevname", "nomodeset", "acpi", "noapic", "nolapic", "pci", "pcie_aspm", "iommu",
-    "intel_iommu", "amd_iommu", "swiotlb", "clocksource", "tsc", "hpet", "reboot", "nvme_core.default_ps_max_latency_us",
-    "libata.force", "usb-storage.quirks", "earlyprintk", "mitigations",
+    "console",
+    "net.ifnames",
+    "biosdevname",
+    "nomodeset",
+    "acpi",
+    "noapic",
+    "nolapic",
+    "pci",
+    "pcie_aspm",
+    "iommu",
+    "intel_iommu",
+    "amd_iommu",
+    "swiotlb",
+    "clocksource",
+    "tsc",
+    "hpet",
+    "reboot",
+    "nvme_core.default_ps_max_latency_us",
+    "libata.force",
+    "usb-storage.quirks",
+    "earlyprintk",
+    "mitigations",
 ];
 
 impl Menu {
@@ -75,9 +94,10 @@ impl Menu {
         let mut entries = vec![MenuEntry {
             id: "expert".into(),
             title: "Expert: a shell with all tools; writes nothing by itself".into(),
-            help: "Starts the rescue system and gives you a shell. `lifeboat restore` and all tools of the machine are \
+            help:
+                "Starts the rescue system and gives you a shell. `lifeboat restore` and all tools of the machine are \
                    there; nothing happens until you type it."
-                .into(),
+                    .into(),
             action: Action::Rescue(Mode::Expert),
             parameters: vec![],
         }];
@@ -132,7 +152,9 @@ impl Menu {
         line("# Written by lifeboat.");
         line(&format!("search --no-floppy --file --set=root {}", marker(medium_id)));
         line("set medium=$root");
-        line("# On UEFI the firmware's console covers screen and serial line; on BIOS both are asked, when there is a port.");
+        line(
+            "# On UEFI the firmware's console covers screen and serial line; on BIOS both are asked, when there is a port.",
+        );
         line("if [ \"$grub_platform\" = pc ]; then");
         line("  if serial --unit=0 --speed=115200 --word=8 --parity=no --stop=1; then");
         line("    terminal_input console serial");
@@ -167,7 +189,9 @@ impl Menu {
                 line(&format!("  echo {}", quoted(&format!("    {text}"))));
             }
         }
-        line("  echo 'Without GRUB: /lifeboat/RECOVER-BY-HAND.txt on this medium says how to recover with stock tools.'");
+        line(
+            "  echo 'Without GRUB: /lifeboat/RECOVER-BY-HAND.txt on this medium says how to recover with stock tools.'",
+        );
         line("  echo 'Press Esc to go back to the menu.'");
         // `sleep --interruptible` is in every signed GRUB; `read` is not.
         line("  sleep --interruptible 3600");

@@ -1,0 +1,51 @@
+//! The boot menu and RECOVER-BY-HAND.txt for a machine with a hostile name.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use lifeboat_machine::Mode;
+use lifeboat_media::{Menu, MenuOptions, recover_by_hand};
+use std::process::Command;
+
+#[test]
+fn menu() {
+    let menu = Menu::new(&common::machine(), &common::manifest(), &MenuOptions::default());
+    assert_eq!(menu.default, "expert");
+    insta::assert_snapshot!("grub_cfg", menu.grub_cfg(&common::manifest().medium_id));
+}
+
+#[test]
+fn a_default_that_writes_must_be_chosen() {
+    let menu = |options: &MenuOptions| Menu::new(&common::machine(), &common::manifest(), options);
+    let plain = menu(&MenuOptions { timeout_seconds: Some(0), ..MenuOptions::default() });
+    assert_eq!((plain.default.as_str(), plain.timeout_seconds), ("expert", Some(0)));
+    let chosen = menu(&MenuOptions { default_mode: Some(Mode::Nuke), ..MenuOptions::default() });
+    assert_eq!((chosen.default.as_str(), chosen.timeout_seconds), ("nuke", Some(10)));
+    let more = menu(&MenuOptions {
+        parameters: vec!["lifeboat.source=disk:LABEL=my backup".into()],
+        ..MenuOptions::default()
+    });
+    assert!(more.grub_cfg("00").contains(" 'lifeboat.source=\"disk:LABEL=my backup\"'"), "{}", more.grub_cfg("00"));
+}
+
+#[test]
+fn grub_reads_the_menu() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("grub.cfg");
+    let menu = Menu::new(&common::machine(), &common::manifest(), &MenuOptions::default());
+    std::fs::write(&path, menu.grub_cfg("00")).unwrap();
+    let output = Command::new("grub-script-check").arg(&path).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn page() {
+    let page = recover_by_hand(&common::machine(), &common::manifest());
+    insta::assert_snapshot!("recover_by_hand", page);
+    let commands: String =
+        page.lines().filter_map(|line| line.strip_prefix("    ")).flat_map(|line| [line, "\n"]).collect();
+    // bash understands it.
+    let mut child = Command::new("bash").arg("-n").stdin(std::process::Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), commands.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
+}
