@@ -115,6 +115,7 @@ fn foundation(started: Duration, reporter: &Arc<Reporter>, children: &Arc<Childr
     if let Err(error) = foundation::serve_module_requests() {
         reporter.warn(format!("cannot SERVE the kernel's requests for modules: {error}"));
     }
+    foundation::provide_commands();
     let identity = Identity::read(Path::new("/lifeboat"));
     let _ = rustix::system::sethostname(host_name(identity.machine_name()).as_bytes());
     let hotplug = Hotplug::start(loader, socket, Arc::clone(reporter));

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ChildStdout, Command, ExitStatus};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,7 @@ struct Slot {
 /// All children that somebody waits for.
 #[derive(Default)]
 pub struct Children {
+    closed: AtomicBool,
     slots: Mutex<HashMap<u32, Arc<Slot>>>,
 }
 
@@ -37,10 +39,25 @@ impl Children {
         prepare(&mut command, setup);
         // With the lock held nobody collects the child before it is known here.
         let mut slots = locked(&self.slots);
+        if self.is_closed() {
+            return Err(io::Error::new(io::ErrorKind::Interrupted, "the system is about to end"));
+        }
         let mut child = command.spawn()?;
         let slot = Arc::new(Slot::default());
         slots.insert(child.id(), Arc::clone(&slot));
         Ok(Running { pid: child.id(), slot, stdout: child.stdout.take() })
+    }
+
+    /// Starts nothing from now on, because the system ends. False when that was decided before.
+    pub fn close(&self) -> bool {
+        // The lock waits for a child that is being started, so that the signal for everyone reaches it.
+        let _slots = locked(&self.slots);
+        !self.closed.swap(true, Ordering::SeqCst)
+    }
+
+    /// True once nothing is started any more.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
     }
 
     /// Waits until there is no child at all; false at the deadline.
@@ -173,6 +190,14 @@ pub mod tests {
         slow.signal(Signal::KILL);
         assert!(slow.wait(Some(Duration::from_secs(20))).is_some());
         slow.signal(Signal::KILL);
+    }
+
+    #[test]
+    fn nothing_starts_once_the_system_ends() {
+        let children = Children::default();
+        assert!(children.close());
+        assert!(!children.close());
+        assert!(children.spawn(shell("true"), Setup::default()).is_err());
     }
 
     #[test]

@@ -26,6 +26,9 @@ pub fn wait_forever() -> ExitCode {
 
 /// Ends programs, unmounts, ejects the disc when asked to, then restarts or powers off. Comes back only when the kernel refuses.
 pub fn end(reporter: &Reporter, children: &Children, after: After, eject: Option<&Source>) {
+    if !children.close() {
+        return;
+    }
     reporter.note(match after {
         After::Poweroff => "powering off",
         After::Reboot | After::Shell => "restarting",

@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 pub const RUN: &str = "/run/lifeboat";
 /// The log.
 pub const LOG: &str = "/run/lifeboat/log";
+/// This program in the image.
+const PROGRAM: &str = "/usr/bin/lifeboat-init";
 /// The kernel's helper for modules; its name makes this program one.
 const HELPER: &str = "/run/lifeboat/modprobe";
 
@@ -99,13 +101,24 @@ pub fn make_static_nodes(index: &Index) {
 /// The system's reason.
 pub fn serve_module_requests() -> io::Result<()> {
     // The image has this program; without it, the initramfs had: /proc/self/exe works as long as PID 1 lives.
-    let program = Path::new("/usr/bin/lifeboat-init");
-    if program.exists() {
-        std::os::unix::fs::symlink(program, HELPER)?;
+    if Path::new(PROGRAM).exists() {
+        std::os::unix::fs::symlink(PROGRAM, HELPER)?;
     } else {
         std::fs::copy("/proc/self/exe", HELPER)?;
     }
     std::fs::write("/proc/sys/kernel/modprobe", HELPER)
+}
+
+/// Gives people the commands that the image does not have and this program can do. The directory comes first in PATH: a
+/// `reboot` that is systemctl in disguise would look for a systemd that is not there.
+pub fn provide_commands() {
+    let local = Path::new("/usr/local/sbin");
+    let _ = std::fs::create_dir_all(local);
+    let has_modprobe = ["/usr/sbin", "/usr/bin", "/sbin"].iter().any(|path| Path::new(path).join("modprobe").exists());
+    for name in crate::helper::COMMANDS.iter().filter(|name| **name != "modprobe" || !has_modprobe) {
+        // Without it there is Ctrl-Alt-Del.
+        let _ = std::os::unix::fs::symlink(PROGRAM, local.join(name));
+    }
 }
 
 /// Small settings of the kernel that the rescue system needs.

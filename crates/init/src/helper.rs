@@ -1,9 +1,25 @@
-//! `modprobe` for the kernel: it calls `/run/lifeboat/modprobe -q -- NAME` when it needs a module (kernel/module/kmod.c).
+//! What this program is under other names: `modprobe`, which the kernel calls as `/run/lifeboat/modprobe -q -- NAME` when it
+//! needs a module (kernel/module/kmod.c), and `reboot` and `poweroff`, which ask PID 1.
 
 use lifeboat_sys::modules::{Config, Index, Loader};
+use rustix::process::{Pid, Signal};
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
+
+/// The commands that this program stands in for when the image has no other.
+pub const COMMANDS: [&str; 3] = ["modprobe", "reboot", "poweroff"];
+
+/// Asks PID 1 to end, which it does in order; options such as `-f` are ignored.
+pub fn ask_init(signal: Signal) -> ExitCode {
+    match rustix::process::kill_process(Pid::INIT, signal) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cannot SIGNAL PID 1: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
 
 /// Loads the modules that the arguments name; options are those of modprobe(8) that the kernel uses, others are ignored.
 pub fn modprobe(arguments: &[OsString]) -> ExitCode {

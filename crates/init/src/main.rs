@@ -1,7 +1,7 @@
 //! `lifeboat-init`: PID 1 of the rescue system (design, section 4; docs, "The boot process").
 //!
 //! As PID 1 it goes through the stages of [`boot`] and never ends. Under the name `modprobe`, or with that word as its
-//! first argument, it is the kernel's helper that loads modules ([`helper`]).
+//! first argument, it is the kernel's helper that loads modules; `reboot` and `poweroff` ask PID 1 ([`helper`]).
 //!
 //! | module | holds |
 //! | --- | --- |
@@ -40,6 +40,7 @@ mod source;
 mod sysfs;
 mod tools;
 
+use rustix::process::Signal;
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::ExitCode;
@@ -47,8 +48,12 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     let name = arguments.first().and_then(|path| Path::new(path).file_name());
-    if name == Some(OsStr::new("modprobe")) {
-        return helper::modprobe(&arguments[1..]);
+    match name.and_then(OsStr::to_str) {
+        Some("modprobe") => return helper::modprobe(&arguments[1..]),
+        // PID 1 takes them as Ctrl-Alt-Del and as the end of power.
+        Some("reboot") => return helper::ask_init(Signal::INT),
+        Some("poweroff") => return helper::ask_init(Signal::TERM),
+        _ => {}
     }
     if arguments.get(1).is_some_and(|word| word == "modprobe") {
         return helper::modprobe(&arguments[2..]);

@@ -98,7 +98,7 @@ fn wait_for_disks(context: &Context) {
             context.reporter.note(format!("waiting for disks: {found} of {wanted} are there; at most {seconds} s"));
         }
         if !context.hotplug.wait_for_block_event(known, deadline) {
-            context.reporter.warn(format!("{wanted} disks were expected, {found} are there; going on"));
+            context.reporter.warn(format!("disks of the machine: {wanted}, disks found: {found}; going on"));
             return;
         }
     }

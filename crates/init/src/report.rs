@@ -48,6 +48,8 @@ struct Watcher {
     format: Format,
     queue: Arc<Queue>,
     muted: bool,
+    /// The final event, when it came while muted.
+    missed: Option<Event>,
 }
 
 /// Sends events to all watchers.
@@ -64,7 +66,7 @@ impl Reporter {
     /// Adds a console by its kernel name and path.
     pub fn add_console(&self, name: &str, path: &Path) -> std::io::Result<()> {
         let console = Console::open(path)?;
-        self.add(name, Format::Lines, console);
+        self.add(name, Format::Lines, console, path);
         Ok(())
     }
 
@@ -74,22 +76,23 @@ impl Reporter {
             return Ok(());
         }
         let port = Console::open(path)?;
-        self.add(name, Format::Json, port);
+        self.add(name, Format::Json, port, path);
         Ok(())
     }
 
-    fn add(&self, name: &str, format: Format, console: Console) {
+    fn add(&self, name: &str, format: Format, console: Console, path: &Path) {
         let queue = Arc::new(Queue::default());
         // The lock on the history is held until the watcher stands in the list, so that no event is told twice or never.
         let history = locked(&self.history);
         for event in history.iter() {
             push(&queue, render(event, format));
         }
-        let writer = Arc::clone(&queue);
-        let started =
-            std::thread::Builder::new().name(format!("to {name}")).spawn(move || write(&writer, &console, format));
+        let (writer, path) = (Arc::clone(&queue), path.to_owned());
+        let started = std::thread::Builder::new()
+            .name(format!("to {name}"))
+            .spawn(move || write(&writer, console, &path, format));
         if started.is_ok() {
-            locked(&self.watchers).push(Watcher { name: name.to_owned(), format, queue, muted: false });
+            locked(&self.watchers).push(Watcher { name: name.to_owned(), format, queue, muted: false, missed: None });
         }
     }
 
@@ -121,10 +124,13 @@ impl Reporter {
         }
     }
 
-    /// Keeps lines away from a console while a program paints on it.
+    /// Keeps lines away from a console while a program paints on it. The final line comes afterwards.
     pub fn mute(&self, name: &str, muted: bool) {
         for watcher in locked(&self.watchers).iter_mut().filter(|watcher| watcher.name == name) {
             watcher.muted = muted;
+            if let Some(event) = watcher.missed.take_if(|_| !muted) {
+                push(&watcher.queue, render(&event, watcher.format));
+            }
         }
     }
 
@@ -170,8 +176,12 @@ impl EventSink for Reporter {
             }
             history.push_back(event.clone());
         }
-        for watcher in locked(&self.watchers).iter().filter(|watcher| !watcher.muted) {
-            push(&watcher.queue, render(event, watcher.format));
+        for watcher in locked(&self.watchers).iter_mut() {
+            if !watcher.muted {
+                push(&watcher.queue, render(event, watcher.format));
+            } else if event.is_final() {
+                watcher.missed = Some(event.clone());
+            }
         }
         drop(history);
         self.log(line.as_bytes());
@@ -199,7 +209,7 @@ fn push(queue: &Queue, line: Arc<[u8]>) {
     queue.changed.notify_all();
 }
 
-fn write(queue: &Queue, console: &Console, format: Format) {
+fn write(queue: &Queue, mut console: Console, path: &Path, format: Format) {
     let mut patience = PATIENCE;
     loop {
         let line = {
@@ -217,6 +227,13 @@ fn write(queue: &Queue, console: &Console, format: Format) {
         while format == Format::Json && result.as_ref().is_err_and(|e| e.kind() == std::io::ErrorKind::TimedOut) {
             result = console.write_all(&line, PATIENCE);
         }
+        // When a shell with this controlling terminal ends, the kernel hangs up every descriptor of it, ours among them.
+        if result.as_ref().is_err_and(|error| error.kind() != std::io::ErrorKind::TimedOut)
+            && let Ok(opened) = Console::open(path)
+        {
+            console = opened;
+            result = console.write_all(&line, patience);
+        }
         // A line that took nothing once is not waited for again until it takes something.
         patience = if result.is_ok() { PATIENCE } else { Duration::ZERO };
         locked(&queue.state).writing = false;
@@ -227,6 +244,22 @@ fn write(queue: &Queue, console: &Console, format: Format) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_muted_console_gets_the_final_line_afterwards() {
+        let folder = tempfile::tempdir().unwrap();
+        let console = folder.path().join("console");
+        File::create(&console).unwrap();
+        let reporter = Reporter::default();
+        reporter.add_console("x", &console).unwrap();
+        reporter.mute("x", true);
+        reporter.note("hidden");
+        reporter.emit(&Event::Failed { reason: "one".into() });
+        reporter.mute("x", false);
+        reporter.note("shown");
+        reporter.flush(Duration::from_secs(5));
+        assert_eq!(std::fs::read_to_string(&console).unwrap(), "lifeboat: FAILED one\r\nlifeboat: shown\r\n");
+    }
 
     #[test]
     fn late_watchers_hear_everything_and_the_end_comes_once() {

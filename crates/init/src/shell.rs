@@ -25,9 +25,11 @@ pub fn on_all(reporter: &Arc<Reporter>, children: &Arc<Children>, consoles: &[St
     for name in consoles {
         let (reporter, children, name) = (Arc::clone(reporter), Arc::clone(children), name.clone());
         let serve = move || {
-            loop {
+            while !children.is_closed() {
                 let begun = Instant::now();
-                if let Err(error) = one(&children, &name) {
+                if let Err(error) = one(&children, &name)
+                    && !children.is_closed()
+                {
                     reporter.warn(format!("cannot START a shell on {name}: {error}"));
                     // Without a terminal there is nothing to try again.
                     if error.kind() == io::ErrorKind::NotFound {

@@ -9,9 +9,15 @@ use std::collections::HashMap;
 /// their literal beginning, and a look-up tries only those whose beginning is one of the modalias.
 #[derive(Clone, Debug, Default)]
 pub struct AliasTable {
-    by_prefix: HashMap<Box<str>, Vec<(Box<str>, Box<str>)>>,
+    by_prefix: HashMap<Box<str>, Vec<Alias>>,
     longest_prefix: usize,
     length: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Alias {
+    pattern: Box<str>,
+    module: Box<str>,
 }
 
 impl AliasTable {
@@ -21,7 +27,7 @@ impl AliasTable {
         let prefix = literal_prefix(&pattern);
         self.longest_prefix = self.longest_prefix.max(prefix.len());
         self.length += 1;
-        let entry = (pattern.as_str().into(), normalise(module).into());
+        let entry = Alias { pattern: pattern.as_str().into(), module: normalise(module).into() };
         match self.by_prefix.get_mut(prefix) {
             Some(entries) => entries.push(entry),
             None => {
@@ -36,7 +42,7 @@ impl AliasTable {
         let mut found: Vec<&str> = Vec::new();
         for end in (0..=modalias.len().min(self.longest_prefix)).rev() {
             let Some(prefix) = modalias.get(..end) else { continue };
-            for (pattern, module) in self.by_prefix.get(prefix).into_iter().flatten() {
+            for Alias { pattern, module } in self.by_prefix.get(prefix).into_iter().flatten() {
                 if !found.contains(&&**module) && fnmatch(pattern, &modalias) {
                     found.push(module);
                 }
@@ -47,7 +53,7 @@ impl AliasTable {
 
     /// Every pattern with its module, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.by_prefix.values().flatten().map(|(pattern, module)| (&**pattern, &**module))
+        self.by_prefix.values().flatten().map(|alias| (&*alias.pattern, &*alias.module))
     }
 
     /// How many patterns it holds.
