@@ -1,4 +1,5 @@
 //! Which disk is chosen, and which disks stop a recovery.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
 

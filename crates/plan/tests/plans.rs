@@ -1,4 +1,5 @@
 //! Whole plans: their text for people, their tables for sfdisk, their steps.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Filesystems made by their mkfs, read by probe, made again by rebuild, and compared by their own programs.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
 

@@ -1,5 +1,5 @@
 //! Machines and hardware to plan with.
-#![allow(dead_code, missing_docs)]
+#![allow(dead_code, missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 use lifeboat_machine::filesystem::{ExtOptions, Filesystem, FilesystemOptions, VfatOptions};
 use lifeboat_machine::layout::{

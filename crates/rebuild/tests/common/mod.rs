@@ -1,5 +1,5 @@
 //! Image files, loop devices and an empty machine.
-#![allow(dead_code, missing_docs)]
+#![allow(dead_code, missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 use lifeboat_machine::Machine;
 use lifeboat_plan::Plan;

@@ -1,0 +1,393 @@
+//! Exact command lines, by a runner that only records them.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use common::{empty_machine, empty_plan};
+use lifeboat_machine::boot::{EfiEntry, InitramfsTool, Loader};
+use lifeboat_machine::filesystem::{BtrfsOptions, Filesystem, FilesystemOptions, XfsOptions};
+use lifeboat_machine::layout::{Disk, Partition, PartitionRole, PartitionTable, Swap, TableKind};
+use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Machine, Name};
+use lifeboat_plan::{Plan, Step, Target};
+use lifeboat_rebuild::boot::load_option::{LoadOption, Signature};
+use lifeboat_rebuild::{Context, RebuildError, apply};
+use lifeboat_sys::{FakeRunner, Output};
+use std::path::Path;
+
+fn run(
+    runner: &FakeRunner,
+    target: &Path,
+    machine: &Machine,
+    plan: &Plan,
+    step: &Step,
+) -> Result<Vec<String>, RebuildError> {
+    let mut context = Context::new(runner, target, machine, plan);
+    context.chroot_mounts = false;
+    context.efivars = target.join("efivars");
+    apply(step, &context)
+}
+
+fn lines(step: Step) -> Vec<String> {
+    let runner = FakeRunner::lenient();
+    run(&runner, Path::new("/nonexistent"), &empty_machine(), &empty_plan(), &step).unwrap();
+    runner.command_lines()
+}
+
+fn filesystem(options: FilesystemOptions) -> Filesystem {
+    Filesystem {
+        uuid: "aaaaaaaa-0000-4000-8000-000000000001".into(),
+        label: Name::from("my data"),
+        size_bytes: 1 << 30,
+        used_bytes: 0,
+        options,
+    }
+}
+
+fn make(options: FilesystemOptions, resized: bool) -> Step {
+    Step::MakeFilesystem { device: "/dev/nowhere1".into(), filesystem: filesystem(options), resized }
+}
+
+fn xfs() -> XfsOptions {
+    XfsOptions {
+        block_bytes: 4096,
+        sector_bytes: 512,
+        inode_bytes: 512,
+        allocation_groups: 4,
+        allocation_group_blocks: 65536,
+        blocks: 262_144,
+        max_inode_percent: 25,
+        stripe_unit_blocks: 16,
+        stripe_width_blocks: 64,
+        directory_block_bytes: 4096,
+        log_blocks: 16384,
+        log_version: 2,
+        log_sector_bytes: 512,
+        log_stripe_unit_blocks: 1,
+        lazy_count: true,
+        features: [
+            ("crc", true),
+            ("rmapbt", false),
+            ("sparse", true),
+            ("attr2", true),
+            ("ftype", true),
+            ("ascii-ci", false),
+        ]
+        .map(|(name, on)| (name.to_owned(), on))
+        .to_vec(),
+    }
+}
+
+#[test]
+fn xfs_names_everything() {
+    let device = "mkfs.xfs -f -q -K -b size=4096 -s size=512 -m uuid=aaaaaaaa-0000-4000-8000-000000000001,crc=1,rmapbt=0 \
+                  -i size=512,maxpct=25,sparse=1,attr=2";
+    assert_eq!(
+        lines(make(FilesystemOptions::Xfs(xfs()), false)),
+        [format!(
+            "{device} -d size=1073741824,agsize=65536b,su=65536,sw=4 \
+             -l version=2,sectsize=512,size=16384b,su=4096,lazy-count=1 -n size=4096,ftype=1 -L 'my data' /dev/nowhere1"
+        )]
+    );
+    // At another size mkfs.xfs decides about groups and log.
+    assert_eq!(
+        lines(make(FilesystemOptions::Xfs(xfs()), true)),
+        [format!(
+            "{device} -d size=1073741824,su=65536,sw=4 -l version=2,sectsize=512,su=4096,lazy-count=1 \
+             -n size=4096,ftype=1 -L 'my data' /dev/nowhere1"
+        )]
+    );
+    let mut unknown = xfs();
+    unknown.features.push(("warp".into(), true));
+    let runner = FakeRunner::lenient();
+    let step = make(FilesystemOptions::Xfs(unknown), false);
+    let error = run(&runner, Path::new("/nonexistent"), &empty_machine(), &empty_plan(), &step).unwrap_err();
+    assert!(error.to_string().contains("the XFS feature warp"), "{error}");
+    assert!(runner.calls().is_empty());
+}
+
+fn btrfs(features: &[&str]) -> Step {
+    make(
+        FilesystemOptions::Btrfs(BtrfsOptions {
+            node_bytes: 16384,
+            sector_bytes: 4096,
+            checksum: "crc32c".into(),
+            features: features.iter().map(|name| (*name).to_owned()).collect(),
+            data_profile: "single".into(),
+            metadata_profile: "dup".into(),
+            mixed: false,
+            device_uuid: Some("bbbbbbbb-0000-4000-8000-000000000001".into()),
+            subvolumes: vec![],
+            default_subvolume: Name::default(),
+        }),
+        false,
+    )
+}
+
+#[test]
+fn btrfs_by_what_mkfs_knows() {
+    let list = |text: &str| Output { code: 0, stdout: vec![], stderr: text.as_bytes().to_vec() };
+    let old = || {
+        FakeRunner::lenient()
+            .answer_with(
+                "mkfs.btrfs -O list-all",
+                list("extref  - x (default=3.12)\nno-holes - y (default=5.15)\nraid56 - z (compat=3.9)\n"),
+            )
+            .answer_with("mkfs.btrfs -R list-all", list("quota - q (compat=3.4)\nfree-space-tree - f (default=5.15)\n"))
+    };
+    let runner = old();
+    let step = btrfs(&["extref", "free-space-tree"]);
+    let notes = run(&runner, Path::new("/nonexistent"), &empty_machine(), &empty_plan(), &step).unwrap();
+    assert!(notes[0].contains("UUID_SUB"));
+    assert_eq!(
+        runner.command_lines().last().unwrap(),
+        "mkfs.btrfs -f -q -K -U aaaaaaaa-0000-4000-8000-000000000001 -n 16384 -s 4096 --csum crc32c -d single -m dup \
+         -O 'extref,^no-holes' -R free-space-tree -L 'my data' /dev/nowhere1"
+    );
+    let new = FakeRunner::lenient()
+        .answer_with("mkfs.btrfs -O list-all", list("extref - x (default=3.12)\nfree-space-tree - f (default=5.15)\n"))
+        .answer("mkfs.btrfs --help", "  --device-uuid UUID  set it\n");
+    assert_eq!(
+        run(&new, Path::new("/nonexistent"), &empty_machine(), &empty_plan(), &step).unwrap(),
+        Vec::<String>::new()
+    );
+    assert!(
+        new.command_lines()
+            .last()
+            .unwrap()
+            .contains("-O extref,free-space-tree --device-uuid bbbbbbbb-0000-4000-8000-000000000001 -L")
+    );
+    let step = btrfs(&["block-group-tree"]);
+    let error = run(&old(), Path::new("/nonexistent"), &empty_machine(), &empty_plan(), &step).unwrap_err();
+    assert!(error.to_string().contains("try a rescue medium with newer btrfs-progs"), "{error}");
+}
+
+#[test]
+fn swap_and_tables() {
+    let swap = Swap { uuid: Some("u-1".into()), label: "sw ap".into(), page_bytes: 65536 };
+    assert_eq!(
+        lines(Step::MakeSwap { device: "/dev/nowhere2".into(), swap }),
+        ["mkswap --force --pagesize 65536 --uuid u-1 --label 'sw ap' /dev/nowhere2"]
+    );
+}
+
+fn target(programs: &[&str], files: &[&str]) -> tempfile::TempDir {
+    let target = tempfile::tempdir().unwrap();
+    let programs = programs.iter().map(|name| format!("usr/sbin/{name}"));
+    for name in programs.chain(files.iter().map(|name| (*name).to_owned())) {
+        let path = target.path().join(&name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, name).unwrap();
+    }
+    target
+}
+
+#[test]
+fn grub_for_bios() {
+    let loader = |directory: &str| Step::InstallLoader {
+        loader: Loader::GrubBios { disks: vec![], directory: Name::from(directory) },
+        disks: vec!["/dev/sda".into(), "/dev/sdb".into()],
+    };
+    for (program, directory) in [("grub-install", "/boot/grub"), ("grub2-install", "/boot/grub2")] {
+        let (runner, target) = (FakeRunner::lenient(), target(&[program], &[]));
+        run(&runner, target.path(), &empty_machine(), &empty_plan(), &loader(directory)).unwrap();
+        let root = target.path().display();
+        let expected =
+            |disk| format!("chroot {root} {program} --target=i386-pc --recheck --boot-directory=/boot {disk}");
+        assert_eq!(runner.command_lines(), [expected("/dev/sda"), expected("/dev/sdb")]);
+    }
+    let target = target(&[], &[]);
+    let error =
+        run(&FakeRunner::new(), target.path(), &empty_machine(), &empty_plan(), &loader("/boot/grub")).unwrap_err();
+    assert!(error.to_string().contains("neither grub-install nor grub2-install"), "{error}");
+}
+
+#[test]
+fn initramfs_by_its_own_tool() {
+    let step = Step::RebuildInitramfs { reason: String::new() };
+    for (tool, line) in [
+        (InitramfsTool::InitramfsTools, Some("update-initramfs -u -k all")),
+        (InitramfsTool::Dracut, Some("dracut --regenerate-all --force")),
+        (InitramfsTool::Mkinitcpio, Some("mkinitcpio -P")),
+        (InitramfsTool::None, None),
+    ] {
+        let runner = FakeRunner::lenient();
+        let mut machine = empty_machine();
+        machine.boot.initramfs = tool;
+        run(&runner, Path::new("/t"), &machine, &empty_plan(), &step).unwrap();
+        assert_eq!(
+            runner.command_lines(),
+            line.map(|line| format!("chroot /t {line}")).into_iter().collect::<Vec<_>>()
+        );
+    }
+    let mut machine = empty_machine();
+    machine.boot.initramfs = InitramfsTool::Dracut;
+    let notes = run(&FakeRunner::new(), Path::new("/t"), &machine, &empty_plan(), &step).unwrap();
+    assert!(notes[0].contains("the initramfs stays as it was restored"), "{notes:?}");
+}
+
+/// A machine with an ESP as the first partition of its disk, and the plan for it.
+fn efi(table: TableKind) -> (Machine, Plan) {
+    let (mut machine, mut plan) = (empty_machine(), empty_plan());
+    let id = |name: &str| DeviceId(name.into());
+    let gpt = table == TableKind::Gpt;
+    machine.layout.devices.push(Device {
+        id: id("disk0"),
+        path: "/dev/vda".into(),
+        size_bytes: 1 << 30,
+        kind: DeviceKind::Disk(Disk::default()),
+        content: Content::Table(PartitionTable {
+            kind: table,
+            id: if gpt { "11111111-2222-3333-4444-555555555555".into() } else { "0xdeadbeef".into() },
+            first_lba: None,
+            last_lba: None,
+            entries: None,
+            boot_code: None,
+        }),
+    });
+    machine.layout.devices.push(Device {
+        id: id("disk0p1"),
+        path: "/dev/vda1".into(),
+        size_bytes: 1 << 29,
+        kind: DeviceKind::Partition(Partition {
+            parent: id("disk0"),
+            number: 1,
+            start_sector: 2048,
+            sectors: 1_048_576,
+            type_id: "ef".into(),
+            uuid: gpt.then(|| "12345678-1234-5678-9ABC-DEF012345678".into()),
+            name: None,
+            attributes: None,
+            bootable: false,
+            role: PartitionRole::Primary,
+        }),
+        content: Content::Empty,
+    });
+    machine.boot.loaders = vec![Loader::GrubEfi {
+        esp: Name::from("/boot/efi"),
+        vendor: "debian".into(),
+        shim: true,
+        removable: false,
+        directory: Name::from("/boot/grub"),
+    }];
+    let entry = |label: &str, loader: &str| EfiEntry {
+        label: label.into(),
+        device: id("disk0p1"),
+        loader: loader.into(),
+        arguments: None,
+    };
+    machine.boot.efi_entries =
+        vec![entry("debian", "\\EFI\\debian\\shimx64.efi"), entry("old", "\\EFI\\debian\\grubx64.efi")];
+    plan.targets.push(Target {
+        device: id("disk0"),
+        path: "/dev/nvme0n1".into(),
+        name: String::new(),
+        matched_by: String::new(),
+        loses: String::new(),
+        size_bytes: (0, 0),
+    });
+    plan.steps.push(Step::WriteTable {
+        disk: "/dev/nvme0n1".into(),
+        script: "label: gpt\n\n1 : start=4096, size=999, type=x\n".into(),
+        boot_code: None,
+        partitions: vec![],
+    });
+    (machine, plan)
+}
+
+const ESP: [&str; 3] =
+    ["boot/efi/EFI/debian/shimx64.efi", "boot/efi/EFI/debian/grubx64.efi", "boot/efi/EFI/debian/mmx64.efi"];
+
+#[test]
+fn boot_entries() {
+    for (table, signature) in [
+        (
+            TableKind::Gpt,
+            Signature::Gpt([
+                0x12, 0x34, 0x56, 0x78, 0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0xde, 0xf0, 0x12, 0x34, 0x56, 0x78,
+            ]),
+        ),
+        (TableKind::Mbr, Signature::Mbr(0xdead_beef)),
+    ] {
+        let (machine, plan) = efi(table);
+        let target = target(&[], &ESP);
+        let efivars = target.path().join("efivars");
+        std::fs::create_dir(&efivars).unwrap();
+        for entry in &machine.boot.efi_entries {
+            let step = Step::MakeEfiEntry { entry: entry.clone(), disk: "/dev/nvme0n1".into(), partition: 1 };
+            let notes = run(&FakeRunner::new(), target.path(), &machine, &plan, &step).unwrap();
+            assert_eq!(notes, Vec::<String>::new());
+        }
+        let read = |name: &str| {
+            std::fs::read(efivars.join(format!("{name}-8be4df61-93ca-11d2-aa0d-00e098032b8c"))).unwrap()[4..].to_vec()
+        };
+        assert_eq!(read("BootOrder"), [0, 0, 1, 0], "in the recorded order");
+        let option = LoadOption::decode(&read("Boot0000")).unwrap();
+        assert_eq!((option.label.as_str(), option.file.as_str()), ("debian", "\\EFI\\debian\\shimx64.efi"));
+        assert_eq!((option.drive.partition, option.drive.start, option.drive.sectors), (1, 4096, 999));
+        assert_eq!(option.drive.signature, signature);
+    }
+}
+
+#[test]
+fn without_variables_the_removable_path_helps() {
+    let (machine, plan) = efi(TableKind::Gpt);
+    let target = target(&[], &ESP);
+    let entry = machine.boot.efi_entries[0].clone();
+    let step = Step::MakeEfiEntry { entry, disk: "/dev/nvme0n1".into(), partition: 1 };
+    let notes = run(&FakeRunner::new(), target.path(), &machine, &plan, &step).unwrap();
+    assert!(notes[0].contains("starts from the removable path EFI/BOOT"), "{notes:?}");
+    let read = |name: &str| std::fs::read_to_string(target.path().join("boot/efi/EFI/BOOT").join(name)).unwrap();
+    assert_eq!(read("BOOTX64.EFI"), ESP[0]);
+    assert_eq!(read("grubx64.efi"), ESP[1]);
+    assert_eq!(read("mmx64.efi"), ESP[2]);
+}
+
+#[test]
+fn loaders_for_uefi_must_be_there() {
+    let (machine, plan) = efi(TableKind::Gpt);
+    let step = |loader: &Loader| Step::InstallLoader { loader: loader.clone(), disks: vec![] };
+    let grub = &machine.boot.loaders[0];
+    let empty = target(&[], &["boot/efi/EFI/other/file"]);
+    let error = run(&FakeRunner::new(), empty.path(), &machine, &plan, &step(grub)).unwrap_err();
+    assert!(error.to_string().contains("/boot/efi of the restored system does not hold it"), "{error}");
+    // FAT keeps no case, other filesystems do.
+    let shouted = target(&[], &["efi/EFI/SYSTEMD/SYSTEMD-BOOTX64.EFI"]);
+    let systemd = Loader::SystemdBoot { esp: Name::from("/efi"), removable: false };
+    let notes = run(&FakeRunner::new(), shouted.path(), &machine, &plan, &step(&systemd)).unwrap();
+    assert!(notes[0].contains("at the removable path"), "{notes:?}");
+    assert!(shouted.path().join("efi/EFI/BOOT/BOOTX64.EFI").exists());
+    // What lies at the removable path already is left alone.
+    assert_eq!(
+        run(&FakeRunner::new(), shouted.path(), &machine, &plan, &step(&systemd)).unwrap(),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn configuration_follows_the_disks() {
+    let (mut machine, plan) = efi(TableKind::Gpt);
+    machine.layout.devices[1].content =
+        Content::Swap(Swap { uuid: Some("u-1".into()), label: String::new(), page_bytes: 4096 });
+    let target =
+        target(&[], &["etc/fstab", "boot/grub/grub.cfg", "boot/grub/device.map", "boot/loader/entries/a.conf"]);
+    let write = |name: &str, text: &str| std::fs::write(target.path().join(name), text).unwrap();
+    write("etc/fstab", "/dev/vda1 none swap sw 0 0\n/dev/disk/by-id/virtio-S1-part1 none swap sw 0 0\n");
+    write("boot/grub/grub.cfg", "linux /vmlinuz root=/dev/vda1 quiet\n");
+    write("boot/grub/device.map", "(hd0) /dev/disk/by-id/virtio-S1\n");
+    write("boot/loader/entries/a.conf", "options root=UUID=1\n");
+    let pair = |old: &str, new: &str| (old.to_owned(), new.to_owned());
+    let replacements = vec![
+        pair("/dev/vda1", "/dev/nvme0n1p1"),
+        pair("/dev/vda", "/dev/nvme0n1"),
+        pair("/dev/disk/by-id/virtio-S1-part1", "/dev/nvme0n1p1"),
+        pair("/dev/disk/by-id/virtio-S1", "/dev/nvme0n1"),
+    ];
+    let step = Step::AdaptConfiguration { replacements };
+    let notes = run(&FakeRunner::new(), target.path(), &machine, &plan, &step).unwrap();
+    assert_eq!(notes.len(), 3, "{notes:?}");
+    let read = |name: &str| std::fs::read_to_string(target.path().join(name)).unwrap();
+    assert_eq!(read("etc/fstab"), "UUID=u-1 none swap sw 0 0\nUUID=u-1 none swap sw 0 0\n");
+    assert_eq!(read("boot/grub/grub.cfg"), "linux /vmlinuz root=/dev/nvme0n1p1 quiet\n");
+    assert_eq!(read("boot/grub/device.map"), "(hd0) /dev/nvme0n1\n");
+    assert_eq!(run(&FakeRunner::new(), target.path(), &machine, &plan, &step).unwrap(), Vec::<String>::new(), "again");
+}
