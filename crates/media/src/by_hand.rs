@@ -22,17 +22,25 @@ impl Page {
     }
 
     fn heading(&mut self, text: &str) {
-        self.text(&format!("\n{text}\n{}\n", "-".repeat(text.chars().count())));
-        self.0.push('\n');
+        self.blank();
+        self.text(&format!("{text}\n{}\n", "-".repeat(text.chars().count())));
+        self.blank();
+    }
+
+    /// One empty line, not two.
+    fn blank(&mut self) {
+        if !self.0.is_empty() && !self.0.ends_with("\n\n") {
+            self.0.push('\n');
+        }
     }
 
     fn commands(&mut self, lines: impl IntoIterator<Item = String>) {
-        self.0.push('\n');
+        self.blank();
         for line in lines.into_iter().flat_map(|line| line.lines().map(str::to_owned).collect::<Vec<_>>()) {
             self.0.push_str(format!("    {line}").trim_end());
             self.0.push('\n');
         }
-        self.0.push('\n');
+        self.blank();
     }
 }
 
@@ -107,9 +115,12 @@ fn tables(page: &mut Page, layout: &Layout) {
     for (device, _) in layout.disks() {
         if let Content::Table(table) = &device.content {
             lines.push(format!("wipefs --all \"${}\"", device.id));
-            lines.push(format!("sfdisk --wipe always --wipe-partitions always \"${}\" <<'END'", device.id));
-            lines.push(table_script(layout, device, table));
-            lines.push("END".to_owned());
+            // No here-document: its end would be lost among the blanks when a person pastes the lines.
+            lines.push("printf '%s\\n' \\".to_owned());
+            lines.extend(
+                table_script(layout, device, table).lines().map(|line| format!("  {} \\", shell(line.as_bytes()))),
+            );
+            lines.push(format!("  | sfdisk --wipe always --wipe-partitions always \"${}\"", device.id));
         }
     }
     lines.push("if command -v udevadm >/dev/null; then udevadm settle; fi".to_owned());
@@ -197,8 +208,12 @@ fn swap_files(page: &mut Page, layout: &Layout) {
 fn boot(page: &mut Page, boot: &Boot, layout: &Layout) {
     page.heading("7. Make it boot");
     page.text("/etc/fstab fits as it is, for the UUIDs are the same.");
+    // rslave: otherwise step 8 would unmount the live system's own /dev.
     let mut lines = vec![
-        "for d in dev proc sys; do mkdir -p \"$target/$d\" && mount --rbind \"/$d\" \"$target/$d\"; done".to_owned(),
+        "for d in dev proc sys; do".to_owned(),
+        "  mkdir -p \"$target/$d\" && mount --rbind \"/$d\" \"$target/$d\" && mount --make-rslave \"$target/$d\""
+            .to_owned(),
+        "done".to_owned(),
     ];
     match boot.initramfs {
         InitramfsTool::InitramfsTools => lines.push("chroot \"$target\" update-initramfs -u -k all".into()),
