@@ -1,5 +1,6 @@
 //! What the stages share. Built by stage 1, owned by [`crate::boot`].
 
+use crate::boot;
 use crate::children::Children;
 use crate::clock;
 use crate::hotplug::Hotplug;
@@ -30,7 +31,7 @@ pub struct Context {
     pub identity: Identity,
     /// The medium, once found.
     pub source: Option<Source>,
-    /// Directories of programs that came with the tools image.
+    /// The tools image lies over /usr.
     pub tools_mounted: bool,
 }
 
@@ -86,6 +87,20 @@ impl Identity {
 }
 
 impl Context {
+    /// Reads the index of modules again and tries every device that has no driver.
+    pub fn use_tools_modules(&self) {
+        self.hotplug.replace_loader(boot::loader(&self.command_line, &self.children, &self.reporter));
+        self.hotplug.cold_plug(true);
+    }
+
+    /// Loads drivers also for what is not essential, now that a person is waited for and not the other way round.
+    pub fn load_everything(&self) {
+        self.hotplug.load_deferred();
+        if self.tools_mounted {
+            self.use_tools_modules();
+        }
+    }
+
     /// Runs a stage and reports what it took.
     pub fn stage<T>(&mut self, name: &str, work: impl FnOnce(&mut Context) -> T) -> T {
         let begun = clock::now();

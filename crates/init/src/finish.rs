@@ -4,18 +4,19 @@ use crate::children::Children;
 use crate::report::Reporter;
 use crate::source::Source;
 use lifeboat_machine::parameters::After;
+use lifeboat_sys::mount::MountError;
 use lifeboat_sys::{mount, optical, power};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long programs may take to end after SIGTERM, and again after SIGKILL.
 const PROGRAMS_PATIENCE: Duration = Duration::from_secs(3);
 /// How long consoles may take for the last lines.
 const LINES_PATIENCE: Duration = Duration::from_secs(3);
-/// Mounts that stay: without them this program could not go on.
-const STAY: [&str; 4] = ["/proc", "/sys", "/dev", "/run"];
+/// How long a mount may be busy after all programs have ended.
+const BUSY_PATIENCE: Duration = Duration::from_secs(3);
 
 /// PID 1 never ends: the kernel would panic.
 pub fn wait_forever() -> ExitCode {
@@ -68,19 +69,39 @@ pub fn without_root(reporter: &Reporter, children: &Children, after: Option<Afte
     reporter.note("press Ctrl-Alt-Del to restart");
 }
 
-/// Unmounts everything that does not have to stay, the last mounted first. What is busy is named, written, and left.
+/// Unmounts everything that does not have to stay, the last mounted first. What stays busy is named, written, and left.
 fn unmount_all(reporter: &Reporter) {
     rustix::fs::sync();
-    let table = mount::table().unwrap_or_default();
-    let stays = |path: &Path| {
-        path == Path::new("/") || path == Path::new("/lifeboat") || STAY.iter().any(|stay| path == Path::new(stay))
-    };
-    for entry in table.iter().rev().filter(|entry| !stays(&entry.mount_point)) {
-        if let Err(error) = mount::unmount(&entry.mount_point)
-            && entry.source.as_encoded_bytes().starts_with(b"/dev/")
-        {
-            reporter.warn(error.to_string());
+    // A loop device lets go of its file some moments after its last mount (loop_release), and tells nobody.
+    let deadline = Instant::now() + BUSY_PATIENCE;
+    loop {
+        let failures = unmount_once();
+        if failures.is_empty() {
+            break;
         }
+        if Instant::now() >= deadline {
+            for failure in failures {
+                reporter.warn(failure.to_string());
+            }
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
     }
     rustix::fs::sync();
+}
+
+fn unmount_once() -> Vec<MountError> {
+    let stays =
+        |path: &Path| ["/", "/lifeboat", "/proc", "/sys", "/dev", "/run"].iter().any(|stay| path == Path::new(stay));
+    let table = mount::table().unwrap_or_default();
+    let mut failures = Vec::new();
+    for entry in table.iter().rev().filter(|entry| !stays(&entry.mount_point)) {
+        if let Err(error) = mount::unmount(&entry.mount_point)
+            // Of filesystems in memory nothing is lost.
+            && entry.source.as_encoded_bytes().starts_with(b"/")
+        {
+            failures.push(error);
+        }
+    }
+    failures
 }

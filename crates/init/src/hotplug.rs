@@ -95,19 +95,18 @@ impl Hotplug {
         Arc::clone(&locked(&self.loader))
     }
 
-    /// Queues the modaliases of all devices that are there; `again` those, too, that were tried before.
+    /// Queues the modaliases of all devices that are there; `again` of those that have no driver, though they were tried before.
     pub fn cold_plug(&self, again: bool) {
         if again {
             locked(&self.state).seen.clear();
             self.loader().forget_failures();
         }
-        sysfs::walk_modaliases(Path::new("/sys/devices"), &mut |modalias| self.queue(modalias));
+        sysfs::walk_modaliases(Path::new("/sys/devices"), again, &mut |modalias| self.queue(modalias));
     }
 
     /// Uses another index from now on, because more modules came with the tools image.
     pub fn replace_loader(&self, loader: Loader) {
         *locked(&self.loader) = Arc::new(loader);
-        locked(&self.state).seen.clear();
     }
 
     /// Waits until devices have settled (see above).

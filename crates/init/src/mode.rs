@@ -140,7 +140,7 @@ fn expert_ready(context: &Context) {
     context.reporter.emit(&Event::Ready { mode: Mode::Expert });
     context.reporter.text(EXPERT_PAGE);
     context.reporter.flush(Duration::from_secs(2));
-    context.hotplug.load_deferred();
+    context.load_everything();
     shell::on_all(&context.reporter, &context.children, &context.consoles);
 }
 
@@ -167,11 +167,11 @@ pub fn decide(outcome: Outcome, asked: Option<After>) -> After {
 fn after(context: &Context, outcome: Outcome) {
     match decide(outcome, context.parameters.after) {
         After::Shell if outcome == Outcome::Failed => {
-            context.hotplug.load_deferred();
+            context.load_everything();
             shells_after_failure(&context.reporter, &context.children, &context.consoles);
         }
         After::Shell => {
-            context.hotplug.load_deferred();
+            context.load_everything();
             context.reporter.text("A shell follows. `reboot` or Ctrl-Alt-Del restarts the machine.");
             shell::on_all(&context.reporter, &context.children, &context.consoles);
         }

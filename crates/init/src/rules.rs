@@ -21,9 +21,9 @@ const DRIVERS_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Tries again what has no driver, starts udevd, and names what is left.
 pub fn run(context: &mut Context) {
-    // With more modules there may be a driver for a device that had none.
-    if context.tools_mounted {
-        context.hotplug.cold_plug(true);
+    // With the modules of the tools image there may be a driver for a device that had none.
+    if context.tools_mounted && !sysfs::driverless(Path::new("/sys")).is_empty() {
+        context.use_tools_modules();
         if let Err(awaited) = context.hotplug.settle(DRIVERS_PATIENCE) {
             context.reporter.warn(format!("{awaited} did not come within {} s; going on", DRIVERS_PATIENCE.as_secs()));
         }

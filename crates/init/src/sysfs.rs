@@ -21,8 +21,9 @@ pub fn names(directory: &Path) -> Vec<String> {
     names
 }
 
-/// Calls `found` with every modalias below `devices` (/sys/devices), as soon as it is met.
-pub fn walk_modaliases(devices: &Path, found: &mut dyn FnMut(String)) {
+/// Calls `found` with every modalias below `devices` (/sys/devices), as soon as it is met; `driverless` leaves out devices
+/// that have a driver.
+pub fn walk_modaliases(devices: &Path, driverless: bool, found: &mut dyn FnMut(String)) {
     let mut pending = vec![devices.to_owned()];
     while let Some(directory) = pending.pop() {
         for entry in std::fs::read_dir(&directory).into_iter().flatten().flatten() {
@@ -38,7 +39,11 @@ pub fn walk_modaliases(devices: &Path, found: &mut dyn FnMut(String)) {
                         pending.push(entry.path());
                     }
                 }
-                Ok(kind) if kind.is_file() && entry.file_name() == "modalias" => {
+                Ok(kind)
+                    if kind.is_file()
+                        && entry.file_name() == "modalias"
+                        && !(driverless && directory.join("driver").exists()) =>
+                {
                     found_one(&directory, found);
                 }
                 _ => {}
@@ -110,9 +115,13 @@ mod tests {
         device(sys.path(), "pci0000:00/0000:00:01.0/power", &[("modalias", "not a device")]);
         device(sys.path(), "platform/x", &[("modalias", "")]);
         let mut found = Vec::new();
-        walk_modaliases(sys.path(), &mut |modalias| found.push(modalias));
+        walk_modaliases(sys.path(), false, &mut |modalias| found.push(modalias));
         found.sort();
         assert_eq!(found, ["pci:a", "usb:b"]);
+        device(sys.path(), "pci0000:00/0000:00:01.0/driver", &[]);
+        found.clear();
+        walk_modaliases(sys.path(), true, &mut |modalias| found.push(modalias));
+        assert_eq!(found, ["usb:b"]);
     }
 
     #[test]

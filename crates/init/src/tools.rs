@@ -4,7 +4,6 @@
 //! libraries, firmware and modules are found in their usual places, without search paths. Its hash must be the one in
 //! the manifest of the initramfs: a tools image of another build could bring other libraries.
 
-use crate::boot;
 use crate::context::Context;
 use lifeboat_sys::loop_device::LoopDevice;
 use lifeboat_sys::mount::mount as mount_filesystem;
@@ -23,11 +22,7 @@ pub fn mount(context: &mut Context) {
     let (Some(digest), Some(source)) = (digest, &context.source) else { return };
     let image = source.mount.join("lifeboat/tools.img");
     match check(&image, &digest.blake3).and_then(|()| lay_over_usr(&image)) {
-        Ok(()) => {
-            context.tools_mounted = true;
-            let loader = boot::loader(&context.command_line, &context.children, &context.reporter);
-            context.hotplug.replace_loader(loader);
-        }
+        Ok(()) => context.tools_mounted = true,
         Err(reason) => context.reporter.warn(format!("the additional tools are not used: {reason}")),
     }
 }
