@@ -129,18 +129,20 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Sizes that `lifeboat rescue --json` tells at its end.
+/// Sizes that `lifeboat rescue --json` tells at its end. Looked for one by one: an emulated serial line may garble another
+/// part of the same line.
 fn sizes(line: &str, table: &mut Table) {
-    let Ok(value) = serde_json::from_str::<serde_json::Value>(line.trim()) else { return };
-    let number = |name: &str| value.get(name).and_then(serde_json::Value::as_u64);
+    let number = |name: &str| -> Option<u64> {
+        let (_, rest) = line.split_once(&format!("\"{name}\":"))?;
+        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    };
     if let Some(bytes) = number("initramfs_bytes") {
         table.size("  rescue system", bytes);
-    }
-    if let (Some(entries), Some(bytes)) = (number("entries"), number("bytes")) {
+    } else if let (Some(added), Some(entries), Some(bytes)) =
+        (number("bytes_added"), number("entries"), number("bytes"))
+    {
         table.size(format!("  files, {entries} entries"), bytes);
-    }
-    if let Some(bytes) = number("bytes_added") {
-        table.size("  archive", bytes);
+        table.size("  archive", added);
     }
 }
 
