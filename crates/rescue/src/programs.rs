@@ -50,7 +50,7 @@ pub const GROUPS: &[Group] = &[
         why: "processes and system",
         place: Root,
         names: "ps top free kill pgrep pkill pidof uptime dmesg sysctl hostname hwclock chroot setsid unshare \
-                lscpu lspci lsusb mountpoint flock fuser",
+                lscpu lspci lsusb mountpoint flock fuser reboot poweroff halt",
     },
     Group {
         why: "processes and system",
