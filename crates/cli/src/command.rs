@@ -169,7 +169,7 @@ pub struct MediumArgs {
     #[arg(long)]
     pub no_firmware: bool,
     /// zstd level of the rescue system, 1 to 22
-    #[arg(long, value_name = "LEVEL", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=22))]
+    #[arg(long, value_name = "LEVEL", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=22))]
     pub compression: u32,
     /// Folder for temporary files; as much room as the medium takes, twice
     #[arg(long, value_name = "DIR", default_value = "/var/tmp")]
@@ -368,6 +368,15 @@ pub struct DrillArgs {
     /// Text that the recovered machine shows on its serial console when it is well [default: its login prompt]
     #[arg(long, value_name = "REGEX", conflicts_with = "command")]
     pub expect: Option<String>,
+    /// Folder for the virtual machine's disks; as much room as the restored files take
+    #[arg(long, value_name = "DIR", default_value = "/var/tmp")]
+    pub work_dir: PathBuf,
+    /// Make the disks this many times as large as the machine's
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+    pub size_factor: f64,
+    /// Plug the medium in as a USB stick instead of a disc
+    #[arg(long)]
+    pub stick: bool,
     /// Seconds that the whole drill may take
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     pub deadline: u64,

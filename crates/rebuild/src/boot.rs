@@ -3,5 +3,6 @@
 pub mod entry;
 pub mod esp;
 pub mod initramfs;
+mod keep;
 pub mod load_option;
 pub mod loader;

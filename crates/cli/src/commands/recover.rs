@@ -42,6 +42,12 @@ impl EventSink for InitSink {
     }
 }
 
+/// What runs in the restored system (grub-install, update-initramfs) writes that system's files: with its usual umask,
+/// not with the private one of our own files.
+fn usual_umask() {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+}
+
 /// The exit code for a failed recovery.
 fn explain(failure: Failure) -> CommandError {
     let kind = match &failure {
@@ -56,6 +62,7 @@ fn explain(failure: Failure) -> CommandError {
 
 /// A mode as init starts it: everything is reported through events, the last of which is final.
 pub fn mode(session: &Session, mode: MenuMode) -> CommandResult {
+    usual_umask();
     let sink = InitSink::open()?;
     let rescue = RescueSystem::open(RescueDirectories::default()).inspect_err(|failure| {
         sink.emit(&Event::Failed { reason: failure.to_string() });
@@ -102,6 +109,7 @@ fn compare_disks(session: &Session, rescue: &RescueSystem, sink: &dyn EventSink)
 
 /// `lifeboat restore` in expert mode: shows the plan and goes ahead once the machine's name was typed.
 pub fn by_hand(session: &Session, policy: &PolicyArgs, key: &KeyArgs) -> CommandResult {
+    usual_umask();
     let rescue = RescueSystem::open(RescueDirectories::default())?;
     if rescue.source.is_none() {
         return Err(CommandError::new(Kind::Failed, "the boot process found no recovery medium")

@@ -1,6 +1,7 @@
 //! Installs boot loaders: GRUB for BIOS with its own installer; those for UEFI are files, which are restored already.
 
 use super::esp;
+use super::keep::Kept;
 use crate::context::Context;
 use crate::error::RebuildError;
 use crate::mounts::in_chroot;
@@ -19,14 +20,18 @@ pub fn install(context: &Context, loader: &Loader, disks: &[String]) -> Result<V
             let program = grub_install(context)?;
             // grub-install puts `grub` below it, grub2-install `grub2`.
             let boot = directory.as_path().parent().unwrap_or(Path::new("/boot")).to_owned();
+            let own = context.inside(directory.as_path());
+            let kept = Kept::read(&own)?;
             in_chroot(context, || {
                 for disk in disks {
                     let call = Invocation::new(program).args(["--target=i386-pc", "--recheck"]);
                     let call = call.arg(format!("--boot-directory={}", boot.display())).arg(disk);
                     context.runner.run(&call.in_root(&context.target))?;
                 }
-                Ok(vec![])
-            })
+                Ok(())
+            })?;
+            kept.give_back(&own)?;
+            Ok(vec![])
         }
         Loader::GrubEfi { esp, removable, .. } | Loader::SystemdBoot { esp, removable } => {
             let directory = context.inside(esp.as_path());
