@@ -319,7 +319,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__drill)
-            opts="-v -h --report --memory --command --expect --deadline --verbose --json --config --help"
+            opts="-v -h --report --memory --command --expect --work-dir --size-factor --stick --deadline --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -338,6 +338,14 @@ _lifeboat() {
                     return 0
                     ;;
                 --expect)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --work-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --size-factor)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

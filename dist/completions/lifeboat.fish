@@ -194,8 +194,11 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l report -d 'F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l memory -d 'Memory of the virtual machine in MiB' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l command -d 'Command to run in the recovered machine; the drill passes when it ends with 0. Needs a shell on the serial console' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l expect -d 'Text that the recovered machine shows on its serial console when it is well [default: its login prompt]' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l work-dir -d 'Folder for the virtual machine\'s disks; as much room as the restored files take' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l size-factor -d 'Make the disks this many times as large as the machine\'s' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l deadline -d 'Seconds that the whole drill may take' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l stick -d 'Plug the medium in as a USB stick instead of a disc'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -s v -l verbose -d 'Say more about what is done, on standard error; twice for the programs that are run'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -s h -l help -d 'Print help'
