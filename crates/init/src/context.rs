@@ -95,10 +95,11 @@ impl Context {
 
     /// Loads drivers also for what is not essential, now that a person is waited for and not the other way round.
     pub fn load_everything(&self) {
-        self.hotplug.load_deferred();
+        // The loader is exchanged first, for the new one does not know what the old one is loading.
         if self.tools_mounted {
             self.use_tools_modules();
         }
+        self.hotplug.load_deferred();
     }
 
     /// Runs a stage and reports what it took.

@@ -69,7 +69,8 @@ pub fn without_root(reporter: &Reporter, children: &Children, after: Option<Afte
     reporter.note("press Ctrl-Alt-Del to restart");
 }
 
-/// Unmounts everything that does not have to stay, the last mounted first. What stays busy is named, written, and left.
+/// Unmounts everything that does not have to stay, the last mounted first. What stays busy is written and left, and
+/// named when it is mounted for writing: drivers that are still being loaded may hold the medium for some seconds.
 fn unmount_all(reporter: &Reporter) {
     rustix::fs::sync();
     // A loop device lets go of its file some moments after its last mount (loop_release), and tells nobody.
@@ -80,7 +81,7 @@ fn unmount_all(reporter: &Reporter) {
             break;
         }
         if Instant::now() >= deadline {
-            for failure in failures {
+            for (failure, _) in failures.iter().filter(|(_, writable)| *writable) {
                 reporter.warn(failure.to_string());
             }
             break;
@@ -90,7 +91,8 @@ fn unmount_all(reporter: &Reporter) {
     rustix::fs::sync();
 }
 
-fn unmount_once() -> Vec<MountError> {
+/// What is still busy, and whether it is mounted for writing.
+fn unmount_once() -> Vec<(MountError, bool)> {
     let stays =
         |path: &Path| ["/", "/lifeboat", "/proc", "/sys", "/dev", "/run"].iter().any(|stay| path == Path::new(stay));
     let table = mount::table().unwrap_or_default();
@@ -100,7 +102,7 @@ fn unmount_once() -> Vec<MountError> {
             // Of filesystems in memory nothing is lost.
             && entry.source.as_encoded_bytes().starts_with(b"/")
         {
-            failures.push(error);
+            failures.push((error, !entry.options.split(',').any(|option| option == "ro")));
         }
     }
     failures

@@ -206,7 +206,10 @@ impl Hotplug {
     pub fn load_deferred(&self) {
         let mut state = locked(&self.state);
         state.everything = true;
-        let deferred = std::mem::take(&mut state.deferred);
+        let mut deferred = std::mem::take(&mut state.deferred);
+        // A second cold plug has queued some again.
+        deferred.sort();
+        deferred.dedup();
         state.pending.extend(deferred);
         self.changed.notify_all();
     }
