@@ -168,6 +168,12 @@ impl Context<'_> {
             table.ids.extend(file.ids);
         }
         share_links(table);
+        let is_same = |(index, before): (&usize, &std::ops::Range<usize>)| {
+            table.ids.get(before.clone()) == Some(table.content(*index))
+        };
+        let same = taken.doubtful.iter().filter(|doubt| is_same(*doubt)).count() as u64;
+        summary.files_changed -= same;
+        summary.files_unmodified += same;
         let files = table.records.iter().filter(|record| record.kind == Kind::File && !record.left_out).count() as u64;
         summary.files_new = files.saturating_sub(summary.files_changed + summary.files_unmodified);
         summary.total_files_processed = files;

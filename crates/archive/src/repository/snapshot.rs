@@ -158,7 +158,8 @@ mod tests {
 
     fn info(first: u8) -> SnapshotInfo {
         let json = format!(
-            "{{\"time\":\"2026-11-24T08:00:0{first}.5+01:00\",\"tree\":\"{}\",\"paths\":[\"/\"],\"hostname\":\"h\"}}",
+            "{{\"time\":\"2026-11-24T08:00:{:02}.5+01:00\",\"tree\":\"{}\",\"paths\":[\"/\"],\"hostname\":\"h\"}}",
+            first,
             "ab".repeat(32)
         );
         SnapshotInfo::new(&[first; 32], serde_json::from_str(&json).unwrap()).unwrap()

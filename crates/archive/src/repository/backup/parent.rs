@@ -10,8 +10,10 @@ pub(super) struct Taken {
     known: Vec<u64>,
     /// Files that are as they were.
     pub(super) unchanged: u64,
-    /// Files that are there, but differ.
+    /// Files that are there, but differ, or may differ.
     pub(super) changed: u64,
+    /// Of these, files that look unchanged, but not surely, with their previous content as a range of ids.
+    pub(super) doubtful: HashMap<usize, std::ops::Range<usize>>,
 }
 
 impl Taken {
@@ -56,16 +58,21 @@ pub(super) fn take_over(store: &Store, index: &Index, parent: &SnapshotInfo, tab
                         && node.inode == record.inode
                         && same(&node.mtime, record.mtime)
                         && same(&node.ctime, record.ctime)
-                        && record.ctime.seconds < safe_before
                         && content.iter().all(|id| index.get(BlobKind::Data, &id.0).is_some());
-                    if unchanged {
-                        let (start, count) = (table.ids.len() as u32, content.len() as u32);
-                        table.ids.extend(content.iter().map(|id| id.0));
+                    if !unchanged {
+                        taken.changed += 1;
+                        return Ok(());
+                    }
+                    let is_sure = record.ctime.seconds < safe_before;
+                    let (start, count) = (table.ids.len(), content.len());
+                    table.ids.extend(content.iter().map(|id| id.0));
+                    if is_sure {
                         let record = &mut table.records[child];
-                        (record.start, record.count) = (start, count);
+                        (record.start, record.count) = (start as u32, count as u32);
                         taken.insert(child);
                         taken.unchanged += 1;
                     } else {
+                        taken.doubtful.insert(child, start..start + count);
                         taken.changed += 1;
                     }
                 }

@@ -1,0 +1,123 @@
+//! What the tests share: loop filesystems, odd trees, the independent judge, a repository.
+#![allow(dead_code)]
+
+use lifeboat_archive::repository::{BackupRequest, RepositoryOptions};
+use lifeboat_archive::{BackupReport, Observer, Quiet, Repository, Secret, Source};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A script of the lab.
+pub fn lab(script: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../lab").join(script)
+}
+
+/// Runs a program to success; gives its output.
+pub fn run(program: impl AsRef<std::ffi::OsStr>, arguments: &[&std::ffi::OsStr]) -> String {
+    let program = program.as_ref();
+    let output = Command::new(program).args(arguments).env("LC_ALL", "C").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program:?} {arguments:?}: {said}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// `run` with arguments of any string type.
+#[macro_export]
+macro_rules! run {
+    ($program:expr $(, $argument:expr)* $(,)?) => {
+        $crate::common::run($program, &[$(std::ffi::OsStr::new($argument)),*])
+    };
+}
+
+/// A filesystem in a file, mounted until it is dropped.
+pub struct Disk {
+    pub image: PathBuf,
+    pub mount: PathBuf,
+}
+
+impl Disk {
+    /// Makes and mounts one in `directory`; `mkfs` is the program with its arguments.
+    pub fn make(directory: &Path, name: &str, megabytes: u64, mkfs: &[&str]) -> Disk {
+        let image = directory.join(format!("{name}.img"));
+        std::fs::File::create(&image).unwrap().set_len(megabytes << 20).unwrap();
+        let mut arguments: Vec<&std::ffi::OsStr> = mkfs[1..].iter().map(std::ffi::OsStr::new).collect();
+        arguments.push(image.as_os_str());
+        run(mkfs[0], &arguments);
+        let disk = Disk { image, mount: directory.join(name) };
+        std::fs::create_dir(&disk.mount).unwrap();
+        disk.mount();
+        disk
+    }
+
+    pub fn mount(&self) {
+        run!("mount", "-o", "loop", &self.image, &self.mount);
+    }
+
+    pub fn unmount(&self) {
+        run!("umount", &self.mount);
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.mount).output();
+    }
+}
+
+/// Where loop images and trees go: not a tmpfs, which has no inode flags.
+pub fn scratch() -> tempfile::TempDir {
+    tempfile::tempdir_in("/var/tmp").unwrap()
+}
+
+/// A tree of everything that is hard to keep.
+pub fn odd_tree(directory: &Path) {
+    run!("python3", lab("odd-files.py").as_os_str(), directory);
+}
+
+/// What the independent judge says about a tree.
+pub fn fingerprint(directory: &Path) -> String {
+    run!("python3", lab("fingerprint.py").as_os_str(), directory)
+}
+
+/// Fails with the first lines that differ.
+pub fn assert_same(before: &str, after: &str) {
+    let (mut old, mut new): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
+    if old == new {
+        return;
+    }
+    let all_new: std::collections::HashSet<&str> = new.iter().copied().collect();
+    let all_old: std::collections::HashSet<&str> = old.iter().copied().collect();
+    old.retain(|line| !all_new.contains(line));
+    new.retain(|line| !all_old.contains(line));
+    let show = |lines: &[&str]| {
+        lines.iter().take(10).map(|line| line.chars().take(600).collect::<String>()).collect::<Vec<_>>()
+    };
+    panic!("{} lines differ\nbefore: {:#?}\nafter: {:#?}", old.len().max(new.len()), show(&old), show(&new));
+}
+
+/// A new repository in a directory.
+pub fn repository(location: &Path) -> (Repository, Secret) {
+    let key = Secret::generate().unwrap();
+    (Repository::init(location, &key, &RepositoryOptions::default()).unwrap(), key)
+}
+
+/// Backs up with an observer.
+pub fn backup_with(repository: &Repository, source: &Source, observer: &dyn Observer) -> BackupReport {
+    let manifest = |entries: u64, bytes: u64| Ok(format!("{{\"entries\":{entries},\"bytes\":{bytes}}}").into_bytes());
+    let request = BackupRequest {
+        source,
+        host: "test".to_owned(),
+        tags: vec!["lifeboat".to_owned()],
+        program: "lifeboat test".to_owned(),
+        machine: b"{\"machine\":1}".to_vec(),
+        manifest: &manifest,
+        reread: false,
+    };
+    repository.backup(&request, observer).unwrap()
+}
+
+/// Backs up a directory without any problem.
+pub fn backup(repository: &Repository, source: &Source) -> BackupReport {
+    let report = backup_with(repository, source, &Quiet);
+    assert_eq!(report.problems, []);
+    report
+}

@@ -1,0 +1,61 @@
+//! Several filesystems become one tree; what is mounted elsewhere is not entered, and hides nothing.
+
+mod common;
+
+use common::{Disk, backup, repository, scratch};
+use lifeboat_archive::{Quiet, RestoreOptions, Selection, Source};
+use std::path::PathBuf;
+
+#[test]
+fn root_listed_mounts_are_merged_and_others_are_not_entered() {
+    let scratch = scratch();
+    let root = Disk::make(scratch.path(), "root", 64, &["mkfs.ext4", "-q"]);
+    for directory in ["boot", "mnt", "mnt/below"] {
+        std::fs::create_dir(root.mount.join(directory)).unwrap();
+    }
+    std::fs::write(root.mount.join("etc"), "root").unwrap();
+    std::fs::write(root.mount.join("mnt/hidden"), "under a mount that is not listed").unwrap();
+    std::fs::write(root.mount.join("boot/hidden"), "under a mount that is listed").unwrap();
+    let boot = Disk::make(scratch.path(), "boot-image", 32, &["mkfs.ext4", "-q"]);
+    std::fs::write(boot.mount.join("kernel"), "boot").unwrap();
+    std::fs::write(boot.mount.join("cache"), "boot").unwrap();
+    run!("chmod", "0700", &boot.mount);
+    boot.unmount();
+    run!("mount", "-o", "loop", &boot.image, root.mount.join("boot").as_os_str());
+    run!("mount", "-t", "tmpfs", "none", root.mount.join("mnt").as_os_str());
+    std::fs::write(root.mount.join("mnt/elsewhere"), "tmpfs").unwrap();
+    std::fs::create_dir(root.mount.join("tmp")).unwrap();
+    std::fs::write(root.mount.join("tmp/junk"), "junk").unwrap();
+    // The repository lies in what is backed up.
+    let (repository, _) = repository(&root.mount.join("backups"));
+    let source =
+        Source::new(&root.mount).mount("/boot").exclude("/boot/cache").without_content("/tmp").exclude("/lost+found");
+    let report = backup(&repository, &source);
+    let snapshot = repository.find_snapshot("latest").unwrap();
+    let table = repository.table(&snapshot).unwrap();
+    let paths: Vec<PathBuf> = {
+        let mut paths: Vec<PathBuf> = table.entries().map(|entry| entry.path).collect();
+        paths.sort();
+        paths
+    };
+    let expected =
+        ["/", "/boot", "/boot/kernel", "/boot/lost+found", "/etc", "/mnt", "/mnt/below", "/mnt/hidden", "/tmp"];
+    assert_eq!(paths, expected.map(PathBuf::from));
+    let boot_entry = table.entries().find(|entry| entry.path == PathBuf::from("/boot")).unwrap();
+    assert_eq!(boot_entry.mode, 0o700, "the mounted filesystem's root counts");
+    assert_eq!(report.entries, 9);
+
+    let missing = Source::new(&root.mount).mount("/nowhere");
+    let report = common::backup_with(&repository, &missing, &Quiet);
+    assert_eq!(report.problems.len(), 1, "{:?}", report.problems);
+
+    let target = scratch.path().join("target");
+    std::fs::create_dir(&target).unwrap();
+    let selection = Selection::Paths(vec!["/boot/kernel".into()]);
+    let report = repository.restore(&snapshot, &target, &selection, &RestoreOptions::default(), &Quiet).unwrap();
+    assert_eq!((report.entries, report.problems.len()), (1, 0));
+    assert_eq!(std::fs::read_to_string(target.join("boot/kernel")).unwrap(), "boot");
+    assert!(!target.join("etc").exists());
+    run!("umount", root.mount.join("boot").as_os_str());
+    run!("umount", root.mount.join("mnt").as_os_str());
+}
