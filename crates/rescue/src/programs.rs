@@ -107,13 +107,13 @@ pub const GROUPS: &[Group] = &[
         why: "network",
         place: Root,
         names: "ping ethtool dhclient dhclient-script dhcpcd udhcpc ssh sshd ssh-keygen scp mount.nfs4 \
-                umount.nfs umount.nfs4 mount.cifs curl nc nc.openbsd",
+                umount.nfs umount.nfs4 mount.cifs nc nc.openbsd",
     },
     Group {
         why: "network",
         place: Tools,
         names: "ss ping6 bridge tc ifup ifdown ifconfig route arp arping netstat traceroute tracepath mtr nslookup \
-                dig host ncat nc.traditional tcpdump wget telnet ftp lftp tftp sftp ssh-agent ssh-add sshfs \
+                dig host ncat nc.traditional tcpdump curl wget telnet ftp lftp tftp sftp ssh-agent ssh-add sshfs \
                 showmount rpcbind rpcinfo rpc.statd mount.sshfs iw wpa_supplicant wpa_cli iwctl iperf3 openssl \
                 teamd vconfig wg lldpctl chronyd ntpdate rclone",
     },
