@@ -13,7 +13,7 @@
 //!
 //! rustic_core makes and opens repositories and stores their files. What it does with file trees is done here: its
 //! archiver drops unreadable files with a log line, hashes every hard link anew and sees no holes, its restorer panics
-//! on a full disk (docs/decisions/archive-engine.md).
+//! on a full disk (docs/decisions/0009-archive-engine.md).
 
 pub(crate) mod backup;
 pub(crate) mod blobs;

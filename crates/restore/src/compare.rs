@@ -42,7 +42,7 @@ pub fn compare(
     let result = mounted.and_then(|missing| {
         lines.extend(missing);
         stage(sink, "compare", || {
-            let observer = Observing::new(sink, "compare");
+            let observer = Observing::on_console(sink, "compare");
             let source = target_source(machine, target);
             Ok(repository.compare(snapshot, &source, &Selection::Everything, &observer)?)
         })

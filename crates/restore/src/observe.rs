@@ -5,8 +5,10 @@ use lifeboat_machine::{Event, EventSink};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Not more than two progress events a second: a serial console takes 11 KB/s at 115200 baud.
-const INTERVAL: Duration = Duration::from_millis(500);
+/// Often enough for a bar on a terminal.
+const INTERVAL: Duration = Duration::from_millis(200);
+/// In the rescue system each event is a line on every console, and a serial one takes 11 KB/s at 115200 baud.
+const CONSOLE_INTERVAL: Duration = Duration::from_secs(3);
 
 /// Problems that are reported one by one; the rest is only counted, so that a broken disk cannot fill the console.
 const LISTED: u64 = 200;
@@ -16,6 +18,7 @@ pub struct Observing<'a> {
     sink: &'a dyn EventSink,
     phase: &'a str,
     began: Instant,
+    interval: Duration,
     last_millis: AtomicU64,
     problems: AtomicU64,
 }
@@ -23,7 +26,19 @@ pub struct Observing<'a> {
 impl<'a> Observing<'a> {
     /// Observes one phase of work.
     pub fn new(sink: &'a dyn EventSink, phase: &'a str) -> Self {
-        Observing { sink, phase, began: Instant::now(), last_millis: AtomicU64::new(0), problems: AtomicU64::new(0) }
+        Observing {
+            sink,
+            phase,
+            began: Instant::now(),
+            interval: INTERVAL,
+            last_millis: AtomicU64::new(0),
+            problems: AtomicU64::new(0),
+        }
+    }
+
+    /// Observes for a console that shows each event as a line.
+    pub fn on_console(sink: &'a dyn EventSink, phase: &'a str) -> Self {
+        Observing { interval: CONSOLE_INTERVAL, ..Self::new(sink, phase) }
     }
 
     /// Problems seen.
@@ -37,7 +52,7 @@ impl Observer for Observing<'_> {
         let now = self.began.elapsed();
         let millis = now.as_millis() as u64;
         let last = self.last_millis.load(Ordering::Relaxed);
-        if millis < last + INTERVAL.as_millis() as u64 {
+        if millis < last + self.interval.as_millis() as u64 {
             return;
         }
         // Of several threads that come here at once, one reports.

@@ -176,7 +176,7 @@ impl<'a> Recovery<'a> {
         );
         self.sink.emit(&Event::Step { number, total: plan.steps.len(), text });
         let report = stage(self.sink, "extract", || {
-            let observer = Observing::new(self.sink, "extract");
+            let observer = Observing::on_console(self.sink, "extract");
             self.repository
                 .restore(
                     &self.snapshot,
@@ -216,7 +216,7 @@ impl<'a> Recovery<'a> {
     /// When archive or target cannot be read.
     pub fn verify(&self) -> Result<u64, Failure> {
         stage(self.sink, "verify", || {
-            let observer = Observing::new(self.sink, "verify");
+            let observer = Observing::on_console(self.sink, "verify");
             let source = target_source(&self.machine, &self.rescue.directories.target);
             let report = self.repository.compare(&self.snapshot, &source, &Selection::Everything, &observer)?;
             for difference in report.differences.iter().take(200) {
