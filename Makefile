@@ -13,7 +13,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 RELEASE := $(TARGET)/release
 XTASK := $(CARGO) run --release --quiet -p xtask --
 
-.PHONY: help deps build demo test test-all bench install uninstall deb fmt lint docs generate clean
+.PHONY: help deps build demo test test-all bench install uninstall deb test-deb fmt lint docs generate clean
 
 help: ## list the targets
 	@echo "make TARGET, where TARGET is one of"
@@ -46,6 +46,9 @@ uninstall: ## remove what install put below PREFIX
 deb: build ## make a .deb for Debian 12 and 13 in target/debian
 	@command -v cargo-deb >/dev/null || $(CARGO) install cargo-deb --locked
 	$(CARGO) deb -p lifeboat --no-build --locked
+
+test-deb: deb ## install the .deb in fresh Debian 12 and 13 roots (root)
+	@scripts/test-deb.sh "$$(ls -t "$(TARGET)"/debian/lifeboat_*.deb | head -n 1)"
 
 fmt: ## format the code
 	$(CARGO) fmt --all
