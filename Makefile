@@ -11,9 +11,11 @@ DESTDIR ?=
 # Where cargo puts what it builds; CARGO_TARGET_DIR moves it.
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 RELEASE := $(TARGET)/release
-XTASK := $(CARGO) run --release --quiet -p xtask --
+XTASK := $(RELEASE)/xtask
+# Making machines and trees with owners and devices needs root; building does not.
+AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E)
 
-.PHONY: help deps build demo test test-all bench install uninstall deb test-deb fmt lint docs generate clean
+.PHONY: help deps build xtask-program demo test test-all bench install uninstall deb test-deb fmt lint docs generate clean
 
 help: ## list the targets
 	@echo "make TARGET, where TARGET is one of"
@@ -25,8 +27,11 @@ deps: ## install the Debian packages that building and testing need (root or sud
 build: ## build lifeboat and lifeboat-init
 	$(CARGO) build --release --locked -p lifeboat -p lifeboat-init
 
-demo: deps build ## lose a machine's disk and bring it back, in virtual machines
-	@$(XTASK) demo
+xtask-program: # made when it is needed; cargo knows when it is fresh
+	@$(CARGO) build --release --locked --quiet -p xtask
+
+demo: deps build xtask-program ## lose a machine's disk and bring it back, in virtual machines
+	@$(AS_ROOT) $(XTASK) demo
 
 test: deps build ## all tests but the long ones; ends with the count (about 45 minutes from a clean checkout)
 	@scripts/run-tests.sh
@@ -34,8 +39,8 @@ test: deps build ## all tests but the long ones; ends with the count (about 45 m
 test-all: deps build ## every test, the long scenarios too (hours without hardware virtualisation)
 	@scripts/run-tests.sh --all
 
-bench: deps build ## measure beside tar, restic, borg and cp; writes target/bench/report.json
-	@$(XTASK) bench
+bench: deps build xtask-program ## measure beside tar, restic, borg and cp; writes target/bench/report.json
+	@$(AS_ROOT) $(XTASK) bench
 
 install: ## build and install below PREFIX (default /usr/local); `sudo make install` is fine
 	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" RELEASE="$(RELEASE)" scripts/install.sh install
@@ -57,7 +62,7 @@ lint: ## formatting and clippy, warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --workspace --all-targets --locked -- -D warnings
 
-generate: ## write the man pages and shell completions below dist/ again
+generate: xtask-program ## write the man pages and shell completions below dist/ again
 	@$(XTASK) generate
 
 docs: ## build the handbook in target/book
