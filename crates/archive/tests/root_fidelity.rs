@@ -1,5 +1,8 @@
 //! A tree of everything that is hard to keep comes back the same, as judged by a program without code of Lifeboat.
 
+// Helpers of tests count as tests.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{Disk, assert_same, backup, fingerprint, odd_tree, repository, scratch};

@@ -1,5 +1,8 @@
 //! A backup that is killed at any moment leaves a repository that is whole, and the next backup succeeds.
 
+// Helpers of tests count as tests.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{backup, repository, scratch};

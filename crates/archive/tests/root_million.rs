@@ -1,5 +1,8 @@
 //! A million empty files are backed up in less than 1 GB of memory.
 
+// Helpers of tests count as tests.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{repository, scratch};

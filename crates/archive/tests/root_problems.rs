@@ -1,5 +1,8 @@
 //! What goes wrong is listed, or stops with a clear message; nothing is dropped silently.
 
+// Helpers of tests count as tests.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{Disk, backup, backup_with, repository, scratch};

@@ -1,5 +1,8 @@
 //! A stock restic checks the repository and restores the same content.
 
+// Helpers of tests count as tests.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{Disk, assert_same, backup, fingerprint, lab, odd_tree, repository, scratch};

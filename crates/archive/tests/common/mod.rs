@@ -1,5 +1,5 @@
 //! What the tests share: loop filesystems, odd trees, the independent judge, a repository.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 use lifeboat_archive::repository::{BackupRequest, RepositoryOptions};
 use lifeboat_archive::{BackupReport, Observer, Quiet, Repository, Secret, Source};
