@@ -18,10 +18,10 @@ struct AfterWalk<F: FnMut() + Send>(Mutex<Option<F>>);
 
 impl<F: FnMut() + Send> Observer for AfterWalk<F> {
     fn progress(&self, progress: &Progress) {
-        if progress.phase == "walk" {
-            if let Some(mut act) = self.0.lock().unwrap().take() {
-                act();
-            }
+        if progress.phase == "walk"
+            && let Some(mut act) = self.0.lock().unwrap().take()
+        {
+            act();
         }
     }
 }

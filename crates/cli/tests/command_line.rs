@@ -1,5 +1,8 @@
 //! What the program says and the codes it ends with, for everything that needs no disk.
 
+// Helpers of tests count as tests.
+#![allow(clippy::unwrap_used)]
+
 use assert_cmd::Command;
 
 fn lifeboat(arguments: &[&str]) -> (i32, String, String) {
