@@ -39,7 +39,22 @@ pub fn mount(
 pub fn mount_options(kind: &str, recorded: &[String]) -> Vec<String> {
     let stored: &[&str] = match kind {
         "btrfs" => &["compress", "compress-force", "nodatacow", "nodatasum"],
-        "vfat" => &["codepage", "iocharset", "utf8", "shortname", "uni_xlate"],
+        // Owners and modes are not stored on FAT: without its masks every file would differ from the archive.
+        "vfat" => &[
+            "codepage",
+            "iocharset",
+            "utf8",
+            "shortname",
+            "uni_xlate",
+            "uid",
+            "gid",
+            "umask",
+            "fmask",
+            "dmask",
+            "allow_utime",
+            "quiet",
+            "sys_immutable",
+        ],
         _ => &[],
     };
     let mut chosen = vec!["noatime".to_owned()];
@@ -112,4 +127,15 @@ fn bind(context: &Context, made: &mut Vec<PathBuf>) -> Result<(), RebuildError> 
         made.push(place);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fat_keeps_the_masks_that_its_files_were_recorded_under() {
+        let recorded = ["fmask=0077", "dmask=0077", "errors=remount-ro"].map(str::to_owned);
+        assert_eq!(mount_options("vfat", &recorded), ["noatime", "fmask=0077", "dmask=0077"]);
+    }
 }

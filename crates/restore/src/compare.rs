@@ -140,9 +140,16 @@ fn mount_all(machine: &Machine, target: &Path, runner: &dyn Runner) -> Result<Ve
         };
         let inside = mount.mount_point.as_path().strip_prefix("/").unwrap_or(Path::new(""));
         let subvolume = mount.subvolume.as_ref().map(|name| format!("subvol={name}"));
+        let kind = filesystem.options.mount_type();
+        // Charsets and masks decide how names and modes on FAT look.
+        let recorded = match filesystem.options {
+            FilesystemOptions::Vfat(_) => lifeboat_rebuild::mounts::mount_options(kind, &mount.options),
+            _ => vec![],
+        };
         let mut options = read_only(&filesystem.options);
+        options.extend(recorded.iter().map(String::as_str));
         options.extend(subvolume.as_deref());
-        if let Err(error) = mount::mount(device, &target.join(inside), filesystem.options.mount_type(), &options) {
+        if let Err(error) = mount::mount(device, &target.join(inside), kind, &options) {
             lines.push(format!("{}: {error}", mount.mount_point));
         }
     }
