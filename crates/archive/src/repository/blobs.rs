@@ -1,6 +1,6 @@
 //! Reads blobs, with few and large reads: neighbours in a pack are mostly wanted one after the other.
 
-use super::crypto::hex;
+use super::crypto::{NONCE, OVERHEAD, hex};
 use super::index::{BlobKind, Index};
 use super::pack::Opener;
 use super::store::Store;
@@ -35,6 +35,16 @@ impl<'a> Blobs<'a> {
     pub(crate) fn new(store: &'a Store, index: &'a Index) -> Result<Self, ArchiveError> {
         let opener = Opener::new(store.key.clone()).map_err(|error| store.failed("READ", error))?;
         Ok(Blobs { store, index, opener, windows: vec![], clock: 0, sealed: vec![] })
+    }
+
+    /// A blob as it is packed, without its encryption, with its uncompressed length (0 when it is not compressed); its
+    /// content is checked all the same.
+    pub(crate) fn get_packed(&mut self, kind: BlobKind, id: &Id) -> Result<(&[u8], u32), ArchiveError> {
+        self.get(kind, id)?;
+        let length = self.index.get(kind, id).map(|location| location.uncompressed_length).unwrap_or_default();
+        // It was decrypted where it lies, between nonce and tag.
+        let text = NONCE..(self.sealed.len() + NONCE).saturating_sub(OVERHEAD);
+        Ok((self.sealed.get(text).unwrap_or_default(), length))
     }
 
     /// The content of a blob.

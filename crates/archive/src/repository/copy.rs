@@ -1,32 +1,99 @@
-//! Copies one snapshot into another repository, e.g. onto a medium: its blobs are decrypted, checked and encrypted anew
-//! by rustic, whose copy keeps trees and blobs as they are.
+//! Copies one snapshot into another repository, e.g. onto a medium: its blobs are decrypted, checked and encrypted with the
+//! other key, but not compressed anew.
 
-use super::store::{backends, guarded};
-use super::{Repository, SnapshotInfo, no_cache, rustic_master};
+use super::blobs::Blobs;
+use super::index::{BlobKind, Index, Location};
+use super::writer::{State, Writer};
+use super::{Repository, SnapshotInfo, crypto, node, snapshot, store};
 use crate::ArchiveError;
-use rustic_core::repofile::SnapshotFile;
-use rustic_core::{Credentials, OpenStatus};
+use crate::table::Id;
+use rustic_core::FileType;
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-fn open(repository: &Repository) -> Result<rustic_core::Repository<OpenStatus>, ArchiveError> {
-    let path = repository.location();
-    let damaged = || repository.store.damaged("config", "its key");
-    let credentials = Credentials::Masterkey(rustic_master(&repository.master).ok_or_else(damaged)?);
-    let backends = backends(path)?;
-    guarded("OPEN", path, || rustic_core::Repository::new(&no_cache(), &backends)?.open(&credentials))
-}
+/// Blobs that a thread takes at a time; they lie together.
+const BATCH: usize = 64;
 
 /// Copies `snapshot` of `from` into `to`; gives it as it is there, for its id is another one.
 pub(super) fn run(from: &Repository, to: &Repository, snapshot: &SnapshotInfo) -> Result<SnapshotInfo, ArchiveError> {
-    let source = open(from)?;
-    let target = open(to)?;
-    let before: Vec<String> = to.snapshots()?.into_iter().map(|known| known.id).collect();
-    let chosen: Vec<SnapshotFile> = guarded("READ", from.location(), || source.get_snapshots(&[snapshot.id.as_str()]))?;
-    guarded("COPY", to.location(), || source.to_indexed()?.copy(&target.to_indexed_ids()?, chosen.iter()))?;
-    // A copy of the same snapshot that is there already has the same id as before.
-    let after = to.snapshots()?;
-    let added = after.iter().find(|known| !before.contains(&known.id)).or_else(|| after.last());
-    added.cloned().ok_or_else(|| ArchiveError::Snapshot {
-        wanted: snapshot.id.clone(),
-        cause: "its copy is not in the repository it was written to".to_owned(),
+    let is_same = |known: &SnapshotInfo| {
+        (known.tree, &known.time, &known.host) == (snapshot.tree, &snapshot.time, &snapshot.host)
+    };
+    if let Some(known) = to.snapshots()?.into_iter().find(is_same) {
+        return Ok(known);
+    }
+    let (source, target) = (from.store.load_index()?, to.store.load_index()?);
+    let wanted = blobs(from, &source, snapshot)?;
+    let state = State::default();
+    std::thread::scope(|scope| {
+        let (writer, disk) = Writer::start(scope, &to.store, &target, &state);
+        let result = copy(from, &source, &writer, &wanted);
+        drop(writer);
+        // A failure of the disk explains all that workers complain about.
+        disk.join().map_err(|panic| panicked(&*panic))??;
+        result
+    })?;
+    // The parent stays behind.
+    let id = crypto::unhex(&snapshot.id).unwrap_or_default();
+    let json = from.store.read_file(FileType::Snapshot, &id)?;
+    let damaged = |error| from.store.damaged(format!("snapshot {}", snapshot.short_id()), error);
+    let mut file: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&json).map_err(damaged)?;
+    file.remove("parent");
+    file.remove("parents");
+    let json = serde_json::to_vec(&file).map_err(|error| to.store.failed("WRITE", error))?;
+    let (id, _) = to.store.write_file(FileType::Snapshot, &json)?;
+    snapshot::one(&to.store, &id)
+}
+
+fn panicked(panic: &(dyn std::any::Any + Send)) -> ArchiveError {
+    ArchiveError::Panicked { action: "COPY the snapshot", cause: store::panic_message(panic) }
+}
+
+/// All blobs that a snapshot needs, in the order in which they lie.
+fn blobs(from: &Repository, index: &Index, snapshot: &SnapshotInfo) -> Result<Vec<(BlobKind, Id)>, ArchiveError> {
+    let mut reader = Blobs::new(&from.store, index)?;
+    let mut seen: HashSet<(BlobKind, Id)> = HashSet::from([(BlobKind::Tree, snapshot.tree)]);
+    let mut open = vec![snapshot.tree];
+    while let Some(id) = open.pop() {
+        let tree = reader.get(BlobKind::Tree, &id)?;
+        let read = node::for_each(tree, &mut |node| {
+            seen.extend(node.content.iter().flatten().map(|id| (BlobKind::Data, id.0)));
+            open.extend(node.subtree.map(|id| id.0).filter(|id| seen.insert((BlobKind::Tree, *id))));
+            Ok(())
+        });
+        read.map_err(|error| from.store.damaged(format!("tree {}", crypto::hex(&id[..4])), error))?;
+    }
+    let mut list: Vec<(Option<Location>, BlobKind, Id)> =
+        seen.into_iter().map(|(kind, id)| (index.get(kind, &id), kind, id)).collect();
+    list.sort_by_key(|(location, _, id)| (*location, *id));
+    Ok(list.into_iter().map(|(_, kind, id)| (kind, id)).collect())
+}
+
+fn copy(from: &Repository, index: &Index, writer: &Writer<'_>, wanted: &[(BlobKind, Id)]) -> Result<(), ArchiveError> {
+    let batches: Vec<_> = wanted.chunks(BATCH).collect();
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<(), ArchiveError> {
+        let mut reader = Blobs::new(&from.store, index)?;
+        let mut worker = writer.worker()?;
+        while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if writer.has_failed() {
+                return Ok(());
+            }
+            for (kind, id) in *batch {
+                if writer.claim(*kind, *id) {
+                    let (packed, length) = reader.get_packed(*kind, id)?;
+                    writer.put_packed(&mut worker, *kind, *id, packed, length)?;
+                }
+            }
+        }
+        writer.finish(worker)
+    };
+    let threads = std::thread::available_parallelism().map_or(2, usize::from).max(2);
+    std::thread::scope(|scope| {
+        let handles: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let join = |result: Result<(), ArchiveError>, handle: std::thread::ScopedJoinHandle<'_, _>| {
+            result.and(handle.join().unwrap_or_else(|panic| Err(panicked(&*panic))))
+        };
+        handles.into_iter().fold(Ok(()), join)
     })
 }

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 /// Bytes before the encrypted ones: the nonce.
-const NONCE: usize = 16;
+pub(crate) const NONCE: usize = 16;
 /// Bytes that encryption adds: nonce and authentication tag.
 pub(crate) const OVERHEAD: usize = NONCE + 16;
 

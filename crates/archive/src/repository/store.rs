@@ -6,6 +6,8 @@ use crate::ArchiveError;
 use crate::table::Id;
 use rustic_backend::BackendOptions;
 use rustic_core::{FileType, RepositoryBackends, WriteBackend};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +17,12 @@ pub(crate) struct Store {
     pub(crate) path: PathBuf,
     pub(crate) key: Key,
     backend: Arc<dyn WriteBackend>,
+}
+
+/// A pack that is written, but perhaps not on the disk yet.
+pub(crate) struct Unsettled {
+    file: std::fs::File,
+    directory: PathBuf,
 }
 
 /// Calls into rustic, which panics where it should return errors.
@@ -76,10 +84,39 @@ impl Store {
         ArchiveError::Damaged { path: self.path.clone(), what: what.into(), cause: cause.to_string() }
     }
 
-    pub(crate) fn write_pack(&self, id: &Id, bytes: Vec<u8>, is_tree: bool) -> Result<(), ArchiveError> {
-        guarded("WRITE", &self.path, || {
-            self.backend.write_bytes(FileType::Pack, &rustic_id(id)?, is_tree, bytes.into())
+    /// Writes a pack, without waiting for the disk: rustic's backend would wait for each one. Whoever writes what refers
+    /// to it calls [`Store::settle`] before.
+    pub(crate) fn write_pack(&self, id: &Id, bytes: &[u8]) -> Result<Unsettled, ArchiveError> {
+        let name = crypto::hex(id);
+        let directory = self.path.join(FileType::Pack.dirname()).join(&name[..2]);
+        // Under this name rustic and restic take it for nothing, should it stay.
+        let (temporary, path) = (directory.join(format!("{name}-tmp-")), directory.join(&name));
+        let write = || {
+            std::fs::create_dir_all(&directory)?;
+            let mut file =
+                std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+            file.write_all(bytes)?;
+            std::fs::rename(&temporary, &path)?;
+            Ok(Unsettled { file, directory: directory.clone() })
+        };
+        write().map_err(|error: std::io::Error| {
+            let _ = std::fs::remove_file(&temporary);
+            self.failed("WRITE", error)
         })
+    }
+
+    /// Waits until packs are on the disk, with their names.
+    pub(crate) fn settle(&self, packs: &mut Vec<Unsettled>) -> Result<(), ArchiveError> {
+        let sync = |packs: &[Unsettled]| {
+            for pack in packs {
+                pack.file.sync_data()?;
+                std::fs::File::open(&pack.directory)?.sync_all()?;
+            }
+            Ok(())
+        };
+        let result = sync(packs).map_err(|error: std::io::Error| self.failed("WRITE", error));
+        packs.clear();
+        result
     }
 
     /// Writes an index file; gives its size in bytes.

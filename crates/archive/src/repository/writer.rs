@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 
 /// An index file is written when this many blobs wait for it,
 const INDEX_BLOBS: usize = 50_000;
+/// or this many packs are not known to be on the disk (they are open files),
+const INDEX_PACKS: usize = 128;
 /// or this time has passed: what was written before a crash need not be written again.
 const INDEX_INTERVAL: Duration = Duration::from_secs(120);
 /// Finished packs that wait for the disk; they are held in memory.
@@ -95,18 +97,44 @@ impl<'a> Writer<'a> {
     /// Stores a blob unless it is there; gives its id.
     pub(crate) fn put(&self, worker: &mut Worker, kind: BlobKind, content: &[u8]) -> Result<Id, ArchiveError> {
         let id = crypto::hash(content);
-        let claims = if kind == BlobKind::Data { &self.data } else { &self.trees };
-        if self.index.get(kind, &id).is_some() || !locked(claims).insert(id) {
-            return Ok(id);
+        if self.claim(kind, id) {
+            self.add(worker, kind, |builder, sealer| builder.add(sealer, id, content))?;
         }
+        Ok(id)
+    }
+
+    /// Stores a blob that is compressed already; see [`Builder::add_packed`].
+    pub(crate) fn put_packed(
+        &self,
+        worker: &mut Worker,
+        kind: BlobKind,
+        id: Id,
+        packed: &[u8],
+        uncompressed_length: u32,
+    ) -> Result<(), ArchiveError> {
+        self.add(worker, kind, |builder, sealer| builder.add_packed(sealer, id, packed, uncompressed_length))
+    }
+
+    /// Claims a blob for storing; `false` when it is there, or another worker has it.
+    pub(crate) fn claim(&self, kind: BlobKind, id: Id) -> bool {
+        let claims = if kind == BlobKind::Data { &self.data } else { &self.trees };
+        self.index.get(kind, &id).is_none() && locked(claims).insert(id)
+    }
+
+    fn add(
+        &self,
+        worker: &mut Worker,
+        kind: BlobKind,
+        add: impl FnOnce(&mut Builder, &mut Sealer) -> std::io::Result<()>,
+    ) -> Result<(), ArchiveError> {
         let failed = |error| self.store.failed("WRITE", error);
         let builder = if kind == BlobKind::Data { &mut worker.data } else { &mut worker.trees };
-        builder.add(&mut worker.sealer, id, content).map_err(failed)?;
+        add(builder, &mut worker.sealer).map_err(failed)?;
         if builder.is_full() {
             let pack = builder.finish(&mut worker.sealer).map_err(failed)?;
             self.send(pack)?;
         }
-        Ok(id)
+        Ok(())
     }
 
     /// Writes what a worker still holds.
@@ -135,18 +163,21 @@ pub(crate) struct Worker {
 
 fn write_packs(store: &Store, packs: &Receiver<Pack>, added: &AtomicU64) -> Result<(), ArchiveError> {
     let mut index = IndexFile::default();
+    let mut unsettled = vec![];
     let (mut waiting, mut since) = (0, Instant::now());
     for pack in packs {
         let id = crypto::hash(&pack.bytes);
         added.fetch_add(pack.bytes.len() as u64, Ordering::Relaxed);
-        store.write_pack(&id, pack.bytes, pack.kind == BlobKind::Tree)?;
+        unsettled.push(store.write_pack(&id, &pack.bytes)?);
         waiting += pack.blobs.len();
         index.packs.push(IndexPack { id, blobs: pack.blobs });
-        if waiting >= INDEX_BLOBS || since.elapsed() >= INDEX_INTERVAL {
+        if waiting >= INDEX_BLOBS || unsettled.len() >= INDEX_PACKS || since.elapsed() >= INDEX_INTERVAL {
+            store.settle(&mut unsettled)?;
             added.fetch_add(store.write_index(&std::mem::take(&mut index))?, Ordering::Relaxed);
             (waiting, since) = (0, Instant::now());
         }
     }
+    store.settle(&mut unsettled)?;
     if !index.packs.is_empty() {
         added.fetch_add(store.write_index(&index)?, Ordering::Relaxed);
     }
