@@ -5,6 +5,7 @@
 //! | [`place`] | directories of the target, opened without following any link |
 //! | [`files`] | regular files: content, holes, and their attributes while they are open |
 //! | [`attributes`] | owner, mode, xattrs, times, flags, in the order that keeps them |
+//! | [`under`] | directories that mounted filesystems hide |
 //!
 //! Order: directories; files in parallel, in the order in which their content lies in the archive; links, devices and
 //! pipes; hard links; inode flags of files; then attributes of directories from the leaves up, so that nothing touches
@@ -13,6 +14,7 @@
 mod attributes;
 mod files;
 mod place;
+mod under;
 
 use crate::report::{Problems, Progress};
 use crate::selection::Choice;
@@ -120,6 +122,7 @@ pub(crate) fn run(
     extraction.others(&links)?;
     extraction.hard_links(&links)?;
     extraction.finish()?;
+    under::restore(&extraction);
     if options.sync {
         extraction.target.sync().map_err(|error| ArchiveError::io("WRITE", target, error))?;
     }

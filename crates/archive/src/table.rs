@@ -133,6 +133,17 @@ pub struct Table {
     pub(crate) ids: Vec<Id>,
     /// Snapshot made by Lifeboat: holes are known, zeros are data.
     pub(crate) holes_known: bool,
+    /// Directories that lie under mounted filesystems.
+    pub(crate) under: Vec<Under>,
+}
+
+/// A directory that a mounted filesystem hides: its own metadata.
+#[derive(Clone, Debug)]
+pub(crate) struct Under {
+    /// In the archive.
+    pub(crate) path: PathBuf,
+    pub(crate) record: Record,
+    pub(crate) xattrs: Vec<Xattr>,
 }
 
 impl Record {

@@ -7,6 +7,7 @@ mod common;
 
 use common::{Disk, backup, repository, scratch};
 use lifeboat_archive::{Quiet, RestoreOptions, Selection, Source};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 #[test]
@@ -24,6 +25,11 @@ fn root_listed_mounts_are_merged_and_others_are_not_entered() {
     std::fs::write(boot.mount.join("cache"), "boot").unwrap();
     run!("chmod", "0700", &boot.mount);
     boot.unmount();
+    let boot_below = root.mount.join("boot");
+    run!("setfattr", "-n", "user.label", "-v", "below", &boot_below);
+    run!("chown", "77:0", &boot_below);
+    run!("chmod", "0711", &boot_below);
+    run!("touch", "-d", "2001-02-03 04:05:06.789", &boot_below);
     run!("mount", "-o", "loop", &boot.image, root.mount.join("boot").as_os_str());
     run!("mount", "-t", "tmpfs", "none", root.mount.join("mnt").as_os_str());
     std::fs::write(root.mount.join("mnt/elsewhere"), "tmpfs").unwrap();
@@ -59,6 +65,26 @@ fn root_listed_mounts_are_merged_and_others_are_not_entered() {
     assert_eq!((report.entries, report.problems.len()), (1, 0));
     assert_eq!(std::fs::read_to_string(target.join("boot/kernel")).unwrap(), "boot");
     assert!(!target.join("etc").exists());
+
+    // A whole machine: filesystems are mounted in the target, and the directories below them are theirs again.
+    let new_root = Disk::make(scratch.path(), "new-root", 64, &["mkfs.ext4", "-q"]);
+    let new_boot = Disk::make(scratch.path(), "new-boot", 32, &["mkfs.ext4", "-q"]);
+    new_boot.unmount();
+    std::fs::create_dir(new_root.mount.join("boot")).unwrap();
+    run!("mount", "-o", "loop", &new_boot.image, new_root.mount.join("boot").as_os_str());
+    let overwrite = RestoreOptions { overwrite: true, ..RestoreOptions::default() };
+    let report = repository.restore(&snapshot, &new_root.mount, &Selection::Everything, &overwrite, &Quiet).unwrap();
+    assert!(report.problems.is_empty(), "{:?}", report.problems);
+    assert_eq!(std::fs::metadata(new_root.mount.join("boot")).unwrap().mode() & 0o7777, 0o700);
+    run!("umount", new_root.mount.join("boot").as_os_str());
+    let below = |root: &Path| {
+        let path = root.join("boot");
+        let status = std::fs::metadata(&path).unwrap();
+        let mut label = [0; 16];
+        let length = rustix::fs::getxattr(&path, "user.label", &mut label).unwrap();
+        (status.mode(), status.uid(), status.mtime(), status.mtime_nsec(), label[..length].to_vec())
+    };
     run!("umount", root.mount.join("boot").as_os_str());
     run!("umount", root.mount.join("mnt").as_os_str());
+    assert_eq!(below(&new_root.mount), below(&root.mount));
 }

@@ -181,7 +181,7 @@ impl Context<'_> {
         summary.total_bytes_processed = table.bytes();
         let manifest = (request.manifest)(summary.lifeboat_entries, summary.total_bytes_processed);
         let manifest = manifest.map_err(|cause| ArchiveError::Manifest { cause })?;
-        let extras = extras::encode(table, &walked.under);
+        let extras = extras::encode(table);
         let mut worker = writer.worker()?;
         let own = [("extras.jsonl", &extras), ("machine.json", &request.machine), ("manifest.json", &manifest)];
         let own = self.own_directory(writer, &mut worker, own)?;
