@@ -41,7 +41,7 @@ properties() {
 		dumpe2fs -h "$device" 2>/dev/null | grep -Ev '^(Last mount|Last write time|Last checked|Next check after|Mount count|Free |First error|Last error|Filesystem created|Filesystem state|Last mounted on|Lifetime writes|Journal (sequence|start|checksum:)|Checksum:|Block bitmap|First orphan|Directories)' |
 			# needs_recovery only says that the journal is not yet replayed.
 			# The kernel sets the journal's revoke bit with the first block that it revokes.
-			sed -E -e 's/ needs_recovery//' -e 's/ orphan_present//' -e '/^Journal features:/s/ journal_incompat_revoke//' -e '/^Journal features:/s/ +/ /g' |
+			sed -E -e 's/ needs_recovery//' -e 's/ orphan_present//' -e '/^Journal features:/s/ journal_incompat_revoke//' -e '/^Journal features:/s/ \(none\)//' -e '/^Journal features:/s/ +/ /g' |
 			if [ -n "$resized" ]; then grep -Ev '^(Inode count|Block count|Reserved block count|Overhead|Reserved GDT|Journal length|Total journal|Fragments|Flex block group size|Inodes per group|Inode blocks per group|RAID)'; else cat; fi
 		;;
 	xfs)

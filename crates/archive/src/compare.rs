@@ -176,7 +176,9 @@ impl Comparison<'_> {
             };
             differ(DifferenceKind::Xattrs, names(&was), names(&is));
         }
-        if (was.flags, was.project) != (is.flags, is.project) {
+        // Where the archive does not ask for it, it is the filesystem's own note and no property of the file.
+        let own_notes = lifeboat_sys::inode::NOCOMP & !was.flags;
+        if (was.flags, was.project) != (is.flags & !own_notes, is.project) {
             let text = |entry: &crate::Entry| format!("flags {:#x} project {}", entry.flags, entry.project);
             differ(DifferenceKind::Flags, text(&was), text(&is));
         }

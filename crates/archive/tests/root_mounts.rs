@@ -88,3 +88,24 @@ fn root_listed_mounts_are_merged_and_others_are_not_entered() {
     run!("umount", root.mount.join("mnt").as_os_str());
     assert_eq!(below(&new_root.mount), below(&root.mount));
 }
+
+#[test]
+fn root_a_note_of_btrfs_about_compression_is_no_difference() {
+    let scratch = scratch();
+    let source = scratch.path().join("source");
+    std::fs::create_dir(&source).unwrap();
+    std::fs::write(source.join("file"), "content").unwrap();
+    let (repository, _) = repository(&scratch.path().join("repository"));
+    backup(&repository, &Source::new(&source));
+    let snapshot = repository.find_snapshot("latest").unwrap();
+    let disk = Disk::make(scratch.path(), "btrfs", 256, &["mkfs.btrfs", "-q"]);
+    let options = RestoreOptions { overwrite: true, sync: true };
+    repository.restore(&snapshot, &disk.mount, &Selection::Everything, &options, &Quiet).unwrap();
+    // Which files the kernel notes depends on its heuristics; the note itself is this flag.
+    let file = std::fs::File::open(disk.mount.join("file")).unwrap();
+    lifeboat_sys::inode::set_flags(&file, lifeboat_sys::inode::NOCOMP).unwrap();
+    let flags = lifeboat_sys::inode::flags(&file).unwrap();
+    assert_eq!(flags & lifeboat_sys::inode::NOCOMP, lifeboat_sys::inode::NOCOMP, "btrfs has no such flag here");
+    let report = repository.compare(&snapshot, &Source::new(&disk.mount), &Selection::Everything, &Quiet).unwrap();
+    assert!(report.differences.is_empty(), "{:?}", report.differences);
+}
