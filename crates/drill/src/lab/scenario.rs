@@ -19,12 +19,12 @@ use super::machine::{Lab, LabMachine};
 use crate::DrillError;
 use crate::guest::Guest;
 use crate::vm::event_port::{Arrived, from_console};
-use crate::vm::{Acceleration, Controller, Pattern, Vm, VmDisk, VmSpec, image};
+use crate::vm::{Acceleration, Controller, Vm, VmDisk, VmSpec, image};
 use lifeboat_machine::Event;
 use lifeboat_sys::SystemRunner;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// From power-on to a shell; emulated, on a host that does other work, minutes.
 pub const BOOT: Duration = Duration::from_secs(600);
@@ -288,14 +288,54 @@ impl Scenario {
     }
 }
 
-/// Waits for the event that ends a recovery, on the event port or on the console, whichever is first.
+/// Waits for the event that ends a recovery.
 ///
 /// # Errors
-/// [`DrillError::Deadline`] or, when the machine ends without a word, [`DrillError::Ended`].
+/// As [`await_event`].
 pub fn await_end(vm: &mut Vm, deadline: Duration) -> Result<Arrived, DrillError> {
-    let line = Pattern::regex(r"lifeboat: (RESTORED|COMPARED|FAILED) .*\n")?;
-    let said = vm.console.wait_for(&line, deadline)?;
-    let event = from_console(&said.text);
-    let event = event.unwrap_or_else(|| Event::Failed { reason: said.text.trim().to_owned() });
-    Ok(Arrived { at: said.at, event })
+    await_event(vm, "the end of the recovery", deadline, Event::is_final)
+}
+
+/// Waits for an event, from power-on on, on the event port or on the console, whichever tells it first: a machine may
+/// fail before it has a port, and a serial line may garble what it says.
+///
+/// # Errors
+/// [`DrillError::Deadline`] or, when the machine ends without it, [`DrillError::Ended`].
+pub fn await_event(
+    vm: &mut Vm,
+    awaited: &str,
+    deadline: Duration,
+    wanted: impl Fn(&Event) -> bool,
+) -> Result<Arrived, DrillError> {
+    /// How often the console is looked at while the port is listened to.
+    const LOOK: Duration = Duration::from_millis(250);
+    let end = Instant::now() + deadline;
+    loop {
+        let running = vm.is_running();
+        let left = end.saturating_duration_since(Instant::now());
+        match &vm.events {
+            Some(port) => {
+                if let Ok(found) = port.wait_for(awaited, left.min(LOOK), &wanted) {
+                    return Ok(found);
+                }
+            }
+            None => vm.console.wait_for_more(left.min(LOOK)),
+        }
+        let on_console = vm.console.lines().into_iter().find_map(|(at, line)| {
+            let event = from_console(&line).filter(&wanted)?;
+            Some(Arrived { at, event })
+        });
+        match on_console {
+            Some(found) => return Ok(found),
+            // The last words arrive before the end, and both were read after it.
+            None if !running => {
+                let status = "it is gone".to_owned();
+                return Err(DrillError::Ended { status, awaited: awaited.to_owned(), tail: vm.console.tail() });
+            }
+            None if left.is_zero() => {
+                return Err(DrillError::Deadline { awaited: awaited.to_owned(), deadline, tail: vm.console.tail() });
+            }
+            None => {}
+        }
+    }
 }
