@@ -1,11 +1,12 @@
 #!/bin/bash
 # Compares two disk images as a sceptic would, with stock tools and without Lifeboat: partition tables, filesystem
 # features and tunables, and every file with all that belongs to it.
-# usage: lab/compare-disks.sh ORIGINAL.img RESTORED.img [--ignore-file FILE] [--resized]
+# usage: lab/compare-disks.sh ORIGINAL.img RESTORED.img [--ignore-file FILE] [--resized] [--restic]
 #
 # Prints what differs and exits 1; exits 0 when nothing does. The ignore file holds one extended regular expression a
 # line, each with a comment before it that says why; lines of the differences that match one are left out.
 # --resized: the restored disk has another size, so sizes of the table and of the last filesystem may differ.
+# --restic: restored by a stock restic, which keeps neither inode flags nor holes.
 # Both images are only read: journals are replayed on copy-on-write overlays.
 set -euo pipefail
 lab=$(dirname "$(readlink -f "$0")")
@@ -16,10 +17,12 @@ restored=$2
 shift 2
 ignore=/dev/null
 resized=
+restic=
 while [ $# -gt 0 ]; do
 	case $1 in
 	--ignore-file) ignore=$2 && shift 2 ;;
 	--resized) resized=1 && shift ;;
+	--restic) restic=1 && shift ;;
 	*) die "no such option: $1" ;;
 	esac
 done
@@ -73,7 +76,8 @@ entries() {
 	xfs) mount -t xfs -o nouuid "$device" "$place" ;;
 	*) return ;;
 	esac
-	python3 "$lab/fingerprint.py" "$place"
+	python3 "$lab/fingerprint.py" "$place" |
+		if [ -n "$restic" ]; then sed -E 's/ (flags|data)=[^ ]*//g'; else cat; fi
 	umount "$place"
 }
 

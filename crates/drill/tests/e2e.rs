@@ -32,7 +32,6 @@ fn e2e_debian12_bios_gpt_ext4() {
 }
 
 #[test]
-#[ignore = "long: make test-all"]
 fn e2e_debian12_uefi_secure_boot_xfs() {
     tell(|| lose_and_recover("debian12-uefi-sb", &Target::default()));
 }

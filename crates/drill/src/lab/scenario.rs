@@ -228,24 +228,26 @@ impl Scenario {
     /// # Errors
     /// [`DrillError::Different`] with every difference.
     pub fn compare(&self, original: &Original, recovered: &Recovered) -> Result<(), DrillError> {
-        self.compare_except(original, recovered, &[])
+        self.compare_with(original, recovered, &[], &[])
     }
 
-    /// As [`Scenario::compare`], with further exceptions: extended regular expressions over the lines of differences.
+    /// As [`Scenario::compare`], with further exceptions (extended regular expressions over the lines of differences) and
+    /// options of the script.
     ///
     /// # Errors
     /// As [`Scenario::compare`].
-    pub fn compare_except(
+    pub fn compare_with(
         &self,
         original: &Original,
         recovered: &Recovered,
         exceptions: &[&str],
+        options: &[&str],
     ) -> Result<(), DrillError> {
         let raw = self.directory.join("original.img");
         image::flatten(&SystemRunner, &original.disk, &raw)?;
         let script = self.lab.scripts.join("compare-disks.sh");
         let mut command = Command::new(&script);
-        command.arg(&raw).arg(&recovered.disk);
+        command.arg(&raw).arg(&recovered.disk).args(options);
         let ignore = self.lab.scripts.join("ignore").join(&self.machine.name);
         let known = if ignore.is_file() {
             std::fs::read_to_string(&ignore).map_err(DrillError::io("READ", &ignore))?
