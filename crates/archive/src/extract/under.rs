@@ -4,7 +4,6 @@ use super::{Extraction, attributes};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::mount::OpenTreeFlags;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
@@ -33,9 +32,7 @@ fn hidden(extraction: &Extraction<'_>, index: usize) -> Result<Option<OwnedFd>, 
     let visible = target.directory(table, index)?;
     let parent = target.directory(table, table.records[index].parent as usize)?;
     let identity = |fd: &OwnedFd| rustix::fs::fstat(fd).map(|status| (status.st_dev, status.st_ino));
-    // A copy of the parent's filesystem, in which nothing is mounted (open_tree(2)).
-    let copy = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
-    let bare = match rustix::mount::open_tree(&parent, "", copy) {
+    let bare = match lifeboat_sys::mount::without_mounts(&parent) {
         Ok(bare) => bare,
         // Without CAP_SYS_ADMIN nobody looks below mounts; there is nothing to do unless there is one.
         Err(_) if identity(&parent)?.0 == identity(&visible)?.0 => return Ok(None),
