@@ -120,7 +120,9 @@ impl Case<'_> {
         let before: Vec<_> = disks.iter().map(|disk| hash(disk)).collect();
         let command_line = format!("console=ttyS0 panic=30 lifeboat.after=poweroff {parameters}");
         let kernel = DirectKernel { kernel: self.kernel.clone(), initrd: Some(self.initrd.clone()), command_line };
-        let mut spec = VmSpec::new(VmFirmware::Bios).memory(2048).disc(&self.medium).kernel(kernel);
+        let mut spec = VmSpec::new(VmFirmware::Bios).memory(2048).kernel(kernel);
+        // Not `disc`: the kernel is there already, and the firmware boots only one thing first.
+        spec.disc = Some(self.medium.clone());
         for (index, disk) in disks.iter().enumerate() {
             spec = spec.disk(VmDisk::raw(disk, &format!("refusal-{index}")));
         }
