@@ -52,7 +52,12 @@ properties() {
 			if [ -n "$resized" ]; then grep -Ev '^(dblocks|agcount|agblocks|agblklog|logblocks|imax_pct) '; else cat; fi
 		;;
 	btrfs)
+		# Bits 8 and 16 of the flags say that LZO and zstd were used so far, not that they may be (btrfs-progs, ctree.h).
 		btrfs inspect-internal dump-super "$device" | grep -E '^(csum_type|metadata_uuid|label|sectorsize|nodesize|incompat_flags|compat_ro_flags|num_devices|dev_item.uuid|total_bytes)' |
+			while read -r name value rest; do
+				if [ "$name" = incompat_flags ]; then value=$(printf '0x%x' $((value & ~0x18))); fi
+				echo "$name $value $rest"
+			done |
 			if [ -n "$resized" ]; then grep -v '^total_bytes'; else cat; fi
 		;;
 	esac
