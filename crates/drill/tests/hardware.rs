@@ -18,18 +18,16 @@ const NEW_INITRAMFS: [&str; 3] = [
 
 #[test]
 #[ignore = "long: make test-all"]
-fn virtio_blk_to_nvme_and_to_disks_twice_and_half_as_large() {
+fn virtio_blk_to_nvme_twice_as_large_and_to_half_the_size() {
     tell(|| {
         let scenario = scenario(PLAIN)?;
         let original = scenario.recorded(&programs(), RESCUE)?;
         let size = lifeboat_sys::block::size_bytes(&scenario.machine.disk).unwrap();
-        for (controller, size_bytes) in
-            [(Controller::Nvme, size), (Controller::Nvme, 2 * size), (Controller::VirtioBlk, size / 2)]
-        {
+        for (controller, size_bytes) in [(Controller::Nvme, 2 * size), (Controller::VirtioBlk, size / 2)] {
             eprintln!("onto {} of {size_bytes} bytes", controller.name());
             let target = Target { controller, size_bytes: Some(size_bytes), ..Target::default() };
             let recovered = scenario.recover(&original.medium, &target)?;
-            scenario.compare(&original, &recovered)?;
+            scenario.compare_with(&original, &recovered, &NEW_INITRAMFS, &[])?;
             // The root filesystem is the last one: it fills what the disk has, up to a GPT's copy and alignment.
             let disk = size_bytes / 1024;
             let fills = format!("test $(lsblk -nbo SIZE $(findmnt -no SOURCE /)) -gt {}", (disk - 600 * 1024) * 1024);
