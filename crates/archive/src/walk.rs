@@ -218,8 +218,7 @@ impl Walker<'_> {
                     self.problems.add(path, format!("cannot {what}: {}", std::io::Error::from(error)));
                     return None;
                 }
-                self.bytes += record.size;
-            }
+                }
             // Its own attributes are read when it is opened.
             Kind::Directory => {}
             kind => {
@@ -239,6 +238,7 @@ impl Walker<'_> {
             }
         }
         let index = self.walked.table.push(record, name, more);
+        self.bytes += self.walked.table.stored(index);
         Some((index, status.stx_mnt_id))
     }
 
