@@ -218,7 +218,7 @@ impl Walker<'_> {
                     self.problems.add(path, format!("cannot {what}: {}", std::io::Error::from(error)));
                     return None;
                 }
-                }
+            }
             // Its own attributes are read when it is opened.
             Kind::Directory => {}
             kind => {

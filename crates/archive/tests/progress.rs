@@ -56,9 +56,8 @@ fn holes_are_no_work() {
     let snapshot = repository.find_snapshot("latest").unwrap();
     let (target, restored) = (scratch.path().join("target"), Notes::default());
     std::fs::create_dir(&target).unwrap();
-    let report = repository
-        .restore(&snapshot, &target, &Selection::Everything, &RestoreOptions::default(), &restored)
-        .unwrap();
+    let report =
+        repository.restore(&snapshot, &target, &Selection::Everything, &RestoreOptions::default(), &restored).unwrap();
     assert_eq!((report.problems, report.bytes), (vec![], HOLE + (10 << 20)));
     assert!(restored.most("restore").1.abs_diff(stored) <= SLACK);
 }

@@ -132,10 +132,7 @@ fn btrfs(filesystem: &Filesystem, btrfs: &BtrfsOptions, device: &str, device_byt
     if btrfs.mixed {
         line.push_str(" -M");
     }
-    line.push_str(&format!(
-        " ${{on:+-O \"${{on#,}}\"}} ${{later:+-R \"${{later#,}}\"}}{}",
-        label(filesystem, "-L")
-    ));
+    line.push_str(&format!(" ${{on:+-O \"${{on#,}}\"}} ${{later:+-R \"${{later#,}}\"}}{}", label(filesystem, "-L")));
     if filesystem.size_bytes < device_bytes {
         line.push_str(&format!(" -b {}", filesystem.size_bytes));
     }

@@ -231,8 +231,7 @@ impl Context<'_> {
             ..Progress::default()
         };
         let to_read: usize = jobs.iter().map(|job| job.files.len()).sum();
-        let bytes_to_read: u64 =
-            jobs.iter().flat_map(|job| &job.files).map(|index| walked.table.stored(*index)).sum();
+        let bytes_to_read: u64 = jobs.iter().flat_map(|job| &job.files).map(|index| walked.table.stored(*index)).sum();
         let reading = Reading {
             context: self,
             writer,

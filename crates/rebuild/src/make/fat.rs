@@ -66,7 +66,9 @@ pub(super) fn mkfs(
     call = call.arg(device);
     // mkfs.fat counts in KiB, so a size is passed only when the filesystem is really smaller than its device.
     match device_bytes {
-        Some(size) if size / 1024 > filesystem.size_bytes / 1024 => call.arg((filesystem.size_bytes / 1024).to_string()),
+        Some(size) if size / 1024 > filesystem.size_bytes / 1024 => {
+            call.arg((filesystem.size_bytes / 1024).to_string())
+        }
         _ => call,
     }
 }
