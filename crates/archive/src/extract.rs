@@ -65,6 +65,8 @@ struct Extraction<'a> {
     problems: &'a Problems<'a>,
     entries: AtomicU64,
     bytes: AtomicU64,
+    /// The same without holes, for progress.
+    stored: AtomicU64,
     total: Progress,
 }
 
@@ -101,7 +103,7 @@ pub(crate) fn run(
     let total = Progress {
         phase: "restore",
         entries_total: records().count() as u64,
-        bytes_total: records().map(|index| table.records[index].size).sum(),
+        bytes_total: records().map(|index| table.stored(index)).sum(),
         ..Progress::default()
     };
     let extraction = Extraction {
@@ -114,6 +116,7 @@ pub(crate) fn run(
         problems,
         entries: AtomicU64::new(0),
         bytes: AtomicU64::new(0),
+        stored: AtomicU64::new(0),
         total,
     };
     extraction.directories()?;
@@ -273,7 +276,9 @@ impl Extraction<'_> {
 
     /// Counts an entry that is complete.
     fn done(&self, index: usize) {
-        let bytes = self.bytes.fetch_add(self.table.records[index].size, Ordering::Relaxed);
+        self.bytes.fetch_add(self.table.records[index].size, Ordering::Relaxed);
+        let stored = self.table.stored(index);
+        let bytes = self.stored.fetch_add(stored, Ordering::Relaxed) + stored;
         let entries = self.entries.fetch_add(1, Ordering::Relaxed) + 1;
         if entries.is_multiple_of(256) || self.table.records[index].size > 1 << 20 {
             self.observer.progress(&Progress { entries, bytes, ..self.total.clone() });

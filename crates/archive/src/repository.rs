@@ -105,6 +105,7 @@ impl Repository {
         // restic takes locks for reading, too, in a directory that rustic does not make.
         let locks = location.join("locks");
         std::fs::create_dir_all(&locks).map_err(|error| ArchiveError::io("CREATE", &locks, error))?;
+        store.keep_skeleton_private()?;
         Self::open(location, key)
     }
 

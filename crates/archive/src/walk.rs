@@ -228,7 +228,6 @@ impl Walker<'_> {
                     self.problems.add(path, format!("cannot {what}: {}", std::io::Error::from(error)));
                     return None;
                 }
-                self.bytes += record.size;
             }
             // Its own attributes are read when it is opened.
             Kind::Directory => {}
@@ -249,6 +248,7 @@ impl Walker<'_> {
             }
         }
         let index = self.walked.table.push(record, name, more);
+        self.bytes += self.walked.table.stored(index);
         Some((index, status.stx_mnt_id))
     }
 

@@ -1,6 +1,10 @@
 //! The whole command line. Help texts are written for someone who reads them under stress: what it does first, then what
 //! it needs.
 
+mod dev;
+
+pub use dev::{DevCommand, DevImageArgs, DevShowArgs};
+
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -433,24 +437,6 @@ pub struct KeyRemoveArgs {
     pub id: String,
     #[command(flatten)]
     pub key: KeyArgs,
-}
-
-/// `dev`
-#[derive(Debug, Subcommand)]
-pub enum DevCommand {
-    /// What the rescue system of this machine would hold, sorted by size, and why each file is there
-    Image(DevImageArgs),
-}
-
-/// `dev image`
-#[derive(Args, Clone, Debug)]
-#[allow(missing_docs)]
-pub struct DevImageArgs {
-    /// Folder that gets kernel, initrd.img and tools.img
-    #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
-    #[command(flatten)]
-    pub medium: MediumArgs,
 }
 
 /// The whole command line as clap sees it; man pages and completions are generated from it.

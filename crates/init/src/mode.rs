@@ -11,6 +11,8 @@ use crate::source::device;
 use lifeboat_machine::layout::DeviceKind;
 use lifeboat_machine::parameters::After;
 use lifeboat_machine::{Event, EventSink as _, Mode};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -67,7 +69,9 @@ fn prepare(context: &Context) -> Result<(), String> {
 
 fn write_json(path: &str, value: &impl serde::Serialize) -> Result<(), String> {
     let text = serde_json::to_vec_pretty(value).map_err(|error| error.to_string())?;
-    std::fs::write(path, text).map_err(|error| format!("cannot WRITE {path}: {error}"))
+    let mut options = std::fs::OpenOptions::new();
+    let file = options.write(true).create(true).truncate(true).mode(0o600).open(path);
+    file.and_then(|mut file| file.write_all(&text)).map_err(|error| format!("cannot WRITE {path}: {error}"))
 }
 
 /// Waits until there are as many disks as the machine had. Disks that take their time (USB, big SAS shelves) come later

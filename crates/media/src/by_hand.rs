@@ -129,10 +129,17 @@ fn tables(page: &mut Page, layout: &Layout) {
 
 fn filesystems(page: &mut Page, layout: &Layout) {
     page.heading("4. Make filesystems and swap");
+    page.text(
+        "They get their recorded sizes, which also fits larger partitions: resize2fs, xfs_growfs or `btrfs filesystem\n\
+         resize max` let them grow afterwards. On a smaller partition leave out -N, `resize=`, -r and the number after the\n\
+         device (mke2fs, tune2fs), `size=` and `agsize=` of -d and `size=` of -l (mkfs.xfs), -b (mkfs.btrfs).",
+    );
     let mut lines = Vec::new();
     for device in &layout.devices {
         match &device.content {
-            Content::Filesystem(content) => lines.extend(filesystem(content, &word(layout, device))),
+            Content::Filesystem(content) => {
+                lines.extend(filesystem(content, &word(layout, device), device.size_bytes));
+            }
             Content::Swap(content) => lines.push(swap(content, &word(layout, device))),
             Content::Empty | Content::Table(_) | Content::BootLoader | Content::Extended => {}
         }

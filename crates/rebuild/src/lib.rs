@@ -13,6 +13,7 @@
 //! | [`make`] | filesystems, subvolumes, swap: one module for each kind |
 //! | [`mounts`] | the tree below the target directory, and what programs inside it need |
 //! | [`adapt`] | fstab, boot loader configuration: names of devices that changed |
+//! | `inside` | paths of the restored system, links followed inside it |
 //! | [`boot`] | boot loaders, EFI boot entries, initramfs |
 //! | [`finish`] | what had to wait for the files |
 //! | [`error`] | [`RebuildError`] |
@@ -23,6 +24,7 @@ pub mod boot;
 pub mod context;
 pub mod error;
 pub mod finish;
+mod inside;
 pub mod make;
 pub mod mounts;
 pub mod table;

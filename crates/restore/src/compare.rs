@@ -10,6 +10,7 @@ use lifeboat_machine::{Content, DiskContent, Event, EventSink, Machine};
 use lifeboat_sys::program::BLKID;
 use lifeboat_sys::{Invocation, Runner, mount};
 use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Instant;
 
@@ -76,7 +77,9 @@ pub fn compare(
 
 fn write_report(path: &Path, machine: &Machine, lines: &[String], entries: u64) -> Result<(), Failure> {
     let write = |source| Failure::Write { path: path.to_owned(), source };
-    let mut file = std::fs::File::create(path).map_err(write)?;
+    // Names of files tell much about a machine.
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path).map_err(write)?;
     let mut text = format!(
         "Comparison of machine '{}', recorded {}, with the disks that are there\n{entries} entries compared, {} differences\n\n",
         machine.name,
