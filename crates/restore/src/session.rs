@@ -21,11 +21,24 @@ use std::time::Duration;
 /// Fewer words are a passphrase: the shortest key has as many (BIP-39).
 const FEWEST_WORDS: usize = 12;
 
+/// A backup in an archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backup {
+    /// Id of its snapshot, hex.
+    pub id: String,
+    /// When it began, RFC 3339.
+    pub time: String,
+    /// Entries; 0 when not known.
+    pub entries: u64,
+    /// Bytes; 0 when not known.
+    pub bytes: u64,
+}
+
 /// How far an attempt to open a source came.
 #[derive(Debug)]
 pub enum Opened {
-    /// Its snapshots, oldest first, and the one that is meant when nobody chooses.
-    Snapshots(Vec<SnapshotInfo>, usize),
+    /// The machine's backups, oldest first, and the one that is meant when nobody chooses.
+    Backups(Vec<Backup>, usize),
     /// The key must be typed; why.
     KeyWanted(String),
 }
@@ -199,8 +212,15 @@ impl<'a> Session<'a> {
         let meant = wanted.and_then(|id| snapshots.iter().position(|snapshot| snapshot.id.starts_with(id)));
         let meant = meant.unwrap_or(snapshots.len() - 1);
         self.repository = Some(Arc::new(repository));
-        self.snapshots.clone_from(&snapshots);
-        Ok(Opened::Snapshots(snapshots, meant))
+        let backups = snapshots.iter().map(|s| Backup {
+            id: s.id.clone(),
+            time: s.time.clone(),
+            entries: s.entries,
+            bytes: s.bytes,
+        });
+        let backups = backups.collect();
+        self.snapshots = snapshots;
+        Ok(Opened::Backups(backups, meant))
     }
 
     /// Takes one of the snapshots; gives the machine as it was then.

@@ -10,7 +10,7 @@ use lifeboat_machine::{ArchiveManifest, Device, DeviceId, Event, FoundDisk, Foun
 use lifeboat_plan::{Plan, Policy};
 use lifeboat_restore::places::Place;
 use lifeboat_restore::rescue::RescueSystem;
-use lifeboat_restore::session::{Destination, ListedFile, Opened, RestoredFiles};
+use lifeboat_restore::session::{Backup, Destination, ListedFile, Opened, RestoredFiles};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use zeroize::Zeroizing;
@@ -109,19 +109,6 @@ pub const WELCOME: [Choice; 8] = [
     Choice::Leave(After::Poweroff),
 ];
 
-/// A backup.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Snapshot {
-    /// Id, hex.
-    pub id: String,
-    /// When it began, RFC 3339.
-    pub time: String,
-    /// Entries; 0 when not known.
-    pub entries: u64,
-    /// Bytes; 0 when not known.
-    pub bytes: u64,
-}
-
 /// What a failure left behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disks {
@@ -218,7 +205,7 @@ pub struct Model {
     /// Why it is asked for.
     pub key_reason: String,
     /// The backups, oldest first.
-    pub snapshots: Vec<Snapshot>,
+    pub snapshots: Vec<Backup>,
     /// The chosen one.
     pub snapshot: Picker,
     /// The machine as recorded by the chosen backup.

@@ -7,7 +7,7 @@ use crate::update::update;
 use crate::view::view;
 use crate::worker::{Fan, work};
 use lifeboat_machine::parameters::After;
-use lifeboat_machine::{Event, EventSink, Mode};
+use lifeboat_machine::EventSink;
 use lifeboat_restore::rescue::RescueSystem;
 use lifeboat_restore::{Runner, keyboard};
 use std::io::{self, Write};
@@ -46,7 +46,6 @@ pub fn run(
     let canvas = Canvas::open(output)?;
     let fan = Fan::new(others, happened.clone());
     listen(happened)?;
-    others.emit(&Event::Ready { mode: Mode::Interactive });
     std::thread::scope(|scope| {
         let fan = &fan;
         scope.spawn(move || work(rescue, runner, fan, &asked));

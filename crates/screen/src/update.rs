@@ -12,7 +12,7 @@ mod machine;
 
 use crate::field::{Field, Picker};
 use crate::key::Key;
-use crate::model::{Choice, Effect, Goal, Input, Message, Model, Notice, Request, Screen, Snapshot, Typed, WELCOME};
+use crate::model::{Choice, Effect, Goal, Input, Message, Model, Notice, Request, Screen, Typed, WELCOME};
 use lifeboat_restore::session::Opened;
 
 /// Takes what happened; gives what is to be done.
@@ -179,12 +179,9 @@ fn opened(model: &mut Model, result: Result<Opened, String>) -> Vec<Effect> {
             model.go(Screen::Key);
             vec![]
         }
-        Ok(Opened::Snapshots(list, meant)) => {
+        Ok(Opened::Backups(list, meant)) => {
             model.key.clear();
-            model.snapshots = list
-                .into_iter()
-                .map(|s| Snapshot { id: s.id, time: s.time, entries: s.entries, bytes: s.bytes })
-                .collect();
+            model.snapshots = list;
             model.snapshot = Picker { at: meant };
             // The key is not asked for again on the way back.
             if model.screen == Screen::Key {
