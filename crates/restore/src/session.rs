@@ -103,6 +103,8 @@ pub struct Session<'a> {
     sink: &'a dyn EventSink,
     interval: Duration,
     place: Option<Place>,
+    /// The key that opened something: nobody types 24 words twice.
+    key: Option<Secret>,
     repository: Option<Arc<Repository>>,
     snapshots: Vec<SnapshotInfo>,
     recovery: Option<Recovery<'a>>,
@@ -123,6 +125,7 @@ impl<'a> Session<'a> {
             sink,
             interval,
             place: None,
+            key: None,
             repository: None,
             snapshots: vec![],
             recovery: None,
@@ -142,7 +145,7 @@ impl<'a> Session<'a> {
         };
         let key = match place.medium().and_then(Medium::key_file) {
             Some(file) => Some(Secret::new(String::from_utf8_lossy(&Failure::read(&file)?))),
-            None => None,
+            None => self.key.clone(),
         };
         if place.repository().is_none() {
             return Err(Failure::Unusable {
@@ -212,6 +215,7 @@ impl<'a> Session<'a> {
         let meant = wanted.and_then(|id| snapshots.iter().position(|snapshot| snapshot.id.starts_with(id)));
         let meant = meant.unwrap_or(snapshots.len() - 1);
         self.repository = Some(Arc::new(repository));
+        self.key = Some(key.clone());
         let backups = snapshots.iter().map(|s| Backup {
             id: s.id.clone(),
             time: s.time.clone(),
