@@ -69,10 +69,10 @@ fn a_chosen_size_holds_and_others_make_room() {
 fn a_smaller_partition_leaves_its_room_to_the_last_that_grows() {
     let plan = planned(&sizes(&[("disk0p3", 512 * MIB)]), 10 * GIB).unwrap();
     let places = places(&plan);
-    assert_eq!((places[2].2, places[1].2), (512, 4096 + 512), "{places:?}");
+    assert_eq!((places[2].2, places[1].2, places[4].2), (512, 4096, 1024 + 512), "{places:?}");
     // With all sizes kept nobody takes it.
     let keep = Policy { no_resize: true, ..sizes(&[("disk0p3", 512 * MIB)]) };
-    assert_eq!(self::places(&planned(&keep, 10 * GIB).unwrap())[1].2, 4096);
+    assert_eq!(self::places(&planned(&keep, 10 * GIB).unwrap())[4].2, 1024);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn what_was_not_mounted_can_be_left_out() {
     let plan = planned(&policy, 10 * GIB).unwrap();
     let places = places(&plan);
     assert_eq!(places.iter().map(|place| place.0).collect::<Vec<_>>(), [1, 2, 3, 5]);
-    assert_eq!(places[1].2, 4096 + 3072);
+    assert_eq!(places[3].2, 1024 + 3072);
     assert!(plan.notes.iter().any(|note| note == "disk0p4 is left out, as you chose"), "{:?}", plan.notes);
     // Without it the machine fits onto a disk on which it would not fit otherwise.
     let small = 7 * GIB;

@@ -13,6 +13,7 @@ use lifeboat_archive::{ArchiveError, Kind, Repository, RestoreOptions, Secret, S
 use lifeboat_machine::{ArchiveManifest, Event, EventSink, FoundHardware, Machine, Name};
 use lifeboat_plan::{Plan, Policy};
 use lifeboat_sys::Runner;
+use std::fs::File;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -284,11 +285,23 @@ impl<'a> Session<'a> {
     /// The [`Failure`]; [`Failure::touched_disks`] tells whether anything was written.
     pub fn carry_out(&self, plan: &Plan, policy: &Policy) -> Result<(), Failure> {
         let recovery = self.chosen()?;
+        let _alone = self.alone()?;
         self.prove()?;
         if recovery.plan(policy)? != *plan {
             return Err(Failure::Mismatch("the hardware is not what it was when the plan was made; go back to it".into()));
         }
         nuke::carry_out(recovery, self.rescue, plan, self.sink)
+    }
+
+    /// Keeps a second recovery, started in another shell or over ssh, from writing to the same disks.
+    fn alone(&self) -> Result<File, Failure> {
+        let path = self.rescue.directories.run.join("recovery.lock");
+        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        let file = file.map_err(|source| Failure::Write { path, source })?;
+        rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+            Failure::Unusable { what: "the disks".into(), reason: "another recovery is under way; wait for its end".into() }
+        })?;
+        Ok(file)
     }
 
     /// Reads every byte of the archive.

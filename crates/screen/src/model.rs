@@ -244,6 +244,8 @@ pub struct Model {
     pub progress: Progress,
     /// How it ended.
     pub outcome: Option<Outcome>,
+    /// How the last attempt to recover the machine ended, whatever was done since.
+    pub recovered: Option<Outcome>,
     /// What follows.
     pub ending: Picker,
     /// Keyboard layouts.
@@ -383,6 +385,7 @@ impl Model {
             folder: Field::with("/mnt/restored"),
             progress: Progress::default(),
             outcome: None,
+            recovered: None,
             ending: Picker::default(),
             keymaps,
             keymap: Picker::default(),

@@ -24,7 +24,7 @@ const TICK: Duration = Duration::from_secs(1);
 pub struct Ending {
     /// What the person chose; `None` when the terminal was lost.
     pub after: Option<After>,
-    /// What came of it, when something was done.
+    /// What came of the machine's recovery, or else of restoring files, when something was done.
     pub outcome: Option<Outcome>,
 }
 
@@ -54,7 +54,7 @@ pub fn run(
         // The terminal is as it was from here on, also after a panic.
         drop(screen);
         outlast(&mut model, &happening);
-        Ok(Ending { after: after.ok().flatten(), outcome: model.outcome.clone() })
+        Ok(Ending { after: after.ok().flatten(), outcome: model.recovered.or(model.outcome) })
     })
 }
 

@@ -7,14 +7,14 @@ use ratatui::layout::Rect;
 use ratatui::{Terminal, TerminalOptions, Viewport};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{OptionalActions, Termios};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 /// The rest of a key follows within this time, also at 1200 baud; a lone ESC is the Escape key after it.
 const REST_OF_KEY: Timespec = Timespec { tv_sec: 0, tv_nsec: 80_000_000 };
 
 /// What is painted on.
 pub struct Canvas {
-    terminal: Terminal<CrosstermBackend<Box<dyn Write + Send>>>,
+    terminal: Terminal<CrosstermBackend<BufWriter<Box<dyn Write + Send>>>>,
     size: (u16, u16),
     _raw: Raw,
 }
@@ -52,8 +52,10 @@ impl Canvas {
     ///
     /// # Errors
     /// When standard input is no terminal, or `output` takes nothing.
-    pub fn open(mut output: Box<dyn Write + Send>) -> io::Result<Canvas> {
+    pub fn open(output: Box<dyn Write + Send>) -> io::Result<Canvas> {
         let raw = Raw::enter()?;
+        // A screen in one piece: what a cell needs comes in bytes and escapes.
+        let mut output = BufWriter::with_capacity(16 << 10, output);
         queue!(output, terminal::EnterAlternateScreen, terminal::DisableLineWrap, style::ResetColor)?;
         output.flush()?;
         let size = size();

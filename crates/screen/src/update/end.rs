@@ -15,6 +15,7 @@ pub fn recovered(model: &mut Model, result: Result<(), (String, Disks)>) -> Vec<
         }
         Err((reason, disks)) => Outcome::Failed { reason, disks },
     });
+    model.recovered.clone_from(&model.outcome);
     show(model)
 }
 

@@ -58,7 +58,7 @@ pub fn review(model: &mut Model) {
     }
 }
 
-/// A refusal, and what would allow it here.
+/// A refusal, and on a second line what would allow it here.
 fn explain(model: &Model, error: &PlanError) -> String {
     let hint = match error {
         PlanError::Foreign { .. } => "To give up what that disk holds: choose the recorded disk above, then the found disk, and press w there.",
@@ -74,7 +74,7 @@ fn explain(model: &Model, error: &PlanError) -> String {
     // The parameters that the message names are for the unattended mode.
     let text = error.to_string();
     let text = text.split("; try lifeboat.").next().unwrap_or(&text);
-    if hint.is_empty() { text.to_owned() } else { format!("{text}. {hint}") }
+    if hint.is_empty() { text.to_owned() } else { format!("{text}\n{hint}") }
 }
 
 pub fn mapping(model: &mut Model, key: Key) -> Vec<Effect> {

@@ -34,7 +34,7 @@ pub fn progress(model: &Model) -> Body {
     let elapsed = model.clock.saturating_sub(progress.began);
     let style = if progress.problems > 0 { model.look.danger() } else { Style::new() };
     let text = format!(
-        "{} since the start; {} warnings, {} entries with problems",
+        "{} since the start; warnings: {}, entries with problems: {}",
         duration(elapsed),
         grouped(progress.warnings),
         grouped(progress.problems)

@@ -81,7 +81,7 @@ pub fn mapping(model: &Model) -> Body {
         }
         Err(reason) => {
             let mut lines = vec![heading(model.look, "There is no plan:")];
-            lines.extend(paragraph(model, reason, model.look.danger()));
+            lines.extend(refusal(model, reason, model.rows().saturating_sub(lines.len() + items.len() + 4)));
             lines
         }
     };
@@ -92,6 +92,20 @@ pub fn mapping(model: &Model) -> Body {
     lines.push(Line::default());
     lines.extend(reason);
     Body { lines, cursor: None, keys: "Up, Down: move   Enter: choose   f: firmware may differ   Esc: back" }
+}
+
+/// Why there is no plan, in at most `height` lines, and what would allow one, which is never cut.
+fn refusal(model: &Model, reason: &str, height: usize) -> Vec<Line<'static>> {
+    let (text, hint) = reason.split_once('\n').unwrap_or((reason, ""));
+    let mut lines = paragraph(model, text, model.look.danger());
+    let hint = if hint.is_empty() { vec![] } else { paragraph(model, hint, Style::new()) };
+    let room = height.saturating_sub(hint.len()).max(1);
+    if lines.len() > room {
+        lines.truncate(room.saturating_sub(1));
+        lines.push(Line::styled("...", model.look.danger()));
+    }
+    lines.extend(hint);
+    lines
 }
 
 pub fn target(model: &Model) -> Body {
@@ -121,7 +135,7 @@ pub fn layout(model: &Model) -> Body {
     items.push("Done".into());
     let reason = match &model.plan {
         Ok(_) => vec![Line::raw("There is a plan for these sizes.")],
-        Err(reason) => paragraph(model, reason, model.look.danger()),
+        Err(reason) => refusal(model, reason, 5),
     };
     let height = model.rows().saturating_sub(lines.len() + reason.len() + 1);
     lines.extend(listed(model, &items, model.layout.at, height));
