@@ -161,7 +161,7 @@ pub struct MediumArgs {
     #[arg(long, value_name = "RELEASE")]
     pub kernel: Option<String>,
     /// Mode that the menu starts by itself; nuke erases disks without a question
-    #[arg(long, value_name = "MODE", value_enum, default_value_t = MenuMode::Expert)]
+    #[arg(long, value_name = "MODE", value_enum, default_value_t = MenuMode::Interactive)]
     pub mode: MenuMode,
     /// Seconds before the menu starts its default [default: 30 for a harmless one, 10 for --mode]
     #[arg(long, value_name = "SECONDS")]
@@ -186,6 +186,8 @@ pub struct MediumArgs {
 /// The modes that a menu can start by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum MenuMode {
+    /// Guided recovery on the screen or a serial console
+    Interactive,
     /// Unattended recovery
     Nuke,
     /// Archive against disks, read-only
@@ -328,6 +330,9 @@ pub struct RestoreArgs {
     /// In the rescue system: the mode that the boot process starts
     #[arg(long, value_name = "MODE", value_enum, hide = true)]
     pub mode: Option<MenuMode>,
+    /// In tests: a directory with the files of a rescue system, in place of /
+    #[arg(long, value_name = "DIR", hide = true, requires = "mode")]
+    pub rescue_root: Option<PathBuf>,
     #[command(flatten)]
     pub policy: PolicyArgs,
     #[command(flatten)]

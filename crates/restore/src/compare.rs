@@ -39,7 +39,7 @@ pub fn compare(
     let began = Instant::now();
     let mut lines = stage(sink, "layout", || layout_differences(machine, runner))?;
     std::fs::create_dir_all(target).map_err(|source| Failure::Write { path: target.to_owned(), source })?;
-    let mounted = stage(sink, "mount", || mount_all(machine, target, runner));
+    let mounted = stage(sink, "mount", || mount_all(machine, target, runner, Access::ReadOnly));
     let result = mounted.and_then(|missing| {
         lines.extend(missing);
         stage(sink, "compare", || {
@@ -120,8 +120,22 @@ fn layout_differences(machine: &Machine, runner: &dyn Runner) -> Result<Vec<Stri
     Ok(lines)
 }
 
-/// Mounts all recorded filesystems that can be found, read-only; gives a line for each that cannot.
-fn mount_all(machine: &Machine, target: &Path, runner: &dyn Runner) -> Result<Vec<String>, Failure> {
+/// How filesystems are mounted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Not one byte changes, not even a journal.
+    ReadOnly,
+    /// As the machine has them.
+    Writable,
+}
+
+/// Mounts all recorded filesystems that can be found; gives a line for each that cannot.
+pub(crate) fn mount_all(
+    machine: &Machine,
+    target: &Path,
+    runner: &dyn Runner,
+    access: Access,
+) -> Result<Vec<String>, Failure> {
     let mut lines = Vec::new();
     for mount in &machine.layout.mounts {
         let Some(filesystem) = machine.layout.device(&mount.device).and_then(|device| device.filesystem()) else {
@@ -149,8 +163,11 @@ fn mount_all(machine: &Machine, target: &Path, runner: &dyn Runner) -> Result<Ve
             FilesystemOptions::Vfat(_) => lifeboat_rebuild::mounts::mount_options(kind, &mount.options),
             _ => vec![],
         };
-        let mut options = read_only(&filesystem.options);
-        options.extend(recorded.iter().map(String::as_str));
+        let mut options = match access {
+            Access::ReadOnly => read_only(&filesystem.options),
+            Access::Writable => vec!["rw"],
+        };
+        options.extend(recorded.iter().map(String::as_str).filter(|option| *option != "ro"));
         options.extend(subvolume.as_deref());
         if let Err(error) = mount::mount(device, &target.join(inside), kind, &options) {
             lines.push(format!("{}: {error}", mount.mount_point));

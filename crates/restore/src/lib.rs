@@ -8,6 +8,8 @@
 //! | [`rescue`] | what the boot process left for us: parameters, embedded manifest, source |
 //! | [`recovery`] | [`Recovery`]: the stages of a whole-machine recovery, each callable alone |
 //! | [`nuke`] | the unattended mode |
+//! | [`session`] | [`Session`]: what a person does in the interactive mode, one call a step |
+//! | [`places`], [`logs`], [`keyboard`] | what it needs beside: other devices, saved logs, keyboard layouts |
 //! | [`compare`] | the compare mode: archive against disks, read-only |
 //! | [`observe`] | turns the archive's progress into events |
 //! | [`failure`] | [`Failure`]: why a recovery stopped, and whether anything was touched |
@@ -17,14 +19,20 @@
 
 pub mod compare;
 pub mod failure;
+pub mod keyboard;
+pub mod logs;
 pub mod medium;
 pub mod nuke;
 pub mod observe;
+pub mod places;
 pub mod recovery;
 pub mod rescue;
+pub mod session;
 pub mod source;
 
 pub use failure::Failure;
+pub use lifeboat_sys::Runner;
 pub use medium::Medium;
 pub use recovery::Recovery;
+pub use session::Session;
 pub use source::Source;

@@ -23,6 +23,15 @@ impl Default for RescueDirectories {
     }
 }
 
+impl RescueDirectories {
+    /// The directories of a rescue system whose root is there.
+    pub fn below(root: &Path) -> RescueDirectories {
+        let RescueDirectories { embedded, run, target } = RescueDirectories::default();
+        let inside = |path: PathBuf| root.join(path.strip_prefix("/").unwrap_or(&path));
+        RescueDirectories { embedded: inside(embedded), run: inside(run), target: inside(target) }
+    }
+}
+
 /// `source.json`: where init found the medium.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
