@@ -11,6 +11,7 @@ use lifeboat_drill::lab::Recovered;
 use lifeboat_drill::vm::{Vm, VmDisk, VmFirmware, VmSpec, image};
 use lifeboat_sys::SystemRunner;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 const BOOT: Duration = Duration::from_secs(900);
@@ -48,7 +49,13 @@ fn recover_by_hand_is_followed_literally() {
         spec.bay = true;
         let mut vm = Vm::start(&spec, scenario.acceleration, &scenario.directory.join("by-hand"))?;
         let mut guest = Guest::login(&mut vm, BOOT)?;
-        guest.install(&SystemRunner, &[PathBuf::from("/usr/bin/restic")], "/usr/local/bin")?;
+        let script = lab().scripts.join("restic.sh");
+        let fetched = Command::new(&script).stderr(Stdio::inherit()).output().unwrap();
+        assert!(fetched.status.success(), "{} failed", script.display());
+        let restic = PathBuf::from(String::from_utf8(fetched.stdout).unwrap().trim());
+        guest.install(&SystemRunner, std::slice::from_ref(&restic), "/usr/local/bin")?;
+        let name = restic.file_name().unwrap().to_string_lossy().into_owned();
+        guest.must(&format!("ln -s {name} /usr/local/bin/restic && restic version"), BOOT)?;
         guest.must("mkdir -p /mnt/medium && mount -o ro /dev/sr0 /mnt/medium", BOOT)?;
         // What a person does: name the disk, then paste the lines that begin with four blanks.
         let paste = "sed -n 's/^    //p' /mnt/medium/RECOVER-BY-HAND.txt /mnt/medium/lifeboat/RECOVER-BY-HAND.txt 2>/dev/null > /run/page.sh; \

@@ -184,9 +184,14 @@ fn restore(page: &mut Page, manifest: &MediumManifest) {
     } else {
         lines.push(": \"${key:=/root/repository.key}\"".to_owned());
     }
+    page.text(
+        "Files with holes (images of virtual machines, databases, /var/log/lastlog) come back with holes from restic 0.15 or\n\
+         later. An older one fills the holes with zeros, and needs the room for them.",
+    );
     let restic = "restic -r \"$repository\" --no-lock --no-cache --password-file \"$key\"";
     lines.push(format!("{restic} check --read-data"));
-    lines.push(format!("{restic} restore {} --target \"$target\"", shell(snapshot.as_bytes())));
+    lines.push("sparse=--sparse; restic restore --help | grep -q -e --sparse || sparse=".to_owned());
+    lines.push(format!("{restic} restore {} $sparse --target \"$target\"", shell(snapshot.as_bytes())));
     page.commands(lines);
     page.text(
         "restic counts what it could not restore; look at its last lines. It keeps neither inode flags (chattr) nor the\n\
