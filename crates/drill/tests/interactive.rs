@@ -3,12 +3,15 @@
 // Helpers of tests count as tests.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
+use common::{HEALTHY, PLAIN, programs, scenario_in, tell};
 use lifeboat_drill::DrillError;
 use lifeboat_drill::lab::scenario::{BOOT, RECOVER, await_end};
-use lifeboat_drill::lab::{Lab, Recovered, Scenario};
+use lifeboat_drill::lab::{Recovered, Scenario};
 use lifeboat_drill::vm::{Pattern, Vm, VmDisk, VmSpec, image};
 use lifeboat_machine::Event;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// From one screen to the next; emulated, on a host that does other work.
@@ -36,8 +39,7 @@ fn type_line(vm: &mut Vm, line: &str, refusal: &str, next: &str) -> Result<(), D
 
 fn recover(scenario: &Scenario, medium: &Path, name: &str, words: &str) -> Result<Recovered, DrillError> {
     let disk = scenario.directory.join("recovered.img");
-    let size = lifeboat_sys::block::size_bytes(&scenario.machine.disk);
-    image::blank(&disk, size.map_err(DrillError::io("READ", &scenario.machine.disk))?)?;
+    image::blank(&disk, lifeboat_sys::block::size_bytes(&scenario.machine.disk).unwrap())?;
     let firmware = scenario.machine.firmware_at(&scenario.directory.join("recovered.vars.fd"), false)?;
     let spec = VmSpec::new(firmware).memory(1024).disk(VmDisk::raw(&disk, "new-disk"));
     let mut vm = Vm::start(&spec.clone().disc(medium), scenario.acceleration, &scenario.directory.join("interactive"))?;
@@ -73,20 +75,13 @@ fn recover(scenario: &Scenario, medium: &Path, name: &str, words: &str) -> Resul
 #[test]
 #[ignore = "long: make test-all"]
 fn interactive_recovery_over_the_serial_console() {
-    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../lab").canonicalize().unwrap();
-    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/root".into()));
-    let cache = std::env::var_os("XDG_CACHE_HOME").map_or_else(|| home().join(".cache"), PathBuf::from);
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().to_owned();
-    let release = std::env::var_os("LIFEBOAT_PROGRAMS").map_or_else(|| target.join("release"), PathBuf::from);
-    let programs = ["lifeboat", "lifeboat-init"].map(|name| release.join(name));
-    let story = || -> Result<(), DrillError> {
-        let lab = Lab { scripts, cache };
-        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("interactive");
-        let scenario = Scenario::new(&lab, "debian12-bios-gpt-ext4", &directory)?;
+    tell(|| {
+        let scenario = scenario_in("interactive", PLAIN)?;
         let rescue = format!(
-            "lifeboat rescue --out /run/medium/rescue.iso --mode interactive --timeout 1 && echo {MARK} $(hostname) && lifeboat key show"
+            "lifeboat rescue --out /run/medium/rescue.iso --mode interactive --timeout 1 && echo {MARK} $(hostname) && \
+             lifeboat key show"
         );
-        let original = scenario.record(&programs, &rescue)?;
+        let original = scenario.record(&programs(), &rescue)?;
         let said = original.output.split(MARK).nth(1).unwrap_or_default();
         let (name, said) = said.trim_start().split_once(char::is_whitespace).unwrap_or_default();
         let words: Vec<&str> = said.split_whitespace().filter(|word| word.chars().all(char::is_alphabetic)).collect();
@@ -94,9 +89,6 @@ fn interactive_recovery_over_the_serial_console() {
         let recovered = recover(&scenario, &original.medium, name, &words.join(" "))?;
         assert!(recovered.events.iter().any(|(_, event)| matches!(event, Event::Restored { .. })));
         scenario.compare(&original, &recovered)?;
-        scenario.boot(&recovered, &["test -z \"$(systemctl --failed --plain --no-legend)\""])
-    };
-    if let Err(error) = story() {
-        panic!("{error}");
-    }
+        scenario.boot(&recovered, &HEALTHY)
+    });
 }
