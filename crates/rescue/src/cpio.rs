@@ -183,9 +183,9 @@ pub struct Met {
 }
 
 impl Met {
-    /// It is a directory.
-    pub fn is_directory(&self) -> bool {
-        self.mode & S_IFMT == S_IFDIR
+    /// It is a regular file or a symbolic link.
+    pub fn is_file_or_link(&self) -> bool {
+        [S_IFREG, S_IFLNK].contains(&(self.mode & S_IFMT))
     }
 }
 

@@ -39,7 +39,7 @@ pub fn initramfs(path: &Path, work: &Path, runner: &dyn Runner) -> Result<Vec<Im
     let (mut nodes, mut reasons, mut root) = (vec![], String::new(), None);
     let packed = work.join("root.squashfs");
     cpio::read(BufReader::with_capacity(1 << 20, file), path, |met, data| {
-        if met.is_directory() {
+        if !met.is_file_or_link() {
             return Ok(());
         }
         if met.path == Path::new(REASONS) {
@@ -117,7 +117,7 @@ fn explained(nodes: Vec<(String, u64)>, reasons: &str) -> Vec<Content> {
 
 /// What a reason amounts to, for sums: `library of /usr/bin/less` is a library.
 pub fn kind(why: &str) -> &str {
-    let ends = [" of /", " needed by ", " named by ", " ("].iter().filter_map(|part| why.find(part));
+    let ends = [" of /", " needed by ", " wanted by ", " named by ", " ("].iter().filter_map(|part| why.find(part));
     why.get(..ends.min().unwrap_or(why.len())).unwrap_or(why).trim_end_matches(':')
 }
 
