@@ -269,11 +269,8 @@ fn a_hang_up_signal_stops_nothing_and_a_lost_terminal_chooses_nothing() {
 
 #[test]
 fn without_a_terminal_it_says_so() {
-    let output = Command::new(LIFEBOAT)
-        .args(["restore", "--mode", "interactive"])
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
+    let output =
+        Command::new(LIFEBOAT).args(["restore", "--mode", "interactive"]).stdin(Stdio::null()).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("needs a terminal"));
 }

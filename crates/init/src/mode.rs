@@ -132,7 +132,8 @@ fn interactive(context: &Context) {
         let result = recovery::interactive(&context.reporter, &context.children, command, &console);
         let _ = std::fs::write(KERNEL_LEVEL, level.split_whitespace().next().unwrap_or("4"));
         let choice = std::fs::read(CHOICE).ok().and_then(|json| serde_json::from_slice::<After>(&json).ok());
-        match follows(result.as_ref().map(|outcome| *outcome).map_err(String::as_str), choice, context.parameters.after) {
+        match follows(result.as_ref().map(|outcome| *outcome).map_err(String::as_str), choice, context.parameters.after)
+        {
             Follows::Shells => {
                 if let Err(reason) = result {
                     context.reporter.warn(format!(
@@ -222,9 +223,7 @@ fn after(context: &Context, outcome: Outcome) {
 
 fn end(context: &Context, outcome: Option<Outcome>, after: After) {
     let disc = context.source.as_ref().filter(|source| {
-        source.kind == device::Bus::Optical.word()
-            && !context.parameters.no_eject
-            && outcome == Some(Outcome::Restored)
+        source.kind == device::Bus::Optical.word() && !context.parameters.no_eject && outcome == Some(Outcome::Restored)
     });
     finish::end(&context.reporter, &context.children, after, disc);
 }

@@ -2,8 +2,8 @@
 
 use crate::edit::{self, Edited};
 use crate::error::PlanError;
-use crate::policy::Policy;
 use crate::matching::describe;
+use crate::policy::Policy;
 use crate::resize::{maximum_bytes, minimum_bytes, on_sectors, resized};
 use crate::size::{self, GRAIN, Give, Region, Span};
 use lifeboat_machine::bytes::human;

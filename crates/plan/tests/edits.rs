@@ -61,8 +61,11 @@ fn a_chosen_size_holds_and_others_make_room() {
     let places = places(&plan);
     assert_eq!((places[1].2, places[2].2), (6096, 256));
     assert!(places[4].2 < 1024 && places[4].1 + places[4].2 <= 10240, "{places:?}");
-    let root = plan.steps.iter().find(|step| matches!(step, Step::MakeFilesystem { device, .. } if device == "/dev/vda2"));
-    assert!(matches!(root, Some(Step::MakeFilesystem { resized: true, filesystem, .. }) if filesystem.size_bytes == 6096 * MIB));
+    let root =
+        plan.steps.iter().find(|step| matches!(step, Step::MakeFilesystem { device, .. } if device == "/dev/vda2"));
+    assert!(
+        matches!(root, Some(Step::MakeFilesystem { resized: true, filesystem, .. }) if filesystem.size_bytes == 6096 * MIB)
+    );
 }
 
 #[test]
@@ -85,7 +88,8 @@ fn what_was_not_mounted_can_be_left_out() {
     assert!(plan.notes.iter().any(|note| note == "disk0p4 is left out, as you chose"), "{:?}", plan.notes);
     // Without it the machine fits onto a disk on which it would not fit otherwise.
     let small = 7 * GIB;
-    let keep = |drop: &[&str]| Policy { drop: drop.iter().map(|d| id(d)).collect(), no_resize: true, ..Policy::default() };
+    let keep =
+        |drop: &[&str]| Policy { drop: drop.iter().map(|d| id(d)).collect(), no_resize: true, ..Policy::default() };
     assert!(matches!(planned(&keep(&[]), small), Err(PlanError::TooSmall { .. })));
     planned(&keep(&["disk0p4"]), small).unwrap();
 }

@@ -22,7 +22,10 @@ pub fn save(rescue: &RescueSystem, place: &str, runner: &dyn Runner) -> Result<S
         return Ok(copy(rescue, path)?.display().to_string());
     }
     if !metadata.file_type().is_block_device() {
-        return Err(Failure::Unusable { what: place.into(), reason: "it is neither a folder nor a block device".into() });
+        return Err(Failure::Unusable {
+            what: place.into(),
+            reason: "it is neither a folder nor a block device".into(),
+        });
     }
     let mount_point = rescue.directories.run.join("save");
     std::fs::create_dir_all(&mount_point).map_err(|source| Failure::Write { path: mount_point.clone(), source })?;

@@ -60,7 +60,8 @@ fn parse(json: &[u8]) -> Result<Vec<Place>, Failure> {
     let mut open = listing.blockdevices;
     while let Some(node) = open.pop() {
         // What other layers are made of holds no files, neither does swap.
-        let kind = node.fstype.filter(|kind| !kind.ends_with("_member") && !kind.starts_with("crypto_") && kind != "swap");
+        let kind =
+            node.fstype.filter(|kind| !kind.ends_with("_member") && !kind.starts_with("crypto_") && kind != "swap");
         if let Some(kind) = kind {
             places.push(Place {
                 path: node.path,

@@ -288,7 +288,9 @@ impl<'a> Session<'a> {
         let _alone = self.alone()?;
         self.prove()?;
         if recovery.plan(policy)? != *plan {
-            return Err(Failure::Mismatch("the hardware is not what it was when the plan was made; go back to it".into()));
+            return Err(Failure::Mismatch(
+                "the hardware is not what it was when the plan was made; go back to it".into(),
+            ));
         }
         nuke::carry_out(recovery, self.rescue, plan, self.sink)
     }
@@ -299,7 +301,10 @@ impl<'a> Session<'a> {
         let file = File::options().create(true).truncate(false).write(true).open(&path);
         let file = file.map_err(|source| Failure::Write { path, source })?;
         rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-            Failure::Unusable { what: "the disks".into(), reason: "another recovery is under way; wait for its end".into() }
+            Failure::Unusable {
+                what: "the disks".into(),
+                reason: "another recovery is under way; wait for its end".into(),
+            }
         })?;
         Ok(file)
     }

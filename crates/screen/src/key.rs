@@ -169,7 +169,10 @@ mod tests {
             (b"\xff\xfea", &[Key::Char('a')]),
             (b"\x1b[?62;1;6c", &[]),
             (b"\x1b[999~q", &[Key::Char('q')]),
-            (b"\x1b[200000000000000000~", &[Key::Char('0'), Key::Char('0'), Key::Char('0'), Key::Char('0'), Key::Char('~')]),
+            (
+                b"\x1b[200000000000000000~",
+                &[Key::Char('0'), Key::Char('0'), Key::Char('0'), Key::Char('0'), Key::Char('~')],
+            ),
         ];
         for (bytes, keys) in cases {
             let mut whole = Decoder::default();

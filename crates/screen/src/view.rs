@@ -39,12 +39,8 @@ struct Body {
 /// Paints the model.
 pub fn view(frame: &mut Frame, model: &Model) {
     let area = frame.area();
-    let rows = Layout::vertical([
-        Constraint::Length(1),
-        Constraint::Min(1),
-        Constraint::Length(1),
-        Constraint::Length(1),
-    ]);
+    let rows =
+        Layout::vertical([Constraint::Length(1), Constraint::Min(1), Constraint::Length(1), Constraint::Length(1)]);
     let [head, middle, notice, keys] = rows.areas(area);
     let name = printable(model.facts.machine.as_bytes());
     let width = usize::from(area.width);
@@ -234,10 +230,8 @@ fn field(model: &Model, label: &str, field: &Field, hidden: bool) -> (Line<'stat
     let (text, cursor) = field.window(width, hidden);
     let text = text.replace(|c: char| c.is_control(), "?");
     let column = label.chars().count() + 1 + cursor;
-    let line = Line::from(vec![
-        Span::raw(format!("{label} ")),
-        Span::styled(format!("{text:_<width$}"), model.look.strong()),
-    ]);
+    let line =
+        Line::from(vec![Span::raw(format!("{label} ")), Span::styled(format!("{text:_<width$}"), model.look.strong())]);
     (line, column)
 }
 

@@ -80,12 +80,7 @@ pub fn work(rescue: &RescueSystem, runner: &dyn Runner, fan: &Fan<'_>, requests:
     }
 }
 
-fn answer<'a>(
-    session: &mut Session<'a>,
-    rescue: &RescueSystem,
-    runner: &'a dyn Runner,
-    request: Request,
-) -> Message {
+fn answer<'a>(session: &mut Session<'a>, rescue: &RescueSystem, runner: &'a dyn Runner, request: Request) -> Message {
     let text = |failure: Failure| failure.to_string();
     match request {
         Request::Open(source) => Message::Opened(session.open(source.as_deref()).map_err(text)),
@@ -106,12 +101,7 @@ fn answer<'a>(
     }
 }
 
-fn recover(
-    session: &Session<'_>,
-    rescue: &RescueSystem,
-    plan: &Plan,
-    policy: &Policy,
-) -> Result<(), (String, Disks)> {
+fn recover(session: &Session<'_>, rescue: &RescueSystem, plan: &Plan, policy: &Policy) -> Result<(), (String, Disks)> {
     // For the logs; a full memory is no reason not to recover.
     let _ = std::fs::write(rescue.directories.run.join(Path::new("plan.txt")), plan.to_string());
     session.carry_out(plan, policy).map_err(|failure| {

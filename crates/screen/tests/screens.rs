@@ -131,7 +131,9 @@ fn sizes_and_partitions_left_out() {
     assert_eq!((&policy.sizes[..], &policy.drop[..]), (&[(id("disk0p2"), 12 * GIB)][..], &[id("disk0p4")][..]));
     desk.press(&[Key::End, Key::Enter, Key::Down, Key::Enter]);
     assert_eq!(desk.model.screen, Screen::Review);
-    assert!(desk.model.review.iter().any(|line| line.text.contains("ext4 \"root\" on /dev/nvme0n1p2: 4.0 GiB -> 12.0 GiB")));
+    assert!(
+        desk.model.review.iter().any(|line| line.text.contains("ext4 \"root\" on /dev/nvme0n1p2: 4.0 GiB -> 12.0 GiB"))
+    );
     // Too small for what is in it.
     desk.press(&[Key::Escape, Key::Up, Key::Enter, Key::Down, Key::Down, Key::Enter, Key::Control('u')]);
     desk.type_text("1g");
@@ -153,7 +155,10 @@ fn a_disk_with_foreign_data_is_wiped_only_by_choice() {
     assert_snapshot!("target_wipe", desk.text());
     desk.press(&[Key::Enter]);
     assert_snapshot!("mapping_allowed", desk.text());
-    assert_eq!((&desk.model.policy.wipe[..], &desk.model.policy.map[..]), (&["WIN1".to_owned()][..], &[(id("disk0"), "WIN1".to_owned())][..]));
+    assert_eq!(
+        (&desk.model.policy.wipe[..], &desk.model.policy.map[..]),
+        (&["WIN1".to_owned()][..], &[(id("disk0"), "WIN1".to_owned())][..])
+    );
     // And forbidden again.
     desk.press(&[Key::Home, Key::Enter, Key::Char('w'), Key::Escape]);
     assert!(desk.model.plan.is_err());
@@ -200,8 +205,13 @@ fn listed(path: &str, directory: bool, size_bytes: u64) -> ListedFile {
 #[test]
 fn chosen_files_into_a_folder() {
     let mut desk = desk();
-    desk.files = (0..40).map(|n| listed(&format!("/var/log/very/deep/{}/log.{n}", "x".repeat(60)), false, n << 20)).collect();
-    desk.files.extend([listed("/etc", true, 0), listed("/etc/fstab", false, 611), listed("/etc/ssh/sshd_config", false, 3200)]);
+    desk.files =
+        (0..40).map(|n| listed(&format!("/var/log/very/deep/{}/log.{n}", "x".repeat(60)), false, n << 20)).collect();
+    desk.files.extend([
+        listed("/etc", true, 0),
+        listed("/etc/fstab", false, 611),
+        listed("/etc/ssh/sshd_config", false, 3200),
+    ]);
     desk.press(&[Key::Down, Key::Enter]);
     desk.type_text("right");
     desk.press(&[Key::Enter, Key::Enter]);
@@ -216,7 +226,8 @@ fn chosen_files_into_a_folder() {
     desk.press(&[Key::Enter]);
     let folder = Destination::Folder("/mnt/restored".into());
     assert!(matches!(&desk.asked[..], [Request::RestoreFiles(paths, to)] if *to == folder && paths.len() == 2));
-    let problems = (0..60).map(|n| (format!("/etc/{n}").into(), "cannot WRITE: Input/output error".to_owned())).collect();
+    let problems =
+        (0..60).map(|n| (format!("/etc/{n}").into(), "cannot WRITE: Input/output error".to_owned())).collect();
     desk.say(Message::FilesRestored(Ok(RestoredFiles { entries: 2, bytes: 3811, problems })));
     desk.press(&[Key::PageDown]);
     assert_snapshot!("files_result", desk.text());

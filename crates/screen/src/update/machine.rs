@@ -61,7 +61,9 @@ pub fn review(model: &mut Model) {
 /// A refusal, and on a second line what would allow it here.
 fn explain(model: &Model, error: &PlanError) -> String {
     let hint = match error {
-        PlanError::Foreign { .. } => "To give up what that disk holds: choose the recorded disk above, then the found disk, and press w there.",
+        PlanError::Foreign { .. } => {
+            "To give up what that disk holds: choose the recorded disk above, then the found disk, and press w there."
+        }
         PlanError::Ambiguous { .. } | PlanError::Twice { .. } | PlanError::NoDisk { .. } | PlanError::Locked { .. } => {
             "To decide it: choose the recorded disk above, then a found disk."
         }

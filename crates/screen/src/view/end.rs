@@ -115,10 +115,13 @@ pub fn result(model: &Model) -> Body {
     lines.extend(shown.map(|line| Line::raw(printable(line.as_bytes()).replace("\\\\", "\\"))));
     lines.resize(rows + 2, Line::default());
     let seen = (model.scroll + rows).min(all.len());
-    lines.push(heading(model.look, match all.len() {
-        0 => String::new(),
-        count => format!("lines {} to {seen} of {count}", model.scroll + 1),
-    }));
+    lines.push(heading(
+        model.look,
+        match all.len() {
+            0 => String::new(),
+            count => format!("lines {} to {seen} of {count}", model.scroll + 1),
+        },
+    ));
     lines.push(Line::default());
     let endings = model.endings();
     let items: Vec<String> = endings.iter().map(|choice| label(*choice).to_owned()).collect();

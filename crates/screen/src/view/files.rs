@@ -34,7 +34,11 @@ pub fn files(model: &Model) -> Body {
         .collect();
     let height = model.rows().saturating_sub(lines.len());
     lines.extend(listed(model, &items, files.picker.at, height));
-    Body { lines, cursor: Some((column, 0)), keys: "Type: search   Up, Down: move   Tab: choose   Enter: go on   Esc: back" }
+    Body {
+        lines,
+        cursor: Some((column, 0)),
+        keys: "Type: search   Up, Down: move   Tab: choose   Enter: go on   Esc: back",
+    }
 }
 
 pub fn destination(model: &Model) -> Body {
@@ -49,8 +53,10 @@ pub fn destination(model: &Model) -> Body {
         lines.push(Line::raw(format!("  and {} more", chosen.len() - shown)));
     }
     lines.push(Line::default());
-    let items = ["Into a folder of the rescue system (below a disk or share that you mounted)".to_owned(),
-        "To their places on the machine's own disks; what is there is replaced".to_owned()];
+    let items = [
+        "Into a folder of the rescue system (below a disk or share that you mounted)".to_owned(),
+        "To their places on the machine's own disks; what is there is replaced".to_owned(),
+    ];
     lines.extend(listed(model, &items, model.destination.at, 2));
     lines.push(Line::default());
     let mut cursor = None;
@@ -59,7 +65,8 @@ pub fn destination(model: &Model) -> Body {
         cursor = Some((column, lines.len()));
         lines.push(line);
     } else {
-        let text = "The disks must be the machine's, with its filesystems whole: they are mounted, written to, and unmounted.";
+        let text =
+            "The disks must be the machine's, with its filesystems whole: they are mounted, written to, and unmounted.";
         lines.extend(paragraph(model, text, Style::new()));
     }
     Body { lines, cursor, keys: "Up, Down: move   Enter: restore them now   Esc: back" }

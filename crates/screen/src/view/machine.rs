@@ -13,11 +13,16 @@ pub fn hardware(model: &Model) -> Body {
     let disks = &model.hardware.disks;
     let mut lines = vec![heading(
         model.look,
-        format!("{} disks; the computer was booted through {}", disks.len(), if model.hardware.uefi { "UEFI" } else { "BIOS" }),
+        format!(
+            "{} disks; the computer was booted through {}",
+            disks.len(),
+            if model.hardware.uefi { "UEFI" } else { "BIOS" }
+        ),
     )];
     lines.push(Line::default());
     if disks.is_empty() {
-        let text = "There is no disk. Its controller may lack a driver, or it is not plugged in: press r to look again.";
+        let text =
+            "There is no disk. Its controller may lack a driver, or it is not plugged in: press r to look again.";
         lines.extend(paragraph(model, text, model.look.danger()));
     }
     let items: Vec<String> = disks.iter().map(|disk| disk_line(model, disk)).collect();
@@ -41,7 +46,8 @@ fn disk_line(model: &Model, disk: &FoundDisk) -> String {
 }
 
 fn details(model: &Model, disk: &FoundDisk) -> Vec<Line<'static>> {
-    let mut lines = paragraph(model, &format!("{}: {}", disk.path, name(&disk.disk, disk.size_bytes)), model.look.strong());
+    let mut lines =
+        paragraph(model, &format!("{}: {}", disk.path, name(&disk.disk, disk.size_bytes)), model.look.strong());
     let path = disk.disk.hardware_path.as_deref().unwrap_or("unknown path");
     let bus = disk.disk.transport.as_deref().unwrap_or("unknown bus");
     let wwn = disk.disk.wwn.as_ref().map(|wwn| format!(", WWN {wwn}")).unwrap_or_default();
@@ -70,12 +76,19 @@ pub fn mapping(model: &Model) -> Body {
         .collect();
     items.push("Change sizes of partitions".into());
     items.push("Show the plan".into());
-    let mut lines = vec![heading(model.look, "The disks that the machine had, and the disks that take their place"), Line::default()];
+    let mut lines = vec![
+        heading(model.look, "The disks that the machine had, and the disks that take their place"),
+        Line::default(),
+    ];
     let reason = match &model.plan {
         Ok(plan) => {
             let mut lines = vec![heading(model.look, "There is a plan. It wipes:")];
             for target in &plan.targets {
-                lines.extend(paragraph(model, &format!("- {} ({}): holds {}", target.path, target.name, target.loses), model.look.danger()));
+                lines.extend(paragraph(
+                    model,
+                    &format!("- {} ({}): holds {}", target.path, target.name, target.loses),
+                    model.look.danger(),
+                ));
             }
             lines
         }
@@ -110,7 +123,11 @@ fn refusal(model: &Model, reason: &str, height: usize) -> Vec<Line<'static>> {
 
 pub fn target(model: &Model) -> Body {
     let Some(device) = model.mapped() else { return Body::default() };
-    let mut lines = paragraph(model, &format!("Which disk takes the place of {} ({})?", device.id, recorded(device)), model.look.strong());
+    let mut lines = paragraph(
+        model,
+        &format!("Which disk takes the place of {} ({})?", device.id, recorded(device)),
+        model.look.strong(),
+    );
     lines.push(Line::default());
     let mut items = vec!["Lifeboat decides, by WWN, serial number, content, path, size".to_owned()];
     items.extend(model.hardware.disks.iter().map(|disk| disk_line(model, disk)));
@@ -127,8 +144,10 @@ pub fn target(model: &Model) -> Body {
 }
 
 pub fn layout(model: &Model) -> Body {
-    let mut lines =
-        vec![heading(model.look, format!("  {:<10} {:>10} {:>10}  {:<18} {}", "partition", "recorded", "planned", "holds", "mounted on"))];
+    let mut lines = vec![heading(
+        model.look,
+        format!("  {:<10} {:>10} {:>10}  {:<18} {}", "partition", "recorded", "planned", "holds", "mounted on"),
+    )];
     let grow = if model.policy.no_resize { "no, all sizes are kept" } else { "yes" };
     let mut items = vec![format!("Let filesystems grow or shrink to fit the disks: {grow}")];
     items.extend(model.partitions().into_iter().map(|device| partition_line(model, device)));
@@ -156,7 +175,12 @@ fn partition_line(model: &Model, device: &Device) -> String {
     let mounts = model.machine.iter().flat_map(|machine| &machine.layout.mounts);
     let points: Vec<String> = mounts.filter(|m| m.device == device.id).map(|m| m.mount_point.to_string()).collect();
     let what = cut(&printable(holds(device).as_bytes()), 18);
-    format!("{:<10} {:>10} {planned:>10}  {what:<18} {}", device.id.to_string(), human(device.size_bytes), points.join(" "))
+    format!(
+        "{:<10} {:>10} {planned:>10}  {what:<18} {}",
+        device.id.to_string(),
+        human(device.size_bytes),
+        points.join(" ")
+    )
 }
 
 /// The size that the plan gives a filesystem; other partitions keep theirs.
@@ -174,7 +198,10 @@ fn planned_size(model: &Model, device: &Device) -> Option<u64> {
 pub fn size(model: &Model) -> Body {
     let chosen = model.layout.at.checked_sub(1).and_then(|at| model.partitions().get(at).copied());
     let Some(device) = chosen else { return Body::default() };
-    let mut lines = vec![heading(model.look, format!("{}: {}, {} when recorded", device.id, holds(device), human(device.size_bytes)))];
+    let mut lines = vec![heading(
+        model.look,
+        format!("{}: {}, {} when recorded", device.id, holds(device), human(device.size_bytes)),
+    )];
     if let Some(filesystem) = device.filesystem() {
         lines.push(Line::raw(format!("{} of it were in use", human(filesystem.used_bytes))));
     }
@@ -183,7 +210,11 @@ pub fn size(model: &Model) -> Body {
     let cursor = Some((column, lines.len()));
     lines.push(line);
     lines.push(Line::default());
-    lines.extend(paragraph(model, "As in 20 GiB, 512 MiB, 1.5 T. Other filesystems make room, or take what is left.", Style::new()));
+    lines.extend(paragraph(
+        model,
+        "As in 20 GiB, 512 MiB, 1.5 T. Other filesystems make room, or take what is left.",
+        Style::new(),
+    ));
     Body { lines, cursor, keys: "Enter: take it   Ctrl-U: empty   Esc: back" }
 }
 
@@ -213,7 +244,8 @@ pub fn review(model: &Model) -> Body {
 }
 
 pub fn confirm(model: &Model) -> Body {
-    let mut lines = vec![heading(model.look, "This is the last question. What these disks hold will be lost:"), Line::default()];
+    let mut lines =
+        vec![heading(model.look, "This is the last question. What these disks hold will be lost:"), Line::default()];
     let plan = model.plan.as_ref().ok();
     let mut lost = vec![];
     for target in plan.iter().flat_map(|plan| &plan.targets) {
@@ -228,7 +260,11 @@ pub fn confirm(model: &Model) -> Body {
     lines.extend(lost);
     lines.push(Line::default());
     let name = model.machine.as_ref().map(|machine| printable(machine.name.as_bytes())).unwrap_or_default();
-    lines.extend(paragraph(model, &format!("To go ahead, type the machine's name, {name}, and press Enter."), Style::new()));
+    lines.extend(paragraph(
+        model,
+        &format!("To go ahead, type the machine's name, {name}, and press Enter."),
+        Style::new(),
+    ));
     let (line, column) = field(model, "Name:", &model.name, false);
     let cursor = Some((column, lines.len()));
     lines.push(line);

@@ -8,10 +8,8 @@ use ratatui::text::Line;
 
 pub fn welcome(model: &Model) -> Body {
     let facts = &model.facts;
-    let mut lines = vec![
-        heading(model.look, "Nothing is written before you type the machine's name at the end."),
-        Line::default(),
-    ];
+    let mut lines =
+        vec![heading(model.look, "Nothing is written before you type the machine's name at the end."), Line::default()];
     let archive = model.source.as_ref().map_or_else(|| facts.medium.clone(), Clone::clone);
     for (name, value) in [
         ("Machine", format!("{}, {}", facts.machine, facts.system)),
@@ -37,7 +35,8 @@ pub fn source(model: &Model) -> Body {
 }
 
 pub fn save(model: &Model) -> Body {
-    let text = "Where shall the logs go? A device is mounted, gets a new folder, and is unmounted. No key is among the logs.";
+    let text =
+        "Where shall the logs go? A device is mounted, gets a new folder, and is unmounted. No key is among the logs.";
     places(model, text)
 }
 

@@ -33,7 +33,11 @@ pub fn rescue(machine: &Machine, parameters: &str) -> RescueSystem {
         manifest: serde_json::from_value(manifest(false)).unwrap(),
         manifest_json: vec![],
         parameters: Parameters::parse(parameters),
-        source: Some(FoundSource { kind: "disc".into(), device: "/dev/sr0".into(), mount: "/run/lifeboat/medium".into() }),
+        source: Some(FoundSource {
+            kind: "disc".into(),
+            device: "/dev/sr0".into(),
+            mount: "/run/lifeboat/medium".into(),
+        }),
     }
 }
 
