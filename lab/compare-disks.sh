@@ -45,7 +45,7 @@ properties() {
 			# needs_recovery only says that the journal is not yet replayed.
 			# The kernel sets the journal's revoke bit with the first block that it revokes.
 			sed -E -e 's/ needs_recovery//' -e 's/ orphan_present//' -e '/^Journal features:/s/ journal_incompat_revoke//' -e '/^Journal features:/s/ \(none\)//' -e '/^Journal features:/s/ +/ /g' |
-			if [ -n "$resized" ]; then grep -Ev '^(Inode count|Block count|Reserved block count|Overhead|Reserved GDT|Journal length|Total journal|Fragments|Flex block group size|Inodes per group|Inode blocks per group|RAID)'; else cat; fi
+			if [ -n "$resized" ]; then grep -Ev '^(Inode count|Block count|Blocks per group|Fragments per group|Reserved block count|Overhead|Reserved GDT|Journal length|Total journal|Fragments|Flex block group size|Inodes per group|Inode blocks per group|RAID)'; else cat; fi
 		;;
 	xfs)
 		xfs_db -r -c 'sb 0' -c 'print' "$device" | grep -Ev '^(icount|ifree|fdblocks|frextents|crc|lsn|logstart|uuid|qflags|rootino|rbmino|rsumino|[ugp]quotino) ' |
