@@ -15,7 +15,7 @@ XTASK := $(RELEASE)/xtask
 # Making machines and trees with owners and devices needs root; building does not.
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E)
 
-.PHONY: help deps build xtask-program demo test test-all bench install uninstall deb test-deb fmt lint docs generate clean
+.PHONY: help deps build xtask-program demo test test-all bench fuzz install uninstall deb test-deb fmt lint docs generate clean
 
 help: ## list the targets
 	@echo "make TARGET, where TARGET is one of"
@@ -41,6 +41,11 @@ test-all: deps build ## every test, the long scenarios too (hours without hardwa
 
 bench: deps build xtask-program ## measure beside tar, restic, borg and cp; writes target/bench/report.json
 	@$(AS_ROOT) $(XTASK) bench
+
+FUZZ_SECONDS ?= 600
+
+fuzz: ## fuzz what the rescue system parses, each target FUZZ_SECONDS (600)
+	@scripts/fuzz.sh $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 install: ## build and install below PREFIX (default /usr/local); `sudo make install` is fine
 	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" RELEASE="$(RELEASE)" scripts/install.sh install

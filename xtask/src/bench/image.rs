@@ -1,12 +1,14 @@
 //! The rescue image: how long it takes to build, how large it is, how long it takes to boot.
 
 use super::measure::{Call, median};
-use super::report::{Boot, Image};
+use super::report::{Boot, Image, Seconds};
 use super::tree;
 use crate::workspace;
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use lifeboat_drill::lab::VmLock;
-use lifeboat_drill::vm::{Acceleration, Nic, Pattern, Vm, VmDisk, VmSpec, image};
+use lifeboat_drill::vm::{Acceleration, Nic, Pattern, Vm, VmDisk, VmSpec, event_port, image};
+use lifeboat_machine::Event;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -49,8 +51,17 @@ pub fn boot(directory: &Path, tree: &Path) -> anyhow::Result<Boot> {
         .args(["--out".as_ref(), medium.as_os_str(), "--sysroot".as_ref(), tree.as_os_str()])
         .args(["--machine".as_ref(), description.as_os_str()])
         .measure(&directory.join("medium.log"))?;
+    // The time counts with the image of additional tools, which is read and hashed before the mode.
+    let list = Call::new("xorriso").args(["-indev"]).args([&medium]).args(["-find", "/lifeboat/tools.img"]);
+    let log = directory.join("medium.list");
+    list.measure(&log)?;
+    if !std::fs::read_to_string(&log).unwrap_or_default().contains("tools.img") {
+        bail!("{} has no tools.img", medium.display());
+    }
     let _turn = VmLock::acquire(&workspace::lab().machines()?)?;
+    let kernel = super::kernel::compare(directory, &directory.join("image"))?;
     let (mut kernel_to_init, mut init_to_mode) = (Vec::new(), Vec::new());
+    let mut stages: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for _ in 0..TIMES {
         let once = boot_once(directory, &medium)?;
         println!(
@@ -59,8 +70,16 @@ pub fn boot(directory: &Path, tree: &Path) -> anyhow::Result<Boot> {
         );
         kernel_to_init.push(once.kernel_to_init);
         init_to_mode.push(once.init_to_mode);
+        for (name, seconds) in once.stages {
+            stages.entry(name).or_default().push(seconds);
+        }
     }
-    Ok(Boot { kernel_to_init: median(&kernel_to_init), init_to_mode: median(&init_to_mode) })
+    Ok(Boot {
+        kernel_to_init: median(&kernel_to_init),
+        init_to_mode: median(&init_to_mode),
+        stages: stages.into_iter().map(|(name, seconds)| (name, median(&seconds))).collect(),
+        kernel: Some(kernel),
+    })
 }
 
 fn boot_once(directory: &Path, medium: &Path) -> anyhow::Result<Boot> {
@@ -77,6 +96,12 @@ fn boot_once(directory: &Path, medium: &Path) -> anyhow::Result<Boot> {
     };
     let kernel_to_init = told("init started")?;
     let init_to_mode = told("mode expert starts")?;
+    let said = vm.console.lines();
     vm.power_cut();
-    Ok(Boot { kernel_to_init, init_to_mode })
+    let stage = |line: &str| match event_port::from_console(line.trim())? {
+        Event::Stage { name, seconds } => Some((name, seconds)),
+        _ => None,
+    };
+    let stages: Seconds<String> = said.iter().filter_map(|(_, line)| stage(line)).collect();
+    Ok(Boot { kernel_to_init, init_to_mode, stages, kernel: None })
 }

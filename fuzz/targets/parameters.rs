@@ -1,0 +1,18 @@
+//! Kernel parameters: whoever edits a boot menu types anything.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use lifeboat_machine::parameters::{Parameters, split};
+
+fuzz_target!(|data: &[u8]| {
+    let text = String::from_utf8_lossy(data);
+    let words = split(&text);
+    assert!(words.iter().all(|word| !word.is_empty()));
+    let parameters = Parameters::parse(&text);
+    // Each mistake is one that a person typed, and no word is two of them unless it has several parts.
+    assert!(parameters.mistakes.is_empty() || words.iter().any(|word| word.starts_with("lifeboat.")));
+    let _ = lifeboat_sys::console::parse_active(&text);
+    let mut config = lifeboat_sys::modules::Config::default();
+    config.add_command_line(&text);
+    config.add(&text);
+});
