@@ -1264,7 +1264,7 @@ _lifeboat() {
                     return 0
                     ;;
                 --mode)
-                    COMPREPLY=($(compgen -W "nuke compare expert" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "interactive nuke compare expert" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
@@ -1330,7 +1330,7 @@ _lifeboat() {
                     return 0
                     ;;
                 --mode)
-                    COMPREPLY=($(compgen -W "nuke compare expert" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "interactive nuke compare expert" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
@@ -1373,7 +1373,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__restore)
-            opts="-v -h --from --to --snapshot --mode --no-resize --any-firmware --wipe --map --key-file --words --verbose --json --config --help"
+            opts="-v -h --from --to --snapshot --mode --rescue-root --no-resize --any-firmware --wipe --map --key-file --words --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1392,7 +1392,11 @@ _lifeboat() {
                     return 0
                     ;;
                 --mode)
-                    COMPREPLY=($(compgen -W "nuke compare expert" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "interactive nuke compare expert" -- "${cur}"))
+                    return 0
+                    ;;
+                --rescue-root)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --wipe)

@@ -75,7 +75,8 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l machine -d 'Use this machine description instead of probing (for a root filesystem in a folder)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l sysroot -d 'Work on the root filesystem in this folder: kernel, modules and programs are taken from there' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l kernel -d 'Kernel release to boot [default: the running one, or the newest below --sysroot]' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l mode -d 'Mode that the menu starts by itself; nuke erases disks without a question' -r -f -a "nuke\t'Unattended recovery'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l mode -d 'Mode that the menu starts by itself; nuke erases disks without a question' -r -f -a "interactive\t'Guided recovery on the screen or a serial console'
+nuke\t'Unattended recovery'
 compare\t'Archive against disks, read-only'
 expert\t'A shell'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l timeout -d 'Seconds before the menu starts its default [default: 30 for a harmless one, 10 for --mode]' -r
@@ -101,7 +102,8 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l out -d 'The
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l machine -d 'Use this machine description instead of probing (for a root filesystem in a folder)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l sysroot -d 'Work on the root filesystem in this folder: kernel, modules and programs are taken from there' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l kernel -d 'Kernel release to boot [default: the running one, or the newest below --sysroot]' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l mode -d 'Mode that the menu starts by itself; nuke erases disks without a question' -r -f -a "nuke\t'Unattended recovery'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l mode -d 'Mode that the menu starts by itself; nuke erases disks without a question' -r -f -a "interactive\t'Guided recovery on the screen or a serial console'
+nuke\t'Unattended recovery'
 compare\t'Archive against disks, read-only'
 expert\t'A shell'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l timeout -d 'Seconds before the menu starts its default [default: 30 for a harmless one, 10 for --mode]' -r
@@ -161,9 +163,11 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_see
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l from -d 'A repository, or a medium: its file, device or mount point' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l to -d 'Restore below this folder instead of to the original places' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l snapshot -d 'Restore this snapshot instead of the latest' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l mode -d 'In the rescue system: the mode that the boot process starts' -r -f -a "nuke\t'Unattended recovery'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l mode -d 'In the rescue system: the mode that the boot process starts' -r -f -a "interactive\t'Guided recovery on the screen or a serial console'
+nuke\t'Unattended recovery'
 compare\t'Archive against disks, read-only'
 expert\t'A shell'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l rescue-root -d 'In tests: a directory with the files of a rescue system, in place of /' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l wipe -d 'Allow a disk to be wiped though it holds foreign data: WWN, serial, hardware path or /dev path; may be repeated' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l map -d 'Put a recorded disk onto another one, e.g. disk0:/dev/sdb; may be repeated' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F

@@ -12,11 +12,13 @@
 //! | [`progress`], [`review`] | work from its events; a plan for reading |
 //! | [`worker`] | does what is asked for, in a thread of its own |
 //! | [`terminal`] | the terminal: raw mode, keys, paint |
+//! | [`blind`] | output that asks nothing |
 //! | [`key`], [`field`], [`look`] | keys from bytes, lines and lists, what a terminal can show |
 //!
 //! It works with 80 columns and 24 rows on a vt220 behind a serial line: no colours, no mouse, ASCII only, and no
 //! function key is needed.
 
+pub mod blind;
 pub mod field;
 pub mod key;
 pub mod look;

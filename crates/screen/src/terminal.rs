@@ -1,9 +1,10 @@
 //! A real terminal: raw while this lives, as it was afterwards, also after a panic.
 
+use crate::blind::Blind;
 use crate::key::{Decoder, Key};
-use ratatui::backend::{Backend as _, CrosstermBackend};
+use ratatui::backend::Backend as _;
 use ratatui::crossterm::{cursor, queue, style, terminal};
-use ratatui::layout::Rect;
+use ratatui::layout::{Rect, Size};
 use ratatui::{Terminal, TerminalOptions, Viewport};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{OptionalActions, Termios};
@@ -14,7 +15,7 @@ const REST_OF_KEY: Timespec = Timespec { tv_sec: 0, tv_nsec: 80_000_000 };
 
 /// What is painted on.
 pub struct Canvas {
-    terminal: Terminal<CrosstermBackend<BufWriter<Box<dyn Write + Send>>>>,
+    terminal: Terminal<Blind<BufWriter<Box<dyn Write + Send>>>>,
     size: (u16, u16),
     _raw: Raw,
 }
@@ -60,7 +61,7 @@ impl Canvas {
         output.flush()?;
         let size = size();
         let options = TerminalOptions { viewport: Viewport::Fixed(Rect::new(0, 0, size.0, size.1)) };
-        let terminal = Terminal::with_options(CrosstermBackend::new(output), options)?;
+        let terminal = Terminal::with_options(Blind::new(output, Size::new(size.0, size.1)), options)?;
         let mut canvas = Canvas { terminal, size, _raw: raw };
         canvas.clear()?;
         Ok(canvas)
@@ -74,6 +75,7 @@ impl Canvas {
         let size = size();
         if size != self.size {
             self.size = size;
+            self.terminal.backend_mut().size = Size::new(size.0, size.1);
             self.terminal.resize(Rect::new(0, 0, size.0, size.1))?;
         }
         self.terminal.backend_mut().clear()?;
@@ -92,7 +94,7 @@ impl Canvas {
 impl Drop for Canvas {
     fn drop(&mut self) {
         let rows = self.size.1;
-        let output = self.terminal.backend_mut();
+        let output = self.terminal.backend_mut().output();
         let _ = queue!(
             output,
             style::ResetColor,
@@ -103,7 +105,7 @@ impl Drop for Canvas {
             cursor::Show,
             cursor::MoveTo(0, rows.saturating_sub(1))
         );
-        let _ = io::Write::flush(output);
+        let _ = output.flush();
     }
 }
 

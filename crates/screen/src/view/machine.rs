@@ -14,7 +14,7 @@ pub fn hardware(model: &Model) -> Body {
     let mut lines = vec![heading(
         model.look,
         format!(
-            "{} disks; the computer was booted through {}",
+            "Disks found: {}; the computer was booted through {}",
             disks.len(),
             if model.hardware.uefi { "UEFI" } else { "BIOS" }
         ),
