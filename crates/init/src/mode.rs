@@ -136,8 +136,7 @@ fn interactive(context: &Context) {
         let result = recovery::interactive(&context.reporter, &context.children, command, &console);
         let _ = std::fs::write(KERNEL_LEVEL, level.split_whitespace().next().unwrap_or("4"));
         let choice = std::fs::read(CHOICE).ok().and_then(|json| serde_json::from_slice::<After>(&json).ok());
-        match follows(result.as_ref().map(|outcome| *outcome).map_err(String::as_str), choice, context.parameters.after)
-        {
+        match follows(result.as_ref().copied().map_err(String::as_str), choice, context.parameters.after) {
             Follows::Shells => {
                 if let Err(reason) = result {
                     context.reporter.warn(format!(

@@ -14,7 +14,7 @@ const OWN: &str = "/etc/console-setup/cached_UTF-8_del.kmap.gz";
 /// Folders of parts that other keymaps include, and of keyboards that are not a PC's.
 const NOT_LAYOUTS: [&str; 7] = ["include", "mac", "atari", "amiga", "sun", "legacy", "ppc"];
 
-/// Keymaps below `root` by name; the machine's own first in the map of `None`.
+/// Keymaps below `root` by name, the machine's own first.
 pub fn list(root: &Path) -> Vec<(String, PathBuf)> {
     let inside = |path: &str| root.join(path.trim_start_matches('/'));
     let mut found = BTreeMap::new();

@@ -10,7 +10,7 @@ pub(crate) mod end;
 mod files;
 mod machine;
 
-use crate::field::{Field, Picker};
+use crate::field::Picker;
 use crate::key::Key;
 use crate::model::{Choice, Effect, Goal, Input, Message, Model, Notice, Request, Screen, Typed, WELCOME};
 use lifeboat_restore::session::Opened;
@@ -200,7 +200,7 @@ fn typed_key(model: &mut Model, key: Key) -> Vec<Effect> {
             return model.complain("type the recovery words, or the passphrase".into());
         }
         Key::Enter => {
-            let typed = std::mem::replace(&mut model.key, Field::default());
+            let typed = std::mem::take(&mut model.key);
             let typed = Typed(zeroize::Zeroizing::new(typed.text().to_owned()));
             return model.work("Trying the key", Request::Unlock(typed));
         }

@@ -58,8 +58,7 @@ impl EventSink for Fan<'_> {
 pub fn work(rescue: &RescueSystem, runner: &dyn Runner, fan: &Fan<'_>, requests: &Receiver<Request>) {
     let mut session = Session::new(rescue, runner, fan, INTERVAL);
     let mut next = None;
-    while let Some(request) = next.take().or_else(|| requests.recv().ok()) {
-        let mut request = request;
+    while let Some(mut request) = next.take().or_else(|| requests.recv().ok()) {
         // Of searches that were typed meanwhile the last one counts.
         while matches!(request, Request::Search(_)) {
             match requests.try_recv() {
