@@ -1,5 +1,8 @@
 //! Whatever the umask is, nobody else can read a file of a repository.
 
+// Helpers of tests count as tests.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{backup, repository, scratch};

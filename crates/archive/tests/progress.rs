@@ -1,5 +1,8 @@
 //! Progress counts what is really read and written: a hole of terabytes is no work, and the end is 100 %.
 
+// Helpers of tests count as tests.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{backup_with, repository, scratch};
