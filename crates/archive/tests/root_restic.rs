@@ -69,6 +69,47 @@ fn root_stock_restic_checks_and_restores() {
     assert!(lab("fingerprint.py").exists());
 }
 
+/// restic writes holes only into files in which it finds its own smallest blob of zeros.
+#[test]
+fn root_stock_restic_restores_holes() {
+    let scratch = scratch();
+    let disk = Disk::make(scratch.path(), "disk", 600, &["mkfs.ext4", "-q"]);
+    let tree = disk.mount.join("tree");
+    std::fs::create_dir(&tree).unwrap();
+    // Data, a hole, data, a hole that is smaller than the largest blob, data.
+    let file = std::fs::File::create(tree.join("sparse")).unwrap();
+    for at in [0, 3 << 30, (3 << 30) + (5 << 20)] {
+        std::os::unix::fs::FileExt::write_all_at(&file, &[7; 10_000], at).unwrap();
+    }
+    file.set_len(4 << 30).unwrap();
+    file.sync_all().unwrap();
+    let (repository, key) = repository(&disk.mount.join("repository"));
+    backup(&repository, &Source::new(&tree));
+    let key_file = scratch.path().join("key");
+    std::fs::write(&key_file, key.expose()).unwrap();
+    let restic = common::run(lab("restic.sh"), &[]);
+    let target = disk.mount.join("restored");
+    let repository_path = disk.mount.join("repository");
+    let arguments = [
+        OsStr::new("--no-cache"),
+        OsStr::new("--repo"),
+        repository_path.as_os_str(),
+        OsStr::new("--password-file"),
+        key_file.as_os_str(),
+        OsStr::new("restore"),
+        OsStr::new("latest"),
+        OsStr::new("--sparse"),
+        OsStr::new("--target"),
+        target.as_os_str(),
+    ];
+    common::run(restic.trim(), &arguments);
+    let restored = std::fs::metadata(target.join("sparse")).unwrap();
+    assert_eq!(std::os::unix::fs::MetadataExt::size(&restored), 4 << 30);
+    let blocks = std::os::unix::fs::MetadataExt::blocks(&restored);
+    assert!(blocks * 512 < 64 << 20, "{blocks} blocks: the holes are filled");
+    run!("cmp", &tree.join("sparse"), &target.join("sparse"));
+}
+
 #[test]
 fn root_a_repository_of_stock_restic_is_read() {
     let scratch = scratch();

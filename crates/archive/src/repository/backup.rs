@@ -237,7 +237,7 @@ impl Context<'_> {
             writer,
             walked,
             chunker: Chunker::new(self.repository.polynomial),
-            zeros: crypto::hash(&vec![0; chunker::MAX]),
+            zeros: [chunker::MIN, chunker::MAX].map(|size| (size, crypto::hash(&vec![0; size]))),
             entries: AtomicU64::new(total.entries_total.saturating_sub(to_read as u64)),
             bytes: AtomicU64::new(total.bytes_total.saturating_sub(bytes_to_read)),
             total,
@@ -299,8 +299,8 @@ struct Reading<'a> {
     writer: &'a Writer<'a>,
     walked: &'a walk::Walked,
     chunker: Chunker,
-    /// Id of the largest blob of zeros.
-    zeros: Id,
+    /// Sizes and ids of the smallest and the largest blob of zeros.
+    zeros: [(usize, Id); 2],
     entries: AtomicU64,
     bytes: AtomicU64,
     total: Progress,
@@ -368,21 +368,27 @@ impl Reading<'_> {
         let mut used = 0;
         while left > 0 {
             let waiting = buffer.len() - used;
-            if waiting == 0 && content.hole_ahead() >= chunker::MAX as u64 {
-                // Without reading, hashing or packing zeros, after the first time.
-                if ids.last() != Some(&self.zeros) {
-                    self.writer.put(worker, BlobKind::Data, &vec![0; chunker::MAX])?;
+            let hole = if waiting == 0 { content.hole_ahead() } else { 0 };
+            if hole >= chunker::MIN as u64 {
+                // Without reading, hashing or packing zeros, after the first time. Each hole has at least one of the
+                // smallest blobs, of which a stock restic tells that a file has holes (restic, `ZeroChunk`).
+                let [smallest, largest] = self.zeros;
+                let (size, id) = if hole >= (smallest.0 + largest.0) as u64 { largest } else { smallest };
+                if ids.last() != Some(&id) {
+                    self.writer.put(worker, BlobKind::Data, &vec![0; size])?;
                 }
-                ids.push(self.zeros);
-                content.skip(chunker::MAX as u64);
-                left -= chunker::MAX as u64;
+                ids.push(id);
+                content.skip(size as u64);
+                left -= size as u64;
                 continue;
             }
-            if (waiting as u64) < left.min(chunker::MAX as u64) {
+            let ahead = content.data_ahead(chunker::MIN as u64);
+            if waiting < chunker::MAX && ahead > 0 {
                 buffer.drain(..used);
                 used = 0;
                 let before = content.bytes_read();
-                if let Err(error) = content.read(buffer, 2 * chunker::MAX - waiting) {
+                let wanted = usize::try_from(ahead).unwrap_or(usize::MAX).min(2 * chunker::MAX - waiting);
+                if let Err(error) = content.read(buffer, wanted) {
                     return Ok(Err(error));
                 }
                 meter.add(content.bytes_read() - before);

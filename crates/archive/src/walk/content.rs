@@ -80,6 +80,16 @@ impl Content {
         }
     }
 
+    /// Bytes that follow the position until the next hole of at least `least` bytes, or the end; smaller holes count.
+    pub(crate) fn data_ahead(&self, least: u64) -> u64 {
+        let next = self
+            .holes
+            .iter()
+            .skip(self.hole)
+            .find(|(start, length)| *length >= least && start + length > self.position);
+        next.map_or(self.size, |(start, _)| *start).saturating_sub(self.position)
+    }
+
     /// Bytes read so far, without holes.
     pub(crate) fn bytes_read(&self) -> u64 {
         self.read
