@@ -191,11 +191,13 @@ fn restore(page: &mut Page, manifest: &MediumManifest) {
     let restic = "restic -r \"$repository\" --no-lock --no-cache --password-file \"$key\"";
     lines.push(format!("{restic} check --read-data"));
     lines.push("sparse=--sparse; restic restore --help | grep -q -e --sparse || sparse=".to_owned());
-    lines.push(format!("{restic} restore {} $sparse --target \"$target\"", shell(snapshot.as_bytes())));
+    lines.push(format!("{restic} restore {} $sparse --target \"$target\" \\", shell(snapshot.as_bytes())));
+    lines.push("  || echo 'restic could not restore everything: look at what it said'".to_owned());
     page.commands(lines);
     page.text(
-        "restic counts what it could not restore; look at its last lines. It keeps neither inode flags (chattr) nor the\n\
-         owner, mode and times of the root directory itself; `.lifeboat` in the result holds what it does not keep.",
+        "restic counts what it could not restore; look at its last lines. It makes no sockets (their programs do) and no\n\
+         paths of more than 4096 bytes. It keeps neither inode flags (chattr) nor the owner, mode and times of the root\n\
+         directory itself; `.lifeboat` in the result holds what it does not keep.",
     );
     page.commands(["chown 0:0 \"$target\" && chmod 755 \"$target\"".to_owned()]);
 }

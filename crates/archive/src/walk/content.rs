@@ -82,11 +82,9 @@ impl Content {
 
     /// Bytes that follow the position until the next hole of at least `least` bytes, or the end; smaller holes count.
     pub(crate) fn data_ahead(&self, least: u64) -> u64 {
-        let next = self
-            .holes
-            .iter()
-            .skip(self.hole)
-            .find(|(start, length)| *length >= least && start + length > self.position);
+        // Of a hole that has begun only the rest counts.
+        let rest = |(start, length): &(u64, u64)| (start + length).saturating_sub(self.position.max(*start));
+        let next = self.holes.iter().skip(self.hole).find(|hole| rest(hole) >= least);
         next.map_or(self.size, |(start, _)| *start).saturating_sub(self.position)
     }
 
