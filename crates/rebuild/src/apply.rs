@@ -14,6 +14,14 @@ use std::path::Path;
 /// [`RebuildError`] with what was done to what; the plan can be run again from its start.
 pub fn apply(step: &Step, context: &Context) -> Result<Vec<String>, RebuildError> {
     tracing::debug!(%step, "apply");
+    if let Step::MakeFilesystem { device, .. }
+    | Step::MakeSubvolumes { device, .. }
+    | Step::MakeSwap { device, .. }
+    | Step::Mount { device, .. } = step
+        && context.chroot_mounts
+    {
+        table::await_device(Path::new(device))?;
+    }
     match step {
         Step::WipeDisk { disk, device } => wipe::wipe(context, Path::new(disk), device).map(|()| vec![]),
         Step::WriteTable { disk, script, boot_code, partitions } => {

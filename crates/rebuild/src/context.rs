@@ -20,8 +20,8 @@ pub struct Context<'a> {
     pub efivars: PathBuf,
     /// Where udev keeps the names of disks that are made of their identity.
     pub by_id: PathBuf,
-    /// Give programs inside the target /dev, /proc, /sys and /run of the running system. Off only where nothing is
-    /// really run there.
+    /// Give programs inside the target /dev, /proc, /sys and /run of the running system, and wait for devices. Off only
+    /// where nothing is really run.
     pub chroot_mounts: bool,
 }
 

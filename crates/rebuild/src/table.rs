@@ -46,9 +46,37 @@ pub fn write(
         write_at(&file, disk, &bytes, 0)?;
         sync(&file, disk)?;
     }
-    await_partitions(context, disk, partitions, script)?;
     sync(&open(disk)?, disk)?;
-    clear_marks(disk)
+    clear_marks(disk)?;
+    // Last, for whenever a disk that was open for writing is closed, udevd makes the kernel read its table again, and for a
+    // moment there are no partitions (udev, 60-block.rules and `synthesize_change`).
+    await_partitions(context, disk, partitions, script)?;
+    // udevd opens new partitions to look at them, too, and mkfs refuses what is open exclusively elsewhere. It answers
+    // when it has done all that it knew of before it was asked.
+    if !partitions.is_empty() && Path::new("/run/udev/control").exists() && context.runner.has(UDEVADM) {
+        context.runner.run(&Invocation::new(UDEVADM).args(["settle", "--timeout=10"]).accept(1))?;
+        await_partitions(context, disk, partitions, script)?;
+    }
+    Ok(())
+}
+
+/// Waits for a device that a step before has made: udev may look at it again at any time, and it is gone meanwhile.
+///
+/// # Errors
+/// [`RebuildError::Timeout`] when it does not come.
+pub fn await_device(device: &Path) -> Result<(), RebuildError> {
+    let begun = Instant::now();
+    while !device.exists() {
+        if begun.elapsed() > DEADLINE {
+            return Err(RebuildError::Timeout {
+                what: format!("the device {}", device.display()),
+                seconds: DEADLINE.as_secs(),
+                hint: "it was there before; try dmesg",
+            });
+        }
+        std::thread::sleep(POLL);
+    }
+    Ok(())
 }
 
 fn await_partitions(context: &Context, disk: &Path, partitions: &[String], script: &str) -> Result<(), RebuildError> {
@@ -73,10 +101,6 @@ fn await_partitions(context: &Context, disk: &Path, partitions: &[String], scrip
             }
             std::thread::sleep(POLL);
         }
-    }
-    // udevd opens new partitions to look at them, and mkfs refuses what is open exclusively elsewhere.
-    if !partitions.is_empty() && Path::new("/run/udev/control").exists() && context.runner.has(UDEVADM) {
-        context.runner.run(&Invocation::new(UDEVADM).args(["settle", "--timeout=10"]).accept(1))?;
     }
     Ok(())
 }

@@ -116,7 +116,7 @@ fn a_whole_recovery() {
 #[test]
 fn sizes_and_partitions_left_out() {
     let mut desk = desk();
-    desk.to_hardware();
+    desk.go_to_hardware();
     desk.press(&[Key::Enter, Key::Up, Key::Enter]);
     assert_snapshot!("partitions", desk.text());
     // Another size for root, nothing for what nobody mounted; swap cannot go.
@@ -145,7 +145,7 @@ fn sizes_and_partitions_left_out() {
 fn a_disk_with_foreign_data_is_wiped_only_by_choice() {
     let windows = holding(found("/dev/sdb", 20 * GIB, "WIN1"), table("66666666-0000-0000-0000-000000000000"));
     let mut desk = Desk::new(machine(), hardware(vec![windows, medium()]));
-    desk.to_hardware();
+    desk.go_to_hardware();
     desk.press(&[Key::Enter]);
     assert_snapshot!("mapping_refused", desk.text());
     // The way on is closed.
@@ -181,7 +181,7 @@ fn many_disks_with_long_names() {
     let mut machine = machine();
     machine.name = "a-machine-whose-name-is-as-long-as-names-may-be-which-is-64-byte".into();
     let mut desk = Desk::new(machine, hardware(disks));
-    desk.to_hardware();
+    desk.go_to_hardware();
     desk.press(&[Key::PageDown, Key::Down]);
     desk.model.disk.at = 8;
     assert_snapshot!("many_disks", desk.text());
@@ -194,7 +194,7 @@ fn the_screen_of_a_linux_console() {
     let look = Look { unicode: true, color: true };
     let mut desk = Desk::with(machine(), FoundHardware::default(), look, "lifeboat.rezise=no");
     assert_snapshot!("welcome_unicode", desk.text());
-    desk.to_hardware();
+    desk.go_to_hardware();
     assert_snapshot!("no_disk", desk.text());
 }
 
@@ -236,7 +236,7 @@ fn chosen_files_into_a_folder() {
 #[test]
 fn a_failure_lists_everything_and_logs_can_be_saved() {
     let mut desk = desk();
-    desk.to_hardware();
+    desk.go_to_hardware();
     desk.press(&[Key::Enter, Key::Enter, Key::Enter]);
     desk.type_text("box");
     desk.press(&[Key::Enter]);
@@ -325,7 +325,7 @@ mod any_keys {
         #[test]
         fn back_works_everywhere(keys in proptest::collection::vec(key(), 1..60)) {
             let mut desk = desk();
-            desk.to_hardware();
+            desk.go_to_hardware();
             desk.press(&keys);
             prop_assume!(!matches!(desk.model.screen, Screen::Progress | Screen::Result));
             let policy = desk.model.policy.clone();

@@ -135,7 +135,7 @@ impl Desk {
     }
 
     /// From the welcome to the disks.
-    pub fn to_hardware(&mut self) {
+    pub fn go_to_hardware(&mut self) {
         self.press(&[Key::Enter]);
         self.type_text("right");
         self.press(&[Key::Enter, Key::Enter]);
