@@ -46,7 +46,8 @@ fn files(session: &Session, args: &RestoreArgs) -> CommandResult {
         &snapshot,
         target,
         &selection,
-        &RestoreOptions { overwrite: true, sync: true },
+        // The kernel writes it back in its own time, as it does after cp and tar; a whole machine's recovery waits.
+        &RestoreOptions { overwrite: true, sync: false },
         &observer,
     )?;
     session.reporter.finish();
