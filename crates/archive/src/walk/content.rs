@@ -19,6 +19,8 @@ pub(crate) struct Content {
     /// Index of the first hole that ends after `position`.
     hole: usize,
     position: u64,
+    /// Where the stretch of data ends that [`Content::data_ahead`] found last.
+    data_end: u64,
     /// Bytes that came from the file, not from a hole.
     read: u64,
     status: Statx,
@@ -61,7 +63,7 @@ impl Content {
             None => holes.to_vec(),
             Some(_) => inode::holes(&file, record.size).map_err(|error| Unreadable::new("READ the holes", error))?,
         };
-        Ok((Content { file, size: record.size, holes, hole: 0, position: 0, read: 0, status }, changed))
+        Ok((Content { file, size: record.size, holes, hole: 0, position: 0, data_end: 0, read: 0, status }, changed))
     }
 
     /// The holes, as they are now.
@@ -81,11 +83,15 @@ impl Content {
     }
 
     /// Bytes that follow the position until the next hole of at least `least` bytes, or the end; smaller holes count.
-    pub(crate) fn data_ahead(&self, least: u64) -> u64 {
-        // Of a hole that has begun only the rest counts.
-        let rest = |(start, length): &(u64, u64)| (start + length).saturating_sub(self.position.max(*start));
-        let next = self.holes.iter().skip(self.hole).find(|hole| rest(hole) >= least);
-        next.map_or(self.size, |(start, _)| *start).saturating_sub(self.position)
+    pub(crate) fn data_ahead(&mut self, least: u64) -> u64 {
+        // Looked for once for each stretch: a file may have a million small holes.
+        if self.position >= self.data_end {
+            // Of a hole that has begun only the rest counts.
+            let rest = |(start, length): &(u64, u64)| (start + length).saturating_sub(self.position.max(*start));
+            let next = self.holes.iter().skip(self.hole).find(|hole| rest(hole) >= least);
+            self.data_end = next.map_or(self.size, |(start, _)| *start);
+        }
+        self.data_end.saturating_sub(self.position)
     }
 
     /// Bytes read so far, without holes.

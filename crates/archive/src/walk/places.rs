@@ -7,7 +7,6 @@ use crate::table::Table;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::mount::OpenTreeFlags;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -29,16 +28,13 @@ pub(crate) struct Top {
 impl Top {
     /// Opens the filesystem mounted at `path`, without what is mounted below it.
     pub(crate) fn open(path: &Path, record: usize) -> Result<Top, Errno> {
-        let copy = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-        // Only mount points are copied: a copy of a plain directory works as well, but without CAP_SYS_ADMIN, on old
-        // kernels and for unbindable mounts there is none; then boundaries are watched for by mount id.
-        if let Ok(fd) = rustix::mount::open_tree(rustix::fs::CWD, path, copy) {
-            // The descriptor is O_PATH; reading needs a real one.
-            let fd = rustix::fs::openat(&fd, ".", directory_flags(), Mode::empty())?;
-            return Ok(Top { record, fd, detached: true });
-        }
         let fd = rustix::fs::openat(rustix::fs::CWD, path, directory_flags(), Mode::empty())?;
-        Ok(Top { record, fd, detached: false })
+        // Without CAP_SYS_ADMIN, on old kernels and for unbindable mounts there is no copy; then boundaries are watched for
+        // by mount id.
+        Ok(match lifeboat_sys::mount::without_mounts(&fd) {
+            Ok(copy) => Top { record, fd: copy, detached: true },
+            Err(_) => Top { record, fd, detached: false },
+        })
     }
 }
 
