@@ -13,6 +13,7 @@
 //! | [`make`] | filesystems, subvolumes, swap: one module for each kind |
 //! | [`mounts`] | the tree below the target directory, and what programs inside it need |
 //! | [`adapt`] | fstab, boot loader configuration: names of devices that changed |
+//! | `times` | times that steps disturb |
 //! | `inside` | paths of the restored system, links followed inside it |
 //! | [`boot`] | boot loaders, EFI boot entries, initramfs |
 //! | [`finish`] | what had to wait for the files |
@@ -28,6 +29,7 @@ mod inside;
 pub mod make;
 pub mod mounts;
 pub mod table;
+mod times;
 pub mod wipe;
 
 pub use apply::apply;

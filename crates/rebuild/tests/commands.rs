@@ -28,6 +28,11 @@ fn run(
     apply(step, &context)
 }
 
+fn adapt(names: &[(&str, &str)]) -> Step {
+    let replacements = names.iter().map(|(old, new)| ((*old).to_owned(), (*new).to_owned())).collect();
+    Step::AdaptConfiguration { replacements }
+}
+
 fn lines(step: Step) -> Vec<String> {
     let runner = FakeRunner::lenient();
     run(&runner, Path::new("/nonexistent"), &empty_machine(), &empty_plan(), &step).unwrap();
@@ -376,14 +381,12 @@ fn configuration_follows_the_disks() {
     write("boot/grub/grub.cfg", "linux /vmlinuz root=/dev/vda1 quiet\n");
     write("boot/grub/device.map", "(hd0) /dev/disk/by-id/virtio-S1\n");
     write("boot/loader/entries/a.conf", "options root=UUID=1\n");
-    let pair = |old: &str, new: &str| (old.to_owned(), new.to_owned());
-    let replacements = vec![
-        pair("/dev/vda1", "/dev/nvme0n1p1"),
-        pair("/dev/vda", "/dev/nvme0n1"),
-        pair("/dev/disk/by-id/virtio-S1-part1", "/dev/nvme0n1p1"),
-        pair("/dev/disk/by-id/virtio-S1", "/dev/nvme0n1"),
-    ];
-    let step = Step::AdaptConfiguration { replacements };
+    let step = adapt(&[
+        ("/dev/vda1", "/dev/nvme0n1p1"),
+        ("/dev/vda", "/dev/nvme0n1"),
+        ("/dev/disk/by-id/virtio-S1-part1", "/dev/nvme0n1p1"),
+        ("/dev/disk/by-id/virtio-S1", "/dev/nvme0n1"),
+    ]);
     let notes = run(&FakeRunner::new(), target.path(), &machine, &plan, &step).unwrap();
     assert_eq!(notes.len(), 3, "{notes:?}");
     let read = |name: &str| std::fs::read_to_string(target.path().join(name)).unwrap();
@@ -418,14 +421,12 @@ fn configuration_behind_links_and_in_debconf() {
     {
         std::os::unix::fs::symlink(to, by_id.join(name)).unwrap();
     }
-    let pair = |old: &str, new: &str| (old.to_owned(), new.to_owned());
-    let replacements = vec![
-        pair("/dev/vda9", "/dev/nvme0n1p9"),
-        pair("/dev/nvme0n1p9", "/dev/vda9"),
-        pair("/dev/vda8", "/dev/nvme0n1p8"),
-        pair("/dev/disk/by-id/virtio-S1", "/dev/nvme0n1"),
-    ];
-    let step = Step::AdaptConfiguration { replacements };
+    let step = adapt(&[
+        ("/dev/vda9", "/dev/nvme0n1p9"),
+        ("/dev/nvme0n1p9", "/dev/vda9"),
+        ("/dev/vda8", "/dev/nvme0n1p8"),
+        ("/dev/disk/by-id/virtio-S1", "/dev/nvme0n1"),
+    ]);
     let runner = FakeRunner::new();
     let mut context = Context::new(&runner, target.path(), &machine, &plan);
     context.by_id = by_id;

@@ -2,7 +2,7 @@
 //! was, so files whose content did not change get back what they were restored with.
 
 use crate::error::RebuildError;
-use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
+use crate::times;
 use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -54,13 +54,7 @@ impl Kept {
             std::os::unix::fs::lchown(path, Some(metadata.uid()), Some(metadata.gid())).map_err(failed())?;
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(metadata.mode() & 0o7777))
                 .map_err(failed())?;
-            let time = |tv_sec, tv_nsec| Timespec { tv_sec, tv_nsec };
-            let times = Timestamps {
-                last_access: time(metadata.atime(), metadata.atime_nsec()),
-                last_modification: time(metadata.mtime(), metadata.mtime_nsec()),
-            };
-            rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)
-                .map_err(|errno| failed()(errno.into()))?;
+            times::give_back(path, metadata)?;
         }
         Ok(())
     }

@@ -2,14 +2,14 @@
 
 use crate::context::Context;
 use crate::error::RebuildError;
+use crate::times;
 use crate::wipe::clear_marks;
 use lifeboat_machine::layout::{Swap, SwapFile};
 use lifeboat_sys::program::{CHATTR, MKSWAP};
 use lifeboat_sys::{Invocation, mount};
-use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
 use rustix::io::Errno;
 use std::io::Read as _;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 /// Makes a swap area.
@@ -32,15 +32,10 @@ pub fn area(context: &Context, device: &Path, swap: &Swap) -> Result<(), Rebuild
 pub fn file(context: &Context, file: &SwapFile) -> Result<(), RebuildError> {
     let path = context.inside(file.path.as_path());
     let Some(parent) = path.parent() else { return Ok(()) };
-    let before = parent.metadata().ok();
+    std::fs::create_dir_all(parent).map_err(RebuildError::io("MAKE the directory", parent))?;
+    let before = parent.metadata().map_err(RebuildError::io("READ", parent))?;
     anew(context, &path, file)?;
-    let Some(before) = before else { return Ok(()) };
-    let times = Timestamps {
-        last_access: Timespec { tv_sec: before.atime(), tv_nsec: before.atime_nsec() },
-        last_modification: Timespec { tv_sec: before.mtime(), tv_nsec: before.mtime_nsec() },
-    };
-    rustix::fs::utimensat(CWD, parent, &times, AtFlags::SYMLINK_NOFOLLOW)
-        .map_err(|errno| RebuildError::io("WRITE the times of", parent)(errno.into()))
+    times::give_back(parent, &before)
 }
 
 fn anew(context: &Context, path: &Path, file: &SwapFile) -> Result<(), RebuildError> {
@@ -49,9 +44,6 @@ fn anew(context: &Context, path: &Path, file: &SwapFile) -> Result<(), RebuildEr
             return Err(RebuildError::io("REMOVE", path)(error));
         }
         _ => {}
-    }
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent).map_err(RebuildError::io("MAKE the directory", parent))?;
     }
     let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let mut made = made.map_err(RebuildError::io("MAKE", path))?;
