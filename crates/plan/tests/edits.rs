@@ -4,27 +4,12 @@
 mod common;
 
 use common::*;
-use lifeboat_machine::layout::PartitionRole;
-use lifeboat_machine::{Content, Machine};
+use lifeboat_machine::Machine;
 use lifeboat_plan::{Plan, PlanError, Policy, Step, plan};
 
-const LINUX: &str = "0FC63DAF-8483-4772-8E79-3D69D8477DE4";
-
-/// bios_grub, root of 4 GiB with 1 GiB used, swap of 1 GiB, unmounted data of 3 GiB, home of 1 GiB with 200 MiB used.
+/// Home has 1 GiB, and the disk about as much free behind it.
 fn machine() -> Machine {
-    let size = 10 * GIB;
-    let at = |mib: u64| mib * MIB / 512;
-    let fs = |label: &str, n: u32, size, used| ext4(label, &format!("aaaaaaaa-0000-0000-0000-{n:012}"), size, used);
-    Maker::new()
-        .disk(0, "/dev/vda", size, disk("SER1"), gpt(size))
-        .part(1, at(1), at(1), "21686148-6449-6E6F-744E-656564454649", PartitionRole::Primary, Content::BootLoader)
-        .part(2, at(2), at(4096), LINUX, PartitionRole::Primary, fs("root", 2, 4 * GIB, GIB))
-        .part(3, at(4098), at(1024), "0657FD6D-A4AB-43C4-84E5-0933C84B4F4F", PartitionRole::Primary, swap())
-        .part(4, at(5122), at(3072), LINUX, PartitionRole::Primary, fs("spare", 4, 3 * GIB, 3 * GIB))
-        .part(5, at(8194), at(1024), LINUX, PartitionRole::Primary, fs("home", 5, GIB, 200 * MIB))
-        .mount("disk0p2", "/")
-        .mount("disk0p5", "/home")
-        .machine
+    five_partitions(GIB)
 }
 
 fn planned(policy: &Policy, disk_size: u64) -> Result<Plan, PlanError> {

@@ -6,31 +6,15 @@ mod common;
 use common::Desk;
 use common::machines::*;
 use insta::assert_snapshot;
-use lifeboat_machine::layout::PartitionRole;
 use lifeboat_machine::parameters::After;
-use lifeboat_machine::{Content, DiskContent, Event, FoundDisk, FoundHardware, Machine};
+use lifeboat_machine::{DiskContent, Event, FoundDisk, FoundHardware, Machine};
 use lifeboat_restore::session::{Destination, ListedFile, RestoredFiles};
 use lifeboat_screen::Look;
 use lifeboat_screen::key::Key;
 use lifeboat_screen::model::{Disks, Input, Message, Request, Screen};
 
-const LINUX: &str = "0FC63DAF-8483-4772-8E79-3D69D8477DE4";
-
-/// bios_grub, root, swap, unmounted data, home.
 fn machine() -> Machine {
-    let size = 10 * GIB;
-    let at = |mib: u64| mib * MIB / 512;
-    let fs = |label: &str, n: u32, size, used| ext4(label, &format!("aaaaaaaa-0000-0000-0000-{n:012}"), size, used);
-    Maker::new()
-        .disk(0, "/dev/vda", size, disk("SER1"), gpt(size))
-        .part(1, at(1), at(1), "21686148-6449-6E6F-744E-656564454649", PartitionRole::Primary, Content::BootLoader)
-        .part(2, at(2), at(4096), LINUX, PartitionRole::Primary, fs("root", 2, 4 * GIB, GIB))
-        .part(3, at(4098), at(1024), "0657FD6D-A4AB-43C4-84E5-0933C84B4F4F", PartitionRole::Primary, swap())
-        .part(4, at(5122), at(3072), LINUX, PartitionRole::Primary, fs("spare", 4, 3 * GIB, 3 * GIB))
-        .part(5, at(8194), at(2045), LINUX, PartitionRole::Primary, fs("home", 5, 2045 * MIB, 200 * MIB))
-        .mount("disk0p2", "/")
-        .mount("disk0p5", "/home")
-        .machine
+    five_partitions(2045 * MIB)
 }
 
 fn new_disk() -> FoundDisk {

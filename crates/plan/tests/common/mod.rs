@@ -284,3 +284,22 @@ pub fn table(id: &str) -> DiskContent {
 pub fn hardware(disks: Vec<FoundDisk>) -> FoundHardware {
     FoundHardware { disks, uefi: false, modaliases: vec!["virtio:d00000002v00001AF4".into()] }
 }
+
+/// A disk of 10 GiB: bios_grub, root of 4 GiB with 1 GiB used, swap of 1 GiB, unmounted data of 3 GiB, home with 200 MiB
+/// used.
+pub fn five_partitions(home_bytes: u64) -> Machine {
+    const LINUX: &str = "0FC63DAF-8483-4772-8E79-3D69D8477DE4";
+    let size = 10 * GIB;
+    let at = |mib: u64| mib * MIB / 512;
+    let fs = |label: &str, n: u32, size, used| ext4(label, &format!("aaaaaaaa-0000-0000-0000-{n:012}"), size, used);
+    Maker::new()
+        .disk(0, "/dev/vda", size, disk("SER1"), gpt(size))
+        .part(1, at(1), at(1), "21686148-6449-6E6F-744E-656564454649", PartitionRole::Primary, Content::BootLoader)
+        .part(2, at(2), at(4096), LINUX, PartitionRole::Primary, fs("root", 2, 4 * GIB, GIB))
+        .part(3, at(4098), at(1024), "0657FD6D-A4AB-43C4-84E5-0933C84B4F4F", PartitionRole::Primary, swap())
+        .part(4, at(5122), at(3072), LINUX, PartitionRole::Primary, fs("spare", 4, 3 * GIB, 3 * GIB))
+        .part(5, at(8194), at(home_bytes / MIB), LINUX, PartitionRole::Primary, fs("home", 5, home_bytes, 200 * MIB))
+        .mount("disk0p2", "/")
+        .mount("disk0p5", "/home")
+        .machine
+}
