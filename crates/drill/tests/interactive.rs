@@ -7,9 +7,9 @@ mod common;
 
 use common::{HEALTHY, PLAIN, programs, scenario_in, tell};
 use lifeboat_drill::DrillError;
-use lifeboat_drill::lab::scenario::{BOOT, RECOVER, await_end};
-use lifeboat_drill::lab::{Recovered, Scenario};
-use lifeboat_drill::vm::{Pattern, Vm, VmDisk, VmSpec, image};
+use lifeboat_drill::lab::scenario::{BOOT, RECOVER};
+use lifeboat_drill::lab::{Recovered, Scenario, Target};
+use lifeboat_drill::vm::{Pattern, Vm};
 use lifeboat_machine::Event;
 use std::path::Path;
 use std::time::Duration;
@@ -38,12 +38,9 @@ fn type_line(vm: &mut Vm, line: &str, refusal: &str, next: &str) -> Result<(), D
 }
 
 fn recover(scenario: &Scenario, medium: &Path, name: &str, words: &str) -> Result<Recovered, DrillError> {
-    let disk = scenario.directory.join("recovered.img");
-    image::blank(&disk, lifeboat_sys::block::size_bytes(&scenario.machine.disk).unwrap())?;
-    let firmware = scenario.machine.firmware_at(&scenario.directory.join("recovered.vars.fd"), false)?;
-    let spec = VmSpec::new(firmware).memory(1024).disk(VmDisk::raw(&disk, "new-disk"));
-    let mut vm = Vm::start(&spec.clone().disc(medium), scenario.acceleration, &scenario.directory.join("interactive"))?;
-    let started = vm.started;
+    let target = Target { adjust: Some(|spec| spec.memory_mib = 1024), ..Target::default() };
+    let mut recovery = scenario.start_recovery(medium, &target)?;
+    let vm = &mut recovery.vm;
     vm.console.wait_for(&shown("Press Enter on the console at which you sit"), BOOT)?;
     vm.console.send(b"\r")?;
     vm.console.wait_for(&shown("Lifeboat: welcome"), SCREEN)?;
@@ -51,25 +48,17 @@ fn recover(scenario: &Scenario, medium: &Path, name: &str, words: &str) -> Resul
     vm.console.wait_for(&shown("Lifeboat: key"), SCREEN)?;
     vm.console.send(b"wrong\r")?;
     vm.console.wait_for(&shown("this key does not fit"), SCREEN)?;
-    type_line(&mut vm, words, "cannot READ the recovery words", "Lifeboat: backups")?;
+    type_line(vm, words, "cannot READ the recovery words", "Lifeboat: backups")?;
     for title in ["disks found", "which disk goes where", "the plan", "confirm"] {
         vm.console.send(b"\r")?;
         vm.console.wait_for(&shown(&format!("Lifeboat: {title}")), SCREEN)?;
     }
     vm.qmp.screenshot(&scenario.directory.join("confirm.png"))?;
-    type_line(&mut vm, name, "nothing was touched", "Lifeboat: at work")?;
+    type_line(vm, name, "nothing was touched", "Lifeboat: at work")?;
     vm.console.wait_for(&shown("Lifeboat: result"), RECOVER)?;
     // The screen says it, and once it is gone the last line does.
     vm.console.send(b"\x1b[B\r")?;
-    let end = await_end(&mut vm, SCREEN)?;
-    if let Event::Failed { reason } = end.event {
-        return Err(DrillError::Failed { reason });
-    }
-    vm.wait_off(BOOT)?;
-    let took = started.elapsed();
-    let arrived = vm.events.as_ref().map(|port| port.events()).unwrap_or_default();
-    let events = arrived.into_iter().map(|a| (a.at.saturating_duration_since(started), a.event)).collect();
-    Ok(Recovered { disk, spec, events, took })
+    recovery.end()
 }
 
 #[test]

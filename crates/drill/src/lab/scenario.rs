@@ -101,6 +101,26 @@ pub struct Recovery {
     pub spec: VmSpec,
 }
 
+impl Recovery {
+    /// Waits until the recovery has powered the machine off.
+    ///
+    /// # Errors
+    /// [`DrillError::Failed`] with the reason when the recovery says FAILED.
+    pub fn end(self) -> Result<Recovered, DrillError> {
+        let Recovery { mut vm, disk, spec } = self;
+        let end = await_end(&mut vm, RECOVER)?;
+        if let Event::Failed { reason } = end.event {
+            return Err(DrillError::Failed { reason });
+        }
+        vm.wait_off(BOOT)?;
+        let took = vm.started.elapsed();
+        let started = vm.started;
+        let arrived = vm.events.as_ref().map(|port| port.events()).unwrap_or_default();
+        let events = arrived.into_iter().map(|a| (a.at.saturating_duration_since(started), a.event)).collect();
+        Ok(Recovered { disk, spec, events, took })
+    }
+}
+
 impl Scenario {
     /// Gets the machine ready and waits for its turn. Disks and logs go below `directory`.
     ///
@@ -178,17 +198,7 @@ impl Scenario {
     /// # Errors
     /// [`DrillError::Failed`] with the reason when the recovery says FAILED.
     pub fn recover(&self, medium: &Path, target: &Target) -> Result<Recovered, DrillError> {
-        let Recovery { mut vm, disk, spec } = self.start_recovery(medium, target)?;
-        let end = await_end(&mut vm, RECOVER)?;
-        if let Event::Failed { reason } = end.event {
-            return Err(DrillError::Failed { reason });
-        }
-        vm.wait_off(BOOT)?;
-        let took = vm.started.elapsed();
-        let started = vm.started;
-        let arrived = vm.events.as_ref().map(|port| port.events()).unwrap_or_default();
-        let events = arrived.into_iter().map(|a| (a.at.saturating_duration_since(started), a.event)).collect();
-        Ok(Recovered { disk, spec, events, took })
+        self.start_recovery(medium, target)?.end()
     }
 
     /// Boots the medium against a new disk.
