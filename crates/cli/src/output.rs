@@ -3,7 +3,7 @@
 //! Results go to standard output, progress to standard error, so that output can be piped.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use lifeboat_machine::bytes::human;
+use lifeboat_machine::bytes::{grouped, human};
 use lifeboat_machine::{Event, EventSink};
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Mutex;
@@ -141,15 +141,7 @@ impl EventSink for Reporter {
 
 /// "28,000 entries, 1.1 GiB".
 pub fn amount(entries: u64, bytes: u64) -> String {
-    let digits = entries.to_string();
-    let mut grouped = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    format!("{grouped} entries, {}", human(bytes))
+    format!("{} entries, {}", grouped(entries), human(bytes))
 }
 
 /// Sends what the libraries trace to standard error: warnings, with `-v` notes, with `-vv` every program that is run.

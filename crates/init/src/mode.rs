@@ -236,7 +236,7 @@ pub fn shells_after_failure(reporter: &Arc<Reporter>, children: &Arc<Children>, 
     reporter.text(
         "The recovery failed, and the reason stands above. A shell follows.\n\
          \x20 less /run/lifeboat/log           everything that was said\n\
-         \x20 lifeboat restore --mode nuke     try again\n\
+         \x20 lifeboat restore                 try again: shows the plan, asks once\n\
          \x20 Ctrl-Alt-Del                     restart",
     );
     reporter.flush(Duration::from_secs(2));

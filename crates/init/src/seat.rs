@@ -23,7 +23,7 @@ pub fn taken(reporter: &Reporter, consoles: &[String]) -> String {
             reporter.text("Press Enter on the console at which you sit: the recovery starts there.");
             let paths: Vec<PathBuf> = several.iter().map(|name| terminal_of(name)).collect();
             let taken = several[first_enter(&paths)].clone();
-            reporter.text(&format!("The recovery is done on {taken}; its events follow."));
+            reporter.text(&format!("The recovery runs on {taken} now; what it does is told here as well."));
             taken
         }
     }

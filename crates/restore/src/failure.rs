@@ -2,6 +2,17 @@
 
 use std::path::PathBuf;
 
+/// What a failure left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disks {
+    /// Nothing was written.
+    Untouched,
+    /// They were being written.
+    Written,
+    /// Everything is in place but what is listed.
+    Rebuilt,
+}
+
 /// Why a recovery stopped. Everything but [`Failure::Rebuild`], [`Failure::Extract`] and [`Failure::Incomplete`]
 /// happens before the first byte is written to a disk.
 #[derive(Debug, thiserror::Error)]
@@ -73,9 +84,12 @@ pub enum Failure {
     /// A program failed.
     #[error(transparent)]
     Run(#[from] lifeboat_sys::RunError),
+    /// What was restored could not be compared with the archive.
+    #[error("the restored files could not be compared with the archive: {0}; the machine was not made bootable")]
+    Verify(lifeboat_archive::ArchiveError),
     /// Done, but not everything came back.
     #[error(
-        "{problems} of {entries} entries could not be restored or differ (each is listed above and in {log}); the rest is in place and the machine was made bootable"
+        "{problems} of {entries} entries could not be restored or differ (listed in {log}, the first of them on the consoles as well); the rest is in place and the machine was made bootable"
     )]
     Incomplete {
         /// How many.
@@ -88,9 +102,18 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// What it left of the disks.
+    pub fn disks(&self) -> Disks {
+        match self {
+            Failure::Rebuild { .. } | Failure::Extract(_) | Failure::Verify(_) => Disks::Written,
+            Failure::Incomplete { .. } => Disks::Rebuilt,
+            _ => Disks::Untouched,
+        }
+    }
+
     /// True when the disks were written before this happened.
     pub fn touched_disks(&self) -> bool {
-        matches!(self, Failure::Rebuild { .. } | Failure::Extract(_) | Failure::Incomplete { .. })
+        self.disks() != Disks::Untouched
     }
 
     /// Reads a file.
@@ -99,5 +122,26 @@ impl Failure {
     /// [`Failure::Read`].
     pub fn read(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
         std::fs::read(path).map_err(|source| Failure::Read { path: path.to_owned(), source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lifeboat_archive::ArchiveError;
+
+    #[test]
+    fn what_is_left_of_the_disks() {
+        let archive = || ArchiveError::NotInSnapshot { path: "/x".into(), snapshot: "ab".into() };
+        for (failure, disks) in [
+            (Failure::Archive(archive()), Disks::Untouched),
+            (Failure::Mismatch("other".into()), Disks::Untouched),
+            (Failure::Extract(archive()), Disks::Written),
+            (Failure::Verify(archive()), Disks::Written),
+            (Failure::Incomplete { problems: 1, entries: 2, log: "log".into() }, Disks::Rebuilt),
+        ] {
+            assert_eq!(failure.disks(), disks, "{failure}");
+            assert_eq!(failure.touched_disks(), disks != Disks::Untouched, "{failure}");
+        }
     }
 }

@@ -30,7 +30,7 @@ pub mod rescue;
 pub mod session;
 pub mod source;
 
-pub use failure::Failure;
+pub use failure::{Disks, Failure};
 pub use lifeboat_sys::Runner;
 pub use medium::Medium;
 pub use recovery::Recovery;

@@ -4,6 +4,8 @@ use crate::failure::Failure;
 use crate::rescue::RescueSystem;
 use lifeboat_sys::program::MOUNT;
 use lifeboat_sys::{Invocation, Runner, mount};
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
@@ -38,13 +40,30 @@ pub fn save(rescue: &RescueSystem, place: &str, runner: &dyn Runner) -> Result<S
     Ok(format!("{} on {place}", inside.display()))
 }
 
+/// A file, or the last [`LARGEST`] bytes of a larger one.
+fn end_of(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    // Files of /proc have no size.
+    let size = file.metadata()?.len();
+    if size > LARGEST {
+        file.seek(SeekFrom::Start(size - LARGEST))?;
+    }
+    let mut bytes = vec![];
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 fn copy(rescue: &RescueSystem, folder: &Path) -> Result<PathBuf, Failure> {
     let name: String =
         rescue.machine.name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' }).collect();
-    let target = (1..)
-        .map(|number: u32| folder.join(format!("lifeboat-logs-{name}-{number}")))
-        .find(|path| !path.exists())
-        .unwrap_or_else(|| folder.join("lifeboat-logs"));
+    let mut number = 1;
+    let target = loop {
+        let path = folder.join(format!("lifeboat-logs-{name}-{number}"));
+        if !path.exists() {
+            break path;
+        }
+        number += 1;
+    };
     let write = |path: &Path| {
         let path = path.to_owned();
         move |source| Failure::Write { path, source }
@@ -52,18 +71,34 @@ fn copy(rescue: &RescueSystem, folder: &Path) -> Result<PathBuf, Failure> {
     std::fs::create_dir(&target).map_err(write(&target))?;
     let run = &rescue.directories.run;
     let listed = std::fs::read_dir(run).map_err(|source| Failure::Read { path: run.clone(), source })?;
-    let plain = |entry: &std::fs::DirEntry| {
-        entry.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() <= LARGEST)
-    };
+    let plain = |entry: &std::fs::DirEntry| entry.metadata().is_ok_and(|metadata| metadata.is_file());
     let mut files: Vec<PathBuf> = listed.flatten().filter(plain).map(|entry| entry.path()).collect();
     files.extend(["machine.json", "manifest.json"].map(|name| rescue.directories.embedded.join(name)));
     files.extend(["/proc/cmdline", "/proc/partitions", "/proc/mounts"].map(PathBuf::from));
     for file in files {
         let Some(name) = file.file_name() else { continue };
-        let bytes = std::fs::read(&file).map_err(|source| Failure::Read { path: file.clone(), source })?;
         let copy = target.join(name);
+        // What cannot be read leaves its reason in its place: the others are wanted all the same.
+        let bytes = end_of(&file).unwrap_or_else(|error| format!("cannot READ {}: {error}\n", file.display()).into());
         std::fs::write(&copy, bytes).map_err(write(&copy))?;
     }
     rustix::fs::sync();
     Ok(target)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_large_log_the_end_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let file = File::create(&path).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, b"the end", LARGEST + 1000).unwrap();
+        let kept = end_of(&path).unwrap();
+        assert_eq!(kept.len() as u64, LARGEST);
+        assert!(kept.ends_with(b"the end"));
+        assert!(!end_of(Path::new("/proc/self/mounts")).unwrap().is_empty());
+    }
 }

@@ -1,6 +1,7 @@
 //! A recovery medium: a mounted filesystem with `/lifeboat/` on it (design, section 6).
 
 use crate::failure::Failure;
+use lifeboat_archive::{Repository, Secret};
 use lifeboat_machine::manifest::{FORMAT, MediumManifest};
 use lifeboat_machine::{Event, EventSink, Machine};
 use std::collections::BTreeSet;
@@ -72,6 +73,38 @@ impl Medium {
     /// The key on it, when it was asked for.
     pub fn key_file(&self) -> Option<PathBuf> {
         self.manifest.embedded_key.then(|| self.directory.join("repository.key"))
+    }
+
+    /// The key that is on it, if any.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn key(&self) -> Result<Option<Secret>, Failure> {
+        let Some(file) = self.key_file() else { return Ok(None) };
+        Ok(Some(Secret::new(String::from_utf8_lossy(&Failure::read(&file)?))))
+    }
+
+    /// Refuses a repository that is not the one of its manifest.
+    ///
+    /// # Errors
+    /// [`Failure::Mismatch`].
+    pub fn check_repository(&self, repository: &Repository) -> Result<(), Failure> {
+        match &self.manifest.archive {
+            Some(archive) if archive.repository != repository.id() => Err(Failure::Mismatch(format!(
+                "the manifest names repository {}, but the medium holds {}",
+                archive.repository,
+                repository.id()
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Why nothing can be restored from it.
+    pub(crate) fn holds_no_archive(&self) -> Failure {
+        Failure::Unusable {
+            what: format!("the medium {}", self.manifest.medium_id),
+            reason: "it holds no archive (it was made with --rescue-only); name another source".into(),
+        }
     }
 
     /// Reads every byte of every file that the manifest names and compares sizes and hashes; a file that the manifest

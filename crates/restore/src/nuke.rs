@@ -36,6 +36,7 @@ fn run(rescue: &RescueSystem, runner: &dyn Runner, sink: &dyn EventSink) -> Resu
     if !rescue.parameters.mistakes.is_empty() {
         return Err(Failure::Parameters(rescue.parameters.mistakes.clone()));
     }
+    let _alone = rescue.alone()?;
     let recovery = Recovery::open(rescue, &no_key, runner, sink)?;
     let plan = recovery.plan(&policy(&rescue.parameters))?;
     for line in plan.to_string().lines() {
@@ -96,8 +97,8 @@ fn no_key() -> Result<Secret, Failure> {
     Err(Failure::Unusable {
         what: "the archive".into(),
         reason:
-            "it is encrypted and this medium does not hold the key; recover in expert mode with 'lifeboat restore', \
-                 or build the medium with --embed-key"
+            "it is encrypted and this medium does not hold the key; recover in interactive mode, which asks for it, or \
+                 build the medium with --embed-key"
                 .into(),
     })
 }

@@ -14,6 +14,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// Differences that are told one by one: a serial line takes a tenth of a second for each.
+const LISTED_DIFFERENCES: usize = 200;
+
 /// A recovery whose archive was proven readable.
 pub struct Recovery<'a> {
     rescue: &'a RescueSystem,
@@ -85,23 +88,14 @@ impl<'a> Recovery<'a> {
         sink: &'a dyn EventSink,
     ) -> Result<Recovery<'a>, Failure> {
         let (Some(location), Some(archive)) = (medium.repository(), medium.manifest.archive.as_ref()) else {
-            return Err(Failure::Unusable {
-                what: format!("the medium {}", medium.manifest.medium_id),
-                reason: "it holds no archive (it was made with --rescue-only)".into(),
-            });
+            return Err(medium.holds_no_archive());
         };
-        let key = match medium.key_file() {
-            Some(file) => Secret::new(String::from_utf8_lossy(&Failure::read(&file)?)),
+        let key = match medium.key()? {
+            Some(key) => key,
             None => key()?,
         };
         let repository = Repository::open(&location, &key)?;
-        if repository.id() != archive.repository {
-            return Err(Failure::Mismatch(format!(
-                "the manifest names repository {}, but the medium holds {}",
-                archive.repository,
-                repository.id()
-            )));
-        }
+        medium.check_repository(&repository)?;
         let wanted = rescue.parameters.snapshot.as_deref().unwrap_or(&archive.snapshot);
         let snapshot = repository.find_snapshot(wanted)?;
         Self::of_snapshot(rescue, Arc::new(repository), snapshot, runner, sink)
@@ -240,17 +234,23 @@ impl<'a> Recovery<'a> {
     /// attributes. Contents were authenticated while they were written.
     ///
     /// # Errors
-    /// When archive or target cannot be read.
+    /// [`Failure::Verify`] when archive or target cannot be read.
     pub fn verify(&self) -> Result<u64, Failure> {
         stage(self.sink, "verify", || {
             let observer = Observing::every(self.interval, self.sink, "verify");
             let source = target_source(&self.machine, &self.rescue.directories.target);
-            let report = self.repository.compare(&self.snapshot, &source, &Selection::Everything, &observer)?;
-            for difference in report.differences.iter().take(200) {
+            let report = self.repository.compare(&self.snapshot, &source, &Selection::Everything, &observer);
+            let report = report.map_err(Failure::Verify)?;
+            for difference in report.differences.iter().take(LISTED_DIFFERENCES) {
                 self.sink.emit(&Event::Entry {
                     path: lifeboat_machine::Name::from(difference.path.as_path()).to_string(),
                     text: difference.detail.clone(),
                 });
+            }
+            let more = report.differences.len().saturating_sub(LISTED_DIFFERENCES);
+            if more > 0 {
+                let text = format!("{more} more entries differ; 'lifeboat compare' lists all of them");
+                self.sink.emit(&Event::Warning { text });
             }
             Ok((report.differences.len() + report.problems.len()) as u64)
         })

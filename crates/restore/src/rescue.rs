@@ -4,6 +4,7 @@ use crate::failure::Failure;
 use crate::medium::{Medium, parse_manifest};
 use lifeboat_machine::{Machine, MediumManifest, Parameters};
 use serde::{Deserialize, Serialize};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// Directories of the rescue system; other ones in tests.
@@ -69,6 +70,24 @@ pub fn is_rescue_system(directories: &RescueDirectories) -> bool {
 }
 
 impl RescueSystem {
+    /// Keeps a second recovery, started in another shell or over ssh, from writing to the same disks as long as the file
+    /// is open.
+    ///
+    /// # Errors
+    /// [`Failure::Unusable`] while another one works.
+    pub fn alone(&self) -> Result<File, Failure> {
+        let path = self.directories.run.join("recovery.lock");
+        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        let file = file.map_err(|source| Failure::Write { path, source })?;
+        rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+            Failure::Unusable {
+                what: "the disks".into(),
+                reason: "another recovery is under way; wait for its end".into(),
+            }
+        })?;
+        Ok(file)
+    }
+
     /// Reads what init left.
     ///
     /// # Errors

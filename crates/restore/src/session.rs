@@ -10,10 +10,9 @@ use crate::recovery::{Recovery, stage};
 use crate::rescue::RescueSystem;
 use crate::source::Source;
 use lifeboat_archive::{ArchiveError, Kind, Repository, RestoreOptions, Secret, Selection, SnapshotInfo, Table, words};
-use lifeboat_machine::{ArchiveManifest, Event, EventSink, FoundHardware, Machine, Name};
+use lifeboat_machine::{Event, EventSink, FoundHardware, Machine, Name};
 use lifeboat_plan::{Plan, Policy};
 use lifeboat_sys::Runner;
-use std::fs::File;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,8 +37,9 @@ pub struct Backup {
 /// How far an attempt to open a source came.
 #[derive(Debug)]
 pub enum Opened {
-    /// The machine's backups, oldest first, and the one that is meant when nobody chooses.
-    Backups(Vec<Backup>, usize),
+    /// The machine's backups, oldest first, the one that is meant when nobody chooses, and why it is not the one that
+    /// `lifeboat.snapshot=` names.
+    Backups(Vec<Backup>, usize, Option<String>),
     /// The key must be typed; why.
     KeyWanted(String),
 }
@@ -144,15 +144,9 @@ impl<'a> Session<'a> {
             None => Place::Medium(self.rescue.medium()?),
             Some(text) => Place::Source(Source::open(text, &self.rescue.directories.run, self.runner)?),
         };
-        let key = match place.medium().and_then(Medium::key_file) {
-            Some(file) => Some(Secret::new(String::from_utf8_lossy(&Failure::read(&file)?))),
-            None => self.key.clone(),
-        };
-        if place.repository().is_none() {
-            return Err(Failure::Unusable {
-                what: "the medium".into(),
-                reason: "it holds no archive (it was made with --rescue-only); name another source".into(),
-            });
+        let key = place.medium().map(Medium::key).transpose()?.flatten().or_else(|| self.key.clone());
+        if let (Some(medium), None) = (place.medium(), place.repository()) {
+            return Err(medium.holds_no_archive());
         }
         self.place = Some(place);
         match key {
@@ -195,14 +189,11 @@ impl<'a> Session<'a> {
             }
             Err(error) => return Err(error.into()),
         };
-        let archive = self.place.as_ref().and_then(Place::medium).and_then(|medium| medium.manifest.archive.clone());
-        if let Some(archive) = archive.as_ref().filter(|archive| archive.repository != repository.id()) {
-            return Err(Failure::Mismatch(format!(
-                "the manifest names repository {}, but the medium holds {}",
-                archive.repository,
-                repository.id()
-            )));
+        let medium = self.place.as_ref().and_then(Place::medium);
+        if let Some(medium) = medium {
+            medium.check_repository(&repository)?;
         }
+        let archive = medium.and_then(|medium| medium.manifest.archive.clone());
         let name = &self.rescue.manifest.machine_name;
         let snapshots: Vec<SnapshotInfo> =
             repository.snapshots()?.into_iter().filter(|snapshot| snapshot.host == *name).collect();
@@ -213,8 +204,15 @@ impl<'a> Session<'a> {
             });
         }
         let wanted = self.rescue.parameters.snapshot.as_deref().or(archive.as_ref().map(|a| a.snapshot.as_str()));
-        let meant = wanted.and_then(|id| snapshots.iter().position(|snapshot| snapshot.id.starts_with(id)));
-        let meant = meant.unwrap_or(snapshots.len() - 1);
+        let newest = snapshots.len() - 1;
+        let (meant, note) = match wanted.filter(|id| *id != "latest").map(|id| repository.find_snapshot(id)) {
+            None => (newest, None),
+            Some(Ok(found)) => match snapshots.iter().position(|snapshot| snapshot.id == found.id) {
+                Some(at) => (at, None),
+                None => (newest, Some(format!("snapshot {} is another machine's; this is the latest", found.id))),
+            },
+            Some(Err(error)) => (newest, Some(format!("{error}; this is the latest"))),
+        };
         self.repository = Some(Arc::new(repository));
         self.key = Some(key.clone());
         let backups = snapshots.iter().map(|s| Backup {
@@ -225,24 +223,24 @@ impl<'a> Session<'a> {
         });
         let backups = backups.collect();
         self.snapshots = snapshots;
-        Ok(Opened::Backups(backups, meant))
+        Ok(Opened::Backups(backups, meant, note))
     }
 
     /// Takes one of the snapshots; gives the machine as it was then.
     ///
     /// # Errors
     /// [`Failure::Mismatch`] for another machine's; when its description cannot be read.
-    pub fn choose(&mut self, index: usize) -> Result<(Machine, ArchiveManifest), Failure> {
+    pub fn choose(&mut self, index: usize) -> Result<Machine, Failure> {
         let (Some(repository), Some(snapshot)) = (&self.repository, self.snapshots.get(index)) else {
             return Err(nothing_open());
         };
         let mut recovery =
             Recovery::of_snapshot(self.rescue, Arc::clone(repository), snapshot.clone(), self.runner, self.sink)?;
         recovery.report_every(self.interval);
-        let described = (recovery.machine.clone(), recovery.manifest.clone());
+        let machine = recovery.machine.clone();
         self.recovery = Some(recovery);
         self.table = None;
-        Ok(described)
+        Ok(machine)
     }
 
     /// The disks that are there.
@@ -253,7 +251,7 @@ impl<'a> Session<'a> {
         self.chosen()?.hardware()
     }
 
-    /// Files of the snapshot whose path holds `text`, whatever the case; the first `limit` of them, and how many there are.
+    /// Files of the snapshot whose path holds `text`, whatever the case of ASCII letters; the first `limit` of them, and how many there are.
     ///
     /// # Errors
     /// When the list cannot be read.
@@ -262,7 +260,7 @@ impl<'a> Session<'a> {
             let recovery = self.chosen()?;
             self.table = Some(recovery.repository().table(recovery.snapshot())?);
         }
-        let needle = text.to_lowercase().into_bytes();
+        let needle = text.to_ascii_lowercase().into_bytes();
         let fits = |path: &Path| {
             let path = path.as_os_str().as_bytes().to_ascii_lowercase();
             needle.is_empty() || path.windows(needle.len()).any(|part| part == needle)
@@ -285,28 +283,14 @@ impl<'a> Session<'a> {
     /// The [`Failure`]; [`Failure::touched_disks`] tells whether anything was written.
     pub fn carry_out(&self, plan: &Plan, policy: &Policy) -> Result<(), Failure> {
         let recovery = self.chosen()?;
-        let _alone = self.alone()?;
+        let _alone = self.rescue.alone()?;
         self.prove()?;
         if recovery.plan(policy)? != *plan {
             return Err(Failure::Mismatch(
-                "the hardware is not what it was when the plan was made; go back to it".into(),
+                "the hardware is not what it was when the plan was made; start again and read the new plan".into(),
             ));
         }
         nuke::carry_out(recovery, self.rescue, plan, self.sink)
-    }
-
-    /// Keeps a second recovery, started in another shell or over ssh, from writing to the same disks.
-    fn alone(&self) -> Result<File, Failure> {
-        let path = self.rescue.directories.run.join("recovery.lock");
-        let file = File::options().create(true).truncate(false).write(true).open(&path);
-        let file = file.map_err(|source| Failure::Write { path, source })?;
-        rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-            Failure::Unusable {
-                what: "the disks".into(),
-                reason: "another recovery is under way; wait for its end".into(),
-            }
-        })?;
-        Ok(file)
     }
 
     /// Reads every byte of the archive.
@@ -333,6 +317,7 @@ impl<'a> Session<'a> {
     /// When the destination cannot be used or is full. Entries that cannot be restored are listed in what comes back.
     pub fn restore_files(&self, paths: &[PathBuf], to: &Destination) -> Result<RestoredFiles, Failure> {
         let recovery = self.chosen()?;
+        let _alone = (*to == Destination::Machine).then(|| self.rescue.alone()).transpose()?;
         let folder = match to {
             Destination::Folder(folder) => folder,
             Destination::Machine => &self.rescue.directories.target,
@@ -352,13 +337,14 @@ impl<'a> Session<'a> {
         }
         let observer = Observing::every(self.interval, self.sink, "extract");
         let result = stage(self.sink, "extract", || {
-            Ok(recovery.repository().restore(
+            let report = recovery.repository().restore(
                 recovery.snapshot(),
                 folder,
                 &Selection::Paths(paths.to_vec()),
                 &RestoreOptions { overwrite: true, sync: true },
                 &observer,
-            )?)
+            );
+            report.map_err(Failure::Extract)
         });
         if *to == Destination::Machine {
             self.unmount(folder);

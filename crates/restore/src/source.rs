@@ -69,10 +69,7 @@ impl Source {
     }
 
     fn from_medium(medium: Medium, mounted: Option<Mounted>) -> Result<Source, Failure> {
-        let repository = medium.repository().ok_or_else(|| Failure::Unusable {
-            what: format!("the medium {}", medium.manifest.medium_id),
-            reason: "it holds no archive (it was made with --rescue-only); name the repository instead".into(),
-        })?;
+        let repository = medium.repository().ok_or_else(|| medium.holds_no_archive())?;
         Ok(Source { repository, medium: Some(medium), _mounted: mounted })
     }
 }

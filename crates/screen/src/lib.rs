@@ -31,6 +31,7 @@ pub mod update;
 pub mod view;
 pub mod worker;
 
+pub use lifeboat_restore::Disks;
 pub use look::Look;
-pub use model::{Disks, Outcome};
+pub use model::Outcome;
 pub use run::{Ending, run};

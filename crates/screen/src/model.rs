@@ -6,8 +6,9 @@ use crate::look::Look;
 use crate::progress::Progress;
 use crate::review::Line;
 use lifeboat_machine::parameters::After;
-use lifeboat_machine::{ArchiveManifest, Device, DeviceId, Event, FoundDisk, FoundHardware, Machine};
+use lifeboat_machine::{Device, DeviceId, Event, FoundDisk, FoundHardware, Machine};
 use lifeboat_plan::{Plan, Policy};
+use lifeboat_restore::Disks;
 use lifeboat_restore::places::Place;
 use lifeboat_restore::rescue::RescueSystem;
 use lifeboat_restore::session::{Backup, Destination, ListedFile, Opened, RestoredFiles};
@@ -109,17 +110,6 @@ pub const WELCOME: [Choice; 8] = [
     Choice::Leave(After::Poweroff),
 ];
 
-/// What a failure left behind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Disks {
-    /// Nothing was written.
-    Untouched,
-    /// They were being written.
-    Written,
-    /// Everything is in place but what is listed.
-    Rebuilt,
-}
-
 /// How it ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
@@ -210,8 +200,6 @@ pub struct Model {
     pub snapshot: Picker,
     /// The machine as recorded by the chosen backup.
     pub machine: Option<Machine>,
-    /// What the chosen backup holds.
-    pub manifest: Option<ArchiveManifest>,
     /// The disks that are there.
     pub hardware: FoundHardware,
     /// The chosen found disk.
@@ -279,7 +267,7 @@ pub enum Message {
     /// A source was opened.
     Opened(Result<Opened, String>),
     /// A snapshot was taken.
-    Chosen(Result<Box<(Machine, ArchiveManifest)>, String>),
+    Chosen(Result<Box<Machine>, String>),
     /// The disks that are there.
     Hardware(Result<FoundHardware, String>),
     /// Files were looked for.
@@ -292,7 +280,7 @@ pub enum Message {
     /// The machine's recovery ended; an error with its reason, and the state of the disks.
     Recovered(Result<(), (String, Disks)>),
     /// Restoring files ended.
-    FilesRestored(Result<RestoredFiles, String>),
+    FilesRestored(Result<RestoredFiles, (String, Disks)>),
     /// Devices with files.
     Places(Result<Vec<Place>, String>),
     /// Logs were saved there.
@@ -368,7 +356,6 @@ impl Model {
             snapshots: vec![],
             snapshot: Picker::default(),
             machine: None,
-            manifest: None,
             hardware: FoundHardware::default(),
             disk: Picker::default(),
             policy: lifeboat_restore::nuke::policy(&rescue.parameters),

@@ -77,9 +77,8 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
     }
     match message {
         Message::Opened(result) => opened(model, result),
-        Message::Chosen(Ok(described)) => {
-            let (machine, manifest) = *described;
-            (model.machine, model.manifest) = (Some(machine), Some(manifest));
+        Message::Chosen(Ok(machine)) => {
+            model.machine = Some(*machine);
             match model.goal {
                 Goal::Machine => model.work("Looking at the disks", Request::Look),
                 Goal::Files => files::begin(model),
@@ -179,7 +178,7 @@ fn opened(model: &mut Model, result: Result<Opened, String>) -> Vec<Effect> {
             model.go(Screen::Key);
             vec![]
         }
-        Ok(Opened::Backups(list, meant)) => {
+        Ok(Opened::Backups(list, meant, note)) => {
             model.key.clear();
             model.snapshots = list;
             model.snapshot = Picker { at: meant };
@@ -188,7 +187,7 @@ fn opened(model: &mut Model, result: Result<Opened, String>) -> Vec<Effect> {
                 model.back();
             }
             model.go(Screen::Snapshots);
-            vec![]
+            note.map_or(vec![], |note| model.complain(note))
         }
     }
 }

@@ -163,19 +163,6 @@ fn cut_front(text: &str, columns: usize) -> String {
     format!("..{kept}")
 }
 
-/// Numbers with commas: 28,114.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
 /// `2026-11-24 10:32:04 UTC` of an RFC 3339 time.
 fn time(rfc3339: &str) -> String {
     let (day, rest) = rfc3339.split_once('T').unwrap_or((rfc3339, ""));

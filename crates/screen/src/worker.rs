@@ -1,10 +1,11 @@
 //! Does what the person asked for, in a thread of its own, so that the screen lives on and a lost terminal stops nothing.
 
-use crate::model::{Disks, Input, Message, Request};
+use crate::model::{Input, Message, Request};
 use lifeboat_machine::{Event, EventSink};
 use lifeboat_plan::{Plan, Policy};
+use lifeboat_restore::observe::CONSOLE_INTERVAL;
 use lifeboat_restore::rescue::RescueSystem;
-use lifeboat_restore::{Failure, Runner, Session, keyboard, logs, places};
+use lifeboat_restore::{Disks, Failure, Runner, Session, keyboard, logs, places};
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Mutex;
@@ -16,8 +17,6 @@ use std::time::{Duration, Instant};
 const SHOWN_FILES: usize = 500;
 /// Progress on this screen; each costs a serial line some hundred bytes.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// Progress for whoever else listens, on consoles with one line for each.
-const OTHERS_INTERVAL: Duration = Duration::from_secs(3);
 
 /// Sends events both to the screen and to whoever listened before.
 pub struct Fan<'a> {
@@ -43,7 +42,7 @@ impl<'a> Fan<'a> {
 impl EventSink for Fan<'_> {
     fn emit(&self, event: &Event) {
         let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let due = now >= self.told.load(Ordering::Relaxed) + OTHERS_INTERVAL.as_millis() as u64;
+        let due = now >= self.told.load(Ordering::Relaxed) + CONSOLE_INTERVAL.as_millis() as u64;
         if !matches!(event, Event::Progress { .. }) {
             self.others.emit(event);
         } else if due {
@@ -70,12 +69,20 @@ pub fn work(rescue: &RescueSystem, runner: &dyn Runner, fan: &Fan<'_>, requests:
                 Err(_) => break,
             }
         }
-        let recovery = matches!(request, Request::CarryOut(..));
+        let broken = after_panic(&request);
         let done = std::panic::catch_unwind(AssertUnwindSafe(|| answer(&mut session, rescue, runner, request)));
-        fan.say(done.unwrap_or_else(|_| {
-            let reason = "an internal error (the log has it)".to_owned();
-            if recovery { Message::Recovered(Err((reason, Disks::Written))) } else { Message::Places(Err(reason)) }
-        }));
+        fan.say(done.unwrap_or(broken));
+    }
+}
+
+/// The answer to a request that ended in a panic: each is waited for.
+fn after_panic(request: &Request) -> Message {
+    let reason = "an internal error (the log has it)".to_owned();
+    match request {
+        Request::CarryOut(..) => Message::Recovered(Err((reason, Disks::Written))),
+        Request::RestoreFiles(..) => Message::FilesRestored(Err((reason, Disks::Written))),
+        Request::Search(query) => Message::Found { query: query.clone(), result: Err(reason) },
+        _ => Message::Places(Err(reason)),
     }
 }
 
@@ -91,7 +98,9 @@ fn answer<'a>(session: &mut Session<'a>, rescue: &RescueSystem, runner: &'a dyn 
             Message::Found { query, result }
         }
         Request::CarryOut(plan, policy) => Message::Recovered(recover(session, rescue, &plan, &policy)),
-        Request::RestoreFiles(paths, to) => Message::FilesRestored(session.restore_files(&paths, &to).map_err(text)),
+        Request::RestoreFiles(paths, to) => {
+            Message::FilesRestored(session.restore_files(&paths, &to).map_err(with_disks))
+        }
         Request::Places => Message::Places(places::list(runner).map_err(text)),
         Request::Save(place) => Message::Saved(logs::save(rescue, &place, runner).map_err(text)),
         Request::Keymap(name, path) => {
@@ -103,12 +112,9 @@ fn answer<'a>(session: &mut Session<'a>, rescue: &RescueSystem, runner: &'a dyn 
 fn recover(session: &Session<'_>, rescue: &RescueSystem, plan: &Plan, policy: &Policy) -> Result<(), (String, Disks)> {
     // For the logs; a full memory is no reason not to recover.
     let _ = std::fs::write(rescue.directories.run.join(Path::new("plan.txt")), plan.to_string());
-    session.carry_out(plan, policy).map_err(|failure| {
-        let disks = match &failure {
-            Failure::Incomplete { .. } => Disks::Rebuilt,
-            failure if failure.touched_disks() => Disks::Written,
-            _ => Disks::Untouched,
-        };
-        (failure.to_string(), disks)
-    })
+    session.carry_out(plan, policy).map_err(with_disks)
+}
+
+fn with_disks(failure: Failure) -> (String, Disks) {
+    (failure.to_string(), failure.disks())
 }

@@ -8,10 +8,11 @@ use common::machines::*;
 use insta::assert_snapshot;
 use lifeboat_machine::parameters::After;
 use lifeboat_machine::{DiskContent, Event, FoundDisk, FoundHardware, Machine};
+use lifeboat_restore::Disks;
 use lifeboat_restore::session::{Destination, ListedFile, RestoredFiles};
 use lifeboat_screen::Look;
 use lifeboat_screen::key::Key;
-use lifeboat_screen::model::{Disks, Input, Message, Request, Screen};
+use lifeboat_screen::model::{Input, Message, Request, Screen};
 
 fn machine() -> Machine {
     five_partitions(2045 * MIB)

@@ -46,7 +46,8 @@ pub fn run(session: &Session, root: Option<&Path>) -> CommandResult {
     let from_init = InitSink::is_wanted();
     let sink: Box<dyn EventSink> = if from_init { Box::new(InitSink::open()?) } else { Box::new(Nobody) };
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
-        return Err(CommandError::usage("the interactive mode needs a terminal").hint("lifeboat restore --mode nuke"));
+        return Err(CommandError::usage("the interactive mode needs a terminal")
+            .hint("run it on a console, or through 'ssh -t'"));
     }
     let directories = root.map_or_else(RescueDirectories::default, RescueDirectories::below);
     let rescue = RescueSystem::open(directories).inspect_err(|failure| {

@@ -125,6 +125,7 @@ pub fn by_hand(session: &Session, policy: &PolicyArgs, key: &KeyArgs) -> Command
         return Err(CommandError::new(Kind::Failed, "the boot process found no recovery medium")
             .hint("insert it, mount it, and restore with 'lifeboat restore --from MOUNTPOINT --to /target'"));
     }
+    let _alone = rescue.alone()?;
     let sink = &session.reporter;
     let ask = || {
         keys::find(key, &session.config, None)

@@ -3,9 +3,11 @@
 use super::pick_place;
 use crate::field::Picker;
 use crate::key::Key;
-use crate::model::{Choice, Disks, Effect, Goal, Model, Outcome, Request, Screen};
+use crate::model::{Choice, Effect, Goal, Model, Outcome, Request, Screen};
 use crate::review::wrapped;
-use lifeboat_restore::session::{ListedFile, RestoredFiles};
+use lifeboat_machine::Name;
+use lifeboat_restore::Disks;
+use lifeboat_restore::session::RestoredFiles;
 
 pub fn recovered(model: &mut Model, result: Result<(), (String, Disks)>) -> Vec<Effect> {
     model.outcome = Some(match result {
@@ -19,21 +21,15 @@ pub fn recovered(model: &mut Model, result: Result<(), (String, Disks)>) -> Vec<
     show(model)
 }
 
-pub fn files_restored(model: &mut Model, result: Result<RestoredFiles, String>) -> Vec<Effect> {
+pub fn files_restored(model: &mut Model, result: Result<RestoredFiles, (String, Disks)>) -> Vec<Effect> {
     model.outcome = Some(match result {
         Ok(report) => {
             // All of them, where events stop at some hundred.
-            model.progress.lines = report
-                .problems
-                .iter()
-                .map(|(path, text)| {
-                    let file = ListedFile { path: path.clone(), directory: false, size_bytes: 0 };
-                    format!("{}: {text}", file.shown())
-                })
-                .collect();
+            model.progress.lines =
+                report.problems.iter().map(|(path, text)| format!("{}: {text}", Name::from(path.as_path()))).collect();
             Outcome::Files(report)
         }
-        Err(reason) => Outcome::Failed { reason, disks: Disks::Untouched },
+        Err((reason, disks)) => Outcome::Failed { reason, disks },
     });
     show(model)
 }

@@ -75,7 +75,7 @@ fn explain(model: &Model, error: &PlanError) -> String {
     };
     // The parameters that the message names are for the unattended mode.
     let text = error.to_string();
-    let text = text.split("; try lifeboat.").next().unwrap_or(&text);
+    let text = text.split("; try ").next().unwrap_or(&text);
     if hint.is_empty() { text.to_owned() } else { format!("{text}\n{hint}") }
 }
 

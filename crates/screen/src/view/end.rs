@@ -1,10 +1,10 @@
 //! Progress, result, keyboard.
 
-use super::{Body, field, grouped, heading, label, listed, paragraph};
+use super::{Body, field, heading, label, listed, paragraph};
 use crate::model::{Model, Outcome};
 use crate::progress::Numbers;
 use crate::update::end::{result_lines, result_rows};
-use lifeboat_machine::bytes::{human, printable};
+use lifeboat_machine::bytes::{grouped, human, printable};
 use ratatui::style::Style;
 use ratatui::text::Line;
 

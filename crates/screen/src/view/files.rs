@@ -1,8 +1,8 @@
 //! Which files, and where they go.
 
-use super::{Body, cut_front, field, grouped, heading, listed, paragraph};
+use super::{Body, cut_front, field, heading, listed, paragraph};
 use crate::model::Model;
-use lifeboat_machine::bytes::{human, printable};
+use lifeboat_machine::bytes::{grouped, human, printable};
 use ratatui::style::Style;
 use ratatui::text::Line;
 

@@ -1,8 +1,8 @@
 //! Welcome, source, key, snapshots.
 
-use super::{Body, field, grouped, heading, label, listed, paragraph, time};
+use super::{Body, field, heading, label, listed, paragraph, time};
 use crate::model::{Model, WELCOME};
-use lifeboat_machine::bytes::human;
+use lifeboat_machine::bytes::{grouped, human};
 use ratatui::style::Style;
 use ratatui::text::Line;
 

@@ -4,7 +4,7 @@
 #[path = "../../../plan/tests/common/mod.rs"]
 pub mod machines;
 
-use lifeboat_machine::{ArchiveManifest, Event, FoundHardware, Machine, Parameters};
+use lifeboat_machine::{Event, FoundHardware, Machine, Parameters};
 use lifeboat_restore::places::Place;
 use lifeboat_restore::rescue::{FoundSource, RescueDirectories, RescueSystem};
 use lifeboat_restore::session::{Backup, ListedFile, Opened};
@@ -109,10 +109,10 @@ impl Desk {
                 "the archive is encrypted, and the medium does not hold the key".into(),
             ))),
             Request::Unlock(typed) if typed.0.as_str() == "right" => {
-                Message::Opened(Ok(Opened::Backups(self.backups(), 2)))
+                Message::Opened(Ok(Opened::Backups(self.backups(), 2, None)))
             }
             Request::Unlock(_) => Message::Opened(Ok(Opened::KeyWanted("this key does not fit; try again".into()))),
-            Request::Choose(_) => Message::Chosen(Ok(Box::new((self.machine.clone(), archive_manifest())))),
+            Request::Choose(_) => Message::Chosen(Ok(Box::new(self.machine.clone()))),
             Request::Look => Message::Hardware(Ok(self.hardware.clone())),
             Request::Search(query) => {
                 let found: Vec<ListedFile> =
@@ -144,14 +144,6 @@ impl Desk {
     pub fn text(&self) -> String {
         text(&self.model)
     }
-}
-
-fn archive_manifest() -> ArchiveManifest {
-    serde_json::from_value(serde_json::json!({
-        "format": 1, "lifeboat": "0.1.0", "machine_name": "box", "machine_id": "", "machine_blake3": "",
-        "started_at": "2026-11-23T22:10:03Z", "entries": 28114, "bytes": 1180000000u64
-    }))
-    .unwrap()
 }
 
 fn place(path: &str, kind: &str, label: &str, removable: bool) -> Place {
