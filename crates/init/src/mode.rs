@@ -59,10 +59,20 @@ fn prepare(context: &Context) -> Result<(), String> {
     if let Some(fault) = context.identity.faults.first() {
         return Err(fault.clone());
     }
-    let source =
-        context.source.as_ref().ok_or("the medium that belongs to this rescue system was not found (see above)")?;
-    write_json("/run/lifeboat/source.json", source)?;
-    write_json("/run/lifeboat/parameters.json", &context.parameters)
+    if let Some(source) = &context.source {
+        write_json("/run/lifeboat/source.json", source)?;
+    }
+    write_json("/run/lifeboat/parameters.json", &context.parameters)?;
+    if context.archive_on_network {
+        return match &context.network_failures[..] {
+            [] => Ok(()),
+            reasons => Err(format!("there is no network for the archive: {}", reasons.join("; "))),
+        };
+    }
+    match context.source {
+        Some(_) => Ok(()),
+        None => Err("the medium that belongs to this rescue system was not found (see above)".into()),
+    }
 }
 
 fn write_json(path: &str, value: &impl serde::Serialize) -> Result<(), String> {
