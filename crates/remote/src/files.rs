@@ -85,6 +85,9 @@ pub trait Files: Send + Sync {
     /// # Errors
     /// [`Fault`].
     fn create(&self) -> Result<(), Fault>;
+
+    /// Why nothing is tried any more, once the server was waited for in vain.
+    fn given_up(&self) -> Option<String>;
 }
 
 /// A part that has the length that was asked for.

@@ -153,4 +153,8 @@ impl Files for Folder {
         }
         Ok(())
     }
+
+    fn given_up(&self) -> Option<String> {
+        self.patience.given_up()
+    }
 }

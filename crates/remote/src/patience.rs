@@ -2,7 +2,7 @@
 
 use crate::Fault;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Hears one line when a server is lost, and one when it is back.
@@ -30,6 +30,7 @@ struct Shared {
     listener: Listener,
     outage: Mutex<Option<Outage>>,
     known: AtomicBool,
+    given_up: OnceLock<String>,
     back: Condvar,
 }
 
@@ -54,8 +55,9 @@ impl Patience {
     /// The same with other times.
     pub fn with(host: impl Into<String>, listener: Listener, silence: Duration, deadline: Duration) -> Patience {
         let (outage, known, back) = (Mutex::new(None), AtomicBool::new(false), Condvar::new());
+        let given_up = OnceLock::new();
         let host = host.into();
-        Patience { shared: Arc::new(Shared { host, silence, deadline, listener, outage, known, back }) }
+        Patience { shared: Arc::new(Shared { host, silence, deadline, listener, outage, known, given_up, back }) }
     }
 
     /// The same times and listener for another host.
@@ -74,6 +76,10 @@ impl Patience {
     /// The final fault; a passing one becomes final at the deadline.
     pub fn insist<T>(&self, mut once: impl FnMut() -> Result<T, Fault>) -> Result<T, Fault> {
         loop {
+            // Who comes after the deadline would only wait for the same nothing.
+            if let Some(text) = self.given_up() {
+                return Err(Fault::Final(text));
+            }
             let began = Instant::now();
             match once() {
                 Err(Fault::Passing(cause)) => self.lost(began, &cause)?,
@@ -83,6 +89,11 @@ impl Patience {
                 }
             }
         }
+    }
+
+    /// Why nothing is tried any more, once the deadline was reached.
+    pub fn given_up(&self) -> Option<String> {
+        self.shared.given_up.get().cloned()
     }
 
     fn outage(&self) -> MutexGuard<'_, Option<Outage>> {
@@ -99,6 +110,7 @@ impl Patience {
         let deadline = if known { shared.deadline } else { shared.deadline.min(FIRST_DEADLINE) };
         if silent >= deadline {
             let text = format!("no answer from {} for {} s, giving up: {cause}", shared.host, silent.as_secs());
+            let _ = shared.given_up.set(text.clone());
             return Err(Fault::Final(text));
         }
         if silent >= shared.silence && !current.told {
@@ -173,6 +185,8 @@ mod tests {
         let Err(Fault::Final(text)) = result else { panic!("{result:?}") };
         assert!(text.starts_with("no answer from nas for 0 s, giving up: refused"), "{text}");
         assert_eq!(lines.lock().unwrap().len(), 1);
+        assert_eq!(patience.insist(|| Ok(())), Err(Fault::Final(text)), "nothing is tried any more");
+        let patience = patience.for_host("other");
         let missing: Result<(), Fault> = patience.insist(|| Err(Fault::Missing("x".into())));
         assert_eq!(missing, Err(Fault::Missing("x".into())));
     }

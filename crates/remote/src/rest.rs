@@ -103,6 +103,10 @@ impl Files for Rest {
         let url = format!("{}?create=true", self.base);
         self.client.ask(&self.question("POST", "CREATE", url)).map(drop)
     }
+
+    fn given_up(&self) -> Option<String> {
+        self.client.patience.given_up()
+    }
 }
 
 /// A part of a file, by a range; a server that ignores ranges sends all of it.

@@ -144,4 +144,8 @@ impl Files for S3 {
             _ => Ok(()),
         }
     }
+
+    fn given_up(&self) -> Option<String> {
+        self.client.patience.given_up()
+    }
 }

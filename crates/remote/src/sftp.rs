@@ -241,4 +241,8 @@ impl Files for Sftp {
         }
         Ok(())
     }
+
+    fn given_up(&self) -> Option<String> {
+        self.patience.given_up()
+    }
 }

@@ -224,6 +224,10 @@ impl Files for Repository {
     fn create(&self) -> Result<(), Fault> {
         Err(self.read_only("CREATE"))
     }
+
+    fn given_up(&self) -> Option<String> {
+        self.tree.web.client.patience.given_up()
+    }
 }
 
 #[cfg(test)]

@@ -2,10 +2,12 @@
 //! emits its steps while it works and a `Stage` event when it is done.
 
 use crate::failure::Failure;
-use crate::medium::Medium;
+use crate::found::Found;
+use crate::network::Network;
 use crate::observe::Observing;
 use crate::rescue::RescueSystem;
-use lifeboat_archive::{Repository, RestoreOptions, Secret, Selection, SnapshotInfo, Source};
+use crate::source::Source;
+use lifeboat_archive::{Repository, RestoreOptions, Secret, Selection, SnapshotInfo};
 use lifeboat_machine::{ArchiveManifest, Event, EventSink, Machine};
 use lifeboat_plan::{Plan, Policy, Step};
 use lifeboat_rebuild::Context;
@@ -24,6 +26,8 @@ pub struct Recovery<'a> {
     pub machine: Machine,
     /// What the snapshot must hold.
     pub manifest: ArchiveManifest,
+    /// Keeps what is mounted for the archive.
+    _source: Option<Source>,
 }
 
 /// What extraction brought back.
@@ -36,8 +40,8 @@ pub struct Extracted {
 }
 
 /// The restored tree as something to compare with: all filesystems of the machine below `target`.
-pub fn target_source(machine: &Machine, target: &Path) -> Source {
-    let mut source = Source::new(target);
+pub fn target_source(machine: &Machine, target: &Path) -> lifeboat_archive::Source {
+    let mut source = lifeboat_archive::Source::new(target);
     for root in machine.layout.roots().into_iter().filter(|root| root != Path::new("/")) {
         source = source.mount(root);
     }
@@ -56,52 +60,51 @@ pub fn stage<T>(sink: &dyn EventSink, name: &str, work: impl FnOnce() -> Result<
 }
 
 impl<'a> Recovery<'a> {
-    /// Finds the medium, proves every byte of it, opens the archive and checks that it belongs to this rescue system.
-    /// Writes nothing. `key` is asked only when the medium does not hold the key.
+    /// Finds the archive, proves that it is whole, opens it and checks that it belongs to this rescue system. Writes nothing. `key` is
+    /// asked only when no medium holds the key.
     ///
     /// # Errors
     /// Any [`Failure`] that touches no disk.
     pub fn open(
         rescue: &'a RescueSystem,
         key: &dyn Fn() -> Result<Secret, Failure>,
+        network: &Network,
         runner: &'a dyn Runner,
         sink: &'a dyn EventSink,
     ) -> Result<Recovery<'a>, Failure> {
-        let medium = stage(sink, "medium", || {
-            let medium = rescue.medium()?;
-            medium.verify(sink)?;
-            Ok(medium)
+        let found = stage(sink, "medium", || match rescue.archive_on_network() {
+            Some(address) => Found::on_network(rescue, address, network, runner, sink),
+            None => Found::on_medium(rescue, sink),
         })?;
-        stage(sink, "archive", || Self::open_archive(rescue, medium, key, runner, sink))
+        stage(sink, "archive", || Self::open_archive(rescue, found, key, runner, sink))
     }
 
     fn open_archive(
         rescue: &'a RescueSystem,
-        medium: Medium,
+        found: Found,
         key: &dyn Fn() -> Result<Secret, Failure>,
         runner: &'a dyn Runner,
         sink: &'a dyn EventSink,
     ) -> Result<Recovery<'a>, Failure> {
-        let (Some(location), Some(archive)) = (medium.repository(), medium.manifest.archive.as_ref()) else {
-            return Err(Failure::Unusable {
-                what: format!("the medium {}", medium.manifest.medium_id),
-                reason: "it holds no archive (it was made with --rescue-only)".into(),
-            });
-        };
-        let key = match medium.key_file() {
-            Some(file) => Secret::new(String::from_utf8_lossy(&Failure::read(&file)?)),
+        let key = match found.key {
+            Some(key) => key,
             None => key()?,
         };
-        let repository = Repository::open(&location, &key)?;
-        if repository.id() != archive.repository {
+        let repository = Repository::open_at(&found.place, &key)?;
+        if let Some(archive) = &found.archive
+            && repository.id() != archive.repository
+        {
             return Err(Failure::Mismatch(format!(
                 "the manifest names repository {}, but the medium holds {}",
                 archive.repository,
                 repository.id()
             )));
         }
-        let wanted = rescue.parameters.snapshot.as_deref().unwrap_or(&archive.snapshot);
-        let snapshot = repository.find_snapshot(wanted)?;
+        let wanted = rescue.parameters.snapshot.as_deref();
+        let snapshot = match wanted.or(found.archive.as_ref().map(|archive| archive.snapshot.as_str())) {
+            Some("latest") | None => repository.latest_of(&rescue.manifest.machine_name)?,
+            Some(wanted) => repository.find_snapshot(wanted)?,
+        };
         let machine_json = repository.read_file(&snapshot, Path::new("/.lifeboat/machine.json"))?;
         let manifest_json = repository.read_file(&snapshot, Path::new("/.lifeboat/manifest.json"))?;
         let manifest: ArchiveManifest = serde_json::from_slice(&manifest_json).map_err(|error| Failure::Unusable {
@@ -118,7 +121,13 @@ impl<'a> Recovery<'a> {
                 snapshot.id, machine.name, machine.machine_id, rescue.manifest.machine_name, rescue.manifest.machine_id
             )));
         }
-        Ok(Recovery { rescue, runner, sink, repository, snapshot, machine, manifest })
+        if !found.verified {
+            sink.emit(&Event::Note {
+                text: format!("archive: snapshot {} of {} at {}", snapshot.short_id(), snapshot.time, found.place.label().display()),
+            });
+            repository.prove_present(&snapshot)?;
+        }
+        Ok(Recovery { rescue, runner, sink, repository, snapshot, machine, manifest, _source: found.source })
     }
 
     /// The archive.

@@ -80,6 +80,11 @@ impl RescueSystem {
         Ok(RescueSystem { directories, machine, machine_json, manifest, manifest_json, parameters, source })
     }
 
+    /// Where on the network the archive is, when the parameters say so.
+    pub fn archive_on_network(&self) -> Option<&str> {
+        self.parameters.source.as_deref().filter(|source| lifeboat_remote::Address::is_meant(source))
+    }
+
     /// Opens the medium that init found, and refuses one that this rescue system does not belong to.
     ///
     /// # Errors
