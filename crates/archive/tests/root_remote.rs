@@ -93,7 +93,10 @@ fn whole_life(place: &Place) {
     assert!(!place.is_repository().unwrap());
     let repository = Repository::init_at(place, &key, &RepositoryOptions::default()).unwrap();
     assert!(place.is_repository().unwrap());
-    assert!(matches!(Repository::init_at(place, &key, &RepositoryOptions::default()), Err(ArchiveError::Exists { .. })));
+    assert!(matches!(
+        Repository::init_at(place, &key, &RepositoryOptions::default()),
+        Err(ArchiveError::Exists { .. })
+    ));
     let source = Source::new(&tree);
     backup(&repository, &source);
     let second = backup(&repository, &source);
@@ -125,6 +128,7 @@ fn root_rest() {
 }
 
 #[test]
+#[ignore = "needs rclone 1.65 or later, which Debian 12 does not have: make test-all"]
 fn root_s3() {
     let (folder, port) = (scratch(), port());
     std::fs::create_dir(folder.path().join("bucket")).unwrap();

@@ -129,7 +129,7 @@ fn sources_server_lost_in_mid_restore() {
         let _ = std::fs::remove_dir_all(&folder);
         let server = Server::start("restic", port, &folder, &[]);
         let original = record(&scenario, &format!("rest:http://{HOST}:{port}/db7"), "")?;
-        let console = scenario.directory.join("recovery/serial.log");
+        let console = scenario.directory.join("recovery/console.log");
         let _ = std::fs::remove_file(&console);
         let said = |text: &str| std::fs::read(&console).is_ok_and(|log| String::from_utf8_lossy(&log).contains(text));
         let wait = |text: &str| {

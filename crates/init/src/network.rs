@@ -211,6 +211,9 @@ fn wait(plan: &Plan, shared: &Shared) -> Result<(), Vec<String>> {
     let deadline = Instant::now() + NETWORK_PATIENCE;
     let asked_for: Vec<&str> =
         plan.configure.iter().filter(|configure| configure.asked_for).map(|configure| &*configure.link).collect();
+    if plan.configure.is_empty() {
+        return Err(vec!["the parameters leave no network card to be used".to_owned()]);
+    }
     let mut states = locked(&shared.states);
     loop {
         let ready = states.values().any(|state| *state == State::Ready);

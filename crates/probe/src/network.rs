@@ -126,7 +126,8 @@ fn parse_links(json: &[u8]) -> Vec<Link> {
 impl Link {
     /// Its global addresses with prefix length; only the lent ones when `leased`.
     fn global(&self, leased: bool) -> Vec<String> {
-        let wanted = |a: &&Address| a.scope == "global" && !a.temporary && !a.local.is_empty() && (a.dynamic || !leased);
+        let wanted =
+            |a: &&Address| a.scope == "global" && !a.temporary && !a.local.is_empty() && (a.dynamic || !leased);
         self.addr_info.iter().filter(wanted).map(|a| format!("{}/{}", a.local, a.prefixlen)).collect()
     }
 }
@@ -203,7 +204,10 @@ mod tests {
         let eth1 = links.iter().find(|link| link.ifname == "eth1").unwrap();
         assert_eq!(eth1.permaddr, None);
         let vlan = links.iter().find(|link| link.ifname == "vlan5").unwrap();
-        assert_eq!((vlan.global(false), vlan.global(true)), (vec!["192.0.2.7/24".into(), "198.51.100.9/24".into()], vec!["198.51.100.9/24".into()]));
+        assert_eq!(
+            (vlan.global(false), vlan.global(true)),
+            (vec!["192.0.2.7/24".into(), "198.51.100.9/24".into()], vec!["198.51.100.9/24".into()])
+        );
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub struct Context<'a> {
     pub plan: &'a Plan,
     /// Where the firmware's variables are.
     pub efivars: PathBuf,
+    /// Where the kernel shows network cards.
+    pub network_devices: PathBuf,
     /// Give programs inside the target /dev, /proc, /sys and /run of the running system. Off only where nothing is
     /// really run there.
     pub chroot_mounts: bool,
@@ -32,6 +34,7 @@ impl<'a> Context<'a> {
             machine,
             plan,
             efivars: PathBuf::from("/sys/firmware/efi/efivars"),
+            network_devices: PathBuf::from("/sys/class/net"),
             chroot_mounts: true,
         }
     }

@@ -13,6 +13,7 @@
 //! | [`make`] | filesystems, subvolumes, swap: one module for each kind |
 //! | [`mounts`] | the tree below the target directory, and what programs inside it need |
 //! | [`adapt`] | fstab, boot loader configuration: names of devices that changed |
+//! | [`network`] | network configuration: cards that were exchanged |
 //! | [`boot`] | boot loaders, EFI boot entries, initramfs |
 //! | [`finish`] | what had to wait for the files |
 //! | [`error`] | [`RebuildError`] |
@@ -25,6 +26,7 @@ pub mod error;
 pub mod finish;
 pub mod make;
 pub mod mounts;
+pub mod network;
 pub mod table;
 pub mod wipe;
 

@@ -43,8 +43,7 @@ pub struct Bucket {
     pub region: Option<String>,
 }
 
-const EXAMPLES: &str =
-    "addresses look like nfs://host/path, http://host/path, rest:https://host/path, sftp://user@host//path, s3://bucket/prefix";
+const EXAMPLES: &str = "addresses look like nfs://host/path, http://host/path, rest:https://host/path, sftp://user@host//path, s3://bucket/prefix";
 
 impl Address {
     /// True when a text is meant as an address, right or wrong, and not as a path.
@@ -185,12 +184,8 @@ fn bucket(rest: &str) -> Result<Bucket, String> {
     if bucket.is_empty() || !bucket.chars().all(valid) {
         return Err(format!("'{bucket}' cannot be the name of a bucket"));
     }
-    let mut parsed = Bucket {
-        bucket: bucket.to_owned(),
-        prefix: prefix.trim_matches('/').to_owned(),
-        endpoint: None,
-        region: None,
-    };
+    let mut parsed =
+        Bucket { bucket: bucket.to_owned(), prefix: prefix.trim_matches('/').to_owned(), endpoint: None, region: None };
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         match pair.split_once('=') {
             Some(("endpoint", url)) if url.starts_with("http://") || url.starts_with("https://") => {

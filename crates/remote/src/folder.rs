@@ -25,12 +25,7 @@ impl Folder {
         self.root.join(kind.path(name))
     }
 
-    fn insist<T>(
-        &self,
-        action: &str,
-        path: &Path,
-        mut once: impl FnMut() -> io::Result<T>,
-    ) -> Result<T, Fault> {
+    fn insist<T>(&self, action: &str, path: &Path, mut once: impl FnMut() -> io::Result<T>) -> Result<T, Fault> {
         self.patience.insist(|| once().map_err(|error| fault(action, path, &error)))
     }
 

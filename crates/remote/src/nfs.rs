@@ -79,7 +79,9 @@ fn sort(place: &str, said: &[(&str, std::io::Error)]) -> Fault {
         _ if error.raw_os_error() == Some(19) => {
             Fault::ended("MOUNT", place, "this kernel has no NFS; try the modules nfs, nfsv4 and nfsv3")
         }
-        _ if version_only(error) => Fault::ended("MOUNT", place, format!("the server speaks no NFS that we do: {cause}")),
+        _ if version_only(error) => {
+            Fault::ended("MOUNT", place, format!("the server speaks no NFS that we do: {cause}"))
+        }
         _ => Fault::passing("MOUNT", place, cause),
     }
 }

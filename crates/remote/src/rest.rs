@@ -52,7 +52,8 @@ impl Files for Rest {
             other => other?,
         };
         // A server of version 1 gives names only, one after the other.
-        let unreadable = |error: serde_json::Error| Fault::ended("LIST", &url, format!("the list is unreadable: {error}"));
+        let unreadable =
+            |error: serde_json::Error| Fault::ended("LIST", &url, format!("the list is unreadable: {error}"));
         let value: serde_json::Value = match answer.body.is_empty() {
             true => serde_json::Value::Null,
             false => serde_json::from_slice(&answer.body).map_err(unreadable)?,

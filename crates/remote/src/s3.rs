@@ -28,7 +28,11 @@ impl S3 {
         let need = |name: &str| {
             credentials.get(name).map(str::to_owned).ok_or_else(|| {
                 let place = format!("s3://{}/{}", place.bucket, place.prefix);
-                Fault::ended("OPEN", place, format!("{name} is not set; try the environment or /etc/lifeboat/credentials"))
+                Fault::ended(
+                    "OPEN",
+                    place,
+                    format!("{name} is not set; try the environment or /etc/lifeboat/credentials"),
+                )
             })
         };
         let region = place.region.as_deref().or(credentials.get("AWS_REGION"));
@@ -64,7 +68,8 @@ impl S3 {
             None => format!("/{}", self.place.bucket),
         };
         // A path in the endpoint belongs to what is signed.
-        let after_host = self.endpoint.split_once("://").map_or("", |(_, rest)| rest.find('/').map_or("", |at| &rest[at..]));
+        let after_host =
+            self.endpoint.split_once("://").map_or("", |(_, rest)| rest.find('/').map_or("", |at| &rest[at..]));
         let path = format!("{after_host}{path}");
         let host = url_host(&self.endpoint);
         let signed = self.signer.sign(method, host, &path, query, body, jiff::Timestamp::now());

@@ -173,7 +173,8 @@ fn links(page: &str, base: &str) -> Vec<String> {
         };
         let end = rest.find(|c: char| c == quote || (quote == '>' && c.is_whitespace())).unwrap_or(0);
         let target = rest[..end].replace("&amp;", "&");
-        let outside = target.is_empty() || target.contains("..") || target.starts_with(['/', '?', '#']) || target.contains(':');
+        let outside =
+            target.is_empty() || target.contains("..") || target.starts_with(['/', '?', '#']) || target.contains(':');
         let url = format!("{base}{}", target.trim_start_matches("./"));
         if !outside && !found.contains(&url) {
             found.push(url);
@@ -239,7 +240,10 @@ mod tests {
         // As nginx, Apache, Python and rclone write them.
         let page = "<a href=\"../\">../</a><a href=\"rescue.iso\">x</a><a class=x href='./b%20c.ISO'>y</a>\
             <a href=\"/etc/passwd.iso\"><a href=\"http://evil/x.iso\"><a href=plain.iso>z</a><a href=\"?C=N\"><a href=\"rescue.iso\">";
-        assert_eq!(links(page, "http://h/m/"), ["http://h/m/rescue.iso", "http://h/m/b%20c.ISO", "http://h/m/plain.iso"]);
+        assert_eq!(
+            links(page, "http://h/m/"),
+            ["http://h/m/rescue.iso", "http://h/m/b%20c.ISO", "http://h/m/plain.iso"]
+        );
         assert!(is_image("http://h/m/b%20c.ISO") && is_image("http://h/x.iso?a") && !is_image("http://h/iso"));
     }
 

@@ -37,12 +37,7 @@ pub fn nuke(
     result
 }
 
-fn run(
-    rescue: &RescueSystem,
-    network: &Network,
-    runner: &dyn Runner,
-    sink: &dyn EventSink,
-) -> Result<(), Failure> {
+fn run(rescue: &RescueSystem, network: &Network, runner: &dyn Runner, sink: &dyn EventSink) -> Result<(), Failure> {
     let began = Instant::now();
     if !rescue.parameters.mistakes.is_empty() {
         return Err(Failure::Parameters(rescue.parameters.mistakes.clone()));

@@ -123,7 +123,12 @@ impl<'a> Recovery<'a> {
         }
         if !found.verified {
             sink.emit(&Event::Note {
-                text: format!("archive: snapshot {} of {} at {}", snapshot.short_id(), snapshot.time, found.place.label().display()),
+                text: format!(
+                    "archive: snapshot {} of {} at {}",
+                    snapshot.short_id(),
+                    snapshot.time,
+                    found.place.label().display()
+                ),
             });
             repository.prove_present(&snapshot)?;
         }

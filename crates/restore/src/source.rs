@@ -108,10 +108,7 @@ impl Source {
 }
 
 /// Mounts something at a new mount point below `scratch`; gives the guard, which unmounts it, and the point.
-fn mounted(
-    scratch: &Path,
-    mount: impl FnOnce(&Path) -> Result<(), Failure>,
-) -> Result<(Mounted, PathBuf), Failure> {
+fn mounted(scratch: &Path, mount: impl FnOnce(&Path) -> Result<(), Failure>) -> Result<(Mounted, PathBuf), Failure> {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let point = scratch.join(format!("lifeboat-medium-{}-{number}", std::process::id()));
@@ -171,9 +168,7 @@ fn open_address(
         Address::Nfs(host) => {
             let shown = address.to_string();
             let (guard, point) = mounted(scratch, |point| Ok(nfs::mount_export(host, point, false, &patience)?))?;
-            let place = |folder: PathBuf| {
-                Place::Files(Arc::new(Folder::new(&folder, shown.clone(), patience.clone())) as Arc<_>)
-            };
+            let place = |folder: PathBuf| Place::Files(Arc::new(Folder::new(&folder, shown.clone(), patience.clone())));
             let inside = images(&point, &shown, scratch, runner, wanted)?;
             let mut source = match inside {
                 Some((image, medium)) => from_medium(medium, &place, vec![image])?,
@@ -274,7 +269,8 @@ mod tests {
             (here.clone(), "neither a repository nor a mounted Lifeboat medium"),
             ("/dev/null".to_owned(), "neither a folder nor a file"),
         ] {
-            let failure = Source::open(&text, dir.path(), &Network::default(), &FakeRunner::new()).unwrap_err().to_string();
+            let failure =
+                Source::open(&text, dir.path(), &Network::default(), &FakeRunner::new()).unwrap_err().to_string();
             assert!(failure.contains(message), "{failure}");
         }
     }

@@ -215,13 +215,7 @@ impl Netlink {
     ///
     /// # Errors
     /// The system's reason; a route that is there is none.
-    pub fn add_route(
-        &mut self,
-        index: u32,
-        to: (IpAddr, u8),
-        gateway: Option<IpAddr>,
-        metric: u32,
-    ) -> io::Result<()> {
+    pub fn add_route(&mut self, index: u32, to: (IpAddr, u8), gateway: Option<IpAddr>, metric: u32) -> io::Result<()> {
         let mut message = RouteMessage::default();
         message.header.address_family = family(to.0);
         message.header.destination_prefix_length = to.1;

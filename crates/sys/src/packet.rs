@@ -48,8 +48,7 @@ impl PacketSocket {
         let address = address(self.index, [0xff; 6]);
         let to = (&raw const address).cast();
         // SAFETY: packet and address live for the call and have the sizes that are told.
-        let sent =
-            unsafe { libc::sendto(self.socket.as_raw_fd(), packet.as_ptr().cast(), packet.len(), 0, to, SIZE) };
+        let sent = unsafe { libc::sendto(self.socket.as_raw_fd(), packet.as_ptr().cast(), packet.len(), 0, to, SIZE) };
         if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 

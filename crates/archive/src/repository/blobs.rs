@@ -70,10 +70,8 @@ impl<'a> Blobs<'a> {
             }
             None => {
                 let length = location.length.max(WINDOW).min(self.index.ends[location.pack as usize] - location.offset);
-                let bytes = self
-                    .store
-                    .read_part(pack, location.offset, length)
-                    .map_err(|error| match self.store.lost() {
+                let bytes =
+                    self.store.read_part(pack, location.offset, length).map_err(|error| match self.store.lost() {
                         Some(lost) => lost,
                         None => self.store.damaged(format!("pack {}", hex(&pack[..4])), error),
                     })?;

@@ -52,9 +52,7 @@ impl Place {
             Place::Files(files) => match files.read(Kind::Config, "") {
                 Ok(_) => Ok(true),
                 Err(Fault::Missing(_)) => Ok(false),
-                Err(fault) => {
-                    Err(ArchiveError::Store { action: "OPEN", path: self.label(), cause: fault.to_string() })
-                }
+                Err(fault) => Err(ArchiveError::Store { action: "OPEN", path: self.label(), cause: fault.to_string() }),
             },
         }
     }

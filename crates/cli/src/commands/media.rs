@@ -86,7 +86,11 @@ fn from_repository(session: &Session, args: &IsoArgs, from: &str) -> CommandResu
     let reference =
         ArchiveRef { snapshot: copied.id, repository: copy.id(), entries: manifest.entries, bytes: manifest.bytes };
     drop(copy);
-    let request =
-        Request { machine: &machine, archive: Some(reference), key: args.medium.embed_key.then_some(&secret), credentials: false };
+    let request = Request {
+        machine: &machine,
+        archive: Some(reference),
+        key: args.medium.embed_key.then_some(&secret),
+        credentials: false,
+    };
     medium::write_iso(session, &args.medium, &workshop, &request, &args.out)
 }

@@ -86,12 +86,7 @@ pub fn mode(session: &Session, mode: MenuMode) -> CommandResult {
     }
 }
 
-fn compare_disks(
-    session: &Session,
-    rescue: &RescueSystem,
-    network: &Network,
-    sink: &dyn EventSink,
-) -> CommandResult {
+fn compare_disks(session: &Session, rescue: &RescueSystem, network: &Network, sink: &dyn EventSink) -> CommandResult {
     let no_key = || {
         Err(Failure::Unusable {
             what: "the archive".into(),
@@ -129,7 +124,8 @@ pub fn by_hand(session: &Session, policy: &PolicyArgs, key: &KeyArgs) -> Command
         keys::find(key, &session.config)
             .map_err(|error| Failure::Unusable { what: "the archive".into(), reason: format!("{:#}", error.error) })
     };
-    let recovery = Recovery::open(&rescue, &ask, &network::of_session(session)?, &session.runner, sink).map_err(explain)?;
+    let recovery =
+        Recovery::open(&rescue, &ask, &network::of_session(session)?, &session.runner, sink).map_err(explain)?;
     let mut wanted = super::layout::policy(policy)?;
     if wanted == lifeboat_plan::Policy::default() {
         wanted = nuke::policy(&rescue.parameters);

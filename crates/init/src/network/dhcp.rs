@@ -55,7 +55,8 @@ impl Client {
             self.send(&socket, Say::Discover, transaction, started)?;
             let until = (Instant::now() + pause).min(deadline);
             pause = (pause * 2).min(LONGEST_PAUSE);
-            let Some(Answer::Offer(offer)) = self.hear(&socket, transaction, until, |a| matches!(a, Answer::Offer(_)))?
+            let Some(Answer::Offer(offer)) =
+                self.hear(&socket, transaction, until, |a| matches!(a, Answer::Offer(_)))?
             else {
                 continue;
             };
@@ -131,11 +132,13 @@ impl Client {
 /// Numbers that other clients on the link do not have.
 fn transaction() -> u32 {
     let mut bytes = [0; 4];
-    match rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::NONBLOCK) {
-        Ok(_) => u32::from_ne_bytes(bytes),
-        // Before the kernel has gathered enough randomness, the clock must do: this guards against mix-ups, not attacks.
+    let random =
+        std::fs::File::open("/dev/urandom").and_then(|mut file| std::io::Read::read_exact(&mut file, &mut bytes));
+    match random {
+        Ok(()) => u32::from_ne_bytes(bytes),
+        // Without the device the clock must do: this guards against mix-ups, not attacks.
         Err(_) => std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
-            .map_or(0x11feb0a7, |time| time.subsec_nanos() ^ std::process::id()),
+            .map_or(0x11fe_b0a7, |time| time.subsec_nanos() ^ std::process::id()),
     }
 }

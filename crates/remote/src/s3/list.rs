@@ -23,7 +23,8 @@ pub(super) fn parse(body: &[u8]) -> Result<Page, String> {
         page.objects.push((key, size.ok_or("an object in the list has no size")?));
     }
     if element(text, "IsTruncated").as_deref() == Some("true") {
-        let next = element(text, "NextContinuationToken").ok_or("the list goes on, but the server does not say where")?;
+        let next =
+            element(text, "NextContinuationToken").ok_or("the list goes on, but the server does not say where")?;
         page.next = Some(next);
     }
     Ok(page)

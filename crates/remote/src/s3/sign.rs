@@ -42,8 +42,7 @@ impl Signer {
         headers.extend(self.token.clone().map(|token| ("x-amz-security-token".to_owned(), token)));
         let names = headers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(";");
         let lines: String = headers.iter().map(|(name, value)| format!("{name}:{}\n", value.trim())).collect();
-        let canonical =
-            format!("{method}\n{}\n{}\n{lines}\n{names}\n{payload}", encode_path(path), query(query_pairs));
+        let canonical = format!("{method}\n{}\n{}\n{lines}\n{names}\n{payload}", encode_path(path), query(query_pairs));
         let scope = format!("{date}/{}/s3/aws4_request", self.region);
         let to_sign = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", hex(&Sha256::digest(canonical.as_bytes())));
         let mut key = mac(format!("AWS4{}", self.secret).as_bytes(), date.as_bytes());

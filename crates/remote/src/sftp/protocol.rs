@@ -450,7 +450,9 @@ mod tests {
 
     #[test]
     fn broken_answers_are_errors() {
-        for bytes in [&b""[..], b"\0\0\0\0", b"\xff\xff\xff\xff", b"\0\0\0\x05\x02\0\0\0\x02", b"\0\0\0\x05\x01\0\0\0\x03"] {
+        for bytes in
+            [&b""[..], b"\0\0\0\0", b"\xff\xff\xff\xff", b"\0\0\0\x05\x02\0\0\0\x02", b"\0\0\0\x05\x01\0\0\0\x03"]
+        {
             assert!(hostile(bytes).is_err(), "{bytes:?}");
         }
         let mut session = hostile(b"\0\0\0\x05\x02\0\0\0\x03\0\0\0\x09\x66\0\0\0\0\xff\xff\xff\xff").unwrap();

@@ -47,7 +47,10 @@ fn root_addresses_and_routes() {
         netlink.set_address(link.index, "192.0.2.7".parse().unwrap(), 24, Some(900)).unwrap();
         netlink.set_address(link.index, "2001:db8::7".parse().unwrap(), 64, None).unwrap();
         let shown = ip("address show dev eth0");
-        assert!(shown.contains("inet 192.0.2.7/24 brd 192.0.2.255") && shown.contains("inet6 2001:db8::7/64"), "{shown}");
+        assert!(
+            shown.contains("inet 192.0.2.7/24 brd 192.0.2.255") && shown.contains("inet6 2001:db8::7/64"),
+            "{shown}"
+        );
         assert!(shown.contains("valid_lft 900sec") || shown.contains("valid_lft 899sec"), "{shown}");
         let found = netlink.addresses().unwrap();
         assert!(found.iter().any(|a| a.link == link.index && a.prefix == 24 && a.address.is_ipv4()), "{found:?}");
@@ -55,11 +58,16 @@ fn root_addresses_and_routes() {
         netlink.add_route(link.index, any4, Some("192.0.2.1".parse().unwrap()), 100).unwrap();
         netlink.add_route(link.index, any4, Some("192.0.2.1".parse().unwrap()), 100).unwrap();
         // A gateway outside of every network of the link.
-        netlink.add_route(link.index, ("198.51.100.0".parse().unwrap(), 24), Some("203.0.113.1".parse().unwrap()), 7).unwrap();
+        netlink
+            .add_route(link.index, ("198.51.100.0".parse().unwrap(), 24), Some("203.0.113.1".parse().unwrap()), 7)
+            .unwrap();
         netlink.add_route(link.index, ("203.0.113.0".parse().unwrap(), 25), None, 7).unwrap();
         netlink.add_route(link.index, ("::".parse().unwrap(), 0), Some("2001:db8::1".parse().unwrap()), 100).unwrap();
         let routes = ip("route show");
-        assert!(routes.contains("default via 192.0.2.1") && routes.contains("198.51.100.0/24 via 203.0.113.1"), "{routes}");
+        assert!(
+            routes.contains("default via 192.0.2.1") && routes.contains("198.51.100.0/24 via 203.0.113.1"),
+            "{routes}"
+        );
         assert!(routes.contains("203.0.113.0/25"), "{routes}");
         assert!(ip("-6 route show default").contains("via 2001:db8::1"));
         netlink.remove_address(link.index, "192.0.2.7".parse().unwrap(), 24).unwrap();
