@@ -1,11 +1,12 @@
 #!/bin/bash
 # Compares two disk images as a sceptic would, with stock tools and without Lifeboat: partition tables, filesystem
 # features and tunables, and every file with all that belongs to it.
-# usage: lab/compare-disks.sh ORIGINAL.img RESTORED.img [--ignore-file FILE] [--resized]
+# usage: lab/compare-disks.sh ORIGINAL.img RESTORED.img [--ignore-file FILE] [--resized] [--restic]
 #
 # Prints what differs and exits 1; exits 0 when nothing does. The ignore file holds one extended regular expression a
 # line, each with a comment before it that says why; lines of the differences that match one are left out.
 # --resized: the restored disk has another size, so sizes of the table and of the last filesystem may differ.
+# --restic: restored by a stock restic, which keeps neither inode flags nor holes.
 # Both images are only read: journals are replayed on copy-on-write overlays.
 set -euo pipefail
 lab=$(dirname "$(readlink -f "$0")")
@@ -16,10 +17,12 @@ restored=$2
 shift 2
 ignore=/dev/null
 resized=
+restic=
 while [ $# -gt 0 ]; do
 	case $1 in
 	--ignore-file) ignore=$2 && shift 2 ;;
 	--resized) resized=1 && shift ;;
+	--restic) restic=1 && shift ;;
 	*) die "no such option: $1" ;;
 	esac
 done
@@ -41,7 +44,7 @@ properties() {
 		dumpe2fs -h "$device" 2>/dev/null | grep -Ev '^(Last mount|Last write time|Last checked|Next check after|Mount count|Free |First error|Last error|Filesystem created|Filesystem state|Last mounted on|Lifetime writes|Journal (sequence|start|checksum:)|Checksum:|Block bitmap|First orphan|Directories)' |
 			# needs_recovery only says that the journal is not yet replayed.
 			# The kernel sets the journal's revoke bit with the first block that it revokes.
-			sed -E -e 's/ needs_recovery//' -e 's/ orphan_present//' -e '/^Journal features:/s/ journal_incompat_revoke//' -e '/^Journal features:/s/ +/ /g' |
+			sed -E -e 's/ needs_recovery//' -e 's/ orphan_present//' -e '/^Journal features:/s/ journal_incompat_revoke//' -e '/^Journal features:/s/ \(none\)//' -e '/^Journal features:/s/ +/ /g' |
 			if [ -n "$resized" ]; then grep -Ev '^(Inode count|Block count|Reserved block count|Overhead|Reserved GDT|Journal length|Total journal|Fragments|Flex block group size|Inodes per group|Inode blocks per group|RAID)'; else cat; fi
 		;;
 	xfs)
@@ -49,7 +52,12 @@ properties() {
 			if [ -n "$resized" ]; then grep -Ev '^(dblocks|agcount|agblocks|agblklog|logblocks|imax_pct) '; else cat; fi
 		;;
 	btrfs)
+		# Bits 8 and 16 of the flags say that LZO and zstd were used so far, not that they may be (btrfs-progs, ctree.h).
 		btrfs inspect-internal dump-super "$device" | grep -E '^(csum_type|metadata_uuid|label|sectorsize|nodesize|incompat_flags|compat_ro_flags|num_devices|dev_item.uuid|total_bytes)' |
+			while read -r name value rest; do
+				if [ "$name" = incompat_flags ]; then value=$(printf '0x%x' $((value & ~0x18))); fi
+				echo "$name $value $rest"
+			done |
 			if [ -n "$resized" ]; then grep -v '^total_bytes'; else cat; fi
 		;;
 	esac
@@ -73,7 +81,8 @@ entries() {
 	xfs) mount -t xfs -o nouuid "$device" "$place" ;;
 	*) return ;;
 	esac
-	python3 "$lab/fingerprint.py" "$place"
+	python3 "$lab/fingerprint.py" "$place" |
+		if [ -n "$restic" ]; then sed -E 's/ (flags|data)=[^ ]*//g'; else cat; fi
 	umount "$place"
 }
 

@@ -93,7 +93,7 @@ class Walk:
         kind = stat.filemode(mode)[0]
         fields = [f"{stat.S_IMODE(mode):04o}", f"{info.st_uid}:{info.st_gid}", f"mtime={info.st_mtime_ns}"]
         if not stat.S_ISDIR(mode):
-            first = self.inodes.setdefault(info.st_ino, shown)
+            first = self.inodes.setdefault((info.st_dev, info.st_ino), shown)
             fields.append(f"links={info.st_nlink}" + ("" if first == shown else f" same={escape(first)}"))
         fields.append(f"xattrs={attributes(place)}")
         if stat.S_ISREG(mode):
@@ -123,7 +123,7 @@ class Walk:
                 # A btrfs subvolume has a device number of its own and belongs to the filesystem all the same.
                 same = info.st_dev == device or info.st_ino == 256
                 if stat.S_ISDIR(info.st_mode) and same:
-                    self.tree(descriptor, child, path, device)
+                    self.tree(descriptor, child, path, info.st_dev)
         finally:
             os.close(descriptor)
 

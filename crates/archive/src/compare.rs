@@ -176,7 +176,9 @@ impl Comparison<'_> {
             };
             differ(DifferenceKind::Xattrs, names(&was), names(&is));
         }
-        if (was.flags, was.project) != (is.flags, is.project) {
+        // Where the archive does not ask for it, it is the filesystem's own note and no property of the file.
+        let own_notes = lifeboat_sys::inode::NOCOMP & !was.flags;
+        if (was.flags, was.project) != (is.flags & !own_notes, is.project) {
             let text = |entry: &crate::Entry| format!("flags {:#x} project {}", entry.flags, entry.project);
             differ(DifferenceKind::Flags, text(&was), text(&is));
         }
@@ -242,10 +244,11 @@ impl Comparison<'_> {
         let total = Progress {
             phase: "compare",
             entries_total: files.len() as u64,
-            bytes_total: files.iter().map(|(old, _)| size(*old)).sum(),
+            bytes_total: files.iter().map(|(old, _)| self.archived.stored(*old)).sum(),
             ..Progress::default()
         };
         let (next, entries, bytes) = (AtomicUsize::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        let compared: u64 = files.iter().map(|(old, _)| size(*old)).sum();
         let zeros = ZERO_BLOB.get_or_init(|| Sha256::digest(vec![0; ZERO_BYTES]).into());
         let work = || {
             let mut buffer = vec![];
@@ -255,7 +258,8 @@ impl Comparison<'_> {
                     Ok(false) => self.differ(self.archived.path(*old), DifferenceKind::Content, "the bytes differ"),
                     Err(message) => problems.add(self.archived.path(*old), message),
                 }
-                let bytes = bytes.fetch_add(size(*old), Ordering::Relaxed) + size(*old);
+                let stored = self.archived.stored(*old);
+                let bytes = bytes.fetch_add(stored, Ordering::Relaxed) + stored;
                 let entries = entries.fetch_add(1, Ordering::Relaxed) + 1;
                 observer.progress(&Progress { entries, bytes, ..total.clone() });
             }
@@ -266,7 +270,7 @@ impl Comparison<'_> {
                 scope.spawn(work);
             }
         });
-        Ok(bytes.into_inner())
+        Ok(compared)
     }
 
     fn content(

@@ -5,6 +5,7 @@
 //! | [`place`] | directories of the target, opened without following any link |
 //! | [`files`] | regular files: content, holes, and their attributes while they are open |
 //! | [`attributes`] | owner, mode, xattrs, times, flags, in the order that keeps them |
+//! | [`under`] | directories that mounted filesystems hide |
 //!
 //! Order: directories; files in parallel, in the order in which their content lies in the archive; links, devices and
 //! pipes; hard links; inode flags of files; then attributes of directories from the leaves up, so that nothing touches
@@ -13,6 +14,7 @@
 mod attributes;
 mod files;
 mod place;
+mod under;
 
 use crate::report::{Problems, Progress};
 use crate::selection::Choice;
@@ -63,6 +65,8 @@ struct Extraction<'a> {
     problems: &'a Problems<'a>,
     entries: AtomicU64,
     bytes: AtomicU64,
+    /// The same without holes, for progress.
+    stored: AtomicU64,
     total: Progress,
 }
 
@@ -99,7 +103,7 @@ pub(crate) fn run(
     let total = Progress {
         phase: "restore",
         entries_total: records().count() as u64,
-        bytes_total: records().map(|index| table.records[index].size).sum(),
+        bytes_total: records().map(|index| table.stored(index)).sum(),
         ..Progress::default()
     };
     let extraction = Extraction {
@@ -112,6 +116,7 @@ pub(crate) fn run(
         problems,
         entries: AtomicU64::new(0),
         bytes: AtomicU64::new(0),
+        stored: AtomicU64::new(0),
         total,
     };
     extraction.directories()?;
@@ -120,6 +125,7 @@ pub(crate) fn run(
     extraction.others(&links)?;
     extraction.hard_links(&links)?;
     extraction.finish()?;
+    under::restore(&extraction);
     if options.sync {
         extraction.target.sync().map_err(|error| ArchiveError::io("WRITE", target, error))?;
     }
@@ -270,7 +276,9 @@ impl Extraction<'_> {
 
     /// Counts an entry that is complete.
     fn done(&self, index: usize) {
-        let bytes = self.bytes.fetch_add(self.table.records[index].size, Ordering::Relaxed);
+        self.bytes.fetch_add(self.table.records[index].size, Ordering::Relaxed);
+        let stored = self.table.stored(index);
+        let bytes = self.stored.fetch_add(stored, Ordering::Relaxed) + stored;
         let entries = self.entries.fetch_add(1, Ordering::Relaxed) + 1;
         if entries.is_multiple_of(256) || self.table.records[index].size > 1 << 20 {
             self.observer.progress(&Progress { entries, bytes, ..self.total.clone() });

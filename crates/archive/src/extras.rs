@@ -3,15 +3,15 @@
 //! One JSON object per line, the first one `{"lifeboat_extras":1}`. Each of the others names an entry by `path` (bytes that
 //! are not UTF-8, quotes and control characters escaped as in restic's names) and says only what its node does not:
 //! inode flags, project id, holes, times before the year 0 or after 9999, xattrs whose names are not UTF-8. The root
-//! directory has no node, so its line says everything. Lines with `"under":true` describe directories that mounted
-//! filesystems hide.
+//! directory has no node, so its line says everything, and so do lines with `"under":true`: they describe directories that
+//! mounted filesystems hide.
 
 use crate::repository::node;
-use crate::table::{Holes, More, Record, Table, Time, Xattr};
+use crate::table::{Holes, Kind, More, Record, Table, Time, Under, Xattr};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Version of the format.
 const VERSION: u32 = 1;
@@ -50,8 +50,8 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// The lines for a table, and for directories that are hidden by mounts.
-pub(crate) fn encode(table: &Table, under: &[(PathBuf, Record)]) -> Vec<u8> {
+/// The lines for a table.
+pub(crate) fn encode(table: &Table) -> Vec<u8> {
     let mut out = Vec::new();
     push(&mut out, &Header { lifeboat_extras: VERSION });
     for (index, record) in table.records.iter().enumerate() {
@@ -68,7 +68,6 @@ pub(crate) fn encode(table: &Table, under: &[(PathBuf, Record)]) -> Vec<u8> {
         if record.left_out || !wanted {
             continue;
         }
-        let base64 = |xattr: &Xattr| (STANDARD.encode(&xattr.name), STANDARD.encode(&xattr.value));
         push(
             &mut out,
             &Line {
@@ -78,24 +77,34 @@ pub(crate) fn encode(table: &Table, under: &[(PathBuf, Record)]) -> Vec<u8> {
                 project: record.project,
                 holes: table.holes(index).to_vec(),
                 mtime: (is_root || odd_time).then_some((record.mtime.seconds, record.mtime.nanoseconds)),
-                xattrs: (odd_xattrs || is_root && !xattrs.is_empty()).then(|| xattrs.iter().map(base64).collect()),
+                xattrs: (odd_xattrs || is_root && !xattrs.is_empty()).then(|| base64(xattrs)),
                 mode: is_root.then_some(record.mode),
                 owner: is_root.then_some((record.uid, record.gid)),
             },
         );
     }
-    for (path, record) in under {
+    for Under { path, record, xattrs } in &table.under {
         let line = Line {
             path: node::quote(path.as_os_str().as_encoded_bytes()),
             under: true,
             mtime: Some((record.mtime.seconds, record.mtime.nanoseconds)),
             mode: Some(record.mode),
             owner: Some((record.uid, record.gid)),
+            xattrs: (!xattrs.is_empty()).then(|| base64(xattrs)),
             ..Line::default()
         };
         push(&mut out, &line);
     }
     out
+}
+
+fn base64(xattrs: &[Xattr]) -> Vec<(String, String)> {
+    xattrs.iter().map(|xattr| (STANDARD.encode(&xattr.name), STANDARD.encode(&xattr.value))).collect()
+}
+
+fn from_base64(xattrs: &[(String, String)]) -> Result<Vec<Xattr>, String> {
+    let decode = |text: &String| STANDARD.decode(text).map_err(|error| error.to_string());
+    xattrs.iter().map(|(name, value)| Ok(Xattr { name: decode(name)?, value: decode(value)? })).collect()
 }
 
 fn push(out: &mut Vec<u8>, value: &impl Serialize) {
@@ -119,18 +128,43 @@ pub(crate) fn apply(text: &[u8], table: &mut Table) -> Result<(), String> {
     for (number, line) in lines {
         let number = number + 1;
         let line: Line = serde_json::from_slice(line).map_err(|error| format!("line {number}: {error}"))?;
-        if !line.under {
-            apply_line(line, table).map_err(|error| format!("line {number}: {error}"))?;
-        }
+        let applied = if line.under { apply_under(&line, table) } else { apply_line(line, table) };
+        applied.map_err(|error| format!("line {number}: {error}"))?;
     }
     table.holes_known = true;
     Ok(())
 }
 
-fn apply_line(line: Line, table: &mut Table) -> Result<(), String> {
+fn path(line: &Line) -> Result<PathBuf, String> {
     let path = node::unquote(&line.path).ok_or("its path is escaped wrongly")?;
-    let path = Path::new(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(&path));
-    let index = table.find(path).ok_or_else(|| format!("{} is not in the snapshot", path.display()))?;
+    Ok(PathBuf::from(<std::ffi::OsString as std::os::unix::ffi::OsStringExt>::from_vec(path)))
+}
+
+fn time((seconds, nanoseconds): (i64, u32)) -> Result<Time, String> {
+    if nanoseconds >= 1_000_000_000 {
+        return Err("its time has too many nanoseconds".to_owned());
+    }
+    Ok(Time { seconds, nanoseconds })
+}
+
+fn apply_under(line: &Line, table: &mut Table) -> Result<(), String> {
+    let path = path(line)?;
+    let index = table.find(&path).ok_or_else(|| format!("{} is not in the snapshot", path.display()))?;
+    if table.records[index].kind != Kind::Directory || index == 0 {
+        return Err(format!("{} cannot be a mount point", path.display()));
+    }
+    let mut record = Record::new(Kind::Directory);
+    record.mtime = time(line.mtime.ok_or("it has no time")?)?;
+    record.mode = line.mode.ok_or("it has no mode")? & 0o7777;
+    (record.uid, record.gid) = line.owner.ok_or("it has no owner")?;
+    let xattrs = from_base64(line.xattrs.as_deref().unwrap_or_default())?;
+    table.under.push(Under { path, record, xattrs });
+    Ok(())
+}
+
+fn apply_line(line: Line, table: &mut Table) -> Result<(), String> {
+    let path = path(&line)?;
+    let index = table.find(&path).ok_or_else(|| format!("{} is not in the snapshot", path.display()))?;
     let size = table.records[index].size;
     let mut end = 0;
     for (start, length) in &line.holes {
@@ -140,11 +174,8 @@ fn apply_line(line: Line, table: &mut Table) -> Result<(), String> {
     let record = &mut table.records[index];
     record.flags = line.flags & lifeboat_sys::inode::SETTABLE;
     record.project = line.project;
-    if let Some((seconds, nanoseconds)) = line.mtime {
-        if nanoseconds >= 1_000_000_000 {
-            return Err("its time has too many nanoseconds".to_owned());
-        }
-        record.mtime = Time { seconds, nanoseconds };
+    if let Some(mtime) = line.mtime {
+        record.mtime = time(mtime)?;
     }
     if let Some(mode) = line.mode {
         record.mode = mode & 0o7777;
@@ -154,11 +185,7 @@ fn apply_line(line: Line, table: &mut Table) -> Result<(), String> {
     }
     let mut more: More = table.more(index).cloned().unwrap_or_default();
     if let Some(xattrs) = line.xattrs {
-        let decode = |text: &String| STANDARD.decode(text).map_err(|error| error.to_string());
-        more.xattrs = xattrs
-            .iter()
-            .map(|(name, value)| Ok(Xattr { name: decode(name)?, value: decode(value)? }))
-            .collect::<Result<_, String>>()?;
+        more.xattrs = from_base64(&xattrs)?;
     }
     more.holes = line.holes;
     if more != table.more(index).cloned().unwrap_or_default() {
@@ -192,11 +219,20 @@ mod tests {
 
     #[test]
     fn what_nodes_lack_comes_back() {
-        let table = rich();
+        let mut table = rich();
         let mut bare = small();
         bare.records[1].size = 1 << 40;
-        apply(&encode(&table, &[("/b".into(), table.records[2].clone())]), &mut bare).unwrap();
+        let xattrs = vec![Xattr { name: b"security.selinux".to_vec(), value: b"x".to_vec() }];
+        let mut record = Record::new(Kind::Directory);
+        (record.mode, record.uid, record.mtime) = (0o1700, 5, Time { seconds: -1, nanoseconds: 7 });
+        let directory = (1..table.records.len()).find(|index| table.records[*index].kind == Kind::Directory).unwrap();
+        let path = table.path(directory);
+        table.under.push(Under { path: path.clone(), record, xattrs: xattrs.clone() });
+        apply(&encode(&table), &mut bare).unwrap();
         assert!(bare.holes_known);
+        let under = &bare.under[0];
+        assert_eq!((&under.path, under.record.mode, under.record.uid, &under.xattrs), (&path, 0o1700, 5, &xattrs));
+        assert_eq!(under.record.mtime, Time { seconds: -1, nanoseconds: 7 });
         assert_eq!(all(&bare), all(&table));
     }
 
@@ -208,6 +244,7 @@ mod tests {
             ("{}", "line 1: missing field"),
             ("{\"lifeboat_extras\":2}", "version 2"),
             ("#{\"path\":\"/none\"}", "/none is not in the snapshot"),
+            ("#{\"path\":\"/a\",\"under\":true}", "cannot be a mount point"),
             ("#{\"path\":\"/a\",\"holes\":[[0,1]]}", "holes do not fit"),
             ("#{\"path\":\"/a\",\"colour\":1}", "unknown field"),
             ("#{\"path\":\"/a\\\\q\"}", "escaped wrongly"),
@@ -230,7 +267,7 @@ mod tests {
 
         #[test]
         fn any_changed_byte_is_read_or_refused(position in 0_usize..400, byte in any::<u8>()) {
-            let mut text = encode(&rich(), &[]);
+            let mut text = encode(&rich());
             let position = position % text.len();
             text[position] = byte;
             let _ = apply(&text, &mut small());
@@ -243,7 +280,7 @@ mod tests {
             root.flags = flags & lifeboat_sys::inode::SETTABLE;
             (root.project, root.mtime.seconds, root.mode) = (project, seconds, mode);
             let mut bare = small();
-            apply(&encode(&table, &[]), &mut bare).unwrap();
+            apply(&encode(&table), &mut bare).unwrap();
             prop_assert_eq!(all(&bare), all(&table));
         }
     }

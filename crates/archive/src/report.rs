@@ -12,7 +12,7 @@ pub struct Progress {
     pub entries: u64,
     /// Entries in all; 0 while unknown.
     pub entries_total: u64,
-    /// Bytes of content done.
+    /// Bytes of content done; holes have none.
     pub bytes: u64,
     /// Bytes of content in all; 0 while unknown.
     pub bytes_total: u64,

@@ -121,6 +121,7 @@ impl Repository {
         if let Some(folder) = place.folder() {
             let locks = folder.join("locks");
             std::fs::create_dir_all(&locks).map_err(|error| ArchiveError::io("CREATE", &locks, error))?;
+            store.keep_skeleton_private()?;
         }
         Self::open_at(place, key)
     }

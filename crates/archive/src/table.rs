@@ -133,6 +133,17 @@ pub struct Table {
     pub(crate) ids: Vec<Id>,
     /// Snapshot made by Lifeboat: holes are known, zeros are data.
     pub(crate) holes_known: bool,
+    /// Directories that lie under mounted filesystems.
+    pub(crate) under: Vec<Under>,
+}
+
+/// A directory that a mounted filesystem hides: its own metadata.
+#[derive(Clone, Debug)]
+pub(crate) struct Under {
+    /// In the archive.
+    pub(crate) path: PathBuf,
+    pub(crate) record: Record,
+    pub(crate) xattrs: Vec<Xattr>,
 }
 
 impl Record {
@@ -183,6 +194,15 @@ impl Table {
     pub fn bytes(&self) -> u64 {
         let files = self.records.iter().filter(|record| !record.left_out && record.kind == Kind::File);
         files.map(|record| record.size).sum()
+    }
+
+    /// Bytes of content that an entry stores: the size of a regular file without its holes.
+    pub(crate) fn stored(&self, index: usize) -> u64 {
+        let record = &self.records[index];
+        if record.kind != Kind::File || record.left_out {
+            return 0;
+        }
+        record.size.saturating_sub(self.holes(index).iter().map(|(_, length)| length).sum())
     }
 
     /// The entries in full, directories before what is in them; those left out are not among them.
@@ -367,6 +387,15 @@ pub(crate) mod tests {
         assert_eq!(table.find(Path::new("b/../a")), None);
         assert_eq!(table.entry(3).target.unwrap(), Path::new("../a"));
         assert_eq!(table.len(), 4);
+    }
+
+    #[test]
+    fn holes_are_not_stored() {
+        let mut table = small();
+        let mut record = Record::new(Kind::File);
+        record.size = 1000;
+        let index = table.push(record, b"sparse", More { holes: vec![(0, 300), (500, 499)], ..More::default() });
+        assert_eq!((table.stored(index), table.stored(0)), (201, 0));
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub(crate) mod places;
 
 use crate::report::{Problems, Progress};
 use crate::source::Source;
-use crate::table::{Kind, More, Record, Table};
+use crate::table::{Kind, More, Record, Table, Under, Xattr};
 use crate::{ArchiveError, Observer};
 use inode::{Place, Supported};
 use places::Top;
@@ -29,8 +29,6 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Walked {
     pub(crate) table: Table,
     pub(crate) tops: Vec<Top>,
-    /// Directories that lie under the listed mounts, by archive path: their own metadata, which the mounted root hides.
-    pub(crate) under: Vec<(PathBuf, Record)>,
 }
 
 /// What the source says about a name in a directory.
@@ -65,7 +63,7 @@ pub(crate) fn walk(source: &Source, observer: &dyn Observer, problems: &Problems
         rules: rules(source),
         problems,
         observer,
-        walked: Walked { table, tops: vec![top], under: vec![] },
+        walked: Walked { table, tops: vec![top] },
         bytes: 0,
         supported: HashMap::new(),
     };
@@ -136,7 +134,7 @@ impl Walker<'_> {
             }
             let mut child_mount = child_mount;
             if rule(name, Rule::Mount) {
-                match self.enter(child, &path.join(OsStr::from_bytes(name))) {
+                match self.enter(child, &fd, &path.join(OsStr::from_bytes(name))) {
                     Some(mount) => child_mount = mount,
                     None => continue,
                 }
@@ -178,16 +176,28 @@ impl Walker<'_> {
     }
 
     /// Replaces a mount point by the root of what is mounted there; gives its mount id.
-    fn enter(&mut self, index: usize, path: &Path) -> Option<u64> {
+    fn enter(&mut self, index: usize, parent: &OwnedFd, path: &Path) -> Option<u64> {
         let fail = |error: Errno| {
             self.problems.add(path, format!("cannot OPEN the mounted filesystem: {}", std::io::Error::from(error)));
         };
         let top = Top::open(&self.source.place(path), index).map_err(fail).ok()?;
         let status = inode::status(&top.fd, OsStr::new("")).map_err(fail).ok()?;
-        self.walked.under.push((path.to_owned(), self.walked.table.records[index].clone()));
+        let record = self.walked.table.records[index].clone();
+        let xattrs = self.xattrs_under(index, parent);
+        self.walked.table.under.push(Under { path: path.to_owned(), record, xattrs });
         inode::refresh(&mut self.walked.table.records[index], &status);
         self.walked.tops.push(top);
         Some(status.stx_mnt_id)
+    }
+
+    /// Extended attributes of the directory that a mount hides; where it cannot be looked under, none.
+    fn xattrs_under(&self, index: usize, parent: &OwnedFd) -> Vec<Xattr> {
+        if !self.detached(self.walked.table.records[index].parent as usize) {
+            return vec![];
+        }
+        let name = OsStr::from_bytes(self.walked.table.name(index));
+        let hidden = places::open_quietly(parent, name, OFlags::RDONLY | OFlags::DIRECTORY);
+        hidden.and_then(|fd| inode::xattrs(&Place::Open(&fd))).unwrap_or_default()
     }
 
     /// Adds one child.
@@ -218,7 +228,6 @@ impl Walker<'_> {
                     self.problems.add(path, format!("cannot {what}: {}", std::io::Error::from(error)));
                     return None;
                 }
-                self.bytes += record.size;
             }
             // Its own attributes are read when it is opened.
             Kind::Directory => {}
@@ -239,6 +248,7 @@ impl Walker<'_> {
             }
         }
         let index = self.walked.table.push(record, name, more);
+        self.bytes += self.walked.table.stored(index);
         Some((index, status.stx_mnt_id))
     }
 

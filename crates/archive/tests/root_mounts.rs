@@ -7,6 +7,7 @@ mod common;
 
 use common::{Disk, backup, repository, scratch};
 use lifeboat_archive::{Quiet, RestoreOptions, Selection, Source};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 #[test]
@@ -24,6 +25,11 @@ fn root_listed_mounts_are_merged_and_others_are_not_entered() {
     std::fs::write(boot.mount.join("cache"), "boot").unwrap();
     run!("chmod", "0700", &boot.mount);
     boot.unmount();
+    let boot_below = root.mount.join("boot");
+    run!("setfattr", "-n", "user.label", "-v", "below", &boot_below);
+    run!("chown", "77:0", &boot_below);
+    run!("chmod", "0711", &boot_below);
+    run!("touch", "-d", "2001-02-03 04:05:06.789", &boot_below);
     run!("mount", "-o", "loop", &boot.image, root.mount.join("boot").as_os_str());
     run!("mount", "-t", "tmpfs", "none", root.mount.join("mnt").as_os_str());
     std::fs::write(root.mount.join("mnt/elsewhere"), "tmpfs").unwrap();
@@ -59,6 +65,47 @@ fn root_listed_mounts_are_merged_and_others_are_not_entered() {
     assert_eq!((report.entries, report.problems.len()), (1, 0));
     assert_eq!(std::fs::read_to_string(target.join("boot/kernel")).unwrap(), "boot");
     assert!(!target.join("etc").exists());
+
+    // A whole machine: filesystems are mounted in the target, and the directories below them are theirs again.
+    let new_root = Disk::make(scratch.path(), "new-root", 64, &["mkfs.ext4", "-q"]);
+    let new_boot = Disk::make(scratch.path(), "new-boot", 32, &["mkfs.ext4", "-q"]);
+    new_boot.unmount();
+    std::fs::create_dir(new_root.mount.join("boot")).unwrap();
+    run!("mount", "-o", "loop", &new_boot.image, new_root.mount.join("boot").as_os_str());
+    let overwrite = RestoreOptions { overwrite: true, ..RestoreOptions::default() };
+    let report = repository.restore(&snapshot, &new_root.mount, &Selection::Everything, &overwrite, &Quiet).unwrap();
+    assert!(report.problems.is_empty(), "{:?}", report.problems);
+    assert_eq!(std::fs::metadata(new_root.mount.join("boot")).unwrap().mode() & 0o7777, 0o700);
+    run!("umount", new_root.mount.join("boot").as_os_str());
+    let below = |root: &Path| {
+        let path = root.join("boot");
+        let status = std::fs::metadata(&path).unwrap();
+        let mut label = [0; 16];
+        let length = rustix::fs::getxattr(&path, "user.label", &mut label).unwrap();
+        (status.mode(), status.uid(), status.mtime(), status.mtime_nsec(), label[..length].to_vec())
+    };
     run!("umount", root.mount.join("boot").as_os_str());
     run!("umount", root.mount.join("mnt").as_os_str());
+    assert_eq!(below(&new_root.mount), below(&root.mount));
+}
+
+#[test]
+fn root_a_note_of_btrfs_about_compression_is_no_difference() {
+    let scratch = scratch();
+    let source = scratch.path().join("source");
+    std::fs::create_dir(&source).unwrap();
+    std::fs::write(source.join("file"), "content").unwrap();
+    let (repository, _) = repository(&scratch.path().join("repository"));
+    backup(&repository, &Source::new(&source));
+    let snapshot = repository.find_snapshot("latest").unwrap();
+    let disk = Disk::make(scratch.path(), "btrfs", 256, &["mkfs.btrfs", "-q"]);
+    let options = RestoreOptions { overwrite: true, sync: true };
+    repository.restore(&snapshot, &disk.mount, &Selection::Everything, &options, &Quiet).unwrap();
+    // Which files the kernel notes depends on its heuristics; the note itself is this flag.
+    let file = std::fs::File::open(disk.mount.join("file")).unwrap();
+    lifeboat_sys::inode::set_flags(&file, lifeboat_sys::inode::NOCOMP).unwrap();
+    let flags = lifeboat_sys::inode::flags(&file).unwrap();
+    assert_eq!(flags & lifeboat_sys::inode::NOCOMP, lifeboat_sys::inode::NOCOMP, "btrfs has no such flag here");
+    let report = repository.compare(&snapshot, &Source::new(&disk.mount), &Selection::Everything, &Quiet).unwrap();
+    assert!(report.differences.is_empty(), "{:?}", report.differences);
 }

@@ -1,6 +1,10 @@
 //! The whole command line. Help texts are written for someone who reads them under stress: what it does first, then what
 //! it needs.
 
+mod dev;
+
+pub use dev::{DevCommand, DevImageArgs, DevShowArgs};
+
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -158,7 +162,7 @@ pub struct MediumArgs {
     #[arg(long, value_name = "RELEASE")]
     pub kernel: Option<String>,
     /// Mode that the menu starts by itself; nuke erases disks without a question
-    #[arg(long, value_name = "MODE", value_enum, default_value_t = MenuMode::Expert)]
+    #[arg(long, value_name = "MODE", value_enum, default_value_t = MenuMode::Interactive)]
     pub mode: MenuMode,
     /// Seconds before the menu starts its default [default: 30 for a harmless one, 10 for --mode]
     #[arg(long, value_name = "SECONDS")]
@@ -183,6 +187,8 @@ pub struct MediumArgs {
 /// The modes that a menu can start by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum MenuMode {
+    /// Guided recovery on the screen or a serial console
+    Interactive,
     /// Unattended recovery
     Nuke,
     /// Archive against disks, read-only
@@ -330,6 +336,9 @@ pub struct RestoreArgs {
     /// In the rescue system: the mode that the boot process starts
     #[arg(long, value_name = "MODE", value_enum, hide = true)]
     pub mode: Option<MenuMode>,
+    /// In tests: a directory with the files of a rescue system, in place of /
+    #[arg(long, value_name = "DIR", hide = true, requires = "mode")]
+    pub rescue_root: Option<PathBuf>,
     #[command(flatten)]
     pub policy: PolicyArgs,
     #[command(flatten)]
@@ -440,24 +449,6 @@ pub struct KeyRemoveArgs {
     pub id: String,
     #[command(flatten)]
     pub key: KeyArgs,
-}
-
-/// `dev`
-#[derive(Debug, Subcommand)]
-pub enum DevCommand {
-    /// What the rescue system of this machine would hold, sorted by size, and why each file is there
-    Image(DevImageArgs),
-}
-
-/// `dev image`
-#[derive(Args, Clone, Debug)]
-#[allow(missing_docs)]
-pub struct DevImageArgs {
-    /// Folder that gets kernel, initrd.img and tools.img
-    #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
-    #[command(flatten)]
-    pub medium: MediumArgs,
 }
 
 /// The whole command line as clap sees it; man pages and completions are generated from it.

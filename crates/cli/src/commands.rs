@@ -5,6 +5,7 @@ mod check;
 mod compare;
 mod dev;
 mod drill;
+mod interactive;
 mod key;
 mod layout;
 mod list;

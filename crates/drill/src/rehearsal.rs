@@ -177,10 +177,7 @@ impl Run<'_> {
             let reason = "the medium did not start in nuke mode, though its menu was told to".to_owned();
             return Err(DrillError::Failed { reason });
         }
-        if which == 1 {
-            // The line's end may still be on its way; the next wait reads the line from its begin.
-            vm.console.rewind(found.text.len());
-        } else {
+        if which == 0 {
             self.screenshot(vm, "recovering");
         }
         let left = self.options.deadline.saturating_sub(started.elapsed());

@@ -7,43 +7,16 @@
 // Helpers of tests count as tests.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
+use common::{HEALTHY, PLAIN, RESCUE, lab, programs, scenario, scenario_in, tell};
 use lifeboat_drill::guest::Guest;
-use lifeboat_drill::lab::{Lab, Scenario, Target};
+use lifeboat_drill::lab::Target;
 use lifeboat_drill::vm::{Controller, Vm};
 use lifeboat_drill::{DrillError, DrillOptions, Proof, drill};
 use lifeboat_sys::SystemRunner;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
-
-fn lab() -> Lab {
-    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../lab").canonicalize().unwrap();
-    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/root".into()));
-    let cache = std::env::var_os("XDG_CACHE_HOME").map_or_else(|| home().join(".cache"), PathBuf::from);
-    Lab { scripts, cache }
-}
-
-fn scenario(machine: &str) -> Result<Scenario, DrillError> {
-    Scenario::new(&lab(), machine, &Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e"))
-}
-
-/// `lifeboat` and `lifeboat-init` as `make build` leaves them.
-fn programs() -> Vec<PathBuf> {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    let release = std::env::var_os("LIFEBOAT_PROGRAMS").map_or_else(|| target.join("release"), PathBuf::from);
-    ["lifeboat", "lifeboat-init"].map(|name| release.join(name)).to_vec()
-}
-
-const RESCUE: &str =
-    "lifeboat rescue --out /run/medium/rescue.iso --mode nuke --append lifeboat.after=poweroff --embed-key";
-const HEALTHY: [&str; 2] =
-    ["test $(findmnt -no SOURCE / | wc -l) = 1", "test -z \"$(systemctl --failed --plain --no-legend)\""];
-
-/// Fails a test with the message for people instead of the debug form.
-fn tell(story: impl FnOnce() -> Result<(), DrillError>) {
-    if let Err(error) = story() {
-        panic!("{error}");
-    }
-}
 
 fn lose_and_recover(machine: &str, target: &Target) -> Result<(), DrillError> {
     let scenario = scenario(machine)?;
@@ -55,11 +28,10 @@ fn lose_and_recover(machine: &str, target: &Target) -> Result<(), DrillError> {
 
 #[test]
 fn e2e_debian12_bios_gpt_ext4() {
-    tell(|| lose_and_recover("debian12-bios-gpt-ext4", &Target::default()));
+    tell(|| lose_and_recover(PLAIN, &Target::default()));
 }
 
 #[test]
-#[ignore = "long: make test-all"]
 fn e2e_debian12_uefi_secure_boot_xfs() {
     tell(|| lose_and_recover("debian12-uefi-sb", &Target::default()));
 }
@@ -82,7 +54,7 @@ fn e2e_debian12_bios_mbr_logical() {
 #[ignore = "long: make test-all"]
 fn drill_of_a_medium_that_starts_nothing_by_itself() {
     tell(|| {
-        let scenario = scenario("debian12-bios-gpt-ext4")?;
+        let scenario = scenario_in("drill", PLAIN)?;
         let original = scenario.record(&programs(), "lifeboat rescue --out /run/medium/rescue.iso --embed-key")?;
         let report = scenario.directory.join("drill");
         let options = DrillOptions {
@@ -114,7 +86,7 @@ fn drill_of_a_medium_that_starts_nothing_by_itself() {
 #[test]
 fn harness_files_go_into_a_machine_and_come_back() {
     tell(|| {
-        let scenario = scenario("debian12-bios-gpt-ext4")?;
+        let scenario = scenario(PLAIN)?;
         let sent = scenario.directory.join("sent");
         std::fs::write(&sent, b"odd size\n").unwrap();
         let (mut vm, _disk): (Vm, PathBuf) = scenario.start_original()?;

@@ -20,6 +20,7 @@
 //! | [`mode`] | stage 7: the child that does the work, shells |
 //! | [`children`] | children of PID 1, and zombies |
 //! | [`recovery`] | `lifeboat restore` as a child: its events, its end |
+//! | [`seat`] | at which console the person sits |
 //! | [`shell`] | a shell on every console |
 //! | [`finish`] | reboot, power off |
 
@@ -37,6 +38,7 @@ mod recovery;
 mod report;
 mod root;
 mod rules;
+mod seat;
 mod shell;
 mod source;
 mod sysfs;

@@ -6,11 +6,14 @@ use crate::context::{Context, stage_event};
 use crate::finish;
 use crate::recovery::{self, Outcome};
 use crate::report::Reporter;
+use crate::seat;
 use crate::shell;
 use crate::source::device;
 use lifeboat_machine::layout::DeviceKind;
 use lifeboat_machine::parameters::After;
 use lifeboat_machine::{Event, EventSink as _, Mode};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,12 +22,16 @@ use std::time::{Duration, Instant};
 pub const PROGRAM: &str = "/usr/bin/lifeboat";
 /// How long as many disks as the machine had are waited for.
 const DISKS_PATIENCE: Duration = Duration::from_secs(30);
+/// What the person chose to follow the interactive mode, as `lifeboat restore` leaves it.
+const CHOICE: &str = "/run/lifeboat/after.json";
+/// Lines of the kernel below this level go to the consoles (proc_sys_kernel(5)).
+const KERNEL_LEVEL: &str = "/proc/sys/kernel/printk";
 /// What a person at a console should know.
 const EXPERT_PAGE: &str = include_str!("expert.txt");
 
 /// Chooses the mode and does it.
 pub fn run(context: Context) {
-    let mode = context.parameters.mode.unwrap_or(Mode::Expert);
+    let mode = context.parameters.mode.unwrap_or(Mode::Interactive);
     let mistakes = &context.parameters.mistakes;
     // A mode that was mistyped was not meant to wait for a person, either.
     if !mistakes.is_empty() && (mode.unattended() || context.parameters.mode.is_none()) {
@@ -56,13 +63,13 @@ fn unattended(context: &Context, mode: Mode) {
 
 /// Writes what the child reads. An error names what is missing.
 fn prepare(context: &Context) -> Result<(), String> {
+    write_json("/run/lifeboat/parameters.json", &context.parameters)?;
     if let Some(fault) = context.identity.faults.first() {
         return Err(fault.clone());
     }
     if let Some(source) = &context.source {
         write_json("/run/lifeboat/source.json", source)?;
     }
-    write_json("/run/lifeboat/parameters.json", &context.parameters)?;
     if context.archive_on_network {
         return match &context.network_failures[..] {
             [] => Ok(()),
@@ -77,7 +84,9 @@ fn prepare(context: &Context) -> Result<(), String> {
 
 fn write_json(path: &str, value: &impl serde::Serialize) -> Result<(), String> {
     let text = serde_json::to_vec_pretty(value).map_err(|error| error.to_string())?;
-    std::fs::write(path, text).map_err(|error| format!("cannot WRITE {path}: {error}"))
+    let mut options = std::fs::OpenOptions::new();
+    let file = options.write(true).create(true).truncate(true).mode(0o600).open(path);
+    file.and_then(|mut file| file.write_all(&text)).map_err(|error| format!("cannot WRITE {path}: {error}"))
 }
 
 /// Waits until there are as many disks as the machine had. Disks that take their time (USB, big SAS shelves) come later
@@ -125,16 +134,53 @@ fn interactive(context: &Context) {
         context.reporter.warn(reason);
     }
     told_start(context, Mode::Interactive);
-    let console = main_console(context);
-    let command = recovery::command(Mode::Interactive, console);
-    match recovery::interactive(&context.reporter, &context.children, command, console) {
-        Ok(outcome) => after(context, outcome),
-        Err(reason) => {
-            context
-                .reporter
-                .warn(format!("the interactive mode did not work: {reason}; here is the expert mode in its place"));
-            expert_ready(context);
+    context.load_everything();
+    loop {
+        context.reporter.emit(&Event::Ready { mode: Mode::Interactive });
+        let console = seat::taken(&context.reporter, &context.consoles);
+        let level = std::fs::read_to_string(KERNEL_LEVEL).unwrap_or_default();
+        // The kernel's warnings would be painted over the screen; they are in its log.
+        let _ = std::fs::write(KERNEL_LEVEL, "1");
+        let _ = std::fs::remove_file(CHOICE);
+        let command = recovery::command(Mode::Interactive, &console);
+        let result = recovery::interactive(&context.reporter, &context.children, command, &console);
+        let _ = std::fs::write(KERNEL_LEVEL, level.split_whitespace().next().unwrap_or("4"));
+        let choice = std::fs::read(CHOICE).ok().and_then(|json| serde_json::from_slice::<After>(&json).ok());
+        match follows(result.as_ref().map(|outcome| *outcome).map_err(String::as_str), choice, context.parameters.after)
+        {
+            Follows::Shells => {
+                if let Err(reason) = result {
+                    context.reporter.warn(format!(
+                        "the interactive mode did not work: {reason}; here is the expert mode in its place"
+                    ));
+                }
+                return expert_ready(context);
+            }
+            Follows::End(outcome, after) => return end(context, outcome, after),
+            Follows::AskAgain => context.reporter.note("the terminal of the interactive mode was lost; it starts anew"),
         }
+    }
+}
+
+/// What follows the interactive mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Follows {
+    Shells,
+    End(Option<Outcome>, After),
+    AskAgain,
+}
+
+/// What the person chose counts; without a person, because the terminal was lost, nothing restarts by itself unless a
+/// parameter asked for it.
+fn follows(result: Result<Option<Outcome>, &str>, choice: Option<After>, asked: Option<After>) -> Follows {
+    match (result, choice) {
+        (Err(_), None) | (_, Some(After::Shell)) => Follows::Shells,
+        (result, Some(after)) => Follows::End(result.ok().flatten(), after),
+        (Ok(None), None) => Follows::AskAgain,
+        (Ok(Some(outcome)), None) => match decide(outcome, Some(asked.unwrap_or(After::Shell))) {
+            After::Shell => Follows::Shells,
+            after => Follows::End(Some(outcome), after),
+        },
     }
 }
 
@@ -185,15 +231,15 @@ fn after(context: &Context, outcome: Outcome) {
             context.reporter.text("A shell follows. `reboot` or Ctrl-Alt-Del restarts the machine.");
             shell::on_all(&context.reporter, &context.children, &context.consoles);
         }
-        after => {
-            let disc = context.source.as_ref().filter(|source| {
-                source.kind == device::Bus::Optical.word()
-                    && !context.parameters.no_eject
-                    && outcome == Outcome::Restored
-            });
-            finish::end(&context.reporter, &context.children, after, disc);
-        }
+        after => end(context, Some(outcome), after),
     }
+}
+
+fn end(context: &Context, outcome: Option<Outcome>, after: After) {
+    let disc = context.source.as_ref().filter(|source| {
+        source.kind == device::Bus::Optical.word() && !context.parameters.no_eject && outcome == Some(Outcome::Restored)
+    });
+    finish::end(&context.reporter, &context.children, after, disc);
 }
 
 /// Shells, and what to do next.
@@ -225,6 +271,26 @@ mod tests {
             (Outcome::Failed, Some(After::Poweroff), After::Poweroff),
         ] {
             assert_eq!(decide(outcome, asked), expected, "{outcome:?} {asked:?}");
+        }
+    }
+
+    #[test]
+    fn what_follows_the_interactive_mode() {
+        use After::{Poweroff, Reboot, Shell};
+        let (restored, failed) = (Ok(Some(Outcome::Restored)), Ok(Some(Outcome::Failed)));
+        for (result, choice, asked, expected) in [
+            (restored, Some(Reboot), None, Follows::End(Some(Outcome::Restored), Reboot)),
+            (failed, Some(Reboot), None, Follows::End(Some(Outcome::Failed), Reboot)),
+            (failed, Some(Shell), Some(Poweroff), Follows::Shells),
+            (Ok(None), Some(Poweroff), None, Follows::End(None, Poweroff)),
+            (Ok(None), Some(Shell), None, Follows::Shells),
+            (Ok(None), None, None, Follows::AskAgain),
+            (restored, None, None, Follows::Shells),
+            (restored, None, Some(Poweroff), Follows::End(Some(Outcome::Restored), Poweroff)),
+            (failed, None, Some(Reboot), Follows::Shells),
+            (Err("it died"), None, None, Follows::Shells),
+        ] {
+            assert_eq!(follows(result, choice, asked), expected, "{result:?} {choice:?} {asked:?}");
         }
     }
 

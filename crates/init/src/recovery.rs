@@ -15,6 +15,8 @@ use std::time::Duration;
 
 /// The descriptor on which the child writes its events, one JSON object a line.
 const EVENTS_DESCRIPTOR: i32 = 3;
+/// Its exit code when files were restored, but not all of them (design, section 5).
+const PARTIAL: i32 = 5;
 /// Longer lines are no events.
 const LONGEST_LINE: u64 = 1 << 20;
 /// How many of the child's last words are shown when it dies.
@@ -53,20 +55,25 @@ pub fn unattended(reporter: &Arc<Reporter>, children: &Children, command: Comman
     }
 }
 
-/// Runs the child of the interactive mode on a console. `Err` says why it could not do its work.
+/// Runs the child of the interactive mode on a console; gives what came of it, if anything did. `Err` says why it could not
+/// do its work.
 pub fn interactive(
     reporter: &Arc<Reporter>,
     children: &Children,
     command: Command,
     console: &str,
-) -> Result<Outcome, String> {
+) -> Result<Option<Outcome>, String> {
     reporter.flush(Duration::from_secs(2));
     reporter.mute(console, true);
     let result = supervise(reporter, children, command, Some(console));
     reporter.mute(console, false);
     match result {
-        Ok(Ended { outcome: Some(outcome), .. }) => Ok(outcome),
-        Ok(Ended { status: Some(status), .. }) => Err(format!("it ended {}", ending(status))),
+        Ok(Ended { outcome: Some(outcome), .. }) => Ok(Some(outcome)),
+        Ok(Ended { status: Some(status), .. }) if status.success() || status.code() == Some(PARTIAL) => Ok(None),
+        Ok(Ended { status: Some(status), last_words, .. }) => {
+            let words: Vec<String> = last_words.into_iter().rev().take(3).rev().collect();
+            Err(format!("it ended {}: {}", ending(status), words.join("; ")))
+        }
         Ok(_) => Err("it told no result".to_owned()),
         Err(error) => Err(error.to_string()),
     }
@@ -93,7 +100,11 @@ fn supervise(
     let (words, words_end) = io::pipe()?;
     command.env("LIFEBOAT_EVENTS_FD", EVENTS_DESCRIPTOR.to_string()).current_dir("/");
     match console {
-        Some(console) => shell::on_terminal(&mut command, console)?,
+        Some(console) => {
+            shell::on_terminal(&mut command, console)?;
+            // What it complains of must not be painted over, nor over what it paints.
+            command.stderr(words_end.try_clone()?);
+        }
         None => {
             command.stdin(Stdio::null()).stdout(words_end.try_clone()?).stderr(words_end.try_clone()?);
         }

@@ -8,6 +8,7 @@ use lifeboat_sys::console::Console;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -99,7 +100,7 @@ impl Reporter {
     /// Begins to keep the log; tells it what happened so far.
     pub fn open_log(&self, path: &Path) {
         let history = locked(&self.history);
-        if let Ok(mut file) = File::options().append(true).create(true).open(path) {
+        if let Ok(mut file) = File::options().append(true).create(true).mode(0o600).open(path) {
             for event in history.iter() {
                 let _ = writeln!(file, "{}", event.console_line());
             }
@@ -282,6 +283,8 @@ mod tests {
             std::fs::read_to_string(&port).unwrap(),
             "{\"event\":\"note\",\"text\":\"first\"}\n{\"event\":\"failed\",\"reason\":\"one\"}\n"
         );
+        let mode = std::os::unix::fs::PermissionsExt::mode(&log.metadata().unwrap().permissions());
+        assert_eq!(mode & 0o7777, 0o600);
         assert_eq!(
             std::fs::read_to_string(&log).unwrap(),
             "lifeboat: first\nlifeboat: FAILED one\nafter the end: lifeboat: RESTORED 1 entries in 1.0 s\n"

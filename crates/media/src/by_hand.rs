@@ -129,10 +129,17 @@ fn tables(page: &mut Page, layout: &Layout) {
 
 fn filesystems(page: &mut Page, layout: &Layout) {
     page.heading("4. Make filesystems and swap");
+    page.text(
+        "They get their recorded sizes, which also fits larger partitions: resize2fs, xfs_growfs or `btrfs filesystem\n\
+         resize max` let them grow afterwards. On a smaller partition leave out -N, `resize=`, -r and the number after the\n\
+         device (mke2fs, tune2fs), `size=` and `agsize=` of -d and `size=` of -l (mkfs.xfs), -b (mkfs.btrfs).",
+    );
     let mut lines = Vec::new();
     for device in &layout.devices {
         match &device.content {
-            Content::Filesystem(content) => lines.extend(filesystem(content, &word(layout, device))),
+            Content::Filesystem(content) => {
+                lines.extend(filesystem(content, &word(layout, device), device.size_bytes));
+            }
             Content::Swap(content) => lines.push(swap(content, &word(layout, device))),
             Content::Empty | Content::Table(_) | Content::BootLoader | Content::Extended => {}
         }
@@ -177,9 +184,14 @@ fn restore(page: &mut Page, manifest: &MediumManifest) {
     } else {
         lines.push(": \"${key:=/root/repository.key}\"".to_owned());
     }
+    page.text(
+        "Files with holes (images of virtual machines, databases, /var/log/lastlog) come back with holes from restic 0.15 or\n\
+         later. An older one fills the holes with zeros, and needs the room for them.",
+    );
     let restic = "restic -r \"$repository\" --no-lock --no-cache --password-file \"$key\"";
     lines.push(format!("{restic} check --read-data"));
-    lines.push(format!("{restic} restore {} --target \"$target\"", shell(snapshot.as_bytes())));
+    lines.push("sparse=--sparse; restic restore --help | grep -q -e --sparse || sparse=".to_owned());
+    lines.push(format!("{restic} restore {} $sparse --target \"$target\"", shell(snapshot.as_bytes())));
     page.commands(lines);
     page.text(
         "restic counts what it could not restore; look at its last lines. It keeps neither inode flags (chattr) nor the\n\

@@ -1,12 +1,20 @@
 //! Lines of RECOVER-BY-HAND.txt that make filesystems, swap areas and partition tables.
 //!
-//! They make the same UUIDs, labels and features as `lifeboat` would, but leave sizes to mkfs, so that a person may use
-//! a disk of another size.
+//! They are the calls that `lifeboat` itself would make: the same sizes, UUIDs, labels, features and tunables.
 
 use crate::by_hand::shell;
 use lifeboat_machine::Layout;
-use lifeboat_machine::filesystem::{BtrfsOptions, ExtOptions, Filesystem, FilesystemOptions, VfatOptions, XfsOptions};
+use lifeboat_machine::filesystem::{BtrfsOptions, Filesystem, FilesystemOptions};
 use lifeboat_machine::layout::{Device, Partition, PartitionTable, Swap, TableKind};
+use lifeboat_sys::Invocation;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+/// Stands for the device until its word of the shell takes its place; no path has a NUL.
+const DEVICE: &str = "\0device";
+
+/// Features that some mkfs.btrfs turns on by itself (`mkfs.btrfs -O list-all` and `-R list-all` of releases 4 to 6).
+const BTRFS_DEFAULTS: [&str; 5] = ["extref", "skinny-metadata", "no-holes", "free-space-tree", "block-group-tree"];
 
 /// The input for sfdisk(8) that makes a table again, in the format of `sfdisk --dump`.
 pub fn table_script(layout: &Layout, disk: &Device, table: &PartitionTable) -> String {
@@ -50,14 +58,31 @@ fn table_line(partition: &Partition) -> String {
     line
 }
 
-/// The commands that make a filesystem on `device`, a word of the shell.
-pub fn filesystem(filesystem: &Filesystem, device: &str) -> Vec<String> {
-    match &filesystem.options {
-        FilesystemOptions::Ext(options) => ext(filesystem, options, device),
-        FilesystemOptions::Xfs(options) => vec![xfs(filesystem, options, device)],
-        FilesystemOptions::Vfat(options) => vec![vfat(filesystem, options, device)],
-        FilesystemOptions::Btrfs(options) => btrfs(filesystem, options, device),
+/// The commands that make a filesystem on `device`, a word of the shell for a device of `device_bytes` bytes.
+pub fn filesystem(filesystem: &Filesystem, device: &str, device_bytes: u64) -> Vec<String> {
+    if let FilesystemOptions::Btrfs(options) = &filesystem.options {
+        return btrfs(filesystem, options, device, device_bytes);
     }
+    match lifeboat_rebuild::make::commands(Path::new(DEVICE), device_bytes, filesystem) {
+        Ok(calls) => calls.iter().flatten().map(|call| line(call, device)).collect(),
+        // `check` refuses such a machine; a page must not lose the reason all the same.
+        Err(error) => vec![format!("# {}", lifeboat_machine::bytes::printable(error.to_string().as_bytes()))],
+    }
+}
+
+/// A call as a line of the shell.
+fn line(call: &Invocation, device: &str) -> String {
+    let mut words: Vec<String> = call
+        .environment
+        .iter()
+        .map(|(name, value)| format!("{}={}", name.to_string_lossy(), shell(value.as_bytes())))
+        .collect();
+    words.push(call.program.name.to_owned());
+    words.extend(call.arguments.iter().map(|argument| match argument == DEVICE {
+        true => device.to_owned(),
+        false => shell(argument.as_bytes()),
+    }));
+    words.join(" ")
 }
 
 /// The command that makes a swap area.
@@ -79,55 +104,44 @@ fn label(filesystem: &Filesystem, option: &str) -> String {
     }
 }
 
-fn ext(filesystem: &Filesystem, ext: &ExtOptions, device: &str) -> Vec<String> {
+fn btrfs(filesystem: &Filesystem, btrfs: &BtrfsOptions, device: &str, device_bytes: u64) -> Vec<String> {
     let uuid = shell(filesystem.uuid.as_bytes());
-    let label = label(filesystem, "-L");
-    // `none` first: then the list is all there is, whatever the defaults of this mke2fs are.
-    let features = shell(format!("none,{}", ext.features.join(",")).as_bytes());
-    let mut lines = vec![format!(
-        "mke2fs -F -q -t ext{} -O {features} -b {} -I {} -U {uuid}{label} {device}",
-        ext.generation, ext.block_bytes, ext.inode_bytes
-    )];
-    let mut tune = format!("tune2fs -e {} -c {} -i {}s", ext.errors, ext.max_mount_count, ext.check_interval_seconds);
-    if !ext.default_mount_options.is_empty() {
-        tune.push_str(&format!(" -o {}", shell(ext.default_mount_options.join(",").as_bytes())));
-    }
-    lines.push(format!("{tune} {device}"));
-    lines
-}
-
-fn xfs(filesystem: &Filesystem, xfs: &XfsOptions, device: &str) -> String {
-    let uuid = shell(filesystem.uuid.as_bytes());
-    let mut metadata = format!("uuid={uuid}");
-    let mut inodes = format!("size={}", xfs.inode_bytes);
-    for (name, on) in &xfs.features {
-        // A boot loader or an older kernel may not know what this mkfs.xfs turns on by itself.
-        match name.as_str() {
-            "crc" | "finobt" | "rmapbt" | "reflink" | "bigtime" | "inobtcount" => {
-                metadata.push_str(&format!(",{name}={}", u8::from(*on)));
-            }
-            "sparse" | "nrext64" => inodes.push_str(&format!(",{name}={}", u8::from(*on))),
-            _ => {}
+    let has = |name: &str| btrfs.features.iter().any(|feature| feature == name);
+    // --mixed says the first.
+    let wanted = btrfs.features.iter().filter(|name| *name != "mixed-bg").cloned();
+    let unwanted = BTRFS_DEFAULTS.iter().filter(|name| !has(name)).map(|name| format!("^{name}"));
+    let features: Vec<String> = wanted.chain(unwanted).map(|name| shell(name.as_bytes())).collect();
+    // Which of its two lists has a feature, and which features it knows, depends on the release of mkfs.btrfs.
+    let sort = format!(
+        "on=; later=; for f in {}; do\n  \
+         if mkfs.btrfs -O list-all 2>&1 | grep -q \"^${{f#^}} \"; then on=\"$on,$f\"\n  \
+         elif mkfs.btrfs -R list-all 2>&1 | grep -q \"^${{f#^}} \"; then later=\"$later,$f\"\n  \
+         elif [ \"${{f#^}}\" = \"$f\" ]; then echo \"this mkfs.btrfs does not know $f\"; on=\"$on,$f\"; fi\ndone",
+        features.join(" ")
+    );
+    let mut line = format!(
+        "mkfs.btrfs -f -q -K -U {uuid} -n {} -s {} --csum {}",
+        btrfs.node_bytes, btrfs.sector_bytes, btrfs.checksum
+    );
+    // Profiles can be read from mounted filesystems only.
+    for (option, profile) in [("-d", &btrfs.data_profile), ("-m", &btrfs.metadata_profile)] {
+        if !profile.is_empty() {
+            line.push_str(&format!(" {option} {}", shell(profile.as_bytes())));
         }
     }
-    let label = label(filesystem, "-L");
-    format!("mkfs.xfs -f -q -b size={} -m {metadata} -i {inodes}{label} {device}", xfs.block_bytes)
-}
-
-fn vfat(filesystem: &Filesystem, vfat: &VfatOptions, device: &str) -> String {
-    let id = shell(filesystem.uuid.replace('-', "").as_bytes());
-    let label = label(filesystem, "-n");
-    format!("mkfs.fat -F {} -S {} -i {id}{label} {device}", vfat.fat_bits, vfat.sector_bytes)
-}
-
-fn btrfs(filesystem: &Filesystem, btrfs: &BtrfsOptions, device: &str) -> Vec<String> {
-    let uuid = shell(filesystem.uuid.as_bytes());
-    let label = label(filesystem, "-L");
-    let mixed = if btrfs.mixed { " -M" } else { "" };
-    let mut lines = vec![format!(
-        "mkfs.btrfs -f -q -U {uuid} -n {} -d {} -m {} --csum {}{mixed}{label} {device}",
-        btrfs.node_bytes, btrfs.data_profile, btrfs.metadata_profile, btrfs.checksum
-    )];
+    if btrfs.mixed {
+        line.push_str(" -M");
+    }
+    line.push_str(&format!(" ${{on:+-O \"${{on#,}}\"}} ${{later:+-R \"${{later#,}}\"}}{}", label(filesystem, "-L")));
+    if filesystem.size_bytes < device_bytes {
+        line.push_str(&format!(" -b {}", filesystem.size_bytes));
+    }
+    if let Some(uuid) = &btrfs.device_uuid {
+        // Since btrfs-progs 6.3; without it only the UUID_SUB differs.
+        let option = format!("--device-uuid {}", shell(uuid.as_bytes()));
+        line.push_str(&format!(" $(mkfs.btrfs --help 2>&1 | grep -q -- --device-uuid && echo {option})"));
+    }
+    let mut lines = vec![sort, format!("{line} {device}")];
     if btrfs.subvolumes.is_empty() {
         return lines;
     }

@@ -92,6 +92,16 @@ impl Menu {
     pub fn new(machine: &Machine, manifest: &MediumManifest, options: &MenuOptions) -> Menu {
         let name = printable(machine.name.as_bytes());
         let mut entries = vec![MenuEntry {
+            id: "interactive".into(),
+            title: "Interactive: recover step by step; writes nothing before you confirm".into(),
+            help: format!(
+                "Starts the rescue system and guides you: which backup, which disks, what will be wiped. Nothing is \
+                 written before you type the name {name}."
+            ),
+            action: Action::Rescue(Mode::Interactive),
+            parameters: vec![],
+        }];
+        entries.push(MenuEntry {
             id: "expert".into(),
             title: "Expert: a shell with all tools; writes nothing by itself".into(),
             help:
@@ -100,7 +110,7 @@ impl Menu {
                     .into(),
             action: Action::Rescue(Mode::Expert),
             parameters: vec![],
-        }];
+        });
         entries.push(MenuEntry {
             id: "compare".into(),
             title: format!("Compare the disks of {name} with the archive, read-only"),

@@ -74,4 +74,24 @@ fn root_tables_and_filesystems_come_back() {
     }
     let features = output("dumpe2fs", &["-h"], &dir.path().join("d2"));
     assert!(features.contains("metadata_csum") && !features.contains("64bit"), "{features}");
+    for (key, value) in [
+        ("Inode count:", "65536"),
+        ("Block count:", "262144"),
+        ("Reserved block count:", "13107"),
+        ("Reserved GDT blocks:", "127"),
+        ("Flex block group size:", "16"),
+        ("Default mount options:", "user_xattr acl"),
+        ("Default directory hash:", "half_md4"),
+        ("Directory Hash Seed:", "0e0e0e0e-0b0b-4c0c-8d0d-0e0e0e0e0e0e"),
+        ("Total journal size:", "32M"),
+    ] {
+        let line = features.lines().find_map(|line| line.strip_prefix(key));
+        assert_eq!(line.map(str::trim), Some(value), "{key} in {features}");
+    }
+    let xfs = output("xfs_db", &["-r", "-c", "info"], &dir.path().join("d4"));
+    for part in ["agcount=4, agsize=44800 blks", "bigtime=0", "blocks=179200, imaxpct=25", "blocks=16384, version=2"] {
+        assert!(xfs.contains(part), "{part} in {xfs}");
+    }
+    let btrfs = output("btrfs", &["inspect-internal", "dump-super"], &dir.path().join("disk1"));
+    assert!(btrfs.contains("EXTENDED_IREF") && !btrfs.contains("NO_HOLES"), "{btrfs}");
 }

@@ -10,7 +10,7 @@ use std::process::Command;
 #[test]
 fn menu() {
     let menu = Menu::new(&common::machine(), &common::manifest(), &MenuOptions::default());
-    assert_eq!(menu.default, "expert");
+    assert_eq!(menu.default, "interactive");
     insta::assert_snapshot!("grub_cfg", menu.grub_cfg(&common::manifest().medium_id));
 }
 
@@ -18,7 +18,7 @@ fn menu() {
 fn a_default_that_writes_must_be_chosen() {
     let menu = |options: &MenuOptions| Menu::new(&common::machine(), &common::manifest(), options);
     let plain = menu(&MenuOptions { timeout_seconds: Some(0), ..MenuOptions::default() });
-    assert_eq!((plain.default.as_str(), plain.timeout_seconds), ("expert", Some(0)));
+    assert_eq!((plain.default.as_str(), plain.timeout_seconds), ("interactive", Some(0)));
     let chosen = menu(&MenuOptions { default_mode: Some(Mode::Nuke), ..MenuOptions::default() });
     assert_eq!((chosen.default.as_str(), chosen.timeout_seconds), ("nuke", Some(10)));
     let more = menu(&MenuOptions {

@@ -1,5 +1,6 @@
 //! [`plan`]: puts matched disks, their layouts and the boot path together into ordered steps.
 
+use crate::edit;
 use crate::error::PlanError;
 use crate::matching::{self, Match, match_disks, name, recorded};
 use crate::policy::Policy;
@@ -17,13 +18,13 @@ use std::path::Path;
 /// # Errors
 /// The first [`PlanError`]: nothing is planned in part.
 pub fn plan(machine: &Machine, hardware: &FoundHardware, policy: &Policy) -> Result<Plan, PlanError> {
-    let resize = !policy.no_resize;
+    edit::check(machine, policy)?;
     let mut notes = firmware(machine, hardware, policy)?;
-    let fits = |device: &Device, found: &_| lay_out(&machine.layout, device, found, resize).map(|_| ());
+    let fits = |device: &Device, found: &_| lay_out(&machine.layout, device, found, policy).map(|_| ());
     let matches = match_disks(machine, hardware, policy, &fits)?;
     let mut layouts = vec![];
     for m in &matches {
-        let layout = lay_out(&machine.layout, m.device, m.found, resize)?;
+        let layout = lay_out(&machine.layout, m.device, m.found, policy)?;
         notes.extend(layout.notes.iter().cloned());
         layouts.push(layout);
     }

@@ -85,6 +85,14 @@ pub enum PlanError {
         /// What would help, with its own punctuation.
         hint: &'static str,
     },
+    /// A partition cannot be changed as the policy wants it.
+    #[error("cannot CHANGE {device}: {reason}")]
+    Edit {
+        /// The recorded partition.
+        device: DeviceId,
+        /// Why, and what would do.
+        reason: String,
+    },
     /// Sector sizes do not go together.
     #[error("cannot MAKE {what} on {disk}: {reason}")]
     Geometry {

@@ -11,6 +11,7 @@
 //! | [`matching`] | which found disk takes the place of which recorded one |
 //! | [`wipe`] | which disks may be wiped |
 //! | [`table`] | a recorded disk laid out on a found one |
+//! | [`edit`] | what a policy changes about partitions: sizes, those left out |
 //! | [`size`] | the size solver |
 //! | [`resize`] | what a filesystem needs, and what it becomes at another size |
 //! | [`script`] | partition tables as sfdisk reads them |
@@ -21,6 +22,7 @@
 pub mod assemble;
 pub mod diff;
 pub mod display;
+pub mod edit;
 pub mod error;
 pub mod matching;
 pub mod policy;

@@ -13,6 +13,12 @@ pub struct Policy {
     pub wipe: Vec<String>,
     /// Where a recorded disk goes: its id here, and the WWN, serial, hardware path or kernel path of a found disk.
     pub map: Vec<(DeviceId, String)>,
+    /// Sizes in bytes that partitions shall have; they are rounded down to whole MiB more or less than recorded.
+    #[serde(default)]
+    pub sizes: Vec<(DeviceId, u64)>,
+    /// Partitions that are not made again; only those that hold nothing of the archive. Their space goes to others.
+    #[serde(default)]
+    pub drop: Vec<DeviceId>,
     /// Go on though the firmware found here starts none of the machine's boot loaders; a note then says so.
     pub any_firmware: bool,
 }

@@ -1,7 +1,9 @@
 //! Lays a recorded disk out on a found one: sizes, positions, partition table.
 
+use crate::edit::{self, Edited};
 use crate::error::PlanError;
 use crate::matching::describe;
+use crate::policy::Policy;
 use crate::resize::{maximum_bytes, minimum_bytes, on_sectors, resized};
 use crate::size::{self, GRAIN, Give, Region, Span};
 use lifeboat_machine::bytes::human;
@@ -36,10 +38,10 @@ pub struct Part {
 ///
 /// # Errors
 /// When it does not fit, or sector sizes do not go together.
-pub fn lay_out(layout: &Layout, device: &Device, found: &FoundDisk, resize: bool) -> Result<DiskLayout, PlanError> {
+pub fn lay_out(layout: &Layout, device: &Device, found: &FoundDisk, policy: &Policy) -> Result<DiskLayout, PlanError> {
     match &device.content {
-        Content::Table(table) => partitioned(layout, device, table, found, resize),
-        _ => whole(device, found, resize),
+        Content::Table(table) => partitioned(layout, device, table, found, policy),
+        _ => whole(device, found, !policy.no_resize),
     }
 }
 
@@ -75,8 +77,9 @@ fn partitioned(
     device: &Device,
     table: &PartitionTable,
     found: &FoundDisk,
-    resize: bool,
+    policy: &Policy,
 ) -> Result<DiskLayout, PlanError> {
+    let resize = !policy.no_resize;
     let old_sector = u64::from(device.disk().map_or(512, |disk| disk.logical_sector_bytes.max(512)));
     let new_sector = u64::from(found.disk.logical_sector_bytes.max(512));
     let mut parts: Vec<(&Device, &lifeboat_machine::layout::Partition)> = layout.partitions_of(&device.id);
@@ -94,7 +97,9 @@ fn partitioned(
             device.id, pair[1].start
         )));
     }
-    let mut notes = vec![];
+    let mut notes: Vec<String> =
+        edit::dropped(&parts, policy).iter().map(|part| format!("{part} is left out, as you chose")).collect();
+    let Edited { parts, old_sizes, regions: recorded, moved } = edit::apply(parts, recorded, policy);
     let misfit = |region: &Region| !region.start.is_multiple_of(new_sector) || !region.size.is_multiple_of(new_sector);
     let regions = if old_sector != new_sector && recorded.iter().any(misfit) {
         notes.push(format!(
@@ -108,7 +113,7 @@ fn partitioned(
         recorded.clone()
     };
     let ends = Ends::of(table, device.size_bytes, old_sector, found.size_bytes, new_sector);
-    let spans = size::solve(&regions, ends.old, ends.new)
+    let spans = size::solve(&regions, edit::moved_end(ends.old, moved), ends.new)
         .map_err(|error| too_small(device, found, found.size_bytes + error.missing, resize))?;
     if table.kind == TableKind::Mbr && found.size_bytes / new_sector > MBR_SECTORS {
         notes.push(format!(
@@ -119,7 +124,7 @@ fn partitioned(
         ));
     }
     let mut new_parts = vec![];
-    for (((recorded_part, partition), span), old) in parts.iter().zip(&spans).zip(&recorded) {
+    for (((recorded_part, partition), span), old_size) in parts.iter().zip(&spans).zip(&old_sizes) {
         if table.kind == TableKind::Mbr && (span.start + span.size) / new_sector > MBR_SECTORS {
             return Err(PlanError::Geometry {
                 what: format!("{} ({})", recorded_part.id, recorded_part.path),
@@ -127,7 +132,7 @@ fn partitioned(
                 reason: format!("an MBR reaches {} only with its sectors", human(MBR_SECTORS * new_sector)),
             });
         }
-        let mut new = part(recorded_part, *span, old.size, found, &mut notes)?;
+        let mut new = part(recorded_part, *span, *old_size, found, &mut notes)?;
         if let lifeboat_machine::DeviceKind::Partition(geometry) = &mut new.device.kind {
             geometry.start_sector = span.start / new_sector;
             geometry.sectors = span.size / new_sector;

@@ -152,6 +152,11 @@ fn in_use(context: &Context<'_>, blocks: &Blocks, table: &[MountInfo], root: &Pa
                 continue;
             }
         }
+        if let Some(hidden @ 1..) = lifeboat_sys::mount::entries_under(&mount.real_mount_point).filter(|_| !is_root) {
+            findings.warn(format!(
+                "{at} hides what lies in the directory under the mount ({hidden} entries); that is not part of the backup"
+            ));
+        }
         used.disks.extend(blocks.disks_under(&block.name).into_iter().map(|disk| disk.name.clone()));
         used.mounts.push((block.name.clone(), mount));
     }

@@ -185,8 +185,13 @@ fn root_btrfs() {
     let refused = mounted.probe();
     assert_eq!(refused.refusals.len(), 1, "{:?}", refused.refusals);
     assert!(refused.refusals[0].reason.contains("subvolume @home is not mounted"), "{:?}", refused.refusals);
+    std::fs::create_dir_all(mounted.path("root/home")).unwrap();
+    std::fs::write(mounted.path("root/home/forgotten"), "").unwrap();
     mounted.mount("root/home", &["-o", "subvol=@home"]);
     let probed = mounted.probe();
+    let hides =
+        |warning: &&String| warning.contains("/home hides what lies in the directory under the mount (1 entries)");
+    assert_eq!(probed.warnings.iter().filter(hides).count(), 1, "{:?}", probed.warnings);
     assert_eq!(probed.refusals, vec![]);
     let mounts: Vec<_> =
         probed.machine.layout.mounts.iter().map(|m| (m.mount_point.clone(), m.subvolume.clone().unwrap())).collect();

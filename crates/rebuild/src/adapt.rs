@@ -1,8 +1,13 @@
 //! Names of devices that changed, in the restored system's configuration. Text in, text out; every other byte stays.
 
+mod debconf;
+mod leftover;
+
 use crate::context::Context;
 use crate::error::RebuildError;
+use crate::inside;
 use lifeboat_machine::Content;
+use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -21,34 +26,41 @@ const FILES: [&str; 10] = [
     "/etc/dracut.conf",
     "/etc/mkinitcpio.conf",
 ];
+/// Where Debian's packages ask which disks to install GRUB to.
+const DEBCONF: &str = "/var/cache/debconf/config.dat";
 /// Directories of such files.
 const DIRECTORIES: [&str; 4] =
     ["/boot/loader/entries", "/etc/default/grub.d", "/etc/dracut.conf.d", "/etc/kernel/install.d"];
 
-/// Rewrites the restored system's configuration; tells each file that changed.
+/// Rewrites the restored system's configuration; tells each file that changed, and each line that names a disk which is
+/// nowhere on this hardware.
 ///
 /// # Errors
 /// When a file cannot be read or written.
 pub fn configuration(context: &Context, replacements: &[(String, String)]) -> Result<Vec<String>, RebuildError> {
-    let mut notes = vec![];
-    let stable: Vec<(String, String)> =
-        replacements.iter().map(|(old, new)| (old.clone(), stable_name(context, new))).collect();
+    let mut editor = Editor { context, notes: vec![], seen: BTreeSet::new() };
+    let replaced = |new: &dyn Fn(&str) -> String| -> Vec<(String, String)> {
+        replacements.iter().map(|(old, path)| (old.clone(), new(path))).collect()
+    };
+    let stable = replaced(&|path| stable_name(context, path));
     for name in TABLES {
-        edit(context, Path::new(name), &mut notes, |text| first_fields(text, &stable))?;
+        editor.edit(Path::new(name), |text| first_fields(text, &stable))?;
     }
+    let by_id = replaced(&|path| lasting_name(context, path));
+    editor.edit(Path::new(DEBCONF), |text| debconf::devices(text, |line| words(line, &by_id)))?;
     let mut files: Vec<PathBuf> = FILES.iter().map(PathBuf::from).collect();
     let mut directories: Vec<PathBuf> = DIRECTORIES.iter().map(PathBuf::from).collect();
     directories.extend(["/boot/efi", "/efi", "/boot"].iter().map(|esp| Path::new(esp).join("loader/entries")));
     for directory in directories {
-        let Ok(entries) = std::fs::read_dir(context.inside(&directory)) else { continue };
+        let Some(Ok(entries)) = inside::resolve(&context.target, &directory).map(std::fs::read_dir) else { continue };
         files.extend(entries.flatten().map(|entry| directory.join(entry.file_name())));
     }
     files.sort();
     files.dedup();
     for name in files {
-        edit(context, &name, &mut notes, |text| words(text, replacements))?;
+        editor.edit(&name, |text| words(text, replacements))?;
     }
-    Ok(notes)
+    Ok(editor.notes)
 }
 
 /// What fstab shall say: the UUID of the content, which outlives the next change of hardware too.
@@ -60,25 +72,59 @@ fn stable_name(context: &Context, path: &str) -> String {
     }
 }
 
-fn edit(
-    context: &Context,
-    name: &Path,
-    notes: &mut Vec<String>,
-    change: impl FnOnce(&[u8]) -> Vec<u8>,
-) -> Result<(), RebuildError> {
-    let path = context.inside(name);
-    // Links may be absolute and lead out of the target; the files behind them are visited by their own names.
-    if !path.symlink_metadata().is_ok_and(|metadata| metadata.is_file()) {
-        return Ok(());
+/// A device's first name below /dev/disk/by-id, which is the one that Debian's grub-pc would choose
+/// (grub2, debian/postinst.in, device_to_id), or its kernel path when it has none.
+fn lasting_name(context: &Context, path: &str) -> String {
+    let mut names: Vec<PathBuf> = match std::fs::read_dir(&context.by_id) {
+        Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
+        Err(_) => vec![],
+    };
+    names.sort();
+    let leads_there = |link: &&PathBuf| {
+        std::fs::read_link(link)
+            .is_ok_and(|to| to.file_name().is_some() && to.file_name() == Path::new(path).file_name())
+    };
+    let found = names.iter().find(leads_there).and_then(|link| link.file_name());
+    found.map_or(path.to_owned(), |name| format!("/dev/disk/by-id/{}", name.to_string_lossy()))
+}
+
+/// Changes files, each once: several names may lead to one file, and disks that changed places must not change back.
+struct Editor<'a, 'c> {
+    context: &'a Context<'c>,
+    notes: Vec<String>,
+    seen: BTreeSet<PathBuf>,
+}
+
+impl Editor<'_, '_> {
+    fn edit(&mut self, name: &Path, change: impl FnOnce(&[u8]) -> Vec<u8>) -> Result<(), RebuildError> {
+        let Some(path) = inside::resolve(&self.context.target, name) else { return Ok(()) };
+        if !path.is_file() || !self.seen.insert(path.clone()) {
+            return Ok(());
+        }
+        let shown = String::from_utf8_lossy(name.as_os_str().as_bytes()).into_owned();
+        let old = std::fs::read(&path).map_err(RebuildError::io("READ", &path))?;
+        let new = change(&old);
+        if new != old {
+            // In place, so that owner, mode, links and attributes stay.
+            std::fs::write(&path, &new).map_err(RebuildError::io("WRITE", &path))?;
+            self.notes.push(format!("{shown} names other devices now"));
+        }
+        // Without udev nobody can tell which names there are.
+        if self.context.by_id.is_dir() {
+            let directory = self.context.by_id.parent().unwrap_or(&self.context.by_id);
+            let exists = |name: &Path| match name.strip_prefix("/dev/disk") {
+                Ok(below) => directory.join(below).symlink_metadata().is_ok(),
+                Err(_) => true,
+            };
+            for (line, name) in leftover::names(&new, exists) {
+                self.notes.push(format!(
+                    "{shown}, line {line}, names {name}, which this hardware does not have: correct it by hand, if it \
+                     is a disk that this system still needs"
+                ));
+            }
+        }
+        Ok(())
     }
-    let old = std::fs::read(&path).map_err(RebuildError::io("READ", &path))?;
-    let new = change(&old);
-    if new != old {
-        // In place, so that owner, mode, links and attributes stay.
-        std::fs::write(&path, &new).map_err(RebuildError::io("WRITE", &path))?;
-        notes.push(format!("{} names other devices now", String::from_utf8_lossy(name.as_os_str().as_bytes())));
-    }
-    Ok(())
 }
 
 /// Replaces the first field of each line that is exactly an old name (fstab(5), crypttab's second field is its device).

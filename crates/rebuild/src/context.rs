@@ -20,6 +20,8 @@ pub struct Context<'a> {
     pub efivars: PathBuf,
     /// Where the kernel shows network cards.
     pub network_devices: PathBuf,
+    /// Where udev keeps the names of disks that are made of their identity.
+    pub by_id: PathBuf,
     /// Give programs inside the target /dev, /proc, /sys and /run of the running system. Off only where nothing is
     /// really run there.
     pub chroot_mounts: bool,
@@ -35,6 +37,7 @@ impl<'a> Context<'a> {
             plan,
             efivars: PathBuf::from("/sys/firmware/efi/efivars"),
             network_devices: PathBuf::from("/sys/class/net"),
+            by_id: PathBuf::from("/dev/disk/by-id"),
             chroot_mounts: true,
         }
     }

@@ -14,6 +14,7 @@ use crate::context::Context;
 use crate::error::RebuildError;
 use crate::wipe::clear_marks;
 use lifeboat_machine::filesystem::{Filesystem, FilesystemOptions};
+use lifeboat_sys::Invocation;
 use std::path::Path;
 
 /// Makes a filesystem; tells what could not be kept.
@@ -37,6 +38,28 @@ pub fn filesystem(
         clear_marks(device)?;
     }
     Ok(notes)
+}
+
+/// The calls that make a filesystem on a device of `device_bytes` bytes, for those kinds whose calls do not depend on
+/// what the mkfs at hand knows; `None` for btrfs.
+///
+/// # Errors
+/// A property that the programs have no option for.
+pub fn commands(
+    device: &Path,
+    device_bytes: u64,
+    filesystem: &Filesystem,
+) -> Result<Option<Vec<Invocation>>, RebuildError> {
+    Ok(match &filesystem.options {
+        FilesystemOptions::Ext(options) => Some(ext::commands(device, filesystem, options, false)?),
+        FilesystemOptions::Xfs(options) => Some(vec![xfs::mkfs(device, filesystem, options, false)?]),
+        FilesystemOptions::Vfat(options) => {
+            // mkfs.fat rounds reserved sectors up to whole clusters unless it is told not to align.
+            let aligned = options.reserved_sectors.is_multiple_of(options.cluster_sectors.max(1));
+            Some(vec![fat::mkfs(device, Some(device_bytes), filesystem, options, aligned)])
+        }
+        FilesystemOptions::Btrfs(_) => None,
+    })
 }
 
 fn unsupported(what: impl Into<String>, device: &Path, reason: impl Into<String>) -> RebuildError {

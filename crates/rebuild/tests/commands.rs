@@ -24,6 +24,7 @@ fn run(
     let mut context = Context::new(runner, target, machine, plan);
     context.chroot_mounts = false;
     context.efivars = target.join("efivars");
+    context.by_id = target.join("by-id");
     apply(step, &context)
 }
 
@@ -390,4 +391,51 @@ fn configuration_follows_the_disks() {
     assert_eq!(read("boot/grub/grub.cfg"), "linux /vmlinuz root=/dev/nvme0n1p1 quiet\n");
     assert_eq!(read("boot/grub/device.map"), "(hd0) /dev/nvme0n1\n");
     assert_eq!(run(&FakeRunner::new(), target.path(), &machine, &plan, &step).unwrap(), Vec::<String>::new(), "again");
+}
+
+#[test]
+fn configuration_behind_links_and_in_debconf() {
+    let (machine, plan) = efi(TableKind::Gpt);
+    let target = target(&[], &["etc/real/fstab", "etc/crypttab", "var/cache/debconf/config.dat"]);
+    let outside = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(target.path().join(name), text).unwrap();
+    let text = "/dev/vda9 /data ext4\n/dev/disk/by-id/usb-Stick-part1 /backup ext4\n";
+    write("etc/real/fstab", text);
+    std::fs::write(outside.path().join("fstab"), text).unwrap();
+    std::os::unix::fs::symlink("/etc/real/fstab", target.path().join("etc/fstab")).unwrap();
+    // A second name for the same file: what changed places must not change back.
+    std::fs::create_dir_all(target.path().join("etc/default")).unwrap();
+    std::os::unix::fs::symlink("../real/fstab", target.path().join("etc/default/grub")).unwrap();
+    // Leads out of the target when followed from here.
+    std::os::unix::fs::symlink(outside.path().join("fstab"), target.path().join("etc/dracut.conf")).unwrap();
+    write("etc/crypttab", "secret /dev/vda8 none luks\n");
+    write("var/cache/debconf/config.dat", "Name: grub-pc/install_devices\nValue: /dev/disk/by-id/virtio-S1\n");
+    let links = tempfile::tempdir().unwrap();
+    let by_id = links.path().join("by-id");
+    std::fs::create_dir(&by_id).unwrap();
+    for (name, to) in
+        [("nvme-NEW", "../../nvme0n1"), ("nvme-eui.1", "../../nvme0n1"), ("nvme-NEW-part1", "../../nvme0n1p1")]
+    {
+        std::os::unix::fs::symlink(to, by_id.join(name)).unwrap();
+    }
+    let pair = |old: &str, new: &str| (old.to_owned(), new.to_owned());
+    let replacements = vec![
+        pair("/dev/vda9", "/dev/nvme0n1p9"),
+        pair("/dev/nvme0n1p9", "/dev/vda9"),
+        pair("/dev/vda8", "/dev/nvme0n1p8"),
+        pair("/dev/disk/by-id/virtio-S1", "/dev/nvme0n1"),
+    ];
+    let step = Step::AdaptConfiguration { replacements };
+    let runner = FakeRunner::new();
+    let mut context = Context::new(&runner, target.path(), &machine, &plan);
+    context.by_id = by_id;
+    let notes = apply(&step, &context).unwrap();
+    let read = |name: &str| std::fs::read_to_string(target.path().join(name)).unwrap();
+    assert_eq!(read("etc/real/fstab"), text.replace("/dev/vda9", "/dev/nvme0n1p9"));
+    assert_eq!(read("etc/crypttab"), "secret /dev/nvme0n1p8 none luks\n");
+    assert!(read("var/cache/debconf/config.dat").contains("Value: /dev/disk/by-id/nvme-NEW\n"));
+    assert_eq!(std::fs::read_to_string(outside.path().join("fstab")).unwrap(), text, "outside of the target");
+    assert!(target.path().join("etc/fstab").symlink_metadata().unwrap().is_symlink());
+    assert_eq!(notes.len(), 4, "{notes:?}");
+    assert!(notes[1].starts_with("/etc/fstab, line 2, names /dev/disk/by-id/usb-Stick-part1, which"), "{notes:?}");
 }

@@ -11,7 +11,7 @@ use lifeboat_machine::{DeviceId, Name};
 use lifeboat_plan::{Step, Target};
 use lifeboat_rebuild::{Context, apply, unmount_all};
 use lifeboat_sys::{FakeRunner, Output, SystemRunner};
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::Path;
 
 const MIB: u64 = 1 << 20;
@@ -255,4 +255,29 @@ fn root_the_running_system_is_lent_and_taken_back() {
     for point in names(before).iter().filter(system) {
         assert!(after.contains(point), "{} is gone", point.display());
     }
+}
+
+#[test]
+fn root_a_swap_file_on_a_filesystem_without_extents() {
+    let target = tempfile::tempdir().unwrap();
+    let disk = Loop::new(64 * MIB, 512);
+    text_of("mke2fs", &["-q", "-F", "-t", "ext2", disk.text()]);
+    lifeboat_sys::mount::mount(&disk.path, target.path(), "ext2", &[]).unwrap();
+    text_of("touch", &["-d", "2001-02-03 04:05:06.789", target.path().to_str().unwrap()]);
+    let (machine, plan) = (empty_machine(), empty_plan());
+    let context = Context::new(&SystemRunner, target.path(), &machine, &plan);
+    let file = SwapFile {
+        path: Name::from("/swapfile"),
+        size_bytes: 20 * MIB,
+        swap: Swap { uuid: None, label: String::new(), page_bytes: 4096 },
+    };
+    apply(&Step::MakeSwapFile { file }, &context).unwrap();
+    let swap = std::fs::metadata(target.path().join("swapfile")).unwrap();
+    let root = std::fs::metadata(target.path()).unwrap();
+    unmount_all(&context).unwrap();
+    assert!(swap.blocks() * 512 >= 20 * MIB, "{} blocks", swap.blocks());
+    assert_eq!(swap.mode() & 0o7777, 0o600);
+    // ext2 with small inodes keeps whole seconds.
+    let expected = text_of("date", &["-d", "2001-02-03 04:05:06", "+%s"]);
+    assert_eq!(root.mtime().to_string(), expected.trim(), "the directory keeps its time");
 }

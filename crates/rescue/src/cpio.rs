@@ -4,10 +4,13 @@
 
 use crate::error::RescueError;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+/// inode(7)
+const S_IFMT: u32 = 0o170_000;
 const S_IFDIR: u32 = 0o040_000;
 const S_IFREG: u32 = 0o100_000;
 const S_IFLNK: u32 = 0o120_000;
@@ -165,6 +168,75 @@ impl<W: Write> Writer<W> {
     fn pad(&mut self) -> io::Result<()> {
         let missing = (ALIGNMENT - self.written % ALIGNMENT) % ALIGNMENT;
         self.put(&[0; ALIGNMENT as usize][..missing as usize])
+    }
+}
+
+/// One node that [`read`] meets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Met {
+    /// Absolute path.
+    pub path: PathBuf,
+    /// Type and permission bits.
+    pub mode: u32,
+    /// Size of the data, in bytes.
+    pub size_bytes: u64,
+}
+
+impl Met {
+    /// It is a regular file or a symbolic link.
+    pub fn is_file_or_link(&self) -> bool {
+        [S_IFREG, S_IFLNK].contains(&(self.mode & S_IFMT))
+    }
+}
+
+/// Reads an archive that is not compressed; `visit` gets each node and may read its data.
+///
+/// # Errors
+/// [`RescueError::Format`] for anything but such an archive, [`RescueError::Io`] when `input` fails.
+pub fn read(
+    mut input: impl Read,
+    name: &Path,
+    mut visit: impl FnMut(&Met, &mut dyn Read) -> io::Result<()>,
+) -> Result<(), RescueError> {
+    let wrong = |reason: &str| RescueError::Format { path: name.to_owned(), reason: reason.to_owned() };
+    loop {
+        let mut header = [0; 110];
+        input.read_exact(&mut header).map_err(RescueError::io("READ", name))?;
+        if !header.starts_with(b"070701") {
+            return Err(wrong("it is no cpio archive, or one that is compressed"));
+        }
+        let field = |number: usize| {
+            let digits = header.get(6 + 8 * number..14 + 8 * number).unwrap_or_default();
+            let text = std::str::from_utf8(digits).unwrap_or_default();
+            u32::from_str_radix(text, 16).map_err(|_| wrong("a number in a header is none"))
+        };
+        let (mode, size_bytes, name_size) = (field(1)?, u64::from(field(6)?), u64::from(field(11)?));
+        if !(1..=4096).contains(&name_size) {
+            return Err(wrong("a name is longer than 4096 bytes, or empty"));
+        }
+        let mut path = vec![0; name_size as usize];
+        input.read_exact(&mut path).map_err(RescueError::io("READ", name))?;
+        path.pop();
+        skip(&mut input, padding(110 + name_size)).map_err(RescueError::io("READ", name))?;
+        if path == b"TRAILER!!!" {
+            return Ok(());
+        }
+        let met = Met { path: Path::new("/").join(OsStr::from_bytes(&path)), mode, size_bytes };
+        let mut data = (&mut input).take(size_bytes);
+        visit(&met, &mut data).map_err(RescueError::io("READ", name))?;
+        let rest = data.limit() + padding(size_bytes);
+        skip(&mut input, rest).map_err(RescueError::io("READ", name))?;
+    }
+}
+
+fn padding(size: u64) -> u64 {
+    size.next_multiple_of(ALIGNMENT) - size
+}
+
+fn skip(input: impl Read, bytes: u64) -> io::Result<()> {
+    match io::copy(&mut input.take(bytes), &mut io::sink())? == bytes {
+        true => Ok(()),
+        false => Err(io::ErrorKind::UnexpectedEof.into()),
     }
 }
 

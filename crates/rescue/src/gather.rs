@@ -6,7 +6,7 @@ use crate::error::RescueError;
 use crate::modules::Place;
 use crate::programs;
 use crate::sysroot::Sysroot;
-use crate::tree::{Source, Tree};
+use crate::tree::{Node, Source, Tree};
 use lifeboat_sys::program::DIRECTORIES;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -103,13 +103,19 @@ impl<'a> Gatherer<'a> {
         self.opened_by_glibc(target, &dynamic)
     }
 
-    /// Adds every program of one image that the machine has.
+    /// Adds every program of one image that the machine has; gives those that are too heavy for it, with their reason.
     ///
     /// # Errors
     /// [`RescueError::Program`] for one that must be there and is not; when files cannot be read.
-    pub fn programs(&mut self, place: Place) -> Result<(), RescueError> {
+    pub fn programs(&mut self, place: Place) -> Result<Vec<(PathBuf, String)>, RescueError> {
+        let mut heavy = vec![];
         for wanted in programs::wanted(place) {
             match (self.sysroot.find_in(&DIRECTORIES, wanted.name)?, wanted.required) {
+                (Some(path), _) if wanted.weighed => {
+                    if !self.light_program(&path, &wanted.why)? {
+                        heavy.push((path, wanted.why));
+                    }
+                }
                 (Some(path), required) => {
                     self.program(&path, &wanted.why, required.is_some())?;
                 }
@@ -117,7 +123,30 @@ impl<'a> Gatherer<'a> {
                 (None, Some(package)) => return Err(self.missing_program(wanted.name, package)),
             }
         }
-        Ok(())
+        // What a person types; the usual one, too heavy perhaps, is in tools.img under its own name.
+        let (vi, small) = (Path::new("/usr/bin/vi"), Path::new("/usr/bin/vim.tiny"));
+        if place == Place::Root && self.tree.contains(small) && !self.tree.contains(vi) {
+            self.tree.link(vi, Path::new("vim.tiny"), "expert mode: reading and editing");
+        }
+        Ok(heavy)
+    }
+
+    /// Adds a program unless it and its libraries bring more than [`programs::HEAVY_BYTES`]; tells whether it did.
+    fn light_program(&mut self, path: &Path, why: &str) -> Result<bool, RescueError> {
+        let (tree, seen, warnings) = (self.tree.clone(), self.seen.clone(), self.warnings.len());
+        self.program(path, why, false)?;
+        let mut added = 0;
+        for (path, node, _) in self.tree.iter().filter(|(path, ..)| !tree.contains(path)) {
+            if let Node::File { source: Source::File(outside), .. } = node {
+                added += std::fs::metadata(outside).map_err(RescueError::io("READ", path))?.len();
+            }
+        }
+        let light = added <= programs::HEAVY_BYTES;
+        if !light {
+            (self.tree, self.seen) = (tree, seen);
+            self.warnings.truncate(warnings);
+        }
+        Ok(light)
     }
 
     /// Adds a shell, and the name /bin/sh for it.

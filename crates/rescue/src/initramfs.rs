@@ -4,7 +4,7 @@
 
 use crate::cpio::Writer;
 use crate::error::RescueError;
-use crate::system::{RescueSystem, Root};
+use crate::system::{REASONS, RescueSystem, Root};
 use crate::tree::{Content, Node, Source, Tree, read_source};
 use std::fs::File;
 use std::io::BufWriter;
@@ -53,6 +53,7 @@ pub fn write_initramfs(system: &RescueSystem, embedded: &[Embedded], out: &Path)
     if let Root::Squashfs(image) = &system.root {
         tree.file(Path::new(ROOT_SQUASHFS), Source::File(image.clone()), 0o600, "the root of the rescue system");
     }
+    tree.add_reasons(REASONS);
     let file = File::options()
         .write(true)
         .create(true)

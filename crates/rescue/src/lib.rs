@@ -28,6 +28,7 @@
 //! | [`elf`], [`closure`] | libraries |
 //! | [`etc`] | configuration files |
 //! | [`cpio`], [`squashfs`] | the formats |
+//! | [`look`] | what is inside a finished image, and why |
 
 pub mod closure;
 pub mod cpio;
@@ -40,6 +41,7 @@ pub mod index;
 pub mod initramfs;
 pub mod inputs;
 pub mod kernel;
+pub mod look;
 pub mod module_file;
 pub mod modules;
 pub mod programs;

@@ -21,6 +21,10 @@ use std::path::{Path, PathBuf};
 pub const LIFEBOAT: &str = "/usr/bin/lifeboat";
 /// Where `lifeboat-init` lies in the rescue system, beside `/init` of the initramfs.
 pub const INIT: &str = "/usr/bin/lifeboat-init";
+/// Where the root and the initramfs say why each file is there.
+pub const REASONS: &str = "/lifeboat/contents";
+/// Where tools.img says so.
+pub const TOOLS_REASONS: &str = "/usr/lib/lifeboat/tools-contents";
 /// Modules that init loads before the root, and `early.list` with their order.
 pub const EARLY_DIRECTORY: &str = "/lifeboat/modules";
 
@@ -75,7 +79,7 @@ pub fn build(inputs: &Inputs, runner: &dyn Runner) -> Result<RescueSystem, Rescu
     etc::add(&mut gatherer.tree, &sysroot)?;
     gatherer.own_program(&inputs.lifeboat, Path::new(LIFEBOAT), "lifeboat")?;
     gatherer.own_program(&inputs.init, Path::new(INIT), "lifeboat")?;
-    gatherer.programs(Place::Root)?;
+    let heavy = gatherer.programs(Place::Root)?;
     gatherer.shell()?;
     gatherer.udev()?;
     gatherer.character_sets()?;
@@ -85,7 +89,7 @@ pub fn build(inputs: &Inputs, runner: &dyn Runner) -> Result<RescueSystem, Rescu
     modules::add_files(&mut tree, &sysroot, &kernel, &index, &selection)?;
     modules::add_indexes(&mut tree, &sysroot, &kernel, &selection)?;
 
-    let (mut tools, more) = tools::gather(inputs, (&sysroot, &host), &kernel, &index, selection)?;
+    let (mut tools, more) = tools::gather(inputs, (&sysroot, &host), &kernel, &index, selection, &heavy)?;
     warnings.extend(more);
     if inputs.with_firmware && !sysroot.list(Path::new("/lib/firmware"))?.is_empty() {
         for (name, (place, module)) in firmware::wanted(&tree, &tools, &sysroot, &kernel)? {
@@ -94,6 +98,10 @@ pub fn build(inputs: &Inputs, runner: &dyn Runner) -> Result<RescueSystem, Rescu
         }
     }
     tools::settle(&mut tools, &mut tree);
+    tree.add_reasons(REASONS);
+    if !tools.is_empty() {
+        tools.add_reasons(TOOLS_REASONS);
+    }
 
     let early_modules = modules::early(&index).filter(|_| kernel.has_squashfs());
     let early = early_tree(inputs, (&sysroot, &host), &kernel, &index, early_modules.as_deref().unwrap_or(&[]))?;

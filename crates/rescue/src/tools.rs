@@ -17,7 +17,8 @@ use std::path::{Path, PathBuf};
 
 const CONFIGURED: &str = "named in the configuration";
 
-/// Gathers the tree of tools.img, and what a person should know. `root` are the modules of the root.
+/// Gathers the tree of tools.img, and what a person should know. `root` are the modules of the root, `heavy` the
+/// programs that are too large for it.
 ///
 /// # Errors
 /// [`RescueError::Extra`] for something that the configuration names and that is not there.
@@ -27,6 +28,7 @@ pub fn gather(
     kernel: &Kernel,
     index: &Index,
     root: Selection,
+    heavy: &[(PathBuf, String)],
 ) -> Result<(Tree, Vec<String>), RescueError> {
     let mut gatherer = Gatherer::new(sysroot, host)?;
     let absent = |what: String| RescueError::Extra { what };
@@ -42,6 +44,9 @@ pub fn gather(
         if !taken {
             return Err(absent(format!("the program {name}")));
         }
+    }
+    for (path, why) in heavy {
+        gatherer.program(path, why, false)?;
     }
     gatherer.programs(Place::Tools)?;
     let (mut tree, warnings) = (gatherer.tree, gatherer.warnings);

@@ -141,6 +141,24 @@ impl Tree {
         Ok(())
     }
 
+    /// Why each file and link is there, for [`crate::look`]: a line each, path and reason with a tab between.
+    pub fn reasons(&self) -> String {
+        let mut out = String::new();
+        for (path, _, why) in self.iter().filter(|(_, node, _)| !matches!(node, Node::Directory { .. })) {
+            // Nothing in the images needs more; a name that does must not break the list.
+            let plain = |text: &str| text.replace(|c: char| c.is_control(), "?");
+            out.push_str(&format!("{}\t{}\n", plain(&path.to_string_lossy()), plain(why)));
+        }
+        out
+    }
+
+    /// Adds [`Tree::reasons`] as a file, which names itself, too.
+    pub fn add_reasons(&mut self, path: &str) {
+        self.text(path, "", "tells why each file is here");
+        let reasons = self.reasons();
+        self.text(path, reasons, "tells why each file is here");
+    }
+
     /// Adds a node of another tree; an existing one stays.
     pub fn put(&mut self, path: &Path, node: Node, why: &str) {
         self.parents(path);

@@ -177,6 +177,29 @@ fn root_a_rescue_system_is_whole_and_built_again_the_same() {
             assert!(line.trim_end().ends_with(path), "{name}: {text}");
         }
     }
+    // The finished images tell the same as the builder did.
+    let work = dir.path().join("look");
+    std::fs::create_dir(&work).unwrap();
+    let images = lifeboat_rescue::look::initramfs(&dir.path().join("one/initrd.img"), &work, &SystemRunner).unwrap();
+    let files = |contents: &[lifeboat_rescue::Content]| {
+        let files =
+            contents.iter().filter(|content| content.why != "directory" && content.path != "/lifeboat/contents");
+        files.map(|content| (content.path.clone(), content.why.clone())).collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(images.iter().map(|image| image.name).collect::<Vec<_>>(), ["initramfs", "root"]);
+    assert!(files(&system.contents).is_subset(&files(&images[1].contents)));
+    let mut all = images.iter().flat_map(|image| &image.contents);
+    assert_eq!(all.find(|content| content.why.starts_with("unknown")), None);
+    let init = images[0].contents.iter().find(|content| content.path == "/init").unwrap();
+    assert_eq!(
+        (init.size_bytes, init.why.as_str()),
+        (std::fs::metadata("/usr/bin/true").unwrap().len(), "the kernel starts it")
+    );
+    let tools = lifeboat_rescue::look::tools(system.tools.as_deref().unwrap(), &work, &SystemRunner).unwrap();
+    assert!(
+        tools.contents.iter().any(|content| content.path.ends_with("mac80211.ko") && content.why.starts_with("module"))
+    );
+
     let reasons: Vec<_> = system.contents.iter().filter(|content| content.why.is_empty()).collect();
     assert!(reasons.is_empty(), "{reasons:?}");
 

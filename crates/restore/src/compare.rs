@@ -10,6 +10,7 @@ use lifeboat_machine::{Content, DiskContent, Event, EventSink, Machine};
 use lifeboat_sys::program::BLKID;
 use lifeboat_sys::{Invocation, Runner, mount};
 use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Instant;
 
@@ -38,7 +39,7 @@ pub fn compare(
     let began = Instant::now();
     let mut lines = stage(sink, "layout", || layout_differences(machine, runner))?;
     std::fs::create_dir_all(target).map_err(|source| Failure::Write { path: target.to_owned(), source })?;
-    let mounted = stage(sink, "mount", || mount_all(machine, target, runner));
+    let mounted = stage(sink, "mount", || mount_all(machine, target, runner, Access::ReadOnly));
     let result = mounted.and_then(|missing| {
         lines.extend(missing);
         stage(sink, "compare", || {
@@ -76,7 +77,9 @@ pub fn compare(
 
 fn write_report(path: &Path, machine: &Machine, lines: &[String], entries: u64) -> Result<(), Failure> {
     let write = |source| Failure::Write { path: path.to_owned(), source };
-    let mut file = std::fs::File::create(path).map_err(write)?;
+    // Names of files tell much about a machine.
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path).map_err(write)?;
     let mut text = format!(
         "Comparison of machine '{}', recorded {}, with the disks that are there\n{entries} entries compared, {} differences\n\n",
         machine.name,
@@ -117,8 +120,22 @@ fn layout_differences(machine: &Machine, runner: &dyn Runner) -> Result<Vec<Stri
     Ok(lines)
 }
 
-/// Mounts all recorded filesystems that can be found, read-only; gives a line for each that cannot.
-fn mount_all(machine: &Machine, target: &Path, runner: &dyn Runner) -> Result<Vec<String>, Failure> {
+/// How filesystems are mounted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Not one byte changes, not even a journal.
+    ReadOnly,
+    /// As the machine has them.
+    Writable,
+}
+
+/// Mounts all recorded filesystems that can be found; gives a line for each that cannot.
+pub(crate) fn mount_all(
+    machine: &Machine,
+    target: &Path,
+    runner: &dyn Runner,
+    access: Access,
+) -> Result<Vec<String>, Failure> {
     let mut lines = Vec::new();
     for mount in &machine.layout.mounts {
         let Some(filesystem) = machine.layout.device(&mount.device).and_then(|device| device.filesystem()) else {
@@ -146,8 +163,11 @@ fn mount_all(machine: &Machine, target: &Path, runner: &dyn Runner) -> Result<Ve
             FilesystemOptions::Vfat(_) => lifeboat_rebuild::mounts::mount_options(kind, &mount.options),
             _ => vec![],
         };
-        let mut options = read_only(&filesystem.options);
-        options.extend(recorded.iter().map(String::as_str));
+        let mut options = match access {
+            Access::ReadOnly => read_only(&filesystem.options),
+            Access::Writable => vec!["rw"],
+        };
+        options.extend(recorded.iter().map(String::as_str).filter(|option| *option != "ro"));
         options.extend(subvolume.as_deref());
         if let Err(error) = mount::mount(device, &target.join(inside), kind, &options) {
             lines.push(format!("{}: {error}", mount.mount_point));

@@ -10,6 +10,8 @@
 //! | [`found`] | the archive of a recovery, on the medium or on the network |
 //! | [`recovery`] | [`Recovery`]: the stages of a whole-machine recovery, each callable alone |
 //! | [`nuke`] | the unattended mode |
+//! | [`session`] | [`Session`]: what a person does in the interactive mode, one call a step |
+//! | [`places`], [`logs`], [`keyboard`] | what it needs beside: other devices, saved logs, keyboard layouts |
 //! | [`compare`] | the compare mode: archive against disks, read-only |
 //! | [`observe`] | turns the archive's progress into events |
 //! | [`failure`] | [`Failure`]: why a recovery stopped, and whether anything was touched |
@@ -20,16 +22,22 @@
 pub mod compare;
 pub mod failure;
 pub mod found;
+pub mod keyboard;
+pub mod logs;
 pub mod medium;
 pub mod network;
 pub mod nuke;
 pub mod observe;
+pub mod places;
 pub mod recovery;
 pub mod rescue;
+pub mod session;
 pub mod source;
 
 pub use failure::Failure;
+pub use lifeboat_sys::Runner;
 pub use medium::Medium;
 pub use network::Network;
 pub use recovery::Recovery;
+pub use session::Session;
 pub use source::Source;

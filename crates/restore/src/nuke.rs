@@ -15,8 +15,8 @@ pub fn policy(parameters: &Parameters) -> Policy {
     Policy {
         no_resize: parameters.no_resize,
         wipe: parameters.wipe.clone(),
-        any_firmware: false,
         map: parameters.map.iter().map(|(device, disk)| (DeviceId(device.clone()), disk.clone())).collect(),
+        ..Policy::default()
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// Often enough for a bar on a terminal.
 const INTERVAL: Duration = Duration::from_millis(200);
 /// In the rescue system each event is a line on every console, and a serial one takes 11 KB/s at 115200 baud.
-const CONSOLE_INTERVAL: Duration = Duration::from_secs(3);
+pub const CONSOLE_INTERVAL: Duration = Duration::from_secs(3);
 
 /// Problems that are reported one by one; the rest is only counted, so that a broken disk cannot fill the console.
 const LISTED: u64 = 200;
@@ -36,9 +36,14 @@ impl<'a> Observing<'a> {
         }
     }
 
+    /// Observes with progress that often.
+    pub fn every(interval: Duration, sink: &'a dyn EventSink, phase: &'a str) -> Self {
+        Observing { interval, ..Self::new(sink, phase) }
+    }
+
     /// Observes for a console that shows each event as a line.
     pub fn on_console(sink: &'a dyn EventSink, phase: &'a str) -> Self {
-        Observing { interval: CONSOLE_INTERVAL, ..Self::new(sink, phase) }
+        Self::every(CONSOLE_INTERVAL, sink, phase)
     }
 
     /// Problems seen.

@@ -8,20 +8,22 @@ use crate::observe::Observing;
 use crate::rescue::RescueSystem;
 use crate::source::Source;
 use lifeboat_archive::{Repository, RestoreOptions, Secret, Selection, SnapshotInfo};
-use lifeboat_machine::{ArchiveManifest, Event, EventSink, Machine};
+use lifeboat_machine::{ArchiveManifest, Event, EventSink, FoundHardware, Machine};
 use lifeboat_plan::{Plan, Policy, Step};
 use lifeboat_rebuild::Context;
 use lifeboat_sys::Runner;
 use std::path::Path;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// A recovery whose archive was proven readable.
 pub struct Recovery<'a> {
     rescue: &'a RescueSystem,
     runner: &'a dyn Runner,
     sink: &'a dyn EventSink,
-    repository: Repository,
+    repository: Arc<Repository>,
     snapshot: SnapshotInfo,
+    interval: Duration,
     /// The machine that will be rebuilt: the snapshot's.
     pub machine: Machine,
     /// What the snapshot must hold.
@@ -105,6 +107,33 @@ impl<'a> Recovery<'a> {
             Some("latest") | None => repository.latest_of(&rescue.manifest.machine_name)?,
             Some(wanted) => repository.find_snapshot(wanted)?,
         };
+        if !found.verified {
+            sink.emit(&Event::Note {
+                text: format!(
+                    "archive: snapshot {} of {} at {}",
+                    snapshot.short_id(),
+                    snapshot.time,
+                    found.place.label().display()
+                ),
+            });
+            repository.prove_present(&snapshot)?;
+        }
+        let mut recovery = Self::of_snapshot(rescue, Arc::new(repository), snapshot, runner, sink)?;
+        recovery._source = found.source;
+        Ok(recovery)
+    }
+
+    /// A recovery of one snapshot of an open archive, whose bytes the caller proves. Refuses another machine's.
+    ///
+    /// # Errors
+    /// [`Failure::Mismatch`]; when the snapshot's description cannot be read.
+    pub fn of_snapshot(
+        rescue: &'a RescueSystem,
+        repository: Arc<Repository>,
+        snapshot: SnapshotInfo,
+        runner: &'a dyn Runner,
+        sink: &'a dyn EventSink,
+    ) -> Result<Recovery<'a>, Failure> {
         let machine_json = repository.read_file(&snapshot, Path::new("/.lifeboat/machine.json"))?;
         let manifest_json = repository.read_file(&snapshot, Path::new("/.lifeboat/manifest.json"))?;
         let manifest: ArchiveManifest = serde_json::from_slice(&manifest_json).map_err(|error| Failure::Unusable {
@@ -121,18 +150,13 @@ impl<'a> Recovery<'a> {
                 snapshot.id, machine.name, machine.machine_id, rescue.manifest.machine_name, rescue.manifest.machine_id
             )));
         }
-        if !found.verified {
-            sink.emit(&Event::Note {
-                text: format!(
-                    "archive: snapshot {} of {} at {}",
-                    snapshot.short_id(),
-                    snapshot.time,
-                    found.place.label().display()
-                ),
-            });
-            repository.prove_present(&snapshot)?;
-        }
-        Ok(Recovery { rescue, runner, sink, repository, snapshot, machine, manifest, _source: found.source })
+        let interval = crate::observe::CONSOLE_INTERVAL;
+        Ok(Recovery { rescue, runner, sink, repository, snapshot, interval, machine, manifest, _source: None })
+    }
+
+    /// Progress comes this often from now on: for a sink that can take more than a serial console.
+    pub fn report_every(&mut self, interval: Duration) {
+        self.interval = interval;
     }
 
     /// The archive.
@@ -150,16 +174,21 @@ impl<'a> Recovery<'a> {
     /// # Errors
     /// [`Failure::Plan`] when no plan is allowed and fits.
     pub fn plan(&self, policy: &Policy) -> Result<Plan, Failure> {
-        stage(self.sink, "plan", || {
-            let locks: Vec<(String, String)> = self
-                .rescue
-                .source
-                .iter()
-                .map(|source| (source.device.clone(), "it holds the recovery medium".to_owned()))
-                .collect();
-            let hardware = lifeboat_probe::found_hardware(self.runner, &locks)?;
-            Ok(lifeboat_plan::plan(&self.machine, &hardware, policy)?)
-        })
+        stage(self.sink, "plan", || Ok(lifeboat_plan::plan(&self.machine, &self.hardware()?, policy)?))
+    }
+
+    /// The disks that are there; the one that holds the medium is locked.
+    ///
+    /// # Errors
+    /// [`Failure::Probe`].
+    pub fn hardware(&self) -> Result<FoundHardware, Failure> {
+        let locks: Vec<(String, String)> = self
+            .rescue
+            .source
+            .iter()
+            .map(|source| (source.device.clone(), "it holds the recovery medium".to_owned()))
+            .collect();
+        Ok(lifeboat_probe::found_hardware(self.runner, &locks)?)
     }
 
     fn context<'b>(&'b self, plan: &'b Plan) -> Context<'b> {
@@ -190,7 +219,7 @@ impl<'a> Recovery<'a> {
         );
         self.sink.emit(&Event::Step { number, total: plan.steps.len(), text });
         let report = stage(self.sink, "extract", || {
-            let observer = Observing::on_console(self.sink, "extract");
+            let observer = Observing::every(self.interval, self.sink, "extract");
             self.repository
                 .restore(
                     &self.snapshot,
@@ -230,7 +259,7 @@ impl<'a> Recovery<'a> {
     /// When archive or target cannot be read.
     pub fn verify(&self) -> Result<u64, Failure> {
         stage(self.sink, "verify", || {
-            let observer = Observing::on_console(self.sink, "verify");
+            let observer = Observing::every(self.interval, self.sink, "verify");
             let source = target_source(&self.machine, &self.rescue.directories.target);
             let report = self.repository.compare(&self.snapshot, &source, &Selection::Everything, &observer)?;
             for difference in report.differences.iter().take(200) {

@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::medium::{Medium, parse_manifest};
+use crate::network::Network;
 use lifeboat_machine::{Machine, MediumManifest, Parameters};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -20,6 +21,15 @@ pub struct RescueDirectories {
 impl Default for RescueDirectories {
     fn default() -> Self {
         RescueDirectories { embedded: "/lifeboat".into(), run: "/run/lifeboat".into(), target: "/target".into() }
+    }
+}
+
+impl RescueDirectories {
+    /// The directories of a rescue system whose root is there.
+    pub fn below(root: &Path) -> RescueDirectories {
+        let RescueDirectories { embedded, run, target } = RescueDirectories::default();
+        let inside = |path: PathBuf| root.join(path.strip_prefix("/").unwrap_or(&path));
+        RescueDirectories { embedded: inside(embedded), run: inside(run), target: inside(target) }
     }
 }
 
@@ -52,6 +62,8 @@ pub struct RescueSystem {
     pub parameters: Parameters,
     /// The medium, when init found one.
     pub source: Option<FoundSource>,
+    /// How addresses are opened; without credentials until the caller sets it.
+    pub network: Network,
 }
 
 /// True inside a rescue system.
@@ -77,7 +89,16 @@ impl RescueSystem {
         let parameters = read_json::<Parameters>(&directories.run.join("parameters.json"))?;
         let source_path = directories.run.join("source.json");
         let source = source_path.exists().then(|| read_json(&source_path)).transpose()?;
-        Ok(RescueSystem { directories, machine, machine_json, manifest, manifest_json, parameters, source })
+        Ok(RescueSystem {
+            directories,
+            machine,
+            machine_json,
+            manifest,
+            manifest_json,
+            parameters,
+            source,
+            network: Network::default(),
+        })
     }
 
     /// Where on the network the archive is, when the parameters say so.

@@ -15,7 +15,7 @@ pub const SETTABLE: u32 = 0x0000_0001 // SECRM
     | APPEND
     | 0x0000_0040 // NODUMP
     | 0x0000_0080 // NOATIME
-    | 0x0000_0400 // NOCOMP
+    | NOCOMP
     | 0x0000_4000 // JOURNAL_DATA
     | 0x0000_8000 // NOTAIL
     | DIRSYNC
@@ -32,6 +32,8 @@ pub const APPEND: u32 = 0x0000_0020;
 pub const SYNC: u32 = 0x0000_0008;
 /// Changes of the directory wait for the disk.
 pub const DIRSYNC: u32 = 0x0001_0000;
+/// Not compressed; btrfs sets it by itself on files that do not shrink (btrfs(5), "compress").
+pub const NOCOMP: u32 = 0x0000_0400;
 /// Not copied on write; settable only while the file is empty.
 pub const NOCOW: u32 = 0x0080_0000;
 /// New entries take the directory's project id.

@@ -1,5 +1,9 @@
 //! Mounting, unmounting, and the mount table (proc_pid_mountinfo(5)).
 
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::mount::OpenTreeFlags;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
@@ -115,6 +119,29 @@ pub fn unmount_below(directory: &Path) -> Result<(), MountError> {
         }
     }
     first
+}
+
+/// A private copy of the filesystem that `directory` lies on, as seen from there, in which nothing is mounted: what lies
+/// under other mounts is visible (open_tree(2), Linux 5.2).
+///
+/// # Errors
+/// EPERM without CAP_SYS_ADMIN, EINVAL for an unbindable mount, ENOSYS on old kernels.
+pub fn without_mounts(directory: impl AsFd) -> Result<OwnedFd, Errno> {
+    let copy = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    let tree = rustix::mount::open_tree(directory, "", copy)?;
+    // The descriptor is O_PATH; reading needs a real one.
+    rustix::fs::openat(&tree, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// How many entries the directory has that lies under the mount on `mount_point`. `None` where that cannot be seen.
+pub fn entries_under(mount_point: &Path) -> Option<usize> {
+    let parent = std::fs::File::open(mount_point.parent()?).ok()?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let under =
+        rustix::fs::openat(without_mounts(&parent).ok()?, mount_point.file_name()?, flags, Mode::empty()).ok()?;
+    let entries = rustix::fs::Dir::read_from(&under).ok()?;
+    let names = entries.filter_map(Result::ok).filter(|entry| !matches!(entry.file_name().to_bytes(), b"." | b".."));
+    Some(names.count())
 }
 
 /// The mount table of this process.

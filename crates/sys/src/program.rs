@@ -52,6 +52,7 @@ programs! {
     MKSWAP = "mkswap", "util-linux", Always;
     MOUNT = "mount", "mount", Always;
     UMOUNT = "umount", "mount", Always;
+    LOADKEYS = "loadkeys", "kbd", IfPresent;
     UDEVADM = "udevadm", "udev", IfPresent;
     DUMPE2FS = "dumpe2fs", "e2fsprogs", IfPresent;
     MKE2FS = "mke2fs", "e2fsprogs", IfPresent;

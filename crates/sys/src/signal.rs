@@ -89,3 +89,9 @@ pub fn unblock_all() -> io::Result<()> {
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
+
+/// Lets this program, and those it starts, live on when their terminal is hung up (SIGHUP is ignored).
+pub fn ignore_hangup() {
+    // SAFETY: SIG_IGN is a valid disposition and SIGHUP a signal that can be ignored; no handler is installed.
+    unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
+}

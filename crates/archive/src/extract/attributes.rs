@@ -1,7 +1,7 @@
 //! Owner, mode, xattrs, times and flags, in the order that keeps them: chown(2) clears set-id bits and capabilities,
 //! setting xattrs and project ids needs a file that is not immutable, and almost everything touches times.
 
-use crate::table::{Kind, Record, Table};
+use crate::table::{Kind, Record, Table, Xattr};
 use lifeboat_sys::inode;
 use rustix::fd::{AsFd, AsRawFd as _, OwnedFd};
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags};
@@ -40,7 +40,11 @@ fn owner(record: &Record) -> (Option<Uid>, Option<Gid>) {
 
 /// Everything but late flags of an open regular file; everything of an open directory.
 pub(super) fn set_open(table: &Table, index: usize, file: &OwnedFd) -> Vec<String> {
-    let record = &table.records[index];
+    set(&table.records[index], table.xattrs(index), file)
+}
+
+/// As [`set_open`], from the parts.
+pub(super) fn set(record: &Record, xattrs: &[Xattr], file: &OwnedFd) -> Vec<String> {
     let mut complaints = vec![];
     let mut check = |what: &str, result: Result<(), Errno>| {
         if let Err(error) = result {
@@ -50,7 +54,7 @@ pub(super) fn set_open(table: &Table, index: usize, file: &OwnedFd) -> Vec<Strin
     let (uid, gid) = owner(record);
     check("the owner", rustix::fs::fchown(file, uid, gid));
     check("the mode", rustix::fs::fchmod(file, Mode::from_raw_mode(record.mode.into())));
-    for xattr in table.xattrs(index) {
+    for xattr in xattrs {
         let name = OsStr::from_bytes(&xattr.name);
         let result = rustix::fs::fsetxattr(file, name, &xattr.value, XattrFlags::empty());
         check(&format!("the extended attribute {}", name.display()), result);

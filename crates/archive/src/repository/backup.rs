@@ -181,7 +181,7 @@ impl Context<'_> {
         summary.total_bytes_processed = table.bytes();
         let manifest = (request.manifest)(summary.lifeboat_entries, summary.total_bytes_processed);
         let manifest = manifest.map_err(|cause| ArchiveError::Manifest { cause })?;
-        let extras = extras::encode(table, &walked.under);
+        let extras = extras::encode(table);
         let mut worker = writer.worker()?;
         let own = [("extras.jsonl", &extras), ("machine.json", &request.machine), ("manifest.json", &manifest)];
         let own = self.own_directory(writer, &mut worker, own)?;
@@ -227,12 +227,11 @@ impl Context<'_> {
         let total = Progress {
             phase: "read",
             entries_total: walked.table.records.len() as u64,
-            bytes_total: walked.table.bytes(),
+            bytes_total: (0..walked.table.records.len()).map(|index| walked.table.stored(index)).sum(),
             ..Progress::default()
         };
         let to_read: usize = jobs.iter().map(|job| job.files.len()).sum();
-        let bytes_to_read: u64 =
-            jobs.iter().flat_map(|job| &job.files).map(|index| walked.table.records[*index].size).sum();
+        let bytes_to_read: u64 = jobs.iter().flat_map(|job| &job.files).map(|index| walked.table.stored(*index)).sum();
         let reading = Reading {
             context: self,
             writer,
@@ -275,6 +274,25 @@ impl Context<'_> {
     }
 }
 
+/// Counts the bytes of one file as done: those that were read, and in the end as many as the walk promised, so that the
+/// total is reached though files change or cannot be read.
+struct Meter<'a> {
+    bytes: &'a AtomicU64,
+    left: u64,
+}
+
+impl Meter<'_> {
+    fn add(&mut self, bytes: u64) {
+        let bytes = bytes.min(self.left);
+        self.left -= bytes;
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn finish(mut self) {
+        self.add(u64::MAX);
+    }
+}
+
 /// What the reading threads share.
 struct Reading<'a> {
     context: &'a Context<'a>,
@@ -296,6 +314,7 @@ impl Reading<'_> {
         let mut read = Vec::with_capacity(job.files.len());
         for index in &job.files {
             let mut record = table.records[*index].clone();
+            let mut meter = Meter { bytes: &self.bytes, left: table.stored(*index) };
             let path = || table.path(*index);
             let result = match &directory {
                 Ok(directory) => {
@@ -309,7 +328,7 @@ impl Reading<'_> {
             };
             let stored = match result {
                 Ok((mut content, changed)) => {
-                    let ids = self.store(worker, buffer, &mut content)?;
+                    let ids = self.store(worker, buffer, &mut content, &mut meter)?;
                     ids.map(|ids| {
                         if let Some(change) = changed.or_else(|| content.changed()) {
                             self.context.problems.add(path(), format!("changed while being read: {change}"));
@@ -324,6 +343,7 @@ impl Reading<'_> {
                 record.left_out = true;
                 (vec![], None)
             });
+            meter.finish();
             read.push(Read { index: *index, record, holes, ids });
         }
         self.entries.fetch_add(job.files.len() as u64, Ordering::Relaxed);
@@ -338,6 +358,7 @@ impl Reading<'_> {
         worker: &mut Worker,
         buffer: &mut Vec<u8>,
         content: &mut Content,
+        meter: &mut Meter<'_>,
     ) -> Result<Result<Vec<Id>, Unreadable>, ArchiveError> {
         buffer.clear();
         let mut ids = vec![];
@@ -355,21 +376,21 @@ impl Reading<'_> {
                 ids.push(self.zeros);
                 content.skip(chunker::MAX as u64);
                 left -= chunker::MAX as u64;
-                self.bytes.fetch_add(chunker::MAX as u64, Ordering::Relaxed);
                 continue;
             }
             if (waiting as u64) < left.min(chunker::MAX as u64) {
                 buffer.drain(..used);
                 used = 0;
+                let before = content.bytes_read();
                 if let Err(error) = content.read(buffer, 2 * chunker::MAX - waiting) {
                     return Ok(Err(error));
                 }
+                meter.add(content.bytes_read() - before);
             }
             let cut = self.chunker.cut(&buffer[used..]);
             ids.push(self.writer.put(worker, BlobKind::Data, &buffer[used..used + cut])?);
             used += cut;
             left -= cut as u64;
-            self.bytes.fetch_add(cut as u64, Ordering::Relaxed);
             told += cut as u64;
             if told >= TELL_BYTES {
                 told = 0;

@@ -8,7 +8,7 @@ use crate::table::Id;
 use rustic_backend::BackendOptions;
 use rustic_core::{FileType, RepositoryBackends, WriteBackend};
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -150,6 +150,7 @@ impl Store {
         let sealed = super::writer::seal_file(&self.key, json).map_err(|error| self.failed("WRITE", error))?;
         let (id, size) = (crypto::hash(&sealed), sealed.len() as u64);
         guarded("WRITE", &self.path, || self.backend.write_bytes(kind, &rustic_id(&id)?, false, sealed.into()))?;
+        self.keep_private(kind, &id)?;
         Ok((id, size))
     }
 
@@ -158,7 +159,27 @@ impl Store {
     }
 
     pub(crate) fn write_raw(&self, kind: FileType, id: &Id, bytes: Vec<u8>) -> Result<(), ArchiveError> {
-        guarded("WRITE", &self.path, || self.backend.write_bytes(kind, &rustic_id(id)?, false, bytes.into()))
+        guarded("WRITE", &self.path, || self.backend.write_bytes(kind, &rustic_id(id)?, false, bytes.into()))?;
+        self.keep_private(kind, id)
+    }
+
+    /// rustic's backend leaves the mode of a new file to the umask.
+    fn keep_private(&self, kind: FileType, id: &Id) -> Result<(), ArchiveError> {
+        match &self.folder {
+            // Packs are written without it, in directories of their own.
+            Some(folder) => private(&folder.join(kind.dirname()).join(crypto::hex(id)), 0o600),
+            None => Ok(()),
+        }
+    }
+
+    /// The same for what rustic makes with a repository.
+    pub(crate) fn keep_skeleton_private(&self) -> Result<(), ArchiveError> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        private(&folder.join("config"), 0o600)?;
+        for directory in ["data", "index", "keys", "locks", "snapshots"] {
+            private(&folder.join(directory), 0o700)?;
+        }
+        Ok(())
     }
 
     /// Ids of the files of one type, sorted.
@@ -219,6 +240,16 @@ impl Store {
             index.add(file);
         }
         Ok(index)
+    }
+}
+
+/// Sets the mode of a file or directory, when it is there.
+fn private(path: &Path, mode: u32) -> Result<(), ArchiveError> {
+    match std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(ArchiveError::Store { action: "PROTECT", path: path.to_owned(), cause: error.to_string() })
+        }
+        _ => Ok(()),
     }
 }
 

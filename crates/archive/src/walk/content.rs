@@ -19,6 +19,8 @@ pub(crate) struct Content {
     /// Index of the first hole that ends after `position`.
     hole: usize,
     position: u64,
+    /// Bytes that came from the file, not from a hole.
+    read: u64,
     status: Statx,
 }
 
@@ -59,7 +61,7 @@ impl Content {
             None => holes.to_vec(),
             Some(_) => inode::holes(&file, record.size).map_err(|error| Unreadable::new("READ the holes", error))?,
         };
-        Ok((Content { file, size: record.size, holes, hole: 0, position: 0, status }, changed))
+        Ok((Content { file, size: record.size, holes, hole: 0, position: 0, read: 0, status }, changed))
     }
 
     /// The holes, as they are now.
@@ -76,6 +78,11 @@ impl Content {
             Some((start, length)) if *start <= self.position => start + length - self.position,
             _ => 0,
         }
+    }
+
+    /// Bytes read so far, without holes.
+    pub(crate) fn bytes_read(&self) -> u64 {
+        self.read
     }
 
     /// Steps over bytes that [`Content::hole_ahead`] promised.
@@ -113,6 +120,7 @@ impl Content {
                 Ok(got) => {
                     done += got;
                     self.position += got as u64;
+                    self.read += got as u64;
                 }
                 Err(Errno::INTR) => {}
                 Err(error) => {

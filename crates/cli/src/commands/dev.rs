@@ -1,5 +1,7 @@
 //! `lifeboat dev`: looks inside images.
 
+mod show;
+
 use super::Session;
 use crate::command::{DevCommand, DevImageArgs};
 use crate::error::CommandResult;
@@ -9,6 +11,7 @@ use lifeboat_machine::bytes::human;
 pub fn run(session: &Session, command: &DevCommand) -> CommandResult {
     match command {
         DevCommand::Image(args) => image(session, args),
+        DevCommand::Show(args) => show::run(session, args),
     }
 }
 

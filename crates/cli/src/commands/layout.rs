@@ -73,7 +73,13 @@ pub fn policy(args: &PolicyArgs) -> Result<Policy, CommandError> {
             .ok_or_else(|| CommandError::usage(format!("--map {pair}: expected DEVICE:DISK, as in disk0:/dev/sdb")))?;
         map.push((DeviceId(device.to_owned()), disk.to_owned()));
     }
-    Ok(Policy { no_resize: args.no_resize, wipe: args.wipe.clone(), map, any_firmware: args.any_firmware })
+    Ok(Policy {
+        no_resize: args.no_resize,
+        wipe: args.wipe.clone(),
+        map,
+        any_firmware: args.any_firmware,
+        ..Policy::default()
+    })
 }
 
 /// A machine for people.

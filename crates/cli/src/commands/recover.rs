@@ -1,6 +1,6 @@
 //! A whole machine, in the rescue system: the modes that init starts, and `lifeboat restore` typed in expert mode.
 
-use super::Session;
+use super::{Session, interactive};
 use crate::command::{KeyArgs, MenuMode, PolicyArgs};
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::{keys, network};
@@ -10,16 +10,23 @@ use lifeboat_restore::rescue::{RescueDirectories, RescueSystem};
 use lifeboat_restore::{Failure, Network, compare, nuke};
 use std::fs::File;
 use std::io::{BufRead as _, Write as _};
+use std::path::Path;
 use std::sync::Mutex;
 
 /// Names the file descriptor that init reads events from.
 const EVENTS_FD: &str = "LIFEBOAT_EVENTS_FD";
 
 /// Writes events as JSON lines to init.
-struct InitSink(Mutex<File>);
+pub struct InitSink(Mutex<File>);
 
 impl InitSink {
-    fn open() -> Result<InitSink, CommandError> {
+    /// Init started this and listens.
+    pub fn is_wanted() -> bool {
+        std::env::var_os(EVENTS_FD).is_some()
+    }
+
+    /// Opens the descriptor that init gave us.
+    pub fn open() -> Result<InitSink, CommandError> {
         let fd: u32 = std::env::var(EVENTS_FD).ok().and_then(|text| text.parse().ok()).ok_or_else(|| {
             CommandError::usage("--mode is for the boot process of the rescue system").hint("lifeboat restore")
         })?;
@@ -44,7 +51,7 @@ impl EventSink for InitSink {
 
 /// What runs in the restored system (grub-install, update-initramfs) writes that system's files: with its usual umask,
 /// not with the private one of our own files.
-fn usual_umask() {
+pub fn usual_umask() {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
 }
 
@@ -61,7 +68,10 @@ fn explain(failure: Failure) -> CommandError {
 }
 
 /// A mode as init starts it: everything is reported through events, the last of which is final.
-pub fn mode(session: &Session, mode: MenuMode) -> CommandResult {
+pub fn mode(session: &Session, mode: MenuMode, root: Option<&Path>) -> CommandResult {
+    if mode == MenuMode::Interactive {
+        return interactive::run(session, root);
+    }
     usual_umask();
     let sink = InitSink::open()?;
     let rescue = RescueSystem::open(RescueDirectories::default()).inspect_err(|failure| {
@@ -82,7 +92,7 @@ pub fn mode(session: &Session, mode: MenuMode) -> CommandResult {
                 Err(error)
             }
         },
-        MenuMode::Expert => Err(CommandError::usage("expert mode is a shell; init starts it")),
+        MenuMode::Interactive | MenuMode::Expert => Err(CommandError::usage("expert mode is a shell; init starts it")),
     }
 }
 

@@ -12,7 +12,7 @@ use std::path::Path;
 
 pub fn run(session: &Session, args: &RestoreArgs) -> CommandResult {
     if let Some(mode) = args.mode {
-        return recover::mode(session, mode);
+        return recover::mode(session, mode, args.rescue_root.as_deref());
     }
     let whole_machine = args.paths.is_empty() && args.to.is_none();
     if whole_machine && is_rescue_system(&RescueDirectories::default()) {

@@ -171,7 +171,8 @@ pub fn write_iso(
         default_mode: match args.mode {
             MenuMode::Nuke => Some(Mode::Nuke),
             MenuMode::Compare => Some(Mode::Compare),
-            MenuMode::Expert => None,
+            MenuMode::Expert => Some(Mode::Expert),
+            MenuMode::Interactive => None,
         },
         timeout_seconds: args.timeout,
         parameters,

@@ -13,4 +13,4 @@ pub mod scenario;
 
 pub use lock::VmLock;
 pub use machine::{Lab, LabMachine};
-pub use scenario::{Original, Recovered, Scenario, Target};
+pub use scenario::{Original, Recovered, Recovery, Scenario, Target, await_event};

@@ -19,12 +19,12 @@ use super::machine::{Lab, LabMachine};
 use crate::DrillError;
 use crate::guest::Guest;
 use crate::vm::event_port::{Arrived, from_console};
-use crate::vm::{Acceleration, Controller, Pattern, Vm, VmDisk, VmSpec, image};
+use crate::vm::{Acceleration, Controller, Vm, VmDisk, VmSpec, image};
 use lifeboat_machine::Event;
 use lifeboat_sys::SystemRunner;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// From power-on to a shell; emulated, on a host that does other work, minutes.
 pub const BOOT: Duration = Duration::from_secs(600);
@@ -46,6 +46,8 @@ pub struct Scenario {
     pub acceleration: Acceleration,
     /// Holds disks, media and logs; kept for whoever wants to know why.
     pub directory: PathBuf,
+    /// Controller of the original's disk.
+    pub controller: Controller,
     lab: Lab,
     _lock: VmLock,
 }
@@ -89,6 +91,16 @@ pub struct Recovered {
     pub took: Duration,
 }
 
+/// A recovery that runs.
+pub struct Recovery {
+    /// The machine that was booted from the medium.
+    pub vm: Vm,
+    /// Its disk, raw.
+    pub disk: PathBuf,
+    /// The machine without the medium.
+    pub spec: VmSpec,
+}
+
 impl Scenario {
     /// Gets the machine ready and waits for its turn. Disks and logs go below `directory`.
     ///
@@ -101,7 +113,8 @@ impl Scenario {
         let directory = directory.join(name);
         std::fs::create_dir_all(&directory).map_err(DrillError::io("CREATE", &directory))?;
         let directory = directory.canonicalize().map_err(DrillError::io("OPEN", &directory))?;
-        Ok(Scenario { machine, acceleration, directory, lab: lab.clone(), _lock: lock })
+        let controller = Controller::default();
+        Ok(Scenario { machine, acceleration, directory, controller, lab: lab.clone(), _lock: lock })
     }
 
     /// Starts the original machine on a fresh copy of its disk; returns it with the disk.
@@ -120,7 +133,7 @@ impl Scenario {
         let disk = self.directory.join("original.qcow2");
         image::overlay(&SystemRunner, &self.machine.disk, &disk)?;
         let firmware = self.machine.firmware_at(&self.directory.join("original.vars.fd"), true)?;
-        let mut spec = VmSpec::new(firmware).memory(3072).disk(VmDisk::qcow2(&disk, SERIAL));
+        let mut spec = VmSpec::new(firmware).memory(3072).disk(VmDisk::qcow2(&disk, SERIAL).on(self.controller));
         spec.bay = true;
         adjust(&mut spec);
         Ok((Vm::start(&spec, self.acceleration, &self.directory.join("original"))?, disk))
@@ -158,11 +171,53 @@ impl Scenario {
         Ok(Original { disk, medium, output })
     }
 
+    /// As [`Scenario::record`], but takes what the same programs recorded before by the same command, if it is still there.
+    ///
+    /// # Errors
+    /// As [`Scenario::record`].
+    pub fn recorded(&self, programs: &[PathBuf], command: &str) -> Result<Original, DrillError> {
+        let stamp = self.directory.join("recorded");
+        let mut facts = format!("{command}\n{}\n{:?}\n", self.machine.disk.display(), self.controller);
+        for program in programs {
+            let status = std::fs::metadata(program).and_then(|status| Ok((status.len(), status.modified()?)));
+            facts.push_str(&format!("{} {:?}\n", program.display(), status.map_err(DrillError::io("READ", program))?));
+        }
+        let [disk, medium, output] = ["original.qcow2", "rescue.iso", "output"].map(|name| self.directory.join(name));
+        let known = std::fs::read_to_string(&stamp).is_ok_and(|text| text == facts);
+        if let (true, true, true, Ok(output)) =
+            (known, disk.exists(), medium.exists(), std::fs::read_to_string(&output))
+        {
+            return Ok(Original { disk, medium, output });
+        }
+        let original = self.record(programs, command)?;
+        std::fs::write(&output, &original.output).map_err(DrillError::io("WRITE", &output))?;
+        std::fs::write(&stamp, facts).map_err(DrillError::io("WRITE", &stamp))?;
+        Ok(original)
+    }
+
     /// Boots the medium against a new disk and waits until the recovery has powered the machine off.
     ///
     /// # Errors
     /// [`DrillError::Failed`] with the reason when the recovery says FAILED.
     pub fn recover(&self, medium: &Path, target: &Target) -> Result<Recovered, DrillError> {
+        let Recovery { mut vm, disk, spec } = self.start_recovery(medium, target)?;
+        let end = await_end(&mut vm, RECOVER)?;
+        if let Event::Failed { reason } = end.event {
+            return Err(DrillError::Failed { reason });
+        }
+        vm.wait_off(BOOT)?;
+        let took = vm.started.elapsed();
+        let started = vm.started;
+        let arrived = vm.events.as_ref().map(|port| port.events()).unwrap_or_default();
+        let events = arrived.into_iter().map(|a| (a.at.saturating_duration_since(started), a.event)).collect();
+        Ok(Recovered { disk, spec, events, took })
+    }
+
+    /// Boots the medium against a new disk.
+    ///
+    /// # Errors
+    /// When the machine does not start.
+    pub fn start_recovery(&self, medium: &Path, target: &Target) -> Result<Recovery, DrillError> {
         let disk = self.directory.join("recovered.img");
         match &target.disk {
             Some(given) if *given == disk => {}
@@ -185,17 +240,8 @@ impl Scenario {
             true => spec.clone().stick(medium),
             false => spec.clone().disc(medium),
         };
-        let mut vm = Vm::start(&booted, self.acceleration, &self.directory.join("recovery"))?;
-        let end = await_end(&mut vm, RECOVER)?;
-        if let Event::Failed { reason } = end.event {
-            return Err(DrillError::Failed { reason });
-        }
-        vm.wait_off(BOOT)?;
-        let took = vm.started.elapsed();
-        let started = vm.started;
-        let arrived = vm.events.as_ref().map(|port| port.events()).unwrap_or_default();
-        let events = arrived.into_iter().map(|a| (a.at.saturating_duration_since(started), a.event)).collect();
-        Ok(Recovered { disk, spec, events, took })
+        let vm = Vm::start(&booted, self.acceleration, &self.directory.join("recovery"))?;
+        Ok(Recovery { vm, disk, spec })
     }
 
     /// Compares the disks with stock tools, by `lab/compare-disks.sh`, under the exceptions in `lab/ignore/MACHINE`.
@@ -204,15 +250,35 @@ impl Scenario {
     /// # Errors
     /// [`DrillError::Different`] with every difference.
     pub fn compare(&self, original: &Original, recovered: &Recovered) -> Result<(), DrillError> {
+        self.compare_with(original, recovered, &[], &[])
+    }
+
+    /// As [`Scenario::compare`], with further exceptions (extended regular expressions over the lines of differences) and
+    /// options of the script.
+    ///
+    /// # Errors
+    /// As [`Scenario::compare`].
+    pub fn compare_with(
+        &self,
+        original: &Original,
+        recovered: &Recovered,
+        exceptions: &[&str],
+        options: &[&str],
+    ) -> Result<(), DrillError> {
         let raw = self.directory.join("original.img");
         image::flatten(&SystemRunner, &original.disk, &raw)?;
         let script = self.lab.scripts.join("compare-disks.sh");
         let mut command = Command::new(&script);
-        command.arg(&raw).arg(&recovered.disk);
+        command.arg(&raw).arg(&recovered.disk).args(options);
         let ignore = self.lab.scripts.join("ignore").join(&self.machine.name);
-        if ignore.is_file() {
-            command.arg("--ignore-file").arg(ignore);
-        }
+        let known = if ignore.is_file() {
+            std::fs::read_to_string(&ignore).map_err(DrillError::io("READ", &ignore))?
+        } else {
+            String::new()
+        };
+        let list = self.directory.join("ignore");
+        std::fs::write(&list, format!("{known}{}\n", exceptions.join("\n"))).map_err(DrillError::io("WRITE", &list))?;
+        command.arg("--ignore-file").arg(&list);
         let size = |path: &Path| lifeboat_sys::block::size_bytes(path).map_err(DrillError::io("READ", path));
         if size(&raw)? != size(&recovered.disk)? {
             command.arg("--resized");
@@ -246,14 +312,54 @@ impl Scenario {
     }
 }
 
-/// Waits for the event that ends a recovery, on the event port or on the console, whichever is first.
+/// Waits for the event that ends a recovery.
 ///
 /// # Errors
-/// [`DrillError::Deadline`] or, when the machine ends without a word, [`DrillError::Ended`].
+/// As [`await_event`].
 pub fn await_end(vm: &mut Vm, deadline: Duration) -> Result<Arrived, DrillError> {
-    let line = Pattern::regex(r"lifeboat: (RESTORED|COMPARED|FAILED) .*\n")?;
-    let said = vm.console.wait_for(&line, deadline)?;
-    let event = from_console(&said.text);
-    let event = event.unwrap_or_else(|| Event::Failed { reason: said.text.trim().to_owned() });
-    Ok(Arrived { at: said.at, event })
+    await_event(vm, "the end of the recovery", deadline, Event::is_final)
+}
+
+/// Waits for an event, from power-on on, on the event port or on the console, whichever tells it first: a machine may
+/// fail before it has a port, and a serial line may garble what it says.
+///
+/// # Errors
+/// [`DrillError::Deadline`] or, when the machine ends without it, [`DrillError::Ended`].
+pub fn await_event(
+    vm: &mut Vm,
+    awaited: &str,
+    deadline: Duration,
+    wanted: impl Fn(&Event) -> bool,
+) -> Result<Arrived, DrillError> {
+    /// How often the console is looked at while the port is listened to.
+    const LOOK: Duration = Duration::from_millis(250);
+    let end = Instant::now() + deadline;
+    loop {
+        let running = vm.is_running();
+        let left = end.saturating_duration_since(Instant::now());
+        match &vm.events {
+            Some(port) => {
+                if let Ok(found) = port.wait_for(awaited, left.min(LOOK), &wanted) {
+                    return Ok(found);
+                }
+            }
+            None => vm.console.wait_for_more(left.min(LOOK)),
+        }
+        let on_console = vm.console.lines().into_iter().find_map(|(at, line)| {
+            let event = from_console(&line).filter(&wanted)?;
+            Some(Arrived { at, event })
+        });
+        match on_console {
+            Some(found) => return Ok(found),
+            // The last words arrive before the end, and both were read after it.
+            None if !running => {
+                let status = "it is gone".to_owned();
+                return Err(DrillError::Ended { status, awaited: awaited.to_owned(), tail: vm.console.tail() });
+            }
+            None if left.is_zero() => {
+                return Err(DrillError::Deadline { awaited: awaited.to_owned(), deadline, tail: vm.console.tail() });
+            }
+            None => {}
+        }
+    }
 }

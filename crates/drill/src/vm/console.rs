@@ -122,6 +122,14 @@ impl Console {
         }
     }
 
+    /// Waits until anything more is said, the line is closed, or the time is over.
+    pub fn wait_for_more(&self, deadline: Duration) {
+        let heard = locked(&self.shared.heard);
+        let known = heard.text.len();
+        let nothing_new = |heard: &mut Heard| heard.text.len() == known && !heard.closed;
+        drop(self.shared.more.wait_timeout_while(heard, deadline, nothing_new).unwrap_or_else(PoisonError::into_inner));
+    }
+
     /// Waits for one pattern.
     ///
     /// # Errors
@@ -174,11 +182,6 @@ impl Console {
             start = end + 1;
         }
         lines
-    }
-
-    /// Takes the last `bytes` matched bytes back, so that they are matched again.
-    pub fn rewind(&mut self, bytes: usize) {
-        self.cursor = self.cursor.saturating_sub(bytes);
     }
 
     /// Forgets what was said so far: only later text is matched.

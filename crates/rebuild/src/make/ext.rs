@@ -20,13 +20,25 @@ pub(super) fn make(
     ext: &ExtOptions,
     resized: bool,
 ) -> Result<Vec<String>, RebuildError> {
-    let first_uuid = first_uuid(filesystem, ext);
-    runner.run(&mke2fs(device, filesystem, ext, resized, &first_uuid)?)?;
-    runner.run(&tune2fs(device, ext))?;
-    if first_uuid != filesystem.uuid {
-        runner.run(&Invocation::new(TUNE2FS).args(["-f", "-U", &filesystem.uuid]).arg(device))?;
+    for call in commands(device, filesystem, ext, resized)? {
+        runner.run(&call)?;
     }
     Ok(vec![])
+}
+
+/// The calls that make it, in order.
+pub(super) fn commands(
+    device: &Path,
+    filesystem: &Filesystem,
+    ext: &ExtOptions,
+    resized: bool,
+) -> Result<Vec<Invocation>, RebuildError> {
+    let first_uuid = first_uuid(filesystem, ext);
+    let mut calls = vec![mke2fs(device, filesystem, ext, resized, &first_uuid)?, tune2fs(device, ext)];
+    if first_uuid != filesystem.uuid {
+        calls.push(Invocation::new(TUNE2FS).args(["-f", "-U", &filesystem.uuid]).arg(device));
+    }
+    Ok(calls)
 }
 
 /// The UUID to begin with: another one when the checksum seed comes from a UUID of long ago.

@@ -19,13 +19,14 @@ pub(super) fn make(
     filesystem: &Filesystem,
     vfat: &VfatOptions,
 ) -> Result<Vec<String>, RebuildError> {
-    runner.run(&mkfs(device, filesystem, vfat, true))?;
+    let device_bytes = block::size_bytes(device).ok();
+    runner.run(&mkfs(device, device_bytes, filesystem, vfat, true))?;
     // Devices that cannot be read here exist only on paper.
     let Ok(made) = reserved_sectors(device) else { return Ok(vec![]) };
     if made == vfat.reserved_sectors {
         return Ok(vec![]);
     }
-    runner.run(&mkfs(device, filesystem, vfat, false))?;
+    runner.run(&mkfs(device, device_bytes, filesystem, vfat, false))?;
     let made = reserved_sectors(device).map_err(RebuildError::io("READ", device))?;
     if made != vfat.reserved_sectors {
         let reason = format!("mkfs.fat reserves {made} sectors and not {}", vfat.reserved_sectors);
@@ -34,7 +35,14 @@ pub(super) fn make(
     Ok(vec![])
 }
 
-fn mkfs(device: &Path, filesystem: &Filesystem, vfat: &VfatOptions, align: bool) -> Invocation {
+/// The call of mkfs.fat for a device of this size.
+pub(super) fn mkfs(
+    device: &Path,
+    device_bytes: Option<u64>,
+    filesystem: &Filesystem,
+    vfat: &VfatOptions,
+    align: bool,
+) -> Invocation {
     let mut call = Invocation::new(MKFS_FAT)
         .args(["-F", &vfat.fat_bits.to_string(), "-S", &vfat.sector_bytes.to_string()])
         .args(["-s", &vfat.cluster_sectors.to_string(), "-R", &vfat.reserved_sectors.to_string()])
@@ -57,8 +65,10 @@ fn mkfs(device: &Path, filesystem: &Filesystem, vfat: &VfatOptions, align: bool)
     }
     call = call.arg(device);
     // mkfs.fat counts in KiB, so a size is passed only when the filesystem is really smaller than its device.
-    match block::size_bytes(device) {
-        Ok(size) if size / 1024 > filesystem.size_bytes / 1024 => call.arg((filesystem.size_bytes / 1024).to_string()),
+    match device_bytes {
+        Some(size) if size / 1024 > filesystem.size_bytes / 1024 => {
+            call.arg((filesystem.size_bytes / 1024).to_string())
+        }
         _ => call,
     }
 }

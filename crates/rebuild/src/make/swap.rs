@@ -6,7 +6,10 @@ use crate::wipe::clear_marks;
 use lifeboat_machine::layout::{Swap, SwapFile};
 use lifeboat_sys::program::{CHATTR, MKSWAP};
 use lifeboat_sys::{Invocation, mount};
-use std::os::unix::fs::OpenOptionsExt as _;
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
+use rustix::io::Errno;
+use std::io::Read as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 /// Makes a swap area.
@@ -21,32 +24,53 @@ pub fn area(context: &Context, device: &Path, swap: &Swap) -> Result<(), Rebuild
     Ok(())
 }
 
-/// Makes a swap file with all its blocks, as swapon(8) wants it: no holes, no copy-on-write.
+/// Makes a swap file with all its blocks, as swapon(8) wants it: no holes, no copy-on-write. Its directory, which was
+/// restored before, keeps its times.
 ///
 /// # Errors
 /// When there is no room for it, or what mkswap says.
 pub fn file(context: &Context, file: &SwapFile) -> Result<(), RebuildError> {
     let path = context.inside(file.path.as_path());
-    match std::fs::remove_file(&path) {
+    let Some(parent) = path.parent() else { return Ok(()) };
+    let before = parent.metadata().ok();
+    anew(context, &path, file)?;
+    let Some(before) = before else { return Ok(()) };
+    let times = Timestamps {
+        last_access: Timespec { tv_sec: before.atime(), tv_nsec: before.atime_nsec() },
+        last_modification: Timespec { tv_sec: before.mtime(), tv_nsec: before.mtime_nsec() },
+    };
+    rustix::fs::utimensat(CWD, parent, &times, AtFlags::SYMLINK_NOFOLLOW)
+        .map_err(|errno| RebuildError::io("WRITE the times of", parent)(errno.into()))
+}
+
+fn anew(context: &Context, path: &Path, file: &SwapFile) -> Result<(), RebuildError> {
+    match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(RebuildError::io("REMOVE", &path)(error));
+            return Err(RebuildError::io("REMOVE", path)(error));
         }
         _ => {}
     }
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent).map_err(RebuildError::io("MAKE the directory", parent))?;
     }
-    let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-    let made = made.map_err(RebuildError::io("MAKE", &path))?;
-    if on_btrfs(&path) {
+    let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let mut made = made.map_err(RebuildError::io("MAKE", path))?;
+    if on_btrfs(path) {
         // Only an empty file can lose copy-on-write.
-        context.runner.run(&Invocation::new(CHATTR).arg("+C").arg(&path))?;
+        context.runner.run(&Invocation::new(CHATTR).arg("+C").arg(path))?;
     }
-    rustix::fs::fallocate(&made, rustix::fs::FallocateFlags::empty(), 0, file.size_bytes)
-        .map_err(|errno| RebuildError::io("RESERVE the blocks of", &path)(errno.into()))?;
-    made.sync_all().map_err(RebuildError::io("WRITE", &path))?;
+    match rustix::fs::fallocate(&made, rustix::fs::FallocateFlags::empty(), 0, file.size_bytes) {
+        Ok(()) => {}
+        // Filesystems without extents (ext2, ext3) reserve nothing: the blocks must be written (fallocate(2)).
+        Err(Errno::OPNOTSUPP) => {
+            let copied = std::io::copy(&mut std::io::repeat(0).take(file.size_bytes), &mut made);
+            copied.map_err(RebuildError::io("WRITE", path))?;
+        }
+        Err(errno) => return Err(RebuildError::io("RESERVE the blocks of", path)(errno.into())),
+    }
+    made.sync_all().map_err(RebuildError::io("WRITE", path))?;
     drop(made);
-    context.runner.run(&mkswap(&path, &file.swap)).map(|_| ()).map_err(Into::into)
+    context.runner.run(&mkswap(path, &file.swap)).map(|_| ()).map_err(Into::into)
 }
 
 fn mkswap(path: &Path, swap: &Swap) -> Invocation {

@@ -20,7 +20,12 @@ pub(super) fn make(
 }
 
 /// The call of mkfs.xfs.
-fn mkfs(device: &Path, filesystem: &Filesystem, xfs: &XfsOptions, resized: bool) -> Result<Invocation, RebuildError> {
+pub(super) fn mkfs(
+    device: &Path,
+    filesystem: &Filesystem,
+    xfs: &XfsOptions,
+    resized: bool,
+) -> Result<Invocation, RebuildError> {
     let mut metadata = vec![format!("uuid={}", filesystem.uuid)];
     let mut inodes = vec![format!("size={}", xfs.inode_bytes), format!("maxpct={}", xfs.max_inode_percent)];
     let mut naming = vec![format!("size={}", xfs.directory_block_bytes)];

@@ -1,0 +1,94 @@
+//! A whole recovery in the interactive mode, by keys over the serial console, compared file by file and booted again.
+
+// Helpers of tests count as tests.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{HEALTHY, PLAIN, programs, scenario_in, tell};
+use lifeboat_drill::DrillError;
+use lifeboat_drill::lab::scenario::{BOOT, RECOVER, await_end};
+use lifeboat_drill::lab::{Recovered, Scenario};
+use lifeboat_drill::vm::{Pattern, Vm, VmDisk, VmSpec, image};
+use lifeboat_machine::Event;
+use std::path::Path;
+use std::time::Duration;
+
+/// From one screen to the next; emulated, on a host that does other work.
+const SCREEN: Duration = Duration::from_secs(300);
+/// Before the machine's name and the recovery words.
+const MARK: &str = "NAME-AND-WORDS:";
+
+/// Text on a screen: blanks that a terminal has already are not sent again.
+fn shown(text: &str) -> Pattern {
+    let words: Vec<String> = text.split(' ').map(regex::escape).collect();
+    Pattern::regex(&words.join(r"\s*")).unwrap()
+}
+
+/// Types a line until the next screen comes: an emulated serial line doubles a character now and then.
+fn type_line(vm: &mut Vm, line: &str, refusal: &str, next: &str) -> Result<(), DrillError> {
+    let (refusal, next) = (shown(refusal), shown(next));
+    for _ in 0..5 {
+        vm.console.send(format!("\x15{line}\r").as_bytes())?;
+        if vm.console.wait_for_any(&[&next, &refusal], SCREEN)?.0 == 0 {
+            return Ok(());
+        }
+    }
+    panic!("{line:?} was refused five times:\n{}", vm.console.tail());
+}
+
+fn recover(scenario: &Scenario, medium: &Path, name: &str, words: &str) -> Result<Recovered, DrillError> {
+    let disk = scenario.directory.join("recovered.img");
+    image::blank(&disk, lifeboat_sys::block::size_bytes(&scenario.machine.disk).unwrap())?;
+    let firmware = scenario.machine.firmware_at(&scenario.directory.join("recovered.vars.fd"), false)?;
+    let spec = VmSpec::new(firmware).memory(1024).disk(VmDisk::raw(&disk, "new-disk"));
+    let mut vm = Vm::start(&spec.clone().disc(medium), scenario.acceleration, &scenario.directory.join("interactive"))?;
+    let started = vm.started;
+    vm.console.wait_for(&shown("Press Enter on the console at which you sit"), BOOT)?;
+    vm.console.send(b"\r")?;
+    vm.console.wait_for(&shown("Lifeboat: welcome"), SCREEN)?;
+    vm.console.send(b"\r")?;
+    vm.console.wait_for(&shown("Lifeboat: key"), SCREEN)?;
+    vm.console.send(b"wrong\r")?;
+    vm.console.wait_for(&shown("this key does not fit"), SCREEN)?;
+    type_line(&mut vm, words, "cannot READ the recovery words", "Lifeboat: backups")?;
+    for title in ["disks found", "which disk goes where", "the plan", "confirm"] {
+        vm.console.send(b"\r")?;
+        vm.console.wait_for(&shown(&format!("Lifeboat: {title}")), SCREEN)?;
+    }
+    vm.qmp.screenshot(&scenario.directory.join("confirm.png"))?;
+    type_line(&mut vm, name, "nothing was touched", "Lifeboat: at work")?;
+    vm.console.wait_for(&shown("Lifeboat: result"), RECOVER)?;
+    // The screen says it, and once it is gone the last line does.
+    vm.console.send(b"\x1b[B\r")?;
+    let end = await_end(&mut vm, SCREEN)?;
+    if let Event::Failed { reason } = end.event {
+        return Err(DrillError::Failed { reason });
+    }
+    vm.wait_off(BOOT)?;
+    let took = started.elapsed();
+    let arrived = vm.events.as_ref().map(|port| port.events()).unwrap_or_default();
+    let events = arrived.into_iter().map(|a| (a.at.saturating_duration_since(started), a.event)).collect();
+    Ok(Recovered { disk, spec, events, took })
+}
+
+#[test]
+#[ignore = "long: make test-all"]
+fn interactive_recovery_over_the_serial_console() {
+    tell(|| {
+        let scenario = scenario_in("interactive", PLAIN)?;
+        let rescue = format!(
+            "lifeboat rescue --out /run/medium/rescue.iso --mode interactive --timeout 1 && echo {MARK} $(hostname) && \
+             lifeboat key show"
+        );
+        let original = scenario.record(&programs(), &rescue)?;
+        let said = original.output.split(MARK).nth(1).unwrap_or_default();
+        let (name, said) = said.trim_start().split_once(char::is_whitespace).unwrap_or_default();
+        let words: Vec<&str> = said.split_whitespace().filter(|word| word.chars().all(char::is_alphabetic)).collect();
+        assert_eq!(words.len(), 24, "{said}");
+        let recovered = recover(&scenario, &original.medium, name, &words.join(" "))?;
+        assert!(recovered.events.iter().any(|(_, event)| matches!(event, Event::Restored { .. })));
+        scenario.compare(&original, &recovered)?;
+        scenario.boot(&recovered, &HEALTHY)
+    });
+}

@@ -1,0 +1,120 @@
+//! What a policy changes about the partitions of a disk, before the size solver fits them onto another one: as if they
+//! had been recorded that way.
+
+use crate::error::PlanError;
+use crate::policy::Policy;
+use crate::resize::{maximum_bytes, minimum_bytes};
+use crate::size::{GRAIN, Give, Region};
+use lifeboat_machine::bytes::human;
+use lifeboat_machine::layout::{Partition, PartitionRole};
+use lifeboat_machine::{Content, Device, DeviceId, Machine};
+
+/// A recorded partition with its table entry.
+pub type Entry<'a> = (&'a Device, &'a Partition);
+
+/// The partitions of a disk after the policy's changes, in disk order.
+#[derive(Clone, Debug)]
+pub struct Edited<'a> {
+    /// Those that are made.
+    pub parts: Vec<Entry<'a>>,
+    /// Their recorded sizes in bytes.
+    pub old_sizes: Vec<u64>,
+    /// Where they lie.
+    pub regions: Vec<Region>,
+    /// How far the end of what was usable moves along, in bytes.
+    pub moved: i128,
+}
+
+/// Checks that what the policy changes can be changed.
+///
+/// # Errors
+/// [`PlanError::Edit`] with what would do.
+pub fn check(machine: &Machine, policy: &Policy) -> Result<(), PlanError> {
+    for (id, bytes) in &policy.sizes {
+        if let Some(reason) = against_size(machine, id, *bytes) {
+            return Err(PlanError::Edit { device: id.clone(), reason });
+        }
+    }
+    for id in &policy.drop {
+        if let Some(reason) = against_drop(machine, id) {
+            return Err(PlanError::Edit { device: id.clone(), reason });
+        }
+    }
+    Ok(())
+}
+
+/// What speaks against a size of a partition.
+pub fn against_size(machine: &Machine, id: &DeviceId, bytes: u64) -> Option<String> {
+    let Some((device, partition)) = machine.layout.device(id).and_then(|d| Some((d, d.partition()?))) else {
+        return Some("the machine has no such partition".into());
+    };
+    if partition.role == PartitionRole::Extended {
+        return Some("it is as large as the partitions in it".into());
+    }
+    let (least, most) = match &device.content {
+        Content::Filesystem(filesystem) => {
+            (minimum_bytes(filesystem).next_multiple_of(GRAIN).min(device.size_bytes), maximum_bytes(filesystem))
+        }
+        Content::Swap(_) | Content::Empty => (GRAIN, u64::MAX),
+        Content::BootLoader | Content::Extended | Content::Table(_) => (device.size_bytes, device.size_bytes),
+    };
+    if least >= most && bytes != device.size_bytes {
+        return Some("what it holds cannot have another size".into());
+    }
+    if bytes < least.min(device.size_bytes) {
+        return Some(format!("{} are too small, it needs at least {}", human(bytes), human(least)));
+    }
+    (bytes > most).then(|| format!("its filesystem reaches {} only", human(most)))
+}
+
+/// What speaks against leaving a partition out.
+pub fn against_drop(machine: &Machine, id: &DeviceId) -> Option<String> {
+    let Some((device, partition)) = machine.layout.device(id).and_then(|d| Some((d, d.partition()?))) else {
+        return Some("the machine has no such partition".into());
+    };
+    if let Some(mount) = machine.layout.mounts.iter().find(|mount| mount.device == *id) {
+        return Some(format!("the archive holds files of it, at {}", mount.mount_point));
+    }
+    if machine.boot.efi_entries.iter().any(|entry| entry.device == *id) || device.content == Content::BootLoader {
+        return Some("the machine boots from it".into());
+    }
+    if matches!(device.content, Content::Swap(_)) {
+        return Some("the machine's fstab names it as swap; make it small instead".into());
+    }
+    (partition.role != PartitionRole::Primary).then(|| "the numbers of other logical partitions would change".into())
+}
+
+/// The partitions among `parts` that the policy leaves out.
+pub fn dropped(parts: &[Entry<'_>], policy: &Policy) -> Vec<DeviceId> {
+    parts.iter().map(|(part, _)| part.id.clone()).filter(|id| policy.drop.contains(id)).collect()
+}
+
+/// Applies a policy that was checked. `regions` are those of `parts`, in disk order; alignments are kept, for everything
+/// moves by whole [`GRAIN`]s.
+pub fn apply<'a>(parts: Vec<Entry<'a>>, regions: Vec<Region>, policy: &Policy) -> Edited<'a> {
+    let mut edited = Edited { parts: vec![], old_sizes: vec![], regions: vec![], moved: 0 };
+    for (entry, mut region) in parts.into_iter().zip(regions) {
+        let id = &entry.0.id;
+        region.start = moved_end(region.start, edited.moved);
+        if policy.drop.contains(id) {
+            edited.moved -= i128::from(region.size / GRAIN * GRAIN);
+            continue;
+        }
+        edited.old_sizes.push(region.size);
+        if let Some((_, wanted)) = policy.sizes.iter().find(|(of, _)| of == id) {
+            let grains = (i128::from(*wanted) - i128::from(region.size)).div_euclid(i128::from(GRAIN));
+            let more = grains * i128::from(GRAIN);
+            region.size = moved_end(region.size, more);
+            (region.minimum, region.maximum, region.give) = (region.size, region.size, Give::Fixed);
+            edited.moved += more;
+        }
+        edited.parts.push(entry);
+        edited.regions.push(region);
+    }
+    edited
+}
+
+/// A place on a disk after everything before it moved.
+pub fn moved_end(place: u64, by: i128) -> u64 {
+    u64::try_from(i128::from(place) + by).unwrap_or(0)
+}

@@ -1,0 +1,435 @@
+//! What a person does in the interactive mode, one call a step: open a source, choose a snapshot, look at the hardware,
+//! recover the machine or some of its files. Nothing here asks or shows anything; `screen` does.
+
+use crate::compare::{self, Access};
+use crate::failure::Failure;
+use crate::medium::Medium;
+use crate::nuke;
+use crate::observe::Observing;
+use crate::recovery::{Recovery, stage};
+use crate::rescue::RescueSystem;
+use crate::source::Source;
+use lifeboat_archive::{ArchiveError, Kind, Repository, RestoreOptions, Secret, Selection, SnapshotInfo, Table, words};
+use lifeboat_machine::{ArchiveManifest, Event, EventSink, FoundHardware, Machine, MediumManifest, Name};
+use lifeboat_plan::{Plan, Policy};
+use lifeboat_sys::Runner;
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Fewer words are a passphrase: the shortest key has as many (BIP-39).
+const FEWEST_WORDS: usize = 12;
+
+/// A backup in an archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backup {
+    /// Id of its snapshot, hex.
+    pub id: String,
+    /// When it began, RFC 3339.
+    pub time: String,
+    /// Entries; 0 when not known.
+    pub entries: u64,
+    /// Bytes; 0 when not known.
+    pub bytes: u64,
+}
+
+/// How far an attempt to open a source came.
+#[derive(Debug)]
+pub enum Opened {
+    /// The machine's backups, oldest first, and the one that is meant when nobody chooses.
+    Backups(Vec<Backup>, usize),
+    /// The key must be typed; why.
+    KeyWanted(String),
+}
+
+/// Where files go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// To their places on the machine's own disks, as they are.
+    Machine,
+    /// Below a folder.
+    Folder(PathBuf),
+}
+
+/// A file of a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedFile {
+    /// Absolute path in the archive.
+    pub path: PathBuf,
+    /// A directory: choosing it chooses what is below.
+    pub directory: bool,
+    /// Size in bytes; of regular files.
+    pub size_bytes: u64,
+}
+
+/// What came of restoring files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestoredFiles {
+    /// Entries restored.
+    pub entries: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Those that could not be restored, each with the reason.
+    pub problems: Vec<(PathBuf, String)>,
+}
+
+/// Where the archive is.
+enum Place {
+    Medium(Medium),
+    Source(Source),
+}
+
+impl Place {
+    fn medium(&self) -> Option<&Medium> {
+        match self {
+            Place::Medium(medium) => Some(medium),
+            Place::Source(source) => source.medium.as_ref(),
+        }
+    }
+
+    fn manifest(&self) -> Option<&MediumManifest> {
+        match self {
+            Place::Medium(medium) => Some(&medium.manifest),
+            Place::Source(source) => source.manifest(),
+        }
+    }
+
+    fn repository(&self) -> Option<lifeboat_archive::Place> {
+        match self {
+            Place::Medium(medium) => medium.repository().map(lifeboat_archive::Place::Folder),
+            Place::Source(source) => Some(source.repository.clone()),
+        }
+    }
+
+    /// The key that a medium carries.
+    fn key(&self) -> Result<Option<Secret>, Failure> {
+        match self {
+            Place::Medium(medium) => key_of(medium),
+            Place::Source(source) => source.key(),
+        }
+    }
+}
+
+fn key_of(medium: &Medium) -> Result<Option<Secret>, Failure> {
+    let file = medium.key_file();
+    file.map(|file| Ok(Secret::new(String::from_utf8_lossy(&Failure::read(&file)?)))).transpose()
+}
+
+/// An interactive recovery.
+pub struct Session<'a> {
+    rescue: &'a RescueSystem,
+    runner: &'a dyn Runner,
+    sink: &'a dyn EventSink,
+    interval: Duration,
+    place: Option<Place>,
+    /// The key that opened something: nobody types 24 words twice.
+    key: Option<Secret>,
+    repository: Option<Arc<Repository>>,
+    snapshots: Vec<SnapshotInfo>,
+    recovery: Option<Recovery<'a>>,
+    table: Option<Table>,
+}
+
+impl<'a> Session<'a> {
+    /// A session that knows no source yet. Progress comes every `interval`.
+    pub fn new(
+        rescue: &'a RescueSystem,
+        runner: &'a dyn Runner,
+        sink: &'a dyn EventSink,
+        interval: Duration,
+    ) -> Session<'a> {
+        Session {
+            rescue,
+            runner,
+            sink,
+            interval,
+            place: None,
+            key: None,
+            repository: None,
+            snapshots: vec![],
+            recovery: None,
+            table: None,
+        }
+    }
+
+    /// Opens the archive of the medium that the boot process found, or of another source.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read.
+    pub fn open(&mut self, source: Option<&str>) -> Result<Opened, Failure> {
+        self.close();
+        let rescue = self.rescue;
+        let place = match source.or(rescue.archive_on_network()) {
+            None => Place::Medium(rescue.medium()?),
+            Some(text) => Place::Source(Source::open(text, &rescue.directories.run, &rescue.network, self.runner)?),
+        };
+        let mut key = place.key()?.or(self.key.clone());
+        if key.is_none() && rescue.source.is_some() {
+            // A rescue-only medium may carry the key of an archive elsewhere.
+            key = key_of(&rescue.medium()?)?;
+        }
+        if place.repository().is_none() {
+            return Err(Failure::Unusable {
+                what: "the medium".into(),
+                reason: "it holds no archive (it was made with --rescue-only); name another source".into(),
+            });
+        }
+        self.place = Some(place);
+        match key {
+            Some(key) => self.unlock_with(&key),
+            None => Ok(Opened::KeyWanted("the archive is encrypted, and the medium does not hold the key".into())),
+        }
+    }
+
+    /// Tries what was typed: recovery words, or a passphrase or key.
+    ///
+    /// # Errors
+    /// When the archive cannot be read; a key that does not fit is no error.
+    pub fn unlock(&mut self, typed: &str) -> Result<Opened, Failure> {
+        let typed = typed.trim();
+        let mut mistake = None;
+        if typed.split_whitespace().count() >= FEWEST_WORDS {
+            match words::decode(typed) {
+                Ok(key) => match self.unlock_with(&key) {
+                    Ok(Opened::KeyWanted(_)) => {
+                        mistake = Some("these recovery words belong to another archive".to_owned());
+                    }
+                    other => return other,
+                },
+                // A long passphrase is possible, too.
+                Err(error) => mistake = Some(error.to_string()),
+            }
+        }
+        match self.unlock_with(&Secret::new(typed))? {
+            Opened::KeyWanted(reason) => Ok(Opened::KeyWanted(mistake.unwrap_or(reason))),
+            opened => Ok(opened),
+        }
+    }
+
+    fn unlock_with(&mut self, key: &Secret) -> Result<Opened, Failure> {
+        let location = self.place.as_ref().and_then(Place::repository).ok_or_else(nothing_open)?;
+        let repository = match Repository::open_at(&location, key) {
+            Ok(repository) => repository,
+            Err(ArchiveError::WrongKey { .. }) => {
+                return Ok(Opened::KeyWanted("this key does not fit; try again".into()));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let archive = self.place.as_ref().and_then(Place::manifest).and_then(|manifest| manifest.archive.clone());
+        if let Some(archive) = archive.as_ref().filter(|archive| archive.repository != repository.id()) {
+            return Err(Failure::Mismatch(format!(
+                "the manifest names repository {}, but the medium holds {}",
+                archive.repository,
+                repository.id()
+            )));
+        }
+        let name = &self.rescue.manifest.machine_name;
+        let snapshots: Vec<SnapshotInfo> =
+            repository.snapshots()?.into_iter().filter(|snapshot| snapshot.host == *name).collect();
+        if snapshots.is_empty() {
+            return Err(Failure::Unusable {
+                what: location.label().display().to_string(),
+                reason: format!("it holds no snapshot of machine '{name}'"),
+            });
+        }
+        let wanted = self.rescue.parameters.snapshot.as_deref().or(archive.as_ref().map(|a| a.snapshot.as_str()));
+        let meant = wanted.and_then(|id| snapshots.iter().position(|snapshot| snapshot.id.starts_with(id)));
+        let meant = meant.unwrap_or(snapshots.len() - 1);
+        self.repository = Some(Arc::new(repository));
+        self.key = Some(key.clone());
+        let backups = snapshots.iter().map(|s| Backup {
+            id: s.id.clone(),
+            time: s.time.clone(),
+            entries: s.entries,
+            bytes: s.bytes,
+        });
+        let backups = backups.collect();
+        self.snapshots = snapshots;
+        Ok(Opened::Backups(backups, meant))
+    }
+
+    /// Takes one of the snapshots; gives the machine as it was then.
+    ///
+    /// # Errors
+    /// [`Failure::Mismatch`] for another machine's; when its description cannot be read.
+    pub fn choose(&mut self, index: usize) -> Result<(Machine, ArchiveManifest), Failure> {
+        let (Some(repository), Some(snapshot)) = (&self.repository, self.snapshots.get(index)) else {
+            return Err(nothing_open());
+        };
+        let mut recovery =
+            Recovery::of_snapshot(self.rescue, Arc::clone(repository), snapshot.clone(), self.runner, self.sink)?;
+        recovery.report_every(self.interval);
+        let described = (recovery.machine.clone(), recovery.manifest.clone());
+        self.recovery = Some(recovery);
+        self.table = None;
+        Ok(described)
+    }
+
+    /// The disks that are there.
+    ///
+    /// # Errors
+    /// [`Failure::Probe`].
+    pub fn hardware(&self) -> Result<FoundHardware, Failure> {
+        self.chosen()?.hardware()
+    }
+
+    /// Files of the snapshot whose path holds `text`, whatever the case; the first `limit` of them, and how many there are.
+    ///
+    /// # Errors
+    /// When the list cannot be read.
+    pub fn search(&mut self, text: &str, limit: usize) -> Result<(Vec<ListedFile>, u64), Failure> {
+        if self.table.is_none() {
+            let recovery = self.chosen()?;
+            self.table = Some(recovery.repository().table(recovery.snapshot())?);
+        }
+        let needle = text.to_lowercase().into_bytes();
+        let fits = |path: &Path| {
+            let path = path.as_os_str().as_bytes().to_ascii_lowercase();
+            needle.is_empty() || path.windows(needle.len()).any(|part| part == needle)
+        };
+        let (mut found, mut count) = (vec![], 0);
+        for entry in self.table.iter().flat_map(Table::entries).filter(|entry| fits(&entry.path)) {
+            count += 1;
+            if found.len() < limit {
+                let directory = entry.kind == Kind::Directory;
+                found.push(ListedFile { path: entry.path, directory, size_bytes: entry.size });
+            }
+        }
+        Ok((found, count))
+    }
+
+    /// Rebuilds the machine by a plan that a person agreed to, after every byte of the archive was proven. Emits the
+    /// final event when it succeeds; the caller emits it otherwise.
+    ///
+    /// # Errors
+    /// The [`Failure`]; [`Failure::touched_disks`] tells whether anything was written.
+    pub fn carry_out(&self, plan: &Plan, policy: &Policy) -> Result<(), Failure> {
+        let recovery = self.chosen()?;
+        let _alone = self.alone()?;
+        self.prove()?;
+        if recovery.plan(policy)? != *plan {
+            return Err(Failure::Mismatch(
+                "the hardware is not what it was when the plan was made; go back to it".into(),
+            ));
+        }
+        nuke::carry_out(recovery, self.rescue, plan, self.sink)
+    }
+
+    /// Keeps a second recovery, started in another shell or over ssh, from writing to the same disks.
+    fn alone(&self) -> Result<File, Failure> {
+        let path = self.rescue.directories.run.join("recovery.lock");
+        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        let file = file.map_err(|source| Failure::Write { path, source })?;
+        rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+            Failure::Unusable {
+                what: "the disks".into(),
+                reason: "another recovery is under way; wait for its end".into(),
+            }
+        })?;
+        Ok(file)
+    }
+
+    fn is_across_the_network(&self) -> bool {
+        let repository = self.place.as_ref().and_then(Place::repository);
+        repository.is_some_and(|place| place.folder().is_none())
+    }
+
+    /// Proves that the archive can be read: every byte of it, or, across the network, that all of it is there.
+    fn prove(&self) -> Result<(), Failure> {
+        match (self.place.as_ref().and_then(Place::medium), &self.repository) {
+            (Some(medium), _) => stage(self.sink, "medium", || medium.verify(self.sink)),
+            // Across the network reading all of it would double the transfer (decision 13).
+            (None, Some(repository)) if self.is_across_the_network() => {
+                stage(self.sink, "archive", || Ok(repository.prove_present(self.chosen()?.snapshot())?))
+            }
+            (None, Some(repository)) => stage(self.sink, "archive", || {
+                let report = repository.verify(&Observing::every(self.interval, self.sink, "verify"))?;
+                match report.problems.first() {
+                    None => Ok(()),
+                    Some(problem) => Err(Failure::Damaged {
+                        file: repository.location().display().to_string(),
+                        problem: format!("has {} problems, the first: {}", report.problems.len(), problem.message),
+                    }),
+                }
+            }),
+            (None, None) => Err(nothing_open()),
+        }
+    }
+
+    /// Restores paths, replacing what is there.
+    ///
+    /// # Errors
+    /// When the destination cannot be used or is full. Entries that cannot be restored are listed in what comes back.
+    pub fn restore_files(&self, paths: &[PathBuf], to: &Destination) -> Result<RestoredFiles, Failure> {
+        let recovery = self.chosen()?;
+        let folder = match to {
+            Destination::Folder(folder) => folder,
+            Destination::Machine => &self.rescue.directories.target,
+        };
+        std::fs::create_dir_all(folder).map_err(|source| Failure::Write { path: folder.clone(), source })?;
+        if *to == Destination::Machine {
+            let missing = compare::mount_all(&recovery.machine, folder, self.runner, Access::Writable);
+            let missing = missing.and_then(|missing| match missing.first() {
+                None => Ok(()),
+                // Files of a filesystem that is not there would fill the one below.
+                Some(line) => Err(Failure::Unusable { what: "the machine's disks".into(), reason: line.clone() }),
+            });
+            if let Err(failure) = missing {
+                self.unmount(folder);
+                return Err(failure);
+            }
+        }
+        let observer = Observing::every(self.interval, self.sink, "extract");
+        let result = stage(self.sink, "extract", || {
+            Ok(recovery.repository().restore(
+                recovery.snapshot(),
+                folder,
+                &Selection::Paths(paths.to_vec()),
+                &RestoreOptions { overwrite: true, sync: true },
+                &observer,
+            )?)
+        });
+        if *to == Destination::Machine {
+            self.unmount(folder);
+        }
+        let report = result?;
+        Ok(RestoredFiles {
+            entries: report.entries,
+            bytes: report.bytes,
+            problems: report.problems.into_iter().map(|problem| (problem.path, problem.message)).collect(),
+        })
+    }
+
+    fn unmount(&self, folder: &Path) {
+        if let Err(error) = lifeboat_sys::mount::unmount_below(folder) {
+            self.sink.emit(&Event::Warning { text: error.to_string() });
+        }
+    }
+
+    fn chosen(&self) -> Result<&Recovery<'a>, Failure> {
+        self.recovery.as_ref().ok_or_else(nothing_open)
+    }
+
+    /// Forgets the source, and unmounts it when it was mounted here.
+    fn close(&mut self) {
+        self.recovery = None;
+        self.table = None;
+        self.repository = None;
+        self.snapshots.clear();
+        self.place = None;
+    }
+}
+
+fn nothing_open() -> Failure {
+    Failure::Unusable { what: "the archive".into(), reason: "no snapshot was chosen".into() }
+}
+
+impl ListedFile {
+    /// The path on one line of a terminal.
+    pub fn shown(&self) -> String {
+        let slash = if self.directory && self.path != Path::new("/") { "/" } else { "" };
+        format!("{}{slash}", Name::from(self.path.as_path()))
+    }
+}

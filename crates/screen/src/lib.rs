@@ -1,0 +1,34 @@
+//! The interactive mode: a recovery on a terminal, from the question which archive to the list of what went wrong.
+//!
+//! It has no logic of its own: what can be done is [`restore::Session`](lifeboat_restore::Session), what may be done is
+//! decided by `plan`. The model changes in one pure function and is painted by another, so every screen is tested as text.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`mod@run`] | [`run()`]: the loop |
+//! | [`model`] | [`model::Model`]: all that is known and shown; inputs, requests, messages |
+//! | [`mod@update`] | how it changes |
+//! | [`mod@view`] | how it looks |
+//! | [`progress`], [`review`] | work from its events; a plan for reading |
+//! | [`worker`] | does what is asked for, in a thread of its own |
+//! | [`terminal`] | the terminal: raw mode, keys, paint |
+//! | [`key`], [`field`], [`look`] | keys from bytes, lines and lists, what a terminal can show |
+//!
+//! It works with 80 columns and 24 rows on a vt220 behind a serial line: no colours, no mouse, ASCII only, and no
+//! function key is needed.
+
+pub mod field;
+pub mod key;
+pub mod look;
+pub mod model;
+pub mod progress;
+pub mod review;
+pub mod run;
+pub mod terminal;
+pub mod update;
+pub mod view;
+pub mod worker;
+
+pub use look::Look;
+pub use model::{Disks, Outcome};
+pub use run::{Ending, run};

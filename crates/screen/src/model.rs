@@ -1,0 +1,475 @@
+//! All that the interactive mode knows and shows. It changes in [`crate::update`] alone.
+
+use crate::field::{Field, Picker};
+use crate::key::Key;
+use crate::look::Look;
+use crate::progress::Progress;
+use crate::review::Line;
+use lifeboat_machine::parameters::After;
+use lifeboat_machine::{ArchiveManifest, Device, DeviceId, Event, FoundDisk, FoundHardware, Machine};
+use lifeboat_plan::{Plan, Policy};
+use lifeboat_restore::places::Place;
+use lifeboat_restore::rescue::RescueSystem;
+use lifeboat_restore::session::{Backup, Destination, ListedFile, Opened, RestoredFiles};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use zeroize::Zeroizing;
+
+/// What is on the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Screen {
+    /// Machine, medium, and what to do.
+    Welcome,
+    /// Another archive is named.
+    Source,
+    /// The key is asked for.
+    Key,
+    /// Which backup.
+    Snapshots,
+    /// The disks that are there.
+    Hardware,
+    /// Which recorded disk goes where.
+    Mapping,
+    /// A disk for one recorded disk.
+    Target,
+    /// Sizes of partitions.
+    Layout,
+    /// A size is typed.
+    Size,
+    /// What will be done.
+    Review,
+    /// The machine's name is asked for.
+    Confirm,
+    /// Which files.
+    Files,
+    /// Where they go.
+    Destination,
+    /// Work.
+    Progress,
+    /// What came of it.
+    Result,
+    /// Where logs are saved.
+    Save,
+    /// Keyboard layouts.
+    Keyboard,
+}
+
+/// What the person wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// The whole machine.
+    Machine,
+    /// Some files.
+    Files,
+}
+
+/// What is known from the beginning.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Name of the machine.
+    pub machine: String,
+    /// Its system.
+    pub system: String,
+    /// When it was recorded.
+    pub recorded_at: String,
+    /// The medium, for people.
+    pub medium: String,
+    /// Kernel parameters that are wrong.
+    pub mistakes: Vec<String>,
+    /// There is a medium with an archive.
+    pub has_archive: bool,
+}
+
+/// A line of the welcome menu.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// Goes on.
+    Start(Goal),
+    /// Names another archive.
+    Source,
+    /// Chooses a keyboard layout.
+    Keyboard,
+    /// Saves logs.
+    Save,
+    /// Ends.
+    Leave(After),
+    /// Back to the beginning, after a failure or when files were restored.
+    Again,
+}
+
+/// The welcome menu.
+pub const WELCOME: [Choice; 8] = [
+    Choice::Start(Goal::Machine),
+    Choice::Start(Goal::Files),
+    Choice::Source,
+    Choice::Keyboard,
+    Choice::Save,
+    Choice::Leave(After::Shell),
+    Choice::Leave(After::Reboot),
+    Choice::Leave(After::Poweroff),
+];
+
+/// What a failure left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disks {
+    /// Nothing was written.
+    Untouched,
+    /// They were being written.
+    Written,
+    /// Everything is in place but what is listed.
+    Rebuilt,
+}
+
+/// How it ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// The machine is restored.
+    Restored {
+        /// Entries.
+        entries: u64,
+        /// What it took.
+        seconds: f64,
+    },
+    /// It failed.
+    Failed {
+        /// Why.
+        reason: String,
+        /// The state of the disks.
+        disks: Disks,
+    },
+    /// Files are restored, perhaps not all.
+    Files(RestoredFiles),
+}
+
+/// A line below the body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// Good to know.
+    Info(String),
+    /// What went wrong.
+    Error(String),
+}
+
+/// The file list.
+#[derive(Clone, Debug, Default)]
+pub struct Files {
+    /// What is looked for.
+    pub query: Field,
+    /// What was found, the first of them.
+    pub found: Vec<ListedFile>,
+    /// How many there are.
+    pub count: u64,
+    /// A search is under way.
+    pub searching: bool,
+    /// The chosen line.
+    pub picker: Picker,
+    /// The chosen paths.
+    pub chosen: BTreeSet<PathBuf>,
+}
+
+/// All that is shown.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// What the terminal can show.
+    pub look: Look,
+    /// Its columns and rows.
+    pub size: (u16, u16),
+    /// Seconds since the beginning.
+    pub clock: u64,
+    /// What is on the screen.
+    pub screen: Screen,
+    /// Where Esc leads.
+    pub back: Vec<Screen>,
+    /// Below the body.
+    pub notice: Option<Notice>,
+    /// The worker does this; keys have to wait.
+    pub busy: Option<String>,
+    /// What is known from the beginning.
+    pub facts: Facts,
+    /// The welcome menu.
+    pub welcome: Picker,
+    /// What the person wants.
+    pub goal: Goal,
+    /// The other source that was named.
+    pub source: Option<String>,
+    /// Devices with files.
+    pub places: Vec<Place>,
+    /// The list of places, the typed one last.
+    pub place: Picker,
+    /// A place that is typed.
+    pub typed_place: Field,
+    /// The key.
+    pub key: Field,
+    /// It can be read.
+    pub key_shown: bool,
+    /// Why it is asked for.
+    pub key_reason: String,
+    /// The backups, oldest first.
+    pub snapshots: Vec<Backup>,
+    /// The chosen one.
+    pub snapshot: Picker,
+    /// The machine as recorded by the chosen backup.
+    pub machine: Option<Machine>,
+    /// What the chosen backup holds.
+    pub manifest: Option<ArchiveManifest>,
+    /// The disks that are there.
+    pub hardware: FoundHardware,
+    /// The chosen found disk.
+    pub disk: Picker,
+    /// What the person allows.
+    pub policy: Policy,
+    /// The plan, or why there is none.
+    pub plan: Result<Plan, String>,
+    /// The chosen recorded disk; the lines behind them are actions.
+    pub mapping: Picker,
+    /// The chosen target for it; the first line is "by itself".
+    pub target: Picker,
+    /// The chosen partition; the lines around them are actions.
+    pub layout: Picker,
+    /// A size that is typed.
+    pub size_text: Field,
+    /// The plan for reading.
+    pub review: Vec<Line>,
+    /// Its first line on the screen.
+    pub scroll: usize,
+    /// The machine's name, as typed.
+    pub name: Field,
+    /// Files to restore.
+    pub files: Files,
+    /// A folder is typed, not the machine's own places.
+    pub destination: Picker,
+    /// The folder.
+    pub folder: Field,
+    /// How far the work is.
+    pub progress: Progress,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// How the last attempt to recover the machine ended, whatever was done since.
+    pub recovered: Option<Outcome>,
+    /// What follows.
+    pub ending: Picker,
+    /// Keyboard layouts.
+    pub keymaps: Vec<(String, PathBuf)>,
+    /// The chosen one.
+    pub keymap: Picker,
+    /// The beginning of its name.
+    pub keymap_filter: Field,
+}
+
+/// What happens.
+#[derive(Debug)]
+pub enum Input {
+    /// A key.
+    Key(Key),
+    /// The terminal has this size now.
+    Size(u16, u16),
+    /// Seconds since the beginning.
+    Clock(u64),
+    /// The worker says something.
+    Message(Message),
+    /// The terminal is gone: a serial line was hung up, a session was cut.
+    Lost,
+}
+
+/// What the worker says. Errors are texts: nobody but a person reads them.
+#[derive(Debug)]
+pub enum Message {
+    /// Something happened during work.
+    Event(Event),
+    /// A source was opened.
+    Opened(Result<Opened, String>),
+    /// A snapshot was taken.
+    Chosen(Result<Box<(Machine, ArchiveManifest)>, String>),
+    /// The disks that are there.
+    Hardware(Result<FoundHardware, String>),
+    /// Files were looked for.
+    Found {
+        /// The text that was looked for.
+        query: String,
+        /// The first of them, and how many there are.
+        result: Result<(Vec<ListedFile>, u64), String>,
+    },
+    /// The machine's recovery ended; an error with its reason, and the state of the disks.
+    Recovered(Result<(), (String, Disks)>),
+    /// Restoring files ended.
+    FilesRestored(Result<RestoredFiles, String>),
+    /// Devices with files.
+    Places(Result<Vec<Place>, String>),
+    /// Logs were saved there.
+    Saved(Result<String, String>),
+    /// A keyboard layout was loaded.
+    KeymapLoaded(Result<String, String>),
+}
+
+/// A key that was typed; never shown, wiped from memory when it goes.
+pub struct Typed(pub Zeroizing<String>);
+
+impl std::fmt::Debug for Typed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Typed(...)")
+    }
+}
+
+/// What the worker shall do.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub enum Request {
+    Open(Option<String>),
+    Unlock(Typed),
+    Choose(usize),
+    Look,
+    Search(String),
+    CarryOut(Box<Plan>, Policy),
+    RestoreFiles(Vec<PathBuf>, Destination),
+    Places,
+    Save(String),
+    Keymap(String, PathBuf),
+}
+
+impl PartialEq for Request {
+    fn eq(&self, other: &Self) -> bool {
+        // Keys are not compared; tests compare what was asked for.
+        format!("{self:?}") == format!("{other:?}")
+    }
+}
+
+/// What an update asks for.
+#[derive(Debug, PartialEq)]
+pub enum Effect {
+    /// Work.
+    Work(Request),
+    /// Paint everything anew.
+    Repaint,
+    /// The end.
+    Leave(After),
+}
+
+impl Model {
+    /// The beginning.
+    pub fn new(rescue: &RescueSystem, keymaps: Vec<(String, PathBuf)>, look: Look) -> Model {
+        Model {
+            look,
+            size: (80, 24),
+            clock: 0,
+            screen: Screen::Welcome,
+            back: vec![],
+            notice: None,
+            busy: None,
+            facts: Facts::of(rescue),
+            welcome: Picker::default(),
+            goal: Goal::Machine,
+            source: None,
+            places: vec![],
+            place: Picker::default(),
+            typed_place: Field::default(),
+            key: Field::default(),
+            key_shown: false,
+            key_reason: String::new(),
+            snapshots: vec![],
+            snapshot: Picker::default(),
+            machine: None,
+            manifest: None,
+            hardware: FoundHardware::default(),
+            disk: Picker::default(),
+            policy: lifeboat_restore::nuke::policy(&rescue.parameters),
+            plan: Err(String::new()),
+            mapping: Picker::default(),
+            target: Picker::default(),
+            layout: Picker::default(),
+            size_text: Field::default(),
+            review: vec![],
+            scroll: 0,
+            name: Field::default(),
+            files: Files::default(),
+            destination: Picker::default(),
+            folder: Field::with("/mnt/restored"),
+            progress: Progress::default(),
+            outcome: None,
+            recovered: None,
+            ending: Picker::default(),
+            keymaps,
+            keymap: Picker::default(),
+            keymap_filter: Field::default(),
+        }
+    }
+
+    /// Rows inside the frame.
+    pub fn rows(&self) -> usize {
+        usize::from(self.size.1).saturating_sub(5).max(1)
+    }
+
+    /// Columns inside the frame.
+    pub fn columns(&self) -> usize {
+        usize::from(self.size.0).saturating_sub(4).max(10)
+    }
+
+    /// Recorded disks that hold something.
+    pub fn recorded(&self) -> Vec<&Device> {
+        let disks = self.machine.iter().flat_map(|machine| machine.layout.disks());
+        disks.map(|(device, _)| device).filter(|d| d.content != lifeboat_machine::Content::Empty).collect()
+    }
+
+    /// The recorded disk for which a target is chosen.
+    pub fn mapped(&self) -> Option<&Device> {
+        self.recorded().get(self.mapping.at).copied()
+    }
+
+    /// The choice of the person for a recorded disk.
+    pub fn choice_for(&self, device: &DeviceId) -> Option<&FoundDisk> {
+        let (_, id) = self.policy.map.iter().find(|(of, _)| of == device)?;
+        self.hardware.disks.iter().find(|disk| lifeboat_plan::matching::answers_to(disk, id))
+    }
+
+    /// Whether the person allowed a disk to be wiped.
+    pub fn may_wipe(&self, disk: &FoundDisk) -> bool {
+        self.policy.wipe.iter().any(|id| lifeboat_plan::matching::answers_to(disk, id))
+    }
+
+    /// Partitions of the recorded disks, in disk order.
+    pub fn partitions(&self) -> Vec<&Device> {
+        let Some(machine) = &self.machine else { return vec![] };
+        let disks = self.recorded().into_iter();
+        disks.flat_map(|disk| machine.layout.partitions_of(&disk.id)).map(|(device, _)| device).collect()
+    }
+
+    /// Keyboard layouts that fit what was typed.
+    pub fn fitting_keymaps(&self) -> Vec<&(String, PathBuf)> {
+        let typed = self.keymap_filter.text().to_lowercase();
+        self.keymaps.iter().filter(|(name, _)| name.to_lowercase().contains(&typed)).collect()
+    }
+
+    /// What can follow the result.
+    pub fn endings(&self) -> Vec<Choice> {
+        let mut choices = vec![];
+        if !matches!(self.outcome, Some(Outcome::Restored { .. })) {
+            choices.push(Choice::Again);
+        }
+        choices.extend([Choice::Leave(After::Reboot), Choice::Leave(After::Poweroff), Choice::Leave(After::Shell)]);
+        choices.push(Choice::Save);
+        choices
+    }
+}
+
+impl Facts {
+    fn of(rescue: &RescueSystem) -> Facts {
+        let manifest = &rescue.manifest;
+        let short = manifest.medium_id.get(..8).unwrap_or(&manifest.medium_id);
+        let key = match (&manifest.archive, manifest.embedded_key) {
+            (None, _) => "without an archive",
+            (Some(_), true) => "with archive and key",
+            (Some(_), false) => "with archive, without its key",
+        };
+        let medium = match &rescue.source {
+            Some(source) => format!("{short} ({}, {}), {key}", source.kind, source.device),
+            None => "not found; name another archive, or insert it and restart".to_owned(),
+        };
+        Facts {
+            machine: rescue.machine.name.clone(),
+            system: rescue.machine.os.pretty_name.clone(),
+            recorded_at: rescue.machine.recorded_at.clone(),
+            medium,
+            mistakes: rescue.parameters.mistakes.clone(),
+            has_archive: rescue.source.is_some() && manifest.archive.is_some(),
+        }
+    }
+}

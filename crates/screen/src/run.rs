@@ -1,0 +1,152 @@
+//! The loop: keys and messages in, updates, paint.
+
+use crate::look::Look;
+use crate::model::{Effect, Input, Model, Outcome, Request, Screen};
+use crate::terminal::{Canvas, read_keys, size};
+use crate::update::update;
+use crate::view::view;
+use crate::worker::{Fan, work};
+use lifeboat_machine::EventSink;
+use lifeboat_machine::parameters::After;
+use lifeboat_restore::rescue::RescueSystem;
+use lifeboat_restore::{Runner, keyboard};
+use std::io::{self, Write};
+use std::panic::AssertUnwindSafe;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+/// The clock on the screen moves that often.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How the mode ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ending {
+    /// What the person chose; `None` when the terminal was lost.
+    pub after: Option<After>,
+    /// What came of the machine's recovery, or else of restoring files, when something was done.
+    pub outcome: Option<Outcome>,
+}
+
+/// Runs the interactive mode on standard input and `output`, which must not block for ever. Events also go to `others`.
+/// A recovery that was begun goes on to its end when the terminal is lost.
+///
+/// # Errors
+/// When standard input is no terminal, or the output takes nothing.
+pub fn run(
+    rescue: &RescueSystem,
+    runner: &dyn Runner,
+    others: &dyn EventSink,
+    output: Box<dyn Write + Send>,
+    look: Look,
+) -> io::Result<Ending> {
+    let (requests, asked) = channel();
+    let (happened, happening) = channel();
+    let mut model = Model::new(rescue, keyboard::list(Path::new("/")), look);
+    let canvas = Canvas::open(output)?;
+    let fan = Fan::new(others, happened.clone());
+    listen(happened)?;
+    std::thread::scope(|scope| {
+        let fan = &fan;
+        scope.spawn(move || work(rescue, runner, fan, &asked));
+        let mut screen = Loop { canvas: Some(canvas), requests, began: Instant::now() };
+        let after = std::panic::catch_unwind(AssertUnwindSafe(|| screen.run(&mut model, &happening)));
+        // The terminal is as it was from here on, also after a panic.
+        drop(screen);
+        outlast(&mut model, &happening);
+        Ok(Ending { after: after.ok().flatten(), outcome: model.recovered.or(model.outcome) })
+    })
+}
+
+/// Reads keys in a thread that lives as long as the program: a read cannot be called back.
+fn listen(happened: Sender<Input>) -> io::Result<()> {
+    let read = move || {
+        // However it ends: there are no more keys.
+        let _ = read_keys(|key| happened.send(Input::Key(key)).is_ok());
+        let _ = happened.send(Input::Lost);
+    };
+    std::thread::Builder::new().name("keys".into()).spawn(read).map(drop)
+}
+
+/// Waits for the end of work that nobody watches any more.
+fn outlast(model: &mut Model, happening: &Receiver<Input>) {
+    while model.screen == Screen::Progress {
+        match happening.recv() {
+            Ok(input @ Input::Message(_)) => drop(update(model, input)),
+            Ok(_) => {}
+            Err(_) => return,
+        }
+    }
+}
+
+struct Loop {
+    canvas: Option<Canvas>,
+    requests: Sender<Request>,
+    began: Instant,
+}
+
+impl Loop {
+    /// Runs until the person leaves, or the terminal is lost while nothing is being done.
+    fn run(&mut self, model: &mut Model, happening: &Receiver<Input>) -> Option<After> {
+        model.size = size();
+        let mut clock = 0;
+        loop {
+            if !self.paint(model) {
+                return None;
+            }
+            let first = match happening.recv_timeout(TICK) {
+                Ok(input) => Some(input),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return None,
+            };
+            // All that has come is taken before the next paint: a slow line would never catch up otherwise.
+            for input in first.into_iter().chain(happening.try_iter()) {
+                if matches!(input, Input::Lost) {
+                    return None;
+                }
+                if let Some(after) = self.take(model, input) {
+                    return Some(after);
+                }
+            }
+            let now = self.began.elapsed().as_secs();
+            if now != clock {
+                clock = now;
+                self.take(model, Input::Clock(now));
+            }
+            if size() != model.size {
+                let (columns, rows) = size();
+                self.take(model, Input::Size(columns, rows));
+            }
+        }
+    }
+
+    fn take(&mut self, model: &mut Model, input: Input) -> Option<After> {
+        let before = model.screen;
+        for effect in update(model, input) {
+            match effect {
+                Effect::Work(request) => {
+                    // The worker lives as long as this.
+                    let _ = self.requests.send(request);
+                }
+                Effect::Repaint => self.clear(),
+                Effect::Leave(after) => return Some(after),
+            }
+        }
+        if model.screen != before {
+            // Noise on a line, or a message of the kernel, does not outlive a screen.
+            self.clear();
+        }
+        None
+    }
+
+    fn clear(&mut self) {
+        if self.canvas.as_mut().is_some_and(|canvas| canvas.clear().is_err()) {
+            self.canvas = None;
+        }
+    }
+
+    /// False when the terminal takes nothing any more.
+    fn paint(&mut self, model: &Model) -> bool {
+        self.canvas.as_mut().is_some_and(|canvas| canvas.paint(|frame| view(frame, model)).is_ok())
+    }
+}

@@ -1,0 +1,267 @@
+//! What happens changes the model: pure, and the only place where it changes.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`machine`] | disks, mapping, layout, review, confirmation |
+//! | [`files`] | which files, and where they go |
+//! | [`end`] | progress, result, logs, keyboard |
+
+pub(crate) mod end;
+mod files;
+mod machine;
+
+use crate::field::{Field, Picker};
+use crate::key::Key;
+use crate::model::{Choice, Effect, Goal, Input, Message, Model, Notice, Request, Screen, Typed, WELCOME};
+use lifeboat_restore::session::Opened;
+
+/// Takes what happened; gives what is to be done.
+pub fn update(model: &mut Model, input: Input) -> Vec<Effect> {
+    match input {
+        Input::Key(Key::Control('l')) => vec![Effect::Repaint],
+        // Work is told apart from its screen: a key pressed too early must not act on what comes next.
+        Input::Key(_) if model.busy.is_some() => vec![],
+        Input::Key(key) => {
+            model.notice = None;
+            press(model, key)
+        }
+        Input::Size(columns, rows) => {
+            model.size = (columns, rows);
+            machine::review(model);
+            vec![Effect::Repaint]
+        }
+        Input::Clock(seconds) => {
+            model.clock = seconds;
+            vec![]
+        }
+        Input::Message(message) => take(model, message),
+        // The loop ends, or waits for the work.
+        Input::Lost => vec![],
+    }
+}
+
+fn press(model: &mut Model, key: Key) -> Vec<Effect> {
+    if key == Key::Escape {
+        model.back();
+        return vec![];
+    }
+    match model.screen {
+        Screen::Welcome => welcome(model, key),
+        Screen::Source => source(model, key),
+        Screen::Key => typed_key(model, key),
+        Screen::Snapshots => snapshots(model, key),
+        Screen::Hardware => machine::hardware(model, key),
+        Screen::Mapping => machine::mapping(model, key),
+        Screen::Target => machine::target(model, key),
+        Screen::Layout => machine::layout(model, key),
+        Screen::Size => machine::size(model, key),
+        Screen::Review => machine::read(model, key),
+        Screen::Confirm => machine::confirm(model, key),
+        Screen::Files => files::files(model, key),
+        Screen::Destination => files::destination(model, key),
+        Screen::Progress => vec![],
+        Screen::Result => end::result(model, key),
+        Screen::Save => end::save(model, key),
+        Screen::Keyboard => end::keyboard(model, key),
+    }
+}
+
+fn take(model: &mut Model, message: Message) -> Vec<Effect> {
+    match message {
+        Message::Event(event) => {
+            model.progress.take(event);
+            return vec![];
+        }
+        Message::Found { query, result } => return files::found(model, &query, result),
+        _ => model.busy = None,
+    }
+    match message {
+        Message::Opened(result) => opened(model, result),
+        Message::Chosen(Ok(described)) => {
+            let (machine, manifest) = *described;
+            (model.machine, model.manifest) = (Some(machine), Some(manifest));
+            match model.goal {
+                Goal::Machine => model.work("Looking at the disks", Request::Look),
+                Goal::Files => files::begin(model),
+            }
+        }
+        Message::Hardware(Ok(hardware)) => machine::found(model, hardware),
+        Message::Places(Ok(places)) => {
+            model.places = places;
+            model.place = Picker::default();
+            vec![]
+        }
+        Message::Recovered(result) => end::recovered(model, result),
+        Message::FilesRestored(result) => end::files_restored(model, result),
+        Message::Saved(Ok(place)) => {
+            model.back();
+            model.inform(format!("The logs are in {place}"))
+        }
+        Message::KeymapLoaded(Ok(name)) => {
+            model.back();
+            model.inform(format!("Keyboard layout: {name}"))
+        }
+        Message::Chosen(Err(text))
+        | Message::Hardware(Err(text))
+        | Message::Places(Err(text))
+        | Message::Saved(Err(text))
+        | Message::KeymapLoaded(Err(text)) => model.complain(text),
+        Message::Event(_) | Message::Found { .. } => vec![],
+    }
+}
+
+fn welcome(model: &mut Model, key: Key) -> Vec<Effect> {
+    if model.welcome.press(key, WELCOME.len(), WELCOME.len()) || key != Key::Enter {
+        return vec![];
+    }
+    match WELCOME[model.welcome.at] {
+        Choice::Start(goal) => {
+            model.goal = goal;
+            if model.source.is_none() && !model.facts.has_archive {
+                return go_to_source(model);
+            }
+            let source = model.source.clone();
+            model.work("Opening the archive", Request::Open(source))
+        }
+        Choice::Source => go_to_source(model),
+        Choice::Keyboard => end::go_to_keyboard(model),
+        Choice::Save => end::go_to_save(model),
+        Choice::Leave(after) => vec![Effect::Leave(after)],
+        Choice::Again => vec![],
+    }
+}
+
+fn go_to_source(model: &mut Model) -> Vec<Effect> {
+    model.go(Screen::Source);
+    model.work("Looking for devices", Request::Places)
+}
+
+fn source(model: &mut Model, key: Key) -> Vec<Effect> {
+    let Some(place) = pick_place(model, key) else { return vec![] };
+    model.source = Some(place.clone());
+    model.work("Opening the archive", Request::Open(Some(place)))
+}
+
+/// A key in a list of places whose last line is typed; the place, when one was taken.
+fn pick_place(model: &mut Model, key: Key) -> Option<String> {
+    let (last, page) = (model.places.len(), model.rows().saturating_sub(6));
+    let editing = model.place.at == last && !matches!(key, Key::Up | Key::Down | Key::Tab | Key::BackTab);
+    if editing && model.typed_place.press(key) {
+        return None;
+    }
+    if model.place.press(key, last + 1, page) || key != Key::Enter {
+        return None;
+    }
+    let place = match model.places.get(model.place.at) {
+        Some(place) => place.mounted.clone().unwrap_or_else(|| place.path.clone()),
+        None => model.typed_place.text().trim().to_owned(),
+    };
+    if place.is_empty() {
+        model.complain("type a folder, a device or an image file".into());
+        return None;
+    }
+    Some(place)
+}
+
+fn opened(model: &mut Model, result: Result<Opened, String>) -> Vec<Effect> {
+    match result {
+        Err(text) => {
+            model.source = None;
+            model.complain(text)
+        }
+        Ok(Opened::KeyWanted(reason)) => {
+            let again = model.screen == Screen::Key;
+            model.key_reason = reason.clone();
+            model.key.clear();
+            if again {
+                return model.complain(reason);
+            }
+            model.go(Screen::Key);
+            vec![]
+        }
+        Ok(Opened::Backups(list, meant)) => {
+            model.key.clear();
+            model.snapshots = list;
+            model.snapshot = Picker { at: meant };
+            // The key is not asked for again on the way back.
+            if model.screen == Screen::Key {
+                model.back();
+            }
+            model.go(Screen::Snapshots);
+            vec![]
+        }
+    }
+}
+
+fn typed_key(model: &mut Model, key: Key) -> Vec<Effect> {
+    match key {
+        Key::Tab | Key::Function(2) => model.key_shown = !model.key_shown,
+        Key::Enter if model.key.text().trim().is_empty() => {
+            return model.complain("type the recovery words, or the passphrase".into());
+        }
+        Key::Enter => {
+            let typed = std::mem::replace(&mut model.key, Field::default());
+            let typed = Typed(zeroize::Zeroizing::new(typed.text().to_owned()));
+            return model.work("Trying the key", Request::Unlock(typed));
+        }
+        key => {
+            model.key.press(key);
+        }
+    }
+    vec![]
+}
+
+fn snapshots(model: &mut Model, key: Key) -> Vec<Effect> {
+    // The newest is shown first.
+    let key = match key {
+        Key::Up | Key::BackTab => Key::Down,
+        Key::Down | Key::Tab => Key::Up,
+        Key::PageUp => Key::PageDown,
+        Key::PageDown => Key::PageUp,
+        Key::Home => Key::End,
+        Key::End => Key::Home,
+        other => other,
+    };
+    let page = model.rows().saturating_sub(4);
+    if model.snapshot.press(key, model.snapshots.len(), page) || key != Key::Enter {
+        return vec![];
+    }
+    let at = model.snapshot.at;
+    model.work("Reading the backup's description", Request::Choose(at))
+}
+
+impl Model {
+    /// Goes to another screen, from which Esc leads back here.
+    pub(crate) fn go(&mut self, screen: Screen) {
+        self.back.push(self.screen);
+        self.screen = screen;
+    }
+
+    /// Goes back, except from work and its result.
+    pub(crate) fn back(&mut self) {
+        if matches!(self.screen, Screen::Progress | Screen::Result) {
+            return;
+        }
+        if let Some(screen) = self.back.pop() {
+            self.screen = screen;
+        }
+    }
+
+    /// Lets the worker do something while keys wait.
+    pub(crate) fn work(&mut self, what: &str, request: Request) -> Vec<Effect> {
+        self.busy = Some(what.to_owned());
+        vec![Effect::Work(request)]
+    }
+
+    /// Shows an error.
+    pub(crate) fn complain(&mut self, text: String) -> Vec<Effect> {
+        self.notice = Some(Notice::Error(text));
+        vec![]
+    }
+
+    /// Shows a line.
+    pub(crate) fn inform(&mut self, text: String) -> Vec<Effect> {
+        self.notice = Some(Notice::Info(text));
+        vec![]
+    }
+}

@@ -1,0 +1,272 @@
+//! Disks, mapping, layout, review, confirmation.
+
+use super::{Body, cut, field, heading, listed, paragraph};
+use crate::model::Model;
+use crate::review::{Sign, holds};
+use lifeboat_machine::bytes::{human, printable};
+use lifeboat_machine::{Device, FoundDisk};
+use lifeboat_plan::matching::{content, name, recorded};
+use ratatui::style::Style;
+use ratatui::text::Line;
+
+pub fn hardware(model: &Model) -> Body {
+    let disks = &model.hardware.disks;
+    let mut lines = vec![heading(
+        model.look,
+        format!(
+            "{} disks; the computer was booted through {}",
+            disks.len(),
+            if model.hardware.uefi { "UEFI" } else { "BIOS" }
+        ),
+    )];
+    lines.push(Line::default());
+    if disks.is_empty() {
+        let text =
+            "There is no disk. Its controller may lack a driver, or it is not plugged in: press r to look again.";
+        lines.extend(paragraph(model, text, model.look.danger()));
+    }
+    let items: Vec<String> = disks.iter().map(|disk| disk_line(model, disk)).collect();
+    let details = disks.get(model.disk.at).map(|disk| details(model, disk)).unwrap_or_default();
+    let height = model.rows().saturating_sub(lines.len() + details.len() + 1);
+    lines.extend(listed(model, &items, model.disk.at, height));
+    lines.push(Line::default());
+    lines.extend(details);
+    Body { lines, cursor: None, keys: "Up, Down: move   Enter: go on   r: look again   Esc: back" }
+}
+
+/// A found disk on one line: path, size, model, and what matters most.
+fn disk_line(model: &Model, disk: &FoundDisk) -> String {
+    let what = match &disk.lock {
+        Some(reason) => format!("LOCKED: {reason}"),
+        None => content(disk),
+    };
+    let allowed = if model.may_wipe(disk) { "may be wiped: " } else { "" };
+    let product = cut(disk.disk.model.as_deref().unwrap_or("").trim(), 20);
+    format!("{:<14} {:>10}  {product:<20}  {allowed}{what}", disk.path, human(disk.size_bytes))
+}
+
+fn details(model: &Model, disk: &FoundDisk) -> Vec<Line<'static>> {
+    let mut lines =
+        paragraph(model, &format!("{}: {}", disk.path, name(&disk.disk, disk.size_bytes)), model.look.strong());
+    let path = disk.disk.hardware_path.as_deref().unwrap_or("unknown path");
+    let bus = disk.disk.transport.as_deref().unwrap_or("unknown bus");
+    let wwn = disk.disk.wwn.as_ref().map(|wwn| format!(", WWN {wwn}")).unwrap_or_default();
+    lines.extend(paragraph(model, &format!("{bus}, {path}{wwn}"), Style::new()));
+    lines.extend(paragraph(model, &format!("holds {}", content(disk)), Style::new()));
+    if let Some(reason) = &disk.lock {
+        lines.extend(paragraph(model, &format!("locked: {reason}"), model.look.danger()));
+    }
+    lines
+}
+
+pub fn mapping(model: &Model) -> Body {
+    let disks = model.recorded();
+    let targets = model.plan.as_ref().map(|plan| plan.targets.as_slice()).unwrap_or_default();
+    let mut items: Vec<String> = disks
+        .iter()
+        .map(|device| {
+            let planned = targets.iter().find(|target| target.device == device.id);
+            let goes = match (planned, model.choice_for(&device.id)) {
+                (Some(target), _) => format!("{} (by {})", target.path, target.matched_by),
+                (None, Some(found)) => format!("{} (your choice)", found.path),
+                (None, None) => "not decided".into(),
+            };
+            format!("{} ({})  ->  {goes}", device.id, recorded(device))
+        })
+        .collect();
+    items.push("Change sizes of partitions".into());
+    items.push("Show the plan".into());
+    let mut lines = vec![
+        heading(model.look, "The disks that the machine had, and the disks that take their place"),
+        Line::default(),
+    ];
+    let reason = match &model.plan {
+        Ok(plan) => {
+            let mut lines = vec![heading(model.look, "There is a plan. It wipes:")];
+            for target in &plan.targets {
+                lines.extend(paragraph(
+                    model,
+                    &format!("- {} ({}): holds {}", target.path, target.name, target.loses),
+                    model.look.danger(),
+                ));
+            }
+            lines
+        }
+        Err(reason) => {
+            let mut lines = vec![heading(model.look, "There is no plan:")];
+            lines.extend(refusal(model, reason, model.rows().saturating_sub(lines.len() + items.len() + 4)));
+            lines
+        }
+    };
+    let room = model.rows().saturating_sub(lines.len() + 1);
+    let shown = reason.len().min(room.saturating_sub(4));
+    let height = room.saturating_sub(shown);
+    lines.extend(listed(model, &items, model.mapping.at, height.min(items.len().max(1))));
+    lines.push(Line::default());
+    lines.extend(reason);
+    Body { lines, cursor: None, keys: "Up, Down: move   Enter: choose   f: firmware may differ   Esc: back" }
+}
+
+/// Why there is no plan, in at most `height` lines, and what would allow one, which is never cut.
+fn refusal(model: &Model, reason: &str, height: usize) -> Vec<Line<'static>> {
+    let (text, hint) = reason.split_once('\n').unwrap_or((reason, ""));
+    let mut lines = paragraph(model, text, model.look.danger());
+    let hint = if hint.is_empty() { vec![] } else { paragraph(model, hint, Style::new()) };
+    let room = height.saturating_sub(hint.len()).max(1);
+    if lines.len() > room {
+        lines.truncate(room.saturating_sub(1));
+        lines.push(Line::styled("...", model.look.danger()));
+    }
+    lines.extend(hint);
+    lines
+}
+
+pub fn target(model: &Model) -> Body {
+    let Some(device) = model.mapped() else { return Body::default() };
+    let mut lines = paragraph(
+        model,
+        &format!("Which disk takes the place of {} ({})?", device.id, recorded(device)),
+        model.look.strong(),
+    );
+    lines.push(Line::default());
+    let mut items = vec!["Lifeboat decides, by WWN, serial number, content, path, size".to_owned()];
+    items.extend(model.hardware.disks.iter().map(|disk| disk_line(model, disk)));
+    let chosen = model.target.at.checked_sub(1).and_then(|at| model.hardware.disks.get(at));
+    let mut about = chosen.map(|disk| details(model, disk)).unwrap_or_default();
+    if let Some(disk) = chosen.filter(|disk| model.may_wipe(disk)) {
+        about.extend(paragraph(model, &format!("You allow {} to be wiped.", disk.path), model.look.danger()));
+    }
+    let height = model.rows().saturating_sub(lines.len() + about.len() + 1);
+    lines.extend(listed(model, &items, model.target.at, height));
+    lines.push(Line::default());
+    lines.extend(about);
+    Body { lines, cursor: None, keys: "Up, Down: move   Enter: take it   w: allow or forbid to wipe it   Esc: back" }
+}
+
+pub fn layout(model: &Model) -> Body {
+    let mut lines = vec![heading(
+        model.look,
+        format!("  {:<10} {:>10} {:>10}  {:<18} {}", "partition", "recorded", "planned", "holds", "mounted on"),
+    )];
+    let grow = if model.policy.no_resize { "no, all sizes are kept" } else { "yes" };
+    let mut items = vec![format!("Let filesystems grow or shrink to fit the disks: {grow}")];
+    items.extend(model.partitions().into_iter().map(|device| partition_line(model, device)));
+    items.push("Done".into());
+    let reason = match &model.plan {
+        Ok(_) => vec![Line::raw("There is a plan for these sizes.")],
+        Err(reason) => refusal(model, reason, 5),
+    };
+    let height = model.rows().saturating_sub(lines.len() + reason.len() + 1);
+    lines.extend(listed(model, &items, model.layout.at, height));
+    lines.push(Line::default());
+    lines.extend(reason);
+    Body { lines, cursor: None, keys: "Enter: change   d: leave out   o: as recorded   Esc: back" }
+}
+
+fn partition_line(model: &Model, device: &Device) -> String {
+    let dropped = model.policy.drop.contains(&device.id);
+    let wanted = model.policy.sizes.iter().find(|(of, _)| *of == device.id).map(|(_, bytes)| *bytes);
+    let planned = match (dropped, wanted, planned_size(model, device)) {
+        (true, ..) => "left out".to_owned(),
+        (_, Some(bytes), _) => human(bytes),
+        (_, None, Some(bytes)) => human(bytes),
+        (_, None, None) => "-".to_owned(),
+    };
+    let mounts = model.machine.iter().flat_map(|machine| &machine.layout.mounts);
+    let points: Vec<String> = mounts.filter(|m| m.device == device.id).map(|m| m.mount_point.to_string()).collect();
+    let what = cut(&printable(holds(device).as_bytes()), 18);
+    format!(
+        "{:<10} {:>10} {planned:>10}  {what:<18} {}",
+        device.id.to_string(),
+        human(device.size_bytes),
+        points.join(" ")
+    )
+}
+
+/// The size that the plan gives a filesystem; other partitions keep theirs.
+fn planned_size(model: &Model, device: &Device) -> Option<u64> {
+    let plan = model.plan.as_ref().ok()?;
+    let Some(recorded) = device.filesystem() else { return Some(device.size_bytes) };
+    plan.steps.iter().find_map(|step| match step {
+        lifeboat_plan::Step::MakeFilesystem { filesystem, resized, .. } if filesystem.uuid == recorded.uuid => {
+            Some(if *resized { filesystem.size_bytes } else { device.size_bytes })
+        }
+        _ => None,
+    })
+}
+
+pub fn size(model: &Model) -> Body {
+    let chosen = model.layout.at.checked_sub(1).and_then(|at| model.partitions().get(at).copied());
+    let Some(device) = chosen else { return Body::default() };
+    let mut lines = vec![heading(
+        model.look,
+        format!("{}: {}, {} when recorded", device.id, holds(device), human(device.size_bytes)),
+    )];
+    if let Some(filesystem) = device.filesystem() {
+        lines.push(Line::raw(format!("{} of it were in use", human(filesystem.used_bytes))));
+    }
+    lines.push(Line::default());
+    let (line, column) = field(model, "Size:", &model.size_text, false);
+    let cursor = Some((column, lines.len()));
+    lines.push(line);
+    lines.push(Line::default());
+    lines.extend(paragraph(
+        model,
+        "As in 20 GiB, 512 MiB, 1.5 T. Other filesystems make room, or take what is left.",
+        Style::new(),
+    ));
+    Body { lines, cursor, keys: "Enter: take it   Ctrl-U: empty   Esc: back" }
+}
+
+pub fn review(model: &Model) -> Body {
+    let page = model.rows().saturating_sub(1);
+    let look = model.look;
+    let mut lines: Vec<Line> = model
+        .review
+        .iter()
+        .skip(model.scroll)
+        .take(page)
+        .map(|line| {
+            let style = match line.sign {
+                Sign::Heading => look.strong(),
+                Sign::Wiped => look.danger(),
+                Sign::Made => look.good(),
+                Sign::Resized => look.change(),
+                Sign::Kept | Sign::Note => Style::new(),
+            };
+            Line::styled(printable(line.text.as_bytes()).replace("\\\\", "\\"), style)
+        })
+        .collect();
+    lines.resize(page, Line::default());
+    let last = (model.scroll + page).min(model.review.len());
+    lines.push(heading(look, format!("lines {} to {last} of {}", model.scroll + 1, model.review.len())));
+    Body { lines, cursor: None, keys: "Up, Down, PgUp, PgDn: read   Enter: go on   Esc: back" }
+}
+
+pub fn confirm(model: &Model) -> Body {
+    let mut lines =
+        vec![heading(model.look, "This is the last question. What these disks hold will be lost:"), Line::default()];
+    let plan = model.plan.as_ref().ok();
+    let mut lost = vec![];
+    for target in plan.iter().flat_map(|plan| &plan.targets) {
+        let text = format!("- {} ({}): holds {}", target.path, target.name, target.loses);
+        lost.extend(paragraph(model, &text, model.look.danger()));
+    }
+    let room = model.rows().saturating_sub(lines.len() + 5);
+    if lost.len() > room {
+        lost.truncate(room.saturating_sub(1));
+        lost.push(Line::styled("and more; go back to the plan to read all", model.look.danger()));
+    }
+    lines.extend(lost);
+    lines.push(Line::default());
+    let name = model.machine.as_ref().map(|machine| printable(machine.name.as_bytes())).unwrap_or_default();
+    lines.extend(paragraph(
+        model,
+        &format!("To go ahead, type the machine's name, {name}, and press Enter."),
+        Style::new(),
+    ));
+    let (line, column) = field(model, "Name:", &model.name, false);
+    let cursor = Some((column, lines.len()));
+    lines.push(line);
+    Body { lines, cursor, keys: "Enter: recover the machine   Esc: back, nothing is touched" }
+}

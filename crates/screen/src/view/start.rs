@@ -1,0 +1,124 @@
+//! Welcome, source, key, snapshots.
+
+use super::{Body, field, grouped, heading, label, listed, paragraph, time};
+use crate::model::{Model, WELCOME};
+use lifeboat_machine::bytes::human;
+use ratatui::style::Style;
+use ratatui::text::Line;
+
+pub fn welcome(model: &Model) -> Body {
+    let facts = &model.facts;
+    let mut lines =
+        vec![heading(model.look, "Nothing is written before you type the machine's name at the end."), Line::default()];
+    let archive = model.source.as_ref().map_or_else(|| facts.medium.clone(), Clone::clone);
+    for (name, value) in [
+        ("Machine", format!("{}, {}", facts.machine, facts.system)),
+        ("Recorded", time(&facts.recorded_at)),
+        (if model.source.is_some() { "Archive" } else { "Medium" }, archive),
+    ] {
+        lines.extend(paragraph(model, &format!("{name}: {value}"), Style::new()));
+    }
+    for mistake in &facts.mistakes {
+        lines.extend(paragraph(model, &format!("Ignored: {mistake}"), model.look.change()));
+    }
+    lines.push(Line::default());
+    let items: Vec<String> = WELCOME.iter().map(|choice| label(*choice).to_owned()).collect();
+    let height = model.rows().saturating_sub(lines.len());
+    lines.extend(listed(model, &items, model.welcome.at, height));
+    Body { lines, cursor: None, keys: "Up, Down: move   Enter: choose   Ctrl-L: paint anew" }
+}
+
+pub fn source(model: &Model) -> Body {
+    let text = "Where is the archive? A device or image file with a Lifeboat medium on it, or a folder that is a repository. \
+                Mount a network share in the shell first.";
+    places(model, text)
+}
+
+pub fn save(model: &Model) -> Body {
+    let text =
+        "Where shall the logs go? A device is mounted, gets a new folder, and is unmounted. No key is among the logs.";
+    places(model, text)
+}
+
+fn places(model: &Model, text: &str) -> Body {
+    let mut lines = paragraph(model, text, Style::new());
+    lines.push(Line::default());
+    let mut items: Vec<String> = model
+        .places
+        .iter()
+        .map(|place| {
+            let mounted = place.mounted.as_ref().map(|at| format!(", mounted on {at}")).unwrap_or_default();
+            let stick = if place.removable { ", removable" } else { "" };
+            let size = human(place.size_bytes);
+            format!("{:<14} {size:>10}  {} \"{}\"{stick}{mounted}", place.path, place.kind, place.label)
+        })
+        .collect();
+    items.push("Another place:".into());
+    let height = model.rows().saturating_sub(lines.len() + 2);
+    lines.extend(listed(model, &items, model.place.at, height));
+    let (line, column) = field(model, "   ", &model.typed_place, false);
+    let cursor = (model.place.at == model.places.len()).then_some((column, lines.len()));
+    lines.push(line);
+    Body { lines, cursor, keys: "Up, Down: move   Enter: take it   Esc: back" }
+}
+
+pub fn key(model: &Model) -> Body {
+    let mut lines = paragraph(model, &model.key_reason, model.look.strong());
+    lines.push(Line::default());
+    let text = "Type the recovery words, with blanks between them (the first four letters of each are enough), \
+                or the passphrase.";
+    lines.extend(paragraph(model, text, Style::new()));
+    lines.push(Line::default());
+    let cursor;
+    if model.key_shown {
+        // All words are seen, so that they can be compared with the paper.
+        let columns = model.columns();
+        let text: Vec<char> = model.key.text().chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+        cursor = (model.key.cursor() % columns, lines.len() + model.key.cursor() / columns);
+        let rows = (text.len() / columns + 1).max(6);
+        for row in 0..rows {
+            let part: String = text.iter().skip(row * columns).take(columns).collect();
+            lines.push(Line::styled(format!("{part:_<columns$}"), model.look.strong()));
+        }
+    } else {
+        let (line, column) = field(model, "Key:", &model.key, true);
+        cursor = (column, lines.len());
+        lines.push(line);
+        let words = model.key.text().split_whitespace().count();
+        lines.push(Line::default());
+        lines.push(Line::raw(match words {
+            0 => String::new(),
+            1 => "1 word".into(),
+            words => format!("{words} words"),
+        }));
+    }
+    let keys = if model.key_shown {
+        "Enter: try it   Tab: hide it   Ctrl-U: empty   Esc: back"
+    } else {
+        "Enter: try it   Tab: show what is typed   Ctrl-U: empty   Esc: back"
+    };
+    Body { lines, cursor: Some(cursor), keys }
+}
+
+pub fn snapshots(model: &Model) -> Body {
+    let mut lines = vec![
+        heading(model.look, "Which backup? The newest is on top."),
+        Line::default(),
+        heading(model.look, format!("  {:<26} {:>12} {:>12}  {}", "begun", "entries", "bytes", "id")),
+    ];
+    let items: Vec<String> = model
+        .snapshots
+        .iter()
+        .rev()
+        .map(|s| {
+            let known = |number: u64, text: String| if number == 0 { "unknown".to_owned() } else { text };
+            let entries = known(s.entries, grouped(s.entries));
+            let bytes = known(s.bytes, human(s.bytes));
+            format!("{:<26} {entries:>12} {bytes:>12}  {}", time(&s.time), s.id.get(..8).unwrap_or(&s.id))
+        })
+        .collect();
+    let at = model.snapshots.len().saturating_sub(model.snapshot.at + 1);
+    let height = model.rows().saturating_sub(lines.len());
+    lines.extend(listed(model, &items, at, height));
+    Body { lines, cursor: None, keys: "Up, Down: move   Enter: take it   Esc: back" }
+}

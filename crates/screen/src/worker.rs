@@ -1,0 +1,115 @@
+//! Does what the person asked for, in a thread of its own, so that the screen lives on and a lost terminal stops nothing.
+
+use crate::model::{Disks, Input, Message, Request};
+use lifeboat_machine::{Event, EventSink};
+use lifeboat_plan::{Plan, Policy};
+use lifeboat_restore::rescue::RescueSystem;
+use lifeboat_restore::{Failure, Runner, Session, keyboard, logs, places};
+use std::panic::AssertUnwindSafe;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender};
+use std::time::{Duration, Instant};
+
+/// Files that a search shows; more say less.
+const SHOWN_FILES: usize = 500;
+/// Progress on this screen; each costs a serial line some hundred bytes.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// Progress for whoever else listens, on consoles with one line for each.
+const OTHERS_INTERVAL: Duration = Duration::from_secs(3);
+
+/// Sends events both to the screen and to whoever listened before.
+pub struct Fan<'a> {
+    others: &'a dyn EventSink,
+    screen: Mutex<Sender<Input>>,
+    began: Instant,
+    /// When the others heard of progress, in milliseconds since `began`.
+    told: AtomicU64,
+}
+
+impl<'a> Fan<'a> {
+    /// Sends to both.
+    pub fn new(others: &'a dyn EventSink, screen: Sender<Input>) -> Fan<'a> {
+        Fan { others, screen: Mutex::new(screen), began: Instant::now(), told: AtomicU64::new(0) }
+    }
+
+    fn say(&self, message: Message) {
+        // Without a screen the work goes on.
+        let _ = self.screen.lock().unwrap_or_else(std::sync::PoisonError::into_inner).send(Input::Message(message));
+    }
+}
+
+impl EventSink for Fan<'_> {
+    fn emit(&self, event: &Event) {
+        let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let due = now >= self.told.load(Ordering::Relaxed) + OTHERS_INTERVAL.as_millis() as u64;
+        if !matches!(event, Event::Progress { .. }) {
+            self.others.emit(event);
+        } else if due {
+            self.told.store(now, Ordering::Relaxed);
+            self.others.emit(event);
+        }
+        self.say(Message::Event(event.clone()));
+    }
+}
+
+/// Works until nobody asks any more.
+pub fn work(rescue: &RescueSystem, runner: &dyn Runner, fan: &Fan<'_>, requests: &Receiver<Request>) {
+    let mut session = Session::new(rescue, runner, fan, INTERVAL);
+    let mut next = None;
+    while let Some(request) = next.take().or_else(|| requests.recv().ok()) {
+        let mut request = request;
+        // Of searches that were typed meanwhile the last one counts.
+        while matches!(request, Request::Search(_)) {
+            match requests.try_recv() {
+                Ok(later @ Request::Search(_)) => request = later,
+                Ok(other) => {
+                    next = Some(other);
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        let recovery = matches!(request, Request::CarryOut(..));
+        let done = std::panic::catch_unwind(AssertUnwindSafe(|| answer(&mut session, rescue, runner, request)));
+        fan.say(done.unwrap_or_else(|_| {
+            let reason = "an internal error (the log has it)".to_owned();
+            if recovery { Message::Recovered(Err((reason, Disks::Written))) } else { Message::Places(Err(reason)) }
+        }));
+    }
+}
+
+fn answer<'a>(session: &mut Session<'a>, rescue: &RescueSystem, runner: &'a dyn Runner, request: Request) -> Message {
+    let text = |failure: Failure| failure.to_string();
+    match request {
+        Request::Open(source) => Message::Opened(session.open(source.as_deref()).map_err(text)),
+        Request::Unlock(typed) => Message::Opened(session.unlock(&typed.0).map_err(text)),
+        Request::Choose(index) => Message::Chosen(session.choose(index).map(Box::new).map_err(text)),
+        Request::Look => Message::Hardware(session.hardware().map_err(text)),
+        Request::Search(query) => {
+            let result = session.search(&query, SHOWN_FILES).map_err(text);
+            Message::Found { query, result }
+        }
+        Request::CarryOut(plan, policy) => Message::Recovered(recover(session, rescue, &plan, &policy)),
+        Request::RestoreFiles(paths, to) => Message::FilesRestored(session.restore_files(&paths, &to).map_err(text)),
+        Request::Places => Message::Places(places::list(runner).map_err(text)),
+        Request::Save(place) => Message::Saved(logs::save(rescue, &place, runner).map_err(text)),
+        Request::Keymap(name, path) => {
+            Message::KeymapLoaded(keyboard::load(&path, runner).map(|()| name).map_err(text))
+        }
+    }
+}
+
+fn recover(session: &Session<'_>, rescue: &RescueSystem, plan: &Plan, policy: &Policy) -> Result<(), (String, Disks)> {
+    // For the logs; a full memory is no reason not to recover.
+    let _ = std::fs::write(rescue.directories.run.join(Path::new("plan.txt")), plan.to_string());
+    session.carry_out(plan, policy).map_err(|failure| {
+        let disks = match &failure {
+            Failure::Incomplete { .. } => Disks::Rebuilt,
+            failure if failure.touched_disks() => Disks::Written,
+            _ => Disks::Untouched,
+        };
+        (failure.to_string(), disks)
+    })
+}

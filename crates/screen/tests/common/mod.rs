@@ -1,0 +1,170 @@
+//! A person and a worker for the model: keys are pressed, requests are answered, screens are read.
+#![allow(dead_code, missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../../../plan/tests/common/mod.rs"]
+pub mod machines;
+
+use lifeboat_machine::{ArchiveManifest, Event, FoundHardware, Machine, Parameters};
+use lifeboat_restore::places::Place;
+use lifeboat_restore::rescue::{FoundSource, RescueDirectories, RescueSystem};
+use lifeboat_restore::session::{Backup, ListedFile, Opened};
+use lifeboat_screen::Look;
+use lifeboat_screen::key::Key;
+use lifeboat_screen::model::{Effect, Input, Message, Model, Request};
+use lifeboat_screen::update::update;
+use lifeboat_screen::view::view;
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+
+pub fn manifest(embedded_key: bool) -> serde_json::Value {
+    serde_json::json!({
+        "format": 1, "lifeboat": "0.1.0", "medium_id": "5f0c9a7e00000000000000000000abcd",
+        "created_at": "2026-11-23T22:10:00Z", "machine_name": "box", "machine_id": "0123456789abcdef0123456789abcdef",
+        "machine_blake3": "", "kernel": "6.1.0-18-amd64", "embedded_key": embedded_key, "files": {},
+        "archive": {"snapshot": "aa", "repository": "bb", "entries": 28114, "bytes": 1180000000u64}
+    })
+}
+
+pub fn rescue(machine: &Machine, parameters: &str) -> RescueSystem {
+    RescueSystem {
+        directories: RescueDirectories::default(),
+        machine: machine.clone(),
+        machine_json: vec![],
+        manifest: serde_json::from_value(manifest(false)).unwrap(),
+        manifest_json: vec![],
+        parameters: Parameters::parse(parameters),
+        source: Some(FoundSource {
+            kind: "disc".into(),
+            device: "/dev/sr0".into(),
+            mount: "/run/lifeboat/medium".into(),
+        }),
+        network: lifeboat_restore::Network::default(),
+    }
+}
+
+pub struct Desk {
+    pub model: Model,
+    pub machine: Machine,
+    pub hardware: FoundHardware,
+    pub files: Vec<ListedFile>,
+    /// What was asked for and not answered: the writing requests.
+    pub asked: Vec<Request>,
+    pub left: Option<lifeboat_machine::parameters::After>,
+}
+
+impl Desk {
+    pub fn new(machine: Machine, hardware: FoundHardware) -> Desk {
+        Desk::with(machine, hardware, Look::default(), "")
+    }
+
+    pub fn with(machine: Machine, hardware: FoundHardware, look: Look, parameters: &str) -> Desk {
+        let keymaps = ["de-latin1", "dvorak", "fr", "us"].map(|name| (name.to_owned(), format!("/{name}.map").into()));
+        let model = Model::new(&rescue(&machine, parameters), keymaps.to_vec(), look);
+        Desk { model, machine, hardware, files: vec![], asked: vec![], left: None }
+    }
+
+    pub fn input(&mut self, input: Input) {
+        for effect in update(&mut self.model, input) {
+            match effect {
+                Effect::Work(request) => self.answer(request),
+                Effect::Leave(after) => self.left = Some(after),
+                Effect::Repaint => {}
+            }
+        }
+    }
+
+    pub fn say(&mut self, message: Message) {
+        self.input(Input::Message(message));
+    }
+
+    pub fn event(&mut self, event: Event) {
+        self.say(Message::Event(event));
+    }
+
+    pub fn press(&mut self, keys: &[Key]) {
+        for key in keys {
+            self.input(Input::Key(*key));
+        }
+    }
+
+    pub fn type_text(&mut self, text: &str) {
+        for c in text.chars() {
+            self.press(&[Key::Char(c)]);
+        }
+    }
+
+    fn backups(&self) -> Vec<Backup> {
+        (1..=3_u64)
+            .map(|day| Backup {
+                id: format!("{day:02x}").repeat(32),
+                time: format!("2026-11-2{day}T22:10:0{day}.5Z"),
+                entries: 28_000 + day * 38,
+                bytes: 1_180_000_000 + day * 20_000_000,
+            })
+            .collect()
+    }
+
+    fn answer(&mut self, request: Request) {
+        let message = match request {
+            Request::Open(_) => Message::Opened(Ok(Opened::KeyWanted(
+                "the archive is encrypted, and the medium does not hold the key".into(),
+            ))),
+            Request::Unlock(typed) if typed.0.as_str() == "right" => {
+                Message::Opened(Ok(Opened::Backups(self.backups(), 2)))
+            }
+            Request::Unlock(_) => Message::Opened(Ok(Opened::KeyWanted("this key does not fit; try again".into()))),
+            Request::Choose(_) => Message::Chosen(Ok(Box::new((self.machine.clone(), archive_manifest())))),
+            Request::Look => Message::Hardware(Ok(self.hardware.clone())),
+            Request::Search(query) => {
+                let found: Vec<ListedFile> =
+                    self.files.iter().filter(|file| file.shown().contains(&query)).cloned().collect();
+                let count = found.len() as u64;
+                Message::Found { query, result: Ok((found, count)) }
+            }
+            Request::Places => Message::Places(Ok(vec![
+                place("/dev/sdb1", "vfat", "STICK", true),
+                place("/dev/vda2", "ext4", "root", false),
+            ])),
+            Request::Save(place) => Message::Saved(Ok(format!("lifeboat-logs-box-1 on {place}"))),
+            Request::Keymap(name, _) => Message::KeymapLoaded(Ok(name)),
+            request @ (Request::CarryOut(..) | Request::RestoreFiles(..)) => {
+                self.asked.push(request);
+                return;
+            }
+        };
+        self.say(message);
+    }
+
+    /// From the welcome to the disks.
+    pub fn to_hardware(&mut self) {
+        self.press(&[Key::Enter]);
+        self.type_text("right");
+        self.press(&[Key::Enter, Key::Enter]);
+    }
+
+    pub fn text(&self) -> String {
+        text(&self.model)
+    }
+}
+
+fn archive_manifest() -> ArchiveManifest {
+    serde_json::from_value(serde_json::json!({
+        "format": 1, "lifeboat": "0.1.0", "machine_name": "box", "machine_id": "", "machine_blake3": "",
+        "started_at": "2026-11-23T22:10:03Z", "entries": 28114, "bytes": 1180000000u64
+    }))
+    .unwrap()
+}
+
+fn place(path: &str, kind: &str, label: &str, removable: bool) -> Place {
+    Place { path: path.into(), size_bytes: 8 << 30, kind: kind.into(), label: label.into(), mounted: None, removable }
+}
+
+/// The screen as text, without blanks at the ends of lines.
+pub fn text(model: &Model) -> String {
+    let (columns, rows) = model.size;
+    let mut terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
+    terminal.draw(|frame| view(frame, model)).unwrap();
+    let buffer = terminal.backend().buffer();
+    let line = |row: u16| -> String { (0..columns).map(|column| buffer[(column, row)].symbol()).collect() };
+    (0..rows).map(|row| line(row).trim_end().to_owned() + "\n").collect()
+}

@@ -1,0 +1,337 @@
+//! Every screen as text, 80 columns and 24 rows, on the way through recoveries.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use common::Desk;
+use common::machines::*;
+use insta::assert_snapshot;
+use lifeboat_machine::layout::PartitionRole;
+use lifeboat_machine::parameters::After;
+use lifeboat_machine::{Content, DiskContent, Event, FoundDisk, FoundHardware, Machine};
+use lifeboat_restore::session::{Destination, ListedFile, RestoredFiles};
+use lifeboat_screen::Look;
+use lifeboat_screen::key::Key;
+use lifeboat_screen::model::{Disks, Input, Message, Request, Screen};
+
+const LINUX: &str = "0FC63DAF-8483-4772-8E79-3D69D8477DE4";
+
+/// bios_grub, root, swap, unmounted data, home.
+fn machine() -> Machine {
+    let size = 10 * GIB;
+    let at = |mib: u64| mib * MIB / 512;
+    let fs = |label: &str, n: u32, size, used| ext4(label, &format!("aaaaaaaa-0000-0000-0000-{n:012}"), size, used);
+    Maker::new()
+        .disk(0, "/dev/vda", size, disk("SER1"), gpt(size))
+        .part(1, at(1), at(1), "21686148-6449-6E6F-744E-656564454649", PartitionRole::Primary, Content::BootLoader)
+        .part(2, at(2), at(4096), LINUX, PartitionRole::Primary, fs("root", 2, 4 * GIB, GIB))
+        .part(3, at(4098), at(1024), "0657FD6D-A4AB-43C4-84E5-0933C84B4F4F", PartitionRole::Primary, swap())
+        .part(4, at(5122), at(3072), LINUX, PartitionRole::Primary, fs("spare", 4, 3 * GIB, 3 * GIB))
+        .part(5, at(8194), at(2045), LINUX, PartitionRole::Primary, fs("home", 5, 2045 * MIB, 200 * MIB))
+        .mount("disk0p2", "/")
+        .mount("disk0p5", "/home")
+        .machine
+}
+
+fn new_disk() -> FoundDisk {
+    let mut disk = found("/dev/nvme0n1", 20 * GIB, "S64DNX0R914823");
+    disk.disk.model = Some("Samsung SSD 980 PRO 1TB".into());
+    disk.disk.transport = Some("nvme".into());
+    disk.disk.wwn = Some("eui.002538b911b37e3f".into());
+    disk
+}
+
+fn medium() -> FoundDisk {
+    let mut disk = locked(found("/dev/sda", 8 * GIB, "4C530001"), "it holds the recovery medium");
+    disk.disk.model = Some("SanDisk Ultra".into());
+    disk.disk.transport = Some("usb".into());
+    holding(disk, DiskContent::Whole { uuid: None, summary: "iso9660 \"LIFEBOAT_5F0C9A7E\"".into() })
+}
+
+fn desk() -> Desk {
+    Desk::new(machine(), hardware(vec![new_disk(), medium()]))
+}
+
+#[test]
+fn a_whole_recovery() {
+    let mut desk = desk();
+    assert_snapshot!("welcome", desk.text());
+    desk.press(&[Key::Enter]);
+    assert_snapshot!("key", desk.text());
+    desk.type_text("wrong");
+    desk.press(&[Key::Enter]);
+    assert_snapshot!("key_wrong", desk.text());
+    desk.type_text("right");
+    desk.press(&[Key::Enter]);
+    assert_snapshot!("backups", desk.text());
+    desk.press(&[Key::Enter]);
+    assert_snapshot!("disks", desk.text());
+    desk.press(&[Key::Enter]);
+    assert_snapshot!("mapping", desk.text());
+    desk.press(&[Key::Enter]);
+    assert_snapshot!("plan", desk.text());
+    desk.press(&[Key::PageDown]);
+    assert_snapshot!("plan_second_page", desk.text());
+    desk.press(&[Key::Enter]);
+    desk.type_text("bax");
+    desk.press(&[Key::Enter]);
+    assert_snapshot!("confirm_wrong", desk.text());
+    assert!(desk.asked.is_empty());
+    desk.press(&[Key::Backspace, Key::Backspace]);
+    desk.type_text("ox");
+    desk.press(&[Key::Enter]);
+    assert!(matches!(&desk.asked[..], [Request::CarryOut(plan, _)] if plan.targets[0].path == "/dev/nvme0n1"));
+
+    desk.input(Input::Clock(75));
+    for (name, seconds) in [("medium", 13.6), ("plan", 0.4), ("rebuild", 3.4)] {
+        desk.event(Event::Stage { name: name.into(), seconds });
+    }
+    desk.event(Event::Step { number: 9, total: 14, text: "restore 28114 entries, 1.1 GiB".into() });
+    desk.event(Event::Progress {
+        phase: "extract".into(),
+        entries: 12_345,
+        entries_total: 28_114,
+        bytes: 512 << 20,
+        bytes_total: 1_180_000_000,
+        seconds: 43.0,
+    });
+    desk.event(Event::Warning { text: "the clock of this computer is an hour late".into() });
+    desk.event(Event::Entry { path: "/var/lib/odd".into(), text: "cannot SET xattr: not supported".into() });
+    assert_snapshot!("progress", desk.text());
+    // Nothing stops it.
+    desk.press(&[Key::Escape, Key::Enter, Key::Control('c')]);
+    assert_eq!((desk.model.screen, desk.left), (Screen::Progress, None));
+
+    desk.model.progress.lines.clear();
+    for (name, seconds) in [("extract", 99.0), ("verify", 40.5), ("boot", 7.0)] {
+        desk.event(Event::Stage { name: name.into(), seconds });
+    }
+    desk.event(Event::Restored { entries: 28_114, seconds: 151.3 });
+    desk.say(Message::Recovered(Ok(())));
+    assert_snapshot!("restored", desk.text());
+    desk.press(&[Key::Enter]);
+    assert_eq!(desk.left, Some(After::Reboot));
+}
+
+#[test]
+fn sizes_and_partitions_left_out() {
+    let mut desk = desk();
+    desk.to_hardware();
+    desk.press(&[Key::Enter, Key::Up, Key::Enter]);
+    assert_snapshot!("partitions", desk.text());
+    // Another size for root, nothing for what nobody mounted; swap cannot go.
+    desk.press(&[Key::Down, Key::Down, Key::Enter, Key::Control('u')]);
+    desk.type_text("12 GiB");
+    assert_snapshot!("size", desk.text());
+    desk.press(&[Key::Enter, Key::Down, Key::Char('d')]);
+    assert_snapshot!("partitions_swap_stays", desk.text());
+    desk.press(&[Key::Down, Key::Char('d')]);
+    assert_snapshot!("partitions_changed", desk.text());
+    let policy = &desk.model.policy;
+    assert_eq!((&policy.sizes[..], &policy.drop[..]), (&[(id("disk0p2"), 12 * GIB)][..], &[id("disk0p4")][..]));
+    desk.press(&[Key::End, Key::Enter, Key::Down, Key::Enter]);
+    assert_eq!(desk.model.screen, Screen::Review);
+    assert!(
+        desk.model.review.iter().any(|line| line.text.contains("ext4 \"root\" on /dev/nvme0n1p2: 4.0 GiB -> 12.0 GiB"))
+    );
+    // Too small for what is in it.
+    desk.press(&[Key::Escape, Key::Up, Key::Enter, Key::Down, Key::Down, Key::Enter, Key::Control('u')]);
+    desk.type_text("1g");
+    desk.press(&[Key::Enter]);
+    assert_snapshot!("size_too_small", desk.text());
+}
+
+#[test]
+fn a_disk_with_foreign_data_is_wiped_only_by_choice() {
+    let windows = holding(found("/dev/sdb", 20 * GIB, "WIN1"), table("66666666-0000-0000-0000-000000000000"));
+    let mut desk = Desk::new(machine(), hardware(vec![windows, medium()]));
+    desk.to_hardware();
+    desk.press(&[Key::Enter]);
+    assert_snapshot!("mapping_refused", desk.text());
+    // The way on is closed.
+    desk.press(&[Key::End, Key::Enter]);
+    assert_eq!(desk.model.screen, Screen::Mapping);
+    desk.press(&[Key::Home, Key::Enter, Key::Down, Key::Char('w')]);
+    assert_snapshot!("target_wipe", desk.text());
+    desk.press(&[Key::Enter]);
+    assert_snapshot!("mapping_allowed", desk.text());
+    assert_eq!(
+        (&desk.model.policy.wipe[..], &desk.model.policy.map[..]),
+        (&["WIN1".to_owned()][..], &[(id("disk0"), "WIN1".to_owned())][..])
+    );
+    // And forbidden again.
+    desk.press(&[Key::Home, Key::Enter, Key::Char('w'), Key::Escape]);
+    assert!(desk.model.plan.is_err());
+    // The medium cannot be had.
+    desk.press(&[Key::Enter, Key::End, Key::Enter]);
+    assert_snapshot!("target_locked", desk.text());
+}
+
+#[test]
+fn many_disks_with_long_names() {
+    let mut disks: Vec<FoundDisk> = (0..30)
+        .map(|n| {
+            let mut disk = found(&format!("/dev/sd{n:02}"), 20 * GIB, &format!("SERIAL-OF-MANY-DIGITS-{n:020}"));
+            disk.disk.model = Some(format!("A vendor with a very long name, model number {n} of many"));
+            holding(disk, table(&format!("{n:08}-0000-0000-0000-000000000000")))
+        })
+        .collect();
+    disks[7].lock = Some("/dev/sd07p2 is mounted on /run/lifeboat/somewhere/with/a/long/path".into());
+    disks[8].content = DiskContent::Whole { uuid: None, summary: "ext4 \"a\u{1b}[2J hostile label\u{fc}\"".into() };
+    let mut machine = machine();
+    machine.name = "a-machine-whose-name-is-as-long-as-names-may-be-which-is-64-byte".into();
+    let mut desk = Desk::new(machine, hardware(disks));
+    desk.to_hardware();
+    desk.press(&[Key::PageDown, Key::Down]);
+    desk.model.disk.at = 8;
+    assert_snapshot!("many_disks", desk.text());
+    desk.press(&[Key::Enter]);
+    assert_snapshot!("many_disks_mapping", desk.text());
+}
+
+#[test]
+fn the_screen_of_a_linux_console() {
+    let look = Look { unicode: true, color: true };
+    let mut desk = Desk::with(machine(), FoundHardware::default(), look, "lifeboat.rezise=no");
+    assert_snapshot!("welcome_unicode", desk.text());
+    desk.to_hardware();
+    assert_snapshot!("no_disk", desk.text());
+}
+
+fn listed(path: &str, directory: bool, size_bytes: u64) -> ListedFile {
+    ListedFile { path: path.into(), directory, size_bytes }
+}
+
+#[test]
+fn chosen_files_into_a_folder() {
+    let mut desk = desk();
+    desk.files =
+        (0..40).map(|n| listed(&format!("/var/log/very/deep/{}/log.{n}", "x".repeat(60)), false, n << 20)).collect();
+    desk.files.extend([
+        listed("/etc", true, 0),
+        listed("/etc/fstab", false, 611),
+        listed("/etc/ssh/sshd_config", false, 3200),
+    ]);
+    desk.press(&[Key::Down, Key::Enter]);
+    desk.type_text("right");
+    desk.press(&[Key::Enter, Key::Enter]);
+    assert_snapshot!("files", desk.text());
+    desk.press(&[Key::Enter]);
+    assert_eq!(desk.model.screen, Screen::Files, "nothing was chosen yet");
+    desk.type_text("etc/");
+    desk.press(&[Key::Tab, Key::Down, Key::Tab]);
+    assert_snapshot!("files_chosen", desk.text());
+    desk.press(&[Key::Enter]);
+    assert_snapshot!("destination", desk.text());
+    desk.press(&[Key::Enter]);
+    let folder = Destination::Folder("/mnt/restored".into());
+    assert!(matches!(&desk.asked[..], [Request::RestoreFiles(paths, to)] if *to == folder && paths.len() == 2));
+    let problems =
+        (0..60).map(|n| (format!("/etc/{n}").into(), "cannot WRITE: Input/output error".to_owned())).collect();
+    desk.say(Message::FilesRestored(Ok(RestoredFiles { entries: 2, bytes: 3811, problems })));
+    desk.press(&[Key::PageDown]);
+    assert_snapshot!("files_result", desk.text());
+}
+
+#[test]
+fn a_failure_lists_everything_and_logs_can_be_saved() {
+    let mut desk = desk();
+    desk.to_hardware();
+    desk.press(&[Key::Enter, Key::Enter, Key::Enter]);
+    desk.type_text("box");
+    desk.press(&[Key::Enter]);
+    for n in 0..30 {
+        desk.event(Event::Entry { path: format!("/srv/{n}"), text: "cannot WRITE: Input/output error".into() });
+    }
+    let reason = "the files could not be restored: cannot WRITE /srv/30: No space left on device; restored 30 of 28114 entries; try a larger target";
+    desk.say(Message::Recovered(Err((reason.into(), Disks::Written))));
+    assert_snapshot!("failed", desk.text());
+    desk.press(&[Key::End, Key::Up, Key::Down, Key::Down, Key::Down, Key::Down, Key::Enter]);
+    assert_snapshot!("save", desk.text());
+    desk.press(&[Key::Enter]);
+    assert_snapshot!("saved", desk.text());
+    desk.press(&[Key::Up, Key::Up, Key::Up, Key::Up, Key::Enter]);
+    assert_eq!(desk.model.screen, Screen::Welcome);
+}
+
+#[test]
+fn another_archive_and_the_keyboard() {
+    let mut desk = desk();
+    desk.press(&[Key::Down, Key::Down, Key::Enter, Key::End]);
+    desk.type_text("/mnt/nas/box");
+    assert_snapshot!("source", desk.text());
+    desk.press(&[Key::Enter]);
+    assert_eq!((desk.model.screen, desk.model.source.as_deref()), (Screen::Key, Some("/mnt/nas/box")));
+    desk.press(&[Key::Tab]);
+    desk.type_text(&"abandon ability able about above absent absorb abstract absurd abuse access ".repeat(2));
+    assert_snapshot!("key_words", desk.text());
+    desk.press(&[Key::Escape, Key::Escape, Key::Down, Key::Enter]);
+    desk.type_text("d");
+    assert_snapshot!("keyboard", desk.text());
+    desk.press(&[Key::Enter]);
+    assert!(desk.text().contains("Keyboard layout: de-latin1"), "{}", desk.text());
+}
+
+#[test]
+fn keys_wait_while_the_worker_works() {
+    let mut desk = desk();
+    desk.model.busy = Some("Looking at the disks".into());
+    desk.press(&[Key::Enter, Key::Escape, Key::Down]);
+    assert_eq!((desk.model.screen, desk.model.welcome.at), (Screen::Welcome, 0));
+    assert!(desk.text().contains("Looking at the disks ..."));
+}
+
+#[test]
+fn a_key_is_never_shown_by_debugging() {
+    let mut desk = desk();
+    desk.press(&[Key::Enter]);
+    desk.type_text("secret words");
+    assert!(!format!("{:?}", desk.model).contains("secret"));
+}
+
+mod any_keys {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn key() -> impl Strategy<Value = Key> {
+        prop_oneof![
+            4 => Just(Key::Enter),
+            1 => Just(Key::Escape),
+            2 => prop_oneof![Just(Key::Up), Just(Key::Down), Just(Key::Tab), Just(Key::PageDown), Just(Key::End), Just(Key::Home)],
+            1 => prop_oneof![Just(Key::Backspace), Just(Key::Delete), Just(Key::Left), Just(Key::Control('u'))],
+            1 => "[wdfor0-9/\u{fc}]".prop_map(|text| Key::Char(text.chars().next().unwrap())),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+        /// Nothing is written without the name, whatever is pressed, and every screen is painted at any size.
+        #[test]
+        fn nothing_is_written_without_the_name(
+            keys in proptest::collection::vec(key(), 1..60), columns in 20_u16..140, rows in 8_u16..50
+        ) {
+            let mut desk = desk();
+            desk.input(Input::Size(columns, rows));
+            desk.press(&[Key::Enter]);
+            desk.type_text("right");
+            for key in keys {
+                desk.press(&[key]);
+                desk.text();
+            }
+            prop_assert!(!desk.asked.iter().any(|request| matches!(request, Request::CarryOut(..))));
+        }
+
+        /// Escape leads from everywhere to the beginning, and changes nothing on the way.
+        #[test]
+        fn back_works_everywhere(keys in proptest::collection::vec(key(), 1..60)) {
+            let mut desk = desk();
+            desk.to_hardware();
+            desk.press(&keys);
+            prop_assume!(!matches!(desk.model.screen, Screen::Progress | Screen::Result));
+            let policy = desk.model.policy.clone();
+            desk.press(&[Key::Escape; 40]);
+            prop_assert_eq!(desk.model.screen, Screen::Welcome);
+            prop_assert_eq!(&desk.model.policy, &policy);
+        }
+    }
+}
