@@ -90,11 +90,11 @@ pub trait Files: Send + Sync {
     fn given_up(&self) -> Option<String>;
 }
 
-/// A part that has the length that was asked for.
+/// A part that has the length that was asked for. A connection that was cut is an error of its own: a part that is too short is a
+/// file that is too short, and waiting does not mend it.
 pub(crate) fn whole_part(bytes: Vec<u8>, length: u64, what: &str) -> Result<Vec<u8>, Fault> {
     if bytes.len() as u64 == length {
         return Ok(bytes);
     }
-    // A connection that was cut looks the same; a file that is too short stays so, and the deadline ends it.
-    Err(Fault::passing("READ", what, format!("{} bytes came instead of {length}", bytes.len())))
+    Err(Fault::ended("READ", what, format!("{} bytes came instead of {length}", bytes.len())))
 }

@@ -116,16 +116,13 @@ pub(crate) fn read_part(client: &Client, question: Question<'_>, offset: u64, le
         return Ok(vec![]);
     }
     let question = question.range(offset, length);
-    let what = question.about.1.clone();
-    client.patience.insist(|| {
-        let answer = client.ask(&question)?;
-        let body = if answer.status == 206 {
-            answer.body
-        } else {
-            let from = usize::try_from(offset).unwrap_or(usize::MAX).min(answer.body.len());
-            let to = from.saturating_add(usize::try_from(length).unwrap_or(usize::MAX)).min(answer.body.len());
-            answer.body.get(from..to).unwrap_or_default().to_vec()
-        };
-        whole_part(body, length, &what)
-    })
+    let answer = client.ask(&question)?;
+    let body = if answer.status == 206 {
+        answer.body
+    } else {
+        let from = usize::try_from(offset).unwrap_or(usize::MAX).min(answer.body.len());
+        let to = from.saturating_add(usize::try_from(length).unwrap_or(usize::MAX)).min(answer.body.len());
+        answer.body.get(from..to).unwrap_or_default().to_vec()
+    };
+    whole_part(body, length, &question.about.1)
 }

@@ -196,7 +196,7 @@ impl Files for Sftp {
     fn read_part(&self, kind: Kind, name: &str, offset: u64, length: u64) -> Result<Vec<u8>, Fault> {
         let path = self.path(kind, name);
         let bytes = self.insist("READ", &path, |session| session.read(&path, offset, length))?;
-        whole_part(bytes, length, &path).map_err(|fault| Fault::Final(fault.to_string()))
+        whole_part(bytes, length, &path)
     }
 
     fn write(&self, kind: Kind, name: &str, bytes: &[u8]) -> Result<(), Fault> {

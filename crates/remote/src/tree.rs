@@ -143,7 +143,7 @@ impl Tree {
                 let extents = files.get(path).ok_or_else(|| Fault::Missing(format!("{} in {}", path, self.url)))?;
                 let remote = Remote { web: &self.web, url: &self.url, size: u64::MAX };
                 let bytes = iso::read(&remote, extents, offset, length)?;
-                whole_part(bytes, length, path).map_err(|fault| Fault::Final(fault.to_string()))
+                whole_part(bytes, length, path)
             }
         }
     }
