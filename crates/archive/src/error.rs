@@ -60,6 +60,14 @@ pub enum ArchiveError {
         /// Its reason.
         cause: String,
     },
+    /// The server that holds the repository was waited for in vain.
+    #[error("cannot READ the repository {path}: {cause}")]
+    Lost {
+        /// The repository.
+        path: PathBuf,
+        /// How long it was waited for, and what came instead of an answer.
+        cause: String,
+    },
     /// The target has no room left.
     #[error(
         "cannot WRITE {path}: No space left on device; restored {restored} of {total} entries; try a larger target"

@@ -3,13 +3,14 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`store`] | the files of a repository, through rustic's backend |
+//! | [`remote`] | where a repository is; rustic's backend for one across the network |
 //! | [`keys`], [`crypto`] | key files; encryption and hashes |
 //! | [`node`], [`load`] | directories as JSON; a snapshot as a table |
 //! | [`index`], [`pack`], [`blobs`] | where blobs are; packs; reading blobs |
 //! | [`chunker`], [`writer`], [`backup`] | cutting files; writing blobs; the backup itself |
 //! | [`content`] | what the extractor and the comparison want to know of files |
 //! | [`mod@copy`] | one snapshot into another repository |
-//! | [`snapshot`], [`verify`] | the list of backups; the proof that all is there |
+//! | [`snapshot`], [`verify`], [`presence`] | the list of backups; the proofs that all is whole, and that all is there |
 //!
 //! rustic_core makes and opens repositories and stores their files. What it does with file trees is done here: its
 //! archiver drops unreadable files with a log line, hashes every hard link anew and sees no holes, its restorer panics
@@ -26,6 +27,8 @@ pub(crate) mod keys;
 pub(crate) mod load;
 pub(crate) mod node;
 pub(crate) mod pack;
+mod presence;
+pub(crate) mod remote;
 pub(crate) mod snapshot;
 pub(crate) mod store;
 pub(crate) mod verify;
@@ -33,6 +36,7 @@ pub(crate) mod writer;
 
 pub use backup::BackupRequest;
 pub use keys::KeyInfo;
+pub use remote::Place;
 pub use snapshot::SnapshotInfo;
 
 use crate::compare::{self, CompareReport};
@@ -74,10 +78,21 @@ impl Repository {
     /// # Errors
     /// [`ArchiveError::Exists`], [`ArchiveError::NotEmpty`]; when it cannot be written.
     pub fn init(location: &Path, key: &Secret, options: &RepositoryOptions) -> Result<Self, ArchiveError> {
-        if Self::is_repository(location) {
+        Self::init_at(&Place::Folder(location.to_owned()), key, options)
+    }
+
+    /// Makes a repository at any place.
+    ///
+    /// # Errors
+    /// As [`Repository::init`].
+    pub fn init_at(place: &Place, key: &Secret, options: &RepositoryOptions) -> Result<Self, ArchiveError> {
+        let location = &place.label();
+        if place.is_repository()? {
             return Err(ArchiveError::Exists { path: location.to_owned() });
         }
-        make_directory(location)?;
+        if let Some(folder) = place.folder() {
+            make_directory(folder)?;
+        }
         let failed = |cause: String| ArchiveError::Store { action: "CREATE", path: location.to_owned(), cause };
         let random = |bytes: usize| {
             let mut random = Zeroizing::new(vec![0; bytes]);
@@ -85,7 +100,7 @@ impl Repository {
             Ok::<_, ArchiveError>(random)
         };
         let master = MasterKeyParts([random(32)?, random(16)?, random(16)?]);
-        let backends = store::backends(location)?;
+        let backends = place.backends()?;
         let rustic = |master: &MasterKeyParts| {
             let credentials =
                 Credentials::Masterkey(rustic_master(master).ok_or_else(|| failed("its key".to_owned()))?);
@@ -98,15 +113,17 @@ impl Repository {
         let backend = backends.repository();
         guarded("CREATE", location, || backend.create())?;
         let unlocked = master.key().ok_or_else(|| failed("its key".to_owned()))?;
-        let store = Store::new(location, unlocked, backend);
+        let store = Store::new(place, unlocked, backend);
         let (id, bytes) = keys::make(key, &master, &options.host, &now()).map_err(failed)?;
         store.write_raw(FileType::Key, &id, bytes)?;
         rustic(&master)?;
         // restic takes locks for reading, too, in a directory that rustic does not make.
-        let locks = location.join("locks");
-        std::fs::create_dir_all(&locks).map_err(|error| ArchiveError::io("CREATE", &locks, error))?;
-        store.keep_skeleton_private()?;
-        Self::open(location, key)
+        if let Some(folder) = place.folder() {
+            let locks = folder.join("locks");
+            std::fs::create_dir_all(&locks).map_err(|error| ArchiveError::io("CREATE", &locks, error))?;
+            store.keep_skeleton_private()?;
+        }
+        Self::open_at(place, key)
     }
 
     /// Opens a repository; a read-only one is fine for reading.
@@ -114,13 +131,22 @@ impl Repository {
     /// # Errors
     /// [`ArchiveError::NotARepository`], [`ArchiveError::WrongKey`], [`ArchiveError::Damaged`].
     pub fn open(location: &Path, key: &Secret) -> Result<Self, ArchiveError> {
-        if !Self::is_repository(location) {
+        Self::open_at(&Place::Folder(location.to_owned()), key)
+    }
+
+    /// Opens a repository at any place.
+    ///
+    /// # Errors
+    /// As [`Repository::open`].
+    pub fn open_at(place: &Place, key: &Secret) -> Result<Self, ArchiveError> {
+        let location = &place.label();
+        if !place.is_repository()? {
             return Err(ArchiveError::NotARepository { path: location.to_owned() });
         }
-        let backends = store::backends(location)?;
+        let backends = place.backends()?;
         let backend = backends.repository();
         // Only its reading of plain files is used until the key is known.
-        let locked = Store::new(location, crypto::Key::from_bytes([0; 64]), backend.clone());
+        let locked = Store::new(place, crypto::Key::from_bytes([0; 64]), backend.clone());
         let (key_id, master) = unlock(&locked, key)?;
         let damaged = |cause: String| locked.damaged("config", cause);
         let unlocked = master.key().ok_or_else(|| locked.damaged("keys", "a key has a wrong length"))?;
@@ -138,7 +164,7 @@ impl Repository {
         }
         let polynomial = config.poly().map_err(|error| damaged(error.to_string()))?;
         let id = config.id.to_hex().to_string();
-        Ok(Repository { store: Store::new(location, unlocked, backend), id, polynomial, key_id, master })
+        Ok(Repository { store: Store::new(place, unlocked, backend), id, polynomial, key_id, master })
     }
 
     /// Tells whether a directory is a repository.
@@ -183,6 +209,27 @@ impl Repository {
     /// [`ArchiveError::Snapshot`] when it names none or several.
     pub fn find_snapshot(&self, wanted: &str) -> Result<SnapshotInfo, ArchiveError> {
         snapshot::find(self.snapshots()?, wanted)
+    }
+
+    /// The latest snapshot of one host, in a repository of many.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Snapshot`] when it has none.
+    pub fn latest_of(&self, host: &str) -> Result<SnapshotInfo, ArchiveError> {
+        // They are sorted by time.
+        self.snapshots()?.into_iter().rfind(|snapshot| snapshot.host == host).ok_or_else(|| ArchiveError::Snapshot {
+            wanted: format!("of machine '{host}'"),
+            cause: "the repository has none".to_owned(),
+        })
+    }
+
+    /// Proves that a snapshot can be restored: its directories are read, and all that they name is there in its whole length.
+    /// Far less is read than by [`Repository::verify`]; contents are authenticated when they are restored.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Damaged`] with what is missing; when the repository cannot be read.
+    pub fn prove_present(&self, snapshot: &SnapshotInfo) -> Result<(), ArchiveError> {
+        presence::run(self, snapshot)
     }
 
     /// The entries of a snapshot, without `.lifeboat`.
@@ -242,7 +289,7 @@ impl Repository {
         let index = self.store.load_index()?;
         let table = load::table(&self.store, &mut blobs::Blobs::new(&self.store, &index)?, snapshot.tree)?;
         let content = content::RepositoryContent { store: &self.store, index: &index };
-        let source = backup::without_repository(source, &self.store.path);
+        let source = backup::without_repository(source, self.store.folder.as_deref());
         compare::run(&table, &content, &source, selection, observer)
     }
 

@@ -116,7 +116,7 @@ pub struct CheckArgs {
 #[derive(Args, Clone, Debug)]
 #[allow(missing_docs)]
 pub struct BackupArgs {
-    /// The repository; it is made when it does not exist
+    /// The repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; it is made when it does not exist
     #[arg(long, value_name = "REPO")]
     pub to: Option<String>,
     #[command(flatten)]
@@ -134,7 +134,8 @@ pub struct BackupArgs {
 #[derive(Args, Clone, Debug)]
 #[allow(missing_docs)]
 pub struct FromArgs {
-    /// A repository, or a medium: its file, device or mount point
+    /// A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or
+    /// http(s):// address
     #[arg(long, value_name = "SOURCE")]
     pub from: Option<String>,
     #[command(flatten)]
@@ -215,6 +216,10 @@ pub struct IsoArgs {
     /// Hold no archive; it is taken from elsewhere at recovery
     #[arg(long)]
     pub rescue_only: bool,
+    /// Where recovery takes the archive from: nfs://, http(s)://, rest:, sftp:// or s3://. With --embed-key the medium carries the
+    /// names and passwords for it, too
+    #[arg(long, value_name = "ADDRESS", requires = "rescue_only")]
+    pub source: Option<String>,
     /// Use this machine description instead of probing (for a root filesystem in a folder)
     #[arg(long, value_name = "FILE")]
     pub machine: Option<PathBuf>,
@@ -315,7 +320,8 @@ pub struct LayoutDiffArgs {
 #[derive(Args, Clone, Debug)]
 #[allow(missing_docs)]
 pub struct RestoreArgs {
-    /// A repository, or a medium: its file, device or mount point
+    /// A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or
+    /// http(s):// address
     #[arg(long, value_name = "SOURCE")]
     pub from: Option<String>,
     /// Restore below this folder instead of to the original places
@@ -343,7 +349,8 @@ pub struct RestoreArgs {
 #[derive(Args, Clone, Debug)]
 #[allow(missing_docs)]
 pub struct CompareArgs {
-    /// A repository, or a medium: its file, device or mount point
+    /// A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or
+    /// http(s):// address
     #[arg(long, value_name = "SOURCE")]
     pub from: Option<String>,
     /// Compare this snapshot instead of the latest

@@ -4,4 +4,5 @@ pub mod archive;
 pub mod backup;
 pub mod keys;
 pub mod medium;
+pub mod network;
 pub mod protect;

@@ -7,12 +7,13 @@ use crate::finish;
 use crate::foundation;
 use crate::hotplug::{self, Hotplug};
 use crate::mode;
+use crate::network;
 use crate::report::Reporter;
 use crate::root;
 use crate::rules;
-use crate::source::{Search, choose, wanted::Wanted};
+use crate::source::{Search, Source, choose, wanted::Wanted};
 use crate::tools;
-use lifeboat_machine::{Event, EventSink as _, Parameters};
+use lifeboat_machine::{Event, EventSink as _, NetworkParameters, Parameters};
 use lifeboat_sys::modules::{Config, Index, Loader};
 use lifeboat_sys::signal::{Received, Signals};
 use lifeboat_sys::uevent::UeventSocket;
@@ -26,6 +27,8 @@ use std::time::Duration;
 const DRIVERS_PATIENCE: Duration = Duration::from_secs(60);
 /// How long the medium is waited for when nobody is there to help. USB disks may take 20 s to spin up.
 const MEDIUM_PATIENCE_UNATTENDED: Duration = Duration::from_secs(60);
+/// The same when the archive is on the network, and the medium carries no more than tools and a key.
+const MEDIUM_PATIENCE_BESIDE_NETWORK: Duration = Duration::from_secs(20);
 /// The same when a person can go on without it.
 const MEDIUM_PATIENCE_ATTENDED: Duration = Duration::from_secs(15);
 
@@ -129,6 +132,8 @@ fn foundation(started: Duration, reporter: &Arc<Reporter>, children: &Arc<Childr
         hotplug,
         identity,
         source: None,
+        archive_on_network: false,
+        network_failures: vec![],
         tools_mounted: false,
     };
     reporter.emit(&stage_event("foundation", started));
@@ -164,24 +169,64 @@ fn essential_modules(context: &mut Context) {
     }
 }
 
-/// Stage 3.
+/// Stage 3. A network is brought up while the medium is looked for.
 fn rescue_media(context: &mut Context) {
     for fault in &context.identity.faults {
         context.reporter.warn(fault.clone());
     }
-    if context.identity.manifest.is_none() {
-        return;
-    }
-    let wanted = match Wanted::parse(context.parameters.source.as_deref()) {
-        Ok(wanted) => wanted,
-        Err(mistake) => {
+    let network = NetworkParameters::parse(&context.command_line);
+    let needed = network::is_needed(&context.parameters, &network);
+    if needed {
+        for mistake in &network.mistakes {
             context.reporter.warn(mistake.clone());
-            context.parameters.mistakes.push(mistake);
-            return;
         }
+        context.parameters.mistakes.extend(network.mistakes.iter().cloned());
+    }
+    let shared: &Context = context;
+    let (found, failures) = std::thread::scope(|scope| {
+        let up = needed.then(|| scope.spawn(|| bring_up_network(shared, &network)));
+        let found = find_medium(shared, &network);
+        let failures = up.map(|thread| thread.join().unwrap_or_else(|_| vec!["an internal error".to_owned()]));
+        (found, failures.unwrap_or_default())
+    });
+    context.network_failures = failures;
+    match found {
+        Ok((source, wanted)) => {
+            context.source = source;
+            context.archive_on_network = wanted == Wanted::Network;
+        }
+        Err(mistake) => context.parameters.mistakes.push(mistake),
+    }
+}
+
+/// Gives the reasons why there is no network.
+fn bring_up_network(context: &Context, parameters: &NetworkParameters) -> Vec<String> {
+    let recorded = context.identity.machine.as_ref().map(|machine| &machine.network);
+    let place = network::Place {
+        resolv_conf: Path::new("/etc/resolv.conf"),
+        host_name: host_name(context.identity.machine_name()),
     };
+    let result = network::bring_up(parameters, recorded, &place, &context.reporter);
+    let failures = result.err().unwrap_or_default();
+    if !failures.is_empty() {
+        context.reporter.warn("there is no network");
+    }
+    failures
+}
+
+/// The medium, when there is one. An error is a mistake in the parameters.
+fn find_medium(context: &Context, network: &NetworkParameters) -> Result<(Option<Source>, Wanted), String> {
+    let wanted = Wanted::parse(context.parameters.source.as_deref())
+        .inspect_err(|mistake| context.reporter.warn(mistake.clone()))?;
+    let Some(manifest) = &context.identity.manifest else { return Ok((None, wanted)) };
     let unattended = context.parameters.mode.is_some_and(lifeboat_machine::Mode::unattended);
-    let patience = if unattended { MEDIUM_PATIENCE_UNATTENDED } else { MEDIUM_PATIENCE_ATTENDED };
+    let patience = match (&wanted, unattended) {
+        // Started over the network, or nothing on a medium would be of use: one look is enough.
+        (Wanted::Network, _) if network.boot_interface.is_some() || manifest.files.is_empty() => Duration::ZERO,
+        (Wanted::Network, _) => MEDIUM_PATIENCE_BESIDE_NETWORK,
+        (_, true) => MEDIUM_PATIENCE_UNATTENDED,
+        (_, false) => MEDIUM_PATIENCE_ATTENDED,
+    };
     let search = Search {
         wanted: &wanted,
         manifest: &context.identity.manifest_bytes,
@@ -192,13 +237,18 @@ fn rescue_media(context: &mut Context) {
     match search.run(patience) {
         Ok(source) => {
             context.reporter.note(format!("the medium is in {}", source.device.display()));
-            context.source = Some(source);
+            Ok((Some(source), wanted))
+        }
+        Err(_) if wanted == Wanted::Network => {
+            context.reporter.note("no medium is there; the archive is on the network");
+            Ok((None, wanted))
         }
         Err(seen) => {
             context.reporter.warn(format!("no medium was found within {} s:", patience.as_secs()));
             for line in choose::explain(&seen, context.identity.machine_name(), context.identity.medium_id()) {
                 context.reporter.warn(line);
             }
+            Ok((None, wanted))
         }
     }
 }

@@ -31,6 +31,10 @@ pub struct Context {
     pub identity: Identity,
     /// The medium, once found.
     pub source: Option<Source>,
+    /// The archive is on the network, not on the medium.
+    pub archive_on_network: bool,
+    /// Why there is no network, one reason each, when one was needed.
+    pub network_failures: Vec<String>,
     /// The tools image lies over /usr.
     pub tools_mounted: bool,
 }

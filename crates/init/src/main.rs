@@ -13,6 +13,7 @@
 //! | [`root`] | stage 1: `root.squashfs` under a tmpfs overlay becomes `/` |
 //! | [`hotplug`] | stage 2: cold plug, uevents, parallel loading, and when it has settled |
 //! | [`sysfs`] | reading /sys |
+//! | [`network`] | stage 3: the network, when something needs it |
 //! | [`source`] | stage 3: block devices, what they are, which one is the medium |
 //! | [`tools`] | stage 4: `tools.img` |
 //! | [`rules`] | stage 5: udevd, and devices without a driver |
@@ -32,6 +33,7 @@ mod foundation;
 mod helper;
 mod hotplug;
 mod mode;
+mod network;
 mod recovery;
 mod report;
 mod root;

@@ -67,9 +67,19 @@ fn prepare(context: &Context) -> Result<(), String> {
     if let Some(fault) = context.identity.faults.first() {
         return Err(fault.clone());
     }
-    let source =
-        context.source.as_ref().ok_or("the medium that belongs to this rescue system was not found (see above)")?;
-    write_json("/run/lifeboat/source.json", source)
+    if let Some(source) = &context.source {
+        write_json("/run/lifeboat/source.json", source)?;
+    }
+    if context.archive_on_network {
+        return match &context.network_failures[..] {
+            [] => Ok(()),
+            reasons => Err(format!("there is no network for the archive: {}", reasons.join("; "))),
+        };
+    }
+    match context.source {
+        Some(_) => Ok(()),
+        None => Err("the medium that belongs to this rescue system was not found (see above)".into()),
+    }
 }
 
 fn write_json(path: &str, value: &impl serde::Serialize) -> Result<(), String> {

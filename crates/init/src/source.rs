@@ -143,7 +143,7 @@ impl Search<'_> {
 
     fn is_wanted(&self, device: &BlockDevice) -> bool {
         match self.wanted {
-            Wanted::Anywhere => true,
+            Wanted::Anywhere | Wanted::Network => true,
             Wanted::Bus(bus) => device.bus == *bus,
             Wanted::Disk(DiskName::Path(path)) => std::fs::canonicalize(path).is_ok_and(|path| path == device.path()),
             Wanted::Disk(DiskName::Token { key, value }) => {

@@ -35,4 +35,5 @@ pub use found::{DiskContent, FoundDisk, FoundHardware};
 pub use layout::{Content, Device, DeviceId, DeviceKind, Layout};
 pub use machine::{FormatError, Machine};
 pub use manifest::{ArchiveManifest, MediumManifest};
+pub use parameters::network::{Mac, NetworkParameters};
 pub use parameters::{Mode, Parameters};

@@ -12,7 +12,9 @@
 //! | `lifeboat.map=DEVICE:ID[,…]` | put the recorded disk DEVICE (`disk0`) onto the disk ID |
 //! | `lifeboat.ssh` | start sshd |
 //!
-//! Quoting follows the kernel's own parser (kernel-parameters.txt, lib/cmdline.c: double quotes keep spaces).
+//! Those about the network are in [`network`]. Quoting follows the kernel's own parser (kernel-parameters.txt, lib/cmdline.c: double quotes keep spaces).
+
+pub mod network;
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::report::Findings;
 use crate::sysroot::{attribute, names};
-use lifeboat_machine::network::{Interface, Network};
+use lifeboat_machine::network::{Interface, MadeOf, Network};
 use lifeboat_sys::{Invocation, program};
 use serde::Deserialize;
 use std::path::Path;
@@ -30,7 +30,7 @@ pub(crate) fn network(context: &Context<'_>, findings: &mut Findings) -> Network
             vec![]
         })
     };
-    let addresses = parse_addresses(&ask(&["-json", "address"]));
+    let links = parse_links(&ask(&["-json", "-details", "address"]));
     let mut routes = parse_routes(&ask(&["-json", "route", "show", "default"]));
     routes.extend(parse_routes(&ask(&["-json", "-6", "route", "show", "default"])));
     let directory = context.host("/sys/class/net");
@@ -39,9 +39,13 @@ pub(crate) fn network(context: &Context<'_>, findings: &mut Findings) -> Network
         if attribute(place.join("type")).as_deref() == Some(LOOPBACK) {
             continue;
         }
+        let link = links.iter().find(|link| link.ifname == name);
         let interface = Interface {
             mac: attribute(place.join("address")).filter(|mac| mac.chars().any(|c| !matches!(c, '0' | ':'))),
-            addresses: addresses.iter().filter(|(on, _)| on == name).map(|(_, address)| address.clone()).collect(),
+            permanent_mac: link.and_then(|link| link.permaddr.clone()),
+            addresses: link.map(|link| link.global(false)).unwrap_or_default(),
+            leased: link.map(|link| link.global(true)).unwrap_or_default(),
+            made_of: link.and_then(|link| made_of(link, &links)),
             gateways: routes.iter().filter(|(on, _)| on == name).map(|(_, gateway)| gateway.clone()).collect(),
             mtu: attribute(place.join("mtu")).and_then(|mtu| mtu.parse().ok()).unwrap_or(0),
             driver: driver(&place),
@@ -74,15 +78,31 @@ fn parse_resolv(text: &str) -> Network {
     network
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 struct Link {
     #[serde(default)]
     ifname: String,
+    /// The link below a VLAN.
+    link: Option<String>,
+    /// The bond or bridge that it is in.
+    master: Option<String>,
+    /// The hardware's own address, when the link has another one.
+    permaddr: Option<String>,
+    #[serde(default)]
+    linkinfo: Info,
     #[serde(default)]
     addr_info: Vec<Address>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Default, Deserialize)]
+struct Info {
+    #[serde(default)]
+    info_kind: String,
+    #[serde(default)]
+    info_data: serde_json::Value,
+}
+
+#[derive(Debug, Deserialize)]
 struct Address {
     #[serde(default)]
     local: String,
@@ -93,20 +113,51 @@ struct Address {
     // A privacy address (RFC 8981) is gone tomorrow.
     #[serde(default)]
     temporary: bool,
+    // Lent by a DHCP server or a router.
+    #[serde(default)]
+    dynamic: bool,
 }
 
-/// Interface and address with prefix length of each global address.
-fn parse_addresses(json: &[u8]) -> Vec<(String, String)> {
-    let links: Vec<Link> = serde_json::from_slice(json).unwrap_or_default();
-    links
-        .into_iter()
-        .flat_map(|link| {
-            let global =
-                link.addr_info.into_iter().filter(|a| a.scope == "global" && !a.temporary && !a.local.is_empty());
-            let name = link.ifname;
-            global.map(move |address| (name.clone(), format!("{}/{}", address.local, address.prefixlen)))
-        })
-        .collect()
+/// Each link with its addresses.
+fn parse_links(json: &[u8]) -> Vec<Link> {
+    serde_json::from_slice(json).unwrap_or_default()
+}
+
+impl Link {
+    /// Its global addresses with prefix length; only the lent ones when `leased`.
+    fn global(&self, leased: bool) -> Vec<String> {
+        let wanted =
+            |a: &&Address| a.scope == "global" && !a.temporary && !a.local.is_empty() && (a.dynamic || !leased);
+        self.addr_info.iter().filter(wanted).map(|a| format!("{}/{}", a.local, a.prefixlen)).collect()
+    }
+}
+
+/// Options of a bond that a rescue system can set again.
+const BOND_OPTIONS: [&str; 6] = ["mode", "miimon", "updelay", "downdelay", "ad_lacp_rate", "xmit_hash_policy"];
+
+fn made_of(link: &Link, all: &[Link]) -> Option<MadeOf> {
+    let data = &link.linkinfo.info_data;
+    match link.linkinfo.info_kind.as_str() {
+        "vlan" => {
+            let id = u16::try_from(data.get("id")?.as_u64()?).ok()?;
+            Some(MadeOf::Vlan { id, below: link.link.clone()? })
+        }
+        "bond" => {
+            let ports = all.iter().filter(|port| port.master.as_ref() == Some(&link.ifname));
+            let option = |name: &&str| {
+                let value = match data.get(*name)? {
+                    serde_json::Value::String(text) => text.clone(),
+                    serde_json::Value::Number(number) => number.to_string(),
+                    _ => return None,
+                };
+                // bonding.rst names it without the prefix that iproute2 gives it.
+                Some((name.trim_start_matches("ad_").to_owned(), value))
+            };
+            let options = BOND_OPTIONS.iter().filter_map(option).collect();
+            Some(MadeOf::Bond { ports: ports.map(|port| port.ifname.clone()).collect(), options })
+        }
+        _ => None,
+    }
 }
 
 #[derive(Deserialize)]
@@ -132,13 +183,31 @@ mod tests {
 
     #[test]
     fn addresses_and_routes() {
-        let addresses = parse_addresses(include_bytes!("../fixtures/ip-address.json"));
-        let pairs: Vec<_> = addresses.iter().map(|(on, address)| (on.as_str(), address.as_str())).collect();
-        assert_eq!(pairs, [("eth0", "192.0.2.2/24"), ("eth0", "fd00::2/64")]);
+        let links = parse_links(include_bytes!("../fixtures/ip-address.json"));
+        let all: Vec<_> = links.iter().flat_map(|link| link.global(false)).collect();
+        assert_eq!(all, ["192.0.2.2/24", "fd00::2/64"]);
         let routes = parse_routes(include_bytes!("../fixtures/ip-route.json"));
         assert_eq!(routes, [("eth0".to_owned(), "192.0.2.1".to_owned())]);
-        assert!(parse_addresses(b"").is_empty());
+        assert!(parse_links(b"").is_empty());
         assert!(parse_routes(b"[{}]").is_empty());
+    }
+
+    #[test]
+    fn vlans_bonds_and_leases() {
+        let links = parse_links(include_bytes!("../fixtures/ip-address-details.json"));
+        let made: Vec<_> = links.iter().filter_map(|link| made_of(link, &links)).collect();
+        let option = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let MadeOf::Bond { ports, options } = &made[0] else { panic!("{made:?}") };
+        assert_eq!(ports, &["eth1", "eth2"]);
+        assert_eq!(options[..2], [option("mode", "active-backup"), option("miimon", "100")]);
+        assert_eq!(made[1], MadeOf::Vlan { id: 5, below: "bond0".into() });
+        let eth1 = links.iter().find(|link| link.ifname == "eth1").unwrap();
+        assert_eq!(eth1.permaddr, None);
+        let vlan = links.iter().find(|link| link.ifname == "vlan5").unwrap();
+        assert_eq!(
+            (vlan.global(false), vlan.global(true)),
+            (vec!["192.0.2.7/24".into(), "198.51.100.9/24".into()], vec!["198.51.100.9/24".into()])
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::error::RebuildError;
-use crate::{adapt, boot, finish, make, mounts, table, wipe};
+use crate::{adapt, boot, finish, make, mounts, network, table, wipe};
 use lifeboat_plan::Step;
 use std::path::Path;
 
@@ -43,6 +43,9 @@ pub fn apply(step: &Step, context: &Context) -> Result<Vec<String>, RebuildError
         Step::RebuildInitramfs { .. } => boot::initramfs::rebuild(context),
         Step::InstallLoader { loader, disks } => boot::loader::install(context, loader, disks),
         Step::MakeEfiEntry { entry, disk, partition } => boot::entry::make(context, entry, disk, *partition),
-        Step::Finish => finish::finish(context).map(|()| vec![]),
+        Step::Finish => {
+            let notes = network::adapt(context)?;
+            finish::finish(context).map(|()| notes)
+        }
     }
 }

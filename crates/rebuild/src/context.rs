@@ -18,6 +18,8 @@ pub struct Context<'a> {
     pub plan: &'a Plan,
     /// Where the firmware's variables are.
     pub efivars: PathBuf,
+    /// Where the kernel shows network cards.
+    pub network_devices: PathBuf,
     /// Where udev keeps the names of disks that are made of their identity.
     pub by_id: PathBuf,
     /// Give programs inside the target /dev, /proc, /sys and /run of the running system, and wait for devices. Off only
@@ -34,6 +36,7 @@ impl<'a> Context<'a> {
             machine,
             plan,
             efivars: PathBuf::from("/sys/firmware/efi/efivars"),
+            network_devices: PathBuf::from("/sys/class/net"),
             by_id: PathBuf::from("/dev/disk/by-id"),
             chroot_mounts: true,
         }

@@ -14,6 +14,7 @@
 //! | [`mounts`] | the tree below the target directory, and what programs inside it need |
 //! | [`adapt`] | fstab, boot loader configuration: names of devices that changed |
 //! | `times` | times that steps disturb |
+//! | [`network`] | network configuration: cards that were exchanged |
 //! | `inside` | paths of the restored system, links followed inside it |
 //! | [`boot`] | boot loaders, EFI boot entries, initramfs |
 //! | [`finish`] | what had to wait for the files |
@@ -28,6 +29,7 @@ pub mod finish;
 mod inside;
 pub mod make;
 pub mod mounts;
+pub mod network;
 pub mod table;
 mod times;
 pub mod wipe;

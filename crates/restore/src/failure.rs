@@ -58,6 +58,9 @@ pub enum Failure {
     /// Mistyped kernel parameters.
     #[error("the kernel command line has mistakes: {}; the disks were not touched", .0.join("; "))]
     Parameters(Vec<String>),
+    /// A place on the network does not serve.
+    #[error(transparent)]
+    Network(#[from] lifeboat_remote::Fault),
     /// The archive refuses.
     #[error(transparent)]
     Archive(#[from] lifeboat_archive::ArchiveError),

@@ -4,8 +4,10 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`medium`] | a medium: its manifest and machine, the proof that every byte is what it was |
-//! | [`source`] | where an archive is: repository, medium file, device or mount point |
+//! | [`source`] | where an archive is: repository, medium file, device or mount point, address on the network |
+//! | [`network`] | what is needed to open addresses |
 //! | [`rescue`] | what the boot process left for us: parameters, embedded manifest, source |
+//! | [`found`] | the archive of a recovery, on the medium or on the network |
 //! | [`recovery`] | [`Recovery`]: the stages of a whole-machine recovery, each callable alone |
 //! | [`nuke`] | the unattended mode |
 //! | [`session`] | [`Session`]: what a person does in the interactive mode, one call a step |
@@ -19,9 +21,11 @@
 
 pub mod compare;
 pub mod failure;
+pub mod found;
 pub mod keyboard;
 pub mod logs;
 pub mod medium;
+pub mod network;
 pub mod nuke;
 pub mod observe;
 pub mod places;
@@ -33,6 +37,7 @@ pub mod source;
 pub use failure::{Disks, Failure};
 pub use lifeboat_sys::Runner;
 pub use medium::Medium;
+pub use network::Network;
 pub use recovery::Recovery;
 pub use session::Session;
 pub use source::Source;

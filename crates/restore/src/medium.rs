@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use lifeboat_archive::{Repository, Secret};
-use lifeboat_machine::manifest::{FORMAT, MediumManifest};
+use lifeboat_machine::manifest::{ArchiveRef, FORMAT, MediumManifest};
 use lifeboat_machine::{Event, EventSink, Machine};
 use std::collections::BTreeSet;
 use std::io::Read as _;
@@ -71,40 +71,12 @@ impl Medium {
     }
 
     /// The key on it, when it was asked for.
-    pub fn key_file(&self) -> Option<PathBuf> {
-        self.manifest.embedded_key.then(|| self.directory.join("repository.key"))
-    }
-
-    /// The key that is on it, if any.
     ///
     /// # Errors
     /// When it cannot be read.
     pub fn key(&self) -> Result<Option<Secret>, Failure> {
-        let Some(file) = self.key_file() else { return Ok(None) };
-        Ok(Some(Secret::new(String::from_utf8_lossy(&Failure::read(&file)?))))
-    }
-
-    /// Refuses a repository that is not the one of its manifest.
-    ///
-    /// # Errors
-    /// [`Failure::Mismatch`].
-    pub fn check_repository(&self, repository: &Repository) -> Result<(), Failure> {
-        match &self.manifest.archive {
-            Some(archive) if archive.repository != repository.id() => Err(Failure::Mismatch(format!(
-                "the manifest names repository {}, but the medium holds {}",
-                archive.repository,
-                repository.id()
-            ))),
-            _ => Ok(()),
-        }
-    }
-
-    /// Why nothing can be restored from it.
-    pub(crate) fn holds_no_archive(&self) -> Failure {
-        Failure::Unusable {
-            what: format!("the medium {}", self.manifest.medium_id),
-            reason: "it holds no archive (it was made with --rescue-only); name another source".into(),
-        }
+        let file = self.manifest.embedded_key.then(|| self.directory.join("repository.key"));
+        file.map(|file| Ok(Secret::new(String::from_utf8_lossy(&Failure::read(&file)?)))).transpose()
     }
 
     /// Reads every byte of every file that the manifest names and compares sizes and hashes; a file that the manifest
@@ -180,6 +152,26 @@ impl Medium {
             }
         }
         Ok(())
+    }
+}
+
+/// Refuses a repository that is not the one that a medium's manifest names.
+pub(crate) fn check_repository(named: Option<&ArchiveRef>, repository: &Repository) -> Result<(), Failure> {
+    match named {
+        Some(archive) if archive.repository != repository.id() => Err(Failure::Mismatch(format!(
+            "the manifest names repository {}, but the medium holds {}",
+            archive.repository,
+            repository.id()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Why nothing can be restored from a medium.
+pub(crate) fn holds_no_archive(manifest: &MediumManifest) -> Failure {
+    Failure::Unusable {
+        what: format!("the medium {}", manifest.medium_id),
+        reason: "it holds no archive (it was made with --rescue-only); name another source".into(),
     }
 }
 

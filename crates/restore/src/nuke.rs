@@ -1,6 +1,7 @@
 //! The unattended mode: no questions, and nothing is written unless everything was proven before.
 
 use crate::failure::Failure;
+use crate::network::Network;
 use crate::recovery::Recovery;
 use crate::rescue::RescueSystem;
 use lifeboat_archive::Secret;
@@ -23,21 +24,26 @@ pub fn policy(parameters: &Parameters) -> Policy {
 ///
 /// # Errors
 /// The [`Failure`] that was reported with the final event.
-pub fn nuke(rescue: &RescueSystem, runner: &dyn Runner, sink: &dyn EventSink) -> Result<(), Failure> {
-    let result = run(rescue, runner, sink);
+pub fn nuke(
+    rescue: &RescueSystem,
+    network: &Network,
+    runner: &dyn Runner,
+    sink: &dyn EventSink,
+) -> Result<(), Failure> {
+    let result = run(rescue, network, runner, sink);
     if let Err(failure) = &result {
         sink.emit(&Event::Failed { reason: failure.to_string() });
     }
     result
 }
 
-fn run(rescue: &RescueSystem, runner: &dyn Runner, sink: &dyn EventSink) -> Result<(), Failure> {
+fn run(rescue: &RescueSystem, network: &Network, runner: &dyn Runner, sink: &dyn EventSink) -> Result<(), Failure> {
     let began = Instant::now();
     if !rescue.parameters.mistakes.is_empty() {
         return Err(Failure::Parameters(rescue.parameters.mistakes.clone()));
     }
     let _alone = rescue.alone()?;
-    let recovery = Recovery::open(rescue, &no_key, runner, sink)?;
+    let recovery = Recovery::open(rescue, &no_key, network, runner, sink)?;
     let plan = recovery.plan(&policy(&rescue.parameters))?;
     for line in plan.to_string().lines() {
         sink.emit(&Event::Note { text: line.to_owned() });

@@ -2,10 +2,13 @@
 //! emits its steps while it works and a `Stage` event when it is done.
 
 use crate::failure::Failure;
-use crate::medium::Medium;
+use crate::found::Found;
+use crate::medium;
+use crate::network::Network;
 use crate::observe::Observing;
 use crate::rescue::RescueSystem;
-use lifeboat_archive::{Repository, RestoreOptions, Secret, Selection, SnapshotInfo, Source};
+use crate::source::Source;
+use lifeboat_archive::{Repository, RestoreOptions, Secret, Selection, SnapshotInfo};
 use lifeboat_machine::{ArchiveManifest, Event, EventSink, FoundHardware, Machine};
 use lifeboat_plan::{Plan, Policy, Step};
 use lifeboat_rebuild::Context;
@@ -29,6 +32,8 @@ pub struct Recovery<'a> {
     pub machine: Machine,
     /// What the snapshot must hold.
     pub manifest: ArchiveManifest,
+    /// Keeps what is mounted for the archive.
+    _source: Option<Source>,
 }
 
 /// What extraction brought back.
@@ -41,8 +46,8 @@ pub struct Extracted {
 }
 
 /// The restored tree as something to compare with: all filesystems of the machine below `target`.
-pub fn target_source(machine: &Machine, target: &Path) -> Source {
-    let mut source = Source::new(target);
+pub fn target_source(machine: &Machine, target: &Path) -> lifeboat_archive::Source {
+    let mut source = lifeboat_archive::Source::new(target);
     for root in machine.layout.roots().into_iter().filter(|root| root != Path::new("/")) {
         source = source.mount(root);
     }
@@ -61,44 +66,57 @@ pub fn stage<T>(sink: &dyn EventSink, name: &str, work: impl FnOnce() -> Result<
 }
 
 impl<'a> Recovery<'a> {
-    /// Finds the medium, proves every byte of it, opens the archive and checks that it belongs to this rescue system.
-    /// Writes nothing. `key` is asked only when the medium does not hold the key.
+    /// Finds the archive, proves that it is whole, opens it and checks that it belongs to this rescue system. Writes nothing. `key` is
+    /// asked only when no medium holds the key.
     ///
     /// # Errors
     /// Any [`Failure`] that touches no disk.
     pub fn open(
         rescue: &'a RescueSystem,
         key: &dyn Fn() -> Result<Secret, Failure>,
+        network: &Network,
         runner: &'a dyn Runner,
         sink: &'a dyn EventSink,
     ) -> Result<Recovery<'a>, Failure> {
-        let medium = stage(sink, "medium", || {
-            let medium = rescue.medium()?;
-            medium.verify(sink)?;
-            Ok(medium)
+        let found = stage(sink, "medium", || match rescue.archive_on_network() {
+            Some(address) => Found::on_network(rescue, address, network, runner, sink),
+            None => Found::on_medium(rescue, sink),
         })?;
-        stage(sink, "archive", || Self::open_archive(rescue, medium, key, runner, sink))
+        stage(sink, "archive", || Self::open_archive(rescue, found, key, runner, sink))
     }
 
     fn open_archive(
         rescue: &'a RescueSystem,
-        medium: Medium,
+        found: Found,
         key: &dyn Fn() -> Result<Secret, Failure>,
         runner: &'a dyn Runner,
         sink: &'a dyn EventSink,
     ) -> Result<Recovery<'a>, Failure> {
-        let (Some(location), Some(archive)) = (medium.repository(), medium.manifest.archive.as_ref()) else {
-            return Err(medium.holds_no_archive());
-        };
-        let key = match medium.key()? {
+        let key = match found.key {
             Some(key) => key,
             None => key()?,
         };
-        let repository = Repository::open(&location, &key)?;
-        medium.check_repository(&repository)?;
-        let wanted = rescue.parameters.snapshot.as_deref().unwrap_or(&archive.snapshot);
-        let snapshot = repository.find_snapshot(wanted)?;
-        Self::of_snapshot(rescue, Arc::new(repository), snapshot, runner, sink)
+        let repository = Repository::open_at(&found.place, &key)?;
+        medium::check_repository(found.archive.as_ref(), &repository)?;
+        let wanted = rescue.parameters.snapshot.as_deref();
+        let snapshot = match wanted.or(found.archive.as_ref().map(|archive| archive.snapshot.as_str())) {
+            Some("latest") | None => repository.latest_of(&rescue.manifest.machine_name)?,
+            Some(wanted) => repository.find_snapshot(wanted)?,
+        };
+        if !found.verified {
+            sink.emit(&Event::Note {
+                text: format!(
+                    "archive: snapshot {} of {} at {}",
+                    snapshot.short_id(),
+                    snapshot.time,
+                    found.place.label().display()
+                ),
+            });
+            repository.prove_present(&snapshot)?;
+        }
+        let mut recovery = Self::of_snapshot(rescue, Arc::new(repository), snapshot, runner, sink)?;
+        recovery._source = found.source;
+        Ok(recovery)
     }
 
     /// A recovery of one snapshot of an open archive, whose bytes the caller proves. Refuses another machine's.
@@ -129,7 +147,7 @@ impl<'a> Recovery<'a> {
             )));
         }
         let interval = crate::observe::CONSOLE_INTERVAL;
-        Ok(Recovery { rescue, runner, sink, repository, snapshot, interval, machine, manifest })
+        Ok(Recovery { rescue, runner, sink, repository, snapshot, interval, machine, manifest, _source: None })
     }
 
     /// Progress comes this often from now on: for a sink that can take more than a serial console.

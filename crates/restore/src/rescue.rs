@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::medium::{Medium, parse_manifest};
+use crate::network::Network;
 use lifeboat_machine::{Machine, MediumManifest, Parameters};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -62,6 +63,8 @@ pub struct RescueSystem {
     pub parameters: Parameters,
     /// The medium, when init found one.
     pub source: Option<FoundSource>,
+    /// How addresses are opened; without credentials until the caller sets it.
+    pub network: Network,
 }
 
 /// True inside a rescue system.
@@ -105,7 +108,21 @@ impl RescueSystem {
         let parameters = read_json::<Parameters>(&directories.run.join("parameters.json"))?;
         let source_path = directories.run.join("source.json");
         let source = source_path.exists().then(|| read_json(&source_path)).transpose()?;
-        Ok(RescueSystem { directories, machine, machine_json, manifest, manifest_json, parameters, source })
+        Ok(RescueSystem {
+            directories,
+            machine,
+            machine_json,
+            manifest,
+            manifest_json,
+            parameters,
+            source,
+            network: Network::default(),
+        })
+    }
+
+    /// Where on the network the archive is, when the parameters say so.
+    pub fn archive_on_network(&self) -> Option<&str> {
+        self.parameters.source.as_deref().filter(|source| lifeboat_remote::Address::is_meant(source))
     }
 
     /// Opens the medium that init found, and refuses one that this rescue system does not belong to.

@@ -3,14 +3,14 @@
 
 use crate::compare::{self, Access};
 use crate::failure::Failure;
-use crate::medium::Medium;
+use crate::medium::{self, Medium};
 use crate::nuke;
 use crate::observe::Observing;
 use crate::recovery::{Recovery, stage};
 use crate::rescue::RescueSystem;
 use crate::source::Source;
 use lifeboat_archive::{ArchiveError, Kind, Repository, RestoreOptions, Secret, Selection, SnapshotInfo, Table, words};
-use lifeboat_machine::{Event, EventSink, FoundHardware, Machine, Name};
+use lifeboat_machine::{Event, EventSink, FoundHardware, Machine, MediumManifest, Name};
 use lifeboat_plan::{Plan, Policy};
 use lifeboat_sys::Runner;
 use std::os::unix::ffi::OsStrExt as _;
@@ -89,10 +89,25 @@ impl Place {
         }
     }
 
-    fn repository(&self) -> Option<PathBuf> {
+    fn manifest(&self) -> Option<&MediumManifest> {
         match self {
-            Place::Medium(medium) => medium.repository(),
+            Place::Medium(medium) => Some(&medium.manifest),
+            Place::Source(source) => source.manifest(),
+        }
+    }
+
+    fn repository(&self) -> Option<lifeboat_archive::Place> {
+        match self {
+            Place::Medium(medium) => medium.repository().map(lifeboat_archive::Place::Folder),
             Place::Source(source) => Some(source.repository.clone()),
+        }
+    }
+
+    /// The key that a medium carries.
+    fn key(&self) -> Result<Option<Secret>, Failure> {
+        match self {
+            Place::Medium(medium) => medium.key(),
+            Place::Source(source) => source.key(),
         }
     }
 }
@@ -140,13 +155,18 @@ impl<'a> Session<'a> {
     /// When there is none, or it cannot be read.
     pub fn open(&mut self, source: Option<&str>) -> Result<Opened, Failure> {
         self.close();
-        let place = match source {
-            None => Place::Medium(self.rescue.medium()?),
-            Some(text) => Place::Source(Source::open(text, &self.rescue.directories.run, self.runner)?),
+        let rescue = self.rescue;
+        let place = match source.or(rescue.archive_on_network()) {
+            None => Place::Medium(rescue.medium()?),
+            Some(text) => Place::Source(Source::open(text, &rescue.directories.run, &rescue.network, self.runner)?),
         };
-        let key = place.medium().map(Medium::key).transpose()?.flatten().or_else(|| self.key.clone());
-        if let (Some(medium), None) = (place.medium(), place.repository()) {
-            return Err(medium.holds_no_archive());
+        let mut key = place.key()?.or(self.key.clone());
+        if key.is_none() && rescue.source.is_some() {
+            // A rescue-only medium may carry the key of an archive elsewhere.
+            key = rescue.medium()?.key()?;
+        }
+        if let (Some(manifest), None) = (place.manifest(), place.repository()) {
+            return Err(medium::holds_no_archive(manifest));
         }
         self.place = Some(place);
         match key {
@@ -182,24 +202,21 @@ impl<'a> Session<'a> {
 
     fn unlock_with(&mut self, key: &Secret) -> Result<Opened, Failure> {
         let location = self.place.as_ref().and_then(Place::repository).ok_or_else(nothing_open)?;
-        let repository = match Repository::open(&location, key) {
+        let repository = match Repository::open_at(&location, key) {
             Ok(repository) => repository,
             Err(ArchiveError::WrongKey { .. }) => {
                 return Ok(Opened::KeyWanted("this key does not fit; try again".into()));
             }
             Err(error) => return Err(error.into()),
         };
-        let medium = self.place.as_ref().and_then(Place::medium);
-        if let Some(medium) = medium {
-            medium.check_repository(&repository)?;
-        }
-        let archive = medium.and_then(|medium| medium.manifest.archive.clone());
+        let archive = self.place.as_ref().and_then(Place::manifest).and_then(|manifest| manifest.archive.clone());
+        medium::check_repository(archive.as_ref(), &repository)?;
         let name = &self.rescue.manifest.machine_name;
         let snapshots: Vec<SnapshotInfo> =
             repository.snapshots()?.into_iter().filter(|snapshot| snapshot.host == *name).collect();
         if snapshots.is_empty() {
             return Err(Failure::Unusable {
-                what: location.display().to_string(),
+                what: location.label().display().to_string(),
                 reason: format!("it holds no snapshot of machine '{name}'"),
             });
         }
@@ -293,10 +310,19 @@ impl<'a> Session<'a> {
         nuke::carry_out(recovery, self.rescue, plan, self.sink)
     }
 
-    /// Reads every byte of the archive.
+    fn is_across_the_network(&self) -> bool {
+        let repository = self.place.as_ref().and_then(Place::repository);
+        repository.is_some_and(|place| place.folder().is_none())
+    }
+
+    /// Proves that the archive can be read: every byte of it, or, across the network, that all of it is there.
     fn prove(&self) -> Result<(), Failure> {
         match (self.place.as_ref().and_then(Place::medium), &self.repository) {
             (Some(medium), _) => stage(self.sink, "medium", || medium.verify(self.sink)),
+            // Across the network reading all of it would double the transfer (decision 13).
+            (None, Some(repository)) if self.is_across_the_network() => {
+                stage(self.sink, "archive", || Ok(repository.prove_present(self.chosen()?.snapshot())?))
+            }
             (None, Some(repository)) => stage(self.sink, "archive", || {
                 let report = repository.verify(&Observing::every(self.interval, self.sink, "verify"))?;
                 match report.problems.first() {

@@ -1,21 +1,41 @@
-//! Where an archive is: a repository in a folder, or a medium as a file, a device or a mount point.
+//! Where an archive is: a repository in a folder, a medium as a file, a device or a mount point, or an address on the network.
 
 use crate::failure::Failure;
-use crate::medium::Medium;
-use lifeboat_archive::Repository;
+use crate::medium::{self, Medium, parse_manifest};
+use crate::network::Network;
+use lifeboat_archive::{Place, Repository, Secret};
+use lifeboat_machine::MediumManifest;
+use lifeboat_remote::folder::Folder;
+use lifeboat_remote::tree::Tree;
+use lifeboat_remote::{Address, nfs};
 use lifeboat_sys::program::MOUNT;
 use lifeboat_sys::{Invocation, Runner};
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// An archive's place, opened: a medium stays mounted as long as this lives.
+/// An archive's place, opened: what was mounted for it stays so as long as this lives.
 #[derive(Debug)]
 pub struct Source {
     /// The repository.
-    pub repository: PathBuf,
-    /// The medium that holds it.
+    pub repository: Place,
+    /// The mounted medium that holds it.
     pub medium: Option<Medium>,
-    _mounted: Option<Mounted>,
+    /// The medium on a web server that holds it.
+    pub web: Option<WebMedium>,
+    // Dropped in this order: an image before the share that it lies on.
+    _mounted: Vec<Mounted>,
+}
+
+/// A medium on a web server.
+#[derive(Debug)]
+pub struct WebMedium {
+    tree: Arc<Tree>,
+    /// Its manifest.
+    pub manifest: MediumManifest,
+    /// The bytes of its manifest.
+    pub manifest_json: Vec<u8>,
 }
 
 /// A medium that was mounted here, and is unmounted on drop.
@@ -40,37 +60,172 @@ enum Shape {
 }
 
 impl Source {
-    /// Opens `text`: a folder, a medium's file or device, or a mount point. `scratch` is a folder for mount points.
+    /// Opens `text`: a folder, a medium's file or device, a mount point, or an address. `scratch` is a folder for mount points.
     ///
     /// # Errors
-    /// [`Failure::Unusable`] with what was found instead.
-    pub fn open(text: &str, scratch: &Path, runner: &dyn Runner) -> Result<Source, Failure> {
-        let unusable = |reason: String| Failure::Unusable { what: text.to_owned(), reason };
-        if let Some((scheme, _)) = text.split_once("://") {
-            return Err(unusable(format!(
-                "{scheme} addresses cannot be opened directly by this release; mount the share and name the folder"
-            )));
-        }
-        let path = Path::new(text);
-        match shape(path).map_err(unusable)? {
-            Shape::Repository => Ok(Source { repository: path.to_owned(), medium: None, _mounted: None }),
-            Shape::MediumMount => Source::from_medium(Medium::open(path)?, None),
-            Shape::Image => {
-                let mount_point = scratch.join(format!("lifeboat-medium-{}", std::process::id()));
-                std::fs::create_dir_all(&mount_point)
-                    .map_err(|source| Failure::Write { path: mount_point.clone(), source })?;
-                // The guard comes first, so that a failed mount leaves no folder behind.
-                let mounted = Mounted(mount_point.clone());
-                let options = if path.is_file() { "ro,loop" } else { "ro" };
-                runner.run(&Invocation::new(MOUNT).args(["-o", options]).arg(path).arg(&mount_point))?;
-                Source::from_medium(Medium::open(&mount_point)?, Some(mounted))
-            }
-        }
+    /// [`Failure::Unusable`] with what was found instead; [`Failure::Network`].
+    pub fn open(text: &str, scratch: &Path, network: &Network, runner: &dyn Runner) -> Result<Source, Failure> {
+        Source::open_wanted(text, scratch, network, runner, &|_| true)
     }
 
-    fn from_medium(medium: Medium, mounted: Option<Mounted>) -> Result<Source, Failure> {
-        let repository = medium.repository().ok_or_else(|| medium.holds_no_archive())?;
-        Ok(Source { repository, medium: Some(medium), _mounted: mounted })
+    /// The same; where a folder holds several media, the first whose manifest `wanted` accepts.
+    ///
+    /// # Errors
+    /// As [`Source::open`].
+    pub fn open_wanted(
+        text: &str,
+        scratch: &Path,
+        network: &Network,
+        runner: &dyn Runner,
+        wanted: &dyn Fn(&[u8]) -> bool,
+    ) -> Result<Source, Failure> {
+        if Address::is_meant(text) {
+            return open_address(&Network::address(text)?, scratch, network, runner, wanted);
+        }
+        open_path(Path::new(text), text, scratch, runner, &Place::Folder)
+    }
+
+    /// The manifest of the medium that holds the repository, when one does.
+    pub fn manifest(&self) -> Option<&MediumManifest> {
+        self.medium.as_ref().map(|medium| &medium.manifest).or(self.web.as_ref().map(|web| &web.manifest))
+    }
+
+    /// The key that the medium carries, when it was asked for.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn key(&self) -> Result<Option<Secret>, Failure> {
+        if let Some(medium) = &self.medium {
+            return medium.key();
+        }
+        match &self.web {
+            Some(web) if web.manifest.embedded_key => {
+                Ok(Some(Secret::new(String::from_utf8_lossy(&web.tree.read_file("repository.key")?))))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+/// Mounts something at a new mount point below `scratch`; gives the guard, which unmounts it, and the point.
+fn mounted(scratch: &Path, mount: impl FnOnce(&Path) -> Result<(), Failure>) -> Result<(Mounted, PathBuf), Failure> {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let point = scratch.join(format!("lifeboat-medium-{}-{number}", std::process::id()));
+    std::fs::create_dir_all(&point).map_err(|source| Failure::Write { path: point.clone(), source })?;
+    // The guard comes first, so that a failed mount leaves no folder behind.
+    let guard = Mounted(point.clone());
+    mount(&point)?;
+    Ok((guard, point))
+}
+
+/// Opens what lies at a path; `place` says how its repository is read.
+fn open_path(
+    path: &Path,
+    text: &str,
+    scratch: &Path,
+    runner: &dyn Runner,
+    place: &dyn Fn(PathBuf) -> Place,
+) -> Result<Source, Failure> {
+    let unusable = |reason: String| Failure::Unusable { what: text.to_owned(), reason };
+    match shape(path).map_err(unusable)? {
+        Shape::Repository => {
+            Ok(Source { repository: place(path.to_owned()), medium: None, web: None, _mounted: vec![] })
+        }
+        Shape::MediumMount => from_medium(Medium::open(path)?, place, vec![]),
+        Shape::Image => {
+            let options = if path.is_file() { "ro,loop" } else { "ro" };
+            let (guard, point) = mounted(scratch, |point| {
+                runner.run(&Invocation::new(MOUNT).args(["-o", options]).arg(path).arg(point))?;
+                Ok(())
+            })?;
+            from_medium(Medium::open(&point)?, place, vec![guard])
+        }
+    }
+}
+
+fn from_medium(medium: Medium, place: &dyn Fn(PathBuf) -> Place, mounted: Vec<Mounted>) -> Result<Source, Failure> {
+    let repository = medium.repository().ok_or_else(|| medium::holds_no_archive(&medium.manifest))?;
+    Ok(Source { repository: place(repository), medium: Some(medium), web: None, _mounted: mounted })
+}
+
+fn open_address(
+    address: &Address,
+    scratch: &Path,
+    network: &Network,
+    runner: &dyn Runner,
+    wanted: &dyn Fn(&[u8]) -> bool,
+) -> Result<Source, Failure> {
+    let patience = network.patience(address);
+    match address {
+        Address::Nfs(host) => {
+            let shown = address.to_string();
+            let (guard, point) = mounted(scratch, |point| Ok(nfs::mount_export(host, point, false, &patience)?))?;
+            let place = |folder: PathBuf| Place::Files(Arc::new(Folder::new(&folder, shown.clone(), patience.clone())));
+            let inside = images(&point, &shown, scratch, runner, wanted)?;
+            let mut source = match inside {
+                Some((image, medium)) => from_medium(medium, &place, vec![image])?,
+                None => open_path(&point, &shown, scratch, runner, &place)?,
+            };
+            source._mounted.push(guard);
+            Ok(source)
+        }
+        Address::Http(url) => {
+            let tree = Arc::new(Tree::open(url, &network.credentials, patience, wanted)?);
+            let manifest_json = tree.read_file("manifest.json")?;
+            let manifest = parse_manifest(&manifest_json, tree.place())?;
+            if manifest.archive.is_none() {
+                return Err(medium::holds_no_archive(&manifest));
+            }
+            let files = manifest.files.iter().map(|(path, digest)| (path.clone(), digest.size_bytes)).collect();
+            let repository = Place::Files(Arc::clone(&tree).repository(files));
+            let web = Some(WebMedium { tree, manifest, manifest_json });
+            Ok(Source { repository, medium: None, web, _mounted: vec![] })
+        }
+        store => {
+            let files = lifeboat_remote::store(store, &network.credentials, patience)?;
+            Ok(Source { repository: Place::Files(files), medium: None, web: None, _mounted: vec![] })
+        }
+    }
+}
+
+/// The medium in an image (`*.iso`) that lies in a mounted share, when the share itself is neither a repository nor a medium.
+fn images(
+    share: &Path,
+    shown: &str,
+    scratch: &Path,
+    runner: &dyn Runner,
+    wanted: &dyn Fn(&[u8]) -> bool,
+) -> Result<Option<(Mounted, Medium)>, Failure> {
+    if !share.is_dir() || Repository::is_repository(share) || share.join("lifeboat/manifest.json").is_file() {
+        return Ok(None);
+    }
+    let read = |source| Failure::Read { path: share.to_owned(), source };
+    let mut list = vec![];
+    for entry in std::fs::read_dir(share).map_err(read)? {
+        let path = entry.map_err(read)?.path();
+        if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("iso")) {
+            list.push(path);
+        }
+    }
+    list.sort();
+    let any = !list.is_empty();
+    for path in list {
+        let (guard, point) = mounted(scratch, |point| {
+            runner.run(&Invocation::new(MOUNT).args(["-o", "ro,loop"]).arg(&path).arg(point))?;
+            Ok(())
+        })?;
+        let manifest = std::fs::read(point.join("lifeboat/manifest.json")).unwrap_or_default();
+        if !manifest.is_empty() && wanted(&manifest) {
+            return Ok(Some((guard, Medium::open(&point)?)));
+        }
+    }
+    match any {
+        false => Ok(None),
+        true => Err(Failure::Unusable {
+            what: shown.to_owned(),
+            reason: "none of the images there belongs to this rescue system".into(),
+        }),
     }
 }
 
@@ -101,12 +256,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let here = dir.path().to_str().unwrap().to_owned();
         for (text, message) in [
-            ("s3://bucket/x".to_owned(), "s3 addresses"),
+            ("ftp://host/x".to_owned(), "'ftp' is not known"),
+            ("s3://bucket/x".to_owned(), "AWS_ACCESS_KEY_ID is not set"),
             (format!("{here}/none"), "No such file"),
             (here.clone(), "neither a repository nor a mounted Lifeboat medium"),
             ("/dev/null".to_owned(), "neither a folder nor a file"),
         ] {
-            let failure = Source::open(&text, dir.path(), &FakeRunner::new()).unwrap_err().to_string();
+            let failure =
+                Source::open(&text, dir.path(), &Network::default(), &FakeRunner::new()).unwrap_err().to_string();
             assert!(failure.contains(message), "{failure}");
         }
     }
@@ -116,7 +273,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let image = dir.path().join("x.iso");
         std::fs::write(&image, "no image").unwrap();
-        Source::open(image.to_str().unwrap(), dir.path(), &FakeRunner::new()).unwrap_err();
+        Source::open(image.to_str().unwrap(), dir.path(), &Network::default(), &FakeRunner::new()).unwrap_err();
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

@@ -10,6 +10,8 @@
 //! | [`usage`] | what a finished child used |
 //! | [`modules`] | kernel modules: depmod's index, modprobe.d, loading by modalias |
 //! | [`uevent`] | kernel device events over netlink |
+//! | [`netlink`] | network links, addresses and routes |
+//! | [`packet`] | whole packets on a link, before it has an address |
 //! | [`loop_device`] | loop devices |
 //! | [`optical`] | optical drives: volume id, eject |
 //! | [`console`] | consoles, written to without waiting for a dead line |
@@ -23,7 +25,9 @@ pub mod inode;
 pub mod loop_device;
 pub mod modules;
 pub mod mount;
+pub mod netlink;
 pub mod optical;
+pub mod packet;
 pub mod power;
 pub mod program;
 pub mod runner;

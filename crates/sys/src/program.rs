@@ -100,6 +100,7 @@ programs! {
     // Network in the rescue system.
     IP = "ip", "iproute2", IfPresent;
     MOUNT_NFS = "mount.nfs", "nfs-common", IfPresent;
+    SSH = "ssh", "openssh-client", IfPresent;
     // Storage stacks that come next, carried for expert mode.
     MDADM = "mdadm", "mdadm", IfPresent;
     LVM = "lvm", "lvm2", IfPresent;

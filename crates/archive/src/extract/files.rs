@@ -123,7 +123,10 @@ fn write(
             holes.next();
         }
         if length > 0 && data_before_hole(holes.peek()) {
-            let data = reader.get(id).map_err(|error| Failure::Entry(error.to_string()))?;
+            let data = reader.get(id).map_err(|error| match error {
+                ArchiveError::Lost { .. } => Failure::Fatal(error),
+                error => Failure::Entry(error.to_string()),
+            })?;
             if data.len() as u64 != length {
                 return Err(Failure::Entry("cannot RESTORE: a blob has another size than its index says".to_owned()));
             }

@@ -63,9 +63,9 @@ struct Read {
 }
 
 /// The source, without the repository itself.
-pub(crate) fn without_repository(source: &Source, repository: &Path) -> Source {
+pub(crate) fn without_repository(source: &Source, repository: Option<&Path>) -> Source {
     let mut source = source.clone();
-    source.excludes.extend(source.archive_path(repository));
+    source.excludes.extend(repository.and_then(|repository| source.archive_path(repository)));
     source
 }
 
@@ -77,7 +77,7 @@ pub(crate) fn run(
     let started = super::now();
     let problems = Problems::new(observer);
     let store = &repository.store;
-    let mut source = without_repository(request.source, &store.path);
+    let mut source = without_repository(request.source, store.folder.as_deref());
     let own = Path::new("/").join(OsStr::from_bytes(OWN_DIRECTORY));
     if source.place(&own).symlink_metadata().is_ok() {
         problems.add(&own, "cannot ARCHIVE: snapshots keep Lifeboat's own records under this name; left out");

@@ -70,10 +70,11 @@ impl<'a> Blobs<'a> {
             }
             None => {
                 let length = location.length.max(WINDOW).min(self.index.ends[location.pack as usize] - location.offset);
-                let bytes = self
-                    .store
-                    .read_part(pack, location.offset, length)
-                    .map_err(|error| self.store.damaged(format!("pack {}", hex(&pack[..4])), error))?;
+                let bytes =
+                    self.store.read_part(pack, location.offset, length).map_err(|error| match self.store.lost() {
+                        Some(lost) => lost,
+                        None => self.store.damaged(format!("pack {}", hex(&pack[..4])), error),
+                    })?;
                 self.sealed.extend_from_slice(&bytes[..location.length as usize]);
                 let window = Window { pack: location.pack, start: location.offset, bytes, used: self.clock };
                 if self.windows.len() < WINDOWS {

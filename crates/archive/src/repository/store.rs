@@ -2,6 +2,7 @@
 
 use super::crypto::{self, Key};
 use super::index::{Index, IndexFile};
+use super::remote::Place;
 use crate::ArchiveError;
 use crate::table::Id;
 use rustic_backend::BackendOptions;
@@ -14,8 +15,12 @@ use std::sync::Arc;
 
 /// An open repository's files and key.
 pub(crate) struct Store {
+    /// Where it is, for people.
     pub(crate) path: PathBuf,
+    /// Where it is, when it is a local folder.
+    pub(crate) folder: Option<PathBuf>,
     pub(crate) key: Key,
+    remote: Option<Arc<dyn lifeboat_remote::Files>>,
     backend: Arc<dyn WriteBackend>,
 }
 
@@ -70,13 +75,23 @@ pub(crate) fn backends(path: &Path) -> Result<RepositoryBackends, ArchiveError> 
 }
 
 impl Store {
-    pub(crate) fn new(path: &Path, key: Key, backend: Arc<dyn WriteBackend>) -> Self {
-        Store { path: path.to_owned(), key, backend }
+    pub(crate) fn new(place: &Place, key: Key, backend: Arc<dyn WriteBackend>) -> Self {
+        let remote = match place {
+            Place::Folder(_) => None,
+            Place::Files(files) => Some(Arc::clone(files)),
+        };
+        Store { path: place.label(), folder: place.folder().map(Path::to_owned), key, remote, backend }
     }
 
     /// An [`ArchiveError::Store`].
     pub(crate) fn failed(&self, action: &'static str, cause: impl ToString) -> ArchiveError {
         ArchiveError::Store { action, path: self.path.clone(), cause: cause.to_string() }
+    }
+
+    /// The server was waited for in vain: nothing more will come.
+    pub(crate) fn lost(&self) -> Option<ArchiveError> {
+        let cause = self.remote.as_ref()?.given_up()?;
+        Some(ArchiveError::Lost { path: self.path.clone(), cause })
     }
 
     /// An [`ArchiveError::Damaged`].
@@ -86,18 +101,23 @@ impl Store {
 
     /// Writes a pack, without waiting for the disk: rustic's backend would wait for each one. Whoever writes what refers
     /// to it calls [`Store::settle`] before.
-    pub(crate) fn write_pack(&self, id: &Id, bytes: &[u8]) -> Result<Unsettled, ArchiveError> {
+    pub(crate) fn write_pack(&self, id: &Id, bytes: Vec<u8>) -> Result<Option<Unsettled>, ArchiveError> {
+        let Some(folder) = &self.folder else {
+            // Across the network what is written is as safe as the server makes it.
+            self.write_raw(FileType::Pack, id, bytes)?;
+            return Ok(None);
+        };
         let name = crypto::hex(id);
-        let directory = self.path.join(FileType::Pack.dirname()).join(&name[..2]);
+        let directory = folder.join(FileType::Pack.dirname()).join(&name[..2]);
         // Under this name rustic and restic take it for nothing, should it stay.
         let (temporary, path) = (directory.join(format!("{name}-tmp-")), directory.join(&name));
         let write = || {
             std::fs::create_dir_all(&directory)?;
             let mut file =
                 std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-            file.write_all(bytes)?;
+            file.write_all(&bytes)?;
             std::fs::rename(&temporary, &path)?;
-            Ok(Unsettled { file, directory: directory.clone() })
+            Ok(Some(Unsettled { file, directory: directory.clone() }))
         };
         write().map_err(|error: std::io::Error| {
             let _ = std::fs::remove_file(&temporary);
@@ -145,14 +165,19 @@ impl Store {
 
     /// rustic's backend leaves the mode of a new file to the umask.
     fn keep_private(&self, kind: FileType, id: &Id) -> Result<(), ArchiveError> {
-        private(&self.path.join(kind.dirname()).join(crypto::hex(id)), 0o600)
+        match &self.folder {
+            // Packs are written without it, in directories of their own.
+            Some(folder) => private(&folder.join(kind.dirname()).join(crypto::hex(id)), 0o600),
+            None => Ok(()),
+        }
     }
 
     /// The same for what rustic makes with a repository.
     pub(crate) fn keep_skeleton_private(&self) -> Result<(), ArchiveError> {
-        private(&self.path.join("config"), 0o600)?;
+        let Some(folder) = &self.folder else { return Ok(()) };
+        private(&folder.join("config"), 0o600)?;
         for directory in ["data", "index", "keys", "locks", "snapshots"] {
-            private(&self.path.join(directory), 0o700)?;
+            private(&folder.join(directory), 0o700)?;
         }
         Ok(())
     }
@@ -163,6 +188,12 @@ impl Store {
         let mut ids: Vec<Id> = list.iter().filter_map(|id| crypto::unhex(id.to_hex().as_str())).collect();
         ids.sort_unstable();
         Ok(ids)
+    }
+
+    /// Ids of the files of one type, with their sizes in bytes.
+    pub(crate) fn list_with_sizes(&self, kind: FileType) -> Result<Vec<(Id, u32)>, ArchiveError> {
+        let list = guarded("LIST", &self.path, || self.backend.list_with_size(kind))?;
+        Ok(list.iter().filter_map(|(id, size)| Some((crypto::unhex(id.to_hex().as_str())?, *size))).collect())
     }
 
     /// The bytes of a file as they are stored.

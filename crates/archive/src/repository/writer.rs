@@ -168,7 +168,7 @@ fn write_packs(store: &Store, packs: &Receiver<Pack>, added: &AtomicU64) -> Resu
     for pack in packs {
         let id = crypto::hash(&pack.bytes);
         added.fetch_add(pack.bytes.len() as u64, Ordering::Relaxed);
-        unsettled.push(store.write_pack(&id, &pack.bytes)?);
+        unsettled.extend(store.write_pack(&id, pack.bytes)?);
         waiting += pack.blobs.len();
         index.packs.push(IndexPack { id, blobs: pack.blobs });
         if waiting >= INDEX_BLOBS || unsettled.len() >= INDEX_PACKS || since.elapsed() >= INDEX_INTERVAL {

@@ -3,6 +3,7 @@
 use super::Session;
 use super::recover::{InitSink, usual_umask};
 use crate::error::{CommandError, CommandResult, Kind};
+use crate::job::network;
 use lifeboat_machine::parameters::After;
 use lifeboat_machine::{Event, EventSink};
 use lifeboat_restore::rescue::{RescueDirectories, RescueSystem};
@@ -50,9 +51,13 @@ pub fn run(session: &Session, root: Option<&Path>) -> CommandResult {
             .hint("run it on a console, or through 'ssh -t'"));
     }
     let directories = root.map_or_else(RescueDirectories::default, RescueDirectories::below);
-    let rescue = RescueSystem::open(directories).inspect_err(|failure| {
+    let mut rescue = RescueSystem::open(directories).inspect_err(|failure| {
         sink.emit(&Event::Failed { reason: failure.to_string() });
     })?;
+    rescue.network = match from_init {
+        true => network::with_sink(InitSink::open()?)?,
+        false => network::with_sink(Nobody)?,
+    };
     lifeboat_sys::signal::ignore_hangup();
     keep_errors_away(&rescue.directories.run);
     let variable = |name: &str| std::env::var(name).unwrap_or_default();

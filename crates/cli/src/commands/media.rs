@@ -7,6 +7,8 @@ use crate::job::medium::{self, Request, Workshop};
 use crate::job::{archive, keys, protect};
 use lifeboat_archive::{Repository, RepositoryOptions};
 use lifeboat_machine::manifest::ArchiveRef;
+use lifeboat_machine::{Event, EventSink as _};
+use lifeboat_remote::Address;
 
 pub fn run(session: &Session, command: &MediaCommand) -> CommandResult {
     match command {
@@ -40,19 +42,41 @@ fn iso(session: &Session, args: &IsoArgs) -> CommandResult {
 }
 
 fn rescue_only(session: &Session, args: &IsoArgs) -> CommandResult {
-    if args.medium.embed_key {
-        return Err(CommandError::usage("--embed-key needs an archive on the medium"));
+    let address = args.source.as_deref().map(Address::parse).transpose().map_err(CommandError::usage)?;
+    if args.medium.embed_key && address.is_none() {
+        return Err(CommandError::usage("--embed-key needs an archive: on the medium, or one that --source names"));
     }
     let machine = protect::machine(session, &args.medium.sysroot.sysroot, args.machine.as_deref())?;
+    let key = args.medium.embed_key.then(|| keys::find(&args.key, &session.config)).transpose()?;
+    if let Some(address) = &address {
+        check_source(session, args, address, &machine.name);
+    }
     let workshop = Workshop::open(&args.medium, &args.out)?;
-    let request = Request { machine: &machine, archive: None, key: None };
-    medium::write_iso(session, &args.medium, &workshop, &request, &args.out)
+    let mut medium = args.medium.clone();
+    medium.append.extend(args.source.iter().map(|source| format!("lifeboat.source={source}")));
+    let request = Request { machine: &machine, archive: None, key: key.as_ref(), credentials: key.is_some() };
+    medium::write_iso(session, &medium, &workshop, &request, &args.out)
+}
+
+/// Looks whether the archive that recovery will want is there today. That it is not is a warning: it may come later.
+fn check_source(session: &Session, args: &IsoArgs, address: &Address, machine: &str) {
+    let warn = |text: String| session.reporter.emit(&Event::Warning { text });
+    // A medium on a web server is mostly put there afterwards.
+    if matches!(address, Address::Http(_)) {
+        return;
+    }
+    let checked = archive::open(session, args.source.as_deref(), &args.key)
+        .and_then(|archive| Ok(archive.repository.latest_of(machine)?));
+    match checked {
+        Ok(snapshot) => session.reporter.note(format!("{address} holds a snapshot of {}", snapshot.time)),
+        Err(error) => warn(format!("no archive can be taken from {address} today: {:#}", error.error)),
+    }
 }
 
 /// Embeds one snapshot of a repository: it alone is copied, under the same key.
 fn from_repository(session: &Session, args: &IsoArgs, from: &str) -> CommandResult {
     let archive = archive::open(session, Some(from), &args.key)?;
-    let secret = keys::find(&args.key, &session.config, None)?;
+    let secret = keys::find(&args.key, &session.config)?;
     let snapshot = archive::snapshot(&archive, args.snapshot.as_deref())?;
     let (machine, manifest) = archive::describe(&archive.repository, &snapshot)?;
     let workshop = Workshop::open(&args.medium, &args.out)?;
@@ -62,7 +86,11 @@ fn from_repository(session: &Session, args: &IsoArgs, from: &str) -> CommandResu
     let reference =
         ArchiveRef { snapshot: copied.id, repository: copy.id(), entries: manifest.entries, bytes: manifest.bytes };
     drop(copy);
-    let request =
-        Request { machine: &machine, archive: Some(reference), key: args.medium.embed_key.then_some(&secret) };
+    let request = Request {
+        machine: &machine,
+        archive: Some(reference),
+        key: args.medium.embed_key.then_some(&secret),
+        credentials: false,
+    };
     medium::write_iso(session, &args.medium, &workshop, &request, &args.out)
 }

@@ -3,11 +3,11 @@
 use super::{Session, interactive};
 use crate::command::{KeyArgs, MenuMode, PolicyArgs};
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::job::keys;
+use crate::job::{keys, network};
 use lifeboat_machine::{Event, EventSink};
 use lifeboat_restore::recovery::Recovery;
 use lifeboat_restore::rescue::{RescueDirectories, RescueSystem};
-use lifeboat_restore::{Failure, compare, nuke};
+use lifeboat_restore::{Failure, Network, compare, nuke};
 use std::fs::File;
 use std::io::{BufRead as _, Write as _};
 use std::path::Path;
@@ -77,9 +77,13 @@ pub fn mode(session: &Session, mode: MenuMode, root: Option<&Path>) -> CommandRe
     let rescue = RescueSystem::open(RescueDirectories::default()).inspect_err(|failure| {
         sink.emit(&Event::Failed { reason: failure.to_string() });
     })?;
+    // The pipe is opened once more for whoever waits for a server.
+    let network = network::with_sink(InitSink::open()?).inspect_err(|error| {
+        sink.emit(&Event::Failed { reason: format!("{:#}", error.error) });
+    })?;
     match mode {
-        MenuMode::Nuke => nuke::nuke(&rescue, &session.runner, &sink).map_err(explain),
-        MenuMode::Compare => match compare_disks(session, &rescue, &sink) {
+        MenuMode::Nuke => nuke::nuke(&rescue, &network, &session.runner, &sink).map_err(explain),
+        MenuMode::Compare => match compare_disks(session, &rescue, &network, &sink) {
             Ok(()) => Ok(()),
             Err(error) => {
                 if error.kind != Kind::Differences {
@@ -92,7 +96,7 @@ pub fn mode(session: &Session, mode: MenuMode, root: Option<&Path>) -> CommandRe
     }
 }
 
-fn compare_disks(session: &Session, rescue: &RescueSystem, sink: &dyn EventSink) -> CommandResult {
+fn compare_disks(session: &Session, rescue: &RescueSystem, network: &Network, sink: &dyn EventSink) -> CommandResult {
     let no_key = || {
         Err(Failure::Unusable {
             what: "the archive".into(),
@@ -100,7 +104,7 @@ fn compare_disks(session: &Session, rescue: &RescueSystem, sink: &dyn EventSink)
                 .into(),
         })
     };
-    let recovery = Recovery::open(rescue, &no_key, &session.runner, sink).map_err(explain)?;
+    let recovery = Recovery::open(rescue, &no_key, network, &session.runner, sink).map_err(explain)?;
     let outcome = compare::compare(
         recovery.repository(),
         recovery.snapshot(),
@@ -121,17 +125,18 @@ fn compare_disks(session: &Session, rescue: &RescueSystem, sink: &dyn EventSink)
 pub fn by_hand(session: &Session, policy: &PolicyArgs, key: &KeyArgs) -> CommandResult {
     usual_umask();
     let rescue = RescueSystem::open(RescueDirectories::default())?;
-    if rescue.source.is_none() {
+    if rescue.source.is_none() && rescue.archive_on_network().is_none() {
         return Err(CommandError::new(Kind::Failed, "the boot process found no recovery medium")
             .hint("insert it, mount it, and restore with 'lifeboat restore --from MOUNTPOINT --to /target'"));
     }
     let _alone = rescue.alone()?;
     let sink = &session.reporter;
     let ask = || {
-        keys::find(key, &session.config, None)
+        keys::find(key, &session.config)
             .map_err(|error| Failure::Unusable { what: "the archive".into(), reason: format!("{:#}", error.error) })
     };
-    let recovery = Recovery::open(&rescue, &ask, &session.runner, sink).map_err(explain)?;
+    let recovery =
+        Recovery::open(&rescue, &ask, &network::of_session(session)?, &session.runner, sink).map_err(explain)?;
     let mut wanted = super::layout::policy(policy)?;
     if wanted == lifeboat_plan::Policy::default() {
         wanted = nuke::policy(&rescue.parameters);

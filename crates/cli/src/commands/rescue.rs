@@ -26,7 +26,12 @@ pub fn run(session: &Session, args: &RescueArgs) -> CommandResult {
         bytes: report.bytes,
     };
     drop(repository);
-    let request = Request { machine: &machine, archive: Some(archive), key: args.medium.embed_key.then_some(&secret) };
+    let request = Request {
+        machine: &machine,
+        archive: Some(archive),
+        key: args.medium.embed_key.then_some(&secret),
+        credentials: false,
+    };
     medium::write_iso(session, &args.medium, &workshop, &request, &args.out)?;
     backup::tell(session, &report)
 }

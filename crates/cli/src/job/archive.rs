@@ -25,6 +25,9 @@ fn place(session: &Session, from: Option<&str>) -> Result<String, CommandError> 
     let directories = lifeboat_restore::rescue::RescueDirectories::default();
     if lifeboat_restore::rescue::is_rescue_system(&directories) {
         let rescue = lifeboat_restore::rescue::RescueSystem::open(directories)?;
+        if let Some(address) = rescue.archive_on_network() {
+            return Ok(address.to_owned());
+        }
         if let Some(source) = rescue.source {
             return Ok(source.mount.display().to_string());
         }
@@ -39,17 +42,21 @@ fn place(session: &Session, from: Option<&str>) -> Result<String, CommandError> 
 /// Opens the archive for reading.
 pub fn open(session: &Session, from: Option<&str>, key: &KeyArgs) -> Result<Archive, CommandError> {
     let place = place(session, from)?;
-    let source = Source::open(&place, &scratch(), &session.runner)?;
-    let on_medium = source.medium.as_ref().and_then(lifeboat_restore::Medium::key_file);
-    let secret = keys::find(key, &session.config, on_medium.as_deref())?;
-    let repository = Repository::open(&source.repository, &secret).map_err(explain)?;
+    let source = Source::open(&place, &scratch(), &super::network::of_session(session)?, &session.runner)?;
+    // A key that was named wins over one that a medium carries.
+    let on_medium = if key.words || key.key_file.is_some() { None } else { source.key()? };
+    let secret = match on_medium {
+        Some(secret) => secret,
+        None => keys::find(key, &session.config)?,
+    };
+    let repository = Repository::open_at(&source.repository, &secret).map_err(explain)?;
     Ok(Archive { repository, source })
 }
 
 /// The snapshot that was asked for: the one of the medium, else the latest.
 pub fn snapshot(archive: &Archive, wanted: Option<&str>) -> Result<SnapshotInfo, CommandError> {
     let of_medium =
-        archive.source.medium.as_ref().and_then(|medium| medium.manifest.archive.as_ref()).map(|a| a.snapshot.as_str());
+        archive.source.manifest().and_then(|manifest| manifest.archive.as_ref()).map(|a| a.snapshot.as_str());
     Ok(archive.repository.find_snapshot(wanted.or(of_medium).unwrap_or("latest"))?)
 }
 

@@ -30,23 +30,19 @@ pub fn read(path: &Path) -> Result<Secret, CommandError> {
     Ok(secret)
 }
 
-/// The key for reading an archive: the words when asked for, else the key file; `on_medium` is the key that a medium
-/// carries, used when no other was named.
-pub fn find(args: &KeyArgs, config: &Config, on_medium: Option<&Path>) -> Result<Secret, CommandError> {
+/// The key for reading an archive: the words when asked for, else the key file.
+pub fn find(args: &KeyArgs, config: &Config) -> Result<Secret, CommandError> {
     if args.words {
         return ask_words();
     }
-    match (&args.key_file, on_medium) {
-        (None, Some(on_medium)) => read(on_medium),
-        (explicit, _) => read(&file(explicit.as_deref(), config)),
-    }
+    read(&file(args.key_file.as_deref(), config))
 }
 
 /// The key for writing; a missing key file is made and its recovery words are printed once.
 pub fn find_or_create(args: &KeyArgs, config: &Config) -> Result<Secret, CommandError> {
     let path = file(args.key_file.as_deref(), config);
     if args.words || path.exists() {
-        return find(args, config, None);
+        return find(args, config);
     }
     create(&path)
 }

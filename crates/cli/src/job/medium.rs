@@ -3,6 +3,7 @@
 use crate::command::{MediumArgs, MenuMode};
 use crate::commands::Session;
 use crate::error::{CommandError, CommandResult, Kind};
+use crate::job::network;
 use lifeboat_archive::Secret;
 use lifeboat_machine::bytes::human;
 use lifeboat_machine::manifest::{ArchiveRef, FORMAT};
@@ -68,6 +69,8 @@ pub struct Request<'a> {
     pub archive: Option<ArchiveRef>,
     /// The key, when it is to be embedded.
     pub key: Option<&'a Secret>,
+    /// Names and passwords for an archive on the network go with the key.
+    pub credentials: bool,
 }
 
 /// The rescue system of the machine below the sysroot.
@@ -123,6 +126,9 @@ pub fn write_iso(
     if let Some(key) = request.key {
         write(&lifeboat.join("repository.key"), format!("{}\n", key.expose()).as_bytes())?;
     }
+    if request.credentials {
+        network::put_on_medium(&lifeboat)?;
+    }
     let mut manifest = MediumManifest {
         format: FORMAT,
         lifeboat: env!("CARGO_PKG_VERSION").into(),
@@ -142,7 +148,8 @@ pub fn write_iso(
     if let Some(tools) = &system.tools {
         files.insert("tools.img".to_owned(), tools.clone());
     }
-    for name in ["machine.json", "repository.key", "RECOVER-BY-HAND.txt", "repo"] {
+    let known = ["machine.json", "repository.key", "RECOVER-BY-HAND.txt", "repo"];
+    for name in known.into_iter().chain(network::MEDIUM_FILES) {
         if lifeboat.join(name).exists() {
             files.insert(name.to_owned(), lifeboat.join(name));
         }

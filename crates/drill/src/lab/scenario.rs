@@ -142,11 +142,20 @@ impl Scenario {
     /// # Errors
     /// When it does not start.
     pub fn start_original(&self) -> Result<(Vm, PathBuf), DrillError> {
+        self.start_original_with(|_| ())
+    }
+
+    /// The same with changes to the machine, such as a network card.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_original_with(&self, adjust: impl FnOnce(&mut VmSpec)) -> Result<(Vm, PathBuf), DrillError> {
         let disk = self.directory.join("original.qcow2");
         image::overlay(&SystemRunner, &self.machine.disk, &disk)?;
         let firmware = self.machine.firmware_at(&self.directory.join("original.vars.fd"), true)?;
         let mut spec = VmSpec::new(firmware).memory(3072).disk(VmDisk::qcow2(&disk, SERIAL).on(self.controller));
         spec.bay = true;
+        adjust(&mut spec);
         Ok((Vm::start(&spec, self.acceleration, &self.directory.join("original"))?, disk))
     }
 
@@ -156,7 +165,20 @@ impl Scenario {
     /// # Errors
     /// When any of this fails; a command that does not end with 0 is [`DrillError::Guest`].
     pub fn record(&self, programs: &[PathBuf], command: &str) -> Result<Original, DrillError> {
-        let (mut vm, disk) = self.start_original()?;
+        self.record_with(programs, command, |_| ())
+    }
+
+    /// The same with changes to the machine, such as a network card.
+    ///
+    /// # Errors
+    /// As [`Scenario::record`].
+    pub fn record_with(
+        &self,
+        programs: &[PathBuf],
+        command: &str,
+        adjust: impl FnOnce(&mut VmSpec),
+    ) -> Result<Original, DrillError> {
+        let (mut vm, disk) = self.start_original_with(adjust)?;
         let mut guest = Guest::login(&mut vm, BOOT)?;
         guest.install(&SystemRunner, programs, "/usr/local/bin")?;
         let tmpfs = format!("mkdir -p {MEDIUM_DIRECTORY} && mount -t tmpfs -o size=2500m tmpfs {MEDIUM_DIRECTORY}");

@@ -1,5 +1,5 @@
-//! `lifeboat.source=`: where to look. Network sources and tapes are named here, so that asking for one is understood and
-//! refused by name, and not searched for on discs.
+//! `lifeboat.source=`: where to look. Sources on the network are opened by `lifeboat restore`; init only brings the network
+//! up for them. Tapes are named here, so that asking for one is understood and refused by name.
 
 use super::device::Bus;
 
@@ -12,6 +12,16 @@ pub enum Wanted {
     Bus(Bus),
     /// On a local disk.
     Disk(DiskName),
+    /// The archive is on the network; the medium, which may carry tools and the key, is wherever it is.
+    Network,
+}
+
+/// Schemes of addresses on the network.
+const NETWORK: [&str; 6] = ["nfs", "http", "https", "s3", "sftp", "rest"];
+
+/// True for a source on the network.
+pub fn is_network(source: &str) -> bool {
+    source.split_once(':').is_some_and(|(scheme, _)| NETWORK.contains(&scheme))
 }
 
 /// How a disk is named after `disk:`.
@@ -44,14 +54,19 @@ impl Wanted {
         if let Some(disk) = value.strip_prefix("disk:") {
             return disk_name(disk).map(Wanted::Disk);
         }
-        let scheme = value.split([':', '/']).next().unwrap_or(value);
-        if matches!(scheme, "tape" | "nfs" | "http" | "https" | "s3" | "sftp" | "rest") {
+        if is_network(value) {
+            return Ok(Wanted::Network);
+        }
+        if value.split(':').next() == Some("tape") {
             return Err(format!(
-                "lifeboat.source={value}: this rescue system finds its archive on discs, USB disks and local disks, \
-                 not by {scheme}; leave the parameter out to use the medium it was started from"
+                "lifeboat.source={value}: this rescue system does not read tapes; leave the parameter out to use the \
+                 medium it was started from"
             ));
         }
-        Err(format!("lifeboat.source={value}: expected disc, usb, disk, disk:LABEL=…, disk:UUID=… or disk:/dev/…"))
+        Err(format!(
+            "lifeboat.source={value}: expected disc, usb, disk, disk:LABEL=…, disk:UUID=…, disk:/dev/…, nfs://, http://, \
+             https://, rest:, sftp:// or s3://"
+        ))
     }
 }
 
@@ -82,13 +97,16 @@ mod tests {
             ("disk:LABEL=my backup", token("LABEL", "my backup")),
             ("disk:PARTUUID=ab", token("PARTUUID", "ab")),
             ("disk:/dev/sdb1", Ok(Wanted::Disk(DiskName::Path("/dev/sdb1".into())))),
+            ("nfs://host/path", Ok(Wanted::Network)),
+            ("rest:https://host/path", Ok(Wanted::Network)),
+            ("s3://bucket/prefix", Ok(Wanted::Network)),
         ] {
             assert_eq!(Wanted::parse(Some(value)), expected, "{value}");
         }
         assert_eq!(Wanted::parse(None), Ok(Wanted::Anywhere));
         for (value, part) in [
-            ("nfs://host/path", "not by nfs"),
-            ("tape:/dev/nst0", "not by tape"),
+            ("tape:/dev/nst0", "does not read tapes"),
+            ("nfs", "expected disc"),
             ("disk:LABEL=", "expected LABEL="),
             ("dics", "expected disc"),
         ] {

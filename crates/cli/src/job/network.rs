@@ -1,0 +1,134 @@
+//! Addresses on the network: where names and passwords come from, and who hears of lost servers.
+
+use crate::commands::Session;
+use crate::error::{CommandError, CommandResult, Kind};
+use crate::output::Reporter;
+use lifeboat_machine::{Event, EventSink};
+use lifeboat_remote::{Address, Credentials};
+use lifeboat_restore::rescue::{RescueDirectories, RescueSystem, is_rescue_system};
+use lifeboat_restore::{Medium, Network};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The file with credentials when the environment has none.
+pub const CREDENTIALS: &str = "/etc/lifeboat/credentials";
+/// The names of these files on a medium.
+const ON_MEDIUM: [(&str, &str); 2] =
+    [("SFTP_IDENTITY_FILE", "sftp-identity"), ("SFTP_KNOWN_HOSTS_FILE", "sftp-known-hosts")];
+
+/// How a command opens addresses; lost servers are told on its terminal.
+pub fn of_session(session: &Session) -> Result<Network, CommandError> {
+    with_sink(Reporter::new(session.reporter.json()))
+}
+
+/// The same; lost servers are told to a sink.
+pub fn with_sink(sink: impl EventSink + Send + 'static) -> Result<Network, CommandError> {
+    let listener = move |text: &str| sink.emit(&Event::Warning { text: text.to_owned() });
+    Ok(Network { credentials: credentials()?, listener: Arc::new(listener) })
+}
+
+/// The environment, then the file, then what the medium of a rescue system carries.
+fn credentials() -> Result<Credentials, CommandError> {
+    let variable = |name: &&str| Some(((*name).to_owned(), std::env::var(name).ok()?));
+    let environment = Credentials::new(lifeboat_remote::credentials::NAMES.iter().filter_map(variable));
+    let file = read(Path::new(CREDENTIALS))?.unwrap_or_default();
+    Ok(environment.or(file).or(of_medium()?))
+}
+
+fn read(path: &Path) -> Result<Option<Credentials>, CommandError> {
+    let failed = |why: String| CommandError::new(Kind::Failed, format!("cannot READ {}: {why}", path.display()));
+    match std::fs::read_to_string(path) {
+        Ok(text) => Credentials::parse(&text).map(Some).map_err(failed),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed(error.to_string())),
+    }
+}
+
+/// Credentials on the medium that the rescue system was started from. Only one that belongs to it is asked.
+fn of_medium() -> Result<Credentials, CommandError> {
+    let directories = RescueDirectories::default();
+    if !is_rescue_system(&directories) {
+        return Ok(Credentials::default());
+    }
+    let rescue = RescueSystem::open(directories)?;
+    if rescue.source.is_none() {
+        return Ok(Credentials::default());
+    }
+    let Medium { directory, .. } = rescue.medium()?;
+    let Some(found) = read(&directory.join("credentials"))? else { return Ok(Credentials::default()) };
+    let mut files = vec![];
+    for (name, file) in ON_MEDIUM {
+        let Ok(bytes) = std::fs::read(directory.join(file)) else { continue };
+        // ssh wants a key that nobody else can read, and a disc has its own modes.
+        let copy = rescue.directories.run.join(file);
+        write(&copy, &bytes)?;
+        files.push((name.to_owned(), copy.display().to_string()));
+    }
+    Ok(Credentials::new(files).or(found))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> CommandResult {
+    let mut options = std::fs::File::options();
+    let result = options.write(true).create(true).truncate(true).mode(0o600).open(path);
+    let result = result.and_then(|mut file| std::io::Write::write_all(&mut file, bytes));
+    result.map_err(|error| CommandError::new(Kind::Failed, format!("cannot WRITE {}: {error}", path.display())))
+}
+
+/// Puts the credentials that an address needs into the folder of a medium: those of the environment or the file.
+pub fn put_on_medium(folder: &Path) -> CommandResult {
+    let credentials = credentials()?;
+    let mut text = String::from("# Names and passwords for the archive; whoever has this medium has them.\n");
+    for name in lifeboat_remote::credentials::NAMES {
+        let Some(value) = credentials.get(name) else { continue };
+        match ON_MEDIUM.iter().find(|(known, _)| *known == name) {
+            Some((_, file)) => {
+                let bytes = std::fs::read(value).map_err(|error| {
+                    CommandError::new(Kind::Failed, format!("cannot READ {value} ({name}): {error}"))
+                })?;
+                write(&folder.join(file), &bytes)?;
+            }
+            None => text.push_str(&format!("{name}={value}\n")),
+        }
+    }
+    write(&folder.join("credentials"), text.as_bytes())
+}
+
+/// The names of all files that [`put_on_medium`] may make.
+pub const MEDIUM_FILES: [&str; 3] = ["credentials", "sftp-identity", "sftp-known-hosts"];
+
+/// A repository to be written, and what is mounted for it.
+pub struct Target {
+    /// Where it is.
+    pub place: lifeboat_archive::Place,
+    mounted: Option<PathBuf>,
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        if let Some(point) = &self.mounted {
+            // Everything was written and synced; a server that went away since loses nothing.
+            let _ = lifeboat_sys::mount::unmount(point);
+            let _ = std::fs::remove_dir(point);
+        }
+    }
+}
+
+/// The place of a repository that is to be written: a folder or an address.
+pub fn target(session: &Session, text: &str) -> Result<Target, CommandError> {
+    if !Address::is_meant(text) {
+        return Ok(Target { place: lifeboat_archive::Place::Folder(text.into()), mounted: None });
+    }
+    let address = Address::parse(text).map_err(CommandError::usage)?;
+    let network = of_session(session)?;
+    let point = super::archive::scratch().join(format!("lifeboat-repository-{}", std::process::id()));
+    let mounted = matches!(address, Address::Nfs(_)).then(|| point.clone());
+    if mounted.is_some() {
+        std::fs::create_dir_all(&point)
+            .map_err(|error| CommandError::new(Kind::Failed, format!("cannot CREATE {}: {error}", point.display())))?;
+    }
+    // The guard comes first, so that a failed mount leaves no folder behind.
+    let mut target = Target { place: lifeboat_archive::Place::Folder(point.clone()), mounted };
+    target.place = network.place(&address, &point)?;
+    Ok(target)
+}

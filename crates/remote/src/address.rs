@@ -1,0 +1,261 @@
+//! Addresses of places on the network.
+
+use std::fmt;
+
+/// A place on the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// `nfs://HOST[:PORT]/PATH`
+    Nfs(Host),
+    /// `http(s)://…`: a plain tree.
+    Http(String),
+    /// `rest:http(s)://…`: restic's REST protocol. The URL without `rest:`, with a slash at its end.
+    Rest(String),
+    /// `sftp://[USER@]HOST[:PORT]/PATH`; `//PATH` for an absolute path, else it is below the user's home.
+    Sftp(Host),
+    /// `s3://BUCKET/PREFIX[?endpoint=URL&region=NAME]`
+    S3(Bucket),
+}
+
+/// A path on a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// User, when one is named.
+    pub user: Option<String>,
+    /// Name or address; IPv6 without brackets.
+    pub host: String,
+    /// Port, when one is named.
+    pub port: Option<u16>,
+    /// What follows the host, with its slash.
+    pub path: String,
+}
+
+/// A prefix in an S3 bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    /// The bucket.
+    pub bucket: String,
+    /// The prefix without slashes around; may be empty.
+    pub prefix: String,
+    /// Server, `https://HOST[:PORT]`.
+    pub endpoint: Option<String>,
+    /// Region.
+    pub region: Option<String>,
+}
+
+const EXAMPLES: &str = "addresses look like nfs://host/path, http://host/path, rest:https://host/path, sftp://user@host//path, s3://bucket/prefix";
+
+impl Address {
+    /// True when a text is meant as an address, right or wrong, and not as a path.
+    pub fn is_meant(text: &str) -> bool {
+        text.starts_with("rest:") || text.starts_with("sftp:") || text.contains("://")
+    }
+
+    /// Reads an address.
+    ///
+    /// # Errors
+    /// A message for people.
+    pub fn parse(text: &str) -> Result<Address, String> {
+        let wrong = |why: &str| format!("'{}': {why}; {EXAMPLES}", without_password(text));
+        if text.chars().any(|c| c.is_control() || c == ' ') {
+            return Err(wrong("blanks must be written as %20"));
+        }
+        if let Some(url) = text.strip_prefix("rest:") {
+            if !url.starts_with("http://") && !url.starts_with("https://") {
+                return Err(wrong("rest: is followed by http:// or https://"));
+            }
+            check_url(url).map_err(wrong)?;
+            return Ok(Address::Rest(format!("{}/", url.trim_end_matches('/'))));
+        }
+        let (scheme, rest) = text.split_once("://").ok_or_else(|| wrong("this is no address"))?;
+        match scheme {
+            "http" | "https" => {
+                check_url(text).map_err(wrong)?;
+                Ok(Address::Http(text.to_owned()))
+            }
+            "nfs" => {
+                let host = host(rest).map_err(wrong)?;
+                if host.path.is_empty() {
+                    return Err(wrong("an exported path must follow the host"));
+                }
+                Ok(Address::Nfs(host))
+            }
+            "sftp" => {
+                let host = host(rest).map_err(wrong)?;
+                if host.path.len() < 2 {
+                    return Err(wrong("a path must follow the host"));
+                }
+                Ok(Address::Sftp(host))
+            }
+            "s3" => bucket(rest).map(Address::S3).map_err(|why| wrong(&why)),
+            other => Err(wrong(&format!("'{other}' is not known here"))),
+        }
+    }
+
+    /// Who must answer, for messages.
+    pub fn host(&self) -> String {
+        match self {
+            Address::Nfs(host) | Address::Sftp(host) => host.host.clone(),
+            Address::Http(url) | Address::Rest(url) => url_host(url).to_owned(),
+            Address::S3(bucket) => bucket.endpoint.as_deref().map_or("S3", url_host).to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    /// Without passwords.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = |f: &mut fmt::Formatter<'_>, scheme: &str, host: &Host| {
+            let user = host.user.as_ref().map_or(String::new(), |user| format!("{user}@"));
+            let port = host.port.map_or(String::new(), |port| format!(":{port}"));
+            let name = if host.host.contains(':') { format!("[{}]", host.host) } else { host.host.clone() };
+            write!(f, "{scheme}://{user}{name}{port}{}", host.path)
+        };
+        match self {
+            Address::Nfs(place) => host(f, "nfs", place),
+            Address::Sftp(place) => host(f, "sftp", place),
+            Address::Http(url) => f.write_str(&without_password(url)),
+            Address::Rest(url) => write!(f, "rest:{}", without_password(url)),
+            Address::S3(bucket) => write!(f, "s3://{}/{}", bucket.bucket, bucket.prefix),
+        }
+    }
+}
+
+/// The host in a URL, with its port.
+pub fn url_host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?']).next().unwrap_or(rest);
+    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
+}
+
+/// A URL in which no password is shown.
+fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    match rest[..end].rsplit_once('@') {
+        Some((user, host)) => {
+            let user = user.split(':').next().unwrap_or_default();
+            format!("{scheme}://{user}@{host}{}", &rest[end..])
+        }
+        None => url.to_owned(),
+    }
+}
+
+fn check_url(url: &str) -> Result<(), &'static str> {
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    if let Some((user, _)) = authority.rsplit_once('@')
+        && user.contains(':')
+    {
+        return Err("a password does not belong into an address, where every process list shows it");
+    }
+    if url_host(url).is_empty() { Err("the host is missing") } else { Ok(()) }
+}
+
+fn host(rest: &str) -> Result<Host, &'static str> {
+    let end = rest.find('/').unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let (user, name) = match authority.rsplit_once('@') {
+        Some((user, name)) => (Some(user), name),
+        None => (None, authority),
+    };
+    if user.is_some_and(|user| user.contains(':')) {
+        return Err("a password does not belong into an address, where every process list shows it");
+    }
+    let (name, port) = match name.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((name, port)) => (name, port.strip_prefix(':')),
+        None => match name.split_once(':') {
+            Some((name, port)) => (name, Some(port)),
+            None => (name, None),
+        },
+    };
+    let port = port.map(str::parse).transpose().map_err(|_| "the port is no number")?;
+    // A name that begins with a dash would be an option to the programs that it is given to.
+    if name.is_empty() || name.starts_with('-') || user.is_some_and(|user| user.is_empty() || user.starts_with('-')) {
+        return Err("the host is missing");
+    }
+    Ok(Host { user: user.map(str::to_owned), host: name.to_owned(), port, path: path.to_owned() })
+}
+
+fn bucket(rest: &str) -> Result<Bucket, String> {
+    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
+    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if bucket.is_empty() || !bucket.chars().all(valid) {
+        return Err(format!("'{bucket}' cannot be the name of a bucket"));
+    }
+    let mut parsed =
+        Bucket { bucket: bucket.to_owned(), prefix: prefix.trim_matches('/').to_owned(), endpoint: None, region: None };
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        match pair.split_once('=') {
+            Some(("endpoint", url)) if url.starts_with("http://") || url.starts_with("https://") => {
+                check_url(url)?;
+                parsed.endpoint = Some(url.trim_end_matches('/').to_owned());
+            }
+            Some(("endpoint", host)) if !host.is_empty() => parsed.endpoint = Some(format!("https://{host}")),
+            Some(("region", region)) if !region.is_empty() => parsed.region = Some(region.to_owned()),
+            _ => return Err(format!("'{pair}' is not known; there are endpoint= and region=")),
+        }
+    }
+    Ok(parsed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn right_ones() {
+        for (text, host) in [
+            ("nfs://nas/export/backup", "nas"),
+            ("nfs://nas:20049/x", "nas"),
+            ("http://10.0.2.2:8000/media", "10.0.2.2:8000"),
+            ("https://host/a/rescue.iso", "host"),
+            ("rest:http://backup:8000/db7", "backup:8000"),
+            ("sftp://lifeboat@nas//srv/repo", "nas"),
+            ("sftp://[fd00::1]:2222/repo", "fd00::1"),
+            ("s3://bucket/a/b?endpoint=http://10.0.2.2:9000&region=x", "10.0.2.2:9000"),
+            ("s3://bucket", "S3"),
+        ] {
+            assert_eq!(Address::parse(text).unwrap().host(), host, "{text}");
+            assert!(Address::is_meant(text));
+        }
+        assert_eq!(Address::parse("rest:http://h/x").unwrap(), Address::Rest("http://h/x/".into()));
+        let Address::Sftp(sftp) = Address::parse("sftp://u@[fd00::1]:22//srv/repo").unwrap() else { panic!() };
+        assert_eq!((sftp.user.as_deref(), sftp.port, sftp.path.as_str()), (Some("u"), Some(22), "//srv/repo"));
+        let Address::S3(s3) = Address::parse("s3://b/p/?endpoint=s3.example.org").unwrap() else { panic!() };
+        assert_eq!((s3.prefix.as_str(), s3.endpoint.as_deref()), ("p", Some("https://s3.example.org")));
+        assert!(!Address::is_meant("/srv/repo") && !Address::is_meant("tape:/dev/nst0"));
+    }
+
+    #[test]
+    fn wrong_ones() {
+        for (text, part) in [
+            ("ftp://host/x", "'ftp' is not known"),
+            ("nfs://host", "exported path"),
+            ("nfs:///x", "host is missing"),
+            ("sftp://-oProxyCommand=x/y", "host is missing"),
+            ("sftp://host", "path must follow"),
+            ("sftp://user:secret@host/x", "password"),
+            ("rest:https://user:secret@host/x", "password"),
+            ("rest:host/x", "followed by http"),
+            ("http:///x", "host is missing"),
+            ("s3:///x", "name of a bucket"),
+            ("s3://b/x?key=1", "there are endpoint="),
+            ("http://host/a b", "%20"),
+        ] {
+            let error = Address::parse(text).unwrap_err();
+            assert!(error.contains(part) && !error.contains("secret"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn any_text_is_read() {
+        use proptest::prelude::*;
+        proptest!(|(text in "(nfs|sftp|s3|http|rest:http)://[a-z@:\\[\\]/?=&é]{0,40}")| {
+            if let Ok(address) = Address::parse(&text) {
+                let _ = (address.host(), address.to_string());
+            }
+        });
+    }
+}

@@ -1,0 +1,100 @@
+//! The files of a repository, wherever it is.
+
+use crate::Fault;
+
+/// A kind of file in a repository (restic's doc/design.rst, "Repository Layout").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The one file `config`; it has no name of its own.
+    Config,
+    /// `keys/`
+    Key,
+    /// `index/`
+    Index,
+    /// `snapshots/`
+    Snapshot,
+    /// `data/`
+    Pack,
+    /// `locks/`
+    Lock,
+}
+
+impl Kind {
+    /// All that are directories.
+    pub const DIRECTORIES: [Kind; 5] = [Kind::Pack, Kind::Index, Kind::Key, Kind::Lock, Kind::Snapshot];
+
+    /// Its directory.
+    pub fn directory(self) -> &'static str {
+        match self {
+            Kind::Config => "config",
+            Kind::Key => "keys",
+            Kind::Index => "index",
+            Kind::Snapshot => "snapshots",
+            Kind::Pack => "data",
+            Kind::Lock => "locks",
+        }
+    }
+
+    /// Path of a file in the usual layout: packs lie in directories of the first two digits of their names.
+    pub fn path(self, name: &str) -> String {
+        match self {
+            Kind::Config => "config".to_owned(),
+            Kind::Pack => format!("data/{}/{name}", name.get(..2).unwrap_or(name)),
+            _ => format!("{}/{name}", self.directory()),
+        }
+    }
+}
+
+/// The files of a repository. Implementations wait for a server that was lost as long as their patience lasts.
+pub trait Files: Send + Sync {
+    /// Where it is, for people.
+    fn place(&self) -> String;
+
+    /// Names and sizes in bytes of all files of a kind.
+    ///
+    /// # Errors
+    /// [`Fault`]; a directory that is missing is empty.
+    fn list(&self, kind: Kind) -> Result<Vec<(String, u64)>, Fault>;
+
+    /// A whole file.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    fn read(&self, kind: Kind, name: &str) -> Result<Vec<u8>, Fault>;
+
+    /// Exactly `length` bytes from `offset` on.
+    ///
+    /// # Errors
+    /// [`Fault`]; a file that ends before is a final one.
+    fn read_part(&self, kind: Kind, name: &str, offset: u64, length: u64) -> Result<Vec<u8>, Fault>;
+
+    /// Writes a file; when this returns it is as safe as the place makes it.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    fn write(&self, kind: Kind, name: &str, bytes: &[u8]) -> Result<(), Fault>;
+
+    /// Removes a file.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    fn remove(&self, kind: Kind, name: &str) -> Result<(), Fault>;
+
+    /// Makes what a new repository needs before its first file.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    fn create(&self) -> Result<(), Fault>;
+
+    /// Why nothing is tried any more, once the server was waited for in vain.
+    fn given_up(&self) -> Option<String>;
+}
+
+/// A part that has the length that was asked for. A connection that was cut is an error of its own: a part that is too short is a
+/// file that is too short, and waiting does not mend it.
+pub(crate) fn whole_part(bytes: Vec<u8>, length: u64, what: &str) -> Result<Vec<u8>, Fault> {
+    if bytes.len() as u64 == length {
+        return Ok(bytes);
+    }
+    Err(Fault::ended("READ", what, format!("{} bytes came instead of {length}", bytes.len())))
+}

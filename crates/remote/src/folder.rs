@@ -1,0 +1,155 @@
+//! A repository in a folder of a mounted network filesystem: whoever reads it waits for the server.
+
+use crate::files::whole_part;
+use crate::{Fault, Files, Kind, Patience};
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// The folder.
+#[derive(Debug)]
+pub struct Folder {
+    root: PathBuf,
+    place: String,
+    patience: Patience,
+}
+
+impl Folder {
+    /// A repository in `root`, which people know as `place`.
+    pub fn new(root: &Path, place: impl Into<String>, patience: Patience) -> Folder {
+        Folder { root: root.to_owned(), place: place.into(), patience }
+    }
+
+    fn path(&self, kind: Kind, name: &str) -> PathBuf {
+        self.root.join(kind.path(name))
+    }
+
+    fn insist<T>(&self, action: &str, path: &Path, mut once: impl FnMut() -> io::Result<T>) -> Result<T, Fault> {
+        self.patience.insist(|| once().map_err(|error| fault(action, path, &error)))
+    }
+
+    fn list_directory(&self, directory: &Path) -> Result<Vec<(String, Option<u64>)>, Fault> {
+        self.insist("LIST", directory, || {
+            let mut list = vec![];
+            for entry in std::fs::read_dir(directory)? {
+                let entry = entry?;
+                let metadata = entry.metadata()?;
+                let size = metadata.is_file().then_some(metadata.len());
+                list.push((entry.file_name().to_string_lossy().into_owned(), size));
+            }
+            Ok(list)
+        })
+    }
+}
+
+/// What the kernel says when a server does not answer, or the mount has seen it go: nfs(5), `softerr`.
+fn fault(action: &str, path: &Path, error: &io::Error) -> Fault {
+    let shown = path.display();
+    const PASSING: [i32; 11] = [
+        5,   // EIO: a soft mount on kernels before 5.2, a loop device over NFS
+        100, // ENETDOWN
+        101, // ENETUNREACH
+        103, // ECONNABORTED
+        104, // ECONNRESET
+        107, // ENOTCONN
+        110, // ETIMEDOUT
+        111, // ECONNREFUSED
+        112, // EHOSTDOWN
+        113, // EHOSTUNREACH
+        116, // ESTALE: the server was started anew
+    ];
+    match error.raw_os_error() {
+        Some(code) if PASSING.contains(&code) => Fault::passing(action, shown, error),
+        _ if error.kind() == io::ErrorKind::NotFound => Fault::Missing(shown.to_string()),
+        _ => Fault::ended(action, shown, error),
+    }
+}
+
+impl Files for Folder {
+    fn place(&self) -> String {
+        self.place.clone()
+    }
+
+    fn list(&self, kind: Kind) -> Result<Vec<(String, u64)>, Fault> {
+        let directory = self.root.join(kind.directory());
+        let entries = match self.list_directory(&directory) {
+            Err(Fault::Missing(_)) => vec![],
+            other => other?,
+        };
+        let mut files = vec![];
+        for (name, size) in entries {
+            match size {
+                Some(size) => files.push((name, size)),
+                None if kind == Kind::Pack => {
+                    let inner = self.list_directory(&directory.join(&name))?;
+                    files.extend(inner.into_iter().filter_map(|(name, size)| Some((name, size?))));
+                }
+                None => {}
+            }
+        }
+        Ok(files)
+    }
+
+    fn read(&self, kind: Kind, name: &str) -> Result<Vec<u8>, Fault> {
+        let path = self.path(kind, name);
+        self.insist("READ", &path, || {
+            let mut bytes = vec![];
+            File::open(&path)?.read_to_end(&mut bytes)?;
+            Ok(bytes)
+        })
+    }
+
+    fn read_part(&self, kind: Kind, name: &str, offset: u64, length: u64) -> Result<Vec<u8>, Fault> {
+        let path = self.path(kind, name);
+        self.patience.insist(|| {
+            let read = || {
+                let file = File::open(&path)?;
+                let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+                let mut done = 0;
+                while done < bytes.len() {
+                    match file.read_at(&mut bytes[done..], offset + done as u64)? {
+                        0 => break,
+                        count => done += count,
+                    }
+                }
+                bytes.truncate(done);
+                Ok(bytes)
+            };
+            let bytes = read().map_err(|error| fault("READ", &path, &error))?;
+            whole_part(bytes, length, &path.display().to_string())
+        })
+    }
+
+    fn write(&self, kind: Kind, name: &str, bytes: &[u8]) -> Result<(), Fault> {
+        let path = self.path(kind, name);
+        let temporary = path.with_extension("tmp-");
+        self.insist("WRITE", &path, || {
+            if let Some(directory) = path.parent() {
+                std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+            }
+            let mut options = File::options();
+            let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            std::fs::rename(&temporary, &path)
+        })
+    }
+
+    fn remove(&self, kind: Kind, name: &str) -> Result<(), Fault> {
+        let path = self.path(kind, name);
+        self.insist("REMOVE", &path, || std::fs::remove_file(&path))
+    }
+
+    fn create(&self) -> Result<(), Fault> {
+        for kind in Kind::DIRECTORIES {
+            let path = self.root.join(kind.directory());
+            self.insist("CREATE", &path, || std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path))?;
+        }
+        Ok(())
+    }
+
+    fn given_up(&self) -> Option<String> {
+        self.patience.given_up()
+    }
+}

@@ -1,0 +1,203 @@
+//! The HTTP client: ureq with the trust of the machine's own certificates, and answers sorted into faults.
+
+use crate::{Fault, Patience};
+use std::path::Path;
+use std::time::Duration;
+use ureq::http::{Request, StatusCode};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+
+/// Where distributions keep the certificates that they trust. The rescue system has the machine's.
+const CERTIFICATES: [&str; 3] =
+    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem"];
+/// Larger answers are not for us: packs are below 256 MiB.
+const LIMIT: u64 = 1 << 30;
+/// How much of an error's page is shown.
+const EXCERPT: usize = 200;
+
+/// A client for one server.
+#[derive(Debug)]
+pub struct Client {
+    agent: ureq::Agent,
+    /// Waits for the server.
+    pub patience: Patience,
+}
+
+/// A question.
+#[derive(Clone, Debug)]
+pub struct Question<'a> {
+    /// `GET`, `PUT`, …
+    pub method: &'static str,
+    /// The URL.
+    pub url: String,
+    /// Headers.
+    pub headers: Vec<(String, String)>,
+    /// What is sent.
+    pub body: &'a [u8],
+    /// What is done and to what, for messages.
+    pub about: (&'static str, String),
+}
+
+/// An answer that is not an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// 200 or 206.
+    pub status: u16,
+    /// What came.
+    pub body: Vec<u8>,
+    /// `Content-Length`, for `HEAD`.
+    pub length: Option<u64>,
+    /// `Content-Type`.
+    pub kind: String,
+}
+
+impl<'a> Question<'a> {
+    /// A question without headers and body.
+    pub fn new(method: &'static str, url: impl Into<String>, action: &'static str, what: impl Into<String>) -> Self {
+        Question { method, url: url.into(), headers: vec![], body: &[], about: (action, what.into()) }
+    }
+
+    /// With a header.
+    pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// With a body.
+    pub fn body(mut self, body: &'a [u8]) -> Self {
+        self.body = body;
+        self
+    }
+
+    /// For a part only.
+    pub fn range(self, offset: u64, length: u64) -> Self {
+        let last = offset.saturating_add(length).saturating_sub(1);
+        self.header("Range", format!("bytes={offset}-{last}"))
+    }
+}
+
+impl Client {
+    /// A client that waits for its server as long as `patience` says.
+    pub fn new(patience: Patience) -> Client {
+        let silence = patience.attempt();
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_connect(Some(silence))
+            .timeout_resolve(Some(silence))
+            // Not for the whole answer: that takes what it takes, as long as bytes come.
+            .timeout_per_read(Some(silence))
+            .timeout_per_write(Some(silence))
+            .max_idle_connections(16)
+            .max_idle_connections_per_host(8)
+            // Shorter than any server's: a connection that the server has closed meanwhile fails once for nothing.
+            .max_idle_age(Duration::from_secs(4))
+            .user_agent("lifeboat")
+            .accept_encoding("identity")
+            .tls_config(TlsConfig::builder().root_certs(roots()).build())
+            .proxy(None)
+            .build();
+        Client { agent: config.new_agent(), patience }
+    }
+
+    /// Asks until there is an answer, or the patience is over. Asking twice must do no harm.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn ask(&self, question: &Question<'_>) -> Result<Answer, Fault> {
+        self.ask_anew(|| Ok(question.clone()))
+    }
+
+    /// The same with a question that is made anew for each attempt, as signatures age.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn ask_anew<'a>(&self, question: impl Fn() -> Result<Question<'a>, Fault>) -> Result<Answer, Fault> {
+        self.patience.insist(|| self.once(&question()?))
+    }
+
+    fn once(&self, question: &Question<'_>) -> Result<Answer, Fault> {
+        let (action, what) = (question.about.0, question.about.1.as_str());
+        let mut request = Request::builder().method(question.method).uri(&question.url);
+        for (name, value) in &question.headers {
+            request = request.header(name, value);
+        }
+        let request = request.body(question.body).map_err(|error| Fault::ended(action, what, error))?;
+        let sends = matches!(question.method, "PUT" | "POST");
+        let result = match sends {
+            true => self.agent.run(request),
+            // A body, were it empty, would be announced, and some servers refuse that.
+            false => self.agent.run(request.map(|_| ())),
+        };
+        let mut response = result.map_err(|error| sort(action, what, error))?;
+        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let length = header("content-length").and_then(|text| text.parse().ok());
+        let kind = header("content-type").unwrap_or_default();
+        let status = response.status();
+        let body = match question.method {
+            "HEAD" => vec![],
+            _ => {
+                let read = response.body_mut().with_config().limit(LIMIT).read_to_vec();
+                read.map_err(|error| sort(action, what, error))?
+            }
+        };
+        if status.is_success() {
+            return Ok(Answer { status: status.as_u16(), body, length, kind });
+        }
+        Err(refusal(action, what, status, &body))
+    }
+}
+
+/// Errors below HTTP: nearly all may pass.
+fn sort(action: &str, what: &str, error: ureq::Error) -> Fault {
+    match error {
+        ureq::Error::Io(_)
+        | ureq::Error::Timeout(_)
+        | ureq::Error::HostNotFound
+        | ureq::Error::ConnectionFailed
+        | ureq::Error::Protocol(_) => Fault::passing(action, what, error),
+        // A certificate does not become valid by waiting.
+        other => Fault::ended(action, what, other),
+    }
+}
+
+/// Answers that are none.
+fn refusal(action: &str, what: &str, status: StatusCode, body: &[u8]) -> Fault {
+    let text = String::from_utf8_lossy(body.get(..body.len().min(EXCERPT)).unwrap_or_default());
+    let printable: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let said = printable.split_whitespace().collect::<Vec<_>>().join(" ");
+    let said = if said.is_empty() { String::new() } else { format!(": {said}") };
+    let cause = format!("the server answers {status}{said}");
+    match status.as_u16() {
+        404 | 410 => Fault::Missing(what.to_owned()),
+        401 | 403 => Fault::ended(action, what, format!("{cause}; try other credentials")),
+        408 | 425 | 429 | 500.. => Fault::passing(action, what, cause),
+        _ => Fault::ended(action, what, cause),
+    }
+}
+
+/// The machine's own trust, else Mozilla's list as it was when this program was built.
+fn roots() -> RootCerts {
+    for path in CERTIFICATES {
+        let Ok(bytes) = std::fs::read(Path::new(path)) else { continue };
+        let certificates: Vec<Certificate<'static>> = parse_pem(&bytes)
+            .filter_map(|item| match item {
+                Ok(PemItem::Certificate(certificate)) => Some(certificate),
+                _ => None,
+            })
+            .collect();
+        if !certificates.is_empty() {
+            return RootCerts::new_with_certs(&certificates);
+        }
+    }
+    RootCerts::WebPki
+}
+
+/// `Authorization: Basic`, when there is a name.
+pub fn basic(user: Option<&str>, password: Option<&str>) -> Option<(String, String)> {
+    let plain = format!("{}:{}", user?, password.unwrap_or_default());
+    Some(("Authorization".to_owned(), format!("Basic {}", base64(plain.as_bytes()))))
+}
+
+fn base64(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}

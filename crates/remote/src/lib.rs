@@ -1,0 +1,55 @@
+//! Places across the network: where they are, how they are spoken to, and what happens when they stop answering.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`address`] | [`Address`]: `nfs://`, `http(s)://`, `rest:`, `sftp://`, `s3://` |
+//! | [`credentials`] | names and passwords, from the environment or a file, never from an argument |
+//! | [`fault`] | [`Fault`]: missing, passing, or final |
+//! | [`patience`] | [`Patience`]: waits for a server that was lost, and says so |
+//! | [`files`] | [`Files`]: the files of a repository, wherever it is |
+//! | [`folder`] | a mounted place: NFS |
+//! | [`http`] | the HTTP client |
+//! | [`rest`] | restic's REST protocol |
+//! | [`s3`] | S3: signing, listing |
+//! | [`sftp`] | SFTP over the system's ssh |
+//! | [`tree`] | a plain HTTP tree with an unpacked medium or an image in it |
+//! | [`iso`] | ISO 9660, read in pieces |
+//! | [`nfs`] | mounting NFS with mount(2) |
+//!
+//! Everything blocks. Nothing here prints or reads the environment; who waits is told through a [`patience::Listener`].
+
+pub mod address;
+pub mod credentials;
+pub mod fault;
+pub mod files;
+pub mod folder;
+pub mod http;
+pub mod iso;
+pub mod nfs;
+pub mod patience;
+pub mod rest;
+pub mod s3;
+pub mod sftp;
+pub mod tree;
+
+pub use address::Address;
+pub use credentials::Credentials;
+pub use fault::Fault;
+pub use files::{Files, Kind};
+pub use patience::Patience;
+
+use std::sync::Arc;
+
+/// Opens the files of a repository at an address of a store: `rest:`, `sftp://` or `s3://`. NFS is mounted, and a plain HTTP tree is
+/// looked at, by who knows what may lie there.
+///
+/// # Errors
+/// When the address is not a store's, or credentials are missing.
+pub fn store(address: &Address, credentials: &Credentials, patience: Patience) -> Result<Arc<dyn Files>, Fault> {
+    match address {
+        Address::Rest(url) => Ok(Arc::new(rest::Rest::new(url, credentials, patience)?)),
+        Address::S3(place) => Ok(Arc::new(s3::S3::new(place, credentials, patience)?)),
+        Address::Sftp(place) => Ok(Arc::new(sftp::Sftp::new(place, credentials, patience)?)),
+        Address::Nfs(_) | Address::Http(_) => Err(Fault::ended("OPEN", address, "it is no store")),
+    }
+}

@@ -1,0 +1,91 @@
+//! The archive of a recovery, found on the medium or on the network.
+
+use crate::failure::Failure;
+use crate::medium;
+use crate::network::Network;
+use crate::rescue::RescueSystem;
+use crate::source::Source;
+use lifeboat_archive::{Place, Secret};
+use lifeboat_machine::manifest::ArchiveRef;
+use lifeboat_machine::{Event, EventSink};
+use lifeboat_sys::Runner;
+
+/// An archive that belongs to this rescue system, as far as can be told without its key.
+#[derive(Debug)]
+pub struct Found {
+    /// The repository.
+    pub place: Place,
+    /// What the medium's manifest says of it; `None` for a repository by itself.
+    pub archive: Option<ArchiveRef>,
+    /// The key, when a medium carries it.
+    pub key: Option<Secret>,
+    /// Every byte of it was read and is right.
+    pub verified: bool,
+    /// Keeps what is mounted.
+    pub source: Option<Source>,
+}
+
+impl Found {
+    /// On the medium that init found: every byte of it is read.
+    ///
+    /// # Errors
+    /// Without a medium, or when it is damaged or holds no archive.
+    pub fn on_medium(rescue: &RescueSystem, sink: &dyn EventSink) -> Result<Found, Failure> {
+        let medium = rescue.medium()?;
+        medium.verify(sink)?;
+        let (Some(location), Some(archive)) = (medium.repository(), medium.manifest.archive.clone()) else {
+            return Err(medium::holds_no_archive(&medium.manifest));
+        };
+        let key = medium.key()?;
+        Ok(Found { place: Place::Folder(location), archive: Some(archive), key, verified: true, source: None })
+    }
+
+    /// At an address. What lies there is a repository by itself, or a medium: then it must be the one that this rescue system
+    /// belongs to. The local medium, when there is one, is checked and gives the key.
+    ///
+    /// # Errors
+    /// When the address gives no archive, or a medium of another rescue system.
+    pub fn on_network(
+        rescue: &RescueSystem,
+        address: &str,
+        network: &Network,
+        runner: &dyn Runner,
+        sink: &dyn EventSink,
+    ) -> Result<Found, Failure> {
+        let mut key = None;
+        if rescue.source.is_some() {
+            let medium = rescue.medium()?;
+            medium.verify(sink)?;
+            key = medium.key()?;
+        }
+        let ours = |manifest: &[u8]| manifest == rescue.manifest_json;
+        let source = Source::open_wanted(address, &rescue.directories.run, network, runner, &ours)?;
+        sink.emit(&Event::Note { text: format!("the archive is at {}", source.repository.label().display()) });
+        let mut verified = false;
+        if let Some(medium) = &source.medium {
+            let on_medium = Failure::read(&medium.directory.join("manifest.json"))?;
+            check(rescue, &on_medium, address, &medium.manifest.machine_name, &medium.manifest.medium_id)?;
+            // A mounted medium is proven like one in a drive.
+            medium.verify(sink)?;
+            verified = true;
+        }
+        if let Some(web) = &source.web {
+            check(rescue, &web.manifest_json, address, &web.manifest.machine_name, &web.manifest.medium_id)?;
+        }
+        if key.is_none() {
+            key = source.key()?;
+        }
+        let archive = source.manifest().and_then(|manifest| manifest.archive.clone());
+        Ok(Found { place: source.repository.clone(), archive, key, verified, source: Some(source) })
+    }
+}
+
+fn check(rescue: &RescueSystem, manifest: &[u8], place: &str, machine: &str, medium: &str) -> Result<(), Failure> {
+    if manifest == rescue.manifest_json {
+        return Ok(());
+    }
+    Err(Failure::Mismatch(format!(
+        "the medium at {place} is {medium} of machine '{machine}', but this rescue system belongs to {} of machine '{}'",
+        rescue.manifest.medium_id, rescue.manifest.machine_name,
+    )))
+}

@@ -1,0 +1,65 @@
+//! What is needed to open addresses on the network: credentials, and someone who hears of lost servers.
+
+use crate::failure::Failure;
+use lifeboat_archive::Place;
+use lifeboat_remote::patience::Listener;
+use lifeboat_remote::{Address, Credentials, Patience, store};
+use std::path::Path;
+use std::sync::Arc;
+
+/// How addresses are opened.
+#[derive(Clone)]
+pub struct Network {
+    /// Names and passwords.
+    pub credentials: Credentials,
+    /// Hears when a server is lost and when it is back.
+    pub listener: Listener,
+}
+
+impl Default for Network {
+    /// Without credentials, and nobody listens.
+    fn default() -> Self {
+        Network { credentials: Credentials::default(), listener: Arc::new(|_| ()) }
+    }
+}
+
+impl std::fmt::Debug for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Network").field("credentials", &self.credentials).finish_non_exhaustive()
+    }
+}
+
+impl Network {
+    /// Reads an address.
+    ///
+    /// # Errors
+    /// [`Failure::Unusable`] with what addresses look like.
+    pub fn address(text: &str) -> Result<Address, Failure> {
+        Address::parse(text).map_err(|reason| Failure::Unusable { what: "the address".into(), reason })
+    }
+
+    /// Patience with the host of an address.
+    pub fn patience(&self, address: &Address) -> Patience {
+        Patience::new(address.host(), Arc::clone(&self.listener))
+    }
+
+    /// A repository to be read or written, perhaps a new one. NFS is mounted at `mount_point` for writing; the caller unmounts it.
+    ///
+    /// # Errors
+    /// When the address cannot hold a repository or cannot be reached.
+    pub fn place(&self, address: &Address, mount_point: &Path) -> Result<Place, Failure> {
+        let patience = self.patience(address);
+        match address {
+            Address::Nfs(host) => {
+                lifeboat_remote::nfs::mount_export(host, mount_point, true, &patience)?;
+                let folder = lifeboat_remote::folder::Folder::new(mount_point, address.to_string(), patience);
+                Ok(Place::Files(Arc::new(folder)))
+            }
+            Address::Http(url) => Err(Failure::Unusable {
+                what: url.clone(),
+                reason: format!("a plain web server cannot be written to; restic's REST server is rest:{url}"),
+            }),
+            _ => Ok(Place::Files(store(address, &self.credentials, patience)?)),
+        }
+    }
+}
