@@ -86,7 +86,7 @@ if [ "$firmware" != bios ]; then
 		-drive "if=pflash,format=raw,unit=1,file=$work/vars.fd")
 fi
 note "first boot of $name: it installs its boot loader"
-timeout --kill-after=5 600 setpriv --pdeathsig KILL qemu-system-x86_64 -machine q35 -accel tcg,thread=multi -cpu max \
+timeout --kill-after=5 600 setpriv --pdeathsig KILL qemu-system-x86_64 -machine q35 -accel tcg,thread=multi -cpu max,-erms,-fsrm \
 	-smp 2 -m 1024 -nodefaults -no-user-config -display none -no-reboot "${firmware_arguments[@]}" \
 	-drive "if=none,id=disk,format=raw,file=$disk,cache=unsafe" -device virtio-blk-pci,drive=disk,serial=lab \
 	-chardev "file,id=console,path=$directory/console.log" -serial chardev:console \

@@ -1,13 +1,13 @@
 #!/bin/bash
 # Makes a Debian root filesystem as a tar file, once, and prints its path.
-# usage: lab/root.sh bookworm|trixie|demo
+# usage: lab/root.sh bookworm|trixie|demo|server
 set -euo pipefail
 lab=$(dirname "$(readlink -f "$0")")
 . "$lab/lib.sh"
 
 name=$1
 case $name in
-bookworm | demo) suite=bookworm ;;
+bookworm | demo | server) suite=bookworm ;;
 trixie) suite=trixie ;;
 *) die "no such root: $name" ;;
 esac

@@ -1233,7 +1233,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__media__subcmd__iso)
-            opts="-v -h --out --from --snapshot --backup --rescue-only --machine --sysroot --embed-key --kernel --mode --timeout --append --no-firmware --compression --work-dir --force --key-file --words --exclude --exclude-contents --verbose --json --config --help"
+            opts="-v -h --out --from --snapshot --backup --rescue-only --source --machine --sysroot --embed-key --kernel --mode --timeout --append --no-firmware --compression --work-dir --force --key-file --words --exclude --exclude-contents --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1248,6 +1248,10 @@ _lifeboat() {
                     return 0
                     ;;
                 --snapshot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --source)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1373,7 +1377,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__restore)
-            opts="-v -h --from --to --snapshot --mode --rescue-root --no-resize --any-firmware --wipe --map --key-file --words --verbose --json --config --help"
+            opts="-v -h --from --to --snapshot --stage --resume --mode --rescue-root --no-resize --any-firmware --wipe --map --key-file --words --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1389,6 +1393,10 @@ _lifeboat() {
                     ;;
                 --snapshot)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stage)
+                    COMPREPLY=($(compgen -W "plan rebuild extract boot" -- "${cur}"))
                     return 0
                     ;;
                 --mode)

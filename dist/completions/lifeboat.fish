@@ -45,7 +45,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l config -d 'R
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -s v -l verbose -d 'Say more about what is done, on standard error; twice for the programs that are run'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l to -d 'The repository; it is made when it does not exist' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l to -d 'The repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; it is made when it does not exist' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l sysroot -d 'Work on the root filesystem in this folder: kernel, modules and programs are taken from there' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l exclude -d 'Leave this path out, with everything below it; may be repeated' -r -F
@@ -56,7 +56,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l words -d 'A
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -s v -l verbose -d 'Say more about what is done, on standard error; twice for the programs that are run'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l from -d 'A repository, or a medium: its file, device or mount point' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l words -d 'Ask for the recovery words instead of reading a key file'
@@ -72,6 +72,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l out -d 'The image to write' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l from -d 'Embed the latest snapshot of this repository' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l snapshot -d 'Embed this snapshot instead of the latest' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l source -d 'Where recovery takes the archive from: nfs://, http(s)://, rest:, sftp:// or s3://. With --embed-key the medium carries the names and passwords for it, too' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l machine -d 'Use this machine description instead of probing (for a root filesystem in a folder)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l sysroot -d 'Work on the root filesystem in this folder: kernel, modules and programs are taken from there' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l kernel -d 'Kernel release to boot [default: the running one, or the newest below --sysroot]' -r
@@ -160,9 +161,13 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_see
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from help" -f -a "plan" -d 'What a recovery would do to this hardware; nothing is touched'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from help" -f -a "diff" -d 'What changed since the machine was recorded'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l from -d 'A repository, or a medium: its file, device or mount point' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l to -d 'Restore below this folder instead of to the original places' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l snapshot -d 'Restore this snapshot instead of the latest' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l stage -d 'In the rescue system: only this stage of the machine\'s recovery; the next one goes on from there' -r -f -a "plan\t'Show what would be done to which disks'
+rebuild\t'Wipe the disks, make partitions and filesystems, mount them below /target'
+extract\t'Restore the files and compare them with the archive'
+boot\t'Make it bootable, unmount it'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l mode -d 'In the rescue system: the mode that the boot process starts' -r -f -a "interactive\t'Guided recovery on the screen or a serial console'
 nuke\t'Unattended recovery'
 compare\t'Archive against disks, read-only'
@@ -172,13 +177,14 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l wipe -d 'A
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l map -d 'Put a recorded disk onto another one, e.g. disk0:/dev/sdb; may be repeated' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l resume -d 'In the rescue system: go on with a recovery that stopped, where it stopped'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l no-resize -d 'Keep all sizes, even on a larger disk'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l any-firmware -d 'Go on though the firmware found here starts none of the machine\'s boot loaders'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -s v -l verbose -d 'Say more about what is done, on standard error; twice for the programs that are run'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l json -d 'Write JSON lines instead of text'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l from -d 'A repository, or a medium: its file, device or mount point' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l snapshot -d 'Compare this snapshot instead of the latest' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l root -d 'Compare with the tree below this folder instead of /' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
@@ -187,7 +193,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l words -d '
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -s v -l verbose -d 'Say more about what is done, on standard error; twice for the programs that are run'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l from -d 'A repository, or a medium: its file, device or mount point' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l words -d 'Ask for the recovery words instead of reading a key file'
@@ -232,7 +238,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_s
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from import" -s v -l verbose -d 'Say more about what is done, on standard error; twice for the programs that are run'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from import" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from list" -l from -d 'A repository, or a medium: its file, device or mount point' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from list" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from list" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from list" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from list" -l words -d 'Ask for the recovery words instead of reading a key file'

@@ -316,6 +316,19 @@ pub struct LayoutDiffArgs {
     pub key: KeyArgs,
 }
 
+/// The stages of a recovery, as `restore --stage` takes them.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecoveryStage {
+    /// Show what would be done to which disks
+    Plan,
+    /// Wipe the disks, make partitions and filesystems, mount them below /target
+    Rebuild,
+    /// Restore the files and compare them with the archive
+    Extract,
+    /// Make it bootable, unmount it
+    Boot,
+}
+
 /// `restore`
 #[derive(Args, Clone, Debug)]
 #[allow(missing_docs)]
@@ -333,6 +346,12 @@ pub struct RestoreArgs {
     /// What to restore, as absolute paths; everything below a folder
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+    /// In the rescue system: only this stage of the machine's recovery; the next one goes on from there
+    #[arg(long, value_name = "STAGE", value_enum, conflicts_with_all = ["to", "paths", "mode"])]
+    pub stage: Option<RecoveryStage>,
+    /// In the rescue system: go on with a recovery that stopped, where it stopped
+    #[arg(long, conflicts_with_all = ["to", "paths", "mode", "stage", "snapshot", "from"])]
+    pub resume: bool,
     /// In the rescue system: the mode that the boot process starts
     #[arg(long, value_name = "MODE", value_enum, hide = true)]
     pub mode: Option<MenuMode>,

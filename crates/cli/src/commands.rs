@@ -1,6 +1,7 @@
 //! One file per subcommand.
 
 mod backup;
+mod by_hand;
 mod check;
 mod compare;
 mod dev;

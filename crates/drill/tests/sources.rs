@@ -10,12 +10,16 @@ mod common;
 #[path = "common/server.rs"]
 mod server;
 
-use common::{HEALTHY, PLAIN, programs, scenario_in, tell};
+use common::{HEALTHY, PLAIN, RESCUE, lab, programs, scenario_in, tell};
 use lifeboat_drill::DrillError;
+use lifeboat_drill::guest::Guest;
+use lifeboat_drill::lab::scenario::BOOT;
 use lifeboat_drill::lab::{Original, Scenario, Target};
-use lifeboat_drill::vm::VmSpec;
+use lifeboat_drill::vm::{DirectKernel, Vm, VmDisk, VmSpec, image};
 use lifeboat_machine::Event;
+use lifeboat_sys::SystemRunner;
 use server::{Server, port};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// What QEMU's user network calls the host, and the address that it lends.
@@ -70,6 +74,106 @@ fn sources_s3() {
     let keys = "AWS_ACCESS_KEY_ID=keyid AWS_SECRET_ACCESS_KEY=secretkey";
     let address = |port| format!("s3://bucket/db7?endpoint=http://{HOST}:{port}");
     lose_and_recover("s3", &["--auth-key", "keyid,secretkey"], address, keys);
+}
+
+#[test]
+#[ignore = "long: make test-all"]
+fn sources_sftp() {
+    tell(|| {
+        let scenario = scenario_in("sources", PLAIN)?;
+        let (folder, port) = (scenario.directory.join("served-sftp"), port());
+        let keys = tempfile::tempdir().unwrap();
+        let key = |name: &str| keys.path().join(name);
+        for name in ["host", "user"] {
+            let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(key(name)).status();
+            assert!(made.unwrap().success());
+        }
+        let _ = std::fs::remove_dir_all(&folder);
+        let text = |name: &str| std::fs::read_to_string(key(name)).unwrap();
+        let options =
+            ["--authorized-keys", &key("user.pub").display().to_string(), "--key", &key("host").display().to_string()];
+        let _server = Server::start("sftp", port, &folder, &options);
+        // The keys lie in memory: a machine's own are in its /root, but this one's disk is compared.
+        let known = format!("[{HOST}]:{port} {}", text("host.pub"));
+        let prepare = format!(
+            "printf '%s' '{}' >/run/sftp-key; printf '%s' '{known}' >/run/sftp-hosts; chmod 600 /run/sftp-key; \
+             export SFTP_IDENTITY_FILE=/run/sftp-key SFTP_KNOWN_HOSTS_FILE=/run/sftp-hosts;",
+            text("user")
+        );
+        let address = format!("sftp://backup@{HOST}:{port}/db7");
+        let original = record(&scenario, &address, &prepare)?;
+        let recovered = scenario.recover(&original.medium, &target())?;
+        scenario.compare(&original, &recovered)
+    });
+}
+
+/// The rescue system is handed over as a network boot does it, and takes everything else (tools, key, archive) from the
+/// image of its medium on a web server.
+#[test]
+#[ignore = "long: make test-all"]
+fn sources_http_after_a_network_boot() {
+    tell(|| {
+        let scenario = scenario_in("sources", PLAIN)?;
+        let original = scenario.recorded(&programs(), RESCUE)?;
+        let (folder, port) = (scenario.directory.join("served-http"), port());
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(folder.join("images")).unwrap();
+        std::fs::hard_link(&original.medium, folder.join("images/db7.iso")).unwrap();
+        let _server = Server::start("http", port, &folder, &[]);
+        let from_medium = |name: &str| {
+            let out = scenario.directory.join(format!("netboot-{name}"));
+            let _ = std::fs::remove_file(&out);
+            let inside = format!("/lifeboat/{name}");
+            let call = Command::new("xorriso")
+                .args(["-osirrox", "on", "-report_about", "FAILURE", "-indev"])
+                .arg(&original.medium)
+                .args(["-extract_single", &inside])
+                .arg(&out)
+                .status();
+            assert!(call.unwrap().success());
+            out
+        };
+        let netboot = DirectKernel {
+            kernel: from_medium("kernel"),
+            initrd: Some(from_medium("initrd.img")),
+            command_line: format!(
+                "quiet console=tty0 console=ttyS0,115200 lifeboat.mode=nuke lifeboat.after=poweroff \
+                 BOOTIF=01-52-54-00-0b-0a-07 lifeboat.source=http://{HOST}:{port}/images"
+            ),
+        };
+        let target = Target { netboot: Some(netboot), ..target() };
+        let recovered = scenario.recover(&original.medium, &target)?;
+        scenario.compare(&original, &recovered)
+    });
+}
+
+/// The kernel's NFS server in a guest of its own.
+#[test]
+#[ignore = "long: make test-all"]
+fn sources_nfs() {
+    tell(|| {
+        let scenario = scenario_in("sources", PLAIN)?;
+        let server = lab().machine("server")?;
+        let (disk, port) = (scenario.directory.join("server.qcow2"), port());
+        image::overlay(&SystemRunner, &server.disk, &disk)?;
+        let mut spec = VmSpec::new(server.firmware_at(&scenario.directory.join("server.vars.fd"), true)?).memory(1536);
+        spec = spec.disk(VmDisk::qcow2(&disk, "server-disk"));
+        let forward = format!("user,id=uplink,hostfwd=tcp:127.0.0.1:{port}-:2049");
+        spec.extra.extend(["-netdev".to_owned(), forward]);
+        spec.extra.extend(["-device", "virtio-net-pci,netdev=uplink"].map(str::to_owned));
+        let mut vm = Vm::start(&spec, scenario.acceleration, &scenario.directory.join("server"))?;
+        let mut guest = Guest::login(&mut vm, BOOT)?;
+        // To the server all that QEMU forwards comes from an unprivileged port of its gateway.
+        let export = "mkdir -p /srv/backup && echo '/srv/backup *(rw,no_root_squash,insecure,sync,no_subtree_check)' >/etc/exports \
+                      && systemctl restart nfs-server";
+        guest.must(&format!("{UPLINK}; {export}"), BOOT)?;
+
+        let original = record(&scenario, &format!("nfs://{HOST}:{port}/srv/backup"), "")?;
+        let recovered = scenario.recover(&original.medium, &target())?;
+        scenario.compare(&original, &recovered)?;
+        vm.power_cut();
+        Ok(())
+    });
 }
 
 /// The server is killed when files are being restored, and comes back when the recovery has said that it misses it.

@@ -27,8 +27,8 @@ use std::time::Duration;
 const DRIVERS_PATIENCE: Duration = Duration::from_secs(60);
 /// How long the medium is waited for when nobody is there to help. USB disks may take 20 s to spin up.
 const MEDIUM_PATIENCE_UNATTENDED: Duration = Duration::from_secs(60);
-/// The same when the archive is on the network, and the medium carries no more than tools and a key.
-const MEDIUM_PATIENCE_BESIDE_NETWORK: Duration = Duration::from_secs(20);
+/// The same when the archive is elsewhere, and the medium carries no more than tools and a key.
+const MEDIUM_PATIENCE_BESIDE_ARCHIVE: Duration = Duration::from_secs(20);
 /// The same when a person can go on without it.
 const MEDIUM_PATIENCE_ATTENDED: Duration = Duration::from_secs(15);
 
@@ -132,7 +132,7 @@ fn foundation(started: Duration, reporter: &Arc<Reporter>, children: &Arc<Childr
         hotplug,
         identity,
         source: None,
-        archive_on_network: false,
+        wanted: Wanted::Anywhere,
         network_failures: vec![],
         tools_mounted: false,
     };
@@ -193,7 +193,7 @@ fn rescue_media(context: &mut Context) {
     match found {
         Ok((source, wanted)) => {
             context.source = source;
-            context.archive_on_network = wanted == Wanted::Network;
+            context.wanted = wanted;
         }
         Err(mistake) => context.parameters.mistakes.push(mistake),
     }
@@ -223,7 +223,7 @@ fn find_medium(context: &Context, network: &NetworkParameters) -> Result<(Option
     let patience = match (&wanted, unattended) {
         // Started over the network, or nothing on a medium would be of use: one look is enough.
         (Wanted::Network, _) if network.boot_interface.is_some() || manifest.files.is_empty() => Duration::ZERO,
-        (Wanted::Network, _) => MEDIUM_PATIENCE_BESIDE_NETWORK,
+        (Wanted::Network | Wanted::OnDisk, _) => MEDIUM_PATIENCE_BESIDE_ARCHIVE,
         (_, true) => MEDIUM_PATIENCE_UNATTENDED,
         (_, false) => MEDIUM_PATIENCE_ATTENDED,
     };
@@ -239,8 +239,8 @@ fn find_medium(context: &Context, network: &NetworkParameters) -> Result<(Option
             context.reporter.note(format!("the medium is in {}", source.device.display()));
             Ok((Some(source), wanted))
         }
-        Err(_) if wanted == Wanted::Network => {
-            context.reporter.note("no medium is there; the archive is on the network");
+        Err(_) if matches!(wanted, Wanted::Network | Wanted::OnDisk) => {
+            context.reporter.note("no medium is there; the archive is elsewhere");
             Ok((None, wanted))
         }
         Err(seen) => {

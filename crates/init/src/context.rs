@@ -6,6 +6,7 @@ use crate::clock;
 use crate::hotplug::Hotplug;
 use crate::report::Reporter;
 use crate::source::Source;
+use crate::source::wanted::Wanted;
 use lifeboat_machine::{Event, EventSink as _, Machine, MediumManifest, Parameters};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,8 +32,8 @@ pub struct Context {
     pub identity: Identity,
     /// The medium, once found.
     pub source: Option<Source>,
-    /// The archive is on the network, not on the medium.
-    pub archive_on_network: bool,
+    /// Where the archive is, as far as the parameters say.
+    pub wanted: Wanted,
     /// Why there is no network, one reason each, when one was needed.
     pub network_failures: Vec<String>,
     /// The tools image lies over /usr.

@@ -9,6 +9,7 @@ use crate::report::Reporter;
 use crate::seat;
 use crate::shell;
 use crate::source::device;
+use crate::source::wanted::Wanted;
 use lifeboat_machine::layout::DeviceKind;
 use lifeboat_machine::parameters::After;
 use lifeboat_machine::{Event, EventSink as _, Mode};
@@ -70,15 +71,11 @@ fn prepare(context: &Context) -> Result<(), String> {
     if let Some(source) = &context.source {
         write_json("/run/lifeboat/source.json", source)?;
     }
-    if context.archive_on_network {
-        return match &context.network_failures[..] {
-            [] => Ok(()),
-            reasons => Err(format!("there is no network for the archive: {}", reasons.join("; "))),
-        };
-    }
-    match context.source {
-        Some(_) => Ok(()),
-        None => Err("the medium that belongs to this rescue system was not found (see above)".into()),
+    match (&context.wanted, &context.network_failures[..]) {
+        (Wanted::Network, []) | (Wanted::OnDisk, _) => Ok(()),
+        (Wanted::Network, reasons) => Err(format!("there is no network for the archive: {}", reasons.join("; "))),
+        _ if context.source.is_some() => Ok(()),
+        _ => Err("the medium that belongs to this rescue system was not found (see above)".into()),
     }
 }
 
@@ -246,7 +243,8 @@ pub fn shells_after_failure(reporter: &Arc<Reporter>, children: &Arc<Children>, 
     reporter.text(
         "The recovery failed, and the reason stands above. A shell follows.\n\
          \x20 less /run/lifeboat/log           everything that was said\n\
-         \x20 lifeboat restore                 try again: shows the plan, asks once\n\
+         \x20 lifeboat restore --resume        go on where it stopped\n\
+         \x20 lifeboat restore                 begin again: shows the plan, asks once\n\
          \x20 Ctrl-Alt-Del                     restart",
     );
     reporter.flush(Duration::from_secs(2));

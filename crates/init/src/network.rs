@@ -222,7 +222,7 @@ fn wait(plan: &Plan, shared: &Shared) -> Result<(), Vec<String>> {
             .filter(|(link, _)| asked_for.is_empty() || asked_for.contains(&link.as_str()))
             .any(|(_, state)| matches!(state, State::Waiting(_)));
         let left = deadline.saturating_duration_since(Instant::now());
-        if (ready && (asked_for.is_empty() || !undecided)) || !undecided || left.is_zero() {
+        if !undecided || left.is_zero() || (ready && asked_for.is_empty()) {
             let why = states.iter().filter_map(|(link, state)| match state {
                 State::Ready => None,
                 State::Failed(reason) => Some(reason.clone()),

@@ -23,6 +23,7 @@ use crate::report::Reporter;
 use choose::{Choice, Seen};
 use device::{BlockDevice, Bus};
 use identify::{Holds, Verdict};
+use lifeboat_machine::on_disk::DiskName;
 use lifeboat_sys::child::Setup;
 use lifeboat_sys::modules::Loader;
 use lifeboat_sys::mount::{mount, unmount};
@@ -31,7 +32,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use wanted::{DiskName, Wanted};
+use wanted::Wanted;
 
 /// Where the medium is mounted.
 pub const MOUNT_POINT: &str = "/run/lifeboat/medium";
@@ -143,7 +144,7 @@ impl Search<'_> {
 
     fn is_wanted(&self, device: &BlockDevice) -> bool {
         match self.wanted {
-            Wanted::Anywhere | Wanted::Network => true,
+            Wanted::Anywhere | Wanted::Network | Wanted::OnDisk => true,
             Wanted::Bus(bus) => device.bus == *bus,
             Wanted::Disk(DiskName::Path(path)) => std::fs::canonicalize(path).is_ok_and(|path| path == device.path()),
             Wanted::Disk(DiskName::Token { key, value }) => {

@@ -13,6 +13,7 @@
 //! | [`found`] | the hardware under the rescue system, as far as a plan depends on it |
 //! | [`marker`] | the mark of an unfinished recovery on a disk |
 //! | [`manifest`] | what binds machine, archive and rescue system together |
+//! | [`on_disk`] | places on local disks, as sources are named |
 //! | [`parameters`] | the `lifeboat.` kernel parameters |
 //! | [`event`] | what init and recovery report, on the console and as JSON lines |
 //! | [`bytes`] | names that need not be UTF-8, sizes for people |
@@ -27,6 +28,7 @@ pub mod machine;
 pub mod manifest;
 pub mod marker;
 pub mod network;
+pub mod on_disk;
 pub mod parameters;
 
 pub use bytes::Name;

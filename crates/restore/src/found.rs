@@ -1,4 +1,4 @@
-//! The archive of a recovery, found on the medium or on the network.
+//! The archive of a recovery, found on the medium or elsewhere.
 
 use crate::failure::Failure;
 use crate::medium;
@@ -40,14 +40,14 @@ impl Found {
         Ok(Found { place: Place::Folder(location), archive: Some(archive), key, verified: true, source: None })
     }
 
-    /// At an address. What lies there is a repository by itself, or a medium: then it must be the one that this rescue system
+    /// At an address or a path. What lies there is a repository by itself, or a medium: then it must be the one that this rescue system
     /// belongs to. The local medium, when there is one, is checked and gives the key.
     ///
     /// # Errors
-    /// When the address gives no archive, or a medium of another rescue system.
-    pub fn on_network(
+    /// When the place gives no archive, or a medium of another rescue system.
+    pub fn elsewhere(
         rescue: &RescueSystem,
-        address: &str,
+        place: &str,
         network: &Network,
         runner: &dyn Runner,
         sink: &dyn EventSink,
@@ -59,18 +59,18 @@ impl Found {
             key = medium.key()?;
         }
         let ours = |manifest: &[u8]| manifest == rescue.manifest_json;
-        let source = Source::open_wanted(address, &rescue.directories.run, network, runner, &ours)?;
+        let source = Source::open_wanted(place, &rescue.directories.run, network, runner, &ours)?;
         sink.emit(&Event::Note { text: format!("the archive is at {}", source.repository.label().display()) });
         let mut verified = false;
         if let Some(medium) = &source.medium {
             let on_medium = Failure::read(&medium.directory.join("manifest.json"))?;
-            check(rescue, &on_medium, address, &medium.manifest.machine_name, &medium.manifest.medium_id)?;
+            check(rescue, &on_medium, place, &medium.manifest.machine_name, &medium.manifest.medium_id)?;
             // A mounted medium is proven like one in a drive.
             medium.verify(sink)?;
             verified = true;
         }
         if let Some(web) = &source.web {
-            check(rescue, &web.manifest_json, address, &web.manifest.machine_name, &web.manifest.medium_id)?;
+            check(rescue, &web.manifest_json, place, &web.manifest.machine_name, &web.manifest.medium_id)?;
         }
         if key.is_none() {
             key = source.key()?;

@@ -4,11 +4,13 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`medium`] | a medium: its manifest and machine, the proof that every byte is what it was |
-//! | [`source`] | where an archive is: repository, medium file, device or mount point, address on the network |
+//! | [`source`] | where an archive is: repository, medium file, device or mount point, place on a disk, address |
+//! | [`on_disk`] | places on local disks |
 //! | [`network`] | what is needed to open addresses |
 //! | [`rescue`] | what the boot process left for us: parameters, embedded manifest, source |
-//! | [`found`] | the archive of a recovery, on the medium or on the network |
+//! | [`found`] | the archive of a recovery, on the medium or elsewhere |
 //! | [`recovery`] | [`Recovery`]: the stages of a whole-machine recovery, each callable alone |
+//! | [`journal`] | how far a recovery came: what resuming needs |
 //! | [`nuke`] | the unattended mode |
 //! | [`session`] | [`Session`]: what a person does in the interactive mode, one call a step |
 //! | [`places`], [`logs`], [`keyboard`] | what it needs beside: other devices, saved logs, keyboard layouts |
@@ -22,12 +24,14 @@
 pub mod compare;
 pub mod failure;
 pub mod found;
+pub mod journal;
 pub mod keyboard;
 pub mod logs;
 pub mod medium;
 pub mod network;
 pub mod nuke;
 pub mod observe;
+pub mod on_disk;
 pub mod places;
 pub mod recovery;
 pub mod rescue;
@@ -35,6 +39,7 @@ pub mod session;
 pub mod source;
 
 pub use failure::{Disks, Failure};
+pub use journal::{Journal, Part};
 pub use lifeboat_sys::Runner;
 pub use medium::Medium;
 pub use network::Network;

@@ -1,12 +1,13 @@
 //! The unattended mode: no questions, and nothing is written unless everything was proven before.
 
 use crate::failure::Failure;
+use crate::journal::{Journal, Part};
 use crate::network::Network;
 use crate::recovery::Recovery;
 use crate::rescue::RescueSystem;
 use lifeboat_archive::Secret;
 use lifeboat_machine::{DeviceId, Event, EventSink, Parameters};
-use lifeboat_plan::{Plan, Policy};
+use lifeboat_plan::Policy;
 use lifeboat_sys::Runner;
 use std::time::Instant;
 
@@ -48,54 +49,35 @@ fn run(rescue: &RescueSystem, network: &Network, runner: &dyn Runner, sink: &dyn
     for line in plan.to_string().lines() {
         sink.emit(&Event::Note { text: line.to_owned() });
     }
-    let entries = write(&recovery, rescue, &plan, sink)?;
-    sink.emit(&Event::Restored { entries, seconds: began.elapsed().as_secs_f64() });
-    Ok(())
+    carry_out(&recovery, rescue, &mut recovery.begin(plan), began, sink)
 }
 
-/// Carries a plan out that was agreed to, and emits the final event when it succeeds.
+/// Goes on with a recovery whose plan was agreed to until its end, and emits the final event when it succeeds.
 ///
 /// # Errors
 /// The [`Failure`]; the caller tells it to the person.
 pub fn carry_out(
     recovery: &Recovery<'_>,
     rescue: &RescueSystem,
-    plan: &Plan,
+    journal: &mut Journal,
+    began: Instant,
     sink: &dyn EventSink,
 ) -> Result<(), Failure> {
-    let began = Instant::now();
-    let entries = write(recovery, rescue, plan, sink)?;
-    sink.emit(&Event::Restored { entries, seconds: began.elapsed().as_secs_f64() });
-    Ok(())
-}
-
-/// Everything that writes to the disks; gives the number of entries restored.
-fn write(recovery: &Recovery<'_>, rescue: &RescueSystem, plan: &Plan, sink: &dyn EventSink) -> Result<u64, Failure> {
-    let written = (|| {
-        recovery.rebuild(plan)?;
-        let extracted = recovery.extract(plan)?;
-        let differences = recovery.verify()?;
-        recovery.make_bootable(plan)?;
-        Ok((extracted, differences))
-    })();
-    let (extracted, differences) = match written {
-        Ok(done) => done,
-        Err(failure) => {
-            sink.emit(&Event::Note { text: "leaving the disks unmounted; the recovery can be started again".into() });
-            recovery.abandon(plan);
-            return Err(failure);
-        }
-    };
-    // An entry that could not be restored usually differs as well: the larger number is the honest one.
-    let problems = extracted.problems.max(differences);
-    if problems > 0 {
+    if let Err(failure) = recovery.carry_on(journal, Part::Boot) {
+        let text = "leaving the disks unmounted; the recovery can be resumed, or started again";
+        sink.emit(&Event::Note { text: text.into() });
+        recovery.abandon(&journal.plan);
+        return Err(failure);
+    }
+    if journal.problems > 0 {
         return Err(Failure::Incomplete {
-            problems,
+            problems: journal.problems,
             entries: recovery.manifest.entries,
             log: rescue.directories.run.join("log").display().to_string(),
         });
     }
-    Ok(extracted.entries)
+    sink.emit(&Event::Restored { entries: journal.entries, seconds: began.elapsed().as_secs_f64() });
+    Ok(())
 }
 
 /// Nobody is there to be asked.

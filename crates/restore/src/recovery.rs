@@ -3,12 +3,13 @@
 
 use crate::failure::Failure;
 use crate::found::Found;
+use crate::journal::{Journal, Part};
 use crate::medium;
 use crate::network::Network;
-use crate::observe::Observing;
+use crate::observe::{CONSOLE_INTERVAL, Observing};
 use crate::rescue::RescueSystem;
 use crate::source::Source;
-use lifeboat_archive::{Repository, RestoreOptions, Secret, Selection, SnapshotInfo};
+use lifeboat_archive::{Place, Repository, RestoreOptions, Secret, Selection, SnapshotInfo};
 use lifeboat_machine::{ArchiveManifest, Event, EventSink, FoundHardware, Machine};
 use lifeboat_plan::{Plan, Policy, Step};
 use lifeboat_rebuild::Context;
@@ -38,11 +39,11 @@ pub struct Recovery<'a> {
 
 /// What extraction brought back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Extracted {
+struct Extracted {
     /// Entries restored.
-    pub entries: u64,
+    entries: u64,
     /// Entries with problems.
-    pub problems: u64,
+    problems: u64,
 }
 
 /// The restored tree as something to compare with: all filesystems of the machine below `target`.
@@ -65,6 +66,31 @@ pub fn stage<T>(sink: &dyn EventSink, name: &str, work: impl FnOnce() -> Result<
     Ok(result)
 }
 
+/// Proves that an archive can be read: every byte of it; or, across the network, where that would double the transfer
+/// (decision 13), that all of it is there.
+///
+/// # Errors
+/// [`Failure::Damaged`] with the first problem.
+pub fn prove(
+    repository: &Repository,
+    snapshot: &SnapshotInfo,
+    place: &Place,
+    interval: Duration,
+    sink: &dyn EventSink,
+) -> Result<(), Failure> {
+    if place.folder().is_none() {
+        return Ok(repository.prove_present(snapshot)?);
+    }
+    let report = repository.verify(&Observing::every(interval, sink, "verify"))?;
+    match report.problems.first() {
+        None => Ok(()),
+        Some(problem) => Err(Failure::Damaged {
+            file: repository.location().display().to_string(),
+            problem: format!("has {} problems, the first: {}", report.problems.len(), problem.message),
+        }),
+    }
+}
+
 impl<'a> Recovery<'a> {
     /// Finds the archive, proves that it is whole, opens it and checks that it belongs to this rescue system. Writes nothing. `key` is
     /// asked only when no medium holds the key.
@@ -78,8 +104,8 @@ impl<'a> Recovery<'a> {
         runner: &'a dyn Runner,
         sink: &'a dyn EventSink,
     ) -> Result<Recovery<'a>, Failure> {
-        let found = stage(sink, "medium", || match rescue.archive_on_network() {
-            Some(address) => Found::on_network(rescue, address, network, runner, sink),
+        let found = stage(sink, "medium", || match rescue.archive_elsewhere() {
+            Some(place) => Found::elsewhere(rescue, place, network, runner, sink),
             None => Found::on_medium(rescue, sink),
         })?;
         stage(sink, "archive", || Self::open_archive(rescue, found, key, runner, sink))
@@ -112,7 +138,7 @@ impl<'a> Recovery<'a> {
                     found.place.label().display()
                 ),
             });
-            repository.prove_present(&snapshot)?;
+            prove(&repository, &snapshot, &found.place, CONSOLE_INTERVAL, sink)?;
         }
         let mut recovery = Self::of_snapshot(rescue, Arc::new(repository), snapshot, runner, sink)?;
         recovery._source = found.source;
@@ -173,6 +199,11 @@ impl<'a> Recovery<'a> {
         stage(self.sink, "plan", || Ok(lifeboat_plan::plan(&self.machine, &self.hardware()?, policy)?))
     }
 
+    /// The journal of a recovery by this plan, of which nothing is done yet.
+    pub fn begin(&self, plan: Plan) -> Journal {
+        Journal::new(&self.snapshot.id, plan)
+    }
+
     /// The disks that are there; the one that holds the medium is locked.
     ///
     /// # Errors
@@ -191,22 +222,62 @@ impl<'a> Recovery<'a> {
         Context::new(self.runner, &self.rescue.directories.target, &self.machine, plan)
     }
 
-    /// Applies the steps from the first one to the extraction: the disks are wiped here.
+    /// Goes on with a recovery until `last` is done. What is done already is not done again; filesystems that an interruption
+    /// left unmounted are mounted first. The journal is written down after each step.
     ///
     /// # Errors
-    /// [`Failure::Rebuild`] with the step that failed.
-    pub fn rebuild(&self, plan: &Plan) -> Result<(), Failure> {
-        let end = plan.steps.iter().position(|step| *step == Step::Extract).unwrap_or(plan.steps.len());
-        std::fs::create_dir_all(&self.rescue.directories.target)
-            .map_err(|source| Failure::Write { path: self.rescue.directories.target.clone(), source })?;
-        stage(self.sink, "rebuild", || self.apply(plan, 0..end))
+    /// [`Failure::Rebuild`] with the step that failed; [`Failure::Extract`] when extraction had to stop, e.g. on a full
+    /// disk; [`Failure::Verify`].
+    pub fn carry_on(&self, journal: &mut Journal, last: Part) -> Result<(), Failure> {
+        let target = &self.rescue.directories.target;
+        std::fs::create_dir_all(target).map_err(|source| Failure::Write { path: target.clone(), source })?;
+        if journal.is_unfinished() {
+            self.mount_again(journal)?;
+        }
+        while let Some(part) = journal.next().filter(|part| *part <= last) {
+            match part {
+                Part::Rebuild => stage(self.sink, "rebuild", || self.apply(journal, part))?,
+                Part::Extract => {
+                    let extracted = self.extract(&journal.plan)?;
+                    let differences = self.verify()?;
+                    journal.entries = extracted.entries;
+                    // An entry that could not be restored usually differs as well: the larger number is the honest one.
+                    journal.problems = extracted.problems.max(differences);
+                    journal.done = journal.end_of(part);
+                    self.note_down(journal);
+                }
+                Part::Boot => stage(self.sink, "boot", || self.apply(journal, part))?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Mounts what was mounted when the recovery stopped.
+    fn mount_again(&self, journal: &Journal) -> Result<(), Failure> {
+        let context = self.context(&journal.plan);
+        let failed = |step: &str| {
+            let step = step.to_owned();
+            move |source| Failure::Rebuild { step, source }
+        };
+        lifeboat_rebuild::unmount_all(&context).map_err(failed("unmount what is left of the stopped recovery"))?;
+        for step in journal.plan.steps[..journal.done].iter().filter(|step| matches!(step, Step::Mount { .. })) {
+            lifeboat_rebuild::apply(step, &context).map_err(failed(&step.to_string()))?;
+        }
+        Ok(())
+    }
+
+    /// A full memory is no reason to stop.
+    fn note_down(&self, journal: &Journal) {
+        if let Err(failure) = journal.save(&self.rescue.directories.run) {
+            self.sink.emit(&Event::Warning { text: format!("{failure}; this recovery could not be resumed") });
+        }
     }
 
     /// Restores the files into the mounted target and proves that all of them are there.
     ///
     /// # Errors
     /// [`Failure::Extract`] when it had to stop, e.g. on a full disk.
-    pub fn extract(&self, plan: &Plan) -> Result<Extracted, Failure> {
+    fn extract(&self, plan: &Plan) -> Result<Extracted, Failure> {
         let number = plan.steps.iter().position(|step| *step == Step::Extract).unwrap_or(0) + 1;
         let text = format!(
             "restore {} entries, {}",
@@ -238,22 +309,12 @@ impl<'a> Recovery<'a> {
         Ok(Extracted { entries: report.entries, problems })
     }
 
-    /// Makes the restored system bootable: all steps after the extraction, the last of which unmounts everything.
-    ///
-    /// # Errors
-    /// [`Failure::Rebuild`] with the step that failed.
-    pub fn make_bootable(&self, plan: &Plan) -> Result<(), Failure> {
-        let start =
-            plan.steps.iter().position(|step| *step == Step::Extract).map_or(plan.steps.len(), |index| index + 1);
-        stage(self.sink, "boot", || self.apply(plan, start..plan.steps.len()))
-    }
-
     /// Compares what was restored with the archive: every entry's type, owner, mode, times, size, links and extended
     /// attributes. Contents were authenticated while they were written.
     ///
     /// # Errors
     /// [`Failure::Verify`] when archive or target cannot be read.
-    pub fn verify(&self) -> Result<u64, Failure> {
+    fn verify(&self) -> Result<u64, Failure> {
         stage(self.sink, "verify", || {
             let observer = Observing::every(self.interval, self.sink, "verify");
             let source = target_source(&self.machine, &self.rescue.directories.target);
@@ -281,17 +342,18 @@ impl<'a> Recovery<'a> {
         }
     }
 
-    fn apply(&self, plan: &Plan, range: std::ops::Range<usize>) -> Result<(), Failure> {
-        let context = self.context(plan);
-        for index in range {
-            let step = &plan.steps[index];
+    fn apply(&self, journal: &mut Journal, part: Part) -> Result<(), Failure> {
+        while journal.done < journal.end_of(part) {
+            let step = &journal.plan.steps[journal.done];
             let text = step.to_string();
-            self.sink.emit(&Event::Step { number: index + 1, total: plan.steps.len(), text: text.clone() });
-            let warnings =
-                lifeboat_rebuild::apply(step, &context).map_err(|source| Failure::Rebuild { step: text, source })?;
-            for text in warnings {
+            let number = journal.done + 1;
+            self.sink.emit(&Event::Step { number, total: journal.plan.steps.len(), text: text.clone() });
+            let applied = lifeboat_rebuild::apply(step, &self.context(&journal.plan));
+            for text in applied.map_err(|source| Failure::Rebuild { step: text, source })? {
                 self.sink.emit(&Event::Warning { text });
             }
+            journal.done = number;
+            self.note_down(journal);
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use crate::medium::{Medium, parse_manifest};
 use crate::network::Network;
+use lifeboat_machine::on_disk::OnDisk;
 use lifeboat_machine::{Machine, MediumManifest, Parameters};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -63,6 +64,8 @@ pub struct RescueSystem {
     pub parameters: Parameters,
     /// The medium, when init found one.
     pub source: Option<FoundSource>,
+    /// The archive that a person named, in place of what the parameters say.
+    pub from: Option<String>,
     /// How addresses are opened; without credentials until the caller sets it.
     pub network: Network,
 }
@@ -116,13 +119,16 @@ impl RescueSystem {
             manifest_json,
             parameters,
             source,
+            from: None,
             network: Network::default(),
         })
     }
 
-    /// Where on the network the archive is, when the parameters say so.
-    pub fn archive_on_network(&self) -> Option<&str> {
-        self.parameters.source.as_deref().filter(|source| lifeboat_remote::Address::is_meant(source))
+    /// Where the archive is when it is not on the medium: what was named by hand, else an address or a place on a local disk
+    /// among the parameters.
+    pub fn archive_elsewhere(&self) -> Option<&str> {
+        let meant = |source: &&str| lifeboat_remote::Address::is_meant(source) || OnDisk::is_meant(source);
+        self.from.as_deref().or(self.parameters.source.as_deref().filter(meant))
     }
 
     /// Opens the medium that init found, and refuses one that this rescue system does not belong to.

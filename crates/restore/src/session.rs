@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::medium::{self, Medium};
 use crate::nuke;
 use crate::observe::Observing;
-use crate::recovery::{Recovery, stage};
+use crate::recovery::{self, Recovery, stage};
 use crate::rescue::RescueSystem;
 use crate::source::Source;
 use lifeboat_archive::{ArchiveError, Kind, Repository, RestoreOptions, Secret, Selection, SnapshotInfo, Table, words};
@@ -16,7 +16,7 @@ use lifeboat_sys::Runner;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Fewer words are a passphrase: the shortest key has as many (BIP-39).
 const FEWEST_WORDS: usize = 12;
@@ -156,7 +156,7 @@ impl<'a> Session<'a> {
     pub fn open(&mut self, source: Option<&str>) -> Result<Opened, Failure> {
         self.close();
         let rescue = self.rescue;
-        let place = match source.or(rescue.archive_on_network()) {
+        let place = match source.or(rescue.archive_elsewhere()) {
             None => Place::Medium(rescue.medium()?),
             Some(text) => Place::Source(Source::open(text, &rescue.directories.run, &rescue.network, self.runner)?),
         };
@@ -301,37 +301,23 @@ impl<'a> Session<'a> {
     pub fn carry_out(&self, plan: &Plan, policy: &Policy) -> Result<(), Failure> {
         let recovery = self.chosen()?;
         let _alone = self.rescue.alone()?;
+        let began = Instant::now();
         self.prove()?;
         if recovery.plan(policy)? != *plan {
             return Err(Failure::Mismatch(
                 "the hardware is not what it was when the plan was made; start again and read the new plan".into(),
             ));
         }
-        nuke::carry_out(recovery, self.rescue, plan, self.sink)
+        nuke::carry_out(recovery, self.rescue, &mut recovery.begin(plan.clone()), began, self.sink)
     }
 
-    fn is_across_the_network(&self) -> bool {
-        let repository = self.place.as_ref().and_then(Place::repository);
-        repository.is_some_and(|place| place.folder().is_none())
-    }
-
-    /// Proves that the archive can be read: every byte of it, or, across the network, that all of it is there.
     fn prove(&self) -> Result<(), Failure> {
-        match (self.place.as_ref().and_then(Place::medium), &self.repository) {
+        let Some(place) = &self.place else { return Err(nothing_open()) };
+        match (place.medium(), place.repository()) {
             (Some(medium), _) => stage(self.sink, "medium", || medium.verify(self.sink)),
-            // Across the network reading all of it would double the transfer (decision 13).
-            (None, Some(repository)) if self.is_across_the_network() => {
-                stage(self.sink, "archive", || Ok(repository.prove_present(self.chosen()?.snapshot())?))
-            }
             (None, Some(repository)) => stage(self.sink, "archive", || {
-                let report = repository.verify(&Observing::every(self.interval, self.sink, "verify"))?;
-                match report.problems.first() {
-                    None => Ok(()),
-                    Some(problem) => Err(Failure::Damaged {
-                        file: repository.location().display().to_string(),
-                        problem: format!("has {} problems, the first: {}", report.problems.len(), problem.message),
-                    }),
-                }
+                let recovery = self.chosen()?;
+                recovery::prove(recovery.repository(), recovery.snapshot(), &repository, self.interval, self.sink)
             }),
             (None, None) => Err(nothing_open()),
         }

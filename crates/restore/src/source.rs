@@ -3,8 +3,10 @@
 use crate::failure::Failure;
 use crate::medium::{self, Medium, parse_manifest};
 use crate::network::Network;
+use crate::on_disk;
 use lifeboat_archive::{Place, Repository, Secret};
 use lifeboat_machine::MediumManifest;
+use lifeboat_machine::on_disk::OnDisk;
 use lifeboat_remote::folder::Folder;
 use lifeboat_remote::tree::Tree;
 use lifeboat_remote::{Address, nfs};
@@ -60,7 +62,7 @@ enum Shape {
 }
 
 impl Source {
-    /// Opens `text`: a folder, a medium's file or device, a mount point, or an address. `scratch` is a folder for mount points.
+    /// Opens `text`: a folder, a medium's file or device, a mount point, a place on a disk (`disk:LABEL=…:/PATH`), or an address. `scratch` is a folder for mount points.
     ///
     /// # Errors
     /// [`Failure::Unusable`] with what was found instead; [`Failure::Network`].
@@ -79,6 +81,10 @@ impl Source {
         runner: &dyn Runner,
         wanted: &dyn Fn(&[u8]) -> bool,
     ) -> Result<Source, Failure> {
+        if OnDisk::is_meant(text) {
+            let place = OnDisk::parse(text).map_err(|reason| Failure::Unusable { what: text.to_owned(), reason })?;
+            return open_on_disk(&place, scratch, runner);
+        }
         if Address::is_meant(text) {
             return open_address(&Network::address(text)?, scratch, network, runner, wanted);
         }
@@ -142,6 +148,22 @@ fn open_path(
             from_medium(Medium::open(&point)?, place, vec![guard])
         }
     }
+}
+
+/// The disk stays mounted as long as the source: so no plan may use it.
+fn open_on_disk(place: &OnDisk, scratch: &Path, runner: &dyn Runner) -> Result<Source, Failure> {
+    let device = on_disk::device(place, runner)?;
+    let (guards, root) = match on_disk::mount_point(&device) {
+        Some(point) => (vec![], point),
+        None => {
+            let (guard, point) = mounted(scratch, |point| on_disk::mount(&device, point, runner))?;
+            (vec![guard], point)
+        }
+    };
+    let path = root.join(place.path.trim_start_matches('/'));
+    let mut source = open_path(&path, &place.to_string(), scratch, runner, &Place::Folder)?;
+    source._mounted.extend(guards);
+    Ok(source)
 }
 
 fn from_medium(medium: Medium, place: &dyn Fn(PathBuf) -> Place, mounted: Vec<Mounted>) -> Result<Source, Failure> {

@@ -1,15 +1,15 @@
-//! A whole machine, in the rescue system: the modes that init starts, and `lifeboat restore` typed in expert mode.
+//! A whole machine, in the rescue system: the modes that init starts.
 
 use super::{Session, interactive};
-use crate::command::{KeyArgs, MenuMode, PolicyArgs};
+use crate::command::MenuMode;
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::job::{keys, network};
+use crate::job::network;
 use lifeboat_machine::{Event, EventSink};
 use lifeboat_restore::recovery::Recovery;
 use lifeboat_restore::rescue::{RescueDirectories, RescueSystem};
 use lifeboat_restore::{Failure, Network, compare, nuke};
 use std::fs::File;
-use std::io::{BufRead as _, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -56,7 +56,7 @@ pub fn usual_umask() {
 }
 
 /// The exit code for a failed recovery.
-fn explain(failure: Failure) -> CommandError {
+pub fn explain(failure: Failure) -> CommandError {
     let kind = match &failure {
         Failure::Parameters(_) => Kind::Usage,
         Failure::Incomplete { .. } => Kind::Partial,
@@ -118,40 +118,5 @@ fn compare_disks(session: &Session, rescue: &RescueSystem, network: &Network, si
     if outcome.differences > 0 {
         return Err(CommandError::new(Kind::Differences, format!("{} differences", outcome.differences)));
     }
-    Ok(())
-}
-
-/// `lifeboat restore` in expert mode: shows the plan and goes ahead once the machine's name was typed.
-pub fn by_hand(session: &Session, policy: &PolicyArgs, key: &KeyArgs) -> CommandResult {
-    usual_umask();
-    let rescue = RescueSystem::open(RescueDirectories::default())?;
-    if rescue.source.is_none() && rescue.archive_on_network().is_none() {
-        return Err(CommandError::new(Kind::Failed, "the boot process found no recovery medium")
-            .hint("insert it, mount it, and restore with 'lifeboat restore --from MOUNTPOINT --to /target'"));
-    }
-    let _alone = rescue.alone()?;
-    let sink = &session.reporter;
-    let ask = || {
-        keys::find(key, &session.config)
-            .map_err(|error| Failure::Unusable { what: "the archive".into(), reason: format!("{:#}", error.error) })
-    };
-    let recovery =
-        Recovery::open(&rescue, &ask, &network::of_session(session)?, &session.runner, sink).map_err(explain)?;
-    let mut wanted = super::layout::policy(policy)?;
-    if wanted == lifeboat_plan::Policy::default() {
-        wanted = nuke::policy(&rescue.parameters);
-    }
-    let plan = recovery.plan(&wanted).map_err(explain)?;
-    session.reporter.finish();
-    session.reporter.line(plan.to_string());
-    let name = &recovery.machine.name;
-    eprint!("\nAll that is listed as lost will be lost. To go ahead, type the machine's name, {name}: ");
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    if answer.trim() != name {
-        return Err(CommandError::refused("the name does not match; nothing was touched"));
-    }
-    nuke::carry_out(&recovery, &rescue, &plan, sink).map_err(explain)?;
-    session.reporter.line("The machine is restored. Remove the medium and reboot.");
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `lifeboat restore`
 
-use super::{Session, recover};
+use super::{Session, by_hand, recover};
 use crate::command::RestoreArgs;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::archive;
@@ -16,7 +16,12 @@ pub fn run(session: &Session, args: &RestoreArgs) -> CommandResult {
     }
     let whole_machine = args.paths.is_empty() && args.to.is_none();
     if whole_machine && is_rescue_system(&RescueDirectories::default()) {
-        return recover::by_hand(session, &args.policy, &args.key);
+        return by_hand::run(session, args);
+    }
+    if args.stage.is_some() || args.resume {
+        return Err(CommandError::usage(
+            "--stage and --resume are for the rescue system, where the whole machine is recovered",
+        ));
     }
     if whole_machine {
         return Err(CommandError::usage("restore what? name paths, or a folder with --to DIR for everything").hint(

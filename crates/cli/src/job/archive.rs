@@ -25,8 +25,8 @@ fn place(session: &Session, from: Option<&str>) -> Result<String, CommandError> 
     let directories = lifeboat_restore::rescue::RescueDirectories::default();
     if lifeboat_restore::rescue::is_rescue_system(&directories) {
         let rescue = lifeboat_restore::rescue::RescueSystem::open(directories)?;
-        if let Some(address) = rescue.archive_on_network() {
-            return Ok(address.to_owned());
+        if let Some(place) = rescue.archive_elsewhere() {
+            return Ok(place.to_owned());
         }
         if let Some(source) = rescue.source {
             return Ok(source.mount.display().to_string());

@@ -19,7 +19,7 @@ use super::machine::{Lab, LabMachine};
 use crate::DrillError;
 use crate::guest::Guest;
 use crate::vm::event_port::{Arrived, from_console};
-use crate::vm::{Acceleration, Controller, Vm, VmDisk, VmSpec, image};
+use crate::vm::{Acceleration, Controller, DirectKernel, Vm, VmDisk, VmSpec, image};
 use lifeboat_machine::Event;
 use lifeboat_sys::SystemRunner;
 use std::path::{Path, PathBuf};
@@ -76,6 +76,8 @@ pub struct Target {
     pub disk: Option<PathBuf>,
     /// Machine-specific changes.
     pub adjust: Option<fn(&mut VmSpec)>,
+    /// A rescue system that is handed over as a network boot does it; the medium itself is in no drive.
+    pub netboot: Option<DirectKernel>,
 }
 
 /// A machine after its recovery.
@@ -246,9 +248,10 @@ impl Scenario {
         if let Some(adjust) = target.adjust {
             adjust(&mut spec);
         }
-        let booted = match target.stick {
-            true => spec.clone().stick(medium),
-            false => spec.clone().disc(medium),
+        let booted = match (&target.netboot, target.stick) {
+            (Some(kernel), _) => spec.clone().kernel(kernel.clone()),
+            (None, true) => spec.clone().stick(medium),
+            (None, false) => spec.clone().disc(medium),
         };
         let vm = Vm::start(&booted, self.acceleration, &self.directory.join("recovery"))?;
         Ok(Recovery { vm, disk, spec })

@@ -6,12 +6,15 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+/// Name servers and the search domain that a link was told.
+type Told = (Vec<IpAddr>, Option<String>);
+
 /// Collects name servers and writes them down.
 pub struct Resolver {
     path: PathBuf,
     first: Vec<IpAddr>,
     search: Vec<String>,
-    links: Mutex<BTreeMap<String, (Vec<IpAddr>, Option<String>)>>,
+    links: Mutex<BTreeMap<String, Told>>,
 }
 
 impl Resolver {

@@ -1,7 +1,8 @@
-//! `lifeboat.source=`: where to look. Sources on the network are opened by `lifeboat restore`; init only brings the network
-//! up for them. Tapes are named here, so that asking for one is understood and refused by name.
+//! `lifeboat.source=`: where to look. Sources on the network, and archives that lie in a folder of a disk, are opened by
+//! `lifeboat restore`; init only brings the network up for the former. Tapes are named here, so that asking for one is understood and refused by name.
 
 use super::device::Bus;
+use lifeboat_machine::on_disk::{DiskName, OnDisk};
 
 /// Where the medium is looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub enum Wanted {
     Disk(DiskName),
     /// The archive is on the network; the medium, which may carry tools and the key, is wherever it is.
     Network,
+    /// The archive lies in a filesystem of a local disk; the medium is wherever it is.
+    OnDisk,
 }
 
 /// Schemes of addresses on the network.
@@ -22,20 +25,6 @@ const NETWORK: [&str; 6] = ["nfs", "http", "https", "s3", "sftp", "rest"];
 /// True for a source on the network.
 pub fn is_network(source: &str) -> bool {
     source.split_once(':').is_some_and(|(scheme, _)| NETWORK.contains(&scheme))
-}
-
-/// How a disk is named after `disk:`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DiskName {
-    /// `/dev/sdb1`.
-    Path(String),
-    /// `LABEL=`, `UUID=`, `PARTLABEL=`, `PARTUUID=`, as blkid(8) takes them.
-    Token {
-        /// The word before `=`.
-        key: &'static str,
-        /// What follows it.
-        value: String,
-    },
 }
 
 impl Wanted {
@@ -51,8 +40,13 @@ impl Wanted {
             "disk" => return Ok(Wanted::Bus(Bus::Disk)),
             _ => {}
         }
+        if OnDisk::is_meant(value) {
+            return OnDisk::parse(value)
+                .map(|_| Wanted::OnDisk)
+                .map_err(|mistake| format!("lifeboat.source={mistake}"));
+        }
         if let Some(disk) = value.strip_prefix("disk:") {
-            return disk_name(disk).map(Wanted::Disk);
+            return DiskName::parse(disk).map(Wanted::Disk).map_err(|mistake| format!("lifeboat.source={mistake}"));
         }
         if is_network(value) {
             return Ok(Wanted::Network);
@@ -64,24 +58,10 @@ impl Wanted {
             ));
         }
         Err(format!(
-            "lifeboat.source={value}: expected disc, usb, disk, disk:LABEL=…, disk:UUID=…, disk:/dev/…, nfs://, http://, \
+            "lifeboat.source={value}: expected disc, usb, disk, disk:LABEL=…, disk:UUID=…[:/PATH], disk:/dev/…, nfs://, http://, \
              https://, rest:, sftp:// or s3://"
         ))
     }
-}
-
-fn disk_name(text: &str) -> Result<DiskName, String> {
-    if text.starts_with("/dev/") {
-        return Ok(DiskName::Path(text.to_owned()));
-    }
-    for key in ["LABEL", "UUID", "PARTLABEL", "PARTUUID"] {
-        if let Some(value) = text.strip_prefix(key).and_then(|rest| rest.strip_prefix('='))
-            && !value.is_empty()
-        {
-            return Ok(DiskName::Token { key, value: value.to_owned() });
-        }
-    }
-    Err(format!("lifeboat.source=disk:{text}: expected LABEL=, UUID=, PARTLABEL=, PARTUUID= or a path below /dev"))
 }
 
 #[cfg(test)]
@@ -97,6 +77,7 @@ mod tests {
             ("disk:LABEL=my backup", token("LABEL", "my backup")),
             ("disk:PARTUUID=ab", token("PARTUUID", "ab")),
             ("disk:/dev/sdb1", Ok(Wanted::Disk(DiskName::Path("/dev/sdb1".into())))),
+            ("disk:UUID=ab-cd:/srv/repo", Ok(Wanted::OnDisk)),
             ("nfs://host/path", Ok(Wanted::Network)),
             ("rest:https://host/path", Ok(Wanted::Network)),
             ("s3://bucket/prefix", Ok(Wanted::Network)),

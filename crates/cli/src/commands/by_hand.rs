@@ -1,0 +1,148 @@
+//! `lifeboat restore` typed in the rescue system: a whole machine's recovery, at once, in single stages, or from where it
+//! stopped.
+
+use super::Session;
+use super::recover::{explain, usual_umask};
+use crate::command::{KeyArgs, RecoveryStage, RestoreArgs};
+use crate::error::{CommandError, CommandResult, Kind};
+use crate::job::{keys, network};
+use lifeboat_plan::Policy;
+use lifeboat_restore::rescue::{RescueDirectories, RescueSystem};
+use lifeboat_restore::{Failure, Journal, Part, Recovery, nuke};
+use std::io::BufRead as _;
+use std::time::Instant;
+
+/// Shows the plan and goes ahead once the machine's name was typed. What continues a recovery asks no more: the disks were
+/// given up when it began.
+pub fn run(session: &Session, args: &RestoreArgs) -> CommandResult {
+    usual_umask();
+    let mut rescue = RescueSystem::open(RescueDirectories::default())?;
+    let journal = Journal::load(&rescue.directories.run).map_err(explain)?;
+    let continued = continued(session, args, journal)?;
+    rescue.from.clone_from(&args.from);
+    if let Some(snapshot) = continued.as_ref().map(|journal| &journal.snapshot).or(args.snapshot.as_ref()) {
+        rescue.parameters.snapshot = Some(snapshot.clone());
+    }
+    if rescue.source.is_none() && rescue.archive_elsewhere().is_none() {
+        return Err(CommandError::new(Kind::Failed, "the boot process found no recovery medium").hint(
+            "insert it, mount it, and restore with 'lifeboat restore --from MOUNTPOINT'; or name another archive so",
+        ));
+    }
+    let _alone = rescue.alone()?;
+    let recovery = open(session, &rescue, &args.key)?;
+    match (continued, args.stage) {
+        (Some(journal), stage) => go_on(session, &rescue, &recovery, journal, stage),
+        (None, stage) => {
+            let policy = policy(args, &rescue)?;
+            let journal = recovery.begin(recovery.plan(&policy).map_err(explain)?);
+            session.reporter.finish();
+            session.reporter.line(journal.plan.to_string());
+            if stage == Some(RecoveryStage::Plan) {
+                session
+                    .reporter
+                    .line("Nothing was touched. 'lifeboat restore --stage rebuild', with the same options, does it.");
+                return Ok(());
+            }
+            confirm(&recovery.machine.name)?;
+            go_on(session, &rescue, &recovery, journal, stage)
+        }
+    }
+}
+
+/// The journal of a recovery that is to be continued; `None` for one that begins.
+fn continued(session: &Session, args: &RestoreArgs, journal: Option<Journal>) -> Result<Option<Journal>, CommandError> {
+    let unfinished = journal.filter(Journal::is_unfinished);
+    if args.resume {
+        return unfinished.map(Some).ok_or_else(|| {
+            CommandError::refused("there is no recovery to resume: none of this boot stopped in its middle")
+                .hint("lifeboat restore")
+        });
+    }
+    let wanted = match args.stage {
+        None | Some(RecoveryStage::Plan) => {
+            if let Some(journal) = &unfinished {
+                let (done, all) = (journal.done, journal.plan.steps.len());
+                session.reporter.note(format!(
+                    "a recovery stopped after step {done} of {all}; this begins anew, 'lifeboat restore --resume' would go on there"
+                ));
+            }
+            return Ok(None);
+        }
+        Some(RecoveryStage::Rebuild) => Part::Rebuild,
+        Some(RecoveryStage::Extract) => Part::Extract,
+        Some(RecoveryStage::Boot) => Part::Boot,
+    };
+    match unfinished.as_ref().and_then(Journal::next) {
+        Some(next) if next == wanted => Ok(unfinished),
+        // The first stage plans, too, and asks.
+        _ if wanted == Part::Rebuild => Ok(None),
+        Some(next) => {
+            Err(CommandError::usage(format!("the next stage is '{}'; '--stage rebuild' begins anew", word(next))))
+        }
+        None => Err(CommandError::usage("no recovery was begun; the first stages are 'plan' and 'rebuild'")),
+    }
+}
+
+fn word(part: Part) -> &'static str {
+    match part {
+        Part::Rebuild => "rebuild",
+        Part::Extract => "extract",
+        Part::Boot => "boot",
+    }
+}
+
+fn open<'a>(session: &'a Session, rescue: &'a RescueSystem, key: &KeyArgs) -> Result<Recovery<'a>, CommandError> {
+    let ask = || {
+        keys::find(key, &session.config)
+            .map_err(|error| Failure::Unusable { what: "the archive".into(), reason: format!("{:#}", error.error) })
+    };
+    Recovery::open(rescue, &ask, &network::of_session(session)?, &session.runner, &session.reporter).map_err(explain)
+}
+
+fn policy(args: &RestoreArgs, rescue: &RescueSystem) -> Result<Policy, CommandError> {
+    let named = super::layout::policy(&args.policy)?;
+    Ok(if named == Policy::default() { nuke::policy(&rescue.parameters) } else { named })
+}
+
+fn confirm(name: &str) -> CommandResult {
+    eprint!("\nAll that is listed as lost will be lost. To go ahead, type the machine's name, {name}: ");
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    match answer.trim() == name {
+        true => Ok(()),
+        false => Err(CommandError::refused("the name does not match; nothing was touched")),
+    }
+}
+
+fn go_on(
+    session: &Session,
+    rescue: &RescueSystem,
+    recovery: &Recovery<'_>,
+    mut journal: Journal,
+    stage: Option<RecoveryStage>,
+) -> CommandResult {
+    if journal.done > 0 {
+        journal.check_disks(&recovery.hardware().map_err(explain)?).map_err(explain)?;
+    }
+    let last = match stage {
+        Some(RecoveryStage::Rebuild) => Part::Rebuild,
+        Some(RecoveryStage::Extract) => Part::Extract,
+        _ => Part::Boot,
+    };
+    if last == Part::Boot {
+        nuke::carry_out(recovery, rescue, &mut journal, Instant::now(), &session.reporter).map_err(explain)?;
+        session.reporter.line("The machine is restored. Remove the medium and reboot.");
+        return Ok(());
+    }
+    recovery.carry_on(&mut journal, last).map_err(explain)?;
+    session.reporter.finish();
+    if journal.problems > 0 {
+        session
+            .reporter
+            .line(format!("{} could not be restored, or differ", super::counted(journal.problems as usize, "entry")));
+    }
+    let target = rescue.directories.target.display();
+    let next = journal.next().map_or("boot", word);
+    session.reporter.line(format!("Done; its files are below {target}. Next: lifeboat restore --stage {next}"));
+    Ok(())
+}
