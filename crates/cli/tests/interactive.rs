@@ -223,7 +223,8 @@ fn files_come_back_and_the_way_to_the_machine_is_open() {
 
     // Logs into a folder; then power off.
     person.press(&format!("{}{ENTER}", DOWN.repeat(4)));
-    person.sees(&["Lifeboat: save the logs", "Another place:"]);
+    // Keys are not taken before the devices are listed.
+    person.sees(&["Lifeboat: save the logs", "Another place:", "Enter: take it"]);
     person.press(&format!("\x1b[4~{}{ENTER}", rescue.folder.path().display()));
     person.sees(&["Lifeboat: welcome", "The logs are in"]);
     let logs = rescue.at("lifeboat-logs-box-1");
