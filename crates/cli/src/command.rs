@@ -216,8 +216,8 @@ pub struct IsoArgs {
     /// Hold no archive; it is taken from elsewhere at recovery
     #[arg(long)]
     pub rescue_only: bool,
-    /// Where recovery takes the archive from: nfs://, http(s)://, rest:, sftp:// or s3://. With --embed-key the medium carries the
-    /// names and passwords for it, too
+    /// Where recovery takes the archive from: nfs://, http(s)://, rest:, sftp:// or s3://, or disk:UUID=…:/PATH. With --embed-key
+    /// the medium carries the names and passwords for it, too
     #[arg(long, value_name = "ADDRESS", requires = "rescue_only")]
     pub source: Option<String>,
     /// Use this machine description instead of probing (for a root filesystem in a folder)

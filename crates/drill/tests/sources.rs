@@ -176,6 +176,45 @@ fn sources_nfs() {
     });
 }
 
+/// The archive is a folder on another disk of the machine, as large as the one that is lost: it stays as it is.
+#[test]
+#[ignore = "long: make test-all"]
+fn sources_local_partition() {
+    tell(|| {
+        let scenario = scenario_in("sources", PLAIN)?;
+        let backup = scenario.directory.join("backup.img");
+        let _ = std::fs::remove_file(&backup);
+        image::blank(&backup, 4 << 30)?;
+        let disk = || VmDisk::raw(&backup, "backup-disk");
+        let place = "disk:LABEL=BACKUP:/machines/db7";
+        let command = format!(
+            "(echo label: gpt; echo ,,L) | sfdisk -q /dev/vdb && udevadm settle && mkfs.ext4 -q -L BACKUP /dev/vdb1 && \
+             mount /dev/vdb1 /mnt && lifeboat backup --to /mnt/machines/db7 && lifeboat media iso --rescue-only \
+             --source {place} --embed-key --out /run/medium/rescue.iso --mode nuke --append lifeboat.after=poweroff && umount /mnt"
+        );
+        let original = scenario.record_with(&programs(), &command, |spec| spec.disks.push(disk()))?;
+        assert!(original.output.contains("holds a snapshot of"), "{}", original.output);
+        let hash = || Command::new("b2sum").arg(&backup).output().unwrap().stdout;
+        let before = hash();
+        let recovered = scenario.recover(&original.medium, &Target { more: vec![disk()], ..Target::default() })?;
+        assert!(before == hash(), "the disk with the archive was written to");
+        scenario.compare(&original, &recovered)?;
+        scenario.boot(&recovered, &HEALTHY)
+    });
+}
+
+#[test]
+#[ignore = "long: make test-all"]
+fn sources_usb_stick() {
+    tell(|| {
+        let scenario = scenario_in("sources", PLAIN)?;
+        let original = scenario.recorded(&programs(), RESCUE)?;
+        let recovered = scenario.recover(&original.medium, &Target { stick: true, ..Target::default() })?;
+        scenario.compare(&original, &recovered)?;
+        scenario.boot(&recovered, &HEALTHY)
+    });
+}
+
 /// The server is killed when files are being restored, and comes back when the recovery has said that it misses it.
 #[test]
 #[ignore = "long: make test-all"]

@@ -7,6 +7,7 @@ use crate::job::medium::{self, Request, Workshop};
 use crate::job::{archive, keys, protect};
 use lifeboat_archive::{Repository, RepositoryOptions};
 use lifeboat_machine::manifest::ArchiveRef;
+use lifeboat_machine::on_disk::OnDisk;
 use lifeboat_machine::{Event, EventSink as _};
 use lifeboat_remote::Address;
 
@@ -42,14 +43,24 @@ fn iso(session: &Session, args: &IsoArgs) -> CommandResult {
 }
 
 fn rescue_only(session: &Session, args: &IsoArgs) -> CommandResult {
-    let address = args.source.as_deref().map(Address::parse).transpose().map_err(CommandError::usage)?;
-    if args.medium.embed_key && address.is_none() {
+    let source = args.source.as_deref();
+    if let Some(text) = source {
+        let understood =
+            if OnDisk::is_meant(text) { OnDisk::parse(text).map(drop) } else { Address::parse(text).map(drop) };
+        understood.map_err(CommandError::usage)?;
+        if text.contains(char::is_whitespace) {
+            return Err(CommandError::usage(format!(
+                "'{text}': a kernel parameter holds no blanks; use UUID= or PARTUUID="
+            )));
+        }
+    }
+    if args.medium.embed_key && source.is_none() {
         return Err(CommandError::usage("--embed-key needs an archive: on the medium, or one that --source names"));
     }
     let machine = protect::machine(session, &args.medium.sysroot.sysroot, args.machine.as_deref())?;
     let key = args.medium.embed_key.then(|| keys::find(&args.key, &session.config)).transpose()?;
-    if let Some(address) = &address {
-        check_source(session, args, address, &machine.name);
+    if let Some(source) = source {
+        check_source(session, args, source, &machine.name);
     }
     let workshop = Workshop::open(&args.medium, &args.out)?;
     let mut medium = args.medium.clone();
@@ -59,17 +70,17 @@ fn rescue_only(session: &Session, args: &IsoArgs) -> CommandResult {
 }
 
 /// Looks whether the archive that recovery will want is there today. That it is not is a warning: it may come later.
-fn check_source(session: &Session, args: &IsoArgs, address: &Address, machine: &str) {
+fn check_source(session: &Session, args: &IsoArgs, source: &str, machine: &str) {
     let warn = |text: String| session.reporter.emit(&Event::Warning { text });
     // A medium on a web server is mostly put there afterwards.
-    if matches!(address, Address::Http(_)) {
+    if matches!(Address::parse(source), Ok(Address::Http(_))) {
         return;
     }
-    let checked = archive::open(session, args.source.as_deref(), &args.key)
+    let checked = archive::open(session, Some(source), &args.key)
         .and_then(|archive| Ok(archive.repository.latest_of(machine)?));
     match checked {
-        Ok(snapshot) => session.reporter.note(format!("{address} holds a snapshot of {}", snapshot.time)),
-        Err(error) => warn(format!("no archive can be taken from {address} today: {:#}", error.error)),
+        Ok(snapshot) => session.reporter.note(format!("{source} holds a snapshot of {}", snapshot.time)),
+        Err(error) => warn(format!("no archive can be taken from {source} today: {:#}", error.error)),
     }
 }
 

@@ -74,6 +74,8 @@ pub struct Target {
     pub stick: bool,
     /// A disk to recover onto; a blank one is made when `None`.
     pub disk: Option<PathBuf>,
+    /// Further disks.
+    pub more: Vec<VmDisk>,
     /// Machine-specific changes.
     pub adjust: Option<fn(&mut VmSpec)>,
     /// A rescue system that is handed over as a network boot does it; the medium itself is in no drive.
@@ -245,6 +247,7 @@ impl Scenario {
         }
         let firmware = self.machine.firmware_at(&self.directory.join("recovered.vars.fd"), false)?;
         let mut spec = VmSpec::new(firmware).memory(2048).disk(VmDisk::raw(&disk, "new-disk").on(target.controller));
+        spec.disks.extend(target.more.iter().cloned());
         if let Some(adjust) = target.adjust {
             adjust(&mut spec);
         }
