@@ -55,7 +55,8 @@ impl Client {
             self.send(&socket, Say::Discover, transaction, started)?;
             let until = (Instant::now() + pause).min(deadline);
             pause = (pause * 2).min(LONGEST_PAUSE);
-            let Some(Answer::Offer(offer)) = self.hear(&socket, transaction, until, |a| matches!(a, Answer::Offer(_)))?
+            let Some(Answer::Offer(offer)) =
+                self.hear(&socket, transaction, until, |a| matches!(a, Answer::Offer(_)))?
             else {
                 continue;
             };

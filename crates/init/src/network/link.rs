@@ -105,12 +105,7 @@ impl Worker {
         }
     }
 
-    fn set_static(
-        &self,
-        netlink: &mut Netlink,
-        addresses: &[(IpAddr, u8)],
-        gateways: &[IpAddr],
-    ) -> Result<(), String> {
+    fn set_static(&self, netlink: &mut Netlink, addresses: &[(IpAddr, u8)], gateways: &[IpAddr]) -> Result<(), String> {
         for (address, prefix) in addresses {
             netlink
                 .set_address(self.index, *address, *prefix, None)
@@ -191,7 +186,9 @@ impl Worker {
         })?;
         for (to, gateway) in lease.all_routes() {
             if let Err(error) = netlink.add_route(self.index, to, gateway, self.metric) {
-                self.shared.reporter.warn(format!("cannot ADD the route to {}/{} on {}: {error}", to.0, to.1, self.label));
+                self.shared
+                    .reporter
+                    .warn(format!("cannot ADD the route to {}/{} on {}: {error}", to.0, to.1, self.label));
             }
         }
         let servers: Vec<IpAddr> = lease.name_servers.iter().map(|server| IpAddr::V4(*server)).collect();

@@ -156,7 +156,11 @@ impl Planner<'_> {
         for bond in &parameters.bonds {
             let ports: Vec<String> = bond.devices.iter().filter_map(|name| self.resolve(name)).collect();
             if ports.len() < bond.devices.len() {
-                self.plan.warnings.push(format!("bond={}: not all of {} are there", bond.name, bond.devices.join(", ")));
+                self.plan.warnings.push(format!(
+                    "bond={}: not all of {} are there",
+                    bond.name,
+                    bond.devices.join(", ")
+                ));
             }
             if !ports.is_empty() {
                 let (name, options, mtu) = (bond.name.clone(), bond.options.clone(), bond.mtu);

@@ -74,7 +74,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("resolv.conf");
         let resolver = Resolver::new(&path, &["192.0.2.53".parse().unwrap()], &["a.example".into()]);
-        resolver.add("eth1", &["192.0.2.54".parse().unwrap(), "192.0.2.53".parse().unwrap()], Some("b.example")).unwrap();
+        resolver
+            .add("eth1", &["192.0.2.54".parse().unwrap(), "192.0.2.53".parse().unwrap()], Some("b.example"))
+            .unwrap();
         resolver.add("eth0", &["fd00::53".parse().unwrap()], None).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(

@@ -60,11 +60,8 @@ fn try_on(configure: &str, folder: &Path) -> (Result<(), Vec<String>>, String) {
     let mut netlink = Netlink::open().unwrap();
     let links = netlink.links().unwrap();
     // A veth pair stands for a card and its cable.
-    let cards: Vec<Link> = links
-        .into_iter()
-        .filter(|link| link.name.starts_with("eth"))
-        .map(|link| Link { kind: None, ..link })
-        .collect();
+    let cards: Vec<Link> =
+        links.into_iter().filter(|link| link.name.starts_with("eth")).map(|link| Link { kind: None, ..link }).collect();
     let plan = plan::plan(&cards, &NetworkParameters::parse(configure), None);
     assert!(plan.warnings.is_empty(), "{:?}", plan.warnings);
     let result = start(&plan, &mut netlink, &place, &reporter);
@@ -81,7 +78,10 @@ fn root_a_lease_from_a_real_server_on_the_card_with_a_cable() {
         ip("link add eth1 address 52:54:00:00:00:07 type veth peer name far");
         ip("link set far up");
         ip("address add 192.0.2.1/24 dev far");
-        let _server = dnsmasq(folder.path(), &["--dhcp-option=26,1400", "--dhcp-option=121,10.0.0.0/8,192.0.2.9,0.0.0.0/0,192.0.2.254"]);
+        let _server = dnsmasq(
+            folder.path(),
+            &["--dhcp-option=26,1400", "--dhcp-option=121,10.0.0.0/8,192.0.2.9,0.0.0.0/0,192.0.2.254"],
+        );
         let (result, lines) = try_on("ip=dhcp", folder.path());
         assert_eq!(result, Ok(()), "{lines}");
         assert!(lines.contains("network: eth1 (MAC 52:54:00:00:00:07) has 192.0.2.5"), "{lines}");

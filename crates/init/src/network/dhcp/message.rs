@@ -220,7 +220,6 @@ fn message(payload: &[u8], mac: Mac, transaction: u32) -> Option<Answer> {
     }
 }
 
-
 fn v4(bytes: &[u8]) -> Ipv4Addr {
     let mut octets = [0; 4];
     octets.copy_from_slice(&bytes[..4]);
@@ -314,7 +313,10 @@ mod tests {
         let Some(Answer::Offer(lease)) = message(&bytes, MAC, 7) else { panic!("no offer") };
         assert_eq!((lease.address.to_string().as_str(), lease.prefix), ("192.0.2.50", 24));
         assert_eq!(lease.all_routes(), [(("0.0.0.0".parse().unwrap(), 0), Some("192.0.2.1".parse().unwrap()))]);
-        assert_eq!((lease.name_servers.len(), lease.mtu, lease.domain.as_deref()), (2, Some(9000), Some("example.org")));
+        assert_eq!(
+            (lease.name_servers.len(), lease.mtu, lease.domain.as_deref()),
+            (2, Some(9000), Some("example.org"))
+        );
         assert_eq!((lease.duration.as_secs(), lease.renew.as_secs()), (3600, 1800));
         assert_eq!(lease.server.to_string(), "192.0.2.9");
         assert_eq!(message(&bytes, MAC, 8), None, "another transaction");

@@ -3,13 +3,31 @@ use super::*;
 fn card(index: u32, name: &str, carrier: bool) -> Link {
     let mac = Some([0x52, 0x54, 0, 0, 0, index as u8]);
     let name = name.to_owned();
-    Link { index, name, mac, permanent_mac: mac, mtu: 1500, up: true, carrier, kind: None, ethernet: true, controller: None }
+    Link {
+        index,
+        name,
+        mac,
+        permanent_mac: mac,
+        mtu: 1500,
+        up: true,
+        carrier,
+        kind: None,
+        ethernet: true,
+        controller: None,
+    }
 }
 
 fn interface(name: &str, mac: &str, addresses: &[&str], gateways: &[&str]) -> Interface {
     let list = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
     let mac = (!mac.is_empty()).then(|| mac.to_owned());
-    Interface { name: name.into(), mac, addresses: list(addresses), gateways: list(gateways), mtu: 1500, ..Interface::default() }
+    Interface {
+        name: name.into(),
+        mac,
+        addresses: list(addresses),
+        gateways: list(gateways),
+        mtu: 1500,
+        ..Interface::default()
+    }
 }
 
 fn text(plan: &Plan) -> Vec<String> {
