@@ -47,6 +47,8 @@ pub struct Rescue {
     pub modules: Vec<String>,
     /// More kernel parameters for the medium's menu.
     pub append: Vec<String>,
+    /// Files with public keys that may log in to the rescue system, beside root's own.
+    pub authorized_keys: Vec<PathBuf>,
     /// Leave firmware files out.
     pub no_firmware: bool,
 }
@@ -97,7 +99,7 @@ mod tests {
     fn every_key() {
         let config = Config::parse(
             "repository = '/srv/repo'\nkey_file = '/etc/k'\n[backup]\nexclude = ['/var/cache']\nexclude_contents = ['/tmp']\n\
-             [rescue]\nkernel = '6.1'\nprograms = ['nvme']\nfiles = ['/etc/x']\nappend = ['nomodeset']\nno_firmware = true\n",
+             [rescue]\nkernel = '6.1'\nprograms = ['nvme']\nfiles = ['/etc/x']\nappend = ['nomodeset']\nauthorized_keys = ['/k']\nno_firmware = true\n",
         )
         .unwrap();
         assert_eq!(config.backup.exclude, [PathBuf::from("/var/cache")]);

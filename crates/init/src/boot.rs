@@ -12,6 +12,7 @@ use crate::report::Reporter;
 use crate::root;
 use crate::rules;
 use crate::source::{Search, Source, choose, wanted::Wanted};
+use crate::ssh;
 use crate::tools;
 use lifeboat_machine::{Event, EventSink as _, NetworkParameters, Parameters};
 use lifeboat_sys::modules::{Config, Index, Loader};
@@ -88,6 +89,7 @@ fn stages(started: Duration, reporter: &Arc<Reporter>, children: &Arc<Children>)
     context.stage("remaining-modules", rules::run);
     // Nothing on the disks is activated unless a person asks: whatever is assembled could not be rebuilt.
     context.stage("subsystems", |_| ());
+    ssh::start(&context);
     mode::run(context);
 }
 

@@ -17,6 +17,7 @@
 //! | [`source`] | stage 3: block devices, what they are, which one is the medium |
 //! | [`tools`] | stage 4: `tools.img` |
 //! | [`rules`] | stage 5: udevd, and devices without a driver |
+//! | [`ssh`] | `lifeboat.ssh`: sshd |
 //! | [`mode`] | stage 7: the child that does the work, shells |
 //! | [`children`] | children of PID 1, and zombies |
 //! | [`recovery`] | `lifeboat restore` as a child: its events, its end |
@@ -41,6 +42,7 @@ mod rules;
 mod seat;
 mod shell;
 mod source;
+mod ssh;
 mod sysfs;
 mod tools;
 

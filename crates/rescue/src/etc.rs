@@ -2,8 +2,8 @@
 
 use crate::error::RescueError;
 use crate::sysroot::Sysroot;
-use crate::tree::Tree;
-use std::path::Path;
+use crate::tree::{Source, Tree};
+use std::path::{Path, PathBuf};
 
 /// Files taken as they are when the machine has them.
 const TAKEN: &[(&str, &str)] = &[
@@ -132,6 +132,28 @@ pub fn add(tree: &mut Tree, sysroot: &Sysroot) -> Result<(), RescueError> {
     Ok(())
 }
 
+/// The keys that may log in as root: the machine's own, and those of `more` files. sshd runs only when it is asked for.
+///
+/// # Errors
+/// [`RescueError::Extra`] for a file that is not there.
+pub fn authorized_keys(tree: &mut Tree, sysroot: &Sysroot, more: &[PathBuf]) -> Result<(), RescueError> {
+    const OWN: &str = "/root/.ssh/authorized_keys";
+    let mut keys = sysroot.read(OWN)?.unwrap_or_default();
+    for path in more {
+        let what = || format!("the file {} with authorized keys", path.display());
+        let text = sysroot.read(&path.to_string_lossy())?.ok_or_else(|| RescueError::Extra { what: what() })?;
+        if !keys.is_empty() && !keys.ends_with(b"\n") {
+            keys.push(b'\n');
+        }
+        keys.extend(text);
+    }
+    if !keys.is_empty() {
+        tree.directory(Path::new("/root/.ssh"), 0o700, "directory");
+        tree.file(Path::new(OWN), Source::Bytes(keys), 0o600, "keys that may log in, with lifeboat.ssh");
+    }
+    Ok(())
+}
+
 /// Directories that programs expect. Nothing is mounted here: that is init's work.
 fn skeleton(tree: &mut Tree) {
     for (path, mode) in [
@@ -195,6 +217,23 @@ fn system_accounts(text: &str, root: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_of_several_files_become_one() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(root.path().join("root/.ssh")).unwrap();
+        std::fs::write(root.path().join("root/.ssh/authorized_keys"), "ssh-ed25519 A root").unwrap();
+        std::fs::write(root.path().join("more"), "ssh-ed25519 B alice\n").unwrap();
+        let sysroot = Sysroot::new(root.path());
+        let mut tree = Tree::default();
+        authorized_keys(&mut tree, &sysroot, &["/more".into()]).unwrap();
+        let found: Vec<_> = tree.iter().filter(|(path, ..)| path.ends_with("authorized_keys")).collect();
+        let [(_, crate::tree::Node::File { source, mode }, _)] = found[..] else { panic!("{}", found.len()) };
+        assert_eq!(*mode, 0o600);
+        assert_eq!(crate::tree::read_source(source).unwrap(), b"ssh-ed25519 A root\nssh-ed25519 B alice\n");
+        let error = authorized_keys(&mut tree, &sysroot, &["/none".into()]).unwrap_err().to_string();
+        assert!(error.contains("/none with authorized keys"), "{error}");
+    }
 
     #[test]
     fn people_and_passwords_stay_at_home() {

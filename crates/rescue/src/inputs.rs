@@ -19,6 +19,9 @@ pub struct Inputs {
     pub compression: Compression,
     /// Take the firmware that the modules name.
     pub with_firmware: bool,
+    /// Files with the public keys that may log in to the rescue system, by their path in `sysroot`, beside root's own
+    /// `authorized_keys`; each must exist.
+    pub authorized_keys: Vec<PathBuf>,
     /// What goes into tools.img.
     pub extra: Extra,
 }
@@ -76,6 +79,7 @@ impl Inputs {
             work: work.into(),
             compression: Compression::default(),
             with_firmware: true,
+            authorized_keys: vec![],
             extra: Extra::default(),
         }
     }

@@ -77,6 +77,7 @@ pub fn build(inputs: &Inputs, runner: &dyn Runner) -> Result<RescueSystem, Rescu
 
     let mut gatherer = Gatherer::new(&sysroot, &host)?;
     etc::add(&mut gatherer.tree, &sysroot)?;
+    etc::authorized_keys(&mut gatherer.tree, &sysroot, &inputs.authorized_keys)?;
     gatherer.own_program(&inputs.lifeboat, Path::new(LIFEBOAT), "lifeboat")?;
     gatherer.own_program(&inputs.init, Path::new(INIT), "lifeboat")?;
     let heavy = gatherer.programs(Place::Root)?;

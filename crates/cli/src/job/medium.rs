@@ -86,6 +86,7 @@ pub fn rescue_system(
     inputs.kernel_release = args.kernel.clone().or_else(|| config.kernel.clone());
     inputs.compression = Compression { level: args.compression, ..Compression::default() };
     inputs.with_firmware = !(args.no_firmware || config.no_firmware);
+    inputs.authorized_keys = config.authorized_keys.clone();
     inputs.extra = Extra {
         programs: config.programs.clone(),
         files: config.files.clone(),
