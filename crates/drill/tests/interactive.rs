@@ -38,7 +38,7 @@ fn type_line(vm: &mut Vm, line: &str, refusal: &str, next: &str) -> Result<(), D
 }
 
 fn recover(scenario: &Scenario, medium: &Path, name: &str, words: &str) -> Result<Recovered, DrillError> {
-    let target = Target { adjust: Some(|spec| spec.memory_mib = 1024), ..Target::default() };
+    let target = Target { memory_mib: Some(1024), ..Target::default() };
     let mut recovery = scenario.start_recovery(medium, &target)?;
     let vm = &mut recovery.vm;
     vm.console.wait_for(&shown("Press Enter on the console at which you sit"), BOOT)?;

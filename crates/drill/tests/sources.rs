@@ -26,9 +26,9 @@ use std::time::{Duration, Instant};
 const HOST: &str = "10.0.2.2";
 
 /// A card on QEMU's user network.
-fn card(spec: &mut VmSpec) {
+fn card() -> Vec<String> {
     let device = "virtio-net-pci,netdev=uplink,mac=52:54:00:0b:0a:07";
-    spec.extra.extend(["-netdev", "user,id=uplink", "-device", device].map(str::to_owned));
+    ["-netdev", "user,id=uplink", "-device", device].map(str::to_owned).to_vec()
 }
 
 /// Lets the original machine reach the host: its own system has no network configured.
@@ -41,11 +41,11 @@ fn record(scenario: &Scenario, address: &str, environment: &str) -> Result<Origi
         "{UPLINK}; {environment} lifeboat backup --to '{address}' && {environment} lifeboat media iso --rescue-only \
          --source '{address}' --embed-key --out /run/medium/rescue.iso --mode nuke --append lifeboat.after=poweroff"
     );
-    scenario.record_with(&programs(), &command, card)
+    scenario.record_with(&programs(), &command, |spec| spec.extra.extend(card()))
 }
 
 fn target() -> Target {
-    Target { adjust: Some(card), ..Target::default() }
+    Target { extra: card(), ..Target::default() }
 }
 
 fn lose_and_recover(what: &str, more: &[&str], address: impl Fn(u16) -> String, environment: &str) {

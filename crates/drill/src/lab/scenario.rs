@@ -76,8 +76,10 @@ pub struct Target {
     pub disk: Option<PathBuf>,
     /// Further disks.
     pub more: Vec<VmDisk>,
-    /// Machine-specific changes.
-    pub adjust: Option<fn(&mut VmSpec)>,
+    /// Memory in MiB; 2048 when `None`.
+    pub memory_mib: Option<u32>,
+    /// Further arguments of QEMU, such as a network card.
+    pub extra: Vec<String>,
     /// A rescue system that is handed over as a network boot does it; the medium itself is in no drive.
     pub netboot: Option<DirectKernel>,
 }
@@ -246,11 +248,10 @@ impl Scenario {
             }
         }
         let firmware = self.machine.firmware_at(&self.directory.join("recovered.vars.fd"), false)?;
-        let mut spec = VmSpec::new(firmware).memory(2048).disk(VmDisk::raw(&disk, "new-disk").on(target.controller));
+        let memory = target.memory_mib.unwrap_or(2048);
+        let mut spec = VmSpec::new(firmware).memory(memory).disk(VmDisk::raw(&disk, "new-disk").on(target.controller));
         spec.disks.extend(target.more.iter().cloned());
-        if let Some(adjust) = target.adjust {
-            adjust(&mut spec);
-        }
+        spec.extra.extend(target.extra.iter().cloned());
         let booted = match (&target.netboot, target.stick) {
             (Some(kernel), _) => spec.clone().kernel(kernel.clone()),
             (None, true) => spec.clone().stick(medium),
