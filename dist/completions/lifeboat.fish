@@ -72,7 +72,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l out -d 'The image to write' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l from -d 'Embed the latest snapshot of this repository' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l snapshot -d 'Embed this snapshot instead of the latest' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l source -d 'Where recovery takes the archive from: nfs://, http(s)://, rest:, sftp:// or s3://. With --embed-key the medium carries the names and passwords for it, too' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l source -d 'Where recovery takes the archive from: nfs://, http(s)://, rest:, sftp:// or s3://, or disk:UUID=…:/PATH. With --embed-key the medium carries the names and passwords for it, too' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l machine -d 'Use this machine description instead of probing (for a root filesystem in a folder)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l sysroot -d 'Work on the root filesystem in this folder: kernel, modules and programs are taken from there' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l kernel -d 'Kernel release to boot [default: the running one, or the newest below --sysroot]' -r
