@@ -33,7 +33,7 @@ fn place(address: &str, credentials: &Credentials) -> Place {
 }
 
 fn restored(repository: &Repository, folder: &Path) -> PathBuf {
-    let target = folder.join("restored");
+    let target = tempfile::tempdir_in(folder).unwrap().keep();
     let _ = std::fs::remove_dir_all(&target);
     std::fs::create_dir(&target).unwrap();
     let snapshot = repository.latest_of("test").unwrap();
@@ -48,7 +48,6 @@ fn restored(repository: &Repository, folder: &Path) -> PathBuf {
 fn whole_life(place: &Place) {
     let scratch = scratch();
     let tree = scratch.path().join("tree");
-    std::fs::create_dir(&tree).unwrap();
     odd_tree(&tree);
     let key = Secret::generate().unwrap();
     assert!(!place.is_repository().unwrap());
@@ -130,7 +129,6 @@ fn root_sftp() {
 fn root_web_tree_and_image() {
     let (folder, port) = (scratch(), port());
     let tree = folder.path().join("tree");
-    std::fs::create_dir(&tree).unwrap();
     odd_tree(&tree);
     let www = folder.path().join("www");
     let medium = www.join("unpacked/lifeboat");

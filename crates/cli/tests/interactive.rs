@@ -152,6 +152,21 @@ impl Person {
         self.master.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
     }
 
+    /// Types into a field, again as long as it is not there: keys are not taken while work is done.
+    fn types(&mut self, keys: &str, shown: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            self.press(keys);
+            for _ in 0..50 {
+                if self.text().contains(shown) {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            assert!(Instant::now() < deadline, "typed in vain; the screen shows\n{}", self.text());
+        }
+    }
+
     fn ends(&mut self) -> i32 {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -223,9 +238,10 @@ fn files_come_back_and_the_way_to_the_machine_is_open() {
 
     // Logs into a folder; then power off.
     person.press(&format!("{}{ENTER}", DOWN.repeat(4)));
-    // Keys are not taken before the devices are listed.
-    person.sees(&["Lifeboat: save the logs", "Another place:", "Enter: take it"]);
-    person.press(&format!("\x1b[4~{}{ENTER}", rescue.folder.path().display()));
+    person.sees(&["Lifeboat: save the logs", "Another place:"]);
+    let folder = rescue.folder.path().display().to_string();
+    person.types(&format!("\x1b[4~\x15{folder}"), &folder);
+    person.press(ENTER);
     person.sees(&["Lifeboat: welcome", "The logs are in"]);
     let logs = rescue.at("lifeboat-logs-box-1");
     assert!(logs.join("log").is_file() && logs.join("machine.json").is_file());

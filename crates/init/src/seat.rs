@@ -20,24 +20,25 @@ pub fn taken(reporter: &Reporter, consoles: &[String]) -> String {
         [] => "console".to_owned(),
         [only] => only.clone(),
         several => {
-            reporter.text("Press Enter on the console at which you sit: the recovery starts there.");
             let paths: Vec<PathBuf> = several.iter().map(|name| terminal_of(name)).collect();
-            let taken = several[first_enter(&paths)].clone();
+            let files = paths.iter().map(open).collect();
+            reporter.text("Press Enter on the console at which you sit: the recovery starts there.");
+            let taken = several[first_enter(&paths, files)].clone();
             reporter.text(&format!("The recovery runs on {taken} now; what it does is told here as well."));
             taken
         }
     }
 }
 
+/// Opens a terminal. What was typed before anyone was asked does not count.
+fn open(path: &PathBuf) -> Option<File> {
+    let file = File::options().read(true).write(true).custom_flags(FLAGS).open(path).ok()?;
+    let _ = rustix::termios::tcflush(&file, rustix::termios::QueueSelector::IFlush);
+    Some(file)
+}
+
 /// Waits for a line on one of the terminals; gives its number.
-fn first_enter(paths: &[PathBuf]) -> usize {
-    // What was typed before anyone was asked does not count.
-    let open = |path: &PathBuf| {
-        let file = File::options().read(true).write(true).custom_flags(FLAGS).open(path).ok()?;
-        let _ = rustix::termios::tcflush(&file, rustix::termios::QueueSelector::IFlush);
-        Some(file)
-    };
-    let mut files: Vec<Option<File>> = paths.iter().map(open).collect();
+fn first_enter(paths: &[PathBuf], mut files: Vec<Option<File>>) -> usize {
     loop {
         let ready = {
             let known: Vec<(usize, &File)> =
@@ -84,7 +85,7 @@ mod tests {
         let theirs: Vec<File> =
             paths[..2].iter().map(|path| File::options().read(true).write(true).open(path).unwrap()).collect();
         let (told, taken) = std::sync::mpsc::channel();
-        std::thread::spawn(move || told.send(first_enter(&paths)));
+        std::thread::spawn(move || told.send(first_enter(&paths, paths.iter().map(open).collect())));
         (&theirs[0]).write_all(b"noise").unwrap();
         assert!(taken.recv_timeout(Duration::from_millis(300)).is_err());
         (&theirs[1]).write_all(b"\n").unwrap();

@@ -40,8 +40,8 @@ pub struct Question<'a> {
 /// An answer that is not an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// 200 or 206.
-    pub status: u16,
+    /// The body is the part that was asked for.
+    pub partial: bool,
     /// What came.
     pub body: Vec<u8>,
     /// `Content-Length`, for `HEAD`.
@@ -132,6 +132,8 @@ impl Client {
         let length = header("content-length").and_then(|text| text.parse().ok());
         let kind = header("content-type").unwrap_or_default();
         let status = response.status();
+        // RFC 9110 wants 206; rclone's S3 server sends a part with its range and says 200.
+        let partial = status == StatusCode::PARTIAL_CONTENT || header("content-range").is_some();
         let body = match question.method {
             "HEAD" => vec![],
             _ => {
@@ -140,7 +142,7 @@ impl Client {
             }
         };
         if status.is_success() {
-            return Ok(Answer { status: status.as_u16(), body, length, kind });
+            return Ok(Answer { partial, body, length, kind });
         }
         Err(refusal(action, what, status, &body))
     }

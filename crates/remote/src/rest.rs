@@ -117,7 +117,7 @@ pub(crate) fn read_part(client: &Client, question: Question<'_>, offset: u64, le
     }
     let question = question.range(offset, length);
     let answer = client.ask(&question)?;
-    let body = if answer.status == 206 {
+    let body = if answer.partial {
         answer.body
     } else {
         let from = usize::try_from(offset).unwrap_or(usize::MAX).min(answer.body.len());

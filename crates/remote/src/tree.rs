@@ -104,7 +104,7 @@ impl Tree {
         let size = size.ok_or_else(|| Fault::ended("OPEN", url, "the server does not tell its size"))?;
         // A server without ranges would send the whole image for each piece.
         let probe = web.client.ask(&web.question("GET", url).range(0, 1))?;
-        if probe.status != 206 {
+        if !probe.partial {
             let why = "the server does not serve parts of files (Range); try unpacking the image there";
             return Err(Fault::ended("OPEN", url, why));
         }
