@@ -34,8 +34,6 @@ fn place(address: &str, credentials: &Credentials) -> Place {
 
 fn restored(repository: &Repository, folder: &Path) -> PathBuf {
     let target = tempfile::tempdir_in(folder).unwrap().keep();
-    let _ = std::fs::remove_dir_all(&target);
-    std::fs::create_dir(&target).unwrap();
     let snapshot = repository.latest_of("test").unwrap();
     repository.prove_present(&snapshot).unwrap();
     let options = RestoreOptions { overwrite: true, sync: false };
