@@ -1,6 +1,7 @@
 //! `/etc/lifeboat.toml`: defaults that command-line options override. Unknown keys are errors.
 
 use crate::error::{CommandError, Kind};
+use lifeboat_machine::unattended::UnattendedPolicy;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,8 @@ pub struct Config {
     pub backup: Backup,
     /// What the rescue system and its media hold.
     pub rescue: Rescue,
+    /// What unattended recoveries from new media may do.
+    pub unattended: Option<UnattendedPolicy>,
 }
 
 /// The `[backup]` table.

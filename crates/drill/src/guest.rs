@@ -40,8 +40,8 @@ impl<'a> Guest<'a> {
     /// # Errors
     /// When none appears before the deadline.
     pub fn login(vm: &'a mut Vm, deadline: Duration) -> Result<Guest<'a>, DrillError> {
-        // bash's `root@host:~# `, and a plain `# ` of sh and busybox.
-        vm.console.wait_for(&Pattern::regex(r"^(.*@.*:.*)?[#] \z")?, deadline)?;
+        // bash's `root@host:~# `, the rescue system's `rescue-host:~# `, and a plain `# ` of sh and busybox.
+        vm.console.wait_for(&Pattern::regex(r"^(.*(@|rescue).*:.*)?[#] \z")?, deadline)?;
         let mut guest = Guest { vm, next: 0 };
         // Without echo and line editing, what comes back is what commands say. The prompt goes, too. The next line is
         // typed only when the shell has changed its terminal: what is in the buffer then would stay there.

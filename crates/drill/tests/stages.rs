@@ -33,7 +33,7 @@ killed() {
     wait $pid || true
     echo "killed after step $(count)"
 }
-hostname >/tmp/name
+sed "s|rescue-||" </proc/sys/kernel/hostname >/tmp/name
 lifeboat restore --stage plan | grep 'Nothing was touched'
 ! lifeboat restore --resume
 ! lifeboat restore --stage extract
@@ -81,7 +81,7 @@ fn a_recovery_stage_by_stage() -> Result<(), DrillError> {
     let ready = |event: &Event| matches!(event, Event::Ready { mode: Mode::Expert } | Event::Failed { .. });
     await_event(&mut vm, "expert mode", BOOT, ready)?;
     let mut guest = Guest::login(&mut vm, BOOT)?;
-    guest.must("hostname | lifeboat restore --stage rebuild && findmnt /target", RECOVER)?;
+    guest.must("sed s/rescue-// /proc/sys/kernel/hostname | lifeboat restore --stage rebuild && findmnt /target", RECOVER)?;
     guest.must("lifeboat restore --stage extract && test -e /target/etc/fstab", RECOVER)?;
     guest.must("lifeboat restore --stage boot && ! findmnt /target", RECOVER)?;
     guest.settle()?;

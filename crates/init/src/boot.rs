@@ -104,7 +104,7 @@ fn foundation(started: Duration, reporter: &Arc<Reporter>, children: &Arc<Childr
         reporter.warn(error.to_string());
     }
     let command_line = std::fs::read_to_string("/proc/cmdline").unwrap_or_default();
-    let parameters = Parameters::parse(&command_line);
+    let mut parameters = Parameters::parse(&command_line);
     let socket =
         UeventSocket::open().map_err(|error| reporter.warn(format!("cannot HEAR device events: {error}"))).ok();
     if let Err(error) = root::enter() {
@@ -122,6 +122,9 @@ fn foundation(started: Duration, reporter: &Arc<Reporter>, children: &Arc<Childr
     }
     foundation::provide_commands();
     let identity = Identity::read(Path::new("/lifeboat"));
+    if let Some(policy) = &identity.policy {
+        policy.clone().apply(&mut parameters);
+    }
     let _ = rustix::system::sethostname(host_name(identity.machine_name()).as_bytes());
     let hotplug = Hotplug::start(loader, socket, Arc::clone(reporter));
     let context = Context {

@@ -7,6 +7,7 @@ use crate::hotplug::Hotplug;
 use crate::report::Reporter;
 use crate::source::Source;
 use crate::source::wanted::Wanted;
+use lifeboat_machine::unattended::UnattendedPolicy;
 use lifeboat_machine::{Event, EventSink as _, Machine, MediumManifest, Parameters};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -49,6 +50,8 @@ pub struct Identity {
     pub manifest: Option<MediumManifest>,
     /// `machine.json`.
     pub machine: Option<Machine>,
+    /// `policy.json`, when the medium has one.
+    pub policy: Option<UnattendedPolicy>,
     /// What is wrong with them.
     pub faults: Vec<String>,
 }
@@ -75,6 +78,13 @@ impl Identity {
             Err(fault) => identity.faults.push(fault),
             Ok(Ok(machine)) => identity.machine = Some(machine),
             Ok(Err(error)) => identity.faults.push(error.to_string()),
+        }
+        // Only media of machines with a policy have it.
+        if let Ok(bytes) = read("policy.json") {
+            match serde_json::from_slice(&bytes) {
+                Ok(policy) => identity.policy = Some(policy),
+                Err(error) => identity.faults.push(format!("cannot READ /lifeboat/policy.json: {error}")),
+            }
         }
         identity
     }

@@ -15,6 +15,7 @@
 //! | [`manifest`] | what binds machine, archive and rescue system together |
 //! | [`on_disk`] | places on local disks, as sources are named |
 //! | [`parameters`] | the `lifeboat.` kernel parameters |
+//! | [`unattended`] | the policy of unattended runs |
 //! | [`event`] | what init and recovery report, on the console and as JSON lines |
 //! | [`bytes`] | names that need not be UTF-8, sizes for people |
 
@@ -30,6 +31,7 @@ pub mod marker;
 pub mod network;
 pub mod on_disk;
 pub mod parameters;
+pub mod unattended;
 
 pub use bytes::Name;
 pub use event::{Event, EventSink};

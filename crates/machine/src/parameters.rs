@@ -10,6 +10,7 @@
 //! | `lifeboat.after=reboot\|poweroff\|shell` | what follows |
 //! | `lifeboat.wipe=ID[,ID…]` | disks that may be wiped though they hold foreign data: WWN, serial, hardware path or /dev path |
 //! | `lifeboat.map=DEVICE:ID[,…]` | put the recorded disk DEVICE (`disk0`) onto the disk ID |
+//! | `lifeboat.warnings=stop\|go-on` | whether nuke stops, before it writes, when the plan has notes |
 //! | `lifeboat.ssh` | start sshd |
 //!
 //! Those about the network are in [`network`]. Quoting follows the kernel's own parser (kernel-parameters.txt, lib/cmdline.c: double quotes keep spaces).
@@ -74,6 +75,16 @@ pub enum After {
     Shell,
 }
 
+/// What nuke does when the plan has notes: disks matched by their size only, filesystems made smaller, another boot path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Warnings {
+    /// It stops before anything is written.
+    Stop,
+    /// It reports them and goes on.
+    GoOn,
+}
+
 /// The parameters under `lifeboat.`, and those that are wrong.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parameters {
@@ -93,13 +104,15 @@ pub struct Parameters {
     pub wipe: Vec<String>,
     /// `lifeboat.map=`: recorded device and disk.
     pub map: Vec<(String, String)>,
+    /// `lifeboat.warnings=`.
+    pub warnings: Option<Warnings>,
     /// `lifeboat.ssh`.
     pub ssh: bool,
     /// One message for each parameter under `lifeboat.` that is unknown or has an impossible value.
     pub mistakes: Vec<String>,
 }
 
-const KNOWN: [&str; 9] = ["mode", "source", "snapshot", "resize", "eject", "after", "wipe", "map", "ssh"];
+const KNOWN: [&str; 10] = ["mode", "source", "snapshot", "resize", "eject", "after", "wipe", "map", "warnings", "ssh"];
 
 impl Parameters {
     /// Reads a kernel command line. Never fails: what is wrong is listed in [`Parameters::mistakes`].
@@ -141,6 +154,9 @@ impl Parameters {
             ("after", Some("poweroff")) => self.after = Some(After::Poweroff),
             ("after", Some("shell")) => self.after = Some(After::Shell),
             ("after", _) => self.mistakes.push(wrong("the values are reboot, poweroff, shell")),
+            ("warnings", Some("stop")) => self.warnings = Some(Warnings::Stop),
+            ("warnings", Some("go-on")) => self.warnings = Some(Warnings::GoOn),
+            ("warnings", _) => self.mistakes.push(wrong("the values are stop and go-on")),
             ("wipe", Some(value)) if !value.is_empty() => self.wipe.extend(value.split(',').map(str::to_owned)),
             ("map", Some(value)) => {
                 for pair in value.split(',') {

@@ -75,7 +75,7 @@ export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n\
 export HOME=/root LANG=C.UTF-8 LESS=-R\n\
 [ -n \"$TERM\" ] && [ \"$TERM\" != dumb ] || export TERM=linux\n\
 if [ -n \"$BASH_VERSION\" ]; then\n\
-  PS1='\\[\\e[1;33m\\]rescue \\h:\\w\\[\\e[0m\\]\\$ '\n\
+  PS1='\\[\\e[1;33m\\]\\h:\\w\\[\\e[0m\\]\\$ '\n\
   HISTFILE=/root/.history\n\
   HISTSIZE=5000\n\
 else\n\

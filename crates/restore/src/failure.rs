@@ -58,6 +58,12 @@ pub enum Failure {
     /// Mistyped kernel parameters.
     #[error("the kernel command line has mistakes: {}; the disks were not touched", .0.join("; "))]
     Parameters(Vec<String>),
+    /// The policy of unattended runs stops at warnings.
+    #[error(
+        "the plan has warnings, and the policy says to stop at them: {}; the disks were not touched; lifeboat.warnings=go-on allows it",
+        .0.join("; ")
+    )]
+    Warnings(Vec<String>),
     /// A place on the network does not serve.
     #[error(transparent)]
     Network(#[from] lifeboat_remote::Fault),

@@ -6,6 +6,7 @@ use crate::network::Network;
 use crate::recovery::Recovery;
 use crate::rescue::RescueSystem;
 use lifeboat_archive::Secret;
+use lifeboat_machine::parameters::Warnings;
 use lifeboat_machine::{DeviceId, Event, EventSink, Parameters};
 use lifeboat_plan::Policy;
 use lifeboat_sys::Runner;
@@ -48,6 +49,9 @@ fn run(rescue: &RescueSystem, network: &Network, runner: &dyn Runner, sink: &dyn
     let plan = recovery.plan(&policy(&rescue.parameters))?;
     for line in plan.to_string().lines() {
         sink.emit(&Event::Note { text: line.to_owned() });
+    }
+    if rescue.parameters.warnings == Some(Warnings::Stop) && !plan.notes.is_empty() {
+        return Err(Failure::Warnings(plan.notes));
     }
     carry_out(&recovery, rescue, &mut recovery.begin(plan), began, sink)
 }

@@ -161,7 +161,11 @@ pub fn write_iso(
     write(&lifeboat.join("manifest.json"), &manifest_json)?;
     files.insert("manifest.json".to_owned(), lifeboat.join("manifest.json"));
     let embed = |path: &str, bytes: Vec<u8>| Embedded { path: path.to_owned(), bytes, mode: 0o600 };
-    let embedded = [embed("lifeboat/machine.json", machine_json), embed("lifeboat/manifest.json", manifest_json)];
+    let mut embedded =
+        vec![embed("lifeboat/machine.json", machine_json), embed("lifeboat/manifest.json", manifest_json)];
+    if let Some(policy) = &session.config.unattended {
+        embedded.push(embed("lifeboat/policy.json", serde_json::to_vec_pretty(policy)?));
+    }
     let initrd = lifeboat.join("initrd.img");
     let initramfs = timed(session, "initramfs", || Ok(lifeboat_rescue::write_initramfs(&system, &embedded, &initrd)?))?;
     files.insert("initrd.img".to_owned(), initrd);
