@@ -81,7 +81,10 @@ fn a_recovery_stage_by_stage() -> Result<(), DrillError> {
     let ready = |event: &Event| matches!(event, Event::Ready { mode: Mode::Expert } | Event::Failed { .. });
     await_event(&mut vm, "expert mode", BOOT, ready)?;
     let mut guest = Guest::login(&mut vm, BOOT)?;
-    guest.must("sed s/rescue-// /proc/sys/kernel/hostname | lifeboat restore --stage rebuild && findmnt /target", RECOVER)?;
+    guest.must(
+        "sed s/rescue-// /proc/sys/kernel/hostname | lifeboat restore --stage rebuild && findmnt /target",
+        RECOVER,
+    )?;
     guest.must("lifeboat restore --stage extract && test -e /target/etc/fstab", RECOVER)?;
     guest.must("lifeboat restore --stage boot && ! findmnt /target", RECOVER)?;
     guest.settle()?;
