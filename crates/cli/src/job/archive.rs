@@ -79,9 +79,9 @@ pub fn describe(repository: &Repository, snapshot: &SnapshotInfo) -> Result<(Mac
     Ok((Machine::from_json(&machine)?, serde_json::from_slice(&manifest)?))
 }
 
-/// A folder for mount points.
+/// A folder for mount points: /run, which no backup holds. Who may mount may write there.
 pub fn scratch() -> PathBuf {
-    std::env::temp_dir()
+    if rustix::process::geteuid().is_root() { "/run".into() } else { std::env::temp_dir() }
 }
 
 /// Adds what to try to errors of opening.
