@@ -13,6 +13,9 @@ pub struct Options {
     /// Take loop devices for disks. For tests and for machines in disk images; otherwise loop devices are ignored, for
     /// what they hold is in files that are saved anyway.
     pub loop_devices: bool,
+    /// Where the archive is written. A disk that is mounted for nothing else is not part of the machine: a recovery would
+    /// wipe it.
+    pub archive: Option<PathBuf>,
 }
 
 /// Everything a reader needs.

@@ -18,6 +18,7 @@ use lifeboat_machine::machine::FORMAT;
 use lifeboat_machine::{Layout, Machine, Name};
 use lifeboat_sys::Runner;
 use lifeboat_sys::mount::MountInfo;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Reads a machine: the running one, or one whose root filesystem lies in a folder or is mounted there.
@@ -120,6 +121,7 @@ fn in_use(context: &Context<'_>, blocks: &Blocks, table: &[MountInfo], root: &Pa
             );
         }
     }
+    let archive_disks = archive_disks(context, blocks, table, &local);
     for mount in local {
         let at = mount.mount_point.display().to_string();
         let is_root = mount.mount_point == Path::new("/");
@@ -127,6 +129,10 @@ fn in_use(context: &Context<'_>, blocks: &Blocks, table: &[MountInfo], root: &Pa
             findings.refuse(&at, format!("its device, {}, cannot be found in /sys/block", mount.source), "");
             continue;
         };
+        if blocks.disks_under(&block.name).iter().any(|disk| archive_disks.contains(&disk.name)) {
+            findings.warn(format!("{at} is on the disk that the archive is written to; it is not part of the machine"));
+            continue;
+        }
         match kind_of(blocks, block) {
             Family::Loop if context.options.loop_devices => {}
             Family::Disk => {}
@@ -180,6 +186,37 @@ fn in_use(context: &Context<'_>, blocks: &Blocks, table: &[MountInfo], root: &Pa
         }
     }
     used
+}
+
+/// The disks of the filesystem that the archive is written to: one that was mounted for it, not by fstab, and from whose
+/// disks nothing else is mounted. `table` tells what lies between, such as a network filesystem.
+fn archive_disks(
+    context: &Context<'_>,
+    blocks: &Blocks,
+    table: &[MountInfo],
+    local: &[mounts::Used],
+) -> BTreeSet<String> {
+    // It need not exist yet.
+    let archive = context.options.archive.iter().flat_map(|path| path.ancestors());
+    let Some(archive) = archive.filter_map(|path| path.canonicalize().ok()).next() else { return BTreeSet::new() };
+    let depth = |path: &Path| if archive.starts_with(path) { path.components().count() } else { 0 };
+    let innermost = mounts::visible(table).into_iter().max_by_key(|mount| depth(&mount.mount_point));
+    let fstab = swap::parse_fstab(&context.sysroot.read("/etc/fstab").unwrap_or_default());
+    let Some(holder) = local.iter().find(|mount| {
+        innermost.is_some_and(|innermost| innermost.mount_point == mount.real_mount_point)
+            && mount.mount_point != Path::new("/")
+            && !fstab.iter().any(|entry| entry.mount_point == mount.mount_point)
+    }) else {
+        return BTreeSet::new();
+    };
+    let disks = |mount: &mounts::Used| -> BTreeSet<String> {
+        let block = blocks.numbered(mount.device).or_else(|| blocks.at(context, &mount.source));
+        let disks = block.map(|block| blocks.disks_under(&block.name)).unwrap_or_default();
+        disks.into_iter().map(|disk| disk.name.clone()).collect()
+    };
+    let own = disks(holder);
+    let shared = local.iter().any(|mount| mount.device != holder.device && !disks(mount).is_disjoint(&own));
+    if shared { BTreeSet::new() } else { own }
 }
 
 /// The family of a device: that of its disk, for partitions.

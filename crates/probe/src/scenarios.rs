@@ -107,6 +107,33 @@ fn an_unmounted_filesystem_of_a_used_disk_is_refused() {
 }
 
 #[test]
+fn a_disk_for_the_archive_alone_is_not_part_of_the_machine() {
+    let mut host = bios_machine();
+    host.mount("/dev/sda6", "/home", "ext3");
+    host.disk("sdb", 64, "pci0000:00/0000:00:1f.2/ata2");
+    host.run("mke2fs", &["-q", "-t", "ext4", "dev/sdb"]);
+    host.mount("/dev/sdb", "/mnt", "ext4");
+    let with = |archive: Option<&str>| {
+        let mut context = host.context();
+        context.options.archive = archive.map(|path| host.path("root").join(path));
+        probe::read(&context).unwrap()
+    };
+    let disks = |probed: &Probed| probed.machine.layout.devices.iter().filter(|device| device.disk().is_some()).count();
+    assert_eq!(disks(&with(None)), 2);
+    // On a filesystem of the machine itself it changes nothing.
+    assert_eq!(disks(&with(Some("home/repository"))), 2);
+    let alone = with(Some("mnt/machines/not/yet"));
+    assert_eq!((disks(&alone), alone.refusals.len()), (1, 0), "{:?}", alone.refusals);
+    assert!(alone.machine.layout.mount_at("/mnt").is_none());
+    host.write("root/etc/fstab", "LABEL=data /mnt ext4 defaults 0 0\n");
+    let mut context = host.context();
+    context.options.archive = Some(host.path("root/mnt/repository"));
+    let data = probe::read(&context).unwrap();
+    assert_eq!(disks(&data), 2, "what fstab mounts is the machine's, whatever lies there");
+    assert!(alone.warnings.iter().any(|text| text.starts_with("/mnt is on the disk that the archive is written to")));
+}
+
+#[test]
 fn a_machine_that_would_not_start_is_refused() {
     let mut host = bios_machine();
     host.mount("/dev/sda6", "/home", "ext3");

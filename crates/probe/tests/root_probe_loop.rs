@@ -48,7 +48,7 @@ impl Mounted {
 
     fn probe(&self) -> Probed {
         let sysroot = Sysroot::new(self.path("root"));
-        probe_with(&SystemRunner, &sysroot, &Options { loop_devices: true }).unwrap()
+        probe_with(&SystemRunner, &sysroot, &Options { loop_devices: true, ..Options::default() }).unwrap()
     }
 }
 

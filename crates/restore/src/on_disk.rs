@@ -57,6 +57,15 @@ pub fn mount_point(device: &Path) -> Option<PathBuf> {
         .map(|m| m.mount_point)
 }
 
+/// The path of the place where its filesystem is mounted now.
+pub fn mounted_path(place: &OnDisk, runner: &dyn Runner) -> Option<PathBuf> {
+    let device = match &place.device {
+        DiskName::Path(path) => PathBuf::from(path),
+        token => named(&token.to_string(), runner).ok()?.into_iter().next()?,
+    };
+    Some(mount_point(&device)?.join(place.path.trim_start_matches('/')))
+}
+
 /// Mounts it read-only. A journal is not replayed: that would write.
 ///
 /// # Errors

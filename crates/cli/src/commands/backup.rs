@@ -17,7 +17,7 @@ pub fn run(session: &Session, args: &BackupArgs) -> CommandResult {
         }
     };
     let target = network::target(session, &place)?;
-    let machine = protect::machine(session, &args.sysroot.sysroot, args.machine.as_deref())?;
+    let machine = protect::machine(session, &args.sysroot.sysroot, args.machine.as_deref(), target.place.folder())?;
     let repository = if target.place.is_repository()? {
         let secret = keys::find(&args.key, &session.config)?;
         Repository::open_at(&target.place, &secret).map_err(archive::explain)?

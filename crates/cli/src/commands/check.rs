@@ -6,7 +6,7 @@ use crate::error::CommandResult;
 use crate::job::protect;
 
 pub fn run(session: &Session, args: &CheckArgs) -> CommandResult {
-    let probed = protect::probe(session, &args.sysroot.sysroot)?;
+    let probed = protect::probe(session, &args.sysroot.sysroot, session.config.repository.as_deref())?;
     protect::warn(session, &probed);
     session.reporter.value(&serde_json::json!({
         "machine": probed.machine.name,

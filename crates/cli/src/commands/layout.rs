@@ -7,6 +7,7 @@ use crate::job::{archive, protect};
 use lifeboat_machine::bytes::human;
 use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Machine};
 use lifeboat_plan::Policy;
+use lifeboat_restore::rescue::{RescueDirectories, RescueSystem, is_rescue_system};
 use std::fmt::Write as _;
 
 pub fn run(session: &Session, command: &LayoutCommand) -> CommandResult {
@@ -18,21 +19,37 @@ pub fn run(session: &Session, command: &LayoutCommand) -> CommandResult {
 }
 
 fn show(session: &Session, args: &LayoutShowArgs) -> CommandResult {
-    if args.from.is_some() {
-        let machine = archive::machine(session, args.from.as_deref(), None, &args.key)?;
+    let lost = lost(args.from.as_deref())?;
+    if args.from.is_some() || lost.is_some() {
+        let machine = match lost {
+            Some(machine) => machine,
+            None => archive::machine(session, args.from.as_deref(), None, &args.key)?,
+        };
         session.reporter.value(&machine);
         session.reporter.line(text(&machine));
         return Ok(());
     }
-    let probed = protect::probe(session, &args.sysroot.sysroot)?;
+    let probed = protect::probe(session, &args.sysroot.sysroot, session.config.repository.as_deref())?;
     protect::warn(session, &probed);
     session.reporter.value(&probed.machine);
     session.reporter.line(text(&probed.machine));
     protect::refuse(session, &probed)
 }
 
+/// In the rescue system, when no archive was named: the machine that it was made for. It needs no key.
+fn lost(from: Option<&str>) -> Result<Option<Machine>, CommandError> {
+    let directories = RescueDirectories::default();
+    if from.is_some() || !is_rescue_system(&directories) {
+        return Ok(None);
+    }
+    Ok(Some(RescueSystem::open(directories)?.machine))
+}
+
 fn plan(session: &Session, args: &LayoutPlanArgs) -> CommandResult {
-    let machine = archive::machine(session, args.from.as_deref(), None, &args.key)?;
+    let machine = match lost(args.from.as_deref())? {
+        Some(machine) => machine,
+        None => archive::machine(session, args.from.as_deref(), None, &args.key)?,
+    };
     let hardware = lifeboat_probe::found_hardware(&session.runner, &[])?;
     let plan = lifeboat_plan::plan(&machine, &hardware, &policy(&args.policy)?).map_err(|error| CommandError {
         kind: Kind::Refused,
@@ -46,7 +63,7 @@ fn plan(session: &Session, args: &LayoutPlanArgs) -> CommandResult {
 
 fn diff(session: &Session, args: &LayoutDiffArgs) -> CommandResult {
     let recorded = archive::machine(session, args.from.as_deref(), None, &args.key)?;
-    let probed = protect::probe(session, &args.sysroot.sysroot)?;
+    let probed = protect::probe(session, &args.sysroot.sysroot, session.config.repository.as_deref())?;
     let changes = lifeboat_plan::diff(&recorded, &probed.machine);
     for change in &changes {
         session.reporter.value(&serde_json::json!({"change": change.to_string()}));

@@ -57,7 +57,14 @@ fn rescue_only(session: &Session, args: &IsoArgs) -> CommandResult {
     if args.medium.embed_key && source.is_none() {
         return Err(CommandError::usage("--embed-key needs an archive: on the medium, or one that --source names"));
     }
-    let machine = protect::machine(session, &args.medium.sysroot.sysroot, args.machine.as_deref())?;
+    let on_disk = source.filter(|text| OnDisk::is_meant(text)).and_then(|text| OnDisk::parse(text).ok());
+    let place = on_disk.and_then(|place| lifeboat_restore::on_disk::mounted_path(&place, &session.runner));
+    let machine = protect::machine(
+        session,
+        &args.medium.sysroot.sysroot,
+        args.machine.as_deref(),
+        Some(place.as_deref().unwrap_or(&args.out)),
+    )?;
     let key = args.medium.embed_key.then(|| keys::find(&args.key, &session.config)).transpose()?;
     if let Some(source) = source {
         check_source(session, args, source, &machine.name);

@@ -6,15 +6,17 @@ use lifeboat_machine::{Event, EventSink as _, Machine};
 use lifeboat_probe::{Probed, Sysroot};
 use std::path::Path;
 
-/// Reads the machine below `sysroot`.
-pub fn probe(session: &Session, sysroot: &Path) -> Result<Probed, CommandError> {
+/// Reads the machine below `sysroot`; `archive` is where its archive is written.
+pub fn probe(session: &Session, sysroot: &Path, archive: Option<&Path>) -> Result<Probed, CommandError> {
     if !sysroot.is_dir() {
         return Err(CommandError::usage(format!("--sysroot {}: no such folder", sysroot.display())));
     }
     if !rustix::process::geteuid().is_root() {
         return Err(CommandError::usage("Lifeboat must see every file and disk: it needs root").hint("sudo lifeboat …"));
     }
-    Ok(lifeboat_probe::probe(&session.runner, &Sysroot::new(sysroot))?)
+    let options =
+        lifeboat_probe::Options { archive: archive.map(Path::to_owned), ..lifeboat_probe::Options::default() };
+    Ok(lifeboat_probe::probe_with(&session.runner, &Sysroot::new(sysroot), &options)?)
 }
 
 /// Tells the warnings of a probe.
@@ -43,13 +45,18 @@ pub fn refuse(session: &Session, probed: &Probed) -> Result<(), CommandError> {
 
 /// The machine for a backup or medium: read from `description` when given, otherwise probed and refused when it cannot
 /// be rebuilt.
-pub fn machine(session: &Session, sysroot: &Path, description: Option<&Path>) -> Result<Machine, CommandError> {
+pub fn machine(
+    session: &Session,
+    sysroot: &Path,
+    description: Option<&Path>,
+    archive: Option<&Path>,
+) -> Result<Machine, CommandError> {
     if let Some(path) = description {
         let json = std::fs::read(path)
             .map_err(|error| CommandError::usage(format!("cannot READ {}: {error}", path.display())))?;
         return Ok(Machine::from_json(&json)?);
     }
-    let probed = probe(session, sysroot)?;
+    let probed = probe(session, sysroot, archive)?;
     warn(session, &probed);
     refuse(session, &probed)?;
     Ok(probed.machine)

@@ -25,7 +25,7 @@ impl Server {
             .stdin(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .expect("these tests need the package rclone");
+            .unwrap_or_else(|error| panic!("these tests need the package rclone: {error}"));
         let deadline = Instant::now() + Duration::from_secs(60);
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(Instant::now() < deadline, "rclone serve {what} does not listen");
