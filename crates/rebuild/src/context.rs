@@ -47,6 +47,11 @@ impl<'a> Context<'a> {
         self.target.join(path.strip_prefix("/").unwrap_or(path))
     }
 
+    /// The same with links followed as the restored system follows them; [`Context::inside`] for what is not there.
+    pub(crate) fn resolved(&self, path: &Path) -> PathBuf {
+        crate::inside::resolve(&self.target, path).unwrap_or_else(|| self.inside(path))
+    }
+
     /// The kernel path that a recorded device has now.
     pub fn path_of(&self, id: &DeviceId) -> Option<PathBuf> {
         let disk = self.machine.layout.disk_of(id)?;

@@ -61,13 +61,13 @@ pub fn adapt(context: &Context) -> Result<Vec<String>, RebuildError> {
     }
     let mut files: Vec<PathBuf> = FILES.iter().map(PathBuf::from).collect();
     for directory in DIRECTORIES {
-        let Ok(entries) = std::fs::read_dir(context.inside(Path::new(directory))) else { continue };
+        let Ok(entries) = std::fs::read_dir(context.resolved(Path::new(directory))) else { continue };
         files.extend(entries.flatten().map(|entry| Path::new(directory).join(entry.file_name())));
     }
     files.sort();
     for name in files {
-        let path = context.inside(&name);
-        // Links may be absolute and lead out of the target.
+        // Links may be absolute: they are followed inside the target.
+        let path = context.resolved(&name);
         if !path.symlink_metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() <= LARGEST) {
             continue;
         }
@@ -80,7 +80,7 @@ pub fn adapt(context: &Context) -> Result<Vec<String>, RebuildError> {
         }
     }
     for exchange in exchanges.iter().filter(|exchange| needs_link(&exchange.name)) {
-        let directory = context.inside(Path::new("/etc/systemd/network"));
+        let directory = context.resolved(Path::new("/etc/systemd/network"));
         // Without systemd's udev nobody reads it.
         let udev = ["lib/systemd/systemd-udevd", "usr/lib/systemd/systemd-udevd", "usr/bin/udevadm"];
         if !udev.iter().any(|path| context.target.join(path).exists()) {

@@ -44,7 +44,7 @@ pub fn make(context: &Context, entry: &EfiEntry, disk: &str, partition: u32) -> 
 fn fall_back(context: &Context, entry: &EfiEntry, error: &std::io::Error) -> Result<Vec<String>, RebuildError> {
     let suffix = esp::suffix(&context.machine.architecture);
     let esp_of = |loader: &Loader| match loader {
-        Loader::GrubEfi { esp, .. } | Loader::SystemdBoot { esp, .. } => Some(context.inside(esp.as_path())),
+        Loader::GrubEfi { esp, .. } | Loader::SystemdBoot { esp, .. } => Some(context.resolved(esp.as_path())),
         Loader::GrubBios { .. } => None,
     };
     // The loader that this entry starts, else the first one for UEFI.

@@ -20,7 +20,7 @@ pub fn install(context: &Context, loader: &Loader, disks: &[String]) -> Result<V
             let program = grub_install(context)?;
             // grub-install puts `grub` below it, grub2-install `grub2`.
             let boot = directory.as_path().parent().unwrap_or(Path::new("/boot")).to_owned();
-            let own = context.inside(directory.as_path());
+            let own = context.resolved(directory.as_path());
             let kept = Kept::read(&own)?;
             in_chroot(context, || {
                 for disk in disks {
@@ -34,7 +34,7 @@ pub fn install(context: &Context, loader: &Loader, disks: &[String]) -> Result<V
             Ok(vec![])
         }
         Loader::GrubEfi { esp, removable, .. } | Loader::SystemdBoot { esp, removable } => {
-            let directory = context.inside(esp.as_path());
+            let directory = context.resolved(esp.as_path());
             let suffix = esp::suffix(&context.machine.architecture);
             if esp::main_file(loader, &directory, suffix).is_none() {
                 return Err(RebuildError::Boot {

@@ -30,12 +30,14 @@ pub fn area(context: &Context, device: &Path, swap: &Swap) -> Result<(), Rebuild
 /// # Errors
 /// When there is no room for it, or what mkswap says.
 pub fn file(context: &Context, file: &SwapFile) -> Result<(), RebuildError> {
-    let path = context.inside(file.path.as_path());
-    let Some(parent) = path.parent() else { return Ok(()) };
-    std::fs::create_dir_all(parent).map_err(RebuildError::io("MAKE the directory", parent))?;
-    let before = parent.metadata().map_err(RebuildError::io("READ", parent))?;
-    anew(context, &path, file)?;
-    times::give_back(parent, &before)
+    let (Some(parent), Some(name)) = (file.path.as_path().parent(), file.path.as_path().file_name()) else {
+        return Ok(());
+    };
+    let parent = context.resolved(parent);
+    std::fs::create_dir_all(&parent).map_err(RebuildError::io("MAKE the directory", &parent))?;
+    let before = parent.metadata().map_err(RebuildError::io("READ", &parent))?;
+    anew(context, &parent.join(name), file)?;
+    times::give_back(&parent, &before)
 }
 
 fn anew(context: &Context, path: &Path, file: &SwapFile) -> Result<(), RebuildError> {
