@@ -10,6 +10,7 @@ use crate::observe::{CONSOLE_INTERVAL, Observing};
 use crate::rescue::RescueSystem;
 use crate::source::Source;
 use lifeboat_archive::{Place, Repository, RestoreOptions, Secret, Selection, SnapshotInfo};
+use lifeboat_machine::boot::Loader;
 use lifeboat_machine::{ArchiveManifest, Event, EventSink, FoundHardware, Machine};
 use lifeboat_plan::{Plan, Policy, Step};
 use lifeboat_rebuild::Context;
@@ -262,6 +263,17 @@ impl<'a> Recovery<'a> {
         lifeboat_rebuild::unmount_all(&context).map_err(failed("unmount what is left of the stopped recovery"))?;
         for step in journal.plan.steps[..journal.done].iter().filter(|step| matches!(step, Step::Mount { .. })) {
             lifeboat_rebuild::apply(step, &context).map_err(failed(&step.to_string()))?;
+        }
+        // grub-install replaces its modules; one that was interrupted leaves some of them, with new times.
+        if let Some(Step::InstallLoader { loader: Loader::GrubBios { directory, .. }, .. }) =
+            journal.plan.steps.get(journal.done)
+        {
+            let modules = Selection::Paths(vec![directory.as_path().join("i386-pc")]);
+            let options = RestoreOptions { overwrite: true, sync: true };
+            let observer = Observing::every(self.interval, self.sink, "extract");
+            let target = &self.rescue.directories.target;
+            let again = self.repository.restore(&self.snapshot, target, &modules, &options, &observer);
+            again.map_err(Failure::Extract)?;
         }
         Ok(())
     }
