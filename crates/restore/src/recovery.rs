@@ -264,14 +264,20 @@ impl<'a> Recovery<'a> {
         for step in journal.plan.steps[..journal.done].iter().filter(|step| matches!(step, Step::Mount { .. })) {
             lifeboat_rebuild::apply(step, &context).map_err(failed(&step.to_string()))?;
         }
+        let target = &self.rescue.directories.target;
         // grub-install replaces its modules; one that was interrupted leaves some of them, with new times.
         if let Some(Step::InstallLoader { loader: Loader::GrubBios { directory, .. }, .. }) =
             journal.plan.steps.get(journal.done)
         {
-            let modules = Selection::Paths(vec![directory.as_path().join("i386-pc")]);
+            let modules = directory.as_path().join("i386-pc");
+            let inside = target.join(modules.strip_prefix("/").unwrap_or(&modules));
+            // What only the interrupted one put there goes; links that lead out of the target are not followed.
+            if inside.canonicalize().is_ok_and(|path| path.starts_with(target)) {
+                std::fs::remove_dir_all(&inside).map_err(|source| Failure::Write { path: inside, source })?;
+            }
+            let modules = Selection::Paths(vec![modules]);
             let options = RestoreOptions { overwrite: true, sync: true };
             let observer = Observing::every(self.interval, self.sink, "extract");
-            let target = &self.rescue.directories.target;
             let again = self.repository.restore(&self.snapshot, target, &modules, &options, &observer);
             again.map_err(Failure::Extract)?;
         }
