@@ -271,9 +271,13 @@ impl<'a> Recovery<'a> {
         {
             let modules = directory.as_path().join("i386-pc");
             let inside = target.join(modules.strip_prefix("/").unwrap_or(&modules));
-            // What only the interrupted one put there goes; links that lead out of the target are not followed.
+            // What only the interrupted one put there goes; links that lead out of the target are not followed. The directory
+            // itself stays, so that the one above keeps its times.
             if inside.canonicalize().is_ok_and(|path| path.starts_with(target)) {
-                std::fs::remove_dir_all(&inside).map_err(|source| Failure::Write { path: inside, source })?;
+                let failed = |source| Failure::Write { path: inside.clone(), source };
+                for entry in std::fs::read_dir(&inside).map_err(failed)? {
+                    std::fs::remove_file(entry.map_err(failed)?.path()).map_err(failed)?;
+                }
             }
             let modules = Selection::Paths(vec![modules]);
             let options = RestoreOptions { overwrite: true, sync: true };
