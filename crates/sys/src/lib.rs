@@ -12,6 +12,7 @@
 //! | [`uevent`] | kernel device events over netlink |
 //! | [`netlink`] | network links, addresses and routes |
 //! | [`packet`] | whole packets on a link, before it has an address |
+//! | `readable` | the next datagram of a socket, with a deadline |
 //! | [`loop_device`] | loop devices |
 //! | [`optical`] | optical drives: volume id, eject |
 //! | [`console`] | consoles, written to without waiting for a dead line |
@@ -30,6 +31,7 @@ pub mod optical;
 pub mod packet;
 pub mod power;
 pub mod program;
+mod readable;
 pub mod runner;
 pub mod signal;
 pub mod uevent;

@@ -1,8 +1,7 @@
 //! Whole IPv4 packets on a link that has no address yet (packet(7)), for DHCP.
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use crate::readable;
 use rustix::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
-use rustix::io::Errno;
 use rustix::net::RecvFlags;
 use std::io;
 use std::time::Instant;
@@ -57,21 +56,9 @@ impl PacketSocket {
     /// # Errors
     /// The system's reason; ENETDOWN when the link went down.
     pub fn receive(&self, buffer: &mut [u8], deadline: Instant) -> io::Result<Option<usize>> {
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
-            match poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&timeout)) {
-                Ok(0) => return Ok(None),
-                Ok(_) => {}
-                Err(Errno::INTR) => continue,
-                Err(errno) => return Err(errno.into()),
-            }
-            match rustix::net::recv(&self.socket, &mut *buffer, RecvFlags::DONTWAIT) {
-                Ok((length, _)) => return Ok(Some(length)),
-                Err(Errno::INTR | Errno::AGAIN) => {}
-                Err(errno) => return Err(errno.into()),
-            }
-        }
+        readable::receive(&self.socket, deadline, || {
+            rustix::net::recv(&self.socket, &mut *buffer, RecvFlags::DONTWAIT).map(|(length, _)| length)
+        })
     }
 }
 

@@ -1,8 +1,8 @@
 //! Requests and answers of netlink (netlink(7)).
 
+use crate::readable;
 use netlink_packet_core::{NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink};
@@ -77,21 +77,9 @@ impl Socket {
 
     /// Reads one datagram; `None` at the deadline.
     fn receive(&self, buffer: &mut [u8], deadline: Instant) -> io::Result<Option<usize>> {
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
-            match poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&timeout)) {
-                Ok(0) => return Ok(None),
-                Ok(_) => {}
-                Err(Errno::INTR) => continue,
-                Err(errno) => return Err(errno.into()),
-            }
-            match rustix::net::recvfrom(&self.socket, &mut *buffer, RecvFlags::DONTWAIT) {
-                Ok((length, _, _)) => return Ok(Some(length)),
-                Err(Errno::INTR | Errno::AGAIN) => {}
-                Err(errno) => return Err(errno.into()),
-            }
-        }
+        readable::receive(&self.socket, deadline, || {
+            rustix::net::recvfrom(&self.socket, &mut *buffer, RecvFlags::DONTWAIT).map(|(length, _, _)| length)
+        })
     }
 
     /// Waits for any message and throws away all that are there; false at the deadline. An overrun is a change as well.
