@@ -136,13 +136,16 @@ fn go_on(
     }
     recovery.carry_on(&mut journal, last).map_err(explain)?;
     session.reporter.finish();
-    if journal.problems > 0 {
-        session
-            .reporter
-            .line(format!("{} could not be restored, or differ", super::counted(journal.problems as usize, "entry")));
-    }
     let target = rescue.directories.target.display();
-    let next = journal.next().map_or("boot", word);
-    session.reporter.line(format!("Done; its files are below {target}. Next: lifeboat restore --stage {next}"));
+    let next = format!("lifeboat restore --stage {}", journal.next().map_or("boot", word));
+    if journal.problems > 0 {
+        let what = super::counted(journal.problems as usize, "entry");
+        return Err(CommandError::new(
+            Kind::Partial,
+            format!("{what} could not be restored, or differ (listed above)"),
+        )
+        .hint(format!("look at {target}; '{next}' goes on all the same")));
+    }
+    session.reporter.line(format!("Done; its files are below {target}. Next: {next}"));
     Ok(())
 }
