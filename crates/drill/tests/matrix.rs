@@ -86,10 +86,15 @@ fn one_medium_on_every_controller_and_card() {
                          | --- | --- | --- | --- | --- | --- | --- |\n"
             .to_owned();
         let mut failures = vec![];
+        // To look at one of them again: LIFEBOAT_MATRIX=mptsas1068, or any other part of a name.
+        let only = std::env::var("LIFEBOAT_MATRIX").unwrap_or_default();
         for (number, combination) in combinations().iter().enumerate() {
             let (board, firmware, controller, nic) = combination;
             let firmware = if matches!(firmware, VmFirmware::Bios) { "BIOS" } else { "UEFI" };
             let name = format!("{board:?} {firmware} {} {}", controller.name(), nic.name());
+            if !name.contains(&only) {
+                continue;
+            }
             let cells = match boot(&scenario, &original, combination, number) {
                 Ok(cells) => cells,
                 Err(error) => {
@@ -109,6 +114,9 @@ fn one_medium_on_every_controller_and_card() {
         }
         // Recoveries, whole, of the same medium.
         for controller in [Controller::Megasas, Controller::Pvscsi, Controller::Ahci] {
+            if !only.is_empty() {
+                break;
+            }
             let options = DrillOptions {
                 medium: original.medium.clone(),
                 report: scenario.directory.join(format!("drill-{}", controller.name())),

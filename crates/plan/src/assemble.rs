@@ -239,11 +239,14 @@ impl Work<'_> {
             return None;
         }
         let known = &self.machine.hardware.modaliases;
+        // The stick that the rescue system came from is a USB disk, too, and the machine boots without it.
+        let onto_usb = self.matches.iter().any(|m| m.found.disk.transport.as_deref() == Some("usb"));
         let new: Vec<&str> = self
             .hardware
             .modaliases
             .iter()
             .filter(|alias| storage_controller(alias) && !known.contains(alias))
+            .filter(|alias| onto_usb || !alias.starts_with("usb:"))
             .map(String::as_str)
             .collect();
         if let (Some(first), false) = (new.first(), known.is_empty()) {

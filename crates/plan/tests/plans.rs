@@ -106,6 +106,25 @@ fn another_controller_and_a_larger_disk() {
     assert_eq!(new[2].1 - new[1].1, 2);
 }
 
+/// A recovery from a USB stick onto the machine's own disk changes nothing that its initramfs has to know.
+#[test]
+fn the_stick_of_the_rescue_system_is_no_new_controller() {
+    let reason = |transport: &str| {
+        let mut disk = found("/dev/vda", 10 * GIB, "SER1");
+        disk.disk.transport = Some(transport.into());
+        let mut hardware = hardware(vec![disk]);
+        hardware.modaliases =
+            vec!["virtio:d00000002v00001AF4".into(), "usb:v46F4p0001d0000dc00dsc00dp00ic08isc06ip50in00".into()];
+        let plan = plan(&gpt_machine(), &hardware, &Policy::default()).unwrap();
+        plan.steps.iter().find_map(|step| match step {
+            Step::RebuildInitramfs { reason } => Some(reason.clone()),
+            _ => None,
+        })
+    };
+    assert_eq!(reason("virtio"), None);
+    assert!(reason("usb").unwrap().contains("storage controller usb:"));
+}
+
 #[test]
 fn uefi() {
     let mut hardware = hardware(vec![found("/dev/vda", 20 * GIB, "OTHER")]);

@@ -218,7 +218,9 @@ fn disk_device(index: usize, disk: &VmDisk, boot_index: Option<usize>) -> String
     };
     device.push_str(&format!(",id=disk{index}-device,drive=disk{index},serial={}", disk.serial.replace(',', "")));
     let has_wwn = !matches!(disk.controller, Controller::VirtioBlk | Controller::Nvme | Controller::UsbStorage);
-    if let Some(wwn) = disk.wwn.filter(|_| has_wwn) {
+    // A SAS disk is found by its address, and QEMU gives it the WWN: without one Linux sees no disk behind mptsas.
+    let sas = (disk.controller == Controller::Mptsas1068).then_some(0x5000_c500_0000_0000 + index as u64);
+    if let Some(wwn) = disk.wwn.or(sas).filter(|_| has_wwn) {
         device.push_str(&format!(",wwn={wwn:#x}"));
     }
     if let Some(bytes) = disk.sector_bytes {
@@ -287,6 +289,7 @@ mod tests {
             assert_eq!(Controller::from_name(controller.name()), Some(controller));
             let line = line(&VmSpec::default().disk(VmDisk::raw("/d", "LB0").on(controller)));
             assert!(line.contains("drive=disk0,serial=LB0"), "{line}");
+            assert_eq!(line.contains(",wwn="), controller == Controller::Mptsas1068, "{line}");
         }
         for nic in Nic::ALL {
             assert!(line(&VmSpec::default().nic(nic)).contains(",netdev=net0"));
