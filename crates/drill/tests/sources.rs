@@ -147,33 +147,51 @@ fn sources_http_after_a_network_boot() {
     });
 }
 
-/// The kernel's NFS server in a guest of its own.
-#[test]
-#[ignore = "long: make test-all"]
-fn sources_nfs() {
+/// The kernel's NFS server in a guest of its own. `forwarded` are the pairs of this host's and the server's ports, `configuration`
+/// goes into its nfs.conf(5), and `address` names what the clients mount.
+fn from_nfs(forwarded: &[(u16, u16)], configuration: &str, address: &str) {
     tell(|| {
         let scenario = scenario_in("sources", PLAIN)?;
         let server = lab().machine("server")?;
-        let (disk, port) = (scenario.directory.join("server.qcow2"), port());
+        let disk = scenario.directory.join("server.qcow2");
         image::overlay(&SystemRunner, &server.disk, &disk)?;
         let mut spec = VmSpec::new(server.firmware_at(&scenario.directory.join("server.vars.fd"), true)?).memory(1536);
         spec = spec.disk(VmDisk::qcow2(&disk, "server-disk"));
-        let forward = format!("user,id=uplink,hostfwd=tcp:127.0.0.1:{port}-:2049");
-        spec.extra.extend(["-netdev".to_owned(), forward]);
+        let forwards: String =
+            forwarded.iter().map(|(here, there)| format!(",hostfwd=tcp:127.0.0.1:{here}-:{there}")).collect();
+        spec.extra.extend(["-netdev".to_owned(), format!("user,id=uplink{forwards}")]);
         spec.extra.extend(["-device", "virtio-net-pci,netdev=uplink"].map(str::to_owned));
         let mut vm = Vm::start(&spec, scenario.acceleration, &scenario.directory.join("server"))?;
         let mut guest = Guest::login(&mut vm, BOOT)?;
         // To the server all that QEMU forwards comes from an unprivileged port of its gateway.
-        let export = "mkdir -p /srv/backup && echo '/srv/backup *(rw,no_root_squash,insecure,sync,no_subtree_check)' >/etc/exports \
-                      && systemctl restart nfs-server";
-        guest.must(&format!("{UPLINK}; {export}"), BOOT)?;
+        let export = "mkdir -p /srv/backup && echo '/srv/backup *(rw,no_root_squash,insecure,sync,no_subtree_check)' >/etc/exports";
+        let configure = format!("mkdir -p /etc/nfs.conf.d && printf '{configuration}' >/etc/nfs.conf.d/test.conf");
+        let restart = "systemctl restart nfs-mountd nfs-server";
+        guest.must(&format!("{UPLINK}; {export} && {configure} && {restart}"), BOOT)?;
+        let versions = guest.must("cat /proc/fs/nfsd/versions", BOOT)?;
+        assert_eq!(versions.contains("-4"), configuration.contains("vers4=n"), "{versions}");
 
-        let original = record(&scenario, &format!("nfs://{HOST}:{port}/srv/backup"), "")?;
+        let original = record(&scenario, address, "")?;
         let recovered = scenario.recover(&original.medium, &target())?;
         scenario.compare(&original, &recovered)?;
         vm.power_cut();
         Ok(())
     });
+}
+
+#[test]
+#[ignore = "long: make test-all"]
+fn sources_nfs() {
+    let port = port();
+    from_nfs(&[(port, 2049)], "", &format!("nfs://{HOST}:{port}/srv/backup"));
+}
+
+/// A server that has no version 4; its mount daemon is found through its port mapper.
+#[test]
+#[ignore = "long: make test-all"]
+fn sources_nfs_version_3() {
+    let configuration = "[nfsd]\\nvers3=y\\nvers4=n\\n[mountd]\\nport=20048\\n";
+    from_nfs(&[(111, 111), (2049, 2049), (20048, 20048)], configuration, &format!("nfs://{HOST}/srv/backup"));
 }
 
 /// The archive is a folder on another disk of the machine, as large as the one that is lost: it stays as it is.

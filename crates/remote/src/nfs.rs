@@ -52,7 +52,8 @@ fn options(version: &str, address: IpAddr, port: Option<u16>, writable: bool) ->
         // There is no lock daemon in the rescue system, and a repository needs no locks.
         options.push(format!("mountproto={family}"));
         options.push(format!("mountaddr={address}"));
-        options.extend(port.map(|port| format!("mountport={port}")));
+        // A tunnel, or a server with one port for both; next to the usual port the port mapper knows the mount daemon's.
+        options.extend(port.filter(|port| *port != PORT).map(|port| format!("mountport={port}")));
     } else {
         // Only version 3 knows this option.
         options.retain(|option| option != "nolock");
@@ -101,6 +102,8 @@ mod tests {
             "rw,nosuid,nodev,vers=3,softerr,timeo=70,retrans=1,nolock,proto=tcp6,addr=fd00::9,mountproto=tcp6,\
              mountaddr=fd00::9,mountport=20049,port=20049"
         );
+        let usual = options("vers=3", "192.0.2.9".parse().unwrap(), Some(PORT), true).join(",");
+        assert!(usual.ends_with("mountaddr=192.0.2.9,port=2049"), "{usual}");
     }
 
     #[test]
