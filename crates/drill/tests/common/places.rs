@@ -1,0 +1,43 @@
+//! Files of a disc, read and overwritten where they lie, without mounting it.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::process::Command;
+
+/// Where each file of a disc begins, in bytes, and its size.
+pub struct Places(pub BTreeMap<String, (u64, u64)>);
+
+impl Places {
+    pub fn read(iso: &Path) -> Places {
+        // xorriso(1), -find … report_lba: "File data lba: extent , lba , blocks , bytes , 'path'".
+        let output = Command::new("xorriso")
+            .args(["-report_about", "FAILURE", "-indev"])
+            .arg(iso)
+            .args(["-find", "/lifeboat", "-type", "f", "-exec", "report_lba"])
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let line = |line: &str| {
+            let fields: Vec<&str> = line.strip_prefix("File data lba:")?.split(',').map(str::trim).collect();
+            let [_, lba, _, size, path] = fields[..] else { panic!("{line}") };
+            Some((path.trim_matches('\'').to_owned(), (lba.parse::<u64>().unwrap() * 2048, size.parse().unwrap())))
+        };
+        let places: BTreeMap<_, _> = text.lines().filter_map(line).collect();
+        assert!(places.contains_key("/lifeboat/manifest.json"), "{text}");
+        Places(places)
+    }
+
+    pub fn content(&self, iso: &Path, path: &str) -> Vec<u8> {
+        let (start, size) = self.0[path];
+        let mut content = vec![0; size as usize];
+        std::fs::File::open(iso).unwrap().read_exact_at(&mut content, start).unwrap();
+        content
+    }
+
+    pub fn replace(&self, iso: &Path, path: &str, content: &[u8]) {
+        let (start, size) = self.0[path];
+        assert_eq!(content.len() as u64, size, "{path} keeps its size");
+        std::fs::File::options().write(true).open(iso).unwrap().write_all_at(content, start).unwrap();
+    }
+}

@@ -1,0 +1,219 @@
+//! What the rescue system says when something around it is wrong, and that there is a way on from there.
+//!
+//! The kernel and initramfs of one real medium are started directly, so that each case chooses its command line and its
+//! hardware.
+
+// Helpers of tests count as tests.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+#[path = "common/places.rs"]
+mod places;
+
+use common::{PLAIN, programs, scenario_in, tell};
+use lifeboat_drill::DrillError;
+use lifeboat_drill::guest::Guest;
+use lifeboat_drill::lab::{Scenario, await_event};
+use lifeboat_drill::vm::{DirectKernel, Vm, VmFirmware, VmSpec};
+use lifeboat_machine::{Event, MediumManifest, Mode};
+use places::Places;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+const MEDIUM: &str = "lifeboat rescue --out /run/medium/rescue.iso --embed-key --mode expert --timeout 1";
+const EXPERT: &str = "lifeboat.mode=expert";
+const BOOT: Duration = Duration::from_secs(300);
+const WORD: Duration = Duration::from_secs(120);
+const MAC: &str = "52:54:00:0b:0a:07";
+
+/// A medium and its rescue system.
+struct Bench {
+    scenario: Scenario,
+    places: Places,
+    medium: PathBuf,
+    kernel: PathBuf,
+    initrd: PathBuf,
+}
+
+impl Bench {
+    fn new() -> Result<Bench, DrillError> {
+        let scenario = scenario_in("messages", PLAIN)?;
+        let medium = scenario.recorded(&programs(), MEDIUM)?.medium;
+        let places = Places::read(&medium);
+        let [kernel, initrd] = ["kernel", "initrd.img"].map(|name| {
+            let path = scenario.directory.join(name);
+            std::fs::write(&path, places.content(&medium, &format!("/lifeboat/{name}"))).unwrap();
+            path
+        });
+        Ok(Bench { scenario, places, medium, kernel, initrd })
+    }
+
+    /// A copy of the medium on which a file has other content.
+    fn with(&self, path: &str, content: &[u8]) -> PathBuf {
+        let copy = self.scenario.directory.join("tampered.iso");
+        let mut call = Command::new("cp");
+        call.args(["--reflink=auto", "--sparse=always"]).arg(&self.medium).arg(&copy);
+        assert!(call.status().unwrap().success());
+        self.places.replace(&copy, path, content);
+        copy
+    }
+
+    /// Starts the rescue system; the disc is in the drive but not what the firmware boots.
+    fn boot(&self, name: &str, parameters: &str, disc: Option<&Path>, more: &[&str]) -> Result<Vm, DrillError> {
+        let kernel = DirectKernel {
+            kernel: self.kernel.clone(),
+            initrd: Some(self.initrd.clone()),
+            command_line: format!("quiet console=ttyS0,115200 panic=30 {parameters}"),
+        };
+        let mut spec = VmSpec::new(VmFirmware::Bios).memory(1536).kernel(kernel);
+        spec.disc = disc.map(Path::to_owned);
+        spec.extra.extend(more.iter().map(|&word| word.to_owned()));
+        Vm::start(&spec, self.scenario.acceleration, &self.scenario.directory.join(name))
+    }
+}
+
+/// Waits for a line with this text; gives the whole line.
+fn hear(vm: &mut Vm, text: &str) -> Result<String, DrillError> {
+    let says = |event: &Event| match event {
+        Event::Note { text: said } | Event::Warning { text: said } => said.contains(text),
+        Event::Failed { reason } => reason.contains(text),
+        _ => false,
+    };
+    let line = await_event(vm, text, BOOT, says)?.event.console_line();
+    eprintln!("{line}");
+    Ok(line)
+}
+
+/// Expert mode is there, and its shell takes commands.
+fn expert(vm: &mut Vm) -> Result<Guest<'_>, DrillError> {
+    await_event(vm, "expert mode", BOOT, |event| *event == Event::Ready { mode: Mode::Expert })?;
+    Guest::login(vm, WORD)
+}
+
+#[test]
+#[ignore = "long: make test-all"]
+fn a_damaged_tools_image_is_left_out() {
+    tell(|| {
+        let bench = Bench::new()?;
+        let tools = "/lifeboat/tools.img";
+        let mut content = bench.places.content(&bench.medium, tools);
+        let middle = content.len() / 2;
+        content[middle..middle + 16].iter_mut().for_each(|byte| *byte ^= 0xFF);
+        let found = blake3::hash(&content).to_hex().to_string();
+        let mut vm = bench.boot("tools", EXPERT, Some(&bench.with(tools, &content)), &[])?;
+        let line = hear(&mut vm, "the additional tools are not used")?;
+        assert!(line.contains(&format!("has the BLAKE3 hash {found}, but the rescue system expects ")), "{line}");
+        assert!(line.ends_with("try another copy of it"), "{line}");
+        let mut guest = expert(&mut vm)?;
+        guest.must("! mountpoint -q /run/lifeboat/tools && lifeboat --version", WORD)?;
+        Ok(())
+    });
+}
+
+#[test]
+#[ignore = "long: make test-all"]
+fn of_two_equal_media_one_is_named() {
+    tell(|| {
+        let bench = Bench::new()?;
+        // A disk, not a stick: the kernel shows a stick only after a second (usb-storage's delay_use), and who has found the
+        // disc by then looks no further.
+        let twin = format!("if=none,id=twin,readonly=on,format=raw,file={}", bench.medium.display());
+        let more = ["-drive", &twin, "-device", "virtio-blk-pci,drive=twin"];
+        let mut vm = bench.boot("two-media", EXPERT, Some(&bench.medium), &more)?;
+        let line = hear(&mut vm, "the same medium is in")?;
+        assert!(line.contains("the same medium is in /dev/vda, too; using /dev/sr0"), "{line}");
+        let mut guest = expert(&mut vm)?;
+        guest.must("grep -q '^/dev/sr0 /run/lifeboat/medium ' /proc/mounts", WORD)?;
+        Ok(())
+    });
+}
+
+#[test]
+#[ignore = "long: make test-all"]
+fn without_a_medium_nuke_fails_and_gives_a_shell() {
+    tell(|| {
+        let bench = Bench::new()?;
+        let mut vm = bench.boot("no-medium", "lifeboat.mode=nuke lifeboat.after=shell", None, &[])?;
+        hear(&mut vm, "waiting for the medium, at most 60 s")?;
+        hear(&mut vm, "no medium was found within 60 s:")?;
+        hear(&mut vm, "there is no disc, USB disk or disk at all")?;
+        let failed = await_event(&mut vm, "the refusal", BOOT, Event::is_final)?.event.console_line();
+        let reason = "nothing was touched: the medium that belongs to this rescue system was not found (see above)";
+        assert_eq!(failed, format!("lifeboat: FAILED {reason}"));
+        Guest::login(&mut vm, WORD)?.must("lifeboat --version", WORD)?;
+        Ok(())
+    });
+}
+
+#[test]
+#[ignore = "long: make test-all"]
+fn a_missing_cable_is_named_and_one_that_comes_later_is_used() {
+    tell(|| {
+        let bench = Bench::new()?;
+        let card = format!("virtio-net-pci,id=card,netdev=uplink,mac={MAC}");
+        let more = ["-netdev", "user,id=uplink", "-device", &card];
+        let mut vm = bench.boot("no-cable", &format!("{EXPERT} ip=dhcp"), Some(&bench.medium), &more)?;
+        // Long before the kernel has a driver for it.
+        vm.qmp.execute("set_link", json!({"name": "card", "up": false}))?;
+        let line = hear(&mut vm, "no cable in ")?;
+        assert!(line.ends_with(&format!(" (MAC {MAC})")), "{line}");
+        hear(&mut vm, "there is no network")?;
+        expert(&mut vm)?;
+        vm.qmp.execute("set_link", json!({"name": "card", "up": true}))?;
+        let line = hear(&mut vm, "network: ")?;
+        assert!(line.contains(" has 10.0.2.15/24 from 10.0.2.2"), "{line}");
+        Ok(())
+    });
+}
+
+#[test]
+#[ignore = "long: make test-all"]
+fn a_missing_dhcp_server_is_named_and_one_that_comes_later_is_used() {
+    tell(|| {
+        let bench = Bench::new()?;
+        let card = format!("virtio-net-pci,id=card,netdev=uplink,mac={MAC}");
+        // With a hub in between, the server can be unplugged while the card has a carrier. The hub must not be without it:
+        // QEMU's hub would keep the first packet for ever.
+        let [server, port, uplink] =
+            ["user,id=server", "hubport,id=port,hubid=7,netdev=server", "hubport,id=uplink,hubid=7"];
+        let more = ["-netdev", server, "-netdev", port, "-netdev", uplink, "-device", &card];
+        let mut vm = bench.boot("no-dhcp", &format!("{EXPERT} ip=dhcp"), Some(&bench.medium), &more)?;
+        vm.qmp.execute("set_link", json!({"name": "server", "up": false}))?;
+        let line = hear(&mut vm, "no DHCP answer on ")?;
+        assert!(line.ends_with(&format!(" (MAC {MAC}) within 30 s")), "{line}");
+        hear(&mut vm, "there is no network")?;
+        expert(&mut vm)?;
+        vm.qmp.execute("set_link", json!({"name": "server", "up": true}))?;
+        let line = hear(&mut vm, "network: ")?;
+        assert!(line.contains(" has 10.0.2.15/24 from 10.0.2.2"), "{line}");
+        Ok(())
+    });
+}
+
+#[test]
+#[ignore = "long: make test-all"]
+fn the_disc_of_another_medium_is_named() {
+    tell(|| {
+        let bench = Bench::new()?;
+        let path = "/lifeboat/manifest.json";
+        let text = String::from_utf8(bench.places.content(&bench.medium, path)).unwrap();
+        let manifest: MediumManifest = serde_json::from_str(&text).unwrap();
+        let (ours, machine) = (&manifest.medium_id, &manifest.machine_name);
+        // As long as before, so that it fits into its place on the disc.
+        let other: String = ours.chars().rev().collect();
+        let disc = bench.with(path, text.replace(ours.as_str(), &other).as_bytes());
+        let mut vm = bench.boot("other-medium", EXPERT, Some(&disc), &[])?;
+        hear(&mut vm, "no medium was found within 15 s:")?;
+        let line = hear(&mut vm, "/dev/sr0: found medium")?;
+        let (theirs, ours) = (&other[..8], &ours[..8]);
+        assert_ne!(theirs, ours);
+        let found = format!("found medium {theirs} of machine {machine} (made {})", manifest.created_at);
+        let belongs = format!("but this rescue system belongs to medium {ours} of machine {machine}");
+        assert!(line.ends_with(&format!("{found}, {belongs}")), "{line}");
+        hear(&mut vm, "the medium that belongs to this rescue system was not found (see above)")?;
+        expert(&mut vm)?.must("lifeboat --version", WORD)?;
+        Ok(())
+    });
+}
