@@ -147,21 +147,21 @@ fn without_a_medium_nuke_fails_and_gives_a_shell() {
     });
 }
 
-#[test]
-#[ignore = "long: make test-all"]
-fn a_missing_cable_is_named_and_one_that_comes_later_is_used() {
+/// Boots with the link of `plug` down, which is the card or what it hangs on; hears `trouble` and its end, then plugs it in.
+fn network_that_comes_late(name: &str, netdevs: &[&str], plug: &str, trouble: &str, end: &str) {
     tell(|| {
         let bench = Bench::new()?;
         let card = format!("virtio-net-pci,id=card,netdev=uplink,mac={MAC}");
-        let more = ["-netdev", "user,id=uplink", "-device", &card];
-        let mut vm = bench.boot("no-cable", &format!("{EXPERT} ip=dhcp"), Some(&bench.medium), &more)?;
-        // Long before the kernel has a driver for it.
-        vm.qmp.execute("set_link", json!({"name": "card", "up": false}))?;
-        let line = hear(&mut vm, "no cable in ")?;
-        assert!(line.ends_with(&format!(" (MAC {MAC})")), "{line}");
+        let mut more: Vec<&str> = netdevs.iter().flat_map(|&netdev| ["-netdev", netdev]).collect();
+        more.extend(["-device", &card]);
+        let mut vm = bench.boot(name, &format!("{EXPERT} ip=dhcp"), Some(&bench.medium), &more)?;
+        // Long before the kernel has a driver for the card.
+        vm.qmp.execute("set_link", json!({"name": plug, "up": false}))?;
+        let line = hear(&mut vm, trouble)?;
+        assert!(line.ends_with(&format!(" (MAC {MAC}){end}")), "{line}");
         hear(&mut vm, "there is no network")?;
         expert(&mut vm)?;
-        vm.qmp.execute("set_link", json!({"name": "card", "up": true}))?;
+        vm.qmp.execute("set_link", json!({"name": plug, "up": true}))?;
         let line = hear(&mut vm, "network: ")?;
         assert!(line.contains(" has 10.0.2.15/24 from 10.0.2.2"), "{line}");
         Ok(())
@@ -170,26 +170,17 @@ fn a_missing_cable_is_named_and_one_that_comes_later_is_used() {
 
 #[test]
 #[ignore = "long: make test-all"]
+fn a_missing_cable_is_named_and_one_that_comes_later_is_used() {
+    network_that_comes_late("no-cable", &["user,id=uplink"], "card", "no cable in ", "");
+}
+
+#[test]
+#[ignore = "long: make test-all"]
 fn a_missing_dhcp_server_is_named_and_one_that_comes_later_is_used() {
-    tell(|| {
-        let bench = Bench::new()?;
-        let card = format!("virtio-net-pci,id=card,netdev=uplink,mac={MAC}");
-        // With a hub in between, the server can be unplugged while the card has a carrier. The hub must not be without it:
-        // QEMU's hub would keep the first packet for ever.
-        let [server, port, uplink] =
-            ["user,id=server", "hubport,id=port,hubid=7,netdev=server", "hubport,id=uplink,hubid=7"];
-        let more = ["-netdev", server, "-netdev", port, "-netdev", uplink, "-device", &card];
-        let mut vm = bench.boot("no-dhcp", &format!("{EXPERT} ip=dhcp"), Some(&bench.medium), &more)?;
-        vm.qmp.execute("set_link", json!({"name": "server", "up": false}))?;
-        let line = hear(&mut vm, "no DHCP answer on ")?;
-        assert!(line.ends_with(&format!(" (MAC {MAC}) within 30 s")), "{line}");
-        hear(&mut vm, "there is no network")?;
-        expert(&mut vm)?;
-        vm.qmp.execute("set_link", json!({"name": "server", "up": true}))?;
-        let line = hear(&mut vm, "network: ")?;
-        assert!(line.contains(" has 10.0.2.15/24 from 10.0.2.2"), "{line}");
-        Ok(())
-    });
+    // With a hub in between, the server can be unplugged while the card has a carrier. The hub must not be without it:
+    // QEMU's hub would keep the first packet for ever.
+    let netdevs = ["user,id=server", "hubport,id=port,hubid=7,netdev=server", "hubport,id=uplink,hubid=7"];
+    network_that_comes_late("no-dhcp", &netdevs, "server", "no DHCP answer on ", " within 30 s");
 }
 
 #[test]
