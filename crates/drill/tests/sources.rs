@@ -10,7 +10,7 @@ mod common;
 #[path = "common/server.rs"]
 mod server;
 
-use common::{HEALTHY, PLAIN, RESCUE, lab, programs, scenario_in, tell};
+use common::{DEMO, HEALTHY, RESCUE, lab, programs, scenario_in, tell};
 use lifeboat_drill::DrillError;
 use lifeboat_drill::guest::Guest;
 use lifeboat_drill::lab::scenario::BOOT;
@@ -50,7 +50,7 @@ fn target() -> Target {
 
 fn lose_and_recover(what: &str, more: &[&str], address: impl Fn(u16) -> String, environment: &str) {
     tell(|| {
-        let scenario = scenario_in("sources", PLAIN)?;
+        let scenario = scenario_in("sources", DEMO)?;
         let (folder, port) = (scenario.directory.join(format!("served-{what}")), port());
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(folder.join("bucket")).unwrap();
@@ -80,7 +80,7 @@ fn sources_s3() {
 #[ignore = "long: make test-all"]
 fn sources_sftp() {
     tell(|| {
-        let scenario = scenario_in("sources", PLAIN)?;
+        let scenario = scenario_in("sources", DEMO)?;
         let (folder, port) = (scenario.directory.join("served-sftp"), port());
         let keys = tempfile::tempdir().unwrap();
         let key = |name: &str| keys.path().join(name);
@@ -113,7 +113,7 @@ fn sources_sftp() {
 #[ignore = "long: make test-all"]
 fn sources_http_after_a_network_boot() {
     tell(|| {
-        let scenario = scenario_in("sources", PLAIN)?;
+        let scenario = scenario_in("sources", DEMO)?;
         let original = scenario.recorded(&programs(), RESCUE)?;
         let (folder, port) = (scenario.directory.join("served-http"), port());
         let _ = std::fs::remove_dir_all(&folder);
@@ -151,7 +151,7 @@ fn sources_http_after_a_network_boot() {
 /// goes into its nfs.conf(5), and `address` names what the clients mount.
 fn from_nfs(forwarded: &[(u16, u16)], configuration: &str, address: &str) {
     tell(|| {
-        let scenario = scenario_in("sources", PLAIN)?;
+        let scenario = scenario_in("sources", DEMO)?;
         let server = lab().machine("server")?;
         let disk = scenario.directory.join("server.qcow2");
         image::overlay(&SystemRunner, &server.disk, &disk)?;
@@ -199,7 +199,7 @@ fn sources_nfs_version_3() {
 #[ignore = "long: make test-all"]
 fn sources_local_partition() {
     tell(|| {
-        let scenario = scenario_in("sources", PLAIN)?;
+        let scenario = scenario_in("sources", DEMO)?;
         let backup = scenario.directory.join("backup.img");
         let _ = std::fs::remove_file(&backup);
         image::blank(&backup, 4 << 30)?;
@@ -225,7 +225,7 @@ fn sources_local_partition() {
 #[ignore = "long: make test-all"]
 fn sources_usb_stick() {
     tell(|| {
-        let scenario = scenario_in("sources", PLAIN)?;
+        let scenario = scenario_in("sources", DEMO)?;
         let original = scenario.recorded(&programs(), RESCUE)?;
         let recovered = scenario.recover(&original.medium, &Target { stick: true, ..Target::default() })?;
         scenario.compare(&original, &recovered)?;
@@ -238,7 +238,7 @@ fn sources_usb_stick() {
 #[ignore = "long: make test-all"]
 fn sources_server_lost_in_mid_restore() {
     tell(|| {
-        let scenario = scenario_in("sources", PLAIN)?;
+        let scenario = scenario_in("sources", DEMO)?;
         let (folder, port) = (scenario.directory.join("served-lost"), port());
         let _ = std::fs::remove_dir_all(&folder);
         let server = Server::start("restic", port, &folder, &[]);

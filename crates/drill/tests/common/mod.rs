@@ -16,6 +16,9 @@ pub const HEALTHY: [&str; 2] =
 /// The machine on which everything that is not about boot loaders is tried.
 pub const PLAIN: &str = "debian12-bios-gpt-ext4";
 
+/// The same with more on it, as `make demo` uses it: what the recoveries from each kind of source are tried with.
+pub const DEMO: &str = "demo";
+
 pub fn lab() -> Lab {
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../lab").canonicalize().unwrap();
     let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/root".into()));
