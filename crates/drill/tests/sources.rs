@@ -10,7 +10,7 @@ mod common;
 #[path = "common/server.rs"]
 mod server;
 
-use common::{DEMO, HEALTHY, RESCUE, lab, programs, scenario_in, tell};
+use common::{DEMO, HEALTHY, QUIET, RESCUE, lab, programs, scenario_in, tell};
 use lifeboat_drill::DrillError;
 use lifeboat_drill::guest::Guest;
 use lifeboat_drill::lab::scenario::BOOT;
@@ -38,7 +38,7 @@ const UPLINK: &str = "for link in /sys/class/net/e*; do ip link set $(basename $
 /// Backs up to `address` and makes a medium that takes its archive from there.
 fn record(scenario: &Scenario, address: &str, environment: &str) -> Result<Original, DrillError> {
     let command = format!(
-        "{UPLINK}; {environment} lifeboat backup --to '{address}' && {environment} lifeboat media iso --rescue-only \
+        "{QUIET}; {UPLINK}; {environment} lifeboat backup --to '{address}' && {environment} lifeboat media iso --rescue-only \
          --source '{address}' --embed-key --out /run/medium/rescue.iso --mode nuke --append lifeboat.after=poweroff"
     );
     scenario.record_with(&programs(), &command, |spec| spec.extra.extend(card()))
@@ -114,7 +114,7 @@ fn sources_sftp() {
 fn sources_http_after_a_network_boot() {
     tell(|| {
         let scenario = scenario_in("sources", DEMO)?;
-        let original = scenario.recorded(&programs(), RESCUE)?;
+        let original = scenario.recorded(&programs(), &format!("{QUIET}; {RESCUE}"))?;
         let (folder, port) = (scenario.directory.join("served-http"), port());
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(folder.join("images")).unwrap();
@@ -206,7 +206,7 @@ fn sources_local_partition() {
         let disk = || VmDisk::raw(&backup, "backup-disk");
         let place = "disk:LABEL=BACKUP:/machines/db7";
         let command = format!(
-            "(echo label: gpt; echo ,,L) | sfdisk -q /dev/vdb && udevadm settle && mkfs.ext4 -q -L BACKUP /dev/vdb1 && \
+            "{QUIET}; (echo label: gpt; echo ,,L) | sfdisk -q /dev/vdb && udevadm settle && mkfs.ext4 -q -L BACKUP /dev/vdb1 && \
              mount /dev/vdb1 /mnt && lifeboat backup --to /mnt/machines/db7 && lifeboat media iso --rescue-only \
              --source {place} --embed-key --out /run/medium/rescue.iso --mode nuke --append lifeboat.after=poweroff && umount /mnt"
         );
@@ -226,7 +226,7 @@ fn sources_local_partition() {
 fn sources_usb_stick() {
     tell(|| {
         let scenario = scenario_in("sources", DEMO)?;
-        let original = scenario.recorded(&programs(), RESCUE)?;
+        let original = scenario.recorded(&programs(), &format!("{QUIET}; {RESCUE}"))?;
         let recovered = scenario.recover(&original.medium, &Target { stick: true, ..Target::default() })?;
         scenario.compare(&original, &recovered)?;
         scenario.boot(&recovered, &HEALTHY)

@@ -18,6 +18,8 @@ pub const PLAIN: &str = "debian12-bios-gpt-ext4";
 
 /// The same with more on it, as `make demo` uses it: what the recoveries from each kind of source are tried with.
 pub const DEMO: &str = "demo";
+/// Before a backup of it: what a database writes meanwhile would be counted as entries that changed.
+pub const QUIET: &str = "systemctl stop 'postgresql*' apache2";
 
 pub fn lab() -> Lab {
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../lab").canonicalize().unwrap();
