@@ -2,8 +2,10 @@
 //! it needs.
 
 mod dev;
+mod storage;
 
 pub use dev::{DevCommand, DevImageArgs, DevShowArgs};
+pub use storage::{StorageActivateArgs, StorageCommand, StorageUnlockArgs};
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -69,6 +71,9 @@ pub enum Command {
     /// Create, show, add and remove repository keys
     #[command(subcommand)]
     Key(KeyCommand),
+    /// In the rescue system: md arrays, LVM, LUKS and multipath, read-only
+    #[command(subcommand)]
+    Storage(StorageCommand),
     /// Look inside images (for developers)
     #[command(subcommand, hide = true)]
     Dev(DevCommand),

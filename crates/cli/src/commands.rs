@@ -14,6 +14,7 @@ mod media;
 mod recover;
 mod rescue;
 mod restore;
+mod storage;
 mod verify;
 
 use crate::command::{Cli, Command, INTRODUCTION};
@@ -56,6 +57,7 @@ pub fn dispatch(cli: Cli) -> CommandResult {
         Command::Compare(args) => compare::run(&session, &args),
         Command::Verify(args) => verify::run(&session, &args),
         Command::Drill(args) => drill::run(&session, &args),
+        Command::Storage(args) => storage::run(&session, &args),
         Command::Key(args) => key::run(&session, &args),
         Command::Dev(args) => dev::run(&session, &args),
     };

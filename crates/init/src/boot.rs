@@ -13,6 +13,7 @@ use crate::root;
 use crate::rules;
 use crate::source::{Search, Source, choose, wanted::Wanted};
 use crate::ssh;
+use crate::subsystems;
 use crate::tools;
 use lifeboat_machine::{Event, EventSink as _, NetworkParameters, Parameters};
 use lifeboat_sys::modules::{Config, Index, Loader};
@@ -87,8 +88,7 @@ fn stages(started: Duration, reporter: &Arc<Reporter>, children: &Arc<Children>)
     context.stage("rescue-media", rescue_media);
     context.stage("additional-tools", tools::mount);
     context.stage("remaining-modules", rules::run);
-    // Nothing on the disks is activated unless a person asks: whatever is assembled could not be rebuilt.
-    context.stage("subsystems", |_| ());
+    context.stage("subsystems", subsystems::run);
     ssh::start(&context);
     mode::run(context);
 }

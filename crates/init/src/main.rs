@@ -18,6 +18,7 @@
 //! | [`tools`] | stage 4: `tools.img` |
 //! | [`rules`] | stage 5: udevd, and devices without a driver |
 //! | [`ssh`] | `lifeboat.ssh`: sshd |
+//! | [`subsystems`] | md, LVM, LUKS, multipath |
 //! | [`mode`] | stage 7: the child that does the work, shells |
 //! | [`children`] | children of PID 1, and zombies |
 //! | [`recovery`] | `lifeboat restore` as a child: its events, its end |
@@ -43,6 +44,7 @@ mod seat;
 mod shell;
 mod source;
 mod ssh;
+mod subsystems;
 mod sysfs;
 mod tools;
 

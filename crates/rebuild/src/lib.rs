@@ -13,6 +13,7 @@
 //! | [`make`] | filesystems, subvolumes, swap: one module for each kind |
 //! | [`mounts`] | the tree below the target directory, and what programs inside it need |
 //! | [`adapt`] | fstab, boot loader configuration: names of devices that changed |
+//! | [`mod@stack`] | md, LVM, LUKS and multipath on disks that are not rebuilt |
 //! | `times` | times that steps disturb |
 //! | [`network`] | network configuration: cards that were exchanged |
 //! | `inside` | paths of the restored system, links followed inside it |
@@ -30,6 +31,7 @@ mod inside;
 pub mod make;
 pub mod mounts;
 pub mod network;
+pub mod stack;
 pub mod table;
 mod times;
 pub mod wipe;

@@ -121,8 +121,7 @@ pub const GROUPS: &[Group] = &[
         weighed: false,
         names: "dmsetup vgs pvs lvs vgscan pvscan lvscan vgchange lvchange vgcfgrestore vgcfgbackup vgdisplay \
                 pvdisplay lvdisplay pvcreate vgcreate lvcreate vgremove lvremove pvremove vgrename lvrename \
-                vgextend lvextend lvresize vgimportclone pvresize lvconvert mdmon multipath kpartx iscsiadm \
-                iscsid",
+                vgextend lvextend lvresize vgimportclone pvresize lvconvert mdmon",
     },
     Group {
         why: "storage stacks",

@@ -41,6 +41,21 @@ pub enum Failure {
         /// Why, and what to try.
         reason: String,
     },
+    /// An archive may lie on an encrypted device.
+    #[error(
+        "cannot FIND {what} yet: {} encrypted (LUKS) and may hold it; type the passphrase in the interactive mode, or open it in a shell: lifeboat storage unlock {}",
+        list(.devices),
+        .devices.first().map_or("DEVICE", |locked| &locked.device)
+    )]
+    Locked {
+        /// What is looked for.
+        what: String,
+        /// What is locked.
+        devices: Vec<lifeboat_rebuild::stack::Locked>,
+    },
+    /// md, LVM, LUKS or multipath could not be used.
+    #[error(transparent)]
+    Stack(#[from] lifeboat_rebuild::stack::StackError),
     /// The machine description cannot be used.
     #[error(transparent)]
     Machine(#[from] lifeboat_machine::FormatError),
@@ -108,6 +123,12 @@ pub enum Failure {
         /// Where the list is.
         log: String,
     },
+}
+
+/// "/dev/sdb2 is", "/dev/sdb2 and /dev/sdc are".
+fn list(devices: &[lifeboat_rebuild::stack::Locked]) -> String {
+    let names: Vec<&str> = devices.iter().map(|locked| locked.device.as_str()).collect();
+    format!("{} {}", names.join(" and "), if names.len() == 1 { "is" } else { "are" })
 }
 
 impl Failure {

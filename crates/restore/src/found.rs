@@ -5,6 +5,7 @@ use crate::medium;
 use crate::network::Network;
 use crate::rescue::RescueSystem;
 use crate::source::Source;
+use crate::stacks::Stacks;
 use lifeboat_archive::{Place, Secret};
 use lifeboat_machine::manifest::ArchiveRef;
 use lifeboat_machine::{Event, EventSink};
@@ -61,6 +62,9 @@ impl Found {
         let ours = |manifest: &[u8]| manifest == rescue.manifest_json;
         let source = Source::open_wanted(place, &rescue.directories.run, network, runner, &ours)?;
         sink.emit(&Event::Note { text: format!("the archive is at {}", source.repository.label().display()) });
+        for layer in Stacks::here().map(|stacks| stacks.activated()).transpose()?.into_iter().flatten() {
+            sink.emit(&Event::Note { text: format!("activated read-only: {layer}") });
+        }
         let mut verified = false;
         if let Some(medium) = &source.medium {
             let on_medium = Failure::read(&medium.directory.join("manifest.json"))?;

@@ -6,6 +6,7 @@
 //! | [`medium`] | a medium: its manifest and machine, the proof that every byte is what it was |
 //! | [`source`] | where an archive is: repository, medium file, device or mount point, place on a disk, address |
 //! | [`on_disk`] | places on local disks |
+//! | [`stacks`] | md, LVM, LUKS and multipath below an archive: activated for it, released before disks are written |
 //! | [`network`] | what is needed to open addresses |
 //! | [`rescue`] | what the boot process left for us: parameters, embedded manifest, source |
 //! | [`found`] | the archive of a recovery, on the medium or elsewhere |
@@ -37,6 +38,7 @@ pub mod recovery;
 pub mod rescue;
 pub mod session;
 pub mod source;
+pub mod stacks;
 
 pub use failure::{Disks, Failure};
 pub use journal::{Journal, Part};
@@ -46,3 +48,4 @@ pub use network::Network;
 pub use recovery::Recovery;
 pub use session::Session;
 pub use source::Source;
+pub use stacks::Stacks;

@@ -1,7 +1,9 @@
 //! A place on a local disk (`disk:LABEL=backup:/repo`): its filesystem is found and mounted, and nothing of it is written.
 
 use crate::failure::Failure;
+use crate::stacks::Stacks;
 use lifeboat_machine::on_disk::{DiskName, OnDisk};
+use lifeboat_rebuild::stack::Incomplete;
 use lifeboat_sys::program::{BLKID, MOUNT};
 use lifeboat_sys::{Invocation, Runner};
 use std::path::{Path, PathBuf};
@@ -11,31 +13,54 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How often blkid looks.
 const LOOK: Duration = Duration::from_millis(500);
+/// How long it is looked for elsewhere before a passphrase is asked for.
+const LOCKED_PATIENCE: Duration = Duration::from_secs(3);
 
-/// The one device that is named so; waits for it.
+/// The one device that is named so; waits for it. In the rescue system, md arrays, volume groups and multipath are activated
+/// for it, and what is encrypted is named.
 ///
 /// # Errors
-/// [`Failure::Unusable`] when it does not appear, or when several have the name.
+/// [`Failure::Unusable`] when it does not appear, or when several have the name; [`Failure::Locked`] when it may be on
+/// an encrypted device.
 pub fn device(place: &OnDisk, runner: &dyn Runner) -> Result<PathBuf, Failure> {
     let unusable = |reason: String| Failure::Unusable { what: place.to_string(), reason };
-    let deadline = Instant::now() + PATIENCE;
+    let (began, stacks) = (Instant::now(), Stacks::here());
     loop {
-        let found = match &place.device {
-            DiskName::Path(path) => vec![PathBuf::from(path)].into_iter().filter(|path| path.exists()).collect(),
-            token => named(&token.to_string(), runner)?,
-        };
+        let waited = began.elapsed();
+        let mut found = look(place, runner)?;
+        let mut locked = vec![];
+        let mut problems = vec![];
+        if let (Some(stacks), false) = (&stacks, found.len() == 1) {
+            // What lacks a member is started only when nothing else is awaited any more.
+            let incomplete = if waited < PATIENCE { Incomplete::Wait } else { Incomplete::Start };
+            let activated = stacks.activate(runner, incomplete)?;
+            (locked, problems) = (activated.locked, activated.problems);
+            found = stacks.distinct(runner, look(place, runner)?)?;
+        }
+        let seconds = PATIENCE.as_secs();
         match &found[..] {
             [device] => return Ok(device.clone()),
-            [] if Instant::now() < deadline => std::thread::sleep(LOOK),
+            // A disk that spins up may still come, but a person need not wait for it before typing.
+            [] if !locked.is_empty() && waited >= LOCKED_PATIENCE => {
+                return Err(Failure::Locked { what: place.to_string(), devices: locked });
+            }
+            [] if waited < PATIENCE => std::thread::sleep(LOOK),
             [] => {
-                let seconds = PATIENCE.as_secs();
-                return Err(unusable(format!("no disk has this name; waited {seconds} s; try: lsblk -f")));
+                let problems: String = problems.iter().map(|problem| format!("{problem}; ")).collect();
+                return Err(unusable(format!("no disk has this name; waited {seconds} s; {problems}try: lsblk -f")));
             }
             several => {
                 let list: Vec<String> = several.iter().map(|path| path.display().to_string()).collect();
                 return Err(unusable(format!("{} all have this name; use UUID= or PARTUUID=", list.join(" and "))));
             }
         }
+    }
+}
+
+fn look(place: &OnDisk, runner: &dyn Runner) -> Result<Vec<PathBuf>, Failure> {
+    match &place.device {
+        DiskName::Path(path) => Ok(vec![PathBuf::from(path)].into_iter().filter(|path| path.exists()).collect()),
+        token => named(&token.to_string(), runner),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::network::Network;
 use crate::observe::{CONSOLE_INTERVAL, Observing};
 use crate::rescue::RescueSystem;
 use crate::source::Source;
+use crate::stacks::Stacks;
 use lifeboat_archive::{Place, Repository, RestoreOptions, Secret, Selection, SnapshotInfo};
 use lifeboat_machine::boot::Loader;
 use lifeboat_machine::{ArchiveManifest, Event, EventSink, FoundHardware, Machine};
@@ -205,11 +206,15 @@ impl<'a> Recovery<'a> {
         Journal::new(&self.snapshot.id, plan)
     }
 
-    /// The disks that are there; the one that holds the medium is locked.
+    /// The disks that are there; the one that holds the medium is locked. Arrays and volume groups that were activated here and
+    /// are not in use are released: they would keep their disks from being rebuilt.
     ///
     /// # Errors
     /// [`Failure::Probe`].
     pub fn hardware(&self) -> Result<FoundHardware, Failure> {
+        if let Some(stacks) = Stacks::here() {
+            stacks.release_ours(self.runner, self.sink)?;
+        }
         let locks: Vec<(String, String)> = self
             .rescue
             .source

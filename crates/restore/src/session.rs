@@ -9,9 +9,11 @@ use crate::observe::Observing;
 use crate::recovery::{self, Recovery, stage};
 use crate::rescue::RescueSystem;
 use crate::source::Source;
+use crate::stacks::Stacks;
 use lifeboat_archive::{ArchiveError, Kind, Repository, RestoreOptions, Secret, Selection, SnapshotInfo, Table, words};
 use lifeboat_machine::{Event, EventSink, FoundHardware, Machine, MediumManifest, Name};
 use lifeboat_plan::{Plan, Policy};
+use lifeboat_rebuild::stack::{Locked, StackError};
 use lifeboat_sys::Runner;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -42,6 +44,8 @@ pub enum Opened {
     Backups(Vec<Backup>, usize, Option<String>),
     /// The key must be typed; why.
     KeyWanted(String),
+    /// The passphrase of a disk must be typed; why.
+    DiskLocked(String),
 }
 
 /// Where files go.
@@ -121,6 +125,8 @@ pub struct Session<'a> {
     place: Option<Place>,
     /// The key that opened something: nobody types 24 words twice.
     key: Option<Secret>,
+    /// What must be opened first, and the source that may lie on it.
+    locked: Option<(Locked, String)>,
     repository: Option<Arc<Repository>>,
     snapshots: Vec<SnapshotInfo>,
     recovery: Option<Recovery<'a>>,
@@ -142,6 +148,7 @@ impl<'a> Session<'a> {
             interval,
             place: None,
             key: None,
+            locked: None,
             repository: None,
             snapshots: vec![],
             recovery: None,
@@ -158,7 +165,19 @@ impl<'a> Session<'a> {
         let rescue = self.rescue;
         let place = match source.or(rescue.archive_elsewhere()) {
             None => Place::Medium(rescue.medium()?),
-            Some(text) => Place::Source(Source::open(text, &rescue.directories.run, &rescue.network, self.runner)?),
+            Some(text) => match Source::open(text, &rescue.directories.run, &rescue.network, self.runner) {
+                Ok(source) => Place::Source(source),
+                Err(Failure::Locked { what, devices }) if !devices.is_empty() => {
+                    let device = devices[0].clone();
+                    let reason = format!(
+                        "{what} was not found; {} is encrypted (LUKS) and may hold it. It is opened read-only.",
+                        device.device
+                    );
+                    self.locked = Some((device, text.to_owned()));
+                    return Ok(Opened::DiskLocked(reason));
+                }
+                Err(failure) => return Err(failure),
+            },
         };
         let mut key = place.key()?.or(self.key.clone());
         if key.is_none() && rescue.source.is_some() {
@@ -175,11 +194,27 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Tries what was typed for a disk, and opens the source that it may hold.
+    fn unlock_disk(&mut self, (device, source): (Locked, String), passphrase: &str) -> Result<Opened, Failure> {
+        let Some(stacks) = Stacks::here() else { return Err(nothing_open()) };
+        match stacks.unlock(self.runner, &device, passphrase) {
+            Ok(_) => self.open(Some(&source)),
+            Err(Failure::Stack(error @ StackError::Passphrase { .. })) => {
+                self.locked = Some((device, source));
+                Ok(Opened::DiskLocked(error.to_string()))
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
     /// Tries what was typed: recovery words, or a passphrase or key.
     ///
     /// # Errors
     /// When the archive cannot be read; a key that does not fit is no error.
     pub fn unlock(&mut self, typed: &str) -> Result<Opened, Failure> {
+        if let Some(locked) = self.locked.take() {
+            return self.unlock_disk(locked, typed);
+        }
         let typed = typed.trim();
         let mut mistake = None;
         if typed.split_whitespace().count() >= FEWEST_WORDS {
@@ -386,6 +421,7 @@ impl<'a> Session<'a> {
         self.repository = None;
         self.snapshots.clear();
         self.place = None;
+        self.locked = None;
     }
 }
 

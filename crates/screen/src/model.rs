@@ -194,6 +194,8 @@ pub struct Model {
     pub key_shown: bool,
     /// Why it is asked for.
     pub key_reason: String,
+    /// It is the passphrase of a disk, not the archive's key.
+    pub key_of_disk: bool,
     /// The backups, oldest first.
     pub snapshots: Vec<Backup>,
     /// The chosen one.
@@ -353,6 +355,7 @@ impl Model {
             key: Field::default(),
             key_shown: false,
             key_reason: String::new(),
+            key_of_disk: false,
             snapshots: vec![],
             snapshot: Picker::default(),
             machine: None,

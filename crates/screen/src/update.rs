@@ -168,14 +168,20 @@ fn opened(model: &mut Model, result: Result<Opened, String>) -> Vec<Effect> {
             model.source = None;
             model.complain(text)
         }
-        Ok(Opened::KeyWanted(reason)) => {
-            let again = model.screen == Screen::Key;
+        Ok(opened @ (Opened::KeyWanted(_) | Opened::DiskLocked(_))) => {
+            let of_disk = matches!(opened, Opened::DiskLocked(_));
+            let (Opened::KeyWanted(reason) | Opened::DiskLocked(reason)) = opened else { return vec![] };
+            // The archive's own key may follow that of its disk.
+            let again = model.screen == Screen::Key && model.key_of_disk == of_disk;
+            model.key_of_disk = of_disk;
             model.key_reason = reason.clone();
             model.key.clear();
             if again {
                 return model.complain(reason);
             }
-            model.go(Screen::Key);
+            if model.screen != Screen::Key {
+                model.go(Screen::Key);
+            }
             vec![]
         }
         Ok(Opened::Backups(list, meant, note)) => {

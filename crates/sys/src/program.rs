@@ -101,10 +101,14 @@ programs! {
     IP = "ip", "iproute2", IfPresent;
     MOUNT_NFS = "mount.nfs", "nfs-common", IfPresent;
     SSH = "ssh", "openssh-client", IfPresent;
-    // Storage stacks that come next, carried for expert mode.
+    // Storage stacks: what an archive's disk may be made of.
     MDADM = "mdadm", "mdadm", IfPresent;
     LVM = "lvm", "lvm2", IfPresent;
     CRYPTSETUP = "cryptsetup", "cryptsetup-bin", IfPresent;
+    MULTIPATH = "multipath", "multipath-tools", IfPresent;
+    KPARTX = "kpartx", "kpartx", IfPresent;
+    ISCSIADM = "iscsiadm", "open-iscsi", IfPresent;
+    ISCSID = "iscsid", "open-iscsi", IfPresent;
 }
 
 impl Program {

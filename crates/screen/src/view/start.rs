@@ -29,8 +29,8 @@ pub fn welcome(model: &Model) -> Body {
 }
 
 pub fn source(model: &Model) -> Body {
-    let text = "Where is the archive? A device or image file with a Lifeboat medium on it, or a folder that is a repository. \
-                Mount a network share in the shell first.";
+    let text = "Where is the archive? A device or image file with a Lifeboat medium on it, a folder that is a repository, \
+                an address (nfs://, http://, rest:, sftp://, s3://), or disk:LABEL=NAME:/FOLDER, which may lie on md, LVM or LUKS.";
     places(model, text)
 }
 
@@ -65,8 +65,12 @@ fn places(model: &Model, text: &str) -> Body {
 pub fn key(model: &Model) -> Body {
     let mut lines = paragraph(model, &model.key_reason, model.look.strong());
     lines.push(Line::default());
-    let text = "Type the recovery words, with blanks between them (the first four letters of each are enough), \
-                or the passphrase.";
+    let text = if model.key_of_disk {
+        "Type the passphrase of this disk."
+    } else {
+        "Type the recovery words, with blanks between them (the first four letters of each are enough), \
+         or the passphrase."
+    };
     lines.extend(paragraph(model, text, Style::new()));
     lines.push(Line::default());
     let cursor;
@@ -81,12 +85,14 @@ pub fn key(model: &Model) -> Body {
             lines.push(Line::styled(format!("{part:_<columns$}"), model.look.strong()));
         }
     } else {
-        let (line, column) = field(model, "Key:", &model.key, true);
+        let name = if model.key_of_disk { "Passphrase:" } else { "Key:" };
+        let (line, column) = field(model, name, &model.key, true);
         cursor = (column, lines.len());
         lines.push(line);
         let words = model.key.text().split_whitespace().count();
         lines.push(Line::default());
         lines.push(Line::raw(match words {
+            _ if model.key_of_disk => String::new(),
             0 => String::new(),
             1 => "1 word".into(),
             words => format!("{words} words"),

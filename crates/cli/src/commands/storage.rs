@@ -1,0 +1,138 @@
+//! `lifeboat storage`: md arrays, LVM, LUKS and multipath of the rescue system. On a running machine they are its own business.
+
+use super::Session;
+use crate::command::{StorageActivateArgs, StorageCommand, StorageUnlockArgs};
+use crate::error::{CommandError, CommandResult, Kind};
+use lifeboat_rebuild::stack::{Activated, Incomplete};
+use lifeboat_restore::Stacks;
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+
+pub fn run(session: &Session, command: &StorageCommand) -> CommandResult {
+    let stacks = Stacks::here().ok_or_else(|| {
+        CommandError::refused(
+            "'lifeboat storage' is for the rescue system; here the machine's own system looks after it",
+        )
+    })?;
+    match command {
+        StorageCommand::Show => show(session, &stacks),
+        StorageCommand::Activate(args) => activate(session, &stacks, args),
+        StorageCommand::Unlock(args) => unlock(session, &stacks, args),
+        StorageCommand::Release => release(session, &stacks),
+    }
+}
+
+fn show(session: &Session, stacks: &Stacks) -> CommandResult {
+    let active = stacks.active(&session.runner)?;
+    for (layer, disks) in &active {
+        session.reporter.line(format!("{layer}: active, on {}", disks.join(", ")));
+    }
+    let inactive = stacks.inactive(&session.runner)?;
+    for (device, holds) in &inactive {
+        session.reporter.line(format!("{device}: {holds}, not active"));
+    }
+    if active.is_empty() && inactive.is_empty() {
+        session.reporter.line("There is no md array, no volume group, no encrypted and no multipath device.");
+    }
+    let active: Vec<_> =
+        active.iter().map(|(layer, disks)| serde_json::json!({"layer": layer, "disks": disks})).collect();
+    let inactive: Vec<_> =
+        inactive.iter().map(|(device, holds)| serde_json::json!({"device": device, "holds": holds})).collect();
+    session.reporter.value(&serde_json::json!({"active": active, "inactive": inactive}));
+    Ok(())
+}
+
+fn activate(session: &Session, stacks: &Stacks, args: &StorageActivateArgs) -> CommandResult {
+    let incomplete = if args.incomplete { Incomplete::Start } else { Incomplete::Wait };
+    let activated = stacks.activate(&session.runner, incomplete)?;
+    tell(session, &activated);
+    if activated.problems.is_empty() {
+        return Ok(());
+    }
+    let error = CommandError::new(Kind::Failed, activated.problems.join("; "));
+    let waits = !args.incomplete && activated.problems.iter().any(|problem| problem.contains(" waits: "));
+    Err(if waits { error.hint("lifeboat storage activate --incomplete starts what has enough members") } else { error })
+}
+
+fn tell(session: &Session, activated: &Activated) {
+    for layer in &activated.layers {
+        session.reporter.line(format!("activated read-only: {layer}"));
+    }
+    for locked in &activated.locked {
+        let device = &locked.device;
+        session.reporter.line(format!("{device} is encrypted (LUKS): lifeboat storage unlock {device}"));
+    }
+    if activated.layers.is_empty() && activated.locked.is_empty() && activated.problems.is_empty() {
+        session.reporter.line("There is nothing to activate.");
+    }
+    session.reporter.value(&serde_json::json!({
+        "activated": activated.layers,
+        "locked": activated.locked.iter().map(|locked| &locked.device).collect::<Vec<_>>(),
+        "problems": activated.problems,
+    }));
+}
+
+fn unlock(session: &Session, stacks: &Stacks, args: &StorageUnlockArgs) -> CommandResult {
+    let locked = stacks.locked(&session.runner)?;
+    let wanted = std::fs::canonicalize(&args.device);
+    let device =
+        locked.iter().find(|locked| wanted.as_ref().is_ok_and(|path| path.as_os_str() == locked.device.as_str()));
+    let Some(device) = device else {
+        let others: Vec<&str> = locked.iter().map(|locked| locked.device.as_str()).collect();
+        let error = CommandError::refused(format!("{} is no locked LUKS device", args.device.display()));
+        return Err(if others.is_empty() { error } else { error.hint(format!("locked are: {}", others.join(", "))) });
+    };
+    let passphrase = passphrase(&device.device)?;
+    let layer = stacks.unlock(&session.runner, device, &passphrase)?;
+    session.reporter.line(format!("opened read-only: {layer}"));
+    // What lies on it comes with it.
+    tell(session, &stacks.activate(&session.runner, Incomplete::Wait)?);
+    Ok(())
+}
+
+/// Reads a line without showing it; from a pipe the line as it is.
+fn passphrase(device: &str) -> Result<zeroize::Zeroizing<String>, CommandError> {
+    let stdin = std::io::stdin();
+    let shown =
+        stdin.is_terminal().then(|| rustix::termios::tcgetattr(&stdin)).transpose().map_err(std::io::Error::from)?;
+    if let Some(shown) = &shown {
+        let mut hidden = shown.clone();
+        hidden.local_modes.remove(rustix::termios::LocalModes::ECHO);
+        rustix::termios::tcsetattr(&stdin, rustix::termios::OptionalActions::Flush, &hidden)
+            .map_err(std::io::Error::from)?;
+        let mut err = std::io::stderr().lock();
+        let _ = write!(err, "Passphrase of {device}: ");
+        let _ = err.flush();
+    }
+    let mut text = zeroize::Zeroizing::new(String::new());
+    let read = stdin.lock().read_line(&mut text);
+    if let Some(shown) = &shown {
+        rustix::termios::tcsetattr(&stdin, rustix::termios::OptionalActions::Flush, shown)
+            .map_err(std::io::Error::from)?;
+        eprintln!();
+    }
+    read?;
+    if text.ends_with('\n') {
+        text.pop();
+    }
+    Ok(text)
+}
+
+fn release(session: &Session, stacks: &Stacks) -> CommandResult {
+    let released = stacks.release_all(&session.runner)?;
+    for layer in &released.layers {
+        session.reporter.line(format!("released: {layer}"));
+    }
+    if released.layers.is_empty() && released.held.is_empty() {
+        session.reporter.line("Nothing is active.");
+    }
+    session.reporter.value(&serde_json::json!({
+        "released": released.layers,
+        "held": released.held.iter().map(|(layer, why)| serde_json::json!({"layer": layer, "why": why})).collect::<Vec<_>>(),
+    }));
+    if released.held.is_empty() {
+        return Ok(());
+    }
+    let held: Vec<String> = released.held.iter().map(|(layer, why)| format!("{layer}: {why}")).collect();
+    Err(CommandError::new(Kind::Failed, format!("still in use: {}", held.join("; ")))
+        .hint("unmount what lies on it: findmnt --real"))
+}

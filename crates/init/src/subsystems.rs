@@ -1,0 +1,111 @@
+//! Stage 6: storage that is made of other storage.
+//!
+//! | mode | what is activated |
+//! | --- | --- |
+//! | expert, compare | all that needs no passphrase, read-only |
+//! | nuke, interactive | nothing here: what an archive lies on, `lifeboat restore` activates when it looks for it |
+//!
+//! In the last two the disks below may be rebuilt, and whatever is assembled would be in the way.
+
+use crate::children::ending;
+use crate::context::Context;
+use crate::mode::PROGRAM;
+use crate::sysfs;
+use lifeboat_machine::Mode;
+use lifeboat_sys::child::Setup;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// How long arrays and groups may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// udev's database (udev(7)): a file for each device, `b` and its number for block devices.
+const UDEV: &str = "/run/udev/data";
+/// What udev says of members.
+const MEMBERS: [&str; 3] = ["E:ID_FS_TYPE=linux_raid_member", "E:ID_FS_TYPE=LVM2_member", "E:ID_FS_TYPE=crypto_LUKS"];
+
+/// Activates what the mode asks for.
+pub fn run(context: &mut Context) {
+    if !matches!(context.parameters.mode, Some(Mode::Expert | Mode::Compare))
+        || !is_needed(Path::new(UDEV), Path::new("/sys"))
+    {
+        return;
+    }
+    let mut command = Command::new(PROGRAM);
+    command.args(["storage", "activate", "--incomplete"]);
+    if let Err(reason) = tell(context, command) {
+        context.reporter.warn(format!("cannot ACTIVATE all storage: {reason}; see 'lifeboat storage show'"));
+    }
+}
+
+/// Starting a program to learn that a machine has nothing but partitions costs a tenth of a second.
+fn is_needed(udev: &Path, sys: &Path) -> bool {
+    let names = sysfs::names(udev);
+    // Without udev nobody has looked.
+    let member = names.is_empty()
+        || names.iter().filter(|name| name.starts_with('b')).any(|name| {
+            let text = std::fs::read_to_string(udev.join(name)).unwrap_or_default();
+            text.lines().any(|line| MEMBERS.contains(&line))
+        });
+    member || is_a_disk_seen_twice(sys)
+}
+
+fn is_a_disk_seen_twice(sys: &Path) -> bool {
+    let class = sys.join("class/block");
+    let mut seen: Vec<String> = sysfs::names(&class)
+        .iter()
+        .filter_map(|name| sysfs::attribute(&class.join(name), "device/wwid"))
+        .filter(|wwid| !wwid.is_empty())
+        .collect();
+    seen.sort();
+    seen.windows(2).any(|pair| pair[0] == pair[1])
+}
+
+/// Runs the program and passes its lines on. An error is what it complained of last.
+fn tell(context: &Context, mut command: Command) -> Result<(), String> {
+    let (output, words) = std::io::pipe().map_err(|error| error.to_string())?;
+    let end = words.try_clone().map_err(|error| error.to_string())?;
+    command.stdin(Stdio::null()).stdout(words).stderr(end);
+    let child = context.children.spawn(command, Setup::default()).map_err(|error| error.to_string())?;
+    let reporter = context.reporter.clone();
+    let read = move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok).filter(|line| !line.is_empty()) {
+            match line.strip_prefix("lifeboat: ") {
+                Some(complaint) => reporter.warn(complaint),
+                None => reporter.note(line),
+            }
+        }
+    };
+    let _ = std::thread::Builder::new().name("storage".into()).spawn(read);
+    match child.wait(Some(PATIENCE)) {
+        Some(status) if status.success() => Ok(()),
+        Some(status) => Err(format!("it ended {}", ending(status))),
+        None => Err(format!("it did not end within {} s", PATIENCE.as_secs())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_where_there_is_something() {
+        let root = tempfile::tempdir().unwrap();
+        let (udev, sys) = (root.path().join("udev"), root.path().join("sys"));
+        assert!(is_needed(&udev, &sys), "nobody has looked");
+        std::fs::create_dir_all(&udev).unwrap();
+        std::fs::write(udev.join("b8:1"), "E:ID_FS_TYPE=ext4\n").unwrap();
+        std::fs::write(udev.join("c1:3"), "E:ID_FS_TYPE=LVM2_member\n").unwrap();
+        for (disk, wwid) in [("sda", "naa.1"), ("sdb", "naa.2")] {
+            std::fs::create_dir_all(sys.join("class/block").join(disk).join("device")).unwrap();
+            std::fs::write(sys.join("class/block").join(disk).join("device/wwid"), wwid).unwrap();
+        }
+        assert!(!is_needed(&udev, &sys));
+        std::fs::write(sys.join("class/block/sdb/device/wwid"), "naa.1").unwrap();
+        assert!(is_needed(&udev, &sys), "two paths");
+        std::fs::remove_dir_all(sys.join("class/block/sdb")).unwrap();
+        std::fs::write(udev.join("b8:2"), "I:1\nE:ID_FS_TYPE=crypto_LUKS\n").unwrap();
+        assert!(is_needed(&udev, &sys), "LUKS");
+    }
+}

@@ -1,0 +1,155 @@
+//! md arrays (md(4), mdadm(8)): assembled read-only from the members that name the same array.
+
+use super::devices::BlockDevices;
+use super::{Activated, Incomplete, Kind, Layer, complain, tool};
+use lifeboat_sys::Runner;
+use lifeboat_sys::program::MDADM;
+use std::collections::BTreeMap;
+
+/// What blkid calls a member.
+pub const MEMBER: &str = "linux_raid_member";
+
+/// What a member's superblock says of its array (`mdadm --examine --export`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Superblock {
+    uuid: String,
+    name: String,
+    level: String,
+    /// Members that the array had.
+    devices: usize,
+}
+
+fn parse(text: &str) -> Superblock {
+    let mut found = Superblock::default();
+    for (key, value) in text.lines().filter_map(|line| line.trim().split_once('=')) {
+        match key {
+            "MD_UUID" => value.clone_into(&mut found.uuid),
+            // `host:name`: the host says nothing here.
+            "MD_NAME" => value.rsplit(':').next().unwrap_or(value).clone_into(&mut found.name),
+            "MD_LEVEL" => value.clone_into(&mut found.level),
+            "MD_DEVICES" => found.devices = value.parse().unwrap_or(0),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Assembles what is not assembled.
+pub fn activate(runner: &dyn Runner, devices: &BlockDevices, incomplete: Incomplete, activated: &mut Activated) {
+    let members = devices.free(MEMBER);
+    if members.is_empty() {
+        return;
+    }
+    let mut arrays: BTreeMap<String, (Superblock, Vec<String>)> = BTreeMap::new();
+    for member in members {
+        match runner.run(&tool(MDADM).args(["--examine", "--export"]).arg(member.path())) {
+            Err(error) => complain(activated, &format!("the md array of {}", member.path()), &error),
+            Ok(output) => {
+                let superblock = parse(&output.text());
+                let uuid = superblock.uuid.clone();
+                arrays.entry(uuid).or_insert((superblock, vec![])).1.push(member.path());
+            }
+        }
+    }
+    for (uuid, (superblock, members)) in arrays {
+        let what = format!("the md array '{}' ({uuid}, {})", superblock.name, superblock.level);
+        if uuid.is_empty() || superblock.level == "container" {
+            // Sets of a firmware (Intel's imsm, ddf) are two layers with rules of their own.
+            let members = members.join(", ");
+            activated.problems.push(format!(
+                "cannot ACTIVATE {what}: {members} belong to a firmware's RAID; try mdadm --assemble --scan"
+            ));
+            continue;
+        }
+        if incomplete == Incomplete::Wait && members.len() < superblock.devices {
+            let (there, all) = (members.len(), superblock.devices);
+            activated.problems.push(format!("{what} waits: {there} of its {all} members are there"));
+            continue;
+        }
+        let Some(node) = free_node(devices) else {
+            activated.problems.push(format!("cannot ACTIVATE {what}: no number below /dev/md is free"));
+            continue;
+        };
+        // --run starts it although members are missing, as long as their data can be computed.
+        let call = tool(MDADM).args(["--assemble", "--readonly", "--run", "--uuid", &uuid]).arg(&node).args(&members);
+        match runner.run(&call) {
+            Ok(_) => {
+                activated.layers.push(Layer { kind: Kind::Md, name: node });
+                // The next number is only known to be free once this one is seen.
+                return;
+            }
+            Err(error) => complain(activated, &what, &error),
+        }
+    }
+}
+
+/// Arrays without a number of their own count down from 127.
+fn free_node(devices: &BlockDevices) -> Option<String> {
+    let number = (0..=127).rev().find(|number| devices.named(&format!("md{number}")).is_none())?;
+    Some(format!("/dev/md{number}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::devices::Device;
+    use super::*;
+    use lifeboat_sys::{FakeRunner, Output};
+
+    fn member(name: &str) -> Device {
+        Device { name: name.into(), kind: MEMBER.into(), ..Device::default() }
+    }
+
+    const SAYS: &str =
+        "MD_LEVEL=raid1\nMD_DEVICES=2\nMD_METADATA=1.2\nMD_NAME=server:backup\nMD_UUID=0f94ed54:43b725a2\n";
+
+    #[test]
+    fn members_of_one_array_are_assembled_read_only() {
+        let devices = BlockDevices::of(vec![
+            Device { name: "md127".into(), ..Device::default() },
+            Device { holders: vec!["md127".into()], ..member("sda1") },
+            member("sdb1"),
+            member("sdc1"),
+        ]);
+        let runner = FakeRunner::lenient().answer("mdadm --examine", SAYS).answer("mdadm --examine", SAYS);
+        let mut activated = Activated::default();
+        activate(&runner, &devices, Incomplete::Wait, &mut activated);
+        assert_eq!(activated.layers, [Layer { kind: Kind::Md, name: "/dev/md126".into() }]);
+        assert_eq!(
+            runner.command_lines().last().unwrap(),
+            "mdadm --assemble --readonly --run --uuid 0f94ed54:43b725a2 /dev/md126 /dev/sdb1 /dev/sdc1"
+        );
+    }
+
+    #[test]
+    fn an_incomplete_array_waits_or_is_started() {
+        let devices = BlockDevices::of(vec![member("sdb1")]);
+        let run = |incomplete| {
+            let runner = FakeRunner::lenient().answer("mdadm --examine", SAYS);
+            let mut activated = Activated::default();
+            activate(&runner, &devices, incomplete, &mut activated);
+            activated
+        };
+        let waits = run(Incomplete::Wait);
+        assert!(waits.layers.is_empty() && waits.problems[0].contains("1 of its 2 members"), "{waits:?}");
+        assert_eq!(run(Incomplete::Start).layers.len(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_assembled_is_named() {
+        let devices = BlockDevices::of(vec![member("sda"), member("sdb1")]);
+        let refused = Output {
+            code: 1,
+            stdout: vec![],
+            stderr: b"mdadm: /dev/md127 assembled from 1 drive - not enough".to_vec(),
+        };
+        let runner = FakeRunner::new()
+            .answer("mdadm --examine", "MD_LEVEL=container\nMD_UUID=aa:bb\n")
+            .answer("mdadm --examine", SAYS)
+            .answer_with("mdadm --assemble", refused);
+        let mut activated = Activated::default();
+        activate(&runner, &devices, Incomplete::Start, &mut activated);
+        assert!(activated.layers.is_empty());
+        assert!(activated.problems.iter().any(|p| p.contains("'backup'") && p.contains("not enough")), "{activated:?}");
+        assert!(activated.problems.iter().any(|p| p.contains("firmware's RAID")), "{activated:?}");
+    }
+}

@@ -1,0 +1,75 @@
+//! Multipath (multipath(8)): two disks with one World Wide Name are two ways to the same disk.
+
+use super::devices::{BlockDevices, Device};
+use super::{Activated, Incomplete, Kind, Layer, complain, tool};
+use lifeboat_sys::Runner;
+use lifeboat_sys::program::{KPARTX, MULTIPATH};
+
+/// Disks that are seen twice, and not yet through multipath: the first path of each.
+pub fn seen_twice(devices: &BlockDevices) -> Vec<&Device> {
+    let whole: Vec<&Device> = devices
+        .all()
+        .iter()
+        .filter(|d| d.partition_of.is_none() && d.slaves.is_empty() && d.wwn.is_some() && d.holders.is_empty())
+        .collect();
+    let mut found: Vec<&Device> = vec![];
+    for (index, device) in whole.iter().enumerate() {
+        let again = whole[index + 1..].iter().any(|other| other.wwn == device.wwn);
+        if again && !found.iter().any(|known| known.wwn == device.wwn) {
+            found.push(device);
+        }
+    }
+    found
+}
+
+/// Joins the paths of disks that are seen twice.
+pub fn activate(runner: &dyn Runner, devices: &BlockDevices, _: Incomplete, activated: &mut Activated) {
+    for disk in seen_twice(devices) {
+        let what = format!("multipath for {}, which is seen twice", disk.path());
+        // -i: the list of known disks is the machine's, and did not come along.
+        let joined = runner.run(&tool(MULTIPATH).args(["-v1", "-i"]).arg(disk.path()));
+        let name = match joined {
+            Ok(output) => output.text().lines().next().unwrap_or_default().trim().to_owned(),
+            Err(error) => {
+                complain(activated, &what, &error);
+                continue;
+            }
+        };
+        if name.is_empty() {
+            activated.problems.push(format!("cannot ACTIVATE {what}: the machine's multipath.conf excludes it"));
+            continue;
+        }
+        if let Err(error) = runner.run(&tool(KPARTX).args(["-a", "-p", "-part"]).arg(format!("/dev/mapper/{name}"))) {
+            complain(activated, &format!("the partitions of {name}"), &error);
+        }
+        activated.layers.push(Layer { kind: Kind::Multipath, name });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lifeboat_sys::FakeRunner;
+
+    #[test]
+    fn paths_are_joined_once() {
+        let disk = |name: &str, wwn: &str, holders: &[&str]| Device {
+            name: name.into(),
+            wwn: Some(wwn.into()),
+            holders: holders.iter().map(|&h| h.to_owned()).collect(),
+            ..Device::default()
+        };
+        let devices = BlockDevices::of(vec![
+            disk("sda", "naa.1", &[]),
+            disk("sdb", "naa.2", &[]),
+            disk("sdc", "naa.2", &[]),
+            disk("sdd", "naa.3", &["dm-0"]),
+            disk("sde", "naa.3", &["dm-0"]),
+        ]);
+        let runner = FakeRunner::lenient().answer("multipath", "mpatha\n");
+        let mut activated = Activated::default();
+        activate(&runner, &devices, Incomplete::Wait, &mut activated);
+        assert_eq!(activated.layers, [Layer { kind: Kind::Multipath, name: "mpatha".into() }]);
+        assert_eq!(runner.command_lines(), ["multipath -v1 -i /dev/sdb", "kpartx -a -p -part /dev/mapper/mpatha"]);
+    }
+}

@@ -1,0 +1,167 @@
+//! The way back: layers are stopped from the top, as far as nothing is mounted on them.
+
+use super::devices::{BlockDevices, Device};
+use super::{Kind, Layer, StackError, lvm, record, tool};
+use lifeboat_sys::program::{CRYPTSETUP, KPARTX, MDADM, MULTIPATH};
+use lifeboat_sys::{Invocation, RunError, Runner};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// What came of a release.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Released {
+    /// What is inactive now.
+    pub layers: Vec<Layer>,
+    /// What stays, and why.
+    pub held: Vec<(Layer, String)>,
+}
+
+/// Releases the layers that were activated here, apart from what is mounted or holds up something that is.
+///
+/// # Errors
+/// [`StackError`] when the devices cannot be listed or the record cannot be used.
+pub fn ours(runner: &dyn Runner, sys: &Path, run: &Path) -> Result<Released, StackError> {
+    let layers = record::read(run)?;
+    if layers.is_empty() {
+        return Ok(Released::default());
+    }
+    let released = release(runner, sys, layers)?;
+    record::write(run, &released.held.iter().map(|(layer, _)| layer.clone()).collect::<Vec<_>>())?;
+    Ok(released)
+}
+
+/// Releases every layer that is active, whoever activated it, apart from what is mounted or holds up something that is.
+///
+/// # Errors
+/// [`StackError`] when the devices cannot be listed or the record cannot be used.
+pub fn all(runner: &dyn Runner, sys: &Path, run: &Path) -> Result<Released, StackError> {
+    let devices = BlockDevices::read(runner, sys)?;
+    let layers = active(runner, &devices).into_iter().map(|(layer, _)| layer).collect();
+    let released = release(runner, sys, layers)?;
+    record::write(run, &[])?;
+    Ok(released)
+}
+
+/// Every layer that is active, with the nodes of the disks below.
+pub fn active(runner: &dyn Runner, devices: &BlockDevices) -> Vec<(Layer, Vec<String>)> {
+    let mut found: BTreeMap<Layer, BTreeSet<String>> = BTreeMap::new();
+    for device in devices.all() {
+        if let Some(layer) = layer(runner, device) {
+            let disks = devices.disks_under(&device.name);
+            found.entry(layer).or_default().extend(disks.into_iter().map(|disk| format!("/dev/{disk}")));
+        }
+    }
+    found.into_iter().map(|(layer, disks)| (layer, disks.into_iter().collect())).collect()
+}
+
+/// The layer that a device is of.
+fn layer(runner: &dyn Runner, device: &Device) -> Option<Layer> {
+    let of = |kind, name: &str| Some(Layer { kind, name: name.to_owned() });
+    if device.name.starts_with("md") && device.partition_of.is_none() && !device.slaves.is_empty() {
+        return of(Kind::Md, &device.path());
+    }
+    let (name, uuid) = device.mapper.as_ref()?;
+    // libdm's prefixes tell who made it.
+    match uuid.split('-').next().unwrap_or_default() {
+        "LVM" => {
+            let call = lvm::lvm("lvs", "").args(["--noheadings", "-o", "vg_name"]).arg(format!("/dev/mapper/{name}"));
+            of(Kind::Lvm, runner.run(&call).ok()?.text().trim())
+        }
+        "CRYPT" => of(Kind::Luks, name),
+        "mpath" => of(Kind::Multipath, name),
+        _ => None,
+    }
+}
+
+fn release(runner: &dyn Runner, sys: &Path, mut layers: Vec<Layer>) -> Result<Released, StackError> {
+    let mut released = Released::default();
+    // Whatever is on top goes first; the order in which it was activated does not say what that is.
+    loop {
+        let mut held = vec![];
+        let before = layers.len();
+        for layer in layers {
+            if !is_there(runner, sys, &layer)? {
+                released.layers.push(layer);
+                continue;
+            }
+            match stop(runner, &layer) {
+                Ok(()) => released.layers.push(layer),
+                Err(error) => held.push((layer, error.to_string())),
+            }
+        }
+        if held.is_empty() || held.len() == before {
+            released.held = held;
+            return Ok(released);
+        }
+        layers = held.into_iter().map(|(layer, _)| layer).collect();
+    }
+}
+
+/// False for what a person stopped in the meantime.
+fn is_there(runner: &dyn Runner, sys: &Path, layer: &Layer) -> Result<bool, StackError> {
+    let devices = BlockDevices::read(runner, sys)?;
+    let mapped = |name: &str| devices.all().iter().any(|d| d.mapper.as_ref().is_some_and(|(mapper, _)| mapper == name));
+    Ok(match layer.kind {
+        Kind::Md => devices.all().iter().any(|device| device.path() == layer.name && !device.slaves.is_empty()),
+        Kind::Luks | Kind::Multipath => mapped(&layer.name),
+        // vgchange finds nothing to do for a group that is not active.
+        Kind::Lvm => true,
+    })
+}
+
+fn stop(runner: &dyn Runner, layer: &Layer) -> Result<(), RunError> {
+    let name = &layer.name;
+    let call: Invocation = match layer.kind {
+        Kind::Md => tool(MDADM).args(["--stop", name]),
+        Kind::Lvm => lvm::lvm("vgchange", "").args(["-a", "n", name]),
+        Kind::Luks => tool(CRYPTSETUP).args(["close", name]),
+        Kind::Multipath => {
+            runner.run(&tool(KPARTX).args(["-d", "-p", "-part"]).arg(format!("/dev/mapper/{name}")))?;
+            tool(MULTIPATH).args(["-f", name])
+        }
+    };
+    runner.run(&call).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lifeboat_sys::{FakeRunner, Output};
+
+    fn layers() -> [Layer; 2] {
+        [Layer { kind: Kind::Md, name: "/dev/md127".into() }, Layer { kind: Kind::Lvm, name: "backup".into() }]
+    }
+
+    /// /sys with an array, as long as nobody reads what it is made of twice.
+    fn sysfs() -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(root.path().join("class/block/md127/slaves/sdb1")).unwrap();
+        root
+    }
+
+    #[test]
+    fn what_is_below_waits_for_what_is_above() {
+        let (sys, run) = (sysfs(), tempfile::tempdir().unwrap());
+        record::add(run.path(), &layers()).unwrap();
+        let busy = Output { code: 1, stdout: vec![], stderr: b"mdadm: failed to stop array: busy".to_vec() };
+        let runner = FakeRunner::lenient().answer_with("mdadm --stop", busy);
+        let released = ours(&runner, sys.path(), run.path()).unwrap();
+        assert_eq!(released.layers, [layers()[1].clone(), layers()[0].clone()]);
+        assert!(released.held.is_empty());
+        assert_eq!(record::read(run.path()).unwrap(), []);
+    }
+
+    #[test]
+    fn what_is_mounted_stays() {
+        let (sys, run) = (sysfs(), tempfile::tempdir().unwrap());
+        record::add(run.path(), &layers()).unwrap();
+        let busy = |text: &str| Output { code: 5, stdout: vec![], stderr: text.as_bytes().to_vec() };
+        let runner = FakeRunner::lenient()
+            .answer_with("mdadm --stop", busy("mdadm: busy"))
+            .answer_with("lvm vgchange", busy("Logical volume backup/repo in use."));
+        let released = ours(&runner, sys.path(), run.path()).unwrap();
+        assert!(released.layers.is_empty());
+        assert!(released.held[1].1.contains("in use"), "{released:?}");
+        assert_eq!(record::read(run.path()).unwrap(), layers());
+    }
+}

@@ -1,0 +1,132 @@
+//! Disks that are made of other disks (md, LVM, LUKS, multipath), in the rescue system only: activated read-only when an archive may lie
+//! on them, and released before the disks below are written. On a running machine they are the machine's own business.
+
+use crate::failure::Failure;
+use crate::rescue::{RescueDirectories, is_rescue_system};
+use lifeboat_machine::{Event, EventSink};
+use lifeboat_rebuild::stack::devices::BlockDevices;
+use lifeboat_rebuild::stack::release::{self, Released};
+use lifeboat_rebuild::stack::{self, Activated, Incomplete, Layer, Locked, luks, lvm, md, record};
+use lifeboat_sys::Runner;
+use std::path::{Path, PathBuf};
+
+/// Where sysfs is.
+const SYS: &str = "/sys";
+
+/// The layers of this rescue system.
+#[derive(Clone, Debug)]
+pub struct Stacks {
+    run: PathBuf,
+}
+
+impl Stacks {
+    /// Those of the running system, when it is a rescue system.
+    pub fn here() -> Option<Stacks> {
+        let directories = RescueDirectories::default();
+        is_rescue_system(&directories).then_some(Stacks { run: directories.run })
+    }
+
+    /// Activates everything that needs no passphrase, read-only.
+    ///
+    /// # Errors
+    /// When the devices cannot be listed.
+    pub fn activate(&self, runner: &dyn Runner, incomplete: Incomplete) -> Result<Activated, Failure> {
+        Ok(stack::activate(runner, Path::new(SYS), &self.run, incomplete)?)
+    }
+
+    /// Every layer that is active, whoever activated it, with the disks below.
+    ///
+    /// # Errors
+    /// When the devices cannot be listed.
+    pub fn active(&self, runner: &dyn Runner) -> Result<Vec<(Layer, Vec<String>)>, Failure> {
+        Ok(release::active(runner, &BlockDevices::read(runner, Path::new(SYS))?))
+    }
+
+    /// Devices that are members of something which is not active: their nodes, and of what.
+    ///
+    /// # Errors
+    /// When the devices cannot be listed.
+    pub fn inactive(&self, runner: &dyn Runner) -> Result<Vec<(String, &'static str)>, Failure> {
+        let devices = BlockDevices::read(runner, Path::new(SYS))?;
+        let kinds = [
+            (md::MEMBER, "a member of an md array"),
+            (lvm::MEMBER, "a physical volume of LVM"),
+            (luks::MEMBER, "encrypted (LUKS)"),
+        ];
+        let of =
+            |(kind, name)| devices.free(kind).into_iter().map(move |device| (device.path(), name)).collect::<Vec<_>>();
+        Ok(kinds.into_iter().flat_map(of).collect())
+    }
+
+    /// LUKS devices that are not open.
+    ///
+    /// # Errors
+    /// When the devices cannot be listed.
+    pub fn locked(&self, runner: &dyn Runner) -> Result<Vec<Locked>, Failure> {
+        Ok(luks::locked(&BlockDevices::read(runner, Path::new(SYS))?))
+    }
+
+    /// Opens a LUKS device read-only.
+    ///
+    /// # Errors
+    /// For a wrong passphrase, or when cryptsetup cannot.
+    pub fn unlock(&self, runner: &dyn Runner, device: &Locked, passphrase: &str) -> Result<Layer, Failure> {
+        Ok(luks::unlock(runner, &self.run, device, passphrase.as_bytes())?)
+    }
+
+    /// What was activated here and is not yet released.
+    ///
+    /// # Errors
+    /// When the record cannot be read.
+    pub fn activated(&self) -> Result<Vec<Layer>, Failure> {
+        Ok(record::read(&self.run)?)
+    }
+
+    /// Releases what was activated here and is not in use, and tells of it: the disks below can be rebuilt again.
+    ///
+    /// # Errors
+    /// When the devices cannot be listed.
+    pub fn release_ours(&self, runner: &dyn Runner, sink: &dyn EventSink) -> Result<(), Failure> {
+        for layer in release::ours(runner, Path::new(SYS), &self.run)?.layers {
+            sink.emit(&Event::Note { text: format!("released: {layer}") });
+        }
+        Ok(())
+    }
+
+    /// Releases everything that is not in use, whoever activated it.
+    ///
+    /// # Errors
+    /// When the devices cannot be listed.
+    pub fn release_all(&self, runner: &dyn Runner) -> Result<Released, Failure> {
+        Ok(release::all(runner, Path::new(SYS), &self.run)?)
+    }
+
+    /// Of several devices with one name, those that are not a part of another one: the way through multipath instead of
+    /// single paths. Paths to one disk that nothing joins count once.
+    ///
+    /// # Errors
+    /// When the devices cannot be listed.
+    pub fn distinct(&self, runner: &dyn Runner, found: Vec<PathBuf>) -> Result<Vec<PathBuf>, Failure> {
+        if found.len() < 2 {
+            return Ok(found);
+        }
+        let devices = BlockDevices::read(runner, Path::new(SYS))?;
+        Ok(distinct(&devices, found))
+    }
+}
+
+fn distinct(devices: &BlockDevices, found: Vec<PathBuf>) -> Vec<PathBuf> {
+    let mut taken: Vec<(PathBuf, Option<String>)> = vec![];
+    for path in found {
+        let device = devices.at(&path.to_string_lossy());
+        if device.is_some_and(|device| devices.is_held(device)) {
+            continue;
+        }
+        let identity = device.and_then(|device| devices.identity(device));
+        if identity.is_some() && taken.iter().any(|(_, other)| *other == identity) {
+            continue;
+        }
+        taken.push((path, identity));
+    }
+    taken.into_iter().map(|(path, _)| path).collect()
+}
