@@ -5,7 +5,7 @@ mod dev;
 mod storage;
 
 pub use dev::{DevCommand, DevImageArgs, DevShowArgs};
-pub use storage::{StorageActivateArgs, StorageCommand, StorageUnlockArgs};
+pub use storage::{StorageActivateArgs, StorageCommand, StorageLoginArgs, StorageUnlockArgs};
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;

@@ -5,10 +5,16 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+#[path = "common/iscsi.rs"]
+mod iscsi;
 #[path = "common/places.rs"]
 mod places;
+#[path = "common/server.rs"]
+#[allow(dead_code)]
+mod server;
 
 use common::{HEALTHY, programs, scenario_in, tell};
+use iscsi::IscsiServer;
 use lifeboat_drill::DrillError;
 use lifeboat_drill::guest::Guest;
 use lifeboat_drill::lab::scenario::{BOOT, RECOVER};
@@ -204,6 +210,30 @@ impl Bench {
         panic!("the passphrase was refused five times:\n{}", vm.console.tail());
     }
 
+    /// The archive's disk is a server's, which is named on the command line.
+    fn iscsi(&self) -> Result<(), DrillError> {
+        let served = IscsiServer::start(&self.store[2]);
+        let name = IscsiServer::TARGET;
+        let parameters = format!(
+            "lifeboat.mode=expert lifeboat.source=disk:LABEL=PATHS:/machines/db7 lifeboat.iscsi={name}@10.0.2.2:{}",
+            served.port
+        );
+        let mut vm = self.boot("iscsi", &parameters, |spec| {
+            let device = "virtio-net-pci,netdev=uplink,mac=52:54:00:0b:0a:07";
+            spec.extra.extend(["-netdev", "user,id=uplink", "-device", device].map(str::to_owned));
+        })?;
+        await_event(&mut vm, "expert mode", BOOT, |event| *event == Event::Ready { mode: Mode::Expert })?;
+        assert!(vm.console.text().contains(&format!("logged in at the iSCSI target {name}")), "{}", vm.console.text());
+        let mut guest = Guest::login(&mut vm, WORD)?;
+        let text = guest.must("lsblk -no TRAN && lifeboat restore --stage plan", RECOVER)?;
+        assert!(text.contains("iscsi") && text.contains("Nothing was touched"), "{text}");
+        let wrong = format!("lifeboat storage login iqn.2026-01.x:none@10.0.2.2:{}", served.port);
+        let refused = guest.run(&wrong, WORD)?;
+        assert!(refused.code == 1 && refused.text.contains("iscsiadm"), "{}", refused.text);
+        vm.power_cut();
+        Ok(())
+    }
+
     /// A disk that is seen twice is one disk.
     fn two_paths(&self) -> Result<(), DrillError> {
         let parameters = "lifeboat.mode=expert lifeboat.source=disk:LABEL=PATHS:/machines/db7";
@@ -245,6 +275,7 @@ fn archives_on_stacked_storage() {
         bench.expert()?;
         bench.interactive()?;
         bench.two_paths()?;
+        bench.iscsi()?;
         assert!(before == bench.store.each_ref().map(|path| digest(path)), "a disk with an archive was written to");
         Ok(())
     });

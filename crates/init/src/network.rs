@@ -32,13 +32,13 @@ const CARD_PATIENCE: Duration = Duration::from_secs(15);
 /// How long all of it may take: a cable, then an answer, then some.
 const NETWORK_PATIENCE: Duration = Duration::from_secs(60);
 
-/// True when something of the parameters wants a network: a source on it, `ip=`, a boot over it, or ssh.
+/// True when something of the parameters wants a network: a source on it, `ip=`, a boot over it, iSCSI, or ssh.
 pub fn is_needed(parameters: &Parameters, network: &NetworkParameters) -> bool {
     if network.off() {
         return false;
     }
     let source = parameters.source.as_deref().is_some_and(crate::source::wanted::is_network);
-    source || parameters.ssh || network.asks_for_network()
+    source || parameters.ssh || !parameters.iscsi.is_empty() || network.asks_for_network()
 }
 
 /// What a link has come to.

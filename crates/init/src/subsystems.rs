@@ -1,5 +1,7 @@
 //! Stage 6: storage that is made of other storage.
 //!
+//! iSCSI targets that the parameters name are logged in at in every mode.
+//!
 //! | mode | what is activated |
 //! | --- | --- |
 //! | expert, compare | all that needs no passphrase, read-only |
@@ -27,6 +29,15 @@ const MEMBERS: [&str; 3] = ["E:ID_FS_TYPE=linux_raid_member", "E:ID_FS_TYPE=LVM2
 
 /// Activates what the mode asks for.
 pub fn run(context: &mut Context) {
+    for target in &context.parameters.iscsi {
+        let mut command = Command::new(PROGRAM);
+        command.args(["storage", "login", &target.to_string()]);
+        match tell(context, command) {
+            // Their drivers announce the disks to udev and to whoever waits for them.
+            Ok(()) => _ = context.hotplug.settle(PATIENCE),
+            Err(reason) => context.reporter.warn(format!("cannot USE the iSCSI target {target}: {reason}")),
+        }
+    }
     if !matches!(context.parameters.mode, Some(Mode::Expert | Mode::Compare))
         || !is_needed(Path::new(UDEV), Path::new("/sys"))
     {

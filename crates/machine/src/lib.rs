@@ -24,6 +24,7 @@ pub mod bytes;
 pub mod event;
 pub mod filesystem;
 pub mod found;
+pub mod iscsi;
 pub mod layout;
 pub mod machine;
 pub mod manifest;

@@ -11,12 +11,14 @@
 //! | `lifeboat.wipe=ID[,ID…]` | disks that may be wiped though they hold foreign data: WWN, serial, hardware path or /dev path |
 //! | `lifeboat.map=DEVICE:ID[,…]` | put the recorded disk DEVICE (`disk0`) onto the disk ID |
 //! | `lifeboat.warnings=stop\|go-on` | whether nuke stops, before it writes, when the plan has notes |
+//! | `lifeboat.iscsi=NAME@HOST[:PORT][,…]` | log in at iSCSI targets: their disks are there as if they were the machine's |
 //! | `lifeboat.ssh` | start sshd |
 //!
 //! Those about the network are in [`network`]. Quoting follows the kernel's own parser (kernel-parameters.txt, lib/cmdline.c: double quotes keep spaces).
 
 pub mod network;
 
+use crate::iscsi::IscsiTarget;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -106,13 +108,17 @@ pub struct Parameters {
     pub map: Vec<(String, String)>,
     /// `lifeboat.warnings=`.
     pub warnings: Option<Warnings>,
+    /// `lifeboat.iscsi=`.
+    #[serde(default)]
+    pub iscsi: Vec<IscsiTarget>,
     /// `lifeboat.ssh`.
     pub ssh: bool,
     /// One message for each parameter under `lifeboat.` that is unknown or has an impossible value.
     pub mistakes: Vec<String>,
 }
 
-const KNOWN: [&str; 10] = ["mode", "source", "snapshot", "resize", "eject", "after", "wipe", "map", "warnings", "ssh"];
+const KNOWN: [&str; 11] =
+    ["mode", "source", "snapshot", "resize", "eject", "after", "wipe", "map", "warnings", "iscsi", "ssh"];
 
 impl Parameters {
     /// Reads a kernel command line. Never fails: what is wrong is listed in [`Parameters::mistakes`].
@@ -165,6 +171,14 @@ impl Parameters {
                             self.map.push((device.to_owned(), disk.to_owned()));
                         }
                         _ => self.mistakes.push(wrong("expected DEVICE:DISK, as in lifeboat.map=disk0:/dev/sdb")),
+                    }
+                }
+            }
+            ("iscsi", Some(value)) => {
+                for target in value.split(',') {
+                    match IscsiTarget::parse(target) {
+                        Ok(target) => self.iscsi.push(target),
+                        Err(expected) => self.mistakes.push(wrong(&expected)),
                     }
                 }
             }
@@ -262,6 +276,7 @@ mod tests {
             ("lifeboat.resize=maybe", "yes and no"),
             ("lifeboat.after=explode", "reboot, poweroff, shell"),
             ("lifeboat.map=disk0", "DEVICE:DISK"),
+            ("lifeboat.iscsi=store@host", "NAME@HOST"),
             ("lifeboat.source", "no value"),
         ] {
             let parameters = Parameters::parse(word);

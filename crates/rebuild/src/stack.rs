@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | [`devices`] | what blkid and sysfs tell of the block devices |
 //! | [`md`], [`lvm`], [`luks`], [`multipath`] | one kind of layer each |
+//! | [`iscsi`] | disks of a server, which are disks like others |
 //! | [`record`] | what was activated here, so that it can be released |
 //! | [`release`] | the way back |
 //!
@@ -13,6 +14,7 @@
 //! rules that complete a cookie or assemble anything, and must not be waited for.
 
 pub mod devices;
+pub mod iscsi;
 pub mod luks;
 pub mod lvm;
 pub mod md;

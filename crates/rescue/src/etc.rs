@@ -23,7 +23,6 @@ const TAKEN: &[(&str, &str)] = &[
     ("/etc/mdadm.conf", "md arrays"),
     ("/etc/crypttab", "names encrypted devices"),
     ("/etc/multipath.conf", "multipath"),
-    ("/etc/iscsi/iscsid.conf", "iSCSI"),
     ("/etc/iscsi/initiatorname.iscsi", "iSCSI"),
     ("/etc/ssl/certs/ca-certificates.crt", "TLS"),
     ("/etc/pki/tls/certs/ca-bundle.crt", "TLS"),
@@ -101,6 +100,10 @@ pub fn add(tree: &mut Tree, sysroot: &Sysroot) -> Result<(), RescueError> {
     tree.link(Path::new("/etc/mtab"), Path::new("../proc/self/mounts"), written);
     for (path, why) in TAKEN {
         tree.take(sysroot, Path::new(path), &format!("configuration: {why}"))?;
+    }
+    if let Some(text) = sysroot.read("/etc/iscsi/iscsid.conf")? {
+        let text = without_credentials(&String::from_utf8_lossy(&text));
+        tree.text("/etc/iscsi/iscsid.conf", text, "configuration: iSCSI, without names and passwords");
     }
     if !tree.contains(Path::new("/etc/hosts")) {
         tree.text("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n", written);
@@ -191,6 +194,15 @@ fn accounts(tree: &mut Tree, sysroot: &Sysroot) -> Result<(), RescueError> {
     Ok(())
 }
 
+/// iscsid.conf(5) without what CHAP needs: a medium holds no secret of the machine (design, section 6).
+fn without_credentials(text: &str) -> String {
+    let secret = |line: &str| {
+        let name = line.split('=').next().unwrap_or_default().trim();
+        name.contains(".auth.") && (name.contains("username") || name.contains("password"))
+    };
+    text.lines().filter(|line| !secret(line)).map(|line| format!("{line}\n")).collect()
+}
+
 /// Lines of passwd(5) or group(5) with ids below 1000 or of nobody; without passwords, and for groups without members.
 fn system_accounts(text: &str, root: &str) -> String {
     let mut out = String::new();
@@ -233,6 +245,13 @@ mod tests {
         assert_eq!(crate::tree::read_source(source).unwrap(), b"ssh-ed25519 A root\nssh-ed25519 B alice\n");
         let error = authorized_keys(&mut tree, &sysroot, &["/none".into()]).unwrap_err().to_string();
         assert!(error.contains("/none with authorized keys"), "{error}");
+    }
+
+    #[test]
+    fn credentials_of_iscsi_stay_at_home() {
+        let text = "node.startup = manual\nnode.session.auth.authmethod = CHAP\nnode.session.auth.password = secret\n\
+                    node.session.auth.username_in = other\n discovery.sendtargets.auth.password_in=secret\n";
+        assert_eq!(without_credentials(text), "node.startup = manual\nnode.session.auth.authmethod = CHAP\n");
     }
 
     #[test]

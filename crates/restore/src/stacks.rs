@@ -3,10 +3,11 @@
 
 use crate::failure::Failure;
 use crate::rescue::{RescueDirectories, is_rescue_system};
+use lifeboat_machine::iscsi::IscsiTarget;
 use lifeboat_machine::{Event, EventSink};
 use lifeboat_rebuild::stack::devices::BlockDevices;
 use lifeboat_rebuild::stack::release::{self, Released};
-use lifeboat_rebuild::stack::{self, Activated, Incomplete, Layer, Locked, luks, lvm, md, record};
+use lifeboat_rebuild::stack::{self, Activated, Incomplete, Layer, Locked, iscsi, luks, lvm, md, record};
 use lifeboat_sys::Runner;
 use std::path::{Path, PathBuf};
 
@@ -72,6 +73,14 @@ impl Stacks {
     /// For a wrong passphrase, or when cryptsetup cannot.
     pub fn unlock(&self, runner: &dyn Runner, device: &Locked, passphrase: &str) -> Result<Layer, Failure> {
         Ok(luks::unlock(runner, &self.run, device, passphrase.as_bytes())?)
+    }
+
+    /// Logs in at an iSCSI target.
+    ///
+    /// # Errors
+    /// With iscsiadm's reason.
+    pub fn login(&self, runner: &dyn Runner, target: &IscsiTarget) -> Result<(), Failure> {
+        Ok(iscsi::login(runner, target)?)
     }
 
     /// What was activated here and is not yet released.

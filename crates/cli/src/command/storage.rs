@@ -12,6 +12,8 @@ pub enum StorageCommand {
     Activate(StorageActivateArgs),
     /// Open a LUKS device, read-only; asks for its passphrase, or reads it from standard input
     Unlock(StorageUnlockArgs),
+    /// Log in at an iSCSI target; names and passwords for CHAP go into /etc/iscsi/iscsid.conf before
+    Login(StorageLoginArgs),
     /// Stop everything that is not in use, so that the disks below can be rebuilt
     Release,
 }
@@ -22,6 +24,14 @@ pub struct StorageActivateArgs {
     /// Start arrays and groups that lack members, too, as far as the rest holds all data
     #[arg(long)]
     pub incomplete: bool,
+}
+
+/// `storage login`
+#[derive(Args, Clone, Debug)]
+pub struct StorageLoginArgs {
+    /// Name of the target and its portal, e.g. iqn.2026-01.net.example:store@192.0.2.7
+    #[arg(value_name = "NAME@HOST[:PORT]")]
+    pub target: String,
 }
 
 /// `storage unlock`

@@ -1,8 +1,9 @@
 //! `lifeboat storage`: md arrays, LVM, LUKS and multipath of the rescue system. On a running machine they are its own business.
 
 use super::Session;
-use crate::command::{StorageActivateArgs, StorageCommand, StorageUnlockArgs};
+use crate::command::{StorageActivateArgs, StorageCommand, StorageLoginArgs, StorageUnlockArgs};
 use crate::error::{CommandError, CommandResult, Kind};
+use lifeboat_machine::iscsi::IscsiTarget;
 use lifeboat_rebuild::stack::{Activated, Incomplete};
 use lifeboat_restore::Stacks;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
@@ -17,6 +18,7 @@ pub fn run(session: &Session, command: &StorageCommand) -> CommandResult {
         StorageCommand::Show => show(session, &stacks),
         StorageCommand::Activate(args) => activate(session, &stacks, args),
         StorageCommand::Unlock(args) => unlock(session, &stacks, args),
+        StorageCommand::Login(args) => login(session, &stacks, args),
         StorageCommand::Release => release(session, &stacks),
     }
 }
@@ -86,6 +88,14 @@ fn unlock(session: &Session, stacks: &Stacks, args: &StorageUnlockArgs) -> Comma
     session.reporter.line(format!("opened read-only: {layer}"));
     // What lies on it comes with it.
     tell(session, &stacks.activate(&session.runner, Incomplete::Wait)?);
+    Ok(())
+}
+
+fn login(session: &Session, stacks: &Stacks, args: &StorageLoginArgs) -> CommandResult {
+    let target = IscsiTarget::parse(&args.target)
+        .map_err(|expected| CommandError::usage(format!("{}: {expected}", args.target)))?;
+    stacks.login(&session.runner, &target)?;
+    session.reporter.line(format!("logged in at the iSCSI target {target}"));
     Ok(())
 }
 

@@ -1,0 +1,47 @@
+//! iSCSI (iscsiadm(8)): disks of a server on the network. Names and passwords for CHAP are in iscsid.conf(5), never in an
+//! argument.
+
+use super::{StackError, tool};
+use lifeboat_machine::iscsi::IscsiTarget;
+use lifeboat_sys::program::{ISCSIADM, ISCSID};
+use lifeboat_sys::{Invocation, RunError, Runner};
+
+/// iscsiadm's exit codes for a session that exists already, and for a daemon that does not answer (iscsiadm(8)).
+const SESSION_EXISTS: i32 = 15;
+const NO_DAEMON: i32 = 20;
+
+/// Logs in; the kernel then shows the target's disks. A session that exists is fine.
+///
+/// # Errors
+/// [`StackError::Run`] with iscsiadm's words.
+pub fn login(runner: &dyn Runner, target: &IscsiTarget) -> Result<(), StackError> {
+    let portal = target.portal();
+    // The record of the target is made by hand: a discovery may ask for other credentials than the login.
+    let node = |operation: &[&str]| -> Invocation {
+        tool(ISCSIADM).args(["-m", "node", "-T", &target.name, "-p", &portal]).args(operation)
+    };
+    match runner.run(&node(&["-o", "new"])) {
+        Err(RunError::Failed { code: NO_DAEMON, .. }) => {}
+        other => {
+            other?;
+        }
+    }
+    // Any second daemon ends at once, for the first one holds its lock.
+    runner.run(&tool(ISCSID).accept(1).accept(255))?;
+    runner.run(&node(&["--login"]).accept(SESSION_EXISTS))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lifeboat_sys::FakeRunner;
+
+    #[test]
+    fn a_login() {
+        let runner = FakeRunner::lenient();
+        login(&runner, &IscsiTarget::parse("iqn.2026-01.x:store@192.0.2.7").unwrap()).unwrap();
+        let node = "iscsiadm -m node -T iqn.2026-01.x:store -p 192.0.2.7:3260";
+        assert_eq!(runner.command_lines(), [format!("{node} -o new"), "iscsid".to_owned(), format!("{node} --login")]);
+    }
+}
