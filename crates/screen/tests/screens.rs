@@ -38,6 +38,27 @@ fn desk() -> Desk {
 }
 
 #[test]
+fn a_locked_disk_and_then_the_archives_key() {
+    let mut desk = desk();
+    desk.press(&[Key::Down, Key::Down, Key::Enter, Key::End]);
+    desk.type_text("disk:LABEL=SAFE:/db7");
+    desk.press(&[Key::Enter]);
+    desk.type_text("not the disk's");
+    assert_snapshot!("disk_locked", desk.text());
+    desk.press(&[Key::Enter]);
+    assert_snapshot!("disk_locked_wrong", desk.text());
+    // The disk opens, and the archive on it has a key of its own: the same screen asks for it, and says so.
+    desk.type_text("the disk's");
+    desk.press(&[Key::Enter]);
+    assert_snapshot!("disk_opened_key_wanted", desk.text());
+    desk.type_text("right");
+    desk.press(&[Key::Enter]);
+    assert_eq!(desk.model.screen, Screen::Snapshots);
+    desk.press(&[Key::Escape]);
+    assert_eq!(desk.model.screen, Screen::Source);
+}
+
+#[test]
 fn a_whole_recovery() {
     let mut desk = desk();
     assert_snapshot!("welcome", desk.text());

@@ -107,6 +107,15 @@ impl Desk {
 
     fn answer(&mut self, request: Request) {
         let message = match request {
+            Request::Open(Some(source)) if source.starts_with("disk:") => {
+                let reason = format!(
+                    "{source} was not found; /dev/sdb2 is encrypted (LUKS) and may hold it. It is opened read-only."
+                );
+                Message::Opened(Ok(Opened::DiskLocked(reason)))
+            }
+            Request::Unlock(typed) if typed.0.as_str() == "not the disk's" => {
+                Message::Opened(Ok(Opened::DiskLocked("this passphrase does not open /dev/sdb2; try again".into())))
+            }
             Request::Open(_) => Message::Opened(Ok(Opened::KeyWanted(
                 "the archive is encrypted, and the medium does not hold the key".into(),
             ))),
