@@ -49,6 +49,9 @@ _lifeboat() {
             lifeboat,restore)
                 cmd="lifeboat__subcmd__restore"
                 ;;
+            lifeboat,storage)
+                cmd="lifeboat__subcmd__storage"
+                ;;
             lifeboat,verify)
                 cmd="lifeboat__subcmd__verify"
                 ;;
@@ -85,6 +88,9 @@ _lifeboat() {
             lifeboat__subcmd__help,restore)
                 cmd="lifeboat__subcmd__help__subcmd__restore"
                 ;;
+            lifeboat__subcmd__help,storage)
+                cmd="lifeboat__subcmd__help__subcmd__storage"
+                ;;
             lifeboat__subcmd__help,verify)
                 cmd="lifeboat__subcmd__help__subcmd__verify"
                 ;;
@@ -117,6 +123,21 @@ _lifeboat() {
                 ;;
             lifeboat__subcmd__help__subcmd__media,iso)
                 cmd="lifeboat__subcmd__help__subcmd__media__subcmd__iso"
+                ;;
+            lifeboat__subcmd__help__subcmd__storage,activate)
+                cmd="lifeboat__subcmd__help__subcmd__storage__subcmd__activate"
+                ;;
+            lifeboat__subcmd__help__subcmd__storage,login)
+                cmd="lifeboat__subcmd__help__subcmd__storage__subcmd__login"
+                ;;
+            lifeboat__subcmd__help__subcmd__storage,release)
+                cmd="lifeboat__subcmd__help__subcmd__storage__subcmd__release"
+                ;;
+            lifeboat__subcmd__help__subcmd__storage,show)
+                cmd="lifeboat__subcmd__help__subcmd__storage__subcmd__show"
+                ;;
+            lifeboat__subcmd__help__subcmd__storage,unlock)
+                cmd="lifeboat__subcmd__help__subcmd__storage__subcmd__unlock"
                 ;;
             lifeboat__subcmd__key,add)
                 cmd="lifeboat__subcmd__key__subcmd__add"
@@ -196,6 +217,42 @@ _lifeboat() {
             lifeboat__subcmd__media__subcmd__help,iso)
                 cmd="lifeboat__subcmd__media__subcmd__help__subcmd__iso"
                 ;;
+            lifeboat__subcmd__storage,activate)
+                cmd="lifeboat__subcmd__storage__subcmd__activate"
+                ;;
+            lifeboat__subcmd__storage,help)
+                cmd="lifeboat__subcmd__storage__subcmd__help"
+                ;;
+            lifeboat__subcmd__storage,login)
+                cmd="lifeboat__subcmd__storage__subcmd__login"
+                ;;
+            lifeboat__subcmd__storage,release)
+                cmd="lifeboat__subcmd__storage__subcmd__release"
+                ;;
+            lifeboat__subcmd__storage,show)
+                cmd="lifeboat__subcmd__storage__subcmd__show"
+                ;;
+            lifeboat__subcmd__storage,unlock)
+                cmd="lifeboat__subcmd__storage__subcmd__unlock"
+                ;;
+            lifeboat__subcmd__storage__subcmd__help,activate)
+                cmd="lifeboat__subcmd__storage__subcmd__help__subcmd__activate"
+                ;;
+            lifeboat__subcmd__storage__subcmd__help,help)
+                cmd="lifeboat__subcmd__storage__subcmd__help__subcmd__help"
+                ;;
+            lifeboat__subcmd__storage__subcmd__help,login)
+                cmd="lifeboat__subcmd__storage__subcmd__help__subcmd__login"
+                ;;
+            lifeboat__subcmd__storage__subcmd__help,release)
+                cmd="lifeboat__subcmd__storage__subcmd__help__subcmd__release"
+                ;;
+            lifeboat__subcmd__storage__subcmd__help,show)
+                cmd="lifeboat__subcmd__storage__subcmd__help__subcmd__show"
+                ;;
+            lifeboat__subcmd__storage__subcmd__help,unlock)
+                cmd="lifeboat__subcmd__storage__subcmd__help__subcmd__unlock"
+                ;;
             *)
                 ;;
         esac
@@ -203,7 +260,7 @@ _lifeboat() {
 
     case "${cmd}" in
         lifeboat)
-            opts="-v -h --verbose --json --config --help check backup list media rescue layout restore compare verify drill key help"
+            opts="-v -h --verbose --json --config --help check backup list media rescue layout restore compare verify drill key storage help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -365,7 +422,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__help)
-            opts="check backup list media rescue layout restore compare verify drill key help"
+            opts="check backup list media rescue layout restore compare verify drill key storage help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -661,6 +718,90 @@ _lifeboat() {
         lifeboat__subcmd__help__subcmd__restore)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__help__subcmd__storage)
+            opts="show activate unlock login release"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__help__subcmd__storage__subcmd__activate)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__help__subcmd__storage__subcmd__login)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__help__subcmd__storage__subcmd__release)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__help__subcmd__storage__subcmd__show)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__help__subcmd__storage__subcmd__unlock)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1419,6 +1560,212 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__storage)
+            opts="-v -h --verbose --json --config --help show activate unlock login release help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__storage__subcmd__activate)
+            opts="-v -h --incomplete --verbose --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__storage__subcmd__help)
+            opts="show activate unlock login release help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__storage__subcmd__help__subcmd__activate)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__storage__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__storage__subcmd__help__subcmd__login)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__storage__subcmd__help__subcmd__release)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__storage__subcmd__help__subcmd__show)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__storage__subcmd__help__subcmd__unlock)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__storage__subcmd__login)
+            opts="-v -h --verbose --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__storage__subcmd__release)
+            opts="-v -h --verbose --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__storage__subcmd__show)
+            opts="-v -h --verbose --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__storage__subcmd__unlock)
+            opts="-v -h --verbose --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
