@@ -91,7 +91,16 @@ fn lock(blocks: &Blocks, disk: &Block, in_use: &BTreeMap<String, String>) -> Opt
     let used = above.iter().find_map(|block| in_use.get(&block.name).map(|how| format!("{} {how}", block.path)));
     used.or_else(|| {
         let held = above.iter().find(|block| !block.holders.is_empty())?;
-        Some(format!("{} is in use by {}", held.path, held.holders.join(", ")))
+        let named = |holder: &String| {
+            let what = blocks.named(holder).and_then(Block::stacked);
+            what.map_or_else(|| holder.clone(), |what| format!("{holder}, {what}"))
+        };
+        let holders: Vec<String> = held.holders.iter().map(named).collect();
+        Some(format!(
+            "{} is in use by {}; in the rescue system 'lifeboat storage release' stops it",
+            held.path,
+            holders.join(" and ")
+        ))
     })
 }
 
