@@ -6,6 +6,8 @@ end() {
 	umount -a 2>/dev/null
 	mount -o remount,ro / 2>/dev/null
 	echo "$1"
+	# Waits until the line is out (TCSADRAIN): what the kernel says of the power-off would stand in its middle.
+	stty -echo
 	echo o >/proc/sysrq-trigger
 	# The kernel powers off from a work queue: PID 1 must not end before.
 	while :; do sleep 1; done
