@@ -5,7 +5,7 @@ mod filesystem;
 mod place;
 
 pub use filesystem::against_filesystem;
-pub use place::{Place, against_order, moved, order};
+pub use place::{Place, against_order, moved, moved_back, order};
 
 use crate::error::PlanError;
 use crate::policy::Policy;

@@ -64,6 +64,17 @@ pub fn moved(machine: &Machine, policy: &Policy, id: &DeviceId, place: &Place) -
     orders
 }
 
+/// A policy's order with one partition back where it was: on its disk, before the first one that it lay before and that is
+/// still there.
+pub fn moved_back(machine: &Machine, policy: &Policy, id: &DeviceId) -> Vec<(DeviceId, Vec<DeviceId>)> {
+    let Some(disk) = machine.layout.disk_of(id).map(|disk| &disk.id).filter(|_| !policy.order.is_empty()) else {
+        return policy.order.clone();
+    };
+    let now = order(machine, policy, disk);
+    let next = recorded(machine, disk).into_iter().skip_while(|other| other != id).skip(1).find(|id| now.contains(id));
+    moved(machine, policy, id, &next.map_or(Place::End(disk.clone()), Place::Before))
+}
+
 /// What speaks against the places that a policy has for partitions, with the partition that it is about.
 pub fn against_order(machine: &Machine, policy: &Policy) -> Option<(DeviceId, String)> {
     changed(machine, policy).err()
