@@ -75,7 +75,6 @@ fn recover(scenario: &Scenario, medium: &Path, name: &str) -> Result<Recovered, 
     go(vm, b"m", "place of a partition")?;
     select(vm, &["before disk0p1", "before disk0p2"], "before disk0p2")?;
     go(vm, b"\r", "partitions")?;
-    vm.qmp.screenshot(&scenario.directory.join("partitions.png"))?;
     go(vm, b"\x1b", "which disk goes where")?;
     select(vm, &mapping, "Show the plan")?;
     go(vm, b"\r", "the plan")?;

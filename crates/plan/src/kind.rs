@@ -194,7 +194,7 @@ fn journal_bytes(size: u64) -> u64 {
 
 fn xfs(blocks: u64) -> XfsOptions {
     // Groups and log follow from the size and are left to mkfs.xfs; the numbers here are for what the content needs.
-    let tebibytes = blocks * u64::from(BLOCK) >> 40;
+    let tebibytes = (blocks * u64::from(BLOCK)) >> 40;
     XfsOptions {
         block_bytes: BLOCK,
         sector_bytes: 512,

@@ -284,6 +284,21 @@ fn a_partition_that_ends_between_the_grains_moves_too() {
     }
 }
 
+#[test]
+fn nothing_moves_below_the_first_sector_of_the_table() {
+    let mut machine = machine();
+    if let Content::Table(table) = &mut machine.layout.devices[0].content {
+        table.first_lba = Some(8192);
+    }
+    for device in &mut machine.layout.devices {
+        if let lifeboat_machine::DeviceKind::Partition(partition) = &mut device.kind {
+            partition.start_sector += 8192;
+        }
+    }
+    let policy = order(&[("disk0", &["disk0p3", "disk0p1", "disk0p2", "disk0p4", "disk0p5"])]);
+    assert_eq!(places(&planned(&machine, &policy).unwrap(), "/dev/vda")[2], (3, 4, 1024));
+}
+
 /// A second disk with a GPT and one filesystem of 2 GiB.
 fn two_disks() -> Machine {
     let size = 10 * GIB;

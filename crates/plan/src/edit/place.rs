@@ -215,6 +215,11 @@ fn lay(
     after: &[DeviceId],
 ) -> Result<i128, Refusal> {
     let sector = sector_bytes(disk);
+    // Below it lie the table and, on an MBR, GRUB.
+    let floor = match &disk.content {
+        Content::Table(table) => table.first_lba.map_or(0, |lba| lba * sector).max(GRAIN),
+        _ => GRAIN,
+    };
     let same = before.iter().zip(after).take_while(|(a, b)| a == b).count();
     let (mut end, mut growth) = (0, 0_i128);
     let mut taken: Vec<u32> = machine.layout.partitions_of(&disk.id).iter().map(|(_, p)| p.number).collect();
@@ -227,7 +232,7 @@ fn lay(
             true => old.start_sector * sector,
             // What must stay free before a logical partition: its extended boot record.
             false if old.role == PartitionRole::Logical => (end + GRAIN).next_multiple_of(GRAIN),
-            false => end.max(GRAIN).next_multiple_of(GRAIN),
+            false => end.max(floor).next_multiple_of(GRAIN),
         };
         end = start + size;
         let mut partition =
