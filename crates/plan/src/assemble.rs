@@ -32,7 +32,7 @@ pub fn plan(machine: &Machine, hardware: &FoundHardware, policy: &Policy) -> Res
     }
     let work = Work { recorded: machine, machine: &changed.machine, hardware, matches, layouts };
     notes.extend(work.notes());
-    Ok(Plan { targets: work.targets(), steps: work.steps(), notes })
+    Ok(Plan { targets: work.targets(), steps: work.steps(), moved: changed.moved.clone(), notes })
 }
 
 /// The loaders of the machine against the firmware found.

@@ -19,6 +19,12 @@ impl fmt::Display for Plan {
         for (index, step) in self.steps.iter().enumerate() {
             entry(f, &format!("{:>4} ", index + 1), &step.to_string())?;
         }
+        if !self.moved.is_empty() {
+            writeln!(f, "\nPartitions lie elsewhere than before, as you chose:")?;
+        }
+        for text in &self.moved {
+            entry(f, "  - ", text)?;
+        }
         if !self.notes.is_empty() {
             writeln!(f, "\nPlease note:")?;
         }

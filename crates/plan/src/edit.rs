@@ -40,6 +40,8 @@ pub struct Changed {
     pub machine: Machine,
     /// Bytes by which more lies on a disk than when it was recorded; fewer when negative.
     pub growth: Vec<(DeviceId, i128)>,
+    /// What lies elsewhere than recorded.
+    pub moved: Vec<String>,
     /// What a person should know.
     pub notes: Vec<String>,
 }
@@ -66,9 +68,9 @@ pub fn changed(machine: &Machine, hardware: &FoundHardware, policy: &Policy) -> 
             return Err(refused((id.clone(), reason)));
         }
     }
-    let (machine, growth, more) = place::changed(&with_filesystems, policy).map_err(refused)?;
-    notes.extend(more);
-    Ok(Changed { machine, growth, notes })
+    let placed = place::changed(&with_filesystems, policy).map_err(refused)?;
+    notes.extend(placed.notes);
+    Ok(Changed { machine: placed.machine, growth: placed.growth, moved: placed.moved, notes })
 }
 
 /// The machine with the filesystems that a policy chooses.

@@ -13,6 +13,9 @@ pub struct Plan {
     pub targets: Vec<Target>,
     /// What is done.
     pub steps: Vec<Step>,
+    /// Partitions that lie elsewhere than recorded, for people.
+    #[serde(default)]
+    pub moved: Vec<String>,
     /// What a person should know: resized filesystems, disks matched by size only, changed boot path.
     pub notes: Vec<String>,
 }

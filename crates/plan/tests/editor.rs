@@ -239,8 +239,9 @@ fn another_order_keeps_numbers_and_sizes() {
     let policy = order(&[("disk0", &["disk0p1", "disk0p2", "disk0p4", "disk0p5", "disk0p3"])]);
     let plan = planned(&machine(), &policy).unwrap();
     assert_eq!(places(&plan, "/dev/vda"), [(1, 1, 1), (2, 2, 4096), (3, 8194, 1024), (4, 4098, 3072), (5, 7170, 1024)]);
-    let note = "the partitions of disk0 lie in the order that you chose: disk0p1, disk0p2, disk0p4, disk0p5, disk0p3";
-    assert!(plan.notes.iter().any(|found| found == note), "{:?}", plan.notes);
+    let (now, before) = ("disk0p1, disk0p2, disk0p4, disk0p5, disk0p3", "disk0p1, disk0p2, disk0p3, disk0p4, disk0p5");
+    assert_eq!(plan.moved, [format!("disk0 in this order: {now}; it was {before}")]);
+    assert!(plan.to_string().contains("Partitions lie elsewhere than before, as you chose:"), "{plan}");
     // A larger disk: its space goes to the last one that grows.
     let large = lifeboat_plan::plan(&machine(), &hardware(disks(&[12 * GIB])), &policy).unwrap();
     let grown = places(&large, "/dev/vda");
@@ -348,7 +349,7 @@ fn a_partition_goes_to_another_disk_of_the_machine() {
     for old in ["/dev/vda5", "/dev/disk/by-id/virtio-SER1-part5", "/dev/disk/by-path/pci-0000:00:04.0-part5"] {
         assert!(renamed.contains(&(old.to_owned(), "/dev/vdb2".to_owned())), "{old}: {renamed:?}");
     }
-    assert!(plan.notes.iter().any(|note| note == "disk0p5 moves to disk1, as you chose"), "{:?}", plan.notes);
+    assert_eq!(plan.moved, ["disk0p5 moves to disk1"]);
     let back = edit::moved(&machine, &policy, &id("disk0p5"), &Place::End(id("disk0")));
     assert_eq!(back, []);
     // What does not fit there is refused with the disk.

@@ -135,7 +135,7 @@ mod tests {
             size_bytes: (1 << 30, 1 << 30),
         };
         let steps = vec![Step::Extract, Step::Finish];
-        Journal::new("abc", Plan { targets: vec![target], steps, notes: vec![] })
+        Journal::new("abc", Plan { targets: vec![target], steps, moved: vec![], notes: vec![] })
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub enum Sign {
     Wiped,
     /// Made.
     Made,
-    /// Of another size or kind than recorded.
+    /// Of another size or kind, or at another place, than recorded.
     Resized,
     /// Not touched.
     Kept,
@@ -55,6 +55,12 @@ pub fn lines(plan: &Plan, machine: &Machine, hardware: &FoundHardware, columns: 
             let (title, size) = (title(filesystem), human(filesystem.size_bytes));
             review.item(Sign::Resized, &format!("{title} on {device}, {size}: was {was}"));
         }
+    }
+    if !plan.moved.is_empty() {
+        review.heading("MOVED: partitions lie elsewhere than recorded");
+    }
+    for text in &plan.moved {
+        review.item(Sign::Resized, text);
     }
     if plan.steps.iter().any(resized) {
         review.heading("RESIZED: made, with another size than recorded");

@@ -77,6 +77,9 @@ fn another_place_on_the_disk() {
     // The partition stays the chosen one.
     assert_eq!(desk.model.chosen_partition().unwrap().id, id("disk0p2"));
     assert_snapshot!("moved", desk.text());
+    desk.press(&[Key::End, Key::Enter, Key::Down, Key::Enter, Key::End]);
+    assert_snapshot!("moved_in_the_plan", desk.text());
+    desk.press(&[Key::Escape, Key::Up, Key::Enter, Key::End, Key::Up]);
     desk.press(&[Key::Char('m'), Key::Home, Key::Enter]);
     assert_eq!(desk.model.on_disk(&id("disk0"))[0], id("disk0p2"));
     desk.press(&[Key::Char('o')]);

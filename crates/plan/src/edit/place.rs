@@ -1,6 +1,6 @@
 //! Partitions that lie in another order, or on another disk of the machine.
 
-use super::holder;
+use super::{Changed, holder};
 use crate::policy::Policy;
 use crate::size::GRAIN;
 use lifeboat_machine::boot::Loader;
@@ -80,16 +80,11 @@ pub fn against_order(machine: &Machine, policy: &Policy) -> Option<(DeviceId, St
     changed(machine, policy).err()
 }
 
-/// The machine with its partitions at their new places; by how many bytes more lies on each disk; what a person should
-/// know.
-#[allow(clippy::type_complexity)]
-pub(super) fn changed(
-    machine: &Machine,
-    policy: &Policy,
-) -> Result<(Machine, Vec<(DeviceId, i128)>, Vec<String>), Refusal> {
-    let (mut new, mut growth, mut notes) = (machine.clone(), vec![], vec![]);
+/// The machine with its partitions at their new places.
+pub(super) fn changed(machine: &Machine, policy: &Policy) -> Result<Changed, Refusal> {
+    let mut new = Changed { machine: machine.clone(), growth: vec![], moved: vec![], notes: vec![] };
     if policy.order.is_empty() {
-        return Ok((new, growth, notes));
+        return Ok(new);
     }
     complete(machine, policy)?;
     let disks: Vec<&Device> = machine.layout.disks().map(|(disk, _)| disk).collect();
@@ -105,20 +100,21 @@ pub(super) fn changed(
             if let Some(reason) = against_other_disk(machine, id, table) {
                 return Err((id.clone(), reason));
             }
-            notes.push(format!("{id} moves to {}, as you chose", disk.id));
-            notes.extend(grub_elsewhere(machine, id, disk));
+            new.moved.push(format!("{id} moves to {}", disk.id));
+            new.notes.extend(grub_elsewhere(machine, id, disk));
         }
         if table.kind == TableKind::Mbr {
             logical(machine, &before, &after)?;
         }
         let shuffled = before.iter().filter(|id| after.contains(id)).ne(after.iter().filter(|id| before.contains(id)));
         if shuffled {
-            notes.push(format!("the partitions of {} lie in the order that you chose: {}", disk.id, list(&after)));
+            new.moved.push(format!("{} in this order: {}; it was {}", disk.id, list(&after), list(&before)));
         }
-        growth.push((disk.id.clone(), lay(machine, &mut new, disk, &before, &after)?));
+        let growth = lay(machine, &mut new.machine, disk, &before, &after)?;
+        new.growth.push((disk.id.clone(), growth));
     }
-    boot_loaders(machine, &new)?;
-    Ok((new, growth, notes))
+    boot_loaders(machine, &new.machine)?;
+    Ok(new)
 }
 
 fn list(ids: &[DeviceId]) -> String {
