@@ -18,12 +18,13 @@ use std::path::Path;
 const MARK: &str = "NAME:";
 
 /// What follows from another kind of filesystem, another place and a new initramfs, and from nothing else.
-const FOLLOWS: [&str; 8] = [
+const FOLLOWS: [&str; 9] = [
     // The entries of swap and root, which changed places.
     r"^[+-]disk[23] : start=",
     // What blkid, dumpe2fs and btrfs say of the root.
     r"^[+-](TYPE|UUID_SUB|BLOCK_SIZE|VERSION|SBMAGIC|SBMAGIC_OFFSET)=",
-    r"^-[A-Z][A-Za-z0-9 _-]*: +",
+    r"^-[A-Z][A-Za-z0-9 #_-]*:[ \t]",
+    r"^-$",
     r"^\+(csum_type|metadata_uuid|label|sectorsize|nodesize|incompat_flags|compat_ro_flags|num_devices|dev_item.uuid|total_bytes) ",
     // Type, options and pass of the root.
     r"^[+-]\./etc/fstab ",
