@@ -23,7 +23,7 @@ const FOLLOWS: [&str; 9] = [
     r"^[+-]disk[23] : start=",
     // What blkid, dumpe2fs and btrfs say of the root.
     r"^[+-](TYPE|UUID_SUB|BLOCK_SIZE|VERSION|SBMAGIC|SBMAGIC_OFFSET)=",
-    r"^-[A-Z][A-Za-z0-9 #_-]*:[ \t]",
+    r"^-[A-Z][A-Za-z0-9 #_-]*:[[:space:]]",
     r"^-$",
     r"^\+(csum_type|metadata_uuid|label|sectorsize|nodesize|incompat_flags|compat_ro_flags|num_devices|dev_item.uuid|total_bytes) ",
     // Type, options and pass of the root.
