@@ -74,13 +74,13 @@ impl Kind {
     }
 
     /// What files may have of `from` that this kind cannot hold; `None` when it holds all. Flags: the kernel's
-    /// EXT4_FL_USER_SETTABLE, fs/xfs/xfs_ioctl.c and fs/btrfs/ioctl.c; attributes: xattr(7).
+    /// EXT4_FL_USER_MODIFIABLE, fs/xfs/xfs_ioctl.c and fs/btrfs/ioctl.c; attributes: xattr(7).
     pub fn lacks(self, from: Kind) -> Option<&'static str> {
         let ext = |kind| matches!(kind, Kind::Ext2 | Kind::Ext3 | Kind::Ext4);
         Some(match self {
             Kind::Xfs if from == Kind::Btrfs => "the flag No_COW, compression and what snapshots share",
             Kind::Xfs => "the flags of chattr but a, A, d, i and S",
-            Kind::Btrfs if ext(from) => "project ids and the flags of chattr but a, A, C, c, d, D, i and S",
+            Kind::Btrfs if ext(from) => "project ids and the flags of chattr but a, A, C, c, d, D, i, m and S",
             Kind::Btrfs => "project ids",
             Kind::Ext2 | Kind::Ext3 if from == Kind::Ext4 => {
                 "files above 2 TiB and folders with more than 32,000 folders"
