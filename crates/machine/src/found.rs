@@ -12,6 +12,9 @@ pub struct FoundHardware {
     pub uefi: bool,
     /// Modaliases of everything found, sorted.
     pub modaliases: Vec<String>,
+    /// Types of filesystems, as mount(8) names them, that can be made and mounted here.
+    #[serde(default)]
+    pub filesystems: Vec<String>,
 }
 
 /// A disk that was found.

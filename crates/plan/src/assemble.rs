@@ -2,6 +2,7 @@
 
 use crate::edit;
 use crate::error::PlanError;
+use crate::kinds;
 use crate::matching::{self, Match, match_disks, name, recorded};
 use crate::policy::Policy;
 use crate::script::script;
@@ -18,19 +19,20 @@ use std::path::Path;
 /// # Errors
 /// The first [`PlanError`]: nothing is planned in part.
 pub fn plan(machine: &Machine, hardware: &FoundHardware, policy: &Policy) -> Result<Plan, PlanError> {
-    edit::check(machine, policy)?;
+    let changed = edit::changed(machine, hardware, policy)?;
     let mut notes = firmware(machine, hardware, policy)?;
-    let fits = |device: &Device, found: &_| lay_out(&machine.layout, device, found, policy).map(|_| ());
+    notes.extend(changed.notes.iter().cloned());
+    let fits = |device: &Device, found: &_| lay_out(&changed, &device.id, found, policy).map(|_| ());
     let matches = match_disks(machine, hardware, policy, &fits)?;
     let mut layouts = vec![];
     for m in &matches {
-        let layout = lay_out(&machine.layout, m.device, m.found, policy)?;
+        let layout = lay_out(&changed, &m.device.id, m.found, policy)?;
         notes.extend(layout.notes.iter().cloned());
         layouts.push(layout);
     }
-    let work = Work { machine, hardware, matches, layouts };
+    let work = Work { recorded: machine, machine: &changed.machine, hardware, matches, layouts };
     notes.extend(work.notes());
-    Ok(Plan { targets: work.targets(), steps: work.steps(), notes })
+    Ok(Plan { targets: work.targets(), steps: work.steps(), moved: changed.moved.clone(), notes })
 }
 
 /// The loaders of the machine against the firmware found.
@@ -55,6 +57,9 @@ fn firmware(machine: &Machine, hardware: &FoundHardware, policy: &Policy) -> Res
 }
 
 struct Work<'a> {
+    /// The machine as it was.
+    recorded: &'a Machine,
+    /// The machine with the policy's changes.
     machine: &'a Machine,
     hardware: &'a FoundHardware,
     matches: Vec<Match<'a>>,
@@ -135,6 +140,10 @@ impl Work<'_> {
         if !replacements.is_empty() {
             steps.push(Step::AdaptConfiguration { replacements });
         }
+        let changes = kinds::changes(self.recorded, self.machine, &|id| self.path(id));
+        if !changes.is_empty() {
+            steps.push(Step::AdaptFilesystems { changes });
+        }
         if let Some(reason) = self.initramfs_reason() {
             steps.push(Step::RebuildInitramfs { reason });
         }
@@ -165,10 +174,12 @@ impl Work<'_> {
             let Some(device) = self.path(&part.device.id) else { continue };
             match &part.device.content {
                 Content::Filesystem(filesystem) => {
+                    let was = kinds::was(self.recorded, &part.device).map(|kind| kind.name().to_owned());
                     steps.push(Step::MakeFilesystem {
                         device: device.clone(),
                         filesystem: filesystem.clone(),
-                        resized: part.resized,
+                        resized: part.resized || was.is_some(),
+                        was,
                     });
                     if let FilesystemOptions::Btrfs(btrfs) = &filesystem.options
                         && (!btrfs.subvolumes.is_empty() || !btrfs.default_subvolume.0.is_empty())
@@ -210,21 +221,23 @@ impl Work<'_> {
             }
         };
         for m in &self.matches {
-            let mut names: Vec<(String, String, String)> = vec![];
-            for (device, partition) in self.machine.layout.partitions_of(&m.device.id).into_iter().rev() {
+            let mut names: Vec<(String, String, String, bool)> = vec![];
+            for (device, partition) in self.recorded.layout.partitions_of(&m.device.id).into_iter().rev() {
                 if let Some(new) = self.path(&device.id) {
-                    names.push((device.path.clone(), format!("-part{}", partition.number), new));
+                    let left = self.machine.layout.disk_of(&device.id).is_some_and(|disk| disk.id != m.device.id);
+                    names.push((device.path.clone(), format!("-part{}", partition.number), new, left));
                 }
             }
-            names.push((m.device.path.clone(), String::new(), m.found.path.clone()));
+            names.push((m.device.path.clone(), String::new(), m.found.path.clone(), false));
             let Some(disk) = m.device.disk() else { continue };
-            for (old, suffix, new) in names {
-                if disk.hardware_path != m.found.disk.hardware_path
+            // What lies on another disk of the machine now has none of the names that come from its old one.
+            for (old, suffix, new, left) in names {
+                if (left || disk.hardware_path != m.found.disk.hardware_path)
                     && let Some(path) = disk.hardware_path.as_deref().filter(|path| !path.is_empty())
                 {
                     add(format!("/dev/disk/by-path/{path}{suffix}"), &new);
                 }
-                for id in by_id(disk).into_iter().filter(|id| !by_id(&m.found.disk).contains(id)) {
+                for id in by_id(disk).into_iter().filter(|id| left || !by_id(&m.found.disk).contains(id)) {
                     add(format!("/dev/disk/by-id/{id}{suffix}"), &new);
                 }
                 add(old, &new);
@@ -237,6 +250,9 @@ impl Work<'_> {
     fn initramfs_reason(&self) -> Option<String> {
         if self.machine.boot.initramfs == InitramfsTool::None {
             return None;
+        }
+        if let Some(reason) = kinds::initramfs_reason(self.recorded, self.machine) {
+            return Some(reason);
         }
         let known = &self.machine.hardware.modaliases;
         // The stick that the rescue system came from is a USB disk, too, and the machine boots without it.

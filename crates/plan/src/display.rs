@@ -1,7 +1,7 @@
 //! What a person must read before saying yes: first what is lost, then what is made. At most 80 columns where words
 //! allow it.
 
-use crate::step::{Plan, Step, Target};
+use crate::step::{ChangedFilesystem, Plan, Step, Target};
 use lifeboat_machine::boot::Loader;
 use lifeboat_machine::bytes::human;
 use lifeboat_machine::filesystem::{Filesystem, FilesystemOptions};
@@ -18,6 +18,12 @@ impl fmt::Display for Plan {
         writeln!(f, "\nThen:")?;
         for (index, step) in self.steps.iter().enumerate() {
             entry(f, &format!("{:>4} ", index + 1), &step.to_string())?;
+        }
+        if !self.moved.is_empty() {
+            writeln!(f, "\nPartitions lie elsewhere than before, as you chose:")?;
+        }
+        for text in &self.moved {
+            entry(f, "  - ", text)?;
         }
         if !self.notes.is_empty() {
             writeln!(f, "\nPlease note:")?;
@@ -46,7 +52,11 @@ impl fmt::Display for Step {
                 let plural = if partitions.len() == 1 { "" } else { "s" };
                 write!(f, "write {kind} with {} partition{plural} to {disk}", partitions.len())
             }
-            Step::MakeFilesystem { device, filesystem, resized } => {
+            Step::MakeFilesystem { device, filesystem, was: Some(was), .. } => {
+                let size = human(filesystem.size_bytes);
+                write!(f, "make {} in place of {was} on {device} ({size})", kind(filesystem))
+            }
+            Step::MakeFilesystem { device, filesystem, resized, was: None } => {
                 let other = if *resized { ", another size than before" } else { "" };
                 write!(f, "make {} on {device} ({}{other})", kind(filesystem), human(filesystem.size_bytes))
             }
@@ -71,6 +81,14 @@ impl fmt::Display for Step {
                     .collect();
                 let what = if kernel.is_empty() { "other disk ids".to_owned() } else { kernel.join(", ") };
                 write!(f, "adapt the configuration: {what}")
+            }
+            Step::AdaptFilesystems { changes } => {
+                let one = |change: &ChangedFilesystem| match change.mount_points.first() {
+                    Some(point) => format!("{point} is {}", change.to),
+                    None => format!("{} is {}", change.name, change.to),
+                };
+                let list: Vec<String> = changes.iter().map(one).collect();
+                write!(f, "adapt fstab and command lines: {}", list.join(", "))
             }
             Step::RebuildInitramfs { reason } => write!(f, "rebuild the initramfs: {reason}"),
             Step::InstallLoader { loader, disks } => match loader {

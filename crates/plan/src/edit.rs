@@ -1,13 +1,20 @@
 //! What a policy changes about the partitions of a disk, before the size solver fits them onto another one: as if they
 //! had been recorded that way.
 
+mod filesystem;
+mod place;
+
+pub use filesystem::against_filesystem;
+pub use place::{Place, against_order, moved, moved_back, order};
+
 use crate::error::PlanError;
 use crate::policy::Policy;
 use crate::resize::{maximum_bytes, minimum_bytes};
 use crate::size::{GRAIN, Give, Region};
 use lifeboat_machine::bytes::human;
 use lifeboat_machine::layout::{Partition, PartitionRole};
-use lifeboat_machine::{Content, Device, DeviceId, Machine};
+use lifeboat_machine::{Content, Device, DeviceId, FoundHardware, Machine};
+use std::path::Path;
 
 /// A recorded partition with its table entry.
 pub type Entry<'a> = (&'a Device, &'a Partition);
@@ -25,22 +32,56 @@ pub struct Edited<'a> {
     pub moved: i128,
 }
 
-/// Checks that what the policy changes can be changed.
+/// A machine with what a policy changes, as if it had been recorded that way; but for sizes and partitions left out, which
+/// depend on the disk.
+#[derive(Clone, Debug)]
+pub struct Changed {
+    /// The machine.
+    pub machine: Machine,
+    /// Bytes by which more lies on a disk than when it was recorded; fewer when negative.
+    pub growth: Vec<(DeviceId, i128)>,
+    /// What lies elsewhere than recorded.
+    pub moved: Vec<String>,
+    /// What a person should know.
+    pub notes: Vec<String>,
+}
+
+/// Makes a policy's changes, or tells why they cannot be made.
 ///
 /// # Errors
 /// [`PlanError::Edit`] with what would do.
-pub fn check(machine: &Machine, policy: &Policy) -> Result<(), PlanError> {
+pub fn changed(machine: &Machine, hardware: &FoundHardware, policy: &Policy) -> Result<Changed, PlanError> {
+    let refused = |(device, reason)| PlanError::Edit { device, reason };
+    for (id, kind) in &policy.filesystems {
+        if let Some(reason) = against_filesystem(machine, hardware, policy, id, *kind) {
+            return Err(refused((id.clone(), reason)));
+        }
+    }
+    let (with_filesystems, mut notes) = filesystem::changed(machine, policy);
     for (id, bytes) in &policy.sizes {
-        if let Some(reason) = against_size(machine, id, *bytes) {
-            return Err(PlanError::Edit { device: id.clone(), reason });
+        if let Some(reason) = against_size(&with_filesystems, id, *bytes) {
+            return Err(refused((id.clone(), reason)));
         }
     }
     for id in &policy.drop {
         if let Some(reason) = against_drop(machine, id) {
-            return Err(PlanError::Edit { device: id.clone(), reason });
+            return Err(refused((id.clone(), reason)));
         }
     }
-    Ok(())
+    let placed = place::changed(&with_filesystems, policy).map_err(refused)?;
+    notes.extend(placed.notes);
+    Ok(Changed { machine: placed.machine, growth: placed.growth, moved: placed.moved, notes })
+}
+
+/// The machine with the filesystems that a policy chooses.
+pub fn with_filesystems(machine: &Machine, policy: &Policy) -> Machine {
+    filesystem::changed(machine, policy).0
+}
+
+/// The filesystem that holds a path of the machine.
+pub(crate) fn holder<'a>(machine: &'a Machine, path: &Path) -> Option<&'a DeviceId> {
+    let mounts = machine.layout.mounts.iter().filter(|mount| path.starts_with(mount.mount_point.as_path()));
+    mounts.max_by_key(|mount| mount.mount_point.0.len()).map(|mount| &mount.device)
 }
 
 /// What speaks against a size of a partition.

@@ -8,10 +8,12 @@
 //! | [`policy`] | what may be done to it |
 //! | [`step`] | [`Step`]: one action as a value |
 //! | [`assemble`] | [`fn@plan`]: the ordered steps |
+//! | `kinds` | what follows when a filesystem is of another kind |
 //! | [`matching`] | which found disk takes the place of which recorded one |
 //! | [`wipe`] | which disks may be wiped |
 //! | [`table`] | a recorded disk laid out on a found one |
-//! | [`edit`] | what a policy changes about partitions: sizes, those left out |
+//! | [`edit`] | what a policy changes about partitions: kinds of filesystems, places, sizes, those left out |
+//! | [`mod@kind`] | filesystems of another kind than recorded |
 //! | [`size`] | the size solver |
 //! | [`resize`] | what a filesystem needs, and what it becomes at another size |
 //! | [`script`] | partition tables as sfdisk reads them |
@@ -24,6 +26,8 @@ pub mod diff;
 pub mod display;
 pub mod edit;
 pub mod error;
+pub mod kind;
+mod kinds;
 pub mod matching;
 pub mod policy;
 pub mod resize;
@@ -36,5 +40,6 @@ pub mod wipe;
 pub use assemble::plan;
 pub use diff::{Change, diff};
 pub use error::PlanError;
+pub use kind::Kind;
 pub use policy::Policy;
-pub use step::{Plan, Step, Target};
+pub use step::{ChangedFilesystem, Plan, Step, Target};

@@ -1,5 +1,6 @@
 //! What a plan may do.
 
+use crate::kind::Kind;
 use lifeboat_machine::DeviceId;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,13 @@ pub struct Policy {
     /// Partitions that are not made again; only those that hold nothing of the archive. Their space goes to others.
     #[serde(default)]
     pub drop: Vec<DeviceId>,
+    /// Filesystems that become one of another kind.
+    #[serde(default)]
+    pub filesystems: Vec<(DeviceId, Kind)>,
+    /// Disks whose partitions shall lie in another order than recorded: all that lie on them, in that order. What comes from another
+    /// disk gets a free number; all others keep theirs. Disks that are not named keep what no other one takes.
+    #[serde(default)]
+    pub order: Vec<(DeviceId, Vec<DeviceId>)>,
     /// Go on though the firmware found here starts none of the machine's boot loaders; a note then says so.
     pub any_firmware: bool,
 }

@@ -11,8 +11,13 @@ const BTRFS_RESERVE: u64 = 256 * GRAIN;
 
 /// Smallest size at which the used bytes still fit, with what the filesystem keeps for itself. Never more than its size.
 pub fn minimum_bytes(filesystem: &Filesystem) -> u64 {
+    needed_bytes(filesystem).min(filesystem.size_bytes)
+}
+
+/// The same for content that comes from a filesystem of another kind, and may not fit at all.
+pub fn needed_bytes(filesystem: &Filesystem) -> u64 {
     let used = filesystem.used_bytes;
-    let needed = match &filesystem.options {
+    match &filesystem.options {
         // statfs leaves inode tables, bitmaps and journal out of what it calls used. The number of inodes is kept
         // when a filesystem shrinks, for how many of them are in use is not recorded.
         FilesystemOptions::Ext(ext) => {
@@ -25,8 +30,7 @@ pub fn minimum_bytes(filesystem: &Filesystem) -> u64 {
         }
         FilesystemOptions::Btrfs(_) => used + used / 10 + BTRFS_RESERVE,
         FilesystemOptions::Vfat(_) => filesystem.size_bytes,
-    };
-    needed.min(filesystem.size_bytes)
+    }
 }
 
 /// Largest size that the filesystem's format can have.

@@ -13,6 +13,9 @@ pub struct Plan {
     pub targets: Vec<Target>,
     /// What is done.
     pub steps: Vec<Step>,
+    /// Partitions that lie elsewhere than recorded, for people.
+    #[serde(default)]
+    pub moved: Vec<String>,
     /// What a person should know: resized filesystems, disks matched by size only, changed boot path.
     pub notes: Vec<String>,
 }
@@ -67,6 +70,9 @@ pub enum Step {
         /// The size differs from the recorded one: XFS allocation groups, reserved GDT blocks and other counts that follow
         /// from the size are left to mkfs.
         resized: bool,
+        /// The type that was recorded, when this one takes its place.
+        #[serde(default)]
+        was: Option<String>,
     },
     /// Make btrfs subvolumes and choose the default one.
     MakeSubvolumes {
@@ -110,6 +116,11 @@ pub enum Step {
         /// before their disk.
         replacements: Vec<(String, String)>,
     },
+    /// Tell fstab and the kernel's command lines of filesystems that are of another kind now.
+    AdaptFilesystems {
+        /// Which.
+        changes: Vec<ChangedFilesystem>,
+    },
     /// Rebuild the initramfs with the system's own tool.
     RebuildInitramfs {
         /// Why.
@@ -133,4 +144,21 @@ pub enum Step {
     },
     /// Set read-only properties and flags that had to wait until all else was written; unmount everything.
     Finish,
+}
+
+/// A filesystem that takes the place of one of another kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangedFilesystem {
+    /// The type that was recorded, as mount(8) names it.
+    pub from: String,
+    /// The type that it has now.
+    pub to: String,
+    /// Where it is mounted.
+    pub mount_points: Vec<Name>,
+    /// How fstab may call it: `UUID=…`, `PARTUUID=…`, `LABEL=…`, kernel paths.
+    pub names: Vec<String>,
+    /// The name that holds good: `UUID=…`.
+    pub name: String,
+    /// Its label, when it was cut and names it no more.
+    pub lost_label: Option<Name>,
 }

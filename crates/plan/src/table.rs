@@ -1,6 +1,6 @@
 //! Lays a recorded disk out on a found one: sizes, positions, partition table.
 
-use crate::edit::{self, Edited};
+use crate::edit::{self, Changed, Edited};
 use crate::error::PlanError;
 use crate::matching::describe;
 use crate::policy::Policy;
@@ -34,13 +34,21 @@ pub struct Part {
     pub resized: bool,
 }
 
-/// Lays `device`, a recorded disk, out on `found`.
+/// Lays a disk of a machine with its policy's changes out on `found`.
 ///
 /// # Errors
 /// When it does not fit, or sector sizes do not go together.
-pub fn lay_out(layout: &Layout, device: &Device, found: &FoundDisk, policy: &Policy) -> Result<DiskLayout, PlanError> {
+pub fn lay_out(
+    changed: &Changed,
+    disk: &DeviceId,
+    found: &FoundDisk,
+    policy: &Policy,
+) -> Result<DiskLayout, PlanError> {
+    let Some(device) = changed.machine.layout.device(disk) else {
+        return Err(PlanError::Description(format!("no {disk}")));
+    };
     match &device.content {
-        Content::Table(table) => partitioned(layout, device, table, found, policy),
+        Content::Table(table) => partitioned(changed, device, table, found, policy),
         _ => whole(device, found, !policy.no_resize),
     }
 }
@@ -73,13 +81,14 @@ fn whole(device: &Device, found: &FoundDisk, resize: bool) -> Result<DiskLayout,
 }
 
 fn partitioned(
-    layout: &Layout,
+    changed: &Changed,
     device: &Device,
     table: &PartitionTable,
     found: &FoundDisk,
     policy: &Policy,
 ) -> Result<DiskLayout, PlanError> {
-    let resize = !policy.no_resize;
+    let (layout, resize) = (&changed.machine.layout, !policy.no_resize);
+    let growth = changed.growth.iter().find(|(of, _)| *of == device.id).map_or(0, |(_, bytes)| *bytes);
     let old_sector = u64::from(device.disk().map_or(512, |disk| disk.logical_sector_bytes.max(512)));
     let new_sector = u64::from(found.disk.logical_sector_bytes.max(512));
     let mut parts: Vec<(&Device, &lifeboat_machine::layout::Partition)> = layout.partitions_of(&device.id);
@@ -113,7 +122,9 @@ fn partitioned(
         recorded.clone()
     };
     let ends = Ends::of(table, device.size_bytes, old_sector, found.size_bytes, new_sector);
-    let spans = size::solve(&regions, edit::moved_end(ends.old, moved), ends.new)
+    // What was put together in another order may reach a little further than before.
+    let reach = regions.last().map_or(0, |region| region.start + region.size);
+    let spans = size::solve(&regions, edit::moved_end(ends.old, moved + growth).max(reach), ends.new)
         .map_err(|error| too_small(device, found, found.size_bytes + error.missing, resize))?;
     if table.kind == TableKind::Mbr && found.size_bytes / new_sector > MBR_SECTORS {
         notes.push(format!(

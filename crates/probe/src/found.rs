@@ -12,7 +12,9 @@ use crate::table;
 use lifeboat_machine::found::{DiskContent, FoundDisk, FoundHardware};
 use lifeboat_machine::layout::DeviceId;
 use lifeboat_machine::marker::{self, Marker};
-use lifeboat_sys::{Invocation, Runner, program};
+use lifeboat_sys::modules::{Config, Index, LoadPlan};
+use lifeboat_sys::program::{self, MKE2FS, MKFS_BTRFS, MKFS_XFS, Program};
+use lifeboat_sys::{Invocation, Runner};
 use std::collections::BTreeMap;
 
 /// How much of a disk's beginning and end must be zeros for it to be blank.
@@ -55,7 +57,23 @@ pub(crate) fn read(context: &Context<'_>, locks: &[(String, String)]) -> Result<
         disks,
         uefi: context.host("/sys/firmware/efi").exists(),
         modaliases: hardware::modaliases(&context.host("/sys")),
+        filesystems: filesystems(context),
     })
+}
+
+/// Types that can be made and mounted: their mkfs is here, and the kernel has a driver or a module for them.
+fn filesystems(context: &Context<'_>) -> Vec<String> {
+    let known = std::fs::read_to_string(context.host("/proc/filesystems")).unwrap_or_default();
+    let release = std::fs::read_to_string(context.host("/proc/sys/kernel/osrelease")).unwrap_or_default();
+    let modules = Index::read(&context.host("/lib/modules").join(release.trim())).unwrap_or_default();
+    let driver = |kind: &str| {
+        known.lines().any(|line| line.split_whitespace().next_back() == Some(kind))
+            // Each filesystem's module has the alias `fs-TYPE` (linux/fs.h, MODULE_ALIAS_FS).
+            || !LoadPlan::new(&modules, &Config::default(), &format!("fs-{kind}")).is_unknown()
+    };
+    let made = [("ext2", MKE2FS), ("ext3", MKE2FS), ("ext4", MKE2FS), ("xfs", MKFS_XFS), ("btrfs", MKFS_BTRFS)];
+    let here = |(kind, mkfs): &(&'static str, &'static Program)| context.runner.has(mkfs) && driver(kind);
+    made.into_iter().filter(here).map(|(kind, _)| kind.to_owned()).collect()
 }
 
 /// Kernel names of devices that are mounted or swapped to, and how.

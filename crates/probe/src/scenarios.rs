@@ -244,6 +244,20 @@ fn a_folder_has_no_layout() {
 }
 
 #[test]
+fn filesystems_that_can_be_made() {
+    let host = FakeHost::new();
+    let made = |host: &FakeHost| found::read(&host.context(), &[]).unwrap().filesystems;
+    host.write("proc/self/mountinfo", "");
+    assert_eq!(made(&host), Vec::<String>::new(), "the kernel knows none");
+    // A driver that is there, one that can be loaded, one that is neither.
+    host.write("proc/filesystems", "nodev\tsysfs\n\text3\n\text4\nnodev\tbtrfs-like\n");
+    host.write("proc/sys/kernel/osrelease", "6.1.0\n");
+    host.write("lib/modules/6.1.0/modules.dep", "kernel/fs/xfs/xfs.ko:\n");
+    host.write("lib/modules/6.1.0/modules.alias", "alias fs-xfs xfs\n");
+    assert_eq!(made(&host), ["ext3", "ext4", "xfs"]);
+}
+
+#[test]
 fn what_the_rescue_system_finds() {
     let mut host = bios_machine();
     host.disk("sdb", 8, VIRTIO);

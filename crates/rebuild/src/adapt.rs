@@ -1,18 +1,21 @@
 //! Names of devices that changed, in the restored system's configuration. Text in, text out; every other byte stays.
 
 mod debconf;
+mod kinds;
 mod leftover;
 
 use crate::context::Context;
 use crate::error::RebuildError;
 use crate::inside;
-use lifeboat_machine::Content;
+use lifeboat_plan::{ChangedFilesystem, Step};
 use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+/// fstab(5).
+const FSTAB: &str = "/etc/fstab";
 /// Files in which a device is a word of its own in the first column.
-const TABLES: [&str; 2] = ["/etc/fstab", "/etc/crypttab"];
+const TABLES: [&str; 2] = [FSTAB, "/etc/crypttab"];
 /// Files in which a device may stand anywhere.
 const FILES: [&str; 10] = [
     "/boot/grub/grub.cfg",
@@ -38,7 +41,7 @@ const DIRECTORIES: [&str; 4] =
 /// # Errors
 /// When a file cannot be read or written.
 pub fn configuration(context: &Context, replacements: &[(String, String)]) -> Result<Vec<String>, RebuildError> {
-    let mut editor = Editor { context, notes: vec![], seen: BTreeSet::new() };
+    let mut editor = Editor { context, notes: vec![], seen: BTreeSet::new(), leftovers: true };
     let replaced = |new: &dyn Fn(&str) -> String| -> Vec<(String, String)> {
         replacements.iter().map(|(old, path)| (old.clone(), new(path))).collect()
     };
@@ -48,6 +51,14 @@ pub fn configuration(context: &Context, replacements: &[(String, String)]) -> Re
     }
     let by_id = replaced(&|path| lasting_name(context, path));
     editor.edit(Path::new(DEBCONF), |text| debconf::devices(text, |line| words(line, &by_id)))?;
+    for name in files(context) {
+        editor.edit(&name, |text| words(text, replacements))?;
+    }
+    Ok(editor.notes)
+}
+
+/// Files of the restored system that may hold kernel command lines or names of devices.
+fn files(context: &Context) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = FILES.iter().map(PathBuf::from).collect();
     let mut directories: Vec<PathBuf> = DIRECTORIES.iter().map(PathBuf::from).collect();
     directories.extend(["/boot/efi", "/efi", "/boot"].iter().map(|esp| Path::new(esp).join("loader/entries")));
@@ -57,19 +68,41 @@ pub fn configuration(context: &Context, replacements: &[(String, String)]) -> Re
     }
     files.sort();
     files.dedup();
-    for name in files {
-        editor.edit(&name, |text| words(text, replacements))?;
+    files
+}
+
+/// Tells fstab and command lines of filesystems that are of another kind now; tells each file that changed, and each option
+/// that went.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub fn filesystems(context: &Context, changes: &[ChangedFilesystem]) -> Result<Vec<String>, RebuildError> {
+    let mut editor = Editor { context, notes: vec![], seen: BTreeSet::new(), leftovers: false };
+    let mut lost = vec![];
+    editor.edit(Path::new(FSTAB), |text| {
+        let (new, notes) = kinds::fstab(text, changes);
+        lost = notes;
+        new
+    })?;
+    let at_root = |change: &&ChangedFilesystem| change.mount_points.iter().any(|point| point.0 == b"/");
+    if let Some(root) = changes.iter().find(at_root) {
+        for name in files(context) {
+            editor.edit(&name, |text| kinds::command_lines(text, root))?;
+        }
     }
-    Ok(editor.notes)
+    let mut notes = editor.notes;
+    notes.extend(lost);
+    Ok(notes)
 }
 
 /// What fstab shall say: the UUID of the content, which outlives the next change of hardware too.
 fn stable_name(context: &Context, path: &str) -> String {
-    match context.device_at(Path::new(path)).map(|device| &device.content) {
-        Some(Content::Filesystem(filesystem)) if !filesystem.uuid.is_empty() => format!("UUID={}", filesystem.uuid),
-        Some(Content::Swap(swap)) => swap.uuid.as_ref().map_or(path.to_owned(), |uuid| format!("UUID={uuid}")),
-        _ => path.to_owned(),
-    }
+    let uuid = context.plan.steps.iter().find_map(|step| match step {
+        Step::MakeFilesystem { device, filesystem, .. } if device == path => Some(filesystem.uuid.as_str()),
+        Step::MakeSwap { device, swap } if device == path => swap.uuid.as_deref(),
+        _ => None,
+    });
+    uuid.filter(|uuid| !uuid.is_empty()).map_or(path.to_owned(), |uuid| format!("UUID={uuid}"))
 }
 
 /// A device's first name below /dev/disk/by-id, which is the one that Debian's grub-pc would choose
@@ -93,6 +126,8 @@ struct Editor<'a, 'c> {
     context: &'a Context<'c>,
     notes: Vec<String>,
     seen: BTreeSet<PathBuf>,
+    /// Tell names of devices that are nowhere.
+    leftovers: bool,
 }
 
 impl Editor<'_, '_> {
@@ -107,10 +142,11 @@ impl Editor<'_, '_> {
         if new != old {
             // In place, so that owner, mode, links and attributes stay.
             std::fs::write(&path, &new).map_err(RebuildError::io("WRITE", &path))?;
-            self.notes.push(format!("{shown} names other devices now"));
+            let what = if self.leftovers { "names other devices" } else { "names other filesystems" };
+            self.notes.push(format!("{shown} {what} now"));
         }
         // Without udev nobody can tell which names there are.
-        if self.context.by_id.is_dir() {
+        if self.leftovers && self.context.by_id.is_dir() {
             let directory = self.context.by_id.parent().unwrap_or(&self.context.by_id);
             let exists = |name: &Path| match name.strip_prefix("/dev/disk") {
                 Ok(below) => directory.join(below).symlink_metadata().is_ok(),

@@ -27,7 +27,7 @@ pub fn apply(step: &Step, context: &Context) -> Result<Vec<String>, RebuildError
         Step::WriteTable { disk, script, boot_code, partitions } => {
             table::write(context, Path::new(disk), script, boot_code.as_deref(), partitions).map(|()| vec![])
         }
-        Step::MakeFilesystem { device, filesystem, resized } => {
+        Step::MakeFilesystem { device, filesystem, resized, .. } => {
             make::filesystem(context, Path::new(device), filesystem, *resized)
         }
         Step::MakeSubvolumes { device, subvolumes, default } => {
@@ -40,6 +40,7 @@ pub fn apply(step: &Step, context: &Context) -> Result<Vec<String>, RebuildError
         Step::Extract => Ok(vec![]),
         Step::MakeSwapFile { file } => make::swap::file(context, file).map(|()| vec![]),
         Step::AdaptConfiguration { replacements } => adapt::configuration(context, replacements),
+        Step::AdaptFilesystems { changes } => adapt::filesystems(context, changes),
         Step::RebuildInitramfs { .. } => boot::initramfs::rebuild(context),
         Step::InstallLoader { loader, disks } => boot::loader::install(context, loader, disks),
         Step::MakeEfiEntry { entry, disk, partition } => boot::entry::make(context, entry, disk, *partition),

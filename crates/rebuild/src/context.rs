@@ -1,7 +1,6 @@
 //! What all steps need to know.
 
-use lifeboat_machine::layout::partition_path;
-use lifeboat_machine::{Device, DeviceId, Machine};
+use lifeboat_machine::Machine;
 use lifeboat_plan::Plan;
 use lifeboat_sys::Runner;
 use std::path::{Path, PathBuf};
@@ -50,20 +49,5 @@ impl<'a> Context<'a> {
     /// The same with links followed as the restored system follows them; [`Context::inside`] for what is not there.
     pub(crate) fn resolved(&self, path: &Path) -> PathBuf {
         crate::inside::resolve(&self.target, path).unwrap_or_else(|| self.inside(path))
-    }
-
-    /// The kernel path that a recorded device has now.
-    pub fn path_of(&self, id: &DeviceId) -> Option<PathBuf> {
-        let disk = self.machine.layout.disk_of(id)?;
-        let found = Path::new(&self.plan.targets.iter().find(|target| target.device == disk.id)?.path);
-        Some(match self.machine.layout.device(id)?.partition() {
-            Some(partition) => partition_path(found, partition.number),
-            None => found.to_owned(),
-        })
-    }
-
-    /// The recorded device that is at this kernel path now.
-    pub fn device_at(&self, path: &Path) -> Option<&'a Device> {
-        self.machine.layout.devices.iter().find(|device| self.path_of(&device.id).as_deref() == Some(path))
     }
 }

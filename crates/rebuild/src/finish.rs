@@ -3,9 +3,11 @@
 use crate::context::Context;
 use crate::error::RebuildError;
 use crate::mounts::{mounted_at_target, unmount_all};
-use lifeboat_machine::filesystem::{FilesystemOptions, Subvolume};
+use lifeboat_machine::filesystem::Subvolume;
+use lifeboat_plan::Step;
 use lifeboat_sys::Invocation;
 use lifeboat_sys::program::BTRFS;
+use std::path::Path;
 
 /// Unmounts everything, then makes read-only what was read-only.
 ///
@@ -13,13 +15,14 @@ use lifeboat_sys::program::BTRFS;
 /// What is still in use, or the subvolume that could not be changed.
 pub fn finish(context: &Context) -> Result<(), RebuildError> {
     unmount_all(context)?;
-    for device in &context.machine.layout.devices {
-        let Some(FilesystemOptions::Btrfs(btrfs)) = device.filesystem().map(|filesystem| &filesystem.options) else {
+    for step in &context.plan.steps {
+        let Step::MakeSubvolumes { device, subvolumes, .. } = step else { continue };
+        let read_only: Vec<&Subvolume> = subvolumes.iter().filter(|subvolume| subvolume.read_only).collect();
+        if read_only.is_empty() {
             continue;
-        };
-        let read_only: Vec<&Subvolume> = btrfs.subvolumes.iter().filter(|subvolume| subvolume.read_only).collect();
-        let Some(path) = context.path_of(&device.id).filter(|_| !read_only.is_empty()) else { continue };
-        mounted_at_target(context, &path, "btrfs", &["subvolid=5"], |top| {
+        }
+        let path = Path::new(device);
+        mounted_at_target(context, path, "btrfs", &["subvolid=5"], |top| {
             for subvolume in read_only {
                 let call = Invocation::new(BTRFS).args(["property", "set", "-ts"]);
                 context.runner.run(&call.arg(top.join(subvolume.path.as_path())).args(["ro", "true"]))?;

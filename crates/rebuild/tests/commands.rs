@@ -8,7 +8,7 @@ use lifeboat_machine::boot::{EfiEntry, InitramfsTool, Loader};
 use lifeboat_machine::filesystem::{BtrfsOptions, Filesystem, FilesystemOptions, XfsOptions};
 use lifeboat_machine::layout::{Disk, Partition, PartitionRole, PartitionTable, Swap, TableKind};
 use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Machine, Name};
-use lifeboat_plan::{Plan, Step, Target};
+use lifeboat_plan::{ChangedFilesystem, Plan, Step, Target};
 use lifeboat_rebuild::boot::load_option::{LoadOption, Signature};
 use lifeboat_rebuild::{Context, RebuildError, apply};
 use lifeboat_sys::{FakeRunner, Output};
@@ -50,7 +50,7 @@ fn filesystem(options: FilesystemOptions) -> Filesystem {
 }
 
 fn make(options: FilesystemOptions, resized: bool) -> Step {
-    Step::MakeFilesystem { device: "/dev/nowhere1".into(), filesystem: filesystem(options), resized }
+    Step::MakeFilesystem { device: "/dev/nowhere1".into(), filesystem: filesystem(options), resized, was: None }
 }
 
 fn xfs() -> XfsOptions {
@@ -371,9 +371,9 @@ fn loaders_for_uefi_must_be_there() {
 
 #[test]
 fn configuration_follows_the_disks() {
-    let (mut machine, plan) = efi(TableKind::Gpt);
-    machine.layout.devices[1].content =
-        Content::Swap(Swap { uuid: Some("u-1".into()), label: String::new(), page_bytes: 4096 });
+    let (machine, mut plan) = efi(TableKind::Gpt);
+    let swap = Swap { uuid: Some("u-1".into()), label: String::new(), page_bytes: 4096 };
+    plan.steps.push(Step::MakeSwap { device: "/dev/nvme0n1p1".into(), swap });
     let target =
         target(&[], &["etc/fstab", "boot/grub/grub.cfg", "boot/grub/device.map", "boot/loader/entries/a.conf"]);
     let write = |name: &str, text: &str| std::fs::write(target.path().join(name), text).unwrap();
@@ -394,6 +394,43 @@ fn configuration_follows_the_disks() {
     assert_eq!(read("boot/grub/grub.cfg"), "linux /vmlinuz root=/dev/nvme0n1p1 quiet\n");
     assert_eq!(read("boot/grub/device.map"), "(hd0) /dev/nvme0n1\n");
     assert_eq!(run(&FakeRunner::new(), target.path(), &machine, &plan, &step).unwrap(), Vec::<String>::new(), "again");
+}
+
+#[test]
+fn configuration_follows_another_kind_of_filesystem() {
+    let target = target(&[], &["etc/fstab", "etc/default/grub", "boot/grub/grub.cfg"]);
+    let write = |name: &str, text: &str| std::fs::write(target.path().join(name), text).unwrap();
+    write("etc/fstab", "UUID=11-22 / ext4 errors=remount-ro 0 1\nUUID=33 /home ext4 errors=remount-ro 0 2\n");
+    write("etc/default/grub", "GRUB_CMDLINE_LINUX=\"rootfstype=ext4 quiet\"\n");
+    write("boot/grub/grub.cfg", "linux /vmlinuz root=UUID=11-22 quiet\n");
+    let changes = vec![ChangedFilesystem {
+        from: "ext4".into(),
+        to: "btrfs".into(),
+        mount_points: vec![Name::from("/")],
+        names: vec!["UUID=11-22".into()],
+        name: "UUID=11-22".into(),
+        lost_label: None,
+    }];
+    let step = Step::AdaptFilesystems { changes };
+    let notes = run(&FakeRunner::new(), target.path(), &empty_machine(), &empty_plan(), &step).unwrap();
+    let expected = [
+        "/etc/fstab names other filesystems now",
+        "/etc/default/grub names other filesystems now",
+        "/etc/fstab: / loses errors=remount-ro, which btrfs does not know",
+    ];
+    assert_eq!(notes, expected);
+    let read = |name: &str| std::fs::read_to_string(target.path().join(name)).unwrap();
+    assert_eq!(
+        read("etc/fstab"),
+        "UUID=11-22 / btrfs defaults 0 0\nUUID=33 /home ext4 errors=remount-ro 0 2\n",
+        "and nothing of another filesystem"
+    );
+    assert_eq!(read("etc/default/grub"), "GRUB_CMDLINE_LINUX=\"rootfstype=btrfs quiet\"\n");
+    assert_eq!(
+        run(&FakeRunner::new(), target.path(), &empty_machine(), &empty_plan(), &step).unwrap(),
+        Vec::<String>::new(),
+        "again"
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use lifeboat_machine::filesystem::Subvolume;
 use lifeboat_machine::layout::{Swap, SwapFile};
 use lifeboat_machine::marker::{LENGTH, Marker, offsets};
 use lifeboat_machine::{DeviceId, Name};
-use lifeboat_plan::{Step, Target};
+use lifeboat_plan::Step;
 use lifeboat_rebuild::{Context, apply, unmount_all};
 use lifeboat_sys::{FakeRunner, Output, SystemRunner};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
@@ -166,36 +166,13 @@ fn root_btrfs_tree() {
     let disk = Loop::new(300 * MIB, 512);
     text_of("mkfs.btrfs", &["-q", disk.text()]);
     let target = tempfile::tempdir().unwrap();
-    let mut machine = empty_machine();
-    let mut plan = empty_plan();
+    let (machine, mut plan) = (empty_machine(), empty_plan());
     let subvolume = |path: &str, read_only, no_cow| Subvolume { path: Name::from(path), read_only, no_cow };
     let subvolumes =
         vec![subvolume("@", false, false), subvolume("@/var/lib", true, false), subvolume("@db", false, true)];
-    // Finish finds read-only subvolumes through the machine's description.
-    let lifeboat_machine::Content::Filesystem(mut filesystem) =
-        lifeboat_probe::content_of(&SystemRunner, disk.text()).unwrap()
-    else {
-        panic!()
-    };
-    if let lifeboat_machine::filesystem::FilesystemOptions::Btrfs(btrfs) = &mut filesystem.options {
-        btrfs.subvolumes = subvolumes.clone();
-    }
-    let id = DeviceId("disk0".into());
-    machine.layout.devices.push(lifeboat_machine::Device {
-        id: id.clone(),
-        path: "/dev/old".into(),
-        size_bytes: 300 * MIB,
-        kind: lifeboat_machine::DeviceKind::Disk(Default::default()),
-        content: lifeboat_machine::Content::Filesystem(filesystem),
-    });
-    plan.targets.push(Target {
-        device: id,
-        path: disk.text().into(),
-        name: String::new(),
-        matched_by: String::new(),
-        loses: String::new(),
-        size_bytes: (0, 0),
-    });
+    // Finish finds read-only subvolumes in the plan.
+    let make = Step::MakeSubvolumes { device: disk.text().to_owned(), subvolumes, default: Name::from("@") };
+    plan.steps.push(make.clone());
     let context = Context::new(&SystemRunner, target.path(), &machine, &plan);
     let device = disk.text().to_owned();
     let mount = |point: &str, subvolume: &str| Step::Mount {
@@ -205,7 +182,7 @@ fn root_btrfs_tree() {
         options: vec!["noexec".into(), "compress=zstd:1".into()],
         subvolume: Some(Name::from(subvolume)),
     };
-    apply(&Step::MakeSubvolumes { device: device.clone(), subvolumes, default: Name::from("@") }, &context).unwrap();
+    apply(&make, &context).unwrap();
     apply(&mount("/", "@"), &context).unwrap();
     apply(&mount("/srv/my db", "@db"), &context).unwrap();
     std::fs::write(target.path().join("srv/my db/file"), "x").unwrap();

@@ -25,7 +25,7 @@ fn round_trip(title: &str, original: &Image, describe: impl Fn(&Path) -> String)
 fn rebuild(title: &str, image: &Image, filesystem: Filesystem) {
     let (machine, plan) = (empty_machine(), empty_plan());
     let context = Context::new(&SystemRunner, "/nonexistent", &machine, &plan);
-    let step = Step::MakeFilesystem { device: image.text(), filesystem, resized: false };
+    let step = Step::MakeFilesystem { device: image.text(), filesystem, resized: false, was: None };
     let notes = apply(&step, &context).unwrap_or_else(|error| panic!("{title}: {error}"));
     assert!(notes.iter().all(|note| note.contains("UUID_SUB")), "{title}: {notes:?}");
 }
@@ -226,7 +226,8 @@ fn root_resized() {
             let new = lifeboat_plan::resize::resized(&recorded, device.size);
             let (machine, plan) = (empty_machine(), empty_plan());
             let context = Context::new(&SystemRunner, "/nonexistent", &machine, &plan);
-            let step = Step::MakeFilesystem { device: device.text(), filesystem: new.clone(), resized: true };
+            let step =
+                Step::MakeFilesystem { device: device.text(), filesystem: new.clone(), resized: true, was: None };
             apply(&step, &context).unwrap_or_else(|error| panic!("{title} at {mib} MiB: {error}"));
             let Ok(Content::Filesystem(made)) = lifeboat_probe::content_of(&SystemRunner, &device.text()) else {
                 panic!()
@@ -237,5 +238,30 @@ fn root_resized() {
                 assert!(new.inodes >= old.inodes, "{} and {}", old.inodes, new.inodes);
             }
         }
+    }
+}
+
+#[test]
+fn root_kinds_in_place_of_others() {
+    let original = Image::new(1 << 30);
+    text_of("mke2fs", &["-q", "-F", "-t", "ext4", "-L", "a-long-label-16b", &original.text()]);
+    let content = lifeboat_probe::content_of(&SystemRunner, &original.text()).unwrap();
+    let Content::Filesystem(recorded) = content else { panic!("{content:?}") };
+    for kind in lifeboat_plan::Kind::ALL {
+        // One MiB and a bit less than the image: whole blocks are made.
+        let (size, label) = (original.size - (1 << 20) - 512, kind.label(&recorded.label));
+        let new = kind.instead_of(&recorded, size);
+        let image = Image::new(size);
+        let (machine, plan) = (empty_machine(), empty_plan());
+        let context = Context::new(&SystemRunner, "/nonexistent", &machine, &plan);
+        let was = Some("ext4".to_owned());
+        let step = Step::MakeFilesystem { device: image.text(), filesystem: new.clone(), resized: true, was };
+        let notes = apply(&step, &context).unwrap_or_else(|error| panic!("{kind}: {error}"));
+        assert_eq!(notes, Vec::<String>::new(), "{kind}");
+        let content = lifeboat_probe::content_of(&SystemRunner, &image.text()).unwrap();
+        let Content::Filesystem(made) = content else { panic!("{kind}: {content:?}") };
+        assert_eq!(made.options.mount_type(), kind.name());
+        assert_eq!((&made.uuid, &made.label), (&recorded.uuid, &label), "{kind}");
+        assert!(made.size_bytes <= size && made.size_bytes + 4096 > size, "{kind}: {}", made.size_bytes);
     }
 }

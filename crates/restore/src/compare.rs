@@ -155,16 +155,22 @@ pub(crate) fn mount_all(
             });
             continue;
         };
+        // A recovery may have made it as another kind than was recorded.
+        let recorded_kind = filesystem.options.mount_type();
+        let lookup =
+            Invocation::new(BLKID).args(["-c", "/dev/null", "-o", "value", "-s", "TYPE"]).arg(device).accept(2);
+        let found_kind = runner.run(&lookup)?.text().trim().to_owned();
+        let as_recorded = found_kind.is_empty() || found_kind == recorded_kind;
         let inside = mount.mount_point.as_path().strip_prefix("/").unwrap_or(Path::new(""));
-        let subvolume = mount.subvolume.as_ref().map(|name| format!("subvol={name}"));
-        let kind = filesystem.options.mount_type();
+        let subvolume = mount.subvolume.as_ref().filter(|_| as_recorded).map(|name| format!("subvol={name}"));
+        let kind = if as_recorded { recorded_kind } else { &found_kind };
         // Charsets and masks decide how names and modes on FAT look.
         let recorded = match filesystem.options {
             FilesystemOptions::Vfat(_) => lifeboat_rebuild::mounts::mount_options(kind, &mount.options),
             _ => vec![],
         };
         let mut options = match access {
-            Access::ReadOnly => read_only(&filesystem.options),
+            Access::ReadOnly => read_only(kind),
             Access::Writable => vec!["rw"],
         };
         options.extend(recorded.iter().map(String::as_str).filter(|option| *option != "ro"));
@@ -177,11 +183,11 @@ pub(crate) fn mount_all(
 }
 
 /// Options that keep the kernel from replaying a journal: ext4(5), xfs(5), btrfs(5).
-fn read_only(options: &FilesystemOptions) -> Vec<&'static str> {
-    match options {
-        FilesystemOptions::Ext(ext) if ext.generation > 2 => vec!["ro", "noload"],
-        FilesystemOptions::Ext(_) | FilesystemOptions::Vfat(_) => vec!["ro"],
-        FilesystemOptions::Xfs(_) => vec!["ro", "norecovery"],
-        FilesystemOptions::Btrfs(_) => vec!["ro", "rescue=nologreplay"],
+fn read_only(kind: &str) -> Vec<&'static str> {
+    match kind {
+        "ext3" | "ext4" => vec!["ro", "noload"],
+        "xfs" => vec!["ro", "norecovery"],
+        "btrfs" => vec!["ro", "rescue=nologreplay"],
+        _ => vec!["ro"],
     }
 }

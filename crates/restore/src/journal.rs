@@ -135,7 +135,7 @@ mod tests {
             size_bytes: (1 << 30, 1 << 30),
         };
         let steps = vec![Step::Extract, Step::Finish];
-        Journal::new("abc", Plan { targets: vec![target], steps, notes: vec![] })
+        Journal::new("abc", Plan { targets: vec![target], steps, moved: vec![], notes: vec![] })
     }
 
     #[test]
@@ -164,7 +164,11 @@ mod tests {
                     "logical_sector_bytes": 512, "physical_sector_bytes": 512, "rotational": false, "removable": false,
                 },
             });
-            FoundHardware { disks: vec![serde_json::from_value(disk).unwrap()], uefi: false, modaliases: vec![] }
+            FoundHardware {
+                disks: vec![serde_json::from_value(disk).unwrap()],
+                uefi: false,
+                ..FoundHardware::default()
+            }
         };
         journal().check_disks(&found(1 << 30, "LB7")).unwrap();
         for hardware in [found(1 << 30, "LB8"), found(2 << 30, "LB7")] {

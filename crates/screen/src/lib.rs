@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | [`mod@run`] | [`run()`]: the loop |
 //! | [`model`] | [`model::Model`]: all that is known and shown; inputs, requests, messages |
+//! | `editor` | what the layout editor offers for a partition |
 //! | [`mod@update`] | how it changes |
 //! | [`mod@view`] | how it looks |
 //! | [`progress`], [`review`] | work from its events; a plan for reading |
@@ -19,6 +20,7 @@
 //! function key is needed.
 
 pub mod blind;
+mod editor;
 pub mod field;
 pub mod key;
 pub mod look;

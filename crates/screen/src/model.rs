@@ -33,10 +33,14 @@ pub enum Screen {
     Mapping,
     /// A disk for one recorded disk.
     Target,
-    /// Sizes of partitions.
+    /// Partitions: sizes, filesystems, places.
     Layout,
     /// A size is typed.
     Size,
+    /// Which kind of filesystem.
+    Kind,
+    /// Where a partition lies.
+    Spot,
     /// What will be done.
     Review,
     /// The machine's name is asked for.
@@ -218,6 +222,10 @@ pub struct Model {
     pub layout: Picker,
     /// A size that is typed.
     pub size_text: Field,
+    /// The chosen kind of filesystem; the first line is "as recorded".
+    pub kind: Picker,
+    /// The chosen place for a partition.
+    pub spot: Picker,
     /// The plan for reading.
     pub review: Vec<Line>,
     /// Its first line on the screen.
@@ -367,6 +375,8 @@ impl Model {
             target: Picker::default(),
             layout: Picker::default(),
             size_text: Field::default(),
+            kind: Picker::default(),
+            spot: Picker::default(),
             review: vec![],
             scroll: 0,
             name: Field::default(),
@@ -413,13 +423,6 @@ impl Model {
     /// Whether the person allowed a disk to be wiped.
     pub fn may_wipe(&self, disk: &FoundDisk) -> bool {
         self.policy.wipe.iter().any(|id| lifeboat_plan::matching::answers_to(disk, id))
-    }
-
-    /// Partitions of the recorded disks, in disk order.
-    pub fn partitions(&self) -> Vec<&Device> {
-        let Some(machine) = &self.machine else { return vec![] };
-        let disks = self.recorded().into_iter();
-        disks.flat_map(|disk| machine.layout.partitions_of(&disk.id)).map(|(device, _)| device).collect()
     }
 
     /// Keyboard layouts that fit what was typed.

@@ -15,7 +15,7 @@ pub enum Sign {
     Wiped,
     /// Made.
     Made,
-    /// Of another size than recorded.
+    /// Of another size or kind, or at another place, than recorded.
     Resized,
     /// Not touched.
     Kept,
@@ -40,15 +40,33 @@ pub fn lines(plan: &Plan, machine: &Machine, hardware: &FoundHardware, columns: 
         review.item(Sign::Wiped, &target.to_string());
     }
     review.heading("MADE");
-    let resized = |step: &Step| matches!(step, Step::MakeFilesystem { resized: true, .. });
-    for step in plan.steps.iter().filter(|step| !matches!(step, Step::WipeDisk { .. }) && !resized(step)) {
+    let changed = |step: &Step| matches!(step, Step::MakeFilesystem { was: Some(_), .. });
+    let resized = |step: &Step| matches!(step, Step::MakeFilesystem { resized: true, was: None, .. });
+    for step in
+        plan.steps.iter().filter(|step| !matches!(step, Step::WipeDisk { .. }) && !resized(step) && !changed(step))
+    {
         review.item(Sign::Made, &step.to_string());
+    }
+    if plan.steps.iter().any(changed) {
+        review.heading("CHANGED: made as another filesystem than recorded");
+    }
+    for step in &plan.steps {
+        if let Step::MakeFilesystem { device, filesystem, was: Some(was), .. } = step {
+            let (title, size) = (title(filesystem), human(filesystem.size_bytes));
+            review.item(Sign::Resized, &format!("{title} on {device}, {size}: was {was}"));
+        }
+    }
+    if !plan.moved.is_empty() {
+        review.heading("MOVED: partitions lie elsewhere than recorded");
+    }
+    for text in &plan.moved {
+        review.item(Sign::Resized, text);
     }
     if plan.steps.iter().any(resized) {
         review.heading("RESIZED: made, with another size than recorded");
     }
     for step in &plan.steps {
-        if let Step::MakeFilesystem { device, filesystem, resized: true } = step {
+        if let Step::MakeFilesystem { device, filesystem, resized: true, was: None } = step {
             let recorded = machine.layout.devices.iter().filter_map(Device::filesystem);
             let old = recorded.filter(|old| old.uuid == filesystem.uuid).map(|old| human(old.size_bytes)).next();
             let (title, old, new) = (title(filesystem), old.unwrap_or_default(), human(filesystem.size_bytes));

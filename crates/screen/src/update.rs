@@ -2,12 +2,14 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | [`machine`] | disks, mapping, layout, review, confirmation |
+//! | [`machine`] | disks, mapping, review, confirmation |
+//! | [`layout`] | partitions: sizes, filesystems, places, those left out |
 //! | [`files`] | which files, and where they go |
 //! | [`end`] | progress, result, logs, keyboard |
 
 pub(crate) mod end;
 mod files;
+mod layout;
 mod machine;
 
 use crate::field::Picker;
@@ -53,8 +55,10 @@ fn press(model: &mut Model, key: Key) -> Vec<Effect> {
         Screen::Hardware => machine::hardware(model, key),
         Screen::Mapping => machine::mapping(model, key),
         Screen::Target => machine::target(model, key),
-        Screen::Layout => machine::layout(model, key),
-        Screen::Size => machine::size(model, key),
+        Screen::Layout => layout::layout(model, key),
+        Screen::Size => layout::size(model, key),
+        Screen::Kind => layout::kind(model, key),
+        Screen::Spot => layout::spot(model, key),
         Screen::Review => machine::read(model, key),
         Screen::Confirm => machine::confirm(model, key),
         Screen::Files => files::files(model, key),

@@ -3,7 +3,8 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`start`] | welcome, source, key, snapshots |
-//! | [`machine`] | disks, mapping, layout, review, confirmation |
+//! | [`machine`] | disks, mapping, review, confirmation |
+//! | [`layout`] | partitions: sizes, filesystems, places |
 //! | [`files`] | which files, and where they go |
 //! | [`end`] | progress, result, logs, keyboard |
 //!
@@ -11,6 +12,7 @@
 
 mod end;
 mod files;
+mod layout;
 mod machine;
 mod start;
 
@@ -21,7 +23,7 @@ use crate::review::wrapped;
 use lifeboat_machine::bytes::printable;
 use lifeboat_machine::parameters::After;
 use ratatui::Frame;
-use ratatui::layout::{Constraint, Layout, Position};
+use ratatui::layout::{Constraint, Position};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Paragraph};
@@ -39,8 +41,12 @@ struct Body {
 /// Paints the model.
 pub fn view(frame: &mut Frame, model: &Model) {
     let area = frame.area();
-    let rows =
-        Layout::vertical([Constraint::Length(1), Constraint::Min(1), Constraint::Length(1), Constraint::Length(1)]);
+    let rows = ratatui::layout::Layout::vertical([
+        Constraint::Length(1),
+        Constraint::Min(1),
+        Constraint::Length(1),
+        Constraint::Length(1),
+    ]);
     let [head, middle, notice, keys] = rows.areas(area);
     let name = printable(model.facts.machine.as_bytes());
     let width = usize::from(area.width);
@@ -94,8 +100,10 @@ fn body(model: &Model) -> Body {
         Screen::Hardware => machine::hardware(model),
         Screen::Mapping => machine::mapping(model),
         Screen::Target => machine::target(model),
-        Screen::Layout => machine::layout(model),
-        Screen::Size => machine::size(model),
+        Screen::Layout => layout::layout(model),
+        Screen::Size => layout::size(model),
+        Screen::Kind => layout::kind(model),
+        Screen::Spot => layout::spot(model),
         Screen::Review => machine::review(model),
         Screen::Confirm => machine::confirm(model),
         Screen::Files => files::files(model),
@@ -118,6 +126,8 @@ fn title(model: &Model) -> &'static str {
         Screen::Target => "choose a disk",
         Screen::Layout => "partitions",
         Screen::Size => "size of a partition",
+        Screen::Kind => "filesystem of a partition",
+        Screen::Spot => "place of a partition",
         Screen::Review => "the plan",
         Screen::Confirm => "confirm",
         Screen::Files => "choose files",

@@ -305,7 +305,7 @@ mod any_keys {
             1 => Just(Key::Escape),
             2 => prop_oneof![Just(Key::Up), Just(Key::Down), Just(Key::Tab), Just(Key::PageDown), Just(Key::End), Just(Key::Home)],
             1 => prop_oneof![Just(Key::Backspace), Just(Key::Delete), Just(Key::Left), Just(Key::Control('u'))],
-            1 => "[wdfor0-9/\u{fc}]".prop_map(|text| Key::Char(text.chars().next().unwrap())),
+            1 => "[wdfmor0-9/\u{fc}]".prop_map(|text| Key::Char(text.chars().next().unwrap())),
         ]
     }
 

@@ -282,7 +282,12 @@ pub fn table(id: &str) -> DiskContent {
 }
 
 pub fn hardware(disks: Vec<FoundDisk>) -> FoundHardware {
-    FoundHardware { disks, uefi: false, modaliases: vec!["virtio:d00000002v00001AF4".into()] }
+    FoundHardware {
+        disks,
+        uefi: false,
+        modaliases: vec!["virtio:d00000002v00001AF4".into()],
+        filesystems: ["ext2", "ext3", "ext4", "xfs", "btrfs"].map(str::to_owned).to_vec(),
+    }
 }
 
 /// A disk of 10 GiB: bios_grub, root of 4 GiB with 1 GiB used, swap of 1 GiB, unmounted data of 3 GiB, home with 200 MiB

@@ -62,7 +62,7 @@ pub fn text_of(program: &str, arguments: &[&str]) -> String {
 }
 
 pub fn empty_plan() -> Plan {
-    Plan { targets: vec![], steps: vec![], notes: vec![] }
+    Plan { targets: vec![], steps: vec![], moved: vec![], notes: vec![] }
 }
 
 pub fn empty_machine() -> Machine {

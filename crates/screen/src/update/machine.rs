@@ -1,19 +1,16 @@
-//! Disks, mapping, layout, review, confirmation: all before anything is written.
+//! Disks, mapping, review, confirmation: all before anything is written.
 
-use crate::field::{Field, Picker};
+use crate::field::Picker;
 use crate::key::Key;
 use crate::model::{Effect, Model, Request, Screen};
 use crate::progress::Progress;
 use crate::review;
-use lifeboat_machine::bytes::human;
 use lifeboat_machine::{DeviceId, FoundDisk, FoundHardware};
+use lifeboat_plan::PlanError;
 use lifeboat_plan::matching::best_id;
-use lifeboat_plan::{PlanError, edit};
 
 /// Lines of the mapping behind the recorded disks.
 pub const MAPPING_ACTIONS: usize = 2;
-/// Lines of the layout before and behind the partitions.
-pub const LAYOUT_ACTIONS: usize = 2;
 
 pub fn found(model: &mut Model, hardware: FoundHardware) -> Vec<Effect> {
     model.hardware = hardware;
@@ -67,7 +64,7 @@ fn explain(model: &Model, error: &PlanError) -> String {
         PlanError::Ambiguous { .. } | PlanError::Twice { .. } | PlanError::NoDisk { .. } | PlanError::Locked { .. } => {
             "To decide it: choose the recorded disk above, then a found disk."
         }
-        PlanError::TooSmall { .. } if model.policy.no_resize => "To let filesystems shrink: change sizes, below.",
+        PlanError::TooSmall { .. } if model.policy.no_resize => "To let filesystems shrink: change partitions, below.",
         PlanError::TooSmall { .. } => "Choose a larger disk, or make partitions smaller below.",
         PlanError::FirmwareMismatch { .. } => "To go on all the same: press f.",
         PlanError::Edit { .. } => "Change it below.",
@@ -156,91 +153,6 @@ fn map(model: &mut Model, device: DeviceId, disk: Option<FoundDisk>) {
     plan_anew(model);
 }
 
-pub fn layout(model: &mut Model, key: Key) -> Vec<Effect> {
-    let partitions = model.partitions().len();
-    if model.layout.press(key, partitions + LAYOUT_ACTIONS, model.rows()) {
-        return vec![];
-    }
-    let chosen = model.layout.at.checked_sub(1).and_then(|at| model.partitions().get(at).map(|d| d.id.clone()));
-    match (key, chosen) {
-        (Key::Enter | Key::Char(' '), None) if model.layout.at == 0 => {
-            model.policy.no_resize = !model.policy.no_resize;
-            plan_anew(model);
-        }
-        (Key::Enter, None) => model.back(),
-        (Key::Enter, Some(id)) => {
-            let wanted = model.policy.sizes.iter().find(|(of, _)| *of == id).map(|(_, bytes)| *bytes);
-            let bytes = wanted.or_else(|| Some(model.machine.as_ref()?.layout.device(&id)?.size_bytes));
-            model.size_text = Field::with(&bytes.map(human).unwrap_or_default());
-            model.go(Screen::Size);
-        }
-        (Key::Char('d') | Key::Delete, Some(id)) => return drop_partition(model, id),
-        (Key::Char('o') | Key::Backspace, Some(id)) => {
-            model.policy.sizes.retain(|(of, _)| *of != id);
-            model.policy.drop.retain(|of| *of != id);
-            plan_anew(model);
-        }
-        _ => {}
-    }
-    vec![]
-}
-
-fn drop_partition(model: &mut Model, id: DeviceId) -> Vec<Effect> {
-    if model.policy.drop.contains(&id) {
-        model.policy.drop.retain(|of| *of != id);
-    } else {
-        if let Some(reason) = model.machine.as_ref().and_then(|machine| edit::against_drop(machine, &id)) {
-            return model.complain(format!("it cannot be left out: {reason}"));
-        }
-        model.policy.sizes.retain(|(of, _)| *of != id);
-        model.policy.drop.push(id);
-    }
-    plan_anew(model);
-    vec![]
-}
-
-pub fn size(model: &mut Model, key: Key) -> Vec<Effect> {
-    if key != Key::Enter {
-        model.size_text.press(key);
-        return vec![];
-    }
-    let id = model.layout.at.checked_sub(1).and_then(|at| model.partitions().get(at).map(|d| d.id.clone()));
-    let (Some(id), Some(machine)) = (id, &model.machine) else { return vec![] };
-    let Some(bytes) = parse_size(model.size_text.text()) else {
-        return model.complain("type a size such as 20 GiB or 512 MiB".into());
-    };
-    if let Some(reason) = edit::against_size(machine, &id, bytes) {
-        return model.complain(reason);
-    }
-    let recorded = machine.layout.device(&id).map(|device| device.size_bytes);
-    model.policy.sizes.retain(|(of, _)| *of != id);
-    // The size as it was shown is the recorded one, though its digits were rounded.
-    if recorded.is_none_or(|recorded| human(recorded) != human(bytes)) {
-        model.policy.sizes.push((id, bytes));
-    }
-    plan_anew(model);
-    model.back();
-    vec![]
-}
-
-/// `20 GiB`, `1.5G`, `512 MiB`, in powers of 1024; a bare number is MiB.
-pub fn parse_size(text: &str) -> Option<u64> {
-    let text = text.trim().to_ascii_lowercase();
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ',').unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
-    let number: f64 = number.replace(',', ".").parse().ok()?;
-    let shift = match unit.trim().trim_end_matches('b').trim_end_matches('i') {
-        "k" => 10,
-        "" | "m" => 20,
-        "g" => 30,
-        "t" => 40,
-        "p" => 50,
-        _ => return None,
-    };
-    let bytes = number * (1_u64 << shift) as f64;
-    (bytes.is_finite() && (1.0..9e18).contains(&bytes)).then_some(bytes as u64)
-}
-
 pub fn read(model: &mut Model, key: Key) -> Vec<Effect> {
     let page = model.rows().saturating_sub(1);
     let last = model.review.len().saturating_sub(page);
@@ -277,28 +189,4 @@ pub fn confirm(model: &mut Model, key: Key) -> Vec<Effect> {
     model.outcome = None;
     model.screen = Screen::Progress;
     vec![Effect::Work(request)]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_as_people_type_them() {
-        for (text, bytes) in [
-            ("20 GiB", Some(20 << 30)),
-            ("1.5g", Some(3 << 29)),
-            ("1,5 GB", Some(3 << 29)),
-            ("512", Some(512 << 20)),
-            ("7 MiB", Some(7 << 20)),
-            ("2T", Some(2 << 40)),
-            ("", None),
-            ("0", None),
-            ("-3G", None),
-            ("99999999999999 PiB", None),
-            ("4 apples", None),
-        ] {
-            assert_eq!(parse_size(text), bytes, "{text}");
-        }
-    }
 }

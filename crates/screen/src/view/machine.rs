@@ -1,10 +1,10 @@
-//! Disks, mapping, layout, review, confirmation.
+//! Disks, mapping, review, confirmation.
 
 use super::{Body, cut, field, heading, listed, paragraph};
 use crate::model::Model;
-use crate::review::{Sign, holds};
+use crate::review::Sign;
+use lifeboat_machine::FoundDisk;
 use lifeboat_machine::bytes::{human, printable};
-use lifeboat_machine::{Device, FoundDisk};
 use lifeboat_plan::matching::{content, name, recorded};
 use ratatui::style::Style;
 use ratatui::text::Line;
@@ -74,7 +74,7 @@ pub fn mapping(model: &Model) -> Body {
             format!("{} ({})  ->  {goes}", device.id, recorded(device))
         })
         .collect();
-    items.push("Change sizes of partitions".into());
+    items.push("Change partitions: sizes, filesystems, places".into());
     items.push("Show the plan".into());
     let mut lines = vec![
         heading(model.look, "The disks that the machine had, and the disks that take their place"),
@@ -108,7 +108,7 @@ pub fn mapping(model: &Model) -> Body {
 }
 
 /// Why there is no plan, in at most `height` lines, and what would allow one, which is never cut.
-fn refusal(model: &Model, reason: &str, height: usize) -> Vec<Line<'static>> {
+pub(super) fn refusal(model: &Model, reason: &str, height: usize) -> Vec<Line<'static>> {
     let (text, hint) = reason.split_once('\n').unwrap_or((reason, ""));
     let mut lines = paragraph(model, text, model.look.danger());
     let hint = if hint.is_empty() { vec![] } else { paragraph(model, hint, Style::new()) };
@@ -141,81 +141,6 @@ pub fn target(model: &Model) -> Body {
     lines.push(Line::default());
     lines.extend(about);
     Body { lines, cursor: None, keys: "Up, Down: move   Enter: take it   w: allow or forbid to wipe it   Esc: back" }
-}
-
-pub fn layout(model: &Model) -> Body {
-    let mut lines = vec![heading(
-        model.look,
-        format!("  {:<10} {:>10} {:>10}  {:<18} {}", "partition", "recorded", "planned", "holds", "mounted on"),
-    )];
-    let grow = if model.policy.no_resize { "no, all sizes are kept" } else { "yes" };
-    let mut items = vec![format!("Let filesystems grow or shrink to fit the disks: {grow}")];
-    items.extend(model.partitions().into_iter().map(|device| partition_line(model, device)));
-    items.push("Done".into());
-    let reason = match &model.plan {
-        Ok(_) => vec![Line::raw("There is a plan for these sizes.")],
-        Err(reason) => refusal(model, reason, 5),
-    };
-    let height = model.rows().saturating_sub(lines.len() + reason.len() + 1);
-    lines.extend(listed(model, &items, model.layout.at, height));
-    lines.push(Line::default());
-    lines.extend(reason);
-    Body { lines, cursor: None, keys: "Enter: change   d: leave out   o: as recorded   Esc: back" }
-}
-
-fn partition_line(model: &Model, device: &Device) -> String {
-    let dropped = model.policy.drop.contains(&device.id);
-    let wanted = model.policy.sizes.iter().find(|(of, _)| *of == device.id).map(|(_, bytes)| *bytes);
-    let planned = match (dropped, wanted, planned_size(model, device)) {
-        (true, ..) => "left out".to_owned(),
-        (_, Some(bytes), _) => human(bytes),
-        (_, None, Some(bytes)) => human(bytes),
-        (_, None, None) => "-".to_owned(),
-    };
-    let mounts = model.machine.iter().flat_map(|machine| &machine.layout.mounts);
-    let points: Vec<String> = mounts.filter(|m| m.device == device.id).map(|m| m.mount_point.to_string()).collect();
-    let what = cut(&printable(holds(device).as_bytes()), 18);
-    format!(
-        "{:<10} {:>10} {planned:>10}  {what:<18} {}",
-        device.id.to_string(),
-        human(device.size_bytes),
-        points.join(" ")
-    )
-}
-
-/// The size that the plan gives a filesystem; other partitions keep theirs.
-fn planned_size(model: &Model, device: &Device) -> Option<u64> {
-    let plan = model.plan.as_ref().ok()?;
-    let Some(recorded) = device.filesystem() else { return Some(device.size_bytes) };
-    plan.steps.iter().find_map(|step| match step {
-        lifeboat_plan::Step::MakeFilesystem { filesystem, resized, .. } if filesystem.uuid == recorded.uuid => {
-            Some(if *resized { filesystem.size_bytes } else { device.size_bytes })
-        }
-        _ => None,
-    })
-}
-
-pub fn size(model: &Model) -> Body {
-    let chosen = model.layout.at.checked_sub(1).and_then(|at| model.partitions().get(at).copied());
-    let Some(device) = chosen else { return Body::default() };
-    let mut lines = vec![heading(
-        model.look,
-        format!("{}: {}, {} when recorded", device.id, holds(device), human(device.size_bytes)),
-    )];
-    if let Some(filesystem) = device.filesystem() {
-        lines.push(Line::raw(format!("{} of it were in use", human(filesystem.used_bytes))));
-    }
-    lines.push(Line::default());
-    let (line, column) = field(model, "Size:", &model.size_text, false);
-    let cursor = Some((column, lines.len()));
-    lines.push(line);
-    lines.push(Line::default());
-    lines.extend(paragraph(
-        model,
-        "As in 20 GiB, 512 MiB, 1.5 T. Other filesystems make room, or take what is left.",
-        Style::new(),
-    ));
-    Body { lines, cursor, keys: "Enter: take it   Ctrl-U: empty   Esc: back" }
 }
 
 pub fn review(model: &Model) -> Body {

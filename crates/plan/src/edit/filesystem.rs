@@ -1,0 +1,153 @@
+//! Filesystems that become one of another kind.
+
+use super::holder;
+use crate::kind::Kind;
+use crate::policy::Policy;
+use crate::resize::needed_bytes;
+use lifeboat_machine::boot::{InitramfsTool, Loader};
+use lifeboat_machine::bytes::human;
+use lifeboat_machine::filesystem::{Filesystem, FilesystemOptions};
+use lifeboat_machine::{Content, Device, DeviceId, FoundHardware, Machine};
+use std::path::Path;
+
+/// Files that btrfs compressed are at most so many times as large elsewhere, as a rule: what zstd makes of programs.
+const DECOMPRESSED: u64 = 2;
+/// mkfs.xfs refuses less since xfsprogs 5.19 (commit 6e0ed3d19c54), mkfs.btrfs less than about 109 MiB.
+const XFS_MINIMUM: u64 = 300 << 20;
+const BTRFS_MINIMUM: u64 = 128 << 20;
+
+/// What speaks against another kind of filesystem on a partition.
+pub fn against_filesystem(
+    machine: &Machine,
+    hardware: &FoundHardware,
+    policy: &Policy,
+    id: &DeviceId,
+    kind: Kind,
+) -> Option<String> {
+    let Some(device) = machine.layout.device(id).filter(|device| device.partition().is_some()) else {
+        return Some("the machine has no such partition".into());
+    };
+    let Some(recorded) = device.filesystem() else { return Some("it holds no filesystem".into()) };
+    let Some(was) = Kind::of(recorded) else {
+        return Some("FAT stays FAT: firmware and other systems read it, and it holds no files of Linux".into());
+    };
+    if was == kind {
+        return Some(format!("it is {kind} already"));
+    }
+    if !hardware.filesystems.iter().any(|name| name == kind.name()) {
+        return Some(format!(
+            "this rescue system has no mkfs or no driver for {kind}: the machine had neither, or not both"
+        ));
+    }
+    if let FilesystemOptions::Ext(ext) = &recorded.options
+        && let Some(feature) =
+            ext.features.iter().find(|name| ["casefold", "encrypt", "verity"].contains(&name.as_str()))
+    {
+        return Some(format!("its files use {feature}, which {kind} does not have in that form"));
+    }
+    against_subvolumes(machine, id, recorded).or_else(|| against_boot(machine, id, was, kind)).or_else(|| {
+        let size = policy.sizes.iter().find(|(of, _)| of == id).map_or(device.size_bytes, |(_, bytes)| *bytes);
+        let least = needed_bytes(&instead(machine, device, recorded, kind)).max(match kind {
+            Kind::Xfs => XFS_MINIMUM,
+            Kind::Btrfs => BTRFS_MINIMUM,
+            _ => 0,
+        });
+        let enough = size >= least;
+        (!enough)
+            .then(|| format!("{} are too small for it as {kind}, which needs at least {}", human(size), human(least)))
+    })
+}
+
+/// Subvolumes exist in btrfs alone; one that is mounted can become the whole filesystem.
+fn against_subvolumes(machine: &Machine, id: &DeviceId, recorded: &Filesystem) -> Option<String> {
+    let FilesystemOptions::Btrfs(btrfs) = &recorded.options else { return None };
+    let mut mounts = machine.layout.mounts.iter().filter(|mount| mount.device == *id);
+    let mounted = mounts.next().and_then(|mount| mount.subvolume.as_ref()).filter(|path| !path.0.is_empty());
+    let others = btrfs.subvolumes.iter().filter(|subvolume| Some(&subvolume.path) != mounted).count();
+    let several = mounts.next().is_some() || others > 0;
+    several.then(|| "it has several subvolumes, which nothing but btrfs has".into())
+}
+
+/// What starts the machine must find and read it.
+fn against_boot(machine: &Machine, id: &DeviceId, was: Kind, kind: Kind) -> Option<String> {
+    let holds = |path: &str| holder(machine, Path::new(path)) == Some(id);
+    // What the initramfs mounts.
+    let early = holds("/") || holds("/usr");
+    if early && machine.boot.initramfs == InitramfsTool::None && !machine.boot.loaders.is_empty() {
+        return Some(format!("the machine starts from it, and has no tool that would put {kind} into its initramfs"));
+    }
+    let line = &machine.boot.command_line;
+    if early
+        && machine.boot.efi_entries.iter().any(|entry| entry.arguments.is_some())
+        && (line.contains("rootfstype=") || line.contains("rootflags="))
+    {
+        return Some("the firmware itself tells the kernel its type or options".into());
+    }
+    machine.boot.loaders.iter().find_map(|loader| match loader {
+        Loader::GrubBios { directory, .. } => {
+            let own = holder(machine, directory.as_path()) == Some(id);
+            if own && kind == Kind::Xfs {
+                return Some(
+                    "GRUB's files lie on it, and many a GRUB cannot read an XFS that is made today".to_owned(),
+                );
+            }
+            let kernels = holds("/boot") && !own && was.grub_module() != kind.grub_module();
+            kernels.then(|| format!("GRUB reads the kernel from it and was not told of {kind}"))
+        }
+        Loader::GrubEfi { directory, .. } => {
+            let read = holds("/boot") || holder(machine, directory.as_path()) == Some(id);
+            let other = was.grub_module() != kind.grub_module();
+            (read && other).then(|| format!("GRUB for UEFI reads its files from it and stays as it is: made for {was}"))
+        }
+        // The kernel lies on the ESP, or on FAT beside it.
+        Loader::SystemdBoot { .. } => None,
+    })
+}
+
+/// What takes the place of a recorded filesystem.
+fn instead(machine: &Machine, device: &Device, recorded: &Filesystem, kind: Kind) -> Filesystem {
+    let mut new = kind.instead_of(recorded, device.size_bytes);
+    if compressed(machine, &device.id) && kind != Kind::Btrfs {
+        new.used_bytes *= DECOMPRESSED;
+    }
+    new
+}
+
+fn compressed(machine: &Machine, id: &DeviceId) -> bool {
+    let mut mounts = machine.layout.mounts.iter().filter(|mount| mount.device == *id);
+    mounts.any(|mount| mount.options.iter().any(|option| option.starts_with("compress")))
+}
+
+/// The machine with the filesystems that a policy chooses, and what a person should know.
+pub(super) fn changed(machine: &Machine, policy: &Policy) -> (Machine, Vec<String>) {
+    let (mut new, mut notes) = (machine.clone(), vec![]);
+    for (id, kind) in &policy.filesystems {
+        let Some(device) = machine.layout.device(id) else { continue };
+        let Some((recorded, was)) = device.filesystem().and_then(|recorded| Some((recorded, Kind::of(recorded)?)))
+        else {
+            continue;
+        };
+        let filesystem = instead(machine, device, recorded, *kind);
+        let mut note = format!("{id} becomes {kind} instead of {was}, as you chose");
+        if let Some(what) = kind.lacks(was) {
+            note.push_str(&format!(
+                "; {kind} cannot hold {what}: files that have these are listed, and count as not restored in full"
+            ));
+        }
+        notes.push(note);
+        if filesystem.label != recorded.label {
+            notes.push(format!("{id}: its label is cut to \"{}\", which is all that {kind} takes", filesystem.label));
+        }
+        if compressed(machine, id) {
+            notes.push(format!("{id} was compressed, and {kind} does not do that: it may need twice the room"));
+        }
+        for changed in new.layout.devices.iter_mut().filter(|device| device.id == *id) {
+            changed.content = Content::Filesystem(filesystem.clone());
+        }
+        for mount in new.layout.mounts.iter_mut().filter(|mount| mount.device == *id) {
+            // A mount of btrfs names its subvolume always, that of anything else never.
+            mount.subvolume = (*kind == Kind::Btrfs).then(Default::default);
+        }
+    }
+    (new, notes)
+}

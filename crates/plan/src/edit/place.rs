@@ -1,0 +1,311 @@
+//! Partitions that lie in another order, or on another disk of the machine.
+
+use super::{Changed, holder};
+use crate::policy::Policy;
+use crate::size::GRAIN;
+use lifeboat_machine::boot::Loader;
+use lifeboat_machine::layout::{Partition, PartitionRole, PartitionTable, TableKind};
+use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Machine};
+use std::path::Path;
+
+/// EFI System Partition (UEFI specification, 5.3.3) and Extended Boot Loader Partition (UAPI, Boot Loader Specification).
+const BOOT_TYPES: [&str; 2] = ["C12A7328-F81F-11D2-BA4B-00A0C93EC93B", "BC13C2FF-59E6-4262-A352-B275FD6F7172"];
+/// Entries of a GPT whose table does not say how many it has.
+const GPT_ENTRIES: u32 = 128;
+
+/// Where a partition shall lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Before another one, on its disk.
+    Before(DeviceId),
+    /// Behind all others of a disk.
+    End(DeviceId),
+}
+
+/// A refusal: the partition, and why.
+type Refusal = (DeviceId, String);
+
+/// The partitions of a disk in the order in which they lie, without the container of logical ones.
+fn recorded(machine: &Machine, disk: &DeviceId) -> Vec<DeviceId> {
+    let mut parts = machine.layout.partitions_of(disk);
+    parts.retain(|(_, partition)| partition.role != PartitionRole::Extended);
+    parts.sort_by_key(|(_, partition)| partition.start_sector);
+    parts.into_iter().map(|(device, _)| device.id.clone()).collect()
+}
+
+/// The partitions of a disk in the order in which a policy has them.
+pub fn order(machine: &Machine, policy: &Policy, disk: &DeviceId) -> Vec<DeviceId> {
+    if let Some((_, order)) = policy.order.iter().find(|(of, _)| of == disk) {
+        return order.clone();
+    }
+    let mut order = recorded(machine, disk);
+    order.retain(|id| !policy.order.iter().any(|(_, taken)| taken.contains(id)));
+    order
+}
+
+/// A policy's order with one partition moved. Disks whose partitions lie as recorded are not named.
+pub fn moved(machine: &Machine, policy: &Policy, id: &DeviceId, place: &Place) -> Vec<(DeviceId, Vec<DeviceId>)> {
+    let disks = machine.layout.disks().map(|(disk, _)| disk.id.clone());
+    let mut orders: Vec<(DeviceId, Vec<DeviceId>)> =
+        disks.map(|disk| (disk.clone(), order(machine, policy, &disk))).collect();
+    for (disk, order) in &mut orders {
+        order.retain(|other| other != id);
+        match place {
+            Place::Before(next) => {
+                if let Some(at) = order.iter().position(|other| other == next) {
+                    order.insert(at, id.clone());
+                }
+            }
+            Place::End(of) if of == disk => order.push(id.clone()),
+            Place::End(_) => {}
+        }
+    }
+    orders.retain(|(disk, order)| *order != recorded(machine, disk));
+    orders
+}
+
+/// A policy's order with one partition back where it was: on its disk, before the first one that it lay before and that is
+/// still there.
+pub fn moved_back(machine: &Machine, policy: &Policy, id: &DeviceId) -> Vec<(DeviceId, Vec<DeviceId>)> {
+    let Some(disk) = machine.layout.disk_of(id).map(|disk| &disk.id).filter(|_| !policy.order.is_empty()) else {
+        return policy.order.clone();
+    };
+    let now = order(machine, policy, disk);
+    let next = recorded(machine, disk).into_iter().skip_while(|other| other != id).skip(1).find(|id| now.contains(id));
+    moved(machine, policy, id, &next.map_or(Place::End(disk.clone()), Place::Before))
+}
+
+/// What speaks against the places that a policy has for partitions, with the partition that it is about.
+pub fn against_order(machine: &Machine, policy: &Policy) -> Option<(DeviceId, String)> {
+    changed(machine, policy).err()
+}
+
+/// The machine with its partitions at their new places.
+pub(super) fn changed(machine: &Machine, policy: &Policy) -> Result<Changed, Refusal> {
+    let mut new = Changed { machine: machine.clone(), growth: vec![], moved: vec![], notes: vec![] };
+    if policy.order.is_empty() {
+        return Ok(new);
+    }
+    complete(machine, policy)?;
+    let disks: Vec<&Device> = machine.layout.disks().map(|(disk, _)| disk).collect();
+    for disk in &disks {
+        let (before, after) = (recorded(machine, &disk.id), order(machine, policy, &disk.id));
+        if before == after {
+            continue;
+        }
+        let Content::Table(table) = &disk.content else {
+            return Err((after[0].clone(), format!("{} has no partition table", disk.id)));
+        };
+        for id in after.iter().filter(|id| !before.contains(id)) {
+            if let Some(reason) = against_other_disk(machine, id, table) {
+                return Err((id.clone(), reason));
+            }
+            new.moved.push(format!("{id} moves to {}", disk.id));
+            new.notes.extend(grub_elsewhere(machine, id, disk));
+        }
+        if table.kind == TableKind::Mbr {
+            logical(machine, &before, &after)?;
+        }
+        let shuffled = before.iter().filter(|id| after.contains(id)).ne(after.iter().filter(|id| before.contains(id)));
+        if shuffled {
+            new.moved.push(format!("{} in this order: {}; it was {}", disk.id, list(&after), list(&before)));
+        }
+        let growth = lay(machine, &mut new.machine, disk, &before, &after)?;
+        new.growth.push((disk.id.clone(), growth));
+    }
+    boot_loaders(machine, &new.machine)?;
+    Ok(new)
+}
+
+fn list(ids: &[DeviceId]) -> String {
+    ids.iter().map(|id| id.0.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// Each partition of a disk that is named lies somewhere, and once.
+fn complete(machine: &Machine, policy: &Policy) -> Result<(), Refusal> {
+    let refuse = |id: &DeviceId, reason: &str| Err((id.clone(), reason.to_owned()));
+    let mut all: Vec<&DeviceId> = vec![];
+    for (disk, order) in &policy.order {
+        if machine.layout.device(disk).is_none_or(|device| device.disk().is_none()) {
+            return refuse(disk, "the machine has no such disk");
+        }
+        for id in order {
+            let partition = machine.layout.device(id).and_then(Device::partition);
+            match partition {
+                None => return refuse(id, "the machine has no such partition"),
+                Some(partition) if partition.role == PartitionRole::Extended => {
+                    return refuse(id, "it lies where the partitions in it lie");
+                }
+                Some(_) if all.contains(&id) => return refuse(id, "it cannot lie in two places"),
+                Some(_) => all.push(id),
+            }
+        }
+    }
+    for (disk, _) in &policy.order {
+        if let Some(id) = recorded(machine, disk).iter().find(|id| !all.contains(id)) {
+            return refuse(id, "it has no place in the order");
+        }
+    }
+    Ok(())
+}
+
+/// What speaks against a partition on another disk than its own.
+fn against_other_disk(machine: &Machine, id: &DeviceId, to: &PartitionTable) -> Option<String> {
+    let device = machine.layout.device(id)?;
+    let partition = device.partition()?;
+    let from = machine.layout.disk_of(id).map(|disk| &disk.content);
+    let gpt = matches!(from, Some(Content::Table(table)) if table.kind == TableKind::Gpt);
+    if !gpt || to.kind != TableKind::Gpt {
+        return Some("only a partition of a GPT can go to another disk, and only to one with a GPT".into());
+    }
+    let boot_type = BOOT_TYPES.iter().any(|kind| partition.type_id.eq_ignore_ascii_case(kind));
+    let starts = machine.boot.efi_entries.iter().any(|entry| entry.device == *id)
+        || machine.boot.loaders.iter().any(|loader| match loader {
+            Loader::GrubBios { .. } => false,
+            Loader::GrubEfi { esp, .. } | Loader::SystemdBoot { esp, .. } => holder(machine, esp.as_path()) == Some(id),
+        });
+    if device.content == Content::BootLoader || boot_type || starts {
+        return Some("the firmware starts the machine from this disk; move the other partitions instead".into());
+    }
+    // systemd-gpt-auto-generator(8) looks on the disk of the ESP alone.
+    let root = holder(machine, Path::new("/")) == Some(id);
+    let named = machine.boot.command_line.split_whitespace().any(|word| word.starts_with("root="));
+    (root && !named)
+        .then(|| "the kernel's command line does not name the root, which is looked for on this disk".into())
+}
+
+/// GRUB reads through the firmware, which need not show every disk.
+fn grub_elsewhere(machine: &Machine, id: &DeviceId, disk: &Device) -> Option<String> {
+    let own = |loader: &Loader| match loader {
+        Loader::GrubBios { directory, disks } => {
+            holder(machine, directory.as_path()) == Some(id) && !disks.contains(&disk.id)
+        }
+        Loader::GrubEfi { .. } | Loader::SystemdBoot { .. } => false,
+    };
+    let any = machine.boot.loaders.iter().any(own);
+    any.then(|| format!("GRUB reads its files from {} then: the BIOS must show it that disk, too", disk.id))
+}
+
+/// Logical partitions keep their order, for it decides their numbers, and lie together.
+fn logical(machine: &Machine, before: &[DeviceId], after: &[DeviceId]) -> Result<(), Refusal> {
+    let is_logical = |id: &DeviceId| {
+        machine.layout.device(id).and_then(Device::partition).is_some_and(|p| p.role == PartitionRole::Logical)
+    };
+    let only = |ids: &[DeviceId]| -> Vec<DeviceId> { ids.iter().filter(|id| is_logical(id)).cloned().collect() };
+    let (old, new) = (only(before), only(after));
+    if let Some((id, _)) = new.iter().zip(&old).find(|(new, old)| new != old) {
+        return Err((id.clone(), "it is a logical partition, whose number follows from its place".into()));
+    }
+    let first = after.iter().position(is_logical);
+    let last = after.iter().rposition(is_logical);
+    let among = first.zip(last).and_then(|(first, last)| after[first..=last].iter().find(|id| !is_logical(id)));
+    among.map_or(Ok(()), |id| Err((id.clone(), "it is no logical partition, and cannot lie among those".into())))
+}
+
+/// Gives the partitions of a disk their new places; tells how much more lies there.
+fn lay(
+    machine: &Machine,
+    new: &mut Machine,
+    disk: &Device,
+    before: &[DeviceId],
+    after: &[DeviceId],
+) -> Result<i128, Refusal> {
+    let sector = sector_bytes(disk);
+    // Below it lie the table and, on an MBR, GRUB.
+    let floor = match &disk.content {
+        Content::Table(table) => table.first_lba.map_or(0, |lba| lba * sector).max(GRAIN),
+        _ => GRAIN,
+    };
+    let same = before.iter().zip(after).take_while(|(a, b)| a == b).count();
+    let (mut end, mut growth) = (0, 0_i128);
+    let mut taken: Vec<u32> = machine.layout.partitions_of(&disk.id).iter().map(|(_, p)| p.number).collect();
+    for (index, id) in after.iter().enumerate() {
+        let Some((device, old)) = machine.layout.device(id).and_then(|d| Some((d, d.partition()?))) else { continue };
+        let own = old.parent == disk.id;
+        let old_sector = machine.layout.disk_of(id).map_or(sector, sector_bytes);
+        let size = (old.sectors * old_sector).next_multiple_of(sector);
+        let start = match own && index < same {
+            true => old.start_sector * sector,
+            // What must stay free before a logical partition: its extended boot record.
+            false if old.role == PartitionRole::Logical => (end + GRAIN).next_multiple_of(GRAIN),
+            false => end.max(floor).next_multiple_of(GRAIN),
+        };
+        end = start + size;
+        let mut partition =
+            Partition { parent: disk.id.clone(), start_sector: start / sector, sectors: size / sector, ..old.clone() };
+        if !own {
+            growth += i128::from(size.next_multiple_of(GRAIN));
+            partition.number =
+                free_number(disk, &taken).ok_or_else(|| (id.clone(), format!("the table of {} is full", disk.id)))?;
+            taken.push(partition.number);
+        }
+        put(new, &device.id, partition);
+    }
+    for id in before.iter().filter(|id| !after.contains(id)) {
+        let left = machine.layout.device(id).map_or(0, |device| device.size_bytes / GRAIN * GRAIN);
+        growth -= i128::from(left);
+    }
+    container(machine, new, disk);
+    Ok(growth)
+}
+
+fn sector_bytes(disk: &Device) -> u64 {
+    u64::from(disk.disk().map_or(512, |disk| disk.logical_sector_bytes.max(512)))
+}
+
+fn free_number(disk: &Device, taken: &[u32]) -> Option<u32> {
+    let entries = match &disk.content {
+        Content::Table(table) => table.entries.unwrap_or(GPT_ENTRIES),
+        _ => GPT_ENTRIES,
+    };
+    (1..=entries).find(|number| !taken.contains(number))
+}
+
+fn put(machine: &mut Machine, id: &DeviceId, partition: Partition) {
+    for device in machine.layout.devices.iter_mut().filter(|device| device.id == *id) {
+        device.kind = DeviceKind::Partition(partition.clone());
+    }
+    // Parents come before children.
+    let parent = machine.layout.devices.iter().position(|device| device.id == partition.parent);
+    let own = machine.layout.devices.iter().position(|device| device.id == *id);
+    if let (Some(parent), Some(own)) = (parent, own)
+        && own < parent
+    {
+        let device = machine.layout.devices.remove(own);
+        machine.layout.devices.insert(parent, device);
+    }
+}
+
+/// The container of logical partitions goes where they are, with the distances that it had.
+fn container(machine: &Machine, new: &mut Machine, disk: &Device) {
+    let ends = |machine: &Machine| {
+        let parts = machine.layout.partitions_of(&disk.id);
+        let logical = || parts.iter().map(|(_, p)| *p).filter(|p| p.role == PartitionRole::Logical);
+        let start = logical().map(|p| p.start_sector).min()?;
+        Some((start, logical().map(|p| p.start_sector + p.sectors).max()?))
+    };
+    let parts = machine.layout.partitions_of(&disk.id);
+    let extended = parts.iter().find(|(_, partition)| partition.role == PartitionRole::Extended);
+    let (Some((id, old)), Some(was), Some(is)) = (extended, ends(machine), ends(new)) else { return };
+    let start = is.0 - (was.0 - old.start_sector.min(was.0)).min(GRAIN / sector_bytes(disk)).min(is.0);
+    let end = is.1 + (old.start_sector + old.sectors).saturating_sub(was.1);
+    let partition = Partition { start_sector: start, sectors: end - start, ..(*old).clone() };
+    put(new, &id.id, partition);
+}
+
+/// A boot loader that knows its second half by sectors is moved only where GRUB's installer writes it anew.
+fn boot_loaders(machine: &Machine, new: &Machine) -> Result<(), Refusal> {
+    for device in machine.layout.devices.iter().filter(|device| device.content == Content::BootLoader) {
+        let start = |machine: &Machine| machine.layout.device(&device.id)?.partition().map(|p| p.start_sector);
+        let disk = machine.layout.disk_of(&device.id).map(|disk| &disk.id);
+        let installed = machine.boot.loaders.iter().any(
+            |loader| matches!(loader, Loader::GrubBios { disks, .. } if disk.is_some_and(|id| disks.contains(id))),
+        );
+        if start(machine) != start(new) && !installed {
+            let reason =
+                "what boots from it is found by its place, and no GRUB was recorded that could be installed anew";
+            return Err((device.id.clone(), reason.into()));
+        }
+    }
+    Ok(())
+}

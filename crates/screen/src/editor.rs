@@ -1,0 +1,76 @@
+//! What the layout editor shows: partitions as they were chosen to be, and what can be chosen for one of them.
+
+use crate::model::Model;
+use lifeboat_machine::{Device, DeviceId};
+use lifeboat_plan::edit::{self, Place};
+use lifeboat_plan::{Kind, Policy};
+
+impl Model {
+    /// The partitions of a recorded disk: in the order of their numbers, or in that which was chosen.
+    pub fn on_disk(&self, disk: &DeviceId) -> Vec<DeviceId> {
+        let Some(machine) = &self.machine else { return vec![] };
+        if self.policy.order.is_empty() {
+            return machine.layout.partitions_of(disk).into_iter().map(|(device, _)| device.id.clone()).collect();
+        }
+        edit::order(machine, &self.policy, disk)
+    }
+
+    /// Partitions of all recorded disks.
+    pub fn partitions(&self) -> Vec<&Device> {
+        let Some(machine) = &self.machine else { return vec![] };
+        let ids = self.recorded().into_iter().flat_map(|disk| self.on_disk(&disk.id));
+        ids.filter_map(|id| machine.layout.device(&id)).collect()
+    }
+
+    /// The partition on whose line the layout is.
+    pub fn chosen_partition(&self) -> Option<&Device> {
+        self.partitions().get(self.layout.at.checked_sub(1)?).copied()
+    }
+
+    /// What the chosen partition can be asked to become, possible or not: first what it was. None for what no kind can
+    /// take the place of.
+    pub fn kinds(&self) -> Vec<Option<Kind>> {
+        let filesystem = self.chosen_partition().and_then(Device::filesystem);
+        let Some(was) = filesystem.and_then(Kind::of) else { return vec![] };
+        let others = Kind::ALL.into_iter().filter(|kind| *kind != was).map(Some);
+        std::iter::once(None).chain(others).collect()
+    }
+
+    /// What speaks against a kind for the chosen partition.
+    pub fn against_kind(&self, kind: Kind) -> Option<String> {
+        let (machine, device) = (self.machine.as_ref()?, self.chosen_partition()?);
+        edit::against_filesystem(machine, &self.hardware, &self.policy, &device.id, kind)
+    }
+
+    /// Places for the chosen partition, possible or not, but for the one that it has.
+    pub fn spots(&self) -> Vec<Place> {
+        let (Some(machine), Some(device)) = (&self.machine, self.chosen_partition()) else { return vec![] };
+        let mut spots = vec![];
+        for disk in self.recorded() {
+            let order = edit::order(machine, &self.policy, &disk.id);
+            let own = order.iter().position(|id| *id == device.id);
+            let others =
+                order.iter().enumerate().filter(|(at, id)| **id != device.id && own.is_none_or(|own| own + 1 != *at));
+            spots.extend(others.map(|(_, id)| Place::Before(id.clone())));
+            if own.is_none_or(|own| own + 1 != order.len()) {
+                spots.push(Place::End(disk.id.clone()));
+            }
+        }
+        spots
+    }
+
+    /// The order with the chosen partition at a place, or what speaks against it.
+    ///
+    /// # Errors
+    /// Why it cannot lie there, with the partition that it is about when that is another one.
+    pub fn moved_to(&self, place: &Place) -> Result<Vec<(DeviceId, Vec<DeviceId>)>, String> {
+        let (Some(machine), Some(device)) = (&self.machine, self.chosen_partition()) else { return Ok(vec![]) };
+        let order = edit::moved(machine, &self.policy, &device.id, place);
+        let policy = Policy { order: order.clone(), ..self.policy.clone() };
+        match edit::against_order(machine, &policy) {
+            None => Ok(order),
+            Some((about, reason)) if about == device.id => Err(reason),
+            Some((about, reason)) => Err(format!("{about}: {reason}")),
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Partitions: sizes, filesystems, places, those left out.
+
+use super::machine::plan_anew;
+use crate::field::{Field, Picker};
+use crate::key::Key;
+use crate::model::{Effect, Model, Screen};
+use lifeboat_machine::DeviceId;
+use lifeboat_machine::bytes::human;
+use lifeboat_plan::{Kind, edit};
+
+/// Lines of the layout before and behind the partitions.
+pub const LAYOUT_ACTIONS: usize = 2;
+
+pub fn layout(model: &mut Model, key: Key) -> Vec<Effect> {
+    let partitions = model.partitions().len();
+    if model.layout.press(key, partitions + LAYOUT_ACTIONS, model.rows()) {
+        return vec![];
+    }
+    let chosen = model.chosen_partition().map(|device| device.id.clone());
+    match (key, chosen) {
+        (Key::Enter | Key::Char(' '), None) if model.layout.at == 0 => {
+            model.policy.no_resize = !model.policy.no_resize;
+            plan_anew(model);
+        }
+        (Key::Enter, None) => model.back(),
+        (Key::Enter, Some(id)) => {
+            let wanted = model.policy.sizes.iter().find(|(of, _)| *of == id).map(|(_, bytes)| *bytes);
+            let bytes = wanted.or_else(|| Some(model.machine.as_ref()?.layout.device(&id)?.size_bytes));
+            model.size_text = Field::with(&bytes.map(human).unwrap_or_default());
+            model.go(Screen::Size);
+        }
+        (Key::Char('f'), Some(id)) => return choose_kind(model, &id),
+        (Key::Char('m'), Some(_)) => {
+            if model.spots().is_empty() {
+                return model.complain("there is no other place for it".into());
+            }
+            model.spot = Picker::default();
+            model.go(Screen::Spot);
+        }
+        (Key::Char('d') | Key::Delete, Some(id)) => return drop_partition(model, id),
+        (Key::Char('o') | Key::Backspace, Some(id)) => {
+            as_recorded(model, &id);
+        }
+        _ => {}
+    }
+    vec![]
+}
+
+fn drop_partition(model: &mut Model, id: DeviceId) -> Vec<Effect> {
+    if model.policy.drop.contains(&id) {
+        model.policy.drop.retain(|of| *of != id);
+    } else {
+        if let Some(reason) = model.machine.as_ref().and_then(|machine| edit::against_drop(machine, &id)) {
+            return model.complain(format!("it cannot be left out: {reason}"));
+        }
+        model.policy.sizes.retain(|(of, _)| *of != id);
+        model.policy.filesystems.retain(|(of, _)| *of != id);
+        model.policy.drop.push(id);
+    }
+    plan_anew(model);
+    vec![]
+}
+
+/// Takes back all that was chosen for a partition.
+fn as_recorded(model: &mut Model, id: &DeviceId) {
+    let policy = &mut model.policy;
+    policy.sizes.retain(|(of, _)| of != id);
+    policy.drop.retain(|of| of != id);
+    policy.filesystems.retain(|(of, _)| of != id);
+    if let Some(machine) = &model.machine {
+        policy.order = edit::moved_back(machine, policy, id);
+    }
+    plan_anew(model);
+    stay_at(model, id);
+}
+
+/// Keeps a partition chosen when the order changes.
+fn stay_at(model: &mut Model, id: &DeviceId) {
+    if let Some(at) = model.partitions().iter().position(|device| device.id == *id) {
+        model.layout.at = at + 1;
+    }
+}
+
+fn choose_kind(model: &mut Model, id: &DeviceId) -> Vec<Effect> {
+    let kinds = model.kinds();
+    if kinds.is_empty() {
+        // The same reason for every kind: FAT, or no filesystem at all.
+        let reason = model
+            .machine
+            .as_ref()
+            .and_then(|machine| edit::against_filesystem(machine, &model.hardware, &model.policy, id, Kind::Ext4));
+        return model.complain(reason.unwrap_or_default());
+    }
+    let chosen = model.policy.filesystems.iter().find(|(of, _)| of == id).map(|(_, kind)| *kind);
+    model.kind = Picker { at: kinds.iter().position(|kind| *kind == chosen).unwrap_or(0) };
+    model.go(Screen::Kind);
+    vec![]
+}
+
+pub fn kind(model: &mut Model, key: Key) -> Vec<Effect> {
+    let kinds = model.kinds();
+    if model.kind.press(key, kinds.len(), model.rows()) || key != Key::Enter {
+        return vec![];
+    }
+    let id = model.chosen_partition().map(|device| device.id.clone());
+    let (Some(id), Some(chosen)) = (id, kinds.get(model.kind.at)) else { return vec![] };
+    if let Some(reason) = (*chosen).and_then(|kind| model.against_kind(kind)) {
+        return model.complain(reason);
+    }
+    model.policy.filesystems.retain(|(of, _)| *of != id);
+    if let Some(kind) = *chosen {
+        model.policy.drop.retain(|of| *of != id);
+        model.policy.filesystems.push((id, kind));
+    }
+    plan_anew(model);
+    model.back();
+    vec![]
+}
+
+pub fn spot(model: &mut Model, key: Key) -> Vec<Effect> {
+    let spots = model.spots();
+    if model.spot.press(key, spots.len(), model.rows()) || key != Key::Enter {
+        return vec![];
+    }
+    let id = model.chosen_partition().map(|device| device.id.clone());
+    let (Some(id), Some(place)) = (id, spots.get(model.spot.at)) else { return vec![] };
+    match model.moved_to(place) {
+        Err(reason) => model.complain(reason),
+        Ok(order) => {
+            model.policy.order = order;
+            plan_anew(model);
+            model.back();
+            stay_at(model, &id);
+            vec![]
+        }
+    }
+}
+
+pub fn size(model: &mut Model, key: Key) -> Vec<Effect> {
+    if key != Key::Enter {
+        model.size_text.press(key);
+        return vec![];
+    }
+    let id = model.chosen_partition().map(|device| device.id.clone());
+    let (Some(id), Some(machine)) = (id, &model.machine) else { return vec![] };
+    let Some(bytes) = parse_size(model.size_text.text()) else {
+        return model.complain("type a size such as 20 GiB or 512 MiB".into());
+    };
+    // What it becomes decides what it needs.
+    if let Some(reason) = edit::against_size(&edit::with_filesystems(machine, &model.policy), &id, bytes) {
+        return model.complain(reason);
+    }
+    let recorded = machine.layout.device(&id).map(|device| device.size_bytes);
+    model.policy.sizes.retain(|(of, _)| *of != id);
+    // The size as it was shown is the recorded one, though its digits were rounded.
+    if recorded.is_none_or(|recorded| human(recorded) != human(bytes)) {
+        model.policy.sizes.push((id, bytes));
+    }
+    plan_anew(model);
+    model.back();
+    vec![]
+}
+
+/// `20 GiB`, `1.5G`, `512 MiB`, in powers of 1024; a bare number is MiB.
+pub fn parse_size(text: &str) -> Option<u64> {
+    let text = text.trim().to_ascii_lowercase();
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ',').unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let number: f64 = number.replace(',', ".").parse().ok()?;
+    let shift = match unit.trim().trim_end_matches('b').trim_end_matches('i') {
+        "k" => 10,
+        "" | "m" => 20,
+        "g" => 30,
+        "t" => 40,
+        "p" => 50,
+        _ => return None,
+    };
+    let bytes = number * (1_u64 << shift) as f64;
+    (bytes.is_finite() && (1.0..9e18).contains(&bytes)).then_some(bytes as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_as_people_type_them() {
+        for (text, bytes) in [
+            ("20 GiB", Some(20 << 30)),
+            ("1.5g", Some(3 << 29)),
+            ("1,5 GB", Some(3 << 29)),
+            ("512", Some(512 << 20)),
+            ("7 MiB", Some(7 << 20)),
+            ("2T", Some(2 << 40)),
+            ("", None),
+            ("0", None),
+            ("-3G", None),
+            ("99999999999999 PiB", None),
+            ("4 apples", None),
+        ] {
+            assert_eq!(parse_size(text), bytes, "{text}");
+        }
+    }
+}

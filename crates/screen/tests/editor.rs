@@ -1,0 +1,110 @@
+//! The layout editor: filesystems of another kind, partitions at other places.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use common::Desk;
+use common::machines::*;
+use insta::assert_snapshot;
+use lifeboat_machine::layout::PartitionRole;
+use lifeboat_plan::{Kind, Policy};
+use lifeboat_screen::key::Key;
+use lifeboat_screen::model::{Request, Screen};
+
+const LINUX: &str = "0FC63DAF-8483-4772-8E79-3D69D8477DE4";
+
+/// At the partitions of a machine with one disk, on the line of the root.
+fn at_root() -> Desk {
+    let mut desk = Desk::new(five_partitions(2045 * MIB), hardware(vec![found("/dev/nvme0n1", 20 * GIB, "SER1")]));
+    desk.go_to_hardware();
+    desk.press(&[Key::Enter, Key::Up, Key::Enter, Key::Down, Key::Down]);
+    assert_eq!(desk.model.chosen_partition().unwrap().id, id("disk0p2"));
+    desk
+}
+
+#[test]
+fn another_kind_of_filesystem() {
+    let mut desk = at_root();
+    desk.press(&[Key::Char('f'), Key::Down]);
+    assert_snapshot!("kind_refused", desk.text());
+    // It cannot be taken.
+    desk.press(&[Key::Enter]);
+    assert_eq!((desk.model.screen, &desk.model.policy), (Screen::Kind, &Policy::default()));
+    desk.press(&[Key::Down, Key::Enter]);
+    assert_eq!(desk.model.policy.filesystems, [(id("disk0p2"), Kind::Btrfs)]);
+    // A size below what it needs now is refused.
+    desk.press(&[Key::Enter, Key::Control('u')]);
+    desk.type_text("1300 MiB");
+    desk.press(&[Key::Enter]);
+    assert!(desk.text().contains("too small, it needs at least"), "{}", desk.text());
+    desk.press(&[Key::Escape, Key::Down, Key::Char('f')]);
+    assert_eq!(desk.model.screen, Screen::Layout);
+    assert!(desk.text().contains("it holds no filesystem"), "{}", desk.text());
+    desk.press(&[Key::Up]);
+    assert_snapshot!("kind_chosen", desk.text());
+    // The plan says it, and is what is carried out.
+    desk.press(&[Key::End, Key::Enter, Key::Down, Key::Enter, Key::PageDown]);
+    assert_snapshot!("kind_in_the_plan", desk.text());
+    desk.press(&[Key::Enter]);
+    desk.type_text("box");
+    desk.press(&[Key::Enter]);
+    assert!(matches!(&desk.asked[..], [Request::CarryOut(plan, policy)]
+        if policy.filesystems.len() == 1 && plan.to_string().contains("in place of ext4 on /dev/nvme0n1p2")));
+}
+
+#[test]
+fn a_kind_is_taken_back() {
+    for back in [
+        &[Key::Char('o')][..],
+        &[Key::Char('f'), Key::Home, Key::Enter],
+        &[Key::Char('f'), Key::Up, Key::Up, Key::Enter],
+    ] {
+        let mut desk = at_root();
+        desk.press(&[Key::Char('f'), Key::Down, Key::Down, Key::Enter]);
+        assert_eq!(desk.model.policy.filesystems.len(), 1);
+        // The chosen kind is where the list begins.
+        desk.press(back);
+        assert_eq!(desk.model.policy, Policy::default(), "{back:?}");
+    }
+}
+
+#[test]
+fn another_place_on_the_disk() {
+    let mut desk = at_root();
+    desk.press(&[Key::Char('m')]);
+    assert_snapshot!("places", desk.text());
+    desk.press(&[Key::End, Key::Enter]);
+    // The partition stays the chosen one.
+    assert_eq!(desk.model.chosen_partition().unwrap().id, id("disk0p2"));
+    assert_snapshot!("moved", desk.text());
+    desk.press(&[Key::End, Key::Enter, Key::Down, Key::Enter, Key::End]);
+    assert_snapshot!("moved_in_the_plan", desk.text());
+    desk.press(&[Key::Escape, Key::Up, Key::Enter, Key::End, Key::Up]);
+    desk.press(&[Key::Char('m'), Key::Home, Key::Enter]);
+    assert_eq!(desk.model.on_disk(&id("disk0"))[0], id("disk0p2"));
+    desk.press(&[Key::Char('o')]);
+    assert_eq!(desk.model.policy, Policy::default());
+    assert_eq!(desk.model.chosen_partition().unwrap().id, id("disk0p2"));
+}
+
+#[test]
+fn another_disk_of_the_machine() {
+    let size = 10 * GIB;
+    let maker = Maker { machine: five_partitions(1024 * MIB) };
+    let machine = maker
+        .disk(1, "/dev/vdb", size, disk("SER2"), gpt(size))
+        .part(1, 2048, 2 * GIB / 512, LINUX, PartitionRole::Primary, ext4("data", "u9", 2 * GIB, GIB))
+        .mount("disk1p1", "/srv")
+        .machine;
+    let disks = vec![found("/dev/vda", size, "SER1"), found("/dev/vdb", size, "SER2")];
+    let mut desk = Desk::new(machine, hardware(disks));
+    desk.go_to_hardware();
+    desk.press(&[Key::Enter, Key::Up, Key::Enter, Key::Down, Key::Char('m'), Key::End]);
+    // The BIOS starts GRUB from the first disk.
+    assert_snapshot!("place_refused", desk.text());
+    desk.press(&[Key::Escape, Key::Down, Key::Down, Key::Down, Key::Down, Key::Char('m'), Key::End, Key::Enter]);
+    assert_snapshot!("moved_to_another_disk", desk.text());
+    assert_eq!(desk.model.policy.order.len(), 2);
+    desk.press(&[Key::Char('o')]);
+    assert_eq!(desk.model.policy, Policy::default());
+}
