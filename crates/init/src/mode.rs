@@ -64,7 +64,7 @@ fn unattended(context: &Context, mode: Mode) {
 
 /// Writes what the child reads. An error names what is missing.
 fn prepare(context: &Context) -> Result<(), String> {
-    write_json("/run/lifeboat/parameters.json", &context.parameters)?;
+    tell_parameters(context)?;
     if let Some(fault) = context.identity.faults.first() {
         return Err(fault.clone());
     }
@@ -77,6 +77,11 @@ fn prepare(context: &Context) -> Result<(), String> {
         _ if context.source.is_some() => Ok(()),
         _ => Err("the medium that belongs to this rescue system was not found (see above)".into()),
     }
+}
+
+/// Writes down the parameters: with them `lifeboat` knows that it runs in a rescue system.
+pub fn tell_parameters(context: &Context) -> Result<(), String> {
+    write_json("/run/lifeboat/parameters.json", &context.parameters)
 }
 
 fn write_json(path: &str, value: &impl serde::Serialize) -> Result<(), String> {
