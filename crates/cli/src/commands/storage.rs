@@ -7,6 +7,8 @@ use lifeboat_machine::iscsi::IscsiTarget;
 use lifeboat_rebuild::stack::{Activated, Incomplete};
 use lifeboat_restore::Stacks;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 
 pub fn run(session: &Session, command: &StorageCommand) -> CommandResult {
     let stacks = Stacks::here().ok_or_else(|| {
@@ -75,9 +77,11 @@ fn tell(session: &Session, activated: &Activated) {
 
 fn unlock(session: &Session, stacks: &Stacks, args: &StorageUnlockArgs) -> CommandResult {
     let locked = stacks.locked(&session.runner)?;
-    let wanted = std::fs::canonicalize(&args.device);
-    let device =
-        locked.iter().find(|locked| wanted.as_ref().is_ok_and(|path| path.as_os_str() == locked.device.as_str()));
+    // The same device has several nodes.
+    let number =
+        |path: &Path| std::fs::metadata(path).map(|metadata| metadata.rdev()).ok().filter(|number| *number != 0);
+    let wanted = number(&args.device);
+    let device = locked.iter().find(|locked| wanted.is_some() && number(Path::new(&locked.device)) == wanted);
     let Some(device) = device else {
         let others: Vec<&str> = locked.iter().map(|locked| locked.device.as_str()).collect();
         let error = CommandError::refused(format!("{} is no locked LUKS device", args.device.display()));

@@ -202,6 +202,19 @@ impl Scenario {
     /// # Errors
     /// As [`Scenario::record`].
     pub fn recorded(&self, programs: &[PathBuf], command: &str) -> Result<Original, DrillError> {
+        self.recorded_with(programs, command, |_| ())
+    }
+
+    /// The same with changes to the machine, which are made only when it is recorded.
+    ///
+    /// # Errors
+    /// As [`Scenario::record`].
+    pub fn recorded_with(
+        &self,
+        programs: &[PathBuf],
+        command: &str,
+        adjust: impl FnOnce(&mut VmSpec),
+    ) -> Result<Original, DrillError> {
         let stamp = self.directory.join("recorded");
         let mut facts = format!("{command}\n{}\n{:?}\n", self.machine.disk.display(), self.controller);
         for program in programs {
@@ -215,7 +228,7 @@ impl Scenario {
         {
             return Ok(Original { disk, medium, output });
         }
-        let original = self.record(programs, command)?;
+        let original = self.record_with(programs, command, adjust)?;
         std::fs::write(&output, &original.output).map_err(DrillError::io("WRITE", &output))?;
         std::fs::write(&stamp, facts).map_err(DrillError::io("WRITE", &stamp))?;
         Ok(original)
