@@ -18,8 +18,8 @@ impl IscsiServer {
     /// Serves a raw image as the only disk of the target.
     pub fn start(image: &Path) -> IscsiServer {
         let port = port();
-        // Its control socket is named by a number, too: one that no other daemon of this host has.
-        let control = port.to_string();
+        // Its "control port" is no port but the number of a socket in /run, and must be small; no other daemon has ours.
+        let control = (port % 32_000 + 1).to_string();
         let daemon = Command::new("tgtd")
             .args(["-f", "-C", &control, "--iscsi", &format!("portal=127.0.0.1:{port}")])
             .stdin(Stdio::null())
@@ -29,7 +29,8 @@ impl IscsiServer {
             .unwrap_or_else(|error| panic!("this test needs the package tgt: {error}"));
         let server = IscsiServer { port, daemon, control };
         let deadline = Instant::now() + Duration::from_secs(60);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        let ready = || TcpStream::connect(("127.0.0.1", port)).is_ok() && server.can(&["sys", "--op", "show"]);
+        while !ready() {
             assert!(Instant::now() < deadline, "tgtd does not listen");
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -40,9 +41,13 @@ impl IscsiServer {
     }
 
     fn tell(&self, words: &[&str]) {
+        assert!(self.can(words), "tgtadm {words:?}");
+    }
+
+    fn can(&self, words: &[&str]) -> bool {
         let mut command = Command::new("tgtadm");
         command.args(["-C", &self.control, "--lld", "iscsi", "--mode"]).args(words);
-        assert!(command.status().unwrap().success(), "tgtadm {words:?}");
+        command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success()
     }
 }
 
