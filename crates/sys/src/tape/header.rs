@@ -126,7 +126,7 @@ impl VolumeHeader {
         if self.time.len() != shape.len() || !self.time.bytes().zip(shape).all(fits) {
             return Err("the time is not of the form 2026-11-24T03:12:45Z");
         }
-        if !BLOCK_BYTES.contains(&self.block_bytes) || self.block_bytes % 512 != 0 {
+        if !BLOCK_BYTES.contains(&self.block_bytes) || !self.block_bytes.is_multiple_of(512) {
             return Err("the size of blocks is not a multiple of 512 from 4096 to 1048576");
         }
         Ok(())
