@@ -13,6 +13,7 @@ use lifeboat_archive::{ArchiveError, Kind, Repository, RestoreOptions, Secret, S
 use lifeboat_machine::{Event, EventSink, FoundHardware, Machine, MediumManifest, Name};
 use lifeboat_plan::{Plan, Policy};
 use lifeboat_sys::Runner;
+use std::borrow::Cow;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -156,9 +157,9 @@ impl<'a> Session<'a> {
     pub fn open(&mut self, source: Option<&str>) -> Result<Opened, Failure> {
         self.close();
         let rescue = self.rescue;
-        let place = match source.or(rescue.archive_elsewhere()) {
+        let place = match source.map(Cow::Borrowed).or_else(|| rescue.archive_elsewhere()) {
             None => Place::Medium(rescue.medium()?),
-            Some(text) => Place::Source(Source::open(text, &rescue.directories.run, &rescue.network, self.runner)?),
+            Some(text) => Place::Source(Source::open(&text, &rescue.directories.run, &rescue.network, self.runner)?),
         };
         let mut key = place.key()?.or(self.key.clone());
         if key.is_none() && rescue.source.is_some() {
