@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+#[allow(dead_code)]
 #[path = "common/places.rs"]
 mod places;
 #[allow(dead_code)]
