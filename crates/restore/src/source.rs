@@ -163,11 +163,9 @@ pub(crate) fn tape(text: &str, sys: &Path) -> Result<Source, Failure> {
     for device in name.drives(sys)? {
         match identify(&device, Reach::Far, &|_| ()) {
             Ok(volume) => return Err(Failure::UnreadableTape(Box::new(volume))),
-            // Of several drives the first that has a tape says why; an empty one does only when all are.
-            Err(error) => match (&reason, &error) {
-                (None | Some(TapeError::NoCartridge { .. }), _) => reason = Some(error),
-                _ => {}
-            },
+            // Of several drives the first that has a tape says why; an empty one only when all are.
+            Err(error) if matches!(reason, None | Some(TapeError::NoCartridge { .. })) => reason = Some(error),
+            Err(_) => {}
         }
     }
     Err(reason.unwrap_or(TapeError::NoDrives).into())
