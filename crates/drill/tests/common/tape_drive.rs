@@ -30,8 +30,9 @@ impl TapeDrive {
                 .unwrap_or_else(|error| panic!("these tests need the package tgt: {error}"));
             assert!(made.success());
         }
-        // Beside the port for its data the daemon has one for tgtadm(8), which only names a socket in /run.
-        let (control, portal) = (port(), port());
+        let portal = port();
+        // Its "control port" is no port but the number of a socket in /run, and must be small; no other daemon has ours.
+        let control = portal % 32_000 + 1;
         let daemon = Command::new("tgtd")
             .args(["-f", "-C", &control.to_string(), "--iscsi", &format!("portal=127.0.0.1:{portal}")])
             .stdin(Stdio::null())
