@@ -66,6 +66,8 @@ pub type Outcome = Result<Volume, Vec<String>>;
 #[derive(Default)]
 struct State {
     awaits: String,
+    /// Until when, where that is before the end of the whole search.
+    until: Option<Instant>,
     outcome: Option<Outcome>,
 }
 
@@ -88,7 +90,7 @@ impl TapeSearch {
         let work = move || {
             let outcome = match name {
                 Some(name) => ours.look_for(&name, &machine, &hotplug),
-                None => drives(&drive::list(sys), Reach::Near, &machine, &|awaited| ours.awaits(awaited)),
+                None => drives(&drive::list(sys), Reach::Near, &machine, &|awaited| ours.awaits(awaited, None)),
             };
             locked(&ours.state).outcome = Some(outcome);
             ours.changed.notify_all();
@@ -115,7 +117,8 @@ impl TapeSearch {
             if let Some(outcome) = &state.outcome {
                 return outcome.clone();
             }
-            let left = deadline.saturating_duration_since(Instant::now());
+            let now = Instant::now();
+            let left = deadline.saturating_duration_since(now);
             if left.is_zero() {
                 return Err(vec![format!(
                     "the search for a tape did not end in time: it still waits for {}; try another drive or cartridge",
@@ -124,14 +127,17 @@ impl TapeSearch {
             }
             if told != state.awaits {
                 told.clone_from(&state.awaits);
-                reporter.note(format!("waiting for {told}, at most {} s", left.as_secs()));
+                let most = state.until.map_or(left, |until| left.min(until.saturating_duration_since(now)));
+                reporter.note(format!("waiting for {told}, at most {} s", most.as_secs_f64().ceil()));
             }
             state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
-    fn awaits(&self, awaited: String) {
-        locked(&self.state).awaits = awaited;
+    fn awaits(&self, awaited: String, until: Option<Instant>) {
+        let mut state = locked(&self.state);
+        state.awaits = awaited;
+        state.until = until;
         self.changed.notify_all();
     }
 
@@ -146,13 +152,13 @@ impl TapeSearch {
                 Err(_) => true,
             };
             if missing {
-                self.awaits(format!("a tape drive ({name})"));
+                self.awaits(format!("a tape drive ({name})"), Some(deadline));
                 if hotplug.wait_for_tape_event(known, deadline) {
                     continue;
                 }
             }
             let found = found.map_err(|error| vec![error.to_string()])?;
-            return drives(&found, Reach::Far, machine, &|awaited| self.awaits(awaited));
+            return drives(&found, Reach::Far, machine, &|awaited| self.awaits(awaited, None));
         }
     }
 }
@@ -244,7 +250,7 @@ mod tests {
     #[test]
     fn a_search_that_does_not_end_says_what_it_waits_for() {
         let search = TapeSearch { state: Mutex::default(), changed: Condvar::new() };
-        search.awaits("the tape to rewind (/dev/nst0)".into());
+        search.awaits("the tape to rewind (/dev/nst0)".into(), None);
         let soon = Instant::now() + Duration::from_millis(20);
         let reasons = search.wait(soon, &Reporter::default()).unwrap_err();
         assert!(reasons[0].contains("still waits for the tape to rewind (/dev/nst0)"), "{reasons:?}");
