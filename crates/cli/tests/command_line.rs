@@ -45,6 +45,27 @@ fn mistakes_on_the_command_line_are_usage_errors() {
 }
 
 #[test]
+fn tapes_are_refused_where_nothing_reads_or_writes_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key");
+    let key = key.to_str().unwrap();
+    for (arguments, code, part) in [
+        (&["list", "--from", "tape:nst0"][..], 1, "expected tape or tape:/dev/nst0"),
+        (&["backup", "--to", "tape:/dev/nst0", "--key-file", key], 3, "does not write tapes yet"),
+        (
+            &["media", "iso", "--rescue-only", "--source", "tape", "--out", "/nonexistent/x.iso"],
+            3,
+            "does not recover from tapes yet",
+        ),
+    ] {
+        let (ended, _, err) = lifeboat(arguments);
+        assert_eq!(ended, code, "{arguments:?}: {err}");
+        assert!(err.contains(part), "{arguments:?}: {err}");
+    }
+    assert!(!std::path::Path::new(key).exists());
+}
+
+#[test]
 fn keys_are_made_shown_and_typed_in_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();

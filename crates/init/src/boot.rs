@@ -11,6 +11,7 @@ use crate::network;
 use crate::report::Reporter;
 use crate::root;
 use crate::rules;
+use crate::source::tape::{self, TapeSearch};
 use crate::source::{Search, Source, choose, wanted::Wanted};
 use crate::ssh;
 use crate::subsystems;
@@ -18,12 +19,13 @@ use crate::tools;
 use lifeboat_machine::{Event, EventSink as _, NetworkParameters, Parameters};
 use lifeboat_sys::modules::{Config, Index, Loader};
 use lifeboat_sys::signal::{Received, Signals};
+use lifeboat_sys::tape::Volume;
 use lifeboat_sys::uevent::UeventSocket;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long drivers may take until the boot goes on without them.
 const DRIVERS_PATIENCE: Duration = Duration::from_secs(60);
@@ -137,6 +139,7 @@ fn foundation(started: Duration, reporter: &Arc<Reporter>, children: &Arc<Childr
         hotplug,
         identity,
         source: None,
+        tape: None,
         wanted: Wanted::Anywhere,
         network_failures: vec![],
         tools_mounted: false,
@@ -174,7 +177,7 @@ fn essential_modules(context: &mut Context) {
     }
 }
 
-/// Stage 3. A network is brought up while the medium is looked for.
+/// Stage 3. A network is brought up, and tapes are looked at, while the medium is looked for.
 fn rescue_media(context: &mut Context) {
     for fault in &context.identity.faults {
         context.reporter.warn(fault.clone());
@@ -187,20 +190,64 @@ fn rescue_media(context: &mut Context) {
         }
         context.parameters.mistakes.extend(network.mistakes.iter().cloned());
     }
+    let wanted = Wanted::parse(context.parameters.source.as_deref());
+    let understood = wanted.is_ok();
+    match wanted {
+        Ok(wanted) => context.wanted = wanted,
+        Err(mistake) => {
+            context.reporter.warn(mistake.clone());
+            context.parameters.mistakes.push(mistake);
+        }
+    }
+    let tape_deadline = Instant::now() + tape::PATIENCE;
+    let tapes = look_at_tapes(context);
     let shared: &Context = context;
     let (found, failures) = std::thread::scope(|scope| {
         let up = needed.then(|| scope.spawn(|| bring_up_network(shared, &network)));
-        let found = find_medium(shared, &network);
+        let found = understood.then(|| find_medium(shared, &network)).flatten();
         let failures = up.map(|thread| thread.join().unwrap_or_else(|_| vec!["an internal error".to_owned()]));
         (found, failures.unwrap_or_default())
     });
     context.network_failures = failures;
-    match found {
-        Ok((source, wanted)) => {
-            context.source = source;
-            context.wanted = wanted;
+    context.source = found;
+    if let Some(tapes) = tapes {
+        context.tape = choose_tape(context, &tapes, tape_deadline);
+    }
+}
+
+/// Looks at tapes when one is named, or when nothing is.
+fn look_at_tapes(context: &Context) -> Option<Arc<TapeSearch>> {
+    let name = match &context.wanted {
+        Wanted::Tape(name) => Some(name.clone()),
+        Wanted::Anywhere if context.parameters.source.is_none() => None,
+        _ => return None,
+    };
+    TapeSearch::start(name, context.identity.machine_name(), &context.hotplug)
+}
+
+/// The tape that holds the archive. A medium that holds it makes it needless: nobody waits for a drive then.
+fn choose_tape(context: &Context, tapes: &TapeSearch, deadline: Instant) -> Option<Volume> {
+    let reporter = &context.reporter;
+    let named = matches!(context.wanted, Wanted::Tape(_));
+    let archive = context.identity.manifest.as_ref().is_some_and(|manifest| manifest.archive.is_some());
+    if !named && archive && context.source.is_some() {
+        if let Some(Ok(volume)) = tapes.outcome() {
+            reporter.note(format!(
+                "{}; the medium's archive is used, lifeboat.source=tape would use it",
+                tape::told(&volume)
+            ));
         }
-        Err(mistake) => context.parameters.mistakes.push(mistake),
+        return None;
+    }
+    match tapes.wait(deadline, reporter) {
+        Ok(volume) => {
+            reporter.note(format!("{}: the archive is taken from it", tape::told(&volume)));
+            Some(volume)
+        }
+        Err(reasons) => {
+            reasons.into_iter().for_each(|reason| reporter.warn(reason));
+            None
+        }
     }
 }
 
@@ -219,21 +266,20 @@ fn bring_up_network(context: &Context, parameters: &NetworkParameters) -> Vec<St
     failures
 }
 
-/// The medium, when there is one. An error is a mistake in the parameters.
-fn find_medium(context: &Context, network: &NetworkParameters) -> Result<(Option<Source>, Wanted), String> {
-    let wanted = Wanted::parse(context.parameters.source.as_deref())
-        .inspect_err(|mistake| context.reporter.warn(mistake.clone()))?;
-    let Some(manifest) = &context.identity.manifest else { return Ok((None, wanted)) };
+/// The medium, when there is one.
+fn find_medium(context: &Context, network: &NetworkParameters) -> Option<Source> {
+    let wanted = &context.wanted;
+    let manifest = context.identity.manifest.as_ref()?;
     let unattended = context.parameters.mode.is_some_and(lifeboat_machine::Mode::unattended);
-    let patience = match (&wanted, unattended) {
+    let patience = match (wanted, unattended) {
         // Started over the network, or nothing on a medium would be of use: one look is enough.
         (Wanted::Network, _) if network.boot_interface.is_some() || manifest.files.is_empty() => Duration::ZERO,
-        (Wanted::Network | Wanted::OnDisk, _) => MEDIUM_PATIENCE_BESIDE_ARCHIVE,
+        (Wanted::Network | Wanted::OnDisk | Wanted::Tape(_), _) => MEDIUM_PATIENCE_BESIDE_ARCHIVE,
         (_, true) => MEDIUM_PATIENCE_UNATTENDED,
         (_, false) => MEDIUM_PATIENCE_ATTENDED,
     };
     let search = Search {
-        wanted: &wanted,
+        wanted,
         manifest: &context.identity.manifest_bytes,
         hotplug: &context.hotplug,
         reporter: &context.reporter,
@@ -242,18 +288,18 @@ fn find_medium(context: &Context, network: &NetworkParameters) -> Result<(Option
     match search.run(patience) {
         Ok(source) => {
             context.reporter.note(format!("the medium is in {}", source.device.display()));
-            Ok((Some(source), wanted))
+            Some(source)
         }
-        Err(_) if matches!(wanted, Wanted::Network | Wanted::OnDisk) => {
+        Err(_) if matches!(wanted, Wanted::Network | Wanted::OnDisk | Wanted::Tape(_)) => {
             context.reporter.note("no medium is there; the archive is elsewhere");
-            Ok((None, wanted))
+            None
         }
         Err(seen) => {
             context.reporter.warn(format!("no medium was found within {} s:", patience.as_secs()));
             for line in choose::explain(&seen, context.identity.machine_name(), context.identity.medium_id()) {
                 context.reporter.warn(line);
             }
-            Ok((None, wanted))
+            None
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::source::Source;
 use crate::source::wanted::Wanted;
 use lifeboat_machine::unattended::UnattendedPolicy;
 use lifeboat_machine::{Event, EventSink as _, Machine, MediumManifest, Parameters};
+use lifeboat_sys::tape::Volume;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +34,8 @@ pub struct Context {
     pub identity: Identity,
     /// The medium, once found.
     pub source: Option<Source>,
+    /// The tape that holds the archive, once found.
+    pub tape: Option<Volume>,
     /// Where the archive is, as far as the parameters say.
     pub wanted: Wanted,
     /// Why there is no network, one reason each, when one was needed.

@@ -58,6 +58,7 @@ struct State {
     barrier: u64,
     barriers_sent: u64,
     block_events: u64,
+    tape_events: u64,
     errors: Vec<LoadError>,
     listening: bool,
 }
@@ -163,8 +164,22 @@ impl Hotplug {
 
     /// Waits until a block device appeared, changed or went since there had been `known` events; false at the deadline.
     pub fn wait_for_block_event(&self, known: u64, deadline: Instant) -> bool {
+        self.wait_for_event(|state| state.block_events, known, deadline)
+    }
+
+    /// How many events of tape drives there have been. A cartridge that is put in sends none.
+    pub fn tape_events(&self) -> u64 {
+        locked(&self.state).tape_events
+    }
+
+    /// As [`Hotplug::wait_for_block_event`], for tape drives.
+    pub fn wait_for_tape_event(&self, known: u64, deadline: Instant) -> bool {
+        self.wait_for_event(|state| state.tape_events, known, deadline)
+    }
+
+    fn wait_for_event(&self, count: fn(&State) -> u64, known: u64, deadline: Instant) -> bool {
         let mut state = locked(&self.state);
-        while state.block_events == known {
+        while count(&state) == known {
             match self.wait(state, deadline) {
                 Ok(next) => state = next,
                 Err(_) => return false,
@@ -246,7 +261,9 @@ impl Hotplug {
                 Ok(Received::Event(event)) => self.take(&event),
                 Ok(Received::Overrun) => {
                     self.cold_plug(false);
-                    locked(&self.state).block_events += 1;
+                    let mut state = locked(&self.state);
+                    state.block_events += 1;
+                    state.tape_events += 1;
                     self.changed.notify_all();
                 }
                 Err(error) => {
@@ -276,6 +293,10 @@ impl Hotplug {
         match event.get("SUBSYSTEM") {
             Some("block") => {
                 locked(&self.state).block_events += 1;
+                self.changed.notify_all();
+            }
+            Some("scsi_tape") => {
+                locked(&self.state).tape_events += 1;
                 self.changed.notify_all();
             }
             // The name of a port comes after the port, with a `change` (drivers/char/virtio_console.c).
@@ -383,6 +404,10 @@ mod tests {
         assert_eq!((hotplug.block_events(), locked(&hotplug.state).barrier), (known, 3));
         hotplug.take(&event(&[("SUBSYSTEM", "block"), ("DEVNAME", "sda")]));
         assert!(hotplug.wait_for_block_event(known, Instant::now()));
+        let known = hotplug.tape_events();
+        assert!(!hotplug.wait_for_tape_event(known, Instant::now()));
+        hotplug.take(&event(&[("SUBSYSTEM", "scsi_tape"), ("DEVNAME", "nst0")]));
+        assert!(hotplug.wait_for_tape_event(known, Instant::now()));
     }
 
     #[test]

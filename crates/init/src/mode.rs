@@ -9,6 +9,7 @@ use crate::report::Reporter;
 use crate::seat;
 use crate::shell;
 use crate::source::device;
+use crate::source::tape::TapeSource;
 use crate::source::wanted::Wanted;
 use lifeboat_machine::layout::DeviceKind;
 use lifeboat_machine::parameters::After;
@@ -27,6 +28,8 @@ const DISKS_PATIENCE: Duration = Duration::from_secs(30);
 const CHOICE: &str = "/run/lifeboat/after.json";
 /// Lines of the kernel below this level go to the consoles (proc_sys_kernel(5)).
 const KERNEL_LEVEL: &str = "/proc/sys/kernel/printk";
+/// Where the medium and the tape are, for `lifeboat restore`.
+const SOURCE: &str = "/run/lifeboat/source.json";
 /// What a person at a console should know.
 const EXPERT_PAGE: &str = include_str!("expert.txt");
 
@@ -68,13 +71,18 @@ fn prepare(context: &Context) -> Result<(), String> {
     if let Some(fault) = context.identity.faults.first() {
         return Err(fault.clone());
     }
-    if let Some(source) = &context.source {
-        write_json("/run/lifeboat/source.json", source)?;
+    match (&context.tape, &context.source) {
+        (Some(tape), medium) => write_json(SOURCE, &TapeSource::new(tape, medium.as_ref()))?,
+        (None, Some(source)) => write_json(SOURCE, source)?,
+        (None, None) => {}
     }
     match (&context.wanted, &context.network_failures[..]) {
         (Wanted::Network, []) | (Wanted::OnDisk, _) => Ok(()),
         (Wanted::Network, reasons) => Err(format!("there is no network for the archive: {}", reasons.join("; "))),
-        _ if context.source.is_some() => Ok(()),
+        (Wanted::Tape(name), _) if context.tape.is_none() => {
+            Err(format!("no tape that this recovery can begin with was found for lifeboat.source={name} (see above)"))
+        }
+        _ if context.source.is_some() || context.tape.is_some() => Ok(()),
         _ => Err("the medium that belongs to this rescue system was not found (see above)".into()),
     }
 }

@@ -6,6 +6,7 @@
 //! | [`device`] | block devices that may hold a medium |
 //! | [`identify`] | what a device holds |
 //! | [`choose`] | which one is the medium, and why none is |
+//! | [`tape`] | the tape that holds the archive |
 //!
 //! The medium is the one whose `/lifeboat/manifest.json` is, byte for byte, the one in the initramfs. Devices are looked at
 //! in two rounds: discs and USB sticks first (ISO 9660 and FAT anywhere), then, only when those had nothing, the
@@ -15,6 +16,7 @@
 pub mod choose;
 pub mod device;
 pub mod identify;
+pub mod tape;
 pub mod wanted;
 
 use crate::children::Children;
@@ -144,7 +146,7 @@ impl Search<'_> {
 
     fn is_wanted(&self, device: &BlockDevice) -> bool {
         match self.wanted {
-            Wanted::Anywhere | Wanted::Network | Wanted::OnDisk => true,
+            Wanted::Anywhere | Wanted::Network | Wanted::OnDisk | Wanted::Tape(_) => true,
             Wanted::Bus(bus) => device.bus == *bus,
             Wanted::Disk(DiskName::Path(path)) => std::fs::canonicalize(path).is_ok_and(|path| path == device.path()),
             Wanted::Disk(DiskName::Token { key, value }) => {

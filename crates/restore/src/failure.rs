@@ -79,6 +79,15 @@ pub enum Failure {
         .0.join("; ")
     )]
     Warnings(Vec<String>),
+    /// No volume could be found on a tape.
+    #[error(transparent)]
+    Tape(#[from] lifeboat_sys::tape::TapeError),
+    /// A tape was found, but nothing here reads streams.
+    #[error(
+        "the tape in {} is {}, but this release only finds and identifies tapes, it cannot read archives from them yet; \
+         try the medium or the repository that holds a backup of the same machine", .0.device.display(), .0.header
+    )]
+    UnreadableTape(Box<lifeboat_sys::tape::Volume>),
     /// A place on the network does not serve.
     #[error(transparent)]
     Network(#[from] lifeboat_remote::Fault),

@@ -4,12 +4,14 @@ use crate::failure::Failure;
 use crate::medium;
 use crate::network::Network;
 use crate::rescue::RescueSystem;
-use crate::source::Source;
+use crate::source::{self, Source};
 use crate::stacks::Stacks;
 use lifeboat_archive::{Place, Secret};
 use lifeboat_machine::manifest::ArchiveRef;
 use lifeboat_machine::{Event, EventSink};
 use lifeboat_sys::Runner;
+use lifeboat_sys::tape::TapeName;
+use std::path::Path;
 
 /// An archive that belongs to this rescue system, as far as can be told without its key.
 #[derive(Debug)]
@@ -53,6 +55,10 @@ impl Found {
         runner: &dyn Runner,
         sink: &dyn EventSink,
     ) -> Result<Found, Failure> {
+        if TapeName::is_meant(place) {
+            // Said before every byte of the medium is read.
+            source::tape(place, Path::new("/sys"))?;
+        }
         let mut key = None;
         if rescue.source.is_some() {
             let medium = rescue.medium()?;

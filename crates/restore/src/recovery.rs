@@ -107,7 +107,7 @@ impl<'a> Recovery<'a> {
         sink: &'a dyn EventSink,
     ) -> Result<Recovery<'a>, Failure> {
         let found = stage(sink, "medium", || match rescue.archive_elsewhere() {
-            Some(place) => Found::elsewhere(rescue, place, network, runner, sink),
+            Some(place) => Found::elsewhere(rescue, &place, network, runner, sink),
             None => Found::on_medium(rescue, sink),
         })?;
         stage(sink, "archive", || Self::open_archive(rescue, found, key, runner, sink))

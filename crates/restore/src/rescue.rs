@@ -5,7 +5,9 @@ use crate::medium::{Medium, parse_manifest};
 use crate::network::Network;
 use lifeboat_machine::on_disk::OnDisk;
 use lifeboat_machine::{Machine, MediumManifest, Parameters};
+use lifeboat_sys::tape::TapeName;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -47,6 +49,40 @@ pub struct FoundSource {
     pub mount: PathBuf,
 }
 
+/// `source.json` when the archive is on a tape.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FoundTape {
+    /// `tape`.
+    pub kind: String,
+    /// Kernel path of the drive.
+    pub device: String,
+    /// Filemarks before the header of the volume.
+    pub file: u32,
+    /// Blocks between the last of them and the header.
+    pub block: u32,
+    /// Size of the volume's blocks in bytes.
+    pub block_bytes: u32,
+    /// Id of the set.
+    pub set: String,
+    /// Number of the volume.
+    pub volume: u32,
+    /// The machine whose archive it is.
+    pub machine: String,
+    /// When the set was begun.
+    pub time: String,
+    /// The medium beside it.
+    pub medium: Option<FoundSource>,
+}
+
+/// What `source.json` may hold.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Recorded {
+    Tape(FoundTape),
+    Medium(FoundSource),
+}
+
 /// The rescue system as a recovery sees it.
 #[derive(Debug)]
 pub struct RescueSystem {
@@ -64,6 +100,8 @@ pub struct RescueSystem {
     pub parameters: Parameters,
     /// The medium, when init found one.
     pub source: Option<FoundSource>,
+    /// The tape with the archive, when init chose one.
+    pub tape: Option<FoundTape>,
     /// The archive that a person named, in place of what the parameters say.
     pub from: Option<String>,
     /// How addresses are opened; without credentials until the caller sets it.
@@ -110,7 +148,11 @@ impl RescueSystem {
         let machine = Machine::from_json(&machine_json)?;
         let parameters = read_json::<Parameters>(&directories.run.join("parameters.json"))?;
         let source_path = directories.run.join("source.json");
-        let source = source_path.exists().then(|| read_json(&source_path)).transpose()?;
+        let (source, tape) = match source_path.exists().then(|| read_json(&source_path)).transpose()? {
+            None => (None, None),
+            Some(Recorded::Medium(medium)) => (Some(medium), None),
+            Some(Recorded::Tape(tape)) => (tape.medium.clone(), Some(tape)),
+        };
         Ok(RescueSystem {
             directories,
             machine,
@@ -119,16 +161,21 @@ impl RescueSystem {
             manifest_json,
             parameters,
             source,
+            tape,
             from: None,
             network: Network::default(),
         })
     }
 
-    /// Where the archive is when it is not on the medium: what was named by hand, else an address or a place on a local disk
-    /// among the parameters.
-    pub fn archive_elsewhere(&self) -> Option<&str> {
-        let meant = |source: &&str| lifeboat_remote::Address::is_meant(source) || OnDisk::is_meant(source);
-        self.from.as_deref().or(self.parameters.source.as_deref().filter(meant))
+    /// Where the archive is when it is not on the medium: what was named by hand, else the tape that init found, else an
+    /// address, a place on a local disk or a tape among the parameters.
+    pub fn archive_elsewhere(&self) -> Option<Cow<'_, str>> {
+        let meant = |source: &&str| {
+            lifeboat_remote::Address::is_meant(source) || OnDisk::is_meant(source) || TapeName::is_meant(source)
+        };
+        let tape = || self.tape.as_ref().map(|tape| Cow::Owned(format!("tape:{}", tape.device)));
+        let parameter = || self.parameters.source.as_deref().filter(meant).map(Cow::Borrowed);
+        self.from.as_deref().map(Cow::Borrowed).or_else(tape).or_else(parameter)
     }
 
     /// Opens the medium that init found, and refuses one that this rescue system does not belong to.

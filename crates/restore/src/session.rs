@@ -15,6 +15,7 @@ use lifeboat_machine::{Event, EventSink, FoundHardware, Machine, MediumManifest,
 use lifeboat_plan::{Plan, Policy};
 use lifeboat_rebuild::stack::{Locked, StackError};
 use lifeboat_sys::Runner;
+use std::borrow::Cow;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -163,9 +164,9 @@ impl<'a> Session<'a> {
     pub fn open(&mut self, source: Option<&str>) -> Result<Opened, Failure> {
         self.close();
         let rescue = self.rescue;
-        let place = match source.or(rescue.archive_elsewhere()) {
+        let place = match source.map(Cow::Borrowed).or_else(|| rescue.archive_elsewhere()) {
             None => Place::Medium(rescue.medium()?),
-            Some(text) => match Source::open(text, &rescue.directories.run, &rescue.network, self.runner) {
+            Some(text) => match Source::open(&text, &rescue.directories.run, &rescue.network, self.runner) {
                 Ok(source) => Place::Source(source),
                 Err(Failure::Locked { what, devices }) if !devices.is_empty() => {
                     let device = devices[0].clone();
@@ -173,7 +174,7 @@ impl<'a> Session<'a> {
                         "{what} was not found; {} is encrypted (LUKS) and may hold it. It is opened read-only.",
                         device.device
                     );
-                    self.locked = Some((device, text.to_owned()));
+                    self.locked = Some((device, text.into_owned()));
                     return Ok(Opened::DiskLocked(reason));
                 }
                 Err(failure) => return Err(failure),

@@ -1,4 +1,5 @@
 //! Where an archive is: a repository in a folder, a medium as a file, a device or a mount point, or an address on the network.
+//! Tapes are found and named here; what reads their streams will be opened in [`tape`].
 
 use crate::failure::Failure;
 use crate::medium::{self, Medium, parse_manifest};
@@ -11,6 +12,7 @@ use lifeboat_remote::folder::Folder;
 use lifeboat_remote::tree::Tree;
 use lifeboat_remote::{Address, nfs};
 use lifeboat_sys::program::MOUNT;
+use lifeboat_sys::tape::{Reach, TapeError, TapeName, identify};
 use lifeboat_sys::{Invocation, Runner};
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
@@ -65,7 +67,7 @@ impl Source {
     /// Opens `text`: a folder, a medium's file or device, a mount point, a place on a disk (`disk:LABEL=…:/PATH`), or an address. `scratch` is a folder for mount points.
     ///
     /// # Errors
-    /// [`Failure::Unusable`] with what was found instead; [`Failure::Network`].
+    /// [`Failure::Unusable`] with what was found instead; [`Failure::Network`]; [`Failure::Tape`] and [`Failure::UnreadableTape`].
     pub fn open(text: &str, scratch: &Path, network: &Network, runner: &dyn Runner) -> Result<Source, Failure> {
         Source::open_wanted(text, scratch, network, runner, &|_| true)
     }
@@ -81,6 +83,9 @@ impl Source {
         runner: &dyn Runner,
         wanted: &dyn Fn(&[u8]) -> bool,
     ) -> Result<Source, Failure> {
+        if TapeName::is_meant(text) {
+            return tape(text, Path::new("/sys"));
+        }
         if OnDisk::is_meant(text) {
             let place = OnDisk::parse(text).map_err(|reason| Failure::Unusable { what: text.to_owned(), reason })?;
             return open_on_disk(&place, scratch, runner);
@@ -148,6 +153,22 @@ fn open_path(
             from_medium(Medium::open(&point)?, place, vec![guard])
         }
     }
+}
+
+/// The one place where tapes are opened: until there is a reader of streams, it says what the tape is and no more.
+pub(crate) fn tape(text: &str, sys: &Path) -> Result<Source, Failure> {
+    let unusable = |reason: String| Failure::Unusable { what: text.to_owned(), reason };
+    let name = TapeName::parse(text).map_err(unusable)?;
+    let mut reason = None;
+    for device in name.drives(sys)? {
+        match identify(&device, Reach::Far, &|_| ()) {
+            Ok(volume) => return Err(Failure::UnreadableTape(Box::new(volume))),
+            // Of several drives the first that has a tape says why; an empty one only when all are.
+            Err(error) if matches!(reason, None | Some(TapeError::NoCartridge { .. })) => reason = Some(error),
+            Err(_) => {}
+        }
+    }
+    Err(reason.unwrap_or(TapeError::NoDrives).into())
 }
 
 /// The disk stays mounted as long as the source: so no plan may use it.
@@ -281,12 +302,25 @@ mod tests {
             ("ftp://host/x".to_owned(), "'ftp' is not known"),
             ("s3://bucket/x".to_owned(), "AWS_ACCESS_KEY_ID is not set"),
             (format!("{here}/none"), "No such file"),
+            ("tape:nst0".to_owned(), "expected tape or tape:/dev/nst0"),
             (here.clone(), "neither a repository nor a mounted Lifeboat medium"),
             ("/dev/null".to_owned(), "neither a folder nor a file"),
         ] {
             let failure =
                 Source::open(&text, dir.path(), &Network::default(), &FakeRunner::new()).unwrap_err().to_string();
             assert!(failure.contains(message), "{failure}");
+        }
+    }
+
+    #[test]
+    fn tapes_say_what_is_missing() {
+        let sys = tempfile::tempdir().unwrap();
+        let failure = tape("tape", sys.path()).unwrap_err().to_string();
+        assert!(failure.starts_with("there is no tape drive"), "{failure}");
+        std::fs::create_dir_all(sys.path().join("class/scsi_tape/nst4711")).unwrap();
+        for text in ["tape", "tape:/dev/nst4711"] {
+            let failure = tape(text, sys.path()).unwrap_err().to_string();
+            assert!(failure.starts_with("cannot OPEN /dev/nst4711: there is no such tape drive"), "{failure}");
         }
     }
 

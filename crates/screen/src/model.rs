@@ -452,9 +452,10 @@ impl Facts {
             (Some(_), true) => "with archive and key",
             (Some(_), false) => "with archive, without its key",
         };
-        let medium = match &rescue.source {
-            Some(source) => format!("{short} ({}, {}), {key}", source.kind, source.device),
-            None => "not found; name another archive, or insert it and restart".to_owned(),
+        let medium = match (&rescue.source, &rescue.tape) {
+            (_, Some(tape)) => format!("tape in {}: volume {} of {}", tape.device, tape.volume, tape.time),
+            (Some(source), None) => format!("{short} ({}, {}), {key}", source.kind, source.device),
+            (None, None) => "not found; name another archive, or insert it and restart".to_owned(),
         };
         Facts {
             machine: rescue.machine.name.clone(),

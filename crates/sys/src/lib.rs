@@ -15,6 +15,7 @@
 //! | `readable` | the next datagram of a socket, with a deadline |
 //! | [`loop_device`] | loop devices |
 //! | [`optical`] | optical drives: volume id, eject |
+//! | [`tape`] | tape drives, and the volumes of streams on tapes |
 //! | [`console`] | consoles, written to without waiting for a dead line |
 //! | [`child`], [`signal`] | what PID 1 needs for its children |
 //! | [`power`] | reboot, power off, Ctrl-Alt-Del |
@@ -34,6 +35,7 @@ pub mod program;
 mod readable;
 pub mod runner;
 pub mod signal;
+pub mod tape;
 pub mod uevent;
 pub mod usage;
 

@@ -10,6 +10,7 @@ use lifeboat_machine::manifest::ArchiveRef;
 use lifeboat_machine::on_disk::OnDisk;
 use lifeboat_machine::{Event, EventSink as _};
 use lifeboat_remote::Address;
+use lifeboat_sys::tape::TapeName;
 
 pub fn run(session: &Session, command: &MediaCommand) -> CommandResult {
     match command {
@@ -45,6 +46,12 @@ fn iso(session: &Session, args: &IsoArgs) -> CommandResult {
 fn rescue_only(session: &Session, args: &IsoArgs) -> CommandResult {
     let source = args.source.as_deref();
     if let Some(text) = source {
+        if TapeName::is_meant(text) {
+            return Err(CommandError::refused(format!(
+                "cannot USE {text}: this release does not recover from tapes yet"
+            ))
+            .hint("an address, or a place on a disk: disk:UUID=…:/PATH"));
+        }
         let understood =
             if OnDisk::is_meant(text) { OnDisk::parse(text).map(drop) } else { Address::parse(text).map(drop) };
         understood.map_err(CommandError::usage)?;

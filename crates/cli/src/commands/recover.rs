@@ -61,7 +61,11 @@ pub fn explain(failure: Failure) -> CommandError {
         Failure::Parameters(_) => Kind::Usage,
         Failure::Incomplete { .. } => Kind::Partial,
         failure if failure.touched_disks() => Kind::Failed,
-        Failure::Plan(_) | Failure::Warnings(_) | Failure::Mismatch(_) | Failure::Damaged { .. } => Kind::Refused,
+        Failure::Plan(_)
+        | Failure::Warnings(_)
+        | Failure::Mismatch(_)
+        | Failure::Damaged { .. }
+        | Failure::UnreadableTape(_) => Kind::Refused,
         _ => Kind::Failed,
     };
     CommandError { kind, error: failure.into(), hints: vec![] }

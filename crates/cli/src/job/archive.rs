@@ -2,11 +2,11 @@
 
 use crate::command::KeyArgs;
 use crate::commands::Session;
-use crate::error::CommandError;
+use crate::error::{CommandError, Kind};
 use crate::job::keys;
 use lifeboat_archive::{ArchiveError, Repository, SnapshotInfo};
 use lifeboat_machine::{ArchiveManifest, Machine};
-use lifeboat_restore::Source;
+use lifeboat_restore::{Failure, Source};
 use std::path::{Path, PathBuf};
 
 /// An opened archive; its medium stays mounted as long as this lives.
@@ -26,7 +26,7 @@ fn place(session: &Session, from: Option<&str>) -> Result<String, CommandError> 
     if lifeboat_restore::rescue::is_rescue_system(&directories) {
         let rescue = lifeboat_restore::rescue::RescueSystem::open(directories)?;
         if let Some(place) = rescue.archive_elsewhere() {
-            return Ok(place.to_owned());
+            return Ok(place.into_owned());
         }
         if let Some(source) = rescue.source {
             return Ok(source.mount.display().to_string());
@@ -42,7 +42,11 @@ fn place(session: &Session, from: Option<&str>) -> Result<String, CommandError> 
 /// Opens the archive for reading.
 pub fn open(session: &Session, from: Option<&str>, key: &KeyArgs) -> Result<Archive, CommandError> {
     let place = place(session, from)?;
-    let source = Source::open(&place, &scratch(), &super::network::of_session(session)?, &session.runner)?;
+    let source = Source::open(&place, &scratch(), &super::network::of_session(session)?, &session.runner);
+    let source = source.map_err(|failure| match failure {
+        tape @ Failure::UnreadableTape(_) => CommandError { kind: Kind::Refused, error: tape.into(), hints: vec![] },
+        other => other.into(),
+    })?;
     // A key that was named wins over one that a medium carries.
     let on_medium = if key.words || key.key_file.is_some() { None } else { source.key()? };
     let secret = match on_medium {

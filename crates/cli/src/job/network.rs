@@ -7,6 +7,7 @@ use lifeboat_machine::{Event, EventSink};
 use lifeboat_remote::{Address, Credentials};
 use lifeboat_restore::rescue::{RescueDirectories, RescueSystem, is_rescue_system};
 use lifeboat_restore::{Medium, Network};
+use lifeboat_sys::tape::TapeName;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -116,6 +117,10 @@ impl Drop for Target {
 
 /// The place of a repository that is to be written: a folder or an address.
 pub fn target(session: &Session, text: &str) -> Result<Target, CommandError> {
+    if TapeName::is_meant(text) {
+        return Err(CommandError::refused(format!("cannot WRITE {text}: this release does not write tapes yet"))
+            .hint("a folder, or an address: nfs://, sftp://, rest:, s3://"));
+    }
     if !Address::is_meant(text) {
         return Ok(Target { place: lifeboat_archive::Place::Folder(text.into()), mounted: None });
     }

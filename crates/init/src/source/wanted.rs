@@ -1,8 +1,9 @@
 //! `lifeboat.source=`: where to look. Sources on the network, and archives that lie in a folder of a disk, are opened by
-//! `lifeboat restore`; init only brings the network up for the former. Tapes are named here, so that asking for one is understood and refused by name.
+//! `lifeboat restore`; init only brings the network up for the former.
 
 use super::device::Bus;
 use lifeboat_machine::on_disk::{DiskName, OnDisk};
+use lifeboat_sys::tape::TapeName;
 
 /// Where the medium is looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub enum Wanted {
     Network,
     /// The archive lies in a filesystem of a local disk; the medium is wherever it is.
     OnDisk,
+    /// The archive is on a tape; the medium is wherever it is.
+    Tape(TapeName),
 }
 
 /// Schemes of addresses on the network.
@@ -51,15 +54,12 @@ impl Wanted {
         if is_network(value) {
             return Ok(Wanted::Network);
         }
-        if value.split(':').next() == Some("tape") {
-            return Err(format!(
-                "lifeboat.source={value}: this rescue system does not read tapes; leave the parameter out to use the \
-                 medium it was started from"
-            ));
+        if TapeName::is_meant(value) {
+            return TapeName::parse(value).map(Wanted::Tape).map_err(|mistake| format!("lifeboat.source={mistake}"));
         }
         Err(format!(
-            "lifeboat.source={value}: expected disc, usb, disk, disk:LABEL=…, disk:UUID=…[:/PATH], disk:/dev/…, nfs://, http://, \
-             https://, rest:, sftp:// or s3://"
+            "lifeboat.source={value}: expected disc, usb, disk, disk:LABEL=…, disk:UUID=…[:/PATH], disk:/dev/…, tape, \
+             tape:/dev/nst0, nfs://, http://, https://, rest:, sftp:// or s3://"
         ))
     }
 }
@@ -81,12 +81,14 @@ mod tests {
             ("nfs://host/path", Ok(Wanted::Network)),
             ("rest:https://host/path", Ok(Wanted::Network)),
             ("s3://bucket/prefix", Ok(Wanted::Network)),
+            ("tape", TapeName::parse("tape").map(Wanted::Tape)),
+            ("tape:/dev/nst1", TapeName::parse("tape:/dev/nst1").map(Wanted::Tape)),
         ] {
             assert_eq!(Wanted::parse(Some(value)), expected, "{value}");
         }
         assert_eq!(Wanted::parse(None), Ok(Wanted::Anywhere));
         for (value, part) in [
-            ("tape:/dev/nst0", "does not read tapes"),
+            ("tape:nst0", "expected tape or tape:/dev/nst0"),
             ("nfs", "expected disc"),
             ("disk:LABEL=", "expected LABEL="),
             ("dics", "expected disc"),

@@ -38,6 +38,7 @@ pub fn rescue(machine: &Machine, parameters: &str) -> RescueSystem {
             device: "/dev/sr0".into(),
             mount: "/run/lifeboat/medium".into(),
         }),
+        tape: None,
         from: None,
         network: lifeboat_restore::Network::default(),
     }
