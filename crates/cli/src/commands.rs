@@ -11,7 +11,7 @@ mod key;
 mod layout;
 mod list;
 mod media;
-mod recover;
+pub mod recover;
 mod rescue;
 mod restore;
 mod verify;

@@ -4,48 +4,25 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+#[path = "common/typist.rs"]
+mod typist;
 
 use common::{HEALTHY, PLAIN, programs, scenario_in, tell};
 use lifeboat_drill::DrillError;
 use lifeboat_drill::lab::scenario::{BOOT, RECOVER};
 use lifeboat_drill::lab::{Recovered, Scenario, Target};
-use lifeboat_drill::vm::{Pattern, Vm};
 use lifeboat_machine::Event;
 use std::path::Path;
-use std::time::Duration;
+use typist::{SCREEN, come_to_the_key, shown, type_line};
 
-/// From one screen to the next; emulated, on a host that does other work.
-const SCREEN: Duration = Duration::from_secs(300);
 /// Before the machine's name and the recovery words.
 const MARK: &str = "NAME-AND-WORDS:";
-
-/// Text on a screen: blanks that a terminal has already are not sent again.
-fn shown(text: &str) -> Pattern {
-    let words: Vec<String> = text.split(' ').map(regex::escape).collect();
-    Pattern::regex(&words.join(r"\s*")).unwrap()
-}
-
-/// Types a line until the next screen comes: an emulated serial line doubles a character now and then.
-fn type_line(vm: &mut Vm, line: &str, refusal: &str, next: &str) -> Result<(), DrillError> {
-    let (refusal, next) = (shown(refusal), shown(next));
-    for _ in 0..5 {
-        vm.console.send(format!("\x15{line}\r").as_bytes())?;
-        if vm.console.wait_for_any(&[&next, &refusal], SCREEN)?.0 == 0 {
-            return Ok(());
-        }
-    }
-    panic!("{line:?} was refused five times:\n{}", vm.console.tail());
-}
 
 fn recover(scenario: &Scenario, medium: &Path, name: &str, words: &str) -> Result<Recovered, DrillError> {
     let target = Target { memory_mib: Some(1024), ..Target::default() };
     let mut recovery = scenario.start_recovery(medium, &target)?;
     let vm = &mut recovery.vm;
-    vm.console.wait_for(&shown("Press Enter on the console at which you sit"), BOOT)?;
-    vm.console.send(b"\r")?;
-    vm.console.wait_for(&shown("Lifeboat: welcome"), SCREEN)?;
-    vm.console.send(b"\r")?;
-    vm.console.wait_for(&shown("Lifeboat: key"), SCREEN)?;
+    come_to_the_key(vm, BOOT)?;
     vm.console.send(b"wrong\r")?;
     vm.console.wait_for(&shown("this key does not fit"), SCREEN)?;
     type_line(vm, words, "cannot READ the recovery words", "Lifeboat: backups")?;
