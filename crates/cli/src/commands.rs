@@ -10,6 +10,7 @@ mod interactive;
 mod key;
 mod layout;
 mod list;
+mod logs;
 mod media;
 pub mod recover;
 mod rescue;
@@ -56,6 +57,7 @@ pub fn dispatch(cli: Cli) -> CommandResult {
         Command::Compare(args) => compare::run(&session, &args),
         Command::Verify(args) => verify::run(&session, &args),
         Command::Drill(args) => drill::run(&session, &args),
+        Command::Logs(args) => logs::run(&session, &args),
         Command::Key(args) => key::run(&session, &args),
         Command::Dev(args) => dev::run(&session, &args),
     };

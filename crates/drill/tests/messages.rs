@@ -9,6 +9,8 @@
 mod common;
 #[path = "common/places.rs"]
 mod places;
+#[path = "common/server.rs"]
+mod server;
 #[path = "common/typist.rs"]
 mod typist;
 
@@ -20,6 +22,7 @@ use lifeboat_drill::vm::{DirectKernel, Vm, VmFirmware, VmSpec, image};
 use lifeboat_machine::{Event, MediumManifest, Mode};
 use places::Places;
 use serde_json::json;
+use server::{Server, port};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -330,5 +333,39 @@ fn a_medium_without_the_key_asks_until_it_fits() {
         )?;
         type_line(&mut vm, "a passphrase", "no such thing is said", "this key does not fit; try again")?;
         type_line(&mut vm, &words, "cannot READ the recovery words", "Lifeboat: backups")
+    });
+}
+
+#[test]
+#[ignore = "long: make test-all"]
+fn logs_go_to_a_server_though_the_boot_needed_no_network() {
+    tell(|| {
+        let bench = Bench::new()?;
+        let (folder, port) = (bench.scenario.directory.join("served-logs"), port());
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(folder.join("support")).unwrap();
+        let _server = Server::start("s3", port, &folder, &["--auth-key", "keyid,secretkey"]);
+        let card = format!("virtio-net-pci,netdev=uplink,mac={MAC}");
+        let mut vm =
+            bench.boot("logs", EXPERT, Some(&bench.medium), &["-netdev", "user,id=uplink", "-device", &card])?;
+        let mut guest = expert(&mut vm)?;
+        guest.must("! ip -4 -o address show scope global | grep .", WORD)?;
+        let refused = guest.run(&format!("lifeboat logs --to http://10.0.2.2:{port}/support"), WORD)?;
+        assert!(refused.code == 1 && refused.text.contains("try nfs://"), "{refused:?}");
+        let keys = "AWS_ACCESS_KEY_ID=keyid AWS_SECRET_ACCESS_KEY=secretkey";
+        let place = format!("'s3://support/db7?endpoint=http://10.0.2.2:{port}'");
+        let said = guest.must(&format!("{keys} lifeboat logs --to {place}"), BOOT)?;
+        assert!(said.contains("the logs are in lifeboat-logs-"), "{said}");
+        guest.must("ip -4 -o address show scope global | grep -w 10.0.2.15/24 && network-up", WORD)?;
+        let saved: Vec<PathBuf> =
+            std::fs::read_dir(folder.join("support/db7")).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let [saved] = &saved[..] else { panic!("{saved:?}") };
+        let log = std::fs::read_to_string(saved.join("log")).unwrap();
+        assert!(log.contains("lifeboat: ready expert") && saved.join("machine.json").is_file(), "{log}");
+        for entry in std::fs::read_dir(saved).unwrap() {
+            let text = std::fs::read(entry.unwrap().path()).unwrap();
+            assert!(!text.windows(9).any(|part| part == b"secretkey"), "a credential is among the logs");
+        }
+        Ok(())
     });
 }

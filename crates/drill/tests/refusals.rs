@@ -101,11 +101,7 @@ fn disk(scenario: &Scenario, name: &str, size: u64) -> PathBuf {
 /// A disk that holds somebody's files.
 fn foreign(scenario: &Scenario) -> PathBuf {
     let path = disk(scenario, "foreign.img", ENOUGH);
-    let table = format!("printf 'label: gpt\\nstart=2048, size=4194304\\n' | sfdisk --quiet {}", path.display());
-    let files = format!("mke2fs -q -F -t ext4 -L PHOTOS -E offset=1048576 {} 2097152k", path.display());
-    for command in [table, files] {
-        assert!(Command::new("sh").arg("-c").arg(&command).status().unwrap().success(), "{command}");
-    }
+    places::foreign_data(&path);
     path
 }
 

@@ -61,3 +61,12 @@ pub fn overlay(initrd: &Path, path: &str, content: &[u8], changed: &Path) {
     file.write_all(&vec![0; (end.next_multiple_of(512) - end) as usize]).unwrap();
     file.write_all(&archive.stdout).unwrap();
 }
+
+/// Puts a partition with somebody's files on a blank disk.
+pub fn foreign_data(disk: &Path) {
+    let table = format!("printf 'label: gpt\\nstart=2048, size=4194304\\n' | sfdisk --quiet {}", disk.display());
+    let files = format!("mke2fs -q -F -t ext4 -L PHOTOS -E offset=1048576 {} 2097152k", disk.display());
+    for command in [table, files] {
+        assert!(Command::new("sh").arg("-c").arg(&command).status().unwrap().success(), "{command}");
+    }
+}

@@ -29,14 +29,14 @@ pub fn welcome(model: &Model) -> Body {
 }
 
 pub fn source(model: &Model) -> Body {
-    let text = "Where is the archive? A device or image file with a Lifeboat medium on it, or a folder that is a repository. \
-                Mount a network share in the shell first.";
+    let text = "Where is the archive? A device or image file with a Lifeboat medium on it, a folder that is a repository, \
+                or an address: nfs://, sftp://, rest:, s3://, http://.";
     places(model, text)
 }
 
 pub fn save(model: &Model) -> Body {
-    let text =
-        "Where shall the logs go? A device is mounted, gets a new folder, and is unmounted. No key is among the logs.";
+    let text = "Where shall the logs go? A device is mounted, gets a new folder, and is unmounted; another place is a folder or an \
+         address (nfs://, sftp://, s3://). No key is among the logs.";
     places(model, text)
 }
 
