@@ -40,6 +40,17 @@ pub enum ArchiveError {
         /// The repository.
         path: PathBuf,
     },
+    /// A repository of another version than 2.
+    #[error(
+        "cannot OPEN the repository {path}: it has version {found}, this Lifeboat reads version 2; {}",
+        if *.found < 2 { "try `restic migrate upgrade_repo_v2`" } else { "try the release that wrote it" }
+    )]
+    Version {
+        /// The repository.
+        path: PathBuf,
+        /// The version found.
+        found: u32,
+    },
     /// Something in the repository does not decrypt, decode or match its hash.
     #[error("cannot READ {what} of the repository {path}: it is damaged: {cause}")]
     Damaged {

@@ -157,10 +157,7 @@ impl Repository {
                 .map_err(|error| damaged(error.to_string()))?;
         let config = rustic.config();
         if config.version != 2 {
-            return Err(damaged(format!(
-                "it has version {}, not 2; try `restic migrate upgrade_repo_v2`",
-                config.version
-            )));
+            return Err(ArchiveError::Version { path: location.to_owned(), found: config.version });
         }
         let polynomial = config.poly().map_err(|error| damaged(error.to_string()))?;
         let id = config.id.to_hex().to_string();

@@ -68,6 +68,8 @@ pub enum Command {
     Verify(FromArgs),
     /// Rehearse a recovery from a medium in a virtual machine
     Drill(DrillArgs),
+    /// Save the logs of the rescue system to a folder, a device or a server
+    Logs(LogsArgs),
     /// Create, show, add and remove repository keys
     #[command(subcommand)]
     Key(KeyCommand),
@@ -420,6 +422,15 @@ pub struct DrillArgs {
     /// Seconds that the whole drill may take
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     pub deadline: u64,
+}
+
+/// `logs`
+#[derive(Args, Clone, Debug)]
+pub struct LogsArgs {
+    /// Where they go, into a new folder: a folder, a block device with a filesystem, or nfs://, sftp:// or s3://. No key is among
+    /// them
+    #[arg(long, value_name = "PLACE")]
+    pub to: String,
 }
 
 /// `key`

@@ -10,8 +10,9 @@ mod interactive;
 mod key;
 mod layout;
 mod list;
+mod logs;
 mod media;
-mod recover;
+pub mod recover;
 mod rescue;
 mod restore;
 mod storage;
@@ -58,6 +59,7 @@ pub fn dispatch(cli: Cli) -> CommandResult {
         Command::Verify(args) => verify::run(&session, &args),
         Command::Drill(args) => drill::run(&session, &args),
         Command::Storage(args) => storage::run(&session, &args),
+        Command::Logs(args) => logs::run(&session, &args),
         Command::Key(args) => key::run(&session, &args),
         Command::Dev(args) => dev::run(&session, &args),
     };

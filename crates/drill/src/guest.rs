@@ -53,6 +53,11 @@ impl<'a> Guest<'a> {
         Ok(guest)
     }
 
+    /// The machine, for what is done to it from outside while the shell waits.
+    pub fn vm(&mut self) -> &mut Vm {
+        self.vm
+    }
+
     /// Runs a command line to its end.
     ///
     /// # Errors

@@ -5,14 +5,17 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+#[path = "common/typist.rs"]
+mod typist;
 
-use common::{HEALTHY, PLAIN, SCREEN, programs, scenario_in, shown, tell, type_line};
+use common::{HEALTHY, PLAIN, programs, scenario_in, tell};
 use lifeboat_drill::DrillError;
 use lifeboat_drill::lab::scenario::{BOOT, RECOVER};
 use lifeboat_drill::lab::{Recovered, Scenario, Target};
 use lifeboat_drill::vm::{Pattern, Vm};
 use lifeboat_machine::Event;
 use std::path::Path;
+use typist::{SCREEN, shown, type_line};
 
 /// Before the machine's name.
 const MARK: &str = "NAME:";

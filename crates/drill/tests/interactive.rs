@@ -4,13 +4,16 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+#[path = "common/typist.rs"]
+mod typist;
 
-use common::{HEALTHY, PLAIN, SCREEN, programs, scenario_in, shown, tell, type_line};
+use common::{HEALTHY, PLAIN, programs, scenario_in, tell};
 use lifeboat_drill::DrillError;
 use lifeboat_drill::lab::scenario::{BOOT, RECOVER};
 use lifeboat_drill::lab::{Recovered, Scenario, Target};
 use lifeboat_machine::Event;
 use std::path::Path;
+use typist::{SCREEN, come_to_the_key, shown, type_line};
 
 /// Before the machine's name and the recovery words.
 const MARK: &str = "NAME-AND-WORDS:";
@@ -19,11 +22,7 @@ fn recover(scenario: &Scenario, medium: &Path, name: &str, words: &str) -> Resul
     let target = Target { memory_mib: Some(1024), ..Target::default() };
     let mut recovery = scenario.start_recovery(medium, &target)?;
     let vm = &mut recovery.vm;
-    vm.console.wait_for(&shown("Press Enter on the console at which you sit"), BOOT)?;
-    vm.console.send(b"\r")?;
-    vm.console.wait_for(&shown("Lifeboat: welcome"), SCREEN)?;
-    vm.console.send(b"\r")?;
-    vm.console.wait_for(&shown("Lifeboat: key"), SCREEN)?;
+    come_to_the_key(vm, BOOT)?;
     vm.console.send(b"wrong\r")?;
     vm.console.wait_for(&shown("this key does not fit"), SCREEN)?;
     type_line(vm, words, "cannot READ the recovery words", "Lifeboat: backups")?;

@@ -17,7 +17,7 @@ use lifeboat_drill::lab::{Original, Scenario};
 use lifeboat_drill::vm::{DirectKernel, Vm, VmDisk, VmFirmware, VmSpec, image};
 use lifeboat_machine::{Event, MediumManifest};
 use places::Places;
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -61,21 +61,10 @@ impl Case<'_> {
         &self.medium
     }
 
-    /// A file that the kernel unpacks over those of the initramfs: a second archive behind the first one
-    /// (Documentation/driver-api/early-userspace/buffer-format.rst).
+    /// Lays a file over those of the initramfs.
     fn overlay(&mut self, path: &str, content: &[u8]) {
-        let tree = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(tree.path().join(path).parent().unwrap()).unwrap();
-        std::fs::write(tree.path().join(path), content).unwrap();
-        let script = format!("printf '%s\\n' '{path}' | cpio --quiet -o -H newc");
-        let archive = Command::new("sh").arg("-c").arg(script).current_dir(tree.path()).output().unwrap();
-        assert!(archive.status.success(), "{}", String::from_utf8_lossy(&archive.stderr));
         let changed = self.scenario.directory.join("initrd-changed.img");
-        std::fs::copy(&self.initrd, &changed).unwrap();
-        let mut file = std::fs::File::options().append(true).open(&changed).unwrap();
-        let end = file.seek(SeekFrom::End(0)).unwrap();
-        file.write_all(&vec![0; (end.next_multiple_of(512) - end) as usize]).unwrap();
-        file.write_all(&archive.stdout).unwrap();
+        places::overlay(&self.initrd, path, content, &changed);
         self.initrd = changed;
     }
 
@@ -112,11 +101,7 @@ fn disk(scenario: &Scenario, name: &str, size: u64) -> PathBuf {
 /// A disk that holds somebody's files.
 fn foreign(scenario: &Scenario) -> PathBuf {
     let path = disk(scenario, "foreign.img", ENOUGH);
-    let table = format!("printf 'label: gpt\\nstart=2048, size=4194304\\n' | sfdisk --quiet {}", path.display());
-    let files = format!("mke2fs -q -F -t ext4 -L PHOTOS -E offset=1048576 {} 2097152k", path.display());
-    for command in [table, files] {
-        assert!(Command::new("sh").arg("-c").arg(&command).status().unwrap().success(), "{command}");
-    }
+    places::foreign_data(&path);
     path
 }
 

@@ -14,11 +14,14 @@ use common::{DEMO, HEALTHY, QUIET, RESCUE, lab, programs, scenario_in, tell};
 use lifeboat_drill::DrillError;
 use lifeboat_drill::guest::Guest;
 use lifeboat_drill::lab::scenario::BOOT;
+use lifeboat_drill::lab::scenario::await_end;
 use lifeboat_drill::lab::{Original, Scenario, Target};
-use lifeboat_drill::vm::{DirectKernel, Vm, VmDisk, VmSpec, image};
-use lifeboat_machine::Event;
+use lifeboat_drill::vm::{DirectKernel, Vm, VmDisk, VmFirmware, VmSpec, image};
+use lifeboat_machine::{Event, Machine};
 use lifeboat_sys::SystemRunner;
+use serde_json::{Value, json};
 use server::{Server, port};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -42,6 +45,21 @@ fn record(scenario: &Scenario, address: &str, environment: &str) -> Result<Origi
          --source '{address}' --embed-key --out /run/medium/rescue.iso --mode nuke --append lifeboat.after=poweroff"
     );
     scenario.record_with(&programs(), &command, |spec| spec.extra.extend(card()))
+}
+
+/// A file of a medium, below `/lifeboat/`.
+fn from_medium(scenario: &Scenario, medium: &Path, name: &str) -> PathBuf {
+    let out = scenario.directory.join(format!("netboot-{name}"));
+    let _ = std::fs::remove_file(&out);
+    let inside = format!("/lifeboat/{name}");
+    let call = Command::new("xorriso")
+        .args(["-osirrox", "on", "-report_about", "FAILURE", "-indev"])
+        .arg(medium)
+        .args(["-extract_single", &inside])
+        .arg(&out)
+        .status();
+    assert!(call.unwrap().success());
+    out
 }
 
 fn target() -> Target {
@@ -120,22 +138,9 @@ fn sources_http_after_a_network_boot() {
         std::fs::create_dir_all(folder.join("images")).unwrap();
         std::fs::hard_link(&original.medium, folder.join("images/db7.iso")).unwrap();
         let _server = Server::start("http", port, &folder, &[]);
-        let from_medium = |name: &str| {
-            let out = scenario.directory.join(format!("netboot-{name}"));
-            let _ = std::fs::remove_file(&out);
-            let inside = format!("/lifeboat/{name}");
-            let call = Command::new("xorriso")
-                .args(["-osirrox", "on", "-report_about", "FAILURE", "-indev"])
-                .arg(&original.medium)
-                .args(["-extract_single", &inside])
-                .arg(&out)
-                .status();
-            assert!(call.unwrap().success());
-            out
-        };
         let netboot = DirectKernel {
-            kernel: from_medium("kernel"),
-            initrd: Some(from_medium("initrd.img")),
+            kernel: from_medium(&scenario, &original.medium, "kernel"),
+            initrd: Some(from_medium(&scenario, &original.medium, "initrd.img")),
             command_line: format!(
                 "quiet console=tty0 console=ttyS0,115200 lifeboat.mode=nuke lifeboat.after=poweroff \
                  BOOTIF=01-52-54-00-0b-0a-07 lifeboat.source=http://{HOST}:{port}/images"
@@ -271,5 +276,117 @@ fn sources_server_lost_in_mid_restore() {
         };
         assert!(warned("no answer from 10.0.2.2") && warned("answers again"), "{:?}", recovered.events);
         scenario.compare(&original, &recovered)
+    });
+}
+
+/// A stock restic at work on the folder of a repository.
+struct Restic {
+    repository: PathBuf,
+    key: PathBuf,
+}
+
+impl Restic {
+    fn run(&self, folder: &Path, arguments: &[&str]) -> Vec<u8> {
+        let mut call = Command::new("restic");
+        call.args(["--no-cache", "--quiet", "--repo"]).arg(&self.repository).arg("--password-file").arg(&self.key);
+        let output = call.args(arguments).current_dir(folder).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    }
+
+    /// Adds a snapshot that says this of itself; its manifest names the machine's hash.
+    fn add(&self, host: &str, machine: &Value, manifest: &Value) {
+        let tree = tempfile::tempdir().unwrap();
+        let folder = tree.path().join(".lifeboat");
+        std::fs::create_dir(&folder).unwrap();
+        let machine = serde_json::to_vec(machine).unwrap();
+        let mut manifest = manifest.clone();
+        manifest["machine_blake3"] = blake3::hash(&machine).to_hex().to_string().into();
+        std::fs::write(folder.join("machine.json"), machine).unwrap();
+        std::fs::write(folder.join("manifest.json"), manifest.to_string()).unwrap();
+        self.run(tree.path(), &["backup", "--host", host, ".lifeboat"]);
+    }
+}
+
+/// The archive's latest snapshot is another machine's of the same name, or was written by another release: each is refused by
+/// what it is, with the snapshot that can be recovered, and that one is.
+#[test]
+#[ignore = "long: make test-all"]
+fn sources_of_another_machine_or_release_are_refused() {
+    tell(|| {
+        let scenario = scenario_in("sources", common::PLAIN)?;
+        let (folder, port) = (scenario.directory.join("served-release"), port());
+        let _ = std::fs::remove_dir_all(&folder);
+        let _server = Server::start("restic", port, &folder, &[]);
+        let original = record(&scenario, &format!("rest:http://{HOST}:{port}/db7"), "")?;
+        let medium = |name: &str| from_medium(&scenario, &original.medium, name);
+        let restic = Restic { repository: folder.join("db7"), key: medium("repository.key") };
+        let dump = |name: &str| restic.run(&folder, &["dump", "latest", &format!("/.lifeboat/{name}")]);
+        let machine: Value = serde_json::from_slice(&dump("machine.json")).unwrap();
+        let manifest: Value = serde_json::from_slice(&dump("manifest.json")).unwrap();
+        let Machine { name, machine_id, .. } = serde_json::from_value(machine.clone()).unwrap();
+        let listed: Value = serde_json::from_slice(&restic.run(&folder, &["snapshots", "--json"])).unwrap();
+        let good = listed[0]["short_id"].as_str().unwrap().to_owned();
+        let other_id: String = machine_id.chars().rev().collect();
+
+        let disk = scenario.directory.join("blank.img");
+        image::blank(&disk, 8 << 30)?;
+        let start = |logs: &str, parameters: &str| {
+            let command_line = format!("quiet console=ttyS0,115200 panic=30 ip=dhcp {parameters}");
+            let (kernel, initrd) = (medium("kernel"), Some(medium("initrd.img")));
+            let mut spec = VmSpec::new(VmFirmware::Bios).memory(1536).disk(VmDisk::raw(&disk, "blank"));
+            spec = spec.kernel(DirectKernel { kernel, initrd, command_line });
+            spec.disc = Some(original.medium.clone());
+            spec.extra = card();
+            Vm::start(&spec, scenario.acceleration, &scenario.directory.join(logs))
+        };
+        let source = format!("lifeboat.source=rest:http://{HOST}:{port}/db7");
+        let mut vm = start("release-expert", &format!("{source} lifeboat.mode=expert"))?;
+        let mut guest = Guest::login(&mut vm, BOOT)?;
+        let mut refused = |parts: &[&str]| -> Result<(), DrillError> {
+            let said = guest.run("lifeboat restore --stage plan </dev/null", BOOT)?;
+            eprintln!("{}", said.text);
+            let way_out = format!("lifeboat.snapshot={good} on the kernel command line, or --snapshot {good}");
+            for part in parts.iter().copied().chain([way_out.as_str(), "the disks were not touched"]) {
+                assert!(said.code == 3 && said.text.contains(part), "{part}: {said:?}");
+            }
+            Ok(())
+        };
+
+        let mut other = machine.clone();
+        other["machine_id"] = other_id.clone().into();
+        restic.add(&name, &other, &manifest);
+        let belongs =
+            format!("belongs to machine '{name}' ({other_id}), this rescue system to '{name}' ({machine_id})");
+        refused(&[&belongs])?;
+
+        let mut newer = manifest.clone();
+        newer["lifeboat"] = "9.4.0".into();
+        let mut described = machine.clone();
+        described["format"] = 2.into();
+        described["firmware_settings"] = json!({});
+        restic.add(&name, &described, &newer);
+        refused(&[
+            "the machine description has format 2, this Lifeboat reads format 1; use the release that wrote it, Lifeboat 9.4.0",
+        ])?;
+
+        newer["format"] = 2.into();
+        newer["parts"] = json!([]);
+        restic.add(&name, &machine, &newer);
+        let written = "it has format 2 and was written by Lifeboat 9.4.0, this is Lifeboat ";
+        refused(&[written, "try Lifeboat 9.4.0, or a medium that it made"])?;
+        let plan = guest.must(&format!("lifeboat restore --stage plan --snapshot {good}"), BOOT)?;
+        assert!(plan.contains("Nothing was touched"), "{plan}");
+        vm.power_cut();
+
+        let mut vm = start("release-nuke", &format!("{source} lifeboat.mode=nuke lifeboat.after=poweroff"))?;
+        let Event::Failed { reason } = await_end(&mut vm, BOOT)?.event else {
+            panic!("the newer snapshot was recovered")
+        };
+        assert!(reason.contains(written) && reason.contains(&format!("lifeboat.snapshot={good}")), "{reason}");
+        vm.wait_off(BOOT)?;
+        let used = std::os::unix::fs::MetadataExt::blocks(&std::fs::metadata(&disk).unwrap());
+        assert_eq!(used, 0, "the disk was written to");
+        Ok(())
     });
 }

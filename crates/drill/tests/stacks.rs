@@ -12,6 +12,8 @@ mod places;
 #[path = "common/server.rs"]
 #[allow(dead_code)]
 mod server;
+#[path = "common/typist.rs"]
+mod typist;
 
 use common::{HEALTHY, programs, scenario_in, tell};
 use iscsi::IscsiServer;
@@ -19,12 +21,13 @@ use lifeboat_drill::DrillError;
 use lifeboat_drill::guest::Guest;
 use lifeboat_drill::lab::scenario::{BOOT, RECOVER};
 use lifeboat_drill::lab::{Original, Scenario, Target, await_event};
-use lifeboat_drill::vm::{DirectKernel, Pattern, Vm, VmDisk, VmFirmware, VmSpec, image};
+use lifeboat_drill::vm::{DirectKernel, Vm, VmDisk, VmFirmware, VmSpec, image};
 use lifeboat_machine::{Event, Mode};
 use places::Places;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+use typist::{shown, type_line};
 
 const MACHINE: &str = "debian12-storage";
 const WORD: Duration = Duration::from_secs(300);
@@ -185,10 +188,6 @@ impl Bench {
         let mut vm = self.boot("interactive", parameters, |spec| {
             spec.disks.extend([0, 1].map(|n| VmDisk::raw(&self.store[n], &format!("store-{}", n + 1))));
         })?;
-        let shown = |text: &str| {
-            let words: Vec<String> = text.split(' ').map(regex::escape).collect();
-            Pattern::regex(&words.join(r"\s*")).unwrap()
-        };
         vm.console.wait_for(&shown("Press Enter on the console at which you sit"), BOOT)?;
         vm.console.send(b"\r")?;
         vm.console.wait_for(&shown("Lifeboat: welcome"), WORD)?;
@@ -196,16 +195,9 @@ impl Bench {
         vm.console.wait_for(&shown("Type the passphrase of this disk"), WORD)?;
         vm.console.send(b"wrong\r")?;
         vm.console.wait_for(&shown("this passphrase does not open"), WORD)?;
-        // An emulated serial line doubles a character now and then.
-        for _ in 0..5 {
-            vm.console.send(format!("\x15{PASSPHRASE}\r").as_bytes())?;
-            let next = [&shown("Lifeboat: backups"), &shown("this passphrase does not open")];
-            if vm.console.wait_for_any(&next, WORD)?.0 == 0 {
-                vm.power_cut();
-                return Ok(());
-            }
-        }
-        panic!("the passphrase was refused five times:\n{}", vm.console.tail());
+        type_line(&mut vm, PASSPHRASE, "this passphrase does not open", "Lifeboat: backups")?;
+        vm.power_cut();
+        Ok(())
     }
 
     /// The archive's disk is a server's, which is named on the command line.

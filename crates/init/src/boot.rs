@@ -257,6 +257,7 @@ fn bring_up_network(context: &Context, parameters: &NetworkParameters) -> Vec<St
     let place = network::Place {
         resolv_conf: Path::new("/etc/resolv.conf"),
         host_name: host_name(context.identity.machine_name()),
+        started: Path::new(network::STARTED),
     };
     let result = network::bring_up(parameters, recorded, &place, &context.reporter);
     let failures = result.err().unwrap_or_default();

@@ -70,9 +70,9 @@ impl Identity {
         match read("manifest.json") {
             Err(fault) => identity.faults.push(fault),
             Ok(bytes) => {
-                match serde_json::from_slice(&bytes) {
+                match MediumManifest::from_json(&bytes) {
                     Ok(manifest) => identity.manifest = Some(manifest),
-                    Err(error) => identity.faults.push(format!("cannot READ /lifeboat/manifest.json: {error}")),
+                    Err(error) => identity.faults.push(format!("cannot USE /lifeboat/manifest.json: {error}")),
                 }
                 identity.manifest_bytes = bytes;
             }

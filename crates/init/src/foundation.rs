@@ -28,6 +28,8 @@ pub fn mount_kernel_filesystems() -> Result<(), MountError> {
     mount_once("devtmpfs", "/dev", "devtmpfs", &["nosuid", "mode=0755"])?;
     mount_once("tmpfs", "/run", "tmpfs", &["nosuid", "nodev", "mode=0755"])?;
     let _ = std::fs::create_dir_all(RUN);
+    // Locks of iscsid and lvm.
+    let _ = std::fs::create_dir_all("/run/lock");
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 /// The commands that this program stands in for when the image has no other.
-pub const COMMANDS: [&str; 3] = ["modprobe", "reboot", "poweroff"];
+pub const COMMANDS: [&str; 4] = ["modprobe", "reboot", "poweroff", "network-up"];
 
 /// Asks PID 1 to end, which it does in order; options such as `-f` are ignored.
 pub fn ask_init(signal: Signal) -> ExitCode {

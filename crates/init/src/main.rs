@@ -1,7 +1,8 @@
 //! `lifeboat-init`: PID 1 of the rescue system (design, section 4; docs, "The boot process").
 //!
 //! As PID 1 it goes through the stages of [`boot`] and never ends. Under the name `modprobe`, or with that word as its
-//! first argument, it is the kernel's helper that loads modules; `reboot` and `poweroff` ask PID 1 ([`helper`]).
+//! first argument, it is the kernel's helper that loads modules; `reboot` and `poweroff` ask PID 1 ([`helper`]);
+//! `network-up` brings the network up later than the boot ([`network::command`]).
 //!
 //! | module | holds |
 //! | --- | --- |
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         // PID 1 takes them as Ctrl-Alt-Del and as the end of power.
         Some("reboot") => return helper::ask_init(Signal::INT),
         Some("poweroff") => return helper::ask_init(Signal::TERM),
+        Some("network-up") => return network::command::run(&arguments[1..]),
         _ => {}
     }
     if arguments.get(1).is_some_and(|word| word == "modprobe") {

@@ -6,10 +6,12 @@
 //! | [`dhcp`] | the DHCP client |
 //! | [`link`](mod@link) | one link's way from a cable to an address, in a thread of its own, for the whole life of the rescue system |
 //! | [`resolver`] | resolv.conf |
+//! | [`command`](mod@command) | `network-up`: the same later, when a person wants it |
 //!
 //! The boot waits until the links that the parameters name are done, or, when they name none, until one link has an address. The
 //! others go on in the background: a cable that is plugged in later gives an address later.
 
+pub mod command;
 pub mod dhcp;
 pub mod link;
 pub mod plan;
@@ -31,6 +33,8 @@ use std::time::{Duration, Instant};
 const CARD_PATIENCE: Duration = Duration::from_secs(15);
 /// How long all of it may take: a cable, then an answer, then some.
 const NETWORK_PATIENCE: Duration = Duration::from_secs(60);
+/// Is there once links have their threads: two that work on the same link would take each other's answers.
+pub const STARTED: &str = "/run/lifeboat/network-started";
 
 /// True when something of the parameters wants a network: a source on it, `ip=`, a boot over it, iSCSI, or ssh.
 pub fn is_needed(parameters: &Parameters, network: &NetworkParameters) -> bool {
@@ -81,6 +85,8 @@ pub struct Place<'a> {
     pub resolv_conf: &'a Path,
     /// The name under which DHCP servers see us.
     pub host_name: String,
+    /// Is made when links get their threads.
+    pub started: &'a Path,
 }
 
 /// Brings the network up. `Err` says for people why there is none.
@@ -189,6 +195,12 @@ fn start(plan: &Plan, netlink: &mut Netlink, place: &Place<'_>, reporter: &Arc<R
         reporter.warn(error);
     }
     let links = netlink.links().map_err(|error| vec![format!("cannot USE the network: {error}")])?;
+    if let Err(error) = std::fs::File::create_new(place.started) {
+        return Err(vec![match error.kind() {
+            io::ErrorKind::AlreadyExists => "it is being brought up already".to_owned(),
+            _ => format!("cannot CREATE {}: {error}", place.started.display()),
+        }]);
+    }
     for (number, configure) in plan.configure.iter().enumerate() {
         shared.set(&configure.link, State::Waiting("its turn".into()));
         let Some(link) = links.iter().find(|link| link.name == configure.link) else {

@@ -82,7 +82,8 @@ impl Search<'_> {
                 Err(seen) => seen,
             };
             if !told && Instant::now() < deadline {
-                self.reporter.note(format!("waiting for the medium, at most {} s", patience.as_secs()));
+                let empty = choose::empty_drives(&seen);
+                self.reporter.note(format!("waiting for the medium, at most {} s{empty}", patience.as_secs()));
                 told = true;
             }
             if !self.hotplug.wait_for_block_event(known, deadline) {
@@ -217,7 +218,7 @@ fn part_key(key: &str) -> &str {
 fn unreadable(bus: Bus, error: &io::Error) -> String {
     match error.raw_os_error() {
         Some(code) if code == rustix::io::Errno::NOMEDIUM.raw_os_error() => match bus {
-            Bus::Optical => "there is no disc in the drive".into(),
+            Bus::Optical => choose::NO_DISC.into(),
             _ => "there is no medium in it".into(),
         },
         _ => format!("cannot READ it: {error}"),

@@ -6,9 +6,7 @@
 use crate::children::ending;
 use crate::context::Context;
 use lifeboat_sys::child::Setup;
-use lifeboat_sys::netlink::Netlink;
 use std::io::Read as _;
-use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -30,7 +28,7 @@ pub fn start(context: &Context) {
     match run(context) {
         Ok(fingerprint) => {
             context.reporter.note(format!("sshd is running; the host key is {fingerprint}"));
-            for address in addresses() {
+            for address in lifeboat_sys::netlink::own_addresses() {
                 context.reporter.note(format!("log in with: ssh root@{address}"));
             }
         }
@@ -88,16 +86,6 @@ fn call(context: &Context, program: &str, arguments: &[&str]) -> Result<String, 
         Some(status) => Err(format!("{program} ended {}; {DIRECTORY}/log may say why", ending(status))),
         None => Err(format!("{program} did not end within {} s", PATIENCE.as_secs())),
     }
-}
-
-/// Addresses under which others reach us.
-fn addresses() -> Vec<String> {
-    let addresses = Netlink::open().and_then(|mut netlink| netlink.addresses()).unwrap_or_default();
-    let reachable = |address: &IpAddr| match address {
-        IpAddr::V4(address) => !address.is_loopback() && !address.is_link_local(),
-        IpAddr::V6(address) => !address.is_loopback() && !address.is_unicast_link_local(),
-    };
-    addresses.into_iter().map(|found| found.address).filter(reachable).map(|address| address.to_string()).collect()
 }
 
 #[cfg(test)]

@@ -39,6 +39,6 @@ pub use event::{Event, EventSink};
 pub use found::{DiskContent, FoundDisk, FoundHardware};
 pub use layout::{Content, Device, DeviceId, DeviceKind, Layout};
 pub use machine::{FormatError, Machine};
-pub use manifest::{ArchiveManifest, MediumManifest};
+pub use manifest::{ArchiveManifest, ManifestError, MediumManifest};
 pub use parameters::network::{Mac, NetworkParameters};
 pub use parameters::{Mode, Parameters};

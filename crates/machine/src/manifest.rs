@@ -5,6 +5,7 @@
 //! initramfs. It names each file of the medium with its hash (except the initramfs, which holds it), so recovery
 //! proves the archive whole before anything is wiped, and refuses a medium put together from two machines.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -83,4 +84,85 @@ pub struct FileDigest {
     pub size_bytes: u64,
     /// BLAKE3, hex.
     pub blake3: String,
+}
+
+/// Why a manifest cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// Not JSON, or not of the expected shape.
+    #[error("it is damaged or no manifest: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Another version.
+    #[error(
+        "it has format {found} and was written by {release}, this is Lifeboat {this} and reads format {FORMAT}; try \
+         {release}, or a medium that it made",
+        this = env!("CARGO_PKG_VERSION")
+    )]
+    Format {
+        /// The version found.
+        found: u32,
+        /// The release that wrote it: `Lifeboat 0.1.0`.
+        release: String,
+    },
+}
+
+impl ArchiveManifest {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// [`ManifestError`].
+    pub fn from_json(json: &[u8]) -> Result<ArchiveManifest, ManifestError> {
+        read(json)
+    }
+}
+
+impl MediumManifest {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// [`ManifestError`].
+    pub fn from_json(json: &[u8]) -> Result<MediumManifest, ManifestError> {
+        read(json)
+    }
+}
+
+/// The format is looked at first: what another release adds is no damage.
+fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, ManifestError> {
+    #[derive(Deserialize)]
+    struct Version {
+        format: u32,
+        #[serde(default)]
+        lifeboat: String,
+    }
+    let version: Version = serde_json::from_slice(json)?;
+    if version.format != FORMAT {
+        let release = match version.lifeboat.as_str() {
+            "" => "another release of Lifeboat".to_owned(),
+            release => format!("Lifeboat {release}"),
+        };
+        return Err(ManifestError::Format { found: version.format, release });
+    }
+    Ok(serde_json::from_slice(json)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_format_is_named_whatever_else_it_holds() {
+        let ours = r#"{"format": 1, "lifeboat": "0.1.0", "machine_name": "db7", "machine_id": "", "machine_blake3": "",
+                       "started_at": "", "entries": 1, "bytes": 2}"#;
+        assert_eq!(ArchiveManifest::from_json(ours.as_bytes()).unwrap().entries, 1);
+        let newer = ours.replace(r#""format": 1"#, r#""format": 2, "parts": []"#).replace("0.1.0", "9.4.0");
+        let error = ArchiveManifest::from_json(newer.as_bytes()).unwrap_err().to_string();
+        assert!(error.starts_with("it has format 2 and was written by Lifeboat 9.4.0, this is Lifeboat "), "{error}");
+        assert!(error.ends_with("reads format 1; try Lifeboat 9.4.0, or a medium that it made"), "{error}");
+        assert!(matches!(MediumManifest::from_json(newer.as_bytes()), Err(ManifestError::Format { found: 2, .. })));
+        let odd = ours.replace("db7\"", "db7\", \"more\": 1");
+        for damaged in [&ours[..40], "[]", &odd] {
+            let error = ArchiveManifest::from_json(damaged.as_bytes()).unwrap_err().to_string();
+            assert!(error.starts_with("it is damaged or no manifest: "), "{error}");
+        }
+    }
 }

@@ -15,6 +15,7 @@
 //! | [`tree`] | a plain HTTP tree with an unpacked medium or an image in it |
 //! | [`iso`] | ISO 9660, read in pieces |
 //! | [`nfs`] | mounting NFS with mount(2) |
+//! | [`upload`] | plain files, such as logs, sent to a place |
 //!
 //! Everything blocks. Nothing here prints or reads the environment; who waits is told through a [`patience::Listener`].
 
@@ -31,6 +32,7 @@ pub mod rest;
 pub mod s3;
 pub mod sftp;
 pub mod tree;
+pub mod upload;
 
 pub use address::Address;
 pub use credentials::Credentials;

@@ -50,6 +50,15 @@ impl S3 {
         Ok(S3 { place: place.clone(), endpoint, signer, client })
     }
 
+    /// Writes an object below the prefix.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn put(&self, path: &str, bytes: &[u8]) -> Result<(), Fault> {
+        let key = self.key(path);
+        self.client.ask_anew(|| Ok(self.question("PUT", "WRITE", Some(&key), &[], bytes))).map(drop)
+    }
+
     fn key(&self, path: &str) -> String {
         if self.place.prefix.is_empty() { path.to_owned() } else { format!("{}/{path}", self.place.prefix) }
     }
@@ -128,8 +137,7 @@ impl Files for S3 {
     }
 
     fn write(&self, kind: Kind, name: &str, bytes: &[u8]) -> Result<(), Fault> {
-        let key = self.key(&kind.path(name));
-        self.client.ask_anew(|| Ok(self.question("PUT", "WRITE", Some(&key), &[], bytes))).map(drop)
+        self.put(&kind.path(name), bytes)
     }
 
     fn remove(&self, kind: Kind, name: &str) -> Result<(), Fault> {

@@ -65,6 +65,52 @@ impl Sftp {
         format!("{}/{}", self.root, kind.path(name))
     }
 
+    /// Writes a file below the root, whose directories are made.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn put_below(&self, path: &str, bytes: &[u8]) -> Result<(), Fault> {
+        let path = format!("{}/{path}", self.root);
+        if let Some((directory, _)) = path.rsplit_once('/') {
+            self.make_directories(directory)?;
+        }
+        self.put(&path, bytes)
+    }
+
+    /// Makes a directory with those above it.
+    fn make_directories(&self, directory: &str) -> Result<(), Fault> {
+        let mut path = String::new();
+        for part in directory.split('/') {
+            path.push_str(part);
+            if !path.is_empty() {
+                // What is above may be there and not ours.
+                let made = self.insist("CREATE", &path, |session| session.make_directory(&path));
+                if path == directory {
+                    made?;
+                }
+            }
+            path.push('/');
+        }
+        Ok(())
+    }
+
+    fn put(&self, path: &str, bytes: &[u8]) -> Result<(), Fault> {
+        let temporary = format!("{path}-tmp-");
+        self.insist("WRITE", path, |session| {
+            match session.write(&temporary, bytes) {
+                // Directories of packs are made when the first one comes.
+                Err(Trouble::Missing) => {
+                    if let Some((directory, _)) = path.rsplit_once('/') {
+                        session.make_directory(directory)?;
+                    }
+                    session.write(&temporary, bytes)?;
+                }
+                other => other?,
+            }
+            session.rename(&temporary, path)
+        })
+    }
+
     fn connect(&self) -> Result<Connection, Fault> {
         let host = self.place.host.as_str();
         let program = SSH.find(Path::new("/")).ok_or_else(|| Fault::ended("OPEN", host, "there is no ssh"))?;
@@ -200,21 +246,7 @@ impl Files for Sftp {
     }
 
     fn write(&self, kind: Kind, name: &str, bytes: &[u8]) -> Result<(), Fault> {
-        let path = self.path(kind, name);
-        let temporary = format!("{path}-tmp-");
-        self.insist("WRITE", &path, |session| {
-            match session.write(&temporary, bytes) {
-                // Directories of packs are made when the first one comes.
-                Err(Trouble::Missing) => {
-                    if let Some((directory, _)) = path.rsplit_once('/') {
-                        session.make_directory(directory)?;
-                    }
-                    session.write(&temporary, bytes)?;
-                }
-                other => other?,
-            }
-            session.rename(&temporary, &path)
-        })
+        self.put(&self.path(kind, name), bytes)
     }
 
     fn remove(&self, kind: Kind, name: &str) -> Result<(), Fault> {
@@ -223,18 +255,7 @@ impl Files for Sftp {
     }
 
     fn create(&self) -> Result<(), Fault> {
-        let mut path = String::new();
-        for part in self.root.split('/') {
-            path.push_str(part);
-            if !path.is_empty() {
-                // What is above may be there and not ours.
-                let made = self.insist("CREATE", &path, |session| session.make_directory(&path));
-                if path == self.root {
-                    made?;
-                }
-            }
-            path.push('/');
-        }
+        self.make_directories(&self.root)?;
         for kind in Kind::DIRECTORIES {
             let path = format!("{}/{}", self.root, kind.directory());
             self.insist("CREATE", &path, |session| session.make_directory(&path))?;

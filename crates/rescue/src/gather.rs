@@ -14,6 +14,11 @@ use std::path::{Path, PathBuf};
 /// Script interpreters that travel. Perl and Python would bring hundreds of files for a comfort.
 const INTERPRETERS: [&str; 4] = ["sh", "bash", "dash", "busybox"];
 
+/// Programs that open parts of their own by path, and where distributions have these: multipath checks a path and ranks it
+/// through them, and does nothing without.
+const PARTS: [(&str, &[&str]); 1] =
+    [("multipath", &["/lib/multipath", "/usr/lib/multipath", "/lib64/multipath", "/usr/lib64/multipath"])];
+
 /// Libraries that glibc opens by name: name services (nss(5)), unwinding for thread cancellation.
 const OPENED_BY_GLIBC: [&str; 4] = ["libnss_files.so.2", "libnss_dns.so.2", "libresolv.so.2", "libgcc_s.so.1"];
 
@@ -118,6 +123,7 @@ impl<'a> Gatherer<'a> {
                 }
                 (Some(path), required) => {
                     self.program(&path, &wanted.why, required.is_some())?;
+                    self.parts_of(wanted.name)?;
                 }
                 (None, None) => {}
                 (None, Some(package)) => return Err(self.missing_program(wanted.name, package)),
@@ -129,6 +135,18 @@ impl<'a> Gatherer<'a> {
             self.tree.link(vi, Path::new("vim.tiny"), "expert mode: reading and editing");
         }
         Ok(heavy)
+    }
+
+    /// Adds what a program opens by path.
+    fn parts_of(&mut self, name: &str) -> Result<(), RescueError> {
+        let directories =
+            PARTS.iter().filter(|(program, _)| *program == name).flat_map(|(_, directories)| *directories);
+        for directory in directories.map(Path::new) {
+            for part in self.sysroot.list(directory)? {
+                self.program(&directory.join(part), &format!("opened by {name}"), false)?;
+            }
+        }
+        Ok(())
     }
 
     /// Adds a program unless it and its libraries bring more than [`programs::HEAVY_BYTES`]; tells whether it did.

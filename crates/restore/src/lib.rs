@@ -10,6 +10,7 @@
 //! | [`network`] | what is needed to open addresses |
 //! | [`rescue`] | what the boot process left for us: parameters, embedded manifest, source |
 //! | [`found`] | the archive of a recovery, on the medium or elsewhere |
+//! | [`mod@snapshot`] | what a snapshot says of itself, and whether it can be recovered here |
 //! | [`recovery`] | [`Recovery`]: the stages of a whole-machine recovery, each callable alone |
 //! | [`journal`] | how far a recovery came: what resuming needs |
 //! | [`nuke`] | the unattended mode |
@@ -37,6 +38,7 @@ pub mod places;
 pub mod recovery;
 pub mod rescue;
 pub mod session;
+pub mod snapshot;
 pub mod source;
 pub mod stacks;
 

@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use lifeboat_archive::{Repository, Secret};
-use lifeboat_machine::manifest::{ArchiveRef, FORMAT, MediumManifest};
+use lifeboat_machine::manifest::{ArchiveRef, MediumManifest};
 use lifeboat_machine::{Event, EventSink, Machine};
 use std::collections::BTreeSet;
 use std::io::Read as _;
@@ -29,20 +29,8 @@ pub struct Medium {
 /// # Errors
 /// [`Failure::Unusable`] when it is not JSON, of another format, or has unknown fields.
 pub fn parse_manifest(json: &[u8], what: &str) -> Result<MediumManifest, Failure> {
-    let unusable = |reason: String| Failure::Unusable { what: what.to_owned(), reason };
-    #[derive(serde::Deserialize)]
-    struct Version {
-        format: u32,
-    }
-    let version: Version =
-        serde_json::from_slice(json).map_err(|error| unusable(format!("it is no manifest: {error}")))?;
-    if version.format != FORMAT {
-        return Err(unusable(format!(
-            "it has format {}, this Lifeboat reads format {FORMAT}; use the rescue system of that medium",
-            version.format
-        )));
-    }
-    serde_json::from_slice(json).map_err(|error| unusable(format!("it is no manifest: {error}")))
+    MediumManifest::from_json(json)
+        .map_err(|error| Failure::Unusable { what: what.to_owned(), reason: error.to_string() })
 }
 
 impl Medium {
@@ -214,7 +202,7 @@ fn check_file(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lifeboat_machine::manifest::FileDigest;
+    use lifeboat_machine::manifest::{FORMAT, FileDigest};
 
     struct Silent;
     impl EventSink for Silent {

@@ -4,6 +4,8 @@ use crate::failure::Failure;
 use lifeboat_archive::Place;
 use lifeboat_remote::patience::Listener;
 use lifeboat_remote::{Address, Credentials, Patience, store};
+use lifeboat_sys::program::NETWORK_UP;
+use lifeboat_sys::{Invocation, Runner};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,12 +16,15 @@ pub struct Network {
     pub credentials: Credentials,
     /// Hears when a server is lost and when it is back.
     pub listener: Listener,
+    /// In a rescue system, whose boot brings the network up only when its parameters need one: it is brought up for the first
+    /// address that is opened.
+    pub on_demand: bool,
 }
 
 impl Default for Network {
     /// Without credentials, and nobody listens.
     fn default() -> Self {
-        Network { credentials: Credentials::default(), listener: Arc::new(|_| ()) }
+        Network { credentials: Credentials::default(), listener: Arc::new(|_| ()), on_demand: false }
     }
 }
 
@@ -30,6 +35,21 @@ impl std::fmt::Debug for Network {
 }
 
 impl Network {
+    /// Brings the network up where that is to be done on demand and there is none.
+    ///
+    /// # Errors
+    /// [`Failure::Unusable`] with why there is none, and what to try.
+    pub fn bring_up(&self, runner: &dyn Runner) -> Result<(), Failure> {
+        if !self.on_demand || !lifeboat_sys::netlink::own_addresses().is_empty() {
+            return Ok(());
+        }
+        (self.listener)("bringing the network up");
+        runner.run(&Invocation::new(NETWORK_UP)).map(drop).map_err(|error| Failure::Unusable {
+            what: "the network".into(),
+            reason: format!("{error}; try `network-up ip=…` in a shell, with the kernel's own ip= parameter"),
+        })
+    }
+
     /// Reads an address.
     ///
     /// # Errors

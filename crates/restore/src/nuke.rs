@@ -5,7 +5,7 @@ use crate::journal::{Journal, Part};
 use crate::network::Network;
 use crate::recovery::Recovery;
 use crate::rescue::RescueSystem;
-use lifeboat_archive::Secret;
+use lifeboat_archive::{ArchiveError, Secret};
 use lifeboat_machine::parameters::Warnings;
 use lifeboat_machine::{DeviceId, Event, EventSink, Parameters};
 use lifeboat_plan::Policy;
@@ -85,12 +85,15 @@ pub fn carry_out(
 }
 
 /// Nobody is there to be asked.
-fn no_key() -> Result<Secret, Failure> {
-    Err(Failure::Unusable {
-        what: "the archive".into(),
-        reason:
-            "it is encrypted and this medium does not hold the key; recover in interactive mode, which asks for it, or \
-                 build the medium with --embed-key"
-                .into(),
+fn no_key(wrong: Option<ArchiveError>) -> Result<Secret, Failure> {
+    Err(match wrong {
+        Some(error) => error.into(),
+        None => Failure::Unusable {
+            what: "the archive".into(),
+            reason:
+                "it is encrypted and this medium does not hold the key; nothing was touched; recover in interactive \
+                     mode, which asks for the recovery words, or build the medium with --embed-key"
+                    .into(),
+        },
     })
 }

@@ -8,9 +8,10 @@ use crate::medium;
 use crate::network::Network;
 use crate::observe::{CONSOLE_INTERVAL, Observing};
 use crate::rescue::RescueSystem;
+use crate::snapshot;
 use crate::source::Source;
 use crate::stacks::Stacks;
-use lifeboat_archive::{Place, Repository, RestoreOptions, Secret, Selection, SnapshotInfo};
+use lifeboat_archive::{ArchiveError, Place, Repository, RestoreOptions, Secret, Selection, SnapshotInfo};
 use lifeboat_machine::boot::Loader;
 use lifeboat_machine::{ArchiveManifest, Event, EventSink, FoundHardware, Machine};
 use lifeboat_plan::{Plan, Policy, Step};
@@ -93,6 +94,24 @@ pub fn prove(
     }
 }
 
+/// Gives a key. It is called with `None` first, when no medium holds one, and after a key that did not fit with that error:
+/// who cannot ask anybody gives it back.
+pub type AskKey<'a> = dyn Fn(Option<ArchiveError>) -> Result<Secret, Failure> + 'a;
+
+/// Opens the archive with the key that was found, or else with one that is asked for until it fits.
+fn unlock(found: &Found, ask: &AskKey<'_>) -> Result<Repository, Failure> {
+    let mut key = match &found.key {
+        Some(key) => key.clone(),
+        None => ask(None)?,
+    };
+    loop {
+        match Repository::open_at(&found.place, &key) {
+            Err(error @ ArchiveError::WrongKey { .. }) => key = ask(Some(error))?,
+            other => return Ok(other?),
+        }
+    }
+}
+
 impl<'a> Recovery<'a> {
     /// Finds the archive, proves that it is whole, opens it and checks that it belongs to this rescue system. Writes nothing. `key` is
     /// asked only when no medium holds the key.
@@ -101,7 +120,7 @@ impl<'a> Recovery<'a> {
     /// Any [`Failure`] that touches no disk.
     pub fn open(
         rescue: &'a RescueSystem,
-        key: &dyn Fn() -> Result<Secret, Failure>,
+        key: &AskKey<'_>,
         network: &Network,
         runner: &'a dyn Runner,
         sink: &'a dyn EventSink,
@@ -116,19 +135,15 @@ impl<'a> Recovery<'a> {
     fn open_archive(
         rescue: &'a RescueSystem,
         found: Found,
-        key: &dyn Fn() -> Result<Secret, Failure>,
+        key: &AskKey<'_>,
         runner: &'a dyn Runner,
         sink: &'a dyn EventSink,
     ) -> Result<Recovery<'a>, Failure> {
-        let key = match found.key {
-            Some(key) => key,
-            None => key()?,
-        };
-        let repository = Repository::open_at(&found.place, &key)?;
+        let repository = unlock(&found, key)?;
         medium::check_repository(found.archive.as_ref(), &repository)?;
         let wanted = rescue.parameters.snapshot.as_deref();
         let snapshot = match wanted.or(found.archive.as_ref().map(|archive| archive.snapshot.as_str())) {
-            Some("latest") | None => repository.latest_of(&rescue.manifest.machine_name)?,
+            Some("latest") | None => snapshot::latest(&repository, &rescue.manifest)?,
             Some(wanted) => repository.find_snapshot(wanted)?,
         };
         if !found.verified {
@@ -140,14 +155,20 @@ impl<'a> Recovery<'a> {
                     found.place.label().display()
                 ),
             });
+        }
+        let repository = Arc::new(repository);
+        // Before all is read: what cannot be recovered here at all is told at once.
+        let mut recovery = Self::of_snapshot(rescue, Arc::clone(&repository), snapshot.clone(), runner, sink)
+            .map_err(|failure| snapshot::with_way_out(failure, &repository, &snapshot, &rescue.manifest))?;
+        if !found.verified {
             prove(&repository, &snapshot, &found.place, CONSOLE_INTERVAL, sink)?;
         }
-        let mut recovery = Self::of_snapshot(rescue, Arc::new(repository), snapshot, runner, sink)?;
         recovery._source = found.source;
         Ok(recovery)
     }
 
-    /// A recovery of one snapshot of an open archive, whose bytes the caller proves. Refuses another machine's.
+    /// A recovery of one snapshot of an open archive, whose bytes the caller proves. Refuses another machine's, and one of
+    /// another format.
     ///
     /// # Errors
     /// [`Failure::Mismatch`]; when the snapshot's description cannot be read.
@@ -158,22 +179,8 @@ impl<'a> Recovery<'a> {
         runner: &'a dyn Runner,
         sink: &'a dyn EventSink,
     ) -> Result<Recovery<'a>, Failure> {
-        let machine_json = repository.read_file(&snapshot, Path::new("/.lifeboat/machine.json"))?;
-        let manifest_json = repository.read_file(&snapshot, Path::new("/.lifeboat/manifest.json"))?;
-        let manifest: ArchiveManifest = serde_json::from_slice(&manifest_json).map_err(|error| Failure::Unusable {
-            what: format!("the manifest in snapshot {}", snapshot.id),
-            reason: error.to_string(),
-        })?;
-        let machine = Machine::from_json(&machine_json)?;
-        if blake3::hash(&machine_json).to_hex().as_str() != manifest.machine_blake3
-            || machine.machine_id != rescue.manifest.machine_id
-            || machine.name != rescue.manifest.machine_name
-        {
-            return Err(Failure::Mismatch(format!(
-                "snapshot {} belongs to machine '{}' ({}), this rescue system to '{}' ({})",
-                snapshot.id, machine.name, machine.machine_id, rescue.manifest.machine_name, rescue.manifest.machine_id
-            )));
-        }
+        let (machine, manifest) = snapshot::read(&repository, &snapshot)?;
+        snapshot::check_machine(&snapshot, &machine, &rescue.manifest)?;
         let interval = crate::observe::CONSOLE_INTERVAL;
         Ok(Recovery { rescue, runner, sink, repository, snapshot, interval, machine, manifest, _source: None })
     }

@@ -185,7 +185,8 @@ impl RescueSystem {
     pub fn medium(&self) -> Result<Medium, Failure> {
         let source = self.source.as_ref().ok_or_else(|| Failure::Unusable {
             what: "the recovery medium".into(),
-            reason: "none was found; insert it and boot again, or name it with lifeboat.source=".into(),
+            reason: "none was found; insert it and name its device as the source (--from /dev/sr0 for a disc), or boot again"
+                .into(),
         })?;
         let on_medium = Failure::read(&source.mount.join("lifeboat/manifest.json"))?;
         let medium = Medium::open(&source.mount)?;

@@ -248,14 +248,9 @@ impl<'a> Session<'a> {
         let archive = self.place.as_ref().and_then(Place::manifest).and_then(|manifest| manifest.archive.clone());
         medium::check_repository(archive.as_ref(), &repository)?;
         let name = &self.rescue.manifest.machine_name;
+        crate::snapshot::latest(&repository, &self.rescue.manifest)?;
         let snapshots: Vec<SnapshotInfo> =
             repository.snapshots()?.into_iter().filter(|snapshot| snapshot.host == *name).collect();
-        if snapshots.is_empty() {
-            return Err(Failure::Unusable {
-                what: location.label().display().to_string(),
-                reason: format!("it holds no snapshot of machine '{name}'"),
-            });
-        }
         let wanted = self.rescue.parameters.snapshot.as_deref().or(archive.as_ref().map(|a| a.snapshot.as_str()));
         let newest = snapshots.len() - 1;
         let (meant, note) = match wanted.filter(|id| *id != "latest").map(|id| repository.find_snapshot(id)) {

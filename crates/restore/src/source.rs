@@ -91,7 +91,9 @@ impl Source {
             return open_on_disk(&place, scratch, runner);
         }
         if Address::is_meant(text) {
-            return open_address(&Network::address(text)?, scratch, network, runner, wanted);
+            let address = Network::address(text)?;
+            network.bring_up(runner)?;
+            return open_address(&address, scratch, network, runner, wanted);
         }
         open_path(Path::new(text), text, scratch, runner, &Place::Folder)
     }

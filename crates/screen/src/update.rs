@@ -160,7 +160,7 @@ fn pick_place(model: &mut Model, key: Key) -> Option<String> {
         None => model.typed_place.text().trim().to_owned(),
     };
     if place.is_empty() {
-        model.complain("type a folder, a device or an image file".into());
+        model.complain("type a folder, a device, an image file or an address".into());
         return None;
     }
     Some(place)

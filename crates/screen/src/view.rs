@@ -146,7 +146,7 @@ fn label(choice: Choice) -> &'static str {
         Choice::Start(Goal::Files) => "Restore chosen files",
         Choice::Source => "Use another archive: a folder, a device, an image file",
         Choice::Keyboard => "Choose the keyboard layout",
-        Choice::Save => "Save the logs to a USB stick or folder",
+        Choice::Save => "Save the logs to a USB stick, folder or server",
         Choice::Leave(After::Shell) => "Shell (expert mode)",
         Choice::Leave(After::Reboot) => "Restart the computer",
         Choice::Leave(After::Poweroff) => "Power off",

@@ -57,6 +57,16 @@ pub struct Address {
     pub tentative: bool,
 }
 
+/// Addresses under which others reach this machine; empty also when the kernel cannot be asked.
+pub fn own_addresses() -> Vec<IpAddr> {
+    let addresses = Netlink::open().and_then(|mut netlink| netlink.addresses()).unwrap_or_default();
+    let reachable = |address: &IpAddr| match address {
+        IpAddr::V4(address) => !address.is_loopback() && !address.is_link_local(),
+        IpAddr::V6(address) => !address.is_loopback() && !address.is_unicast_link_local(),
+    };
+    addresses.into_iter().map(|found| found.address).filter(reachable).collect()
+}
+
 /// Speaks to the kernel about links. One request at a time.
 #[derive(Debug)]
 pub struct Netlink {

@@ -98,6 +98,8 @@ programs! {
     SETPRIV = "setpriv", "util-linux", Never;
     TAR = "tar", "tar", IfPresent;
     // Network in the rescue system.
+    // It is init under another name.
+    NETWORK_UP = "network-up", "lifeboat", Never;
     IP = "ip", "iproute2", IfPresent;
     MOUNT_NFS = "mount.nfs", "nfs-common", IfPresent;
     SSH = "ssh", "openssh-client", IfPresent;

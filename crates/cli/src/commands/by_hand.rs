@@ -6,9 +6,11 @@ use super::recover::{explain, usual_umask};
 use crate::command::{KeyArgs, RecoveryStage, RestoreArgs};
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::{keys, network};
+use lifeboat_archive::ArchiveError;
 use lifeboat_plan::Policy;
 use lifeboat_restore::rescue::{RescueDirectories, RescueSystem};
-use lifeboat_restore::{Failure, Journal, Part, Recovery, nuke};
+use lifeboat_restore::{Journal, Part, Recovery, nuke};
+use std::cell::Cell;
 use std::io::BufRead as _;
 use std::time::Instant;
 
@@ -25,7 +27,7 @@ pub fn run(session: &Session, args: &RestoreArgs) -> CommandResult {
     }
     if rescue.source.is_none() && rescue.archive_elsewhere().is_none() {
         return Err(CommandError::new(Kind::Failed, "the boot process found no recovery medium").hint(
-            "insert it, mount it, and restore with 'lifeboat restore --from MOUNTPOINT'; or name another archive so",
+            "insert it and name its device: 'lifeboat restore --from /dev/sr0' for a disc; or name another archive so",
         ));
     }
     let _alone = rescue.alone()?;
@@ -92,9 +94,10 @@ fn word(part: Part) -> &'static str {
 }
 
 fn open<'a>(session: &'a Session, rescue: &'a RescueSystem, key: &KeyArgs) -> Result<Recovery<'a>, CommandError> {
-    let ask = || {
-        keys::find(key, &session.config)
-            .map_err(|error| Failure::Unusable { what: "the archive".into(), reason: format!("{:#}", error.error) })
+    let asked = Cell::new(false);
+    let ask = |wrong: Option<ArchiveError>| {
+        let first = !asked.replace(true);
+        keys::find_or_ask(key, &session.config, first, wrong)
     };
     Recovery::open(rescue, &ask, &network::of_session(session)?, &session.runner, &session.reporter).map_err(explain)
 }

@@ -4,6 +4,7 @@ use super::{Session, interactive};
 use crate::command::MenuMode;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::network;
+use lifeboat_archive::ArchiveError;
 use lifeboat_machine::{Event, EventSink};
 use lifeboat_restore::recovery::Recovery;
 use lifeboat_restore::rescue::{RescueDirectories, RescueSystem};
@@ -101,12 +102,15 @@ pub fn mode(session: &Session, mode: MenuMode, root: Option<&Path>) -> CommandRe
 }
 
 fn compare_disks(session: &Session, rescue: &RescueSystem, network: &Network, sink: &dyn EventSink) -> CommandResult {
-    let no_key = || {
-        Err(Failure::Unusable {
-            what: "the archive".into(),
-            reason: "it is encrypted and this medium does not hold the key; use 'lifeboat compare' in expert mode"
-                .into(),
-        })
+    let no_key = |wrong: Option<ArchiveError>| {
+        Err(wrong.map_or_else(
+            || Failure::Unusable {
+                what: "the archive".into(),
+                reason: "it is encrypted and this medium does not hold the key; use 'lifeboat compare' in expert mode"
+                    .into(),
+            },
+            Failure::from,
+        ))
     };
     let recovery = Recovery::open(rescue, &no_key, network, &session.runner, sink).map_err(explain)?;
     let outcome = compare::compare(

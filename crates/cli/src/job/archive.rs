@@ -7,7 +7,7 @@ use crate::job::keys;
 use lifeboat_archive::{ArchiveError, Repository, SnapshotInfo};
 use lifeboat_machine::{ArchiveManifest, Machine};
 use lifeboat_restore::{Failure, Source};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// An opened archive; its medium stays mounted as long as this lives.
 pub struct Archive {
@@ -78,9 +78,7 @@ pub fn machine(
 
 /// The machine and the manifest in a snapshot.
 pub fn describe(repository: &Repository, snapshot: &SnapshotInfo) -> Result<(Machine, ArchiveManifest), CommandError> {
-    let machine = repository.read_file(snapshot, Path::new("/.lifeboat/machine.json"))?;
-    let manifest = repository.read_file(snapshot, Path::new("/.lifeboat/manifest.json"))?;
-    Ok((Machine::from_json(&machine)?, serde_json::from_slice(&manifest)?))
+    lifeboat_restore::snapshot::read(repository, snapshot).map_err(crate::commands::recover::explain)
 }
 
 /// A folder for mount points: /run, which no backup holds. Who may mount may write there.

@@ -3,7 +3,9 @@
 use crate::command::KeyArgs;
 use crate::config::Config;
 use crate::error::{CommandError, CommandResult, Kind};
-use lifeboat_archive::{Secret, words};
+use lifeboat_archive::words::WordsError;
+use lifeboat_archive::{ArchiveError, Secret, words};
+use lifeboat_restore::Failure;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -36,6 +38,43 @@ pub fn find(args: &KeyArgs, config: &Config) -> Result<Secret, CommandError> {
         return ask_words();
     }
     read(&file(args.key_file.as_deref(), config))
+}
+
+/// The key for a recovery: that of [`find`], and after one that did not fit, or without a key file, what a person at the
+/// terminal types, until it fits.
+pub fn find_or_ask(
+    args: &KeyArgs,
+    config: &Config,
+    first: bool,
+    wrong: Option<ArchiveError>,
+) -> Result<Secret, Failure> {
+    let unusable = |error: CommandError| {
+        let hints: Vec<String> = error.hints.iter().map(|hint| format!("; try {hint}")).collect();
+        Failure::Unusable { what: "the archive".into(), reason: format!("{:#}{}", error.error, hints.concat()) }
+    };
+    let path = file(args.key_file.as_deref(), config);
+    if first && !args.words && (args.key_file.is_some() || path.exists()) {
+        return read(&path).map_err(unusable);
+    }
+    let on_terminal = std::io::stdin().is_terminal();
+    match wrong {
+        // A pipe has nothing more to say.
+        Some(error) if !on_terminal && !(first && args.words) => return Err(error.into()),
+        Some(error) => eprintln!("{error}\n"),
+        None if !on_terminal && !args.words => return read(&path).map_err(unusable),
+        None => {}
+    }
+    loop {
+        match ask_words() {
+            // Nothing typed is the way out.
+            Err(error) if on_terminal && mistyped(&error) => eprintln!("{:#}\n", error.error),
+            other => return other.map_err(unusable),
+        }
+    }
+}
+
+fn mistyped(error: &CommandError) -> bool {
+    error.error.downcast_ref::<WordsError>().is_some_and(|error| *error != WordsError::Count { count: 0 })
 }
 
 /// The key for writing; a missing key file is made and its recovery words are printed once.

@@ -8,7 +8,7 @@ use lifeboat_remote::{Address, Credentials};
 use lifeboat_restore::rescue::{RescueDirectories, RescueSystem, is_rescue_system};
 use lifeboat_restore::{Medium, Network};
 use lifeboat_sys::tape::TapeName;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,7 +26,8 @@ pub fn of_session(session: &Session) -> Result<Network, CommandError> {
 /// The same; lost servers are told to a sink.
 pub fn with_sink(sink: impl EventSink + Send + 'static) -> Result<Network, CommandError> {
     let listener = move |text: &str| sink.emit(&Event::Warning { text: text.to_owned() });
-    Ok(Network { credentials: credentials()?, listener: Arc::new(listener) })
+    let on_demand = is_rescue_system(&RescueDirectories::default());
+    Ok(Network { credentials: credentials()?, listener: Arc::new(listener), on_demand })
 }
 
 /// The environment, then the file, then what the medium of a rescue system carries.
@@ -59,10 +60,14 @@ fn of_medium() -> Result<Credentials, CommandError> {
     let Medium { directory, .. } = rescue.medium()?;
     let Some(found) = read(&directory.join("credentials"))? else { return Ok(Credentials::default()) };
     let mut files = vec![];
+    // Beside the logs, not among them.
+    let secrets = rescue.directories.run.join("credentials");
     for (name, file) in ON_MEDIUM {
         let Ok(bytes) = std::fs::read(directory.join(file)) else { continue };
         // ssh wants a key that nobody else can read, and a disc has its own modes.
-        let copy = rescue.directories.run.join(file);
+        let failed = |error| CommandError::new(Kind::Failed, format!("cannot CREATE {}: {error}", secrets.display()));
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&secrets).map_err(failed)?;
+        let copy = secrets.join(file);
         write(&copy, &bytes)?;
         files.push((name.to_owned(), copy.display().to_string()));
     }

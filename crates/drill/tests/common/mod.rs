@@ -5,9 +5,7 @@
 
 use lifeboat_drill::DrillError;
 use lifeboat_drill::lab::{Lab, Scenario};
-use lifeboat_drill::vm::{Pattern, Vm};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Records a machine and makes a medium that recovers unattended.
 pub const RESCUE: &str =
@@ -52,24 +50,4 @@ pub fn tell(story: impl FnOnce() -> Result<(), DrillError>) {
     if let Err(error) = story() {
         panic!("{error}");
     }
-}
-
-/// From one screen to the next; emulated, on a host that does other work.
-pub const SCREEN: Duration = Duration::from_secs(300);
-/// Text on a screen: blanks that a terminal has already are not sent again.
-pub fn shown(text: &str) -> Pattern {
-    let words: Vec<String> = text.split(' ').map(regex::escape).collect();
-    Pattern::regex(&words.join(r"\s*")).unwrap()
-}
-
-/// Types a line until the next screen comes: an emulated serial line doubles a character now and then.
-pub fn type_line(vm: &mut Vm, line: &str, refusal: &str, next: &str) -> Result<(), DrillError> {
-    let (refusal, next) = (shown(refusal), shown(next));
-    for _ in 0..5 {
-        vm.console.send(format!("\x15{line}\r").as_bytes())?;
-        if vm.console.wait_for_any(&[&next, &refusal], SCREEN)?.0 == 0 {
-            return Ok(());
-        }
-    }
-    panic!("{line:?} was refused five times:\n{}", vm.console.tail());
 }

@@ -56,7 +56,8 @@ fn try_on(configure: &str, folder: &Path) -> (Result<(), Vec<String>>, String) {
     let reporter = Arc::new(Reporter::default());
     reporter.add_console("x", &console).unwrap();
     let resolv_conf = folder.join("resolv.conf");
-    let place = Place { resolv_conf: &resolv_conf, host_name: "rescue-db7".into() };
+    let started = resolv_conf.with_file_name("network-started");
+    let place = Place { resolv_conf: &resolv_conf, host_name: "rescue-db7".into(), started: &started };
     let mut netlink = Netlink::open().unwrap();
     let links = netlink.links().unwrap();
     // A veth pair stands for a card and its cable.

@@ -31,6 +31,23 @@ pub fn choose(seen: &[Seen]) -> Choice {
     Choice { chosen: distinct.next(), also: distinct.collect() }
 }
 
+/// Why an optical drive holds no medium.
+pub const NO_DISC: &str = "there is no disc in the drive";
+
+/// What a person can do while the medium is waited for: ` (/dev/sr0 is empty: put the disc in)`; nothing without an empty drive.
+pub fn empty_drives(seen: &[Seen]) -> String {
+    let empty = |(device, verdict): &Seen| match verdict {
+        Verdict::Not(reason) if reason == NO_DISC => Some(device.path().display().to_string()),
+        _ => None,
+    };
+    let drives: Vec<String> = seen.iter().filter_map(empty).collect();
+    match &drives[..] {
+        [] => String::new(),
+        [drive] => format!(" ({drive} is empty: put the disc in)"),
+        drives => format!(" ({} are empty: put the disc in)", drives.join(", ")),
+    }
+}
+
 /// Why there is no medium: one line for each device.
 pub fn explain(seen: &[Seen], our_machine: &str, our_medium: &str) -> Vec<String> {
     if seen.is_empty() {
@@ -87,6 +104,10 @@ mod tests {
             let seen: Vec<Seen> = seen.into_iter().map(|(d, v)| (d.clone(), v)).collect();
             assert_eq!(choose(&seen), Choice { chosen: chosen.cloned(), also }, "{seen:?}");
         }
+        let empty = |name| (device(name, None, Bus::Optical), Verdict::Not(NO_DISC.into()));
+        assert_eq!(empty_drives(&[(usb.clone(), no.clone())]), "");
+        assert_eq!(empty_drives(&[empty("sr0"), (usb.clone(), no.clone())]), " (/dev/sr0 is empty: put the disc in)");
+        assert_eq!(empty_drives(&[empty("sr0"), empty("sr1")]), " (/dev/sr0, /dev/sr1 are empty: put the disc in)");
         assert_eq!(
             explain(&[(disc, other), (usb, no)], "db7", "fedcba9876"),
             [

@@ -110,15 +110,13 @@ pub fn judge(mount: &Path, ours: &[u8]) -> Verdict {
         }
         Err(error) => Verdict::Not(format!("cannot READ its /lifeboat/manifest.json: {error}")),
         Ok(_) if found == ours => Verdict::Ours,
-        Ok(_) => match serde_json::from_slice::<MediumManifest>(&found) {
+        Ok(_) => match MediumManifest::from_json(&found) {
             Ok(manifest) => Verdict::Other {
                 medium: manifest.medium_id,
                 machine: manifest.machine_name,
                 created_at: manifest.created_at,
             },
-            Err(error) => {
-                Verdict::Not(format!("its /lifeboat/manifest.json is damaged or of another version: {error}"))
-            }
+            Err(error) => Verdict::Not(format!("its /lifeboat/manifest.json cannot be used: {error}")),
         },
     }
 }
@@ -193,5 +191,9 @@ mod tests {
         }
         std::fs::write(&path, &ours[..40]).unwrap();
         assert!(matches!(judge(folder.path(), ours.as_bytes()), Verdict::Not(reason) if reason.contains("damaged")));
+        std::fs::write(&path, ours.replace("\"format\":1", "\"format\":2")).unwrap();
+        assert!(
+            matches!(judge(folder.path(), ours.as_bytes()), Verdict::Not(reason) if reason.contains("it has format 2"))
+        );
     }
 }

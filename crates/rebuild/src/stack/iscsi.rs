@@ -4,11 +4,10 @@
 use super::{StackError, tool};
 use lifeboat_machine::iscsi::IscsiTarget;
 use lifeboat_sys::program::{ISCSIADM, ISCSID};
-use lifeboat_sys::{Invocation, RunError, Runner};
+use lifeboat_sys::{Invocation, Runner};
 
-/// iscsiadm's exit codes for a session that exists already, and for a daemon that does not answer (iscsiadm(8)).
+/// iscsiadm's exit code for a session that exists already (iscsiadm(8)).
 const SESSION_EXISTS: i32 = 15;
-const NO_DAEMON: i32 = 20;
 
 /// Logs in; the kernel then shows the target's disks. A session that exists is fine.
 ///
@@ -20,14 +19,9 @@ pub fn login(runner: &dyn Runner, target: &IscsiTarget) -> Result<(), StackError
     let node = |operation: &[&str]| -> Invocation {
         tool(ISCSIADM).args(["-m", "node", "-T", &target.name, "-p", &portal]).args(operation)
     };
-    match runner.run(&node(&["-o", "new"])) {
-        Err(RunError::Failed { code: NO_DAEMON, .. }) => {}
-        other => {
-            other?;
-        }
-    }
     // Any second daemon ends at once, for the first one holds its lock.
     runner.run(&tool(ISCSID).accept(1).accept(255))?;
+    runner.run(&node(&["-o", "new"]))?;
     runner.run(&node(&["--login"]).accept(SESSION_EXISTS))?;
     Ok(())
 }
@@ -42,6 +36,6 @@ mod tests {
         let runner = FakeRunner::lenient();
         login(&runner, &IscsiTarget::parse("iqn.2026-01.x:store@192.0.2.7").unwrap()).unwrap();
         let node = "iscsiadm -m node -T iqn.2026-01.x:store -p 192.0.2.7:3260";
-        assert_eq!(runner.command_lines(), [format!("{node} -o new"), "iscsid".to_owned(), format!("{node} --login")]);
+        assert_eq!(runner.command_lines(), ["iscsid".to_owned(), format!("{node} -o new"), format!("{node} --login")]);
     }
 }

@@ -35,8 +35,8 @@ pub fn source(model: &Model) -> Body {
 }
 
 pub fn save(model: &Model) -> Body {
-    let text =
-        "Where shall the logs go? A device is mounted, gets a new folder, and is unmounted. No key is among the logs.";
+    let text = "Where shall the logs go? A device is mounted, gets a new folder, and is unmounted; another place is a folder or an \
+         address (nfs://, sftp://, s3://). No key is among the logs.";
     places(model, text)
 }
 

@@ -1,0 +1,20 @@
+//! `lifeboat logs`
+
+use super::{Session, recover};
+use crate::command::LogsArgs;
+use crate::error::{CommandError, CommandResult};
+use crate::job::network;
+use lifeboat_restore::logs;
+use lifeboat_restore::rescue::{RescueDirectories, RescueSystem, is_rescue_system};
+
+pub fn run(session: &Session, args: &LogsArgs) -> CommandResult {
+    let directories = RescueDirectories::default();
+    if !is_rescue_system(&directories) {
+        return Err(CommandError::usage("'lifeboat logs' saves the logs of a rescue system, and this is none"));
+    }
+    let mut rescue = RescueSystem::open(directories)?;
+    rescue.network = network::of_session(session)?;
+    let place = logs::save(&rescue, &args.to, &session.runner).map_err(recover::explain)?;
+    session.reporter.line(format!("the logs are in {place}"));
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! `network-up`: brings the network up when the boot had no need of it, for who wants to save logs or name an archive on a server.
+//!
+//! The threads that keep leases and hear of cables live as long as the rescue system. So the command starts itself anew in a
+//! session of its own, which stays, and ends with what that one tells.
+
+use super::{Place, STARTED, bring_up};
+use crate::context::Identity;
+use crate::foundation::LOG;
+use crate::report::Reporter;
+use lifeboat_machine::NetworkParameters;
+use lifeboat_sys::child::{Setup, prepare};
+use lifeboat_sys::netlink::own_addresses;
+use std::ffi::OsString;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
+
+/// First argument of the process that stays.
+const STAY: &str = "--stay";
+/// What it says when there is a network; everything else is why there is none.
+const UP: &str = "up";
+
+/// Runs the command. Its arguments are parameters of the kernel (`ip=`, `nameserver=`, …) in place of those that it was booted with.
+pub fn run(arguments: &[OsString]) -> ExitCode {
+    let texts: Vec<String> = arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    if texts.first().is_some_and(|text| text == STAY) {
+        return stay(&texts[1..]);
+    }
+    if Path::new(STARTED).exists() {
+        return tell(own_addresses().is_empty().then(|| {
+            format!(
+                "it was begun before, and goes on by itself when a cable or an answer comes; {LOG} says what is missing"
+            )
+        }));
+    }
+    let parameters = parameters(&texts);
+    if let Some(mistake) = parameters.mistakes.first() {
+        return tell(Some(mistake.clone()));
+    }
+    if parameters.off() {
+        return tell(Some("ip=off is among the kernel parameters; `network-up ip=dhcp` overrides it".into()));
+    }
+    let mut command = Command::new("/proc/self/exe");
+    std::os::unix::process::CommandExt::arg0(&mut command, "network-up");
+    command.arg(STAY).args(&texts).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    prepare(&mut command, Setup { new_session: true, ..Setup::default() });
+    let said = command.spawn().and_then(|mut child| {
+        let mut line = String::new();
+        if let Some(output) = child.stdout.take() {
+            BufReader::new(output).read_line(&mut line)?;
+        }
+        Ok(line.trim_end().to_owned())
+    });
+    match said {
+        Ok(said) if said == UP => tell(None),
+        Ok(said) if said.is_empty() => tell(Some(format!("it ended without a word; {LOG} may say why"))),
+        Ok(said) => tell(Some(said)),
+        Err(error) => tell(Some(format!("cannot START it: {error}"))),
+    }
+}
+
+fn parameters(texts: &[String]) -> NetworkParameters {
+    match texts {
+        [] => NetworkParameters::parse(&std::fs::read_to_string("/proc/cmdline").unwrap_or_default()),
+        texts => NetworkParameters::parse(&texts.join(" ")),
+    }
+}
+
+fn tell(trouble: Option<String>) -> ExitCode {
+    match trouble {
+        None => {
+            let addresses: Vec<String> = own_addresses().iter().map(ToString::to_string).collect();
+            println!("the network is up: {}", addresses.join(", "));
+            ExitCode::SUCCESS
+        }
+        Some(trouble) => {
+            eprintln!("there is no network: {trouble}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The process that stays: says one line, then lives for its threads.
+fn stay(texts: &[String]) -> ExitCode {
+    let reporter = Arc::new(Reporter::default());
+    reporter.open_log(Path::new(LOG));
+    let identity = Identity::read(Path::new("/lifeboat"));
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let place = Place { resolv_conf: Path::new("/etc/resolv.conf"), host_name: name, started: Path::new(STARTED) };
+    let recorded = identity.machine.as_ref().map(|machine| &machine.network);
+    let result = bring_up(&parameters(texts), recorded, &place, &reporter);
+    let line = match &result {
+        Ok(()) => UP.to_owned(),
+        Err(reasons) => reasons.join("; "),
+    };
+    // Who asked may be gone.
+    let _ = writeln!(std::io::stdout(), "{line}").and_then(|()| std::io::stdout().flush());
+    // Without a link to work on it can be tried again.
+    if result.is_err() && !Path::new(STARTED).exists() {
+        return ExitCode::FAILURE;
+    }
+    loop {
+        std::thread::park();
+    }
+}
