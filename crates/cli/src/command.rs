@@ -2,9 +2,11 @@
 //! it needs.
 
 mod dev;
+mod key;
 mod storage;
 
 pub use dev::{DevCommand, DevImageArgs, DevShowArgs};
+pub use key::{KeyAddArgs, KeyCommand, KeyFileArgs, KeyRemoveArgs};
 pub use storage::{StorageActivateArgs, StorageCommand, StorageLoginArgs, StorageUnlockArgs};
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
@@ -431,59 +433,6 @@ pub struct LogsArgs {
     /// them
     #[arg(long, value_name = "PLACE")]
     pub to: String,
-}
-
-/// `key`
-#[derive(Debug, Subcommand)]
-pub enum KeyCommand {
-    /// Create a key file and print its recovery words
-    Create(KeyFileArgs),
-    /// Print the recovery words of a key file
-    Show(KeyFileArgs),
-    /// Write a key file from recovery words, read from standard input
-    Import(KeyFileArgs),
-    /// List the keys that open a repository
-    List(FromArgs),
-    /// Let another key open a repository
-    Add(KeyAddArgs),
-    /// Take a key away from a repository
-    Remove(KeyRemoveArgs),
-}
-
-/// A key file.
-#[derive(Args, Clone, Debug)]
-pub struct KeyFileArgs {
-    /// The key file [default: /etc/lifeboat/repository.key]
-    #[arg(long, value_name = "FILE")]
-    pub key_file: Option<PathBuf>,
-}
-
-/// `key add`
-#[derive(Args, Clone, Debug)]
-#[allow(missing_docs)]
-pub struct KeyAddArgs {
-    /// The repository
-    #[arg(long, value_name = "REPO")]
-    pub to: Option<String>,
-    /// File with the key to add; it is created when it does not exist
-    #[arg(long, value_name = "FILE")]
-    pub new_key_file: PathBuf,
-    #[command(flatten)]
-    pub key: KeyArgs,
-}
-
-/// `key remove`
-#[derive(Args, Clone, Debug)]
-#[allow(missing_docs)]
-pub struct KeyRemoveArgs {
-    /// The repository
-    #[arg(long, value_name = "REPO")]
-    pub to: Option<String>,
-    /// Id of the key, as 'lifeboat key list' shows it
-    #[arg(value_name = "ID")]
-    pub id: String,
-    #[command(flatten)]
-    pub key: KeyArgs,
 }
 
 /// The whole command line as clap sees it; man pages and completions are generated from it.

@@ -1,0 +1,58 @@
+//! `lifeboat key`
+
+use super::{FromArgs, KeyArgs};
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+/// `key`
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Create a key file and print its recovery words
+    Create(KeyFileArgs),
+    /// Print the recovery words of a key file
+    Show(KeyFileArgs),
+    /// Write a key file from recovery words, read from standard input
+    Import(KeyFileArgs),
+    /// List the keys that open a repository
+    List(FromArgs),
+    /// Let another key open a repository
+    Add(KeyAddArgs),
+    /// Take a key away from a repository
+    Remove(KeyRemoveArgs),
+}
+
+/// A key file.
+#[derive(Args, Clone, Debug)]
+pub struct KeyFileArgs {
+    /// The key file [default: /etc/lifeboat/repository.key]
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+}
+
+/// `key add`
+#[derive(Args, Clone, Debug)]
+#[allow(missing_docs)]
+pub struct KeyAddArgs {
+    /// The repository
+    #[arg(long, value_name = "REPO")]
+    pub to: Option<String>,
+    /// File with the key to add; it is created when it does not exist
+    #[arg(long, value_name = "FILE")]
+    pub new_key_file: PathBuf,
+    #[command(flatten)]
+    pub key: KeyArgs,
+}
+
+/// `key remove`
+#[derive(Args, Clone, Debug)]
+#[allow(missing_docs)]
+pub struct KeyRemoveArgs {
+    /// The repository
+    #[arg(long, value_name = "REPO")]
+    pub to: Option<String>,
+    /// Id of the key, as 'lifeboat key list' shows it
+    #[arg(value_name = "ID")]
+    pub id: String,
+    #[command(flatten)]
+    pub key: KeyArgs,
+}
