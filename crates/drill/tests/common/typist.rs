@@ -30,9 +30,12 @@ pub fn type_line(vm: &mut Vm, line: &str, refusal: &str, next: &str) -> Result<(
 
 /// From the boot to the key.
 pub fn come_to_the_key(vm: &mut Vm, boot: Duration) -> Result<(), DrillError> {
-    vm.console.wait_for(&shown("Press Enter on the console at which you sit"), boot)?;
-    vm.console.send(b"\r")?;
-    vm.console.wait_for(&shown("Lifeboat: welcome"), SCREEN)?;
+    let (seat, welcome) = (shown("Press Enter on the console at which you sit"), shown("Lifeboat: welcome"));
+    // With a single console nobody is asked.
+    if vm.console.wait_for_any(&[&seat, &welcome], boot)?.0 == 0 {
+        vm.console.send(b"\r")?;
+        vm.console.wait_for(&welcome, SCREEN)?;
+    }
     vm.console.send(b"\r")?;
     vm.console.wait_for(&shown("Lifeboat: key"), SCREEN)?;
     Ok(())
