@@ -5,18 +5,17 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
-#[path = "common/iscsi.rs"]
-mod iscsi;
 #[path = "common/places.rs"]
 mod places;
 #[path = "common/server.rs"]
 #[allow(dead_code)]
 mod server;
+#[path = "common/tgtd.rs"]
+mod tgtd;
 #[path = "common/typist.rs"]
 mod typist;
 
 use common::{HEALTHY, programs, scenario_in, tell};
-use iscsi::IscsiServer;
 use lifeboat_drill::DrillError;
 use lifeboat_drill::guest::Guest;
 use lifeboat_drill::lab::scenario::{BOOT, RECOVER};
@@ -27,6 +26,7 @@ use places::Places;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+use tgtd::Tgtd;
 use typist::{shown, type_line};
 
 const MACHINE: &str = "debian12-storage";
@@ -201,11 +201,11 @@ impl Bench {
 
     /// The archive's disk is a server's, which is named on the command line.
     fn iscsi(&self) -> Result<(), DrillError> {
-        let served = IscsiServer::start(&self.store[2]);
-        let name = IscsiServer::TARGET;
+        let name = "iqn.2026-01.net.example:store";
+        let served = Tgtd::start(name, &["-b", &self.store[2].display().to_string()]);
         let parameters = format!(
             "lifeboat.mode=expert lifeboat.source=disk:LABEL=PATHS:/machines/db7 lifeboat.iscsi={name}@10.0.2.2:{}",
-            served.port
+            served.portal
         );
         let mut vm = self.boot("iscsi", &parameters, |spec| {
             let device = "virtio-net-pci,netdev=uplink,mac=52:54:00:0b:0a:07";
@@ -216,7 +216,7 @@ impl Bench {
         let mut guest = Guest::login(&mut vm, WORD)?;
         let text = guest.must("lsblk -no TRAN && lifeboat restore --stage plan", RECOVER)?;
         assert!(text.contains("iscsi") && text.contains("Nothing was touched"), "{text}");
-        let wrong = format!("lifeboat storage login iqn.2026-01.x:none@10.0.2.2:{}", served.port);
+        let wrong = format!("lifeboat storage login iqn.2026-01.x:none@10.0.2.2:{}", served.portal);
         let refused = guest.run(&wrong, WORD)?;
         assert!(refused.code == 1 && refused.text.contains("iscsiadm"), "{}", refused.text);
         vm.power_cut();

@@ -13,6 +13,8 @@ mod places;
 mod server;
 #[path = "common/tape_drive.rs"]
 mod tape_drive;
+#[path = "common/tgtd.rs"]
+mod tgtd;
 
 use common::{PLAIN, programs, scenario_in, tell};
 use lifeboat_drill::DrillError;
