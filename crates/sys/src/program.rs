@@ -107,6 +107,7 @@ programs! {
     MDADM = "mdadm", "mdadm", IfPresent;
     LVM = "lvm", "lvm2", IfPresent;
     CRYPTSETUP = "cryptsetup", "cryptsetup-bin", IfPresent;
+    MODPROBE = "modprobe", "kmod", IfPresent;
     MULTIPATH = "multipath", "multipath-tools", IfPresent;
     KPARTX = "kpartx", "kpartx", IfPresent;
     ISCSIADM = "iscsiadm", "open-iscsi", IfPresent;

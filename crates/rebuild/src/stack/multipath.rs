@@ -3,7 +3,7 @@
 use super::devices::{BlockDevices, Device};
 use super::{Activated, Incomplete, Kind, Layer, complain, tool};
 use lifeboat_sys::Runner;
-use lifeboat_sys::program::{KPARTX, MULTIPATH};
+use lifeboat_sys::program::{KPARTX, MODPROBE, MULTIPATH};
 
 /// Disks that are seen twice, and not yet through multipath: the first path of each.
 pub fn seen_twice(devices: &BlockDevices) -> Vec<&Device> {
@@ -24,7 +24,15 @@ pub fn seen_twice(devices: &BlockDevices) -> Vec<&Device> {
 
 /// Joins the paths of disks that are seen twice.
 pub fn activate(runner: &dyn Runner, devices: &BlockDevices, _: Incomplete, activated: &mut Activated) {
-    for disk in seen_twice(devices) {
+    let disks = seen_twice(devices);
+    if disks.is_empty() {
+        return;
+    }
+    // It looks whether the kernel has the driver before it does what would make the kernel load it.
+    if let Err(error) = runner.run(&tool(MODPROBE).args(["-q", "dm-multipath"])) {
+        return complain(activated, "multipath", &error);
+    }
+    for disk in disks {
         let what = format!("multipath for {}, which is seen twice", disk.path());
         // -i: the list of known disks is the machine's, and did not come along.
         let joined = runner.run(&tool(MULTIPATH).args(["-v1", "-i"]).arg(disk.path()));
@@ -70,6 +78,9 @@ mod tests {
         let mut activated = Activated::default();
         activate(&runner, &devices, Incomplete::Wait, &mut activated);
         assert_eq!(activated.layers, [Layer { kind: Kind::Multipath, name: "mpatha".into() }]);
-        assert_eq!(runner.command_lines(), ["multipath -v1 -i /dev/sdb", "kpartx -a -p -part /dev/mapper/mpatha"]);
+        assert_eq!(
+            runner.command_lines(),
+            ["modprobe -q dm-multipath", "multipath -v1 -i /dev/sdb", "kpartx -a -p -part /dev/mapper/mpatha"]
+        );
     }
 }
