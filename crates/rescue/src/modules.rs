@@ -108,6 +108,7 @@ const RULES: &[(&str, Option<(Place, &str)>)] = &[
     ("drivers/watchdog", None),
     ("drivers/xen", Some((Root, "virtual hardware"))),
     ("drivers/block/rbd", Some((Tools, "storage: clusters"))),
+    ("drivers/block/drbd", Some((Tools, "storage: clusters"))),
     ("fs", Some((Root, "filesystem"))),
     // Machines do not start from them, and no medium lies there.
     ("fs/afs", Some((Tools, "filesystem: clusters"))),
@@ -121,6 +122,9 @@ const RULES: &[(&str, Option<(Place, &str)>)] = &[
     ("fs/ubifs", Some((Tools, "filesystem: raw flash"))),
     ("fs/nfsd", Some((Tools, "filesystem: serving it"))),
     ("fs/smb/server", Some((Tools, "filesystem: serving it"))),
+    // No source is a Windows share: mounted by hand only, when the medium is there. Before 6.4 it lay in fs/cifs.
+    ("fs/smb/client", Some((Tools, "filesystem: shares of Windows"))),
+    ("fs/cifs", Some((Tools, "filesystem: shares of Windows"))),
     ("lib", Some((Root, "library"))),
     ("net", Some((Root, "network"))),
     ("net/atm", None),

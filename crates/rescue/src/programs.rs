@@ -136,7 +136,7 @@ pub const GROUPS: &[Group] = &[
         place: Root,
         weighed: false,
         names: "ping ethtool dhclient dhclient-script dhcpcd udhcpc ssh sshd ssh-keygen scp mount.nfs4 \
-                umount.nfs umount.nfs4 mount.cifs nc nc.openbsd",
+                umount.nfs umount.nfs4 nc nc.openbsd",
     },
     Group {
         why: "network",
@@ -144,7 +144,7 @@ pub const GROUPS: &[Group] = &[
         weighed: false,
         names: "ss ping6 bridge tc ifup ifdown ifconfig route arp arping netstat traceroute tracepath mtr nslookup \
                 dig host ncat nc.traditional tcpdump curl wget telnet ftp lftp tftp sftp ssh-agent ssh-add sshfs \
-                showmount rpcbind rpcinfo rpc.statd mount.sshfs iw wpa_supplicant wpa_cli iwctl iperf3 openssl \
+                showmount rpcbind rpcinfo rpc.statd mount.sshfs mount.cifs iw wpa_supplicant wpa_cli iwctl iperf3 openssl \
                 teamd vconfig wg lldpctl chronyd ntpdate rclone",
     },
     // chroot into the restored system needs none of these; a look at a broken one does.
