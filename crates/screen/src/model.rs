@@ -12,6 +12,7 @@ use lifeboat_restore::Disks;
 use lifeboat_restore::places::Place;
 use lifeboat_restore::rescue::RescueSystem;
 use lifeboat_restore::session::{Backup, Destination, ListedFile, Opened, RestoredFiles};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use zeroize::Zeroizing;
@@ -81,7 +82,9 @@ pub struct Facts {
     pub medium: String,
     /// Kernel parameters that are wrong.
     pub mistakes: Vec<String>,
-    /// There is a medium with an archive.
+    /// The archive that the parameters name, when it is not on the medium.
+    pub elsewhere: Option<String>,
+    /// There is an archive: on the medium, or elsewhere.
     pub has_archive: bool,
 }
 
@@ -457,13 +460,15 @@ impl Facts {
             (Some(source), None) => format!("{short} ({}, {}), {key}", source.kind, source.device),
             (None, None) => "not found; name another archive, or insert it and restart".to_owned(),
         };
+        let elsewhere = rescue.archive_elsewhere().map(Cow::into_owned);
         Facts {
             machine: rescue.machine.name.clone(),
             system: rescue.machine.os.pretty_name.clone(),
             recorded_at: rescue.machine.recorded_at.clone(),
             medium,
             mistakes: rescue.parameters.mistakes.clone(),
-            has_archive: rescue.source.is_some() && manifest.archive.is_some(),
+            has_archive: elsewhere.is_some() || rescue.source.is_some() && manifest.archive.is_some(),
+            elsewhere,
         }
     }
 }

@@ -38,6 +38,16 @@ fn desk() -> Desk {
 }
 
 #[test]
+fn an_archive_that_the_parameters_name_is_opened_at_once() {
+    let mut desk = desk();
+    desk.model.facts.has_archive = true;
+    desk.model.facts.elsewhere = Some("nfs://nas/backup/db7".into());
+    assert_snapshot!("welcome_elsewhere", desk.text());
+    desk.press(&[Key::Enter]);
+    assert_eq!((desk.model.screen, desk.model.source.as_deref()), (Screen::Key, None));
+}
+
+#[test]
 fn a_locked_disk_and_then_the_archives_key() {
     let mut desk = desk();
     desk.press(&[Key::Down, Key::Down, Key::Enter, Key::End]);

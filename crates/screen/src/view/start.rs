@@ -10,12 +10,17 @@ pub fn welcome(model: &Model) -> Body {
     let facts = &model.facts;
     let mut lines =
         vec![heading(model.look, "Nothing is written before you type the machine's name at the end."), Line::default()];
-    let archive = model.source.as_ref().map_or_else(|| facts.medium.clone(), Clone::clone);
-    for (name, value) in [
+    let mut known = vec![
         ("Machine", format!("{}, {}", facts.machine, facts.system)),
         ("Recorded", time(&facts.recorded_at)),
-        (if model.source.is_some() { "Archive" } else { "Medium" }, archive),
-    ] {
+        ("Medium", facts.medium.clone()),
+    ];
+    if let Some(archive) = model.source.as_ref().or(facts.elsewhere.as_ref()) {
+        // The medium, when there is one, is only what this was started from.
+        known.truncate(2);
+        known.push(("Archive", archive.clone()));
+    }
+    for (name, value) in known {
         lines.extend(paragraph(model, &format!("{name}: {value}"), Style::new()));
     }
     for mistake in &facts.mistakes {
