@@ -40,6 +40,9 @@ _lifeboat() {
             lifeboat,list)
                 cmd="lifeboat__subcmd__list"
                 ;;
+            lifeboat,logs)
+                cmd="lifeboat__subcmd__logs"
+                ;;
             lifeboat,media)
                 cmd="lifeboat__subcmd__media"
                 ;;
@@ -78,6 +81,9 @@ _lifeboat() {
                 ;;
             lifeboat__subcmd__help,list)
                 cmd="lifeboat__subcmd__help__subcmd__list"
+                ;;
+            lifeboat__subcmd__help,logs)
+                cmd="lifeboat__subcmd__help__subcmd__logs"
                 ;;
             lifeboat__subcmd__help,media)
                 cmd="lifeboat__subcmd__help__subcmd__media"
@@ -260,7 +266,7 @@ _lifeboat() {
 
     case "${cmd}" in
         lifeboat)
-            opts="-v -h --verbose --json --config --help check backup list media rescue layout restore compare verify drill key storage help"
+            opts="-v -h --verbose --json --config --help check backup list media rescue layout restore compare verify drill logs key storage help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -422,7 +428,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__help)
-            opts="check backup list media rescue layout restore compare verify drill key storage help"
+            opts="check backup list media rescue layout restore compare verify drill logs key storage help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -660,6 +666,20 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__help__subcmd__logs)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1299,6 +1319,28 @@ _lifeboat() {
                     return 0
                     ;;
                 --key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__logs)
+            opts="-v -h --to --verbose --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --to)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
