@@ -76,7 +76,7 @@ fn the_policy_on_a_medium_is_kept_to() {
             assert_eq!(before, hash(&disk), "{logs} was written to");
             Ok(())
         };
-        refused("somebodys", "not-given-up", "lifeboat.wipe=")?;
+        refused("somebodys", "not-given-up", "cannot FIND the disk given-up of lifeboat.wipe; there are: /dev/vda")?;
         refused(SERIAL, "warned-of", "the plan has warnings, and the policy says to stop at them")?;
 
         let mut vm = start(SERIAL, "recovery", "lifeboat.warnings=go-on")?;

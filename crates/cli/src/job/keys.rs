@@ -59,7 +59,7 @@ pub fn find_or_ask(
     let on_terminal = std::io::stdin().is_terminal();
     match wrong {
         // A pipe has nothing more to say.
-        Some(error) if !on_terminal && !(first && args.words) => return Err(error.into()),
+        Some(error) if !(on_terminal || first && args.words) => return Err(error.into()),
         Some(error) => eprintln!("{error}\n"),
         None if !on_terminal && !args.words => return read(&path).map_err(unusable),
         None => {}
