@@ -314,7 +314,6 @@ fn a_medium_without_the_key_asks_until_it_fits() {
         assert!(wrong.code == 1 && wrong.text.contains("the key does not fit"), "{wrong:?}");
         let right = guest.must(&format!("echo {words} | {plan} --words"), BOOT)?;
         assert!(right.contains("Nothing was touched"), "{right}");
-        drop(guest);
         vm.console.send(format!("{plan}\n").as_bytes())?;
         vm.console.wait_for(&shown("Recovery words"), BOOT)?;
         type_line(&mut vm, OTHER_WORDS, "cannot READ the recovery words", "the key does not fit")?;
