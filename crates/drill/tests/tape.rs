@@ -5,7 +5,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
-#[allow(dead_code)]
 #[path = "common/places.rs"]
 mod places;
 #[allow(dead_code)]
