@@ -24,10 +24,11 @@ fi
 echo "make deps: installing ${missing[*]}"
 apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -y -q --no-install-recommends)
 "${apt[@]}" update
-if ! "${apt[@]}" install "${missing[@]}"; then
+# All of them by name, those that are there too: apt may remove what it was not asked for to make room for the rest.
+if ! "${apt[@]}" install "${wanted[@]}"; then
     # A package that came from backports and whose source is gone holds the stable ones back (qemu-utils beside
     # qemu-system-x86, for example): then the release's own version replaces it.
     release=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
     echo "make deps: trying again with this release's own versions"
-    "${apt[@]}" install --allow-downgrades "${missing[@]}" "qemu-utils/$release"
+    "${apt[@]}" install --allow-downgrades "${wanted[@]}" "qemu-utils/$release"
 fi
