@@ -1,12 +1,9 @@
 //! [`Sysroot`]: the root directory of the system that is read.
 
-use std::collections::VecDeque;
+use lifeboat_sys::confined;
 use std::ffi::OsString;
 use std::io;
-use std::path::{Component, Path, PathBuf};
-
-/// How many symbolic links are followed, as in path_resolution(7).
-const MAX_LINKS: u32 = 40;
+use std::path::{Path, PathBuf};
 
 /// The root directory of a system: `/`, or a folder that holds one. Paths are resolved as a process in a chroot there
 /// would see them: absolute symbolic links start at the sysroot, `..` never leaves it.
@@ -46,42 +43,12 @@ impl Sysroot {
     }
 
     /// Where a path of the system lies for this process, its symbolic links followed inside the sysroot. The last
-    /// component need not exist.
+    /// components need not exist.
     ///
     /// # Errors
     /// Too many symbolic links, or one that cannot be read.
     pub fn resolve(&self, path: impl AsRef<Path>) -> io::Result<PathBuf> {
-        let mut todo: VecDeque<OsString> = components(path.as_ref());
-        let mut done: Vec<OsString> = vec![];
-        let mut links = 0;
-        while let Some(part) = todo.pop_front() {
-            if part == ".." {
-                done.pop();
-                continue;
-            }
-            let mut here = self.root.clone();
-            here.extend(&done);
-            here.push(&part);
-            match here.symlink_metadata() {
-                Ok(metadata) if metadata.is_symlink() => {
-                    links += 1;
-                    if links > MAX_LINKS {
-                        return Err(io::Error::from_raw_os_error(rustix::io::Errno::LOOP.raw_os_error()));
-                    }
-                    let target = std::fs::read_link(&here)?;
-                    if target.is_absolute() {
-                        done.clear();
-                    }
-                    for part in components(&target).into_iter().rev() {
-                        todo.push_front(part);
-                    }
-                }
-                _ => done.push(part),
-            }
-        }
-        let mut resolved = self.root.clone();
-        resolved.extend(done);
-        Ok(resolved)
+        Ok(confined::resolve(&self.root, path.as_ref())?.outside(&self.root))
     }
 
     /// Reads a file of the system.
@@ -128,16 +95,6 @@ pub(crate) fn attribute(path: impl AsRef<Path>) -> Option<String> {
     let text = String::from_utf8_lossy(&bytes);
     let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\0');
     (!text.is_empty()).then(|| text.to_owned())
-}
-
-fn components(path: &Path) -> VecDeque<OsString> {
-    path.components()
-        .filter_map(|component| match component {
-            Component::Normal(name) => Some(name.to_owned()),
-            Component::ParentDir => Some(OsString::from("..")),
-            _ => None,
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ mod leftover;
 
 use crate::context::Context;
 use crate::error::RebuildError;
-use crate::inside;
 use lifeboat_plan::{ChangedFilesystem, Step};
 use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt as _;
@@ -63,7 +62,7 @@ fn files(context: &Context) -> Vec<PathBuf> {
     let mut directories: Vec<PathBuf> = DIRECTORIES.iter().map(PathBuf::from).collect();
     directories.extend(["/boot/efi", "/efi", "/boot"].iter().map(|esp| Path::new(esp).join("loader/entries")));
     for directory in directories {
-        let Some(Ok(entries)) = inside::resolve(&context.target, &directory).map(std::fs::read_dir) else { continue };
+        let Some(Ok(entries)) = context.existing(&directory).map(std::fs::read_dir) else { continue };
         files.extend(entries.flatten().map(|entry| directory.join(entry.file_name())));
     }
     files.sort();
@@ -132,7 +131,7 @@ struct Editor<'a, 'c> {
 
 impl Editor<'_, '_> {
     fn edit(&mut self, name: &Path, change: impl FnOnce(&[u8]) -> Vec<u8>) -> Result<(), RebuildError> {
-        let Some(path) = inside::resolve(&self.context.target, name) else { return Ok(()) };
+        let Some(path) = self.context.existing(name) else { return Ok(()) };
         if !path.is_file() || !self.seen.insert(path.clone()) {
             return Ok(());
         }

@@ -2,7 +2,7 @@
 
 use lifeboat_machine::Machine;
 use lifeboat_plan::Plan;
-use lifeboat_sys::Runner;
+use lifeboat_sys::{Runner, confined};
 use std::path::{Path, PathBuf};
 
 /// A recovery in progress.
@@ -43,11 +43,17 @@ impl<'a> Context<'a> {
 
     /// An absolute path of the restored system as a path here.
     pub fn inside(&self, path: &Path) -> PathBuf {
-        self.target.join(path.strip_prefix("/").unwrap_or(path))
+        confined::outside(&self.target, path)
     }
 
     /// The same with links followed as the restored system follows them; [`Context::inside`] for what is not there.
     pub(crate) fn resolved(&self, path: &Path) -> PathBuf {
-        crate::inside::resolve(&self.target, path).unwrap_or_else(|| self.inside(path))
+        self.existing(path).unwrap_or_else(|| self.inside(path))
+    }
+
+    /// The same for what is there; `None` for what is not, or whose links lead in a circle.
+    pub(crate) fn existing(&self, path: &Path) -> Option<PathBuf> {
+        let resolved = confined::resolve(&self.target, path).ok()?;
+        resolved.exists.then(|| resolved.outside(&self.target))
     }
 }

@@ -16,7 +16,6 @@
 //! | [`mod@stack`] | md, LVM, LUKS and multipath on disks that are not rebuilt |
 //! | `times` | times that steps disturb |
 //! | [`network`] | network configuration: cards that were exchanged |
-//! | `inside` | paths of the restored system, links followed inside it |
 //! | [`boot`] | boot loaders, EFI boot entries, initramfs |
 //! | [`finish`] | what had to wait for the files |
 //! | [`error`] | [`RebuildError`] |
@@ -27,7 +26,6 @@ pub mod boot;
 pub mod context;
 pub mod error;
 pub mod finish;
-mod inside;
 pub mod make;
 pub mod mounts;
 pub mod network;

@@ -1,25 +1,15 @@
 //! A root filesystem in a folder. Symbolic links are followed inside it: an absolute target starts at the folder.
 
 use crate::error::RescueError;
+use lifeboat_sys::confined::{self, Resolved};
+use rustix::io::Errno;
 use std::ffi::OsString;
-use std::path::{Component, Path, PathBuf};
-
-/// As many links as the kernel follows (path_resolution(7)).
-const MAX_LINKS: usize = 40;
+use std::path::{Path, PathBuf};
 
 /// A root filesystem.
 #[derive(Clone, Debug)]
 pub struct Sysroot {
     root: PathBuf,
-}
-
-/// Where a path leads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Resolved {
-    /// Links on the way, as absolute paths inside the root, with their targets as they are stored.
-    pub links: Vec<(PathBuf, PathBuf)>,
-    /// The end, an absolute path inside the root that goes through no link.
-    pub path: PathBuf,
 }
 
 impl Sysroot {
@@ -40,7 +30,7 @@ impl Sysroot {
 
     /// Where a path that goes through no link lies outside: see [`Resolved::path`].
     pub fn outside(&self, path: &Path) -> PathBuf {
-        self.root.join(path.strip_prefix("/").unwrap_or(path))
+        confined::outside(&self.root, path)
     }
 
     /// Follows `path` (absolute inside the root) to its end; `None` when it leads nowhere.
@@ -48,38 +38,13 @@ impl Sysroot {
     /// # Errors
     /// [`RescueError::Loop`], or an unreadable link.
     pub fn resolve(&self, path: &Path) -> Result<Option<Resolved>, RescueError> {
-        let mut pending: Vec<OsString> = components(path);
-        let mut here = PathBuf::from("/");
-        let mut links = Vec::new();
-        while let Some(name) = pending.pop() {
-            if name == ".." {
-                here.pop();
-                continue;
+        match confined::resolve(&self.root, path) {
+            Ok(resolved) => Ok(resolved.exists.then_some(resolved)),
+            Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+                Err(RescueError::Loop(path.to_owned()))
             }
-            let next = here.join(&name);
-            let outside = self.outside(&next);
-            let metadata = match outside.symlink_metadata() {
-                Ok(metadata) => metadata,
-                Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
-                    return Ok(None);
-                }
-                Err(source) => return Err(RescueError::Io { action: "READ", path: outside, source }),
-            };
-            if !metadata.is_symlink() {
-                here = next;
-                continue;
-            }
-            if links.len() >= MAX_LINKS {
-                return Err(RescueError::Loop(path.to_owned()));
-            }
-            let target = outside.read_link().map_err(RescueError::io("READ", &outside))?;
-            if target.is_absolute() {
-                here = PathBuf::from("/");
-            }
-            pending.extend(components(&target));
-            links.push((next, target));
+            Err(source) => Err(RescueError::Io { action: "FOLLOW", path: self.outside(path), source }),
         }
-        Ok(Some(Resolved { links, path: here }))
     }
 
     /// Like [`Sysroot::resolve`], for regular files only, and with the path outside.
@@ -134,18 +99,6 @@ impl Sysroot {
         }
         Ok(None)
     }
-}
-
-/// Components in reverse, without root and `.`.
-fn components(path: &Path) -> Vec<OsString> {
-    path.components()
-        .rev()
-        .filter_map(|component| match component {
-            Component::Normal(name) => Some(name.to_owned()),
-            Component::ParentDir => Some(OsString::from("..")),
-            Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
-        })
-        .collect()
 }
 
 #[cfg(test)]

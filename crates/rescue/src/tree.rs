@@ -2,7 +2,8 @@
 
 use crate::error::RescueError;
 use crate::module_file;
-use crate::sysroot::{Resolved, Sysroot};
+use crate::sysroot::Sysroot;
+use lifeboat_sys::confined::Resolved;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::BTreeMap;

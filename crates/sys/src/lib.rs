@@ -6,6 +6,7 @@
 //! | [`runner`] | [`Runner`]: runs them; [`SystemRunner`] for real, [`FakeRunner`] for tests |
 //! | [`mount`] | mount, umount, the mount table |
 //! | [`block`] | block device ioctls and sizes |
+//! | [`confined`] | paths of a system below a folder |
 //! | [`inode`] | inode flags and project ids |
 //! | [`usage`] | what a finished child used |
 //! | [`modules`] | kernel modules: depmod's index, modprobe.d, loading by modalias |
@@ -22,6 +23,7 @@
 
 pub mod block;
 pub mod child;
+pub mod confined;
 pub mod console;
 pub mod inode;
 pub mod loop_device;
