@@ -15,7 +15,7 @@ use lifeboat_drill::lab::{Recovered, Scenario, Target};
 use lifeboat_drill::vm::{Pattern, Vm};
 use lifeboat_machine::Event;
 use std::path::Path;
-use typist::{SCREEN, shown, type_line};
+use typist::{SCREEN, shown, type_on_screen};
 
 /// Before the machine's name.
 const MARK: &str = "NAME:";
@@ -83,7 +83,7 @@ fn recover(scenario: &Scenario, medium: &Path, name: &str) -> Result<Recovered, 
     select(vm, &mapping, "Show the plan")?;
     go(vm, b"\r", "the plan")?;
     go(vm, b"\r", "confirm")?;
-    type_line(vm, name, "nothing was touched", "Lifeboat: at work")?;
+    type_on_screen(vm, name, "nothing was touched", "Lifeboat: at work")?;
     vm.console.wait_for(&shown("Lifeboat: result"), RECOVER)?;
     vm.console.send(b"\x1b[B\r")?;
     recovery.end()

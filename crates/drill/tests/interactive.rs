@@ -13,7 +13,7 @@ use lifeboat_drill::lab::scenario::{BOOT, RECOVER};
 use lifeboat_drill::lab::{Recovered, Scenario, Target};
 use lifeboat_machine::Event;
 use std::path::Path;
-use typist::{SCREEN, come_to_the_key, shown, type_line};
+use typist::{SCREEN, come_to_the_key, see, shown, type_on_screen};
 
 /// Before the machine's name and the recovery words.
 const MARK: &str = "NAME-AND-WORDS:";
@@ -24,14 +24,14 @@ fn recover(scenario: &Scenario, medium: &Path, name: &str, words: &str) -> Resul
     let vm = &mut recovery.vm;
     come_to_the_key(vm, BOOT)?;
     vm.console.send(b"wrong\r")?;
-    vm.console.wait_for(&shown("this key does not fit"), SCREEN)?;
-    type_line(vm, words, "cannot READ the recovery words", "Lifeboat: backups")?;
+    see(vm, &[&shown("this key does not fit")])?;
+    type_on_screen(vm, words, "cannot READ the recovery words", "Lifeboat: backups")?;
     for title in ["disks found", "which disk goes where", "the plan", "confirm"] {
         vm.console.send(b"\r")?;
         vm.console.wait_for(&shown(&format!("Lifeboat: {title}")), SCREEN)?;
     }
     vm.qmp.screenshot(&scenario.directory.join("confirm.png"))?;
-    type_line(vm, name, "nothing was touched", "Lifeboat: at work")?;
+    type_on_screen(vm, name, "nothing was touched", "Lifeboat: at work")?;
     vm.console.wait_for(&shown("Lifeboat: result"), RECOVER)?;
     // The screen says it, and once it is gone the last line does.
     vm.console.send(b"\x1b[B\r")?;

@@ -26,7 +26,7 @@ use server::{Server, port};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
-use typist::{SCREEN, come_to_the_key, shown, type_line};
+use typist::{SCREEN, come_to_the_key, shown, type_line, type_on_screen};
 
 const MEDIUM: &str = "lifeboat rescue --out /run/medium/rescue.iso --embed-key --mode expert --timeout 1";
 const EXPERT: &str = "lifeboat.mode=expert";
@@ -324,14 +324,14 @@ fn a_medium_without_the_key_asks_until_it_fits() {
         // On the screen.
         let mut vm = bench.boot("no-key-screen", "lifeboat.mode=interactive", Some(&disc), &disk)?;
         come_to_the_key(&mut vm, BOOT)?;
-        type_line(
+        type_on_screen(
             &mut vm,
             OTHER_WORDS,
             "cannot READ the recovery words",
             "these recovery words belong to another archive",
         )?;
-        type_line(&mut vm, "a passphrase", "no such thing is said", "this key does not fit; try again")?;
-        type_line(&mut vm, &words, "cannot READ the recovery words", "Lifeboat: backups")
+        type_on_screen(&mut vm, "a passphrase", "no such thing is said", "this key does not fit; try again")?;
+        type_on_screen(&mut vm, &words, "cannot READ the recovery words", "Lifeboat: backups")
     });
 }
 

@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 use tgtd::Tgtd;
-use typist::{shown, type_line};
+use typist::{see, shown, type_on_screen};
 
 const MACHINE: &str = "debian12-storage";
 const WORD: Duration = Duration::from_secs(300);
@@ -191,10 +191,10 @@ impl Bench {
         // There is one console only: nobody is asked where they sit.
         vm.console.wait_for(&shown("Lifeboat: welcome"), BOOT)?;
         vm.console.send(b"\r")?;
-        vm.console.wait_for(&shown("Type the passphrase of this disk"), WORD)?;
+        see(&mut vm, &[&shown("Type the passphrase of this disk")])?;
         vm.console.send(b"wrong\r")?;
-        vm.console.wait_for(&shown("this passphrase does not open"), WORD)?;
-        type_line(&mut vm, PASSPHRASE, "this passphrase does not open", "Lifeboat: backups")?;
+        see(&mut vm, &[&shown("this passphrase does not open")])?;
+        type_on_screen(&mut vm, PASSPHRASE, "this passphrase does not open", "Lifeboat: backups")?;
         vm.power_cut();
         Ok(())
     }

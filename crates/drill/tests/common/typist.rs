@@ -5,10 +5,12 @@
 
 use lifeboat_drill::DrillError;
 use lifeboat_drill::vm::{Pattern, Vm};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// From one screen to the next; emulated, on a host that does other work.
 pub const SCREEN: Duration = Duration::from_secs(300);
+/// How long a screen is looked at before it is painted anew.
+const GLANCE: Duration = Duration::from_secs(15);
 
 /// Text on a screen: blanks that a terminal has already are not sent again.
 pub fn shown(text: &str) -> Pattern {
@@ -16,12 +18,42 @@ pub fn shown(text: &str) -> Pattern {
     Pattern::regex(&words.join(r"\s*")).unwrap()
 }
 
+/// Waits for one of these on a screen of the interactive mode; gives its index. What a screen has already is not sent again,
+/// down to single letters: now and then it is painted anew.
+pub fn see(vm: &mut Vm, patterns: &[&Pattern]) -> Result<usize, DrillError> {
+    let end = Instant::now() + SCREEN;
+    loop {
+        match vm.console.wait_for_any(patterns, GLANCE) {
+            Ok((index, _)) => return Ok(index),
+            Err(DrillError::Deadline { .. }) if Instant::now() < end => vm.console.send(b"\x0c")?,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// Types a line until the next screen comes: an emulated serial line doubles a character now and then.
+pub fn type_on_screen(vm: &mut Vm, line: &str, refusal: &str, next: &str) -> Result<(), DrillError> {
+    type_until(vm, line, refusal, next, see)
+}
+
+/// The same at a prompt.
 pub fn type_line(vm: &mut Vm, line: &str, refusal: &str, next: &str) -> Result<(), DrillError> {
+    type_until(vm, line, refusal, next, |vm, patterns| {
+        vm.console.wait_for_any(patterns, SCREEN).map(|(index, _)| index)
+    })
+}
+
+fn type_until(
+    vm: &mut Vm,
+    line: &str,
+    refusal: &str,
+    next: &str,
+    wait: impl Fn(&mut Vm, &[&Pattern]) -> Result<usize, DrillError>,
+) -> Result<(), DrillError> {
     let (refusal, next) = (shown(refusal), shown(next));
     for _ in 0..5 {
         vm.console.send(format!("\x15{line}\r").as_bytes())?;
-        if vm.console.wait_for_any(&[&next, &refusal], SCREEN)?.0 == 0 {
+        if wait(vm, &[&next, &refusal])? == 0 {
             return Ok(());
         }
     }
