@@ -16,7 +16,7 @@ use crate::source::{Search, Source, choose, wanted::Wanted};
 use crate::ssh;
 use crate::subsystems;
 use crate::tools;
-use lifeboat_machine::{Event, EventSink as _, NetworkParameters, Parameters};
+use lifeboat_machine::{Event, EventSink as _, Mode, NetworkParameters, Parameters};
 use lifeboat_sys::modules::{Config, Index, Loader};
 use lifeboat_sys::signal::{Received, Signals};
 use lifeboat_sys::tape::Volume;
@@ -124,7 +124,8 @@ fn foundation(started: Duration, reporter: &Arc<Reporter>, children: &Arc<Childr
     }
     foundation::provide_commands();
     let identity = Identity::read(Path::new("/lifeboat"));
-    if let Some(policy) = &identity.policy {
+    // In the other modes a person decides.
+    if let (Some(policy), Some(Mode::Nuke)) = (&identity.policy, parameters.mode) {
         policy.clone().apply(&mut parameters);
     }
     let _ = rustix::system::sethostname(host_name(identity.machine_name()).as_bytes());

@@ -96,8 +96,8 @@ pub struct Parameters {
     pub source: Option<String>,
     /// `lifeboat.snapshot=`.
     pub snapshot: Option<String>,
-    /// `lifeboat.resize=no`.
-    pub no_resize: bool,
+    /// `lifeboat.resize=`: sizes follow the disks. They do when nobody says anything.
+    pub resize: Option<bool>,
     /// `lifeboat.eject=no`.
     pub no_eject: bool,
     /// `lifeboat.after=`.
@@ -151,8 +151,8 @@ impl Parameters {
             },
             ("source", Some(value)) if !value.is_empty() => self.source = Some(value.to_owned()),
             ("snapshot", Some(value)) if !value.is_empty() => self.snapshot = Some(value.to_owned()),
-            ("resize", Some("no")) => self.no_resize = true,
-            ("resize", Some("yes")) => self.no_resize = false,
+            ("resize", Some("no")) => self.resize = Some(false),
+            ("resize", Some("yes")) => self.resize = Some(true),
             ("eject", Some("no")) => self.no_eject = true,
             ("eject", Some("yes")) => self.no_eject = false,
             ("resize" | "eject", _) => self.mistakes.push(wrong("the values are yes and no")),
@@ -265,7 +265,7 @@ mod tests {
         assert_eq!(parameters.wipe, ["0x5000", "/dev/sdb"]);
         assert_eq!(parameters.map.len(), 2);
         assert_eq!(parameters.after, Some(After::Poweroff));
-        assert!(parameters.no_resize && parameters.no_eject && parameters.ssh);
+        assert!(parameters.resize == Some(false) && parameters.no_eject && parameters.ssh);
     }
 
     #[test]

@@ -36,7 +36,7 @@ impl UnattendedPolicy {
         if parameters.map.is_empty() {
             parameters.map = self.map.into_iter().collect();
         }
-        parameters.no_resize = parameters.no_resize || !self.resize;
+        parameters.resize = parameters.resize.or(Some(self.resize));
         parameters.warnings = parameters.warnings.or(self.warnings);
         parameters.after = parameters.after.or(self.after);
     }
@@ -57,10 +57,11 @@ mod tests {
         let expected = "nuke lifeboat.wipe=SER1 lifeboat.map=disk0:SER2 lifeboat.resize=no lifeboat.warnings=stop \
                         lifeboat.after=poweroff";
         assert_eq!(alone, Parameters::parse(expected));
-        let line = "lifeboat.wipe=SER9 lifeboat.map=disk1:SER8 lifeboat.warnings=go-on lifeboat.after=shell";
+        let line = "lifeboat.wipe=SER9 lifeboat.map=disk1:SER8 lifeboat.resize=yes lifeboat.warnings=go-on \
+                    lifeboat.after=shell";
         let mut typed = Parameters::parse(line);
         policy.apply(&mut typed);
-        assert_eq!(typed, Parameters { no_resize: true, ..Parameters::parse(line) });
+        assert_eq!(typed, Parameters::parse(line));
         assert!(serde_json::from_str::<UnattendedPolicy>(r#"{"wpie": []}"#).is_err());
     }
 }

@@ -15,7 +15,7 @@ use std::time::Instant;
 /// What the kernel parameters allow.
 pub fn policy(parameters: &Parameters) -> Policy {
     Policy {
-        no_resize: parameters.no_resize,
+        no_resize: parameters.resize == Some(false),
         wipe: parameters.wipe.clone(),
         map: parameters.map.iter().map(|(device, disk)| (DeviceId(device.clone()), disk.clone())).collect(),
         ..Policy::default()
