@@ -181,11 +181,19 @@ impl Search<'_> {
     }
 
     fn mount(&self, loader: &Loader, device: &BlockDevice, holds: &Holds) -> Result<(), String> {
-        let Some((kind, options)) = holds.mount_options() else { return Err("it holds no filesystem".into()) };
+        let Some((kind, ways)) = holds.mount_options() else { return Err("it holds no filesystem".into()) };
         let _ = std::fs::create_dir_all(MOUNT_POINT);
         // The kernel would ask its helper for the module; this process has the index in memory already.
         loader.load(&format!("fs-{kind}"));
-        mount(device.path(), Path::new(MOUNT_POINT), kind, options).map_err(|error| error.to_string())
+        let mut reason = String::new();
+        for options in ways {
+            match mount(device.path(), Path::new(MOUNT_POINT), kind, options) {
+                Ok(()) => return Ok(()),
+                Err(error) if reason.is_empty() => reason = error.to_string(),
+                Err(_) => {}
+            }
+        }
+        Err(reason)
     }
 
     fn take(
