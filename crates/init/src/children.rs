@@ -120,11 +120,22 @@ impl Running {
 
     /// Sends a signal to it.
     pub fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
-        // With its status collected the number may belong to someone else.
-        if let Some(pid) = pid.filter(|_| locked(&self.slot.status).is_none()) {
+        if let Some(pid) = self.pid() {
             let _ = rustix::process::kill_process(pid, signal);
         }
+    }
+
+    /// Ends it and what it started, when it leads a session of its own ([`Setup::new_session`]) and has not ended yet.
+    pub fn kill_session(&self) {
+        if let Some(pid) = self.pid() {
+            let _ = rustix::process::kill_process_group(pid, Signal::KILL);
+        }
+    }
+
+    /// `None` once its status was collected: then the number may belong to someone else.
+    fn pid(&self) -> Option<Pid> {
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
+        pid.filter(|_| locked(&self.slot.status).is_none())
     }
 }
 

@@ -35,7 +35,9 @@ pub fn run(context: &mut Context) {
         match tell(context, command) {
             // Their drivers announce the disks to udev and to whoever waits for them.
             Ok(()) => _ = context.hotplug.settle(PATIENCE),
-            Err(reason) => context.reporter.warn(format!("cannot USE the iSCSI target {target}: {reason}")),
+            Err(reason) => context.reporter.warn(format!(
+                "cannot USE the iSCSI target {target}: {reason}; from a shell: lifeboat storage login {target}"
+            )),
         }
     }
     if !matches!(context.parameters.mode, Some(Mode::Expert | Mode::Compare))
@@ -79,7 +81,8 @@ fn tell(context: &Context, mut command: Command) -> Result<(), String> {
     let (output, words) = std::io::pipe().map_err(|error| error.to_string())?;
     let end = words.try_clone().map_err(|error| error.to_string())?;
     command.stdin(Stdio::null()).stdout(words).stderr(end);
-    let child = context.children.spawn(command, Setup::default()).map_err(|error| error.to_string())?;
+    let setup = Setup { new_session: true, ..Setup::default() };
+    let child = context.children.spawn(command, setup).map_err(|error| error.to_string())?;
     let reporter = context.reporter.clone();
     let read = move || {
         for line in BufReader::new(output).lines().map_while(Result::ok).filter(|line| !line.is_empty()) {
@@ -93,7 +96,11 @@ fn tell(context: &Context, mut command: Command) -> Result<(), String> {
     match child.wait(Some(PATIENCE)) {
         Some(status) if status.success() => Ok(()),
         Some(status) => Err(format!("it ended {}", ending(status))),
-        None => Err(format!("it did not end within {} s", PATIENCE.as_secs())),
+        None => {
+            // Nothing may appear later, while a recovery works on the disks.
+            child.kill_session();
+            Err(format!("it did not end within {} s", PATIENCE.as_secs()))
+        }
     }
 }
 
