@@ -48,16 +48,11 @@ fn show(session: &Session, stacks: &Stacks) -> CommandResult {
 fn activate(session: &Session, stacks: &Stacks, args: &StorageActivateArgs) -> CommandResult {
     let incomplete = if args.incomplete { Incomplete::Start } else { Incomplete::Wait };
     let activated = stacks.activate(&session.runner, incomplete)?;
-    tell(session, &activated);
-    if activated.problems.is_empty() {
-        return Ok(());
-    }
-    let error = CommandError::new(Kind::Failed, activated.problems.join("; "));
-    let waits = !args.incomplete && activated.problems.iter().any(|problem| problem.contains(" waits: "));
-    Err(if waits { error.hint("lifeboat storage activate --incomplete starts what has enough members") } else { error })
+    tell(session, &activated, incomplete)
 }
 
-fn tell(session: &Session, activated: &Activated) {
+/// Says what became active; what could not is the error.
+fn tell(session: &Session, activated: &Activated, incomplete: Incomplete) -> CommandResult {
     for layer in &activated.layers {
         session.reporter.line(format!("activated read-only: {layer}"));
     }
@@ -73,6 +68,12 @@ fn tell(session: &Session, activated: &Activated) {
         "locked": activated.locked.iter().map(|locked| &locked.device).collect::<Vec<_>>(),
         "problems": activated.problems,
     }));
+    if activated.problems.is_empty() {
+        return Ok(());
+    }
+    let error = CommandError::new(Kind::Failed, activated.problems.join("; "));
+    let waits = incomplete == Incomplete::Wait && activated.problems.iter().any(|problem| problem.contains(" waits: "));
+    Err(if waits { error.hint("lifeboat storage activate --incomplete starts what has enough members") } else { error })
 }
 
 fn unlock(session: &Session, stacks: &Stacks, args: &StorageUnlockArgs) -> CommandResult {
@@ -91,8 +92,7 @@ fn unlock(session: &Session, stacks: &Stacks, args: &StorageUnlockArgs) -> Comma
     let layer = stacks.unlock(&session.runner, device, &passphrase)?;
     session.reporter.line(format!("opened read-only: {layer}"));
     // What lies on it comes with it.
-    tell(session, &stacks.activate(&session.runner, Incomplete::Wait)?);
-    Ok(())
+    tell(session, &stacks.activate(&session.runner, Incomplete::Wait)?, Incomplete::Wait)
 }
 
 fn login(session: &Session, stacks: &Stacks, args: &StorageLoginArgs) -> CommandResult {
