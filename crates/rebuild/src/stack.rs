@@ -93,6 +93,9 @@ pub enum Incomplete {
     Start,
 }
 
+/// Storeys of storage that are activated upon each other.
+const MOST_STOREYS: usize = 8;
+
 /// Activates everything that needs no passphrase, layer upon layer until nothing new appears, and writes down what was
 /// activated in `run` (/run/lifeboat). `sys` is /sys.
 ///
@@ -100,8 +103,8 @@ pub enum Incomplete {
 /// [`RunError`] when the devices cannot be listed. What a single layer lacks is among [`Activated::problems`].
 pub fn activate(runner: &dyn Runner, sys: &Path, run: &Path, incomplete: Incomplete) -> Result<Activated, StackError> {
     let mut activated = Activated::default();
-    // Each round adds a layer; nobody stacks more than these, and a tool that claims success without effect ends here.
-    for _ in 0..8 {
+    // Each round adds a storey; nobody stacks more than these, and a tool that claims success without effect ends here.
+    for storey in 0..=MOST_STOREYS {
         let devices = BlockDevices::read(runner, sys)?;
         let mut round = Activated::default();
         for layer in [multipath::activate, md::activate, lvm::activate] {
@@ -112,6 +115,12 @@ pub fn activate(runner: &dyn Runner, sys: &Path, run: &Path, incomplete: Incompl
         activated.locked = luks::locked(&devices);
         if round.layers.is_empty() {
             break;
+        }
+        if storey == MOST_STOREYS {
+            let latest = &round.layers[0];
+            activated.problems.push(format!(
+                "{latest} was activated on top of {MOST_STOREYS} others; what lies on it is left: see 'lsblk'"
+            ));
         }
         record::add(run, &round.layers)?;
         activated.layers.append(&mut round.layers);

@@ -141,6 +141,10 @@ fn attribute(path: PathBuf) -> Option<String> {
 
 fn device(sys: &Path, name: String) -> Option<Device> {
     let directory = sys.join("class/block").join(&name).canonicalize().ok()?;
+    // A path of a namespace that the kernel itself makes one of (nvme-multipath): it has no node.
+    if attribute(directory.join("hidden")).as_deref() == Some("1") {
+        return None;
+    }
     let partition = directory.join("partition").exists();
     let parent = || directory.parent()?.file_name()?.to_str().map(str::to_owned);
     Some(Device {

@@ -8,10 +8,10 @@ use lifeboat_sys::{Invocation, Runner};
 /// What blkid calls a physical volume.
 pub const MEMBER: &str = "LVM2_member";
 
-/// Settings for a rescue system: nodes are made here and now (no udev, no daemon), and a devices file of the machine does
-/// not hide what is there (lvm.conf(5)).
+/// Settings for a rescue system: nodes are made here and now (no udev, no daemon), and neither a devices file nor a filter of the
+/// machine hides what is there (lvm.conf(5)).
 const HERE: &str = "activation/udev_sync=0 activation/udev_rules=0 activation/monitoring=0 devices/use_devicesfile=0 \
-                    global/use_lvmpolld=0";
+                    global/use_lvmpolld=0 devices/filter=[\"a|.*|\"] devices/global_filter=[\"a|.*|\"]";
 
 /// A call of lvm with these settings and more.
 pub(super) fn lvm(command: &str, more: &str) -> Invocation {
@@ -21,6 +21,7 @@ pub(super) fn lvm(command: &str, more: &str) -> Invocation {
 /// A volume group.
 #[derive(Debug, PartialEq, Eq)]
 struct Group {
+    uuid: String,
     name: String,
     /// Physical volumes that are not there.
     missing: usize,
@@ -28,23 +29,52 @@ struct Group {
     volumes: Vec<String>,
 }
 
-/// Reads `lvm pvs --noheadings --separator / -o pv_name,vg_missing_pv_count,vg_name`: of each volume, its group.
+/// Columns of `lvm pvs`, the name of the device first: it alone may hold any character.
+const COLUMNS: &str = "pv_name,vg_missing_pv_count,vg_uuid,vg_name";
+
+/// Reads these columns: of each volume, its group.
 fn parse(text: &str) -> Vec<Group> {
     let mut groups: Vec<Group> = vec![];
     for line in text.lines() {
-        // Names of groups hold no blank; those of devices may hold slashes.
-        let Some((rest, name)) = line.trim().rsplit_once('|') else { continue };
-        let Some((volume, missing)) = rest.rsplit_once('|') else { continue };
+        let mut columns = line.trim().rsplitn(4, '|');
+        let (Some(name), Some(uuid), Some(missing), Some(volume)) =
+            (columns.next(), columns.next(), columns.next(), columns.next())
+        else {
+            continue;
+        };
         if name.is_empty() {
             continue;
         }
         let missing = missing.parse().unwrap_or(0);
-        match groups.iter_mut().find(|group| group.name == name) {
+        match groups.iter_mut().find(|group| group.uuid == uuid) {
             Some(group) => group.volumes.push(volume.to_owned()),
-            None => groups.push(Group { name: name.to_owned(), missing, volumes: vec![volume.to_owned()] }),
+            None => groups.push(Group {
+                uuid: uuid.to_owned(),
+                name: name.to_owned(),
+                missing,
+                volumes: vec![volume.to_owned()],
+            }),
         }
     }
     groups
+}
+
+/// Groups of one name, which cannot be active side by side: their volumes would have the same nodes.
+fn namesakes(groups: &[Group]) -> Vec<String> {
+    let mut found = vec![];
+    for group in groups {
+        let same: Vec<&str> = groups.iter().filter(|other| other.name == group.name).map(|g| g.uuid.as_str()).collect();
+        if same.len() > 1 && same.first() == Some(&group.uuid.as_str()) {
+            found.push(format!(
+                "cannot ACTIVATE the volume group {}: there are {} of this name; activate the one that is needed: \
+                 lvm vgchange -a y --select vg_uuid={}",
+                group.name,
+                same.len(),
+                same.join(" or ")
+            ));
+        }
+    }
+    found
 }
 
 /// Activates the groups of the physical volumes from which nothing is made yet.
@@ -53,12 +83,14 @@ pub fn activate(runner: &dyn Runner, devices: &BlockDevices, incomplete: Incompl
     if free.is_empty() {
         return;
     }
-    let list = lvm("pvs", "").args(["--noheadings", "--separator", "|", "-o", "pv_name,vg_missing_pv_count,vg_name"]);
+    let list = lvm("pvs", "").args(["--noheadings", "--separator", "|", "-o", COLUMNS]);
     let groups = match runner.run(&list) {
         Ok(output) => parse(&output.text()),
         Err(error) => return complain(activated, &format!("LVM on {}", free.join(", ")), &error),
     };
-    for group in groups.iter().filter(|group| is_idle(devices, group)) {
+    activated.problems.extend(namesakes(&groups));
+    let alone = |group: &&Group| groups.iter().filter(|other| other.name == group.name).count() == 1;
+    for group in groups.iter().filter(alone).filter(|group| is_idle(devices, group)) {
         let what = format!("the volume group {}", group.name);
         if group.missing > 0 && incomplete == Incomplete::Wait {
             activated.problems.push(format!("{what} waits: {} of its physical volumes are missing", group.missing));
@@ -98,7 +130,7 @@ mod tests {
             ..Device::default()
         };
         let devices = BlockDevices::of(vec![volume("sda2", &["dm-0"]), volume("sdb1", &[]), volume("sdc1", &[])]);
-        let listed = "  /dev/sda2|0|system\n  /dev/sdb1|0|backup\n  /dev/sdc1|1|torn\n  /dev/sdd|0|\n";
+        let listed = "  /dev/sda2|0|u1|system\n  /dev/sdb1|0|u2|backup\n  /dev/sdc1|1|u3|torn\n  /dev/sdd|0||\n";
         let run = |incomplete| {
             let runner = FakeRunner::lenient().answer("lvm pvs", listed);
             let mut activated = Activated::default();
@@ -111,5 +143,17 @@ mod tests {
         assert!(calls.last().unwrap().contains("read_only_volume_list=[\"backup\"]"), "{calls:?}");
         assert!(!calls.iter().any(|call| call.contains("system")), "{calls:?}");
         assert_eq!(run(Incomplete::Start).0.layers.len(), 2);
+    }
+
+    #[test]
+    fn of_groups_with_one_name_none_is_activated() {
+        let volume = |name: &str| Device { name: name.into(), kind: MEMBER.into(), ..Device::default() };
+        let devices = BlockDevices::of(vec![volume("sda2"), volume("sdb1")]);
+        let runner = FakeRunner::lenient().answer("lvm pvs", "/dev/sda2|0|u1|ubuntu-vg\n/dev/sdb1|0|u2|ubuntu-vg\n");
+        let mut activated = Activated::default();
+        activate(&runner, &devices, Incomplete::Start, &mut activated);
+        assert!(activated.layers.is_empty());
+        assert_eq!(activated.problems.len(), 1);
+        assert!(activated.problems[0].ends_with("vg_uuid=u1 or u2"), "{activated:?}");
     }
 }

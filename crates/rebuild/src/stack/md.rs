@@ -51,6 +51,7 @@ pub fn activate(runner: &dyn Runner, devices: &BlockDevices, incomplete: Incompl
             }
         }
     }
+    let mut taken: Vec<String> = vec![];
     for (uuid, (superblock, members)) in arrays {
         let what = format!("the md array '{}' ({uuid}, {})", superblock.name, superblock.level);
         if uuid.is_empty() || superblock.level == "container" {
@@ -66,7 +67,7 @@ pub fn activate(runner: &dyn Runner, devices: &BlockDevices, incomplete: Incompl
             activated.problems.push(format!("{what} waits: {there} of its {all} members are there"));
             continue;
         }
-        let Some(node) = free_node(devices) else {
+        let Some(node) = free_node(devices, &taken) else {
             activated.problems.push(format!("cannot ACTIVATE {what}: no number below /dev/md is free"));
             continue;
         };
@@ -74,9 +75,8 @@ pub fn activate(runner: &dyn Runner, devices: &BlockDevices, incomplete: Incompl
         let call = tool(MDADM).args(["--assemble", "--readonly", "--run", "--uuid", &uuid]).arg(&node).args(&members);
         match runner.run(&call) {
             Ok(_) => {
+                taken.push(node.clone());
                 activated.layers.push(Layer { kind: Kind::Md, name: node });
-                // The next number is only known to be free once this one is seen.
-                return;
             }
             Err(error) => complain(activated, &what, &error),
         }
@@ -84,9 +84,9 @@ pub fn activate(runner: &dyn Runner, devices: &BlockDevices, incomplete: Incompl
 }
 
 /// Arrays without a number of their own count down from 127.
-fn free_node(devices: &BlockDevices) -> Option<String> {
-    let number = (0..=127).rev().find(|number| devices.named(&format!("md{number}")).is_none())?;
-    Some(format!("/dev/md{number}"))
+fn free_node(devices: &BlockDevices, taken: &[String]) -> Option<String> {
+    let free = |number: &u32| devices.named(&format!("md{number}")).is_none();
+    (0..=127).rev().filter(free).map(|number| format!("/dev/md{number}")).find(|node| !taken.contains(node))
 }
 
 #[cfg(test)]
@@ -118,6 +118,19 @@ mod tests {
             runner.command_lines().last().unwrap(),
             "mdadm --assemble --readonly --run --uuid 0f94ed54:43b725a2 /dev/md126 /dev/sdb1 /dev/sdc1"
         );
+    }
+
+    #[test]
+    fn many_arrays_are_assembled_at_once() {
+        let names: Vec<String> = (0..20).map(|n| format!("sd{}", char::from(b'a' + n))).collect();
+        let devices = BlockDevices::of(names.iter().map(|name| member(name)).collect());
+        let runner = names.iter().fold(FakeRunner::lenient(), |runner, name| {
+            runner.answer("mdadm --examine", format!("MD_LEVEL=raid1\nMD_DEVICES=1\nMD_NAME={name}\nMD_UUID={name}\n"))
+        });
+        let mut activated = Activated::default();
+        activate(&runner, &devices, Incomplete::Wait, &mut activated);
+        let nodes: std::collections::BTreeSet<_> = activated.layers.iter().map(|layer| &layer.name).collect();
+        assert_eq!(nodes.len(), 20, "{activated:?}");
     }
 
     #[test]

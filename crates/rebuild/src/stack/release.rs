@@ -37,8 +37,11 @@ pub fn ours(runner: &dyn Runner, sys: &Path, run: &Path) -> Result<Released, Sta
 pub fn all(runner: &dyn Runner, sys: &Path, run: &Path) -> Result<Released, StackError> {
     let devices = BlockDevices::read(runner, sys)?;
     let layers = active(runner, &devices).into_iter().map(|(layer, _)| layer).collect();
+    let ours = record::read(run)?;
     let released = release(runner, sys, layers)?;
-    record::write(run, &[])?;
+    // What is still held, and was activated here, is released once it is free.
+    let held = released.held.iter().map(|(layer, _)| layer).filter(|layer| ours.contains(layer)).cloned();
+    record::write(run, &held.collect::<Vec<_>>())?;
     Ok(released)
 }
 
@@ -65,7 +68,9 @@ fn layer(runner: &dyn Runner, device: &Device) -> Option<Layer> {
     match uuid.split('-').next().unwrap_or_default() {
         "LVM" => {
             let call = lvm::lvm("lvs", "").args(["--noheadings", "-o", "vg_name"]).arg(format!("/dev/mapper/{name}"));
-            of(Kind::Lvm, runner.run(&call).ok()?.text().trim())
+            // Without an answer it keeps the volume's name, with which it cannot be stopped, and that is said.
+            let group = runner.run(&call).map(|output| output.text().trim().to_owned());
+            of(Kind::Lvm, &group.unwrap_or_else(|_| name.clone()))
         }
         "CRYPT" => of(Kind::Luks, name),
         "mpath" => of(Kind::Multipath, name),
@@ -149,6 +154,17 @@ mod tests {
         assert_eq!(released.layers, [layers()[1].clone(), layers()[0].clone()]);
         assert!(released.held.is_empty());
         assert_eq!(record::read(run.path()).unwrap(), []);
+    }
+
+    #[test]
+    fn what_was_activated_here_and_is_held_stays_in_the_record() {
+        let (sys, run) = (sysfs(), tempfile::tempdir().unwrap());
+        record::add(run.path(), &layers()[..1]).unwrap();
+        let busy = Output { code: 1, stdout: vec![], stderr: b"mdadm: busy".to_vec() };
+        let runner = FakeRunner::lenient().answer_with("mdadm --stop", busy);
+        let released = all(&runner, sys.path(), run.path()).unwrap();
+        assert_eq!(released.held.len(), 1);
+        assert_eq!(record::read(run.path()).unwrap(), layers()[..1]);
     }
 
     #[test]
