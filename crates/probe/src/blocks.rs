@@ -198,6 +198,13 @@ impl Block {
         };
         Some(format!("{kind} {dm_name}"))
     }
+
+    /// It is of the kinds that `lifeboat storage release` stops.
+    pub fn is_released_by_us(&self) -> bool {
+        let uuid = attribute(self.directory.join("dm/uuid")).unwrap_or_default();
+        let maker = uuid.split('-').next().unwrap_or_default();
+        self.name.starts_with("md") || ["LVM", "CRYPT", "mpath"].contains(&maker) || maker.starts_with("part")
+    }
 }
 
 fn block(directory: &Path, name: &str, partition: Option<(u32, String)>) -> Option<Block> {

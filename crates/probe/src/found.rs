@@ -53,12 +53,23 @@ pub(crate) fn read(context: &Context<'_>, locks: &[(String, String)]) -> Result<
         })
         .collect();
     disks.sort_by(|a, b| a.path.cmp(&b.path));
+    lock_other_paths(&mut disks);
     Ok(FoundHardware {
         disks,
         uefi: context.host("/sys/firmware/efi").exists(),
         modaliases: hardware::modaliases(&context.host("/sys")),
         filesystems: filesystems(context),
     })
+}
+
+/// A disk that is reached by several paths is locked by all of them.
+fn lock_other_paths(disks: &mut [FoundDisk]) {
+    let locked: Vec<(String, String, String)> =
+        disks.iter().filter_map(|disk| Some((disk.disk.wwn.clone()?, disk.path.clone(), disk.lock.clone()?))).collect();
+    for disk in disks.iter_mut().filter(|disk| disk.lock.is_none()) {
+        let same = locked.iter().find(|(wwn, ..)| disk.disk.wwn.as_ref() == Some(wwn));
+        disk.lock = same.map(|(_, path, why)| format!("it is another path to {path}: {why}"));
+    }
 }
 
 /// Types that can be made and mounted: their mkfs is here, and the kernel has a driver or a module for them.
@@ -114,11 +125,9 @@ fn lock(blocks: &Blocks, disk: &Block, in_use: &BTreeMap<String, String>) -> Opt
             what.map_or_else(|| holder.clone(), |what| format!("{holder}, {what}"))
         };
         let holders: Vec<String> = held.holders.iter().map(named).collect();
-        Some(format!(
-            "{} is in use by {}; in the rescue system 'lifeboat storage release' stops it",
-            held.path,
-            holders.join(" and ")
-        ))
+        let released = held.holders.iter().all(|holder| blocks.named(holder).is_some_and(Block::is_released_by_us));
+        let way = if released { "; in the rescue system 'lifeboat storage release' stops it" } else { "" };
+        Some(format!("{} is in use by {}{way}", held.path, holders.join(" and ")))
     })
 }
 
