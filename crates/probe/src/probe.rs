@@ -25,6 +25,9 @@ use std::path::Path;
 ///
 /// Nothing is written, and only reads need root. What cannot be rebuilt is in [`Probed::refusals`].
 ///
+/// The one architecture for which rescue media are made.
+const ARCHITECTURE: &str = "x86_64";
+
 /// # Errors
 /// [`ProbeError`] when /proc or /sys cannot be read.
 pub fn probe(runner: &dyn Runner, sysroot: &Sysroot) -> Result<Probed, ProbeError> {
@@ -67,11 +70,16 @@ pub(crate) fn read(context: &Context<'_>) -> Result<Probed, ProbeError> {
     };
     layout.validate()?;
     let boot = boot::boot(context, &layout, own_mounts, &mut findings);
+    let architecture = os::architecture(sysroot);
+    if architecture != ARCHITECTURE {
+        let reason = format!("its architecture is {architecture}; rescue media are made for {ARCHITECTURE} only");
+        findings.refuse("the machine", reason, "");
+    }
     let machine = Machine {
         format: FORMAT,
         name: os::name(sysroot),
         machine_id: os::machine_id(sysroot),
-        architecture: os::architecture(sysroot),
+        architecture,
         recorded_at: now(),
         os: os::os(sysroot),
         hardware: hardware::hardware(context),
