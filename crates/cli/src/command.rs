@@ -384,9 +384,10 @@ pub struct CompareArgs {
     /// Compare this snapshot instead of the latest
     #[arg(long, value_name = "ID")]
     pub snapshot: Option<String>,
-    /// Compare with the tree below this folder instead of /
-    #[arg(long, value_name = "DIR", default_value = "/")]
-    pub root: PathBuf,
+    /// Compare with the tree below this folder instead of /; in the rescue system, instead of the disks, which are
+    /// mounted read-only for it
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
     /// What to compare, as absolute paths; everything when none is given
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,

@@ -3,8 +3,8 @@
 
 use crate::failure::Failure;
 use crate::observe::Observing;
-use crate::recovery::{stage, target_source};
-use lifeboat_archive::{Repository, Selection, SnapshotInfo};
+use crate::recovery::{Recovery, stage, target_source};
+use lifeboat_archive::Selection;
 use lifeboat_machine::filesystem::FilesystemOptions;
 use lifeboat_machine::{Content, DiskContent, Event, EventSink, Machine};
 use lifeboat_sys::program::BLKID;
@@ -28,15 +28,15 @@ pub struct Compared {
 /// # Errors
 /// When the archive cannot be read; differences are no errors.
 pub fn compare(
-    repository: &Repository,
-    snapshot: &SnapshotInfo,
-    machine: &Machine,
+    recovery: &Recovery,
+    selection: &Selection,
     target: &Path,
     report: &Path,
     runner: &dyn Runner,
     sink: &dyn EventSink,
 ) -> Result<Compared, Failure> {
     let began = Instant::now();
+    let machine = &recovery.machine;
     let mut lines = stage(sink, "layout", || layout_differences(machine, runner))?;
     std::fs::create_dir_all(target).map_err(|source| Failure::Write { path: target.to_owned(), source })?;
     let mounted = stage(sink, "mount", || mount_all(machine, target, runner, Access::ReadOnly));
@@ -45,7 +45,7 @@ pub fn compare(
         stage(sink, "compare", || {
             let observer = Observing::on_console(sink, "compare");
             let source = target_source(machine, target);
-            Ok(repository.compare(snapshot, &source, &Selection::Everything, &observer)?)
+            Ok(recovery.repository().compare(recovery.snapshot(), &source, selection, &observer)?)
         })
     });
     if let Err(error) = mount::unmount_below(target) {

@@ -2,8 +2,9 @@
 //! stopped.
 
 use super::Session;
-use super::recover::{explain, usual_umask};
-use crate::command::{KeyArgs, RecoveryStage, RestoreArgs};
+use super::compare::selection;
+use super::recover::{compare_with, explain, usual_umask};
+use crate::command::{CompareArgs, KeyArgs, RecoveryStage, RestoreArgs};
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::{keys, network};
 use lifeboat_archive::ArchiveError;
@@ -21,15 +22,8 @@ pub fn run(session: &Session, args: &RestoreArgs) -> CommandResult {
     let mut rescue = RescueSystem::open(RescueDirectories::default())?;
     let journal = Journal::load(&rescue.directories.run).map_err(explain)?;
     let continued = continued(session, args, journal)?;
-    rescue.from.clone_from(&args.from);
-    if let Some(snapshot) = continued.as_ref().map(|journal| &journal.snapshot).or(args.snapshot.as_ref()) {
-        rescue.parameters.snapshot = Some(snapshot.clone());
-    }
-    if rescue.source.is_none() && rescue.archive_elsewhere().is_none() {
-        return Err(CommandError::new(Kind::Failed, "the boot process found no recovery medium").hint(
-            "insert it and name its device: 'lifeboat restore --from /dev/sr0' for a disc; or name another archive so",
-        ));
-    }
+    let snapshot = continued.as_ref().map(|journal| &journal.snapshot).or(args.snapshot.as_ref());
+    name_archive(&mut rescue, "restore", args.from.as_ref(), snapshot)?;
     let _alone = rescue.alone()?;
     let recovery = open(session, &rescue, &args.key)?;
     match (continued, args.stage) {
@@ -49,6 +43,35 @@ pub fn run(session: &Session, args: &RestoreArgs) -> CommandResult {
             go_on(session, &rescue, &recovery, journal, stage)
         }
     }
+}
+
+/// `lifeboat compare` typed in the rescue system, without the name of a folder: the archive and the machine's disks.
+pub fn compare(session: &Session, args: &CompareArgs) -> CommandResult {
+    usual_umask();
+    let mut rescue = RescueSystem::open(RescueDirectories::default())?;
+    name_archive(&mut rescue, "compare", args.from.as_ref(), args.snapshot.as_ref())?;
+    let _alone = rescue.alone()?;
+    let recovery = open(session, &rescue, &args.key)?;
+    compare_with(session, &rescue, &recovery, &selection(args), &session.reporter)
+}
+
+/// The archive that the command names, otherwise the one that the boot process found.
+fn name_archive(
+    rescue: &mut RescueSystem,
+    command: &str,
+    from: Option<&String>,
+    snapshot: Option<&String>,
+) -> CommandResult {
+    rescue.from = from.cloned();
+    if let Some(snapshot) = snapshot {
+        rescue.parameters.snapshot = Some(snapshot.clone());
+    }
+    if rescue.source.is_none() && rescue.archive_elsewhere().is_none() {
+        return Err(CommandError::new(Kind::Failed, "the boot process found no recovery medium").hint(format!(
+            "insert it and name its device: 'lifeboat {command} --from /dev/sr0' for a disc; or name another archive so"
+        )));
+    }
+    Ok(())
 }
 
 /// The journal of a recovery that is to be continued; `None` for one that begins.
@@ -102,9 +125,16 @@ fn open<'a>(session: &'a Session, rescue: &'a RescueSystem, key: &KeyArgs) -> Re
     Recovery::open(rescue, &ask, &network::of_session(session)?, &session.runner, &session.reporter).map_err(explain)
 }
 
+/// Each option goes before the kernel parameter that says the same.
 fn policy(args: &RestoreArgs, rescue: &RescueSystem) -> Result<Policy, CommandError> {
     let named = super::layout::policy(&args.policy)?;
-    Ok(if named == Policy::default() { nuke::policy(&rescue.parameters) } else { named })
+    let booted = nuke::policy(&rescue.parameters);
+    Ok(Policy {
+        no_resize: named.no_resize || booted.no_resize,
+        wipe: if named.wipe.is_empty() { booted.wipe } else { named.wipe },
+        map: if named.map.is_empty() { booted.map } else { named.map },
+        ..named
+    })
 }
 
 fn confirm(name: &str) -> CommandResult {

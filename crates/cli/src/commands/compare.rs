@@ -1,6 +1,6 @@
 //! `lifeboat compare`
 
-use super::Session;
+use super::{Session, by_hand};
 use crate::command::CompareArgs;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::archive;
@@ -8,14 +8,27 @@ use lifeboat_archive::Selection;
 use lifeboat_machine::Name;
 use lifeboat_restore::observe::Observing;
 use lifeboat_restore::recovery::target_source;
+use lifeboat_restore::rescue::{RescueDirectories, is_rescue_system};
+use std::path::Path;
+
+/// What is compared.
+pub fn selection(args: &CompareArgs) -> Selection {
+    if args.paths.is_empty() { Selection::Everything } else { Selection::Paths(args.paths.clone()) }
+}
 
 pub fn run(session: &Session, args: &CompareArgs) -> CommandResult {
+    let root = match &args.root {
+        Some(root) => root.as_path(),
+        // What lies at / there is the rescue system.
+        None if is_rescue_system(&RescueDirectories::default()) => return by_hand::compare(session, args),
+        None => Path::new("/"),
+    };
     let archive = archive::open(session, args.from.as_deref(), &args.key)?;
     let snapshot = archive::snapshot(&archive, args.snapshot.as_deref())?;
-    let selection = if args.paths.is_empty() { Selection::Everything } else { Selection::Paths(args.paths.clone()) };
+    let selection = selection(args);
     let observer = Observing::new(&session.reporter, "compare");
     let (machine, _) = archive::describe(&archive.repository, &snapshot)?;
-    let source = target_source(&machine, &args.root);
+    let source = target_source(&machine, root);
     let report = archive.repository.compare(&snapshot, &source, &selection, &observer)?;
     session.reporter.finish();
     for difference in &report.differences {

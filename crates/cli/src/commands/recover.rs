@@ -4,7 +4,7 @@ use super::{Session, interactive};
 use crate::command::MenuMode;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::network;
-use lifeboat_archive::ArchiveError;
+use lifeboat_archive::{ArchiveError, Selection};
 use lifeboat_machine::{Event, EventSink};
 use lifeboat_restore::recovery::Recovery;
 use lifeboat_restore::rescue::{RescueDirectories, RescueSystem};
@@ -113,10 +113,20 @@ fn compare_disks(session: &Session, rescue: &RescueSystem, network: &Network, si
         ))
     };
     let recovery = Recovery::open(rescue, &no_key, network, &session.runner, sink).map_err(explain)?;
+    compare_with(session, rescue, &recovery, &Selection::Everything, sink)
+}
+
+/// Compares what an open archive holds with the disks.
+pub(super) fn compare_with(
+    session: &Session,
+    rescue: &RescueSystem,
+    recovery: &Recovery,
+    selection: &Selection,
+    sink: &dyn EventSink,
+) -> CommandResult {
     let outcome = compare::compare(
-        recovery.repository(),
-        recovery.snapshot(),
-        &recovery.machine,
+        recovery,
+        selection,
         &rescue.directories.target,
         &rescue.directories.run.join("compare.txt"),
         &session.runner,
@@ -124,7 +134,8 @@ fn compare_disks(session: &Session, rescue: &RescueSystem, network: &Network, si
     )
     .map_err(explain)?;
     if outcome.differences > 0 {
-        return Err(CommandError::new(Kind::Differences, format!("{} differences", outcome.differences)));
+        let count = super::counted(usize::try_from(outcome.differences).unwrap_or(usize::MAX), "difference");
+        return Err(CommandError::new(Kind::Differences, count));
     }
     Ok(())
 }
