@@ -3,6 +3,7 @@
 use crate::commands::Session;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::output::Reporter;
+use lifeboat_machine::on_disk::OnDisk;
 use lifeboat_machine::{Event, EventSink};
 use lifeboat_remote::{Address, Credentials};
 use lifeboat_restore::rescue::{RescueDirectories, RescueSystem, is_rescue_system};
@@ -125,6 +126,10 @@ pub fn target(session: &Session, text: &str) -> Result<Target, CommandError> {
     if TapeName::is_meant(text) {
         return Err(CommandError::refused(format!("cannot WRITE {text}: this release does not write tapes yet"))
             .hint("a folder, or an address: nfs://, sftp://, rest:, s3://"));
+    }
+    if OnDisk::is_meant(text) {
+        return Err(CommandError::usage(format!("cannot WRITE {text}: such a place is only read from"))
+            .hint("mount the disk and name the folder"));
     }
     if !Address::is_meant(text) {
         return Ok(Target { place: lifeboat_archive::Place::Folder(text.into()), mounted: None });
