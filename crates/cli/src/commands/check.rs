@@ -4,10 +4,24 @@ use super::{Session, counted};
 use crate::command::CheckArgs;
 use crate::error::CommandResult;
 use crate::job::protect;
+use lifeboat_machine::filesystem::FilesystemOptions;
+use lifeboat_machine::{Content, Event, EventSink as _, Layout};
+use lifeboat_sys::Program;
+use lifeboat_sys::program::{ALL, MKE2FS, MKFS_BTRFS, MKFS_FAT, MKFS_XFS, MKSQUASHFS, Rescue, XORRISO};
+use std::path::Path;
 
 pub fn run(session: &Session, args: &CheckArgs) -> CommandResult {
     let probed = protect::probe(session, &args.sysroot.sysroot, session.config.repository.as_deref())?;
     protect::warn(session, &probed);
+    let missing = missing_programs(&args.sysroot.sysroot, &probed.machine.layout);
+    for program in &missing {
+        session.reporter.emit(&Event::Warning {
+            text: format!(
+                "the program {} is missing; 'lifeboat rescue' needs it: try installing the package {}",
+                program.name, program.package
+            ),
+        });
+    }
     session.reporter.value(&serde_json::json!({
         "machine": probed.machine.name,
         "protectable": probed.refusals.is_empty(),
@@ -15,6 +29,7 @@ pub fn run(session: &Session, args: &CheckArgs) -> CommandResult {
             "subject": refusal.subject, "reason": refusal.reason, "remedy": refusal.remedy,
         })).collect::<Vec<_>>(),
         "warnings": probed.warnings,
+        "missing_programs": missing.iter().map(|program| program.name).collect::<Vec<_>>(),
     }));
     protect::refuse(session, &probed)?;
     let machine = &probed.machine;
@@ -31,4 +46,41 @@ pub fn run(session: &Session, args: &CheckArgs) -> CommandResult {
         }
     ));
     Ok(())
+}
+
+/// Programs without which no medium can be made of this machine.
+fn missing_programs(sysroot: &Path, layout: &Layout) -> Vec<&'static Program> {
+    let makes = layout.devices.iter().filter_map(|device| match &device.content {
+        Content::Filesystem(filesystem) => Some(match filesystem.options {
+            FilesystemOptions::Ext(_) => MKE2FS,
+            FilesystemOptions::Xfs(_) => MKFS_XFS,
+            FilesystemOptions::Vfat(_) => MKFS_FAT,
+            FilesystemOptions::Btrfs(_) => MKFS_BTRFS,
+        }),
+        _ => None,
+    });
+    let always = ALL.iter().copied().filter(|program| program.rescue == Rescue::Always);
+    let mut missing: Vec<&Program> =
+        always.chain([MKSQUASHFS, XORRISO]).chain(makes).filter(|program| program.find(sysroot).is_none()).collect();
+    missing.dedup();
+    missing
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_system_lacks_everything() {
+        let root = tempfile::tempdir().unwrap();
+        let names = || -> Vec<&str> {
+            let missing = missing_programs(root.path(), &Layout::default());
+            missing.into_iter().map(|program| program.name).collect()
+        };
+        let all = names();
+        assert!(all.contains(&"sfdisk") && all.contains(&"xorriso") && !all.contains(&"mke2fs"), "{all:?}");
+        std::fs::create_dir_all(root.path().join("usr/bin")).unwrap();
+        std::fs::write(root.path().join("usr/bin/xorriso"), "").unwrap();
+        assert!(!names().contains(&"xorriso"));
+    }
 }
