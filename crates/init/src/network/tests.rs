@@ -1,4 +1,6 @@
 use super::*;
+use lifeboat_sys::child::Setup;
+use std::io::Read as _;
 use std::process::{Child, Command, Stdio};
 
 /// A network namespace for one test: only its thread and the threads that this one starts are in it.
@@ -15,9 +17,15 @@ fn in_namespace(test: impl FnOnce() + Send + 'static) {
 }
 
 fn ip(arguments: &str) -> String {
-    let output = Command::new("ip").args(arguments.split(' ')).output().unwrap();
-    assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    // In the registry, for its collector takes every child of this process.
+    let mut command = Command::new("ip");
+    command.args(arguments.split(' ')).stdout(Stdio::piped());
+    let mut running = crate::children::tests::children().spawn(command, Setup::default()).unwrap();
+    let mut text = String::new();
+    running.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+    let status = running.wait(None).unwrap();
+    assert!(status.success(), "ip {arguments}");
+    text
 }
 
 struct Server(Child);
