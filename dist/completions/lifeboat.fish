@@ -188,7 +188,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l json -d 'W
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l snapshot -d 'Compare this snapshot instead of the latest' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l root -d 'Compare with the tree below this folder instead of /' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l root -d 'Compare with the tree below this folder instead of /; in the rescue system, instead of the disks, which are mounted read-only for it' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l words -d 'Ask for the recovery words instead of reading a key file'
