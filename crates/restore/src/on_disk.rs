@@ -91,19 +91,78 @@ pub fn mounted_path(place: &OnDisk, runner: &dyn Runner) -> Option<PathBuf> {
     Some(mount_point(&device)?.join(place.path.trim_start_matches('/')))
 }
 
-/// Mounts it read-only. A journal is not replayed: that would write.
+/// Type of what a device or file holds, as blkid(8) names it; empty when it knows none.
+fn kind(device: &Path, runner: &dyn Runner) -> Result<String, Failure> {
+    let call = Invocation::new(BLKID).args(["-p", "-o", "value", "-s", "TYPE"]).arg(device).accept(2);
+    Ok(runner.run(&call)?.text().trim().to_owned())
+}
+
+/// Mounts a block device, or an image file through a read-only loop device. A journal is not replayed: that would write, and
+/// cannot be done on a loop device that is read-only.
 ///
 /// # Errors
 /// [`Failure::Run`] with mount's words.
 pub fn mount(device: &Path, point: &Path, runner: &dyn Runner) -> Result<(), Failure> {
-    let call = Invocation::new(BLKID).args(["-p", "-o", "value", "-s", "TYPE"]).arg(device).accept(2);
-    let kind = runner.run(&call)?.text().trim().to_owned();
-    let options = match kind.as_str() {
-        "ext3" | "ext4" => "ro,noload",
-        "xfs" => "ro,norecovery",
-        "btrfs" => "ro,rescue=nologreplay",
-        _ => "ro",
-    };
-    runner.run(&Invocation::new(MOUNT).args(["-o", options]).arg(device).arg(point))?;
+    let kind = kind(device, runner)?;
+    // mount(8) makes the loop device read-only for `ro`.
+    let file = device.is_file().then_some("loop");
+    read_only(&kind, |options| {
+        let options: Vec<&str> = options.iter().copied().chain(file).collect();
+        runner.run(&Invocation::new(MOUNT).args(["-o", &options.join(",")]).arg(device).arg(point)).map(drop)
+    })?;
     Ok(())
+}
+
+/// Calls `mount` with the options that keep the kernel from replaying a journal: ext4(5), xfs(5), btrfs(5).
+///
+/// # Errors
+/// That of `mount`; of several attempts the first one's, whose options the kernels of today know.
+pub(crate) fn read_only<E>(kind: &str, mount: impl Fn(&[&'static str]) -> Result<(), E>) -> Result<(), E> {
+    match kind {
+        "ext3" | "ext4" => mount(&["ro", "noload"]),
+        "xfs" => mount(&["ro", "norecovery"]),
+        // `rescue=` came with Linux 5.9, and what it replaced went later.
+        "btrfs" => {
+            mount(&["ro", "rescue=nologreplay"]).or_else(|error| mount(&["ro", "nologreplay"]).map_err(|_| error))
+        }
+        _ => mount(&["ro"]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lifeboat_sys::{FakeRunner, Output};
+
+    #[test]
+    fn nothing_is_written_to_what_is_mounted() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let image = file.path().to_str().unwrap();
+        for (device, kind, options) in [
+            ("/dev/lbtest1", "ext4", "ro,noload"),
+            ("/dev/lbtest1", "xfs", "ro,norecovery"),
+            ("/dev/lbtest1", "iso9660", "ro"),
+            (image, "iso9660", "ro,loop"),
+            (image, "ext4", "ro,noload,loop"),
+        ] {
+            let runner = FakeRunner::lenient().answer("blkid", kind);
+            mount(Path::new(device), Path::new("/point"), &runner).unwrap();
+            assert_eq!(runner.command_lines()[1], format!("mount -o {options} {device} /point"));
+        }
+    }
+
+    #[test]
+    fn btrfs_of_a_kernel_before_5_9() {
+        let refused = || Output { code: 32, stdout: vec![], stderr: b"wrong fs type, bad option".to_vec() };
+        let runner = FakeRunner::lenient().answer("blkid", "btrfs").answer_with("mount", refused());
+        mount(Path::new("/dev/lbtest1"), Path::new("/point"), &runner).unwrap();
+        let calls = runner.command_lines();
+        assert_eq!(
+            calls[1..],
+            ["mount -o ro,rescue=nologreplay /dev/lbtest1 /point", "mount -o ro,nologreplay /dev/lbtest1 /point"]
+        );
+        let runner = FakeRunner::new().answer("blkid", "btrfs").answer_with("mount", refused());
+        let error = mount(Path::new("/dev/lbtest1"), Path::new("/point"), &runner).unwrap_err().to_string();
+        assert!(error.contains("bad option"), "{error}");
+    }
 }

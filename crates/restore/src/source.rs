@@ -11,9 +11,8 @@ use lifeboat_machine::on_disk::OnDisk;
 use lifeboat_remote::folder::Folder;
 use lifeboat_remote::tree::Tree;
 use lifeboat_remote::{Address, nfs};
-use lifeboat_sys::program::MOUNT;
+use lifeboat_sys::Runner;
 use lifeboat_sys::tape::{Reach, TapeError, TapeName, identify};
-use lifeboat_sys::{Invocation, Runner};
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -147,11 +146,7 @@ fn open_path(
         }
         Shape::MediumMount => from_medium(Medium::open(path)?, place, vec![]),
         Shape::Image => {
-            let options = if path.is_file() { "ro,loop" } else { "ro" };
-            let (guard, point) = mounted(scratch, |point| {
-                runner.run(&Invocation::new(MOUNT).args(["-o", options]).arg(path).arg(point))?;
-                Ok(())
-            })?;
+            let (guard, point) = mounted(scratch, |point| on_disk::mount(path, point, runner))?;
             from_medium(Medium::open(&point)?, place, vec![guard])
         }
     }
@@ -256,10 +251,7 @@ fn images(
     list.sort();
     let any = !list.is_empty();
     for path in list {
-        let (guard, point) = mounted(scratch, |point| {
-            runner.run(&Invocation::new(MOUNT).args(["-o", "ro,loop"]).arg(&path).arg(point))?;
-            Ok(())
-        })?;
+        let (guard, point) = mounted(scratch, |point| on_disk::mount(&path, point, runner))?;
         let manifest = std::fs::read(point.join("lifeboat/manifest.json")).unwrap_or_default();
         if !manifest.is_empty() && wanted(&manifest) {
             return Ok(Some((guard, Medium::open(&point)?)));
