@@ -93,6 +93,12 @@ pub fn mapping(model: &mut Model, key: Key) -> Vec<Effect> {
         Key::Enter if model.mapping.at == disks => {
             model.layout = Picker::default();
             model.go(Screen::Layout);
+        PlanError::NoSuchDisk { parameter: "lifeboat.map", .. } => {
+            "To decide it here: choose the recorded disk above, then a found disk."
+        }
+        PlanError::NoSuchDisk { .. } => {
+            "Attach that disk and press r on the page before; or boot again without the parameter."
+        }
         }
         Key::Enter if model.plan.is_ok() => {
             model.scroll = 0;
