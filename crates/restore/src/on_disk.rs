@@ -13,16 +13,52 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How often blkid looks.
 const LOOK: Duration = Duration::from_millis(500);
-/// How long it is looked for elsewhere before a passphrase is asked for.
+/// How long it is looked for elsewhere before a person is asked for a passphrase.
 const LOCKED_PATIENCE: Duration = Duration::from_secs(3);
 
-/// The one device that is named so; waits for it. In the rescue system, md arrays, volume groups and multipath are activated
-/// for it, and what is encrypted is named.
+/// When a search gives up because of what is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Search {
+    /// Nobody will be asked for a passphrase: everything else is tried before, also what lacks members.
+    Alone,
+    /// A person is asked, and need not wait for a disk that spins up before typing.
+    Asking,
+}
+
+/// What follows a look at the disks.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    Take,
+    Wait,
+    /// What is locked is named.
+    Locked,
+    Missing,
+    Several,
+}
+
+impl Search {
+    fn next(self, found: usize, locked: usize, waited: Duration) -> Next {
+        let until_locked = match self {
+            Search::Alone => PATIENCE,
+            Search::Asking => LOCKED_PATIENCE,
+        };
+        match found {
+            0 if locked > 0 && waited >= until_locked => Next::Locked,
+            0 if waited < PATIENCE => Next::Wait,
+            0 => Next::Missing,
+            1 => Next::Take,
+            _ => Next::Several,
+        }
+    }
+}
+
+/// The one device with a filesystem that is named so; waits for it. In the rescue system, md arrays, volume groups and
+/// multipath are activated for it, and what is encrypted is named.
 ///
 /// # Errors
-/// [`Failure::Unusable`] when it does not appear, or when several have the name; [`Failure::Locked`] when it may be on
-/// an encrypted device.
-pub fn device(place: &OnDisk, runner: &dyn Runner) -> Result<PathBuf, Failure> {
+/// [`Failure::Unusable`] when it does not appear, when several have the name, or when it holds no filesystem;
+/// [`Failure::Locked`] when it may be on an encrypted device.
+pub fn device(place: &OnDisk, search: Search, runner: &dyn Runner) -> Result<PathBuf, Failure> {
     let unusable = |reason: String| Failure::Unusable { what: place.to_string(), reason };
     let (began, stacks) = (Instant::now(), Stacks::here());
     loop {
@@ -37,21 +73,18 @@ pub fn device(place: &OnDisk, runner: &dyn Runner) -> Result<PathBuf, Failure> {
             (locked, problems) = (activated.locked, activated.problems);
             found = stacks.distinct(runner, look(place, runner)?)?;
         }
-        let seconds = PATIENCE.as_secs();
-        match &found[..] {
-            [device] => return Ok(device.clone()),
-            // A disk that spins up may still come, but a person need not wait for it before typing.
-            [] if !locked.is_empty() && waited >= LOCKED_PATIENCE => {
-                return Err(Failure::Locked { what: place.to_string(), devices: locked });
-            }
-            [] if waited < PATIENCE => std::thread::sleep(LOOK),
-            [] => {
+        match search.next(found.len(), locked.len(), waited) {
+            Next::Take => break Ok(found.swap_remove(0)),
+            Next::Wait => std::thread::sleep(LOOK),
+            Next::Locked => break Err(Failure::Locked { what: place.to_string(), devices: locked }),
+            Next::Missing => {
+                let seconds = PATIENCE.as_secs();
                 let problems: String = problems.iter().map(|problem| format!("{problem}; ")).collect();
-                return Err(unusable(format!("no disk has this name; waited {seconds} s; {problems}try: lsblk -f")));
+                break Err(unusable(format!("no disk has this name; waited {seconds} s; {problems}try: lsblk -f")));
             }
-            several => {
-                let list: Vec<String> = several.iter().map(|path| path.display().to_string()).collect();
-                return Err(unusable(format!("{} all have this name; use UUID= or PARTUUID=", list.join(" and "))));
+            Next::Several => {
+                let list: Vec<String> = found.iter().map(|path| path.display().to_string()).collect();
+                break Err(unusable(format!("{} all have this name; use UUID= or PARTUUID=", list.join(" and "))));
             }
         }
     }
@@ -133,6 +166,24 @@ pub(crate) fn read_only<E>(kind: &str, mount: impl Fn(&[&'static str]) -> Result
 mod tests {
     use super::*;
     use lifeboat_sys::{FakeRunner, Output};
+
+    #[test]
+    fn what_is_locked_ends_a_search_early_only_when_a_person_is_asked() {
+        let (at_once, soon, late) = (Duration::ZERO, LOCKED_PATIENCE, PATIENCE);
+        for (search, found, locked, waited, next) in [
+            (Search::Asking, 0, 1, at_once, Next::Wait),
+            (Search::Asking, 0, 1, soon, Next::Locked),
+            (Search::Alone, 0, 1, soon, Next::Wait),
+            // By then what lacks members was started.
+            (Search::Alone, 0, 1, late, Next::Locked),
+            (Search::Asking, 0, 0, soon, Next::Wait),
+            (Search::Alone, 0, 0, late, Next::Missing),
+            (Search::Alone, 1, 1, late, Next::Take),
+            (Search::Asking, 2, 0, at_once, Next::Several),
+        ] {
+            assert_eq!(search.next(found, locked, waited), next, "{search:?} {found} {locked} {waited:?}");
+        }
+    }
 
     #[test]
     fn nothing_is_written_to_what_is_mounted() {
