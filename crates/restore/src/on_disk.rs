@@ -3,7 +3,8 @@
 use crate::failure::Failure;
 use crate::stacks::Stacks;
 use lifeboat_machine::on_disk::{DiskName, OnDisk};
-use lifeboat_rebuild::stack::Incomplete;
+use lifeboat_rebuild::stack::devices::BlockDevices;
+use lifeboat_rebuild::stack::{Incomplete, Locked, luks, lvm, md};
 use lifeboat_sys::program::{BLKID, MOUNT};
 use lifeboat_sys::{Invocation, Runner};
 use std::path::{Path, PathBuf};
@@ -15,6 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(500);
 /// How long it is looked for elsewhere before a person is asked for a passphrase.
 const LOCKED_PATIENCE: Duration = Duration::from_secs(3);
+/// Where sysfs is.
+const SYS: &str = "/sys";
 
 /// When a search gives up because of what is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +77,7 @@ pub fn device(place: &OnDisk, search: Search, runner: &dyn Runner) -> Result<Pat
             found = stacks.distinct(runner, look(place, runner)?)?;
         }
         match search.next(found.len(), locked.len(), waited) {
-            Next::Take => break Ok(found.swap_remove(0)),
+            Next::Take => break inside(place, found.swap_remove(0), stacks.is_some(), Path::new(SYS), runner),
             Next::Wait => std::thread::sleep(LOOK),
             Next::Locked => break Err(Failure::Locked { what: place.to_string(), devices: locked }),
             Next::Missing => {
@@ -88,6 +91,39 @@ pub fn device(place: &OnDisk, search: Search, runner: &dyn Runner) -> Result<Pat
             }
         }
     }
+}
+
+/// The device itself, or what an opened LUKS device holds when that was named instead of the filesystem in it.
+fn inside(
+    place: &OnDisk,
+    device: PathBuf,
+    rescue_system: bool,
+    sys: &Path,
+    runner: &dyn Runner,
+) -> Result<PathBuf, Failure> {
+    let unusable = |reason: String| Err(Failure::Unusable { what: place.to_string(), reason });
+    let shown = device.display().to_string();
+    let member = match kind(&device, runner)?.as_str() {
+        luks::MEMBER => {
+            let devices = BlockDevices::read(runner, sys)?;
+            // A name below /dev/disk is a link.
+            let real = std::fs::canonicalize(&device).unwrap_or_default();
+            let container = devices.at(&shown).or_else(|| devices.at(&real.to_string_lossy()));
+            let opened = container.and_then(|container| devices.named(container.holders.first()?));
+            return match (opened, container) {
+                (Some(opened), _) => inside(place, opened.path().into(), rescue_system, sys, runner),
+                (None, Some(container)) if rescue_system => {
+                    let locked = Locked { device: container.path(), uuid: container.uuid.clone() };
+                    Err(Failure::Locked { what: place.to_string(), devices: vec![locked] })
+                }
+                _ => unusable(format!("{shown} is encrypted (LUKS) and not open; try: cryptsetup open {shown} NAME")),
+            };
+        }
+        lvm::MEMBER => "a physical volume of LVM",
+        md::MEMBER => "a member of an md array",
+        _ => return Ok(device),
+    };
+    unusable(format!("{shown} is {member}; name the filesystem on it, LABEL= or UUID= as lsblk -f shows them"))
 }
 
 fn look(place: &OnDisk, runner: &dyn Runner) -> Result<Vec<PathBuf>, Failure> {
@@ -182,6 +218,58 @@ mod tests {
             (Search::Asking, 2, 0, at_once, Next::Several),
         ] {
             assert_eq!(search.next(found, locked, waited), next, "{search:?} {found} {locked} {waited:?}");
+        }
+    }
+
+    /// A sysfs with a LUKS container; `open` it has a mapper device.
+    fn sysfs(open: bool) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        let class = root.path().join("class/block");
+        std::fs::create_dir_all(&class).unwrap();
+        let mut files = vec!["lbtest1/partition"];
+        if open {
+            files.extend(["lbtest1/holders/dm-77", "dm-77/slaves/lbtest1"]);
+        }
+        for file in files {
+            let file = class.join(file);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, "").unwrap();
+        }
+        root
+    }
+
+    fn named_container(open: bool, rescue_system: bool) -> Result<PathBuf, Failure> {
+        let place = OnDisk::parse("disk:/dev/lbtest1:/repo").unwrap();
+        let runner = FakeRunner::new()
+            .answer("blkid -p -o value -s TYPE /dev/lbtest1", "crypto_LUKS\n")
+            .answer("blkid -c /dev/null -o export", "DEVNAME=/dev/lbtest1\nUUID=64f0\nTYPE=crypto_LUKS\n")
+            .answer("blkid -p -o value -s TYPE /dev/dm-77", "ext4\n");
+        inside(&place, "/dev/lbtest1".into(), rescue_system, sysfs(open).path(), &runner)
+    }
+
+    #[test]
+    fn a_luks_container_may_be_named_in_place_of_its_filesystem() {
+        assert_eq!(named_container(true, true).unwrap(), Path::new("/dev/dm-77"));
+        match named_container(false, true).unwrap_err() {
+            Failure::Locked { devices, .. } => {
+                assert_eq!(devices, [Locked { device: "/dev/lbtest1".into(), uuid: "64f0".into() }]);
+            }
+            other => panic!("{other}"),
+        }
+        let elsewhere = named_container(false, false).unwrap_err().to_string();
+        assert!(elsewhere.ends_with("try: cryptsetup open /dev/lbtest1 NAME"), "{elsewhere}");
+    }
+
+    #[test]
+    fn a_member_of_a_layer_says_what_to_name() {
+        let place = OnDisk::parse("disk:/dev/lbtest1:/repo").unwrap();
+        for (kind, says) in
+            [("LVM2_member\n", "physical volume of LVM"), ("linux_raid_member\n", "member of an md array")]
+        {
+            let runner = FakeRunner::new().answer("blkid", kind);
+            let error =
+                inside(&place, "/dev/lbtest1".into(), true, Path::new("/none"), &runner).unwrap_err().to_string();
+            assert!(error.contains(says) && error.contains("name the filesystem on it, LABEL= or UUID="), "{error}");
         }
     }
 
