@@ -82,7 +82,7 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
     match message {
         Message::Opened(result) => opened(model, result),
         Message::Chosen(Ok(machine)) => {
-            model.machine = Some(*machine);
+            machine::chosen(model, *machine);
             match model.goal {
                 Goal::Machine => model.work("Looking at the disks", Request::Look),
                 Goal::Files => files::begin(model),

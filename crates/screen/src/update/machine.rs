@@ -5,7 +5,7 @@ use crate::key::Key;
 use crate::model::{Effect, Model, Request, Screen};
 use crate::progress::Progress;
 use crate::review;
-use lifeboat_machine::{DeviceId, FoundDisk, FoundHardware};
+use lifeboat_machine::{Content, DeviceId, FoundDisk, FoundHardware, Layout, Machine};
 use lifeboat_plan::PlanError;
 use lifeboat_plan::matching::best_id;
 
@@ -14,6 +14,33 @@ pub const MAPPING_ACTIONS: usize = 2;
 
 pub fn found(model: &mut Model, hardware: FoundHardware) -> Vec<Effect> {
     model.hardware = hardware;
+/// Takes the machine of the chosen backup. What was chosen for the partitions of another layout means nothing in this one.
+pub fn chosen(model: &mut Model, machine: Machine) {
+    let differs = model.machine.as_ref().is_some_and(|former| shape(former) != shape(&machine));
+    model.machine = Some(machine);
+    if !differs {
+        return;
+    }
+    let (given, before) = (model.given.clone(), model.policy.clone());
+    let policy = &mut model.policy;
+    (policy.sizes, policy.drop, policy.filesystems) = (given.sizes, given.drop, given.filesystems);
+    (policy.order, policy.map) = (given.order, given.map);
+    if *policy != before {
+        model.inform("This backup has another layout: what was chosen for disks and partitions is taken back".into());
+    }
+}
+
+/// The layout without what changes from day to day: how full its filesystems are.
+fn shape(machine: &Machine) -> Layout {
+    let mut layout = machine.layout.clone();
+    for device in &mut layout.devices {
+        if let Content::Filesystem(filesystem) = &mut device.content {
+            filesystem.used_bytes = 0;
+        }
+    }
+    layout
+}
+
     model.disk = Picker::default();
     model.go(Screen::Hardware);
     plan_anew(model);
