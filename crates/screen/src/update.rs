@@ -8,7 +8,7 @@
 //! | [`end`] | progress, result, logs, keyboard |
 
 pub(crate) mod end;
-mod files;
+pub(crate) mod files;
 mod layout;
 mod machine;
 

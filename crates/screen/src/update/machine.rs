@@ -1,19 +1,19 @@
 //! Disks, mapping, review, confirmation: all before anything is written.
 
+use super::files;
 use crate::field::Picker;
 use crate::key::Key;
-use crate::model::{Effect, Model, Request, Screen};
+use crate::model::{Effect, Goal, Model, Request, Screen};
 use crate::progress::Progress;
 use crate::review;
 use lifeboat_machine::{Content, DeviceId, FoundDisk, FoundHardware, Layout, Machine};
 use lifeboat_plan::PlanError;
 use lifeboat_plan::matching::best_id;
+use lifeboat_restore::session::Destination;
 
 /// Lines of the mapping behind the recorded disks.
 pub const MAPPING_ACTIONS: usize = 2;
 
-pub fn found(model: &mut Model, hardware: FoundHardware) -> Vec<Effect> {
-    model.hardware = hardware;
 /// Takes the machine of the chosen backup. What was chosen for the partitions of another layout means nothing in this one.
 pub fn chosen(model: &mut Model, machine: Machine) {
     let differs = model.machine.as_ref().is_some_and(|former| shape(former) != shape(&machine));
@@ -41,6 +41,8 @@ fn shape(machine: &Machine) -> Layout {
     layout
 }
 
+pub fn found(model: &mut Model, hardware: FoundHardware) -> Vec<Effect> {
+    model.hardware = hardware;
     model.disk = Picker::default();
     model.go(Screen::Hardware);
     plan_anew(model);
@@ -91,6 +93,12 @@ fn explain(model: &Model, error: &PlanError) -> String {
         PlanError::Ambiguous { .. } | PlanError::Twice { .. } | PlanError::NoDisk { .. } | PlanError::Locked { .. } => {
             "To decide it: choose the recorded disk above, then a found disk."
         }
+        PlanError::NoSuchDisk { parameter: "lifeboat.map", .. } => {
+            "To decide it here: choose the recorded disk above, then a found disk."
+        }
+        PlanError::NoSuchDisk { .. } => {
+            "Attach that disk and press r on the page before; or boot again without the parameter."
+        }
         PlanError::TooSmall { .. } if model.policy.no_resize => "To let filesystems shrink: change partitions, below.",
         PlanError::TooSmall { .. } => "Choose a larger disk, or make partitions smaller below.",
         PlanError::FirmwareMismatch { .. } => "To go on all the same: press f.",
@@ -120,12 +128,6 @@ pub fn mapping(model: &mut Model, key: Key) -> Vec<Effect> {
         Key::Enter if model.mapping.at == disks => {
             model.layout = Picker::default();
             model.go(Screen::Layout);
-        PlanError::NoSuchDisk { parameter: "lifeboat.map", .. } => {
-            "To decide it here: choose the recorded disk above, then a found disk."
-        }
-        PlanError::NoSuchDisk { .. } => {
-            "Attach that disk and press r on the page before; or boot again without the parameter."
-        }
         }
         Key::Enter if model.plan.is_ok() => {
             model.scroll = 0;
@@ -212,11 +214,15 @@ pub fn confirm(model: &mut Model, key: Key) -> Vec<Effect> {
         model.name.press(key);
         return vec![];
     }
-    let (Some(machine), Ok(plan)) = (&model.machine, &model.plan) else { return vec![] };
+    let Some(machine) = &model.machine else { return vec![] };
     if model.name.text().trim() != machine.name {
         let name = machine.name.clone();
         return model.complain(format!("that is not '{name}'; nothing was touched"));
     }
+    if model.goal == Goal::Files {
+        return files::restore(model, Destination::Machine);
+    }
+    let Ok(plan) = &model.plan else { return vec![] };
     let request = Request::CarryOut(Box::new(plan.clone()), model.policy.clone());
     model.progress = Progress::of_machine(model.clock);
     model.outcome = None;
