@@ -6,7 +6,11 @@ use lifeboat_machine::DeviceId;
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum PlanError {
     /// A parameter names a disk that is not there.
-    #[error("cannot FIND the disk {id} of {parameter}; there are: {available}")]
+    #[error(
+        "cannot FIND the disk {id} of {parameter}; there are: {available}; a disk that is named on the kernel command line or in \
+         the [unattended] table of a configuration must be there; try without it, or {parameter} (--{}) with one that is there",
+        .parameter.trim_start_matches("lifeboat.")
+    )]
     NoSuchDisk {
         /// `lifeboat.map` or `lifeboat.wipe`.
         parameter: &'static str,

@@ -251,7 +251,12 @@ fn or_no_disk() {
             policy(&[("disc0", "XA")], &[]),
             "the machine had: disk0",
         ),
-        ("mistyped wipe", vec![found("/dev/sda", ten, "XA")], policy(&[], &["Z"]), "disk Z of lifeboat.wipe"),
+        (
+            "mistyped wipe",
+            vec![found("/dev/sda", ten, "XA")],
+            policy(&[], &["Z"]),
+            "try without it, or lifeboat.wipe (--wipe) with one that is there",
+        ),
         (
             "mapping allows no wiping",
             vec![holding(found("/dev/sda", ten, "XA"), table("OTHER"))],

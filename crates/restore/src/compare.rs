@@ -3,6 +3,7 @@
 
 use crate::failure::Failure;
 use crate::observe::Observing;
+use crate::on_disk;
 use crate::recovery::{Recovery, stage, target_source};
 use lifeboat_archive::Selection;
 use lifeboat_machine::filesystem::FilesystemOptions;
@@ -169,25 +170,19 @@ pub(crate) fn mount_all(
             FilesystemOptions::Vfat(_) => lifeboat_rebuild::mounts::mount_options(kind, &mount.options),
             _ => vec![],
         };
-        let mut options = match access {
-            Access::ReadOnly => read_only(kind),
-            Access::Writable => vec!["rw"],
+        let of_machine = recorded.iter().map(String::as_str).filter(|option| *option != "ro");
+        let of_machine: Vec<&str> = of_machine.chain(subvolume.as_deref()).collect();
+        let attempt = |options: &[&'static str]| {
+            let options: Vec<&str> = options.iter().chain(&of_machine).copied().collect();
+            mount::mount(device, &target.join(inside), kind, &options)
         };
-        options.extend(recorded.iter().map(String::as_str).filter(|option| *option != "ro"));
-        options.extend(subvolume.as_deref());
-        if let Err(error) = mount::mount(device, &target.join(inside), kind, &options) {
+        let mounted = match access {
+            Access::ReadOnly => on_disk::read_only(kind, attempt),
+            Access::Writable => attempt(&["rw"]),
+        };
+        if let Err(error) = mounted {
             lines.push(format!("{}: {error}", mount.mount_point));
         }
     }
     Ok(lines)
-}
-
-/// Options that keep the kernel from replaying a journal: ext4(5), xfs(5), btrfs(5).
-fn read_only(kind: &str) -> Vec<&'static str> {
-    match kind {
-        "ext3" | "ext4" => vec!["ro", "noload"],
-        "xfs" => vec!["ro", "norecovery"],
-        "btrfs" => vec!["ro", "rescue=nologreplay"],
-        _ => vec!["ro"],
-    }
 }

@@ -43,9 +43,9 @@ pub enum Failure {
     },
     /// An archive may lie on an encrypted device.
     #[error(
-        "cannot FIND {what} yet: {} encrypted (LUKS) and may hold it; type the passphrase in the interactive mode, or open it in a shell: lifeboat storage unlock {}",
+        "cannot FIND {what} yet: {} encrypted (LUKS) and may hold it; type the passphrase in the interactive mode, or open it in a shell: {}",
         list(.devices),
-        .devices.first().map_or("DEVICE", |locked| &locked.device)
+        unlocking(.devices)
     )]
     Locked {
         /// What is looked for.
@@ -134,8 +134,15 @@ pub enum Failure {
     },
 }
 
+/// "lifeboat storage unlock /dev/sdb2", with "or" between several.
+fn unlocking(devices: &[lifeboat_rebuild::stack::Locked]) -> String {
+    let calls: Vec<String> =
+        devices.iter().map(|locked| format!("lifeboat storage unlock {}", locked.device)).collect();
+    calls.join(" or ")
+}
+
 /// "/dev/sdb2 is", "/dev/sdb2 and /dev/sdc are".
-fn list(devices: &[lifeboat_rebuild::stack::Locked]) -> String {
+pub(crate) fn list(devices: &[lifeboat_rebuild::stack::Locked]) -> String {
     let names: Vec<&str> = devices.iter().map(|locked| locked.device.as_str()).collect();
     format!("{} {}", names.join(" and "), if names.len() == 1 { "is" } else { "are" })
 }
@@ -168,6 +175,16 @@ impl Failure {
 mod tests {
     use super::*;
     use lifeboat_archive::ArchiveError;
+
+    #[test]
+    fn all_that_is_locked_is_named() {
+        let locked = |device: &str| lifeboat_rebuild::stack::Locked { device: device.into(), uuid: String::new() };
+        let failure =
+            Failure::Locked { what: "disk:LABEL=x:/".into(), devices: vec![locked("/dev/a"), locked("/dev/b")] };
+        let text = failure.to_string();
+        assert!(text.contains("/dev/a and /dev/b are encrypted"), "{text}");
+        assert!(text.ends_with("lifeboat storage unlock /dev/a or lifeboat storage unlock /dev/b"), "{text}");
+    }
 
     #[test]
     fn what_is_left_of_the_disks() {

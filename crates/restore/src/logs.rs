@@ -7,8 +7,8 @@ use lifeboat_remote::{Address, nfs, upload};
 use lifeboat_sys::program::MOUNT;
 use lifeboat_sys::{Invocation, Runner, mount};
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// A log that grew beyond this is not copied whole: a stick is small, and its end tells most.
@@ -130,7 +130,9 @@ fn copy(rescue: &RescueSystem, folder: &Path) -> Result<PathBuf, Failure> {
     std::fs::create_dir(&target).map_err(write(&target))?;
     for (name, bytes) in gather(rescue)? {
         let copy = target.join(name);
-        std::fs::write(&copy, bytes).map_err(write(&copy))?;
+        // Whatever the umask is: logs tell much about a machine.
+        let file = File::options().write(true).create_new(true).mode(0o600).open(&copy);
+        file.and_then(|mut file| file.write_all(&bytes)).map_err(write(&copy))?;
     }
     rustix::fs::sync();
     Ok(target)
@@ -202,6 +204,11 @@ mod tests {
             assert!(names.iter().any(|name| name == wanted), "{wanted}: {names:?}");
         }
         assert_eq!(names.len(), 7, "{names:?}");
+        // The umask of tests lets everybody read.
+        for name in names {
+            let mode = std::fs::metadata(copied.join(&name)).unwrap().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name:?}");
+        }
     }
 
     #[test]

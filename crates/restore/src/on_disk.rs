@@ -3,7 +3,8 @@
 use crate::failure::Failure;
 use crate::stacks::Stacks;
 use lifeboat_machine::on_disk::{DiskName, OnDisk};
-use lifeboat_rebuild::stack::Incomplete;
+use lifeboat_rebuild::stack::devices::BlockDevices;
+use lifeboat_rebuild::stack::{Incomplete, Locked, luks, lvm, md};
 use lifeboat_sys::program::{BLKID, MOUNT};
 use lifeboat_sys::{Invocation, Runner};
 use std::path::{Path, PathBuf};
@@ -13,16 +14,54 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How often blkid looks.
 const LOOK: Duration = Duration::from_millis(500);
-/// How long it is looked for elsewhere before a passphrase is asked for.
+/// How long it is looked for elsewhere before a person is asked for a passphrase.
 const LOCKED_PATIENCE: Duration = Duration::from_secs(3);
+/// Where sysfs is.
+const SYS: &str = "/sys";
 
-/// The one device that is named so; waits for it. In the rescue system, md arrays, volume groups and multipath are activated
-/// for it, and what is encrypted is named.
+/// When a search gives up because of what is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Search {
+    /// Nobody will be asked for a passphrase: everything else is tried before, also what lacks members.
+    Alone,
+    /// A person is asked, and need not wait for a disk that spins up before typing.
+    Asking,
+}
+
+/// What follows a look at the disks.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    Take,
+    Wait,
+    /// What is locked is named.
+    Locked,
+    Missing,
+    Several,
+}
+
+impl Search {
+    fn next(self, found: usize, locked: usize, waited: Duration) -> Next {
+        let until_locked = match self {
+            Search::Alone => PATIENCE,
+            Search::Asking => LOCKED_PATIENCE,
+        };
+        match found {
+            0 if locked > 0 && waited >= until_locked => Next::Locked,
+            0 if waited < PATIENCE => Next::Wait,
+            0 => Next::Missing,
+            1 => Next::Take,
+            _ => Next::Several,
+        }
+    }
+}
+
+/// The one device with a filesystem that is named so; waits for it. In the rescue system, md arrays, volume groups and
+/// multipath are activated for it, and what is encrypted is named.
 ///
 /// # Errors
-/// [`Failure::Unusable`] when it does not appear, or when several have the name; [`Failure::Locked`] when it may be on
-/// an encrypted device.
-pub fn device(place: &OnDisk, runner: &dyn Runner) -> Result<PathBuf, Failure> {
+/// [`Failure::Unusable`] when it does not appear, when several have the name, or when it holds no filesystem;
+/// [`Failure::Locked`] when it may be on an encrypted device.
+pub fn device(place: &OnDisk, search: Search, runner: &dyn Runner) -> Result<PathBuf, Failure> {
     let unusable = |reason: String| Failure::Unusable { what: place.to_string(), reason };
     let (began, stacks) = (Instant::now(), Stacks::here());
     loop {
@@ -37,24 +76,54 @@ pub fn device(place: &OnDisk, runner: &dyn Runner) -> Result<PathBuf, Failure> {
             (locked, problems) = (activated.locked, activated.problems);
             found = stacks.distinct(runner, look(place, runner)?)?;
         }
-        let seconds = PATIENCE.as_secs();
-        match &found[..] {
-            [device] => return Ok(device.clone()),
-            // A disk that spins up may still come, but a person need not wait for it before typing.
-            [] if !locked.is_empty() && waited >= LOCKED_PATIENCE => {
-                return Err(Failure::Locked { what: place.to_string(), devices: locked });
-            }
-            [] if waited < PATIENCE => std::thread::sleep(LOOK),
-            [] => {
+        match search.next(found.len(), locked.len(), waited) {
+            Next::Take => break inside(place, found.swap_remove(0), stacks.is_some(), Path::new(SYS), runner),
+            Next::Wait => std::thread::sleep(LOOK),
+            Next::Locked => break Err(Failure::Locked { what: place.to_string(), devices: locked }),
+            Next::Missing => {
+                let seconds = PATIENCE.as_secs();
                 let problems: String = problems.iter().map(|problem| format!("{problem}; ")).collect();
-                return Err(unusable(format!("no disk has this name; waited {seconds} s; {problems}try: lsblk -f")));
+                break Err(unusable(format!("no disk has this name; waited {seconds} s; {problems}try: lsblk -f")));
             }
-            several => {
-                let list: Vec<String> = several.iter().map(|path| path.display().to_string()).collect();
-                return Err(unusable(format!("{} all have this name; use UUID= or PARTUUID=", list.join(" and "))));
+            Next::Several => {
+                let list: Vec<String> = found.iter().map(|path| path.display().to_string()).collect();
+                break Err(unusable(format!("{} all have this name; use UUID= or PARTUUID=", list.join(" and "))));
             }
         }
     }
+}
+
+/// The device itself, or what an opened LUKS device holds when that was named instead of the filesystem in it.
+fn inside(
+    place: &OnDisk,
+    device: PathBuf,
+    rescue_system: bool,
+    sys: &Path,
+    runner: &dyn Runner,
+) -> Result<PathBuf, Failure> {
+    let unusable = |reason: String| Err(Failure::Unusable { what: place.to_string(), reason });
+    let shown = device.display().to_string();
+    let member = match kind(&device, runner)?.as_str() {
+        luks::MEMBER => {
+            let devices = BlockDevices::read(runner, sys)?;
+            // A name below /dev/disk is a link.
+            let real = std::fs::canonicalize(&device).unwrap_or_default();
+            let container = devices.at(&shown).or_else(|| devices.at(&real.to_string_lossy()));
+            let opened = container.and_then(|container| devices.named(container.holders.first()?));
+            return match (opened, container) {
+                (Some(opened), _) => inside(place, opened.path().into(), rescue_system, sys, runner),
+                (None, Some(container)) if rescue_system => {
+                    let locked = Locked { device: container.path(), uuid: container.uuid.clone() };
+                    Err(Failure::Locked { what: place.to_string(), devices: vec![locked] })
+                }
+                _ => unusable(format!("{shown} is encrypted (LUKS) and not open; try: cryptsetup open {shown} NAME")),
+            };
+        }
+        lvm::MEMBER => "a physical volume of LVM",
+        md::MEMBER => "a member of an md array",
+        _ => return Ok(device),
+    };
+    unusable(format!("{shown} is {member}; name the filesystem on it, LABEL= or UUID= as lsblk -f shows them"))
 }
 
 fn look(place: &OnDisk, runner: &dyn Runner) -> Result<Vec<PathBuf>, Failure> {
@@ -91,19 +160,148 @@ pub fn mounted_path(place: &OnDisk, runner: &dyn Runner) -> Option<PathBuf> {
     Some(mount_point(&device)?.join(place.path.trim_start_matches('/')))
 }
 
-/// Mounts it read-only. A journal is not replayed: that would write.
+/// Type of what a device or file holds, as blkid(8) names it; empty when it knows none.
+fn kind(device: &Path, runner: &dyn Runner) -> Result<String, Failure> {
+    let call = Invocation::new(BLKID).args(["-p", "-o", "value", "-s", "TYPE"]).arg(device).accept(2);
+    Ok(runner.run(&call)?.text().trim().to_owned())
+}
+
+/// Mounts a block device, or an image file through a read-only loop device. A journal is not replayed: that would write, and
+/// cannot be done on a loop device that is read-only.
 ///
 /// # Errors
 /// [`Failure::Run`] with mount's words.
 pub fn mount(device: &Path, point: &Path, runner: &dyn Runner) -> Result<(), Failure> {
-    let call = Invocation::new(BLKID).args(["-p", "-o", "value", "-s", "TYPE"]).arg(device).accept(2);
-    let kind = runner.run(&call)?.text().trim().to_owned();
-    let options = match kind.as_str() {
-        "ext3" | "ext4" => "ro,noload",
-        "xfs" => "ro,norecovery",
-        "btrfs" => "ro,rescue=nologreplay",
-        _ => "ro",
-    };
-    runner.run(&Invocation::new(MOUNT).args(["-o", options]).arg(device).arg(point))?;
+    let kind = kind(device, runner)?;
+    // mount(8) makes the loop device read-only for `ro`.
+    let file = device.is_file().then_some("loop");
+    read_only(&kind, |options| {
+        let options: Vec<&str> = options.iter().copied().chain(file).collect();
+        runner.run(&Invocation::new(MOUNT).args(["-o", &options.join(",")]).arg(device).arg(point)).map(drop)
+    })?;
     Ok(())
+}
+
+/// Calls `mount` with the options that keep the kernel from replaying a journal: ext4(5), xfs(5), btrfs(5).
+///
+/// # Errors
+/// That of `mount`; of several attempts the first one's, whose options the kernels of today know.
+pub(crate) fn read_only<E>(kind: &str, mount: impl Fn(&[&'static str]) -> Result<(), E>) -> Result<(), E> {
+    match kind {
+        "ext3" | "ext4" => mount(&["ro", "noload"]),
+        "xfs" => mount(&["ro", "norecovery"]),
+        // `rescue=` came with Linux 5.9, and what it replaced went later.
+        "btrfs" => {
+            mount(&["ro", "rescue=nologreplay"]).or_else(|error| mount(&["ro", "nologreplay"]).map_err(|_| error))
+        }
+        _ => mount(&["ro"]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lifeboat_sys::{FakeRunner, Output};
+
+    #[test]
+    fn what_is_locked_ends_a_search_early_only_when_a_person_is_asked() {
+        let (at_once, soon, late) = (Duration::ZERO, LOCKED_PATIENCE, PATIENCE);
+        for (search, found, locked, waited, next) in [
+            (Search::Asking, 0, 1, at_once, Next::Wait),
+            (Search::Asking, 0, 1, soon, Next::Locked),
+            (Search::Alone, 0, 1, soon, Next::Wait),
+            // By then what lacks members was started.
+            (Search::Alone, 0, 1, late, Next::Locked),
+            (Search::Asking, 0, 0, soon, Next::Wait),
+            (Search::Alone, 0, 0, late, Next::Missing),
+            (Search::Alone, 1, 1, late, Next::Take),
+            (Search::Asking, 2, 0, at_once, Next::Several),
+        ] {
+            assert_eq!(search.next(found, locked, waited), next, "{search:?} {found} {locked} {waited:?}");
+        }
+    }
+
+    /// A sysfs with a LUKS container; `open` it has a mapper device.
+    fn sysfs(open: bool) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        let class = root.path().join("class/block");
+        std::fs::create_dir_all(&class).unwrap();
+        let mut files = vec!["lbtest1/partition"];
+        if open {
+            files.extend(["lbtest1/holders/dm-77", "dm-77/slaves/lbtest1"]);
+        }
+        for file in files {
+            let file = class.join(file);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, "").unwrap();
+        }
+        root
+    }
+
+    fn named_container(open: bool, rescue_system: bool) -> Result<PathBuf, Failure> {
+        let place = OnDisk::parse("disk:/dev/lbtest1:/repo").unwrap();
+        let runner = FakeRunner::new()
+            .answer("blkid -p -o value -s TYPE /dev/lbtest1", "crypto_LUKS\n")
+            .answer("blkid -c /dev/null -o export", "DEVNAME=/dev/lbtest1\nUUID=64f0\nTYPE=crypto_LUKS\n")
+            .answer("blkid -p -o value -s TYPE /dev/dm-77", "ext4\n");
+        inside(&place, "/dev/lbtest1".into(), rescue_system, sysfs(open).path(), &runner)
+    }
+
+    #[test]
+    fn a_luks_container_may_be_named_in_place_of_its_filesystem() {
+        assert_eq!(named_container(true, true).unwrap(), Path::new("/dev/dm-77"));
+        match named_container(false, true).unwrap_err() {
+            Failure::Locked { devices, .. } => {
+                assert_eq!(devices, [Locked { device: "/dev/lbtest1".into(), uuid: "64f0".into() }]);
+            }
+            other => panic!("{other}"),
+        }
+        let elsewhere = named_container(false, false).unwrap_err().to_string();
+        assert!(elsewhere.ends_with("try: cryptsetup open /dev/lbtest1 NAME"), "{elsewhere}");
+    }
+
+    #[test]
+    fn a_member_of_a_layer_says_what_to_name() {
+        let place = OnDisk::parse("disk:/dev/lbtest1:/repo").unwrap();
+        for (kind, says) in
+            [("LVM2_member\n", "physical volume of LVM"), ("linux_raid_member\n", "member of an md array")]
+        {
+            let runner = FakeRunner::new().answer("blkid", kind);
+            let error =
+                inside(&place, "/dev/lbtest1".into(), true, Path::new("/none"), &runner).unwrap_err().to_string();
+            assert!(error.contains(says) && error.contains("name the filesystem on it, LABEL= or UUID="), "{error}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_written_to_what_is_mounted() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let image = file.path().to_str().unwrap();
+        for (device, kind, options) in [
+            ("/dev/lbtest1", "ext4", "ro,noload"),
+            ("/dev/lbtest1", "xfs", "ro,norecovery"),
+            ("/dev/lbtest1", "iso9660", "ro"),
+            (image, "iso9660", "ro,loop"),
+            (image, "ext4", "ro,noload,loop"),
+        ] {
+            let runner = FakeRunner::lenient().answer("blkid", kind);
+            mount(Path::new(device), Path::new("/point"), &runner).unwrap();
+            assert_eq!(runner.command_lines()[1], format!("mount -o {options} {device} /point"));
+        }
+    }
+
+    #[test]
+    fn btrfs_of_a_kernel_before_5_9() {
+        let refused = || Output { code: 32, stdout: vec![], stderr: b"wrong fs type, bad option".to_vec() };
+        let runner = FakeRunner::lenient().answer("blkid", "btrfs").answer_with("mount", refused());
+        mount(Path::new("/dev/lbtest1"), Path::new("/point"), &runner).unwrap();
+        let calls = runner.command_lines();
+        assert_eq!(
+            calls[1..],
+            ["mount -o ro,rescue=nologreplay /dev/lbtest1 /point", "mount -o ro,nologreplay /dev/lbtest1 /point"]
+        );
+        let runner = FakeRunner::new().answer("blkid", "btrfs").answer_with("mount", refused());
+        let error = mount(Path::new("/dev/lbtest1"), Path::new("/point"), &runner).unwrap_err().to_string();
+        assert!(error.contains("bad option"), "{error}");
+    }
 }

@@ -6,14 +6,15 @@ use crate::failure::Failure;
 use crate::medium::{self, Medium};
 use crate::nuke;
 use crate::observe::Observing;
+use crate::on_disk::Search;
 use crate::recovery::{self, Recovery, stage};
 use crate::rescue::RescueSystem;
 use crate::source::Source;
-use crate::stacks::Stacks;
+use crate::stacks::{self, Stacks};
 use lifeboat_archive::{ArchiveError, Kind, Repository, RestoreOptions, Secret, Selection, SnapshotInfo, Table, words};
 use lifeboat_machine::{Event, EventSink, FoundHardware, Machine, MediumManifest, Name};
 use lifeboat_plan::{Plan, Policy};
-use lifeboat_rebuild::stack::{Locked, StackError};
+use lifeboat_rebuild::stack::Locked;
 use lifeboat_sys::Runner;
 use std::borrow::Cow;
 use std::os::unix::ffi::OsStrExt as _;
@@ -126,8 +127,8 @@ pub struct Session<'a> {
     place: Option<Place>,
     /// The key that opened something: nobody types 24 words twice.
     key: Option<Secret>,
-    /// What must be opened first, and the source that may lie on it.
-    locked: Option<(Locked, String)>,
+    /// What may have to be opened first, and the source that may lie on it.
+    locked: Option<(Vec<Locked>, String)>,
     repository: Option<Arc<Repository>>,
     snapshots: Vec<SnapshotInfo>,
     recovery: Option<Recovery<'a>>,
@@ -162,23 +163,26 @@ impl<'a> Session<'a> {
     /// # Errors
     /// When there is none, or it cannot be read.
     pub fn open(&mut self, source: Option<&str>) -> Result<Opened, Failure> {
+        self.open_by(source, Search::Asking)
+    }
+
+    fn open_by(&mut self, source: Option<&str>, search: Search) -> Result<Opened, Failure> {
         self.close();
         let rescue = self.rescue;
         let place = match source.map(Cow::Borrowed).or_else(|| rescue.archive_elsewhere()) {
             None => Place::Medium(rescue.medium()?),
-            Some(text) => match Source::open(&text, &rescue.directories.run, &rescue.network, self.runner) {
-                Ok(source) => Place::Source(source),
-                Err(Failure::Locked { what, devices }) if !devices.is_empty() => {
-                    let device = devices[0].clone();
-                    let reason = format!(
-                        "{what} was not found; {} is encrypted (LUKS) and may hold it. It is opened read-only.",
-                        device.device
-                    );
-                    self.locked = Some((device, text.into_owned()));
-                    return Ok(Opened::DiskLocked(reason));
+            Some(text) => {
+                let (run, network) = (&rescue.directories.run, &rescue.network);
+                match Source::open_asking(&text, run, network, self.runner, search) {
+                    Ok(source) => Place::Source(source),
+                    Err(Failure::Locked { what, devices }) => {
+                        let reason = stacks::wanted(&what, &devices, search);
+                        self.locked = Some((devices, text.into_owned()));
+                        return Ok(Opened::DiskLocked(reason));
+                    }
+                    Err(failure) => return Err(failure),
                 }
-                Err(failure) => return Err(failure),
-            },
+            }
         };
         let mut key = place.key()?.or(self.key.clone());
         if key.is_none() && rescue.source.is_some() {
@@ -195,26 +199,27 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Tries what was typed for a disk, and opens the source that it may hold.
-    fn unlock_disk(&mut self, (device, source): (Locked, String), passphrase: &str) -> Result<Opened, Failure> {
+    /// Tries what was typed on every disk that is locked, and opens the source that one of them may hold. With nothing typed
+    /// the search goes on without them. What is locked stays so until a source is opened anew.
+    fn unlock_disk(&mut self, devices: &[Locked], source: &str, passphrase: &str) -> Result<Opened, Failure> {
+        if passphrase.is_empty() {
+            return self.open_by(Some(source), Search::Alone);
+        }
         let Some(stacks) = Stacks::here() else { return Err(nothing_open()) };
-        match stacks.unlock(self.runner, &device, passphrase) {
-            Ok(_) => self.open(Some(&source)),
-            Err(Failure::Stack(error @ StackError::Passphrase { .. })) => {
-                self.locked = Some((device, source));
-                Ok(Opened::DiskLocked(error.to_string()))
-            }
-            Err(failure) => Err(failure),
+        match stacks::open_one(devices, |device| stacks.unlock(self.runner, device, passphrase).map(drop)) {
+            Ok(()) => self.open(Some(source)),
+            Err(reason) => Ok(Opened::DiskLocked(reason)),
         }
     }
 
-    /// Tries what was typed: recovery words, or a passphrase or key.
+    /// Tries what was typed: recovery words, or a passphrase or key. For a disk nothing may be typed: then the archive is
+    /// looked for without it, also on arrays and volume groups that lack members.
     ///
     /// # Errors
     /// When the archive cannot be read; a key that does not fit is no error.
     pub fn unlock(&mut self, typed: &str) -> Result<Opened, Failure> {
-        if let Some(locked) = self.locked.take() {
-            return self.unlock_disk(locked, typed);
+        if let Some((devices, source)) = self.locked.clone() {
+            return self.unlock_disk(&devices, &source, typed);
         }
         let typed = typed.trim();
         let mut mistake = None;

@@ -4,16 +4,15 @@
 use crate::failure::Failure;
 use crate::medium::{self, Medium, parse_manifest};
 use crate::network::Network;
-use crate::on_disk;
+use crate::on_disk::{self, Search};
 use lifeboat_archive::{Place, Repository, Secret};
 use lifeboat_machine::MediumManifest;
 use lifeboat_machine::on_disk::OnDisk;
 use lifeboat_remote::folder::Folder;
 use lifeboat_remote::tree::Tree;
 use lifeboat_remote::{Address, nfs};
-use lifeboat_sys::program::MOUNT;
+use lifeboat_sys::Runner;
 use lifeboat_sys::tape::{Reach, TapeError, TapeName, identify};
-use lifeboat_sys::{Invocation, Runner};
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -67,9 +66,23 @@ impl Source {
     /// Opens `text`: a folder, a medium's file or device, a mount point, a place on a disk (`disk:LABEL=…:/PATH`), or an address. `scratch` is a folder for mount points.
     ///
     /// # Errors
-    /// [`Failure::Unusable`] with what was found instead; [`Failure::Network`]; [`Failure::Tape`] and [`Failure::UnreadableTape`].
+    /// [`Failure::Unusable`] with what was found instead; [`Failure::Locked`]; [`Failure::Network`]; [`Failure::Tape`] and [`Failure::UnreadableTape`].
     pub fn open(text: &str, scratch: &Path, network: &Network, runner: &dyn Runner) -> Result<Source, Failure> {
-        Source::open_wanted(text, scratch, network, runner, &|_| true)
+        Source::find(text, scratch, network, runner, &|_| true, Search::Alone)
+    }
+
+    /// The same for who asks a person for the passphrase of an encrypted disk, or lets the `search` go on without.
+    ///
+    /// # Errors
+    /// As [`Source::open`]; [`Failure::Locked`] already while other disks may still come.
+    pub fn open_asking(
+        text: &str,
+        scratch: &Path,
+        network: &Network,
+        runner: &dyn Runner,
+        search: Search,
+    ) -> Result<Source, Failure> {
+        Source::find(text, scratch, network, runner, &|_| true, search)
     }
 
     /// The same; where a folder holds several media, the first whose manifest `wanted` accepts.
@@ -83,12 +96,23 @@ impl Source {
         runner: &dyn Runner,
         wanted: &dyn Fn(&[u8]) -> bool,
     ) -> Result<Source, Failure> {
+        Source::find(text, scratch, network, runner, wanted, Search::Alone)
+    }
+
+    fn find(
+        text: &str,
+        scratch: &Path,
+        network: &Network,
+        runner: &dyn Runner,
+        wanted: &dyn Fn(&[u8]) -> bool,
+        search: Search,
+    ) -> Result<Source, Failure> {
         if TapeName::is_meant(text) {
             return tape(text, Path::new("/sys"));
         }
         if OnDisk::is_meant(text) {
             let place = OnDisk::parse(text).map_err(|reason| Failure::Unusable { what: text.to_owned(), reason })?;
-            return open_on_disk(&place, scratch, runner);
+            return open_on_disk(&place, search, scratch, runner);
         }
         if Address::is_meant(text) {
             let address = Network::address(text)?;
@@ -147,11 +171,7 @@ fn open_path(
         }
         Shape::MediumMount => from_medium(Medium::open(path)?, place, vec![]),
         Shape::Image => {
-            let options = if path.is_file() { "ro,loop" } else { "ro" };
-            let (guard, point) = mounted(scratch, |point| {
-                runner.run(&Invocation::new(MOUNT).args(["-o", options]).arg(path).arg(point))?;
-                Ok(())
-            })?;
+            let (guard, point) = mounted(scratch, |point| on_disk::mount(path, point, runner))?;
             from_medium(Medium::open(&point)?, place, vec![guard])
         }
     }
@@ -174,8 +194,8 @@ pub(crate) fn tape(text: &str, sys: &Path) -> Result<Source, Failure> {
 }
 
 /// The disk stays mounted as long as the source: so no plan may use it.
-fn open_on_disk(place: &OnDisk, scratch: &Path, runner: &dyn Runner) -> Result<Source, Failure> {
-    let device = on_disk::device(place, runner)?;
+fn open_on_disk(place: &OnDisk, search: Search, scratch: &Path, runner: &dyn Runner) -> Result<Source, Failure> {
+    let device = on_disk::device(place, search, runner)?;
     let (guards, root) = match on_disk::mount_point(&device) {
         Some(point) => (vec![], point),
         None => {
@@ -256,10 +276,7 @@ fn images(
     list.sort();
     let any = !list.is_empty();
     for path in list {
-        let (guard, point) = mounted(scratch, |point| {
-            runner.run(&Invocation::new(MOUNT).args(["-o", "ro,loop"]).arg(&path).arg(point))?;
-            Ok(())
-        })?;
+        let (guard, point) = mounted(scratch, |point| on_disk::mount(&path, point, runner))?;
         let manifest = std::fs::read(point.join("lifeboat/manifest.json")).unwrap_or_default();
         if !manifest.is_empty() && wanted(&manifest) {
             return Ok(Some((guard, Medium::open(&point)?)));

@@ -1,13 +1,14 @@
 //! Disks that are made of other disks (md, LVM, LUKS, multipath), in the rescue system only: activated read-only when an archive may lie
 //! on them, and released before the disks below are written. On a running machine they are the machine's own business.
 
-use crate::failure::Failure;
+use crate::failure::{Failure, list};
+use crate::on_disk::Search;
 use crate::rescue::{RescueDirectories, is_rescue_system};
 use lifeboat_machine::iscsi::IscsiTarget;
 use lifeboat_machine::{Event, EventSink};
 use lifeboat_rebuild::stack::devices::BlockDevices;
 use lifeboat_rebuild::stack::release::{self, Released};
-use lifeboat_rebuild::stack::{self, Activated, Incomplete, Layer, Locked, iscsi, luks, lvm, md, record};
+use lifeboat_rebuild::stack::{self, Activated, Incomplete, Layer, Locked, StackError, iscsi, luks, lvm, md, record};
 use lifeboat_sys::Runner;
 use std::path::{Path, PathBuf};
 
@@ -138,4 +139,70 @@ fn distinct(devices: &BlockDevices, found: Vec<PathBuf>) -> Vec<PathBuf> {
         taken.push((path, identity));
     }
     taken.into_iter().map(|(path, _)| path).collect()
+}
+
+/// Why the passphrase of a disk is asked for.
+pub(crate) fn wanted(what: &str, devices: &[Locked], search: Search) -> String {
+    let elsewhere = match search {
+        Search::Asking => "was not found",
+        Search::Alone => "was not found elsewhere, also not on what lacks a disk",
+    };
+    let it = if devices.len() == 1 { "It" } else { "That which the passphrase fits" };
+    format!("{what} {elsewhere}; {} encrypted (LUKS) and may hold it. {it} is opened read-only.", list(devices))
+}
+
+/// Opens the first of the devices that `unlock` opens.
+///
+/// # Errors
+/// Why none of them is open now, for people.
+pub(crate) fn open_one(
+    devices: &[Locked],
+    mut unlock: impl FnMut(&Locked) -> Result<(), Failure>,
+) -> Result<(), String> {
+    let (mut wrong, mut reasons) = (vec![], vec![]);
+    for device in devices {
+        match unlock(device) {
+            Ok(()) => return Ok(()),
+            Err(Failure::Stack(StackError::Passphrase { device })) => wrong.push(device),
+            Err(failure) => reasons.push(failure.to_string()),
+        }
+    }
+    if !wrong.is_empty() {
+        reasons.push(format!("this passphrase does not open {}; try again", wrong.join(" or ")));
+    }
+    Err(reasons.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn locked(names: &[&str]) -> Vec<Locked> {
+        names.iter().map(|name| Locked { device: (*name).into(), uuid: String::new() }).collect()
+    }
+
+    fn refused(device: &Locked) -> Result<(), Failure> {
+        Err(StackError::Passphrase { device: device.device.clone() }.into())
+    }
+
+    #[test]
+    fn a_passphrase_is_tried_on_every_locked_device() {
+        let two = locked(&["/dev/a", "/dev/b"]);
+        let second = |device: &Locked| if device.device == "/dev/b" { Ok(()) } else { refused(device) };
+        assert_eq!(open_one(&two, second), Ok(()));
+        assert_eq!(open_one(&two, refused).unwrap_err(), "this passphrase does not open /dev/a or /dev/b; try again");
+        // What hinders one device does not keep the others from being tried.
+        let hindered = |device: &Locked| match device.device.as_str() {
+            "/dev/a" => Err(Failure::Mismatch("out of memory".into())),
+            _ => refused(device),
+        };
+        let reason = open_one(&two, hindered).unwrap_err();
+        assert!(reason.starts_with("out of memory") && reason.ends_with("open /dev/b; try again"), "{reason}");
+    }
+
+    #[test]
+    fn all_locked_devices_are_named() {
+        let reason = wanted("disk:LABEL=x:/", &locked(&["/dev/a", "/dev/b"]), Search::Asking);
+        assert!(reason.contains("/dev/a and /dev/b are encrypted (LUKS)"), "{reason}");
+    }
 }

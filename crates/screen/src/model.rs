@@ -215,6 +215,8 @@ pub struct Model {
     pub disk: Picker,
     /// What the person allows.
     pub policy: Policy,
+    /// What the kernel parameters allowed, before the person chose anything.
+    pub given: Policy,
     /// The plan, or why there is none.
     pub plan: Result<Plan, String>,
     /// The chosen recorded disk; the lines behind them are actions.
@@ -373,6 +375,7 @@ impl Model {
             hardware: FoundHardware::default(),
             disk: Picker::default(),
             policy: lifeboat_restore::nuke::policy(&rescue.parameters),
+            given: lifeboat_restore::nuke::policy(&rescue.parameters),
             plan: Err(String::new()),
             mapping: Picker::default(),
             target: Picker::default(),

@@ -8,7 +8,7 @@
 //! | [`end`] | progress, result, logs, keyboard |
 
 pub(crate) mod end;
-mod files;
+pub(crate) mod files;
 mod layout;
 mod machine;
 
@@ -82,7 +82,7 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
     match message {
         Message::Opened(result) => opened(model, result),
         Message::Chosen(Ok(machine)) => {
-            model.machine = Some(*machine);
+            machine::chosen(model, *machine);
             match model.goal {
                 Goal::Machine => model.work("Looking at the disks", Request::Look),
                 Goal::Files => files::begin(model),
@@ -170,6 +170,10 @@ fn opened(model: &mut Model, result: Result<Opened, String>) -> Vec<Effect> {
     match result {
         Err(text) => {
             model.source = None;
+            // The disk is open, and what it holds is no such archive: its passphrase is not asked for any more.
+            if model.screen == Screen::Key && model.key_of_disk {
+                model.back();
+            }
             model.complain(text)
         }
         Ok(opened @ (Opened::KeyWanted(_) | Opened::DiskLocked(_))) => {
@@ -205,7 +209,11 @@ fn opened(model: &mut Model, result: Result<Opened, String>) -> Vec<Effect> {
 fn typed_key(model: &mut Model, key: Key) -> Vec<Effect> {
     match key {
         Key::Tab | Key::Function(2) => model.key_shown = !model.key_shown,
-        Key::Enter if model.key.text().trim().is_empty() => {
+        Key::Enter if model.key_of_disk && model.key.text().is_empty() => {
+            let nothing = Typed(zeroize::Zeroizing::default());
+            return model.work("Looking for the archive elsewhere, for half a minute", Request::Unlock(nothing));
+        }
+        Key::Enter if !model.key_of_disk && model.key.text().trim().is_empty() => {
             return model.complain("type the recovery words, or the passphrase".into());
         }
         Key::Enter => {

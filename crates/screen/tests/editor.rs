@@ -6,6 +6,7 @@ mod common;
 use common::Desk;
 use common::machines::*;
 use insta::assert_snapshot;
+use lifeboat_machine::Content;
 use lifeboat_machine::layout::PartitionRole;
 use lifeboat_plan::{Kind, Policy};
 use lifeboat_screen::key::Key;
@@ -107,4 +108,27 @@ fn another_disk_of_the_machine() {
     assert_eq!(desk.model.policy.order.len(), 2);
     desk.press(&[Key::Char('o')]);
     assert_eq!(desk.model.policy, Policy::default());
+}
+
+#[test]
+fn a_backup_with_another_layout_takes_back_what_was_chosen() {
+    let mut desk = at_root();
+    desk.press(&[Key::Char('f'), Key::Down, Key::Down, Key::Enter]);
+    desk.model.policy.wipe.push("OTHER".into());
+    let chosen = desk.model.policy.clone();
+    let again = [Key::Escape, Key::Escape, Key::Escape, Key::Enter];
+    // Fuller filesystems are no other layout.
+    for device in &mut desk.machine.layout.devices {
+        if let Content::Filesystem(filesystem) = &mut device.content {
+            filesystem.used_bytes += 4096;
+        }
+    }
+    desk.press(&again);
+    assert_eq!((desk.model.screen, &desk.model.policy), (Screen::Hardware, &chosen));
+    desk.machine = five_partitions(1024 * MIB);
+    desk.press(&[Key::Escape, Key::Enter]);
+    assert_eq!(desk.model.screen, Screen::Hardware);
+    assert!(desk.text().contains("This backup has another layout"), "{}", desk.text());
+    // What is allowed of found disks stays.
+    assert_eq!(desk.model.policy, Policy { wipe: vec!["OTHER".into()], ..Policy::default() });
 }

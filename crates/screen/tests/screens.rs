@@ -250,6 +250,41 @@ fn chosen_files_into_a_folder() {
 }
 
 #[test]
+fn files_to_their_places_need_the_machines_name() {
+    let mut desk = desk();
+    desk.files = vec![listed("/boot", true, 0), listed("/etc/fstab", false, 611)];
+    desk.press(&[Key::Down, Key::Enter]);
+    desk.type_text("right");
+    desk.press(&[Key::Enter, Key::Enter, Key::Tab, Key::Tab, Key::Enter, Key::Down]);
+    assert_snapshot!("destination_machine", desk.text());
+    desk.press(&[Key::Enter]);
+    assert_snapshot!("files_confirm", desk.text());
+    desk.type_text("bo");
+    desk.press(&[Key::Enter]);
+    assert!(desk.text().contains("that is not 'box'; nothing was touched"), "{}", desk.text());
+    assert!(desk.asked.is_empty());
+    desk.type_text("x");
+    desk.press(&[Key::Enter]);
+    assert_eq!(desk.model.screen, Screen::Progress);
+    assert!(matches!(&desk.asked[..], [Request::RestoreFiles(paths, Destination::Machine)] if paths.len() == 2));
+}
+
+#[test]
+fn an_opened_disk_without_the_archive_is_not_asked_for_again() {
+    let mut desk = desk();
+    desk.press(&[Key::Down, Key::Down, Key::Enter, Key::End]);
+    desk.type_text("disk:LABEL=SAFE:/db7");
+    // With nothing typed the search goes on without the disk.
+    desk.press(&[Key::Enter, Key::Enter]);
+    assert_eq!(desk.unlocked, [""]);
+    assert_eq!(desk.model.screen, Screen::Key);
+    desk.model.busy = Some("Trying the key".into());
+    desk.say(Message::Opened(Err("cannot USE disk:LABEL=SAFE:/db7: No such file or directory".into())));
+    assert_eq!(desk.model.screen, Screen::Source);
+    assert!(desk.text().contains("No such file or directory"), "{}", desk.text());
+}
+
+#[test]
 fn a_failure_lists_everything_and_logs_can_be_saved() {
     let mut desk = desk();
     desk.go_to_hardware();
@@ -324,17 +359,24 @@ mod any_keys {
         /// Nothing is written without the name, whatever is pressed, and every screen is painted at any size.
         #[test]
         fn nothing_is_written_without_the_name(
-            keys in proptest::collection::vec(key(), 1..60), columns in 20_u16..140, rows in 8_u16..50
+            keys in proptest::collection::vec(key(), 1..60), columns in 20_u16..140, rows in 8_u16..50, files: bool
         ) {
             let mut desk = desk();
+            desk.files = vec![listed("/etc/fstab", false, 611)];
             desk.input(Input::Size(columns, rows));
+            if files {
+                desk.press(&[Key::Down]);
+            }
             desk.press(&[Key::Enter]);
             desk.type_text("right");
             for key in keys {
                 desk.press(&[key]);
                 desk.text();
             }
-            prop_assert!(!desk.asked.iter().any(|request| matches!(request, Request::CarryOut(..))));
+            let writes = |request: &Request| {
+                matches!(request, Request::CarryOut(..) | Request::RestoreFiles(_, Destination::Machine))
+            };
+            prop_assert!(!desk.asked.iter().any(writes));
         }
 
         /// Escape leads from everywhere to the beginning, and changes nothing on the way.

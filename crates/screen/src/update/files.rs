@@ -4,7 +4,11 @@ use crate::field::Picker;
 use crate::key::Key;
 use crate::model::{Effect, Files, Model, Request, Screen};
 use crate::progress::Progress;
+use lifeboat_machine::filesystem::Filesystem;
+use lifeboat_machine::layout::Mount;
 use lifeboat_restore::session::{Destination, ListedFile};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 pub fn begin(model: &mut Model) -> Vec<Effect> {
     model.files = Files::default();
@@ -77,10 +81,36 @@ pub fn destination(model: &mut Model, key: Key) -> Vec<Effect> {
     if folder && !typed.starts_with('/') {
         return model.complain("type a folder that begins with /".into());
     }
-    let destination = if folder { Destination::Folder(typed.into()) } else { Destination::Machine };
+    if folder {
+        let folder = Destination::Folder(typed.into());
+        return restore(model, folder);
+    }
+    // The machine's own disks are written only after its name was typed, like everywhere.
+    model.name.clear();
+    model.go(Screen::Confirm);
+    vec![]
+}
+
+/// Lets the worker restore what was chosen.
+pub fn restore(model: &mut Model, to: Destination) -> Vec<Effect> {
     let paths = model.files.chosen.iter().cloned().collect();
     model.progress = Progress::of_files(model.clock);
     model.outcome = None;
     model.screen = Screen::Progress;
-    vec![Effect::Work(Request::RestoreFiles(paths, destination))]
+    vec![Effect::Work(Request::RestoreFiles(paths, to))]
+}
+
+/// The recorded filesystems onto which the chosen entries go, with their mount points: those on which they lie, and those that are
+/// mounted below a chosen folder.
+pub fn filesystems(model: &Model) -> Vec<(&Mount, &Filesystem)> {
+    let Some(layout) = model.machine.as_ref().map(|machine| &machine.layout) else { return vec![] };
+    let all = layout.mounts.iter().filter_map(|mount| Some((mount, layout.device(&mount.device)?.filesystem()?)));
+    let all: Vec<(&Mount, &Filesystem)> = all.collect();
+    let lies_on = |path: &PathBuf| {
+        let around = all.iter().map(|(mount, _)| mount.mount_point.as_path()).filter(|point| path.starts_with(point));
+        around.max_by_key(|point| point.components().count())
+    };
+    let used: BTreeSet<&Path> = model.files.chosen.iter().filter_map(lies_on).collect();
+    let takes = |point: &Path| used.contains(point) || model.files.chosen.iter().any(|path| point.starts_with(path));
+    all.iter().filter(|(mount, _)| takes(mount.mount_point.as_path())).copied().collect()
 }

@@ -1,16 +1,45 @@
 //! Disks, mapping, review, confirmation: all before anything is written.
 
+use super::files;
 use crate::field::Picker;
 use crate::key::Key;
-use crate::model::{Effect, Model, Request, Screen};
+use crate::model::{Effect, Goal, Model, Request, Screen};
 use crate::progress::Progress;
 use crate::review;
-use lifeboat_machine::{DeviceId, FoundDisk, FoundHardware};
+use lifeboat_machine::{Content, DeviceId, FoundDisk, FoundHardware, Layout, Machine};
 use lifeboat_plan::PlanError;
 use lifeboat_plan::matching::best_id;
+use lifeboat_restore::session::Destination;
 
 /// Lines of the mapping behind the recorded disks.
 pub const MAPPING_ACTIONS: usize = 2;
+
+/// Takes the machine of the chosen backup. What was chosen for the partitions of another layout means nothing in this one.
+pub fn chosen(model: &mut Model, machine: Machine) {
+    let differs = model.machine.as_ref().is_some_and(|former| shape(former) != shape(&machine));
+    model.machine = Some(machine);
+    if !differs {
+        return;
+    }
+    let (given, before) = (model.given.clone(), model.policy.clone());
+    let policy = &mut model.policy;
+    (policy.sizes, policy.drop, policy.filesystems) = (given.sizes, given.drop, given.filesystems);
+    (policy.order, policy.map) = (given.order, given.map);
+    if *policy != before {
+        model.inform("This backup has another layout: what was chosen for disks and partitions is taken back".into());
+    }
+}
+
+/// The layout without what changes from day to day: how full its filesystems are.
+fn shape(machine: &Machine) -> Layout {
+    let mut layout = machine.layout.clone();
+    for device in &mut layout.devices {
+        if let Content::Filesystem(filesystem) = &mut device.content {
+            filesystem.used_bytes = 0;
+        }
+    }
+    layout
+}
 
 pub fn found(model: &mut Model, hardware: FoundHardware) -> Vec<Effect> {
     model.hardware = hardware;
@@ -63,6 +92,12 @@ fn explain(model: &Model, error: &PlanError) -> String {
         }
         PlanError::Ambiguous { .. } | PlanError::Twice { .. } | PlanError::NoDisk { .. } | PlanError::Locked { .. } => {
             "To decide it: choose the recorded disk above, then a found disk."
+        }
+        PlanError::NoSuchDisk { parameter: "lifeboat.map", .. } => {
+            "To decide it here: choose the recorded disk above, then a found disk."
+        }
+        PlanError::NoSuchDisk { .. } => {
+            "Attach that disk and press r on the page before; or boot again without the parameter."
         }
         PlanError::TooSmall { .. } if model.policy.no_resize => "To let filesystems shrink: change partitions, below.",
         PlanError::TooSmall { .. } => "Choose a larger disk, or make partitions smaller below.",
@@ -179,11 +214,15 @@ pub fn confirm(model: &mut Model, key: Key) -> Vec<Effect> {
         model.name.press(key);
         return vec![];
     }
-    let (Some(machine), Ok(plan)) = (&model.machine, &model.plan) else { return vec![] };
+    let Some(machine) = &model.machine else { return vec![] };
     if model.name.text().trim() != machine.name {
         let name = machine.name.clone();
         return model.complain(format!("that is not '{name}'; nothing was touched"));
     }
+    if model.goal == Goal::Files {
+        return files::restore(model, Destination::Machine);
+    }
+    let Ok(plan) = &model.plan else { return vec![] };
     let request = Request::CarryOut(Box::new(plan.clone()), model.policy.clone());
     model.progress = Progress::of_machine(model.clock);
     model.outcome = None;

@@ -1,7 +1,9 @@
 //! Which files, and where they go.
 
+use super::machine::confirmed;
 use super::{Body, cut_front, field, heading, listed, paragraph};
 use crate::model::Model;
+use crate::update::files::filesystems;
 use lifeboat_machine::bytes::{grouped, human, printable};
 use ratatui::style::Style;
 use ratatui::text::Line;
@@ -69,5 +71,29 @@ pub fn destination(model: &Model) -> Body {
             "The disks must be the machine's, with its filesystems whole: they are mounted, written to, and unmounted.";
         lines.extend(paragraph(model, text, Style::new()));
     }
-    Body { lines, cursor, keys: "Up, Down: move   Enter: restore them now   Esc: back" }
+    let keys = match model.destination.at {
+        0 => "Up, Down: move   Enter: restore them now   Esc: back",
+        _ => "Up, Down: move   Enter: go on   Esc: back",
+    };
+    Body { lines, cursor, keys }
+}
+
+/// The last question before files of the machine's own disks are replaced.
+pub fn confirm(model: &Model) -> Body {
+    let chosen = model.files.chosen.len();
+    let entries =
+        if chosen == 1 { "1 chosen entry goes" } else { &format!("{} chosen entries go", grouped(chosen as u64)) };
+    let text = format!(
+        "This is the last question. {entries} onto the machine's own disks, folders with all that is in them. Existing files \
+         are replaced on:"
+    );
+    let mut lines = paragraph(model, &text, model.look.strong());
+    lines.push(Line::default());
+    let mut replaced = vec![];
+    for (mount, filesystem) in filesystems(model) {
+        let (kind, uuid) = (filesystem.options.mount_type(), &filesystem.uuid);
+        let text = format!("~ {}: {kind}, UUID {uuid}", mount.mount_point);
+        replaced.extend(paragraph(model, &text, model.look.danger()));
+    }
+    confirmed(model, lines, replaced, "and more", "Enter: restore the files   Esc: back, nothing is touched")
 }

@@ -1,7 +1,7 @@
 //! Disks, mapping, review, confirmation.
 
 use super::{Body, cut, field, heading, listed, paragraph};
-use crate::model::Model;
+use crate::model::{Goal, Model};
 use crate::review::Sign;
 use lifeboat_machine::FoundDisk;
 use lifeboat_machine::bytes::{human, printable};
@@ -169,7 +169,10 @@ pub fn review(model: &Model) -> Body {
 }
 
 pub fn confirm(model: &Model) -> Body {
-    let mut lines =
+    if model.goal == Goal::Files {
+        return super::files::confirm(model);
+    }
+    let lines =
         vec![heading(model.look, "This is the last question. What these disks hold will be lost:"), Line::default()];
     let plan = model.plan.as_ref().ok();
     let mut lost = vec![];
@@ -177,10 +180,22 @@ pub fn confirm(model: &Model) -> Body {
         let text = format!("- {} ({}): holds {}", target.path, target.name, target.loses);
         lost.extend(paragraph(model, &text, model.look.danger()));
     }
+    let more = "and more; go back to the plan to read all";
+    confirmed(model, lines, lost, more, "Enter: recover the machine   Esc: back, nothing is touched")
+}
+
+/// What is lost or replaced, as much of it as fits, and the field for the machine's name.
+pub(super) fn confirmed(
+    model: &Model,
+    mut lines: Vec<Line<'static>>,
+    mut lost: Vec<Line<'static>>,
+    more: &'static str,
+    keys: &'static str,
+) -> Body {
     let room = model.rows().saturating_sub(lines.len() + 5);
     if lost.len() > room {
         lost.truncate(room.saturating_sub(1));
-        lost.push(Line::styled("and more; go back to the plan to read all", model.look.danger()));
+        lost.push(Line::styled(more, model.look.danger()));
     }
     lines.extend(lost);
     lines.push(Line::default());
@@ -193,5 +208,5 @@ pub fn confirm(model: &Model) -> Body {
     let (line, column) = field(model, "Name:", &model.name, false);
     let cursor = Some((column, lines.len()));
     lines.push(line);
-    Body { lines, cursor, keys: "Enter: recover the machine   Esc: back, nothing is touched" }
+    Body { lines, cursor, keys }
 }

@@ -71,7 +71,9 @@ pub fn key(model: &Model) -> Body {
     let mut lines = paragraph(model, &model.key_reason, model.look.strong());
     lines.push(Line::default());
     let text = if model.key_of_disk {
-        "Type the passphrase of this disk."
+        "Type the passphrase of this disk; where several are named it is tried on each. If the archive is on none of them, \
+         press Enter with nothing typed: it is looked for elsewhere for half a minute, and then also on arrays and volume \
+         groups that lack a disk."
     } else {
         "Type the recovery words, with blanks between them (the first four letters of each are enough), \
          or the passphrase."

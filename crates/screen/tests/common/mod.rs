@@ -51,6 +51,8 @@ pub struct Desk {
     pub files: Vec<ListedFile>,
     /// What was asked for and not answered: the writing requests.
     pub asked: Vec<Request>,
+    /// What was typed to unlock something.
+    pub unlocked: Vec<String>,
     pub left: Option<lifeboat_machine::parameters::After>,
 }
 
@@ -62,7 +64,7 @@ impl Desk {
     pub fn with(machine: Machine, hardware: FoundHardware, look: Look, parameters: &str) -> Desk {
         let keymaps = ["de-latin1", "dvorak", "fr", "us"].map(|name| (name.to_owned(), format!("/{name}.map").into()));
         let model = Model::new(&rescue(&machine, parameters), keymaps.to_vec(), look);
-        Desk { model, machine, hardware, files: vec![], asked: vec![], left: None }
+        Desk { model, machine, hardware, files: vec![], asked: vec![], unlocked: vec![], left: None }
     }
 
     pub fn input(&mut self, input: Input) {
@@ -107,7 +109,14 @@ impl Desk {
     }
 
     fn answer(&mut self, request: Request) {
+        if let Request::Unlock(typed) = &request {
+            self.unlocked.push(typed.0.to_string());
+        }
         let message = match request {
+            // The search went on without the disk, and found nothing.
+            Request::Unlock(typed) if typed.0.is_empty() => Message::Opened(Ok(Opened::DiskLocked(
+                "the archive was not found elsewhere; /dev/sdb2 is encrypted (LUKS) and may hold it".into(),
+            ))),
             Request::Open(Some(source)) if source.starts_with("disk:") => {
                 let reason = format!(
                     "{source} was not found; /dev/sdb2 is encrypted (LUKS) and may hold it. It is opened read-only."
