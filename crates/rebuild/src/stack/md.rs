@@ -51,7 +51,6 @@ pub fn activate(runner: &dyn Runner, devices: &BlockDevices, incomplete: Incompl
             }
         }
     }
-    let mut taken: Vec<String> = vec![];
     for (uuid, (superblock, members)) in arrays {
         let what = format!("the md array '{}' ({uuid}, {})", superblock.name, superblock.level);
         if uuid.is_empty() || superblock.level == "container" {
@@ -67,7 +66,7 @@ pub fn activate(runner: &dyn Runner, devices: &BlockDevices, incomplete: Incompl
             activated.problems.push(format!("{what} waits: {there} of its {all} members are there"));
             continue;
         }
-        let Some(node) = free_node(devices, &taken) else {
+        let Some(node) = free_node(devices, &activated.layers) else {
             activated.problems.push(format!("cannot ACTIVATE {what}: no number below /dev/md is free"));
             continue;
         };
@@ -75,7 +74,6 @@ pub fn activate(runner: &dyn Runner, devices: &BlockDevices, incomplete: Incompl
         let call = tool(MDADM).args(["--assemble", "--readonly", "--run", "--uuid", &uuid]).arg(&node).args(&members);
         match runner.run(&call) {
             Ok(_) => {
-                taken.push(node.clone());
                 activated.layers.push(Layer { kind: Kind::Md, name: node });
             }
             Err(error) => complain(activated, &what, &error),
@@ -84,9 +82,13 @@ pub fn activate(runner: &dyn Runner, devices: &BlockDevices, incomplete: Incompl
 }
 
 /// Arrays without a number of their own count down from 127.
-fn free_node(devices: &BlockDevices, taken: &[String]) -> Option<String> {
+fn free_node(devices: &BlockDevices, new: &[Layer]) -> Option<String> {
     let free = |number: &u32| devices.named(&format!("md{number}")).is_none();
-    (0..=127).rev().filter(free).map(|number| format!("/dev/md{number}")).find(|node| !taken.contains(node))
+    (0..=127)
+        .rev()
+        .filter(free)
+        .map(|number| format!("/dev/md{number}"))
+        .find(|node| new.iter().all(|layer| layer.name != *node))
 }
 
 #[cfg(test)]
