@@ -278,6 +278,9 @@ pub struct LayoutShowArgs {
     /// Show the machine of an archive or medium instead of this one
     #[arg(long, value_name = "SOURCE")]
     pub from: Option<String>,
+    /// Show the machine of this snapshot instead of the latest
+    #[arg(long, value_name = "ID", requires = "from")]
+    pub snapshot: Option<String>,
     #[command(flatten)]
     pub key: KeyArgs,
 }
@@ -306,6 +309,9 @@ pub struct LayoutPlanArgs {
     /// The archive or medium whose machine is to be recovered
     #[arg(long, value_name = "SOURCE")]
     pub from: Option<String>,
+    /// Plan for this snapshot instead of the latest
+    #[arg(long, value_name = "ID")]
+    pub snapshot: Option<String>,
     #[command(flatten)]
     pub policy: PolicyArgs,
     #[command(flatten)]
@@ -319,6 +325,9 @@ pub struct LayoutDiffArgs {
     /// The archive or medium to compare with
     #[arg(long, value_name = "SOURCE")]
     pub from: Option<String>,
+    /// Compare with this snapshot instead of the latest
+    #[arg(long, value_name = "ID")]
+    pub snapshot: Option<String>,
     #[command(flatten)]
     pub sysroot: SysrootArgs,
     #[command(flatten)]

@@ -7,6 +7,7 @@
 //! | [`mount`] | mount, umount, the mount table |
 //! | [`block`] | block device ioctls and sizes |
 //! | [`confined`] | paths of a system below a folder |
+//! | [`durable`] | files that survive a power cut |
 //! | [`inode`] | inode flags and project ids |
 //! | [`usage`] | what a finished child used |
 //! | [`modules`] | kernel modules: depmod's index, modprobe.d, loading by modalias |
@@ -25,6 +26,7 @@ pub mod block;
 pub mod child;
 pub mod confined;
 pub mod console;
+pub mod durable;
 pub mod inode;
 pub mod loop_device;
 pub mod modules;

@@ -3,7 +3,11 @@
 use super::blobs::Blobs;
 use super::chunker::{self, Chunker};
 use super::index::{BlobKind, Index};
+use super::lock::{Lock, Mode};
+use super::owner::{self, Marks, Owner, Owners};
 use super::snapshot::{SnapshotFile, SnapshotInfo, Summary};
+use super::stock::Stock;
+use super::store::Store;
 use super::writer::{State, Worker, Writer};
 use super::{Repository, crypto, node};
 use crate::report::{BackupReport, Problems, Progress, locked};
@@ -27,8 +31,10 @@ mod trees;
 pub struct BackupRequest<'a> {
     /// The file tree.
     pub source: &'a Source,
-    /// Host name; the latest snapshot with the same one is the parent.
+    /// Host name.
     pub host: String,
+    /// Id of its system, machine-id(5); the latest snapshot of the same machine is the parent.
+    pub machine_id: String,
     /// Tags.
     pub tags: Vec<String>,
     /// Program and version, e.g. `lifeboat 0.1.0`.
@@ -39,6 +45,8 @@ pub struct BackupRequest<'a> {
     pub manifest: &'a (dyn Fn(u64, u64) -> Result<Vec<u8>, String> + Sync),
     /// Read all files, even those that the latest snapshot has.
     pub reread: bool,
+    /// When the backup begins, by the machine's clock; now when it does not say.
+    pub started: Option<jiff::Timestamp>,
 }
 
 /// Bytes of small files that one job reads at most.
@@ -74,7 +82,23 @@ pub(crate) fn run(
     request: &BackupRequest<'_>,
     observer: &dyn Observer,
 ) -> Result<BackupReport, ArchiveError> {
-    let started = super::now();
+    match attempt(repository, request, observer) {
+        // Everything that is gone is stored again, under a new lock.
+        Err(error @ (ArchiveError::Vanished { .. } | ArchiveError::LockLost { .. })) => {
+            observer.warning(&format!("{error}; the backup begins again"));
+            attempt(repository, request, observer)
+        }
+        other => other,
+    }
+}
+
+fn attempt(
+    repository: &Repository,
+    request: &BackupRequest<'_>,
+    observer: &dyn Observer,
+) -> Result<BackupReport, ArchiveError> {
+    let now = request.started.unwrap_or_else(jiff::Timestamp::now);
+    let started = now.to_string();
     let problems = Problems::new(observer);
     let store = &repository.store;
     let mut source = without_repository(request.source, store.folder.as_deref());
@@ -83,20 +107,35 @@ pub(crate) fn run(
         problems.add(&own, "cannot ARCHIVE: snapshots keep Lifeboat's own records under this name; left out");
         source.excludes.push(own);
     }
+    let lock = Lock::take(store, Mode::Shared, "WRITE", repository.lock_patience)?;
     let (walked, loaded) = rayon::join(
         || walk::walk(&source, observer, &problems),
-        || Ok::<_, ArchiveError>((store.load_index()?, super::snapshot::all(store)?)),
+        || {
+            let loaded = (Stock::take(store)?, super::snapshot::all(store)?);
+            lock.confirm("WRITE")?;
+            Ok::<_, ArchiveError>(loaded)
+        },
     );
-    let (mut walked, (index, snapshots)) = (walked?, loaded?);
-    let parent = snapshots.into_iter().rfind(|snapshot| snapshot.host == request.host);
-    let taken = match (&parent, request.reread) {
-        (Some(parent), false) => parent::take_over(store, &index, parent, &mut walked.table),
+    let (mut walked, (mut stock, snapshots)) = (walked?, loaded?);
+    warn_of_the_future(&snapshots, now, observer);
+    let machine = Owner::new(&*request.machine_id, &*request.host);
+    let parent = owner::latest(&Owners::new(store), &snapshots, &machine);
+    let taken = match (parent, request.reread) {
+        (Some(parent), false) => parent::take_over(store, &stock.index, parent, &mut walked.table),
         _ => parent::Taken::default(),
     };
-    let state = State::default();
+    for (directory, error) in &taken.unreadable {
+        let shown = directory.display();
+        observer.warning(&format!("the previous snapshot's {shown} is read anew with all that is in it: {error}"));
+    }
+    if !taken.unreadable.is_empty() {
+        stock.distrust_trees(&taken.trees);
+    }
+    let index = &stock.index;
+    let state = State::new(index);
     let context = Context { repository, observer, problems: &problems };
     let (tree, summary) = std::thread::scope(|scope| {
-        let (writer, disk) = Writer::start(scope, store, &index, &state);
+        let (writer, disk) = Writer::start(scope, store, index, &state);
         let result = context.write(&writer, walked, taken, request);
         drop(writer);
         // A failure of the disk explains all that workers complain about.
@@ -107,14 +146,16 @@ pub(crate) fn run(
         result
     })?;
     let bytes_added = state.added();
+    let mut tags = request.tags.clone();
+    tags.extend(Marks::tags(&request.machine_id, owner::next_order(&snapshots, now.as_second())));
     let file = SnapshotFile {
         time: started.clone(),
-        parent: parent.as_ref().and_then(|parent| crypto::unhex(&parent.id)),
+        parent: parent.and_then(|parent| crypto::unhex(&parent.id)),
         tree,
         paths: vec!["/".to_owned()],
         hostname: request.host.clone(),
         username: "root".to_owned(),
-        tags: (!request.tags.is_empty()).then(|| request.tags.clone()),
+        tags: Some(tags),
         program_version: request.program.clone(),
         summary: Some(Summary {
             backup_start: started,
@@ -124,7 +165,12 @@ pub(crate) fn run(
         }),
     };
     let json = serde_json::to_vec(&file).map_err(|error| store.failed("WRITE", error))?;
+    // The lock comes last: nobody may have removed anything after the look.
+    state.prove(store, index)?;
+    lock.prove()?;
     let (id, size) = store.write_file(FileType::Snapshot, &json)?;
+    let stored_again = stock.lost.iter().filter(|(kind, id)| state.has_written(*kind, id)).count() as u64;
+    tell_losses(&stock, stored_again, store, observer);
     Ok(BackupReport {
         snapshot: crypto::hex(&id),
         entries: summary.lifeboat_entries,
@@ -133,8 +179,42 @@ pub(crate) fn run(
         new: summary.files_new,
         changed: summary.files_changed,
         unchanged: summary.files_unmodified,
+        lost_packs: stock.bad.len() as u64,
+        stored_again,
         problems: super::with_warnings(problems),
     })
+}
+
+/// A snapshot from the future says that a clock was wrong, or is.
+fn warn_of_the_future(snapshots: &[SnapshotInfo], now: jiff::Timestamp, observer: &dyn Observer) {
+    if let Some(ahead) = snapshots.iter().rfind(|snapshot| snapshot.ahead_of(now)) {
+        observer.warning(&format!(
+            "snapshot {} of '{}' is dated {}, but this machine's clock says {now}: one of the two clocks is or was wrong; the order of \
+             snapshots does not depend on it, rules of `restic forget` that count days do",
+            ahead.short_id(),
+            ahead.host,
+            ahead.time,
+        ));
+    }
+}
+
+/// Says what the repository lost, and takes it out of the index where it is stored again.
+fn tell_losses(stock: &Stock, stored_again: u64, store: &Store, observer: &dyn Observer) {
+    if stock.bad.is_empty() && stored_again == 0 {
+        return;
+    }
+    if let Err(error) = stock.mend(store) {
+        observer.warning(&format!("the index of the repository still names what is lost: {error}"));
+    }
+    let packs = stock.bad.len();
+    let said = match packs {
+        0 => "directories of the previous snapshot are damaged".to_owned(),
+        packs => format!("{packs} packs are missing or cut short"),
+    };
+    observer.warning(&format!(
+        "the repository is damaged: {said}; what this backup needs of them was stored again ({stored_again} pieces), but earlier \
+         snapshots may lack files: `lifeboat verify` names them"
+    ));
 }
 
 /// What the threads of one backup read.
@@ -181,6 +261,9 @@ impl Context<'_> {
         summary.total_bytes_processed = table.bytes();
         let manifest = (request.manifest)(summary.lifeboat_entries, summary.total_bytes_processed);
         let manifest = manifest.map_err(|cause| ArchiveError::Manifest { cause })?;
+        for id in (0..table.records.len()).filter(|index| taken.has(*index)).flat_map(|index| table.content(index)) {
+            writer.rely_on(BlobKind::Data, id);
+        }
         let extras = extras::encode(table);
         let mut worker = writer.worker()?;
         let own = [("extras.jsonl", &extras), ("machine.json", &request.machine), ("manifest.json", &manifest)];

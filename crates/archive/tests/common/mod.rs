@@ -106,11 +106,13 @@ pub fn backup_with(repository: &Repository, source: &Source, observer: &dyn Obse
     let request = BackupRequest {
         source,
         host: "test".to_owned(),
+        machine_id: String::new(),
         tags: vec!["lifeboat".to_owned()],
         program: "lifeboat test".to_owned(),
         machine: b"{\"machine\":1}".to_vec(),
         manifest: &manifest,
         reread: false,
+        started: None,
     };
     repository.backup(&request, observer).unwrap()
 }

@@ -3,11 +3,11 @@
 use crate::command::KeyArgs;
 use crate::commands::Session;
 use crate::error::{CommandError, Kind};
-use crate::job::keys;
+use crate::job::{keys, snapshot};
 use lifeboat_archive::{ArchiveError, Repository, SnapshotInfo};
 use lifeboat_machine::{ArchiveManifest, Machine};
 use lifeboat_restore::{Failure, Source};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// An opened archive; its medium stays mounted as long as this lives.
 pub struct Archive {
@@ -57,22 +57,16 @@ pub fn open(session: &Session, from: Option<&str>, key: &KeyArgs) -> Result<Arch
     Ok(Archive { repository, source })
 }
 
-/// The snapshot that was asked for: the one of the medium, else the latest.
-pub fn snapshot(archive: &Archive, wanted: Option<&str>) -> Result<SnapshotInfo, CommandError> {
-    let of_medium =
-        archive.source.manifest().and_then(|manifest| manifest.archive.as_ref()).map(|a| a.snapshot.as_str());
-    Ok(archive.repository.find_snapshot(wanted.or(of_medium).unwrap_or("latest"))?)
-}
-
-/// The machine that a snapshot describes. `from` may also be a medium without an archive.
+/// The machine that a snapshot describes; `root` is that of the machine that asks. `from` may also be a medium without an archive.
 pub fn machine(
     session: &Session,
     from: Option<&str>,
     wanted: Option<&str>,
     key: &KeyArgs,
+    root: &Path,
 ) -> Result<Machine, CommandError> {
     let archive = open(session, from, key)?;
-    let snapshot = snapshot(&archive, wanted)?;
+    let snapshot = snapshot::choose(session, &archive, wanted, root, snapshot::Use::Elsewhere)?;
     Ok(describe(&archive.repository, &snapshot)?.0)
 }
 
