@@ -64,6 +64,8 @@ pub struct BackupReport {
     pub lost_packs: u64,
     /// Blobs that only they had, and that were stored again.
     pub stored_again: u64,
+    /// What a restore of it needs.
+    pub room: crate::Room,
     /// Everything that could not be read, or changed meanwhile.
     pub problems: Vec<Problem>,
 }

@@ -27,10 +27,10 @@ pub(crate) mod crypto;
 pub(crate) mod index;
 pub(crate) mod keys;
 pub(crate) mod load;
-pub(crate) mod node;
-pub(crate) mod pack;
 mod lock;
+pub(crate) mod node;
 pub(crate) mod owner;
+pub(crate) mod pack;
 mod presence;
 pub(crate) mod remote;
 pub(crate) mod snapshot;
@@ -275,6 +275,21 @@ impl Repository {
             path: path.to_owned(),
             snapshot: snapshot.short_id().to_owned(),
         })
+    }
+
+    /// The room that a restore of a snapshot needs; `None` when it does not say so, because an earlier release wrote it.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn room(&self, snapshot: &SnapshotInfo) -> Result<Option<crate::Room>, ArchiveError> {
+        let path = Path::new("/.lifeboat/room.json");
+        match self.read_file(snapshot, path) {
+            Ok(json) => {
+                crate::Room::from_json(&json).map_err(|error| self.store.damaged(path.display().to_string(), error))
+            }
+            Err(ArchiveError::NotInSnapshot { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Restores entries of a snapshot below a directory.

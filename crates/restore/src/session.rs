@@ -253,8 +253,7 @@ impl<'a> Session<'a> {
         let archive = self.place.as_ref().and_then(Place::manifest).and_then(|manifest| manifest.archive.clone());
         medium::check_repository(archive.as_ref(), &repository)?;
         crate::snapshot::latest(&repository, &self.rescue.manifest)?;
-        let snapshots: Vec<SnapshotInfo> =
-            repository.snapshots_of(&crate::snapshot::owner(&self.rescue.manifest))?;
+        let snapshots: Vec<SnapshotInfo> = repository.snapshots_of(&crate::snapshot::owner(&self.rescue.manifest))?;
         let wanted = self.rescue.parameters.snapshot.as_deref().or(archive.as_ref().map(|a| a.snapshot.as_str()));
         let newest = snapshots.len() - 1;
         let (meant, note) = match wanted.filter(|id| *id != "latest").map(|id| repository.find_snapshot(id)) {
@@ -388,7 +387,7 @@ impl<'a> Session<'a> {
                 recovery.snapshot(),
                 folder,
                 &Selection::Paths(paths.to_vec()),
-                &RestoreOptions { overwrite: true, sync: true },
+                &RestoreOptions { overwrite: true, sync: true, private: true },
                 &observer,
             );
             report.map_err(Failure::Extract)

@@ -15,7 +15,7 @@ use crate::selection::OWN_DIRECTORY;
 use crate::table::{Id, Kind, More, Record, Table};
 use crate::walk::content::{Content, Unreadable};
 use crate::walk::places;
-use crate::{ArchiveError, Observer, Source, extras, walk};
+use crate::{ArchiveError, Observer, Room, Source, extras, walk};
 use rustic_core::FileType;
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -24,30 +24,13 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+mod meter;
 mod parent;
+mod request;
 mod trees;
 
-/// What is to be backed up, and what the snapshot says about it.
-pub struct BackupRequest<'a> {
-    /// The file tree.
-    pub source: &'a Source,
-    /// Host name.
-    pub host: String,
-    /// Id of its system, machine-id(5); the latest snapshot of the same machine is the parent.
-    pub machine_id: String,
-    /// Tags.
-    pub tags: Vec<String>,
-    /// Program and version, e.g. `lifeboat 0.1.0`.
-    pub program: String,
-    /// Becomes `.lifeboat/machine.json`.
-    pub machine: Vec<u8>,
-    /// Makes `.lifeboat/manifest.json` of the final counts of entries and bytes.
-    pub manifest: &'a (dyn Fn(u64, u64) -> Result<Vec<u8>, String> + Sync),
-    /// Read all files, even those that the latest snapshot has.
-    pub reread: bool,
-    /// When the backup begins, by the machine's clock; now when it does not say.
-    pub started: Option<jiff::Timestamp>,
-}
+use meter::Meter;
+pub use request::BackupRequest;
 
 /// Bytes of small files that one job reads at most.
 const JOB_BYTES: u64 = 8 << 20;
@@ -109,7 +92,7 @@ fn attempt(
     }
     let lock = Lock::take(store, Mode::Shared, "WRITE", repository.lock_patience)?;
     let (walked, loaded) = rayon::join(
-        || walk::walk(&source, observer, &problems),
+        || walk::walk_with_extents(&source, observer, &problems),
         || {
             let loaded = (Stock::take(store)?, super::snapshot::all(store)?);
             lock.confirm("WRITE")?;
@@ -117,7 +100,8 @@ fn attempt(
         },
     );
     let (mut walked, (mut stock, snapshots)) = (walked?, loaded?);
-    warn_of_the_future(&snapshots, now, observer);
+    let room = walked.extents.take().map(|extents| extents.finish(&mut walked.table, &walked.tops)).unwrap_or_default();
+    owner::warn_of_the_future(&snapshots, now, observer);
     let machine = Owner::new(&*request.machine_id, &*request.host);
     let parent = owner::latest(&Owners::new(store), &snapshots, &machine);
     let taken = match (parent, request.reread) {
@@ -136,7 +120,7 @@ fn attempt(
     let context = Context { repository, observer, problems: &problems };
     let (tree, summary) = std::thread::scope(|scope| {
         let (writer, disk) = Writer::start(scope, store, index, &state);
-        let result = context.write(&writer, walked, taken, request);
+        let result = context.write(&writer, walked, taken, request, &room);
         drop(writer);
         // A failure of the disk explains all that workers complain about.
         disk.join().map_err(|panic| ArchiveError::Panicked {
@@ -170,7 +154,7 @@ fn attempt(
     lock.prove()?;
     let (id, size) = store.write_file(FileType::Snapshot, &json)?;
     let stored_again = stock.lost.iter().filter(|(kind, id)| state.has_written(*kind, id)).count() as u64;
-    tell_losses(&stock, stored_again, store, observer);
+    stock.tell_losses(stored_again, store, observer);
     Ok(BackupReport {
         snapshot: crypto::hex(&id),
         entries: summary.lifeboat_entries,
@@ -181,40 +165,9 @@ fn attempt(
         unchanged: summary.files_unmodified,
         lost_packs: stock.bad.len() as u64,
         stored_again,
+        room,
         problems: super::with_warnings(problems),
     })
-}
-
-/// A snapshot from the future says that a clock was wrong, or is.
-fn warn_of_the_future(snapshots: &[SnapshotInfo], now: jiff::Timestamp, observer: &dyn Observer) {
-    if let Some(ahead) = snapshots.iter().rfind(|snapshot| snapshot.ahead_of(now)) {
-        observer.warning(&format!(
-            "snapshot {} of '{}' is dated {}, but this machine's clock says {now}: one of the two clocks is or was wrong; the order of \
-             snapshots does not depend on it, rules of `restic forget` that count days do",
-            ahead.short_id(),
-            ahead.host,
-            ahead.time,
-        ));
-    }
-}
-
-/// Says what the repository lost, and takes it out of the index where it is stored again.
-fn tell_losses(stock: &Stock, stored_again: u64, store: &Store, observer: &dyn Observer) {
-    if stock.bad.is_empty() && stored_again == 0 {
-        return;
-    }
-    if let Err(error) = stock.mend(store) {
-        observer.warning(&format!("the index of the repository still names what is lost: {error}"));
-    }
-    let packs = stock.bad.len();
-    let said = match packs {
-        0 => "directories of the previous snapshot are damaged".to_owned(),
-        packs => format!("{packs} packs are missing or cut short"),
-    };
-    observer.warning(&format!(
-        "the repository is damaged: {said}; what this backup needs of them was stored again ({stored_again} pieces), but earlier \
-         snapshots may lack files: `lifeboat verify` names them"
-    ));
 }
 
 /// What the threads of one backup read.
@@ -232,11 +185,15 @@ impl Context<'_> {
         mut walked: walk::Walked,
         taken: parent::Taken,
         request: &BackupRequest<'_>,
+        room: &Room,
     ) -> Result<(Id, Summary), ArchiveError> {
         let read = self.read(writer, &walked, &taken)?;
         let table = &mut walked.table;
         let mut summary =
             Summary { files_changed: taken.changed, files_unmodified: taken.unchanged, ..Summary::default() };
+        let changed: std::collections::HashSet<usize> =
+            read.iter().filter(|file| file.holes.is_some()).map(|file| file.index).collect();
+        table.shared.forget(|record| changed.contains(&record));
         for file in read {
             table.records[file.index] = file.record;
             if let Some(holes) = file.holes {
@@ -266,7 +223,13 @@ impl Context<'_> {
         }
         let extras = extras::encode(table);
         let mut worker = writer.worker()?;
-        let own = [("extras.jsonl", &extras), ("machine.json", &request.machine), ("manifest.json", &manifest)];
+        let room = room.to_json();
+        let own = [
+            ("extras.jsonl", &extras),
+            ("machine.json", &request.machine),
+            ("manifest.json", &manifest),
+            ("room.json", &room),
+        ];
         let own = self.own_directory(writer, &mut worker, own)?;
         let tree = trees::store(self.observer, writer, worker, table, &own, &mut summary)?;
         Ok((tree, summary))
@@ -277,7 +240,7 @@ impl Context<'_> {
         &self,
         writer: &Writer<'_>,
         worker: &mut Worker,
-        files: [(&str, &Vec<u8>); 3],
+        files: [(&str, &Vec<u8>); 4],
     ) -> Result<Table, ArchiveError> {
         let chunker = Chunker::new(self.repository.polynomial);
         let mut own = Table::default();
@@ -354,25 +317,6 @@ impl Context<'_> {
         let mut done = reading.done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         done.sort_unstable_by_key(|file| file.index);
         Ok(done)
-    }
-}
-
-/// Counts the bytes of one file as done: those that were read, and in the end as many as the walk promised, so that the
-/// total is reached though files change or cannot be read.
-struct Meter<'a> {
-    bytes: &'a AtomicU64,
-    left: u64,
-}
-
-impl Meter<'_> {
-    fn add(&mut self, bytes: u64) {
-        let bytes = bytes.min(self.left);
-        self.left -= bytes;
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    fn finish(mut self) {
-        self.add(u64::MAX);
     }
 }
 

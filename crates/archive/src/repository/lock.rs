@@ -90,7 +90,12 @@ impl LockFiles {
 
     fn is_locked(&self, other: &LockFile, action: &'static str) -> ArchiveError {
         let now = jiff::Timestamp::now();
-        ArchiveError::Locked { action, path: self.0.path.clone(), exclusive: other.exclusive, holder: other.holder(now) }
+        ArchiveError::Locked {
+            action,
+            path: self.0.path.clone(),
+            exclusive: other.exclusive,
+            holder: other.holder(now),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use super::index::Index;
 use super::snapshot::SnapshotInfo;
 use super::store::Store;
 use super::{Repository, load};
-use crate::ArchiveError;
+use crate::{ArchiveError, Observer};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -188,6 +188,19 @@ impl Repository {
     /// When the repository cannot be read.
     pub fn machines(&self) -> Result<Vec<(Owner, SnapshotInfo)>, ArchiveError> {
         Ok(machines(&Owners::new(&self.store), self.snapshots()?))
+    }
+}
+
+/// A snapshot from the future says that a clock was wrong, or is.
+pub(crate) fn warn_of_the_future(snapshots: &[SnapshotInfo], now: jiff::Timestamp, observer: &dyn Observer) {
+    if let Some(ahead) = snapshots.iter().rfind(|snapshot| snapshot.ahead_of(now)) {
+        observer.warning(&format!(
+            "snapshot {} of '{}' is dated {}, but this machine's clock says {now}: one of the two clocks is or was wrong; the order of \
+             snapshots does not depend on it, rules of `restic forget` that count days do",
+            ahead.short_id(),
+            ahead.host,
+            ahead.time,
+        ));
     }
 }
 

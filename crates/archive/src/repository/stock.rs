@@ -3,8 +3,8 @@
 
 use super::index::{BlobKind, Index, IndexFile};
 use super::store::Store;
-use crate::ArchiveError;
 use crate::table::Id;
+use crate::{ArchiveError, Observer};
 use rustic_core::FileType;
 use std::collections::{HashMap, HashSet};
 
@@ -43,6 +43,25 @@ impl Stock {
     pub(crate) fn distrust_trees(&mut self, read: &HashSet<Id>) {
         let lost = self.index.keep_trees(&|id| read.contains(id));
         self.lost.extend(lost.into_iter().map(|id| (BlobKind::Tree, id)));
+    }
+
+    /// Says what the repository lost, and takes it out of the index where it is stored again.
+    pub(crate) fn tell_losses(&self, stored_again: u64, store: &Store, observer: &dyn Observer) {
+        if self.bad.is_empty() && stored_again == 0 {
+            return;
+        }
+        if let Err(error) = self.mend(store) {
+            observer.warning(&format!("the index of the repository still names what is lost: {error}"));
+        }
+        let packs = self.bad.len();
+        let said = match packs {
+            0 => "directories of the previous snapshot are damaged".to_owned(),
+            packs => format!("{packs} packs are missing or cut short"),
+        };
+        observer.warning(&format!(
+            "the repository is damaged: {said}; what this backup needs of them was stored again ({stored_again} pieces), but earlier \
+             snapshots may lack files: `lifeboat verify` names them"
+        ));
     }
 
     /// Takes out of the index files what was lost and is stored elsewhere by now; a pack that is cut short and of which nothing is

@@ -86,7 +86,9 @@ impl LockFile {
             Some(seconds) if seconds < 120 => format!("{seconds} s"),
             Some(seconds) if seconds < 7200 => format!("{} min", seconds / 60),
             Some(seconds) => format!("{} h", seconds / 3600),
-            None => return format!("process {} of {} on {}, since {}", self.pid, self.username, self.hostname, self.time),
+            None => {
+                return format!("process {} of {} on {}, since {}", self.pid, self.username, self.hostname, self.time);
+            }
         };
         format!("process {} of {} on {}, refreshed {since} ago", self.pid, self.username, self.hostname)
     }
@@ -148,7 +150,8 @@ impl LockFiles {
         let unwritable = |read_only, cause: String| Unwritable { read_only, error: self.failed("WRITE", cause) };
         let failed = |cause: String| unwritable(false, cause);
         let json = serde_json::to_vec(lock).map_err(|error| failed(error.to_string()))?;
-        let sealed = crate::repository::writer::seal_file(&self.0.key, &json).map_err(|error| failed(error.to_string()))?;
+        let sealed =
+            crate::repository::writer::seal_file(&self.0.key, &json).map_err(|error| failed(error.to_string()))?;
         let id = crypto::hash(&sealed);
         match (&self.0.remote, self.path(&id)) {
             (Some(remote), _) => match remote.write(Kind::Lock, &crypto::hex(&id), &sealed) {
