@@ -35,9 +35,28 @@ pub enum ArchiveError {
         path: PathBuf,
     },
     /// No key of the repository opens with this secret.
-    #[error("cannot UNLOCK the repository {path}: the key does not fit; try another key file or the recovery words")]
+    #[error("cannot UNLOCK the repository {path}: the key does not fit{more}; try another key file or the recovery words")]
     WrongKey {
         /// The repository.
+        path: PathBuf,
+        /// What else is wrong with its key files.
+        more: String,
+    },
+    /// Not a single key file of the repository can be used.
+    #[error("cannot UNLOCK the repository {path}: none of its key files can be used: {cause}")]
+    NoKey {
+        /// The repository.
+        path: PathBuf,
+        /// What is wrong with the first.
+        cause: String,
+    },
+    /// The making of a repository was cut short, and it has another key.
+    #[error(
+        "cannot CREATE a repository in {path}: it holds the beginning of one whose making was cut short, with a key that this one does \
+         not open; try removing what is there"
+    )]
+    Begun {
+        /// The place.
         path: PathBuf,
     },
     /// A repository of another version than 2.
@@ -163,6 +182,11 @@ pub enum ArchiveError {
 }
 
 impl ArchiveError {
+    /// Something in the repository is not what it was.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, ArchiveError::Damaged { .. } | ArchiveError::NoKey { .. })
+    }
+
     /// An [`ArchiveError::Io`].
     pub fn io(action: &'static str, path: impl AsRef<Path>, source: impl Into<io::Error>) -> Self {
         ArchiveError::Io { action, path: path.as_ref().to_owned(), source: source.into() }

@@ -123,11 +123,12 @@ fn push(out: &mut Vec<u8>, value: &impl Serialize) {
     }
 }
 
-/// Adds what the lines say to the table of the same snapshot.
+/// Adds what the lines say to the table of the same snapshot. Of one that is not `whole` some entries are missing, and their lines are
+/// passed over.
 ///
 /// # Errors
-/// What is wrong with which line. Lines for entries that the table does not have are an error as well.
-pub(crate) fn apply(text: &[u8], table: &mut Table) -> Result<(), String> {
+/// What is wrong with which line. Lines for entries that a whole table does not have are an error as well.
+pub(crate) fn apply(text: &[u8], table: &mut Table, whole: bool) -> Result<(), String> {
     let mut lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).enumerate();
     let (_, first) = lines.next().ok_or("it is empty")?;
     let header: Header = serde_json::from_slice(first).map_err(|error| format!("line 1: {error}"))?;
@@ -137,6 +138,10 @@ pub(crate) fn apply(text: &[u8], table: &mut Table) -> Result<(), String> {
     for (number, line) in lines {
         let number = number + 1;
         let line: Line = serde_json::from_slice(line).map_err(|error| format!("line {number}: {error}"))?;
+        let is_there = |line| path(line).map(|path| table.find(&path).is_some());
+        if !whole && !is_there(&line).map_err(|error| format!("line {number}: {error}"))? {
+            continue;
+        }
         let applied = if line.under { apply_under(&line, table) } else { apply_line(line, table) };
         applied.map_err(|error| format!("line {number}: {error}"))?;
     }
@@ -247,7 +252,7 @@ mod tests {
         let directory = (1..table.records.len()).find(|index| table.records[*index].kind == Kind::Directory).unwrap();
         let path = table.path(directory);
         table.under.push(Under { path: path.clone(), record, xattrs: xattrs.clone() });
-        apply(&encode(&table), &mut bare).unwrap();
+        apply(&encode(&table), &mut bare, true).unwrap();
         assert!(bare.holes_known);
         let under = &bare.under[0];
         assert_eq!((&under.path, under.record.mode, under.record.uid, &under.xattrs), (&path, 0o1700, 5, &xattrs));
@@ -274,18 +279,30 @@ mod tests {
             ("#{\"path\":\"/a\",\"mtime\":[0,1000000000]}", "too many nanoseconds"),
         ];
         for (text, message) in cases {
-            let error = apply(text.replace('#', header).as_bytes(), &mut small()).unwrap_err();
+            let error = apply(text.replace('#', header).as_bytes(), &mut small(), true).unwrap_err();
             assert!(error.contains(message), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn lines_for_what_was_lost_are_passed_over() {
+        let text = b"{\"lifeboat_extras\":1}\n{\"path\":\"/none\",\"flags\":16}\n{\"path\":\"/a\",\"project\":7}\n{\"path\":\"/b/no\",\"under\":true}";
+        let mut table = small();
+        apply(text, &mut table, false).unwrap();
+        let a = table.find(std::path::Path::new("/a")).unwrap();
+        assert_eq!(table.records[a].project, 7);
+        assert!(apply(text, &mut small(), true).is_err());
+        // What is wrong in itself stays an error.
+        assert!(apply(b"{\"lifeboat_extras\":1}\n{\"path\":\"/a\\\\q\"}", &mut small(), false).is_err());
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let mut text = b"{\"lifeboat_extras\":1}\n".to_vec();
-            let _ = apply(&bytes, &mut small());
+            let _ = apply(&bytes, &mut small(), true);
             text.extend_from_slice(&bytes);
-            let _ = apply(&text, &mut small());
+            let _ = apply(&text, &mut small(), true);
         }
 
         #[test]
@@ -293,7 +310,7 @@ mod tests {
             let mut text = encode(&rich());
             let position = position % text.len();
             text[position] = byte;
-            let _ = apply(&text, &mut small());
+            let _ = apply(&text, &mut small(), true);
         }
 
         #[test]
@@ -303,7 +320,7 @@ mod tests {
             root.flags = flags & lifeboat_sys::inode::SETTABLE;
             (root.project, root.mtime.seconds, root.mode) = (project, seconds, mode);
             let mut bare = small();
-            apply(&encode(&table), &mut bare).unwrap();
+            apply(&encode(&table), &mut bare, true).unwrap();
             prop_assert_eq!(all(&bare), all(&table));
         }
     }

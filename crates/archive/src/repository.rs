@@ -2,17 +2,20 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | [`store`] | the files of a repository, through rustic's backend |
+//! | [`open`], [`config`] | making and opening; the config |
+//! | [`store`], [`folder`] | the files of a repository; those in a local folder |
 //! | [`remote`] | where a repository is; rustic's backend for one across the network |
 //! | [`keys`], [`crypto`] | key files; encryption and hashes |
+//! | [`spare`] | second copies of config and key files |
 //! | [`node`], [`load`] | directories as JSON; a snapshot as a table |
-//! | [`index`], [`pack`], [`blobs`] | where blobs are; packs; reading blobs |
+//! | [`index`], [`indexes`] | where blobs are; index files, and doing without them |
+//! | [`pack`], [`blobs`] | packs; reading blobs |
 //! | [`chunker`], [`writer`], [`backup`] | cutting files; writing blobs; the backup itself |
 //! | [`content`] | what the extractor and the comparison want to know of files |
 //! | [`lock`], [`stock`] | locks as restic's; which packs are really there |
 //! | [`mod@copy`] | one snapshot into another repository |
 //! | [`owner`] | whose snapshots are, and in which order they were written |
-//! | [`snapshot`], [`verify`], [`presence`] | the list of backups; the proofs that all is whole, and that all is there |
+//! | [`snapshot`], [`verify`], [`proof`] | the list of backups; the proofs that a repository is whole, and that a snapshot is |
 //!
 //! rustic_core makes and opens repositories and stores their files. What it does with file trees is done here: its
 //! archiver drops unreadable files with a log line, hashes every hard link anew and sees no holes, its restorer panics
@@ -21,19 +24,24 @@
 pub(crate) mod backup;
 pub(crate) mod blobs;
 pub(crate) mod chunker;
+pub(crate) mod config;
 pub(crate) mod content;
 mod copy;
 pub(crate) mod crypto;
+mod folder;
 pub(crate) mod index;
+pub(crate) mod indexes;
 pub(crate) mod keys;
 pub(crate) mod load;
 mod lock;
 pub(crate) mod node;
+mod open;
 pub(crate) mod owner;
 pub(crate) mod pack;
-mod presence;
+mod proof;
 pub(crate) mod remote;
 pub(crate) mod snapshot;
+mod spare;
 pub(crate) mod stock;
 pub(crate) mod store;
 pub(crate) mod verify;
@@ -43,19 +51,19 @@ pub use backup::BackupRequest;
 pub use keys::KeyInfo;
 pub use owner::{Owner, listed};
 pub use remote::Place;
-pub use snapshot::SnapshotInfo;
+pub use snapshot::{SnapshotInfo, UnreadableSnapshot};
+pub use spare::FOLDER as SPARE;
 
 use crate::compare::{self, CompareReport};
 use crate::extract::{self, RestoreOptions};
 use crate::report::{Problems, RestoreReport, VerifyReport};
 use crate::{ArchiveError, Observer, Secret, Selection, Source, Table};
-use keys::{BadKey, MasterKeyParts};
-use rustic_core::{ConfigOptions, Credentials, FileType, KeyOptions};
+use keys::MasterKeyParts;
+use rustic_core::FileType;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
-use store::{Store, guarded};
-use zeroize::Zeroizing;
+use store::Store;
 
 /// What a new repository is made with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,6 +80,12 @@ pub struct Repository {
     polynomial: u64,
     key_id: crate::table::Id,
     master: MasterKeyParts,
+    /// The bytes of the config.
+    config: Vec<u8>,
+    /// They come from a copy.
+    config_is_lost: bool,
+    /// What is damaged, though it could be opened.
+    damage: Vec<String>,
     /// How long it waits for somebody else's lock.
     pub(crate) lock_patience: Duration,
     /// The lock of who reads, from the first reading on.
@@ -85,99 +99,6 @@ impl std::fmt::Debug for Repository {
 }
 
 impl Repository {
-    /// Makes a repository in a directory that is new or empty.
-    ///
-    /// # Errors
-    /// [`ArchiveError::Exists`], [`ArchiveError::NotEmpty`]; when it cannot be written.
-    pub fn init(location: &Path, key: &Secret, options: &RepositoryOptions) -> Result<Self, ArchiveError> {
-        Self::init_at(&Place::Folder(location.to_owned()), key, options)
-    }
-
-    /// Makes a repository at any place.
-    ///
-    /// # Errors
-    /// As [`Repository::init`].
-    pub fn init_at(place: &Place, key: &Secret, options: &RepositoryOptions) -> Result<Self, ArchiveError> {
-        let location = &place.label();
-        if place.is_repository()? {
-            return Err(ArchiveError::Exists { path: location.to_owned() });
-        }
-        if let Some(folder) = place.folder() {
-            make_directory(folder)?;
-        }
-        let failed = |cause: String| ArchiveError::Store { action: "CREATE", path: location.to_owned(), cause };
-        let random = |bytes: usize| {
-            let mut random = Zeroizing::new(vec![0; bytes]);
-            getrandom::fill(&mut random).map_err(|error| failed(error.to_string()))?;
-            Ok::<_, ArchiveError>(random)
-        };
-        let master = MasterKeyParts([random(32)?, random(16)?, random(16)?]);
-        let backends = place.backends()?;
-        let rustic = |master: &MasterKeyParts| {
-            let credentials =
-                Credentials::Masterkey(rustic_master(master).ok_or_else(|| failed("its key".to_owned()))?);
-            let (keys, config) = (KeyOptions::default(), ConfigOptions::default());
-            guarded("CREATE", location, || {
-                rustic_core::Repository::new(&no_cache(), &backends)?.init(&credentials, &keys, &config).map(|_| ())
-            })
-        };
-        // The key file comes first: a repository whose making was cut short then at least says so when it is opened.
-        let backend = backends.repository();
-        guarded("CREATE", location, || backend.create())?;
-        let unlocked = master.key().ok_or_else(|| failed("its key".to_owned()))?;
-        let store = Store::new(place, unlocked, backend);
-        let (id, bytes) = keys::make(key, &master, &options.host, &now()).map_err(failed)?;
-        store.write_raw(FileType::Key, &id, bytes)?;
-        rustic(&master)?;
-        // restic takes locks for reading, too, in a directory that rustic does not make.
-        if let Some(folder) = place.folder() {
-            let locks = folder.join("locks");
-            std::fs::create_dir_all(&locks).map_err(|error| ArchiveError::io("CREATE", &locks, error))?;
-            store.settle_skeleton()?;
-        }
-        Self::open_at(place, key)
-    }
-
-    /// Opens a repository; a read-only one is fine for reading.
-    ///
-    /// # Errors
-    /// [`ArchiveError::NotARepository`], [`ArchiveError::WrongKey`], [`ArchiveError::Damaged`].
-    pub fn open(location: &Path, key: &Secret) -> Result<Self, ArchiveError> {
-        Self::open_at(&Place::Folder(location.to_owned()), key)
-    }
-
-    /// Opens a repository at any place.
-    ///
-    /// # Errors
-    /// As [`Repository::open`].
-    pub fn open_at(place: &Place, key: &Secret) -> Result<Self, ArchiveError> {
-        let location = &place.label();
-        if !place.is_repository()? {
-            return Err(ArchiveError::NotARepository { path: location.to_owned() });
-        }
-        let backends = place.backends()?;
-        let backend = backends.repository();
-        // Only its reading of plain files is used until the key is known.
-        let locked = Store::new(place, crypto::Key::from_bytes([0; 64]), backend.clone());
-        let (key_id, master) = unlock(&locked, key)?;
-        let damaged = |cause: String| locked.damaged("config", cause);
-        let unlocked = master.key().ok_or_else(|| locked.damaged("keys", "a key has a wrong length"))?;
-        let credentials = rustic_master(&master).map(Credentials::Masterkey);
-        let credentials = credentials.ok_or_else(|| damaged("its key".to_owned()))?;
-        let rustic =
-            guarded("OPEN", location, || rustic_core::Repository::new(&no_cache(), &backends)?.open(&credentials))
-                .map_err(|error| damaged(error.to_string()))?;
-        let config = rustic.config();
-        if config.version != 2 {
-            return Err(ArchiveError::Version { path: location.to_owned(), found: config.version });
-        }
-        let polynomial = config.poly().map_err(|error| damaged(error.to_string()))?;
-        let id = config.id.to_hex().to_string();
-        let (lock_patience, reading) = (Duration::ZERO, Mutex::default());
-        let store = Store::new(place, unlocked, backend);
-        Ok(Repository { store, id, polynomial, key_id, master, lock_patience, reading })
-    }
-
     /// Waits so long for others that hold the repository, before it gives up.
     pub fn wait_for_locks(&mut self, patience: Duration) {
         self.lock_patience = patience;
@@ -200,11 +121,6 @@ impl Repository {
         if let Err(error) = self.hold_for_reading() {
             observer.warning(&format!("{error}. This goes on all the same: what is removed meanwhile will be missing"));
         }
-    }
-
-    /// Tells whether a directory is a repository.
-    pub fn is_repository(location: &Path) -> bool {
-        location.join("config").is_file() && location.join("keys").is_dir()
     }
 
     /// Its id, hex.
@@ -230,20 +146,33 @@ impl Repository {
         backup::run(self, request, observer)
     }
 
-    /// All snapshots, oldest first.
+    /// All snapshots that can be read, oldest first.
     ///
     /// # Errors
-    /// When one cannot be read.
+    /// When the repository cannot be listed.
     pub fn snapshots(&self) -> Result<Vec<SnapshotInfo>, ArchiveError> {
+        Ok(self.list_snapshots()?.0)
+    }
+
+    /// All snapshots, oldest first, and those that cannot be read.
+    ///
+    /// # Errors
+    /// When the repository cannot be listed.
+    pub fn list_snapshots(&self) -> Result<(Vec<SnapshotInfo>, Vec<UnreadableSnapshot>), ArchiveError> {
         snapshot::all(&self.store)
     }
 
     /// The snapshot that `wanted` names: `latest`, or the beginning of an id.
     ///
     /// # Errors
-    /// [`ArchiveError::Snapshot`] when it names none or several.
+    /// [`ArchiveError::Snapshot`] when it names none or several; [`ArchiveError::Damaged`] when it cannot be read.
     pub fn find_snapshot(&self, wanted: &str) -> Result<SnapshotInfo, ArchiveError> {
-        snapshot::find(self.snapshots()?, wanted)
+        let (list, unreadable) = self.list_snapshots()?;
+        let is_meant = |snapshot: &&UnreadableSnapshot| wanted != "latest" && snapshot.id.starts_with(wanted);
+        match unreadable.iter().find(is_meant).filter(|_| !wanted.is_empty()) {
+            Some(snapshot) => Err(self.store.damaged(format!("snapshot {wanted}"), &snapshot.cause)),
+            None => snapshot::find(list, wanted),
+        }
     }
 
     /// Proves that a snapshot can be restored: its directories are read, and all that they name is there in its whole length.
@@ -252,16 +181,68 @@ impl Repository {
     /// # Errors
     /// [`ArchiveError::Damaged`] with what is missing; when the repository cannot be read.
     pub fn prove_present(&self, snapshot: &SnapshotInfo) -> Result<(), ArchiveError> {
-        presence::run(self, snapshot)
+        match self.missing(snapshot)?.first() {
+            None => Ok(()),
+            Some(problem) => Err(self.store.damaged(problem.path.display().to_string(), &problem.message)),
+        }
     }
 
-    /// The entries of a snapshot, without `.lifeboat`.
+    /// What of a snapshot is not there, as far as can be told without reading contents: directories and files, with the reason.
     ///
     /// # Errors
-    /// When a directory cannot be read or decoded.
+    /// When the repository cannot be read, or the snapshot's root.
+    pub fn missing(&self, snapshot: &SnapshotInfo) -> Result<Vec<crate::Problem>, ArchiveError> {
+        proof::run(self, snapshot, proof::Depth::Presence, &crate::Quiet)
+    }
+
+    /// The same, but all that the snapshot needs is read, decrypted and hashed. Nothing else of the repository is looked at.
+    ///
+    /// # Errors
+    /// As [`Repository::missing`].
+    pub fn lost(&self, snapshot: &SnapshotInfo, observer: &dyn Observer) -> Result<Vec<crate::Problem>, ArchiveError> {
+        proof::run(self, snapshot, proof::Depth::Contents, observer)
+    }
+
+    /// Does something with the index; when that fails for what the index does not name, it is tried again with what packs say themselves.
+    pub(crate) fn with_index<T>(
+        &self,
+        work: impl Fn(&index::Index) -> Result<T, ArchiveError>,
+        lacks: impl Fn(&index::Index, &T) -> bool,
+    ) -> Result<(index::Index, T), ArchiveError> {
+        let mut index = self.store.load_index()?;
+        let mut result = work(&index);
+        let is_short = match &result {
+            Ok(value) => lacks(&index, value),
+            Err(error) => error.is_damage(),
+        };
+        if is_short && !index.complete && !self.store.complete(&mut index)?.packs.is_empty() {
+            result = work(&index);
+        }
+        Ok((index, result?))
+    }
+
+    /// The trees of a snapshot that a selection needs.
+    pub(crate) fn load(
+        &self,
+        snapshot: &SnapshotInfo,
+        selection: &Selection,
+    ) -> Result<(index::Index, load::Loaded), ArchiveError> {
+        let read = |index: &index::Index| {
+            load::table(&self.store, &mut blobs::Blobs::new(&self.store, index)?, snapshot.tree, selection)
+        };
+        let lacks = |index: &index::Index, loaded: &load::Loaded| {
+            let is_lost = |id: &crate::table::Id| index.get(index::BlobKind::Data, id).is_none();
+            !loaded.lost.is_empty() || loaded.table.ids.iter().any(is_lost)
+        };
+        self.with_index(read, lacks)
+    }
+
+    /// The entries of a snapshot, without `.lifeboat`, and without those in directories that cannot be read.
+    ///
+    /// # Errors
+    /// When its root cannot be read or decoded.
     pub fn table(&self, snapshot: &SnapshotInfo) -> Result<Table, ArchiveError> {
-        let index = self.store.load_index()?;
-        load::table(&self.store, &mut blobs::Blobs::new(&self.store, &index)?, snapshot.tree)
+        Ok(self.load(snapshot, &Selection::Everything)?.1.table)
     }
 
     /// The content of one file of a snapshot, e.g. `.lifeboat/machine.json`.
@@ -269,9 +250,10 @@ impl Repository {
     /// # Errors
     /// [`ArchiveError::NotInSnapshot`]; when it cannot be read.
     pub fn read_file(&self, snapshot: &SnapshotInfo, path: &Path) -> Result<Vec<u8>, ArchiveError> {
-        let index = self.store.load_index()?;
-        let mut blobs = blobs::Blobs::new(&self.store, &index)?;
-        load::file(&self.store, &mut blobs, snapshot.tree, path)?.ok_or_else(|| ArchiveError::NotInSnapshot {
+        let read = |index: &index::Index| {
+            load::file(&self.store, &mut blobs::Blobs::new(&self.store, index)?, snapshot.tree, path)
+        };
+        self.with_index(read, |_, _| false)?.1.ok_or_else(|| ArchiveError::NotInSnapshot {
             path: path.to_owned(),
             snapshot: snapshot.short_id().to_owned(),
         })
@@ -295,7 +277,7 @@ impl Repository {
     /// Restores entries of a snapshot below a directory.
     ///
     /// # Errors
-    /// [`ArchiveError::Full`]; when the target cannot be opened or the snapshot's directories cannot be read. Entries that
+    /// [`ArchiveError::Full`]; when the target cannot be opened or the snapshot's root cannot be read. Entries that
     /// cannot be restored are problems in the report.
     pub fn restore(
         &self,
@@ -306,18 +288,20 @@ impl Repository {
         observer: &dyn Observer,
     ) -> Result<RestoreReport, ArchiveError> {
         self.try_to_hold(observer);
-        let index = self.store.load_index()?;
-        let table = load::table(&self.store, &mut blobs::Blobs::new(&self.store, &index)?, snapshot.tree)?;
+        let (index, loaded) = self.load(snapshot, selection)?;
         let content = content::RepositoryContent { store: &self.store, index: &index };
         let problems = Problems::new(observer);
-        let (entries, bytes) = extract::run(&table, &content, target, selection, options, observer, &problems)?;
+        loaded.problems().for_each(|problem| problems.add(problem.path, problem.message));
+        // What lies in a directory that is lost was said with it.
+        let selection = &selection.without(&|path| loaded.has_lost(path));
+        let (entries, bytes) = extract::run(&loaded.table, &content, target, selection, options, observer, &problems)?;
         Ok(RestoreReport { entries, bytes, problems: with_warnings(problems) })
     }
 
     /// Compares entries of a snapshot with a file tree, without writing.
     ///
     /// # Errors
-    /// When the source's root cannot be opened or the snapshot's directories cannot be read.
+    /// When the source's root cannot be opened or the snapshot's root cannot be read.
     pub fn compare(
         &self,
         snapshot: &SnapshotInfo,
@@ -326,11 +310,18 @@ impl Repository {
         observer: &dyn Observer,
     ) -> Result<CompareReport, ArchiveError> {
         self.try_to_hold(observer);
-        let index = self.store.load_index()?;
-        let table = load::table(&self.store, &mut blobs::Blobs::new(&self.store, &index)?, snapshot.tree)?;
+        // All of it: the file tree is walked as a whole, too.
+        let (index, loaded) = self.load(snapshot, &Selection::Everything)?;
         let content = content::RepositoryContent { store: &self.store, index: &index };
-        let source = backup::without_repository(source, self.store.folder.as_deref());
-        compare::run(&table, &content, &source, selection, observer)
+        let mut source = backup::without_repository(source, self.store.folder.as_deref());
+        source.without_content.extend(loaded.lost.iter().map(|(path, _)| path.clone()));
+        let selection = &selection.without(&|path| loaded.has_lost(path));
+        let mut report = compare::run(&loaded.table, &content, &source, selection, observer)?;
+        for problem in loaded.problems() {
+            observer.problem(&problem);
+            report.problems.push(problem);
+        }
+        Ok(report)
     }
 
     /// Reads every byte: decrypts and hashes every blob, follows every tree, and compares counts with the manifests.
@@ -350,48 +341,51 @@ impl Repository {
         copy::run(self, to, snapshot)
     }
 
-    /// Adds a key; gives its id.
+    /// Adds a key, in two files; gives the id of the first.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn add_key(&self, secret: &Secret, host: &str) -> Result<String, ArchiveError> {
         let _lock = lock::Lock::take(&self.store, lock::Mode::Shared, "CHANGE", self.lock_patience)?;
-        let made = keys::make(secret, &self.master, host, &now());
-        let (id, bytes) = made.map_err(|error| self.store.failed("CHANGE", error))?;
-        self.store.write_raw(FileType::Key, &id, bytes)?;
-        Ok(crypto::hex(&id))
+        open::write_keys(&self.store, secret, &self.master, host, &self.config).map(|id| crypto::hex(&id))
     }
 
-    /// Removes the key whose id begins with `id`.
+    /// Removes the key of which a file's id begins with `id`, with all its files.
     ///
     /// # Errors
     /// When none or several do, when it is the one that opened the repository, or when it cannot be removed.
     pub fn remove_key(&self, id: &str) -> Result<(), ArchiveError> {
         let lock = lock::Lock::take(&self.store, lock::Mode::Alone, "CHANGE", self.lock_patience)?;
         lock.confirm("CHANGE")?;
-        let list = self.store.list(FileType::Key)?;
-        let fitting: Vec<_> = list.iter().filter(|key| crypto::hex(*key).starts_with(id)).collect();
+        let list = self.list_keys()?;
+        let ids = |key: &KeyInfo| [&[key.id.clone()], &key.copies[..]].concat();
+        let fitting: Vec<&KeyInfo> =
+            list.iter().filter(|key| ids(key).iter().any(|file| file.starts_with(id))).collect();
         match fitting[..] {
-            [key] if *key == self.key_id => {
+            [key] if key.current => {
                 Err(self.store.failed("CHANGE", "the key in use cannot be removed; try opening it with another key"))
             }
-            [key] => self.store.remove(FileType::Key, key),
+            [key] => {
+                let files: Vec<_> = ids(key).iter().filter_map(|id| crypto::unhex(id)).collect();
+                files.iter().try_for_each(|file| self.store.remove(FileType::Key, file))
+            }
             [] => Err(self.store.failed("CHANGE", format!("it has no key {id}"))),
             _ => Err(self.store.failed("CHANGE", format!("it has several keys that begin with {id}"))),
         }
     }
 
-    /// All keys.
+    /// All keys; the files of one secret that were made together are one. Those that cannot be read are among them.
     ///
     /// # Errors
-    /// When they cannot be read.
+    /// When the repository cannot be listed.
     pub fn list_keys(&self) -> Result<Vec<KeyInfo>, ArchiveError> {
-        let ids = self.store.list(FileType::Key)?;
-        let info = |id: &crate::table::Id| {
-            let bytes = self.store.read_raw(FileType::Key, id)?;
-            keys::info(&bytes, id, *id == self.key_id).map_err(|error| self.store.damaged("keys", error))
+        let listed = self.store.list_with_sizes(FileType::Key)?;
+        let info = |file: &(crate::table::Id, u64)| {
+            let bytes = self.store.read_listed(FileType::Key, file).map_err(|error| error.to_string());
+            let info = bytes.and_then(|bytes| keys::info(&bytes, &file.0, file.0 == self.key_id));
+            info.unwrap_or_else(|cause| KeyInfo::damaged(&file.0, cause))
         };
-        ids.iter().map(info).collect()
+        Ok(keys::pair(listed.iter().map(info).collect()))
     }
 }
 
@@ -401,50 +395,6 @@ pub(crate) fn with_warnings(problems: Problems<'_>) -> Vec<crate::Problem> {
         problems.add(PathBuf::new(), warning);
     }
     problems.into_list()
-}
-
-fn make_directory(location: &Path) -> Result<(), ArchiveError> {
-    match std::fs::read_dir(location) {
-        Ok(mut entries) => match entries.next() {
-            // A new ext filesystem is as good as empty.
-            Some(Ok(entry)) if entry.file_name() == "lost+found" && entries.next().is_none() => Ok(()),
-            Some(_) => Err(ArchiveError::NotEmpty { path: location.to_owned() }),
-            None => Ok(()),
-        },
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let made = lifeboat_sys::durable::make_directories(location, 0o700);
-            made.map_err(|error| ArchiveError::io("CREATE", location, error))
-        }
-        Err(error) => Err(ArchiveError::io("OPEN", location, error)),
-    }
-}
-
-/// Tries the secret on each key file.
-fn unlock(store: &Store, secret: &Secret) -> Result<(crate::table::Id, MasterKeyParts), ArchiveError> {
-    let mut damaged = None;
-    for id in store.list(FileType::Key)? {
-        match keys::open(&store.read_raw(FileType::Key, &id)?, &id, secret) {
-            Ok(master) => return Ok((id, master)),
-            Err(BadKey::Wrong) => {}
-            Err(BadKey::Damaged(cause)) => {
-                damaged = Some(store.damaged(format!("key {}", crypto::hex(&id[..4])), cause))
-            }
-        }
-    }
-    Err(damaged.unwrap_or(ArchiveError::WrongKey { path: store.path.clone() }))
-}
-
-fn no_cache() -> rustic_core::RepositoryOptions {
-    rustic_core::RepositoryOptions::default().no_cache(true)
-}
-
-/// The key as rustic wants it; its parts have no public constructor, but a serialised form.
-fn rustic_master(master: &MasterKeyParts) -> Option<rustic_core::repofile::MasterKey> {
-    use base64::Engine as _;
-    let [encrypt, k, r] = &master.0;
-    let encode = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
-    let json = serde_json::json!({ "mac": { "k": encode(k), "r": encode(r) }, "encrypt": encode(encrypt) });
-    serde_json::from_value(json).ok()
 }
 
 /// Now, as restic writes times.

@@ -29,6 +29,17 @@ pub(crate) enum Choice {
 }
 
 impl Selection {
+    /// The same without the paths that `are`: who has said something about them already. Directories that are chosen themselves stay.
+    pub(crate) fn without(&self, are: &dyn Fn(&Path) -> bool) -> Selection {
+        match self {
+            Selection::Everything => Selection::Everything,
+            Selection::Paths(paths) => {
+                let below = |path: &Path| path.parent().is_some_and(are);
+                Selection::Paths(paths.iter().filter(|path| !below(path)).cloned().collect())
+            }
+        }
+    }
+
     /// The choice for each record of a table, and the paths that name nothing.
     pub(crate) fn choose(&self, table: &Table) -> (Vec<Choice>, Vec<PathBuf>) {
         let mut choices = vec![Choice::No; table.records.len()];

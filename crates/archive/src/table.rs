@@ -250,6 +250,18 @@ impl Table {
         index
     }
 
+    /// Forgets the records from `length` on, with all that they hold; nobody may refer to them.
+    pub(crate) fn truncate(&mut self, length: usize) {
+        let Some(first) = self.records.get(length) else { return };
+        self.names.truncate(first.name_start as usize);
+        let cut = &self.records[length..];
+        let more = cut.iter().map(|record| record.more).filter(|more| *more != NONE).min();
+        let ids = cut.iter().filter(|record| record.kind == Kind::File && record.count > 0).map(|record| record.start).min();
+        self.more.truncate(more.map_or(self.more.len(), |more| more as usize));
+        self.ids.truncate(ids.map_or(self.ids.len(), |start| start as usize));
+        self.records.truncate(length);
+    }
+
     pub(crate) fn name(&self, index: usize) -> &[u8] {
         let record = &self.records[index];
         let start = record.name_start as usize;

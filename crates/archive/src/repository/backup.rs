@@ -26,6 +26,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 mod meter;
 mod parent;
+mod repairs;
 mod request;
 mod trees;
 
@@ -99,7 +100,8 @@ fn attempt(
             Ok::<_, ArchiveError>(loaded)
         },
     );
-    let (mut walked, (mut stock, snapshots)) = (walked?, loaded?);
+    let (mut walked, (mut stock, (snapshots, unreadable))) = (walked?, loaded?);
+    repairs::mend(repository, &mut stock, &unreadable, observer)?;
     let room = walked.extents.take().map(|extents| extents.finish(&mut walked.table, &walked.tops)).unwrap_or_default();
     owner::warn_of_the_future(&snapshots, now, observer);
     let machine = Owner::new(&*request.machine_id, &*request.host);

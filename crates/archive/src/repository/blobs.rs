@@ -29,12 +29,14 @@ pub(crate) struct Blobs<'a> {
     windows: Vec<Window>,
     clock: u64,
     sealed: Vec<u8>,
+    /// The largest number of a pack that something was read from.
+    pub(crate) highest_pack: u32,
 }
 
 impl<'a> Blobs<'a> {
     pub(crate) fn new(store: &'a Store, index: &'a Index) -> Result<Self, ArchiveError> {
         let opener = Opener::new(store.key.clone()).map_err(|error| store.failed("READ", error))?;
-        Ok(Blobs { store, index, opener, windows: vec![], clock: 0, sealed: vec![] })
+        Ok(Blobs { store, index, opener, windows: vec![], clock: 0, sealed: vec![], highest_pack: 0 })
     }
 
     /// A blob as it is packed, without its encryption, with its uncompressed length (0 when it is not compressed); its
@@ -92,7 +94,7 @@ impl<'a> Blobs<'a> {
                 self.sealed.extend_from_slice(&window.bytes[start..start + location.length as usize]);
             }
             None => {
-                let length = location.length.max(WINDOW).min(self.index.ends[location.pack as usize] - location.offset);
+                let length = location.length.max(WINDOW).min(self.index.ends[location.pack as usize].saturating_sub(location.offset));
                 let read = |length| self.store.read_part(pack, location.offset, length);
                 let bytes = read(length).or_else(|error| match self.store.lost() {
                     Some(lost) => Err(lost),
@@ -102,9 +104,11 @@ impl<'a> Blobs<'a> {
                 });
                 let bytes = bytes.map_err(|error| match self.store.lost() {
                     Some(lost) => lost,
+                    None if error.is_damage() => error,
                     None => self.store.damaged(format!("pack {}", hex(&pack[..4])), error),
                 })?;
-                self.sealed.extend_from_slice(&bytes[..location.length as usize]);
+                let blob = bytes.get(..location.length as usize);
+                self.sealed.extend_from_slice(blob.ok_or_else(|| self.store.damaged(what(), "it is cut short"))?);
                 let window = Window { pack: location.pack, start: location.offset, bytes, used: self.clock };
                 if self.windows.len() < WINDOWS {
                     self.windows.push(window);
@@ -115,6 +119,9 @@ impl<'a> Blobs<'a> {
         }
         let opened = self.opener.open(&mut self.sealed, location.uncompressed_length, id);
         let opened = opened.map(|_| location.uncompressed_length);
+        if opened.is_ok() {
+            self.highest_pack = self.highest_pack.max(location.pack);
+        }
         opened.map_err(|error| self.store.damaged(format!("{} in pack {}", what(), hex(&pack[..4])), error))
     }
 }

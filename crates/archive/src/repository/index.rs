@@ -24,7 +24,7 @@ pub(crate) struct IndexFile {
 }
 
 /// A pack in an index file.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct IndexPack {
     #[serde(with = "hex_id")]
     pub(crate) id: Id,
@@ -98,6 +98,10 @@ pub(crate) struct Index {
     pub(crate) lengths: Vec<u64>,
     data: IdMap<Location>,
     trees: IdMap<Location>,
+    /// Index files that could not be read.
+    pub(crate) unreadable: Vec<super::indexes::Unreadable>,
+    /// Packs that no index file names were looked for.
+    pub(crate) complete: bool,
     /// Further copies of blobs; there are few.
     copies: HashMap<(BlobKind, Id), Vec<Location>>,
 }

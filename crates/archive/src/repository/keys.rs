@@ -30,6 +30,9 @@ struct KeyFile {
     p: u32,
     salt: String,
     data: String,
+    /// A copy of the repository's file `config`, as it is stored, base64. Not restic's, which does not mind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lifeboat_config: Option<String>,
 }
 
 /// The repository's key as JSON.
@@ -45,11 +48,23 @@ struct Mac {
     r: String,
 }
 
-/// A key file, without its key.
+/// The most memory that a key file may ask for: scrypt takes 128 bytes for each of N times r. restic and Lifeboat ask for 128 MiB.
+const MOST_MEMORY: u64 = (512 << 20) / 128;
+/// The most work that a key file may ask for, as N times r times p; Lifeboat's key files for passphrases ask for 2^20, some tenths of
+/// a second.
+const MOST_WORK: u64 = 1 << 23;
+/// The most work that is done for all key files of a repository together: half a minute.
+pub(crate) const MOST_WORK_TOGETHER: u64 = 1 << 26;
+
+/// A key of a repository, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyInfo {
-    /// Id, hex.
+    /// Id of its file, hex.
     pub id: String,
+    /// Ids of further files for the same secret, hex.
+    pub copies: Vec<String>,
+    /// Why its file cannot be used.
+    pub damage: Option<String>,
     /// When it was made, RFC 3339.
     pub created: String,
     /// Host on which it was made.
@@ -73,6 +88,7 @@ pub(crate) fn make(
     master: &MasterKeyParts,
     host: &str,
     created: &str,
+    config: Option<&[u8]>,
 ) -> Result<(Id, Vec<u8>), String> {
     let mut salt = [0; 64];
     getrandom::fill(&mut salt).map_err(|error| error.to_string())?;
@@ -92,6 +108,7 @@ pub(crate) fn make(
         p: 1,
         salt: encode(&salt),
         data: encode(&key.encrypt(&json).map_err(|error| error.to_string())?),
+        lifeboat_config: config.map(encode),
     };
     let bytes = serde_json::to_vec(&file).map_err(|error| error.to_string())?;
     Ok((crypto::hash(&bytes), bytes))
@@ -108,37 +125,115 @@ impl MasterKeyParts {
     }
 }
 
-/// Opens a key file with a secret.
-pub(crate) fn open(bytes: &[u8], id: &Id, secret: &Secret) -> Result<MasterKeyParts, BadKey> {
-    let damaged = |what: &str| BadKey::Damaged(what.to_owned());
-    if crypto::hash(bytes) != *id {
-        return Err(damaged("its content does not match its name"));
+/// A key file that may be tried.
+pub(crate) struct Candidate {
+    pub(crate) id: Id,
+    file: KeyFile,
+}
+
+/// What a key file holds.
+pub(crate) struct Opened {
+    pub(crate) master: MasterKeyParts,
+    /// A copy of the repository's file `config`.
+    pub(crate) config: Option<Vec<u8>>,
+}
+
+impl Candidate {
+    /// Reads a key file; nothing costly is done yet.
+    ///
+    /// # Errors
+    /// What is wrong with it, or that it asks for more than any key needs.
+    pub(crate) fn read(bytes: &[u8], id: &Id) -> Result<Candidate, String> {
+        if crypto::hash(bytes) != *id {
+            return Err("its content does not match its name".to_owned());
+        }
+        let file: KeyFile = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        if file.kdf != "scrypt" || !file.n.is_power_of_two() || file.n < 2 || file.r == 0 || file.p == 0 {
+            return Err("its key derivation is unknown".to_owned());
+        }
+        let candidate = Candidate { id: *id, file };
+        let memory = u64::from(candidate.file.n).saturating_mul(candidate.file.r.into());
+        if memory > MOST_MEMORY || candidate.work() > MOST_WORK {
+            return Err(format!(
+                "its key derivation (N={} r={} p={}) would take more memory or time than that of any key",
+                candidate.file.n, candidate.file.r, candidate.file.p
+            ));
+        }
+        Ok(candidate)
     }
-    let file: KeyFile = serde_json::from_slice(bytes).map_err(|error| damaged(&error.to_string()))?;
-    if file.kdf != "scrypt" || !file.n.is_power_of_two() {
-        return Err(damaged("its key derivation is unknown"));
+
+    /// What trying it costs: N times r times p.
+    pub(crate) fn work(&self) -> u64 {
+        let memory = u64::from(self.file.n).saturating_mul(self.file.r.into());
+        memory.saturating_mul(self.file.p.into())
     }
-    let decode = |text: &str| STANDARD.decode(text).map(Zeroizing::new).map_err(|error| damaged(&error.to_string()));
-    let salt = decode(&file.salt)?;
-    let mut sealed = decode(&file.data)?;
-    let log_n = file.n.trailing_zeros() as u8;
-    let key = derive(secret, &salt, log_n, file.r, file.p).map_err(|error| damaged(&error))?;
-    let json = key.open(&mut sealed).map_err(|_| BadKey::Wrong)?;
-    let master: MasterKey = serde_json::from_slice(json).map_err(|error| damaged(&error.to_string()))?;
-    Ok(MasterKeyParts([decode(&master.encrypt)?, decode(&master.mac.k)?, decode(&master.mac.r)?]))
+
+    /// Tries a secret.
+    pub(crate) fn open(&self, secret: &Secret) -> Result<Opened, BadKey> {
+        let damaged = |what: &str| BadKey::Damaged(what.to_owned());
+        let decode = |text: &str| STANDARD.decode(text).map(Zeroizing::new).map_err(|error| damaged(&error.to_string()));
+        let salt = decode(&self.file.salt)?;
+        let mut sealed = decode(&self.file.data)?;
+        let log_n = self.file.n.trailing_zeros() as u8;
+        let key = derive(secret, &salt, log_n, self.file.r, self.file.p).map_err(|error| damaged(&error))?;
+        let json = key.open(&mut sealed).map_err(|_| BadKey::Wrong)?;
+        let master: MasterKey = serde_json::from_slice(json).map_err(|error| damaged(&error.to_string()))?;
+        let master = MasterKeyParts([decode(&master.encrypt)?, decode(&master.mac.k)?, decode(&master.mac.r)?]);
+        let config = self.file.lifeboat_config.as_ref().and_then(|text| STANDARD.decode(text).ok());
+        Ok(Opened { master, config })
+    }
 }
 
 /// What a key file says without its secret.
 pub(crate) fn info(bytes: &[u8], id: &Id, current: bool) -> Result<KeyInfo, String> {
-    let file: KeyFile = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-    Ok(KeyInfo { id: crypto::hex(id), created: file.created, host: file.hostname, current })
+    let Candidate { file, .. } = Candidate::read(bytes, id)?;
+    Ok(KeyInfo {
+        id: crypto::hex(id),
+        copies: vec![],
+        damage: None,
+        created: file.created,
+        host: file.hostname,
+        current,
+    })
+}
+
+impl KeyInfo {
+    /// A key file that cannot be used.
+    pub(crate) fn damaged(id: &Id, cause: String) -> KeyInfo {
+        KeyInfo {
+            id: crypto::hex(id),
+            copies: vec![],
+            damage: Some(cause),
+            created: String::new(),
+            host: String::new(),
+            current: false,
+        }
+    }
+
+    /// Two files that were made at the same moment, to the nanosecond, on the same host, are for the same secret.
+    fn is_pair(&self, other: &KeyInfo) -> bool {
+        self.damage.is_none()
+            && other.damage.is_none()
+            && (&self.created, &self.host) == (&other.created, &other.host)
+    }
+}
+
+/// Puts files for the same secret together.
+pub(crate) fn pair(files: Vec<KeyInfo>) -> Vec<KeyInfo> {
+    let mut list: Vec<KeyInfo> = vec![];
+    for file in files {
+        match list.iter_mut().find(|known| known.is_pair(&file)) {
+            Some(known) => {
+                known.copies.push(file.id);
+                known.current |= file.current;
+            }
+            None => list.push(file),
+        }
+    }
+    list
 }
 
 fn derive(secret: &Secret, salt: &[u8], log_n: u8, r: u32, p: u32) -> Result<Key, String> {
-    // A hostile key file must not take all memory: restic's own files use 128 MiB at most.
-    if u64::from(r) << log_n > 1 << 24 || p > 64 {
-        return Err("its key derivation would take gigabytes of memory".to_owned());
-    }
     let parameters = scrypt::Params::new(log_n, r, p).map_err(|error| error.to_string())?;
     let mut bytes = [0; 64];
     scrypt::scrypt(secret.expose().as_bytes(), salt, &parameters, &mut bytes).map_err(|error| error.to_string())?;
@@ -154,16 +249,65 @@ mod tests {
         MasterKeyParts([Zeroizing::new(vec![1; 32]), Zeroizing::new(vec![2; 16]), Zeroizing::new(vec![3; 16])])
     }
 
+    fn open(bytes: &[u8], id: &Id, secret: &Secret) -> Result<Opened, BadKey> {
+        Candidate::read(bytes, id).map_err(BadKey::Damaged)?.open(secret)
+    }
+
     #[test]
     fn only_the_right_secret_opens() {
         let secret = Secret::generate().unwrap();
-        let (id, bytes) = make(&secret, &parts(), "host", "2026-11-24T00:00:00Z").unwrap();
-        assert_eq!(open(&bytes, &id, &secret).ok().unwrap().0, parts().0);
+        let (id, bytes) = make(&secret, &parts(), "host", "2026-11-24T00:00:00Z", Some(b"config")).unwrap();
+        let opened = open(&bytes, &id, &secret).ok().unwrap();
+        assert_eq!(opened.master.0, parts().0);
+        assert_eq!(opened.config.as_deref(), Some(&b"config"[..]));
         assert!(matches!(open(&bytes, &id, &Secret::generate().unwrap()), Err(BadKey::Wrong)));
         let mut changed = bytes.clone();
         changed[40] ^= 1;
         assert!(matches!(open(&changed, &id, &secret), Err(BadKey::Damaged(_))));
         assert_eq!(info(&bytes, &id, true).unwrap().host, "host");
+    }
+
+    #[test]
+    fn costs_are_known_before_they_are_paid() {
+        let costs = |n: u64, r: u64, p: u64| {
+            let json = serde_json::json!({
+                "created": "", "kdf": "scrypt", "N": n, "r": r, "p": p, "salt": "", "data": "",
+            });
+            let bytes = serde_json::to_vec(&json).unwrap();
+            Candidate::read(&bytes, &crypto::hash(&bytes)).map(|candidate| candidate.work())
+        };
+        // Lifeboat's for random keys and for passphrases; restic's on a slow and on a fast machine.
+        assert_eq!(costs(1 << 10, 8, 1), Ok(1 << 13));
+        assert_eq!(costs(1 << 17, 8, 1), Ok(1 << 20));
+        assert_eq!(costs(32768, 8, 1), Ok(1 << 18));
+        assert_eq!(costs(32768, 8, 9), Ok(9 << 18));
+        for (n, r, p) in [
+            (1 << 24, 1, 64),
+            (1 << 21, 8, 64),
+            (1 << 20, 8, 1),
+            (1 << 31, u64::from(u32::MAX), u64::from(u32::MAX)),
+            (2, 1, 1 << 31),
+            (0, 8, 1),
+            (1, 8, 1),
+            (3, 8, 1),
+            (1 << 17, 0, 1),
+            (1 << 17, 8, 0),
+        ] {
+            assert!(costs(n, r, p).is_err(), "N={n} r={r} p={p}");
+        }
+    }
+
+    #[test]
+    fn two_files_of_one_key_are_one_key() {
+        let key = |id: u8, created: &str, host: &str| {
+            let info = KeyInfo::damaged(&[id; 32], String::new());
+            KeyInfo { damage: None, created: created.into(), host: host.into(), current: id == 3, ..info }
+        };
+        let broken = |id: u8| KeyInfo::damaged(&[id; 32], "gone".into());
+        let list = pair(vec![key(1, "t", "a"), broken(9), key(2, "t", "b"), key(3, "t", "a"), broken(8)]);
+        let ids: Vec<(&str, usize, bool)> =
+            list.iter().map(|key| (&key.id[..2], key.copies.len(), key.current)).collect();
+        assert_eq!(ids, [("01", 1, true), ("09", 0, false), ("02", 0, false), ("08", 0, false)]);
     }
 
     proptest! {

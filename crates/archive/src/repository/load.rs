@@ -1,4 +1,4 @@
-//! Reads a snapshot's trees into a [`Table`].
+//! Reads a snapshot's trees into a [`Table`]. A tree that cannot be read costs what is below it, and nothing else.
 
 use super::blobs::Blobs;
 use super::index::BlobKind;
@@ -6,33 +6,178 @@ use super::node::{self, Node};
 use super::store::Store;
 use crate::selection::OWN_DIRECTORY;
 use crate::table::{Id, Kind, More, Record, Table};
-use crate::{ArchiveError, extras};
-use std::path::Path;
+use crate::{ArchiveError, Selection, extras};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Component, Path, PathBuf};
 
-/// Reads all trees below `root`, and the extras.
-pub(crate) fn table(store: &Store, blobs: &mut Blobs<'_>, root: Id) -> Result<Table, ArchiveError> {
-    let mut table = Table::default();
-    let mut record = Record::new(Kind::Directory);
-    record.mode = 0o755;
-    table.push(record, b"", More::default());
-    let mut open = vec![(0, root)];
-    while let Some((index, id)) = open.pop() {
-        let mut directories = directory(store, blobs, &mut table, index, &id)?;
-        directories.reverse();
-        open.extend(directories);
-    }
-    let own = Path::new("/.lifeboat/extras.jsonl");
-    if let Some(index) = table.find(own) {
-        let text = content(blobs, &table, index)?;
-        extras::apply(&text, &mut table).map_err(|error| store.damaged(own.display().to_string(), error))?;
-    }
-    if let Some(index) = table.child(0, OWN_DIRECTORY) {
-        table.leave_out(index);
-    }
-    Ok(table)
+/// Links that are followed on the way to chosen paths: the kernel follows 40 (path_resolution(7)).
+const MOST_LINKS: usize = 40;
+
+/// What was read of a snapshot.
+pub(crate) struct Loaded {
+    pub(crate) table: Table,
+    /// Directories whose trees cannot be read: what was in them is missing from the table. And why.
+    pub(crate) lost: Vec<(PathBuf, String)>,
 }
 
-/// Adds the children of one directory; gives its directories with their trees.
+impl Loaded {
+    /// The paths and reasons as problems.
+    pub(crate) fn problems(&self) -> impl Iterator<Item = crate::Problem> + '_ {
+        self.lost.iter().map(|(path, cause)| {
+            let message = match path.starts_with(own_path()) && path != &own_path() {
+                true => format!("inode flags, holes and the like are missing from all entries: {cause}"),
+                false => format!("all that was in this directory is missing: {cause}"),
+            };
+            crate::Problem { path: path.clone(), message }
+        })
+    }
+
+    /// A directory above `path`, or the path itself, was lost.
+    pub(crate) fn has_lost(&self, path: &Path) -> bool {
+        self.lost.iter().any(|(lost, _)| path.starts_with(lost))
+    }
+}
+
+fn own_path() -> PathBuf {
+    Path::new("/").join(OsStr::from_bytes(OWN_DIRECTORY))
+}
+
+/// The directories that must be read for a selection.
+struct Wanted {
+    /// `None` for all.
+    paths: Option<Vec<PathBuf>>,
+    links: usize,
+}
+
+impl Wanted {
+    fn new(selection: &Selection) -> Wanted {
+        let paths = match selection {
+            Selection::Everything => None,
+            // With Lifeboat's own.
+            Selection::Paths(paths) => Some(paths.iter().map(|path| plain(path)).chain([own_path()]).collect()),
+        };
+        Wanted { paths, links: 0 }
+    }
+
+    /// A directory lies on the way to what is wanted, or in it.
+    fn has(&self, directory: &Path) -> bool {
+        let leads = |path: &PathBuf| path.starts_with(directory) || directory.starts_with(path);
+        self.paths.as_ref().is_none_or(|paths| paths.iter().any(leads))
+    }
+
+    /// A link lies on the way: what it leads to is wanted, too. Tells whether that is new.
+    fn follow(&mut self, link: &Path, target: &[u8]) -> bool {
+        let Some(paths) = &mut self.paths else { return false };
+        let target = Path::new(OsStr::from_bytes(target));
+        let parent = link.parent().unwrap_or(Path::new("/"));
+        let led: Vec<PathBuf> = paths
+            .iter()
+            .filter_map(|path| path.strip_prefix(link).ok())
+            .map(|rest| plain(&parent.join(target).join(rest)))
+            .collect();
+        let before = paths.len();
+        for path in led {
+            if self.links < MOST_LINKS * before && !paths.contains(&path) {
+                self.links += 1;
+                paths.push(path);
+            }
+        }
+        paths.len() > before
+    }
+}
+
+/// An absolute path without `.` and `..`.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::from("/");
+    for part in path.components() {
+        match part {
+            Component::Normal(name) => plain.push(name),
+            Component::ParentDir => {
+                plain.pop();
+            }
+            _ => {}
+        }
+    }
+    plain
+}
+
+/// Reads the trees below `root` that a selection needs, and the extras.
+///
+/// # Errors
+/// When the root's own tree cannot be read, or the server is gone.
+pub(crate) fn table(
+    store: &Store,
+    blobs: &mut Blobs<'_>,
+    root: Id,
+    selection: &Selection,
+) -> Result<Loaded, ArchiveError> {
+    let mut wanted = Wanted::new(selection);
+    let mut loaded = Loaded { table: Table::default(), lost: vec![] };
+    let mut record = Record::new(Kind::Directory);
+    record.mode = 0o755;
+    loaded.table.push(record, b"", More::default());
+    let mut open = vec![(0, root)];
+    // Not wanted, as far as is known by now.
+    let mut closed: Vec<(usize, Id)> = vec![];
+    while let Some((index, id)) = open.pop() {
+        let mut directories = match directory(store, blobs, &mut loaded.table, index, &id) {
+            Ok(directories) => directories,
+            Err(error) if index == 0 => return Err(error),
+            Err(error) => {
+                if let Some(lost) = store.lost() {
+                    return Err(lost);
+                }
+                loaded.lost.push((loaded.table.path(index), error.to_string()));
+                continue;
+            }
+        };
+        directories.reverse();
+        if wanted.paths.is_none() {
+            open.extend(directories);
+            continue;
+        }
+        let (read, passed): (Vec<_>, Vec<_>) =
+            directories.into_iter().partition(|(child, _)| wanted.has(&loaded.table.path(*child)));
+        open.extend(read);
+        closed.extend(passed);
+        let links = loaded.table.children(index).filter(|child| loaded.table.records[*child].kind == Kind::Symlink);
+        let mut led = false;
+        for link in links {
+            led |= wanted.follow(&loaded.table.path(link), loaded.table.target(link));
+        }
+        if led {
+            let (read, passed): (Vec<_>, Vec<_>) =
+                closed.into_iter().partition(|(child, _)| wanted.has(&loaded.table.path(*child)));
+            open.extend(read);
+            closed = passed;
+        }
+    }
+    let whole = loaded.lost.is_empty() && closed.is_empty();
+    apply_extras(store, blobs, &mut loaded, whole)?;
+    if let Some(index) = loaded.table.child(0, OWN_DIRECTORY) {
+        loaded.table.leave_out(index);
+    }
+    Ok(loaded)
+}
+
+fn apply_extras(store: &Store, blobs: &mut Blobs<'_>, loaded: &mut Loaded, whole: bool) -> Result<(), ArchiveError> {
+    let path = own_path().join("extras.jsonl");
+    let Some(index) = loaded.table.find(&path) else { return Ok(()) };
+    let applied = match content(blobs, &loaded.table, index) {
+        Ok(text) => extras::apply(&text, &mut loaded.table, whole),
+        Err(error) => match store.lost() {
+            Some(lost) => return Err(lost),
+            None => Err(error.to_string()),
+        },
+    };
+    if let Err(cause) = applied {
+        loaded.lost.push((path, cause));
+    }
+    Ok(())
+}
+
+/// Adds the children of one directory; gives its directories with their trees. Of a tree that is refused nothing is added.
 fn directory(
     store: &Store,
     blobs: &mut Blobs<'_>,
@@ -45,16 +190,19 @@ fn directory(
     let mut directories = vec![];
     let read = node::for_each(tree, &mut |node| {
         let child = add(table, index, &node)?;
-        // Sorted names are part of the format; looking things up relies on it.
+        // Sorted names are part of the format; looking things up relies on it. Of two equal ones nobody could say which is meant.
         if child > start && table.name(child - 1) >= table.name(child) {
-            return Err("its names are not sorted".to_owned());
+            return Err("its names are not sorted, or not different".to_owned());
         }
         if table.records[child].kind == Kind::Directory {
             directories.push((child, node.subtree.ok_or("a directory has no tree")?.0));
         }
         Ok(())
     });
-    read.map_err(|error| store.damaged(format!("the directory {}", table.path(index).display()), error))?;
+    if let Err(error) = read {
+        table.truncate(start);
+        return Err(store.damaged(format!("the directory {}", table.path(index).display()), error));
+    }
     let count = table.records.len() - start;
     (table.records[index].start, table.records[index].count) = (start as u32, count as u32);
     Ok(directories)
@@ -81,11 +229,6 @@ fn add(table: &mut Table, parent: usize, node: &Node<'_>) -> Result<usize, Strin
     (record.inode, record.filesystem, record.device) = (node.inode, node.device_id, node.device);
     record.size = if kind == Kind::File { node.size } else { 0 };
     record.links = u32::try_from(node.links).unwrap_or(u32::MAX);
-    if let (Kind::File, Some(ids)) = (kind, &node.content) {
-        record.start = table.ids.len() as u32;
-        record.count = ids.len() as u32;
-        table.ids.extend(ids.iter().map(|id| id.0));
-    }
     let xattrs = node.xattrs().ok_or("an extended attribute is not base64")?;
     let target = match kind {
         Kind::Symlink => {
@@ -93,6 +236,11 @@ fn add(table: &mut Table, parent: usize, node: &Node<'_>) -> Result<usize, Strin
         }
         _ => vec![],
     };
+    if let (Kind::File, Some(ids)) = (kind, &node.content) {
+        record.start = table.ids.len() as u32;
+        record.count = ids.len() as u32;
+        table.ids.extend(ids.iter().map(|id| id.0));
+    }
     Ok(table.push(record, &name, More { xattrs, target, holes: vec![] }))
 }
 
@@ -117,7 +265,7 @@ pub(crate) fn file(
     table.push(Record::new(Kind::Directory), b"", More::default());
     let mut index = 0;
     for part in path.components() {
-        let std::path::Component::Normal(name) = part else { continue };
+        let Component::Normal(name) = part else { continue };
         let directories = directory(store, blobs, &mut table, index, &tree)?;
         let Some(child) = table.child(index, name.as_encoded_bytes()) else { return Ok(None) };
         index = child;
@@ -129,4 +277,46 @@ pub(crate) fn file(
         return Ok(None);
     }
     content(blobs, &table, index).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(paths: &[&str]) -> Wanted {
+        Wanted::new(&Selection::Paths(paths.iter().map(PathBuf::from).collect()))
+    }
+
+    #[test]
+    fn only_what_leads_there_is_read() {
+        let mut some = wanted(&["/usr/share/doc", "srv/./data/../www"]);
+        for yes in ["/", "/usr", "/usr/share", "/usr/share/doc", "/usr/share/doc/x/y", "/srv/www", "/.lifeboat"] {
+            assert!(some.has(Path::new(yes)), "{yes}");
+        }
+        for no in ["/usr/share/docs", "/usr/lib", "/srv/data", "/home"] {
+            assert!(!some.has(Path::new(no)), "{no}");
+        }
+        assert!(wanted(&["/"]).has(Path::new("/home/x")));
+        assert!(Wanted::new(&Selection::Everything).has(Path::new("/home/x")));
+        assert!(!some.follow(Path::new("/lib"), b"usr/lib"));
+    }
+
+    #[test]
+    fn links_on_the_way_are_followed() {
+        let mut some = wanted(&["/lib/modules/x", "/var/run"]);
+        assert!(some.follow(Path::new("/lib"), b"usr/lib"));
+        assert!(some.has(Path::new("/usr/lib/modules/x")) && !some.has(Path::new("/usr/bin")));
+        assert!(some.follow(Path::new("/usr/lib/modules"), b"../../opt/./modules"));
+        assert!(some.has(Path::new("/opt/modules/x/y")) && !some.has(Path::new("/opt/other")));
+        assert!(some.follow(Path::new("/var/run"), b"/run"));
+        assert!(some.has(Path::new("/run/lock")));
+        // Round and round.
+        assert!(!some.follow(Path::new("/var/run"), b"/run"));
+        let mut circle = wanted(&["/a"]);
+        let mut led = 0;
+        while circle.follow(Path::new("/a"), b"a/a") && led < 1000 {
+            led += 1;
+        }
+        assert!(led < 1000);
+    }
 }

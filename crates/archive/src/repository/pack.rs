@@ -217,9 +217,23 @@ impl Opener {
 
 /// The blobs that the header of a whole pack lists.
 pub(crate) fn read_header(key: &Key, pack: &[u8]) -> Result<Vec<IndexBlob>, BadBlob> {
-    let (rest, length) = pack.split_last_chunk::<4>().ok_or(BadBlob::Header("the pack is too short"))?;
+    let size = u32::try_from(pack.len()).map_err(|_| BadBlob::Header("the pack is too large"))?;
+    read_tail(key, pack, size)
+}
+
+/// Bytes of the header and its length, from the end of a pack.
+pub(crate) fn header_length(tail: &[u8]) -> Result<u64, BadBlob> {
+    let (_, length) = tail.split_last_chunk::<4>().ok_or(BadBlob::Header("the pack is too short"))?;
+    Ok(u64::from(u32::from_le_bytes(*length)) + 4)
+}
+
+/// The blobs that the header lists in the last bytes of a pack, which has `size` bytes.
+pub(crate) fn read_tail(key: &Key, tail: &[u8], size: u32) -> Result<Vec<IndexBlob>, BadBlob> {
+    let (rest, length) = tail.split_last_chunk::<4>().ok_or(BadBlob::Header("the pack is too short"))?;
     let length = u32::from_le_bytes(*length) as usize;
     let start = rest.len().checked_sub(length).ok_or(BadBlob::Header("it is longer than the pack"))?;
+    // Where it begins in the pack.
+    let blobs_end = (size as usize).checked_sub(length + 4).ok_or(BadBlob::Header("it is longer than the pack"))?;
     let mut sealed = rest[start..].to_vec();
     let mut header = key.open(&mut sealed)?;
     let mut blobs = vec![];
@@ -243,7 +257,7 @@ pub(crate) fn read_header(key: &Key, pack: &[u8]) -> Result<Vec<IndexBlob>, BadB
         offset = offset.checked_add(length).ok_or(BadBlob::Header("the lengths overflow"))?;
         header = rest;
     }
-    if offset as usize != start || blobs.iter().any(|blob| (blob.length as usize) < OVERHEAD) {
+    if offset as usize != blobs_end || blobs.iter().any(|blob| (blob.length as usize) < OVERHEAD) {
         return Err(BadBlob::Header("the lengths do not add up"));
     }
     Ok(blobs)

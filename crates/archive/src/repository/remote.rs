@@ -51,12 +51,31 @@ impl Place {
     pub fn is_repository(&self) -> Result<bool, ArchiveError> {
         match self {
             Place::Folder(path) | Place::Sealed(path) => Ok(super::Repository::is_repository(path)),
-            Place::Files(files) => match files.read(Kind::Config, "") {
-                Ok(_) => Ok(true),
-                Err(Fault::Missing(_)) => Ok(false),
-                Err(fault) => Err(ArchiveError::Store { action: "OPEN", path: self.label(), cause: fault.to_string() }),
-            },
+            Place::Files(files) => {
+                let failed = |fault: Fault| {
+                    let cause = fault.to_string();
+                    ArchiveError::Store { action: "OPEN", path: self.label(), cause }
+                };
+                match files.read(Kind::Config, "") {
+                    Ok(_) => return Ok(true),
+                    Err(Fault::Missing(_)) => {}
+                    Err(fault) => return Err(failed(fault)),
+                }
+                // One that lost its config; without snapshots it is only the beginning of one.
+                for kind in [Kind::Key, Kind::Snapshot] {
+                    if !files.list(kind).map_err(failed)?.iter().any(|(name, _)| super::crypto::unhex(name).is_some()) {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            }
         }
+    }
+
+    /// Where a medium keeps second copies of the config and the key files of the repository on it.
+    pub(crate) fn spare(&self) -> Option<PathBuf> {
+        let folder = self.folder().filter(|folder| folder.ends_with("repo"))?;
+        Some(folder.parent()?.join(super::spare::FOLDER))
     }
 
     /// The backend for it.
@@ -72,7 +91,8 @@ impl Place {
 
 struct Remote(Arc<dyn Files>);
 
-fn kind(of: FileType) -> Kind {
+/// The same kind of file across the network.
+pub(crate) fn kind(of: FileType) -> Kind {
     match of {
         FileType::Config => Kind::Config,
         FileType::Index => Kind::Index,
@@ -86,7 +106,12 @@ fn failed(fault: Fault) -> Box<RusticError> {
     RusticError::with_source(ErrorKind::Backend, "the place across the network does not serve", fault)
 }
 
-fn name(of: FileType, id: &Id) -> String {
+/// The name of a file at a place across the network.
+pub(crate) fn name(of: FileType, id: &crate::table::Id) -> String {
+    if of == FileType::Config { String::new() } else { super::crypto::hex(id) }
+}
+
+fn rustic_name(of: FileType, id: &Id) -> String {
     if of == FileType::Config { String::new() } else { id.to_hex().to_string() }
 }
 
@@ -113,16 +138,16 @@ impl ReadBackend for Remote {
     }
 
     fn read_full(&self, of: FileType, id: &Id) -> RusticResult<Bytes> {
-        self.0.read(kind(of), &name(of, id)).map(Bytes::from).map_err(failed)
+        self.0.read(kind(of), &rustic_name(of, id)).map(Bytes::from).map_err(failed)
     }
 
     fn read_partial(&self, of: FileType, id: &Id, _: bool, offset: u32, length: u32) -> RusticResult<Bytes> {
-        let part = self.0.read_part(kind(of), &name(of, id), offset.into(), length.into());
+        let part = self.0.read_part(kind(of), &rustic_name(of, id), offset.into(), length.into());
         part.map(Bytes::from).map_err(failed)
     }
 
     fn warmup_path(&self, of: FileType, id: &Id) -> String {
-        kind(of).path(&name(of, id))
+        kind(of).path(&rustic_name(of, id))
     }
 }
 
@@ -133,10 +158,10 @@ impl WriteBackend for Remote {
 
     fn write_bytes(&self, of: FileType, id: &Id, _: bool, content: BytesList) -> RusticResult<()> {
         let content = content.into_vec().concat();
-        self.0.write(kind(of), &name(of, id), &content).map_err(failed)
+        self.0.write(kind(of), &rustic_name(of, id), &content).map_err(failed)
     }
 
     fn remove(&self, of: FileType, id: &Id, _: bool) -> RusticResult<()> {
-        self.0.remove(kind(of), &name(of, id)).map_err(failed)
+        self.0.remove(kind(of), &rustic_name(of, id)).map_err(failed)
     }
 }

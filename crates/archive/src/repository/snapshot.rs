@@ -2,7 +2,7 @@
 
 use super::crypto::{self, hex_id};
 use super::owner::{self, Marks};
-use super::store::Store;
+use super::store::{self, Store};
 use crate::ArchiveError;
 use crate::table::Id;
 use rustic_core::FileType;
@@ -137,20 +137,45 @@ impl SnapshotInfo {
     }
 }
 
-/// One snapshot.
-pub(crate) fn one(store: &Store, id: &Id) -> Result<SnapshotInfo, ArchiveError> {
-    let json = store.read_file(FileType::Snapshot, id)?;
-    let damaged = |cause: String| store.damaged(format!("snapshot {}", crypto::hex(&id[..4])), cause);
-    let file = serde_json::from_slice(&json).map_err(|error| damaged(error.to_string()))?;
-    SnapshotInfo::new(id, file).map_err(damaged)
+/// A snapshot that is there, but cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnreadableSnapshot {
+    /// Id, hex.
+    pub id: String,
+    /// Why it cannot be read, with its name.
+    pub cause: String,
 }
 
-/// All snapshots in the order in which they were written, oldest first.
-pub(crate) fn all(store: &Store) -> Result<Vec<SnapshotInfo>, ArchiveError> {
-    let ids = store.list(FileType::Snapshot)?;
-    let mut list = ids.iter().map(|id| one(store, id)).collect::<Result<Vec<_>, _>>()?;
+/// A snapshot from the text of its file.
+pub(crate) fn parse(id: &Id, json: &[u8]) -> Result<SnapshotInfo, String> {
+    let file = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+    SnapshotInfo::new(id, file)
+}
+
+/// One snapshot.
+pub(crate) fn one(store: &Store, id: &Id) -> Result<SnapshotInfo, ArchiveError> {
+    opened(store, id, &store.read_file(FileType::Snapshot, id)?)
+}
+
+fn opened(store: &Store, id: &Id, json: &[u8]) -> Result<SnapshotInfo, ArchiveError> {
+    parse(id, json).map_err(|cause| store.damaged(store::name(FileType::Snapshot, id), cause))
+}
+
+/// All snapshots in the order in which they were written, oldest first; and those that cannot be read: they concern nobody else.
+pub(crate) fn all(store: &Store) -> Result<(Vec<SnapshotInfo>, Vec<UnreadableSnapshot>), ArchiveError> {
+    let (mut list, mut unreadable) = (vec![], vec![]);
+    for listed in store.list_with_sizes(FileType::Snapshot)? {
+        let read = store.read_listed_file(FileType::Snapshot, &listed);
+        match read.and_then(|json| opened(store, &listed.0, &json)) {
+            Ok(snapshot) => list.push(snapshot),
+            Err(error) => match store.lost() {
+                Some(lost) => return Err(lost),
+                None => unreadable.push(UnreadableSnapshot { id: crypto::hex(&listed.0), cause: error.to_string() }),
+            },
+        }
+    }
     owner::sort(&mut list, jiff::Timestamp::now().as_second());
-    Ok(list)
+    Ok((list, unreadable))
 }
 
 /// The snapshot that `wanted` names.

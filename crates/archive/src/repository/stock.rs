@@ -2,6 +2,7 @@
 //! them, and again before its snapshot names them. What a backup stored again is then taken out of the index where it was lost.
 
 use super::index::{BlobKind, Index, IndexFile};
+use super::indexes::Unnamed;
 use super::store::Store;
 use crate::table::Id;
 use crate::{ArchiveError, Observer};
@@ -19,24 +20,32 @@ pub(crate) struct Stock {
     pub(crate) bad: HashSet<Id>,
     /// The blobs that only they have.
     pub(crate) lost: Vec<(BlobKind, Id)>,
+    /// What packs hold that no index names.
+    pub(crate) unnamed: Unnamed,
 }
 
 /// Lists the packs with their sizes.
 pub(crate) fn sizes(store: &Store) -> Result<Sizes, ArchiveError> {
-    Ok(store.list_with_sizes(FileType::Pack)?.into_iter().map(|(id, size)| (id, size.into())).collect())
+    Ok(store.list_with_sizes(FileType::Pack)?.into_iter().collect())
 }
 
 impl Stock {
     /// Reads the index and looks which packs are there in their whole length.
     pub(crate) fn take(store: &Store) -> Result<Stock, ArchiveError> {
         // The list comes second: a pack that is in the index was written before.
-        let mut index = store.load_index()?;
+        let mut index = store.read_indexes()?;
         let sizes = sizes(store)?;
+        let listed: Vec<(Id, u64)> = sizes.iter().map(|(id, size)| (*id, *size)).collect();
+        let unnamed = store.unnamed(&index, &listed)?;
+        for pack in &unnamed.packs {
+            index.add(IndexFile { packs: vec![pack.clone()] });
+        }
+        index.complete = true;
         let is_bad = |number: usize| sizes.get(&index.packs[number]).is_none_or(|size| *size < index.lengths[number]);
         let numbers: HashSet<u32> = (0..index.packs.len()).filter(|n| is_bad(*n)).map(|n| n as u32).collect();
         let bad: HashSet<Id> = numbers.iter().map(|number| index.packs[*number as usize]).collect();
         let lost = if bad.is_empty() { vec![] } else { index.keep_packs(&|number| !numbers.contains(&number)) };
-        Ok(Stock { index, bad, lost })
+        Ok(Stock { index, bad, lost, unnamed })
     }
 
     /// Forgets trees that were found damaged, and all others but those that were `read` and are whole.

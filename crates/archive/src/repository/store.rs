@@ -1,14 +1,16 @@
 //! The files of a repository: where rustic's backend is called, and its errors and panics become [`ArchiveError`]s.
 
 use super::crypto::{self, Key};
-use super::index::{Index, IndexFile};
-use super::remote::Place;
+use super::folder;
+use super::index::IndexFile;
+use super::remote::{self, Place};
 use crate::ArchiveError;
 use crate::table::Id;
+use lifeboat_remote::Fault;
 use lifeboat_sys::durable;
 use rustic_backend::BackendOptions;
 use rustic_core::{FileType, RepositoryBackends, WriteBackend};
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -184,13 +186,8 @@ impl Store {
     }
 
     /// Where a file lies, when the repository is a folder.
-    fn folder_path(&self, kind: FileType, id: &Id) -> Option<PathBuf> {
-        let (folder, name) = (self.folder.as_ref()?, crypto::hex(id));
-        Some(match kind {
-            FileType::Config => folder.join("config"),
-            FileType::Pack => folder.join(kind.dirname()).join(&name[..2]).join(name),
-            _ => folder.join(kind.dirname()).join(name),
-        })
+    pub(crate) fn folder_path(&self, kind: FileType, id: &Id) -> Option<PathBuf> {
+        Some(folder::path(self.folder.as_ref()?, kind, id))
     }
 
     /// Keeps what rustic made with a repository private, and safe from a power cut.
@@ -215,38 +212,99 @@ impl Store {
 
     /// Ids of the files of one type, sorted.
     pub(crate) fn list(&self, kind: FileType) -> Result<Vec<Id>, ArchiveError> {
-        let list = guarded("LIST", &self.path, || self.backend.list(kind))?;
-        let mut ids: Vec<Id> = list.iter().filter_map(|id| crypto::unhex(id.to_hex().as_str())).collect();
-        ids.sort_unstable();
-        Ok(ids)
+        Ok(self.list_with_sizes(kind)?.into_iter().map(|(id, _)| id).collect())
     }
 
-    /// Ids of the files of one type, with their sizes in bytes.
-    pub(crate) fn list_with_sizes(&self, kind: FileType) -> Result<Vec<(Id, u32)>, ArchiveError> {
-        let list = guarded("LIST", &self.path, || self.backend.list_with_size(kind))?;
-        Ok(list.iter().filter_map(|(id, size)| Some((crypto::unhex(id.to_hex().as_str())?, *size))).collect())
+    /// Ids of the files of one type, sorted, with their sizes in bytes.
+    pub(crate) fn list_with_sizes(&self, kind: FileType) -> Result<Vec<(Id, u64)>, ArchiveError> {
+        let mut list = match (&self.folder, &self.remote) {
+            (Some(folder), _) => folder::list(folder, kind).map_err(|error| self.failed("LIST", error))?,
+            (None, Some(files)) => {
+                let list = files.list(remote::kind(kind)).map_err(|fault| self.failed("LIST", fault))?;
+                // What has another name is a file that was being written.
+                list.into_iter().filter_map(|(name, size)| Some((crypto::unhex(&name)?, size))).collect()
+            }
+            (None, None) => vec![],
+        };
+        list.sort_unstable();
+        list.dedup();
+        Ok(list)
     }
 
-    /// The bytes of a file as they are stored.
+    /// The bytes of a file as they are stored. Nothing is believed of it before it is authenticated, so its size is looked at first.
     pub(crate) fn read_raw(&self, kind: FileType, id: &Id) -> Result<Vec<u8>, ArchiveError> {
-        let bytes = guarded("READ", &self.path, || self.backend.read_full(kind, &rustic_id(id)?))?;
-        Ok(bytes.into())
+        self.read_up_to(kind, id, largest(kind))
+    }
+
+    /// The same, of at most `limit` bytes.
+    pub(crate) fn read_up_to(&self, kind: FileType, id: &Id, limit: u64) -> Result<Vec<u8>, ArchiveError> {
+        let unreadable = |error: std::io::Error| match error.kind() {
+            // What is no file, is too large, or was cut: not a failure of the disk.
+            ErrorKind::Other | ErrorKind::UnexpectedEof => self.damaged(name(kind, id), error),
+            ErrorKind::NotFound => self.damaged(name(kind, id), "it is missing"),
+            _ => self.failed("READ", format!("{}: {error}", name(kind, id))),
+        };
+        match (self.folder_path(kind, id), &self.remote) {
+            (Some(path), _) => folder::read(&path, limit).map_err(unreadable),
+            (None, Some(files)) => {
+                let read = files.read(remote::kind(kind), &remote::name(kind, id));
+                let bytes = read.map_err(|fault| self.fault(kind, id, fault))?;
+                match bytes.len() as u64 {
+                    size if size > limit => Err(unreadable(folder::too_large(size, limit))),
+                    _ => Ok(bytes),
+                }
+            }
+            (None, None) => Err(self.failed("READ", "it is nowhere")),
+        }
+    }
+
+    /// A file that was listed with its size: one that is too large is not fetched.
+    pub(crate) fn read_listed(&self, kind: FileType, (id, size): &(Id, u64)) -> Result<Vec<u8>, ArchiveError> {
+        match largest(kind) {
+            limit if *size > limit => Err(self.damaged(name(kind, id), folder::too_large(*size, limit))),
+            _ => self.read_raw(kind, id),
+        }
+    }
+
+    fn fault(&self, kind: FileType, id: &Id, fault: Fault) -> ArchiveError {
+        match (self.lost(), fault) {
+            (Some(lost), _) => lost,
+            (None, Fault::Missing(_)) => self.damaged(name(kind, id), "it is missing"),
+            (None, fault) => self.failed("READ", fault),
+        }
     }
 
     /// Part of a pack.
     pub(crate) fn read_part(&self, pack: &Id, offset: u32, length: u32) -> Result<Vec<u8>, ArchiveError> {
-        let read = || self.backend.read_partial(FileType::Pack, &rustic_id(pack)?, false, offset, length);
-        Ok(guarded("READ", &self.path, read)?.into())
+        let kind = FileType::Pack;
+        match (self.folder_path(kind, pack), &self.remote) {
+            (Some(path), _) => {
+                let read = folder::read_part(&path, offset.into(), length);
+                read.map_err(|error| self.damaged(name(kind, pack), error))
+            }
+            (None, Some(files)) => {
+                let part = files.read_part(remote::kind(kind), &remote::name(kind, pack), offset.into(), length.into());
+                let part = part.map_err(|fault| self.fault(kind, pack, fault))?;
+                // Whatever the server says it is.
+                if part.len() == length as usize { Ok(part) } else { Err(self.damaged(name(kind, pack), "it is cut short")) }
+            }
+            (None, None) => Err(self.failed("READ", "it is nowhere")),
+        }
     }
 
     /// The text of an encrypted file, checked against its name.
     pub(crate) fn read_file(&self, kind: FileType, id: &Id) -> Result<Vec<u8>, ArchiveError> {
-        self.open_file(kind.dirname(), id, self.read_raw(kind, id)?)
+        self.open_file(&name(kind, id), id, self.read_raw(kind, id)?)
     }
 
-    /// The text of an encrypted file from its bytes; `directory` names it for people.
-    pub(crate) fn open_file(&self, directory: &str, id: &Id, mut sealed: Vec<u8>) -> Result<Vec<u8>, ArchiveError> {
-        let what = || format!("{directory} {}", crypto::hex(&id[..4]));
+    /// The same of one that was listed with its size.
+    pub(crate) fn read_listed_file(&self, kind: FileType, listed: &(Id, u64)) -> Result<Vec<u8>, ArchiveError> {
+        self.open_file(&name(kind, &listed.0), &listed.0, self.read_listed(kind, listed)?)
+    }
+
+    /// The text of an encrypted file from its bytes; `what` names it for people.
+    pub(crate) fn open_file(&self, what: &str, id: &Id, mut sealed: Vec<u8>) -> Result<Vec<u8>, ArchiveError> {
+        let what = || what.to_owned();
         if crypto::hash(&sealed) != *id {
             return Err(self.damaged(what(), "its content does not match its name"));
         }
@@ -257,25 +315,28 @@ impl Store {
             _ => Err(self.damaged(what(), "its encoding is unknown")),
         }
     }
+}
 
-    /// Reads all index files.
-    pub(crate) fn load_index(&self) -> Result<Index, ArchiveError> {
-        use rayon::prelude::*;
-        let ids = self.list(FileType::Index)?;
-        let files: Vec<_> = ids
-            .par_iter()
-            .map(|id| {
-                let json = self.read_file(FileType::Index, id)?;
-                serde_json::from_slice::<IndexFile>(&json)
-                    .map_err(|error| self.damaged(format!("index {}", crypto::hex(&id[..4])), error))
-            })
-            .collect::<Result<_, _>>()?;
-        let mut index = Index::default();
-        for file in files {
-            index.add(file);
-        }
-        Ok(index)
+/// How large a file of a kind can be, in bytes. Key files have some hundred, indexes of restic some megabytes; packs are read in parts.
+fn largest(kind: FileType) -> u64 {
+    match kind {
+        FileType::Config | FileType::Key => 64 << 10,
+        FileType::Snapshot => 64 << 20,
+        FileType::Index => 512 << 20,
+        FileType::Pack => u32::MAX.into(),
     }
+}
+
+/// A file for people: "snapshot 1a2b3c4d".
+pub(crate) fn name(kind: FileType, id: &Id) -> String {
+    let what = match kind {
+        FileType::Config => return "config".to_owned(),
+        FileType::Index => "index",
+        FileType::Key => "key",
+        FileType::Snapshot => "snapshot",
+        FileType::Pack => "pack",
+    };
+    format!("{what} {}", crypto::hex(&id[..4]))
 }
 
 /// The name of a file while it is written: rustic and restic take it for nothing, should it stay.

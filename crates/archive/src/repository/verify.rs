@@ -1,177 +1,279 @@
 //! The proof that a repository is whole: every byte is read, decrypted and hashed, every tree followed, every count
-//! compared.
+//! compared. What is damaged is named, and with it every path that is hit.
 
 use super::blobs::Blobs;
-use super::index::{Index, IndexBlob, IndexFile};
+use super::index::{BlobKind, Index, IndexBlob};
+use super::keys::Candidate;
 use super::pack::{self, Opener};
 use super::snapshot::SnapshotInfo;
-use super::store::Store;
-use super::{Repository, crypto, load};
-use crate::report::{Problems, Progress, VerifyReport};
+use super::store::{self, Store};
+use super::{Repository, crypto, load, proof};
+use crate::report::{Problem, Problems, Progress, VerifyReport, locked};
 use crate::table::{Id, Kind};
-use crate::{ArchiveError, Observer};
+use crate::{ArchiveError, Observer, Selection};
 use rustic_core::FileType;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// A pack of which nothing is known is not read when it is larger: restic's are 128 MiB at most.
+const LARGEST_UNKNOWN: u64 = 256 << 20;
+/// Bytes that a pack may have more than is known of it.
+const SLACK: u64 = 1 << 20;
+/// Snapshots that are named with a path that is hit.
+const NAMED: usize = 3;
 
 pub(super) fn run(repository: &Repository, observer: &dyn Observer) -> Result<VerifyReport, ArchiveError> {
     let store = &repository.store;
     let problems = Problems::new(observer);
-    let note = |message: String| problems.add(PathBuf::new(), message);
-    let bytes = AtomicU64::new(0);
-    for id in store.list(FileType::Key)? {
-        match store.read_raw(FileType::Key, &id) {
-            Ok(key) if crypto::hash(&key) == id => {}
-            Ok(_) => note(
-                store
-                    .damaged(format!("key {}", crypto::hex(&id[..4])), "its content does not match its name")
-                    .to_string(),
-            ),
-            Err(error) => note(error.to_string()),
-        }
-    }
-    let mut expected: HashMap<Id, Vec<IndexBlob>> = HashMap::new();
-    let mut index = Index::default();
-    for id in store.list(FileType::Index)? {
-        let file = store.read_file(FileType::Index, &id).and_then(|json| {
-            serde_json::from_slice::<IndexFile>(&json)
-                .map_err(|error| store.damaged(format!("index {}", crypto::hex(&id[..4])), error))
+    let note = |message: &str| problems.add(PathBuf::new(), message);
+    repository.damage().iter().for_each(|damage| note(damage));
+    for listed in store.list_with_sizes(FileType::Key)? {
+        let read = store.read_listed(FileType::Key, &listed);
+        let bad = read.and_then(|bytes| {
+            let candidate = Candidate::read(&bytes, &listed.0);
+            candidate.map_err(|cause| store.damaged(store::name(FileType::Key, &listed.0), cause))
         });
-        match file {
-            Ok(file) => {
-                for pack in &file.packs {
-                    expected.entry(pack.id).or_default().extend(pack.blobs.iter().cloned());
+        if let Err(error) = bad
+            && !repository.damage().contains(&error.to_string())
+        {
+            note(&error.to_string());
+        }
+    }
+    let mut index = store.read_indexes()?;
+    index.unreadable.iter().for_each(|index| note(&index.cause));
+    let expected = expected(store)?;
+    let named = index.packs.len();
+    let unnamed = store.complete(&mut index)?;
+    let listed = store.list_with_sizes(FileType::Pack)?;
+    let sizes: HashMap<Id, u64> = listed.iter().copied().collect();
+    for pack in expected.keys().filter(|pack| !sizes.contains_key(*pack)) {
+        note(&format!("pack {} is missing", crypto::hex(&pack[..4])));
+    }
+    let reading = Reading {
+        store,
+        packs: &listed,
+        expected: &expected,
+        lengths: index.packs.iter().copied().zip(index.lengths.iter().copied()).collect(),
+        problems: &problems,
+        observer,
+        bad: Mutex::default(),
+        bytes: AtomicU64::new(0),
+        blobs: AtomicU64::new(0),
+    };
+    reading.run();
+    let (blobs, bytes) = (reading.blobs.into_inner(), reading.bytes.into_inner());
+    let mut bad = reading.bad.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    // Another copy of a damaged blob may be whole.
+    let mut reader = Blobs::new(store, &index)?;
+    bad.retain(|id, _| reader.get(BlobKind::Data, id).is_err());
+    let mut report = VerifyReport { packs: listed.len() as u64, blobs, bytes, ..VerifyReport::default() };
+    let mut hit: BTreeMap<(PathBuf, String), Vec<String>> = BTreeMap::new();
+    let (snapshots, unreadable) = super::snapshot::all(store)?;
+    unreadable.iter().for_each(|snapshot| note(&snapshot.cause));
+    report.snapshots = (snapshots.len() + unreadable.len()) as u64;
+    let mut needs_unnamed = false;
+    for snapshot in &snapshots {
+        match check_snapshot(store, &index, snapshot, &bad, named) {
+            Ok(checked) => {
+                report.entries += checked.entries;
+                needs_unnamed |= checked.needs_unnamed;
+                for problem in checked.problems {
+                    hit.entry((problem.path, problem.message)).or_default().push(snapshot.short_id().to_owned());
                 }
-                index.add(file);
             }
-            Err(error) => note(error.to_string()),
+            Err(error) => match store.lost() {
+                Some(lost) => return Err(lost),
+                None => note(&format!("snapshot {} cannot be restored at all: {error}", snapshot.short_id())),
+            },
         }
     }
-    let listed: HashSet<Id> = store.list(FileType::Pack)?.into_iter().collect();
-    for pack in expected.keys().filter(|pack| !listed.contains(*pack)) {
-        note(format!("pack {} is missing", crypto::hex(&pack[..4])));
+    if needs_unnamed && index.unreadable.is_empty() {
+        let packs = unnamed.packs.len();
+        note(&format!("an index is missing: snapshots need {packs} packs that no index names; the next backup writes it again"));
     }
-    let mut packs: Vec<Id> = listed.into_iter().collect();
-    packs.sort_unstable();
-    let blobs = read_packs(store, &packs, &expected, &bytes, observer, &problems);
-    let mut report = VerifyReport { packs: packs.len() as u64, blobs, ..VerifyReport::default() };
-    for id in store.list(FileType::Snapshot)? {
-        report.snapshots += 1;
-        let entries =
-            super::snapshot::one(store, &id).and_then(|snapshot| check_snapshot(store, &index, &snapshot, &problems));
-        match entries {
-            Ok(entries) => report.entries += entries,
-            Err(error) => note(error.to_string()),
-        }
+    for ((path, message), snapshots) in hit {
+        problems.add(path, format!("{} {message}", of_snapshots(&snapshots)));
     }
-    report.bytes = bytes.into_inner();
     report.problems = super::with_warnings(problems);
     Ok(report)
 }
 
-/// Reads all packs in parallel; gives the number of blobs.
-fn read_packs(
-    store: &Store,
-    packs: &[Id],
-    expected: &HashMap<Id, Vec<IndexBlob>>,
-    bytes: &AtomicU64,
-    observer: &dyn Observer,
-    problems: &Problems<'_>,
-) -> u64 {
-    let (next, done, blobs) = (AtomicUsize::new(0), AtomicU64::new(0), AtomicU64::new(0));
-    let work = || {
-        let mut opener = match Opener::new(store.key.clone()) {
-            Ok(opener) => opener,
-            Err(error) => return problems.add(PathBuf::new(), store.failed("READ", error).to_string()),
-        };
-        while let Some(id) = packs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            match read_pack(store, &mut opener, id, expected.get(id).map(Vec::as_slice).unwrap_or_default()) {
-                Ok((count, size)) => {
-                    blobs.fetch_add(count, Ordering::Relaxed);
-                    bytes.fetch_add(size, Ordering::Relaxed);
+/// "snapshot 1a2b3c4d:", with several "snapshots 1a2b3c4d, … and 2 more:".
+fn of_snapshots(ids: &[String]) -> String {
+    let named = ids.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    match ids.len() {
+        1 => format!("snapshot {named}:"),
+        count if count <= NAMED => format!("snapshots {named}:"),
+        count => format!("snapshots {named} and {} more:", count - NAMED),
+    }
+}
+
+/// What index files say of packs.
+fn expected(store: &Store) -> Result<HashMap<Id, Vec<IndexBlob>>, ArchiveError> {
+    let mut expected: HashMap<Id, Vec<IndexBlob>> = HashMap::new();
+    for listed in store.list_with_sizes(FileType::Index)? {
+        // Those that cannot be read were told.
+        for pack in store.read_index(&listed).map(|file| file.packs).unwrap_or_default() {
+            expected.entry(pack.id).or_default().extend(pack.blobs);
+        }
+    }
+    Ok(expected)
+}
+
+/// Reads all packs.
+struct Reading<'a> {
+    store: &'a Store,
+    packs: &'a [(Id, u64)],
+    expected: &'a HashMap<Id, Vec<IndexBlob>>,
+    /// Of packs, as far as known.
+    lengths: HashMap<Id, u64>,
+    problems: &'a Problems<'a>,
+    observer: &'a dyn Observer,
+    /// Blobs of files that cannot be read, and why.
+    bad: Mutex<HashMap<Id, String>>,
+    bytes: AtomicU64,
+    blobs: AtomicU64,
+}
+
+impl Reading<'_> {
+    fn run(&self) {
+        let (next, done) = (AtomicUsize::new(0), AtomicU64::new(0));
+        let work = || {
+            let mut opener = match Opener::new(self.store.key.clone()) {
+                Ok(opener) => opener,
+                Err(error) => {
+                    return self.problems.add(PathBuf::new(), self.store.failed("READ", error).to_string());
                 }
-                Err(error) => problems.add(PathBuf::new(), error),
+            };
+            while let Some((id, _)) = self.packs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if let Err(error) = self.pack(&mut opener, id) {
+                    self.problems.add(PathBuf::new(), error);
+                }
+                self.observer.progress(&Progress {
+                    phase: "verify",
+                    entries: done.fetch_add(1, Ordering::Relaxed) + 1,
+                    entries_total: self.packs.len() as u64,
+                    bytes: self.bytes.load(Ordering::Relaxed),
+                    bytes_total: 0,
+                });
             }
-            observer.progress(&Progress {
-                phase: "verify",
-                entries: done.fetch_add(1, Ordering::Relaxed) + 1,
-                entries_total: packs.len() as u64,
-                bytes: bytes.load(Ordering::Relaxed),
-                bytes_total: 0,
+        };
+        let threads = std::thread::available_parallelism().map_or(2, usize::from).max(2);
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(work);
+            }
+        });
+    }
+
+    /// Reads one pack, and every blob in it.
+    fn pack(&self, opener: &mut Opener, id: &Id) -> Result<(), String> {
+        let damaged = |cause: String| self.store.damaged(store::name(FileType::Pack, id), cause).to_string();
+        let expected = self.expected.get(id).map(Vec::as_slice).unwrap_or_default();
+        let all_bad = |error: String| {
+            let mut bad = locked(&self.bad);
+            expected.iter().for_each(|blob| {
+                bad.insert(blob.id, error.clone());
             });
+            error
+        };
+        // Nothing of it is authenticated yet: no more is read than it can have.
+        let limit = self.lengths.get(id).map_or(LARGEST_UNKNOWN, |length| length + SLACK);
+        let read = self.store.read_up_to(FileType::Pack, id, limit);
+        let mut bytes = read.map_err(|error| all_bad(error.to_string()))?;
+        self.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        let is_whole = crypto::hash(&bytes) == *id;
+        let header = pack::read_header(&self.store.key, &bytes).map_err(|error| error.to_string());
+        let blobs = match (&header, is_whole) {
+            (Ok(blobs), _) => blobs,
+            (Err(error), true) => return Err(damaged(error.clone())),
+            // The index knows, too, where they are.
+            (Err(_), false) => expected,
+        };
+        let mut first = None;
+        for blob in blobs {
+            let place = blob.offset as usize..blob.offset as usize + blob.length as usize;
+            let opened = match bytes.get_mut(place) {
+                Some(sealed) => {
+                    opener.open(sealed, blob.uncompressed_length, &blob.id).map(drop).map_err(|error| error.to_string())
+                }
+                None => Err("the pack ends before it".to_owned()),
+            };
+            match opened {
+                Ok(()) => {
+                    self.blobs.fetch_add(1, Ordering::Relaxed);
+                }
+                Err(error) => {
+                    let error = format!("blob {}: {error}", crypto::hex(&blob.id[..4]));
+                    locked(&self.bad).insert(blob.id, damaged(error.clone()));
+                    first.get_or_insert(error);
+                }
+            }
         }
-    };
-    let threads = std::thread::available_parallelism().map_or(2, usize::from).max(2);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(work);
+        match first {
+            Some(error) => return Err(damaged(error)),
+            None if !is_whole => return Err(damaged("its content does not match its name".to_owned())),
+            None => {}
         }
-    });
-    blobs.into_inner()
+        match expected.iter().find(|blob| !blobs.contains(blob)) {
+            Some(blob) => {
+                Err(damaged(format!("the index names blob {}, which it does not have", crypto::hex(&blob.id[..4]))))
+            }
+            None => Ok(()),
+        }
+    }
 }
 
-/// Reads one pack; gives the number of its blobs and its size in bytes.
-fn read_pack(store: &Store, opener: &mut Opener, id: &Id, expected: &[IndexBlob]) -> Result<(u64, u64), String> {
-    let name = || format!("pack {}", crypto::hex(&id[..4]));
-    let damaged = |cause: String| store.damaged(name(), cause).to_string();
-    let mut bytes = store.read_raw(FileType::Pack, id).map_err(|error| error.to_string())?;
-    if crypto::hash(&bytes) != *id {
-        return Err(damaged("its content does not match its name".to_owned()));
-    }
-    let blobs = pack::read_header(&store.key, &bytes).map_err(|error| damaged(error.to_string()))?;
-    let size = bytes.len() as u64;
-    for blob in &blobs {
-        // The header's lengths add up to what is there.
-        let sealed = &mut bytes[blob.offset as usize..(blob.offset + blob.length) as usize];
-        opener
-            .open(sealed, blob.uncompressed_length, &blob.id)
-            .map_err(|error| damaged(format!("blob {}: {error}", crypto::hex(&blob.id[..4]))))?;
-    }
-    if let Some(blob) = expected.iter().find(|blob| !blobs.contains(blob)) {
-        return Err(damaged(format!("the index names blob {}, which it does not have", crypto::hex(&blob.id[..4]))));
-    }
-    Ok((blobs.len() as u64, size))
+/// What was found of a snapshot.
+struct Checked {
+    entries: u64,
+    problems: Vec<Problem>,
+    /// Something lies in a pack that no index names.
+    needs_unnamed: bool,
 }
 
-/// Follows all trees of a snapshot and compares its counts; gives its entries.
+/// Follows all trees of a snapshot and compares its counts.
 fn check_snapshot(
     store: &Store,
     index: &Index,
     snapshot: &SnapshotInfo,
-    problems: &Problems<'_>,
-) -> Result<u64, ArchiveError> {
+    bad: &HashMap<Id, String>,
+    named: usize,
+) -> Result<Checked, ArchiveError> {
     use crate::extract::ContentSource as _;
     let mut blobs = Blobs::new(store, index)?;
-    let table = load::table(store, &mut blobs, snapshot.tree)?;
+    let loaded = load::table(store, &mut blobs, snapshot.tree, &Selection::Everything)?;
+    let mut highest = blobs.highest_pack;
+    let table = &loaded.table;
+    let mut problems = proof::affected(index, &loaded, bad);
     let content = super::content::RepositoryContent { store, index };
     for (number, record) in table.records.iter().enumerate().filter(|(_, record)| record.kind == Kind::File) {
+        let packs = table.content(number).iter().filter_map(|id| index.get(BlobKind::Data, id));
+        highest = packs.map(|location| location.pack).max().unwrap_or(0).max(highest);
         let lengths = table.content(number).iter().map(|id| content.length(id));
-        match lengths.sum::<Option<u64>>() {
-            Some(length) if length == record.size => {}
-            Some(length) => {
-                let message = format!("snapshot {}: {length} bytes instead of {}", snapshot.short_id(), record.size);
-                problems.add(table.path(number), message);
-            }
-            None => {
-                problems.add(table.path(number), format!("snapshot {}: part of it is missing", snapshot.short_id()))
-            }
+        // What is missing was told.
+        if let Some(length) = lengths.sum::<Option<u64>>().filter(|length| *length != record.size) {
+            let message = format!("its content has {length} bytes instead of {}", record.size);
+            problems.push(Problem { path: table.path(number), message });
         }
     }
     let path = Path::new("/.lifeboat/manifest.json");
-    if let Some(manifest) = table.find(path) {
-        let json = load::content(&mut blobs, &table, manifest)?;
-        let value: serde_json::Value =
-            serde_json::from_slice(&json).map_err(|error| store.damaged("a manifest", error))?;
-        for (field, found) in [("entries", table.len()), ("bytes", table.bytes())] {
-            let wanted = value.get(field).and_then(serde_json::Value::as_u64);
-            if wanted.is_some_and(|wanted| wanted != found) {
-                let wanted = wanted.unwrap_or_default();
-                let message =
-                    format!("snapshot {}: its manifest says {wanted} {field}, it holds {found}", snapshot.short_id());
-                problems.add(path, message);
+    if let Some(manifest) = table.find(path).filter(|_| loaded.lost.is_empty()) {
+        let problem = |message: String| Problem { path: path.to_owned(), message };
+        let json = load::content(&mut blobs, table, manifest).unwrap_or_default();
+        match serde_json::from_slice::<serde_json::Value>(&json) {
+            Err(error) => problems.push(problem(format!("it cannot be used: {error}"))),
+            Ok(value) => {
+                for (field, found) in [("entries", table.len()), ("bytes", table.bytes())] {
+                    let wanted = value.get(field).and_then(serde_json::Value::as_u64);
+                    if let Some(wanted) = wanted.filter(|wanted| *wanted != found) {
+                        problems.push(problem(format!("it says {wanted} {field}, the snapshot holds {found}")));
+                    }
+                }
             }
         }
     }
-    Ok(table.len())
+    Ok(Checked { entries: table.len(), problems, needs_unnamed: highest as usize >= named })
 }

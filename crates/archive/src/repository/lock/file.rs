@@ -142,7 +142,7 @@ impl LockFiles {
             },
             (None, None) => return Ok(None),
         };
-        Ok(self.0.open_file("locks", id, bytes).ok().and_then(|json| serde_json::from_slice(&json).ok()))
+        Ok(self.0.open_file("a lock", id, bytes).ok().and_then(|json| serde_json::from_slice(&json).ok()))
     }
 
     /// Writes a lock; gives its id.

@@ -1,0 +1,154 @@
+//! A repository's files in a local folder. Whoever can write there without the key may leave anything: only regular files are
+//! read, so that no pipe or device makes us wait, and none is read that is larger than its kind can be.
+
+use super::crypto;
+use crate::table::Id;
+use rustic_core::FileType;
+use rustix::fs::OFlags;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read as _};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// Where a file lies in the usual layout.
+pub(super) fn path(folder: &Path, kind: FileType, id: &Id) -> PathBuf {
+    let name = crypto::hex(id);
+    match kind {
+        FileType::Config => folder.join("config"),
+        FileType::Pack => folder.join(kind.dirname()).join(&name[..2]).join(name),
+        _ => folder.join(kind.dirname()).join(name),
+    }
+}
+
+/// Ids of everything of one kind, with sizes in bytes. What is no file is among them: reading it says so.
+pub(super) fn list(folder: &Path, kind: FileType) -> io::Result<Vec<(Id, u64)>> {
+    let directory = folder.join(kind.dirname());
+    let mut files = vec![];
+    if kind != FileType::Pack {
+        list_directory(&directory, "", &mut files)?;
+        return Ok(files);
+    }
+    for entry in entries(&directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let is_prefix = |name: &&str| name.len() == 2 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if let Some(prefix) = name.to_str().filter(is_prefix)
+            && entry.path().is_dir()
+        {
+            list_directory(&entry.path(), prefix, &mut files)?;
+        }
+    }
+    Ok(files)
+}
+
+fn list_directory(directory: &Path, prefix: &str, files: &mut Vec<(Id, u64)>) -> io::Result<()> {
+    for entry in entries(directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let id = name.to_str().filter(|name| name.starts_with(prefix)).and_then(crypto::unhex);
+        if let Some(id) = id {
+            // A link whose target is gone has no size.
+            files.push((id, std::fs::metadata(entry.path()).map_or(0, |metadata| metadata.len())));
+        }
+    }
+    Ok(())
+}
+
+/// What is in a directory; nothing in one that is not there.
+fn entries(directory: &Path) -> io::Result<impl Iterator<Item = io::Result<std::fs::DirEntry>>> {
+    let entries = match std::fs::read_dir(directory) {
+        Ok(entries) => Some(entries),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    Ok(entries.into_iter().flatten())
+}
+
+/// Opens a regular file; gives its size, too.
+fn open(path: &Path) -> io::Result<(File, u64)> {
+    let regular = |metadata: std::fs::Metadata| {
+        if metadata.is_file() { Ok(metadata.len()) } else { Err(io::Error::other("it is not a regular file")) }
+    };
+    // A device that is only opened may act; a pipe that takes its place meanwhile must not block.
+    regular(std::fs::metadata(path)?)?;
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = File::options().read(true).custom_flags(flags.bits() as i32).open(path)?;
+    let size = regular(file.metadata()?)?;
+    Ok((file, size))
+}
+
+/// The bytes of a file that has at most `limit`.
+pub(super) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let (file, size) = open(path)?;
+    if size > limit {
+        return Err(too_large(size, limit));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+    // It may grow meanwhile.
+    file.take(limit + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 {
+        size if size > limit => Err(too_large(size, limit)),
+        _ => Ok(bytes),
+    }
+}
+
+/// Why a file is not read.
+pub(super) fn too_large(size: u64, limit: u64) -> io::Error {
+    io::Error::other(format!("it has {size} bytes, more than the {limit} that such a file can have"))
+}
+
+/// Exactly `length` bytes from `offset` on.
+pub(super) fn read_part(path: &Path, offset: u64, length: u32) -> io::Result<Vec<u8>> {
+    let (file, size) = open(path)?;
+    let wanted = u64::from(length);
+    if offset.checked_add(wanted).is_none_or(|end| end > size) {
+        return Err(io::Error::new(
+            ErrorKind::UnexpectedEof,
+            format!("it has {size} bytes, at least {} are needed", offset.saturating_add(wanted)),
+        ));
+    }
+    let mut bytes = vec![0; length as usize];
+    file.read_exact_at(&mut bytes, offset)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_has_the_name_of_an_id_is_listed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (name, other) = ("ab".repeat(32), "cd".repeat(32));
+        assert_eq!(list(folder.path(), FileType::Pack).unwrap(), []);
+        for directory in ["data/ab", "data/zz", "keys/inner"] {
+            std::fs::create_dir_all(folder.path().join(directory)).unwrap();
+        }
+        for file in [&*format!("ab/{name}"), &format!("ab/{other}"), &format!("zz/{name}"), &name, "ab/README"] {
+            std::fs::write(folder.path().join("data").join(file), "four").unwrap();
+        }
+        assert_eq!(list(folder.path(), FileType::Pack).unwrap(), [([0xab; 32], 4)]);
+        std::fs::write(folder.path().join("keys/inner").join(&name), "").unwrap();
+        std::os::unix::fs::symlink("nowhere", folder.path().join("keys").join(&other)).unwrap();
+        assert_eq!(list(folder.path(), FileType::Key).unwrap(), [([0xcd; 32], 0)]);
+    }
+
+    #[test]
+    fn nothing_but_regular_files_of_a_decent_size_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        std::fs::write(&path, "12345678").unwrap();
+        assert_eq!(read(&path, 8).unwrap(), b"12345678");
+        assert!(read(&path, 7).unwrap_err().to_string().contains("more than the 7"));
+        assert_eq!(read_part(&path, 6, 2).unwrap(), b"78");
+        assert_eq!(read_part(&path, 6, 3).unwrap_err().kind(), ErrorKind::UnexpectedEof);
+        assert_eq!(read_part(&path, u64::MAX, 3).unwrap_err().kind(), ErrorKind::UnexpectedEof);
+        let pipe = folder.path().join("pipe");
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        for path in [&pipe, folder.path(), Path::new("/dev/zero")] {
+            assert!(read(path, 8).unwrap_err().to_string().contains("not a regular file"), "{}", path.display());
+            assert!(read_part(path, 0, 1).is_err());
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The index files of a repository: reading them, and doing without those that are damaged or lost. Every pack lists its blobs in
+//! a header of its own at its end, so whatever no index names is found there, and a backup writes it down anew.
+
+use super::index::{Index, IndexFile, IndexPack};
+use super::store::{self, Store};
+use super::{crypto, pack};
+use crate::table::Id;
+use crate::{ArchiveError, Observer};
+use rayon::prelude::*;
+use rustic_core::FileType;
+use std::collections::HashSet;
+
+/// Bytes read from the end of a pack at first: the header of some hundred blobs.
+const TAIL: u64 = 16 << 10;
+/// A longer header is not believed: restic's limit.
+const LONGEST_HEADER: u64 = 16 << 20;
+
+/// An index file that cannot be read.
+#[derive(Clone, Debug)]
+pub(crate) struct Unreadable {
+    pub(crate) id: Id,
+    pub(crate) cause: String,
+    /// Its bytes were read and are not what they were: they are of no use to anybody.
+    pub(crate) is_damaged: bool,
+}
+
+/// The packs that no index file names.
+#[derive(Debug, Default)]
+pub(crate) struct Unnamed {
+    pub(crate) packs: Vec<IndexPack>,
+    /// Those without a readable header: which, and why.
+    pub(crate) bad: Vec<(Id, String)>,
+}
+
+impl Store {
+    /// Reads all index files. Where one cannot be read, packs are read in its place.
+    pub(crate) fn load_index(&self) -> Result<Index, ArchiveError> {
+        let mut index = self.read_indexes()?;
+        if !index.unreadable.is_empty() {
+            self.complete(&mut index)?;
+        }
+        Ok(index)
+    }
+
+    /// Reads the index files that can be read.
+    pub(crate) fn read_indexes(&self) -> Result<Index, ArchiveError> {
+        let listed = self.list_with_sizes(FileType::Index)?;
+        let files: Vec<Result<IndexFile, ArchiveError>> = listed.par_iter().map(|file| self.read_index(file)).collect();
+        let mut index = Index::default();
+        for ((id, _), file) in listed.iter().zip(files) {
+            match file {
+                Ok(file) => index.add(file),
+                Err(error) => {
+                    if let Some(lost) = self.lost() {
+                        return Err(lost);
+                    }
+                    let is_damaged = matches!(error, ArchiveError::Damaged { .. });
+                    index.unreadable.push(Unreadable { id: *id, cause: error.to_string(), is_damaged });
+                }
+            }
+        }
+        Ok(index)
+    }
+
+    pub(crate) fn read_index(&self, listed: &(Id, u64)) -> Result<IndexFile, ArchiveError> {
+        let json = self.read_listed_file(FileType::Index, listed)?;
+        serde_json::from_slice(&json).map_err(|error| self.damaged(store::name(FileType::Index, &listed.0), error))
+    }
+
+    /// Adds to the index what packs say that it does not name; gives these.
+    pub(crate) fn complete(&self, index: &mut Index) -> Result<Unnamed, ArchiveError> {
+        let sizes = self.list_with_sizes(FileType::Pack)?;
+        let unnamed = self.unnamed(index, &sizes)?;
+        for pack in &unnamed.packs {
+            index.add(IndexFile { packs: vec![pack.clone()] });
+        }
+        index.complete = true;
+        Ok(unnamed)
+    }
+
+    /// Reads the headers of the packs that no index names.
+    pub(crate) fn unnamed(&self, index: &Index, sizes: &[(Id, u64)]) -> Result<Unnamed, ArchiveError> {
+        let named: HashSet<&Id> = index.packs.iter().collect();
+        let packs: Vec<&(Id, u64)> = sizes.iter().filter(|(id, _)| !named.contains(id)).collect();
+        let read: Vec<_> = packs.par_iter().map(|(id, size)| self.read_pack_header(id, *size)).collect();
+        let mut unnamed = Unnamed::default();
+        for ((id, _), result) in packs.into_iter().zip(read) {
+            match result {
+                Ok(pack) => unnamed.packs.push(pack),
+                Err(error) => match self.lost() {
+                    Some(lost) => return Err(lost),
+                    None => unnamed.bad.push((*id, error.to_string())),
+                },
+            }
+        }
+        Ok(unnamed)
+    }
+
+    /// What a pack says of itself at its end.
+    fn read_pack_header(&self, id: &Id, size: u64) -> Result<IndexPack, ArchiveError> {
+        let damaged = |cause: String| self.damaged(store::name(FileType::Pack, id), cause);
+        let size = u32::try_from(size).map_err(|_| damaged(format!("{size} bytes are too many for a pack")))?;
+        let read = |length: u64| {
+            let length = length.min(size.into()) as u32;
+            self.read_part(id, size - length, length)
+        };
+        let mut tail = read(TAIL)?;
+        let length = pack::header_length(&tail).map_err(|error| damaged(error.to_string()))?;
+        if length > LONGEST_HEADER.min(size.into()) {
+            return Err(damaged("its header is longer than the pack".to_owned()));
+        }
+        if length > tail.len() as u64 {
+            tail = read(length)?;
+        }
+        let blobs = pack::read_tail(&self.key, &tail, size).map_err(|error| damaged(error.to_string()))?;
+        Ok(IndexPack { id: *id, blobs })
+    }
+
+    /// Writes down what packs said that no index names, and takes index files away that are damaged: all that they said is in the
+    /// packs. The index must be complete. Says what was done.
+    pub(crate) fn mend_index(&self, index: &Index, unnamed: Unnamed, observer: &dyn Observer) -> Result<(), ArchiveError> {
+        let packs = unnamed.packs.len();
+        if packs > 0 {
+            self.write_index(&IndexFile { packs: unnamed.packs })?;
+        }
+        for broken in &index.unreadable {
+            observer.warning(&broken.cause);
+            // Once more, so that a passing error of memory or bus takes nothing away.
+            let again = self.list_with_sizes(FileType::Index)?.into_iter().find(|(id, _)| *id == broken.id);
+            let is_damaged = |listed| matches!(self.read_index(&listed), Err(ArchiveError::Damaged { .. }));
+            if broken.is_damaged && again.is_some_and(is_damaged) {
+                match self.remove(FileType::Index, &broken.id) {
+                    Ok(()) => observer.warning(&format!(
+                        "{} was removed: what it named is in another one now",
+                        store::name(FileType::Index, &broken.id)
+                    )),
+                    Err(error) => observer.warning(&format!("{error}; `restic repair index` removes it")),
+                }
+            }
+        }
+        if packs > 0 {
+            let text = format!("{packs} packs were in no index that can be read; their headers were read, and the index was written again");
+            observer.warning(&text);
+        }
+        // Without a damaged index it is what an interrupted backup left, or what another one is writing.
+        for (id, cause) in unnamed.bad.iter().filter(|_| !index.unreadable.is_empty()) {
+            observer.warning(&format!("pack {} is in no index, and what it holds is not known: {cause}", crypto::hex(&id[..4])));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,96 @@
+//! Second copies of what a repository cannot do without: its config and its key files. Some hundred bytes decide over all of it.
+//!
+//! A new repository has two key files for its secret, each with a salt of its own, and each carries a copy of the config, where
+//! restic, which looks for neither, does not mind it. Media keep copies of all of them in a folder beside the repository as well.
+
+use super::Repository;
+use super::crypto;
+use super::folder;
+use super::store::{Store, name};
+use crate::ArchiveError;
+use crate::table::Id;
+use lifeboat_sys::durable;
+use rustic_core::FileType;
+use std::path::Path;
+
+/// The folder of a medium, beside `repo`, that holds the copies.
+pub const FOLDER: &str = "spare";
+
+/// Key files that are looked at; restic looks at twenty.
+const MOST_KEYS: usize = 10_000;
+
+/// The config of a folder with copies.
+pub(super) fn config(spare: &Path) -> Option<Vec<u8>> {
+    folder::read(&folder::path(spare, FileType::Config, &Id::default()), 64 << 10).ok()
+}
+
+/// The key files of a folder with copies.
+pub(super) fn keys(spare: &Path) -> Vec<(Id, Vec<u8>)> {
+    let listed = folder::list(spare, FileType::Key).unwrap_or_default();
+    let read = |(id, _): (Id, u64)| Some((id, folder::read(&folder::path(spare, FileType::Key, &id), 64 << 10).ok()?));
+    listed.into_iter().take(MOST_KEYS).filter_map(read).collect()
+}
+
+/// The key files of a repository; those that cannot be read are told in the second list.
+pub(super) fn own_keys(store: &Store) -> Result<(Vec<(Id, Vec<u8>)>, Vec<String>), ArchiveError> {
+    let (mut keys, mut damage) = (vec![], vec![]);
+    for listed in store.list_with_sizes(FileType::Key)?.into_iter().take(MOST_KEYS) {
+        match store.read_listed(FileType::Key, &listed) {
+            Ok(bytes) => keys.push((listed.0, bytes)),
+            Err(error) => match store.lost() {
+                Some(lost) => return Err(lost),
+                None => damage.push(error.to_string()),
+            },
+        }
+    }
+    Ok((keys, damage))
+}
+
+impl Repository {
+    /// Copies the config and all key files into a folder, `/lifeboat/spare` of a medium whose repository is `/lifeboat/repo`: it
+    /// opens then though its own are damaged. They are encrypted as they are in the repository.
+    ///
+    /// # Errors
+    /// When they cannot be read or written.
+    pub fn write_spare(&self, spare: &Path) -> Result<(), ArchiveError> {
+        let write = |kind: FileType, id: &Id, bytes: &[u8]| {
+            let path = folder::path(spare, kind, id);
+            let written = path.parent().map_or(Ok(()), |folder| durable::make_directories(folder, 0o700));
+            let written = written.and_then(|()| durable::write_new(&path, bytes, 0o600));
+            written.map_err(|error| ArchiveError::io("WRITE", path, error))
+        };
+        write(FileType::Config, &Id::default(), &self.config)?;
+        for (id, bytes) in own_keys(&self.store)?.0 {
+            if crypto::hash(&bytes) == id {
+                write(FileType::Key, &id, &bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the config again when it is damaged or gone; tells whether it was.
+    pub(super) fn mend_config(&self) -> Result<bool, ArchiveError> {
+        if !self.config_is_lost {
+            return Ok(false);
+        }
+        let kind = FileType::Config;
+        let now = self.store.read_raw(kind, &Id::default());
+        if now.is_ok_and(|bytes| bytes == self.config) {
+            return Ok(false);
+        }
+        // Stores that keep what is there must be told to give it up.
+        let _ = self.store.remove(kind, &Id::default());
+        self.store.write_raw(kind, &Id::default(), self.config.clone())?;
+        Ok(true)
+    }
+
+    /// What of the repository's own files is damaged, though it could be opened.
+    pub fn damage(&self) -> &[String] {
+        &self.damage
+    }
+}
+
+/// Tells that a config cannot be used.
+pub(super) fn bad_config(store: &Store, cause: impl ToString) -> ArchiveError {
+    store.damaged(name(FileType::Config, &Id::default()), cause)
+}
