@@ -28,6 +28,8 @@ pub struct Source {
     pub medium: Option<Medium>,
     /// The medium on a web server that holds it.
     pub web: Option<WebMedium>,
+    /// Nothing proves who answers there: plain HTTP, or NFS.
+    pub unproven: bool,
     // Dropped in this order: an image before the share that it lies on.
     _mounted: Vec<Mounted>,
 }
@@ -188,7 +190,7 @@ fn open_path(
     let unusable = |reason: String| Failure::Unusable { what: text.to_owned(), reason };
     match shape(path).map_err(unusable)? {
         Shape::Repository => {
-            Ok(Source { repository: place(path.to_owned()), medium: None, web: None, _mounted: vec![] })
+            Ok(Source { repository: place(path.to_owned()), medium: None, web: None, unproven: false, _mounted: vec![] })
         }
         Shape::MediumMount => from_medium(Medium::open(path)?, place, vec![]),
         Shape::Image => {
@@ -232,7 +234,7 @@ fn open_on_disk(place: &OnDisk, search: Search, scratch: &Path, runner: &dyn Run
 
 fn from_medium(medium: Medium, place: &dyn Fn(PathBuf) -> Place, mounted: Vec<Mounted>) -> Result<Source, Failure> {
     let repository = medium.repository().ok_or_else(|| medium::holds_no_archive(&medium.manifest))?;
-    Ok(Source { repository: place(repository), medium: Some(medium), web: None, _mounted: mounted })
+    Ok(Source { repository: place(repository), medium: Some(medium), web: None, unproven: false, _mounted: mounted })
 }
 
 fn open_address(
@@ -254,6 +256,7 @@ fn open_address(
                 None => open_path(&point, &shown, scratch, runner, &place)?,
             };
             source._mounted.push(guard);
+            source.unproven = true;
             Ok(source)
         }
         Address::Http(url) => {
@@ -266,11 +269,11 @@ fn open_address(
             let files = manifest.files.iter().map(|(path, digest)| (path.clone(), digest.size_bytes)).collect();
             let repository = Place::Files(Arc::clone(&tree).repository(files));
             let web = Some(WebMedium { tree, manifest, manifest_json });
-            Ok(Source { repository, medium: None, web, _mounted: vec![] })
+            Ok(Source { repository, medium: None, web, unproven: url.starts_with("http://"), _mounted: vec![] })
         }
         store => {
             let files = lifeboat_remote::store(store, &network.credentials, patience)?;
-            Ok(Source { repository: Place::Files(files), medium: None, web: None, _mounted: vec![] })
+            Ok(Source { repository: Place::Files(files), medium: None, web: None, unproven: false, _mounted: vec![] })
         }
     }
 }
@@ -315,6 +318,14 @@ fn images(
 fn shape(path: &Path) -> Result<Shape, String> {
     let metadata = std::fs::metadata(path).map_err(|error| format!("{error}"))?;
     if metadata.is_dir() {
+        for part in ["config", "lifeboat"] {
+            // What may not be looked at is not missing.
+            if let Err(error) = std::fs::metadata(path.join(part))
+                && error.kind() == std::io::ErrorKind::PermissionDenied
+            {
+                return Err(format!("{error}; try as root"));
+            }
+        }
         if Repository::is_repository(path) {
             return Ok(Shape::Repository);
         }
