@@ -9,6 +9,7 @@
 //! | [`confined`] | paths of a system below a folder |
 //! | [`inode`] | inode flags and project ids |
 //! | [`ending`] | what is taken away before a signal ends us |
+//! | [`extents`] | where content lies on a disk, and files that share it |
 //! | [`usage`] | what a finished child used |
 //! | [`modules`] | kernel modules: depmod's index, modprobe.d, loading by modalias |
 //! | [`uevent`] | kernel device events over netlink |
@@ -27,6 +28,7 @@ pub mod child;
 pub mod confined;
 pub mod console;
 pub mod ending;
+pub mod extents;
 pub mod inode;
 pub mod loop_device;
 pub mod modules;
