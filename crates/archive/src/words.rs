@@ -145,8 +145,11 @@ mod tests {
         let secret = Secret::from_bytes(b"0123456789abcdef0123456789ABCDEF");
         let words = encode(&secret).unwrap();
         let list: Vec<&str> = words.split(' ').collect();
-        for (before, after) in [("", ",\n"), ("N. ", "\r\n"), ("(N) ", "; "), ("#N:\t", "\n\n"), ("N.", " "), ("- ", "\n")] {
-            let numbered = |(i, word): (usize, &&str)| format!("{}{word}{after}", before.replace('N', &(i + 1).to_string()));
+        for (before, after) in
+            [("", ",\n"), ("N. ", "\r\n"), ("(N) ", "; "), ("#N:\t", "\n\n"), ("N.", " "), ("- ", "\n")]
+        {
+            let numbered =
+                |(i, word): (usize, &&str)| format!("{}{word}{after}", before.replace('N', &(i + 1).to_string()));
             let text: String = list.iter().enumerate().map(numbered).collect();
             assert_eq!(count(&text), 24, "{text}");
             assert_eq!(decode(&text).unwrap().expose(), secret.expose(), "{text}");

@@ -103,7 +103,8 @@ impl CommandError {
 
 /// An error as a JSON line.
 pub fn json(kind: Kind, error: &str, hints: &[String]) -> String {
-    serde_json::json!({"event": "error", "kind": kind.name(), "code": kind.code(), "error": error, "try": hints}).to_string()
+    serde_json::json!({"event": "error", "kind": kind.name(), "code": kind.code(), "error": error, "try": hints})
+        .to_string()
 }
 
 impl<E: Into<anyhow::Error>> From<E> for CommandError {

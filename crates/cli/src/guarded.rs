@@ -47,7 +47,11 @@ fn others(path: &Path, metadata: &Metadata) -> Others {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // In a sticky directory such as /tmp only the owner of a file replaces it (inode(7)).
     let replaced = std::fs::metadata(folder).is_ok_and(|folder| folder.mode() & 0o1000 == 0 && open_to_others(&folder));
-    Others { write: open_to_others(metadata) || replaced, read: metadata.mode() & 0o077 != 0, mode: metadata.mode() & 0o7777 }
+    Others {
+        write: open_to_others(metadata) || replaced,
+        read: metadata.mode() & 0o077 != 0,
+        mode: metadata.mode() & 0o7777,
+    }
 }
 
 /// Somebody who is neither root nor we may write: by owner, by group, or everybody.
@@ -71,8 +75,9 @@ pub fn refuse_writable(what: &str, path: &Path, others: Others) -> Result<(), Co
         "cannot USE {what} {shown}: others can write or replace it (mode {:04o}), and so decide what is done here",
         others.mode
     );
-    Err(CommandError::new(Kind::Refused, text)
-        .hint(format!("chown root: {shown} && chmod go-w {shown}, the same for its folder, after a look at what it says")))
+    Err(CommandError::new(Kind::Refused, text).hint(format!(
+        "chown root: {shown} && chmod go-w {shown}, the same for its folder, after a look at what it says"
+    )))
 }
 
 #[cfg(test)]

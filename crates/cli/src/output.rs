@@ -3,8 +3,8 @@
 //! Results go to standard output, progress to standard error, so that output can be piped. With `--json` all events, results and the
 //! error that ends a command are lines on standard output. Texts for people pass [`terminal`], JSON is exact.
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::error::{CommandError, CommandResult, Kind};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lifeboat_machine::bytes::{grouped, human, terminal};
 use lifeboat_machine::{Event, EventSink};
 use std::io::{self, IsTerminal as _, Write as _};

@@ -177,10 +177,7 @@ mod tests {
     fn texts_of_several_lines_do_not_drive_a_terminal() {
         let text = "cannot OPEN x\u{1b}]0;t\u{7}\r\n  try: C:\\x \u{9b}2J \u{202e}gpj.exe";
         let shown = terminal(text);
-        assert_eq!(
-            shown,
-            "cannot OPEN x\\x1b]0;t\\x07\\x0d\n  try: C:\\x \\xc2\\x9b2J \\xe2\\x80\\xaegpj.exe"
-        );
+        assert_eq!(shown, "cannot OPEN x\\x1b]0;t\\x07\\x0d\n  try: C:\\x \\xc2\\x9b2J \\xe2\\x80\\xaegpj.exe");
         assert!(!printable("\u{2067}".as_bytes()).contains('\u{2067}'));
     }
 

@@ -394,7 +394,8 @@ mod tests {
         for id in ["disk0", "disk0p12", "md_127"] {
             assert!(DeviceId(id.into()).is_valid(), "{id}");
         }
-        for id in ["", "0disk", "PATH", "a b", "x:=$(reboot)", "x}\"; reboot; \"${y", "disk\n", "dïsk", &"a".repeat(65)] {
+        for id in ["", "0disk", "PATH", "a b", "x:=$(reboot)", "x}\"; reboot; \"${y", "disk\n", "dïsk", &"a".repeat(65)]
+        {
             assert!(!DeviceId(id.into()).is_valid(), "{id}");
         }
     }

@@ -209,7 +209,10 @@ fn host(rest: &str) -> Result<Host, &'static str> {
     let name = decoded(name)?;
     let path = decoded(path)?;
     // A name that begins with a dash would be an option to the programs that it is given to.
-    if name.is_empty() || name.starts_with('-') || user.as_ref().is_some_and(|user| user.is_empty() || user.starts_with('-')) {
+    if name.is_empty()
+        || name.starts_with('-')
+        || user.as_ref().is_some_and(|user| user.is_empty() || user.starts_with('-'))
+    {
         return Err("the host is missing");
     }
     Ok(Host { user, host: name, port, path })
@@ -268,7 +271,9 @@ mod tests {
 
     #[test]
     fn escapes_are_undone_once_and_come_back() {
-        let Address::Sftp(sftp) = Address::parse("sftp://ann%40home@nas//my%20box/%C3%BC%2541%3F").unwrap() else { panic!() };
+        let Address::Sftp(sftp) = Address::parse("sftp://ann%40home@nas//my%20box/%C3%BC%2541%3F").unwrap() else {
+            panic!()
+        };
         assert_eq!((sftp.user.as_deref(), sftp.path.as_str()), (Some("ann@home"), "//my box/ü%41?"));
         let Address::Nfs(nfs) = Address::parse("nfs://[fe80::1%25eth0]/a%20b").unwrap() else { panic!() };
         assert_eq!((nfs.host.as_str(), nfs.path.as_str()), ("fe80::1%eth0", "/a b"));

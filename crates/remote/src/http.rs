@@ -208,7 +208,11 @@ fn is_distrust(error: &std::io::Error) -> bool {
     matches!(
         inner,
         Some(
-            InvalidCertificate(_) | InvalidMessage(_) | NoCertificatesPresented | PeerIncompatible(_) | UnsupportedNameType
+            InvalidCertificate(_)
+                | InvalidMessage(_)
+                | NoCertificatesPresented
+                | PeerIncompatible(_)
+                | UnsupportedNameType
         )
     )
 }

@@ -44,7 +44,9 @@ fn resolve(host: &str) -> std::io::Result<IpAddr> {
 fn options(version: &str, address: IpAddr, port: Option<u16>, writable: bool) -> Vec<String> {
     let access = if writable { "rw" } else { "ro" };
     let mut options: Vec<String> =
-        [access, "nosuid", "nodev", "noexec", version, "softerr", "timeo=70", "retrans=1", "nolock"].map(str::to_owned).into();
+        [access, "nosuid", "nodev", "noexec", version, "softerr", "timeo=70", "retrans=1", "nolock"]
+            .map(str::to_owned)
+            .into();
     let family = if address.is_ipv4() { "tcp" } else { "tcp6" };
     options.push(format!("proto={family}"));
     options.push(format!("addr={address}"));

@@ -6,8 +6,10 @@
 /// # Errors
 /// Why it is not asked, for people.
 pub(crate) fn follow(from: &str, location: &str, secret: bool, writes: bool) -> Result<String, String> {
-    let to = resolve(from, location).ok_or_else(|| format!("the server sends us to '{location}', which is no address"))?;
-    let refused = |why: &str| Err(format!("the server sends us to {to}, {why}; try that address itself, when it is right"));
+    let to =
+        resolve(from, location).ok_or_else(|| format!("the server sends us to '{location}', which is no address"))?;
+    let refused =
+        |why: &str| Err(format!("the server sends us to {to}, {why}; try that address itself, when it is right"));
     if writes {
         return refused("and what is to be written goes where it was meant to");
     }

@@ -97,7 +97,11 @@ fn s3(address: &str) -> Arc<dyn lifeboat_remote::Files> {
 fn a_bucket_elsewhere_names_its_region() {
     for (status, headers, body) in [
         ("301 Moved Permanently", "", "<Error><Code>PermanentRedirect</Code><Region>eu-central-1</Region></Error>"),
-        ("400 Bad Request", "", "<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-central-1</Region></Error>"),
+        (
+            "400 Bad Request",
+            "",
+            "<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-central-1</Region></Error>",
+        ),
         ("403 Forbidden", "x-amz-bucket-region: eu-central-1\r\n", ""),
         ("307 Temporary Redirect", "x-amz-bucket-region: eu-central-1\r\nLocation: http://127.0.0.1:1/\r\n", ""),
     ] {
@@ -146,7 +150,19 @@ impl Drop for Running {
 /// A TLS server with a certificate that nobody signed; gives its port.
 fn tls_server(folder: &Path) -> (Running, u16) {
     let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "k", "-out", "c"])
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-keyout",
+            "k",
+            "-out",
+            "c",
+        ])
         .args(["-days", "2", "-subj", "/CN=localhost"])
         .current_dir(folder)
         .stderr(Stdio::null())

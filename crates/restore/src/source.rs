@@ -189,9 +189,13 @@ fn open_path(
 ) -> Result<Source, Failure> {
     let unusable = |reason: String| Failure::Unusable { what: text.to_owned(), reason };
     match shape(path).map_err(unusable)? {
-        Shape::Repository => {
-            Ok(Source { repository: place(path.to_owned()), medium: None, web: None, unproven: false, _mounted: vec![] })
-        }
+        Shape::Repository => Ok(Source {
+            repository: place(path.to_owned()),
+            medium: None,
+            web: None,
+            unproven: false,
+            _mounted: vec![],
+        }),
         Shape::MediumMount => from_medium(Medium::open(path)?, place, vec![]),
         Shape::Image => {
             let (guard, point) = mounted(scratch, |point| on_disk::mount(path, point, runner))?;

@@ -52,7 +52,10 @@ fn read_with(path: &Path) -> Result<(Secret, guarded::Others), CommandError> {
     let secret = Secret::new(if random { bare } else { text });
     let shown = path.display();
     if others.write {
-        tracing::warn!("the key file {shown} can be written or replaced by others (mode {:04o}); try: chmod 600", others.mode);
+        tracing::warn!(
+            "the key file {shown} can be written or replaced by others (mode {:04o}); try: chmod 600",
+            others.mode
+        );
     } else if others.read {
         tracing::warn!("the key file {shown} is readable by others (mode {:04o}); try: chmod 600", others.mode);
     }

@@ -48,7 +48,11 @@ fn read(path: &Path, ours: bool) -> Result<Option<Credentials>, CommandError> {
             if ours {
                 crate::guarded::refuse_writable("the credentials in", path, others)?;
                 if others.read {
-                    tracing::warn!("{} can be read by others (mode {:04o}); try: chmod 600", path.display(), others.mode);
+                    tracing::warn!(
+                        "{} can be read by others (mode {:04o}); try: chmod 600",
+                        path.display(),
+                        others.mode
+                    );
                 }
             }
             Credentials::parse(&String::from_utf8_lossy(&bytes)).map(Some).map_err(failed)

@@ -51,14 +51,18 @@ pub fn may_be_made(place: &Place, saved: Option<&Path>, making: Making) -> Resul
         None => "is the address right?".to_owned(),
     };
     if let Some(root) = saved {
-        let lost = format!("it would lie on the filesystem of {}, which is being backed up, and be lost with it", root.display());
+        let lost = format!(
+            "it would lie on the filesystem of {}, which is being backed up, and be lost with it",
+            root.display()
+        );
         if making.init && making.own_disk {
             return Ok(());
         }
         let refused = CommandError::refused(format!("cannot OPEN the repository {shown}: there is none, and {lost}"));
         return Err(refused.hint(looked).hint("--init --own-disk makes a new repository there all the same"));
     }
-    if making.init || (!making.own_disk && asked(&format!("There is no repository at {shown}. Make a new one there?"))?) {
+    if making.init || (!making.own_disk && asked(&format!("There is no repository at {shown}. Make a new one there?"))?)
+    {
         return Ok(());
     }
     Err(CommandError::refused(format!("cannot OPEN the repository {shown}: there is none"))
@@ -101,18 +105,26 @@ fn saved_root<'r>(path: &Path, roots: &'r [PathBuf], table: &[MountInfo]) -> Opt
         let Some(mount) = innermost(root, table) else { return false };
         if mount.mount_point == **root {
             // Subvolumes of one btrfs have device numbers of their own.
-            mount.device == holder.device || (mount.kind == "btrfs" && holder.kind == "btrfs" && mount.source == holder.source)
+            mount.device == holder.device
+                || (mount.kind == "btrfs" && holder.kind == "btrfs" && mount.source == holder.source)
         } else {
             mount.id == holder.id && path.starts_with(root)
         }
     };
     // The nearest tree names the place best.
-    roots.iter().filter(lies_on).max_by_key(|root| if path.starts_with(root) { root.components().count() } else { 0 }).map(PathBuf::as_path)
+    roots
+        .iter()
+        .filter(lies_on)
+        .max_by_key(|root| if path.starts_with(root) { root.components().count() } else { 0 })
+        .map(PathBuf::as_path)
 }
 
 /// The mount that a path leads into: of those on one place the last.
 fn innermost<'t>(path: &Path, table: &'t [MountInfo]) -> Option<&'t MountInfo> {
-    table.iter().filter(|mount| path.starts_with(&mount.mount_point)).max_by_key(|mount| mount.mount_point.components().count())
+    table
+        .iter()
+        .filter(|mount| path.starts_with(&mount.mount_point))
+        .max_by_key(|mount| mount.mount_point.components().count())
 }
 
 /// What is said at each backup into a repository that would be lost with the machine.
@@ -166,9 +178,12 @@ mod tests {
     fn of_a_folder_only_what_is_in_it_is_saved() {
         let roots = [PathBuf::from("/var/system")];
         let table = table();
-        for (path, root) in
-            [("/var/system/mnt/nas", Some("/var/system")), ("/var/repo", None), ("/var/system2/repo", None), ("/mnt/nas", None)]
-        {
+        for (path, root) in [
+            ("/var/system/mnt/nas", Some("/var/system")),
+            ("/var/repo", None),
+            ("/var/system2/repo", None),
+            ("/mnt/nas", None),
+        ] {
             assert_eq!(saved_root(Path::new(path), &roots, &table), root.map(Path::new), "{path}");
         }
     }
@@ -192,7 +207,11 @@ mod tests {
             assert_eq!(result.is_ok(), allowed, "{saved:?} {wanted:?}");
             if let Err(error) = result {
                 assert_eq!(error.kind, Kind::Refused);
-                assert!(error.text().contains("/nonexistent/repo") && error.text().contains("--init"), "{}", error.text());
+                assert!(
+                    error.text().contains("/nonexistent/repo") && error.text().contains("--init"),
+                    "{}",
+                    error.text()
+                );
             }
         }
     }
