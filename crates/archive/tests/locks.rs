@@ -235,7 +235,8 @@ fn a_pack_that_vanishes_beside_a_backup_is_stored_again() {
     std::fs::write(tree.join("new"), "x").unwrap();
     // Nobody asks for a lock who removes files by hand; the lock is held all the time.
     let removed = |gate: &Gate| save(&repository, &tree, gate);
-    let (report, warnings) = in_the_middle("read", removed, || old.iter().for_each(|path| std::fs::remove_file(path).unwrap()));
+    let (report, warnings) =
+        in_the_middle("read", removed, || old.iter().for_each(|path| std::fs::remove_file(path).unwrap()));
     assert_eq!(report.unwrap().problems, []);
     assert!(warnings.contains("disappeared during the backup") && warnings.contains("begins again"), "{warnings}");
     let snapshot = repository.find_snapshot("latest").unwrap();

@@ -10,6 +10,7 @@ use crate::ArchiveError;
 use crate::report::locked;
 use crate::table::Id;
 use file::{LockFile, LockFiles, Unwritable};
+use lifeboat_sys::ending;
 use rustix::time::{ClockId, clock_gettime};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
@@ -40,6 +41,8 @@ pub(crate) struct Lock {
     held: Arc<Held>,
     refresher: Option<JoinHandle<()>>,
     written: Duration,
+    /// A signal that ends this program removes the lock, too.
+    _registration: ending::Registration,
 }
 
 struct Held {
@@ -153,7 +156,9 @@ impl Lock {
         let refreshed = Arc::clone(&held);
         let thread = std::thread::Builder::new().name("lock".into());
         let refresher = thread.spawn(move || refreshed.refresh_until_ended()).ok();
-        Ok(Ok(Lock { held, refresher, written }))
+        let ended = Arc::clone(&held);
+        let registration = ending::register(move || ended.give_up());
+        Ok(Ok(Lock { held, refresher, written, _registration: registration }))
     }
 
     /// Looks again whether somebody locked the repository at the same moment.
@@ -174,6 +179,8 @@ impl Lock {
     /// # Errors
     /// [`ArchiveError::LockLost`]; when the place cannot be read.
     pub(crate) fn prove(&self) -> Result<(), ArchiveError> {
+        // Who is told to end reports nothing more.
+        ending::wait_when_ending();
         let _alone = locked(&self.held.refreshing);
         let state = || {
             let state = locked(&self.held.state);
