@@ -5,6 +5,7 @@
 //! | [`source`] | [`Source`]: what is to be backed up: a root, its mount points, exclusions |
 //! | [`table`] | [`Table`]: the compact list of entries that walker, repository, extractor and comparison share |
 //! | [`walk`] | reads a file tree's metadata into a table, and the content of its files |
+//! | `fuzz` | entrances for fuzzing, behind the feature of that name |
 //! | [`extras`] | what restic's format cannot carry: root metadata, inode flags, project ids, holes, shared blocks |
 //! | `shared`, [`room`] | files that share blocks; the room that a restore needs |
 //! | [`repository`] | [`Repository`]: restic format 2; the only place that names rustic types |
@@ -21,6 +22,8 @@ pub mod compare;
 pub mod error;
 pub mod extract;
 pub mod extras;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 pub mod report;
 pub mod repository;
 pub mod room;

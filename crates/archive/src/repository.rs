@@ -88,6 +88,8 @@ pub struct Repository {
     damage: Vec<String>,
     /// How long it waits for somebody else's lock.
     pub(crate) lock_patience: Duration,
+    /// What the last list of snapshots could not read.
+    unreadable: Mutex<Vec<UnreadableSnapshot>>,
     /// The lock of who reads, from the first reading on.
     reading: Mutex<Option<lock::Lock>>,
 }
@@ -159,7 +161,14 @@ impl Repository {
     /// # Errors
     /// When the repository cannot be listed.
     pub fn list_snapshots(&self) -> Result<(Vec<SnapshotInfo>, Vec<UnreadableSnapshot>), ArchiveError> {
-        snapshot::all(&self.store)
+        let (list, unreadable) = snapshot::all(&self.store)?;
+        *crate::report::locked(&self.unreadable) = unreadable.clone();
+        Ok((list, unreadable))
+    }
+
+    /// The snapshots that could not be read when they were listed last: one of them may be newer than the latest that can be read.
+    pub fn unreadable_snapshots(&self) -> Vec<UnreadableSnapshot> {
+        crate::report::locked(&self.unreadable).clone()
     }
 
     /// The snapshot that `wanted` names: `latest`, or the beginning of an id.

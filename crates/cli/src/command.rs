@@ -376,6 +376,9 @@ pub struct RestoreArgs {
     /// In the rescue system: go on with a recovery that stopped, where it stopped
     #[arg(long, conflicts_with_all = ["to", "paths", "mode", "stage", "snapshot", "from"])]
     pub resume: bool,
+    /// In the rescue system: recover what is left of an archive that is damaged; what is lost is listed
+    #[arg(long, conflicts_with_all = ["to", "paths", "mode"])]
+    pub damaged: bool,
     /// In the rescue system: the mode that the boot process starts
     #[arg(long, value_name = "MODE", value_enum, hide = true)]
     pub mode: Option<MenuMode>,

@@ -11,6 +11,7 @@
 //! | `lifeboat.wipe=ID[,ID…]` | disks that may be wiped though they hold foreign data: WWN, serial, hardware path or /dev path |
 //! | `lifeboat.map=DEVICE:ID[,…]` | put the recorded disk DEVICE (`disk0`) onto the disk ID |
 //! | `lifeboat.warnings=stop\|go-on` | whether nuke stops, before it writes, when the plan has notes |
+//! | `lifeboat.damaged=restore` | recover what is left of an archive that is damaged; what is lost is listed |
 //! | `lifeboat.iscsi=NAME@HOST[:PORT][,…]` | log in at iSCSI targets: their disks are there as if they were the machine's |
 //! | `lifeboat.ssh` | start sshd |
 //!
@@ -108,6 +109,9 @@ pub struct Parameters {
     pub map: Vec<(String, String)>,
     /// `lifeboat.warnings=`.
     pub warnings: Option<Warnings>,
+    /// `lifeboat.damaged=restore`: what is left of a damaged archive is wanted.
+    #[serde(default)]
+    pub damaged: bool,
     /// `lifeboat.iscsi=`.
     #[serde(default)]
     pub iscsi: Vec<IscsiTarget>,
@@ -117,8 +121,8 @@ pub struct Parameters {
     pub mistakes: Vec<String>,
 }
 
-const KNOWN: [&str; 11] =
-    ["mode", "source", "snapshot", "resize", "eject", "after", "wipe", "map", "warnings", "iscsi", "ssh"];
+const KNOWN: [&str; 12] =
+    ["mode", "source", "snapshot", "resize", "eject", "after", "wipe", "map", "warnings", "damaged", "iscsi", "ssh"];
 
 impl Parameters {
     /// Reads a kernel command line. Never fails: what is wrong is listed in [`Parameters::mistakes`].
@@ -163,6 +167,8 @@ impl Parameters {
             ("warnings", Some("stop")) => self.warnings = Some(Warnings::Stop),
             ("warnings", Some("go-on")) => self.warnings = Some(Warnings::GoOn),
             ("warnings", _) => self.mistakes.push(wrong("the values are stop and go-on")),
+            ("damaged", Some("restore")) => self.damaged = true,
+            ("damaged", _) => self.mistakes.push(wrong("the value is restore")),
             ("wipe", Some(value)) if !value.is_empty() => self.wipe.extend(value.split(',').map(str::to_owned)),
             ("map", Some(value)) => {
                 for pair in value.split(',') {

@@ -67,6 +67,18 @@ pub enum Failure {
         /// What is wrong with it.
         problem: String,
     },
+    /// Part of what a recovery needs is damaged.
+    #[error(
+        "the archive at {place} is damaged: {} cannot be restored, the first: {}; the disks were not touched; try another copy of it, or \
+         recover all the rest: lifeboat.damaged=restore on the kernel command line, or 'lifeboat restore --damaged'",
+        entries(.lost.len()), first(.lost)
+    )]
+    Lost {
+        /// The repository.
+        place: String,
+        /// Directories of which everything is lost, and files.
+        lost: Vec<lifeboat_archive::Problem>,
+    },
     /// Medium, rescue system and archive do not belong together.
     #[error("{0}; the disks were not touched")]
     Mismatch(String),
@@ -132,6 +144,18 @@ pub enum Failure {
         /// Where the list is.
         log: String,
     },
+}
+
+/// "3 files or whole directories".
+pub(crate) fn entries(count: usize) -> String {
+    if count == 1 { "1 file or whole directory".to_owned() } else { format!("{count} files or whole directories") }
+}
+
+/// Path and reason of the first.
+pub(crate) fn first(lost: &[lifeboat_archive::Problem]) -> String {
+    lost.first().map_or(String::new(), |problem| {
+        format!("{}: {}", lifeboat_machine::Name::from(problem.path.as_path()), problem.message)
+    })
 }
 
 /// "lifeboat storage unlock /dev/sdb2", with "or" between several.

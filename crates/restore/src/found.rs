@@ -1,7 +1,7 @@
 //! The archive of a recovery, found on the medium or elsewhere.
 
 use crate::failure::Failure;
-use crate::medium;
+use crate::medium::{self, Medium};
 use crate::network::Network;
 use crate::rescue::RescueSystem;
 use crate::source::{self, Source};
@@ -35,12 +35,12 @@ impl Found {
     /// Without a medium, or when it is damaged or holds no archive.
     pub fn on_medium(rescue: &RescueSystem, sink: &dyn EventSink) -> Result<Found, Failure> {
         let medium = rescue.medium()?;
-        medium.verify(sink)?;
+        let verified = prove(&medium, rescue.parameters.damaged, sink)?;
         let (Some(location), Some(archive)) = (medium.repository(), medium.manifest.archive.clone()) else {
             return Err(medium::holds_no_archive(&medium.manifest));
         };
         let key = medium.key()?;
-        Ok(Found { place: Place::Sealed(location), archive: Some(archive), key, verified: true, source: None })
+        Ok(Found { place: Place::Sealed(location), archive: Some(archive), key, verified, source: None })
     }
 
     /// At an address or a path. What lies there is a repository by itself, or a medium: then it must be the one that this rescue system
@@ -62,7 +62,7 @@ impl Found {
         let mut key = None;
         if rescue.source.is_some() {
             let medium = rescue.medium()?;
-            medium.verify(sink)?;
+            prove(&medium, rescue.parameters.damaged, sink)?;
             key = medium.key()?;
         }
         let ours = |manifest: &[u8]| manifest == rescue.manifest_json;
@@ -76,8 +76,7 @@ impl Found {
             let on_medium = Failure::read(&medium.directory.join("manifest.json"))?;
             check(rescue, &on_medium, place, &medium.manifest.machine_name, &medium.manifest.medium_id)?;
             // A mounted medium is proven like one in a drive.
-            medium.verify(sink)?;
-            verified = true;
+            verified = prove(medium, rescue.parameters.damaged, sink)?;
         }
         if let Some(web) = &source.web {
             check(rescue, &web.manifest_json, place, &web.manifest.machine_name, &web.manifest.medium_id)?;
@@ -98,4 +97,25 @@ fn check(rescue: &RescueSystem, manifest: &[u8], place: &str, machine: &str, med
         "the medium at {place} is {medium} of machine '{machine}', but this rescue system belongs to {} of machine '{}'",
         rescue.manifest.medium_id, rescue.manifest.machine_name,
     )))
+}
+
+/// Proves a medium; tells whether it is whole. With `damaged` what is left of one that is not is wanted, and the archive on it must be proven
+/// by itself.
+fn prove(medium: &Medium, damaged: bool, sink: &dyn EventSink) -> Result<bool, Failure> {
+    match medium.verify(sink) {
+        Ok(()) => Ok(true),
+        Err(Failure::Damaged { file, problem }) if damaged => {
+            let text = format!("the medium is damaged: {file} {problem}; what can be read of the archive on it is used");
+            sink.emit(&Event::Warning { text });
+            Ok(false)
+        }
+        Err(Failure::Damaged { file, problem }) if file.starts_with("repo/") => Err(Failure::Damaged {
+            file,
+            problem: format!(
+                "{problem} (what is left can be recovered: lifeboat.damaged=restore on the kernel command line, 'lifeboat restore \
+                 --damaged', or the interactive mode, which says what is lost)"
+            ),
+        }),
+        Err(failure) => Err(failure),
+    }
 }

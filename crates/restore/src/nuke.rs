@@ -22,7 +22,7 @@ pub fn policy(parameters: &Parameters) -> Policy {
     }
 }
 
-/// Runs the whole recovery and emits its final event.
+/// Runs the whole recovery and emits its final event; gives what [`carry_out`] gives.
 ///
 /// # Errors
 /// The [`Failure`] that was reported with the final event.
@@ -31,7 +31,7 @@ pub fn nuke(
     network: &Network,
     runner: &dyn Runner,
     sink: &dyn EventSink,
-) -> Result<(), Failure> {
+) -> Result<u64, Failure> {
     let result = run(rescue, network, runner, sink);
     if let Err(failure) = &result {
         sink.emit(&Event::Failed { reason: failure.to_string() });
@@ -39,7 +39,7 @@ pub fn nuke(
     result
 }
 
-fn run(rescue: &RescueSystem, network: &Network, runner: &dyn Runner, sink: &dyn EventSink) -> Result<(), Failure> {
+fn run(rescue: &RescueSystem, network: &Network, runner: &dyn Runner, sink: &dyn EventSink) -> Result<u64, Failure> {
     let began = Instant::now();
     if !rescue.parameters.mistakes.is_empty() {
         return Err(Failure::Parameters(rescue.parameters.mistakes.clone()));
@@ -53,10 +53,11 @@ fn run(rescue: &RescueSystem, network: &Network, runner: &dyn Runner, sink: &dyn
     if rescue.parameters.warnings == Some(Warnings::Stop) && !plan.notes.is_empty() {
         return Err(Failure::Warnings(plan.notes));
     }
-    carry_out(&recovery, rescue, &mut recovery.begin(plan), began, sink)
+    carry_out(&recovery, rescue, &mut recovery.begin(plan), began, recovery.damaged, sink)
 }
 
-/// Goes on with a recovery whose plan was agreed to until its end, and emits the final event when it succeeds.
+/// Goes on with a recovery whose plan was agreed to until its end, and emits the final event when it succeeds. Gives the number of
+/// entries that are missing or differ: none, unless it is `damaged` what the recovery is made from, and what is left of it was wanted.
 ///
 /// # Errors
 /// The [`Failure`]; the caller tells it to the person.
@@ -65,15 +66,24 @@ pub fn carry_out(
     rescue: &RescueSystem,
     journal: &mut Journal,
     began: Instant,
+    damaged: bool,
     sink: &dyn EventSink,
-) -> Result<(), Failure> {
+) -> Result<u64, Failure> {
     if let Err(failure) = recovery.carry_on(journal, Part::Boot) {
         let text = "leaving the disks unmounted; the recovery can be resumed, or started again";
         sink.emit(&Event::Note { text: text.into() });
         recovery.abandon(&journal.plan);
         return Err(failure);
     }
-    if journal.problems > 0 {
+    if journal.problems > 0 && damaged {
+        let text = format!(
+            "the archive is damaged: {} of {} entries are missing or differ (listed in {}); all the rest is in place",
+            journal.problems,
+            recovery.manifest.entries,
+            rescue.directories.run.join("log").display()
+        );
+        sink.emit(&Event::Warning { text });
+    } else if journal.problems > 0 {
         return Err(Failure::Incomplete {
             problems: journal.problems,
             entries: recovery.manifest.entries,
@@ -81,7 +91,7 @@ pub fn carry_out(
         });
     }
     sink.emit(&Event::Restored { entries: journal.entries, seconds: began.elapsed().as_secs_f64() });
-    Ok(())
+    Ok(journal.problems)
 }
 
 /// Nobody is there to be asked.

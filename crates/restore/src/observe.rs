@@ -80,14 +80,17 @@ impl Observer for Observing<'_> {
 
     fn problem(&self, problem: &Problem) {
         let count = self.problems.fetch_add(1, Ordering::Relaxed) + 1;
-        if count <= LISTED {
+        if count <= LISTED && problem.path.as_os_str().is_empty() {
+            // It concerns no entry.
+            self.sink.emit(&Event::Warning { text: problem.message.clone() });
+        } else if count <= LISTED {
             self.sink.emit(&Event::Entry {
                 path: lifeboat_machine::Name::from(problem.path.as_path()).to_string(),
                 text: problem.message.clone(),
             });
         } else if count == LISTED + 1 {
             self.sink.emit(&Event::Warning {
-                text: format!("more than {LISTED} entries have problems; the others are counted, not listed here"),
+                text: format!("there are more than {LISTED} problems; the others are counted, not listed here"),
             });
         }
     }

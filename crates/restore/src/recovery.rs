@@ -1,7 +1,7 @@
 //! A whole-machine recovery, stage by stage. The stages are those of `lifeboat restore` in the rescue system; each
 //! emits its steps while it works and a `Stage` event when it is done.
 
-use crate::failure::Failure;
+use crate::failure::{Failure, entries};
 use crate::found::Found;
 use crate::journal::{Journal, Part};
 use crate::medium;
@@ -11,7 +11,7 @@ use crate::rescue::RescueSystem;
 use crate::snapshot;
 use crate::source::Source;
 use crate::stacks::Stacks;
-use lifeboat_archive::{ArchiveError, Place, Repository, RestoreOptions, Secret, Selection, SnapshotInfo};
+use lifeboat_archive::{ArchiveError, Place, Problem, Repository, RestoreOptions, Secret, Selection, SnapshotInfo};
 use lifeboat_machine::boot::Loader;
 use lifeboat_machine::{ArchiveManifest, Event, EventSink, FoundHardware, Machine};
 use lifeboat_plan::{Plan, Policy, Step};
@@ -36,6 +36,8 @@ pub struct Recovery<'a> {
     pub machine: Machine,
     /// What the snapshot must hold.
     pub manifest: ArchiveManifest,
+    /// Part of it is lost, and what is left is wanted.
+    pub damaged: bool,
     /// Keeps what is mounted for the archive.
     _source: Option<Source>,
 }
@@ -69,29 +71,37 @@ pub fn stage<T>(sink: &dyn EventSink, name: &str, work: impl FnOnce() -> Result<
     Ok(result)
 }
 
-/// Proves that an archive can be read: every byte of it; or, across the network, where that would double the transfer
-/// (decision 13), that all of it is there.
+/// Proves that a snapshot can be read: every byte that it needs; or, across the network, where that would double the transfer
+/// (decision 13), that all of it is there. What other snapshots and machines need does not matter. Gives what is lost, when `damaged` says
+/// that the rest is wanted all the same.
 ///
 /// # Errors
-/// [`Failure::Damaged`] with the first problem.
+/// [`Failure::Lost`] with all that cannot be restored.
 pub fn prove(
     repository: &Repository,
     snapshot: &SnapshotInfo,
     place: &Place,
+    damaged: bool,
     interval: Duration,
     sink: &dyn EventSink,
-) -> Result<(), Failure> {
-    if place.folder().is_none() {
-        return Ok(repository.prove_present(snapshot)?);
+) -> Result<Vec<Problem>, Failure> {
+    let lost = match place.folder() {
+        None => repository.missing(snapshot)?,
+        Some(_) => repository.lost(snapshot, &Observing::every(interval, sink, "verify"))?,
+    };
+    if lost.is_empty() {
+        return Ok(lost);
     }
-    let report = repository.verify(&Observing::every(interval, sink, "verify"))?;
-    match report.problems.first() {
-        None => Ok(()),
-        Some(problem) => Err(Failure::Damaged {
-            file: repository.location().display().to_string(),
-            problem: format!("has {} problems, the first: {}", report.problems.len(), problem.message),
-        }),
+    if !damaged {
+        return Err(Failure::Lost { place: repository.location().display().to_string(), lost });
     }
+    for problem in lost.iter().take(LISTED_DIFFERENCES) {
+        let path = lifeboat_machine::Name::from(problem.path.as_path()).to_string();
+        sink.emit(&Event::Entry { path, text: problem.message.clone() });
+    }
+    let text = format!("the archive is damaged: {} cannot be restored; all the rest will be", entries(lost.len()));
+    sink.emit(&Event::Warning { text });
+    Ok(lost)
 }
 
 /// Gives a key. It is called with `None` first, when no medium holds one, and after a key that did not fit with that error:
@@ -140,6 +150,9 @@ impl<'a> Recovery<'a> {
         sink: &'a dyn EventSink,
     ) -> Result<Recovery<'a>, Failure> {
         let repository = unlock(&found, key)?;
+        for text in repository.damage() {
+            sink.emit(&Event::Warning { text: text.clone() });
+        }
         medium::check_repository(found.archive.as_ref(), &repository)?;
         let wanted = rescue.parameters.snapshot.as_deref();
         let snapshot = match wanted.or(found.archive.as_ref().map(|archive| archive.snapshot.as_str())) {
@@ -162,7 +175,9 @@ impl<'a> Recovery<'a> {
         let mut recovery = Self::of_snapshot(rescue, Arc::clone(&repository), snapshot.clone(), named, runner, sink)
             .map_err(|failure| snapshot::with_way_out(failure, &repository, &snapshot, &rescue.manifest))?;
         if !found.verified {
-            prove(&repository, &snapshot, &found.place, CONSOLE_INTERVAL, sink)?;
+            let damaged = rescue.parameters.damaged;
+            let lost = prove(&repository, &snapshot, &found.place, damaged, CONSOLE_INTERVAL, sink)?;
+            recovery.damaged = !lost.is_empty();
         }
         recovery._source = found.source;
         Ok(recovery)
@@ -184,7 +199,8 @@ impl<'a> Recovery<'a> {
         let (machine, manifest) = snapshot::read(&repository, &snapshot)?;
         snapshot::check_machine(&snapshot, &machine, &rescue.manifest, named)?;
         let interval = crate::observe::CONSOLE_INTERVAL;
-        Ok(Recovery { rescue, runner, sink, repository, snapshot, interval, machine, manifest, _source: None })
+        let (damaged, _source) = (false, None);
+        Ok(Recovery { rescue, runner, sink, repository, snapshot, interval, machine, manifest, damaged, _source })
     }
 
     /// Progress comes this often from now on: for a sink that can take more than a serial console.

@@ -11,7 +11,7 @@ use crate::recovery::{self, Recovery, stage};
 use crate::rescue::RescueSystem;
 use crate::source::Source;
 use crate::stacks::{self, Stacks};
-use lifeboat_archive::{ArchiveError, Kind, Repository, RestoreOptions, Secret, Selection, SnapshotInfo, Table, words};
+use lifeboat_archive::{ArchiveError, Kind, Problem, Repository, RestoreOptions, Secret, Selection, SnapshotInfo, Table, words};
 use lifeboat_machine::{Event, EventSink, FoundHardware, Machine, MediumManifest, Name};
 use lifeboat_plan::{Plan, Policy};
 use lifeboat_rebuild::stack::Locked;
@@ -328,33 +328,42 @@ impl<'a> Session<'a> {
     }
 
     /// Rebuilds the machine by a plan that a person agreed to, after every byte of the archive was proven. Emits the
-    /// final event when it succeeds; the caller emits it otherwise.
+    /// final event when it succeeds; the caller emits it otherwise. With `damaged` the person wants what is left of an archive that
+    /// is not whole. Gives the number of entries that are missing or differ then.
     ///
     /// # Errors
-    /// The [`Failure`]; [`Failure::touched_disks`] tells whether anything was written.
-    pub fn carry_out(&self, plan: &Plan, policy: &Policy) -> Result<(), Failure> {
+    /// The [`Failure`], [`Failure::Lost`] for a damaged archive; [`Failure::touched_disks`] tells whether anything was written.
+    pub fn carry_out(&self, plan: &Plan, policy: &Policy, damaged: bool) -> Result<u64, Failure> {
         let recovery = self.chosen()?;
         let _alone = self.rescue.alone()?;
         let began = Instant::now();
-        self.prove()?;
+        let damaged = !self.prove(damaged || self.rescue.parameters.damaged)?.is_empty();
         if recovery.plan(policy)? != *plan {
             return Err(Failure::Mismatch(
                 "the hardware is not what it was when the plan was made; start again and read the new plan".into(),
             ));
         }
-        nuke::carry_out(recovery, self.rescue, &mut recovery.begin(plan.clone()), began, self.sink)
+        nuke::carry_out(recovery, self.rescue, &mut recovery.begin(plan.clone()), began, damaged, self.sink)
     }
 
-    fn prove(&self) -> Result<(), Failure> {
+    /// Gives what is lost, when `damaged` says that the rest is wanted.
+    fn prove(&self, damaged: bool) -> Result<Vec<Problem>, Failure> {
         let Some(place) = &self.place else { return Err(nothing_open()) };
-        match (place.medium(), place.repository()) {
-            (Some(medium), _) => stage(self.sink, "medium", || medium.verify(self.sink)),
-            (None, Some(repository)) => stage(self.sink, "archive", || {
-                let recovery = self.chosen()?;
-                recovery::prove(recovery.repository(), recovery.snapshot(), &repository, self.interval, self.sink)
-            }),
-            (None, None) => Err(nothing_open()),
+        if let Some(medium) = place.medium() {
+            match stage(self.sink, "medium", || medium.verify(self.sink)) {
+                Ok(()) => return Ok(vec![]),
+                // What counts is what this recovery needs.
+                Err(Failure::Damaged { file, problem }) if medium.repository().is_some() => {
+                    self.sink.emit(&Event::Warning { text: format!("the medium is damaged: {file} {problem}") });
+                }
+                Err(failure) => return Err(failure),
+            }
         }
+        let repository = place.repository().ok_or_else(nothing_open)?;
+        stage(self.sink, "archive", || {
+            let recovery = self.chosen()?;
+            recovery::prove(recovery.repository(), recovery.snapshot(), &repository, damaged, self.interval, self.sink)
+        })
     }
 
     /// Restores paths, replacing what is there.

@@ -126,6 +126,8 @@ pub enum Outcome {
         entries: u64,
         /// What it took.
         seconds: f64,
+        /// Entries that a damaged archive did not give, or that differ.
+        missing: u64,
     },
     /// It failed.
     Failed {
@@ -237,6 +239,8 @@ pub struct Model {
     pub scroll: usize,
     /// The machine's name, as typed.
     pub name: Field,
+    /// What a damaged archive cannot give, each with the reason: the person is asked once more.
+    pub lost: Vec<(PathBuf, String)>,
     /// Files to restore.
     pub files: Files,
     /// A folder is typed, not the machine's own places.
@@ -292,8 +296,11 @@ pub enum Message {
         /// The first of them, and how many there are.
         result: Result<(Vec<ListedFile>, u64), String>,
     },
-    /// The machine's recovery ended; an error with its reason, and the state of the disks.
-    Recovered(Result<(), (String, Disks)>),
+    /// The machine's recovery ended, with the number of entries that a damaged archive did not give; an error with its reason, and
+    /// the state of the disks.
+    Recovered(Result<u64, (String, Disks)>),
+    /// The archive is damaged, and nothing was touched: what cannot be restored, each with the reason.
+    Damaged(Vec<(PathBuf, String)>),
     /// Restoring files ended.
     FilesRestored(Result<RestoredFiles, (String, Disks)>),
     /// Devices with files.
@@ -322,7 +329,8 @@ pub enum Request {
     Choose(usize),
     Look,
     Search(String),
-    CarryOut(Box<Plan>, Policy),
+    /// With a plan, a policy, and whether what is left of a damaged archive is wanted.
+    CarryOut(Box<Plan>, Policy, bool),
     RestoreFiles(Vec<PathBuf>, Destination),
     Places,
     Save(String),
@@ -386,6 +394,7 @@ impl Model {
             review: vec![],
             scroll: 0,
             name: Field::default(),
+            lost: vec![],
             files: Files::default(),
             destination: Picker::default(),
             folder: Field::with("/mnt/restored"),

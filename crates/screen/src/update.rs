@@ -95,6 +95,7 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
             vec![]
         }
         Message::Recovered(result) => end::recovered(model, result),
+        Message::Damaged(lost) => end::damaged(model, lost),
         Message::FilesRestored(result) => end::files_restored(model, result),
         Message::Saved(Ok(place)) => {
             model.back();

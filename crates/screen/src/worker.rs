@@ -97,7 +97,7 @@ fn answer<'a>(session: &mut Session<'a>, rescue: &RescueSystem, runner: &'a dyn 
             let result = session.search(&query, SHOWN_FILES).map_err(text);
             Message::Found { query, result }
         }
-        Request::CarryOut(plan, policy) => Message::Recovered(recover(session, rescue, &plan, &policy)),
+        Request::CarryOut(plan, policy, damaged) => recover(session, rescue, &plan, &policy, damaged),
         Request::RestoreFiles(paths, to) => {
             Message::FilesRestored(session.restore_files(&paths, &to).map_err(with_disks))
         }
@@ -109,10 +109,15 @@ fn answer<'a>(session: &mut Session<'a>, rescue: &RescueSystem, runner: &'a dyn 
     }
 }
 
-fn recover(session: &Session<'_>, rescue: &RescueSystem, plan: &Plan, policy: &Policy) -> Result<(), (String, Disks)> {
+fn recover(session: &Session<'_>, rescue: &RescueSystem, plan: &Plan, policy: &Policy, damaged: bool) -> Message {
     // For the logs; a full memory is no reason not to recover.
     let _ = std::fs::write(rescue.directories.run.join(Path::new("plan.txt")), plan.to_string());
-    session.carry_out(plan, policy).map_err(with_disks)
+    match session.carry_out(plan, policy, damaged) {
+        Err(Failure::Lost { lost, .. }) => {
+            Message::Damaged(lost.into_iter().map(|problem| (problem.path, problem.message)).collect())
+        }
+        result => Message::Recovered(result.map_err(with_disks)),
+    }
 }
 
 fn with_disks(failure: Failure) -> (String, Disks) {

@@ -49,7 +49,7 @@ fn another_kind_of_filesystem() {
     desk.press(&[Key::Enter]);
     desk.type_text("box");
     desk.press(&[Key::Enter]);
-    assert!(matches!(&desk.asked[..], [Request::CarryOut(plan, policy)]
+    assert!(matches!(&desk.asked[..], [Request::CarryOut(plan, policy, false)]
         if policy.filesystems.len() == 1 && plan.to_string().contains("in place of ext4 on /dev/nvme0n1p2")));
 }
 

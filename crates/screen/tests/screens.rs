@@ -96,7 +96,7 @@ fn a_whole_recovery() {
     desk.press(&[Key::Backspace, Key::Backspace]);
     desk.type_text("ox");
     desk.press(&[Key::Enter]);
-    assert!(matches!(&desk.asked[..], [Request::CarryOut(plan, _)] if plan.targets[0].path == "/dev/nvme0n1"));
+    assert!(matches!(&desk.asked[..], [Request::CarryOut(plan, _, false)] if plan.targets[0].path == "/dev/nvme0n1"));
 
     desk.input(Input::Clock(75));
     for (name, seconds) in [("medium", 13.6), ("plan", 0.4), ("rebuild", 3.4)] {
@@ -123,7 +123,7 @@ fn a_whole_recovery() {
         desk.event(Event::Stage { name: name.into(), seconds });
     }
     desk.event(Event::Restored { entries: 28_114, seconds: 151.3 });
-    desk.say(Message::Recovered(Ok(())));
+    desk.say(Message::Recovered(Ok(0)));
     assert_snapshot!("restored", desk.text());
     desk.press(&[Key::Enter]);
     assert_eq!(desk.left, Some(After::Reboot));

@@ -186,6 +186,12 @@ fn directory(
     id: &Id,
 ) -> Result<Vec<(usize, Id)>, ArchiveError> {
     let tree = blobs.get(BlobKind::Tree, id)?;
+    nodes(table, index, tree)
+        .map_err(|error| store.damaged(format!("the directory {}", table.path(index).display()), error))
+}
+
+/// The same from the tree's text.
+pub(crate) fn nodes(table: &mut Table, index: usize, tree: &[u8]) -> Result<Vec<(usize, Id)>, String> {
     let start = table.records.len();
     let mut directories = vec![];
     let read = node::for_each(tree, &mut |node| {
@@ -201,7 +207,7 @@ fn directory(
     });
     if let Err(error) = read {
         table.truncate(start);
-        return Err(store.damaged(format!("the directory {}", table.path(index).display()), error));
+        return Err(error);
     }
     let count = table.records.len() - start;
     (table.records[index].start, table.records[index].count) = (start as u32, count as u32);

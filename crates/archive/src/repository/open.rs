@@ -124,6 +124,7 @@ impl Repository {
             config_is_lost,
             damage,
             lock_patience,
+            unreadable: Mutex::default(),
             reading,
         })
     }

@@ -26,7 +26,9 @@ pub fn run(session: &Session, args: &BackupArgs) -> CommandResult {
     let saved = folder.and_then(|folder| place::on_saved(folder, &machine, sysroot));
     let repository = if place::is_repository(&target.place)? {
         let secret = keys::find(&args.key, &session.config)?;
-        Repository::open_at(&target.place, &secret).map_err(archive::explain)?
+        let repository = Repository::open_at(&target.place, &secret).map_err(archive::explain)?;
+        archive::tell_damage(session, &repository);
+        repository
     } else {
         place::may_be_made(&target.place, saved.as_deref(), Making { init: args.init, own_disk: args.own_disk })?;
         let secret = keys::find_or_create(&args.key, &session.config)?;

@@ -3,7 +3,7 @@
 
 use super::Session;
 use super::compare::selection;
-use super::recover::{compare_with, explain, usual_umask};
+use super::recover::{compare_with, explain, missing, usual_umask};
 use crate::command::{CompareArgs, KeyArgs, RecoveryStage, RestoreArgs};
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::{keys, network};
@@ -24,6 +24,7 @@ pub fn run(session: &Session, args: &RestoreArgs) -> CommandResult {
     let continued = continued(session, args, journal)?;
     let snapshot = continued.as_ref().map(|journal| &journal.snapshot).or(args.snapshot.as_ref());
     name_archive(&mut rescue, "restore", args.from.as_ref(), snapshot)?;
+    rescue.parameters.damaged |= args.damaged;
     let _alone = rescue.alone()?;
     let recovery = open(session, &rescue, &args.key)?;
     match (continued, args.stage) {
@@ -50,6 +51,7 @@ pub fn compare(session: &Session, args: &CompareArgs) -> CommandResult {
     usual_umask();
     let mut rescue = RescueSystem::open(RescueDirectories::default())?;
     name_archive(&mut rescue, "compare", args.from.as_ref(), args.snapshot.as_ref())?;
+    rescue.parameters.damaged = true;
     let _alone = rescue.alone()?;
     let recovery = open(session, &rescue, &args.key)?;
     compare_with(session, &rescue, &recovery, &selection(args), &session.reporter)
@@ -164,9 +166,10 @@ fn go_on(
         _ => Part::Boot,
     };
     if last == Part::Boot {
-        nuke::carry_out(recovery, rescue, &mut journal, Instant::now(), &session.reporter).map_err(explain)?;
+        let (began, damaged) = (Instant::now(), recovery.damaged);
+        let lost = nuke::carry_out(recovery, rescue, &mut journal, began, damaged, &session.reporter).map_err(explain)?;
         session.reporter.line("The machine is restored. Remove the medium and reboot.");
-        return Ok(());
+        return if lost > 0 { Err(missing(lost)) } else { Ok(()) };
     }
     recovery.carry_on(&mut journal, last).map_err(explain)?;
     session.reporter.finish();

@@ -103,7 +103,8 @@ fn follow(ending: &Ending, run: &Path, init_reads_it: bool) -> CommandResult {
 fn tell(ending: Ending, sink: &dyn EventSink) -> CommandResult {
     match ending.outcome {
         // The recovery itself told of its success.
-        None | Some(Outcome::Restored { .. }) => Ok(()),
+        None | Some(Outcome::Restored { missing: 0, .. }) => Ok(()),
+        Some(Outcome::Restored { missing, .. }) => Err(super::recover::missing(missing)),
         Some(Outcome::Files(report)) => {
             let text = format!("{} entries of the archive were restored", report.entries);
             sink.emit(&Event::Note { text });

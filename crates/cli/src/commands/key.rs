@@ -2,8 +2,9 @@
 
 use super::Session;
 use crate::command::KeyCommand;
-use crate::error::{CommandError, CommandResult};
+use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::{archive, keys};
+use lifeboat_archive::KeyInfo;
 
 pub fn run(session: &Session, command: &KeyCommand) -> CommandResult {
     match command {
@@ -33,17 +34,30 @@ pub fn run(session: &Session, command: &KeyCommand) -> CommandResult {
         }
         KeyCommand::List(args) => {
             let archive = archive::open(session, args.from.as_deref(), &args.key)?;
-            for key in archive.repository.list_keys()? {
+            let keys = archive.repository.list_keys()?;
+            for key in &keys {
                 session.reporter.value(&serde_json::json!({
-                    "id": key.id, "created": key.created, "host": key.host, "current": key.current,
+                    "id": key.id, "copies": key.copies, "created": key.created, "host": key.host,
+                    "current": key.current, "damage": key.damage,
                 }));
-                session.reporter.line(format!(
-                    "{}{}  {}  {}",
-                    &key.id[..key.id.len().min(8)],
-                    if key.current { " *" } else { "  " },
-                    key.created,
-                    key.host
-                ));
+                let id = &key.id[..key.id.len().min(8)];
+                session.reporter.line(match &key.damage {
+                    Some(cause) => format!("{id}    cannot be used: {cause}"),
+                    None => {
+                        let mark = if key.current { " *" } else { "  " };
+                        let copies = match key.copies.len() {
+                            0 => "  (one file)".to_owned(),
+                            more => format!("  ({} files)", more + 1),
+                        };
+                        format!("{id}{mark}  {}  {}{copies}", key.created, key.host)
+                    }
+                });
+            }
+            let damaged = keys.iter().filter(|key| key.damage.is_some()).count();
+            if damaged > 0 {
+                let count = super::counted(damaged, "key file");
+                return Err(CommandError::new(Kind::Partial, format!("{count} cannot be used (listed above)"))
+                    .hint("'lifeboat key remove ID' removes one; 'lifeboat key add' makes new ones"));
             }
             Ok(())
         }
@@ -62,7 +76,7 @@ pub fn run(session: &Session, command: &KeyCommand) -> CommandResult {
         KeyCommand::Remove(args) => {
             let archive = archive::open(session, args.to.as_deref(), &args.key)?;
             let keys = archive.repository.list_keys()?;
-            let matching: Vec<_> = keys.iter().filter(|key| key.id.starts_with(&args.id)).collect();
+            let matching: Vec<_> = keys.iter().filter(|key| names(key, &args.id)).collect();
             let [key] = matching[..] else {
                 return Err(CommandError::usage(format!(
                     "{} keys begin with {}; 'lifeboat key list' shows them",
@@ -70,7 +84,7 @@ pub fn run(session: &Session, command: &KeyCommand) -> CommandResult {
                     args.id
                 )));
             };
-            if keys.len() == 1 {
+            if key.damage.is_none() && keys.iter().filter(|key| key.damage.is_none()).count() == 1 {
                 return Err(CommandError::refused("this is the only key: without it the repository is lost"));
             }
             if key.current {
@@ -84,6 +98,11 @@ pub fn run(session: &Session, command: &KeyCommand) -> CommandResult {
             Ok(())
         }
     }
+}
+
+/// A key of which a file's id begins like that.
+fn names(key: &KeyInfo, id: &str) -> bool {
+    std::iter::once(&key.id).chain(&key.copies).any(|file| file.starts_with(id))
 }
 
 /// The host's name, for people who list keys.

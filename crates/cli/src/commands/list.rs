@@ -2,14 +2,14 @@
 
 use super::Session;
 use crate::command::FromArgs;
-use crate::error::CommandResult;
+use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::archive;
 use crate::output::amount;
 use lifeboat_machine::{Event, EventSink as _};
 
 pub fn run(session: &Session, args: &FromArgs) -> CommandResult {
     let archive = archive::open(session, args.from.as_deref(), &args.key)?;
-    let snapshots = archive.repository.snapshots()?;
+    let (snapshots, unreadable) = archive.repository.list_snapshots()?;
     for snapshot in &snapshots {
         session.reporter.value(&serde_json::json!({
             "id": snapshot.id, "time": snapshot.time, "machine": snapshot.host, "entries": snapshot.entries,
@@ -33,6 +33,16 @@ pub fn run(session: &Session, args: &FromArgs) -> CommandResult {
                 jiff::Timestamp::now(),
             ),
         });
+    }
+    for snapshot in &unreadable {
+        session.reporter.value(&serde_json::json!({ "id": snapshot.id, "damage": snapshot.cause }));
+        session.reporter.line(format!("{}  cannot be read", &snapshot.id[..snapshot.id.len().min(8)]));
+        session.reporter.emit(&Event::Warning { text: snapshot.cause.clone() });
+    }
+    if !unreadable.is_empty() {
+        let count = super::counted(unreadable.len(), "snapshot");
+        return Err(CommandError::new(Kind::Partial, format!("{count} cannot be read (listed above)"))
+            .hint("'lifeboat verify' names all that is damaged; the other snapshots are not concerned"));
     }
     if snapshots.is_empty() {
         session.reporter.note("the repository holds no snapshot");

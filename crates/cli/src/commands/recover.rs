@@ -66,10 +66,17 @@ pub fn explain(failure: Failure) -> CommandError {
         | Failure::Warnings(_)
         | Failure::Mismatch(_)
         | Failure::Damaged { .. }
+        | Failure::Lost { .. }
         | Failure::UnreadableTape(_) => Kind::Refused,
         _ => Kind::Failed,
     };
     CommandError { kind, error: failure.into(), hints: vec![] }
+}
+
+/// The machine is restored, from a damaged archive, as it was asked for.
+pub fn missing(entries: u64) -> CommandError {
+    let count = super::counted(usize::try_from(entries).unwrap_or(usize::MAX), "entry");
+    CommandError::new(Kind::Partial, format!("the archive is damaged: {count} missing or different (listed above); the rest is in place"))
 }
 
 /// A mode as init starts it: everything is reported through events, the last of which is final.
@@ -79,15 +86,20 @@ pub fn mode(session: &Session, mode: MenuMode, root: Option<&Path>) -> CommandRe
     }
     usual_umask();
     let sink = InitSink::open()?;
-    let rescue = RescueSystem::open(RescueDirectories::default()).inspect_err(|failure| {
+    let mut rescue = RescueSystem::open(RescueDirectories::default()).inspect_err(|failure| {
         sink.emit(&Event::Failed { reason: failure.to_string() });
     })?;
     // The pipe is opened once more for whoever waits for a server.
     let network = network::with_sink(InitSink::open()?).inspect_err(|error| {
         sink.emit(&Event::Failed { reason: format!("{:#}", error.error) });
     })?;
+    // Who only compares loses nothing by what is damaged, and learns of it.
+    rescue.parameters.damaged |= mode == MenuMode::Compare;
     match mode {
-        MenuMode::Nuke => nuke::nuke(&rescue, &network, &session.runner, &sink).map_err(explain),
+        MenuMode::Nuke => match nuke::nuke(&rescue, &network, &session.runner, &sink).map_err(explain)? {
+            0 => Ok(()),
+            entries => Err(missing(entries)),
+        },
         MenuMode::Compare => match compare_disks(session, &rescue, &network, &sink) {
             Ok(()) => Ok(()),
             Err(error) => {

@@ -7,7 +7,11 @@ use crate::job::archive;
 use lifeboat_restore::observe::Observing;
 
 pub fn run(session: &Session, args: &FromArgs) -> CommandResult {
-    let archive = archive::open(session, args.from.as_deref(), &args.key)?;
+    let archive = archive::open(session, args.from.as_deref(), &args.key).map_err(|error| match error.is_damage() {
+        // What it should prove is not so.
+        true => CommandError { kind: Kind::Differences, ..error },
+        false => error,
+    })?;
     if let Some(medium) = &archive.source.medium {
         medium.verify(&session.reporter).map_err(|failure| CommandError {
             kind: Kind::Differences,
@@ -36,7 +40,7 @@ pub fn run(session: &Session, args: &FromArgs) -> CommandResult {
                 super::counted(report.problems.len(), "problem")
             ),
         )
-        .hint("another copy of the repository; 'restic repair' can save what is left"));
+        .hint("another copy of the repository; 'lifeboat restore' brings back all that is not listed, and the next backup stores again what it needs"));
     }
     session.reporter.line(format!(
         "the archive is whole: {} with {}, every byte read",

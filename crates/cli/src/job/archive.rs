@@ -61,6 +61,7 @@ pub fn open(session: &Session, from: Option<&str>, key: &KeyArgs) -> Result<Arch
         None => keys::find(key, &session.config)?,
     };
     let repository = Repository::open_at(&source.repository, &secret).map_err(explain)?;
+    tell_damage(session, &repository);
     Ok(Archive { repository, source })
 }
 
@@ -70,6 +71,13 @@ fn unproven(place: &str) -> String {
         "the archive and its key both come from {place}, and nothing proves who answers there: what is restored may be anybody's; \
          try https://, or your own key with --key-file or --words"
     )
+}
+
+/// Says what of a repository is damaged though it could be opened.
+pub fn tell_damage(session: &Session, repository: &Repository) {
+    for text in repository.damage() {
+        session.reporter.emit(&Event::Warning { text: text.clone() });
+    }
 }
 
 /// The machine that a snapshot describes; `root` is that of the machine that asks. `from` may also be a medium without an archive.
@@ -99,6 +107,7 @@ pub fn scratch() -> PathBuf {
 pub fn explain(error: ArchiveError) -> CommandError {
     let hint = match &error {
         ArchiveError::WrongKey { .. } => Some("--key-file FILE, or --words to type the recovery words"),
+        error if error.is_damage() => Some("another copy of the repository, or a medium that holds the archive"),
         _ => None,
     };
     let error = CommandError::from(error);

@@ -178,6 +178,10 @@ pub fn write(path: &Path, secret: &Secret) -> CommandResult {
         durable::make_directories(folder, 0o777).map_err(failed)?;
     }
     let text = Zeroizing::new(format!("{}\n", secret.expose()));
+    // What a full disk or a kill left of an earlier attempt holds no key.
+    if path.symlink_metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0) {
+        std::fs::remove_file(path).map_err(failed)?;
+    }
     durable::write_new(path, text.as_bytes(), 0o600).map_err(failed)
 }
 

@@ -46,6 +46,10 @@ pub fn choose(
     let machine = this_machine(root)?;
     let none = match archive.repository.latest_of(&machine) {
         Ok(snapshot) => {
+            for unreadable in archive.repository.unreadable_snapshots() {
+                let text = format!("{}; it may be newer than {}, which is taken", unreadable.cause, snapshot.short_id());
+                session.reporter.emit(&Event::Warning { text });
+            }
             if snapshot.host != machine.name {
                 let text = format!(
                     "snapshot {} is of machine '{}', which has the machine id of this one ('{}'): renamed, or a clone",

@@ -8,17 +8,26 @@ use crate::review::wrapped;
 use lifeboat_machine::Name;
 use lifeboat_restore::Disks;
 use lifeboat_restore::session::RestoredFiles;
+use std::path::PathBuf;
 
-pub fn recovered(model: &mut Model, result: Result<(), (String, Disks)>) -> Vec<Effect> {
+pub fn recovered(model: &mut Model, result: Result<u64, (String, Disks)>) -> Vec<Effect> {
     model.outcome = Some(match result {
-        Ok(()) => {
+        Ok(missing) => {
             let (entries, seconds) = model.progress.restored.unwrap_or_default();
-            Outcome::Restored { entries, seconds }
+            Outcome::Restored { entries, seconds, missing }
         }
         Err((reason, disks)) => Outcome::Failed { reason, disks },
     });
     model.recovered.clone_from(&model.outcome);
     show(model)
+}
+
+/// The archive is damaged: the person is asked once more, with what would be missing before his eyes.
+pub fn damaged(model: &mut Model, lost: Vec<(PathBuf, String)>) -> Vec<Effect> {
+    model.lost = lost;
+    model.name.clear();
+    model.screen = Screen::Confirm;
+    vec![]
 }
 
 pub fn files_restored(model: &mut Model, result: Result<RestoredFiles, (String, Disks)>) -> Vec<Effect> {

@@ -18,6 +18,7 @@ pub const MAPPING_ACTIONS: usize = 2;
 pub fn chosen(model: &mut Model, machine: Machine) {
     let differs = model.machine.as_ref().is_some_and(|former| shape(former) != shape(&machine));
     model.machine = Some(machine);
+    model.lost.clear();
     if !differs {
         return;
     }
@@ -223,7 +224,7 @@ pub fn confirm(model: &mut Model, key: Key) -> Vec<Effect> {
         return files::restore(model, Destination::Machine);
     }
     let Ok(plan) = &model.plan else { return vec![] };
-    let request = Request::CarryOut(Box::new(plan.clone()), model.policy.clone());
+    let request = Request::CarryOut(Box::new(plan.clone()), model.policy.clone(), !model.lost.is_empty());
     model.progress = Progress::of_machine(model.clock);
     model.outcome = None;
     model.screen = Screen::Progress;

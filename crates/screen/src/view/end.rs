@@ -84,9 +84,18 @@ fn duration(seconds: u64) -> String {
 
 pub fn result(model: &Model) -> Body {
     let mut lines = vec![match &model.outcome {
-        Some(Outcome::Restored { entries, seconds }) => Line::styled(
+        Some(Outcome::Restored { entries, seconds, missing: 0 }) => Line::styled(
             format!("RESTORED: {} entries in {}", grouped(*entries), duration(*seconds as u64)),
             model.look.good(),
+        ),
+        Some(Outcome::Restored { entries, seconds, missing }) => Line::styled(
+            format!(
+                "RESTORED: {} entries in {}; {} are missing or differ: the archive is damaged",
+                grouped(*entries),
+                duration(*seconds as u64),
+                grouped(*missing)
+            ),
+            model.look.danger(),
         ),
         Some(Outcome::Failed { .. }) => Line::styled("FAILED", model.look.danger()),
         Some(Outcome::Files(report)) if report.problems.is_empty() => Line::styled(
@@ -104,7 +113,7 @@ pub fn result(model: &Model) -> Body {
     let rows = result_rows(model);
     if all.is_empty() {
         let text = match &model.outcome {
-            Some(Outcome::Restored { .. }) => {
+            Some(Outcome::Restored { missing: 0, .. }) => {
                 "Every entry was compared with the archive, without a difference. Take the medium out, and restart."
             }
             _ => "",

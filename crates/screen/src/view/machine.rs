@@ -172,6 +172,9 @@ pub fn confirm(model: &Model) -> Body {
     if model.goal == Goal::Files {
         return super::files::confirm(model);
     }
+    if !model.lost.is_empty() {
+        return damaged(model);
+    }
     let lines =
         vec![heading(model.look, "This is the last question. What these disks hold will be lost:"), Line::default()];
     let plan = model.plan.as_ref().ok();
@@ -182,6 +185,23 @@ pub fn confirm(model: &Model) -> Body {
     }
     let more = "and more; go back to the plan to read all";
     confirmed(model, lines, lost, more, "Enter: recover the machine   Esc: back, nothing is touched")
+}
+
+/// The question before a recovery from a damaged archive.
+fn damaged(model: &Model) -> Body {
+    let count = model.lost.len();
+    let what = if count == 1 { "1 file or whole directory" } else { "files or whole directories" };
+    let what = if count == 1 { what.to_owned() } else { format!("{count} {what}") };
+    let text = format!("The archive is damaged. Nothing was touched so far. {what} cannot be restored; all the rest can:");
+    let mut lines = paragraph(model, &text, model.look.danger());
+    lines.push(Line::default());
+    let mut lost = vec![];
+    for (path, reason) in model.lost.iter().take(model.rows()) {
+        let path = printable(path.as_os_str().as_encoded_bytes());
+        lost.extend(paragraph(model, &format!("- {path}: {}", printable(reason.as_bytes())), Style::new()));
+    }
+    let more = "and more; all are listed in the log when the recovery begins";
+    confirmed(model, lines, lost, more, "Enter: recover all the rest   Esc: back, nothing is touched")
 }
 
 /// What is lost or replaced, as much of it as fits, and the field for the machine's name.

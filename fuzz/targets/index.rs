@@ -1,0 +1,9 @@
+//! Index files.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use lifeboat_archive::fuzz;
+
+fuzz_target!(|data: &[u8]| {
+    let _ = fuzz::index(data);
+});
