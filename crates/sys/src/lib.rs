@@ -9,6 +9,7 @@
 //! | [`confined`] | paths of a system below a folder |
 //! | [`durable`] | files that survive a power cut |
 //! | [`inode`] | inode flags and project ids |
+//! | [`ending`] | what is taken away before a signal ends us |
 //! | [`extents`] | where content lies on a disk, and files that share it |
 //! | [`usage`] | what a finished child used |
 //! | [`modules`] | kernel modules: depmod's index, modprobe.d, loading by modalias |
@@ -28,6 +29,7 @@ pub mod child;
 pub mod confined;
 pub mod console;
 pub mod durable;
+pub mod ending;
 pub mod extents;
 pub mod inode;
 pub mod loop_device;
