@@ -6,3 +6,4 @@ pub mod keys;
 pub mod medium;
 pub mod network;
 pub mod protect;
+pub mod room;
