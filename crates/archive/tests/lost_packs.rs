@@ -52,8 +52,9 @@ fn every_pack_that_is_lost_or_cut_short_is_stored_again() {
             round += 1;
             std::fs::write(tree_at.join("new"), format!("{name} {round}")).unwrap();
             let (report, warnings) = save(&repository, &tree_at, "1");
-            assert_eq!(report.lost_packs, 1, "{name} {round}");
-            assert!(warnings.contains("1 packs are missing or cut short"), "{name}: {warnings}");
+            // Those of which something is nowhere else any more stay lost, and are named until they are forgotten.
+            assert!(report.lost_packs >= 1, "{name} {round}");
+            assert!(warnings.contains("missing or cut short"), "{name}: {warnings}");
             let snapshot = repository.find_snapshot(&report.snapshot).unwrap();
             assert_restores(&repository, &snapshot, &tree_at);
             let (again, warnings) = save(&repository, &tree_at, "1");
