@@ -89,18 +89,22 @@ impl Stopped {
             let mut child = restic_command(location, key, &["check"]);
             let mut child = child.stdout(std::process::Stdio::null()).spawn().unwrap();
             let began = Instant::now();
-            while files_below(&locks).is_empty() && child.try_wait().unwrap().is_none() && began.elapsed() < DEADLINE {
+            // It writes a file of a longer name first.
+            let names = || {
+                let mut names = files_below(&locks);
+                names.retain(|path| path.file_name().is_some_and(|name| name.len() == 64));
+                names
+            };
+            while names().is_empty() && child.try_wait().unwrap().is_none() && began.elapsed() < DEADLINE {
                 std::thread::yield_now();
             }
             common::run("kill", &["-STOP", &child.id().to_string()].map(std::ffi::OsStr::new));
-            let mut names = files_below(&locks);
-            names.retain(|path| path.file_name().is_some_and(|name| name.len() == 64));
-            if names.len() == 1 && child.try_wait().unwrap().is_none() {
+            if names().len() == 1 && child.try_wait().unwrap().is_none() {
                 return Stopped(child);
             }
             child.kill().unwrap();
             child.wait().unwrap();
-            names.iter().for_each(|name| std::fs::remove_file(name).unwrap());
+            files_below(&locks).iter().for_each(|name| std::fs::remove_file(name).unwrap());
         }
         panic!("restic never held a lock");
     }
@@ -113,6 +117,8 @@ impl Stopped {
 
 #[test]
 fn restic_waits_for_a_backup_and_removes_no_living_lock() {
+    // `restic unlock` sends SIGHUP to whoever holds a lock on this host.
+    lifeboat_sys::ending::on_signals().unwrap();
     let scratch = scratch();
     let (tree, location) = (scratch.path().join("tree"), scratch.path().join("repository"));
     large_files(&tree, 7);
@@ -141,9 +147,10 @@ fn restic_waits_for_a_backup_and_removes_no_living_lock() {
     );
     assert_eq!((report.unwrap().problems, warnings.as_str()), (vec![], ""));
     assert_eq!(files_below(&location.join("locks")), Vec::<std::path::PathBuf>::new());
+    assert_eq!(repository.verify(&Quiet).unwrap().problems, []);
+    drop(repository);
     let (checked, said) = restic(&location, &key, &["check", "--read-data"]);
     assert!(checked, "{said}");
-    assert_eq!(repository.verify(&Quiet).unwrap().problems, []);
 }
 
 #[test]
@@ -174,8 +181,8 @@ fn a_backup_refuses_while_restic_holds_the_repository_alone() {
     assert_eq!(files_below(&location.join("locks")).len(), 1);
     save(&repository, &tree, &Quiet).unwrap();
     assert_eq!(repository.verify(&Quiet).unwrap().problems, []);
-    assert!(restic(&location, &key, &["unlock"]).0);
     drop(repository);
+    assert!(restic(&location, &key, &["unlock"]).0);
     assert!(files_below(&location.join("locks")).is_empty());
 }
 
@@ -221,6 +228,7 @@ fn what_was_pruned_beside_a_backup_is_stored_again() {
     let snapshot = repository.find_snapshot("latest").unwrap();
     assert_restores(&repository, &snapshot, &tree);
     assert_eq!(repository.verify(&Quiet).unwrap().problems, []);
+    drop(repository);
     assert!(restic(&location, &key, &["check", "--read-data"]).0);
 }
 

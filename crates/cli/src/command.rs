@@ -143,6 +143,9 @@ pub struct BackupArgs {
     /// Use this machine description instead of probing (for a root filesystem in a folder)
     #[arg(long, value_name = "FILE")]
     pub machine: Option<PathBuf>,
+    /// Wait so long while somebody else holds the repository alone, as `restic prune` does
+    #[arg(long, value_name = "MINUTES", default_value_t = 0)]
+    pub wait_lock: u32,
 }
 
 /// Commands that read an archive.

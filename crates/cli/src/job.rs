@@ -8,4 +8,5 @@ pub mod medium;
 pub mod network;
 pub mod place;
 pub mod protect;
+pub mod room;
 pub mod snapshot;

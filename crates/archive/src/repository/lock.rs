@@ -43,6 +43,7 @@ pub(crate) struct Lock {
     written: Duration,
     /// A signal that ends this program removes the lock, too.
     _registration: ending::Registration,
+    _no_hangup: ending::NoHangupByOthers,
 }
 
 struct Held {
@@ -158,7 +159,13 @@ impl Lock {
         let refresher = thread.spawn(move || refreshed.refresh_until_ended()).ok();
         let ended = Arc::clone(&held);
         let registration = ending::register(move || ended.give_up());
-        Ok(Ok(Lock { held, refresher, written, _registration: registration }))
+        Ok(Ok(Lock {
+            held,
+            refresher,
+            written,
+            _registration: registration,
+            _no_hangup: ending::no_hangup_by_others(),
+        }))
     }
 
     /// Looks again whether somebody locked the repository at the same moment.

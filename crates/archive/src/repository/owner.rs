@@ -131,9 +131,6 @@ impl<'a> Owners<'a> {
         if let Some(machine) = &snapshot.marks.machine {
             return Some(Owner::new(machine.clone(), snapshot.host.clone()));
         }
-        if snapshot.paths != ["/"] {
-            return None;
-        }
         let index = match self.index.get() {
             Some(index) => index,
             None => {

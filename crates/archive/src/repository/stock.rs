@@ -65,6 +65,7 @@ impl Stock {
         let packs = self.bad.len();
         let said = match packs {
             0 => "directories of the previous snapshot are damaged".to_owned(),
+            1 => "a pack is missing or cut short".to_owned(),
             packs => format!("{packs} packs are missing or cut short"),
         };
         observer.warning(&format!(

@@ -8,6 +8,7 @@ use crate::job::{archive, backup, keys, network, protect};
 use lifeboat_archive::{Repository, RepositoryOptions};
 use lifeboat_machine::{Event, EventSink as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub fn run(session: &Session, args: &BackupArgs) -> CommandResult {
     let address = match (&args.to, &session.config.repository) {
@@ -24,7 +25,7 @@ pub fn run(session: &Session, args: &BackupArgs) -> CommandResult {
     let machine = protect::machine(session, sysroot, args.machine.as_deref(), target.place.folder())?;
     let folder = target.place.folder();
     let saved = folder.and_then(|folder| place::on_saved(folder, &machine, sysroot));
-    let repository = if place::is_repository(&target.place)? {
+    let mut repository = if place::is_repository(&target.place)? {
         let secret = keys::find(&args.key, &session.config)?;
         let repository = Repository::open_at(&target.place, &secret).map_err(archive::explain)?;
         archive::tell_damage(session, &repository);
@@ -41,6 +42,7 @@ pub fn run(session: &Session, args: &BackupArgs) -> CommandResult {
         session.reporter.emit(&Event::Warning { text: place::warning(folder, saved) });
     }
     let own: Vec<PathBuf> = target.place.folder().map(Path::to_owned).into_iter().collect();
+    repository.wait_for_locks(Duration::from_secs(60 * u64::from(args.wait_lock)));
     let report = backup::backup(session, &repository, &machine, sysroot, &args.exclude, &own)?;
     backup::tell(session, &report)
 }

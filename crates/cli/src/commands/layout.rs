@@ -9,7 +9,6 @@ use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Machine};
 use lifeboat_plan::Policy;
 use lifeboat_restore::rescue::{RescueDirectories, RescueSystem, is_rescue_system};
 use std::fmt::Write as _;
-use std::path::Path;
 
 pub fn run(session: &Session, command: &LayoutCommand) -> CommandResult {
     match command {
@@ -49,7 +48,7 @@ fn lost(from: Option<&str>) -> Result<Option<Machine>, CommandError> {
 fn plan(session: &Session, args: &LayoutPlanArgs) -> CommandResult {
     let machine = match lost(args.from.as_deref())? {
         Some(machine) => machine,
-        None => archive::machine(session, args.from.as_deref(), args.snapshot.as_deref(), &args.key, Path::new("/"))?,
+        None => archive::machine_with_room(session, args.from.as_deref(), args.snapshot.as_deref(), &args.key)?,
     };
     let hardware = lifeboat_probe::found_hardware(&session.runner, &[])?;
     let plan = lifeboat_plan::plan(&machine, &hardware, &policy(&args.policy)?).map_err(|error| CommandError {
