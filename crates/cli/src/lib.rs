@@ -5,6 +5,7 @@
 //! | [`command`](mod@command) | the whole command line as clap sees it |
 //! | [`error`] | [`CommandError`]: what went wrong, its exit code, what to try |
 //! | [`output`] | progress, JSON lines, plain lines |
+//! | [`record`] | the log of a backup, kept in a file |
 //! | [`config`] | `/etc/lifeboat.toml` |
 //! | [`guarded`] | files that decide what root does: whoever else may write or read them is named |
 //! | `commands` | one file per subcommand |
@@ -17,6 +18,7 @@ pub mod error;
 pub mod guarded;
 mod job;
 pub mod output;
+pub mod record;
 
 pub use command::command;
 pub use error::{CommandError, Kind};
