@@ -41,8 +41,15 @@ impl Reporter {
         self.json
     }
 
-    /// One line of the result on standard output; nothing with `--json`.
+    /// One line of the result on standard output, whatever newlines a name in it has; nothing with `--json`.
     pub fn line(&self, text: impl AsRef<str>) {
+        if !self.json {
+            self.out(&terminal(text.as_ref()).replace('\n', "\\x0a"));
+        }
+    }
+
+    /// A text of several lines; who made it has spelled out what comes from elsewhere.
+    pub fn lines(&self, text: impl AsRef<str>) {
         if !self.json {
             self.out(&terminal(text.as_ref()));
         }
