@@ -24,6 +24,7 @@ pub use command::command;
 pub use error::{CommandError, Kind};
 
 use clap::FromArgMatches as _;
+use lifeboat_machine::bytes;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -67,12 +68,15 @@ fn not_run(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
         let line = error::json(Kind::Usage, text.trim_end(), &[]);
         let _ = output::written(output::print(&format!("{line}\n")));
     }
-    let hostile = arguments.iter().any(|argument| argument.to_string_lossy().chars().any(char::is_control));
-    if hostile {
-        // It quotes arguments, and its colours could not be told from theirs.
-        eprint!("{}", lifeboat_machine::bytes::terminal(&text));
-    } else {
-        let _ = error.print();
+    // The message quotes arguments, whose colours and newlines could not be told from its own.
+    let spelled = |argument: &OsString| bytes::terminal(&argument.to_string_lossy()).replace('\n', "\\x0a");
+    let harmless: Vec<String> = arguments.iter().map(spelled).collect();
+    let said = match arguments.iter().zip(&harmless).all(|(argument, harmless)| argument == harmless.as_str()) {
+        true => Some(error.print()),
+        false => command().try_get_matches_from(harmless).err().map(|error| error.print()),
+    };
+    if said.is_none() {
+        eprint!("{}", bytes::terminal(&text));
     }
     ExitCode::from(Kind::Usage.code())
 }

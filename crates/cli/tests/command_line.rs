@@ -34,7 +34,7 @@ fn mistakes_on_the_command_line_are_usage_errors() {
         (&["restore"], "restore what?"),
         (&["restore", "--from", here, "relative/path"], "begin with /"),
         (&["restore", "--mode", "nuke"], "boot process of the rescue system"),
-        (&["list", "--from", "sftp://nas/a%2"], "%25"),
+        (&["backup", "--to", "sftp://nas/a%2"], "%25"),
         (&["backup", "--to", "x", "--exclude", "/d/../etc"], "'..'"),
         (&["backup", "--to", "x", "--exclude-contents", "/"], "everything out"),
         (&["backup", "--to", "x", "--own-disk"], "--init"),

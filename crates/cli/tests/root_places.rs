@@ -198,6 +198,8 @@ fn root_a_foreign_image_is_harmless_while_it_is_mounted_and_goes_with_a_signal()
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
+        // Waiting for the child would close it, and the program would end by itself.
+        let _words = child.stdin.take();
         until("the mount", || !mounts_of(&child).is_empty());
         let mount = mounts_of(&child).pop().unwrap();
         for option in ["ro", "nosuid", "nodev", "noexec"] {
