@@ -42,7 +42,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     lifeboat_archive::warnings::capture();
     // Without it a signal leaves mounts and folders behind, which is no reason to do nothing.
     let _ = lifeboat_sys::ending::on_signals();
-    match commands::dispatch(cli) {
+    let result = commands::dispatch(cli);
+    // When a signal took away what was worked on, the signal is how this ends.
+    lifeboat_sys::ending::wait_when_ending();
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error.print(json);

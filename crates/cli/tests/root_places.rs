@@ -1,5 +1,5 @@
 //! Places of repositories and media: one that is not there, one that is lost with the machine, foreign images, servers that are gone.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
@@ -172,9 +172,14 @@ fn foreign_image(place: &Place) -> PathBuf {
     let tree = place.at("tree/lifeboat/repo/keys");
     std::fs::create_dir_all(&tree).unwrap();
     std::fs::write(place.at("tree/lifeboat/repo/config"), "").unwrap();
+    let (_, shown, err) = place.run(&["layout", "show", "--json", "--sysroot", "s"]);
+    let machine = shown.lines().find(|line| line.contains("machine_id"));
+    let machine = machine.expect(&err);
+    std::fs::write(place.at("tree/lifeboat/machine.json"), machine).unwrap();
     let manifest = serde_json::json!({
         "format": 1, "lifeboat": "0.1.0", "medium_id": "5f0c9a7e00000000000000000000abcd", "created_at": "2026-11-23T22:10:00Z",
-        "machine_name": "box", "machine_id": "", "machine_blake3": "", "kernel": "6.1",
+        "machine_name": "box", "machine_id": "0123456789abcdef0123456789abcdef", "kernel": "6.1",
+        "machine_blake3": blake3::hash(machine.as_bytes()).to_hex().as_str(),
         "archive": {"snapshot": "00", "repository": "00", "entries": 0, "bytes": 0}, "embedded_key": false, "files": {}
     });
     std::fs::write(place.at("tree/lifeboat/manifest.json"), manifest.to_string()).unwrap();
