@@ -8,5 +8,5 @@ pub mod medium;
 pub mod network;
 pub mod place;
 pub mod protect;
-pub mod watch;
 pub mod room;
+pub mod watch;

@@ -149,7 +149,11 @@ fn words_come_from_paper_in_any_shape() {
     let (_, shown, _) = lifeboat(&["key", "show", "--json", "--key-file", &path("k")]);
     let words: Vec<String> = serde_json::from_value(json_lines(&shown)[0]["words"].clone()).unwrap();
     let numbered: Vec<String> = words.iter().enumerate().map(|(i, word)| format!("{}) {word}", i + 1)).collect();
-    for (name, text) in [("lines", numbered.join("\r\n\r\n")), ("commas", words.join(", ")), ("title", format!("\n\n{}", words.join("\n")))] {
+    for (name, text) in [
+        ("lines", numbered.join("\r\n\r\n")),
+        ("commas", words.join(", ")),
+        ("title", format!("\n\n{}", words.join("\n"))),
+    ] {
         Command::cargo_bin("lifeboat")
             .unwrap()
             .args(["key", "import", "--key-file", &path(name)])

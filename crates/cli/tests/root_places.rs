@@ -31,7 +31,8 @@ impl Place {
     }
 
     fn run(&self, arguments: &[&str]) -> (i32, String, String) {
-        let output = Command::new(LIFEBOAT).args(arguments).current_dir(self.0.path()).stdin(Stdio::null()).output().unwrap();
+        let output =
+            Command::new(LIFEBOAT).args(arguments).current_dir(self.0.path()).stdin(Stdio::null()).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
     }
@@ -88,7 +89,10 @@ fn root_a_repository_that_is_lost_with_the_machine_is_refused_or_warned_of() {
 fn root_exclusions_that_leave_nothing_out_are_said() {
     let place = Place::new();
     let (code, _, err) = place.backup("repo", &["--init", "--exclude", "/none", "--exclude", "/etc/*"]);
-    assert!(code == 0 && err.contains("/none is excluded, but there is nothing") && err.contains("a * stands"), "{err}");
+    assert!(
+        code == 0 && err.contains("/none is excluded, but there is nothing") && err.contains("a * stands"),
+        "{err}"
+    );
 }
 
 #[test]
@@ -265,9 +269,12 @@ fn root_who_waits_for_a_dead_server_can_be_ended() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let waits = || std::fs::read_dir(format!("/proc/{}/task", child.id())).unwrap().flatten().any(|task| {
-            std::fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.trim() == "look")
-        });
+        let waits = || {
+            std::fs::read_dir(format!("/proc/{}/task", child.id()))
+                .unwrap()
+                .flatten()
+                .any(|task| std::fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.trim() == "look"))
+        };
         until("the look at the place", waits);
         let killed = Command::new("kill").arg(child.id().to_string()).status();
         assert!(killed.unwrap().success());

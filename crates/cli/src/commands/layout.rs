@@ -124,8 +124,11 @@ fn text(machine: &Machine) -> String {
         );
         let _ = writeln!(out, "  {}", content(machine, disk));
         for (partition, entry) in machine.layout.partitions_of(&disk.id) {
-            let name =
-                entry.name.as_deref().filter(|name| !name.is_empty()).map_or(String::new(), |n| format!(" '{}'", shown(n)));
+            let name = entry
+                .name
+                .as_deref()
+                .filter(|name| !name.is_empty())
+                .map_or(String::new(), |n| format!(" '{}'", shown(n)));
             let _ = writeln!(
                 out,
                 "  {:<3} {:>10}  {}{name}",

@@ -43,10 +43,17 @@ pub fn reach(path: &Path) -> Result<PathBuf, CommandError> {
     reach_by(path, FIRST_DEADLINE, move || real(&wanted))
 }
 
-fn reach_by(path: &Path, deadline: Duration, look: impl FnOnce() -> PathBuf + Send + 'static) -> Result<PathBuf, CommandError> {
+fn reach_by(
+    path: &Path,
+    deadline: Duration,
+    look: impl FnOnce() -> PathBuf + Send + 'static,
+) -> Result<PathBuf, CommandError> {
     let gone = || {
         let seconds = deadline.as_secs();
-        let text = format!("cannot OPEN {}: no answer from its filesystem for {seconds} s, its server is gone", path.display());
+        let text = format!(
+            "cannot OPEN {}: no answer from its filesystem for {seconds} s, its server is gone",
+            path.display()
+        );
         CommandError::new(Kind::Failed, text).hint("findmnt -T, and umount -f -l for a mount that is dead")
     };
     aside(look).recv_timeout(deadline).map_err(|_| gone())
@@ -116,12 +123,18 @@ fn watch(
         if answer.recv_timeout(times.silence).is_err() {
             let until = jiff::Zoned::now() + times.deadline.saturating_sub(times.silence);
             let until = until.strftime("%H:%M:%S %Z");
-            tell(format!("no answer from the filesystem of {shown} for {} s, waiting until {until}", times.silence.as_secs()));
+            tell(format!(
+                "no answer from the filesystem of {shown} for {} s, waiting until {until}",
+                times.silence.as_secs()
+            ));
             let left = times.deadline.saturating_sub(times.silence);
             if answer.recv_timeout(left).is_err() && !done.load(Ordering::Relaxed) {
                 let seconds = began.elapsed().as_secs();
                 let text = format!("cannot USE {shown}: no answer from its filesystem for {seconds} s, giving up");
-                return Some(CommandError::new(Kind::Failed, text).hint("mount it again when its server is back; what was stored is kept"));
+                return Some(
+                    CommandError::new(Kind::Failed, text)
+                        .hint("mount it again when its server is back; what was stored is kept"),
+                );
             }
             tell(format!("{shown} answers again after {} s, going on", began.elapsed().as_secs()));
         }
@@ -163,8 +176,11 @@ mod tests {
     use super::*;
     use std::sync::Mutex;
 
-    const TIMES: Times =
-        Times { look: Duration::from_millis(1), silence: Duration::from_millis(20), deadline: Duration::from_millis(60) };
+    const TIMES: Times = Times {
+        look: Duration::from_millis(1),
+        silence: Duration::from_millis(20),
+        deadline: Duration::from_millis(60),
+    };
 
     #[test]
     fn what_never_answers_is_given_up() {
@@ -206,9 +222,14 @@ mod tests {
         let text = "20 1 8:2 / / rw - ext4 /dev/sda2 rw\n21 20 0:40 / /mnt/nas rw - nfs4 nas:/x rw\n\
             22 20 0:41 / /mnt/f rw - fuse.sshfs h:/ rw\n23 20 0:42 / /srv rw - btrfs /dev/sdb rw\n24 20 0:43 / /tmp rw - tmpfs t rw\n";
         let table = lifeboat_sys::mount::parse_mountinfo(text.as_bytes());
-        for (path, hangs) in
-            [("/home/x", false), ("/mnt/nas/repo", true), ("/mnt/f", true), ("/srv/repo", false), ("/tmp/x", false), ("/mnt/nasty", false)]
-        {
+        for (path, hangs) in [
+            ("/home/x", false),
+            ("/mnt/nas/repo", true),
+            ("/mnt/f", true),
+            ("/srv/repo", false),
+            ("/tmp/x", false),
+            ("/mnt/nasty", false),
+        ] {
             assert_eq!(may_hang(Path::new(path), &table), hangs, "{path}");
         }
         assert_eq!(real(Path::new("/proc/self/none/x")).file_name().unwrap(), "x");
