@@ -61,6 +61,14 @@ pub enum ArchiveError {
         /// The place.
         path: PathBuf,
     },
+    /// The directory of key files is empty: no secret opens the repository any more.
+    #[error(
+        "cannot UNLOCK the repository {path}: it has no key files, they were removed; try putting a copy of one into {path}/keys"
+    )]
+    NoKeys {
+        /// The repository.
+        path: PathBuf,
+    },
     /// A repository of another version than 2.
     #[error(
         "cannot OPEN the repository {path}: it has version {found}, this Lifeboat reads version 2; {}",
@@ -186,7 +194,7 @@ pub enum ArchiveError {
 impl ArchiveError {
     /// Something in the repository is not what it was.
     pub fn is_damage(&self) -> bool {
-        matches!(self, ArchiveError::Damaged { .. } | ArchiveError::NoKey { .. })
+        matches!(self, ArchiveError::Damaged { .. } | ArchiveError::NoKey { .. } | ArchiveError::NoKeys { .. })
     }
 
     /// An [`ArchiveError::Io`].

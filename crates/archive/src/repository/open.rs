@@ -262,7 +262,7 @@ fn unlock(store: &Store, spare: Option<&Path>, secret: &Secret) -> Result<Unlock
         }
     }
     if files.is_empty() && damage.is_empty() {
-        damage.push("there is none".to_owned());
+        return Err(ArchiveError::NoKeys { path: store.path.clone() });
     }
     match damage.first() {
         Some(first) if wrong == 0 => Err(ArchiveError::NoKey { path: store.path.clone(), cause: first.clone() }),
