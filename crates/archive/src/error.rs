@@ -37,7 +37,9 @@ pub enum ArchiveError {
         path: PathBuf,
     },
     /// No key of the repository opens with this secret.
-    #[error("cannot UNLOCK the repository {path}: the key does not fit{more}; try another key file or the recovery words")]
+    #[error(
+        "cannot UNLOCK the repository {path}: the key does not fit{more}; try another key file or the recovery words"
+    )]
     WrongKey {
         /// The repository.
         path: PathBuf,

@@ -256,7 +256,8 @@ impl Table {
         self.names.truncate(first.name_start as usize);
         let cut = &self.records[length..];
         let more = cut.iter().map(|record| record.more).filter(|more| *more != NONE).min();
-        let ids = cut.iter().filter(|record| record.kind == Kind::File && record.count > 0).map(|record| record.start).min();
+        let ids =
+            cut.iter().filter(|record| record.kind == Kind::File && record.count > 0).map(|record| record.start).min();
         self.more.truncate(more.map_or(self.more.len(), |more| more as usize));
         self.ids.truncate(ids.map_or(self.ids.len(), |start| start as usize));
         self.records.truncate(length);

@@ -57,6 +57,7 @@ fn restore(repository: &Repository, snapshot: &SnapshotInfo, to: &Path, paths: &
         [] => Selection::Everything,
         paths => Selection::Paths(paths.iter().map(PathBuf::from).collect()),
     };
+    std::fs::create_dir_all(to).unwrap();
     repository.restore(snapshot, to, &selection, &RestoreOptions::default(), &Quiet).unwrap()
 }
 
@@ -124,7 +125,7 @@ fn one_unreadable_snapshot_concerns_no_other() {
     assert_eq!(Repository::open(&location, &key).unwrap().verify(&Quiet).unwrap().problems, []);
 }
 
-/// Damages the tree pack of the second backup, which holds only what changed.
+/// Damages the packs of trees and small files, here and there.
 #[test]
 fn a_damaged_tree_costs_what_is_below_it() {
     let scratch = scratch();
@@ -135,18 +136,20 @@ fn a_damaged_tree_costs_what_is_below_it() {
     backup(&made, &source);
     let before = files(&location, "data");
     let snapshot = made.find_snapshot("latest").unwrap();
-    // Trees are packed from the leaves up; each is tried as the damaged one.
-    let packs: Vec<PathBuf> = before.iter().filter(|path| path.metadata().unwrap().len() < 100_000).cloned().collect();
-    assert_eq!(packs.len(), 1, "{before:?}");
-    let size = packs[0].metadata().unwrap().len() as usize;
-    let mut hit = BTreeMap::new();
-    for position in (20..size - 400).step_by(150) {
-        flip(&packs[0], position * 8);
+    let size = |path: &PathBuf| path.metadata().unwrap().len() as usize;
+    let places = before
+        .iter()
+        .filter(|path| size(path) < 100_000)
+        .flat_map(|path| (20..size(path)).step_by(150).map(move |at| (path, at)));
+    let (mut hit, mut chosen) = (BTreeMap::new(), 0);
+    for (pack, position) in places {
+        flip(pack, position * 8);
         let out = scratch.path().join("out");
+        std::fs::create_dir_all(&out).unwrap();
         let selection = Selection::Everything;
         let report = made.restore(&snapshot, &out, &selection, &RestoreOptions::default(), &Quiet);
         let originals = contents(&at);
-        match report {
+        match &report {
             // The root itself: nothing can be had.
             Err(error) => assert!(matches!(error, ArchiveError::Damaged { .. }), "{error}"),
             Ok(report) => {
@@ -174,7 +177,8 @@ fn a_damaged_tree_costs_what_is_below_it() {
         }
         let _ = std::fs::remove_dir_all(&out);
         // Of what was chosen elsewhere nothing is amiss, unless it is the way there.
-        if hit.contains_key(Path::new("/usr/share/doc/x")) && hit.len() == 1 {
+        if report.is_ok_and(|report| paths(&report.problems) == [Path::new("/usr/share/doc/x")]) {
+            chosen += 1;
             let report = restore(&made, &snapshot, &out, &["/etc", "/srv/f1"]);
             assert_eq!(report.problems, []);
             assert_eq!(contents(&out).len(), 6);
@@ -183,9 +187,9 @@ fn a_damaged_tree_costs_what_is_below_it() {
             assert_eq!(paths(&report.problems), [Path::new("/usr/share/doc/x")]);
             let _ = std::fs::remove_dir_all(&out);
         }
-        flip(&packs[0], position * 8);
+        flip(pack, position * 8);
     }
-    assert!(hit.len() >= 4, "{hit:?}");
+    assert!(hit.len() >= 4 && chosen > 0, "{hit:?}");
 }
 
 #[test]
@@ -288,7 +292,10 @@ fn config_and_keys_have_copies() {
             1 => std::fs::remove_file(&config).unwrap(),
             // One that is not encrypted, and says what somebody else wants.
             _ => {
-                let text = format!("{{\"version\":2,\"id\":\"{}\",\"chunker_polynomial\":\"3da3358b4dc173\"}}", "00".repeat(32));
+                let text = format!(
+                    "{{\"version\":2,\"id\":\"{}\",\"chunker_polynomial\":\"3da3358b4dc173\"}}",
+                    "00".repeat(32)
+                );
                 std::fs::write(&config, text).unwrap();
             }
         }
@@ -396,6 +403,7 @@ fn a_hundred_flipped_bits() {
         assert!(!problems.is_empty(), "{shown}: not noticed");
         for snapshot in opened.snapshots().unwrap() {
             let out = scratch.path().join("out");
+            std::fs::create_dir_all(&out).unwrap();
             let options = RestoreOptions::default();
             let Ok(report) = opened.restore(&snapshot, &out, &Selection::Everything, &options, &Quiet) else {
                 nothing += 1;
@@ -450,7 +458,10 @@ fn what_a_stranger_leaves_there_stops_nobody() {
     run!("mkfifo", location.join("index").join(name("5")).as_os_str());
     std::fs::create_dir_all(location.join("data/66")).unwrap();
     run!("mkfifo", location.join("data/66").join(name("6")).as_os_str());
-    std::fs::File::create(location.join("data/66").join(format!("66{}", "7".repeat(62)))).unwrap().set_len(20 << 30).unwrap();
+    std::fs::File::create(location.join("data/66").join(format!("66{}", "7".repeat(62))))
+        .unwrap()
+        .set_len(20 << 30)
+        .unwrap();
     let opened = Repository::open(&location, &key).unwrap();
     let (list, unreadable) = opened.list_snapshots().unwrap();
     assert_eq!((list.len(), unreadable.len()), (1, 1));

@@ -70,6 +70,13 @@ impl CommandError {
         Self::new(Kind::Refused, message)
     }
 
+    /// Something in an archive is not what it was.
+    pub fn is_damage(&self) -> bool {
+        self.error
+            .downcast_ref::<lifeboat_archive::ArchiveError>()
+            .is_some_and(lifeboat_archive::ArchiveError::is_damage)
+    }
+
     /// Adds something to try.
     pub fn hint(mut self, hint: impl fmt::Display) -> Self {
         self.hints.push(hint.to_string());

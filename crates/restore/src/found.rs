@@ -105,7 +105,8 @@ fn prove(medium: &Medium, damaged: bool, sink: &dyn EventSink) -> Result<bool, F
     match medium.verify(sink) {
         Ok(()) => Ok(true),
         Err(Failure::Damaged { file, problem }) if damaged => {
-            let text = format!("the medium is damaged: {file} {problem}; what can be read of the archive on it is used");
+            let text =
+                format!("the medium is damaged: {file} {problem}; what can be read of the archive on it is used");
             sink.emit(&Event::Warning { text });
             Ok(false)
         }

@@ -11,7 +11,9 @@ use crate::recovery::{self, Recovery, stage};
 use crate::rescue::RescueSystem;
 use crate::source::Source;
 use crate::stacks::{self, Stacks};
-use lifeboat_archive::{ArchiveError, Kind, Problem, Repository, RestoreOptions, Secret, Selection, SnapshotInfo, Table, words};
+use lifeboat_archive::{
+    ArchiveError, Kind, Problem, Repository, RestoreOptions, Secret, Selection, SnapshotInfo, Table, words,
+};
 use lifeboat_machine::{Event, EventSink, FoundHardware, Machine, MediumManifest, Name};
 use lifeboat_plan::{Plan, Policy};
 use lifeboat_rebuild::stack::Locked;

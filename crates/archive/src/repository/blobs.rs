@@ -94,7 +94,10 @@ impl<'a> Blobs<'a> {
                 self.sealed.extend_from_slice(&window.bytes[start..start + location.length as usize]);
             }
             None => {
-                let length = location.length.max(WINDOW).min(self.index.ends[location.pack as usize].saturating_sub(location.offset));
+                let length = location
+                    .length
+                    .max(WINDOW)
+                    .min(self.index.ends[location.pack as usize].saturating_sub(location.offset));
                 let read = |length| self.store.read_part(pack, location.offset, length);
                 let bytes = read(length).or_else(|error| match self.store.lost() {
                     Some(lost) => Err(lost),

@@ -27,9 +27,10 @@ pub(super) fn run(from: &Repository, to: &Repository, snapshot: &SnapshotInfo) -
     // Somebody else's lock there is no reason not to try.
     let _ = from.hold_for_reading();
     let lock = Lock::take(&to.store, Mode::Shared, "WRITE", to.lock_patience)?;
-    let (source, wanted) = from.with_index(|index| blobs(from, index, snapshot), |index, wanted| {
-        wanted.iter().any(|(kind, id)| index.get(*kind, id).is_none())
-    })?;
+    let (source, wanted) = from.with_index(
+        |index| blobs(from, index, snapshot),
+        |index, wanted| wanted.iter().any(|(kind, id)| index.get(*kind, id).is_none()),
+    )?;
     let mut stock = Stock::take(&to.store)?;
     lock.confirm("WRITE")?;
     let unnamed = std::mem::take(&mut stock.unnamed);

@@ -118,7 +118,12 @@ impl Store {
 
     /// Writes down what packs said that no index names, and takes index files away that are damaged: all that they said is in the
     /// packs. The index must be complete. Says what was done.
-    pub(crate) fn mend_index(&self, index: &Index, unnamed: Unnamed, observer: &dyn Observer) -> Result<(), ArchiveError> {
+    pub(crate) fn mend_index(
+        &self,
+        index: &Index,
+        unnamed: Unnamed,
+        observer: &dyn Observer,
+    ) -> Result<(), ArchiveError> {
         let packs = unnamed.packs.len();
         if packs > 0 {
             self.write_index(&IndexFile { packs: unnamed.packs })?;
@@ -139,12 +144,17 @@ impl Store {
             }
         }
         if packs > 0 {
-            let text = format!("{packs} packs were in no index that can be read; their headers were read, and the index was written again");
+            let text = format!(
+                "{packs} packs were in no index that can be read; their headers were read, and the index was written again"
+            );
             observer.warning(&text);
         }
         // Without a damaged index it is what an interrupted backup left, or what another one is writing.
         for (id, cause) in unnamed.bad.iter().filter(|_| !index.unreadable.is_empty()) {
-            observer.warning(&format!("pack {} is in no index, and what it holds is not known: {cause}", crypto::hex(&id[..4])));
+            observer.warning(&format!(
+                "pack {} is in no index, and what it holds is not known: {cause}",
+                crypto::hex(&id[..4])
+            ));
         }
         Ok(())
     }

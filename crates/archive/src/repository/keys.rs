@@ -171,7 +171,8 @@ impl Candidate {
     /// Tries a secret.
     pub(crate) fn open(&self, secret: &Secret) -> Result<Opened, BadKey> {
         let damaged = |what: &str| BadKey::Damaged(what.to_owned());
-        let decode = |text: &str| STANDARD.decode(text).map(Zeroizing::new).map_err(|error| damaged(&error.to_string()));
+        let decode =
+            |text: &str| STANDARD.decode(text).map(Zeroizing::new).map_err(|error| damaged(&error.to_string()));
         let salt = decode(&self.file.salt)?;
         let mut sealed = decode(&self.file.data)?;
         let log_n = self.file.n.trailing_zeros() as u8;
@@ -212,9 +213,7 @@ impl KeyInfo {
 
     /// Two files that were made at the same moment, to the nanosecond, on the same host, are for the same secret.
     fn is_pair(&self, other: &KeyInfo) -> bool {
-        self.damage.is_none()
-            && other.damage.is_none()
-            && (&self.created, &self.host) == (&other.created, &other.host)
+        self.damage.is_none() && other.damage.is_none() && (&self.created, &self.host) == (&other.created, &other.host)
     }
 }
 

@@ -88,7 +88,9 @@ impl Repository {
         let master = opened.master;
         let unlocked = master.key().ok_or_else(|| locked.damaged("keys", "a key has a wrong length"))?;
         let open = |bytes: Vec<u8>| {
-            Config::open(&unlocked, &bytes).map(|config| (config, bytes)).map_err(|cause| spare::bad_config(&locked, cause))
+            Config::open(&unlocked, &bytes)
+                .map(|config| (config, bytes))
+                .map_err(|cause| spare::bad_config(&locked, cause))
         };
         let own = locked.read_raw(FileType::Config, &Id::default()).and_then(open);
         let ((config, bytes), config_is_lost) = match own {

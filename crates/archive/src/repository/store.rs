@@ -286,7 +286,11 @@ impl Store {
                 let part = files.read_part(remote::kind(kind), &remote::name(kind, pack), offset.into(), length.into());
                 let part = part.map_err(|fault| self.fault(kind, pack, fault))?;
                 // Whatever the server says it is.
-                if part.len() == length as usize { Ok(part) } else { Err(self.damaged(name(kind, pack), "it is cut short")) }
+                if part.len() == length as usize {
+                    Ok(part)
+                } else {
+                    Err(self.damaged(name(kind, pack), "it is cut short"))
+                }
             }
             (None, None) => Err(self.failed("READ", "it is nowhere")),
         }

@@ -91,7 +91,9 @@ pub(super) fn run(repository: &Repository, observer: &dyn Observer) -> Result<Ve
     }
     if needs_unnamed && index.unreadable.is_empty() {
         let packs = unnamed.packs.len();
-        note(&format!("an index is missing: snapshots need {packs} packs that no index names; the next backup writes it again"));
+        note(&format!(
+            "an index is missing: snapshots need {packs} packs that no index names; the next backup writes it again"
+        ));
     }
     for ((path, message), snapshots) in hit {
         problems.add(path, format!("{} {message}", of_snapshots(&snapshots)));

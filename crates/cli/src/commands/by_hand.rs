@@ -167,7 +167,8 @@ fn go_on(
     };
     if last == Part::Boot {
         let (began, damaged) = (Instant::now(), recovery.damaged);
-        let lost = nuke::carry_out(recovery, rescue, &mut journal, began, damaged, &session.reporter).map_err(explain)?;
+        let lost =
+            nuke::carry_out(recovery, rescue, &mut journal, began, damaged, &session.reporter).map_err(explain)?;
         session.reporter.line("The machine is restored. Remove the medium and reboot.");
         return if lost > 0 { Err(missing(lost)) } else { Ok(()) };
     }

@@ -76,7 +76,10 @@ pub fn explain(failure: Failure) -> CommandError {
 /// The machine is restored, from a damaged archive, as it was asked for.
 pub fn missing(entries: u64) -> CommandError {
     let count = super::counted(usize::try_from(entries).unwrap_or(usize::MAX), "entry");
-    CommandError::new(Kind::Partial, format!("the archive is damaged: {count} missing or different (listed above); the rest is in place"))
+    CommandError::new(
+        Kind::Partial,
+        format!("the archive is damaged: {count} missing or different (listed above); the rest is in place"),
+    )
 }
 
 /// A mode as init starts it: everything is reported through events, the last of which is final.

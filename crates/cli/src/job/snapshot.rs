@@ -47,7 +47,8 @@ pub fn choose(
     let none = match archive.repository.latest_of(&machine) {
         Ok(snapshot) => {
             for unreadable in archive.repository.unreadable_snapshots() {
-                let text = format!("{}; it may be newer than {}, which is taken", unreadable.cause, snapshot.short_id());
+                let text =
+                    format!("{}; it may be newer than {}, which is taken", unreadable.cause, snapshot.short_id());
                 session.reporter.emit(&Event::Warning { text });
             }
             if snapshot.host != machine.name {

@@ -192,7 +192,8 @@ fn damaged(model: &Model) -> Body {
     let count = model.lost.len();
     let what = if count == 1 { "1 file or whole directory" } else { "files or whole directories" };
     let what = if count == 1 { what.to_owned() } else { format!("{count} {what}") };
-    let text = format!("The archive is damaged. Nothing was touched so far. {what} cannot be restored; all the rest can:");
+    let text =
+        format!("The archive is damaged. Nothing was touched so far. {what} cannot be restored; all the rest can:");
     let mut lines = paragraph(model, &text, model.look.danger());
     lines.push(Line::default());
     let mut lost = vec![];
