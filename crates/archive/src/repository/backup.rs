@@ -17,11 +17,10 @@ use crate::walk::content::{Content, Unreadable};
 use crate::{ArchiveError, Observer, Room, Source, extras, walk, walk::places};
 use rustic_core::FileType;
 use std::collections::HashMap;
-use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::{ffi::OsStr, path::Path};
 
 mod meter;
 mod parent;
