@@ -10,3 +10,4 @@ pub mod place;
 pub mod protect;
 pub mod room;
 pub mod snapshot;
+pub mod watch;
