@@ -207,7 +207,7 @@ mod tests {
         table.records[1].size = 1 << 40;
         table.records[1].project = 42;
         table.records[1].mtime = Time { seconds: i64::MIN, nanoseconds: 5 };
-        table.set_holes(1, vec![(0, 4096), (8192, (1 << 40) - 8192)]);
+        table.set_more(1, More { holes: vec![(0, 4096), (8192, (1 << 40) - 8192)], ..More::default() });
         let xattrs = vec![Xattr { name: b"user.\xff".to_vec(), value: vec![0, 1] }];
         table.set_more(2, More { xattrs, ..More::default() });
         table

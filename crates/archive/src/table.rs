@@ -86,6 +86,13 @@ pub(crate) struct More {
     pub(crate) xattrs: Vec<Xattr>,
     pub(crate) target: Vec<u8>,
     pub(crate) holes: Holes,
+    /// The content has nothing of large holes ([`is_large`]), not even zeros.
+    pub(crate) squeezed: bool,
+}
+
+/// Tells whether a hole is kept in whole blobs: the content of a file is cut where such a hole begins and where it ends.
+pub(crate) fn is_large(length: u64) -> bool {
+    length >= crate::repository::chunker::MIN as u64
 }
 
 /// One entry, of fixed size.
@@ -110,6 +117,8 @@ pub(crate) struct Record {
     pub(crate) kind: Kind,
     /// Not to be stored or restored: vanished, unreadable, or not selected.
     pub(crate) left_out: bool,
+    /// The root of a mount that was walked.
+    pub(crate) is_top: bool,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
     pub(crate) links: u32,
@@ -164,6 +173,7 @@ impl Record {
             mode: 0,
             kind,
             left_out: false,
+            is_top: false,
             uid: 0,
             gid: 0,
             links: 1,
@@ -193,7 +203,8 @@ impl Table {
     /// Sum of the sizes of regular files that are not left out, in bytes.
     pub fn bytes(&self) -> u64 {
         let files = self.records.iter().filter(|record| !record.left_out && record.kind == Kind::File);
-        files.map(|record| record.size).sum()
+        // Four holes of 8 EiB are more than a number holds.
+        files.fold(0, |sum, record| sum.saturating_add(record.size))
     }
 
     /// Bytes of content that an entry stores: the size of a regular file without its holes.
@@ -265,6 +276,23 @@ impl Table {
         self.more(index).map(|more| more.holes.as_slice()).unwrap_or_default()
     }
 
+    /// Tells whether the content of a file leaves out large holes.
+    pub(crate) fn is_squeezed(&self, index: usize) -> bool {
+        self.more(index).is_some_and(|more| more.squeezed)
+    }
+
+    /// Bytes that the blobs of a regular file's content have: its size, or less when it is squeezed.
+    pub(crate) fn content_bytes(&self, index: usize) -> u64 {
+        let size = self.records[index].size;
+        match self.more(index) {
+            Some(more) if more.squeezed => {
+                let large = more.holes.iter().map(|(_, length)| *length).filter(|length| is_large(*length));
+                size.saturating_sub(large.sum())
+            }
+            _ => size,
+        }
+    }
+
     pub(crate) fn target(&self, index: usize) -> &[u8] {
         self.more(index).map(|more| more.target.as_slice()).unwrap_or_default()
     }
@@ -279,12 +307,18 @@ impl Table {
         }
     }
 
-    pub(crate) fn set_holes(&mut self, index: usize, holes: Holes) {
-        let mut more = self.more(index).cloned().unwrap_or_default();
-        if more.holes != holes {
-            more.holes = holes;
-            self.set_more(index, more);
-        }
+    /// Gives a record all that belongs to the inode of another one: everything but name and place.
+    pub(crate) fn take_inode(&mut self, from: usize, to: usize) {
+        let inode = self.records[from].clone();
+        let record = &mut self.records[to];
+        let (parent, name_start, name_length, more) =
+            (record.parent, record.name_start, record.name_length, record.more);
+        *record = Record { parent, name_start, name_length, more, ..inode };
+    }
+
+    /// The same xattrs and holes are kept for two records.
+    pub(crate) fn share_more(&mut self, from: usize, to: usize) {
+        self.records[to].more = self.records[from].more;
     }
 
     /// The children of a directory, as record numbers.
