@@ -58,6 +58,8 @@ pub struct BackupReport {
     pub changed: u64,
     /// Regular files taken over from the previous snapshot without reading them.
     pub unchanged: u64,
+    /// What a restore of it needs.
+    pub room: crate::Room,
     /// Everything that could not be read, or changed meanwhile.
     pub problems: Vec<Problem>,
 }
@@ -69,6 +71,8 @@ pub struct RestoreReport {
     pub entries: u64,
     /// Bytes of file content restored, holes included.
     pub bytes: u64,
+    /// Entries whose protecting flags wait for [`Repository::protect`](crate::Repository::protect).
+    pub unprotected: u64,
     /// Everything that could not be restored, or only in part.
     pub problems: Vec<Problem>,
 }

@@ -4,6 +4,7 @@
 //! Record 0 is the root directory. The children of a directory are contiguous and sorted by the bytes of their names;
 //! they come after the directory itself.
 
+use crate::shared::Shared;
 use std::ffi::OsStr;
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt as _;
@@ -144,6 +145,8 @@ pub struct Table {
     pub(crate) holes_known: bool,
     /// Directories that lie under mounted filesystems.
     pub(crate) under: Vec<Under>,
+    /// Stretches of files that share blocks on the disk.
+    pub(crate) shared: Shared,
 }
 
 /// A directory that a mounted filesystem hides: its own metadata.
@@ -353,6 +356,45 @@ impl Table {
         Some(index)
     }
 
+    /// The record that a path leads to in the archive, through its own links, as a process in it would be led
+    /// (path_resolution(7)); a link at the end is not followed.
+    pub(crate) fn follow(&self, path: &std::path::Path) -> Option<usize> {
+        use std::path::Component;
+        /// As many links as the kernel follows.
+        const MOST_LINKS: usize = 40;
+        let parts = |path: &std::path::Path| -> Vec<Vec<u8>> {
+            let names = path.components().rev().filter_map(|component| match component {
+                Component::Normal(name) => Some(name.as_bytes().to_vec()),
+                Component::ParentDir => Some(b"..".to_vec()),
+                _ => None,
+            });
+            names.collect()
+        };
+        let mut index = (!self.records.is_empty()).then_some(0)?;
+        let (mut left, mut links) = (parts(path), 0);
+        while let Some(part) = left.pop() {
+            if part == b".." {
+                index = self.records[index].parent as usize;
+                continue;
+            }
+            let child = self.child(index, &part)?;
+            if self.records[child].kind != Kind::Symlink || left.is_empty() {
+                index = child;
+                continue;
+            }
+            links += 1;
+            let target = PathBuf::from(OsStr::from_bytes(self.target(child)));
+            if links > MOST_LINKS {
+                return None;
+            }
+            if target.is_absolute() {
+                index = 0;
+            }
+            left.extend(parts(&target));
+        }
+        Some(index)
+    }
+
     /// The names that lead from the root directory to an entry.
     pub(crate) fn names(&self, mut index: usize) -> Vec<&[u8]> {
         let mut names = vec![];
@@ -421,6 +463,40 @@ pub(crate) mod tests {
         assert_eq!(table.find(Path::new("b/../a")), None);
         assert_eq!(table.entry(3).target.unwrap(), Path::new("../a"));
         assert_eq!(table.len(), 4);
+    }
+
+    #[test]
+    fn links_of_the_archive_are_followed() {
+        // /a, /b/{circle, file, up -> /.., x -> .}, /l -> b
+        let mut table = Table::default();
+        let entries: [(&str, Kind, u32, &str); 8] = [
+            ("", Kind::Directory, 0, ""),
+            ("a", Kind::File, 0, ""),
+            ("b", Kind::Directory, 0, ""),
+            ("l", Kind::Symlink, 0, "b"),
+            ("circle", Kind::Symlink, 2, "circle"),
+            ("file", Kind::File, 2, ""),
+            ("up", Kind::Symlink, 2, "/../b/.."),
+            ("x", Kind::Symlink, 2, "."),
+        ];
+        for (name, kind, parent, target) in entries {
+            let record = Record { parent, ..Record::new(kind) };
+            table.push(record, name.as_bytes(), More { target: target.into(), ..More::default() });
+        }
+        (table.records[0].start, table.records[0].count) = (1, 3);
+        (table.records[2].start, table.records[2].count) = (4, 4);
+        for (path, index) in [
+            ("/l/file", Some(5)),
+            ("/l", Some(3)),
+            ("/l/x/x/../b/file", Some(5)),
+            ("/l/up/a", Some(1)),
+            ("l//file/", Some(5)),
+            ("/b/circle/file", None),
+            ("/b/none/../file", None),
+            ("/a/../b", Some(2)),
+        ] {
+            assert_eq!(table.follow(Path::new(path)), index, "{path}");
+        }
     }
 
     #[test]

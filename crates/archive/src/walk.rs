@@ -6,12 +6,14 @@
 //! | [`rules`] | which names a source leaves out, enters, or keeps empty |
 //! | [`look`] | one entry, without opening what must not be opened |
 //! | [`inode`] | what one inode has: status, xattrs, flags, project id, holes |
+//! | [`extents`] | which files share blocks, and what is compressed |
 //! | [`content`] | reads files with holes, and notices that they change |
 //!
 //! Whoever owns a directory can exchange what is in it at any moment. So directories are opened from their parents, and
 //! without following links ([`crate::directories`]); status, attributes and content of an entry come from one descriptor.
 
 pub(crate) mod content;
+pub(crate) mod extents;
 pub(crate) mod inode;
 pub(crate) mod look;
 pub(crate) mod places;
@@ -22,6 +24,7 @@ use crate::report::{Problems, Progress};
 use crate::source::Source;
 use crate::table::{Kind, More, Record, Table, Under, Xattr};
 use crate::{ArchiveError, Observer};
+use extents::Extents;
 use inode::{Place, Stored};
 use look::Held;
 use places::Top;
@@ -46,6 +49,8 @@ pub(crate) struct Walked {
     pub(crate) stored: HashMap<u64, Stored>,
     /// When the walk began, in seconds since 1970.
     pub(crate) began: i64,
+    /// Where content lies, when that was asked for.
+    pub(crate) extents: Option<Extents>,
 }
 
 impl Walked {
@@ -78,6 +83,24 @@ struct Walker<'a> {
 
 /// Walks a source. What cannot be read is left out and is a problem.
 pub(crate) fn walk(source: &Source, observer: &dyn Observer, problems: &Problems<'_>) -> Result<Walked, ArchiveError> {
+    start(source, observer, problems, None)
+}
+
+/// Walks a source, and looks where the content of its files lies.
+pub(crate) fn walk_with_extents(
+    source: &Source,
+    observer: &dyn Observer,
+    problems: &Problems<'_>,
+) -> Result<Walked, ArchiveError> {
+    start(source, observer, problems, Some(Extents::default()))
+}
+
+fn start(
+    source: &Source,
+    observer: &dyn Observer,
+    problems: &Problems<'_>,
+    extents: Option<Extents>,
+) -> Result<Walked, ArchiveError> {
     let open = || places::open_root(&source.root).map_err(|error| ArchiveError::io("OPEN", &source.root, error));
     let top = Top::new(open()?, 0);
     let status =
@@ -92,7 +115,7 @@ pub(crate) fn walk(source: &Source, observer: &dyn Observer, problems: &Problems
         problems,
         observer,
         root: open()?,
-        walked: Walked { table, tops: vec![top], stored: HashMap::new(), began: began as i64 },
+        walked: Walked { table, tops: vec![top], stored: HashMap::new(), began: began as i64, extents },
         directories: Directories::within_a_mount(),
         bytes: 0,
         xattr_bytes: 0,
@@ -274,6 +297,9 @@ impl Walker<'_> {
                         fail(self, format!("cannot READ the holes: {}", std::io::Error::from(error)));
                         return None;
                     }
+                }
+                if let Some(extents) = self.walked.extents.as_mut().filter(|_| record.size > 0) {
+                    extents.look(file, &record, self.walked.table.records.len());
                 }
                 place = Some(Place::Open(file));
             }

@@ -63,12 +63,23 @@ impl CommandError {
         self
     }
 
+    /// What went wrong with its causes, each said once: many messages have their cause in them.
+    fn text(&self) -> String {
+        let mut text = self.error.to_string();
+        for cause in self.error.chain().skip(1).map(ToString::to_string) {
+            if !text.contains(&cause) {
+                text = format!("{text}: {cause}");
+            }
+        }
+        text
+    }
+
     /// Prints it to standard error.
     pub fn print(&self) {
         use std::io::Write as _;
         let mut err = std::io::stderr().lock();
         // A closed standard error leaves nobody to tell.
-        let _ = writeln!(err, "lifeboat: {:#}", self.error);
+        let _ = writeln!(err, "lifeboat: {}", self.text());
         for hint in &self.hints {
             let _ = writeln!(err, "  try: {hint}");
         }
@@ -83,3 +94,17 @@ impl<E: Into<anyhow::Error>> From<E> for CommandError {
 
 /// What every command gives back.
 pub type CommandResult = Result<(), CommandError>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let cause = || std::io::Error::from_raw_os_error(30);
+        let inside = CommandError::from(lifeboat_archive::ArchiveError::io("WRITE", "/mnt", cause()));
+        assert_eq!(inside.text(), "cannot WRITE /mnt: Read-only file system (os error 30)");
+        let beside = CommandError::from(anyhow::Error::from(cause()).context("cannot SAVE the report"));
+        assert_eq!(beside.text(), "cannot SAVE the report: Read-only file system (os error 30)");
+    }
+}

@@ -9,7 +9,7 @@ use super::{Repository, crypto, node};
 use crate::report::{BackupReport, Problems, Progress, locked};
 use crate::selection::OWN_DIRECTORY;
 use crate::table::{Id, Kind, More, Record, Table};
-use crate::{ArchiveError, Observer, Source, extras, walk};
+use crate::{ArchiveError, Observer, Room, Source, extras, walk};
 use rustic_core::FileType;
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -63,10 +63,11 @@ pub(crate) fn run(
         source.excludes.push(own);
     }
     let (walked, loaded) = rayon::join(
-        || walk::walk(&source, observer, &problems),
+        || walk::walk_with_extents(&source, observer, &problems),
         || Ok::<_, ArchiveError>((store.load_index()?, super::snapshot::all(store)?)),
     );
     let (mut walked, (index, snapshots)) = (walked?, loaded?);
+    let room = walked.extents.take().map(|extents| extents.finish(&mut walked.table, &walked.tops)).unwrap_or_default();
     let parent = snapshots.into_iter().rfind(|snapshot| snapshot.host == request.host);
     let taken = match (&parent, request.reread) {
         (Some(parent), false) => parent::take_over(store, &index, parent, &mut walked.table),
@@ -76,7 +77,7 @@ pub(crate) fn run(
     let context = Context { repository, observer, problems: &problems };
     let (tree, summary) = std::thread::scope(|scope| {
         let (writer, disk) = Writer::start(scope, store, &index, &state);
-        let result = context.write(&writer, walked, taken, request);
+        let result = context.write(&writer, walked, taken, request, &room);
         drop(writer);
         // A failure of the disk explains all that workers complain about.
         disk.join().map_err(|panic| ArchiveError::Panicked {
@@ -112,6 +113,7 @@ pub(crate) fn run(
         new: summary.files_new,
         changed: summary.files_changed,
         unchanged: summary.files_unmodified,
+        room,
         problems: super::with_warnings(problems),
     })
 }
@@ -131,6 +133,7 @@ impl Context<'_> {
         mut walked: walk::Walked,
         taken: parent::Taken,
         request: &BackupRequest<'_>,
+        room: &Room,
     ) -> Result<(Id, Summary), ArchiveError> {
         let read = reading::run(self, writer, &walked, &taken)?;
         let table = &mut walked.table;
@@ -152,7 +155,13 @@ impl Context<'_> {
         let manifest = manifest.map_err(|cause| ArchiveError::Manifest { cause })?;
         let extras = extras::encode(table);
         let mut worker = writer.worker()?;
-        let own = [("extras.jsonl", &extras), ("machine.json", &request.machine), ("manifest.json", &manifest)];
+        let room = room.to_json();
+        let own = [
+            ("extras.jsonl", &extras),
+            ("machine.json", &request.machine),
+            ("manifest.json", &manifest),
+            ("room.json", &room),
+        ];
         let own = self.own_directory(writer, &mut worker, own)?;
         let tree = trees::store(self.observer, writer, worker, table, &own, &mut summary)?;
         Ok((tree, summary))
@@ -163,7 +172,7 @@ impl Context<'_> {
         &self,
         writer: &Writer<'_>,
         worker: &mut Worker,
-        files: [(&str, &Vec<u8>); 3],
+        files: [(&str, &Vec<u8>); 4],
     ) -> Result<Table, ArchiveError> {
         let chunker = Chunker::new(self.repository.polynomial);
         let mut own = Table::default();

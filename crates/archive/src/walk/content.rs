@@ -105,7 +105,8 @@ impl Content {
         inode::refresh(record, &status);
         let changed = difference(&before, record);
         // A second before: clocks of filesystems are coarse.
-        let is_as_walked = changed.is_none() && before.ctime == record.ctime && record.ctime.seconds < known.walked_at - 1;
+        let is_as_walked =
+            changed.is_none() && before.ctime == record.ctime && record.ctime.seconds < known.walked_at - 1;
         let (mut more, mut complaint) = (None, None);
         let holes = if is_as_walked {
             known.holes.to_vec()

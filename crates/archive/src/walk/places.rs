@@ -33,12 +33,7 @@ impl Top {
 
 /// Opens the directory that everything is below.
 pub(crate) fn open_root(path: &Path) -> Result<OwnedFd, Errno> {
-    rustix::fs::openat(
-        rustix::fs::CWD,
-        path,
-        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )
+    rustix::fs::openat(rustix::fs::CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 
 /// Opens a mount point below the root, with no link on the way: its folder may be a user's.

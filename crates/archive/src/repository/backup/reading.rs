@@ -33,6 +33,8 @@ pub(super) struct Read {
     pub(super) ids: Vec<Id>,
     /// The content leaves out large holes.
     pub(super) squeezed: bool,
+    /// The content is not what the walk saw.
+    pub(super) changed: bool,
 }
 
 /// What identifies the inode of several hard links.
@@ -235,7 +237,7 @@ impl Reading<'_> {
         self.context.problems.add(table.path(index), message);
         let mut record = table.records[index].clone();
         record.left_out = true;
-        Read { index, record, more: None, ids: vec![], squeezed: false }
+        Read { index, record, more: None, ids: vec![], squeezed: false, changed: true }
     }
 
     /// Reads and stores a file. One that shrinks meanwhile is read once more, and then what is left of it is kept.
@@ -282,6 +284,7 @@ impl Reading<'_> {
                 left.holes.retain(|(start, length)| start + length <= content.size);
                 more = Some(left);
             }
+            let is_changed = changed.is_some() || shrank;
             let change = changed.or_else(|| content.changed()).or(shrank.then_some("it shrank during the backup"));
             if let Some(change) = change {
                 let kept = if content.size < size { "; what is left of it is kept" } else { "" };
@@ -290,7 +293,7 @@ impl Reading<'_> {
             if let Some(complaint) = complaint {
                 self.context.problems.add(table.path(index), complaint);
             }
-            break Read { index, record, more, ids, squeezed };
+            break Read { index, record, more, ids, squeezed, changed: is_changed };
         };
         meter.finish();
         Ok(read)
@@ -375,8 +378,12 @@ pub(super) fn take_in(table: &mut Table, read: Vec<Read>, taken: &parent::Taken)
     // Of each inode the name that has its content, and whether more of it than the walk found was read.
     let mut first: HashMap<Key, (usize, bool)> = HashMap::new();
     let mut has_content = vec![false; table.records.len()];
+    // Where their blocks lay, and at which distance, says nothing any more.
+    let others = read.iter().filter(|file| file.changed || file.squeezed).map(|file| file.index);
+    let others: std::collections::HashSet<usize> = others.collect();
+    table.shared.forget(|record| others.contains(&record));
     for file in read {
-        let Read { index, record, more, ids, squeezed } = file;
+        let Read { index, record, more, ids, squeezed, changed: _ } = file;
         let is_new = more.is_some();
         table.records[index].clone_from(&record);
         if is_new || squeezed {
