@@ -1,6 +1,8 @@
 //! What a command failed with: one error, its exit code, and what to try.
 
+use lifeboat_machine::bytes::terminal;
 use std::fmt;
+use std::io::Write as _;
 
 /// Why a command did not end with 0; the exit codes of design section 5.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +28,17 @@ impl Kind {
             Kind::Refused => 3,
             Kind::Differences => 4,
             Kind::Partial => 5,
+        }
+    }
+
+    /// Its name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Failed => "failed",
+            Kind::Usage => "usage",
+            Kind::Refused => "refused",
+            Kind::Differences => "differences",
+            Kind::Partial => "partial",
         }
     }
 }
@@ -64,7 +77,7 @@ impl CommandError {
     }
 
     /// What went wrong with its causes, each said once: many messages have their cause in them.
-    fn text(&self) -> String {
+    fn said(&self) -> String {
         let mut text = self.error.to_string();
         for cause in self.error.chain().skip(1).map(ToString::to_string) {
             if !text.contains(&cause) {
@@ -74,16 +87,34 @@ impl CommandError {
         text
     }
 
-    /// Prints it to standard error.
-    pub fn print(&self) {
-        use std::io::Write as _;
-        let mut err = std::io::stderr().lock();
-        // A closed standard error leaves nobody to tell.
-        let _ = writeln!(err, "lifeboat: {}", self.text());
+    /// The lines for people. What an error quotes (names of files, words of servers and programs) cannot drive a terminal.
+    pub fn text(&self) -> String {
+        let mut text = format!("lifeboat: {}\n", terminal(&self.said()));
         for hint in &self.hints {
-            let _ = writeln!(err, "  try: {hint}");
+            text.push_str(&format!("  try: {}\n", terminal(hint)));
         }
+        text
     }
+
+    /// The last line of `--json`.
+    pub fn json(&self) -> String {
+        json(self.kind, &self.said(), &self.hints)
+    }
+
+    /// Prints it: for people to standard error, and with `json` as a line to standard output, where all JSON lines go.
+    pub fn print(&self, json: bool) {
+        if json {
+            let _ = writeln!(std::io::stdout().lock(), "{}", self.json());
+        }
+        // A closed standard error leaves nobody to tell.
+        let _ = std::io::stderr().lock().write_all(self.text().as_bytes());
+    }
+}
+
+/// An error as a JSON line.
+pub fn json(kind: Kind, error: &str, hints: &[String]) -> String {
+    serde_json::json!({"event": "error", "kind": kind.name(), "code": kind.code(), "error": error, "try": hints})
+        .to_string()
 }
 
 impl<E: Into<anyhow::Error>> From<E> for CommandError {
@@ -103,8 +134,17 @@ mod tests {
     fn a_cause_is_said_once() {
         let cause = || std::io::Error::from_raw_os_error(30);
         let inside = CommandError::from(lifeboat_archive::ArchiveError::io("WRITE", "/mnt", cause()));
-        assert_eq!(inside.text(), "cannot WRITE /mnt: Read-only file system (os error 30)");
+        assert_eq!(inside.said(), "cannot WRITE /mnt: Read-only file system (os error 30)");
         let beside = CommandError::from(anyhow::Error::from(cause()).context("cannot SAVE the report"));
-        assert_eq!(beside.text(), "cannot SAVE the report: Read-only file system (os error 30)");
+        assert_eq!(beside.said(), "cannot SAVE the report: Read-only file system (os error 30)");
+    }
+
+    #[test]
+    fn what_an_error_quotes_does_not_drive_the_terminal() {
+        let error = CommandError::usage("cannot OPEN a\u{1b}[2Jb: none").hint("c\u{7}\nd");
+        assert_eq!(error.text(), "lifeboat: cannot OPEN a\\x1b[2Jb: none\n  try: c\\x07\nd\n");
+        let read: serde_json::Value = serde_json::from_str(&error.json()).unwrap();
+        assert_eq!(read["error"], "cannot OPEN a\u{1b}[2Jb: none", "JSON stays exact");
+        assert_eq!((read["kind"].as_str(), read["code"].as_u64()), (Some("usage"), Some(2)));
     }
 }
