@@ -7,7 +7,7 @@ mod common;
 
 use common::{Disk, backup, backup_with, repository, scratch};
 use lifeboat_archive::{Observer, Problem, Progress, Quiet, Repository, RestoreOptions, Selection, Source};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -116,11 +116,11 @@ fn a_replaced_file_comes_with_its_own_attributes() {
     let swap = || {
         std::fs::write(tree.join("d/new"), "new content").unwrap();
         run!("setfattr", "-n", "user.of", "-v", "new", tree.join("d/new").as_os_str());
-        std::fs::set_permissions(tree.join("d/new"), PermissionsExt::from_mode(0o600)).unwrap();
+        std::fs::set_permissions(tree.join("d/new"), <std::fs::Permissions as PermissionsExt>::from_mode(0o600)).unwrap();
         std::fs::rename(tree.join("d/new"), tree.join("d/file")).unwrap();
         // Only attributes: that is worth no word, but what is saved is what it is now.
         run!("setfattr", "-n", "user.late", "-v", "yes", tree.join("d/mode").as_os_str());
-        std::fs::set_permissions(tree.join("d/mode"), PermissionsExt::from_mode(0o640)).unwrap();
+        std::fs::set_permissions(tree.join("d/mode"), <std::fs::Permissions as PermissionsExt>::from_mode(0o640)).unwrap();
     };
     let (repository, _) = repository(&scratch.path().join("repository"));
     let report = backup_with(&repository, &Source::new(&tree), &after_walk(2, swap));
@@ -183,7 +183,7 @@ fn a_first_name_that_is_replaced_takes_no_content_from_the_others() {
 #[test]
 fn root_a_user_cannot_lead_attributes_elsewhere() {
     let scratch = scratch();
-    std::fs::set_permissions(scratch.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(scratch.path(), <std::fs::Permissions as PermissionsExt>::from_mode(0o755)).unwrap();
     let tree = scratch.path().join("tree");
     std::fs::create_dir_all(tree.join("home/p")).unwrap();
     for number in 0..600 {
@@ -202,7 +202,7 @@ fn root_a_user_cannot_lead_attributes_elsewhere() {
     backup(&repository, &Source::new(&tree));
     let secret = scratch.path().join("secret");
     std::fs::write(&secret, "root only").unwrap();
-    std::fs::set_permissions(&secret, PermissionsExt::from_mode(0o600)).unwrap();
+    std::fs::set_permissions(&secret, <std::fs::Permissions as PermissionsExt>::from_mode(0o600)).unwrap();
     let out = scratch.path().join("out");
     std::fs::create_dir_all(out.join("home")).unwrap();
     run!("chown", "1000:1000", out.join("home").as_os_str());
@@ -262,7 +262,7 @@ fn root_what_a_directory_passes_on_is_not_kept() {
     let scratch = scratch();
     let disk = Disk::make(scratch.path(), "disk", 64, &["mkfs.ext4", "-q"]);
     let tree = tree(&disk.mount, &[("share/secret", "SECRET"), ("share/in/deep/file", "x")]);
-    std::fs::set_permissions(tree.join("share/secret"), PermissionsExt::from_mode(0o640)).unwrap();
+    std::fs::set_permissions(tree.join("share/secret"), <std::fs::Permissions as PermissionsExt>::from_mode(0o640)).unwrap();
     let fifo = tree.join("share/fifo");
     run!("mkfifo", "-m", "640", &fifo);
     let (repository, _) = repository(&scratch.path().join("repository"));
