@@ -45,6 +45,11 @@ fn files(session: &Session, args: &RestoreArgs) -> CommandResult {
         prepare(target)?;
     }
     let selection = if args.paths.is_empty() { Selection::Everything } else { Selection::Paths(args.paths.clone()) };
+    if !rustix::process::geteuid().is_root() {
+        session
+            .reporter
+            .note("owners and groups are not restored, which takes root: all that is restored belongs to you");
+    }
     let observer = Observing::new(&session.reporter, "restore");
     let report = archive.repository.restore(
         &snapshot,
