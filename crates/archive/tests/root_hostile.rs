@@ -116,11 +116,13 @@ fn a_replaced_file_comes_with_its_own_attributes() {
     let swap = || {
         std::fs::write(tree.join("d/new"), "new content").unwrap();
         run!("setfattr", "-n", "user.of", "-v", "new", tree.join("d/new").as_os_str());
-        std::fs::set_permissions(tree.join("d/new"), <std::fs::Permissions as PermissionsExt>::from_mode(0o600)).unwrap();
+        std::fs::set_permissions(tree.join("d/new"), <std::fs::Permissions as PermissionsExt>::from_mode(0o600))
+            .unwrap();
         std::fs::rename(tree.join("d/new"), tree.join("d/file")).unwrap();
         // Only attributes: that is worth no word, but what is saved is what it is now.
         run!("setfattr", "-n", "user.late", "-v", "yes", tree.join("d/mode").as_os_str());
-        std::fs::set_permissions(tree.join("d/mode"), <std::fs::Permissions as PermissionsExt>::from_mode(0o640)).unwrap();
+        std::fs::set_permissions(tree.join("d/mode"), <std::fs::Permissions as PermissionsExt>::from_mode(0o640))
+            .unwrap();
     };
     let (repository, _) = repository(&scratch.path().join("repository"));
     let report = backup_with(&repository, &Source::new(&tree), &after_walk(2, swap));
@@ -262,7 +264,8 @@ fn root_what_a_directory_passes_on_is_not_kept() {
     let scratch = scratch();
     let disk = Disk::make(scratch.path(), "disk", 64, &["mkfs.ext4", "-q"]);
     let tree = tree(&disk.mount, &[("share/secret", "SECRET"), ("share/in/deep/file", "x")]);
-    std::fs::set_permissions(tree.join("share/secret"), <std::fs::Permissions as PermissionsExt>::from_mode(0o640)).unwrap();
+    std::fs::set_permissions(tree.join("share/secret"), <std::fs::Permissions as PermissionsExt>::from_mode(0o640))
+        .unwrap();
     let fifo = tree.join("share/fifo");
     run!("mkfifo", "-m", "640", &fifo);
     let (repository, _) = repository(&scratch.path().join("repository"));
