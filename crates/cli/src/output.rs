@@ -72,6 +72,14 @@ impl Reporter {
         }
     }
 
+    /// Warnings beside a result that is one document: on standard error, with `--json` as JSON lines there.
+    pub fn aside(&self, warnings: &[String]) {
+        for text in warnings {
+            let event = Event::Warning { text: text.clone() };
+            self.err(&if self.json { event.json_line() } else { event.console_line() });
+        }
+    }
+
     /// Ends a phase: removes the bar.
     pub fn finish(&self) {
         if let Some(bar) = &self.bar {

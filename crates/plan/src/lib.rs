@@ -16,12 +16,15 @@
 //! | [`mod@kind`] | filesystems of another kind than recorded |
 //! | [`size`] | the size solver |
 //! | [`resize`] | what a filesystem needs, and what it becomes at another size |
+//! | [`bounds`] | a computed table against the disk's end and its own room |
+//! | [`need`] | what a step needs before the first one may be done |
 //! | [`script`] | partition tables as sfdisk reads them |
 //! | [`display`] | plans for people |
 //! | [`mod@diff`] | what changed between two recordings |
 //! | [`error`] | why there is no plan |
 
 pub mod assemble;
+pub mod bounds;
 pub mod diff;
 pub mod display;
 pub mod edit;
@@ -29,6 +32,7 @@ pub mod error;
 pub mod kind;
 mod kinds;
 pub mod matching;
+pub mod need;
 pub mod policy;
 pub mod resize;
 pub mod script;
@@ -41,5 +45,6 @@ pub use assemble::plan;
 pub use diff::{Change, diff};
 pub use error::PlanError;
 pub use kind::Kind;
+pub use need::Need;
 pub use policy::Policy;
 pub use step::{ChangedFilesystem, Plan, Step, Target};
