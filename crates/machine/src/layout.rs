@@ -290,6 +290,13 @@ impl Device {
     }
 }
 
+impl Partition {
+    /// Its name has characters that take two units of UTF-16, of which sfdisk writes none of the name.
+    pub fn has_unwritable_name(&self) -> bool {
+        self.name.as_deref().is_some_and(|name| name.chars().any(|c| c.len_utf16() > 1))
+    }
+}
+
 impl Layout {
     /// The device with this id.
     pub fn device(&self, id: &DeviceId) -> Option<&Device> {

@@ -147,6 +147,11 @@ fn partitioned(
         if let DeviceKind::Partition(geometry) = &mut new.device.kind {
             geometry.start_sector = span.start / new_sector;
             geometry.sectors = span.size / new_sector;
+            if geometry.has_unwritable_name() {
+                // Recorded by a release that did not refuse it yet.
+                notes.push(format!("{} loses its name \"{}\", which sfdisk cannot write", recorded_part.id, text(&geometry.name)));
+                geometry.name = None;
+            }
             debug_assert_eq!(geometry.number, partition.number);
         }
         new_parts.push(new);
@@ -172,6 +177,10 @@ fn partitioned(
         problem,
     })?;
     Ok(DiskLayout { table: Some(table), parts: new_parts, notes })
+}
+
+fn text(name: &Option<String>) -> &str {
+    name.as_deref().unwrap_or_default()
 }
 
 fn holds_logical(layout: &Layout, disk: &Device) -> bool {

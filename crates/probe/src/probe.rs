@@ -179,11 +179,12 @@ fn in_use(context: &Context<'_>, blocks: &Blocks, table: &[MountInfo], root: &Pa
                 &at,
                 format!(
                     "it is mounted below {} ({}), which is not part of the backup: no saved directory leads to it",
-                    holder.mount_point.display(),
+                    Path::new("/").join(holder.mount_point.strip_prefix(root).unwrap_or(&holder.mount_point)).display(),
                     holder.kind
                 ),
                 "unmount it, or mount it below a directory that is on a disk of this machine, such as /mnt",
             );
+            used.beside.insert(block.name.clone());
             continue;
         }
         if let Some(hidden @ 1..) = lifeboat_sys::mount::entries_under(&mount.real_mount_point).filter(|_| !is_root) {

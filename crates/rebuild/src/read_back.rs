@@ -16,6 +16,9 @@ use std::path::Path;
 /// mkfs.xfs makes no allocation group below this, and leaves what is less at the end unused (xfsprogs, XFS_AG_MIN_BYTES).
 pub(crate) const XFS_SMALLEST_GROUP: u64 = 16 << 20;
 
+/// How often a device is read that cannot be read.
+const ATTEMPTS: usize = 3;
+
 /// Collects what differs.
 #[derive(Default)]
 struct Compared {
@@ -64,7 +67,16 @@ fn content(runner: &dyn Runner, device: &Path, planned: &str) -> Result<Content,
         let reasons: Vec<String> = refusals.into_iter().map(|refusal| refusal.reason).collect();
         unreadable(device, planned, format!("not to be read ({})", reasons.join("; ")))
     };
-    lifeboat_probe::content_of(runner, &device.to_string_lossy()).map_err(refused)
+    // udev looks at what was written, and a partition may be gone and come again meanwhile (udev, 60-block.rules).
+    let mut read = Err(vec![]);
+    for _ in 0..ATTEMPTS {
+        crate::table::await_device(device)?;
+        read = lifeboat_probe::content_of(runner, &device.to_string_lossy());
+        if read.is_ok() {
+            break;
+        }
+    }
+    read.map_err(refused)
 }
 
 /// Compares the table of a disk with the one that was written.
