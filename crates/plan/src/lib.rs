@@ -18,6 +18,7 @@
 //! | [`resize`] | what a filesystem needs, and what it becomes at another size |
 //! | [`bounds`] | a computed table against the disk's end and its own room |
 //! | [`need`] | what a step needs before the first one may be done |
+//! | [`room`] | whether what a restore writes fits |
 //! | [`script`] | partition tables as sfdisk reads them |
 //! | [`display`] | plans for people |
 //! | [`mod@diff`] | what changed between two recordings |
@@ -35,6 +36,7 @@ pub mod matching;
 pub mod need;
 pub mod policy;
 pub mod resize;
+pub mod room;
 pub mod script;
 pub mod size;
 pub mod step;

@@ -8,6 +8,7 @@ use crate::medium;
 use crate::network::Network;
 use crate::observe::{CONSOLE_INTERVAL, Observing};
 use crate::rescue::RescueSystem;
+use crate::room;
 use crate::snapshot;
 use crate::source::Source;
 use crate::stacks::Stacks;
@@ -179,8 +180,9 @@ impl<'a> Recovery<'a> {
         runner: &'a dyn Runner,
         sink: &'a dyn EventSink,
     ) -> Result<Recovery<'a>, Failure> {
-        let (machine, manifest) = snapshot::read(&repository, &snapshot)?;
+        let (mut machine, manifest) = snapshot::read(&repository, &snapshot)?;
         snapshot::check_machine(&snapshot, &machine, &rescue.manifest)?;
+        room::from_snapshot(&mut machine, &repository, &snapshot, sink);
         let interval = crate::observe::CONSOLE_INTERVAL;
         Ok(Recovery { rescue, runner, sink, repository, snapshot, interval, machine, manifest, _source: None })
     }
@@ -297,7 +299,7 @@ impl<'a> Recovery<'a> {
                 }
             }
             let modules = Selection::Paths(vec![modules]);
-            let options = RestoreOptions { overwrite: true, sync: true };
+            let options = RestoreOptions { overwrite: true, sync: true, private: true };
             let observer = Observing::every(self.interval, self.sink, "extract");
             let again = self.repository.restore(&self.snapshot, target, &modules, &options, &observer);
             again.map_err(Failure::Extract)?;
@@ -331,7 +333,7 @@ impl<'a> Recovery<'a> {
                     &self.snapshot,
                     &self.rescue.directories.target,
                     &Selection::Everything,
-                    &RestoreOptions { overwrite: true, sync: true },
+                    &RestoreOptions { overwrite: true, sync: true, private: true },
                     &observer,
                 )
                 .map_err(Failure::Extract)

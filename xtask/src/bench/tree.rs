@@ -100,6 +100,7 @@ pub fn machine(tree: &Path) -> anyhow::Result<Machine> {
         drive_number: 0x80,
         heads: 255,
         track_sectors: 63,
+        boot_label: None,
     };
     let filesystem = Filesystem {
         uuid: "1234-ABCD".into(),
@@ -107,6 +108,7 @@ pub fn machine(tree: &Path) -> anyhow::Result<Machine> {
         size_bytes,
         used_bytes,
         options: FilesystemOptions::Vfat(vfat),
+        restored: None,
     };
     let disk = Disk { logical_sector_bytes: 512, physical_sector_bytes: 512, ..Disk::default() };
     let id = DeviceId("disk0".into());
