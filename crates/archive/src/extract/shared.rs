@@ -201,7 +201,7 @@ impl<'e> Taking<'e> {
     fn open(&self, record: usize) -> Option<OwnedFd> {
         let table = self.extraction.table;
         self.extraction.sharing.complete(record)?;
-        let parent = self.extraction.target.directory(table, table.records[record].parent as usize).ok()?;
+        let parent = self.extraction.directory(table.records[record].parent as usize).ok()?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         rustix::fs::openat(parent, OsStr::from_bytes(table.name(record)), flags, Mode::empty()).ok()
     }
