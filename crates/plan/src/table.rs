@@ -150,7 +150,11 @@ fn partitioned(
             geometry.sectors = span.size / new_sector;
             if geometry.has_unwritable_name() {
                 // Recorded by a release that did not refuse it yet.
-                notes.push(format!("{} loses its name \"{}\", which sfdisk cannot write", recorded_part.id, text(&geometry.name)));
+                notes.push(format!(
+                    "{} loses its name \"{}\", which sfdisk cannot write",
+                    recorded_part.id,
+                    text(&geometry.name)
+                ));
                 geometry.name = None;
             }
             debug_assert_eq!(geometry.number, partition.number);

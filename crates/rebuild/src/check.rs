@@ -7,8 +7,8 @@ use lifeboat_machine::filesystem::{Filesystem, FilesystemOptions};
 use lifeboat_plan::Need;
 use lifeboat_probe::{Bearer, ProbeError, bearers, mountable};
 use lifeboat_sys::program::{
-    BLKID, BTRFS, BTRFSTUNE, DUMPE2FS, MKE2FS, MKFS_BTRFS, MKFS_FAT, MKFS_XFS, MKSWAP, SFDISK, TUNE2FS, WIPEFS, XFS_ADMIN,
-    XFS_DB,
+    BLKID, BTRFS, BTRFSTUNE, DUMPE2FS, MKE2FS, MKFS_BTRFS, MKFS_FAT, MKFS_XFS, MKSWAP, SFDISK, TUNE2FS, WIPEFS,
+    XFS_ADMIN, XFS_DB,
 };
 use lifeboat_sys::{Program, RunError};
 use std::path::Path;
@@ -123,9 +123,7 @@ impl Checker<'_, '_> {
     fn programs(&self, programs: &[&'static Program]) -> Result<(), Problem> {
         match programs.iter().find(|program| !self.context.runner.has(program)) {
             None => Ok(()),
-            Some(missing) => {
-                Err(Problem::Program(RunError::Missing { name: missing.name, package: missing.package }))
-            }
+            Some(missing) => Err(Problem::Program(RunError::Missing { name: missing.name, package: missing.package })),
         }
     }
 

@@ -4,9 +4,7 @@
 //! that mkfs rounds a person is told.
 
 use crate::error::{Difference, RebuildError};
-use lifeboat_machine::filesystem::{
-    BtrfsOptions, ExtOptions, Filesystem, FilesystemOptions, VfatOptions, XfsOptions,
-};
+use lifeboat_machine::filesystem::{BtrfsOptions, ExtOptions, Filesystem, FilesystemOptions, VfatOptions, XfsOptions};
 use lifeboat_machine::layout::{Partition, PartitionTable, Swap};
 use lifeboat_machine::{Content, DeviceId, Name};
 use lifeboat_sys::Runner;
@@ -43,10 +41,9 @@ impl Compared {
     fn end(self, device: &Path) -> Result<Vec<String>, RebuildError> {
         match self.differences.is_empty() {
             true => Ok(self.notes),
-            false => Err(RebuildError::NotAsPlanned {
-                device: device.display().to_string(),
-                differences: self.differences,
-            }),
+            false => {
+                Err(RebuildError::NotAsPlanned { device: device.display().to_string(), differences: self.differences })
+            }
         }
     }
 }
@@ -235,7 +232,8 @@ pub fn filesystem(
 
 /// Names that one list has and the other has not.
 fn features(compared: &mut Compared, planned: &[String], found: &[String]) {
-    let only = |a: &[String], b: &[String]| -> Vec<String> { a.iter().filter(|name| !b.contains(name)).cloned().collect() };
+    let only =
+        |a: &[String], b: &[String]| -> Vec<String> { a.iter().filter(|name| !b.contains(name)).cloned().collect() };
     compared.must("list of missing features", String::new(), only(planned, found).join(", "));
     compared.must("list of features too many", String::new(), only(found, planned).join(", "));
 }
@@ -281,7 +279,12 @@ fn xfs(compared: &mut Compared, device: &Path, planned: &XfsOptions, found: &Xfs
     let metadata = |xfs: &XfsOptions| lower(xfs.metadata_uuid.as_deref());
     compared.must("UUID in metadata", metadata(planned), metadata(found));
     if !resized {
-        compared.tell(device, "size of allocation groups", planned.allocation_group_blocks, found.allocation_group_blocks);
+        compared.tell(
+            device,
+            "size of allocation groups",
+            planned.allocation_group_blocks,
+            found.allocation_group_blocks,
+        );
         compared.tell(device, "log in blocks", planned.log_blocks, found.log_blocks);
         compared.tell(device, "stripe unit", planned.stripe_unit_blocks, found.stripe_unit_blocks);
         compared.tell(device, "stripe width", planned.stripe_width_blocks, found.stripe_width_blocks);

@@ -71,7 +71,8 @@ pub fn filesystem(context: &Context, filesystem: &Filesystem, resized: bool) -> 
         FilesystemOptions::Vfat(_) => {}
         FilesystemOptions::Btrfs(options) => {
             // The disks that are to be wiped bear the UUID still, and mkfs.btrfs makes none a second time.
-            let random = std::fs::read_to_string(RANDOM_UUID).map_err(RebuildError::io("READ", Path::new(RANDOM_UUID)))?;
+            let random =
+                std::fs::read_to_string(RANDOM_UUID).map_err(RebuildError::io("READ", Path::new(RANDOM_UUID)))?;
             let mut other = filesystem.clone();
             other.uuid = random.trim().to_owned();
             let mut options = options.clone();

@@ -88,7 +88,8 @@ fn root_what_mkfs_does_not_know_is_refused_before_the_first_step() {
     let fat = made(&["mkfs.fat", "-F", "32"], 100);
     for good in [&ext, &xfs, &btrfs, &fat] {
         let (new, kind) = (Loop::new(320 * MIB, 512), good.options.mount_type());
-        let plan = Plan { targets: vec![target(new.text())], steps: vec![make(new.text(), good.clone())], ..empty_plan() };
+        let plan =
+            Plan { targets: vec![target(new.text())], steps: vec![make(new.text(), good.clone())], ..empty_plan() };
         assert_eq!(checked(&plan), Ok(()), "{kind}");
         assert_eq!(std::fs::read(new.image.path()).unwrap().iter().find(|byte| **byte != 0), None, "{kind}");
     }
@@ -157,11 +158,8 @@ fn root_what_differs_from_the_plan_is_named() {
     // And what is no filesystem at all.
     text_of("wipefs", &["--all", &image.text()]);
     text_of("mkswap", &[&image.text()]);
-    let error = read_back::swap(
-        &SystemRunner,
-        image.path(),
-        &Swap { uuid: None, label: Name::default(), page_bytes: 4096 },
-    );
+    let error =
+        read_back::swap(&SystemRunner, image.path(), &Swap { uuid: None, label: Name::default(), page_bytes: 4096 });
     assert!(error.unwrap_err().to_string().contains("its UUID is "));
 }
 
@@ -169,12 +167,8 @@ fn root_what_differs_from_the_plan_is_named() {
 fn root_a_table_that_came_out_otherwise_is_named() {
     for (table, entries) in [gpt(), mbr()] {
         let image = Image::new(64 * MIB);
-        let step = Step::WriteTable {
-            disk: image.text(),
-            table: table.clone(),
-            entries: entries.clone(),
-            partitions: vec![],
-        };
+        let step =
+            Step::WriteTable { disk: image.text(), table: table.clone(), entries: entries.clone(), partitions: vec![] };
         done(&step, &empty_plan(), Path::new("/nonexistent")).unwrap();
         read_back::table(&SystemRunner, image.path(), &table, &entries).unwrap();
         let mut others = entries.clone();
@@ -225,11 +219,8 @@ fn root_subvolumes_are_mounted_whatever_their_names() {
     text_of("mkfs.btrfs", &["-q", disk.text()]);
     let names: [&[u8]; 5] = [b"@", b"@c,d", b"@g\xff", b"2026-11-28 10:00,subvolid=5", b"a\nb\\040c"];
     let subvolumes = names.iter().map(|name| Subvolume { path: Name(name.to_vec()), read_only: false, no_cow: false });
-    let make = Step::MakeSubvolumes {
-        device: disk.text().into(),
-        subvolumes: subvolumes.collect(),
-        default: Name::default(),
-    };
+    let make =
+        Step::MakeSubvolumes { device: disk.text().into(), subvolumes: subvolumes.collect(), default: Name::default() };
     done(&make, &empty_plan(), directory.path()).unwrap();
     let mount = |index: usize, name: &[u8]| Step::Mount {
         device: disk.text().into(),
@@ -256,7 +247,9 @@ fn root_subvolumes_are_mounted_whatever_their_names() {
 #[test]
 fn root_fat_has_its_labels_in_their_places() {
     for (bits, mib, offset) in [("12", 4, 43), ("16", 64, 43), ("32", 100, 71)] {
-        for (label, boot) in [("DATA", "OTHER      "), ("", "ONLY BOOT  "), ("DATA", "NO NAME    "), ("K\u{9a}HL", "K\u{9a}HL")] {
+        for (label, boot) in
+            [("DATA", "OTHER      "), ("", "ONLY BOOT  "), ("DATA", "NO NAME    "), ("K\u{9a}HL", "K\u{9a}HL")]
+        {
             let image = Image::new(mib * MIB);
             let placeholder = if label.is_empty() { vec![] } else { vec!["-n", "DATA"] };
             text_of("mkfs.fat", &[&["-F", bits], &placeholder[..], &[&image.text()]].concat());
@@ -267,7 +260,8 @@ fn root_fat_has_its_labels_in_their_places() {
                 out
             };
             let sector = std::fs::read(image.path()).unwrap()[..512].to_vec();
-            let number = |at: usize, length: usize| sector[at..at + length].iter().rev().fold(0, |n, b| n << 8 | u64::from(*b));
+            let number =
+                |at: usize, length: usize| sector[at..at + length].iter().rev().fold(0, |n, b| n << 8 | u64::from(*b));
             let fat_sectors = if number(22, 2) == 0 { number(36, 4) } else { number(22, 2) };
             if !label.is_empty() {
                 file.write_all_at(&bytes(label), (number(14, 2) + number(16, 1) * fat_sectors) * 512).unwrap();
@@ -311,7 +305,8 @@ fn root_what_was_changed_after_mkfs_comes_back() {
     text_of("xfs_growfs", &[directory.path().to_str().unwrap()]);
     lifeboat_sys::mount::unmount(directory.path()).unwrap();
     text_of("losetup", &["--detach", &device]);
-    let groups = |path: &str| text_of("xfs_db", &["-r", "-c", "sb 0", "-c", "p agcount agblocks dblocks uuid meta_uuid", path]);
+    let groups =
+        |path: &str| text_of("xfs_db", &["-r", "-c", "sb 0", "-c", "p agcount agblocks dblocks uuid meta_uuid", path]);
     again(&grown, &groups);
     assert!(groups(&grown.text()).contains("agcount = 6"));
     // Another UUID than the metadata bear.

@@ -78,10 +78,9 @@ fn drive(context: &Context, entry: &EfiEntry, disk: &str, partition: u32) -> Res
         .steps
         .iter()
         .find_map(|step| match step {
-            Step::WriteTable { disk: written, entries, .. } if written == disk => entries
-                .iter()
-                .find(|entry| entry.number == partition)
-                .map(|entry| (entry.start_sector, entry.sectors)),
+            Step::WriteTable { disk: written, entries, .. } if written == disk => {
+                entries.iter().find(|entry| entry.number == partition).map(|entry| (entry.start_sector, entry.sectors))
+            }
             _ => None,
         })
         .ok_or_else(|| wrong(format!("the plan makes no partition {partition} on {disk}")))?;
