@@ -303,8 +303,26 @@ impl Repository {
         loaded.problems().for_each(|problem| problems.add(problem.path, problem.message));
         // What lies in a directory that is lost was said with it.
         let selection = &selection.without(&|path| loaded.has_lost(path));
-        let (entries, bytes) = extract::run(&loaded.table, &content, target, selection, options, observer, &problems)?;
-        Ok(RestoreReport { entries, bytes, problems: with_warnings(problems) })
+        let restored = extract::run(&loaded.table, &content, target, selection, options, observer, &problems)?;
+        let extract::Restored { entries, bytes, unprotected } = restored;
+        Ok(RestoreReport { entries, bytes, unprotected, problems: with_warnings(problems) })
+    }
+
+    /// Sets the inode flags that a restore with [`RestoreOptions::unprotected`] left out: those that keep everybody from
+    /// changing a file.
+    ///
+    /// # Errors
+    /// When the target cannot be opened or the snapshot's root cannot be read. What cannot be set is a problem.
+    pub fn protect(
+        &self,
+        snapshot: &SnapshotInfo,
+        target: &Path,
+        observer: &dyn Observer,
+    ) -> Result<RestoreReport, ArchiveError> {
+        let table = self.table(snapshot)?;
+        let problems = Problems::new(observer);
+        let entries = extract::protect(&table, target, &problems)?;
+        Ok(RestoreReport { entries, problems: with_warnings(problems), ..RestoreReport::default() })
     }
 
     /// Compares entries of a snapshot with a file tree, without writing.
@@ -318,6 +336,32 @@ impl Repository {
         selection: &Selection,
         observer: &dyn Observer,
     ) -> Result<CompareReport, ArchiveError> {
+        self.compare_with(snapshot, source, selection, observer, u32::MAX)
+    }
+
+    /// Like [`Repository::compare`], after a restore with [`RestoreOptions::unprotected`]: flags that wait are no difference.
+    ///
+    /// # Errors
+    /// As [`Repository::compare`].
+    pub fn compare_unprotected(
+        &self,
+        snapshot: &SnapshotInfo,
+        source: &Source,
+        observer: &dyn Observer,
+    ) -> Result<CompareReport, ArchiveError> {
+        let flags = !(lifeboat_sys::inode::IMMUTABLE | lifeboat_sys::inode::APPEND);
+        self.compare_with(snapshot, source, &Selection::Everything, observer, flags)
+    }
+
+    /// Compares, of inode flags only those in `flags`.
+    fn compare_with(
+        &self,
+        snapshot: &SnapshotInfo,
+        source: &Source,
+        selection: &Selection,
+        observer: &dyn Observer,
+        flags: u32,
+    ) -> Result<CompareReport, ArchiveError> {
         self.try_to_hold(observer);
         // All of it: the file tree is walked as a whole, too.
         let (index, loaded) = self.load(snapshot, &Selection::Everything)?;
@@ -325,7 +369,7 @@ impl Repository {
         let mut source = backup::without_repository(source, self.store.folder.as_deref());
         source.without_content.extend(loaded.lost.iter().map(|(path, _)| path.clone()));
         let selection = &selection.without(&|path| loaded.has_lost(path));
-        let mut report = compare::run(&loaded.table, &content, &source, selection, observer)?;
+        let mut report = compare::run(&loaded.table, &content, &source, (selection, flags), observer)?;
         for problem in loaded.problems() {
             observer.problem(&problem);
             report.problems.push(problem);

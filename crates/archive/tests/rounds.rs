@@ -102,6 +102,11 @@ fn wrong(repository: &Repository, snapshot: &SnapshotInfo, model: &Model) -> Opt
         Ok(table) => table,
         Err(error) => return Some(error.to_string()),
     };
+    for name in ["manifest.json", "machine.json", "extras.jsonl", "room.json"] {
+        if let Err(error) = repository.read_file(snapshot, &Path::new("/.lifeboat").join(name)) {
+            return Some(error.to_string());
+        }
+    }
     let files = table.entries().filter(|entry| entry.kind == lifeboat_archive::Kind::File).count();
     if files != model.len() {
         return Some(format!("{files} files instead of {}", model.len()));

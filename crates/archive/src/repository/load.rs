@@ -26,7 +26,7 @@ impl Loaded {
     pub(crate) fn problems(&self) -> impl Iterator<Item = crate::Problem> + '_ {
         self.lost.iter().map(|(path, cause)| {
             let message = match path.starts_with(own_path()) && path != &own_path() {
-                true => format!("inode flags, holes and the like are missing from all entries: {cause}"),
+                true => format!("inode flags, holes and the like are missing from all entries, large holes from contents: {cause}"),
                 false => format!("all that was in this directory is missing: {cause}"),
             };
             crate::Problem { path: path.clone(), message }
@@ -247,7 +247,7 @@ fn add(table: &mut Table, parent: usize, node: &Node<'_>) -> Result<usize, Strin
         record.count = ids.len() as u32;
         table.ids.extend(ids.iter().map(|id| id.0));
     }
-    Ok(table.push(record, &name, More { xattrs, target, holes: vec![] }))
+    Ok(table.push(record, &name, More { xattrs, target, ..More::default() }))
 }
 
 /// The content of a file.

@@ -193,6 +193,8 @@ impl Store {
     /// Keeps what rustic made with a repository private, and safe from a power cut.
     pub(crate) fn settle_skeleton(&self) -> Result<(), ArchiveError> {
         let Some(folder) = &self.folder else { return Ok(()) };
+        // restic takes locks for reading, too, in a directory that rustic does not make.
+        durable::make_directories(&folder.join("locks"), 0o700).map_err(|error| self.failed("CREATE", error))?;
         private(&folder.join("config"), 0o600)?;
         for directory in ["data", "index", "keys", "locks", "snapshots"] {
             private(&folder.join(directory), 0o700)?;

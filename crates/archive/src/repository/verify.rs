@@ -251,13 +251,14 @@ fn check_snapshot(
     let table = &loaded.table;
     let mut problems = proof::affected(index, &loaded, bad);
     let content = super::content::RepositoryContent { store, index };
-    for (number, record) in table.records.iter().enumerate().filter(|(_, record)| record.kind == Kind::File) {
+    for number in (0..table.records.len()).filter(|number| table.records[*number].kind == Kind::File) {
         let packs = table.content(number).iter().filter_map(|id| index.get(BlobKind::Data, id));
         highest = packs.map(|location| location.pack).max().unwrap_or(0).max(highest);
         let lengths = table.content(number).iter().map(|id| content.length(id));
+        let wanted = table.content_bytes(number);
         // What is missing was told.
-        if let Some(length) = lengths.sum::<Option<u64>>().filter(|length| *length != record.size) {
-            let message = format!("its content has {length} bytes instead of {}", record.size);
+        if let Some(length) = lengths.sum::<Option<u64>>().filter(|length| *length != wanted) {
+            let message = format!("its content has {length} bytes instead of {wanted}");
             problems.push(Problem { path: table.path(number), message });
         }
     }
