@@ -183,7 +183,7 @@ pub struct MediumArgs {
     #[arg(long)]
     pub no_firmware: bool,
     /// zstd level of the rescue system, 1 to 22
-    #[arg(long, value_name = "LEVEL", default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..=22))]
+    #[arg(long, value_name = "LEVEL", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=22))]
     pub compression: u32,
     /// Folder for temporary files; as much room as the medium takes, twice
     #[arg(long, value_name = "DIR", default_value = "/var/tmp")]

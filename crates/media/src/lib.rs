@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`iso`] | [`write_iso`]: the whole of an image |
 //! | [`menu`] | [`Menu`]: what the boot menu offers, as values and as grub.cfg |
+//! | [`inherited`] | which kernel parameters of the machine the rescue system has, too |
 //! | [`grub`] | boot loaders found in a root filesystem, and core images made from them |
 //! | [`esp`] | the EFI system partition as a FAT image |
 //! | [`el_torito`] | reading an image back: does firmware find what it needs? |
@@ -20,6 +21,7 @@ pub mod el_torito;
 pub mod error;
 pub mod esp;
 pub mod grub;
+pub mod inherited;
 pub mod iso;
 pub mod menu;
 pub mod progress;

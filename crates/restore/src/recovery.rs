@@ -1,8 +1,10 @@
 //! A whole-machine recovery, stage by stage. The stages are those of `lifeboat restore` in the rescue system; each
 //! emits its steps while it works and a `Stage` event when it is done.
 
+use crate::clock;
 use crate::failure::Failure;
 use crate::found::Found;
+use crate::heartbeat;
 use crate::journal::{Journal, Part};
 use crate::medium;
 use crate::network::Network;
@@ -181,6 +183,9 @@ impl<'a> Recovery<'a> {
     ) -> Result<Recovery<'a>, Failure> {
         let (machine, manifest) = snapshot::read(&repository, &snapshot)?;
         snapshot::check_machine(&snapshot, &machine, &rescue.manifest)?;
+        if let Some(text) = clock::remark(&snapshot.time, jiff::Timestamp::now()) {
+            sink.emit(&Event::Warning { text });
+        }
         let interval = crate::observe::CONSOLE_INTERVAL;
         Ok(Recovery { rescue, runner, sink, repository, snapshot, interval, machine, manifest, _source: None })
     }
@@ -381,8 +386,9 @@ impl<'a> Recovery<'a> {
             let step = &journal.plan.steps[journal.done];
             let text = step.to_string();
             let number = journal.done + 1;
-            self.sink.emit(&Event::Step { number, total: journal.plan.steps.len(), text: text.clone() });
-            let applied = lifeboat_rebuild::apply(step, &self.context(&journal.plan));
+            let shown = heartbeat::Step { number, total: journal.plan.steps.len(), text: &text };
+            let context = self.context(&journal.plan);
+            let applied = heartbeat::during(shown, heartbeat::INTERVAL, self.sink, || lifeboat_rebuild::apply(step, &context));
             for text in applied.map_err(|source| Failure::Rebuild { step: text, source })? {
                 self.sink.emit(&Event::Warning { text });
             }

@@ -67,15 +67,12 @@ programs! {
     XFS_ADMIN = "xfs_admin", "xfsprogs", IfPresent;
     XFS_DB = "xfs_db", "xfsprogs", IfPresent;
     XFS_INFO = "xfs_info", "xfsprogs", IfPresent;
-    XFS_REPAIR = "xfs_repair", "xfsprogs", IfPresent;
-    XFS_IO = "xfs_io", "xfsprogs", IfPresent;
     XFS_GROWFS = "xfs_growfs", "xfsprogs", IfPresent;
     MKFS_FAT = "mkfs.fat", "dosfstools", IfPresent;
     FSCK_FAT = "fsck.fat", "dosfstools", IfPresent;
     FATLABEL = "fatlabel", "dosfstools", IfPresent;
     MKFS_BTRFS = "mkfs.btrfs", "btrfs-progs", IfPresent;
     BTRFS = "btrfs", "btrfs-progs", IfPresent;
-    BTRFSTUNE = "btrfstune", "btrfs-progs", IfPresent;
     // Boot loaders. Inside the restored system they are its own.
     GRUB_INSTALL = "grub-install", "grub2-common", Never;
     GRUB2_INSTALL = "grub2-install", "grub2-tools", Never;
