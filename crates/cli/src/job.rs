@@ -2,7 +2,9 @@
 
 pub mod archive;
 pub mod backup;
+pub mod exclusion;
 pub mod keys;
 pub mod medium;
 pub mod network;
+pub mod place;
 pub mod protect;

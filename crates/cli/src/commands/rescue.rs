@@ -10,6 +10,7 @@ use lifeboat_machine::manifest::ArchiveRef;
 
 pub fn run(session: &Session, args: &RescueArgs) -> CommandResult {
     let sysroot = &args.medium.sysroot.sysroot;
+    backup::check_exclusions(session, &args.exclude)?;
     let machine = protect::machine(session, sysroot, args.machine.as_deref(), Some(&args.out))?;
     let workshop = Workshop::open(&args.medium, &args.out)?;
     let secret = keys::find_or_create(&args.key, &session.config)?;

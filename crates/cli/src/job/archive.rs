@@ -5,7 +5,8 @@ use crate::commands::Session;
 use crate::error::{CommandError, Kind};
 use crate::job::keys;
 use lifeboat_archive::{ArchiveError, Repository, SnapshotInfo};
-use lifeboat_machine::{ArchiveManifest, Machine};
+use lifeboat_machine::{ArchiveManifest, Event, EventSink as _, Machine};
+use lifeboat_restore::rescue::RescueDirectories;
 use lifeboat_restore::{Failure, Source};
 use std::path::PathBuf;
 
@@ -50,11 +51,25 @@ pub fn open(session: &Session, from: Option<&str>, key: &KeyArgs) -> Result<Arch
     // A key that was named wins over one that a medium carries.
     let on_medium = if key.words || key.key_file.is_some() { None } else { source.key()? };
     let secret = match on_medium {
-        Some(secret) => secret,
+        Some(secret) => {
+            // In the rescue system the medium is proven by what its initramfs knows of it.
+            if source.unproven && !lifeboat_restore::rescue::is_rescue_system(&RescueDirectories::default()) {
+                session.reporter.emit(&Event::Warning { text: unproven(&place) });
+            }
+            secret
+        }
         None => keys::find(key, &session.config)?,
     };
     let repository = Repository::open_at(&source.repository, &secret).map_err(explain)?;
     Ok(Archive { repository, source })
+}
+
+/// Key, manifest and files are what somebody sends who was not asked who he is.
+fn unproven(place: &str) -> String {
+    format!(
+        "the archive and its key both come from {place}, and nothing proves who answers there: what is restored may be anybody's; \
+         try https://, or your own key with --key-file or --words"
+    )
 }
 
 /// The snapshot that was asked for: the one of the medium, else the latest.
