@@ -221,8 +221,7 @@ pub fn read_all(
         };
         any = true;
         if begin == ZSTD {
-            let mut decoder =
-                zstd::stream::read::Decoder::with_buffer(&mut input).map_err(failed())?.single_frame();
+            let mut decoder = zstd::stream::read::Decoder::with_buffer(&mut input).map_err(failed())?.single_frame();
             read(&mut decoder, name, &mut visit)?;
             io::copy(&mut decoder, &mut io::sink()).map_err(failed())?;
         } else if begin.starts_with(&GZIP) {

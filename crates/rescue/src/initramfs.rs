@@ -137,12 +137,7 @@ fn write_nodes<W: Write>(
     Ok(())
 }
 
-fn write_file<W: Write>(
-    writer: &mut Writer<W>,
-    path: &Path,
-    mode: u32,
-    source: &Source,
-) -> Result<u64, RescueError> {
+fn write_file<W: Write>(writer: &mut Writer<W>, path: &Path, mode: u32, source: &Source) -> Result<u64, RescueError> {
     match source {
         Source::File(outside) => {
             let file = File::open(outside).map_err(RescueError::io("READ", outside))?;

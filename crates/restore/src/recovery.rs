@@ -388,7 +388,8 @@ impl<'a> Recovery<'a> {
             let number = journal.done + 1;
             let shown = heartbeat::Step { number, total: journal.plan.steps.len(), text: &text };
             let context = self.context(&journal.plan);
-            let applied = heartbeat::during(shown, heartbeat::INTERVAL, self.sink, || lifeboat_rebuild::apply(step, &context));
+            let applied =
+                heartbeat::during(shown, heartbeat::INTERVAL, self.sink, || lifeboat_rebuild::apply(step, &context));
             for text in applied.map_err(|source| Failure::Rebuild { step: text, source })? {
                 self.sink.emit(&Event::Warning { text });
             }
