@@ -8,3 +8,4 @@ pub mod medium;
 pub mod network;
 pub mod place;
 pub mod protect;
+pub mod room;

@@ -49,6 +49,7 @@ pub fn backup(
     };
     let report = repository.backup(&request, &observer)?;
     session.reporter.finish();
+    super::room::warn(session, machine, &report.room);
     Ok(report)
 }
 
