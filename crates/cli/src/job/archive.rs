@@ -3,7 +3,7 @@
 use crate::command::KeyArgs;
 use crate::commands::Session;
 use crate::error::{CommandError, Kind};
-use crate::job::keys;
+use crate::job::{keys, watch};
 use lifeboat_archive::{ArchiveError, Repository, SnapshotInfo};
 use lifeboat_machine::{ArchiveManifest, Event, EventSink as _, Machine};
 use lifeboat_restore::rescue::RescueDirectories;
@@ -16,6 +16,7 @@ pub struct Archive {
     pub repository: Repository,
     /// Where it was found.
     pub source: Source,
+    _watch: watch::Watch,
 }
 
 /// The place that `--from`, the rescue system's own medium or the configuration names.
@@ -43,6 +44,7 @@ fn place(session: &Session, from: Option<&str>) -> Result<String, CommandError> 
 /// Opens the archive for reading.
 pub fn open(session: &Session, from: Option<&str>, key: &KeyArgs) -> Result<Archive, CommandError> {
     let place = place(session, from)?;
+    let watch = watch::over(session, &place)?;
     let source = Source::open(&place, &scratch(), &super::network::of_session(session)?, &session.runner);
     let source = source.map_err(|failure| match failure {
         tape @ Failure::UnreadableTape(_) => CommandError { kind: Kind::Refused, error: tape.into(), hints: vec![] },
@@ -61,7 +63,7 @@ pub fn open(session: &Session, from: Option<&str>, key: &KeyArgs) -> Result<Arch
         None => keys::find(key, &session.config)?,
     };
     let repository = Repository::open_at(&source.repository, &secret).map_err(explain)?;
-    Ok(Archive { repository, source })
+    Ok(Archive { repository, source, _watch: watch })
 }
 
 /// Key, manifest and files are what somebody sends who was not asked who he is.
