@@ -34,8 +34,10 @@ impl Sharing {
     /// For the files that are `wanted`; of hard links only the leading one may be.
     pub(super) fn of(table: &Table, private: bool, wanted: impl Fn(usize) -> bool) -> Self {
         let records = &table.records;
+        let lists = |record: usize| table.xattrs(record).iter().find(|xattr| xattr.name == b"system.posix_acl_access");
         let may = |from: usize, to: usize| {
-            shared::alike(&records[from], &records[to]) && (private || shared::trusted(&records[from], &records[to]))
+            let trusted = || shared::trusted(&records[from], &records[to]) && lists(from) == lists(to);
+            shared::alike(&records[from], &records[to]) && (private || trusted())
         };
         let shares = table.shared.solve(|record| record < records.len() && wanted(record), may);
         let (mut rounds, mut complete) = (HashMap::new(), HashMap::new());
