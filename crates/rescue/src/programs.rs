@@ -108,7 +108,7 @@ pub const GROUPS: &[Group] = &[
         why: "filesystems",
         place: Tools,
         weighed: false,
-        names: "e2freefrag e4defrag e2undo e2image logsave mkdosfs xfs_repair xfs_io btrfstune xfs_mdrestore xfs_metadump xfs_copy \
+        names: "e2freefrag e4defrag e2undo e2image logsave mkdosfs xfs_repair xfs_io xfs_mdrestore xfs_metadump xfs_copy \
                 xfs_freeze xfs_quota xfs_fsr xfs_ncheck xfs_logprint xfsdump xfsrestore btrfsck btrfs-image \
                 btrfs-find-root btrfs-map-logical btrfs-select-super mkfs.ntfs ntfs-3g mount.ntfs-3g ntfsclone \
                 ntfsfix ntfsresize mkfs.exfat fsck.exfat mkfs.f2fs fsck.f2fs mkfs.jfs fsck.jfs zpool zfs zdb \

@@ -73,6 +73,7 @@ programs! {
     FATLABEL = "fatlabel", "dosfstools", IfPresent;
     MKFS_BTRFS = "mkfs.btrfs", "btrfs-progs", IfPresent;
     BTRFS = "btrfs", "btrfs-progs", IfPresent;
+    BTRFSTUNE = "btrfstune", "btrfs-progs", IfPresent;
     // Boot loaders. Inside the restored system they are its own.
     GRUB_INSTALL = "grub-install", "grub2-common", Never;
     GRUB2_INSTALL = "grub2-install", "grub2-tools", Never;
