@@ -10,6 +10,7 @@
 //! | [`extract`] | writes a table and its content into a directory |
 //! | [`compare`] | what differs between a table and a file tree |
 //! | [`secret`], [`words`] | keys, and their recovery words |
+//! | [`seal`] | what proves that the holder of a key wrote something |
 //! | [`report`] | progress, problems, and what each operation says at its end |
 //! | [`warnings`] | turns log warnings of libraries into counted problems |
 //!
@@ -22,6 +23,7 @@ pub mod extract;
 pub mod extras;
 pub mod report;
 pub mod repository;
+pub mod seal;
 pub mod secret;
 pub mod selection;
 pub mod source;

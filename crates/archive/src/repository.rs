@@ -298,6 +298,14 @@ impl Repository {
         verify::run(self, observer)
     }
 
+    /// How many bytes the packs of a copy of a snapshot have, about.
+    ///
+    /// # Errors
+    /// When a directory of it cannot be read.
+    pub fn snapshot_bytes(&self, snapshot: &SnapshotInfo) -> Result<u64, ArchiveError> {
+        copy::bytes(self, snapshot)
+    }
+
     /// Copies one snapshot, with all that it needs, into another repository; gives it as it is there.
     ///
     /// # Errors

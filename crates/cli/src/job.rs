@@ -2,7 +2,10 @@
 
 pub mod archive;
 pub mod backup;
+pub mod boot_check;
 pub mod keys;
 pub mod medium;
+pub mod medium_repository;
 pub mod network;
 pub mod protect;
+pub mod room;

@@ -45,6 +45,14 @@ pub(super) fn run(from: &Repository, to: &Repository, snapshot: &SnapshotInfo) -
     snapshot::one(&to.store, &id)
 }
 
+/// The bytes of all blobs that a snapshot needs, as they lie in packs, with their lines in pack headers and index.
+pub(super) fn bytes(from: &Repository, snapshot: &SnapshotInfo) -> Result<u64, ArchiveError> {
+    const LINES: u64 = 160;
+    let index = from.store.load_index()?;
+    let lengths = blobs(from, &index, snapshot)?.into_iter();
+    Ok(lengths.map(|(kind, id)| index.get(kind, &id).map_or(0, |found| u64::from(found.length)) + LINES).sum())
+}
+
 fn panicked(panic: &(dyn std::any::Any + Send)) -> ArchiveError {
     ArchiveError::Panicked { action: "COPY the snapshot", cause: store::panic_message(panic) }
 }

@@ -4,7 +4,7 @@ use crate::command::KeyArgs;
 use crate::commands::Session;
 use crate::error::{CommandError, Kind};
 use crate::job::keys;
-use lifeboat_archive::{ArchiveError, Repository, SnapshotInfo};
+use lifeboat_archive::{ArchiveError, Repository, Secret, SnapshotInfo};
 use lifeboat_machine::{ArchiveManifest, Machine};
 use lifeboat_restore::{Failure, Source};
 use std::path::PathBuf;
@@ -15,6 +15,10 @@ pub struct Archive {
     pub repository: Repository,
     /// Where it was found.
     pub source: Source,
+    /// The key that opened it.
+    pub secret: Secret,
+    /// The medium carried that key.
+    pub from_medium: bool,
 }
 
 /// The place that `--from`, the rescue system's own medium or the configuration names.
@@ -43,18 +47,39 @@ fn place(session: &Session, from: Option<&str>) -> Result<String, CommandError> 
 pub fn open(session: &Session, from: Option<&str>, key: &KeyArgs) -> Result<Archive, CommandError> {
     let place = place(session, from)?;
     let source = Source::open(&place, &scratch(), &super::network::of_session(session)?, &session.runner);
-    let source = source.map_err(|failure| match failure {
-        tape @ Failure::UnreadableTape(_) => CommandError { kind: Kind::Refused, error: tape.into(), hints: vec![] },
-        other => other.into(),
-    })?;
+    unlock(session, source.map_err(unopened)?, key, None)
+}
+
+/// Finds an archive or a medium, also one that holds no archive; nothing is unlocked.
+pub fn find_any(session: &Session, from: Option<&str>) -> Result<Source, CommandError> {
+    let place = place(session, from)?;
+    let source = Source::open_medium(&place, &scratch(), &super::network::of_session(session)?, &session.runner);
+    source.map_err(unopened)
+}
+
+/// Opens the archive at a place that was found; `known` is the key that was read already.
+pub fn unlock(
+    session: &Session,
+    source: Source,
+    key: &KeyArgs,
+    known: Option<Secret>,
+) -> Result<Archive, CommandError> {
     // A key that was named wins over one that a medium carries.
     let on_medium = if key.words || key.key_file.is_some() { None } else { source.key()? };
-    let secret = match on_medium {
-        Some(secret) => secret,
-        None => keys::find(key, &session.config)?,
+    let from_medium = on_medium.is_some();
+    let secret = match (on_medium, known) {
+        (Some(secret), _) | (None, Some(secret)) => secret,
+        (None, None) => keys::find(key, &session.config)?,
     };
     let repository = Repository::open_at(&source.repository, &secret).map_err(explain)?;
-    Ok(Archive { repository, source })
+    Ok(Archive { repository, source, secret, from_medium })
+}
+
+fn unopened(failure: Failure) -> CommandError {
+    match failure {
+        tape @ Failure::UnreadableTape(_) => CommandError { kind: Kind::Refused, error: tape.into(), hints: vec![] },
+        other => other.into(),
+    }
 }
 
 /// The snapshot that was asked for: the one of the medium, else the latest.
