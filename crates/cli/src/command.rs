@@ -426,8 +426,8 @@ pub struct DrillArgs {
     /// Seconds that the whole drill may take
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     pub deadline: u64,
-    /// The key that sealed the medium.
     #[command(flatten)]
+    #[allow(missing_docs)]
     pub key: KeyArgs,
 }
 

@@ -49,8 +49,7 @@ pub(crate) fn write(
     let image = ImageFile::open(out).map_err(fault)?;
     let files = iso::files(&image, &out.display().to_string(), "").map_err(fault)?;
     let of_list = format!("lifeboat/{BOOT_LIST}");
-    let in_manifest =
-        |path: &str| path.strip_prefix("lifeboat/").is_some_and(|name| manifest.files.contains_key(name));
+    let in_manifest = |path: &str| path.strip_prefix("lifeboat/").is_some_and(|name| manifest.files.contains_key(name));
     let mut list = BootList {
         format: FORMAT,
         lifeboat: manifest.lifeboat.clone(),
@@ -60,7 +59,8 @@ pub(crate) fn write(
         ranges: vec![],
         seal: None,
     };
-    for (path, extents) in files.iter().filter(|(path, _)| **path != of_list && (*path == KERNEL || !in_manifest(path))) {
+    for (path, extents) in files.iter().filter(|(path, _)| **path != of_list && (*path == KERNEL || !in_manifest(path)))
+    {
         list.files.insert(path.clone(), digest(&image, extents).map_err(fault)?);
     }
     for (name, offset, size) in ranges(&files, record, image.size()) {
@@ -133,9 +133,12 @@ mod tests {
             ("empty".to_owned(), vec![(7 * SECTOR, 0)]),
             ("z".to_owned(), vec![(60 * SECTOR, SECTOR), (61 * SECTOR, 5)]),
         ]);
-        let record = BootRecord { catalogue_offset: 55 * SECTOR, efi_offset: Some(90 * SECTOR), ..BootRecord::default() };
-        let found: Vec<_> =
-            ranges(&files, &record, 200 * SECTOR + 512).into_iter().map(|(_, from, size)| (from, from + size)).collect();
+        let record =
+            BootRecord { catalogue_offset: 55 * SECTOR, efi_offset: Some(90 * SECTOR), ..BootRecord::default() };
+        let found: Vec<_> = ranges(&files, &record, 200 * SECTOR + 512)
+            .into_iter()
+            .map(|(_, from, size)| (from, from + size))
+            .collect();
         let sectors = |from: u64, to: u64| (from * SECTOR, to * SECTOR);
         assert_eq!(
             found,
@@ -151,7 +154,11 @@ mod tests {
     fn the_place_is_large_enough_for_odd_names() {
         let names: Vec<String> = (0..50).map(|number| format!("{}{number}", "\u{1}é\"".repeat(40))).collect();
         let digest = FileDigest { size_bytes: u64::MAX, blake3: "ab".repeat(32) };
-        let range = BootRange { name: "the area of volume descriptors and directories".into(), offset: u64::MAX, digest: digest.clone() };
+        let range = BootRange {
+            name: "the area of volume descriptors and directories".into(),
+            offset: u64::MAX,
+            digest: digest.clone(),
+        };
         let list = BootList {
             format: FORMAT,
             lifeboat: "10.11.12".into(),

@@ -98,8 +98,16 @@ fn root_what_is_missing_is_named_and_no_half_image_stays() {
     let out = dir.path().join("out.iso");
     let fail = |sysroot: &Path, files: &BTreeMap<String, PathBuf>| {
         let work = dir.path().join("work");
-        let inputs =
-            IsoInputs { sysroot, work: &work, out: &out, files, manifest: &manifest, menu: &menu, seal: None, progress: &|_| {} };
+        let inputs = IsoInputs {
+            sysroot,
+            work: &work,
+            out: &out,
+            files,
+            manifest: &manifest,
+            menu: &menu,
+            seal: None,
+            progress: &|_| {},
+        };
         write_iso(&inputs, &SystemRunner).unwrap_err().to_string()
     };
     let empty = dir.path().join("empty");

@@ -302,9 +302,7 @@ fn open_address(
             source._mounted.push(guard);
             Ok(source)
         }
-        Address::Http(url) => {
-            from_tree(Tree::open(url, &network.credentials, patience, wish.wanted)?, wish)
-        }
+        Address::Http(url) => from_tree(Tree::open(url, &network.credentials, patience, wish.wanted)?, wish),
         store => {
             let files = lifeboat_remote::store(store, &network.credentials, patience)?;
             Ok(Source { repository: Place::Files(files), medium: None, web: None, _mounted: vec![] })

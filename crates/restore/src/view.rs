@@ -51,7 +51,8 @@ impl View<'_> {
             let read = |source| Failure::Read { path: folder.clone(), source };
             for entry in std::fs::read_dir(&folder).map_err(read)? {
                 let entry = entry.map_err(read)?;
-                let left = depth == 0 && below.is_none() && LEFT_BY_SYSTEMS.iter().any(|name| entry.file_name() == *name);
+                let left =
+                    depth == 0 && below.is_none() && LEFT_BY_SYSTEMS.iter().any(|name| entry.file_name() == *name);
                 let path = entry.path();
                 if left {
                 } else if entry.file_type().map_err(read)?.is_dir() && depth < DEEPEST {
@@ -95,7 +96,9 @@ impl View<'_> {
         while done < size {
             let length = CHUNK.min(size - done);
             match (self, &file) {
-                (View::Tree(tree), _) => take(&tree.read_anywhere(path, done, length).map_err(|fault| fault.to_string())?),
+                (View::Tree(tree), _) => {
+                    take(&tree.read_anywhere(path, done, length).map_err(|fault| fault.to_string())?)
+                }
                 (_, Some(file)) => {
                     let piece = buffer.get_mut(..usize::try_from(length).unwrap_or(0)).unwrap_or_default();
                     let read = file.read_exact_at(piece, done);
@@ -218,10 +221,9 @@ pub fn verify(view: &View<'_>, manifest: &MediumManifest, sink: &dyn EventSink) 
             .into_iter()
             .filter_map(|handle| match handle.join() {
                 Ok(result) => result.err(),
-                Err(_) => Some((
-                    usize::MAX,
-                    Failure::Mismatch("the check of the medium ended with an internal error".into()),
-                )),
+                Err(_) => {
+                    Some((usize::MAX, Failure::Mismatch("the check of the medium ended with an internal error".into())))
+                }
             })
             .collect()
     });

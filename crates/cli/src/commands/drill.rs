@@ -3,8 +3,8 @@
 use super::Session;
 use crate::command::DrillArgs;
 use crate::error::{CommandError, CommandResult, Kind};
-use lifeboat_drill::{DrillOptions, Progress, Proof, drill};
 use crate::job::boot_check::{self, OwnKey};
+use lifeboat_drill::{DrillOptions, Progress, Proof, drill};
 use lifeboat_machine::{Event, EventSink as _};
 use lifeboat_remote::tree::Tree;
 use lifeboat_restore::view::View;

@@ -3,8 +3,8 @@
 use super::{Session, rescue};
 use crate::command::{IsoArgs, MediaCommand, RescueArgs};
 use crate::error::{CommandError, CommandResult};
-use crate::job::medium::{self, Request, Workshop};
 use crate::job::boot_check::OwnKey;
+use crate::job::medium::{self, Request, Workshop};
 use crate::job::{archive, keys, medium_repository, protect};
 use lifeboat_machine::manifest::ArchiveRef;
 use lifeboat_machine::on_disk::OnDisk;

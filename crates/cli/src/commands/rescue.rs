@@ -26,8 +26,13 @@ pub fn run(session: &Session, args: &RescueArgs) -> CommandResult {
     };
     drop(repository);
     medium_repository::keep_spare(&workshop)?;
-    let request =
-        Request { machine: &machine, archive: Some(archive), key: own.as_ref(), seal: Some(&secret), credentials: false };
+    let request = Request {
+        machine: &machine,
+        archive: Some(archive),
+        key: own.as_ref(),
+        seal: Some(&secret),
+        credentials: false,
+    };
     medium::write_iso(session, &args.medium, &workshop, &request, &args.out)?;
     backup::tell(session, &report)
 }

@@ -3,8 +3,8 @@
 use super::Session;
 use crate::command::FromArgs;
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::job::boot_check::{self, OwnKey};
 use crate::job::archive;
+use crate::job::boot_check::{self, OwnKey};
 use lifeboat_machine::{Event, EventSink as _};
 use lifeboat_restore::observe::Observing;
 use lifeboat_restore::{Source, view};
@@ -65,11 +65,7 @@ fn medium(session: &Session, source: &Source, key: &OwnKey) -> CommandResult {
         let error = CommandError::new(Kind::Differences, format!("the medium is not what it was: {first}"));
         return Err(error.hint("another copy of the medium, or build it again"));
     }
-    session.reporter.line(format!(
-        "medium {}: {} files are what they were",
-        manifest.medium_id,
-        manifest.files.len()
-    ));
+    session.reporter.line(format!("medium {}: {} files are what they were", manifest.medium_id, manifest.files.len()));
     session.reporter.line(boot_check::summary(&boot));
     Ok(())
 }

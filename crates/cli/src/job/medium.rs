@@ -191,9 +191,9 @@ pub fn write_iso(
     let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     room::check(folder, lifeboat_media::image_bytes(&files)?, &out.display().to_string())?;
     let began = Instant::now();
-    let sealing = request.seal.map(|key| {
-        move |id: &str, bytes: &[u8]| lifeboat_archive::seal::seal(key, SEAL_CONTEXT, id.as_bytes(), bytes)
-    });
+    let sealing = request
+        .seal
+        .map(|key| move |id: &str, bytes: &[u8]| lifeboat_archive::seal::seal(key, SEAL_CONTEXT, id.as_bytes(), bytes));
     let inputs = lifeboat_media::IsoInputs {
         seal: sealing.as_ref().map(|seal| seal as &lifeboat_media::Seal<'_>),
         sysroot: &args.sysroot.sysroot,
@@ -234,9 +234,13 @@ pub fn write_iso(
         firmware.join(", ")
     ));
     if manifest.embedded_key && manifest.archive.is_some() {
-        session.reporter.note("this medium holds a key of its own: whoever has it can read the archive on it, and no other");
+        session
+            .reporter
+            .note("this medium holds a key of its own: whoever has it can read the archive on it, and no other");
     } else if manifest.embedded_key {
-        session.reporter.note("this medium holds the machine's key: whoever has it can read and change all archives of that key");
+        session
+            .reporter
+            .note("this medium holds the machine's key: whoever has it can read and change all archives of that key");
     } else if manifest.archive.is_some() {
         session.reporter.note("this medium does not hold the key: recovery asks for the recovery words");
     }

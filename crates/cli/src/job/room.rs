@@ -76,9 +76,8 @@ fn fits(need: Need, work: Space, out: Space) -> bool {
 /// When it fits nowhere, with the figures.
 pub fn work_folder(named: Option<&Path>, out_folder: &Path, need: Need) -> Result<PathBuf, CommandError> {
     let at = |folder: &Path| {
-        space(folder).map_err(|error| {
-            CommandError::new(Kind::Failed, format!("cannot USE {}: {error}", folder.display()))
-        })
+        space(folder)
+            .map_err(|error| CommandError::new(Kind::Failed, format!("cannot USE {}: {error}", folder.display())))
     };
     let out = at(out_folder)?;
     let candidates = match named {
@@ -192,7 +191,10 @@ mod tests {
         let error = work_folder(None, folder.path(), Need::new(1 << 60, true)).unwrap_err();
         let text = error.error.to_string();
         assert!(text.starts_with("cannot MAKE the medium: it may take up to 1.0 EiB"), "{text}");
-        assert!(text.contains("/var/tmp has ") && text.contains(&format!("{} has ", folder.path().display())), "{text}");
+        assert!(
+            text.contains("/var/tmp has ") && text.contains(&format!("{} has ", folder.path().display())),
+            "{text}"
+        );
         assert!(error.hints[0].contains("--work-dir"));
         assert!(work_folder(Some(Path::new("/nowhere")), folder.path(), small).is_err());
         assert!(check(folder.path(), 1, "x").is_ok());
