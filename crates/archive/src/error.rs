@@ -17,7 +17,9 @@ pub enum ArchiveError {
         source: io::Error,
     },
     /// The place holds no repository.
-    #[error("cannot OPEN {path}: it is not a repository; try `lifeboat backup --to` to make one")]
+    #[error(
+        "cannot OPEN {path}: it is not a repository; is its disk or share mounted? `lifeboat backup --init --to` makes a new one"
+    )]
     NotARepository {
         /// The place.
         path: PathBuf,

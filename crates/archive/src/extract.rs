@@ -4,6 +4,8 @@
 //! | --- | --- |
 //! | [`place`] | directories of the target, opened without following any link |
 //! | [`files`] | regular files: content, holes, and their attributes while they are open |
+//! | [`shared`] | blocks that files share again |
+//! | [`compression`] | compression, which must be asked for before anything is written |
 //! | [`attributes`] | owner, mode, xattrs, times, flags, in the order that keeps them |
 //! | [`under`] | directories that mounted filesystems hide |
 //!
@@ -12,8 +14,10 @@
 //! a directory after its times are set.
 
 mod attributes;
+mod compression;
 mod files;
 mod place;
+mod shared;
 mod under;
 
 use crate::report::{Problems, Progress};
@@ -36,6 +40,9 @@ pub struct RestoreOptions {
     pub overwrite: bool,
     /// Wait until everything is on the disk.
     pub sync: bool,
+    /// Nobody but this process writes to the target meanwhile: a recovery. Then files may share blocks again whoever owns them;
+    /// otherwise only where nobody could have changed one file's blocks to get at another one's.
+    pub private: bool,
 }
 
 /// Where content comes from.
@@ -59,6 +66,7 @@ struct Extraction<'a> {
     table: &'a Table,
     choices: Vec<Choice>,
     target: Target,
+    sharing: shared::Sharing,
     content: &'a dyn ContentSource,
     options: &'a RestoreOptions,
     observer: &'a dyn Observer,
@@ -106,8 +114,9 @@ pub(crate) fn run(
         bytes_total: records().map(|index| table.stored(index)).sum(),
         ..Progress::default()
     };
-    let extraction = Extraction {
+    let mut extraction = Extraction {
         table,
+        sharing: shared::Sharing::default(),
         target: Target::open(target)?,
         choices,
         content,
@@ -121,6 +130,11 @@ pub(crate) fn run(
     };
     extraction.directories()?;
     let links = extraction.link_leaders();
+    extraction.sharing = shared::Sharing::of(table, options.private, |index| {
+        table.records[index].kind == Kind::File
+            && extraction.is_chosen(index)
+            && extraction.leader(index, &links) == index
+    });
     files::restore(&extraction, &links)?;
     extraction.others(&links)?;
     extraction.hard_links(&links)?;

@@ -2,19 +2,22 @@
 //!
 //! One JSON object per line, the first one `{"lifeboat_extras":1}`. Each of the others names an entry by `path` (bytes that
 //! are not UTF-8, quotes and control characters escaped as in restic's names) and says only what its node does not:
-//! inode flags, project id, holes, times before the year 0 or after 9999, xattrs whose names are not UTF-8. The root
+//! inode flags, project id, holes, times before the year 0 or after 9999, xattrs whose names are not UTF-8, and the stretches that
+//! shared blocks with other files: `[offset, length, space, address]`; what had equal addresses in one space is the same. The root
 //! directory has no node, so its line says everything, and so do lines with `"under":true`: they describe directories that
 //! mounted filesystems hide.
 
 use crate::repository::node;
+use crate::shared::Stretch;
 use crate::table::{Holes, Kind, More, Record, Table, Time, Under, Xattr};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// Version of the format.
+/// Version of the format, and of one that says which files share blocks: earlier releases cannot read that.
 const VERSION: u32 = 1;
+const VERSION_SHARED: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,6 +39,8 @@ struct Line {
     #[serde(skip_serializing_if = "is_default")]
     holes: Holes,
     #[serde(skip_serializing_if = "is_default")]
+    shared: Vec<(u64, u64, u16, u64)>,
+    #[serde(skip_serializing_if = "is_default")]
     mtime: Option<(i64, u32)>,
     /// Name and value, base64.
     #[serde(skip_serializing_if = "is_default")]
@@ -53,7 +58,8 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 /// The lines for a table.
 pub(crate) fn encode(table: &Table) -> Vec<u8> {
     let mut out = Vec::new();
-    push(&mut out, &Header { lifeboat_extras: VERSION });
+    let version = if table.shared.is_empty() { VERSION } else { VERSION_SHARED };
+    push(&mut out, &Header { lifeboat_extras: version });
     for (index, record) in table.records.iter().enumerate() {
         let xattrs = table.xattrs(index);
         let odd_xattrs = xattrs.iter().any(|xattr| std::str::from_utf8(&xattr.name).is_err());
@@ -64,10 +70,12 @@ pub(crate) fn encode(table: &Table) -> Vec<u8> {
             || record.project != 0
             || odd_xattrs
             || odd_time
-            || !table.holes(index).is_empty();
+            || !table.holes(index).is_empty()
+            || !table.shared.of_record(index).is_empty();
         if record.left_out || !wanted {
             continue;
         }
+        let shared = table.shared.of_record(index);
         push(
             &mut out,
             &Line {
@@ -76,6 +84,7 @@ pub(crate) fn encode(table: &Table) -> Vec<u8> {
                 flags: record.flags,
                 project: record.project,
                 holes: table.holes(index).to_vec(),
+                shared: shared.iter().map(|s| (s.offset, s.length, s.space, s.address)).collect(),
                 mtime: (is_root || odd_time).then_some((record.mtime.seconds, record.mtime.nanoseconds)),
                 xattrs: (odd_xattrs || is_root && !xattrs.is_empty()).then(|| base64(xattrs)),
                 mode: is_root.then_some(record.mode),
@@ -122,7 +131,7 @@ pub(crate) fn apply(text: &[u8], table: &mut Table) -> Result<(), String> {
     let mut lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).enumerate();
     let (_, first) = lines.next().ok_or("it is empty")?;
     let header: Header = serde_json::from_slice(first).map_err(|error| format!("line 1: {error}"))?;
-    if header.lifeboat_extras != VERSION {
+    if ![VERSION, VERSION_SHARED].contains(&header.lifeboat_extras) {
         return Err(format!("it has version {}; try a newer release", header.lifeboat_extras));
     }
     for (number, line) in lines {
@@ -132,6 +141,7 @@ pub(crate) fn apply(text: &[u8], table: &mut Table) -> Result<(), String> {
         applied.map_err(|error| format!("line {number}: {error}"))?;
     }
     table.holes_known = true;
+    table.shared.sort();
     Ok(())
 }
 
@@ -171,6 +181,13 @@ fn apply_line(line: Line, table: &mut Table) -> Result<(), String> {
         let next = start.checked_add(*length).filter(|next| *start >= end && *length > 0 && *next <= size);
         end = next.ok_or("its holes do not fit the file")?;
     }
+    let mut end = 0;
+    for (offset, length, space, address) in line.shared {
+        let next = offset.checked_add(length).filter(|_| offset >= end && length > 0);
+        end = next.filter(|_| address.checked_add(length).is_some()).ok_or("what it shares does not fit the file")?;
+        let record = u32::try_from(index).map_err(|_| "it has too many entries")?;
+        table.shared.add(Stretch { record, offset, length, space, address, stored: 0 });
+    }
     let record = &mut table.records[index];
     record.flags = line.flags & lifeboat_sys::inode::SETTABLE;
     record.project = line.project;
@@ -208,6 +225,8 @@ mod tests {
         table.records[1].project = 42;
         table.records[1].mtime = Time { seconds: i64::MIN, nanoseconds: 5 };
         table.set_holes(1, vec![(0, 4096), (8192, (1 << 40) - 8192)]);
+        table.shared.add(Stretch { record: 1, offset: 4096, length: 4096, space: 0, address: 1 << 40, stored: 0 });
+        table.shared.add(Stretch { record: 1, offset: 1 << 20, length: 8192, space: 3, address: 7, stored: 0 });
         let xattrs = vec![Xattr { name: b"user.\xff".to_vec(), value: vec![0, 1] }];
         table.set_more(2, More { xattrs, ..More::default() });
         table
@@ -234,6 +253,7 @@ mod tests {
         assert_eq!((&under.path, under.record.mode, under.record.uid, &under.xattrs), (&path, 0o1700, 5, &xattrs));
         assert_eq!(under.record.mtime, Time { seconds: -1, nanoseconds: 7 });
         assert_eq!(all(&bare), all(&table));
+        assert_eq!(bare.shared, table.shared);
     }
 
     #[test]
@@ -242,7 +262,10 @@ mod tests {
         let cases = [
             ("", "it is empty"),
             ("{}", "line 1: missing field"),
-            ("{\"lifeboat_extras\":2}", "version 2"),
+            ("{\"lifeboat_extras\":3}", "version 3"),
+            ("#{\"path\":\"/a\",\"shared\":[[0,0,0,4096]]}", "what it shares does not fit"),
+            ("#{\"path\":\"/a\",\"shared\":[[8,8,0,0],[8,8,0,0]]}", "what it shares does not fit"),
+            ("#{\"path\":\"/a\",\"shared\":[[0,9,0,18446744073709551610]]}", "what it shares does not fit"),
             ("#{\"path\":\"/none\"}", "/none is not in the snapshot"),
             ("#{\"path\":\"/a\",\"under\":true}", "cannot be a mount point"),
             ("#{\"path\":\"/a\",\"holes\":[[0,1]]}", "holes do not fit"),

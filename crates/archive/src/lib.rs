@@ -5,7 +5,8 @@
 //! | [`source`] | [`Source`]: what is to be backed up: a root, its mount points, exclusions |
 //! | [`table`] | [`Table`]: the compact list of entries that walker, repository, extractor and comparison share |
 //! | [`walk`] | reads a file tree's metadata into a table, and the content of its files |
-//! | [`extras`] | what restic's format cannot carry: root metadata, inode flags, project ids, holes |
+//! | [`extras`] | what restic's format cannot carry: root metadata, inode flags, project ids, holes, shared blocks |
+//! | `shared`, [`room`] | files that share blocks; the room that a restore needs |
 //! | [`repository`] | [`Repository`]: restic format 2; the only place that names rustic types |
 //! | [`extract`] | writes a table and its content into a directory |
 //! | [`compare`] | what differs between a table and a file tree |
@@ -23,9 +24,11 @@ pub mod extract;
 pub mod extras;
 pub mod report;
 pub mod repository;
+pub mod room;
 pub mod seal;
 pub mod secret;
 pub mod selection;
+mod shared;
 pub mod source;
 pub mod table;
 pub mod walk;
@@ -37,6 +40,7 @@ pub use error::ArchiveError;
 pub use extract::RestoreOptions;
 pub use report::{BackupReport, Observer, Problem, Progress, Quiet, RestoreReport, VerifyReport};
 pub use repository::{BackupRequest, KeyInfo, Place, Repository, RepositoryOptions, SnapshotInfo};
+pub use room::{Room, RootRoom};
 pub use secret::Secret;
 pub use selection::Selection;
 pub use source::Source;

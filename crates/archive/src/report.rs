@@ -58,6 +58,8 @@ pub struct BackupReport {
     pub changed: u64,
     /// Regular files taken over from the previous snapshot without reading them.
     pub unchanged: u64,
+    /// What a restore of it needs.
+    pub room: crate::Room,
     /// Everything that could not be read, or changed meanwhile.
     pub problems: Vec<Problem>,
 }

@@ -251,6 +251,21 @@ impl Repository {
         })
     }
 
+    /// The room that a restore of a snapshot needs; `None` when it does not say so, because an earlier release wrote it.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn room(&self, snapshot: &SnapshotInfo) -> Result<Option<crate::Room>, ArchiveError> {
+        let path = Path::new("/.lifeboat/room.json");
+        match self.read_file(snapshot, path) {
+            Ok(json) => {
+                crate::Room::from_json(&json).map_err(|error| self.store.damaged(path.display().to_string(), error))
+            }
+            Err(ArchiveError::NotInSnapshot { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Restores entries of a snapshot below a directory.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 //! Record 0 is the root directory. The children of a directory are contiguous and sorted by the bytes of their names;
 //! they come after the directory itself.
 
+use crate::shared::Shared;
 use std::ffi::OsStr;
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt as _;
@@ -135,6 +136,8 @@ pub struct Table {
     pub(crate) holes_known: bool,
     /// Directories that lie under mounted filesystems.
     pub(crate) under: Vec<Under>,
+    /// Stretches of files that share blocks on the disk.
+    pub(crate) shared: Shared,
 }
 
 /// A directory that a mounted filesystem hides: its own metadata.

@@ -4,9 +4,11 @@
 //! | --- | --- |
 //! | [`places`] | ways to directories: relative to mount roots, past PATH_MAX |
 //! | [`inode`] | what one inode has: status, xattrs, flags, project id, holes |
+//! | [`extents`] | which files share blocks, and what is compressed |
 //! | [`content`] | reads files with holes, and notices that they change |
 
 pub(crate) mod content;
+pub(crate) mod extents;
 pub(crate) mod inode;
 pub(crate) mod places;
 
@@ -14,6 +16,7 @@ use crate::report::{Problems, Progress};
 use crate::source::Source;
 use crate::table::{Kind, More, Record, Table, Under, Xattr};
 use crate::{ArchiveError, Observer};
+use extents::Extents;
 use inode::{Place, Supported};
 use places::Top;
 use rustix::fd::OwnedFd;
@@ -29,6 +32,8 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Walked {
     pub(crate) table: Table,
     pub(crate) tops: Vec<Top>,
+    /// Where content lies, when that was asked for.
+    pub(crate) extents: Option<Extents>,
 }
 
 /// What the source says about a name in a directory.
@@ -51,6 +56,24 @@ struct Walker<'a> {
 
 /// Walks a source. What cannot be read is left out and is a problem.
 pub(crate) fn walk(source: &Source, observer: &dyn Observer, problems: &Problems<'_>) -> Result<Walked, ArchiveError> {
+    start(source, observer, problems, None)
+}
+
+/// Walks a source, and looks where the content of its files lies.
+pub(crate) fn walk_with_extents(
+    source: &Source,
+    observer: &dyn Observer,
+    problems: &Problems<'_>,
+) -> Result<Walked, ArchiveError> {
+    start(source, observer, problems, Some(Extents::default()))
+}
+
+fn start(
+    source: &Source,
+    observer: &dyn Observer,
+    problems: &Problems<'_>,
+    extents: Option<Extents>,
+) -> Result<Walked, ArchiveError> {
     let top = Top::open(&source.root, 0).map_err(|error| ArchiveError::io("OPEN", &source.root, error))?;
     let status =
         inode::status(&top.fd, OsStr::new("")).map_err(|error| ArchiveError::io("READ", &source.root, error))?;
@@ -63,7 +86,7 @@ pub(crate) fn walk(source: &Source, observer: &dyn Observer, problems: &Problems
         rules: rules(source),
         problems,
         observer,
-        walked: Walked { table, tops: vec![top] },
+        walked: Walked { table, tops: vec![top], extents },
         bytes: 0,
         supported: HashMap::new(),
     };
@@ -267,6 +290,9 @@ impl Walker<'_> {
         more.xattrs = inode::xattrs(&Place::Open(&fd)).map_err(|error| ("READ the extended attributes", error))?;
         if record.size > 0 {
             more.holes = inode::holes(&fd, record.size).map_err(|error| ("READ the holes", error))?;
+            if let Some(extents) = &mut self.walked.extents {
+                extents.look(&fd, record, self.walked.table.records.len());
+            }
         }
         Ok(())
     }

@@ -50,6 +50,16 @@ pub fn encode(secret: &Secret) -> Result<Zeroizing<String>, WordsError> {
     Ok(Zeroizing::new(words.join(" ")))
 }
 
+/// The words in a text: whatever stands between letters separates them, so that a numbered list, commas and brackets do not matter.
+fn typed(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty())
+}
+
+/// How many words a text has, as [`decode`] reads it.
+pub fn count(text: &str) -> usize {
+    typed(text).count()
+}
+
 /// The key with these recovery words; case, line breaks and numbering such as `3.` do not matter, and the first four
 /// letters of a word do.
 ///
@@ -59,11 +69,7 @@ pub fn decode(text: &str) -> Result<Secret, WordsError> {
     let list = Language::English.word_list();
     let mut words = Vec::new();
     let lower = Zeroizing::new(text.to_lowercase());
-    for typed in lower.split(|c: char| c.is_whitespace() || c == ',') {
-        let typed = typed.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.' || c == ')');
-        if typed.is_empty() {
-            continue;
-        }
+    for typed in typed(&lower) {
         let found = list.iter().find(|word| **word == typed).or_else(|| {
             let four = typed.len() >= 4;
             four.then(|| {
@@ -132,6 +138,22 @@ mod tests {
             error.to_string(),
             "cannot READ the recovery words: word 3, \"abandom\", is not in the list; try \"abandon\""
         );
+    }
+
+    #[test]
+    fn words_are_taken_as_people_write_lists() {
+        let secret = Secret::from_bytes(b"0123456789abcdef0123456789ABCDEF");
+        let words = encode(&secret).unwrap();
+        let list: Vec<&str> = words.split(' ').collect();
+        for (before, after) in
+            [("", ",\n"), ("N. ", "\r\n"), ("(N) ", "; "), ("#N:\t", "\n\n"), ("N.", " "), ("- ", "\n")]
+        {
+            let numbered =
+                |(i, word): (usize, &&str)| format!("{}{word}{after}", before.replace('N', &(i + 1).to_string()));
+            let text: String = list.iter().enumerate().map(numbered).collect();
+            assert_eq!(count(&text), 24, "{text}");
+            assert_eq!(decode(&text).unwrap().expose(), secret.expose(), "{text}");
+        }
     }
 
     #[test]

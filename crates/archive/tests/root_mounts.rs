@@ -99,7 +99,7 @@ fn root_a_note_of_btrfs_about_compression_is_no_difference() {
     backup(&repository, &Source::new(&source));
     let snapshot = repository.find_snapshot("latest").unwrap();
     let disk = Disk::make(scratch.path(), "btrfs", 256, &["mkfs.btrfs", "-q"]);
-    let options = RestoreOptions { overwrite: true, sync: true };
+    let options = RestoreOptions { overwrite: true, sync: true, ..RestoreOptions::default() };
     repository.restore(&snapshot, &disk.mount, &Selection::Everything, &options, &Quiet).unwrap();
     // Which files the kernel notes depends on its heuristics; the note itself is this flag.
     let file = std::fs::File::open(disk.mount.join("file")).unwrap();

@@ -36,7 +36,7 @@ fn restored(repository: &Repository, folder: &Path) -> PathBuf {
     let target = tempfile::tempdir_in(folder).unwrap().keep();
     let snapshot = repository.latest_of("test").unwrap();
     repository.prove_present(&snapshot).unwrap();
-    let options = RestoreOptions { overwrite: true, sync: false };
+    let options = RestoreOptions { overwrite: true, ..RestoreOptions::default() };
     let report = repository.restore(&snapshot, &target, &Selection::Everything, &options, &Quiet).unwrap();
     assert_eq!(report.problems, []);
     target
@@ -210,7 +210,7 @@ fn root_a_server_that_is_lost_and_comes_back() {
     let target = folder.path().join("restored");
     std::fs::create_dir(&target).unwrap();
     let snapshot = repository.latest_of("test").unwrap();
-    let options = RestoreOptions { overwrite: true, sync: false };
+    let options = RestoreOptions { overwrite: true, ..RestoreOptions::default() };
     let (report, _again) = std::thread::scope(|scope| {
         let heard = Arc::clone(&lines);
         let files = folder.path().join("files");
@@ -242,7 +242,7 @@ fn root_a_server_that_is_lost_for_ever() {
     let target = folder.path().join("restored");
     std::fs::create_dir(&target).unwrap();
     let snapshot = repository.latest_of("test").unwrap();
-    let options = RestoreOptions { overwrite: true, sync: false };
+    let options = RestoreOptions { overwrite: true, ..RestoreOptions::default() };
     let began = Instant::now();
     let killer = Killer(Mutex::new(Some(server)));
     let error = repository.restore(&snapshot, &target, &Selection::Everything, &options, &killer).unwrap_err();

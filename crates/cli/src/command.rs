@@ -125,9 +125,15 @@ pub struct CheckArgs {
 #[derive(Args, Clone, Debug)]
 #[allow(missing_docs)]
 pub struct BackupArgs {
-    /// The repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; it is made when it does not exist
+    /// The repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://
     #[arg(long, value_name = "REPO")]
     pub to: Option<String>,
+    /// Make the repository when there is none. Without it a missing one is an error: its disk or share may not be mounted
+    #[arg(long)]
+    pub init: bool,
+    /// With --init: make it even on a filesystem that is being backed up, with which it is lost
+    #[arg(long, requires = "init")]
+    pub own_disk: bool,
     #[command(flatten)]
     pub sysroot: SysrootArgs,
     #[command(flatten)]

@@ -37,8 +37,7 @@ pub struct Session {
 /// Runs the command that was asked for.
 pub fn dispatch(cli: Cli) -> CommandResult {
     let Some(command) = cli.command else {
-        print!("{INTRODUCTION}");
-        return Ok(());
+        return crate::output::written(crate::output::print(INTRODUCTION));
     };
     // Everything that Lifeboat writes is for root only (design, section 6: Keys).
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
@@ -64,7 +63,9 @@ pub fn dispatch(cli: Cli) -> CommandResult {
         Command::Dev(args) => dev::run(&session, &args),
     };
     session.reporter.finish();
-    result
+    let written = session.reporter.outcome();
+    // What the command failed with tells more than that its result was lost.
+    result.and(written)
 }
 
 /// "1 disk", "2 disks", "3 entries".

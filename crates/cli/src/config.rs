@@ -1,6 +1,7 @@
 //! `/etc/lifeboat.toml`: defaults that command-line options override. Unknown keys are errors.
 
 use crate::error::{CommandError, Kind};
+use crate::guarded;
 use lifeboat_machine::unattended::UnattendedPolicy;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -60,11 +61,11 @@ impl Config {
     /// Reads the configuration; an absent file is an empty one unless it was named explicitly.
     ///
     /// # Errors
-    /// Kind `Usage` when it cannot be read or has an unknown key.
+    /// Kind `Usage` when it cannot be read or has an unknown key; kind `Refused` when others can write it.
     pub fn load(explicit: Option<&Path>) -> Result<Config, CommandError> {
         let path = explicit.unwrap_or(Path::new(PATH));
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
+        let (bytes, others) = match guarded::read(path) {
+            Ok(read) => read,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && explicit.is_none() => {
                 return Ok(Config::default());
             }
@@ -72,7 +73,12 @@ impl Config {
                 return Err(CommandError::usage(format!("cannot READ the configuration {}: {error}", path.display())));
             }
         };
-        Config::parse(&text).map_err(|error| CommandError {
+        guarded::refuse_writable("the configuration", path, others)?;
+        let parsed = match std::str::from_utf8(&bytes) {
+            Ok(text) => Config::parse(text).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        parsed.map_err(|error| CommandError {
             kind: Kind::Usage,
             error: anyhow::anyhow!("cannot READ the configuration {}: {error}", path.display()),
             hints: vec!["man lifeboat.toml, or remove the key that is named".into()],

@@ -1,6 +1,8 @@
 //! What a command failed with: one error, its exit code, and what to try.
 
+use lifeboat_machine::bytes::terminal;
 use std::fmt;
+use std::io::Write as _;
 
 /// Why a command did not end with 0; the exit codes of design section 5.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +28,17 @@ impl Kind {
             Kind::Refused => 3,
             Kind::Differences => 4,
             Kind::Partial => 5,
+        }
+    }
+
+    /// Its name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Failed => "failed",
+            Kind::Usage => "usage",
+            Kind::Refused => "refused",
+            Kind::Differences => "differences",
+            Kind::Partial => "partial",
         }
     }
 }
@@ -63,16 +76,35 @@ impl CommandError {
         self
     }
 
-    /// Prints it to standard error.
-    pub fn print(&self) {
-        use std::io::Write as _;
-        let mut err = std::io::stderr().lock();
-        // A closed standard error leaves nobody to tell.
-        let _ = writeln!(err, "lifeboat: {:#}", self.error);
+    /// The lines for people. What an error quotes (names of files, words of servers and programs) cannot drive a terminal.
+    pub fn text(&self) -> String {
+        let mut text = format!("lifeboat: {}\n", terminal(&format!("{:#}", self.error)));
         for hint in &self.hints {
-            let _ = writeln!(err, "  try: {hint}");
+            text.push_str(&format!("  try: {}\n", terminal(hint)));
         }
+        text
     }
+
+    /// The last line of `--json`.
+    pub fn json(&self) -> String {
+        let error = format!("{:#}", self.error);
+        json(self.kind, &error, &self.hints)
+    }
+
+    /// Prints it: for people to standard error, and with `json` as a line to standard output, where all JSON lines go.
+    pub fn print(&self, json: bool) {
+        if json {
+            let _ = writeln!(std::io::stdout().lock(), "{}", self.json());
+        }
+        // A closed standard error leaves nobody to tell.
+        let _ = std::io::stderr().lock().write_all(self.text().as_bytes());
+    }
+}
+
+/// An error as a JSON line.
+pub fn json(kind: Kind, error: &str, hints: &[String]) -> String {
+    serde_json::json!({"event": "error", "kind": kind.name(), "code": kind.code(), "error": error, "try": hints})
+        .to_string()
 }
 
 impl<E: Into<anyhow::Error>> From<E> for CommandError {
@@ -83,3 +115,17 @@ impl<E: Into<anyhow::Error>> From<E> for CommandError {
 
 /// What every command gives back.
 pub type CommandResult = Result<(), CommandError>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_error_quotes_does_not_drive_the_terminal() {
+        let error = CommandError::usage("cannot OPEN a\u{1b}[2Jb: none").hint("c\u{7}\nd");
+        assert_eq!(error.text(), "lifeboat: cannot OPEN a\\x1b[2Jb: none\n  try: c\\x07\nd\n");
+        let read: serde_json::Value = serde_json::from_str(&error.json()).unwrap();
+        assert_eq!(read["error"], "cannot OPEN a\u{1b}[2Jb: none", "JSON stays exact");
+        assert_eq!((read["kind"].as_str(), read["code"].as_u64()), (Some("usage"), Some(2)));
+    }
+}

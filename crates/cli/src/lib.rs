@@ -6,6 +6,7 @@
 //! | [`error`] | [`CommandError`]: what went wrong, its exit code, what to try |
 //! | [`output`] | progress, JSON lines, plain lines |
 //! | [`config`] | `/etc/lifeboat.toml` |
+//! | [`guarded`] | files that decide what root does: whoever else may write or read them is named |
 //! | `commands` | one file per subcommand |
 //! | `job` | what several subcommands do: a backup, a medium, finding keys and sources |
 
@@ -13,6 +14,7 @@ pub mod command;
 mod commands;
 pub mod config;
 pub mod error;
+pub mod guarded;
 mod job;
 pub mod output;
 
@@ -25,29 +27,58 @@ use std::process::ExitCode;
 
 /// Runs one command line, prints what it has to say, and gives the exit code of design section 5.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let matches = match command().try_get_matches_from(arguments) {
-        Ok(matches) => matches,
-        Err(error) => {
-            // Help and version are no errors: clap prints them to standard output and wants 0.
-            let code = if error.use_stderr() { Kind::Usage.code() } else { 0 };
-            let _ = error.print();
-            return ExitCode::from(code);
-        }
-    };
-    let cli = match command::Cli::from_arg_matches(&matches) {
+    keep_secrets();
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let parsed = command().try_get_matches_from(&arguments).and_then(|found| command::Cli::from_arg_matches(&found));
+    let cli = match parsed {
         Ok(cli) => cli,
-        Err(error) => {
-            let _ = error.print();
-            return ExitCode::from(Kind::Usage.code());
-        }
+        Err(error) => return not_run(&error, &arguments),
     };
+    let json = cli.json;
     output::start_log(cli.verbose);
     lifeboat_archive::warnings::capture();
+    // Without it a signal leaves mounts and folders behind, which is no reason to do nothing.
+    let _ = lifeboat_sys::ending::on_signals();
     match commands::dispatch(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            error.print();
+            error.print(json);
             ExitCode::from(error.kind.code())
         }
     }
+}
+
+/// Help, version, and command lines that are wrong.
+fn not_run(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
+    // Help and version are no errors: clap prints them to standard output and wants 0.
+    if !error.use_stderr() {
+        return match output::written(error.print()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                error.print(false);
+                ExitCode::from(error.kind.code())
+            }
+        };
+    }
+    let text = error.render().to_string();
+    if arguments.iter().any(|argument| argument == "--json") {
+        let line = error::json(Kind::Usage, text.trim_end(), &[]);
+        let _ = output::written(output::print(&format!("{line}\n")));
+    }
+    let hostile = arguments.iter().any(|argument| argument.to_string_lossy().chars().any(char::is_control));
+    if hostile {
+        // It quotes arguments, and its colours could not be told from theirs.
+        eprint!("{}", lifeboat_machine::bytes::terminal(&text));
+    } else {
+        let _ = error.print();
+    }
+    ExitCode::from(Kind::Usage.code())
+}
+
+/// Keys are in this process's memory: it leaves no core dump (core(5)), and nobody but root can look into it (prctl(2)). Programs that
+/// it starts dump no core either; they decide for themselves who may look into them.
+fn keep_secrets() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }

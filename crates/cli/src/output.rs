@@ -1,11 +1,13 @@
 //! Progress and results: bars on a terminal, plain lines otherwise, JSON lines with `--json`.
 //!
-//! Results go to standard output, progress to standard error, so that output can be piped.
+//! Results go to standard output, progress to standard error, so that output can be piped. With `--json` all events, results and the
+//! error that ends a command are lines on standard output. Texts for people pass [`terminal`], JSON is exact.
 
+use crate::error::{CommandError, CommandResult, Kind};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use lifeboat_machine::bytes::{grouped, human};
+use lifeboat_machine::bytes::{grouped, human, terminal};
 use lifeboat_machine::{Event, EventSink};
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -17,6 +19,8 @@ pub struct Reporter {
     json: bool,
     bar: Option<ProgressBar>,
     last_plain: Mutex<Option<(String, Instant)>>,
+    /// The first result that could not be written.
+    lost: Mutex<Option<io::Error>>,
 }
 
 impl Reporter {
@@ -27,7 +31,7 @@ impl Reporter {
             bar.set_style(style(false));
             bar
         });
-        Reporter { json, bar, last_plain: Mutex::new(None) }
+        Reporter { json, bar, last_plain: Mutex::new(None), lost: Mutex::new(None) }
     }
 
     /// JSON lines are wanted.
@@ -38,7 +42,7 @@ impl Reporter {
     /// One line of the result on standard output; nothing with `--json`.
     pub fn line(&self, text: impl AsRef<str>) {
         if !self.json {
-            self.out(text.as_ref());
+            self.out(&terminal(text.as_ref()));
         }
     }
 
@@ -52,14 +56,25 @@ impl Reporter {
     }
 
     fn out(&self, text: &str) {
+        // Work goes on when a result cannot be written; `outcome` tells of it at the end.
         let print = || {
-            // A reader that went away (`| head`) is no reason to stop a backup.
-            let _ = writeln!(std::io::stdout().lock(), "{text}");
+            if let Err(error) = print(&format!("{text}\n")) {
+                self.lost.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(error);
+            }
         };
         match &self.bar {
             Some(bar) => bar.suspend(print),
             None => print(),
         }
+    }
+
+    /// Whether all results could be written.
+    ///
+    /// # Errors
+    /// Kind `Failed` when one was lost, but not to a reader that went away (`| head`).
+    pub fn outcome(&self) -> CommandResult {
+        let lost = self.lost.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        written(lost.map_or(Ok(()), Err))
     }
 
     fn err(&self, text: &str) {
@@ -139,6 +154,43 @@ impl EventSink for Reporter {
     }
 }
 
+/// Writes to standard output, without panicking as `print!` does.
+///
+/// # Errors
+/// The system's reason.
+pub fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// An error of writing results, as the command's error. A reader that went away (EPIPE) has what it wanted.
+///
+/// # Errors
+/// Kind `Failed`.
+pub fn written(result: io::Result<()>) -> CommandResult {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(CommandError::new(Kind::Failed, format!("cannot WRITE the result to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Standard error for what libraries and programs say: it cannot drive a terminal.
+struct Printable;
+
+impl io::Write for Printable {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        io::stderr().lock().write_all(terminal(&String::from_utf8_lossy(bytes)).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
 /// "28,000 entries, 1.1 GiB".
 pub fn amount(entries: u64, bytes: u64) -> String {
     format!("{} entries, {}", grouped(entries), human(bytes))
@@ -153,7 +205,9 @@ pub fn start_log(verbose: u8) {
     };
     let _ = tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_writer(std::io::stderr)
+        .with_writer(|| Printable)
+        // Colours of our own could not be told from those of others.
+        .with_ansi(false)
         .with_target(false)
         .without_time()
         .try_init();
@@ -161,6 +215,16 @@ pub fn start_log(verbose: u8) {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_went_away_is_no_failure() {
+        assert!(written(Ok(())).is_ok());
+        assert!(written(Err(io::ErrorKind::BrokenPipe.into())).is_ok());
+        let error = written(Err(io::ErrorKind::StorageFull.into())).unwrap_err();
+        assert_eq!(error.kind, Kind::Failed);
+    }
+
     #[test]
     fn amounts_are_grouped() {
         assert_eq!(super::amount(1_234_567, 1536), "1,234,567 entries, 1.5 KiB");

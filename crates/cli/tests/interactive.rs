@@ -40,7 +40,7 @@ impl Rescue {
         std::fs::write(at("key"), secret.expose()).unwrap();
         make("medium/lifeboat");
         let output = Command::new(LIFEBOAT)
-            .args(["backup", "--to"])
+            .args(["backup", "--init", "--to"])
             .arg(at("medium/lifeboat/repo"))
             .arg("--sysroot")
             .arg(at("tree"))

@@ -41,7 +41,7 @@ const UPLINK: &str = "for link in /sys/class/net/e*; do ip link set $(basename $
 /// Backs up to `address` and makes a medium that takes its archive from there.
 fn record(scenario: &Scenario, address: &str, environment: &str) -> Result<Original, DrillError> {
     let command = format!(
-        "{QUIET}; {UPLINK}; {environment} lifeboat backup --to '{address}' && {environment} lifeboat media iso --rescue-only \
+        "{QUIET}; {UPLINK}; {environment} lifeboat backup --init --to '{address}' && {environment} lifeboat media iso --rescue-only \
          --source '{address}' --embed-key --out /run/medium/rescue.iso --mode nuke --append lifeboat.after=poweroff"
     );
     scenario.record_with(&programs(), &command, |spec| spec.extra.extend(card()))
@@ -212,7 +212,7 @@ fn sources_local_partition() {
         let place = "disk:LABEL=BACKUP:/machines/db7";
         let command = format!(
             "{QUIET}; (echo label: gpt; echo ,,L) | sfdisk -q /dev/vdb && udevadm settle && mkfs.ext4 -q -L BACKUP /dev/vdb1 && \
-             mount /dev/vdb1 /mnt && lifeboat backup --to /mnt/machines/db7 && lifeboat media iso --rescue-only \
+             mount /dev/vdb1 /mnt && lifeboat backup --init --to /mnt/machines/db7 && lifeboat media iso --rescue-only \
              --source {place} --embed-key --out /run/medium/rescue.iso --mode nuke --append lifeboat.after=poweroff && umount /mnt"
         );
         let original = scenario.record_with(&programs(), &command, |spec| spec.disks.push(disk()))?;

@@ -47,7 +47,7 @@ lvcreate -q -y -n safe -l 100%FREE keep
 mkfs.ext4 -q -L BACKUP /dev/keep/repo
 printf %s 'PASSPHRASE' | cryptsetup luksFormat -q --pbkdf pbkdf2 --pbkdf-force-iterations 1000 /dev/keep/safe -
 mount /dev/keep/repo /mnt
-lifeboat backup --to /mnt/machines/db7
+lifeboat backup --init --to /mnt/machines/db7
 lifeboat media iso --rescue-only --source disk:LABEL=BACKUP:/machines/db7 --embed-key --out /run/medium/rescue.iso \
     --mode nuke --append lifeboat.after=poweroff
 printf %s 'PASSPHRASE' | cryptsetup open --key-file - /dev/keep/safe safe

@@ -62,12 +62,7 @@ pub fn printable(bytes: &[u8]) -> String {
         for c in chunk.valid().chars() {
             match c {
                 '\\' => out.push_str("\\\\"),
-                c if c.is_control() => {
-                    let mut buffer = [0; 4];
-                    for b in c.encode_utf8(&mut buffer).bytes() {
-                        out.push_str(&format!("\\x{b:02x}"));
-                    }
-                }
+                c if drives(c) => spell(c, &mut out),
                 c => out.push(c),
             }
         }
@@ -76,6 +71,32 @@ pub fn printable(bytes: &[u8]) -> String {
         }
     }
     out
+}
+
+/// A text of several lines as a terminal may get it: newlines stay, every other control character is spelled out as `\xNN`. For
+/// texts that carry names or words from elsewhere among our own.
+pub fn terminal(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => out.push(c),
+            c if drives(c) => spell(c, &mut out),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Moves the cursor, clears, rings, or turns the writing direction of what follows (Unicode's embeddings, overrides and isolates).
+fn drives(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+fn spell(c: char, out: &mut String) {
+    let mut buffer = [0; 4];
+    for b in c.encode_utf8(&mut buffer).bytes() {
+        out.push_str(&format!("\\x{b:02x}"));
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -150,6 +171,14 @@ mod tests {
     #[test]
     fn hostile_names_stay_on_one_line() {
         assert_eq!(printable(b"a\nb\x1b[2J\xff\\"), "a\\x0ab\\x1b[2J\\xff\\\\");
+    }
+
+    #[test]
+    fn texts_of_several_lines_do_not_drive_a_terminal() {
+        let text = "cannot OPEN x\u{1b}]0;t\u{7}\r\n  try: C:\\x \u{9b}2J \u{202e}gpj.exe";
+        let shown = terminal(text);
+        assert_eq!(shown, "cannot OPEN x\\x1b]0;t\\x07\\x0d\n  try: C:\\x \\xc2\\x9b2J \\xe2\\x80\\xaegpj.exe");
+        assert!(!printable("\u{2067}".as_bytes()).contains('\u{2067}'));
     }
 
     #[test]

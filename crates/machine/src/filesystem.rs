@@ -20,6 +20,21 @@ pub struct Filesystem {
     pub used_bytes: u64,
     /// Kind, features and tunables.
     pub options: FilesystemOptions,
+    /// What its files take when they are restored. The snapshot knows that, not `machine.json`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored: Option<Restored>,
+}
+
+/// What files of a filesystem take when they are restored, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Restored {
+    /// On the filesystem as it was: files share blocks and are compressed again, as far as restored ones can be.
+    pub bytes: u64,
+    /// On one that shares blocks, but does not compress.
+    pub expanded_bytes: u64,
+    /// On one that does neither.
+    pub apart_bytes: u64,
 }
 
 /// Kind of a filesystem with all that its mkfs can set.

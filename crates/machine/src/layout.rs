@@ -16,6 +16,15 @@ use std::path::{Path, PathBuf};
 #[serde(transparent)]
 pub struct DeviceId(pub String);
 
+impl DeviceId {
+    /// It names a variable of a shell on the page that tells how to recover by hand, and such a name is no place for syntax. In
+    /// small letters it is none of the variables that a shell has already.
+    pub fn is_valid(&self) -> bool {
+        let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        self.0.starts_with(|c: char| c.is_ascii_lowercase()) && self.0.len() <= 64 && self.0.chars().all(word)
+    }
+}
+
 impl fmt::Display for DeviceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -210,6 +219,9 @@ pub struct Mount {
 /// Why a layout is inconsistent.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum LayoutError {
+    /// An id that could not be the name of a variable.
+    #[error("{0:?} is no id of a device: it begins with a small letter, and has small letters, digits and _")]
+    Id(String),
     /// Two devices with one id.
     #[error("device {0} is described twice")]
     Twice(DeviceId),
@@ -336,6 +348,9 @@ impl Layout {
     pub fn validate(&self) -> Result<(), LayoutError> {
         let mut seen = BTreeSet::new();
         for device in &self.devices {
+            if !device.id.is_valid() {
+                return Err(LayoutError::Id(device.id.0.clone()));
+            }
             for parent in device.parents() {
                 if !seen.contains(parent) {
                     return Err(LayoutError::Parent { child: device.id.clone(), parent: parent.clone() });
@@ -373,6 +388,17 @@ pub fn partition_path(disk: &Path, number: u32) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ids_that_are_syntax_are_refused() {
+        for id in ["disk0", "disk0p12", "md_127"] {
+            assert!(DeviceId(id.into()).is_valid(), "{id}");
+        }
+        for id in ["", "0disk", "PATH", "a b", "x:=$(reboot)", "x}\"; reboot; \"${y", "disk\n", "dïsk", &"a".repeat(65)]
+        {
+            assert!(!DeviceId(id.into()).is_valid(), "{id}");
+        }
+    }
 
     #[test]
     fn partition_names() {

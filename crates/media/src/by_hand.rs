@@ -186,7 +186,9 @@ fn restore(page: &mut Page, manifest: &MediumManifest) {
     let mut lines = vec![": \"${repository:=$medium/lifeboat/repo}\"".to_owned()];
     if manifest.embedded_key {
         if manifest.archive.is_some() {
-            page.text("This medium holds a key of its own, which opens the archive on it, and no other. Guard it well.");
+            page.text(
+                "This medium holds a key of its own, which opens the archive on it, and no other. Guard it well.",
+            );
         } else {
             page.text("This medium holds the key. Guard it well.");
         }

@@ -32,7 +32,7 @@ impl fmt::Display for Change {
 }
 
 /// What changes from day to day or boot to boot, by the end of its place.
-const VOLATILE: [&str; 5] = ["recorded_at", "used_bytes", "path", "memory_bytes", "modaliases"];
+const VOLATILE: [&str; 6] = ["recorded_at", "used_bytes", "restored", "path", "memory_bytes", "modaliases"];
 /// Keys that name an entry of a list.
 const NAMES: [&str; 4] = ["id", "mount_point", "name", "path"];
 /// Keys that say nothing to a reader, for what follows is clear without them.

@@ -89,6 +89,16 @@ pub enum PlanError {
         /// What would help, with its own punctuation.
         hint: &'static str,
     },
+    /// What a restore writes is more than a filesystem can hold.
+    #[error("cannot FIT the files of {what} into it on {disk}: {shortage}; try a larger disk, or another snapshot")]
+    Room {
+        /// The filesystem and its device.
+        what: String,
+        /// The found disk.
+        disk: String,
+        /// What it needs and what it has.
+        shortage: String,
+    },
     /// A partition cannot be changed as the policy wants it.
     #[error("cannot CHANGE {device}: {reason}")]
     Edit {

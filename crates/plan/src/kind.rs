@@ -116,7 +116,7 @@ impl Kind {
             Kind::Btrfs => FilesystemOptions::Btrfs(btrfs()),
         };
         let (uuid, label) = (recorded.uuid.clone(), self.label(&recorded.label));
-        Filesystem { uuid, label, size_bytes, used_bytes: recorded.used_bytes, options }
+        Filesystem { uuid, label, size_bytes, used_bytes: recorded.used_bytes, options, restored: None }
     }
 }
 

@@ -16,6 +16,7 @@
 //! | [`mod@kind`] | filesystems of another kind than recorded |
 //! | [`size`] | the size solver |
 //! | [`resize`] | what a filesystem needs, and what it becomes at another size |
+//! | [`room`] | whether what a restore writes fits |
 //! | [`script`] | partition tables as sfdisk reads them |
 //! | [`display`] | plans for people |
 //! | [`mod@diff`] | what changed between two recordings |
@@ -31,6 +32,7 @@ mod kinds;
 pub mod matching;
 pub mod policy;
 pub mod resize;
+pub mod room;
 pub mod script;
 pub mod size;
 pub mod step;

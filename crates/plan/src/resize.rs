@@ -1,5 +1,6 @@
 //! What a filesystem needs at least, and what it becomes at another size or on other sectors.
 
+use crate::room::occupied;
 use crate::size::GRAIN;
 use lifeboat_machine::filesystem::{ExtOptions, Filesystem, FilesystemOptions, VfatOptions, XfsOptions};
 
@@ -16,7 +17,7 @@ pub fn minimum_bytes(filesystem: &Filesystem) -> u64 {
 
 /// The same for content that comes from a filesystem of another kind, and may not fit at all.
 pub fn needed_bytes(filesystem: &Filesystem) -> u64 {
-    let used = filesystem.used_bytes;
+    let used = occupied(filesystem);
     match &filesystem.options {
         // statfs leaves inode tables, bitmaps and journal out of what it calls used. The number of inodes is kept
         // when a filesystem shrinks, for how many of them are in use is not recorded.

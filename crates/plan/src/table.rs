@@ -5,6 +5,7 @@ use crate::error::PlanError;
 use crate::matching::describe;
 use crate::policy::Policy;
 use crate::resize::{maximum_bytes, minimum_bytes, on_sectors, resized};
+use crate::room;
 use crate::size::{self, GRAIN, Give, Region, Span};
 use lifeboat_machine::bytes::human;
 use lifeboat_machine::filesystem::Filesystem;
@@ -294,6 +295,13 @@ fn part(
                 human(recorded.size_bytes),
                 human(filesystem.size_bytes)
             ));
+        }
+        if let Some(shortage) = room::shortage(&filesystem) {
+            return Err(PlanError::Room {
+                what: format!("{} on {}", title(recorded), device.id),
+                disk: describe(found),
+                shortage: shortage.text(),
+            });
         }
         new.device.content = Content::Filesystem(filesystem);
     }

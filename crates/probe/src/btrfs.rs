@@ -95,6 +95,7 @@ pub(crate) fn parse_super(text: &str, superblock: &[u8]) -> Result<Parsed, Strin
         label: superblock.get(LABEL..LABEL + 256).map(label_field).unwrap_or_default(),
         size_bytes,
         used_bytes: size_bytes,
+        restored: None,
         options: FilesystemOptions::Btrfs(options),
     };
     Ok((filesystem, refusals))

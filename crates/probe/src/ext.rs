@@ -173,6 +173,7 @@ pub(crate) fn parse(text: &str, superblock: &[u8]) -> Result<Ext, String> {
             label: superblock.get(0x78..0x88).map(label_field).unwrap_or_else(|| Name(vec![])),
             size_bytes,
             used_bytes: size_bytes,
+            restored: None,
             options: FilesystemOptions::Ext(options),
         },
         orphan_file_inode: get("Orphan file inode").and_then(leading),

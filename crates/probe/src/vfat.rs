@@ -89,6 +89,7 @@ pub(crate) fn parse(sector: &[u8]) -> Result<Fat, String> {
         label: boot_label.clone(),
         size_bytes,
         used_bytes: size_bytes,
+        restored: None,
         options: FilesystemOptions::Vfat(options),
     };
     Ok(Fat { filesystem, root_directory, boot_label })

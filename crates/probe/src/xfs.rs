@@ -131,6 +131,7 @@ pub(crate) fn parse(text: &str, superblock: &[u8]) -> Result<Parsed, String> {
         label: superblock.get(108..120).map(label_field).unwrap_or_else(|| Name(vec![])),
         size_bytes,
         used_bytes: size_bytes,
+        restored: None,
         options: FilesystemOptions::Xfs(options),
     };
     Ok((filesystem, refusals))

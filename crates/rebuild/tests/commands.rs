@@ -46,6 +46,7 @@ fn filesystem(options: FilesystemOptions) -> Filesystem {
         size_bytes: 1 << 30,
         used_bytes: 0,
         options,
+        restored: None,
     }
 }
 

@@ -26,7 +26,7 @@ pub struct Host {
     pub host: String,
     /// Port, when one is named.
     pub port: Option<u16>,
-    /// What follows the host, with its slash.
+    /// What follows the host, with its slash, as the server knows it: without %-escapes.
     pub path: String,
 }
 
@@ -35,7 +35,7 @@ pub struct Host {
 pub struct Bucket {
     /// The bucket.
     pub bucket: String,
-    /// The prefix without slashes around; may be empty.
+    /// The prefix without slashes around and without %-escapes; may be empty.
     pub prefix: String,
     /// Server, `https://HOST[:PORT]`.
     pub endpoint: Option<String>,
@@ -106,17 +106,17 @@ impl fmt::Display for Address {
     /// Without passwords.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let host = |f: &mut fmt::Formatter<'_>, scheme: &str, host: &Host| {
-            let user = host.user.as_ref().map_or(String::new(), |user| format!("{user}@"));
+            let user = host.user.as_ref().map_or(String::new(), |user| format!("{}@", encoded(user)));
             let port = host.port.map_or(String::new(), |port| format!(":{port}"));
             let name = if host.host.contains(':') { format!("[{}]", host.host) } else { host.host.clone() };
-            write!(f, "{scheme}://{user}{name}{port}{}", host.path)
+            write!(f, "{scheme}://{user}{name}{port}{}", encoded(&host.path))
         };
         match self {
             Address::Nfs(place) => host(f, "nfs", place),
             Address::Sftp(place) => host(f, "sftp", place),
             Address::Http(url) => f.write_str(&without_password(url)),
             Address::Rest(url) => write!(f, "rest:{}", without_password(url)),
-            Address::S3(bucket) => write!(f, "s3://{}/{}", bucket.bucket, bucket.prefix),
+            Address::S3(bucket) => write!(f, "s3://{}/{}", bucket.bucket, encoded(&bucket.prefix)),
         }
     }
 }
@@ -152,6 +152,40 @@ fn check_url(url: &str) -> Result<(), &'static str> {
     if url_host(url).is_empty() { Err("the host is missing") } else { Ok(()) }
 }
 
+/// Undoes %-escapes, once.
+fn decoded(text: &str) -> Result<String, &'static str> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let digit = |at: usize| char::from(*after.get(at)?).to_digit(16);
+        let (Some(high), Some(low)) = (digit(0), digit(1)) else {
+            return Err("a % is followed by two hexadecimal digits, and a % itself is written as %25");
+        };
+        // Two digits make a byte.
+        bytes.push((high << 4 | low) as u8);
+        rest = &after[2..];
+    }
+    let text = String::from_utf8(bytes).map_err(|_| "its %-escapes are not UTF-8")?;
+    if text.chars().any(char::is_control) { Err("its %-escapes hide control characters") } else { Ok(text) }
+}
+
+/// What an address needs to be read again: [`decoded`] gives the text back.
+fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '%' | ' ' | '?' | '#' | '@' => out.push_str(&format!("%{:02X}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
 fn host(rest: &str) -> Result<Host, &'static str> {
     let end = rest.find('/').unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
@@ -170,11 +204,18 @@ fn host(rest: &str) -> Result<Host, &'static str> {
         },
     };
     let port = port.map(str::parse).transpose().map_err(|_| "the port is no number")?;
+    let user = user.map(decoded).transpose()?;
+    // The zone of a link-local address is written with %25 (RFC 6874).
+    let name = decoded(name)?;
+    let path = decoded(path)?;
     // A name that begins with a dash would be an option to the programs that it is given to.
-    if name.is_empty() || name.starts_with('-') || user.is_some_and(|user| user.is_empty() || user.starts_with('-')) {
+    if name.is_empty()
+        || name.starts_with('-')
+        || user.as_ref().is_some_and(|user| user.is_empty() || user.starts_with('-'))
+    {
         return Err("the host is missing");
     }
-    Ok(Host { user: user.map(str::to_owned), host: name.to_owned(), port, path: path.to_owned() })
+    Ok(Host { user, host: name, port, path })
 }
 
 fn bucket(rest: &str) -> Result<Bucket, String> {
@@ -184,8 +225,8 @@ fn bucket(rest: &str) -> Result<Bucket, String> {
     if bucket.is_empty() || !bucket.chars().all(valid) {
         return Err(format!("'{bucket}' cannot be the name of a bucket"));
     }
-    let mut parsed =
-        Bucket { bucket: bucket.to_owned(), prefix: prefix.trim_matches('/').to_owned(), endpoint: None, region: None };
+    let prefix = decoded(prefix)?.trim_matches('/').to_owned();
+    let mut parsed = Bucket { bucket: bucket.to_owned(), prefix, endpoint: None, region: None };
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         match pair.split_once('=') {
             Some(("endpoint", url)) if url.starts_with("http://") || url.starts_with("https://") => {
@@ -229,6 +270,24 @@ mod tests {
     }
 
     #[test]
+    fn escapes_are_undone_once_and_come_back() {
+        let Address::Sftp(sftp) = Address::parse("sftp://ann%40home@nas//my%20box/%C3%BC%2541%3F").unwrap() else {
+            panic!()
+        };
+        assert_eq!((sftp.user.as_deref(), sftp.path.as_str()), (Some("ann@home"), "//my box/ü%41?"));
+        let Address::Nfs(nfs) = Address::parse("nfs://[fe80::1%25eth0]/a%20b").unwrap() else { panic!() };
+        assert_eq!((nfs.host.as_str(), nfs.path.as_str()), ("fe80::1%eth0", "/a b"));
+        let Address::S3(s3) = Address::parse("s3://b/a%20b/%25?region=eu").unwrap() else { panic!() };
+        assert_eq!(s3.prefix, "a b/%");
+        // URLs go to the server as they are.
+        assert_eq!(Address::parse("rest:http://h/a%20b").unwrap(), Address::Rest("http://h/a%20b/".into()));
+        for text in ["sftp://ann%40home@nas//my%20box/%C3%BC%2541%3F", "nfs://nas/a%25b", "s3://b/a%20%23"] {
+            let address = Address::parse(text).unwrap();
+            assert_eq!(Address::parse(&address.to_string()).unwrap(), address, "{address}");
+        }
+    }
+
+    #[test]
     fn wrong_ones() {
         for (text, part) in [
             ("ftp://host/x", "'ftp' is not known"),
@@ -243,6 +302,14 @@ mod tests {
             ("s3:///x", "name of a bucket"),
             ("s3://b/x?key=1", "there are endpoint="),
             ("http://host/a b", "%20"),
+            ("sftp://host/a%2", "%25"),
+            ("nfs://nas/100%x", "%25"),
+            ("s3://b/a%zz", "%25"),
+            ("sftp://host/a%00b", "control characters"),
+            ("sftp://host/a%0a", "control characters"),
+            ("nfs://nas/%ff", "not UTF-8"),
+            ("sftp://%2doProxyCommand=x@host/y", "host is missing"),
+            ("sftp://%2Dhost/y", "host is missing"),
         ] {
             let error = Address::parse(text).unwrap_err();
             assert!(error.contains(part) && !error.contains("secret"), "{text}: {error}");

@@ -1,9 +1,9 @@
 //! The HTTP client: ureq with the trust of the machine's own certificates, and answers sorted into faults.
 
-use crate::{Fault, Patience};
+use crate::{Fault, Patience, redirect};
 use std::path::Path;
 use std::time::Duration;
-use ureq::http::{Request, StatusCode};
+use ureq::http::{HeaderMap, Request, StatusCode};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 /// Where distributions keep the certificates that they trust. The rescue system has the machine's.
@@ -11,6 +11,8 @@ const CERTIFICATES: [&str; 3] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem"];
 /// Larger answers are not for us: packs are below 256 MiB.
 const LIMIT: u64 = 1 << 30;
+/// How often an answer may send us on.
+const REDIRECTS: usize = 5;
 /// How much of an error's page is shown.
 const EXCERPT: usize = 200;
 
@@ -92,6 +94,8 @@ impl Client {
             .max_idle_age(Duration::from_secs(4))
             .user_agent("lifeboat")
             .accept_encoding("identity")
+            // Where we go from there is decided here, not by the server.
+            .max_redirects(0)
             .tls_config(TlsConfig::builder().root_certs(roots()).build())
             .proxy(None)
             .build();
@@ -115,8 +119,20 @@ impl Client {
     }
 
     fn once(&self, question: &Question<'_>) -> Result<Answer, Fault> {
+        let mut url = question.url.clone();
+        for _ in 0..=REDIRECTS {
+            match self.at(question, &url)? {
+                Reply::Answer(answer) => return Ok(answer),
+                Reply::Elsewhere(next) => url = next,
+            }
+        }
+        let (action, what) = &question.about;
+        Err(Fault::ended(action, what, format!("the server sends us on more than {REDIRECTS} times, lastly to {url}")))
+    }
+
+    fn at(&self, question: &Question<'_>, url: &str) -> Result<Reply, Fault> {
         let (action, what) = (question.about.0, question.about.1.as_str());
-        let mut request = Request::builder().method(question.method).uri(&question.url);
+        let mut request = Request::builder().method(question.method).uri(url);
         for (name, value) in &question.headers {
             request = request.header(name, value);
         }
@@ -132,6 +148,14 @@ impl Client {
         let length = header("content-length").and_then(|text| text.parse().ok());
         let kind = header("content-type").unwrap_or_default();
         let status = response.status();
+        if let (301 | 302 | 303 | 307 | 308, Some(location)) = (status.as_u16(), header("location")) {
+            let secret = question.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+            let writes = !matches!(question.method, "GET" | "HEAD");
+            return redirect::follow(url, &location, secret, writes).map(Reply::Elsewhere).map_err(|why| {
+                let region = region(response.headers(), &[]).unwrap_or_default();
+                Fault::ended(action, what, format!("{why}{region}"))
+            });
+        }
         // RFC 9110 wants 206; rclone's S3 server sends a part with its range and says 200.
         let partial = status == StatusCode::PARTIAL_CONTENT || header("content-range").is_some();
         let body = match question.method {
@@ -142,32 +166,81 @@ impl Client {
             }
         };
         if status.is_success() {
-            return Ok(Answer { partial, body, length, kind });
+            return Ok(Reply::Answer(Answer { partial, body, length, kind }));
         }
-        Err(refusal(action, what, status, &body))
+        Err(refusal(action, what, status, response.headers(), &body))
     }
+}
+
+enum Reply {
+    Answer(Answer),
+    /// The same question is to be asked there.
+    Elsewhere(String),
 }
 
 /// Errors below HTTP: nearly all may pass.
 fn sort(action: &str, what: &str, error: ureq::Error) -> Fault {
     match error {
+        ureq::Error::Io(error) if is_distrust(&error) => Fault::ended(
+            action,
+            what,
+            format!(
+                "{error}; try the name that its certificate has, or adding its authority to those that this machine trusts \
+                 (update-ca-certificates(8))"
+            ),
+        ),
         ureq::Error::Io(_)
         | ureq::Error::Timeout(_)
         | ureq::Error::HostNotFound
         | ureq::Error::ConnectionFailed
         | ureq::Error::Protocol(_) => Fault::passing(action, what, error),
-        // A certificate does not become valid by waiting.
         other => Fault::ended(action, what, other),
     }
 }
 
+/// A certificate does not become valid by waiting, and a server that speaks no TLS does not learn it. What else goes wrong below TLS may
+/// be the network.
+fn is_distrust(error: &std::io::Error) -> bool {
+    use rustls::Error::{
+        InvalidCertificate, InvalidMessage, NoCertificatesPresented, PeerIncompatible, UnsupportedNameType,
+    };
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(
+        inner,
+        Some(
+            InvalidCertificate(_)
+                | InvalidMessage(_)
+                | NoCertificatesPresented
+                | PeerIncompatible(_)
+                | UnsupportedNameType
+        )
+    )
+}
+
+/// What an S3 server says of the region that a bucket is in, when it was asked for another one ("Error responses" of the Amazon S3 API
+/// reference: PermanentRedirect, AuthorizationHeaderMalformed).
+fn region(headers: &HeaderMap, body: &[u8]) -> Option<String> {
+    let header = headers.get("x-amz-bucket-region").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let text = String::from_utf8_lossy(body);
+    let element = || Some(text.split_once("<Region>")?.1.split_once("</Region>")?.0.to_owned());
+    let region = header.or_else(element)?;
+    let valid = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    (!region.is_empty() && region.len() <= 64 && region.chars().all(valid)).then(|| {
+        format!("; the bucket is in the region {region}, try ?region={region} at the end of the address, or AWS_REGION={region}")
+    })
+}
+
 /// Answers that are none.
-fn refusal(action: &str, what: &str, status: StatusCode, body: &[u8]) -> Fault {
+fn refusal(action: &str, what: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Fault {
     let text = String::from_utf8_lossy(body.get(..body.len().min(EXCERPT)).unwrap_or_default());
     let printable: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let said = printable.split_whitespace().collect::<Vec<_>>().join(" ");
     let said = if said.is_empty() { String::new() } else { format!(": {said}") };
     let cause = format!("the server answers {status}{said}");
+    // A server that misses the bucket's region says so with different answers.
+    if let (300..=403, Some(region)) = (status.as_u16(), region(headers, body)) {
+        return Fault::ended(action, what, format!("{cause}{region}"));
+    }
     match status.as_u16() {
         404 | 410 => Fault::Missing(what.to_owned()),
         401 | 403 => Fault::ended(action, what, format!("{cause}; try other credentials")),

@@ -9,6 +9,7 @@
 //! | [`files`] | [`Files`]: the files of a repository, wherever it is |
 //! | [`folder`] | a mounted place: NFS |
 //! | [`http`] | the HTTP client |
+//! | `redirect` | where an answer may send us |
 //! | [`rest`] | restic's REST protocol |
 //! | [`s3`] | S3: signing, listing |
 //! | [`sftp`] | SFTP over the system's ssh |
@@ -30,6 +31,7 @@ pub mod image_file;
 pub mod iso;
 pub mod nfs;
 pub mod patience;
+mod redirect;
 pub mod rest;
 pub mod s3;
 pub mod sftp;

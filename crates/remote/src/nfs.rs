@@ -44,7 +44,9 @@ fn resolve(host: &str) -> std::io::Result<IpAddr> {
 fn options(version: &str, address: IpAddr, port: Option<u16>, writable: bool) -> Vec<String> {
     let access = if writable { "rw" } else { "ro" };
     let mut options: Vec<String> =
-        [access, "nosuid", "nodev", version, "softerr", "timeo=70", "retrans=1", "nolock"].map(str::to_owned).into();
+        [access, "nosuid", "nodev", "noexec", version, "softerr", "timeo=70", "retrans=1", "nolock"]
+            .map(str::to_owned)
+            .into();
     let family = if address.is_ipv4() { "tcp" } else { "tcp6" };
     options.push(format!("proto={family}"));
     options.push(format!("addr={address}"));
@@ -95,11 +97,11 @@ mod tests {
     #[test]
     fn options_of_each_version() {
         let v4 = options("vers=4.2", "192.0.2.9".parse().unwrap(), None, false).join(",");
-        assert_eq!(v4, "ro,nosuid,nodev,vers=4.2,softerr,timeo=70,retrans=1,proto=tcp,addr=192.0.2.9");
+        assert_eq!(v4, "ro,nosuid,nodev,noexec,vers=4.2,softerr,timeo=70,retrans=1,proto=tcp,addr=192.0.2.9");
         let v3 = options("vers=3", "fd00::9".parse().unwrap(), Some(20049), true).join(",");
         assert_eq!(
             v3,
-            "rw,nosuid,nodev,vers=3,softerr,timeo=70,retrans=1,nolock,proto=tcp6,addr=fd00::9,mountproto=tcp6,\
+            "rw,nosuid,nodev,noexec,vers=3,softerr,timeo=70,retrans=1,nolock,proto=tcp6,addr=fd00::9,mountproto=tcp6,\
              mountaddr=fd00::9,mountport=20049,port=20049"
         );
         let usual = options("vers=3", "192.0.2.9".parse().unwrap(), Some(PORT), true).join(",");

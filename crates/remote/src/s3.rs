@@ -9,6 +9,7 @@ use crate::http::{Client, Question};
 use crate::rest::read_part;
 use crate::{Credentials, Fault, Files, Kind, Patience};
 use sign::Signer;
+use std::collections::BTreeSet;
 
 /// A repository in a bucket.
 #[derive(Debug)]
@@ -106,6 +107,7 @@ impl Files for S3 {
         let prefix = self.key(&format!("{}/", kind.directory()));
         let mut files = vec![];
         let mut token: Option<String> = None;
+        let mut seen = BTreeSet::new();
         loop {
             let mut query = vec![("list-type", "2"), ("prefix", prefix.as_str())];
             if let Some(token) = &token {
@@ -117,10 +119,14 @@ impl Files for S3 {
                 let name = key.rsplit('/').next().filter(|name| !name.is_empty())?;
                 Some((name.to_owned(), size))
             }));
-            // A server that says the same again would keep us for ever.
             match page.next {
-                Some(next) if token.as_ref() != Some(&next) => token = Some(next),
-                _ => return Ok(files),
+                // A server that says the same again would keep us for ever, and what is missing from the list would be taken for lost.
+                Some(next) if !seen.insert(next.clone()) => {
+                    let why = "the server repeats a part of the list, which so never ends; try another endpoint, or its newer release";
+                    return Err(Fault::ended("LIST", self.place(), why));
+                }
+                Some(next) => token = Some(next),
+                None => return Ok(files),
             }
         }
     }

@@ -115,6 +115,7 @@ impl Sftp {
         let host = self.place.host.as_str();
         let program = SSH.find(Path::new("/")).ok_or_else(|| Fault::ended("OPEN", host, "there is no ssh"))?;
         let mut command = Command::new(program);
+        lifeboat_sys::child::ordinary_environment(&mut command);
         let seconds = self.patience.attempt().as_secs().max(1);
         command.arg("-oBatchMode=yes").arg(format!("-oConnectTimeout={seconds}"));
         command.args(["-oServerAliveInterval=10", "-oServerAliveCountMax=2", "-oClearAllForwardings=yes", "-x", "-a"]);

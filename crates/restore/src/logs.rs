@@ -35,7 +35,7 @@ pub fn save(rescue: &RescueSystem, place: &str, runner: &dyn Runner) -> Result<S
         });
     }
     let folder = copy_mounted(rescue, |mount_point| {
-        runner.run(&Invocation::new(MOUNT).args(["-o", "rw"]).arg(path).arg(mount_point))?;
+        runner.run(&Invocation::new(MOUNT).args(["-o", "rw,nosuid,nodev,noexec"]).arg(path).arg(mount_point))?;
         Ok(())
     })?;
     Ok(format!("{folder} on {place}"))

@@ -166,18 +166,36 @@ fn kind(device: &Path, runner: &dyn Runner) -> Result<String, Failure> {
     Ok(runner.run(&call)?.text().trim().to_owned())
 }
 
+/// The filesystems that media and disks with archives have. No other driver of the kernel gets to see a foreign image: most of
+/// them were never meant for images that somebody made on purpose.
+const TYPES: [&str; 9] = ["iso9660", "udf", "ext2", "ext3", "ext4", "xfs", "btrfs", "vfat", "exfat"];
+/// Nothing on a foreign filesystem runs, gives rights or is a device.
+const HARMLESS: [&str; 3] = ["nosuid", "nodev", "noexec"];
+
 /// Mounts a block device, or an image file through a read-only loop device. A journal is not replayed: that would write, and
 /// cannot be done on a loop device that is read-only.
 ///
 /// # Errors
-/// [`Failure::Run`] with mount's words.
+/// [`Failure::Unusable`] for a filesystem that no medium has; [`Failure::Run`] with mount's words.
 pub fn mount(device: &Path, point: &Path, runner: &dyn Runner) -> Result<(), Failure> {
     let kind = kind(device, runner)?;
-    // mount(8) makes the loop device read-only for `ro`.
+    if !TYPES.contains(&kind.as_str()) {
+        let reason = match kind.as_str() {
+            "" => "it holds no filesystem".to_owned(),
+            other => format!(
+                "it holds {other}, and what is mounted here is one of {}; try mounting it yourself and naming the folder",
+                TYPES.join(", ")
+            ),
+        };
+        return Err(Failure::Unusable { what: device.display().to_string(), reason });
+    }
+    // mount(8) makes the loop device read-only for `ro`, and frees it with the last use.
     let file = device.is_file().then_some("loop");
     read_only(&kind, |options| {
-        let options: Vec<&str> = options.iter().copied().chain(file).collect();
-        runner.run(&Invocation::new(MOUNT).args(["-o", &options.join(",")]).arg(device).arg(point)).map(drop)
+        let options: Vec<&str> = options.iter().copied().chain(HARMLESS).chain(file).collect();
+        // The type is named: else mount(8) would ask the image once more, which may answer something else.
+        let call = Invocation::new(MOUNT).args(["-t", &kind, "-o", &options.join(",")]).arg(device).arg(point);
+        runner.run(&call).map(drop)
     })?;
     Ok(())
 }
@@ -278,15 +296,25 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let image = file.path().to_str().unwrap();
         for (device, kind, options) in [
-            ("/dev/lbtest1", "ext4", "ro,noload"),
-            ("/dev/lbtest1", "xfs", "ro,norecovery"),
-            ("/dev/lbtest1", "iso9660", "ro"),
-            (image, "iso9660", "ro,loop"),
-            (image, "ext4", "ro,noload,loop"),
+            ("/dev/lbtest1", "ext4", "ro,noload,nosuid,nodev,noexec"),
+            ("/dev/lbtest1", "xfs", "ro,norecovery,nosuid,nodev,noexec"),
+            ("/dev/lbtest1", "iso9660", "ro,nosuid,nodev,noexec"),
+            (image, "iso9660", "ro,nosuid,nodev,noexec,loop"),
+            (image, "ext4", "ro,noload,nosuid,nodev,noexec,loop"),
         ] {
             let runner = FakeRunner::lenient().answer("blkid", kind);
             mount(Path::new(device), Path::new("/point"), &runner).unwrap();
-            assert_eq!(runner.command_lines()[1], format!("mount -o {options} {device} /point"));
+            assert_eq!(runner.command_lines()[1], format!("mount -t {kind} -o {options} {device} /point"));
+        }
+    }
+
+    #[test]
+    fn filesystems_that_no_medium_has_are_never_mounted() {
+        for (kind, says) in [("ntfs", "it holds ntfs"), ("squashfs", "naming the folder"), ("", "no filesystem")] {
+            let runner = FakeRunner::new().answer("blkid", kind);
+            let error = mount(Path::new("/dev/lbtest1"), Path::new("/point"), &runner).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+            assert_eq!(runner.command_lines().len(), 1, "blkid only");
         }
     }
 
@@ -298,7 +326,10 @@ mod tests {
         let calls = runner.command_lines();
         assert_eq!(
             calls[1..],
-            ["mount -o ro,rescue=nologreplay /dev/lbtest1 /point", "mount -o ro,nologreplay /dev/lbtest1 /point"]
+            [
+                "mount -t btrfs -o ro,rescue=nologreplay,nosuid,nodev,noexec /dev/lbtest1 /point",
+                "mount -t btrfs -o ro,nologreplay,nosuid,nodev,noexec /dev/lbtest1 /point"
+            ]
         );
         let runner = FakeRunner::new().answer("blkid", "btrfs").answer_with("mount", refused());
         let error = mount(Path::new("/dev/lbtest1"), Path::new("/point"), &runner).unwrap_err().to_string();

@@ -292,7 +292,7 @@ impl<'a> Recovery<'a> {
                 }
             }
             let modules = Selection::Paths(vec![modules]);
-            let options = RestoreOptions { overwrite: true, sync: true };
+            let options = RestoreOptions { overwrite: true, sync: true, private: true };
             let observer = Observing::every(self.interval, self.sink, "extract");
             let again = self.repository.restore(&self.snapshot, target, &modules, &options, &observer);
             again.map_err(Failure::Extract)?;
@@ -326,7 +326,7 @@ impl<'a> Recovery<'a> {
                     &self.snapshot,
                     &self.rescue.directories.target,
                     &Selection::Everything,
-                    &RestoreOptions { overwrite: true, sync: true },
+                    &RestoreOptions { overwrite: true, sync: true, private: true },
                     &observer,
                 )
                 .map_err(Failure::Extract)

@@ -13,8 +13,9 @@ use lifeboat_remote::folder::Folder;
 use lifeboat_remote::tree::Tree;
 use lifeboat_remote::{Address, nfs};
 use lifeboat_sys::Runner;
+use lifeboat_sys::ending::{Registration, register_mount};
 use lifeboat_sys::tape::{Reach, TapeError, TapeName, identify};
-use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,6 +29,8 @@ pub struct Source {
     pub medium: Option<Medium>,
     /// The medium that holds it, when it is not mounted: on a web server, or an image that the kernel does not mount.
     pub web: Option<WebMedium>,
+    /// Nothing proves who answers there: plain HTTP, or NFS.
+    pub unproven: bool,
     // Dropped in this order: an image before the share that it lies on.
     _mounted: Vec<Mounted>,
 }
@@ -55,15 +58,20 @@ struct Wish<'a> {
 
 const ANY: Wish<'static> = Wish { wanted: &|_| true, search: Search::Alone, without_archive: false };
 
-/// A medium that was mounted here, and is unmounted on drop.
+/// A medium that was mounted here, in a folder that only root may enter; it is unmounted on drop, and when a signal ends us.
 #[derive(Debug)]
-struct Mounted(PathBuf);
+struct Mounted {
+    point: PathBuf,
+    folder: PathBuf,
+    _ending: Registration,
+}
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        // Nothing to be done about a failure here: the mount is read-only, the directory empty.
-        let _ = lifeboat_sys::mount::unmount(&self.0);
-        let _ = std::fs::remove_dir(&self.0);
+        // Nothing to be done about a failure here: the mount is read-only, the directories empty.
+        let _ = lifeboat_sys::mount::unmount(&self.point);
+        let _ = std::fs::remove_dir(&self.point);
+        let _ = std::fs::remove_dir(&self.folder);
     }
 }
 
@@ -181,14 +189,29 @@ impl Source {
 
 /// Mounts something at a new mount point below `scratch`; gives the guard, which unmounts it, and the point.
 fn mounted(scratch: &Path, mount: impl FnOnce(&Path) -> Result<(), Failure>) -> Result<(Mounted, PathBuf), Failure> {
-    static NUMBER: AtomicUsize = AtomicUsize::new(0);
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let point = scratch.join(format!("lifeboat-medium-{}-{number}", std::process::id()));
-    std::fs::create_dir_all(&point).map_err(|source| Failure::Write { path: point.clone(), source })?;
+    let folder = private_folder(scratch)?;
+    let point = folder.join("mounted");
     // The guard comes first, so that a failed mount leaves no folder behind.
-    let guard = Mounted(point.clone());
+    let registration = register_mount(point.clone(), folder.clone());
+    let guard = Mounted { point: point.clone(), folder, _ending: registration };
+    std::fs::create_dir(&point).map_err(|source| Failure::Write { path: point.clone(), source })?;
     mount(&point)?;
     Ok((guard, point))
+}
+
+/// A new folder that nobody else may enter, whatever the mount in it allows. What has the name already is left alone: below /tmp
+/// somebody else may have made it.
+fn private_folder(scratch: &Path) -> Result<PathBuf, Failure> {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    loop {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let folder = scratch.join(format!("lifeboat-medium-{}-{number}", std::process::id()));
+        match std::fs::DirBuilder::new().mode(0o700).create(&folder) {
+            Ok(()) => return Ok(folder),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(source) => return Err(Failure::Write { path: folder, source }),
+        }
+    }
 }
 
 /// Opens what lies at a path; `place` says how its repository is read.
@@ -203,7 +226,8 @@ fn open_path(
     let unusable = |reason: String| Failure::Unusable { what: text.to_owned(), reason };
     match shape(path).map_err(unusable)? {
         Shape::Repository => {
-            Ok(Source { repository: place(path.to_owned()), medium: None, web: None, _mounted: vec![] })
+            let repository = place(path.to_owned());
+            Ok(Source { repository, medium: None, web: None, unproven: false, _mounted: vec![] })
         }
         Shape::MediumMount => from_medium(Medium::open(path)?, place, vec![], wish),
         Shape::Image => match mounted(scratch, |point| on_disk::mount(path, point, runner)) {
@@ -231,7 +255,7 @@ fn from_tree(tree: Tree, wish: Wish<'_>) -> Result<Source, Failure> {
     let files = manifest.files.iter().map(|(path, digest)| (path.clone(), digest.size_bytes)).collect();
     let repository = Place::Files(Arc::clone(&tree).repository(files));
     let web = Some(WebMedium { tree, manifest, manifest_json });
-    Ok(Source { repository, medium: None, web, _mounted: vec![] })
+    Ok(Source { repository, medium: None, web, unproven: false, _mounted: vec![] })
 }
 
 /// The one place where tapes are opened: until there is a reader of streams, it says what the tape is and no more.
@@ -277,7 +301,7 @@ fn from_medium(
         None if wish.without_archive => medium.directory.join("repo"),
         None => return Err(medium::holds_no_archive(&medium.manifest)),
     };
-    Ok(Source { repository: place(repository), medium: Some(medium), web: None, _mounted: mounted })
+    Ok(Source { repository: place(repository), medium: Some(medium), web: None, unproven: false, _mounted: mounted })
 }
 
 fn open_address(
@@ -300,12 +324,16 @@ fn open_address(
                 None => open_path(&point, &shown, scratch, runner, &place, wish)?,
             };
             source._mounted.push(guard);
+            source.unproven = true;
             Ok(source)
         }
-        Address::Http(url) => from_tree(Tree::open(url, &network.credentials, patience, wish.wanted)?, wish),
+        Address::Http(url) => {
+            let source = from_tree(Tree::open(url, &network.credentials, patience, wish.wanted)?, wish)?;
+            Ok(Source { unproven: url.starts_with("http://"), ..source })
+        }
         store => {
             let files = lifeboat_remote::store(store, &network.credentials, patience)?;
-            Ok(Source { repository: Place::Files(files), medium: None, web: None, _mounted: vec![] })
+            Ok(Source { repository: Place::Files(files), medium: None, web: None, unproven: false, _mounted: vec![] })
         }
     }
 }
@@ -366,6 +394,14 @@ fn images(
 fn shape(path: &Path) -> Result<Shape, String> {
     let metadata = std::fs::metadata(path).map_err(|error| format!("{error}"))?;
     if metadata.is_dir() {
+        for part in ["config", "lifeboat"] {
+            // What may not be looked at is not missing.
+            if let Err(error) = std::fs::metadata(path.join(part))
+                && error.kind() == std::io::ErrorKind::PermissionDenied
+            {
+                return Err(format!("{error}; try as root"));
+            }
+        }
         if Repository::is_repository(path) {
             return Ok(Shape::Repository);
         }

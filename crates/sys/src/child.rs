@@ -1,9 +1,40 @@
-//! What a child of PID 1 needs between fork and exec, and waiting for whatever child ends.
+//! What a child of PID 1 needs between fork and exec, and the environment of programs that need more than the fixed one.
 
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
+
+/// Variables that a program may need which finds its own configuration, agent or terminal: ssh(1), qemu(1). No secret has one of
+/// these names; the passwords that are meant for us (restic's, Amazon's) are no business of other programs.
+const ORDINARY: [&str; 15] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "TERM",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "LC_MESSAGES",
+    "TZ",
+    "TMPDIR",
+    "XDG_RUNTIME_DIR",
+    "SSH_AUTH_SOCK",
+    "KRB5CCNAME",
+];
+
+/// Gives a program the caller's environment without anything that might be a secret.
+pub fn ordinary_environment(command: &mut Command) -> &mut Command {
+    command.env_clear();
+    for name in ORDINARY {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    command
+}
 
 /// How a child starts.
 #[derive(Debug, Default)]

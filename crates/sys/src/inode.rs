@@ -9,7 +9,7 @@ use rustix::ioctl;
 /// data, hashed directories, encryption, verity, …).
 pub const SETTABLE: u32 = 0x0000_0001 // SECRM
     | 0x0000_0002 // UNRM
-    | 0x0000_0004 // COMPR
+    | COMPR
     | SYNC
     | IMMUTABLE
     | APPEND
@@ -28,6 +28,8 @@ pub const SETTABLE: u32 = 0x0000_0001 // SECRM
 pub const IMMUTABLE: u32 = 0x0000_0010;
 /// The file can only grow.
 pub const APPEND: u32 = 0x0000_0020;
+/// What is written is compressed (btrfs).
+pub const COMPR: u32 = 0x0000_0004;
 /// Writes wait for the disk.
 pub const SYNC: u32 = 0x0000_0008;
 /// Changes of the directory wait for the disk.
@@ -58,6 +60,22 @@ pub fn set_flags(file: impl AsFd, wanted: u32) -> Result<(), Errno> {
     rustix::fs::ioctl_setflags(file, IFlags::from_bits_retain(kept | wanted & SETTABLE))
 }
 
+/// Adds [`IMMUTABLE`] or [`APPEND`], leaving other flags alone: FS_IOC_FSSETXATTR, unlike FS_IOC_SETFLAGS, does not choose another
+/// compression (fs/btrfs/ioctl.c, `btrfs_fileattr_set`).
+///
+/// # Errors
+/// EOPNOTSUPP where the filesystem has no such flags; EPERM without the capability.
+pub fn protect(file: impl AsFd, flags: u32) -> Result<(), Errno> {
+    // FS_XFLAG_IMMUTABLE and FS_XFLAG_APPEND.
+    let wanted = [(IMMUTABLE, 0x8), (APPEND, 0x10)].iter().filter(|(flag, _)| flags & flag != 0);
+    let xflags = wanted.fold(0, |all, (_, xflag)| all | xflag);
+    if xflags == 0 {
+        return Ok(());
+    }
+    let attributes = get(file.as_fd())?;
+    set(file.as_fd(), FsXattr { xflags: attributes.xflags | xflags, ..attributes })
+}
+
 /// `struct fsxattr` of linux/fs.h.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
@@ -83,10 +101,14 @@ pub fn project(file: impl AsFd) -> Result<u32, Errno> {
 /// # Errors
 /// EOPNOTSUPP where the filesystem keeps none.
 pub fn set_project(file: impl AsFd, project: u32) -> Result<(), Errno> {
-    const FSSETXATTR: ioctl::Opcode = ioctl::opcode::write::<FsXattr>(b'X', 32);
     let attributes = FsXattr { project, ..get(file.as_fd())? };
+    set(file.as_fd(), attributes)
+}
+
+fn set(file: rustix::fd::BorrowedFd<'_>, attributes: FsXattr) -> Result<(), Errno> {
+    const FSSETXATTR: ioctl::Opcode = ioctl::opcode::write::<FsXattr>(b'X', 32);
     // SAFETY: FS_IOC_FSSETXATTR reads one `struct fsxattr`, which `FsXattr` mirrors.
-    unsafe { ioctl::ioctl(file.as_fd(), ioctl::Setter::<FSSETXATTR, FsXattr>::new(attributes)) }
+    unsafe { ioctl::ioctl(file, ioctl::Setter::<FSSETXATTR, FsXattr>::new(attributes)) }
 }
 
 fn get(file: rustix::fd::BorrowedFd<'_>) -> Result<FsXattr, Errno> {

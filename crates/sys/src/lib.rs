@@ -8,6 +8,8 @@
 //! | [`block`] | block device ioctls and sizes |
 //! | [`confined`] | paths of a system below a folder |
 //! | [`inode`] | inode flags and project ids |
+//! | [`ending`] | what is taken away before a signal ends us |
+//! | [`extents`] | where content lies on a disk, and files that share it |
 //! | [`usage`] | what a finished child used |
 //! | [`modules`] | kernel modules: depmod's index, modprobe.d, loading by modalias |
 //! | [`uevent`] | kernel device events over netlink |
@@ -25,6 +27,8 @@ pub mod block;
 pub mod child;
 pub mod confined;
 pub mod console;
+pub mod ending;
+pub mod extents;
 pub mod inode;
 pub mod loop_device;
 pub mod modules;

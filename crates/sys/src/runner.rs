@@ -189,7 +189,9 @@ impl Runner for SystemRunner {
             unsafe { command.pre_exec(chroot) };
         }
         tracing::debug!(command = call.command_line(), "run");
+        crate::ending::wait_when_ending();
         let mut child = command.spawn().map_err(start)?;
+        let registration = crate::ending::register_child(&child);
         // The writer has a thread of its own, so that a program that fills its output pipe first cannot block us.
         let writer = child.stdin.take().zip(call.stdin.clone()).map(|(mut pipe, data)| {
             std::thread::spawn(move || {
@@ -201,6 +203,9 @@ impl Runner for SystemRunner {
         if let Some(writer) = writer {
             let _ = writer.join();
         }
+        drop(registration);
+        // The signal that ends us ended the program, too: nobody wants to hear that it failed.
+        crate::ending::wait_when_ending();
         let output = Output { code: output.status.code().unwrap_or(-1), stdout: output.stdout, stderr: output.stderr };
         accept(call, output)
     }

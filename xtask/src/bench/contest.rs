@@ -34,7 +34,7 @@ pub const ALL: [Contestant; 5] = [
         prepare: |place| Some(lifeboat(place, &["key", "create"])),
         backup: Some(|place| {
             // The machine's description comes from a file: a tree in a folder has no disks to read.
-            lifeboat(place, &["backup"])
+            lifeboat(place, &["backup", "--init"])
                 .args(["--to".as_ref(), place.own.join("repository").as_os_str()])
                 .args(["--sysroot".as_ref(), place.tree.as_os_str()])
                 .args(["--machine".as_ref(), place.own.with_file_name("machine.json").as_os_str()])

@@ -33,7 +33,7 @@ pub fn measure(directory: &Path) -> anyhow::Result<Million> {
         Ok(Call::new(workspace::program("lifeboat")?).args(words).args(["--key-file".as_ref(), key.as_os_str()]))
     };
     lifeboat(&["key", "create"])?.measure(&log)?;
-    let measured = lifeboat(&["--json", "backup"])?
+    let measured = lifeboat(&["--json", "backup", "--init"])?
         .args(["--to".as_ref(), work.join("repository").as_os_str()])
         .args(["--sysroot".as_ref(), files.as_os_str(), "--machine".as_ref(), description.as_os_str()])
         .measure(&log)?;

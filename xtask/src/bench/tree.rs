@@ -107,6 +107,7 @@ pub fn machine(tree: &Path) -> anyhow::Result<Machine> {
         size_bytes,
         used_bytes,
         options: FilesystemOptions::Vfat(vfat),
+        restored: None,
     };
     let disk = Disk { logical_sector_bytes: 512, physical_sector_bytes: 512, ..Disk::default() };
     let id = DeviceId("disk0".into());

@@ -1,6 +1,7 @@
 //! Owner, mode, xattrs, times and flags, in the order that keeps them: chown(2) clears set-id bits and capabilities,
 //! setting xattrs and project ids needs a file that is not immutable, and almost everything touches times.
 
+use super::compression;
 use crate::table::{Kind, Record, Table, Xattr};
 use lifeboat_sys::inode;
 use rustix::fd::{AsFd, AsRawFd as _, OwnedFd};
@@ -9,22 +10,24 @@ use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
-/// Flags that must be set while the file is empty.
-const EARLY: u32 = inode::NOCOW | inode::CASEFOLD;
+/// Flags that must be set while the file is empty, or act on what is written later only.
+const EARLY: u32 = inode::NOCOW | inode::CASEFOLD | inode::COMPR;
 
 /// Flags that are set after everything else.
 pub(super) fn late_flags(record: &Record) -> u32 {
     record.flags & !EARLY
 }
 
-fn complaint(what: &str, error: Errno) -> String {
+pub(super) fn complaint(what: &str, error: Errno) -> String {
     format!("cannot SET {what}: {}", std::io::Error::from(error))
 }
 
 /// Sets what must be set while a file is empty. Gives complaints.
 pub(super) fn set_early(record: &Record, file: impl AsFd) -> Option<String> {
     let early = record.flags & EARLY;
-    (early != 0).then(|| inode::set_flags(file, early).err())?.map(|error| complaint("the flag No_COW", error))
+    (early != 0)
+        .then(|| inode::set_flags(file, early).err())?
+        .map(|error| complaint("the inode flags of an empty file", error))
 }
 
 fn times(record: &Record) -> Timestamps {
@@ -64,8 +67,22 @@ pub(super) fn set(record: &Record, xattrs: &[Xattr], file: &OwnedFd) -> Vec<Stri
     }
     check("the times", rustix::fs::futimens(file, &times(record)));
     if record.kind == Kind::Directory && record.flags != 0 {
-        check("the inode flags", inode::set_flags(file, record.flags));
+        complaints.extend(set_all_flags(record.flags, xattrs, file));
     }
+    complaints
+}
+
+/// Sets flags, and keeps the algorithm that files are compressed with.
+fn set_all_flags(flags: u32, xattrs: &[Xattr], file: &OwnedFd) -> Vec<String> {
+    let flags_complaint = |error| complaint("the inode flags", error);
+    if flags & inode::COMPR == 0 {
+        return inode::set_flags(file, flags).err().map(flags_complaint).into_iter().collect();
+    }
+    let protection = flags & (inode::IMMUTABLE | inode::APPEND);
+    let mut complaints: Vec<String> =
+        inode::set_flags(file, flags & !protection).err().map(flags_complaint).into_iter().collect();
+    complaints.extend(compression::set(xattrs, file));
+    complaints.extend(inode::protect(file, protection).err().map(flags_complaint));
     complaints
 }
 
@@ -99,7 +116,8 @@ pub(super) fn set_named(table: &Table, index: usize, parent: &OwnedFd, name: &Os
 pub(super) fn set_flags(table: &Table, index: usize, parent: &OwnedFd) -> Vec<String> {
     let record = &table.records[index];
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(parent, OsStr::from_bytes(table.name(index)), flags, Mode::empty());
-    let result = file.and_then(|file| inode::set_flags(&file, record.flags));
-    result.err().map(|error| complaint("the inode flags", error)).into_iter().collect()
+    match rustix::fs::openat(parent, OsStr::from_bytes(table.name(index)), flags, Mode::empty()) {
+        Ok(file) => set_all_flags(record.flags, table.xattrs(index), &file),
+        Err(error) => vec![complaint("the inode flags", error)],
+    }
 }

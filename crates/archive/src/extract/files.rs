@@ -1,12 +1,15 @@
 //! Regular files: several threads, each taking files whose content lies together in the archive.
 
+use super::compression;
 use super::place::{self, Cache};
+use super::shared::{self, Taking};
 use super::{ContentReader, Extraction, Failure, attributes};
 use crate::ArchiveError;
 use crate::table::Kind;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -27,7 +30,15 @@ pub(super) fn restore(extraction: &Extraction<'_>, leaders: &HashMap<(u64, u64),
     };
     let mut files: Vec<usize> = (0..table.records.len()).filter(is_wanted).collect();
     files.sort_by_cached_key(|index| (table.content(*index).first().map(|id| extraction.content.place(id)), *index));
-    let batches = batches(extraction, &files);
+    for round in extraction.sharing.rounds(files) {
+        run(extraction, &round)?;
+    }
+    Ok(())
+}
+
+/// Restores files in parallel.
+fn run(extraction: &Extraction<'_>, files: &[usize]) -> Result<(), ArchiveError> {
+    let batches = batches(extraction, files);
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     let work = || -> Result<(), ArchiveError> {
         let mut reader = extraction.content.reader()?;
@@ -87,18 +98,21 @@ fn one(
     let table = extraction.table;
     let parent = parents.get(&extraction.target, table, table.records[index].parent as usize);
     let parent = parent.map_err(|error| Failure::entry("OPEN its directory", error))?;
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    // Also for reading: a file may share blocks with itself.
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let make = |name: &OsStr| rustix::fs::openat(parent, name, flags, Mode::RUSR | Mode::WUSR);
     let name = OsStr::from_bytes(table.name(index));
     let (put, file) = place::put_with(parent, name, extraction.options.overwrite, make)
         .map_err(|error| extraction.failure("MAKE", index, error))?;
     let mut complaints: Vec<String> = attributes::set_early(&table.records[index], &file).into_iter().collect();
+    compression::set_early(table.xattrs(index), &file);
     if let Err(failure) = write(extraction, reader, index, &file) {
         put.remove(parent);
         return Err(failure);
     }
     complaints.append(&mut attributes::set_open(table, index, &file));
     extraction.complain(index, complaints);
+    extraction.sharing.note(index, &file);
     put.rename(parent).map_err(|error| Failure::entry("RENAME", error))
 }
 
@@ -111,7 +125,14 @@ fn write(
 ) -> Result<(), Failure> {
     let table = extraction.table;
     let size = table.records[index].size;
-    let mut holes = table.holes(index).iter().copied().peekable();
+    let mut taking = Taking::new(extraction, index, file);
+    let taken = taking.as_mut().map(|taking| taking.take_blobs(file)).unwrap_or_default();
+    let skipped = if taken.is_empty() {
+        Cow::Borrowed(table.holes(index))
+    } else {
+        Cow::Owned(shared::merged(table.holes(index), taken))
+    };
+    let mut holes = skipped.iter().copied().peekable();
     let (mut at, mut written) = (0_u64, 0_u64);
     for id in table.content(index) {
         let length = extraction.content.length(id).unwrap_or_default();
@@ -131,7 +152,7 @@ fn write(
                 return Err(Failure::Entry("cannot RESTORE: a blob has another size than its index says".to_owned()));
             }
             if table.holes_known {
-                written = write_around(extraction, index, file, data, at, &mut holes)?.max(written);
+                written = write_around(extraction, index, file, &mut taking, data, at, &mut holes)?.max(written);
             } else if !is_zero(data) {
                 // Without a map of holes, whatever is zero as a whole becomes one.
                 put_all(extraction, index, file, data, at)?;
@@ -154,6 +175,7 @@ fn write_around(
     extraction: &Extraction<'_>,
     index: usize,
     file: &OwnedFd,
+    taking: &mut Option<Taking<'_>>,
     data: &[u8],
     start: u64,
     holes: &mut std::iter::Peekable<impl Iterator<Item = (u64, u64)>>,
@@ -174,7 +196,15 @@ fn write_around(
             Some((hole, _)) => (*hole).min(end),
             None => end,
         };
-        put_all(extraction, index, file, &data[(at - start) as usize..(until - start) as usize], at)?;
+        let part = &data[(at - start) as usize..(until - start) as usize];
+        let left = match taking {
+            None => vec![(at, part.len() as u64)],
+            Some(taking) => taking.take_equal(file, part, at),
+        };
+        for (from, length) in left {
+            let begin = (from - at) as usize;
+            put_all(extraction, index, file, &part[begin..begin + length as usize], from)?;
+        }
         (at, written) = (until, until);
     }
     Ok(written)

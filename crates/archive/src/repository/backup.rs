@@ -11,7 +11,7 @@ use crate::selection::OWN_DIRECTORY;
 use crate::table::{Id, Kind, More, Record, Table};
 use crate::walk::content::{Content, Unreadable};
 use crate::walk::places;
-use crate::{ArchiveError, Observer, Source, extras, walk};
+use crate::{ArchiveError, Observer, Room, Source, extras, walk};
 use rustic_core::FileType;
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -84,10 +84,11 @@ pub(crate) fn run(
         source.excludes.push(own);
     }
     let (walked, loaded) = rayon::join(
-        || walk::walk(&source, observer, &problems),
+        || walk::walk_with_extents(&source, observer, &problems),
         || Ok::<_, ArchiveError>((store.load_index()?, super::snapshot::all(store)?)),
     );
     let (mut walked, (index, snapshots)) = (walked?, loaded?);
+    let room = walked.extents.take().map(|extents| extents.finish(&mut walked.table, &walked.tops)).unwrap_or_default();
     let parent = snapshots.into_iter().rfind(|snapshot| snapshot.host == request.host);
     let taken = match (&parent, request.reread) {
         (Some(parent), false) => parent::take_over(store, &index, parent, &mut walked.table),
@@ -97,7 +98,7 @@ pub(crate) fn run(
     let context = Context { repository, observer, problems: &problems };
     let (tree, summary) = std::thread::scope(|scope| {
         let (writer, disk) = Writer::start(scope, store, &index, &state);
-        let result = context.write(&writer, walked, taken, request);
+        let result = context.write(&writer, walked, taken, request, &room);
         drop(writer);
         // A failure of the disk explains all that workers complain about.
         disk.join().map_err(|panic| ArchiveError::Panicked {
@@ -133,6 +134,7 @@ pub(crate) fn run(
         new: summary.files_new,
         changed: summary.files_changed,
         unchanged: summary.files_unmodified,
+        room,
         problems: super::with_warnings(problems),
     })
 }
@@ -152,11 +154,15 @@ impl Context<'_> {
         mut walked: walk::Walked,
         taken: parent::Taken,
         request: &BackupRequest<'_>,
+        room: &Room,
     ) -> Result<(Id, Summary), ArchiveError> {
         let read = self.read(writer, &walked, &taken)?;
         let table = &mut walked.table;
         let mut summary =
             Summary { files_changed: taken.changed, files_unmodified: taken.unchanged, ..Summary::default() };
+        let changed: std::collections::HashSet<usize> =
+            read.iter().filter(|file| file.holes.is_some()).map(|file| file.index).collect();
+        table.shared.forget(|record| changed.contains(&record));
         for file in read {
             table.records[file.index] = file.record;
             if let Some(holes) = file.holes {
@@ -183,7 +189,13 @@ impl Context<'_> {
         let manifest = manifest.map_err(|cause| ArchiveError::Manifest { cause })?;
         let extras = extras::encode(table);
         let mut worker = writer.worker()?;
-        let own = [("extras.jsonl", &extras), ("machine.json", &request.machine), ("manifest.json", &manifest)];
+        let room = room.to_json();
+        let own = [
+            ("extras.jsonl", &extras),
+            ("machine.json", &request.machine),
+            ("manifest.json", &manifest),
+            ("room.json", &room),
+        ];
         let own = self.own_directory(writer, &mut worker, own)?;
         let tree = trees::store(self.observer, writer, worker, table, &own, &mut summary)?;
         Ok((tree, summary))
@@ -194,7 +206,7 @@ impl Context<'_> {
         &self,
         writer: &Writer<'_>,
         worker: &mut Worker,
-        files: [(&str, &Vec<u8>); 3],
+        files: [(&str, &Vec<u8>); 4],
     ) -> Result<Table, ArchiveError> {
         let chunker = Chunker::new(self.repository.polynomial);
         let mut own = Table::default();

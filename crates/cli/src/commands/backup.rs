@@ -3,12 +3,14 @@
 use super::Session;
 use crate::command::BackupArgs;
 use crate::error::{CommandError, CommandResult};
+use crate::job::place::{self, Making};
 use crate::job::{archive, backup, keys, network, protect};
 use lifeboat_archive::{Repository, RepositoryOptions};
+use lifeboat_machine::{Event, EventSink as _};
 use std::path::{Path, PathBuf};
 
 pub fn run(session: &Session, args: &BackupArgs) -> CommandResult {
-    let place = match (&args.to, &session.config.repository) {
+    let address = match (&args.to, &session.config.repository) {
         (Some(to), _) => to.clone(),
         (None, Some(configured)) => configured.display().to_string(),
         (None, None) => {
@@ -16,16 +18,27 @@ pub fn run(session: &Session, args: &BackupArgs) -> CommandResult {
                 .hint(format!("set 'repository' in {}", crate::config::PATH)));
         }
     };
-    let target = network::target(session, &place)?;
-    let machine = protect::machine(session, &args.sysroot.sysroot, args.machine.as_deref(), target.place.folder())?;
-    let repository = if target.place.is_repository()? {
+    backup::check_exclusions(session, &args.exclude)?;
+    let target = network::target(session, &address)?;
+    let sysroot = &args.sysroot.sysroot;
+    let machine = protect::machine(session, sysroot, args.machine.as_deref(), target.place.folder())?;
+    let folder = target.place.folder();
+    let saved = folder.and_then(|folder| place::on_saved(folder, &machine, sysroot));
+    let repository = if place::is_repository(&target.place)? {
         let secret = keys::find(&args.key, &session.config)?;
         Repository::open_at(&target.place, &secret).map_err(archive::explain)?
     } else {
+        place::may_be_made(&target.place, saved.as_deref(), Making { init: args.init, own_disk: args.own_disk })?;
         let secret = keys::find_or_create(&args.key, &session.config)?;
-        Repository::init_at(&target.place, &secret, &RepositoryOptions::default()).map_err(archive::explain)?
+        let made = Repository::init_at(&target.place, &secret, &RepositoryOptions::default());
+        let made = made.map_err(archive::explain)?;
+        session.reporter.note(format!("a new repository was made at {}", target.place.label().display()));
+        made
     };
+    if let (Some(folder), Some(saved)) = (folder, &saved) {
+        session.reporter.emit(&Event::Warning { text: place::warning(folder, saved) });
+    }
     let own: Vec<PathBuf> = target.place.folder().map(Path::to_owned).into_iter().collect();
-    let report = backup::backup(session, &repository, &machine, &args.sysroot.sysroot, &args.exclude, &own)?;
+    let report = backup::backup(session, &repository, &machine, sysroot, &args.exclude, &own)?;
     backup::tell(session, &report)
 }

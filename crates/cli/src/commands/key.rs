@@ -9,17 +9,25 @@ pub fn run(session: &Session, command: &KeyCommand) -> CommandResult {
     match command {
         KeyCommand::Create(args) => {
             let path = keys::file(args.key_file.as_deref(), &session.config);
-            keys::create(&path).map(drop)
+            keys::create(&path)?;
+            session.reporter.value(&serde_json::json!({"key_file": path}));
+            Ok(())
         }
         KeyCommand::Show(args) => {
             let path = keys::file(args.key_file.as_deref(), &session.config);
             let secret = keys::read(&path)?;
-            keys::print_words(&mut std::io::stdout().lock(), &secret)
+            if session.reporter.json() {
+                let text = lifeboat_archive::words::encode(&secret)?;
+                session.reporter.value(&serde_json::json!({"words": text.split(' ').collect::<Vec<_>>()}));
+                return Ok(());
+            }
+            crate::output::written(crate::output::print(&keys::words_in_rows(&secret)?))
         }
         KeyCommand::Import(args) => {
             let path = keys::file(args.key_file.as_deref(), &session.config);
             let secret = keys::ask_words()?;
             keys::write(&path, &secret)?;
+            session.reporter.value(&serde_json::json!({"key_file": path}));
             session.reporter.line(format!("the key is in {}", path.display()));
             Ok(())
         }
@@ -47,6 +55,7 @@ pub fn run(session: &Session, command: &KeyCommand) -> CommandResult {
                 keys::create(&args.new_key_file)?
             };
             let id = archive.repository.add_key(&new, &host())?;
+            session.reporter.value(&serde_json::json!({"id": id, "opens": true}));
             session.reporter.line(format!("key {} opens the repository now", &id[..id.len().min(8)]));
             Ok(())
         }
@@ -70,6 +79,7 @@ pub fn run(session: &Session, command: &KeyCommand) -> CommandResult {
                 ));
             }
             archive.repository.remove_key(&key.id)?;
+            session.reporter.value(&serde_json::json!({"id": key.id, "opens": false}));
             session.reporter.line(format!("key {} no longer opens the repository", &key.id[..key.id.len().min(8)]));
             Ok(())
         }

@@ -9,6 +9,7 @@ use lifeboat_machine::manifest::ArchiveRef;
 
 pub fn run(session: &Session, args: &RescueArgs) -> CommandResult {
     let sysroot = &args.medium.sysroot.sysroot;
+    backup::check_exclusions(session, &args.exclude)?;
     let machine = protect::machine(session, sysroot, args.machine.as_deref(), Some(&args.out))?;
     let archive_bytes = backup::most_bytes(session, &machine, sysroot, &args.exclude, std::slice::from_ref(&args.out))?;
     let workshop = Workshop::open(&args.medium, &args.out, archive_bytes)?;

@@ -52,7 +52,7 @@ fn files(session: &Session, args: &RestoreArgs) -> CommandResult {
         target,
         &selection,
         // The kernel writes it back in its own time, as it does after cp and tar; a whole machine's recovery waits.
-        &RestoreOptions { overwrite: true, sync: false },
+        &RestoreOptions { overwrite: true, ..RestoreOptions::default() },
         &observer,
     )?;
     session.reporter.finish();

@@ -5,7 +5,8 @@ use crate::commands::Session;
 use crate::error::{CommandError, Kind};
 use crate::job::keys;
 use lifeboat_archive::{ArchiveError, Repository, Secret, SnapshotInfo};
-use lifeboat_machine::{ArchiveManifest, Machine};
+use lifeboat_machine::{ArchiveManifest, Event, EventSink as _, Machine};
+use lifeboat_restore::rescue::RescueDirectories;
 use lifeboat_restore::{Failure, Source};
 use std::path::PathBuf;
 
@@ -67,6 +68,11 @@ pub fn unlock(
     // A key that was named wins over one that a medium carries.
     let on_medium = if key.words || key.key_file.is_some() { None } else { source.key()? };
     let from_medium = on_medium.is_some();
+    // In the rescue system the medium is proven by what its initramfs knows of it.
+    if from_medium && source.unproven && !lifeboat_restore::rescue::is_rescue_system(&RescueDirectories::default()) {
+        let place = source.repository.label().display().to_string();
+        session.reporter.emit(&Event::Warning { text: unproven(&place) });
+    }
     let secret = match (on_medium, known) {
         (Some(secret), _) | (None, Some(secret)) => secret,
         (None, None) => keys::find(key, &session.config)?,
@@ -80,6 +86,14 @@ fn unopened(failure: Failure) -> CommandError {
         tape @ Failure::UnreadableTape(_) => CommandError { kind: Kind::Refused, error: tape.into(), hints: vec![] },
         other => other.into(),
     }
+}
+
+/// Key, manifest and files are what somebody sends who was not asked who he is.
+fn unproven(place: &str) -> String {
+    format!(
+        "the archive and its key both come from {place}, and nothing proves who answers there: what is restored may be anybody's; \
+         try https://, or your own key with --key-file or --words"
+    )
 }
 
 /// The snapshot that was asked for: the one of the medium, else the latest.

@@ -3,6 +3,7 @@
 use crate::command::ExcludeArgs;
 use crate::commands::Session;
 use crate::error::{CommandError, CommandResult, Kind};
+use crate::job::exclusion;
 use crate::output::amount;
 use lifeboat_archive::{BackupReport, BackupRequest, Repository, Source};
 use lifeboat_machine::manifest::FORMAT;
@@ -89,10 +90,12 @@ fn source(
     }
     let config = &session.config.backup;
     for path in exclude.exclude.iter().chain(&config.exclude) {
-        source = source.exclude(absolute(path)?);
+        source = source.exclude(exclusion::checked(path)?);
+        say_without_effect(session, path, sysroot, false);
     }
     for path in exclude.exclude_contents.iter().chain(&config.exclude_contents) {
-        source = source.without_content(absolute(path)?);
+        source = source.without_content(exclusion::checked(path)?);
+        say_without_effect(session, path, sysroot, true);
     }
     for path in also_exclude {
         if let Some(inside) = below(path, sysroot) {
@@ -102,11 +105,17 @@ fn source(
     Ok(source)
 }
 
-fn absolute(path: &Path) -> Result<&Path, CommandError> {
-    if path.is_absolute() {
-        return Ok(path);
+/// Checks what is to be left out, before anything is made or asked for.
+pub fn check_exclusions(session: &Session, exclude: &ExcludeArgs) -> CommandResult {
+    let config = &session.config.backup;
+    let named = exclude.exclude.iter().chain(&exclude.exclude_contents);
+    named.chain(&config.exclude).chain(&config.exclude_contents).try_for_each(|path| exclusion::checked(path).map(drop))
+}
+
+fn say_without_effect(session: &Session, path: &Path, sysroot: &Path, directory: bool) {
+    if let Some(text) = exclusion::without_effect(path, sysroot, directory) {
+        session.reporter.note(text);
     }
-    Err(CommandError::usage(format!("excluded paths begin with /: {}", path.display())))
 }
 
 /// The path inside the archive of a path of the running system.

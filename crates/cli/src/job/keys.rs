@@ -1,35 +1,68 @@
-//! Finding, reading and making repository keys. Keys never appear in arguments, logs or events.
+//! Finding, reading and making repository keys. Keys never appear in arguments, logs or events; recovery words are shown only on a
+//! terminal, or as the result of the command that asks for them.
 
 use crate::command::KeyArgs;
 use crate::config::Config;
 use crate::error::{CommandError, CommandResult, Kind};
+use crate::guarded;
 use lifeboat_archive::words::WordsError;
 use lifeboat_archive::{ArchiveError, Secret, words};
 use lifeboat_restore::Failure;
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::fmt::Write as _;
+use std::io::{IsTerminal as _, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
 /// The key file when nothing else is said.
 pub const DEFAULT: &str = "/etc/lifeboat/repository.key";
+
+/// Words of the longest key.
+const MOST_WORDS: usize = 24;
+/// Bytes of a longer text are no recovery words.
+const MOST_TYPED: usize = 16 << 10;
 
 /// The key file that the command line, the configuration or the default names.
 pub fn file(explicit: Option<&Path>, config: &Config) -> PathBuf {
     explicit.map(Path::to_owned).or_else(|| config.key_file.clone()).unwrap_or_else(|| PathBuf::from(DEFAULT))
 }
 
-/// Reads a key file.
+/// Reads a key file. One that others can read or write is used all the same, for a recovery must not end at the modes of a stick, but
+/// not without a word.
 pub fn read(path: &Path) -> Result<Secret, CommandError> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    read_with(path).map(|(secret, _)| secret)
+}
+
+fn read_with(path: &Path) -> Result<(Secret, guarded::Others), CommandError> {
+    let failed = |why: &dyn std::fmt::Display| {
+        CommandError::new(Kind::Failed, format!("cannot READ the key file {}: {why}", path.display()))
+    };
+    let (bytes, others) = guarded::read(path).map_err(|error| {
         let missing = error.kind() == std::io::ErrorKind::NotFound;
-        let error = CommandError::new(Kind::Failed, format!("cannot READ the key file {}: {error}", path.display()));
+        let error = failed(&error);
         if missing { error.hint("--key-file FILE, or --words to type the recovery words") } else { error }
     })?;
-    let secret = Secret::new(text);
+    let bytes = Zeroizing::new(bytes);
+    let text = std::str::from_utf8(&bytes).map_err(|_| failed(&"it is not text"))?;
+    // Editors put a byte order mark in front, and blanks come with copying. A passphrase may have blanks of its own.
+    let text = text.trim_start_matches('\u{feff}');
+    let bare = text.trim();
+    let random = bare.len() == 64 && bare.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let secret = Secret::new(if random { bare } else { text });
+    let shown = path.display();
+    if others.write {
+        tracing::warn!(
+            "the key file {shown} can be written or replaced by others (mode {:04o}); try: chmod 600",
+            others.mode
+        );
+    } else if others.read {
+        tracing::warn!("the key file {shown} is readable by others (mode {:04o}); try: chmod 600", others.mode);
+    }
     if secret.expose().is_empty() {
         return Err(CommandError::new(Kind::Failed, format!("the key file {} is empty", path.display())));
     }
-    Ok(secret)
+    Ok((secret, others))
 }
 
 /// The key for reading an archive: the words when asked for, else the key file.
@@ -60,14 +93,14 @@ pub fn find_or_ask(
     match wrong {
         // A pipe has nothing more to say.
         Some(error) if !(on_terminal || first && args.words) => return Err(error.into()),
-        Some(error) => eprintln!("{error}\n"),
+        Some(error) => say(&format!("{error}\n\n")),
         None if !on_terminal && !args.words => return read(&path).map_err(unusable),
         None => {}
     }
     loop {
         match ask_words() {
             // Nothing typed is the way out.
-            Err(error) if on_terminal && mistyped(&error) => eprintln!("{:#}\n", error.error),
+            Err(error) if on_terminal && mistyped(&error) => say(&format!("{:#}\n\n", error.error)),
             other => return other.map_err(unusable),
         }
     }
@@ -77,39 +110,63 @@ fn mistyped(error: &CommandError) -> bool {
     error.error.downcast_ref::<WordsError>().is_some_and(|error| *error != WordsError::Count { count: 0 })
 }
 
-/// The key for writing; a missing key file is made and its recovery words are printed once.
+/// The key for a new repository; a missing key file is made. A key file that others can write is refused: whoever put his own key there
+/// could read all that is saved from now on.
 pub fn find_or_create(args: &KeyArgs, config: &Config) -> Result<Secret, CommandError> {
     let path = file(args.key_file.as_deref(), config);
-    if args.words || path.exists() {
+    if args.words {
         return find(args, config);
     }
-    create(&path)
+    // A link that leads nowhere is no place for a new file, and is read so that it is named.
+    if path.symlink_metadata().is_err() {
+        return create(&path);
+    }
+    let (secret, others) = read_with(&path)?;
+    guarded::refuse_writable("the key file", &path, others)?;
+    Ok(secret)
 }
 
-/// Makes a key file and prints its recovery words.
+/// Makes a key file and prints its recovery words: on a terminal only, for a log, a journal or a mail keeps what it gets.
 pub fn create(path: &Path) -> Result<Secret, CommandError> {
     let secret =
         Secret::generate().map_err(|error| CommandError::new(Kind::Failed, format!("cannot MAKE a key: {error}")))?;
     write(path, &secret)?;
+    let mut text = Zeroizing::new(format!(
+        "A new repository key is in {}. Without it the archive is lost.\n",
+        lifeboat_machine::bytes::printable(path.as_os_str().as_bytes())
+    ));
+    if std::io::stderr().is_terminal() {
+        text.push_str("Write these recovery words on paper; they are shown only now and by 'lifeboat key show':\n\n");
+        text.push_str(&words_in_rows(&secret)?);
+        text.push('\n');
+    } else {
+        text.push_str("'lifeboat key show' prints its recovery words: write them on paper.\n");
+    }
     // To standard error: output may be redirected into a file that is not meant to hold a secret.
-    let mut err = std::io::stderr().lock();
-    let _ = writeln!(err, "A new repository key is in {}. Without it the archive is lost.", path.display());
-    let _ = writeln!(err, "Write these recovery words on paper; they are shown only now and by 'lifeboat key show':\n");
-    print_words(&mut err, &secret)?;
-    let _ = writeln!(err);
+    crate::output::written(std::io::stderr().lock().write_all(text.as_bytes()))
+        .map_err(|error| error.hint(format!("the key file {} was made; 'lifeboat key show'", path.display())))?;
     Ok(secret)
 }
 
-/// Prints recovery words, six in a line, numbered.
-pub fn print_words(out: &mut dyn std::io::Write, secret: &Secret) -> CommandResult {
+/// A line for the person at the terminal.
+fn say(text: &str) {
+    let _ = std::io::stderr().lock().write_all(lifeboat_machine::bytes::terminal(text).as_bytes());
+}
+
+/// Recovery words, six in a line, numbered.
+pub fn words_in_rows(secret: &Secret) -> Result<Zeroizing<String>, CommandError> {
     let text = words::encode(secret)?;
     let list: Vec<&str> = text.split(' ').collect();
-    for (row, chunk) in list.chunks(6).enumerate() {
-        let numbered: Vec<String> =
-            chunk.iter().enumerate().map(|(column, word)| format!("{:2} {word:<9}", row * 6 + column + 1)).collect();
-        writeln!(out, "  {}", numbered.join("  ").trim_end())?;
+    let mut rows = Zeroizing::new(String::with_capacity(1024));
+    for (index, word) in list.iter().enumerate() {
+        let last = index % 6 == 5 || index + 1 == list.len();
+        // Writing to a String cannot fail.
+        let _ = match last {
+            true => writeln!(rows, "  {:2} {word}", index + 1),
+            false => write!(rows, "  {:2} {word:<9}", index + 1),
+        };
     }
-    Ok(())
+    Ok(rows)
 }
 
 /// Writes a key file, 0600, never over an existing one.
@@ -127,26 +184,35 @@ pub fn write(path: &Path, secret: &Secret) -> CommandResult {
 
 /// Reads recovery words from standard input; a prompt is shown on a terminal.
 pub fn ask_words() -> Result<Secret, CommandError> {
-    let stdin = std::io::stdin();
-    if stdin.is_terminal() {
-        let mut err = std::io::stderr().lock();
-        let _ = write!(err, "Recovery words (the first four letters of each are enough; end with an empty line):\n> ");
-        let _ = err.flush();
+    let on_terminal = std::io::stdin().is_terminal();
+    if on_terminal {
+        say("Recovery words (the first four letters of each are enough; end with an empty line):\n> ");
     }
-    let mut text = String::new();
-    for line in stdin.lock().lines() {
-        let line = line?;
-        if line.trim().is_empty() && !text.is_empty() {
+    // Byte by byte, and without the standard library's buffer, which nobody would clear.
+    let mut text = Zeroizing::new(Vec::with_capacity(MOST_TYPED));
+    let mut byte = Zeroizing::new([0_u8]);
+    let mut line_is_empty = true;
+    while text.len() < MOST_TYPED {
+        match rustix::io::read(rustix::stdio::stdin(), byte.as_mut_slice()) {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => continue,
+            Err(errno) => return Err(std::io::Error::from(errno).into()),
+        }
+        text.push(byte[0]);
+        if byte[0] != b'\n' {
+            line_is_empty &= byte[0].is_ascii_whitespace();
+            continue;
+        }
+        // In a file people leave lines empty; a person at a terminal ends so.
+        if line_is_empty && on_terminal {
             break;
         }
-        text.push_str(&line);
-        text.push(' ');
-        if text.split_whitespace().filter(|word| !word.chars().all(|c| c.is_ascii_digit())).count() >= 24 {
+        line_is_empty = true;
+        if words::count(&String::from_utf8_lossy(&text)) >= MOST_WORDS {
             break;
         }
     }
-    // Numbers in front of the words are as `key show` prints them.
-    let bare: Vec<&str> =
-        text.split_whitespace().filter(|word| !word.chars().all(|c| c.is_ascii_digit() || c == '.')).collect();
-    Ok(words::decode(&bare.join(" "))?)
+    let text = Zeroizing::new(String::from_utf8_lossy(&text).into_owned());
+    Ok(words::decode(&text)?)
 }

@@ -18,7 +18,9 @@ use std::time::Instant;
 
 /// A medium in the making: a folder for temporary files that is removed on drop.
 pub struct Workshop {
+    // Dropped in this order: the folder first.
     folder: tempfile::TempDir,
+    _ending: lifeboat_sys::ending::Registration,
 }
 
 impl Workshop {
@@ -44,7 +46,8 @@ impl Workshop {
             CommandError::new(Kind::Failed, format!("cannot CREATE a folder in {}: {error}", work.display()))
                 .hint("--work-dir DIR")
         })?;
-        let workshop = Workshop { folder };
+        let _ending = lifeboat_sys::ending::register_folder(folder.path().to_owned());
+        let workshop = Workshop { folder, _ending };
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(workshop.lifeboat())?;
         Ok(workshop)
     }

@@ -35,14 +35,28 @@ pub fn with_sink(sink: impl EventSink + Send + 'static) -> Result<Network, Comma
 fn credentials() -> Result<Credentials, CommandError> {
     let variable = |name: &&str| Some(((*name).to_owned(), std::env::var(name).ok()?));
     let environment = Credentials::new(lifeboat_remote::credentials::NAMES.iter().filter_map(variable));
-    let file = read(Path::new(CREDENTIALS))?.unwrap_or_default();
+    let file = read(Path::new(CREDENTIALS), true)?.unwrap_or_default();
     Ok(environment.or(file).or(of_medium()?))
 }
 
-fn read(path: &Path) -> Result<Option<Credentials>, CommandError> {
+/// `ours` is a file of this machine; the modes on a medium are those of its filesystem.
+fn read(path: &Path, ours: bool) -> Result<Option<Credentials>, CommandError> {
     let failed = |why: String| CommandError::new(Kind::Failed, format!("cannot READ {}: {why}", path.display()));
-    match std::fs::read_to_string(path) {
-        Ok(text) => Credentials::parse(&text).map(Some).map_err(failed),
+    match crate::guarded::read(path) {
+        Ok((bytes, others)) => {
+            // It says where backups go and under whose name.
+            if ours {
+                crate::guarded::refuse_writable("the credentials in", path, others)?;
+                if others.read {
+                    tracing::warn!(
+                        "{} can be read by others (mode {:04o}); try: chmod 600",
+                        path.display(),
+                        others.mode
+                    );
+                }
+            }
+            Credentials::parse(&String::from_utf8_lossy(&bytes)).map(Some).map_err(failed)
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed(error.to_string())),
     }
@@ -59,7 +73,7 @@ fn of_medium() -> Result<Credentials, CommandError> {
         return Ok(Credentials::default());
     }
     let Medium { directory, .. } = rescue.medium()?;
-    let Some(found) = read(&directory.join("credentials"))? else { return Ok(Credentials::default()) };
+    let Some(found) = read(&directory.join("credentials"), false)? else { return Ok(Credentials::default()) };
     let mut files = vec![];
     // Beside the logs, not among them.
     let secrets = rescue.directories.run.join("credentials");
@@ -108,12 +122,12 @@ pub const MEDIUM_FILES: [&str; 3] = ["credentials", "sftp-identity", "sftp-known
 pub struct Target {
     /// Where it is.
     pub place: lifeboat_archive::Place,
-    mounted: Option<PathBuf>,
+    mounted: Option<(PathBuf, lifeboat_sys::ending::Registration)>,
 }
 
 impl Drop for Target {
     fn drop(&mut self) {
-        if let Some(point) = &self.mounted {
+        if let Some((point, _)) = &self.mounted {
             // Everything was written and synced; a server that went away since loses nothing.
             let _ = lifeboat_sys::mount::unmount(point);
             let _ = std::fs::remove_dir(point);
@@ -137,9 +151,12 @@ pub fn target(session: &Session, text: &str) -> Result<Target, CommandError> {
     let address = Address::parse(text).map_err(CommandError::usage)?;
     let network = of_session(session)?;
     let point = super::archive::scratch().join(format!("lifeboat-repository-{}", std::process::id()));
-    let mounted = matches!(address, Address::Nfs(_)).then(|| point.clone());
+    let mounted = matches!(address, Address::Nfs(_))
+        .then(|| (point.clone(), lifeboat_sys::ending::register_mount(point.clone(), point.clone())));
     if mounted.is_some() {
-        std::fs::create_dir_all(&point)
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&point)
             .map_err(|error| CommandError::new(Kind::Failed, format!("cannot CREATE {}: {error}", point.display())))?;
     }
     // The guard comes first, so that a failed mount leaves no folder behind.

@@ -67,6 +67,7 @@ impl Vm {
         let qemu = find(QEMU_SYSTEM_X86_64)?;
         // Should this process die without running destructors, the kernel ends QEMU (prctl(2), PR_SET_PDEATHSIG).
         let mut command = Command::new(find(SETPRIV)?);
+        lifeboat_sys::child::ordinary_environment(&mut command);
         command
             .args(["--pdeathsig", "KILL"])
             .arg(qemu)

@@ -107,8 +107,16 @@ fn against_boot(machine: &Machine, id: &DeviceId, was: Kind, kind: Kind) -> Opti
 /// What takes the place of a recorded filesystem.
 fn instead(machine: &Machine, device: &Device, recorded: &Filesystem, kind: Kind) -> Filesystem {
     let mut new = kind.instead_of(recorded, device.size_bytes);
-    if compressed(machine, &device.id) && kind != Kind::Btrfs {
-        new.used_bytes *= DECOMPRESSED;
+    match (recorded.restored, kind) {
+        // What neither shares blocks nor compresses takes them in full; nobody counted what such a filesystem had in use.
+        (Some(restored), Kind::Ext2 | Kind::Ext3 | Kind::Ext4) => {
+            new.used_bytes = new.used_bytes.max(restored.apart_bytes);
+        }
+        (Some(restored), Kind::Xfs) => {
+            new.used_bytes = new.used_bytes.max(restored.expanded_bytes);
+        }
+        (None, kind) if compressed(machine, &device.id) && kind != Kind::Btrfs => new.used_bytes *= DECOMPRESSED,
+        _ => {}
     }
     new
 }

@@ -95,6 +95,7 @@ pub fn ext4(label: &str, uuid: &str, size: u64, used: u64) -> Content {
         size_bytes: size,
         used_bytes: used,
         options: FilesystemOptions::Ext(options),
+        restored: None,
     })
 }
 
@@ -119,6 +120,7 @@ pub fn esp(size: u64) -> Content {
         size_bytes: size,
         used_bytes: 6 * MIB,
         options: FilesystemOptions::Vfat(options),
+        restored: None,
     })
 }
 

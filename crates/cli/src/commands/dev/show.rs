@@ -6,8 +6,6 @@ use crate::error::{CommandError, CommandResult, Kind};
 use lifeboat_machine::bytes::human;
 use lifeboat_rescue::look::{self, Image};
 use lifeboat_rescue::{Content, RescueError};
-use lifeboat_sys::program::MOUNT;
-use lifeboat_sys::{Invocation, Runner as _};
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::os::unix::fs::FileTypeExt as _;
@@ -109,8 +107,8 @@ fn images(session: &Session, path: &Path, work: &Path) -> Result<Vec<Image>, Com
     }
     let mounted = Mounted(work.join("medium"));
     std::fs::create_dir(&mounted.0)?;
-    let options = if metadata.is_file() { "ro,loop" } else { "ro" };
-    session.runner.run(&Invocation::new(MOUNT).args(["-o", options]).arg(path).arg(&mounted.0)).map_err(|error| {
+    let _ending = lifeboat_sys::ending::register_mount(mounted.0.clone(), work.to_owned());
+    lifeboat_restore::on_disk::mount(path, &mounted.0, &session.runner).map_err(|error| {
         CommandError::new(Kind::Failed, error.to_string())
             .hint("a medium's image or device, as root; or one that is mounted; or its lifeboat/initrd.img")
     })?;

@@ -1,0 +1,23 @@
+//! Compression of btrfs. It acts on what is written after it was asked for, and the flag alone chooses an algorithm: setting it
+//! replaces the one that the property names (fs/btrfs/ioctl.c, `btrfs_fileattr_set`).
+
+use super::attributes::complaint;
+use crate::table::Xattr;
+use rustix::fd::AsFd;
+use rustix::fs::XattrFlags;
+use std::ffi::OsStr;
+
+/// The property of btrfs-property(8).
+const PROPERTY: &str = "btrfs.compression";
+
+/// Asks for the compression that a file or directory had. Gives a complaint.
+pub(super) fn set(xattrs: &[Xattr], file: impl AsFd) -> Option<String> {
+    let property = xattrs.iter().find(|xattr| xattr.name == PROPERTY.as_bytes())?;
+    let result = rustix::fs::fsetxattr(file, OsStr::new(PROPERTY), &property.value, XattrFlags::empty());
+    result.err().map(|error| complaint("the compression", error))
+}
+
+/// As [`set`], for a file that is empty still. What it cannot have is said when its extended attributes are set.
+pub(super) fn set_early(xattrs: &[Xattr], file: impl AsFd) {
+    let _ = set(xattrs, file);
+}

@@ -1,0 +1,120 @@
+//! Files that decide what root does, or that hold a secret: who else may write or read them.
+
+use crate::error::{CommandError, Kind};
+use std::fs::{File, Metadata};
+use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+/// Larger ones are no files of ours: a configuration, a key, a list of passwords has a few kilobytes.
+pub const LARGEST: u64 = 1 << 20;
+
+/// What others may do with a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Others {
+    /// Its content may be changed, or the file be replaced, by somebody who is neither root nor the one who runs this.
+    pub write: bool,
+    /// It may be read by others than its owner.
+    pub read: bool,
+    /// Its mode, for messages.
+    pub mode: u32,
+}
+
+/// Reads a file whole, with a look at what others may do with it.
+///
+/// # Errors
+/// The system's reason; a file that is too large.
+pub fn read(path: &Path) -> std::io::Result<(Vec<u8>, Others)> {
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        return Err(std::io::ErrorKind::IsADirectory.into());
+    }
+    // No size is known of a pipe, and /dev/zero never ends.
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(LARGEST)).unwrap_or(0) + 1);
+    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(std::io::Error::other("it is larger than a file of this kind"));
+    }
+    Ok((bytes, others(path, &metadata)))
+}
+
+/// Only regular files are somebody's: a pipe comes from who started this.
+fn others(path: &Path, metadata: &Metadata) -> Others {
+    if !metadata.is_file() {
+        return Others::default();
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // In a sticky directory such as /tmp only the owner of a file replaces it (inode(7)).
+    let replaced = std::fs::metadata(folder).is_ok_and(|folder| folder.mode() & 0o1000 == 0 && open_to_others(&folder));
+    Others {
+        write: open_to_others(metadata) || replaced,
+        read: metadata.mode() & 0o077 != 0,
+        mode: metadata.mode() & 0o7777,
+    }
+}
+
+/// Somebody who is neither root nor we may write: by owner, by group, or everybody.
+fn open_to_others(metadata: &Metadata) -> bool {
+    let us = [0, rustix::process::geteuid().as_raw()];
+    let ours = [0, rustix::process::getegid().as_raw()];
+    let group = metadata.mode() & 0o020 != 0 && !ours.contains(&metadata.gid());
+    !us.contains(&metadata.uid()) || group || metadata.mode() & 0o002 != 0
+}
+
+/// Refuses a file that decides what is done here and that others may write.
+///
+/// # Errors
+/// Kind `Refused`, with the remedy.
+pub fn refuse_writable(what: &str, path: &Path, others: Others) -> Result<(), CommandError> {
+    if !others.write {
+        return Ok(());
+    }
+    let shown = path.display();
+    let text = format!(
+        "cannot USE {what} {shown}: others can write or replace it (mode {:04o}), and so decide what is done here",
+        others.mode
+    );
+    Err(CommandError::new(Kind::Refused, text).hint(format!(
+        "chown root: {shown} && chmod go-w {shown}, the same for its folder, after a look at what it says"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fn with_modes(file: u32, folder: u32) -> Others {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, "x").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(file)).unwrap();
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(folder)).unwrap();
+        read(&path).unwrap().1
+    }
+
+    #[test]
+    fn who_else_may_write() {
+        for (file, folder, write, read) in [
+            (0o600, 0o700, false, false),
+            (0o644, 0o755, false, true),
+            (0o640, 0o755, false, true),
+            (0o666, 0o755, true, true),
+            (0o602, 0o755, true, true),
+            // Everybody may replace it, though not write into it.
+            (0o600, 0o777, true, false),
+            (0o600, 0o1777, false, false),
+        ] {
+            let others = with_modes(file, folder);
+            assert_eq!((others.write, others.read), (write, read), "{file:o} in {folder:o}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_belongs_to_nobody_else_and_has_an_end() {
+        assert_eq!(read(Path::new("/dev/null")).unwrap(), (vec![], Others::default()));
+        assert!(read(Path::new("/dev/zero")).is_err());
+        assert!(read(Path::new("/etc")).is_err());
+    }
+}

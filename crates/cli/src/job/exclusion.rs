@@ -1,0 +1,115 @@
+//! What a person leaves out of a backup, checked before it does something else than he thinks.
+
+use crate::error::CommandError;
+use lifeboat_machine::bytes::printable;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Component, Path};
+
+/// A path as the walk will compare it.
+///
+/// # Errors
+/// Kind `Usage` for one that would never match, or that would leave everything out.
+pub fn checked(path: &Path) -> Result<&Path, CommandError> {
+    let bytes = path.as_os_str().as_bytes();
+    let wrong = |why: &str| {
+        Err(CommandError::usage(format!("cannot EXCLUDE '{}': {why}", printable(bytes)))
+            .hint("the path of a file or directory as it lies in this system, such as /var/cache"))
+    };
+    if bytes.is_empty() {
+        return wrong("the path is empty");
+    }
+    if bytes.contains(&0) {
+        return wrong("no path holds a NUL byte");
+    }
+    if !path.is_absolute() {
+        return wrong("excluded paths begin with /");
+    }
+    if path.components().any(|component| component == Component::ParentDir) {
+        return wrong("it holds '..', and is compared as it is written");
+    }
+    if path.components().count() == 1 {
+        return wrong("that would leave everything out");
+    }
+    Ok(path)
+}
+
+/// What is to be said of an exclusion that leaves nothing out.
+pub fn without_effect(path: &Path, sysroot: &Path, directory: bool) -> Option<String> {
+    let shown = printable(path.as_os_str().as_bytes());
+    let mut here = sysroot.to_owned();
+    let mut names = path.components().filter_map(|component| match component {
+        Component::Normal(name) => Some(name),
+        _ => None,
+    });
+    let mut name = names.next();
+    while let Some(current) = name {
+        here.push(current);
+        name = names.next();
+        let Ok(metadata) = here.symlink_metadata() else {
+            let star = if path.as_os_str().as_bytes().contains(&b'*') { "; a * stands for itself here" } else { "" };
+            return Some(format!("{shown} is excluded, but there is nothing{star}"));
+        };
+        if metadata.is_symlink() && (name.is_some() || directory) {
+            let link = here.strip_prefix(sysroot).unwrap_or(&here);
+            return Some(format!(
+                "{shown} is excluded, but /{} is a link, so nothing is left out; name the place that it leads to",
+                printable(link.as_os_str().as_bytes())
+            ));
+        }
+        if name.is_none() && directory && !metadata.is_dir() {
+            return Some(format!("the content of {shown} is excluded, but that is no directory"));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+
+    #[test]
+    fn what_would_do_something_else_is_refused() {
+        for (path, why) in [
+            (&b""[..], "empty"),
+            (b"tmp", "begin with /"),
+            (b"./var/tmp", "begin with /"),
+            (b"/d/../etc", "'..'"),
+            (b"/..", "'..'"),
+            (b"/", "everything"),
+            (b"//.", "everything"),
+            (b"/a\0b", "NUL"),
+        ] {
+            let error = checked(Path::new(OsStr::from_bytes(path))).unwrap_err();
+            assert_eq!(error.kind, crate::Kind::Usage);
+            assert!(error.text().contains(why), "{}", error.text());
+        }
+        for path in ["/var/cache", "/var/cache/", "/a b/./c", "/..a"] {
+            assert!(checked(Path::new(path)).is_ok(), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_leaves_nothing_out_is_said() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("run/cache")).unwrap();
+        std::fs::create_dir(dir.path().join("var")).unwrap();
+        std::fs::write(dir.path().join("var/file"), "x").unwrap();
+        std::os::unix::fs::symlink("/run", dir.path().join("var/run")).unwrap();
+        let said = |path: &str, directory| without_effect(Path::new(path), dir.path(), directory);
+        assert_eq!(said("/run/cache", true), None);
+        assert_eq!(said("/run/cache/", false), None);
+        // A link itself can be left out.
+        assert_eq!(said("/var/run", false), None);
+        for (path, directory, part) in [
+            ("/var/none", false, "there is nothing"),
+            ("/var/*", false, "a * stands for itself"),
+            ("/var/run/cache", false, "/var/run is a link"),
+            ("/var/run", true, "/var/run is a link"),
+            ("/var/file", true, "no directory"),
+        ] {
+            let text = said(path, directory).unwrap();
+            assert!(text.contains(part), "{text}");
+        }
+    }
+}

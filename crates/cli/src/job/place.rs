@@ -1,0 +1,218 @@
+//! The place of a repository that is written: whether one is there, whether one may be made there, and whether it would be lost with
+//! the machine.
+
+use crate::error::{CommandError, Kind};
+use lifeboat_archive::Place;
+use lifeboat_machine::Machine;
+use lifeboat_machine::bytes::printable;
+use lifeboat_sys::mount::MountInfo;
+use std::io::{BufRead as _, ErrorKind, IsTerminal as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+/// What a backup may do when no repository is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Making {
+    /// Make one.
+    pub init: bool,
+    /// Make it though it lies on a filesystem that is being backed up.
+    pub own_disk: bool,
+}
+
+/// Tells whether a repository is at a place.
+///
+/// # Errors
+/// When the place cannot be looked at: a folder that may not be entered is not one without a repository.
+pub fn is_repository(place: &Place) -> Result<bool, CommandError> {
+    if let Some(folder) = place.folder() {
+        for part in ["config", "keys"] {
+            match std::fs::metadata(folder.join(part)) {
+                Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                    let text = format!("cannot OPEN the repository {}: {error}", folder.display());
+                    return Err(CommandError::new(Kind::Failed, text));
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(place.is_repository()?)
+}
+
+/// Asks for, or refuses, the making of a repository where none is. One that was made silently in an empty mount point would take every
+/// later backup, and nothing would leave the machine.
+///
+/// # Errors
+/// Kind `Refused`, with what to look at and how to ask for it.
+pub fn may_be_made(place: &Place, saved: Option<&Path>, making: Making) -> Result<(), CommandError> {
+    let shown = place.label();
+    let shown = shown.display();
+    let looked = match place.folder() {
+        Some(folder) => format!("is its disk or share mounted? findmnt --target {}", nearest(folder).display()),
+        None => "is the address right?".to_owned(),
+    };
+    if let Some(root) = saved {
+        let lost = format!(
+            "it would lie on the filesystem of {}, which is being backed up, and be lost with it",
+            root.display()
+        );
+        if making.init && making.own_disk {
+            return Ok(());
+        }
+        let refused = CommandError::refused(format!("cannot OPEN the repository {shown}: there is none, and {lost}"));
+        return Err(refused.hint(looked).hint("--init --own-disk makes a new repository there all the same"));
+    }
+    if making.init || (!making.own_disk && asked(&format!("There is no repository at {shown}. Make a new one there?"))?)
+    {
+        return Ok(());
+    }
+    Err(CommandError::refused(format!("cannot OPEN the repository {shown}: there is none"))
+        .hint(looked)
+        .hint("--init, once, makes a new repository there"))
+}
+
+/// A question for the person at the terminal; without one the answer is no.
+fn asked(question: &str) -> Result<bool, CommandError> {
+    if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+        return Ok(false);
+    }
+    eprint!("{} Type yes, or anything else to stop: ", printable(question.as_bytes()));
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(answer.trim().eq_ignore_ascii_case("yes"))
+}
+
+/// The mount point or folder that is saved and that a folder, which need not exist, lies on.
+pub fn on_saved(folder: &Path, machine: &Machine, sysroot: &Path) -> Option<PathBuf> {
+    let table = lifeboat_sys::mount::table().ok()?;
+    let sysroot = std::fs::canonicalize(sysroot).ok()?;
+    let mut roots = vec![sysroot.clone()];
+    let mounted = machine.layout.roots();
+    roots.extend(mounted.iter().map(|root| sysroot.join(root.strip_prefix("/").unwrap_or(root))));
+    saved_root(&nearest(folder), &roots, &table).map(Path::to_owned)
+}
+
+/// The part of a path that exists, with its links followed.
+fn nearest(folder: &Path) -> PathBuf {
+    let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    absolute.ancestors().find_map(|path| std::fs::canonicalize(path).ok()).unwrap_or(absolute)
+}
+
+/// Of the trees that are saved, the one whose filesystem holds `path`. A tree that is not a mount of its own is saved from its top on; of
+/// one that is, all of the filesystem is lost with it, wherever else it is mounted.
+fn saved_root<'r>(path: &Path, roots: &'r [PathBuf], table: &[MountInfo]) -> Option<&'r Path> {
+    let holder = innermost(path, table)?;
+    let lies_on = |root: &&PathBuf| {
+        let Some(mount) = innermost(root, table) else { return false };
+        if mount.mount_point == **root {
+            // Subvolumes of one btrfs have device numbers of their own.
+            mount.device == holder.device
+                || (mount.kind == "btrfs" && holder.kind == "btrfs" && mount.source == holder.source)
+        } else {
+            mount.id == holder.id && path.starts_with(root)
+        }
+    };
+    // The nearest tree names the place best.
+    roots
+        .iter()
+        .filter(lies_on)
+        .max_by_key(|root| if path.starts_with(root) { root.components().count() } else { 0 })
+        .map(PathBuf::as_path)
+}
+
+/// The mount that a path leads into: of those on one place the last.
+fn innermost<'t>(path: &Path, table: &'t [MountInfo]) -> Option<&'t MountInfo> {
+    table
+        .iter()
+        .filter(|mount| path.starts_with(&mount.mount_point))
+        .max_by_key(|mount| mount.mount_point.components().count())
+}
+
+/// What is said at each backup into a repository that would be lost with the machine.
+pub fn warning(place: &Path, root: &Path) -> String {
+    format!(
+        "the repository {} lies on the filesystem of {}, which is being backed up: it is lost with it; keep another copy elsewhere",
+        printable(place.as_os_str().as_bytes()),
+        root.display()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Vec<MountInfo> {
+        let text = "\
+20 1 8:2 / / rw - ext4 /dev/sda2 rw
+21 20 8:3 / /home rw - ext4 /dev/sda3 rw
+22 20 8:17 / /mnt/usb rw - ext4 /dev/sdb1 rw
+23 20 0:40 / /mnt/nas rw - nfs4 nas:/x rw
+24 20 0:31 /@srv /srv rw - btrfs /dev/sdc1 rw
+25 20 0:32 /@old /mnt/old rw - btrfs /dev/sdc1 rw
+26 20 8:3 /ann /mnt/bound rw - ext4 /dev/sda3 rw
+27 22 0:50 / /mnt/usb/cache rw - tmpfs tmpfs rw
+";
+        lifeboat_sys::mount::parse_mountinfo(text.as_bytes())
+    }
+
+    #[test]
+    fn a_repository_is_lost_with_the_filesystem_that_it_lies_on() {
+        let roots: Vec<PathBuf> = ["/", "/home", "/srv"].map(PathBuf::from).to_vec();
+        let table = table();
+        for (path, root) in [
+            ("/var/backup/repo", Some("/")),
+            // The share is not mounted that night.
+            ("/mnt/other/repo", Some("/")),
+            ("/home/repo", Some("/home")),
+            ("/mnt/bound/repo", Some("/home")),
+            ("/srv/repo", Some("/srv")),
+            ("/mnt/old/repo", Some("/srv")),
+            ("/mnt/usb/repo", None),
+            ("/mnt/usb/cache/repo", None),
+            ("/mnt/nas/repo", None),
+        ] {
+            assert_eq!(saved_root(Path::new(path), &roots, &table), root.map(Path::new), "{path}");
+        }
+    }
+
+    #[test]
+    fn of_a_folder_only_what_is_in_it_is_saved() {
+        let roots = [PathBuf::from("/var/system")];
+        let table = table();
+        for (path, root) in [
+            ("/var/system/mnt/nas", Some("/var/system")),
+            ("/var/repo", None),
+            ("/var/system2/repo", None),
+            ("/mnt/nas", None),
+        ] {
+            assert_eq!(saved_root(Path::new(path), &roots, &table), root.map(Path::new), "{path}");
+        }
+    }
+
+    #[test]
+    fn without_being_asked_for_nothing_is_made() {
+        let place = Place::Folder("/nonexistent/repo".into());
+        let own = Some(Path::new("/"));
+        let making = |init, own_disk| Making { init, own_disk };
+        for (saved, wanted, allowed) in [
+            (None, making(false, false), false),
+            (None, making(true, false), true),
+            (own, making(false, false), false),
+            (own, making(true, false), false),
+            (own, making(false, true), false),
+            (own, making(true, true), true),
+            (None, making(true, true), true),
+            (None, making(false, true), false),
+        ] {
+            let result = may_be_made(&place, saved, wanted);
+            assert_eq!(result.is_ok(), allowed, "{saved:?} {wanted:?}");
+            if let Err(error) = result {
+                assert_eq!(error.kind, Kind::Refused);
+                assert!(
+                    error.text().contains("/nonexistent/repo") && error.text().contains("--init"),
+                    "{}",
+                    error.text()
+                );
+            }
+        }
+    }
+}

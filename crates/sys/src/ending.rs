@@ -1,0 +1,239 @@
+//! What this process would leave behind when a signal ends it: mounts, folders, programs that it started. Whoever makes such a
+//! thing registers how it is taken away; [`on_signals`] sees to it that this is done before SIGINT, SIGTERM or SIGHUP ends us.
+
+use rustix::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use rustix::process::{Signal, pidfd_send_signal};
+use std::io;
+use std::os::fd::RawFd;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long programs that were told to end may take before they are killed.
+const GRACE: Duration = Duration::from_secs(2);
+/// How often it is looked whether they did.
+const LOOK: Duration = Duration::from_millis(20);
+/// How often a folder is removed into which others of our threads may still write.
+const ATTEMPTS: usize = 20;
+
+/// Takes something away.
+type Action = Box<dyn FnOnce() + Send>;
+
+enum What {
+    Action(Action),
+    Child(OwnedFd),
+}
+
+/// Last registered is taken away first.
+static REGISTERED: Mutex<Vec<(u64, What)>> = Mutex::new(Vec::new());
+static NUMBER: AtomicU64 = AtomicU64::new(0);
+static ENDING: AtomicBool = AtomicBool::new(false);
+/// Where the handler writes; -1 before [`on_signals`].
+static PIPE: AtomicI32 = AtomicI32::new(-1);
+
+/// While this lives, what was registered is taken away by a signal; who drops it has taken it away.
+#[derive(Debug)]
+#[must_use]
+pub struct Registration(u64);
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        registered().retain(|(number, _)| *number != self.0);
+    }
+}
+
+fn registered() -> MutexGuard<'static, Vec<(u64, What)>> {
+    REGISTERED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn add(what: What) -> Registration {
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    registered().push((number, what));
+    Registration(number)
+}
+
+/// Registers how something is taken away. The action runs in a thread of its own while all others go on.
+pub fn register(action: impl FnOnce() + Send + 'static) -> Registration {
+    add(What::Action(Box::new(action)))
+}
+
+/// Registers a mount point below a folder that was made for it: it is unmounted, were it in use, and both directories go away.
+pub fn register_mount(point: PathBuf, folder: PathBuf) -> Registration {
+    register(move || {
+        // Detached: threads of ours have files open there until the process ends a moment later.
+        let flags = rustix::mount::UnmountFlags::DETACH | rustix::mount::UnmountFlags::NOFOLLOW;
+        let _ = rustix::mount::unmount(&point, flags);
+        let _ = std::fs::remove_dir(&point);
+        let _ = std::fs::remove_dir(&folder);
+    })
+}
+
+/// Registers a folder that goes away with all that it holds.
+pub fn register_folder(folder: PathBuf) -> Registration {
+    register(move || {
+        for _ in 0..ATTEMPTS {
+            match std::fs::remove_dir_all(&folder) {
+                // What was written into it meanwhile goes with the next attempt.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => std::thread::sleep(LOOK),
+                _ => break,
+            }
+        }
+    })
+}
+
+/// Registers a program that runs: it is ended with us. Nothing is registered where the kernel has no pidfd_open(2) (before 5.3).
+pub fn register_child(child: &std::process::Child) -> Option<Registration> {
+    let pid = rustix::process::Pid::from_child(child);
+    let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()?;
+    Some(add(What::Child(pidfd)))
+}
+
+/// True once a signal ends us: who would only report what the signal did to it, stops here for good.
+pub fn wait_when_ending() {
+    while ENDING.load(Ordering::SeqCst) {
+        std::thread::park();
+    }
+}
+
+/// Takes away all that is registered. Threads that go on meanwhile should call [`wait_when_ending`].
+pub fn take_away() {
+    ENDING.store(true, Ordering::SeqCst);
+    let all: Vec<(u64, What)> = std::mem::take(&mut *registered());
+    let mut children = vec![];
+    let mut actions = vec![];
+    for (_, what) in all {
+        match what {
+            What::Child(pidfd) => children.push(pidfd),
+            What::Action(action) => actions.push(action),
+        }
+    }
+    // Programs first: they would write into what is taken away.
+    end_children(&children);
+    for action in actions.into_iter().rev() {
+        action();
+    }
+}
+
+fn end_children(children: &[OwnedFd]) {
+    for child in children {
+        let _ = pidfd_send_signal(child, Signal::TERM);
+    }
+    let began = Instant::now();
+    for child in children {
+        // A pidfd is readable once its process has ended (pidfd_open(2)).
+        while !ended(child) && began.elapsed() < GRACE {
+            std::thread::sleep(LOOK);
+        }
+        let _ = pidfd_send_signal(child, Signal::KILL);
+    }
+}
+
+fn ended(child: &OwnedFd) -> bool {
+    let mut poll = [rustix::event::PollFd::from_borrowed_fd(child.as_fd(), rustix::event::PollFlags::IN)];
+    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+    !matches!(rustix::event::poll(&mut poll, Some(&now)), Ok(0))
+}
+
+extern "C" fn tell(signal: libc::c_int) {
+    let pipe: RawFd = PIPE.load(Ordering::SeqCst);
+    let byte = signal as u8;
+    // SAFETY: write(2) is async-signal-safe (signal-safety(7)); the byte lives on this stack; a full pipe gives EAGAIN, which
+    // loses nothing, as one byte is enough. errno is kept for the code that was interrupted.
+    unsafe {
+        let errno = *libc::__errno_location();
+        libc::write(pipe, (&raw const byte).cast(), 1);
+        *libc::__errno_location() = errno;
+    }
+}
+
+/// Sees to it that SIGINT, SIGTERM and SIGHUP end this process only after everything that is registered was taken away. A signal that
+/// is ignored (nohup(1)) stays so. Programs that are started later have the usual dispositions.
+///
+/// # Errors
+/// When the system gives no pipe or thread.
+pub fn on_signals() -> io::Result<()> {
+    let flags = rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK;
+    let (read, write) = rustix::pipe::pipe_with(flags)?;
+    // The reader waits.
+    rustix::io::ioctl_fionbio(&read, false)?;
+    PIPE.store(write.as_raw_fd(), Ordering::SeqCst);
+    // It stays open as long as the process lives.
+    std::mem::forget(write);
+    std::thread::Builder::new().name("signals".into()).spawn(move || {
+        let mut byte = [0_u8];
+        loop {
+            match rustix::io::read(&read, &mut byte) {
+                Ok(1) => {
+                    take_away();
+                    end_by(libc::c_int::from(byte[0]));
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                _ => return,
+            }
+        }
+    })?;
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        handle(signal)?;
+    }
+    Ok(())
+}
+
+fn handle(signal: libc::c_int) -> io::Result<()> {
+    // SAFETY: both structures are plain data of which all zeros is a valid value; the old one is filled by the kernel; the handler
+    // makes only calls that are async-signal-safe.
+    unsafe {
+        let mut old: libc::sigaction = std::mem::zeroed();
+        if libc::sigaction(signal, std::ptr::null(), &raw mut old) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        if old.sa_sigaction == libc::SIG_IGN {
+            return Ok(());
+        }
+        let mut new: libc::sigaction = std::mem::zeroed();
+        new.sa_sigaction = tell as extern "C" fn(libc::c_int) as libc::sighandler_t;
+        new.sa_flags = libc::SA_RESTART;
+        if libc::sigaction(signal, &raw const new, std::ptr::null_mut()) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+/// Ends this process by the signal itself, so that whoever waits for it sees that.
+fn end_by(signal: libc::c_int) -> ! {
+    // SAFETY: SIG_DFL is a valid disposition; the signal is sent to the process itself, which it ends.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        libc::kill(libc::getpid(), signal);
+    }
+    // Any thread may take the signal; this one has nothing more to do.
+    std::thread::sleep(GRACE);
+    std::process::exit(128 + signal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // What is taken away is taken from one list of the process, so all is tried in one test.
+    #[test]
+    fn what_is_registered_is_taken_away_and_what_was_dropped_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let (kept, gone) = (dir.path().join("kept"), dir.path().join("gone"));
+        for folder in [&kept, &gone] {
+            std::fs::create_dir_all(folder.join("a/b")).unwrap();
+            std::fs::write(folder.join("a/b/file"), "x").unwrap();
+        }
+        drop(register_folder(kept.clone()));
+        let folder = register_folder(gone.clone());
+        let mut child = std::process::Command::new("/bin/sleep").arg("1000").spawn().unwrap();
+        let registration = register_child(&child);
+        take_away();
+        ENDING.store(false, Ordering::SeqCst);
+        assert!(kept.join("a/b/file").exists() && !gone.exists());
+        let status = child.wait().unwrap();
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(libc::SIGTERM));
+        drop((folder, registration));
+    }
+}
