@@ -81,7 +81,7 @@ fn rescue_only(session: &Session, args: &IsoArgs) -> CommandResult {
     if let Some(source) = source {
         check_source(session, args, source, &machine.name);
     }
-    let workshop = Workshop::open(&args.medium, &args.out, 0)?;
+    let workshop = Workshop::open(session, &args.medium, &args.out, 0)?;
     let mut medium = args.medium.clone();
     medium.append.extend(args.source.iter().map(|source| format!("lifeboat.source={source}")));
     let credentials = key.is_some();
@@ -115,13 +115,13 @@ fn from_repository(session: &Session, args: &IsoArgs, from: &str) -> CommandResu
     let snapshot = archive::snapshot(&archive, args.snapshot.as_deref())?;
     let (machine, manifest) = archive::describe(&archive.repository, &snapshot)?;
     let archive_bytes = archive.repository.snapshot_bytes(&snapshot)?;
-    let workshop = Workshop::open(&args.medium, &args.out, archive_bytes)?;
-    let (copy, own) = medium_repository::create(&workshop, &secret, &machine.name, args.medium.embed_key)?;
+    let workshop = Workshop::open(session, &args.medium, &args.out, archive_bytes)?;
+    let (copy, own) = medium_repository::create(&workshop.repository(), &secret, &machine.name, args.medium.embed_key)?;
     let copied = medium::timed(session, "copy", || Ok(archive.repository.copy_snapshot(&snapshot, &copy)?))?;
     let reference =
         ArchiveRef { snapshot: copied.id, repository: copy.id(), entries: manifest.entries, bytes: manifest.bytes };
     drop(copy);
-    medium_repository::keep_spare(&workshop)?;
+    medium_repository::keep_spare(&workshop.repository())?;
     let request = Request {
         machine: &machine,
         archive: Some(reference),

@@ -12,9 +12,10 @@ pub fn run(session: &Session, args: &RescueArgs) -> CommandResult {
     backup::check_exclusions(session, &args.exclude)?;
     let machine = protect::machine(session, sysroot, args.machine.as_deref(), Some(&args.out))?;
     let archive_bytes = backup::most_bytes(session, &machine, sysroot, &args.exclude, std::slice::from_ref(&args.out))?;
-    let workshop = Workshop::open(&args.medium, &args.out, archive_bytes)?;
+    let workshop = Workshop::open(session, &args.medium, &args.out, archive_bytes)?;
     let secret = keys::find_or_create(&args.key, &session.config)?;
-    let (repository, own) = medium_repository::create(&workshop, &secret, &machine.name, args.medium.embed_key)?;
+    let (repository, own) =
+        medium_repository::create(&workshop.repository(), &secret, &machine.name, args.medium.embed_key)?;
     let out_of_backup = [workshop.path().to_owned(), args.out.clone()];
     let report = medium::timed(session, "backup", || {
         backup::backup(session, &repository, &machine, sysroot, &args.exclude, &out_of_backup)
@@ -26,7 +27,7 @@ pub fn run(session: &Session, args: &RescueArgs) -> CommandResult {
         bytes: report.bytes,
     };
     drop(repository);
-    medium_repository::keep_spare(&workshop)?;
+    medium_repository::keep_spare(&workshop.repository())?;
     let request = Request {
         machine: &machine,
         archive: Some(archive),

@@ -3,7 +3,7 @@
 use crate::command::{MediumArgs, MenuMode};
 use crate::commands::Session;
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::job::room::{self, Need};
+use crate::job::room::{self, Guard, Need, Place};
 use crate::job::{medium_repository, network};
 use lifeboat_archive::Secret;
 use lifeboat_machine::boot_list::SEAL_CONTEXT;
@@ -21,12 +21,13 @@ pub struct Workshop {
     // Dropped in this order: the folder first.
     folder: tempfile::TempDir,
     _ending: lifeboat_sys::ending::Registration,
+    _guard: Guard,
 }
 
 impl Workshop {
     /// Makes the folder where there is room for what is needed, and checks that the image can be written, before the long work
     /// begins. `archive` is the most that the archive takes.
-    pub fn open(args: &MediumArgs, out: &Path, archive: u64) -> Result<Workshop, CommandError> {
+    pub fn open(session: &Session, args: &MediumArgs, out: &Path, archive: u64) -> Result<Workshop, CommandError> {
         if out.exists() && !args.force {
             return Err(CommandError::usage(format!("{} exists", out.display())).hint("--force, or another name"));
         }
@@ -41,13 +42,20 @@ impl Workshop {
                 target_folder.display()
             )));
         }
-        let work = room::work_folder(args.work_dir.as_deref(), target_folder, Need::new(archive, !args.no_firmware))?;
+        let firmware = !args.no_firmware && args.sysroot.sysroot.join("lib/firmware").exists();
+        let Place { folder: work, doubt } =
+            room::work_folder(args.work_dir.as_deref(), target_folder, Need::new(archive, firmware))?;
+        if let Some(text) = doubt {
+            let text = format!("there may not be room enough for {text}; without room it is given up");
+            session.reporter.emit(&Event::Warning { text });
+        }
         let folder = tempfile::Builder::new().prefix("lifeboat-").tempdir_in(&work).map_err(|error| {
             CommandError::new(Kind::Failed, format!("cannot CREATE a folder in {}: {error}", work.display()))
                 .hint("--work-dir DIR")
         })?;
         let _ending = lifeboat_sys::ending::register_folder(folder.path().to_owned());
-        let workshop = Workshop { folder, _ending };
+        let _guard = Guard::watch(&[&work, target_folder]);
+        let workshop = Workshop { folder, _ending, _guard };
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(workshop.lifeboat())?;
         Ok(workshop)
     }
@@ -216,6 +224,9 @@ pub fn write_iso(
             });
         },
     };
+    // Half an image looks like a whole one to a person in a hurry.
+    let half = out.to_owned();
+    let _ending = lifeboat_sys::ending::register(move || drop(std::fs::remove_file(half)));
     let report = timed(session, "image", || Ok(lifeboat_media::write_iso(&inputs, &session.runner)?))?;
     for text in &report.warnings {
         session.reporter.emit(&Event::Warning { text: text.clone() });

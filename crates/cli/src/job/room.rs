@@ -6,11 +6,18 @@ use lifeboat_machine::bytes::human;
 use std::collections::{BTreeSet, HashSet};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// Where temporary files go when nothing is said: it survives a boot, and is no tmpfs (file-hierarchy(7)).
 const DEFAULT: &str = "/var/tmp";
 /// What is left on the filesystem of the running system: its services must go on writing.
 const RESERVE: u64 = 256 << 20;
+/// With so little left there the work is given up.
+const LAST: u64 = RESERVE / 4;
+/// How often it is looked: the fastest disks of today write some 5 GB a second, all usual ones less than [`LAST`] in this time.
+const LOOK: Duration = Duration::from_millis(50);
 /// What a rescue system takes while it is built: its files unpacked, and its images. Measured: 0.5 GiB without firmware, 0.9 with all
 /// of Debian's.
 const RESCUE_SYSTEM: u64 = 1 << 30;
@@ -70,47 +77,105 @@ fn fits(need: Need, work: Space, out: Space) -> bool {
     need.work() <= work.free && need.image() <= out.free
 }
 
-/// The folder for temporary files: what `--work-dir` names, else /var/tmp, else the folder of the image, where that has room.
+/// Where temporary files go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The folder.
+    pub folder: PathBuf,
+    /// What a person should know: it fits only if the archive can be compressed.
+    pub doubt: Option<String>,
+}
+
+/// The folder for temporary files: what `--work-dir` names, else /var/tmp, else the folder of the image, where that has room. Files
+/// mostly shrink to half or less: where all of it would not fit, but that would, it is tried, with a word.
 ///
 /// # Errors
 /// When it fits nowhere, with the figures.
-pub fn work_folder(named: Option<&Path>, out_folder: &Path, need: Need) -> Result<PathBuf, CommandError> {
+pub fn work_folder(named: Option<&Path>, out_folder: &Path, need: Need) -> Result<Place, CommandError> {
     let at = |folder: &Path| {
         space(folder)
             .map_err(|error| CommandError::new(Kind::Failed, format!("cannot USE {}: {error}", folder.display())))
     };
     let out = at(out_folder)?;
-    let candidates = match named {
-        Some(folder) => vec![folder],
-        None => vec![Path::new(DEFAULT), out_folder],
-    };
-    let mut shortest = vec![];
-    for folder in candidates {
-        let work = match at(folder) {
-            Ok(work) => work,
-            Err(error) if named.is_some() => return Err(error.hint("--work-dir DIR")),
-            Err(_) => continue,
-        };
-        if fits(need, work, out) {
-            return Ok(folder.to_owned());
+    let mut candidates = vec![];
+    match named {
+        Some(folder) => candidates.push((folder, at(folder).map_err(|error| error.hint("--work-dir DIR"))?)),
+        None => {
+            candidates.extend(at(Path::new(DEFAULT)).ok().map(|space| (Path::new(DEFAULT), space)));
+            candidates.push((out_folder, out));
         }
-        shortest.push(format!("{} has {}", folder.display(), human(work.free)));
     }
-    if !shortest.iter().any(|text| text.starts_with(&format!("{} has", out_folder.display()))) {
-        shortest.push(format!("{} has {}", out_folder.display(), human(out.free)));
+    let mut figures: Vec<String> =
+        candidates.iter().map(|(folder, space)| format!("{} has {}", folder.display(), human(space.free))).collect();
+    if !candidates.iter().any(|(folder, _)| *folder == out_folder) {
+        figures.push(format!("{} has {}", out_folder.display(), human(out.free)));
     }
-    Err(CommandError::new(
-        Kind::Failed,
-        format!(
-            "cannot MAKE the medium: it may take up to {} for temporary files and {} for the image in {}, but {} to spare; \
-             nothing was written",
-            human(need.work()),
-            human(need.image()),
-            out_folder.display(),
-            shortest.join(" and "),
-        ),
-    )
-    .hint("--work-dir DIR on a disk with more room, --out on another disk, or --exclude PATH for what need not be saved"))
+    let text = format!(
+        "the medium: it may take up to {} for temporary files and {} for the image in {}; {} to spare",
+        human(need.work()),
+        human(need.image()),
+        out_folder.display(),
+        figures.join(" and "),
+    );
+    let compressed = Need { archive: need.archive / 2, ..need };
+    for (need, doubt) in [(need, None), (compressed, Some(&text))] {
+        if let Some((folder, _)) = candidates.iter().find(|(_, work)| fits(need, *work, out)) {
+            return Ok(Place { folder: (*folder).to_owned(), doubt: doubt.cloned() });
+        }
+    }
+    Err(CommandError::new(Kind::Failed, format!("cannot MAKE {text}; nothing was written")).hint(
+        "--work-dir DIR on a disk with more room, --out on another disk, or --exclude PATH for what need not be saved",
+    ))
+}
+
+/// While this lives, the filesystem of the running system is kept from being filled by this program.
+#[derive(Debug)]
+pub struct Guard(Option<(Sender<()>, JoinHandle<()>)>);
+
+impl Guard {
+    /// Watches over what is written to these folders, as far as they lie on the running system's own filesystem. When nearly
+    /// nothing is left there, all that was made is taken away and the program ends with 1.
+    pub fn watch(folders: &[&Path]) -> Guard {
+        let root = std::fs::metadata("/").map(|root| root.dev());
+        let running = |folder: &&&Path| matches!((&root, std::fs::metadata(folder)), (Ok(root), Ok(folder)) if *root == folder.dev());
+        let Some(folder) = folders.iter().find(running).map(|folder| folder.to_path_buf()) else { return Guard(None) };
+        let (stop, stopped) = channel();
+        let watching = move || {
+            while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(LOOK) {
+                if left(&folder).is_some_and(|left| left < LAST) {
+                    end(&folder);
+                }
+            }
+        };
+        Guard(Some((stop, std::thread::spawn(watching))))
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some((stop, watching)) = self.0.take() {
+            drop(stop);
+            // It ends at once; what it might have to say it says itself.
+            let _ = watching.join();
+        }
+    }
+}
+
+/// What is left of a filesystem for everybody.
+fn left(folder: &Path) -> Option<u64> {
+    let filesystem = rustix::fs::statvfs(folder).ok()?;
+    Some(filesystem.f_bavail.saturating_mul(filesystem.f_frsize))
+}
+
+fn end(folder: &Path) -> ! {
+    lifeboat_sys::ending::take_away();
+    let text = format!(
+        "cannot MAKE the medium: only {} are left in {}, on the disk that this machine runs on; what was made is removed",
+        human(LAST),
+        folder.display()
+    );
+    CommandError::new(Kind::Failed, text).hint("--work-dir DIR on another disk with more room").print();
+    std::process::exit(Kind::Failed.code().into())
 }
 
 /// Refuses to write `bytes` more to a folder that has no room for them.
@@ -187,10 +252,16 @@ mod tests {
     fn what_fits_nowhere_is_refused_with_figures() {
         let folder = tempfile::tempdir().unwrap();
         let small = Need { archive: 1, rescue_system: 1 };
-        assert_eq!(work_folder(Some(folder.path()), folder.path(), small).unwrap(), folder.path());
+        let place = work_folder(Some(folder.path()), folder.path(), small).unwrap();
+        assert_eq!(place, Place { folder: folder.path().to_owned(), doubt: None });
+        // All of it would not fit, what compression leaves of it may.
+        let free = space(folder.path()).unwrap().free;
+        let large = Need { archive: free / 4 * 3, rescue_system: 1 };
+        let doubt = work_folder(Some(folder.path()), folder.path(), large).unwrap().doubt.unwrap();
+        assert!(doubt.starts_with("the medium: it may take up to ") && doubt.contains(" has "), "{doubt}");
         let error = work_folder(None, folder.path(), Need::new(1 << 60, true)).unwrap_err();
         let text = error.error.to_string();
-        assert!(text.starts_with("cannot MAKE the medium: it may take up to 1.0 EiB"), "{text}");
+        assert!(text.starts_with("cannot MAKE the medium: it may take up to "), "{text}");
         assert!(
             text.contains("/var/tmp has ") && text.contains(&format!("{} has ", folder.path().display())),
             "{text}"
