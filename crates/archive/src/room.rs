@@ -3,16 +3,18 @@
 //! What files are in sum says little where they share blocks or are compressed, and what a filesystem has in use says
 //! little where they will not be so any more. A snapshot without this file was made by an earlier release.
 
+use crate::report::Problems;
 use crate::repository::node;
 use crate::shared;
 use crate::table::{Kind, Table};
 use crate::walk::extents::Compressed;
 use crate::walk::places::Top;
+use crate::{ArchiveError, Observer, Progress, Source, walk};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Version of the format.
 const FORMAT: u32 = 1;
@@ -78,7 +80,36 @@ impl RootRoom {
     }
 }
 
+/// Looks at a file tree without reading content: what a backup of it would say. What cannot be read is not counted.
+///
+/// # Errors
+/// When the source's root cannot be opened.
+pub fn measure(source: &Source, observer: &dyn Observer) -> Result<Room, ArchiveError> {
+    /// Passes on progress alone: a backup tells what it cannot read.
+    struct ProgressOnly<'a>(&'a dyn Observer);
+    impl Observer for ProgressOnly<'_> {
+        fn progress(&self, progress: &Progress) {
+            self.0.progress(progress);
+        }
+    }
+    let observer = ProgressOnly(observer);
+    let mut walked = walk::walk_with_extents(source, &observer, &Problems::new(&observer))?;
+    let extents = walked.extents.take().unwrap_or_default();
+    Ok(extents.finish(&mut walked.table, &walked.tops))
+}
+
 impl Room {
+    /// The same for a tree whose root is mounted at `mount` in the archive.
+    pub fn below(mut self, mount: &Path) -> Room {
+        for root in &mut self.roots {
+            let path = root.root();
+            let inside = path.strip_prefix("/").unwrap_or(&path);
+            let whole = if inside.as_os_str().is_empty() { mount.to_owned() } else { mount.join(inside) };
+            root.root = node::quote(whole.as_os_str().as_encoded_bytes());
+        }
+        self
+    }
+
     /// Reads it.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ pub mod exclusion;
 pub mod keys;
 pub mod medium;
 pub mod medium_repository;
+pub mod medium_room;
 pub mod network;
 pub mod place;
 pub mod protect;

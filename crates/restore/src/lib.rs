@@ -13,6 +13,7 @@
 //! | [`rescue`] | what the boot process left for us: parameters, embedded manifest, source |
 //! | [`found`] | the archive of a recovery, on the medium or elsewhere |
 //! | [`mod@snapshot`] | what a snapshot says of itself, and whether it can be recovered here |
+//! | [`room`] | the room that restored files need |
 //! | [`recovery`] | [`Recovery`]: the stages of a whole-machine recovery, each callable alone |
 //! | [`journal`] | how far a recovery came: what resuming needs |
 //! | [`nuke`] | the unattended mode |
@@ -40,6 +41,7 @@ pub mod on_disk;
 pub mod places;
 pub mod recovery;
 pub mod rescue;
+pub mod room;
 pub mod session;
 pub mod snapshot;
 pub mod source;

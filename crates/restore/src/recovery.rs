@@ -8,6 +8,7 @@ use crate::medium;
 use crate::network::Network;
 use crate::observe::{CONSOLE_INTERVAL, Observing};
 use crate::rescue::RescueSystem;
+use crate::room;
 use crate::snapshot;
 use crate::source::Source;
 use crate::stacks::Stacks;
@@ -179,8 +180,9 @@ impl<'a> Recovery<'a> {
         runner: &'a dyn Runner,
         sink: &'a dyn EventSink,
     ) -> Result<Recovery<'a>, Failure> {
-        let (machine, manifest) = snapshot::read(&repository, &snapshot)?;
+        let (mut machine, manifest) = snapshot::read(&repository, &snapshot)?;
         snapshot::check_machine(&snapshot, &machine, &rescue.manifest)?;
+        room::from_snapshot(&mut machine, &repository, &snapshot, sink);
         let interval = crate::observe::CONSOLE_INTERVAL;
         Ok(Recovery { rescue, runner, sink, repository, snapshot, interval, machine, manifest, _source: None })
     }

@@ -3,7 +3,7 @@
 use super::{Session, counted};
 use crate::command::CheckArgs;
 use crate::error::CommandResult;
-use crate::job::protect;
+use crate::job::{protect, room};
 use lifeboat_machine::filesystem::FilesystemOptions;
 use lifeboat_machine::{Content, Event, EventSink as _, Layout};
 use lifeboat_sys::Program;
@@ -13,6 +13,9 @@ use std::path::Path;
 pub fn run(session: &Session, args: &CheckArgs) -> CommandResult {
     let probed = protect::probe(session, &args.sysroot.sysroot, session.config.repository.as_deref())?;
     protect::warn(session, &probed);
+    if probed.refusals.is_empty() {
+        room::check(session, &probed.machine, &args.sysroot.sysroot)?;
+    }
     let missing = missing_programs(&args.sysroot.sysroot, &probed.machine.layout);
     for program in &missing {
         session.reporter.emit(&Event::Warning {

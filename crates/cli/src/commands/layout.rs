@@ -48,7 +48,7 @@ fn lost(from: Option<&str>) -> Result<Option<Machine>, CommandError> {
 fn plan(session: &Session, args: &LayoutPlanArgs) -> CommandResult {
     let machine = match lost(args.from.as_deref())? {
         Some(machine) => machine,
-        None => archive::machine(session, args.from.as_deref(), None, &args.key)?,
+        None => archive::machine_with_room(session, args.from.as_deref(), &args.key)?,
     };
     let hardware = lifeboat_probe::found_hardware(&session.runner, &[])?;
     let plan = lifeboat_plan::plan(&machine, &hardware, &policy(&args.policy)?).map_err(|error| CommandError {

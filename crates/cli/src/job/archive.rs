@@ -115,6 +115,15 @@ pub fn machine(
     Ok(describe(&archive.repository, &snapshot)?.0)
 }
 
+/// As [`machine`], of the latest snapshot, with what a restore of it needs.
+pub fn machine_with_room(session: &Session, from: Option<&str>, key: &KeyArgs) -> Result<Machine, CommandError> {
+    let archive = open(session, from, key)?;
+    let snapshot = snapshot(&archive, None)?;
+    let mut machine = describe(&archive.repository, &snapshot)?.0;
+    lifeboat_restore::room::from_snapshot(&mut machine, &archive.repository, &snapshot, &session.reporter);
+    Ok(machine)
+}
+
 /// The machine and the manifest in a snapshot.
 pub fn describe(repository: &Repository, snapshot: &SnapshotInfo) -> Result<(Machine, ArchiveManifest), CommandError> {
     lifeboat_restore::snapshot::read(repository, snapshot).map_err(crate::commands::recover::explain)

@@ -50,6 +50,7 @@ pub fn backup(
     };
     let report = repository.backup(&request, &observer)?;
     session.reporter.finish();
+    super::room::warn(session, machine, &report.room);
     Ok(report)
 }
 
@@ -70,7 +71,7 @@ pub fn most_bytes(
     if !roots.iter().any(|root| root == Path::new("/")) {
         roots.push("/".into());
     }
-    Ok(super::room::of_files(sysroot, &roots, &excluded))
+    Ok(super::medium_room::of_files(sysroot, &roots, &excluded))
 }
 
 /// What belongs to a backup: every recorded mount, with btrfs subvolumes that are reached through their parents.

@@ -3,7 +3,7 @@
 use crate::command::{MediumArgs, MenuMode};
 use crate::commands::Session;
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::job::room::{self, Guard, Need, Place};
+use crate::job::medium_room::{self as room, Guard, Need, Place};
 use crate::job::{medium_repository, network};
 use lifeboat_archive::Secret;
 use lifeboat_machine::boot_list::SEAL_CONTEXT;
@@ -54,7 +54,7 @@ impl Workshop {
                 .hint("--work-dir DIR")
         })?;
         let _ending = lifeboat_sys::ending::register_folder(folder.path().to_owned());
-        let _guard = Guard::watch(&[&work, target_folder]);
+        let _guard = Guard::watch(&[&work, target_folder], session.reporter.json());
         let workshop = Workshop { folder, _ending, _guard };
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(workshop.lifeboat())?;
         Ok(workshop)

@@ -35,7 +35,7 @@ fn shape(machine: &Machine) -> Layout {
     let mut layout = machine.layout.clone();
     for device in &mut layout.devices {
         if let Content::Filesystem(filesystem) = &mut device.content {
-            filesystem.used_bytes = 0;
+            (filesystem.used_bytes, filesystem.restored) = (0, None);
         }
     }
     layout

@@ -1,0 +1,221 @@
+//! The room that restored files need, as a snapshot or a look at the machine tells it, for each of the machine's filesystems.
+
+use lifeboat_archive::{Repository, Room, SnapshotInfo};
+use lifeboat_machine::filesystem::{Filesystem, FilesystemOptions, Restored};
+use lifeboat_machine::layout::Mount;
+use lifeboat_machine::{Content, Event, EventSink, Machine};
+use lifeboat_plan::room::{Shortage, shortage};
+use lifeboat_plan::table::title;
+use std::path::{Path, PathBuf};
+
+/// Tells a machine's filesystems what a snapshot says. A snapshot of an earlier release says nothing; then what was in use counts.
+pub fn from_snapshot(machine: &mut Machine, repository: &Repository, snapshot: &SnapshotInfo, sink: &dyn EventSink) {
+    match repository.room(snapshot) {
+        Ok(Some(room)) => fill(machine, &room),
+        Ok(None) => {}
+        // It is a help for the plan, and no reason to give up a recovery.
+        Err(error) => {
+            let text = format!("{error}; whether the files fit is judged by what was in use");
+            sink.emit(&Event::Warning { text });
+        }
+    }
+}
+
+/// Tells a machine's filesystems what their files need.
+pub fn fill(machine: &mut Machine, room: &Room) {
+    let layout = &mut machine.layout;
+    for device in &mut layout.devices {
+        let Content::Filesystem(filesystem) = &mut device.content else { continue };
+        let compresses = |mount: &Mount| mount.options.iter().any(|option| option.starts_with("compress"));
+        let mounted_compressed = layout.mounts.iter().any(|mount| mount.device == device.id && compresses(mount));
+        let mut restored: Option<Restored> = None;
+        for root in &room.roots {
+            let path = root.root();
+            if holder(&layout.mounts, &path).is_none_or(|mount| mount.device != device.id) {
+                continue;
+            }
+            let sum = restored.get_or_insert_default();
+            sum.bytes = sum.bytes.saturating_add(root.restored(mounted_compressed));
+            sum.expanded_bytes = sum.expanded_bytes.saturating_add(root.expanded());
+            sum.apart_bytes = sum.apart_bytes.saturating_add(root.bytes);
+        }
+        filesystem.restored = restored;
+    }
+}
+
+/// The filesystems into which their own files would not fit again, for people, with what is missing.
+pub fn shortages(machine: &Machine) -> Vec<(String, Shortage)> {
+    let mut found = vec![];
+    for device in &machine.layout.devices {
+        let Some((filesystem, shortage)) = device.filesystem().and_then(|f| Some((f, shortage(f)?))) else { continue };
+        let mount = machine.layout.mounts.iter().find(|mount| mount.device == device.id);
+        let place = mount.map_or(device.path.clone(), |mount| mount.mount_point.to_string());
+        found.push((format!("{place} ({} on {})", title(filesystem), device.id), shortage));
+    }
+    found
+}
+
+/// A tree of one filesystem's mounts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tree {
+    /// The uppermost mount point.
+    pub top: PathBuf,
+    /// The others and subvolumes, from there.
+    pub mounts: Vec<PathBuf>,
+}
+
+/// For each filesystem whose files may take less than their sizes the mounts, below the uppermost of them.
+pub fn trees(machine: &Machine) -> Vec<Tree> {
+    let layout = &machine.layout;
+    let mut trees: Vec<Tree> = vec![];
+    let roots = layout.roots();
+    for device in layout.devices.iter().filter(|device| device.filesystem().is_some_and(may_need_more)) {
+        let holds = |root: &Path| holder(&layout.mounts, root).is_some_and(|mount| mount.device == device.id);
+        let mut own: Vec<Tree> = vec![];
+        // Sorted, so that a mount point comes before what is below it.
+        for root in roots.iter().filter(|root| holds(root)) {
+            match own.iter_mut().find_map(|tree| Some((root.strip_prefix(&tree.top).ok()?.to_owned(), tree))) {
+                Some((rest, tree)) => tree.mounts.push(Path::new("/").join(rest)),
+                None => own.push(Tree { top: root.clone(), mounts: vec![] }),
+            }
+        }
+        trees.append(&mut own);
+    }
+    trees
+}
+
+/// The mount that leads to a path.
+fn holder<'a>(mounts: &'a [Mount], path: &Path) -> Option<&'a Mount> {
+    let leads = |mount: &&Mount| path.starts_with(mount.mount_point.as_path());
+    mounts.iter().filter(leads).max_by_key(|mount| mount.mount_point.as_path().components().count())
+}
+
+/// Whether files may take less than their sizes.
+fn may_need_more(filesystem: &Filesystem) -> bool {
+    match &filesystem.options {
+        FilesystemOptions::Btrfs(_) => true,
+        FilesystemOptions::Xfs(xfs) => xfs.features.iter().any(|(name, on)| name == "reflink" && *on),
+        FilesystemOptions::Ext(_) | FilesystemOptions::Vfat(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lifeboat_machine::filesystem::{BtrfsOptions, Subvolume};
+    use lifeboat_machine::layout::{Device, Disk};
+    use lifeboat_machine::{DeviceId, DeviceKind, Name};
+
+    const GIB: u64 = 1 << 30;
+
+    fn room(roots: &[(&str, u64, u64, u64, u64)]) -> Room {
+        let roots = roots.iter().map(|(root, bytes, shared, squeezed, stored)| {
+            serde_json::json!({"root": root, "entries": 5, "bytes": bytes, "shared_bytes": shared,
+                               "squeezed_bytes": squeezed, "squeezed_stored": stored})
+        });
+        let json = serde_json::json!({"format": 1, "roots": roots.collect::<Vec<_>>()});
+        serde_json::from_value(json).unwrap()
+    }
+
+    fn machine(options: &[&str]) -> Machine {
+        let json = serde_json::json!({
+            "format": 1, "name": "box", "machine_id": "", "architecture": "x86_64", "recorded_at": "",
+            "os": {"id": "", "version_id": "", "pretty_name": ""},
+            "hardware": {"vendor": "", "product": "", "serial": "", "modaliases": [], "memory_bytes": 0},
+            "layout": {"devices": [], "mounts": [], "swap_files": []},
+            "boot": {"firmware": {"type": "bios"}, "loaders": [], "efi_entries": [], "initramfs": "none", "kernel": "",
+                     "command_line": ""},
+            "network": {"interfaces": [], "name_servers": [], "search": []},
+        });
+        let mut machine = Machine::from_json(json.to_string().as_bytes()).unwrap();
+        for (id, size, points) in [("disk0", 10 * GIB, vec!["/", "/home"]), ("disk1", 20 * GIB, vec!["/home/vm"])] {
+            let btrfs = BtrfsOptions {
+                node_bytes: 16_384,
+                sector_bytes: 4096,
+                checksum: "crc32c".into(),
+                features: vec![],
+                data_profile: "single".into(),
+                metadata_profile: "dup".into(),
+                mixed: false,
+                device_uuid: None,
+                subvolumes: vec![],
+                default_subvolume: Name::default(),
+            };
+            machine.layout.devices.push(Device {
+                id: DeviceId(id.into()),
+                path: format!("/dev/{id}"),
+                size_bytes: size,
+                kind: DeviceKind::Disk(Disk::default()),
+                content: Content::Filesystem(Filesystem {
+                    uuid: String::new(),
+                    label: Name::default(),
+                    size_bytes: size,
+                    used_bytes: size - GIB,
+                    options: FilesystemOptions::Btrfs(btrfs),
+                    restored: None,
+                }),
+            });
+            machine.layout.mounts.extend(points.into_iter().map(|point| Mount {
+                device: DeviceId(id.into()),
+                mount_point: Name::from(point),
+                options: options.iter().map(|option| (*option).to_owned()).collect(),
+                subvolume: Some(Name::default()),
+            }));
+        }
+        machine
+    }
+
+    fn restored(machine: &Machine, device: usize) -> Restored {
+        machine.layout.devices[device].filesystem().unwrap().restored.unwrap()
+    }
+
+    #[test]
+    fn each_root_belongs_to_the_mount_that_leads_to_it() {
+        let roots = [
+            ("/", 4 * GIB, 0, 0, 0),
+            ("/home", 4 * GIB, GIB, 0, 0),
+            ("/home/.snapshots/1", 4 * GIB, 3 * GIB, 0, 0),
+            ("/home/vm", 40 * GIB, 20 * GIB, 10 * GIB, 4 * GIB),
+            ("/home/vm-of-another", GIB, 0, 0, 0),
+        ];
+        let mut machine = machine(&["noatime"]);
+        fill(&mut machine, &room(&roots));
+        assert_eq!(restored(&machine, 0), Restored { bytes: 9 * GIB, expanded_bytes: 9 * GIB, apart_bytes: 13 * GIB });
+        assert_eq!(
+            restored(&machine, 1),
+            Restored { bytes: 20 * GIB, expanded_bytes: 20 * GIB, apart_bytes: 40 * GIB }
+        );
+        let found = shortages(&machine);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].0, "/home/vm (btrfs on disk1)");
+        assert_eq!(found[0].1.text(), "restored it needs 20.2 GiB, the filesystem has 20.0 GiB");
+    }
+
+    #[test]
+    fn a_mount_that_compresses_does_it_again() {
+        let mut machine = machine(&["compress=zstd:3"]);
+        fill(&mut machine, &room(&[("/home/vm", 40 * GIB, 20 * GIB, 10 * GIB, 4 * GIB)]));
+        assert_eq!(
+            restored(&machine, 1),
+            Restored { bytes: 14 * GIB, expanded_bytes: 20 * GIB, apart_bytes: 40 * GIB }
+        );
+        assert_eq!(shortages(&machine), []);
+        assert!(machine.layout.devices[0].filesystem().unwrap().restored.is_none());
+    }
+
+    #[test]
+    fn trees_begin_at_the_uppermost_mounts_and_hold_subvolumes() {
+        let mut machine = machine(&[]);
+        let tree =
+            |top: &str, mounts: &[&str]| Tree { top: top.into(), mounts: mounts.iter().map(PathBuf::from).collect() };
+        assert_eq!(trees(&machine), [tree("/", &["/home"]), tree("/home/vm", &[])]);
+        if let Content::Filesystem(filesystem) = &mut machine.layout.devices[1].content
+            && let FilesystemOptions::Btrfs(btrfs) = &mut filesystem.options
+        {
+            btrfs.subvolumes = vec![Subvolume { path: Name::from("snap/1"), read_only: true, no_cow: false }];
+        }
+        machine.layout.mounts.retain(|mount| mount.mount_point != Name::from("/"));
+        let expected = [tree("/home", &[]), tree("/home/vm", &["/snap/1"])];
+        assert_eq!(trees(&machine), expected);
+    }
+}
