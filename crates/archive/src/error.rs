@@ -42,6 +42,14 @@ pub enum ArchiveError {
         /// The repository.
         path: PathBuf,
     },
+    /// The directory of key files is empty: no secret opens the repository any more.
+    #[error(
+        "cannot UNLOCK the repository {path}: it has no key files, they were removed; try putting a copy of one into {path}/keys"
+    )]
+    NoKeys {
+        /// The repository.
+        path: PathBuf,
+    },
     /// A repository of another version than 2.
     #[error(
         "cannot OPEN the repository {path}: it has version {found}, this Lifeboat reads version 2; {}",

@@ -399,7 +399,11 @@ fn make_directory(location: &Path) -> Result<(), ArchiveError> {
 /// Tries the secret on each key file.
 fn unlock(store: &Store, secret: &Secret) -> Result<(crate::table::Id, MasterKeyParts), ArchiveError> {
     let mut damaged = None;
-    for id in store.list(FileType::Key)? {
+    let ids = store.list(FileType::Key)?;
+    if ids.is_empty() {
+        return Err(ArchiveError::NoKeys { path: store.path.clone() });
+    }
+    for id in ids {
         match keys::open(&store.read_raw(FileType::Key, &id)?, &id, secret) {
             Ok(master) => return Ok((id, master)),
             Err(BadKey::Wrong) => {}

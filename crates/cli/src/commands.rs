@@ -65,7 +65,9 @@ pub fn dispatch(cli: Cli) -> CommandResult {
     session.reporter.finish();
     let written = session.reporter.outcome();
     // What the command failed with tells more than that its result was lost.
-    result.and(written)
+    let result = result.and(written);
+    session.reporter.end_record(&result);
+    result
 }
 
 /// "1 disk", "2 disks", "3 entries".

@@ -78,9 +78,11 @@ impl CommandError {
 
     /// The lines for people. What an error quotes (names of files, words of servers and programs) cannot drive a terminal.
     pub fn text(&self) -> String {
-        let mut text = format!("lifeboat: {}\n", terminal(&format!("{:#}", self.error)));
+        // A newline that an error quotes begins no line that could be taken for one of ours.
+        let shown = |text: &str| terminal(text.trim_end()).replace('\n', "\n    ");
+        let mut text = format!("lifeboat: {}\n", shown(&format!("{:#}", self.error)));
         for hint in &self.hints {
-            text.push_str(&format!("  try: {}\n", terminal(hint)));
+            text.push_str(&format!("  try: {}\n", shown(hint)));
         }
         text
     }
@@ -123,7 +125,7 @@ mod tests {
     #[test]
     fn what_an_error_quotes_does_not_drive_the_terminal() {
         let error = CommandError::usage("cannot OPEN a\u{1b}[2Jb: none").hint("c\u{7}\nd");
-        assert_eq!(error.text(), "lifeboat: cannot OPEN a\\x1b[2Jb: none\n  try: c\\x07\nd\n");
+        assert_eq!(error.text(), "lifeboat: cannot OPEN a\\x1b[2Jb: none\n  try: c\\x07\n    d\n");
         let read: serde_json::Value = serde_json::from_str(&error.json()).unwrap();
         assert_eq!(read["error"], "cannot OPEN a\u{1b}[2Jb: none", "JSON stays exact");
         assert_eq!((read["kind"].as_str(), read["code"].as_u64()), (Some("usage"), Some(2)));

@@ -12,3 +12,4 @@ pub mod network;
 pub mod place;
 pub mod protect;
 pub mod room;
+pub mod watch;

@@ -5,6 +5,7 @@
 //! | [`command`](mod@command) | the whole command line as clap sees it |
 //! | [`error`] | [`CommandError`]: what went wrong, its exit code, what to try |
 //! | [`output`] | progress, JSON lines, plain lines |
+//! | [`record`] | the log of a backup, kept in a file |
 //! | [`config`] | `/etc/lifeboat.toml` |
 //! | [`guarded`] | files that decide what root does: whoever else may write or read them is named |
 //! | `commands` | one file per subcommand |
@@ -17,11 +18,13 @@ pub mod error;
 pub mod guarded;
 mod job;
 pub mod output;
+pub mod record;
 
 pub use command::command;
 pub use error::{CommandError, Kind};
 
 use clap::FromArgMatches as _;
+use lifeboat_machine::bytes;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -39,7 +42,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     lifeboat_archive::warnings::capture();
     // Without it a signal leaves mounts and folders behind, which is no reason to do nothing.
     let _ = lifeboat_sys::ending::on_signals();
-    match commands::dispatch(cli) {
+    let result = commands::dispatch(cli);
+    // When a signal took away what was worked on, the signal is how this ends.
+    lifeboat_sys::ending::wait_when_ending();
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error.print(json);
@@ -65,12 +71,15 @@ fn not_run(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
         let line = error::json(Kind::Usage, text.trim_end(), &[]);
         let _ = output::written(output::print(&format!("{line}\n")));
     }
-    let hostile = arguments.iter().any(|argument| argument.to_string_lossy().chars().any(char::is_control));
-    if hostile {
-        // It quotes arguments, and its colours could not be told from theirs.
-        eprint!("{}", lifeboat_machine::bytes::terminal(&text));
-    } else {
-        let _ = error.print();
+    // The message quotes arguments, whose colours and newlines could not be told from its own.
+    let spelled = |argument: &OsString| bytes::terminal(&argument.to_string_lossy()).replace('\n', "\\x0a");
+    let harmless: Vec<String> = arguments.iter().map(spelled).collect();
+    let said = match arguments.iter().zip(&harmless).all(|(argument, harmless)| argument == harmless.as_str()) {
+        true => Some(error.print()),
+        false => command().try_get_matches_from(harmless).err().map(|error| error.print()),
+    };
+    if said.is_none() {
+        eprint!("{}", bytes::terminal(&text));
     }
     ExitCode::from(Kind::Usage.code())
 }

@@ -4,6 +4,7 @@
 //! error that ends a command are lines on standard output. Texts for people pass [`terminal`], JSON is exact.
 
 use crate::error::{CommandError, CommandResult, Kind};
+use crate::record::Record;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lifeboat_machine::bytes::{grouped, human, terminal};
 use lifeboat_machine::{Event, EventSink};
@@ -21,6 +22,7 @@ pub struct Reporter {
     last_plain: Mutex<Option<(String, Instant)>>,
     /// The first result that could not be written.
     lost: Mutex<Option<io::Error>>,
+    record: Mutex<Option<Record>>,
 }
 
 impl Reporter {
@@ -31,7 +33,7 @@ impl Reporter {
             bar.set_style(style(false));
             bar
         });
-        Reporter { json, bar, last_plain: Mutex::new(None), lost: Mutex::new(None) }
+        Reporter { json, bar, last_plain: Mutex::new(None), lost: Mutex::new(None), record: Mutex::new(None) }
     }
 
     /// JSON lines are wanted.
@@ -39,8 +41,15 @@ impl Reporter {
         self.json
     }
 
-    /// One line of the result on standard output; nothing with `--json`.
+    /// One line of the result on standard output, whatever newlines a name in it has; nothing with `--json`.
     pub fn line(&self, text: impl AsRef<str>) {
+        if !self.json {
+            self.out(&terminal(text.as_ref()).replace('\n', "\\x0a"));
+        }
+    }
+
+    /// A text of several lines; who made it has spelled out what comes from elsewhere.
+    pub fn lines(&self, text: impl AsRef<str>) {
         if !self.json {
             self.out(&terminal(text.as_ref()));
         }
@@ -84,6 +93,21 @@ impl Reporter {
         match &self.bar {
             Some(bar) => bar.suspend(print),
             None => print(),
+        }
+    }
+
+    /// Keeps what is reported from now on in a log, too.
+    pub fn keep(&self, record: Record) {
+        *self.record.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(record);
+    }
+
+    /// Writes how the command ended into the log, when there is one.
+    pub fn end_record(&self, result: &CommandResult) {
+        if let Some(mut record) = self.record.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take() {
+            record.end(&match result {
+                Ok(()) => "lifeboat: done".to_owned(),
+                Err(error) => error.text(),
+            });
         }
     }
 
@@ -141,6 +165,9 @@ fn style(known_length: bool) -> ProgressStyle {
 
 impl EventSink for Reporter {
     fn emit(&self, event: &Event) {
+        if let Some(record) = self.record.lock().unwrap_or_else(std::sync::PoisonError::into_inner).as_mut() {
+            record.event(event);
+        }
         if self.json {
             self.out(&event.json_line());
             return;

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 /// How long programs that were told to end may take before they are killed.
 const GRACE: Duration = Duration::from_secs(2);
+/// How long taking away may last.
+const LAST: Duration = Duration::from_secs(10);
 /// How often it is looked whether they did.
 const LOOK: Duration = Duration::from_millis(20);
 /// How often a folder is removed into which others of our threads may still write.
@@ -115,6 +117,19 @@ pub fn take_away() {
     }
 }
 
+/// The same, no longer than that: what is to be taken away may lie on a filesystem whose server is gone, and a signal must end us all
+/// the same.
+pub fn take_away_within(deadline: Duration) {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let started = std::thread::Builder::new().name("taking away".into()).spawn(move || {
+        take_away();
+        let _ = sender.send(());
+    });
+    if started.is_ok() {
+        let _ = receiver.recv_timeout(deadline);
+    }
+}
+
 fn end_children(children: &[OwnedFd]) {
     for child in children {
         let _ = pidfd_send_signal(child, Signal::TERM);
@@ -165,7 +180,7 @@ pub fn on_signals() -> io::Result<()> {
         loop {
             match rustix::io::read(&read, &mut byte) {
                 Ok(1) => {
-                    take_away();
+                    take_away_within(LAST);
                     end_by(libc::c_int::from(byte[0]));
                 }
                 Err(rustix::io::Errno::INTR) => {}

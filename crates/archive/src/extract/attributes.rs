@@ -35,7 +35,11 @@ fn times(record: &Record) -> Timestamps {
     Timestamps { last_access: time, last_modification: time }
 }
 
+/// Who is not root cannot give files away, as tar(1) and cp(1) do not either: they stay his.
 fn owner(record: &Record) -> (Option<Uid>, Option<Gid>) {
+    if !rustix::process::geteuid().is_root() {
+        return (None, None);
+    }
     // -1 means "do not change" to chown(2), and no entry has it.
     let id = |id: u32| (id != u32::MAX).then_some(id);
     (id(record.uid).map(Uid::from_raw), id(record.gid).map(Gid::from_raw))

@@ -4,7 +4,8 @@ use super::Session;
 use crate::command::BackupArgs;
 use crate::error::{CommandError, CommandResult};
 use crate::job::place::{self, Making};
-use crate::job::{archive, backup, keys, network, protect};
+use crate::job::{archive, backup, keys, network, protect, watch};
+use crate::record::{FOLDER, Record};
 use lifeboat_archive::{Repository, RepositoryOptions};
 use lifeboat_machine::{Event, EventSink as _};
 use std::path::{Path, PathBuf};
@@ -19,8 +20,10 @@ pub fn run(session: &Session, args: &BackupArgs) -> CommandResult {
         }
     };
     backup::check_exclusions(session, &args.exclude)?;
-    let target = network::target(session, &address)?;
     let sysroot = &args.sysroot.sysroot;
+    let log = keep_log(session, sysroot);
+    let _watch = watch::over(session, &address)?;
+    let target = network::target(session, &address)?;
     let machine = protect::machine(session, sysroot, args.machine.as_deref(), target.place.folder())?;
     let folder = target.place.folder();
     let saved = folder.and_then(|folder| place::on_saved(folder, &machine, sysroot));
@@ -38,7 +41,27 @@ pub fn run(session: &Session, args: &BackupArgs) -> CommandResult {
     if let (Some(folder), Some(saved)) = (folder, &saved) {
         session.reporter.emit(&Event::Warning { text: place::warning(folder, saved) });
     }
-    let own: Vec<PathBuf> = target.place.folder().map(Path::to_owned).into_iter().collect();
+    let own: Vec<PathBuf> = target.place.folder().map(Path::to_owned).into_iter().chain(log).collect();
     let report = backup::backup(session, &repository, &machine, sysroot, &args.exclude, &own)?;
     backup::tell(session, &report)
+}
+
+/// What is said by a backup of this machine is kept, for it mostly runs when nobody looks; gives the log's path. A backup without log is
+/// better than none.
+fn keep_log(session: &Session, sysroot: &Path) -> Option<PathBuf> {
+    if sysroot != Path::new("/") || !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    match Record::begin(Path::new(FOLDER), "backup") {
+        Ok(record) => {
+            let path = record.path().to_owned();
+            session.reporter.keep(record);
+            Some(path)
+        }
+        Err(error) => {
+            let text = format!("no log of this backup is kept: cannot CREATE it in {FOLDER}: {error}");
+            session.reporter.emit(&Event::Warning { text });
+            None
+        }
+    }
 }

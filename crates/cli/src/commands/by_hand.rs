@@ -32,7 +32,7 @@ pub fn run(session: &Session, args: &RestoreArgs) -> CommandResult {
             let policy = policy(args, &rescue)?;
             let journal = recovery.begin(recovery.plan(&policy).map_err(explain)?);
             session.reporter.finish();
-            session.reporter.line(journal.plan.to_string());
+            session.reporter.lines(journal.plan.to_string());
             if stage == Some(RecoveryStage::Plan) {
                 session
                     .reporter

@@ -43,6 +43,7 @@ pub fn run(session: &Session, args: &CompareArgs) -> CommandResult {
             format!("{} in {} entries", super::counted(count, "difference"), report.entries),
         ));
     }
+    session.reporter.value(&serde_json::json!({"entries": report.entries, "differences": 0}));
     session.reporter.line(format!("{} entries are equal", report.entries));
     Ok(())
 }

@@ -4,7 +4,7 @@ use super::Session;
 use crate::command::{LayoutCommand, LayoutDiffArgs, LayoutPlanArgs, LayoutShowArgs, PolicyArgs};
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::{archive, protect};
-use lifeboat_machine::bytes::human;
+use lifeboat_machine::bytes::{human, printable};
 use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Machine};
 use lifeboat_plan::Policy;
 use lifeboat_restore::rescue::{RescueDirectories, RescueSystem, is_rescue_system};
@@ -26,13 +26,13 @@ fn show(session: &Session, args: &LayoutShowArgs) -> CommandResult {
             None => archive::machine(session, args.from.as_deref(), None, &args.key)?,
         };
         session.reporter.value(&machine);
-        session.reporter.line(text(&machine));
+        session.reporter.lines(text(&machine));
         return Ok(());
     }
     let probed = protect::probe(session, &args.sysroot.sysroot, session.config.repository.as_deref())?;
     protect::warn(session, &probed);
     session.reporter.value(&probed.machine);
-    session.reporter.line(text(&probed.machine));
+    session.reporter.lines(text(&probed.machine));
     protect::refuse(session, &probed)
 }
 
@@ -57,7 +57,7 @@ fn plan(session: &Session, args: &LayoutPlanArgs) -> CommandResult {
         hints: vec![],
     })?;
     session.reporter.value(&plan);
-    session.reporter.line(plan.to_string());
+    session.reporter.lines(plan.to_string());
     Ok(())
 }
 
@@ -103,8 +103,10 @@ pub fn policy(args: &PolicyArgs) -> Result<Policy, CommandError> {
 fn text(machine: &Machine) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
-    let _ = writeln!(out, "{} · {} · {}", machine.name, machine.os.pretty_name, machine.architecture);
-    let _ = writeln!(out, "recorded {}, kernel {}", machine.recorded_at, machine.boot.kernel);
+    let shown = |text: &str| printable(text.as_bytes());
+    let (name, system) = (shown(&machine.name), shown(&machine.os.pretty_name));
+    let _ = writeln!(out, "{name} · {system} · {}", shown(&machine.architecture));
+    let _ = writeln!(out, "recorded {}, kernel {}", shown(&machine.recorded_at), shown(&machine.boot.kernel));
     for (disk, identity) in machine.layout.disks() {
         let names = [
             identity.model.clone(),
@@ -118,12 +120,15 @@ fn text(machine: &Machine) -> String {
             disk.id,
             disk.path,
             human(disk.size_bytes),
-            names.into_iter().flatten().collect::<Vec<_>>().join(", ")
+            shown(&names.into_iter().flatten().collect::<Vec<_>>().join(", "))
         );
         let _ = writeln!(out, "  {}", content(machine, disk));
         for (partition, entry) in machine.layout.partitions_of(&disk.id) {
-            let name =
-                entry.name.as_deref().filter(|name| !name.is_empty()).map_or(String::new(), |n| format!(" '{n}'"));
+            let name = entry
+                .name
+                .as_deref()
+                .filter(|name| !name.is_empty())
+                .map_or(String::new(), |n| format!(" '{}'", shown(n)));
             let _ = writeln!(
                 out,
                 "  {:<3} {:>10}  {}{name}",

@@ -46,6 +46,11 @@ fn files(session: &Session, args: &RestoreArgs) -> CommandResult {
             .map_err(|error| CommandError::new(Kind::Failed, format!("cannot CREATE {}: {error}", target.display())))?;
     }
     let selection = if args.paths.is_empty() { Selection::Everything } else { Selection::Paths(args.paths.clone()) };
+    if !rustix::process::geteuid().is_root() {
+        session
+            .reporter
+            .note("owners and groups are not restored, which takes root: all that is restored belongs to you");
+    }
     let observer = Observing::new(&session.reporter, "restore");
     let report = archive.repository.restore(
         &snapshot,

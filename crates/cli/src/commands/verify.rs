@@ -10,16 +10,17 @@ use lifeboat_restore::observe::Observing;
 use lifeboat_restore::{Source, view};
 
 pub fn run(session: &Session, args: &FromArgs) -> CommandResult {
-    let source = archive::find_any(session, args.from.as_deref())?;
+    let found = archive::find_any(session, args.from.as_deref())?;
+    let source = &found.source;
     let key = OwnKey::find(session, &args.key)?;
     if source.view().is_some() {
-        medium(session, &source, &key)?;
+        medium(session, source, &key)?;
         if source.manifest().is_some_and(|manifest| manifest.archive.is_none()) {
             session.reporter.line("the medium holds no archive (it was made with --rescue-only)");
             return Ok(());
         }
     }
-    let archive = archive::unlock(session, source, &args.key, key.secret)?;
+    let archive = archive::unlock(session, found, &args.key, key.secret)?;
     let observer = Observing::new(&session.reporter, "verify");
     let report = archive.repository.verify(&observer)?;
     session.reporter.finish();

@@ -3,7 +3,7 @@
 use crate::command::KeyArgs;
 use crate::commands::Session;
 use crate::error::{CommandError, Kind};
-use crate::job::keys;
+use crate::job::{keys, watch};
 use lifeboat_archive::{ArchiveError, Repository, Secret, SnapshotInfo};
 use lifeboat_machine::{ArchiveManifest, Event, EventSink as _, Machine};
 use lifeboat_restore::rescue::RescueDirectories;
@@ -20,6 +20,14 @@ pub struct Archive {
     pub secret: Secret,
     /// The medium carried that key.
     pub from_medium: bool,
+    _watch: watch::Watch,
+}
+
+/// What was found at a place, still locked.
+pub struct Found {
+    /// Where it is.
+    pub source: Source,
+    watch: watch::Watch,
 }
 
 /// The place that `--from`, the rescue system's own medium or the configuration names.
@@ -47,21 +55,23 @@ fn place(session: &Session, from: Option<&str>) -> Result<String, CommandError> 
 /// Opens the archive for reading.
 pub fn open(session: &Session, from: Option<&str>, key: &KeyArgs) -> Result<Archive, CommandError> {
     let place = place(session, from)?;
+    let watch = watch::over(session, &place)?;
     let source = Source::open(&place, &scratch(), &super::network::of_session(session)?, &session.runner);
-    unlock(session, source.map_err(unopened)?, key, None)
+    unlock(session, Found { source: source.map_err(unopened)?, watch }, key, None)
 }
 
 /// Finds an archive or a medium, also one that holds no archive; nothing is unlocked.
-pub fn find_any(session: &Session, from: Option<&str>) -> Result<Source, CommandError> {
+pub fn find_any(session: &Session, from: Option<&str>) -> Result<Found, CommandError> {
     let place = place(session, from)?;
+    let watch = watch::over(session, &place)?;
     let source = Source::open_medium(&place, &scratch(), &super::network::of_session(session)?, &session.runner);
-    source.map_err(unopened)
+    Ok(Found { source: source.map_err(unopened)?, watch })
 }
 
 /// Opens the archive at a place that was found; `known` is the key that was read already.
 pub fn unlock(
     session: &Session,
-    source: Source,
+    Found { source, watch }: Found,
     key: &KeyArgs,
     known: Option<Secret>,
 ) -> Result<Archive, CommandError> {
@@ -78,7 +88,7 @@ pub fn unlock(
         (None, None) => keys::find(key, &session.config)?,
     };
     let repository = Repository::open_at(&source.repository, &secret).map_err(explain)?;
-    Ok(Archive { repository, source, secret, from_medium })
+    Ok(Archive { repository, source, secret, from_medium, _watch: watch })
 }
 
 fn unopened(failure: Failure) -> CommandError {

@@ -2,6 +2,7 @@
 
 use crate::commands::Session;
 use crate::error::CommandError;
+use crate::job::watch;
 use lifeboat_machine::{Event, EventSink as _, Machine};
 use lifeboat_probe::{Probed, Sysroot};
 use std::path::Path;
@@ -13,6 +14,9 @@ pub fn probe(session: &Session, sysroot: &Path, archive: Option<&Path>) -> Resul
     }
     if !rustix::process::geteuid().is_root() {
         return Err(CommandError::usage("Lifeboat must see every file and disk: it needs root").hint("sudo lifeboat …"));
+    }
+    if let Some(archive) = archive {
+        watch::reach(archive)?;
     }
     let options =
         lifeboat_probe::Options { archive: archive.map(Path::to_owned), ..lifeboat_probe::Options::default() };
