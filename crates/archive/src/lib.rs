@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`source`] | [`Source`]: what is to be backed up: a root, its mount points, exclusions |
 //! | [`table`] | [`Table`]: the compact list of entries that walker, repository, extractor and comparison share |
+//! | [`directories`] | directories opened one from the other, for walker and extractor |
 //! | [`walk`] | reads a file tree's metadata into a table, and the content of its files |
 //! | [`extras`] | what restic's format cannot carry: root metadata, inode flags, project ids, holes, shared blocks |
 //! | `shared`, [`room`] | files that share blocks; the room that a restore needs |
@@ -19,6 +20,7 @@
 //! the like travel in the snapshot's `.lifeboat/extras.jsonl`, beside `machine.json` and `manifest.json`.
 
 pub mod compare;
+mod directories;
 pub mod error;
 pub mod extract;
 pub mod extras;

@@ -71,6 +71,8 @@ pub struct RestoreReport {
     pub entries: u64,
     /// Bytes of file content restored, holes included.
     pub bytes: u64,
+    /// Entries whose protecting flags wait for [`Repository::protect`](crate::Repository::protect).
+    pub unprotected: u64,
     /// Everything that could not be restored, or only in part.
     pub problems: Vec<Problem>,
 }

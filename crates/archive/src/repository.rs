@@ -283,8 +283,26 @@ impl Repository {
         let table = load::table(&self.store, &mut blobs::Blobs::new(&self.store, &index)?, snapshot.tree)?;
         let content = content::RepositoryContent { store: &self.store, index: &index };
         let problems = Problems::new(observer);
-        let (entries, bytes) = extract::run(&table, &content, target, selection, options, observer, &problems)?;
-        Ok(RestoreReport { entries, bytes, problems: with_warnings(problems) })
+        let restored = extract::run(&table, &content, target, selection, options, observer, &problems)?;
+        let extract::Restored { entries, bytes, unprotected } = restored;
+        Ok(RestoreReport { entries, bytes, unprotected, problems: with_warnings(problems) })
+    }
+
+    /// Sets the inode flags that a restore with [`RestoreOptions::unprotected`] left out: those that keep everybody from
+    /// changing a file.
+    ///
+    /// # Errors
+    /// When the target cannot be opened or the snapshot's directories cannot be read. What cannot be set is a problem.
+    pub fn protect(
+        &self,
+        snapshot: &SnapshotInfo,
+        target: &Path,
+        observer: &dyn Observer,
+    ) -> Result<RestoreReport, ArchiveError> {
+        let table = self.table(snapshot)?;
+        let problems = Problems::new(observer);
+        let entries = extract::protect(&table, target, &problems)?;
+        Ok(RestoreReport { entries, problems: with_warnings(problems), ..RestoreReport::default() })
     }
 
     /// Compares entries of a snapshot with a file tree, without writing.
@@ -298,11 +316,37 @@ impl Repository {
         selection: &Selection,
         observer: &dyn Observer,
     ) -> Result<CompareReport, ArchiveError> {
+        self.compare_with(snapshot, source, selection, observer, u32::MAX)
+    }
+
+    /// Like [`Repository::compare`], after a restore with [`RestoreOptions::unprotected`]: flags that wait are no difference.
+    ///
+    /// # Errors
+    /// As [`Repository::compare`].
+    pub fn compare_unprotected(
+        &self,
+        snapshot: &SnapshotInfo,
+        source: &Source,
+        observer: &dyn Observer,
+    ) -> Result<CompareReport, ArchiveError> {
+        let flags = !(lifeboat_sys::inode::IMMUTABLE | lifeboat_sys::inode::APPEND);
+        self.compare_with(snapshot, source, &Selection::Everything, observer, flags)
+    }
+
+    /// Compares, of inode flags only those in `flags`.
+    fn compare_with(
+        &self,
+        snapshot: &SnapshotInfo,
+        source: &Source,
+        selection: &Selection,
+        observer: &dyn Observer,
+        flags: u32,
+    ) -> Result<CompareReport, ArchiveError> {
         let index = self.store.load_index()?;
         let table = load::table(&self.store, &mut blobs::Blobs::new(&self.store, &index)?, snapshot.tree)?;
         let content = content::RepositoryContent { store: &self.store, index: &index };
         let source = backup::without_repository(source, self.store.folder.as_deref());
-        compare::run(&table, &content, &source, selection, observer)
+        compare::run(&table, &content, &source, (selection, flags), observer)
     }
 
     /// Reads every byte: decrypts and hashes every blob, follows every tree, and compares counts with the manifests.

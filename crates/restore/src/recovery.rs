@@ -48,6 +48,13 @@ struct Extracted {
     entries: u64,
     /// Entries with problems.
     problems: u64,
+    /// Entries that are protected against changes when nothing else is to be changed.
+    unprotected: u64,
+}
+
+/// How a machine that nobody uses yet is restored.
+fn whole() -> RestoreOptions {
+    RestoreOptions { overwrite: true, sync: true, private: true, repeatable: true, ..RestoreOptions::default() }
 }
 
 /// The restored tree as something to compare with: all filesystems of the machine below `target`.
@@ -256,6 +263,7 @@ impl<'a> Recovery<'a> {
                     let extracted = self.extract(&journal.plan)?;
                     let differences = self.verify()?;
                     journal.entries = extracted.entries;
+                    journal.unprotected = extracted.unprotected;
                     // An entry that could not be restored usually differs as well: the larger number is the honest one.
                     journal.problems = extracted.problems.max(differences);
                     journal.done = journal.end_of(part);
@@ -294,7 +302,7 @@ impl<'a> Recovery<'a> {
                 }
             }
             let modules = Selection::Paths(vec![modules]);
-            let options = RestoreOptions { overwrite: true, sync: true, private: true };
+            let options = RestoreOptions { unprotected: true, ..whole() };
             let observer = Observing::every(self.interval, self.sink, "extract");
             let again = self.repository.restore(&self.snapshot, target, &modules, &options, &observer);
             again.map_err(Failure::Extract)?;
@@ -328,7 +336,7 @@ impl<'a> Recovery<'a> {
                     &self.snapshot,
                     &self.rescue.directories.target,
                     &Selection::Everything,
-                    &RestoreOptions { overwrite: true, sync: true, private: true },
+                    &RestoreOptions { unprotected: true, ..whole() },
                     &observer,
                 )
                 .map_err(Failure::Extract)
@@ -342,7 +350,7 @@ impl<'a> Recovery<'a> {
             });
             problems += missing;
         }
-        Ok(Extracted { entries: report.entries, problems })
+        Ok(Extracted { entries: report.entries, problems, unprotected: report.unprotected })
     }
 
     /// Compares what was restored with the archive: every entry's type, owner, mode, times, size, links and extended
@@ -354,7 +362,7 @@ impl<'a> Recovery<'a> {
         stage(self.sink, "verify", || {
             let observer = Observing::every(self.interval, self.sink, "verify");
             let source = target_source(&self.machine, &self.rescue.directories.target);
-            let report = self.repository.compare(&self.snapshot, &source, &Selection::Everything, &observer);
+            let report = self.repository.compare_unprotected(&self.snapshot, &source, &observer);
             let report = report.map_err(Failure::Verify)?;
             for difference in report.differences.iter().take(LISTED_DIFFERENCES) {
                 self.sink.emit(&Event::Entry {
@@ -371,6 +379,21 @@ impl<'a> Recovery<'a> {
         })
     }
 
+    /// Sets the flags that keep everybody from changing a file (chattr(1), `i` and `a`), when the boot loader, the initramfs
+    /// and the configuration have been adapted. What cannot be set counts as a problem, and keeps no machine from booting.
+    fn protect(&self, journal: &mut Journal) -> Result<(), Failure> {
+        if journal.unprotected == 0 {
+            return Ok(());
+        }
+        let observer = Observing::every(self.interval, self.sink, "protect");
+        let target = &self.rescue.directories.target;
+        let report = self.repository.protect(&self.snapshot, target, &observer).map_err(Failure::Extract)?;
+        journal.problems += report.problems.len() as u64;
+        journal.unprotected = 0;
+        self.note_down(journal);
+        Ok(())
+    }
+
     /// Leaves the target unmounted after a failure, so that the next attempt starts clean.
     pub fn abandon(&self, plan: &Plan) {
         if let Err(error) = lifeboat_rebuild::unmount_all(&self.context(plan)) {
@@ -384,6 +407,10 @@ impl<'a> Recovery<'a> {
             let text = step.to_string();
             let number = journal.done + 1;
             self.sink.emit(&Event::Step { number, total: journal.plan.steps.len(), text: text.clone() });
+            if *step == Step::Finish {
+                self.protect(journal)?;
+            }
+            let step = &journal.plan.steps[journal.done];
             let applied = lifeboat_rebuild::apply(step, &self.context(&journal.plan));
             for text in applied.map_err(|source| Failure::Rebuild { step: text, source })? {
                 self.sink.emit(&Event::Warning { text });

@@ -391,7 +391,7 @@ impl<'a> Session<'a> {
                 recovery.snapshot(),
                 folder,
                 &Selection::Paths(paths.to_vec()),
-                &RestoreOptions { overwrite: true, sync: true, private: true },
+                &RestoreOptions { overwrite: true, sync: true, private: true, ..RestoreOptions::default() },
                 &observer,
             );
             report.map_err(Failure::Extract)
