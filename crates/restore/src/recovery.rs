@@ -209,12 +209,17 @@ impl<'a> Recovery<'a> {
         &self.snapshot
     }
 
-    /// Computes the plan for the hardware that is there. Writes nothing.
+    /// Computes the plan for the hardware that is there, and checks that everything is here that its steps need. Writes
+    /// nothing.
     ///
     /// # Errors
-    /// [`Failure::Plan`] when no plan is allowed and fits.
+    /// [`Failure::Plan`] when no plan is allowed and fits; [`Failure::NotReady`] with what its steps lack.
     pub fn plan(&self, policy: &Policy) -> Result<Plan, Failure> {
-        stage(self.sink, "plan", || Ok(lifeboat_plan::plan(&self.machine, &self.hardware()?, policy)?))
+        stage(self.sink, "plan", || {
+            let plan = lifeboat_plan::plan(&self.machine, &self.hardware()?, policy)?;
+            lifeboat_rebuild::check(&self.context(&plan))?;
+            Ok(plan)
+        })
     }
 
     /// The journal of a recovery by this plan, of which nothing is done yet.
