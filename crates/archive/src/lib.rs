@@ -41,7 +41,7 @@ pub use compare::{CompareReport, Difference, DifferenceKind};
 pub use error::ArchiveError;
 pub use extract::RestoreOptions;
 pub use report::{BackupReport, Observer, Problem, Progress, Quiet, RestoreReport, VerifyReport};
-pub use repository::{BackupRequest, KeyInfo, Place, Repository, RepositoryOptions, SnapshotInfo};
+pub use repository::{BackupRequest, KeyInfo, Owner, Place, Repository, RepositoryOptions, SnapshotInfo};
 pub use room::{Room, RootRoom};
 pub use secret::Secret;
 pub use selection::Selection;

@@ -63,6 +63,7 @@ pub use context::Options;
 pub use device::{content_of, table_of};
 pub use found::{found_hardware, mountable};
 pub use hardware::modaliases;
+pub use os::identity;
 pub use probe::{probe, probe_with};
 pub use report::{ProbeError, Probed, Refusal};
 pub use sysroot::Sysroot;

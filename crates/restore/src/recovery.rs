@@ -154,6 +154,7 @@ impl<'a> Recovery<'a> {
             Some("latest") | None => snapshot::latest(&repository, &rescue.manifest)?,
             Some(wanted) => repository.find_snapshot(wanted)?,
         };
+        let named = wanted.is_some_and(|wanted| wanted != "latest");
         if !found.verified {
             sink.emit(&Event::Note {
                 text: format!(
@@ -166,7 +167,7 @@ impl<'a> Recovery<'a> {
         }
         let repository = Arc::new(repository);
         // Before all is read: what cannot be recovered here at all is told at once.
-        let mut recovery = Self::of_snapshot(rescue, Arc::clone(&repository), snapshot.clone(), runner, sink)
+        let mut recovery = Self::of_snapshot(rescue, Arc::clone(&repository), snapshot.clone(), named, runner, sink)
             .map_err(|failure| snapshot::with_way_out(failure, &repository, &snapshot, &rescue.manifest))?;
         if !found.verified {
             prove(&repository, &snapshot, &found.place, CONSOLE_INTERVAL, sink)?;
@@ -176,7 +177,7 @@ impl<'a> Recovery<'a> {
     }
 
     /// A recovery of one snapshot of an open archive, whose bytes the caller proves. Refuses another machine's, and one of
-    /// another format.
+    /// another format; see [`snapshot::check_machine`] for `named`.
     ///
     /// # Errors
     /// [`Failure::Mismatch`]; when the snapshot's description cannot be read.
@@ -184,11 +185,12 @@ impl<'a> Recovery<'a> {
         rescue: &'a RescueSystem,
         repository: Arc<Repository>,
         snapshot: SnapshotInfo,
+        named: bool,
         runner: &'a dyn Runner,
         sink: &'a dyn EventSink,
     ) -> Result<Recovery<'a>, Failure> {
         let (mut machine, manifest) = snapshot::read(&repository, &snapshot)?;
-        snapshot::check_machine(&snapshot, &machine, &rescue.manifest)?;
+        snapshot::check_machine(&snapshot, &machine, &rescue.manifest, named)?;
         room::from_snapshot(&mut machine, &repository, &snapshot, sink);
         let interval = crate::observe::CONSOLE_INTERVAL;
         Ok(Recovery { rescue, runner, sink, repository, snapshot, interval, machine, manifest, _source: None })

@@ -301,7 +301,12 @@ fn from_medium(
         None if wish.without_archive => medium.directory.join("repo"),
         None => return Err(medium::holds_no_archive(&medium.manifest)),
     };
-    Ok(Source { repository: place(repository), medium: Some(medium), web: None, unproven: false, _mounted: mounted })
+    // Its manifest lists all that may be there.
+    let repository = match place(repository) {
+        Place::Folder(folder) => Place::Sealed(folder),
+        other => other,
+    };
+    Ok(Source { repository, medium: Some(medium), web: None, unproven: false, _mounted: mounted })
 }
 
 fn open_address(

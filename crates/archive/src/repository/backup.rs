@@ -3,7 +3,11 @@
 use super::blobs::Blobs;
 use super::chunker::{self, Chunker};
 use super::index::{BlobKind, Index};
+use super::lock::{Lock, Mode};
+use super::owner::{self, Marks, Owner, Owners};
 use super::snapshot::{SnapshotFile, SnapshotInfo, Summary};
+use super::stock::Stock;
+use super::store::Store;
 use super::writer::{State, Worker, Writer};
 use super::{Repository, crypto, node};
 use crate::report::{BackupReport, Problems, Progress, locked};
@@ -20,26 +24,11 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 mod parent;
 mod reading;
+mod request;
 mod trees;
 mod zeros;
 
-/// What is to be backed up, and what the snapshot says about it.
-pub struct BackupRequest<'a> {
-    /// The file tree.
-    pub source: &'a Source,
-    /// Host name; the latest snapshot with the same one is the parent.
-    pub host: String,
-    /// Tags.
-    pub tags: Vec<String>,
-    /// Program and version, e.g. `lifeboat 0.1.0`.
-    pub program: String,
-    /// Becomes `.lifeboat/machine.json`.
-    pub machine: Vec<u8>,
-    /// Makes `.lifeboat/manifest.json` of the final counts of entries and bytes.
-    pub manifest: &'a (dyn Fn(u64, u64) -> Result<Vec<u8>, String> + Sync),
-    /// Read all files, even those that the latest snapshot has.
-    pub reread: bool,
-}
+pub use request::BackupRequest;
 
 /// The source, without the repository itself.
 pub(crate) fn without_repository(source: &Source, repository: Option<&Path>) -> Source {
@@ -53,7 +42,23 @@ pub(crate) fn run(
     request: &BackupRequest<'_>,
     observer: &dyn Observer,
 ) -> Result<BackupReport, ArchiveError> {
-    let started = super::now();
+    match attempt(repository, request, observer) {
+        // Everything that is gone is stored again, under a new lock.
+        Err(error @ (ArchiveError::Vanished { .. } | ArchiveError::LockLost { .. })) => {
+            observer.warning(&format!("{error}; the backup begins again"));
+            attempt(repository, request, observer)
+        }
+        other => other,
+    }
+}
+
+fn attempt(
+    repository: &Repository,
+    request: &BackupRequest<'_>,
+    observer: &dyn Observer,
+) -> Result<BackupReport, ArchiveError> {
+    let now = request.started.unwrap_or_else(jiff::Timestamp::now);
+    let started = now.to_string();
     let problems = Problems::new(observer);
     let store = &repository.store;
     let mut source = without_repository(request.source, store.folder.as_deref());
@@ -62,21 +67,36 @@ pub(crate) fn run(
         problems.add(&own, "cannot ARCHIVE: snapshots keep Lifeboat's own records under this name; left out");
         source.excludes.push(own);
     }
+    let lock = Lock::take(store, Mode::Shared, "WRITE", repository.lock_patience)?;
     let (walked, loaded) = rayon::join(
         || walk::walk_with_extents(&source, observer, &problems),
-        || Ok::<_, ArchiveError>((store.load_index()?, super::snapshot::all(store)?)),
+        || {
+            let loaded = (Stock::take(store)?, super::snapshot::all(store)?);
+            lock.confirm("WRITE")?;
+            Ok::<_, ArchiveError>(loaded)
+        },
     );
-    let (mut walked, (index, snapshots)) = (walked?, loaded?);
+    let (mut walked, (mut stock, snapshots)) = (walked?, loaded?);
     let room = walked.extents.take().map(|extents| extents.finish(&mut walked.table, &walked.tops)).unwrap_or_default();
-    let parent = snapshots.into_iter().rfind(|snapshot| snapshot.host == request.host);
-    let taken = match (&parent, request.reread) {
-        (Some(parent), false) => parent::take_over(store, &index, parent, &mut walked.table),
+    owner::warn_of_the_future(&snapshots, now, observer);
+    let machine = Owner::new(&*request.machine_id, &*request.host);
+    let parent = owner::latest(&Owners::new(store), &snapshots, &machine);
+    let taken = match (parent, request.reread) {
+        (Some(parent), false) => parent::take_over(store, &stock.index, parent, &mut walked.table),
         _ => parent::Taken::default(),
     };
-    let state = State::default();
+    for (directory, error) in &taken.unreadable {
+        let shown = directory.display();
+        observer.warning(&format!("the previous snapshot's {shown} is read anew with all that is in it: {error}"));
+    }
+    if !taken.unreadable.is_empty() {
+        stock.distrust_trees(&taken.trees);
+    }
+    let index = &stock.index;
+    let state = State::new(index);
     let context = Context { repository, observer, problems: &problems };
     let (tree, summary) = std::thread::scope(|scope| {
-        let (writer, disk) = Writer::start(scope, store, &index, &state);
+        let (writer, disk) = Writer::start(scope, store, index, &state);
         let result = context.write(&writer, walked, taken, request, &room);
         drop(writer);
         // A failure of the disk explains all that workers complain about.
@@ -87,14 +107,16 @@ pub(crate) fn run(
         result
     })?;
     let bytes_added = state.added();
+    let mut tags = request.tags.clone();
+    tags.extend(Marks::tags(&request.machine_id, owner::next_order(&snapshots, now.as_second())));
     let file = SnapshotFile {
         time: started.clone(),
-        parent: parent.as_ref().and_then(|parent| crypto::unhex(&parent.id)),
+        parent: parent.and_then(|parent| crypto::unhex(&parent.id)),
         tree,
         paths: vec!["/".to_owned()],
         hostname: request.host.clone(),
         username: "root".to_owned(),
-        tags: (!request.tags.is_empty()).then(|| request.tags.clone()),
+        tags: Some(tags),
         program_version: request.program.clone(),
         summary: Some(Summary {
             backup_start: started,
@@ -104,7 +126,12 @@ pub(crate) fn run(
         }),
     };
     let json = serde_json::to_vec(&file).map_err(|error| store.failed("WRITE", error))?;
+    // The lock comes last: nobody may have removed anything after the look.
+    state.prove(store, index)?;
+    lock.prove()?;
     let (id, size) = store.write_file(FileType::Snapshot, &json)?;
+    let stored_again = stock.lost.iter().filter(|(kind, id)| state.has_written(*kind, id)).count() as u64;
+    stock.tell_losses(stored_again, store, observer);
     Ok(BackupReport {
         snapshot: crypto::hex(&id),
         entries: summary.lifeboat_entries,
@@ -113,6 +140,8 @@ pub(crate) fn run(
         new: summary.files_new,
         changed: summary.files_changed,
         unchanged: summary.files_unmodified,
+        lost_packs: stock.bad.len() as u64,
+        stored_again,
         room,
         problems: super::with_warnings(problems),
     })
@@ -153,6 +182,9 @@ impl Context<'_> {
         summary.total_bytes_processed = table.bytes();
         let manifest = (request.manifest)(summary.lifeboat_entries, summary.total_bytes_processed);
         let manifest = manifest.map_err(|cause| ArchiveError::Manifest { cause })?;
+        for id in (0..table.records.len()).filter(|index| taken.has(*index)).flat_map(|index| table.content(index)) {
+            writer.rely_on(BlobKind::Data, id);
+        }
         let extras = extras::encode(table);
         let mut worker = writer.worker()?;
         let room = room.to_json();

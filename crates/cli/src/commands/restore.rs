@@ -4,6 +4,7 @@ use super::{Session, by_hand, recover};
 use crate::command::RestoreArgs;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::archive;
+use crate::job::snapshot::{self, Use};
 use crate::output::amount;
 use lifeboat_archive::{RestoreOptions, Selection};
 use lifeboat_restore::observe::Observing;
@@ -39,7 +40,8 @@ pub fn run(session: &Session, args: &RestoreArgs) -> CommandResult {
 
 fn files(session: &Session, args: &RestoreArgs) -> CommandResult {
     let archive = archive::open(session, args.from.as_deref(), &args.key)?;
-    let snapshot = archive::snapshot(&archive, args.snapshot.as_deref())?;
+    let what_for = if args.to.is_some() { Use::Elsewhere } else { Use::InPlace };
+    let snapshot = snapshot::choose(session, &archive, args.snapshot.as_deref(), Path::new("/"), what_for)?;
     let target = args.to.as_deref().unwrap_or(Path::new("/"));
     if args.to.is_some() {
         prepare(target)?;
