@@ -6,6 +6,7 @@ use crate::network::Network;
 use crate::rescue::RescueSystem;
 use crate::source::{self, Source};
 use crate::stacks::Stacks;
+use crate::view;
 use lifeboat_archive::{Place, Secret};
 use lifeboat_machine::manifest::ArchiveRef;
 use lifeboat_machine::{Event, EventSink};
@@ -75,12 +76,14 @@ impl Found {
         if let Some(medium) = &source.medium {
             let on_medium = Failure::read(&medium.directory.join("manifest.json"))?;
             check(rescue, &on_medium, place, &medium.manifest.machine_name, &medium.manifest.medium_id)?;
-            // A mounted medium is proven like one in a drive.
-            medium.verify(sink)?;
-            verified = true;
         }
         if let Some(web) = &source.web {
             check(rescue, &web.manifest_json, place, &web.manifest.machine_name, &web.manifest.medium_id)?;
+        }
+        if let Some((view, manifest)) = source.near() {
+            // One that is mounted here, or lies here, is proven like one in a drive.
+            view::verify(&view, manifest, sink)?;
+            verified = true;
         }
         if key.is_none() {
             key = source.key()?;

@@ -3,6 +3,8 @@
 //!
 //! | module | holds |
 //! | --- | --- |
+//! | [`view`] | the files of a medium wherever it lies, and the proof that they are what they were |
+//! | [`boot`] | the proof of what boots from it |
 //! | [`medium`] | a medium: its manifest and machine, the proof that every byte is what it was |
 //! | [`source`] | where an archive is: repository, medium file, device or mount point, place on a disk, address |
 //! | [`on_disk`] | places on local disks |
@@ -27,6 +29,7 @@
 //! reads every byte of the medium, then the repository is opened and its description compared with the embedded one.
 
 pub mod clock;
+pub mod boot;
 pub mod compare;
 pub mod failure;
 pub mod found;
@@ -47,6 +50,7 @@ pub mod session;
 pub mod snapshot;
 pub mod source;
 pub mod stacks;
+pub mod view;
 
 pub use failure::{Disks, Failure};
 pub use journal::{Journal, Part};

@@ -11,6 +11,7 @@ use crate::recovery::{self, Recovery, stage};
 use crate::rescue::RescueSystem;
 use crate::source::Source;
 use crate::stacks::{self, Stacks};
+use crate::view::{self, View};
 use lifeboat_archive::{ArchiveError, Kind, Repository, RestoreOptions, Secret, Selection, SnapshotInfo, Table, words};
 use lifeboat_machine::{Event, EventSink, FoundHardware, Machine, MediumManifest, Name};
 use lifeboat_plan::{Plan, Policy};
@@ -88,10 +89,11 @@ enum Place {
 }
 
 impl Place {
-    fn medium(&self) -> Option<&Medium> {
+    /// The medium whose every byte is read before anything is wiped.
+    fn near(&self) -> Option<(View<'_>, &MediumManifest)> {
         match self {
-            Place::Medium(medium) => Some(medium),
-            Place::Source(source) => source.medium.as_ref(),
+            Place::Medium(medium) => Some((medium.view(), &medium.manifest)),
+            Place::Source(source) => source.near(),
         }
     }
 
@@ -347,8 +349,8 @@ impl<'a> Session<'a> {
 
     fn prove(&self) -> Result<(), Failure> {
         let Some(place) = &self.place else { return Err(nothing_open()) };
-        match (place.medium(), place.repository()) {
-            (Some(medium), _) => stage(self.sink, "medium", || medium.verify(self.sink)),
+        match (place.near(), place.repository()) {
+            (Some((view, manifest)), _) => stage(self.sink, "medium", || view::verify(&view, manifest, self.sink)),
             (None, Some(repository)) => stage(self.sink, "archive", || {
                 let recovery = self.chosen()?;
                 recovery::prove(recovery.repository(), recovery.snapshot(), &repository, self.interval, self.sink)
