@@ -28,8 +28,8 @@
 //! The archive is checked to be readable before anything is wiped (design, principle 3): [`medium::Medium::verify`]
 //! reads every byte of the medium, then the repository is opened and its description compared with the embedded one.
 
-pub mod clock;
 pub mod boot;
+pub mod clock;
 pub mod compare;
 pub mod failure;
 pub mod found;
