@@ -13,6 +13,7 @@
 //! | [`extract`] | writes a table and its content into a directory |
 //! | [`compare`] | what differs between a table and a file tree |
 //! | [`secret`], [`words`] | keys, and their recovery words |
+//! | [`seal`] | what proves that the holder of a key wrote something |
 //! | [`report`] | progress, problems, and what each operation says at its end |
 //! | [`warnings`] | turns log warnings of libraries into counted problems |
 //!
@@ -29,6 +30,7 @@ pub mod fuzz;
 pub mod report;
 pub mod repository;
 pub mod room;
+pub mod seal;
 pub mod secret;
 pub mod selection;
 mod shared;

@@ -229,10 +229,13 @@ impl Walker<'_> {
         };
         // Since Linux 5.8 the kernel tells the root of a mount from other directories.
         let tells = status.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT);
-        if tells && !status.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
+        let record = self.walked.table.records[index].clone();
+        // A subvolume has a device number of its own, also where nothing is mounted.
+        let above = self.walked.table.records[record.parent as usize].filesystem;
+        let same_device = rustix::fs::makedev(status.stx_dev_major, status.stx_dev_minor) == above;
+        if tells && same_device && !status.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
             return Entered::NoMount;
         }
-        let record = self.walked.table.records[index].clone();
         let xattrs = if detached { self.xattrs_under(index, parent) } else { vec![] };
         self.walked.table.under.push(Under { path, record, xattrs });
         let top = Top::new(fd, index);

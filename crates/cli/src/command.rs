@@ -192,11 +192,12 @@ pub struct MediumArgs {
     #[arg(long)]
     pub no_firmware: bool,
     /// zstd level of the rescue system, 1 to 22
-    #[arg(long, value_name = "LEVEL", default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..=22))]
+    #[arg(long, value_name = "LEVEL", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=22))]
     pub compression: u32,
-    /// Folder for temporary files; as much room as the medium takes, twice
-    #[arg(long, value_name = "DIR", default_value = "/var/tmp")]
-    pub work_dir: PathBuf,
+    /// Folder for temporary files, with room for the archive and 1 GB more [default: /var/tmp, or the folder of the image when
+    /// /var/tmp is too small]
+    #[arg(long, value_name = "DIR")]
+    pub work_dir: Option<PathBuf>,
     /// Replace an existing image
     #[arg(long)]
     pub force: bool,
@@ -446,6 +447,9 @@ pub struct DrillArgs {
     /// Seconds that the whole drill may take
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     pub deadline: u64,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub key: KeyArgs,
 }
 
 /// `logs`

@@ -2,9 +2,12 @@
 
 pub mod archive;
 pub mod backup;
+pub mod boot_check;
 pub mod exclusion;
 pub mod keys;
 pub mod medium;
+pub mod medium_repository;
+pub mod medium_room;
 pub mod network;
 pub mod place;
 pub mod protect;

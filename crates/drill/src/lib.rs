@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | [`rehearsal`] | [`drill`]: the whole rehearsal |
 //! | [`medium`] | machine, manifest and boot menu of a medium |
+//! | [`chooser`] | an entry of its menu chosen over the serial line |
 //! | [`phases`] | what happened when, from events |
 //! | [`report`], [`html`] | the result as text, JSON and HTML |
 //! | [`vm`] | QEMU machines: description, console, events, monitor |
@@ -14,6 +15,7 @@
 //! | [`lab`] | lab machines and scenarios for tests, the demonstration and the benchmarks |
 //! | [`error`] | [`DrillError`] |
 
+pub mod chooser;
 pub mod error;
 pub mod guest;
 pub mod html;

@@ -24,6 +24,8 @@ pub struct Medium {
 pub struct Menu {
     /// Ids, top to bottom; an entry without an id has an empty one.
     pub ids: Vec<String>,
+    /// For each of them the line in GRUB's editor that names a kernel, from 0, if one does.
+    pub kernel_lines: Vec<Option<usize>>,
     /// Id of the entry that is selected first.
     pub default: String,
     /// Title of the first entry, by which the menu is recognised on a console.
@@ -78,8 +80,16 @@ impl Medium {
 impl Menu {
     /// Reads a grub.cfg that has no submenus; `None` without entries.
     pub fn parse(grub_cfg: &str) -> Option<Menu> {
-        let mut menu = Menu { ids: vec![], default: String::new(), first_title: String::new() };
+        let mut menu = Menu { ids: vec![], kernel_lines: vec![], default: String::new(), first_title: String::new() };
+        // The editor shows `setparams` and the title, what follows the brace, and then the entry's own lines.
+        let mut shown = 1;
         for line in grub_cfg.lines().map(str::trim) {
+            shown += 1;
+            if line.starts_with("linux ")
+                && let Some(kernel) = menu.kernel_lines.last_mut()
+            {
+                kernel.get_or_insert(shown);
+            }
             if let Some(default) = line.strip_prefix("set default=") {
                 menu.default = default.trim_matches(['\'', '"']).to_owned();
             } else if let Some(rest) = line.strip_prefix("menuentry ") {
@@ -89,9 +99,17 @@ impl Menu {
                     menu.first_title = title(rest);
                 }
                 menu.ids.push(id.trim_matches(['\'', '"']).to_owned());
+                menu.kernel_lines.push(None);
+                shown = 1;
             }
         }
         (!menu.ids.is_empty()).then_some(menu)
+    }
+
+    /// The line in GRUB's editor that names the kernel of the entry `id`.
+    pub fn kernel_line(&self, id: &str) -> Option<usize> {
+        let place = self.ids.iter().position(|entry| entry == id)?;
+        *self.kernel_lines.get(place)?
     }
 
     /// How far below the default entry (negative: above it) the entry `id` is.
@@ -126,6 +144,12 @@ mod tests {
         assert_eq!(menu.distance("nuke"), Some(2));
         assert_eq!(menu.distance("title"), Some(-1));
         assert_eq!(menu.distance("interactive"), None);
+        assert_eq!(menu.kernel_line("nuke"), None);
+        let cfg = "menuentry 'One' --id=one {\n  chainloader /x.efi\n}\nmenuentry 'Two' --id=two {\n  set root=$medium\n  \
+                   echo 'x'\n  linux /k a b\n  initrd /i\n}\n";
+        let menu = Menu::parse(cfg).unwrap();
+        // setparams, an empty line, set, echo, linux.
+        assert_eq!((menu.kernel_line("one"), menu.kernel_line("two")), (None, Some(4)));
         assert_eq!(Menu::parse("set timeout=3"), None);
     }
 

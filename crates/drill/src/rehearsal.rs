@@ -2,6 +2,7 @@
 //! recover, and boots the result.
 
 use crate::DrillError;
+use crate::chooser::choose;
 use crate::guest::Guest;
 use crate::lab::scenario::await_end;
 use crate::medium::{Medium, Menu};
@@ -65,8 +66,8 @@ pub enum Progress {
 const NUKE: &str = "nuke";
 /// Longer than any firmware needs to find its boot device, emulated.
 const FIRMWARE: Duration = Duration::from_secs(300);
-/// GRUB redraws its menu at once.
-const REDRAW: Duration = Duration::from_secs(10);
+/// What is waited for at least, also when the deadline is over.
+const LAST_LOOK: Duration = Duration::from_secs(10);
 
 /// Rehearses a recovery. The report tells of a recovery that failed; an error means that there was no rehearsal.
 ///
@@ -165,7 +166,7 @@ impl Run<'_> {
         let shown = vm.console.wait_for(&Pattern::text(&menu_mark(menu))?, FIRMWARE.min(self.options.deadline))?;
         self.stage.marks.menu = since(shown.at);
         self.screenshot(vm, "menu");
-        choose(vm, menu, NUKE)?;
+        choose(vm, menu, NUKE, self.acceleration.parameter())?;
         self.stage.marks.chosen = since(Instant::now());
         (self.observer)(Progress::Phase("recover".to_owned()));
         // A medium that went another way would wait for a person: no need to wait for the deadline.
@@ -191,7 +192,7 @@ impl Run<'_> {
         if let Event::Failed { reason } = end.event {
             return Err(DrillError::Failed { reason });
         }
-        vm.wait_off(self.options.deadline.saturating_sub(started.elapsed()).max(REDRAW))?;
+        vm.wait_off(self.options.deadline.saturating_sub(started.elapsed()).max(LAST_LOOK))?;
         self.stage.marks.off = since(Instant::now());
         Ok(())
     }
@@ -202,7 +203,7 @@ impl Run<'_> {
         // The clock goes on where the recovery ended.
         let offset = self.stage.marks.off.unwrap_or(0.0);
         self.stage.marks.second_start = Some(offset);
-        let left = self.options.deadline.saturating_sub(Duration::from_secs_f64(offset)).max(REDRAW);
+        let left = self.options.deadline.saturating_sub(Duration::from_secs_f64(offset)).max(LAST_LOOK);
         let result = match &self.options.proof {
             Proof::Login => vm.console.wait_for(&Pattern::text("login:")?, left).map(drop),
             Proof::Text(pattern) => vm.console.wait_for(&Pattern::regex(pattern)?, left).map(drop),
@@ -297,20 +298,4 @@ fn arrived(vm: &Vm, started: Instant) -> Vec<(f64, Event)> {
 /// The begin of the menu's first line, as much of it as fits beside anything on a narrow console.
 fn menu_mark(menu: &Menu) -> String {
     menu.first_title.chars().take(40).collect()
-}
-
-/// Chooses an entry of a GRUB menu that is up, over the serial line.
-fn choose(vm: &mut Vm, menu: &Menu, id: &str) -> Result<(), DrillError> {
-    let missing = || DrillError::Unsupported(format!("the medium's boot menu has no entry {id}"));
-    let distance = menu.distance(id).ok_or_else(missing)?;
-    // Ctrl-N and Ctrl-P are down and up everywhere (GRUB manual, "Menu interface"); arrow keys are several bytes, of
-    // which a slow serial line may lose one.
-    let key = if distance < 0 { b"\x10" } else { b"\x0e" };
-    for _ in 0..distance.unsigned_abs() {
-        vm.console.skip();
-        vm.console.send(key)?;
-        // It draws the lines whose colours change, then the help below; any answer means that the key was taken.
-        vm.console.wait_for(&Pattern::regex(r"(?s).")?, REDRAW)?;
-    }
-    vm.console.send(b"\r")
 }

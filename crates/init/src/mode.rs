@@ -33,6 +33,13 @@ const SOURCE: &str = "/run/lifeboat/source.json";
 /// What a person at a console should know.
 const EXPERT_PAGE: &str = include_str!("expert.txt");
 
+/// What a person should know when the machine is back, but for some entries.
+const PARTIAL_PAGE: &str = "The machine is bootable: it was restored, but for the entries that are listed above. A shell follows.\n\
+    \x20 reboot                           take the medium out, and start the restored machine\n\
+    \x20 less /run/lifeboat/log           everything that was said, and every such entry\n\
+    \x20 lifeboat logs --help             save the log elsewhere, before it is gone with the restart\n\
+    \x20 lifeboat restore                 begin again: shows the plan, asks once";
+
 /// Chooses the mode and does it.
 pub fn run(context: Context) {
     let mode = context.parameters.mode.unwrap_or(Mode::Interactive);
@@ -222,8 +229,8 @@ fn fail(context: &Context, reason: String) {
 /// for keeps the machine from waiting for a person.
 pub fn decide(outcome: Outcome, asked: Option<After>) -> After {
     match (outcome, asked) {
-        (Outcome::Failed, Some(After::Poweroff)) => After::Poweroff,
-        (Outcome::Failed, _) => After::Shell,
+        (Outcome::Failed | Outcome::Partial, Some(After::Poweroff)) => After::Poweroff,
+        (Outcome::Failed | Outcome::Partial, _) => After::Shell,
         (Outcome::Restored, asked) => asked.unwrap_or(After::Reboot),
         (Outcome::Compared, asked) => asked.unwrap_or(After::Shell),
     }
@@ -234,6 +241,12 @@ fn after(context: &Context, outcome: Outcome) {
         After::Shell if outcome == Outcome::Failed => {
             context.load_everything();
             shells_after_failure(&context.reporter, &context.children, &context.consoles);
+        }
+        After::Shell if outcome == Outcome::Partial => {
+            context.load_everything();
+            context.reporter.text(PARTIAL_PAGE);
+            context.reporter.flush(Duration::from_secs(2));
+            shell::on_all(&context.reporter, &context.children, &context.consoles);
         }
         After::Shell => {
             context.load_everything();
@@ -279,6 +292,9 @@ mod tests {
             (Outcome::Failed, None, After::Shell),
             (Outcome::Failed, Some(After::Reboot), After::Shell),
             (Outcome::Failed, Some(After::Poweroff), After::Poweroff),
+            (Outcome::Partial, None, After::Shell),
+            (Outcome::Partial, Some(After::Reboot), After::Shell),
+            (Outcome::Partial, Some(After::Poweroff), After::Poweroff),
         ] {
             assert_eq!(decide(outcome, asked), expected, "{outcome:?} {asked:?}");
         }
@@ -308,5 +324,7 @@ mod tests {
     fn the_page_fits_on_a_screen() {
         assert!(EXPERT_PAGE.lines().count() <= 20);
         assert!(EXPERT_PAGE.lines().all(|line| line.len() < 80 && line.is_ascii()));
+        assert!(PARTIAL_PAGE.lines().all(|line| line.len() < 120 && line.is_ascii()));
+        assert!(PARTIAL_PAGE.contains("bootable") && PARTIAL_PAGE.contains("  reboot "));
     }
 }

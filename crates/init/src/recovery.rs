@@ -31,6 +31,8 @@ pub enum Outcome {
     Restored,
     /// The comparison is done.
     Compared,
+    /// The machine is bootable, but not every entry came back.
+    Partial,
     /// It failed.
     Failed,
 }
@@ -38,6 +40,9 @@ pub enum Outcome {
 /// Runs the child of an unattended mode to its end and reports that end.
 pub fn unattended(reporter: &Arc<Reporter>, children: &Children, command: Command) -> Outcome {
     match supervise(reporter, children, command, None) {
+        Ok(Ended { outcome: Some(Outcome::Failed), status: Some(status), .. }) if status.code() == Some(PARTIAL) => {
+            Outcome::Partial
+        }
         Ok(Ended { outcome: Some(outcome), .. }) => outcome,
         Ok(ended) => {
             for line in &ended.last_words {
@@ -231,6 +236,17 @@ mod tests {
         let failed = "{\"event\":\"failed\",\"reason\":\"one\"}";
         let (outcome, lines) = run(&format!("echo '{failed}' >&3; echo '{failed}' >&3; exit 1"));
         assert_eq!((outcome, lines.as_str()), (Outcome::Failed, "lifeboat: FAILED one\n"));
+    }
+
+    #[test]
+    fn a_machine_that_starts_is_told_from_one_that_does_not() {
+        let failed = "echo '{\"event\":\"failed\",\"reason\":\"2 of 9 entries\"}' >&3";
+        for (code, expected) in [(5, Outcome::Partial), (1, Outcome::Failed), (3, Outcome::Failed)] {
+            let (outcome, lines) = run(&format!("{failed}; exit {code}"));
+            assert_eq!((outcome, lines.as_str()), (expected, "lifeboat: FAILED 2 of 9 entries\n"), "{code}");
+        }
+        // Without a word there is nothing to go by.
+        assert_eq!(run("exit 5").0, Outcome::Failed);
     }
 
     #[test]

@@ -12,6 +12,7 @@
 //! | [`network`] | interfaces, addresses, name servers |
 //! | [`found`] | the hardware under the rescue system, as far as a plan depends on it |
 //! | [`marker`] | the mark of an unfinished recovery on a disk |
+//! | [`boot_list`] | what boots from a medium, outside of what its manifest covers |
 //! | [`manifest`] | what binds machine, archive and rescue system together |
 //! | [`on_disk`] | places on local disks, as sources are named |
 //! | [`parameters`] | the `lifeboat.` kernel parameters |
@@ -20,6 +21,7 @@
 //! | [`bytes`] | names that need not be UTF-8, sizes for people |
 
 pub mod boot;
+pub mod boot_list;
 pub mod bytes;
 pub mod event;
 pub mod filesystem;
@@ -34,6 +36,7 @@ pub mod on_disk;
 pub mod parameters;
 pub mod unattended;
 
+pub use boot_list::{BootList, BootRange};
 pub use bytes::Name;
 pub use event::{Event, EventSink};
 pub use found::{DiskContent, FoundDisk, FoundHardware};

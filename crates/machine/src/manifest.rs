@@ -127,7 +127,7 @@ impl MediumManifest {
 }
 
 /// The format is looked at first: what another release adds is no damage.
-fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, ManifestError> {
+pub(crate) fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, ManifestError> {
     #[derive(Deserialize)]
     struct Version {
         format: u32,

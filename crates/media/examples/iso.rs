@@ -35,6 +35,7 @@ fn main() {
         files: &files,
         manifest: &manifest,
         menu: &Menu::new(&machine, &manifest, &options),
+        seal: None,
         progress: &|progress| eprintln!("{progress:?}"),
     };
     match write_iso(&inputs, &SystemRunner) {

@@ -177,9 +177,21 @@ fn restore(page: &mut Page, manifest: &MediumManifest) {
          Without the file: the 24 recovery words are the same 256 bits in BIP-39; any BIP-39 tool shows them as 64\n\
          hexadecimal digits, and these digits are the text.",
     );
+    if manifest.archive.is_some() {
+        page.text(
+            "The repository is encrypted with a key of this medium alone, which the machine's key opens. Should its files config\n\
+             or keys/ be damaged: $medium/lifeboat/spare holds both once more; copy the repository to a disk and put them there.",
+        );
+    }
     let mut lines = vec![": \"${repository:=$medium/lifeboat/repo}\"".to_owned()];
     if manifest.embedded_key {
-        page.text("This medium holds the key. Guard it well.");
+        if manifest.archive.is_some() {
+            page.text(
+                "This medium holds a key of its own, which opens the archive on it, and no other. Guard it well.",
+            );
+        } else {
+            page.text("This medium holds the key. Guard it well.");
+        }
         lines.push(": \"${key:=$medium/lifeboat/repository.key}\"".to_owned());
     } else {
         lines.push(": \"${key:=/root/repository.key}\"".to_owned());

@@ -24,6 +24,10 @@ pub struct BootRecord {
     pub uefi: bool,
     /// The first sector has boot code and a partition table.
     pub usb: bool,
+    /// Where the boot catalogue lies, in bytes.
+    pub catalogue_offset: u64,
+    /// Where the boot image for UEFI lies, in bytes.
+    pub efi_offset: Option<u64>,
 }
 
 /// Reads the boot record.
@@ -45,6 +49,7 @@ pub fn read<R: Read + Seek>(image: &mut R) -> io::Result<BootRecord> {
     if boot[..7] != *b"\x00CD001\x01" || !boot[7..].starts_with(b"EL TORITO SPECIFICATION") {
         return Err(wrong("it has no El Torito boot record in sector 17"));
     }
+    record.catalogue_offset = u64::from(le32(&boot[71..75])) * SECTOR;
     let catalogue = sector(image, u64::from(le32(&boot[71..75])))?;
     let sum = catalogue[..32]
         .chunks_exact(2)
@@ -64,7 +69,10 @@ pub fn read<R: Read + Seek>(image: &mut R) -> io::Result<BootRecord> {
                 match platform {
                     0 => record.bios |= content[..512].iter().any(|byte| *byte != 0),
                     // A FAT boot sector: its jump and its signature.
-                    0xef => record.uefi |= matches!(content[0], 0xeb | 0xe9) && content[510..512] == [0x55, 0xaa],
+                    0xef => {
+                        record.uefi |= matches!(content[0], 0xeb | 0xe9) && content[510..512] == [0x55, 0xaa];
+                        record.efi_offset = Some(u64::from(le32(&entry[8..12])) * SECTOR);
+                    }
                     _ => {}
                 }
             }

@@ -4,6 +4,7 @@
 //! boot sector for sticks, and one FAT image behind the ISO that is both the El Torito image for UEFI and a partition of
 //! the GPT (xorrisofs(1), "Bootable ISO images").
 
+use crate::boot_list::{self, Seal};
 use crate::el_torito;
 use crate::error::MediaError;
 use crate::esp;
@@ -11,6 +12,7 @@ use crate::grub::{self, Loaders};
 use crate::menu::{Menu, marker};
 use crate::progress::{Progress, watch};
 use lifeboat_machine::MediumManifest;
+use lifeboat_machine::boot_list::BOOT_LIST;
 use lifeboat_rescue::sysroot::Sysroot;
 use lifeboat_sys::program::XORRISO;
 use lifeboat_sys::{Invocation, Runner};
@@ -37,6 +39,8 @@ pub struct IsoInputs<'a> {
     pub manifest: &'a MediumManifest,
     /// What the boot menu offers.
     pub menu: &'a Menu,
+    /// Seals the list of what boots with the machine's key; `None` without one.
+    pub seal: Option<&'a Seal<'a>>,
     /// Called while the image grows, from another thread.
     pub progress: &'a (dyn Fn(Progress) + Sync),
 }
@@ -92,8 +96,12 @@ pub fn write_iso(inputs: &IsoInputs<'_>, runner: &dyn Runner) -> Result<IsoRepor
         }
         None => None,
     };
-    let total = content_bytes(inputs.files)? + esp.as_ref().map_or(0, |_| 16 << 20);
-    let call = invocation(inputs, &loaders, &boot, esp.as_deref());
+    let total = image_bytes(inputs.files)?;
+    let names = boot.keys().map(String::as_str).chain(["kernel", "initrd.img", "manifest.json"]);
+    let blank = work.join(BOOT_LIST);
+    write_private(&blank, &boot_list::placeholder(names))?;
+    let boot_list = (format!("/lifeboat/{BOOT_LIST}"), blank);
+    let call = invocation(inputs, &loaders, boot.iter().chain([(&boot_list.0, &boot_list.1)]), esp.as_deref());
     // xorriso takes an existing file as a medium that may hold sessions, so it must find none; made here first, the
     // image is never readable for others.
     remove(out)?;
@@ -124,6 +132,7 @@ fn check_names(inputs: &IsoInputs<'_>) -> Result<(), MediaError> {
     for name in inputs.files.keys() {
         let plain = !name.is_empty()
             && name.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
+            && name != BOOT_LIST
             && !name.contains(['\n', '\0']);
         if !plain {
             return Err(MediaError::Name { out: out.to_owned(), name: name.clone() });
@@ -155,10 +164,10 @@ fn boot_files(inputs: &IsoInputs<'_>, loaders: &Loaders) -> Result<BTreeMap<Stri
     Ok(files)
 }
 
-fn invocation(
+fn invocation<'a>(
     inputs: &IsoInputs<'_>,
     loaders: &Loaders,
-    boot: &BTreeMap<String, PathBuf>,
+    boot: impl Iterator<Item = (&'a String, &'a PathBuf)>,
     esp: Option<&Path>,
 ) -> Invocation {
     let date: String = inputs.manifest.created_at.chars().filter(char::is_ascii_digit).take(14).collect();
@@ -213,13 +222,22 @@ fn graft(path: &str, source: &Path) -> OsString {
     OsString::from_vec([&escaped(path.as_bytes())[..], b"=", &escaped(source.as_os_str().as_bytes())].concat())
 }
 
+/// About what an image with these files takes: they, loaders, and the end of the last sector of each.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn image_bytes(files: &BTreeMap<String, PathBuf>) -> Result<u64, MediaError> {
+    Ok(content_bytes(files)? + (16 << 20))
+}
+
 fn content_bytes(files: &BTreeMap<String, PathBuf>) -> Result<u64, MediaError> {
     fn size(path: &Path) -> Result<u64, MediaError> {
         let metadata = path.symlink_metadata().map_err(MediaError::io("READ", path))?;
         if !metadata.is_dir() {
-            return Ok(metadata.len());
+            return Ok(metadata.len().next_multiple_of(2048));
         }
-        let mut sum = 0;
+        // A directory's own sectors.
+        let mut sum = 4096;
         for entry in std::fs::read_dir(path).map_err(MediaError::io("READ", path))? {
             sum += size(&entry.map_err(MediaError::io("READ", path))?.path())?;
         }
@@ -228,14 +246,13 @@ fn content_bytes(files: &BTreeMap<String, PathBuf>) -> Result<u64, MediaError> {
     files.values().map(|path| size(path)).sum()
 }
 
-/// Reads the boot record back and gives the size.
+/// Reads the boot record back, writes the list of what boots, and gives the size.
 fn verify(inputs: &IsoInputs<'_>, loaders: &Loaders) -> Result<u64, MediaError> {
     let out = inputs.out;
     let wrong = |reason: String| MediaError::Verify { out: out.to_owned(), reason };
     let mut image = File::open(out).map_err(MediaError::io("READ", out))?;
     // xorriso may have replaced the file.
     image.set_permissions(std::fs::Permissions::from_mode(0o600)).map_err(MediaError::io("WRITE", out))?;
-    image.sync_all().map_err(MediaError::io("WRITE", out))?;
     lifeboat_sys::durable::sync_name(out).map_err(MediaError::io("WRITE", out))?;
     let record = el_torito::read(&mut image).map_err(|e| wrong(e.to_string()))?;
     let size = image.metadata().map_err(MediaError::io("READ", out))?.len();
@@ -251,6 +268,7 @@ fn verify(inputs: &IsoInputs<'_>, loaders: &Loaders) -> Result<u64, MediaError> 
     if loaders.uefi.is_some() && !record.uefi {
         return Err(wrong("its boot image for UEFI is no FAT filesystem".to_owned()));
     }
+    boot_list::write(out, inputs.manifest, &record, inputs.seal)?;
     Ok(size)
 }
 

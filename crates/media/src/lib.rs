@@ -4,15 +4,18 @@
 //! | --- | --- |
 //! | [`iso`] | [`write_iso`]: the whole of an image |
 //! | [`menu`] | [`Menu`]: what the boot menu offers, as values and as grub.cfg |
+//! | [`inherited`] | which kernel parameters of the machine the rescue system has, too |
 //! | [`grub`] | boot loaders found in a root filesystem, and core images made from them |
 //! | [`esp`] | the EFI system partition as a FAT image |
 //! | [`el_torito`] | reading an image back: does firmware find what it needs? |
+//! | [`boot_list`] | the list of what boots, written into the finished image |
 //! | [`digest`] | sizes and hashes of the files of a medium, for its manifest |
 //! | [`by_hand`] | RECOVER-BY-HAND.txt |
 //! | [`by_hand_filesystems`] | its lines that make filesystems |
 //! | [`progress`] | how far the image is |
 //! | [`error`] | [`MediaError`] |
 
+pub mod boot_list;
 pub mod by_hand;
 pub mod by_hand_filesystems;
 pub mod digest;
@@ -20,13 +23,15 @@ pub mod el_torito;
 pub mod error;
 pub mod esp;
 pub mod grub;
+pub mod inherited;
 pub mod iso;
 pub mod menu;
 pub mod progress;
 
+pub use boot_list::Seal;
 pub use by_hand::recover_by_hand;
 pub use digest::{digest_files, digest_tree};
 pub use error::MediaError;
-pub use iso::{IsoInputs, IsoReport, volume_id, write_iso};
+pub use iso::{IsoInputs, IsoReport, image_bytes, volume_id, write_iso};
 pub use menu::{Menu, MenuEntry, MenuOptions};
 pub use progress::Progress;

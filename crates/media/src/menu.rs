@@ -3,6 +3,7 @@
 //! No entry that writes to disks is ever chosen by time alone, unless the medium was made for that
 //! ([`MenuOptions::default_mode`]).
 
+use crate::inherited;
 use lifeboat_machine::{Machine, MediumManifest, Mode, bytes::printable};
 
 /// What an entry does.
@@ -61,32 +62,6 @@ const HARMLESS: [Mode; 3] = [Mode::Interactive, Mode::Expert, Mode::Compare];
 const HARMLESS_SECONDS: u32 = 30;
 const CHOSEN_SECONDS: u32 = 10;
 
-/// Parameters of the machine's own command line that its hardware may need, and that a rescue system must have, too.
-const INHERITED: [&str; 22] = [
-    "console",
-    "net.ifnames",
-    "biosdevname",
-    "nomodeset",
-    "acpi",
-    "noapic",
-    "nolapic",
-    "pci",
-    "pcie_aspm",
-    "iommu",
-    "intel_iommu",
-    "amd_iommu",
-    "swiotlb",
-    "clocksource",
-    "tsc",
-    "hpet",
-    "reboot",
-    "nvme_core.default_ps_max_latency_us",
-    "libata.force",
-    "usb-storage.quirks",
-    "earlyprintk",
-    "mitigations",
-];
-
 impl Menu {
     /// The menu of a medium.
     pub fn new(machine: &Machine, manifest: &MediumManifest, options: &MenuOptions) -> Menu {
@@ -140,7 +115,7 @@ impl Menu {
         let default = chosen.or_else(|| HARMLESS.iter().find_map(|mode| has(*mode)));
         let default = default.map_or_else(|| "local".to_owned(), |entry| entry.id.clone());
         let seconds = if chosen.is_some() { CHOSEN_SECONDS } else { HARMLESS_SECONDS };
-        let mut parameters = inherited(&machine.boot.command_line);
+        let mut parameters = inherited::parameters(&machine.boot.command_line);
         parameters.push("quiet".to_owned());
         parameters.extend(options.parameters.iter().cloned());
         Menu {
@@ -252,28 +227,6 @@ fn title(name: &str, manifest: &MediumManifest) -> String {
         title.push_str(&format!(", snapshot {short}"));
     }
     title
-}
-
-/// The consoles and hardware parameters of the machine's own command line. Without consoles there: screen and the first
-/// serial line, of which the kernel passes over the one that does not exist.
-fn inherited(command_line: &str) -> Vec<String> {
-    let words: Vec<String> = lifeboat_machine::parameters::split(command_line)
-        .into_iter()
-        .filter(|word| INHERITED.contains(&word.split('=').next().unwrap_or_default()))
-        // Quotes and control characters have no business in these.
-        .filter(|word| word.chars().all(|c| c.is_ascii_graphic() && !"'\"\\$`;{}|&<>".contains(c)))
-        .collect();
-    let (mut consoles, others): (Vec<String>, Vec<String>) =
-        words.into_iter().partition(|word| word.starts_with("console="));
-    if !consoles.iter().any(|word| word.starts_with("console=tty0")) {
-        consoles.insert(0, "console=tty0".to_owned());
-    }
-    // The kernel's last console is /dev/console; the machine's own order is kept.
-    if !consoles.iter().any(|word| word.starts_with("console=ttyS")) {
-        consoles.push("console=ttyS0,115200".to_owned());
-    }
-    consoles.extend(others);
-    consoles
 }
 
 /// A word for GRUB's script: in single quotes, in which nothing is special but the quote itself.

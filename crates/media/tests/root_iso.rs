@@ -37,6 +37,7 @@ fn root_an_image_holds_everything_and_boots_everywhere() {
             files: &files,
             manifest: &manifest,
             menu: &menu,
+            seal: None,
             progress: &|progress| seen.lock().unwrap().push(progress),
         };
         write_iso(&inputs, &SystemRunner).unwrap()
@@ -97,8 +98,16 @@ fn root_what_is_missing_is_named_and_no_half_image_stays() {
     let out = dir.path().join("out.iso");
     let fail = |sysroot: &Path, files: &BTreeMap<String, PathBuf>| {
         let work = dir.path().join("work");
-        let inputs =
-            IsoInputs { sysroot, work: &work, out: &out, files, manifest: &manifest, menu: &menu, progress: &|_| {} };
+        let inputs = IsoInputs {
+            sysroot,
+            work: &work,
+            out: &out,
+            files,
+            manifest: &manifest,
+            menu: &menu,
+            seal: None,
+            progress: &|_| {},
+        };
         write_iso(&inputs, &SystemRunner).unwrap_err().to_string()
     };
     let empty = dir.path().join("empty");

@@ -1,5 +1,6 @@
 //! [`plan`]: puts matched disks, their layouts and the boot path together into ordered steps.
 
+use crate::controller;
 use crate::edit;
 use crate::error::PlanError;
 use crate::kinds;
@@ -260,13 +261,16 @@ impl Work<'_> {
             .hardware
             .modaliases
             .iter()
-            .filter(|alias| storage_controller(alias) && !known.contains(alias))
+            .filter(|alias| controller::is_storage(alias) && !known.contains(alias))
             .filter(|alias| onto_usb || !alias.starts_with("usb:"))
             .map(String::as_str)
             .collect();
         if let (Some(first), false) = (new.first(), known.is_empty()) {
             let more = if new.len() > 1 { format!(" and {} more", new.len() - 1) } else { String::new() };
-            return Some(format!("the machine had no storage controller {first}{more} when it was recorded"));
+            return Some(format!(
+                "the machine has {}{more} now, whose driver the old initramfs may lack",
+                controller::name(first)
+            ));
         }
         let transport =
             |disk: &lifeboat_machine::layout::Disk| disk.transport.clone().unwrap_or_else(|| "another bus".into());
@@ -330,17 +334,4 @@ fn by_id(disk: &lifeboat_machine::layout::Disk) -> Vec<String> {
 
 fn underscored(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join("_")
-}
-
-/// A modalias of something that a disk can be behind: PCI class 01, virtio block and SCSI, USB storage, and the
-/// paravirtual ones (Documentation of each bus in the kernel's file2alias.c).
-fn storage_controller(alias: &str) -> bool {
-    if alias.starts_with("pci:") {
-        return alias.contains("bc01sc");
-    }
-    let usb = alias.starts_with("usb:") && alias.contains("ic08isc");
-    // Device ids 2 and 8: linux/virtio_ids.h. The GUIDs: SCSI and IDE of linux/hyperv.h.
-    let virtio = alias.starts_with("virtio:d00000002") || alias.starts_with("virtio:d00000008");
-    let vmbus = alias == "vmbus:d96361baa104294db60572e2ffb1dc7f" || alias == "vmbus:32264132cb86a2449b5c50d1417354f5";
-    usb || virtio || vmbus || alias == "xen:vbd" || alias.starts_with("mmc:")
 }

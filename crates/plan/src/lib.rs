@@ -8,6 +8,7 @@
 //! | [`policy`] | what may be done to it |
 //! | [`step`] | [`Step`]: one action as a value |
 //! | [`assemble`] | [`fn@plan`]: the ordered steps |
+//! | `controller` | storage controllers, as modaliases and as people call them |
 //! | `kinds` | what follows when a filesystem is of another kind |
 //! | [`matching`] | which found disk takes the place of which recorded one |
 //! | [`wipe`] | which disks may be wiped |
@@ -26,6 +27,7 @@
 
 pub mod assemble;
 pub mod bounds;
+mod controller;
 pub mod diff;
 pub mod display;
 pub mod edit;

@@ -123,7 +123,7 @@ fn the_stick_of_the_rescue_system_is_no_new_controller() {
         })
     };
     assert_eq!(reason("virtio"), None);
-    assert!(reason("usb").unwrap().contains("storage controller usb:"));
+    assert!(reason("usb").unwrap().contains("has a USB disk now"));
 }
 
 #[test]

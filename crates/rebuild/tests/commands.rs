@@ -237,6 +237,23 @@ fn initramfs_by_its_own_tool() {
     assert!(notes[0].contains("the initramfs stays as it was restored"), "{notes:?}");
 }
 
+/// Debian's dracut comes with an update-initramfs that knows which file the boot loader starts.
+#[test]
+fn initramfs_by_dracut_under_debians_name() {
+    let step = Step::RebuildInitramfs { reason: String::new() };
+    let mut machine = empty_machine();
+    machine.boot.initramfs = InitramfsTool::Dracut;
+    for (programs, line) in [
+        (&["usr/sbin/update-initramfs", "usr/bin/dracut"][..], "update-initramfs -u -k all"),
+        (&["usr/bin/dracut"], "dracut --regenerate-all --force"),
+    ] {
+        let runner = FakeRunner::lenient();
+        let target = target(programs, &[]);
+        run(&runner, target.path(), &machine, &empty_plan(), &step).unwrap();
+        assert_eq!(runner.command_lines(), [format!("chroot {} {line}", target.path().display())]);
+    }
+}
+
 /// A machine with an ESP as the first partition of its disk, and the plan for it.
 fn efi(table: TableKind) -> (Machine, Plan) {
     let (mut machine, mut plan) = (empty_machine(), empty_plan());

@@ -2,7 +2,7 @@
 //! without a copy and without memory for one. Images come from the network: every number in them is checked.
 
 use crate::Fault;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 const SECTOR: u64 = 2048;
@@ -12,6 +12,8 @@ const WINDOW: u64 = 256 * 1024;
 const LONGEST_DIRECTORY: u64 = 16 << 20;
 /// Folders below each other that are followed.
 const DEEPEST: usize = 16;
+/// All directories of an image together: a medium with a million packs has less.
+const LONGEST_DIRECTORIES: u64 = 256 << 20;
 
 /// Reads parts of an image; shorter only at its end.
 pub trait Source: Send + Sync {
@@ -37,7 +39,7 @@ struct Reader<'a> {
     window: Mutex<Option<(u64, Vec<u8>)>>,
 }
 
-/// All files below the directory `top` (one name) of an image, by their paths there.
+/// All files below the directory `top` (one name; empty for the root) of an image, by their paths there.
 ///
 /// # Errors
 /// When the image is none, or broken; `what` names it.
@@ -50,15 +52,33 @@ pub fn files(source: &dyn Source, what: &str, top: &str) -> Result<BTreeMap<Stri
     let root = record(descriptor.get(156..190).unwrap_or_default(), None)
         .ok_or_else(|| reader.broken("its root directory is damaged"))?;
     let skip = reader.skip(&root.extents)?;
-    let folder = reader.directory(&root.extents, skip)?.into_iter().find(|entry| entry.directory && entry.name == top);
-    let Some(folder) = folder else { return Err(reader.broken(&format!("it has no folder '{top}'"))) };
+    let folder = if top.is_empty() {
+        root.extents
+    } else {
+        let entries = reader.directory(&root.extents, skip)?;
+        let folder = entries.into_iter().find(|entry| entry.directory && entry.name == top);
+        folder.ok_or_else(|| reader.broken(&format!("it has no folder '{top}'")))?.extents
+    };
     let mut files = BTreeMap::new();
-    let mut open = vec![(String::new(), folder.extents, 0)];
+    // A folder that is found twice would be walked for ever.
+    let mut seen = BTreeSet::new();
+    let mut bytes = 0_u64;
+    let mut open = vec![(String::new(), folder, 0)];
     while let Some((prefix, extents, depth)) = open.pop() {
+        if extents.iter().any(|(start, _)| !seen.insert(*start)) {
+            return Err(reader.broken("its folders run in circles"));
+        }
+        bytes = extents.iter().fold(bytes, |sum, (_, size)| sum.saturating_add(*size));
+        if bytes > LONGEST_DIRECTORIES {
+            return Err(reader.broken("its folders are impossibly large"));
+        }
         for entry in reader.directory(&extents, skip)? {
             let path = format!("{prefix}{}", entry.name);
             if !entry.directory {
-                files.insert(path, entry.extents);
+                // Of two files with one name nobody can say which one another reader takes.
+                if files.insert(path, entry.extents).is_some() {
+                    return Err(reader.broken("two of its files have the same name"));
+                }
             } else if depth < DEEPEST {
                 open.push((format!("{path}/"), entry.extents, depth + 1));
             } else {
@@ -84,7 +104,7 @@ pub fn read(source: &dyn Source, extents: &Extents, offset: u64, length: u64) ->
             continue;
         }
         let count = left.min(size - skip);
-        bytes.extend(source.read_at(start + skip, count)?);
+        bytes.extend(source.read_at(start.saturating_add(skip), count)?);
         (skip, left) = (0, left - count);
     }
     Ok(bytes)

@@ -15,6 +15,7 @@
 //! | [`sftp`] | SFTP over the system's ssh |
 //! | [`tree`] | a plain HTTP tree with an unpacked medium or an image in it |
 //! | [`iso`] | ISO 9660, read in pieces |
+//! | [`image_file`] | an image on this machine, read the same way |
 //! | [`nfs`] | mounting NFS with mount(2) |
 //! | [`upload`] | plain files, such as logs, sent to a place |
 //!
@@ -26,6 +27,7 @@ pub mod fault;
 pub mod files;
 pub mod folder;
 pub mod http;
+pub mod image_file;
 pub mod iso;
 pub mod nfs;
 pub mod patience;

@@ -1,26 +1,36 @@
-//! A plain web server's tree: an unpacked medium, an image, or a folder with an image in it. Nothing is copied: an image is read in
+//! A plain web server's tree: an unpacked medium, an image, or a folder with an image in it; or an image on this machine. Nothing is copied: an image is read in
 //! pieces, by ranges.
 
 mod links;
 
 use crate::files::whole_part;
 use crate::http::{Client, Question, basic};
+use crate::image_file::ImageFile;
 use crate::iso::{self, Extents};
 use crate::rest::read_part;
 use crate::{Credentials, Fault, Files, Kind, Patience};
 use links::links;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Images that are looked at in one folder.
 const IMAGES: usize = 16;
 
-/// A medium on a web server.
+/// A medium on a web server, or an image on this machine.
 pub struct Tree {
-    web: Web,
+    reach: Reach,
     url: String,
     /// Where the files of an image lie; `None` for an unpacked medium.
     image: Option<BTreeMap<String, Extents>>,
+    /// Size of the image.
+    size: u64,
+}
+
+/// How its bytes are reached.
+enum Reach {
+    Web(Web),
+    Local(ImageFile),
 }
 
 struct Web {
@@ -50,6 +60,19 @@ impl iso::Source for Remote<'_> {
     }
 }
 
+/// The image of a tree, wherever it lies.
+struct Raw<'a>(&'a Tree);
+
+impl iso::Source for Raw<'_> {
+    fn read_at(&self, offset: u64, length: u64) -> Result<Vec<u8>, Fault> {
+        let Tree { reach, url, size, .. } = self.0;
+        match reach {
+            Reach::Web(web) => Remote { web, url, size: *size }.read_at(offset, length),
+            Reach::Local(file) => file.read_at(offset, length),
+        }
+    }
+}
+
 impl std::fmt::Debug for Tree {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Tree").field("url", &self.url).finish_non_exhaustive()
@@ -74,7 +97,7 @@ impl Tree {
         }
         let base = format!("{}/", url.trim_end_matches('/'));
         match web.client.ask(&web.question("HEAD", &format!("{base}lifeboat/manifest.json"))) {
-            Ok(_) => return Ok(Tree { web, url: base, image: None }),
+            Ok(_) => return Ok(Tree { reach: Reach::Web(web), url: base, image: None, size: 0 }),
             Err(Fault::Missing(_)) => {}
             Err(other) => return Err(other),
         }
@@ -92,7 +115,8 @@ impl Tree {
             }
             match Tree::image(web, &image) {
                 Ok(tree) if tree.read_file("manifest.json").is_ok_and(|manifest| wanted(&manifest)) => return Ok(tree),
-                Ok(tree) => web = tree.web,
+                Ok(Tree { reach: Reach::Web(same), .. }) => web = same,
+                Ok(_) => break,
                 Err(fault) => return Err(fault),
             }
         }
@@ -111,8 +135,19 @@ impl Tree {
             let why = "the server does not serve parts of files (Range); try unpacking the image there";
             return Err(Fault::ended("OPEN", url, why));
         }
-        let files = iso::files(&Remote { web: &web, url, size }, url, "lifeboat")?;
-        Ok(Tree { web, url: url.to_owned(), image: Some(files) })
+        let files = iso::files(&Remote { web: &web, url, size }, url, "")?;
+        Ok(Tree { reach: Reach::Web(web), url: url.to_owned(), image: Some(files), size })
+    }
+
+    /// Opens an image on this machine: a file or a block device.
+    ///
+    /// # Errors
+    /// When it is no image, or cannot be read.
+    pub fn open_local(path: &Path) -> Result<Tree, Fault> {
+        let url = path.display().to_string();
+        let file = ImageFile::open(path)?;
+        let (files, size) = (iso::files(&file, &url, "")?, file.size());
+        Ok(Tree { reach: Reach::Local(file), url, image: Some(files), size })
     }
 
     /// A whole file of the medium, by its path below `/lifeboat/`.
@@ -120,35 +155,81 @@ impl Tree {
     /// # Errors
     /// [`Fault`].
     pub fn read_file(&self, path: &str) -> Result<Vec<u8>, Fault> {
-        match &self.image {
-            None => {
-                let url = format!("{}lifeboat/{path}", self.url);
-                Ok(self.web.client.ask(&self.web.question("GET", &url))?.body)
+        match (&self.image, &self.reach) {
+            (None, Reach::Web(web)) => {
+                Ok(web.client.ask(&web.question("GET", &format!("{}lifeboat/{path}", self.url)))?.body)
             }
-            Some(files) => {
-                let extents = files.get(path).ok_or_else(|| Fault::Missing(format!("{} in {}", path, self.url)))?;
-                self.read(path, 0, extents.iter().map(|(_, size)| size).sum())
-            }
+            _ => self.read(path, 0, self.file_size(&format!("lifeboat/{path}"))?),
         }
     }
 
-    /// Part of a file of the medium.
+    /// Part of a file of the medium, by its path below `/lifeboat/`.
     ///
     /// # Errors
     /// [`Fault`].
     pub fn read(&self, path: &str, offset: u64, length: u64) -> Result<Vec<u8>, Fault> {
-        match &self.image {
-            None => {
-                let url = format!("{}lifeboat/{path}", self.url);
-                read_part(&self.web.client, self.web.question("GET", &url), offset, length)
+        self.read_anywhere(&format!("lifeboat/{path}"), offset, length)
+    }
+
+    /// Part of a file, by its path from the top of the medium.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn read_anywhere(&self, path: &str, offset: u64, length: u64) -> Result<Vec<u8>, Fault> {
+        match (&self.image, &self.reach) {
+            (None, Reach::Web(web)) => {
+                read_part(&web.client, web.question("GET", &format!("{}{path}", self.url)), offset, length)
             }
-            Some(files) => {
-                let extents = files.get(path).ok_or_else(|| Fault::Missing(format!("{} in {}", path, self.url)))?;
-                let remote = Remote { web: &self.web, url: &self.url, size: u64::MAX };
-                let bytes = iso::read(&remote, extents, offset, length)?;
-                whole_part(bytes, length, path)
-            }
+            _ => whole_part(iso::read(&self.raw_source(), self.extents(path)?, offset, length)?, length, path),
         }
+    }
+
+    /// Size in bytes of a file, by its path from the top of the medium.
+    ///
+    /// # Errors
+    /// [`Fault::Missing`] when there is none.
+    pub fn file_size(&self, path: &str) -> Result<u64, Fault> {
+        match (&self.image, &self.reach) {
+            (None, Reach::Web(web)) => {
+                let url = format!("{}{path}", self.url);
+                let length = web.client.ask(&web.question("HEAD", &url))?.length;
+                length.ok_or_else(|| Fault::ended("READ", url, "the server does not tell its size"))
+            }
+            _ => Ok(self.extents(path)?.iter().map(|(_, size)| size).sum()),
+        }
+    }
+
+    /// All files of an image by their paths from its top; `None` for an unpacked medium, which cannot be listed.
+    pub fn paths(&self) -> Option<impl Iterator<Item = &str>> {
+        self.image.as_ref().map(|files| files.keys().map(String::as_str))
+    }
+
+    /// It lies on this machine.
+    pub fn is_local(&self) -> bool {
+        matches!(self.reach, Reach::Local(_))
+    }
+
+    /// Size of the image; `None` for an unpacked medium.
+    pub fn image_bytes(&self) -> Option<u64> {
+        self.image.as_ref().map(|_| self.size)
+    }
+
+    /// Part of the image itself, shorter at its end.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn read_raw(&self, offset: u64, length: u64) -> Result<Vec<u8>, Fault> {
+        use iso::Source as _;
+        self.raw_source().read_at(offset, length)
+    }
+
+    fn raw_source(&self) -> Raw<'_> {
+        Raw(self)
+    }
+
+    fn extents(&self, path: &str) -> Result<&Extents, Fault> {
+        let found = self.image.as_ref().and_then(|files| files.get(path));
+        found.ok_or_else(|| Fault::Missing(format!("{path} in {}", self.url)))
     }
 
     /// The repository on the medium; `files` are the paths and sizes that its manifest names.
@@ -174,7 +255,7 @@ struct Repository {
 
 impl Repository {
     fn read_only(&self, action: &str) -> Fault {
-        Fault::ended(action, self.place(), "a medium on a web server can only be read")
+        Fault::ended(action, self.place(), "this medium can only be read")
     }
 }
 
@@ -210,7 +291,10 @@ impl Files for Repository {
     }
 
     fn given_up(&self) -> Option<String> {
-        self.tree.web.client.patience.given_up()
+        match &self.tree.reach {
+            Reach::Web(web) => web.client.patience.given_up(),
+            Reach::Local(_) => None,
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 use crate::error::RescueError;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -189,6 +189,51 @@ impl Met {
     }
 }
 
+/// What compressed archives begin with (RFC 1952, RFC 8878).
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// Reads archives that stand one behind the other, each plain or compressed, with zeros between them, as the kernel does.
+///
+/// # Errors
+/// As [`read`]; [`RescueError::Io`] for an input without any.
+pub fn read_all(
+    mut input: impl BufRead,
+    name: &Path,
+    mut visit: impl FnMut(&Met, &mut dyn Read) -> io::Result<()>,
+) -> Result<(), RescueError> {
+    let failed = || RescueError::io("READ", name);
+    let mut any = false;
+    loop {
+        let begin = loop {
+            let buffer = input.fill_buf().map_err(failed())?;
+            match buffer.iter().position(|byte| *byte != 0) {
+                Some(0) => break <[u8; 4]>::try_from(buffer.get(..4).unwrap_or_default()).unwrap_or_default(),
+                // After the first archive; zeros in its place are none.
+                Some(zeros) if any => input.consume(zeros),
+                None if any && !buffer.is_empty() => {
+                    let zeros = buffer.len();
+                    input.consume(zeros);
+                }
+                None if any => return Ok(()),
+                _ => return Err(failed()(io::ErrorKind::UnexpectedEof.into())),
+            }
+        };
+        any = true;
+        if begin == ZSTD {
+            let mut decoder = zstd::stream::read::Decoder::with_buffer(&mut input).map_err(failed())?.single_frame();
+            read(&mut decoder, name, &mut visit)?;
+            io::copy(&mut decoder, &mut io::sink()).map_err(failed())?;
+        } else if begin.starts_with(&GZIP) {
+            let mut decoder = flate2::bufread::GzDecoder::new(&mut input);
+            read(&mut decoder, name, &mut visit)?;
+            io::copy(&mut decoder, &mut io::sink()).map_err(failed())?;
+        } else {
+            read(&mut input, name, &mut visit)?;
+        }
+    }
+}
+
 /// Reads an archive that is not compressed; `visit` gets each node and may read its data.
 ///
 /// # Errors
@@ -298,6 +343,37 @@ mod tests {
         assert_eq!(one.ino(), two.ino());
         assert_eq!(std::fs::read(dir.path().join("two")).unwrap(), b"abc");
         assert_eq!(std::fs::read(dir.path().join("lifeboat/odd")).unwrap(), b"12345");
+    }
+
+    #[test]
+    fn archives_one_behind_the_other() {
+        let names = |bytes: &[u8]| -> Result<Vec<String>, String> {
+            let mut names = vec![];
+            // A small buffer: an archive may begin anywhere in it.
+            let input = io::BufReader::with_capacity(64, bytes);
+            read_all(input, Path::new("i"), |met, data| {
+                let mut content = String::new();
+                data.take(5).read_to_string(&mut content)?;
+                names.push(format!("{}{content}", met.path.display()));
+                Ok(())
+            })
+            .map_err(|error| error.to_string())?;
+            Ok(names)
+        };
+        let alone = names(&sample()).unwrap();
+        assert_eq!(alone[2], "/lifeboat/odd12345");
+        let zstd = zstd::encode_all(&sample()[..], 3).unwrap();
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(&sample()).unwrap();
+        let gzip = gzip.finish().unwrap();
+        for (first, zeros) in [(zstd.clone(), 0), (zstd.clone(), 511), (gzip, 4), (sample(), 1000)] {
+            let both = [first, vec![0; zeros], sample()].concat();
+            let (twice, found) = ([alone.clone(), alone.clone()].concat(), names(&both));
+            // Without zeros between them a reader may not take the second one's begin for the first one's end.
+            assert_eq!(found.unwrap(), twice, "{zeros}");
+        }
+        assert!(names(&[vec![0; 600], sample()].concat()).is_err(), "zeros are no archive");
+        assert!(names(&zstd[..zstd.len() / 2]).unwrap_err().starts_with("cannot READ"));
     }
 
     #[test]

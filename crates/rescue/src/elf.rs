@@ -45,6 +45,14 @@ pub struct Opened {
     pub priority: String,
 }
 
+impl Opened {
+    /// What a library opens for one of its callers only. Programs of systemd name again, as recommended, what they use
+    /// of it; the rest (PAM, FIDO2, BPF, QR codes) is for programs that a rescue system does not have.
+    pub fn is_suggestion(&self) -> bool {
+        self.priority == "suggested"
+    }
+}
+
 /// True when the bytes begin like an ELF file.
 pub fn is_elf(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\x7fELF")
@@ -164,6 +172,17 @@ mod tests {
             shebang(&bytes[..length]);
         });
         assert_eq!(parse(b"#!/bin/sh").unwrap_err(), "it is no ELF file");
+    }
+
+    #[test]
+    fn suggestions_are_told_from_what_is_used() {
+        let text = r#"[{"feature":"pam","description":"d","priority":"suggested","soname":["libpam.so.0"]},
+            {"feature":"kmod","priority":"recommended","soname":["libkmod.so.2"]},
+            {"feature":"acl","priority":"required","soname":["libacl.so.1"]},{"soname":["libz.so.1"]}]"#;
+        let opened: Vec<Opened> = serde_json::from_str(text).unwrap();
+        let taken: Vec<&str> =
+            opened.iter().filter(|opened| !opened.is_suggestion()).map(|opened| opened.soname[0].as_str()).collect();
+        assert_eq!(taken, ["libkmod.so.2", "libacl.so.1", "libz.so.1"]);
     }
 
     #[test]

@@ -14,10 +14,23 @@ use std::path::{Path, PathBuf};
 /// Script interpreters that travel. Perl and Python would bring hundreds of files for a comfort.
 const INTERPRETERS: [&str; 4] = ["sh", "bash", "dash", "busybox"];
 
-/// Programs that open parts of their own by path, and where distributions have these: multipath checks a path and ranks it
-/// through them, and does nothing without.
-const PARTS: [(&str, &[&str]); 1] =
-    [("multipath", &["/lib/multipath", "/usr/lib/multipath", "/lib64/multipath", "/usr/lib64/multipath"])];
+/// Programs that open parts of their own by path, and where distributions have these: directories, of which all is taken,
+/// and files. multipath checks a path and ranks it through them, and does nothing without; sshd of OpenSSH 9.8 and later
+/// hands each connection to a program of its own, that of 10.0 and later its log-in, too.
+const PARTS: [(&str, &[&str]); 2] = [
+    ("multipath", &["/lib/multipath", "/usr/lib/multipath", "/lib64/multipath", "/usr/lib64/multipath"]),
+    (
+        "sshd",
+        &[
+            "/usr/lib/openssh/sshd-session",
+            "/usr/lib/openssh/sshd-auth",
+            "/usr/libexec/openssh/sshd-session",
+            "/usr/libexec/openssh/sshd-auth",
+            "/usr/lib/ssh/sshd-session",
+            "/usr/lib/ssh/sshd-auth",
+        ],
+    ),
+];
 
 /// Libraries that glibc opens by name: name services (nss(5)), unwinding for thread cancellation.
 const OPENED_BY_GLIBC: [&str; 4] = ["libnss_files.so.2", "libnss_dns.so.2", "libresolv.so.2", "libgcc_s.so.1"];
@@ -101,9 +114,17 @@ impl<'a> Gatherer<'a> {
     /// When it or a library cannot be found, or a library is too old for it.
     pub fn own_program(&mut self, program: &Path, target: &Path, why: &str) -> Result<(), RescueError> {
         let outside = std::path::absolute(program).map_err(RescueError::io("READ", program))?;
-        let bytes = std::fs::read(&outside).map_err(RescueError::io("READ", program))?;
-        let dynamic = elf::parse(&bytes).map_err(|reason| RescueError::Format { path: program.to_owned(), reason })?;
         self.tree.file(target, Source::File(outside), 0o755, why);
+        self.own_libraries(program, target)
+    }
+
+    /// Adds the libraries of one of our own programs, which itself is somewhere else at `target`.
+    ///
+    /// # Errors
+    /// As for [`Gatherer::own_program`].
+    pub fn own_libraries(&mut self, program: &Path, target: &Path) -> Result<(), RescueError> {
+        let bytes = std::fs::read(program).map_err(RescueError::io("READ", program))?;
+        let dynamic = elf::parse(&bytes).map_err(|reason| RescueError::Format { path: program.to_owned(), reason })?;
         self.needs_of(target, &dynamic, From::Sysroot, &[])?;
         self.opened_by_glibc(target, &dynamic)
     }
@@ -139,11 +160,15 @@ impl<'a> Gatherer<'a> {
 
     /// Adds what a program opens by path.
     fn parts_of(&mut self, name: &str) -> Result<(), RescueError> {
-        let directories =
-            PARTS.iter().filter(|(program, _)| *program == name).flat_map(|(_, directories)| *directories);
-        for directory in directories.map(Path::new) {
-            for part in self.sysroot.list(directory)? {
-                self.program(&directory.join(part), &format!("opened by {name}"), false)?;
+        let why = format!("opened by {name}");
+        let places = PARTS.iter().filter(|(program, _)| *program == name).flat_map(|(_, places)| *places);
+        for place in places.map(Path::new) {
+            if self.sysroot.file(place)?.is_some() {
+                self.program(place, &why, false)?;
+                continue;
+            }
+            for part in self.sysroot.list(place)? {
+                self.program(&place.join(part), &why, false)?;
             }
         }
         Ok(())
@@ -308,7 +333,7 @@ impl<'a> Gatherer<'a> {
                 return Err(RescueError::Library { library: library.clone(), file: file.to_owned() });
             }
         }
-        for opened in &dynamic.opens {
+        for opened in dynamic.opens.iter().filter(|opened| !opened.is_suggestion()) {
             for library in &opened.soname {
                 // Alternatives: the first that is there. None is no error, the program says so itself.
                 if self.library(library, file, dynamic, from, &inherited)? {

@@ -1,18 +1,37 @@
-//! [`write_initramfs`]: one cpio with init, the first modules, what the caller embeds, and the packed root.
+//! [`write_initramfs`]: init, the first modules, what the caller embeds, and the packed root.
 //!
-//! It is not compressed: nearly all of it is the packed root, and the kernel unpacks a plain cpio by copying.
+//! Two archives, one behind the other (Documentation/driver-api/early-userspace/buffer-format.rst): init with its
+//! libraries and modules, compressed when the kernel can, for the firmware loads a few megabytes a second from some media;
+//! and a plain one with the rest, nearly all of which is the packed root, so the kernel unpacks it by copying. For a
+//! kernel that cannot unpack, both are one.
 
 use crate::cpio::Writer;
 use crate::error::RescueError;
 use crate::system::{REASONS, RescueSystem, Root};
 use crate::tree::{Content, Node, Source, Tree, read_source};
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 /// Where the packed root lies in the initramfs.
 pub const ROOT_SQUASHFS: &str = "/lifeboat/root.squashfs";
+
+/// How the first archive is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packing {
+    /// As it is.
+    Plain,
+    /// gzip(1).
+    Gzip,
+    /// zstd(1).
+    Zstd,
+}
+
+/// For the few megabytes of the first archive the best level takes about a second.
+const ZSTD_LEVEL: i32 = 19;
+/// An archive begins on a multiple of this; the kernel passes over the zeros before it.
+const SECTOR: usize = 512;
 
 /// A file that the caller puts into the initramfs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,31 +80,64 @@ pub fn write_initramfs(system: &RescueSystem, embedded: &[Embedded], out: &Path)
         .mode(0o600)
         .open(out)
         .map_err(RescueError::io("WRITE", out))?;
-    let mut writer = Writer::new(BufWriter::with_capacity(1 << 20, file));
-    // Without /dev/console the kernel starts init without any standard file (init/main.c, console_on_rootfs).
-    writer.directory(Path::new("/dev"), 0o755)?;
-    writer.character_device(Path::new("/dev/console"), 0o600, (5, 1))?;
+    let mut out_file = BufWriter::with_capacity(1 << 20, file);
+    let first = |path: &Path| {
+        system.packing != Packing::Plain
+            && matches!(system.root, Root::Squashfs(_))
+            && (path == Path::new("/dev") || system.early.contains(path))
+    };
     let mut contents = Vec::new();
-    for (path, node, why) in tree.iter().filter(|(path, ..)| *path != Path::new("/dev")) {
+    let mut packed = Vec::new();
+    if first(Path::new("/dev")) {
+        let mut writer = Writer::new(Vec::new());
+        write_nodes(&mut writer, &tree, first, &mut contents)?;
+        packed = pack(&writer.finish()?.0, system.packing).map_err(RescueError::io("WRITE", out))?;
+        packed.resize(packed.len().next_multiple_of(SECTOR), 0);
+        out_file.write_all(&packed).map_err(RescueError::io("WRITE", out))?;
+    }
+    let mut writer = Writer::new(out_file);
+    write_nodes(&mut writer, &tree, |path| !first(path), &mut contents)?;
+    let (output, size) = writer.finish()?;
+    let file = output.into_inner().map_err(|e| RescueError::io("WRITE", out)(e.into_error()))?;
+    file.sync_all().map_err(RescueError::io("WRITE", out))?;
+    Ok(Initramfs { size_bytes: packed.len() as u64 + size, contents })
+}
+
+fn pack(archive: &[u8], packing: Packing) -> std::io::Result<Vec<u8>> {
+    match packing {
+        Packing::Plain => Ok(archive.to_vec()),
+        Packing::Gzip => {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+            encoder.write_all(archive)?;
+            encoder.finish()
+        }
+        Packing::Zstd => zstd::encode_all(archive, ZSTD_LEVEL),
+    }
+}
+
+fn write_nodes<W: Write>(
+    writer: &mut Writer<W>,
+    tree: &Tree,
+    wanted: impl Fn(&Path) -> bool,
+    contents: &mut Vec<Content>,
+) -> Result<(), RescueError> {
+    if wanted(Path::new("/dev")) {
+        // Without /dev/console the kernel starts init without any standard file (init/main.c, console_on_rootfs).
+        writer.directory(Path::new("/dev"), 0o755)?;
+        writer.character_device(Path::new("/dev/console"), 0o600, (5, 1))?;
+    }
+    for (path, node, why) in tree.iter().filter(|(path, ..)| *path != Path::new("/dev") && wanted(path)) {
         let size_bytes = match node {
             Node::Directory { mode } => writer.directory(path, *mode).map(|()| 0)?,
             Node::Link { target } => writer.symlink(path, target).map(|()| 0)?,
-            Node::File { source, mode } => write_file(&mut writer, path, *mode, source)?,
+            Node::File { source, mode } => write_file(writer, path, *mode, source)?,
         };
         contents.push(Content { path: path.display().to_string(), size_bytes, why: why.to_owned() });
     }
-    let (output, size_bytes) = writer.finish()?;
-    let file = output.into_inner().map_err(|e| RescueError::io("WRITE", out)(e.into_error()))?;
-    file.sync_all().map_err(RescueError::io("WRITE", out))?;
-    Ok(Initramfs { size_bytes, contents })
+    Ok(())
 }
 
-fn write_file<W: std::io::Write>(
-    writer: &mut Writer<W>,
-    path: &Path,
-    mode: u32,
-    source: &Source,
-) -> Result<u64, RescueError> {
+fn write_file<W: Write>(writer: &mut Writer<W>, path: &Path, mode: u32, source: &Source) -> Result<u64, RescueError> {
     match source {
         Source::File(outside) => {
             let file = File::open(outside).map_err(RescueError::io("READ", outside))?;

@@ -1,6 +1,7 @@
 //! The kernel image of a root filesystem, its release and its configuration.
 
 use crate::error::RescueError;
+use crate::initramfs::Packing;
 use crate::squashfs::Compressor;
 use crate::sysroot::Sysroot;
 use std::cmp::Ordering;
@@ -103,6 +104,20 @@ impl Kernel {
     }
 }
 
+impl Kernel {
+    /// How the part of an initramfs that the kernel unpacks itself may be packed. Without a configuration file not at all:
+    /// a kernel that cannot unpack it does not boot.
+    pub fn initramfs_packing(&self) -> Packing {
+        let config = self.config.as_deref().unwrap_or_default();
+        let enabled = |option: &str| config.lines().any(|line| line.strip_prefix(option) == Some("=y"));
+        match () {
+            () if enabled("CONFIG_RD_ZSTD") => Packing::Zstd,
+            () if enabled("CONFIG_RD_GZIP") => Packing::Gzip,
+            () => Packing::Plain,
+        }
+    }
+}
+
 fn running_release() -> String {
     rustix::system::uname().release().to_string_lossy().into_owned()
 }
@@ -191,5 +206,13 @@ mod tests {
         let text = "CONFIG_SQUASHFS_XZ=y\n# CONFIG_SQUASHFS_ZSTD is not set\n";
         assert_eq!(kernel(Some(text)).squashfs_compressor(), Compressor::Xz);
         assert_eq!(kernel(Some("CONFIG_SQUASHFS_ZSTD=y")).squashfs_compressor(), Compressor::Zstd);
+        for (config, expected) in [
+            (None, Packing::Plain),
+            (Some("# CONFIG_RD_ZSTD is not set\nCONFIG_RD_GZIP=y\n"), Packing::Gzip),
+            (Some("CONFIG_RD_GZIP=y\nCONFIG_RD_ZSTD=y\n"), Packing::Zstd),
+            (Some("CONFIG_RD_XZ=y\n"), Packing::Plain),
+        ] {
+            assert_eq!(kernel(config).initramfs_packing(), expected, "{config:?}");
+        }
     }
 }

@@ -18,6 +18,7 @@
 //! | [`sysroot`] | a root filesystem in a folder; links are followed inside it |
 //! | [`tree`] | what goes into an image, and why |
 //! | [`kernel`] | kernel image, release and configuration |
+//! | [`rules`] | where each module travels: the initramfs, tools.img, or not at all |
 //! | [`modules`] | which modules, with their dependencies; trimmed indexes |
 //! | [`index`] | the binary indexes that modprobe reads |
 //! | [`module_file`] | unpacking modules, reading their `.modinfo` |
@@ -45,6 +46,7 @@ pub mod look;
 pub mod module_file;
 pub mod modules;
 pub mod programs;
+pub mod rules;
 pub mod squashfs;
 pub mod sysroot;
 pub mod system;

@@ -38,7 +38,7 @@ pub fn initramfs(path: &Path, work: &Path, runner: &dyn Runner) -> Result<Vec<Im
     let size_bytes = file.metadata().map_err(RescueError::io("READ", path))?.len();
     let (mut nodes, mut reasons, mut root) = (vec![], String::new(), None);
     let packed = work.join("root.squashfs");
-    cpio::read(BufReader::with_capacity(1 << 20, file), path, |met, data| {
+    cpio::read_all(BufReader::with_capacity(1 << 20, file), path, |met, data| {
         if !met.is_file_or_link() {
             return Ok(());
         }

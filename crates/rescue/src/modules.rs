@@ -1,184 +1,20 @@
 //! Which modules travel, and the trimmed indexes that tell init and modprobe about them.
 //!
-//! Chosen by their place in the kernel's tree: everything that leads to a disk, a network, a keyboard or a filesystem,
-//! not what the machine has now, for the medium must boot on the machine that replaces it (design, principle 8).
+//! [`crate::rules`] says which and where.
 
 use crate::error::RescueError;
 use crate::index::{IndexEntry, write_index};
 use crate::kernel::Kernel;
 use crate::module_file::plain_name;
+pub use crate::rules::{Place, reason};
 use crate::sysroot::Sysroot;
 use crate::tree::{Source, Tree};
 use lifeboat_sys::modules::{Index, index::parse_builtin_modinfo, module_name, normalise};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Which image something travels in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
-    /// root.squashfs in the initramfs: what leads to the medium, to disks, wired networks, keyboards and filesystems.
-    Root,
-    /// tools.img on the medium: what is of use only afterwards. It keeps the initramfs small, which the firmware loads
-    /// at a few MB a second from some media.
-    Tools,
-}
-use Place::{Root, Tools};
-
-/// A rule: modules below this directory of the kernel's tree travel there for this reason, or stay at home (`None`).
-/// The longest directory wins.
-const RULES: &[(&str, Option<(Place, &str)>)] = &[
-    ("arch", None),
-    ("arch/x86/crypto", Some((Root, "crypto"))),
-    ("arch/arm64/crypto", Some((Root, "crypto"))),
-    ("block", Some((Root, "storage"))),
-    ("crypto", Some((Root, "crypto"))),
-    ("drivers/acpi", Some((Root, "platform"))),
-    ("drivers/ata", Some((Root, "storage"))),
-    ("drivers/base", Some((Root, "platform"))),
-    ("drivers/bcma", Some((Root, "network"))),
-    ("drivers/block", Some((Root, "storage"))),
-    ("drivers/bus", Some((Root, "platform"))),
-    ("drivers/cdrom", Some((Root, "storage"))),
-    // Consoles and random numbers; the rest of char/ is for programs that a rescue system does not run.
-    ("drivers/char/hw_random", Some((Root, "random numbers"))),
-    ("drivers/char/virtio_console", Some((Root, "console and events"))),
-    ("drivers/char/tpm", Some((Root, "unlocking disks"))),
-    ("drivers/char/ipmi", Some((Tools, "management"))),
-    ("drivers/crypto", Some((Root, "crypto"))),
-    ("drivers/crypto/qat", Some((Tools, "crypto"))),
-    ("drivers/dax", Some((Root, "storage"))),
-    ("drivers/dca", Some((Root, "network"))),
-    ("drivers/firewire", Some((Root, "storage"))),
-    ("drivers/hid", Some((Root, "input"))),
-    ("drivers/hv", Some((Root, "virtual hardware"))),
-    ("drivers/i2c", Some((Root, "input"))),
-    // Adapters that are Ethernet cards, too, have their Ethernet part in drivers/net.
-    ("drivers/infiniband", Some((Tools, "network: RDMA"))),
-    ("drivers/input", Some((Root, "input"))),
-    ("drivers/md", Some((Root, "storage"))),
-    ("drivers/memstick", Some((Root, "storage"))),
-    ("drivers/message", Some((Root, "storage"))),
-    ("drivers/mmc", Some((Root, "storage"))),
-    ("drivers/mtd", Some((Tools, "storage: raw flash"))),
-    ("drivers/net", Some((Root, "network"))),
-    ("drivers/net/arcnet", None),
-    ("drivers/net/can", None),
-    ("drivers/net/hamradio", None),
-    ("drivers/net/ieee802154", None),
-    // Useless without firmware and a supplicant, and both come later than the medium.
-    ("drivers/net/wireless", Some((Tools, "network: wireless"))),
-    ("drivers/net/wwan", Some((Tools, "network: wireless"))),
-    ("drivers/nvdimm", Some((Root, "storage"))),
-    ("drivers/nvme", Some((Root, "storage"))),
-    ("drivers/nvme/target", Some((Tools, "storage: serving it"))),
-    ("drivers/nvmem", Some((Root, "platform"))),
-    ("drivers/pci", Some((Root, "platform"))),
-    ("drivers/phy", Some((Root, "platform"))),
-    ("drivers/pinctrl", Some((Root, "platform"))),
-    ("drivers/platform/surface", Some((Root, "input"))),
-    ("drivers/ptp", Some((Root, "network"))),
-    ("drivers/reset", Some((Root, "platform"))),
-    ("drivers/rtc", Some((Root, "clock"))),
-    ("drivers/scsi", Some((Root, "storage"))),
-    // Invents disks.
-    ("drivers/scsi/scsi_debug", None),
-    ("drivers/spi", Some((Root, "input"))),
-    ("drivers/ssb", Some((Root, "network"))),
-    ("drivers/target", Some((Tools, "storage: serving it"))),
-    ("drivers/scsi/qla2xxx/tcm_qla2xxx", Some((Tools, "storage: serving it"))),
-    ("drivers/xen/xen-scsiback", Some((Tools, "storage: serving it"))),
-    ("drivers/thunderbolt", Some((Root, "storage"))),
-    ("drivers/tty", Some((Root, "console and events"))),
-    ("drivers/ufs", Some((Root, "storage"))),
-    ("drivers/usb", Some((Root, "usb"))),
-    ("drivers/usb/atm", Some((Tools, "usb"))),
-    ("drivers/usb/gadget", None),
-    ("drivers/usb/image", Some((Tools, "usb"))),
-    ("drivers/usb/misc", Some((Tools, "usb"))),
-    ("drivers/usb/serial", Some((Tools, "usb"))),
-    // The four chips that nearly all serial adapters have.
-    ("drivers/usb/serial/ch341", Some((Root, "console and events"))),
-    ("drivers/usb/serial/cp210x", Some((Root, "console and events"))),
-    ("drivers/usb/serial/ftdi_sio", Some((Root, "console and events"))),
-    ("drivers/usb/serial/pl2303", Some((Root, "console and events"))),
-    ("drivers/usb/typec/altmodes", Some((Tools, "usb"))),
-    ("drivers/usb/usbip", Some((Tools, "usb"))),
-    ("drivers/virt", Some((Root, "virtual hardware"))),
-    ("drivers/virtio", Some((Root, "virtual hardware"))),
-    ("drivers/watchdog", None),
-    ("drivers/xen", Some((Root, "virtual hardware"))),
-    ("drivers/block/rbd", Some((Tools, "storage: clusters"))),
-    ("drivers/block/drbd", Some((Tools, "storage: clusters"))),
-    ("fs", Some((Root, "filesystem"))),
-    // Machines do not start from them, and no medium lies there.
-    ("fs/afs", Some((Tools, "filesystem: clusters"))),
-    ("fs/ceph", Some((Tools, "filesystem: clusters"))),
-    ("fs/coda", Some((Tools, "filesystem: clusters"))),
-    ("fs/dlm", Some((Tools, "filesystem: clusters"))),
-    ("fs/gfs2", Some((Tools, "filesystem: clusters"))),
-    ("fs/jffs2", Some((Tools, "filesystem: raw flash"))),
-    ("fs/ocfs2", Some((Tools, "filesystem: clusters"))),
-    ("fs/orangefs", Some((Tools, "filesystem: clusters"))),
-    ("fs/ubifs", Some((Tools, "filesystem: raw flash"))),
-    ("fs/nfsd", Some((Tools, "filesystem: serving it"))),
-    ("fs/smb/server", Some((Tools, "filesystem: serving it"))),
-    // No source is a Windows share: mounted by hand only, when the medium is there. Before 6.4 it lay in fs/cifs.
-    ("fs/smb/client", Some((Tools, "filesystem: shares of Windows"))),
-    ("fs/cifs", Some((Tools, "filesystem: shares of Windows"))),
-    ("lib", Some((Root, "library"))),
-    ("net", Some((Root, "network"))),
-    ("net/atm", None),
-    ("net/ax25", None),
-    ("net/batman-adv", None),
-    ("net/bluetooth", None),
-    ("net/bridge/netfilter", Some((Tools, "network: packet filter"))),
-    ("net/can", None),
-    ("net/ceph", Some((Tools, "storage: clusters"))),
-    ("net/dccp", Some((Tools, "network: protocol"))),
-    ("net/ieee802154", None),
-    ("net/ipv4/netfilter", Some((Tools, "network: packet filter"))),
-    ("net/ipv6/netfilter", Some((Tools, "network: packet filter"))),
-    ("net/l2tp", Some((Tools, "network: protocol"))),
-    ("net/mac80211", Some((Tools, "network: wireless"))),
-    ("net/mac802154", None),
-    ("net/mpls", Some((Tools, "network: protocol"))),
-    ("net/netfilter", Some((Tools, "network: packet filter"))),
-    ("net/netrom", None),
-    ("net/nfc", None),
-    ("net/openvswitch", Some((Tools, "network: protocol"))),
-    ("net/rds", Some((Tools, "network: protocol"))),
-    ("net/rose", None),
-    ("net/rxrpc", Some((Tools, "filesystem: clusters"))),
-    ("net/sched", Some((Tools, "network: traffic control"))),
-    ("net/sctp", Some((Tools, "network: protocol"))),
-    ("net/smc", Some((Tools, "network: protocol"))),
-    ("net/sunrpc/xprtrdma", Some((Tools, "network: RDMA"))),
-    ("net/tipc", Some((Tools, "network: protocol"))),
-    ("net/wireless", Some((Tools, "network: wireless"))),
-    // Modules from elsewhere (DKMS: ZFS, RAID controllers of vendors) are there because the machine needs them.
-    ("updates", Some((Root, "not of the kernel's tree"))),
-    ("extra", Some((Root, "not of the kernel's tree"))),
-    ("weak-updates", Some((Root, "not of the kernel's tree"))),
-];
-
 /// What a compressed root needs before it is mounted.
 pub const EARLY: [&str; 3] = ["loop", "squashfs", "overlay"];
-
-/// Where the module at `path` (below /lib/modules/RELEASE) travels, and why; `None` when it stays at home.
-pub fn reason(path: &str) -> Option<(Place, &'static str)> {
-    let inside = path.strip_prefix("kernel/").unwrap_or(path);
-    let stem = inside.find(".ko").map_or(inside, |end| &inside[..end]);
-    if stem.rsplit('/').next().is_some_and(|name| name.starts_with("test_") || name.ends_with("_test")) {
-        return None;
-    }
-    RULES
-        .iter()
-        .filter(|(directory, _)| {
-            stem.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        })
-        .max_by_key(|(directory, _)| directory.len())
-        .and_then(|(_, reason)| *reason)
-}
 
 /// The chosen modules by name, with the reason for each.
 pub type Selection = BTreeMap<String, String>;
@@ -416,31 +252,8 @@ mod tests {
     }
 
     #[test]
-    fn places_in_the_tree() {
-        for (path, expected) in [
-            ("kernel/drivers/nvme/host/nvme.ko", Some((Root, "storage"))),
-            ("kernel/drivers/net/ethernet/intel/e1000/e1000.ko.xz", Some((Root, "network"))),
-            ("kernel/drivers/net/wireless/ath/ath10k/ath10k_core.ko", Some((Tools, "network: wireless"))),
-            ("kernel/drivers/usb/serial/ftdi_sio.ko.zst", Some((Root, "console and events"))),
-            ("kernel/drivers/usb/serial/keyspan.ko.zst", Some((Tools, "usb"))),
-            ("kernel/drivers/net/can/dev/can-dev.ko", None),
-            ("kernel/drivers/char/virtio_console.ko", Some((Root, "console and events"))),
-            ("kernel/drivers/char/lp.ko", None),
-            ("kernel/drivers/scsi/scsi_debug.ko", None),
-            ("kernel/drivers/scsi/scsi_mod.ko", Some((Root, "storage"))),
-            ("kernel/sound/soundcore.ko", None),
-            ("kernel/lib/test_bpf.ko", None),
-            ("kernel/arch/x86/kvm/kvm.ko", None),
-            ("updates/dkms/zfs.ko.zst", Some((Root, "not of the kernel's tree"))),
-            ("kernel/drivers/network-of-another-name/x.ko", None),
-        ] {
-            assert_eq!(reason(path), expected, "{path}");
-        }
-    }
-
-    #[test]
     fn dependencies_come_along() {
-        let selection = select(&index(), "6.1", Some(Root), &[("snd", "wanted")]).unwrap();
+        let selection = select(&index(), "6.1", Some(Place::Root), &[("snd", "wanted")]).unwrap();
         assert_eq!(selection["mfd_core"], "module: needed by vub300");
         assert_eq!(selection["crc32c_intel"], "module: crypto");
         assert_eq!(selection["jbd2"], "module: filesystem");

@@ -34,7 +34,7 @@ pub const GROUPS: &[Group] = &[
         place: Root,
         weighed: true,
         names: "[ base64 basename cat chgrp chmod chown cmp cp cut date dd df diff dirname du echo egrep env \
-                expr false fgrep find grep head id ln ls mkdir mkfifo mknod mktemp mv nproc od printf pwd \
+                false fgrep find grep head id ln ls mkdir mkfifo mknod mktemp mv nproc od printf pwd \
                 readlink realpath rm rmdir sed seq sha256sum md5sum sleep sort stat stty sync tail tee test \
                 timeout touch tr true truncate tty uname uniq wc which whoami xargs hexdump hd awk mawk gawk",
     },
@@ -42,7 +42,7 @@ pub const GROUPS: &[Group] = &[
         why: "files and text",
         place: Tools,
         weighed: false,
-        names: "cksum comm install join link nl numfmt paste printenv sha1sum sha512sum shred shuf split sum \
+        names: "cksum comm expr install join link nl numfmt paste printenv sha1sum sha512sum shred shuf split sum \
                 tac unlink users who xxd strings file tree yes nohup nice stdbuf getfacl setfacl getfattr \
                 setfattr getcap setcap chcon restorecon",
     },
@@ -108,7 +108,7 @@ pub const GROUPS: &[Group] = &[
         why: "filesystems",
         place: Tools,
         weighed: false,
-        names: "e2freefrag e4defrag e2undo e2image logsave mkdosfs xfs_mdrestore xfs_metadump xfs_copy \
+        names: "e2freefrag e4defrag e2undo e2image logsave mkdosfs xfs_repair xfs_io xfs_mdrestore xfs_metadump xfs_copy \
                 xfs_freeze xfs_quota xfs_fsr xfs_ncheck xfs_logprint xfsdump xfsrestore btrfsck btrfs-image \
                 btrfs-find-root btrfs-map-logical btrfs-select-super mkfs.ntfs ntfs-3g mount.ntfs-3g ntfsclone \
                 ntfsfix ntfsresize mkfs.exfat fsck.exfat mkfs.f2fs fsck.f2fs mkfs.jfs fsck.jfs zpool zfs zdb \
@@ -135,7 +135,7 @@ pub const GROUPS: &[Group] = &[
         why: "network",
         place: Root,
         weighed: false,
-        names: "ping ethtool dhclient dhclient-script dhcpcd udhcpc ssh sshd ssh-keygen scp mount.nfs4 \
+        names: "ping ethtool dhclient dhclient-script dhcpcd udhcpc ssh sshd ssh-keygen mount.nfs4 \
                 umount.nfs umount.nfs4 nc nc.openbsd",
     },
     Group {
@@ -143,7 +143,7 @@ pub const GROUPS: &[Group] = &[
         place: Tools,
         weighed: false,
         names: "ss ping6 bridge tc ifup ifdown ifconfig route arp arping netstat traceroute tracepath mtr nslookup \
-                dig host ncat nc.traditional tcpdump curl wget telnet ftp lftp tftp sftp ssh-agent ssh-add sshfs \
+                dig host ncat nc.traditional tcpdump curl wget telnet ftp lftp tftp scp sftp ssh-agent ssh-add sshfs \
                 showmount rpcbind rpcinfo rpc.statd mount.sshfs mount.cifs iw wpa_supplicant wpa_cli iwctl iperf3 openssl \
                 teamd vconfig wg lldpctl chronyd ntpdate rclone",
     },

@@ -5,6 +5,7 @@ use crate::error::RescueError;
 use crate::etc;
 use crate::firmware;
 use crate::gather::Gatherer;
+use crate::initramfs::Packing;
 use crate::inputs::{Compression, Inputs};
 use crate::kernel::Kernel;
 use crate::modules::{self, Place};
@@ -19,8 +20,10 @@ use std::path::{Path, PathBuf};
 
 /// Where `lifeboat` lies in the rescue system.
 pub const LIFEBOAT: &str = "/usr/bin/lifeboat";
-/// Where `lifeboat-init` lies in the rescue system, beside `/init` of the initramfs.
+/// The name of `lifeboat-init` in the rescue system, a link to [`EARLY_INIT`].
 pub const INIT: &str = "/usr/bin/lifeboat-init";
+/// Where `lifeboat-init` lies, once: init shows this directory of the initramfs in its root as well. `/init` is a link.
+pub const EARLY_INIT: &str = "/lifeboat/init";
 /// Where the root and the initramfs say why each file is there.
 pub const REASONS: &str = "/lifeboat/contents";
 /// Where tools.img says so.
@@ -48,6 +51,8 @@ pub struct RescueSystem {
     pub root: Root,
     /// What the initramfs holds beside it.
     pub early: Tree,
+    /// How that is packed.
+    pub packing: Packing,
     /// Names of the modules that init loads before the root, in order.
     pub early_modules: Vec<String>,
     /// The image of additional tools, when there are some.
@@ -79,7 +84,8 @@ pub fn build(inputs: &Inputs, runner: &dyn Runner) -> Result<RescueSystem, Rescu
     etc::add(&mut gatherer.tree, &sysroot)?;
     etc::authorized_keys(&mut gatherer.tree, &sysroot, &inputs.authorized_keys)?;
     gatherer.own_program(&inputs.lifeboat, Path::new(LIFEBOAT), "lifeboat")?;
-    gatherer.own_program(&inputs.init, Path::new(INIT), "lifeboat")?;
+    gatherer.own_libraries(&inputs.init, Path::new(INIT))?;
+    gatherer.tree.link(Path::new(INIT), Path::new(EARLY_INIT), "lifeboat");
     let heavy = gatherer.programs(Place::Root)?;
     gatherer.shell()?;
     gatherer.udev()?;
@@ -110,6 +116,7 @@ pub fn build(inputs: &Inputs, runner: &dyn Runner) -> Result<RescueSystem, Rescu
     let staging = inputs.work.join("root");
     let contents = stage(&tree, &staging)?;
     refuse_missing(&staging)?;
+    let packing = kernel.initramfs_packing();
     let root = if early_modules.is_some() {
         let image = inputs.work.join("root.squashfs");
         squashfs::pack(&staging, &image, kernel.squashfs_compressor(), inputs.compression, runner)?;
@@ -141,6 +148,7 @@ pub fn build(inputs: &Inputs, runner: &dyn Runner) -> Result<RescueSystem, Rescu
         kernel: kernel.image,
         root,
         early,
+        packing,
         early_modules: early_modules.unwrap_or_default(),
         tools,
         contents,
@@ -158,8 +166,9 @@ fn early_tree(
     early: &[String],
 ) -> Result<Tree, RescueError> {
     let mut gatherer = Gatherer::new(sysroot, host)?;
-    gatherer.own_program(&inputs.init, Path::new("/init"), "the kernel starts it")?;
+    gatherer.own_program(&inputs.init, Path::new(EARLY_INIT), "the kernel starts it")?;
     let mut tree = gatherer.tree;
+    tree.link(Path::new("/init"), Path::new(EARLY_INIT), "the kernel starts it");
     for path in ["/dev", "/proc", "/sys", "/run", "/tmp", "/lifeboat"] {
         tree.directory(Path::new(path), 0o755, "directory");
     }

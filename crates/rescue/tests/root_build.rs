@@ -190,7 +190,7 @@ fn root_a_rescue_system_is_whole_and_built_again_the_same() {
     assert!(files(&system.contents).is_subset(&files(&images[1].contents)));
     let mut all = images.iter().flat_map(|image| &image.contents);
     assert_eq!(all.find(|content| content.why.starts_with("unknown")), None);
-    let init = images[0].contents.iter().find(|content| content.path == "/init").unwrap();
+    let init = images[0].contents.iter().find(|content| content.path == "/lifeboat/init").unwrap();
     assert_eq!(
         (init.size_bytes, init.why.as_str()),
         (std::fs::metadata("/usr/bin/true").unwrap().len(), "the kernel starts it")
@@ -199,6 +199,27 @@ fn root_a_rescue_system_is_whole_and_built_again_the_same() {
     assert!(
         tools.contents.iter().any(|content| content.path.ends_with("mac80211.ko") && content.why.starts_with("module"))
     );
+
+    // init is there once: the root has a link to it.
+    assert_eq!(std::fs::read_link(staging.join("usr/bin/lifeboat-init")).unwrap(), Path::new("/lifeboat/init"));
+    assert_eq!(std::fs::read_link(unpacked.join("init")).unwrap(), Path::new("/lifeboat/init"));
+
+    // A kernel that unpacks zstd gets the same files in less room.
+    let config = "CONFIG_SQUASHFS=m\nCONFIG_SQUASHFS_ZSTD=y\nCONFIG_RD_ZSTD=y\n";
+    std::fs::write(root.join("boot").join(format!("config-{RELEASE}")), config).unwrap();
+    let (packed, less) = built(&root, &dir.path().join("packed"));
+    assert!(less.len() + 500_000 < first.len(), "{} and {}", less.len(), first.len());
+    assert_eq!(packed.early_modules, system.early_modules);
+    let work = dir.path().join("look at the packed one");
+    std::fs::create_dir(&work).unwrap();
+    let initrd = dir.path().join("packed/initrd.img");
+    let again = lifeboat_rescue::look::initramfs(&initrd, &work, &SystemRunner).unwrap();
+    let sizes = |image: &lifeboat_rescue::look::Image| -> std::collections::BTreeMap<String, u64> {
+        let varies = ["/lifeboat/root.squashfs", "/lifeboat/contents"];
+        let same = image.contents.iter().filter(|content| !varies.contains(&content.path.as_str()));
+        same.map(|content| (content.path.clone(), content.size_bytes)).collect()
+    };
+    assert_eq!(sizes(&again[0]), sizes(&images[0]));
 
     let reasons: Vec<_> = system.contents.iter().filter(|content| content.why.is_empty()).collect();
     assert!(reasons.is_empty(), "{reasons:?}");

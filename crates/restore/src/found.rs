@@ -1,11 +1,12 @@
 //! The archive of a recovery, found on the medium or elsewhere.
 
 use crate::failure::Failure;
-use crate::medium::{self, Medium};
+use crate::medium;
 use crate::network::Network;
 use crate::rescue::RescueSystem;
 use crate::source::{self, Source};
 use crate::stacks::Stacks;
+use crate::view;
 use lifeboat_archive::{Place, Secret};
 use lifeboat_machine::manifest::ArchiveRef;
 use lifeboat_machine::{Event, EventSink};
@@ -35,7 +36,7 @@ impl Found {
     /// Without a medium, or when it is damaged or holds no archive.
     pub fn on_medium(rescue: &RescueSystem, sink: &dyn EventSink) -> Result<Found, Failure> {
         let medium = rescue.medium()?;
-        let verified = prove(&medium, rescue.parameters.damaged, sink)?;
+        let verified = prove(medium.verify(sink), rescue.parameters.damaged, sink)?;
         let (Some(location), Some(archive)) = (medium.repository(), medium.manifest.archive.clone()) else {
             return Err(medium::holds_no_archive(&medium.manifest));
         };
@@ -62,7 +63,7 @@ impl Found {
         let mut key = None;
         if rescue.source.is_some() {
             let medium = rescue.medium()?;
-            prove(&medium, rescue.parameters.damaged, sink)?;
+            prove(medium.verify(sink), rescue.parameters.damaged, sink)?;
             key = medium.key()?;
         }
         let ours = |manifest: &[u8]| manifest == rescue.manifest_json;
@@ -75,11 +76,13 @@ impl Found {
         if let Some(medium) = &source.medium {
             let on_medium = Failure::read(&medium.directory.join("manifest.json"))?;
             check(rescue, &on_medium, place, &medium.manifest.machine_name, &medium.manifest.medium_id)?;
-            // A mounted medium is proven like one in a drive.
-            verified = prove(medium, rescue.parameters.damaged, sink)?;
         }
         if let Some(web) = &source.web {
             check(rescue, &web.manifest_json, place, &web.manifest.machine_name, &web.manifest.medium_id)?;
+        }
+        if let Some((view, manifest)) = source.near() {
+            // One that is mounted here, or lies here, is proven like one in a drive.
+            verified = prove(view::verify(&view, manifest, sink), rescue.parameters.damaged, sink)?;
         }
         if key.is_none() {
             key = source.key()?;
@@ -99,10 +102,10 @@ fn check(rescue: &RescueSystem, manifest: &[u8], place: &str, machine: &str, med
     )))
 }
 
-/// Proves a medium; tells whether it is whole. With `damaged` what is left of one that is not is wanted, and the archive on it must be proven
-/// by itself.
-fn prove(medium: &Medium, damaged: bool, sink: &dyn EventSink) -> Result<bool, Failure> {
-    match medium.verify(sink) {
+/// What the proof of a medium says: whether it is whole. With `damaged` what is left of one that is not is wanted, and the archive on it must
+/// be proven by itself.
+fn prove(verified: Result<(), Failure>, damaged: bool, sink: &dyn EventSink) -> Result<bool, Failure> {
+    match verified {
         Ok(()) => Ok(true),
         Err(Failure::Damaged { file, problem }) if damaged => {
             let text =

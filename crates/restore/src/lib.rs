@@ -3,6 +3,8 @@
 //!
 //! | module | holds |
 //! | --- | --- |
+//! | [`view`] | the files of a medium wherever it lies, and the proof that they are what they were |
+//! | [`boot`] | the proof of what boots from it |
 //! | [`medium`] | a medium: its manifest and machine, the proof that every byte is what it was |
 //! | [`source`] | where an archive is: repository, medium file, device or mount point, place on a disk, address |
 //! | [`on_disk`] | places on local disks |
@@ -18,15 +20,20 @@
 //! | [`session`] | [`Session`]: what a person does in the interactive mode, one call a step |
 //! | [`places`], [`logs`], [`keyboard`] | what it needs beside: other devices, saved logs, keyboard layouts |
 //! | [`compare`] | the compare mode: archive against disks, read-only |
+//! | [`clock`] | the machine's clock beside the age of an archive |
+//! | [`heartbeat`] | a step that takes minutes says that it is still at work |
 //! | [`observe`] | turns the archive's progress into events |
 //! | [`failure`] | [`Failure`]: why a recovery stopped, and whether anything was touched |
 //!
 //! The archive is checked to be readable before anything is wiped (design, principle 3): [`medium::Medium::verify`]
 //! reads every byte of the medium, then the repository is opened and its description compared with the embedded one.
 
+pub mod boot;
+pub mod clock;
 pub mod compare;
 pub mod failure;
 pub mod found;
+pub mod heartbeat;
 pub mod journal;
 pub mod keyboard;
 pub mod logs;
@@ -43,6 +50,7 @@ pub mod session;
 pub mod snapshot;
 pub mod source;
 pub mod stacks;
+pub mod view;
 
 pub use failure::{Disks, Failure};
 pub use journal::{Journal, Part};

@@ -1,17 +1,12 @@
 //! A recovery medium: a mounted filesystem with `/lifeboat/` on it (design, section 6).
 
 use crate::failure::Failure;
+use crate::view::{self, View};
 use lifeboat_archive::{Repository, Secret};
 use lifeboat_machine::manifest::{ArchiveRef, MediumManifest};
-use lifeboat_machine::{Event, EventSink, Machine};
-use std::collections::BTreeSet;
-use std::io::Read as _;
+use lifeboat_machine::{EventSink, Machine};
+use lifeboat_remote::image_file::ImageFile;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Instant;
-
-/// How often [`Medium::verify`] reports, in bytes.
-const REPORT_EVERY: u64 = 64 << 20;
 
 /// A medium that was opened; its bytes are not yet proven.
 #[derive(Debug)]
@@ -22,6 +17,8 @@ pub struct Medium {
     pub manifest: MediumManifest,
     /// The machine it was made for.
     pub machine: Machine,
+    /// The file or device that is mounted there, when it is an image.
+    pub image: Option<PathBuf>,
 }
 
 /// Reads a manifest's JSON.
@@ -50,7 +47,7 @@ impl Medium {
             )));
         }
         let machine = Machine::from_json(&machine_json)?;
-        Ok(Medium { directory, manifest, machine })
+        Ok(Medium { directory, manifest, machine, image: image_behind(mount_point) })
     }
 
     /// The repository on it, when it has one.
@@ -67,80 +64,29 @@ impl Medium {
         file.map(|file| Ok(Secret::new(String::from_utf8_lossy(&Failure::read(&file)?)))).transpose()
     }
 
+    /// Its files from the top.
+    pub fn view(&self) -> View<'_> {
+        let root = self.directory.parent().unwrap_or(&self.directory);
+        // Who may not read the device, or has no device, checks the files only.
+        View::Folder(root.to_owned(), self.image.as_deref().and_then(|path| ImageFile::open(path).ok()))
+    }
+
     /// Reads every byte of every file that the manifest names and compares sizes and hashes; a file that the manifest
     /// does not know is damage as well.
     ///
     /// # Errors
     /// [`Failure::Damaged`] for the first file that is not what it was, in the order of the manifest.
     pub fn verify(&self, sink: &dyn EventSink) -> Result<(), Failure> {
-        let began = Instant::now();
-        let files: Vec<_> = self.manifest.files.iter().collect();
-        let total: u64 = files.iter().map(|(_, digest)| digest.size_bytes).sum();
-        self.no_strangers()?;
-        let (next, done_bytes, reported) = (AtomicUsize::new(0), AtomicU64::new(0), AtomicU64::new(0));
-        let check_some = || -> Result<(), (usize, Failure)> {
-            loop {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                let Some((name, digest)) = files.get(index) else { return Ok(()) };
-                check_file(&self.directory, name, digest, &|bytes| {
-                    let done = done_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-                    let mark = done / REPORT_EVERY;
-                    if reported.fetch_max(mark, Ordering::Relaxed) < mark {
-                        sink.emit(&Event::Progress {
-                            phase: "verify".into(),
-                            entries: index as u64,
-                            entries_total: files.len() as u64,
-                            bytes: done,
-                            bytes_total: total,
-                            seconds: began.elapsed().as_secs_f64(),
-                        });
-                    }
-                })
-                .map_err(|failure| (index, failure))?;
-            }
-        };
-        let workers = std::thread::available_parallelism().map_or(2, usize::from).min(4);
-        let mut failures: Vec<(usize, Failure)> = std::thread::scope(|scope| {
-            let handles: Vec<_> = (0..workers).map(|_| scope.spawn(check_some)).collect();
-            handles
-                .into_iter()
-                .filter_map(|handle| match handle.join() {
-                    Ok(result) => result.err(),
-                    Err(_) => Some((
-                        usize::MAX,
-                        Failure::Mismatch("the check of the medium ended with an internal error".into()),
-                    )),
-                })
-                .collect()
-        });
-        failures.sort_by_key(|(index, _)| *index);
-        match failures.into_iter().next() {
-            Some((_, failure)) => Err(failure),
-            None => Ok(()),
-        }
+        view::verify(&self.view(), &self.manifest, sink)
     }
+}
 
-    /// Files below the medium's directory that its manifest does not name.
-    fn no_strangers(&self) -> Result<(), Failure> {
-        let known: BTreeSet<&str> = self.manifest.files.keys().map(String::as_str).collect();
-        let mut folders = vec![self.directory.clone()];
-        while let Some(folder) = folders.pop() {
-            let read = |source| Failure::Read { path: folder.clone(), source };
-            for entry in std::fs::read_dir(&folder).map_err(read)? {
-                let entry = entry.map_err(read)?;
-                let path = entry.path();
-                if entry.file_type().map_err(read)?.is_dir() {
-                    folders.push(path);
-                    continue;
-                }
-                let name = path.strip_prefix(&self.directory).unwrap_or(&path).to_string_lossy().into_owned();
-                if !["manifest.json", "initrd.img"].contains(&name.as_str()) && !known.contains(name.as_str()) {
-                    return Err(Failure::Damaged { file: name, problem: "is not in its manifest".into() });
-                }
-            }
-        }
-        Ok(())
-    }
+/// The device whose ISO 9660 filesystem is mounted at a folder.
+fn image_behind(mount_point: &Path) -> Option<PathBuf> {
+    let point = std::fs::canonicalize(mount_point).ok()?;
+    // Of several mounts on one folder the last is seen.
+    let mount = lifeboat_sys::mount::table().ok()?.into_iter().rfind(|mount| mount.mount_point == point)?;
+    (mount.kind == "iso9660" && mount.root == Path::new("/")).then(|| PathBuf::from(mount.source))
 }
 
 /// Refuses a repository that is not the one that a medium's manifest names.
@@ -163,45 +109,10 @@ pub(crate) fn holds_no_archive(manifest: &MediumManifest) -> Failure {
     }
 }
 
-fn check_file(
-    directory: &Path,
-    name: &str,
-    expected: &lifeboat_machine::manifest::FileDigest,
-    progress: &dyn Fn(u64),
-) -> Result<(), Failure> {
-    let damaged = |problem: String| Failure::Damaged { file: name.to_owned(), problem };
-    let path = directory.join(name);
-    // Names come from the manifest: they must stay inside the medium.
-    if Path::new(name).components().any(|part| !matches!(part, std::path::Component::Normal(_))) {
-        return Err(damaged("has an impossible name in the manifest".into()));
-    }
-    let mut file = std::fs::File::open(&path).map_err(|error| damaged(format!("cannot be opened: {error}")))?;
-    let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; 1 << 20];
-    let mut size = 0u64;
-    loop {
-        let count = match file.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) => count,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(damaged(format!("cannot be read at byte {size}: {error}"))),
-        };
-        hasher.update(&buffer[..count]);
-        size += count as u64;
-        progress(count as u64);
-    }
-    if size != expected.size_bytes {
-        return Err(damaged(format!("has {size} bytes instead of {}", expected.size_bytes)));
-    }
-    if hasher.finalize().to_hex().as_str() != expected.blake3 {
-        return Err(damaged("does not have the hash that its manifest names".into()));
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lifeboat_machine::Event;
     use lifeboat_machine::manifest::{FORMAT, FileDigest};
 
     struct Silent;
@@ -235,7 +146,7 @@ mod tests {
             "network": {"interfaces": [], "name_servers": [], "search": []}
         }))
         .unwrap();
-        (dir, Medium { directory, manifest, machine })
+        (dir, Medium { directory, manifest, machine, image: None })
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! A whole-machine recovery, stage by stage. The stages are those of `lifeboat restore` in the rescue system; each
 //! emits its steps while it works and a `Stage` event when it is done.
 
+use crate::clock;
 use crate::failure::{Failure, entries};
 use crate::found::Found;
+use crate::heartbeat;
 use crate::journal::{Journal, Part};
 use crate::medium;
 use crate::network::Network;
@@ -206,6 +208,9 @@ impl<'a> Recovery<'a> {
     ) -> Result<Recovery<'a>, Failure> {
         let (mut machine, manifest) = snapshot::read(&repository, &snapshot)?;
         snapshot::check_machine(&snapshot, &machine, &rescue.manifest, named)?;
+        if let Some(text) = clock::remark(&snapshot.time, jiff::Timestamp::now()) {
+            sink.emit(&Event::Warning { text });
+        }
         room::from_snapshot(&mut machine, &repository, &snapshot, sink);
         let interval = crate::observe::CONSOLE_INTERVAL;
         let (damaged, _source) = (false, None);
@@ -429,12 +434,14 @@ impl<'a> Recovery<'a> {
             let step = &journal.plan.steps[journal.done];
             let text = step.to_string();
             let number = journal.done + 1;
-            self.sink.emit(&Event::Step { number, total: journal.plan.steps.len(), text: text.clone() });
             if *step == Step::Finish {
                 self.protect(journal)?;
             }
             let step = &journal.plan.steps[journal.done];
-            let applied = lifeboat_rebuild::apply(step, &self.context(&journal.plan));
+            let shown = heartbeat::Step { number, total: journal.plan.steps.len(), text: &text };
+            let context = self.context(&journal.plan);
+            let applied =
+                heartbeat::during(shown, heartbeat::INTERVAL, self.sink, || lifeboat_rebuild::apply(step, &context));
             for text in applied.map_err(|source| Failure::Rebuild { step: text, source })? {
                 self.sink.emit(&Event::Warning { text });
             }

@@ -11,6 +11,7 @@ use crate::recovery::{self, Recovery, stage};
 use crate::rescue::RescueSystem;
 use crate::source::Source;
 use crate::stacks::{self, Stacks};
+use crate::view::{self, View};
 use lifeboat_archive::{
     ArchiveError, Kind, Problem, Repository, RestoreOptions, Secret, Selection, SnapshotInfo, Table, words,
 };
@@ -90,10 +91,11 @@ enum Place {
 }
 
 impl Place {
-    fn medium(&self) -> Option<&Medium> {
+    /// The medium whose every byte is read before anything is wiped.
+    fn near(&self) -> Option<(View<'_>, &MediumManifest)> {
         match self {
-            Place::Medium(medium) => Some(medium),
-            Place::Source(source) => source.medium.as_ref(),
+            Place::Medium(medium) => Some((medium.view(), &medium.manifest)),
+            Place::Source(source) => source.near(),
         }
     }
 
@@ -351,11 +353,11 @@ impl<'a> Session<'a> {
     /// Gives what is lost, when `damaged` says that the rest is wanted.
     fn prove(&self, damaged: bool) -> Result<Vec<Problem>, Failure> {
         let Some(place) = &self.place else { return Err(nothing_open()) };
-        if let Some(medium) = place.medium() {
-            match stage(self.sink, "medium", || medium.verify(self.sink)) {
+        if let Some((view, manifest)) = place.near() {
+            match stage(self.sink, "medium", || view::verify(&view, manifest, self.sink)) {
                 Ok(()) => return Ok(vec![]),
                 // What counts is what this recovery needs.
-                Err(Failure::Damaged { file, problem }) if medium.repository().is_some() => {
+                Err(Failure::Damaged { file, problem }) if place.repository().is_some() => {
                     self.sink.emit(&Event::Warning { text: format!("the medium is damaged: {file} {problem}") });
                 }
                 Err(failure) => return Err(failure),

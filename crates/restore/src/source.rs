@@ -5,6 +5,7 @@ use crate::failure::Failure;
 use crate::medium::{self, Medium, parse_manifest};
 use crate::network::Network;
 use crate::on_disk::{self, Search};
+use crate::view::View;
 use lifeboat_archive::{Place, Repository, Secret};
 use lifeboat_machine::MediumManifest;
 use lifeboat_machine::on_disk::OnDisk;
@@ -26,7 +27,7 @@ pub struct Source {
     pub repository: Place,
     /// The mounted medium that holds it.
     pub medium: Option<Medium>,
-    /// The medium on a web server that holds it.
+    /// The medium that holds it, when it is not mounted: on a web server, or an image that the kernel does not mount.
     pub web: Option<WebMedium>,
     /// Nothing proves who answers there: plain HTTP, or NFS.
     pub unproven: bool,
@@ -34,7 +35,7 @@ pub struct Source {
     _mounted: Vec<Mounted>,
 }
 
-/// A medium on a web server.
+/// A medium that is read without being mounted.
 #[derive(Debug)]
 pub struct WebMedium {
     tree: Arc<Tree>,
@@ -43,6 +44,19 @@ pub struct WebMedium {
     /// The bytes of its manifest.
     pub manifest_json: Vec<u8>,
 }
+
+/// What is looked for at a place.
+#[derive(Clone, Copy)]
+struct Wish<'a> {
+    /// Of several media, the one whose manifest this accepts.
+    wanted: &'a dyn Fn(&[u8]) -> bool,
+    /// Whether somebody can be asked for passphrases.
+    search: Search,
+    /// A medium without an archive will do.
+    without_archive: bool,
+}
+
+const ANY: Wish<'static> = Wish { wanted: &|_| true, search: Search::Alone, without_archive: false };
 
 /// A medium that was mounted here, in a folder that only root may enter; it is unmounted on drop, and when a signal ends us.
 #[derive(Debug)]
@@ -76,7 +90,15 @@ impl Source {
     /// # Errors
     /// [`Failure::Unusable`] with what was found instead; [`Failure::Locked`]; [`Failure::Network`]; [`Failure::Tape`] and [`Failure::UnreadableTape`].
     pub fn open(text: &str, scratch: &Path, network: &Network, runner: &dyn Runner) -> Result<Source, Failure> {
-        Source::find(text, scratch, network, runner, &|_| true, Search::Alone)
+        Source::find(text, scratch, network, runner, ANY)
+    }
+
+    /// The same; a medium need not hold an archive. Then there is no repository at [`Source::repository`].
+    ///
+    /// # Errors
+    /// As [`Source::open`].
+    pub fn open_medium(text: &str, scratch: &Path, network: &Network, runner: &dyn Runner) -> Result<Source, Failure> {
+        Source::find(text, scratch, network, runner, Wish { without_archive: true, ..ANY })
     }
 
     /// The same for who asks a person for the passphrase of an encrypted disk, or lets the `search` go on without.
@@ -90,7 +112,7 @@ impl Source {
         runner: &dyn Runner,
         search: Search,
     ) -> Result<Source, Failure> {
-        Source::find(text, scratch, network, runner, &|_| true, search)
+        Source::find(text, scratch, network, runner, Wish { search, ..ANY })
     }
 
     /// The same; where a folder holds several media, the first whose manifest `wanted` accepts.
@@ -104,7 +126,7 @@ impl Source {
         runner: &dyn Runner,
         wanted: &dyn Fn(&[u8]) -> bool,
     ) -> Result<Source, Failure> {
-        Source::find(text, scratch, network, runner, wanted, Search::Alone)
+        Source::find(text, scratch, network, runner, Wish { wanted, ..ANY })
     }
 
     fn find(
@@ -112,27 +134,40 @@ impl Source {
         scratch: &Path,
         network: &Network,
         runner: &dyn Runner,
-        wanted: &dyn Fn(&[u8]) -> bool,
-        search: Search,
+        wish: Wish<'_>,
     ) -> Result<Source, Failure> {
         if TapeName::is_meant(text) {
             return tape(text, Path::new("/sys"));
         }
         if OnDisk::is_meant(text) {
             let place = OnDisk::parse(text).map_err(|reason| Failure::Unusable { what: text.to_owned(), reason })?;
-            return open_on_disk(&place, search, scratch, runner);
+            return open_on_disk(&place, wish, scratch, runner);
         }
         if Address::is_meant(text) {
             let address = Network::address(text)?;
             network.bring_up(runner)?;
-            return open_address(&address, scratch, network, runner, wanted);
+            return open_address(&address, scratch, network, runner, wish);
         }
-        open_path(Path::new(text), text, scratch, runner, &Place::Folder)
+        open_path(Path::new(text), text, scratch, runner, &Place::Folder, wish)
     }
 
     /// The manifest of the medium that holds the repository, when one does.
     pub fn manifest(&self) -> Option<&MediumManifest> {
         self.medium.as_ref().map(|medium| &medium.manifest).or(self.web.as_ref().map(|web| &web.manifest))
+    }
+
+    /// The files of the medium that holds the repository, when one does.
+    pub fn view(&self) -> Option<View<'_>> {
+        self.medium.as_ref().map(Medium::view).or(self.web.as_ref().map(|web| View::Tree(&web.tree)))
+    }
+
+    /// The medium, when all of it can be read without a network: then every byte of it is read before anything is wiped.
+    pub(crate) fn near(&self) -> Option<(View<'_>, &MediumManifest)> {
+        match (&self.medium, &self.web) {
+            (Some(medium), _) => Some((medium.view(), &medium.manifest)),
+            (None, Some(web)) if web.tree.is_local() => Some((View::Tree(&web.tree), &web.manifest)),
+            _ => None,
+        }
     }
 
     /// The key that the medium carries, when it was asked for.
@@ -186,22 +221,41 @@ fn open_path(
     scratch: &Path,
     runner: &dyn Runner,
     place: &dyn Fn(PathBuf) -> Place,
+    wish: Wish<'_>,
 ) -> Result<Source, Failure> {
     let unusable = |reason: String| Failure::Unusable { what: text.to_owned(), reason };
     match shape(path).map_err(unusable)? {
-        Shape::Repository => Ok(Source {
-            repository: place(path.to_owned()),
-            medium: None,
-            web: None,
-            unproven: false,
-            _mounted: vec![],
-        }),
-        Shape::MediumMount => from_medium(Medium::open(path)?, place, vec![]),
-        Shape::Image => {
-            let (guard, point) = mounted(scratch, |point| on_disk::mount(path, point, runner))?;
-            from_medium(Medium::open(&point)?, place, vec![guard])
+        Shape::Repository => {
+            let repository = place(path.to_owned());
+            Ok(Source { repository, medium: None, web: None, unproven: false, _mounted: vec![] })
         }
+        Shape::MediumMount => from_medium(Medium::open(path)?, place, vec![], wish),
+        Shape::Image => match mounted(scratch, |point| on_disk::mount(path, point, runner)) {
+            Ok((guard, point)) => {
+                let medium = Medium { image: Some(path.to_owned()), ..Medium::open(&point)? };
+                from_medium(medium, place, vec![guard], wish)
+            }
+            // A kernel without iso9660, or nobody who may mount: it can be read all the same.
+            Err(error) => match Tree::open_local(path) {
+                Ok(tree) => from_tree(tree, wish),
+                Err(_) => Err(error),
+            },
+        },
     }
+}
+
+/// A medium that is read without being mounted.
+fn from_tree(tree: Tree, wish: Wish<'_>) -> Result<Source, Failure> {
+    let tree = Arc::new(tree);
+    let manifest_json = tree.read_file("manifest.json")?;
+    let manifest = parse_manifest(&manifest_json, tree.place())?;
+    if manifest.archive.is_none() && !wish.without_archive {
+        return Err(medium::holds_no_archive(&manifest));
+    }
+    let files = manifest.files.iter().map(|(path, digest)| (path.clone(), digest.size_bytes)).collect();
+    let repository = Place::Files(Arc::clone(&tree).repository(files));
+    let web = Some(WebMedium { tree, manifest, manifest_json });
+    Ok(Source { repository, medium: None, web, unproven: false, _mounted: vec![] })
 }
 
 /// The one place where tapes are opened: until there is a reader of streams, it says what the tape is and no more.
@@ -221,8 +275,8 @@ pub(crate) fn tape(text: &str, sys: &Path) -> Result<Source, Failure> {
 }
 
 /// The disk stays mounted as long as the source: so no plan may use it.
-fn open_on_disk(place: &OnDisk, search: Search, scratch: &Path, runner: &dyn Runner) -> Result<Source, Failure> {
-    let device = on_disk::device(place, search, runner)?;
+fn open_on_disk(place: &OnDisk, wish: Wish<'_>, scratch: &Path, runner: &dyn Runner) -> Result<Source, Failure> {
+    let device = on_disk::device(place, wish.search, runner)?;
     let (guards, root) = match on_disk::mount_point(&device) {
         Some(point) => (vec![], point),
         None => {
@@ -231,13 +285,22 @@ fn open_on_disk(place: &OnDisk, search: Search, scratch: &Path, runner: &dyn Run
         }
     };
     let path = root.join(place.path.trim_start_matches('/'));
-    let mut source = open_path(&path, &place.to_string(), scratch, runner, &Place::Folder)?;
+    let mut source = open_path(&path, &place.to_string(), scratch, runner, &Place::Folder, wish)?;
     source._mounted.extend(guards);
     Ok(source)
 }
 
-fn from_medium(medium: Medium, place: &dyn Fn(PathBuf) -> Place, mounted: Vec<Mounted>) -> Result<Source, Failure> {
-    let repository = medium.repository().ok_or_else(|| medium::holds_no_archive(&medium.manifest))?;
+fn from_medium(
+    medium: Medium,
+    place: &dyn Fn(PathBuf) -> Place,
+    mounted: Vec<Mounted>,
+    wish: Wish<'_>,
+) -> Result<Source, Failure> {
+    let repository = match medium.repository() {
+        Some(repository) => repository,
+        None if wish.without_archive => medium.directory.join("repo"),
+        None => return Err(medium::holds_no_archive(&medium.manifest)),
+    };
     // Its manifest lists all that may be there.
     let repository = match place(repository) {
         Place::Folder(folder) => Place::Sealed(folder),
@@ -251,7 +314,7 @@ fn open_address(
     scratch: &Path,
     network: &Network,
     runner: &dyn Runner,
-    wanted: &dyn Fn(&[u8]) -> bool,
+    wish: Wish<'_>,
 ) -> Result<Source, Failure> {
     let patience = network.patience(address);
     match address {
@@ -259,32 +322,31 @@ fn open_address(
             let shown = address.to_string();
             let (guard, point) = mounted(scratch, |point| Ok(nfs::mount_export(host, point, false, &patience)?))?;
             let place = |folder: PathBuf| Place::Files(Arc::new(Folder::new(&folder, shown.clone(), patience.clone())));
-            let inside = images(&point, &shown, scratch, runner, wanted)?;
+            let inside = images(&point, &shown, scratch, runner, wish.wanted)?;
             let mut source = match inside {
-                Some((image, medium)) => from_medium(medium, &place, vec![image])?,
-                None => open_path(&point, &shown, scratch, runner, &place)?,
+                Some(Image::Mounted(image, medium)) => from_medium(*medium, &place, vec![image], wish)?,
+                Some(Image::Read(tree)) => from_tree(tree, wish)?,
+                None => open_path(&point, &shown, scratch, runner, &place, wish)?,
             };
             source._mounted.push(guard);
             source.unproven = true;
             Ok(source)
         }
         Address::Http(url) => {
-            let tree = Arc::new(Tree::open(url, &network.credentials, patience, wanted)?);
-            let manifest_json = tree.read_file("manifest.json")?;
-            let manifest = parse_manifest(&manifest_json, tree.place())?;
-            if manifest.archive.is_none() {
-                return Err(medium::holds_no_archive(&manifest));
-            }
-            let files = manifest.files.iter().map(|(path, digest)| (path.clone(), digest.size_bytes)).collect();
-            let repository = Place::Files(Arc::clone(&tree).repository(files));
-            let web = Some(WebMedium { tree, manifest, manifest_json });
-            Ok(Source { repository, medium: None, web, unproven: url.starts_with("http://"), _mounted: vec![] })
+            let source = from_tree(Tree::open(url, &network.credentials, patience, wish.wanted)?, wish)?;
+            Ok(Source { unproven: url.starts_with("http://"), ..source })
         }
         store => {
             let files = lifeboat_remote::store(store, &network.credentials, patience)?;
             Ok(Source { repository: Place::Files(files), medium: None, web: None, unproven: false, _mounted: vec![] })
         }
     }
+}
+
+/// An image that was found in a share.
+enum Image {
+    Mounted(Mounted, Box<Medium>),
+    Read(Tree),
 }
 
 /// The medium in an image (`*.iso`) that lies in a mounted share, when the share itself is neither a repository nor a medium.
@@ -294,7 +356,7 @@ fn images(
     scratch: &Path,
     runner: &dyn Runner,
     wanted: &dyn Fn(&[u8]) -> bool,
-) -> Result<Option<(Mounted, Medium)>, Failure> {
+) -> Result<Option<Image>, Failure> {
     if !share.is_dir() || Repository::is_repository(share) || share.join("lifeboat/manifest.json").is_file() {
         return Ok(None);
     }
@@ -309,10 +371,20 @@ fn images(
     list.sort();
     let any = !list.is_empty();
     for path in list {
-        let (guard, point) = mounted(scratch, |point| on_disk::mount(&path, point, runner))?;
-        let manifest = std::fs::read(point.join("lifeboat/manifest.json")).unwrap_or_default();
-        if !manifest.is_empty() && wanted(&manifest) {
-            return Ok(Some((guard, Medium::open(&point)?)));
+        match mounted(scratch, |point| on_disk::mount(&path, point, runner)) {
+            Ok((guard, point)) => {
+                let manifest = std::fs::read(point.join("lifeboat/manifest.json")).unwrap_or_default();
+                if !manifest.is_empty() && wanted(&manifest) {
+                    let medium = Medium { image: Some(path), ..Medium::open(&point)? };
+                    return Ok(Some(Image::Mounted(guard, Box::new(medium))));
+                }
+            }
+            Err(error) => {
+                let tree = Tree::open_local(&path).map_err(|_| error)?;
+                if tree.read_file("manifest.json").is_ok_and(|manifest| wanted(&manifest)) {
+                    return Ok(Some(Image::Read(tree)));
+                }
+            }
         }
     }
     match any {

@@ -140,6 +140,13 @@ pub enum Outcome {
     Files(RestoredFiles),
 }
 
+impl Outcome {
+    /// A machine that starts, though not every entry came back.
+    pub fn is_bootable(&self) -> bool {
+        matches!(self, Outcome::Failed { disks: Disks::Rebuilt, .. })
+    }
+}
+
 /// A line below the body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
@@ -448,13 +455,13 @@ impl Model {
 
     /// What can follow the result.
     pub fn endings(&self) -> Vec<Choice> {
-        let mut choices = vec![];
-        if !matches!(self.outcome, Some(Outcome::Restored { .. })) {
-            choices.push(Choice::Again);
+        let leave = [Choice::Leave(After::Reboot), Choice::Leave(After::Poweroff), Choice::Leave(After::Shell)];
+        match &self.outcome {
+            Some(Outcome::Restored { .. }) => [&leave[..], &[Choice::Save]].concat(),
+            // The machine starts: that comes first, as after a recovery without any problem.
+            Some(outcome) if outcome.is_bootable() => [&leave[..], &[Choice::Save, Choice::Again]].concat(),
+            _ => [&[Choice::Again], &leave[..], &[Choice::Save]].concat(),
         }
-        choices.extend([Choice::Leave(After::Reboot), Choice::Leave(After::Poweroff), Choice::Leave(After::Shell)]);
-        choices.push(Choice::Save);
-        choices
     }
 }
 

@@ -306,6 +306,27 @@ fn a_failure_lists_everything_and_logs_can_be_saved() {
 }
 
 #[test]
+fn a_machine_that_is_bootable_is_offered_its_restart_first() {
+    let mut desk = desk();
+    desk.go_to_hardware();
+    desk.press(&[Key::Enter, Key::Enter, Key::Enter]);
+    desk.type_text("box");
+    desk.press(&[Key::Enter]);
+    desk.event(Event::Entry { path: "/boot/efi/EFI".into(), text: "cannot SET the inode flags".into() });
+    let reason = "1 of 28114 entries could not be restored or differ";
+    desk.say(Message::Recovered(Err((reason.into(), Disks::Rebuilt))));
+    let text = desk.text();
+    for part in ["The machine is BOOTABLE", reason, "take the medium out and restart", "/boot/efi/EFI"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let place = |what: &str| text.find(what).unwrap_or_else(|| panic!("{what}: {text}"));
+    assert!(place("Restart the computer") < place("Start again"), "{text}");
+    // Enter takes the first: it restarts.
+    desk.press(&[Key::Enter]);
+    assert_eq!(desk.left, Some(After::Reboot));
+}
+
+#[test]
 fn another_archive_and_the_keyboard() {
     let mut desk = desk();
     desk.press(&[Key::Down, Key::Down, Key::Enter, Key::End]);

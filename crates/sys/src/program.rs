@@ -67,8 +67,6 @@ programs! {
     XFS_ADMIN = "xfs_admin", "xfsprogs", IfPresent;
     XFS_DB = "xfs_db", "xfsprogs", IfPresent;
     XFS_INFO = "xfs_info", "xfsprogs", IfPresent;
-    XFS_REPAIR = "xfs_repair", "xfsprogs", IfPresent;
-    XFS_IO = "xfs_io", "xfsprogs", IfPresent;
     XFS_GROWFS = "xfs_growfs", "xfsprogs", IfPresent;
     MKFS_FAT = "mkfs.fat", "dosfstools", IfPresent;
     FSCK_FAT = "fsck.fat", "dosfstools", IfPresent;

@@ -61,6 +61,19 @@ pub(super) fn run(from: &Repository, to: &Repository, snapshot: &SnapshotInfo) -
     snapshot::one(&to.store, &id)
 }
 
+impl Repository {
+    /// How many bytes a copy of a snapshot has, about: its blobs as they lie in packs, and their lines in pack headers and index.
+    ///
+    /// # Errors
+    /// When a directory of it cannot be read.
+    pub fn snapshot_bytes(&self, snapshot: &SnapshotInfo) -> Result<u64, ArchiveError> {
+        const LINES: u64 = 160;
+        let index = self.store.load_index()?;
+        let lengths = blobs(self, &index, snapshot)?.into_iter();
+        Ok(lengths.map(|(kind, id)| index.get(kind, &id).map_or(0, |found| u64::from(found.length)) + LINES).sum())
+    }
+}
+
 fn panicked(panic: &(dyn std::any::Any + Send)) -> ArchiveError {
     ArchiveError::Panicked { action: "COPY the snapshot", cause: store::panic_message(panic) }
 }

@@ -92,7 +92,7 @@ pub(crate) fn make(
 ) -> Result<(Id, Vec<u8>), String> {
     let mut salt = [0; 64];
     getrandom::fill(&mut salt).map_err(|error| error.to_string())?;
-    let log_n = if secret.bytes().is_some_and(|bytes| bytes.len() >= 16) { LOG_N_RANDOM } else { LOG_N_PASSPHRASE };
+    let log_n = cost(secret);
     let key = derive(secret, &salt, log_n, 8, 1)?;
     let encode = |bytes: &[u8]| STANDARD.encode(bytes);
     let [encrypt, k, r] = &master.0;
@@ -230,6 +230,19 @@ pub(crate) fn pair(files: Vec<KeyInfo>) -> Vec<KeyInfo> {
         }
     }
     list
+}
+
+/// How much one guess at a secret shall cost.
+fn cost(secret: &Secret) -> u8 {
+    if secret.bytes().is_some_and(|bytes| bytes.len() >= 16) { LOG_N_RANDOM } else { LOG_N_PASSPHRASE }
+}
+
+/// A secret at the cost of a key file's, for other uses than key files.
+pub(crate) fn stretch(secret: &Secret, salt: &[u8]) -> Result<Zeroizing<[u8; 64]>, String> {
+    let parameters = scrypt::Params::new(cost(secret), 8, 1).map_err(|error| error.to_string())?;
+    let mut bytes = Zeroizing::new([0; 64]);
+    scrypt::scrypt(secret.expose().as_bytes(), salt, &parameters, bytes.as_mut()).map_err(|error| error.to_string())?;
+    Ok(bytes)
 }
 
 fn derive(secret: &Secret, salt: &[u8], log_n: u8, r: u32, p: u32) -> Result<Key, String> {

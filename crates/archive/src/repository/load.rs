@@ -47,7 +47,8 @@ fn own_path() -> PathBuf {
 struct Wanted {
     /// `None` for all.
     paths: Option<Vec<PathBuf>>,
-    links: usize,
+    /// Paths that links may still add: an archive's links can lead round and round.
+    left: usize,
 }
 
 impl Wanted {
@@ -57,7 +58,8 @@ impl Wanted {
             // With Lifeboat's own.
             Selection::Paths(paths) => Some(paths.iter().map(|path| plain(path)).chain([own_path()]).collect()),
         };
-        Wanted { paths, links: 0 }
+        let left = MOST_LINKS * paths.as_ref().map_or(0, Vec::len);
+        Wanted { paths, left }
     }
 
     /// A directory lies on the way to what is wanted, or in it.
@@ -78,8 +80,8 @@ impl Wanted {
             .collect();
         let before = paths.len();
         for path in led {
-            if self.links < MOST_LINKS * before && !paths.contains(&path) {
-                self.links += 1;
+            if self.left > 0 && !paths.contains(&path) {
+                self.left -= 1;
                 paths.push(path);
             }
         }
@@ -324,5 +326,6 @@ mod tests {
             led += 1;
         }
         assert!(led < 1000);
+        assert!(circle.paths.unwrap().len() <= 2 + 2 * MOST_LINKS);
     }
 }

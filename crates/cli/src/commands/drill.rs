@@ -3,8 +3,11 @@
 use super::Session;
 use crate::command::DrillArgs;
 use crate::error::{CommandError, CommandResult, Kind};
+use crate::job::boot_check::{self, OwnKey};
 use lifeboat_drill::{DrillOptions, Progress, Proof, drill};
-use lifeboat_machine::EventSink as _;
+use lifeboat_machine::{Event, EventSink as _};
+use lifeboat_remote::tree::Tree;
+use lifeboat_restore::view::View;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,6 +15,7 @@ pub fn run(session: &Session, args: &DrillArgs) -> CommandResult {
     if !args.medium.exists() {
         return Err(CommandError::usage(format!("{}: no such medium", args.medium.display())));
     }
+    prove(session, args)?;
     let options = DrillOptions {
         medium: args.medium.clone(),
         report: args.report.clone(),
@@ -45,6 +49,23 @@ pub fn run(session: &Session, args: &DrillArgs) -> CommandResult {
         Kind::Failed,
         format!("the drill failed: {}", report.reason.as_deref().unwrap_or("see the report")),
     ))
+}
+
+/// Compares what boots from the medium with its list. What is no medium is left to the drill, which says so.
+fn prove(session: &Session, args: &DrillArgs) -> CommandResult {
+    let Ok(tree) = Tree::open_local(&args.medium) else { return Ok(()) };
+    let Ok(manifest) = tree.read_file("manifest.json") else { return Ok(()) };
+    let manifest = lifeboat_restore::medium::parse_manifest(&manifest, "the medium's manifest")?;
+    let boot = boot_check::check(session, &View::Tree(&tree), &manifest, &OwnKey::find(session, &args.key)?)?;
+    let [first, rest @ ..] = boot.problems.as_slice() else {
+        session.reporter.note(boot_check::summary(&boot));
+        return Ok(());
+    };
+    for text in rest {
+        session.reporter.emit(&Event::Warning { text: text.clone() });
+    }
+    Err(CommandError::new(Kind::Differences, format!("the medium is not what it was and was not booted: {first}"))
+        .hint("another copy of the medium, or build it again"))
 }
 
 /// Where the choice of acceleration is remembered: the user's cache directory.

@@ -3,10 +3,11 @@
 use super::{Session, rescue};
 use crate::command::{IsoArgs, MediaCommand, RescueArgs};
 use crate::error::{CommandError, CommandResult};
+use crate::job::boot_check::OwnKey;
 use crate::job::medium::{self, Request, Workshop};
 use crate::job::snapshot::{self, Use};
-use crate::job::{archive, keys, protect};
-use lifeboat_archive::{Owner, Repository, RepositoryOptions};
+use crate::job::{archive, keys, medium_repository, protect};
+use lifeboat_archive::Owner;
 use lifeboat_machine::manifest::ArchiveRef;
 use lifeboat_machine::on_disk::OnDisk;
 use lifeboat_machine::{Event, EventSink as _, Machine};
@@ -73,14 +74,20 @@ fn rescue_only(session: &Session, args: &IsoArgs) -> CommandResult {
         args.machine.as_deref(),
         Some(place.as_deref().unwrap_or(&args.out)),
     )?;
-    let key = args.medium.embed_key.then(|| keys::find(&args.key, &session.config)).transpose()?;
+    let known = OwnKey::find(session, &args.key)?.secret;
+    let key = match (args.medium.embed_key, known.clone()) {
+        (false, _) => None,
+        (true, Some(key)) => Some(key),
+        (true, None) => Some(keys::find(&args.key, &session.config)?),
+    };
     if let Some(source) = source {
         check_source(session, args, source, &machine);
     }
-    let workshop = Workshop::open(&args.medium, &args.out)?;
+    let workshop = Workshop::open(session, &args.medium, &args.out, 0)?;
     let mut medium = args.medium.clone();
     medium.append.extend(args.source.iter().map(|source| format!("lifeboat.source={source}")));
-    let request = Request { machine: &machine, archive: None, key: key.as_ref(), credentials: key.is_some() };
+    let credentials = key.is_some();
+    let request = Request { machine: &machine, archive: None, key: key.as_ref(), seal: known.as_ref(), credentials };
     medium::write_iso(session, &medium, &workshop, &request, &args.out)
 }
 
@@ -100,24 +107,30 @@ fn check_source(session: &Session, args: &IsoArgs, source: &str, machine: &Machi
     }
 }
 
-/// Embeds one snapshot of a repository: it alone is copied, under the same key.
+/// Embeds one snapshot of a repository: it alone is copied, into a repository with a key of its own.
 fn from_repository(session: &Session, args: &IsoArgs, from: &str) -> CommandResult {
     let archive = archive::open(session, Some(from), &args.key)?;
-    let secret = keys::find(&args.key, &session.config)?;
+    // A medium may be the source; then its key is not what the machine's own media are opened with.
+    let secret = match archive.from_medium {
+        true => OwnKey::find(session, &args.key)?.secret.unwrap_or_else(|| archive.secret.clone()),
+        false => archive.secret.clone(),
+    };
     let root = &args.medium.sysroot.sysroot;
     let snapshot = snapshot::choose(session, &archive, args.snapshot.as_deref(), root, Use::Elsewhere)?;
     let (machine, manifest) = archive::describe(&archive.repository, &snapshot)?;
-    let workshop = Workshop::open(&args.medium, &args.out)?;
-    let copy =
-        Repository::init(&workshop.repository(), &secret, &RepositoryOptions::default()).map_err(archive::explain)?;
+    let archive_bytes = archive.repository.snapshot_bytes(&snapshot)?;
+    let workshop = Workshop::open(session, &args.medium, &args.out, archive_bytes)?;
+    let (copy, own) = medium_repository::create(&workshop.repository(), &secret, &machine.name, args.medium.embed_key)?;
     let copied = medium::timed(session, "copy", || Ok(archive.repository.copy_snapshot(&snapshot, &copy)?))?;
     let reference =
         ArchiveRef { snapshot: copied.id, repository: copy.id(), entries: manifest.entries, bytes: manifest.bytes };
     drop(copy);
+    medium_repository::keep_spare(&workshop.repository())?;
     let request = Request {
         machine: &machine,
         archive: Some(reference),
-        key: args.medium.embed_key.then_some(&secret),
+        key: own.as_ref(),
+        seal: Some(&secret),
         credentials: false,
     };
     medium::write_iso(session, &args.medium, &workshop, &request, &args.out)

@@ -71,7 +71,11 @@ pub fn explain(failure: Failure) -> CommandError {
         | Failure::UnreadableTape(_) => Kind::Refused,
         _ => Kind::Failed,
     };
-    CommandError { kind, error: failure.into(), hints: vec![] }
+    let hints = match kind {
+        Kind::Partial => vec!["the machine is bootable: take the medium out and type 'reboot' to start it".to_owned()],
+        _ => vec![],
+    };
+    CommandError { kind, error: failure.into(), hints }
 }
 
 /// The machine is restored, from a damaged archive, as it was asked for.

@@ -4,18 +4,18 @@ use super::Session;
 use crate::command::RescueArgs;
 use crate::error::CommandResult;
 use crate::job::medium::{self, Request, Workshop};
-use crate::job::{archive, backup, keys, protect};
-use lifeboat_archive::{Repository, RepositoryOptions};
+use crate::job::{backup, keys, medium_repository, protect};
 use lifeboat_machine::manifest::ArchiveRef;
 
 pub fn run(session: &Session, args: &RescueArgs) -> CommandResult {
     let sysroot = &args.medium.sysroot.sysroot;
     backup::check_exclusions(session, &args.exclude)?;
     let machine = protect::machine(session, sysroot, args.machine.as_deref(), Some(&args.out))?;
-    let workshop = Workshop::open(&args.medium, &args.out)?;
+    let archive_bytes = backup::most_bytes(session, &machine, sysroot, &args.exclude, std::slice::from_ref(&args.out))?;
+    let workshop = Workshop::open(session, &args.medium, &args.out, archive_bytes)?;
     let secret = keys::find_or_create(&args.key, &session.config)?;
-    let repository =
-        Repository::init(&workshop.repository(), &secret, &RepositoryOptions::default()).map_err(archive::explain)?;
+    let (repository, own) =
+        medium_repository::create(&workshop.repository(), &secret, &machine.name, args.medium.embed_key)?;
     let out_of_backup = [workshop.path().to_owned(), args.out.clone()];
     let report = medium::timed(session, "backup", || {
         backup::backup(session, &repository, &machine, sysroot, &args.exclude, &out_of_backup)
@@ -27,10 +27,12 @@ pub fn run(session: &Session, args: &RescueArgs) -> CommandResult {
         bytes: report.bytes,
     };
     drop(repository);
+    medium_repository::keep_spare(&workshop.repository())?;
     let request = Request {
         machine: &machine,
         archive: Some(archive),
-        key: args.medium.embed_key.then_some(&secret),
+        key: own.as_ref(),
+        seal: Some(&secret),
         credentials: false,
     };
     medium::write_iso(session, &args.medium, &workshop, &request, &args.out)?;

@@ -4,27 +4,27 @@ use super::Session;
 use crate::command::FromArgs;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::archive;
+use crate::job::boot_check::{self, OwnKey};
+use lifeboat_machine::{Event, EventSink as _};
 use lifeboat_restore::observe::Observing;
+use lifeboat_restore::{Source, view};
 
 pub fn run(session: &Session, args: &FromArgs) -> CommandResult {
-    let archive = archive::open(session, args.from.as_deref(), &args.key).map_err(|error| match error.is_damage() {
+    let found = archive::find_any(session, args.from.as_deref())?;
+    let source = &found.source;
+    let key = OwnKey::find(session, &args.key)?;
+    if source.view().is_some() {
+        medium(session, source, &key)?;
+        if source.manifest().is_some_and(|manifest| manifest.archive.is_none()) {
+            session.reporter.line("the medium holds no archive (it was made with --rescue-only)");
+            return Ok(());
+        }
+    }
+    let archive = archive::unlock(session, found, &args.key, key.secret).map_err(|error| match error.is_damage() {
         // What it should prove is not so.
         true => CommandError { kind: Kind::Differences, ..error },
         false => error,
     })?;
-    if let Some(medium) = &archive.source.medium {
-        medium.verify(&session.reporter).map_err(|failure| CommandError {
-            kind: Kind::Differences,
-            error: failure.into(),
-            hints: vec!["another copy of the medium, or build it again".into()],
-        })?;
-        session.reporter.finish();
-        session.reporter.line(format!(
-            "medium {}: {} files are what they were",
-            medium.manifest.medium_id,
-            medium.manifest.files.len()
-        ));
-    }
     let observer = Observing::new(&session.reporter, "verify");
     let report = archive.repository.verify(&observer)?;
     session.reporter.finish();
@@ -47,5 +47,30 @@ pub fn run(session: &Session, args: &FromArgs) -> CommandResult {
         super::counted(report.snapshots as usize, "snapshot"),
         crate::output::amount(report.entries, report.bytes)
     ));
+    Ok(())
+}
+
+/// The medium's files against its manifest, and what boots against its list. All that is wrong is named.
+fn medium(session: &Session, source: &Source, key: &OwnKey) -> CommandResult {
+    let (Some(view), Some(manifest)) = (source.view(), source.manifest()) else { return Ok(()) };
+    let boot = boot_check::check(session, &view, manifest, key)?;
+    let mut problems = boot.problems.clone();
+    if let Err(failure) = view::verify(&view, manifest, &session.reporter) {
+        problems.push(failure.to_string());
+    }
+    session.reporter.finish();
+    session.reporter.value(&serde_json::json!({
+        "medium": manifest.medium_id, "files": manifest.files.len(), "boot_files": boot.files, "boot_ranges": boot.ranges,
+        "sealed": boot.sealed == lifeboat_restore::boot::Sealed::Fits, "problems": problems,
+    }));
+    if let [first, rest @ ..] = problems.as_slice() {
+        for text in rest {
+            session.reporter.emit(&Event::Warning { text: text.clone() });
+        }
+        let error = CommandError::new(Kind::Differences, format!("the medium is not what it was: {first}"));
+        return Err(error.hint("another copy of the medium, or build it again"));
+    }
+    session.reporter.line(format!("medium {}: {} files are what they were", manifest.medium_id, manifest.files.len()));
+    session.reporter.line(boot_check::summary(&boot));
     Ok(())
 }

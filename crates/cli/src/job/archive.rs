@@ -4,7 +4,7 @@ use crate::command::KeyArgs;
 use crate::commands::Session;
 use crate::error::{CommandError, Kind};
 use crate::job::{keys, snapshot, watch};
-use lifeboat_archive::{ArchiveError, Repository, SnapshotInfo};
+use lifeboat_archive::{ArchiveError, Repository, Secret, SnapshotInfo};
 use lifeboat_machine::{ArchiveManifest, Event, EventSink as _, Machine};
 use lifeboat_restore::rescue::RescueDirectories;
 use lifeboat_restore::{Failure, Source};
@@ -16,7 +16,18 @@ pub struct Archive {
     pub repository: Repository,
     /// Where it was found.
     pub source: Source,
+    /// The key that opened it.
+    pub secret: Secret,
+    /// The medium carried that key.
+    pub from_medium: bool,
     _watch: watch::Watch,
+}
+
+/// What was found at a place, still locked.
+pub struct Found {
+    /// Where it is.
+    pub source: Source,
+    watch: watch::Watch,
 }
 
 /// The place that `--from`, the rescue system's own medium or the configuration names.
@@ -46,25 +57,46 @@ pub fn open(session: &Session, from: Option<&str>, key: &KeyArgs) -> Result<Arch
     let place = place(session, from)?;
     let watch = watch::over(session, &place)?;
     let source = Source::open(&place, &scratch(), &super::network::of_session(session)?, &session.runner);
-    let source = source.map_err(|failure| match failure {
-        tape @ Failure::UnreadableTape(_) => CommandError { kind: Kind::Refused, error: tape.into(), hints: vec![] },
-        other => other.into(),
-    })?;
+    unlock(session, Found { source: source.map_err(unopened)?, watch }, key, None)
+}
+
+/// Finds an archive or a medium, also one that holds no archive; nothing is unlocked.
+pub fn find_any(session: &Session, from: Option<&str>) -> Result<Found, CommandError> {
+    let place = place(session, from)?;
+    let watch = watch::over(session, &place)?;
+    let source = Source::open_medium(&place, &scratch(), &super::network::of_session(session)?, &session.runner);
+    Ok(Found { source: source.map_err(unopened)?, watch })
+}
+
+/// Opens the archive at a place that was found; `known` is the key that was read already.
+pub fn unlock(
+    session: &Session,
+    Found { source, watch }: Found,
+    key: &KeyArgs,
+    known: Option<Secret>,
+) -> Result<Archive, CommandError> {
     // A key that was named wins over one that a medium carries.
     let on_medium = if key.words || key.key_file.is_some() { None } else { source.key()? };
-    let secret = match on_medium {
-        Some(secret) => {
-            // In the rescue system the medium is proven by what its initramfs knows of it.
-            if source.unproven && !lifeboat_restore::rescue::is_rescue_system(&RescueDirectories::default()) {
-                session.reporter.emit(&Event::Warning { text: unproven(&place) });
-            }
-            secret
-        }
-        None => keys::find(key, &session.config)?,
+    let from_medium = on_medium.is_some();
+    // In the rescue system the medium is proven by what its initramfs knows of it.
+    if from_medium && source.unproven && !lifeboat_restore::rescue::is_rescue_system(&RescueDirectories::default()) {
+        let place = source.repository.label().display().to_string();
+        session.reporter.emit(&Event::Warning { text: unproven(&place) });
+    }
+    let secret = match (on_medium, known) {
+        (Some(secret), _) | (None, Some(secret)) => secret,
+        (None, None) => keys::find(key, &session.config)?,
     };
     let repository = Repository::open_at(&source.repository, &secret).map_err(explain)?;
     tell_damage(session, &repository);
-    Ok(Archive { repository, source, _watch: watch })
+    Ok(Archive { repository, source, secret, from_medium, _watch: watch })
+}
+
+fn unopened(failure: Failure) -> CommandError {
+    match failure {
+        tape @ Failure::UnreadableTape(_) => CommandError { kind: Kind::Refused, error: tape.into(), hints: vec![] },
+        other => other.into(),
+    }
 }
 
 /// Key, manifest and files are what somebody sends who was not asked who he is.

@@ -9,6 +9,7 @@ use lifeboat_archive::{BackupReport, BackupRequest, Repository, Source};
 use lifeboat_machine::manifest::FORMAT;
 use lifeboat_machine::{ArchiveManifest, Machine};
 use lifeboat_restore::observe::Observing;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Saves the machine below `sysroot` into `repository`; `also_exclude` are paths of the running system that the caller
@@ -53,6 +54,26 @@ pub fn backup(
     session.reporter.finish();
     super::room::warn(session, machine, &report.room);
     Ok(report)
+}
+
+/// The most that a backup takes in a new repository.
+pub fn most_bytes(
+    session: &Session,
+    machine: &Machine,
+    sysroot: &Path,
+    exclude: &ExcludeArgs,
+    also_exclude: &[PathBuf],
+) -> Result<u64, CommandError> {
+    let config = &session.config.backup;
+    let named = [&exclude.exclude, &config.exclude, &exclude.exclude_contents, &config.exclude_contents];
+    let mut excluded: BTreeSet<PathBuf> = named.into_iter().flatten().cloned().collect();
+    excluded.extend(machine.layout.swap_files.iter().map(|file| file.path.as_path().to_owned()));
+    excluded.extend(also_exclude.iter().filter_map(|path| below(path, sysroot)));
+    let mut roots = machine.layout.roots();
+    if !roots.iter().any(|root| root == Path::new("/")) {
+        roots.push("/".into());
+    }
+    Ok(super::medium_room::of_files(sysroot, &roots, &excluded))
 }
 
 /// What belongs to a backup: every recorded mount, with btrfs subvolumes that are reached through their parents.

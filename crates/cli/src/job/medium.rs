@@ -3,8 +3,10 @@
 use crate::command::{MediumArgs, MenuMode};
 use crate::commands::Session;
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::job::network;
+use crate::job::medium_room::{self as room, Guard, Need, Place};
+use crate::job::{medium_repository, network};
 use lifeboat_archive::Secret;
+use lifeboat_machine::boot_list::SEAL_CONTEXT;
 use lifeboat_machine::bytes::human;
 use lifeboat_machine::manifest::{ArchiveRef, FORMAT};
 use lifeboat_machine::{Event, EventSink as _, Machine, MediumManifest, Mode};
@@ -19,11 +21,13 @@ pub struct Workshop {
     // Dropped in this order: the folder first.
     folder: tempfile::TempDir,
     _ending: lifeboat_sys::ending::Registration,
+    _guard: Guard,
 }
 
 impl Workshop {
-    /// Makes the folder and checks that the image can be written, before the long work begins.
-    pub fn open(args: &MediumArgs, out: &Path) -> Result<Workshop, CommandError> {
+    /// Makes the folder where there is room for what is needed, and checks that the image can be written, before the long work
+    /// begins. `archive` is the most that the archive takes.
+    pub fn open(session: &Session, args: &MediumArgs, out: &Path, archive: u64) -> Result<Workshop, CommandError> {
         if out.exists() && !args.force {
             return Err(CommandError::usage(format!("{} exists", out.display())).hint("--force, or another name"));
         }
@@ -38,12 +42,20 @@ impl Workshop {
                 target_folder.display()
             )));
         }
-        let folder = tempfile::Builder::new().prefix("lifeboat-").tempdir_in(&args.work_dir).map_err(|error| {
-            CommandError::new(Kind::Failed, format!("cannot CREATE a folder in {}: {error}", args.work_dir.display()))
-                .hint("--work-dir DIR, with as much room as the medium takes, twice")
+        let firmware = !args.no_firmware && args.sysroot.sysroot.join("lib/firmware").exists();
+        let Place { folder: work, doubt } =
+            room::work_folder(args.work_dir.as_deref(), target_folder, Need::new(archive, firmware))?;
+        if let Some(text) = doubt {
+            let text = format!("there may not be room enough for {text}; without room it is given up");
+            session.reporter.emit(&Event::Warning { text });
+        }
+        let folder = tempfile::Builder::new().prefix("lifeboat-").tempdir_in(&work).map_err(|error| {
+            CommandError::new(Kind::Failed, format!("cannot CREATE a folder in {}: {error}", work.display()))
+                .hint("--work-dir DIR")
         })?;
         let _ending = lifeboat_sys::ending::register_folder(folder.path().to_owned());
-        let workshop = Workshop { folder, _ending };
+        let _guard = Guard::watch(&[&work, target_folder], session.reporter.json());
+        let workshop = Workshop { folder, _ending, _guard };
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(workshop.lifeboat())?;
         Ok(workshop)
     }
@@ -70,8 +82,10 @@ pub struct Request<'a> {
     pub machine: &'a Machine,
     /// The archive in [`Workshop::repository`].
     pub archive: Option<ArchiveRef>,
-    /// The key, when it is to be embedded.
+    /// The key that is to be embedded.
     pub key: Option<&'a Secret>,
+    /// The machine's own key, which seals what boots.
+    pub seal: Option<&'a Secret>,
     /// Names and passwords for an archive on the network go with the key.
     pub credentials: bool,
 }
@@ -152,7 +166,7 @@ pub fn write_iso(
     if let Some(tools) = &system.tools {
         files.insert("tools.img".to_owned(), tools.clone());
     }
-    let known = ["machine.json", "repository.key", "RECOVER-BY-HAND.txt", "repo"];
+    let known = ["machine.json", "repository.key", "RECOVER-BY-HAND.txt", "repo", medium_repository::SPARE];
     for name in known.into_iter().chain(network::MEDIUM_FILES) {
         if lifeboat.join(name).exists() {
             files.insert(name.to_owned(), lifeboat.join(name));
@@ -185,8 +199,14 @@ pub fn write_iso(
         timeout_seconds: args.timeout,
         parameters,
     };
+    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    room::check(folder, lifeboat_media::image_bytes(&files)?, &out.display().to_string())?;
     let began = Instant::now();
+    let sealing = request
+        .seal
+        .map(|key| move |id: &str, bytes: &[u8]| lifeboat_archive::seal::seal(key, SEAL_CONTEXT, id.as_bytes(), bytes));
     let inputs = lifeboat_media::IsoInputs {
+        seal: sealing.as_ref().map(|seal| seal as &lifeboat_media::Seal<'_>),
         sysroot: &args.sysroot.sysroot,
         work: &workshop.path().join("iso"),
         out,
@@ -204,6 +224,9 @@ pub fn write_iso(
             });
         },
     };
+    // Half an image looks like a whole one to a person in a hurry.
+    let half = out.to_owned();
+    let _ending = lifeboat_sys::ending::register(move || drop(std::fs::remove_file(half)));
     let report = timed(session, "image", || Ok(lifeboat_media::write_iso(&inputs, &session.runner)?))?;
     for text in &report.warnings {
         session.reporter.emit(&Event::Warning { text: text.clone() });
@@ -224,8 +247,14 @@ pub fn write_iso(
         manifest.kernel,
         firmware.join(", ")
     ));
-    if manifest.embedded_key {
-        session.reporter.note("this medium holds the key of its archive: whoever has it can read everything");
+    if manifest.embedded_key && manifest.archive.is_some() {
+        session
+            .reporter
+            .note("this medium holds a key of its own: whoever has it can read the archive on it, and no other");
+    } else if manifest.embedded_key {
+        session
+            .reporter
+            .note("this medium holds the machine's key: whoever has it can read and change all archives of that key");
     } else if manifest.archive.is_some() {
         session.reporter.note("this medium does not hold the key: recovery asks for the recovery words");
     }

@@ -34,6 +34,15 @@ impl Acceleration {
         }
     }
 
+    /// A kernel parameter without which a guest may not start: on a busy host an emulated timer is late now and then, and
+    /// the kernel panics over it ("IO-APIC + timer doesn't work").
+    pub fn parameter(self) -> Option<&'static str> {
+        match self {
+            Acceleration::Kvm => None,
+            Acceleration::Tcg => Some("no_timer_check"),
+        }
+    }
+
     /// Hardware virtualisation when it boots `kernel` (any Linux kernel for this architecture) as it should,
     /// emulation otherwise. The answer is remembered in `cache` for a day.
     ///

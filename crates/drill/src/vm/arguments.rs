@@ -289,6 +289,8 @@ mod tests {
             assert_eq!(Controller::from_name(controller.name()), Some(controller));
             let line = line(&VmSpec::default().disk(VmDisk::raw("/d", "LB0").on(controller)));
             assert!(line.contains("drive=disk0,serial=LB0"), "{line}");
+            // Without one OVMF has no network, and programs wait for randomness.
+            assert!(line.contains("-device virtio-rng-pci"), "{line}");
             assert_eq!(line.contains(",wwn="), controller == Controller::Mptsas1068, "{line}");
         }
         for nic in Nic::ALL {

@@ -6,6 +6,14 @@ use crate::mounts::in_chroot;
 use lifeboat_machine::boot::InitramfsTool;
 use lifeboat_sys::program::{DRACUT, MKINITCPIO, UPDATE_INITRAMFS};
 use lifeboat_sys::{Invocation, RunError};
+use std::path::Path;
+
+/// What the tools put together before they pack it, with all modules, in bytes.
+const ROOM: u64 = 768 << 20;
+/// Where they do so unless they are told otherwise (mkinitramfs(8), dracut(8)).
+const USUAL: &str = "/var/tmp";
+/// Where they can do so in memory: the restored system sees the rescue system's /run.
+const IN_MEMORY: &str = "/run/lifeboat/initramfs";
 
 /// Rebuilds the initramfs of every installed kernel. A tool that is missing now is a warning: what was restored may
 /// well boot.
@@ -13,17 +21,65 @@ use lifeboat_sys::{Invocation, RunError};
 /// # Errors
 /// What the tool says.
 pub fn rebuild(context: &Context) -> Result<Vec<String>, RebuildError> {
-    let call = match context.machine.boot.initramfs {
-        InitramfsTool::InitramfsTools => Invocation::new(UPDATE_INITRAMFS).args(["-u", "-k", "all"]),
-        InitramfsTool::Dracut => Invocation::new(DRACUT).args(["--regenerate-all", "--force"]),
-        InitramfsTool::Mkinitcpio => Invocation::new(MKINITCPIO).arg("-P"),
-        InitramfsTool::None => return Ok(vec![]),
+    let Some(call) = call(context) else { return Ok(vec![]) };
+    let in_memory = context.chroot_mounts && {
+        let free = |path: &Path| rustix::fs::statvfs(path).map(|status| status.f_bavail * status.f_frsize).ok();
+        works_in_memory(free(&context.resolved(Path::new(USUAL))), free(Path::new("/run")))
     };
-    match in_chroot(context, || Ok(context.runner.run(&call.clone().in_root(&context.target))?)) {
+    let call = match in_memory {
+        true => {
+            std::fs::create_dir_all(IN_MEMORY).map_err(RebuildError::io("MAKE the directory", Path::new(IN_MEMORY)))?;
+            call.env("TMPDIR", IN_MEMORY)
+        }
+        false => call,
+    };
+    let done = in_chroot(context, || Ok(context.runner.run(&call.in_root(&context.target))?));
+    if in_memory {
+        let _ = std::fs::remove_dir_all(IN_MEMORY);
+    }
+    match done {
         Ok(_) => Ok(vec![]),
         Err(RebuildError::Run(error @ RunError::Missing { .. })) => {
             Ok(vec![format!("the initramfs stays as it was restored: {error}")])
         }
         Err(error) => Err(error),
+    }
+}
+
+fn call(context: &Context) -> Option<Invocation> {
+    let debian = || Invocation::new(UPDATE_INITRAMFS).args(["-u", "-k", "all"]);
+    Some(match context.machine.boot.initramfs {
+        InitramfsTool::InitramfsTools => debian(),
+        // Debian's dracut has that name, too. It writes the file that the boot loader starts, and tells the loader's hooks;
+        // dracut by itself would choose a place by the folders that it finds.
+        InitramfsTool::Dracut if UPDATE_INITRAMFS.find(&context.target).is_some() => debian(),
+        InitramfsTool::Dracut => Invocation::new(DRACUT).args(["--regenerate-all", "--force"]),
+        InitramfsTool::Mkinitcpio => Invocation::new(MKINITCPIO).arg("-P"),
+        InitramfsTool::None => return None,
+    })
+}
+
+/// Of two places, of which the restored system's own may be nearly full, the one with more room; its own when that is enough.
+fn works_in_memory(own: Option<u64>, memory: Option<u64>) -> bool {
+    matches!((own, memory), (Some(own), Some(memory)) if own < ROOM && memory > own)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_root_is_worked_around() {
+        const MIB: u64 = 1 << 20;
+        for (own, memory, expected) in [
+            (Some(4096 * MIB), Some(8192 * MIB), false),
+            (Some(100 * MIB), Some(900 * MIB), true),
+            (Some(300 * MIB), Some(200 * MIB), false),
+            (Some(0), Some(0), false),
+            (None, Some(900 * MIB), false),
+            (Some(0), None, false),
+        ] {
+            assert_eq!(works_in_memory(own, memory), expected, "{own:?} {memory:?}");
+        }
     }
 }

@@ -62,7 +62,9 @@ pub fn result_lines(model: &Model, columns: usize) -> Vec<String> {
                 Disks::Written => {
                     "The disks were being written: what was on them is lost, and they can be recovered anew."
                 }
-                Disks::Rebuilt => "",
+                Disks::Rebuilt => {
+                    "The machine is bootable: take the medium out and restart; what is listed here can be restored afterwards."
+                }
             };
             if model.goal == Goal::Machine && !disks.is_empty() {
                 lines.extend(wrapped(disks, columns));

@@ -1,7 +1,7 @@
 //! Progress, result, keyboard.
 
 use super::{Body, field, heading, label, listed, paragraph};
-use crate::model::{Model, Outcome};
+use crate::model::{Goal, Model, Outcome};
 use crate::progress::Numbers;
 use crate::update::end::{result_lines, result_rows};
 use lifeboat_machine::bytes::{grouped, human, printable};
@@ -97,6 +97,9 @@ pub fn result(model: &Model) -> Body {
             ),
             model.look.danger(),
         ),
+        Some(outcome) if outcome.is_bootable() && model.goal == Goal::Machine => {
+            Line::styled("The machine is BOOTABLE, but not every entry came back", model.look.danger())
+        }
         Some(Outcome::Failed { .. }) => Line::styled("FAILED", model.look.danger()),
         Some(Outcome::Files(report)) if report.problems.is_empty() => Line::styled(
             format!("Restored {} entries, {}", grouped(report.entries), human(report.bytes)),
