@@ -39,8 +39,8 @@ test: deps build ## all tests but the long ones; ends with the count (about 45 m
 test-all: deps build ## every test, the long scenarios too (hours without hardware virtualisation)
 	@scripts/run-tests.sh --all
 
-bench: deps build xtask-program ## measure beside tar, restic, borg and cp; writes target/bench/report.json
-	@$(AS_ROOT) $(XTASK) bench
+bench: deps build xtask-program ## measure beside tar, restic, borg and cp, or with BASE=REVISION beside that; writes target/bench/report.json
+	@$(AS_ROOT) $(XTASK) bench $(if $(BASE),--base $(BASE))
 
 FUZZ_SECONDS ?= 600
 

@@ -8,7 +8,7 @@ seconds=${1:-600}
 shift || true
 targets=("$@")
 if [ ${#targets[@]} = 0 ]; then
-	targets=(parameters uevent dhcp manifest machine module_index volume_header)
+	targets=(parameters uevent dhcp manifest machine module_index volume_header s3_list rest_list links sftp)
 fi
 target_directory=${CARGO_TARGET_DIR:-$top/target}/fuzz
 export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

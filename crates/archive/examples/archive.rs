@@ -41,11 +41,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let request = BackupRequest {
                 source: &source,
                 host: "example".to_owned(),
+                machine_id: String::new(),
                 tags: vec![],
                 program: "lifeboat example".to_owned(),
                 machine: b"{}".to_vec(),
                 manifest: &manifest,
                 reread: false,
+                started: None,
             };
             let report = repository.backup(&request, &Told)?;
             println!(

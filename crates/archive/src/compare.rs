@@ -1,12 +1,15 @@
 //! What differs between the entries of an archive and a file tree.
 
+use crate::directories::Directories;
 use crate::extract::ContentSource;
 use crate::report::{Problem, Problems, Progress, locked};
 use crate::selection::{Choice, is_own};
-use crate::table::{Id, Kind, Table};
-use crate::walk::content::Content;
-use crate::walk::{self, Walked, places};
+use crate::table::{Id, Kind, Table, is_large};
+use crate::walk::content::{Content, Known};
+use crate::walk::look::Patience;
+use crate::walk::{self, Walked};
 use crate::{ArchiveError, Observer, Selection, Source};
+use lifeboat_sys::inode;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -81,15 +84,16 @@ struct Comparison<'a> {
     archived: &'a Table,
     walked: &'a Walked,
     choices: &'a [Choice],
+    flags: u32,
     differences: Mutex<Vec<Difference>>,
 }
 
-/// Compares the selected entries of a table with a file tree.
+/// Compares the selected entries of a table with a file tree; of their inode flags only those in `flags`.
 pub(crate) fn run(
     archived: &Table,
     content: &dyn ContentSource,
     source: &Source,
-    selection: &Selection,
+    (selection, flags): (&Selection, u32),
     observer: &dyn Observer,
 ) -> Result<CompareReport, ArchiveError> {
     let problems = Problems::new(observer);
@@ -98,7 +102,8 @@ pub(crate) fn run(
     for path in unknown {
         problems.add(path, "cannot COMPARE: it is not in the snapshot");
     }
-    let comparison = Comparison { archived, walked: &walked, choices: &choices, differences: Mutex::new(vec![]) };
+    let comparison =
+        Comparison { archived, walked: &walked, choices: &choices, flags, differences: Mutex::new(vec![]) };
     let pairs = comparison.metadata();
     comparison.hard_links(&pairs);
     let bytes = comparison.contents(&pairs, content, observer, &problems)?;
@@ -155,7 +160,16 @@ impl Comparison<'_> {
     }
 
     fn entry(&self, old: usize, new: usize) {
-        let (was, is) = (self.archived.entry(old), self.walked.table.entry(new));
+        let (mut was, mut is) = (self.archived.entry(old), self.walked.table.entry(new));
+        // What this filesystem does not store was none of the entry's properties, or cannot be.
+        let stored = self.walked.stored_by(new);
+        if !stored.labels {
+            was.xattrs.retain(|xattr| !inode::is_label(&xattr.name));
+        }
+        if was.kind != Kind::Directory || stored.flags == 0 {
+            was.flags &= !inode::CASEFOLD;
+        }
+        (was.flags, is.flags) = (was.flags & self.flags, is.flags & self.flags);
         let differ = |kind, was: String, is: String| {
             self.differ(self.archived.path(old), kind, format!("{was} in the archive, {is} here"));
         };
@@ -177,7 +191,7 @@ impl Comparison<'_> {
             differ(DifferenceKind::Xattrs, names(&was), names(&is));
         }
         // Where the archive does not ask for it, it is the filesystem's own note and no property of the file.
-        let own_notes = lifeboat_sys::inode::NOCOMP & !was.flags;
+        let own_notes = inode::NOCOMP & !was.flags;
         if (was.flags, was.project) != (is.flags & !own_notes, is.project) {
             let text = |entry: &crate::Entry| format!("flags {:#x} project {}", entry.flags, entry.project);
             differ(DifferenceKind::Flags, text(&was), text(&is));
@@ -248,12 +262,13 @@ impl Comparison<'_> {
             ..Progress::default()
         };
         let (next, entries, bytes) = (AtomicUsize::new(0), AtomicU64::new(0), AtomicU64::new(0));
-        let compared: u64 = files.iter().map(|(old, _)| size(*old)).sum();
+        let compared = files.iter().fold(0_u64, |sum, (old, _)| sum.saturating_add(size(*old)));
         let zeros = ZERO_BLOB.get_or_init(|| Sha256::digest(vec![0; ZERO_BYTES]).into());
+        let patience = Patience::new();
         let work = || {
-            let mut buffer = vec![];
+            let (mut directories, mut buffer) = (Directories::within_a_mount(), vec![]);
             while let Some((old, new)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-                match self.content(*old, *new, content, zeros, &mut buffer) {
+                match self.content((*old, *new), content, zeros, (&mut directories, &patience), &mut buffer) {
                     Ok(true) => {}
                     Ok(false) => self.differ(self.archived.path(*old), DifferenceKind::Content, "the bytes differ"),
                     Err(message) => problems.add(self.archived.path(*old), message),
@@ -275,10 +290,10 @@ impl Comparison<'_> {
 
     fn content(
         &self,
-        old: usize,
-        new: usize,
+        (old, new): (usize, usize),
         content: &dyn ContentSource,
         zeros: &Id,
+        (directories, patience): (&mut Directories, &Patience),
         buffer: &mut Vec<u8>,
     ) -> Result<bool, String> {
         let table = &self.walked.table;
@@ -286,13 +301,34 @@ impl Comparison<'_> {
         if record.size == 0 {
             return Ok(true);
         }
-        let parent = places::open_directory(table, &self.walked.tops, record.parent as usize);
-        let parent = parent.map_err(|error| format!("cannot OPEN its directory: {}", std::io::Error::from(error)))?;
-        let name = OsStr::from_bytes(table.name(new));
-        let (mut file, _) = Content::open(&parent, name, &mut record, table.holes(new)).map_err(|error| error.0)?;
+        let parent = record.parent as usize;
+        let directory = directories.open_same(self.walked, parent);
+        let directory =
+            directory.map_err(|error| format!("cannot OPEN its directory: {}", std::io::Error::from(error)))?;
+        let known = Known {
+            directory: &table.records[parent],
+            name: OsStr::from_bytes(table.name(new)),
+            holes: table.holes(new),
+            stored: self.walked.stored_by(new),
+            walked_at: self.walked.began,
+        };
+        let opened = Content::open(&directory, &known, &mut record, patience);
+        let mut file = opened.map_err(|error| error.message())?.content;
+        let squeezed = self.archived.is_squeezed(old);
+        let mut holes = self.archived.holes(old).iter().filter(|(_, length)| is_large(*length)).peekable();
+        let mut at = 0;
         let mut left = file.size;
         for id in self.archived.content(old) {
             let length = content.length(id).ok_or("cannot COMPARE: part of it is in no index of the repository")?;
+            // Where the archive has a hole without blobs, the file must have one as well.
+            while let Some((_, hole)) = holes.next_if(|(start, _)| squeezed && *start <= at) {
+                if file.hole_ahead() < *hole {
+                    return Ok(false);
+                }
+                file.skip(*hole);
+                (at, left) = (at + hole, left.saturating_sub(*hole));
+            }
+            at += length;
             if length > left {
                 return Ok(false);
             }
@@ -305,7 +341,7 @@ impl Comparison<'_> {
             let mut rest = length;
             while rest > 0 {
                 buffer.clear();
-                let got = file.read(buffer, rest.min(1 << 20) as usize).map_err(|error| error.0)?;
+                let got = file.read(buffer, rest.min(1 << 20) as usize).map_err(|error| error.message())?;
                 if got == 0 {
                     return Ok(false);
                 }
@@ -315,6 +351,9 @@ impl Comparison<'_> {
             if <Id>::from(hasher.finalize()) != *id {
                 return Ok(false);
             }
+        }
+        for (_, hole) in holes.filter(|_| squeezed) {
+            left = left.saturating_sub(*hole);
         }
         Ok(left == 0)
     }

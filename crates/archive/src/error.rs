@@ -89,6 +89,45 @@ pub enum ArchiveError {
         /// How long it was waited for, and what came instead of an answer.
         cause: String,
     },
+    /// Somebody else works on the repository.
+    #[error(
+        "cannot {action} the repository {path}: it is locked{} by {holder}; try again when that has ended, or \
+         `restic unlock` when it is gone", if *.exclusive { " exclusively" } else { "" }
+    )]
+    Locked {
+        /// `WRITE`, `READ`, `CHANGE`.
+        action: &'static str,
+        /// The repository.
+        path: PathBuf,
+        /// Nobody else may even read it.
+        exclusive: bool,
+        /// Whose lock it is: process, host, age.
+        holder: String,
+    },
+    /// The lock was not held all the time: what was written may have been removed by somebody meanwhile.
+    #[error(
+        "cannot WRITE a snapshot into the repository {path}: {cause}, so files that it needs may have been removed meanwhile; \
+         try again"
+    )]
+    LockLost {
+        /// The repository.
+        path: PathBuf,
+        /// What happened to it.
+        cause: String,
+    },
+    /// Files that were just written, or relied on, are gone.
+    #[error(
+        "cannot WRITE a snapshot into the repository {path}: {packs} of the packs that it needs disappeared during the backup, the \
+         first is {first}; try again, and look for what removes files there without a lock"
+    )]
+    Vanished {
+        /// The repository.
+        path: PathBuf,
+        /// How many.
+        packs: usize,
+        /// The name of the first.
+        first: String,
+    },
     /// The target has no room left.
     #[error(
         "cannot WRITE {path}: No space left on device; restored {restored} of {total} entries; try a larger target"

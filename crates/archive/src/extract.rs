@@ -3,6 +3,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`place`] | directories of the target, opened without following any link |
+//! | [`places`] | directories of a target in which nothing is restored any more |
 //! | [`files`] | regular files: content, holes, and their attributes while they are open |
 //! | [`shared`] | blocks that files share again |
 //! | [`compression`] | compression, which must be asked for before anything is written |
@@ -11,26 +12,41 @@
 //!
 //! Order: directories; files in parallel, in the order in which their content lies in the archive; links, devices and
 //! pipes; hard links; inode flags of files; then attributes of directories from the leaves up, so that nothing touches
-//! a directory after its times are set.
+//! a directory after its times are set. Flags that keep everybody from changing a file may wait until somebody else has
+//! written to the target ([`protect`]).
+//!
+//! Whoever owns a directory of the target can exchange what is in it at any moment. So directories are opened one from the
+//! other and are told by device and inode; nothing is set by a name. A directory that is restored and that others can write
+//! to is closed (its owner is who restores, its mode 0700) until it has the archive's attributes. Directories that only lead
+//! to what was chosen are neither replaced nor changed.
 
 mod attributes;
 mod compression;
 mod files;
 mod place;
+mod places;
 mod shared;
 mod under;
 
-use crate::report::{Problems, Progress};
+use crate::directories;
+use crate::directories::{Directories, Identity};
+use crate::report::{Problems, Progress, locked};
 use crate::selection::Choice;
 use crate::table::{Id, Kind, Table};
+use crate::walk::inode::through_proc;
+use crate::walk::look;
 use crate::{ArchiveError, Observer, Selection};
-use place::Target;
+use place::{Blocked, Naming, Target};
+use places::Places;
+use rustix::fd::OwnedFd;
+use rustix::fs::AtFlags;
 use rustix::io::Errno;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// How entries are restored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,6 +59,11 @@ pub struct RestoreOptions {
     /// Nobody but this process writes to the target meanwhile: a recovery. Then files may share blocks again whoever owns them;
     /// otherwise only where nobody could have changed one file's blocks to get at another one's.
     pub private: bool,
+    /// A restore that is interrupted is done again from its beginning: files have their names at once. Otherwise nobody ever
+    /// finds half of a file under its name.
+    pub repeatable: bool,
+    /// Inode flags that keep everybody from changing a file wait for [`Repository::protect`](crate::Repository::protect).
+    pub unprotected: bool,
 }
 
 /// Where content comes from.
@@ -66,6 +87,10 @@ struct Extraction<'a> {
     table: &'a Table,
     choices: Vec<Choice>,
     target: Target,
+    /// Device and inode of files that are linked to, or get flags, later.
+    made: Mutex<HashMap<usize, Identity>>,
+    /// Flags that are set.
+    flags: u32,
     sharing: shared::Sharing,
     content: &'a dyn ContentSource,
     options: &'a RestoreOptions,
@@ -92,7 +117,15 @@ impl Failure {
     }
 }
 
-/// Restores the selected entries below `target`; gives their number and bytes.
+/// What a restore did.
+pub(crate) struct Restored {
+    pub(crate) entries: u64,
+    pub(crate) bytes: u64,
+    /// Entries whose protection waits.
+    pub(crate) unprotected: u64,
+}
+
+/// Restores the selected entries below `target`.
 pub(crate) fn run(
     table: &Table,
     content: &dyn ContentSource,
@@ -101,7 +134,7 @@ pub(crate) fn run(
     options: &RestoreOptions,
     observer: &dyn Observer,
     problems: &Problems<'_>,
-) -> Result<(u64, u64), ArchiveError> {
+) -> Result<Restored, ArchiveError> {
     let (choices, unknown) = selection.choose(table);
     for path in unknown {
         problems.add(path, "cannot RESTORE: it is not in the snapshot");
@@ -118,6 +151,8 @@ pub(crate) fn run(
         table,
         sharing: shared::Sharing::default(),
         target: Target::open(target)?,
+        made: Mutex::new(HashMap::new()),
+        flags: if options.unprotected { !attributes::PROTECTION } else { u32::MAX },
         choices,
         content,
         options,
@@ -134,6 +169,7 @@ pub(crate) fn run(
         table.records[index].kind == Kind::File
             && extraction.is_chosen(index)
             && extraction.leader(index, &links) == index
+            && !table.is_squeezed(index)
     });
     files::restore(&extraction, &links)?;
     extraction.others(&links)?;
@@ -143,7 +179,32 @@ pub(crate) fn run(
     if options.sync {
         extraction.target.sync().map_err(|error| ArchiveError::io("WRITE", target, error))?;
     }
-    Ok((extraction.entries.into_inner(), extraction.bytes.into_inner()))
+    let waits = |index: &usize| extraction.is_chosen(*index) && table.records[*index].flags & !extraction.flags != 0;
+    let unprotected = (0..table.records.len()).filter(waits).count() as u64;
+    Ok(Restored { entries: extraction.entries.into_inner(), bytes: extraction.bytes.into_inner(), unprotected })
+}
+
+/// Sets the flags that waited, on what is there; gives their number.
+pub(crate) fn protect(table: &Table, target: &Path, problems: &Problems<'_>) -> Result<u64, ArchiveError> {
+    let mut places = Places::new(table, target)?;
+    let protected = |index: &usize| {
+        let record = &table.records[*index];
+        !record.left_out && record.flags & attributes::PROTECTION != 0
+    };
+    // Files before directories, and directories from the leaves up: none of them can be entered less for it, but one that
+    // was replaced could not be seen any more.
+    let (directories, files): (Vec<usize>, Vec<usize>) =
+        (0..table.records.len()).filter(protected).partition(|index| table.records[*index].kind == Kind::Directory);
+    let mut set = 0;
+    for index in files.into_iter().chain(directories.into_iter().rev()) {
+        let complaints = match places.open_parent(index) {
+            Ok(parent) => attributes::set_flags(table, index, &parent, u32::MAX, None),
+            Err(error) => vec![attributes::complaint("the inode flags", error)],
+        };
+        set += u64::from(complaints.is_empty());
+        complaints.into_iter().for_each(|complaint| problems.add(table.path(index), complaint));
+    }
+    Ok(set)
 }
 
 impl Extraction<'_> {
@@ -152,30 +213,99 @@ impl Extraction<'_> {
     }
 
     /// Makes directories, private until their content is there.
-    fn directories(&self) -> Result<(), ArchiveError> {
+    fn directories(&mut self) -> Result<(), ArchiveError> {
+        let mut directories = Directories::across_mounts();
+        self.target.prepare(self.choices[0] == Choice::Yes, self.options.private)?;
         for index in 0..self.table.records.len() {
             if self.table.records[index].kind != Kind::Directory || self.choices[index] == Choice::No {
                 continue;
             }
-            let directories =
-                self.table.children(index).filter(|child| self.table.records[*child].kind == Kind::Directory);
-            let wanted: Vec<usize> = directories.filter(|child| self.choices[*child] != Choice::No).collect();
-            if wanted.is_empty() {
-                continue;
-            }
-            let parent = match self.target.directory(self.table, index) {
-                Ok(parent) => parent,
-                // Said when it was made.
-                Err(_) => continue,
-            };
-            for child in wanted {
-                let name = OsStr::from_bytes(self.table.name(child));
-                if let Err(failure) = place::make_directory(&parent, name, self.options.overwrite) {
-                    self.failed(child, failure)?;
+            let mut parent = None;
+            for child in self.table.children(index) {
+                if self.table.records[child].kind != Kind::Directory || self.choices[child] == Choice::No {
+                    continue;
+                }
+                let opened = match &parent {
+                    Some(parent) => Ok(Arc::clone(parent)),
+                    None => directories.open_same(self, index),
+                };
+                let opened = match opened {
+                    Ok(opened) => opened,
+                    Err(error) => {
+                        self.block(child, Blocked::Failed("OPEN its directory", error))?;
+                        continue;
+                    }
+                };
+                let made = place::directory(
+                    &opened,
+                    &place::Wanted {
+                        name: OsStr::from_bytes(self.table.name(child)),
+                        passed_on: self.passes_on(index),
+                        owner: self.table.records[child].uid,
+                        chosen: self.choices[child] == Choice::Yes,
+                        replace: self.options.overwrite,
+                        private: self.options.private,
+                    },
+                );
+                parent = Some(opened);
+                match made {
+                    Ok((directory, fd)) => {
+                        if directory.was_there && !self.options.private && self.has_chosen(child) {
+                            place::tidy(&fd);
+                        }
+                        self.target.directories.insert(child, directory);
+                    }
+                    Err(blocked) => self.block(child, blocked)?,
                 }
             }
         }
         Ok(())
+    }
+
+    /// Tells whether something chosen lies directly in a directory.
+    fn has_chosen(&self, index: usize) -> bool {
+        self.table.children(index).any(|child| self.choices[child] == Choice::Yes)
+    }
+
+    /// Tells whether entries take over something from their directory.
+    fn passes_on(&self, index: usize) -> bool {
+        self.target.directories.get(&index).is_some_and(|directory| directory.passes_on)
+    }
+
+    /// A directory that cannot be had: nothing below it is restored, and what was chosen says so.
+    fn block(&mut self, index: usize, blocked: Blocked) -> Result<(), ArchiveError> {
+        if let Blocked::Failed(what, error @ (Errno::NOSPC | Errno::DQUOT | Errno::ROFS)) = blocked {
+            let failure = self.failure(what, index, error);
+            return self.failed(index, failure);
+        }
+        let way = self.table.path(index);
+        let mut open = vec![(index, false)];
+        while let Some((at, said)) = open.pop() {
+            let is_chosen = self.choices[at] == Choice::Yes;
+            if is_chosen && !said {
+                self.problems.add(self.table.path(at), blocked.message(&way, at == index));
+            }
+            let below = self.table.children(at).filter(|child| self.choices[*child] != Choice::No);
+            open.extend(below.map(|child| (child, said || is_chosen)));
+            self.choices[at] = Choice::No;
+        }
+        Ok(())
+    }
+
+    /// Notes what a new entry is, for those who come back to it by its name.
+    fn note(&self, index: usize, entry: &OwnedFd) {
+        let record = &self.table.records[index];
+        let is_needed = record.link_key().is_some() || attributes::late_flags(record) != 0;
+        if !self.options.private
+            && is_needed
+            && let Ok(identity) = crate::directories::identity(entry)
+        {
+            locked(&self.made).insert(index, identity);
+        }
+    }
+
+    fn naming(&self) -> Naming {
+        if self.options.overwrite { Naming::Replace } else { Naming::New }
     }
 
     /// For each group of hard links the first of those chosen.
@@ -196,15 +326,14 @@ impl Extraction<'_> {
 
     /// Symbolic links, devices, pipes, sockets.
     fn others(&self, leaders: &HashMap<(u64, u64), usize>) -> Result<(), ArchiveError> {
-        let mut parents = place::Cache::default();
+        let mut parents = Directories::across_mounts();
         for (index, record) in self.table.records.iter().enumerate() {
             let is_other = !matches!(record.kind, Kind::File | Kind::Directory);
             if !is_other || !self.is_chosen(index) || self.leader(index, leaders) != index {
                 continue;
             }
-            let made = parents.get(&self.target, self.table, record.parent as usize);
-            let made = made.map_err(|error| Failure::entry("OPEN its directory", error));
-            match made.and_then(|parent| self.other(parent, index)) {
+            let made = parents.open_same(self, record.parent as usize).map_err(place::unreachable);
+            match made.and_then(|parent| self.other(&parent, index)) {
                 Ok(()) => self.done(index),
                 Err(failure) => self.failed(index, failure)?,
             }
@@ -212,7 +341,7 @@ impl Extraction<'_> {
         Ok(())
     }
 
-    fn other(&self, parent: &rustix::fd::OwnedFd, index: usize) -> Result<(), Failure> {
+    fn other(&self, parent: &OwnedFd, index: usize) -> Result<(), Failure> {
         use rustix::fs::{FileType, Mode};
         let record = &self.table.records[index];
         let name = OsStr::from_bytes(self.table.name(index));
@@ -226,32 +355,52 @@ impl Extraction<'_> {
                 _ => node(FileType::Socket, 0),
             }
         };
-        let at = place::put(parent, name, self.options.overwrite, make)
-            .map_err(|error| self.failure("MAKE", index, error))?;
-        let complaints = attributes::set_named(self.table, index, parent, at.name());
-        self.complain(index, complaints);
+        let (at, ()) = place::put(name, self.naming(), make).map_err(|error| self.failure("MAKE", index, error))?;
+        let held = match attributes::hold_new(record, parent, at.name()) {
+            Ok(held) => held,
+            // What is there is not ours, so that it is left alone.
+            Err(Errno::STALE | Errno::NOENT) => {
+                return Err(Failure::Entry("cannot MAKE: it was replaced during the restore".to_owned()));
+            }
+            Err(error) => {
+                at.remove(parent);
+                return Err(Failure::entry("OPEN", error));
+            }
+        };
+        let passed_on = self.passes_on(record.parent as usize);
+        self.complain(index, attributes::set_held(self.table, index, &held, passed_on));
+        self.note(index, &held);
         at.rename(parent).map_err(|error| Failure::entry("RENAME", error))
     }
 
     /// All but the first of each group of hard links.
     fn hard_links(&self, leaders: &HashMap<(u64, u64), usize>) -> Result<(), ArchiveError> {
-        let mut parents = place::Cache::default();
-        for index in (0..self.table.records.len()).filter(|index| self.is_chosen(*index)) {
+        let table = self.table;
+        let (mut from, mut to) = (Directories::across_mounts(), Directories::across_mounts());
+        for index in (0..table.records.len()).filter(|index| self.is_chosen(*index)) {
             let leader = self.leader(index, leaders);
             if leader == index {
                 continue;
             }
-            let table = self.table;
-            let directory = |index: usize| self.target.directory(table, table.records[index].parent as usize);
+            let parent = |index: usize| table.records[index].parent as usize;
             let made = (|| {
-                let from = directory(leader).map_err(|error| Failure::entry("OPEN its directory", error))?;
-                let parent = parents.get(&self.target, table, table.records[index].parent as usize);
-                let parent = parent.map_err(|error| Failure::entry("OPEN its directory", error))?;
-                let (old, new) = (OsStr::from_bytes(table.name(leader)), OsStr::from_bytes(table.name(index)));
-                let make = |name: &OsStr| rustix::fs::linkat(&from, old, parent, name, rustix::fs::AtFlags::empty());
-                let at = place::put(parent, new, self.options.overwrite, make)
+                let from = from.open_same(self, parent(leader)).map_err(place::unreachable)?;
+                let to = to.open_same(self, parent(index)).map_err(place::unreachable)?;
+                let old = look::hold(&from, OsStr::from_bytes(table.name(leader)));
+                let old = old.map_err(|error| Failure::entry("LINK", error))?;
+                let wanted = locked(&self.made).get(&leader).copied();
+                let is_same = self.options.private || (wanted.is_some() && directories::identity(&old).ok() == wanted);
+                if !is_same {
+                    let first = table.path(leader);
+                    return Err(Failure::Entry(format!("cannot LINK: {} is not what was restored", first.display())));
+                }
+                let path = through_proc(&old);
+                let make = |name: &OsStr| {
+                    rustix::fs::linkat(rustix::fs::CWD, path.as_str(), &*to, name, AtFlags::SYMLINK_FOLLOW)
+                };
+                let (at, ()) = place::put(OsStr::from_bytes(table.name(index)), self.naming(), make)
                     .map_err(|error| self.failure("LINK", index, error))?;
-                at.rename(parent).map_err(|error| Failure::entry("RENAME", error))
+                at.rename_link(&to).map_err(|error| Failure::entry("RENAME", error))
             })();
             match made {
                 Ok(()) => self.done(index),
@@ -264,25 +413,34 @@ impl Extraction<'_> {
     /// Flags of files, then everything of directories, from the leaves up.
     fn finish(&self) -> Result<(), ArchiveError> {
         let records = &self.table.records;
+        let mut directories = Directories::across_mounts();
         for index in (0..records.len()).filter(|index| self.is_chosen(*index)) {
-            if records[index].kind == Kind::File && attributes::late_flags(&records[index]) != 0 {
-                let complaints = self.target.directory(self.table, records[index].parent as usize);
-                let complaints = complaints.map(|parent| attributes::set_flags(self.table, index, &parent));
+            let record = &records[index];
+            if record.kind == Kind::File && attributes::late_flags(record) & self.flags != 0 {
+                let made = locked(&self.made).get(&index).copied();
+                let complaints = directories.open_same(self, record.parent as usize);
+                let complaints =
+                    complaints.map(|parent| attributes::set_flags(self.table, index, &parent, self.flags, made));
                 self.complain(index, complaints.unwrap_or_default());
             }
         }
-        for index in (0..records.len()).rev().filter(|index| self.is_chosen(*index)) {
-            if records[index].kind != Kind::Directory {
+        for (index, record) in records.iter().enumerate().rev() {
+            let Some(directory) = self.target.directories.get(&index) else { continue };
+            // One on the way that was there is left as it is.
+            if record.kind != Kind::Directory || (directory.was_there && !self.is_chosen(index)) {
                 continue;
             }
-            match self.target.directory(self.table, index) {
-                Ok(directory) => {
-                    self.complain(index, attributes::set_open(self.table, index, &directory));
-                    self.done(index);
+            match directories.open_same(self, index) {
+                Ok(fd) => {
+                    if directory.was_there && !self.options.private {
+                        attributes::strip(self.table, index, &fd);
+                    }
+                    self.complain(index, attributes::set_open(self.table, index, &fd, self.flags));
+                    if self.is_chosen(index) {
+                        self.done(index);
+                    }
                 }
-                // What made it impossible was said when it was made; a path past the limits of the target is news.
-                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
-                Err(error) => self.failed(index, Failure::entry("OPEN the directory", error))?,
+                Err(error) => self.failed(index, place::unreachable(error))?,
             }
         }
         Ok(())
@@ -290,7 +448,9 @@ impl Extraction<'_> {
 
     /// Counts an entry that is complete.
     fn done(&self, index: usize) {
-        self.bytes.fetch_add(self.table.records[index].size, Ordering::Relaxed);
+        let size = self.table.records[index].size;
+        // Sizes of sparse files add up to more than a number holds.
+        let _ = self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |sum| Some(sum.saturating_add(size)));
         let stored = self.table.stored(index);
         let bytes = self.stored.fetch_add(stored, Ordering::Relaxed) + stored;
         let entries = self.entries.fetch_add(1, Ordering::Relaxed) + 1;

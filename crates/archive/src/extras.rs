@@ -15,9 +15,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// Version of the format, and of one that says which files share blocks: earlier releases cannot read that.
+/// Version of the format, and of one that says which files share blocks or are squeezed: earlier releases cannot read that.
 const VERSION: u32 = 1;
-const VERSION_SHARED: u32 = 2;
+const VERSION_NEW: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,6 +36,9 @@ struct Line {
     flags: u32,
     #[serde(skip_serializing_if = "is_default")]
     project: u32,
+    /// The true size of a file whose content leaves out its large holes.
+    #[serde(skip_serializing_if = "is_default")]
+    size: Option<u64>,
     #[serde(skip_serializing_if = "is_default")]
     holes: Holes,
     #[serde(skip_serializing_if = "is_default")]
@@ -58,7 +61,8 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 /// The lines for a table.
 pub(crate) fn encode(table: &Table) -> Vec<u8> {
     let mut out = Vec::new();
-    let version = if table.shared.is_empty() { VERSION } else { VERSION_SHARED };
+    let is_old = table.shared.is_empty() && !(0..table.records.len()).any(|index| table.is_squeezed(index));
+    let version = if is_old { VERSION } else { VERSION_NEW };
     push(&mut out, &Header { lifeboat_extras: version });
     for (index, record) in table.records.iter().enumerate() {
         let xattrs = table.xattrs(index);
@@ -83,6 +87,7 @@ pub(crate) fn encode(table: &Table) -> Vec<u8> {
                 under: false,
                 flags: record.flags,
                 project: record.project,
+                size: table.is_squeezed(index).then_some(record.size),
                 holes: table.holes(index).to_vec(),
                 shared: shared.iter().map(|s| (s.offset, s.length, s.space, s.address)).collect(),
                 mtime: (is_root || odd_time).then_some((record.mtime.seconds, record.mtime.nanoseconds)),
@@ -131,7 +136,7 @@ pub(crate) fn apply(text: &[u8], table: &mut Table) -> Result<(), String> {
     let mut lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).enumerate();
     let (_, first) = lines.next().ok_or("it is empty")?;
     let header: Header = serde_json::from_slice(first).map_err(|error| format!("line 1: {error}"))?;
-    if ![VERSION, VERSION_SHARED].contains(&header.lifeboat_extras) {
+    if ![VERSION, VERSION_NEW].contains(&header.lifeboat_extras) {
         return Err(format!("it has version {}; try a newer release", header.lifeboat_extras));
     }
     for (number, line) in lines {
@@ -175,7 +180,8 @@ fn apply_under(line: &Line, table: &mut Table) -> Result<(), String> {
 fn apply_line(line: Line, table: &mut Table) -> Result<(), String> {
     let path = path(&line)?;
     let index = table.find(&path).ok_or_else(|| format!("{} is not in the snapshot", path.display()))?;
-    let size = table.records[index].size;
+    let stored = table.records[index].size;
+    let size = line.size.unwrap_or(stored);
     let mut end = 0;
     for (start, length) in &line.holes {
         let next = start.checked_add(*length).filter(|next| *start >= end && *length > 0 && *next <= size);
@@ -189,6 +195,10 @@ fn apply_line(line: Line, table: &mut Table) -> Result<(), String> {
         table.shared.add(Stretch { record, offset, length, space, address, stored: 0 });
     }
     let record = &mut table.records[index];
+    if line.size.is_some() && record.kind != Kind::File {
+        return Err("it has a size and is no file".to_owned());
+    }
+    record.size = size;
     record.flags = line.flags & lifeboat_sys::inode::SETTABLE;
     record.project = line.project;
     if let Some(mtime) = line.mtime {
@@ -205,6 +215,7 @@ fn apply_line(line: Line, table: &mut Table) -> Result<(), String> {
         more.xattrs = from_base64(&xattrs)?;
     }
     more.holes = line.holes;
+    more.squeezed = line.size.is_some();
     if more != table.more(index).cloned().unwrap_or_default() {
         table.set_more(index, more);
     }
@@ -224,7 +235,7 @@ mod tests {
         table.records[1].size = 1 << 40;
         table.records[1].project = 42;
         table.records[1].mtime = Time { seconds: i64::MIN, nanoseconds: 5 };
-        table.set_holes(1, vec![(0, 4096), (8192, (1 << 40) - 8192)]);
+        table.set_more(1, More { holes: vec![(0, 4096), (8192, (1 << 40) - 8192)], ..More::default() });
         table.shared.add(Stretch { record: 1, offset: 4096, length: 4096, space: 0, address: 1 << 40, stored: 0 });
         table.shared.add(Stretch { record: 1, offset: 1 << 20, length: 8192, space: 3, address: 7, stored: 0 });
         let xattrs = vec![Xattr { name: b"user.\xff".to_vec(), value: vec![0, 1] }];

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`source`] | [`Source`]: what is to be backed up: a root, its mount points, exclusions |
 //! | [`table`] | [`Table`]: the compact list of entries that walker, repository, extractor and comparison share |
+//! | [`directories`] | directories opened one from the other, for walker and extractor |
 //! | [`walk`] | reads a file tree's metadata into a table, and the content of its files |
 //! | [`extras`] | what restic's format cannot carry: root metadata, inode flags, project ids, holes, shared blocks |
 //! | `shared`, [`room`] | files that share blocks; the room that a restore needs |
@@ -18,6 +19,7 @@
 //! the like travel in the snapshot's `.lifeboat/extras.jsonl`, beside `machine.json` and `manifest.json`.
 
 pub mod compare;
+mod directories;
 pub mod error;
 pub mod extract;
 pub mod extras;
@@ -37,7 +39,7 @@ pub use compare::{CompareReport, Difference, DifferenceKind};
 pub use error::ArchiveError;
 pub use extract::RestoreOptions;
 pub use report::{BackupReport, Observer, Problem, Progress, Quiet, RestoreReport, VerifyReport};
-pub use repository::{BackupRequest, KeyInfo, Place, Repository, RepositoryOptions, SnapshotInfo};
+pub use repository::{BackupRequest, KeyInfo, Owner, Place, Repository, RepositoryOptions, SnapshotInfo};
 pub use room::{Room, RootRoom};
 pub use secret::Secret;
 pub use selection::Selection;

@@ -33,6 +33,8 @@ pub trait Observer: Sync {
     fn progress(&self, _progress: &Progress) {}
     /// Something was met that the report will count.
     fn problem(&self, _problem: &Problem) {}
+    /// Something that concerns no entry and spoils nothing, but should be known.
+    fn warning(&self, _text: &str) {}
 }
 
 /// An observer that says nothing.
@@ -58,6 +60,10 @@ pub struct BackupReport {
     pub changed: u64,
     /// Regular files taken over from the previous snapshot without reading them.
     pub unchanged: u64,
+    /// Packs of the repository that are missing or cut short.
+    pub lost_packs: u64,
+    /// Blobs that only they had, and that were stored again.
+    pub stored_again: u64,
     /// What a restore of it needs.
     pub room: crate::Room,
     /// Everything that could not be read, or changed meanwhile.
@@ -71,6 +77,8 @@ pub struct RestoreReport {
     pub entries: u64,
     /// Bytes of file content restored, holes included.
     pub bytes: u64,
+    /// Entries whose protecting flags wait for [`Repository::protect`](crate::Repository::protect).
+    pub unprotected: u64,
     /// Everything that could not be restored, or only in part.
     pub problems: Vec<Problem>,
 }

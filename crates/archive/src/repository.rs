@@ -9,7 +9,9 @@
 //! | [`index`], [`pack`], [`blobs`] | where blobs are; packs; reading blobs |
 //! | [`chunker`], [`writer`], [`backup`] | cutting files; writing blobs; the backup itself |
 //! | [`content`] | what the extractor and the comparison want to know of files |
+//! | [`lock`], [`stock`] | locks as restic's; which packs are really there |
 //! | [`mod@copy`] | one snapshot into another repository |
+//! | [`owner`] | whose snapshots are, and in which order they were written |
 //! | [`snapshot`], [`verify`], [`presence`] | the list of backups; the proofs that all is whole, and that all is there |
 //!
 //! rustic_core makes and opens repositories and stores their files. What it does with file trees is done here: its
@@ -25,17 +27,21 @@ pub(crate) mod crypto;
 pub(crate) mod index;
 pub(crate) mod keys;
 pub(crate) mod load;
+mod lock;
 pub(crate) mod node;
+pub(crate) mod owner;
 pub(crate) mod pack;
 mod presence;
 pub(crate) mod remote;
 pub(crate) mod snapshot;
+pub(crate) mod stock;
 pub(crate) mod store;
 pub(crate) mod verify;
 pub(crate) mod writer;
 
 pub use backup::BackupRequest;
 pub use keys::KeyInfo;
+pub use owner::{Owner, listed};
 pub use remote::Place;
 pub use snapshot::SnapshotInfo;
 
@@ -46,6 +52,8 @@ use crate::{ArchiveError, Observer, Secret, Selection, Source, Table};
 use keys::{BadKey, MasterKeyParts};
 use rustic_core::{ConfigOptions, Credentials, FileType, KeyOptions};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
 use store::{Store, guarded};
 use zeroize::Zeroizing;
 
@@ -64,6 +72,10 @@ pub struct Repository {
     polynomial: u64,
     key_id: crate::table::Id,
     master: MasterKeyParts,
+    /// How long it waits for somebody else's lock.
+    pub(crate) lock_patience: Duration,
+    /// The lock of who reads, from the first reading on.
+    reading: Mutex<Option<lock::Lock>>,
 }
 
 impl std::fmt::Debug for Repository {
@@ -117,12 +129,7 @@ impl Repository {
         let (id, bytes) = keys::make(key, &master, &options.host, &now()).map_err(failed)?;
         store.write_raw(FileType::Key, &id, bytes)?;
         rustic(&master)?;
-        // restic takes locks for reading, too, in a directory that rustic does not make.
-        if let Some(folder) = place.folder() {
-            let locks = folder.join("locks");
-            std::fs::create_dir_all(&locks).map_err(|error| ArchiveError::io("CREATE", &locks, error))?;
-            store.keep_skeleton_private()?;
-        }
+        store.settle_skeleton()?;
         Self::open_at(place, key)
     }
 
@@ -161,7 +168,33 @@ impl Repository {
         }
         let polynomial = config.poly().map_err(|error| damaged(error.to_string()))?;
         let id = config.id.to_hex().to_string();
-        Ok(Repository { store: Store::new(place, unlocked, backend), id, polynomial, key_id, master })
+        let (lock_patience, reading) = (Duration::ZERO, Mutex::default());
+        let store = Store::new(place, unlocked, backend);
+        Ok(Repository { store, id, polynomial, key_id, master, lock_patience, reading })
+    }
+
+    /// Waits so long for others that hold the repository, before it gives up.
+    pub fn wait_for_locks(&mut self, patience: Duration) {
+        self.lock_patience = patience;
+    }
+
+    /// Locks it for reading, once, until it is dropped; not where nothing can be written.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Locked`] when somebody removes from it just now.
+    pub(crate) fn hold_for_reading(&self) -> Result<(), ArchiveError> {
+        let mut reading = crate::report::locked(&self.reading);
+        if reading.is_none() {
+            *reading = lock::Lock::take_for_reading(&self.store)?;
+        }
+        Ok(())
+    }
+
+    /// The same for who goes on all the same.
+    fn try_to_hold(&self, observer: &dyn Observer) {
+        if let Err(error) = self.hold_for_reading() {
+            observer.warning(&format!("{error}. This goes on all the same: what is removed meanwhile will be missing"));
+        }
     }
 
     /// Tells whether a directory is a repository.
@@ -179,7 +212,7 @@ impl Repository {
         &self.store.path
     }
 
-    /// Backs up a source as a new snapshot, with regard to the latest one of the same host.
+    /// Backs up a source as a new snapshot, with regard to the latest one of the same machine.
     ///
     /// # Errors
     /// When the source's root cannot be opened or the repository cannot be written. Entries that cannot be read are
@@ -206,18 +239,6 @@ impl Repository {
     /// [`ArchiveError::Snapshot`] when it names none or several.
     pub fn find_snapshot(&self, wanted: &str) -> Result<SnapshotInfo, ArchiveError> {
         snapshot::find(self.snapshots()?, wanted)
-    }
-
-    /// The latest snapshot of one host, in a repository of many.
-    ///
-    /// # Errors
-    /// [`ArchiveError::Snapshot`] when it has none.
-    pub fn latest_of(&self, host: &str) -> Result<SnapshotInfo, ArchiveError> {
-        // They are sorted by time.
-        self.snapshots()?.into_iter().rfind(|snapshot| snapshot.host == host).ok_or_else(|| ArchiveError::Snapshot {
-            wanted: format!("of machine '{host}'"),
-            cause: "the repository has none".to_owned(),
-        })
     }
 
     /// Proves that a snapshot can be restored: its directories are read, and all that they name is there in its whole length.
@@ -279,12 +300,31 @@ impl Repository {
         options: &RestoreOptions,
         observer: &dyn Observer,
     ) -> Result<RestoreReport, ArchiveError> {
+        self.try_to_hold(observer);
         let index = self.store.load_index()?;
         let table = load::table(&self.store, &mut blobs::Blobs::new(&self.store, &index)?, snapshot.tree)?;
         let content = content::RepositoryContent { store: &self.store, index: &index };
         let problems = Problems::new(observer);
-        let (entries, bytes) = extract::run(&table, &content, target, selection, options, observer, &problems)?;
-        Ok(RestoreReport { entries, bytes, problems: with_warnings(problems) })
+        let restored = extract::run(&table, &content, target, selection, options, observer, &problems)?;
+        let extract::Restored { entries, bytes, unprotected } = restored;
+        Ok(RestoreReport { entries, bytes, unprotected, problems: with_warnings(problems) })
+    }
+
+    /// Sets the inode flags that a restore with [`RestoreOptions::unprotected`] left out: those that keep everybody from
+    /// changing a file.
+    ///
+    /// # Errors
+    /// When the target cannot be opened or the snapshot's directories cannot be read. What cannot be set is a problem.
+    pub fn protect(
+        &self,
+        snapshot: &SnapshotInfo,
+        target: &Path,
+        observer: &dyn Observer,
+    ) -> Result<RestoreReport, ArchiveError> {
+        let table = self.table(snapshot)?;
+        let problems = Problems::new(observer);
+        let entries = extract::protect(&table, target, &problems)?;
+        Ok(RestoreReport { entries, problems: with_warnings(problems), ..RestoreReport::default() })
     }
 
     /// Compares entries of a snapshot with a file tree, without writing.
@@ -298,18 +338,46 @@ impl Repository {
         selection: &Selection,
         observer: &dyn Observer,
     ) -> Result<CompareReport, ArchiveError> {
+        self.compare_with(snapshot, source, selection, observer, u32::MAX)
+    }
+
+    /// Like [`Repository::compare`], after a restore with [`RestoreOptions::unprotected`]: flags that wait are no difference.
+    ///
+    /// # Errors
+    /// As [`Repository::compare`].
+    pub fn compare_unprotected(
+        &self,
+        snapshot: &SnapshotInfo,
+        source: &Source,
+        observer: &dyn Observer,
+    ) -> Result<CompareReport, ArchiveError> {
+        let flags = !(lifeboat_sys::inode::IMMUTABLE | lifeboat_sys::inode::APPEND);
+        self.compare_with(snapshot, source, &Selection::Everything, observer, flags)
+    }
+
+    /// Compares, of inode flags only those in `flags`.
+    fn compare_with(
+        &self,
+        snapshot: &SnapshotInfo,
+        source: &Source,
+        selection: &Selection,
+        observer: &dyn Observer,
+        flags: u32,
+    ) -> Result<CompareReport, ArchiveError> {
+        self.try_to_hold(observer);
         let index = self.store.load_index()?;
         let table = load::table(&self.store, &mut blobs::Blobs::new(&self.store, &index)?, snapshot.tree)?;
         let content = content::RepositoryContent { store: &self.store, index: &index };
         let source = backup::without_repository(source, self.store.folder.as_deref());
-        compare::run(&table, &content, &source, selection, observer)
+        compare::run(&table, &content, &source, (selection, flags), observer)
     }
 
     /// Reads every byte: decrypts and hashes every blob, follows every tree, and compares counts with the manifests.
     ///
     /// # Errors
-    /// When the repository cannot be listed. Damage is a problem in the report.
+    /// When the repository cannot be listed, or somebody removes from it just now. Damage is a problem in the report.
     pub fn verify(&self, observer: &dyn Observer) -> Result<VerifyReport, ArchiveError> {
+        self.hold_for_reading()?;
         verify::run(self, observer)
     }
 
@@ -326,6 +394,7 @@ impl Repository {
     /// # Errors
     /// When it cannot be written.
     pub fn add_key(&self, secret: &Secret, host: &str) -> Result<String, ArchiveError> {
+        let _lock = lock::Lock::take(&self.store, lock::Mode::Shared, "CHANGE", self.lock_patience)?;
         let made = keys::make(secret, &self.master, host, &now());
         let (id, bytes) = made.map_err(|error| self.store.failed("CHANGE", error))?;
         self.store.write_raw(FileType::Key, &id, bytes)?;
@@ -337,6 +406,8 @@ impl Repository {
     /// # Errors
     /// When none or several do, when it is the one that opened the repository, or when it cannot be removed.
     pub fn remove_key(&self, id: &str) -> Result<(), ArchiveError> {
+        let lock = lock::Lock::take(&self.store, lock::Mode::Alone, "CHANGE", self.lock_patience)?;
+        lock.confirm("CHANGE")?;
         let list = self.store.list(FileType::Key)?;
         let fitting: Vec<_> = list.iter().filter(|key| crypto::hex(*key).starts_with(id)).collect();
         match fitting[..] {
@@ -372,7 +443,6 @@ pub(crate) fn with_warnings(problems: Problems<'_>) -> Vec<crate::Problem> {
 }
 
 fn make_directory(location: &Path) -> Result<(), ArchiveError> {
-    use std::os::unix::fs::DirBuilderExt as _;
     match std::fs::read_dir(location) {
         Ok(mut entries) => match entries.next() {
             // A new ext filesystem is as good as empty.
@@ -381,7 +451,7 @@ fn make_directory(location: &Path) -> Result<(), ArchiveError> {
             None => Ok(()),
         },
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(location);
+            let made = lifeboat_sys::durable::make_directories(location, 0o700);
             made.map_err(|error| ArchiveError::io("CREATE", location, error))
         }
         Err(error) => Err(ArchiveError::io("OPEN", location, error)),

@@ -39,7 +39,7 @@ impl Selection {
             Selection::Paths(paths) => paths,
         };
         for path in paths {
-            match table.find(path) {
+            match table.follow(path) {
                 Some(index) => select(table, &mut choices, index),
                 None => unknown.push(path.clone()),
             }

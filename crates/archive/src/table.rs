@@ -87,6 +87,13 @@ pub(crate) struct More {
     pub(crate) xattrs: Vec<Xattr>,
     pub(crate) target: Vec<u8>,
     pub(crate) holes: Holes,
+    /// The content has nothing of large holes ([`is_large`]), not even zeros.
+    pub(crate) squeezed: bool,
+}
+
+/// Tells whether a hole is kept in whole blobs: the content of a file is cut where such a hole begins and where it ends.
+pub(crate) fn is_large(length: u64) -> bool {
+    length >= crate::repository::chunker::MIN as u64
 }
 
 /// One entry, of fixed size.
@@ -111,6 +118,8 @@ pub(crate) struct Record {
     pub(crate) kind: Kind,
     /// Not to be stored or restored: vanished, unreadable, or not selected.
     pub(crate) left_out: bool,
+    /// The root of a mount that was walked.
+    pub(crate) is_top: bool,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
     pub(crate) links: u32,
@@ -167,6 +176,7 @@ impl Record {
             mode: 0,
             kind,
             left_out: false,
+            is_top: false,
             uid: 0,
             gid: 0,
             links: 1,
@@ -196,7 +206,8 @@ impl Table {
     /// Sum of the sizes of regular files that are not left out, in bytes.
     pub fn bytes(&self) -> u64 {
         let files = self.records.iter().filter(|record| !record.left_out && record.kind == Kind::File);
-        files.map(|record| record.size).sum()
+        // Four holes of 8 EiB are more than a number holds.
+        files.fold(0, |sum, record| sum.saturating_add(record.size))
     }
 
     /// Bytes of content that an entry stores: the size of a regular file without its holes.
@@ -268,6 +279,23 @@ impl Table {
         self.more(index).map(|more| more.holes.as_slice()).unwrap_or_default()
     }
 
+    /// Tells whether the content of a file leaves out large holes.
+    pub(crate) fn is_squeezed(&self, index: usize) -> bool {
+        self.more(index).is_some_and(|more| more.squeezed)
+    }
+
+    /// Bytes that the blobs of a regular file's content have: its size, or less when it is squeezed.
+    pub(crate) fn content_bytes(&self, index: usize) -> u64 {
+        let size = self.records[index].size;
+        match self.more(index) {
+            Some(more) if more.squeezed => {
+                let large = more.holes.iter().map(|(_, length)| *length).filter(|length| is_large(*length));
+                size.saturating_sub(large.sum())
+            }
+            _ => size,
+        }
+    }
+
     pub(crate) fn target(&self, index: usize) -> &[u8] {
         self.more(index).map(|more| more.target.as_slice()).unwrap_or_default()
     }
@@ -282,12 +310,18 @@ impl Table {
         }
     }
 
-    pub(crate) fn set_holes(&mut self, index: usize, holes: Holes) {
-        let mut more = self.more(index).cloned().unwrap_or_default();
-        if more.holes != holes {
-            more.holes = holes;
-            self.set_more(index, more);
-        }
+    /// Gives a record all that belongs to the inode of another one: everything but name and place.
+    pub(crate) fn take_inode(&mut self, from: usize, to: usize) {
+        let inode = self.records[from].clone();
+        let record = &mut self.records[to];
+        let (parent, name_start, name_length, more) =
+            (record.parent, record.name_start, record.name_length, record.more);
+        *record = Record { parent, name_start, name_length, more, ..inode };
+    }
+
+    /// The same xattrs and holes are kept for two records.
+    pub(crate) fn share_more(&mut self, from: usize, to: usize) {
+        self.records[to].more = self.records[from].more;
     }
 
     /// The children of a directory, as record numbers.
@@ -318,6 +352,45 @@ impl Table {
                 std::path::Component::RootDir | std::path::Component::CurDir => {}
                 _ => return None,
             }
+        }
+        Some(index)
+    }
+
+    /// The record that a path leads to in the archive, through its own links, as a process in it would be led
+    /// (path_resolution(7)); a link at the end is not followed.
+    pub(crate) fn follow(&self, path: &std::path::Path) -> Option<usize> {
+        use std::path::Component;
+        /// As many links as the kernel follows.
+        const MOST_LINKS: usize = 40;
+        let parts = |path: &std::path::Path| -> Vec<Vec<u8>> {
+            let names = path.components().rev().filter_map(|component| match component {
+                Component::Normal(name) => Some(name.as_bytes().to_vec()),
+                Component::ParentDir => Some(b"..".to_vec()),
+                _ => None,
+            });
+            names.collect()
+        };
+        let mut index = (!self.records.is_empty()).then_some(0)?;
+        let (mut left, mut links) = (parts(path), 0);
+        while let Some(part) = left.pop() {
+            if part == b".." {
+                index = self.records[index].parent as usize;
+                continue;
+            }
+            let child = self.child(index, &part)?;
+            if self.records[child].kind != Kind::Symlink || left.is_empty() {
+                index = child;
+                continue;
+            }
+            links += 1;
+            let target = PathBuf::from(OsStr::from_bytes(self.target(child)));
+            if links > MOST_LINKS {
+                return None;
+            }
+            if target.is_absolute() {
+                index = 0;
+            }
+            left.extend(parts(&target));
         }
         Some(index)
     }
@@ -362,54 +435,4 @@ impl Table {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-    use std::path::Path;
-
-    pub(crate) fn small() -> Table {
-        let mut table = Table::default();
-        let mut root = Record::new(Kind::Directory);
-        (root.start, root.count) = (1, 2);
-        table.push(root, b"", More::default());
-        table.push(Record::new(Kind::File), b"a", More::default());
-        let mut directory = Record::new(Kind::Directory);
-        (directory.start, directory.count) = (3, 1);
-        table.push(directory, b"b", More::default());
-        let mut link = Record::new(Kind::Symlink);
-        link.parent = 2;
-        table.push(link, b"c\xff", More { target: b"../a".to_vec(), ..More::default() });
-        table
-    }
-
-    #[test]
-    fn paths_and_children() {
-        let table = small();
-        assert_eq!(table.path(0), Path::new("/"));
-        assert_eq!(table.path(3).as_os_str().as_bytes(), b"/b/c\xff");
-        assert_eq!(table.find(Path::new("/b")), Some(2));
-        assert_eq!(table.find(Path::new("b/../a")), None);
-        assert_eq!(table.entry(3).target.unwrap(), Path::new("../a"));
-        assert_eq!(table.len(), 4);
-    }
-
-    #[test]
-    fn holes_are_not_stored() {
-        let mut table = small();
-        let mut record = Record::new(Kind::File);
-        record.size = 1000;
-        let index = table.push(record, b"sparse", More { holes: vec![(0, 300), (500, 499)], ..More::default() });
-        assert_eq!((table.stored(index), table.stored(0)), (201, 0));
-    }
-
-    #[test]
-    fn a_record_stays_small() {
-        assert!(std::mem::size_of::<Record>() <= 128, "{}", std::mem::size_of::<Record>());
-    }
-
-    #[test]
-    fn leaving_out_takes_all_below() {
-        let mut table = small();
-        table.leave_out(2);
-        assert_eq!(table.entries().map(|entry| entry.path).collect::<Vec<_>>(), [Path::new("/"), Path::new("/a")]);
-    }
-}
+pub(crate) mod tests;

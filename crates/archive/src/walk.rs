@@ -2,56 +2,83 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | [`places`] | ways to directories: relative to mount roots, past PATH_MAX |
+//! | [`places`] | where the walked mounts begin |
+//! | [`rules`] | which names a source leaves out, enters, or keeps empty |
+//! | [`look`] | one entry, without opening what must not be opened |
 //! | [`inode`] | what one inode has: status, xattrs, flags, project id, holes |
 //! | [`extents`] | which files share blocks, and what is compressed |
 //! | [`content`] | reads files with holes, and notices that they change |
+//!
+//! Whoever owns a directory can exchange what is in it at any moment. So directories are opened from their parents, and
+//! without following links ([`crate::directories`]); status, attributes and content of an entry come from one descriptor.
 
 pub(crate) mod content;
 pub(crate) mod extents;
 pub(crate) mod inode;
+pub(crate) mod look;
 pub(crate) mod places;
+mod rules;
 
+use crate::directories::Directories;
 use crate::report::{Problems, Progress};
 use crate::source::Source;
 use crate::table::{Kind, More, Record, Table, Under, Xattr};
 use crate::{ArchiveError, Observer};
 use extents::Extents;
-use inode::{Place, Supported};
+use inode::{Place, Stored};
+use look::Held;
 use places::Top;
+use rules::{Rule, Rules};
 use rustix::fd::OwnedFd;
-use rustix::fs::{OFlags, RawDir};
+use rustix::fs::{FileType, OFlags, RawDir, StatxAttributes};
 use rustix::io::Errno;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+/// Bytes of xattrs that all entries may have together: they are in memory until the snapshot is written.
+const ALL_XATTR_BYTES: u64 = 1 << 30;
 
 /// A walked tree: its table, and the ways to its files.
 pub(crate) struct Walked {
     pub(crate) table: Table,
     pub(crate) tops: Vec<Top>,
+    /// What each filesystem stores.
+    pub(crate) stored: HashMap<u64, Stored>,
+    /// When the walk began, in seconds since 1970.
+    pub(crate) began: i64,
     /// Where content lies, when that was asked for.
     pub(crate) extents: Option<Extents>,
 }
 
-/// What the source says about a name in a directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Rule {
-    Mount,
-    Exclude,
-    WithoutContent,
+impl Walked {
+    /// What the filesystem of an entry stores.
+    pub(crate) fn stored_by(&self, index: usize) -> Stored {
+        self.stored.get(&self.table.records[index].filesystem).copied().unwrap_or_default()
+    }
+}
+
+/// A directory that is to be read.
+struct Open<'r> {
+    index: usize,
+    /// Its mount id.
+    mount: u64,
+    /// The top that it lies in, as an index of [`Walked::tops`].
+    top: usize,
+    rules: Option<&'r Rules>,
 }
 
 struct Walker<'a> {
-    source: &'a Source,
-    rules: HashMap<PathBuf, Vec<(Vec<u8>, Rule)>>,
     problems: &'a Problems<'a>,
     observer: &'a dyn Observer,
+    /// The root as the system has it, with its mounts.
+    root: OwnedFd,
     walked: Walked,
+    directories: Directories,
     bytes: u64,
-    supported: HashMap<u64, Supported>,
+    xattr_bytes: u64,
 }
 
 /// Walks a source. What cannot be read is left out and is a problem.
@@ -74,98 +101,96 @@ fn start(
     problems: &Problems<'_>,
     extents: Option<Extents>,
 ) -> Result<Walked, ArchiveError> {
-    let top = Top::open(&source.root, 0).map_err(|error| ArchiveError::io("OPEN", &source.root, error))?;
+    let open = || places::open_root(&source.root).map_err(|error| ArchiveError::io("OPEN", &source.root, error));
+    let top = Top::new(open()?, 0);
     let status =
         inode::status(&top.fd, OsStr::new("")).map_err(|error| ArchiveError::io("READ", &source.root, error))?;
     let mut table = Table::default();
     table.holes_known = true;
     let root = inode::record(&status).unwrap_or(Record::new(Kind::Directory));
     table.push(root, b"", More::default());
+    let began = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.as_secs());
+    let rules = Rules::of(source);
     let mut walker = Walker {
-        source,
-        rules: rules(source),
         problems,
         observer,
-        walked: Walked { table, tops: vec![top], extents },
+        root: open()?,
+        walked: Walked { table, tops: vec![top], stored: HashMap::new(), began: began as i64, extents },
+        directories: Directories::within_a_mount(),
         bytes: 0,
-        supported: HashMap::new(),
+        xattr_bytes: 0,
     };
     // Depth first, so that files which lie together are read together.
-    let mut open = vec![(0, status.stx_mnt_id)];
-    while let Some((index, mount)) = open.pop() {
-        walker.directory(index, mount, &mut open);
+    let mut met = 0;
+    let mut open = vec![Open { index: 0, mount: status.stx_mnt_id, top: 0, rules: Some(&rules) }];
+    while let Some(directory) = open.pop() {
+        met += walker.directory(&directory, &mut open);
     }
-    for mount in &source.mounts {
-        let is_root = mount == Path::new("/");
-        if !is_root && !walker.walked.tops.iter().any(|top| walker.walked.table.path(top.record) == *mount) {
-            walker.problems.add(mount, "cannot FIND the mount point of a filesystem that is to be archived");
+    if met < rules.mounts() {
+        for mount in source.mounts.iter().filter(|mount| *mount != Path::new("/")) {
+            let found = walker.walked.table.find(mount);
+            let record = found.map(|index| &walker.walked.table.records[index]);
+            if record.is_none_or(|record| record.left_out || record.kind != Kind::Directory) {
+                problems.add(mount, "cannot FIND the mount point of a filesystem that is to be archived");
+            }
         }
     }
     Ok(walker.walked)
 }
 
-fn rules(source: &Source) -> HashMap<PathBuf, Vec<(Vec<u8>, Rule)>> {
-    let mut rules: HashMap<PathBuf, Vec<(Vec<u8>, Rule)>> = HashMap::new();
-    let lists = [
-        (&source.excludes, Rule::Exclude),
-        (&source.without_content, Rule::WithoutContent),
-        (&source.mounts, Rule::Mount),
-    ];
-    for (paths, rule) in lists {
-        for path in paths {
-            // Normalises `//` and trailing slashes; `/` itself has no name and needs no rule.
-            let path: PathBuf = Path::new("/").join(path).components().collect();
-            if let (Some(parent), Some(name)) = (path.parent(), path.file_name()) {
-                rules.entry(parent.to_owned()).or_default().push((name.as_bytes().to_vec(), rule));
-            }
-        }
-    }
-    rules
-}
-
 impl Walker<'_> {
-    /// Reads one directory: its own xattrs and flags, then its children, which are left on `open` if they are directories.
-    fn directory(&mut self, index: usize, mount: u64, open: &mut Vec<(usize, u64)>) {
-        let path = self.walked.table.path(index);
-        let fd = match places::open_directory(&self.walked.table, &self.walked.tops, index) {
-            Ok(fd) => fd,
+    /// Reads one directory: its own status, xattrs and flags, then its children, which are left on `open` if they are
+    /// directories. Gives how many mount points were met.
+    fn directory<'r>(&mut self, directory: &Open<'r>, open: &mut Vec<Open<'r>>) -> usize {
+        let Open { index, mount, top, rules } = *directory;
+        let opened = self.directories.open(&self.walked, index);
+        // One that was put into its place since is read as a whole, too: what counts is what was opened.
+        let opened = opened.and_then(|fd| inode::status(&*fd, OsStr::new("")).map(|status| (fd, status)));
+        let (fd, status) = match opened {
+            Ok(opened) => opened,
             Err(error) => {
-                self.problems.add(path, format!("cannot OPEN the directory: {}", std::io::Error::from(error)));
-                return self.gone(index, error);
+                let cause = std::io::Error::from(error);
+                self.problems.add(self.walked.table.path(index), format!("cannot OPEN the directory: {cause}"));
+                self.gone(index, error);
+                return 0;
             }
         };
-        self.attributes(index, &fd, &path);
+        inode::refresh(&mut self.walked.table.records[index], &status);
+        let stored = self.attributes(index, &fd);
         let mut names = match names(&fd) {
             Ok(names) => names,
             Err(error) => {
-                self.problems.add(path, format!("cannot READ the directory: {}", std::io::Error::from(error)));
-                return;
+                let cause = std::io::Error::from(error);
+                self.problems.add(self.walked.table.path(index), format!("cannot READ the directory: {cause}"));
+                return 0;
             }
         };
-        names.sort_unstable();
-        let rules = self.rules.get(&path).cloned().unwrap_or_default();
-        let rule = |name: &[u8], rule: Rule| rules.iter().any(|(n, r)| n == name && *r == rule);
+        names.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        let detached = self.walked.tops[top].detached;
         let start = self.walked.table.records.len();
-        let mut directories = vec![];
-        for name in &names {
-            if rule(name, Rule::Exclude) {
+        let (mut directories, mut met) = (vec![], 0);
+        for (name, listed) in &names {
+            let below = rules.and_then(|rules| rules.below(name));
+            if below.is_some_and(|below| below.says(Rule::Exclude)) {
                 continue;
             }
-            let Some((child, child_mount)) = self.child(index, &fd, name, &path) else { continue };
+            let Some((child, child_mount)) = self.child(index, &fd, name, *listed, stored) else { continue };
             if self.walked.table.records[child].kind != Kind::Directory {
                 continue;
             }
-            let mut child_mount = child_mount;
-            if rule(name, Rule::Mount) {
-                match self.enter(child, &fd, &path.join(OsStr::from_bytes(name))) {
-                    Some(mount) => child_mount = mount,
-                    None => continue,
+            let mut next = Open { index: child, mount: child_mount, top, rules: below };
+            if below.is_some_and(|below| below.says(Rule::Mount)) {
+                met += 1;
+                match self.enter(child, &fd, detached) {
+                    Entered::Mount(mount) => (next.mount, next.top) = (mount, self.walked.tops.len() - 1),
+                    Entered::NoMount if detached || child_mount == mount => {}
+                    Entered::NoMount | Entered::Failed => continue,
                 }
-            } else if !self.detached(index) && child_mount != mount {
+            } else if !detached && child_mount != mount {
                 continue;
             }
-            if !rule(name, Rule::WithoutContent) {
-                directories.push((child, child_mount));
+            if !below.is_some_and(|below| below.says(Rule::WithoutContent)) {
+                directories.push(next);
             }
         }
         let count = self.walked.table.records.len() - start;
@@ -179,142 +204,170 @@ impl Walker<'_> {
             bytes: self.bytes,
             ..Progress::default()
         });
+        met
     }
 
     /// A directory that vanished is left out; one that cannot be opened stays, without content.
     fn gone(&mut self, index: usize, error: Errno) {
-        if matches!(error, Errno::NOENT | Errno::NOTDIR) && index != 0 {
+        if matches!(error, Errno::NOENT | Errno::NOTDIR | Errno::LOOP) && index != 0 {
             self.walked.table.leave_out(index);
         }
     }
 
-    fn detached(&self, mut index: usize) -> bool {
-        loop {
-            match self.walked.tops.iter().find(|top| top.record == index) {
-                Some(top) => return top.detached,
-                None if index == 0 => return false,
-                None => index = self.walked.table.records[index].parent as usize,
-            }
-        }
-    }
-
     /// Replaces a mount point by the root of what is mounted there; gives its mount id.
-    fn enter(&mut self, index: usize, parent: &OwnedFd, path: &Path) -> Option<u64> {
-        let fail = |error: Errno| {
-            self.problems.add(path, format!("cannot OPEN the mounted filesystem: {}", std::io::Error::from(error)));
+    fn enter(&mut self, index: usize, parent: &OwnedFd, detached: bool) -> Entered {
+        let path = self.walked.table.path(index);
+        let opened = places::open_mount_point(&self.root, &path)
+            .and_then(|fd| inode::status(&fd, OsStr::new("")).map(|status| (fd, status)));
+        let (fd, status) = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                let cause = std::io::Error::from(error);
+                self.problems.add(path, format!("cannot OPEN the mounted filesystem: {cause}"));
+                return Entered::Failed;
+            }
         };
-        let top = Top::open(&self.source.place(path), index).map_err(fail).ok()?;
-        let status = inode::status(&top.fd, OsStr::new("")).map_err(fail).ok()?;
+        // Since Linux 5.8 the kernel tells the root of a mount from other directories.
+        let tells = status.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT);
+        if tells && !status.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
+            return Entered::NoMount;
+        }
         let record = self.walked.table.records[index].clone();
-        let xattrs = self.xattrs_under(index, parent);
-        self.walked.table.under.push(Under { path: path.to_owned(), record, xattrs });
-        inode::refresh(&mut self.walked.table.records[index], &status);
+        let xattrs = if detached { self.xattrs_under(index, parent) } else { vec![] };
+        self.walked.table.under.push(Under { path, record, xattrs });
+        let top = Top::new(fd, index);
+        // The copy of a mount is another mount.
+        let mount = inode::status(&top.fd, OsStr::new("")).map_or(status.stx_mnt_id, |status| status.stx_mnt_id);
+        let record = &mut self.walked.table.records[index];
+        inode::refresh(record, &status);
+        record.is_top = true;
         self.walked.tops.push(top);
-        Some(status.stx_mnt_id)
+        Entered::Mount(mount)
     }
 
     /// Extended attributes of the directory that a mount hides; where it cannot be looked under, none.
     fn xattrs_under(&self, index: usize, parent: &OwnedFd) -> Vec<Xattr> {
-        if !self.detached(self.walked.table.records[index].parent as usize) {
-            return vec![];
-        }
         let name = OsStr::from_bytes(self.walked.table.name(index));
-        let hidden = places::open_quietly(parent, name, OFlags::RDONLY | OFlags::DIRECTORY);
-        hidden.and_then(|fd| inode::xattrs(&Place::Open(&fd))).unwrap_or_default()
+        let hidden = look::open_quietly(parent, name, OFlags::RDONLY | OFlags::DIRECTORY);
+        hidden.and_then(|fd| inode::xattrs(&Place::Open(&fd), &Stored::by(&fd))).unwrap_or_default()
     }
 
-    /// Adds one child.
-    fn child(&mut self, parent: usize, directory: &OwnedFd, name: &[u8], path: &Path) -> Option<(usize, u64)> {
+    /// Adds one child; gives its record and its mount id.
+    fn child(
+        &mut self,
+        parent: usize,
+        directory: &OwnedFd,
+        name: &[u8],
+        listed: FileType,
+        stored: Stored,
+    ) -> Option<(usize, u64)> {
         let name_os = OsStr::from_bytes(name);
-        let fail = |what: &str, error: Errno| {
-            self.problems.add(path.join(name_os), format!("cannot {what}: {}", std::io::Error::from(error)));
+        let shared = look::is_shared(&self.walked.table.records[parent]);
+        let fail = |walker: &Self, message: String| {
+            walker.problems.add(walker.walked.table.path(parent).join(name_os), message);
         };
-        let status = match inode::status(directory, name_os) {
-            Ok(status) => status,
+        let seen = match look::look(directory, name_os, listed, shared) {
+            Ok(seen) => seen,
             // Gone between listing and looking: it was not there at the time of the backup.
-            Err(Errno::NOENT) => return None,
-            Err(error) => {
-                fail("READ the status", error);
+            Err((_, Errno::NOENT)) => return None,
+            Err((what, error)) => {
+                fail(self, format!("cannot {what}: {}", std::io::Error::from(error)));
                 return None;
             }
         };
-        let Some(mut record) = inode::record(&status) else {
-            fail("ARCHIVE an entry of an unknown type", Errno::OPNOTSUPP);
+        let Some(mut record) = inode::record(&seen.status) else {
+            fail(self, "cannot ARCHIVE an entry of an unknown type".to_owned());
             return None;
         };
         record.parent = parent as u32;
         let mut more = More::default();
-        match record.kind {
-            Kind::File => {
-                if let Err((what, error)) = self.file(directory, name_os, &mut record, &mut more) {
-                    let path = path.join(name_os);
-                    self.problems.add(path, format!("cannot {what}: {}", std::io::Error::from(error)));
-                    return None;
-                }
-            }
+        let mut place = None;
+        match &seen.held {
             // Its own attributes are read when it is opened.
-            Kind::Directory => {}
-            kind => {
-                if kind == Kind::Symlink {
-                    match rustix::fs::readlinkat(directory, name_os, Vec::new()) {
+            Held::Not => {}
+            Held::Open(file) => {
+                let mut now = stored;
+                inode::flags_and_project(file, &mut record, &mut now);
+                if now != stored {
+                    self.walked.stored.insert(record.filesystem, now);
+                }
+                match inode::holes(file, record.size) {
+                    Ok(holes) => more.holes = holes,
+                    Err(error) => {
+                        fail(self, format!("cannot READ the holes: {}", std::io::Error::from(error)));
+                        return None;
+                    }
+                }
+                if let Some(extents) = self.walked.extents.as_mut().filter(|_| record.size > 0) {
+                    extents.look(file, &record, self.walked.table.records.len());
+                }
+                place = Some(Place::Open(file));
+            }
+            Held::Path(held) => {
+                if record.kind == Kind::File {
+                    // A lease. No file has this time, so that all of it is read again after the walk.
+                    record.ctime.seconds = i64::MIN;
+                }
+                if record.kind == Kind::Symlink {
+                    match rustix::fs::readlinkat(held, "", Vec::new()) {
                         Ok(target) => more.target = target.into_bytes(),
                         Err(error) => {
-                            fail("READ the link", error);
+                            fail(self, format!("cannot READ the link: {}", std::io::Error::from(error)));
                             return None;
                         }
                     }
                 }
-                match inode::xattrs(&Place::Named(directory, name_os)) {
-                    Ok(xattrs) => more.xattrs = xattrs,
-                    Err(error) => fail("READ the extended attributes", error),
-                }
+                place = Some(Place::Held(held));
+            }
+        }
+        if let Some(place) = place {
+            match inode::xattrs(&place, &stored).and_then(|xattrs| self.count_xattrs(xattrs)) {
+                Ok(xattrs) => more.xattrs = xattrs,
+                Err(error) => fail(self, inode::no_xattrs(error)),
             }
         }
         let index = self.walked.table.push(record, name, more);
         self.bytes += self.walked.table.stored(index);
-        Some((index, status.stx_mnt_id))
+        Some((index, seen.status.stx_mnt_id))
     }
 
-    /// What only an open file tells. A file that cannot be opened is left out.
-    fn file(
-        &mut self,
-        directory: &OwnedFd,
-        name: &OsStr,
-        record: &mut Record,
-        more: &mut More,
-    ) -> Result<(), (&'static str, Errno)> {
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
-        let fd = places::open_quietly(directory, name, flags).map_err(|error| ("OPEN the file", error))?;
-        let supported = self.supported.entry(record.filesystem).or_default();
-        inode::flags_and_project(&fd, record, supported);
-        more.xattrs = inode::xattrs(&Place::Open(&fd)).map_err(|error| ("READ the extended attributes", error))?;
-        if record.size > 0 {
-            more.holes = inode::holes(&fd, record.size).map_err(|error| ("READ the holes", error))?;
-            if let Some(extents) = &mut self.walked.extents {
-                extents.look(&fd, record, self.walked.table.records.len());
-            }
-        }
-        Ok(())
-    }
-
-    /// Xattrs, flags and project id of an open directory.
-    fn attributes(&mut self, index: usize, fd: &OwnedFd, path: &Path) {
+    /// Xattrs, flags and project id of an open directory; gives what its filesystem stores.
+    fn attributes(&mut self, index: usize, fd: &OwnedFd) -> Stored {
         let record = &mut self.walked.table.records[index];
-        let supported = self.supported.entry(record.filesystem).or_default();
-        inode::flags_and_project(fd, record, supported);
-        match inode::xattrs(&Place::Open(fd)) {
+        let stored = self.walked.stored.entry(record.filesystem).or_insert_with(|| Stored::by(fd));
+        inode::flags_and_project(fd, record, stored);
+        let stored = *stored;
+        match inode::xattrs(&Place::Open(fd), &stored).and_then(|xattrs| self.count_xattrs(xattrs)) {
             Ok(xattrs) if xattrs.is_empty() => {}
             Ok(xattrs) => self.walked.table.set_more(index, More { xattrs, ..More::default() }),
-            Err(error) => {
-                let message = format!("cannot READ the extended attributes: {}", std::io::Error::from(error));
-                self.problems.add(path, message);
-            }
+            Err(error) => self.problems.add(self.walked.table.path(index), inode::no_xattrs(error)),
         }
+        stored
+    }
+
+    /// Refuses what would be too much to be kept in memory.
+    fn count_xattrs(&mut self, xattrs: Vec<Xattr>) -> Result<Vec<Xattr>, Errno> {
+        let bytes: usize = xattrs.iter().map(|xattr| xattr.name.len() + xattr.value.len()).sum();
+        if self.xattr_bytes + bytes as u64 > ALL_XATTR_BYTES {
+            return Err(Errno::TOOBIG);
+        }
+        self.xattr_bytes += bytes as u64;
+        Ok(xattrs)
     }
 }
 
-/// Names in a directory, without `.` and `..`.
-pub(crate) fn names(fd: &OwnedFd) -> Result<Vec<Vec<u8>>, Errno> {
+/// What was found at a mount point.
+enum Entered {
+    /// A mount, with its id.
+    Mount(u64),
+    /// A directory as any other.
+    NoMount,
+    /// Nothing that can be read; said already.
+    Failed,
+}
+
+/// Names in a directory with their types, without `.` and `..`.
+fn names(fd: &OwnedFd) -> Result<Vec<(Vec<u8>, FileType)>, Errno> {
     let mut names = vec![];
     let mut buffer = vec![MaybeUninit::<u8>::uninit(); 65536];
     let mut entries = RawDir::new(fd, &mut buffer);
@@ -322,7 +375,7 @@ pub(crate) fn names(fd: &OwnedFd) -> Result<Vec<Vec<u8>>, Errno> {
         let entry = entry?;
         let name = entry.file_name().to_bytes();
         if name != b"." && name != b".." {
-            names.push(name.to_vec());
+            names.push((name.to_vec(), entry.file_type()));
         }
     }
     Ok(names)

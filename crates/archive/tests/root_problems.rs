@@ -131,11 +131,13 @@ fn root_a_full_disk_is_a_clear_error() {
     let request = lifeboat_archive::BackupRequest {
         source: &source,
         host: String::new(),
+        machine_id: String::new(),
         tags: vec![],
         program: String::new(),
         machine: vec![],
         manifest: &manifest,
         reread: false,
+        started: None,
     };
     let error = repository.backup(&request, &Quiet).unwrap_err().to_string();
     assert!(error.contains("cannot WRITE the repository") && error.contains("No space left"), "{error}");

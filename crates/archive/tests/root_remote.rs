@@ -9,7 +9,7 @@ mod common;
 mod server;
 
 use common::{assert_same, backup, fingerprint, odd_tree, scratch};
-use lifeboat_archive::{ArchiveError, Observer, Place, Problem, Progress, Quiet, Repository, RestoreOptions};
+use lifeboat_archive::{ArchiveError, Observer, Owner, Place, Problem, Progress, Quiet, Repository, RestoreOptions};
 use lifeboat_archive::{RepositoryOptions, Secret, Selection, Source};
 use lifeboat_remote::{Address, Credentials, Files, Patience};
 use server::{Server, port};
@@ -34,7 +34,7 @@ fn place(address: &str, credentials: &Credentials) -> Place {
 
 fn restored(repository: &Repository, folder: &Path) -> PathBuf {
     let target = tempfile::tempdir_in(folder).unwrap().keep();
-    let snapshot = repository.latest_of("test").unwrap();
+    let snapshot = repository.latest_of(&Owner::new("", "test")).unwrap();
     repository.prove_present(&snapshot).unwrap();
     let options = RestoreOptions { overwrite: true, ..RestoreOptions::default() };
     let report = repository.restore(&snapshot, &target, &Selection::Everything, &options, &Quiet).unwrap();
@@ -209,7 +209,7 @@ fn root_a_server_that_is_lost_and_comes_back() {
     let (server, repository, tree, lines) = to_be_lost(folder.path(), port, Duration::from_secs(120));
     let target = folder.path().join("restored");
     std::fs::create_dir(&target).unwrap();
-    let snapshot = repository.latest_of("test").unwrap();
+    let snapshot = repository.latest_of(&Owner::new("", "test")).unwrap();
     let options = RestoreOptions { overwrite: true, ..RestoreOptions::default() };
     let (report, _again) = std::thread::scope(|scope| {
         let heard = Arc::clone(&lines);
@@ -241,7 +241,7 @@ fn root_a_server_that_is_lost_for_ever() {
     let (server, repository, _, _) = to_be_lost(folder.path(), port, Duration::from_secs(5));
     let target = folder.path().join("restored");
     std::fs::create_dir(&target).unwrap();
-    let snapshot = repository.latest_of("test").unwrap();
+    let snapshot = repository.latest_of(&Owner::new("", "test")).unwrap();
     let options = RestoreOptions { overwrite: true, ..RestoreOptions::default() };
     let began = Instant::now();
     let killer = Killer(Mutex::new(Some(server)));

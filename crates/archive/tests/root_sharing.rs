@@ -39,7 +39,7 @@ fn restore(repository: &Repository, target: &Path, options: &RestoreOptions) -> 
 }
 
 fn private() -> RestoreOptions {
-    RestoreOptions { overwrite: true, sync: true, private: true }
+    RestoreOptions { overwrite: true, sync: true, private: true, ..RestoreOptions::default() }
 }
 
 /// Images that were copied by reference and written to since; a file that has one stretch three times.

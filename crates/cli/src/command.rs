@@ -143,6 +143,9 @@ pub struct BackupArgs {
     /// Use this machine description instead of probing (for a root filesystem in a folder)
     #[arg(long, value_name = "FILE")]
     pub machine: Option<PathBuf>,
+    /// Wait so long while somebody else holds the repository alone, as `restic prune` does
+    #[arg(long, value_name = "MINUTES", default_value_t = 0)]
+    pub wait_lock: u32,
 }
 
 /// Commands that read an archive.
@@ -284,6 +287,9 @@ pub struct LayoutShowArgs {
     /// Show the machine of an archive or medium instead of this one
     #[arg(long, value_name = "SOURCE")]
     pub from: Option<String>,
+    /// Show the machine of this snapshot instead of the latest
+    #[arg(long, value_name = "ID", requires = "from")]
+    pub snapshot: Option<String>,
     #[command(flatten)]
     pub key: KeyArgs,
 }
@@ -312,6 +318,9 @@ pub struct LayoutPlanArgs {
     /// The archive or medium whose machine is to be recovered
     #[arg(long, value_name = "SOURCE")]
     pub from: Option<String>,
+    /// Plan for this snapshot instead of the latest
+    #[arg(long, value_name = "ID")]
+    pub snapshot: Option<String>,
     #[command(flatten)]
     pub policy: PolicyArgs,
     #[command(flatten)]
@@ -325,6 +334,9 @@ pub struct LayoutDiffArgs {
     /// The archive or medium to compare with
     #[arg(long, value_name = "SOURCE")]
     pub from: Option<String>,
+    /// Compare with this snapshot instead of the latest
+    #[arg(long, value_name = "ID")]
+    pub snapshot: Option<String>,
     #[command(flatten)]
     pub sysroot: SysrootArgs,
     #[command(flatten)]

@@ -76,11 +76,22 @@ impl CommandError {
         self
     }
 
+    /// What went wrong with its causes, each said once: many messages have their cause in them.
+    fn said(&self) -> String {
+        let mut text = self.error.to_string();
+        for cause in self.error.chain().skip(1).map(ToString::to_string) {
+            if !text.contains(&cause) {
+                text = format!("{text}: {cause}");
+            }
+        }
+        text
+    }
+
     /// The lines for people. What an error quotes (names of files, words of servers and programs) cannot drive a terminal.
     pub fn text(&self) -> String {
         // A newline that an error quotes begins no line that could be taken for one of ours.
         let shown = |text: &str| terminal(text.trim_end()).replace('\n', "\n    ");
-        let mut text = format!("lifeboat: {}\n", shown(&format!("{:#}", self.error)));
+        let mut text = format!("lifeboat: {}\n", shown(&self.said()));
         for hint in &self.hints {
             text.push_str(&format!("  try: {}\n", shown(hint)));
         }
@@ -89,8 +100,7 @@ impl CommandError {
 
     /// The last line of `--json`.
     pub fn json(&self) -> String {
-        let error = format!("{:#}", self.error);
-        json(self.kind, &error, &self.hints)
+        json(self.kind, &self.said(), &self.hints)
     }
 
     /// Prints it: for people to standard error, and with `json` as a line to standard output, where all JSON lines go.
@@ -121,6 +131,15 @@ pub type CommandResult = Result<(), CommandError>;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let cause = || std::io::Error::from_raw_os_error(30);
+        let inside = CommandError::from(lifeboat_archive::ArchiveError::io("WRITE", "/mnt", cause()));
+        assert_eq!(inside.said(), "cannot WRITE /mnt: Read-only file system (os error 30)");
+        let beside = CommandError::from(anyhow::Error::from(cause()).context("cannot SAVE the report"));
+        assert_eq!(beside.said(), "cannot SAVE the report: Read-only file system (os error 30)");
+    }
 
     #[test]
     fn what_an_error_quotes_does_not_drive_the_terminal() {

@@ -9,4 +9,5 @@ pub mod network;
 pub mod place;
 pub mod protect;
 pub mod room;
+pub mod snapshot;
 pub mod watch;

@@ -96,6 +96,14 @@ impl Reporter {
         }
     }
 
+    /// Warnings beside a result that is one document: on standard error, with `--json` as JSON lines there.
+    pub fn aside(&self, warnings: &[String]) {
+        for text in warnings {
+            let event = Event::Warning { text: text.clone() };
+            self.err(&if self.json { event.json_line() } else { event.console_line() });
+        }
+    }
+
     /// Keeps what is reported from now on in a log, too.
     pub fn keep(&self, record: Record) {
         *self.record.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(record);

@@ -343,8 +343,8 @@ fn sources_of_another_machine_or_release_are_refused() {
         let source = format!("lifeboat.source=rest:http://{HOST}:{port}/db7");
         let mut vm = start("release-expert", &format!("{source} lifeboat.mode=expert"))?;
         let mut guest = Guest::login(&mut vm, BOOT)?;
-        let mut refused = |parts: &[&str]| -> Result<(), DrillError> {
-            let said = guest.run("lifeboat restore --stage plan </dev/null", BOOT)?;
+        let mut refused = |options: &str, parts: &[&str]| -> Result<(), DrillError> {
+            let said = guest.run(&format!("lifeboat restore --stage plan {options} </dev/null"), BOOT)?;
             eprintln!("{}", said.text);
             let way_out = format!("lifeboat.snapshot={good} on the kernel command line, or --snapshot {good}");
             for part in parts.iter().copied().chain([way_out.as_str(), "the disks were not touched"]) {
@@ -358,7 +358,11 @@ fn sources_of_another_machine_or_release_are_refused() {
         restic.add(&name, &other, &manifest);
         let belongs =
             format!("belongs to machine '{name}' ({other_id}), this rescue system to '{name}' ({machine_id})");
-        refused(&[&belongs])?;
+        // Another machine's is not the latest of this one; it is refused even when it is named.
+        let listed = restic.run(&folder, &["snapshots", "--json", "latest"]);
+        let listed: Value = serde_json::from_slice(&listed).unwrap();
+        let foreign = listed.as_array().and_then(|all| all.last()).and_then(|last| last["short_id"].as_str()).unwrap();
+        refused(&format!("--snapshot {foreign}"), &[&belongs])?;
 
         let mut newer = manifest.clone();
         newer["lifeboat"] = "9.4.0".into();
@@ -366,15 +370,18 @@ fn sources_of_another_machine_or_release_are_refused() {
         described["format"] = 2.into();
         described["firmware_settings"] = json!({});
         restic.add(&name, &described, &newer);
-        refused(&[
-            "the machine description has format 2, this Lifeboat reads format 1; use the release that wrote it, Lifeboat 9.4.0",
-        ])?;
+        refused(
+            "",
+            &[
+                "the machine description has format 2, this Lifeboat reads format 1; use the release that wrote it, Lifeboat 9.4.0",
+            ],
+        )?;
 
         newer["format"] = 2.into();
         newer["parts"] = json!([]);
         restic.add(&name, &machine, &newer);
         let written = "it has format 2 and was written by Lifeboat 9.4.0, this is Lifeboat ";
-        refused(&[written, "try Lifeboat 9.4.0, or a medium that it made"])?;
+        refused("", &[written, "try Lifeboat 9.4.0, or a medium that it made"])?;
         let plan = guest.must(&format!("lifeboat restore --stage plan --snapshot {good}"), BOOT)?;
         assert!(plan.contains("Nothing was touched"), "{plan}");
         vm.power_cut();

@@ -161,6 +161,9 @@ pub struct XfsOptions {
     /// `bigtime`, `inobtcount`, `nrext64`, `ftype`, `attr2`, `projid32bit`, `ascii-ci`, and of newer xfsprogs `exchange`,
     /// `parent`), each with its state, sorted; only those that the machine's xfs_info names.
     pub features: Vec<(String, bool)>,
+    /// The UUID in its metadata, when it got another one after it was made (xfs_admin -U).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata_uuid: Option<String>,
 }
 
 /// FAT: mkfs.fat(8); read from the boot sector.
@@ -191,6 +194,9 @@ pub struct VfatOptions {
     pub heads: u16,
     /// Sectors per track (mkfs.fat -g).
     pub track_sectors: u16,
+    /// The boot sector's own label, when it is another one than that of the root directory, which is the filesystem's label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_label: Option<Name>,
 }
 
 /// btrfs on one device: mkfs.btrfs(8); read from `btrfs inspect-internal dump-super` and `btrfs subvolume list`.
@@ -213,6 +219,9 @@ pub struct BtrfsOptions {
     pub mixed: bool,
     /// UUID of the device item.
     pub device_uuid: Option<String>,
+    /// The UUID in its metadata, when it got another one after it was made (btrfstune -m).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata_uuid: Option<String>,
     /// Subvolumes, parents before children.
     pub subvolumes: Vec<Subvolume>,
     /// Path of the default subvolume inside the filesystem; empty for the top level.

@@ -91,8 +91,8 @@ pub fn swap(swap: &Swap, device: &str) -> String {
     if let Some(uuid) = &swap.uuid {
         line.push_str(&format!(" -U {}", shell(uuid.as_bytes())));
     }
-    if !swap.label.is_empty() {
-        line.push_str(&format!(" -L {}", shell(swap.label.as_bytes())));
+    if !swap.label.0.is_empty() {
+        line.push_str(&format!(" -L {}", shell(&swap.label.0)));
     }
     format!("{line} {device}")
 }

@@ -236,6 +236,7 @@ fn verify(inputs: &IsoInputs<'_>, loaders: &Loaders) -> Result<u64, MediaError> 
     // xorriso may have replaced the file.
     image.set_permissions(std::fs::Permissions::from_mode(0o600)).map_err(MediaError::io("WRITE", out))?;
     image.sync_all().map_err(MediaError::io("WRITE", out))?;
+    lifeboat_sys::durable::sync_name(out).map_err(MediaError::io("WRITE", out))?;
     let record = el_torito::read(&mut image).map_err(|e| wrong(e.to_string()))?;
     let size = image.metadata().map_err(MediaError::io("READ", out))?.len();
     if record.volume_id != volume_id(inputs.manifest) {

@@ -5,12 +5,11 @@ use crate::error::PlanError;
 use crate::kinds;
 use crate::matching::{self, Match, match_disks, name, recorded};
 use crate::policy::Policy;
-use crate::script::script;
 use crate::step::{Plan, Step, Target};
 use crate::table::{DiskLayout, lay_out, title};
 use lifeboat_machine::boot::{InitramfsTool, Loader};
 use lifeboat_machine::filesystem::FilesystemOptions;
-use lifeboat_machine::layout::partition_path;
+use lifeboat_machine::layout::{PartitionTable, partition_path};
 use lifeboat_machine::{Content, Device, DeviceId, FoundHardware, Machine};
 use std::path::Path;
 
@@ -163,8 +162,8 @@ impl Work<'_> {
             .any(|loader| matches!(loader, Loader::GrubBios { disks, .. } if disks.contains(&m.device.id)));
         Some(Step::WriteTable {
             disk: m.found.path.clone(),
-            script: script(table, &layout.parts),
-            boot_code: if installed { None } else { table.boot_code.clone() },
+            table: PartitionTable { boot_code: table.boot_code.clone().filter(|_| !installed), ..table.clone() },
+            entries: layout.parts.iter().filter_map(|part| part.device.partition().cloned()).collect(),
             partitions,
         })
     }

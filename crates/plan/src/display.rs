@@ -5,6 +5,7 @@ use crate::step::{ChangedFilesystem, Plan, Step, Target};
 use lifeboat_machine::boot::Loader;
 use lifeboat_machine::bytes::human;
 use lifeboat_machine::filesystem::{Filesystem, FilesystemOptions};
+use lifeboat_machine::layout::TableKind;
 use std::fmt;
 
 const COLUMNS: usize = 80;
@@ -47,8 +48,8 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Step::WipeDisk { disk, .. } => write!(f, "wipe {disk}"),
-            Step::WriteTable { disk, script, partitions, .. } => {
-                let kind = if script.starts_with("label: gpt") { "a GPT" } else { "an MBR" };
+            Step::WriteTable { disk, table, partitions, .. } => {
+                let kind = if table.kind == TableKind::Gpt { "a GPT" } else { "an MBR" };
                 let plural = if partitions.len() == 1 { "" } else { "s" };
                 write!(f, "write {kind} with {} partition{plural} to {disk}", partitions.len())
             }

@@ -1,5 +1,6 @@
 //! Why there is no plan. Each message says what was found and what to pass to allow it.
 
+use crate::bounds::TableProblem;
 use lifeboat_machine::DeviceId;
 
 /// Why a machine cannot be rebuilt on this hardware; nothing was touched.
@@ -116,6 +117,16 @@ pub enum PlanError {
         disk: String,
         /// Why.
         reason: String,
+    },
+    /// The table that was computed is none that the disk can hold.
+    #[error("cannot PARTITION {disk} in place of {device}: {problem}; try a larger disk, or other sizes in the editor")]
+    Table {
+        /// The recorded disk.
+        device: DeviceId,
+        /// The found disk.
+        disk: String,
+        /// Why.
+        problem: TableProblem,
     },
     /// The firmware starts none of the machine's boot loaders.
     #[error(

@@ -219,6 +219,7 @@ fn xfs(blocks: u64) -> XfsOptions {
         lazy_count: true,
         // Named ones would have to be known to every mkfs.xfs; its own choice fits the kernel that it came with.
         features: vec![("crc".into(), true), ("ftype".into(), true)],
+        metadata_uuid: None,
     }
 }
 
@@ -232,6 +233,7 @@ fn btrfs() -> BtrfsOptions {
         metadata_profile: "dup".into(),
         mixed: false,
         device_uuid: None,
+        metadata_uuid: None,
         subvolumes: vec![],
         default_subvolume: Name::default(),
     }

@@ -16,6 +16,8 @@
 //! | [`mod@kind`] | filesystems of another kind than recorded |
 //! | [`size`] | the size solver |
 //! | [`resize`] | what a filesystem needs, and what it becomes at another size |
+//! | [`bounds`] | a computed table against the disk's end and its own room |
+//! | [`need`] | what a step needs before the first one may be done |
 //! | [`room`] | whether what a restore writes fits |
 //! | [`script`] | partition tables as sfdisk reads them |
 //! | [`display`] | plans for people |
@@ -23,6 +25,7 @@
 //! | [`error`] | why there is no plan |
 
 pub mod assemble;
+pub mod bounds;
 pub mod diff;
 pub mod display;
 pub mod edit;
@@ -30,6 +33,7 @@ pub mod error;
 pub mod kind;
 mod kinds;
 pub mod matching;
+pub mod need;
 pub mod policy;
 pub mod resize;
 pub mod room;
@@ -43,5 +47,6 @@ pub use assemble::plan;
 pub use diff::{Change, diff};
 pub use error::PlanError;
 pub use kind::Kind;
+pub use need::Need;
 pub use policy::Policy;
 pub use step::{ChangedFilesystem, Plan, Step, Target};

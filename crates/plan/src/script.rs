@@ -1,11 +1,10 @@
 //! Input for sfdisk(8), in the format of `sfdisk --dump`, without device names.
 
-use crate::table::Part;
 use lifeboat_machine::layout::{Partition, PartitionTable, TableKind};
 use std::fmt::Write as _;
 
-/// The script that makes a table with these partitions.
-pub fn script(table: &PartitionTable, parts: &[Part]) -> String {
+/// The script that makes a table with these entries.
+pub fn script(table: &PartitionTable, entries: &[Partition]) -> String {
     let mut out = String::new();
     let mut line = |key: &str, value: String| {
         // Writing to a String cannot fail.
@@ -24,7 +23,7 @@ pub fn script(table: &PartitionTable, parts: &[Part]) -> String {
         line("table-length", entries.to_string());
     }
     out.push('\n');
-    for partition in parts.iter().filter_map(|part| part.device.partition()) {
+    for partition in entries {
         entry(&mut out, partition);
     }
     out

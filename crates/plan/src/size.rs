@@ -11,6 +11,8 @@ pub const GRAIN: u64 = 1 << 20;
 pub enum Give {
     /// Never.
     Fixed,
+    /// It holds nothing: it shrinks before anything else does, and never grows.
+    Unused,
     /// It shrinks when nothing else is left to shrink.
     Reluctant,
     /// It takes what a larger disk has more, and gives what a smaller one lacks.
@@ -52,7 +54,8 @@ pub struct TooSmall {
 /// `new_end` now.
 ///
 /// More space goes to one partition: the last free one that is not small beside the largest. Less space than the
-/// partitions reach is taken from the free ones in proportion to what they can spare, then from the reluctant ones.
+/// partitions reach is taken from the unused ones, then from the free ones in proportion to what they can spare, then from
+/// the reluctant ones.
 ///
 /// # Errors
 /// [`TooSmall`] when all that can be spared is not enough.
@@ -67,7 +70,7 @@ pub fn solve(regions: &[Region], old_end: u64, new_end: u64) -> Result<Vec<Span>
         }
     } else if reach > new_end {
         let mut lacking = (reach - new_end).div_ceil(GRAIN) * GRAIN;
-        for give in [Give::Free, Give::Reluctant] {
+        for give in [Give::Unused, Give::Free, Give::Reluctant] {
             lacking -= shrink(regions, &mut sizes, give, lacking);
         }
         if lacking > 0 {
@@ -184,14 +187,14 @@ mod tests {
     }
 
     fn disks() -> impl Strategy<Value = (Vec<Region>, u64)> {
-        let one = (0..4 * GRAIN, 1..3000u64, 0..100u64, 0..3u8);
+        let one = (0..4 * GRAIN, 1..3000u64, 0..100u64, 0..4u8);
         (proptest::collection::vec(one, 0..8), 0..5 * GRAIN).prop_map(|(parts, tail)| {
             let mut end = 34 * 512;
             let mut regions = vec![];
             for (gap, size, percent, give) in parts {
                 let (start, size) = ((end + gap) / 512 * 512 + 512, size * 512 * 1024 + 512);
                 end = start + size;
-                let give = [Give::Fixed, Give::Reluctant, Give::Free][usize::from(give)];
+                let give = [Give::Fixed, Give::Reluctant, Give::Free, Give::Unused][usize::from(give)];
                 regions.push(region(start, size, size * percent / 100, give));
             }
             (regions, end + tail)

@@ -2,7 +2,7 @@
 
 use lifeboat_machine::boot::{EfiEntry, Loader};
 use lifeboat_machine::filesystem::{Filesystem, Subvolume};
-use lifeboat_machine::layout::{Swap, SwapFile};
+use lifeboat_machine::layout::{Partition, PartitionTable, Swap, SwapFile};
 use lifeboat_machine::{DeviceId, Name};
 use serde::{Deserialize, Serialize};
 
@@ -54,10 +54,10 @@ pub enum Step {
     WriteTable {
         /// The disk.
         disk: String,
-        /// Input for sfdisk(8).
-        script: String,
-        /// First 440 bytes of sector 0, base64, when no boot loader's installer will write them.
-        boot_code: Option<String>,
+        /// The table; its boot code only when no boot loader's installer will write it.
+        table: PartitionTable,
+        /// Its entries, in the order of their numbers, in sectors of the disk.
+        entries: Vec<Partition>,
         /// Partition paths that must appear.
         partitions: Vec<String>,
     },

@@ -1,5 +1,6 @@
 //! Lays a recorded disk out on a found one: sizes, positions, partition table.
 
+use crate::bounds::{self, MBR_SECTORS};
 use crate::edit::{self, Changed, Edited};
 use crate::error::PlanError;
 use crate::matching::describe;
@@ -9,11 +10,8 @@ use crate::room;
 use crate::size::{self, GRAIN, Give, Region, Span};
 use lifeboat_machine::bytes::human;
 use lifeboat_machine::filesystem::Filesystem;
-use lifeboat_machine::layout::{PartitionRole, PartitionTable, TableKind};
-use lifeboat_machine::{Content, Device, DeviceId, FoundDisk, Layout};
-
-/// Sectors that an MBR can count.
-const MBR_SECTORS: u64 = 1 << 32;
+use lifeboat_machine::layout::{Partition, PartitionRole, PartitionTable, TableKind};
+use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, FoundDisk, Layout};
 
 /// A recorded disk as it will be on a found one.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,7 +90,7 @@ fn partitioned(
     let growth = changed.growth.iter().find(|(of, _)| *of == device.id).map_or(0, |(_, bytes)| *bytes);
     let old_sector = u64::from(device.disk().map_or(512, |disk| disk.logical_sector_bytes.max(512)));
     let new_sector = u64::from(found.disk.logical_sector_bytes.max(512));
-    let mut parts: Vec<(&Device, &lifeboat_machine::layout::Partition)> = layout.partitions_of(&device.id);
+    let mut parts: Vec<(&Device, &Partition)> = layout.partitions_of(&device.id);
     parts.retain(|(_, partition)| partition.role != PartitionRole::Extended || !holds_logical(layout, device));
     parts.sort_by_key(|(_, partition)| partition.start_sector);
     let recorded: Vec<Region> = parts
@@ -110,7 +108,10 @@ fn partitioned(
     let mut notes: Vec<String> =
         edit::dropped(&parts, policy).iter().map(|part| format!("{part} is left out, as you chose")).collect();
     let Edited { parts, old_sizes, regions: recorded, moved } = edit::apply(parts, recorded, policy);
-    let misfit = |region: &Region| !region.start.is_multiple_of(new_sector) || !region.size.is_multiple_of(new_sector);
+    let ends = Ends::of(table, device.size_bytes, old_sector, found.size_bytes, new_sector);
+    let misfit = |region: &Region| {
+        !region.start.is_multiple_of(new_sector) || !region.size.is_multiple_of(new_sector) || region.start < ends.first
+    };
     let regions = if old_sector != new_sector && recorded.iter().any(misfit) {
         notes.push(format!(
             "partitions of {} move to multiples of 1 MiB, for {} has other sectors",
@@ -122,7 +123,6 @@ fn partitioned(
     } else {
         recorded.clone()
     };
-    let ends = Ends::of(table, device.size_bytes, old_sector, found.size_bytes, new_sector);
     // What was put together in another order may reach a little further than before.
     let reach = regions.last().map_or(0, |region| region.start + region.size);
     let spans = size::solve(&regions, edit::moved_end(ends.old, moved + growth).max(reach), ends.new)
@@ -145,29 +145,66 @@ fn partitioned(
             });
         }
         let mut new = part(recorded_part, *span, *old_size, found, &mut notes)?;
-        if let lifeboat_machine::DeviceKind::Partition(geometry) = &mut new.device.kind {
+        if let DeviceKind::Partition(geometry) = &mut new.device.kind {
             geometry.start_sector = span.start / new_sector;
             geometry.sectors = span.size / new_sector;
+            if geometry.has_unwritable_name() {
+                // Recorded by a release that did not refuse it yet.
+                notes.push(format!(
+                    "{} loses its name \"{}\", which sfdisk cannot write",
+                    recorded_part.id,
+                    text(&geometry.name)
+                ));
+                geometry.name = None;
+            }
             debug_assert_eq!(geometry.number, partition.number);
         }
         new_parts.push(new);
     }
-    if let Some(extended) = extended(layout, device, &new_parts, old_sector, new_sector) {
-        new_parts.push(extended);
+    let cut = match extended(layout, device, &new_parts, old_sector, new_sector, ends.new) {
+        Some((extended, cut)) => {
+            new_parts.push(extended);
+            cut.then(|| new_parts.len() - 1)
+        }
+        None => new_parts.iter().zip(&old_sizes).position(|(part, old_size)| {
+            part.device.content == Content::Extended && part.device.size_bytes < *old_size
+        }),
+    };
+    if let Some(part) = cut.and_then(|index| new_parts.get(index)) {
+        notes.push(format!("the extended partition {} becomes smaller; its end was not in use", part.device.id));
     }
     new_parts.sort_by_key(|part| part.device.partition().map_or(0, |partition| partition.number));
-    Ok(DiskLayout { table: Some(ends.table(table, new_sector)), parts: new_parts, notes })
+    let entries: Vec<&Partition> = new_parts.iter().filter_map(|part| part.device.partition()).collect();
+    let table = ends.table(table, new_sector, &entries);
+    bounds::check(&table, &entries, found.size_bytes / new_sector, new_sector).map_err(|problem| PlanError::Table {
+        device: device.id.clone(),
+        disk: describe(found),
+        problem,
+    })?;
+    Ok(DiskLayout { table: Some(table), parts: new_parts, notes })
+}
+
+fn text(name: &Option<String>) -> &str {
+    name.as_deref().unwrap_or_default()
 }
 
 fn holds_logical(layout: &Layout, disk: &Device) -> bool {
     layout.partitions_of(&disk.id).iter().any(|(_, partition)| partition.role == PartitionRole::Logical)
 }
 
-/// The container of the logical partitions, with the distances to the first and last of them as recorded.
-fn extended(layout: &Layout, disk: &Device, new: &[Part], old_sector: u64, new_sector: u64) -> Option<Part> {
+/// The container of the logical partitions, with the distances to the first and last of them as recorded; but its end needs
+/// no place of its own, so it is cut where usable space (`end`, in bytes) or the next partition says so. Second, whether it was.
+fn extended(
+    layout: &Layout,
+    disk: &Device,
+    new: &[Part],
+    old_sector: u64,
+    new_sector: u64,
+    end: u64,
+) -> Option<(Part, bool)> {
     let recorded = layout.partitions_of(&disk.id);
     let (container, geometry) = recorded.iter().find(|(_, p)| p.role == PartitionRole::Extended)?;
-    let logical = |p: &&lifeboat_machine::layout::Partition| p.role == PartitionRole::Logical;
+    let logical = |p: &&Partition| p.role == PartitionRole::Logical;
     let span =
         |parts: &mut dyn Iterator<Item = (u64, u64)>| parts.fold((u64::MAX, 0), |(a, b), (s, e)| (a.min(s), b.max(e)));
     let old = span(
@@ -185,71 +222,80 @@ fn extended(layout: &Layout, disk: &Device, new: &[Part], old_sector: u64, new_s
     }
     let (lead, tail) =
         (old.0 - geometry.start_sector.min(old.0), (geometry.start_sector + geometry.sectors).max(old.1) - old.1);
+    let others = || new.iter().filter_map(|part| part.device.partition()).filter(|p| p.role != PartitionRole::Logical);
+    let before = others().map(|p| p.start_sector + p.sectors).filter(|end| *end <= fresh.0).max().unwrap_or(1);
+    let behind = others().map(|p| p.start_sector).filter(|start| *start >= fresh.1).min().unwrap_or(u64::MAX);
     // With other sectors the distances are kept in bytes, but for the boot record's one sector at least.
     let (lead, tail) = match old_sector == new_sector {
         true => (lead, tail),
-        false => (GRAIN / new_sector, 0),
+        false => ((lead * old_sector / new_sector).max(1), 0),
     };
     let mut device = (*container).clone();
-    let (start, end) = (fresh.0 - lead.min(fresh.0), fresh.1 + tail);
-    if let lifeboat_machine::DeviceKind::Partition(partition) = &mut device.kind {
+    let start = fresh.0.saturating_sub(lead).max(before);
+    let wanted = fresh.1 + tail;
+    let end = wanted.min(end / new_sector).min(behind).max(fresh.1);
+    if let DeviceKind::Partition(partition) = &mut device.kind {
         partition.start_sector = start;
         partition.sectors = end - start;
     }
     device.size_bytes = (end - start) * new_sector;
-    Some(Part { device, resized: false })
+    Some((Part { device, resized: false }, end < wanted))
 }
 
-/// Where usable space ends on both disks.
+/// Where usable space ends on both disks, and begins on the new one; in bytes.
 struct Ends {
+    first: u64,
     old: u64,
     new: u64,
     same: bool,
+    other_sectors: bool,
 }
 
 impl Ends {
     fn of(table: &PartitionTable, old_size: u64, old_sector: u64, new_size: u64, new_sector: u64) -> Ends {
         let same = old_size == new_size && old_sector == new_sector;
+        let other_sectors = old_sector != new_sector;
+        let first = if same { 0 } else { bounds::first_sector(table, new_sector) * new_sector };
         match table.kind {
             TableKind::Mbr => {
                 let end = |size: u64, sector: u64| (size / sector).min(MBR_SECTORS) * sector;
-                Ends { old: end(old_size, old_sector), new: end(new_size, new_sector), same }
+                Ends { old: end(old_size, old_sector), new: end(new_size, new_sector), first, same, other_sectors }
             }
             TableKind::Gpt => {
                 let old = table
                     .last_lba
-                    .map_or(old_size - reserve(table, old_sector).min(old_size), |lba| (lba + 1) * old_sector);
+                    .map_or(old_size - bounds::reserve(table, old_sector).min(old_size), |lba| (lba + 1) * old_sector);
                 let new = if same {
                     old
                 } else {
-                    (new_size / new_sector * new_sector).saturating_sub(reserve(table, new_sector))
+                    (new_size / new_sector * new_sector).saturating_sub(bounds::reserve(table, new_sector))
                 };
-                Ends { old, new, same }
+                Ends { first, old, new, same, other_sectors }
             }
         }
     }
 
-    fn table(&self, recorded: &PartitionTable, sector: u64) -> PartitionTable {
+    fn table(&self, recorded: &PartitionTable, sector: u64, entries: &[&Partition]) -> PartitionTable {
         let mut table = recorded.clone();
         if table.kind == TableKind::Gpt && !self.same {
             table.last_lba = Some((self.new / sector).saturating_sub(1));
-            if table.first_lba.is_some_and(|lba| lba * sector > GRAIN) || sector != 512 {
-                // What was first in sectors of another size means nothing here; sfdisk knows what its table needs.
-                table.first_lba = None;
-            }
+            // What was first in sectors of another size means nothing here. sfdisk's own default is one MiB, and it refuses
+            // whatever begins before what the table says.
+            let least = bounds::first_sector(recorded, sector);
+            let begin = entries.iter().map(|partition| partition.start_sector).min().unwrap_or(u64::MAX);
+            let wanted = if self.other_sectors { GRAIN / sector } else { recorded.first_lba.unwrap_or(GRAIN / sector) };
+            table.first_lba = Some(wanted.min(begin).max(least));
         }
         table
     }
 }
 
-/// What GPT keeps at the end of a disk: the entries and the header (UEFI specification, 5.3).
-fn reserve(table: &PartitionTable, sector: u64) -> u64 {
-    let entries = u64::from(table.entries.unwrap_or(128)) * 128;
-    entries.div_ceil(sector).max(16_384 / sector) * sector + sector
-}
-
 fn region(layout: &Layout, part: &Device, start: u64, size: u64, resize: bool) -> Region {
     let fixed = Region { start, size, minimum: size, maximum: size, give: Give::Fixed };
+    if part.content == Content::Extended && resize {
+        // One that holds nothing: a place that others may have.
+        return Region { minimum: GRAIN.min(size), give: Give::Unused, ..fixed };
+    }
     let Some(filesystem) = part.filesystem() else { return fixed };
     let minimum = minimum_bytes(filesystem).next_multiple_of(GRAIN).min(size);
     let maximum = maximum_bytes(filesystem).max(size);

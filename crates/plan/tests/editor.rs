@@ -40,14 +40,12 @@ fn order(lists: &[(&str, &[&str])]) -> Policy {
 
 /// Number, start and size of each partition in MiB, in the order of the numbers.
 fn places(plan: &Plan, disk: &str) -> Vec<(u32, u64, u64)> {
-    let script = plan.steps.iter().find_map(|step| match step {
-        Step::WriteTable { disk: written, script, .. } if written == disk => Some(script),
+    let entries = plan.steps.iter().find_map(|step| match step {
+        Step::WriteTable { disk: written, entries, .. } if written == disk => Some(entries),
         _ => None,
     });
-    let number = |text: &str| text.split('=').nth(1).unwrap().parse::<u64>().unwrap() * 512 / MIB;
-    let lines = script.unwrap().lines().filter_map(|line| line.split_once(" : "));
-    let fields = |fields: &str| fields.split(", ").map(str::to_owned).collect::<Vec<_>>();
-    lines.map(|(n, text)| (n.parse().unwrap(), number(&fields(text)[0]), number(&fields(text)[1]))).collect()
+    let mib = |sectors: u64| sectors * 512 / MIB;
+    entries.unwrap().iter().map(|entry| (entry.number, mib(entry.start_sector), mib(entry.sectors))).collect()
 }
 
 fn made<'p>(plan: &'p Plan, path: &str) -> (&'p lifeboat_machine::filesystem::Filesystem, Option<&'p str>) {
@@ -145,6 +143,7 @@ fn btrfs_machine(subvolumes: &[&str]) -> Machine {
         metadata_profile: "dup".into(),
         mixed: false,
         device_uuid: None,
+        metadata_uuid: None,
         subvolumes: subvolumes.iter().map(one).collect(),
         default_subvolume: Name::default(),
     };
@@ -335,7 +334,9 @@ fn a_partition_goes_to_another_disk_of_the_machine() {
     assert_eq!(places(&plan, "/dev/vda")[1].2, 4096 + 1024);
     let script = |disk: &str| {
         plan.steps.iter().find_map(|step| match step {
-            Step::WriteTable { disk: written, script, .. } if written == disk => Some(script.clone()),
+            Step::WriteTable { disk: written, table, entries, .. } if written == disk => {
+                Some(lifeboat_plan::script::script(table, entries))
+            }
             _ => None,
         })
     };

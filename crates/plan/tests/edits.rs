@@ -22,18 +22,12 @@ fn sizes(pairs: &[(&str, u64)]) -> Policy {
 
 /// Start and size of each partition in MiB.
 fn places(plan: &Plan) -> Vec<(u32, u64, u64)> {
-    let script = plan.steps.iter().find_map(|step| match step {
-        Step::WriteTable { script, .. } => Some(script),
+    let entries = plan.steps.iter().find_map(|step| match step {
+        Step::WriteTable { entries, .. } => Some(entries),
         _ => None,
     });
-    let number = |text: &str| text.split('=').nth(1).unwrap().parse::<u64>().unwrap() * 512 / MIB;
-    let lines = script.unwrap().lines().filter_map(|line| line.split_once(" : "));
-    lines
-        .map(|(n, fields)| {
-            let fields: Vec<&str> = fields.split(", ").collect();
-            (n.parse().unwrap(), number(fields[0]), number(fields[1]))
-        })
-        .collect()
+    let mib = |sectors: u64| sectors * 512 / MIB;
+    entries.unwrap().iter().map(|entry| (entry.number, mib(entry.start_sector), mib(entry.sectors))).collect()
 }
 
 #[test]

@@ -13,11 +13,12 @@ fn planned(machine: &Machine, disk: FoundDisk) -> Plan {
     plan(machine, &hardware(vec![disk]), &Policy::default()).unwrap()
 }
 
-fn script(plan: &Plan) -> &str {
-    plan.steps
-        .iter()
-        .find_map(|step| if let Step::WriteTable { script, .. } = step { Some(script) } else { None })
-        .unwrap()
+fn script(plan: &Plan) -> String {
+    let table = plan.steps.iter().find_map(|step| match step {
+        Step::WriteTable { table, entries, .. } => Some(lifeboat_plan::script::script(table, entries)),
+        _ => None,
+    });
+    table.unwrap()
 }
 
 fn sectors(mut disk: FoundDisk, bytes: u32) -> FoundDisk {
@@ -100,7 +101,7 @@ fn another_controller_and_a_larger_disk() {
     insta::assert_snapshot!("mbr_to_nvme_script", script(&plan));
     // Root has grown by exactly the difference; swap kept its size behind it.
     let (old, new) =
-        (geometry(script(&planned(&mbr_machine(), found("/dev/sda", 10 * GIB, "SER1")))), geometry(script(&plan)));
+        (geometry(&script(&planned(&mbr_machine(), found("/dev/sda", 10 * GIB, "SER1")))), geometry(&script(&plan)));
     assert_eq!(new[0].2 - old[0].2, 10 * GIB / 512);
     assert_eq!((new[1].2, new[2].2), (old[1].2, old[2].2));
     assert_eq!(new[2].1 - new[1].1, 2);
@@ -136,7 +137,7 @@ fn uefi() {
 #[test]
 fn half_the_disk() {
     let plan = planned(&gpt_machine(), found("/dev/vda", 5 * GIB, "SER1"));
-    let parts = geometry(script(&plan));
+    let parts = geometry(&script(&plan));
     assert_eq!(parts[0], (1, 2048, 2048));
     assert!((parts[1].1 + parts[1].2) * 512 <= 5 * GIB - 33 * 512);
     assert!(plan.notes.iter().any(|note| note.contains("shrinks from 10.0 GiB to 5.0 GiB")), "{:?}", plan.notes);
@@ -157,7 +158,7 @@ fn resizing_can_be_forbidden() {
     let on = |size| plan(&gpt_machine(), &hardware(vec![found("/dev/vda", size, "SER1")]), &keep);
     let larger = on(20 * GIB).unwrap();
     let same = planned(&gpt_machine(), found("/dev/vda", 10 * GIB, "SER1"));
-    assert_eq!(geometry(script(&larger)), geometry(script(&same)));
+    assert_eq!(geometry(&script(&larger)), geometry(&script(&same)));
     assert!(script(&larger).contains(&format!("last-lba: {}", 20 * GIB / 512 - 34)));
     let error = on(5 * GIB).unwrap_err().to_string();
     assert!(error.ends_with("try it without lifeboat.resize=no"), "{error}");
@@ -167,7 +168,7 @@ fn resizing_can_be_forbidden() {
 fn sectors_of_4096_bytes() {
     for machine in [gpt_machine(), mbr_machine()] {
         let plan = planned(&machine, sectors(found("/dev/vda", 10 * GIB, "SER1"), 4096));
-        let parts = geometry(script(&plan));
+        let parts = geometry(&script(&plan));
         // Whole sectors, one MiB aligned, inside the disk, and roots of nearly the same size.
         for (number, start, size) in &parts {
             assert!(*number == 2 || start * 4096 % MIB == 0, "{parts:?}");
@@ -192,7 +193,7 @@ fn sectors_of_4096_bytes() {
 #[test]
 fn an_mbr_ends_at_two_tebibytes() {
     let plan = planned(&mbr_machine(), found("/dev/sda", 4096 * GIB, "SER1"));
-    let parts = geometry(script(&plan));
+    let parts = geometry(&script(&plan));
     assert!(parts.iter().all(|(_, start, size)| start + size <= 1 << 32), "{parts:?}");
     assert!(plan.notes.iter().any(|note| note.contains("the rest of /dev/sda stays unused")), "{:?}", plan.notes);
 }

@@ -91,6 +91,11 @@ impl Blocks {
         Ok(Blocks { all })
     }
 
+    /// All of them, sorted by name.
+    pub fn all(&self) -> impl Iterator<Item = &Block> {
+        self.all.iter()
+    }
+
     /// Whole disks that can be rebuilt, without empty drives.
     pub fn disks(&self, loop_devices: bool) -> impl Iterator<Item = &Block> {
         self.all.iter().filter(move |block| {

@@ -12,6 +12,8 @@ const LABEL: usize = 0x12b;
 /// Offsets in it of the device item (struct btrfs_dev_item): its size in bytes and its UUID.
 const DEVICE_BYTES: usize = 0xc9 + 8;
 const DEVICE_UUID: usize = 0xc9 + 66;
+/// Offset in it of the UUID that the metadata bear, with METADATA_UUID: behind the UUID tree's generation.
+const METADATA_UUID: usize = 0x23b;
 
 /// Flags of dump-super, and the feature of mkfs.btrfs that sets it. Empty: nothing that mkfs decides.
 const FLAGS: &[(&str, &str)] = &[
@@ -87,6 +89,11 @@ pub(crate) fn parse_super(text: &str, superblock: &[u8]) -> Result<Parsed, Strin
         metadata_profile: String::new(),
         mixed: flags.iter().any(|flag| flag == "MIXED_GROUPS"),
         device_uuid: superblock.get(DEVICE_UUID..DEVICE_UUID + 16).map(uuid_text),
+        metadata_uuid: flags
+            .iter()
+            .any(|flag| flag == "METADATA_UUID")
+            .then(|| superblock.get(METADATA_UUID..METADATA_UUID + 16).map(uuid_text))
+            .flatten(),
         subvolumes: vec![],
         default_subvolume: Name::default(),
     };

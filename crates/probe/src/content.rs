@@ -143,7 +143,11 @@ fn vfat(context: &Context<'_>, device: &str) -> Result<Filesystem, String> {
     let (offset, length) = fat.root_directory;
     let directory = superblock(context, device, (offset, length))?;
     let mut filesystem = fat.filesystem;
-    filesystem.label = vfat::root_label(&directory).unwrap_or(fat.boot_label);
+    // blkid and udev know a filesystem by the label in its root directory only; the boot sector's own may be another one.
+    filesystem.label = vfat::root_label(&directory).unwrap_or_default();
+    if let FilesystemOptions::Vfat(options) = &mut filesystem.options {
+        options.boot_label = Some(fat.boot_label).filter(|label| *label != filesystem.label);
+    }
     Ok(filesystem)
 }
 

@@ -1,11 +1,13 @@
-//! [`content_of`]: what one device or image file holds, unmounted.
+//! What one device or image file holds, unmounted: [`content_of`], [`table_of`].
 
 use crate::content;
 use crate::context::Context;
 use crate::report::{Findings, Refusal};
 use crate::sysroot::Sysroot;
-use lifeboat_machine::Content;
-use lifeboat_sys::Runner;
+use crate::table;
+use lifeboat_machine::layout::{Partition, PartitionTable};
+use lifeboat_machine::{Content, DeviceId};
+use lifeboat_sys::{Invocation, Runner, program};
 
 /// Reads what a device or an image file holds without mounting it: no usage, no btrfs profiles and subvolumes.
 ///
@@ -21,4 +23,22 @@ pub fn content_of(runner: &dyn Runner, device: &str) -> Result<Content, Vec<Refu
         Some(content) if findings.refusals.is_empty() => Ok(content),
         _ => Err(findings.refusals),
     }
+}
+
+/// Reads the partition table of a disk or an image file. Its entries say `parent` of where they belong.
+///
+/// # Errors
+/// Why it cannot be read, or could not be rebuilt.
+pub fn table_of(
+    runner: &dyn Runner,
+    disk: &str,
+    parent: &DeviceId,
+) -> Result<(PartitionTable, Vec<Partition>), String> {
+    let sysroot = Sysroot::default();
+    let context = Context::new(runner, &sysroot);
+    let sector = context.read_device(disk, 0, 512).map_err(|error| format!("cannot READ its first sector: {error}"))?;
+    let call = Invocation::new(program::SFDISK).arg("--json").arg(context.host(disk));
+    let output = context.runner.run(&call).map_err(|error| error.to_string())?;
+    let read = table::parse(&output.stdout, &sector, parent).map_err(|error| error.to_string())?;
+    Ok((read.table, read.partitions))
 }

@@ -72,16 +72,29 @@ fn lock_other_paths(disks: &mut [FoundDisk]) {
     }
 }
 
-/// Types that can be made and mounted: their mkfs is here, and the kernel has a driver or a module for them.
-fn filesystems(context: &Context<'_>) -> Vec<String> {
+/// The kernel mounts filesystems of this type, as mount(8) names it: it has the driver, or a module for it.
+pub fn mountable(kind: &str) -> bool {
+    let sysroot = Sysroot::default();
+    // Only programs need a runner.
+    drivers(&Context::new(&lifeboat_sys::SystemRunner, &sysroot))(kind)
+}
+
+/// Tells of a type whether the kernel has a driver for it.
+
+fn drivers(context: &Context<'_>) -> impl Fn(&str) -> bool {
     let known = std::fs::read_to_string(context.host("/proc/filesystems")).unwrap_or_default();
     let release = std::fs::read_to_string(context.host("/proc/sys/kernel/osrelease")).unwrap_or_default();
     let modules = Index::read(&context.host("/lib/modules").join(release.trim())).unwrap_or_default();
-    let driver = |kind: &str| {
+    move |kind| {
         known.lines().any(|line| line.split_whitespace().next_back() == Some(kind))
             // Each filesystem's module has the alias `fs-TYPE` (linux/fs.h, MODULE_ALIAS_FS).
             || !LoadPlan::new(&modules, &Config::default(), &format!("fs-{kind}")).is_unknown()
-    };
+    }
+}
+
+/// Types that can be made and mounted: their mkfs is here, and the kernel has a driver or a module for them.
+fn filesystems(context: &Context<'_>) -> Vec<String> {
+    let driver = drivers(context);
     let made = [("ext2", MKE2FS), ("ext3", MKE2FS), ("ext4", MKE2FS), ("xfs", MKFS_XFS), ("btrfs", MKFS_BTRFS)];
     let here = |(kind, mkfs): &(&'static str, &'static Program)| context.runner.has(mkfs) && driver(kind);
     made.into_iter().filter(here).map(|(kind, _)| kind.to_owned()).collect()

@@ -21,6 +21,8 @@ pub(crate) struct Use {
     pub swaps: BTreeSet<String>,
     /// Whole disks that must be recorded.
     pub disks: BTreeSet<String>,
+    /// Devices that are refused for where they are mounted.
+    pub beside: BTreeSet<String>,
     /// Swap files.
     pub swap_files: Vec<SwapFile>,
 }
@@ -184,6 +186,7 @@ fn held(
     let mounts: Vec<&Used> = used.mounts.iter().filter(|(name, _)| *name == block.name).map(|(_, used)| used).collect();
     let content = content::read(context, &block.path, signature, &mounts, findings);
     match &content {
+        Content::Filesystem(_) if used.beside.contains(&block.name) => {}
         Content::Filesystem(filesystem) if mounts.is_empty() => findings.refuse(
             &block.path,
             format!(

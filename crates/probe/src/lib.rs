@@ -21,9 +21,11 @@
 //! | `mounts` | which mounts are real, visible and local |
 //! | `boot`, `loaders`, `efi` | firmware, boot loaders, EFI variables |
 //! | `network`, `hardware`, `os` | how it is reached, what it is, what runs |
-//! | `device` | [`content_of`]: one device, unmounted |
+//! | `device` | [`content_of`], [`table_of`]: one device, unmounted |
+//! | `bearers` | [`bearers()`]: who bears a UUID now |
 //! | `found` | [`found_hardware`] |
 
+mod bearers;
 mod blocks;
 mod boot;
 mod btrfs;
@@ -56,10 +58,12 @@ mod fake_host;
 #[cfg(test)]
 mod scenarios;
 
+pub use bearers::{Bearer, bearers};
 pub use context::Options;
-pub use device::content_of;
-pub use found::found_hardware;
+pub use device::{content_of, table_of};
+pub use found::{found_hardware, mountable};
 pub use hardware::modaliases;
+pub use os::identity;
 pub use probe::{probe, probe_with};
 pub use report::{ProbeError, Probed, Refusal};
 pub use sysroot::Sysroot;

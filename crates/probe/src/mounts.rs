@@ -100,6 +100,8 @@ pub(crate) fn visible(table: &[MountInfo]) -> Vec<&MountInfo> {
 /// A filesystem as it is mounted: one entry for each filesystem, or for each mounted subvolume of a btrfs.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Used {
+    /// Mount id.
+    pub id: u32,
     /// `major:minor` of the mount, and its source.
     pub device: (u32, u32),
     pub source: String,
@@ -143,6 +145,7 @@ pub(crate) fn local(table: &[MountInfo], sysroot: &Path) -> (Vec<Used>, Vec<(Str
         }
         let relative = mount.mount_point.strip_prefix(sysroot).unwrap_or(&mount.mount_point);
         used.push(Used {
+            id: mount.id,
             device: mount.device,
             source: mount.source.to_string_lossy().into_owned(),
             kind: mount.kind.clone(),
@@ -156,6 +159,20 @@ pub(crate) fn local(table: &[MountInfo], sysroot: &Path) -> (Vec<Used>, Vec<(Str
     (used, partial)
 }
 
+/// The mount that holds the directory on which `mount` lies, when it is none of those that are saved: no saved directory leads
+/// there then, and what was mounted is not found again.
+pub(crate) fn beside<'t>(table: &'t [MountInfo], mount: &Used, saved: &[u32]) -> Option<&'t MountInfo> {
+    let mut at = table.iter().find(|entry| entry.id == mount.id)?;
+    // Of mounts on one another at one place, such as an automount and what it brought, the lowest one counts.
+    for _ in 0..table.len() {
+        at = table.iter().find(|entry| entry.id == at.parent && entry.id != at.id)?;
+        if at.mount_point != mount.real_mount_point {
+            return (!saved.contains(&at.id)).then_some(at);
+        }
+    }
+    None
+}
+
 /// A local filesystem is mounted, as a whole, on exactly this directory.
 pub(crate) fn is_mounted(table: &[MountInfo], directory: &Path) -> bool {
     local(table, directory).0.iter().any(|mount| mount.real_mount_point == directory)
@@ -163,11 +180,11 @@ pub(crate) fn is_mounted(table: &[MountInfo], directory: &Path) -> bool {
 
 /// The mounted root is a subvolume, not a folder bound from one: the kernel tells the subvolume's path in `subvol=`.
 fn is_subvolume(mount: &MountInfo) -> bool {
-    mount
-        .super_options
-        .split(',')
-        .find_map(|option| option.strip_prefix("subvol="))
-        .is_some_and(|subvolume| Path::new(&lifeboat_sys::mount::unescape(subvolume.as_bytes())) == mount.root)
+    // It is the last option, and the name stands as it is: commas in it end nothing (fs/btrfs/super.c, btrfs_show_options).
+    let options = format!(",{}", mount.super_options);
+    let Some((_, name)) = options.split_once(",subvol=") else { return false };
+    // Options were read as text; of two names that differ in bytes that are no text only, one is never inside the other.
+    lifeboat_sys::mount::unescape(name.as_bytes()).to_string_lossy() == mount.root.to_string_lossy()
 }
 
 /// The options that decide how files are stored and named. Those that only restrict access (`ro`, `nosuid`, `noexec`)
@@ -270,6 +287,55 @@ mod tests {
         let points: Vec<_> = used.iter().map(|m| m.mount_point.to_str().unwrap()).collect();
         assert_eq!(points, ["/", "/deep"]);
         assert_eq!(used[1].real_mount_point, Path::new("/home/deep"));
+    }
+
+    #[test]
+    fn what_lies_in_memory_is_beside_what_is_saved() {
+        let table = "\
+27 1 8:2 / / rw - ext4 /dev/sda2 rw
+30 27 0:25 / /run rw - tmpfs tmpfs rw
+31 30 8:17 / /run/media/ann/PHOTOS rw - ext4 /dev/sdb1 rw
+32 27 0:30 / /boot/efi rw - autofs systemd-1 rw
+33 32 8:1 / /boot/efi rw - vfat /dev/sda1 rw
+34 27 0:31 / /srv rw - nfs4 server:/srv rw
+35 34 8:18 / /srv/local rw - ext4 /dev/sdb2 rw
+36 27 8:2 /etc /jail/etc rw - ext4 /dev/sda2 rw
+37 36 8:19 / /jail/etc/data rw - ext4 /dev/sdb3 rw
+";
+        let table = parse_mountinfo(table.as_bytes());
+        let (used, _) = local(&table, Path::new("/"));
+        let saved: Vec<u32> = used.iter().map(|mount| mount.id).collect();
+        let beside: Vec<_> = used
+            .iter()
+            .filter(|mount| mount.mount_point != Path::new("/"))
+            .map(|mount| {
+                let holder = beside(&table, mount, &saved).map(|holder| holder.kind.as_str());
+                (mount.mount_point.to_str().unwrap(), holder)
+            })
+            .collect();
+        assert_eq!(
+            beside,
+            [
+                ("/boot/efi", None),
+                ("/srv/local", Some("nfs4")),
+                ("/jail/etc/data", Some("ext4")),
+                ("/run/media/ann/PHOTOS", Some("tmpfs")),
+            ]
+        );
+    }
+
+    #[test]
+    fn subvolumes_whatever_their_names() {
+        let table = b"\
+50 1 0:50 /@a,b /1 rw - btrfs /dev/sdd1 rw,compress=zstd:3,subvolid=257,subvol=/@a,b
+51 1 0:50 /@a,b/folder /2 rw - btrfs /dev/sdd1 rw,subvolid=257,subvol=/@a,b
+52 1 0:50 /@g\xff /3 rw - btrfs /dev/sdd1 rw,subvolid=258,subvol=/@g\xff
+53 1 0:50 /@\\040x,subvol=y /4 rw - btrfs /dev/sdd1 rw,subvolid=259,subvol=/@\\040x,subvol=y
+";
+        let table = parse_mountinfo(table);
+        let (used, partial) = local(&table, Path::new("/"));
+        let points: Vec<_> = used.iter().map(|m| m.mount_point.to_str().unwrap()).collect();
+        assert_eq!((points, partial.len()), (vec!["/1", "/3", "/4"], 0));
     }
 
     #[test]

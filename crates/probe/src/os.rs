@@ -32,6 +32,11 @@ fn unquote(value: &str) -> String {
     out
 }
 
+/// The id of the system, empty when it has none, and the host name.
+pub fn identity(sysroot: &Sysroot) -> (String, String) {
+    (machine_id(sysroot), name(sysroot))
+}
+
 /// The host name: /etc/hostname, or what the kernel has, or `localhost`.
 pub(crate) fn name(sysroot: &Sysroot) -> String {
     let from_file = sysroot.text("/etc/hostname").and_then(|text| {

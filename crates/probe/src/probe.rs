@@ -19,6 +19,7 @@ use lifeboat_machine::{Layout, Machine, Name};
 use lifeboat_sys::Runner;
 use lifeboat_sys::mount::MountInfo;
 use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 /// Reads a machine: the running one, or one whose root filesystem lies in a folder or is mounted there.
@@ -130,10 +131,12 @@ fn in_use(context: &Context<'_>, blocks: &Blocks, table: &[MountInfo], root: &Pa
         }
     }
     let archive_disks = archive_disks(context, blocks, table, &local);
+    let mut saved: Vec<u32> = vec![];
     for mount in local {
         let at = mount.mount_point.display().to_string();
         let is_root = mount.mount_point == Path::new("/");
         let Some(block) = blocks.numbered(mount.device).or_else(|| blocks.at(context, &mount.source)) else {
+            saved.push(mount.id);
             findings.refuse(&at, format!("its device, {}, cannot be found in /sys/block", mount.source), "");
             continue;
         };
@@ -156,6 +159,7 @@ fn in_use(context: &Context<'_>, blocks: &Blocks, table: &[MountInfo], root: &Pa
                 continue;
             }
             Family::Loop | Family::Ignored => {
+                saved.push(mount.id);
                 findings.refuse(&at, format!("the root filesystem is on {}, which is no disk", block.path), "");
                 continue;
             }
@@ -163,8 +167,25 @@ fn in_use(context: &Context<'_>, blocks: &Blocks, table: &[MountInfo], root: &Pa
                 let what = block.stacked().unwrap_or_else(|| kind.to_owned());
                 findings.refuse(&at, format!("it is on {what} ({}), which cannot be rebuilt", block.path), "");
                 used.disks.extend(blocks.disks_under(&block.name).into_iter().map(|disk| disk.name.clone()));
+                // What lies below it has a refusal of its own only when it needs one.
+                saved.push(mount.id);
                 continue;
             }
+        }
+        let beside = mounts::beside(table, &mount, &saved).filter(|_| !is_root);
+        saved.push(mount.id);
+        if let Some(holder) = beside {
+            findings.refuse(
+                &at,
+                format!(
+                    "it is mounted below {} ({}), which is not part of the backup: no saved directory leads to it",
+                    Path::new("/").join(holder.mount_point.strip_prefix(root).unwrap_or(&holder.mount_point)).display(),
+                    holder.kind
+                ),
+                "unmount it, or mount it below a directory that is on a disk of this machine, such as /mnt",
+            );
+            used.beside.insert(block.name.clone());
+            continue;
         }
         if let Some(hidden @ 1..) = lifeboat_sys::mount::entries_under(&mount.real_mount_point).filter(|_| !is_root) {
             findings.warn(format!(
@@ -292,18 +313,25 @@ fn swaps(context: &Context<'_>, blocks: &Blocks, used: &mut Use, findings: &mut 
         }
     }
     for path in files {
-        let known = |file: &SwapFile| file.path.as_path() == path;
         let Ok(real) = context.sysroot.resolve(&path) else { continue };
+        // Links that lead to it are saved as links: the file itself is what is not saved, and made anew.
+        let Some(path) = context.sysroot.inside(&real) else { continue };
+        let known = |file: &SwapFile| file.path.as_path() == path;
         // An entry of fstab without file, or one that was deleted while in use, has nothing to be made again.
         let Ok(metadata) = real.metadata() else { continue };
         if used.swap_files.iter().any(known) || !metadata.is_file() {
             continue;
         }
         match content::read_swap(&real) {
-            Ok((swap, _)) => {
-                let size_bytes = metadata.len();
-                used.swap_files.push(SwapFile { path: Name::from(path.as_path()), size_bytes, swap });
-            }
+            Ok((swap, _)) => used.swap_files.push(SwapFile {
+                path: Name::from(path.as_path()),
+                size_bytes: metadata.len(),
+                swap,
+                mode: metadata.mode() & 0o7777,
+                uid: metadata.uid(),
+                gid: metadata.gid(),
+                xattrs: swap::xattrs(&real),
+            }),
             Err(reason) => findings.warn(format!("the swap file {} is saved as a file: {reason}", path.display())),
         }
     }

@@ -17,7 +17,18 @@ pub(crate) struct Listed {
 /// Reads `btrfs subvolume list -a -q`. With -a every path begins at the top level; those outside of the mounted
 /// subvolume are marked with `<FS_TREE>/`.
 pub(crate) fn parse_list(text: &[u8]) -> Vec<Listed> {
-    let mut found: Vec<Listed> = text.split(|b| *b == b'\n').filter_map(parse_line).collect();
+    let mut lines: Vec<Vec<u8>> = vec![];
+    for line in text.split(|b| *b == b'\n') {
+        match lines.last_mut() {
+            // A name may hold line feeds; it goes on then.
+            Some(last) if !line.starts_with(b"ID ") => last.extend([b"\n", line].concat()),
+            _ => lines.push(line.to_vec()),
+        }
+    }
+    if let Some(last) = lines.last_mut().filter(|last| last.ends_with(b"\n")) {
+        last.pop();
+    }
+    let mut found: Vec<Listed> = lines.iter().filter_map(|line| parse_line(line)).collect();
     // Parents come before what lies in them.
     found.sort_by(|a, b| a.path.cmp(&b.path));
     found
@@ -78,6 +89,13 @@ mod tests {
         assert_eq!(paths, ["@", "@/var lib", "@/var lib/deep", "@home", "snap"]);
         let snapshots: Vec<bool> = top.iter().map(|listed| listed.snapshot).collect();
         assert_eq!(snapshots, [false, false, false, false, true]);
+    }
+
+    #[test]
+    fn names_may_hold_anything() {
+        let text = b"ID 256 gen 7 top level 5 parent_uuid - path @a\nb\nID 257 gen 7 top level 5 parent_uuid - path @c,d\xff\n";
+        let paths: Vec<Vec<u8>> = parse_list(text).into_iter().map(|listed| listed.path.0).collect();
+        assert_eq!(paths, [b"@a\nb".to_vec(), b"@c,d\xff".to_vec()]);
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Swap areas: their header (mm/swapfile.c, union swap_header), /proc/swaps, and those in fstab.
 
 use crate::context::{label_field, little_endian, uuid_text};
+use lifeboat_machine::Name;
 use lifeboat_machine::layout::Swap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Page sizes that Linux knows.
 const PAGE_SIZES: [usize; 5] = [4096, 8192, 16384, 32768, 65536];
@@ -39,12 +40,29 @@ pub(crate) fn parse_header(bytes: &[u8]) -> Option<Area> {
         let uuid = bytes.get(1036..1052)?;
         let swap = Swap {
             uuid: uuid.iter().any(|b| *b != 0).then(|| uuid_text(uuid)),
-            label: String::from_utf8_lossy(&label_field(bytes.get(1052..1068)?).0).into_owned(),
+            label: label_field(bytes.get(1052..1068)?),
             page_bytes: u32::try_from(page).ok()?,
         };
         return Some(if suspended { Area::Suspended(swap) } else { Area::Swap(swap) });
     }
     None
+}
+
+/// Extended attributes of a swap file; none where there are none.
+pub(crate) fn xattrs(path: &Path) -> Vec<(String, Name)> {
+    let mut names = vec![0; 65_536];
+    let length = rustix::fs::listxattr(path, &mut names[..]).unwrap_or(0);
+    names.truncate(length);
+    let mut found = vec![];
+    for name in names.split(|b| *b == 0).filter(|name| !name.is_empty()) {
+        let Ok(name) = std::str::from_utf8(name) else { continue };
+        let mut value = vec![0; 65_536];
+        if let Ok(length) = rustix::fs::getxattr(path, name, &mut value[..]) {
+            value.truncate(length);
+            found.push((name.to_owned(), Name(value)));
+        }
+    }
+    found
 }
 
 /// A line of /proc/swaps.
@@ -103,7 +121,7 @@ mod tests {
         let area = parse_header(include_bytes!("../fixtures/swap.header"));
         let expected = Swap {
             uuid: Some("8a2a5ac2-0c45-4d70-a9e2-6a2c4a2ab1c0".into()),
-            label: "my swap".into(),
+            label: Name::from("my swap"),
             page_bytes: 4096,
         };
         assert_eq!(area, Some(Area::Swap(expected)));

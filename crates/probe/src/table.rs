@@ -40,6 +40,11 @@ pub(crate) enum TableError {
     TwoExtended,
     #[error("its partition {0} is a logical one outside of any extended partition")]
     LostLogical(u32),
+    // libfdisk knows no surrogate pairs: "Failed to translate partition name" (util-linux 2.38, 2.41).
+    #[error(
+        "the name of its partition {0} has characters that sfdisk cannot write, such as emoji; try another name with sfdisk --part-label"
+    )]
+    Name(u32),
 }
 
 #[derive(Deserialize)]
@@ -162,6 +167,9 @@ fn number(device: &str, node: &str) -> Option<u32> {
 }
 
 fn check(kind: TableKind, partitions: &[Partition], sector: &[u8]) -> Result<(), TableError> {
+    if let Some(partition) = partitions.iter().find(|partition| partition.has_unwritable_name()) {
+        return Err(TableError::Name(partition.number));
+    }
     if kind == TableKind::Gpt && !sector.is_empty() {
         let types = entry_types(sector);
         match types.iter().filter(|kind| **kind == 0xee).count() {
@@ -276,6 +284,11 @@ mod tests {
         for (json, first, expected) in [
             (table("gpt", ""), sector([0xee, 0x83, 0, 0]), TableError::Hybrid),
             (table("gpt", ""), sector([0, 0, 0, 0]), TableError::NoProtectiveMbr),
+            (
+                table("gpt", r#"{"node":"/dev/sda7","start":2048,"size":100,"type":"x","name":"box 🚢"}"#),
+                protective.clone(),
+                TableError::Name(7),
+            ),
             (table("sun", ""), protective.clone(), TableError::Kind("sun".into())),
             (
                 table("dos", &format!(r#"{a},{{"node":"/dev/sda2","start":2100,"size":100,"type":"83"}}"#)),

@@ -82,6 +82,7 @@ pub(crate) fn parse(sector: &[u8]) -> Result<Fat, String> {
         drive_number: sector[extended],
         heads: short(26),
         track_sectors: short(24),
+        boot_label: None,
     };
     let size_bytes = total * sector_bytes;
     let filesystem = Filesystem {

@@ -48,6 +48,10 @@ pub(crate) const SUPERBLOCK: usize = 512;
 /// `features_incompat` bit: xfs_repair must run first (xfs_format.h, XFS_SB_FEAT_INCOMPAT_NEEDSREPAIR).
 const NEEDS_REPAIR: u8 = 1 << 4;
 
+/// `features_incompat` bit: the metadata bear another UUID than the filesystem (XFS_SB_FEAT_INCOMPAT_META_UUID), and where it is.
+const HAS_META_UUID: u8 = 1 << 2;
+const META_UUID: usize = 248;
+
 /// What was read, with what cannot be rebuilt.
 pub(crate) type Parsed = (Filesystem, Vec<String>);
 
@@ -108,6 +112,7 @@ pub(crate) fn parse(text: &str, superblock: &[u8]) -> Result<Parsed, String> {
     features.sort();
     let blocks = number("data", "blocks")?;
     let size_bytes = blocks.saturating_mul(u64::from(block_bytes));
+    let metadata_uuid = superblock.get(META_UUID..META_UUID + 16).map(uuid_text);
     let options = XfsOptions {
         block_bytes,
         sector_bytes: small("meta-data", "sectsz")?,
@@ -125,6 +130,7 @@ pub(crate) fn parse(text: &str, superblock: &[u8]) -> Result<Parsed, String> {
         log_stripe_unit_blocks: small("log", "sunit")?,
         lazy_count: number("log", "lazy-count")? != 0,
         features,
+        metadata_uuid: metadata_uuid.filter(|_| superblock.get(219).is_some_and(|byte| byte & HAS_META_UUID != 0)),
     };
     let filesystem = Filesystem {
         uuid: superblock.get(32..48).map(uuid_text).unwrap_or_default(),

@@ -211,3 +211,50 @@ fn root_running_machine_is_read_without_error() {
     lifeboat_probe::found_hardware(&SystemRunner, &[]).unwrap();
     assert!(Path::new("/proc/self/mountinfo").exists());
 }
+
+#[test]
+fn root_swap_files_behind_links_are_recorded_where_they_lie() {
+    let mounted = Mounted::new(100, &["mkfs.ext4", "-q", "-F"]);
+    let root = mounted.path("root");
+    for directory in ["etc", "var/swap", "opt"] {
+        std::fs::create_dir_all(root.join(directory)).unwrap();
+    }
+    let file = root.join("var/swap/one,two");
+    std::fs::write(&file, vec![0; 1 << 20]).unwrap();
+    run(&["mkswap", "-q", file.to_str().unwrap()]);
+    // As if its UUID had never been.
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[1036..1052].fill(0);
+    std::fs::write(&file, bytes).unwrap();
+    run(&["chmod", "640", file.to_str().unwrap()]);
+    run(&["chown", "3:6", file.to_str().unwrap()]);
+    std::os::unix::fs::symlink("/opt/way", root.join("swapfile")).unwrap();
+    std::os::unix::fs::symlink("../var/swap/one,two", root.join("opt/way")).unwrap();
+    std::os::unix::fs::symlink("var/swap", root.join("direct")).unwrap();
+    let fstab = "/swapfile none swap sw 0 0\n/direct/one,two none swap sw 0 0\n";
+    std::fs::write(root.join("etc/fstab"), fstab).unwrap();
+    let probed = mounted.probe();
+    let [found] = &probed.machine.layout.swap_files[..] else { panic!("{:?}", probed.machine.layout.swap_files) };
+    assert_eq!(found.path, Name::from("/var/swap/one,two"));
+    assert_eq!((found.mode, found.uid, found.gid, found.swap.uuid.as_deref()), (0o640, 3, 6, None));
+}
+
+#[test]
+fn root_a_disk_below_memory_is_refused_by_name() {
+    let mut mounted = Mounted::new(64, &["mkfs.ext4", "-q", "-F"]);
+    let other = Mounted::new(64, &["mkfs.ext4", "-q", "-F"]);
+    let tmp = mounted.path("root/tmp");
+    std::fs::create_dir_all(&tmp).unwrap();
+    run(&["mount", "-t", "tmpfs", "none", tmp.to_str().unwrap()]);
+    mounted.mounts.push(tmp.clone());
+    let place = tmp.join("a disk");
+    std::fs::create_dir_all(&place).unwrap();
+    run(&["mount", &other.device, place.to_str().unwrap()]);
+    mounted.mounts.push(place);
+    let probed = mounted.probe();
+    mounted.unmount();
+    let [refusal] = &probed.refusals[..] else { panic!("{:?}", probed.refusals) };
+    assert_eq!(refusal.subject, "/tmp/a disk");
+    assert!(refusal.reason.contains("below /tmp (tmpfs)"), "{}", refusal.reason);
+    assert!(probed.machine.layout.mount_at("/tmp/a disk").is_none());
+}

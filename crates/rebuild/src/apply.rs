@@ -24,8 +24,8 @@ pub fn apply(step: &Step, context: &Context) -> Result<Vec<String>, RebuildError
     }
     match step {
         Step::WipeDisk { disk, device } => wipe::wipe(context, Path::new(disk), device).map(|()| vec![]),
-        Step::WriteTable { disk, script, boot_code, partitions } => {
-            table::write(context, Path::new(disk), script, boot_code.as_deref(), partitions).map(|()| vec![])
+        Step::WriteTable { disk, table, entries, partitions } => {
+            table::write(context, Path::new(disk), table, entries, partitions).map(|()| vec![])
         }
         Step::MakeFilesystem { device, filesystem, resized, .. } => {
             make::filesystem(context, Path::new(device), filesystem, *resized)

@@ -21,8 +21,10 @@ pub struct Context<'a> {
     pub network_devices: PathBuf,
     /// Where udev keeps the names of disks that are made of their identity.
     pub by_id: PathBuf,
-    /// Give programs inside the target /dev, /proc, /sys and /run of the running system, and wait for devices. Off only
-    /// where nothing is really run.
+    /// Where filesystems are tried out, in files that need no room.
+    pub scratch: PathBuf,
+    /// Give programs inside the target /dev, /proc, /sys and /run of the running system, wait for devices, and read back
+    /// what was made. Off only where nothing is really run.
     pub chroot_mounts: bool,
 }
 
@@ -37,6 +39,7 @@ impl<'a> Context<'a> {
             efivars: PathBuf::from("/sys/firmware/efi/efivars"),
             network_devices: PathBuf::from("/sys/class/net"),
             by_id: PathBuf::from("/dev/disk/by-id"),
+            scratch: PathBuf::from("/run"),
             chroot_mounts: true,
         }
     }

@@ -53,6 +53,14 @@ pub enum RebuildError {
         /// Why, and what to try.
         reason: String,
     },
+    /// What was made is not what was planned.
+    #[error("cannot GO ON with {device}: it was read back, and {}", joined(.differences))]
+    NotAsPlanned {
+        /// The disk or partition.
+        device: String,
+        /// What is different.
+        differences: Vec<Difference>,
+    },
     /// The restored system lacks what makes it boot.
     #[error("cannot INSTALL {what}: {reason}")]
     Boot {
@@ -61,6 +69,27 @@ pub enum RebuildError {
         /// Why, and what to try.
         reason: String,
     },
+}
+
+/// One property that came out otherwise than planned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The property: `UUID`, `start of partition 2`.
+    pub what: String,
+    /// What was asked for.
+    pub planned: String,
+    /// What is there.
+    pub found: String,
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "its {} is {} and not {}", self.what, self.found, self.planned)
+    }
+}
+
+fn joined(differences: &[Difference]) -> String {
+    differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 impl RebuildError {

@@ -7,6 +7,9 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`mod@apply`] | one step done |
+//! | [`mod@check`] | what a plan needs, before its first step |
+//! | [`trial`] | filesystems made without a disk: would mkfs do it? |
+//! | [`read_back`] | what was made against what was planned |
 //! | [`context`] | [`Context`]: what all steps need to know |
 //! | [`wipe`] | clearing a disk, and the mark of an unfinished recovery |
 //! | [`table`] | partition tables, waiting for partitions |
@@ -23,18 +26,22 @@
 pub mod adapt;
 pub mod apply;
 pub mod boot;
+pub mod check;
 pub mod context;
 pub mod error;
 pub mod finish;
 pub mod make;
 pub mod mounts;
 pub mod network;
+pub mod read_back;
 pub mod stack;
 pub mod table;
 mod times;
+pub mod trial;
 pub mod wipe;
 
 pub use apply::apply;
+pub use check::{NotReady, check};
 pub use context::Context;
-pub use error::RebuildError;
+pub use error::{Difference, RebuildError};
 pub use mounts::unmount_all;

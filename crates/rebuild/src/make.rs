@@ -12,7 +12,8 @@ pub mod xfs;
 
 use crate::context::Context;
 use crate::error::RebuildError;
-use crate::wipe::clear_marks;
+use crate::read_back;
+use crate::wipe::{clear, clear_marks};
 use lifeboat_machine::filesystem::{Filesystem, FilesystemOptions};
 use lifeboat_sys::Invocation;
 use std::path::Path;
@@ -27,12 +28,17 @@ pub fn filesystem(
     filesystem: &Filesystem,
     resized: bool,
 ) -> Result<Vec<String>, RebuildError> {
-    let notes = match &filesystem.options {
+    // A step that stopped is done anew, and mkfs.btrfs makes no UUID that it sees anywhere, be it in the same place.
+    clear(context.runner, device)?;
+    let mut notes = match &filesystem.options {
         FilesystemOptions::Ext(ext) => ext::make(context.runner, device, filesystem, ext, resized)?,
-        FilesystemOptions::Xfs(xfs) => xfs::make(context.runner, device, filesystem, xfs, resized)?,
+        FilesystemOptions::Xfs(xfs) => xfs::make(context, device, filesystem, xfs, resized)?,
         FilesystemOptions::Vfat(vfat) => fat::make(context.runner, device, filesystem, vfat)?,
-        FilesystemOptions::Btrfs(btrfs) => btrfs::make(context.runner, device, filesystem, btrfs)?,
+        FilesystemOptions::Btrfs(btrfs) => btrfs::make(context, device, filesystem, btrfs)?,
     };
+    if context.chroot_mounts {
+        notes.extend(read_back::filesystem(context.runner, device, filesystem, resized)?);
+    }
     // A disk without a partition table is known by its filesystem from now on.
     if context.plan.targets.iter().any(|target| Path::new(&target.path) == device) {
         clear_marks(device)?;

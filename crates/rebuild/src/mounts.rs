@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::error::RebuildError;
+use crate::make::btrfs::subvolume_id;
 use lifeboat_machine::Name;
 use lifeboat_sys::mount;
 use std::path::{Path, PathBuf};
@@ -25,11 +26,7 @@ pub fn mount(
     std::fs::create_dir_all(&place).map_err(RebuildError::io("MAKE the directory", &place))?;
     let mut chosen = mount_options(kind, options);
     if let Some(subvolume) = subvolume {
-        if subvolume.0.is_empty() {
-            chosen.push("subvolid=5".into());
-        } else {
-            chosen.push(format!("subvol={}", String::from_utf8_lossy(&subvolume.0)));
-        }
+        chosen.push(format!("subvolid={}", subvolume_id(context.runner, device, &place, subvolume)?));
     }
     let chosen: Vec<&str> = chosen.iter().map(String::as_str).collect();
     mount::mount(device, &place, kind, &chosen).map_err(Into::into)

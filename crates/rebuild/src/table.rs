@@ -2,8 +2,11 @@
 
 use crate::context::Context;
 use crate::error::RebuildError;
+use crate::read_back;
 use crate::wipe::{clear_marks, open, sync, write as write_at};
 use base64::Engine as _;
+use lifeboat_machine::layout::{Partition, PartitionTable};
+use lifeboat_plan::script::script;
 use lifeboat_sys::program::{PARTX, SFDISK, UDEVADM};
 use lifeboat_sys::{Invocation, block};
 use std::path::Path;
@@ -15,7 +18,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 const SECOND_TRY: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_millis(10);
 /// Boot code in sector 0 ends before the disk signature.
-const BOOT_CODE: usize = 440;
+pub(crate) const BOOT_CODE: usize = 440;
 
 /// Writes a partition table and waits for its partitions; then the disk is known by its table and needs no mark.
 ///
@@ -24,16 +27,16 @@ const BOOT_CODE: usize = 440;
 pub fn write(
     context: &Context,
     disk: &Path,
-    script: &str,
-    boot_code: Option<&str>,
+    table: &PartitionTable,
+    entries: &[Partition],
     partitions: &[String],
 ) -> Result<(), RebuildError> {
     let call = Invocation::new(SFDISK)
         .args(["--no-reread", "--wipe", "always", "--wipe-partitions", "always"])
         .arg(disk)
-        .stdin(script);
+        .stdin(script(table, entries));
     context.runner.run(&call)?;
-    if let Some(code) = boot_code {
+    if let Some(code) = &table.boot_code {
         let mut bytes =
             base64::engine::general_purpose::STANDARD.decode(code).map_err(|error| RebuildError::Unsupported {
                 what: "boot code".into(),
@@ -48,14 +51,17 @@ pub fn write(
     }
     sync(&open(disk)?, disk)?;
     clear_marks(disk)?;
+    if context.chroot_mounts {
+        read_back::table(context.runner, disk, table, entries)?;
+    }
     // Last, for whenever a disk that was open for writing is closed, udevd makes the kernel read its table again, and for a
     // moment there are no partitions (udev, 60-block.rules and `synthesize_change`).
-    await_partitions(context, disk, partitions, script)?;
+    await_partitions(context, disk, partitions, entries)?;
     // udevd opens new partitions to look at them, too, and mkfs refuses what is open exclusively elsewhere. It answers
     // when it has done all that it knew of before it was asked.
     if !partitions.is_empty() && Path::new("/run/udev/control").exists() && context.runner.has(UDEVADM) {
         context.runner.run(&Invocation::new(UDEVADM).args(["settle", "--timeout=10"]).accept(1))?;
-        await_partitions(context, disk, partitions, script)?;
+        await_partitions(context, disk, partitions, entries)?;
     }
     Ok(())
 }
@@ -79,14 +85,19 @@ pub fn await_device(device: &Path) -> Result<(), RebuildError> {
     Ok(())
 }
 
-fn await_partitions(context: &Context, disk: &Path, partitions: &[String], script: &str) -> Result<(), RebuildError> {
+fn await_partitions(
+    context: &Context,
+    disk: &Path,
+    partitions: &[String],
+    entries: &[Partition],
+) -> Result<(), RebuildError> {
     let begun = Instant::now();
     let sector = sector_bytes(disk);
-    let starts = starts(script);
     let mut asked_again = false;
     for path in partitions {
         let number: Option<u32> = trailing_number(path);
-        let start = number.and_then(|n| starts.iter().find(|(number, _)| *number == n)).map(|(_, s)| s * sector / 512);
+        let entry = number.and_then(|number| entries.iter().find(|entry| entry.number == number));
+        let start = entry.map(|entry| entry.start_sector * sector / 512);
         while !shown(Path::new(path), start) {
             if begun.elapsed() > DEADLINE {
                 return Err(RebuildError::Timeout {
@@ -132,23 +143,4 @@ fn sector_bytes(disk: &Path) -> u64 {
 fn trailing_number(path: &str) -> Option<u32> {
     let digits = path.len() - path.trim_end_matches(|c: char| c.is_ascii_digit()).len();
     path[path.len() - digits..].parse().ok()
-}
-
-/// Numbers and first sectors of a script's partitions.
-pub fn starts(script: &str) -> Vec<(u32, u64)> {
-    geometry(script).into_iter().map(|(number, start, _)| (number, start)).collect()
-}
-
-/// Numbers, first sectors and lengths of a script's partitions.
-pub fn geometry(script: &str) -> Vec<(u32, u64, u64)> {
-    script
-        .lines()
-        .filter_map(|line| {
-            let (number, fields) = line.split_once(" : ")?;
-            let field = |name: &str| {
-                fields.split(',').find_map(|field| field.trim().strip_prefix(name)).and_then(|v| v.trim().parse().ok())
-            };
-            Some((number.trim().parse().ok()?, field("start=")?, field("size=")?))
-        })
-        .collect()
 }

@@ -6,7 +6,7 @@ use crate::error::RebuildError;
 use lifeboat_machine::DeviceId;
 use lifeboat_machine::marker::{LENGTH, Marker, offsets};
 use lifeboat_sys::program::WIPEFS;
-use lifeboat_sys::{Invocation, block, mount};
+use lifeboat_sys::{Invocation, Runner, block, mount};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -18,8 +18,8 @@ const MIB: u64 = 1 << 20;
 /// # Errors
 /// When a part of the disk is in use, or a write fails.
 pub fn wipe(context: &Context, disk: &Path, device: &DeviceId) -> Result<(), RebuildError> {
+    refuse_in_use(disk)?;
     let partitions = partitions(disk);
-    refuse_mounted(disk, &partitions)?;
     let file = open(disk)?;
     let size = block::size_bytes(disk).map_err(RebuildError::io("READ the size of", disk))?;
     // First the mark, so that no moment from here to the new table leaves a disk that nobody would know as ours.
@@ -30,9 +30,9 @@ pub fn wipe(context: &Context, disk: &Path, device: &DeviceId) -> Result<(), Reb
     }
     // Inside out: the table goes last, so that a half-wiped disk is still the one it was.
     for part in &partitions {
-        context.runner.run(&Invocation::new(WIPEFS).args(["--all", "--force"]).arg(part))?;
+        clear(context.runner, part)?;
     }
-    context.runner.run(&Invocation::new(WIPEFS).args(["--all", "--force"]).arg(disk))?;
+    clear(context.runner, disk)?;
     let head = MIB.min(size);
     let tail = size.saturating_sub(MIB).max(head);
     let marks = offsets(size);
@@ -45,6 +45,15 @@ pub fn wipe(context: &Context, disk: &Path, device: &DeviceId) -> Result<(), Reb
         tracing::debug!(disk = %disk.display(), %error, "reread");
     }
     Ok(())
+}
+
+/// Removes all signatures from a device that is to get new content: what a step that stopped left there, and what an older
+/// owner of the same sectors did.
+///
+/// # Errors
+/// What wipefs says.
+pub(crate) fn clear(runner: &dyn Runner, device: &Path) -> Result<(), RebuildError> {
+    runner.run(&Invocation::new(WIPEFS).args(["--all", "--force"]).arg(device)).map(|_| ()).map_err(Into::into)
 }
 
 /// Removes the marks from a disk that holds something of its own now. Bytes that are no mark stay.
@@ -97,7 +106,9 @@ fn partitions(disk: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn refuse_mounted(disk: &Path, partitions: &[PathBuf]) -> Result<(), RebuildError> {
+/// Refuses a disk of which something is mounted.
+pub(crate) fn refuse_in_use(disk: &Path) -> Result<(), RebuildError> {
+    let partitions = partitions(disk);
     for mount in mount::table().unwrap_or_default() {
         let source = Path::new(&mount.source);
         if source == disk || partitions.iter().any(|part| part == source) {

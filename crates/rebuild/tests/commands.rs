@@ -36,7 +36,10 @@ fn adapt(names: &[(&str, &str)]) -> Step {
 fn lines(step: Step) -> Vec<String> {
     let runner = FakeRunner::lenient();
     run(&runner, Path::new("/nonexistent"), &empty_machine(), &empty_plan(), &step).unwrap();
-    runner.command_lines()
+    let mut lines = runner.command_lines();
+    // What was there goes first, whatever is made.
+    assert!(lines.remove(0).starts_with("wipefs --all --force /dev/nowhere"));
+    lines
 }
 
 fn filesystem(options: FilesystemOptions) -> Filesystem {
@@ -81,6 +84,7 @@ fn xfs() -> XfsOptions {
         ]
         .map(|(name, on)| (name.to_owned(), on))
         .to_vec(),
+        metadata_uuid: None,
     }
 }
 
@@ -109,7 +113,7 @@ fn xfs_names_everything() {
     let step = make(FilesystemOptions::Xfs(unknown), false);
     let error = run(&runner, Path::new("/nonexistent"), &empty_machine(), &empty_plan(), &step).unwrap_err();
     assert!(error.to_string().contains("the XFS feature warp"), "{error}");
-    assert!(runner.calls().is_empty());
+    assert!(runner.command_lines().iter().all(|line| line.starts_with("wipefs")));
 }
 
 fn btrfs(features: &[&str]) -> Step {
@@ -123,6 +127,7 @@ fn btrfs(features: &[&str]) -> Step {
             metadata_profile: "dup".into(),
             mixed: false,
             device_uuid: Some("bbbbbbbb-0000-4000-8000-000000000001".into()),
+            metadata_uuid: None,
             subvolumes: vec![],
             default_subvolume: Name::default(),
         }),
@@ -170,7 +175,7 @@ fn btrfs_by_what_mkfs_knows() {
 
 #[test]
 fn swap_and_tables() {
-    let swap = Swap { uuid: Some("u-1".into()), label: "sw ap".into(), page_bytes: 65536 };
+    let swap = Swap { uuid: Some("u-1".into()), label: Name::from("sw ap"), page_bytes: 65536 };
     assert_eq!(
         lines(Step::MakeSwap { device: "/dev/nowhere2".into(), swap }),
         ["mkswap --force --pagesize 65536 --uuid u-1 --label 'sw ap' /dev/nowhere2"]
@@ -294,8 +299,26 @@ fn efi(table: TableKind) -> (Machine, Plan) {
     });
     plan.steps.push(Step::WriteTable {
         disk: "/dev/nvme0n1".into(),
-        script: "label: gpt\n\n1 : start=4096, size=999, type=x\n".into(),
-        boot_code: None,
+        table: PartitionTable {
+            kind: TableKind::Gpt,
+            id: String::new(),
+            first_lba: None,
+            last_lba: None,
+            entries: None,
+            boot_code: None,
+        },
+        entries: vec![Partition {
+            parent: id("disk0"),
+            number: 1,
+            start_sector: 4096,
+            sectors: 999,
+            type_id: "x".into(),
+            uuid: None,
+            name: None,
+            attributes: None,
+            bootable: false,
+            role: PartitionRole::Primary,
+        }],
         partitions: vec![],
     });
     (machine, plan)
@@ -373,7 +396,7 @@ fn loaders_for_uefi_must_be_there() {
 #[test]
 fn configuration_follows_the_disks() {
     let (machine, mut plan) = efi(TableKind::Gpt);
-    let swap = Swap { uuid: Some("u-1".into()), label: String::new(), page_bytes: 4096 };
+    let swap = Swap { uuid: Some("u-1".into()), label: Name::default(), page_bytes: 4096 };
     plan.steps.push(Step::MakeSwap { device: "/dev/nvme0n1p1".into(), swap });
     let target =
         target(&[], &["etc/fstab", "boot/grub/grub.cfg", "boot/grub/device.map", "boot/loader/entries/a.conf"]);

@@ -3,9 +3,9 @@
 
 mod common;
 
-use common::{Image, Loop, empty_machine, empty_plan, text_of};
+use common::{Image, LINUX, Loop, Table, empty_machine, empty_plan, entry, gpt, mbr, swap_file, text_of};
 use lifeboat_machine::filesystem::Subvolume;
-use lifeboat_machine::layout::{Swap, SwapFile};
+use lifeboat_machine::layout::{PartitionRole, PartitionTable, TableKind};
 use lifeboat_machine::marker::{LENGTH, Marker, offsets};
 use lifeboat_machine::{DeviceId, Name};
 use lifeboat_plan::Step;
@@ -25,24 +25,14 @@ fn wipe(disk: &str) -> Step {
     Step::WipeDisk { disk: disk.into(), device: DeviceId("disk0".into()) }
 }
 
-fn write_table(disk: &str, script: &str) -> Step {
-    Step::WriteTable { disk: disk.into(), script: script.into(), boot_code: None, partitions: vec![] }
+fn write_table(disk: &str, (table, entries): Table) -> Step {
+    Step::WriteTable { disk: disk.into(), table, entries, partitions: vec![] }
 }
 
 fn marks(image: &Image) -> usize {
     let bytes = std::fs::read(image.path()).unwrap();
     offsets(image.size).iter().filter(|at| Marker::decode(&bytes[**at as usize..]).is_some()).count()
 }
-
-const GPT: &str = "label: gpt\nlabel-id: 11111111-2222-3333-4444-555555555555\nunit: sectors\nfirst-lba: 34\nlast-lba: 131038\n\n\
-    1 : start=34, size=2014, type=21686148-6449-6E6F-744E-656564454649, uuid=AAAAAAAA-0000-4000-8000-000000000001\n\
-    3 : start=4096, size=2048, type=0FC63DAF-8483-4772-8E79-3D69D8477DE4, uuid=AAAAAAAA-0000-4000-8000-000000000003, name=\"a \\x22b\\x22 \\x5c \\x24x\", attrs=\"RequiredPartition LegacyBIOSBootable GUID:63\"\n\
-    2 : start=8192, size=100000, type=0FC63DAF-8483-4772-8E79-3D69D8477DE4, uuid=AAAAAAAA-0000-4000-8000-000000000002, name=\"größer\"\n";
-const MBR: &str = "label: dos\nlabel-id: 0xdeadbeef\nunit: sectors\n\n\
-    1 : start=2048, size=2048, type=83, bootable\n\
-    2 : start=6142, size=20482, type=5\n\
-    5 : start=6144, size=2048, type=82\n\
-    6 : start=10240, size=2048, type=83\n";
 
 /// `sfdisk --dump` in the words of a script: without device names and what follows from the rest.
 fn dump(disk: &str) -> Vec<String> {
@@ -66,7 +56,8 @@ fn dump(disk: &str) -> Vec<String> {
     lines
 }
 
-fn sorted(script: &str) -> Vec<String> {
+fn sorted((table, entries): &Table) -> Vec<String> {
+    let script = lifeboat_plan::script::script(table, entries);
     // In the C locale sfdisk prints UTF-8 as bytes.
     let script = script.replace("größer", "gr\\xc3\\xb6\\xc3\\x9fer");
     let mut lines: Vec<String> = script.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
@@ -76,28 +67,27 @@ fn sorted(script: &str) -> Vec<String> {
 
 #[test]
 fn root_tables_come_out_as_written() {
-    for script in [GPT, MBR] {
+    for table in [gpt(), mbr()] {
         let image = Image::new(64 * MIB);
         do_step(wipe(&image.text())).unwrap();
-        do_step(write_table(&image.text(), script)).unwrap();
-        assert_eq!(dump(&image.text()), sorted(script));
+        do_step(write_table(&image.text(), table.clone())).unwrap();
+        assert_eq!(dump(&image.text()), sorted(&table));
         assert_eq!(marks(&image), 0, "the mark goes when the table stands");
         // A second time, over what the first one left.
         do_step(wipe(&image.text())).unwrap();
-        do_step(write_table(&image.text(), script)).unwrap();
-        assert_eq!(dump(&image.text()), sorted(script));
+        do_step(write_table(&image.text(), table.clone())).unwrap();
+        assert_eq!(dump(&image.text()), sorted(&table));
     }
 }
 
 #[test]
 fn root_tables_on_sectors_of_4096() {
     let disk = Loop::new(64 * MIB, 4096);
-    let script = "label: gpt\nlabel-id: 11111111-2222-3333-4444-555555555555\nunit: sectors\nlast-lba: 16378\n\n\
-        1 : start=256, size=1024, type=0FC63DAF-8483-4772-8E79-3D69D8477DE4, uuid=AAAAAAAA-0000-4000-8000-000000000001\n";
+    let head = common::table(TableKind::Gpt, "11111111-2222-3333-4444-555555555555", Some(6), Some(16_378));
+    let table = (head, vec![entry(1, 256, 1024, LINUX, PartitionRole::Primary)]);
     do_step(wipe(disk.text())).unwrap();
-    do_step(write_table(disk.text(), script)).unwrap();
-    let found: Vec<String> = dump(disk.text()).into_iter().filter(|line| !line.starts_with("first-lba")).collect();
-    assert_eq!(found, sorted(script));
+    do_step(write_table(disk.text(), table.clone())).unwrap();
+    assert_eq!(dump(disk.text()), sorted(&table));
 }
 
 #[test]
@@ -148,17 +138,13 @@ fn root_a_mounted_disk_is_not_wiped() {
 #[test]
 fn root_boot_code_keeps_the_table() {
     let image = Image::new(64 * MIB);
-    let step = Step::WriteTable {
-        disk: image.text(),
-        script: MBR.into(),
-        // 600 bytes of 0xff: more than there is room for.
-        boot_code: Some("/".repeat(800)),
-        partitions: vec![],
-    };
-    do_step(step).unwrap();
+    let (table, entries) = mbr();
+    // 600 bytes of 0xff: more than there is room for.
+    let full = PartitionTable { boot_code: Some("/".repeat(800)), ..table };
+    do_step(write_table(&image.text(), (full, entries))).unwrap();
     let bytes = std::fs::read(image.path()).unwrap();
     assert!(bytes[..440].iter().all(|byte| *byte == 0xff));
-    assert_eq!(dump(&image.text()), sorted(MBR));
+    assert_eq!(dump(&image.text()), sorted(&mbr()));
 }
 
 #[test]
@@ -186,17 +172,18 @@ fn root_btrfs_tree() {
     apply(&mount("/", "@"), &context).unwrap();
     apply(&mount("/srv/my db", "@db"), &context).unwrap();
     std::fs::write(target.path().join("srv/my db/file"), "x").unwrap();
-    let file = SwapFile {
-        path: Name::from("/swap/file"),
-        size_bytes: 20 * MIB,
-        swap: Swap { uuid: Some("aaaaaaaa-0000-4000-8000-000000000001".into()), label: "sw".into(), page_bytes: 4096 },
-    };
+    let mut file = swap_file("/swap/file", 20 * MIB, Some("aaaaaaaa-0000-4000-8000-000000000001"), "sw");
+    (file.mode, file.uid, file.gid) = (0o640, 7, 6);
+    file.xattrs = vec![("user.made-by".into(), Name::from("hand"))];
     // Twice: a step can be done again.
     for _ in 0..2 {
         apply(&Step::MakeSwapFile { file: file.clone() }, &context).unwrap();
     }
     let swap = target.path().join("swap/file");
     assert!(text_of("blkid", &["-p", swap.to_str().unwrap()]).contains("aaaaaaaa-0000-4000-8000-000000000001"));
+    let status = std::fs::metadata(&swap).unwrap();
+    assert_eq!((status.mode() & 0o7777, status.uid(), status.gid()), (0o640, 7, 6));
+    assert!(text_of("getfattr", &["-d", swap.to_str().unwrap()]).contains("user.made-by=\"hand\""));
     let flags = |path: &Path| text_of("lsattr", &["-d", path.to_str().unwrap()]);
     assert!(flags(&swap).split(' ').next().unwrap().contains('C'));
     assert!(flags(&target.path().join("srv/my db")).split(' ').next().unwrap().contains('C'));
@@ -243,12 +230,10 @@ fn root_a_swap_file_on_a_filesystem_without_extents() {
     text_of("touch", &["-d", "2001-02-03 04:05:06.789", target.path().to_str().unwrap()]);
     let (machine, plan) = (empty_machine(), empty_plan());
     let context = Context::new(&SystemRunner, target.path(), &machine, &plan);
-    let file = SwapFile {
-        path: Name::from("/swapfile"),
-        size_bytes: 20 * MIB,
-        swap: Swap { uuid: None, label: String::new(), page_bytes: 4096 },
-    };
+    let file = swap_file("/swapfile", 20 * MIB, None, "");
     apply(&Step::MakeSwapFile { file }, &context).unwrap();
+    let header = std::fs::read(target.path().join("swapfile")).unwrap();
+    assert_eq!(header[1036..1052], [0; 16], "it had no UUID");
     let swap = std::fs::metadata(target.path().join("swapfile")).unwrap();
     let root = std::fs::metadata(target.path()).unwrap();
     unmount_all(&context).unwrap();

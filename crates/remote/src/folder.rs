@@ -2,9 +2,10 @@
 
 use crate::files::whole_part;
 use crate::{Fault, Files, Kind, Patience};
+use lifeboat_sys::durable;
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _};
 use std::path::{Path, PathBuf};
 
 /// The folder.
@@ -126,13 +127,9 @@ impl Files for Folder {
         let temporary = path.with_extension("tmp-");
         self.insist("WRITE", &path, || {
             if let Some(directory) = path.parent() {
-                std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+                durable::make_directories(directory, 0o700)?;
             }
-            let mut options = File::options();
-            let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            std::fs::rename(&temporary, &path)
+            durable::write(&path, &temporary, bytes, 0o600)
         })
     }
 

@@ -1,5 +1,7 @@
 //! restic's REST protocol (restic's doc/REST_backend.rst), version 2.
 
+mod list;
+
 use crate::files::whole_part;
 use crate::http::{Client, Question, basic};
 use crate::{Credentials, Fault, Files, Kind, Patience};
@@ -51,26 +53,17 @@ impl Files for Rest {
             Err(Fault::Missing(_)) => return Ok(vec![]),
             other => other?,
         };
-        // A server of version 1 gives names only, one after the other.
-        let unreadable =
-            |error: serde_json::Error| Fault::ended("LIST", &url, format!("the list is unreadable: {error}"));
-        let value: serde_json::Value = match answer.body.is_empty() {
-            true => serde_json::Value::Null,
-            false => serde_json::from_slice(&answer.body).map_err(unreadable)?,
-        };
+        let unreadable = |error| Fault::ended("LIST", &url, format!("the list is unreadable: {error}"));
         let mut files = vec![];
-        for entry in value.as_array().into_iter().flatten() {
-            match (entry.as_str(), entry.get("name").and_then(|name| name.as_str())) {
-                (_, Some(name)) => {
-                    let size = entry.get("size").and_then(serde_json::Value::as_u64).unwrap_or(0);
-                    files.push((name.to_owned(), size));
+        for (name, size) in list::parse(&answer.body).map_err(unreadable)? {
+            let size = match size {
+                Some(size) => size,
+                None => {
+                    let head = self.question("HEAD", "READ", self.url(kind, &name));
+                    self.client.ask(&head)?.length.unwrap_or(0)
                 }
-                (Some(name), None) => {
-                    let head = self.question("HEAD", "READ", self.url(kind, name));
-                    files.push((name.to_owned(), self.client.ask(&head)?.length.unwrap_or(0)));
-                }
-                (None, None) => {}
-            }
+            };
+            files.push((name, size));
         }
         Ok(files)
     }

@@ -8,6 +8,7 @@ use crate::recovery::{Recovery, stage, target_source};
 use lifeboat_archive::Selection;
 use lifeboat_machine::filesystem::FilesystemOptions;
 use lifeboat_machine::{Content, DiskContent, Event, EventSink, Machine};
+use lifeboat_rebuild::make::btrfs::subvolume_id;
 use lifeboat_sys::program::BLKID;
 use lifeboat_sys::{Invocation, Runner, mount};
 use std::io::Write as _;
@@ -163,7 +164,16 @@ pub(crate) fn mount_all(
         let found_kind = runner.run(&lookup)?.text().trim().to_owned();
         let as_recorded = found_kind.is_empty() || found_kind == recorded_kind;
         let inside = mount.mount_point.as_path().strip_prefix("/").unwrap_or(Path::new(""));
-        let subvolume = mount.subvolume.as_ref().filter(|_| as_recorded).map(|name| format!("subvol={name}"));
+        let place = target.join(inside);
+        let subvolume = mount.subvolume.as_ref().filter(|_| as_recorded);
+        let subvolume = subvolume.map(|name| subvolume_id(runner, Path::new(device), &place, name)).transpose();
+        let subvolume = match subvolume {
+            Ok(id) => id.map(|id| format!("subvolid={id}")),
+            Err(error) => {
+                lines.push(format!("{}: {error}", mount.mount_point));
+                continue;
+            }
+        };
         let kind = if as_recorded { recorded_kind } else { &found_kind };
         // Charsets and masks decide how names and modes on FAT look.
         let recorded = match filesystem.options {
@@ -174,7 +184,7 @@ pub(crate) fn mount_all(
         let of_machine: Vec<&str> = of_machine.chain(subvolume.as_deref()).collect();
         let attempt = |options: &[&'static str]| {
             let options: Vec<&str> = options.iter().chain(&of_machine).copied().collect();
-            mount::mount(device, &target.join(inside), kind, &options)
+            mount::mount(device, &place, kind, &options)
         };
         let mounted = match access {
             Access::ReadOnly => on_disk::read_only(kind, attempt),

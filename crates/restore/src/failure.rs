@@ -100,6 +100,9 @@ pub enum Failure {
     /// There is no plan that is allowed and fits.
     #[error("{0}; the disks were not touched")]
     Plan(#[from] lifeboat_plan::PlanError),
+    /// What the plan's steps need is not here.
+    #[error("{0}; the disks were not touched")]
+    NotReady(#[from] lifeboat_rebuild::NotReady),
     /// A step failed; the disks were being written.
     #[error("step '{step}' failed: {source}")]
     Rebuild {

@@ -40,7 +40,7 @@ impl Found {
             return Err(medium::holds_no_archive(&medium.manifest));
         };
         let key = medium.key()?;
-        Ok(Found { place: Place::Folder(location), archive: Some(archive), key, verified: true, source: None })
+        Ok(Found { place: Place::Sealed(location), archive: Some(archive), key, verified: true, source: None })
     }
 
     /// At an address or a path. What lies there is a repository by itself, or a medium: then it must be the one that this rescue system

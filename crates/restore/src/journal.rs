@@ -32,12 +32,14 @@ pub struct Journal {
     pub entries: u64,
     /// Entries that could not be restored, or differ.
     pub problems: u64,
+    /// Entries that are protected against changes at the end.
+    pub unprotected: u64,
 }
 
 impl Journal {
     /// A recovery that has not begun.
     pub fn new(snapshot: &str, plan: Plan) -> Journal {
-        Journal { snapshot: snapshot.to_owned(), plan, done: 0, entries: 0, problems: 0 }
+        Journal { snapshot: snapshot.to_owned(), plan, done: 0, entries: 0, problems: 0, unprotected: 0 }
     }
 
     fn path(run: &Path) -> PathBuf {

@@ -74,6 +74,10 @@ impl Observer for Observing<'_> {
         });
     }
 
+    fn warning(&self, text: &str) {
+        self.sink.emit(&Event::Warning { text: text.to_owned() });
+    }
+
     fn problem(&self, problem: &Problem) {
         let count = self.problems.fetch_add(1, Ordering::Relaxed) + 1;
         if count <= LISTED {

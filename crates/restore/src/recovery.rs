@@ -48,6 +48,13 @@ struct Extracted {
     entries: u64,
     /// Entries with problems.
     problems: u64,
+    /// Entries that are protected against changes when nothing else is to be changed.
+    unprotected: u64,
+}
+
+/// How a machine that nobody uses yet is restored.
+fn whole() -> RestoreOptions {
+    RestoreOptions { overwrite: true, sync: true, private: true, repeatable: true, ..RestoreOptions::default() }
 }
 
 /// The restored tree as something to compare with: all filesystems of the machine below `target`.
@@ -147,6 +154,7 @@ impl<'a> Recovery<'a> {
             Some("latest") | None => snapshot::latest(&repository, &rescue.manifest)?,
             Some(wanted) => repository.find_snapshot(wanted)?,
         };
+        let named = wanted.is_some_and(|wanted| wanted != "latest");
         if !found.verified {
             sink.emit(&Event::Note {
                 text: format!(
@@ -159,7 +167,7 @@ impl<'a> Recovery<'a> {
         }
         let repository = Arc::new(repository);
         // Before all is read: what cannot be recovered here at all is told at once.
-        let mut recovery = Self::of_snapshot(rescue, Arc::clone(&repository), snapshot.clone(), runner, sink)
+        let mut recovery = Self::of_snapshot(rescue, Arc::clone(&repository), snapshot.clone(), named, runner, sink)
             .map_err(|failure| snapshot::with_way_out(failure, &repository, &snapshot, &rescue.manifest))?;
         if !found.verified {
             prove(&repository, &snapshot, &found.place, CONSOLE_INTERVAL, sink)?;
@@ -169,7 +177,7 @@ impl<'a> Recovery<'a> {
     }
 
     /// A recovery of one snapshot of an open archive, whose bytes the caller proves. Refuses another machine's, and one of
-    /// another format.
+    /// another format; see [`snapshot::check_machine`] for `named`.
     ///
     /// # Errors
     /// [`Failure::Mismatch`]; when the snapshot's description cannot be read.
@@ -177,11 +185,12 @@ impl<'a> Recovery<'a> {
         rescue: &'a RescueSystem,
         repository: Arc<Repository>,
         snapshot: SnapshotInfo,
+        named: bool,
         runner: &'a dyn Runner,
         sink: &'a dyn EventSink,
     ) -> Result<Recovery<'a>, Failure> {
         let (mut machine, manifest) = snapshot::read(&repository, &snapshot)?;
-        snapshot::check_machine(&snapshot, &machine, &rescue.manifest)?;
+        snapshot::check_machine(&snapshot, &machine, &rescue.manifest, named)?;
         room::from_snapshot(&mut machine, &repository, &snapshot, sink);
         let interval = crate::observe::CONSOLE_INTERVAL;
         Ok(Recovery { rescue, runner, sink, repository, snapshot, interval, machine, manifest, _source: None })
@@ -202,12 +211,17 @@ impl<'a> Recovery<'a> {
         &self.snapshot
     }
 
-    /// Computes the plan for the hardware that is there. Writes nothing.
+    /// Computes the plan for the hardware that is there, and checks that everything is here that its steps need. Writes
+    /// nothing.
     ///
     /// # Errors
-    /// [`Failure::Plan`] when no plan is allowed and fits.
+    /// [`Failure::Plan`] when no plan is allowed and fits; [`Failure::NotReady`] with what its steps lack.
     pub fn plan(&self, policy: &Policy) -> Result<Plan, Failure> {
-        stage(self.sink, "plan", || Ok(lifeboat_plan::plan(&self.machine, &self.hardware()?, policy)?))
+        stage(self.sink, "plan", || {
+            let plan = lifeboat_plan::plan(&self.machine, &self.hardware()?, policy)?;
+            lifeboat_rebuild::check(&self.context(&plan))?;
+            Ok(plan)
+        })
     }
 
     /// The journal of a recovery by this plan, of which nothing is done yet.
@@ -256,6 +270,7 @@ impl<'a> Recovery<'a> {
                     let extracted = self.extract(&journal.plan)?;
                     let differences = self.verify()?;
                     journal.entries = extracted.entries;
+                    journal.unprotected = extracted.unprotected;
                     // An entry that could not be restored usually differs as well: the larger number is the honest one.
                     journal.problems = extracted.problems.max(differences);
                     journal.done = journal.end_of(part);
@@ -294,7 +309,7 @@ impl<'a> Recovery<'a> {
                 }
             }
             let modules = Selection::Paths(vec![modules]);
-            let options = RestoreOptions { overwrite: true, sync: true, private: true };
+            let options = RestoreOptions { unprotected: true, ..whole() };
             let observer = Observing::every(self.interval, self.sink, "extract");
             let again = self.repository.restore(&self.snapshot, target, &modules, &options, &observer);
             again.map_err(Failure::Extract)?;
@@ -328,7 +343,7 @@ impl<'a> Recovery<'a> {
                     &self.snapshot,
                     &self.rescue.directories.target,
                     &Selection::Everything,
-                    &RestoreOptions { overwrite: true, sync: true, private: true },
+                    &RestoreOptions { unprotected: true, ..whole() },
                     &observer,
                 )
                 .map_err(Failure::Extract)
@@ -342,7 +357,7 @@ impl<'a> Recovery<'a> {
             });
             problems += missing;
         }
-        Ok(Extracted { entries: report.entries, problems })
+        Ok(Extracted { entries: report.entries, problems, unprotected: report.unprotected })
     }
 
     /// Compares what was restored with the archive: every entry's type, owner, mode, times, size, links and extended
@@ -354,7 +369,7 @@ impl<'a> Recovery<'a> {
         stage(self.sink, "verify", || {
             let observer = Observing::every(self.interval, self.sink, "verify");
             let source = target_source(&self.machine, &self.rescue.directories.target);
-            let report = self.repository.compare(&self.snapshot, &source, &Selection::Everything, &observer);
+            let report = self.repository.compare_unprotected(&self.snapshot, &source, &observer);
             let report = report.map_err(Failure::Verify)?;
             for difference in report.differences.iter().take(LISTED_DIFFERENCES) {
                 self.sink.emit(&Event::Entry {
@@ -371,6 +386,21 @@ impl<'a> Recovery<'a> {
         })
     }
 
+    /// Sets the flags that keep everybody from changing a file (chattr(1), `i` and `a`), when the boot loader, the initramfs
+    /// and the configuration have been adapted. What cannot be set counts as a problem, and keeps no machine from booting.
+    fn protect(&self, journal: &mut Journal) -> Result<(), Failure> {
+        if journal.unprotected == 0 {
+            return Ok(());
+        }
+        let observer = Observing::every(self.interval, self.sink, "protect");
+        let target = &self.rescue.directories.target;
+        let report = self.repository.protect(&self.snapshot, target, &observer).map_err(Failure::Extract)?;
+        journal.problems += report.problems.len() as u64;
+        journal.unprotected = 0;
+        self.note_down(journal);
+        Ok(())
+    }
+
     /// Leaves the target unmounted after a failure, so that the next attempt starts clean.
     pub fn abandon(&self, plan: &Plan) {
         if let Err(error) = lifeboat_rebuild::unmount_all(&self.context(plan)) {
@@ -384,6 +414,10 @@ impl<'a> Recovery<'a> {
             let text = step.to_string();
             let number = journal.done + 1;
             self.sink.emit(&Event::Step { number, total: journal.plan.steps.len(), text: text.clone() });
+            if *step == Step::Finish {
+                self.protect(journal)?;
+            }
+            let step = &journal.plan.steps[journal.done];
             let applied = lifeboat_rebuild::apply(step, &self.context(&journal.plan));
             for text in applied.map_err(|source| Failure::Rebuild { step: text, source })? {
                 self.sink.emit(&Event::Warning { text });

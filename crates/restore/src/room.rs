@@ -138,6 +138,7 @@ mod tests {
                 metadata_profile: "dup".into(),
                 mixed: false,
                 device_uuid: None,
+                metadata_uuid: None,
                 subvolumes: vec![],
                 default_subvolume: Name::default(),
             };

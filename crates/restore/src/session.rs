@@ -104,7 +104,7 @@ impl Place {
 
     fn repository(&self) -> Option<lifeboat_archive::Place> {
         match self {
-            Place::Medium(medium) => medium.repository().map(lifeboat_archive::Place::Folder),
+            Place::Medium(medium) => medium.repository().map(lifeboat_archive::Place::Sealed),
             Place::Source(source) => Some(source.repository.clone()),
         }
     }
@@ -252,10 +252,8 @@ impl<'a> Session<'a> {
         };
         let archive = self.place.as_ref().and_then(Place::manifest).and_then(|manifest| manifest.archive.clone());
         medium::check_repository(archive.as_ref(), &repository)?;
-        let name = &self.rescue.manifest.machine_name;
         crate::snapshot::latest(&repository, &self.rescue.manifest)?;
-        let snapshots: Vec<SnapshotInfo> =
-            repository.snapshots()?.into_iter().filter(|snapshot| snapshot.host == *name).collect();
+        let snapshots: Vec<SnapshotInfo> = repository.snapshots_of(&crate::snapshot::owner(&self.rescue.manifest))?;
         let wanted = self.rescue.parameters.snapshot.as_deref().or(archive.as_ref().map(|a| a.snapshot.as_str()));
         let newest = snapshots.len() - 1;
         let (meant, note) = match wanted.filter(|id| *id != "latest").map(|id| repository.find_snapshot(id)) {
@@ -288,7 +286,7 @@ impl<'a> Session<'a> {
             return Err(nothing_open());
         };
         let mut recovery =
-            Recovery::of_snapshot(self.rescue, Arc::clone(repository), snapshot.clone(), self.runner, self.sink)?;
+            Recovery::of_snapshot(self.rescue, Arc::clone(repository), snapshot.clone(), true, self.runner, self.sink)?;
         recovery.report_every(self.interval);
         let machine = recovery.machine.clone();
         self.recovery = Some(recovery);
@@ -389,7 +387,7 @@ impl<'a> Session<'a> {
                 recovery.snapshot(),
                 folder,
                 &Selection::Paths(paths.to_vec()),
-                &RestoreOptions { overwrite: true, sync: true, private: true },
+                &RestoreOptions { overwrite: true, sync: true, private: true, ..RestoreOptions::default() },
                 &observer,
             );
             report.map_err(Failure::Extract)

@@ -2,9 +2,9 @@
 //! recover it.
 
 use crate::failure::Failure;
-use lifeboat_archive::{ArchiveError, Repository, SnapshotInfo};
+use lifeboat_archive::repository::listed;
+use lifeboat_archive::{ArchiveError, Owner, Repository, SnapshotInfo};
 use lifeboat_machine::{ArchiveManifest, FormatError, Machine, MediumManifest};
-use std::collections::BTreeSet;
 use std::path::Path;
 
 /// How many snapshots are looked at for one that fits: across the network each costs some round trips.
@@ -47,13 +47,36 @@ fn program(snapshot: &SnapshotInfo) -> &str {
     if snapshot.program.is_empty() { "another program" } else { &snapshot.program }
 }
 
-/// Refuses a snapshot of another machine than the rescue system's.
+/// The machine that a medium is for.
+pub fn owner(ours: &MediumManifest) -> Owner {
+    Owner::new(&*ours.machine_id, &*ours.machine_name)
+}
+
+/// Refuses a snapshot of another machine than the rescue system's. Machines that were cloned may have one id and different names, and
+/// so has a machine that was renamed: such a snapshot is taken when it was `named`.
 ///
 /// # Errors
 /// [`Failure::Mismatch`] that names both.
-pub fn check_machine(snapshot: &SnapshotInfo, machine: &Machine, ours: &MediumManifest) -> Result<(), Failure> {
-    if machine.machine_id == ours.machine_id && machine.name == ours.machine_name {
+pub fn check_machine(
+    snapshot: &SnapshotInfo,
+    machine: &Machine,
+    ours: &MediumManifest,
+    named: bool,
+) -> Result<(), Failure> {
+    let is_same = owner(ours).is(&Owner::new(&*machine.machine_id, &*machine.name));
+    if is_same && (named || machine.name == ours.machine_name) {
         return Ok(());
+    }
+    if is_same {
+        return Err(Failure::Mismatch(format!(
+            "snapshot {id} is of machine '{}', this rescue system of '{}'; both have the machine id {}, so the machine was renamed or \
+             is a clone: name the snapshot when it is the right one, lifeboat.snapshot={id} on the kernel command line, or \
+             --snapshot {id}",
+            machine.name,
+            ours.machine_name,
+            ours.machine_id,
+            id = snapshot.short_id(),
+        )));
     }
     Err(Failure::Mismatch(format!(
         "snapshot {} belongs to machine '{}' ({}), this rescue system to '{}' ({})",
@@ -73,11 +96,11 @@ pub fn with_way_out(
     ours: &MediumManifest,
 ) -> Failure {
     let Failure::Mismatch(text) = failure else { return failure };
-    let snapshots = repository.snapshots().unwrap_or_default();
+    let snapshots = repository.snapshots_of(&owner(ours)).unwrap_or_default();
     let fits = |snapshot: &&SnapshotInfo| {
-        read(repository, snapshot).is_ok_and(|(machine, _)| check_machine(snapshot, &machine, ours).is_ok())
+        read(repository, snapshot).is_ok_and(|(machine, _)| check_machine(snapshot, &machine, ours, false).is_ok())
     };
-    let others = snapshots.iter().rev().filter(|other| other.id != refused.id && other.host == ours.machine_name);
+    let others = snapshots.iter().rev().filter(|other| other.id != refused.id);
     let way_out = match others.take(LOOKED_AT).find(fits) {
         Some(other) => format!(
             "the latest that can be recovered here is of {}: lifeboat.snapshot={id} on the kernel command line, or \
@@ -97,18 +120,16 @@ pub fn with_way_out(
 /// # Errors
 /// When there is none: whose snapshots are there instead.
 pub fn latest(repository: &Repository, ours: &MediumManifest) -> Result<SnapshotInfo, Failure> {
-    match repository.latest_of(&ours.machine_name) {
+    match repository.latest_of(&owner(ours)) {
         Err(ArchiveError::Snapshot { .. }) => {}
         other => return Ok(other?),
     }
-    let hosts: BTreeSet<String> = repository.snapshots()?.into_iter().map(|snapshot| snapshot.host).collect();
-    let hosts: Vec<String> = hosts.into_iter().map(|host| format!("'{host}'")).collect();
-    let there = match &hosts[..] {
-        [] => "it holds no snapshot at all".to_owned(),
-        hosts => format!("it holds snapshots of {} only", hosts.join(", ")),
+    let there = match &repository.machines()?[..] {
+        [] => "it holds no snapshot of any machine".to_owned(),
+        machines => format!("it holds snapshots of {} only", listed(machines)),
     };
     Err(Failure::Unusable {
         what: repository.location().display().to_string(),
-        reason: format!("no snapshot of machine '{}' is there: {there}; name another archive", ours.machine_name),
+        reason: format!("no snapshot of machine {} is there: {there}; name another archive", owner(ours)),
     })
 }

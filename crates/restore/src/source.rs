@@ -238,7 +238,12 @@ fn open_on_disk(place: &OnDisk, search: Search, scratch: &Path, runner: &dyn Run
 
 fn from_medium(medium: Medium, place: &dyn Fn(PathBuf) -> Place, mounted: Vec<Mounted>) -> Result<Source, Failure> {
     let repository = medium.repository().ok_or_else(|| medium::holds_no_archive(&medium.manifest))?;
-    Ok(Source { repository: place(repository), medium: Some(medium), web: None, unproven: false, _mounted: mounted })
+    // Its manifest lists all that may be there.
+    let repository = match place(repository) {
+        Place::Folder(folder) => Place::Sealed(folder),
+        other => other,
+    };
+    Ok(Source { repository, medium: Some(medium), web: None, unproven: false, _mounted: mounted })
 }
 
 fn open_address(

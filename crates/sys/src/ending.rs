@@ -6,7 +6,7 @@ use rustix::process::{Signal, pidfd_send_signal};
 use std::io;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -150,7 +150,33 @@ fn ended(child: &OwnedFd) -> bool {
     !matches!(rustix::event::poll(&mut poll, Some(&now)), Ok(0))
 }
 
-extern "C" fn tell(signal: libc::c_int) {
+/// How many want no hang-up that another process sent.
+static NO_HANGUP_BY_OTHERS: AtomicUsize = AtomicUsize::new(0);
+
+/// While this lives, a SIGHUP that another process sent ends nothing; one of the kernel's, for a lost terminal, still does.
+#[derive(Debug)]
+#[must_use]
+pub struct NoHangupByOthers(());
+
+/// For who holds a lock as restic's: `restic unlock` looks by SIGHUP whether its process lives, as restic itself ignores that
+/// (internal/restic/lock_unix.go, `processExists`).
+pub fn no_hangup_by_others() -> NoHangupByOthers {
+    NO_HANGUP_BY_OTHERS.fetch_add(1, Ordering::SeqCst);
+    NoHangupByOthers(())
+}
+
+impl Drop for NoHangupByOthers {
+    fn drop(&mut self) {
+        NO_HANGUP_BY_OTHERS.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+extern "C" fn tell(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    // SAFETY: with SA_SIGINFO the kernel passes a valid structure (sigaction(2)).
+    let sent_by_a_process = unsafe { (*info).si_code } <= 0;
+    if signal == libc::SIGHUP && sent_by_a_process && NO_HANGUP_BY_OTHERS.load(Ordering::SeqCst) > 0 {
+        return;
+    }
     let pipe: RawFd = PIPE.load(Ordering::SeqCst);
     let byte = signal as u8;
     // SAFETY: write(2) is async-signal-safe (signal-safety(7)); the byte lives on this stack; a full pipe gives EAGAIN, which
@@ -194,6 +220,8 @@ pub fn on_signals() -> io::Result<()> {
     Ok(())
 }
 
+type Handler = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
+
 fn handle(signal: libc::c_int) -> io::Result<()> {
     // SAFETY: both structures are plain data of which all zeros is a valid value; the old one is filled by the kernel; the handler
     // makes only calls that are async-signal-safe.
@@ -206,8 +234,8 @@ fn handle(signal: libc::c_int) -> io::Result<()> {
             return Ok(());
         }
         let mut new: libc::sigaction = std::mem::zeroed();
-        new.sa_sigaction = tell as extern "C" fn(libc::c_int) as libc::sighandler_t;
-        new.sa_flags = libc::SA_RESTART;
+        new.sa_sigaction = tell as Handler as libc::sighandler_t;
+        new.sa_flags = libc::SA_RESTART | libc::SA_SIGINFO;
         if libc::sigaction(signal, &raw const new, std::ptr::null_mut()) != 0 {
             return Err(io::Error::last_os_error());
         }

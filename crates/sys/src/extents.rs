@@ -70,7 +70,7 @@ pub fn btrfs_id(file: impl AsFd) -> Result<[u8; 16], Errno> {
 }
 
 /// Most extents that one call of FIEMAP gives.
-const FIEMAP_EXTENTS: usize = 128;
+const FIEMAP_EXTENTS: usize = 32;
 
 /// `struct fiemap_extent`.
 #[repr(C)]
@@ -145,7 +145,7 @@ pub fn shared(file: impl AsFd, limit: usize) -> Result<Vec<Extent>, Errno> {
 }
 
 /// Bytes of answers that one search of a btrfs tree gives: more than its largest item.
-const SEARCH_BYTES: usize = 64 << 10;
+const SEARCH_BYTES: usize = 16 << 10;
 /// `struct btrfs_ioctl_search_header`.
 const SEARCH_HEADER: usize = 32;
 /// BTRFS_EXTENT_DATA_KEY.

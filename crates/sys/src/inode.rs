@@ -76,6 +76,41 @@ pub fn protect(file: impl AsFd, flags: u32) -> Result<(), Errno> {
     set(file.as_fd(), FsXattr { xflags: attributes.xflags | xflags, ..attributes })
 }
 
+// Magic numbers of statfs(2), from linux/magic.h and the filesystems' own headers.
+const EXT: u32 = 0xef53;
+const F2FS: u32 = 0xf2f5_2010;
+const TMPFS: u32 = 0x0102_1994;
+const BCACHEFS: u32 = 0xca45_1a4e;
+const FAT: u32 = 0x4d44;
+const EXFAT: u32 = 0x2011_bab0;
+const NTFS3: u32 = 0x7366_746e;
+const ISO9660: u32 = 0x9660;
+const UDF: u32 = 0x1501_3346;
+
+/// The flags that the filesystem of an open file stores for each inode. Kernels show more: from Linux 7 on every filesystem
+/// that ignores case, such as vfat, answers FS_IOC_GETFLAGS with [`CASEFOLD`], which nobody has set and nobody can set there.
+pub fn storable(file: impl AsFd) -> u32 {
+    let magic = rustix::fs::fstatfs(file).map(|status| status.f_type as u32);
+    match magic {
+        Ok(FAT | EXFAT | NTFS3 | ISO9660 | UDF) => 0,
+        Ok(EXT | F2FS | TMPFS | BCACHEFS) => SETTABLE,
+        _ => SETTABLE & !CASEFOLD,
+    }
+}
+
+/// Tells whether the filesystem of an open file stores labels of security modules. Where it does not, the kernel shows
+/// the label that the policy gives to all of it (genfscon) as an extended attribute, which cannot be set.
+pub fn stores_labels(file: impl AsFd) -> bool {
+    // A name that no module answers for goes to the filesystem: vfs_getxattr() in fs/xattr.c.
+    let mut nothing = [0_u8; 0];
+    !matches!(rustix::fs::fgetxattr(file, "security.lifeboat", &mut nothing), Err(Errno::OPNOTSUPP))
+}
+
+/// Tells whether an extended attribute is the label of a security module: it belongs to the machine's policy.
+pub fn is_label(name: &[u8]) -> bool {
+    name == b"security.selinux" || name == b"security.apparmor" || name.starts_with(b"security.SMACK64")
+}
+
 /// `struct fsxattr` of linux/fs.h.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]

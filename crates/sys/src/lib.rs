@@ -7,6 +7,7 @@
 //! | [`mount`] | mount, umount, the mount table |
 //! | [`block`] | block device ioctls and sizes |
 //! | [`confined`] | paths of a system below a folder |
+//! | [`durable`] | files that survive a power cut |
 //! | [`inode`] | inode flags and project ids |
 //! | [`ending`] | what is taken away before a signal ends us |
 //! | [`extents`] | where content lies on a disk, and files that share it |
@@ -27,6 +28,7 @@ pub mod block;
 pub mod child;
 pub mod confined;
 pub mod console;
+pub mod durable;
 pub mod ending;
 pub mod extents;
 pub mod inode;

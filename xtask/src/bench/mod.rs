@@ -10,6 +10,7 @@
 //! | [`million`] | a million empty files |
 //! | [`image`] | building the rescue image, booting it |
 //! | [`kernel`] | the kernel's time to /init beside an empty initramfs |
+//! | [`paired`] | an earlier revision beside this one; folders in each other beside tar |
 //! | [`report`] | report.json, the tables, the limits |
 
 mod contest;
@@ -18,6 +19,7 @@ mod image;
 mod kernel;
 mod measure;
 mod million;
+mod paired;
 mod report;
 mod tree;
 
@@ -53,6 +55,9 @@ pub struct Options {
     /// Build the rescue image, but do not boot it
     #[arg(long)]
     no_boot: bool,
+    /// Only compare with this revision of Lifeboat, which is built for it
+    #[arg(long, value_name = "REVISION")]
+    base: Option<String>,
     /// Exit with 0 even when a limit is missed
     #[arg(long)]
     lenient: bool,
@@ -75,14 +80,18 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     if options.tree.is_none() && (entries < 25_000 || bytes < 1_000_000_000) {
         bail!("the tree is smaller than a fair comparison needs: 25,000 entries and 1 GB");
     }
-    let mut report = match options.no_contest {
+    let mut report = match options.no_contest || options.base.is_some() {
         true => Report::default(),
         false => compare(options, &directory, &tree, (entries, bytes))?,
     };
-    if !options.no_million {
+    if let Some(revision) = &options.base {
+        let base = paired::build(&directory, revision)?;
+        report.paired = Some(paired::measure(&directory, &tree, &base, options.rounds)?);
+    }
+    if !options.no_million && options.base.is_none() {
         report.million_files = Some(million::measure(&directory)?);
     }
-    if !options.no_image {
+    if !options.no_image && options.base.is_none() {
         report.image = Some(image::build(&directory, &tree)?);
         report.boot = if options.no_boot { None } else { Some(image::boot(&directory, &tree)?) };
     }

@@ -23,6 +23,8 @@ pub struct Report {
     pub boot: Option<Boot>,
     /// A backup of a million empty files.
     pub million_files: Option<Million>,
+    /// Beside an earlier revision.
+    pub paired: Option<Paired>,
     /// What the project promises of itself, and what became of it.
     pub limits: Vec<Limit>,
 }
@@ -34,6 +36,19 @@ pub struct Million {
     pub seconds: f64,
     /// The most memory that it held.
     pub peak_memory_bytes: u64,
+}
+
+/// How many times as long as an earlier revision takes, medians of runs in turn.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Paired {
+    /// A backup into a new archive.
+    pub first_backup: f64,
+    /// A backup of the same, unchanged tree.
+    pub second_backup: f64,
+    /// A restore into an empty folder.
+    pub restore: f64,
+    /// Folders in each other, beside tar.
+    pub deep: f64,
 }
 
 /// Building the rescue image.
@@ -85,7 +100,7 @@ pub struct Limit {
 }
 
 impl Limit {
-    fn new(what: impl Into<String>, limit: f64, measured: f64, unit: &'static str) -> Limit {
+    pub fn new(what: impl Into<String>, limit: f64, measured: f64, unit: &'static str) -> Limit {
         Limit { what: what.into(), limit, measured, unit, ok: measured <= limit }
     }
 
@@ -120,6 +135,7 @@ impl Report {
         let kernel = self.boot.as_ref().and_then(|boot| boot.kernel);
         add(kernel.map(|kernel| Limit::new("kernel to /init / empty initramfs", 1.2, kernel.ratio, "x")));
         add(self.boot.as_ref().map(|boot| Limit::new("/init to mode", 5.0, boot.init_to_mode, "s")));
+        limits.extend(self.paired.iter().flat_map(Paired::limits));
         self.limits = limits;
     }
 

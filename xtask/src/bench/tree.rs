@@ -100,6 +100,7 @@ pub fn machine(tree: &Path) -> anyhow::Result<Machine> {
         drive_number: 0x80,
         heads: 255,
         track_sectors: 63,
+        boot_label: None,
     };
     let filesystem = Filesystem {
         uuid: "1234-ABCD".into(),

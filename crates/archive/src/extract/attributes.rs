@@ -1,17 +1,27 @@
 //! Owner, mode, xattrs, times and flags, in the order that keeps them: chown(2) clears set-id bits and capabilities,
 //! setting xattrs and project ids needs a file that is not immutable, and almost everything touches times.
+//!
+//! All of it goes through descriptors: whoever owns the directory may put another entry, or a link, under any name.
+//! Owners are numbers; names of users that an archive may have are never looked up.
 
 use super::compression;
+use crate::directories::Identity;
 use crate::table::{Kind, Record, Table, Xattr};
+use crate::walk::inode::through_proc;
+use crate::walk::look;
 use lifeboat_sys::inode;
-use rustix::fd::{AsFd, AsRawFd as _, OwnedFd};
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
 /// Flags that must be set while the file is empty, or act on what is written later only.
 const EARLY: u32 = inode::NOCOW | inode::CASEFOLD | inode::COMPR;
+/// Flags that keep everybody from changing a file.
+pub(super) const PROTECTION: u32 = inode::IMMUTABLE | inode::APPEND;
+const ACCESS_ACL: &str = "system.posix_acl_access";
+const DEFAULT_ACL: &str = "system.posix_acl_default";
 
 /// Flags that are set after everything else.
 pub(super) fn late_flags(record: &Record) -> u32 {
@@ -22,12 +32,54 @@ pub(super) fn complaint(what: &str, error: Errno) -> String {
     format!("cannot SET {what}: {}", std::io::Error::from(error))
 }
 
+/// The flags of an entry without those that no filesystem can have meant: on Linux 7 every entry of a FAT filesystem shows
+/// that names are compared without case.
+fn meant(record: &Record, file: impl AsFd) -> u32 {
+    let shown = record.flags & inode::CASEFOLD != 0 && (record.kind != Kind::Directory || inode::storable(file) == 0);
+    if shown { record.flags & !inode::CASEFOLD } else { record.flags }
+}
+
 /// Sets what must be set while a file is empty. Gives complaints.
 pub(super) fn set_early(record: &Record, file: impl AsFd) -> Option<String> {
-    let early = record.flags & EARLY;
+    if record.flags & EARLY == 0 {
+        return None;
+    }
+    let early = meant(record, &file) & EARLY;
     (early != 0)
         .then(|| inode::set_flags(file, early).err())?
         .map(|error| complaint("the inode flags of an empty file", error))
+}
+
+/// Takes away what a new entry took over from its directory.
+pub(super) fn forget_inherited(file: &OwnedFd, directory: bool) {
+    // What is not there, or not known to the filesystem, need not be removed.
+    let _ = rustix::fs::fremovexattr(file, ACCESS_ACL);
+    if directory {
+        let _ = rustix::fs::fremovexattr(file, DEFAULT_ACL);
+    }
+    if inode::flags(file).is_ok_and(|flags| flags & inode::SETTABLE != 0) {
+        let _ = inode::set_flags(file, 0);
+    }
+    if inode::project(file).is_ok_and(|project| project != 0) {
+        let _ = inode::set_project(file, 0);
+    }
+}
+
+/// Takes from a directory that was there what the archive's does not have: ACLs, attributes of users, flags.
+pub(super) fn strip(table: &Table, index: usize, directory: &OwnedFd) {
+    let mut buffer = vec![0_u8; 65536];
+    let length = rustix::fs::flistxattr(directory, &mut buffer[..]).unwrap_or_default();
+    for name in buffer[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+        let is_own = name.starts_with(b"user.") || name == ACCESS_ACL.as_bytes() || name == DEFAULT_ACL.as_bytes();
+        if is_own && !table.xattrs(index).iter().any(|xattr| xattr.name == name) {
+            let _ = rustix::fs::fremovexattr(directory, OsStr::from_bytes(name));
+        }
+    }
+    if table.records[index].flags == 0
+        && inode::flags(directory).is_ok_and(|flags| flags & inode::SETTABLE & !inode::CASEFOLD != 0)
+    {
+        let _ = inode::set_flags(directory, 0);
+    }
 }
 
 fn times(record: &Record) -> Timestamps {
@@ -45,13 +97,13 @@ fn owner(record: &Record) -> (Option<Uid>, Option<Gid>) {
     (id(record.uid).map(Uid::from_raw), id(record.gid).map(Gid::from_raw))
 }
 
-/// Everything but late flags of an open regular file; everything of an open directory.
-pub(super) fn set_open(table: &Table, index: usize, file: &OwnedFd) -> Vec<String> {
-    set(&table.records[index], table.xattrs(index), file)
+/// Everything but late flags of an open regular file; of an open directory everything, with those flags that `flags` has.
+pub(super) fn set_open(table: &Table, index: usize, file: &OwnedFd, flags: u32) -> Vec<String> {
+    set(&table.records[index], table.xattrs(index), file, flags)
 }
 
 /// As [`set_open`], from the parts.
-pub(super) fn set(record: &Record, xattrs: &[Xattr], file: &OwnedFd) -> Vec<String> {
+pub(super) fn set(record: &Record, xattrs: &[Xattr], file: &OwnedFd, flags: u32) -> Vec<String> {
     let mut complaints = vec![];
     let mut check = |what: &str, result: Result<(), Errno>| {
         if let Err(error) = result {
@@ -64,14 +116,18 @@ pub(super) fn set(record: &Record, xattrs: &[Xattr], file: &OwnedFd) -> Vec<Stri
     for xattr in xattrs {
         let name = OsStr::from_bytes(&xattr.name);
         let result = rustix::fs::fsetxattr(file, name, &xattr.value, XattrFlags::empty());
+        if result == Err(Errno::OPNOTSUPP) && inode::is_label(&xattr.name) && !inode::stores_labels(file) {
+            // Its policy gives the whole filesystem a label, and no entry has one of its own.
+            continue;
+        }
         check(&format!("the extended attribute {}", name.display()), result);
     }
     if record.project != 0 {
         check("the project id", inode::set_project(file, record.project));
     }
     check("the times", rustix::fs::futimens(file, &times(record)));
-    if record.kind == Kind::Directory && record.flags != 0 {
-        complaints.extend(set_all_flags(record.flags, xattrs, file));
+    if record.kind == Kind::Directory && record.flags & flags != 0 {
+        complaints.extend(set_all_flags(meant(record, file) & flags, xattrs, file));
     }
     complaints
 }
@@ -80,9 +136,10 @@ pub(super) fn set(record: &Record, xattrs: &[Xattr], file: &OwnedFd) -> Vec<Stri
 fn set_all_flags(flags: u32, xattrs: &[Xattr], file: &OwnedFd) -> Vec<String> {
     let flags_complaint = |error| complaint("the inode flags", error);
     if flags & inode::COMPR == 0 {
-        return inode::set_flags(file, flags).err().map(flags_complaint).into_iter().collect();
+        let result = if flags == 0 { Ok(()) } else { inode::set_flags(file, flags) };
+        return result.err().map(flags_complaint).into_iter().collect();
     }
-    let protection = flags & (inode::IMMUTABLE | inode::APPEND);
+    let protection = flags & PROTECTION;
     let mut complaints: Vec<String> =
         inode::set_flags(file, flags & !protection).err().map(flags_complaint).into_iter().collect();
     complaints.extend(compression::set(xattrs, file));
@@ -90,8 +147,31 @@ fn set_all_flags(flags: u32, xattrs: &[Xattr], file: &OwnedFd) -> Vec<String> {
     complaints
 }
 
-/// Everything of an entry that is not opened: link, device, pipe, socket.
-pub(super) fn set_named(table: &Table, index: usize, parent: &OwnedFd, name: &OsStr) -> Vec<String> {
+/// An entry that is not opened, held by O_PATH: link, device, pipe, socket. It must be what was made just now.
+///
+/// # Errors
+/// ESTALE when it is something else.
+pub(super) fn hold_new(record: &Record, parent: &OwnedFd, name: &OsStr) -> Result<OwnedFd, Errno> {
+    let held = look::hold(parent, name)?;
+    let status = rustix::fs::fstat(&held)?;
+    let kind = match FileType::from_raw_mode(status.st_mode) {
+        FileType::Symlink => Kind::Symlink,
+        FileType::BlockDevice => Kind::BlockDevice,
+        FileType::CharacterDevice => Kind::CharDevice,
+        FileType::Fifo => Kind::Fifo,
+        FileType::Socket => Kind::Socket,
+        _ => return Err(Errno::STALE),
+    };
+    let is_device = matches!(kind, Kind::BlockDevice | Kind::CharDevice);
+    let is_ours = status.st_uid == rustix::process::geteuid().as_raw() && status.st_nlink == 1;
+    if kind != record.kind || !is_ours || (is_device && status.st_rdev != record.device) {
+        return Err(Errno::STALE);
+    }
+    Ok(held)
+}
+
+/// Everything of an entry that is held by O_PATH.
+pub(super) fn set_held(table: &Table, index: usize, held: &OwnedFd, passed_on: bool) -> Vec<String> {
     let record = &table.records[index];
     let mut complaints = vec![];
     let mut check = |what: &str, result: Result<(), Errno>| {
@@ -99,29 +179,45 @@ pub(super) fn set_named(table: &Table, index: usize, parent: &OwnedFd, name: &Os
             complaints.push(complaint(what, error));
         }
     };
+    let path = through_proc(held);
     let (uid, gid) = owner(record);
-    check("the owner", rustix::fs::chownat(parent, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW));
+    check("the owner", rustix::fs::chownat(held, "", uid, gid, AtFlags::EMPTY_PATH));
     if record.kind != Kind::Symlink {
-        // The entry was made just now and is no link, so following is harmless; fchmodat2(2) is younger than Linux 6.6.
-        check("the mode", rustix::fs::chmodat(parent, name, Mode::from_raw_mode(record.mode.into()), AtFlags::empty()));
+        if passed_on {
+            let _ = rustix::fs::removexattr(path.as_str(), ACCESS_ACL);
+        }
+        check("the mode", rustix::fs::chmod(path.as_str(), Mode::from_raw_mode(record.mode.into())));
     }
-    let mut path = format!("/proc/self/fd/{}/", parent.as_raw_fd()).into_bytes();
-    path.extend_from_slice(name.as_bytes());
     for xattr in table.xattrs(index) {
-        let xattr_name = OsStr::from_bytes(&xattr.name);
-        let result = rustix::fs::lsetxattr(OsStr::from_bytes(&path), xattr_name, &xattr.value, XattrFlags::empty());
-        check(&format!("the extended attribute {}", xattr_name.display()), result);
+        let name = OsStr::from_bytes(&xattr.name);
+        let result = rustix::fs::setxattr(path.as_str(), name, &xattr.value, XattrFlags::empty());
+        if result != Err(Errno::OPNOTSUPP) || !inode::is_label(&xattr.name) {
+            check(&format!("the extended attribute {}", name.display()), result);
+        }
     }
-    check("the times", rustix::fs::utimensat(parent, name, &times(record), AtFlags::SYMLINK_NOFOLLOW));
+    let times = times(record);
+    check("the times", rustix::fs::utimensat(rustix::fs::CWD, path.as_str(), &times, AtFlags::empty()));
     complaints
 }
 
-/// All flags of a regular file, last of all.
-pub(super) fn set_flags(table: &Table, index: usize, parent: &OwnedFd) -> Vec<String> {
+/// Those flags of a regular file, or a directory, that `flags` has, last of all.
+pub(super) fn set_flags(
+    table: &Table,
+    index: usize,
+    parent: &OwnedFd,
+    flags: u32,
+    wanted: Option<Identity>,
+) -> Vec<String> {
     let record = &table.records[index];
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    match rustix::fs::openat(parent, OsStr::from_bytes(table.name(index)), flags, Mode::empty()) {
-        Ok(file) => set_all_flags(record.flags, table.xattrs(index), &file),
+    let open = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    // The root directory has no name, and is in itself.
+    let name = if index == 0 { OsStr::new(".") } else { OsStr::from_bytes(table.name(index)) };
+    let file = rustix::fs::openat(parent, name, open, Mode::empty());
+    match file.and_then(|file| crate::directories::identity(&file).map(|identity| (file, identity))) {
+        Ok((_, identity)) if wanted.is_some_and(|wanted| wanted != identity) => {
+            vec!["cannot SET the inode flags: it was replaced during the restore".to_owned()]
+        }
+        Ok((file, _)) => set_all_flags(meant(record, &file) & flags, table.xattrs(index), &file),
         Err(error) => vec![complaint("the inode flags", error)],
     }
 }

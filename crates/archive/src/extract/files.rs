@@ -1,11 +1,12 @@
 //! Regular files: several threads, each taking files whose content lies together in the archive.
 
 use super::compression;
-use super::place::{self, Cache};
+use super::place::{self, Naming};
 use super::shared::{self, Taking};
 use super::{ContentReader, Extraction, Failure, attributes};
 use crate::ArchiveError;
-use crate::table::Kind;
+use crate::directories::Directories;
+use crate::table::{Kind, is_large};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -42,7 +43,7 @@ fn run(extraction: &Extraction<'_>, files: &[usize]) -> Result<(), ArchiveError>
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     let work = || -> Result<(), ArchiveError> {
         let mut reader = extraction.content.reader()?;
-        let mut parents = Cache::default();
+        let mut parents = Directories::across_mounts();
         while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
             for index in *batch {
                 if stop.load(Ordering::Relaxed) {
@@ -92,27 +93,34 @@ fn batches<'f>(extraction: &Extraction<'_>, files: &'f [usize]) -> Vec<&'f [usiz
 fn one(
     extraction: &Extraction<'_>,
     reader: &mut dyn ContentReader,
-    parents: &mut Cache,
+    parents: &mut Directories,
     index: usize,
 ) -> Result<(), Failure> {
     let table = extraction.table;
-    let parent = parents.get(&extraction.target, table, table.records[index].parent as usize);
-    let parent = parent.map_err(|error| Failure::entry("OPEN its directory", error))?;
+    let parent_index = table.records[index].parent as usize;
+    let parent = &*parents.open_same(extraction, parent_index).map_err(place::unreachable)?;
     // Also for reading: a file may share blocks with itself.
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let make = |name: &OsStr| rustix::fs::openat(parent, name, flags, Mode::RUSR | Mode::WUSR);
     let name = OsStr::from_bytes(table.name(index));
-    let (put, file) = place::put_with(parent, name, extraction.options.overwrite, make)
-        .map_err(|error| extraction.failure("MAKE", index, error))?;
+    let naming = match extraction.naming() {
+        Naming::Replace if !extraction.options.repeatable => Naming::Complete,
+        naming => naming,
+    };
+    let (put, file) = place::put(name, naming, make).map_err(|error| extraction.failure("MAKE", index, error))?;
+    if extraction.passes_on(parent_index) {
+        attributes::forget_inherited(&file, false);
+    }
     let mut complaints: Vec<String> = attributes::set_early(&table.records[index], &file).into_iter().collect();
     compression::set_early(table.xattrs(index), &file);
     if let Err(failure) = write(extraction, reader, index, &file) {
         put.remove(parent);
         return Err(failure);
     }
-    complaints.append(&mut attributes::set_open(table, index, &file));
+    complaints.append(&mut attributes::set_open(table, index, &file, 0));
     extraction.complain(index, complaints);
     extraction.sharing.note(index, &file);
+    extraction.note(index, &file);
     put.rename(parent).map_err(|error| Failure::entry("RENAME", error))
 }
 
@@ -134,7 +142,12 @@ fn write(
     };
     let mut holes = skipped.iter().copied().peekable();
     let (mut at, mut written) = (0_u64, 0_u64);
+    let squeezed = table.is_squeezed(index);
+    let mut large = table.holes(index).iter().filter(|(_, length)| squeezed && is_large(*length)).peekable();
     for id in table.content(index) {
+        while let Some((_, length)) = large.next_if(|(start, _)| *start <= at) {
+            at += length;
+        }
         let length = extraction.content.length(id).unwrap_or_default();
         let end = at + length;
         // A blob that lies in a hole as a whole need not be read.
@@ -161,6 +174,7 @@ fn write(
         }
         at = end;
     }
+    at += large.map(|(_, length)| length).sum::<u64>();
     if at != size {
         return Err(Failure::Entry(format!("cannot RESTORE: its content has {at} bytes instead of {size}")));
     }

@@ -1,52 +1,70 @@
-//! Directories of the target, opened without following any link: an archive cannot make anything outside of it.
+//! Where entries are made: the target, its directories as they were found or made, and names that entries have until they
+//! are complete.
 
-use super::Failure;
+use super::{Extraction, Failure};
 use crate::ArchiveError;
-use crate::table::Table;
+use crate::directories::{Directories, Identity, Tree, identity, open_below};
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, StatVfsMountFlags};
 use rustix::io::Errno;
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How many bytes of path go into one system call; PATH_MAX is 4096 with the final NUL.
-const PATH_BYTES: usize = 4000;
+/// What entries are called until they are complete: this, the number of the process, and a number.
+const TEMPORARY: &str = ".lifeboat-";
 
 /// The directory that is restored into.
 pub(super) struct Target {
     root: OwnedFd,
     pub(super) path: PathBuf,
+    /// The directories in which something is restored, by record.
+    pub(super) directories: HashMap<usize, Directory>,
+}
+
+/// A directory of the target.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Directory {
+    identity: Identity,
+    /// It was there before.
+    pub(super) was_there: bool,
+    /// What is made in it takes over something from it: an ACL, inode flags, a project id.
+    pub(super) passes_on: bool,
 }
 
 impl Target {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// When it is no directory, or nothing can be written there.
     pub(super) fn open(path: &Path) -> Result<Self, ArchiveError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = rustix::fs::openat(rustix::fs::CWD, path, flags, Mode::empty());
-        Ok(Target { root: root.map_err(|error| ArchiveError::io("OPEN", path, error))?, path: path.to_owned() })
+        let opened = || {
+            let root = rustix::fs::openat(rustix::fs::CWD, path, flags, Mode::empty())?;
+            Ok::<_, Errno>((identity(&root)?, root))
+        };
+        let (identity, root) = opened().map_err(|error| ArchiveError::io("OPEN", path, error))?;
+        // Said once, and not for each entry.
+        if rustix::fs::fstatvfs(&root).is_ok_and(|status| status.f_flag.contains(StatVfsMountFlags::RDONLY)) {
+            return Err(ArchiveError::io("WRITE", path, Errno::ROFS));
+        }
+        let top = Directory { identity, was_there: true, passes_on: passes_on(&root) };
+        Ok(Target { root, path: path.to_owned(), directories: HashMap::from([(0, top)]) })
     }
 
-    /// Opens the directory of a record.
-    pub(super) fn directory(&self, table: &Table, index: usize) -> Result<OwnedFd, Errno> {
-        let mut at: Option<OwnedFd> = None;
-        let mut path = Vec::with_capacity(256);
-        let names = table.names(index);
-        for (position, name) in names.iter().enumerate() {
-            if !path.is_empty() {
-                path.push(b'/');
-            }
-            path.extend_from_slice(name);
-            // NAME_MAX is 255, so one more name still fits.
-            if path.len() + 256 > PATH_BYTES || position + 1 == names.len() {
-                at = Some(open_below(at.as_ref().unwrap_or(&self.root), OsStr::from_bytes(&path))?);
-                path.clear();
-            }
+    /// Makes it ready: nobody else changes it when it is restored itself, and what earlier restores left is removed.
+    pub(super) fn prepare(&mut self, chosen: bool, private: bool) -> Result<(), ArchiveError> {
+        if private {
+            return Ok(());
         }
-        match at {
-            Some(at) => Ok(at),
-            None => open_below(&self.root, OsStr::new(".")),
+        let failed = |error| ArchiveError::io("OPEN", &self.path, error);
+        if chosen && is_open_to_others(&rustix::fs::fstat(&self.root).map_err(failed)?) {
+            close(&self.root).map_err(|error| ArchiveError::io("CLOSE", &self.path, error))?;
         }
+        tidy(&self.root);
+        Ok(())
     }
 
     /// Waits until everything is on the disk.
@@ -55,53 +73,185 @@ impl Target {
     }
 }
 
-/// Opens a directory below another one; neither `..` nor links on the way.
-fn open_below(from: &OwnedFd, path: &OsStr) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    loop {
-        match rustix::fs::openat2(from, path, flags, Mode::empty(), resolve) {
-            // Something was renamed meanwhile, so that the kernel is not sure about `..` (openat2(2)).
-            Err(Errno::AGAIN) => {}
-            result => return result,
+impl Tree for Extraction<'_> {
+    fn parent(&self, index: usize) -> usize {
+        self.table.records[index].parent as usize
+    }
+
+    fn name(&self, index: usize) -> &[u8] {
+        self.table.name(index)
+    }
+
+    fn top(&self, index: usize) -> Option<&OwnedFd> {
+        (index == 0).then_some(&self.target.root)
+    }
+
+    fn identity(&self, index: usize) -> Option<Identity> {
+        self.target.directories.get(&index).map(|directory| directory.identity)
+    }
+}
+
+impl Extraction<'_> {
+    /// Opens the directory of a record, by itself.
+    pub(super) fn directory(&self, index: usize) -> Result<Arc<OwnedFd>, Errno> {
+        Directories::across_mounts().open_same(self, index)
+    }
+}
+
+/// What opening a directory of an entry failed with.
+pub(super) fn unreachable(error: Errno) -> Failure {
+    match error {
+        Errno::STALE | Errno::LOOP | Errno::NOTDIR => {
+            Failure::Entry("cannot OPEN its directory: it was replaced during the restore".to_owned())
+        }
+        error => Failure::entry("OPEN its directory", error),
+    }
+}
+
+/// A directory of an archive that is to be made or found.
+pub(super) struct Wanted<'a> {
+    pub(super) name: &'a OsStr,
+    /// It takes over something from the one above.
+    pub(super) passed_on: bool,
+    /// Whom it belongs to in the archive.
+    pub(super) owner: u32,
+    /// It is to be restored; otherwise it only leads to what is.
+    pub(super) chosen: bool,
+    /// When it was chosen, what is in its way may be replaced.
+    pub(super) replace: bool,
+    /// Nobody else writes to the target.
+    pub(super) private: bool,
+}
+
+/// Why a directory cannot be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Blocked {
+    /// It leads to what was chosen, and is a link here.
+    Link,
+    /// It leads to what was chosen, and is no directory here.
+    NoDirectory,
+    /// It leads to what was chosen, and belongs to somebody who is neither root nor the owner in the archive.
+    Owner(u32),
+    /// Something else is there and may not be replaced.
+    Taken,
+    /// What was done, and the system's reason.
+    Failed(&'static str, Errno),
+}
+
+impl Blocked {
+    /// For people, about the directory itself or an entry below it.
+    pub(super) fn message(self, directory: &Path, itself: bool) -> String {
+        let way = directory.display();
+        let below = if itself { String::new() } else { format!(" {way}") };
+        match self {
+            Blocked::Link => {
+                format!(
+                    "cannot RESTORE: {way} is a symbolic link in the target; try where it leads to, or another folder"
+                )
+            }
+            Blocked::NoDirectory => format!("cannot RESTORE: {way} is no directory in the target; try another folder"),
+            Blocked::Owner(owner) => format!(
+                "cannot RESTORE: {way} belongs to user {owner} in the target, and to another one in the archive; try another folder"
+            ),
+            Blocked::Taken => format!("cannot MAKE the directory{below}: something else is there"),
+            Blocked::Failed(what, Errno::STALE) => format!("cannot {what}{below}: it was replaced during the restore"),
+            Blocked::Failed(what, error) => format!("cannot {what}{below}: {}", std::io::Error::from(error)),
         }
     }
 }
 
-/// Remembers the directory that was used last.
-#[derive(Default)]
-pub(super) struct Cache {
-    last: Option<(usize, OwnedFd)>,
-}
-
-impl Cache {
-    pub(super) fn get(&mut self, target: &Target, table: &Table, index: usize) -> Result<&OwnedFd, Errno> {
-        let fresh = match self.last.take() {
-            Some((last, fd)) if last == index => fd,
-            _ => target.directory(table, index)?,
-        };
-        Ok(&self.last.insert((index, fresh)).1)
-    }
-}
-
-/// Makes a directory, unless there is one.
-pub(super) fn make_directory(parent: &OwnedFd, name: &OsStr, overwrite: bool) -> Result<(), Failure> {
+/// Makes a directory, or finds it; gives it with its descriptor. Nobody else can change what is in one that was chosen until
+/// it has the attributes of the archive.
+pub(super) fn directory(parent: &OwnedFd, wanted: &Wanted<'_>) -> Result<(Directory, OwnedFd), Blocked> {
+    let Wanted { name, chosen, .. } = *wanted;
+    let failed = |what: &'static str| move |error| Blocked::Failed(what, error);
     let make = || rustix::fs::mkdirat(parent, name, Mode::RWXU);
-    match make() {
-        Ok(()) => return Ok(()),
-        Err(Errno::EXIST) => {}
-        Err(error) => return Err(Failure::entry("MAKE the directory", error)),
+    let is_new = match make() {
+        Ok(()) => true,
+        Err(Errno::EXIST) => {
+            let status = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW);
+            let status = status.map_err(failed("READ the status of"))?;
+            match FileType::from_raw_mode(status.st_mode) {
+                FileType::Directory => false,
+                FileType::Symlink if !chosen => return Err(Blocked::Link),
+                _ if !chosen => return Err(Blocked::NoDirectory),
+                _ if !wanted.replace => return Err(Blocked::Taken),
+                _ => {
+                    rustix::fs::unlinkat(parent, name, AtFlags::empty()).map_err(failed("REPLACE"))?;
+                    make().map_err(failed("MAKE the directory"))?;
+                    true
+                }
+            }
+        }
+        Err(error) => return Err(Blocked::Failed("MAKE the directory", error)),
+    };
+    let opened = open_below(parent, name, OFlags::RDONLY, ResolveFlags::empty());
+    let opened = opened.and_then(|fd| rustix::fs::fstat(&fd).map(|status| (fd, status)));
+    let (fd, status) = opened.map_err(failed("OPEN the directory"))?;
+    let identity = (status.st_dev, status.st_ino);
+    let own = rustix::process::geteuid().as_raw();
+    if is_new {
+        // Its name could have been given to another one since, by who owns the parent.
+        if !wanted.private && (status.st_uid != own || status.st_mode & 0o777 != 0o700) {
+            return Err(Blocked::Failed("OPEN the directory", Errno::STALE));
+        }
+        if wanted.passed_on {
+            super::attributes::forget_inherited(&fd, true);
+        }
+        return Ok((Directory { identity, was_there: false, passes_on: false }, fd));
     }
-    let status = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW);
-    let status = status.map_err(|error| Failure::entry("READ the status", error))?;
-    if FileType::from_raw_mode(status.st_mode) == FileType::Directory {
-        return Ok(());
+    if !wanted.private {
+        if chosen && is_open_to_others(&status) {
+            close(&fd).map_err(failed("CLOSE the directory, which others can write to,"))?;
+        }
+        if !chosen && ![0, own, wanted.owner].contains(&status.st_uid) {
+            return Err(Blocked::Owner(status.st_uid));
+        }
     }
-    if !overwrite {
-        return Err(Failure::Entry("cannot MAKE the directory: something else is there".to_owned()));
+    let passes_on = !wanted.private && passes_on(&fd);
+    Ok((Directory { identity, was_there: true, passes_on }, fd))
+}
+
+/// Tells whether others than root and who restores can exchange what is in a directory.
+fn is_open_to_others(status: &Stat) -> bool {
+    let own = status.st_uid == 0 || status.st_uid == rustix::process::geteuid().as_raw();
+    let shared = status.st_mode & 0o002 != 0 || (status.st_mode & 0o020 != 0 && status.st_gid != 0);
+    let sticky = status.st_mode & 0o1000 != 0;
+    !own || (shared && !sticky)
+}
+
+/// Takes a directory over until it has the attributes of the archive.
+fn close(directory: &OwnedFd) -> Result<(), Errno> {
+    rustix::fs::fchown(directory, Some(rustix::process::geteuid()), Some(rustix::process::getegid()))?;
+    // The group's bits are the mask of an ACL, so that nobody whom it names gets in either (acl(5)).
+    rustix::fs::fchmod(directory, Mode::RWXU)
+}
+
+/// Tells whether what is made in a directory takes over something from it.
+fn passes_on(directory: &OwnedFd) -> bool {
+    let mut nothing = [0_u8; 0];
+    rustix::fs::fgetxattr(directory, "system.posix_acl_default", &mut nothing).is_ok()
+        || lifeboat_sys::inode::flags(directory).is_ok_and(|flags| flags & lifeboat_sys::inode::SETTABLE != 0)
+}
+
+/// Removes what restores left that ended before they were done.
+pub(super) fn tidy(directory: &OwnedFd) {
+    let Ok(entries) = Dir::read_from(directory) else { return };
+    let names: Vec<_> = entries.filter_map(Result::ok).map(|entry| entry.file_name().to_owned()).collect();
+    for name in names.iter().filter(|name| is_left_over(name.to_bytes())) {
+        // A directory of this name is somebody's own.
+        let _ = rustix::fs::unlinkat(directory, name.as_c_str(), AtFlags::empty());
     }
-    rustix::fs::unlinkat(parent, name, AtFlags::empty()).map_err(|error| Failure::entry("REPLACE", error))?;
-    make().map_err(|error| Failure::entry("MAKE the directory", error))
+}
+
+/// Tells whether a name is that of an incomplete entry of a process that is no more.
+fn is_left_over(name: &[u8]) -> bool {
+    let numbers = std::str::from_utf8(name).ok().and_then(|name| name.strip_prefix(TEMPORARY)?.split_once('-'));
+    let Some((process, number)) = numbers else { return false };
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let process = process.parse().ok().filter(|_| is_number(process) && is_number(number));
+    let process = process.and_then(rustix::process::Pid::from_raw);
+    process.is_some_and(|process| rustix::process::test_kill_process(process) == Err(Errno::SRCH))
 }
 
 /// Where an entry was made: under its name, or under another one until it is complete.
@@ -121,12 +271,24 @@ impl Put {
         let Some(temporary) = self.temporary else { return Ok(()) };
         let rename = || rustix::fs::renameat(parent, &temporary, parent, &self.name);
         let result = match rename() {
+            Ok(()) => Ok(()),
             // A directory is in the way; an empty one can be replaced as well.
             Err(Errno::ISDIR) => rustix::fs::unlinkat(parent, &self.name, AtFlags::REMOVEDIR).and_then(|()| rename()),
             result => result,
         };
-        // Of two links to one inode rename(2) removes neither.
-        let _ = rustix::fs::unlinkat(parent, &temporary, AtFlags::empty());
+        if result.is_err() {
+            let _ = rustix::fs::unlinkat(parent, &temporary, AtFlags::empty());
+        }
+        result
+    }
+
+    /// Like [`Put::rename`], for one more name of an inode: of two links to one inode rename(2) removes neither.
+    pub(super) fn rename_link(self, parent: &OwnedFd) -> Result<(), Errno> {
+        let temporary = self.temporary.clone();
+        let result = self.rename(parent);
+        if let Some(temporary) = temporary {
+            let _ = rustix::fs::unlinkat(parent, &temporary, AtFlags::empty());
+        }
         result
     }
 
@@ -136,37 +298,62 @@ impl Put {
     }
 }
 
-/// Makes an entry by `make`; when its name is taken and may be overwritten, under a temporary one.
-pub(super) fn put(
-    parent: &OwnedFd,
-    name: &OsStr,
-    overwrite: bool,
-    make: impl Fn(&OsStr) -> Result<(), Errno>,
-) -> Result<Put, Errno> {
-    put_with(parent, name, overwrite, make).map(|(put, ())| put)
+/// How an entry gets its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Naming {
+    /// At once; when something is there, it cannot be made.
+    New,
+    /// At once; when something is there, it is replaced by the complete entry.
+    Replace,
+    /// When it is complete, so that nobody ever sees half of it.
+    Complete,
 }
 
-/// Like [`put`], with what `make` gives.
-pub(super) fn put_with<T>(
-    _parent: &OwnedFd,
+/// Makes an entry by `make`, which is told the name; gives it with what `make` gives.
+pub(super) fn put<T>(
     name: &OsStr,
-    overwrite: bool,
+    naming: Naming,
     make: impl Fn(&OsStr) -> Result<T, Errno>,
 ) -> Result<(Put, T), Errno> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    match make(name) {
-        Ok(made) => return Ok((Put { name: name.to_owned(), temporary: None }, made)),
-        Err(Errno::EXIST) if overwrite => {}
-        Err(error) => return Err(error),
+    if naming != Naming::Complete {
+        match make(name) {
+            Ok(made) => return Ok((Put { name: name.to_owned(), temporary: None }, made)),
+            Err(Errno::EXIST) if naming == Naming::Replace => {}
+            Err(error) => return Err(error),
+        }
     }
     loop {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let temporary = OsString::from(format!(".lifeboat-{}-{number}", std::process::id()));
+        let temporary = OsString::from(format!("{TEMPORARY}{}-{number}", std::process::id()));
         match make(&temporary) {
             Ok(made) => return Ok((Put { name: name.to_owned(), temporary: Some(temporary) }, made)),
-            // Left by a run that was killed.
+            // Left by a process that had the same number.
             Err(Errno::EXIST) => {}
             Err(error) => return Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_dead_processes_left_is_left_over() {
+        // Larger than any number of a process (PID_MAX_LIMIT, proc_sys_kernel(5)).
+        assert!(is_left_over(b".lifeboat-4194305-0"));
+        let own = format!(".lifeboat-{}-7", std::process::id());
+        for name in [
+            own.as_bytes(),
+            b".lifeboat-1-0",
+            b".lifeboat-4194305-",
+            b".lifeboat--1",
+            b".lifeboat-4194305-x",
+            b".lifeboat",
+        ] {
+            assert!(!is_left_over(name), "{}", String::from_utf8_lossy(name));
+        }
+        assert!(!is_left_over(b".lifeboat-+4194305-0") && !is_left_over(b"lifeboat-4194305-0"));
     }
 }

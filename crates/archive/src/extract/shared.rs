@@ -34,8 +34,10 @@ impl Sharing {
     /// For the files that are `wanted`; of hard links only the leading one may be.
     pub(super) fn of(table: &Table, private: bool, wanted: impl Fn(usize) -> bool) -> Self {
         let records = &table.records;
+        let lists = |record: usize| table.xattrs(record).iter().find(|xattr| xattr.name == b"system.posix_acl_access");
         let may = |from: usize, to: usize| {
-            shared::alike(&records[from], &records[to]) && (private || shared::trusted(&records[from], &records[to]))
+            let trusted = || shared::trusted(&records[from], &records[to]) && lists(from) == lists(to);
+            shared::alike(&records[from], &records[to]) && (private || trusted())
         };
         let shares = table.shared.solve(|record| record < records.len() && wanted(record), may);
         let (mut rounds, mut complete) = (HashMap::new(), HashMap::new());
@@ -201,7 +203,7 @@ impl<'e> Taking<'e> {
     fn open(&self, record: usize) -> Option<OwnedFd> {
         let table = self.extraction.table;
         self.extraction.sharing.complete(record)?;
-        let parent = self.extraction.target.directory(table, table.records[record].parent as usize).ok()?;
+        let parent = self.extraction.directory(table.records[record].parent as usize).ok()?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         rustix::fs::openat(parent, OsStr::from_bytes(table.name(record)), flags, Mode::empty()).ok()
     }

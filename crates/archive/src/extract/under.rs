@@ -15,7 +15,7 @@ pub(super) fn restore(extraction: &Extraction<'_>) {
         let Some(index) = table.find(&under.path).filter(|index| extraction.is_chosen(*index)) else { continue };
         match hidden(extraction, index) {
             Ok(Some(directory)) => {
-                extraction.complain(index, attributes::set(&under.record, &under.xattrs, &directory));
+                extraction.complain(index, attributes::set(&under.record, &under.xattrs, &directory, u32::MAX));
             }
             Ok(None) => {}
             Err(error) => {
@@ -28,11 +28,11 @@ pub(super) fn restore(extraction: &Extraction<'_>) {
 
 /// The directory below what is mounted on a directory of the target; `None` when nothing is.
 fn hidden(extraction: &Extraction<'_>, index: usize) -> Result<Option<OwnedFd>, Errno> {
-    let (table, target) = (extraction.table, &extraction.target);
-    let visible = target.directory(table, index)?;
-    let parent = target.directory(table, table.records[index].parent as usize)?;
+    let table = extraction.table;
+    let visible = extraction.directory(index)?;
+    let parent = extraction.directory(table.records[index].parent as usize)?;
     let identity = |fd: &OwnedFd| rustix::fs::fstat(fd).map(|status| (status.st_dev, status.st_ino));
-    let bare = match lifeboat_sys::mount::without_mounts(&parent) {
+    let bare = match lifeboat_sys::mount::without_mounts(&*parent) {
         Ok(bare) => bare,
         // Without CAP_SYS_ADMIN nobody looks below mounts; there is nothing to do unless there is one.
         Err(_) if identity(&parent)?.0 == identity(&visible)?.0 => return Ok(None),

@@ -1,7 +1,7 @@
 //! Reads blobs, with few and large reads: neighbours in a pack are mostly wanted one after the other.
 
 use super::crypto::{NONCE, OVERHEAD, hex};
-use super::index::{BlobKind, Index};
+use super::index::{BlobKind, Index, Location};
 use super::pack::Opener;
 use super::store::Store;
 use crate::ArchiveError;
@@ -40,19 +40,42 @@ impl<'a> Blobs<'a> {
     /// A blob as it is packed, without its encryption, with its uncompressed length (0 when it is not compressed); its
     /// content is checked all the same.
     pub(crate) fn get_packed(&mut self, kind: BlobKind, id: &Id) -> Result<(&[u8], u32), ArchiveError> {
-        self.get(kind, id)?;
-        let length = self.index.get(kind, id).map(|location| location.uncompressed_length).unwrap_or_default();
-        // It was decrypted where it lies, between nonce and tag.
-        let text = NONCE..(self.sealed.len() + NONCE).saturating_sub(OVERHEAD);
-        Ok((self.sealed.get(text).unwrap_or_default(), length))
+        let length = self.find(kind, id)?;
+        Ok((self.text(), length))
     }
 
     /// The content of a blob.
     pub(crate) fn get(&mut self, kind: BlobKind, id: &Id) -> Result<&[u8], ArchiveError> {
-        let what = || format!("blob {}", hex(&id[..4]));
+        match self.find(kind, id)? {
+            0 => Ok(self.text()),
+            length => Ok(self.opener.decompressed(length)),
+        }
+    }
+
+    /// What was decrypted, where it lies: between nonce and tag.
+    fn text(&self) -> &[u8] {
+        let text = NONCE..(self.sealed.len() + NONCE).saturating_sub(OVERHEAD);
+        self.sealed.get(text).unwrap_or_default()
+    }
+
+    /// Reads and opens a blob, at the first of its places where it is whole; gives its uncompressed length.
+    fn find(&mut self, kind: BlobKind, id: &Id) -> Result<u32, ArchiveError> {
         let Some(location) = self.index.get(kind, id) else {
-            return Err(self.store.damaged(what(), "it is in no index"));
+            return Err(self.store.damaged(format!("blob {}", hex(&id[..4])), "it is in no index"));
         };
+        let mut result = self.open(location, id);
+        for other in self.index.copies(kind, id) {
+            if result.is_ok() || self.store.lost().is_some() {
+                break;
+            }
+            result = self.open(*other, id).or(result);
+        }
+        result
+    }
+
+    /// Reads and opens a blob at one place.
+    fn open(&mut self, location: Location, id: &Id) -> Result<u32, ArchiveError> {
+        let what = || format!("blob {}", hex(&id[..4]));
         let pack = &self.index.packs[location.pack as usize];
         self.clock += 1;
         let end = location.offset.saturating_add(location.length);
@@ -70,11 +93,17 @@ impl<'a> Blobs<'a> {
             }
             None => {
                 let length = location.length.max(WINDOW).min(self.index.ends[location.pack as usize] - location.offset);
-                let bytes =
-                    self.store.read_part(pack, location.offset, length).map_err(|error| match self.store.lost() {
-                        Some(lost) => lost,
-                        None => self.store.damaged(format!("pack {}", hex(&pack[..4])), error),
-                    })?;
+                let read = |length| self.store.read_part(pack, location.offset, length);
+                let bytes = read(length).or_else(|error| match self.store.lost() {
+                    Some(lost) => Err(lost),
+                    // Of a pack that was cut short the beginning may still be there.
+                    None if length > location.length => read(location.length),
+                    None => Err(error),
+                });
+                let bytes = bytes.map_err(|error| match self.store.lost() {
+                    Some(lost) => lost,
+                    None => self.store.damaged(format!("pack {}", hex(&pack[..4])), error),
+                })?;
                 self.sealed.extend_from_slice(&bytes[..location.length as usize]);
                 let window = Window { pack: location.pack, start: location.offset, bytes, used: self.clock };
                 if self.windows.len() < WINDOWS {
@@ -85,6 +114,7 @@ impl<'a> Blobs<'a> {
             }
         }
         let opened = self.opener.open(&mut self.sealed, location.uncompressed_length, id);
+        let opened = opened.map(|_| location.uncompressed_length);
         opened.map_err(|error| self.store.damaged(format!("{} in pack {}", what(), hex(&pack[..4])), error))
     }
 }

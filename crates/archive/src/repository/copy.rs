@@ -3,6 +3,8 @@
 
 use super::blobs::Blobs;
 use super::index::{BlobKind, Index, Location};
+use super::lock::{Lock, Mode};
+use super::stock::Stock;
 use super::writer::{State, Writer};
 use super::{Repository, SnapshotInfo, crypto, node, snapshot, store};
 use crate::ArchiveError;
@@ -22,11 +24,16 @@ pub(super) fn run(from: &Repository, to: &Repository, snapshot: &SnapshotInfo) -
     if let Some(known) = to.snapshots()?.into_iter().find(is_same) {
         return Ok(known);
     }
-    let (source, target) = (from.store.load_index()?, to.store.load_index()?);
+    // Somebody else's lock there is no reason not to try.
+    let _ = from.hold_for_reading();
+    let lock = Lock::take(&to.store, Mode::Shared, "WRITE", to.lock_patience)?;
+    let (source, stock) = (from.store.load_index()?, Stock::take(&to.store)?);
     let wanted = blobs(from, &source, snapshot)?;
-    let state = State::default();
+    lock.confirm("WRITE")?;
+    let target = &stock.index;
+    let state = State::new(target);
     std::thread::scope(|scope| {
-        let (writer, disk) = Writer::start(scope, &to.store, &target, &state);
+        let (writer, disk) = Writer::start(scope, &to.store, target, &state);
         let result = copy(from, &source, &writer, &wanted);
         drop(writer);
         // A failure of the disk explains all that workers complain about.
@@ -41,7 +48,11 @@ pub(super) fn run(from: &Repository, to: &Repository, snapshot: &SnapshotInfo) -
     file.remove("parent");
     file.remove("parents");
     let json = serde_json::to_vec(&file).map_err(|error| to.store.failed("WRITE", error))?;
+    state.prove(&to.store, target)?;
+    lock.prove()?;
     let (id, _) = to.store.write_file(FileType::Snapshot, &json)?;
+    // What cannot be mended is as it was.
+    let _ = stock.mend(&to.store);
     snapshot::one(&to.store, &id)
 }
 

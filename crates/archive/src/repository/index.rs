@@ -81,14 +81,25 @@ impl Hasher for IdHasher {
 
 pub(crate) type IdMap<V> = HashMap<Id, V, BuildHasherDefault<IdHasher>>;
 
+/// Bytes of a pack's header beside its entries: its encryption, and the length at the very end (restic's doc/design.rst).
+const HEADER: u64 = super::crypto::OVERHEAD as u64 + 4;
+/// Bytes of an entry in a pack's header.
+const ENTRY: u64 = 37;
+/// The same for a blob that is compressed.
+const ENTRY_COMPRESSED: u64 = 41;
+
 /// Where all blobs of a repository are.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     pub(crate) packs: Vec<Id>,
     /// End of the last blob that is known in each pack.
     pub(crate) ends: Vec<u32>,
+    /// Length of each pack with the header that lists these blobs.
+    pub(crate) lengths: Vec<u64>,
     data: IdMap<Location>,
     trees: IdMap<Location>,
+    /// Further copies of blobs; there are few.
+    copies: HashMap<(BlobKind, Id), Vec<Location>>,
 }
 
 impl Index {
@@ -97,19 +108,66 @@ impl Index {
         for pack in file.packs {
             let number = self.packs.len() as u32;
             self.packs.push(pack.id);
-            let mut last = 0;
+            let (mut last, mut header) = (0, HEADER);
             for blob in pack.blobs {
                 last = last.max(blob.offset.saturating_add(blob.length));
+                header += if blob.uncompressed_length == 0 { ENTRY } else { ENTRY_COMPRESSED };
                 let location = Location {
                     pack: number,
                     offset: blob.offset,
                     length: blob.length,
                     uncompressed_length: blob.uncompressed_length,
                 };
-                self.map_mut(blob.kind).insert(blob.id, location);
+                if let Some(other) = self.map_mut(blob.kind).insert(blob.id, location) {
+                    self.copies.entry((blob.kind, blob.id)).or_default().push(other);
+                }
             }
             self.ends.push(last);
+            self.lengths.push(u64::from(last) + header);
         }
+    }
+
+    /// Other places of a blob than that of [`Index::get`].
+    pub(crate) fn copies(&self, kind: BlobKind, id: &Id) -> &[Location] {
+        self.copies.get(&(kind, *id)).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Forgets all places in packs that are not `good`, numbered as in [`Index::packs`]; gives the blobs that have no other.
+    pub(crate) fn keep_packs(&mut self, good: &dyn Fn(u32) -> bool) -> Vec<(BlobKind, Id)> {
+        self.copies.retain(|_, places| {
+            places.retain(|location| good(location.pack));
+            !places.is_empty()
+        });
+        let mut lost = vec![];
+        for kind in [BlobKind::Data, BlobKind::Tree] {
+            let bad = self.map_mut(kind).iter().filter(|(_, location)| !good(location.pack));
+            let bad: Vec<Id> = bad.map(|(id, _)| *id).collect();
+            for id in bad {
+                match self.copies.get_mut(&(kind, id)).and_then(Vec::pop) {
+                    Some(location) => {
+                        self.map_mut(kind).insert(id, location);
+                    }
+                    None => {
+                        self.map_mut(kind).remove(&id);
+                        lost.push((kind, id));
+                    }
+                }
+            }
+        }
+        lost
+    }
+
+    /// Forgets all trees that are not `good`; gives them.
+    pub(crate) fn keep_trees(&mut self, good: &dyn Fn(&Id) -> bool) -> Vec<Id> {
+        let mut lost = vec![];
+        self.trees.retain(|id, _| {
+            let stays = good(id);
+            if !stays {
+                lost.push(*id);
+            }
+            stays
+        });
+        lost
     }
 
     pub(crate) fn get(&self, kind: BlobKind, id: &Id) -> Option<Location> {
@@ -141,9 +199,35 @@ mod tests {
         let mut index = Index::default();
         index.add(serde_json::from_str(text).unwrap());
         assert_eq!((index.packs.len(), index.ends[0]), (1, 150));
+        assert_eq!(index.lengths[0], 150 + 32 + 4 + 41 * 2);
         let id =
             super::super::crypto::unhex("3ec79977ef0cf5de7b08cd12b874cd0f62bbaf7f07f3497a5b1bbcc8cb39b1ce").unwrap();
         assert_eq!(index.get(BlobKind::Data, &id).unwrap().length, 38);
         assert_eq!(index.get(BlobKind::Tree, &id), None);
+    }
+
+    #[test]
+    fn a_second_copy_takes_the_place_of_a_lost_one() {
+        let blob = |first: u8, offset| IndexBlob {
+            id: [first; 32],
+            kind: BlobKind::Data,
+            offset,
+            length: 40,
+            uncompressed_length: 0,
+        };
+        let mut index = Index::default();
+        index.add(IndexFile {
+            packs: vec![
+                IndexPack { id: [1; 32], blobs: vec![blob(7, 0), blob(8, 40)] },
+                IndexPack { id: [2; 32], blobs: vec![blob(7, 0)] },
+                IndexPack { id: [3; 32], blobs: vec![blob(9, 0), blob(8, 40)] },
+            ],
+        });
+        assert_eq!(index.copies(BlobKind::Data, &[7; 32])[0].pack, 0);
+        let lost = index.keep_packs(&|pack| pack == 0);
+        assert_eq!(lost, [(BlobKind::Data, [9; 32])]);
+        let pack = |id| index.get(BlobKind::Data, &[id; 32]).map(|location| location.pack);
+        assert_eq!([7, 8, 9].map(pack), [Some(0), Some(0), None]);
+        assert!(index.copies(BlobKind::Data, &[7; 32]).is_empty());
     }
 }

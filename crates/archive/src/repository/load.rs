@@ -93,7 +93,7 @@ fn add(table: &mut Table, parent: usize, node: &Node<'_>) -> Result<usize, Strin
         }
         _ => vec![],
     };
-    Ok(table.push(record, &name, More { xattrs, target, holes: vec![] }))
+    Ok(table.push(record, &name, More { xattrs, target, ..More::default() }))
 }
 
 /// The content of a file.

@@ -58,7 +58,7 @@ pub(crate) fn push(out: &mut String, table: &Table, index: usize, subtree: Optio
     for (name, value) in [
         ("inode", record.inode),
         ("device_id", record.filesystem),
-        ("size", record.size),
+        ("size", table.content_bytes(index)),
         ("links", record.links.into()),
     ] {
         if value != 0 {

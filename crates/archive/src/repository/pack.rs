@@ -178,6 +178,11 @@ impl Opener {
         Ok(Opener { key, decompressor: zstd::bulk::Decompressor::new()?, buffer: vec![] })
     }
 
+    /// What [`Opener::open`] gave for a blob that was compressed.
+    pub(crate) fn decompressed(&self, uncompressed_length: u32) -> &[u8] {
+        self.buffer.get(..uncompressed_length as usize).unwrap_or_default()
+    }
+
     /// The content of a sealed blob, which is overwritten; checked against its id.
     pub(crate) fn open<'a>(
         &'a mut self,

@@ -15,6 +15,8 @@ use std::sync::Arc;
 pub enum Place {
     /// A local folder.
     Folder(PathBuf),
+    /// A folder that belongs to a medium: nothing is written there, not even a lock.
+    Sealed(PathBuf),
     /// Files that somebody else fetches.
     Files(Arc<dyn Files>),
 }
@@ -29,7 +31,7 @@ impl Place {
     /// What people call it.
     pub fn label(&self) -> PathBuf {
         match self {
-            Place::Folder(path) => path.clone(),
+            Place::Folder(path) | Place::Sealed(path) => path.clone(),
             Place::Files(files) => files.place().into(),
         }
     }
@@ -37,7 +39,7 @@ impl Place {
     /// The folder, when it is one.
     pub fn folder(&self) -> Option<&Path> {
         match self {
-            Place::Folder(path) => Some(path),
+            Place::Folder(path) | Place::Sealed(path) => Some(path),
             Place::Files(_) => None,
         }
     }
@@ -48,7 +50,7 @@ impl Place {
     /// When the place cannot be asked.
     pub fn is_repository(&self) -> Result<bool, ArchiveError> {
         match self {
-            Place::Folder(path) => Ok(super::Repository::is_repository(path)),
+            Place::Folder(path) | Place::Sealed(path) => Ok(super::Repository::is_repository(path)),
             Place::Files(files) => match files.read(Kind::Config, "") {
                 Ok(_) => Ok(true),
                 Err(Fault::Missing(_)) => Ok(false),
@@ -60,7 +62,7 @@ impl Place {
     /// The backend for it.
     pub(crate) fn backends(&self) -> Result<RepositoryBackends, ArchiveError> {
         match self {
-            Place::Folder(path) => super::store::backends(path),
+            Place::Folder(path) | Place::Sealed(path) => super::store::backends(path),
             Place::Files(files) => guarded("OPEN", &self.label(), || {
                 Ok(RepositoryBackends::new(Arc::new(Remote(Arc::clone(files))), None))
             }),

@@ -1,11 +1,15 @@
 //! Snapshot files: what was backed up when, and the tree that holds it.
 
 use super::crypto::{self, hex_id};
+use super::owner::{self, Marks};
 use super::store::Store;
 use crate::ArchiveError;
 use crate::table::Id;
 use rustic_core::FileType;
 use serde::{Deserialize, Serialize};
+
+/// Clocks of machines differ by less.
+const TOLERANCE_NANOSECONDS: i128 = 600 * 1_000_000_000;
 
 /// A snapshot file.
 #[derive(Debug, Serialize, Deserialize)]
@@ -69,7 +73,7 @@ mod optional_id {
 }
 
 /// One backup in a repository.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SnapshotInfo {
     /// Id, hex.
     pub id: String,
@@ -79,7 +83,7 @@ pub struct SnapshotInfo {
     pub host: String,
     /// Paths that were backed up; `/` for a machine.
     pub paths: Vec<String>,
-    /// Tags.
+    /// Tags, without Lifeboat's own.
     pub tags: Vec<String>,
     /// Program that made it, e.g. `lifeboat 0.1.0`.
     pub program: String,
@@ -90,8 +94,10 @@ pub struct SnapshotInfo {
     /// Bytes that the repository grew by.
     pub bytes_added: u64,
     pub(crate) tree: Id,
-    /// For the order of snapshots.
-    pub(crate) seconds: i128,
+    /// Whose it is, and its place in the order of writing.
+    pub(crate) marks: Marks,
+    /// Its time.
+    pub(crate) nanoseconds: i128,
 }
 
 impl SnapshotInfo {
@@ -100,21 +106,33 @@ impl SnapshotInfo {
         self.id.get(..8).unwrap_or(&self.id)
     }
 
+    /// It lies in the future, by more than clocks differ.
+    pub fn is_ahead(&self) -> bool {
+        self.ahead_of(jiff::Timestamp::now())
+    }
+
+    pub(crate) fn ahead_of(&self, now: jiff::Timestamp) -> bool {
+        self.nanoseconds > now.as_nanosecond().saturating_add(TOLERANCE_NANOSECONDS)
+    }
+
     fn new(id: &Id, file: SnapshotFile) -> Result<Self, String> {
         let time: jiff::Timestamp = file.time.parse().map_err(|error: jiff::Error| error.to_string())?;
         let summary = file.summary.unwrap_or_default();
+        let mut tags = file.tags.unwrap_or_default();
+        let marks = Marks::take(&mut tags);
         Ok(SnapshotInfo {
             id: crypto::hex(id),
             time: file.time,
             host: file.hostname,
             paths: file.paths,
-            tags: file.tags.unwrap_or_default(),
+            tags,
             program: file.program_version,
             entries: summary.lifeboat_entries,
             bytes: summary.total_bytes_processed,
             bytes_added: summary.data_added_packed,
             tree: file.tree,
-            seconds: time.as_nanosecond(),
+            marks,
+            nanoseconds: time.as_nanosecond(),
         })
     }
 }
@@ -127,11 +145,11 @@ pub(crate) fn one(store: &Store, id: &Id) -> Result<SnapshotInfo, ArchiveError> 
     SnapshotInfo::new(id, file).map_err(damaged)
 }
 
-/// All snapshots, oldest first.
+/// All snapshots in the order in which they were written, oldest first.
 pub(crate) fn all(store: &Store) -> Result<Vec<SnapshotInfo>, ArchiveError> {
     let ids = store.list(FileType::Snapshot)?;
     let mut list = ids.iter().map(|id| one(store, id)).collect::<Result<Vec<_>, _>>()?;
-    list.sort_by_key(|snapshot| snapshot.seconds);
+    owner::sort(&mut list, jiff::Timestamp::now().as_second());
     Ok(list)
 }
 

@@ -5,6 +5,7 @@ use super::index::{Index, IndexFile};
 use super::remote::Place;
 use crate::ArchiveError;
 use crate::table::Id;
+use lifeboat_sys::durable;
 use rustic_backend::BackendOptions;
 use rustic_core::{FileType, RepositoryBackends, WriteBackend};
 use std::io::Write as _;
@@ -14,13 +15,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// An open repository's files and key.
+#[derive(Clone)]
 pub(crate) struct Store {
     /// Where it is, for people.
     pub(crate) path: PathBuf,
     /// Where it is, when it is a local folder.
     pub(crate) folder: Option<PathBuf>,
     pub(crate) key: Key,
-    remote: Option<Arc<dyn lifeboat_remote::Files>>,
+    /// Nothing is written there, not even a lock.
+    pub(crate) sealed: bool,
+    /// Where it is, across the network.
+    pub(crate) remote: Option<Arc<dyn lifeboat_remote::Files>>,
     backend: Arc<dyn WriteBackend>,
 }
 
@@ -77,10 +82,11 @@ pub(crate) fn backends(path: &Path) -> Result<RepositoryBackends, ArchiveError> 
 impl Store {
     pub(crate) fn new(place: &Place, key: Key, backend: Arc<dyn WriteBackend>) -> Self {
         let remote = match place {
-            Place::Folder(_) => None,
+            Place::Folder(_) | Place::Sealed(_) => None,
             Place::Files(files) => Some(Arc::clone(files)),
         };
-        Store { path: place.label(), folder: place.folder().map(Path::to_owned), key, remote, backend }
+        let sealed = matches!(place, Place::Sealed(_));
+        Store { path: place.label(), folder: place.folder().map(Path::to_owned), sealed, key, remote, backend }
     }
 
     /// An [`ArchiveError::Store`].
@@ -109,10 +115,10 @@ impl Store {
         };
         let name = crypto::hex(id);
         let directory = folder.join(FileType::Pack.dirname()).join(&name[..2]);
-        // Under this name rustic and restic take it for nothing, should it stay.
-        let (temporary, path) = (directory.join(format!("{name}-tmp-")), directory.join(&name));
+        let path = directory.join(&name);
+        let temporary = temporary(&path);
         let write = || {
-            std::fs::create_dir_all(&directory)?;
+            durable::make_directories(&directory, 0o700)?;
             let mut file =
                 std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
             file.write_all(&bytes)?;
@@ -130,7 +136,7 @@ impl Store {
         let sync = |packs: &[Unsettled]| {
             for pack in packs {
                 pack.file.sync_data()?;
-                std::fs::File::open(&pack.directory)?.sync_all()?;
+                durable::sync_directory(&pack.directory)?;
             }
             Ok(())
         };
@@ -149,37 +155,64 @@ impl Store {
     pub(crate) fn write_file(&self, kind: FileType, json: &[u8]) -> Result<(Id, u64), ArchiveError> {
         let sealed = super::writer::seal_file(&self.key, json).map_err(|error| self.failed("WRITE", error))?;
         let (id, size) = (crypto::hash(&sealed), sealed.len() as u64);
-        guarded("WRITE", &self.path, || self.backend.write_bytes(kind, &rustic_id(&id)?, false, sealed.into()))?;
-        self.keep_private(kind, &id)?;
+        self.write_raw(kind, &id, sealed)?;
         Ok((id, size))
     }
 
+    /// Removes a file, for good.
     pub(crate) fn remove(&self, kind: FileType, id: &Id) -> Result<(), ArchiveError> {
-        guarded("CHANGE", &self.path, || self.backend.remove(kind, &rustic_id(id)?, false))
-    }
-
-    pub(crate) fn write_raw(&self, kind: FileType, id: &Id, bytes: Vec<u8>) -> Result<(), ArchiveError> {
-        guarded("WRITE", &self.path, || self.backend.write_bytes(kind, &rustic_id(id)?, false, bytes.into()))?;
-        self.keep_private(kind, id)
-    }
-
-    /// rustic's backend leaves the mode of a new file to the umask.
-    fn keep_private(&self, kind: FileType, id: &Id) -> Result<(), ArchiveError> {
-        match &self.folder {
-            // Packs are written without it, in directories of their own.
-            Some(folder) => private(&folder.join(kind.dirname()).join(crypto::hex(id)), 0o600),
-            None => Ok(()),
+        match self.folder_path(kind, id) {
+            Some(path) => durable::remove(&path).map_err(|error| self.failed("CHANGE", error)),
+            None => guarded("CHANGE", &self.path, || self.backend.remove(kind, &rustic_id(id)?, false)),
         }
     }
 
-    /// The same for what rustic makes with a repository.
-    pub(crate) fn keep_skeleton_private(&self) -> Result<(), ArchiveError> {
+    /// Writes a file; when this returns, a power cut does not take it away any more.
+    pub(crate) fn write_raw(&self, kind: FileType, id: &Id, bytes: Vec<u8>) -> Result<(), ArchiveError> {
+        let Some(path) = self.folder_path(kind, id) else {
+            return guarded("WRITE", &self.path, || {
+                self.backend.write_bytes(kind, &rustic_id(id)?, false, bytes.into())
+            });
+        };
+        let write = || {
+            if let Some(directory) = path.parent() {
+                durable::make_directories(directory, 0o700)?;
+            }
+            durable::write(&path, &temporary(&path), &bytes, 0o600)
+        };
+        write().map_err(|error| self.failed("WRITE", error))
+    }
+
+    /// Where a file lies, when the repository is a folder.
+    fn folder_path(&self, kind: FileType, id: &Id) -> Option<PathBuf> {
+        let (folder, name) = (self.folder.as_ref()?, crypto::hex(id));
+        Some(match kind {
+            FileType::Config => folder.join("config"),
+            FileType::Pack => folder.join(kind.dirname()).join(&name[..2]).join(name),
+            _ => folder.join(kind.dirname()).join(name),
+        })
+    }
+
+    /// Keeps what rustic made with a repository private, and safe from a power cut.
+    pub(crate) fn settle_skeleton(&self) -> Result<(), ArchiveError> {
         let Some(folder) = &self.folder else { return Ok(()) };
+        // restic takes locks for reading, too, in a directory that rustic does not make.
+        durable::make_directories(&folder.join("locks"), 0o700).map_err(|error| self.failed("CREATE", error))?;
         private(&folder.join("config"), 0o600)?;
         for directory in ["data", "index", "keys", "locks", "snapshots"] {
             private(&folder.join(directory), 0o700)?;
         }
-        Ok(())
+        let settle = || {
+            for packs in std::fs::read_dir(folder.join("data"))? {
+                durable::sync_directory(&packs?.path())?;
+            }
+            for directory in ["data", "index", "keys", "locks", "snapshots"] {
+                durable::sync_directory(&folder.join(directory))?;
+            }
+            durable::sync_file(&folder.join("config"))?;
+            durable::sync_name(folder)
+        };
+        settle().map_err(|error| self.failed("CREATE", error))
     }
 
     /// Ids of the files of one type, sorted.
@@ -210,8 +243,12 @@ impl Store {
 
     /// The text of an encrypted file, checked against its name.
     pub(crate) fn read_file(&self, kind: FileType, id: &Id) -> Result<Vec<u8>, ArchiveError> {
-        let what = || format!("{} {}", kind.dirname(), crypto::hex(&id[..4]));
-        let mut sealed = self.read_raw(kind, id)?;
+        self.open_file(kind.dirname(), id, self.read_raw(kind, id)?)
+    }
+
+    /// The text of an encrypted file from its bytes; `directory` names it for people.
+    pub(crate) fn open_file(&self, directory: &str, id: &Id, mut sealed: Vec<u8>) -> Result<Vec<u8>, ArchiveError> {
+        let what = || format!("{directory} {}", crypto::hex(&id[..4]));
         if crypto::hash(&sealed) != *id {
             return Err(self.damaged(what(), "its content does not match its name"));
         }
@@ -241,6 +278,13 @@ impl Store {
         }
         Ok(index)
     }
+}
+
+/// The name of a file while it is written: rustic and restic take it for nothing, should it stay.
+pub(crate) fn temporary(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-tmp-");
+    name.into()
 }
 
 /// Sets the mode of a file or directory, when it is there.

@@ -145,12 +145,13 @@ fn check_snapshot(
     let mut blobs = Blobs::new(store, index)?;
     let table = load::table(store, &mut blobs, snapshot.tree)?;
     let content = super::content::RepositoryContent { store, index };
-    for (number, record) in table.records.iter().enumerate().filter(|(_, record)| record.kind == Kind::File) {
+    for number in (0..table.records.len()).filter(|number| table.records[*number].kind == Kind::File) {
         let lengths = table.content(number).iter().map(|id| content.length(id));
         match lengths.sum::<Option<u64>>() {
-            Some(length) if length == record.size => {}
+            Some(length) if length == table.content_bytes(number) => {}
             Some(length) => {
-                let message = format!("snapshot {}: {length} bytes instead of {}", snapshot.short_id(), record.size);
+                let wanted = table.content_bytes(number);
+                let message = format!("snapshot {}: {length} bytes instead of {wanted}", snapshot.short_id());
                 problems.add(table.path(number), message);
             }
             None => {

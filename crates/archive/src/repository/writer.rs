@@ -33,21 +33,59 @@ type Claims = Mutex<HashSet<Id, BuildHasherDefault<IdHasher>>>;
 pub(crate) struct Writer<'a> {
     store: &'a Store,
     index: &'a Index,
-    data: Claims,
-    trees: Claims,
     queue: SyncSender<Pack>,
-    /// Set when a pack could not be written: there is no use in going on.
-    failed: &'a AtomicBool,
+    state: &'a State,
 }
 
 /// What outlives the writer, so that its threads can borrow it.
-#[derive(Default)]
 pub(crate) struct State {
+    /// Set when a pack could not be written: there is no use in going on.
     failed: AtomicBool,
     added: AtomicU64,
+    data: Claims,
+    trees: Claims,
+    /// One for each pack of the index: something in it was not stored again because it is there.
+    used: Vec<AtomicBool>,
+    /// Packs that were written, with their lengths.
+    written: Mutex<Vec<(Id, u64)>>,
 }
 
 impl State {
+    /// For what is written into a repository with this index.
+    pub(crate) fn new(index: &Index) -> State {
+        let used = (0..index.packs.len()).map(|_| AtomicBool::new(false)).collect();
+        let (failed, added) = (AtomicBool::new(false), AtomicU64::new(0));
+        State { failed, added, data: Claims::default(), trees: Claims::default(), used, written: Mutex::default() }
+    }
+
+    fn claims(&self, kind: BlobKind) -> &Claims {
+        if kind == BlobKind::Data { &self.data } else { &self.trees }
+    }
+
+    /// Tells whether a blob was written.
+    pub(crate) fn has_written(&self, kind: BlobKind, id: &Id) -> bool {
+        locked(self.claims(kind)).contains(id)
+    }
+
+    /// Proves that all packs are there in their whole length that were written or relied on.
+    pub(crate) fn prove(&self, store: &Store, index: &Index) -> Result<(), ArchiveError> {
+        let sizes = super::stock::sizes(store)?;
+        let used = self.used.iter().enumerate().filter(|(_, used)| used.load(Ordering::Relaxed));
+        let used = used.map(|(number, _)| (index.packs[number], index.lengths[number]));
+        let written = locked(&self.written).clone();
+        let needed = written.into_iter().chain(used);
+        let missing: Vec<Id> =
+            needed.filter(|(id, length)| sizes.get(id).is_none_or(|size| size < length)).map(|(id, _)| id).collect();
+        match missing.first() {
+            None => Ok(()),
+            Some(first) => Err(ArchiveError::Vanished {
+                path: store.path.clone(),
+                packs: missing.len(),
+                first: crypto::hex(&first[..4]),
+            }),
+        }
+    }
+
     /// Bytes written so far.
     pub(crate) fn added(&self) -> u64 {
         self.added.load(Ordering::Relaxed)
@@ -70,7 +108,7 @@ impl<'a> Writer<'a> {
     {
         let (queue, packs) = sync_channel(QUEUE);
         let disk = scope.spawn(move || {
-            let result = write_packs(store, &packs, &state.added);
+            let result = write_packs(store, &packs, state);
             if result.is_err() {
                 state.failed.store(true, Ordering::Relaxed);
                 // Workers that wait for room in the queue must go on.
@@ -78,13 +116,12 @@ impl<'a> Writer<'a> {
             }
             result
         });
-        let (data, trees) = (Claims::default(), Claims::default());
-        (Writer { store, index, data, trees, queue, failed: &state.failed }, disk)
+        (Writer { store, index, queue, state }, disk)
     }
 
     /// Tells that everything further is in vain.
     pub(crate) fn has_failed(&self) -> bool {
-        self.failed.load(Ordering::Relaxed)
+        self.state.failed.load(Ordering::Relaxed)
     }
 
     /// A worker with packs of its own.
@@ -117,8 +154,16 @@ impl<'a> Writer<'a> {
 
     /// Claims a blob for storing; `false` when it is there, or another worker has it.
     pub(crate) fn claim(&self, kind: BlobKind, id: Id) -> bool {
-        let claims = if kind == BlobKind::Data { &self.data } else { &self.trees };
-        self.index.get(kind, &id).is_none() && locked(claims).insert(id)
+        !self.rely_on(kind, &id) && locked(self.state.claims(kind)).insert(id)
+    }
+
+    /// Notes that a blob is needed; `false` when it is not in the repository yet.
+    pub(crate) fn rely_on(&self, kind: BlobKind, id: &Id) -> bool {
+        let Some(location) = self.index.get(kind, id) else { return false };
+        if let Some(used) = self.state.used.get(location.pack as usize) {
+            used.store(true, Ordering::Relaxed);
+        }
+        true
     }
 
     fn add(
@@ -161,13 +206,15 @@ pub(crate) struct Worker {
     trees: Builder,
 }
 
-fn write_packs(store: &Store, packs: &Receiver<Pack>, added: &AtomicU64) -> Result<(), ArchiveError> {
+fn write_packs(store: &Store, packs: &Receiver<Pack>, state: &State) -> Result<(), ArchiveError> {
+    let added = &state.added;
     let mut index = IndexFile::default();
     let mut unsettled = vec![];
     let (mut waiting, mut since) = (0, Instant::now());
     for pack in packs {
         let id = crypto::hash(&pack.bytes);
         added.fetch_add(pack.bytes.len() as u64, Ordering::Relaxed);
+        locked(&state.written).push((id, pack.bytes.len() as u64));
         unsettled.extend(store.write_pack(&id, pack.bytes)?);
         waiting += pack.blobs.len();
         index.packs.push(IndexPack { id, blobs: pack.blobs });

@@ -1,10 +1,10 @@
 //! Reads the content of a file: holes without touching the disk, and with an eye on changes meanwhile.
 
-use super::inode;
-use super::places::open_quietly;
-use crate::table::{Holes, Kind, Record};
+use super::inode::{self, Place, Stored};
+use super::look::{Patience, is_shared};
+use crate::table::{Holes, Kind, More, Record};
 use rustix::fd::{AsFd as _, OwnedFd};
-use rustix::fs::{OFlags, Statx};
+use rustix::fs::Statx;
 use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::io;
@@ -13,7 +13,7 @@ use std::io;
 #[derive(Debug)]
 pub(crate) struct Content {
     file: OwnedFd,
-    /// Size when it was opened, in bytes; not more is read.
+    /// Size when it was opened, in bytes; not more is read. Less, when it shrank and what is left is kept.
     pub(crate) size: u64,
     holes: Holes,
     /// Index of the first hole that ends after `position`.
@@ -24,46 +24,124 @@ pub(crate) struct Content {
     /// Bytes that came from the file, not from a hole.
     read: u64,
     status: Statx,
+    /// The end may come early.
+    keeps_rest: bool,
 }
 
 /// Why a file cannot be read, with what was being done.
 #[derive(Debug)]
-pub(crate) struct Unreadable(pub(crate) String);
+pub(crate) enum Unreadable {
+    /// It is not there, or cannot be read.
+    Lost(String),
+    /// It shrank while it was being read; another try may succeed.
+    Shrank(String),
+}
 
 impl Unreadable {
     fn new(what: &str, error: impl Into<io::Error>) -> Self {
         let error: io::Error = error.into();
-        Unreadable(match error.kind() {
+        Unreadable::Lost(match error.kind() {
             io::ErrorKind::NotFound => "cannot OPEN: it vanished during the backup".to_owned(),
+            io::ErrorKind::WouldBlock => {
+                "cannot OPEN: another program holds a lease on it and does not give it up".to_owned()
+            }
             _ => format!("cannot {what}: {error}"),
         })
     }
+
+    /// For people.
+    pub(crate) fn message(self) -> String {
+        match self {
+            Unreadable::Lost(message) | Unreadable::Shrank(message) => message,
+        }
+    }
+}
+
+/// A file that is to be opened again after the walk.
+pub(crate) struct Known<'a> {
+    /// Of its directory.
+    pub(crate) directory: &'a Record,
+    pub(crate) name: &'a OsStr,
+    /// Holes that the walk found.
+    pub(crate) holes: &'a [(u64, u64)],
+    /// What its filesystem stores.
+    pub(crate) stored: Stored,
+    /// When the walk began, in seconds: what changed later may have changed once more without another ctime.
+    pub(crate) walked_at: i64,
+}
+
+/// What opening a file anew found.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) content: Content,
+    /// What changed, when that is worth telling.
+    pub(crate) changed: Option<&'static str>,
+    /// Xattrs and holes, when they were read anew with all the rest.
+    pub(crate) more: Option<More>,
+    /// What could not be read of these.
+    pub(crate) complaint: Option<String>,
 }
 
 impl Content {
-    /// Opens a file for which the walk made `record`. When it is not as it was then, the record is brought up to date, so
-    /// that it describes what will be read, and the second value says what changed.
+    /// Opens a file for which the walk made `record`. When it is not as it was then, or another file, all that is known
+    /// of it is read anew, so that status, attributes and content are those of one inode.
     pub(crate) fn open(
         directory: &OwnedFd,
-        name: &OsStr,
+        known: &Known<'_>,
         record: &mut Record,
-        holes: &[(u64, u64)],
-    ) -> Result<(Self, Option<&'static str>), Unreadable> {
-        let file = open_quietly(directory, name, OFlags::RDONLY | OFlags::NONBLOCK)
-            .map_err(|error| Unreadable::new("OPEN", error))?;
+        patience: &Patience,
+    ) -> Result<Opened, Unreadable> {
+        let replaced =
+            || Unreadable::Lost("cannot READ: it was replaced by something else during the backup".to_owned());
+        let file = patience
+            .open(directory, known.name, is_shared(known.directory))
+            .map_err(|error| Unreadable::new("OPEN", error))?
+            .ok_or_else(replaced)?;
         let status = inode::status(&file, OsStr::new("")).map_err(|error| Unreadable::new("READ the status", error))?;
-        match inode::record(&status) {
-            Some(now) if now.kind == Kind::File => {}
-            _ => return Err(Unreadable("cannot READ: it was replaced by something else during the backup".to_owned())),
+        if inode::kind(&status) != Some(Kind::File) {
+            return Err(replaced());
         }
         let before = record.clone();
         inode::refresh(record, &status);
         let changed = difference(&before, record);
-        let holes = match changed {
-            None => holes.to_vec(),
-            Some(_) => inode::holes(&file, record.size).map_err(|error| Unreadable::new("READ the holes", error))?,
+        // A second before: clocks of filesystems are coarse.
+        let is_as_walked =
+            changed.is_none() && before.ctime == record.ctime && record.ctime.seconds < known.walked_at - 1;
+        let (mut more, mut complaint) = (None, None);
+        let holes = if is_as_walked {
+            known.holes.to_vec()
+        } else {
+            let mut stored = known.stored;
+            inode::flags_and_project(&file, record, &mut stored);
+            let xattrs = inode::xattrs(&Place::Open(&file), &stored);
+            let xattrs = xattrs.unwrap_or_else(|error| {
+                complaint = Some(inode::no_xattrs(error));
+                vec![]
+            });
+            let holes = match record.size {
+                0 => vec![],
+                size => inode::holes(&file, size).map_err(|error| Unreadable::new("READ the holes", error))?,
+            };
+            more = Some(More { xattrs, holes: holes.clone(), ..More::default() });
+            holes
         };
-        Ok((Content { file, size: record.size, holes, hole: 0, position: 0, data_end: 0, read: 0, status }, changed))
+        let content = Content {
+            file,
+            size: record.size,
+            holes,
+            hole: 0,
+            position: 0,
+            data_end: 0,
+            read: 0,
+            status,
+            keeps_rest: false,
+        };
+        Ok(Opened { content, changed, more, complaint })
+    }
+
+    /// From now on the end of the file is where it is found, though it had been longer.
+    pub(crate) fn keep_rest(&mut self) {
+        self.keeps_rest = true;
     }
 
     /// The holes, as they are now.
@@ -124,10 +202,15 @@ impl Content {
             };
             let target = &mut buffer[begin + done..begin + done + until];
             match rustix::io::pread(&self.file, target, self.position) {
+                Ok(0) if self.keeps_rest => {
+                    buffer.truncate(begin + done);
+                    self.size = self.position;
+                    return Ok(done);
+                }
                 Ok(0) => {
                     buffer.truncate(begin);
                     let (now, was) = (self.position, self.size);
-                    return Err(Unreadable(format!(
+                    return Err(Unreadable::Shrank(format!(
                         "cannot READ: it shrank from {was} to {now} bytes during the backup"
                     )));
                 }

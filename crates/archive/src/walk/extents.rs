@@ -46,10 +46,13 @@ pub(crate) struct Extents {
 impl Extents {
     /// Notes where the content of an open file lies. What cannot be asked shares nothing: then it only needs more room.
     pub(crate) fn look(&mut self, file: &OwnedFd, record: &Record, index: usize) {
-        if record.size <= LEAST_BYTES || record.link_key().is_some_and(|key| !self.links.insert(key)) {
+        if record.size <= LEAST_BYTES {
             return;
         }
         let Some((kind, space)) = self.space(file, record.filesystem) else { return };
+        if record.link_key().is_some_and(|key| !self.links.insert(key)) {
+            return;
+        }
         let room = TABLE_EXTENTS.max(ENTRY_EXTENTS * index).saturating_sub(self.found.len());
         let limit = room.min(FILE_EXTENTS);
         let found = match kind {

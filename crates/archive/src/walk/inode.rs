@@ -8,6 +8,10 @@ use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
+/// Bytes of xattrs, names and values, that an entry may have: XFS would take more than a gigabyte for one file, and all of
+/// it would have to be in memory.
+const XATTR_BYTES: usize = 1 << 20;
+
 /// statx(2) of a name in a directory; of the open file itself when the name is empty.
 pub(crate) fn status(directory: impl AsFd, name: &OsStr) -> Result<Statx, Errno> {
     let mut flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
@@ -17,10 +21,10 @@ pub(crate) fn status(directory: impl AsFd, name: &OsStr) -> Result<Statx, Errno>
     rustix::fs::statx(directory, name, flags, StatxFlags::BASIC_STATS | StatxFlags::MNT_ID)
 }
 
-/// The record of a status; `None` for a type that no filesystem should have.
-pub(crate) fn record(status: &Statx) -> Option<Record> {
+/// The type of an entry; `None` for one that no filesystem should have.
+pub(crate) fn kind(status: &Statx) -> Option<Kind> {
     use rustix::fs::FileType;
-    let kind = match FileType::from_raw_mode(u32::from(status.stx_mode)) {
+    Some(match FileType::from_raw_mode(u32::from(status.stx_mode)) {
         FileType::RegularFile => Kind::File,
         FileType::Directory => Kind::Directory,
         FileType::Symlink => Kind::Symlink,
@@ -29,7 +33,12 @@ pub(crate) fn record(status: &Statx) -> Option<Record> {
         FileType::Fifo => Kind::Fifo,
         FileType::Socket => Kind::Socket,
         _ => return None,
-    };
+    })
+}
+
+/// The record of a status; `None` for a type that no filesystem should have.
+pub(crate) fn record(status: &Statx) -> Option<Record> {
+    let kind = kind(status)?;
     let mut record = Record::new(kind);
     refresh(&mut record, status);
     if matches!(kind, Kind::BlockDevice | Kind::CharDevice) {
@@ -56,30 +65,33 @@ pub(crate) fn refresh(record: &mut Record, status: &Statx) {
 pub(crate) enum Place<'a> {
     /// An open file or directory.
     Open(&'a OwnedFd),
-    /// What cannot be opened without side effects: links, devices, pipes. The link itself is asked, never its target.
-    Named(&'a OwnedFd, &'a OsStr),
+    /// What is held by O_PATH, because opening it would have side effects: links, devices, pipes.
+    Held(&'a OwnedFd),
 }
 
-/// All xattrs, sorted by name.
-pub(crate) fn xattrs(place: &Place<'_>) -> Result<Vec<Xattr>, Errno> {
-    // There is no llistxattrat before Linux 6.13; through /proc the path starts at the directory's descriptor.
-    let through_proc = match place {
-        Place::Named(directory, name) => {
-            let mut path = format!("/proc/self/fd/{}/", directory.as_raw_fd()).into_bytes();
-            path.extend_from_slice(name.as_bytes());
-            path
-        }
-        Place::Open(_) => vec![],
+/// The way through /proc to what a descriptor holds, whatever its name is by now. It ends there: a symbolic link that is
+/// held is not followed (proc_pid_fd(5)).
+pub(crate) fn through_proc(held: &OwnedFd) -> String {
+    format!("/proc/self/fd/{}", held.as_raw_fd())
+}
+
+/// All xattrs, sorted by name, as far as the filesystem stores them.
+///
+/// # Errors
+/// E2BIG when they are larger than what an archive keeps.
+pub(crate) fn xattrs(place: &Place<'_>, stored: &Stored) -> Result<Vec<Xattr>, Errno> {
+    let path = match place {
+        Place::Held(held) => through_proc(held),
+        Place::Open(_) => String::new(),
     };
-    let path = OsStr::from_bytes(&through_proc);
     let mut buffer = [0_u8; 1024];
     let list = |buffer: &mut [u8]| match place {
         Place::Open(fd) => rustix::fs::flistxattr(fd, buffer),
-        Place::Named(..) => rustix::fs::llistxattr(path, buffer),
+        Place::Held(_) => rustix::fs::listxattr(path.as_str(), buffer),
     };
     let get = |name: &OsStr, buffer: &mut [u8]| match place {
         Place::Open(fd) => rustix::fs::fgetxattr(fd, name, buffer),
-        Place::Named(..) => rustix::fs::lgetxattr(path, name, buffer),
+        Place::Held(_) => rustix::fs::getxattr(path.as_str(), name, buffer),
     };
     let names = match list(&mut buffer) {
         Ok(0) | Err(Errno::OPNOTSUPP) => return Ok(vec![]),
@@ -87,8 +99,11 @@ pub(crate) fn xattrs(place: &Place<'_>) -> Result<Vec<Xattr>, Errno> {
         Err(Errno::RANGE) => whole(&list)?,
         Err(error) => return Err(error),
     };
-    let mut found = vec![];
+    let (mut found, mut bytes) = (vec![], 0);
     for name in names.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+        if !stored.labels && name.starts_with(b"security.") {
+            continue;
+        }
         let value = match get(OsStr::from_bytes(name), &mut buffer) {
             Ok(length) => buffer[..length].to_vec(),
             Err(Errno::RANGE) => whole(&|buffer: &mut [u8]| get(OsStr::from_bytes(name), buffer))?,
@@ -96,10 +111,22 @@ pub(crate) fn xattrs(place: &Place<'_>) -> Result<Vec<Xattr>, Errno> {
             Err(Errno::NODATA | Errno::OPNOTSUPP) => continue,
             Err(error) => return Err(error),
         };
+        bytes += name.len() + value.len();
+        if bytes > XATTR_BYTES {
+            return Err(Errno::TOOBIG);
+        }
         found.push(Xattr { name: name.to_vec(), value });
     }
     found.sort();
     Ok(found)
+}
+
+/// What keeps extended attributes from being archived, for people.
+pub(crate) fn no_xattrs(error: Errno) -> String {
+    match error {
+        Errno::TOOBIG => "cannot ARCHIVE the extended attributes: they are larger than 1 MiB; left out".to_owned(),
+        error => format!("cannot READ the extended attributes: {}", std::io::Error::from(error)),
+    }
 }
 
 /// Asks with a buffer as large as any answer can be (XATTR_SIZE_MAX, XATTR_LIST_MAX: 64 KiB).
@@ -110,34 +137,44 @@ fn whole(ask: &dyn Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Err
     Ok(buffer)
 }
 
-/// Settable flags and project id of an open file or directory; `supported` remembers what the filesystem has.
-pub(crate) fn flags_and_project(file: &OwnedFd, record: &mut Record, supported: &mut Supported) {
-    if supported.flags {
+/// Settable flags and project id of an open file or directory; `stored` remembers what the filesystem has.
+pub(crate) fn flags_and_project(file: &OwnedFd, record: &mut Record, stored: &mut Stored) {
+    if stored.flags != 0 {
         match inode::flags(file) {
-            Ok(flags) => record.flags = flags & inode::SETTABLE,
-            Err(Errno::NOTTY | Errno::OPNOTSUPP | Errno::NOSYS) => supported.flags = false,
+            Ok(flags) => record.flags = flags & stored.flags,
+            Err(Errno::NOTTY | Errno::OPNOTSUPP | Errno::NOSYS) => stored.flags = 0,
             Err(_) => {}
         }
     }
-    if supported.project {
+    if stored.project {
         match inode::project(file) {
             Ok(project) => record.project = project,
-            Err(Errno::NOTTY | Errno::OPNOTSUPP | Errno::NOSYS) => supported.project = false,
+            Err(Errno::NOTTY | Errno::OPNOTSUPP | Errno::NOSYS) => stored.project = false,
             Err(_) => {}
         }
     }
 }
 
-/// What a filesystem can be asked for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Supported {
-    pub(crate) flags: bool,
+/// What a filesystem stores for its inodes. What a kernel only shows is none of their properties.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stored {
+    /// Inode flags.
+    pub(crate) flags: u32,
     pub(crate) project: bool,
+    /// Labels of security modules.
+    pub(crate) labels: bool,
 }
 
-impl Default for Supported {
+impl Stored {
+    /// Asks the filesystem of an open directory.
+    pub(crate) fn by(directory: &OwnedFd) -> Self {
+        Stored { flags: inode::storable(directory), project: true, labels: inode::stores_labels(directory) }
+    }
+}
+
+impl Default for Stored {
     fn default() -> Self {
-        Supported { flags: true, project: true }
+        Stored { flags: inode::SETTABLE, project: true, labels: true }
     }
 }
 

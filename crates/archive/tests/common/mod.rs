@@ -106,11 +106,13 @@ pub fn backup_with(repository: &Repository, source: &Source, observer: &dyn Obse
     let request = BackupRequest {
         source,
         host: "test".to_owned(),
+        machine_id: String::new(),
         tags: vec!["lifeboat".to_owned()],
         program: "lifeboat test".to_owned(),
         machine: b"{\"machine\":1}".to_vec(),
         manifest: &manifest,
         reread: false,
+        started: None,
     };
     repository.backup(&request, observer).unwrap()
 }
@@ -120,4 +122,91 @@ pub fn backup(repository: &Repository, source: &Source) -> BackupReport {
     let report = backup_with(repository, source, &Quiet);
     assert_eq!(report.problems, []);
     report
+}
+
+/// A tree with an identity, as a machine's root.
+pub fn machine_request<'a>(
+    source: &'a Source,
+    id: &str,
+    name: &str,
+    manifest: &'a (dyn Fn(u64, u64) -> Result<Vec<u8>, String> + Sync),
+) -> BackupRequest<'a> {
+    BackupRequest {
+        source,
+        host: name.to_owned(),
+        machine_id: id.to_owned(),
+        tags: vec![],
+        program: "lifeboat test".to_owned(),
+        machine: b"{\"machine\":1}".to_vec(),
+        manifest,
+        reread: false,
+        started: None,
+    }
+}
+
+/// The manifest of a machine.
+pub fn machine_manifest(id: &str, name: &str) -> impl Fn(u64, u64) -> Result<Vec<u8>, String> + Sync + use<> {
+    let (id, name) = (id.to_owned(), name.to_owned());
+    move |entries, bytes| {
+        let json = format!(r#"{{"machine_id":"{id}","machine_name":"{name}","entries":{entries},"bytes":{bytes}}}"#);
+        Ok(json.into_bytes())
+    }
+}
+
+/// Runs restic on a repository; gives whether it succeeded, and what it said.
+pub fn restic(location: &Path, key: &Secret, arguments: &[&str]) -> (bool, String) {
+    let output = restic_command(location, key, arguments).output().unwrap();
+    let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    (output.status.success(), said)
+}
+
+/// The same, not yet started.
+pub fn restic_command(location: &Path, key: &Secret, arguments: &[&str]) -> Command {
+    let mut command = Command::new("restic");
+    command.args(["--no-cache", "--repo"]).arg(location).args(arguments);
+    command.env("RESTIC_PASSWORD", key.expose()).env("LC_ALL", "C");
+    command.stdin(std::process::Stdio::null());
+    command
+}
+
+/// All files below a directory.
+pub fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let mut files = vec![];
+    let mut open = vec![directory.to_owned()];
+    while let Some(next) = open.pop() {
+        for entry in std::fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { open.push(path) } else { files.push(path) }
+        }
+    }
+    files.sort();
+    files
+}
+
+/// Remembers warnings.
+#[derive(Default)]
+pub struct Warnings(pub std::sync::Mutex<Vec<String>>);
+
+impl Observer for Warnings {
+    fn warning(&self, text: &str) {
+        self.0.lock().unwrap().push(text.to_owned());
+    }
+}
+
+impl Warnings {
+    /// All of them.
+    pub fn text(&self) -> String {
+        self.0.lock().unwrap().join("\n")
+    }
+}
+
+/// Restores a snapshot into a new folder and proves that it is the tree.
+pub fn assert_restores(repository: &Repository, snapshot: &lifeboat_archive::SnapshotInfo, tree: &Path) {
+    use lifeboat_archive::{RestoreOptions, Selection};
+    let target = tempfile::tempdir_in("/var/tmp").unwrap();
+    let options = RestoreOptions::default();
+    let report = repository.restore(snapshot, target.path(), &Selection::Everything, &options, &Quiet).unwrap();
+    assert_eq!(report.problems, []);
+    let output = Command::new("diff").arg("-r").arg(tree).arg(target.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }

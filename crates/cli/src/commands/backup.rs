@@ -9,6 +9,7 @@ use crate::record::{FOLDER, Record};
 use lifeboat_archive::{Repository, RepositoryOptions};
 use lifeboat_machine::{Event, EventSink as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub fn run(session: &Session, args: &BackupArgs) -> CommandResult {
     let address = match (&args.to, &session.config.repository) {
@@ -27,7 +28,7 @@ pub fn run(session: &Session, args: &BackupArgs) -> CommandResult {
     let machine = protect::machine(session, sysroot, args.machine.as_deref(), target.place.folder())?;
     let folder = target.place.folder();
     let saved = folder.and_then(|folder| place::on_saved(folder, &machine, sysroot));
-    let repository = if place::is_repository(&target.place)? {
+    let mut repository = if place::is_repository(&target.place)? {
         let secret = keys::find(&args.key, &session.config)?;
         Repository::open_at(&target.place, &secret).map_err(archive::explain)?
     } else {
@@ -42,6 +43,7 @@ pub fn run(session: &Session, args: &BackupArgs) -> CommandResult {
         session.reporter.emit(&Event::Warning { text: place::warning(folder, saved) });
     }
     let own: Vec<PathBuf> = target.place.folder().map(Path::to_owned).into_iter().chain(log).collect();
+    repository.wait_for_locks(Duration::from_secs(60 * u64::from(args.wait_lock)));
     let report = backup::backup(session, &repository, &machine, sysroot, &args.exclude, &own)?;
     backup::tell(session, &report)
 }

@@ -4,6 +4,7 @@ use super::{Session, by_hand};
 use crate::command::CompareArgs;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::archive;
+use crate::job::snapshot::{self, Use};
 use lifeboat_archive::Selection;
 use lifeboat_machine::Name;
 use lifeboat_restore::observe::Observing;
@@ -24,7 +25,7 @@ pub fn run(session: &Session, args: &CompareArgs) -> CommandResult {
         None => Path::new("/"),
     };
     let archive = archive::open(session, args.from.as_deref(), &args.key)?;
-    let snapshot = archive::snapshot(&archive, args.snapshot.as_deref())?;
+    let snapshot = snapshot::choose(session, &archive, args.snapshot.as_deref(), root, Use::Elsewhere)?;
     let selection = selection(args);
     let observer = Observing::new(&session.reporter, "compare");
     let (machine, _) = archive::describe(&archive.repository, &snapshot)?;

@@ -19,18 +19,19 @@ pub fn run(session: &Session, command: &LayoutCommand) -> CommandResult {
 }
 
 fn show(session: &Session, args: &LayoutShowArgs) -> CommandResult {
-    let lost = lost(args.from.as_deref())?;
+    let (root, lost) = (&args.sysroot.sysroot, lost(args.from.as_deref())?);
     if args.from.is_some() || lost.is_some() {
         let machine = match lost {
             Some(machine) => machine,
-            None => archive::machine(session, args.from.as_deref(), None, &args.key)?,
+            None => archive::machine(session, args.from.as_deref(), args.snapshot.as_deref(), &args.key, root)?,
         };
         session.reporter.value(&machine);
         session.reporter.lines(text(&machine));
         return Ok(());
     }
     let probed = protect::probe(session, &args.sysroot.sysroot, session.config.repository.as_deref())?;
-    protect::warn(session, &probed);
+    // What is printed is given back with --machine: one description and nothing else.
+    session.reporter.aside(&probed.warnings);
     session.reporter.value(&probed.machine);
     session.reporter.lines(text(&probed.machine));
     protect::refuse(session, &probed)
@@ -48,7 +49,7 @@ fn lost(from: Option<&str>) -> Result<Option<Machine>, CommandError> {
 fn plan(session: &Session, args: &LayoutPlanArgs) -> CommandResult {
     let machine = match lost(args.from.as_deref())? {
         Some(machine) => machine,
-        None => archive::machine_with_room(session, args.from.as_deref(), &args.key)?,
+        None => archive::machine_with_room(session, args.from.as_deref(), args.snapshot.as_deref(), &args.key)?,
     };
     let hardware = lifeboat_probe::found_hardware(&session.runner, &[])?;
     let plan = lifeboat_plan::plan(&machine, &hardware, &policy(&args.policy)?).map_err(|error| CommandError {
@@ -62,7 +63,8 @@ fn plan(session: &Session, args: &LayoutPlanArgs) -> CommandResult {
 }
 
 fn diff(session: &Session, args: &LayoutDiffArgs) -> CommandResult {
-    let recorded = archive::machine(session, args.from.as_deref(), None, &args.key)?;
+    let root = &args.sysroot.sysroot;
+    let recorded = archive::machine(session, args.from.as_deref(), args.snapshot.as_deref(), &args.key, root)?;
     let probed = protect::probe(session, &args.sysroot.sysroot, session.config.repository.as_deref())?;
     let changes = lifeboat_plan::diff(&recorded, &probed.machine);
     for change in &changes {

@@ -4,11 +4,12 @@ use super::{Session, rescue};
 use crate::command::{IsoArgs, MediaCommand, RescueArgs};
 use crate::error::{CommandError, CommandResult};
 use crate::job::medium::{self, Request, Workshop};
+use crate::job::snapshot::{self, Use};
 use crate::job::{archive, keys, protect};
-use lifeboat_archive::{Repository, RepositoryOptions};
+use lifeboat_archive::{Owner, Repository, RepositoryOptions};
 use lifeboat_machine::manifest::ArchiveRef;
 use lifeboat_machine::on_disk::OnDisk;
-use lifeboat_machine::{Event, EventSink as _};
+use lifeboat_machine::{Event, EventSink as _, Machine};
 use lifeboat_remote::Address;
 use lifeboat_sys::tape::TapeName;
 
@@ -74,7 +75,7 @@ fn rescue_only(session: &Session, args: &IsoArgs) -> CommandResult {
     )?;
     let key = args.medium.embed_key.then(|| keys::find(&args.key, &session.config)).transpose()?;
     if let Some(source) = source {
-        check_source(session, args, source, &machine.name);
+        check_source(session, args, source, &machine);
     }
     let workshop = Workshop::open(&args.medium, &args.out)?;
     let mut medium = args.medium.clone();
@@ -84,14 +85,15 @@ fn rescue_only(session: &Session, args: &IsoArgs) -> CommandResult {
 }
 
 /// Looks whether the archive that recovery will want is there today. That it is not is a warning: it may come later.
-fn check_source(session: &Session, args: &IsoArgs, source: &str, machine: &str) {
+fn check_source(session: &Session, args: &IsoArgs, source: &str, machine: &Machine) {
+    let machine = Owner::new(&*machine.machine_id, &*machine.name);
     let warn = |text: String| session.reporter.emit(&Event::Warning { text });
     // A medium on a web server is mostly put there afterwards.
     if matches!(Address::parse(source), Ok(Address::Http(_))) {
         return;
     }
     let checked = archive::open(session, Some(source), &args.key)
-        .and_then(|archive| Ok(archive.repository.latest_of(machine)?));
+        .and_then(|archive| Ok(archive.repository.latest_of(&machine)?));
     match checked {
         Ok(snapshot) => session.reporter.note(format!("{source} holds a snapshot of {}", snapshot.time)),
         Err(error) => warn(format!("no archive can be taken from {source} today: {:#}", error.error)),
@@ -102,7 +104,8 @@ fn check_source(session: &Session, args: &IsoArgs, source: &str, machine: &str) 
 fn from_repository(session: &Session, args: &IsoArgs, from: &str) -> CommandResult {
     let archive = archive::open(session, Some(from), &args.key)?;
     let secret = keys::find(&args.key, &session.config)?;
-    let snapshot = archive::snapshot(&archive, args.snapshot.as_deref())?;
+    let root = &args.medium.sysroot.sysroot;
+    let snapshot = snapshot::choose(session, &archive, args.snapshot.as_deref(), root, Use::Elsewhere)?;
     let (machine, manifest) = archive::describe(&archive.repository, &snapshot)?;
     let workshop = Workshop::open(&args.medium, &args.out)?;
     let copy =

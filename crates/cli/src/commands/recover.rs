@@ -63,6 +63,7 @@ pub fn explain(failure: Failure) -> CommandError {
         Failure::Incomplete { .. } => Kind::Partial,
         failure if failure.touched_disks() => Kind::Failed,
         Failure::Plan(_)
+        | Failure::NotReady(_)
         | Failure::Warnings(_)
         | Failure::Mismatch(_)
         | Failure::Damaged { .. }

@@ -4,6 +4,7 @@ use super::{Session, by_hand, recover};
 use crate::command::RestoreArgs;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::archive;
+use crate::job::snapshot::{self, Use};
 use crate::output::amount;
 use lifeboat_archive::{RestoreOptions, Selection};
 use lifeboat_restore::observe::Observing;
@@ -39,11 +40,11 @@ pub fn run(session: &Session, args: &RestoreArgs) -> CommandResult {
 
 fn files(session: &Session, args: &RestoreArgs) -> CommandResult {
     let archive = archive::open(session, args.from.as_deref(), &args.key)?;
-    let snapshot = archive::snapshot(&archive, args.snapshot.as_deref())?;
+    let what_for = if args.to.is_some() { Use::Elsewhere } else { Use::InPlace };
+    let snapshot = snapshot::choose(session, &archive, args.snapshot.as_deref(), Path::new("/"), what_for)?;
     let target = args.to.as_deref().unwrap_or(Path::new("/"));
     if args.to.is_some() {
-        std::fs::create_dir_all(target)
-            .map_err(|error| CommandError::new(Kind::Failed, format!("cannot CREATE {}: {error}", target.display())))?;
+        prepare(target)?;
     }
     let selection = if args.paths.is_empty() { Selection::Everything } else { Selection::Paths(args.paths.clone()) };
     if !rustix::process::geteuid().is_root() {
@@ -72,4 +73,28 @@ fn files(session: &Session, args: &RestoreArgs) -> CommandResult {
         ));
     }
     Ok(())
+}
+
+/// Makes the folder that is restored into, closed to others until it has its attributes. One that others can change is refused:
+/// they could exchange what is restored while it is.
+fn prepare(folder: &Path) -> CommandResult {
+    use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    let status = made.and_then(|()| std::fs::metadata(folder));
+    let status = status
+        .map_err(|error| CommandError::new(Kind::Failed, format!("cannot CREATE {}: {error}", folder.display())))?;
+    let own = rustix::process::geteuid().as_raw();
+    let sticky = status.mode() & 0o1000 != 0;
+    let reason = if ![0, own].contains(&status.uid()) {
+        format!("belongs to user {}", status.uid())
+    } else if status.mode() & 0o002 != 0 && !sticky {
+        "can be written to by everybody".to_owned()
+    } else if status.mode() & 0o020 != 0 && status.gid() != 0 && !sticky {
+        format!("can be written to by group {}", status.gid())
+    } else {
+        return Ok(());
+    };
+    let message =
+        format!("cannot RESTORE to {}: the folder {reason}, who could exchange what is restored", folder.display());
+    Err(CommandError::refused(message).hint("a new folder, e.g. in /root; or 'chown root: DIR; chmod 700 DIR' first"))
 }

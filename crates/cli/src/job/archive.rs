@@ -3,12 +3,12 @@
 use crate::command::KeyArgs;
 use crate::commands::Session;
 use crate::error::{CommandError, Kind};
-use crate::job::{keys, watch};
+use crate::job::{keys, snapshot, watch};
 use lifeboat_archive::{ArchiveError, Repository, SnapshotInfo};
 use lifeboat_machine::{ArchiveManifest, Event, EventSink as _, Machine};
 use lifeboat_restore::rescue::RescueDirectories;
 use lifeboat_restore::{Failure, Source};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// An opened archive; its medium stays mounted as long as this lives.
 pub struct Archive {
@@ -74,29 +74,28 @@ fn unproven(place: &str) -> String {
     )
 }
 
-/// The snapshot that was asked for: the one of the medium, else the latest.
-pub fn snapshot(archive: &Archive, wanted: Option<&str>) -> Result<SnapshotInfo, CommandError> {
-    let of_medium =
-        archive.source.manifest().and_then(|manifest| manifest.archive.as_ref()).map(|a| a.snapshot.as_str());
-    Ok(archive.repository.find_snapshot(wanted.or(of_medium).unwrap_or("latest"))?)
+/// The machine that a snapshot describes; `root` is that of the machine that asks. `from` may also be a medium without an archive.
+pub fn machine(
+    session: &Session,
+    from: Option<&str>,
+    wanted: Option<&str>,
+    key: &KeyArgs,
+    root: &Path,
+) -> Result<Machine, CommandError> {
+    let archive = open(session, from, key)?;
+    let snapshot = snapshot::choose(session, &archive, wanted, root, snapshot::Use::Elsewhere)?;
+    Ok(describe(&archive.repository, &snapshot)?.0)
 }
 
-/// The machine that a snapshot describes. `from` may also be a medium without an archive.
-pub fn machine(
+/// As [`machine`], with what a restore of it needs.
+pub fn machine_with_room(
     session: &Session,
     from: Option<&str>,
     wanted: Option<&str>,
     key: &KeyArgs,
 ) -> Result<Machine, CommandError> {
     let archive = open(session, from, key)?;
-    let snapshot = snapshot(&archive, wanted)?;
-    Ok(describe(&archive.repository, &snapshot)?.0)
-}
-
-/// As [`machine`], of the latest snapshot, with what a restore of it needs.
-pub fn machine_with_room(session: &Session, from: Option<&str>, key: &KeyArgs) -> Result<Machine, CommandError> {
-    let archive = open(session, from, key)?;
-    let snapshot = snapshot(&archive, None)?;
+    let snapshot = snapshot::choose(session, &archive, wanted, Path::new("/"), snapshot::Use::Elsewhere)?;
     let mut machine = describe(&archive.repository, &snapshot)?.0;
     lifeboat_restore::room::from_snapshot(&mut machine, &archive.repository, &snapshot, &session.reporter);
     Ok(machine)

@@ -41,11 +41,13 @@ pub fn backup(
     let request = BackupRequest {
         source: &source,
         host: machine.name.clone(),
+        machine_id: machine.machine_id.clone(),
         tags: vec![],
         program: concat!("lifeboat ", env!("CARGO_PKG_VERSION")).into(),
         machine: machine_json,
         manifest: &manifest,
         reread: false,
+        started: None,
     };
     let report = repository.backup(&request, &observer)?;
     session.reporter.finish();

@@ -8,10 +8,10 @@ use crate::guarded;
 use lifeboat_archive::words::WordsError;
 use lifeboat_archive::{ArchiveError, Secret, words};
 use lifeboat_restore::Failure;
+use lifeboat_sys::durable;
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -175,11 +175,10 @@ pub fn write(path: &Path, secret: &Secret) -> CommandResult {
         CommandError::new(Kind::Failed, format!("cannot WRITE the key file {}: {error}", path.display()))
     };
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder).map_err(failed)?;
+        durable::make_directories(folder, 0o777).map_err(failed)?;
     }
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-    writeln!(file, "{}", secret.expose()).map_err(failed)?;
-    file.sync_all().map_err(failed)
+    let text = Zeroizing::new(format!("{}\n", secret.expose()));
+    durable::write_new(path, text.as_bytes(), 0o600).map_err(failed)
 }
 
 /// Reads recovery words from standard input; a prompt is shown on a terminal.

@@ -113,6 +113,7 @@ pub fn esp(size: u64) -> Content {
         drive_number: 0x80,
         heads: 255,
         track_sectors: 63,
+        boot_label: None,
     };
     Content::Filesystem(Filesystem {
         uuid: "1234-ABCD".into(),
@@ -127,7 +128,7 @@ pub fn esp(size: u64) -> Content {
 pub fn swap() -> Content {
     Content::Swap(Swap {
         uuid: Some("aaaaaaaa-0000-0000-0000-000000000001".into()),
-        label: String::new(),
+        label: Name::default(),
         page_bytes: 4096,
     })
 }

@@ -6,7 +6,6 @@ use super::{esp, loader};
 use crate::context::Context;
 use crate::error::RebuildError;
 use crate::make::crc::parse_uuid;
-use crate::table::geometry;
 use base64::Engine as _;
 use lifeboat_machine::boot::{EfiEntry, Loader};
 use lifeboat_machine::layout::TableKind;
@@ -79,10 +78,9 @@ fn drive(context: &Context, entry: &EfiEntry, disk: &str, partition: u32) -> Res
         .steps
         .iter()
         .find_map(|step| match step {
-            Step::WriteTable { disk: written, script, .. } if written == disk => geometry(script)
-                .into_iter()
-                .find(|(number, ..)| *number == partition)
-                .map(|(_, start, size)| (start, size)),
+            Step::WriteTable { disk: written, entries, .. } if written == disk => {
+                entries.iter().find(|entry| entry.number == partition).map(|entry| (entry.start_sector, entry.sectors))
+            }
             _ => None,
         })
         .ok_or_else(|| wrong(format!("the plan makes no partition {partition} on {disk}")))?;

@@ -6,17 +6,21 @@ use crate::error::RebuildError;
 use crate::mounts::mounted_at_target;
 use lifeboat_machine::Name;
 use lifeboat_machine::filesystem::{BtrfsOptions, Filesystem, Subvolume};
-use lifeboat_sys::program::{BTRFS, CHATTR, MKFS_BTRFS};
-use lifeboat_sys::{Invocation, Runner, block};
+use lifeboat_sys::program::{BTRFS, BTRFSTUNE, CHATTR, MKFS_BTRFS};
+use lifeboat_sys::{Invocation, Runner, block, mount};
 use std::path::Path;
 
+/// The id of every filesystem's top level (btrfs-subvolume(8)).
+const TOP_LEVEL: u64 = 5;
+
 /// Makes it.
-pub(super) fn make(
-    runner: &dyn Runner,
+pub(crate) fn make(
+    context: &Context,
     device: &Path,
     filesystem: &Filesystem,
     btrfs: &BtrfsOptions,
 ) -> Result<Vec<String>, RebuildError> {
+    let runner = context.runner;
     // What mkfs.btrfs knows and turns on by itself differs between releases; older ones have two lists.
     let known = listed(runner, "-O")?;
     let run_time = listed(runner, "-R").unwrap_or_default();
@@ -39,8 +43,9 @@ pub(super) fn make(
         let reason = "the mkfs.btrfs at hand does not know it; try a rescue medium with newer btrfs-progs";
         return Err(unsupported(format!("the btrfs feature {missing}"), device, reason));
     }
+    let first_uuid = btrfs.metadata_uuid.as_ref().unwrap_or(&filesystem.uuid);
     let mut call = Invocation::new(MKFS_BTRFS)
-        .args(["-f", "-q", "-K", "-U", &filesystem.uuid])
+        .args(["-f", "-q", "-K", "-U", first_uuid])
         .args(["-n", &btrfs.node_bytes.to_string(), "-s", &btrfs.sector_bytes.to_string()])
         .args(["--csum", &btrfs.checksum]);
     // Profiles can be read from mounted filesystems only.
@@ -73,6 +78,10 @@ pub(super) fn make(
         call = call.arg("-b").arg(filesystem.size_bytes.to_string());
     }
     runner.run(&call.arg(device))?;
+    if btrfs.metadata_uuid.is_some() {
+        // It got its UUID after it was made; the metadata keep the first one.
+        runner.run(&Invocation::new(BTRFSTUNE).args(["-f", "-M", &filesystem.uuid]).arg(device))?;
+    }
     Ok(notes)
 }
 
@@ -115,6 +124,10 @@ pub fn subvolumes(
             if let Some(parent) = path.parent() {
                 std::fs::create_dir_all(parent).map_err(RebuildError::io("MAKE the directory", parent))?;
             }
+            // It is there when this step stopped before and is done anew.
+            if path.exists() {
+                continue;
+            }
             runner.run(&Invocation::new(BTRFS).args(["subvolume", "create"]).arg(&path))?;
             if subvolume.no_cow {
                 // Before the first file: files inherit it when they are made.
@@ -126,6 +139,26 @@ pub fn subvolumes(
             runner.run(&Invocation::new(BTRFS).args(["subvolume", "set-default"]).arg(path))?;
         }
         Ok(())
+    })
+}
+
+/// The id of a subvolume, by which it is mounted: its name would be syntax to mount(2), where a comma ends an option.
+/// `place` is a free directory.
+///
+/// # Errors
+/// When there is no such subvolume, or what btrfs says.
+pub fn subvolume_id(runner: &dyn Runner, device: &Path, place: &Path, name: &Name) -> Result<u64, RebuildError> {
+    if name.0.is_empty() {
+        return Ok(TOP_LEVEL);
+    }
+    mount::mount(device, place, "btrfs", &["ro", "subvolid=5"])?;
+    let call = Invocation::new(BTRFS).args(["inspect-internal", "rootid"]).arg(place.join(name.as_path()));
+    let output = runner.run(&call);
+    let unmounted = mount::unmount(place);
+    let text = output?.text();
+    unmounted?;
+    text.trim().parse().map_err(|_| {
+        unsupported(format!("a mount of the subvolume {name}"), device, format!("btrfs tells a strange id: {text}"))
     })
 }
 

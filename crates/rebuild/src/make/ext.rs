@@ -27,7 +27,7 @@ pub(super) fn make(
 }
 
 /// The calls that make it, in order.
-pub(super) fn commands(
+pub(crate) fn commands(
     device: &Path,
     filesystem: &Filesystem,
     ext: &ExtOptions,
@@ -77,8 +77,9 @@ fn mke2fs(
     } else if ext.blocks_per_group != 0 && ext.blocks_per_group != ext.block_bytes.saturating_mul(8) {
         call = call.args(["-g", &number(ext.blocks_per_group.into())]);
     }
-    if let Some(groups) = ext.flex_group_blocks.filter(|_| has(ext, "flex_bg")) {
-        call = call.args(["-G", &number(groups.into())]);
+    if has(ext, "flex_bg") {
+        // Without a number in its superblock each group stands for itself; mke2fs would take 16.
+        call = call.args(["-G", &number(ext.flex_group_blocks.unwrap_or(1).into())]);
     }
     if let Some(journal) = ext.journal_bytes.filter(|_| has(ext, "has_journal")) {
         let fast = ext.fast_commit_blocks.filter(|_| has(ext, "fast_commit"));

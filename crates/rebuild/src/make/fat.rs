@@ -2,18 +2,24 @@
 
 use super::unsupported;
 use crate::error::RebuildError;
+use lifeboat_machine::Name;
 use lifeboat_machine::filesystem::{Filesystem, VfatOptions};
 use lifeboat_sys::program::MKFS_FAT;
 use lifeboat_sys::{Invocation, Runner, block};
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+
+/// Length of a label (Microsoft FAT specification, BS_VolLab).
+const LABEL_BYTES: usize = 11;
+/// Makes mkfs.fat reserve the entry of a label that it would not take.
+const PLACEHOLDER: &str = "LABEL";
 
 /// Makes it.
 ///
 /// mkfs.fat rounds reserved sectors up to whole clusters unless told not to align. Which way the recorded one was made
 /// is not recorded, so what came out decides whether it is made again without.
-pub(super) fn make(
+pub(crate) fn make(
     runner: &dyn Runner,
     device: &Path,
     filesystem: &Filesystem,
@@ -24,7 +30,7 @@ pub(super) fn make(
     // Devices that cannot be read here exist only on paper.
     let Ok(made) = reserved_sectors(device) else { return Ok(vec![]) };
     if made == vfat.reserved_sectors {
-        return Ok(vec![]);
+        return labels(device, filesystem, vfat).map(|()| vec![]);
     }
     runner.run(&mkfs(device, device_bytes, filesystem, vfat, false))?;
     let made = reserved_sectors(device).map_err(RebuildError::io("READ", device))?;
@@ -32,7 +38,53 @@ pub(super) fn make(
         let reason = format!("mkfs.fat reserves {made} sectors and not {}", vfat.reserved_sectors);
         return Err(unsupported("FAT", device, reason));
     }
-    Ok(vec![])
+    labels(device, filesystem, vfat).map(|()| vec![])
+}
+
+/// Writes the labels as they were, each in its place: mkfs.fat writes the same one to the boot sector, its backup and the root
+/// directory, and takes no bytes that its locale does not know.
+fn labels(device: &Path, filesystem: &Filesystem, vfat: &VfatOptions) -> Result<(), RebuildError> {
+    let io = |action| RebuildError::io(action, device);
+    let file = OpenOptions::new().read(true).write(true).open(device).map_err(io("OPEN"))?;
+    let mut sector = [0; 512];
+    file.read_exact_at(&mut sector, 0).map_err(io("READ"))?;
+    let write = |wanted: &Name, offset: u64| -> Result<(), RebuildError> {
+        let mut found = [0; LABEL_BYTES];
+        file.read_exact_at(&mut found, offset).map_err(io("READ"))?;
+        let wanted = field(wanted);
+        if found == wanted { Ok(()) } else { file.write_all_at(&wanted, offset).map_err(io("WRITE")) }
+    };
+    // The extended boot record follows the common part, 28 bytes later with FAT32.
+    let place = if vfat.fat_bits == 32 { 71 } else { 43 };
+    let boot = vfat.boot_label.as_ref().unwrap_or(&filesystem.label);
+    write(boot, place)?;
+    let bytes = u64::from(vfat.sector_bytes);
+    if let Some(backup) = vfat.backup_boot_sector {
+        write(boot, u64::from(backup) * bytes + place)?;
+    }
+    if !filesystem.label.0.is_empty() {
+        let short = u64::from(u16::from_le_bytes([sector[22], sector[23]]));
+        let long = u64::from(u32::from_le_bytes([sector[36], sector[37], sector[38], sector[39]]));
+        let fat_sectors = if short == 0 { long } else { short };
+        // mkfs.fat makes the label the root directory's first entry, and the root directory the first cluster.
+        let root = u64::from(vfat.reserved_sectors) + u64::from(vfat.fats) * fat_sectors;
+        write(&filesystem.label, root * bytes)?;
+    }
+    file.sync_all().map_err(io("WRITE"))
+}
+
+/// A label as its field holds it: padded with blanks, `NO NAME` for none.
+fn field(label: &Name) -> [u8; LABEL_BYTES] {
+    let mut out = [b' '; LABEL_BYTES];
+    let bytes: &[u8] = if label.0.is_empty() { b"NO NAME" } else { &label.0 };
+    for (place, byte) in out.iter_mut().zip(bytes) {
+        *place = *byte;
+    }
+    // 0xe5 would mark a deleted entry.
+    if out[0] == 0xe5 {
+        out[0] = 0x05;
+    }
+    out
 }
 
 /// The call of mkfs.fat for a device of this size.
@@ -61,7 +113,9 @@ pub(super) fn mkfs(
         call = call.arg("-a");
     }
     if !filesystem.label.0.is_empty() {
-        call = call.arg("-n").arg(filesystem.label.to_os_string());
+        let plain = filesystem.label.0.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ');
+        let label = if plain { filesystem.label.to_os_string() } else { PLACEHOLDER.into() };
+        call = call.arg("-n").arg(label);
     }
     call = call.arg(device);
     // mkfs.fat counts in KiB, so a size is passed only when the filesystem is really smaller than its device.

@@ -2,22 +2,32 @@
 
 use crate::context::Context;
 use crate::error::RebuildError;
+use crate::read_back;
 use crate::times;
-use crate::wipe::clear_marks;
+use crate::wipe::{clear, clear_marks};
 use lifeboat_machine::layout::{Swap, SwapFile};
 use lifeboat_sys::program::{CHATTR, MKSWAP};
-use lifeboat_sys::{Invocation, mount};
+use lifeboat_sys::{Invocation, Runner, mount};
 use rustix::io::Errno;
+use std::fs::File;
 use std::io::Read as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
+
+/// Where a header holds its UUID (mm/swapfile.c, union swap_header).
+const UUID_OFFSET: u64 = 1036;
+const UUID_BYTES: usize = 16;
 
 /// Makes a swap area.
 ///
 /// # Errors
 /// What mkswap says.
 pub fn area(context: &Context, device: &Path, swap: &Swap) -> Result<(), RebuildError> {
-    context.runner.run(&mkswap(device, swap))?;
+    clear(context.runner, device)?;
+    write(context.runner, device, swap)?;
+    if context.chroot_mounts {
+        read_back::swap(context.runner, device, swap)?;
+    }
     if context.plan.targets.iter().any(|target| Path::new(&target.path) == device) {
         clear_marks(device)?;
     }
@@ -63,8 +73,37 @@ fn anew(context: &Context, path: &Path, file: &SwapFile) -> Result<(), RebuildEr
         Err(errno) => return Err(RebuildError::io("RESERVE the blocks of", path)(errno.into())),
     }
     made.sync_all().map_err(RebuildError::io("WRITE", path))?;
-    drop(made);
-    context.runner.run(&mkswap(path, &file.swap)).map(|_| ()).map_err(Into::into)
+    write(context.runner, path, &file.swap)?;
+    if context.chroot_mounts {
+        read_back::swap(context.runner, path, &file.swap)?;
+    }
+    attributes(&made, path, file)
+}
+
+/// Owner, permissions and extended attributes as they were.
+fn attributes(made: &File, path: &Path, file: &SwapFile) -> Result<(), RebuildError> {
+    let failed = |action| move |errno: Errno| RebuildError::io(action, path)(errno.into());
+    let (uid, gid) = (rustix::fs::Uid::from_raw(file.uid), rustix::fs::Gid::from_raw(file.gid));
+    rustix::fs::fchown(made, Some(uid), Some(gid)).map_err(failed("GIVE AWAY"))?;
+    // After the owner, whose change takes set-user-ID bits away.
+    rustix::fs::fchmod(made, rustix::fs::Mode::from_raw_mode(file.mode)).map_err(failed("SET the mode of"))?;
+    for (name, value) in &file.xattrs {
+        let set = rustix::fs::fsetxattr(made, name.as_str(), &value.0, rustix::fs::XattrFlags::empty());
+        set.map_err(failed("WRITE the extended attributes of"))?;
+    }
+    Ok(())
+}
+
+/// Writes the area's header.
+pub(crate) fn write(runner: &dyn Runner, path: &Path, swap: &Swap) -> Result<(), RebuildError> {
+    runner.run(&mkswap(path, swap))?;
+    if swap.uuid.is_some() {
+        return Ok(());
+    }
+    // mkswap gives one to what had none. Devices that cannot be opened here exist only on paper.
+    let Ok(file) = std::fs::OpenOptions::new().write(true).open(path) else { return Ok(()) };
+    file.write_all_at(&[0; UUID_BYTES], UUID_OFFSET).map_err(RebuildError::io("WRITE", path))?;
+    file.sync_all().map_err(RebuildError::io("WRITE", path))
 }
 
 fn mkswap(path: &Path, swap: &Swap) -> Invocation {
@@ -72,8 +111,8 @@ fn mkswap(path: &Path, swap: &Swap) -> Invocation {
     if let Some(uuid) = &swap.uuid {
         call = call.args(["--uuid", uuid]);
     }
-    if !swap.label.is_empty() {
-        call = call.args(["--label", &swap.label]);
+    if !swap.label.0.is_empty() {
+        call = call.arg("--label").arg(swap.label.to_os_string());
     }
     call.arg(path)
 }

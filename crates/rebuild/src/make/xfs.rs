@@ -1,32 +1,89 @@
 //! XFS: mkfs.xfs(8). Features that a newer mkfs.xfs turns on by itself are each named, on or off.
 
 use super::unsupported;
+use crate::context::Context;
 use crate::error::RebuildError;
+use crate::mounts::mounted_at_target;
+use crate::read_back::{self, XFS_SMALLEST_GROUP};
+use lifeboat_machine::bytes::human;
 use lifeboat_machine::filesystem::{Filesystem, XfsOptions};
-use lifeboat_sys::program::MKFS_XFS;
+use lifeboat_sys::program::{MKFS_XFS, XFS_ADMIN, XFS_GROWFS};
 use lifeboat_sys::{Invocation, Runner};
 use std::path::Path;
 
+/// Features that came later than others, each on by default from some release on.
+const NEWER: [&str; 6] = ["reflink", "bigtime", "inobtcount", "nrext64", "exchange", "parent"];
+
 /// Makes it.
 pub(super) fn make(
-    runner: &dyn Runner,
+    context: &Context,
     device: &Path,
     filesystem: &Filesystem,
     xfs: &XfsOptions,
     resized: bool,
 ) -> Result<Vec<String>, RebuildError> {
-    runner.run(&mkfs(device, filesystem, xfs, resized)?)?;
-    Ok(vec![])
+    let runner = context.runner;
+    runner.run(&mkfs(device, filesystem, &whole(runner, xfs), resized)?)?;
+    if xfs.metadata_uuid.is_some() {
+        // It got its UUID after it was made; the metadata keep the first one.
+        runner.run(&Invocation::new(XFS_ADMIN).args(["-U", &filesystem.uuid]).arg(device))?;
+    }
+    if resized || small_group(xfs) == 0 {
+        return Ok(vec![]);
+    }
+    // The kernel makes smaller allocation groups than mkfs.xfs when a filesystem grows: so it did, and so it does again.
+    let grown = mounted_at_target(context, device, "xfs", &[], |place| {
+        runner.run(&Invocation::new(XFS_GROWFS).args(["-D", &xfs.blocks.to_string()]).arg(place))?;
+        Ok(())
+    });
+    Ok(match grown {
+        Ok(()) => vec![],
+        Err(error) => vec![format!(
+            "{} ends {} earlier than recorded: mkfs.xfs makes no allocation group so small, and it did not grow: {error}",
+            device.display(),
+            human(small_group(xfs) * u64::from(xfs.block_bytes))
+        )],
+    })
+}
+
+/// Blocks in the last allocation group that mkfs.xfs would leave out; 0 when it makes all of them.
+fn small_group(xfs: &XfsOptions) -> u64 {
+    let group = xfs.allocation_group_blocks.max(1);
+    let rest = xfs.blocks % group;
+    let small = rest * u64::from(xfs.block_bytes) < XFS_SMALLEST_GROUP && xfs.blocks > group;
+    if small { rest } else { 0 }
+}
+
+/// The options with those features turned off that the mkfs.xfs at hand knows, the recorded filesystem did not, and a newer
+/// release turns on by itself: an older kernel or boot loader cannot read them.
+pub(crate) fn whole(runner: &dyn Runner, xfs: &XfsOptions) -> XfsOptions {
+    let lacking: Vec<&&str> =
+        NEWER.iter().filter(|name| read_back::complete(xfs) && !read_back::names(xfs, name)).collect();
+    let mut whole = xfs.clone();
+    if lacking.is_empty() {
+        return whole;
+    }
+    // Without arguments it tells how it is used.
+    let usage = runner.run(&Invocation::new(MKFS_XFS).accept(1));
+    let usage = usage.map(|output| format!("{}{}", output.text(), String::from_utf8_lossy(&output.stderr)));
+    let usage = usage.unwrap_or_default();
+    for name in lacking {
+        if usage.contains(&format!("{name}=")) {
+            whole.features.push(((*name).to_owned(), false));
+        }
+    }
+    whole
 }
 
 /// The call of mkfs.xfs.
-pub(super) fn mkfs(
+pub(crate) fn mkfs(
     device: &Path,
     filesystem: &Filesystem,
     xfs: &XfsOptions,
     resized: bool,
 ) -> Result<Invocation, RebuildError> {
-    let mut metadata = vec![format!("uuid={}", filesystem.uuid)];
+    let first_uuid = xfs.metadata_uuid.as_ref().unwrap_or(&filesystem.uuid);
+    let mut metadata = vec![format!("uuid={first_uuid}")];
     let mut inodes = vec![format!("size={}", xfs.inode_bytes), format!("maxpct={}", xfs.max_inode_percent)];
     let mut naming = vec![format!("size={}", xfs.directory_block_bytes)];
     for (name, on) in &xfs.features {

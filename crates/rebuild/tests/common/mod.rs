@@ -1,7 +1,8 @@
 //! Image files, loop devices and an empty machine.
 #![allow(dead_code, missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
-use lifeboat_machine::Machine;
+use lifeboat_machine::layout::{Partition, PartitionRole, PartitionTable, Swap, SwapFile, TableKind};
+use lifeboat_machine::{DeviceId, Machine, Name};
 use lifeboat_plan::Plan;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -76,4 +77,66 @@ pub fn empty_machine() -> Machine {
         "network": {"interfaces": [], "name_servers": [], "search": []}
     });
     Machine::from_json(json.to_string().as_bytes()).unwrap()
+}
+
+/// A table with its entries.
+pub type Table = (PartitionTable, Vec<Partition>);
+
+pub fn entry(number: u32, start_sector: u64, sectors: u64, type_id: &str, role: PartitionRole) -> Partition {
+    let gpt = type_id.len() > 2;
+    Partition {
+        parent: DeviceId("disk0".into()),
+        number,
+        start_sector,
+        sectors,
+        type_id: type_id.into(),
+        uuid: gpt.then(|| format!("AAAAAAAA-0000-4000-8000-{number:012}")),
+        name: None,
+        attributes: None,
+        bootable: false,
+        role,
+    }
+}
+
+pub fn table(kind: TableKind, id: &str, first_lba: Option<u64>, last_lba: Option<u64>) -> PartitionTable {
+    PartitionTable { kind, id: id.into(), first_lba, last_lba, entries: None, boot_code: None }
+}
+
+pub const LINUX: &str = "0FC63DAF-8483-4772-8E79-3D69D8477DE4";
+
+/// Odd places, names and attributes, out of order.
+pub fn gpt() -> Table {
+    let mut entries = vec![
+        entry(1, 34, 2014, "21686148-6449-6E6F-744E-656564454649", PartitionRole::Primary),
+        entry(3, 4096, 2048, LINUX, PartitionRole::Primary),
+        entry(2, 8192, 100_000, LINUX, PartitionRole::Primary),
+    ];
+    entries[1].name = Some("a \"b\" \\ $x".into());
+    entries[1].attributes = Some("RequiredPartition LegacyBIOSBootable GUID:63".into());
+    entries[2].name = Some("größer".into());
+    (table(TableKind::Gpt, "11111111-2222-3333-4444-555555555555", Some(34), Some(131_038)), entries)
+}
+
+/// Logical partitions 2 sectors behind each other's end, and slack behind them.
+pub fn mbr() -> Table {
+    let mut entries = vec![
+        entry(1, 2048, 2048, "83", PartitionRole::Primary),
+        entry(2, 6142, 20_482, "5", PartitionRole::Extended),
+        entry(5, 6144, 2048, "82", PartitionRole::Logical),
+        entry(6, 10_240, 2048, "83", PartitionRole::Logical),
+    ];
+    entries[0].bootable = true;
+    (table(TableKind::Mbr, "0xdeadbeef", None, None), entries)
+}
+
+pub fn swap_file(path: &str, size_bytes: u64, uuid: Option<&str>, label: &str) -> SwapFile {
+    SwapFile {
+        path: Name::from(path),
+        size_bytes,
+        swap: Swap { uuid: uuid.map(str::to_owned), label: Name::from(label), page_bytes: 4096 },
+        mode: 0o600,
+        uid: 0,
+        gid: 0,
+        xattrs: vec![],
+    }
 }

@@ -1,7 +1,8 @@
 //! Takes over from the previous snapshot what has not changed.
 
 use super::*;
-use crate::repository::store::Store;
+use std::collections::HashSet;
+use std::path::PathBuf;
 
 /// What was found in the previous snapshot.
 #[derive(Default)]
@@ -12,7 +13,11 @@ pub(super) struct Taken {
     pub(super) unchanged: u64,
     /// Files that are there, but differ, or may differ.
     pub(super) changed: u64,
-    /// Of these, files that look unchanged, but not surely, with their previous content as a range of ids.
+    /// Trees that were read and are whole.
+    pub(super) trees: HashSet<Id>,
+    /// Directories whose trees cannot be read, and why.
+    pub(super) unreadable: Vec<(PathBuf, String)>,
+    /// Of the changed ones, files that look unchanged, but not surely, with their previous content as a range of ids.
     pub(super) doubtful: HashMap<usize, std::ops::Range<usize>>,
 }
 
@@ -29,17 +34,24 @@ impl Taken {
     }
 }
 
-/// Looks up the files of a table in a snapshot. A part of it that cannot be read only means that more is read anew.
+/// Looks up the files of a table in a snapshot. A part of it that cannot be read means that more is read anew.
 pub(super) fn take_over(store: &Store, index: &Index, parent: &SnapshotInfo, table: &mut Table) -> Taken {
     let mut taken = Taken { known: vec![0; table.records.len() / 64 + 1], ..Taken::default() };
     let Ok(mut blobs) = Blobs::new(store, index) else { return taken };
     // A file that changed in the second in which it was read may have the same times and another content
     // ("racy" in git's terms: Documentation/technical/racy-git.txt).
-    let safe_before = (parent.seconds / 1_000_000_000) as i64 - 1;
+    let safe_before = (parent.nanoseconds / 1_000_000_000) as i64 - 1;
     let mut open = vec![(0, parent.tree)];
-    while let Some((directory, tree)) = open.pop() {
-        let Ok(tree) = blobs.get(BlobKind::Tree, &tree) else { continue };
-        let _ = node::for_each(tree, &mut |node| {
+    while let Some((directory, id)) = open.pop() {
+        // Equal directories have equal trees.
+        let tree = match blobs.get(BlobKind::Tree, &id) {
+            Ok(tree) => tree,
+            Err(error) => {
+                taken.unreadable.push((table.path(directory), error.to_string()));
+                continue;
+            }
+        };
+        let read = node::for_each(tree, &mut |node| {
             let Some(child) = node::unquote(&node.name).and_then(|name| table.child(directory, &name)) else {
                 return Ok(());
             };
@@ -57,13 +69,13 @@ pub(super) fn take_over(store: &Store, index: &Index, parent: &SnapshotInfo, tab
                     let unchanged = node.size == record.size
                         && node.inode == record.inode
                         && same(&node.mtime, record.mtime)
-                        && same(&node.ctime, record.ctime)
-                        && content.iter().all(|id| index.get(BlobKind::Data, &id.0).is_some());
+                        && same(&node.ctime, record.ctime);
                     if !unchanged {
                         taken.changed += 1;
                         return Ok(());
                     }
-                    let is_sure = record.ctime.seconds < safe_before;
+                    let is_there = content.iter().all(|id| index.get(BlobKind::Data, &id.0).is_some());
+                    let is_sure = is_there && record.ctime.seconds < safe_before;
                     let (start, count) = (table.ids.len(), content.len());
                     table.ids.extend(content.iter().map(|id| id.0));
                     if is_sure {
@@ -80,6 +92,12 @@ pub(super) fn take_over(store: &Store, index: &Index, parent: &SnapshotInfo, tab
             }
             Ok(())
         });
+        match read {
+            Ok(()) => {
+                taken.trees.insert(id);
+            }
+            Err(error) => taken.unreadable.push((table.path(directory), error)),
+        }
     }
     taken
 }

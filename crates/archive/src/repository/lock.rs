@@ -1,0 +1,298 @@
+//! Locks as restic's, so that `restic prune` beside a backup waits, and a backup beside a prune: whoever reads or adds holds a
+//! lock that others may hold, too; whoever removes holds one alone. A lock is a file that is written anew every five minutes.
+//!
+//! Source: restic's internal/restic/lock.go and internal/repository/lock.go, whose times and order of steps these are.
+
+mod file;
+
+use super::store::Store;
+use crate::ArchiveError;
+use crate::report::locked;
+use crate::table::Id;
+use file::{LockFile, LockFiles, Unwritable};
+use lifeboat_sys::ending;
+use rustix::time::{ClockId, clock_gettime};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// A lock is written anew this often.
+const REFRESH: Duration = Duration::from_secs(5 * 60);
+/// After this time somebody's clock may say that the lock is stale: it is taken as one that must be asked for anew.
+const REFRESHABLE: Duration = Duration::from_secs(30 * 60 - 5 * 60 * 3 / 2);
+/// When the place does not answer, the next try comes after this time.
+const RETRY: Duration = Duration::from_secs(20);
+/// Whoever wrote a lock looks again after this time: somebody else may have done so at the same moment.
+const SETTLE: Duration = Duration::from_millis(200);
+/// How often a repository that somebody else locks is looked at by who waits for it.
+const POLL: Duration = Duration::from_secs(5);
+
+/// How a repository is locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// For reading and adding; others may do so, too.
+    Shared,
+    /// For removing; nobody else may do anything.
+    Alone,
+}
+
+/// A lock, held until it is dropped.
+pub(crate) struct Lock {
+    held: Arc<Held>,
+    refresher: Option<JoinHandle<()>>,
+    written: Duration,
+    /// A signal that ends this program removes the lock, too.
+    _registration: ending::Registration,
+    _no_hangup: ending::NoHangupByOthers,
+}
+
+struct Held {
+    files: LockFiles,
+    mode: Mode,
+    state: Mutex<State>,
+    changed: Condvar,
+    /// Held by who writes the lock anew, and by who looks for it.
+    refreshing: Mutex<()>,
+}
+
+struct State {
+    id: Id,
+    /// When it was written, by [`uptime`].
+    since: Duration,
+    /// Why it is not held any more.
+    lost: Option<String>,
+    /// It is to be given up.
+    ended: bool,
+}
+
+/// Time since the machine started, with the time that it slept: a lock gets stale meanwhile, too.
+fn uptime() -> Duration {
+    let now = clock_gettime(ClockId::Boottime);
+    Duration::new(u64::try_from(now.tv_sec).unwrap_or_default(), u32::try_from(now.tv_nsec).unwrap_or_default())
+}
+
+/// Waits; there is no event for what others do to files.
+fn wait(time: Duration) {
+    std::thread::sleep(time);
+}
+
+impl LockFiles {
+    /// The first lock of others that stands against one of this mode. What crashed programs left long ago is removed.
+    fn conflict(&self, mode: Mode, own: &[Id]) -> Result<Option<LockFile>, ArchiveError> {
+        let now = jiff::Timestamp::now();
+        for id in self.list()?.iter().filter(|id| !own.contains(id)) {
+            let Some(other) = self.read(id)? else { continue };
+            if other.is_left_over(now) {
+                // A place where nothing can be removed keeps it.
+                let _ = self.remove(id);
+            } else if (other.exclusive || mode == Mode::Alone) && !other.is_stale(now) {
+                return Ok(Some(other));
+            }
+        }
+        Ok(None)
+    }
+
+    fn is_locked(&self, other: &LockFile, action: &'static str) -> ArchiveError {
+        let now = jiff::Timestamp::now();
+        ArchiveError::Locked {
+            action,
+            path: self.0.path.clone(),
+            exclusive: other.exclusive,
+            holder: other.holder(now),
+        }
+    }
+}
+
+impl Lock {
+    /// Locks a repository; waits for others no longer than `patience`. Call [`Lock::confirm`] before anything is done.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Locked`]; when the place cannot be written.
+    pub(crate) fn take(
+        store: &Store,
+        mode: Mode,
+        action: &'static str,
+        patience: Duration,
+    ) -> Result<Lock, ArchiveError> {
+        Self::attempt(store, mode, action, patience)?.map_err(|unwritable| unwritable.error)
+    }
+
+    /// The same for reading: `None` where nothing can be written, for instance on a medium.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Locked`]; when the place cannot be read.
+    pub(crate) fn take_for_reading(store: &Store) -> Result<Option<Lock>, ArchiveError> {
+        if store.sealed {
+            return Ok(None);
+        }
+        match Self::attempt(store, Mode::Shared, "READ", Duration::ZERO)? {
+            Ok(lock) => Ok(Some(lock)),
+            Err(unwritable) if unwritable.read_only => Ok(None),
+            Err(unwritable) => Err(unwritable.error),
+        }
+    }
+
+    fn attempt(
+        store: &Store,
+        mode: Mode,
+        action: &'static str,
+        patience: Duration,
+    ) -> Result<Result<Lock, Unwritable>, ArchiveError> {
+        let files = LockFiles(store.clone());
+        let deadline = uptime() + patience;
+        while let Some(other) = files.conflict(mode, &[])? {
+            let left = deadline.saturating_sub(uptime());
+            if left.is_zero() {
+                return Err(files.is_locked(&other, action));
+            }
+            wait(left.min(POLL));
+        }
+        let written = uptime();
+        let id = match files.write(&LockFile::new(mode == Mode::Alone)) {
+            Ok(id) => id,
+            Err(unwritable) => return Ok(Err(unwritable)),
+        };
+        let state = Mutex::new(State { id, since: written, lost: None, ended: false });
+        let held = Arc::new(Held { files, mode, state, changed: Condvar::new(), refreshing: Mutex::new(()) });
+        let refreshed = Arc::clone(&held);
+        let thread = std::thread::Builder::new().name("lock".into());
+        let refresher = thread.spawn(move || refreshed.refresh_until_ended()).ok();
+        let ended = Arc::clone(&held);
+        let registration = ending::register(move || ended.give_up());
+        Ok(Ok(Lock {
+            held,
+            refresher,
+            written,
+            _registration: registration,
+            _no_hangup: ending::no_hangup_by_others(),
+        }))
+    }
+
+    /// Looks again whether somebody locked the repository at the same moment.
+    ///
+    /// # Errors
+    /// [`ArchiveError::Locked`]; when the place cannot be read.
+    pub(crate) fn confirm(&self, action: &'static str) -> Result<(), ArchiveError> {
+        wait((self.written + SETTLE).saturating_sub(uptime()));
+        let own = locked(&self.held.state).id;
+        match self.held.files.conflict(self.held.mode, &[own])? {
+            Some(other) => Err(self.held.files.is_locked(&other, action)),
+            None => Ok(()),
+        }
+    }
+
+    /// Proves that the lock was held all the time: nobody removed it, and it never got stale without being asked for anew.
+    ///
+    /// # Errors
+    /// [`ArchiveError::LockLost`]; when the place cannot be read.
+    pub(crate) fn prove(&self) -> Result<(), ArchiveError> {
+        // Who is told to end reports nothing more.
+        ending::wait_when_ending();
+        let _alone = locked(&self.held.refreshing);
+        let state = || {
+            let state = locked(&self.held.state);
+            (state.id, state.since, state.lost.clone(), state.ended)
+        };
+        let (_, since, lost, ended) = state();
+        if lost.is_none() && !ended && uptime().saturating_sub(since) >= REFRESHABLE {
+            self.held.refresh()?;
+        }
+        match state() {
+            (_, _, Some(cause), _) => Err(self.held.lost(cause)),
+            (_, _, None, true) => Err(self.held.lost("this program was told to end".to_owned())),
+            (id, _, None, false) if self.held.files.list()?.contains(&id) => Ok(()),
+            _ => Err(self.held.lost(self.held.lose(REMOVED))),
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        self.held.give_up();
+        if let Some(refresher) = self.refresher.take() {
+            // A panic there was told by its hook; the lock gets stale.
+            let _ = refresher.join();
+        }
+    }
+}
+
+const REMOVED: &str = "somebody removed its lock";
+
+impl Held {
+    fn lost(&self, cause: String) -> ArchiveError {
+        ArchiveError::LockLost { path: self.files.0.path.clone(), cause }
+    }
+
+    /// Notes why the lock is not held any more.
+    fn lose(&self, cause: &str) -> String {
+        locked(&self.state).lost.get_or_insert(cause.to_owned()).clone()
+    }
+
+    /// Removes the lock.
+    fn give_up(&self) {
+        let id = {
+            let mut state = locked(&self.state);
+            state.ended = true;
+            state.id
+        };
+        self.changed.notify_all();
+        // A place that does not answer any more keeps it until it is stale.
+        let _ = self.files.remove(&id);
+    }
+
+    fn refresh_until_ended(&self) {
+        let mut pause = REFRESH;
+        loop {
+            let state = locked(&self.state);
+            let waited = self.changed.wait_timeout_while(state, pause, |state| !state.ended && state.lost.is_none());
+            let state = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
+            if state.ended || state.lost.is_some() {
+                return;
+            }
+            drop(state);
+            let alone = locked(&self.refreshing);
+            pause = if self.refresh().is_ok() { REFRESH } else { RETRY };
+            drop(alone);
+        }
+    }
+
+    /// Writes the lock anew, and removes the old one; or notes why it is lost.
+    fn refresh(&self) -> Result<(), ArchiveError> {
+        let (old, since) = {
+            let state = locked(&self.state);
+            (state.id, state.since)
+        };
+        let age = uptime().saturating_sub(since);
+        let unattended = || format!("it was not refreshed for {} minutes, and meanwhile somebody", age.as_secs() / 60);
+        if !self.files.list()?.contains(&old) {
+            self.lose(REMOVED);
+            return Ok(());
+        }
+        // Somebody may take it for stale, and remove what nobody seems to need.
+        let is_old = age >= REFRESHABLE;
+        if is_old && self.files.conflict(self.mode, &[old])?.is_some() {
+            self.lose(&format!("{} else locked it", unattended()));
+            return Ok(());
+        }
+        let written = uptime();
+        let new = self.files.write(&LockFile::new(self.mode == Mode::Alone)).map_err(|unwritable| unwritable.error)?;
+        if is_old {
+            wait(SETTLE);
+            let is_there = self.files.list()?.contains(&old);
+            if !is_there || self.files.conflict(self.mode, &[old, new])?.is_some() {
+                self.lose(&format!("{} removed its lock or locked it", unattended()));
+            }
+        }
+        let stays = {
+            let mut state = locked(&self.state);
+            // The end may have been faster.
+            let stays = !state.ended && state.lost.is_none();
+            if stays {
+                (state.id, state.since) = (new, written);
+            }
+            stays
+        };
+        let gone = if stays { old } else { new };
+        self.files.remove(&gone)
+    }
+}

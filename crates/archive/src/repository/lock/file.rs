@@ -1,0 +1,260 @@
+//! Lock files as restic writes them (internal/restic/lock.go), and the folder they lie in.
+
+use crate::ArchiveError;
+use crate::repository::crypto;
+use crate::repository::store::{Store, temporary};
+use crate::table::Id;
+use lifeboat_remote::{Fault, Kind};
+use lifeboat_sys::durable;
+use rustix::process::{Pid, test_kill_process};
+use serde::{Deserialize, Serialize};
+use std::io::{self, ErrorKind};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A lock that was not refreshed for so long is stale (restic's `StaleLockTimeout`).
+pub(super) const STALE: Duration = Duration::from_secs(30 * 60);
+/// A lock file has some hundred bytes; one of another size is none.
+const LARGEST: u64 = 64 << 10;
+
+/// What a lock file says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct LockFile {
+    pub(super) time: String,
+    #[serde(default)]
+    pub(super) exclusive: bool,
+    #[serde(default)]
+    pub(super) hostname: String,
+    #[serde(default)]
+    pub(super) username: String,
+    #[serde(default)]
+    pub(super) pid: i64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) uid: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) gid: u32,
+}
+
+fn is_zero(value: &u32) -> bool {
+    *value == 0
+}
+
+/// The name of this host, as locks have it.
+fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+impl LockFile {
+    /// A lock of this process.
+    pub(super) fn new(exclusive: bool) -> LockFile {
+        let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
+        LockFile {
+            time: crate::repository::now(),
+            exclusive,
+            hostname: host(),
+            username: if uid == 0 { "root".to_owned() } else { uid.to_string() },
+            pid: std::process::id().into(),
+            uid,
+            gid,
+        }
+    }
+
+    /// How old it is; nothing when its time is unreadable or lies in the future.
+    pub(super) fn age(&self, now: jiff::Timestamp) -> Option<Duration> {
+        let time: jiff::Timestamp = self.time.parse().ok()?;
+        u64::try_from(now.as_second().checked_sub(time.as_second())?).ok().map(Duration::from_secs)
+    }
+
+    /// Its program is gone, by restic's rules: it is old, or of this host and without a process.
+    pub(super) fn is_stale(&self, now: jiff::Timestamp) -> bool {
+        self.age(now).is_some_and(|age| age > STALE) || self.is_gone()
+    }
+
+    /// It was old even if clocks differ, and its process is gone: nobody will miss it.
+    pub(super) fn is_left_over(&self, now: jiff::Timestamp) -> bool {
+        self.age(now).is_some_and(|age| age > STALE) && self.is_gone()
+    }
+
+    fn is_gone(&self) -> bool {
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
+        self.hostname == host() && pid.is_some_and(|pid| test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
+    }
+
+    /// Who holds it, for people.
+    pub(super) fn holder(&self, now: jiff::Timestamp) -> String {
+        let since = match self.age(now).map(|age| age.as_secs()) {
+            Some(seconds) if seconds < 120 => format!("{seconds} s"),
+            Some(seconds) if seconds < 7200 => format!("{} min", seconds / 60),
+            Some(seconds) => format!("{} h", seconds / 3600),
+            None => {
+                return format!("process {} of {} on {}, since {}", self.pid, self.username, self.hostname, self.time);
+            }
+        };
+        format!("process {} of {} on {}, refreshed {since} ago", self.pid, self.username, self.hostname)
+    }
+}
+
+/// The lock files of a repository.
+#[derive(Clone)]
+pub(super) struct LockFiles(pub(super) Store);
+
+/// Why a lock could not be written.
+pub(super) struct Unwritable {
+    /// Nobody may write there.
+    pub(super) read_only: bool,
+    pub(super) error: ArchiveError,
+}
+
+impl LockFiles {
+    fn folder(&self) -> Option<PathBuf> {
+        Some(self.0.folder.as_ref()?.join("locks"))
+    }
+
+    fn path(&self, id: &Id) -> Option<PathBuf> {
+        Some(self.folder()?.join(crypto::hex(id)))
+    }
+
+    fn failed(&self, action: &'static str, cause: impl ToString) -> ArchiveError {
+        self.0.failed(action, format!("its locks: {}", cause.to_string()))
+    }
+
+    /// Ids of all locks. Files without content are no locks: an upload was cut off, as restic has it.
+    pub(super) fn list(&self) -> Result<Vec<Id>, ArchiveError> {
+        let names: Vec<(String, u64)> = match (&self.0.remote, self.folder()) {
+            (Some(remote), _) => remote.list(Kind::Lock).map_err(|fault| self.failed("LIST", fault))?,
+            (None, Some(folder)) => local_list(&folder).map_err(|error| self.failed("LIST", error))?,
+            (None, None) => vec![],
+        };
+        let is_lock = |size: u64| (1..=LARGEST).contains(&size);
+        Ok(names.into_iter().filter(|(_, size)| is_lock(*size)).filter_map(|(name, _)| crypto::unhex(&name)).collect())
+    }
+
+    /// One lock; `None` when it is gone, or no lock at all: damaged, or not of this repository.
+    pub(super) fn read(&self, id: &Id) -> Result<Option<LockFile>, ArchiveError> {
+        let bytes = match (&self.0.remote, self.path(id)) {
+            (Some(remote), _) => match remote.read(Kind::Lock, &crypto::hex(id)) {
+                Err(Fault::Missing(_)) => return Ok(None),
+                other => other.map_err(|fault| self.failed("READ", fault))?,
+            },
+            (None, Some(path)) => match std::fs::read(path) {
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+                other => other.map_err(|error| self.failed("READ", error))?,
+            },
+            (None, None) => return Ok(None),
+        };
+        Ok(self.0.open_file("locks", id, bytes).ok().and_then(|json| serde_json::from_slice(&json).ok()))
+    }
+
+    /// Writes a lock; gives its id.
+    pub(super) fn write(&self, lock: &LockFile) -> Result<Id, Unwritable> {
+        let unwritable = |read_only, cause: String| Unwritable { read_only, error: self.failed("WRITE", cause) };
+        let failed = |cause: String| unwritable(false, cause);
+        let json = serde_json::to_vec(lock).map_err(|error| failed(error.to_string()))?;
+        let sealed =
+            crate::repository::writer::seal_file(&self.0.key, &json).map_err(|error| failed(error.to_string()))?;
+        let id = crypto::hash(&sealed);
+        match (&self.0.remote, self.path(&id)) {
+            (Some(remote), _) => match remote.write(Kind::Lock, &crypto::hex(&id), &sealed) {
+                Ok(()) => Ok(id),
+                // It waits for what may pass, and says so in `given_up`: what is left is that nobody lets us write.
+                Err(fault) => Err(unwritable(remote.given_up().is_none(), fault.to_string())),
+            },
+            (None, Some(path)) => match local_write(&path, &sealed) {
+                Ok(()) => Ok(id),
+                Err(error) => Err(unwritable(is_read_only(&error), error.to_string())),
+            },
+            (None, None) => Err(failed("it has no place".to_owned())),
+        }
+    }
+
+    /// Removes a lock; that it is gone already is fine.
+    pub(super) fn remove(&self, id: &Id) -> Result<(), ArchiveError> {
+        match (&self.0.remote, self.path(id)) {
+            (Some(remote), _) => match remote.remove(Kind::Lock, &crypto::hex(id)) {
+                Ok(()) | Err(Fault::Missing(_)) => Ok(()),
+                Err(fault) => Err(self.failed("CHANGE", fault)),
+            },
+            (None, Some(path)) => match std::fs::remove_file(path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => Err(self.failed("CHANGE", error)),
+                _ => Ok(()),
+            },
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+fn is_read_only(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied)
+}
+
+fn local_list(folder: &std::path::Path) -> io::Result<Vec<(String, u64)>> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(vec![]),
+        other => other?,
+    };
+    let mut list = vec![];
+    for entry in entries {
+        let entry = entry?;
+        // What is gone by now is no lock any more; what is no file, neither.
+        match entry.metadata() {
+            Ok(metadata) if metadata.is_file() => {
+                list.push((entry.file_name().to_string_lossy().into_owned(), metadata.len()));
+            }
+            _ => {}
+        }
+    }
+    Ok(list)
+}
+
+fn local_write(path: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        durable::make_directories(folder, 0o700)?;
+    }
+    durable::write(path, &temporary(path), bytes, 0o600)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lock(host: &str, pid: i64, time: &str) -> LockFile {
+        LockFile { hostname: host.to_owned(), pid, time: time.to_owned(), ..LockFile::new(false) }
+    }
+
+    #[test]
+    fn what_restic_wrote_is_read() {
+        // restic 0.14, `restic cat lock ID`.
+        let json = r#"{"time":"2026-11-28T22:51:02.123456789+01:00","exclusive":true,"hostname":"nas","username":"root","pid":4242}"#;
+        let read: LockFile = serde_json::from_str(json).unwrap();
+        assert!(read.exclusive && read.pid == 4242 && read.uid == 0);
+        let now: jiff::Timestamp = "2026-11-28T21:56:02Z".parse().unwrap();
+        assert_eq!(read.age(now), Some(Duration::from_secs(300)));
+        assert_eq!(read.holder(now), "process 4242 of root on nas, refreshed 5 min ago");
+        assert!(!read.is_stale(now), "another host's process may live");
+    }
+
+    #[test]
+    fn locks_are_stale_by_age_or_without_a_process() {
+        let now: jiff::Timestamp = "2026-11-28T12:00:00Z".parse().unwrap();
+        let (ours, own) = (host(), i64::from(std::process::id()));
+        // A child that was waited for has left its number free, if not for long.
+        let mut child = std::process::Command::new("/bin/true").spawn().unwrap();
+        let dead = i64::from(child.id());
+        child.wait().unwrap();
+        for (host, pid, time, stale, left_over) in [
+            (ours.as_str(), own, "2026-11-28T11:40:00Z", false, false),
+            (&ours, own, "2026-11-28T11:29:00Z", true, false),
+            (&ours, dead, "2026-11-28T11:59:00Z", true, false),
+            (&ours, dead, "2026-11-28T11:29:00Z", true, true),
+            ("another-host", dead, "2026-11-28T11:59:00Z", false, false),
+            ("another-host", dead, "2026-11-28T11:29:00Z", true, false),
+            // A clock that was ahead.
+            ("another-host", dead, "2036-11-28T11:29:00Z", false, false),
+            (&ours, dead, "2036-11-28T11:29:00Z", true, false),
+            ("another-host", 1, "no time", false, false),
+        ] {
+            let lock = lock(host, pid, time);
+            assert_eq!((lock.is_stale(now), lock.is_left_over(now)), (stale, left_over), "{lock:?}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What a repository really has: the packs that its index names are compared with those that are there, before a backup relies on
+//! them, and again before its snapshot names them. What a backup stored again is then taken out of the index where it was lost.
+
+use super::index::{BlobKind, Index, IndexFile};
+use super::store::Store;
+use crate::table::Id;
+use crate::{ArchiveError, Observer};
+use rustic_core::FileType;
+use std::collections::{HashMap, HashSet};
+
+/// Packs and their sizes in bytes.
+pub(crate) type Sizes = HashMap<Id, u64>;
+
+/// The index without the packs that are missing or cut short.
+#[derive(Default)]
+pub(crate) struct Stock {
+    pub(crate) index: Index,
+    /// The packs that are missing or cut short.
+    pub(crate) bad: HashSet<Id>,
+    /// The blobs that only they have.
+    pub(crate) lost: Vec<(BlobKind, Id)>,
+}
+
+/// Lists the packs with their sizes.
+pub(crate) fn sizes(store: &Store) -> Result<Sizes, ArchiveError> {
+    Ok(store.list_with_sizes(FileType::Pack)?.into_iter().map(|(id, size)| (id, size.into())).collect())
+}
+
+impl Stock {
+    /// Reads the index and looks which packs are there in their whole length.
+    pub(crate) fn take(store: &Store) -> Result<Stock, ArchiveError> {
+        // The list comes second: a pack that is in the index was written before.
+        let mut index = store.load_index()?;
+        let sizes = sizes(store)?;
+        let is_bad = |number: usize| sizes.get(&index.packs[number]).is_none_or(|size| *size < index.lengths[number]);
+        let numbers: HashSet<u32> = (0..index.packs.len()).filter(|n| is_bad(*n)).map(|n| n as u32).collect();
+        let bad: HashSet<Id> = numbers.iter().map(|number| index.packs[*number as usize]).collect();
+        let lost = if bad.is_empty() { vec![] } else { index.keep_packs(&|number| !numbers.contains(&number)) };
+        Ok(Stock { index, bad, lost })
+    }
+
+    /// Forgets trees that were found damaged, and all others but those that were `read` and are whole.
+    pub(crate) fn distrust_trees(&mut self, read: &HashSet<Id>) {
+        let lost = self.index.keep_trees(&|id| read.contains(id));
+        self.lost.extend(lost.into_iter().map(|id| (BlobKind::Tree, id)));
+    }
+
+    /// Says what the repository lost, and takes it out of the index where it is stored again.
+    pub(crate) fn tell_losses(&self, stored_again: u64, store: &Store, observer: &dyn Observer) {
+        if self.bad.is_empty() && stored_again == 0 {
+            return;
+        }
+        if let Err(error) = self.mend(store) {
+            observer.warning(&format!("the index of the repository still names what is lost: {error}"));
+        }
+        let packs = self.bad.len();
+        let said = match packs {
+            0 => "directories of the previous snapshot are damaged".to_owned(),
+            1 => "a pack is missing or cut short".to_owned(),
+            packs => format!("{packs} packs are missing or cut short"),
+        };
+        observer.warning(&format!(
+            "the repository is damaged: {said}; what this backup needs of them was stored again ({stored_again} pieces), but earlier \
+             snapshots may lack files: `lifeboat verify` names them"
+        ));
+    }
+
+    /// Takes out of the index files what was lost and is stored elsewhere by now; a pack that is cut short and of which nothing is
+    /// named any more goes away, too. Nothing that exists only there is touched.
+    pub(crate) fn mend(&self, store: &Store) -> Result<(), ArchiveError> {
+        if self.bad.is_empty() {
+            return Ok(());
+        }
+        let mut files: Vec<(Id, IndexFile)> = vec![];
+        for id in store.list(FileType::Index)? {
+            let json = store.read_file(FileType::Index, &id)?;
+            let file = serde_json::from_slice(&json);
+            files.push((id, file.map_err(|error| store.damaged("an index", error))?));
+        }
+        let packs = || files.iter().flat_map(|(_, file)| &file.packs);
+        let whole: HashSet<(BlobKind, Id)> = packs()
+            .filter(|pack| !self.bad.contains(&pack.id))
+            .flat_map(|pack| pack.blobs.iter().map(|blob| (blob.kind, blob.id)))
+            .collect();
+        let mut named = HashSet::new();
+        let mut old = vec![];
+        for (id, mut file) in files {
+            if !file.packs.iter().any(|pack| self.bad.contains(&pack.id)) {
+                continue;
+            }
+            let count = |file: &IndexFile| file.packs.iter().map(|pack| pack.blobs.len()).sum::<usize>();
+            let before = count(&file);
+            for pack in file.packs.iter_mut().filter(|pack| self.bad.contains(&pack.id)) {
+                pack.blobs.retain(|blob| !whole.contains(&(blob.kind, blob.id)));
+            }
+            file.packs.retain(|pack| !pack.blobs.is_empty());
+            named.extend(file.packs.iter().map(|pack| pack.id));
+            if count(&file) == before {
+                continue;
+            }
+            if !file.packs.is_empty() {
+                store.write_index(&file)?;
+            }
+            old.push(id);
+        }
+        for id in old {
+            store.remove(FileType::Index, &id)?;
+        }
+        let there: HashSet<Id> = store.list(FileType::Pack)?.into_iter().collect();
+        for pack in self.bad.iter().filter(|pack| there.contains(*pack) && !named.contains(*pack)) {
+            store.remove(FileType::Pack, pack)?;
+        }
+        Ok(())
+    }
+}

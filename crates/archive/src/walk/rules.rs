@@ -1,0 +1,87 @@
+//! Which names a source leaves out, enters, or keeps empty: a tree of names, so that the walk needs no path of any directory.
+
+use crate::Source;
+use std::collections::HashMap;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Component, Path};
+
+/// What a source says about a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rule {
+    Mount,
+    Exclude,
+    WithoutContent,
+}
+
+/// What a source says about a directory and what is below it.
+#[derive(Debug, Default)]
+pub(super) struct Rules {
+    here: Vec<Rule>,
+    below: HashMap<Vec<u8>, Rules>,
+}
+
+impl Rules {
+    pub(super) fn of(source: &Source) -> Rules {
+        let mut rules = Rules::default();
+        let lists = [
+            (&source.excludes, Rule::Exclude),
+            (&source.without_content, Rule::WithoutContent),
+            (&source.mounts, Rule::Mount),
+        ];
+        for (paths, rule) in lists {
+            for path in paths {
+                rules.add(path, rule);
+            }
+        }
+        rules
+    }
+
+    /// Normalises `//` and trailing slashes; `/` itself has no name and needs no rule.
+    fn add(&mut self, path: &Path, rule: Rule) {
+        let mut at = self;
+        let mut names = 0;
+        for component in path.components() {
+            match component {
+                Component::Normal(name) => {
+                    at = at.below.entry(name.as_bytes().to_vec()).or_default();
+                    names += 1;
+                }
+                // No walk meets `..`.
+                Component::ParentDir => return,
+                Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+            }
+        }
+        if names > 0 && !at.says(rule) {
+            at.here.push(rule);
+        }
+    }
+
+    pub(super) fn below(&self, name: &[u8]) -> Option<&Rules> {
+        self.below.get(name)
+    }
+
+    pub(super) fn says(&self, rule: Rule) -> bool {
+        self.here.contains(&rule)
+    }
+
+    /// How many mount points there are.
+    pub(super) fn mounts(&self) -> usize {
+        usize::from(self.says(Rule::Mount)) + self.below.values().map(Rules::mounts).sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_found_name_by_name() {
+        let source = Source::new("/").mount("/boot").mount("//boot/efi/").mount("/").exclude("a/b").exclude("/a/../c");
+        let rules = Rules::of(&source);
+        let boot = rules.below(b"boot").unwrap();
+        assert!(boot.says(Rule::Mount) && boot.below(b"efi").unwrap().says(Rule::Mount));
+        assert!(rules.below(b"a").unwrap().below(b"b").unwrap().says(Rule::Exclude));
+        assert!(rules.below(b"c").is_none() && !rules.below(b"a").unwrap().says(Rule::Exclude));
+        assert_eq!(rules.mounts(), 2);
+    }
+}

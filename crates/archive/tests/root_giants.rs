@@ -1,0 +1,159 @@
+//! What a user can put into his home so that a backup takes long or much: giants of holes, directories in each other.
+
+// Helpers of tests count as tests.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{backup, backup_with, repository, scratch};
+use lifeboat_archive::{Observer, Problem, Progress, Quiet, Repository, RestoreOptions, Selection, Source};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+fn messages(problems: &[Problem]) -> Vec<String> {
+    let mut list: Vec<String> = problems.iter().map(|p| format!("{}: {}", p.path.display(), p.message)).collect();
+    list.sort();
+    list
+}
+
+fn overwrite() -> RestoreOptions {
+    RestoreOptions { overwrite: true, ..RestoreOptions::default() }
+}
+
+fn restore(repository: &Repository, target: &Path, selection: &Selection) -> Vec<String> {
+    std::fs::create_dir_all(target).unwrap();
+    let snapshot = repository.find_snapshot("latest").unwrap();
+    messages(&repository.restore(&snapshot, target, selection, &overwrite(), &Quiet).unwrap().problems)
+}
+
+fn paths(paths: &[&str]) -> Selection {
+    Selection::Paths(paths.iter().map(PathBuf::from).collect())
+}
+
+/// A tree whose last directory, in the walk's order, is walked after everything else: what is done at the first progress of
+/// reading is between walk and reading.
+fn tree(scratch: &Path, files: &[(&str, &str)]) -> PathBuf {
+    let tree = scratch.join("tree");
+    for (path, content) in files {
+        let path = tree.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+    tree
+}
+
+/// The first progress of the walk is told when the root directory was read, before its directories are: the second one is
+/// caught by counting.
+struct AfterDirectories<'a>(usize, Mutex<(usize, Option<Box<dyn FnOnce() + Send + 'a>>)>);
+
+impl Observer for AfterDirectories<'_> {
+    fn progress(&self, progress: &Progress) {
+        if progress.phase == "walk" {
+            let mut state = self.1.lock().unwrap();
+            state.0 += 1;
+            if state.0 == self.0
+                && let Some(act) = state.1.take()
+            {
+                act();
+            }
+        }
+    }
+}
+
+fn after_walk<'a>(directories: usize, act: impl FnOnce() + Send + 'a) -> AfterDirectories<'a> {
+    AfterDirectories(directories, Mutex::new((0, Some(Box::new(act)))))
+}
+
+#[test]
+fn root_giants_of_holes_are_kept_exactly() {
+    let scratch = scratch();
+    let mount = scratch.path().join("t");
+    std::fs::create_dir(&mount).unwrap();
+    run!("mount", "-t", "tmpfs", "-o", "size=64m", "none", &mount);
+    let tree = mount.join("tree");
+    std::fs::create_dir(&tree).unwrap();
+    let file = |name: &str, size: u64, data: &[u64]| {
+        let file = std::fs::File::create(tree.join(name)).unwrap();
+        for at in data {
+            std::os::unix::fs::FileExt::write_all_at(&file, format!("data at {at}").as_bytes(), *at).unwrap();
+        }
+        file.set_len(size).unwrap();
+    };
+    file("all", i64::MAX as u64, &[]);
+    file("some", 1 << 60, &[0, (1 << 40) + 5, (1 << 59) + 123_456_789]);
+    file("end", i64::MAX as u64, &[i64::MAX as u64 - 4096]);
+    file("usual", 3 << 30, &[1 << 30]);
+    for number in 0..40 {
+        file(&format!("many{number}"), 16 << 40, &[number << 39]);
+    }
+    let (repository, _) = repository(&scratch.path().join("repository"));
+    let report = backup(&repository, &Source::new(&tree));
+    assert!(report.bytes_added < 10 << 20, "{}", report.bytes_added);
+    assert_eq!(repository.verify(&Quiet).unwrap().problems, []);
+    let again = backup(&repository, &Source::new(&tree));
+    assert_eq!(again.new, 0);
+    let out = mount.join("out");
+    assert_eq!(restore(&repository, &out, &Selection::Everything), Vec::<String>::new());
+    let snapshot = repository.find_snapshot("latest").unwrap();
+    let compared = repository.compare(&snapshot, &Source::new(&out), &Selection::Everything, &Quiet).unwrap();
+    assert!(compared.is_same(), "{compared:?}");
+    let some = std::fs::File::open(out.join("some")).unwrap();
+    let mut buffer = [0; 12];
+    std::os::unix::fs::FileExt::read_exact_at(&some, &mut buffer, (1 << 40) + 5).unwrap();
+    assert_eq!(&buffer, b"data at 1099");
+    drop(some);
+    // Comparing notices data where the archive has a hole.
+    std::os::unix::fs::FileExt::write_all_at(
+        &std::fs::File::options().write(true).open(out.join("all")).unwrap(),
+        b"x",
+        1 << 50,
+    )
+    .unwrap();
+    let compared = repository.compare(&snapshot, &Source::new(&out), &paths(&["/all"]), &Quiet).unwrap();
+    assert!(!compared.differences.is_empty());
+    run!("umount", &mount);
+}
+
+#[test]
+fn root_a_file_that_becomes_a_giant_after_the_walk_is_bounded() {
+    let scratch = scratch();
+    let mount = scratch.path().join("t");
+    std::fs::create_dir(&mount).unwrap();
+    run!("mount", "-t", "tmpfs", "-o", "size=64m", "none", &mount);
+    let tree = tree(&mount, &[("d/file", "small")]);
+    let act = || {
+        std::fs::File::options().write(true).open(tree.join("d/file")).unwrap().set_len(1 << 61).unwrap();
+    };
+    let (repository, _) = repository(&scratch.path().join("repository"));
+    let report = backup_with(&repository, &Source::new(&tree), &after_walk(2, act));
+    assert_eq!(messages(&report.problems), ["/d/file: changed while being read: it grew during the backup"]);
+    let out = mount.join("out");
+    assert_eq!(restore(&repository, &out, &Selection::Everything), Vec::<String>::new());
+    assert_eq!(out.join("d/file").metadata().unwrap().len(), 1 << 61);
+    run!("umount", &mount);
+}
+
+#[test]
+fn directories_in_each_other_are_saved_and_restored() {
+    let scratch = scratch();
+    let tree = scratch.path().join("tree");
+    std::fs::create_dir(&tree).unwrap();
+    let depth = 5000_u64;
+    run!(
+        "python3",
+        "-c",
+        "import os,sys\nos.chdir(sys.argv[1])\nfor i in range(int(sys.argv[2])):\n os.mkdir('d')\n if i%7==0: open('f','w').write(str(i))\n if i%11==0: os.mkdir('z'); open('z/g','w').write(str(i))\n os.chdir('d')",
+        &tree,
+        &depth.to_string(),
+    );
+    let (repository, _) = repository(&scratch.path().join("repository"));
+    let report = backup(&repository, &Source::new(&tree));
+    let (files, beside) = (depth / 7 + 1, depth / 11 + 1);
+    assert_eq!(report.entries, depth + files + 2 * beside + 1);
+    let out = scratch.path().join("out");
+    assert_eq!(restore(&repository, &out, &Selection::Everything), Vec::<String>::new());
+    let snapshot = repository.find_snapshot("latest").unwrap();
+    let compared = repository.compare(&snapshot, &Source::new(&out), &Selection::Everything, &Quiet).unwrap();
+    assert!(compared.is_same(), "{:?}", compared.differences.len());
+    run!("rm", "-rf", &tree, &out);
+}

@@ -1,0 +1,76 @@
+//! Which snapshot a command takes: the one that was named, the medium's own, or the latest of this machine. Another machine's is taken
+//! only when it is named, or when the repository has no other and its files go to a place of their own.
+
+use crate::commands::Session;
+use crate::error::CommandError;
+use crate::job::archive::Archive;
+use lifeboat_archive::repository::listed;
+use lifeboat_archive::{ArchiveError, Owner, SnapshotInfo};
+use lifeboat_machine::{Event, EventSink as _};
+use lifeboat_probe::Sysroot;
+use lifeboat_restore::rescue::{RescueDirectories, RescueSystem, is_rescue_system};
+use std::path::Path;
+
+/// Where the snapshot's files go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// To the places of the machine whose root it is.
+    InPlace,
+    /// Nowhere, or to a folder.
+    Elsewhere,
+}
+
+/// The machine below `root`; in the rescue system the one that it was made for.
+pub fn this_machine(root: &Path) -> Result<Owner, CommandError> {
+    let directories = RescueDirectories::default();
+    if root == Path::new("/") && is_rescue_system(&directories) {
+        return Ok(lifeboat_restore::snapshot::owner(&RescueSystem::open(directories)?.manifest));
+    }
+    let (id, name) = lifeboat_probe::identity(&Sysroot::new(root));
+    Ok(Owner::new(id, name))
+}
+
+/// The snapshot that is meant. `root` is the root of the machine that asks.
+pub fn choose(
+    session: &Session,
+    archive: &Archive,
+    wanted: Option<&str>,
+    root: &Path,
+    what_for: Use,
+) -> Result<SnapshotInfo, CommandError> {
+    let of_medium =
+        archive.source.manifest().and_then(|manifest| manifest.archive.as_ref()).map(|a| a.snapshot.as_str());
+    if let Some(id) = wanted.filter(|id| *id != "latest").or(of_medium.filter(|_| wanted.is_none())) {
+        return Ok(archive.repository.find_snapshot(id)?);
+    }
+    let machine = this_machine(root)?;
+    let none = match archive.repository.latest_of(&machine) {
+        Ok(snapshot) => {
+            if snapshot.host != machine.name {
+                let text = format!(
+                    "snapshot {} is of machine '{}', which has the machine id of this one ('{}'): renamed, or a clone",
+                    snapshot.short_id(),
+                    snapshot.host,
+                    machine.name
+                );
+                session.reporter.emit(&Event::Warning { text });
+            }
+            return Ok(snapshot);
+        }
+        Err(error @ ArchiveError::Snapshot { .. }) => error,
+        Err(error) => return Err(error.into()),
+    };
+    let machines = archive.repository.machines()?;
+    match &machines[..] {
+        [] => Err(none.into()),
+        [(owner, latest)] if what_for == Use::Elsewhere => {
+            session.reporter.note(format!("snapshot {} is of machine {owner}, the only one there", latest.short_id()));
+            Ok(latest.clone())
+        }
+        machines => Err(CommandError::refused(format!(
+            "the repository has no snapshot of this machine, {machine}; it has those of {}",
+            listed(machines)
+        ))
+        .hint("--snapshot ID takes another machine's; 'lifeboat list' shows all")),
+    }
+}

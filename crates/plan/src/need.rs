@@ -1,0 +1,83 @@
+//! What a step needs of the system that carries it out. All needs of a plan are checked before its first step, by
+//! `lifeboat_rebuild::check`: what would fail in the middle is refused while nothing is touched.
+
+use crate::step::Step;
+use lifeboat_machine::filesystem::Filesystem;
+use lifeboat_machine::layout::{Swap, TableKind};
+
+/// One thing that a step needs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Need<'a> {
+    /// A disk of which nothing is in use.
+    Free {
+        /// The disk.
+        disk: &'a str,
+    },
+    /// A partition table of this kind can be written, and its partitions be shown.
+    Table {
+        /// GPT or MBR.
+        kind: TableKind,
+    },
+    /// A filesystem can be made with every property that was recorded.
+    Filesystem {
+        /// Where.
+        device: &'a str,
+        /// What.
+        filesystem: &'a Filesystem,
+        /// Some counts are left to mkfs.
+        resized: bool,
+    },
+    /// A swap area can be made so.
+    Swap {
+        /// What.
+        swap: &'a Swap,
+    },
+    /// btrfs subvolumes can be made.
+    Subvolumes,
+    /// The kernel mounts filesystems of this type.
+    Driver {
+        /// As mount(2) names it.
+        kind: &'a str,
+    },
+    /// Nothing that stays connected bears this UUID.
+    Alone {
+        /// The UUID as blkid prints it.
+        uuid: &'a str,
+        /// The type of what bears it, for people: `ext4`, `swap`.
+        kind: &'a str,
+        /// The device that will bear it.
+        device: &'a str,
+    },
+}
+
+impl Step {
+    /// What it needs before the first step of its plan may be done. What the restored system itself must have, such as its
+    /// boot loader's installer, comes with the files and is none of it.
+    pub fn needs(&self) -> Vec<Need<'_>> {
+        match self {
+            Step::WipeDisk { disk, .. } => vec![Need::Free { disk }],
+            Step::WriteTable { table, .. } => vec![Need::Table { kind: table.kind }],
+            Step::MakeFilesystem { device, filesystem, resized, .. } => {
+                let kind = filesystem.options.mount_type();
+                vec![
+                    Need::Filesystem { device, filesystem, resized: *resized },
+                    Need::Alone { uuid: &filesystem.uuid, kind, device },
+                ]
+            }
+            Step::MakeSubvolumes { .. } => vec![Need::Subvolumes, Need::Driver { kind: "btrfs" }],
+            Step::MakeSwap { device, swap } => {
+                let uuid = swap.uuid.as_deref().map(|uuid| Need::Alone { uuid, kind: "swap", device });
+                [Need::Swap { swap }].into_iter().chain(uuid).collect()
+            }
+            Step::Mount { kind, .. } => vec![Need::Driver { kind }],
+            Step::MakeSwapFile { file } => vec![Need::Swap { swap: &file.swap }],
+            Step::Extract
+            | Step::AdaptConfiguration { .. }
+            | Step::AdaptFilesystems { .. }
+            | Step::RebuildInitramfs { .. }
+            | Step::InstallLoader { .. }
+            | Step::MakeEfiEntry { .. }
+            | Step::Finish => vec![],
+        }
+    }
+}

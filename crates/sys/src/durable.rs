@@ -1,0 +1,126 @@
+//! Files that are still there after a power cut a moment later: a file's bytes are synced before it gets its name, and the
+//! directory that holds the name after that (fsync(2): "Calling fsync() does not necessarily ensure that the entry in the directory
+//! containing the file has also reached disk").
+
+use rustix::io::Errno;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+/// Syncs the names in a directory. Filesystems that have no such thing (CIFS, some FUSE) are as safe as they are.
+///
+/// # Errors
+/// The system's reason.
+pub fn sync_directory(directory: &Path) -> io::Result<()> {
+    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+    let flags = rustix::fs::OFlags::DIRECTORY.bits() as i32;
+    let opened = OpenOptions::new().read(true).custom_flags(flags).open(directory)?;
+    match rustix::fs::fsync(&opened) {
+        Err(Errno::INVAL | Errno::NOTSUP | Errno::NOSYS | Errno::BADF) => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// Syncs the name of a file or directory.
+///
+/// # Errors
+/// The system's reason.
+pub fn sync_name(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), sync_directory)
+}
+
+/// Syncs a finished file and its name.
+///
+/// # Errors
+/// The system's reason.
+pub fn sync_file(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()?;
+    sync_name(path)
+}
+
+/// Makes a directory with those above it that are missing, and syncs the names of all that it made.
+///
+/// # Errors
+/// The system's reason.
+pub fn make_directories(directory: &Path, mode: u32) -> io::Result<()> {
+    if directory.as_os_str().is_empty() || directory.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = directory.parent() {
+        make_directories(above, mode)?;
+    }
+    match DirBuilder::new().mode(mode).create(directory) {
+        // Somebody else made it meanwhile.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => sync_name(directory),
+    }
+}
+
+/// Writes a whole file, in place of one that may be there: nobody ever sees half of it. It is written as `temporary`, in the same
+/// directory, which a failure removes.
+///
+/// # Errors
+/// The system's reason.
+pub fn write(path: &Path, temporary: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let written = || {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(temporary, path)?;
+        sync_name(path)
+    };
+    written().inspect_err(|_| {
+        let _ = std::fs::remove_file(temporary);
+    })
+}
+
+/// Writes a new file, never over one that is there; a failure leaves none.
+///
+/// # Errors
+/// The system's reason.
+pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| sync_name(path));
+    written.inspect_err(|_| {
+        let _ = std::fs::remove_file(path);
+    })
+}
+
+/// Removes a file for good: it does not come back by a power cut.
+///
+/// # Errors
+/// The system's reason.
+pub fn remove(path: &Path) -> io::Result<()> {
+    std::fs::remove_file(path)?;
+    sync_name(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn files_and_folders_are_made_whole_or_not_at_all() {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path().join("a/b/c");
+        make_directories(&folder, 0o700).unwrap();
+        make_directories(&folder, 0o700).unwrap();
+        let (path, temporary) = (folder.join("file"), folder.join("file-tmp-"));
+        write(&path, &temporary, b"one", 0o600).unwrap();
+        write(&path, &temporary, b"two", 0o600).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(write_new(&path, b"three", 0o600).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+        // A directory is in the way: the rename fails, and nothing stays behind.
+        std::fs::create_dir_all(folder.join("taken/inside")).unwrap();
+        write(&folder.join("taken"), &temporary, b"x", 0o600).unwrap_err();
+        assert!(!temporary.exists());
+        remove(&path).unwrap();
+        assert!(!path.exists());
+        assert!(make_directories(&folder.join("taken/inside"), 0o700).is_ok());
+    }
+}
