@@ -284,7 +284,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__backup)
-            opts="-v -h --to --sysroot --key-file --words --exclude --exclude-contents --machine --verbose --json --config --help"
+            opts="-v -h --to --init --own-disk --sysroot --key-file --words --exclude --exclude-contents --machine --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -47,13 +47,15 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l config -d 'R
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -s v -l verbose -d 'Say more about what is done, on standard error; twice for the programs that are run'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l to -d 'The repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; it is made when it does not exist' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l to -d 'The repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l sysroot -d 'Work on the root filesystem in this folder: kernel, modules and programs are taken from there' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l exclude -d 'Leave this path out, with everything below it; may be repeated' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l exclude-contents -d 'Keep this directory but leave out what it holds; may be repeated' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l machine -d 'Use this machine description instead of probing (for a root filesystem in a folder)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l init -d 'Make the repository when there is none. Without it a missing one is an error: its disk or share may not be mounted'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l own-disk -d 'With --init: make it even on a filesystem that is being backed up, with which it is lost'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -s v -l verbose -d 'Say more about what is done, on standard error; twice for the programs that are run'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l json -d 'Write JSON lines instead of text'

@@ -33,7 +33,8 @@ fn shorten(pack: &Path, bytes: u64) {
 
 #[test]
 fn every_pack_that_is_lost_or_cut_short_is_stored_again() {
-    let damages: [(&str, &dyn Fn(&Path)); 4] = [
+    type Damage<'a> = (&'a str, &'a dyn Fn(&Path));
+    let damages: [Damage<'_>; 4] = [
         ("gone", &|pack| std::fs::remove_file(pack).unwrap()),
         ("empty", &|pack| shorten(pack, u64::MAX)),
         ("without its end", &|pack| shorten(pack, 1)),

@@ -42,9 +42,12 @@ fn tree(scratch: &Path, files: &[(&str, &str)]) -> PathBuf {
     tree
 }
 
+/// What a test does once, in the middle of a walk.
+type Once<'a> = Box<dyn FnOnce() + Send + 'a>;
+
 /// The first progress of the walk is told when the root directory was read, before its directories are: the second one is
 /// caught by counting.
-struct AfterDirectories<'a>(usize, Mutex<(usize, Option<Box<dyn FnOnce() + Send + 'a>>)>);
+struct AfterDirectories<'a>(usize, Mutex<(usize, Option<Once<'a>>)>);
 
 impl Observer for AfterDirectories<'_> {
     fn progress(&self, progress: &Progress) {

@@ -110,7 +110,7 @@ fn is_hardware(word: &str) -> bool {
                 // cloud-init, dracut and others have families of names.
                 && !module.starts_with("systemd")
         }
-        None => NAMES.iter().any(|known| named(&known)),
+        None => NAMES.iter().any(named),
     }
 }
 

@@ -80,7 +80,6 @@ pub fn mountable(kind: &str) -> bool {
 }
 
 /// Tells of a type whether the kernel has a driver for it.
-
 fn drivers(context: &Context<'_>) -> impl Fn(&str) -> bool {
     let known = std::fs::read_to_string(context.host("/proc/filesystems")).unwrap_or_default();
     let release = std::fs::read_to_string(context.host("/proc/sys/kernel/osrelease")).unwrap_or_default();

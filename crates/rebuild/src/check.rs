@@ -35,7 +35,8 @@ pub enum Problem {
     /// Something that stays connected bears the UUID.
     #[error(
         "cannot MAKE {kind} on {device} with its UUID {uuid}: {bearer} bears that UUID, too, and nobody could tell which of the two is meant; \
-         unplug {unplug}, or take it away with 'echo 1 > /sys/block/{name}/device/delete', or remove the UUID with 'wipefs --all {bearer}' if what it holds is not needed"
+         unplug {unplug}, or take it away with 'echo 1 > /sys/block/{name}/device/delete', or remove the UUID with 'wipefs --all {bearer}' if what it holds is not needed",
+        name = .unplug.trim_start_matches("/dev/").replace('/', "!")
     )]
     Taken {
         /// The type.
@@ -48,8 +49,6 @@ pub enum Problem {
         bearer: String,
         /// What to unplug.
         unplug: String,
-        /// Its kernel name.
-        name: String,
     },
     /// The hardware could not be read.
     #[error(transparent)]
@@ -146,7 +145,6 @@ impl Checker<'_, '_> {
                     device: device.to_owned(),
                     uuid: uuid.to_owned(),
                     bearer: bearer.path.clone(),
-                    name: unplug.trim_start_matches("/dev/").replace('/', "!"),
                     unplug,
                 })
             }

@@ -131,7 +131,7 @@ fn deep(directory: &Path, rounds: u32) -> anyhow::Result<f64> {
         remove(&work)?;
     }
     let trees = [work.join("deep"), work.join("flat")];
-    trees.iter().try_for_each(|tree| fs::create_dir_all(tree)).context("cannot MAKE folders")?;
+    trees.iter().try_for_each(fs::create_dir_all).context("cannot MAKE folders")?;
     for chain in 0..CHAINS {
         make_chain(&trees[0].join(chain.to_string()))?;
     }

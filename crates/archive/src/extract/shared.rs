@@ -215,7 +215,7 @@ impl<'e> Taking<'e> {
         let Ok(status) = rustix::fs::fstat(file) else { return false };
         let wanted = &self.extraction.table.records[record];
         let same = self.extraction.sharing.complete(record) == Some((status.st_dev, status.st_ino)) && *of == record;
-        let time = (status.st_mtime as i64, status.st_mtime_nsec as u32);
+        let time = (status.st_mtime, status.st_mtime_nsec as u32);
         let unchanged =
             status.st_size as u64 == wanted.size && time == (wanted.mtime.seconds, wanted.mtime.nanoseconds);
         same && (self.extraction.sharing.private || unchanged)

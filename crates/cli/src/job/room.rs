@@ -39,7 +39,7 @@ pub fn check(session: &Session, machine: &Machine, sysroot: &Path) -> Result<(),
         for path in session.config.backup.exclude_contents.iter().filter_map(|path| below(path)) {
             source = source.without_content(path);
         }
-        for file in machine.layout.swap_files.iter().filter_map(|file| below(&file.path.as_path())) {
+        for file in machine.layout.swap_files.iter().filter_map(|file| below(file.path.as_path())) {
             source = source.exclude(file);
         }
         let observer = Observing::new(&session.reporter, "check");

@@ -403,9 +403,9 @@ pub(super) fn take_in(table: &mut Table, read: Vec<Read>, taken: &parent::Taken)
         has_content[index] = true;
         first.entry((record.filesystem, record.inode)).or_insert((index, false));
     }
-    for index in 0..table.records.len() {
+    for (index, has_content) in has_content.into_iter().enumerate() {
         let record = &table.records[index];
-        let key = record.link_key().filter(|_| record.kind == Kind::File && !record.left_out && !has_content[index]);
+        let key = record.link_key().filter(|_| record.kind == Kind::File && !record.left_out && !has_content);
         let Some(key) = key else { continue };
         let Some((leader, is_new)) = first.get(&key).copied() else {
             // Each of its names was tried, and is listed.
