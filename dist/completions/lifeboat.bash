@@ -284,7 +284,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__backup)
-            opts="-v -h --to --init --own-disk --sysroot --key-file --words --exclude --exclude-contents --machine --verbose --json --config --help"
+            opts="-v -h --to --init --own-disk --sysroot --key-file --words --exclude --exclude-contents --machine --wait-lock --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -311,6 +311,10 @@ _lifeboat() {
                     return 0
                     ;;
                 --machine)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --wait-lock)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -382,7 +386,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__drill)
-            opts="-v -h --report --memory --command --expect --work-dir --size-factor --stick --deadline --verbose --json --config --help"
+            opts="-v -h --report --memory --command --expect --work-dir --size-factor --stick --deadline --key-file --words --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -413,6 +417,10 @@ _lifeboat() {
                     return 0
                     ;;
                 --deadline)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1144,13 +1152,17 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__layout__subcmd__diff)
-            opts="-v -h --from --sysroot --key-file --words --verbose --json --config --help"
+            opts="-v -h --from --snapshot --sysroot --key-file --words --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --snapshot)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1244,13 +1256,17 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__layout__subcmd__plan)
-            opts="-v -h --from --no-resize --any-firmware --wipe --map --key-file --words --verbose --json --config --help"
+            opts="-v -h --from --snapshot --no-resize --any-firmware --wipe --map --key-file --words --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --snapshot)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1278,7 +1294,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__layout__subcmd__show)
-            opts="-v -h --sysroot --from --key-file --words --verbose --json --config --help"
+            opts="-v -h --sysroot --from --snapshot --key-file --words --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1289,6 +1305,10 @@ _lifeboat() {
                     return 0
                     ;;
                 --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --snapshot)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -53,6 +53,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l key-file -d
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l exclude -d 'Leave this path out, with everything below it; may be repeated' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l exclude-contents -d 'Keep this directory but leave out what it holds; may be repeated' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l machine -d 'Use this machine description instead of probing (for a root filesystem in a folder)' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l wait-lock -d 'Wait so long while somebody else holds the repository alone, as `restic prune` does' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l init -d 'Make the repository when there is none. Without it a missing one is an error: its disk or share may not be mounted'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l own-disk -d 'With --init: make it even on a filesystem that is being backed up, with which it is lost'
@@ -87,7 +88,7 @@ expert\t'A shell'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l timeout -d 'Seconds before the menu starts its default [default: 30 for a harmless one, 10 for --mode]' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l append -d 'More kernel parameters, e.g. "lifeboat.after=poweroff"; may be repeated' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l compression -d 'zstd level of the rescue system, 1 to 22' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l work-dir -d 'Folder for temporary files; as much room as the medium takes, twice' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l work-dir -d 'Folder for temporary files, with room for the archive and 1 GB more [default: /var/tmp, or the folder of the image when /var/tmp is too small]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l exclude -d 'Leave this path out, with everything below it; may be repeated' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l exclude-contents -d 'Keep this directory but leave out what it holds; may be repeated' -r -F
@@ -114,7 +115,7 @@ expert\t'A shell'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l timeout -d 'Seconds before the menu starts its default [default: 30 for a harmless one, 10 for --mode]' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l append -d 'More kernel parameters, e.g. "lifeboat.after=poweroff"; may be repeated' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l compression -d 'zstd level of the rescue system, 1 to 22' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l work-dir -d 'Folder for temporary files; as much room as the medium takes, twice' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l work-dir -d 'Folder for temporary files, with room for the archive and 1 GB more [default: /var/tmp, or the folder of the image when /var/tmp is too small]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l exclude -d 'Leave this path out, with everything below it; may be repeated' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l exclude-contents -d 'Keep this directory but leave out what it holds; may be repeated' -r -F
@@ -136,6 +137,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and not __fish
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and not __fish_seen_subcommand_from show plan diff help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from show" -l sysroot -d 'Work on the root filesystem in this folder: kernel, modules and programs are taken from there' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from show" -l from -d 'Show the machine of an archive or medium instead of this one' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from show" -l snapshot -d 'Show the machine of this snapshot instead of the latest' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from show" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from show" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from show" -l words -d 'Ask for the recovery words instead of reading a key file'
@@ -143,6 +145,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_see
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from show" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -l from -d 'The archive or medium whose machine is to be recovered' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -l snapshot -d 'Plan for this snapshot instead of the latest' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -l wipe -d 'Allow a disk to be wiped though it holds foreign data: WWN, serial, hardware path or /dev path; may be repeated' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -l map -d 'Put a recorded disk onto another one, e.g. disk0:/dev/sdb; may be repeated' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
@@ -154,6 +157,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_see
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -s h -l help -d 'Print help'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from diff" -l from -d 'The archive or medium to compare with' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from diff" -l snapshot -d 'Compare with this snapshot instead of the latest' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from diff" -l sysroot -d 'Work on the root filesystem in this folder: kernel, modules and programs are taken from there' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from diff" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from diff" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
@@ -211,8 +215,10 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l expect -d 'T
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l work-dir -d 'Folder for the virtual machine\'s disks; as much room as the restored files take' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l size-factor -d 'Make the disks this many times as large as the machine\'s' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l deadline -d 'Seconds that the whole drill may take' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l stick -d 'Plug the medium in as a USB stick instead of a disc'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -s v -l verbose -d 'Say more about what is done, on standard error; twice for the programs that are run'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -s h -l help -d 'Print help'
