@@ -408,6 +408,8 @@ impl Repository {
     /// # Errors
     /// When none or several do, when it is the one that opened the repository, or when it cannot be removed.
     pub fn remove_key(&self, id: &str) -> Result<(), ArchiveError> {
+        // Nobody waits for himself.
+        drop(crate::report::locked(&self.reading).take());
         let lock = lock::Lock::take(&self.store, lock::Mode::Alone, "CHANGE", self.lock_patience)?;
         lock.confirm("CHANGE")?;
         let list = self.list_keys()?;
