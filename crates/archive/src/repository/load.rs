@@ -26,7 +26,9 @@ impl Loaded {
     pub(crate) fn problems(&self) -> impl Iterator<Item = crate::Problem> + '_ {
         self.lost.iter().map(|(path, cause)| {
             let message = match path.starts_with(own_path()) && path != &own_path() {
-                true => format!("inode flags, holes and the like are missing from all entries, large holes from contents: {cause}"),
+                true => format!(
+                    "inode flags, holes and the like are missing from all entries, large holes from contents: {cause}"
+                ),
                 false => format!("all that was in this directory is missing: {cause}"),
             };
             crate::Problem { path: path.clone(), message }
