@@ -1580,7 +1580,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__restore)
-            opts="-v -h --from --to --snapshot --stage --resume --mode --rescue-root --no-resize --any-firmware --wipe --map --key-file --words --verbose --json --config --help"
+            opts="-v -h --from --to --snapshot --stage --resume --damaged --mode --rescue-root --no-resize --any-firmware --wipe --map --key-file --words --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -186,6 +186,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l map -d 'Pu
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l resume -d 'In the rescue system: go on with a recovery that stopped, where it stopped'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l damaged -d 'In the rescue system: recover what is left of an archive that is damaged; what is lost is listed'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l no-resize -d 'Keep all sizes, even on a larger disk'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l any-firmware -d 'Go on though the firmware found here starts none of the machine\'s boot loaders'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l words -d 'Ask for the recovery words instead of reading a key file'
