@@ -413,7 +413,7 @@ impl Repository {
         let lock = lock::Lock::take(&self.store, lock::Mode::Alone, "CHANGE", self.lock_patience)?;
         lock.confirm("CHANGE")?;
         let list = self.list_keys()?;
-        let ids = |key: &KeyInfo| [&[key.id.clone()], &key.copies[..]].concat();
+        let ids = |key: &KeyInfo| [std::slice::from_ref(&key.id), &key.copies[..]].concat();
         let fitting: Vec<&KeyInfo> =
             list.iter().filter(|key| ids(key).iter().any(|file| file.starts_with(id))).collect();
         match fitting[..] {

@@ -25,14 +25,17 @@ pub(super) fn config(spare: &Path) -> Option<Vec<u8>> {
 }
 
 /// The key files of a folder with copies.
-pub(super) fn keys(spare: &Path) -> Vec<(Id, Vec<u8>)> {
+pub(super) fn keys(spare: &Path) -> Vec<KeyFile> {
     let listed = folder::list(spare, FileType::Key).unwrap_or_default();
     let read = |(id, _): (Id, u64)| Some((id, folder::read(&folder::path(spare, FileType::Key, &id), 64 << 10).ok()?));
     listed.into_iter().take(MOST_KEYS).filter_map(read).collect()
 }
 
-/// The key files of a repository; those that cannot be read are told in the second list.
-pub(super) fn own_keys(store: &Store) -> Result<(Vec<(Id, Vec<u8>)>, Vec<String>), ArchiveError> {
+/// A key file: its name and its bytes.
+pub(super) type KeyFile = (Id, Vec<u8>);
+
+/// The key files of a repository; those that cannot be read are named in the second list.
+pub(super) fn own_keys(store: &Store) -> Result<(Vec<KeyFile>, Vec<String>), ArchiveError> {
     let (mut keys, mut damage) = (vec![], vec![]);
     for listed in store.list_with_sizes(FileType::Key)?.into_iter().take(MOST_KEYS) {
         match store.read_listed(FileType::Key, &listed) {
