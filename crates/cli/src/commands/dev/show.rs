@@ -99,7 +99,8 @@ fn images(session: &Session, path: &Path, work: &Path) -> Result<Vec<Image>, Com
     let mut magic = [0; 6];
     let read = std::fs::File::open(path).and_then(|file| file.take(6).read(&mut magic));
     read.map_err(|source| io("READ", path, source))?;
-    if magic.starts_with(b"070701") {
+    // An initramfs begins with a cpio archive, plain, or packed with zstd or gzip.
+    if [&b"070701"[..], b"\x28\xb5\x2f\xfd", b"\x1f\x8b"].iter().any(|begin| magic.starts_with(begin)) {
         return Ok(look::initramfs(path, work, &session.runner)?);
     }
     if magic.starts_with(b"hsqs") {
