@@ -3,183 +3,19 @@
 
 mod common;
 
-use common::{empty_machine, empty_plan};
+use common::{empty_machine, empty_plan, run};
 use lifeboat_machine::boot::{EfiEntry, InitramfsTool, Loader};
-use lifeboat_machine::filesystem::{BtrfsOptions, Filesystem, FilesystemOptions, XfsOptions};
 use lifeboat_machine::layout::{Disk, Partition, PartitionRole, PartitionTable, Swap, TableKind};
 use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Machine, Name};
 use lifeboat_plan::{ChangedFilesystem, Plan, Step, Target};
 use lifeboat_rebuild::boot::load_option::{LoadOption, Signature};
-use lifeboat_rebuild::{Context, RebuildError, apply};
-use lifeboat_sys::{FakeRunner, Output};
+use lifeboat_rebuild::{Context, apply};
+use lifeboat_sys::FakeRunner;
 use std::path::Path;
-
-fn run(
-    runner: &FakeRunner,
-    target: &Path,
-    machine: &Machine,
-    plan: &Plan,
-    step: &Step,
-) -> Result<Vec<String>, RebuildError> {
-    let mut context = Context::new(runner, target, machine, plan);
-    context.chroot_mounts = false;
-    context.efivars = target.join("efivars");
-    context.by_id = target.join("by-id");
-    apply(step, &context)
-}
 
 fn adapt(names: &[(&str, &str)]) -> Step {
     let replacements = names.iter().map(|(old, new)| ((*old).to_owned(), (*new).to_owned())).collect();
     Step::AdaptConfiguration { replacements }
-}
-
-fn lines(step: Step) -> Vec<String> {
-    let runner = FakeRunner::lenient();
-    run(&runner, Path::new("/nonexistent"), &empty_machine(), &empty_plan(), &step).unwrap();
-    let mut lines = runner.command_lines();
-    // What was there goes first, whatever is made.
-    assert!(lines.remove(0).starts_with("wipefs --all --force /dev/nowhere"));
-    lines
-}
-
-fn filesystem(options: FilesystemOptions) -> Filesystem {
-    Filesystem {
-        uuid: "aaaaaaaa-0000-4000-8000-000000000001".into(),
-        label: Name::from("my data"),
-        size_bytes: 1 << 30,
-        used_bytes: 0,
-        options,
-        restored: None,
-    }
-}
-
-fn make(options: FilesystemOptions, resized: bool) -> Step {
-    Step::MakeFilesystem { device: "/dev/nowhere1".into(), filesystem: filesystem(options), resized, was: None }
-}
-
-fn xfs() -> XfsOptions {
-    XfsOptions {
-        block_bytes: 4096,
-        sector_bytes: 512,
-        inode_bytes: 512,
-        allocation_groups: 4,
-        allocation_group_blocks: 65536,
-        blocks: 262_144,
-        max_inode_percent: 25,
-        stripe_unit_blocks: 16,
-        stripe_width_blocks: 64,
-        directory_block_bytes: 4096,
-        log_blocks: 16384,
-        log_version: 2,
-        log_sector_bytes: 512,
-        log_stripe_unit_blocks: 1,
-        lazy_count: true,
-        features: [
-            ("crc", true),
-            ("rmapbt", false),
-            ("sparse", true),
-            ("attr2", true),
-            ("ftype", true),
-            ("ascii-ci", false),
-        ]
-        .map(|(name, on)| (name.to_owned(), on))
-        .to_vec(),
-        metadata_uuid: None,
-    }
-}
-
-#[test]
-fn xfs_names_everything() {
-    let device = "mkfs.xfs -f -q -K -b size=4096 -s size=512 -m uuid=aaaaaaaa-0000-4000-8000-000000000001,crc=1,rmapbt=0 \
-                  -i size=512,maxpct=25,sparse=1,attr=2";
-    assert_eq!(
-        lines(make(FilesystemOptions::Xfs(xfs()), false)),
-        [format!(
-            "{device} -d size=1073741824,agsize=65536b,su=65536,sw=4 \
-             -l version=2,sectsize=512,size=16384b,su=4096,lazy-count=1 -n size=4096,ftype=1 -L 'my data' /dev/nowhere1"
-        )]
-    );
-    // At another size mkfs.xfs decides about groups and log.
-    assert_eq!(
-        lines(make(FilesystemOptions::Xfs(xfs()), true)),
-        [format!(
-            "{device} -d size=1073741824,su=65536,sw=4 -l version=2,sectsize=512,su=4096,lazy-count=1 \
-             -n size=4096,ftype=1 -L 'my data' /dev/nowhere1"
-        )]
-    );
-    let mut unknown = xfs();
-    unknown.features.push(("warp".into(), true));
-    let runner = FakeRunner::lenient();
-    let step = make(FilesystemOptions::Xfs(unknown), false);
-    let error = run(&runner, Path::new("/nonexistent"), &empty_machine(), &empty_plan(), &step).unwrap_err();
-    assert!(error.to_string().contains("the XFS feature warp"), "{error}");
-    assert!(runner.command_lines().iter().all(|line| line.starts_with("wipefs")));
-}
-
-fn btrfs(features: &[&str]) -> Step {
-    make(
-        FilesystemOptions::Btrfs(BtrfsOptions {
-            node_bytes: 16384,
-            sector_bytes: 4096,
-            checksum: "crc32c".into(),
-            features: features.iter().map(|name| (*name).to_owned()).collect(),
-            data_profile: "single".into(),
-            metadata_profile: "dup".into(),
-            mixed: false,
-            device_uuid: Some("bbbbbbbb-0000-4000-8000-000000000001".into()),
-            metadata_uuid: None,
-            subvolumes: vec![],
-            default_subvolume: Name::default(),
-        }),
-        false,
-    )
-}
-
-#[test]
-fn btrfs_by_what_mkfs_knows() {
-    let list = |text: &str| Output { code: 0, stdout: vec![], stderr: text.as_bytes().to_vec() };
-    let old = || {
-        FakeRunner::lenient()
-            .answer_with(
-                "mkfs.btrfs -O list-all",
-                list("extref  - x (default=3.12)\nno-holes - y (default=5.15)\nraid56 - z (compat=3.9)\n"),
-            )
-            .answer_with("mkfs.btrfs -R list-all", list("quota - q (compat=3.4)\nfree-space-tree - f (default=5.15)\n"))
-    };
-    let runner = old();
-    let step = btrfs(&["extref", "free-space-tree"]);
-    let notes = run(&runner, Path::new("/nonexistent"), &empty_machine(), &empty_plan(), &step).unwrap();
-    assert!(notes[0].contains("UUID_SUB"));
-    assert_eq!(
-        runner.command_lines().last().unwrap(),
-        "mkfs.btrfs -f -q -K -U aaaaaaaa-0000-4000-8000-000000000001 -n 16384 -s 4096 --csum crc32c -d single -m dup \
-         -O 'extref,^no-holes' -R free-space-tree -L 'my data' /dev/nowhere1"
-    );
-    let new = FakeRunner::lenient()
-        .answer_with("mkfs.btrfs -O list-all", list("extref - x (default=3.12)\nfree-space-tree - f (default=5.15)\n"))
-        .answer("mkfs.btrfs --help", "  --device-uuid UUID  set it\n");
-    assert_eq!(
-        run(&new, Path::new("/nonexistent"), &empty_machine(), &empty_plan(), &step).unwrap(),
-        Vec::<String>::new()
-    );
-    assert!(
-        new.command_lines()
-            .last()
-            .unwrap()
-            .contains("-O extref,free-space-tree --device-uuid bbbbbbbb-0000-4000-8000-000000000001 -L")
-    );
-    let step = btrfs(&["block-group-tree"]);
-    let error = run(&old(), Path::new("/nonexistent"), &empty_machine(), &empty_plan(), &step).unwrap_err();
-    assert!(error.to_string().contains("try a rescue medium with newer btrfs-progs"), "{error}");
-}
-
-#[test]
-fn swap_and_tables() {
-    let swap = Swap { uuid: Some("u-1".into()), label: Name::from("sw ap"), page_bytes: 65536 };
-    assert_eq!(
-        lines(Step::MakeSwap { device: "/dev/nowhere2".into(), swap }),
-        ["mkswap --force --pagesize 65536 --uuid u-1 --label 'sw ap' /dev/nowhere2"]
-    );
 }
 
 fn target(programs: &[&str], files: &[&str]) -> tempfile::TempDir {

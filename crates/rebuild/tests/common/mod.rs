@@ -3,7 +3,9 @@
 
 use lifeboat_machine::layout::{Partition, PartitionRole, PartitionTable, Swap, SwapFile, TableKind};
 use lifeboat_machine::{DeviceId, Machine, Name};
-use lifeboat_plan::Plan;
+use lifeboat_plan::{Plan, Step};
+use lifeboat_rebuild::{Context, RebuildError, apply};
+use lifeboat_sys::FakeRunner;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -139,4 +141,19 @@ pub fn swap_file(path: &str, size_bytes: u64, uuid: Option<&str>, label: &str) -
         gid: 0,
         xattrs: vec![],
     }
+}
+
+/// Applies a step to a target folder, without what needs a kernel.
+pub fn run(
+    runner: &FakeRunner,
+    target: &Path,
+    machine: &Machine,
+    plan: &Plan,
+    step: &Step,
+) -> Result<Vec<String>, RebuildError> {
+    let mut context = Context::new(runner, target, machine, plan);
+    context.chroot_mounts = false;
+    context.efivars = target.join("efivars");
+    context.by_id = target.join("by-id");
+    apply(step, &context)
 }
