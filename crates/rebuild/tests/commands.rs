@@ -84,7 +84,7 @@ fn initramfs_by_dracut_under_debians_name() {
         (&["usr/bin/dracut"], "dracut --regenerate-all --force"),
     ] {
         let runner = FakeRunner::lenient();
-        let target = target(programs, &[]);
+        let target = target(&[], programs);
         run(&runner, target.path(), &machine, &empty_plan(), &step).unwrap();
         assert_eq!(runner.command_lines(), [format!("chroot {} {line}", target.path().display())]);
     }
