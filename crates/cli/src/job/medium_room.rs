@@ -18,7 +18,7 @@ const RESERVE: u64 = 256 << 20;
 const LAST: u64 = RESERVE / 4;
 /// How often it is looked: the fastest disks of today write some 5 GB a second, all usual ones less than [`LAST`] in this time.
 const LOOK: Duration = Duration::from_millis(50);
-/// What a rescue system takes while it is built: its files unpacked, and its images. Measured: 0.5 GiB without firmware, 0.9 with all
+/// What a rescue system takes while it is built: its files unpacked, and its images. Estimated, with room to spare: 0.5 GiB without firmware, 0.9 with all
 /// of Debian's.
 const RESCUE_SYSTEM: u64 = 1 << 30;
 const WITHOUT_FIRMWARE: u64 = 640 << 20;
