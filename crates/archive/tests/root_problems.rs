@@ -170,7 +170,12 @@ fn wrong_places_and_wrong_keys_are_told_apart() {
     bytes[20] ^= 1;
     std::fs::set_permissions(&config, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     std::fs::write(&config, bytes).unwrap();
-    assert!(matches!(open(&location, &key), ArchiveError::Damaged { .. }));
+    let survived = Repository::open(&location, &key).unwrap();
+    assert!(survived.damage()[0].contains("config"), "the copy in the key file serves: {:?}", survived.damage());
+    for key_file in std::fs::read_dir(location.join("keys")).unwrap() {
+        std::fs::remove_file(key_file.unwrap().path()).unwrap();
+    }
+    assert!(matches!(open(&location, &key), ArchiveError::NoKeys { .. }), "there is nothing to open it with");
 }
 
 #[test]
