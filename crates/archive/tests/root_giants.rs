@@ -5,67 +5,9 @@
 
 mod common;
 
+use common::changing::{after_walk, messages, paths, restore, tree};
 use common::{backup, backup_with, repository, scratch};
-use lifeboat_archive::{Observer, Problem, Progress, Quiet, Repository, RestoreOptions, Selection, Source};
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-
-fn messages(problems: &[Problem]) -> Vec<String> {
-    let mut list: Vec<String> = problems.iter().map(|p| format!("{}: {}", p.path.display(), p.message)).collect();
-    list.sort();
-    list
-}
-
-fn overwrite() -> RestoreOptions {
-    RestoreOptions { overwrite: true, ..RestoreOptions::default() }
-}
-
-fn restore(repository: &Repository, target: &Path, selection: &Selection) -> Vec<String> {
-    std::fs::create_dir_all(target).unwrap();
-    let snapshot = repository.find_snapshot("latest").unwrap();
-    messages(&repository.restore(&snapshot, target, selection, &overwrite(), &Quiet).unwrap().problems)
-}
-
-fn paths(paths: &[&str]) -> Selection {
-    Selection::Paths(paths.iter().map(PathBuf::from).collect())
-}
-
-/// A tree whose last directory, in the walk's order, is walked after everything else: what is done at the first progress of
-/// reading is between walk and reading.
-fn tree(scratch: &Path, files: &[(&str, &str)]) -> PathBuf {
-    let tree = scratch.join("tree");
-    for (path, content) in files {
-        let path = tree.join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, content).unwrap();
-    }
-    tree
-}
-
-/// What a test does once, in the middle of a walk.
-type Once<'a> = Box<dyn FnOnce() + Send + 'a>;
-
-/// The first progress of the walk is told when the root directory was read, before its directories are: the second one is
-/// caught by counting.
-struct AfterDirectories<'a>(usize, Mutex<(usize, Option<Once<'a>>)>);
-
-impl Observer for AfterDirectories<'_> {
-    fn progress(&self, progress: &Progress) {
-        if progress.phase == "walk" {
-            let mut state = self.1.lock().unwrap();
-            state.0 += 1;
-            if state.0 == self.0
-                && let Some(act) = state.1.take()
-            {
-                act();
-            }
-        }
-    }
-}
-
-fn after_walk<'a>(directories: usize, act: impl FnOnce() + Send + 'a) -> AfterDirectories<'a> {
-    AfterDirectories(directories, Mutex::new((0, Some(Box::new(act)))))
-}
+use lifeboat_archive::{Quiet, Selection, Source};
 
 #[test]
 fn root_giants_of_holes_are_kept_exactly() {

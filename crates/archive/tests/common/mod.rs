@@ -1,6 +1,8 @@
 //! What the tests share: loop filesystems, odd trees, the independent judge, a repository.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod changing;
+
 use lifeboat_archive::repository::{BackupRequest, RepositoryOptions};
 use lifeboat_archive::{BackupReport, Observer, Quiet, Repository, Secret, Source};
 use std::path::{Path, PathBuf};
