@@ -1,7 +1,7 @@
 //! Kernel parameters that a rescue system takes from the machine's own command line: what the hardware may need.
 
 /// Parameters by name; one that ends in `*` is the beginning of a name (kernel-parameters.txt).
-const NAMES: [&str; 51] = [
+const NAMES: [&str; 52] = [
     "acpi*",
     "add_efi_memmap",
     "amd_iommu",
@@ -37,6 +37,7 @@ const NAMES: [&str; 51] = [
     "no_timer_check",
     "noapic",
     "noefi",
+    "nohz",
     "noirqdebug",
     "nolapic*",
     "nomodeset",
@@ -152,6 +153,8 @@ mod tests {
             "net.ifnames=0",
             "nolapic_timer",
             "no_timer_check",
+            "nohz=off",
+            "highres=off",
             "mem=4G",
         ] {
             assert_eq!(others(&format!("root=/dev/sda1 ro {word} quiet")), [word]);

@@ -34,12 +34,13 @@ impl Acceleration {
         }
     }
 
-    /// A kernel parameter without which a guest may not start: on a busy host an emulated timer is late now and then, and
-    /// the kernel panics over it ("IO-APIC + timer doesn't work").
+    /// Kernel parameters without which a guest may not start or may stop: on a busy host an emulated timer is late now and
+    /// then, and the kernel panics over it ("IO-APIC + timer doesn't work"); and a one-shot timer that is lost leaves a
+    /// processor idle for good ("rcu: Possible timer handling issue"), where a periodic one fires again.
     pub fn parameter(self) -> Option<&'static str> {
         match self {
             Acceleration::Kvm => None,
-            Acceleration::Tcg => Some("no_timer_check"),
+            Acceleration::Tcg => Some("no_timer_check nohz=off highres=off"),
         }
     }
 
