@@ -127,6 +127,10 @@ impl Comparison<'_> {
                 self.entry(old, new);
                 pairs.push((old, new));
             }
+            if self.walked.locked.contains(&new) {
+                // What it holds cannot be told; that it is locked is said already.
+                continue;
+            }
             for child in archived.children(old).filter(|child| self.choices[*child] != Choice::No) {
                 match found.child(new, archived.name(child)).filter(|child| !found.records[*child].left_out) {
                     None if self.choices[child] == Choice::Yes || archived.records[child].kind == Kind::Directory => {

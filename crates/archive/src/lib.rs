@@ -7,6 +7,7 @@
 //! | [`directories`] | directories opened one from the other, for walker and extractor |
 //! | [`walk`] | reads a file tree's metadata into a table, and the content of its files |
 //! | `fuzz` | entrances for fuzzing, behind the feature of that name |
+//! | [`encrypted`] | what the filesystem encrypts by itself |
 //! | [`extras`] | what restic's format cannot carry: root metadata, inode flags, project ids, holes, shared blocks |
 //! | `shared`, [`room`] | files that share blocks; the room that a restore needs |
 //! | [`repository`] | [`Repository`]: restic format 2; the only place that names rustic types |
@@ -22,6 +23,7 @@
 
 pub mod compare;
 mod directories;
+pub mod encrypted;
 pub mod error;
 pub mod extract;
 pub mod extras;
@@ -41,6 +43,7 @@ pub mod warnings;
 pub mod words;
 
 pub use compare::{CompareReport, Difference, DifferenceKind};
+pub use encrypted::Encrypted;
 pub use error::ArchiveError;
 pub use extract::RestoreOptions;
 pub use report::{BackupReport, Observer, Problem, Progress, Quiet, RestoreReport, VerifyReport};

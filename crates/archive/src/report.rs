@@ -66,6 +66,8 @@ pub struct BackupReport {
     pub stored_again: u64,
     /// What a restore of it needs.
     pub room: crate::Room,
+    /// What is encrypted by its filesystem, and is not, or not so, in the snapshot.
+    pub encrypted: Vec<crate::Encrypted>,
     /// Everything that could not be read, or changed meanwhile.
     pub problems: Vec<Problem>,
 }

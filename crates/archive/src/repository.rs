@@ -283,6 +283,20 @@ impl Repository {
         }
     }
 
+    /// What of a snapshot its filesystems encrypted: it is not in the archive, or comes back in plain.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn encrypted(&self, snapshot: &SnapshotInfo) -> Result<Vec<crate::Encrypted>, ArchiveError> {
+        let path = Path::new("/.lifeboat/encrypted.json");
+        match self.read_file(snapshot, path) {
+            Ok(json) => crate::encrypted::from_json(&json)
+                .map_err(|error| self.store.damaged(path.display().to_string(), error)),
+            Err(ArchiveError::NotInSnapshot { .. }) => Ok(vec![]),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Restores entries of a snapshot below a directory.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use crate::shared;
 use crate::table::{Kind, Table};
 use crate::walk::extents::Compressed;
 use crate::walk::places::Top;
-use crate::{ArchiveError, Observer, Progress, Source, walk};
+use crate::{ArchiveError, Encrypted, Observer, Progress, Source, walk};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -80,11 +80,20 @@ impl RootRoom {
     }
 }
 
+/// What looking at a file tree found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Measured {
+    /// What its files need.
+    pub room: Room,
+    /// What its filesystem encrypts.
+    pub encrypted: Vec<Encrypted>,
+}
+
 /// Looks at a file tree without reading content: what a backup of it would say. What cannot be read is not counted.
 ///
 /// # Errors
 /// When the source's root cannot be opened.
-pub fn measure(source: &Source, observer: &dyn Observer) -> Result<Room, ArchiveError> {
+pub fn measure(source: &Source, observer: &dyn Observer) -> Result<Measured, ArchiveError> {
     /// Passes on progress alone: a backup tells what it cannot read.
     struct ProgressOnly<'a>(&'a dyn Observer);
     impl Observer for ProgressOnly<'_> {
@@ -95,7 +104,7 @@ pub fn measure(source: &Source, observer: &dyn Observer) -> Result<Room, Archive
     let observer = ProgressOnly(observer);
     let mut walked = walk::walk_with_extents(source, &observer, &Problems::new(&observer))?;
     let extents = walked.extents.take().unwrap_or_default();
-    Ok(extents.finish(&mut walked.table, &walked.tops))
+    Ok(Measured { room: extents.finish(&mut walked.table, &walked.tops), encrypted: walked.encrypted })
 }
 
 impl Room {

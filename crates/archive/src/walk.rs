@@ -7,12 +7,14 @@
 //! | [`look`] | one entry, without opening what must not be opened |
 //! | [`inode`] | what one inode has: status, xattrs, flags, project id, holes |
 //! | [`extents`] | which files share blocks, and what is compressed |
+//! | [`encrypted`] | what the filesystem encrypts, and whether it is locked |
 //! | [`content`] | reads files with holes, and notices that they change |
 //!
 //! Whoever owns a directory can exchange what is in it at any moment. So directories are opened from their parents, and
 //! without following links ([`crate::directories`]); status, attributes and content of an entry come from one descriptor.
 
 pub(crate) mod content;
+pub(crate) mod encrypted;
 pub(crate) mod extents;
 pub(crate) mod inode;
 pub(crate) mod look;
@@ -20,19 +22,21 @@ pub(crate) mod places;
 mod rules;
 
 use crate::directories::Directories;
+use crate::encrypted::Encrypted;
 use crate::report::{Problems, Progress};
 use crate::source::Source;
 use crate::table::{Kind, More, Record, Table, Under, Xattr};
 use crate::{ArchiveError, Observer};
 use extents::Extents;
 use inode::{Place, Stored};
+use lifeboat_sys::fscrypt::KeyState;
 use look::Held;
 use places::Top;
 use rules::{Rule, Rules};
 use rustix::fd::OwnedFd;
 use rustix::fs::{FileType, OFlags, RawDir, StatxAttributes};
 use rustix::io::Errno;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt as _;
@@ -51,6 +55,10 @@ pub(crate) struct Walked {
     pub(crate) began: i64,
     /// Where content lies, when that was asked for.
     pub(crate) extents: Option<Extents>,
+    /// What is encrypted: the uppermost directories, and what lies outside of such directories.
+    pub(crate) encrypted: Vec<Encrypted>,
+    /// Directories that could not be read, because they are locked.
+    pub(crate) locked: HashSet<usize>,
 }
 
 impl Walked {
@@ -68,6 +76,8 @@ struct Open<'r> {
     /// The top that it lies in, as an index of [`Walked::tops`].
     top: usize,
     rules: Option<&'r Rules>,
+    /// It lies in an encrypted directory.
+    in_encrypted: bool,
 }
 
 struct Walker<'a> {
@@ -115,14 +125,22 @@ fn start(
         problems,
         observer,
         root: open()?,
-        walked: Walked { table, tops: vec![top], stored: HashMap::new(), began: began as i64, extents },
+        walked: Walked {
+            table,
+            tops: vec![top],
+            stored: HashMap::new(),
+            began: began as i64,
+            extents,
+            encrypted: vec![],
+            locked: HashSet::new(),
+        },
         directories: Directories::within_a_mount(),
         bytes: 0,
         xattr_bytes: 0,
     };
     // Depth first, so that files which lie together are read together.
     let mut met = 0;
-    let mut open = vec![Open { index: 0, mount: status.stx_mnt_id, top: 0, rules: Some(&rules) }];
+    let mut open = vec![Open { index: 0, mount: status.stx_mnt_id, top: 0, rules: Some(&rules), in_encrypted: false }];
     while let Some(directory) = open.pop() {
         met += walker.directory(&directory, &mut open);
     }
@@ -142,7 +160,7 @@ impl Walker<'_> {
     /// Reads one directory: its own status, xattrs and flags, then its children, which are left on `open` if they are
     /// directories. Gives how many mount points were met.
     fn directory<'r>(&mut self, directory: &Open<'r>, open: &mut Vec<Open<'r>>) -> usize {
-        let Open { index, mount, top, rules } = *directory;
+        let Open { index, mount, top, rules, in_encrypted } = *directory;
         let opened = self.directories.open(&self.walked, index);
         // One that was put into its place since is read as a whole, too: what counts is what was opened.
         let opened = opened.and_then(|fd| inode::status(&*fd, OsStr::new("")).map(|status| (fd, status)));
@@ -157,6 +175,8 @@ impl Walker<'_> {
         };
         inode::refresh(&mut self.walked.table.records[index], &status);
         let stored = self.attributes(index, &fd);
+        let is_encrypted = encrypted::is_encrypted(&status);
+        let key = if is_encrypted { lifeboat_sys::fscrypt::key_state(&*fd) } else { KeyState::Unknown };
         let mut names = match names(&fd) {
             Ok(names) => names,
             Err(error) => {
@@ -165,6 +185,17 @@ impl Walker<'_> {
                 return 0;
             }
         };
+        if is_encrypted {
+            let locked = encrypted::is_locked(&fd, key, &names);
+            if locked {
+                self.problems.add(self.walked.table.path(index), encrypted::LOCKED_DIRECTORY);
+                self.walked.locked.insert(index);
+                names.clear();
+            }
+            if locked || !in_encrypted {
+                self.walked.encrypted.push(Encrypted { path: self.walked.table.path(index), locked });
+            }
+        }
         names.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         let detached = self.walked.tops[top].detached;
         let start = self.walked.table.records.len();
@@ -174,11 +205,13 @@ impl Walker<'_> {
             if below.is_some_and(|below| below.says(Rule::Exclude)) {
                 continue;
             }
-            let Some((child, child_mount)) = self.child(index, &fd, name, *listed, stored) else { continue };
+            let Some((child, child_mount)) = self.child(index, &fd, name, *listed, (stored, is_encrypted)) else {
+                continue;
+            };
             if self.walked.table.records[child].kind != Kind::Directory {
                 continue;
             }
-            let mut next = Open { index: child, mount: child_mount, top, rules: below };
+            let mut next = Open { index: child, mount: child_mount, top, rules: below, in_encrypted: is_encrypted };
             if below.is_some_and(|below| below.says(Rule::Mount)) {
                 met += 1;
                 match self.enter(child, &fd, detached) {
@@ -262,7 +295,7 @@ impl Walker<'_> {
         directory: &OwnedFd,
         name: &[u8],
         listed: FileType,
-        stored: Stored,
+        (stored, in_encrypted): (Stored, bool),
     ) -> Option<(usize, u64)> {
         let name_os = OsStr::from_bytes(name);
         let shared = look::is_shared(&self.walked.table.records[parent]);
@@ -273,6 +306,10 @@ impl Walker<'_> {
             Ok(seen) => seen,
             // Gone between listing and looking: it was not there at the time of the backup.
             Err((_, Errno::NOENT)) => return None,
+            Err((_, Errno::NOKEY)) => {
+                fail(self, encrypted::LOCKED_FILE.to_owned());
+                return None;
+            }
             Err((what, error)) => {
                 fail(self, format!("cannot {what}: {}", std::io::Error::from(error)));
                 return None;
@@ -283,6 +320,7 @@ impl Walker<'_> {
             return None;
         };
         record.parent = parent as u32;
+        let is_encrypted = encrypted::is_encrypted(&seen.status);
         let mut more = More::default();
         let mut place = None;
         match &seen.held {
@@ -313,6 +351,10 @@ impl Walker<'_> {
                 }
                 if record.kind == Kind::Symlink {
                     match rustix::fs::readlinkat(held, "", Vec::new()) {
+                        Ok(target) if is_encrypted && encrypted::is_no_key_target(target.to_bytes()) => {
+                            fail(self, encrypted::LOCKED_FILE.to_owned());
+                            return None;
+                        }
                         Ok(target) => more.target = target.into_bytes(),
                         Err(error) => {
                             fail(self, format!("cannot READ the link: {}", std::io::Error::from(error)));
@@ -330,6 +372,10 @@ impl Walker<'_> {
             }
         }
         let index = self.walked.table.push(record, name, more);
+        if is_encrypted && !in_encrypted && self.walked.table.records[index].kind != Kind::Directory {
+            let path = self.walked.table.path(index);
+            self.walked.encrypted.push(Encrypted { path, locked: false });
+        }
         self.bytes += self.walked.table.stored(index);
         Some((index, seen.status.stx_mnt_id))
     }

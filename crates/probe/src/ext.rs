@@ -118,7 +118,10 @@ pub(crate) fn parse(text: &str, superblock: &[u8]) -> Result<Ext, String> {
         warnings.push("it was resized on line; its group descriptors move when it is made again".to_owned());
     }
     if has("encrypt") {
-        warnings.push("it allows encrypted directories; those are saved as they can be read now".to_owned());
+        warnings.push(
+            "it allows encrypted directories (fscrypt); those that are unlocked are saved, and come back in plain"
+                .to_owned(),
+        );
     }
 
     let block_bytes = small("Block size")?;

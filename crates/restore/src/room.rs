@@ -64,12 +64,14 @@ pub struct Tree {
     pub mounts: Vec<PathBuf>,
 }
 
-/// For each filesystem whose files may take less than their sizes the mounts, below the uppermost of them.
+/// For each filesystem whose files may take less than their sizes, or may be encrypted, the mounts, below the uppermost of them.
 pub fn trees(machine: &Machine) -> Vec<Tree> {
     let layout = &machine.layout;
     let mut trees: Vec<Tree> = vec![];
     let roots = layout.roots();
-    for device in layout.devices.iter().filter(|device| device.filesystem().is_some_and(may_need_more)) {
+    for device in layout.devices.iter().filter(|device| {
+        device.filesystem().is_some_and(|filesystem| may_need_more(filesystem) || may_encrypt(filesystem))
+    }) {
         let holds = |root: &Path| holder(&layout.mounts, root).is_some_and(|mount| mount.device == device.id);
         let mut own: Vec<Tree> = vec![];
         // Sorted, so that a mount point comes before what is below it.
@@ -96,6 +98,30 @@ fn may_need_more(filesystem: &Filesystem) -> bool {
         FilesystemOptions::Btrfs(_) => true,
         FilesystemOptions::Xfs(xfs) => xfs.features.iter().any(|(name, on)| name == "reflink" && *on),
         FilesystemOptions::Ext(_) | FilesystemOptions::Vfat(_) => false,
+    }
+}
+
+/// Whether directories may be encrypted (fscrypt).
+fn may_encrypt(filesystem: &Filesystem) -> bool {
+    matches!(&filesystem.options, FilesystemOptions::Ext(ext) if ext.features.iter().any(|name| name == "encrypt"))
+}
+
+/// Tells what of a snapshot was encrypted on the machine, of all that `wanted` says.
+pub fn tell_encrypted(
+    repository: &Repository,
+    snapshot: &SnapshotInfo,
+    wanted: &dyn Fn(&Path) -> bool,
+    sink: &dyn EventSink,
+) {
+    match repository.encrypted(snapshot) {
+        Ok(entries) => {
+            for entry in entries.iter().filter(|entry| wanted(&entry.path)) {
+                sink.emit(&Event::Warning { text: entry.at_restore() });
+            }
+        }
+        Err(error) => {
+            sink.emit(&Event::Warning { text: format!("{error}; whether something was encrypted is not known") })
+        }
     }
 }
 

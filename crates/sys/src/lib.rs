@@ -8,6 +8,7 @@
 //! | [`block`] | block device ioctls and sizes |
 //! | [`confined`] | paths of a system below a folder |
 //! | [`durable`] | files that survive a power cut |
+//! | [`fscrypt`] | whether the key of an encrypted directory is there |
 //! | [`inode`] | inode flags and project ids |
 //! | [`ending`] | what is taken away before a signal ends us |
 //! | [`extents`] | where content lies on a disk, and files that share it |
@@ -31,6 +32,7 @@ pub mod console;
 pub mod durable;
 pub mod ending;
 pub mod extents;
+pub mod fscrypt;
 pub mod inode;
 pub mod loop_device;
 pub mod modules;

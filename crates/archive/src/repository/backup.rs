@@ -13,7 +13,7 @@ use super::{Repository, crypto, node};
 use crate::report::{BackupReport, Problems, Progress, locked};
 use crate::selection::OWN_DIRECTORY;
 use crate::table::{Id, Kind, More, Record, Table};
-use crate::{ArchiveError, Observer, Room, Source, extras, walk};
+use crate::{ArchiveError, Encrypted, Observer, Room, Source, encrypted, extras, walk};
 use rustic_core::FileType;
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt as _;
@@ -79,6 +79,11 @@ fn attempt(
     let (mut walked, (mut stock, (snapshots, unreadable))) = (walked?, loaded?);
     repairs::mend(repository, &mut stock, &unreadable, observer)?;
     let room = walked.extents.take().map(|extents| extents.finish(&mut walked.table, &walked.tops)).unwrap_or_default();
+    let encrypted = std::mem::take(&mut walked.encrypted);
+    for entry in encrypted.iter().filter(|entry| !entry.locked) {
+        // What is locked is a problem.
+        observer.warning(&entry.at_backup());
+    }
     owner::warn_of_the_future(&snapshots, now, observer);
     let machine = Owner::new(&*request.machine_id, &*request.host);
     let parent = owner::latest(&Owners::new(store), &snapshots, &machine);
@@ -98,7 +103,7 @@ fn attempt(
     let context = Context { repository, observer, problems: &problems };
     let (tree, summary) = std::thread::scope(|scope| {
         let (writer, disk) = Writer::start(scope, store, index, &state);
-        let result = context.write(&writer, walked, taken, request, &room);
+        let result = context.write(&writer, walked, taken, request, &Told { room: &room, encrypted: &encrypted });
         drop(writer);
         // A failure of the disk explains all that workers complain about.
         disk.join().map_err(|panic| ArchiveError::Panicked {
@@ -144,8 +149,15 @@ fn attempt(
         lost_packs: stock.bad.len() as u64,
         stored_again,
         room,
+        encrypted,
         problems: super::with_warnings(problems),
     })
+}
+
+/// What a snapshot tells of what it holds.
+struct Told<'a> {
+    room: &'a Room,
+    encrypted: &'a [Encrypted],
 }
 
 /// What the threads of one backup read.
@@ -163,7 +175,7 @@ impl Context<'_> {
         mut walked: walk::Walked,
         taken: parent::Taken,
         request: &BackupRequest<'_>,
-        room: &Room,
+        told: &Told<'_>,
     ) -> Result<(Id, Summary), ArchiveError> {
         let read = reading::run(self, writer, &walked, &taken)?;
         let table = &mut walked.table;
@@ -188,13 +200,16 @@ impl Context<'_> {
         }
         let extras = extras::encode(table);
         let mut worker = writer.worker()?;
-        let room = room.to_json();
+        let (room, encrypted) = (told.room.to_json(), encrypted::to_json(told.encrypted));
         let own = [
+            ("encrypted.json", &encrypted),
             ("extras.jsonl", &extras),
             ("machine.json", &request.machine),
             ("manifest.json", &manifest),
             ("room.json", &room),
         ];
+        // Only a snapshot that has such entries says something of them.
+        let own = &own[usize::from(told.encrypted.is_empty())..];
         let own = self.own_directory(writer, &mut worker, own)?;
         let tree = trees::store(self.observer, writer, worker, table, &own, &mut summary)?;
         Ok((tree, summary))
@@ -205,7 +220,7 @@ impl Context<'_> {
         &self,
         writer: &Writer<'_>,
         worker: &mut Worker,
-        files: [(&str, &Vec<u8>); 4],
+        files: &[(&str, &Vec<u8>)],
     ) -> Result<Table, ArchiveError> {
         let chunker = Chunker::new(self.repository.polynomial);
         let mut own = Table::default();

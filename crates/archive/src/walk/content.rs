@@ -45,6 +45,7 @@ impl Unreadable {
             io::ErrorKind::WouldBlock => {
                 "cannot OPEN: another program holds a lease on it and does not give it up".to_owned()
             }
+            _ if error.raw_os_error() == Some(Errno::NOKEY.raw_os_error()) => super::encrypted::LOCKED_FILE.to_owned(),
             _ => format!("cannot {what}: {error}"),
         })
     }

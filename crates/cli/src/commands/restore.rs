@@ -52,6 +52,10 @@ fn files(session: &Session, args: &RestoreArgs) -> CommandResult {
             .reporter
             .note("owners and groups are not restored, which takes root: all that is restored belongs to you");
     }
+    let is_chosen = |path: &Path| {
+        args.paths.is_empty() || args.paths.iter().any(|chosen| path.starts_with(chosen) || chosen.starts_with(path))
+    };
+    lifeboat_restore::room::tell_encrypted(&archive.repository, &snapshot, &is_chosen, &session.reporter);
     let observer = Observing::new(&session.reporter, "restore");
     let report = archive.repository.restore(
         &snapshot,

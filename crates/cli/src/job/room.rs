@@ -1,4 +1,4 @@
-//! Whether the machine's files would fit into its filesystems again.
+//! Whether the machine's files would fit into its filesystems again, and would be as they are.
 
 use crate::commands::Session;
 use crate::error::CommandError;
@@ -22,7 +22,7 @@ pub fn warn(session: &Session, machine: &Machine, room: &Room) {
     }
 }
 
-/// Looks at the filesystems whose files may share blocks or be compressed, and warns.
+/// Looks at the filesystems whose files may share blocks, be compressed or be encrypted, and warns.
 pub fn check(session: &Session, machine: &Machine, sysroot: &Path) -> Result<(), CommandError> {
     let mut room = Room::default();
     for tree in lifeboat_restore::room::trees(machine) {
@@ -45,7 +45,13 @@ pub fn check(session: &Session, machine: &Machine, sysroot: &Path) -> Result<(),
         let observer = Observing::new(&session.reporter, "check");
         let measured = lifeboat_archive::room::measure(&source, &observer);
         session.reporter.finish();
-        room.roots.extend(measured?.below(&tree.top).roots);
+        let measured = measured?;
+        room.roots.extend(measured.room.below(&tree.top).roots);
+        for mut entry in measured.encrypted {
+            let inside = entry.path.strip_prefix("/").unwrap_or(&entry.path);
+            entry.path = tree.top.join(inside);
+            session.reporter.emit(&Event::Warning { text: entry.at_backup() });
+        }
     }
     warn(session, machine, &room);
     Ok(())
