@@ -2,12 +2,13 @@
 
 use crate::directories::Directories;
 use crate::extract::ContentSource;
+use crate::links::Links;
 use crate::report::{Problem, Problems, Progress, locked};
 use crate::selection::{Choice, is_own};
 use crate::table::{Id, Kind, Table, is_large};
 use crate::walk::content::{Content, Known};
 use crate::walk::look::Patience;
-use crate::walk::{self, Walked};
+use crate::walk::{self, Walked, extents};
 use crate::{ArchiveError, Observer, Selection, Source};
 use lifeboat_sys::inode;
 use sha2::{Digest as _, Sha256};
@@ -67,6 +68,8 @@ pub struct CompareReport {
     pub entries: u64,
     /// Bytes of content compared.
     pub bytes: u64,
+    /// Hard links that are copies here, because their first name lies on another filesystem.
+    pub copies: Vec<PathBuf>,
     /// Differences, by path.
     pub differences: Vec<Difference>,
     /// What could not be compared.
@@ -74,6 +77,11 @@ pub struct CompareReport {
 }
 
 impl CompareReport {
+    /// Hard links that are copies, for people; `None` when there are none.
+    pub fn copied(&self) -> Option<String> {
+        crate::report::copied(&self.copies)
+    }
+
     /// Tells whether everything could be compared and nothing differs.
     pub fn is_same(&self) -> bool {
         self.differences.is_empty() && self.problems.is_empty()
@@ -105,11 +113,11 @@ pub(crate) fn run(
     let comparison =
         Comparison { archived, walked: &walked, choices: &choices, flags, differences: Mutex::new(vec![]) };
     let pairs = comparison.metadata();
-    comparison.hard_links(&pairs);
+    let copies = comparison.hard_links(&pairs);
     let bytes = comparison.contents(&pairs, content, observer, &problems)?;
     let mut differences = comparison.differences.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     differences.sort();
-    Ok(CompareReport { entries: pairs.len() as u64, bytes, differences, problems: problems.into_list() })
+    Ok(CompareReport { entries: pairs.len() as u64, bytes, copies, differences, problems: problems.into_list() })
 }
 
 impl Comparison<'_> {
@@ -216,31 +224,45 @@ impl Comparison<'_> {
         }
     }
 
-    /// Names that are one inode in the archive must be one inode here, and no others.
-    fn hard_links(&self, pairs: &[(usize, usize)]) {
-        let (mut here, mut there) = (HashMap::new(), HashMap::new());
+    /// Names that are one inode in the archive must be one inode here, and no others; where they lie on several filesystems
+    /// now, one inode on each. Gives the names that are copies for that reason.
+    fn hard_links(&self, pairs: &[(usize, usize)]) -> Vec<PathBuf> {
+        let (archived, found) = (self.archived, &self.walked.table);
+        let links = Links::of(archived, |index| !archived.records[index].left_out);
+        let group = |index: usize| archived.records[index].link_key().map(|_| links.first(index));
+        let tops = extents::tops_of(found, &self.walked.tops);
+        let mut first = HashMap::new();
+        let mut here: HashMap<_, (Vec<_>, usize)> = HashMap::new();
+        let mut there = HashMap::new();
+        let mut copies = vec![];
         for (old, new) in pairs {
-            let (was, is) = (self.archived.records[*old].link_key(), self.walked.table.records[*new].link_key());
-            let same = match (was, is) {
-                (None, None) => true,
-                // Links whose other names are not in the archive came from outside of it.
-                (None, Some(key)) => there.insert(key, *old).is_none(),
-                (Some(key), None) => here.insert(key, None).is_none(),
-                (Some(was), Some(is)) => {
-                    *here.entry(was).or_insert(Some(is)) == Some(is) && {
-                        let first = *there.entry(is).or_insert(*old);
-                        first == *old || self.archived.records[first].link_key() == Some(was)
-                    }
-                }
+            let record = &found.records[*new];
+            let (was, inode) = (group(*old), (record.filesystem, record.inode));
+            // Links whose other names are not in the archive came from outside of it.
+            let mut same = record.link_key().is_none() || {
+                let first = *there.entry(inode).or_insert(*old);
+                first == *old || (was.is_some() && group(first) == was)
             };
+            if let Some(was) = was {
+                // A link cannot lead from one mount or subvolume to another.
+                let (inodes, few) = here.entry((was, (tops[*new], record.filesystem))).or_default();
+                if !inodes.contains(&inode) {
+                    inodes.push(inode);
+                    *few += usize::from(record.links < LEAST_LINK_MAX);
+                }
+                same &= *few <= 1;
+            }
             if !same {
                 self.differ(
-                    self.archived.path(*old),
+                    archived.path(*old),
                     DifferenceKind::HardLinks,
                     "linked to other names than in the archive",
                 );
+            } else if was.is_some_and(|was| *first.entry(was).or_insert(inode) != inode) {
+                copies.push(archived.path(*old));
             }
         }
+        copies
     }
 
     /// Compares content by the ids of its blobs, in parallel; gives the bytes compared.
@@ -362,6 +384,9 @@ impl Comparison<'_> {
         Ok(left == 0)
     }
 }
+
+/// As many links to one inode every filesystem takes, of those that take any; ext2 takes no more (EXT2_LINK_MAX), ext4 65,000.
+const LEAST_LINK_MAX: u32 = 32_000;
 
 /// Blobs of zeros that are recognised without reading: the largest that a backup makes.
 const ZERO_BYTES: usize = crate::repository::chunker::MAX;

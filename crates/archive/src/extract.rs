@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`place`] | directories of the target, opened without following any link |
 //! | [`places`] | directories of a target in which nothing is restored any more |
+//! | [`links`] | further names of hard links, and what becomes of them on another filesystem |
 //! | [`files`] | regular files: content, holes, and their attributes while they are open |
 //! | [`shared`] | blocks that files share again |
 //! | [`compression`] | compression, which must be asked for before anything is written |
@@ -23,28 +24,26 @@
 mod attributes;
 mod compression;
 mod files;
+mod links;
 mod place;
 mod places;
 mod shared;
 mod under;
 
-use crate::directories;
 use crate::directories::{Directories, Identity};
+use crate::links::Links;
 use crate::report::{Problems, Progress, locked};
 use crate::selection::Choice;
 use crate::table::{Id, Kind, Table};
-use crate::walk::inode::through_proc;
-use crate::walk::look;
 use crate::{ArchiveError, Observer, Selection};
 use place::{Blocked, Naming, Target};
 use places::Places;
 use rustix::fd::OwnedFd;
-use rustix::fs::AtFlags;
 use rustix::io::Errno;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -123,6 +122,8 @@ pub(crate) struct Restored {
     pub(crate) bytes: u64,
     /// Entries whose protection waits.
     pub(crate) unprotected: u64,
+    /// Hard links that became copies.
+    pub(crate) copies: Vec<PathBuf>,
 }
 
 /// Restores the selected entries below `target`.
@@ -164,16 +165,22 @@ pub(crate) fn run(
         total,
     };
     extraction.directories()?;
-    let links = extraction.link_leaders();
+    let links = Links::of(table, |index| extraction.is_chosen(index));
+    if !links.apart.is_empty() {
+        observer.warning(&format!(
+            "the archive gives different files the number of one inode; each is restored by itself: {}",
+            crate::links::some(table, &links.apart)
+        ));
+    }
     extraction.sharing = shared::Sharing::of(table, options.private, |index| {
         table.records[index].kind == Kind::File
             && extraction.is_chosen(index)
-            && extraction.leader(index, &links) == index
+            && links.first(index) == index
             && !table.is_squeezed(index)
     });
     files::restore(&extraction, &links)?;
     extraction.others(&links)?;
-    extraction.hard_links(&links)?;
+    let copies = links::restore(&extraction, &links)?;
     extraction.finish()?;
     under::restore(&extraction);
     if options.sync {
@@ -181,7 +188,9 @@ pub(crate) fn run(
     }
     let waits = |index: &usize| extraction.is_chosen(*index) && table.records[*index].flags & !extraction.flags != 0;
     let unprotected = (0..table.records.len()).filter(waits).count() as u64;
-    Ok(Restored { entries: extraction.entries.into_inner(), bytes: extraction.bytes.into_inner(), unprotected })
+    let copies = copies.into_iter().map(|index| table.path(index)).collect();
+    let (entries, bytes) = (extraction.entries.into_inner(), extraction.bytes.into_inner());
+    Ok(Restored { entries, bytes, unprotected, copies })
 }
 
 /// Sets the flags that waited, on what is there; gives their number.
@@ -308,28 +317,12 @@ impl Extraction<'_> {
         if self.options.overwrite { Naming::Replace } else { Naming::New }
     }
 
-    /// For each group of hard links the first of those chosen.
-    fn link_leaders(&self) -> HashMap<(u64, u64), usize> {
-        let mut leaders = HashMap::new();
-        for index in (0..self.table.records.len()).filter(|index| self.is_chosen(*index)) {
-            if let Some(key) = self.table.records[index].link_key() {
-                leaders.entry(key).or_insert(index);
-            }
-        }
-        leaders
-    }
-
-    /// The entry that is made for a group of hard links; the entry itself when there is no group.
-    fn leader(&self, index: usize, leaders: &HashMap<(u64, u64), usize>) -> usize {
-        self.table.records[index].link_key().and_then(|key| leaders.get(&key).copied()).unwrap_or(index)
-    }
-
     /// Symbolic links, devices, pipes, sockets.
-    fn others(&self, leaders: &HashMap<(u64, u64), usize>) -> Result<(), ArchiveError> {
+    fn others(&self, links: &Links) -> Result<(), ArchiveError> {
         let mut parents = Directories::across_mounts();
         for (index, record) in self.table.records.iter().enumerate() {
             let is_other = !matches!(record.kind, Kind::File | Kind::Directory);
-            if !is_other || !self.is_chosen(index) || self.leader(index, leaders) != index {
+            if !is_other || !self.is_chosen(index) || links.first(index) != index {
                 continue;
             }
             let made = parents.open_same(self, record.parent as usize).map_err(place::unreachable);
@@ -371,43 +364,6 @@ impl Extraction<'_> {
         self.complain(index, attributes::set_held(self.table, index, &held, passed_on));
         self.note(index, &held);
         at.rename(parent).map_err(|error| Failure::entry("RENAME", error))
-    }
-
-    /// All but the first of each group of hard links.
-    fn hard_links(&self, leaders: &HashMap<(u64, u64), usize>) -> Result<(), ArchiveError> {
-        let table = self.table;
-        let (mut from, mut to) = (Directories::across_mounts(), Directories::across_mounts());
-        for index in (0..table.records.len()).filter(|index| self.is_chosen(*index)) {
-            let leader = self.leader(index, leaders);
-            if leader == index {
-                continue;
-            }
-            let parent = |index: usize| table.records[index].parent as usize;
-            let made = (|| {
-                let from = from.open_same(self, parent(leader)).map_err(place::unreachable)?;
-                let to = to.open_same(self, parent(index)).map_err(place::unreachable)?;
-                let old = look::hold(&from, OsStr::from_bytes(table.name(leader)));
-                let old = old.map_err(|error| Failure::entry("LINK", error))?;
-                let wanted = locked(&self.made).get(&leader).copied();
-                let is_same = self.options.private || (wanted.is_some() && directories::identity(&old).ok() == wanted);
-                if !is_same {
-                    let first = table.path(leader);
-                    return Err(Failure::Entry(format!("cannot LINK: {} is not what was restored", first.display())));
-                }
-                let path = through_proc(&old);
-                let make = |name: &OsStr| {
-                    rustix::fs::linkat(rustix::fs::CWD, path.as_str(), &*to, name, AtFlags::SYMLINK_FOLLOW)
-                };
-                let (at, ()) = place::put(OsStr::from_bytes(table.name(index)), self.naming(), make)
-                    .map_err(|error| self.failure("LINK", index, error))?;
-                at.rename_link(&to).map_err(|error| Failure::entry("RENAME", error))
-            })();
-            match made {
-                Ok(()) => self.done(index),
-                Err(failure) => self.failed(index, failure)?,
-            }
-        }
-        Ok(())
     }
 
     /// Flags of files, then everything of directories, from the leaves up.

@@ -9,6 +9,7 @@
 //! | `fuzz` | entrances for fuzzing, behind the feature of that name |
 //! | [`encrypted`] | what the filesystem encrypts by itself |
 //! | [`extras`] | what restic's format cannot carry: root metadata, inode flags, project ids, holes, shared blocks |
+//! | `links` | which entries are one inode |
 //! | `shared`, [`room`] | files that share blocks; the room that a restore needs |
 //! | [`repository`] | [`Repository`]: restic format 2; the only place that names rustic types |
 //! | [`extract`] | writes a table and its content into a directory |
@@ -29,6 +30,7 @@ pub mod extract;
 pub mod extras;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
+mod links;
 pub mod report;
 pub mod repository;
 pub mod room;

@@ -81,8 +81,36 @@ pub struct RestoreReport {
     pub bytes: u64,
     /// Entries whose protecting flags wait for [`Repository::protect`](crate::Repository::protect).
     pub unprotected: u64,
+    /// Hard links that became copies, because there can be none to their first name: it lies on another filesystem.
+    pub copies: Vec<PathBuf>,
     /// Everything that could not be restored, or only in part.
     pub problems: Vec<Problem>,
+}
+
+impl RestoreReport {
+    /// Hard links that became copies, for people; `None` when there are none.
+    pub fn copied(&self) -> Option<String> {
+        copied(&self.copies)
+    }
+}
+
+/// Names hard links that are copies.
+pub(crate) fn copied(copies: &[PathBuf]) -> Option<String> {
+    let what = if copies.len() == 1 { "1 hard link is a copy here" } else { "hard links are copies here" };
+    let count = if copies.len() == 1 { String::new() } else { format!("{} ", copies.len()) };
+    let some = some_of(copies.get(..NAMED).unwrap_or(copies), copies.len());
+    (!copies.is_empty()).then(|| format!("{count}{what}, for the first name lies on another filesystem: {some}"))
+}
+
+/// Paths that are named of many.
+pub(crate) const NAMED: usize = 5;
+
+/// Some paths of `total` ones, for people: "/a, /b and 5 more".
+pub(crate) fn some_of(paths: &[PathBuf], total: usize) -> String {
+    let named: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    let rest = total.saturating_sub(named.len());
+    let more = if rest == 0 { String::new() } else { format!(" and {rest} more") };
+    format!("{}{more}", named.join(", "))
 }
 
 /// What a verification found.

@@ -318,8 +318,8 @@ impl Repository {
         // What lies in a directory that is lost was said with it.
         let selection = &selection.without(&|path| loaded.has_lost(path));
         let restored = extract::run(&loaded.table, &content, target, selection, options, observer, &problems)?;
-        let extract::Restored { entries, bytes, unprotected } = restored;
-        Ok(RestoreReport { entries, bytes, unprotected, problems: with_warnings(problems) })
+        let extract::Restored { entries, bytes, unprotected, copies } = restored;
+        Ok(RestoreReport { entries, bytes, unprotected, copies, problems: with_warnings(problems) })
     }
 
     /// Sets the inode flags that a restore with [`RestoreOptions::unprotected`] left out: those that keep everybody from

@@ -39,7 +39,7 @@ pub struct Time {
 }
 
 /// An extended attribute.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Xattr {
     /// Name with its namespace, e.g. `security.capability`.
     pub name: Vec<u8>,

@@ -62,6 +62,9 @@ pub fn compare(
         lines.push(format!("{path}: {}", difference.detail));
         sink.emit(&Event::Entry { path, text: difference.detail.clone() });
     }
+    if let Some(text) = compared.copied() {
+        sink.emit(&Event::Note { text });
+    }
     for problem in &compared.problems {
         let path = lifeboat_machine::Name::from(problem.path.as_path()).to_string();
         lines.push(format!("{path}: {}", problem.message));

@@ -399,6 +399,9 @@ impl<'a> Recovery<'a> {
                     text: difference.detail.clone(),
                 });
             }
+            if let Some(text) = report.copied() {
+                self.sink.emit(&Event::Note { text });
+            }
             let more = report.differences.len().saturating_sub(LISTED_DIFFERENCES);
             if more > 0 {
                 let text = format!("{more} more entries differ; 'lifeboat compare' lists all of them");

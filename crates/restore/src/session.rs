@@ -409,6 +409,9 @@ impl<'a> Session<'a> {
             self.unmount(folder);
         }
         let report = result?;
+        if let Some(text) = report.copied() {
+            self.sink.emit(&Event::Note { text });
+        }
         Ok(RestoredFiles {
             entries: report.entries,
             bytes: report.bytes,

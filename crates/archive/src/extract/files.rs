@@ -6,12 +6,12 @@ use super::shared::{self, Taking};
 use super::{ContentReader, Extraction, Failure, attributes};
 use crate::ArchiveError;
 use crate::directories::Directories;
+use crate::links::Links;
 use crate::table::{Kind, is_large};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -22,12 +22,10 @@ const BATCH_BYTES: u64 = 8 << 20;
 const BATCH_FILES: usize = 256;
 
 /// Restores all chosen regular files, of hard links the leading one.
-pub(super) fn restore(extraction: &Extraction<'_>, leaders: &HashMap<(u64, u64), usize>) -> Result<(), ArchiveError> {
+pub(super) fn restore(extraction: &Extraction<'_>, links: &Links) -> Result<(), ArchiveError> {
     let table = extraction.table;
     let is_wanted = |index: &usize| {
-        table.records[*index].kind == Kind::File
-            && extraction.is_chosen(*index)
-            && extraction.leader(*index, leaders) == *index
+        table.records[*index].kind == Kind::File && extraction.is_chosen(*index) && links.first(*index) == *index
     };
     let mut files: Vec<usize> = (0..table.records.len()).filter(is_wanted).collect();
     files.sort_by_cached_key(|index| (table.content(*index).first().map(|id| extraction.content.place(id)), *index));
@@ -90,7 +88,8 @@ fn batches<'f>(extraction: &Extraction<'_>, files: &'f [usize]) -> Vec<&'f [usiz
     batches
 }
 
-fn one(
+/// One file, with all its attributes.
+pub(super) fn one(
     extraction: &Extraction<'_>,
     reader: &mut dyn ContentReader,
     parents: &mut Directories,

@@ -117,7 +117,7 @@ pub(crate) fn by_itself(record: &Record, xattrs: &[Xattr]) -> bool {
 }
 
 /// For each record the top that it belongs to, as an index of `tops`.
-fn tops_of(table: &Table, tops: &[Top]) -> Vec<usize> {
+pub(crate) fn tops_of(table: &Table, tops: &[Top]) -> Vec<usize> {
     let begins: HashMap<usize, usize> = tops.iter().enumerate().map(|(number, top)| (top.record, number)).collect();
     let mut of = vec![0; table.records.len()];
     // Parents come before their children.

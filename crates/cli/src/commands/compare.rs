@@ -37,6 +37,9 @@ pub fn run(session: &Session, args: &CompareArgs) -> CommandResult {
         session.reporter.value(&serde_json::json!({"path": path, "difference": difference.detail}));
         session.reporter.line(format!("{path}: {}", difference.detail));
     }
+    if let Some(text) = report.copied() {
+        session.reporter.note(text);
+    }
     let count = report.differences.len() + report.problems.len();
     if count > 0 {
         return Err(CommandError::new(

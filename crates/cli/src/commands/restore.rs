@@ -67,9 +67,13 @@ fn files(session: &Session, args: &RestoreArgs) -> CommandResult {
     )?;
     session.reporter.finish();
     session.reporter.value(&serde_json::json!({
-        "snapshot": snapshot.id, "entries": report.entries, "bytes": report.bytes, "problems": report.problems.len(),
+        "snapshot": snapshot.id, "entries": report.entries, "bytes": report.bytes, "copied_links": report.copies.len(),
+        "problems": report.problems.len(),
     }));
     session.reporter.line(format!("restored {} to {}", amount(report.entries, report.bytes), target.display()));
+    if let Some(text) = report.copied() {
+        session.reporter.note(text);
+    }
     if !report.problems.is_empty() {
         return Err(CommandError::new(
             Kind::Partial,

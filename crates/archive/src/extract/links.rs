@@ -1,0 +1,109 @@
+//! All but the first name of each group of hard links. Where there can be no link to the first name, because it lies on another
+//! filesystem now (or the filesystem knows no links, or not so many), the entry becomes a copy with all attributes.
+
+use super::{ContentReader, Extraction, Failure, files, place};
+use crate::ArchiveError;
+use crate::directories::{self, Directories};
+use crate::links::Links;
+use crate::report::locked;
+use crate::table::Kind;
+use crate::walk::inode::through_proc;
+use crate::walk::look;
+use rustix::fs::AtFlags;
+use rustix::io::Errno;
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
+/// Why there is no link.
+enum NoLink {
+    /// None can be made from there to here; from another one perhaps.
+    Apart,
+    Failed(Failure),
+}
+
+struct Linking<'e> {
+    extraction: &'e Extraction<'e>,
+    from: Directories,
+    to: Directories,
+    reader: Option<Box<dyn ContentReader + 'e>>,
+}
+
+/// Makes them; gives those that became copies.
+pub(super) fn restore(extraction: &Extraction<'_>, links: &Links) -> Result<Vec<usize>, ArchiveError> {
+    let [from, to] = [(); 2].map(|()| Directories::across_mounts());
+    let mut linking = Linking { extraction, from, to, reader: None };
+    // What was copied can be linked to where it is.
+    let mut copies: HashMap<usize, Vec<usize>> = HashMap::new();
+    let mut copied = vec![];
+    for index in (0..extraction.table.records.len()).filter(|index| extraction.is_chosen(*index)) {
+        let first = links.first(index);
+        if first == index {
+            continue;
+        }
+        let others = copies.get(&first).map(Vec::as_slice).unwrap_or_default();
+        let mut made = Err(NoLink::Apart);
+        for old in std::iter::once(first).chain(others.iter().copied()) {
+            made = linking.link(old, index);
+            if !matches!(made, Err(NoLink::Apart)) {
+                break;
+            }
+        }
+        let made = match made {
+            Ok(()) => Ok(()),
+            Err(NoLink::Failed(failure)) => Err(failure),
+            Err(NoLink::Apart) => linking.copy(index).map(|()| {
+                copies.entry(first).or_default().push(index);
+                copied.push(index);
+            }),
+        };
+        match made {
+            Ok(()) => extraction.done(index),
+            Err(failure) => extraction.failed(index, failure)?,
+        }
+    }
+    Ok(copied)
+}
+
+impl Linking<'_> {
+    fn link(&mut self, old: usize, index: usize) -> Result<(), NoLink> {
+        let (extraction, table) = (self.extraction, self.extraction.table);
+        let parent = |index: usize| table.records[index].parent as usize;
+        let entry = |message: String| NoLink::Failed(Failure::Entry(message));
+        let opened = |error| NoLink::Failed(place::unreachable(error));
+        let from = self.from.open_same(extraction, parent(old)).map_err(opened)?;
+        let to = self.to.open_same(extraction, parent(index)).map_err(opened)?;
+        let held = look::hold(&from, OsStr::from_bytes(table.name(old)));
+        let held = held.map_err(|error| NoLink::Failed(Failure::entry("LINK", error)))?;
+        let wanted = locked(&extraction.made).get(&old).copied();
+        let is_same = extraction.options.private || (wanted.is_some() && directories::identity(&held).ok() == wanted);
+        if !is_same {
+            return Err(entry(format!("cannot LINK: {} is not what was restored", table.path(old).display())));
+        }
+        let path = through_proc(&held);
+        let make =
+            |name: &OsStr| rustix::fs::linkat(rustix::fs::CWD, path.as_str(), &*to, name, AtFlags::SYMLINK_FOLLOW);
+        let put = place::put(OsStr::from_bytes(table.name(index)), extraction.naming(), make);
+        let (at, ()) = put.map_err(|error| match error {
+            // link(2): another mount, project or subvolume; too many links; a filesystem without links.
+            Errno::XDEV | Errno::MLINK | Errno::PERM | Errno::OPNOTSUPP => NoLink::Apart,
+            error => NoLink::Failed(extraction.failure("LINK", index, error)),
+        })?;
+        at.rename_link(&to).map_err(|error| NoLink::Failed(Failure::entry("RENAME", error)))
+    }
+
+    fn copy(&mut self, index: usize) -> Result<(), Failure> {
+        let extraction = self.extraction;
+        let record = &extraction.table.records[index];
+        if record.kind != Kind::File {
+            let parent = self.to.open_same(extraction, record.parent as usize).map_err(place::unreachable)?;
+            return extraction.other(&parent, index);
+        }
+        let reader = match &mut self.reader {
+            Some(reader) => reader,
+            none => none.insert(extraction.content.reader().map_err(Failure::Fatal)?),
+        };
+        files::one(extraction, &mut **reader, &mut self.to, index)?;
+        Ok(())
+    }
+}
