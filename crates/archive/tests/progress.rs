@@ -64,3 +64,72 @@ fn holes_are_no_work() {
     assert_eq!((report.problems, report.bytes), (vec![], HOLE + (10 << 20)));
     assert!(restored.most("restore").1.abs_diff(stored) <= SLACK);
 }
+
+/// Asserts that a backup's progress, once totals are known, only ever goes on: to all bytes and all entries.
+fn assert_steady(notes: &Notes, entries: u64) {
+    let notes = notes.0.lock().unwrap();
+    let known: Vec<&Progress> = notes.iter().filter(|progress| progress.phase != "walk").collect();
+    let first = known.first().unwrap();
+    for pair in known.windows(2) {
+        let totals = |progress: &Progress| (progress.entries_total, progress.bytes_total);
+        assert_eq!(totals(pair[0]), totals(pair[1]));
+        // Of several threads the one that counted first may tell last.
+        let is_read = pair[1].phase == "read";
+        assert!(is_read || (pair[0].entries <= pair[1].entries && pair[0].bytes <= pair[1].bytes), "{pair:?}");
+        assert!(pair[1].entries <= pair[1].entries_total && pair[1].bytes <= pair[1].bytes_total, "{pair:?}");
+    }
+    let last = known.last().unwrap();
+    assert_eq!((last.phase, last.entries, last.bytes), ("store", entries, last.bytes_total));
+    assert_eq!((last.entries_total, first.bytes_total), (entries, last.bytes_total));
+}
+
+#[test]
+fn directories_are_the_last_of_the_entries() {
+    let scratch = scratch();
+    let tree = scratch.path().join("tree");
+    for number in 0..2_500 {
+        std::fs::create_dir_all(tree.join(format!("d{}/e{number}", number % 7))).unwrap();
+    }
+    std::fs::write(tree.join("d3/file"), vec![1; 40 << 20]).unwrap();
+    let (repository, _) = repository(&scratch.path().join("repository"));
+    let source = Source::new(&tree);
+    for changed in [40 << 20, 0, 12_345] {
+        if changed > 0 {
+            std::fs::write(tree.join("d3/file"), vec![changed as u8; changed]).unwrap();
+        }
+        let notes = Notes::default();
+        let report = backup_with(&repository, &source, &notes);
+        assert_eq!(report.entries, 2_509);
+        assert_steady(&notes, 2_509);
+        let told = notes.0.lock().unwrap().iter().filter(|progress| progress.phase == "store").count();
+        assert_eq!(told, 3, "two thousands, and the end");
+    }
+}
+
+#[test]
+fn names_that_are_tried_in_vain_do_not_count_twice() {
+    let scratch = scratch();
+    let tree = scratch.path().join("tree");
+    std::fs::create_dir_all(tree.join("deep")).unwrap();
+    std::fs::write(tree.join("a"), "content").unwrap();
+    for name in ["b", "c", "deep/d"] {
+        std::fs::hard_link(tree.join("a"), tree.join(name)).unwrap();
+    }
+    /// Removes the first names once the walk is over.
+    struct Removing<'a>(Notes, &'a std::path::Path);
+    impl Observer for Removing<'_> {
+        fn progress(&self, progress: &Progress) {
+            if progress.phase == "walk" && progress.entries == 6 {
+                for name in ["a", "b"] {
+                    let _ = std::fs::remove_file(self.1.join(name));
+                }
+            }
+            self.0.progress(progress);
+        }
+    }
+    let (repository, _) = repository(&scratch.path().join("repository"));
+    let observer = Removing(Notes::default(), &tree);
+    let report = backup_with(&repository, &Source::new(&tree), &observer);
+    assert_eq!((report.problems.len(), report.entries), (2, 4), "{:?}", report.problems);
+    assert_steady(&observer.0, 6);
+}

@@ -177,7 +177,7 @@ impl Context<'_> {
         request: &BackupRequest<'_>,
         told: &Told<'_>,
     ) -> Result<(Id, Summary), ArchiveError> {
-        let read = reading::run(self, writer, &walked, &taken)?;
+        let (read, progress) = reading::run(self, writer, &walked, &taken)?;
         let table = &mut walked.table;
         let mut summary =
             Summary { files_changed: taken.changed, files_unmodified: taken.unchanged, ..Summary::default() };
@@ -211,7 +211,7 @@ impl Context<'_> {
         // Only a snapshot that has such entries says something of them.
         let own = &own[usize::from(told.encrypted.is_empty())..];
         let own = self.own_directory(writer, &mut worker, own)?;
-        let tree = trees::store(self.observer, writer, worker, table, &own, &mut summary)?;
+        let tree = trees::store((self.observer, &progress), writer, worker, table, &own, &mut summary)?;
         Ok((tree, summary))
     }
 

@@ -68,18 +68,20 @@ struct Reading<'a> {
     zeros: Zeros,
     patience: Patience,
     entries: AtomicU64,
+    /// Entries that are no directories; directories are done last.
+    files: u64,
     bytes: AtomicU64,
     total: Progress,
     done: Mutex<Vec<Read>>,
 }
 
-/// Reads and stores all files that are not taken over.
+/// Reads and stores all files that are not taken over; gives them, and how far the backup is then: what is left are directories.
 pub(super) fn run(
     context: &Context<'_>,
     writer: &Writer<'_>,
     walked: &walk::Walked,
     taken: &parent::Taken,
-) -> Result<Vec<Read>, ArchiveError> {
+) -> Result<(Vec<Read>, Progress), ArchiveError> {
     let table = &walked.table;
     let (first, mut links) = candidates(table, taken);
     let total = Progress {
@@ -88,6 +90,9 @@ pub(super) fn run(
         bytes_total: (0..table.records.len()).map(|index| table.stored(index)).sum(),
         ..Progress::default()
     };
+    let is_directory = |record: &&Record| record.kind == Kind::Directory && !record.left_out;
+    let directories = table.records.iter().filter(is_directory).count() as u64;
+    let files = total.entries_total.saturating_sub(directories);
     let bytes_to_read: u64 = first.iter().map(|index| table.stored(*index)).sum();
     let reading = Reading {
         context,
@@ -96,7 +101,8 @@ pub(super) fn run(
         chunker: Chunker::new(context.repository.polynomial),
         zeros: Zeros::plan(table, taken),
         patience: Patience::new(),
-        entries: AtomicU64::new(total.entries_total.saturating_sub(first.len() as u64)),
+        entries: AtomicU64::new(files.saturating_sub(first.len() as u64)),
+        files,
         bytes: AtomicU64::new(total.bytes_total.saturating_sub(bytes_to_read)),
         total,
         done: Mutex::new(vec![]),
@@ -117,7 +123,8 @@ pub(super) fn run(
         done.append(&mut round);
     }
     done.sort_unstable_by_key(|file| file.index);
-    Ok(done)
+    let bytes = reading.total.bytes_total;
+    Ok((done, Progress { entries: files, bytes, ..reading.total }))
 }
 
 /// The files to read first, of hard links the first name, and the other names of each inode.
@@ -366,8 +373,9 @@ impl Reading<'_> {
 
     fn tell(&self) {
         self.context.observer.progress(&Progress {
-            entries: self.entries.load(Ordering::Relaxed),
-            bytes: self.bytes.load(Ordering::Relaxed),
+            // Of some hard links several names are tried.
+            entries: self.entries.load(Ordering::Relaxed).min(self.files),
+            bytes: self.bytes.load(Ordering::Relaxed).min(self.total.bytes_total),
             ..self.total.clone()
         });
     }

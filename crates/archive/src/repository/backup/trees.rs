@@ -2,9 +2,10 @@
 
 use super::*;
 
-/// Stores all trees, with Lifeboat's own directory in the root; gives the root's tree.
+/// Stores all trees, with Lifeboat's own directory in the root; gives the root's tree. `before` is how far the backup is: its totals
+/// stay, and each directory is one more entry.
 pub(super) fn store(
-    observer: &dyn Observer,
+    (observer, before): (&dyn Observer, &Progress),
     writer: &Writer<'_>,
     mut worker: Worker,
     table: &Table,
@@ -15,6 +16,11 @@ pub(super) fn store(
     let mut json = String::new();
     let own_tree = tree(writer, &mut worker, &mut json, own, 0, &mut trees, None)?;
     let mut directories = 0_u64;
+    let at = |directories: u64| Progress {
+        phase: "store",
+        entries: (before.entries + directories).min(before.entries_total),
+        ..before.clone()
+    };
     // Children come after their directories, so going backwards meets them first.
     for index in (0..table.records.len()).rev() {
         let record = &table.records[index];
@@ -26,13 +32,7 @@ pub(super) fn store(
         trees.insert(index, id);
         directories += 1;
         if directories.is_multiple_of(1024) {
-            let total = table.records.len() as u64;
-            observer.progress(&Progress {
-                phase: "store",
-                entries: total - index as u64,
-                entries_total: total,
-                ..Progress::default()
-            });
+            observer.progress(&at(directories));
             // One huge directory must not keep its memory to the end.
             json.shrink_to(1 << 20);
         }
@@ -41,6 +41,7 @@ pub(super) fn store(
         }
     }
     writer.finish(worker)?;
+    observer.progress(&at(directories));
     summary.dirs_new = directories;
     Ok(trees.get(&0).copied().unwrap_or_default())
 }
