@@ -1,4 +1,4 @@
-//! [`bearers`]: which devices bear a UUID now, beside some disks.
+//! Which devices bear a UUID: beside the disks of a plan ([`bearers`]), and twice on a healthy machine ([`twins`]).
 
 use crate::blocks::{Block, Blocks, Family, family};
 use crate::context::Context;
@@ -6,7 +6,9 @@ use crate::identity;
 use crate::report::ProbeError;
 use crate::signature;
 use crate::sysroot::Sysroot;
+use lifeboat_machine::{Content, Layout};
 use lifeboat_sys::Runner;
+use std::collections::BTreeMap;
 
 /// A device with a filesystem, a swap area or another thing that has a UUID.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,4 +52,64 @@ pub fn bearers(runner: &dyn Runner, beside: &[&str]) -> Result<Vec<Bearer>, Prob
         }
     }
     Ok(found)
+}
+
+/// What of a machine has the UUID of something else that is connected, for people. The kernel, the boot loader and a recovery may take
+/// one for the other; a plan refuses to make another filesystem with it while it is there.
+pub(crate) fn twins(context: &Context<'_>, blocks: &Blocks, layout: &Layout) -> Vec<String> {
+    let own = layout.devices.iter().filter_map(|device| match &device.content {
+        Content::Filesystem(filesystem) => Some((device.path.as_str(), filesystem.uuid.as_str())),
+        Content::Swap(swap) => Some((device.path.as_str(), swap.uuid.as_deref()?)),
+        _ => None,
+    });
+    // A FAT without serial number says nothing by it.
+    let own: Vec<_> = own.filter(|(_, uuid)| uuid.chars().any(|c| !matches!(c, '0' | '-'))).collect();
+    if own.is_empty() {
+        return vec![];
+    }
+    let is_disk = |block: &Block| match family(&block.name) {
+        Family::Disk => true,
+        Family::Loop => context.options.loop_devices,
+        Family::Ignored | Family::Stacked(_) => false,
+    };
+    let mut bearing: BTreeMap<String, Vec<&Block>> = BTreeMap::new();
+    for block in blocks.all().filter(|block| is_disk(block) && !block.hidden && block.size_bytes > 1024) {
+        let Ok(signature) = signature::read(context, &block.path) else { continue };
+        // Members of arrays have the UUID of the array.
+        let is_whole = !matches!(signature.usage.as_deref(), Some("raid" | "crypto"));
+        if let Some(uuid) = signature.uuid.filter(|_| is_whole) {
+            bearing.entry(uuid.to_ascii_lowercase()).or_default().push(block);
+        }
+    }
+    let disk = |block: &Block| blocks.disks_under(&block.name).first().copied().cloned();
+    let wwn = |block: &Block| identity::disk(context, block).wwn.filter(|wwn| !wwn.is_empty());
+    let one_btrfs = |block: &Block, uuid: &str| {
+        context.host(&format!("/sys/fs/btrfs/{}/devices/{}", uuid.to_ascii_lowercase(), block.name)).exists()
+    };
+    let mut said = vec![];
+    for (path, uuid) in own {
+        let Some(block) = blocks.at(context, path) else { continue };
+        let others = bearing.get(&uuid.to_ascii_lowercase()).into_iter().flatten();
+        for other in others.filter(|other| other.name != block.name) {
+            let (Some(own_disk), Some(other_disk)) = (disk(block), disk(other)) else { continue };
+            // A disk that is reached by several paths is one disk.
+            let is_path =
+                own_disk.name != other_disk.name && wwn(&own_disk).is_some_and(|own| wwn(&other_disk) == Some(own));
+            // Of two partitions of the machine one says it; so does one of a btrfs on several devices, which is refused.
+            let is_said = layout.devices.iter().any(|device| device.path == other.path) && other.name < block.name;
+            if is_path || is_said || (one_btrfs(block, uuid) && one_btrfs(other, uuid)) {
+                continue;
+            }
+            let remedy = match own_disk.name == other_disk.name {
+                true => "give one of them another UUID".to_owned(),
+                false => format!("unplug {}, or give one of them another UUID", other_disk.path),
+            };
+            said.push(format!(
+                "{path} and {} have the same UUID ({uuid}): one may be taken for the other, and a recovery is refused while both are \
+                 connected; try: {remedy} (tune2fs -U random, xfs_admin -U generate, btrfstune -u, swaplabel -U)",
+                other.path
+            ));
+        }
+    }
+    said
 }

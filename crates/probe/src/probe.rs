@@ -61,7 +61,11 @@ pub(crate) fn read(context: &Context<'_>) -> Result<Probed, ProbeError> {
     let own_mounts = sysroot.is_running_system() || mounts::is_mounted(&table, &root);
     let layout = if own_mounts {
         let used = in_use(context, &blocks, &table, &root, &mut findings);
-        layout::layout(context, &blocks, &used, &mut findings)
+        let layout = layout::layout(context, &blocks, &used, &mut findings);
+        if sysroot.is_running_system() {
+            crate::bearers::twins(context, &blocks, &layout).into_iter().for_each(|text| findings.warn(text));
+        }
+        layout
     } else {
         findings.warn(format!(
             "{} is a folder, not a mounted filesystem: the layout is left empty, so only files can be recovered",

@@ -96,6 +96,48 @@ fn bios_with_logical_partitions() {
 }
 
 #[test]
+fn a_copy_of_the_machines_disk_is_warned_of() {
+    let mut host = bios_machine();
+    host.mount("/dev/sda6", "/home", "ext3");
+    host.disk("sdb", 128, "pci0000:00/0000:00:1f.2/ata2");
+    host.partition("sdb", "label: gpt\nsize=32M\nsize=32M\nsize=8M\n");
+    for (from, to) in [("sda1", "sdb1"), ("sda5", "sdb3")] {
+        std::fs::copy(host.path(&format!("dev/{from}")), host.path(&format!("dev/{to}"))).unwrap();
+    }
+    host.run("mke2fs", &["-q", "-t", "ext4", "dev/sdb2"]);
+    // The same disk by another path, as without multipathd.
+    host.disk("sdc", 128, "pci0000:00/0000:00:1f.2/ata3");
+    host.write("sys/devices/pci0000:00/0000:00:1f.2/ata3/wwid", "naa.5000c500a1b2c3d4\n");
+    std::fs::copy(host.path("dev/sda1"), host.path("dev/sdc")).unwrap();
+    let probed = read(&host);
+    let uuid = |id: &str| match &device(&probed.machine, id).content {
+        Content::Filesystem(filesystem) => filesystem.uuid.clone(),
+        Content::Swap(swap) => swap.uuid.clone().unwrap(),
+        other => panic!("{other:?}"),
+    };
+    let said: Vec<&String> = probed.warnings.iter().filter(|text| text.contains("the same UUID")).collect();
+    assert_eq!(said.len(), 2, "{said:?}");
+    for (text, (own, other, id)) in
+        said.iter().zip([("/dev/sda1", "/dev/sdb1", "disk0p1"), ("/dev/sda5", "/dev/sdb3", "disk0p5")])
+    {
+        let begin = format!("{own} and {other} have the same UUID ({}): ", uuid(id));
+        assert!(text.starts_with(&begin) && text.contains("try: unplug /dev/sdb, or"), "{text}");
+    }
+    assert_eq!(reasons(&probed.refusals), Vec::<String>::new());
+}
+
+#[test]
+fn two_filesystems_of_the_machine_with_one_uuid_are_said_once() {
+    let mut host = bios_machine();
+    std::fs::copy(host.path("dev/sda1"), host.path("dev/sda6")).unwrap();
+    host.mount("/dev/sda6", "/home", "ext4");
+    let probed = read(&host);
+    let said: Vec<&String> = probed.warnings.iter().filter(|text| text.contains("the same UUID")).collect();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].starts_with("/dev/sda1 and /dev/sda6 ") && said[0].contains("try: give one of them"), "{said:?}");
+}
+
+#[test]
 fn an_unmounted_filesystem_of_a_used_disk_is_refused() {
     let host = bios_machine();
     let probed = read(&host);
