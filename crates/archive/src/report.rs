@@ -62,6 +62,8 @@ pub struct BackupReport {
     pub unchanged: u64,
     /// Packs of the repository that are missing or cut short.
     pub lost_packs: u64,
+    /// Packs in which something cannot be read.
+    pub damaged_packs: u64,
     /// Blobs that only they had, and that were stored again.
     pub stored_again: u64,
     /// What a restore of it needs.

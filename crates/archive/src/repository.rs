@@ -12,7 +12,7 @@
 //! | [`pack`], [`blobs`] | packs; reading blobs |
 //! | [`chunker`], [`writer`], [`backup`] | cutting files; writing blobs; the backup itself |
 //! | [`content`] | what the extractor and the comparison want to know of files |
-//! | [`lock`], [`stock`] | locks as restic's; which packs are really there |
+//! | [`lock`], [`stock`], [`notes`] | locks as restic's; which packs are really there; what was found damaged in them |
 //! | [`mod@copy`] | one snapshot into another repository |
 //! | [`owner`] | whose snapshots are, and in which order they were written |
 //! | [`snapshot`], [`verify`], [`proof`] | the list of backups; the proofs that a repository is whole, and that a snapshot is |
@@ -35,6 +35,7 @@ pub(crate) mod keys;
 pub(crate) mod load;
 mod lock;
 pub(crate) mod node;
+mod notes;
 mod open;
 pub(crate) mod owner;
 pub(crate) mod pack;
@@ -318,6 +319,7 @@ impl Repository {
         // What lies in a directory that is lost was said with it.
         let selection = &selection.without(&|path| loaded.has_lost(path));
         let restored = extract::run(&loaded.table, &content, target, selection, options, observer, &problems)?;
+        self.note_damage(&index, notes::Looked::Part, observer);
         let extract::Restored { entries, bytes, unprotected, copies } = restored;
         Ok(RestoreReport { entries, bytes, unprotected, copies, problems: with_warnings(problems) })
     }

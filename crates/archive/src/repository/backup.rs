@@ -103,7 +103,8 @@ fn attempt(
     let context = Context { repository, observer, problems: &problems };
     let (tree, summary) = std::thread::scope(|scope| {
         let (writer, disk) = Writer::start(scope, store, index, &state);
-        let result = context.write(&writer, walked, taken, request, &Told { room: &room, encrypted: &encrypted });
+        let result =
+            context.write(&writer, walked, taken, request, &Told { room: &room, encrypted: &encrypted, stock: &stock });
         drop(writer);
         // A failure of the disk explains all that workers complain about.
         disk.join().map_err(|panic| ArchiveError::Panicked {
@@ -137,7 +138,7 @@ fn attempt(
     lock.prove()?;
     let (id, size) = store.write_file(FileType::Snapshot, &json)?;
     let stored_again = stock.lost.iter().filter(|(kind, id)| state.has_written(*kind, id)).count() as u64;
-    stock.tell_losses(stored_again, store, observer);
+    stock.tell_losses(stored_again, store, &lock, observer);
     Ok(BackupReport {
         snapshot: crypto::hex(&id),
         entries: summary.lifeboat_entries,
@@ -147,6 +148,7 @@ fn attempt(
         changed: summary.files_changed,
         unchanged: summary.files_unmodified,
         lost_packs: stock.bad.len() as u64,
+        damaged_packs: stock.damaged.len() as u64,
         stored_again,
         room,
         encrypted,
@@ -154,10 +156,12 @@ fn attempt(
     })
 }
 
-/// What a snapshot tells of what it holds.
+/// What a snapshot tells of what it holds, and what it is written onto.
 struct Told<'a> {
     room: &'a Room,
     encrypted: &'a [Encrypted],
+    /// What the repository has.
+    stock: &'a Stock,
 }
 
 /// What the threads of one backup read.
@@ -200,6 +204,7 @@ impl Context<'_> {
         }
         let extras = extras::encode(table);
         let mut worker = writer.worker()?;
+        told.stock.salvage(&self.repository.store, writer, &mut worker)?;
         let (room, encrypted) = (told.room.to_json(), encrypted::to_json(told.encrypted));
         let own = [
             ("encrypted.json", &encrypted),

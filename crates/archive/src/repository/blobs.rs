@@ -65,12 +65,26 @@ impl<'a> Blobs<'a> {
         let Some(location) = self.index.get(kind, id) else {
             return Err(self.store.damaged(format!("blob {}", hex(&id[..4])), "it is in no index"));
         };
-        let mut result = self.open(location, id);
+        let mut result = self.open_or_note(location, kind, id);
         for other in self.index.copies(kind, id) {
             if result.is_ok() || self.store.lost().is_some() {
                 break;
             }
-            result = self.open(*other, id).or(result);
+            result = self.open_or_note(*other, kind, id).or(result);
+        }
+        result
+    }
+
+    /// Tells whether a blob can be read at one place.
+    pub(crate) fn is_whole_at(&mut self, location: Location, id: &Id) -> bool {
+        self.open(location, id).is_ok()
+    }
+
+    /// Reads and opens a blob at one place; notes that it is damaged there.
+    fn open_or_note(&mut self, location: Location, kind: BlobKind, id: &Id) -> Result<u32, ArchiveError> {
+        let result = self.open(location, id);
+        if matches!(&result, Err(error) if error.is_damage()) && self.store.lost().is_none() {
+            self.store.found_damaged(&self.index.packs[location.pack as usize], Some((kind, *id)));
         }
         result
     }

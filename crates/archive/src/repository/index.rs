@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// Type of a blob.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum BlobKind {
     /// Part of a file.
@@ -21,6 +21,9 @@ pub(crate) enum BlobKind {
 pub(crate) struct IndexFile {
     #[serde(default)]
     pub(crate) packs: Vec<IndexPack>,
+    /// What is damaged; restic does not know this field.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) lifeboat_damaged: Vec<super::notes::Noted>,
 }
 
 /// A pack in an index file.
@@ -100,6 +103,9 @@ pub(crate) struct Index {
     trees: IdMap<Location>,
     /// Index files that could not be read.
     pub(crate) unreadable: Vec<super::indexes::Unreadable>,
+    /// What was found damaged, and the files that say so.
+    pub(crate) damaged: super::notes::Notes,
+    pub(crate) note_files: Vec<Id>,
     /// Packs that no index file names were looked for.
     pub(crate) complete: bool,
     /// Further copies of blobs; there are few.
@@ -109,6 +115,7 @@ pub(crate) struct Index {
 impl Index {
     /// Adds what an index file says.
     pub(crate) fn add(&mut self, file: IndexFile) {
+        file.note_into(&mut self.damaged);
         for pack in file.packs {
             let number = self.packs.len() as u32;
             self.packs.push(pack.id);
@@ -138,13 +145,18 @@ impl Index {
 
     /// Forgets all places in packs that are not `good`, numbered as in [`Index::packs`]; gives the blobs that have no other.
     pub(crate) fn keep_packs(&mut self, good: &dyn Fn(u32) -> bool) -> Vec<(BlobKind, Id)> {
-        self.copies.retain(|_, places| {
-            places.retain(|location| good(location.pack));
+        self.keep(&|_, _, location| good(location.pack))
+    }
+
+    /// Forgets all places that are not `good`; gives the blobs that have no other.
+    pub(crate) fn keep(&mut self, good: &dyn Fn(BlobKind, &Id, &Location) -> bool) -> Vec<(BlobKind, Id)> {
+        self.copies.retain(|(kind, id), places| {
+            places.retain(|location| good(*kind, id, location));
             !places.is_empty()
         });
         let mut lost = vec![];
         for kind in [BlobKind::Data, BlobKind::Tree] {
-            let bad = self.map_mut(kind).iter().filter(|(_, location)| !good(location.pack));
+            let bad = self.map_mut(kind).iter().filter(|(id, location)| !good(kind, id, location));
             let bad: Vec<Id> = bad.map(|(id, _)| *id).collect();
             for id in bad {
                 match self.copies.get_mut(&(kind, id)).and_then(Vec::pop) {
@@ -159,6 +171,17 @@ impl Index {
             }
         }
         lost
+    }
+
+    /// Everything that lies in some packs, in the order in which it lies.
+    pub(crate) fn lying_in(&self, packs: &std::collections::HashSet<u32>) -> Vec<(Location, BlobKind, Id)> {
+        let first = [(BlobKind::Data, &self.data), (BlobKind::Tree, &self.trees)];
+        let first = first.into_iter().flat_map(|(kind, map)| map.iter().map(move |(id, place)| (*place, kind, *id)));
+        let further =
+            self.copies.iter().flat_map(|((kind, id), places)| places.iter().map(|place| (*place, *kind, *id)));
+        let mut found: Vec<_> = first.chain(further).filter(|(place, _, _)| packs.contains(&place.pack)).collect();
+        found.sort_unstable();
+        found
     }
 
     /// Forgets all trees that are not `good`; gives them.
@@ -226,7 +249,12 @@ mod tests {
                 IndexPack { id: [2; 32], blobs: vec![blob(7, 0)] },
                 IndexPack { id: [3; 32], blobs: vec![blob(9, 0), blob(8, 40)] },
             ],
+            ..IndexFile::default()
         });
+        let ids = |packs: &[u32]| -> Vec<u8> {
+            index.lying_in(&packs.iter().copied().collect()).iter().map(|(_, _, id)| id[0]).collect()
+        };
+        assert_eq!((ids(&[0]), ids(&[1, 2]), ids(&[])), (vec![7, 8], vec![7, 9, 8], vec![]));
         assert_eq!(index.copies(BlobKind::Data, &[7; 32])[0].pack, 0);
         let lost = index.keep_packs(&|pack| pack == 0);
         assert_eq!(lost, [(BlobKind::Data, [9; 32])]);

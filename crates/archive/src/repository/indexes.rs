@@ -49,7 +49,12 @@ impl Store {
         let mut index = Index::default();
         for ((id, _), file) in listed.iter().zip(files) {
             match file {
-                Ok(file) => index.add(file),
+                Ok(file) => {
+                    if !file.lifeboat_damaged.is_empty() {
+                        index.note_files.push(*id);
+                    }
+                    index.add(file);
+                }
                 Err(error) => {
                     if let Some(lost) = self.lost() {
                         return Err(lost);
@@ -72,7 +77,7 @@ impl Store {
         let sizes = self.list_with_sizes(FileType::Pack)?;
         let unnamed = self.unnamed(index, &sizes)?;
         for pack in &unnamed.packs {
-            index.add(IndexFile { packs: vec![pack.clone()] });
+            index.add(IndexFile { packs: vec![pack.clone()], ..IndexFile::default() });
         }
         index.complete = true;
         Ok(unnamed)
@@ -81,7 +86,10 @@ impl Store {
     /// Reads the headers of the packs that no index names.
     pub(crate) fn unnamed(&self, index: &Index, sizes: &[(Id, u64)]) -> Result<Unnamed, ArchiveError> {
         let named: HashSet<&Id> = index.packs.iter().collect();
-        let packs: Vec<&(Id, u64)> = sizes.iter().filter(|(id, _)| !named.contains(id)).collect();
+        // What is in packs that only wait for being removed is elsewhere.
+        let is_unneeded = |id: &Id| index.damaged.get(id).is_some_and(|damage| damage.unneeded);
+        let packs = sizes.iter().filter(|(id, _)| !named.contains(id) && !is_unneeded(id));
+        let packs: Vec<&(Id, u64)> = packs.collect();
         let read: Vec<_> = packs.par_iter().map(|(id, size)| self.read_pack_header(id, *size)).collect();
         let mut unnamed = Unnamed::default();
         for ((id, _), result) in packs.into_iter().zip(read) {
@@ -97,7 +105,7 @@ impl Store {
     }
 
     /// What a pack says of itself at its end.
-    fn read_pack_header(&self, id: &Id, size: u64) -> Result<IndexPack, ArchiveError> {
+    pub(super) fn read_pack_header(&self, id: &Id, size: u64) -> Result<IndexPack, ArchiveError> {
         let damaged = |cause: String| self.damaged(store::name(FileType::Pack, id), cause);
         let size = u32::try_from(size).map_err(|_| damaged(format!("{size} bytes are too many for a pack")))?;
         let read = |length: u64| {
@@ -126,7 +134,7 @@ impl Store {
     ) -> Result<(), ArchiveError> {
         let packs = unnamed.packs.len();
         if packs > 0 {
-            self.write_index(&IndexFile { packs: unnamed.packs })?;
+            self.write_index(&IndexFile { packs: unnamed.packs, ..IndexFile::default() })?;
         }
         for broken in &index.unreadable {
             observer.warning(&broken.cause);

@@ -181,6 +181,12 @@ impl Lock {
         }
     }
 
+    /// Tells whether nobody else holds a lock; when that cannot be told, somebody may.
+    pub(crate) fn is_alone(&self) -> bool {
+        let own = locked(&self.held.state).id;
+        matches!(self.held.files.conflict(Mode::Alone, &[own]), Ok(None))
+    }
+
     /// Proves that the lock was held all the time: nobody removed it, and it never got stale without being asked for anew.
     ///
     /// # Errors

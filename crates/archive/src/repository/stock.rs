@@ -3,11 +3,12 @@
 
 use super::index::{BlobKind, Index, IndexFile};
 use super::indexes::Unnamed;
+use super::lock::Lock;
 use super::store::Store;
 use crate::table::Id;
 use crate::{ArchiveError, Observer};
 use rustic_core::FileType;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Packs and their sizes in bytes.
 pub(crate) type Sizes = HashMap<Id, u64>;
@@ -22,6 +23,8 @@ pub(crate) struct Stock {
     pub(crate) lost: Vec<(BlobKind, Id)>,
     /// What packs hold that no index names.
     pub(crate) unnamed: Unnamed,
+    /// Packs in which something cannot be read, and what.
+    pub(crate) damaged: BTreeMap<Id, BTreeSet<(BlobKind, Id)>>,
 }
 
 /// Lists the packs with their sizes.
@@ -38,14 +41,16 @@ impl Stock {
         let listed: Vec<(Id, u64)> = sizes.iter().map(|(id, size)| (*id, *size)).collect();
         let unnamed = store.unnamed(&index, &listed)?;
         for pack in &unnamed.packs {
-            index.add(IndexFile { packs: vec![pack.clone()] });
+            index.add(IndexFile { packs: vec![pack.clone()], ..IndexFile::default() });
         }
         index.complete = true;
         let is_bad = |number: usize| sizes.get(&index.packs[number]).is_none_or(|size| *size < index.lengths[number]);
         let numbers: HashSet<u32> = (0..index.packs.len()).filter(|n| is_bad(*n)).map(|n| n as u32).collect();
         let bad: HashSet<Id> = numbers.iter().map(|number| index.packs[*number as usize]).collect();
         let lost = if bad.is_empty() { vec![] } else { index.keep_packs(&|number| !numbers.contains(&number)) };
-        Ok(Stock { index, bad, lost, unnamed })
+        let mut stock = Stock { index, bad, lost, unnamed, damaged: BTreeMap::new() };
+        stock.distrust(store, &sizes)?;
+        Ok(stock)
     }
 
     /// Forgets trees that were found damaged, and all others but those that were `read` and are whole.
@@ -55,30 +60,51 @@ impl Stock {
     }
 
     /// Says what the repository lost, and takes it out of the index where it is stored again.
-    pub(crate) fn tell_losses(&self, stored_again: u64, store: &Store, observer: &dyn Observer) {
-        if self.bad.is_empty() && stored_again == 0 {
+    pub(crate) fn tell_losses(&self, stored_again: u64, store: &Store, lock: &Lock, observer: &dyn Observer) {
+        let is_noted = !self.index.damaged.is_empty();
+        if self.bad.is_empty() && stored_again == 0 && !is_noted {
             return;
         }
-        if let Err(error) = self.mend(store) {
-            observer.warning(&format!("the index of the repository still names what is lost: {error}"));
-        }
-        let packs = self.bad.len();
-        let said = match packs {
-            0 => "directories of the previous snapshot are damaged".to_owned(),
-            1 => "a pack is missing or cut short".to_owned(),
-            packs => format!("{packs} packs are missing or cut short"),
+        let mended = self.mend(store).and_then(|named| {
+            self.clear(store, lock, &named)?;
+            Ok(named)
+        });
+        let rest = match &mended {
+            Ok(named) => self.damaged.keys().chain(&self.bad).any(|pack| named.contains(pack)),
+            Err(error) => {
+                observer.warning(&format!("the index of the repository still names what is lost: {error}"));
+                true
+            }
+        };
+        let count = |packs: usize, what: &str| match packs {
+            0 => None,
+            1 => Some(format!("a pack is {what}")),
+            packs => Some(format!("{packs} packs are {what}")),
+        };
+        let said = [count(self.bad.len(), "missing or cut short"), count(self.damaged.len(), "damaged")];
+        let said: Vec<String> = said.into_iter().flatten().collect();
+        let said = match said.is_empty() {
+            // Packs that only had to be removed.
+            true if stored_again == 0 => return,
+            true => "directories of the previous snapshot are damaged".to_owned(),
+            false => said.join(", "),
+        };
+        let result = match rest {
+            false => "everything that was lost is there again",
+            true => "earlier snapshots may lack files: `lifeboat verify` names them",
         };
         observer.warning(&format!(
-            "the repository is damaged: {said}; what this backup needs of them was stored again ({stored_again} pieces), but earlier \
-             snapshots may lack files: `lifeboat verify` names them"
+            "the repository is damaged: {said}; what this backup needs of them was stored again ({stored_again} pieces); {result}"
         ));
     }
 
     /// Takes out of the index files what was lost and is stored elsewhere by now; a pack that is cut short and of which nothing is
     /// named any more goes away, too. Nothing that exists only there is touched.
-    pub(crate) fn mend(&self, store: &Store) -> Result<(), ArchiveError> {
-        if self.bad.is_empty() {
-            return Ok(());
+    /// Gives the packs of which something is named still.
+    pub(crate) fn mend(&self, store: &Store) -> Result<HashSet<Id>, ArchiveError> {
+        let is_bad = |pack: &Id| self.bad.contains(pack) || self.damaged.contains_key(pack);
+        if self.bad.is_empty() && self.damaged.is_empty() {
+            return Ok(HashSet::new());
         }
         let mut files: Vec<(Id, IndexFile)> = vec![];
         for id in store.list(FileType::Index)? {
@@ -88,18 +114,18 @@ impl Stock {
         }
         let packs = || files.iter().flat_map(|(_, file)| &file.packs);
         let whole: HashSet<(BlobKind, Id)> = packs()
-            .filter(|pack| !self.bad.contains(&pack.id))
+            .filter(|pack| !is_bad(&pack.id))
             .flat_map(|pack| pack.blobs.iter().map(|blob| (blob.kind, blob.id)))
             .collect();
         let mut named = HashSet::new();
         let mut old = vec![];
         for (id, mut file) in files {
-            if !file.packs.iter().any(|pack| self.bad.contains(&pack.id)) {
+            if !file.packs.iter().any(|pack| is_bad(&pack.id)) {
                 continue;
             }
             let count = |file: &IndexFile| file.packs.iter().map(|pack| pack.blobs.len()).sum::<usize>();
             let before = count(&file);
-            for pack in file.packs.iter_mut().filter(|pack| self.bad.contains(&pack.id)) {
+            for pack in file.packs.iter_mut().filter(|pack| is_bad(&pack.id)) {
                 pack.blobs.retain(|blob| !whole.contains(&(blob.kind, blob.id)));
             }
             file.packs.retain(|pack| !pack.blobs.is_empty());
@@ -119,6 +145,6 @@ impl Stock {
         for pack in self.bad.iter().filter(|pack| there.contains(*pack) && !named.contains(*pack)) {
             store.remove(FileType::Pack, pack)?;
         }
-        Ok(())
+        Ok(named)
     }
 }

@@ -3,6 +3,7 @@
 use super::crypto::{self, Key};
 use super::folder;
 use super::index::IndexFile;
+use super::notes::Notes;
 use super::remote::{self, Place};
 use crate::ArchiveError;
 use crate::table::Id;
@@ -14,7 +15,7 @@ use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// An open repository's files and key.
 #[derive(Clone)]
@@ -29,6 +30,8 @@ pub(crate) struct Store {
     /// Where it is, across the network.
     pub(crate) remote: Option<Arc<dyn lifeboat_remote::Files>>,
     backend: Arc<dyn WriteBackend>,
+    /// What could not be read where it should be, until it is written down.
+    pub(super) found: Arc<Mutex<Notes>>,
 }
 
 /// A pack that is written, but perhaps not on the disk yet.
@@ -88,7 +91,15 @@ impl Store {
             Place::Files(files) => Some(Arc::clone(files)),
         };
         let sealed = matches!(place, Place::Sealed(_));
-        Store { path: place.label(), folder: place.folder().map(Path::to_owned), sealed, key, remote, backend }
+        Store {
+            path: place.label(),
+            folder: place.folder().map(Path::to_owned),
+            sealed,
+            key,
+            remote,
+            backend,
+            found: Arc::default(),
+        }
     }
 
     /// An [`ArchiveError::Store`].

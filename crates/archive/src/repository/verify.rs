@@ -4,6 +4,7 @@
 use super::blobs::Blobs;
 use super::index::{BlobKind, Index, IndexBlob};
 use super::keys::Candidate;
+use super::notes::Looked;
 use super::pack::{self, Opener};
 use super::snapshot::SnapshotInfo;
 use super::store::{self, Store};
@@ -12,7 +13,7 @@ use crate::report::{Problem, Problems, Progress, VerifyReport, locked};
 use crate::table::{Id, Kind};
 use crate::{ArchiveError, Observer, Selection};
 use rustic_core::FileType;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -48,17 +49,21 @@ pub(super) fn run(repository: &Repository, observer: &dyn Observer) -> Result<Ve
     let unnamed = store.complete(&mut index)?;
     let listed = store.list_with_sizes(FileType::Pack)?;
     let sizes: HashMap<Id, u64> = listed.iter().copied().collect();
-    for pack in expected.keys().filter(|pack| !sizes.contains_key(*pack)) {
-        note(&format!("pack {} is missing", crypto::hex(&pack[..4])));
+    let mut missing = HashMap::new();
+    for (pack, blobs) in expected.iter().filter(|(pack, _)| !sizes.contains_key(*pack)) {
+        let cause = format!("pack {} is missing", crypto::hex(&pack[..4]));
+        note(&cause);
+        missing.extend(blobs.iter().map(|blob| (blob.id, cause.clone())));
     }
     let reading = Reading {
         store,
         packs: &listed,
         expected: &expected,
+        unneeded: index.damaged.iter().filter(|(_, damage)| damage.unneeded).map(|(pack, _)| *pack).collect(),
         lengths: index.packs.iter().copied().zip(index.lengths.iter().copied()).collect(),
         problems: &problems,
         observer,
-        bad: Mutex::default(),
+        bad: Mutex::new(missing),
         bytes: AtomicU64::new(0),
         blobs: AtomicU64::new(0),
     };
@@ -98,6 +103,9 @@ pub(super) fn run(repository: &Repository, observer: &dyn Observer) -> Result<Ve
     for ((path, message), snapshots) in hit {
         problems.add(path, format!("{} {message}", of_snapshots(&snapshots)));
     }
+    // What is not there, a backup sees by itself.
+    locked(&store.found).retain(|pack, _| sizes.contains_key(pack));
+    repository.note_damage(&index, Looked::All, observer);
     report.problems = super::with_warnings(problems);
     Ok(report)
 }
@@ -129,6 +137,8 @@ struct Reading<'a> {
     store: &'a Store,
     packs: &'a [(Id, u64)],
     expected: &'a HashMap<Id, Vec<IndexBlob>>,
+    /// Damaged packs that nothing needs.
+    unneeded: HashSet<Id>,
     /// Of packs, as far as known.
     lengths: HashMap<Id, u64>,
     problems: &'a Problems<'a>,
@@ -150,8 +160,12 @@ impl Reading<'_> {
                 }
             };
             while let Some((id, _)) = self.packs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                if let Err(error) = self.pack(&mut opener, id) {
-                    self.problems.add(PathBuf::new(), error);
+                match self.pack(&mut opener, id) {
+                    Err(error) if self.unneeded.contains(id) => self.observer.warning(&format!(
+                        "{error}; nothing needs this pack any more, and the next backup that is alone here removes it"
+                    )),
+                    Err(error) => self.problems.add(PathBuf::new(), error),
+                    Ok(()) => {}
                 }
                 self.observer.progress(&Progress {
                     phase: "verify",
@@ -177,6 +191,7 @@ impl Reading<'_> {
         let all_bad = |error: String| {
             let mut bad = locked(&self.bad);
             expected.iter().for_each(|blob| {
+                self.store.found_damaged(id, Some((blob.kind, blob.id)));
                 bad.insert(blob.id, error.clone());
             });
             error
@@ -187,6 +202,9 @@ impl Reading<'_> {
         let mut bytes = read.map_err(|error| all_bad(error.to_string()))?;
         self.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         let is_whole = crypto::hash(&bytes) == *id;
+        if !is_whole {
+            self.store.found_damaged(id, None);
+        }
         let header = pack::read_header(&self.store.key, &bytes).map_err(|error| error.to_string());
         let blobs = match (&header, is_whole) {
             (Ok(blobs), _) => blobs,
@@ -209,6 +227,7 @@ impl Reading<'_> {
                 }
                 Err(error) => {
                     let error = format!("blob {}: {error}", crypto::hex(&blob.id[..4]));
+                    self.store.found_damaged(id, Some((blob.kind, blob.id)));
                     locked(&self.bad).insert(blob.id, damaged(error.clone()));
                     first.get_or_insert(error);
                 }

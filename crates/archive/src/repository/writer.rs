@@ -157,6 +157,11 @@ impl<'a> Writer<'a> {
         !self.rely_on(kind, &id) && locked(self.state.claims(kind)).insert(id)
     }
 
+    /// Claims a blob for storing though it is there, where it shall not be needed any more.
+    pub(crate) fn claim_again(&self, kind: BlobKind, id: Id) -> bool {
+        locked(self.state.claims(kind)).insert(id)
+    }
+
     /// Notes that a blob is needed; `false` when it is not in the repository yet.
     pub(crate) fn rely_on(&self, kind: BlobKind, id: &Id) -> bool {
         let Some(location) = self.index.get(kind, id) else { return false };

@@ -1,0 +1,239 @@
+//! What was found damaged in packs, as the repository's own memory: `verify` and restores write it down, the next backup of any machine
+//! stores it again as far as it has it, and takes the damaged packs away when nothing needs them any more.
+//!
+//! Notes are index files without packs, with a field that restic ignores; so every store keeps them, and who can read the repository can
+//! read them. They are no proof: the pack is looked at again before anything is done.
+
+use super::blobs::Blobs;
+use super::crypto::{hex, unhex};
+use super::index::{BlobKind, Index, IndexFile, Location};
+use super::lock::Lock;
+use super::stock::{self, Sizes, Stock};
+use super::store::Store;
+use super::{Repository, writer};
+use crate::report::locked;
+use crate::table::Id;
+use crate::{ArchiveError, Observer};
+use rustic_core::FileType;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+/// What is damaged of one pack.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Damage {
+    /// The blobs that cannot be read; none when only its header or its name does not fit.
+    pub(crate) blobs: BTreeSet<(BlobKind, Id)>,
+    /// Everything that it holds is elsewhere by now: it only waits for being removed.
+    pub(crate) unneeded: bool,
+}
+
+/// Damaged packs.
+pub(crate) type Notes = BTreeMap<Id, Damage>;
+
+/// A damaged pack in an index file.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Noted {
+    pack: String,
+    #[serde(default)]
+    data: Vec<String>,
+    #[serde(default)]
+    trees: Vec<String>,
+    #[serde(default)]
+    unneeded: bool,
+}
+
+impl IndexFile {
+    /// An index file that says what is damaged and nothing else.
+    fn of_notes(notes: &Notes) -> IndexFile {
+        let of =
+            |damage: &Damage, kind| damage.blobs.iter().filter(|(k, _)| *k == kind).map(|(_, id)| hex(id)).collect();
+        let noted = |(pack, damage): (&Id, &Damage)| Noted {
+            pack: hex(pack),
+            data: of(damage, BlobKind::Data),
+            trees: of(damage, BlobKind::Tree),
+            unneeded: damage.unneeded,
+        };
+        IndexFile { lifeboat_damaged: notes.iter().map(noted).collect(), ..IndexFile::default() }
+    }
+
+    /// Adds what it says to notes; what is no id says nothing.
+    pub(crate) fn note_into(&self, notes: &mut Notes) {
+        for noted in &self.lifeboat_damaged {
+            let Some(pack) = unhex(&noted.pack) else { continue };
+            let damage = notes.entry(pack).or_default();
+            let blobs = |ids: &[String], kind| ids.iter().filter_map(|id| Some((kind, unhex(id)?))).collect::<Vec<_>>();
+            damage.blobs.extend(blobs(&noted.data, BlobKind::Data));
+            damage.blobs.extend(blobs(&noted.trees, BlobKind::Tree));
+            damage.unneeded |= noted.unneeded;
+        }
+    }
+}
+
+impl Store {
+    /// Notes that a blob cannot be read where it should be.
+    pub(crate) fn found_damaged(&self, pack: &Id, blob: Option<(BlobKind, Id)>) {
+        locked(&self.found).entry(*pack).or_default().blobs.extend(blob);
+    }
+
+    /// Writes notes in place of those in the files `old`.
+    fn write_notes(&self, notes: &Notes, old: &[Id]) -> Result<(), ArchiveError> {
+        if !notes.is_empty() {
+            self.write_index(&IndexFile::of_notes(notes))?;
+        }
+        old.iter().try_for_each(|id| self.remove(FileType::Index, id))
+    }
+}
+
+/// How much of a repository was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Looked {
+    /// All of it: what was not found is not damaged.
+    All,
+    Part,
+}
+
+impl Repository {
+    /// Writes down what was found damaged since the last time; `index` is the one that was read before.
+    pub(super) fn note_damage(&self, index: &Index, looked: Looked, observer: &dyn Observer) {
+        let found = std::mem::take(&mut *locked(&self.store.found));
+        let old = &index.damaged;
+        let mut notes = if looked == Looked::Part { old.clone() } else { Notes::new() };
+        for (pack, damage) in found {
+            let unneeded = old.get(&pack).is_some_and(|old| old.unneeded);
+            let noted = notes.entry(pack).or_default();
+            noted.blobs.extend(damage.blobs);
+            noted.unneeded = unneeded;
+        }
+        // A medium gets no more backups.
+        if notes == *old || self.store.sealed {
+            return;
+        }
+        if let Err(error) = self.store.write_notes(&notes, &index.note_files) {
+            observer.warning(&format!("{error}; so the next backup does not know what is damaged"));
+        }
+    }
+}
+
+impl Stock {
+    /// Looks at the packs that are noted as damaged, forgets what cannot be read in them, and keeps those in which that is so.
+    pub(super) fn distrust(&mut self, store: &Store, sizes: &Sizes) -> Result<(), ArchiveError> {
+        let notes = &self.index.damaged;
+        if notes.is_empty() {
+            return Ok(());
+        }
+        let numbers: Vec<u32> = (0..self.index.packs.len() as u32)
+            .filter(|number| {
+                let pack = &self.index.packs[*number as usize];
+                notes.get(pack).is_some_and(|damage| !damage.unneeded) && !self.bad.contains(pack)
+            })
+            .collect();
+        let wanted: HashSet<u32> = numbers.iter().copied().collect();
+        let mut reader = Blobs::new(store, &self.index)?;
+        let mut bad: BTreeMap<Id, BTreeSet<(BlobKind, Id)>> = BTreeMap::new();
+        for (location, kind, id) in self.index.lying_in(&wanted) {
+            let pack = self.index.packs[location.pack as usize];
+            let blobs = bad.entry(pack).or_default();
+            if !reader.is_whole_at(location, &id) {
+                if let Some(lost) = store.lost() {
+                    return Err(lost);
+                }
+                blobs.insert((kind, id));
+            }
+        }
+        for number in numbers {
+            let pack = self.index.packs[number as usize];
+            let has_header = || sizes.get(&pack).is_some_and(|size| store.read_pack_header(&pack, *size).is_ok());
+            // It was mended, or could be read after all.
+            if bad.get(&pack).is_none_or(BTreeSet::is_empty) && has_header() {
+                bad.remove(&pack);
+            } else {
+                bad.entry(pack).or_default();
+            }
+        }
+        let packs = self.index.packs.clone();
+        let is_good = |kind: BlobKind, id: &Id, location: &Location| {
+            bad.get(&packs[location.pack as usize]).is_none_or(|blobs| !blobs.contains(&(kind, *id)))
+        };
+        if !bad.is_empty() {
+            let lost = self.index.keep(&is_good);
+            self.lost.extend(lost);
+        }
+        self.damaged = bad;
+        locked(&store.found).clear();
+        Ok(())
+    }
+
+    /// Stores again what is whole in damaged packs, so that nothing needs them any more.
+    pub(super) fn salvage(
+        &self,
+        store: &Store,
+        writer: &writer::Writer<'_>,
+        worker: &mut writer::Worker,
+    ) -> Result<(), ArchiveError> {
+        let is_damaged = |number: &u32| self.damaged.contains_key(&self.index.packs[*number as usize]);
+        let numbers: HashSet<u32> = (0..self.index.packs.len() as u32).filter(is_damaged).collect();
+        if numbers.is_empty() {
+            return Ok(());
+        }
+        let mut reader = Blobs::new(store, &self.index)?;
+        for (location, kind, id) in self.index.lying_in(&numbers) {
+            let mut places = self.index.copies(kind, &id).iter().copied().chain(self.index.get(kind, &id));
+            if places.any(|place| !numbers.contains(&place.pack)) || !writer.claim_again(kind, id) {
+                continue;
+            }
+            match reader.get_packed(kind, &id) {
+                Ok((packed, length)) => writer.put_packed(worker, kind, id, packed, length)?,
+                Err(error) => match store.lost() {
+                    Some(lost) => return Err(lost),
+                    None => tracing::warn!(%error, pack = location.pack, "it was whole a moment ago"),
+                },
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes damaged packs of which no index names anything any more, when nobody else works on the repository, and writes down those
+    /// that stay. `named` are the packs that are still needed.
+    pub(super) fn clear(&self, store: &Store, lock: &Lock, named: &HashSet<Id>) -> Result<(), ArchiveError> {
+        let mut notes = Notes::new();
+        let waiting = self.index.damaged.iter().filter(|(_, damage)| damage.unneeded).map(|(pack, _)| *pack);
+        let free: Vec<Id> = self.damaged.keys().copied().filter(|pack| !named.contains(pack)).chain(waiting).collect();
+        // Whoever reads may have read the index before this one was written.
+        let alone = free.is_empty() || lock.is_alone();
+        let sizes = if free.is_empty() { Sizes::new() } else { stock::sizes(store)? };
+        for pack in free {
+            if sizes.contains_key(&pack) && !(alone && store.remove(FileType::Pack, &pack).is_ok()) {
+                notes.insert(pack, Damage { unneeded: true, ..Damage::default() });
+            }
+        }
+        for (pack, blobs) in self.damaged.iter().filter(|(pack, _)| named.contains(*pack)) {
+            notes.insert(*pack, Damage { blobs: blobs.clone(), unneeded: false });
+        }
+        if notes == self.index.damaged {
+            return Ok(());
+        }
+        store.write_notes(&notes, &self.index.note_files)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_come_back_from_an_index_file_and_nothing_else_is_in_it() {
+        let mut notes = Notes::new();
+        notes.entry([1; 32]).or_default().blobs.extend([(BlobKind::Data, [2; 32]), (BlobKind::Tree, [3; 32])]);
+        notes.entry([4; 32]).or_default().unneeded = true;
+        let json = serde_json::to_string(&IndexFile::of_notes(&notes)).unwrap();
+        let file: IndexFile = serde_json::from_str(&json).unwrap();
+        let mut read = Notes::new();
+        file.note_into(&mut read);
+        assert_eq!(read, notes);
+        assert!(file.packs.is_empty());
+        // An index of restic has no notes, and one of ours without damage looks like restic's.
+        let plain: IndexFile = serde_json::from_str(r#"{"supersedes":[],"packs":[]}"#).unwrap();
+        plain.note_into(&mut read);
+        assert_eq!((read, serde_json::to_string(&plain).unwrap()), (notes, r#"{"packs":[]}"#.to_owned()));
+    }
+}
