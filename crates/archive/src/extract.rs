@@ -88,6 +88,8 @@ struct Extraction<'a> {
     target: Target,
     /// Device and inode of files that are linked to, or get flags, later.
     made: Mutex<HashMap<usize, Identity>>,
+    /// Entries that did not get their set-id bits.
+    without_set_id: Mutex<Vec<usize>>,
     /// Flags that are set.
     flags: u32,
     sharing: shared::Sharing,
@@ -153,6 +155,7 @@ pub(crate) fn run(
         sharing: shared::Sharing::default(),
         target: Target::open(target)?,
         made: Mutex::new(HashMap::new()),
+        without_set_id: Mutex::default(),
         flags: if options.unprotected { !attributes::PROTECTION } else { u32::MAX },
         choices,
         content,
@@ -183,6 +186,7 @@ pub(crate) fn run(
     let copies = links::restore(&extraction, &links)?;
     extraction.finish()?;
     under::restore(&extraction);
+    extraction.tell_set_id();
     if options.sync {
         extraction.target.sync().map_err(|error| ArchiveError::io("WRITE", target, error))?;
     }
@@ -415,9 +419,25 @@ impl Extraction<'_> {
         }
     }
 
-    fn complain(&self, index: usize, complaints: Vec<String>) {
-        for complaint in complaints {
+    fn complain(&self, index: usize, outcome: impl Into<attributes::Outcome>) {
+        let outcome = outcome.into();
+        for complaint in outcome.complaints {
             self.problems.add(self.table.path(index), complaint);
+        }
+        if outcome.without_set_id {
+            locked(&self.without_set_id).push(index);
+        }
+    }
+
+    /// Says once which set-id bits were left out.
+    fn tell_set_id(&self) {
+        let mut entries = std::mem::take(&mut *locked(&self.without_set_id));
+        entries.sort_unstable();
+        if !entries.is_empty() {
+            let some = crate::links::some(self.table, &entries);
+            self.observer.warning(&format!(
+                "set-id bits were left out of what has another owner or group here than in the archive: {some}"
+            ));
         }
     }
 

@@ -97,13 +97,49 @@ fn owner(record: &Record) -> (Option<Uid>, Option<Gid>) {
     (id(record.uid).map(Uid::from_raw), id(record.gid).map(Gid::from_raw))
 }
 
+/// What came of setting the attributes of an entry.
+#[derive(Default)]
+pub(super) struct Outcome {
+    pub(super) complaints: Vec<String>,
+    /// Its set-id bits were left out, for it has not the owner or group whose rights they would give away.
+    pub(super) without_set_id: bool,
+}
+
+impl From<Vec<String>> for Outcome {
+    fn from(complaints: Vec<String>) -> Self {
+        Outcome { complaints, without_set_id: false }
+    }
+}
+
+/// The mode of an entry that belongs to this owner and group here: with set-id bits only where they are those of the archive, so
+/// that nobody hands out the rights of who restored it. Of directories these bits give no rights.
+fn mode_for(record: &Record, (uid, gid): (u32, u32)) -> u16 {
+    let (set_uid, set_gid) = (0o4000, 0o2000);
+    let mut mode = record.mode;
+    if record.kind != Kind::Directory && uid != record.uid {
+        mode &= !set_uid;
+    }
+    if record.kind != Kind::Directory && gid != record.gid {
+        mode &= !set_gid;
+    }
+    mode
+}
+
+/// The same for what is open or held; nothing is asked where there is no such bit.
+fn mode_here(record: &Record, entry: &OwnedFd) -> Result<u16, Errno> {
+    match record.mode & 0o6000 {
+        0 => Ok(record.mode),
+        _ => rustix::fs::fstat(entry).map(|status| mode_for(record, (status.st_uid, status.st_gid))),
+    }
+}
+
 /// Everything but late flags of an open regular file; of an open directory everything, with those flags that `flags` has.
-pub(super) fn set_open(table: &Table, index: usize, file: &OwnedFd, flags: u32) -> Vec<String> {
+pub(super) fn set_open(table: &Table, index: usize, file: &OwnedFd, flags: u32) -> Outcome {
     set(&table.records[index], table.xattrs(index), file, flags)
 }
 
 /// As [`set_open`], from the parts.
-pub(super) fn set(record: &Record, xattrs: &[Xattr], file: &OwnedFd, flags: u32) -> Vec<String> {
+pub(super) fn set(record: &Record, xattrs: &[Xattr], file: &OwnedFd, flags: u32) -> Outcome {
     let mut complaints = vec![];
     let mut check = |what: &str, result: Result<(), Errno>| {
         if let Err(error) = result {
@@ -112,7 +148,9 @@ pub(super) fn set(record: &Record, xattrs: &[Xattr], file: &OwnedFd, flags: u32)
     };
     let (uid, gid) = owner(record);
     check("the owner", rustix::fs::fchown(file, uid, gid));
-    check("the mode", rustix::fs::fchmod(file, Mode::from_raw_mode(record.mode.into())));
+    let mode = mode_here(record, file);
+    let without_set_id = mode.is_ok_and(|mode| mode != record.mode);
+    check("the mode", mode.and_then(|mode| rustix::fs::fchmod(file, Mode::from_raw_mode(mode.into()))));
     for xattr in xattrs {
         let name = OsStr::from_bytes(&xattr.name);
         let result = rustix::fs::fsetxattr(file, name, &xattr.value, XattrFlags::empty());
@@ -129,7 +167,7 @@ pub(super) fn set(record: &Record, xattrs: &[Xattr], file: &OwnedFd, flags: u32)
     if record.kind == Kind::Directory && record.flags & flags != 0 {
         complaints.extend(set_all_flags(meant(record, file) & flags, xattrs, file));
     }
-    complaints
+    Outcome { complaints, without_set_id }
 }
 
 /// Sets flags, and keeps the algorithm that files are compressed with.
@@ -171,7 +209,7 @@ pub(super) fn hold_new(record: &Record, parent: &OwnedFd, name: &OsStr) -> Resul
 }
 
 /// Everything of an entry that is held by O_PATH.
-pub(super) fn set_held(table: &Table, index: usize, held: &OwnedFd, passed_on: bool) -> Vec<String> {
+pub(super) fn set_held(table: &Table, index: usize, held: &OwnedFd, passed_on: bool) -> Outcome {
     let record = &table.records[index];
     let mut complaints = vec![];
     let mut check = |what: &str, result: Result<(), Errno>| {
@@ -182,11 +220,15 @@ pub(super) fn set_held(table: &Table, index: usize, held: &OwnedFd, passed_on: b
     let path = through_proc(held);
     let (uid, gid) = owner(record);
     check("the owner", rustix::fs::chownat(held, "", uid, gid, AtFlags::EMPTY_PATH));
+    let mut without_set_id = false;
     if record.kind != Kind::Symlink {
         if passed_on {
             let _ = rustix::fs::removexattr(path.as_str(), ACCESS_ACL);
         }
-        check("the mode", rustix::fs::chmod(path.as_str(), Mode::from_raw_mode(record.mode.into())));
+        let mode = mode_here(record, held);
+        without_set_id = mode.is_ok_and(|mode| mode != record.mode);
+        let set = |mode: u16| rustix::fs::chmod(path.as_str(), Mode::from_raw_mode(mode.into()));
+        check("the mode", mode.and_then(set));
     }
     for xattr in table.xattrs(index) {
         let name = OsStr::from_bytes(&xattr.name);
@@ -197,7 +239,7 @@ pub(super) fn set_held(table: &Table, index: usize, held: &OwnedFd, passed_on: b
     }
     let times = times(record);
     check("the times", rustix::fs::utimensat(rustix::fs::CWD, path.as_str(), &times, AtFlags::empty()));
-    complaints
+    Outcome { complaints, without_set_id }
 }
 
 /// Those flags of a regular file, or a directory, that `flags` has, last of all.
@@ -219,5 +261,30 @@ pub(super) fn set_flags(
         }
         Ok((file, _)) => set_all_flags(meant(record, &file) & flags, table.xattrs(index), &file),
         Err(error) => vec![complaint("the inode flags", error)],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn set_id_bits_need_their_owner() {
+        let mut record = Record::new(Kind::File);
+        (record.uid, record.gid) = (0, 42);
+        for (mode, (uid, gid), expected) in [
+            (0o6755, (0, 42), 0o6755),
+            (0o6755, (1000, 42), 0o2755),
+            (0o6755, (0, 1000), 0o4755),
+            (0o7755, (1000, 1000), 0o1755),
+            (0o0755, (1000, 1000), 0o0755),
+        ] {
+            record.mode = mode;
+            assert_eq!(mode_for(&record, (uid, gid)), expected, "{mode:o} {uid}:{gid}");
+        }
+        // New entries take the group of such a directory; that gives nobody anything.
+        let mut directory = Record::new(Kind::Directory);
+        (directory.mode, directory.gid) = (0o2775, 42);
+        assert_eq!(mode_for(&directory, (1000, 1000)), 0o2775);
     }
 }

@@ -110,14 +110,14 @@ pub(super) fn one(
     if extraction.passes_on(parent_index) {
         attributes::forget_inherited(&file, false);
     }
-    let mut complaints: Vec<String> = attributes::set_early(&table.records[index], &file).into_iter().collect();
+    let early: Vec<String> = attributes::set_early(&table.records[index], &file).into_iter().collect();
     compression::set_early(table.xattrs(index), &file);
     if let Err(failure) = write(extraction, reader, index, &file) {
         put.remove(parent);
         return Err(failure);
     }
-    complaints.append(&mut attributes::set_open(table, index, &file, 0));
-    extraction.complain(index, complaints);
+    extraction.complain(index, early);
+    extraction.complain(index, attributes::set_open(table, index, &file, 0));
     extraction.sharing.note(index, &file);
     extraction.note(index, &file);
     put.rename(parent).map_err(|error| Failure::entry("RENAME", error))
