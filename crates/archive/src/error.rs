@@ -16,6 +16,14 @@ pub enum ArchiveError {
         /// The system's reason.
         source: io::Error,
     },
+    /// Somebody else decides where what is restored goes.
+    #[error("cannot RESTORE to {path}: {cause}, who could exchange what is restored")]
+    Untrusted {
+        /// The folder.
+        path: PathBuf,
+        /// Whose it is, or where its path leads.
+        cause: String,
+    },
     /// The place holds no repository.
     #[error(
         "cannot OPEN {path}: it is not a repository; is its disk or share mounted? `lifeboat backup --init --to` makes a new one"

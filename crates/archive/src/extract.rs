@@ -153,7 +153,7 @@ pub(crate) fn run(
     let mut extraction = Extraction {
         table,
         sharing: shared::Sharing::default(),
-        target: Target::open(target)?,
+        target: Target::open(target, options.private)?,
         made: Mutex::new(HashMap::new()),
         without_set_id: Mutex::default(),
         flags: if options.unprotected { !attributes::PROTECTION } else { u32::MAX },
@@ -466,3 +466,6 @@ impl Extraction<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

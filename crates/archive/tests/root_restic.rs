@@ -148,3 +148,61 @@ fn root_a_repository_of_stock_restic_is_read() {
     use std::os::unix::fs::MetadataExt as _;
     assert!(target.join("zeros").metadata().unwrap().blocks() * 512 < 32 << 20);
 }
+
+/// restic's nodes carry names of users beside the numbers.
+#[test]
+fn root_owners_come_by_number_whatever_the_archive_calls_them() {
+    let scratch = scratch();
+    let tree = scratch.path().join("tree");
+    std::fs::create_dir_all(tree.join("home")).unwrap();
+    std::fs::write(tree.join("home/tool"), "of a user").unwrap();
+    std::fs::write(tree.join("of-root"), "of root").unwrap();
+    run!("mkfifo", &tree.join("home/pipe"));
+    run!("chown", "-R", "1000:1000", &tree.join("home"));
+    std::fs::set_permissions(tree.join("home/tool"), std::os::unix::fs::PermissionsExt::from_mode(0o4755)).unwrap();
+    let location = scratch.path().join("repository");
+    let key_file = scratch.path().join("key");
+    std::fs::write(&key_file, "a passphrase").unwrap();
+    // There the user with the number 1000 is called root, and root is called nobody.
+    let (passwd, group) = (scratch.path().join("passwd"), scratch.path().join("group"));
+    std::fs::write(&passwd, "nobody:x:0:0::/root:/bin/sh\nroot:x:1000:1000::/home:/bin/sh\n").unwrap();
+    std::fs::write(&group, "nogroup:x:0:\nroot:x:1000:\n").unwrap();
+    let script = "mount --bind \"$1\" /etc/passwd && mount --bind \"$2\" /etc/group && cd \"$3\" && shift 3 && \
+                  restic --no-cache --repo \"$@\" init && restic --no-cache --repo \"$@\" backup .";
+    let run = ["unshare", "-m", "sh", "-ec", script, "sh"].map(OsStr::new);
+    let paths = [&passwd, &group, &tree, &location].map(|path| path.as_os_str());
+    let with_key = [OsStr::new("--password-file"), key_file.as_os_str()];
+    let all: Vec<&OsStr> = run[1..].iter().copied().chain(paths).chain(with_key).collect();
+    common::run(run[0], &all);
+    let restic = |arguments: &[&str]| {
+        let mut all: Vec<&OsStr> = vec![OsStr::new("--no-cache"), OsStr::new("--repo"), location.as_os_str()];
+        all.extend(with_key);
+        all.extend(arguments.iter().map(OsStr::new));
+        common::run("restic", &all)
+    };
+    let part = |text: &str, name: &str| {
+        let begin = text.find(&format!("\"{name}\":")).unwrap();
+        text[begin..].split('"').nth(3).unwrap().to_owned()
+    };
+    let root = part(&restic(&["cat", "snapshot", restic(&["list", "snapshots"]).trim()]), "tree");
+    let listed = restic(&["cat", "blob", &root]);
+    assert!(listed.contains("\"user\":\"root\"") && listed.contains("\"user\":\"nobody\""), "{listed}");
+    let repository =
+        lifeboat_archive::Repository::open(&location, &lifeboat_archive::Secret::new("a passphrase\n")).unwrap();
+    let snapshot = repository.find_snapshot("latest").unwrap();
+    for name in ["one", "two"] {
+        let target = scratch.path().join(name);
+        std::fs::create_dir(&target).unwrap();
+        let options = RestoreOptions { private: name == "two", overwrite: true, ..RestoreOptions::default() };
+        let report = repository.restore(&snapshot, &target, &Selection::Everything, &options, &Quiet).unwrap();
+        assert_eq!(report.problems, []);
+        use std::os::unix::fs::MetadataExt as _;
+        for (entry, owner, bits) in
+            [("home", 1000, 0o755), ("home/tool", 1000, 0o4755), ("home/pipe", 1000, 0o644), ("of-root", 0, 0o644)]
+        {
+            let status = target.join(entry).metadata().unwrap();
+            let found = (status.uid(), status.gid(), status.mode() & 0o7777);
+            assert_eq!(found, (owner, owner, bits), "{entry}");
+        }
+    }
+}

@@ -12,6 +12,7 @@
 //! | [`inode`] | inode flags and project ids |
 //! | [`ending`] | what is taken away before a signal ends us |
 //! | [`extents`] | where content lies on a disk, and files that share it |
+//! | [`trusted`] | folders that a person names, whoever may lead elsewhere |
 //! | [`usage`] | what a finished child used |
 //! | [`modules`] | kernel modules: depmod's index, modprobe.d, loading by modalias |
 //! | [`uevent`] | kernel device events over netlink |
@@ -46,6 +47,7 @@ mod readable;
 pub mod runner;
 pub mod signal;
 pub mod tape;
+pub mod trusted;
 pub mod uevent;
 pub mod usage;
 

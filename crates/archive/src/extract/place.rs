@@ -4,8 +4,9 @@
 use super::{Extraction, Failure};
 use crate::ArchiveError;
 use crate::directories::{Directories, Identity, Tree, identity, open_below};
+use lifeboat_sys::trusted::{self, OpenError};
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, StatVfsMountFlags};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, StatVfsMountFlags};
 use rustix::io::Errno;
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -38,14 +39,21 @@ impl Target {
     /// Opens it.
     ///
     /// # Errors
-    /// When it is no directory, or nothing can be written there.
-    pub(super) fn open(path: &Path) -> Result<Self, ArchiveError> {
+    /// When it is no directory, nothing can be written there, or, but for a recovery, its path leads through a link that
+    /// another user could have made.
+    pub(super) fn open(path: &Path, private: bool) -> Result<Self, ArchiveError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let opened = || {
-            let root = rustix::fs::openat(rustix::fs::CWD, path, flags, Mode::empty())?;
-            Ok::<_, Errno>((identity(&root)?, root))
+        let failed = |error: Errno| ArchiveError::io("OPEN", path, error);
+        let root = match private {
+            true => rustix::fs::openat(rustix::fs::CWD, path, flags, Mode::empty()).map_err(failed)?,
+            false => trusted::open(path).map_err(|error| match error {
+                OpenError::Untrusted { .. } => {
+                    ArchiveError::Untrusted { path: path.to_owned(), cause: error.to_string() }
+                }
+                OpenError::System { error, .. } => failed(error),
+            })?,
         };
-        let (identity, root) = opened().map_err(|error| ArchiveError::io("OPEN", path, error))?;
+        let identity = identity(&root).map_err(failed)?;
         // Said once, and not for each entry.
         if rustix::fs::fstatvfs(&root).is_ok_and(|status| status.f_flag.contains(StatVfsMountFlags::RDONLY)) {
             return Err(ArchiveError::io("WRITE", path, Errno::ROFS));
@@ -60,8 +68,13 @@ impl Target {
             return Ok(());
         }
         let failed = |error| ArchiveError::io("OPEN", &self.path, error);
-        if chosen && is_open_to_others(&rustix::fs::fstat(&self.root).map_err(failed)?) {
-            close(&self.root).map_err(|error| ArchiveError::io("CLOSE", &self.path, error))?;
+        match trusted::open_to(&rustix::fs::fstat(&self.root).map_err(failed)?) {
+            Some(_) if chosen => close(&self.root).map_err(|error| ArchiveError::io("CLOSE", &self.path, error))?,
+            Some(who) => {
+                let cause = format!("the folder can be changed by {who}");
+                return Err(ArchiveError::Untrusted { path: self.path.clone(), cause });
+            }
+            None => {}
         }
         tidy(&self.root);
         Ok(())
@@ -201,7 +214,7 @@ pub(super) fn directory(parent: &OwnedFd, wanted: &Wanted<'_>) -> Result<(Direct
         return Ok((Directory { identity, was_there: false, passes_on: false }, fd));
     }
     if !wanted.private {
-        if chosen && is_open_to_others(&status) {
+        if chosen && trusted::open_to(&status).is_some() {
             close(&fd).map_err(failed("CLOSE the directory, which others can write to,"))?;
         }
         if !chosen && ![0, own, wanted.owner].contains(&status.st_uid) {
@@ -210,14 +223,6 @@ pub(super) fn directory(parent: &OwnedFd, wanted: &Wanted<'_>) -> Result<(Direct
     }
     let passes_on = !wanted.private && passes_on(&fd);
     Ok((Directory { identity, was_there: true, passes_on }, fd))
-}
-
-/// Tells whether others than root and who restores can exchange what is in a directory.
-fn is_open_to_others(status: &Stat) -> bool {
-    let own = status.st_uid == 0 || status.st_uid == rustix::process::geteuid().as_raw();
-    let shared = status.st_mode & 0o002 != 0 || (status.st_mode & 0o020 != 0 && status.st_gid != 0);
-    let sticky = status.st_mode & 0o1000 != 0;
-    !own || (shared && !sticky)
 }
 
 /// Takes a directory over until it has the attributes of the archive.

@@ -86,23 +86,20 @@ fn files(session: &Session, args: &RestoreArgs) -> CommandResult {
 /// Makes the folder that is restored into, closed to others until it has its attributes. One that others can change is refused:
 /// they could exchange what is restored while it is.
 fn prepare(folder: &Path) -> CommandResult {
-    use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    let status = made.and_then(|()| std::fs::metadata(folder));
-    let status = status
-        .map_err(|error| CommandError::new(Kind::Failed, format!("cannot CREATE {}: {error}", folder.display())))?;
-    let own = rustix::process::geteuid().as_raw();
-    let sticky = status.mode() & 0o1000 != 0;
-    let reason = if ![0, own].contains(&status.uid()) {
-        format!("belongs to user {}", status.uid())
-    } else if status.mode() & 0o002 != 0 && !sticky {
-        "can be written to by everybody".to_owned()
-    } else if status.mode() & 0o020 != 0 && status.gid() != 0 && !sticky {
-        format!("can be written to by group {}", status.gid())
-    } else {
-        return Ok(());
+    use lifeboat_sys::trusted::{self, OpenError};
+    let shown = folder.display();
+    let refused = |cause: &dyn std::fmt::Display| {
+        CommandError::refused(format!("cannot RESTORE to {shown}: {cause}, who could exchange what is restored"))
     };
-    let message =
-        format!("cannot RESTORE to {}: the folder {reason}, who could exchange what is restored", folder.display());
-    Err(CommandError::refused(message).hint("a new folder, e.g. in /root; or 'chown root: DIR; chmod 700 DIR' first"))
+    let made = trusted::make(folder, rustix::fs::Mode::RWXU).map_err(|error| match error {
+        OpenError::Untrusted { .. } => refused(&error).hint("the path that it leads to, without links"),
+        OpenError::System { .. } => CommandError::new(Kind::Failed, format!("cannot CREATE {shown}: {error}")),
+    })?;
+    let status = rustix::fs::fstat(&made)
+        .map_err(|error| CommandError::new(Kind::Failed, format!("cannot OPEN {shown}: {error}")))?;
+    match trusted::open_to(&status) {
+        None => Ok(()),
+        Some(who) => Err(refused(&format!("the folder can be changed by {who}"))
+            .hint("a new folder, e.g. in /root; or 'chown root: DIR; chmod 700 DIR' first")),
+    }
 }

@@ -5,13 +5,13 @@ use crate::error::CommandError;
 use crate::job::watch;
 use lifeboat_machine::{Event, EventSink as _, Machine};
 use lifeboat_probe::{Probed, Sysroot};
+use lifeboat_sys::trusted::{self, OpenError};
+use rustix::io::Errno;
 use std::path::Path;
 
 /// Reads the machine below `sysroot`; `archive` is where its archive is written.
 pub fn probe(session: &Session, sysroot: &Path, archive: Option<&Path>) -> Result<Probed, CommandError> {
-    if !sysroot.is_dir() {
-        return Err(CommandError::usage(format!("--sysroot {}: no such folder", sysroot.display())));
-    }
+    check_sysroot(sysroot)?;
     if !rustix::process::geteuid().is_root() {
         return Err(CommandError::usage("Lifeboat must see every file and disk: it needs root").hint("sudo lifeboat …"));
     }
@@ -21,6 +21,21 @@ pub fn probe(session: &Session, sysroot: &Path, archive: Option<&Path>) -> Resul
     let options =
         lifeboat_probe::Options { archive: archive.map(Path::to_owned), ..lifeboat_probe::Options::default() };
     Ok(lifeboat_probe::probe_with(&session.runner, &Sysroot::new(sysroot), &options)?)
+}
+
+/// Refuses a folder to which another user decides where the path leads: what he leads to would be saved, or go onto a medium.
+fn check_sysroot(sysroot: &Path) -> Result<(), CommandError> {
+    match trusted::open(sysroot) {
+        Ok(_) => Ok(()),
+        Err(error @ OpenError::Untrusted { .. }) => {
+            let text = format!("--sysroot {}: {error}, who could lead elsewhere", sysroot.display());
+            Err(CommandError::refused(text).hint("the path that it leads to, without links"))
+        }
+        Err(OpenError::System { error, .. }) if [Errno::NOENT, Errno::NOTDIR].contains(&error) => {
+            Err(CommandError::usage(format!("--sysroot {}: no such folder", sysroot.display())))
+        }
+        Err(error) => Err(CommandError::usage(format!("--sysroot {}: {error}", sysroot.display()))),
+    }
 }
 
 /// Tells the warnings of a probe.
@@ -56,6 +71,7 @@ pub fn machine(
     archive: Option<&Path>,
 ) -> Result<Machine, CommandError> {
     if let Some(path) = description {
+        check_sysroot(sysroot)?;
         let json = std::fs::read(path)
             .map_err(|error| CommandError::usage(format!("cannot READ {}: {error}", path.display())))?;
         return Ok(Machine::from_json(&json)?);

@@ -1,0 +1,219 @@
+//! Folders that a person names, opened so that nobody else decides where their path leads.
+//!
+//! A symbolic link on the way is followed only where no other user could have made it: it belongs to root or to who runs this, and
+//! so does every folder that led there, none of which others can write to (in a sticky one nobody can replace another's link).
+
+use rustix::fd::OwnedFd;
+use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Component, Path, PathBuf};
+
+/// As many links as the kernel follows.
+const MOST_LINKS: usize = 40;
+
+/// Why a folder cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Somebody else can decide where the path leads.
+    #[error("{} is a symbolic link {whose}", link.display())]
+    Untrusted {
+        /// The link.
+        link: PathBuf,
+        /// Who could have made it.
+        whose: String,
+    },
+    /// The system's reason.
+    #[error("{}: {}", path.display(), std::io::Error::from(*error))]
+    System {
+        /// As far as the path was followed.
+        path: PathBuf,
+        /// The reason.
+        error: Errno,
+    },
+}
+
+/// Opens a folder for reading.
+///
+/// # Errors
+/// [`OpenError`].
+pub fn open(path: &Path) -> Result<OwnedFd, OpenError> {
+    walk(path, None)
+}
+
+/// The same, and makes what is missing of it with this mode.
+///
+/// # Errors
+/// [`OpenError`].
+pub fn make(path: &Path, mode: Mode) -> Result<OwnedFd, OpenError> {
+    walk(path, Some(mode))
+}
+
+/// Who others than root and the own user can be, when they can exchange what is in a folder.
+pub fn open_to(status: &Stat) -> Option<String> {
+    let own = rustix::process::geteuid().as_raw();
+    let sticky = status.st_mode & 0o1000 != 0;
+    if ![0, own].contains(&status.st_uid) {
+        Some(format!("user {}", status.st_uid))
+    } else if status.st_mode & 0o002 != 0 && !sticky {
+        Some("everybody".to_owned())
+    } else if status.st_mode & 0o020 != 0 && status.st_gid != 0 && !sticky {
+        Some(format!("group {}", status.st_gid))
+    } else {
+        None
+    }
+}
+
+fn walk(path: &Path, make: Option<Mode>) -> Result<OwnedFd, OpenError> {
+    let here = if path.is_absolute() { PathBuf::new() } else { std::env::current_dir().unwrap_or_default() };
+    let mut left = parts(&here.join(path));
+    let mut way = PathBuf::from("/");
+    let fail = |path: &Path| {
+        let path = path.to_owned();
+        move |error| OpenError::System { path, error }
+    };
+    let hold = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let root = || rustix::fs::openat(rustix::fs::CWD, "/", hold, Mode::empty());
+    let mut folder = root().map_err(fail(&way))?;
+    // Whoever could lead elsewhere from here on; once somebody could, it stays so.
+    let mut others = None;
+    let mut links = 0;
+    while let Some(part) = left.pop() {
+        let status = rustix::fs::fstat(&folder).map_err(fail(&way))?;
+        others = others.or_else(|| open_to(&status).map(|who| (way.clone(), who)));
+        let next = if part == ".." { way.parent().unwrap_or(&way).to_owned() } else { way.join(&part) };
+        let open = || rustix::fs::openat(&folder, &part, hold, Mode::empty());
+        let held = match (open(), make) {
+            (Err(Errno::NOENT), Some(mode)) => {
+                match rustix::fs::mkdirat(&folder, &part, mode) {
+                    Ok(()) | Err(Errno::EXIST) => {}
+                    Err(error) => return Err(fail(&next)(error)),
+                }
+                open().map_err(fail(&next))?
+            }
+            (held, _) => held.map_err(fail(&next))?,
+        };
+        let status = rustix::fs::fstat(&held).map_err(fail(&next))?;
+        match FileType::from_raw_mode(status.st_mode) {
+            FileType::Directory => (folder, way) = (held, next),
+            FileType::Symlink => {
+                links += 1;
+                if links > MOST_LINKS {
+                    return Err(fail(&next)(Errno::LOOP));
+                }
+                if let Some(whose) = untrusted(&status, others.as_ref()) {
+                    return Err(OpenError::Untrusted { link: next, whose });
+                }
+                let target = rustix::fs::readlinkat(&held, "", Vec::new()).map_err(fail(&next))?;
+                let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
+                if target.is_absolute() {
+                    (folder, way) = (root().map_err(fail(Path::new("/")))?, PathBuf::from("/"));
+                }
+                left.extend(parts(&target));
+            }
+            _ => return Err(fail(&next)(Errno::NOTDIR)),
+        }
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::openat(&folder, ".", flags, Mode::empty()).map_err(fail(&way))
+}
+
+/// Whose a link is that is not to be followed; `others` can change a folder before it.
+fn untrusted(link: &Stat, others: Option<&(PathBuf, String)>) -> Option<String> {
+    let own = rustix::process::geteuid().as_raw();
+    match others {
+        Some((folder, who)) => Some(format!("in a folder that {who} can change ({})", folder.display())),
+        None if ![0, own].contains(&link.st_uid) => Some(format!("of user {}", link.st_uid)),
+        None => None,
+    }
+}
+
+/// Names and `..` of a path, the first one last.
+fn parts(path: &Path) -> Vec<OsString> {
+    let parts = path.components().rev().filter_map(|component| match component {
+        Component::Normal(part) => Some(part.to_owned()),
+        Component::ParentDir => Some("..".into()),
+        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
+    });
+    parts.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::AtFlags;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+
+    fn inode(folder: &OwnedFd) -> u64 {
+        rustix::fs::fstat(folder).unwrap().st_ino
+    }
+
+    #[test]
+    fn own_links_are_followed_as_the_kernel_does() {
+        let scratch = tempfile::tempdir().unwrap();
+        let top = scratch.path();
+        std::fs::create_dir_all(top.join("real/deep")).unwrap();
+        symlink("real", top.join("link")).unwrap();
+        symlink(top.join("link/deep/.."), top.join("absolute")).unwrap();
+        symlink("circle", top.join("circle")).unwrap();
+        for path in ["real", "link", "absolute", "real/deep/..", "link/./deep/../../absolute"] {
+            assert_eq!(inode(&open(&top.join(path)).unwrap()), top.join("real").metadata().unwrap().ino(), "{path}");
+        }
+        assert!(matches!(open(&top.join("circle")), Err(OpenError::System { error: Errno::LOOP, .. })));
+        assert!(matches!(open(&top.join("none")), Err(OpenError::System { error: Errno::NOENT, .. })));
+        let made = make(&top.join("link/new/folder"), Mode::RWXU).unwrap();
+        let status = top.join("real/new/folder").metadata().unwrap();
+        assert_eq!((inode(&made), status.mode() & 0o777), (status.ino(), 0o700));
+        std::fs::write(top.join("file"), "").unwrap();
+        assert!(matches!(make(&top.join("file"), Mode::RWXU), Err(OpenError::System { error: Errno::NOTDIR, .. })));
+        assert!(matches!(make(&top.join("file/x"), Mode::RWXU), Err(OpenError::System { .. })));
+    }
+
+    #[test]
+    fn links_below_a_folder_that_others_can_write_to_are_not_followed() {
+        let scratch = tempfile::tempdir().unwrap();
+        let top = scratch.path();
+        std::fs::create_dir_all(top.join("shared/inner")).unwrap();
+        std::fs::create_dir(top.join("real")).unwrap();
+        symlink("../real", top.join("shared/link")).unwrap();
+        symlink("../../real", top.join("shared/inner/link")).unwrap();
+        let mode = |mode| std::fs::set_permissions(top.join("shared"), std::fs::Permissions::from_mode(mode)).unwrap();
+        mode(0o755);
+        assert!(open(&top.join("shared/link")).is_ok() && open(&top.join("shared/inner/link")).is_ok());
+        mode(0o777);
+        for path in ["shared/link", "shared/inner/link", "shared/../shared/inner/../link"] {
+            let error = open(&top.join(path)).unwrap_err();
+            assert!(matches!(error, OpenError::Untrusted { .. }), "{path}: {error}");
+            assert!(error.to_string().contains("in a folder that everybody can change"), "{error}");
+        }
+        // Without a link the way is what it is.
+        assert!(open(&top.join("shared/inner")).is_ok() && open(&top.join("shared/../real")).is_ok());
+        // As /tmp: nobody can replace another's link, and this one is ours.
+        mode(0o1777);
+        assert!(open(&top.join("shared/link")).is_ok());
+    }
+
+    #[test]
+    fn links_of_others_are_not_followed() {
+        let scratch = tempfile::tempdir().unwrap();
+        let top = scratch.path();
+        std::fs::create_dir(top.join("real")).unwrap();
+        symlink("real", top.join("link")).unwrap();
+        if rustix::fs::chownat(
+            rustix::fs::CWD,
+            top.join("link"),
+            Some(rustix::fs::Uid::from_raw(1000)),
+            None,
+            AtFlags::SYMLINK_NOFOLLOW,
+        )
+        .is_err()
+        {
+            eprintln!("left out: it needs root");
+            return;
+        }
+        let error = make(&top.join("link/new"), Mode::RWXU).unwrap_err();
+        assert!(error.to_string().ends_with("is a symbolic link of user 1000"), "{error}");
+        assert!(!top.join("real/new").exists());
+    }
+}
