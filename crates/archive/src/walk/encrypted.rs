@@ -21,8 +21,10 @@ pub(crate) const LOCKED_DIRECTORY: &str = "cannot READ: the directory is encrypt
 /// before Linux 5.10 it had no hash.
 const LEAST_BYTES: usize = 16;
 const STEP_BYTES: usize = 4;
-/// What a long name encodes: the hash, the first 149 bytes, and a SHA-256 of the rest.
-const LONG_BYTES: usize = 8 + 149 + 32;
+/// As much as that is encoded as it is.
+const MOST_BYTES: usize = 8 + 149;
+/// What a longer name encodes: the hash, its first 149 bytes, and a SHA-256 of the rest.
+const LONG_BYTES: usize = MOST_BYTES + 32;
 /// What a long name had before Linux 5.10: `_`, and 24 bytes.
 const OLD_LONG: usize = 33;
 /// How many regular files are tried.
@@ -68,7 +70,7 @@ fn is_no_key_name(name: &[u8]) -> bool {
     let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_+,".contains(byte);
     let bytes = name.len() * 6 / 8;
     let is_whole = (bytes * 8).div_ceil(6) == name.len();
-    let fits = bytes == LONG_BYTES || (bytes >= LEAST_BYTES && bytes.is_multiple_of(STEP_BYTES));
+    let fits = bytes == LONG_BYTES || ((LEAST_BYTES..=MOST_BYTES).contains(&bytes) && bytes.is_multiple_of(STEP_BYTES));
     let is_old_long = name.len() == OLD_LONG && name[0] == b'_';
     name.iter().all(is_digit) && (is_old_long || (is_whole && fits))
 }
