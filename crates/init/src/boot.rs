@@ -6,6 +6,7 @@ use crate::context::{Context, Identity, stage_event};
 use crate::finish;
 use crate::foundation;
 use crate::hotplug::{self, Hotplug};
+use crate::menu::{self, Choice};
 use crate::mode;
 use crate::network;
 use crate::report::Reporter;
@@ -16,6 +17,7 @@ use crate::source::{Search, Source, choose, wanted::Wanted};
 use crate::ssh;
 use crate::subsystems;
 use crate::tools;
+use lifeboat_machine::parameters::After;
 use lifeboat_machine::{Event, EventSink as _, Mode, NetworkParameters, Parameters};
 use lifeboat_sys::modules::{Config, Index, Loader};
 use lifeboat_sys::signal::{Received, Signals};
@@ -66,11 +68,11 @@ fn watch_signals(signals: Signals, reporter: &Arc<Reporter>, children: &Arc<Chil
                 Ok(Received::Child) => children.collect(),
                 Ok(Received::Interrupt) => {
                     reporter.note("Ctrl-Alt-Del: restarting");
-                    finish::in_background(&reporter, &children, lifeboat_machine::parameters::After::Reboot);
+                    finish::in_background(&reporter, &children, After::Reboot);
                 }
                 Ok(Received::Terminate) => {
                     reporter.note("powering off, as a signal asked");
-                    finish::in_background(&reporter, &children, lifeboat_machine::parameters::After::Poweroff);
+                    finish::in_background(&reporter, &children, After::Poweroff);
                 }
                 Ok(Received::Other(_)) => {}
                 Err(error) => {
@@ -87,6 +89,9 @@ fn watch_signals(signals: Signals, reporter: &Arc<Reporter>, children: &Arc<Chil
 fn stages(started: Duration, reporter: &Arc<Reporter>, children: &Arc<Children>) {
     let Some(mut context) = foundation(started, reporter, children) else { return };
     context.stage("essential-modules", essential_modules);
+    if !settle_mode(&mut context) {
+        return finish::end(reporter, children, After::Reboot, None);
+    }
     context.stage("rescue-media", rescue_media);
     context.stage("additional-tools", tools::mount);
     context.stage("remaining-modules", rules::run);
@@ -106,7 +111,7 @@ fn foundation(started: Duration, reporter: &Arc<Reporter>, children: &Arc<Childr
         reporter.warn(error.to_string());
     }
     let command_line = std::fs::read_to_string("/proc/cmdline").unwrap_or_default();
-    let mut parameters = Parameters::parse(&command_line);
+    let parameters = Parameters::parse(&command_line);
     let socket =
         UeventSocket::open().map_err(|error| reporter.warn(format!("cannot HEAR device events: {error}"))).ok();
     if let Err(error) = root::enter() {
@@ -124,10 +129,6 @@ fn foundation(started: Duration, reporter: &Arc<Reporter>, children: &Arc<Childr
     }
     foundation::provide_commands();
     let identity = Identity::read(Path::new("/lifeboat"));
-    // In the other modes a person decides.
-    if let (Some(policy), Some(Mode::Nuke)) = (&identity.policy, parameters.mode) {
-        policy.clone().apply(&mut parameters);
-    }
     let _ = rustix::system::sethostname(host_name(identity.machine_name()).as_bytes());
     let hotplug = Hotplug::start(loader, socket, Arc::clone(reporter));
     let context = Context {
@@ -176,6 +177,24 @@ fn essential_modules(context: &mut Context) {
     for error in context.hotplug.take_errors() {
         context.reporter.warn(error.to_string());
     }
+}
+
+/// What the person at the menu wants, where the medium has one that comes with the rescue system; `false` when that is to restart.
+/// Keyboards have their drivers by now, and what comes next depends on the mode.
+fn settle_mode(context: &mut Context) -> bool {
+    if let Some(seconds) = context.parameters.menu_seconds.filter(|seconds| *seconds > 0) {
+        let default = context.parameters.mode.unwrap_or(Mode::Interactive);
+        let page = menu::page(&context.identity, default, seconds);
+        match menu::ask(&context.reporter, &context.consoles, &page, default, Duration::from_secs(seconds.into())) {
+            Choice::Mode(mode) => context.parameters.mode = Some(mode),
+            Choice::Restart => return false,
+        }
+    }
+    // In the other modes a person decides.
+    if let (Some(policy), Some(Mode::Nuke)) = (&context.identity.policy, context.parameters.mode) {
+        policy.clone().apply(&mut context.parameters);
+    }
+    true
 }
 
 /// Stage 3. A network is brought up, and tapes are looked at, while the medium is looked for.

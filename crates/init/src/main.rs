@@ -20,6 +20,7 @@
 //! | [`rules`] | stage 5: udevd, and devices without a driver |
 //! | [`ssh`] | `lifeboat.ssh`: sshd |
 //! | [`subsystems`] | md, LVM, LUKS, multipath |
+//! | [`menu`] | asks for the mode, on media without a boot loader's menu |
 //! | [`mode`] | stage 7: the child that does the work, shells |
 //! | [`children`] | children of PID 1, and zombies |
 //! | [`recovery`] | `lifeboat restore` as a child: its events, its end |
@@ -35,6 +36,7 @@ mod finish;
 mod foundation;
 mod helper;
 mod hotplug;
+mod menu;
 mod mode;
 mod network;
 mod recovery;

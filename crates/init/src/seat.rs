@@ -10,7 +10,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
 /// How often a console that cannot be opened or was hung up is tried again.
-const AGAIN: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
+pub const AGAIN: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
 /// `O_NOCTTY | O_NONBLOCK` of fcntl.h.
 const FLAGS: i32 = rustix::fs::OFlags::NOCTTY.union(rustix::fs::OFlags::NONBLOCK).bits() as i32;
 
@@ -31,7 +31,7 @@ pub fn taken(reporter: &Reporter, consoles: &[String]) -> String {
 }
 
 /// Opens a terminal. What was typed before anyone was asked does not count.
-fn open(path: &PathBuf) -> Option<File> {
+pub fn open(path: &PathBuf) -> Option<File> {
     let file = File::options().read(true).write(true).custom_flags(FLAGS).open(path).ok()?;
     let _ = rustix::termios::tcflush(&file, rustix::termios::QueueSelector::IFlush);
     Some(file)

@@ -13,6 +13,10 @@ use std::collections::BTreeMap;
 pub const BOOT_LIST: &str = "boot.json";
 /// The manifest names this file; what boots names it, too, so that the list stands for itself.
 pub const KERNEL: &str = "lifeboat/kernel";
+/// On a signed medium, below `/lifeboat/`: the certificate, PEM, that belongs to the key.
+pub const SIGNING_CERTIFICATE: &str = "signing.crt";
+/// Name of the range that firmware starts by UEFI.
+pub const EFI_PARTITION: &str = "the EFI system partition";
 /// What the seal is for; part of the derivation of its key.
 pub const SEAL_CONTEXT: &str = "lifeboat 2026-11 seal of the boot list of a medium";
 

@@ -5,6 +5,7 @@
 //! initramfs. It names each file of the medium with its hash (except the initramfs, which holds it), so recovery
 //! proves the archive whole before anything is wiped, and refuses a medium put together from two machines.
 
+use crate::bytes::printable;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -117,6 +118,17 @@ impl ArchiveManifest {
 }
 
 impl MediumManifest {
+    /// What stands above the menu of the medium.
+    pub fn title(&self) -> String {
+        let day = self.created_at.split(['T', ' ']).next().unwrap_or_default();
+        let mut title = format!("Lifeboat rescue medium of {}, {day}", printable(self.machine_name.as_bytes()));
+        if let Some(archive) = &self.archive {
+            let short: String = archive.snapshot.chars().take(8).collect();
+            title.push_str(&format!(", snapshot {short}"));
+        }
+        title
+    }
+
     /// Reads it.
     ///
     /// # Errors

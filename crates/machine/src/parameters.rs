@@ -3,6 +3,7 @@
 //! | parameter | meaning |
 //! | --- | --- |
 //! | `lifeboat.mode=MODE`, or a bare mode word | nuke, interactive, compare, expert |
+//! | `lifeboat.menu=SECONDS` | ask for the mode first; `lifeboat.mode` starts by itself after so many seconds |
 //! | `lifeboat.source=SOURCE` | where the archive is |
 //! | `lifeboat.snapshot=ID` | another snapshot than the latest |
 //! | `lifeboat.resize=no` | keep all sizes |
@@ -46,6 +47,16 @@ impl Mode {
             "compare" => Some(Mode::Compare),
             "expert" => Some(Mode::Expert),
             _ => None,
+        }
+    }
+
+    /// What a menu offers it as.
+    pub fn offer(self, machine: &str) -> String {
+        match self {
+            Mode::Interactive => "Interactive: recover step by step; writes nothing before you confirm".into(),
+            Mode::Expert => "Expert: a shell with all tools; writes nothing by itself".into(),
+            Mode::Compare => format!("Compare the disks of {machine} with the archive, read-only"),
+            Mode::Nuke => "Restore this machine, unattended (ERASES ITS DISKS)".into(),
         }
     }
 
@@ -93,6 +104,9 @@ pub enum Warnings {
 pub struct Parameters {
     /// `lifeboat.mode=` or a bare word; the last one counts.
     pub mode: Option<Mode>,
+    /// `lifeboat.menu=`: a person is asked for the mode, for so many seconds.
+    #[serde(default)]
+    pub menu_seconds: Option<u32>,
     /// `lifeboat.source=`.
     pub source: Option<String>,
     /// `lifeboat.snapshot=`.
@@ -121,8 +135,10 @@ pub struct Parameters {
     pub mistakes: Vec<String>,
 }
 
-const KNOWN: [&str; 12] =
-    ["mode", "source", "snapshot", "resize", "eject", "after", "wipe", "map", "warnings", "damaged", "iscsi", "ssh"];
+const KNOWN: [&str; 13] = [
+    "mode", "menu", "source", "snapshot", "resize", "eject", "after", "wipe", "map", "warnings", "damaged", "iscsi",
+    "ssh",
+];
 
 impl Parameters {
     /// Reads a kernel command line. Never fails: what is wrong is listed in [`Parameters::mistakes`].
@@ -152,6 +168,10 @@ impl Parameters {
             ("mode", Some(value)) => match Mode::from_name(value) {
                 Some(mode) => self.mode = Some(mode),
                 None => self.mistakes.push(wrong("the modes are nuke, interactive, compare, expert")),
+            },
+            ("menu", Some(value)) => match value.parse() {
+                Ok(seconds) => self.menu_seconds = Some(seconds),
+                Err(_) => self.mistakes.push(wrong("the value is a number of seconds")),
             },
             ("source", Some(value)) if !value.is_empty() => self.source = Some(value.to_owned()),
             ("snapshot", Some(value)) if !value.is_empty() => self.snapshot = Some(value.to_owned()),
@@ -279,6 +299,7 @@ mod tests {
         for (word, part) in [
             ("lifeboat.rezise=no", "did you mean lifeboat.resize?"),
             ("lifeboat.mode=nuk", "the modes are"),
+            ("lifeboat.menu=soon", "number of seconds"),
             ("lifeboat.resize=maybe", "yes and no"),
             ("lifeboat.after=explode", "reboot, poweroff, shell"),
             ("lifeboat.map=disk0", "DEVICE:DISK"),

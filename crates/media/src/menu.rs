@@ -39,8 +39,8 @@ pub struct Menu {
     pub entries: Vec<MenuEntry>,
     /// Id of the entry that is selected first.
     pub default: String,
-    /// Seconds until the default starts; `None` waits for a person.
-    pub timeout_seconds: Option<u32>,
+    /// Seconds until the default starts.
+    pub timeout_seconds: u32,
     /// Kernel parameters of all entries that start the rescue system.
     pub parameters: Vec<String>,
 }
@@ -68,7 +68,7 @@ impl Menu {
         let name = printable(machine.name.as_bytes());
         let mut entries = vec![MenuEntry {
             id: "interactive".into(),
-            title: "Interactive: recover step by step; writes nothing before you confirm".into(),
+            title: Mode::Interactive.offer(&name),
             help: format!(
                 "Starts the rescue system and guides you: which backup, which disks, what will be wiped. Nothing is \
                  written before you type the name {name}."
@@ -78,7 +78,7 @@ impl Menu {
         }];
         entries.push(MenuEntry {
             id: "expert".into(),
-            title: "Expert: a shell with all tools; writes nothing by itself".into(),
+            title: Mode::Expert.offer(&name),
             help:
                 "Starts the rescue system and gives you a shell. `lifeboat restore` and all tools of the machine are \
                    there; nothing happens until you type it."
@@ -88,14 +88,14 @@ impl Menu {
         });
         entries.push(MenuEntry {
             id: "compare".into(),
-            title: format!("Compare the disks of {name} with the archive, read-only"),
+            title: Mode::Compare.offer(&name),
             help: "Reads the archive and the disks, and lists every difference. Writes nothing.".into(),
             action: Action::Rescue(Mode::Compare),
             parameters: vec![],
         });
         entries.push(MenuEntry {
             id: "nuke".into(),
-            title: "Restore this machine, unattended (ERASES ITS DISKS)".into(),
+            title: Mode::Nuke.offer(&name),
             help: format!(
                 "Rebuilds the disks of {name} and restores all files, without a question. It goes ahead only when \
                  every disk is blank or is the original one; otherwise it stops and says what to do."
@@ -119,10 +119,10 @@ impl Menu {
         parameters.push("quiet".to_owned());
         parameters.extend(options.parameters.iter().cloned());
         Menu {
-            title: title(&name, manifest),
+            title: manifest.title(),
             entries,
             default,
-            timeout_seconds: Some(options.timeout_seconds.unwrap_or(seconds)),
+            timeout_seconds: options.timeout_seconds.unwrap_or(seconds),
             parameters,
         }
     }
@@ -151,10 +151,7 @@ impl Menu {
         line("set menu_color_normal=white/black");
         line("set menu_color_highlight=black/cyan");
         line(&format!("set default={}", self.default));
-        match self.timeout_seconds {
-            Some(seconds) => line(&format!("set timeout={seconds}")),
-            None => line("set timeout=-1"),
-        }
+        line(&format!("set timeout={}", self.timeout_seconds));
         line("");
         line(&format!("menuentry {} --id=title {{", quoted(&self.title)));
         line("  true");
@@ -182,6 +179,19 @@ impl Menu {
         line("  sleep --interruptible 3600");
         line("}");
         out
+    }
+
+    /// The kernel's command line on a medium whose menu comes with the rescue system (`lifeboat.menu`): nothing outside of a signed
+    /// program counts, so that what GRUB's menu would choose from is chosen there.
+    pub fn command_line(&self) -> String {
+        let mode = self.entries.iter().find(|entry| entry.id == self.default).map(|entry| &entry.action);
+        let mode = match mode {
+            Some(Action::Rescue(mode)) => *mode,
+            _ => Mode::Interactive,
+        };
+        let mut words = vec![format!("lifeboat.mode={mode}"), format!("lifeboat.menu={}", self.timeout_seconds)];
+        words.extend(self.parameters.iter().map(|word| kernel_word(word)));
+        words.join(" ")
     }
 
     fn entry_lines(&self, entry: &MenuEntry) -> Vec<String> {
@@ -219,16 +229,6 @@ pub fn marker(medium_id: &str) -> String {
     format!("/boot/grub/medium-{medium_id}")
 }
 
-fn title(name: &str, manifest: &MediumManifest) -> String {
-    let day = |time: &str| time.split(['T', ' ']).next().unwrap_or_default().to_owned();
-    let mut title = format!("Lifeboat rescue medium of {name}, {}", day(&manifest.created_at));
-    if let Some(archive) = &manifest.archive {
-        let short: String = archive.snapshot.chars().take(8).collect();
-        title.push_str(&format!(", snapshot {short}"));
-    }
-    title
-}
-
 /// A word for GRUB's script: in single quotes, in which nothing is special but the quote itself.
 fn quoted(text: &str) -> String {
     let plain: String = text.chars().filter(|c| !c.is_control()).collect();
@@ -239,12 +239,17 @@ fn quoted_parameter(word: &str) -> String {
     if word.chars().all(|c| c.is_ascii_alphanumeric() || "-_.,:/=@%+".contains(c)) {
         return word.to_owned();
     }
-    // The kernel keeps blanks inside double quotes; GRUB takes the single quotes away.
+    // GRUB takes the single quotes away.
+    quoted(&kernel_word(word))
+}
+
+/// A parameter as the kernel reads it: blanks stay inside double quotes.
+fn kernel_word(word: &str) -> String {
     match word.split_once('=') {
         Some((key, value)) if word.contains(char::is_whitespace) && !value.contains('"') => {
-            quoted(&format!("{key}=\"{value}\""))
+            format!("{key}=\"{value}\"")
         }
-        _ => quoted(word),
+        _ => word.to_owned(),
     }
 }
 

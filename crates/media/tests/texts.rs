@@ -18,13 +18,18 @@ fn menu() {
 fn a_default_that_writes_must_be_chosen() {
     let menu = |options: &MenuOptions| Menu::new(&common::machine(), &common::manifest(), options);
     let plain = menu(&MenuOptions { timeout_seconds: Some(0), ..MenuOptions::default() });
-    assert_eq!((plain.default.as_str(), plain.timeout_seconds), ("interactive", Some(0)));
+    assert_eq!((plain.default.as_str(), plain.timeout_seconds), ("interactive", 0));
     let chosen = menu(&MenuOptions { default_mode: Some(Mode::Nuke), ..MenuOptions::default() });
-    assert_eq!((chosen.default.as_str(), chosen.timeout_seconds), ("nuke", Some(10)));
+    assert_eq!((chosen.default.as_str(), chosen.timeout_seconds), ("nuke", 10));
     let more = menu(&MenuOptions {
         parameters: vec!["lifeboat.source=disk:LABEL=my backup".into()],
         ..MenuOptions::default()
     });
+    assert_eq!(
+        more.command_line(),
+        "lifeboat.mode=interactive lifeboat.menu=30 console=tty0 console=ttyS1,57600 net.ifnames=0 quiet lifeboat.source=\"disk:LABEL=my backup\""
+    );
+    assert!(chosen.command_line().starts_with("lifeboat.mode=nuke lifeboat.menu=10 "));
     assert!(more.grub_cfg("00").contains(" 'lifeboat.source=\"disk:LABEL=my backup\"'"), "{}", more.grub_cfg("00"));
 }
 
