@@ -21,6 +21,8 @@ pub struct Config {
     pub backup: Backup,
     /// What the rescue system and its media hold.
     pub rescue: Rescue,
+    /// How media are made.
+    pub media: Media,
     /// What unattended recoveries from new media may do.
     pub unattended: Option<UnattendedPolicy>,
 }
@@ -55,6 +57,16 @@ pub struct Rescue {
     pub authorized_keys: Vec<PathBuf>,
     /// Leave firmware files out.
     pub no_firmware: bool,
+}
+
+/// The `[media]` table.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Media {
+    /// Private key, PEM, with which what UEFI starts is signed.
+    pub signing_key: Option<PathBuf>,
+    /// Its certificate, PEM or DER, which the firmware trusts.
+    pub signing_certificate: Option<PathBuf>,
 }
 
 impl Config {
@@ -108,9 +120,12 @@ mod tests {
     fn every_key() {
         let config = Config::parse(
             "repository = '/srv/repo'\nkey_file = '/etc/k'\n[backup]\nexclude = ['/var/cache']\nexclude_contents = ['/tmp']\n\
-             [rescue]\nkernel = '6.1'\nprograms = ['nvme']\nfiles = ['/etc/x']\nappend = ['nomodeset']\nauthorized_keys = ['/k']\nno_firmware = true\n",
+             [rescue]\nkernel = '6.1'\nprograms = ['nvme']\nfiles = ['/etc/x']\nappend = ['nomodeset']\nauthorized_keys = ['/k']\nno_firmware = true\n\
+             [media]\nsigning_key = '/k/db.key'\nsigning_certificate = '/k/db.crt'\n",
         )
         .unwrap();
+        assert_eq!(config.media.signing_key.as_deref(), Some(Path::new("/k/db.key")));
+        assert_eq!(config.media.signing_certificate.as_deref(), Some(Path::new("/k/db.crt")));
         assert_eq!(config.backup.exclude, [PathBuf::from("/var/cache")]);
         assert!(config.rescue.no_firmware);
     }

@@ -12,5 +12,6 @@ pub mod network;
 pub mod place;
 pub mod protect;
 pub mod room;
+pub mod signing;
 pub mod snapshot;
 pub mod watch;

@@ -5,12 +5,13 @@
 use lifeboat_archive::{Secret, seal};
 use lifeboat_machine::boot_list::SEAL_CONTEXT;
 use lifeboat_machine::{BootList, Machine, MediumManifest};
-use lifeboat_media::{IsoInputs, Menu, MenuOptions, write_iso};
+use lifeboat_media::{IsoInputs, Menu, MenuOptions, Signing, write_iso};
 use lifeboat_remote::image_file::ImageFile;
 use lifeboat_remote::iso;
 use lifeboat_remote::tree::Tree;
 use lifeboat_restore::boot::{Sealed, verify};
 use lifeboat_restore::view::View;
+use lifeboat_secureboot::{Certificate, SigningKey, uki};
 use std::collections::BTreeMap;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -37,17 +38,18 @@ fn key() -> Secret {
 
 /// A medium without archive in `dir`, sealed or not.
 fn medium(dir: &Path, sealed: bool) -> PathBuf {
+    medium_with(dir, sealed, None, &[b'k'; 70_000])
+}
+
+fn medium_with(dir: &Path, sealed: bool, signing: Option<&Signing>, kernel: &[u8]) -> PathBuf {
     let machine_json = machine().to_json();
     let put = |name: &str, bytes: &[u8]| {
         let path = dir.join(name);
         std::fs::write(&path, bytes).unwrap();
         (name.to_owned(), path)
     };
-    let mut files = BTreeMap::from([
-        put("kernel", &[b'k'; 70_000]),
-        put("machine.json", &machine_json),
-        put("tools.img", &[b't'; 9_000]),
-    ]);
+    let mut files =
+        BTreeMap::from([put("kernel", kernel), put("machine.json", &machine_json), put("tools.img", &[b't'; 9_000])]);
     let manifest = MediumManifest {
         format: 1,
         lifeboat: "0".into(),
@@ -73,6 +75,7 @@ fn medium(dir: &Path, sealed: bool) -> PathBuf {
         manifest: &manifest,
         menu: &Menu::new(&machine(), &manifest, &MenuOptions::default()),
         seal: sealed.then_some(&sealing as &lifeboat_media::Seal<'_>),
+        signing,
         progress: &|_| {},
     };
     write_iso(&inputs, &lifeboat_sys::SystemRunner).unwrap();
@@ -271,4 +274,59 @@ fn root_verify_says_what_it_can_and_cannot_tell() {
     assert!(code == 4 && text.contains("has no seal"), "{text}");
     let (code, text) = verify(&unsealed, None, from);
     assert!(code == 0 && text.contains("damage would have been found, but not whether"), "{text}");
+}
+
+/// A key of its own, and systemd's stub, which is a kernel as far as this is concerned, too.
+fn signing(dir: &Path, name: &str) -> Signing {
+    let [key, certificate] = ["key", "crt"].map(|ending| dir.join(format!("{name}.{ending}")));
+    let mut call = Command::new("openssl");
+    call.args(["req", "-x509", "-nodes", "-newkey", "rsa:2048", "-subj", &format!("/CN={name}"), "-keyout"]).arg(&key);
+    assert!(call.arg("-out").arg(&certificate).output().unwrap().status.success());
+    let certificate = Certificate::read(&std::fs::read(certificate).unwrap()).unwrap();
+    let key = SigningKey::new(&std::fs::read(key).unwrap(), certificate).unwrap();
+    Signing { key, stub: std::fs::read(uki::STUB).unwrap() }
+}
+
+#[test]
+fn root_a_signed_medium_holds_one_program_for_uefi_whose_signature_is_proven() {
+    let dir = tempfile::tempdir().unwrap();
+    let signing = signing(dir.path(), "own");
+    let image = medium_with(dir.path(), true, Some(&signing), &signing.stub);
+    let tree = Tree::open_local(&image).unwrap();
+    let manifest = MediumManifest::from_json(&tree.read_file("manifest.json").unwrap()).unwrap();
+    let report = || verify(&View::Tree(&tree), &manifest, Some(&key())).unwrap();
+    let found = report();
+    assert_eq!((found.problems, found.signed_by.as_deref(), found.sealed), (vec![], Some("own"), Sealed::Fits));
+    // Nothing else is there for firmware, and other tools read and verify it.
+    let list = BootList::from_json(&tree.read_file("boot.json").unwrap()).unwrap();
+    let offset = list.ranges.last().unwrap().offset;
+    let partition = format!("{}@@{offset}", image.display());
+    let all = Command::new("mdir").args(["-i", &partition, "-/", "-b", "::"]).output().unwrap();
+    let all: Vec<String> = String::from_utf8_lossy(&all.stdout).lines().map(str::to_owned).collect();
+    let files: Vec<&String> = all.iter().filter(|path| !path.ends_with('/')).collect();
+    assert_eq!(files, ["::/EFI/BOOT/BOOTX64.EFI"]);
+    let program = dir.path().join("program.efi");
+    let copy =
+        Command::new("mcopy").args(["-i", &partition, "::/EFI/BOOT/BOOTX64.EFI"]).arg(&program).output().unwrap();
+    assert!(copy.status.success());
+    let check = Command::new("sbverify").arg("--cert").arg(dir.path().join("own.crt")).arg(&program).output().unwrap();
+    assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
+    let line = Command::new("objcopy")
+        .args(["-O", "binary", "--only-section=.cmdline"])
+        .arg(&program)
+        .arg("/dev/stdout")
+        .output();
+    let line = String::from_utf8(line.unwrap().stdout).unwrap();
+    assert!(line.starts_with("lifeboat.mode=interactive lifeboat.menu=30 "), "{line}");
+
+    // The initramfs of the program, whose bytes are in the image twice.
+    let bytes = std::fs::read(&image).unwrap();
+    let start = usize::try_from(offset).unwrap();
+    let inside = bytes[start..].windows(1000).position(|part| part == [b'i'; 1000]).unwrap();
+    let file = std::fs::File::options().write(true).open(&image).unwrap();
+    file.write_all_at(b"x", (start + inside) as u64).unwrap();
+    let problems = report().problems;
+    assert!(problems.iter().any(|one| one.starts_with("the EFI system partition is not what it was")), "{problems:?}");
+    let changed = "EFI/BOOT/BOOTX64.EFI its signature cannot be used: the program was changed after it was signed";
+    assert!(problems.iter().any(|one| one == changed), "{problems:?}");
 }

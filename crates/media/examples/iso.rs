@@ -36,6 +36,7 @@ fn main() {
         manifest: &manifest,
         menu: &Menu::new(&machine, &manifest, &options),
         seal: None,
+        signing: None,
         progress: &|progress| eprintln!("{progress:?}"),
     };
     match write_iso(&inputs, &SystemRunner) {

@@ -3,7 +3,7 @@
 
 use crate::el_torito::BootRecord;
 use crate::error::MediaError;
-use lifeboat_machine::boot_list::{BOOT_LIST, KERNEL};
+use lifeboat_machine::boot_list::{BOOT_LIST, EFI_PARTITION, KERNEL};
 use lifeboat_machine::manifest::{FORMAT, FileDigest};
 use lifeboat_machine::{BootList, BootRange, MediumManifest};
 use lifeboat_remote::image_file::ImageFile;
@@ -102,7 +102,7 @@ fn ranges(files: &BTreeMap<String, Extents>, record: &BootRecord, size: u64) -> 
     }
     let efi = record.efi_offset.filter(|offset| (last..size).contains(offset)).unwrap_or(size);
     add("the end of the file system", last, efi);
-    add("the EFI system partition", efi, size);
+    add(EFI_PARTITION, efi, size);
     list
 }
 

@@ -50,6 +50,16 @@ pub enum MediaError {
         /// The name.
         name: String,
     },
+    /// The kernel's command line cannot be signed as it is.
+    #[error(
+        "cannot SIGN {out}: its kernel parameters cannot be part of a signed program: {reason}; try changing --append, or append in lifeboat.toml"
+    )]
+    CommandLine {
+        /// The image.
+        out: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The image that was written is not what it should be.
     #[error("cannot USE {out}: read back, {reason}; try again, and have a look at the disk that holds it")]
     Verify {

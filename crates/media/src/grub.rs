@@ -1,6 +1,7 @@
 //! GRUB as a root filesystem has it: files for BIOS, signed or plain programs for UEFI.
 
 use crate::error::MediaError;
+use crate::esp::Piece;
 use crate::menu::marker;
 use lifeboat_rescue::sysroot::Sysroot;
 use lifeboat_sys::program::{GRUB_MKIMAGE, GRUB2_MKIMAGE};
@@ -33,8 +34,8 @@ pub struct Bios {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Uefi {
     /// Files of the EFI system partition.
-    pub files: BTreeMap<String, Vec<u8>>,
-    /// A signed shim starts a signed GRUB: boots under Secure Boot.
+    pub files: BTreeMap<String, Piece>,
+    /// It boots under Secure Boot: a signed shim starts a signed GRUB, or a key of the machine's owner signed all of it.
     pub secure_boot: bool,
 }
 
@@ -87,11 +88,17 @@ const VENDORS: [&str; 7] = ["fedora", "redhat", "centos", "rocky", "almalinux", 
 /// MokManager, which shim starts when a key is to be enrolled.
 const MOK_MANAGERS: [&str; 2] = ["/usr/lib/shim/mmx64.efi.signed", "/usr/lib/shim/mmx64.efi"];
 
-/// Finds the loaders of `sysroot` and makes core images in `work`.
+/// Finds the loaders of `sysroot` and makes core images in `work`. With `uefi` nothing is looked for in its place.
 ///
 /// # Errors
 /// When files cannot be read or grub-mkimage fails.
-pub fn find(sysroot: &Sysroot, medium_id: &str, work: &Path, runner: &dyn Runner) -> Result<Loaders, MediaError> {
+pub fn find(
+    sysroot: &Sysroot,
+    uefi: Option<Uefi>,
+    medium_id: &str,
+    work: &Path,
+    runner: &dyn Runner,
+) -> Result<Loaders, MediaError> {
     let mut loaders = Loaders::default();
     match platform(sysroot, "i386-pc", "cdboot.img")? {
         Some(directory) => loaders.bios = Some(bios(sysroot, &directory, medium_id, work, runner)?),
@@ -99,6 +106,10 @@ pub fn find(sysroot: &Sysroot, medium_id: &str, work: &Path, runner: &dyn Runner
             "the medium does not boot on machines with BIOS: try installing the package grub-pc-bin and building it again"
                 .to_owned(),
         ),
+    }
+    if uefi.is_some() {
+        loaders.uefi = uefi;
+        return Ok(loaders);
     }
     let mut programs = signed(sysroot)?;
     let secure_boot = programs.is_some();
@@ -116,6 +127,7 @@ pub fn find(sysroot: &Sysroot, medium_id: &str, work: &Path, runner: &dyn Runner
     match programs {
         Some(mut files) => {
             add_redirects(&mut files, medium_id);
+            let files = files.into_iter().map(|(path, bytes)| (path, Piece::Bytes(bytes))).collect();
             loaders.uefi = Some(Uefi { files, secure_boot });
         }
         None => loaders.warnings.push(

@@ -11,6 +11,7 @@ use crate::esp;
 use crate::grub::{self, Loaders};
 use crate::menu::{Menu, marker};
 use crate::progress::{Progress, watch};
+use crate::signed::{self, Signing};
 use lifeboat_machine::MediumManifest;
 use lifeboat_machine::boot_list::BOOT_LIST;
 use lifeboat_rescue::sysroot::Sysroot;
@@ -41,6 +42,8 @@ pub struct IsoInputs<'a> {
     pub menu: &'a Menu,
     /// Seals the list of what boots with the machine's key; `None` without one.
     pub seal: Option<&'a Seal<'a>>,
+    /// Makes what UEFI starts one signed program; `None` leaves it to GRUB.
+    pub signing: Option<&'a Signing>,
     /// Called while the image grows, from another thread.
     pub progress: &'a (dyn Fn(Progress) + Sync),
 }
@@ -82,7 +85,8 @@ pub fn write_iso(inputs: &IsoInputs<'_>, runner: &dyn Runner) -> Result<IsoRepor
     let (work, out) = (inputs.work, inputs.out);
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(work).map_err(MediaError::io("MAKE", work))?;
     let id = &inputs.manifest.medium_id;
-    let loaders = grub::find(&Sysroot::new(inputs.sysroot), id, work, runner)?;
+    let uefi = inputs.signing.map(|signing| signed::program(inputs, signing)).transpose()?;
+    let loaders = grub::find(&Sysroot::new(inputs.sysroot), uefi, id, work, runner)?;
     if loaders.bios.is_none() && loaders.uefi.is_none() {
         return Err(MediaError::NoLoader { out: out.to_owned(), root: inputs.sysroot.to_owned() });
     }
@@ -91,12 +95,13 @@ pub fn write_iso(inputs: &IsoInputs<'_>, runner: &dyn Runner) -> Result<IsoRepor
         Some(uefi) => {
             let volume = u32::from_str_radix(id.get(..8).unwrap_or_default(), 16).unwrap_or(0);
             let path = work.join("esp.img");
-            write_private(&path, &esp::image(&uefi.files, volume)?)?;
+            esp::write(&path, &uefi.files, volume)?;
             Some(path)
         }
         None => None,
     };
-    let total = image_bytes(inputs.files)?;
+    let esp_bytes = esp.as_deref().map_or(Ok(0), |path| path.metadata().map(|metadata| metadata.len()));
+    let total = content_bytes(inputs.files)? + esp_bytes.map_err(MediaError::io("READ", work))? + LOADER_BYTES;
     let names = boot.keys().map(String::as_str).chain(["kernel", "initrd.img", "manifest.json"]);
     let blank = work.join(BOOT_LIST);
     write_private(&blank, &boot_list::placeholder(names))?;
@@ -222,12 +227,26 @@ fn graft(path: &str, source: &Path) -> OsString {
     OsString::from_vec([&escaped(path.as_bytes())[..], b"=", &escaped(source.as_os_str().as_bytes())].concat())
 }
 
-/// About what an image with these files takes: they, loaders, and the end of the last sector of each.
+/// GRUB, and an EFI system partition with no more than it.
+const LOADER_BYTES: u64 = 16 << 20;
+
+/// About what an image with these files takes: they, loaders, and the end of the last sector of each. On a signed medium kernel and
+/// initramfs are there twice, for UEFI and for BIOS.
 ///
 /// # Errors
 /// When a file cannot be read.
-pub fn image_bytes(files: &BTreeMap<String, PathBuf>) -> Result<u64, MediaError> {
-    Ok(content_bytes(files)? + (16 << 20))
+pub fn image_bytes(files: &BTreeMap<String, PathBuf>, signed: bool) -> Result<u64, MediaError> {
+    let twice = if signed { program_bytes(files)? } else { 0 };
+    Ok(content_bytes(files)? + twice + LOADER_BYTES)
+}
+
+/// About what the signed program of a medium with these files takes.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn program_bytes(files: &BTreeMap<String, PathBuf>) -> Result<u64, MediaError> {
+    let both = ["kernel", "initrd.img"].into_iter().filter_map(|name| files.get_key_value(name));
+    content_bytes(&both.map(|(name, path)| (name.clone(), path.clone())).collect())
 }
 
 fn content_bytes(files: &BTreeMap<String, PathBuf>) -> Result<u64, MediaError> {

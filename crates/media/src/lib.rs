@@ -6,6 +6,7 @@
 //! | [`menu`] | [`Menu`]: what the boot menu offers, as values and as grub.cfg |
 //! | [`inherited`] | which kernel parameters of the machine the rescue system has, too |
 //! | [`grub`] | boot loaders found in a root filesystem, and core images made from them |
+//! | [`signed`] | what UEFI starts, as one signed program |
 //! | [`esp`] | the EFI system partition as a FAT image |
 //! | [`el_torito`] | reading an image back: does firmware find what it needs? |
 //! | [`boot_list`] | the list of what boots, written into the finished image |
@@ -27,11 +28,13 @@ pub mod inherited;
 pub mod iso;
 pub mod menu;
 pub mod progress;
+pub mod signed;
 
 pub use boot_list::Seal;
 pub use by_hand::recover_by_hand;
 pub use digest::{digest_files, digest_tree};
 pub use error::MediaError;
-pub use iso::{IsoInputs, IsoReport, image_bytes, volume_id, write_iso};
+pub use iso::{IsoInputs, IsoReport, image_bytes, program_bytes, volume_id, write_iso};
 pub use menu::{Menu, MenuEntry, MenuOptions};
 pub use progress::Progress;
+pub use signed::Signing;

@@ -38,6 +38,7 @@ fn root_an_image_holds_everything_and_boots_everywhere() {
             manifest: &manifest,
             menu: &menu,
             seal: None,
+            signing: None,
             progress: &|progress| seen.lock().unwrap().push(progress),
         };
         write_iso(&inputs, &SystemRunner).unwrap()
@@ -106,6 +107,7 @@ fn root_what_is_missing_is_named_and_no_half_image_stays() {
             manifest: &manifest,
             menu: &menu,
             seal: None,
+            signing: None,
             progress: &|_| {},
         };
         write_iso(&inputs, &SystemRunner).unwrap_err().to_string()

@@ -1,10 +1,11 @@
 //! Proves what boots from a medium ([`BootList`]): what runs before the rescue system can prove anything itself, and so only a
 //! machine that is trusted can tell whether it was changed.
 
+use crate::efi;
 use crate::failure::Failure;
 use crate::view::View;
 use lifeboat_archive::{Secret, seal};
-use lifeboat_machine::boot_list::{BOOT_LIST, SEAL_CONTEXT};
+use lifeboat_machine::boot_list::{BOOT_LIST, EFI_PARTITION, SEAL_CONTEXT};
 use lifeboat_machine::{BootList, MediumManifest};
 
 /// A list is some kilobytes.
@@ -34,6 +35,8 @@ pub struct BootReport {
     pub problems: Vec<String>,
     /// Whether somebody with the key says so.
     pub sealed: Sealed,
+    /// Whose key signed what UEFI starts, on a medium that is signed.
+    pub signed_by: Option<String>,
 }
 
 /// Compares all that boots with the medium's list, and the list's seal with `secret`.
@@ -42,7 +45,7 @@ pub struct BootReport {
 /// When the medium cannot be listed. Differences are in the report.
 pub fn verify(view: &View<'_>, manifest: &MediumManifest, secret: Option<&Secret>) -> Result<BootReport, Failure> {
     let of_list = format!("lifeboat/{BOOT_LIST}");
-    let mut report = BootReport { files: 0, ranges: None, problems: vec![], sealed: Sealed::NoKey };
+    let mut report = BootReport { files: 0, ranges: None, problems: vec![], sealed: Sealed::NoKey, signed_by: None };
     let unlisted = |problem: String| format!("{of_list} {problem}");
     let json = match view.read(&of_list, LONGEST) {
         Ok(json) => json,
@@ -85,6 +88,12 @@ pub fn verify(view: &View<'_>, manifest: &MediumManifest, secret: Option<&Secret
             }
         }
         report.ranges = Some(list.ranges.len());
+        if let Some(range) = list.ranges.iter().find(|range| range.name == EFI_PARTITION) {
+            match efi::signed_by(view, range.offset, range.digest.size_bytes) {
+                Ok(signer) => report.signed_by = signer,
+                Err(problem) => report.problems.push(format!("{} {problem}", efi::PROGRAM)),
+            }
+        }
     }
     Ok(report)
 }

@@ -4,7 +4,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`view`] | the files of a medium wherever it lies, and the proof that they are what they were |
-//! | [`boot`] | the proof of what boots from it |
+//! | [`boot`], [`efi`] | the proof of what boots from it |
 //! | [`medium`] | a medium: its manifest and machine, the proof that every byte is what it was |
 //! | [`source`] | where an archive is: repository, medium file, device or mount point, place on a disk, address |
 //! | [`on_disk`] | places on local disks |
@@ -31,6 +31,7 @@
 pub mod boot;
 pub mod clock;
 pub mod compare;
+pub mod efi;
 pub mod failure;
 pub mod found;
 pub mod heartbeat;

@@ -141,18 +141,22 @@ impl View<'_> {
         }
     }
 
+    /// Bytes of the image; fewer at its end, none where there is no image.
+    pub(crate) fn read_image(&self, at: u64, length: u64) -> Result<Vec<u8>, String> {
+        let bytes = match self {
+            View::Folder(_, Some(image)) => image.read_at(at, length),
+            View::Folder(_, None) => Ok(vec![]),
+            View::Tree(tree) => tree.read_raw(at, length),
+        };
+        bytes.map_err(|fault| fault.to_string())
+    }
+
     /// Compares a part of the image with what it was.
     pub(crate) fn check_range(&self, offset: u64, expected: &FileDigest) -> Result<(), String> {
         let mut hasher = blake3::Hasher::new();
         while hasher.count() < expected.size_bytes {
             let length = CHUNK.min(expected.size_bytes - hasher.count());
-            let at = offset.saturating_add(hasher.count());
-            let bytes = match self {
-                View::Folder(_, Some(image)) => image.read_at(at, length),
-                View::Folder(_, None) => Ok(vec![]),
-                View::Tree(tree) => tree.read_raw(at, length),
-            };
-            let bytes = bytes.map_err(|fault| fault.to_string())?;
+            let bytes = self.read_image(offset.saturating_add(hasher.count()), length)?;
             if bytes.is_empty() {
                 return Err("is cut off".into());
             }

@@ -3,7 +3,7 @@
 use super::{Session, counted};
 use crate::command::CheckArgs;
 use crate::error::CommandResult;
-use crate::job::{protect, room};
+use crate::job::{protect, room, signing};
 use lifeboat_machine::filesystem::FilesystemOptions;
 use lifeboat_machine::{Content, Event, EventSink as _, Layout};
 use lifeboat_sys::Program;
@@ -25,6 +25,14 @@ pub fn run(session: &Session, args: &CheckArgs) -> CommandResult {
             ),
         });
     }
+    let media = &session.config.media;
+    let signed = signing::load(media, &args.sysroot.sysroot)?.map(|signing| {
+        signing::warn_of_firmware(session, &probed.machine, &signing);
+        signing.key.certificate().name()
+    });
+    if signed.is_none() && args.sysroot.sysroot == Path::new("/") {
+        signing::suggest(session, &probed.machine);
+    }
     session.reporter.value(&serde_json::json!({
         "machine": probed.machine.name,
         "protectable": probed.refusals.is_empty(),
@@ -32,6 +40,7 @@ pub fn run(session: &Session, args: &CheckArgs) -> CommandResult {
             "subject": refusal.subject, "reason": refusal.reason, "remedy": refusal.remedy,
         })).collect::<Vec<_>>(),
         "warnings": probed.warnings,
+        "signed_by": signed,
         "missing_programs": missing.iter().map(|program| program.name).collect::<Vec<_>>(),
     }));
     protect::refuse(session, &probed)?;

@@ -61,7 +61,8 @@ fn medium(session: &Session, source: &Source, key: &OwnKey) -> CommandResult {
     session.reporter.finish();
     session.reporter.value(&serde_json::json!({
         "medium": manifest.medium_id, "files": manifest.files.len(), "boot_files": boot.files, "boot_ranges": boot.ranges,
-        "sealed": boot.sealed == lifeboat_restore::boot::Sealed::Fits, "problems": problems,
+        "sealed": boot.sealed == lifeboat_restore::boot::Sealed::Fits, "signed_by": boot.signed_by,
+        "problems": problems,
     }));
     if let [first, rest @ ..] = problems.as_slice() {
         for text in rest {

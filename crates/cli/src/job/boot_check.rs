@@ -5,6 +5,7 @@ use crate::commands::Session;
 use crate::error::CommandError;
 use crate::job::keys;
 use lifeboat_archive::Secret;
+use lifeboat_machine::bytes::printable;
 use lifeboat_machine::{Event, EventSink as _, MediumManifest};
 use lifeboat_restore::boot::{self, BootReport, Sealed};
 use lifeboat_restore::view::View;
@@ -67,7 +68,7 @@ pub fn check(
             let text = format!(
                 "damage would have been found, but not whether somebody changed on purpose what boots from this medium: \
                  {why}; try --key-file FILE with the key of {}",
-                lifeboat_machine::bytes::printable(manifest.machine_name.as_bytes())
+                printable(manifest.machine_name.as_bytes())
             );
             session.reporter.emit(&Event::Warning { text });
         }
@@ -89,5 +90,7 @@ pub fn summary(report: &BootReport) -> String {
         None => format!("{files} (boot sectors and EFI partition can only be checked in an image or on a device)"),
     };
     let seal = if report.sealed == Sealed::Fits { ", sealed with the machine's key" } else { "" };
-    format!("what boots is what it was: {what}{seal}")
+    let signer = report.signed_by.as_deref().map(|name| printable(name.as_bytes()));
+    let signature = signer.map_or(String::new(), |name| format!("; what UEFI starts is signed with the key of {name}"));
+    format!("what boots is what it was: {what}{seal}{signature}")
 }

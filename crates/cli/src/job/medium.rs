@@ -4,10 +4,10 @@ use crate::command::{MediumArgs, MenuMode};
 use crate::commands::Session;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::medium_room::{self as room, Guard, Need, Place};
-use crate::job::{medium_repository, network};
+use crate::job::{medium_repository, network, signing};
 use lifeboat_archive::Secret;
-use lifeboat_machine::boot_list::SEAL_CONTEXT;
-use lifeboat_machine::bytes::human;
+use lifeboat_machine::boot_list::{SEAL_CONTEXT, SIGNING_CERTIFICATE};
+use lifeboat_machine::bytes::{human, printable};
 use lifeboat_machine::manifest::{ArchiveRef, FORMAT};
 use lifeboat_machine::{Event, EventSink as _, Machine, MediumManifest, Mode};
 use lifeboat_rescue::{Compression, Embedded, Extra, Inputs};
@@ -18,6 +18,8 @@ use std::time::Instant;
 
 /// A medium in the making: a folder for temporary files that is removed on drop.
 pub struct Workshop {
+    /// The key with which the medium is signed.
+    signing: Option<lifeboat_media::Signing>,
     // Dropped in this order: the folder first.
     folder: tempfile::TempDir,
     _ending: lifeboat_sys::ending::Registration,
@@ -42,9 +44,13 @@ impl Workshop {
                 target_folder.display()
             )));
         }
+        let signing = signing::load(&session.config.media, &args.sysroot.sysroot)?;
         let firmware = !args.no_firmware && args.sysroot.sysroot.join("lib/firmware").exists();
-        let Place { folder: work, doubt } =
-            room::work_folder(args.work_dir.as_deref(), target_folder, Need::new(archive, firmware))?;
+        let Place { folder: work, doubt } = room::work_folder(
+            args.work_dir.as_deref(),
+            target_folder,
+            Need::new(archive, firmware, signing.is_some()),
+        )?;
         if let Some(text) = doubt {
             let text = format!("there may not be room enough for {text}; without room it is given up");
             session.reporter.emit(&Event::Warning { text });
@@ -55,7 +61,7 @@ impl Workshop {
         })?;
         let _ending = lifeboat_sys::ending::register_folder(folder.path().to_owned());
         let _guard = Guard::watch(&[&work, target_folder], session.reporter.json());
-        let workshop = Workshop { folder, _ending, _guard };
+        let workshop = Workshop { signing, folder, _ending, _guard };
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(workshop.lifeboat())?;
         Ok(workshop)
     }
@@ -134,6 +140,10 @@ pub fn write_iso(
     request: &Request<'_>,
     out: &Path,
 ) -> CommandResult {
+    let signing = workshop.signing.as_ref();
+    if let Some(signing) = signing {
+        signing::warn_of_firmware(session, request.machine, signing);
+    }
     let system = timed(session, "rescue-system", || rescue_system(session, args, workshop.path().join("rescue")))?;
     for text in &system.warnings {
         session.reporter.emit(&Event::Warning { text: text.clone() });
@@ -146,6 +156,10 @@ pub fn write_iso(
     }
     if request.credentials {
         network::put_on_medium(&lifeboat)?;
+    }
+    if let Some(signing) = signing {
+        let certificate = lifeboat_secureboot::pem::text("CERTIFICATE", &signing.key.certificate().der);
+        write(&lifeboat.join(SIGNING_CERTIFICATE), certificate.as_bytes())?;
     }
     let mut manifest = MediumManifest {
         format: FORMAT,
@@ -166,7 +180,14 @@ pub fn write_iso(
     if let Some(tools) = &system.tools {
         files.insert("tools.img".to_owned(), tools.clone());
     }
-    let known = ["machine.json", "repository.key", "RECOVER-BY-HAND.txt", "repo", medium_repository::SPARE];
+    let known = [
+        "machine.json",
+        "repository.key",
+        "RECOVER-BY-HAND.txt",
+        "repo",
+        medium_repository::SPARE,
+        SIGNING_CERTIFICATE,
+    ];
     for name in known.into_iter().chain(network::MEDIUM_FILES) {
         if lifeboat.join(name).exists() {
             files.insert(name.to_owned(), lifeboat.join(name));
@@ -200,13 +221,18 @@ pub fn write_iso(
         parameters,
     };
     let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    room::check(folder, lifeboat_media::image_bytes(&files)?, &out.display().to_string())?;
+    room::check(folder, lifeboat_media::image_bytes(&files, signing.is_some())?, &out.display().to_string())?;
+    if signing.is_some() {
+        // The program, and the partition that holds it.
+        room::check(workshop.path(), 2 * lifeboat_media::program_bytes(&files)?, "the signed program")?;
+    }
     let began = Instant::now();
     let sealing = request
         .seal
         .map(|key| move |id: &str, bytes: &[u8]| lifeboat_archive::seal::seal(key, SEAL_CONTEXT, id.as_bytes(), bytes));
     let inputs = lifeboat_media::IsoInputs {
         seal: sealing.as_ref().map(|seal| seal as &lifeboat_media::Seal<'_>),
+        signing,
         sysroot: &args.sysroot.sysroot,
         work: &workshop.path().join("iso"),
         out,
@@ -231,12 +257,17 @@ pub fn write_iso(
     for text in &report.warnings {
         session.reporter.emit(&Event::Warning { text: text.clone() });
     }
+    let signed_by = signing.map(|signing| signing.key.certificate().name());
     session.reporter.value(&serde_json::json!({
         "medium": manifest.medium_id, "file": out, "bytes": report.size_bytes, "initramfs_bytes": initramfs.size_bytes,
         "kernel": manifest.kernel, "archive": manifest.archive, "embedded_key": manifest.embedded_key,
-        "bios": report.bios, "uefi": report.uefi, "secure_boot": report.secure_boot,
+        "bios": report.bios, "uefi": report.uefi, "secure_boot": report.secure_boot, "signed_by": signed_by,
     }));
-    let firmware = [(report.bios, "BIOS"), (report.uefi, "UEFI"), (report.secure_boot, "Secure Boot")];
+    let secure_boot = match &signed_by {
+        Some(name) => format!("Secure Boot where {} is trusted", printable(name.as_bytes())),
+        None => "Secure Boot".to_owned(),
+    };
+    let firmware = [(report.bios, "BIOS"), (report.uefi, "UEFI"), (report.secure_boot, &*secure_boot)];
     let firmware: Vec<&str> = firmware.iter().filter(|(boots, _)| *boots).map(|(_, name)| *name).collect();
     session.reporter.line(format!(
         "{}: {} (rescue system {}), medium {}, kernel {}, boots by {}",

@@ -22,6 +22,8 @@ const LOOK: Duration = Duration::from_millis(50);
 /// of Debian's.
 const RESCUE_SYSTEM: u64 = 1 << 30;
 const WITHOUT_FIRMWARE: u64 = 640 << 20;
+/// What a signed medium takes besides: kernel and initramfs in one program, and the partition that holds it; the image has it once more.
+const SIGNED: u64 = 512 << 20;
 /// The least that an image has beside its archive; its true size is known when the rescue system is there.
 const IMAGE: u64 = 64 << 20;
 /// What an entry costs in a repository, its share of the index included.
@@ -34,22 +36,25 @@ pub struct Need {
     pub archive: u64,
     /// While the rescue system is built.
     pub rescue_system: u64,
+    /// For the signed program, in both places.
+    pub signed: u64,
 }
 
 impl Need {
     /// With an archive of this size.
-    pub fn new(archive: u64, firmware: bool) -> Need {
-        Need { archive, rescue_system: if firmware { RESCUE_SYSTEM } else { WITHOUT_FIRMWARE } }
+    pub fn new(archive: u64, firmware: bool, signed: bool) -> Need {
+        let rescue_system = if firmware { RESCUE_SYSTEM } else { WITHOUT_FIRMWARE };
+        Need { archive, rescue_system, signed: if signed { SIGNED } else { 0 } }
     }
 
     /// In the folder for temporary files.
     fn work(self) -> u64 {
-        self.archive.saturating_add(self.rescue_system)
+        self.archive.saturating_add(self.rescue_system).saturating_add(self.signed)
     }
 
     /// At the image's place.
     fn image(self) -> u64 {
-        self.archive.saturating_add(IMAGE)
+        self.archive.saturating_add(IMAGE).saturating_add(self.signed / 2)
     }
 }
 
@@ -237,7 +242,7 @@ mod tests {
 
     #[test]
     fn one_filesystem_must_hold_both() {
-        let need = Need { archive: 100 << 20, rescue_system: 50 << 20 };
+        let need = Need { archive: 100 << 20, rescue_system: 50 << 20, signed: 0 };
         let here = |free: u64| Space { device: 1, free: free << 20 };
         let there = |free: u64| Space { device: 2, free: free << 20 };
         assert!(fits(need, here(150), there(164)));
@@ -245,21 +250,24 @@ mod tests {
         assert!(!fits(need, here(150), there(163)));
         assert!(fits(need, here(314), here(314)));
         assert!(!fits(need, here(313), here(313)));
-        assert!(!fits(Need { archive: u64::MAX, rescue_system: u64::MAX }, here(1), there(1)));
+        let signed = Need { signed: 40 << 20, ..need };
+        assert!(fits(signed, here(190), there(184)));
+        assert!(!fits(signed, here(189), there(184)) && !fits(signed, here(190), there(183)));
+        assert!(!fits(Need { archive: u64::MAX, rescue_system: u64::MAX, signed: 0 }, here(1), there(1)));
     }
 
     #[test]
     fn what_fits_nowhere_is_refused_with_figures() {
         let folder = tempfile::tempdir().unwrap();
-        let small = Need { archive: 1, rescue_system: 1 };
+        let small = Need { archive: 1, rescue_system: 1, signed: 0 };
         let place = work_folder(Some(folder.path()), folder.path(), small).unwrap();
         assert_eq!(place, Place { folder: folder.path().to_owned(), doubt: None });
         // All of it would not fit, what compression leaves of it may.
         let free = space(folder.path()).unwrap().free;
-        let large = Need { archive: free / 4 * 3, rescue_system: 1 };
+        let large = Need { archive: free / 4 * 3, rescue_system: 1, signed: 0 };
         let doubt = work_folder(Some(folder.path()), folder.path(), large).unwrap().doubt.unwrap();
         assert!(doubt.starts_with("the medium: it may take up to ") && doubt.contains(" has "), "{doubt}");
-        let error = work_folder(None, folder.path(), Need::new(1 << 60, true)).unwrap_err();
+        let error = work_folder(None, folder.path(), Need::new(1 << 60, true, false)).unwrap_err();
         let text = error.error.to_string();
         assert!(text.starts_with("cannot MAKE the medium: it may take up to "), "{text}");
         assert!(
