@@ -1,7 +1,9 @@
 //! What a drill reads from a medium: machine, manifest, boot menu, kernel. Through xorriso, so without mounting and root.
 
 use crate::DrillError;
+use lifeboat_machine::boot_list::SIGNING_CERTIFICATE;
 use lifeboat_machine::{Machine, MediumManifest};
+use lifeboat_secureboot::Certificate;
 use lifeboat_sys::program::XORRISO;
 use lifeboat_sys::{Invocation, Runner};
 use std::path::{Path, PathBuf};
@@ -17,6 +19,8 @@ pub struct Medium {
     pub menu: Menu,
     /// Its kernel, extracted.
     pub kernel: PathBuf,
+    /// The certificate that what UEFI starts is signed with, on a medium that is signed.
+    pub signer: Option<Certificate>,
 }
 
 /// The entries of a GRUB menu, as far as one must know to choose one by arrow keys.
@@ -50,7 +54,7 @@ impl Medium {
         std::fs::File::open(iso).map_err(DrillError::io("OPEN", iso))?;
         let wrong =
             |file: &'static str| move |reason: String| DrillError::Medium { medium: iso.to_owned(), file, reason };
-        for (inside, name) in FILES {
+        let extract = |inside: &'static str, name: &str| {
             let target = directory.join(name);
             // An existing file would make xorriso fail on the second run.
             let _ = std::fs::remove_file(&target);
@@ -59,11 +63,12 @@ impl Medium {
                 .arg(iso)
                 .args(["-extract_single", inside])
                 .arg(&target);
-            runner.run(&call).map_err(|error| match error {
+            runner.run(&call).map(drop).map_err(|error| match error {
                 missing @ lifeboat_sys::RunError::Missing { .. } => DrillError::Run(missing),
                 other => wrong(inside)(format!("{other}; try a medium made by 'lifeboat rescue'")),
-            })?;
-        }
+            })
+        };
+        FILES.into_iter().try_for_each(|(inside, name)| extract(inside, name))?;
         let read = |name: &str| {
             let path = directory.join(name);
             std::fs::read(&path).map_err(DrillError::io("READ", path))
@@ -71,9 +76,16 @@ impl Medium {
         let machine = Machine::from_json(&read("machine.json")?)?;
         let manifest: MediumManifest = serde_json::from_slice(&read("manifest.json")?)
             .map_err(|error| wrong("/lifeboat/manifest.json")(error.to_string()))?;
+        let mut signer = None;
+        if manifest.files.contains_key(SIGNING_CERTIFICATE) {
+            let inside = "/lifeboat/signing.crt";
+            extract(inside, SIGNING_CERTIFICATE)?;
+            let certificate = Certificate::read(&read(SIGNING_CERTIFICATE)?);
+            signer = Some(certificate.map_err(|error| wrong(inside)(error.to_string()))?);
+        }
         let menu = Menu::parse(&String::from_utf8_lossy(&read("grub.cfg")?));
         let menu = menu.ok_or_else(|| wrong("/boot/grub/grub.cfg")("it has no menu".to_owned()))?;
-        Ok(Medium { machine, manifest, menu, kernel: directory.join("kernel") })
+        Ok(Medium { machine, manifest, menu, kernel: directory.join("kernel"), signer })
     }
 }
 

@@ -9,9 +9,10 @@ use crate::medium::{Medium, Menu};
 use crate::phases::{Marks, phases};
 use crate::report::{DrillReport, Screenshot, Target};
 use crate::vm::event_port::from_console;
+use crate::vm::keys::{self, Beside};
 use crate::vm::{Acceleration, Controller, Pattern, Vm, VmDisk, VmFirmware, VmSpec, image};
+use lifeboat_machine::Event;
 use lifeboat_machine::boot::Firmware;
-use lifeboat_machine::{Event, Machine};
 use lifeboat_sys::Runner;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -64,6 +65,8 @@ pub enum Progress {
 
 /// The menu entry that recovers unattended.
 const NUKE: &str = "nuke";
+/// How the menu that comes with the rescue system ends.
+const MENU_PAGE: &str = "Type a number, then Enter.";
 /// Longer than any firmware needs to find its boot device, emulated.
 const FIRMWARE: Duration = Duration::from_secs(300);
 /// What is waited for at least, also when the deadline is over.
@@ -87,7 +90,7 @@ pub fn drill(
         return Err(DrillError::Unsupported(what.to_owned()));
     }
     let acceleration = Acceleration::probe(&medium.kernel, options.cache.as_deref())?;
-    let spec = spec_of(&medium.machine, options, scratch.path())?;
+    let spec = spec_of(&medium, options, acceleration, scratch.path())?;
     let mut run = Run { options, medium: &medium, acceleration, spec, observer, stage: Stage::default() };
     let result = run.recover().and_then(|()| run.prove());
     let report = run.into_report(result.err())?;
@@ -96,15 +99,34 @@ pub fn drill(
 }
 
 /// A virtual machine like the recorded one, with blank disks.
-fn spec_of(machine: &Machine, options: &DrillOptions, scratch: &Path) -> Result<VmSpec, DrillError> {
+fn spec_of(
+    medium: &Medium,
+    options: &DrillOptions,
+    acceleration: Acceleration,
+    scratch: &Path,
+) -> Result<VmSpec, DrillError> {
+    let machine = &medium.machine;
     if machine.architecture != "x86_64" {
         return Err(DrillError::Unsupported(format!("it is a {} machine, drills know x86_64", machine.architecture)));
     }
     let firmware = match machine.boot.firmware {
         Firmware::Bios => VmFirmware::Bios,
-        Firmware::Uefi { secure_boot } => VmFirmware::Uefi { secure_boot, variables: scratch.join("variables.fd") },
+        Firmware::Uefi { secure_boot } => {
+            let variables = scratch.join("variables.fd");
+            // The signature of a signed medium is rehearsed as well, whatever the machine's firmware enforces today.
+            if let Some(signer) = &medium.signer {
+                // What the machine itself starts may be signed by either.
+                let beside = if secure_boot { Beside::Microsoft } else { Beside::Nobody };
+                keys::enroll(&variables, signer, beside)?;
+            }
+            VmFirmware::Uefi { secure_boot: secure_boot || medium.signer.is_some(), variables }
+        }
     };
     let mut spec = VmSpec::new(firmware).memory(options.memory_mib);
+    if let (Some(_), Some(parameter)) = (&medium.signer, acceleration.parameter()) {
+        // A signed command line cannot be added to, but by who makes the machine (systemd-stub(7); since systemd 254).
+        spec.oem_strings.push(format!("io.systemd.stub.kernel-cmdline-extra={parameter}"));
+    }
     for (index, (device, disk)) in machine.layout.disks().enumerate() {
         let path = scratch.join(format!("disk{index}.img"));
         let granule = u64::from(disk.logical_sector_bytes.max(512));
@@ -163,10 +185,16 @@ impl Run<'_> {
         let started = vm.started;
         let since = |at: Instant| Some(at.saturating_duration_since(started).as_secs_f64());
         let menu = &self.medium.menu;
-        let shown = vm.console.wait_for(&Pattern::text(&menu_mark(menu))?, FIRMWARE.min(self.options.deadline))?;
+        // A signed medium shows its menu when its kernel runs; by BIOS it starts as all do.
+        let by_page = self.medium.signer.is_some() && matches!(self.spec.firmware, VmFirmware::Uefi { .. });
+        let mark = if by_page { MENU_PAGE.to_owned() } else { menu_mark(menu) };
+        let shown = vm.console.wait_for(&Pattern::text(&mark)?, FIRMWARE.min(self.options.deadline))?;
         self.stage.marks.menu = since(shown.at);
         self.screenshot(vm, "menu");
-        choose(vm, menu, NUKE, self.acceleration.parameter())?;
+        match by_page {
+            true => vm.console.send(format!("{NUKE}\r").as_bytes())?,
+            false => choose(vm, menu, NUKE, self.acceleration.parameter())?,
+        }
         self.stage.marks.chosen = since(Instant::now());
         (self.observer)(Progress::Phase("recover".to_owned()));
         // A medium that went another way would wait for a person: no need to wait for the deadline.
@@ -199,7 +227,14 @@ impl Run<'_> {
 
     fn prove(&mut self) -> Result<(), DrillError> {
         (self.observer)(Progress::Phase("boot the recovered machine".to_owned()));
-        let mut vm = Vm::start(&self.spec, self.acceleration, &self.options.report.join("booted"))?;
+        let mut spec = self.spec.clone();
+        if let (VmFirmware::Uefi { secure_boot, .. }, Firmware::Uefi { secure_boot: enforced }) =
+            (&mut spec.firmware, self.medium.machine.boot.firmware)
+        {
+            // A signed medium is rehearsed under Secure Boot; the machine as it was.
+            *secure_boot = enforced;
+        }
+        let mut vm = Vm::start(&spec, self.acceleration, &self.options.report.join("booted"))?;
         // The clock goes on where the recovery ended.
         let offset = self.stage.marks.off.unwrap_or(0.0);
         self.stage.marks.second_start = Some(offset);
@@ -255,6 +290,9 @@ impl Run<'_> {
             os: machine.os.pretty_name.clone(),
             firmware: match machine.boot.firmware {
                 Firmware::Bios => "BIOS".to_owned(),
+                Firmware::Uefi { .. } if self.medium.signer.is_some() => {
+                    "UEFI with Secure Boot, trusting the medium's key".to_owned()
+                }
                 Firmware::Uefi { secure_boot: false } => "UEFI".to_owned(),
                 Firmware::Uefi { secure_boot: true } => "UEFI with Secure Boot".to_owned(),
             },

@@ -19,7 +19,7 @@ use super::machine::{Lab, LabMachine};
 use crate::DrillError;
 use crate::guest::Guest;
 use crate::vm::event_port::{Arrived, from_console};
-use crate::vm::{Acceleration, Controller, DirectKernel, Vm, VmDisk, VmSpec, image};
+use crate::vm::{Acceleration, Controller, DirectKernel, Vm, VmDisk, VmFirmware, VmSpec, image};
 use lifeboat_machine::Event;
 use lifeboat_sys::SystemRunner;
 use std::path::{Path, PathBuf};
@@ -78,6 +78,8 @@ pub struct Target {
     pub more: Vec<VmDisk>,
     /// Memory in MiB; 2048 when `None`.
     pub memory_mib: Option<u32>,
+    /// Other firmware than the machine's own, with variables as it leaves the factory.
+    pub firmware: Option<VmFirmware>,
     /// Further arguments of QEMU, such as a network card.
     pub extra: Vec<String>,
     /// A rescue system that is handed over as a network boot does it; the medium itself is in no drive.
@@ -260,7 +262,10 @@ impl Scenario {
                 image::blank(&disk, size)?;
             }
         }
-        let firmware = self.machine.firmware_at(&self.directory.join("recovered.vars.fd"), false)?;
+        let firmware = match &target.firmware {
+            Some(firmware) => firmware.clone(),
+            None => self.machine.firmware_at(&self.directory.join("recovered.vars.fd"), false)?,
+        };
         let memory = target.memory_mib.unwrap_or(2048);
         let mut spec = VmSpec::new(firmware).memory(memory).disk(VmDisk::raw(&disk, "new-disk").on(target.controller));
         spec.disks.extend(target.more.iter().cloned());

@@ -9,6 +9,7 @@
 //! | [`console`], [`pattern`], [`terminal`] | the serial line: wait for text, type |
 //! | [`event_port`] | events of the rescue system |
 //! | [`qmp`] | QEMU's monitor: screenshots, keys, reset, eject |
+//! | [`keys`] | an owner's key in the firmware |
 //! | [`image`] | blank disks and overlays |
 
 pub mod acceleration;
@@ -16,6 +17,7 @@ pub mod arguments;
 pub mod console;
 pub mod event_port;
 pub mod image;
+pub mod keys;
 pub mod machine;
 pub mod pattern;
 pub mod qmp;
