@@ -2,8 +2,7 @@
 //! disks are those of this host: nothing here goes beyond looking at them.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-#[path = "../../plan/tests/common/mod.rs"]
-mod machines;
+use lifeboat_machine::testing as machines;
 
 use lifeboat_archive::{Repository, Secret, words};
 use std::fs::File;

@@ -20,16 +20,10 @@ use std::process::Command;
 const MEDIUM_ID: &str = "5ca1ab1e0ddba11c0ffee123456789ab";
 
 fn machine() -> Machine {
-    serde_json::from_value(serde_json::json!({
-        "format": 1, "name": "m", "machine_id": "feedfacefeedfacefeedfacefeedface", "architecture": "x86_64",
-        "recorded_at": "", "os": {"id": "", "version_id": "", "pretty_name": ""},
-        "hardware": {"vendor": "", "product": "", "serial": "", "modaliases": [], "memory_bytes": 0},
-        "layout": {"devices": [], "mounts": [], "swap_files": []},
-        "boot": {"firmware": {"type": "bios"}, "loaders": [], "efi_entries": [], "initramfs": "none", "kernel": "",
-                 "command_line": ""},
-        "network": {"interfaces": [], "name_servers": [], "search": []}
-    }))
-    .unwrap()
+    let mut machine = lifeboat_machine::testing::empty_machine();
+    machine.machine_id = "feedfacefeedfacefeedfacefeedface".into();
+    machine.name = "m".into();
+    machine
 }
 
 fn key() -> Secret {

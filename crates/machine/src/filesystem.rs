@@ -4,9 +4,10 @@
 //! the mkfs of the rescue system may have other ones. A property that has no field here is refused by `probe`.
 
 use crate::bytes::Name;
+use crate::layout::DeviceId;
 use serde::{Deserialize, Serialize};
 
-/// A filesystem on one device.
+/// A filesystem.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Filesystem {
@@ -47,7 +48,7 @@ pub enum FilesystemOptions {
     Xfs(XfsOptions),
     /// FAT12, FAT16 or FAT32.
     Vfat(VfatOptions),
-    /// btrfs on one device.
+    /// btrfs.
     Btrfs(BtrfsOptions),
 }
 
@@ -81,8 +82,8 @@ pub struct ExtOptions {
     pub inodes_per_group: u32,
     /// "Flex block group size".
     pub flex_group_blocks: Option<u32>,
-    /// "Journal size" in bytes; `None` without journal.
-    pub journal_bytes: Option<u64>,
+    /// Its journal; `None` without one.
+    pub journal: Option<Journal>,
     /// "Default mount options", empty when "(none)".
     pub default_mount_options: Vec<String>,
     /// "Mount options" (extended, tune2fs -E mount_opts), empty when none.
@@ -123,6 +124,32 @@ pub struct ExtOptions {
     pub fast_commit_blocks: Option<u32>,
 }
 
+/// Where the journal of ext3 or ext4 lies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Journal {
+    /// In the filesystem.
+    Internal {
+        /// "Journal size" in bytes.
+        bytes: u64,
+    },
+    /// On another device, whose content is a [`crate::layout::JournalDevice`].
+    External {
+        /// The device.
+        device: DeviceId,
+    },
+}
+
+impl Journal {
+    /// What it takes of the filesystem itself, in bytes.
+    pub fn internal_bytes(&self) -> Option<u64> {
+        match self {
+            Journal::Internal { bytes } => Some(*bytes),
+            Journal::External { .. } => None,
+        }
+    }
+}
+
 /// XFS: mkfs.xfs(8); read from `xfs_info` and `xfs_db -r -c version`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -147,7 +174,7 @@ pub struct XfsOptions {
     pub stripe_width_blocks: u32,
     /// naming `bsize`, in bytes.
     pub directory_block_bytes: u32,
-    /// log `blocks` (internal log).
+    /// log `blocks`.
     pub log_blocks: u64,
     /// log `version`.
     pub log_version: u32,
@@ -161,9 +188,27 @@ pub struct XfsOptions {
     /// `bigtime`, `inobtcount`, `nrext64`, `ftype`, `attr2`, `projid32bit`, `ascii-ci`, and of newer xfsprogs `exchange`,
     /// `parent`), each with its state, sorted; only those that the machine's xfs_info names.
     pub features: Vec<(String, bool)>,
+    /// The device of its log, when the log is external (`logdev`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_device: Option<DeviceId>,
+    /// Its realtime section.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub realtime: Option<XfsRealtime>,
     /// The UUID in its metadata, when it got another one after it was made (xfs_admin -U).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata_uuid: Option<String>,
+}
+
+/// The realtime section of an XFS (mkfs.xfs(8), `-r`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct XfsRealtime {
+    /// The device that holds it.
+    pub device: DeviceId,
+    /// realtime `extsz` in bytes.
+    pub extent_bytes: u64,
+    /// realtime `blocks`.
+    pub blocks: u64,
 }
 
 /// FAT: mkfs.fat(8); read from the boot sector.
@@ -199,7 +244,7 @@ pub struct VfatOptions {
     pub boot_label: Option<Name>,
 }
 
-/// btrfs on one device: mkfs.btrfs(8); read from `btrfs inspect-internal dump-super` and `btrfs subvolume list`.
+/// btrfs: mkfs.btrfs(8); read from `btrfs inspect-internal dump-super` and `btrfs subvolume list`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BtrfsOptions {
@@ -211,14 +256,17 @@ pub struct BtrfsOptions {
     pub checksum: String,
     /// Feature names as `mkfs.btrfs -O list-all` knows them, sorted.
     pub features: Vec<String>,
-    /// Data profile: `single`, `dup`.
+    /// Data profile: `single`, `dup`, and with several devices `raid0`, `raid1`, `raid1c3`, `raid10`, …
     pub data_profile: String,
-    /// Metadata profile: `single`, `dup`.
+    /// Metadata profile, likewise.
     pub metadata_profile: String,
     /// Block groups hold data and metadata together (mkfs.btrfs --mixed).
     pub mixed: bool,
     /// UUID of the device item.
     pub device_uuid: Option<String>,
+    /// Number of this device in the filesystem (devid); the other devices are [`crate::layout::Member::Filesystem`].
+    #[serde(default = "first_devid", skip_serializing_if = "is_first_devid")]
+    pub devid: u64,
     /// The UUID in its metadata, when it got another one after it was made (btrfstune -m).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata_uuid: Option<String>,
@@ -226,6 +274,16 @@ pub struct BtrfsOptions {
     pub subvolumes: Vec<Subvolume>,
     /// Path of the default subvolume inside the filesystem; empty for the top level.
     pub default_subvolume: Name,
+}
+
+fn first_devid() -> u64 {
+    1
+}
+
+// serde hands over references.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_first_devid(devid: &u64) -> bool {
+    *devid == first_devid()
 }
 
 /// A btrfs subvolume that recovery makes again. Snapshots are made as ordinary subvolumes.

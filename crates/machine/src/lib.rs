@@ -6,7 +6,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`machine`](mod@machine) | [`Machine`]: the root of `machine.json`, its OS and hardware |
-//! | [`layout`] | the graph of disks and partitions, their contents, mounts, swap |
+//! | [`layout`] | the graph of block devices, their contents, mounts, swap |
 //! | [`filesystem`] | what mkfs must be told to make the same filesystem again |
 //! | [`boot`] | firmware, boot loaders, EFI boot entries, initramfs tool |
 //! | [`network`] | interfaces, addresses, name servers |
@@ -18,6 +18,7 @@
 //! | [`parameters`] | the `lifeboat.` kernel parameters |
 //! | [`unattended`] | the policy of unattended runs |
 //! | [`event`] | what init and recovery report, on the console and as JSON lines |
+//! | `testing` | machines and hardware for tests (feature of that name) |
 //! | [`bytes`] | names that need not be UTF-8, sizes for people |
 
 pub mod boot;
@@ -34,13 +35,15 @@ pub mod marker;
 pub mod network;
 pub mod on_disk;
 pub mod parameters;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod unattended;
 
 pub use boot_list::{BootList, BootRange};
 pub use bytes::Name;
 pub use event::{Event, EventSink};
 pub use found::{DiskContent, FoundDisk, FoundHardware};
-pub use layout::{Content, Device, DeviceId, DeviceKind, Layout};
+pub use layout::{Content, Device, DeviceId, DeviceKind, Layout, Member};
 pub use machine::{FormatError, Machine};
 pub use manifest::{ArchiveManifest, ManifestError, MediumManifest};
 pub use parameters::network::{Mac, NetworkParameters};

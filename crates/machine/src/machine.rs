@@ -5,8 +5,8 @@ use crate::layout::{Layout, LayoutError};
 use crate::network::Network;
 use serde::{Deserialize, Serialize};
 
-/// The version of `machine.json` that this release writes. It reads this one and no other.
-pub const FORMAT: u32 = 1;
+/// The version of `machine.json` that this release writes. It reads format 1, too, which media of release 0.1.0 hold.
+pub const FORMAT: u32 = 2;
 
 /// A machine as recorded on its healthy day; the content of `machine.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -70,7 +70,7 @@ pub enum FormatError {
     Json(#[from] serde_json::Error),
     /// Another version.
     #[error(
-        "the machine description has format {found}, this Lifeboat reads format {FORMAT}; use the release that wrote it"
+        "the machine description has format {found}, this Lifeboat reads formats 1 to {FORMAT}; use the release that wrote it"
     )]
     Version {
         /// The version found.
@@ -85,17 +85,18 @@ impl Machine {
     /// Reads `machine.json` and validates it.
     ///
     /// # Errors
-    /// [`FormatError`] when it is not JSON, of another version, has unknown fields, or names devices that it does not hold.
+    /// [`FormatError`] when it is not JSON, of an unknown version, has unknown fields, or names devices that it does not hold.
     pub fn from_json(json: &[u8]) -> Result<Machine, FormatError> {
         #[derive(Deserialize)]
         struct Version {
             format: u32,
         }
         let version: Version = serde_json::from_slice(json)?;
-        if version.format != FORMAT {
-            return Err(FormatError::Version { found: version.format });
-        }
-        let machine: Machine = serde_json::from_slice(json)?;
+        let machine: Machine = match version.format {
+            FORMAT => serde_json::from_slice(json)?,
+            1 => serde_json::from_value(from_format_1(serde_json::from_slice(json)?))?,
+            found => return Err(FormatError::Version { found }),
+        };
         machine.layout.validate()?;
         Ok(machine)
     }
@@ -108,4 +109,26 @@ impl Machine {
         json.push(b'\n');
         json
     }
+}
+
+/// A description of format 1 as one of format 2: the journal of ext3 and ext4 was its size alone. What is not as format 1
+/// has it stays, so that reading it says what is wrong.
+fn from_format_1(mut machine: serde_json::Value) -> serde_json::Value {
+    if let Some(object) = machine.as_object_mut() {
+        object.insert("format".into(), FORMAT.into());
+    }
+    let devices = machine.pointer_mut("/layout/devices").and_then(serde_json::Value::as_array_mut);
+    for device in devices.into_iter().flatten() {
+        let Some(options) = device.pointer_mut("/content/options").and_then(serde_json::Value::as_object_mut) else {
+            continue;
+        };
+        if let Some(bytes) = options.remove("journal_bytes") {
+            let journal = match bytes.is_null() {
+                true => serde_json::Value::Null,
+                false => serde_json::json!({ "type": "internal", "bytes": bytes }),
+            };
+            options.insert("journal".into(), journal);
+        }
+    }
+    machine
 }

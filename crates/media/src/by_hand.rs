@@ -142,6 +142,9 @@ fn filesystems(page: &mut Page, layout: &Layout) {
             }
             Content::Swap(content) => lines.push(swap(content, &word(layout, device))),
             Content::Empty | Content::Table(_) | Content::BootLoader | Content::Extended => {}
+            Content::Luks(_) | Content::Journal(_) | Content::Member(_) => {
+                lines.push(format!("# {} is made from, or belongs to, other storage: see machine.json", device.id));
+            }
         }
     }
     page.commands(lines);
@@ -340,6 +343,7 @@ fn word(layout: &Layout, device: &Device) -> String {
             Some(parent) => format!("\"$(part {} {})\"", disk(&parent.id), partition.number),
             None => shell(device.path.as_bytes()),
         },
+        DeviceKind::Array(_) | DeviceKind::Volume(_) | DeviceKind::Crypt(_) => shell(device.path.as_bytes()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a person must read before saying yes: first what is lost, then what is made. At most 80 columns where words
 //! allow it.
 
+use crate::matched::MatchedBy;
 use crate::step::{ChangedFilesystem, Plan, Step, Target};
 use lifeboat_machine::boot::Loader;
 use lifeboat_machine::bytes::human;
@@ -39,7 +40,7 @@ impl fmt::Display for Plan {
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Target { device, path, name, matched_by, loses, .. } = self;
-        let by = if matched_by == "the only disk" { "as" } else { "by" };
+        let by = if *matched_by == MatchedBy::OnlyDisk { "as" } else { "by" };
         write!(f, "{path} ({name}) in place of {device}, matched {by} {matched_by}: holds {loses}")
     }
 }

@@ -97,7 +97,12 @@ pub fn against_size(machine: &Machine, id: &DeviceId, bytes: u64) -> Option<Stri
             (minimum_bytes(filesystem).next_multiple_of(GRAIN).min(device.size_bytes), maximum_bytes(filesystem))
         }
         Content::Swap(_) | Content::Empty => (GRAIN, u64::MAX),
-        Content::BootLoader | Content::Extended | Content::Table(_) => (device.size_bytes, device.size_bytes),
+        Content::BootLoader
+        | Content::Extended
+        | Content::Table(_)
+        | Content::Luks(_)
+        | Content::Journal(_)
+        | Content::Member(_) => (device.size_bytes, device.size_bytes),
     };
     if least >= most && bytes != device.size_bytes {
         return Some("what it holds cannot have another size".into());
@@ -121,6 +126,9 @@ pub fn against_drop(machine: &Machine, id: &DeviceId) -> Option<String> {
     }
     if matches!(device.content, Content::Swap(_)) {
         return Some("the machine's fstab names it as swap; make it small instead".into());
+    }
+    if matches!(device.content, Content::Luks(_) | Content::Journal(_) | Content::Member(_)) {
+        return Some("other devices of the machine are made from it".into());
     }
     (partition.role != PartitionRole::Primary).then(|| "the numbers of other logical partitions would change".into())
 }

@@ -138,6 +138,14 @@ pub enum PlanError {
         /// `BIOS` or `UEFI`.
         found: &'static str,
     },
+    /// The machine has a kind of storage that no plan makes.
+    #[error("cannot MAKE {device}: it is {what}, which this release does not make again")]
+    Unmade {
+        /// The recorded device.
+        device: DeviceId,
+        /// What it is.
+        what: &'static str,
+    },
     /// The description has no disk to rebuild.
     #[error("cannot PLAN a recovery: the machine description has {0}")]
     Description(String),

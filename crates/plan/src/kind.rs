@@ -2,7 +2,7 @@
 
 use crate::size::GRAIN;
 use lifeboat_machine::Name;
-use lifeboat_machine::filesystem::{BtrfsOptions, ExtOptions, Filesystem, FilesystemOptions, XfsOptions};
+use lifeboat_machine::filesystem::{BtrfsOptions, ExtOptions, Filesystem, FilesystemOptions, Journal, XfsOptions};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -155,7 +155,7 @@ fn ext(generation: u8, recorded: &Filesystem, blocks: u64) -> ExtOptions {
         blocks_per_group: per_group,
         inodes_per_group: 0,
         flex_group_blocks: (generation == 4).then_some(16),
-        journal_bytes: (generation > 2).then(|| journal_bytes(size)),
+        journal: (generation > 2).then(|| Journal::Internal { bytes: journal_bytes(size) }),
         default_mount_options: vec!["user_xattr".into(), "acl".into()],
         extended_mount_options: String::new(),
         errors: "continue".into(),
@@ -217,6 +217,8 @@ fn xfs(blocks: u64) -> XfsOptions {
         log_sector_bytes: 512,
         log_stripe_unit_blocks: 0,
         lazy_count: true,
+        log_device: None,
+        realtime: None,
         // Named ones would have to be known to every mkfs.xfs; its own choice fits the kernel that it came with.
         features: vec![("crc".into(), true), ("ftype".into(), true)],
         metadata_uuid: None,
@@ -233,6 +235,7 @@ fn btrfs() -> BtrfsOptions {
         metadata_profile: "dup".into(),
         mixed: false,
         device_uuid: None,
+        devid: 1,
         metadata_uuid: None,
         subvolumes: vec![],
         default_subvolume: Name::default(),

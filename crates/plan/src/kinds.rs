@@ -1,8 +1,9 @@
 //! What follows when filesystems are of another kind than recorded: fstab, command lines, initramfs.
 
 use crate::kind::Kind;
+use crate::nodes::Nodes;
 use crate::step::ChangedFilesystem;
-use lifeboat_machine::{Device, DeviceId, Machine};
+use lifeboat_machine::{Device, Machine};
 
 /// The kind that a device had, when it has another one now.
 pub(crate) fn was(recorded: &Machine, device: &Device) -> Option<Kind> {
@@ -10,12 +11,8 @@ pub(crate) fn was(recorded: &Machine, device: &Device) -> Option<Kind> {
     Kind::of(old).filter(|kind| kind.name() != new.options.mount_type())
 }
 
-/// The filesystems that changed, with all that configuration may call them; `path` gives the kernel paths that devices have.
-pub(crate) fn changes(
-    recorded: &Machine,
-    machine: &Machine,
-    path: &dyn Fn(&DeviceId) -> Option<String>,
-) -> Vec<ChangedFilesystem> {
+/// The filesystems that changed, with all that configuration may call them.
+pub(crate) fn changes(recorded: &Machine, machine: &Machine, nodes: &Nodes) -> Vec<ChangedFilesystem> {
     let one = |device: &Device| {
         let (from, new) = (was(recorded, device)?, device.filesystem()?);
         let old = recorded.layout.device(&device.id)?.filesystem()?;
@@ -29,7 +26,7 @@ pub(crate) fn changes(
             let label = partition.name.iter().filter(|name| !name.is_empty());
             names.extend(label.map(|name| format!("PARTLABEL={name}")));
         }
-        names.extend(path(&device.id));
+        names.extend(nodes.find(&device.id).map(str::to_owned));
         let mounts = machine.layout.mounts.iter().filter(|mount| mount.device == device.id);
         Some(ChangedFilesystem {
             from: from.name().to_owned(),

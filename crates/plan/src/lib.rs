@@ -7,9 +7,13 @@
 //! | --- | --- |
 //! | [`policy`] | what may be done to it |
 //! | [`step`] | [`Step`]: one action as a value |
-//! | [`assemble`] | [`fn@plan`]: the ordered steps |
+//! | [`assemble`] | [`fn@plan`] |
+//! | `made` | which kinds of storage are made |
+//! | `nodes` | the device nodes that recorded devices will have |
+//! | `steps` | the ordered steps |
 //! | `controller` | storage controllers, as modaliases and as people call them |
 //! | `kinds` | what follows when a filesystem is of another kind |
+//! | [`matched`] | by what a found disk was taken for a recorded one |
 //! | [`matching`] | which found disk takes the place of which recorded one |
 //! | [`wipe`] | which disks may be wiped |
 //! | [`table`] | a recorded disk laid out on a found one |
@@ -34,14 +38,18 @@ pub mod edit;
 pub mod error;
 pub mod kind;
 mod kinds;
+mod made;
+pub mod matched;
 pub mod matching;
 pub mod need;
+mod nodes;
 pub mod policy;
 pub mod resize;
 pub mod room;
 pub mod script;
 pub mod size;
 pub mod step;
+mod steps;
 pub mod table;
 pub mod wipe;
 
@@ -49,6 +57,7 @@ pub use assemble::plan;
 pub use diff::{Change, diff};
 pub use error::PlanError;
 pub use kind::Kind;
+pub use matched::MatchedBy;
 pub use need::Need;
 pub use policy::Policy;
 pub use step::{ChangedFilesystem, Plan, Step, Target};

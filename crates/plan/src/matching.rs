@@ -2,6 +2,7 @@
 //! hardware path, size. An ambiguous match stops (design, principle 4).
 
 use crate::error::PlanError;
+use crate::matched::MatchedBy;
 use crate::policy::Policy;
 use crate::wipe::{self, holds};
 use lifeboat_machine::bytes::human;
@@ -15,7 +16,7 @@ pub struct Match<'a> {
     /// The found disk.
     pub found: &'a FoundDisk,
     /// By what.
-    pub by: &'static str,
+    pub by: MatchedBy,
 }
 
 /// Tells whether a recorded disk fits onto a found one.
@@ -77,9 +78,9 @@ pub fn match_disks<'a>(
 type Same = fn(&Device, &FoundDisk) -> bool;
 
 /// The identities that a disk has of its own, the most trusted first.
-const IDENTITIES: [(&str, Same); 2] = [
-    ("WWN", |device, found| same(device.disk().and_then(|d| d.wwn.as_deref()), found.disk.wwn.as_deref())),
-    ("serial number", |device, found| {
+const IDENTITIES: [(MatchedBy, Same); 2] = [
+    (MatchedBy::Wwn, |device, found| same(device.disk().and_then(|d| d.wwn.as_deref()), found.disk.wwn.as_deref())),
+    (MatchedBy::Serial, |device, found| {
         same(device.disk().and_then(|d| d.serial.as_deref()), found.disk.serial.as_deref())
     }),
 ];
@@ -107,7 +108,7 @@ impl<'a> Matcher<'a, '_> {
         self.hardware.disks.iter().filter(|found| !self.done.iter().any(|m| m.found.path == found.path))
     }
 
-    fn take(&mut self, device: &'a Device, found: &'a FoundDisk, by: &'static str) {
+    fn take(&mut self, device: &'a Device, found: &'a FoundDisk, by: MatchedBy) {
         self.done.push(Match { device, found, by });
     }
 
@@ -130,12 +131,12 @@ impl<'a> Matcher<'a, '_> {
                 let (first, second, path) = (other.device.id.clone(), device.id.clone(), found.path.clone());
                 return Err(PlanError::Twice { first, second, path });
             }
-            self.take(device, found, "your choice");
+            self.take(device, found, MatchedBy::Choice);
         }
         Ok(())
     }
 
-    fn identify(&mut self, device: &'a Device, by: &'static str, same: Same) -> Result<(), PlanError> {
+    fn identify(&mut self, device: &'a Device, by: MatchedBy, same: Same) -> Result<(), PlanError> {
         let answering: Vec<&FoundDisk> = self.free().filter(|found| same(device, found)).collect();
         match answering[..] {
             [] => Ok(()),
@@ -153,8 +154,8 @@ impl<'a> Matcher<'a, '_> {
         let begun = |found: &&&FoundDisk| wipe::begun(self.machine, device, found);
         let ours = |found: &&&FoundDisk| wipe::same_table(device, found);
         for (by, answering) in [
-            ("unfinished recovery", unlocked.iter().filter(begun).copied().collect::<Vec<_>>()),
-            ("content", unlocked.iter().filter(ours).copied().collect()),
+            (MatchedBy::Unfinished, unlocked.iter().filter(begun).copied().collect::<Vec<_>>()),
+            (MatchedBy::Content, unlocked.iter().filter(ours).copied().collect()),
         ] {
             match answering[..] {
                 [] => {}
@@ -177,7 +178,7 @@ impl<'a> Matcher<'a, '_> {
         // Disks of one size that were recorded together are told apart by their slots.
         let siblings = open.iter().filter(|d| d.id != device.id && d.size_bytes == device.size_bytes).count();
         if rivals <= siblings && (rivals == 0 || found.size_bytes == device.size_bytes) {
-            self.take(device, found, "hardware path");
+            self.take(device, found, MatchedBy::HardwarePath);
         }
     }
 
@@ -189,11 +190,11 @@ impl<'a> Matcher<'a, '_> {
             open.iter().filter(|other| other.size_bytes == device.size_bytes).copied().collect();
         match (&exact[..], &usable[..]) {
             ([found], [_]) | ([], [found]) => {
-                self.take(device, found, "the only disk");
+                self.take(device, found, MatchedBy::OnlyDisk);
                 Ok(())
             }
             ([found], _) => {
-                self.take(device, found, "size");
+                self.take(device, found, MatchedBy::Size);
                 Ok(())
             }
             ([], []) => Err(self.none(device)),
@@ -204,7 +205,7 @@ impl<'a> Matcher<'a, '_> {
                     && exact.iter().all(|found| found.content == DiskContent::Blank) =>
             {
                 for (device, found) in siblings.iter().zip(exact) {
-                    self.take(device, found, "size");
+                    self.take(device, found, MatchedBy::Size);
                 }
                 Ok(())
             }
@@ -232,7 +233,7 @@ impl<'a> Matcher<'a, '_> {
                 "it can be unplugged, and the recorded disk could not; name it in lifeboat.map to use it",
             ));
         }
-        let m = Match { device: self.machine.layout.device(&device.id)?, found, by: "" };
+        let m = Match { device: self.machine.layout.device(&device.id)?, found, by: MatchedBy::Size };
         (self.fits)(device, found).err().or_else(|| wipe::allowed(self.machine, &m, self.policy).err())
     }
 

@@ -81,3 +81,43 @@ impl Step {
         }
     }
 }
+
+impl Step {
+    /// Device nodes that it works on: each is a target's disk, or was made by a step before.
+    pub fn uses(&self) -> Vec<&str> {
+        match self {
+            Step::WipeDisk { disk, .. } | Step::WriteTable { disk, .. } | Step::MakeEfiEntry { disk, .. } => vec![disk],
+            Step::MakeFilesystem { device, .. }
+            | Step::MakeSubvolumes { device, .. }
+            | Step::MakeSwap { device, .. }
+            | Step::Mount { device, .. } => vec![device],
+            Step::InstallLoader { disks, .. } => disks.iter().map(String::as_str).collect(),
+            Step::Extract
+            | Step::MakeSwapFile { .. }
+            | Step::AdaptConfiguration { .. }
+            | Step::AdaptFilesystems { .. }
+            | Step::RebuildInitramfs { .. }
+            | Step::Finish => vec![],
+        }
+    }
+
+    /// Device nodes that are there after it and were not before.
+    pub fn makes(&self) -> Vec<&str> {
+        match self {
+            Step::WriteTable { partitions, .. } => partitions.iter().map(String::as_str).collect(),
+            Step::WipeDisk { .. }
+            | Step::MakeFilesystem { .. }
+            | Step::MakeSubvolumes { .. }
+            | Step::MakeSwap { .. }
+            | Step::Mount { .. }
+            | Step::Extract
+            | Step::MakeSwapFile { .. }
+            | Step::AdaptConfiguration { .. }
+            | Step::AdaptFilesystems { .. }
+            | Step::RebuildInitramfs { .. }
+            | Step::InstallLoader { .. }
+            | Step::MakeEfiEntry { .. }
+            | Step::Finish => vec![],
+        }
+    }
+}

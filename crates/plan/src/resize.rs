@@ -2,7 +2,7 @@
 
 use crate::room::occupied;
 use crate::size::GRAIN;
-use lifeboat_machine::filesystem::{ExtOptions, Filesystem, FilesystemOptions, VfatOptions, XfsOptions};
+use lifeboat_machine::filesystem::{ExtOptions, Filesystem, FilesystemOptions, Journal, VfatOptions, XfsOptions};
 
 /// mkfs.xfs refuses less since xfsprogs 5.19 (commit 6e0ed3d19c54).
 const XFS_MINIMUM: u64 = 300 * GRAIN;
@@ -23,7 +23,7 @@ pub fn needed_bytes(filesystem: &Filesystem) -> u64 {
         // when a filesystem shrinks, for how many of them are in use is not recorded.
         FilesystemOptions::Ext(ext) => {
             let tables = ext.inodes * u64::from(ext.inode_bytes);
-            used + tables + ext.journal_bytes.unwrap_or(0) + used / 20 + 16 * GRAIN
+            used + tables + ext.journal.as_ref().and_then(Journal::internal_bytes).unwrap_or(0) + used / 20 + 16 * GRAIN
         }
         FilesystemOptions::Xfs(xfs) => {
             let log = xfs.log_blocks * u64::from(xfs.block_bytes);
@@ -58,7 +58,9 @@ pub fn resized(filesystem: &Filesystem, device_bytes: u64) -> Filesystem {
             }
             ext.blocks = blocks;
             // mke2fs takes at most half of the filesystem for the journal; more than an eighth helps nobody.
-            ext.journal_bytes = ext.journal_bytes.map(|journal| journal.min((new.size_bytes / 8).max(4 * GRAIN)));
+            if let Some(Journal::Internal { bytes }) = &mut ext.journal {
+                *bytes = (*bytes).min((new.size_bytes / 8).max(4 * GRAIN));
+            }
         }
         FilesystemOptions::Xfs(xfs) => {
             xfs.blocks = device_bytes / u64::from(xfs.block_bytes);

@@ -1,5 +1,6 @@
 //! One action of a recovery as a value, and the plan made of them.
 
+use crate::matched::MatchedBy;
 use lifeboat_machine::boot::{EfiEntry, Loader};
 use lifeboat_machine::filesystem::{Filesystem, Subvolume};
 use lifeboat_machine::layout::{Partition, PartitionTable, Swap, SwapFile};
@@ -29,9 +30,12 @@ pub struct Target {
     pub path: String,
     /// What the found disk is, for people: model, serial number, size.
     pub name: String,
-    /// By what they were matched: `your choice`, `WWN`, `serial number`, `unfinished recovery`, `content`,
-    /// `hardware path`, `size`, `the only disk`.
-    pub matched_by: String,
+    /// By what they were matched.
+    pub matched_by: MatchedBy,
+    /// The found disk's World Wide Name.
+    pub wwn: Option<String>,
+    /// The found disk's serial number.
+    pub serial: Option<String>,
     /// What it holds now and loses, for people.
     pub loses: String,
     /// Recorded and found size in bytes.

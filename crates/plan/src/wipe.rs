@@ -16,11 +16,10 @@ use lifeboat_machine::{Content, Device, DiskContent, FoundDisk, Machine};
 /// [`PlanError::Foreign`] with what it holds and the parameter that would allow it.
 pub fn allowed(machine: &Machine, m: &Match, policy: &Policy) -> Result<(), PlanError> {
     let found = m.found;
-    let identified = matches!(m.by, "WWN" | "serial number");
     let ours = found.content == DiskContent::Blank
         || begun(machine, m.device, found)
         || same_table(m.device, found)
-        || (identified && shares_content(machine, m.device, found));
+        || (m.by.proves_identity() && shares_content(machine, m.device, found));
     if ours || policy.wipe.iter().any(|id| answers_to(found, id)) {
         return Ok(());
     }

@@ -1,12 +1,10 @@
 //! Filesystems of another kind, partitions in another order or on another disk.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod common;
-
-use common::*;
 use lifeboat_machine::boot::{EfiEntry, InitramfsTool, Loader};
 use lifeboat_machine::filesystem::{BtrfsOptions, FilesystemOptions, Subvolume};
 use lifeboat_machine::layout::PartitionRole;
+use lifeboat_machine::testing::*;
 use lifeboat_machine::{Content, DeviceId, FoundDisk, Machine, Name};
 use lifeboat_plan::edit::{self, Place};
 use lifeboat_plan::{Kind, Plan, PlanError, Policy, Step, plan};
@@ -143,6 +141,7 @@ fn btrfs_machine(subvolumes: &[&str]) -> Machine {
         metadata_profile: "dup".into(),
         mixed: false,
         device_uuid: None,
+        devid: 1,
         metadata_uuid: None,
         subvolumes: subvolumes.iter().map(one).collect(),
         default_subvolume: Name::default(),

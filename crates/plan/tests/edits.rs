@@ -1,10 +1,8 @@
 //! Sizes that a person chose, and partitions that are left out.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod common;
-
-use common::*;
 use lifeboat_machine::Machine;
+use lifeboat_machine::testing::*;
 use lifeboat_plan::{Plan, PlanError, Policy, Step, plan};
 
 /// Home has 1 GiB, and the disk about as much free behind it.

@@ -1,9 +1,7 @@
 //! Which disk is chosen, and which disks stop a recovery.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod common;
-
-use common::*;
+use lifeboat_machine::testing::*;
 use lifeboat_machine::{DiskContent, FoundDisk};
 use lifeboat_plan::{PlanError, Policy, plan};
 
@@ -19,7 +17,7 @@ fn policy(map: &[(&str, &str)], wipe: &[&str]) -> Policy {
 
 fn choose(disks: Vec<FoundDisk>, policy: &Policy) -> Result<(String, String), PlanError> {
     let plan = plan(&gpt_machine(), &hardware(disks), policy)?;
-    Ok((plan.targets[0].path.clone(), plan.targets[0].matched_by.clone()))
+    Ok((plan.targets[0].path.clone(), plan.targets[0].matched_by.to_string()))
 }
 
 fn interrupted(machine: &str, device: &str) -> DiskContent {

@@ -1,11 +1,9 @@
 //! Whole plans: their text for people, their tables for sfdisk, their steps.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod common;
-
-use common::*;
 use lifeboat_machine::boot::{EfiEntry, Loader};
 use lifeboat_machine::filesystem::FilesystemOptions;
+use lifeboat_machine::testing::*;
 use lifeboat_machine::{Content, FoundDisk, Machine, Name};
 use lifeboat_plan::{Plan, PlanError, Policy, Step, diff, plan};
 

@@ -1,11 +1,9 @@
 //! What a restore will write counts, before anything is wiped.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod common;
-
-use common::*;
 use lifeboat_machine::filesystem::{Filesystem, Restored};
 use lifeboat_machine::layout::PartitionRole;
+use lifeboat_machine::testing::*;
 use lifeboat_machine::{Content, Machine};
 use lifeboat_plan::{Kind, Plan, PlanError, Policy, Step, plan};
 

@@ -1,11 +1,9 @@
 //! Tables against the disks that get them: what sfdisk would refuse after the wipe.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod common;
-
-use common::*;
 use lifeboat_machine::layout::PartitionRole::{Extended, Logical, Primary};
 use lifeboat_machine::layout::{Partition, PartitionTable};
+use lifeboat_machine::testing::*;
 use lifeboat_machine::{Content, DiskContent, FoundDisk, Machine};
 use lifeboat_plan::bounds::{TableProblem, check};
 use lifeboat_plan::{Need, Plan, PlanError, Policy, Step, plan};

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 pub(crate) const SUPERBLOCK: (u64, usize) = (65536, 4096);
 /// Offset of the label in it (struct btrfs_super_block).
 const LABEL: usize = 0x12b;
-/// Offsets in it of the device item (struct btrfs_dev_item): its size in bytes and its UUID.
+/// Offsets in it of the device item (struct btrfs_dev_item): its number, its size in bytes and its UUID.
+const DEVICE_ID: usize = 0xc9;
 const DEVICE_BYTES: usize = 0xc9 + 8;
 const DEVICE_UUID: usize = 0xc9 + 66;
 /// Offset in it of the UUID that the metadata bear, with METADATA_UUID: behind the UUID tree's generation.
@@ -89,6 +90,7 @@ pub(crate) fn parse_super(text: &str, superblock: &[u8]) -> Result<Parsed, Strin
         metadata_profile: String::new(),
         mixed: flags.iter().any(|flag| flag == "MIXED_GROUPS"),
         device_uuid: superblock.get(DEVICE_UUID..DEVICE_UUID + 16).map(uuid_text),
+        devid: little_endian(superblock, DEVICE_ID, 8).filter(|devid| *devid != 0).unwrap_or(1),
         metadata_uuid: flags
             .iter()
             .any(|flag| flag == "METADATA_UUID")

@@ -2,7 +2,7 @@
 
 use crate::context::{label_field, uuid_text};
 use lifeboat_machine::Name;
-use lifeboat_machine::filesystem::{ExtOptions, Filesystem, FilesystemOptions};
+use lifeboat_machine::filesystem::{ExtOptions, Filesystem, FilesystemOptions, Journal};
 use std::collections::BTreeMap;
 
 /// Features that mke2fs(8) can set (misc/mke2fs.c, `ok_features`), except journal_dev.
@@ -142,7 +142,7 @@ pub(crate) fn parse(text: &str, superblock: &[u8]) -> Result<Ext, String> {
         blocks_per_group: small("Blocks per group")?,
         inodes_per_group: small("Inodes per group")?,
         flex_group_blocks: optional("Flex block group size"),
-        journal_bytes: if has("has_journal") { journal_bytes(&values, block_bytes) } else { None },
+        journal: if has("has_journal") { journal(&values, block_bytes) } else { None },
         default_mount_options: words("Default mount options"),
         extended_mount_options: get("Mount options").unwrap_or_default().to_owned(),
         errors: errors(need("Errors behavior")?)?.to_owned(),
@@ -166,7 +166,7 @@ pub(crate) fn parse(text: &str, superblock: &[u8]) -> Result<Ext, String> {
         fast_commit_blocks: optional("Fast commit length").filter(|_| has("fast_commit")),
         features: features.clone(),
     };
-    if options.journal_bytes.is_none() && has("has_journal") && refusals.is_empty() {
+    if options.journal.is_none() && has("has_journal") && refusals.is_empty() {
         return Err("dumpe2fs does not tell the size of its journal".to_owned());
     }
     let size_bytes = blocks.saturating_mul(u64::from(block_bytes));
@@ -208,6 +208,11 @@ fn errors(text: &str) -> Result<&'static str, String> {
         "Panic" => Ok("panic"),
         other => Err(format!("its behaviour on errors, \"{other}\", is not known")),
     }
+}
+
+/// The journal; one on another device was refused.
+fn journal(values: &BTreeMap<String, String>, block_bytes: u32) -> Option<Journal> {
+    journal_bytes(values, block_bytes).map(|bytes| Journal::Internal { bytes })
 }
 
 fn journal_bytes(values: &BTreeMap<String, String>, block_bytes: u32) -> Option<u64> {
@@ -265,7 +270,7 @@ mod tests {
         let options = options(&ext);
         assert_eq!(options.features.len(), 28, "{:?}", options.features);
         assert_eq!((options.block_bytes, options.cluster_bytes), (1024, Some(16384)));
-        assert_eq!(options.journal_bytes, Some(8704 * 1024));
+        assert_eq!(options.journal, Some(Journal::Internal { bytes: 8704 * 1024 }));
         assert_eq!(options.fast_commit_blocks, Some(512));
         assert_eq!(options.quotas, ["usr", "grp", "prj"]);
         assert_eq!(options.encoding.as_deref(), Some("utf8-12.1"));
@@ -284,7 +289,7 @@ mod tests {
         assert_eq!(options(&ext).backup_superblocks, Some(1));
         assert_eq!((options(&ext).raid_stride, options(&ext).raid_stripe_width), (Some(4), Some(8)));
         let ext = parse(include_str!("../fixtures/dumpe2fs-ext2.txt"), &superblock()).unwrap();
-        assert_eq!(options(&ext).journal_bytes, None);
+        assert_eq!(options(&ext).journal, None);
         assert_eq!(ext.refusals, Vec::<String>::new());
     }
 

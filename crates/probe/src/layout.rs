@@ -52,7 +52,7 @@ pub(crate) fn layout(context: &Context<'_>, blocks: &Blocks, used: &Use, finding
             subvolume,
         });
     }
-    Layout { devices, mounts, swap_files: used.swap_files.clone() }
+    Layout { devices, groups: vec![], mounts, swap_files: used.swap_files.clone() }
 }
 
 fn one_disk(

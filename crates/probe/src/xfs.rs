@@ -130,6 +130,8 @@ pub(crate) fn parse(text: &str, superblock: &[u8]) -> Result<Parsed, String> {
         log_stripe_unit_blocks: small("log", "sunit")?,
         lazy_count: number("log", "lazy-count")? != 0,
         features,
+        log_device: None,
+        realtime: None,
         metadata_uuid: metadata_uuid.filter(|_| superblock.get(219).is_some_and(|byte| byte & HAS_META_UUID != 0)),
     };
     let filesystem = Filesystem {

@@ -4,7 +4,9 @@
 //! that mkfs rounds a person is told.
 
 use crate::error::{Difference, RebuildError};
-use lifeboat_machine::filesystem::{BtrfsOptions, ExtOptions, Filesystem, FilesystemOptions, VfatOptions, XfsOptions};
+use lifeboat_machine::filesystem::{
+    BtrfsOptions, ExtOptions, Filesystem, FilesystemOptions, Journal, VfatOptions, XfsOptions,
+};
 use lifeboat_machine::layout::{Partition, PartitionTable, Swap};
 use lifeboat_machine::{Content, DeviceId, Name};
 use lifeboat_sys::Runner;
@@ -181,7 +183,10 @@ fn described(content: &Content) -> String {
         Content::Filesystem(filesystem) => filesystem.options.mount_type().to_owned(),
         Content::Swap(_) => "swap".into(),
         Content::Empty => "nothing".into(),
-        Content::Table(_) | Content::BootLoader | Content::Extended => "something else".into(),
+        Content::Luks(_) => "a LUKS header".into(),
+        Content::Table(_) | Content::BootLoader | Content::Extended | Content::Journal(_) | Content::Member(_) => {
+            "something else".into()
+        }
     }
 }
 
@@ -260,8 +265,8 @@ fn ext(compared: &mut Compared, device: &Path, planned: &ExtOptions, found: &Ext
     compared.tell(device, "number of reserved blocks", planned.reserved_blocks, found.reserved_blocks);
     if !resized {
         compared.tell(device, "number of inodes", planned.inodes, found.inodes);
-        let mib = |bytes: Option<u64>| bytes.unwrap_or(0) >> 20;
-        compared.tell(device, "journal in MiB", mib(planned.journal_bytes), mib(found.journal_bytes));
+        let mib = |journal: &Option<Journal>| journal.as_ref().and_then(Journal::internal_bytes).unwrap_or(0) >> 20;
+        compared.tell(device, "journal in MiB", mib(&planned.journal), mib(&found.journal));
         let groups = |ext: &ExtOptions| ext.flex_group_blocks.unwrap_or(1);
         compared.tell(device, "flexible group size", groups(planned), groups(found));
     }

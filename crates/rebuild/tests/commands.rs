@@ -7,7 +7,7 @@ use common::{empty_machine, empty_plan, run};
 use lifeboat_machine::boot::{EfiEntry, InitramfsTool, Loader};
 use lifeboat_machine::layout::{Disk, Partition, PartitionRole, PartitionTable, Swap, TableKind};
 use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Machine, Name};
-use lifeboat_plan::{ChangedFilesystem, Plan, Step, Target};
+use lifeboat_plan::{ChangedFilesystem, MatchedBy, Plan, Step, Target};
 use lifeboat_rebuild::boot::load_option::{LoadOption, Signature};
 use lifeboat_rebuild::{Context, apply};
 use lifeboat_sys::FakeRunner;
@@ -146,7 +146,9 @@ fn efi(table: TableKind) -> (Machine, Plan) {
         device: id("disk0"),
         path: "/dev/nvme0n1".into(),
         name: String::new(),
-        matched_by: String::new(),
+        matched_by: MatchedBy::OnlyDisk,
+        wwn: None,
+        serial: None,
         loses: String::new(),
         size_bytes: (0, 0),
     });

@@ -7,7 +7,7 @@ use common::{Image, LINUX, Loop, empty_machine, empty_plan, entry, gpt, mbr, swa
 use lifeboat_machine::filesystem::{Filesystem, FilesystemOptions, Subvolume};
 use lifeboat_machine::layout::{PartitionRole, Swap, TableKind};
 use lifeboat_machine::{Content, DeviceId, Name};
-use lifeboat_plan::{Plan, Step, Target};
+use lifeboat_plan::{MatchedBy, Plan, Step, Target};
 use lifeboat_rebuild::{Context, RebuildError, apply, check, read_back, unmount_all};
 use lifeboat_sys::SystemRunner;
 use std::os::unix::fs::FileExt as _;
@@ -35,7 +35,9 @@ fn target(path: &str) -> Target {
         device: DeviceId("disk0".into()),
         path: path.into(),
         name: String::new(),
-        matched_by: String::new(),
+        matched_by: MatchedBy::OnlyDisk,
+        wwn: None,
+        serial: None,
         loses: String::new(),
         size_bytes: (0, 0),
     }

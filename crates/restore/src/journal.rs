@@ -104,8 +104,8 @@ impl Journal {
     pub fn check_disks(&self, hardware: &FoundHardware) -> Result<(), Failure> {
         for target in &self.plan.targets {
             let there = hardware.disks.iter().find(|found| found.path == target.path).is_some_and(|found| {
-                let serial = found.disk.serial.as_deref().unwrap_or_default();
-                found.size_bytes == target.size_bytes.1 && target.name.contains(serial)
+                let same = (&found.disk.serial, &found.disk.wwn) == (&target.serial, &target.wwn);
+                found.size_bytes == target.size_bytes.1 && same
             });
             if !there {
                 return Err(Failure::Unusable {
@@ -125,14 +125,16 @@ impl Journal {
 mod tests {
     use super::*;
     use lifeboat_machine::DeviceId;
-    use lifeboat_plan::Target;
+    use lifeboat_plan::{MatchedBy, Target};
 
     fn journal() -> Journal {
         let target = Target {
             device: DeviceId("disk0".into()),
             path: "/dev/vdb".into(),
             name: "QEMU HARDDISK, serial LB7, 1.0 GiB".into(),
-            matched_by: "size".into(),
+            matched_by: MatchedBy::Size,
+            wwn: None,
+            serial: Some("LB7".into()),
             loses: "nothing".into(),
             size_bytes: (1 << 30, 1 << 30),
         };

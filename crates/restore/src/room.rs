@@ -144,16 +144,7 @@ mod tests {
     }
 
     fn machine(options: &[&str]) -> Machine {
-        let json = serde_json::json!({
-            "format": 1, "name": "box", "machine_id": "", "architecture": "x86_64", "recorded_at": "",
-            "os": {"id": "", "version_id": "", "pretty_name": ""},
-            "hardware": {"vendor": "", "product": "", "serial": "", "modaliases": [], "memory_bytes": 0},
-            "layout": {"devices": [], "mounts": [], "swap_files": []},
-            "boot": {"firmware": {"type": "bios"}, "loaders": [], "efi_entries": [], "initramfs": "none", "kernel": "",
-                     "command_line": ""},
-            "network": {"interfaces": [], "name_servers": [], "search": []},
-        });
-        let mut machine = Machine::from_json(json.to_string().as_bytes()).unwrap();
+        let mut machine = lifeboat_machine::testing::empty_machine();
         for (id, size, points) in [("disk0", 10 * GIB, vec!["/", "/home"]), ("disk1", 20 * GIB, vec!["/home/vm"])] {
             let btrfs = BtrfsOptions {
                 node_bytes: 16_384,
@@ -164,6 +155,7 @@ mod tests {
                 metadata_profile: "dup".into(),
                 mixed: false,
                 device_uuid: None,
+                devid: 1,
                 metadata_uuid: None,
                 subvolumes: vec![],
                 default_subvolume: Name::default(),

@@ -128,6 +128,7 @@ pub fn machine(tree: &Path) -> anyhow::Result<Machine> {
                 kind: DeviceKind::Disk(disk),
                 content: Content::Filesystem(filesystem),
             }],
+            groups: vec![],
             mounts: vec![Mount { device: id, mount_point: "/".into(), options: vec![], subvolume: None }],
             swap_files: vec![],
         },

@@ -5,7 +5,7 @@ use crate::command::{LayoutCommand, LayoutDiffArgs, LayoutPlanArgs, LayoutShowAr
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::{archive, protect};
 use lifeboat_machine::bytes::{human, printable};
-use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Machine};
+use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Machine, Member};
 use lifeboat_plan::Policy;
 use lifeboat_restore::rescue::{RescueDirectories, RescueSystem, is_rescue_system};
 use std::fmt::Write as _;
@@ -186,8 +186,16 @@ fn content(machine: &Machine, device: &Device) -> String {
         Content::Swap(_) => "swap".into(),
         Content::BootLoader => match device.kind {
             DeviceKind::Partition(_) => "boot loader (bios_grub)".into(),
-            DeviceKind::Disk(_) => "boot loader".into(),
+            DeviceKind::Disk(_) | DeviceKind::Array(_) | DeviceKind::Volume(_) | DeviceKind::Crypt(_) => {
+                "boot loader".into()
+            }
         },
         Content::Extended => "extended".into(),
+        Content::Luks(header) => format!("encrypted (LUKS{})", header.version),
+        Content::Journal(journal) => format!("journal of the filesystem on {}", journal.filesystem),
+        Content::Member(Member::Array { array, .. }) => format!("part of {array}"),
+        Content::Member(Member::Group { group: Some(group), .. }) => format!("part of {group}"),
+        Content::Member(Member::Group { group: None, .. }) => "unused LVM physical volume".into(),
+        Content::Member(Member::Filesystem { filesystem, .. }) => format!("part of the filesystem on {filesystem}"),
     }
 }

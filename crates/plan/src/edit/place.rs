@@ -67,7 +67,7 @@ pub fn moved(machine: &Machine, policy: &Policy, id: &DeviceId, place: &Place) -
 /// A policy's order with one partition back where it was: on its disk, before the first one that it lay before and that is
 /// still there.
 pub fn moved_back(machine: &Machine, policy: &Policy, id: &DeviceId) -> Vec<(DeviceId, Vec<DeviceId>)> {
-    let Some(disk) = machine.layout.disk_of(id).map(|disk| &disk.id).filter(|_| !policy.order.is_empty()) else {
+    let Some(disk) = machine.layout.partition_disk(id).map(|disk| &disk.id).filter(|_| !policy.order.is_empty()) else {
         return policy.order.clone();
     };
     let now = order(machine, policy, disk);
@@ -153,7 +153,7 @@ fn complete(machine: &Machine, policy: &Policy) -> Result<(), Refusal> {
 fn against_other_disk(machine: &Machine, id: &DeviceId, to: &PartitionTable) -> Option<String> {
     let device = machine.layout.device(id)?;
     let partition = device.partition()?;
-    let from = machine.layout.disk_of(id).map(|disk| &disk.content);
+    let from = machine.layout.partition_disk(id).map(|disk| &disk.content);
     let gpt = matches!(from, Some(Content::Table(table)) if table.kind == TableKind::Gpt);
     if !gpt || to.kind != TableKind::Gpt {
         return Some("only a partition of a GPT can go to another disk, and only to one with a GPT".into());
@@ -222,7 +222,7 @@ fn lay(
     for (index, id) in after.iter().enumerate() {
         let Some((device, old)) = machine.layout.device(id).and_then(|d| Some((d, d.partition()?))) else { continue };
         let own = old.parent == disk.id;
-        let old_sector = machine.layout.disk_of(id).map_or(sector, sector_bytes);
+        let old_sector = machine.layout.partition_disk(id).map_or(sector, sector_bytes);
         let size = (old.sectors * old_sector).next_multiple_of(sector);
         let start = match own && index < same {
             true => old.start_sector * sector,
@@ -297,7 +297,7 @@ fn container(machine: &Machine, new: &mut Machine, disk: &Device) {
 fn boot_loaders(machine: &Machine, new: &Machine) -> Result<(), Refusal> {
     for device in machine.layout.devices.iter().filter(|device| device.content == Content::BootLoader) {
         let start = |machine: &Machine| machine.layout.device(&device.id)?.partition().map(|p| p.start_sector);
-        let disk = machine.layout.disk_of(&device.id).map(|disk| &disk.id);
+        let disk = machine.layout.partition_disk(&device.id).map(|disk| &disk.id);
         let installed = machine.boot.loaders.iter().any(
             |loader| matches!(loader, Loader::GrubBios { disks, .. } if disk.is_some_and(|id| disks.contains(id))),
         );

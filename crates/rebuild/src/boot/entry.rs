@@ -86,7 +86,7 @@ fn drive(context: &Context, entry: &EfiEntry, disk: &str, partition: u32) -> Res
         .ok_or_else(|| wrong(format!("the plan makes no partition {partition} on {disk}")))?;
     let layout = &context.machine.layout;
     let uuid = layout.device(&entry.device).and_then(Device::partition).and_then(|p| p.uuid.as_deref());
-    let table = layout.disk_of(&entry.device).map(|disk| &disk.content);
+    let table = layout.partition_disk(&entry.device).map(|disk| &disk.content);
     let signature = match (table, uuid.and_then(parse_uuid)) {
         (Some(Content::Table(table)), _) if table.kind == TableKind::Mbr => {
             u32::from_str_radix(table.id.trim_start_matches("0x"), 16).ok().map(Signature::Mbr)

@@ -3,7 +3,7 @@
 use super::crc::{crc32c, parse_uuid, print_uuid, uuid_with_crc};
 use super::unsupported;
 use crate::error::RebuildError;
-use lifeboat_machine::filesystem::{ExtOptions, Filesystem};
+use lifeboat_machine::filesystem::{ExtOptions, Filesystem, Journal};
 use lifeboat_sys::program::{MKE2FS, TUNE2FS};
 use lifeboat_sys::{Invocation, Runner};
 use std::path::Path;
@@ -81,7 +81,11 @@ fn mke2fs(
         // Without a number in its superblock each group stands for itself; mke2fs would take 16.
         call = call.args(["-G", &number(ext.flex_group_blocks.unwrap_or(1).into())]);
     }
-    if let Some(journal) = ext.journal_bytes.filter(|_| has(ext, "has_journal")) {
+    if let Some(Journal::External { device: journal }) = &ext.journal {
+        return Err(unsupported("an external journal", device, format!("it was on {journal}")));
+    }
+    let journal = ext.journal.as_ref().and_then(Journal::internal_bytes);
+    if let Some(journal) = journal.filter(|_| has(ext, "has_journal")) {
         let fast = ext.fast_commit_blocks.filter(|_| has(ext, "fast_commit"));
         let fast = fast.map(|blocks| u64::from(blocks) * u64::from(ext.block_bytes));
         // The size that is recorded includes the fast commit area, both are given in MiB.

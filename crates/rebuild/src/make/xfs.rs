@@ -105,6 +105,9 @@ pub(crate) fn mkfs(
             }
         }
     }
+    if let Some(other) = xfs.log_device.as_ref().or(xfs.realtime.as_ref().map(|realtime| &realtime.device)) {
+        return Err(unsupported("a log or realtime section of its own", device, format!("it was on {other}")));
+    }
     let block = u64::from(xfs.block_bytes);
     let mut data = vec![format!("size={}", xfs.blocks * block)];
     if !resized {

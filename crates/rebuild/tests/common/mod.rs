@@ -2,6 +2,7 @@
 #![allow(dead_code, missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 use lifeboat_machine::layout::{Partition, PartitionRole, PartitionTable, Swap, SwapFile, TableKind};
+pub use lifeboat_machine::testing::empty_machine;
 use lifeboat_machine::{DeviceId, Machine, Name};
 use lifeboat_plan::{Plan, Step};
 use lifeboat_rebuild::{Context, RebuildError, apply};
@@ -66,19 +67,6 @@ pub fn text_of(program: &str, arguments: &[&str]) -> String {
 
 pub fn empty_plan() -> Plan {
     Plan { targets: vec![], steps: vec![], moved: vec![], notes: vec![] }
-}
-
-pub fn empty_machine() -> Machine {
-    let json = serde_json::json!({
-        "format": 1, "name": "box", "machine_id": "0123456789abcdef0123456789abcdef", "architecture": "x86_64",
-        "recorded_at": "2026-01-01T00:00:00Z",
-        "os": {"id": "debian", "version_id": "12", "pretty_name": "Debian"},
-        "hardware": {"vendor": "", "product": "", "serial": "", "modaliases": [], "memory_bytes": 0},
-        "layout": {"devices": [], "mounts": [], "swap_files": []},
-        "boot": {"firmware": {"type": "bios"}, "loaders": [], "efi_entries": [], "initramfs": "none", "kernel": "", "command_line": ""},
-        "network": {"interfaces": [], "name_servers": [], "search": []}
-    });
-    Machine::from_json(json.to_string().as_bytes()).unwrap()
 }
 
 /// A table with its entries.

@@ -1,8 +1,7 @@
 //! A person and a worker for the model: keys are pressed, requests are answered, screens are read.
 #![allow(dead_code, missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
-#[path = "../../../plan/tests/common/mod.rs"]
-pub mod machines;
+pub use lifeboat_machine::testing as machines;
 
 use lifeboat_machine::{Event, FoundHardware, Machine, Parameters};
 use lifeboat_restore::places::Place;

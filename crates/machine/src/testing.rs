@@ -1,30 +1,60 @@
-//! Machines and hardware to plan with.
-#![allow(dead_code, missing_docs, clippy::unwrap_used, clippy::expect_used)]
+//! Machines and hardware for tests, of this crate and of others (feature `testing`).
 
-use lifeboat_machine::filesystem::{ExtOptions, Filesystem, FilesystemOptions, VfatOptions};
-use lifeboat_machine::layout::{
-    Disk, Mount, Partition, PartitionRole, PartitionTable, Swap, TableKind, partition_path,
-};
-use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, DiskContent, FoundDisk, FoundHardware, Machine, Name};
+// Helpers of tests count as tests; their names say what they make.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+pub mod grown;
+
+pub use grown::{Decision, grown};
+
+use crate::boot::{Boot, Firmware, InitramfsTool, Loader};
+use crate::filesystem::{ExtOptions, Filesystem, FilesystemOptions, Journal, VfatOptions};
+use crate::layout::{Disk, Mount, Partition, PartitionRole, PartitionTable, Swap, TableKind, partition_path};
+use crate::machine::{FORMAT, Hardware, Os};
+use crate::network::Network;
+use crate::{Content, Device, DeviceId, DeviceKind, DiskContent, FoundDisk, FoundHardware, Layout, Machine, Name};
 
 pub const MIB: u64 = 1 << 20;
 pub const GIB: u64 = 1 << 30;
 pub const TABLE: &str = "11111111-2222-3333-4444-555555555555";
 
+/// A machine with neither disks nor boot loaders.
+pub fn empty_machine() -> Machine {
+    Machine {
+        format: FORMAT,
+        name: "box".into(),
+        machine_id: "0123456789abcdef0123456789abcdef".into(),
+        architecture: "x86_64".into(),
+        recorded_at: "2026-01-01T00:00:00Z".into(),
+        os: Os { id: "debian".into(), version_id: "12".into(), pretty_name: "Debian GNU/Linux 12 (bookworm)".into() },
+        hardware: Hardware::default(),
+        layout: Layout::default(),
+        boot: Boot {
+            firmware: Firmware::Bios,
+            loaders: vec![],
+            efi_entries: vec![],
+            initramfs: InitramfsTool::None,
+            kernel: String::new(),
+            command_line: String::new(),
+        },
+        network: Network::default(),
+    }
+}
+
+/// A virtual machine with GRUB on `disk0` and no disks yet.
 pub fn machine() -> Machine {
-    let json = serde_json::json!({
-        "format": 1, "name": "box", "machine_id": "0123456789abcdef0123456789abcdef", "architecture": "x86_64",
-        "recorded_at": "2026-01-01T00:00:00Z",
-        "os": {"id": "debian", "version_id": "12", "pretty_name": "Debian GNU/Linux 12 (bookworm)"},
-        "hardware": {"vendor": "QEMU", "product": "Standard PC", "serial": "",
-                     "modaliases": ["virtio:d00000002v00001AF4"], "memory_bytes": 2147483648u64},
-        "layout": {"devices": [], "mounts": [], "swap_files": []},
-        "boot": {"firmware": {"type": "bios"},
-                 "loaders": [{"type": "grub-bios", "disks": ["disk0"], "directory": "/boot/grub"}],
-                 "efi_entries": [], "initramfs": "initramfs-tools", "kernel": "6.1.0-18-amd64", "command_line": ""},
-        "network": {"interfaces": [], "name_servers": [], "search": []}
-    });
-    Machine::from_json(json.to_string().as_bytes()).unwrap()
+    let mut machine = empty_machine();
+    machine.hardware = Hardware {
+        vendor: "QEMU".into(),
+        product: "Standard PC".into(),
+        serial: String::new(),
+        modaliases: vec!["virtio:d00000002v00001AF4".into()],
+        memory_bytes: 2 * GIB,
+    };
+    machine.boot.loaders = vec![Loader::GrubBios { disks: vec![id("disk0")], directory: Name::from("/boot/grub") }];
+    machine.boot.initramfs = InitramfsTool::InitramfsTools;
+    machine.boot.kernel = "6.1.0-18-amd64".into();
+    machine
 }
 
 pub fn id(text: &str) -> DeviceId {
@@ -68,7 +98,7 @@ pub fn ext4(label: &str, uuid: &str, size: u64, used: u64) -> Content {
         blocks_per_group: 32768,
         inodes_per_group: 8192,
         flex_group_blocks: Some(16),
-        journal_bytes: Some(64 * MIB),
+        journal: Some(Journal::Internal { bytes: 64 * MIB }),
         default_mount_options: vec!["user_xattr".into(), "acl".into()],
         extended_mount_options: String::new(),
         errors: "continue".into(),
@@ -135,6 +165,12 @@ pub fn swap() -> Content {
 
 pub struct Maker {
     pub machine: Machine,
+}
+
+impl Default for Maker {
+    fn default() -> Maker {
+        Maker::new()
+    }
 }
 
 /// Puts disks and partitions into a machine.

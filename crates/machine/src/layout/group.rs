@@ -1,0 +1,202 @@
+//! LVM: volume groups and logical volumes (lvm(8), vgcfgbackup(8)).
+//!
+//! A group is described once, in [`super::Layout::groups`]; its physical volumes are the devices whose content is a
+//! [`super::Member::Group`] of it, its logical volumes those whose kind is a [`Volume`] of it.
+
+use super::DeviceId;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Name of a volume group inside one machine description: `group0`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct GroupId(pub String);
+
+impl fmt::Display for GroupId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A volume group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VolumeGroup {
+    /// Its name in this description.
+    pub id: GroupId,
+    /// Its name for LVM.
+    pub name: String,
+    /// UUID as LVM prints it, with dashes.
+    pub uuid: String,
+    /// Size of an extent in bytes.
+    pub extent_bytes: u64,
+    /// Tags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+}
+
+/// A logical volume.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Volume {
+    /// The group that it belongs to.
+    pub group: GroupId,
+    /// Its name.
+    pub name: String,
+    /// UUID as LVM prints it.
+    pub uuid: String,
+    /// Tags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// Permission read-only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub read_only: bool,
+    /// How it lies on the group's physical volumes.
+    pub shape: VolumeShape,
+}
+
+/// How a volume lies on physical volumes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum VolumeShape {
+    /// One stretch after another.
+    Linear {
+        /// In order.
+        extents: Vec<Extents>,
+    },
+    /// Striped over as many stretches of one length.
+    Striped {
+        /// Size of a stripe in bytes.
+        stripe_bytes: u64,
+        /// One for each stripe.
+        extents: Vec<Extents>,
+    },
+    /// `raid1`, `raid4`, `raid5…`, `raid6…`, `raid10…`, and the older `mirror`.
+    Raid {
+        /// The segment type as LVM names it: `raid1`, `raid5_ls`, `mirror`.
+        segment_type: String,
+        /// Stripes that hold data (`data_stripes`, what `lvcreate -i` takes); 1 for mirrors.
+        data_stripes: u32,
+        /// Size of a stripe in bytes; `None` for mirrors.
+        stripe_bytes: Option<u64>,
+        /// Size of a region in bytes.
+        region_bytes: u64,
+        /// Its images.
+        images: Vec<RaidImage>,
+        /// Block size in bytes of the integrity layer below each image, when there is one.
+        integrity_block_bytes: Option<u32>,
+    },
+    /// Space that thin volumes share.
+    ThinPool {
+        /// Chunk size in bytes.
+        chunk_bytes: u64,
+        /// Size of its metadata in bytes.
+        metadata_bytes: u64,
+        /// New chunks are zeroed.
+        zero: bool,
+        /// `passdown`, `nopassdown`, `ignore`.
+        discards: String,
+        /// Where its data lies.
+        extents: Vec<Extents>,
+    },
+    /// A volume in a thin pool.
+    Thin {
+        /// The pool.
+        pool: DeviceId,
+    },
+    /// A volume with a faster one in front of it.
+    Cached {
+        /// The volume itself.
+        origin: Box<VolumeShape>,
+        /// What is in front of it.
+        cache: Cache,
+    },
+}
+
+/// A stretch of extents of a physical volume.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Extents {
+    /// The physical volume.
+    pub device: DeviceId,
+    /// The first one, from 0.
+    pub first: u64,
+    /// How many.
+    pub count: u64,
+}
+
+/// An image of a RAID volume.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RaidImage {
+    /// Where it lies.
+    pub extents: Vec<Extents>,
+    /// Read from only when nothing else is there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub write_mostly: bool,
+}
+
+/// A fast volume in front of another one. Its content is never saved: it is empty after a recovery.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cache {
+    /// How it is built.
+    pub kind: CacheKind,
+    /// Its name.
+    pub name: String,
+    /// Chunk size of a cache, block size of a writecache, in bytes.
+    pub chunk_bytes: u64,
+    /// `writethrough`, `writeback`, `passthrough`; `None` for a writecache.
+    pub mode: Option<String>,
+    /// `smq`, `mq`, `cleaner`; `None` for a writecache.
+    pub policy: Option<String>,
+    /// Version of its metadata, 1 or 2; `None` for a writecache.
+    pub metadata_format: Option<u32>,
+    /// Where it lies.
+    pub extents: Vec<Extents>,
+}
+
+/// How a cache is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CacheKind {
+    /// dm-cache with a cache pool (data and metadata apart).
+    Pool,
+    /// dm-cache with one volume for both.
+    Volume,
+    /// dm-writecache.
+    Writecache,
+}
+
+impl VolumeShape {
+    /// The stretches of physical volumes that it takes.
+    pub fn extents(&self) -> Vec<&Extents> {
+        match self {
+            VolumeShape::Linear { extents }
+            | VolumeShape::Striped { extents, .. }
+            | VolumeShape::ThinPool { extents, .. } => extents.iter().collect(),
+            VolumeShape::Raid { images, .. } => images.iter().flat_map(|image| &image.extents).collect(),
+            VolumeShape::Thin { .. } => vec![],
+            VolumeShape::Cached { origin, cache } => origin.extents().into_iter().chain(&cache.extents).collect(),
+        }
+    }
+
+    /// What it lies on directly: physical volumes, or its thin pool; each once, in order of first use.
+    pub fn lies_on(&self) -> Vec<&DeviceId> {
+        let pool = match self {
+            VolumeShape::Thin { pool } => Some(pool),
+            VolumeShape::Linear { .. }
+            | VolumeShape::Striped { .. }
+            | VolumeShape::Raid { .. }
+            | VolumeShape::ThinPool { .. }
+            | VolumeShape::Cached { .. } => None,
+        };
+        let mut out: Vec<&DeviceId> = vec![];
+        for id in self.extents().into_iter().map(|extents| &extents.device).chain(pool) {
+            if !out.contains(&id) {
+                out.push(id);
+            }
+        }
+        out
+    }
+}

@@ -1,0 +1,68 @@
+//! Which kinds of devices and contents a plan makes. What is not among them is refused before anything else.
+
+use crate::error::PlanError;
+use lifeboat_machine::filesystem::{FilesystemOptions, Journal};
+use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Machine, Member};
+
+/// Tells whether a plan can make everything that a machine's disks held.
+///
+/// # Errors
+/// [`PlanError::Unmade`] with the first device that it cannot.
+pub fn check_kinds(machine: &Machine) -> Result<(), PlanError> {
+    machine.layout.devices.iter().try_for_each(|device| {
+        match device_kind(device).or_else(|| content_kind(&device.content)).or_else(|| table_within(device)) {
+            None => Ok(()),
+            Some(what) => Err(PlanError::Unmade { device: device.id.clone(), what }),
+        }
+    })
+}
+
+/// What a device is, when no plan makes such.
+fn device_kind(device: &Device) -> Option<&'static str> {
+    match &device.kind {
+        DeviceKind::Disk(_) | DeviceKind::Partition(_) => None,
+        DeviceKind::Array(_) => Some("an md array"),
+        DeviceKind::Volume(_) => Some("an LVM volume"),
+        DeviceKind::Crypt(_) => Some("an encrypted (LUKS) device"),
+    }
+}
+
+/// The kernel shows partitions of whole disks only; what lies in a table within a partition is not a device of the machine.
+fn table_within(device: &Device) -> Option<&'static str> {
+    let within = device.disk().is_none() && matches!(device.content, Content::Table(_));
+    within.then_some("a device with a partition table that is no whole disk")
+}
+
+/// What it holds, when no plan makes such.
+fn content_kind(content: &Content) -> Option<&'static str> {
+    match content {
+        Content::Empty | Content::Table(_) | Content::Swap(_) | Content::BootLoader | Content::Extended => None,
+        Content::Filesystem(filesystem) => match &filesystem.options {
+            FilesystemOptions::Ext(ext) => match ext.journal {
+                Some(Journal::External { .. }) => Some("a filesystem with an external journal"),
+                Some(Journal::Internal { .. }) | None => None,
+            },
+            FilesystemOptions::Xfs(xfs) => match (&xfs.log_device, &xfs.realtime) {
+                (None, None) => None,
+                (Some(_), _) => Some("an XFS with an external log"),
+                (None, Some(_)) => Some("an XFS with a realtime section"),
+            },
+            FilesystemOptions::Vfat(_) | FilesystemOptions::Btrfs(_) => None,
+        },
+        Content::Luks(_) => Some("an encrypted (LUKS) device"),
+        Content::Journal(_) => Some("the journal, log or realtime section of a filesystem"),
+        Content::Member(Member::Array { .. }) => Some("a member of an md array"),
+        Content::Member(Member::Group { .. }) => Some("a physical volume of LVM"),
+        Content::Member(Member::Filesystem { .. }) => Some("one of several devices of a filesystem"),
+    }
+}
+
+/// The refusal of a content that no plan makes.
+pub(crate) fn unmade(device: &DeviceId, content: &Content) -> PlanError {
+    PlanError::Unmade { device: device.clone(), what: content_kind(content).unwrap_or("content of another kind") }
+}
+
+/// The refusal of a device that no plan makes.
+pub(crate) fn unmade_device(device: &Device) -> PlanError {
+    PlanError::Unmade { device: device.id.clone(), what: device_kind(device).unwrap_or("a device of another kind") }
+}

@@ -1,0 +1,67 @@
+//! The device nodes that recorded devices will have on the found hardware: the only way from an id to a node.
+
+use crate::error::PlanError;
+use crate::matching::Match;
+use lifeboat_machine::layout::partition_path;
+use lifeboat_machine::{Device, DeviceId, DeviceKind, Machine};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// A node for each device that lies on matched disks alone.
+pub struct Nodes(BTreeMap<DeviceId, String>);
+
+impl Nodes {
+    /// Names all devices of a machine whose disks were matched. Devices that lie on a disk that was left out have none.
+    pub fn new(machine: &Machine, matches: &[Match]) -> Nodes {
+        let mut nodes = BTreeMap::new();
+        // Parents come first.
+        for device in &machine.layout.devices {
+            if let Some(node) = node(machine, matches, &nodes, device) {
+                nodes.insert(device.id.clone(), node);
+            }
+        }
+        Nodes(nodes)
+    }
+
+    /// The node of a device, `/dev/sda2`, `/dev/md/root`, `/dev/mapper/vg-lv`.
+    ///
+    /// # Errors
+    /// [`PlanError::Description`] when nothing takes its place.
+    pub fn get(&self, id: &DeviceId) -> Result<&str, PlanError> {
+        self.find(id).ok_or_else(|| PlanError::Description(format!("a use for {id}, which no disk takes the place of")))
+    }
+
+    /// The same for devices that may have been left out.
+    pub fn find(&self, id: &DeviceId) -> Option<&str> {
+        self.0.get(id).map(String::as_str)
+    }
+}
+
+fn node(machine: &Machine, matches: &[Match], nodes: &BTreeMap<DeviceId, String>, device: &Device) -> Option<String> {
+    let parents = machine.layout.parents(device);
+    if !parents.iter().all(|parent| nodes.contains_key(parent)) {
+        return None;
+    }
+    match &device.kind {
+        DeviceKind::Disk(_) => matches.iter().find(|m| m.device.id == device.id).map(|m| m.found.path.clone()),
+        DeviceKind::Partition(partition) => {
+            let parent = nodes.get(&partition.parent)?;
+            Some(partition_path(Path::new(parent), partition.number).to_string_lossy().into_owned())
+        }
+        // By its name, as the ARRAY line says that the rescue system gets; by its UUID where it has none.
+        DeviceKind::Array(array) => Some(match array.name.as_deref().filter(|name| !name.is_empty()) {
+            Some(name) => format!("/dev/md/{name}"),
+            None => format!("/dev/disk/by-id/md-uuid-{}", array.uuid),
+        }),
+        DeviceKind::Volume(volume) => {
+            let group = machine.layout.group(&volume.group)?;
+            Some(format!("/dev/mapper/{}-{}", dashed(&group.name), dashed(&volume.name)))
+        }
+        DeviceKind::Crypt(crypt) => Some(format!("/dev/mapper/{}", crypt.name)),
+    }
+}
+
+/// LVM doubles the dashes of names, so that the one between group and volume is found (lvm(8), "dm device names").
+fn dashed(name: &str) -> String {
+    name.replace('-', "--")
+}

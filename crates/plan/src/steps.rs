@@ -1,0 +1,63 @@
+//! The ordered steps of a plan: disks are wiped and get their tables, then one loop over all devices, parents first, makes
+//! each device and then what it holds; then mounts, files, and what makes them boot.
+
+mod adapt;
+mod boot;
+mod content;
+mod mount;
+
+use crate::error::PlanError;
+use crate::made;
+use crate::matching::Match;
+use crate::nodes::Nodes;
+use crate::step::Step;
+use crate::table::{DiskLayout, Part};
+use lifeboat_machine::{Device, DeviceId, DeviceKind, FoundHardware, Machine};
+use std::collections::BTreeMap;
+
+/// What steps are made from.
+pub(crate) struct Work<'a> {
+    /// The machine as it was.
+    pub(crate) recorded: &'a Machine,
+    /// The machine with the policy's changes.
+    pub(crate) machine: &'a Machine,
+    pub(crate) hardware: &'a FoundHardware,
+    pub(crate) matches: &'a [Match<'a>],
+    pub(crate) layouts: &'a [DiskLayout],
+    pub(crate) nodes: &'a Nodes,
+}
+
+impl Work<'_> {
+    /// All of them.
+    pub(crate) fn steps(&self) -> Result<Vec<Step>, PlanError> {
+        let wiped = |m: &Match| Step::WipeDisk { disk: m.found.path.clone(), device: m.device.id.clone() };
+        let mut steps: Vec<Step> = self.matches.iter().map(wiped).collect();
+        // All tables of disks before anything else: what a disk refuses is known before the first filesystem is made.
+        for (m, layout) in self.matches.iter().zip(self.layouts) {
+            steps.extend(self.table(m, layout)?);
+        }
+        let parts: BTreeMap<&DeviceId, &Part> =
+            self.layouts.iter().flat_map(|layout| &layout.parts).map(|part| (&part.device.id, part)).collect();
+        for device in &self.machine.layout.devices {
+            make(device)?;
+            if let Some(part) = parts.get(&device.id) {
+                self.content(part, &mut steps)?;
+            }
+        }
+        self.mounts(&mut steps)?;
+        steps.push(Step::Extract);
+        steps.extend(self.machine.layout.swap_files.iter().map(|file| Step::MakeSwapFile { file: file.clone() }));
+        self.adaptations(&mut steps);
+        self.boot(&mut steps)?;
+        steps.push(Step::Finish);
+        Ok(steps)
+    }
+}
+
+/// Makes a device itself: disks are there, partitions come with their table.
+fn make(device: &Device) -> Result<(), PlanError> {
+    match &device.kind {
+        DeviceKind::Disk(_) | DeviceKind::Partition(_) => Ok(()),
+        DeviceKind::Array(_) | DeviceKind::Volume(_) | DeviceKind::Crypt(_) => Err(made::unmade_device(device)),
+    }
+}

@@ -1,0 +1,128 @@
+//! What the restored system must be told: other names of devices, other kinds of filesystems, other controllers.
+
+use super::Work;
+use crate::controller;
+use crate::kinds;
+use crate::step::Step;
+use lifeboat_machine::boot::InitramfsTool;
+use lifeboat_machine::layout::Disk;
+
+impl Work<'_> {
+    /// The steps for all of it; none where nothing changed.
+    pub(super) fn adaptations(&self, steps: &mut Vec<Step>) {
+        let replacements = self.replacements();
+        if !replacements.is_empty() {
+            steps.push(Step::AdaptConfiguration { replacements });
+        }
+        let changes = kinds::changes(self.recorded, self.machine, self.nodes);
+        if !changes.is_empty() {
+            steps.push(Step::AdaptFilesystems { changes });
+        }
+        if let Some(reason) = self.initramfs_reason() {
+            steps.push(Step::RebuildInitramfs { reason });
+        }
+    }
+
+    /// Names of devices that are other ones now: kernel paths and the links of udev that contain hardware identity.
+    fn replacements(&self) -> Vec<(String, String)> {
+        let mut out: Vec<(String, String)> = vec![];
+        let mut add = |old: String, new: &str| {
+            if old != new && !out.iter().any(|(known, _)| *known == old) {
+                out.push((old, new.to_owned()));
+            }
+        };
+        for m in self.matches {
+            let mut names: Vec<(String, String, String, bool)> = vec![];
+            for (device, partition) in self.recorded.layout.partitions_of(&m.device.id).into_iter().rev() {
+                if let Some(new) = self.nodes.find(&device.id) {
+                    let left =
+                        self.machine.layout.partition_disk(&device.id).is_some_and(|disk| disk.id != m.device.id);
+                    names.push((device.path.clone(), format!("-part{}", partition.number), new.to_owned(), left));
+                }
+            }
+            names.push((m.device.path.clone(), String::new(), m.found.path.clone(), false));
+            let Some(disk) = m.device.disk() else { continue };
+            // What lies on another disk of the machine now has none of the names that come from its old one.
+            for (old, suffix, new, left) in names {
+                if (left || disk.hardware_path != m.found.disk.hardware_path)
+                    && let Some(path) = disk.hardware_path.as_deref().filter(|path| !path.is_empty())
+                {
+                    add(format!("/dev/disk/by-path/{path}{suffix}"), &new);
+                }
+                for id in by_id(disk).into_iter().filter(|id| left || !by_id(&m.found.disk).contains(id)) {
+                    add(format!("/dev/disk/by-id/{id}{suffix}"), &new);
+                }
+                add(old, &new);
+            }
+        }
+        out
+    }
+
+    /// Why the initramfs may lack a driver or firmware; `None` when the storage controllers are the same.
+    fn initramfs_reason(&self) -> Option<String> {
+        if self.machine.boot.initramfs == InitramfsTool::None {
+            return None;
+        }
+        if let Some(reason) = kinds::initramfs_reason(self.recorded, self.machine) {
+            return Some(reason);
+        }
+        let known = &self.machine.hardware.modaliases;
+        // The stick that the rescue system came from is a USB disk, too, and the machine boots without it.
+        let onto_usb = self.matches.iter().any(|m| m.found.disk.transport.as_deref() == Some("usb"));
+        let new: Vec<&str> = self
+            .hardware
+            .modaliases
+            .iter()
+            .filter(|alias| controller::is_storage(alias) && !known.contains(alias))
+            .filter(|alias| onto_usb || !alias.starts_with("usb:"))
+            .map(String::as_str)
+            .collect();
+        if let (Some(first), false) = (new.first(), known.is_empty()) {
+            let more = if new.len() > 1 { format!(" and {} more", new.len() - 1) } else { String::new() };
+            return Some(format!(
+                "the machine has {}{more} now, whose driver the old initramfs may lack",
+                controller::name(first)
+            ));
+        }
+        let transport = |disk: &Disk| disk.transport.clone().unwrap_or_else(|| "another bus".into());
+        self.matches.iter().find_map(|m| {
+            let (old, new) = (m.device.disk().map(transport)?, transport(&m.found.disk));
+            (old != new).then(|| format!("{} was behind {old} and is behind {new} now", m.device.id))
+        })
+    }
+}
+
+/// Names below /dev/disk/by-id that udev's rules make from WWN, model and serial number
+/// (systemd, rules.d/60-persistent-storage.rules).
+fn by_id(disk: &Disk) -> Vec<String> {
+    let mut names = vec![];
+    if let Some(wwn) = disk.wwn.as_deref().filter(|wwn| !wwn.is_empty()) {
+        let prefix = if wwn.starts_with("eui.") || wwn.starts_with("uuid.") || wwn.starts_with("nvme.") {
+            "nvme-"
+        } else {
+            "wwn-"
+        };
+        names.push(format!("{prefix}{wwn}"));
+    }
+    let Some(serial) = disk.serial.as_deref().map(underscored).filter(|serial| !serial.is_empty()) else {
+        return names;
+    };
+    match disk.transport.as_deref() {
+        Some("virtio") => names.push(format!("virtio-{serial}")),
+        Some(transport) => {
+            let model = disk.model.as_deref().map(underscored).unwrap_or_default();
+            let bus = match transport {
+                "sata" | "ata" => "ata",
+                other => other,
+            };
+            let name = if model.is_empty() { serial } else { format!("{model}_{serial}") };
+            names.push(format!("{bus}-{name}"));
+        }
+        None => {}
+    }
+    names
+}
+
+fn underscored(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join("_")
+}

@@ -1,0 +1,69 @@
+//! Partition tables, and what devices hold.
+
+use super::Work;
+use crate::error::PlanError;
+use crate::kinds;
+use crate::made;
+use crate::matching::Match;
+use crate::step::Step;
+use crate::table::{DiskLayout, Part};
+use lifeboat_machine::Content;
+use lifeboat_machine::boot::Loader;
+use lifeboat_machine::filesystem::{BtrfsOptions, FilesystemOptions};
+use lifeboat_machine::layout::PartitionTable;
+
+impl Work<'_> {
+    /// The partition table of a matched disk, when it has one.
+    pub(super) fn table(&self, m: &Match, layout: &DiskLayout) -> Result<Option<Step>, PlanError> {
+        let Some(table) = layout.table.as_ref() else { return Ok(None) };
+        let nodes = layout.parts.iter().map(|part| self.nodes.get(&part.device.id).map(str::to_owned));
+        let installed = self.machine.boot.loaders.iter().any(|loader| match loader {
+            Loader::GrubBios { disks, .. } => disks.contains(&m.device.id),
+            Loader::GrubEfi { .. } | Loader::SystemdBoot { .. } => false,
+        });
+        Ok(Some(Step::WriteTable {
+            disk: m.found.path.clone(),
+            table: PartitionTable { boot_code: table.boot_code.clone().filter(|_| !installed), ..table.clone() },
+            entries: layout.parts.iter().filter_map(|part| part.device.partition().cloned()).collect(),
+            partitions: nodes.collect::<Result<_, _>>()?,
+        }))
+    }
+
+    /// What a device holds.
+    pub(super) fn content(&self, part: &Part, steps: &mut Vec<Step>) -> Result<(), PlanError> {
+        let device = self.nodes.get(&part.device.id)?.to_owned();
+        match &part.device.content {
+            Content::Filesystem(filesystem) => {
+                let was = kinds::was(self.recorded, &part.device).map(|kind| kind.name().to_owned());
+                let resized = part.resized || was.is_some();
+                steps.push(Step::MakeFilesystem {
+                    device: device.clone(),
+                    filesystem: filesystem.clone(),
+                    resized,
+                    was,
+                });
+                match &filesystem.options {
+                    FilesystemOptions::Btrfs(btrfs) => steps.extend(subvolumes(device, btrfs)),
+                    FilesystemOptions::Ext(_) | FilesystemOptions::Xfs(_) | FilesystemOptions::Vfat(_) => {}
+                }
+            }
+            Content::Swap(swap) => steps.push(Step::MakeSwap { device, swap: swap.clone() }),
+            // A table was written with those of all disks; a boot loader's installer fills its space; the container of
+            // logical partitions is an entry of its table.
+            Content::Empty | Content::Table(_) | Content::BootLoader | Content::Extended => {}
+            content @ (Content::Luks(_) | Content::Journal(_) | Content::Member(_)) => {
+                return Err(made::unmade(&part.device.id, content));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn subvolumes(device: String, btrfs: &BtrfsOptions) -> Option<Step> {
+    let any = !btrfs.subvolumes.is_empty() || !btrfs.default_subvolume.0.is_empty();
+    any.then(|| Step::MakeSubvolumes {
+        device,
+        subvolumes: btrfs.subvolumes.clone(),
+        default: btrfs.default_subvolume.clone(),
+    })
+}

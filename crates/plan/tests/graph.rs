@@ -1,0 +1,129 @@
+//! Plans of machines of any shape: what a plan's steps work on is there, everything is made once, or it is refused.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use lifeboat_machine::filesystem::Filesystem;
+use lifeboat_machine::testing::*;
+use lifeboat_machine::{Content, Device, DeviceKind, FoundHardware, Machine};
+use lifeboat_plan::{Plan, PlanError, Policy, Step, plan};
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+
+fn decisions() -> impl Strategy<Value = Vec<Decision>> {
+    let one = (0..10u8, any::<u16>(), any::<u16>());
+    prop::collection::vec(one, 0..14)
+        .prop_map(|list| list.into_iter().map(|(what, which, count)| Decision { what, which, count }).collect())
+}
+
+fn disks() -> impl Strategy<Value = Vec<u16>> {
+    prop::collection::vec(4..200u16, 1..7)
+}
+
+/// Nothing but disks, tables, filesystems and swap.
+fn plain(machine: &Machine) -> bool {
+    machine.layout.devices.iter().all(|device| {
+        matches!(device.kind, DeviceKind::Disk(_) | DeviceKind::Partition(_))
+            && matches!(device.content, Content::Empty | Content::Table(_) | Content::Filesystem(_) | Content::Swap(_))
+    }) && machine.layout.devices.iter().filter_map(Device::filesystem).all(|f: &Filesystem| f.further().is_empty())
+        && machine.layout.devices.iter().all(|device| machine.layout.content_devices(&device.id).len() == 1)
+        // A table inside of a partition is none that Linux shows.
+        && machine.layout.devices.iter().all(|device| {
+            device.disk().is_some() || !matches!(device.content, Content::Table(_))
+        })
+}
+
+/// The disks of a machine, with sizes in thousandths of their own.
+fn hardware_of(machine: &Machine, permille: &[u16]) -> FoundHardware {
+    let disks = machine.layout.disks().enumerate().map(|(index, (device, identity))| {
+        let size = device.size_bytes / MIB * u64::from(permille[index % permille.len()]) / 1000 * MIB;
+        found(&format!("/dev/vd{}", char::from(b'a' + index as u8)), size, identity.serial.as_deref().unwrap())
+    });
+    hardware(disks.collect())
+}
+
+/// What must hold of each plan.
+fn sound(machine: &Machine, hardware: &FoundHardware, plan: &Plan) -> Result<(), TestCaseError> {
+    let mut sizes: BTreeMap<&str, u64> = plan.targets.iter().map(|t| (t.path.as_str(), t.size_bytes.1)).collect();
+    let mut there: BTreeSet<&str> = sizes.keys().copied().collect();
+    let (mut wiped, mut filled) = (BTreeSet::new(), BTreeMap::<&str, usize>::new());
+    for step in &plan.steps {
+        for node in step.uses() {
+            prop_assert!(there.contains(node), "{step} works on {node}, which nothing made");
+        }
+        for node in step.makes() {
+            prop_assert!(there.insert(node), "{step} makes {node} once more");
+        }
+        match step {
+            Step::WipeDisk { disk, .. } => prop_assert!(wiped.insert(disk.as_str()), "{disk} is wiped twice"),
+            Step::WriteTable { disk, entries, partitions, .. } => {
+                prop_assert!(wiped.contains(disk.as_str()), "{disk} gets a table without having been wiped");
+                *filled.entry(disk).or_default() += 1;
+                let mut end = 0;
+                for (entry, node) in entries.iter().zip(partitions) {
+                    prop_assert!(entry.start_sector >= end, "{node} overlaps");
+                    end = entry.start_sector + entry.sectors;
+                    prop_assert!(end * 512 <= sizes[disk.as_str()], "{node} ends behind {disk}");
+                    sizes.insert(node, entry.sectors * 512);
+                }
+            }
+            Step::MakeFilesystem { device, filesystem, .. } => {
+                *filled.entry(device).or_default() += 1;
+                prop_assert!(filesystem.size_bytes <= sizes[device.as_str()], "larger than {device}");
+                prop_assert!(filesystem.used_bytes <= filesystem.size_bytes, "too small on {device}");
+            }
+            Step::MakeSwap { device, .. } => *filled.entry(device).or_default() += 1,
+            Step::Mount { device, .. } => {
+                let tables =
+                    plan.steps.iter().any(|step| matches!(step, Step::WriteTable { disk, .. } if disk == device));
+                prop_assert!(!tables, "{device} has a table and is mounted");
+                prop_assert_eq!(filled.get(device.as_str()), Some(&1), "{} holds no filesystem", device);
+            }
+            _ => {}
+        }
+    }
+    prop_assert!(filled.values().all(|times| *times == 1), "something is made twice: {filled:?}");
+    let contents = machine.layout.devices.iter().filter(|d| !matches!(d.content, Content::Empty)).count();
+    prop_assert_eq!(filled.len(), contents, "contents made");
+    let mounts = plan.steps.iter().filter(|step| matches!(step, Step::Mount { .. })).count();
+    prop_assert_eq!(mounts, machine.layout.mounts.len());
+    for target in &plan.targets {
+        prop_assert!(hardware.disks.iter().any(|found| found.path == target.path), "{} is no disk", target.path);
+    }
+    Ok(())
+}
+
+proptest! {
+    // A failure is reproduced by the seed that it prints; a file of seeds would hide that all is tried anew.
+    #![proptest_config(ProptestConfig { cases: 10_000, max_global_rejects: 100_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_plan_is_sound_or_refused(
+        disks in disks(),
+        decisions in decisions(),
+        permille in prop::collection::vec(prop_oneof![Just(1000u16), 300..3000u16], 1..4),
+    ) {
+        let machine = grown(&disks, &decisions);
+        prop_assert_eq!(machine.layout.validate(), Ok(()));
+        let hardware = hardware_of(&machine, &permille);
+        match plan(&machine, &hardware, &Policy::default()) {
+            Ok(plan) => sound(&machine, &hardware, &plan)?,
+            Err(PlanError::Unmade { .. }) => prop_assert!(!plain(&machine), "refused, though it has nothing special"),
+            Err(error) => {
+                let nothing = machine.layout.devices.iter().all(|device| device.content == Content::Empty);
+                let smaller = permille.iter().any(|permille| *permille < 1000);
+                prop_assert!(smaller || nothing, "{}", error);
+            }
+        }
+    }
+
+    /// The plain ones are planned, each on disks as large as its own: the property above is not one of refusals only.
+    #[test]
+    fn what_is_plain_is_planned(disks in disks(), decisions in decisions()) {
+        let decisions: Vec<Decision> = decisions.into_iter().map(|d| Decision { what: [0, 7, 8, 9][usize::from(d.what % 4)], ..d }).collect();
+        let machine = grown(&disks, &decisions);
+        prop_assume!(plain(&machine) && machine.layout.devices.iter().any(|d| d.content != Content::Empty));
+        let hardware = hardware_of(&machine, &[1000]);
+        let plan = plan(&machine, &hardware, &Policy::default());
+        prop_assert!(plan.is_ok(), "{}", plan.unwrap_err());
+        sound(&machine, &hardware, &plan.unwrap())?;
+    }
+}
