@@ -4,8 +4,8 @@
 mod filesystem;
 mod place;
 
-pub use filesystem::against_filesystem;
-pub use place::{Place, against_order, moved, moved_back, order};
+pub use filesystem::check_filesystem;
+pub use place::{Spot, check_order, moved, moved_back, order};
 
 use crate::error::PlanError;
 use crate::policy::Policy;
@@ -32,6 +32,27 @@ pub struct Edited<'a> {
     pub moved: i128,
 }
 
+/// Why a change of a partition cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The partition.
+    pub device: DeviceId,
+    /// Why, and what would do.
+    pub reason: String,
+}
+
+impl Refusal {
+    fn of(device: &DeviceId, reason: impl Into<String>) -> Refusal {
+        Refusal { device: device.clone(), reason: reason.into() }
+    }
+}
+
+impl From<Refusal> for PlanError {
+    fn from(Refusal { device, reason }: Refusal) -> PlanError {
+        PlanError::Edit { device, reason }
+    }
+}
+
 /// A machine with what a policy changes, as if it had been recorded that way; but for sizes and partitions left out, which
 /// depend on the disk.
 #[derive(Clone, Debug)]
@@ -51,24 +72,17 @@ pub struct Changed {
 /// # Errors
 /// [`PlanError::Edit`] with what would do.
 pub fn changed(machine: &Machine, hardware: &FoundHardware, policy: &Policy) -> Result<Changed, PlanError> {
-    let refused = |(device, reason)| PlanError::Edit { device, reason };
     for (id, kind) in &policy.filesystems {
-        if let Some(reason) = against_filesystem(machine, hardware, policy, id, *kind) {
-            return Err(refused((id.clone(), reason)));
-        }
+        check_filesystem(machine, hardware, policy, id, *kind)?;
     }
     let (with_filesystems, mut notes) = filesystem::changed(machine, policy);
     for (id, bytes) in &policy.sizes {
-        if let Some(reason) = against_size(&with_filesystems, id, *bytes) {
-            return Err(refused((id.clone(), reason)));
-        }
+        check_size(&with_filesystems, id, *bytes)?;
     }
     for id in &policy.drop {
-        if let Some(reason) = against_drop(machine, id) {
-            return Err(refused((id.clone(), reason)));
-        }
+        check_drop(machine, id)?;
     }
-    let placed = place::changed(&with_filesystems, policy).map_err(refused)?;
+    let placed = place::changed(&with_filesystems, policy)?;
     notes.extend(placed.notes);
     Ok(Changed { machine: placed.machine, growth: placed.growth, moved: placed.moved, notes })
 }
@@ -84,13 +98,17 @@ pub(crate) fn holder<'a>(machine: &'a Machine, path: &Path) -> Option<&'a Device
     mounts.max_by_key(|mount| mount.mount_point.0.len()).map(|mount| &mount.device)
 }
 
-/// What speaks against a size of a partition.
-pub fn against_size(machine: &Machine, id: &DeviceId, bytes: u64) -> Option<String> {
+/// Tells whether a partition can have a size.
+///
+/// # Errors
+/// Why it cannot.
+pub fn check_size(machine: &Machine, id: &DeviceId, bytes: u64) -> Result<(), Refusal> {
+    let refuse = |reason: String| Err(Refusal::of(id, reason));
     let Some((device, partition)) = machine.layout.device(id).and_then(|d| Some((d, d.partition()?))) else {
-        return Some("the machine has no such partition".into());
+        return refuse("the machine has no such partition".into());
     };
     if partition.role == PartitionRole::Extended {
-        return Some("it is as large as the partitions in it".into());
+        return refuse("it is as large as the partitions in it".into());
     }
     let (least, most) = match &device.content {
         Content::Filesystem(filesystem) => {
@@ -105,16 +123,29 @@ pub fn against_size(machine: &Machine, id: &DeviceId, bytes: u64) -> Option<Stri
         | Content::Member(_) => (device.size_bytes, device.size_bytes),
     };
     if least >= most && bytes != device.size_bytes {
-        return Some("what it holds cannot have another size".into());
+        return refuse("what it holds cannot have another size".into());
     }
     if bytes < least.min(device.size_bytes) {
-        return Some(format!("{} are too small, it needs at least {}", human(bytes), human(least)));
+        return refuse(format!("{} is too small; it needs at least {}", human(bytes), human(least)));
     }
-    (bytes > most).then(|| format!("its filesystem reaches {} only", human(most)))
+    match bytes > most {
+        true => refuse(format!("its filesystem can be {} at most", human(most))),
+        false => Ok(()),
+    }
 }
 
-/// What speaks against leaving a partition out.
-pub fn against_drop(machine: &Machine, id: &DeviceId) -> Option<String> {
+/// Tells whether a partition can be left out.
+///
+/// # Errors
+/// Why it cannot.
+pub fn check_drop(machine: &Machine, id: &DeviceId) -> Result<(), Refusal> {
+    match undroppable(machine, id) {
+        Some(reason) => Err(Refusal::of(id, reason)),
+        None => Ok(()),
+    }
+}
+
+fn undroppable(machine: &Machine, id: &DeviceId) -> Option<String> {
     let Some((device, partition)) = machine.layout.device(id).and_then(|d| Some((d, d.partition()?))) else {
         return Some("the machine has no such partition".into());
     };

@@ -12,13 +12,13 @@
 //! | `nodes` | the device nodes that recorded devices will have |
 //! | `steps` | the ordered steps |
 //! | `controller` | storage controllers, as modaliases and as people call them |
-//! | `kinds` | what follows when a filesystem is of another kind |
+//! | `kind_changes` | what follows when a filesystem is of another kind |
 //! | [`matched`] | by what a found disk was taken for a recorded one |
 //! | [`matching`] | which found disk takes the place of which recorded one |
 //! | [`wipe`] | which disks may be wiped |
 //! | [`table`] | a recorded disk laid out on a found one |
 //! | [`edit`] | what a policy changes about partitions: kinds of filesystems, places, sizes, those left out |
-//! | [`mod@kind`] | filesystems of another kind than recorded |
+//! | [`filesystem_kind`] | filesystems of another kind than recorded |
 //! | [`size`] | the size solver |
 //! | [`resize`] | what a filesystem needs, and what it becomes at another size |
 //! | [`bounds`] | a computed table against the disk's end and its own room |
@@ -36,8 +36,8 @@ pub mod diff;
 pub mod display;
 pub mod edit;
 pub mod error;
-pub mod kind;
-mod kinds;
+pub mod filesystem_kind;
+mod kind_changes;
 mod made;
 pub mod matched;
 pub mod matching;
@@ -56,7 +56,7 @@ pub mod wipe;
 pub use assemble::plan;
 pub use diff::{Change, diff};
 pub use error::PlanError;
-pub use kind::Kind;
+pub use filesystem_kind::FilesystemKind;
 pub use matched::MatchedBy;
 pub use need::Need;
 pub use policy::Policy;

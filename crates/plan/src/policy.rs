@@ -1,6 +1,6 @@
 //! What a plan may do.
 
-use crate::kind::Kind;
+use crate::filesystem_kind::FilesystemKind;
 use lifeboat_machine::DeviceId;
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +22,7 @@ pub struct Policy {
     pub drop: Vec<DeviceId>,
     /// Filesystems that become one of another kind.
     #[serde(default)]
-    pub filesystems: Vec<(DeviceId, Kind)>,
+    pub filesystems: Vec<(DeviceId, FilesystemKind)>,
     /// Disks whose partitions shall lie in another order than recorded: all that lie on them, in that order. What comes from another
     /// disk gets a free number; all others keep theirs. Disks that are not named keep what no other one takes.
     #[serde(default)]

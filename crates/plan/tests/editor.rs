@@ -6,8 +6,8 @@ use lifeboat_machine::filesystem::{BtrfsOptions, FilesystemOptions, Subvolume};
 use lifeboat_machine::layout::PartitionRole;
 use lifeboat_machine::testing::*;
 use lifeboat_machine::{Content, DeviceId, FoundDisk, Machine, Name};
-use lifeboat_plan::edit::{self, Place};
-use lifeboat_plan::{Kind, Plan, PlanError, Policy, Step, plan};
+use lifeboat_plan::edit::{self, Spot};
+use lifeboat_plan::{FilesystemKind, Plan, PlanError, Policy, Step, plan};
 
 const LINUX: &str = "0FC63DAF-8483-4772-8E79-3D69D8477DE4";
 
@@ -24,7 +24,7 @@ fn planned(machine: &Machine, policy: &Policy) -> Result<Plan, PlanError> {
     plan(machine, &hardware(disks(&[10 * GIB, 10 * GIB][..machine.layout.disks().count()])), policy)
 }
 
-fn kinds(pairs: &[(&str, Kind)]) -> Policy {
+fn kinds(pairs: &[(&str, FilesystemKind)]) -> Policy {
     Policy { filesystems: pairs.iter().map(|(device, kind)| (id(device), *kind)).collect(), ..Policy::default() }
 }
 
@@ -54,13 +54,13 @@ fn made<'p>(plan: &'p Plan, path: &str) -> (&'p lifeboat_machine::filesystem::Fi
     made.unwrap()
 }
 
-fn root_becomes(kind: Kind) -> Policy {
+fn root_becomes(kind: FilesystemKind) -> Policy {
     kinds(&[("disk0p2", kind)])
 }
 
 #[test]
 fn another_kind_keeps_uuid_and_label_and_everything_follows() {
-    let plan = planned(&machine(), &root_becomes(Kind::Btrfs)).unwrap();
+    let plan = planned(&machine(), &root_becomes(FilesystemKind::Btrfs)).unwrap();
     let (root, was) = made(&plan, "/dev/vda2");
     assert_eq!((root.options.mount_type(), was), ("btrfs", Some("ext4")));
     assert_eq!((root.uuid.as_str(), &root.label), ("aaaaaaaa-0000-0000-0000-000000000002", &Name::from("root")));
@@ -89,7 +89,7 @@ fn another_kind_keeps_uuid_and_label_and_everything_follows() {
     assert!(text.contains("make btrfs \"root\" in place of ext4 on /dev/vda2 (4.0 GiB)"), "{text}");
     assert!(text.contains("disk0p2 becomes btrfs instead of ext4, as you chose; btrfs cannot hold"), "{text}");
     // A disk that the root is not on needs no other initramfs.
-    let plan = planned(&machine(), &kinds(&[("disk0p5", Kind::Xfs)])).unwrap();
+    let plan = planned(&machine(), &kinds(&[("disk0p5", FilesystemKind::Xfs)])).unwrap();
     assert!(!plan.steps.iter().any(|step| matches!(step, Step::RebuildInitramfs { .. })), "{plan}");
     assert_eq!(made(&plan, "/dev/vda5").0.options.mount_type(), "xfs");
 }
@@ -98,13 +98,13 @@ fn another_kind_keeps_uuid_and_label_and_everything_follows() {
 fn the_size_solver_holds_what_the_new_kind_needs() {
     // XFS needs 300 MiB where ext4 would shrink to less.
     let small = hardware(disks(&[9 * GIB]));
-    let policy = Policy { sizes: vec![(id("disk0p2"), 4095 * MIB)], ..kinds(&[("disk0p5", Kind::Xfs)]) };
+    let policy = Policy { sizes: vec![(id("disk0p2"), 4095 * MIB)], ..kinds(&[("disk0p5", FilesystemKind::Xfs)]) };
     let plan = plan(&machine(), &small, &policy).unwrap();
     let places = places(&plan, "/dev/vda");
     assert!(places[4].2 >= 300, "{places:?}");
     assert_eq!(places[1].2, 4095);
     // Smaller than what it holds: a size that was chosen counts.
-    let policy = Policy { sizes: vec![(id("disk0p5"), 290 * MIB)], ..kinds(&[("disk0p5", Kind::Xfs)]) };
+    let policy = Policy { sizes: vec![(id("disk0p5"), 290 * MIB)], ..kinds(&[("disk0p5", FilesystemKind::Xfs)]) };
     let error = lifeboat_plan::plan(&machine(), &small, &policy).unwrap_err().to_string();
     assert!(error.contains("290.0 MiB are too small for it as xfs, which needs at least"), "{error}");
 }
@@ -117,7 +117,7 @@ fn a_label_is_cut_to_what_the_kind_takes() {
             filesystem.label = Name::from("a-long-label-16b");
         }
     }
-    let plan = planned(&machine, &kinds(&[("disk0p5", Kind::Xfs)])).unwrap();
+    let plan = planned(&machine, &kinds(&[("disk0p5", FilesystemKind::Xfs)])).unwrap();
     assert_eq!(made(&plan, "/dev/vda5").0.label, Name::from("a-long-label"));
     let note = "disk0p5: its label is cut to \"a-long-label\", which is all that xfs takes";
     assert!(plan.notes.iter().any(|found| found == note), "{:?}", plan.notes);
@@ -159,7 +159,7 @@ fn btrfs_machine(subvolumes: &[&str]) -> Machine {
 fn one_subvolume_becomes_the_whole_filesystem() {
     let mut machine = btrfs_machine(&["@"]);
     machine.layout.mounts[0].options.push("compress=zstd:3".into());
-    let plan = planned(&machine, &root_becomes(Kind::Ext4)).unwrap();
+    let plan = planned(&machine, &root_becomes(FilesystemKind::Ext4)).unwrap();
     let mount = plan
         .steps
         .iter()
@@ -202,32 +202,32 @@ fn kinds_that_cannot_be_say_why() {
         machine
     };
     for (name, machine, policy, message) in [
-        ("the same", machine(), root_becomes(Kind::Ext4), "it is ext4 already"),
-        ("GRUB on XFS", machine(), root_becomes(Kind::Xfs), "many a GRUB cannot read an XFS"),
-        ("swap", machine(), kinds(&[("disk0p3", Kind::Xfs)]), "it holds no filesystem"),
-        ("nothing there", machine(), kinds(&[("disk0p9", Kind::Xfs)]), "no such partition"),
-        ("a disk", machine(), kinds(&[("disk0", Kind::Xfs)]), "no such partition"),
-        ("FAT", fat(), root_becomes(Kind::Ext4), "FAT stays FAT"),
-        ("full", full(), root_becomes(Kind::Btrfs), "too small for it as btrfs, which needs at least"),
-        ("signed GRUB", efi(true), root_becomes(Kind::Btrfs), "GRUB for UEFI reads its files from it"),
-        ("own GRUB", efi(false), root_becomes(Kind::Btrfs), "GRUB for UEFI reads its files from it"),
+        ("the same", machine(), root_becomes(FilesystemKind::Ext4), "it is ext4 already"),
+        ("GRUB on XFS", machine(), root_becomes(FilesystemKind::Xfs), "many a GRUB cannot read an XFS"),
+        ("swap", machine(), kinds(&[("disk0p3", FilesystemKind::Xfs)]), "it holds no filesystem"),
+        ("nothing there", machine(), kinds(&[("disk0p9", FilesystemKind::Xfs)]), "no such partition"),
+        ("a disk", machine(), kinds(&[("disk0", FilesystemKind::Xfs)]), "no such partition"),
+        ("FAT", fat(), root_becomes(FilesystemKind::Ext4), "FAT stays FAT"),
+        ("full", full(), root_becomes(FilesystemKind::Btrfs), "too small for it as btrfs, which needs at least"),
+        ("signed GRUB", efi(true), root_becomes(FilesystemKind::Btrfs), "GRUB for UEFI reads its files from it"),
+        ("own GRUB", efi(false), root_becomes(FilesystemKind::Btrfs), "GRUB for UEFI reads its files from it"),
         (
             "no initramfs",
             without_initramfs(),
-            root_becomes(Kind::Btrfs),
+            root_becomes(FilesystemKind::Btrfs),
             "no tool that would put btrfs into its initramfs",
         ),
-        ("subvolumes", btrfs_machine(&["@", "@snapshots"]), root_becomes(Kind::Ext4), "several subvolumes"),
-        ("another subvolume", btrfs_machine(&["", "@"]), root_becomes(Kind::Ext4), "several subvolumes"),
+        ("subvolumes", btrfs_machine(&["@", "@snapshots"]), root_becomes(FilesystemKind::Ext4), "several subvolumes"),
+        ("another subvolume", btrfs_machine(&["", "@"]), root_becomes(FilesystemKind::Ext4), "several subvolumes"),
     ] {
         let error = planned(&machine, &policy).unwrap_err().to_string();
         assert!(error.starts_with("cannot CHANGE") && error.contains(message), "{name}: {error}");
     }
     // What GRUB reads by the same module is no other kind for it.
-    planned(&efi(true), &Policy { any_firmware: true, ..root_becomes(Kind::Ext3) }).unwrap();
+    planned(&efi(true), &Policy { any_firmware: true, ..root_becomes(FilesystemKind::Ext3) }).unwrap();
     let mut poor = hardware(disks(&[10 * GIB]));
     poor.filesystems = vec!["ext4".into()];
-    let error = plan(&machine(), &poor, &root_becomes(Kind::Btrfs)).unwrap_err().to_string();
+    let error = plan(&machine(), &poor, &root_becomes(FilesystemKind::Btrfs)).unwrap_err().to_string();
     assert!(error.contains("no mkfs or no driver for btrfs"), "{error}");
 }
 
@@ -317,7 +317,7 @@ fn two_disks() -> Machine {
 fn a_partition_goes_to_another_disk_of_the_machine() {
     let machine = two_disks();
     let policy = Policy {
-        order: edit::moved(&machine, &Policy::default(), &id("disk0p5"), &Place::Before(id("disk1p1"))),
+        order: edit::moved(&machine, &Policy::default(), &id("disk0p5"), &Spot::Before(id("disk1p1"))),
         ..Policy::default()
     };
     assert_eq!(
@@ -350,7 +350,7 @@ fn a_partition_goes_to_another_disk_of_the_machine() {
         assert!(renamed.contains(&(old.to_owned(), "/dev/vdb2".to_owned())), "{old}: {renamed:?}");
     }
     assert_eq!(plan.moved, ["disk0p5 moves to disk1"]);
-    let back = edit::moved(&machine, &policy, &id("disk0p5"), &Place::End(id("disk0")));
+    let back = edit::moved(&machine, &policy, &id("disk0p5"), &Spot::End(id("disk0")));
     assert_eq!(back, []);
     // What does not fit there is refused with the disk.
     let full = Policy { sizes: vec![(id("disk1p1"), 10 * GIB - 100 * MIB)], ..policy };
@@ -444,15 +444,15 @@ fn any_moves_give_partitions_that_do_not_overlap() {
         let mut policy = Policy { sizes: vec![(id("disk0p3"), size)], ..Policy::default() };
         for (part, place) in moves {
             let place = match place {
-                0 => Place::End(id("disk1")),
-                6 => Place::End(id("disk0")),
-                n => Place::Before(id(&format!("disk0p{n}"))),
+                0 => Spot::End(id("disk1")),
+                6 => Spot::End(id("disk0")),
+                n => Spot::Before(id(&format!("disk0p{n}"))),
             };
             let id = id(&format!("disk0p{part}"));
-            if place != Place::Before(id.clone()) {
+            if place != Spot::Before(id.clone()) {
                 let order = edit::moved(&machine, &policy, &id, &place);
                 let next = Policy { order, ..policy.clone() };
-                if edit::against_order(&machine, &next).is_none() {
+                if edit::check_order(&machine, &next).is_ok() {
                     policy = next;
                 }
             }

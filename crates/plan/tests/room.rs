@@ -5,12 +5,12 @@ use lifeboat_machine::filesystem::{Filesystem, Restored};
 use lifeboat_machine::layout::PartitionRole;
 use lifeboat_machine::testing::*;
 use lifeboat_machine::{Content, Machine};
-use lifeboat_plan::{Kind, Plan, PlanError, Policy, Step, plan};
+use lifeboat_plan::{FilesystemKind, Plan, PlanError, Policy, Step, plan};
 
 const LINUX: &str = "0FC63DAF-8483-4772-8E79-3D69D8477DE4";
 
 /// A disk of 10 GiB with data of 4 GiB on a filesystem of a kind, and a root.
-fn machine(kind: Kind, used: u64, restored: Option<Restored>) -> Machine {
+fn machine(kind: FilesystemKind, used: u64, restored: Option<Restored>) -> Machine {
     let ext = |size, used, uuid: u32| match ext4("data", &format!("aaaaaaaa-0000-0000-0000-{uuid:012}"), size, used) {
         Content::Filesystem(filesystem) => filesystem,
         _ => unreachable!(),
@@ -47,11 +47,11 @@ fn restored(bytes: u64, expanded_bytes: u64, apart_bytes: u64) -> Option<Restore
 
 #[test]
 fn what_cannot_fit_is_refused_with_the_figures() {
-    for kind in [Kind::Xfs, Kind::Btrfs] {
+    for kind in [FilesystemKind::Xfs, FilesystemKind::Btrfs] {
         let machine = machine(kind, 2 * GIB, restored(6 * GIB, 6 * GIB, 6 * GIB));
         let error = planned(&machine, 10 * GIB, &Policy::default()).unwrap_err().to_string();
         let figures = match kind {
-            Kind::Xfs => "restored it needs 6.1 GiB, the filesystem has 3.9 GiB",
+            FilesystemKind::Xfs => "restored it needs 6.1 GiB, the filesystem has 3.9 GiB",
             _ => "restored it needs 6.1 GiB, the filesystem has 4.0 GiB",
         };
         assert!(error.contains(&format!("{kind} \"data\" on disk0p2")) && error.contains(figures), "{error}");
@@ -66,14 +66,14 @@ fn what_cannot_fit_is_refused_with_the_figures() {
 
 #[test]
 fn a_full_filesystem_in_its_old_size_is_never_refused() {
-    for kind in [Kind::Xfs, Kind::Btrfs, Kind::Ext4] {
+    for kind in [FilesystemKind::Xfs, FilesystemKind::Btrfs, FilesystemKind::Ext4] {
         for restored in [None, restored(0, 0, 0), restored(4 * GIB - 64 * MIB, 5 * GIB, 9 * GIB)] {
             let machine = machine(kind, 4 * GIB - 64 * MIB, restored);
             assert_eq!(data_bytes(&planned(&machine, 10 * GIB, &Policy::default()).unwrap()), 4 * GIB, "{kind}");
         }
     }
     // Neither is an ext4, whatever somebody counted: it shares nothing.
-    let machine = machine(Kind::Ext4, 3 * GIB, restored(9 * GIB, 9 * GIB, 9 * GIB));
+    let machine = machine(FilesystemKind::Ext4, 3 * GIB, restored(9 * GIB, 9 * GIB, 9 * GIB));
     assert!(planned(&machine, 10 * GIB, &Policy::default()).is_ok());
 }
 
@@ -81,7 +81,7 @@ fn a_full_filesystem_in_its_old_size_is_never_refused() {
 fn a_smaller_disk_takes_from_others_what_restored_files_need() {
     let policy = Policy::default();
     // 1 GiB is in use, 3 GiB will be written: the root must give what the disk lacks.
-    let machine_of = |bytes| machine(Kind::Xfs, GIB, restored(bytes, bytes, bytes));
+    let machine_of = |bytes| machine(FilesystemKind::Xfs, GIB, restored(bytes, bytes, bytes));
     let small = data_bytes(&planned(&machine_of(GIB), 6 * GIB, &policy).unwrap());
     let large = data_bytes(&planned(&machine_of(3 * GIB), 6 * GIB, &policy).unwrap());
     assert!(small < 3 * GIB && large >= 3 * GIB, "{small} {large}");
@@ -97,10 +97,10 @@ fn another_kind_counts_what_it_cannot_do() {
         planned(&machine, 10 * GIB, &policy).map(|plan| data_bytes(&plan)).map_err(|error| error.to_string())
     };
     let compressed = restored(GIB, 3 * GIB, 8 * GIB);
-    assert_eq!(change(Kind::Btrfs, Kind::Xfs, compressed), Ok(4 * GIB));
-    let error = change(Kind::Btrfs, Kind::Ext4, compressed).unwrap_err();
+    assert_eq!(change(FilesystemKind::Btrfs, FilesystemKind::Xfs, compressed), Ok(4 * GIB));
+    let error = change(FilesystemKind::Btrfs, FilesystemKind::Ext4, compressed).unwrap_err();
     assert!(error.contains("too small for it as ext4"), "{error}");
-    assert_eq!(change(Kind::Xfs, Kind::Ext4, restored(GIB, GIB, 2 * GIB)), Ok(4 * GIB));
-    let error = change(Kind::Btrfs, Kind::Xfs, restored(GIB, 6 * GIB, 6 * GIB)).unwrap_err();
+    assert_eq!(change(FilesystemKind::Xfs, FilesystemKind::Ext4, restored(GIB, GIB, 2 * GIB)), Ok(4 * GIB));
+    let error = change(FilesystemKind::Btrfs, FilesystemKind::Xfs, restored(GIB, 6 * GIB, 6 * GIB)).unwrap_err();
     assert!(error.contains("too small for it as xfs"), "{error}");
 }

@@ -247,7 +247,7 @@ fn root_kinds_in_place_of_others() {
     text_of("mke2fs", &["-q", "-F", "-t", "ext4", "-L", "a-long-label-16b", &original.text()]);
     let content = lifeboat_probe::content_of(&SystemRunner, &original.text()).unwrap();
     let Content::Filesystem(recorded) = content else { panic!("{content:?}") };
-    for kind in lifeboat_plan::Kind::ALL {
+    for kind in lifeboat_plan::FilesystemKind::ALL {
         // One MiB and a bit less than the image: whole blocks are made.
         let (size, label) = (original.size - (1 << 20) - 512, kind.label(&recorded.label));
         let new = kind.instead_of(&recorded, size);

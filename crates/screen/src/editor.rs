@@ -2,8 +2,8 @@
 
 use crate::model::Model;
 use lifeboat_machine::{Device, DeviceId};
-use lifeboat_plan::edit::{self, Place};
-use lifeboat_plan::{Kind, Policy};
+use lifeboat_plan::edit::{self, Spot};
+use lifeboat_plan::{FilesystemKind, Policy};
 
 impl Model {
     /// The partitions of a recorded disk: in the order of their numbers, or in that which was chosen.
@@ -29,21 +29,25 @@ impl Model {
 
     /// What the chosen partition can be asked to become, possible or not: first what it was. None for what no kind can
     /// take the place of.
-    pub fn kinds(&self) -> Vec<Option<Kind>> {
+    pub fn kinds(&self) -> Vec<Option<FilesystemKind>> {
         let filesystem = self.chosen_partition().and_then(Device::filesystem);
-        let Some(was) = filesystem.and_then(Kind::of) else { return vec![] };
-        let others = Kind::ALL.into_iter().filter(|kind| *kind != was).map(Some);
+        let Some(was) = filesystem.and_then(FilesystemKind::of) else { return vec![] };
+        let others = FilesystemKind::ALL.into_iter().filter(|kind| *kind != was).map(Some);
         std::iter::once(None).chain(others).collect()
     }
 
-    /// What speaks against a kind for the chosen partition.
-    pub fn against_kind(&self, kind: Kind) -> Option<String> {
-        let (machine, device) = (self.machine.as_ref()?, self.chosen_partition()?);
-        edit::against_filesystem(machine, &self.hardware, &self.policy, &device.id, kind)
+    /// Tells whether the chosen partition can become a kind.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub fn check_kind(&self, kind: FilesystemKind) -> Result<(), String> {
+        let (Some(machine), Some(device)) = (&self.machine, self.chosen_partition()) else { return Ok(()) };
+        edit::check_filesystem(machine, &self.hardware, &self.policy, &device.id, kind)
+            .map_err(|refusal| refusal.reason)
     }
 
     /// Places for the chosen partition, possible or not, but for the one that it has.
-    pub fn spots(&self) -> Vec<Place> {
+    pub fn spots(&self) -> Vec<Spot> {
         let (Some(machine), Some(device)) = (&self.machine, self.chosen_partition()) else { return vec![] };
         let mut spots = vec![];
         for disk in self.recorded() {
@@ -51,9 +55,9 @@ impl Model {
             let own = order.iter().position(|id| *id == device.id);
             let others =
                 order.iter().enumerate().filter(|(at, id)| **id != device.id && own.is_none_or(|own| own + 1 != *at));
-            spots.extend(others.map(|(_, id)| Place::Before(id.clone())));
+            spots.extend(others.map(|(_, id)| Spot::Before(id.clone())));
             if own.is_none_or(|own| own + 1 != order.len()) {
-                spots.push(Place::End(disk.id.clone()));
+                spots.push(Spot::End(disk.id.clone()));
             }
         }
         spots
@@ -63,14 +67,14 @@ impl Model {
     ///
     /// # Errors
     /// Why it cannot lie there, with the partition that it is about when that is another one.
-    pub fn moved_to(&self, place: &Place) -> Result<Vec<(DeviceId, Vec<DeviceId>)>, String> {
+    pub fn moved_to(&self, place: &Spot) -> Result<Vec<(DeviceId, Vec<DeviceId>)>, String> {
         let (Some(machine), Some(device)) = (&self.machine, self.chosen_partition()) else { return Ok(vec![]) };
         let order = edit::moved(machine, &self.policy, &device.id, place);
         let policy = Policy { order: order.clone(), ..self.policy.clone() };
-        match edit::against_order(machine, &policy) {
-            None => Ok(order),
-            Some((about, reason)) if about == device.id => Err(reason),
-            Some((about, reason)) => Err(format!("{about}: {reason}")),
+        match edit::check_order(machine, &policy) {
+            Ok(()) => Ok(order),
+            Err(refusal) if refusal.device == device.id => Err(refusal.reason),
+            Err(refusal) => Err(format!("{}: {}", refusal.device, refusal.reason)),
         }
     }
 }

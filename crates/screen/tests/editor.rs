@@ -8,7 +8,7 @@ use common::machines::*;
 use insta::assert_snapshot;
 use lifeboat_machine::Content;
 use lifeboat_machine::layout::PartitionRole;
-use lifeboat_plan::{Kind, Policy};
+use lifeboat_plan::{FilesystemKind, Policy};
 use lifeboat_screen::key::Key;
 use lifeboat_screen::model::{Request, Screen};
 
@@ -32,7 +32,7 @@ fn another_kind_of_filesystem() {
     desk.press(&[Key::Enter]);
     assert_eq!((desk.model.screen, &desk.model.policy), (Screen::Kind, &Policy::default()));
     desk.press(&[Key::Down, Key::Enter]);
-    assert_eq!(desk.model.policy.filesystems, [(id("disk0p2"), Kind::Btrfs)]);
+    assert_eq!(desk.model.policy.filesystems, [(id("disk0p2"), FilesystemKind::Btrfs)]);
     // A size below what it needs now is refused.
     desk.press(&[Key::Enter, Key::Control('u')]);
     desk.type_text("1300 MiB");

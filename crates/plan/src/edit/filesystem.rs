@@ -1,7 +1,7 @@
 //! Filesystems that become one of another kind.
 
-use super::holder;
-use crate::kind::Kind;
+use super::{Refusal, holder};
+use crate::filesystem_kind::FilesystemKind;
 use crate::policy::Policy;
 use crate::resize::needed_bytes;
 use lifeboat_machine::boot::{InitramfsTool, Loader};
@@ -16,19 +16,35 @@ const DECOMPRESSED: u64 = 2;
 const XFS_MINIMUM: u64 = 300 << 20;
 const BTRFS_MINIMUM: u64 = 128 << 20;
 
-/// What speaks against another kind of filesystem on a partition.
-pub fn against_filesystem(
+/// Tells whether a partition can get a filesystem of another kind.
+///
+/// # Errors
+/// Why it cannot.
+pub fn check_filesystem(
     machine: &Machine,
     hardware: &FoundHardware,
     policy: &Policy,
     id: &DeviceId,
-    kind: Kind,
+    kind: FilesystemKind,
+) -> Result<(), Refusal> {
+    match impossible(machine, hardware, policy, id, kind) {
+        Some(reason) => Err(Refusal::of(id, reason)),
+        None => Ok(()),
+    }
+}
+
+fn impossible(
+    machine: &Machine,
+    hardware: &FoundHardware,
+    policy: &Policy,
+    id: &DeviceId,
+    kind: FilesystemKind,
 ) -> Option<String> {
     let Some(device) = machine.layout.device(id).filter(|device| device.partition().is_some()) else {
         return Some("the machine has no such partition".into());
     };
     let Some(recorded) = device.filesystem() else { return Some("it holds no filesystem".into()) };
-    let Some(was) = Kind::of(recorded) else {
+    let Some(was) = FilesystemKind::of(recorded) else {
         return Some("FAT stays FAT: firmware and other systems read it, and it holds no files of Linux".into());
     };
     if was == kind {
@@ -45,21 +61,21 @@ pub fn against_filesystem(
     {
         return Some(format!("its files use {feature}, which {kind} does not have in that form"));
     }
-    against_subvolumes(machine, id, recorded).or_else(|| against_boot(machine, id, was, kind)).or_else(|| {
+    several_subvolumes(machine, id, recorded).or_else(|| unbootable(machine, id, was, kind)).or_else(|| {
         let size = policy.sizes.iter().find(|(of, _)| of == id).map_or(device.size_bytes, |(_, bytes)| *bytes);
         let least = needed_bytes(&instead(machine, device, recorded, kind)).max(match kind {
-            Kind::Xfs => XFS_MINIMUM,
-            Kind::Btrfs => BTRFS_MINIMUM,
+            FilesystemKind::Xfs => XFS_MINIMUM,
+            FilesystemKind::Btrfs => BTRFS_MINIMUM,
             _ => 0,
         });
         let enough = size >= least;
         (!enough)
-            .then(|| format!("{} are too small for it as {kind}, which needs at least {}", human(size), human(least)))
+            .then(|| format!("{} is too small for it as {kind}, which needs at least {}", human(size), human(least)))
     })
 }
 
 /// Subvolumes exist in btrfs alone; one that is mounted can become the whole filesystem.
-fn against_subvolumes(machine: &Machine, id: &DeviceId, recorded: &Filesystem) -> Option<String> {
+fn several_subvolumes(machine: &Machine, id: &DeviceId, recorded: &Filesystem) -> Option<String> {
     let FilesystemOptions::Btrfs(btrfs) = &recorded.options else { return None };
     let mut mounts = machine.layout.mounts.iter().filter(|mount| mount.device == *id);
     let mounted = mounts.next().and_then(|mount| mount.subvolume.as_ref()).filter(|path| !path.0.is_empty());
@@ -69,7 +85,7 @@ fn against_subvolumes(machine: &Machine, id: &DeviceId, recorded: &Filesystem) -
 }
 
 /// What starts the machine must find and read it.
-fn against_boot(machine: &Machine, id: &DeviceId, was: Kind, kind: Kind) -> Option<String> {
+fn unbootable(machine: &Machine, id: &DeviceId, was: FilesystemKind, kind: FilesystemKind) -> Option<String> {
     let holds = |path: &str| holder(machine, Path::new(path)) == Some(id);
     // What the initramfs mounts.
     let early = holds("/") || holds("/usr");
@@ -86,7 +102,7 @@ fn against_boot(machine: &Machine, id: &DeviceId, was: Kind, kind: Kind) -> Opti
     machine.boot.loaders.iter().find_map(|loader| match loader {
         Loader::GrubBios { directory, .. } => {
             let own = holder(machine, directory.as_path()) == Some(id);
-            if own && kind == Kind::Xfs {
+            if own && kind == FilesystemKind::Xfs {
                 return Some(
                     "GRUB's files lie on it, and many a GRUB cannot read an XFS that is made today".to_owned(),
                 );
@@ -105,17 +121,19 @@ fn against_boot(machine: &Machine, id: &DeviceId, was: Kind, kind: Kind) -> Opti
 }
 
 /// What takes the place of a recorded filesystem.
-fn instead(machine: &Machine, device: &Device, recorded: &Filesystem, kind: Kind) -> Filesystem {
+fn instead(machine: &Machine, device: &Device, recorded: &Filesystem, kind: FilesystemKind) -> Filesystem {
     let mut new = kind.instead_of(recorded, device.size_bytes);
     match (recorded.restored, kind) {
         // What neither shares blocks nor compresses takes them in full; nobody counted what such a filesystem had in use.
-        (Some(restored), Kind::Ext2 | Kind::Ext3 | Kind::Ext4) => {
+        (Some(restored), FilesystemKind::Ext2 | FilesystemKind::Ext3 | FilesystemKind::Ext4) => {
             new.used_bytes = new.used_bytes.max(restored.apart_bytes);
         }
-        (Some(restored), Kind::Xfs) => {
+        (Some(restored), FilesystemKind::Xfs) => {
             new.used_bytes = new.used_bytes.max(restored.expanded_bytes);
         }
-        (None, kind) if compressed(machine, &device.id) && kind != Kind::Btrfs => new.used_bytes *= DECOMPRESSED,
+        (None, kind) if compressed(machine, &device.id) && kind != FilesystemKind::Btrfs => {
+            new.used_bytes *= DECOMPRESSED
+        }
         _ => {}
     }
     new
@@ -131,7 +149,8 @@ pub(super) fn changed(machine: &Machine, policy: &Policy) -> (Machine, Vec<Strin
     let (mut new, mut notes) = (machine.clone(), vec![]);
     for (id, kind) in &policy.filesystems {
         let Some(device) = machine.layout.device(id) else { continue };
-        let Some((recorded, was)) = device.filesystem().and_then(|recorded| Some((recorded, Kind::of(recorded)?)))
+        let Some((recorded, was)) =
+            device.filesystem().and_then(|recorded| Some((recorded, FilesystemKind::of(recorded)?)))
         else {
             continue;
         };
@@ -154,7 +173,7 @@ pub(super) fn changed(machine: &Machine, policy: &Policy) -> (Machine, Vec<Strin
         }
         for mount in new.layout.mounts.iter_mut().filter(|mount| mount.device == *id) {
             // A mount of btrfs names its subvolume always, that of anything else never.
-            mount.subvolume = (*kind == Kind::Btrfs).then(Default::default);
+            mount.subvolume = (*kind == FilesystemKind::Btrfs).then(Default::default);
         }
     }
     (new, notes)

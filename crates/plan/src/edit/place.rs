@@ -1,6 +1,6 @@
 //! Partitions that lie in another order, or on another disk of the machine.
 
-use super::{Changed, holder};
+use super::{Changed, Refusal, holder};
 use crate::policy::Policy;
 use crate::size::GRAIN;
 use lifeboat_machine::boot::Loader;
@@ -15,15 +15,12 @@ const GPT_ENTRIES: u32 = 128;
 
 /// Where a partition shall lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Spot {
     /// Before another one, on its disk.
     Before(DeviceId),
     /// Behind all others of a disk.
     End(DeviceId),
 }
-
-/// A refusal: the partition, and why.
-type Refusal = (DeviceId, String);
 
 /// The partitions of a disk in the order in which they lie, without the container of logical ones.
 fn recorded(machine: &Machine, disk: &DeviceId) -> Vec<DeviceId> {
@@ -44,20 +41,20 @@ pub fn order(machine: &Machine, policy: &Policy, disk: &DeviceId) -> Vec<DeviceI
 }
 
 /// A policy's order with one partition moved. Disks whose partitions lie as recorded are not named.
-pub fn moved(machine: &Machine, policy: &Policy, id: &DeviceId, place: &Place) -> Vec<(DeviceId, Vec<DeviceId>)> {
+pub fn moved(machine: &Machine, policy: &Policy, id: &DeviceId, place: &Spot) -> Vec<(DeviceId, Vec<DeviceId>)> {
     let disks = machine.layout.disks().map(|(disk, _)| disk.id.clone());
     let mut orders: Vec<(DeviceId, Vec<DeviceId>)> =
         disks.map(|disk| (disk.clone(), order(machine, policy, &disk))).collect();
     for (disk, order) in &mut orders {
         order.retain(|other| other != id);
         match place {
-            Place::Before(next) => {
+            Spot::Before(next) => {
                 if let Some(at) = order.iter().position(|other| other == next) {
                     order.insert(at, id.clone());
                 }
             }
-            Place::End(of) if of == disk => order.push(id.clone()),
-            Place::End(_) => {}
+            Spot::End(of) if of == disk => order.push(id.clone()),
+            Spot::End(_) => {}
         }
     }
     orders.retain(|(disk, order)| *order != recorded(machine, disk));
@@ -72,12 +69,15 @@ pub fn moved_back(machine: &Machine, policy: &Policy, id: &DeviceId) -> Vec<(Dev
     };
     let now = order(machine, policy, disk);
     let next = recorded(machine, disk).into_iter().skip_while(|other| other != id).skip(1).find(|id| now.contains(id));
-    moved(machine, policy, id, &next.map_or(Place::End(disk.clone()), Place::Before))
+    moved(machine, policy, id, &next.map_or(Spot::End(disk.clone()), Spot::Before))
 }
 
-/// What speaks against the places that a policy has for partitions, with the partition that it is about.
-pub fn against_order(machine: &Machine, policy: &Policy) -> Option<(DeviceId, String)> {
-    changed(machine, policy).err()
+/// Tells whether partitions can lie where a policy has them.
+///
+/// # Errors
+/// Why they cannot, with the partition that it is about.
+pub fn check_order(machine: &Machine, policy: &Policy) -> Result<(), Refusal> {
+    changed(machine, policy).map(|_| ())
 }
 
 /// The machine with its partitions at their new places.
@@ -94,11 +94,11 @@ pub(super) fn changed(machine: &Machine, policy: &Policy) -> Result<Changed, Ref
             continue;
         }
         let Content::Table(table) = &disk.content else {
-            return Err((after[0].clone(), format!("{} has no partition table", disk.id)));
+            return Err(Refusal::of(&after[0], format!("{} has no partition table", disk.id)));
         };
         for id in after.iter().filter(|id| !before.contains(id)) {
-            if let Some(reason) = against_other_disk(machine, id, table) {
-                return Err((id.clone(), reason));
+            if let Some(reason) = bound_to_its_disk(machine, id, table) {
+                return Err(Refusal::of(id, reason));
             }
             new.moved.push(format!("{id} moves to {}", disk.id));
             new.notes.extend(grub_elsewhere(machine, id, disk));
@@ -123,7 +123,7 @@ fn list(ids: &[DeviceId]) -> String {
 
 /// Each partition of a disk that is named lies somewhere, and once.
 fn complete(machine: &Machine, policy: &Policy) -> Result<(), Refusal> {
-    let refuse = |id: &DeviceId, reason: &str| Err((id.clone(), reason.to_owned()));
+    let refuse = |id: &DeviceId, reason: &str| Err(Refusal::of(id, reason));
     let mut all: Vec<&DeviceId> = vec![];
     for (disk, order) in &policy.order {
         if machine.layout.device(disk).is_none_or(|device| device.disk().is_none()) {
@@ -149,8 +149,8 @@ fn complete(machine: &Machine, policy: &Policy) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// What speaks against a partition on another disk than its own.
-fn against_other_disk(machine: &Machine, id: &DeviceId, to: &PartitionTable) -> Option<String> {
+/// Why a partition cannot lie on another disk than its own.
+fn bound_to_its_disk(machine: &Machine, id: &DeviceId, to: &PartitionTable) -> Option<String> {
     let device = machine.layout.device(id)?;
     let partition = device.partition()?;
     let from = machine.layout.partition_disk(id).map(|disk| &disk.content);
@@ -194,12 +194,12 @@ fn logical(machine: &Machine, before: &[DeviceId], after: &[DeviceId]) -> Result
     let only = |ids: &[DeviceId]| -> Vec<DeviceId> { ids.iter().filter(|id| is_logical(id)).cloned().collect() };
     let (old, new) = (only(before), only(after));
     if let Some((id, _)) = new.iter().zip(&old).find(|(new, old)| new != old) {
-        return Err((id.clone(), "it is a logical partition, whose number follows from its place".into()));
+        return Err(Refusal::of(id, "it is a logical partition, whose number follows from its place"));
     }
     let first = after.iter().position(is_logical);
     let last = after.iter().rposition(is_logical);
     let among = first.zip(last).and_then(|(first, last)| after[first..=last].iter().find(|id| !is_logical(id)));
-    among.map_or(Ok(()), |id| Err((id.clone(), "it is no logical partition, and cannot lie among those".into())))
+    among.map_or(Ok(()), |id| Err(Refusal::of(id, "it is no logical partition, and cannot lie among those")))
 }
 
 /// Gives the partitions of a disk their new places; tells how much more lies there.
@@ -235,8 +235,8 @@ fn lay(
             Partition { parent: disk.id.clone(), start_sector: start / sector, sectors: size / sector, ..old.clone() };
         if !own {
             growth += i128::from(size.next_multiple_of(GRAIN));
-            partition.number =
-                free_number(disk, &taken).ok_or_else(|| (id.clone(), format!("the table of {} is full", disk.id)))?;
+            partition.number = free_number(disk, &taken)
+                .ok_or_else(|| Refusal::of(id, format!("the table of {} is full", disk.id)))?;
             taken.push(partition.number);
         }
         put(new, &device.id, partition);
@@ -304,7 +304,7 @@ fn boot_loaders(machine: &Machine, new: &Machine) -> Result<(), Refusal> {
         if start(machine) != start(new) && !installed {
             let reason =
                 "what boots from it is found by its place, and no GRUB was recorded that could be installed anew";
-            return Err((device.id.clone(), reason.into()));
+            return Err(Refusal::of(&device.id, reason));
         }
     }
     Ok(())

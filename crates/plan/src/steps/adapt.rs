@@ -2,7 +2,7 @@
 
 use super::Work;
 use crate::controller;
-use crate::kinds;
+use crate::kind_changes;
 use crate::step::Step;
 use lifeboat_machine::boot::InitramfsTool;
 use lifeboat_machine::layout::Disk;
@@ -14,7 +14,7 @@ impl Work<'_> {
         if !replacements.is_empty() {
             steps.push(Step::AdaptConfiguration { replacements });
         }
-        let changes = kinds::changes(self.recorded, self.machine, self.nodes);
+        let changes = kind_changes::changes(self.recorded, self.machine, self.nodes);
         if !changes.is_empty() {
             steps.push(Step::AdaptFilesystems { changes });
         }
@@ -63,7 +63,7 @@ impl Work<'_> {
         if self.machine.boot.initramfs == InitramfsTool::None {
             return None;
         }
-        if let Some(reason) = kinds::initramfs_reason(self.recorded, self.machine) {
+        if let Some(reason) = kind_changes::initramfs_reason(self.recorded, self.machine) {
             return Some(reason);
         }
         let known = &self.machine.hardware.modaliases;

@@ -2,7 +2,7 @@
 
 use super::Work;
 use crate::error::PlanError;
-use crate::kinds;
+use crate::kind_changes;
 use crate::made;
 use crate::matching::Match;
 use crate::step::Step;
@@ -34,7 +34,7 @@ impl Work<'_> {
         let device = self.nodes.get(&part.device.id)?.to_owned();
         match &part.device.content {
             Content::Filesystem(filesystem) => {
-                let was = kinds::was(self.recorded, &part.device).map(|kind| kind.name().to_owned());
+                let was = kind_changes::was(self.recorded, &part.device).map(|kind| kind.name().to_owned());
                 let resized = part.resized || was.is_some();
                 steps.push(Step::MakeFilesystem {
                     device: device.clone(),

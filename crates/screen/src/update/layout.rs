@@ -6,7 +6,7 @@ use crate::key::Key;
 use crate::model::{Effect, Model, Screen};
 use lifeboat_machine::DeviceId;
 use lifeboat_machine::bytes::human;
-use lifeboat_plan::{Kind, edit};
+use lifeboat_plan::{FilesystemKind, edit};
 
 /// Lines of the layout before and behind the partitions.
 pub const LAYOUT_ACTIONS: usize = 2;
@@ -50,8 +50,8 @@ fn drop_partition(model: &mut Model, id: DeviceId) -> Vec<Effect> {
     if model.policy.drop.contains(&id) {
         model.policy.drop.retain(|of| *of != id);
     } else {
-        if let Some(reason) = model.machine.as_ref().and_then(|machine| edit::against_drop(machine, &id)) {
-            return model.complain(format!("it cannot be left out: {reason}"));
+        if let Some(Err(refusal)) = model.machine.as_ref().map(|machine| edit::check_drop(machine, &id)) {
+            return model.complain(format!("it cannot be left out: {}", refusal.reason));
         }
         model.policy.sizes.retain(|(of, _)| *of != id);
         model.policy.filesystems.retain(|(of, _)| *of != id);
@@ -85,11 +85,9 @@ fn choose_kind(model: &mut Model, id: &DeviceId) -> Vec<Effect> {
     let kinds = model.kinds();
     if kinds.is_empty() {
         // The same reason for every kind: FAT, or no filesystem at all.
-        let reason = model
-            .machine
-            .as_ref()
-            .and_then(|machine| edit::against_filesystem(machine, &model.hardware, &model.policy, id, Kind::Ext4));
-        return model.complain(reason.unwrap_or_default());
+        let check = |machine| edit::check_filesystem(machine, &model.hardware, &model.policy, id, FilesystemKind::Ext4);
+        let refusal = model.machine.as_ref().and_then(|machine| check(machine).err());
+        return model.complain(refusal.map_or_else(String::new, |refusal| refusal.reason));
     }
     let chosen = model.policy.filesystems.iter().find(|(of, _)| of == id).map(|(_, kind)| *kind);
     model.kind = Picker { at: kinds.iter().position(|kind| *kind == chosen).unwrap_or(0) };
@@ -104,7 +102,7 @@ pub fn kind(model: &mut Model, key: Key) -> Vec<Effect> {
     }
     let id = model.chosen_partition().map(|device| device.id.clone());
     let (Some(id), Some(chosen)) = (id, kinds.get(model.kind.at)) else { return vec![] };
-    if let Some(reason) = (*chosen).and_then(|kind| model.against_kind(kind)) {
+    if let Some(Err(reason)) = (*chosen).map(|kind| model.check_kind(kind)) {
         return model.complain(reason);
     }
     model.policy.filesystems.retain(|(of, _)| *of != id);
@@ -147,8 +145,8 @@ pub fn size(model: &mut Model, key: Key) -> Vec<Effect> {
         return model.complain("type a size such as 20 GiB or 512 MiB".into());
     };
     // What it becomes decides what it needs.
-    if let Some(reason) = edit::against_size(&edit::with_filesystems(machine, &model.policy), &id, bytes) {
-        return model.complain(reason);
+    if let Err(refusal) = edit::check_size(&edit::with_filesystems(machine, &model.policy), &id, bytes) {
+        return model.complain(refusal.reason);
     }
     let recorded = machine.layout.device(&id).map(|device| device.size_bytes);
     model.policy.sizes.retain(|(of, _)| *of != id);

@@ -6,7 +6,7 @@ use crate::model::Model;
 use crate::review::holds;
 use lifeboat_machine::Device;
 use lifeboat_machine::bytes::{human, printable};
-use lifeboat_plan::edit::Place;
+use lifeboat_plan::edit::Spot;
 use ratatui::style::Style;
 use ratatui::text::Line;
 
@@ -112,28 +112,28 @@ fn choices(model: &Model, head: String, items: &[String], at: usize, about: Opti
 pub fn kind(model: &Model) -> Body {
     let Some(device) = model.chosen_partition() else { return Body::default() };
     let kinds = model.kinds();
-    let line = |kind: &Option<lifeboat_plan::Kind>| match kind {
+    let line = |kind: &Option<lifeboat_plan::FilesystemKind>| match kind {
         None => format!("{}, as recorded", holds(device)),
         Some(kind) => {
-            let no = if model.against_kind(*kind).is_some() { "  (not possible)" } else { "" };
+            let no = if model.check_kind(*kind).is_err() { "  (not possible)" } else { "" };
             format!("{kind}{no}")
         }
     };
     let items: Vec<String> = kinds.iter().map(line).collect();
-    let about = kinds.get(model.kind.at).copied().flatten().and_then(|kind| model.against_kind(kind));
+    let about = kinds.get(model.kind.at).copied().flatten().and_then(|kind| model.check_kind(kind).err());
     choices(model, format!("{}: which filesystem shall it become?", device.id), &items, model.kind.at, about)
 }
 
 pub fn spot(model: &Model) -> Body {
     let Some(device) = model.chosen_partition() else { return Body::default() };
     let spots = model.spots();
-    let line = |place: &Place| {
+    let line = |place: &Spot| {
         let what = match place {
-            Place::Before(next) => {
+            Spot::Before(next) => {
                 let next_holds = model.machine.as_ref().and_then(|machine| machine.layout.device(next)).map(holds);
                 format!("before {next} ({})", next_holds.unwrap_or_default())
             }
-            Place::End(disk) => format!("behind all others of {disk}"),
+            Spot::End(disk) => format!("behind all others of {disk}"),
         };
         let no = if model.moved_to(place).is_err() { "  (not possible)" } else { "" };
         format!("{what}{no}")

@@ -9,7 +9,7 @@ use std::fmt;
 /// A kind that a recovery can make in place of another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum FilesystemKind {
     /// ext4.
     Ext4,
     /// XFS.
@@ -36,30 +36,31 @@ const BYTES_PER_INODE: u64 = 16_384;
 /// How small files are on average at the worst: an inode for each must be there.
 const BYTES_PER_FILE: u64 = 8192;
 
-impl Kind {
+impl FilesystemKind {
     /// All of them, the usual ones first.
-    pub const ALL: [Kind; 5] = [Kind::Ext4, Kind::Xfs, Kind::Btrfs, Kind::Ext3, Kind::Ext2];
+    pub const ALL: [FilesystemKind; 5] =
+        [FilesystemKind::Ext4, FilesystemKind::Xfs, FilesystemKind::Btrfs, FilesystemKind::Ext3, FilesystemKind::Ext2];
 
     /// The type as mount(8) names it.
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Ext2 => "ext2",
-            Kind::Ext3 => "ext3",
-            Kind::Ext4 => "ext4",
-            Kind::Xfs => "xfs",
-            Kind::Btrfs => "btrfs",
+            FilesystemKind::Ext2 => "ext2",
+            FilesystemKind::Ext3 => "ext3",
+            FilesystemKind::Ext4 => "ext4",
+            FilesystemKind::Xfs => "xfs",
+            FilesystemKind::Btrfs => "btrfs",
         }
     }
 
     /// The kind of a recorded filesystem; `None` for FAT.
-    pub fn of(filesystem: &Filesystem) -> Option<Kind> {
-        Kind::ALL.into_iter().find(|kind| kind.name() == filesystem.options.mount_type())
+    pub fn of(filesystem: &Filesystem) -> Option<FilesystemKind> {
+        FilesystemKind::ALL.into_iter().find(|kind| kind.name() == filesystem.options.mount_type())
     }
 
     /// GRUB's module that reads it.
     pub fn grub_module(self) -> &'static str {
         match self {
-            Kind::Ext2 | Kind::Ext3 | Kind::Ext4 => "ext2",
+            FilesystemKind::Ext2 | FilesystemKind::Ext3 | FilesystemKind::Ext4 => "ext2",
             other => other.name(),
         }
     }
@@ -67,29 +68,35 @@ impl Kind {
     /// Bytes of a label: ext4(5), mkfs.xfs(8), mkfs.btrfs(8).
     pub fn label_bytes(self) -> usize {
         match self {
-            Kind::Ext2 | Kind::Ext3 | Kind::Ext4 => 16,
-            Kind::Xfs => 12,
-            Kind::Btrfs => 255,
+            FilesystemKind::Ext2 | FilesystemKind::Ext3 | FilesystemKind::Ext4 => 16,
+            FilesystemKind::Xfs => 12,
+            FilesystemKind::Btrfs => 255,
         }
     }
 
     /// What files may have of `from` that this kind cannot hold; `None` when it holds all. Flags: the kernel's
     /// EXT4_FL_USER_MODIFIABLE, fs/xfs/xfs_ioctl.c and fs/btrfs/ioctl.c; attributes: xattr(7).
-    pub fn lacks(self, from: Kind) -> Option<&'static str> {
-        let ext = |kind| matches!(kind, Kind::Ext2 | Kind::Ext3 | Kind::Ext4);
+    pub fn lacks(self, from: FilesystemKind) -> Option<&'static str> {
+        let ext = |kind| matches!(kind, FilesystemKind::Ext2 | FilesystemKind::Ext3 | FilesystemKind::Ext4);
         Some(match self {
-            Kind::Xfs if from == Kind::Btrfs => "the flag No_COW, compression and what snapshots share",
-            Kind::Xfs => "the flags of chattr but a, A, d, i and S",
-            Kind::Btrfs if ext(from) => "project ids and the flags of chattr but a, A, C, c, d, D, i, m and S",
-            Kind::Btrfs => "project ids",
-            Kind::Ext2 | Kind::Ext3 if from == Kind::Ext4 => {
+            FilesystemKind::Xfs if from == FilesystemKind::Btrfs => {
+                "the flag No_COW, compression and what snapshots share"
+            }
+            FilesystemKind::Xfs => "the flags of chattr but a, A, d, i and S",
+            FilesystemKind::Btrfs if ext(from) => {
+                "project ids and the flags of chattr but a, A, C, c, d, D, i, m and S"
+            }
+            FilesystemKind::Btrfs => "project ids",
+            FilesystemKind::Ext2 | FilesystemKind::Ext3 if from == FilesystemKind::Ext4 => {
                 "files above 2 TiB and folders with more than 32,000 folders"
             }
-            Kind::Ext2 | Kind::Ext3 => {
+            FilesystemKind::Ext2 | FilesystemKind::Ext3 => {
                 "files above 2 TiB, many or large extended attributes (4 KiB a file at most), No_COW"
             }
-            Kind::Ext4 if ext(from) => return None,
-            Kind::Ext4 => "files above 16 TiB, many or large extended attributes (4 KiB a file at most), No_COW",
+            FilesystemKind::Ext4 if ext(from) => return None,
+            FilesystemKind::Ext4 => {
+                "files above 16 TiB, many or large extended attributes (4 KiB a file at most), No_COW"
+            }
         })
     }
 
@@ -109,18 +116,18 @@ impl Kind {
         let blocks = device_bytes / u64::from(BLOCK);
         let size_bytes = blocks * u64::from(BLOCK);
         let options = match self {
-            Kind::Ext2 => FilesystemOptions::Ext(ext(2, recorded, blocks)),
-            Kind::Ext3 => FilesystemOptions::Ext(ext(3, recorded, blocks)),
-            Kind::Ext4 => FilesystemOptions::Ext(ext(4, recorded, blocks)),
-            Kind::Xfs => FilesystemOptions::Xfs(xfs(blocks)),
-            Kind::Btrfs => FilesystemOptions::Btrfs(btrfs()),
+            FilesystemKind::Ext2 => FilesystemOptions::Ext(ext(2, recorded, blocks)),
+            FilesystemKind::Ext3 => FilesystemOptions::Ext(ext(3, recorded, blocks)),
+            FilesystemKind::Ext4 => FilesystemOptions::Ext(ext(4, recorded, blocks)),
+            FilesystemKind::Xfs => FilesystemOptions::Xfs(xfs(blocks)),
+            FilesystemKind::Btrfs => FilesystemOptions::Btrfs(btrfs()),
         };
         let (uuid, label) = (recorded.uuid.clone(), self.label(&recorded.label));
         Filesystem { uuid, label, size_bytes, used_bytes: recorded.used_bytes, options, restored: None }
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for FilesystemKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
@@ -250,7 +257,7 @@ mod tests {
     fn labels_are_cut_between_characters() {
         for (label, xfs) in [("root", "root"), ("0123456789abc", "0123456789ab"), ("0123456789a\u{fc}", "0123456789a")]
         {
-            assert_eq!(Kind::Xfs.label(&Name::from(label)), Name::from(xfs), "{label}");
+            assert_eq!(FilesystemKind::Xfs.label(&Name::from(label)), Name::from(xfs), "{label}");
         }
     }
 }

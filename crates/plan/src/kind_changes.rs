@@ -1,14 +1,14 @@
 //! What follows when filesystems are of another kind than recorded: fstab, command lines, initramfs.
 
-use crate::kind::Kind;
+use crate::filesystem_kind::FilesystemKind;
 use crate::nodes::Nodes;
 use crate::step::ChangedFilesystem;
 use lifeboat_machine::{Device, Machine};
 
 /// The kind that a device had, when it has another one now.
-pub(crate) fn was(recorded: &Machine, device: &Device) -> Option<Kind> {
+pub(crate) fn was(recorded: &Machine, device: &Device) -> Option<FilesystemKind> {
     let (old, new) = (recorded.layout.device(&device.id)?.filesystem()?, device.filesystem()?);
-    Kind::of(old).filter(|kind| kind.name() != new.options.mount_type())
+    FilesystemKind::of(old).filter(|kind| kind.name() != new.options.mount_type())
 }
 
 /// The filesystems that changed, with all that configuration may call them.
