@@ -52,7 +52,7 @@ fn content_kind(content: &Content) -> Option<&'static str> {
         Content::Luks(_) => Some("an encrypted (LUKS) device"),
         Content::Journal(_) => Some("the journal, log or realtime section of a filesystem"),
         Content::Member(Member::Array { .. }) => Some("a member of an md array"),
-        Content::Member(Member::Group { .. }) => Some("a physical volume of LVM"),
+        Content::Member(Member::Group { .. }) => Some("an LVM physical volume"),
         Content::Member(Member::Filesystem { .. }) => Some("one of several devices of a filesystem"),
     }
 }

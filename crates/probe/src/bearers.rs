@@ -1,12 +1,12 @@
 //! Which devices bear a UUID: beside the disks of a plan ([`bearers`]), and twice on a healthy machine ([`twins`]).
 
-use crate::blocks::{Block, Blocks, Family, family};
-use crate::context::Context;
+use crate::context::{Context, blocks};
 use crate::identity;
 use crate::report::ProbeError;
 use crate::signature;
 use crate::sysroot::Sysroot;
 use lifeboat_machine::{Content, Layout};
+use lifeboat_storage::blocks::{Block, Blocks, Family, family};
 use lifeboat_sys::Runner;
 use std::collections::BTreeMap;
 
@@ -29,9 +29,9 @@ pub struct Bearer {
 pub fn bearers(runner: &dyn Runner, beside: &[&str]) -> Result<Vec<Bearer>, ProbeError> {
     let sysroot = Sysroot::default();
     let context = Context::new(runner, &sysroot);
-    let blocks = Blocks::read(&context)?;
+    let blocks = blocks(&context)?;
     let wwn = |block: &Block| identity::disk(&context, block).wwn.filter(|wwn| !wwn.is_empty());
-    let left_out: Vec<&Block> = beside.iter().filter_map(|path| blocks.at(&context, path)).collect();
+    let left_out: Vec<&Block> = beside.iter().filter_map(|path| blocks.linked(&context.host, path)).collect();
     let known: Vec<String> = left_out.iter().filter_map(|block| wwn(block)).collect();
     // A disk that is reached by several paths is one disk.
     let same = |disk: &Block| {
@@ -88,7 +88,7 @@ pub(crate) fn twins(context: &Context<'_>, blocks: &Blocks, layout: &Layout) -> 
     };
     let mut said = vec![];
     for (path, uuid) in own {
-        let Some(block) = blocks.at(context, path) else { continue };
+        let Some(block) = blocks.linked(&context.host, path) else { continue };
         let others = bearing.get(&uuid.to_ascii_lowercase()).into_iter().flatten();
         for other in others.filter(|other| other.name != block.name) {
             let (Some(own_disk), Some(other_disk)) = (disk(block), disk(other)) else { continue };

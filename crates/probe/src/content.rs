@@ -13,6 +13,7 @@ use crate::xfs;
 use lifeboat_machine::filesystem::{Filesystem, FilesystemOptions, Subvolume};
 use lifeboat_machine::layout::Swap;
 use lifeboat_machine::{Content, Name};
+use lifeboat_storage::kinds;
 use lifeboat_sys::{Invocation, RunError, program};
 use std::path::{Path, PathBuf};
 
@@ -52,26 +53,12 @@ pub(crate) fn read(
 
 /// Why a signature is refused, in the words of who made it.
 pub(crate) fn foreign(kind: &str, usage: Option<&str>) -> String {
-    let what = match kind {
-        "LVM2_member" | "LVM1_member" => "an LVM physical volume",
-        "linux_raid_member" => "a member of an md array",
-        "crypto_LUKS" => "encrypted with LUKS",
-        "BitLocker" => "encrypted with BitLocker",
-        "zfs_member" => "part of a ZFS pool",
-        "bcache" => "a bcache device",
-        "bcachefs" => "a bcachefs filesystem",
-        "mpath_member" => "a path of a multipath device",
-        "drbd" => "a DRBD device",
-        "VMFS" | "VMFS_volume_member" => "a VMware volume",
-        "ceph_bluestore" => "a Ceph device",
-        "stratis" => "part of a Stratis pool",
-        other if usage == Some("raid") => {
-            return format!("it is a RAID member of the kind {other}; it cannot be rebuilt");
-        }
-        other if usage == Some("filesystem") => return format!("it is a {other} filesystem; it cannot be rebuilt"),
-        other => return format!("it holds {other}, which cannot be rebuilt"),
-    };
-    format!("it is {what}; that cannot be rebuilt")
+    match (kinds::by_type(kind), usage) {
+        (Some(known), _) => format!("it is {}; that cannot be rebuilt", known.holds),
+        (None, Some("raid")) => format!("it is a RAID member of the kind {kind}; it cannot be rebuilt"),
+        (None, Some("filesystem")) => format!("it is a {kind} filesystem; it cannot be rebuilt"),
+        (None, _) => format!("it holds {kind}, which cannot be rebuilt"),
+    }
 }
 
 fn refuse_all(device: &str, reasons: Vec<String>, findings: &mut Findings) {

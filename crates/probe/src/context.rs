@@ -1,7 +1,9 @@
 //! What reading needs: a runner, the system's root, and where the kernel's filesystems are.
 
+use crate::report::ProbeError;
 use crate::sysroot::Sysroot;
 use lifeboat_machine::Name;
+use lifeboat_storage::Blocks;
 use lifeboat_sys::Runner;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -41,6 +43,12 @@ impl<'a> Context<'a> {
     pub fn read_device(&self, device: &str, offset: u64, length: usize) -> io::Result<Vec<u8>> {
         read_range(&self.host(device), offset, length)
     }
+}
+
+/// All block devices.
+pub(crate) fn blocks(context: &Context<'_>) -> Result<Blocks, ProbeError> {
+    let sys = context.host("/sys");
+    Blocks::read(&sys).map_err(|source| ProbeError::Read { path: sys.join("block"), source })
 }
 
 /// Reads up to `length` bytes from `offset` on; fewer at the end.

@@ -1,7 +1,6 @@
 //! [`found_hardware`]: the disks under the rescue system.
 
-use crate::blocks::{Block, Blocks};
-use crate::context::Context;
+use crate::context::{Context, blocks};
 use crate::hardware;
 use crate::identity;
 use crate::report::ProbeError;
@@ -12,6 +11,7 @@ use crate::table;
 use lifeboat_machine::found::{DiskContent, FoundDisk, FoundHardware};
 use lifeboat_machine::layout::DeviceId;
 use lifeboat_machine::marker::{self, Marker};
+use lifeboat_storage::blocks::{Block, Blocks};
 use lifeboat_sys::modules::{Config, Index, LoadPlan};
 use lifeboat_sys::program::{self, MKE2FS, MKFS_BTRFS, MKFS_XFS, Program};
 use lifeboat_sys::{Invocation, Runner};
@@ -34,11 +34,12 @@ pub fn found_hardware(runner: &dyn Runner, locks: &[(String, String)]) -> Result
 }
 
 pub(crate) fn read(context: &Context<'_>, locks: &[(String, String)]) -> Result<FoundHardware, ProbeError> {
-    let blocks = Blocks::read(context)?;
+    let blocks = blocks(context)?;
     let in_use = in_use(context, &blocks)?;
     let mut locked: BTreeMap<String, String> = BTreeMap::new();
     for (path, reason) in locks {
-        for disk in blocks.at(context, path).map(|block| blocks.disks_under(&block.name)).unwrap_or_default() {
+        for disk in blocks.linked(&context.host, path).map(|block| blocks.disks_under(&block.name)).unwrap_or_default()
+        {
             locked.entry(disk.name.clone()).or_insert_with(|| reason.clone());
         }
     }
@@ -107,7 +108,7 @@ fn in_use(context: &Context<'_>, blocks: &Blocks) -> Result<BTreeMap<String, Str
     for mount in lifeboat_sys::mount::parse_mountinfo(&table) {
         let block = blocks.numbered(mount.device).or_else(|| match mount.device.0 {
             // btrfs shows an anonymous number.
-            0 => mount.source.to_str().filter(|s| s.starts_with("/dev/")).and_then(|s| blocks.at(context, s)),
+            0 => mount.source.to_str().filter(|s| s.starts_with("/dev/")).and_then(|s| blocks.linked(&context.host, s)),
             _ => None,
         });
         if let Some(block) = block {
@@ -117,7 +118,7 @@ fn in_use(context: &Context<'_>, blocks: &Blocks) -> Result<BTreeMap<String, Str
     // A kernel without swap has no such file.
     let swaps = std::fs::read(context.host("/proc/swaps")).unwrap_or_default();
     for active in swap::parse_swaps(&swaps).into_iter().filter(|active| !active.file) {
-        if let Some(block) = blocks.at(context, &active.path.to_string_lossy()) {
+        if let Some(block) = blocks.linked(&context.host, &active.path.to_string_lossy()) {
             found.entry(block.name.clone()).or_insert_with(|| "is in use as swap".to_owned());
         }
     }

@@ -1,10 +1,10 @@
 //! What tells disks apart, read from sysfs alone: in the rescue system no udev may run.
 
-use crate::blocks::Block;
 use crate::context::Context;
 use crate::hardware_path::{Lookup, hardware_path, scsi_address};
 use crate::sysroot::{attribute, names};
 use lifeboat_machine::layout::Disk;
+use lifeboat_storage::blocks::Block;
 use std::path::{Path, PathBuf};
 
 /// Reads the identity and geometry of a whole disk.

@@ -1,6 +1,5 @@
 //! Disks in use, their partitions, what those hold, and what is mounted of them.
 
-use crate::blocks::{Block, Blocks};
 use crate::content;
 use crate::context::Context;
 use crate::identity;
@@ -9,6 +8,7 @@ use crate::report::Findings;
 use crate::table::{self, Table};
 use lifeboat_machine::layout::{Mount, Partition, PartitionRole, SwapFile, TableKind};
 use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Layout, Name};
+use lifeboat_storage::blocks::{Block, Blocks};
 use lifeboat_sys::{Invocation, program};
 use std::collections::BTreeSet;
 

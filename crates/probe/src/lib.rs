@@ -11,7 +11,6 @@
 //! | `report` | [`Probed`], [`Refusal`], [`ProbeError`] |
 //! | `context` | what reading needs; little helpers for bytes |
 //! | `probe` | [`fn@probe`]: brings everything together |
-//! | `blocks` | block devices of sysfs and how they stand on each other |
 //! | `identity`, `hardware_path` | what tells disks apart, from sysfs alone |
 //! | `table` | partition tables: sfdisk's JSON, the first sector |
 //! | `signature` | blkid's answers |
@@ -26,7 +25,6 @@
 //! | `found` | [`found_hardware`] |
 
 mod bearers;
-mod blocks;
 mod boot;
 mod btrfs;
 mod content;

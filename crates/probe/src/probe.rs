@@ -1,9 +1,8 @@
 //! [`fn@probe`]: brings everything together.
 
-use crate::blocks::{Block, Blocks, Family, family};
 use crate::boot;
 use crate::content;
-use crate::context::{Context, Options};
+use crate::context::{Context, Options, blocks};
 use crate::hardware;
 use crate::layout::{self, Use};
 use crate::mounts::{self, Class};
@@ -16,6 +15,7 @@ use lifeboat_machine::bytes::human;
 use lifeboat_machine::layout::SwapFile;
 use lifeboat_machine::machine::FORMAT;
 use lifeboat_machine::{Layout, Machine, Name};
+use lifeboat_storage::blocks::{Block, Blocks, Family, family};
 use lifeboat_sys::Runner;
 use lifeboat_sys::mount::MountInfo;
 use std::collections::BTreeSet;
@@ -56,7 +56,7 @@ pub(crate) fn read(context: &Context<'_>) -> Result<Probed, ProbeError> {
     let table = context.host("/proc/self/mountinfo");
     let table = std::fs::read(&table).map_err(|source| ProbeError::Read { path: table, source })?;
     let table = lifeboat_sys::mount::parse_mountinfo(&table);
-    let blocks = Blocks::read(context)?;
+    let blocks = blocks(context)?;
 
     let own_mounts = sysroot.is_running_system() || mounts::is_mounted(&table, &root);
     let layout = if own_mounts {
@@ -126,7 +126,7 @@ fn in_use(context: &Context<'_>, blocks: &Blocks, table: &[MountInfo], root: &Pa
     }
     let (local, partial) = mounts::local(table, root);
     for (source, at) in partial {
-        if blocks.at(context, &source).is_some_and(|block| kind_of(blocks, block) == Family::Disk) {
+        if blocks.linked(&context.host, &source).is_some_and(|block| kind_of(blocks, block) == Family::Disk) {
             findings.refuse(
                 at.display(),
                 format!("it is a folder of the filesystem on {source}, whose other files are mounted nowhere"),
@@ -139,7 +139,7 @@ fn in_use(context: &Context<'_>, blocks: &Blocks, table: &[MountInfo], root: &Pa
     for mount in local {
         let at = mount.mount_point.display().to_string();
         let is_root = mount.mount_point == Path::new("/");
-        let Some(block) = blocks.numbered(mount.device).or_else(|| blocks.at(context, &mount.source)) else {
+        let Some(block) = blocks.numbered(mount.device).or_else(|| blocks.linked(&context.host, &mount.source)) else {
             saved.push(mount.id);
             findings.refuse(&at, format!("its device, {}, cannot be found in /sys/block", mount.source), "");
             continue;
@@ -243,7 +243,7 @@ fn archive_disks(
         return BTreeSet::new();
     };
     let disks = |mount: &mounts::Used| -> BTreeSet<String> {
-        let block = blocks.numbered(mount.device).or_else(|| blocks.at(context, &mount.source));
+        let block = blocks.numbered(mount.device).or_else(|| blocks.linked(&context.host, &mount.source));
         let disks = block.map(|block| blocks.disks_under(&block.name)).unwrap_or_default();
         disks.into_iter().map(|disk| disk.name.clone()).collect()
     };
@@ -275,7 +275,7 @@ fn fstab_device<'b>(context: &Context<'_>, blocks: &'b Blocks, source: &str) -> 
         }
         None => source.to_owned(),
     };
-    path.starts_with("/dev/").then(|| blocks.at(context, &path)).flatten()
+    path.starts_with("/dev/").then(|| blocks.linked(&context.host, &path)).flatten()
 }
 
 /// Swap areas that are on, and those that fstab names.
@@ -289,7 +289,7 @@ fn swaps(context: &Context<'_>, blocks: &Blocks, used: &mut Use, findings: &mut 
                 true => files.push(inside),
                 // Another system's swap, when the sysroot is not the running one.
                 false if context.sysroot.is_running_system() => {
-                    devices.extend(blocks.at(context, &active.path.to_string_lossy()).cloned());
+                    devices.extend(blocks.linked(&context.host, &active.path.to_string_lossy()).cloned());
                 }
                 false => {}
             }

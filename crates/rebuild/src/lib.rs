@@ -16,7 +16,6 @@
 //! | [`make`] | filesystems, subvolumes, swap: one module for each kind |
 //! | [`mounts`] | the tree below the target directory, and what programs inside it need |
 //! | [`adapt`] | fstab, boot loader configuration: names of devices that changed |
-//! | [`mod@stack`] | md, LVM, LUKS and multipath on disks that are not rebuilt |
 //! | `times` | times that steps disturb |
 //! | [`network`] | network configuration: cards that were exchanged |
 //! | [`boot`] | boot loaders, EFI boot entries, initramfs |
@@ -34,7 +33,6 @@ pub mod make;
 pub mod mounts;
 pub mod network;
 pub mod read_back;
-pub mod stack;
 pub mod table;
 mod times;
 pub mod trial;

@@ -51,11 +51,11 @@ pub enum Failure {
         /// What is looked for.
         what: String,
         /// What is locked.
-        devices: Vec<lifeboat_rebuild::stack::Locked>,
+        devices: Vec<lifeboat_storage::Locked>,
     },
     /// md, LVM, LUKS or multipath could not be used.
     #[error(transparent)]
-    Stack(#[from] lifeboat_rebuild::stack::StackError),
+    Stack(#[from] lifeboat_storage::StorageError),
     /// The machine description cannot be used.
     #[error(transparent)]
     Machine(#[from] lifeboat_machine::FormatError),
@@ -162,14 +162,14 @@ pub(crate) fn first(lost: &[lifeboat_archive::Problem]) -> String {
 }
 
 /// "lifeboat storage unlock /dev/sdb2", with "or" between several.
-fn unlocking(devices: &[lifeboat_rebuild::stack::Locked]) -> String {
+fn unlocking(devices: &[lifeboat_storage::Locked]) -> String {
     let calls: Vec<String> =
         devices.iter().map(|locked| format!("lifeboat storage unlock {}", locked.device)).collect();
     calls.join(" or ")
 }
 
 /// "/dev/sdb2 is", "/dev/sdb2 and /dev/sdc are".
-pub(crate) fn list(devices: &[lifeboat_rebuild::stack::Locked]) -> String {
+pub(crate) fn list(devices: &[lifeboat_storage::Locked]) -> String {
     let names: Vec<&str> = devices.iter().map(|locked| locked.device.as_str()).collect();
     format!("{} {}", names.join(" and "), if names.len() == 1 { "is" } else { "are" })
 }
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn all_that_is_locked_is_named() {
-        let locked = |device: &str| lifeboat_rebuild::stack::Locked { device: device.into(), uuid: String::new() };
+        let locked = |device: &str| lifeboat_storage::Locked { device: device.into(), uuid: String::new() };
         let failure =
             Failure::Locked { what: "disk:LABEL=x:/".into(), devices: vec![locked("/dev/a"), locked("/dev/b")] };
         let text = failure.to_string();

@@ -18,7 +18,7 @@
 //! | [`journal`] | how far a recovery came: what resuming needs |
 //! | [`nuke`] | the unattended mode |
 //! | [`session`] | [`Session`]: what a person does in the interactive mode, one call a step |
-//! | [`places`], [`logs`], [`keyboard`] | what it needs beside: other devices, saved logs, keyboard layouts |
+//! | [`archive_places`], [`logs`], [`keyboard`] | what it needs beside: other devices, saved logs, keyboard layouts |
 //! | [`compare`] | the compare mode: archive against disks, read-only |
 //! | [`clock`] | the machine's clock beside the age of an archive |
 //! | [`heartbeat`] | a step that takes minutes says that it is still at work |
@@ -28,6 +28,7 @@
 //! The archive is checked to be readable before anything is wiped (design, principle 3): [`medium::Medium::verify`]
 //! reads every byte of the medium, then the repository is opened and its description compared with the embedded one.
 
+pub mod archive_places;
 pub mod boot;
 pub mod clock;
 pub mod compare;
@@ -43,7 +44,6 @@ pub mod network;
 pub mod nuke;
 pub mod observe;
 pub mod on_disk;
-pub mod places;
 pub mod recovery;
 pub mod rescue;
 pub mod room;

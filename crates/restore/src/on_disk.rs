@@ -3,8 +3,7 @@
 use crate::failure::Failure;
 use crate::stacks::Stacks;
 use lifeboat_machine::on_disk::{DiskName, OnDisk};
-use lifeboat_rebuild::stack::devices::BlockDevices;
-use lifeboat_rebuild::stack::{Incomplete, Locked, luks, lvm, md};
+use lifeboat_storage::{Blocks, Incomplete, Locked, kinds};
 use lifeboat_sys::program::{BLKID, MOUNT};
 use lifeboat_sys::{Invocation, Runner};
 use std::path::{Path, PathBuf};
@@ -103,24 +102,24 @@ fn inside(
 ) -> Result<PathBuf, Failure> {
     let unusable = |reason: String| Err(Failure::Unusable { what: place.to_string(), reason });
     let shown = device.display().to_string();
-    let member = match kind(&device, runner)?.as_str() {
-        luks::MEMBER => {
-            let devices = BlockDevices::read(runner, sys)?;
+    let held = kind(&device, runner)?;
+    let member = match (held.as_str(), kinds::by_type(&held)) {
+        (kinds::LUKS, _) => {
+            let devices = Blocks::identified(runner, sys)?;
             // A name below /dev/disk is a link.
             let real = std::fs::canonicalize(&device).unwrap_or_default();
             let container = devices.at(&shown).or_else(|| devices.at(&real.to_string_lossy()));
             let opened = container.and_then(|container| devices.named(container.holders.first()?));
             return match (opened, container) {
-                (Some(opened), _) => inside(place, opened.path().into(), rescue_system, sys, runner),
+                (Some(opened), _) => inside(place, opened.path.clone().into(), rescue_system, sys, runner),
                 (None, Some(container)) if rescue_system => {
-                    let locked = Locked { device: container.path(), uuid: container.uuid.clone() };
+                    let locked = Locked { device: container.path.clone(), uuid: container.holds.uuid.clone() };
                     Err(Failure::Locked { what: place.to_string(), devices: vec![locked] })
                 }
                 _ => unusable(format!("{shown} is encrypted (LUKS) and not open; try: cryptsetup open {shown} NAME")),
             };
         }
-        lvm::MEMBER => "a physical volume of LVM",
-        md::MEMBER => "a member of an md array",
+        (_, Some(known)) if known.layer.is_some() => known.holds,
         _ => return Ok(device),
     };
     unusable(format!("{shown} is {member}; name the filesystem on it, LABEL= or UUID= as lsblk -f shows them"))
@@ -242,16 +241,25 @@ mod tests {
     /// A sysfs with a LUKS container; `open` it has a mapper device.
     fn sysfs(open: bool) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
-        let class = root.path().join("class/block");
+        let class = root.path().join("block");
         std::fs::create_dir_all(&class).unwrap();
-        let mut files = vec!["lbtest1/partition"];
+        let mut files = vec!["lbtest/lbtest1/partition"];
         if open {
-            files.extend(["lbtest1/holders/dm-77", "dm-77/slaves/lbtest1"]);
+            files.extend(["lbtest/lbtest1/holders/dm-77", "dm-77/slaves/lbtest1"]);
+            for (file, text) in [("dev", "254:77"), ("size", "8")] {
+                std::fs::create_dir_all(class.join("dm-77")).unwrap();
+                std::fs::write(class.join("dm-77").join(file), text).unwrap();
+            }
+        }
+        for device in ["lbtest", "lbtest/lbtest1"] {
+            std::fs::create_dir_all(class.join(device)).unwrap();
+            std::fs::write(class.join(device).join("dev"), "8:0").unwrap();
+            std::fs::write(class.join(device).join("size"), "16").unwrap();
         }
         for file in files {
             let file = class.join(file);
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-            std::fs::write(file, "").unwrap();
+            std::fs::write(file, "1").unwrap();
         }
         root
     }
@@ -281,8 +289,7 @@ mod tests {
     #[test]
     fn a_member_of_a_layer_says_what_to_name() {
         let place = OnDisk::parse("disk:/dev/lbtest1:/repo").unwrap();
-        for (kind, says) in
-            [("LVM2_member\n", "physical volume of LVM"), ("linux_raid_member\n", "member of an md array")]
+        for (kind, says) in [("LVM2_member\n", "LVM physical volume"), ("linux_raid_member\n", "member of an md array")]
         {
             let runner = FakeRunner::new().answer("blkid", kind);
             let error =

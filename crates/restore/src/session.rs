@@ -17,7 +17,7 @@ use lifeboat_archive::{
 };
 use lifeboat_machine::{Event, EventSink, FoundHardware, Machine, MediumManifest, Name};
 use lifeboat_plan::{Plan, Policy};
-use lifeboat_rebuild::stack::Locked;
+use lifeboat_storage::Locked;
 use lifeboat_sys::Runner;
 use std::borrow::Cow;
 use std::os::unix::ffi::OsStrExt as _;

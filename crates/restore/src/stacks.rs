@@ -6,9 +6,8 @@ use crate::on_disk::Search;
 use crate::rescue::{RescueDirectories, is_rescue_system};
 use lifeboat_machine::iscsi::IscsiTarget;
 use lifeboat_machine::{Event, EventSink};
-use lifeboat_rebuild::stack::devices::BlockDevices;
-use lifeboat_rebuild::stack::release::{self, Released};
-use lifeboat_rebuild::stack::{self, Activated, Incomplete, Layer, Locked, StackError, iscsi, luks, lvm, md, record};
+use lifeboat_storage::release::{self, Released};
+use lifeboat_storage::{Activated, Blocks, Incomplete, Layer, Locked, StorageError, iscsi, kinds, luks, record};
 use lifeboat_sys::Runner;
 use std::path::{Path, PathBuf};
 
@@ -33,7 +32,7 @@ impl Stacks {
     /// # Errors
     /// When the devices cannot be listed.
     pub fn activate(&self, runner: &dyn Runner, incomplete: Incomplete) -> Result<Activated, Failure> {
-        Ok(stack::activate(runner, Path::new(SYS), &self.run, incomplete)?)
+        Ok(lifeboat_storage::activate(runner, Path::new(SYS), &self.run, incomplete)?)
     }
 
     /// Every layer that is active, whoever activated it, with the disks below.
@@ -41,7 +40,7 @@ impl Stacks {
     /// # Errors
     /// When the devices cannot be listed.
     pub fn active(&self, runner: &dyn Runner) -> Result<Vec<(Layer, Vec<String>)>, Failure> {
-        Ok(release::active(runner, &BlockDevices::read(runner, Path::new(SYS))?))
+        Ok(release::active(runner, &Blocks::identified(runner, Path::new(SYS))?))
     }
 
     /// Devices that are members of something which is not active: their nodes, and of what.
@@ -49,15 +48,13 @@ impl Stacks {
     /// # Errors
     /// When the devices cannot be listed.
     pub fn inactive(&self, runner: &dyn Runner) -> Result<Vec<(String, &'static str)>, Failure> {
-        let devices = BlockDevices::read(runner, Path::new(SYS))?;
-        let kinds = [
-            (md::MEMBER, "a member of an md array"),
-            (lvm::MEMBER, "a physical volume of LVM"),
-            (luks::MEMBER, "encrypted (LUKS)"),
-        ];
-        let of =
-            |(kind, name)| devices.free(kind).into_iter().map(move |device| (device.path(), name)).collect::<Vec<_>>();
-        Ok(kinds.into_iter().flat_map(of).collect())
+        let devices = Blocks::identified(runner, Path::new(SYS))?;
+        let mut found = vec![];
+        for kind in kinds::KINDS.iter().filter(|kind| kind.layer.is_some()) {
+            let members = kind.types.iter().flat_map(|name| devices.free(name));
+            found.extend(members.map(|device| (device.path.clone(), kind.holds)));
+        }
+        Ok(found)
     }
 
     /// LUKS devices that are not open.
@@ -65,7 +62,7 @@ impl Stacks {
     /// # Errors
     /// When the devices cannot be listed.
     pub fn locked(&self, runner: &dyn Runner) -> Result<Vec<Locked>, Failure> {
-        Ok(luks::locked(&BlockDevices::read(runner, Path::new(SYS))?))
+        Ok(luks::locked(&Blocks::identified(runner, Path::new(SYS))?))
     }
 
     /// Opens a LUKS device read-only.
@@ -120,12 +117,12 @@ impl Stacks {
         if found.len() < 2 {
             return Ok(found);
         }
-        let devices = BlockDevices::read(runner, Path::new(SYS))?;
+        let devices = Blocks::identified(runner, Path::new(SYS))?;
         Ok(distinct(&devices, found))
     }
 }
 
-fn distinct(devices: &BlockDevices, found: Vec<PathBuf>) -> Vec<PathBuf> {
+fn distinct(devices: &Blocks, found: Vec<PathBuf>) -> Vec<PathBuf> {
     let mut taken: Vec<(PathBuf, Option<String>)> = vec![];
     for path in found {
         let device = devices.at(&path.to_string_lossy());
@@ -163,7 +160,7 @@ pub(crate) fn open_one(
     for device in devices {
         match unlock(device) {
             Ok(()) => return Ok(()),
-            Err(Failure::Stack(StackError::Passphrase { device })) => wrong.push(device),
+            Err(Failure::Stack(StorageError::Passphrase { device })) => wrong.push(device),
             Err(failure) => reasons.push(failure.to_string()),
         }
     }
@@ -182,7 +179,7 @@ mod tests {
     }
 
     fn refused(device: &Locked) -> Result<(), Failure> {
-        Err(StackError::Passphrase { device: device.device.clone() }.into())
+        Err(StorageError::Passphrase { device: device.device.clone() }.into())
     }
 
     #[test]

@@ -9,7 +9,7 @@ use lifeboat_machine::parameters::After;
 use lifeboat_machine::{Device, DeviceId, Event, FoundDisk, FoundHardware, Machine};
 use lifeboat_plan::{Plan, Policy};
 use lifeboat_restore::Disks;
-use lifeboat_restore::places::Place;
+use lifeboat_restore::archive_places::ArchivePlace;
 use lifeboat_restore::rescue::RescueSystem;
 use lifeboat_restore::session::{Backup, Destination, ListedFile, Opened, RestoredFiles};
 use std::borrow::Cow;
@@ -199,7 +199,7 @@ pub struct Model {
     /// The other source that was named.
     pub source: Option<String>,
     /// Devices with files.
-    pub places: Vec<Place>,
+    pub places: Vec<ArchivePlace>,
     /// The list of places, the typed one last.
     pub place: Picker,
     /// A place that is typed.
@@ -311,7 +311,7 @@ pub enum Message {
     /// Restoring files ended.
     FilesRestored(Result<RestoredFiles, (String, Disks)>),
     /// Devices with files.
-    Places(Result<Vec<Place>, String>),
+    Places(Result<Vec<ArchivePlace>, String>),
     /// Logs were saved there.
     Saved(Result<String, String>),
     /// A keyboard layout was loaded.

@@ -5,7 +5,7 @@ use lifeboat_machine::{Event, EventSink};
 use lifeboat_plan::{Plan, Policy};
 use lifeboat_restore::observe::CONSOLE_INTERVAL;
 use lifeboat_restore::rescue::RescueSystem;
-use lifeboat_restore::{Disks, Failure, Runner, Session, keyboard, logs, places};
+use lifeboat_restore::{Disks, Failure, Runner, Session, keyboard, logs, archive_places};
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Mutex;
@@ -101,7 +101,7 @@ fn answer<'a>(session: &mut Session<'a>, rescue: &RescueSystem, runner: &'a dyn 
         Request::RestoreFiles(paths, to) => {
             Message::FilesRestored(session.restore_files(&paths, &to).map_err(with_disks))
         }
-        Request::Places => Message::Places(places::list(runner).map_err(text)),
+        Request::Places => Message::Places(archive_places::list(runner).map_err(text)),
         Request::Save(place) => Message::Saved(logs::save(rescue, &place, runner).map_err(text)),
         Request::Keymap(name, path) => {
             Message::KeymapLoaded(keyboard::load(&path, runner).map(|()| name).map_err(text))

@@ -4,8 +4,8 @@ use super::Session;
 use crate::command::{StorageActivateArgs, StorageCommand, StorageLoginArgs, StorageUnlockArgs};
 use crate::error::{CommandError, CommandResult, Kind};
 use lifeboat_machine::iscsi::IscsiTarget;
-use lifeboat_rebuild::stack::{Activated, Incomplete};
 use lifeboat_restore::Stacks;
+use lifeboat_storage::{Activated, Incomplete, Problem};
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -48,11 +48,11 @@ fn show(session: &Session, stacks: &Stacks) -> CommandResult {
 fn activate(session: &Session, stacks: &Stacks, args: &StorageActivateArgs) -> CommandResult {
     let incomplete = if args.incomplete { Incomplete::Start } else { Incomplete::Wait };
     let activated = stacks.activate(&session.runner, incomplete)?;
-    tell(session, &activated, incomplete)
+    tell(session, &activated)
 }
 
 /// Says what became active; what could not is the error.
-fn tell(session: &Session, activated: &Activated, incomplete: Incomplete) -> CommandResult {
+fn tell(session: &Session, activated: &Activated) -> CommandResult {
     for layer in &activated.layers {
         session.reporter.line(format!("activated read-only: {layer}"));
     }
@@ -66,13 +66,14 @@ fn tell(session: &Session, activated: &Activated, incomplete: Incomplete) -> Com
     session.reporter.value(&serde_json::json!({
         "activated": activated.layers,
         "locked": activated.locked.iter().map(|locked| &locked.device).collect::<Vec<_>>(),
-        "problems": activated.problems,
+        "problems": activated.problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
     }));
     if activated.problems.is_empty() {
         return Ok(());
     }
-    let error = CommandError::new(Kind::Failed, activated.problems.join("; "));
-    let waits = incomplete == Incomplete::Wait && activated.problems.iter().any(|problem| problem.contains(" waits: "));
+    let problems: Vec<String> = activated.problems.iter().map(ToString::to_string).collect();
+    let error = CommandError::new(Kind::Failed, problems.join("; "));
+    let waits = activated.problems.iter().any(|problem| matches!(problem, Problem::Waits { .. }));
     Err(if waits { error.hint("lifeboat storage activate --incomplete starts what has enough members") } else { error })
 }
 
@@ -92,7 +93,7 @@ fn unlock(session: &Session, stacks: &Stacks, args: &StorageUnlockArgs) -> Comma
     let layer = stacks.unlock(&session.runner, device, &passphrase)?;
     session.reporter.line(format!("opened read-only: {layer}"));
     // What lies on it comes with it.
-    tell(session, &stacks.activate(&session.runner, Incomplete::Wait)?, Incomplete::Wait)
+    tell(session, &stacks.activate(&session.runner, Incomplete::Wait)?)
 }
 
 fn login(session: &Session, stacks: &Stacks, args: &StorageLoginArgs) -> CommandResult {

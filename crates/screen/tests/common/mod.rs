@@ -4,7 +4,7 @@
 pub use lifeboat_machine::testing as machines;
 
 use lifeboat_machine::{Event, FoundHardware, Machine, Parameters};
-use lifeboat_restore::places::Place;
+use lifeboat_restore::archive_places::ArchivePlace;
 use lifeboat_restore::rescue::{FoundSource, RescueDirectories, RescueSystem};
 use lifeboat_restore::session::{Backup, ListedFile, Opened};
 use lifeboat_screen::Look;
@@ -166,8 +166,15 @@ impl Desk {
     }
 }
 
-fn place(path: &str, kind: &str, label: &str, removable: bool) -> Place {
-    Place { path: path.into(), size_bytes: 8 << 30, kind: kind.into(), label: label.into(), mounted: None, removable }
+fn place(path: &str, kind: &str, label: &str, removable: bool) -> ArchivePlace {
+    ArchivePlace {
+        path: path.into(),
+        size_bytes: 8 << 30,
+        kind: kind.into(),
+        label: label.into(),
+        mounted: None,
+        removable,
+    }
 }
 
 /// The screen as text, without blanks at the ends of lines.

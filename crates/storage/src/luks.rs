@@ -1,27 +1,27 @@
 //! LUKS (cryptsetup(8)): opened read-only with a passphrase, which is given on standard input and nowhere else.
 
-use super::devices::BlockDevices;
-use super::{Kind, Layer, Locked, StackError, record, tool};
+use crate::blocks::{Block, Blocks};
+use crate::kinds::LUKS;
+use crate::layer::{Layer, LayerKind, Locked, StorageError, tool};
+use crate::record;
 use lifeboat_sys::program::CRYPTSETUP;
 use lifeboat_sys::{RunError, Runner};
 use std::path::Path;
 
-/// What blkid calls it.
-pub const MEMBER: &str = "crypto_LUKS";
 /// cryptsetup's exit code when no key slot opens with the passphrase (cryptsetup(8), "RETURN CODES").
 const WRONG_PASSPHRASE: i32 = 2;
 
 /// Devices that are not open.
-pub fn locked(devices: &BlockDevices) -> Vec<Locked> {
-    let locked = |device: &&super::devices::Device| Locked { device: device.path(), uuid: device.uuid.clone() };
-    devices.free(MEMBER).iter().map(locked).collect()
+pub fn locked(devices: &Blocks) -> Vec<Locked> {
+    let locked = |device: &&Block| Locked { device: device.path.clone(), uuid: device.holds.uuid.clone() };
+    devices.free(LUKS).iter().map(locked).collect()
 }
 
 /// Opens a device, and writes down in `run` that it is open.
 ///
 /// # Errors
-/// [`StackError::Passphrase`] for a wrong one; [`StackError::Run`].
-pub fn unlock(runner: &dyn Runner, run: &Path, device: &Locked, passphrase: &[u8]) -> Result<Layer, StackError> {
+/// [`StorageError::Passphrase`] for a wrong one; [`StorageError::Run`].
+pub fn unlock(runner: &dyn Runner, run: &Path, device: &Locked, passphrase: &[u8]) -> Result<Layer, StorageError> {
     // The name that crypttab generators and udisks give it, too.
     let name = format!("luks-{}", device.uuid);
     let call = tool(CRYPTSETUP).args(["open", "--type", "luks", "--readonly", "--batch-mode", "--key-file", "-"]);
@@ -29,11 +29,11 @@ pub fn unlock(runner: &dyn Runner, run: &Path, device: &Locked, passphrase: &[u8
     match runner.run(&call) {
         Ok(_) => {}
         Err(RunError::Failed { code: WRONG_PASSPHRASE, .. }) => {
-            return Err(StackError::Passphrase { device: device.device.clone() });
+            return Err(StorageError::Passphrase { device: device.device.clone() });
         }
         Err(error) => return Err(error.into()),
     }
-    let layer = Layer { kind: Kind::Luks, name };
+    let layer = Layer { kind: LayerKind::Luks, name };
     record::add(run, std::slice::from_ref(&layer))?;
     Ok(layer)
 }
@@ -55,6 +55,6 @@ mod tests {
         assert!(!call.command_line().contains("secret") && call.command_line().contains("--readonly"));
         let wrong = Output { code: 2, stdout: vec![], stderr: b"No key available with this passphrase.".to_vec() };
         let error = unlock(&FakeRunner::new().answer_with("cryptsetup", wrong), run.path(), &device, b"x").unwrap_err();
-        assert!(matches!(error, StackError::Passphrase { .. }), "{error}");
+        assert!(matches!(error, StorageError::Passphrase { .. }), "{error}");
     }
 }

@@ -1,23 +1,23 @@
 //! What was activated here: the file `layers.json` in the rescue system's run directory. What somebody else activated is
 //! not in it, and is never released without being asked for.
 
-use super::{Layer, StackError};
+use crate::layer::{Layer, StorageError};
 use std::io;
 use std::path::Path;
 
 /// The file.
 const FILE: &str = "layers.json";
 
-fn failed(action: &'static str, run: &Path) -> impl FnOnce(io::Error) -> StackError {
+fn failed(action: &'static str, run: &Path) -> impl FnOnce(io::Error) -> StorageError {
     let path = run.join(FILE);
-    move |source| StackError::Record { action, path, source }
+    move |source| StorageError::Record { action, path, source }
 }
 
 /// Reads it; empty when nothing was activated.
 ///
 /// # Errors
-/// [`StackError::Record`].
-pub fn read(run: &Path) -> Result<Vec<Layer>, StackError> {
+/// [`StorageError::Record`].
+pub fn read(run: &Path) -> Result<Vec<Layer>, StorageError> {
     match std::fs::read(run.join(FILE)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(vec![]),
         Err(error) => Err(failed("READ", run)(error)),
@@ -28,8 +28,8 @@ pub fn read(run: &Path) -> Result<Vec<Layer>, StackError> {
 /// Replaces it.
 ///
 /// # Errors
-/// [`StackError::Record`].
-pub fn write(run: &Path, layers: &[Layer]) -> Result<(), StackError> {
+/// [`StorageError::Record`].
+pub fn write(run: &Path, layers: &[Layer]) -> Result<(), StorageError> {
     let text = serde_json::to_vec_pretty(layers).map_err(|error| failed("WRITE", run)(error.into()))?;
     std::fs::write(run.join(FILE), text).map_err(failed("WRITE", run))
 }
@@ -37,8 +37,8 @@ pub fn write(run: &Path, layers: &[Layer]) -> Result<(), StackError> {
 /// Adds layers.
 ///
 /// # Errors
-/// [`StackError::Record`].
-pub fn add(run: &Path, layers: &[Layer]) -> Result<(), StackError> {
+/// [`StorageError::Record`].
+pub fn add(run: &Path, layers: &[Layer]) -> Result<(), StorageError> {
     let mut all = read(run)?;
     all.extend(layers.iter().filter(|layer| !all.contains(layer)).cloned().collect::<Vec<_>>());
     write(run, &all)

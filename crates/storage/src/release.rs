@@ -1,7 +1,9 @@
 //! The way back: layers are stopped from the top, as far as nothing is mounted on them.
 
-use super::devices::{BlockDevices, Device};
-use super::{Kind, Layer, StackError, lvm, record, tool};
+use crate::blocks::{Block, Blocks};
+use crate::kinds::{self, Mapped};
+use crate::layer::{Layer, LayerKind, StorageError, tool};
+use crate::{lvm, record};
 use lifeboat_sys::program::{CRYPTSETUP, KPARTX, MDADM, MULTIPATH};
 use lifeboat_sys::{Invocation, RunError, Runner};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,8 +21,8 @@ pub struct Released {
 /// Releases the layers that were activated here, apart from what is mounted or holds up something that is.
 ///
 /// # Errors
-/// [`StackError`] when the devices cannot be listed or the record cannot be used.
-pub fn ours(runner: &dyn Runner, sys: &Path, run: &Path) -> Result<Released, StackError> {
+/// [`StorageError`] when the devices cannot be listed or the record cannot be used.
+pub fn ours(runner: &dyn Runner, sys: &Path, run: &Path) -> Result<Released, StorageError> {
     let layers = record::read(run)?;
     if layers.is_empty() {
         return Ok(Released::default());
@@ -33,9 +35,9 @@ pub fn ours(runner: &dyn Runner, sys: &Path, run: &Path) -> Result<Released, Sta
 /// Releases every layer that is active, whoever activated it, apart from what is mounted or holds up something that is.
 ///
 /// # Errors
-/// [`StackError`] when the devices cannot be listed or the record cannot be used.
-pub fn all(runner: &dyn Runner, sys: &Path, run: &Path) -> Result<Released, StackError> {
-    let devices = BlockDevices::read(runner, sys)?;
+/// [`StorageError`] when the devices cannot be listed or the record cannot be used.
+pub fn all(runner: &dyn Runner, sys: &Path, run: &Path) -> Result<Released, StorageError> {
+    let devices = Blocks::identified(runner, sys)?;
     let layers = active(runner, &devices).into_iter().map(|(layer, _)| layer).collect();
     let ours = record::read(run)?;
     let released = release(runner, sys, layers)?;
@@ -46,39 +48,37 @@ pub fn all(runner: &dyn Runner, sys: &Path, run: &Path) -> Result<Released, Stac
 }
 
 /// Every layer that is active, with the nodes of the disks below.
-pub fn active(runner: &dyn Runner, devices: &BlockDevices) -> Vec<(Layer, Vec<String>)> {
+pub fn active(runner: &dyn Runner, devices: &Blocks) -> Vec<(Layer, Vec<String>)> {
     let mut found: BTreeMap<Layer, BTreeSet<String>> = BTreeMap::new();
     for device in devices.all() {
         if let Some(layer) = layer(runner, device) {
             let disks = devices.disks_under(&device.name);
-            found.entry(layer).or_default().extend(disks.into_iter().map(|disk| format!("/dev/{disk}")));
+            found.entry(layer).or_default().extend(disks.into_iter().map(|disk| disk.path.clone()));
         }
     }
     found.into_iter().map(|(layer, disks)| (layer, disks.into_iter().collect())).collect()
 }
 
 /// The layer that a device is of.
-fn layer(runner: &dyn Runner, device: &Device) -> Option<Layer> {
+fn layer(runner: &dyn Runner, device: &Block) -> Option<Layer> {
     let of = |kind, name: &str| Some(Layer { kind, name: name.to_owned() });
-    if device.name.starts_with("md") && device.partition_of.is_none() && !device.slaves.is_empty() {
-        return of(Kind::Md, &device.path());
+    if device.name.starts_with("md") && device.partition.is_none() && !device.slaves.is_empty() {
+        return of(LayerKind::Md, &device.path);
     }
     let (name, uuid) = device.mapper.as_ref()?;
-    // libdm's prefixes tell who made it.
-    match uuid.split('-').next().unwrap_or_default() {
-        "LVM" => {
+    match kinds::mapped(uuid) {
+        Mapped::Layer(LayerKind::Lvm) => {
             let call = lvm::lvm("lvs", "").args(["--noheadings", "-o", "vg_name"]).arg(format!("/dev/mapper/{name}"));
-            // Without an answer it keeps the volume's name, with which it cannot be stopped, and that is said.
+            // Without an answer it keeps the volume's name, with which it cannot be stopped, and that is reported.
             let group = runner.run(&call).map(|output| output.text().trim().to_owned());
-            of(Kind::Lvm, &group.unwrap_or_else(|_| name.clone()))
+            of(LayerKind::Lvm, &group.unwrap_or_else(|_| name.clone()))
         }
-        "CRYPT" => of(Kind::Luks, name),
-        "mpath" => of(Kind::Multipath, name),
-        _ => None,
+        Mapped::Layer(kind @ (LayerKind::Luks | LayerKind::Multipath)) => of(kind, name),
+        Mapped::Layer(LayerKind::Md) | Mapped::Partition | Mapped::DmRaid | Mapped::Vdo | Mapped::Other => None,
     }
 }
 
-fn release(runner: &dyn Runner, sys: &Path, mut layers: Vec<Layer>) -> Result<Released, StackError> {
+fn release(runner: &dyn Runner, sys: &Path, mut layers: Vec<Layer>) -> Result<Released, StorageError> {
     let mut released = Released::default();
     // Whatever is on top goes first; the order in which it was activated does not say what that is.
     loop {
@@ -103,24 +103,24 @@ fn release(runner: &dyn Runner, sys: &Path, mut layers: Vec<Layer>) -> Result<Re
 }
 
 /// False for what a person stopped in the meantime.
-fn is_there(runner: &dyn Runner, sys: &Path, layer: &Layer) -> Result<bool, StackError> {
-    let devices = BlockDevices::read(runner, sys)?;
-    let mapped = |name: &str| devices.all().iter().any(|d| d.mapper.as_ref().is_some_and(|(mapper, _)| mapper == name));
+fn is_there(runner: &dyn Runner, sys: &Path, layer: &Layer) -> Result<bool, StorageError> {
+    let devices = Blocks::identified(runner, sys)?;
+    let mapped = |name: &str| devices.all().any(|d| d.mapper.as_ref().is_some_and(|(mapper, _)| mapper == name));
     Ok(match layer.kind {
-        Kind::Md => devices.all().iter().any(|device| device.path() == layer.name && !device.slaves.is_empty()),
-        Kind::Luks | Kind::Multipath => mapped(&layer.name),
+        LayerKind::Md => devices.all().any(|device| device.path == layer.name && !device.slaves.is_empty()),
+        LayerKind::Luks | LayerKind::Multipath => mapped(&layer.name),
         // vgchange finds nothing to do for a group that is not active.
-        Kind::Lvm => true,
+        LayerKind::Lvm => true,
     })
 }
 
 fn stop(runner: &dyn Runner, layer: &Layer) -> Result<(), RunError> {
     let name = &layer.name;
     let call: Invocation = match layer.kind {
-        Kind::Md => tool(MDADM).args(["--stop", name]),
-        Kind::Lvm => lvm::lvm("vgchange", "").args(["-a", "n", name]),
-        Kind::Luks => tool(CRYPTSETUP).args(["close", name]),
-        Kind::Multipath => {
+        LayerKind::Md => tool(MDADM).args(["--stop", name]),
+        LayerKind::Lvm => lvm::lvm("vgchange", "").args(["-a", "n", name]),
+        LayerKind::Luks => tool(CRYPTSETUP).args(["close", name]),
+        LayerKind::Multipath => {
             runner.run(&tool(KPARTX).args(["-d", "-p", "-part"]).arg(format!("/dev/mapper/{name}")))?;
             tool(MULTIPATH).args(["-f", name])
         }
@@ -134,13 +134,19 @@ mod tests {
     use lifeboat_sys::{FakeRunner, Output};
 
     fn layers() -> [Layer; 2] {
-        [Layer { kind: Kind::Md, name: "/dev/md127".into() }, Layer { kind: Kind::Lvm, name: "backup".into() }]
+        [
+            Layer { kind: LayerKind::Md, name: "/dev/md127".into() },
+            Layer { kind: LayerKind::Lvm, name: "backup".into() },
+        ]
     }
 
     /// /sys with an array, as long as nobody reads what it is made of twice.
     fn sysfs() -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(root.path().join("class/block/md127/slaves/sdb1")).unwrap();
+        let array = root.path().join("block/md127");
+        std::fs::create_dir_all(array.join("slaves/sdb1")).unwrap();
+        std::fs::write(array.join("dev"), "9:127\n").unwrap();
+        std::fs::write(array.join("size"), "2048\n").unwrap();
         root
     }
 

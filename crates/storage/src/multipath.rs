@@ -1,21 +1,22 @@
 //! Multipath (multipath(8)): two disks with one World Wide Name are two ways to the same disk.
 
-use super::devices::{BlockDevices, Device};
-use super::{Activated, Incomplete, Kind, Layer, complain, tool};
+use crate::blocks::{Block, Blocks};
+use crate::layer::{Activated, Incomplete, Layer, LayerKind, tool};
 use lifeboat_sys::Runner;
 use lifeboat_sys::program::{KPARTX, MODPROBE, MULTIPATH};
 
 /// Disks that are seen twice, and not yet through multipath: the first path of each.
-pub fn seen_twice(devices: &BlockDevices) -> Vec<&Device> {
-    let whole: Vec<&Device> = devices
+pub fn seen_twice(devices: &Blocks) -> Vec<&Block> {
+    let whole: Vec<&Block> = devices
         .all()
-        .iter()
-        .filter(|d| d.partition_of.is_none() && d.slaves.is_empty() && d.wwn.is_some() && d.holders.is_empty())
+        .filter(|d| {
+            !d.hidden && d.partition.is_none() && d.slaves.is_empty() && d.wwid.is_some() && d.holders.is_empty()
+        })
         .collect();
-    let mut found: Vec<&Device> = vec![];
+    let mut found: Vec<&Block> = vec![];
     for (index, device) in whole.iter().enumerate() {
-        let again = whole[index + 1..].iter().any(|other| other.wwn == device.wwn);
-        if again && !found.iter().any(|known| known.wwn == device.wwn) {
+        let again = whole[index + 1..].iter().any(|other| other.wwid == device.wwid);
+        if again && !found.iter().any(|known| known.wwid == device.wwid) {
             found.push(device);
         }
     }
@@ -23,34 +24,34 @@ pub fn seen_twice(devices: &BlockDevices) -> Vec<&Device> {
 }
 
 /// Joins the paths of disks that are seen twice.
-pub fn activate(runner: &dyn Runner, devices: &BlockDevices, _: Incomplete, activated: &mut Activated) {
+pub fn activate(runner: &dyn Runner, devices: &Blocks, _: Incomplete, activated: &mut Activated) {
     let disks = seen_twice(devices);
     if disks.is_empty() {
         return;
     }
     // It looks whether the kernel has the driver before it does what would make the kernel load it.
     if let Err(error) = runner.run(&tool(MODPROBE).args(["-q", "dm-multipath"])) {
-        return complain(activated, "multipath", &error);
+        return activated.tool_failed("multipath", &error);
     }
     for disk in disks {
-        let what = format!("multipath for {}, which is seen twice", disk.path());
+        let what = format!("multipath for {}, which is seen twice", disk.path);
         // -i: the list of known disks is the machine's, and did not come along.
-        let joined = runner.run(&tool(MULTIPATH).args(["-v1", "-i"]).arg(disk.path()));
+        let joined = runner.run(&tool(MULTIPATH).args(["-v1", "-i"]).arg(&disk.path));
         let name = match joined {
             Ok(output) => output.text().lines().next().unwrap_or_default().trim().to_owned(),
             Err(error) => {
-                complain(activated, &what, &error);
+                activated.tool_failed(what, &error);
                 continue;
             }
         };
         if name.is_empty() {
-            activated.problems.push(format!("cannot ACTIVATE {what}: the machine's multipath.conf excludes it"));
+            activated.failed(what, "the machine's multipath.conf excludes it");
             continue;
         }
         if let Err(error) = runner.run(&tool(KPARTX).args(["-a", "-p", "-part"]).arg(format!("/dev/mapper/{name}"))) {
-            complain(activated, &format!("the partitions of {name}"), &error);
+            activated.tool_failed(format!("the partitions of {name}"), &error);
         }
-        activated.layers.push(Layer { kind: Kind::Multipath, name });
+        activated.layers.push(Layer { kind: LayerKind::Multipath, name });
     }
 }
 
@@ -61,13 +62,12 @@ mod tests {
 
     #[test]
     fn paths_are_joined_once() {
-        let disk = |name: &str, wwn: &str, holders: &[&str]| Device {
-            name: name.into(),
-            wwn: Some(wwn.into()),
+        let disk = |name: &str, wwid: &str, holders: &[&str]| Block {
+            wwid: Some(wwid.into()),
             holders: holders.iter().map(|&h| h.to_owned()).collect(),
-            ..Device::default()
+            ..Block::holding(name, "")
         };
-        let devices = BlockDevices::of(vec![
+        let devices = Blocks::of(vec![
             disk("sda", "naa.1", &[]),
             disk("sdb", "naa.2", &[]),
             disk("sdc", "naa.2", &[]),
@@ -77,7 +77,7 @@ mod tests {
         let runner = FakeRunner::lenient().answer("multipath", "mpatha\n");
         let mut activated = Activated::default();
         activate(&runner, &devices, Incomplete::Wait, &mut activated);
-        assert_eq!(activated.layers, [Layer { kind: Kind::Multipath, name: "mpatha".into() }]);
+        assert_eq!(activated.layers, [Layer { kind: LayerKind::Multipath, name: "mpatha".into() }]);
         assert_eq!(
             runner.command_lines(),
             ["modprobe -q dm-multipath", "multipath -v1 -i /dev/sdb", "kpartx -a -p -part /dev/mapper/mpatha"]

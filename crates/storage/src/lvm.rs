@@ -1,12 +1,10 @@
 //! LVM (lvm(8)): volume groups whose volumes are activated read-only.
 
-use super::devices::BlockDevices;
-use super::{Activated, Incomplete, Kind, Layer, complain, tool};
+use crate::blocks::Blocks;
+use crate::kinds::LVM_MEMBER;
+use crate::layer::{Activated, Incomplete, Layer, LayerKind, tool};
 use lifeboat_sys::program::LVM;
 use lifeboat_sys::{Invocation, Runner};
-
-/// What blkid calls a physical volume.
-pub const MEMBER: &str = "LVM2_member";
 
 /// Settings for a rescue system: nodes are made here and now (no udev, no daemon), and neither a devices file nor a filter of the
 /// machine hides what is there (lvm.conf(5)).
@@ -14,7 +12,7 @@ const HERE: &str = "activation/udev_sync=0 activation/udev_rules=0 activation/mo
                     global/use_lvmpolld=0 devices/filter=[\"a|.*|\"] devices/global_filter=[\"a|.*|\"]";
 
 /// A call of lvm with these settings and more.
-pub(super) fn lvm(command: &str, more: &str) -> Invocation {
+pub(crate) fn lvm(command: &str, more: &str) -> Invocation {
     tool(LVM).args([command, "--config", &format!("{HERE}{more}")])
 }
 
@@ -59,77 +57,72 @@ fn parse(text: &str) -> Vec<Group> {
     groups
 }
 
-/// Groups of one name, which cannot be active side by side: their volumes would have the same nodes.
-fn namesakes(groups: &[Group]) -> Vec<String> {
-    let mut found = vec![];
+/// Notes groups of one name, which cannot be active side by side: their volumes would have the same nodes.
+fn namesakes(groups: &[Group], activated: &mut Activated) {
     for group in groups {
         let same: Vec<&str> = groups.iter().filter(|other| other.name == group.name).map(|g| g.uuid.as_str()).collect();
         if same.len() > 1 && same.first() == Some(&group.uuid.as_str()) {
-            found.push(format!(
-                "cannot ACTIVATE the volume group {}: there are {} of this name; activate the one that is needed: \
-                 lvm vgchange -a y --select vg_uuid={}",
-                group.name,
+            let reason = format!(
+                "there are {} of this name; activate the one that is needed: lvm vgchange -a y --select vg_uuid={}",
                 same.len(),
                 same.join(" or ")
-            ));
+            );
+            activated.failed(format!("the volume group {}", group.name), reason);
         }
     }
-    found
 }
 
 /// Activates the groups of the physical volumes from which nothing is made yet.
-pub fn activate(runner: &dyn Runner, devices: &BlockDevices, incomplete: Incomplete, activated: &mut Activated) {
-    let free: Vec<String> = devices.free(MEMBER).iter().map(|device| device.path()).collect();
+pub fn activate(runner: &dyn Runner, devices: &Blocks, incomplete: Incomplete, activated: &mut Activated) {
+    let free: Vec<String> = devices.free(LVM_MEMBER).iter().map(|device| device.path.clone()).collect();
     if free.is_empty() {
         return;
     }
     let list = lvm("pvs", "").args(["--noheadings", "--separator", "|", "-o", COLUMNS]);
     let groups = match runner.run(&list) {
         Ok(output) => parse(&output.text()),
-        Err(error) => return complain(activated, &format!("LVM on {}", free.join(", ")), &error),
+        Err(error) => return activated.tool_failed(format!("LVM on {}", free.join(", ")), &error),
     };
-    activated.problems.extend(namesakes(&groups));
+    namesakes(&groups, activated);
     let alone = |group: &&Group| groups.iter().filter(|other| other.name == group.name).count() == 1;
     for group in groups.iter().filter(alone).filter(|group| is_idle(devices, group)) {
         let what = format!("the volume group {}", group.name);
         if group.missing > 0 && incomplete == Incomplete::Wait {
-            activated.problems.push(format!("{what} waits: {} of its physical volumes are missing", group.missing));
+            activated.waits(what, format!("{} of its physical volumes are missing", group.missing));
             continue;
         }
         let read_only = format!(" activation/read_only_volume_list=[\"{}\"]", group.name);
         // degraded: volumes that miss a disk are activated when RAID holds their data elsewhere.
         let call = lvm("vgchange", &read_only).args(["-a", "y", "--activationmode", "degraded", &group.name]);
         match runner.run(&call) {
-            Ok(_) => activated.layers.push(Layer { kind: Kind::Lvm, name: group.name.clone() }),
+            Ok(_) => activated.layers.push(Layer { kind: LayerKind::Lvm, name: group.name.clone() }),
             Err(error) => {
-                complain(activated, &what, &error);
+                activated.tool_failed(what, &error);
                 // Some of its volumes may be active all the same, and must be released.
-                activated.layers.push(Layer { kind: Kind::Lvm, name: group.name.clone() });
+                activated.layers.push(Layer { kind: LayerKind::Lvm, name: group.name.clone() });
             }
         }
     }
 }
 
 /// A group of which nothing is active: one that is, somebody else activated.
-fn is_idle(devices: &BlockDevices, group: &Group) -> bool {
+fn is_idle(devices: &Blocks, group: &Group) -> bool {
     group.volumes.iter().filter_map(|path| devices.at(path)).all(|device| device.holders.is_empty())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::devices::Device;
     use super::*;
+    use crate::blocks::Block;
     use lifeboat_sys::FakeRunner;
 
     #[test]
     fn groups_of_idle_volumes_are_activated_read_only() {
-        let volume = |name: &str, holders: &[&str]| Device {
-            name: name.into(),
-            kind: MEMBER.into(),
+        let volume = |name: &str, holders: &[&str]| Block {
             holders: holders.iter().map(|&h| h.to_owned()).collect(),
-            ..Device::default()
+            ..Block::holding(name, LVM_MEMBER)
         };
-        let devices = BlockDevices::of(vec![volume("sda2", &["dm-0"]), volume("sdb1", &[]), volume("sdc1", &[])]);
+        let devices = Blocks::of(vec![volume("sda2", &["dm-0"]), volume("sdb1", &[]), volume("sdc1", &[])]);
         let listed = "  /dev/sda2|0|u1|system\n  /dev/sdb1|0|u2|backup\n  /dev/sdc1|1|u3|torn\n  /dev/sdd|0||\n";
         let run = |incomplete| {
             let runner = FakeRunner::lenient().answer("lvm pvs", listed);
@@ -138,8 +131,8 @@ mod tests {
             (activated, runner.command_lines())
         };
         let (activated, calls) = run(Incomplete::Wait);
-        assert_eq!(activated.layers, [Layer { kind: Kind::Lvm, name: "backup".into() }]);
-        assert!(activated.problems[0].contains("torn waits"), "{activated:?}");
+        assert_eq!(activated.layers, [Layer { kind: LayerKind::Lvm, name: "backup".into() }]);
+        assert!(activated.problems[0].to_string().contains("torn waits"), "{activated:?}");
         assert!(calls.last().unwrap().contains("read_only_volume_list=[\"backup\"]"), "{calls:?}");
         assert!(!calls.iter().any(|call| call.contains("system")), "{calls:?}");
         assert_eq!(run(Incomplete::Start).0.layers.len(), 2);
@@ -147,13 +140,13 @@ mod tests {
 
     #[test]
     fn of_groups_with_one_name_none_is_activated() {
-        let volume = |name: &str| Device { name: name.into(), kind: MEMBER.into(), ..Device::default() };
-        let devices = BlockDevices::of(vec![volume("sda2"), volume("sdb1")]);
+        let volume = |name: &str| Block::holding(name, LVM_MEMBER);
+        let devices = Blocks::of(vec![volume("sda2"), volume("sdb1")]);
         let runner = FakeRunner::lenient().answer("lvm pvs", "/dev/sda2|0|u1|ubuntu-vg\n/dev/sdb1|0|u2|ubuntu-vg\n");
         let mut activated = Activated::default();
         activate(&runner, &devices, Incomplete::Start, &mut activated);
         assert!(activated.layers.is_empty());
         assert_eq!(activated.problems.len(), 1);
-        assert!(activated.problems[0].ends_with("vg_uuid=u1 or u2"), "{activated:?}");
+        assert!(activated.problems[0].to_string().ends_with("vg_uuid=u1 or u2"), "{activated:?}");
     }
 }

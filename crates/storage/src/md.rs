@@ -1,13 +1,11 @@
 //! md arrays (md(4), mdadm(8)): assembled read-only from the members that name the same array.
 
-use super::devices::BlockDevices;
-use super::{Activated, Incomplete, Kind, Layer, complain, tool};
+use crate::blocks::Blocks;
+use crate::kinds::MD_MEMBER;
+use crate::layer::{Activated, Incomplete, Layer, LayerKind, tool};
 use lifeboat_sys::Runner;
 use lifeboat_sys::program::MDADM;
 use std::collections::BTreeMap;
-
-/// What blkid calls a member.
-pub const MEMBER: &str = "linux_raid_member";
 
 /// What a member's superblock says of its array (`mdadm --examine --export`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,19 +33,19 @@ fn parse(text: &str) -> Superblock {
 }
 
 /// Assembles what is not assembled.
-pub fn activate(runner: &dyn Runner, devices: &BlockDevices, incomplete: Incomplete, activated: &mut Activated) {
-    let members = devices.free(MEMBER);
+pub fn activate(runner: &dyn Runner, devices: &Blocks, incomplete: Incomplete, activated: &mut Activated) {
+    let members = devices.free(MD_MEMBER);
     if members.is_empty() {
         return;
     }
     let mut arrays: BTreeMap<String, (Superblock, Vec<String>)> = BTreeMap::new();
     for member in members {
-        match runner.run(&tool(MDADM).args(["--examine", "--export"]).arg(member.path())) {
-            Err(error) => complain(activated, &format!("the md array of {}", member.path()), &error),
+        match runner.run(&tool(MDADM).args(["--examine", "--export"]).arg(&member.path)) {
+            Err(error) => activated.tool_failed(format!("the md array of {}", member.path), &error),
             Ok(output) => {
                 let superblock = parse(&output.text());
                 let uuid = superblock.uuid.clone();
-                arrays.entry(uuid).or_insert((superblock, vec![])).1.push(member.path());
+                arrays.entry(uuid).or_insert((superblock, vec![])).1.push(member.path.clone());
             }
         }
     }
@@ -56,33 +54,31 @@ pub fn activate(runner: &dyn Runner, devices: &BlockDevices, incomplete: Incompl
         if uuid.is_empty() || superblock.level == "container" {
             // Sets of a firmware (Intel's imsm, ddf) are two layers with rules of their own.
             let members = members.join(", ");
-            activated.problems.push(format!(
-                "cannot ACTIVATE {what}: {members} belong to a firmware's RAID; try mdadm --assemble --scan"
-            ));
+            activated.failed(what, format!("{members} belong to a firmware's RAID; try mdadm --assemble --scan"));
             continue;
         }
         if incomplete == Incomplete::Wait && members.len() < superblock.devices {
             let (there, all) = (members.len(), superblock.devices);
-            activated.problems.push(format!("{what} waits: {there} of its {all} members are there"));
+            activated.waits(what, format!("{there} of its {all} members are there"));
             continue;
         }
         let Some(node) = free_node(devices, &activated.layers) else {
-            activated.problems.push(format!("cannot ACTIVATE {what}: no number below /dev/md is free"));
+            activated.failed(what, "no number below /dev/md is free");
             continue;
         };
         // --run starts it although members are missing, as long as their data can be computed.
         let call = tool(MDADM).args(["--assemble", "--readonly", "--run", "--uuid", &uuid]).arg(&node).args(&members);
         match runner.run(&call) {
             Ok(_) => {
-                activated.layers.push(Layer { kind: Kind::Md, name: node });
+                activated.layers.push(Layer { kind: LayerKind::Md, name: node });
             }
-            Err(error) => complain(activated, &what, &error),
+            Err(error) => activated.tool_failed(what, &error),
         }
     }
 }
 
 /// Arrays without a number of their own count down from 127.
-fn free_node(devices: &BlockDevices, new: &[Layer]) -> Option<String> {
+fn free_node(devices: &Blocks, new: &[Layer]) -> Option<String> {
     let free = |number: &u32| devices.named(&format!("md{number}")).is_none();
     (0..=127)
         .rev()
@@ -93,12 +89,17 @@ fn free_node(devices: &BlockDevices, new: &[Layer]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::devices::Device;
     use super::*;
+    use crate::blocks::Block;
+    use crate::layer::Problem;
     use lifeboat_sys::{FakeRunner, Output};
 
-    fn member(name: &str) -> Device {
-        Device { name: name.into(), kind: MEMBER.into(), ..Device::default() }
+    fn said(problem: &Problem, words: &str) -> bool {
+        problem.to_string().contains(words)
+    }
+
+    fn member(name: &str) -> Block {
+        Block::holding(name, MD_MEMBER)
     }
 
     const SAYS: &str =
@@ -106,16 +107,16 @@ mod tests {
 
     #[test]
     fn members_of_one_array_are_assembled_read_only() {
-        let devices = BlockDevices::of(vec![
-            Device { name: "md127".into(), ..Device::default() },
-            Device { holders: vec!["md127".into()], ..member("sda1") },
+        let devices = Blocks::of(vec![
+            Block::holding("md127", ""),
+            Block { holders: vec!["md127".into()], ..member("sda1") },
             member("sdb1"),
             member("sdc1"),
         ]);
         let runner = FakeRunner::lenient().answer("mdadm --examine", SAYS).answer("mdadm --examine", SAYS);
         let mut activated = Activated::default();
         activate(&runner, &devices, Incomplete::Wait, &mut activated);
-        assert_eq!(activated.layers, [Layer { kind: Kind::Md, name: "/dev/md126".into() }]);
+        assert_eq!(activated.layers, [Layer { kind: LayerKind::Md, name: "/dev/md126".into() }]);
         assert_eq!(
             runner.command_lines().last().unwrap(),
             "mdadm --assemble --readonly --run --uuid 0f94ed54:43b725a2 /dev/md126 /dev/sdb1 /dev/sdc1"
@@ -125,7 +126,7 @@ mod tests {
     #[test]
     fn many_arrays_are_assembled_at_once() {
         let names: Vec<String> = (0..20).map(|n| format!("sd{}", char::from(b'a' + n))).collect();
-        let devices = BlockDevices::of(names.iter().map(|name| member(name)).collect());
+        let devices = Blocks::of(names.iter().map(|name| member(name)).collect());
         let runner = names.iter().fold(FakeRunner::lenient(), |runner, name| {
             runner.answer("mdadm --examine", format!("MD_LEVEL=raid1\nMD_DEVICES=1\nMD_NAME={name}\nMD_UUID={name}\n"))
         });
@@ -137,7 +138,7 @@ mod tests {
 
     #[test]
     fn an_incomplete_array_waits_or_is_started() {
-        let devices = BlockDevices::of(vec![member("sdb1")]);
+        let devices = Blocks::of(vec![member("sdb1")]);
         let run = |incomplete| {
             let runner = FakeRunner::lenient().answer("mdadm --examine", SAYS);
             let mut activated = Activated::default();
@@ -145,13 +146,17 @@ mod tests {
             activated
         };
         let waits = run(Incomplete::Wait);
-        assert!(waits.layers.is_empty() && waits.problems[0].contains("1 of its 2 members"), "{waits:?}");
+        assert!(
+            waits.layers.is_empty()
+                && matches!(&waits.problems[0], Problem::Waits { missing, .. } if missing.contains("1 of its 2 members")),
+            "{waits:?}"
+        );
         assert_eq!(run(Incomplete::Start).layers.len(), 1);
     }
 
     #[test]
     fn what_cannot_be_assembled_is_named() {
-        let devices = BlockDevices::of(vec![member("sda"), member("sdb1")]);
+        let devices = Blocks::of(vec![member("sda"), member("sdb1")]);
         let refused = Output {
             code: 1,
             stdout: vec![],
@@ -164,7 +169,7 @@ mod tests {
         let mut activated = Activated::default();
         activate(&runner, &devices, Incomplete::Start, &mut activated);
         assert!(activated.layers.is_empty());
-        assert!(activated.problems.iter().any(|p| p.contains("'backup'") && p.contains("not enough")), "{activated:?}");
-        assert!(activated.problems.iter().any(|p| p.contains("firmware's RAID")), "{activated:?}");
+        assert!(activated.problems.iter().any(|p| said(p, "'backup'") && said(p, "not enough")), "{activated:?}");
+        assert!(activated.problems.iter().any(|p| said(p, "firmware's RAID")), "{activated:?}");
     }
 }

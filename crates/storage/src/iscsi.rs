@@ -1,7 +1,7 @@
 //! iSCSI (iscsiadm(8)): disks of a server on the network. Names and passwords for CHAP are in iscsid.conf(5), never in an
 //! argument.
 
-use super::{StackError, tool};
+use crate::layer::{StorageError, tool};
 use lifeboat_machine::iscsi::IscsiTarget;
 use lifeboat_sys::program::{ISCSIADM, ISCSID};
 use lifeboat_sys::{Invocation, Runner};
@@ -12,8 +12,8 @@ const SESSION_EXISTS: i32 = 15;
 /// Logs in; the kernel then shows the target's disks. A session that exists is fine.
 ///
 /// # Errors
-/// [`StackError::Run`] with iscsiadm's words.
-pub fn login(runner: &dyn Runner, target: &IscsiTarget) -> Result<(), StackError> {
+/// [`StorageError::Run`] with iscsiadm's words.
+pub fn login(runner: &dyn Runner, target: &IscsiTarget) -> Result<(), StorageError> {
     let portal = target.portal();
     // The record of the target is made by hand: a discovery may ask for other credentials than the login.
     let node = |operation: &[&str]| -> Invocation {
