@@ -13,12 +13,13 @@ use crate::report::Reporter;
 use crate::root;
 use crate::rules;
 use crate::source::tape::{self, TapeSearch};
-use crate::source::{Search, Source, choose, wanted::Wanted};
+use crate::source::{Search, choose, wanted::Wanted};
 use crate::ssh;
 use crate::subsystems;
 use crate::tools;
 use lifeboat_machine::parameters::After;
-use lifeboat_machine::{Event, EventSink as _, Mode, NetworkParameters, Parameters};
+use lifeboat_machine::source::FoundMedium;
+use lifeboat_machine::{Event, EventSink as _, Mode, NetworkParameters, Parameters, run};
 use lifeboat_sys::modules::{Config, Index, Loader};
 use lifeboat_sys::signal::{Received, Signals};
 use lifeboat_sys::tape::Volume;
@@ -105,7 +106,7 @@ fn foundation(started: Duration, reporter: &Arc<Reporter>, children: &Arc<Childr
     let mounted = foundation::mount_kernel_filesystems();
     let consoles = foundation::consoles();
     foundation::open_consoles(reporter, &consoles);
-    reporter.open_log(Path::new(foundation::LOG));
+    reporter.open_log(Path::new(run::LOG));
     reporter.note(format!("init started {:.2} s after the kernel", started.as_secs_f64()));
     if let Err(error) = mounted {
         reporter.warn(error.to_string());
@@ -277,7 +278,7 @@ fn bring_up_network(context: &Context, parameters: &NetworkParameters) -> Vec<St
     let place = network::Place {
         resolv_conf: Path::new("/etc/resolv.conf"),
         host_name: host_name(context.identity.machine_name()),
-        started: Path::new(network::STARTED),
+        started: Path::new(run::NETWORK_STARTED),
     };
     let result = network::bring_up(parameters, recorded, &place, &context.reporter);
     let failures = result.err().unwrap_or_default();
@@ -288,7 +289,7 @@ fn bring_up_network(context: &Context, parameters: &NetworkParameters) -> Vec<St
 }
 
 /// The medium, when there is one.
-fn find_medium(context: &Context, network: &NetworkParameters) -> Option<Source> {
+fn find_medium(context: &Context, network: &NetworkParameters) -> Option<FoundMedium> {
     let wanted = &context.wanted;
     let manifest = context.identity.manifest.as_ref()?;
     let unattended = context.parameters.mode.is_some_and(lifeboat_machine::Mode::unattended);

@@ -5,8 +5,8 @@ use crate::children::Children;
 use crate::clock;
 use crate::hotplug::Hotplug;
 use crate::report::Reporter;
-use crate::source::Source;
 use crate::source::wanted::Wanted;
+use lifeboat_machine::source::FoundMedium;
 use lifeboat_machine::unattended::UnattendedPolicy;
 use lifeboat_machine::{Event, EventSink as _, Machine, MediumManifest, Parameters};
 use lifeboat_sys::tape::Volume;
@@ -33,7 +33,7 @@ pub struct Context {
     /// What the initramfs says about machine and medium.
     pub identity: Identity,
     /// The medium, once found.
-    pub source: Option<Source>,
+    pub source: Option<FoundMedium>,
     /// The tape that holds the archive, once found.
     pub tape: Option<Volume>,
     /// Where the archive is, as far as the parameters say.

@@ -2,8 +2,8 @@
 
 use crate::children::Children;
 use crate::report::Reporter;
-use crate::source::Source;
 use lifeboat_machine::parameters::After;
+use lifeboat_machine::source::FoundMedium;
 use lifeboat_sys::mount::MountError;
 use lifeboat_sys::{mount, optical, power};
 use std::path::Path;
@@ -26,7 +26,7 @@ pub fn wait_forever() -> ExitCode {
 }
 
 /// Ends programs, unmounts, ejects the disc when asked to, then restarts or powers off. Comes back only when the kernel refuses.
-pub fn end(reporter: &Reporter, children: &Children, after: After, eject: Option<&Source>) {
+pub fn end(reporter: &Reporter, children: &Children, after: After, eject: Option<&FoundMedium>) {
     if !children.close() {
         return;
     }

@@ -2,6 +2,7 @@
 
 use crate::report::Reporter;
 use crate::sysfs;
+use lifeboat_machine::run;
 use lifeboat_sys::console::parse_active;
 use lifeboat_sys::modules::Index;
 use lifeboat_sys::mount::{MountError, mount};
@@ -9,14 +10,8 @@ use rustix::fs::{CWD, FileType, Mode};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Where everything of ours lives at run time.
-pub const RUN: &str = "/run/lifeboat";
-/// The log.
-pub const LOG: &str = "/run/lifeboat/log";
 /// This program in the image.
 const PROGRAM: &str = "/usr/bin/lifeboat-init";
-/// The kernel's helper for modules; its name makes this program one.
-const HELPER: &str = "/run/lifeboat/modprobe";
 
 /// Mounts /proc, /sys, /dev and /run in the initramfs; they move to the real root later.
 ///
@@ -27,7 +22,7 @@ pub fn mount_kernel_filesystems() -> Result<(), MountError> {
     mount_once("sysfs", "/sys", "sysfs", &["nosuid", "nodev", "noexec"])?;
     mount_once("devtmpfs", "/dev", "devtmpfs", &["nosuid", "mode=0755"])?;
     mount_once("tmpfs", "/run", "tmpfs", &["nosuid", "nodev", "mode=0755"])?;
-    let _ = std::fs::create_dir_all(RUN);
+    let _ = std::fs::create_dir_all(run::DIRECTORY);
     // Locks of iscsid and lvm.
     let _ = std::fs::create_dir_all("/run/lock");
     Ok(())
@@ -104,11 +99,11 @@ pub fn make_static_nodes(index: &Index) {
 pub fn serve_module_requests() -> io::Result<()> {
     // The image has this program; without it, the initramfs had: /proc/self/exe works as long as PID 1 lives.
     if Path::new(PROGRAM).exists() {
-        std::os::unix::fs::symlink(PROGRAM, HELPER)?;
+        std::os::unix::fs::symlink(PROGRAM, run::MODPROBE)?;
     } else {
-        std::fs::copy("/proc/self/exe", HELPER)?;
+        std::fs::copy("/proc/self/exe", run::MODPROBE)?;
     }
-    std::fs::write("/proc/sys/kernel/modprobe", HELPER)
+    std::fs::write("/proc/sys/kernel/modprobe", run::MODPROBE)
 }
 
 /// Gives people the commands that the image does not have and this program can do. The directory comes first in PATH: a

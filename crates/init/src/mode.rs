@@ -9,10 +9,12 @@ use crate::report::Reporter;
 use crate::seat;
 use crate::shell;
 use crate::source::device;
-use crate::source::tape::TapeSource;
+use crate::source::tape;
 use crate::source::wanted::Wanted;
 use lifeboat_machine::layout::DeviceKind;
 use lifeboat_machine::parameters::After;
+use lifeboat_machine::run;
+use lifeboat_machine::source::RecordedSource;
 use lifeboat_machine::{Event, EventSink as _, Mode};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -24,12 +26,8 @@ use std::time::{Duration, Instant};
 pub const PROGRAM: &str = "/usr/bin/lifeboat";
 /// How long as many disks as the machine had are waited for.
 const DISKS_PATIENCE: Duration = Duration::from_secs(30);
-/// What the person chose to follow the interactive mode, as `lifeboat restore` leaves it.
-const CHOICE: &str = "/run/lifeboat/after.json";
 /// Lines of the kernel below this level go to the consoles (proc_sys_kernel(5)).
 const KERNEL_LEVEL: &str = "/proc/sys/kernel/printk";
-/// Where the medium and the tape are, for `lifeboat restore`.
-const SOURCE: &str = "/run/lifeboat/source.json";
 /// What a person at a console should know.
 const EXPERT_PAGE: &str = include_str!("expert.txt");
 
@@ -79,8 +77,8 @@ fn prepare(context: &Context) -> Result<(), String> {
         return Err(fault.clone());
     }
     match (&context.tape, &context.source) {
-        (Some(tape), medium) => write_json(SOURCE, &TapeSource::new(tape, medium.as_ref()))?,
-        (None, Some(source)) => write_json(SOURCE, source)?,
+        (Some(volume), medium) => write_json(run::SOURCE, &tape::recorded(volume, medium.as_ref()))?,
+        (None, Some(medium)) => write_json(run::SOURCE, &RecordedSource::Medium(medium.clone()))?,
         (None, None) => {}
     }
     match (&context.wanted, &context.network_failures[..]) {
@@ -96,7 +94,7 @@ fn prepare(context: &Context) -> Result<(), String> {
 
 /// Writes down the parameters: with them `lifeboat` knows that it runs in a rescue system.
 pub fn tell_parameters(context: &Context) -> Result<(), String> {
-    write_json("/run/lifeboat/parameters.json", &context.parameters)
+    write_json(run::PARAMETERS, &context.parameters)
 }
 
 fn write_json(path: &str, value: &impl serde::Serialize) -> Result<(), String> {
@@ -158,11 +156,11 @@ fn interactive(context: &Context) {
         let level = std::fs::read_to_string(KERNEL_LEVEL).unwrap_or_default();
         // The kernel's warnings would be painted over the screen; they are in its log.
         let _ = std::fs::write(KERNEL_LEVEL, "1");
-        let _ = std::fs::remove_file(CHOICE);
+        let _ = std::fs::remove_file(run::AFTER);
         let command = recovery::command(Mode::Interactive, &console);
         let result = recovery::interactive(&context.reporter, &context.children, command, &console);
         let _ = std::fs::write(KERNEL_LEVEL, level.split_whitespace().next().unwrap_or("4"));
-        let choice = std::fs::read(CHOICE).ok().and_then(|json| serde_json::from_slice::<After>(&json).ok());
+        let choice = std::fs::read(run::AFTER).ok().and_then(|json| serde_json::from_slice::<After>(&json).ok());
         match follows(result.as_ref().copied().map_err(String::as_str), choice, context.parameters.after) {
             Follows::Shells => {
                 if let Err(reason) = result {

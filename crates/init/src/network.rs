@@ -33,8 +33,6 @@ use std::time::{Duration, Instant};
 const CARD_PATIENCE: Duration = Duration::from_secs(15);
 /// How long all of it may take: a cable, then an answer, then some.
 const NETWORK_PATIENCE: Duration = Duration::from_secs(60);
-/// Is there once links have their threads: two that work on the same link would take each other's answers.
-pub const STARTED: &str = "/run/lifeboat/network-started";
 
 /// True when something of the parameters wants a network: a source on it, `ip=`, a boot over it, iSCSI, or ssh.
 pub fn is_needed(parameters: &Parameters, network: &NetworkParameters) -> bool {

@@ -50,7 +50,7 @@ pub fn unattended(reporter: &Arc<Reporter>, children: &Children, command: Comman
             }
             let reason = match ended.status {
                 Some(status) => {
-                    format!("recovery ended {} and told no result; see {}", ending(status), crate::foundation::LOG)
+                    format!("recovery ended {} and told no result; see {}", ending(status), lifeboat_machine::run::LOG)
                 }
                 None => "recovery told no result".to_owned(),
             };

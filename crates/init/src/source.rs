@@ -26,32 +26,19 @@ use choose::{Choice, Seen};
 use device::{BlockDevice, Bus};
 use identify::{Holds, Verdict};
 use lifeboat_machine::on_disk::DiskName;
+use lifeboat_machine::run;
+use lifeboat_machine::source::FoundMedium;
 use lifeboat_sys::child::Setup;
 use lifeboat_sys::modules::Loader;
-use lifeboat_sys::mount::{mount, unmount};
-use serde::Serialize;
+use lifeboat_sys::mount::{HARMLESS, mount, read_only_options, unmount};
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use wanted::Wanted;
 
-/// Where the medium is mounted.
-pub const MOUNT_POINT: &str = "/run/lifeboat/medium";
-
 /// How long blkid may take for one device.
 const BLKID_PATIENCE: Duration = Duration::from_secs(10);
-
-/// The medium as `lifeboat restore` is told of it: the content of /run/lifeboat/source.json.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Source {
-    /// `disc`, `usb` or `disk`.
-    pub kind: &'static str,
-    /// The device.
-    pub device: PathBuf,
-    /// Where it is mounted.
-    pub mount: PathBuf,
-}
 
 /// What the search needs.
 pub struct Search<'a> {
@@ -72,7 +59,7 @@ impl Search<'_> {
     ///
     /// # Errors
     /// Every device that was looked at, with the reason why it is not the medium.
-    pub fn run(&self, patience: Duration) -> Result<Source, Vec<Seen>> {
+    pub fn run(&self, patience: Duration) -> Result<FoundMedium, Vec<Seen>> {
         let deadline = Instant::now() + patience;
         let mut told = false;
         loop {
@@ -94,7 +81,7 @@ impl Search<'_> {
         }
     }
 
-    fn look(&self) -> Result<Source, Vec<Seen>> {
+    fn look(&self) -> Result<FoundMedium, Vec<Seen>> {
         let loader = self.hotplug.loader();
         let devices: Vec<BlockDevice> =
             device::list(Path::new("/sys")).into_iter().filter(|device| self.is_wanted(device)).collect();
@@ -173,21 +160,22 @@ impl Search<'_> {
         match self.mount(loader, device, holds) {
             Err(reason) => Verdict::Not(reason),
             Ok(()) => {
-                let verdict = identify::judge(Path::new(MOUNT_POINT), self.manifest);
-                let _ = unmount(Path::new(MOUNT_POINT));
+                let verdict = identify::judge(Path::new(run::MEDIUM), self.manifest);
+                let _ = unmount(Path::new(run::MEDIUM));
                 verdict
             }
         }
     }
 
     fn mount(&self, loader: &Loader, device: &BlockDevice, holds: &Holds) -> Result<(), String> {
-        let Some((kind, ways)) = holds.mount_options() else { return Err("it holds no filesystem".into()) };
-        let _ = std::fs::create_dir_all(MOUNT_POINT);
+        let Some(kind) = holds.filesystem() else { return Err("it holds no filesystem".into()) };
+        let _ = std::fs::create_dir_all(run::MEDIUM);
         // The kernel would ask its helper for the module; this process has the index in memory already.
         loader.load(&format!("fs-{kind}"));
         let mut reason = String::new();
-        for options in ways {
-            match mount(device.path(), Path::new(MOUNT_POINT), kind, options) {
+        for options in read_only_options(kind) {
+            let options: Vec<&str> = options.iter().copied().chain(HARMLESS).collect();
+            match mount(device.path(), Path::new(run::MEDIUM), kind, &options) {
                 Ok(()) => return Ok(()),
                 Err(error) if reason.is_empty() => reason = error.to_string(),
                 Err(_) => {}
@@ -201,7 +189,7 @@ impl Search<'_> {
         loader: &Loader,
         choice: Choice,
         heads: &[(BlockDevice, Result<Holds, String>)],
-    ) -> Result<Source, String> {
+    ) -> Result<FoundMedium, String> {
         let Some(device) = choice.chosen else { return Err("it is gone".into()) };
         let holds = heads.iter().find(|(other, _)| *other == device).and_then(|(_, holds)| holds.as_ref().ok());
         self.mount(loader, &device, holds.unwrap_or(&Holds::Nothing))?;
@@ -214,7 +202,7 @@ impl Search<'_> {
                 path.display()
             ));
         }
-        Ok(Source { kind: device.bus.word(), device: path, mount: MOUNT_POINT.into() })
+        Ok(FoundMedium { kind: device.bus.word().to_owned(), device: path, mount: run::MEDIUM.into() })
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 const DAEMON: &str = "/usr/sbin/sshd";
 /// Where sshd's own files are.
-const DIRECTORY: &str = "/run/lifeboat/ssh";
+const DIRECTORY: &str = lifeboat_machine::run::SSH;
 /// Keys that may log in; the medium brings them.
 const AUTHORIZED_KEYS: &str = "/root/.ssh/authorized_keys";
 /// An emulated or very old machine takes seconds for a key.

@@ -12,9 +12,9 @@ use std::io;
 use std::path::Path;
 
 /// Where the image is mounted.
-const MOUNT_POINT: &str = "/run/lifeboat/tools";
+const MOUNT_POINT: &str = lifeboat_machine::run::TOOLS;
 /// Changes to /usr go here.
-const WRITABLE: &str = "/run/lifeboat/tools-writable";
+const WRITABLE: &str = lifeboat_machine::run::TOOLS_WRITABLE;
 
 /// Mounts the tools image when the manifest names one and the medium has it.
 pub fn mount(context: &mut Context) {

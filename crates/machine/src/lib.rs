@@ -16,6 +16,8 @@
 //! | [`manifest`] | what binds machine, archive and rescue system together |
 //! | [`on_disk`] | places on local disks, as sources are named |
 //! | [`parameters`] | the `lifeboat.` kernel parameters |
+//! | [`run`] | names in the rescue system's run directory |
+//! | [`source`] | where the boot process found medium and archive |
 //! | [`unattended`] | the policy of unattended runs |
 //! | [`event`] | what init and recovery report, on the console and as JSON lines |
 //! | `testing` | machines and hardware for tests (feature of that name) |
@@ -35,6 +37,8 @@ pub mod marker;
 pub mod network;
 pub mod on_disk;
 pub mod parameters;
+pub mod run;
+pub mod source;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod unattended;

@@ -5,7 +5,7 @@ use crate::size::GRAIN;
 use lifeboat_machine::filesystem::{ExtOptions, Filesystem, FilesystemOptions, Journal, VfatOptions, XfsOptions};
 
 /// mkfs.xfs refuses less since xfsprogs 5.19 (commit 6e0ed3d19c54).
-const XFS_MINIMUM: u64 = 300 * GRAIN;
+pub(crate) const XFS_MINIMUM: u64 = 300 * GRAIN;
 /// btrfs keeps this much back for its own metadata before it says that the disk is full, however small the disk
 /// (fs/btrfs/block-rsv.c: the global reserve is up to 512 MiB, and metadata chunks are doubled).
 const BTRFS_RESERVE: u64 = 256 * GRAIN;

@@ -4,6 +4,7 @@ use crate::failure::Failure;
 use crate::stacks::Stacks;
 use lifeboat_machine::on_disk::{DiskName, OnDisk};
 use lifeboat_storage::{Blocks, Incomplete, Locked, kinds};
+use lifeboat_sys::mount::{HARMLESS, read_only_options};
 use lifeboat_sys::program::{BLKID, MOUNT};
 use lifeboat_sys::{Invocation, Runner};
 use std::path::{Path, PathBuf};
@@ -168,8 +169,6 @@ fn kind(device: &Path, runner: &dyn Runner) -> Result<String, Failure> {
 /// The filesystems that media and disks with archives have. No other driver of the kernel gets to see a foreign image: most of
 /// them were never meant for images that somebody made on purpose.
 const TYPES: [&str; 9] = ["iso9660", "udf", "ext2", "ext3", "ext4", "xfs", "btrfs", "vfat", "exfat"];
-/// Nothing on a foreign filesystem runs, gives rights or is a device.
-const HARMLESS: [&str; 3] = ["nosuid", "nodev", "noexec"];
 
 /// Mounts a block device, or an image file through a read-only loop device. A journal is not replayed: that would write, and
 /// cannot be done on a loop device that is read-only.
@@ -199,20 +198,19 @@ pub fn mount(device: &Path, point: &Path, runner: &dyn Runner) -> Result<(), Fai
     Ok(())
 }
 
-/// Calls `mount` with the options that keep the kernel from replaying a journal: ext4(5), xfs(5), btrfs(5).
+/// Calls `mount` with options that keep the kernel from replaying a journal.
 ///
 /// # Errors
 /// That of `mount`; of several attempts the first one's, whose options the kernels of today know.
 pub(crate) fn read_only<E>(kind: &str, mount: impl Fn(&[&'static str]) -> Result<(), E>) -> Result<(), E> {
-    match kind {
-        "ext3" | "ext4" => mount(&["ro", "noload"]),
-        "xfs" => mount(&["ro", "norecovery"]),
-        // `rescue=` came with Linux 5.9, and what it replaced went later.
-        "btrfs" => {
-            mount(&["ro", "rescue=nologreplay"]).or_else(|error| mount(&["ro", "nologreplay"]).map_err(|_| error))
+    let mut first = None;
+    for options in read_only_options(kind) {
+        match mount(options) {
+            Ok(()) => return Ok(()),
+            Err(error) => first = first.or(Some(error)),
         }
-        _ => mount(&["ro"]),
     }
+    first.map_or(Ok(()), Err)
 }
 
 #[cfg(test)]
@@ -304,7 +302,7 @@ mod tests {
         let image = file.path().to_str().unwrap();
         for (device, kind, options) in [
             ("/dev/lbtest1", "ext4", "ro,noload,nosuid,nodev,noexec"),
-            ("/dev/lbtest1", "xfs", "ro,norecovery,nosuid,nodev,noexec"),
+            ("/dev/lbtest1", "xfs", "ro,norecovery,nouuid,nosuid,nodev,noexec"),
             ("/dev/lbtest1", "iso9660", "ro,nosuid,nodev,noexec"),
             (image, "iso9660", "ro,nosuid,nodev,noexec,loop"),
             (image, "ext4", "ro,noload,nosuid,nodev,noexec,loop"),

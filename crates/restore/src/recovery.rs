@@ -264,7 +264,7 @@ impl<'a> Recovery<'a> {
             .rescue
             .source
             .iter()
-            .map(|source| (source.device.clone(), "it holds the recovery medium".to_owned()))
+            .map(|source| (source.device.to_string_lossy().into_owned(), "it holds the recovery medium".to_owned()))
             .collect();
         Ok(lifeboat_probe::found_hardware(self.runner, &locks)?)
     }

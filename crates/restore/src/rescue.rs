@@ -4,9 +4,10 @@ use crate::failure::Failure;
 use crate::medium::{Medium, parse_manifest};
 use crate::network::Network;
 use lifeboat_machine::on_disk::OnDisk;
+use lifeboat_machine::run;
+use lifeboat_machine::source::{FoundMedium, FoundTape, RecordedSource};
 use lifeboat_machine::{Machine, MediumManifest, Parameters};
 use lifeboat_sys::tape::TapeName;
-use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -24,7 +25,7 @@ pub struct RescueDirectories {
 
 impl Default for RescueDirectories {
     fn default() -> Self {
-        RescueDirectories { embedded: "/lifeboat".into(), run: "/run/lifeboat".into(), target: "/target".into() }
+        RescueDirectories { embedded: "/lifeboat".into(), run: run::DIRECTORY.into(), target: "/target".into() }
     }
 }
 
@@ -35,52 +36,6 @@ impl RescueDirectories {
         let inside = |path: PathBuf| root.join(path.strip_prefix("/").unwrap_or(&path));
         RescueDirectories { embedded: inside(embedded), run: inside(run), target: inside(target) }
     }
-}
-
-/// `source.json`: where init found the medium.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FoundSource {
-    /// `disc`, `usb` or `disk`.
-    pub kind: String,
-    /// Kernel path of the device.
-    pub device: String,
-    /// Where it is mounted.
-    pub mount: PathBuf,
-}
-
-/// `source.json` when the archive is on a tape.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FoundTape {
-    /// `tape`.
-    pub kind: String,
-    /// Kernel path of the drive.
-    pub device: String,
-    /// Filemarks before the header of the volume.
-    pub file: u32,
-    /// Blocks between the last of them and the header.
-    pub block: u32,
-    /// Size of the volume's blocks in bytes.
-    pub block_bytes: u32,
-    /// Id of the set.
-    pub set: String,
-    /// Number of the volume.
-    pub volume: u32,
-    /// The machine whose archive it is.
-    pub machine: String,
-    /// When the set was begun.
-    pub time: String,
-    /// The medium beside it.
-    pub medium: Option<FoundSource>,
-}
-
-/// What `source.json` may hold.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Recorded {
-    Tape(FoundTape),
-    Medium(FoundSource),
 }
 
 /// The rescue system as a recovery sees it.
@@ -99,7 +54,7 @@ pub struct RescueSystem {
     /// The kernel parameters.
     pub parameters: Parameters,
     /// The medium, when init found one.
-    pub source: Option<FoundSource>,
+    pub source: Option<FoundMedium>,
     /// The tape with the archive, when init chose one.
     pub tape: Option<FoundTape>,
     /// The archive that a person named, in place of what the parameters say.
@@ -150,8 +105,8 @@ impl RescueSystem {
         let source_path = directories.run.join("source.json");
         let (source, tape) = match source_path.exists().then(|| read_json(&source_path)).transpose()? {
             None => (None, None),
-            Some(Recorded::Medium(medium)) => (Some(medium), None),
-            Some(Recorded::Tape(tape)) => (tape.medium.clone(), Some(tape)),
+            Some(RecordedSource::Medium(medium)) => (Some(medium), None),
+            Some(RecordedSource::Tape(tape)) => (tape.medium.clone(), Some(tape)),
         };
         Ok(RescueSystem {
             directories,
@@ -173,7 +128,7 @@ impl RescueSystem {
         let meant = |source: &&str| {
             lifeboat_remote::Address::is_meant(source) || OnDisk::is_meant(source) || TapeName::is_meant(source)
         };
-        let tape = || self.tape.as_ref().map(|tape| Cow::Owned(format!("tape:{}", tape.device)));
+        let tape = || self.tape.as_ref().map(|tape| Cow::Owned(format!("tape:{}", tape.device.display())));
         let parameter = || self.parameters.source.as_deref().filter(meant).map(Cow::Borrowed);
         self.from.as_deref().map(Cow::Borrowed).or_else(tape).or_else(parameter)
     }
@@ -193,7 +148,7 @@ impl RescueSystem {
         if on_medium != self.manifest_json {
             return Err(Failure::Mismatch(format!(
                 "the medium in {} is {} of machine '{}', but this rescue system belongs to {} of machine '{}'",
-                source.device,
+                source.device.display(),
                 medium.manifest.medium_id,
                 medium.manifest.machine_name,
                 self.manifest.medium_id,

@@ -475,8 +475,8 @@ impl Facts {
             (Some(_), false) => "with archive, without its key",
         };
         let medium = match (&rescue.source, &rescue.tape) {
-            (_, Some(tape)) => format!("tape in {}: volume {} of {}", tape.device, tape.volume, tape.time),
-            (Some(source), None) => format!("{short} ({}, {}), {key}", source.kind, source.device),
+            (_, Some(tape)) => format!("tape in {}: volume {} of {}", tape.device.display(), tape.volume, tape.time),
+            (Some(source), None) => format!("{short} ({}, {}), {key}", source.kind, source.device.display()),
             (None, None) => "not found; name another archive, or insert it and restart".to_owned(),
         };
         let elsewhere = rescue.archive_elsewhere().map(Cow::into_owned);

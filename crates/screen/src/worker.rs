@@ -5,7 +5,7 @@ use lifeboat_machine::{Event, EventSink};
 use lifeboat_plan::{Plan, Policy};
 use lifeboat_restore::observe::CONSOLE_INTERVAL;
 use lifeboat_restore::rescue::RescueSystem;
-use lifeboat_restore::{Disks, Failure, Runner, Session, keyboard, logs, archive_places};
+use lifeboat_restore::{Disks, Failure, Runner, Session, archive_places, keyboard, logs};
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Mutex;

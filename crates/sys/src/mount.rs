@@ -152,6 +152,22 @@ pub fn table() -> std::io::Result<Vec<MountInfo>> {
     Ok(parse_mountinfo(&std::fs::read("/proc/self/mountinfo")?))
 }
 
+/// What is on a foreign filesystem does not run, gives no rights and is no device.
+pub const HARMLESS: [&str; 3] = ["nosuid", "nodev", "noexec"];
+
+/// Ways to mount a filesystem of a type that leave its device as it is, the best one first: the kernel replays a journal
+/// for a read-only mount, too (ext4(5), xfs(5), btrfs(5)). XFS refuses a second filesystem with one UUID unless it is
+/// told not to look.
+pub fn read_only_options(kind: &str) -> &'static [&'static [&'static str]] {
+    match kind {
+        "ext3" | "ext4" => &[&["ro", "noload"]],
+        "xfs" => &[&["ro", "norecovery", "nouuid"]],
+        // `rescue=` came with Linux 5.9, and what it replaced went later.
+        "btrfs" => &[&["ro", "rescue=nologreplay"], &["ro", "nologreplay"]],
+        _ => &[&["ro"]],
+    }
+}
+
 /// Reads mountinfo text; lines that do not have the documented shape are left out.
 pub fn parse_mountinfo(text: &[u8]) -> Vec<MountInfo> {
     text.split(|b| *b == b'\n').filter_map(parse_line).collect()

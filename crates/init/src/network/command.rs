@@ -3,11 +3,11 @@
 //! The threads that keep leases and hear of cables live as long as the rescue system. So the command starts itself anew in a
 //! session of its own, which stays, and ends with what that one tells.
 
-use super::{Place, STARTED, bring_up};
+use super::{Place, bring_up};
 use crate::context::Identity;
-use crate::foundation::LOG;
 use crate::report::Reporter;
 use lifeboat_machine::NetworkParameters;
+use lifeboat_machine::run::{LOG, NETWORK_STARTED};
 use lifeboat_sys::child::{Setup, prepare};
 use lifeboat_sys::netlink::own_addresses;
 use std::ffi::OsString;
@@ -27,7 +27,7 @@ pub fn run(arguments: &[OsString]) -> ExitCode {
     if texts.first().is_some_and(|text| text == STAY) {
         return stay(&texts[1..]);
     }
-    if Path::new(STARTED).exists() {
+    if Path::new(NETWORK_STARTED).exists() {
         return tell(own_addresses().is_empty().then(|| {
             format!(
                 "it was begun before, and goes on by itself when a cable or an answer comes; {LOG} says what is missing"
@@ -87,7 +87,8 @@ fn stay(texts: &[String]) -> ExitCode {
     reporter.open_log(Path::new(LOG));
     let identity = Identity::read(Path::new("/lifeboat"));
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let place = Place { resolv_conf: Path::new("/etc/resolv.conf"), host_name: name, started: Path::new(STARTED) };
+    let place =
+        Place { resolv_conf: Path::new("/etc/resolv.conf"), host_name: name, started: Path::new(NETWORK_STARTED) };
     let recorded = identity.machine.as_ref().map(|machine| &machine.network);
     let result = bring_up(&parameters(texts), recorded, &place, &reporter);
     let line = match &result {
@@ -97,7 +98,7 @@ fn stay(texts: &[String]) -> ExitCode {
     // Who asked may be gone.
     let _ = writeln!(std::io::stdout(), "{line}").and_then(|()| std::io::stdout().flush());
     // Without a link to work on it can be tried again.
-    if result.is_err() && !Path::new(STARTED).exists() {
+    if result.is_err() && !Path::new(NETWORK_STARTED).exists() {
         return ExitCode::FAILURE;
     }
     loop {

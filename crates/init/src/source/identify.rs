@@ -56,20 +56,15 @@ impl Holds {
         Holds::Nothing
     }
 
-    /// Kernel filesystem type, and the ways to mount it that leave the device as it is, the best one first: a journal is not
-    /// replayed, which the kernel does for a read-only mount, too.
-    pub fn mount_options(&self) -> Option<(&'static str, &'static [&'static [&'static str]])> {
+    /// Its filesystem type, as the kernel names it.
+    pub fn filesystem(&self) -> Option<&'static str> {
         match self {
-            Holds::Iso(_) => Some(("iso9660", &[&["ro", "nosuid", "nodev"]])),
-            Holds::Vfat => Some(("vfat", &[&["ro", "nosuid", "nodev"]])),
-            Holds::Exfat => Some(("exfat", &[&["ro", "nosuid", "nodev"]])),
-            Holds::Ext => Some(("ext4", &[&["ro", "nosuid", "nodev", "noload"]])),
-            Holds::Xfs => Some(("xfs", &[&["ro", "nosuid", "nodev", "norecovery", "nouuid"]])),
-            // Kernels before 5.9 know the older word only (btrfs(5)).
-            Holds::Btrfs => Some((
-                "btrfs",
-                &[&["ro", "nosuid", "nodev", "rescue=nologreplay"], &["ro", "nosuid", "nodev", "nologreplay"]],
-            )),
+            Holds::Iso(_) => Some("iso9660"),
+            Holds::Vfat => Some("vfat"),
+            Holds::Exfat => Some("exfat"),
+            Holds::Ext => Some("ext4"),
+            Holds::Xfs => Some("xfs"),
+            Holds::Btrfs => Some("btrfs"),
             Holds::Nothing => None,
         }
     }

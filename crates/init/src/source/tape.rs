@@ -1,11 +1,10 @@
 //! The tape that holds the archive, looked for on a thread of its own: loading and rewinding may take minutes, and nothing can
 //! interrupt a drive that does.
 
-use super::Source;
 use crate::hotplug::Hotplug;
 use crate::report::{Reporter, locked};
+use lifeboat_machine::source::{FoundMedium, FoundTape, RecordedSource};
 use lifeboat_sys::tape::{Reach, TapeError, TapeName, Volume, drive, identify};
-use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,48 +15,21 @@ pub const PATIENCE: Duration = Duration::from_secs(300);
 /// How long a drive that was named is waited for: external ones take long to start.
 const DRIVE_PATIENCE: Duration = Duration::from_secs(60);
 
-/// A tape as `lifeboat restore` is told of it: the content of /run/lifeboat/source.json.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct TapeSource {
-    /// `tape`.
-    pub kind: &'static str,
-    /// The drive.
-    pub device: PathBuf,
-    /// Filemarks before the header of the volume.
-    pub file: u32,
-    /// Blocks between the last of them and the header.
-    pub block: u32,
-    /// Size of the volume's blocks in bytes.
-    pub block_bytes: u32,
-    /// Id of the set.
-    pub set: String,
-    /// Number of the volume.
-    pub volume: u32,
-    /// The machine whose archive it is.
-    pub machine: String,
-    /// When the set was begun.
-    pub time: String,
-    /// The medium beside it, which may carry tools and the key.
-    pub medium: Option<Source>,
-}
-
-impl TapeSource {
-    /// A volume, and the medium that was found beside it.
-    pub fn new(volume: &Volume, medium: Option<&Source>) -> TapeSource {
-        let header = volume.header.clone();
-        TapeSource {
-            kind: "tape",
-            device: volume.device.clone(),
-            file: volume.file,
-            block: 0,
-            block_bytes: header.block_bytes,
-            set: header.set,
-            volume: header.volume,
-            machine: header.machine,
-            time: header.time,
-            medium: medium.cloned(),
-        }
-    }
+/// A volume as the recovery is told of it, and the medium that was found beside it.
+pub fn recorded(volume: &Volume, medium: Option<&FoundMedium>) -> RecordedSource {
+    let header = volume.header.clone();
+    RecordedSource::Tape(FoundTape {
+        kind: "tape".into(),
+        device: volume.device.clone(),
+        file: volume.file,
+        block: 0,
+        block_bytes: header.block_bytes,
+        set: header.set,
+        volume: header.volume,
+        machine: header.machine,
+        time: header.time,
+        medium: medium.cloned(),
+    })
 }
 
 /// A volume of our machine, or why there is none: one reason for each drive.
@@ -237,8 +209,9 @@ mod tests {
 
     #[test]
     fn source_json_names_the_place_of_the_header() {
-        let medium = Source { kind: "usb", device: "/dev/sdb".into(), mount: "/run/lifeboat/medium".into() };
-        let json = serde_json::to_value(TapeSource::new(&volume("web1", 1), Some(&medium))).unwrap();
+        let medium =
+            FoundMedium { kind: "usb".into(), device: "/dev/sdb".into(), mount: "/run/lifeboat/medium".into() };
+        let json = serde_json::to_value(recorded(&volume("web1", 1), Some(&medium))).unwrap();
         let expected = serde_json::json!({
             "kind": "tape", "device": "/dev/nst0", "file": 2, "block": 0, "block_bytes": 65536,
             "set": "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "volume": 1, "machine": "web1", "time": "2026-11-24T03:12:45Z",

@@ -3,7 +3,7 @@
 use super::{Refusal, holder};
 use crate::filesystem_kind::FilesystemKind;
 use crate::policy::Policy;
-use crate::resize::needed_bytes;
+use crate::resize::{XFS_MINIMUM, needed_bytes};
 use lifeboat_machine::boot::{InitramfsTool, Loader};
 use lifeboat_machine::bytes::human;
 use lifeboat_machine::filesystem::{Filesystem, FilesystemOptions};
@@ -12,8 +12,7 @@ use std::path::Path;
 
 /// Files that btrfs compressed are at most so many times as large elsewhere, as a rule: what zstd makes of programs.
 const DECOMPRESSED: u64 = 2;
-/// mkfs.xfs refuses less since xfsprogs 5.19 (commit 6e0ed3d19c54), mkfs.btrfs less than about 109 MiB.
-const XFS_MINIMUM: u64 = 300 << 20;
+/// mkfs.btrfs refuses less than about 109 MiB.
 const BTRFS_MINIMUM: u64 = 128 << 20;
 
 /// Tells whether a partition can get a filesystem of another kind.

@@ -13,7 +13,7 @@ const ROOM: u64 = 768 << 20;
 /// Where they do so unless they are told otherwise (mkinitramfs(8), dracut(8)).
 const USUAL: &str = "/var/tmp";
 /// Where they can do so in memory: the restored system sees the rescue system's /run.
-const IN_MEMORY: &str = "/run/lifeboat/initramfs";
+const IN_MEMORY: &str = lifeboat_machine::run::INITRAMFS;
 
 /// Rebuilds the initramfs of every installed kernel. A tool that is missing now is a warning: what was restored may
 /// well boot.

@@ -3,9 +3,10 @@
 
 pub use lifeboat_machine::testing as machines;
 
+use lifeboat_machine::source::FoundMedium;
 use lifeboat_machine::{Event, FoundHardware, Machine, Parameters};
 use lifeboat_restore::archive_places::ArchivePlace;
-use lifeboat_restore::rescue::{FoundSource, RescueDirectories, RescueSystem};
+use lifeboat_restore::rescue::{RescueDirectories, RescueSystem};
 use lifeboat_restore::session::{Backup, ListedFile, Opened};
 use lifeboat_screen::Look;
 use lifeboat_screen::key::Key;
@@ -32,7 +33,7 @@ pub fn rescue(machine: &Machine, parameters: &str) -> RescueSystem {
         manifest: serde_json::from_value(manifest(false)).unwrap(),
         manifest_json: vec![],
         parameters: Parameters::parse(parameters),
-        source: Some(FoundSource {
+        source: Some(FoundMedium {
             kind: "disc".into(),
             device: "/dev/sr0".into(),
             mount: "/run/lifeboat/medium".into(),
