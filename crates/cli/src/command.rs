@@ -2,10 +2,12 @@
 //! it needs.
 
 mod dev;
+mod from;
 mod key;
 mod storage;
 
 pub use dev::{DevCommand, DevImageArgs, DevShowArgs};
+pub use from::{FromArgs, KeyArgs};
 pub use key::{KeyAddArgs, KeyCommand, KeyFileArgs, KeyRemoveArgs};
 pub use storage::{StorageActivateArgs, StorageCommand, StorageLoginArgs, StorageUnlockArgs};
 
@@ -91,17 +93,6 @@ pub struct SysrootArgs {
     pub sysroot: PathBuf,
 }
 
-/// The key of a repository.
-#[derive(Args, Clone, Debug)]
-pub struct KeyArgs {
-    /// File with the repository key [default: /etc/lifeboat/repository.key]
-    #[arg(long, value_name = "FILE")]
-    pub key_file: Option<PathBuf>,
-    /// Ask for the recovery words instead of reading a key file
-    #[arg(long, conflicts_with = "key_file")]
-    pub words: bool,
-}
-
 /// What a backup leaves out.
 #[derive(Args, Clone, Debug)]
 pub struct ExcludeArgs {
@@ -146,18 +137,6 @@ pub struct BackupArgs {
     /// Wait so long while somebody else holds the repository alone, as `restic prune` does
     #[arg(long, value_name = "MINUTES", default_value_t = 0)]
     pub wait_lock: u32,
-}
-
-/// Commands that read an archive.
-#[derive(Args, Clone, Debug)]
-#[allow(missing_docs)]
-pub struct FromArgs {
-    /// A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or
-    /// http(s):// address
-    #[arg(long, value_name = "SOURCE")]
-    pub from: Option<String>,
-    #[command(flatten)]
-    pub key: KeyArgs,
 }
 
 /// `media`

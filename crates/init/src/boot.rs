@@ -6,6 +6,7 @@ use crate::context::{Context, Identity, stage_event};
 use crate::finish;
 use crate::foundation;
 use crate::hotplug::{self, Hotplug};
+use crate::loader;
 use crate::menu::{self, Choice};
 use crate::mode;
 use crate::network;
@@ -20,7 +21,6 @@ use crate::tools;
 use lifeboat_machine::parameters::After;
 use lifeboat_machine::source::FoundMedium;
 use lifeboat_machine::{Event, EventSink as _, Mode, NetworkParameters, Parameters, run};
-use lifeboat_sys::modules::{Config, Index, Loader};
 use lifeboat_sys::signal::{Received, Signals};
 use lifeboat_sys::tape::Volume;
 use lifeboat_sys::uevent::UeventSocket;
@@ -123,7 +123,7 @@ fn foundation(started: Duration, reporter: &Arc<Reporter>, children: &Arc<Childr
     }
     foundation::mount_the_rest(reporter);
     foundation::set_kernel();
-    let loader = loader(&command_line, children, reporter);
+    let loader = loader::loader(&command_line, children, reporter);
     foundation::make_static_nodes(loader.index());
     if let Err(error) = foundation::serve_module_requests() {
         reporter.warn(format!("cannot SERVE the kernel's requests for modules: {error}"));
@@ -155,17 +155,6 @@ fn foundation(started: Duration, reporter: &Arc<Reporter>, children: &Arc<Childr
 fn host_name(machine: &str) -> String {
     let label: String = machine.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' }).collect();
     format!("rescue-{label}").chars().take(64).collect()
-}
-
-/// A loader for what is in /lib/modules now.
-pub fn loader(command_line: &str, children: &Arc<Children>, reporter: &Reporter) -> Loader {
-    let directory = foundation::module_directory();
-    let index = Index::read(&directory).unwrap_or_else(|error| {
-        reporter.warn(format!("{error}; only drivers that are built into the kernel work"));
-        Index::default()
-    });
-    Loader::new(&directory, index, Config::read(Path::new("/"), command_line))
-        .with_commands(hotplug::install_commands(Arc::clone(children)))
 }
 
 /// Stage 2.

@@ -1,9 +1,9 @@
 //! What the stages share. Built by stage 1, owned by [`crate::boot`].
 
-use crate::boot;
 use crate::children::Children;
 use crate::clock;
 use crate::hotplug::Hotplug;
+use crate::loader;
 use crate::report::Reporter;
 use crate::source::wanted::Wanted;
 use lifeboat_machine::source::FoundMedium;
@@ -107,7 +107,7 @@ impl Identity {
 impl Context {
     /// Reads the index of modules again and tries every device that has no driver.
     pub fn use_tools_modules(&self) {
-        self.hotplug.replace_loader(boot::loader(&self.command_line, &self.children, &self.reporter));
+        self.hotplug.replace_loader(loader::loader(&self.command_line, &self.children, &self.reporter));
         self.hotplug.cold_plug(true);
     }
 

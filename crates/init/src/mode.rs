@@ -4,6 +4,7 @@ use crate::children::Children;
 use crate::clock;
 use crate::context::{Context, stage_event};
 use crate::finish;
+use crate::handover;
 use crate::recovery::{self, Outcome};
 use crate::report::Reporter;
 use crate::seat;
@@ -16,14 +17,10 @@ use lifeboat_machine::parameters::After;
 use lifeboat_machine::run;
 use lifeboat_machine::source::RecordedSource;
 use lifeboat_machine::{Event, EventSink as _, Mode};
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The program that does the work.
-pub const PROGRAM: &str = "/usr/bin/lifeboat";
 /// How long as many disks as the machine had are waited for.
 const DISKS_PATIENCE: Duration = Duration::from_secs(30);
 /// Lines of the kernel below this level go to the consoles (proc_sys_kernel(5)).
@@ -72,13 +69,13 @@ fn unattended(context: &Context, mode: Mode) {
 
 /// Writes what the child reads. An error names what is missing.
 fn prepare(context: &Context) -> Result<(), String> {
-    tell_parameters(context)?;
+    handover::tell_parameters(context)?;
     if let Some(fault) = context.identity.faults.first() {
         return Err(fault.clone());
     }
     match (&context.tape, &context.source) {
-        (Some(volume), medium) => write_json(run::SOURCE, &tape::recorded(volume, medium.as_ref()))?,
-        (None, Some(medium)) => write_json(run::SOURCE, &RecordedSource::Medium(medium.clone()))?,
+        (Some(volume), medium) => handover::write_json(run::SOURCE, &tape::recorded(volume, medium.as_ref()))?,
+        (None, Some(medium)) => handover::write_json(run::SOURCE, &RecordedSource::Medium(medium.clone()))?,
         (None, None) => {}
     }
     match (&context.wanted, &context.network_failures[..]) {
@@ -90,18 +87,6 @@ fn prepare(context: &Context) -> Result<(), String> {
         _ if context.source.is_some() || context.tape.is_some() => Ok(()),
         _ => Err("the medium that belongs to this rescue system was not found (see above)".into()),
     }
-}
-
-/// Writes down the parameters: with them `lifeboat` knows that it runs in a rescue system.
-pub fn tell_parameters(context: &Context) -> Result<(), String> {
-    write_json(run::PARAMETERS, &context.parameters)
-}
-
-fn write_json(path: &str, value: &impl serde::Serialize) -> Result<(), String> {
-    let text = serde_json::to_vec_pretty(value).map_err(|error| error.to_string())?;
-    let mut options = std::fs::OpenOptions::new();
-    let file = options.write(true).create(true).truncate(true).mode(0o600).open(path);
-    file.and_then(|mut file| file.write_all(&text)).map_err(|error| format!("cannot WRITE {path}: {error}"))
 }
 
 /// Waits until there are as many disks as the machine had. Disks that take their time (USB, big SAS shelves) come later

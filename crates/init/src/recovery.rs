@@ -56,7 +56,7 @@ pub fn unattended(reporter: &Arc<Reporter>, children: &Children, command: Comman
             };
             failed(reporter, reason)
         }
-        Err(error) => failed(reporter, format!("cannot RUN {}: {error}", crate::mode::PROGRAM)),
+        Err(error) => failed(reporter, format!("cannot RUN {}: {error}", crate::handover::PROGRAM)),
     }
 }
 
@@ -187,7 +187,7 @@ fn forward(reporter: &Reporter, outcome: &Mutex<Option<Outcome>>, line: &[u8]) {
 
 /// The call of the program that recovers.
 pub fn command(mode: Mode, console: &str) -> Command {
-    let mut command = Command::new(crate::mode::PROGRAM);
+    let mut command = Command::new(crate::handover::PROGRAM);
     command.args(["restore", "--mode", &mode.to_string()]).env_clear().envs(shell::environment(console));
     command
 }

@@ -11,7 +11,7 @@
 
 use crate::children::ending;
 use crate::context::Context;
-use crate::mode::{self, PROGRAM};
+use crate::handover::{self, PROGRAM};
 use crate::sysfs;
 use lifeboat_machine::Mode;
 use lifeboat_sys::child::Setup;
@@ -77,7 +77,7 @@ fn is_a_disk_seen_twice(sys: &Path) -> bool {
 
 /// Runs the program and passes its lines on. An error is what it complained of last.
 fn tell(context: &Context, mut command: Command) -> Result<(), String> {
-    mode::tell_parameters(context)?;
+    handover::tell_parameters(context)?;
     let (output, words) = std::io::pipe().map_err(|error| error.to_string())?;
     let end = words.try_clone().map_err(|error| error.to_string())?;
     command.stdin(Stdio::null()).stdout(words).stderr(end);

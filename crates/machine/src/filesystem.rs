@@ -4,7 +4,7 @@
 //! the mkfs of the rescue system may have other ones. A property that has no field here is refused by `probe`.
 
 use crate::bytes::Name;
-use crate::layout::DeviceId;
+use crate::layout::id::DeviceId;
 use serde::{Deserialize, Serialize};
 
 /// A filesystem.

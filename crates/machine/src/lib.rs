@@ -23,6 +23,9 @@
 //! | `testing` | machines and hardware for tests (feature of that name) |
 //! | [`bytes`] | names that need not be UTF-8, sizes for people |
 
+// A new kind of device, content, step or layer must be thought of in every place that tells kinds apart.
+#![cfg_attr(not(test), deny(clippy::wildcard_enum_match_arm))]
+
 pub mod boot;
 pub mod boot_list;
 pub mod bytes;

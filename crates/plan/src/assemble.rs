@@ -83,10 +83,7 @@ fn notes(machine: &Machine, matches: &[Match], layouts: &[DiskLayout]) -> Vec<St
             m.device.id,
             recorded(m.device),
             m.found.path,
-            match m.by {
-                MatchedBy::OnlyDisk => "being the only disk that will do".to_owned(),
-                by => by.to_string(),
-            }
+            if m.by == MatchedBy::OnlyDisk { "being the only disk that will do".to_owned() } else { m.by.to_string() }
         ));
     }
     for (device, _) in machine.layout.disks().filter(|(device, _)| device.content == Content::Empty) {

@@ -155,7 +155,7 @@ fn text(value: &Value) -> String {
                 .collect();
             [words, inner].concat().join(", ")
         }
-        other => other.to_string(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => value.to_string(),
     };
     match text.char_indices().nth(200) {
         Some((end, _)) => format!("{}…", &text[..end]),

@@ -107,7 +107,9 @@ impl fmt::Display for Step {
 fn kind(filesystem: &Filesystem) -> String {
     let kind = match &filesystem.options {
         FilesystemOptions::Vfat(vfat) => format!("FAT{}", vfat.fat_bits),
-        other => other.mount_type().to_owned(),
+        FilesystemOptions::Ext(_) | FilesystemOptions::Xfs(_) | FilesystemOptions::Btrfs(_) => {
+            filesystem.options.mount_type().to_owned()
+        }
     };
     if filesystem.label.0.is_empty() { kind } else { format!("{kind} \"{}\"", filesystem.label) }
 }

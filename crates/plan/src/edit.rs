@@ -1,11 +1,16 @@
 //! What a policy changes about the partitions of a disk, before the size solver fits them onto another one: as if they
 //! had been recorded that way.
 
+mod changed;
 mod filesystem;
 mod place;
+mod refusal;
 
+pub use changed::Changed;
 pub use filesystem::check_filesystem;
 pub use place::{Spot, check_order, moved, moved_back, order};
+
+pub use refusal::Refusal;
 
 use crate::error::PlanError;
 use crate::policy::Policy;
@@ -14,7 +19,6 @@ use crate::size::{GRAIN, Give, Region};
 use lifeboat_machine::bytes::human;
 use lifeboat_machine::layout::{Partition, PartitionRole};
 use lifeboat_machine::{Content, Device, DeviceId, FoundHardware, Machine};
-use std::path::Path;
 
 /// A recorded partition with its table entry.
 pub type Entry<'a> = (&'a Device, &'a Partition);
@@ -30,41 +34,6 @@ pub struct Edited<'a> {
     pub regions: Vec<Region>,
     /// How far the end of what was usable moves along, in bytes.
     pub moved: i128,
-}
-
-/// Why a change of a partition cannot be made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// The partition.
-    pub device: DeviceId,
-    /// Why, and what would do.
-    pub reason: String,
-}
-
-impl Refusal {
-    fn of(device: &DeviceId, reason: impl Into<String>) -> Refusal {
-        Refusal { device: device.clone(), reason: reason.into() }
-    }
-}
-
-impl From<Refusal> for PlanError {
-    fn from(Refusal { device, reason }: Refusal) -> PlanError {
-        PlanError::Edit { device, reason }
-    }
-}
-
-/// A machine with what a policy changes, as if it had been recorded that way; but for sizes and partitions left out, which
-/// depend on the disk.
-#[derive(Clone, Debug)]
-pub struct Changed {
-    /// The machine.
-    pub machine: Machine,
-    /// Bytes by which more lies on a disk than when it was recorded; fewer when negative.
-    pub growth: Vec<(DeviceId, i128)>,
-    /// What lies elsewhere than recorded.
-    pub moved: Vec<String>,
-    /// What a person should know.
-    pub notes: Vec<String>,
 }
 
 /// Makes a policy's changes, or tells why they cannot be made.
@@ -90,12 +59,6 @@ pub fn changed(machine: &Machine, hardware: &FoundHardware, policy: &Policy) -> 
 /// The machine with the filesystems that a policy chooses.
 pub fn with_filesystems(machine: &Machine, policy: &Policy) -> Machine {
     filesystem::changed(machine, policy).0
-}
-
-/// The filesystem that holds a path of the machine.
-pub(crate) fn holder<'a>(machine: &'a Machine, path: &Path) -> Option<&'a DeviceId> {
-    let mounts = machine.layout.mounts.iter().filter(|mount| path.starts_with(mount.mount_point.as_path()));
-    mounts.max_by_key(|mount| mount.mount_point.0.len()).map(|mount| &mount.device)
 }
 
 /// Tells whether a partition can have a size.

@@ -61,7 +61,7 @@ impl FilesystemKind {
     pub fn grub_module(self) -> &'static str {
         match self {
             FilesystemKind::Ext2 | FilesystemKind::Ext3 | FilesystemKind::Ext4 => "ext2",
-            other => other.name(),
+            FilesystemKind::Xfs | FilesystemKind::Btrfs => self.name(),
         }
     }
 
@@ -145,7 +145,9 @@ fn ext(generation: u8, recorded: &Filesystem, blocks: u64) -> ExtOptions {
     // How many files there are is not recorded, but an ext has room for them, and no other wastes less than a block on most.
     let known = match &recorded.options {
         FilesystemOptions::Ext(ext) => ext.inodes,
-        _ => recorded.used_bytes / BYTES_PER_FILE,
+        FilesystemOptions::Xfs(_) | FilesystemOptions::Vfat(_) | FilesystemOptions::Btrfs(_) => {
+            recorded.used_bytes / BYTES_PER_FILE
+        }
     };
     let per_group = BLOCK * 8;
     ExtOptions {

@@ -29,6 +29,9 @@
 //! | [`mod@diff`] | what changed between two recordings |
 //! | [`error`] | why there is no plan |
 
+// A new kind of device, content, step or layer must be thought of in every place that tells kinds apart.
+#![cfg_attr(not(test), deny(clippy::wildcard_enum_match_arm))]
+
 pub mod assemble;
 pub mod bounds;
 mod controller;

@@ -337,9 +337,19 @@ fn brief(error: &PlanError) -> String {
     match error {
         PlanError::Locked { reason, .. } => reason.clone(),
         PlanError::Foreign { holds, .. } => format!("it holds {holds}"),
-        PlanError::TooSmall { needed, .. } => format!("it is too small, {needed} are needed"),
+        PlanError::TooSmall { needed, .. } => format!("it is too small; {needed} is needed"),
         PlanError::Geometry { what, reason, .. } => format!("{what}: {reason}"),
-        other => other.to_string(),
+        PlanError::NoSuchDisk { .. }
+        | PlanError::NoSuchDevice { .. }
+        | PlanError::Twice { .. }
+        | PlanError::Ambiguous { .. }
+        | PlanError::NoDisk { .. }
+        | PlanError::Room { .. }
+        | PlanError::Edit { .. }
+        | PlanError::Table { .. }
+        | PlanError::FirmwareMismatch { .. }
+        | PlanError::Unmade { .. }
+        | PlanError::Description(_) => error.to_string(),
     }
 }
 

@@ -120,4 +120,25 @@ impl Step {
             | Step::Finish => vec![],
         }
     }
+
+    /// The device node and the UUID of what it makes there, by which the restored system knows it; `None` for what has no
+    /// UUID.
+    pub fn made_uuid(&self) -> Option<(&str, &str)> {
+        match self {
+            Step::MakeFilesystem { device, filesystem, .. } => Some((device, &filesystem.uuid)),
+            Step::MakeSwap { device, swap } => swap.uuid.as_deref().map(|uuid| (device.as_str(), uuid)),
+            Step::WipeDisk { .. }
+            | Step::WriteTable { .. }
+            | Step::MakeSubvolumes { .. }
+            | Step::Mount { .. }
+            | Step::Extract
+            | Step::MakeSwapFile { .. }
+            | Step::AdaptConfiguration { .. }
+            | Step::AdaptFilesystems { .. }
+            | Step::RebuildInitramfs { .. }
+            | Step::InstallLoader { .. }
+            | Step::MakeEfiEntry { .. }
+            | Step::Finish => None,
+        }
+    }
 }

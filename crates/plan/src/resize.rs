@@ -39,7 +39,7 @@ pub fn maximum_bytes(filesystem: &Filesystem) -> u64 {
     match &filesystem.options {
         FilesystemOptions::Ext(ext) if !has(ext, "64bit") => u64::from(u32::MAX) * u64::from(ext.block_bytes),
         FilesystemOptions::Vfat(_) => filesystem.size_bytes,
-        _ => u64::MAX,
+        FilesystemOptions::Ext(_) | FilesystemOptions::Xfs(_) | FilesystemOptions::Btrfs(_) => u64::MAX,
     }
 }
 
@@ -96,7 +96,10 @@ pub fn on_sectors(filesystem: &Filesystem, sector: u32) -> Result<(Filesystem, O
             fat_on_sectors(vfat, sector);
             Some(format!("FAT gets sectors of {sector} bytes, as the disk has"))
         }
-        _ => None,
+        FilesystemOptions::Ext(_)
+        | FilesystemOptions::Xfs(_)
+        | FilesystemOptions::Vfat(_)
+        | FilesystemOptions::Btrfs(_) => None,
     };
     Ok((new, note))
 }

@@ -48,7 +48,14 @@ pub fn lay_out(
     };
     match &device.content {
         Content::Table(table) => partitioned(changed, device, table, found, policy),
-        _ => whole(device, found, !policy.no_resize),
+        Content::Empty
+        | Content::Filesystem(_)
+        | Content::Swap(_)
+        | Content::BootLoader
+        | Content::Extended
+        | Content::Luks(_)
+        | Content::Journal(_)
+        | Content::Member(_) => whole(device, found, !policy.no_resize),
     }
 }
 

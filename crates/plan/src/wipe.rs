@@ -8,7 +8,7 @@ use crate::error::PlanError;
 use crate::matching::{Match, answers_to, best_id, describe};
 use crate::policy::Policy;
 use lifeboat_machine::marker::Marker;
-use lifeboat_machine::{Content, Device, DiskContent, FoundDisk, Machine};
+use lifeboat_machine::{Content, Device, DiskContent, FoundDisk, Machine, Member};
 
 /// Tells whether the disk of a match may be wiped.
 ///
@@ -32,28 +32,39 @@ pub fn allowed(machine: &Machine, m: &Match, policy: &Policy) -> Result<(), Plan
 
 /// A recovery of this machine was writing to the disk in this place.
 pub fn begun(machine: &Machine, device: &Device, found: &FoundDisk) -> bool {
-    match &found.content {
-        DiskContent::Interrupted { machine: name, device: id } => {
-            *name == Marker::of(machine, id).machine && *id == device.id
-        }
-        _ => false,
-    }
+    let DiskContent::Interrupted { machine: name, device: id } = &found.content else { return false };
+    *name == Marker::of(machine, id).machine && *id == device.id
 }
 
 /// The disk carries the recorded table, or the filesystem that was recorded on the whole disk.
 pub fn same_table(device: &Device, found: &FoundDisk) -> bool {
-    match (&device.content, &found.content) {
-        // An all-zero MBR signature is none.
-        (Content::Table(table), DiskContent::Table { id, .. }) => {
+    match &found.content {
+        DiskContent::Table { id, .. } => {
+            let Content::Table(table) = &device.content else { return false };
+            // An all-zero MBR signature is none.
             id.eq_ignore_ascii_case(&table.id) && id.chars().any(|c| c != '0' && c != 'x' && c != '-')
         }
-        (Content::Filesystem(filesystem), DiskContent::Whole { uuid: Some(uuid), .. }) => {
-            uuid.eq_ignore_ascii_case(&filesystem.uuid)
+        DiskContent::Whole { uuid: Some(uuid), .. } => {
+            own_uuid(device).is_some_and(|recorded| uuid.eq_ignore_ascii_case(recorded))
         }
-        (Content::Swap(swap), DiskContent::Whole { uuid: Some(uuid), .. }) => {
-            swap.uuid.as_deref().is_some_and(|recorded| uuid.eq_ignore_ascii_case(recorded))
-        }
-        _ => false,
+        DiskContent::Whole { uuid: None, .. }
+        | DiskContent::Blank
+        | DiskContent::Interrupted { .. }
+        | DiskContent::Unknown => false,
+    }
+}
+
+/// The UUID by which what a device holds is known, as blkid prints it.
+fn own_uuid(device: &Device) -> Option<&str> {
+    match &device.content {
+        Content::Filesystem(filesystem) => Some(&filesystem.uuid),
+        Content::Swap(swap) => swap.uuid.as_deref(),
+        Content::Luks(header) => Some(&header.uuid),
+        Content::Member(Member::Group { uuid, .. }) => Some(uuid),
+        // Their members bear the UUID of the whole; an array or a filesystem on several devices is known by all of them.
+        Content::Member(Member::Array { .. } | Member::Filesystem { .. }) => None,
+        Content::Journal(journal) => journal.uuid.as_deref(),
+        Content::Empty | Content::Table(_) | Content::BootLoader | Content::Extended => None,
     }
 }
 
@@ -62,14 +73,7 @@ fn shares_content(machine: &Machine, device: &Device, found: &FoundDisk) -> bool
     let DiskContent::Table { partition_uuids, content_uuids, .. } = &found.content else { return false };
     let parts = machine.layout.partitions_of(&device.id);
     let known_partitions: Vec<&str> = parts.iter().filter_map(|(_, partition)| partition.uuid.as_deref()).collect();
-    let known_contents: Vec<&str> = parts
-        .iter()
-        .filter_map(|(part, _)| match &part.content {
-            Content::Filesystem(filesystem) => Some(filesystem.uuid.as_str()),
-            Content::Swap(swap) => swap.uuid.as_deref(),
-            _ => None,
-        })
-        .collect();
+    let known_contents: Vec<&str> = parts.iter().filter_map(|(part, _)| own_uuid(part)).collect();
     let known = |list: &[&str], uuid: &String| list.iter().any(|k| k.eq_ignore_ascii_case(uuid));
     let shared = partition_uuids.iter().any(|uuid| known(&known_partitions, uuid))
         || content_uuids.iter().any(|uuid| known(&known_contents, uuid));

@@ -96,11 +96,8 @@ pub fn filesystems(context: &Context, changes: &[ChangedFilesystem]) -> Result<V
 
 /// What fstab shall say: the UUID of the content, which outlives the next change of hardware too.
 fn stable_name(context: &Context, path: &str) -> String {
-    let uuid = context.plan.steps.iter().find_map(|step| match step {
-        Step::MakeFilesystem { device, filesystem, .. } if device == path => Some(filesystem.uuid.as_str()),
-        Step::MakeSwap { device, swap } if device == path => swap.uuid.as_deref(),
-        _ => None,
-    });
+    let made = context.plan.steps.iter().filter_map(Step::made_uuid);
+    let uuid = made.into_iter().find(|(device, _)| *device == path).map(|(_, uuid)| uuid);
     uuid.filter(|uuid| !uuid.is_empty()).map_or(path.to_owned(), |uuid| format!("UUID={uuid}"))
 }
 

@@ -22,6 +22,9 @@
 //! | [`finish`] | what had to wait for the files |
 //! | [`error`] | [`RebuildError`] |
 
+// A new kind of device, content, step or layer must be thought of in every place that tells kinds apart.
+#![cfg_attr(not(test), deny(clippy::wildcard_enum_match_arm))]
+
 pub mod adapt;
 pub mod apply;
 pub mod boot;

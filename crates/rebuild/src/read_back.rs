@@ -159,10 +159,8 @@ fn words(value: &Option<String>) -> String {
 /// # Errors
 /// [`RebuildError::NotAsPlanned`] with everything that differs.
 pub fn swap(runner: &dyn Runner, device: &Path, planned: &Swap) -> Result<(), RebuildError> {
-    let found = match content(runner, device, "swap")? {
-        Content::Swap(found) => found,
-        other => return Err(unreadable(device, "swap", described(&other))),
-    };
+    let there = content(runner, device, "swap")?;
+    let Content::Swap(found) = there else { return Err(unreadable(device, "swap", described(&there))) };
     let mut compared = Compared::default();
     compared.must("UUID", lower(planned.uuid.as_deref()), lower(found.uuid.as_deref()));
     compared.must("label", printed(&planned.label), printed(&found.label));
@@ -202,10 +200,8 @@ pub fn filesystem(
     resized: bool,
 ) -> Result<Vec<String>, RebuildError> {
     let kind = planned.options.mount_type();
-    let found = match content(runner, device, kind)? {
-        Content::Filesystem(found) => found,
-        other => return Err(unreadable(device, kind, described(&other))),
-    };
+    let there = content(runner, device, kind)?;
+    let Content::Filesystem(found) = there else { return Err(unreadable(device, kind, described(&there))) };
     let mut compared = Compared::default();
     compared.must("UUID", lower(Some(&planned.uuid)), lower(Some(&found.uuid)));
     compared.must("label", printed(&planned.label), printed(&found.label));

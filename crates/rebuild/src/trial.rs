@@ -86,12 +86,11 @@ pub fn filesystem(context: &Context, filesystem: &Filesystem, resized: bool) -> 
 }
 
 fn made(context: &Context, path: &Path, filesystem: &Filesystem, resized: bool) -> Result<(), RebuildError> {
-    read_back::filesystem(context.runner, path, filesystem, resized).map(|_| ()).map_err(|error| match error {
-        RebuildError::NotAsPlanned { differences, .. } => RebuildError::NotAsPlanned {
-            device: format!("a trial of {} \"{}\"", filesystem.options.mount_type(), filesystem.label),
-            differences,
-        },
-        other => other,
+    read_back::filesystem(context.runner, path, filesystem, resized).map(|_| ()).map_err(|mut error| {
+        if let RebuildError::NotAsPlanned { device, .. } = &mut error {
+            *device = format!("a trial of {} \"{}\"", filesystem.options.mount_type(), filesystem.label);
+        }
+        error
     })
 }
 

@@ -7,6 +7,7 @@
 
 use crate::cpio::Writer;
 use crate::error::RescueError;
+use crate::packing::Packing;
 use crate::system::{REASONS, RescueSystem, Root};
 use crate::tree::{Content, Node, Source, Tree, read_source};
 use std::fs::File;
@@ -16,17 +17,6 @@ use std::path::Path;
 
 /// Where the packed root lies in the initramfs.
 pub const ROOT_SQUASHFS: &str = "/lifeboat/root.squashfs";
-
-/// How the first archive is packed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Packing {
-    /// As it is.
-    Plain,
-    /// gzip(1).
-    Gzip,
-    /// zstd(1).
-    Zstd,
-}
 
 /// For the few megabytes of the first archive the best level takes about a second.
 const ZSTD_LEVEL: i32 = 19;

@@ -1,7 +1,7 @@
 //! The kernel image of a root filesystem, its release and its configuration.
 
 use crate::error::RescueError;
-use crate::initramfs::Packing;
+use crate::packing::Packing;
 use crate::squashfs::Compressor;
 use crate::sysroot::Sysroot;
 use std::cmp::Ordering;

@@ -45,6 +45,7 @@ pub mod kernel;
 pub mod look;
 pub mod module_file;
 pub mod modules;
+pub mod packing;
 pub mod programs;
 pub mod rules;
 pub mod squashfs;

@@ -111,11 +111,12 @@ impl Activated {
 
     /// Notes what a tool reported.
     pub(crate) fn tool_failed(&mut self, what: impl Into<String>, error: &RunError) {
-        let reason = match error {
-            RunError::Failed { message, .. } if !message.is_empty() => message.clone(),
-            other => other.to_string(),
-        };
-        self.failed(what, reason);
+        if let RunError::Failed { message, .. } = error
+            && !message.is_empty()
+        {
+            return self.failed(what, message);
+        }
+        self.failed(what, error.to_string());
     }
 }
 

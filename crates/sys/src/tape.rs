@@ -3,106 +3,24 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`drive`] | a drive: ioctls, blocks, filemarks |
+//! | [`error`] | why there is no volume |
 //! | [`header`] | the header of a volume: pure |
 //! | [`search`] | where on a tape it is |
 //!
 //! [`TapeName`] is how people name a drive, [`identify`] says what the tape in one is.
 
 pub mod drive;
+pub mod error;
 pub mod header;
 pub mod search;
 
 use drive::Drive;
+pub use error::TapeError;
 pub use header::{HeaderError, VolumeHeader};
 pub use search::Reach;
 use search::{Miss, search};
 use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
-
-/// Why there is no volume.
-#[derive(Debug, thiserror::Error)]
-pub enum TapeError {
-    /// None at all.
-    #[error(
-        "there is no tape drive, or no driver for it; try its power and its cable, and look at the log for devices without driver"
-    )]
-    NoDrives,
-    /// Not this one.
-    #[error("cannot OPEN {}: there is no such tape drive; try another name, or the word 'tape' for whatever drive is there", device.display())]
-    NoDrive {
-        /// The device.
-        device: PathBuf,
-    },
-    /// The drive is empty.
-    #[error("cannot READ {}: no cartridge is in the drive; put the tape in and try again", device.display())]
-    NoCartridge {
-        /// The device.
-        device: PathBuf,
-    },
-    /// Another program has it open.
-    #[error("cannot OPEN {}: another program uses the drive; end that program and try again", device.display())]
-    Busy {
-        /// The device.
-        device: PathBuf,
-    },
-    /// It does not load what is in it.
-    #[error("cannot OPEN {}: the drive does not get ready ({source}); try another cartridge, or a cleaning one", device.display())]
-    NotReady {
-        /// The device.
-        device: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// Its first block cannot be read.
-    #[error("cannot READ the tape in {}: {source}; it is blank or damaged, or was written by a newer drive; try another tape", device.display())]
-    Blank {
-        /// The device.
-        device: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// There is no header on the tape.
-    #[error("the tape in {} is not a Lifeboat tape: it begins with {begins_with}; try another one", device.display())]
-    Foreign {
-        /// The device.
-        device: PathBuf,
-        /// What is there instead.
-        begins_with: &'static str,
-    },
-    /// There is a header that cannot be used.
-    #[error("cannot USE the tape in {}: {source}", device.display())]
-    Header {
-        /// The device.
-        device: PathBuf,
-        /// Why.
-        source: HeaderError,
-    },
-    /// Anything else.
-    #[error("cannot {verb} {}: {source}", device.display())]
-    Io {
-        /// What was done.
-        verb: &'static str,
-        /// The device.
-        device: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
-}
-
-impl TapeError {
-    /// Why a drive could not be opened.
-    fn opening(device: &Path, source: io::Error) -> TapeError {
-        let device = device.to_owned();
-        match source.raw_os_error() {
-            Some(libc::ENOENT | libc::ENXIO | libc::ENODEV) => TapeError::NoDrive { device },
-            Some(libc::EBUSY) => TapeError::Busy { device },
-            Some(libc::ENOMEDIUM) => TapeError::NoCartridge { device },
-            Some(libc::EIO) => TapeError::NotReady { device, source },
-            _ => TapeError::Io { verb: "OPEN", device, source },
-        }
-    }
-}
 
 /// How people name a tape: `tape` for whatever drive is there, `tape:/dev/nst0`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -235,7 +153,7 @@ mod tests {
             (libc::EIO, "does not get ready"),
             (libc::EACCES, "Permission denied"),
         ] {
-            let error = TapeError::opening(Path::new("/dev/nst0"), io::Error::from_raw_os_error(code)).to_string();
+            let error = TapeError::opening(Path::new("/dev/nst0"), std::io::Error::from_raw_os_error(code)).to_string();
             assert!(
                 error.starts_with("cannot ") && error.contains("/dev/nst0: ") && error.contains(expected),
                 "{error}"

@@ -1,6 +1,6 @@
 //! `lifeboat key`
 
-use super::{FromArgs, KeyArgs};
+use super::from::{FromArgs, KeyArgs};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 

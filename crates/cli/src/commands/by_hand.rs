@@ -3,9 +3,10 @@
 
 use super::Session;
 use super::compare::selection;
-use super::recover::{compare_with, explain, missing, usual_umask};
+use super::recover::{compare_with, missing, usual_umask};
 use crate::command::{CompareArgs, KeyArgs, RecoveryStage, RestoreArgs};
 use crate::error::{CommandError, CommandResult, Kind};
+use crate::job::failure::explain;
 use crate::job::{keys, network};
 use lifeboat_archive::ArchiveError;
 use lifeboat_plan::Policy;

@@ -1,9 +1,9 @@
 //! `lifeboat logs`
 
-use super::{Session, recover};
+use super::Session;
 use crate::command::LogsArgs;
 use crate::error::{CommandError, CommandResult};
-use crate::job::network;
+use crate::job::{failure, network};
 use lifeboat_restore::logs;
 use lifeboat_restore::rescue::{RescueDirectories, RescueSystem, is_rescue_system};
 
@@ -14,7 +14,7 @@ pub fn run(session: &Session, args: &LogsArgs) -> CommandResult {
     }
     let mut rescue = RescueSystem::open(directories)?;
     rescue.network = network::of_session(session)?;
-    let place = logs::save(&rescue, &args.to, &session.runner).map_err(recover::explain)?;
+    let place = logs::save(&rescue, &args.to, &session.runner).map_err(failure::explain)?;
     session.reporter.line(format!("the logs are in {place}"));
     Ok(())
 }

@@ -3,7 +3,7 @@
 use super::{Session, interactive};
 use crate::command::MenuMode;
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::job::network;
+use crate::job::{failure, network};
 use lifeboat_archive::{ArchiveError, Selection};
 use lifeboat_machine::{Event, EventSink};
 use lifeboat_restore::recovery::Recovery;
@@ -56,28 +56,6 @@ pub fn usual_umask() {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
 }
 
-/// The exit code for a failed recovery.
-pub fn explain(failure: Failure) -> CommandError {
-    let kind = match &failure {
-        Failure::Parameters(_) => Kind::Usage,
-        Failure::Incomplete { .. } => Kind::Partial,
-        failure if failure.touched_disks() => Kind::Failed,
-        Failure::Plan(_)
-        | Failure::NotReady(_)
-        | Failure::Warnings(_)
-        | Failure::Mismatch(_)
-        | Failure::Damaged { .. }
-        | Failure::Lost { .. }
-        | Failure::UnreadableTape(_) => Kind::Refused,
-        _ => Kind::Failed,
-    };
-    let hints = match kind {
-        Kind::Partial => vec!["the machine is bootable: take the medium out and type 'reboot' to start it".to_owned()],
-        _ => vec![],
-    };
-    CommandError { kind, error: failure.into(), hints }
-}
-
 /// The machine is restored, from a damaged archive, as it was asked for.
 pub fn missing(entries: u64) -> CommandError {
     let count = super::counted(usize::try_from(entries).unwrap_or(usize::MAX), "entry");
@@ -104,7 +82,7 @@ pub fn mode(session: &Session, mode: MenuMode, root: Option<&Path>) -> CommandRe
     // Who only compares loses nothing by what is damaged, and learns of it.
     rescue.parameters.damaged |= mode == MenuMode::Compare;
     match mode {
-        MenuMode::Nuke => match nuke::nuke(&rescue, &network, &session.runner, &sink).map_err(explain)? {
+        MenuMode::Nuke => match nuke::nuke(&rescue, &network, &session.runner, &sink).map_err(failure::explain)? {
             0 => Ok(()),
             entries => Err(missing(entries)),
         },
@@ -132,7 +110,7 @@ fn compare_disks(session: &Session, rescue: &RescueSystem, network: &Network, si
             Failure::from,
         ))
     };
-    let recovery = Recovery::open(rescue, &no_key, network, &session.runner, sink).map_err(explain)?;
+    let recovery = Recovery::open(rescue, &no_key, network, &session.runner, sink).map_err(failure::explain)?;
     compare_with(session, rescue, &recovery, &Selection::Everything, sink)
 }
 
@@ -152,7 +130,7 @@ pub(super) fn compare_with(
         &session.runner,
         sink,
     )
-    .map_err(explain)?;
+    .map_err(failure::explain)?;
     if outcome.differences > 0 {
         let count = super::counted(usize::try_from(outcome.differences).unwrap_or(usize::MAX), "difference");
         return Err(CommandError::new(Kind::Differences, count));

@@ -8,7 +8,7 @@ use lifeboat_archive::{ArchiveError, Repository, Secret, SnapshotInfo};
 use lifeboat_machine::{ArchiveManifest, Event, EventSink as _, Machine};
 use lifeboat_restore::rescue::RescueDirectories;
 use lifeboat_restore::{Failure, Source};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// An opened archive; its medium stays mounted as long as this lives.
 pub struct Archive {
@@ -56,7 +56,8 @@ fn place(session: &Session, from: Option<&str>) -> Result<String, CommandError> 
 pub fn open(session: &Session, from: Option<&str>, key: &KeyArgs) -> Result<Archive, CommandError> {
     let place = place(session, from)?;
     let watch = watch::over(session, &place)?;
-    let source = Source::open(&place, &scratch(), &super::network::of_session(session)?, &session.runner);
+    let source =
+        Source::open(&place, &super::scratch::scratch(), &super::network::of_session(session)?, &session.runner);
     unlock(session, Found { source: source.map_err(unopened)?, watch }, key, None)
 }
 
@@ -64,7 +65,8 @@ pub fn open(session: &Session, from: Option<&str>, key: &KeyArgs) -> Result<Arch
 pub fn find_any(session: &Session, from: Option<&str>) -> Result<Found, CommandError> {
     let place = place(session, from)?;
     let watch = watch::over(session, &place)?;
-    let source = Source::open_medium(&place, &scratch(), &super::network::of_session(session)?, &session.runner);
+    let source =
+        Source::open_medium(&place, &super::scratch::scratch(), &super::network::of_session(session)?, &session.runner);
     Ok(Found { source: source.map_err(unopened)?, watch })
 }
 
@@ -143,12 +145,7 @@ pub fn machine_with_room(
 
 /// The machine and the manifest in a snapshot.
 pub fn describe(repository: &Repository, snapshot: &SnapshotInfo) -> Result<(Machine, ArchiveManifest), CommandError> {
-    lifeboat_restore::snapshot::read(repository, snapshot).map_err(crate::commands::recover::explain)
-}
-
-/// A folder for mount points: /run, which no backup holds. Who may mount may write there.
-pub fn scratch() -> PathBuf {
-    if rustix::process::geteuid().is_root() { "/run".into() } else { std::env::temp_dir() }
+    lifeboat_restore::snapshot::read(repository, snapshot).map_err(crate::job::failure::explain)
 }
 
 /// Adds what to try to errors of opening.

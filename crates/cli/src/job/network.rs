@@ -150,7 +150,7 @@ pub fn target(session: &Session, text: &str) -> Result<Target, CommandError> {
     }
     let address = Address::parse(text).map_err(CommandError::usage)?;
     let network = of_session(session)?;
-    let point = super::archive::scratch().join(format!("lifeboat-repository-{}", std::process::id()));
+    let point = super::scratch::scratch().join(format!("lifeboat-repository-{}", std::process::id()));
     let mounted = matches!(address, Address::Nfs(_))
         .then(|| (point.clone(), lifeboat_sys::ending::register_mount(point.clone(), point.clone())));
     if mounted.is_some() {

@@ -20,6 +20,7 @@ pub mod image;
 pub mod keys;
 pub mod machine;
 pub mod pattern;
+mod probe;
 pub mod qmp;
 pub mod spec;
 pub mod terminal;

@@ -1,6 +1,6 @@
 //! md arrays (md(4), mdadm(8)).
 
-use super::DeviceId;
+use super::id::DeviceId;
 use serde::{Deserialize, Serialize};
 
 /// An md array.

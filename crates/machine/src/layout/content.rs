@@ -1,6 +1,10 @@
 //! What a device holds.
 
-use super::{DeviceId, GroupId, LuksHeader, PartitionTable, Swap};
+use super::crypt::LuksHeader;
+use super::group::GroupId;
+use super::id::DeviceId;
+use super::partition::PartitionTable;
+use super::swap::Swap;
 use crate::filesystem::Filesystem;
 use serde::{Deserialize, Serialize};
 

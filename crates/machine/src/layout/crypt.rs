@@ -1,6 +1,6 @@
 //! Encrypted devices (cryptsetup(8), LUKS1 and LUKS2 on-disk formats).
 
-use super::DeviceId;
+use super::id::DeviceId;
 use crate::bytes::Name;
 use serde::{Deserialize, Serialize};
 

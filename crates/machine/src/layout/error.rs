@@ -1,6 +1,7 @@
 //! Why a layout is inconsistent.
 
-use super::{DeviceId, GroupId};
+use super::group::GroupId;
+use super::id::DeviceId;
 
 /// Why a layout is inconsistent.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 //! A group is described once, in [`super::Layout::groups`]; its physical volumes are the devices whose content is a
 //! [`super::Member::Group`] of it, its logical volumes those whose kind is a [`Volume`] of it.
 
-use super::DeviceId;
+use super::id::DeviceId;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 

@@ -1,6 +1,6 @@
 //! Partition tables and their entries.
 
-use super::DeviceId;
+use super::id::DeviceId;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,7 @@
 //! Filesystems that become one of another kind.
 
-use super::{Refusal, holder};
+use super::changed::holder;
+use super::refusal::Refusal;
 use crate::filesystem_kind::FilesystemKind;
 use crate::policy::Policy;
 use crate::resize::{XFS_MINIMUM, needed_bytes};
@@ -65,7 +66,7 @@ fn impossible(
         let least = needed_bytes(&instead(machine, device, recorded, kind)).max(match kind {
             FilesystemKind::Xfs => XFS_MINIMUM,
             FilesystemKind::Btrfs => BTRFS_MINIMUM,
-            _ => 0,
+            FilesystemKind::Ext2 | FilesystemKind::Ext3 | FilesystemKind::Ext4 => 0,
         });
         let enough = size >= least;
         (!enough)

@@ -1,6 +1,7 @@
 //! Partitions that lie in another order, or on another disk of the machine.
 
-use super::{Changed, Refusal, holder};
+use super::changed::{Changed, holder};
+use super::refusal::Refusal;
 use crate::policy::Policy;
 use crate::size::GRAIN;
 use lifeboat_machine::boot::Loader;
@@ -212,10 +213,7 @@ fn lay(
 ) -> Result<i128, Refusal> {
     let sector = sector_bytes(disk);
     // Below it lie the table and, on an MBR, GRUB.
-    let floor = match &disk.content {
-        Content::Table(table) => table.first_lba.map_or(0, |lba| lba * sector).max(GRAIN),
-        _ => GRAIN,
-    };
+    let floor = table(disk).and_then(|table| table.first_lba).map_or(0, |lba| lba * sector).max(GRAIN);
     let same = before.iter().zip(after).take_while(|(a, b)| a == b).count();
     let (mut end, mut growth) = (0, 0_i128);
     let mut taken: Vec<u32> = machine.layout.partitions_of(&disk.id).iter().map(|(_, p)| p.number).collect();
@@ -253,11 +251,12 @@ fn sector_bytes(disk: &Device) -> u64 {
     u64::from(disk.disk().map_or(512, |disk| disk.logical_sector_bytes.max(512)))
 }
 
+fn table(disk: &Device) -> Option<&PartitionTable> {
+    if let Content::Table(table) = &disk.content { Some(table) } else { None }
+}
+
 fn free_number(disk: &Device, taken: &[u32]) -> Option<u32> {
-    let entries = match &disk.content {
-        Content::Table(table) => table.entries.unwrap_or(GPT_ENTRIES),
-        _ => GPT_ENTRIES,
-    };
+    let entries = table(disk).and_then(|table| table.entries).unwrap_or(GPT_ENTRIES);
     (1..=entries).find(|number| !taken.contains(number))
 }
 

@@ -77,12 +77,10 @@ fn drive(context: &Context, entry: &EfiEntry, disk: &str, partition: u32) -> Res
         .plan
         .steps
         .iter()
-        .find_map(|step| match step {
-            Step::WriteTable { disk: written, entries, .. } if written == disk => {
-                entries.iter().find(|entry| entry.number == partition).map(|entry| (entry.start_sector, entry.sectors))
-            }
-            _ => None,
-        })
+        .filter_map(|step| if let Step::WriteTable { disk, entries, .. } = step { Some((disk, entries)) } else { None })
+        .find(|(written, _)| *written == disk)
+        .and_then(|(_, entries)| entries.iter().find(|entry| entry.number == partition))
+        .map(|entry| (entry.start_sector, entry.sectors))
         .ok_or_else(|| wrong(format!("the plan makes no partition {partition} on {disk}")))?;
     let layout = &context.machine.layout;
     let uuid = layout.device(&entry.device).and_then(Device::partition).and_then(|p| p.uuid.as_deref());

@@ -1,6 +1,6 @@
 //! A tape drive: the ioctls of linux/mtio.h, and blocks of any size. What st(4) does where is in drivers/scsi/st.c.
 
-use super::TapeError;
+use super::error::TapeError;
 use rustix::fd::AsFd as _;
 use rustix::io::Errno;
 use rustix::ioctl;
