@@ -38,8 +38,8 @@ fn workspace() -> tempfile::TempDir {
     std::fs::copy(top().join("Cargo.lock"), copy.path().join("Cargo.lock")).unwrap();
     std::fs::create_dir(copy.path().join("crates")).unwrap();
     for name in CRATES {
-        let copied = Command::new("cp").arg("-r").arg(top().join("crates").join(name)).arg(copy.path().join("crates"));
-        assert!({ copied }.status().unwrap().success());
+        let (from, to) = (top().join("crates").join(name), copy.path().join("crates"));
+        assert!(Command::new("cp").arg("-r").arg(from).arg(to).status().unwrap().success());
     }
     copy
 }
