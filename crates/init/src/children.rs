@@ -142,20 +142,20 @@ impl Running {
 /// How a child ended, in words: `with code 1`, `with signal 9 (killed)`.
 pub fn ending(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
-        (Some(code), _) => format!("with code {code}"),
+        (Some(code), _) => format!("exited with code {code}"),
         (None, Some(signal)) => {
             let name = match signal {
-                2 => " (interrupt)",
-                6 => " (abort)",
-                7 => " (bus error)",
-                9 => " (killed; the kernel log tells if memory ran out)",
-                11 => " (segmentation fault)",
-                15 => " (terminated)",
+                2 => ", interrupt",
+                6 => ", abort",
+                7 => ", bus error",
+                9 => "; the kernel log shows whether memory ran out",
+                11 => ", segmentation fault",
+                15 => ", terminated",
                 _ => "",
             };
-            format!("with signal {signal}{name}")
+            format!("was killed (signal {signal}{name})")
         }
-        (None, None) => format!("with status {:#x}", status.into_raw()),
+        (None, None) => format!("ended with status {:#x}", status.into_raw()),
     }
 }
 
@@ -190,8 +190,8 @@ pub mod tests {
     fn endings_are_told_to_the_one_who_waits() {
         let code = children().spawn(shell("exit 7"), Setup::default()).unwrap();
         let signal = children().spawn(shell("kill -9 $$"), Setup::default()).unwrap();
-        assert_eq!(ending(code.wait(None).unwrap()), "with code 7");
-        assert!(ending(signal.wait(None).unwrap()).starts_with("with signal 9 (killed"));
+        assert_eq!(ending(code.wait(None).unwrap()), "exited with code 7");
+        assert!(ending(signal.wait(None).unwrap()).starts_with("was killed (signal 9;"));
     }
 
     #[test]

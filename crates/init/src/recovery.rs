@@ -19,7 +19,7 @@ const EVENTS_DESCRIPTOR: i32 = 3;
 const PARTIAL: i32 = 5;
 /// Longer lines are no events.
 const LONGEST_LINE: u64 = 1 << 20;
-/// How many of the child's last words are shown when it dies.
+/// How many of the child's last lines are shown when it dies.
 const LAST_WORDS: usize = 20;
 /// How long the pipes may stay open after the child's end, because something that it started still holds them.
 const PIPES_PATIENCE: Duration = Duration::from_secs(5);
@@ -45,14 +45,18 @@ pub fn unattended(reporter: &Arc<Reporter>, children: &Children, command: Comman
         }
         Ok(Ended { outcome: Some(outcome), .. }) => outcome,
         Ok(ended) => {
-            for line in &ended.last_words {
-                reporter.warn(format!("its last words: {line}"));
+            for line in &ended.last_lines {
+                reporter.warn(format!("last output of 'lifeboat restore': {line}"));
             }
             let reason = match ended.status {
                 Some(status) => {
-                    format!("recovery ended {} and told no result; see {}", ending(status), lifeboat_machine::run::LOG)
+                    format!(
+                        "recovery {} before it reported a result; see {}",
+                        ending(status),
+                        lifeboat_machine::run::LOG
+                    )
                 }
-                None => "recovery told no result".to_owned(),
+                None => "recovery reported no result".to_owned(),
             };
             failed(reporter, reason)
         }
@@ -75,11 +79,11 @@ pub fn interactive(
     match result {
         Ok(Ended { outcome: Some(outcome), .. }) => Ok(Some(outcome)),
         Ok(Ended { status: Some(status), .. }) if status.success() || status.code() == Some(PARTIAL) => Ok(None),
-        Ok(Ended { status: Some(status), last_words, .. }) => {
-            let words: Vec<String> = last_words.into_iter().rev().take(3).rev().collect();
-            Err(format!("it ended {}: {}", ending(status), words.join("; ")))
+        Ok(Ended { status: Some(status), last_lines, .. }) => {
+            let words: Vec<String> = last_lines.into_iter().rev().take(3).rev().collect();
+            Err(format!("it {}: {}", ending(status), words.join("; ")))
         }
-        Ok(_) => Err("it told no result".to_owned()),
+        Ok(_) => Err("it reported no result".to_owned()),
         Err(error) => Err(error.to_string()),
     }
 }
@@ -92,7 +96,7 @@ fn failed(reporter: &Reporter, reason: String) -> Outcome {
 struct Ended {
     status: Option<std::process::ExitStatus>,
     outcome: Option<Outcome>,
-    last_words: Vec<String>,
+    last_lines: Vec<String>,
 }
 
 fn supervise(
@@ -122,10 +126,10 @@ fn supervise(
     };
     let child = children.spawn(command, setup)?;
     let outcome = Arc::new(Mutex::new(None));
-    let last_words = Arc::new(Mutex::new(VecDeque::new()));
+    let last_lines = Arc::new(Mutex::new(VecDeque::new()));
     let (reporter_1, outcome_1) = (Arc::clone(reporter), Arc::clone(&outcome));
     let events_done = read_lines(events, move |line| forward(&reporter_1, &outcome_1, line));
-    let (reporter_2, words_2) = (Arc::clone(reporter), Arc::clone(&last_words));
+    let (reporter_2, words_2) = (Arc::clone(reporter), Arc::clone(&last_lines));
     let words_done = read_lines(words, move |line| {
         reporter_2.log(line);
         let mut words = locked(&words_2);
@@ -140,8 +144,8 @@ fn supervise(
         let _ = done.recv_timeout(PIPES_PATIENCE);
     }
     let outcome = *locked(&outcome);
-    let last_words = locked(&last_words).iter().cloned().collect();
-    Ok(Ended { status, outcome, last_words })
+    let last_lines = locked(&last_lines).iter().cloned().collect();
+    Ok(Ended { status, outcome, last_lines })
 }
 
 /// Calls `take` with each line in a thread of its own; the channel closes at the end of the pipe.
@@ -221,18 +225,18 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_death_is_a_failure_with_last_words() {
+    fn a_silent_death_is_a_failure_with_last_lines() {
         let (outcome, lines) = run("echo thread main panicked >&2; kill -9 $$");
         assert_eq!(outcome, Outcome::Failed);
         assert_eq!(
             lines,
-            "lifeboat: warning: its last words: thread main panicked\nlifeboat: FAILED recovery ended with signal 9 (killed; \
-             the kernel log tells if memory ran out) and told no result; see /run/lifeboat/log\n"
+            "lifeboat: warning: last output of 'lifeboat restore': thread main panicked\nlifeboat: FAILED recovery was killed \
+             (signal 9; the kernel log shows whether memory ran out) before it reported a result; see /run/lifeboat/log\n"
         );
     }
 
     #[test]
-    fn the_second_final_event_is_not_told() {
+    fn the_second_final_event_is_not_reported() {
         let failed = "{\"event\":\"failed\",\"reason\":\"one\"}";
         let (outcome, lines) = run(&format!("echo '{failed}' >&3; echo '{failed}' >&3; exit 1"));
         assert_eq!((outcome, lines.as_str()), (Outcome::Failed, "lifeboat: FAILED one\n"));
@@ -263,6 +267,6 @@ mod tests {
             "ours=$(readlink /proc/$$/fd/3); for fd in /proc/$$/fd/*; do readlink $fd; done | grep -cF \"$ours\" >&2; \
              kill -9 $$",
         );
-        assert!(lines.contains("its last words: 1\n"), "{lines}");
+        assert!(lines.contains("last output of 'lifeboat restore': 1\n"), "{lines}");
     }
 }

@@ -70,7 +70,7 @@ fn apply_rules(context: &Context, daemon: &str) {
         });
         let trouble = match ended {
             Ok(Some(status)) if status.success() => continue,
-            Ok(Some(status)) => format!("it ended {}", ending(status)),
+            Ok(Some(status)) => format!("it {}", ending(status)),
             Ok(None) => format!("it did not end within {} s", RULES_PATIENCE.as_secs()),
             Err(error) => error.to_string(),
         };

@@ -83,7 +83,7 @@ fn call(context: &Context, program: &str, arguments: &[&str]) -> Result<String, 
     }
     match child.wait(Some(PATIENCE)) {
         Some(status) if status.success() => Ok(said),
-        Some(status) => Err(format!("{program} ended {}; {DIRECTORY}/log may say why", ending(status))),
+        Some(status) => Err(format!("{program} {}; see {DIRECTORY}/log", ending(status))),
         None => Err(format!("{program} did not end within {} s", PATIENCE.as_secs())),
     }
 }

@@ -95,7 +95,7 @@ fn tell(context: &Context, mut command: Command) -> Result<(), String> {
     let _ = std::thread::Builder::new().name("storage".into()).spawn(read);
     match child.wait(Some(PATIENCE)) {
         Some(status) if status.success() => Ok(()),
-        Some(status) => Err(format!("it ended {}", ending(status))),
+        Some(status) => Err(format!("it {}", ending(status))),
         None => {
             // Nothing may appear later, while a recovery works on the disks.
             child.kill_session();

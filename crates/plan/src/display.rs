@@ -22,7 +22,7 @@ impl fmt::Display for Plan {
             entry(f, &format!("{:>4} ", index + 1), &step.to_string())?;
         }
         if !self.moved.is_empty() {
-            writeln!(f, "\nPartitions lie elsewhere than before, as you chose:")?;
+            writeln!(f, "\nPartitions you moved:")?;
         }
         for text in &self.moved {
             entry(f, "  - ", text)?;

@@ -86,6 +86,6 @@ pub fn holds(content: &DiskContent) -> String {
         DiskContent::Blank => "nothing".into(),
         DiskContent::Table { summary, .. } | DiskContent::Whole { summary, .. } => summary.clone(),
         DiskContent::Interrupted { machine, .. } => format!("an unfinished recovery of machine {machine}"),
-        DiskContent::Unknown => "data of a kind that no one here recognises".into(),
+        DiskContent::Unknown => "unrecognised data".into(),
     }
 }

@@ -204,7 +204,7 @@ fn or_no_disk() {
             none.clone(),
             "lifeboat.wipe=SER1",
         ),
-        ("bytes without a name", vec![unknown()], none.clone(), "data of a kind that no one here recognises"),
+        ("bytes without a name", vec![unknown()], none.clone(), "unrecognised data"),
         (
             "recovery of another machine",
             vec![holding(found("/dev/sda", ten, "XA"), interrupted("fedc", "disk0"))],

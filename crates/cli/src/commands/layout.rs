@@ -72,12 +72,12 @@ fn diff(session: &Session, args: &LayoutDiffArgs) -> CommandResult {
         session.reporter.line(change.to_string());
     }
     if changes.is_empty() {
-        session.reporter.line(format!("nothing changed since {}", recorded.recorded_at));
+        session.reporter.line(format!("no differences since {}", recorded.recorded_at));
         return Ok(());
     }
     Err(CommandError::new(
         Kind::Differences,
-        format!("{} changed since {}", super::counted(changes.len(), "thing"), recorded.recorded_at),
+        format!("{} since {}", super::counted(changes.len(), "difference"), recorded.recorded_at),
     )
     .hint("lifeboat rescue, so that the medium knows the new layout"))
 }
