@@ -39,8 +39,11 @@ impl Observer for Said {
     }
 }
 
+/// An entry: its name, type, content, and what else is changed of it.
+type Claim<'a> = (&'a str, Kind, u8, &'a dyn Fn(&mut Record, &mut More));
+
 /// A root directory with entries that all claim to be names of one inode.
-fn one_inode(entries: &[(&str, Kind, u8, &dyn Fn(&mut Record, &mut More))]) -> Table {
+fn one_inode(entries: &[Claim<'_>]) -> Table {
     let mut table = Table::default();
     table.ids = (0..=255).map(|byte| [byte; 32]).collect();
     let mut root = Record::new(Kind::Directory);
