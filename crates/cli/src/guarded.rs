@@ -25,15 +25,23 @@ pub struct Others {
 /// # Errors
 /// The system's reason; a file that is too large.
 pub fn read(path: &Path) -> std::io::Result<(Vec<u8>, Others)> {
+    read_at_most(path, LARGEST)
+}
+
+/// The same of a file, or pipe, that may have so many bytes.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_at_most(path: &Path, limit: u64) -> std::io::Result<(Vec<u8>, Others)> {
     let file = File::open(path)?;
     let metadata = file.metadata()?;
     if metadata.is_dir() {
         return Err(std::io::ErrorKind::IsADirectory.into());
     }
     // No size is known of a pipe, and /dev/zero never ends.
-    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(LARGEST)).unwrap_or(0) + 1);
-    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LARGEST {
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(limit)).unwrap_or(0) + 1);
+    file.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
         return Err(std::io::Error::other("it is larger than a file of this kind"));
     }
     Ok((bytes, others(path, &metadata)))

@@ -38,6 +38,8 @@ fn mistakes_on_the_command_line_are_usage_errors() {
         (&["backup", "--to", "x", "--exclude", "/d/../etc"], "'..'"),
         (&["backup", "--to", "x", "--exclude-contents", "/"], "everything out"),
         (&["backup", "--to", "x", "--own-disk"], "--init"),
+        // It never ends.
+        (&["backup", "--to", here, "--sysroot", here, "--machine", "/dev/zero"], "larger than a file of this kind"),
         (&["drill", "/nonexistent.iso"], "no such medium"),
         (&["check", "--sysroot", "/nonexistent"], "no such folder"),
         (&["--config", config.to_str().unwrap(), "check"], "repositry"),

@@ -11,6 +11,9 @@ pub enum Fault {
     /// The network or the server: it may pass.
     #[error("{0}")]
     Passing(String),
+    /// What is there cannot be what was asked for: no regular file, or too large.
+    #[error("{0}")]
+    Impossible(String),
     /// It will not get better by waiting.
     #[error("{0}")]
     Final(String),
@@ -20,6 +23,11 @@ impl Fault {
     /// A final one: "cannot OPEN place: cause".
     pub fn ended(action: &str, place: impl Display, cause: impl Display) -> Fault {
         Fault::Final(format!("cannot {action} {place}: {cause}"))
+    }
+
+    /// One of something that nobody reads: "cannot READ place: cause".
+    pub fn impossible(place: impl Display, cause: impl Display) -> Fault {
+        Fault::Impossible(format!("cannot READ {place}: {cause}"))
     }
 
     /// One that may pass.

@@ -35,6 +35,17 @@ impl Kind {
         }
     }
 
+    /// How large such a file can be, in bytes: nothing is believed of it before it is authenticated, so none is fetched that is larger. Key files
+    /// and locks have some hundred, restic's indexes some megabytes, its packs at most 128.
+    pub fn largest(self) -> u64 {
+        match self {
+            Kind::Config | Kind::Key | Kind::Lock => 64 << 10,
+            Kind::Snapshot => 64 << 20,
+            Kind::Index => 512 << 20,
+            Kind::Pack => 1 << 30,
+        }
+    }
+
     /// Path of a file in the usual layout: packs lie in directories of the first two digits of their names.
     pub fn path(self, name: &str) -> String {
         match self {

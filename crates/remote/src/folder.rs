@@ -2,9 +2,8 @@
 
 use crate::files::whole_part;
 use crate::{Fault, Files, Kind, Patience};
-use lifeboat_sys::durable;
-use std::fs::File;
-use std::io::{self, Read as _};
+use lifeboat_sys::{bounded, durable};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _};
 use std::path::{Path, PathBuf};
 
@@ -63,6 +62,8 @@ fn fault(action: &str, path: &Path, error: &io::Error) -> Fault {
     match error.raw_os_error() {
         Some(code) if PASSING.contains(&code) => Fault::passing(action, shown, error),
         _ if error.kind() == io::ErrorKind::NotFound => Fault::Missing(shown.to_string()),
+        // What `bounded` says.
+        _ if error.kind() == io::ErrorKind::Other => Fault::impossible(shown, error),
         _ => Fault::ended(action, shown, error),
     }
 }
@@ -94,18 +95,14 @@ impl Files for Folder {
 
     fn read(&self, kind: Kind, name: &str) -> Result<Vec<u8>, Fault> {
         let path = self.path(kind, name);
-        self.insist("READ", &path, || {
-            let mut bytes = vec![];
-            File::open(&path)?.read_to_end(&mut bytes)?;
-            Ok(bytes)
-        })
+        self.insist("READ", &path, || bounded::read(&path, kind.largest()))
     }
 
     fn read_part(&self, kind: Kind, name: &str, offset: u64, length: u64) -> Result<Vec<u8>, Fault> {
         let path = self.path(kind, name);
         self.patience.insist(|| {
             let read = || {
-                let file = File::open(&path)?;
+                let (file, _) = bounded::open(&path)?;
                 let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
                 let mut done = 0;
                 while done < bytes.len() {
@@ -148,5 +145,35 @@ impl Files for Folder {
 
     fn given_up(&self) -> Option<String> {
         self.patience.given_up()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    #[test]
+    fn pipes_devices_and_giants_are_no_files_of_a_repository() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = directory.path().join("config");
+        let patience = Patience::with("the share", Arc::new(|_| ()), Duration::from_secs(20), Duration::from_secs(600));
+        let folder = Folder::new(directory.path(), "nfs://nas/x", patience);
+        let giant = |path: &Path| std::fs::File::create(path).unwrap().set_len(1 << 45).unwrap();
+        let zeros = |path: &Path| std::os::unix::fs::symlink("/dev/zero", path).unwrap();
+        let pipe = |path: &Path| {
+            rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        };
+        let odd: [(&dyn Fn(&Path), bool); 3] = [(&giant, true), (&zeros, false), (&pipe, false)];
+        for (make, has_parts) in odd {
+            make(&config);
+            let error = folder.read(Kind::Config, "").unwrap_err();
+            assert!(matches!(error, Fault::Impossible(_)), "{error}");
+            assert_eq!(folder.read_part(Kind::Config, "", 0, 4).is_ok(), has_parts);
+            std::fs::remove_file(&config).unwrap();
+        }
+        std::fs::write(&config, "small").unwrap();
+        assert_eq!(folder.read(Kind::Config, "").unwrap(), b"small");
     }
 }

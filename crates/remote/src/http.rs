@@ -9,7 +9,7 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 /// Where distributions keep the certificates that they trust. The rescue system has the machine's.
 const CERTIFICATES: [&str; 3] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem"];
-/// Larger answers are not for us: packs are below 256 MiB.
+/// Larger answers are not for us: [`crate::Kind::largest`].
 const LIMIT: u64 = 1 << 30;
 /// How often an answer may send us on.
 const REDIRECTS: usize = 5;
@@ -37,6 +37,8 @@ pub struct Question<'a> {
     pub body: &'a [u8],
     /// What is done and to what, for messages.
     pub about: (&'static str, String),
+    /// How many bytes an answer can have; a longer one is a fault.
+    pub limit: u64,
 }
 
 /// An answer that is not an error.
@@ -55,7 +57,7 @@ pub struct Answer {
 impl<'a> Question<'a> {
     /// A question without headers and body.
     pub fn new(method: &'static str, url: impl Into<String>, action: &'static str, what: impl Into<String>) -> Self {
-        Question { method, url: url.into(), headers: vec![], body: &[], about: (action, what.into()) }
+        Question { method, url: url.into(), headers: vec![], body: &[], about: (action, what.into()), limit: LIMIT }
     }
 
     /// With a header.
@@ -67,6 +69,12 @@ impl<'a> Question<'a> {
     /// With a body.
     pub fn body(mut self, body: &'a [u8]) -> Self {
         self.body = body;
+        self
+    }
+
+    /// For an answer of at most so many bytes.
+    pub fn at_most(mut self, bytes: u64) -> Self {
+        self.limit = bytes.min(LIMIT);
         self
     }
 
@@ -161,7 +169,7 @@ impl Client {
         let body = match question.method {
             "HEAD" => vec![],
             _ => {
-                let read = response.body_mut().with_config().limit(LIMIT).read_to_vec();
+                let read = response.body_mut().with_config().limit(question.limit).read_to_vec();
                 read.map_err(|error| sort(action, what, error))?
             }
         };
@@ -194,6 +202,9 @@ fn sort(action: &str, what: &str, error: ureq::Error) -> Fault {
         | ureq::Error::HostNotFound
         | ureq::Error::ConnectionFailed
         | ureq::Error::Protocol(_) => Fault::passing(action, what, error),
+        ureq::Error::BodyExceedsLimit(limit) => {
+            Fault::impossible(what, format!("it has more than the {limit} bytes that such a file can have"))
+        }
         other => Fault::ended(action, what, other),
     }
 }

@@ -69,7 +69,8 @@ impl Files for Rest {
     }
 
     fn read(&self, kind: Kind, name: &str) -> Result<Vec<u8>, Fault> {
-        Ok(self.client.ask(&self.question("GET", "READ", self.url(kind, name)))?.body)
+        let question = self.question("GET", "READ", self.url(kind, name)).at_most(kind.largest());
+        Ok(self.client.ask(&question)?.body)
     }
 
     fn read_part(&self, kind: Kind, name: &str, offset: u64, length: u64) -> Result<Vec<u8>, Fault> {

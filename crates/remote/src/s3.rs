@@ -133,7 +133,8 @@ impl Files for S3 {
 
     fn read(&self, kind: Kind, name: &str) -> Result<Vec<u8>, Fault> {
         let key = self.key(&kind.path(name));
-        Ok(self.client.ask_anew(|| Ok(self.question("GET", "READ", Some(&key), &[], &[])))?.body)
+        let question = || Ok(self.question("GET", "READ", Some(&key), &[], &[]).at_most(kind.largest()));
+        Ok(self.client.ask_anew(question)?.body)
     }
 
     fn read_part(&self, kind: Kind, name: &str, offset: u64, length: u64) -> Result<Vec<u8>, Fault> {

@@ -5,6 +5,7 @@ mod protocol;
 use crate::address::Host;
 use crate::files::whole_part;
 use crate::{Credentials, Fault, Files, Kind, Patience};
+use lifeboat_sys::bounded;
 use lifeboat_sys::program::SSH;
 use protocol::{Session, Trouble};
 use std::io::Read as _;
@@ -186,6 +187,7 @@ impl Sftp {
             result.map_err(|trouble| match trouble {
                 Trouble::Missing => Fault::Missing(format!("{}:{path}", self.place.host)),
                 Trouble::Refused(why) => Fault::ended(action, format!("{}:{path}", self.place.host), why),
+                Trouble::TooLarge(why) => Fault::impossible(format!("{}:{path}", self.place.host), why),
                 Trouble::Connection(error) => Fault::passing(action, format!("{}:{path}", self.place.host), error),
             })
         })
@@ -234,9 +236,9 @@ impl Files for Sftp {
 
     fn read(&self, kind: Kind, name: &str) -> Result<Vec<u8>, Fault> {
         let path = self.path(kind, name);
-        self.insist("READ", &path, |session| {
-            let size = session.size(&path)?;
-            session.read(&path, 0, size)
+        self.insist("READ", &path, |session| match session.size(&path)? {
+            size if size > kind.largest() => Err(Trouble::TooLarge(bounded::too_large(size, kind.largest()))),
+            size => session.read(&path, 0, size),
         })
     }
 

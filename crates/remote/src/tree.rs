@@ -9,11 +9,14 @@ use crate::image_file::ImageFile;
 use crate::iso::{self, Extents};
 use crate::rest::read_part;
 use crate::{Credentials, Fault, Files, Kind, Patience};
+use lifeboat_sys::bounded;
 use links::links;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+/// How many bytes a document of a medium can have: a manifest names some ten thousand packs, in some megabytes. A medium may come from anybody.
+pub const LARGEST_DOCUMENT: u64 = 256 << 20;
 /// Images that are looked at in one folder.
 const IMAGES: usize = 16;
 
@@ -150,16 +153,24 @@ impl Tree {
         Ok(Tree { reach: Reach::Local(file), url, image: Some(files), size })
     }
 
-    /// A whole file of the medium, by its path below `/lifeboat/`.
+    /// A whole document of the medium, by its path below `/lifeboat/`.
     ///
     /// # Errors
-    /// [`Fault`].
+    /// [`Fault`]; also of one with more than [`LARGEST_DOCUMENT`] bytes.
     pub fn read_file(&self, path: &str) -> Result<Vec<u8>, Fault> {
+        self.read_at_most(path, LARGEST_DOCUMENT)
+    }
+
+    fn read_at_most(&self, path: &str, limit: u64) -> Result<Vec<u8>, Fault> {
         match (&self.image, &self.reach) {
             (None, Reach::Web(web)) => {
-                Ok(web.client.ask(&web.question("GET", &format!("{}lifeboat/{path}", self.url)))?.body)
+                let question = web.question("GET", &format!("{}lifeboat/{path}", self.url)).at_most(limit);
+                Ok(web.client.ask(&question)?.body)
             }
-            _ => self.read(path, 0, self.file_size(&format!("lifeboat/{path}"))?),
+            _ => match self.file_size(&format!("lifeboat/{path}"))? {
+                size if size > limit => Err(Fault::impossible(path, bounded::too_large(size, limit))),
+                size => self.read(path, 0, size),
+            },
         }
     }
 
@@ -271,7 +282,7 @@ impl Files for Repository {
     }
 
     fn read(&self, kind: Kind, name: &str) -> Result<Vec<u8>, Fault> {
-        self.tree.read_file(&format!("repo/{}", kind.path(name)))
+        self.tree.read_at_most(&format!("repo/{}", kind.path(name)), kind.largest())
     }
 
     fn read_part(&self, kind: Kind, name: &str, offset: u64, length: u64) -> Result<Vec<u8>, Fault> {

@@ -207,3 +207,20 @@ fn a_server_without_tls_is_not_waited_for() {
     });
     assert!(matches!(get(&format!("https://127.0.0.1:{port}/"), false).unwrap_err(), Fault::Final(_)));
 }
+
+#[test]
+fn answers_that_no_such_file_can_have_are_not_taken_in() {
+    // One that says so, and one that only goes on and on.
+    let giant = |length: &str, bytes: usize| {
+        format!("HTTP/1.1 200 OK\r\nConnection: close\r\n{length}\r\n{}", "x".repeat(bytes))
+    };
+    for (length, bytes) in [("Content-Length: 1152921504606846976\r\n", 1 << 20), ("", 1 << 20)] {
+        for kind in [Kind::Config, Kind::Key, Kind::Lock] {
+            let (address, _) = server(move |_| giant(length, bytes));
+            let error = s3(&address).read(kind, "ab").unwrap_err();
+            assert!(matches!(&error, Fault::Impossible(text) if text.contains("more than")), "{kind:?}: {error}");
+        }
+    }
+    let (address, _) = server(|_| reply("200 OK", "", "small"));
+    assert_eq!(s3(&address).read(Kind::Config, "").unwrap(), b"small");
+}

@@ -1,5 +1,7 @@
 //! Why a recovery stopped.
 
+use lifeboat_remote::tree::LARGEST_DOCUMENT;
+use lifeboat_sys::bounded;
 use std::path::PathBuf;
 
 /// What a failure left behind.
@@ -189,12 +191,12 @@ impl Failure {
         self.disks() != Disks::Untouched
     }
 
-    /// Reads a file.
+    /// Reads a document, such as those on a medium, which may come from anybody.
     ///
     /// # Errors
-    /// [`Failure::Read`].
+    /// [`Failure::Read`]; also of what is no regular file or larger than [`LARGEST_DOCUMENT`].
     pub fn read(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
-        std::fs::read(path).map_err(|source| Failure::Read { path: path.to_owned(), source })
+        bounded::read(path, LARGEST_DOCUMENT).map_err(|source| Failure::Read { path: path.to_owned(), source })
     }
 }
 

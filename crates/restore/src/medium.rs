@@ -115,6 +115,27 @@ mod tests {
     use lifeboat_machine::Event;
     use lifeboat_machine::manifest::{FORMAT, FileDigest};
 
+    #[test]
+    fn documents_of_a_foreign_medium_cost_neither_time_nor_memory() {
+        let (dir, _) = medium(&[]);
+        let directory = dir.path().join("lifeboat");
+        std::fs::create_dir_all(&directory).unwrap();
+        let manifest = directory.join("manifest.json");
+        let giant = |path: &Path| std::fs::File::create(path).unwrap().set_len(1 << 45).unwrap();
+        let zeros = |path: &Path| std::os::unix::fs::symlink("/dev/zero", path).unwrap();
+        let pipe = |path: &Path| {
+            rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        };
+        let odd: [(&dyn Fn(&Path), &str); 3] =
+            [(&giant, "more than the"), (&zeros, "not a regular file"), (&pipe, "not a regular file")];
+        for (make, said) in odd {
+            make(&manifest);
+            let error = Medium::open(dir.path()).unwrap_err().to_string();
+            assert!(error.contains("manifest.json") && error.contains(said), "{error}");
+            std::fs::remove_file(&manifest).unwrap();
+        }
+    }
+
     struct Silent;
     impl EventSink for Silent {
         fn emit(&self, _: &Event) {}

@@ -373,7 +373,7 @@ fn images(
     for path in list {
         match mounted(scratch, |point| on_disk::mount(&path, point, runner)) {
             Ok((guard, point)) => {
-                let manifest = std::fs::read(point.join("lifeboat/manifest.json")).unwrap_or_default();
+                let manifest = Failure::read(&point.join("lifeboat/manifest.json")).unwrap_or_default();
                 if !manifest.is_empty() && wanted(&manifest) {
                     let medium = Medium { image: Some(path), ..Medium::open(&point)? };
                     return Ok(Some(Image::Mounted(guard, Box::new(medium))));

@@ -6,6 +6,7 @@
 //! | [`runner`] | [`Runner`]: runs them; [`SystemRunner`] for real, [`FakeRunner`] for tests |
 //! | [`mount`] | mount, umount, the mount table |
 //! | [`block`] | block device ioctls and sizes |
+//! | [`bounded`] | files that anybody may have written, read up to a size |
 //! | [`confined`] | paths of a system below a folder |
 //! | [`durable`] | files that survive a power cut |
 //! | [`fscrypt`] | whether the key of an encrypted directory is there |
@@ -27,6 +28,7 @@
 //! | [`power`] | reboot, power off, Ctrl-Alt-Del |
 
 pub mod block;
+pub mod bounded;
 pub mod child;
 pub mod confined;
 pub mod console;

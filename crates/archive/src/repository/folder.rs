@@ -1,13 +1,12 @@
-//! A repository's files in a local folder. Whoever can write there without the key may leave anything: only regular files are
-//! read, so that no pipe or device makes us wait, and none is read that is larger than its kind can be.
+//! A repository's files in a local folder. Whoever can write there without the key may leave anything: they are read as
+//! [`lifeboat_sys::bounded`] has it.
 
 use super::crypto;
 use crate::table::Id;
+use lifeboat_sys::bounded;
 use rustic_core::FileType;
-use rustix::fs::OFlags;
-use std::fs::File;
-use std::io::{self, ErrorKind, Read as _};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 /// Where a file lies in the usual layout.
@@ -64,42 +63,9 @@ fn entries(directory: &Path) -> io::Result<impl Iterator<Item = io::Result<std::
     Ok(entries.into_iter().flatten())
 }
 
-/// Opens a regular file; gives its size, too.
-fn open(path: &Path) -> io::Result<(File, u64)> {
-    let regular = |metadata: std::fs::Metadata| {
-        if metadata.is_file() { Ok(metadata.len()) } else { Err(io::Error::other("it is not a regular file")) }
-    };
-    // A device that is only opened may act; a pipe that takes its place meanwhile must not block.
-    regular(std::fs::metadata(path)?)?;
-    let flags = OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = File::options().read(true).custom_flags(flags.bits() as i32).open(path)?;
-    let size = regular(file.metadata()?)?;
-    Ok((file, size))
-}
-
-/// The bytes of a file that has at most `limit`.
-pub(super) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let (file, size) = open(path)?;
-    if size > limit {
-        return Err(too_large(size, limit));
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-    // It may grow meanwhile.
-    file.take(limit + 1).read_to_end(&mut bytes)?;
-    match bytes.len() as u64 {
-        size if size > limit => Err(too_large(size, limit)),
-        _ => Ok(bytes),
-    }
-}
-
-/// Why a file is not read.
-pub(super) fn too_large(size: u64, limit: u64) -> io::Error {
-    io::Error::other(format!("it has {size} bytes, more than the {limit} that such a file can have"))
-}
-
 /// Exactly `length` bytes from `offset` on.
 pub(super) fn read_part(path: &Path, offset: u64, length: u32) -> io::Result<Vec<u8>> {
-    let (file, size) = open(path)?;
+    let (file, size) = bounded::open(path)?;
     let wanted = u64::from(length);
     if offset.checked_add(wanted).is_none_or(|end| end > size) {
         return Err(io::Error::new(
@@ -134,12 +100,10 @@ mod tests {
     }
 
     #[test]
-    fn nothing_but_regular_files_of_a_decent_size_is_read() {
+    fn only_parts_that_a_regular_file_has_are_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("f");
         std::fs::write(&path, "12345678").unwrap();
-        assert_eq!(read(&path, 8).unwrap(), b"12345678");
-        assert!(read(&path, 7).unwrap_err().to_string().contains("more than the 7"));
         assert_eq!(read_part(&path, 6, 2).unwrap(), b"78");
         assert_eq!(read_part(&path, 6, 3).unwrap_err().kind(), ErrorKind::UnexpectedEof);
         assert_eq!(read_part(&path, u64::MAX, 3).unwrap_err().kind(), ErrorKind::UnexpectedEof);
@@ -147,8 +111,8 @@ mod tests {
         let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
         for path in [&pipe, folder.path(), Path::new("/dev/zero")] {
-            assert!(read(path, 8).unwrap_err().to_string().contains("not a regular file"), "{}", path.display());
-            assert!(read_part(path, 0, 1).is_err());
+            let error = read_part(path, 0, 1).unwrap_err().to_string();
+            assert!(error.contains("not a regular file"), "{}: {error}", path.display());
         }
     }
 }

@@ -58,7 +58,7 @@ impl Place {
                 };
                 match files.read(Kind::Config, "") {
                     Ok(_) => return Ok(true),
-                    Err(Fault::Missing(_)) => {}
+                    Err(Fault::Missing(_) | Fault::Impossible(_)) => {}
                     Err(fault) => return Err(failed(fault)),
                 }
                 // One that lost its config; without snapshots it is only the beginning of one.
@@ -124,7 +124,7 @@ impl ReadBackend for Remote {
         if of == FileType::Config {
             return Ok(match self.0.read(Kind::Config, "") {
                 Ok(bytes) => vec![(Id::default(), u32::try_from(bytes.len()).unwrap_or(u32::MAX))],
-                Err(Fault::Missing(_)) => vec![],
+                Err(Fault::Missing(_) | Fault::Impossible(_)) => vec![],
                 Err(fault) => return Err(failed(fault)),
             });
         }

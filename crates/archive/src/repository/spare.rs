@@ -9,7 +9,7 @@ use super::folder;
 use super::store::{Store, name};
 use crate::ArchiveError;
 use crate::table::Id;
-use lifeboat_sys::durable;
+use lifeboat_sys::{bounded, durable};
 use rustic_core::FileType;
 use std::path::Path;
 
@@ -21,13 +21,13 @@ const MOST_KEYS: usize = 10_000;
 
 /// The config of a folder with copies.
 pub(super) fn config(spare: &Path) -> Option<Vec<u8>> {
-    folder::read(&folder::path(spare, FileType::Config, &Id::default()), 64 << 10).ok()
+    bounded::read(&folder::path(spare, FileType::Config, &Id::default()), 64 << 10).ok()
 }
 
 /// The key files of a folder with copies.
 pub(super) fn keys(spare: &Path) -> Vec<KeyFile> {
     let listed = folder::list(spare, FileType::Key).unwrap_or_default();
-    let read = |(id, _): (Id, u64)| Some((id, folder::read(&folder::path(spare, FileType::Key, &id), 64 << 10).ok()?));
+    let read = |(id, _): (Id, u64)| Some((id, bounded::read(&folder::path(spare, FileType::Key, &id), 64 << 10).ok()?));
     listed.into_iter().take(MOST_KEYS).filter_map(read).collect()
 }
 

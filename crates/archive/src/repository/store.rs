@@ -8,7 +8,7 @@ use super::remote::{self, Place};
 use crate::ArchiveError;
 use crate::table::Id;
 use lifeboat_remote::Fault;
-use lifeboat_sys::durable;
+use lifeboat_sys::{bounded, durable};
 use rustic_backend::BackendOptions;
 use rustic_core::{FileType, RepositoryBackends, WriteBackend};
 use std::io::{ErrorKind, Write as _};
@@ -258,12 +258,12 @@ impl Store {
             _ => self.failed("READ", format!("{}: {error}", name(kind, id))),
         };
         match (self.folder_path(kind, id), &self.remote) {
-            (Some(path), _) => folder::read(&path, limit).map_err(unreadable),
+            (Some(path), _) => bounded::read(&path, limit).map_err(unreadable),
             (None, Some(files)) => {
                 let read = files.read(remote::kind(kind), &remote::name(kind, id));
                 let bytes = read.map_err(|fault| self.fault(kind, id, fault))?;
                 match bytes.len() as u64 {
-                    size if size > limit => Err(unreadable(folder::too_large(size, limit))),
+                    size if size > limit => Err(unreadable(bounded::too_large(size, limit))),
                     _ => Ok(bytes),
                 }
             }
@@ -274,7 +274,7 @@ impl Store {
     /// A file that was listed with its size: one that is too large is not fetched.
     pub(crate) fn read_listed(&self, kind: FileType, (id, size): &(Id, u64)) -> Result<Vec<u8>, ArchiveError> {
         match largest(kind) {
-            limit if *size > limit => Err(self.damaged(name(kind, id), folder::too_large(*size, limit))),
+            limit if *size > limit => Err(self.damaged(name(kind, id), bounded::too_large(*size, limit))),
             _ => self.read_raw(kind, id),
         }
     }
@@ -283,6 +283,7 @@ impl Store {
         match (self.lost(), fault) {
             (Some(lost), _) => lost,
             (None, Fault::Missing(_)) => self.damaged(name(kind, id), "it is missing"),
+            (None, fault @ Fault::Impossible(_)) => self.damaged(name(kind, id), fault),
             (None, fault) => self.failed("READ", fault),
         }
     }
@@ -334,14 +335,9 @@ impl Store {
     }
 }
 
-/// How large a file of a kind can be, in bytes. Key files have some hundred, indexes of restic some megabytes; packs are read in parts.
+/// How large a file of a kind can be, in bytes.
 fn largest(kind: FileType) -> u64 {
-    match kind {
-        FileType::Config | FileType::Key => 64 << 10,
-        FileType::Snapshot => 64 << 20,
-        FileType::Index => 512 << 20,
-        FileType::Pack => u32::MAX.into(),
-    }
+    remote::kind(kind).largest()
 }
 
 /// A file for people: "snapshot 1a2b3c4d".

@@ -2,12 +2,16 @@
 
 use crate::commands::Session;
 use crate::error::CommandError;
+use crate::guarded;
 use crate::job::watch;
 use lifeboat_machine::{Event, EventSink as _, Machine};
 use lifeboat_probe::{Probed, Sysroot};
 use lifeboat_sys::trusted::{self, OpenError};
 use rustix::io::Errno;
 use std::path::Path;
+
+/// How many bytes a machine's description can have: one of a thousand disks has some megabytes.
+const LARGEST_DESCRIPTION: u64 = 64 << 20;
 
 /// Reads the machine below `sysroot`; `archive` is where its archive is written.
 pub fn probe(session: &Session, sysroot: &Path, archive: Option<&Path>) -> Result<Probed, CommandError> {
@@ -72,7 +76,7 @@ pub fn machine(
 ) -> Result<Machine, CommandError> {
     if let Some(path) = description {
         check_sysroot(sysroot)?;
-        let json = std::fs::read(path)
+        let (json, _) = guarded::read_at_most(path, LARGEST_DESCRIPTION)
             .map_err(|error| CommandError::usage(format!("cannot READ {}: {error}", path.display())))?;
         return Ok(Machine::from_json(&json)?);
     }

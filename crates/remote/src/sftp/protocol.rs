@@ -50,6 +50,9 @@ pub(super) enum Trouble {
     /// The server refuses.
     #[error("{0}")]
     Refused(String),
+    /// A file that cannot have the size that the server tells.
+    #[error("{0}")]
+    TooLarge(io::Error),
     /// The connection.
     #[error("{0}")]
     Connection(#[from] io::Error),

@@ -5,7 +5,7 @@ use crate::repository::crypto;
 use crate::repository::store::{Store, temporary};
 use crate::table::Id;
 use lifeboat_remote::{Fault, Kind};
-use lifeboat_sys::durable;
+use lifeboat_sys::{bounded, durable};
 use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
 use std::io::{self, ErrorKind};
@@ -133,11 +133,12 @@ impl LockFiles {
     pub(super) fn read(&self, id: &Id) -> Result<Option<LockFile>, ArchiveError> {
         let bytes = match (&self.0.remote, self.path(id)) {
             (Some(remote), _) => match remote.read(Kind::Lock, &crypto::hex(id)) {
-                Err(Fault::Missing(_)) => return Ok(None),
+                Err(Fault::Missing(_) | Fault::Impossible(_)) => return Ok(None),
                 other => other.map_err(|fault| self.failed("READ", fault))?,
             },
-            (None, Some(path)) => match std::fs::read(path) {
-                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            (None, Some(path)) => match bounded::read(&path, LARGEST) {
+                // What was exchanged for a pipe or a giant since it was listed is no lock, either.
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Other) => return Ok(None),
                 other => other.map_err(|error| self.failed("READ", error))?,
             },
             (None, None) => return Ok(None),

@@ -1,0 +1,70 @@
+//! What somebody without the key leaves on a share is damage like any other: it costs neither memory nor time.
+
+// Helpers of tests count as tests.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{backup, repository, scratch};
+use lifeboat_archive::{Place, Quiet, Repository, RestoreOptions, Selection, Source};
+use lifeboat_remote::Patience;
+use lifeboat_remote::folder::Folder;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// As much memory is in no machine.
+fn giant(path: &Path) {
+    std::fs::File::create(path).unwrap().set_len(1 << 45).unwrap();
+}
+
+fn pipe(path: &Path) {
+    let _ = std::fs::remove_file(path);
+    rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+}
+
+fn endless(path: &Path) {
+    let _ = std::fs::remove_file(path);
+    std::os::unix::fs::symlink("/dev/zero", path).unwrap();
+}
+
+#[test]
+fn giants_pipes_and_devices_on_a_share_are_damage() {
+    let scratch = scratch();
+    let tree = scratch.path().join("tree");
+    std::fs::create_dir_all(tree.join("d")).unwrap();
+    std::fs::write(tree.join("d/f"), "content").unwrap();
+    let location = scratch.path().join("repository");
+    let (made, key) = repository(&location);
+    backup(&made, &Source::new(&tree));
+    let key_file = std::fs::read_dir(location.join("keys")).unwrap().next().unwrap().unwrap().path();
+    let strange = |directory: &str| location.join(directory).join("0".repeat(64));
+    for (number, harm) in [giant, pipe, endless].into_iter().enumerate() {
+        for file in [location.join("config"), key_file.clone(), strange("snapshots"), strange("index")] {
+            harm(&file);
+        }
+        // A lock is listed before it is read; one that cannot be one stops nobody.
+        harm(&strange("locks"));
+        let patience = Patience::with("the share", Arc::new(|_| ()), Duration::from_secs(20), Duration::from_secs(600));
+        let share = Place::Files(Arc::new(Folder::new(&location, "nfs://nas/x", patience)));
+        for place in [share, Place::Folder(location.clone())] {
+            let opened = Repository::open_at(&place, &key).unwrap();
+            assert!(opened.damage().join("\n").contains("config"), "{number}: {:?}", opened.damage());
+            let (snapshots, _) = opened.list_snapshots().unwrap();
+            assert_eq!(snapshots.len(), 1, "{number}");
+            let out = scratch.path().join("out");
+            std::fs::create_dir(&out).unwrap();
+            let options = RestoreOptions::default();
+            let report = opened.restore(&snapshots[0], &out, &Selection::Everything, &options, &Quiet).unwrap();
+            assert_eq!(report.problems.len(), 0, "{number}: {:?}", report.problems);
+            assert_eq!(std::fs::read(out.join("d/f")).unwrap(), b"content");
+            std::fs::remove_dir_all(out).unwrap();
+        }
+        // The next harm is done to files again.
+        for file in
+            [location.join("config"), key_file.clone(), strange("snapshots"), strange("index"), strange("locks")]
+        {
+            std::fs::remove_file(file).unwrap();
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Files that anybody may have written: only regular ones are read, so that no pipe or device makes us wait, and none is read that is
+//! larger than its kind can be.
+
+use rustix::fs::OFlags;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+/// Opens a regular file for reading; gives its size in bytes, too. Links are followed.
+///
+/// # Errors
+/// The system's reason; of kind [`io::ErrorKind::Other`] for what is no regular file.
+pub fn open(path: &Path) -> io::Result<(File, u64)> {
+    let regular = |metadata: std::fs::Metadata| {
+        if metadata.is_file() { Ok(metadata.len()) } else { Err(io::Error::other("it is not a regular file")) }
+    };
+    // A device that is only opened may act; a pipe that takes its place meanwhile must not block.
+    regular(std::fs::metadata(path)?)?;
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = File::options().read(true).custom_flags(flags.bits() as i32).open(path)?;
+    let size = regular(file.metadata()?)?;
+    Ok((file, size))
+}
+
+/// The bytes of a regular file that has at most `limit`.
+///
+/// # Errors
+/// The system's reason; of kind [`io::ErrorKind::Other`] for what is no regular file, or larger.
+pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let (file, size) = open(path)?;
+    if size > limit {
+        return Err(too_large(size, limit));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+    // It may grow meanwhile.
+    file.take(limit + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 {
+        size if size > limit => Err(too_large(size, limit)),
+        _ => Ok(bytes),
+    }
+}
+
+/// Why a file is not read; sizes in bytes.
+pub fn too_large(size: u64, limit: u64) -> io::Error {
+    io::Error::other(format!("it has {size} bytes, more than the {limit} that such a file can have"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_regular_files_of_that_size_are_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        std::fs::write(path("four"), b"1234").unwrap();
+        assert_eq!(read(&path("four"), 4).unwrap(), b"1234");
+        assert!(read(&path("four"), 3).unwrap_err().to_string().contains("4 bytes, more than the 3"));
+        // Its size is looked at: as much memory is not there.
+        File::create(path("giant")).unwrap().set_len(1 << 45).unwrap();
+        assert!(read(&path("giant"), 1 << 20).unwrap_err().to_string().contains("more than the"));
+        rustix::fs::mknodat(rustix::fs::CWD, path("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", path("zeros")).unwrap();
+        for odd in ["pipe", "zeros", "."] {
+            assert_eq!(read(&path(odd), 4).unwrap_err().to_string(), "it is not a regular file", "{odd}");
+        }
+        assert_eq!(read(&path("none"), 4).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+}
