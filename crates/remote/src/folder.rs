@@ -160,7 +160,7 @@ mod tests {
         let config = directory.path().join("config");
         let patience = Patience::with("the share", Arc::new(|_| ()), Duration::from_secs(20), Duration::from_secs(600));
         let folder = Folder::new(directory.path(), "nfs://nas/x", patience);
-        let giant = |path: &Path| std::fs::File::create(path).unwrap().set_len(1 << 45).unwrap();
+        let giant = |path: &Path| std::fs::File::create(path).unwrap().set_len(1 << 43).unwrap();
         let zeros = |path: &Path| std::os::unix::fs::symlink("/dev/zero", path).unwrap();
         let pipe = |path: &Path| {
             rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();

@@ -121,7 +121,7 @@ mod tests {
         let directory = dir.path().join("lifeboat");
         std::fs::create_dir_all(&directory).unwrap();
         let manifest = directory.join("manifest.json");
-        let giant = |path: &Path| std::fs::File::create(path).unwrap().set_len(1 << 45).unwrap();
+        let giant = |path: &Path| std::fs::File::create(path).unwrap().set_len(1 << 43).unwrap();
         let zeros = |path: &Path| std::os::unix::fs::symlink("/dev/zero", path).unwrap();
         let pipe = |path: &Path| {
             rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
