@@ -78,11 +78,12 @@ fn a_stack_has_its_disks_and_comes_back() {
 
 #[test]
 fn what_does_not_hold_together_is_refused_by_name() {
-    fn of<'a>(machine: &'a mut Machine, kind: fn(&Device) -> bool) -> &'a mut Device {
+    fn of(machine: &mut Machine, kind: fn(&Device) -> bool) -> &mut Device {
         machine.layout.devices.iter_mut().find(|device| kind(device)).unwrap()
     }
     type Spoil = fn(&mut Machine);
-    let cases: [(&str, Spoil, fn(&LayoutError) -> bool); 9] = [
+    type Expected = fn(&LayoutError) -> bool;
+    let cases: [(&str, Spoil, Expected); 9] = [
         (
             "a member that the array does not name",
             |machine| match &mut of(machine, |d| matches!(d.kind, DeviceKind::Array(_))).kind {

@@ -165,7 +165,8 @@ mod tests {
         let pipe = |path: &Path| {
             rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
         };
-        let odd: [(&dyn Fn(&Path), bool); 3] = [(&giant, true), (&zeros, false), (&pipe, false)];
+        type Make<'a> = &'a dyn Fn(&Path);
+        let odd: [(Make, bool); 3] = [(&giant, true), (&zeros, false), (&pipe, false)];
         for (make, has_parts) in odd {
             make(&config);
             let error = folder.read(Kind::Config, "").unwrap_err();

@@ -126,7 +126,8 @@ mod tests {
         let pipe = |path: &Path| {
             rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
         };
-        let odd: [(&dyn Fn(&Path), &str); 3] =
+        type Make<'a> = &'a dyn Fn(&Path);
+        let odd: [(Make, &str); 3] =
             [(&giant, "more than the"), (&zeros, "not a regular file"), (&pipe, "not a regular file")];
         for (make, said) in odd {
             make(&manifest);
