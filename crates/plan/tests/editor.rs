@@ -106,7 +106,7 @@ fn the_size_solver_holds_what_the_new_kind_needs() {
     // Smaller than what it holds: a size that was chosen counts.
     let policy = Policy { sizes: vec![(id("disk0p5"), 290 * MIB)], ..kinds(&[("disk0p5", FilesystemKind::Xfs)]) };
     let error = lifeboat_plan::plan(&machine(), &small, &policy).unwrap_err().to_string();
-    assert!(error.contains("290.0 MiB are too small for it as xfs, which needs at least"), "{error}");
+    assert!(error.contains("290.0 MiB is too small for it as xfs, which needs at least"), "{error}");
 }
 
 #[test]

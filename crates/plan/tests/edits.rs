@@ -75,7 +75,7 @@ fn what_was_not_mounted_can_be_left_out() {
 fn what_cannot_be_changed_says_why() {
     let drop = |device: &str| Policy { drop: vec![id(device)], ..Policy::default() };
     for (policy, message) in [
-        (sizes(&[("disk0p2", 100 * MIB)]), "too small, it needs at least"),
+        (sizes(&[("disk0p2", 100 * MIB)]), "too small; it needs at least"),
         (sizes(&[("disk0p1", 2 * MIB)]), "cannot have another size"),
         (sizes(&[("disk0p9", GIB)]), "no such partition"),
         (sizes(&[("disk0", GIB)]), "no such partition"),

@@ -37,7 +37,7 @@ fn another_kind_of_filesystem() {
     desk.press(&[Key::Enter, Key::Control('u')]);
     desk.type_text("1300 MiB");
     desk.press(&[Key::Enter]);
-    assert!(desk.text().contains("too small, it needs at least"), "{}", desk.text());
+    assert!(desk.text().contains("too small; it needs at least"), "{}", desk.text());
     desk.press(&[Key::Escape, Key::Down, Key::Char('f')]);
     assert_eq!(desk.model.screen, Screen::Layout);
     assert!(desk.text().contains("it holds no filesystem"), "{}", desk.text());
