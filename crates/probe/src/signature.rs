@@ -1,6 +1,7 @@
 //! blkid's answers: what a device holds.
 
 use crate::context::Context;
+use lifeboat_storage::blkid;
 use lifeboat_sys::{Invocation, RunError, program};
 use std::collections::BTreeMap;
 
@@ -43,10 +44,9 @@ pub(crate) fn read(context: &Context<'_>, device: &str) -> Result<Signature, Run
     Ok(signature)
 }
 
-/// Reads `blkid -o export`: a variable a line, values with their special characters escaped by backslashes.
+/// Reads `blkid -o export` of one device.
 pub(crate) fn parse(text: &str) -> Signature {
-    let values: BTreeMap<&str, String> =
-        text.lines().filter_map(|line| line.split_once('=')).map(|(name, value)| (name, unescape(value))).collect();
+    let values: BTreeMap<&str, String> = blkid::values(text).collect();
     let value = |name: &str| values.get(name).cloned().filter(|value| !value.is_empty());
     Signature {
         kind: value("TYPE"),
@@ -56,18 +56,6 @@ pub(crate) fn parse(text: &str) -> Signature {
         table: value("PTTYPE"),
         ambiguous: false,
     }
-}
-
-fn unescape(value: &str) -> String {
-    let mut out = String::with_capacity(value.len());
-    let mut characters = value.chars();
-    while let Some(c) = characters.next() {
-        match c {
-            '\\' => out.extend(characters.next()),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ mod tests {
     use super::*;
     use lifeboat_sys::FakeRunner;
 
-    const BLKID: &str = "DEVNAME=/dev/vda1\nTYPE=swap\n\nDEVNAME=/dev/vda2\nLABEL=root\nTYPE=ext4\n\n\
+    const BLKID: &str = "DEVNAME=/dev/vda1\nTYPE=swap\n\nDEVNAME=/dev/vda2\nLABEL=my\\ root\nTYPE=ext4\n\n\
         DEVNAME=/dev/sda1\nTYPE=vfat\n\nDEVNAME=/dev/loop0\nTYPE=squashfs\n\nDEVNAME=/dev/vdb\nTYPE=LVM2_member\n";
 
     #[test]
@@ -97,6 +97,6 @@ mod tests {
         let paths: Vec<&str> = places.iter().map(|place| place.path.as_str()).collect();
         assert_eq!(paths, ["/dev/sda1", "/dev/vda2"]);
         assert_eq!((places[0].mounted.as_deref(), places[0].removable), (Some("/mnt"), true));
-        assert_eq!((places[1].label.as_str(), places[1].size_bytes), ("root", 14 * 512));
+        assert_eq!((places[1].label.as_str(), places[1].size_bytes), ("my root", 14 * 512));
     }
 }

@@ -40,7 +40,7 @@ impl Stacks {
     /// # Errors
     /// When the devices cannot be listed.
     pub fn active(&self, runner: &dyn Runner) -> Result<Vec<(Layer, Vec<String>)>, Failure> {
-        Ok(release::active(runner, &Blocks::identified(runner, Path::new(SYS))?))
+        Ok(release::active(runner, &Blocks::listed(Path::new(SYS))?))
     }
 
     /// Devices that are members of something which is not active: their nodes, and of what.

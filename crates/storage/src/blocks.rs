@@ -1,5 +1,6 @@
 //! The graph of block devices: sysfs tells what is made from what, blkid what each holds. No udev is needed.
 
+use crate::blkid;
 use crate::kinds::{self, Mapped};
 use crate::layer::StorageError;
 use lifeboat_sys::program::BLKID;
@@ -116,10 +117,17 @@ impl Blocks {
     /// # Errors
     /// [`StorageError::Sysfs`], or [`StorageError::Run`] when blkid fails.
     pub fn identified(runner: &dyn Runner, sys: &Path) -> Result<Blocks, StorageError> {
-        let read = Blocks::read(sys);
-        let mut blocks = read.map_err(|source| StorageError::Sysfs { path: sys.join("block"), source })?;
+        let mut blocks = Blocks::listed(sys)?;
         blocks.identify(runner)?;
         Ok(blocks)
+    }
+
+    /// As [`Blocks::read`], with the error of this crate: for who asks only what is made from what, for blkid reads every device.
+    ///
+    /// # Errors
+    /// [`StorageError::Sysfs`].
+    pub fn listed(sys: &Path) -> Result<Blocks, StorageError> {
+        Blocks::read(sys).map_err(|source| StorageError::Sysfs { path: sys.join("block"), source })
     }
 
     /// Asks blkid what each device holds, past its cache.
@@ -343,12 +351,12 @@ fn attribute(path: &Path) -> Option<String> {
 /// Reads `blkid -o export`: blocks of `NAME=value` lines that begin with DEVNAME.
 fn parse(text: &str) -> Vec<(String, Holds)> {
     let mut found: Vec<(String, Holds)> = vec![];
-    for (key, value) in text.lines().filter_map(|line| line.split_once('=')) {
+    for (key, value) in blkid::values(text) {
         match (key, found.last_mut()) {
-            ("DEVNAME", _) => found.push((value.to_owned(), Holds::default())),
-            ("TYPE", Some((_, holds))) => value.clone_into(&mut holds.kind),
-            ("UUID", Some((_, holds))) => value.clone_into(&mut holds.uuid),
-            ("LABEL", Some((_, holds))) => value.clone_into(&mut holds.label),
+            ("DEVNAME", _) => found.push((value, Holds::default())),
+            ("TYPE", Some((_, holds))) => holds.kind = value,
+            ("UUID", Some((_, holds))) => holds.uuid = value,
+            ("LABEL", Some((_, holds))) => holds.label = value,
             _ => {}
         }
     }

@@ -9,6 +9,7 @@
 //!
 //! | module | holds |
 //! | --- | --- |
+//! | [`blkid`] | what blkid prints |
 //! | [`blocks`] | the graph of block devices, from sysfs and blkid |
 //! | [`kinds`] | what they hold and what makes them: blkid's names, device-mapper's, words for people |
 //! | [`mod@layer`] | a layer, and what came of activating it |
@@ -22,6 +23,7 @@
 #![cfg_attr(not(test), deny(clippy::wildcard_enum_match_arm))]
 
 pub mod activate;
+pub mod blkid;
 pub mod blocks;
 pub mod iscsi;
 pub mod kinds;

@@ -37,7 +37,7 @@ pub fn ours(runner: &dyn Runner, sys: &Path, run: &Path) -> Result<Released, Sto
 /// # Errors
 /// [`StorageError`] when the devices cannot be listed or the record cannot be used.
 pub fn all(runner: &dyn Runner, sys: &Path, run: &Path) -> Result<Released, StorageError> {
-    let devices = Blocks::identified(runner, sys)?;
+    let devices = Blocks::listed(sys)?;
     let layers = active(runner, &devices).into_iter().map(|(layer, _)| layer).collect();
     let ours = record::read(run)?;
     let released = release(runner, sys, layers)?;
@@ -85,7 +85,7 @@ fn release(runner: &dyn Runner, sys: &Path, mut layers: Vec<Layer>) -> Result<Re
         let mut held = vec![];
         let before = layers.len();
         for layer in layers {
-            if !is_there(runner, sys, &layer)? {
+            if !is_there(sys, &layer)? {
                 released.layers.push(layer);
                 continue;
             }
@@ -103,8 +103,8 @@ fn release(runner: &dyn Runner, sys: &Path, mut layers: Vec<Layer>) -> Result<Re
 }
 
 /// False for what a person stopped in the meantime.
-fn is_there(runner: &dyn Runner, sys: &Path, layer: &Layer) -> Result<bool, StorageError> {
-    let devices = Blocks::identified(runner, sys)?;
+fn is_there(sys: &Path, layer: &Layer) -> Result<bool, StorageError> {
+    let devices = Blocks::listed(sys)?;
     let mapped = |name: &str| devices.all().any(|d| d.mapper.as_ref().is_some_and(|(mapper, _)| mapper == name));
     Ok(match layer.kind {
         LayerKind::Md => devices.all().any(|device| device.path == layer.name && !device.slaves.is_empty()),
