@@ -13,7 +13,9 @@ use lifeboat_drill::lab::scenario::{BOOT, await_event};
 use lifeboat_drill::lab::{Scenario, Target};
 use lifeboat_drill::vm::keys::{self, Beside};
 use lifeboat_drill::vm::{Pattern, Vm, VmFirmware, VmSpec};
-use lifeboat_machine::{Event, Machine, MediumManifest, Mode};
+use lifeboat_machine::boot::Firmware;
+use lifeboat_machine::testing::empty_machine;
+use lifeboat_machine::{Event, MediumManifest, Mode};
 use lifeboat_media::{IsoInputs, Menu, MenuOptions, Signing, write_iso};
 use lifeboat_secureboot::{Certificate, SigningKey, uki};
 use std::collections::BTreeMap;
@@ -53,22 +55,15 @@ fn firmware(scenario: &Scenario, certificate: &Path) -> Result<VmFirmware, Drill
 /// A signed medium whose initramfs is no more than these bytes.
 fn small_medium(scenario: &Scenario, initramfs: &[u8], key: &[PathBuf; 2]) -> PathBuf {
     let folder = &scenario.directory;
-    let machine: Machine = serde_json::from_value(serde_json::json!({
-        "format": 1, "name": "m", "machine_id": "feedfacefeedfacefeedfacefeedface", "architecture": "x86_64",
-        "recorded_at": "", "os": {"id": "", "version_id": "", "pretty_name": ""},
-        "hardware": {"vendor": "", "product": "", "serial": "", "modaliases": [], "memory_bytes": 0},
-        "layout": {"devices": [], "mounts": [], "swap_files": []},
-        "boot": {"firmware": {"type": "uefi", "secure_boot": true}, "loaders": [], "efi_entries": [], "initramfs": "none",
-                 "kernel": "", "command_line": "console=ttyS0"},
-        "network": {"interfaces": [], "name_servers": [], "search": []}
-    }))
-    .unwrap();
+    let mut machine = empty_machine();
+    machine.boot.firmware = Firmware::Uefi { secure_boot: true };
+    machine.boot.command_line = "console=ttyS0".into();
     let manifest = MediumManifest {
         format: 1,
         lifeboat: "0".into(),
         medium_id: "5ca1ab1e0ddba11c0ffee123456789ab".into(),
         created_at: "2026-11-28T00:00:00Z".into(),
-        machine_name: "m".into(),
+        machine_name: machine.name.clone(),
         machine_id: machine.machine_id.clone(),
         machine_blake3: String::new(),
         kernel: "test".into(),

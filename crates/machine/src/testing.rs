@@ -8,7 +8,7 @@ pub mod grown;
 pub use grown::{Decision, grown};
 
 use crate::boot::{Boot, Firmware, InitramfsTool, Loader};
-use crate::filesystem::{ExtOptions, Filesystem, FilesystemOptions, Journal, VfatOptions};
+use crate::filesystem::{BtrfsOptions, ExtOptions, Filesystem, FilesystemOptions, Journal, VfatOptions};
 use crate::layout::{Disk, Mount, Partition, PartitionRole, PartitionTable, Swap, TableKind, partition_path};
 use crate::machine::{FORMAT, Hardware, Os};
 use crate::network::Network;
@@ -127,6 +127,24 @@ pub fn ext4(label: &str, uuid: &str, size: u64, used: u64) -> Content {
         options: FilesystemOptions::Ext(options),
         restored: None,
     })
+}
+
+/// As mkfs.btrfs makes it on one device, without subvolumes.
+pub fn btrfs_options() -> BtrfsOptions {
+    BtrfsOptions {
+        node_bytes: 16_384,
+        sector_bytes: 4096,
+        checksum: "crc32c".into(),
+        features: vec![],
+        data_profile: "single".into(),
+        metadata_profile: "dup".into(),
+        mixed: false,
+        device_uuid: None,
+        devid: 1,
+        metadata_uuid: None,
+        subvolumes: vec![],
+        default_subvolume: Name::default(),
+    }
 }
 
 pub fn esp(size: u64) -> Content {

@@ -132,20 +132,7 @@ fn a_label_is_cut_to_what_the_kind_takes() {
 fn btrfs_machine(subvolumes: &[&str]) -> Machine {
     let mut machine = machine();
     let one = |path: &&str| Subvolume { path: Name::from(*path), read_only: false, no_cow: false };
-    let options = BtrfsOptions {
-        node_bytes: 16384,
-        sector_bytes: 4096,
-        checksum: "crc32c".into(),
-        features: vec![],
-        data_profile: "single".into(),
-        metadata_profile: "dup".into(),
-        mixed: false,
-        device_uuid: None,
-        devid: 1,
-        metadata_uuid: None,
-        subvolumes: subvolumes.iter().map(one).collect(),
-        default_subvolume: Name::default(),
-    };
+    let options = BtrfsOptions { subvolumes: subvolumes.iter().map(one).collect(), ..btrfs_options() };
     for device in &mut machine.layout.devices {
         if let (true, Content::Filesystem(filesystem)) = (device.id == id("disk0p2"), &mut device.content) {
             filesystem.options = FilesystemOptions::Btrfs(options.clone());

@@ -128,7 +128,7 @@ pub fn tell_encrypted(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lifeboat_machine::filesystem::{BtrfsOptions, Subvolume};
+    use lifeboat_machine::filesystem::Subvolume;
     use lifeboat_machine::layout::{Device, Disk};
     use lifeboat_machine::{DeviceId, DeviceKind, Name};
 
@@ -146,20 +146,7 @@ mod tests {
     fn machine(options: &[&str]) -> Machine {
         let mut machine = lifeboat_machine::testing::empty_machine();
         for (id, size, points) in [("disk0", 10 * GIB, vec!["/", "/home"]), ("disk1", 20 * GIB, vec!["/home/vm"])] {
-            let btrfs = BtrfsOptions {
-                node_bytes: 16_384,
-                sector_bytes: 4096,
-                checksum: "crc32c".into(),
-                features: vec![],
-                data_profile: "single".into(),
-                metadata_profile: "dup".into(),
-                mixed: false,
-                device_uuid: None,
-                devid: 1,
-                metadata_uuid: None,
-                subvolumes: vec![],
-                default_subvolume: Name::default(),
-            };
+            let btrfs = lifeboat_machine::testing::btrfs_options();
             machine.layout.devices.push(Device {
                 id: DeviceId(id.into()),
                 path: format!("/dev/{id}"),

@@ -1,7 +1,7 @@
 //! A plan for reading: what is lost, made, resized and kept.
 
 use lifeboat_machine::bytes::human;
-use lifeboat_machine::{Content, Device, FoundHardware, Machine, Member};
+use lifeboat_machine::{Content, Device, FoundHardware, Machine};
 use lifeboat_plan::matching::{content, describe};
 use lifeboat_plan::table::title;
 use lifeboat_plan::{Plan, Step};
@@ -158,10 +158,7 @@ pub fn holds(device: &Device) -> String {
         Content::Empty => "nothing".into(),
         Content::Luks(_) => "encrypted (LUKS)".into(),
         Content::Journal(_) => "journal of another filesystem".into(),
-        Content::Member(Member::Array { array, .. }) => format!("part of {array}"),
-        Content::Member(Member::Group { group: Some(group), .. }) => format!("part of {group}"),
-        Content::Member(Member::Group { group: None, .. }) => "unused LVM physical volume".into(),
-        Content::Member(Member::Filesystem { filesystem, .. }) => format!("part of the filesystem on {filesystem}"),
+        Content::Member(member) => member.to_string(),
     }
 }
 

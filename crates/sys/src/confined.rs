@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 /// As many links as the kernel follows.
-const MOST_LINKS: usize = 40;
+pub(crate) const MOST_LINKS: usize = 40;
 
 /// Where a path leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ pub fn resolve(root: &Path, path: &Path) -> io::Result<Resolved> {
 }
 
 /// Names and `..` of a path, the first one last.
-fn parts(path: &Path) -> Vec<OsString> {
+pub(crate) fn parts(path: &Path) -> Vec<OsString> {
     let parts = path.components().rev().filter_map(|component| match component {
         Component::Normal(part) => Some(part.to_owned()),
         Component::ParentDir => Some("..".into()),

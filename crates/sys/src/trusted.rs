@@ -3,15 +3,13 @@
 //! A symbolic link on the way is followed only where no other user could have made it: it belongs to root or to who runs this, and
 //! so does every folder that led there, none of which others can write to (in a sticky one nobody can replace another's link).
 
+use crate::confined::{MOST_LINKS, parts};
 use rustix::fd::OwnedFd;
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
-use std::path::{Component, Path, PathBuf};
-
-/// As many links as the kernel follows.
-const MOST_LINKS: usize = 40;
+use std::path::{Path, PathBuf};
 
 /// Why a folder cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -127,16 +125,6 @@ fn untrusted(link: &Stat, others: Option<&(PathBuf, String)>) -> Option<String> 
         None if ![0, own].contains(&link.st_uid) => Some(format!("of user {}", link.st_uid)),
         None => None,
     }
-}
-
-/// Names and `..` of a path, the first one last.
-fn parts(path: &Path) -> Vec<OsString> {
-    let parts = path.components().rev().filter_map(|component| match component {
-        Component::Normal(part) => Some(part.to_owned()),
-        Component::ParentDir => Some("..".into()),
-        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
-    });
-    parts.collect()
 }
 
 #[cfg(test)]

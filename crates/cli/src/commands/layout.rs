@@ -5,7 +5,7 @@ use crate::command::{LayoutCommand, LayoutDiffArgs, LayoutPlanArgs, LayoutShowAr
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::{archive, protect};
 use lifeboat_machine::bytes::{human, printable};
-use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Machine, Member};
+use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Machine};
 use lifeboat_plan::Policy;
 use lifeboat_restore::rescue::{RescueDirectories, RescueSystem, is_rescue_system};
 use std::fmt::Write as _;
@@ -193,9 +193,6 @@ fn content(machine: &Machine, device: &Device) -> String {
         Content::Extended => "extended".into(),
         Content::Luks(header) => format!("encrypted (LUKS{})", header.version),
         Content::Journal(journal) => format!("journal of the filesystem on {}", journal.filesystem),
-        Content::Member(Member::Array { array, .. }) => format!("part of {array}"),
-        Content::Member(Member::Group { group: Some(group), .. }) => format!("part of {group}"),
-        Content::Member(Member::Group { group: None, .. }) => "unused LVM physical volume".into(),
-        Content::Member(Member::Filesystem { filesystem, .. }) => format!("part of the filesystem on {filesystem}"),
+        Content::Member(member) => member.to_string(),
     }
 }

@@ -7,6 +7,7 @@ use super::partition::PartitionTable;
 use super::swap::Swap;
 use crate::filesystem::Filesystem;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// What a device holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -63,6 +64,17 @@ pub enum Member {
         /// Its own UUID in the filesystem.
         uuid: Option<String>,
     },
+}
+
+impl fmt::Display for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Member::Array { array, .. } => write!(f, "part of {array}"),
+            Member::Group { group: Some(group), .. } => write!(f, "part of {group}"),
+            Member::Group { group: None, .. } => f.write_str("unused LVM physical volume"),
+            Member::Filesystem { filesystem, .. } => write!(f, "part of the filesystem on {filesystem}"),
+        }
+    }
 }
 
 /// A device that a filesystem on another one uses.

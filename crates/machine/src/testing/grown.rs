@@ -1,8 +1,8 @@
 //! Machines of any shape, grown from decisions: disks, tables, arrays, groups, encryption, filesystems on several devices,
 //! external journals, upon each other in any order.
 
-use super::{GIB, MIB, disk, ext4, gpt, id, machine};
-use crate::filesystem::{BtrfsOptions, FilesystemOptions, Journal};
+use super::{GIB, MIB, btrfs_options, disk, ext4, gpt, id, machine};
+use crate::filesystem::{FilesystemOptions, Journal};
 use crate::layout::{
     Array, ArrayLevel, ArrayMember, ArrayMetadata, ArrayRole, Consistency, Crypt, Extents, GroupId, JournalDevice,
     JournalKind, LuksHeader, Mount, Partition, PartitionRole, TableKind, Volume, VolumeGroup, VolumeShape,
@@ -268,20 +268,7 @@ impl Grower {
         let uuid = self.uuid();
         let mut content = ext4("", &uuid, size, size / 4);
         if let Content::Filesystem(filesystem) = &mut content {
-            filesystem.options = FilesystemOptions::Btrfs(BtrfsOptions {
-                node_bytes: 16384,
-                sector_bytes: 4096,
-                checksum: "crc32c".into(),
-                features: vec![],
-                data_profile: "single".into(),
-                metadata_profile: "dup".into(),
-                mixed: false,
-                device_uuid: None,
-                devid: 1,
-                metadata_uuid: None,
-                subvolumes: vec![],
-                default_subvolume: Name::default(),
-            });
+            filesystem.options = FilesystemOptions::Btrfs(btrfs_options());
         }
         self.set(&first.id, content);
         for (devid, member) in (2..).zip(further) {
