@@ -373,7 +373,7 @@ fn sources_of_another_machine_or_release_are_refused() {
         refused(
             "",
             &[
-                "the machine description has format 2, this Lifeboat reads format 1; use the release that wrote it, Lifeboat 9.4.0",
+                "the machine description has format 2, this release reads format 1; try the release that wrote it, Lifeboat 9.4.0",
             ],
         )?;
 
@@ -381,7 +381,7 @@ fn sources_of_another_machine_or_release_are_refused() {
         newer["parts"] = json!([]);
         restic.add(&name, &machine, &newer);
         let written = "it has format 2 and was written by Lifeboat 9.4.0, this is Lifeboat ";
-        refused("", &[written, "try Lifeboat 9.4.0, or a medium that it made"])?;
+        refused("", &[written, "try Lifeboat 9.4.0, or a medium made with it"])?;
         let plan = guest.must(&format!("lifeboat restore --stage plan --snapshot {good}"), BOOT)?;
         assert!(plan.contains("Nothing was touched"), "{plan}");
         vm.power_cut();

@@ -1,4 +1,4 @@
-//! What mkfs must be told to make the same filesystem again.
+//! What mkfs needs to make the same filesystem again.
 //!
 //! Every value is read from the filesystem itself (dumpe2fs, xfs_info, blkid, btrfs), not guessed from defaults, for
 //! the mkfs of the rescue system may have other ones. A property that has no field here is refused by `probe`.

@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | [`machine`](mod@machine) | [`Machine`]: the root of `machine.json`, its OS and hardware |
 //! | [`layout`] | the graph of block devices, their contents, mounts, swap |
-//! | [`filesystem`] | what mkfs must be told to make the same filesystem again |
+//! | [`filesystem`] | what mkfs needs to make the same filesystem again |
 //! | [`boot`] | firmware, boot loaders, EFI boot entries, initramfs tool |
 //! | [`network`] | interfaces, addresses, name servers |
 //! | [`found`] | the hardware under the rescue system, as far as a plan depends on it |
@@ -23,7 +23,7 @@
 //! | `testing` | machines and hardware for tests (feature of that name) |
 //! | [`bytes`] | names that need not be UTF-8, sizes for people |
 
-// A new kind of device, content, step or layer must be thought of in every place that tells kinds apart.
+// A new kind of device, content, step or layer must be thought of in every place that distinguishes kinds.
 #![cfg_attr(not(test), deny(clippy::wildcard_enum_match_arm))]
 
 pub mod boot;

@@ -24,7 +24,7 @@ pub struct Machine {
     pub recorded_at: String,
     /// The operating system.
     pub os: Os,
-    /// The hardware as far as it tells machines apart.
+    /// The hardware as far as it distinguishes machines.
     pub hardware: Hardware,
     /// Storage.
     pub layout: Layout,
@@ -56,7 +56,7 @@ pub struct Hardware {
     pub product: String,
     /// `product_serial`.
     pub serial: String,
-    /// Modaliases of everything the machine had, sorted; tells whether other hardware needs a new initramfs.
+    /// Modaliases of everything the machine had, sorted; reports whether other hardware needs a new initramfs.
     pub modaliases: Vec<String>,
     /// Main memory in bytes.
     pub memory_bytes: u64,
@@ -70,7 +70,8 @@ pub enum FormatError {
     Json(#[from] serde_json::Error),
     /// Another version.
     #[error(
-        "the machine description has format {found}, this Lifeboat reads formats 1 to {FORMAT}; use the release that wrote it"
+        "the machine description has format {found}; this release reads formats 1 to {FORMAT}; try the release that \
+         wrote it"
     )]
     Version {
         /// The version found.

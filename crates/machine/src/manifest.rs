@@ -91,12 +91,12 @@ pub struct FileDigest {
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     /// Not JSON, or not of the expected shape.
-    #[error("it is damaged or no manifest: {0}")]
+    #[error("it is damaged or not a manifest: {0}")]
     Json(#[from] serde_json::Error),
     /// Another version.
     #[error(
-        "it has format {found} and was written by {release}, this is Lifeboat {this} and reads format {FORMAT}; try \
-         {release}, or a medium that it made",
+        "it has format {found} and was written by {release}; this is Lifeboat {this}, which reads format {FORMAT}; \
+         try {release}, or a medium made with it",
         this = env!("CARGO_PKG_VERSION")
     )]
     Format {
@@ -169,12 +169,12 @@ mod tests {
         let newer = ours.replace(r#""format": 1"#, r#""format": 2, "parts": []"#).replace("0.1.0", "9.4.0");
         let error = ArchiveManifest::from_json(newer.as_bytes()).unwrap_err().to_string();
         assert!(error.starts_with("it has format 2 and was written by Lifeboat 9.4.0, this is Lifeboat "), "{error}");
-        assert!(error.ends_with("reads format 1; try Lifeboat 9.4.0, or a medium that it made"), "{error}");
+        assert!(error.ends_with("reads format 1; try Lifeboat 9.4.0, or a medium made with it"), "{error}");
         assert!(matches!(MediumManifest::from_json(newer.as_bytes()), Err(ManifestError::Format { found: 2, .. })));
         let odd = ours.replace("db7\"", "db7\", \"more\": 1");
         for damaged in [&ours[..40], "[]", &odd] {
             let error = ArchiveManifest::from_json(damaged.as_bytes()).unwrap_err().to_string();
-            assert!(error.starts_with("it is damaged or no manifest: "), "{error}");
+            assert!(error.starts_with("it is damaged or not a manifest: "), "{error}");
         }
     }
 }

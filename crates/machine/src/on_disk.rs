@@ -71,7 +71,7 @@ impl OnDisk {
         let rest = text.strip_prefix("disk:").unwrap_or(text);
         let (device, path) = rest.split_once(":/").ok_or_else(|| format!("{text}: expected disk:DEVICE:/PATH"))?;
         if path.split('/').any(|part| part == "..") {
-            return Err(format!("{text}: the path must not lead upwards"));
+            return Err(format!("{text}: the path must not contain '..'"));
         }
         Ok(OnDisk { device: DiskName::parse(device)?, path: format!("/{path}") })
     }

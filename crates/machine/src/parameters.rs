@@ -111,7 +111,7 @@ pub struct Parameters {
     pub source: Option<String>,
     /// `lifeboat.snapshot=`.
     pub snapshot: Option<String>,
-    /// `lifeboat.resize=`: sizes follow the disks. They do when nobody says anything.
+    /// `lifeboat.resize=`: sizes follow the disks. `None` where it is not given: they do.
     pub resize: Option<bool>,
     /// `lifeboat.eject=no`.
     pub no_eject: bool,
@@ -209,9 +209,7 @@ impl Parameters {
                 }
             }
             ("ssh", None) => self.ssh = true,
-            (known, _) if KNOWN.contains(&known) => {
-                self.mistakes.push(wrong("it has no value, or one that it does not take"))
-            }
+            (known, _) if KNOWN.contains(&known) => self.mistakes.push(wrong("the value is missing or not valid")),
             (unknown, _) => {
                 let near = KNOWN.iter().min_by_key(|known| distance(known, unknown));
                 let hint = near.map_or(String::new(), |near| format!("; did you mean lifeboat.{near}?"));

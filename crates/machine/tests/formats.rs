@@ -39,7 +39,7 @@ fn a_journal_that_was_none_stays_none() {
 }
 
 #[test]
-fn what_is_of_no_known_format_says_so() {
+fn unknown_formats_are_named() {
     let text = String::from_utf8(FORMAT_1.to_vec()).unwrap();
     for (from, to, expected) in [
         ("\"format\":1", "\"format\":3", "has format 3"),

@@ -41,7 +41,7 @@ pub fn plan(machine: &Machine, hardware: &FoundHardware, policy: &Policy) -> Res
 fn firmware(machine: &Machine, hardware: &FoundHardware, policy: &Policy) -> Result<Vec<String>, PlanError> {
     let loaders = &machine.boot.loaders;
     if loaders.is_empty() {
-        return Ok(vec!["no boot loader was recorded; none is installed".into()]);
+        return Ok(vec!["no boot loader was recorded, so none is installed".into()]);
     }
     let bios = loaders.iter().any(|loader| matches!(loader, Loader::GrubBios { .. }));
     let efi = loaders.iter().any(|loader| !matches!(loader, Loader::GrubBios { .. }));
@@ -52,7 +52,8 @@ fn firmware(machine: &Machine, hardware: &FoundHardware, policy: &Policy) -> Res
     };
     if policy.any_firmware {
         return Ok(vec![format!(
-            "the machine has boot loaders for {recorded} only, and this was booted through {found}: switch the firmware to {recorded} before the restored machine starts"
+            "the machine has boot loaders for {recorded} only, but the rescue system was booted through {found}: \
+             switch the firmware to {recorded} before you boot the restored machine"
         )]);
     }
     Err(PlanError::FirmwareMismatch { recorded, found })
@@ -83,18 +84,18 @@ fn notes(machine: &Machine, matches: &[Match], layouts: &[DiskLayout]) -> Vec<St
             m.device.id,
             recorded(m.device),
             m.found.path,
-            if m.by == MatchedBy::OnlyDisk { "being the only disk that will do".to_owned() } else { m.by.to_string() }
+            if m.by == MatchedBy::OnlyDisk { "being the only suitable disk".to_owned() } else { m.by.to_string() }
         ));
     }
     for (device, _) in machine.layout.disks().filter(|(device, _)| device.content == Content::Empty) {
-        notes.push(format!("{} ({}) was empty and is left out", device.id, recorded(device)));
+        notes.push(format!("{} ({}) was empty and is left as it is", device.id, recorded(device)));
     }
     for part in layouts.iter().flat_map(|layout| &layout.parts) {
         if let Content::Filesystem(filesystem) = &part.device.content
             && !machine.layout.mounts.iter().any(|mount| mount.device == part.device.id)
         {
             notes.push(format!(
-                "{} on {} is made empty: it was not mounted when recorded",
+                "{} on {} is made empty, because it was not mounted when the machine was recorded",
                 title(filesystem),
                 part.device.id
             ));

@@ -12,7 +12,7 @@ const ENTRIES_BYTES: u64 = 16_384;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TableProblem {
     /// It ends behind the usable space.
-    #[error("partition {number} ends at sector {end}, behind the last usable one, {last}")]
+    #[error("partition {number} ends at sector {end}, past the last usable sector, {last}")]
     BehindEnd {
         /// Its number.
         number: u32,
@@ -22,7 +22,7 @@ pub enum TableProblem {
         last: u64,
     },
     /// It begins where the table itself lies.
-    #[error("partition {number} begins at sector {start}, before the first usable one, {first}")]
+    #[error("partition {number} begins at sector {start}, before the first usable sector, {first}")]
     BeforeFirst {
         /// Its number.
         number: u32,
@@ -32,19 +32,19 @@ pub enum TableProblem {
         first: u64,
     },
     /// It has no sector.
-    #[error("partition {0} would have no sector")]
+    #[error("partition {0} would have no sectors")]
     Nothing(u32),
     /// Two of them share sectors.
     #[error("partitions {0} and {1} overlap")]
     Overlap(u32, u32),
     /// A logical partition outside of the extended one.
-    #[error("the logical partition {0} lies outside of the extended one")]
+    #[error("logical partition {0} lies outside the extended partition")]
     Outside(u32),
     /// There is no sector for the boot record that describes a logical partition.
-    #[error("there is no sector before the logical partition {0} for its boot record")]
+    #[error("no sector is left before logical partition {0} for its boot record")]
     NoBootRecord(u32),
     /// The table has no entry of this number.
-    #[error("the table has {entries} entries, and partition {number} is none of them")]
+    #[error("the table has {entries} entries; partition {number} is not one of them")]
     NoEntry {
         /// Its number.
         number: u32,
@@ -52,7 +52,7 @@ pub enum TableProblem {
         entries: u32,
     },
     /// A start or length that an MBR cannot count.
-    #[error("partition {0} begins or ends where an MBR cannot count to")]
+    #[error("partition {0} begins or ends beyond the sectors that an MBR can address")]
     Uncountable(u32),
 }
 

@@ -36,7 +36,7 @@ pub struct Edited<'a> {
     pub moved: i128,
 }
 
-/// Makes a policy's changes, or tells why they cannot be made.
+/// Makes a policy's changes, or reports why they cannot be made.
 ///
 /// # Errors
 /// [`PlanError::Edit`] with what would do.
@@ -61,7 +61,7 @@ pub fn with_filesystems(machine: &Machine, policy: &Policy) -> Machine {
     filesystem::changed(machine, policy).0
 }
 
-/// Tells whether a partition can have a size.
+/// Reports whether a partition can have a size.
 ///
 /// # Errors
 /// Why it cannot.
@@ -71,7 +71,7 @@ pub fn check_size(machine: &Machine, id: &DeviceId, bytes: u64) -> Result<(), Re
         return refuse("the machine has no such partition".into());
     };
     if partition.role == PartitionRole::Extended {
-        return refuse("it is as large as the partitions in it".into());
+        return refuse("its size follows from the partitions in it".into());
     }
     let (least, most) = match &device.content {
         Content::Filesystem(filesystem) => {
@@ -86,7 +86,7 @@ pub fn check_size(machine: &Machine, id: &DeviceId, bytes: u64) -> Result<(), Re
         | Content::Member(_) => (device.size_bytes, device.size_bytes),
     };
     if least >= most && bytes != device.size_bytes {
-        return refuse("what it holds cannot have another size".into());
+        return refuse("its content cannot be resized".into());
     }
     if bytes < least.min(device.size_bytes) {
         return refuse(format!("{} is too small; it needs at least {}", human(bytes), human(least)));
@@ -97,7 +97,7 @@ pub fn check_size(machine: &Machine, id: &DeviceId, bytes: u64) -> Result<(), Re
     }
 }
 
-/// Tells whether a partition can be left out.
+/// Reports whether a partition can be left out.
 ///
 /// # Errors
 /// Why it cannot.
@@ -113,16 +113,16 @@ fn undroppable(machine: &Machine, id: &DeviceId) -> Option<String> {
         return Some("the machine has no such partition".into());
     };
     if let Some(mount) = machine.layout.mounts.iter().find(|mount| mount.device == *id) {
-        return Some(format!("the archive holds files of it, at {}", mount.mount_point));
+        return Some(format!("the archive holds files from it, at {}", mount.mount_point));
     }
     if machine.boot.efi_entries.iter().any(|entry| entry.device == *id) || device.content == Content::BootLoader {
         return Some("the machine boots from it".into());
     }
     if matches!(device.content, Content::Swap(_)) {
-        return Some("the machine's fstab names it as swap; make it small instead".into());
+        return Some("the machine's fstab names it as swap; try making it small instead".into());
     }
     if matches!(device.content, Content::Luks(_) | Content::Journal(_) | Content::Member(_)) {
-        return Some("other devices of the machine are made from it".into());
+        return Some("other devices of the machine depend on it".into());
     }
     (partition.role != PartitionRole::Primary).then(|| "the numbers of other logical partitions would change".into())
 }

@@ -8,8 +8,9 @@ use lifeboat_machine::DeviceId;
 pub enum PlanError {
     /// A parameter names a disk that is not there.
     #[error(
-        "cannot FIND the disk {id} of {parameter}; there are: {available}; a disk that is named on the kernel command line or in \
-         the [unattended] table of a configuration must be there; try without it, or {parameter} (--{}) with one that is there",
+        "cannot FIND the disk {id} of {parameter}; available disks: {available}; a disk named on the kernel command \
+         line or in the [unattended] table must be present; try without it, or {parameter} (--{}) with one that is \
+         present",
         .parameter.trim_start_matches("lifeboat.")
     )]
     NoSuchDisk {
@@ -29,7 +30,7 @@ pub enum PlanError {
         available: String,
     },
     /// Two recorded disks would go onto one.
-    #[error("cannot PUT both {first} and {second} onto {path}; try lifeboat.map with a disk for each")]
+    #[error("cannot PUT both {first} and {second} onto {path}; try lifeboat.map with a different disk for each")]
     Twice {
         /// A recorded disk.
         first: DeviceId,
@@ -49,7 +50,7 @@ pub enum PlanError {
         reason: String,
     },
     /// Several disks would do.
-    #[error("cannot CHOOSE a disk for {device}: {candidates} fit equally; try {parameter}")]
+    #[error("cannot CHOOSE a disk for {device}: {candidates} fit equally well; try {parameter}")]
     Ambiguous {
         /// The recorded disk.
         device: DeviceId,
@@ -59,7 +60,7 @@ pub enum PlanError {
         parameter: String,
     },
     /// The disk holds something that is not the machine's.
-    #[error("cannot WIPE {disk}: it holds {holds}, which is not this machine's; try {parameter} to give that up")]
+    #[error("cannot WIPE {disk}: it holds {holds}, which is not this machine's; try {parameter} to allow wiping it")]
     Foreign {
         /// The found disk.
         disk: String,
@@ -91,7 +92,7 @@ pub enum PlanError {
         hint: &'static str,
     },
     /// What a restore writes is more than a filesystem can hold.
-    #[error("cannot FIT the files of {what} into it on {disk}: {shortage}; try a larger disk, or another snapshot")]
+    #[error("cannot FIT the files of {what} onto {disk}: {shortage}; try a larger disk, or another snapshot")]
     Room {
         /// The filesystem and its device.
         what: String,
@@ -130,7 +131,8 @@ pub enum PlanError {
     },
     /// The firmware starts none of the machine's boot loaders.
     #[error(
-        "cannot BOOT the restored machine here: it has boot loaders for {recorded} only, and this was booted through {found}; try switching the firmware to {recorded}"
+        "cannot BOOT the restored machine here: it has boot loaders for {recorded} only, but the rescue system was \
+         booted through {found}; try switching the firmware to {recorded}"
     )]
     FirmwareMismatch {
         /// `BIOS` or `UEFI`.
@@ -139,7 +141,7 @@ pub enum PlanError {
         found: &'static str,
     },
     /// The machine has a kind of storage that no plan makes.
-    #[error("cannot MAKE {device}: it is {what}, which this release does not make again")]
+    #[error("cannot MAKE {device}: it is {what}, which this release cannot recreate")]
     Unmade {
         /// The recorded device.
         device: DeviceId,

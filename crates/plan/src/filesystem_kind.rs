@@ -82,20 +82,20 @@ impl FilesystemKind {
             FilesystemKind::Xfs if from == FilesystemKind::Btrfs => {
                 "the flag No_COW, compression and what snapshots share"
             }
-            FilesystemKind::Xfs => "the flags of chattr but a, A, d, i and S",
+            FilesystemKind::Xfs => "chattr flags other than a, A, d, i and S",
             FilesystemKind::Btrfs if ext(from) => {
-                "project ids and the flags of chattr but a, A, C, c, d, D, i, m and S"
+                "project ids and chattr flags other than a, A, C, c, d, D, i, m and S"
             }
             FilesystemKind::Btrfs => "project ids",
             FilesystemKind::Ext2 | FilesystemKind::Ext3 if from == FilesystemKind::Ext4 => {
-                "files above 2 TiB and folders with more than 32,000 folders"
+                "files larger than 2 TiB and directories with more than 32,000 subdirectories"
             }
             FilesystemKind::Ext2 | FilesystemKind::Ext3 => {
-                "files above 2 TiB, many or large extended attributes (4 KiB a file at most), No_COW"
+                "files larger than 2 TiB, many or large extended attributes (4 KiB a file at most), No_COW"
             }
             FilesystemKind::Ext4 if ext(from) => return None,
             FilesystemKind::Ext4 => {
-                "files above 16 TiB, many or large extended attributes (4 KiB a file at most), No_COW"
+                "files larger than 16 TiB, many or large extended attributes (4 KiB a file at most), No_COW"
             }
         })
     }

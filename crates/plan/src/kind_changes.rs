@@ -45,6 +45,6 @@ pub(crate) fn initramfs_reason(recorded: &Machine, machine: &Machine) -> Option<
     ["/", "/usr"].into_iter().find_map(|point| {
         let device = machine.layout.device(&machine.layout.mount_at(point)?.device)?;
         let from = was(recorded, device)?;
-        Some(format!("{point} was {from} and is {} now", device.filesystem()?.options.mount_type()))
+        Some(format!("{point} was {from} and is now {}", device.filesystem()?.options.mount_type()))
     })
 }

@@ -29,7 +29,7 @@
 //! | [`mod@diff`] | what changed between two recordings |
 //! | [`error`] | why there is no plan |
 
-// A new kind of device, content, step or layer must be thought of in every place that tells kinds apart.
+// A new kind of device, content, step or layer must be thought of in every place that distinguishes kinds.
 #![cfg_attr(not(test), deny(clippy::wildcard_enum_match_arm))]
 
 pub mod assemble;

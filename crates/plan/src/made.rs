@@ -4,7 +4,7 @@ use crate::error::PlanError;
 use lifeboat_machine::filesystem::{FilesystemOptions, Journal};
 use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Machine, Member};
 
-/// Tells whether a plan can make everything that a machine's disks held.
+/// Reports whether a plan can make everything that a machine's disks held.
 ///
 /// # Errors
 /// [`PlanError::Unmade`] with the first device that it cannot.
@@ -30,7 +30,7 @@ fn device_kind(device: &Device) -> Option<&'static str> {
 /// The kernel shows partitions of whole disks only; what lies in a table within a partition is not a device of the machine.
 fn table_within(device: &Device) -> Option<&'static str> {
     let within = device.disk().is_none() && matches!(device.content, Content::Table(_));
-    within.then_some("a device with a partition table that is no whole disk")
+    within.then_some("a partition table on a device that is not a whole disk")
 }
 
 /// What it holds, when no plan makes such.

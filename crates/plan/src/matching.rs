@@ -19,7 +19,7 @@ pub struct Match<'a> {
     pub by: MatchedBy,
 }
 
-/// Tells whether a recorded disk fits onto a found one.
+/// Reports whether a recorded disk fits onto a found one.
 pub type Fits<'f> = &'f dyn Fn(&Device, &FoundDisk) -> Result<(), PlanError>;
 
 /// Finds a disk for each recorded disk that holds something.
@@ -175,7 +175,7 @@ impl<'a> Matcher<'a, '_> {
         let usable = self.usable(device);
         let Some(found) = usable.iter().find(|found| same(path, found.disk.hardware_path.as_deref())) else { return };
         let rivals = usable.iter().filter(|f| f.path != found.path && f.size_bytes == device.size_bytes).count();
-        // Disks of one size that were recorded together are told apart by their slots.
+        // Disks of one size that were recorded together are distinguished by their slots.
         let siblings = open.iter().filter(|d| d.id != device.id && d.size_bytes == device.size_bytes).count();
         if rivals <= siblings && (rivals == 0 || found.size_bytes == device.size_bytes) {
             self.take(device, found, MatchedBy::HardwarePath);
@@ -229,9 +229,7 @@ impl<'a> Matcher<'a, '_> {
             return Some(refuse(reason));
         }
         if pluggable(&found.disk) && !device.disk().is_some_and(pluggable) {
-            return Some(refuse(
-                "it can be unplugged, and the recorded disk could not; name it in lifeboat.map to use it",
-            ));
+            return Some(refuse("it is removable, and the recorded disk was not; try naming it in lifeboat.map"));
         }
         let m = Match { device: self.machine.layout.device(&device.id)?, found, by: MatchedBy::Size };
         (self.fits)(device, found).err().or_else(|| wipe::allowed(self.machine, &m, self.policy).err())
@@ -290,7 +288,7 @@ pub fn best_id<'d>(disks: &[FoundDisk], found: &'d FoundDisk) -> &'d str {
         .unwrap_or(&found.path)
 }
 
-/// Tells whether a disk is the one that a parameter names.
+/// Reports whether a disk is the one that a parameter names.
 pub fn answers_to(found: &FoundDisk, id: &str) -> bool {
     let own = |value: &Option<String>| value.as_deref().is_some_and(|v| v.trim().eq_ignore_ascii_case(id.trim()));
     found.path == id || own(&found.disk.wwn) || own(&found.disk.serial) || own(&found.disk.hardware_path)

@@ -28,7 +28,7 @@ impl Nodes {
     /// # Errors
     /// [`PlanError::Description`] when nothing takes its place.
     pub fn get(&self, id: &DeviceId) -> Result<&str, PlanError> {
-        self.find(id).ok_or_else(|| PlanError::Description(format!("a use for {id}, which no disk takes the place of")))
+        self.find(id).ok_or_else(|| PlanError::Description(format!("a use of {id}, for which no disk was found")))
     }
 
     /// The same for devices that may have been left out.

@@ -21,7 +21,7 @@ pub struct Shortage {
 impl Shortage {
     /// `restored it needs 1.0 GB, the filesystem has 0.7 GB`
     pub fn text(&self) -> String {
-        format!("restored it needs {}, the filesystem has {}", human(self.needs), human(self.has))
+        format!("the restored files need {}, and the filesystem has {}", human(self.needs), human(self.has))
     }
 }
 

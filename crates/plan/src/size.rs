@@ -90,7 +90,7 @@ fn spare(region: &Region, size: u64) -> u64 {
     size.saturating_sub(region.minimum) / GRAIN * GRAIN
 }
 
-/// Takes up to `lacking` bytes from the regions of one kind; tells how much it took.
+/// Takes up to `lacking` bytes from the regions of one kind; reports how much it took.
 fn shrink(regions: &[Region], sizes: &mut [u64], give: Give, lacking: u64) -> u64 {
     let spares: Vec<u64> = regions
         .iter()

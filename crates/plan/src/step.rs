@@ -120,7 +120,7 @@ pub enum Step {
         /// before their disk.
         replacements: Vec<(String, String)>,
     },
-    /// Tell fstab and the kernel's command lines of filesystems that are of another kind now.
+    /// Adapt fstab and the kernel command lines to filesystems that are now of another kind.
     AdaptFilesystems {
         /// Which.
         changes: Vec<ChangedFilesystem>,

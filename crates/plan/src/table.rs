@@ -121,7 +121,7 @@ fn partitioned(
     };
     let regions = if old_sector != new_sector && recorded.iter().any(misfit) {
         notes.push(format!(
-            "partitions of {} move to multiples of 1 MiB, for {} has other sectors",
+            "partitions of {} move to multiples of 1 MiB, because {} has another sector size",
             device.id, found.path
         ));
         let lead = |role| if role == PartitionRole::Logical { GRAIN } else { 0 };
@@ -178,7 +178,7 @@ fn partitioned(
         }),
     };
     if let Some(part) = cut.and_then(|index| new_parts.get(index)) {
-        notes.push(format!("the extended partition {} becomes smaller; its end was not in use", part.device.id));
+        notes.push(format!("the extended partition {} becomes smaller; its end was unused", part.device.id));
     }
     new_parts.sort_by_key(|part| part.device.partition().map_or(0, |partition| partition.number));
     let entries: Vec<&Partition> = new_parts.iter().filter_map(|part| part.device.partition()).collect();

@@ -10,7 +10,7 @@ use crate::policy::Policy;
 use lifeboat_machine::marker::Marker;
 use lifeboat_machine::{Content, Device, DiskContent, FoundDisk, Machine, Member};
 
-/// Tells whether the disk of a match may be wiped.
+/// Reports whether the disk of a match may be wiped.
 ///
 /// # Errors
 /// [`PlanError::Foreign`] with what it holds and the parameter that would allow it.

@@ -106,7 +106,7 @@ fn the_size_solver_holds_what_the_new_kind_needs() {
     // Smaller than what it holds: a size that was chosen counts.
     let policy = Policy { sizes: vec![(id("disk0p5"), 290 * MIB)], ..kinds(&[("disk0p5", FilesystemKind::Xfs)]) };
     let error = lifeboat_plan::plan(&machine(), &small, &policy).unwrap_err().to_string();
-    assert!(error.contains("290.0 MiB is too small for it as xfs, which needs at least"), "{error}");
+    assert!(error.contains("290.0 MiB is too small for xfs; it needs at least"), "{error}");
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn a_label_is_cut_to_what_the_kind_takes() {
     }
     let plan = planned(&machine, &kinds(&[("disk0p5", FilesystemKind::Xfs)])).unwrap();
     assert_eq!(made(&plan, "/dev/vda5").0.label, Name::from("a-long-label"));
-    let note = "disk0p5: its label is cut to \"a-long-label\", which is all that xfs takes";
+    let note = "disk0p5: its label is shortened to \"a-long-label\", the longest that xfs allows";
     assert!(plan.notes.iter().any(|found| found == note), "{:?}", plan.notes);
     let lost = plan.steps.iter().any(|step| match step {
         Step::AdaptFilesystems { changes } => changes[0].lost_label == Some(Name::from("a-long-label-16b")),
@@ -153,11 +153,11 @@ fn one_subvolume_becomes_the_whole_filesystem() {
         .find(|step| matches!(step, Step::Mount { mount_point, .. } if *mount_point == Name::from("/")));
     assert!(matches!(mount, Some(Step::Mount { subvolume: None, kind, .. }) if kind == "ext4"), "{mount:?}");
     assert!(!plan.steps.iter().any(|step| matches!(step, Step::MakeSubvolumes { .. })));
-    assert!(plan.notes.iter().any(|note| note.contains("it may need twice the room")), "{:?}", plan.notes);
+    assert!(plan.notes.iter().any(|note| note.contains("it may need twice the space")), "{:?}", plan.notes);
 }
 
 #[test]
-fn kinds_that_cannot_be_say_why() {
+fn refused_kinds_give_the_reason() {
     let efi = |shim: bool| {
         let mut machine = machine();
         machine.boot.loaders = vec![Loader::GrubEfi {
@@ -190,19 +190,19 @@ fn kinds_that_cannot_be_say_why() {
     };
     for (name, machine, policy, message) in [
         ("the same", machine(), root_becomes(FilesystemKind::Ext4), "it is ext4 already"),
-        ("GRUB on XFS", machine(), root_becomes(FilesystemKind::Xfs), "many a GRUB cannot read an XFS"),
+        ("GRUB on XFS", machine(), root_becomes(FilesystemKind::Xfs), "many versions of GRUB cannot read a new XFS"),
         ("swap", machine(), kinds(&[("disk0p3", FilesystemKind::Xfs)]), "it holds no filesystem"),
         ("nothing there", machine(), kinds(&[("disk0p9", FilesystemKind::Xfs)]), "no such partition"),
         ("a disk", machine(), kinds(&[("disk0", FilesystemKind::Xfs)]), "no such partition"),
-        ("FAT", fat(), root_becomes(FilesystemKind::Ext4), "FAT stays FAT"),
-        ("full", full(), root_becomes(FilesystemKind::Btrfs), "too small for it as btrfs, which needs at least"),
+        ("FAT", fat(), root_becomes(FilesystemKind::Ext4), "FAT cannot be changed"),
+        ("full", full(), root_becomes(FilesystemKind::Btrfs), "too small for btrfs; it needs at least"),
         ("signed GRUB", efi(true), root_becomes(FilesystemKind::Btrfs), "GRUB for UEFI reads its files from it"),
         ("own GRUB", efi(false), root_becomes(FilesystemKind::Btrfs), "GRUB for UEFI reads its files from it"),
         (
             "no initramfs",
             without_initramfs(),
             root_becomes(FilesystemKind::Btrfs),
-            "no tool that would put btrfs into its initramfs",
+            "no tool that adds btrfs to its initramfs",
         ),
         ("subvolumes", btrfs_machine(&["@", "@snapshots"]), root_becomes(FilesystemKind::Ext4), "several subvolumes"),
         ("another subvolume", btrfs_machine(&["", "@"]), root_becomes(FilesystemKind::Ext4), "several subvolumes"),
@@ -346,7 +346,7 @@ fn a_partition_goes_to_another_disk_of_the_machine() {
 }
 
 #[test]
-fn places_that_cannot_be_say_why() {
+fn refused_places_give_the_reason() {
     let mut esp_machine = two_disks();
     esp_machine.boot.efi_entries =
         vec![EfiEntry { label: "x".into(), device: id("disk0p5"), loader: "\\x".into(), arguments: None }];
@@ -371,22 +371,22 @@ fn places_that_cannot_be_say_why() {
             "logical",
             primary_and_logical(),
             order(&[("disk0", &["disk0p1", "disk0p6", "disk0p5", "disk0p3"])]),
-            "number follows from its place",
+            "number follows from its position",
         ),
         (
             "among",
             primary_and_logical(),
             order(&[("disk0", &["disk0p1", "disk0p5", "disk0p3", "disk0p6"])]),
-            "cannot lie among those",
+            "cannot be placed among them",
         ),
         (
             "container",
             primary_and_logical(),
             order(&[("disk0", &["disk0p2", "disk0p1"])]),
-            "where the partitions in it lie",
+            "its position follows from the partitions in it",
         ),
-        ("twice", machine(), order(&[("disk0", &["disk0p1", "disk0p1"])]), "cannot lie in two places"),
-        ("missing", machine(), order(&[("disk0", &["disk0p1", "disk0p2"])]), "it has no place in the order"),
+        ("twice", machine(), order(&[("disk0", &["disk0p1", "disk0p1"])]), "cannot be in two places"),
+        ("missing", machine(), order(&[("disk0", &["disk0p1", "disk0p2"])]), "the order does not contain it"),
         ("unknown", machine(), order(&[("disk0", &["disk0p7"])]), "no such partition"),
         (
             "boot loader",
@@ -398,13 +398,13 @@ fn places_that_cannot_be_say_why() {
             "bios_grub elsewhere",
             two_disks(),
             order(&[("disk1", &["disk1p1", "disk0p1"])]),
-            "the firmware starts the machine from this disk",
+            "the firmware boots the machine from this disk",
         ),
         (
             "ESP elsewhere",
             esp_machine,
             order(&[("disk1", &["disk1p1", "disk0p5"])]),
-            "the firmware starts the machine from this disk",
+            "the firmware boots the machine from this disk",
         ),
         ("root unnamed", no_root, order(&[("disk1", &["disk1p1", "disk0p2"])]), "does not name the root"),
     ] {

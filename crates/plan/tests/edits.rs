@@ -72,15 +72,15 @@ fn what_was_not_mounted_can_be_left_out() {
 }
 
 #[test]
-fn what_cannot_be_changed_says_why() {
+fn refused_changes_give_the_reason() {
     let drop = |device: &str| Policy { drop: vec![id(device)], ..Policy::default() };
     for (policy, message) in [
         (sizes(&[("disk0p2", 100 * MIB)]), "too small; it needs at least"),
-        (sizes(&[("disk0p1", 2 * MIB)]), "cannot have another size"),
+        (sizes(&[("disk0p1", 2 * MIB)]), "cannot be resized"),
         (sizes(&[("disk0p9", GIB)]), "no such partition"),
         (sizes(&[("disk0", GIB)]), "no such partition"),
         (sizes(&[("disk0p2", 12 * GIB)]), "cannot FIT disk0 onto /dev/vda"),
-        (drop("disk0p5"), "the archive holds files of it, at /home"),
+        (drop("disk0p5"), "the archive holds files from it, at /home"),
         (drop("disk0p3"), "fstab names it as swap"),
         (drop("disk0p1"), "boots from it"),
     ] {

@@ -229,7 +229,7 @@ fn or_no_disk() {
             none.clone(),
             "cannot WIPE /dev/sda (serial SER1, 10.0 GiB) in place of disk0: it holds the archive",
         ),
-        ("only a stick", vec![usb(found("/dev/sda", ten, "XA"))], none.clone(), "it can be unplugged"),
+        ("only a stick", vec![usb(found("/dev/sda", ten, "XA"))], none.clone(), "it is removable"),
         ("no disk", vec![], none.clone(), "there is no other disk"),
         (
             "several that will not do",
@@ -253,7 +253,7 @@ fn or_no_disk() {
             "mistyped wipe",
             vec![found("/dev/sda", ten, "XA")],
             policy(&[], &["Z"]),
-            "try without it, or lifeboat.wipe (--wipe) with one that is there",
+            "try without it, or lifeboat.wipe (--wipe) with one that is present",
         ),
         (
             "mapping allows no wiping",

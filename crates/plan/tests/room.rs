@@ -51,8 +51,8 @@ fn what_cannot_fit_is_refused_with_the_figures() {
         let machine = machine(kind, 2 * GIB, restored(6 * GIB, 6 * GIB, 6 * GIB));
         let error = planned(&machine, 10 * GIB, &Policy::default()).unwrap_err().to_string();
         let figures = match kind {
-            FilesystemKind::Xfs => "restored it needs 6.1 GiB, the filesystem has 3.9 GiB",
-            _ => "restored it needs 6.1 GiB, the filesystem has 4.0 GiB",
+            FilesystemKind::Xfs => "the restored files need 6.1 GiB, and the filesystem has 3.9 GiB",
+            _ => "the restored files need 6.1 GiB, and the filesystem has 4.0 GiB",
         };
         assert!(error.contains(&format!("{kind} \"data\" on disk0p2")) && error.contains(figures), "{error}");
         // On a larger disk it gets what is there.
@@ -99,8 +99,8 @@ fn another_kind_counts_what_it_cannot_do() {
     let compressed = restored(GIB, 3 * GIB, 8 * GIB);
     assert_eq!(change(FilesystemKind::Btrfs, FilesystemKind::Xfs, compressed), Ok(4 * GIB));
     let error = change(FilesystemKind::Btrfs, FilesystemKind::Ext4, compressed).unwrap_err();
-    assert!(error.contains("too small for it as ext4"), "{error}");
+    assert!(error.contains("too small for ext4"), "{error}");
     assert_eq!(change(FilesystemKind::Xfs, FilesystemKind::Ext4, restored(GIB, GIB, 2 * GIB)), Ok(4 * GIB));
     let error = change(FilesystemKind::Btrfs, FilesystemKind::Xfs, restored(GIB, 6 * GIB, 6 * GIB)).unwrap_err();
-    assert!(error.contains("too small for it as xfs"), "{error}");
+    assert!(error.contains("too small for xfs"), "{error}");
 }

@@ -99,7 +99,7 @@ fn what_lies_in_the_room_of_larger_sectors_entries_moves() {
     assert_eq!((places(&same)[0], written(&same).0.first_lba), ((1, 40, 8), Some(34)));
     let other = planned(&machine, 2 * GIB, 4096, true).unwrap();
     assert!(places(&other).iter().all(|(_, start, _)| *start >= 256), "{:?}", places(&other));
-    // And what stays before the first MiB is said to sfdisk, whose default it is.
+    // And what stays before the first MiB is passed to sfdisk, which would otherwise use its default.
     let machine = Maker::new()
         .disk(0, "/dev/vda", GIB, disk("SER1"), gpt(GIB))
         .part(1, 64, 64, LINUX, Primary, Content::Empty)
@@ -146,7 +146,7 @@ fn a_name_that_sfdisk_cannot_write_is_left_out_with_a_note() {
 }
 
 #[test]
-fn steps_tell_what_they_need() {
+fn steps_list_what_they_need() {
     let plan = planned(&gpt_machine(), 10 * GIB, 512, false).unwrap();
     let needs: Vec<Need<'_>> = plan.steps.iter().flat_map(Step::needs).collect();
     assert_eq!(needs[0], Need::Free { disk: "/dev/vda" });
@@ -218,7 +218,7 @@ proptest! {
                 prop_assert_eq!(check(table, &entries, size / u64::from(sector), u64::from(sector)), Ok(()));
                 prop_assert_eq!(entries.len(), machine.layout.devices.len() - 1);
             }
-            // What does not fit is told so; a table that contradicts itself would be a fault of the plan.
+            // What does not fit is reported; a table that contradicts itself would be a fault of the plan.
             Err(error) => prop_assert!(!matches!(error, PlanError::Table { .. }), "{error}"),
         }
     }

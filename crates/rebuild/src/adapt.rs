@@ -34,7 +34,7 @@ const DEBCONF: &str = "/var/cache/debconf/config.dat";
 const DIRECTORIES: [&str; 4] =
     ["/boot/loader/entries", "/etc/default/grub.d", "/etc/dracut.conf.d", "/etc/kernel/install.d"];
 
-/// Rewrites the restored system's configuration; tells each file that changed, and each line that names a disk which is
+/// Rewrites the restored system's configuration; reports each file that changed, and each line that names a disk which is
 /// nowhere on this hardware.
 ///
 /// # Errors
@@ -70,7 +70,7 @@ fn files(context: &Context) -> Vec<PathBuf> {
     files
 }
 
-/// Tells fstab and command lines of filesystems that are of another kind now; tells each file that changed, and each option
+/// Adapts fstab and command lines to filesystems that are of another kind now; reports each file that changed, and each option
 /// that went.
 ///
 /// # Errors
@@ -122,7 +122,7 @@ struct Editor<'a, 'c> {
     context: &'a Context<'c>,
     notes: Vec<String>,
     seen: BTreeSet<PathBuf>,
-    /// Tell names of devices that are nowhere.
+    /// Report names of devices that do not exist.
     leftovers: bool,
 }
 
@@ -139,7 +139,7 @@ impl Editor<'_, '_> {
             // In place, so that owner, mode, links and attributes stay.
             std::fs::write(&path, &new).map_err(RebuildError::io("WRITE", &path))?;
             let what = if self.leftovers { "names other devices" } else { "names other filesystems" };
-            self.notes.push(format!("{shown} {what} now"));
+            self.notes.push(format!("{shown} now {what}"));
         }
         // Without udev nobody can tell which names there are.
         if self.leftovers && self.context.by_id.is_dir() {
@@ -150,8 +150,8 @@ impl Editor<'_, '_> {
             };
             for (line, name) in leftover::names(&new, exists) {
                 self.notes.push(format!(
-                    "{shown}, line {line}, names {name}, which this hardware does not have: correct it by hand, if it \
-                     is a disk that this system still needs"
+                    "{shown}, line {line}, names {name}, which this hardware does not have: correct it by hand if \
+                     this system still needs that disk"
                 ));
             }
         }

@@ -6,7 +6,7 @@ use crate::{adapt, boot, finish, make, mounts, network, table, wipe};
 use lifeboat_plan::Step;
 use std::path::Path;
 
-/// Does one step and tells what a person should know about it: usually nothing.
+/// Does one step and reports what a person should know about it: usually nothing.
 ///
 /// `Step::Extract` does nothing here: the archive is the driver's.
 ///

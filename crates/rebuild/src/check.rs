@@ -34,8 +34,9 @@ pub enum Problem {
     },
     /// Something that stays connected bears the UUID.
     #[error(
-        "cannot MAKE {kind} on {device} with its UUID {uuid}: {bearer} bears that UUID, too, and nobody could tell which of the two is meant; \
-         unplug {unplug}, or take it away with 'echo 1 > /sys/block/{name}/device/delete', or remove the UUID with 'wipefs --all {bearer}' if what it holds is not needed",
+        "cannot MAKE {kind} on {device} with its UUID {uuid}: {bearer} has the same UUID, so the two could not be \
+         told apart; try unplugging {unplug}, or detaching it with 'echo 1 > /sys/block/{name}/device/delete', or \
+         removing the UUID with 'wipefs --all {bearer}' if its content is not needed",
         name = .unplug.trim_start_matches("/dev/").replace('/', "!")
     )]
     Taken {

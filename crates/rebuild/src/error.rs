@@ -54,7 +54,7 @@ pub enum RebuildError {
         reason: String,
     },
     /// What was made is not what was planned.
-    #[error("cannot GO ON with {device}: it was read back, and {}", joined(.differences))]
+    #[error("cannot CONTINUE with {device}: {}", joined(.differences))]
     NotAsPlanned {
         /// The disk or partition.
         device: String,
@@ -84,7 +84,7 @@ pub struct Difference {
 
 impl std::fmt::Display for Difference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "its {} is {} and not {}", self.what, self.found, self.planned)
+        write!(f, "its {} is {} instead of {}", self.what, self.found, self.planned)
     }
 }
 

@@ -22,7 +22,7 @@
 //! | [`finish`] | what had to wait for the files |
 //! | [`error`] | [`RebuildError`] |
 
-// A new kind of device, content, step or layer must be thought of in every place that tells kinds apart.
+// A new kind of device, content, step or layer must be thought of in every place that distinguishes kinds.
 #![cfg_attr(not(test), deny(clippy::wildcard_enum_match_arm))]
 
 pub mod adapt;

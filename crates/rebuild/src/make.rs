@@ -18,10 +18,10 @@ use lifeboat_machine::filesystem::{Filesystem, FilesystemOptions};
 use lifeboat_sys::Invocation;
 use std::path::Path;
 
-/// Makes a filesystem; tells what could not be kept.
+/// Makes a filesystem; reports what could not be kept.
 ///
 /// # Errors
-/// What mkfs says, or the property that it does not know.
+/// What mkfs reports, or the property that it does not know.
 pub fn filesystem(
     context: &Context,
     device: &Path,
@@ -60,7 +60,7 @@ pub fn commands(
         FilesystemOptions::Ext(options) => Some(ext::commands(device, filesystem, options, false)?),
         FilesystemOptions::Xfs(options) => Some(vec![xfs::mkfs(device, filesystem, options, false)?]),
         FilesystemOptions::Vfat(options) => {
-            // mkfs.fat rounds reserved sectors up to whole clusters unless it is told not to align.
+            // mkfs.fat rounds reserved sectors up to whole clusters unless it is instructed not to align.
             let aligned = options.reserved_sectors.is_multiple_of(options.cluster_sectors.max(1));
             Some(vec![fat::mkfs(device, Some(device_bytes), filesystem, options, aligned)])
         }

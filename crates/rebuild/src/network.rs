@@ -46,7 +46,7 @@ pub struct Exchange {
     pub new: String,
 }
 
-/// Adapts the restored system; tells what was changed, and what a person has to do.
+/// Adapts the restored system; reports what was changed, and what a person has to do.
 ///
 /// # Errors
 /// When a file cannot be read or written.
@@ -57,7 +57,10 @@ pub fn adapt(context: &Context) -> Result<Vec<String>, RebuildError> {
         return Ok(notes);
     }
     for exchange in &exchanges {
-        notes.push(format!("the card {} has the address {} instead of {}", exchange.name, exchange.new, exchange.old));
+        notes.push(format!(
+            "network card {} has the address {} instead of {}",
+            exchange.name, exchange.new, exchange.old
+        ));
     }
     let mut files: Vec<PathBuf> = FILES.iter().map(PathBuf::from).collect();
     for directory in DIRECTORIES {
@@ -76,7 +79,7 @@ pub fn adapt(context: &Context) -> Result<Vec<String>, RebuildError> {
         if new != old {
             // In place, so that owner, mode, links and attributes stay.
             std::fs::write(&path, &new).map_err(RebuildError::io("WRITE", &path))?;
-            notes.push(format!("{} names the new card now", String::from_utf8_lossy(name.as_os_str().as_bytes())));
+            notes.push(format!("{} now names the new card", String::from_utf8_lossy(name.as_os_str().as_bytes())));
         }
     }
     for exchange in exchanges.iter().filter(|exchange| needs_link(&exchange.name)) {
@@ -116,7 +119,7 @@ fn cards(directory: &Path) -> Vec<Card> {
 }
 
 /// Which new card takes the place of which recorded one. Only what is certain: cards that are still there stay; of the others as many
-/// must be new as are gone, and more than one is told, for it is by the order of their names.
+/// must be new as are gone, and more than one are reported, because they are matched by the order of their names.
 pub fn exchanges(recorded: &[Interface], found: &[Card]) -> (Vec<Exchange>, Vec<String>) {
     let hardware = recorded.iter().filter(|interface| interface.driver.is_some() && interface.made_of.is_none());
     let known: Vec<(&str, &str)> =
@@ -135,7 +138,8 @@ pub fn exchanges(recorded: &[Interface], found: &[Card]) -> (Vec<Exchange>, Vec<
     if gone.len() != fresh.len() {
         let new: Vec<String> = fresh.iter().map(|card| format!("{} ({})", card.name, card.mac)).collect();
         let text = format!(
-            "network cards changed, and which took whose place is not clear: gone are {}, new are {}; adapt the network configuration by hand",
+            "network cards changed, and it is not clear which new card replaces which old one: missing: {}; new: {}; \
+             adapt the network configuration by hand",
             list(&gone),
             new.join(", ")
         );
@@ -143,9 +147,7 @@ pub fn exchanges(recorded: &[Interface], found: &[Card]) -> (Vec<Exchange>, Vec<
     }
     let mut notes = vec![];
     if gone.len() > 1 {
-        notes.push(
-            "several network cards changed; they took each other's places in the order of their names".to_owned(),
-        );
+        notes.push("several network cards changed; they were matched in the order of their names".to_owned());
     }
     let exchanges = gone.iter().zip(&fresh).map(|((name, old), card)| Exchange {
         name: (*name).to_owned(),

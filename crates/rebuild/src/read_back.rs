@@ -1,7 +1,7 @@
 //! What was made is read again by the parsers that recorded the machine, and compared with the plan, as files are.
 //!
 //! What decides whether the machine starts and what its files may be (identity, size, features) must be as planned; of counts
-//! that mkfs rounds a person is told.
+//! that mkfs rounds a person is informed.
 
 use crate::error::{Difference, RebuildError};
 use lifeboat_machine::filesystem::{
@@ -36,9 +36,9 @@ impl Compared {
         }
     }
 
-    fn tell<T: PartialEq + Display>(&mut self, device: &Path, what: &str, planned: T, found: T) {
+    fn report<T: PartialEq + Display>(&mut self, device: &Path, what: &str, planned: T, found: T) {
         if planned != found {
-            self.notes.push(format!("{}: its {what} is {found} and not {planned}", device.display()));
+            self.notes.push(format!("{}: its {what} is {found} instead of {planned}", device.display()));
         }
     }
 
@@ -66,7 +66,7 @@ fn unreadable(device: &Path, planned: &str, found: impl Into<String>) -> Rebuild
 fn content(runner: &dyn Runner, device: &Path, planned: &str) -> Result<Content, RebuildError> {
     let refused = |refusals: Vec<lifeboat_probe::Refusal>| {
         let reasons: Vec<String> = refusals.into_iter().map(|refusal| refusal.reason).collect();
-        unreadable(device, planned, format!("not to be read ({})", reasons.join("; ")))
+        unreadable(device, planned, format!("unreadable ({})", reasons.join("; ")))
     };
     // udev looks at what was written, and a partition may be gone and come again meanwhile (udev, 60-block.rules).
     let mut read = Err(vec![]);
@@ -92,7 +92,7 @@ pub fn table(
 ) -> Result<(), RebuildError> {
     let parent = entries.first().map_or_else(|| DeviceId(String::new()), |entry| entry.parent.clone());
     let (found, partitions) = lifeboat_probe::table_of(runner, &disk.to_string_lossy(), &parent)
-        .map_err(|reason| unreadable(disk, "a partition table", format!("not to be read ({reason})")))?;
+        .map_err(|reason| unreadable(disk, "a partition table", format!("unreadable ({reason})")))?;
     let mut compared = Compared::default();
     compared.must("kind of table", format!("{:?}", table.kind), format!("{:?}", found.kind));
     compared.must("table's id", table.id.to_ascii_lowercase(), found.id.to_ascii_lowercase());
@@ -188,7 +188,7 @@ fn described(content: &Content) -> String {
     }
 }
 
-/// Compares a filesystem with the one that was planned; tells of counts that mkfs made otherwise. With `resized` those counts
+/// Compares a filesystem with the one that was planned; reports counts that mkfs made otherwise. With `resized` those counts
 /// were left to mkfs.
 ///
 /// # Errors
@@ -213,7 +213,7 @@ pub fn filesystem(
         (FilesystemOptions::Xfs(a), FilesystemOptions::Xfs(b)) => {
             let missing = planned.size_bytes.saturating_sub(found.size_bytes);
             if missing < XFS_SMALLEST_GROUP {
-                compared.tell(device, "size in bytes", planned.size_bytes, found.size_bytes);
+                compared.report(device, "size in bytes", planned.size_bytes, found.size_bytes);
             } else {
                 compared.must("size in bytes", planned.size_bytes, found.size_bytes);
             }
@@ -258,13 +258,13 @@ fn ext(compared: &mut Compared, device: &Path, planned: &ExtOptions, found: &Ext
     if found.inodes < planned.inodes && !resized {
         compared.must("number of inodes", planned.inodes, found.inodes);
     }
-    compared.tell(device, "number of reserved blocks", planned.reserved_blocks, found.reserved_blocks);
+    compared.report(device, "number of reserved blocks", planned.reserved_blocks, found.reserved_blocks);
     if !resized {
-        compared.tell(device, "number of inodes", planned.inodes, found.inodes);
+        compared.report(device, "number of inodes", planned.inodes, found.inodes);
         let mib = |journal: &Option<Journal>| journal.as_ref().and_then(Journal::internal_bytes).unwrap_or(0) >> 20;
-        compared.tell(device, "journal in MiB", mib(&planned.journal), mib(&found.journal));
+        compared.report(device, "journal in MiB", mib(&planned.journal), mib(&found.journal));
         let groups = |ext: &ExtOptions| ext.flex_group_blocks.unwrap_or(1);
-        compared.tell(device, "flexible group size", groups(planned), groups(found));
+        compared.report(device, "flexible group size", groups(planned), groups(found));
     }
 }
 
@@ -286,16 +286,16 @@ fn xfs(compared: &mut Compared, device: &Path, planned: &XfsOptions, found: &Xfs
     let metadata = |xfs: &XfsOptions| lower(xfs.metadata_uuid.as_deref());
     compared.must("UUID in metadata", metadata(planned), metadata(found));
     if !resized {
-        compared.tell(
+        compared.report(
             device,
             "size of allocation groups",
             planned.allocation_group_blocks,
             found.allocation_group_blocks,
         );
-        compared.tell(device, "log in blocks", planned.log_blocks, found.log_blocks);
-        compared.tell(device, "stripe unit", planned.stripe_unit_blocks, found.stripe_unit_blocks);
-        compared.tell(device, "stripe width", planned.stripe_width_blocks, found.stripe_width_blocks);
-        compared.tell(device, "share of inodes", planned.max_inode_percent, found.max_inode_percent);
+        compared.report(device, "log in blocks", planned.log_blocks, found.log_blocks);
+        compared.report(device, "stripe unit", planned.stripe_unit_blocks, found.stripe_unit_blocks);
+        compared.report(device, "stripe width", planned.stripe_width_blocks, found.stripe_width_blocks);
+        compared.report(device, "share of inodes", planned.max_inode_percent, found.max_inode_percent);
     }
 }
 
@@ -318,11 +318,11 @@ fn vfat(compared: &mut Compared, device: &Path, planned: &VfatOptions, found: &V
     compared.must("cluster size in sectors", planned.cluster_sectors, found.cluster_sectors);
     let label = |vfat: &VfatOptions| vfat.boot_label.as_ref().map(printed).unwrap_or_default();
     compared.must("label in the boot sector", label(planned), label(found));
-    compared.tell(device, "number of reserved sectors", planned.reserved_sectors, found.reserved_sectors);
-    compared.tell(device, "number of FATs", planned.fats, found.fats);
-    compared.tell(device, "number of root entries", planned.root_entries, found.root_entries);
-    compared.tell(device, "media descriptor", planned.media, found.media);
-    compared.tell(device, "number of hidden sectors", planned.hidden_sectors, found.hidden_sectors);
+    compared.report(device, "number of reserved sectors", planned.reserved_sectors, found.reserved_sectors);
+    compared.report(device, "number of FATs", planned.fats, found.fats);
+    compared.report(device, "number of root entries", planned.root_entries, found.root_entries);
+    compared.report(device, "media descriptor", planned.media, found.media);
+    compared.report(device, "number of hidden sectors", planned.hidden_sectors, found.hidden_sectors);
 }
 
 fn btrfs(compared: &mut Compared, planned: &BtrfsOptions, found: &BtrfsOptions) {
@@ -354,7 +354,7 @@ mod tests {
         let error = compared.end(Path::new("/dev/vda1")).unwrap_err().to_string();
         assert_eq!(
             error,
-            "cannot GO ON with /dev/vda1: it was read back, and its label is none and not \"a\"; \
+            "cannot CONTINUE with /dev/vda1: its label is none and not \"a\"; \
              its list of missing features is no-holes and not none; its list of features too many is squota and not none"
         );
     }

@@ -23,7 +23,7 @@ pub(crate) const BOOT_CODE: usize = 440;
 /// Writes a partition table and waits for its partitions; then the disk is known by its table and needs no mark.
 ///
 /// # Errors
-/// What sfdisk says, or the partition that did not appear.
+/// What sfdisk reports, or the partition that did not appear.
 pub fn write(
     context: &Context,
     disk: &Path,
@@ -41,7 +41,7 @@ pub fn write(
             base64::engine::general_purpose::STANDARD.decode(code).map_err(|error| RebuildError::Unsupported {
                 what: "boot code".into(),
                 device: disk.display().to_string(),
-                reason: format!("it is no base64: {error}"),
+                reason: format!("it is not base64: {error}"),
             })?;
         bytes.truncate(BOOT_CODE);
         let file = open(disk)?;
@@ -77,7 +77,7 @@ pub fn await_device(device: &Path) -> Result<(), RebuildError> {
             return Err(RebuildError::Timeout {
                 what: format!("the device {}", device.display()),
                 seconds: DEADLINE.as_secs(),
-                hint: "it was there before; try dmesg",
+                hint: "it was present before; try dmesg",
             });
         }
         std::thread::sleep(POLL);

@@ -28,7 +28,7 @@ impl Scratch {
         match made {
             Ok(()) => Some(scratch),
             Err(error) => {
-                tracing::debug!(path = %scratch.0.display(), %error, "no trial");
+                tracing::debug!(path = %scratch.0.display(), %error, "no trial possible");
                 None
             }
         }
@@ -44,7 +44,7 @@ impl Drop for Scratch {
 /// Tries to make a filesystem.
 ///
 /// # Errors
-/// What mkfs says; what would come out otherwise than planned.
+/// What mkfs reports; what would come out otherwise than planned.
 pub fn filesystem(context: &Context, filesystem: &Filesystem, resized: bool) -> Result<(), RebuildError> {
     if !context.chroot_mounts {
         return Ok(());
@@ -97,7 +97,7 @@ fn made(context: &Context, path: &Path, filesystem: &Filesystem, resized: bool) 
 /// Tries to make a swap area.
 ///
 /// # Errors
-/// What mkswap says; what would come out otherwise than planned.
+/// What mkswap reports; what would come out otherwise than planned.
 pub fn swap(context: &Context, swap: &Swap) -> Result<(), RebuildError> {
     if !context.chroot_mounts {
         return Ok(());

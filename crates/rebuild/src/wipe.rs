@@ -51,7 +51,7 @@ pub fn wipe(context: &Context, disk: &Path, device: &DeviceId) -> Result<(), Reb
 /// owner of the same sectors did.
 ///
 /// # Errors
-/// What wipefs says.
+/// What wipefs reports.
 pub(crate) fn clear(runner: &dyn Runner, device: &Path) -> Result<(), RebuildError> {
     runner.run(&Invocation::new(WIPEFS).args(["--all", "--force"]).arg(device)).map(|_| ()).map_err(Into::into)
 }

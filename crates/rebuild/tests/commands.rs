@@ -234,7 +234,7 @@ fn loaders_for_uefi_must_be_there() {
     let grub = &machine.boot.loaders[0];
     let empty = target(&[], &["boot/efi/EFI/other/file"]);
     let error = run(&FakeRunner::new(), empty.path(), &machine, &plan, &step(grub)).unwrap_err();
-    assert!(error.to_string().contains("/boot/efi of the restored system does not hold it"), "{error}");
+    assert!(error.to_string().contains("/boot/efi of the restored system does not contain it"), "{error}");
     // FAT keeps no case, other filesystems do.
     let shouted = target(&[], &["efi/EFI/SYSTEMD/SYSTEMD-BOOTX64.EFI"]);
     let systemd = Loader::SystemdBoot { esp: Name::from("/efi"), removable: false };
@@ -295,7 +295,7 @@ fn configuration_follows_another_kind_of_filesystem() {
     let expected = [
         "/etc/fstab names other filesystems now",
         "/etc/default/grub names other filesystems now",
-        "/etc/fstab: / loses errors=remount-ro, which btrfs does not know",
+        "/etc/fstab: / loses errors=remount-ro, which btrfs does not support",
     ];
     assert_eq!(notes, expected);
     let read = |name: &str| std::fs::read_to_string(target.path().join(name)).unwrap();

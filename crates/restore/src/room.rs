@@ -194,7 +194,7 @@ mod tests {
         let found = shortages(&machine);
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(found[0].0, "/home/vm (btrfs on disk1)");
-        assert_eq!(found[0].1.text(), "restored it needs 20.2 GiB, the filesystem has 20.0 GiB");
+        assert_eq!(found[0].1.text(), "the restored files need 20.2 GiB, and the filesystem has 20.0 GiB");
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub fn read(repository: &Repository, snapshot: &SnapshotInfo) -> Result<(Machine
     let machine = Machine::from_json(&machine_json).map_err(|error| match error {
         // Only the manifest knows who wrote it.
         FormatError::Version { .. } => Failure::Mismatch(format!(
-            "snapshot {id}: {error}, Lifeboat {}, or a medium that it made",
+            "snapshot {id}: {error}, Lifeboat {}, or a medium made with it",
             manifest.lifeboat
         )),
         other => other.into(),

@@ -1,4 +1,4 @@
-//! The graph of block devices: sysfs tells what is made from what, blkid what each holds. No udev is needed.
+//! The graph of block devices: sysfs shows what is made from what, blkid what each holds. No udev is needed.
 
 use crate::blkid;
 use crate::kinds::{self, Mapped};

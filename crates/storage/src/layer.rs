@@ -89,10 +89,10 @@ pub enum Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Problem::Waits { what, missing } => write!(f, "{what} waits: {missing}"),
+            Problem::Waits { what, missing } => write!(f, "{what} waits for missing devices: {missing}"),
             Problem::Failed { what, reason } => write!(f, "cannot ACTIVATE {what}: {reason}"),
             Problem::TooDeep { layer, depth } => {
-                write!(f, "{layer} was activated on top of {depth} others; what lies on it is left: see 'lsblk'")
+                write!(f, "{layer} lies on {depth} other layers; layers above it are not activated: see 'lsblk'")
             }
         }
     }

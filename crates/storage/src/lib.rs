@@ -19,7 +19,7 @@
 //! | [`md`], [`lvm`], [`luks`], [`multipath`] | one kind of layer each |
 //! | [`iscsi`] | disks of a server, which are disks like others |
 
-// A new kind of device, content, step or layer must be thought of in every place that tells kinds apart.
+// A new kind of device, content, step or layer must be thought of in every place that distinguishes kinds.
 #![cfg_attr(not(test), deny(clippy::wildcard_enum_match_arm))]
 
 pub mod activate;

@@ -63,7 +63,8 @@ fn namesakes(groups: &[Group], activated: &mut Activated) {
         let same: Vec<&str> = groups.iter().filter(|other| other.name == group.name).map(|g| g.uuid.as_str()).collect();
         if same.len() > 1 && same.first() == Some(&group.uuid.as_str()) {
             let reason = format!(
-                "there are {} of this name; activate the one that is needed: lvm vgchange -a y --select vg_uuid={}",
+                "{} volume groups have this name; try activating the one you need: lvm vgchange -a y --select \
+                 vg_uuid={}",
                 same.len(),
                 same.join(" or ")
             );

@@ -54,16 +54,16 @@ pub fn activate(runner: &dyn Runner, devices: &Blocks, incomplete: Incomplete, a
         if uuid.is_empty() || superblock.level == "container" {
             // Sets of a firmware (Intel's imsm, ddf) are two layers with rules of their own.
             let members = members.join(", ");
-            activated.failed(what, format!("{members} belong to a firmware's RAID; try mdadm --assemble --scan"));
+            activated.failed(what, format!("{members} belong to a firmware RAID; try mdadm --assemble --scan"));
             continue;
         }
         if incomplete == Incomplete::Wait && members.len() < superblock.devices {
             let (there, all) = (members.len(), superblock.devices);
-            activated.waits(what, format!("{there} of its {all} members are there"));
+            activated.waits(what, format!("{there} of its {all} members are present"));
             continue;
         }
         let Some(node) = free_node(devices, &activated.layers) else {
-            activated.failed(what, "no number below /dev/md is free");
+            activated.failed(what, "no /dev/mdN number is free");
             continue;
         };
         // --run starts it although members are missing, as long as their data can be computed.
@@ -94,7 +94,7 @@ mod tests {
     use crate::layer::Problem;
     use lifeboat_sys::{FakeRunner, Output};
 
-    fn said(problem: &Problem, words: &str) -> bool {
+    fn mentions(problem: &Problem, words: &str) -> bool {
         problem.to_string().contains(words)
     }
 
@@ -102,7 +102,7 @@ mod tests {
         Block::holding(name, MD_MEMBER)
     }
 
-    const SAYS: &str =
+    const EXAMINED: &str =
         "MD_LEVEL=raid1\nMD_DEVICES=2\nMD_METADATA=1.2\nMD_NAME=server:backup\nMD_UUID=0f94ed54:43b725a2\n";
 
     #[test]
@@ -113,7 +113,7 @@ mod tests {
             member("sdb1"),
             member("sdc1"),
         ]);
-        let runner = FakeRunner::lenient().answer("mdadm --examine", SAYS).answer("mdadm --examine", SAYS);
+        let runner = FakeRunner::lenient().answer("mdadm --examine", EXAMINED).answer("mdadm --examine", EXAMINED);
         let mut activated = Activated::default();
         activate(&runner, &devices, Incomplete::Wait, &mut activated);
         assert_eq!(activated.layers, [Layer { kind: LayerKind::Md, name: "/dev/md126".into() }]);
@@ -140,7 +140,7 @@ mod tests {
     fn an_incomplete_array_waits_or_is_started() {
         let devices = Blocks::of(vec![member("sdb1")]);
         let run = |incomplete| {
-            let runner = FakeRunner::lenient().answer("mdadm --examine", SAYS);
+            let runner = FakeRunner::lenient().answer("mdadm --examine", EXAMINED);
             let mut activated = Activated::default();
             activate(&runner, &devices, incomplete, &mut activated);
             activated
@@ -164,12 +164,15 @@ mod tests {
         };
         let runner = FakeRunner::new()
             .answer("mdadm --examine", "MD_LEVEL=container\nMD_UUID=aa:bb\n")
-            .answer("mdadm --examine", SAYS)
+            .answer("mdadm --examine", EXAMINED)
             .answer_with("mdadm --assemble", refused);
         let mut activated = Activated::default();
         activate(&runner, &devices, Incomplete::Start, &mut activated);
         assert!(activated.layers.is_empty());
-        assert!(activated.problems.iter().any(|p| said(p, "'backup'") && said(p, "not enough")), "{activated:?}");
-        assert!(activated.problems.iter().any(|p| said(p, "firmware's RAID")), "{activated:?}");
+        assert!(
+            activated.problems.iter().any(|p| mentions(p, "'backup'") && mentions(p, "not enough")),
+            "{activated:?}"
+        );
+        assert!(activated.problems.iter().any(|p| mentions(p, "firmware RAID")), "{activated:?}");
     }
 }

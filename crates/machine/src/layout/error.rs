@@ -7,7 +7,9 @@ use super::id::DeviceId;
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum LayoutError {
     /// An id that could not be the name of a variable.
-    #[error("{0:?} is no id of a device: it begins with a small letter, and has small letters, digits and _")]
+    #[error(
+        "{0:?} is not a device id: an id begins with a lower-case letter and contains lower-case letters, digits and _"
+    )]
     Id(String),
     /// Two devices with one id.
     #[error("device {0} is described twice")]
@@ -50,7 +52,7 @@ pub enum LayoutError {
         other: String,
     },
     /// A device that cannot be in the place where it is described.
-    #[error("{device} has no place in {other}: {reason}")]
+    #[error("{device} does not fit into {other}: {reason}")]
     Place {
         /// The device.
         device: DeviceId,

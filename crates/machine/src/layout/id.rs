@@ -9,8 +9,8 @@ use std::fmt;
 pub struct DeviceId(pub String);
 
 impl DeviceId {
-    /// It names a variable of a shell on the page that tells how to recover by hand, and such a name is no place for syntax. In
-    /// small letters it is none of the variables that a shell has already.
+    /// It names a variable of a shell on the page about recovery by hand, so it must not contain syntax. In
+    /// lower case it clashes with no variable that a shell has already.
     pub fn is_valid(&self) -> bool {
         let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         self.0.starts_with(|c: char| c.is_ascii_lowercase()) && self.0.len() <= 64 && self.0.chars().all(word)

@@ -39,7 +39,7 @@ pub struct SwapFile {
     pub xattrs: Vec<(String, Name)>,
 }
 
-/// What swapon(8) wants a swap file to be; descriptions of the first format do not tell.
+/// What swapon(8) wants a swap file to be; descriptions of the first format do not record it.
 fn private() -> u32 {
     0o600
 }

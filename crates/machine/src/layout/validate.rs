@@ -88,7 +88,8 @@ impl Layout {
                 let end = extents.first.checked_add(extents.count).filter(|end| end <= all);
                 let Some(end) = end.filter(|_| *group == volume.group) else {
                     return Err(place(
-                        "it reaches behind the end of the physical volume, or that belongs to another group",
+                        "it extends past the end of the physical volume, or the physical volume belongs to another \
+                         group",
                     ));
                 };
                 let taken = used.entry(&extents.device).or_default();
@@ -134,12 +135,12 @@ impl Layout {
                 _ => return Err(LayoutError::Content { child: device.id.clone(), parent: member.device.clone() }),
             }
             if !members.insert(&member.device) {
-                return Err(place("it is a member already"));
+                return Err(place("it is already a member"));
             }
             if let ArrayRole::Active { slot } = member.role
                 && (slot >= array.slots || !slots.insert(slot))
             {
-                return Err(place("its slot is taken, or the array has none of that number"));
+                return Err(place("its slot is taken, or the array has no slot of that number"));
             }
         }
         Ok(())
@@ -209,7 +210,7 @@ impl Layout {
                 return Err(LayoutError::Place {
                     device: further.id.clone(),
                     other: device.id.to_string(),
-                    reason: "another device of the filesystem has its number",
+                    reason: "another device of the filesystem has the same number",
                 });
             }
         }

@@ -153,7 +153,7 @@ impl NetworkParameters {
 
 fn address(text: &str) -> Result<IpAddr, String> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-    bare.parse().map_err(|_| format!("'{text}' is no IP address"))
+    bare.parse().map_err(|_| format!("'{text}' is not an IP address"))
 }
 
 /// PXELINUX puts the hardware type before the address: `01-52-54-00-12-34-56`; iPXE may leave it out.
@@ -187,7 +187,7 @@ fn method(text: &str) -> Result<Method, String> {
         // Router advertisements tell addresses without a DHCPv6 server; the kernel takes them by itself.
         "auto6" | "link6" => Ok(Method::Auto6),
         "either6" => Ok(Method::Auto6),
-        _ => Err(format!("'{text}' is no method; there are dhcp, auto6, off, and static addresses")),
+        _ => Err(format!("'{text}' is not a method; the methods are dhcp, auto6, off, and static addresses")),
     }
 }
 
@@ -205,7 +205,7 @@ fn ip(value: &str) -> Result<IpParameter, String> {
     let long = parts[0].is_empty() || address(parts[0]).is_ok();
     if !long {
         let Some(how) = part(1).filter(|_| parts.len() <= 9) else {
-            return Err(format!("'{}' is no IP address", parts[0]));
+            return Err(format!("'{}' is not an IP address", parts[0]));
         };
         let mut parameter = empty(method(how)?);
         parameter.device = Some(name(parts[0])?);
@@ -235,7 +235,7 @@ fn ip(value: &str) -> Result<IpParameter, String> {
 fn name(text: &str) -> Result<String, String> {
     // IFNAMSIZ, and what dev_valid_name (net/core/dev.c) refuses.
     let valid = text.len() < 16 && text != "." && text != ".." && !text.contains(['/', ':', ' ', '[', ']', '\0']);
-    if valid && !text.is_empty() { Ok(text.to_owned()) } else { Err(format!("'{text}' cannot be the name of a link")) }
+    if valid && !text.is_empty() { Ok(text.to_owned()) } else { Err(format!("'{text}' is not a valid interface name")) }
 }
 
 /// What follows the method: name servers and time servers (the kernel), or MTU and hardware address (dracut).
@@ -271,7 +271,7 @@ fn prefix(text: Option<&str>, of: IpAddr) -> Result<u8, String> {
             IpAddr::V6(_) => 64,
         });
     };
-    let wrong = || format!("'{text}' is no netmask");
+    let wrong = || format!("'{text}' is not a netmask");
     if let Ok(length) = text.parse::<u8>() {
         return if length <= widest { Ok(length) } else { Err(wrong()) };
     }
@@ -289,7 +289,7 @@ fn vlan(value: &str) -> Result<VlanParameter, String> {
     let (vlan, device) = value.split_once(':').ok_or("expected NAME:DEVICE, as in vlan=vlan5:eth0")?;
     let digits: String = vlan.chars().rev().take_while(char::is_ascii_digit).collect();
     let id = digits.chars().rev().collect::<String>().parse().ok().filter(|id| *id < 4095);
-    let id = id.ok_or_else(|| format!("'{vlan}' does not end in the number of a VLAN"))?;
+    let id = id.ok_or_else(|| format!("'{vlan}' does not end in a VLAN number"))?;
     Ok(VlanParameter { name: name(vlan)?, device: name(device)?, id })
 }
 
@@ -300,10 +300,10 @@ fn bond(value: &str) -> Result<BondParameter, String> {
     let devices = list.split([',', ' ']).filter(|text| !text.is_empty()).map(name).collect::<Result<_, _>>()?;
     let option = |text: &str| match text.split_once('=') {
         Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
-        None => Err(format!("'{text}' is no option; they look like mode=active-backup")),
+        None => Err(format!("'{text}' is not an option; expected NAME=VALUE, as in mode=active-backup")),
     };
     let options = part(2).map(|text| text.split([',', ';']).map(option).collect()).transpose()?;
-    let mtu = part(3).map(|text| text.parse().map_err(|_| format!("'{text}' is no MTU"))).transpose()?;
+    let mtu = part(3).map(|text| text.parse().map_err(|_| format!("'{text}' is not an MTU"))).transpose()?;
     Ok(BondParameter { name: name(part(0).unwrap_or("bond0"))?, devices, options: options.unwrap_or_default(), mtu })
 }
 

@@ -16,7 +16,7 @@ const DECOMPRESSED: u64 = 2;
 /// mkfs.btrfs refuses less than about 109 MiB.
 const BTRFS_MINIMUM: u64 = 128 << 20;
 
-/// Tells whether a partition can get a filesystem of another kind.
+/// Reports whether a partition can get a filesystem of another kind.
 ///
 /// # Errors
 /// Why it cannot.
@@ -45,21 +45,21 @@ fn impossible(
     };
     let Some(recorded) = device.filesystem() else { return Some("it holds no filesystem".into()) };
     let Some(was) = FilesystemKind::of(recorded) else {
-        return Some("FAT stays FAT: firmware and other systems read it, and it holds no files of Linux".into());
+        return Some("FAT cannot be changed: firmware and other systems read it, and it holds no Linux files".into());
     };
     if was == kind {
-        return Some(format!("it is {kind} already"));
+        return Some(format!("it is already {kind}"));
     }
     if !hardware.filesystems.iter().any(|name| name == kind.name()) {
         return Some(format!(
-            "this rescue system has no mkfs or no driver for {kind}: the machine had neither, or not both"
+            "this rescue system has no mkfs or no driver for {kind}, because the recorded machine did not have both"
         ));
     }
     if let FilesystemOptions::Ext(ext) = &recorded.options
         && let Some(feature) =
             ext.features.iter().find(|name| ["casefold", "encrypt", "verity"].contains(&name.as_str()))
     {
-        return Some(format!("its files use {feature}, which {kind} does not have in that form"));
+        return Some(format!("its files use {feature}, which {kind} does not support in that form"));
     }
     several_subvolumes(machine, id, recorded).or_else(|| unbootable(machine, id, was, kind)).or_else(|| {
         let size = policy.sizes.iter().find(|(of, _)| of == id).map_or(device.size_bytes, |(_, bytes)| *bytes);
@@ -69,8 +69,7 @@ fn impossible(
             FilesystemKind::Ext2 | FilesystemKind::Ext3 | FilesystemKind::Ext4 => 0,
         });
         let enough = size >= least;
-        (!enough)
-            .then(|| format!("{} is too small for it as {kind}, which needs at least {}", human(size), human(least)))
+        (!enough).then(|| format!("{} is too small for {kind}; it needs at least {}", human(size), human(least)))
     })
 }
 
@@ -81,7 +80,7 @@ fn several_subvolumes(machine: &Machine, id: &DeviceId, recorded: &Filesystem) -
     let mounted = mounts.next().and_then(|mount| mount.subvolume.as_ref()).filter(|path| !path.0.is_empty());
     let others = btrfs.subvolumes.iter().filter(|subvolume| Some(&subvolume.path) != mounted).count();
     let several = mounts.next().is_some() || others > 0;
-    several.then(|| "it has several subvolumes, which nothing but btrfs has".into())
+    several.then(|| "it has several subvolumes, which only btrfs supports".into())
 }
 
 /// What starts the machine must find and read it.
@@ -90,30 +89,33 @@ fn unbootable(machine: &Machine, id: &DeviceId, was: FilesystemKind, kind: Files
     // What the initramfs mounts.
     let early = holds("/") || holds("/usr");
     if early && machine.boot.initramfs == InitramfsTool::None && !machine.boot.loaders.is_empty() {
-        return Some(format!("the machine starts from it, and has no tool that would put {kind} into its initramfs"));
+        return Some(format!("the machine boots from it and has no tool that adds {kind} to its initramfs"));
     }
     let line = &machine.boot.command_line;
     if early
         && machine.boot.efi_entries.iter().any(|entry| entry.arguments.is_some())
         && (line.contains("rootfstype=") || line.contains("rootflags="))
     {
-        return Some("the firmware itself tells the kernel its type or options".into());
+        return Some("the firmware's boot entry passes its type or options to the kernel".into());
     }
     machine.boot.loaders.iter().find_map(|loader| match loader {
         Loader::GrubBios { directory, .. } => {
             let own = holder(machine, directory.as_path()) == Some(id);
             if own && kind == FilesystemKind::Xfs {
-                return Some(
-                    "GRUB's files lie on it, and many a GRUB cannot read an XFS that is made today".to_owned(),
-                );
+                return Some("GRUB's files lie on it, and many versions of GRUB cannot read a new XFS".to_owned());
             }
             let kernels = holds("/boot") && !own && was.grub_module() != kind.grub_module();
-            kernels.then(|| format!("GRUB reads the kernel from it and was not told of {kind}"))
+            kernels.then(|| format!("GRUB reads the kernel from it and was not installed with support for {kind}"))
         }
         Loader::GrubEfi { directory, .. } => {
             let read = holds("/boot") || holder(machine, directory.as_path()) == Some(id);
             let other = was.grub_module() != kind.grub_module();
-            (read && other).then(|| format!("GRUB for UEFI reads its files from it and stays as it is: made for {was}"))
+            (read && other).then(|| {
+                format!(
+                    "GRUB for UEFI reads its files from it and is not reinstalled: it \
+             supports {was}"
+                )
+            })
         }
         // The kernel lies on the ESP, or on FAT beside it.
         Loader::SystemdBoot { .. } => None,
@@ -158,15 +160,18 @@ pub(super) fn changed(machine: &Machine, policy: &Policy) -> (Machine, Vec<Strin
         let mut note = format!("{id} becomes {kind} instead of {was}, as you chose");
         if let Some(what) = kind.lacks(was) {
             note.push_str(&format!(
-                "; {kind} cannot hold {what}: files that have these are listed, and count as not restored in full"
+                "; {kind} cannot hold {what}: files that have these are listed, and count as not fully restored"
             ));
         }
         notes.push(note);
         if filesystem.label != recorded.label {
-            notes.push(format!("{id}: its label is cut to \"{}\", which is all that {kind} takes", filesystem.label));
+            notes.push(format!(
+                "{id}: its label is shortened to \"{}\", the longest that {kind} allows",
+                filesystem.label
+            ));
         }
         if compressed(machine, id) {
-            notes.push(format!("{id} was compressed, and {kind} does not do that: it may need twice the room"));
+            notes.push(format!("{id} was compressed, and {kind} cannot compress: it may need twice the space"));
         }
         for changed in new.layout.devices.iter_mut().filter(|device| device.id == *id) {
             changed.content = Content::Filesystem(filesystem.clone());

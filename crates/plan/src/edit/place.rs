@@ -73,7 +73,7 @@ pub fn moved_back(machine: &Machine, policy: &Policy, id: &DeviceId) -> Vec<(Dev
     moved(machine, policy, id, &next.map_or(Spot::End(disk.clone()), Spot::Before))
 }
 
-/// Tells whether partitions can lie where a policy has them.
+/// Reports whether partitions can lie where a policy has them.
 ///
 /// # Errors
 /// Why they cannot, with the partition that it is about.
@@ -135,16 +135,16 @@ fn complete(machine: &Machine, policy: &Policy) -> Result<(), Refusal> {
             match partition {
                 None => return refuse(id, "the machine has no such partition"),
                 Some(partition) if partition.role == PartitionRole::Extended => {
-                    return refuse(id, "it lies where the partitions in it lie");
+                    return refuse(id, "its position follows from the partitions in it");
                 }
-                Some(_) if all.contains(&id) => return refuse(id, "it cannot lie in two places"),
+                Some(_) if all.contains(&id) => return refuse(id, "it cannot be in two places"),
                 Some(_) => all.push(id),
             }
         }
     }
     for (disk, _) in &policy.order {
         if let Some(id) = recorded(machine, disk).iter().find(|id| !all.contains(id)) {
-            return refuse(id, "it has no place in the order");
+            return refuse(id, "the order does not contain it");
         }
     }
     Ok(())
@@ -157,7 +157,7 @@ fn bound_to_its_disk(machine: &Machine, id: &DeviceId, to: &PartitionTable) -> O
     let from = machine.layout.partition_disk(id).map(|disk| &disk.content);
     let gpt = matches!(from, Some(Content::Table(table)) if table.kind == TableKind::Gpt);
     if !gpt || to.kind != TableKind::Gpt {
-        return Some("only a partition of a GPT can go to another disk, and only to one with a GPT".into());
+        return Some("a partition can move to another disk only if both disks have a GPT".into());
     }
     let boot_type = BOOT_TYPES.iter().any(|kind| partition.type_id.eq_ignore_ascii_case(kind));
     let starts = machine.boot.efi_entries.iter().any(|entry| entry.device == *id)
@@ -166,13 +166,13 @@ fn bound_to_its_disk(machine: &Machine, id: &DeviceId, to: &PartitionTable) -> O
             Loader::GrubEfi { esp, .. } | Loader::SystemdBoot { esp, .. } => holder(machine, esp.as_path()) == Some(id),
         });
     if device.content == Content::BootLoader || boot_type || starts {
-        return Some("the firmware starts the machine from this disk; move the other partitions instead".into());
+        return Some("the firmware boots the machine from this disk; try moving the other partitions instead".into());
     }
     // systemd-gpt-auto-generator(8) looks on the disk of the ESP alone.
     let root = holder(machine, Path::new("/")) == Some(id);
     let named = machine.boot.command_line.split_whitespace().any(|word| word.starts_with("root="));
     (root && !named)
-        .then(|| "the kernel's command line does not name the root, which is looked for on this disk".into())
+        .then(|| "the kernel command line does not name the root filesystem, so it is searched for on this disk".into())
 }
 
 /// GRUB reads through the firmware, which need not show every disk.
@@ -184,7 +184,7 @@ fn grub_elsewhere(machine: &Machine, id: &DeviceId, disk: &Device) -> Option<Str
         Loader::GrubEfi { .. } | Loader::SystemdBoot { .. } => false,
     };
     let any = machine.boot.loaders.iter().any(own);
-    any.then(|| format!("GRUB reads its files from {} then: the BIOS must show it that disk, too", disk.id))
+    any.then(|| format!("GRUB will read its files from {}: the BIOS must make that disk available to it", disk.id))
 }
 
 /// Logical partitions keep their order, for it decides their numbers, and lie together.
@@ -195,15 +195,15 @@ fn logical(machine: &Machine, before: &[DeviceId], after: &[DeviceId]) -> Result
     let only = |ids: &[DeviceId]| -> Vec<DeviceId> { ids.iter().filter(|id| is_logical(id)).cloned().collect() };
     let (old, new) = (only(before), only(after));
     if let Some((id, _)) = new.iter().zip(&old).find(|(new, old)| new != old) {
-        return Err(Refusal::of(id, "it is a logical partition, whose number follows from its place"));
+        return Err(Refusal::of(id, "it is a logical partition, whose number follows from its position"));
     }
     let first = after.iter().position(is_logical);
     let last = after.iter().rposition(is_logical);
     let among = first.zip(last).and_then(|(first, last)| after[first..=last].iter().find(|id| !is_logical(id)));
-    among.map_or(Ok(()), |id| Err(Refusal::of(id, "it is no logical partition, and cannot lie among those")))
+    among.map_or(Ok(()), |id| Err(Refusal::of(id, "it is not a logical partition and cannot be placed among them")))
 }
 
-/// Gives the partitions of a disk their new places; tells how much more lies there.
+/// Gives the partitions of a disk their new places; reports how much more lies there.
 fn lay(
     machine: &Machine,
     new: &mut Machine,
@@ -301,8 +301,7 @@ fn boot_loaders(machine: &Machine, new: &Machine) -> Result<(), Refusal> {
             |loader| matches!(loader, Loader::GrubBios { disks, .. } if disk.is_some_and(|id| disks.contains(id))),
         );
         if start(machine) != start(new) && !installed {
-            let reason =
-                "what boots from it is found by its place, and no GRUB was recorded that could be installed anew";
+            let reason = "its boot code is found by its position, and no GRUB was recorded that could be reinstalled";
             return Err(Refusal::of(&device.id, reason));
         }
     }

@@ -1,4 +1,4 @@
-//! What the restored system must be told: other names of devices, other kinds of filesystems, other controllers.
+//! What changes in the restored system: other names of devices, other kinds of filesystems, other controllers.
 
 use super::Work;
 use crate::controller;
@@ -80,14 +80,14 @@ impl Work<'_> {
         if let (Some(first), false) = (new.first(), known.is_empty()) {
             let more = if new.len() > 1 { format!(" and {} more", new.len() - 1) } else { String::new() };
             return Some(format!(
-                "the machine has {}{more} now, whose driver the old initramfs may lack",
+                "the machine now has {}{more}, whose driver the old initramfs may lack",
                 controller::name(first)
             ));
         }
         let transport = |disk: &Disk| disk.transport.clone().unwrap_or_else(|| "another bus".into());
         self.matches.iter().find_map(|m| {
             let (old, new) = (m.device.disk().map(transport)?, transport(&m.found.disk));
-            (old != new).then(|| format!("{} was behind {old} and is behind {new} now", m.device.id))
+            (old != new).then(|| format!("{} was attached to {old} and is now attached to {new}", m.device.id))
         })
     }
 }

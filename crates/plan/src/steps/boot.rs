@@ -25,7 +25,7 @@ impl Work<'_> {
             let partition = self.machine.layout.device(&entry.device).and_then(Device::partition);
             let Some(partition) = partition else {
                 return Err(PlanError::Description(format!(
-                    "an EFI boot entry for {}, which is no partition",
+                    "an EFI boot entry for {}, which is not a partition",
                     entry.device
                 )));
             };

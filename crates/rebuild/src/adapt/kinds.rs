@@ -98,7 +98,7 @@ pub(super) fn fstab(text: &[u8], changes: &[ChangedFilesystem]) -> (Vec<u8>, Vec
                 set(3, if kept.is_empty() { "defaults".into() } else { kept.join(",") });
                 if !lost.is_empty() {
                     notes.push(format!(
-                        "/etc/fstab: {point} loses {}, which {} does not know",
+                        "/etc/fstab: {point} loses {}, which {} does not support",
                         lost.join(","),
                         change.to
                     ));
@@ -315,10 +315,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_lost_is_told() {
+    fn losses_are_reported() {
         let (_, notes) =
             fstab(b"UUID=aa-11 / ext4 errors=remount-ro,data=journal,ro 0 1", &[change("ext4", "btrfs", &["/"])]);
-        assert_eq!(notes, ["/etc/fstab: / loses errors=remount-ro,data=journal, which btrfs does not know"]);
+        assert_eq!(notes, ["/etc/fstab: / loses errors=remount-ro,data=journal, which btrfs does not support"]);
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub fn make(context: &Context, entry: &EfiEntry, disk: &str, partition: u32) -> 
     let data = entry.arguments.as_deref().map(|text| base64::engine::general_purpose::STANDARD.decode(text));
     let data = data.transpose().map_err(|error| RebuildError::Boot {
         what: format!("the EFI boot entry \"{}\"", entry.label),
-        reason: format!("its recorded arguments are no base64: {error}"),
+        reason: format!("its recorded arguments are not base64: {error}"),
     })?;
     let option =
         LoadOption { label: entry.label.clone(), drive, file: entry.loader.clone(), data: data.unwrap_or_default() };
@@ -59,12 +59,12 @@ fn fall_back(context: &Context, entry: &EfiEntry, error: &std::io::Error) -> Res
     let Some((chosen, directory)) = chosen.and_then(|loader| Some((loader, esp_of(loader)?))) else {
         return Err(RebuildError::Boot {
             what: format!("the EFI boot entry \"{}\"", entry.label),
-            reason: format!("the firmware did not take it: {error}"),
+            reason: format!("the firmware rejected it: {error}"),
         });
     };
     esp::ensure_removable(chosen, &directory, suffix)?;
     Ok(vec![format!(
-        "the firmware did not take the boot entry \"{}\" ({error}); {} starts from the removable path EFI/BOOT",
+        "the firmware rejected the boot entry \"{}\" ({error}); {} starts from the removable path EFI/BOOT",
         entry.label,
         loader::name(chosen)
     )])
@@ -81,7 +81,7 @@ fn drive(context: &Context, entry: &EfiEntry, disk: &str, partition: u32) -> Res
         .find(|(written, _)| *written == disk)
         .and_then(|(_, entries)| entries.iter().find(|entry| entry.number == partition))
         .map(|entry| (entry.start_sector, entry.sectors))
-        .ok_or_else(|| wrong(format!("the plan makes no partition {partition} on {disk}")))?;
+        .ok_or_else(|| wrong(format!("the plan creates no partition {partition} on {disk}")))?;
     let layout = &context.machine.layout;
     let uuid = layout.device(&entry.device).and_then(Device::partition).and_then(|p| p.uuid.as_deref());
     let table = layout.partition_disk(&entry.device).map(|disk| &disk.content);
@@ -92,7 +92,8 @@ fn drive(context: &Context, entry: &EfiEntry, disk: &str, partition: u32) -> Res
         (_, Some(guid)) => Some(Signature::Gpt(guid)),
         _ => None,
     };
-    let signature = signature.ok_or_else(|| wrong(format!("{} has no identity in its table", entry.device)))?;
+    let signature =
+        signature.ok_or_else(|| wrong(format!("{} has no UUID or disk id in its partition table", entry.device)))?;
     Ok(HardDrive { partition, start, sectors, signature })
 }
 
@@ -169,7 +170,7 @@ fn write_variable(efivars: &Path, name: &str, value: &[u8]) -> std::io::Result<(
     if written != bytes.len() {
         return Err(std::io::Error::new(
             std::io::ErrorKind::WriteZero,
-            "the firmware took a part of the variable only",
+            "the firmware stored only part of the variable",
         ));
     }
     // On efivarfs a write replaces the variable; anywhere else a longer one must be cut.

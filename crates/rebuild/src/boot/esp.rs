@@ -51,7 +51,7 @@ pub fn main_file(loader: &Loader, esp: &Path, suffix: &str) -> Option<PathBuf> {
 }
 
 /// Puts a loader at the removable path, from which firmware starts disks that it has no boot entry for. What lies
-/// there stays. Tells whether anything was put there.
+/// there stays. Reports whether anything was put there.
 ///
 /// # Errors
 /// When a file cannot be copied.

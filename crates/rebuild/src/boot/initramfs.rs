@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// What the tools put together before they pack it, with all modules, in bytes.
 const ROOM: u64 = 768 << 20;
-/// Where they do so unless they are told otherwise (mkinitramfs(8), dracut(8)).
+/// Where they do so unless they are instructed otherwise (mkinitramfs(8), dracut(8)).
 const USUAL: &str = "/var/tmp";
 /// Where they can do so in memory: the restored system sees the rescue system's /run.
 const IN_MEMORY: &str = lifeboat_machine::run::INITRAMFS;
@@ -19,7 +19,7 @@ const IN_MEMORY: &str = lifeboat_machine::run::INITRAMFS;
 /// well boot.
 ///
 /// # Errors
-/// What the tool says.
+/// What the tool reports.
 pub fn rebuild(context: &Context) -> Result<Vec<String>, RebuildError> {
     let Some(call) = call(context) else { return Ok(vec![]) };
     let in_memory = context.chroot_mounts && {

@@ -10,10 +10,10 @@ use lifeboat_sys::Invocation;
 use lifeboat_sys::program::{GRUB_INSTALL, GRUB2_INSTALL, Program};
 use std::path::Path;
 
-/// Installs a loader; tells what was done beyond that.
+/// Installs a loader; reports what was done beyond that.
 ///
 /// # Errors
-/// When the restored system lacks the loader or its installer, or what the installer says.
+/// When the restored system lacks the loader or its installer, or what the installer reports.
 pub fn install(context: &Context, loader: &Loader, disks: &[String]) -> Result<Vec<String>, RebuildError> {
     match loader {
         Loader::GrubBios { directory, .. } => {
@@ -39,13 +39,16 @@ pub fn install(context: &Context, loader: &Loader, disks: &[String]) -> Result<V
             if esp::main_file(loader, &directory, suffix).is_none() {
                 return Err(RebuildError::Boot {
                     what: name(loader),
-                    reason: format!("{esp} of the restored system does not hold it; try whether {esp} was backed up"),
+                    reason: format!(
+                        "{esp} of the restored system does not contain it; try checking that {esp} was \
+                     backed up"
+                    ),
                 });
             }
             // Without a boot entry the removable path is the only way in.
             let entries = context.machine.boot.efi_entries.is_empty() || !context.efivars.is_dir();
             if !*removable && entries && esp::ensure_removable(loader, &directory, suffix)? {
-                return Ok(vec![format!("{} is at the removable path EFI/BOOT now, too", name(loader))]);
+                return Ok(vec![format!("{} is now also at the removable path EFI/BOOT", name(loader))]);
             }
             Ok(vec![])
         }

@@ -40,7 +40,7 @@ pub(crate) fn make(
         run_time.into_iter().filter(|(name, _)| !known.iter().any(|(other, _)| other == name)).collect();
     let names = || known.iter().chain(&run_time).map(|(name, _)| name.as_str());
     if let Some(missing) = btrfs.features.iter().find(|feature| !names().any(|name| name == *feature)) {
-        let reason = "the mkfs.btrfs at hand does not know it; try a rescue medium with newer btrfs-progs";
+        let reason = "this mkfs.btrfs does not support it; try a rescue medium with newer btrfs-progs";
         return Err(unsupported(format!("the btrfs feature {missing}"), device, reason));
     }
     let first_uuid = btrfs.metadata_uuid.as_ref().unwrap_or(&filesystem.uuid);
@@ -110,7 +110,7 @@ fn help(runner: &dyn Runner) -> String {
 /// Makes subvolumes, and the default one the default.
 ///
 /// # Errors
-/// What btrfs says.
+/// What btrfs reports.
 pub fn subvolumes(
     context: &Context,
     device: &Path,
@@ -146,7 +146,7 @@ pub fn subvolumes(
 /// `place` is a free directory.
 ///
 /// # Errors
-/// When there is no such subvolume, or what btrfs says.
+/// When there is no such subvolume, or what btrfs reports.
 pub fn subvolume_id(runner: &dyn Runner, device: &Path, place: &Path, name: &Name) -> Result<u64, RebuildError> {
     if name.0.is_empty() {
         return Ok(TOP_LEVEL);
@@ -158,7 +158,14 @@ pub fn subvolume_id(runner: &dyn Runner, device: &Path, place: &Path, name: &Nam
     let text = output?.text();
     unmounted?;
     text.trim().parse().map_err(|_| {
-        unsupported(format!("a mount of the subvolume {name}"), device, format!("btrfs tells a strange id: {text}"))
+        unsupported(
+            format!("a mount of the subvolume {name}"),
+            device,
+            format!(
+                "btrfs reported an unexpected id: \
+         {text}"
+            ),
+        )
     })
 }
 

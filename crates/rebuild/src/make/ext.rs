@@ -93,7 +93,7 @@ fn mke2fs(
         journal_options.extend(fast.map(|bytes| format!("fast_commit_size={}", bytes / MIB)));
         call = call.args(["-J", &journal_options.join(",")]);
         if journal < MIB {
-            return Err(unsupported("the journal", device, format!("mke2fs makes none of {journal} bytes")));
+            return Err(unsupported("the journal", device, format!("mke2fs cannot make one of {journal} bytes")));
         }
     }
     let extended = extended_options(ext, resized);

@@ -17,7 +17,7 @@ const PLACEHOLDER: &str = "LABEL";
 
 /// Makes it.
 ///
-/// mkfs.fat rounds reserved sectors up to whole clusters unless told not to align. Which way the recorded one was made
+/// mkfs.fat rounds reserved sectors up to whole clusters unless instructed not to align. Which way the recorded one was made
 /// is not recorded, so what came out decides whether it is made again without.
 pub(crate) fn make(
     runner: &dyn Runner,

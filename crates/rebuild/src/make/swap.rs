@@ -21,7 +21,7 @@ const UUID_BYTES: usize = 16;
 /// Makes a swap area.
 ///
 /// # Errors
-/// What mkswap says.
+/// What mkswap reports.
 pub fn area(context: &Context, device: &Path, swap: &Swap) -> Result<(), RebuildError> {
     clear(context.runner, device)?;
     write(context.runner, device, swap)?;
@@ -38,7 +38,7 @@ pub fn area(context: &Context, device: &Path, swap: &Swap) -> Result<(), Rebuild
 /// restored before, keeps its times.
 ///
 /// # Errors
-/// When there is no room for it, or what mkswap says.
+/// When there is no room for it, or what mkswap reports.
 pub fn file(context: &Context, file: &SwapFile) -> Result<(), RebuildError> {
     let (Some(parent), Some(name)) = (file.path.as_path().parent(), file.path.as_path().file_name()) else {
         return Ok(());

@@ -39,7 +39,8 @@ pub(super) fn make(
     Ok(match grown {
         Ok(()) => vec![],
         Err(error) => vec![format!(
-            "{} ends {} earlier than recorded: mkfs.xfs makes no allocation group so small, and it did not grow: {error}",
+            "{} is {} smaller than recorded: mkfs.xfs cannot make such a small allocation group, and growing it \
+             failed: {error}",
             device.display(),
             human(small_group(xfs) * u64::from(xfs.block_bytes))
         )],
@@ -63,7 +64,7 @@ pub(crate) fn whole(runner: &dyn Runner, xfs: &XfsOptions) -> XfsOptions {
     if lacking.is_empty() {
         return whole;
     }
-    // Without arguments it tells how it is used.
+    // Without arguments it prints its usage.
     let usage = runner.run(&Invocation::new(MKFS_XFS).accept(1));
     let usage = usage.map(|output| format!("{}{}", output.text(), String::from_utf8_lossy(&output.stderr)));
     let usage = usage.unwrap_or_default();
@@ -100,7 +101,7 @@ pub(crate) fn mkfs(
                 return Err(unsupported(
                     format!("the XFS feature {other}"),
                     device,
-                    "this Lifeboat does not know how mkfs.xfs names it",
+                    "this release does not know the mkfs.xfs option for it",
                 ));
             }
         }

@@ -90,16 +90,16 @@ fn the_rest() {
 #[test]
 fn mistakes_are_named() {
     for (text, part) in [
-        ("ip=dhpc", "'dhpc' is no method"),
-        ("ip=192.0.2.300::::::", "'192.0.2.300' is no IP"),
-        ("ip=eth0:dhcp6", "'dhcp6' is no method"),
+        ("ip=dhpc", "'dhpc' is not a method"),
+        ("ip=192.0.2.300::::::", "'192.0.2.300' is not an IP"),
+        ("ip=eth0:dhcp6", "'dhcp6' is not a method"),
         ("ip=eth0:dhcp:1", "impossible"),
-        ("ip=192.0.2.7::gw:24::eth0:none", "'gw' is no IP"),
-        ("ip=an-endless-name-of-a-link:dhcp", "cannot be the name"),
+        ("ip=192.0.2.7::gw:24::eth0:none", "'gw' is not an IP"),
+        ("ip=an-endless-name-of-a-link:dhcp", "is not a valid interface name"),
         ("BOOTIF=01-52-54", "hardware address"),
         ("nameserver=ns1", "no IP address"),
-        ("vlan=vlan:eth0", "number of a VLAN"),
-        ("vlan=vlan4095:eth0", "number of a VLAN"),
+        ("vlan=vlan:eth0", "a VLAN number"),
+        ("vlan=vlan4095:eth0", "a VLAN number"),
         ("vlan=vlan5", "NAME:DEVICE"),
         ("bond=bond0:eth0:fast", "no option"),
     ] {
