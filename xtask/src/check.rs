@@ -1,18 +1,27 @@
 //! Rules of the house that no other tool knows.
 
-use crate::workspace;
+use crate::{circles, workspace};
 use anyhow::{Context as _, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A file longer than this is two files.
 const MOST_LINES: usize = 500;
+/// Half of all files are not longer than this.
+const MEDIAN_LINES: usize = 150;
+
+/// Where the developers' table of crates is.
+const GUIDE: &str = "docs/src/developers.md";
+/// Crates that the guide names for all.
+const WORDS_OF_ALL: [&str; 1] = ["machine"];
 
 /// One rule: what is wrong, a line each.
 type Rule = fn(&Path) -> anyhow::Result<Vec<String>>;
 
-const RULES: [(&str, Rule); 4] = [
+const RULES: [(&str, Rule); 6] = [
     ("files are short", files_are_short),
+    ("files do not import each other in circles", no_circles),
+    ("crates use what the developer guide says", crates_use_what_the_guide_says),
     ("crates have a map", crates_have_a_map),
     ("dependencies have their reason", dependencies_have_their_reason),
     ("links in documents lead somewhere", links_lead_somewhere),
@@ -32,14 +41,75 @@ pub fn run() -> anyhow::Result<()> {
 }
 
 fn files_are_short(top: &Path) -> anyhow::Result<Vec<String>> {
-    let mut long = Vec::new();
+    let (mut long, mut lengths) = (Vec::new(), Vec::new());
     for path in sources(top)? {
         let lines = read(&path)?.lines().count();
         if lines > MOST_LINES {
             long.push(format!("{} has {lines} lines, {MOST_LINES} are enough", shown(&path, top)));
         }
+        lengths.push(lines);
+    }
+    lengths.sort_unstable();
+    let median = lengths.get(lengths.len() / 2).copied().unwrap_or_default();
+    if median > MEDIAN_LINES {
+        long.push(format!("half of the files have more than {median} lines, {MEDIAN_LINES} are enough"));
     }
     Ok(long)
+}
+
+/// Two files may need each other; more cannot be understood one after the other.
+fn no_circles(top: &Path) -> anyhow::Result<Vec<String>> {
+    let mut wrong = Vec::new();
+    for directory in crates(top)? {
+        let source = directory.join("src");
+        let circles = circles::circles(&source).with_context(|| format!("cannot READ {}", source.display()))?;
+        let name = shown(&directory, top);
+        wrong.extend(circles.into_iter().map(|arrows| format!("{name} has a circle:\n  {}", arrows.join("\n  "))));
+    }
+    Ok(wrong)
+}
+
+/// The table of crates in the developer guide is Cargo's: what a crate may use is what its manifest names, or what that uses.
+fn crates_use_what_the_guide_says(top: &Path) -> anyhow::Result<Vec<String>> {
+    let guide = read(&top.join(GUIDE))?;
+    let row = |name: &str| guide.lines().find(|line| line.starts_with(&format!("| `{name}`")));
+    let mut wrong = Vec::new();
+    for directory in crates(top)?.iter().filter(|directory| !directory.ends_with("xtask")) {
+        let name = directory.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let manifest: toml::Table = read(&directory.join("Cargo.toml"))?.parse().context("cannot READ Cargo.toml")?;
+        let dependencies = manifest.get("dependencies").and_then(toml::Value::as_table);
+        let used = dependencies.into_iter().flatten().filter_map(|(name, _)| name.strip_prefix("lifeboat-"));
+        let Some(cells) = row(name) else {
+            wrong.push(format!("{GUIDE} has no row for {name}"));
+            continue;
+        };
+        let allowed: Vec<&str> =
+            words(cells.trim_end_matches(['|', ' ']).rsplit('|').next().unwrap_or_default()).collect();
+        let used: Vec<&str> = used.collect();
+        // The command line is on top of all.
+        let everything = allowed.starts_with(&["all", "below"]);
+        let unnamed = used.iter().filter(|used| !everything && !allowed.contains(used) && !WORDS_OF_ALL.contains(used));
+        wrong.extend(unnamed.map(|used| format!("{GUIDE} does not say that {name} uses {used}")));
+        let unused = allowed.iter().filter(|crate_| top.join("crates").join(crate_).is_dir() && !used.contains(crate_));
+        wrong.extend(unused.filter(|_| !everything).map(|unused| format!("{GUIDE} says that {name} uses {unused}")));
+    }
+    Ok(wrong)
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !(c.is_alphanumeric() || c == '-')).filter(|word| !word.is_empty())
+}
+
+/// The directories of all crates.
+fn crates(top: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let parent = top.join("crates");
+    let entries = fs::read_dir(&parent).with_context(|| format!("cannot READ {}", parent.display()))?;
+    let mut found = vec![top.join("xtask")];
+    for entry in entries {
+        found.push(entry.with_context(|| format!("cannot READ {}", parent.display()))?.path());
+    }
+    found.sort();
+    Ok(found)
 }
 
 fn crates_have_a_map(top: &Path) -> anyhow::Result<Vec<String>> {

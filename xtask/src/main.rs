@@ -6,10 +6,12 @@
 //! | [`bench`] | lifeboat beside tar, restic, borg and cp; the rescue image and its boot |
 //! | [`demo`] | a machine loses its disk and comes back |
 //! | [`check`] | rules of the house that no other tool knows |
+//! | [`circles`] | which files of a crate import each other in circles |
 //! | [`workspace`] | where things lie |
 
 mod bench;
 mod check;
+mod circles;
 mod demo;
 mod generate;
 mod workspace;

@@ -2,11 +2,12 @@
 //!
 //! | module | holds |
 //! | --- | --- |
+//! | [`extraction`] | what the parts of one extraction share; what becomes of an entry that fails |
 //! | [`place`] | directories of the target, opened without following any link |
 //! | [`places`] | directories of a target in which nothing is restored any more |
 //! | [`links`] | further names of hard links, and what becomes of them on another filesystem |
 //! | [`files`] | regular files: content, holes, and their attributes while they are open |
-//! | [`shared`] | blocks that files share again |
+//! | [`sharing`], [`taking`] | blocks that files share again: which files, in which order; from which file they are taken |
 //! | [`compression`] | compression, which must be asked for before anything is written |
 //! | [`attributes`] | owner, mode, xattrs, times, flags, in the order that keeps them |
 //! | [`under`] | directories that mounted filesystems hide |
@@ -23,100 +24,35 @@
 
 mod attributes;
 mod compression;
+mod extraction;
 mod files;
 mod links;
 mod place;
 mod places;
-mod shared;
+mod sharing;
+mod taking;
 mod under;
 
-use crate::directories::{Directories, Identity};
+use crate::directories::Directories;
 use crate::links::Links;
 use crate::report::{Problems, Progress, locked};
 use crate::selection::Choice;
-use crate::table::{Id, Kind, Table};
+use crate::table::{Kind, Table};
 use crate::{ArchiveError, Observer, Selection};
-use place::{Blocked, Naming, Target};
+pub use extraction::RestoreOptions;
+pub(crate) use extraction::{ContentReader, ContentSource};
+use extraction::{Extraction, Failure, unreachable};
+use place::{Blocked, Target};
 use places::Places;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
+use sharing::Sharing;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
-
-/// How entries are restored.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RestoreOptions {
-    /// Replace what is there, each entry at once: files are written under another name and renamed. Otherwise an entry
-    /// that is there already is a problem.
-    pub overwrite: bool,
-    /// Wait until everything is on the disk.
-    pub sync: bool,
-    /// Nobody but this process writes to the target meanwhile: a recovery. Then files may share blocks again whoever owns them;
-    /// otherwise only where nobody could have changed one file's blocks to get at another one's.
-    pub private: bool,
-    /// A restore that is interrupted is done again from its beginning: files have their names at once. Otherwise nobody ever
-    /// finds half of a file under its name.
-    pub repeatable: bool,
-    /// Inode flags that keep everybody from changing a file wait for [`Repository::protect`](crate::Repository::protect).
-    pub unprotected: bool,
-}
-
-/// Where content comes from.
-pub(crate) trait ContentSource: Sync {
-    /// A reader for one thread.
-    fn reader(&self) -> Result<Box<dyn ContentReader + '_>, ArchiveError>;
-    /// Sort key of where a blob lies.
-    fn place(&self, id: &Id) -> (u32, u32);
-    /// Size of a blob's content, in bytes; `None` when there is no such blob.
-    fn length(&self, id: &Id) -> Option<u64>;
-}
-
-/// Reads content in one thread.
-pub(crate) trait ContentReader {
-    /// The content of a blob, checked against its id.
-    fn get(&mut self, id: &Id) -> Result<&[u8], ArchiveError>;
-}
-
-/// What all parts of one extraction share.
-struct Extraction<'a> {
-    table: &'a Table,
-    choices: Vec<Choice>,
-    target: Target,
-    /// Device and inode of files that are linked to, or get flags, later.
-    made: Mutex<HashMap<usize, Identity>>,
-    /// Entries that did not get their set-id bits.
-    without_set_id: Mutex<Vec<usize>>,
-    /// Flags that are set.
-    flags: u32,
-    sharing: shared::Sharing,
-    content: &'a dyn ContentSource,
-    options: &'a RestoreOptions,
-    observer: &'a dyn Observer,
-    problems: &'a Problems<'a>,
-    entries: AtomicU64,
-    bytes: AtomicU64,
-    /// The same without holes, for progress.
-    stored: AtomicU64,
-    total: Progress,
-}
-
-/// Why one entry was not restored.
-enum Failure {
-    /// It is a problem; the others go on.
-    Entry(String),
-    /// Going on is in vain.
-    Fatal(ArchiveError),
-}
-
-impl Failure {
-    fn entry(what: &str, error: Errno) -> Self {
-        Failure::Entry(format!("cannot {what}: {}", std::io::Error::from(error)))
-    }
-}
 
 /// What a restore did.
 pub(crate) struct Restored {
@@ -152,7 +88,7 @@ pub(crate) fn run(
     };
     let mut extraction = Extraction {
         table,
-        sharing: shared::Sharing::default(),
+        sharing: Sharing::default(),
         target: Target::open(target, options.private)?,
         made: Mutex::new(HashMap::new()),
         without_set_id: Mutex::default(),
@@ -175,7 +111,7 @@ pub(crate) fn run(
             crate::links::some(table, &links.apart)
         ));
     }
-    extraction.sharing = shared::Sharing::of(table, options.private, |index| {
+    extraction.sharing = Sharing::of(table, options.private, |index| {
         table.records[index].kind == Kind::File
             && extraction.is_chosen(index)
             && links.first(index) == index
@@ -221,10 +157,6 @@ pub(crate) fn protect(table: &Table, target: &Path, problems: &Problems<'_>) -> 
 }
 
 impl Extraction<'_> {
-    fn is_chosen(&self, index: usize) -> bool {
-        self.choices[index] == Choice::Yes
-    }
-
     /// Makes directories, private until their content is there.
     fn directories(&mut self) -> Result<(), ArchiveError> {
         let mut directories = Directories::across_mounts();
@@ -280,11 +212,6 @@ impl Extraction<'_> {
         self.table.children(index).any(|child| self.choices[child] == Choice::Yes)
     }
 
-    /// Tells whether entries take over something from their directory.
-    fn passes_on(&self, index: usize) -> bool {
-        self.target.directories.get(&index).is_some_and(|directory| directory.passes_on)
-    }
-
     /// A directory that cannot be had: nothing below it is restored, and what was chosen says so.
     fn block(&mut self, index: usize, blocked: Blocked) -> Result<(), ArchiveError> {
         if let Blocked::Failed(what, error @ (Errno::NOSPC | Errno::DQUOT | Errno::ROFS)) = blocked {
@@ -305,22 +232,6 @@ impl Extraction<'_> {
         Ok(())
     }
 
-    /// Notes what a new entry is, for those who come back to it by its name.
-    fn note(&self, index: usize, entry: &OwnedFd) {
-        let record = &self.table.records[index];
-        let is_needed = record.link_key().is_some() || attributes::late_flags(record) != 0;
-        if !self.options.private
-            && is_needed
-            && let Ok(identity) = crate::directories::identity(entry)
-        {
-            locked(&self.made).insert(index, identity);
-        }
-    }
-
-    fn naming(&self) -> Naming {
-        if self.options.overwrite { Naming::Replace } else { Naming::New }
-    }
-
     /// Symbolic links, devices, pipes, sockets.
     fn others(&self, links: &Links) -> Result<(), ArchiveError> {
         let mut parents = Directories::across_mounts();
@@ -329,7 +240,7 @@ impl Extraction<'_> {
             if !is_other || !self.is_chosen(index) || links.first(index) != index {
                 continue;
             }
-            let made = parents.open_same(self, record.parent as usize).map_err(place::unreachable);
+            let made = parents.open_same(self, record.parent as usize).map_err(unreachable);
             match made.and_then(|parent| self.other(&parent, index)) {
                 Ok(()) => self.done(index),
                 Err(failure) => self.failed(index, failure)?,
@@ -400,70 +311,10 @@ impl Extraction<'_> {
                         self.done(index);
                     }
                 }
-                Err(error) => self.failed(index, place::unreachable(error))?,
+                Err(error) => self.failed(index, unreachable(error))?,
             }
         }
         Ok(())
-    }
-
-    /// Counts an entry that is complete.
-    fn done(&self, index: usize) {
-        let size = self.table.records[index].size;
-        // Sizes of sparse files add up to more than a number holds.
-        let _ = self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |sum| Some(sum.saturating_add(size)));
-        let stored = self.table.stored(index);
-        let bytes = self.stored.fetch_add(stored, Ordering::Relaxed) + stored;
-        let entries = self.entries.fetch_add(1, Ordering::Relaxed) + 1;
-        if entries.is_multiple_of(256) || self.table.records[index].size > 1 << 20 {
-            self.observer.progress(&Progress { entries, bytes, ..self.total.clone() });
-        }
-    }
-
-    fn complain(&self, index: usize, outcome: impl Into<attributes::Outcome>) {
-        let outcome = outcome.into();
-        for complaint in outcome.complaints {
-            self.problems.add(self.table.path(index), complaint);
-        }
-        if outcome.without_set_id {
-            locked(&self.without_set_id).push(index);
-        }
-    }
-
-    /// Says once which set-id bits were left out.
-    fn tell_set_id(&self) {
-        let mut entries = std::mem::take(&mut *locked(&self.without_set_id));
-        entries.sort_unstable();
-        if !entries.is_empty() {
-            let some = crate::links::some(self.table, &entries);
-            self.observer.warning(&format!(
-                "set-id bits were left out of what has another owner or group here than in the archive: {some}"
-            ));
-        }
-    }
-
-    fn failed(&self, index: usize, failure: Failure) -> Result<(), ArchiveError> {
-        match failure {
-            Failure::Entry(message) => {
-                self.problems.add(self.table.path(index), message);
-                Ok(())
-            }
-            Failure::Fatal(error) => Err(error),
-        }
-    }
-
-    /// What an error of the target means: nothing fits any more, or only this entry fails.
-    fn failure(&self, what: &str, index: usize, error: Errno) -> Failure {
-        let path = self.table.path(index);
-        let place = || self.target.path.join(path.strip_prefix("/").unwrap_or(&path));
-        match error {
-            Errno::NOSPC | Errno::DQUOT => Failure::Fatal(ArchiveError::Full {
-                path: place(),
-                restored: self.entries.load(Ordering::Relaxed),
-                total: self.total.entries_total,
-            }),
-            Errno::ROFS => Failure::Fatal(ArchiveError::io("WRITE", place(), error)),
-            error => Failure::entry(what, error),
-        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Entrances for fuzzing: what is read of a repository, without a repository. Not part of the interface.
 
 use crate::repository::crypto::{self, Key};
-use crate::repository::index::{Index, IndexFile};
+use crate::repository::index::Index;
+use crate::repository::index_file::IndexFile;
 use crate::repository::keys::Candidate;
 use crate::repository::{load, pack, snapshot};
 use crate::table::{Kind, More, Record, Table};

@@ -11,6 +11,7 @@
 //! | [`extras`] | what restic's format cannot carry: root metadata, inode flags, project ids, holes, shared blocks |
 //! | `links` | which entries are one inode |
 //! | `shared`, [`room`] | files that share blocks; the room that a restore needs |
+//! | [`measure`] | a look at a file tree without reading content |
 //! | [`repository`] | [`Repository`]: restic format 2; the only place that names rustic types |
 //! | [`extract`] | writes a table and its content into a directory |
 //! | [`compare`] | what differs between a table and a file tree |
@@ -31,6 +32,7 @@ pub mod extras;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
 mod links;
+pub mod measure;
 pub mod report;
 pub mod repository;
 pub mod room;

@@ -4,17 +4,18 @@
 //! | --- | --- |
 //! | [`open`], [`config`] | making and opening; the config |
 //! | [`store`], [`folder`] | the files of a repository; those in a local folder |
-//! | [`remote`] | where a repository is; rustic's backend for one across the network |
+//! | [`place`], [`remote`], [`guard`] | where a repository is; rustic's backend for one across the network; calls into rustic |
+//! | [`handle`] | an open repository |
 //! | [`keys`], [`crypto`] | key files; encryption and hashes |
 //! | [`spare`] | second copies of config and key files |
 //! | [`node`], [`load`] | directories as JSON; a snapshot as a table |
-//! | [`index`], [`indexes`] | where blobs are; index files, and doing without them |
+//! | [`index`], [`index_file`], [`indexes`] | where blobs are; what index files hold; reading them, and doing without them |
 //! | [`pack`], [`blobs`] | packs; reading blobs |
 //! | [`chunker`], [`writer`], [`backup`] | cutting files; writing blobs; the backup itself |
 //! | [`content`] | what the extractor and the comparison want to know of files |
 //! | [`lock`], [`stock`], [`notes`] | locks as restic's; which packs are really there; what was found damaged in them |
 //! | [`mod@copy`] | one snapshot into another repository |
-//! | [`owner`] | whose snapshots are, and in which order they were written |
+//! | [`owner`], [`marks`], [`clock`] | whose snapshots are, and in which order they were written |
 //! | [`snapshot`], [`verify`], [`proof`] | the list of backups; the proofs that a repository is whole, and that a snapshot is |
 //!
 //! rustic_core makes and opens repositories and stores their files. What it does with file trees is done here: its
@@ -24,21 +25,27 @@
 pub(crate) mod backup;
 pub(crate) mod blobs;
 pub(crate) mod chunker;
+mod clock;
 pub(crate) mod config;
 pub(crate) mod content;
 mod copy;
 pub(crate) mod crypto;
 mod folder;
+mod guard;
+mod handle;
 pub(crate) mod index;
+pub(crate) mod index_file;
 pub(crate) mod indexes;
 pub(crate) mod keys;
 pub(crate) mod load;
 mod lock;
+mod marks;
 pub(crate) mod node;
 mod notes;
 mod open;
 pub(crate) mod owner;
 pub(crate) mod pack;
+mod place;
 mod proof;
 pub(crate) mod remote;
 pub(crate) mod snapshot;
@@ -49,93 +56,20 @@ pub(crate) mod verify;
 pub(crate) mod writer;
 
 pub use backup::BackupRequest;
+pub use handle::{Repository, RepositoryOptions};
 pub use keys::KeyInfo;
 pub use owner::{Owner, listed};
-pub use remote::Place;
+pub use place::{Place, SPARE};
 pub use snapshot::{SnapshotInfo, UnreadableSnapshot};
-pub use spare::FOLDER as SPARE;
 
 use crate::compare::{self, CompareReport};
 use crate::extract::{self, RestoreOptions};
 use crate::report::{Problems, RestoreReport, VerifyReport};
-use crate::{ArchiveError, Observer, Secret, Selection, Source, Table};
-use keys::MasterKeyParts;
+use crate::{ArchiveError, Observer, Secret, Selection, Source, warnings};
 use rustic_core::FileType;
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::time::Duration;
-use store::Store;
-
-/// What a new repository is made with.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RepositoryOptions {
-    /// Host name that its first key file carries.
-    pub host: String,
-}
-
-/// An open repository.
-pub struct Repository {
-    pub(crate) store: Store,
-    id: String,
-    /// Seeds the chunker.
-    polynomial: u64,
-    key_id: crate::table::Id,
-    master: MasterKeyParts,
-    /// The bytes of the config.
-    config: Vec<u8>,
-    /// They come from a copy.
-    config_is_lost: bool,
-    /// What is damaged, though it could be opened.
-    damage: Vec<String>,
-    /// How long it waits for somebody else's lock.
-    pub(crate) lock_patience: Duration,
-    /// What the last list of snapshots could not read.
-    unreadable: Mutex<Vec<UnreadableSnapshot>>,
-    /// The lock of who reads, from the first reading on.
-    reading: Mutex<Option<lock::Lock>>,
-}
-
-impl std::fmt::Debug for Repository {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Repository").field("path", &self.store.path).field("id", &self.id).finish_non_exhaustive()
-    }
-}
+use std::path::Path;
 
 impl Repository {
-    /// Waits so long for others that hold the repository, before it gives up.
-    pub fn wait_for_locks(&mut self, patience: Duration) {
-        self.lock_patience = patience;
-    }
-
-    /// Locks it for reading, once, until it is dropped; not where nothing can be written.
-    ///
-    /// # Errors
-    /// [`ArchiveError::Locked`] when somebody removes from it just now.
-    pub(crate) fn hold_for_reading(&self) -> Result<(), ArchiveError> {
-        let mut reading = crate::report::locked(&self.reading);
-        if reading.is_none() {
-            *reading = lock::Lock::take_for_reading(&self.store)?;
-        }
-        Ok(())
-    }
-
-    /// The same for who goes on all the same.
-    fn try_to_hold(&self, observer: &dyn Observer) {
-        if let Err(error) = self.hold_for_reading() {
-            observer.warning(&format!("{error}. This goes on all the same: what is removed meanwhile will be missing"));
-        }
-    }
-
-    /// Its id, hex.
-    pub fn id(&self) -> String {
-        self.id.clone()
-    }
-
-    /// Its directory.
-    pub fn location(&self) -> &Path {
-        &self.store.path
-    }
-
     /// Backs up a source as a new snapshot, with regard to the latest one of the same machine.
     ///
     /// # Errors
@@ -147,42 +81,6 @@ impl Repository {
         observer: &dyn Observer,
     ) -> Result<crate::BackupReport, ArchiveError> {
         backup::run(self, request, observer)
-    }
-
-    /// All snapshots that can be read, oldest first.
-    ///
-    /// # Errors
-    /// When the repository cannot be listed.
-    pub fn snapshots(&self) -> Result<Vec<SnapshotInfo>, ArchiveError> {
-        Ok(self.list_snapshots()?.0)
-    }
-
-    /// All snapshots, oldest first, and those that cannot be read.
-    ///
-    /// # Errors
-    /// When the repository cannot be listed.
-    pub fn list_snapshots(&self) -> Result<(Vec<SnapshotInfo>, Vec<UnreadableSnapshot>), ArchiveError> {
-        let (list, unreadable) = snapshot::all(&self.store)?;
-        *crate::report::locked(&self.unreadable) = unreadable.clone();
-        Ok((list, unreadable))
-    }
-
-    /// The snapshots that could not be read when they were listed last: one of them may be newer than the latest that can be read.
-    pub fn unreadable_snapshots(&self) -> Vec<UnreadableSnapshot> {
-        crate::report::locked(&self.unreadable).clone()
-    }
-
-    /// The snapshot that `wanted` names: `latest`, or the beginning of an id.
-    ///
-    /// # Errors
-    /// [`ArchiveError::Snapshot`] when it names none or several; [`ArchiveError::Damaged`] when it cannot be read.
-    pub fn find_snapshot(&self, wanted: &str) -> Result<SnapshotInfo, ArchiveError> {
-        let (list, unreadable) = self.list_snapshots()?;
-        let is_meant = |snapshot: &&UnreadableSnapshot| wanted != "latest" && snapshot.id.starts_with(wanted);
-        match unreadable.iter().find(is_meant).filter(|_| !wanted.is_empty()) {
-            Some(snapshot) => Err(self.store.damaged(format!("snapshot {wanted}"), &snapshot.cause)),
-            None => snapshot::find(list, wanted),
-        }
     }
 
     /// Proves that a snapshot can be restored: its directories are read, and all that they name is there in its whole length.
@@ -211,62 +109,6 @@ impl Repository {
     /// As [`Repository::missing`].
     pub fn lost(&self, snapshot: &SnapshotInfo, observer: &dyn Observer) -> Result<Vec<crate::Problem>, ArchiveError> {
         proof::run(self, snapshot, proof::Depth::Contents, observer)
-    }
-
-    /// Does something with the index; when that fails for what the index does not name, it is tried again with what packs say themselves.
-    pub(crate) fn with_index<T>(
-        &self,
-        work: impl Fn(&index::Index) -> Result<T, ArchiveError>,
-        lacks: impl Fn(&index::Index, &T) -> bool,
-    ) -> Result<(index::Index, T), ArchiveError> {
-        let mut index = self.store.load_index()?;
-        let mut result = work(&index);
-        let is_short = match &result {
-            Ok(value) => lacks(&index, value),
-            Err(error) => error.is_damage(),
-        };
-        if is_short && !index.complete && !self.store.complete(&mut index)?.packs.is_empty() {
-            result = work(&index);
-        }
-        Ok((index, result?))
-    }
-
-    /// The trees of a snapshot that a selection needs.
-    pub(crate) fn load(
-        &self,
-        snapshot: &SnapshotInfo,
-        selection: &Selection,
-    ) -> Result<(index::Index, load::Loaded), ArchiveError> {
-        let read = |index: &index::Index| {
-            load::table(&self.store, &mut blobs::Blobs::new(&self.store, index)?, snapshot.tree, selection)
-        };
-        let lacks = |index: &index::Index, loaded: &load::Loaded| {
-            let is_lost = |id: &crate::table::Id| index.get(index::BlobKind::Data, id).is_none();
-            !loaded.lost.is_empty() || loaded.table.ids.iter().any(is_lost)
-        };
-        self.with_index(read, lacks)
-    }
-
-    /// The entries of a snapshot, without `.lifeboat`, and without those in directories that cannot be read.
-    ///
-    /// # Errors
-    /// When its root cannot be read or decoded.
-    pub fn table(&self, snapshot: &SnapshotInfo) -> Result<Table, ArchiveError> {
-        Ok(self.load(snapshot, &Selection::Everything)?.1.table)
-    }
-
-    /// The content of one file of a snapshot, e.g. `.lifeboat/machine.json`.
-    ///
-    /// # Errors
-    /// [`ArchiveError::NotInSnapshot`]; when it cannot be read.
-    pub fn read_file(&self, snapshot: &SnapshotInfo, path: &Path) -> Result<Vec<u8>, ArchiveError> {
-        let read = |index: &index::Index| {
-            load::file(&self.store, &mut blobs::Blobs::new(&self.store, index)?, snapshot.tree, path)
-        };
-        self.with_index(read, |_, _| false)?.1.ok_or_else(|| ArchiveError::NotInSnapshot {
-            path: path.to_owned(),
-            snapshot: snapshot.short_id().to_owned(),
-        })
     }
 
     /// The room that a restore of a snapshot needs; `None` when it does not say so, because an earlier release wrote it.
@@ -321,7 +163,7 @@ impl Repository {
         let restored = extract::run(&loaded.table, &content, target, selection, options, observer, &problems)?;
         self.note_damage(&index, notes::Looked::Part, observer);
         let extract::Restored { entries, bytes, unprotected, copies } = restored;
-        Ok(RestoreReport { entries, bytes, unprotected, copies, problems: with_warnings(problems) })
+        Ok(RestoreReport { entries, bytes, unprotected, copies, problems: warnings::added_to(problems) })
     }
 
     /// Sets the inode flags that a restore with [`RestoreOptions::unprotected`] left out: those that keep everybody from
@@ -338,7 +180,7 @@ impl Repository {
         let table = self.table(snapshot)?;
         let problems = Problems::new(observer);
         let entries = extract::protect(&table, target, &problems)?;
-        Ok(RestoreReport { entries, problems: with_warnings(problems), ..RestoreReport::default() })
+        Ok(RestoreReport { entries, problems: warnings::added_to(problems), ..RestoreReport::default() })
     }
 
     /// Compares entries of a snapshot with a file tree, without writing.
@@ -458,17 +300,4 @@ impl Repository {
         };
         Ok(keys::pair(listed.iter().map(info).collect()))
     }
-}
-
-/// The list of problems, with what libraries logged meanwhile.
-pub(crate) fn with_warnings(problems: Problems<'_>) -> Vec<crate::Problem> {
-    for warning in crate::warnings::take() {
-        problems.add(PathBuf::new(), warning);
-    }
-    problems.into_list()
-}
-
-/// Now, as restic writes times.
-pub(crate) fn now() -> String {
-    jiff::Timestamp::now().to_string()
 }

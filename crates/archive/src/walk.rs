@@ -21,7 +21,7 @@ pub(crate) mod look;
 pub(crate) mod places;
 mod rules;
 
-use crate::directories::Directories;
+use crate::directories::{Directories, Identity, Tree};
 use crate::encrypted::Encrypted;
 use crate::report::{Problems, Progress};
 use crate::source::Source;
@@ -65,6 +65,27 @@ impl Walked {
     /// What the filesystem of an entry stores.
     pub(crate) fn stored_by(&self, index: usize) -> Stored {
         self.stored.get(&self.table.records[index].filesystem).copied().unwrap_or_default()
+    }
+}
+
+impl Tree for Walked {
+    fn parent(&self, index: usize) -> usize {
+        self.table.records[index].parent as usize
+    }
+
+    fn name(&self, index: usize) -> &[u8] {
+        self.table.name(index)
+    }
+
+    fn top(&self, index: usize) -> Option<&OwnedFd> {
+        // All but the first are named by their records: there are few, and most directories are none.
+        let record = &self.table.records[index];
+        (index == 0 || record.is_top).then(|| self.tops.iter().find(|top| top.record == index).map(|top| &top.fd))?
+    }
+
+    fn identity(&self, index: usize) -> Option<Identity> {
+        let record = &self.table.records[index];
+        Some((record.filesystem, record.inode))
     }
 }
 

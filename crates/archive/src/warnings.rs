@@ -5,7 +5,8 @@
 //! takes what was logged meanwhile into its list of problems. Without it such warnings are lost, as in any program
 //! that installs no logger. Everything else is passed on to `tracing`.
 
-use crate::report::locked;
+use crate::report::{Problem, Problems, locked};
+use std::path::PathBuf;
 use std::sync::Mutex;
 
 struct Capture;
@@ -46,6 +47,14 @@ pub fn capture() -> bool {
 /// Takes what was captured so far.
 pub(crate) fn take() -> Vec<String> {
     std::mem::take(&mut *locked(&CAPTURED))
+}
+
+/// The list of problems, with what libraries logged meanwhile.
+pub(crate) fn added_to(problems: Problems<'_>) -> Vec<Problem> {
+    for warning in take() {
+        problems.add(PathBuf::new(), warning);
+    }
+    problems.into_list()
 }
 
 #[cfg(test)]

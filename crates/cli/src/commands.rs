@@ -22,17 +22,8 @@ use crate::command::{Cli, Command, INTRODUCTION};
 use crate::config::Config;
 use crate::error::CommandResult;
 use crate::output::Reporter;
+use crate::session::Session;
 use lifeboat_sys::SystemRunner;
-
-/// What every command gets.
-pub struct Session {
-    /// `/etc/lifeboat.toml`.
-    pub config: Config,
-    /// Where progress and results go.
-    pub reporter: Reporter,
-    /// Runs programs.
-    pub runner: SystemRunner,
-}
 
 /// Runs the command that was asked for.
 pub fn dispatch(cli: Cli) -> CommandResult {
@@ -68,13 +59,4 @@ pub fn dispatch(cli: Cli) -> CommandResult {
     let result = result.and(written);
     session.reporter.end_record(&result);
     result
-}
-
-/// "1 disk", "2 disks", "3 entries".
-pub fn counted(count: usize, noun: &str) -> String {
-    match (count, noun.strip_suffix('y')) {
-        (1, _) => format!("1 {noun}"),
-        (_, Some(stem)) => format!("{count} {stem}ies"),
-        (_, None) => format!("{count} {noun}s"),
-    }
 }

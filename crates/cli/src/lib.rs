@@ -8,6 +8,7 @@
 //! | [`record`] | the log of a backup, kept in a file |
 //! | [`config`] | `/etc/lifeboat.toml` |
 //! | [`guarded`] | files that decide what root does: whoever else may write or read them is named |
+//! | `session` | what every command gets |
 //! | `commands` | one file per subcommand |
 //! | `job` | what several subcommands do: a backup, a medium, finding keys and sources |
 
@@ -19,6 +20,7 @@ pub mod guarded;
 mod job;
 pub mod output;
 pub mod record;
+mod session;
 
 pub use command::command;
 pub use error::{CommandError, Kind};

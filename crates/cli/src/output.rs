@@ -248,6 +248,15 @@ pub fn start_log(verbose: u8) {
         .try_init();
 }
 
+/// "1 disk", "2 disks", "3 entries".
+pub fn counted(count: usize, noun: &str) -> String {
+    match (count, noun.strip_suffix('y')) {
+        (1, _) => format!("1 {noun}"),
+        (_, Some(stem)) => format!("{count} {stem}ies"),
+        (_, None) => format!("{count} {noun}s"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -98,4 +98,9 @@ impl RebuildError {
         let path = path.to_owned();
         move |source| RebuildError::Io { action, path, source }
     }
+
+    /// Something that the tools here cannot make on a device, and why.
+    pub(crate) fn unsupported(what: impl Into<String>, device: &Path, reason: impl Into<String>) -> RebuildError {
+        RebuildError::Unsupported { what: what.into(), device: device.display().to_string(), reason: reason.into() }
+    }
 }

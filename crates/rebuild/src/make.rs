@@ -67,7 +67,3 @@ pub fn commands(
         FilesystemOptions::Btrfs(_) => None,
     })
 }
-
-fn unsupported(what: impl Into<String>, device: &Path, reason: impl Into<String>) -> RebuildError {
-    RebuildError::Unsupported { what: what.into(), device: device.display().to_string(), reason: reason.into() }
-}

@@ -23,7 +23,7 @@ pub fn build(directory: &Path, tree: &Path) -> anyhow::Result<Image> {
     let log = directory.join("image.log");
     let mut seconds = Vec::new();
     for _ in 0..TIMES {
-        super::empty(&out)?;
+        super::folder::empty(&out)?;
         let call = Call::new(workspace::program("lifeboat")?).args(["dev", "image"]).args([
             "--out".as_ref(),
             out.as_os_str(),

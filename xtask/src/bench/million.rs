@@ -15,7 +15,7 @@ const DIRECTORIES: u64 = 1_000;
 /// Makes the files in memory, backs them up, and checks that all of them were.
 pub fn measure(directory: &Path) -> anyhow::Result<Million> {
     let work = directory.join("million");
-    super::empty(&work)?;
+    super::folder::empty(&work)?;
     let fresh = Fresh::memory(&work)?;
     let files = fresh.folder()?;
     for number in 0..DIRECTORIES {

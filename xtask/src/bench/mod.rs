@@ -7,6 +7,7 @@
 //! | [`contest`] | the programs and their calls |
 //! | [`tree`] | the tree: a real Debian root |
 //! | [`disk`] | fresh filesystems to restore to |
+//! | [`folder`] | folders to work in |
 //! | [`million`] | a million empty files |
 //! | [`image`] | building the rescue image, booting it |
 //! | [`kernel`] | the kernel's time to /init beside an empty initramfs |
@@ -15,6 +16,7 @@
 
 mod contest;
 mod disk;
+mod folder;
 mod image;
 mod kernel;
 mod measure;
@@ -26,6 +28,7 @@ mod tree;
 use crate::workspace;
 use anyhow::{Context as _, bail};
 use contest::{Contestant, Place};
+use folder::empty;
 use measure::{Measured, median};
 use report::{Report, Seconds};
 use std::collections::BTreeMap;
@@ -190,15 +193,4 @@ fn timed(
 
 fn medians(runs: &Runs) -> Seconds {
     runs.iter().map(|(name, runs)| (*name, median(&runs.iter().map(|run| run.seconds).collect::<Vec<_>>()))).collect()
-}
-
-/// Makes a directory, without what it held.
-fn empty(directory: &Path) -> anyhow::Result<()> {
-    match std::fs::remove_dir_all(directory) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("cannot REMOVE {}", directory.display()));
-        }
-        _ => {}
-    }
-    std::fs::create_dir_all(directory).with_context(|| format!("cannot MAKE {}", directory.display()))
 }

@@ -2,9 +2,10 @@
 //!
 //! What is compared are the ratios of runs that follow each other, so that a machine that is slow for a while is slow for both.
 
+use super::folder::empty;
 use super::measure::{Call, median};
 use super::report::{Limit, Paired};
-use super::{disk, empty, tree};
+use super::{disk, tree};
 use crate::workspace;
 use anyhow::{Context as _, bail};
 use std::fs;

@@ -31,7 +31,7 @@ pub fn make(directory: &Path) -> anyhow::Result<PathBuf> {
         return Ok(tree);
     }
     let part = directory.join("tree.part");
-    super::empty(&part)?;
+    super::folder::empty(&part)?;
     let status = Command::new("tar")
         .args(["--xattrs", "--xattrs-include=*", "--numeric-owner", "-xpf"])
         .arg(&archive)

@@ -1,9 +1,10 @@
 //! Regular files: several threads, each taking files whose content lies together in the archive.
 
+use super::attributes;
 use super::compression;
+use super::extraction::{ContentReader, Extraction, Failure, unreachable};
 use super::place::{self, Naming};
-use super::shared::{self, Taking};
-use super::{ContentReader, Extraction, Failure, attributes};
+use super::taking::{self, Taking};
 use crate::ArchiveError;
 use crate::directories::Directories;
 use crate::links::Links;
@@ -97,7 +98,7 @@ pub(super) fn one(
 ) -> Result<(), Failure> {
     let table = extraction.table;
     let parent_index = table.records[index].parent as usize;
-    let parent = &*parents.open_same(extraction, parent_index).map_err(place::unreachable)?;
+    let parent = &*parents.open_same(extraction, parent_index).map_err(unreachable)?;
     // Also for reading: a file may share blocks with itself.
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let make = |name: &OsStr| rustix::fs::openat(parent, name, flags, Mode::RUSR | Mode::WUSR);
@@ -137,7 +138,7 @@ fn write(
     let skipped = if taken.is_empty() {
         Cow::Borrowed(table.holes(index))
     } else {
-        Cow::Owned(shared::merged(table.holes(index), taken))
+        Cow::Owned(taking::merged(table.holes(index), taken))
     };
     let mut holes = skipped.iter().copied().peekable();
     let (mut at, mut written) = (0_u64, 0_u64);

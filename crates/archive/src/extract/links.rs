@@ -1,7 +1,8 @@
 //! All but the first name of each group of hard links. Where there can be no link to the first name, because it lies on another
 //! filesystem now (or the filesystem knows no links, or not so many), the entry becomes a copy with all attributes.
 
-use super::{ContentReader, Extraction, Failure, files, place};
+use super::extraction::{ContentReader, Extraction, Failure, unreachable};
+use super::{files, place};
 use crate::ArchiveError;
 use crate::directories::{self, Directories};
 use crate::links::Links;
@@ -70,7 +71,7 @@ impl Linking<'_> {
         let (extraction, table) = (self.extraction, self.extraction.table);
         let parent = |index: usize| table.records[index].parent as usize;
         let entry = |message: String| NoLink::Failed(Failure::Entry(message));
-        let opened = |error| NoLink::Failed(place::unreachable(error));
+        let opened = |error| NoLink::Failed(unreachable(error));
         let from = self.from.open_same(extraction, parent(old)).map_err(opened)?;
         let to = self.to.open_same(extraction, parent(index)).map_err(opened)?;
         let held = look::hold(&from, OsStr::from_bytes(table.name(old)));
@@ -96,7 +97,7 @@ impl Linking<'_> {
         let extraction = self.extraction;
         let record = &extraction.table.records[index];
         if record.kind != Kind::File {
-            let parent = self.to.open_same(extraction, record.parent as usize).map_err(place::unreachable)?;
+            let parent = self.to.open_same(extraction, record.parent as usize).map_err(unreachable)?;
             return extraction.other(&parent, index);
         }
         let reader = match &mut self.reader {

@@ -1,9 +1,8 @@
 //! Where entries are made: the target, its directories as they were found or made, and names that entries have until they
 //! are complete.
 
-use super::{Extraction, Failure};
 use crate::ArchiveError;
-use crate::directories::{Directories, Identity, Tree, identity, open_below};
+use crate::directories::{Identity, identity, open_below};
 use lifeboat_sys::trusted::{self, OpenError};
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, StatVfsMountFlags};
@@ -11,7 +10,6 @@ use rustix::io::Errno;
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What entries are called until they are complete: this, the number of the process, and a number.
@@ -19,7 +17,7 @@ const TEMPORARY: &str = ".lifeboat-";
 
 /// The directory that is restored into.
 pub(super) struct Target {
-    root: OwnedFd,
+    pub(super) root: OwnedFd,
     pub(super) path: PathBuf,
     /// The directories in which something is restored, by record.
     pub(super) directories: HashMap<usize, Directory>,
@@ -28,7 +26,7 @@ pub(super) struct Target {
 /// A directory of the target.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Directory {
-    identity: Identity,
+    pub(super) identity: Identity,
     /// It was there before.
     pub(super) was_there: bool,
     /// What is made in it takes over something from it: an ACL, inode flags, a project id.
@@ -83,41 +81,6 @@ impl Target {
     /// Waits until everything is on the disk.
     pub(super) fn sync(&self) -> Result<(), Errno> {
         rustix::fs::syncfs(&self.root)
-    }
-}
-
-impl Tree for Extraction<'_> {
-    fn parent(&self, index: usize) -> usize {
-        self.table.records[index].parent as usize
-    }
-
-    fn name(&self, index: usize) -> &[u8] {
-        self.table.name(index)
-    }
-
-    fn top(&self, index: usize) -> Option<&OwnedFd> {
-        (index == 0).then_some(&self.target.root)
-    }
-
-    fn identity(&self, index: usize) -> Option<Identity> {
-        self.target.directories.get(&index).map(|directory| directory.identity)
-    }
-}
-
-impl Extraction<'_> {
-    /// Opens the directory of a record, by itself.
-    pub(super) fn directory(&self, index: usize) -> Result<Arc<OwnedFd>, Errno> {
-        Directories::across_mounts().open_same(self, index)
-    }
-}
-
-/// What opening a directory of an entry failed with.
-pub(super) fn unreachable(error: Errno) -> Failure {
-    match error {
-        Errno::STALE | Errno::LOOP | Errno::NOTDIR => {
-            Failure::Entry("cannot OPEN its directory: it was replaced during the restore".to_owned())
-        }
-        error => Failure::entry("OPEN its directory", error),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Tables that no backup writes, but that an archive can hold.
 
 use super::*;
-use crate::table::{More, Record, Xattr};
+use crate::table::{Id, More, Record, Xattr};
 use crate::{Quiet, Selection};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 

@@ -1,6 +1,7 @@
 //! Attributes of directories that mounted filesystems hide, e.g. of the root filesystem's own /boot.
 
-use super::{Extraction, attributes};
+use super::attributes;
+use super::extraction::Extraction;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;

@@ -2,18 +2,20 @@
 
 use super::blobs::Blobs;
 use super::chunker::{self, Chunker};
-use super::index::{BlobKind, Index};
+use super::index::Index;
+use super::index_file::BlobKind;
 use super::lock::{Lock, Mode};
-use super::owner::{self, Marks, Owner, Owners};
+use super::marks::Marks;
+use super::owner::{self, Owner, Owners};
 use super::snapshot::{SnapshotFile, SnapshotInfo, Summary};
 use super::stock::Stock;
 use super::store::Store;
 use super::writer::{State, Worker, Writer};
-use super::{Repository, crypto, node};
+use super::{Repository, clock, crypto, guard, node};
 use crate::report::{BackupReport, Problems, Progress, locked};
 use crate::selection::OWN_DIRECTORY;
 use crate::table::{Id, Kind, More, Record, Table};
-use crate::{ArchiveError, Encrypted, Observer, Room, Source, encrypted, extras, walk};
+use crate::{ArchiveError, Encrypted, Observer, Room, Source, encrypted, extras, walk, warnings};
 use rustic_core::FileType;
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt as _;
@@ -109,7 +111,7 @@ fn attempt(
         // A failure of the disk explains all that workers complain about.
         disk.join().map_err(|panic| ArchiveError::Panicked {
             action: "WRITE the repository",
-            cause: super::store::panic_message(&*panic),
+            cause: guard::panic_message(&*panic),
         })??;
         result
     })?;
@@ -127,7 +129,7 @@ fn attempt(
         program_version: request.program.clone(),
         summary: Some(Summary {
             backup_start: started,
-            backup_end: super::now(),
+            backup_end: clock::now(),
             data_added_packed: bytes_added,
             ..summary.clone()
         }),
@@ -152,7 +154,7 @@ fn attempt(
         stored_again,
         room,
         encrypted,
-        problems: super::with_warnings(problems),
+        problems: warnings::added_to(problems),
     })
 }
 

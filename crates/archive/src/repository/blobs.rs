@@ -1,7 +1,8 @@
 //! Reads blobs, with few and large reads: neighbours in a pack are mostly wanted one after the other.
 
 use super::crypto::{NONCE, OVERHEAD, hex};
-use super::index::{BlobKind, Index, Location};
+use super::index::{Index, Location};
+use super::index_file::BlobKind;
 use super::pack::Opener;
 use super::store::Store;
 use crate::ArchiveError;

@@ -2,7 +2,8 @@
 
 use super::blobs::Blobs;
 use super::crypto::OVERHEAD;
-use super::index::{BlobKind, Index};
+use super::index::Index;
+use super::index_file::BlobKind;
 use super::store::Store;
 use crate::ArchiveError;
 use crate::extract::{ContentReader, ContentSource};

@@ -2,11 +2,12 @@
 //! other key, but not compressed anew.
 
 use super::blobs::Blobs;
-use super::index::{BlobKind, Index, Location};
+use super::index::{Index, Location};
+use super::index_file::BlobKind;
 use super::lock::{Lock, Mode};
 use super::stock::Stock;
 use super::writer::{State, Writer};
-use super::{Repository, SnapshotInfo, crypto, node, snapshot, store};
+use super::{Repository, SnapshotInfo, crypto, node, snapshot};
 use crate::ArchiveError;
 use crate::table::Id;
 use rustic_core::FileType;
@@ -75,7 +76,7 @@ impl Repository {
 }
 
 fn panicked(panic: &(dyn std::any::Any + Send)) -> ArchiveError {
-    ArchiveError::Panicked { action: "COPY the snapshot", cause: store::panic_message(panic) }
+    ArchiveError::Panicked { action: "COPY the snapshot", cause: super::guard::panic_message(panic) }
 }
 
 /// All blobs that a snapshot needs, in the order in which they lie.

@@ -78,6 +78,17 @@ pub(super) fn read_part(path: &Path, offset: u64, length: u32) -> io::Result<Vec
     Ok(bytes)
 }
 
+/// Tells whether a directory is a repository, also one that lost its config. The beginning of one is none.
+pub(super) fn is_repository(location: &Path) -> bool {
+    let has_files = |directory: &str| {
+        let entries = std::fs::read_dir(location.join(directory)).into_iter().flatten().flatten();
+        entries.filter_map(|entry| crypto::unhex(entry.file_name().to_str()?)).next().is_some()
+    };
+    // The config may be anything: opening it says what is wrong.
+    location.join("keys").is_dir()
+        && (location.join("config").symlink_metadata().is_ok() || has_files("keys") && has_files("snapshots"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

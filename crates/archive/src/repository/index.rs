@@ -1,57 +1,9 @@
-//! Where blobs are: restic's index files, and the map made of them.
+//! Where blobs are: the map that is made of index files.
 
-use super::crypto::hex_id;
+use super::index_file::{BlobKind, IndexFile, Notes};
 use crate::table::Id;
-use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-
-/// Type of a blob.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum BlobKind {
-    /// Part of a file.
-    Data,
-    /// A directory.
-    Tree,
-}
-
-/// An index file.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub(crate) struct IndexFile {
-    #[serde(default)]
-    pub(crate) packs: Vec<IndexPack>,
-    /// What is damaged; restic does not know this field.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) lifeboat_damaged: Vec<super::notes::Noted>,
-}
-
-/// A pack in an index file.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct IndexPack {
-    #[serde(with = "hex_id")]
-    pub(crate) id: Id,
-    #[serde(default)]
-    pub(crate) blobs: Vec<IndexBlob>,
-}
-
-/// A blob in a pack.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct IndexBlob {
-    #[serde(with = "hex_id")]
-    pub(crate) id: Id,
-    #[serde(rename = "type")]
-    pub(crate) kind: BlobKind,
-    pub(crate) offset: u32,
-    pub(crate) length: u32,
-    /// 0 when it is not compressed.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub(crate) uncompressed_length: u32,
-}
-
-fn is_zero(value: &u32) -> bool {
-    *value == 0
-}
 
 /// Where one blob is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,6 +43,15 @@ const ENTRY: u64 = 37;
 /// The same for a blob that is compressed.
 const ENTRY_COMPRESSED: u64 = 41;
 
+/// An index file that cannot be read.
+#[derive(Clone, Debug)]
+pub(crate) struct Unreadable {
+    pub(crate) id: Id,
+    pub(crate) cause: String,
+    /// Its bytes were read and are not what they were: they are of no use to anybody.
+    pub(crate) is_damaged: bool,
+}
+
 /// Where all blobs of a repository are.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
@@ -102,9 +63,9 @@ pub(crate) struct Index {
     data: IdMap<Location>,
     trees: IdMap<Location>,
     /// Index files that could not be read.
-    pub(crate) unreadable: Vec<super::indexes::Unreadable>,
+    pub(crate) unreadable: Vec<Unreadable>,
     /// What was found damaged, and the files that say so.
-    pub(crate) damaged: super::notes::Notes,
+    pub(crate) damaged: Notes,
     pub(crate) note_files: Vec<Id>,
     /// Packs that no index file names were looked for.
     pub(crate) complete: bool,
@@ -214,6 +175,7 @@ impl Index {
 
 #[cfg(test)]
 mod tests {
+    use super::super::index_file::{IndexBlob, IndexPack};
     use super::*;
 
     #[test]

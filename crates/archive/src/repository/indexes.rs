@@ -1,7 +1,8 @@
 //! The index files of a repository: reading them, and doing without those that are damaged or lost. Every pack lists its blobs in
 //! a header of its own at its end, so whatever no index names is found there, and a backup writes it down anew.
 
-use super::index::{Index, IndexFile, IndexPack};
+use super::index::{Index, Unreadable};
+use super::index_file::{IndexFile, IndexPack};
 use super::store::{self, Store};
 use super::{crypto, pack};
 use crate::table::Id;
@@ -14,15 +15,6 @@ use std::collections::HashSet;
 const TAIL: u64 = 16 << 10;
 /// A longer header is not believed: restic's limit.
 const LONGEST_HEADER: u64 = 16 << 20;
-
-/// An index file that cannot be read.
-#[derive(Clone, Debug)]
-pub(crate) struct Unreadable {
-    pub(crate) id: Id,
-    pub(crate) cause: String,
-    /// Its bytes were read and are not what they were: they are of no use to anybody.
-    pub(crate) is_damaged: bool,
-}
 
 /// The packs that no index file names.
 #[derive(Debug, Default)]

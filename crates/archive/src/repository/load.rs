@@ -1,7 +1,7 @@
 //! Reads a snapshot's trees into a [`Table`]. A tree that cannot be read costs what is below it, and nothing else.
 
 use super::blobs::Blobs;
-use super::index::BlobKind;
+use super::index_file::BlobKind;
 use super::node::{self, Node};
 use super::store::Store;
 use crate::selection::OWN_DIRECTORY;

@@ -5,8 +5,8 @@
 //! read them. They are no proof: the pack is looked at again before anything is done.
 
 use super::blobs::Blobs;
-use super::crypto::{hex, unhex};
-use super::index::{BlobKind, Index, IndexFile, Location};
+use super::index::{Index, Location};
+use super::index_file::{BlobKind, Damage, IndexFile, Notes};
 use super::lock::Lock;
 use super::stock::{self, Sizes, Stock};
 use super::store::Store;
@@ -15,59 +15,7 @@ use crate::report::locked;
 use crate::table::Id;
 use crate::{ArchiveError, Observer};
 use rustic_core::FileType;
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-
-/// What is damaged of one pack.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Damage {
-    /// The blobs that cannot be read; none when only its header or its name does not fit.
-    pub(crate) blobs: BTreeSet<(BlobKind, Id)>,
-    /// Everything that it holds is elsewhere by now: it only waits for being removed.
-    pub(crate) unneeded: bool,
-}
-
-/// Damaged packs.
-pub(crate) type Notes = BTreeMap<Id, Damage>;
-
-/// A damaged pack in an index file.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Noted {
-    pack: String,
-    #[serde(default)]
-    data: Vec<String>,
-    #[serde(default)]
-    trees: Vec<String>,
-    #[serde(default)]
-    unneeded: bool,
-}
-
-impl IndexFile {
-    /// An index file that says what is damaged and nothing else.
-    fn of_notes(notes: &Notes) -> IndexFile {
-        let of =
-            |damage: &Damage, kind| damage.blobs.iter().filter(|(k, _)| *k == kind).map(|(_, id)| hex(id)).collect();
-        let noted = |(pack, damage): (&Id, &Damage)| Noted {
-            pack: hex(pack),
-            data: of(damage, BlobKind::Data),
-            trees: of(damage, BlobKind::Tree),
-            unneeded: damage.unneeded,
-        };
-        IndexFile { lifeboat_damaged: notes.iter().map(noted).collect(), ..IndexFile::default() }
-    }
-
-    /// Adds what it says to notes; what is no id says nothing.
-    pub(crate) fn note_into(&self, notes: &mut Notes) {
-        for noted in &self.lifeboat_damaged {
-            let Some(pack) = unhex(&noted.pack) else { continue };
-            let damage = notes.entry(pack).or_default();
-            let blobs = |ids: &[String], kind| ids.iter().filter_map(|id| Some((kind, unhex(id)?))).collect::<Vec<_>>();
-            damage.blobs.extend(blobs(&noted.data, BlobKind::Data));
-            damage.blobs.extend(blobs(&noted.trees, BlobKind::Tree));
-            damage.unneeded |= noted.unneeded;
-        }
-    }
-}
 
 impl Store {
     /// Notes that a blob cannot be read where it should be.
@@ -213,27 +161,5 @@ impl Stock {
             return Ok(());
         }
         store.write_notes(&notes, &self.index.note_files)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn notes_come_back_from_an_index_file_and_nothing_else_is_in_it() {
-        let mut notes = Notes::new();
-        notes.entry([1; 32]).or_default().blobs.extend([(BlobKind::Data, [2; 32]), (BlobKind::Tree, [3; 32])]);
-        notes.entry([4; 32]).or_default().unneeded = true;
-        let json = serde_json::to_string(&IndexFile::of_notes(&notes)).unwrap();
-        let file: IndexFile = serde_json::from_str(&json).unwrap();
-        let mut read = Notes::new();
-        file.note_into(&mut read);
-        assert_eq!(read, notes);
-        assert!(file.packs.is_empty());
-        // An index of restic has no notes, and one of ours without damage looks like restic's.
-        let plain: IndexFile = serde_json::from_str(r#"{"supersedes":[],"packs":[]}"#).unwrap();
-        plain.note_into(&mut read);
-        assert_eq!((read, serde_json::to_string(&plain).unwrap()), (notes, r#"{"packs":[]}"#.to_owned()));
     }
 }

@@ -1,9 +1,10 @@
 //! Making and opening repositories.
 
 use super::config::Config;
+use super::guard::guarded;
 use super::keys::{self, BadKey, Candidate, MasterKeyParts, Opened};
-use super::store::{Store, guarded, name};
-use super::{Place, Repository, RepositoryOptions, crypto, now, spare};
+use super::store::{Store, name};
+use super::{Place, Repository, RepositoryOptions, clock, crypto, folder, spare};
 use crate::table::Id;
 use crate::{ArchiveError, Secret};
 use rustic_core::FileType;
@@ -131,15 +132,9 @@ impl Repository {
         })
     }
 
-    /// Tells whether a directory is a repository, also one that lost its config. The beginning of one is none.
+    /// Reports whether a directory is a repository, also one that lost its config. The beginning of one is none.
     pub fn is_repository(location: &Path) -> bool {
-        let has_files = |directory: &str| {
-            let entries = std::fs::read_dir(location.join(directory)).into_iter().flatten().flatten();
-            entries.filter_map(|entry| crypto::unhex(entry.file_name().to_str()?)).next().is_some()
-        };
-        // The config may be anything: opening it says what is wrong.
-        location.join("keys").is_dir()
-            && (location.join("config").symlink_metadata().is_ok() || has_files("keys") && has_files("snapshots"))
+        folder::is_repository(location)
     }
 }
 
@@ -160,7 +155,7 @@ pub(super) fn write_keys(
     host: &str,
     config: &[u8],
 ) -> Result<Id, ArchiveError> {
-    let created = now();
+    let created = clock::now();
     let make = || keys::make(secret, master, host, &created, Some(config));
     let files = [make(), make()].into_iter().collect::<Result<Vec<_>, _>>();
     let files = files.map_err(|error| store.failed("CHANGE", error))?;

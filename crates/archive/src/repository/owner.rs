@@ -15,9 +15,6 @@ use crate::{ArchiveError, Observer};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-const MACHINE: &str = "lifeboat-machine:";
-const ORDER: &str = "lifeboat-order:";
-
 /// A machine, as snapshots name it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Owner {
@@ -48,52 +45,10 @@ impl std::fmt::Display for Owner {
     }
 }
 
-/// The marks of a snapshot.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Marks {
-    pub(crate) machine: Option<String>,
-    pub(crate) order: Option<u64>,
-}
-
-impl Marks {
-    /// Takes the marks out of the tags.
-    pub(crate) fn take(tags: &mut Vec<String>) -> Marks {
-        let mut marks = Marks::default();
-        tags.retain(|tag| {
-            if let Some(machine) = tag.strip_prefix(MACHINE) {
-                marks.machine = Some(machine.to_owned());
-            } else if let Some(order) = tag.strip_prefix(ORDER) {
-                // Not from the end of time: the next number must be larger.
-                marks.order = order.parse().ok().filter(|order| *order < u64::MAX / 2);
-            } else {
-                return true;
-            }
-            false
-        });
-        marks
-    }
-
-    /// The marks as tags.
-    pub(crate) fn tags(machine: &str, order: u64) -> Vec<String> {
-        let is_plain = |id: &str| !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
-        let machine = Some(machine).filter(|id| is_plain(id)).map(|id| format!("{MACHINE}{id}"));
-        machine.into_iter().chain([format!("{ORDER}{order}")]).collect()
-    }
-}
-
 /// The number of a snapshot that is written now.
 pub(crate) fn next_order(snapshots: &[SnapshotInfo], now_seconds: i64) -> u64 {
     let last = snapshots.iter().filter_map(|snapshot| snapshot.marks.order).max().unwrap_or(0);
     (last + 1).max(u64::try_from(now_seconds).unwrap_or(0))
-}
-
-/// Sorts snapshots as they were written, oldest first.
-pub(crate) fn sort(snapshots: &mut [SnapshotInfo], now_seconds: i64) {
-    snapshots.sort_by_cached_key(|snapshot| {
-        let by_clock = (snapshot.nanoseconds / 1_000_000_000) as i64;
-        let by_clock = if by_clock > now_seconds { 0 } else { u64::try_from(by_clock).unwrap_or(0) };
-        (snapshot.marks.order.unwrap_or(by_clock), snapshot.nanoseconds, snapshot.id.clone())
-    });
 }
 
 /// Reads whose a snapshot is from its manifest.
@@ -231,9 +186,11 @@ pub fn listed(machines: &[(Owner, SnapshotInfo)]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::marks::Marks;
+    use super::super::snapshot;
     use super::*;
 
-    fn snapshot(name: &str, seconds: i64, order: Option<u64>) -> SnapshotInfo {
+    fn named(name: &str, seconds: i64, order: Option<u64>) -> SnapshotInfo {
         SnapshotInfo {
             id: name.to_owned(),
             marks: Marks { machine: None, order },
@@ -245,15 +202,15 @@ mod tests {
     #[test]
     fn the_order_is_that_of_writing() {
         let mut list = vec![
-            snapshot("clock ahead, marked", 9_000, Some(9_000)),
-            snapshot("after it", 1_100, Some(9_001)),
-            snapshot("at 1970", 5, Some(9_002)),
-            snapshot("before the marks", 900, None),
-            snapshot("before the marks, ahead", 8_000, None),
-            snapshot("first", 800, None),
-            snapshot("first marked", 1_000, Some(1_000)),
+            named("clock ahead, marked", 9_000, Some(9_000)),
+            named("after it", 1_100, Some(9_001)),
+            named("at 1970", 5, Some(9_002)),
+            named("before the marks", 900, None),
+            named("before the marks, ahead", 8_000, None),
+            named("first", 800, None),
+            named("first marked", 1_000, Some(1_000)),
         ];
-        sort(&mut list, 1_200);
+        snapshot::sort(&mut list, 1_200);
         let names: Vec<&str> = list.iter().map(|snapshot| snapshot.id.as_str()).collect();
         assert_eq!(
             names,
@@ -270,20 +227,6 @@ mod tests {
         assert_eq!(next_order(&list, 1_200), 9_003);
         assert_eq!(next_order(&list, 10_000), 10_000);
         assert_eq!(next_order(&[], -5), 1);
-    }
-
-    #[test]
-    fn marks_come_back_from_tags() {
-        let mut tags = vec!["nightly".to_owned()];
-        tags.extend(Marks::tags("0123456789abcdef0123456789abcdef", 17));
-        let marks = Marks::take(&mut tags);
-        assert_eq!(tags, ["nightly"]);
-        assert_eq!(marks, Marks { machine: Some("0123456789abcdef0123456789abcdef".to_owned()), order: Some(17) });
-        // What would be two tags to restic, or none, is no mark.
-        assert_eq!(Marks::tags("a,b", 1), ["lifeboat-order:1"]);
-        assert_eq!(Marks::tags("", 1), ["lifeboat-order:1"]);
-        assert_eq!(Marks::take(&mut vec!["lifeboat-order:x".to_owned()]), Marks::default());
-        assert_eq!(Marks::take(&mut vec![format!("lifeboat-order:{}", u64::MAX)]), Marks::default());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Source: restic's doc/design.rst, "Pack Format".
 
 use super::crypto::{Key, NotAuthentic, OVERHEAD, hash};
-use super::index::{BlobKind, IndexBlob};
+use super::index_file::{BlobKind, IndexBlob};
 use crate::table::Id;
 use std::io;
 
@@ -261,6 +261,13 @@ pub(crate) fn read_tail(key: &Key, tail: &[u8], size: u32) -> Result<Vec<IndexBl
         return Err(BadBlob::Header("the lengths do not add up"));
     }
     Ok(blobs)
+}
+
+/// Encodes one of the repository's own files: a zstd frame after a byte 2, encrypted.
+pub(crate) fn seal_file(key: &Key, json: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut text = vec![2];
+    text.append(&mut zstd::bulk::compress(json, LEVEL)?);
+    key.encrypt(&text)
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 //! their packs are compared with what the index says; they are authenticated when they are restored in any case.
 
 use super::blobs::Blobs;
-use super::index::{BlobKind, Index, Location};
+use super::index::{Index, Location};
+use super::index_file::BlobKind;
 use super::load::Loaded;
 use super::store::{self, Store};
 use super::{Repository, SnapshotInfo};
@@ -114,7 +115,7 @@ fn unreadable(
         let handles: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         handles.into_iter().try_for_each(|handle| {
             handle.join().unwrap_or_else(|panic| {
-                let cause = store::panic_message(&*panic);
+                let cause = super::guard::panic_message(&*panic);
                 Err(ArchiveError::Panicked { action: "READ the archive", cause })
             })
         })

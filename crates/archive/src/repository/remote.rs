@@ -1,95 +1,12 @@
-//! Where a repository is, and rustic's view of one across the network.
+//! Rustic's view of a repository across the network.
 
-use super::store::guarded;
-use crate::ArchiveError;
 use bytes::Bytes;
 use lifeboat_remote::{Fault, Files, Kind};
-use rustic_core::{
-    BytesList, ErrorKind, FileType, Id, ReadBackend, RepositoryBackends, RusticError, RusticResult, WriteBackend,
-};
-use std::path::{Path, PathBuf};
+use rustic_core::{BytesList, ErrorKind, FileType, Id, ReadBackend, RusticError, RusticResult, WriteBackend};
 use std::sync::Arc;
 
-/// Where a repository is.
-#[derive(Clone)]
-pub enum Place {
-    /// A local folder.
-    Folder(PathBuf),
-    /// A folder that belongs to a medium: nothing is written there, not even a lock.
-    Sealed(PathBuf),
-    /// Files that somebody else fetches.
-    Files(Arc<dyn Files>),
-}
-
-impl std::fmt::Debug for Place {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.label().display())
-    }
-}
-
-impl Place {
-    /// What people call it.
-    pub fn label(&self) -> PathBuf {
-        match self {
-            Place::Folder(path) | Place::Sealed(path) => path.clone(),
-            Place::Files(files) => files.place().into(),
-        }
-    }
-
-    /// The folder, when it is one.
-    pub fn folder(&self) -> Option<&Path> {
-        match self {
-            Place::Folder(path) | Place::Sealed(path) => Some(path),
-            Place::Files(_) => None,
-        }
-    }
-
-    /// Tells whether a repository is there.
-    ///
-    /// # Errors
-    /// When the place cannot be asked.
-    pub fn is_repository(&self) -> Result<bool, ArchiveError> {
-        match self {
-            Place::Folder(path) | Place::Sealed(path) => Ok(super::Repository::is_repository(path)),
-            Place::Files(files) => {
-                let failed = |fault: Fault| {
-                    let cause = fault.to_string();
-                    ArchiveError::Store { action: "OPEN", path: self.label(), cause }
-                };
-                match files.read(Kind::Config, "") {
-                    Ok(_) => return Ok(true),
-                    Err(Fault::Missing(_) | Fault::Impossible(_)) => {}
-                    Err(fault) => return Err(failed(fault)),
-                }
-                // One that lost its config; without snapshots it is only the beginning of one.
-                for kind in [Kind::Key, Kind::Snapshot] {
-                    if !files.list(kind).map_err(failed)?.iter().any(|(name, _)| super::crypto::unhex(name).is_some()) {
-                        return Ok(false);
-                    }
-                }
-                Ok(true)
-            }
-        }
-    }
-
-    /// Where a medium keeps second copies of the config and the key files of the repository on it.
-    pub(crate) fn spare(&self) -> Option<PathBuf> {
-        let folder = self.folder().filter(|folder| folder.ends_with("repo"))?;
-        Some(folder.parent()?.join(super::spare::FOLDER))
-    }
-
-    /// The backend for it.
-    pub(crate) fn backends(&self) -> Result<RepositoryBackends, ArchiveError> {
-        match self {
-            Place::Folder(path) | Place::Sealed(path) => super::store::backends(path),
-            Place::Files(files) => guarded("OPEN", &self.label(), || {
-                Ok(RepositoryBackends::new(Arc::new(Remote(Arc::clone(files))), None))
-            }),
-        }
-    }
-}
-
-struct Remote(Arc<dyn Files>);
+/// Files that somebody else fetches.
+pub(super) struct Remote(pub(super) Arc<dyn Files>);
 
 /// The same kind of file across the network.
 pub(crate) fn kind(of: FileType) -> Kind {

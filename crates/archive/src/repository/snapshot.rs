@@ -1,7 +1,7 @@
 //! Snapshot files: what was backed up when, and the tree that holds it.
 
 use super::crypto::{self, hex_id};
-use super::owner::{self, Marks};
+use super::marks::Marks;
 use super::store::{self, Store};
 use crate::ArchiveError;
 use crate::table::Id;
@@ -161,6 +161,15 @@ fn opened(store: &Store, id: &Id, json: &[u8]) -> Result<SnapshotInfo, ArchiveEr
     parse(id, json).map_err(|cause| store.damaged(store::name(FileType::Snapshot, id), cause))
 }
 
+/// Sorts snapshots as they were written, oldest first.
+pub(crate) fn sort(snapshots: &mut [SnapshotInfo], now_seconds: i64) {
+    snapshots.sort_by_cached_key(|snapshot| {
+        let by_clock = (snapshot.nanoseconds / 1_000_000_000) as i64;
+        let by_clock = if by_clock > now_seconds { 0 } else { u64::try_from(by_clock).unwrap_or(0) };
+        (snapshot.marks.order.unwrap_or(by_clock), snapshot.nanoseconds, snapshot.id.clone())
+    });
+}
+
 /// All snapshots in the order in which they were written, oldest first; and those that cannot be read: they concern nobody else.
 pub(crate) fn all(store: &Store) -> Result<(Vec<SnapshotInfo>, Vec<UnreadableSnapshot>), ArchiveError> {
     let (mut list, mut unreadable) = (vec![], vec![]);
@@ -174,7 +183,7 @@ pub(crate) fn all(store: &Store) -> Result<(Vec<SnapshotInfo>, Vec<UnreadableSna
             },
         }
     }
-    owner::sort(&mut list, jiff::Timestamp::now().as_second());
+    sort(&mut list, jiff::Timestamp::now().as_second());
     Ok((list, unreadable))
 }
 

@@ -13,9 +13,6 @@ use lifeboat_sys::{bounded, durable};
 use rustic_core::FileType;
 use std::path::Path;
 
-/// The folder of a medium, beside `repo`, that holds the copies.
-pub const FOLDER: &str = "spare";
-
 /// Key files that are looked at; restic looks at twenty.
 const MOST_KEYS: usize = 10_000;
 

@@ -1,7 +1,8 @@
 //! What a repository really has: the packs that its index names are compared with those that are there, before a backup relies on
 //! them, and again before its snapshot names them. What a backup stored again is then taken out of the index where it was lost.
 
-use super::index::{BlobKind, Index, IndexFile};
+use super::index::Index;
+use super::index_file::{BlobKind, IndexFile};
 use super::indexes::Unnamed;
 use super::lock::Lock;
 use super::store::Store;

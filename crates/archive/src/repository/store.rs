@@ -1,19 +1,19 @@
-//! The files of a repository: where rustic's backend is called, and its errors and panics become [`ArchiveError`]s.
+//! The files of a repository, in a folder or behind rustic's backend.
 
 use super::crypto::{self, Key};
 use super::folder;
-use super::index::IndexFile;
-use super::notes::Notes;
-use super::remote::{self, Place};
+use super::guard::guarded;
+use super::index_file::{IndexFile, Notes};
+use super::pack;
+use super::place::Place;
+use super::remote;
 use crate::ArchiveError;
 use crate::table::Id;
 use lifeboat_remote::Fault;
 use lifeboat_sys::{bounded, durable};
-use rustic_backend::BackendOptions;
-use rustic_core::{FileType, RepositoryBackends, WriteBackend};
+use rustic_core::{FileType, WriteBackend};
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -38,50 +38,6 @@ pub(crate) struct Store {
 pub(crate) struct Unsettled {
     file: std::fs::File,
     directory: PathBuf,
-}
-
-/// Calls into rustic, which panics where it should return errors.
-pub(crate) fn guarded<T>(
-    action: &'static str,
-    path: &Path,
-    call: impl FnOnce() -> rustic_core::RusticResult<T>,
-) -> Result<T, ArchiveError> {
-    match catch_unwind(AssertUnwindSafe(call)) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(ArchiveError::Store { action, path: path.to_owned(), cause: cause(&error) }),
-        Err(panic) => Err(ArchiveError::Panicked { action, cause: panic_message(&*panic) }),
-    }
-}
-
-/// What a panic said.
-pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    text.unwrap_or("no message").to_owned()
-}
-
-/// The reason at the bottom of rustic's error, without its advice about rustic's own command line.
-fn cause(error: &rustic_core::RusticError) -> String {
-    let mut source: &dyn std::error::Error = error;
-    while let Some(deeper) = source.source() {
-        source = deeper;
-    }
-    let text = source.to_string();
-    // The outermost error's text is a page of Markdown.
-    let plain =
-        text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#') && !line.starts_with('`'));
-    let mut lines: Vec<&str> = plain.collect();
-    lines.truncate(2);
-    lines.join(" ")
-}
-
-/// The backend for a directory.
-pub(crate) fn backends(path: &Path) -> Result<RepositoryBackends, ArchiveError> {
-    let text = path.to_str().ok_or_else(|| ArchiveError::Store {
-        action: "OPEN",
-        path: path.to_owned(),
-        cause: "its path is not UTF-8".to_owned(),
-    })?;
-    guarded("OPEN", path, || BackendOptions::default().repository(format!("local:{text}")).to_backends())
 }
 
 impl Store {
@@ -166,7 +122,7 @@ impl Store {
 
     /// Writes an encrypted file under the hash of its bytes; gives id and size in bytes.
     pub(crate) fn write_file(&self, kind: FileType, json: &[u8]) -> Result<(Id, u64), ArchiveError> {
-        let sealed = super::writer::seal_file(&self.key, json).map_err(|error| self.failed("WRITE", error))?;
+        let sealed = pack::seal_file(&self.key, json).map_err(|error| self.failed("WRITE", error))?;
         let (id, size) = (crypto::hash(&sealed), sealed.len() as u64);
         self.write_raw(kind, &id, sealed)?;
         Ok((id, size))

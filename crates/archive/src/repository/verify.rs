@@ -2,7 +2,8 @@
 //! compared. What is damaged is named, and with it every path that is hit.
 
 use super::blobs::Blobs;
-use super::index::{BlobKind, Index, IndexBlob};
+use super::index::Index;
+use super::index_file::{BlobKind, IndexBlob};
 use super::keys::Candidate;
 use super::notes::Looked;
 use super::pack::{self, Opener};
@@ -106,7 +107,7 @@ pub(super) fn run(repository: &Repository, observer: &dyn Observer) -> Result<Ve
     // What is not there, a backup sees by itself.
     locked(&store.found).retain(|pack, _| sizes.contains_key(pack));
     repository.note_damage(&index, Looked::All, observer);
-    report.problems = super::with_warnings(problems);
+    report.problems = crate::warnings::added_to(problems);
     Ok(report)
 }
 

@@ -3,8 +3,9 @@
 //! Each worker thread compresses, encrypts and fills packs of its own; one thread hashes and writes finished packs.
 //! A blob counts as stored as soon as a worker has claimed it, because the snapshot is written only after everything is.
 
-use super::crypto::{self, Key};
-use super::index::{BlobKind, IdHasher, Index, IndexFile, IndexPack};
+use super::crypto;
+use super::index::{IdHasher, Index};
+use super::index_file::{BlobKind, IndexFile, IndexPack};
 use super::pack::{Builder, Pack, Sealer};
 use super::store::Store;
 use crate::ArchiveError;
@@ -234,11 +235,4 @@ fn write_packs(store: &Store, packs: &Receiver<Pack>, state: &State) -> Result<(
         added.fetch_add(store.write_index(&index)?, Ordering::Relaxed);
     }
     Ok(())
-}
-
-/// Encodes one of the repository's own files: a zstd frame after a byte 2, encrypted.
-pub(crate) fn seal_file(key: &Key, json: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut text = vec![2];
-    text.append(&mut zstd::bulk::compress(json, super::pack::LEVEL)?);
-    key.encrypt(&text)
 }

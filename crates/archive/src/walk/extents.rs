@@ -1,7 +1,7 @@
 //! Which files share blocks or are compressed on the disk, asked while they are open: on XFS and btrfs.
 
-use crate::room::Room;
-use crate::shared::{Shared, Stretch};
+use crate::room::{Room, RootRoom};
+use crate::shared::{self, Shared, Stretch};
 use crate::table::{Kind, Record, Table, Xattr};
 use crate::walk::places::Top;
 use lifeboat_sys::extents::{self, Extent};
@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use std::collections::{HashMap, HashSet};
 
 /// Smaller files lie in the tree of a btrfs itself (max_inline), and share nothing.
-const LEAST_BYTES: u64 = 2048;
+const INLINE_BYTES: u64 = 2048;
 /// Stretches of one file that are looked at; a file in more pieces counts as if it shared nothing in the rest.
 const FILE_EXTENTS: usize = 1 << 18;
 /// Stretches of all files: at least so many, and so many for each entry.
@@ -46,7 +46,7 @@ pub(crate) struct Extents {
 impl Extents {
     /// Notes where the content of an open file lies. What cannot be asked shares nothing: then it only needs more room.
     pub(crate) fn look(&mut self, file: &OwnedFd, record: &Record, index: usize) {
-        if record.size <= LEAST_BYTES {
+        if record.size <= INLINE_BYTES {
             return;
         }
         let Some((kind, space)) = self.space(file, record.filesystem) else { return };
@@ -105,7 +105,7 @@ impl Extents {
             }
         });
         table.shared = shared;
-        Room::of(table, tops, &of_top, &compressed)
+        room(table, tops, &of_top, &compressed)
     }
 }
 
@@ -139,4 +139,59 @@ fn stretch(extent: &Extent, record: &Record, index: usize, space: u16) -> Option
         address: extent.address,
         stored: u32::try_from(extent.stored.unwrap_or(0)).unwrap_or(u32::MAX),
     })
+}
+
+/// Counts what the files of a walked table need; `of_top` gives the top of each record, `compressed` what is compressed and not shared with any file, by
+/// itself and otherwise.
+fn room(table: &Table, tops: &[Top], of_top: &[usize], compressed: &[[Compressed; 2]]) -> Room {
+    let blocks: Vec<u64> = tops
+        .iter()
+        .map(|top| rustix::fs::fstatfs(&top.fd).map_or(4096, |status| status.f_bsize as u64).clamp(512, 1 << 20))
+        .collect();
+    let mut roots: Vec<RootRoom> = tops.iter().map(|top| RootRoom::at(&table.path(top.record))).collect();
+    let mut seen = HashSet::new();
+    let mut is_first = vec![false; table.records.len()];
+    for (index, record) in table.records.iter().enumerate().filter(|(_, record)| !record.left_out) {
+        let (root, block) = (&mut roots[of_top[index]], blocks[of_top[index]]);
+        root.entries += 1;
+        is_first[index] = record.link_key().is_none_or(|key| seen.insert(key));
+        if record.kind == Kind::File && is_first[index] {
+            let bytes = table.stored(index);
+            root.bytes += if bytes <= INLINE_BYTES { bytes } else { bytes.next_multiple_of(block) };
+        }
+    }
+    let shares = shared::shared_bytes(table);
+    for (record, share) in &shares {
+        roots[of_top[*record]].shared_bytes += share.length;
+    }
+    let mut compressed = compressed.to_vec();
+    let mut shares = shares.iter().peekable();
+    for stretch in table.shared.all().iter().filter(|stretch| stretch.is_compressed()) {
+        let (record, end) = (stretch.record as usize, stretch.offset + stretch.length);
+        let mut taken = 0;
+        while let Some((of, share)) = shares.peek() {
+            if *of > record || (*of == record && share.offset >= end) {
+                break;
+            }
+            if *of == record {
+                let (from, until) = (share.offset.max(stretch.offset), (share.offset + share.length).min(end));
+                taken += until.saturating_sub(from);
+                if share.offset + share.length > end {
+                    break;
+                }
+            }
+            shares.next();
+        }
+        let own = stretch.length.saturating_sub(taken);
+        let part = u128::from(stretch.stored) * u128::from(own) / u128::from(stretch.length.max(1));
+        let itself = by_itself(&table.records[record], table.xattrs(record));
+        let sum = &mut compressed[of_top[record]][usize::from(!itself)];
+        sum.bytes += own;
+        sum.stored += u64::try_from(part).unwrap_or(u64::MAX);
+    }
+    for (root, [itself, other]) in roots.iter_mut().zip(&compressed) {
+        (root.compressed_bytes, root.compressed_stored) = (itself.bytes, itself.stored);
+        (root.squeezed_bytes, root.squeezed_stored) = (other.bytes, other.stored);
+    }
+    Room::new(roots)
 }

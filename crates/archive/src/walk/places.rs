@@ -1,8 +1,7 @@
 //! Where the walked mounts begin: every access starts at the descriptor of a mount's root, so that mounts made meanwhile
 //! change nothing.
 
-use super::Walked;
-use crate::directories::{Identity, Tree, open_below};
+use crate::directories::open_below;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
@@ -40,25 +39,4 @@ pub(crate) fn open_root(path: &Path) -> Result<OwnedFd, Errno> {
 pub(crate) fn open_mount_point(root: &OwnedFd, path: &Path) -> Result<OwnedFd, Errno> {
     let below = path.strip_prefix("/").unwrap_or(path);
     open_below(root, below.as_os_str(), OFlags::RDONLY, ResolveFlags::empty())
-}
-
-impl Tree for Walked {
-    fn parent(&self, index: usize) -> usize {
-        self.table.records[index].parent as usize
-    }
-
-    fn name(&self, index: usize) -> &[u8] {
-        self.table.name(index)
-    }
-
-    fn top(&self, index: usize) -> Option<&OwnedFd> {
-        // All but the first are named by their records: there are few, and most directories are none.
-        let record = &self.table.records[index];
-        (index == 0 || record.is_top).then(|| self.tops.iter().find(|top| top.record == index).map(|top| &top.fd))?
-    }
-
-    fn identity(&self, index: usize) -> Option<Identity> {
-        let record = &self.table.records[index];
-        Some((record.filesystem, record.inode))
-    }
 }

@@ -1,11 +1,11 @@
 //! `lifeboat backup`
 
-use super::Session;
 use crate::command::BackupArgs;
 use crate::error::{CommandError, CommandResult};
 use crate::job::place::{self, Making};
 use crate::job::{archive, backup, keys, network, protect, watch};
 use crate::record::{FOLDER, Record};
+use crate::session::Session;
 use lifeboat_archive::{Repository, RepositoryOptions};
 use lifeboat_machine::{Event, EventSink as _};
 use std::path::{Path, PathBuf};

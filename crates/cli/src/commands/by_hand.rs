@@ -1,13 +1,13 @@
 //! `lifeboat restore` typed in the rescue system: a whole machine's recovery, at once, in single stages, or from where it
 //! stopped.
 
-use super::Session;
 use super::compare::selection;
 use super::recover::{compare_with, missing, usual_umask};
 use crate::command::{CompareArgs, KeyArgs, RecoveryStage, RestoreArgs};
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::failure::explain;
 use crate::job::{keys, network};
+use crate::session::Session;
 use lifeboat_archive::ArchiveError;
 use lifeboat_plan::Policy;
 use lifeboat_restore::rescue::{RescueDirectories, RescueSystem};
@@ -178,7 +178,7 @@ fn go_on(
     let target = rescue.directories.target.display();
     let next = format!("lifeboat restore --stage {}", journal.next().map_or("boot", word));
     if journal.problems > 0 {
-        let what = super::counted(journal.problems as usize, "entry");
+        let what = crate::output::counted(journal.problems as usize, "entry");
         return Err(CommandError::new(
             Kind::Partial,
             format!("{what} could not be restored, or differ (listed above)"),

@@ -1,9 +1,10 @@
 //! `lifeboat check`
 
-use super::{Session, counted};
 use crate::command::CheckArgs;
 use crate::error::CommandResult;
 use crate::job::{protect, room, signing};
+use crate::output::counted;
+use crate::session::Session;
 use lifeboat_machine::filesystem::FilesystemOptions;
 use lifeboat_machine::{Content, Event, EventSink as _, Layout};
 use lifeboat_sys::Program;

@@ -1,10 +1,11 @@
 //! `lifeboat compare`
 
-use super::{Session, by_hand};
+use super::by_hand;
 use crate::command::CompareArgs;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::archive;
 use crate::job::snapshot::{self, Use};
+use crate::session::Session;
 use lifeboat_archive::Selection;
 use lifeboat_machine::Name;
 use lifeboat_restore::observe::Observing;
@@ -44,7 +45,7 @@ pub fn run(session: &Session, args: &CompareArgs) -> CommandResult {
     if count > 0 {
         return Err(CommandError::new(
             Kind::Differences,
-            format!("{} in {} entries", super::counted(count, "difference"), report.entries),
+            format!("{} in {} entries", crate::output::counted(count, "difference"), report.entries),
         ));
     }
     session.reporter.value(&serde_json::json!({"entries": report.entries, "differences": 0}));

@@ -2,10 +2,10 @@
 
 mod show;
 
-use super::Session;
 use crate::command::{DevCommand, DevImageArgs};
 use crate::error::CommandResult;
 use crate::job::medium;
+use crate::session::Session;
 use lifeboat_machine::bytes::human;
 
 pub fn run(session: &Session, command: &DevCommand) -> CommandResult {

@@ -1,9 +1,9 @@
 //! `lifeboat drill`
 
-use super::Session;
 use crate::command::DrillArgs;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::boot_check::{self, OwnKey};
+use crate::session::Session;
 use lifeboat_drill::{DrillOptions, Progress, Proof, drill};
 use lifeboat_machine::{Event, EventSink as _};
 use lifeboat_remote::tree::Tree;

@@ -1,9 +1,9 @@
 //! The interactive mode: hands `screen` the rescue system and the terminal, and tells init how it ended.
 
-use super::Session;
 use super::recover::{InitSink, usual_umask};
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::network;
+use crate::session::Session;
 use lifeboat_machine::parameters::After;
 use lifeboat_machine::{Event, EventSink};
 use lifeboat_restore::rescue::{RescueDirectories, RescueSystem};

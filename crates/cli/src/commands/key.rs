@@ -1,9 +1,9 @@
 //! `lifeboat key`
 
-use super::Session;
 use crate::command::KeyCommand;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::{archive, keys};
+use crate::session::Session;
 use lifeboat_archive::KeyInfo;
 
 pub fn run(session: &Session, command: &KeyCommand) -> CommandResult {
@@ -55,7 +55,7 @@ pub fn run(session: &Session, command: &KeyCommand) -> CommandResult {
             }
             let damaged = keys.iter().filter(|key| key.damage.is_some()).count();
             if damaged > 0 {
-                let count = super::counted(damaged, "key file");
+                let count = crate::output::counted(damaged, "key file");
                 return Err(CommandError::new(Kind::Partial, format!("{count} cannot be used (listed above)"))
                     .hint("'lifeboat key remove ID' removes one; 'lifeboat key add' makes new ones"));
             }

@@ -1,9 +1,9 @@
 //! `lifeboat layout show|plan|diff`
 
-use super::Session;
 use crate::command::{LayoutCommand, LayoutDiffArgs, LayoutPlanArgs, LayoutShowArgs, PolicyArgs};
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::{archive, protect};
+use crate::session::Session;
 use lifeboat_machine::bytes::{human, printable};
 use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Machine};
 use lifeboat_plan::Policy;
@@ -77,7 +77,7 @@ fn diff(session: &Session, args: &LayoutDiffArgs) -> CommandResult {
     }
     Err(CommandError::new(
         Kind::Differences,
-        format!("{} since {}", super::counted(changes.len(), "difference"), recorded.recorded_at),
+        format!("{} since {}", crate::output::counted(changes.len(), "difference"), recorded.recorded_at),
     )
     .hint("lifeboat rescue, so that the medium knows the new layout"))
 }

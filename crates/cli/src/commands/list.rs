@@ -1,10 +1,10 @@
 //! `lifeboat list`
 
-use super::Session;
 use crate::command::FromArgs;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::archive;
 use crate::output::amount;
+use crate::session::Session;
 use lifeboat_machine::{Event, EventSink as _};
 
 pub fn run(session: &Session, args: &FromArgs) -> CommandResult {
@@ -40,7 +40,7 @@ pub fn run(session: &Session, args: &FromArgs) -> CommandResult {
         session.reporter.emit(&Event::Warning { text: snapshot.cause.clone() });
     }
     if !unreadable.is_empty() {
-        let count = super::counted(unreadable.len(), "snapshot");
+        let count = crate::output::counted(unreadable.len(), "snapshot");
         return Err(CommandError::new(Kind::Partial, format!("{count} cannot be read (listed above)"))
             .hint("'lifeboat verify' names all that is damaged; the other snapshots are not concerned"));
     }

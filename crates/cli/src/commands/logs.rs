@@ -1,9 +1,9 @@
 //! `lifeboat logs`
 
-use super::Session;
 use crate::command::LogsArgs;
 use crate::error::{CommandError, CommandResult};
 use crate::job::{failure, network};
+use crate::session::Session;
 use lifeboat_restore::logs;
 use lifeboat_restore::rescue::{RescueDirectories, RescueSystem, is_rescue_system};
 

@@ -1,12 +1,13 @@
 //! `lifeboat media`
 
-use super::{Session, rescue};
+use super::rescue;
 use crate::command::{IsoArgs, MediaCommand, RescueArgs};
 use crate::error::{CommandError, CommandResult};
 use crate::job::boot_check::OwnKey;
 use crate::job::medium::{self, Request, Workshop};
 use crate::job::snapshot::{self, Use};
 use crate::job::{archive, keys, medium_repository, protect};
+use crate::session::Session;
 use lifeboat_archive::Owner;
 use lifeboat_machine::manifest::ArchiveRef;
 use lifeboat_machine::on_disk::OnDisk;

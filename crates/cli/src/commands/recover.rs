@@ -1,9 +1,10 @@
 //! A whole machine, in the rescue system: the modes that init starts.
 
-use super::{Session, interactive};
+use super::interactive;
 use crate::command::MenuMode;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::{failure, network};
+use crate::session::Session;
 use lifeboat_archive::{ArchiveError, Selection};
 use lifeboat_machine::{Event, EventSink};
 use lifeboat_restore::recovery::Recovery;
@@ -58,7 +59,7 @@ pub fn usual_umask() {
 
 /// The machine is restored, from a damaged archive, as it was asked for.
 pub fn missing(entries: u64) -> CommandError {
-    let count = super::counted(usize::try_from(entries).unwrap_or(usize::MAX), "entry");
+    let count = crate::output::counted(usize::try_from(entries).unwrap_or(usize::MAX), "entry");
     CommandError::new(
         Kind::Partial,
         format!("the archive is damaged: {count} missing or different (listed above); the rest is in place"),
@@ -132,7 +133,7 @@ pub(super) fn compare_with(
     )
     .map_err(failure::explain)?;
     if outcome.differences > 0 {
-        let count = super::counted(usize::try_from(outcome.differences).unwrap_or(usize::MAX), "difference");
+        let count = crate::output::counted(usize::try_from(outcome.differences).unwrap_or(usize::MAX), "difference");
         return Err(CommandError::new(Kind::Differences, count));
     }
     Ok(())

@@ -1,10 +1,10 @@
 //! `lifeboat rescue`: the main job in one go.
 
-use super::Session;
 use crate::command::RescueArgs;
 use crate::error::CommandResult;
 use crate::job::medium::{self, Request, Workshop};
 use crate::job::{backup, keys, medium_repository, protect};
+use crate::session::Session;
 use lifeboat_machine::manifest::ArchiveRef;
 
 pub fn run(session: &Session, args: &RescueArgs) -> CommandResult {

@@ -1,11 +1,12 @@
 //! `lifeboat restore`
 
-use super::{Session, by_hand, recover};
+use super::{by_hand, recover};
 use crate::command::RestoreArgs;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::archive;
 use crate::job::snapshot::{self, Use};
 use crate::output::amount;
+use crate::session::Session;
 use lifeboat_archive::{RestoreOptions, Selection};
 use lifeboat_restore::observe::Observing;
 use lifeboat_restore::rescue::{RescueDirectories, is_rescue_system};
@@ -77,7 +78,7 @@ fn files(session: &Session, args: &RestoreArgs) -> CommandResult {
     if !report.problems.is_empty() {
         return Err(CommandError::new(
             Kind::Partial,
-            format!("{} could not be restored (listed above)", super::counted(report.problems.len(), "entry")),
+            format!("{} could not be restored (listed above)", crate::output::counted(report.problems.len(), "entry")),
         ));
     }
     Ok(())

@@ -1,8 +1,8 @@
 //! `lifeboat storage`: md arrays, LVM, LUKS and multipath of the rescue system. On a running machine they are its own business.
 
-use super::Session;
 use crate::command::{StorageActivateArgs, StorageCommand, StorageLoginArgs, StorageUnlockArgs};
 use crate::error::{CommandError, CommandResult, Kind};
+use crate::session::Session;
 use lifeboat_machine::iscsi::IscsiTarget;
 use lifeboat_restore::Stacks;
 use lifeboat_storage::{Activated, Incomplete, Problem};

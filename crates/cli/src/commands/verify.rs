@@ -1,10 +1,10 @@
 //! `lifeboat verify`
 
-use super::Session;
 use crate::command::FromArgs;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::archive;
 use crate::job::boot_check::{self, OwnKey};
+use crate::session::Session;
 use lifeboat_machine::{Event, EventSink as _};
 use lifeboat_restore::observe::Observing;
 use lifeboat_restore::{Source, view};
@@ -37,14 +37,14 @@ pub fn run(session: &Session, args: &FromArgs) -> CommandResult {
             Kind::Differences,
             format!(
                 "the archive is damaged: {} (each is listed above)",
-                super::counted(report.problems.len(), "problem")
+                crate::output::counted(report.problems.len(), "problem")
             ),
         )
         .hint("another copy of the repository; 'lifeboat restore' brings back all that is not listed, and the next backup stores again what it needs"));
     }
     session.reporter.line(format!(
         "the archive is whole: {} with {}, every byte read",
-        super::counted(report.snapshots as usize, "snapshot"),
+        crate::output::counted(report.snapshots as usize, "snapshot"),
         crate::output::amount(report.entries, report.bytes)
     ));
     Ok(())

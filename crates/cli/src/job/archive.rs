@@ -1,9 +1,9 @@
 //! Opening archives by what the command line names.
 
 use crate::command::KeyArgs;
-use crate::commands::Session;
 use crate::error::{CommandError, Kind};
 use crate::job::{keys, snapshot, watch};
+use crate::session::Session;
 use lifeboat_archive::{ArchiveError, Repository, Secret, SnapshotInfo};
 use lifeboat_machine::{ArchiveManifest, Event, EventSink as _, Machine};
 use lifeboat_restore::rescue::RescueDirectories;

@@ -1,10 +1,10 @@
 //! Taking a backup: which trees belong to it, and its description.
 
 use crate::command::ExcludeArgs;
-use crate::commands::Session;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::exclusion;
 use crate::output::amount;
+use crate::session::Session;
 use lifeboat_archive::{BackupReport, BackupRequest, Repository, Source};
 use lifeboat_machine::manifest::FORMAT;
 use lifeboat_machine::{ArchiveManifest, Machine};
@@ -158,7 +158,7 @@ pub fn partial(report: &BackupReport) -> CommandResult {
         Kind::Partial,
         format!(
             "the snapshot was saved, but {} could not be read or changed meanwhile (listed above)",
-            crate::commands::counted(report.problems.len(), "entry")
+            crate::output::counted(report.problems.len(), "entry")
         ),
     ))
 }

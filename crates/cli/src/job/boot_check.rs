@@ -1,9 +1,9 @@
 //! What boots from a medium, compared with its list; what the list's seal is worth here.
 
 use crate::command::KeyArgs;
-use crate::commands::Session;
 use crate::error::CommandError;
 use crate::job::keys;
+use crate::session::Session;
 use lifeboat_archive::Secret;
 use lifeboat_machine::bytes::printable;
 use lifeboat_machine::{Event, EventSink as _, MediumManifest};
@@ -84,9 +84,9 @@ fn is_ours(manifest: &MediumManifest, file: &Path) -> bool {
 
 /// What was compared, for people.
 pub fn summary(report: &BootReport) -> String {
-    let files = crate::commands::counted(report.files, "file");
+    let files = crate::output::counted(report.files, "file");
     let what = match report.ranges {
-        Some(ranges) => format!("{files} and {} of the image", crate::commands::counted(ranges, "part")),
+        Some(ranges) => format!("{files} and {} of the image", crate::output::counted(ranges, "part")),
         None => format!("{files} (boot sectors and EFI partition can only be checked in an image or on a device)"),
     };
     let seal = if report.sealed == Sealed::Fits { ", sealed with the machine's key" } else { "" };

@@ -1,10 +1,10 @@
 //! Building a medium: rescue system, archive, manifest, image.
 
 use crate::command::{MediumArgs, MenuMode};
-use crate::commands::Session;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::medium_room::{self as room, Guard, Need, Place};
 use crate::job::{medium_repository, network, signing};
+use crate::session::Session;
 use lifeboat_archive::Secret;
 use lifeboat_machine::boot_list::{SEAL_CONTEXT, SIGNING_CERTIFICATE};
 use lifeboat_machine::bytes::{human, printable};

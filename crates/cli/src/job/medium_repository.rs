@@ -11,7 +11,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 /// Below `/lifeboat/` of a medium: the repository's `config` and `keys/` once more, without which nothing of it can be read.
-pub const SPARE: &str = "spare";
+pub use lifeboat_archive::repository::SPARE;
 /// The host that `key list` shows for the key that a medium carries.
 const ON_MEDIUM: &str = "this medium";
 

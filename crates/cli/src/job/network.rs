@@ -1,8 +1,8 @@
 //! Addresses on the network: where names and passwords come from, and who hears of lost servers.
 
-use crate::commands::Session;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::output::Reporter;
+use crate::session::Session;
 use lifeboat_machine::on_disk::OnDisk;
 use lifeboat_machine::{Event, EventSink};
 use lifeboat_remote::{Address, Credentials};

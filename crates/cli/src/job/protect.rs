@@ -1,9 +1,9 @@
 //! Probing, and refusing what cannot be protected.
 
-use crate::commands::Session;
 use crate::error::CommandError;
 use crate::guarded;
 use crate::job::watch;
+use crate::session::Session;
 use lifeboat_machine::{Event, EventSink as _, Machine};
 use lifeboat_probe::{Probed, Sysroot};
 use lifeboat_sys::trusted::{self, OpenError};

@@ -1,7 +1,7 @@
 //! Whether the machine's files would fit into its filesystems again, and would be as they are.
 
-use crate::commands::Session;
 use crate::error::CommandError;
+use crate::session::Session;
 use lifeboat_archive::{Room, Source};
 use lifeboat_machine::{Event, EventSink as _, Machine};
 use lifeboat_restore::observe::Observing;
@@ -43,7 +43,7 @@ pub fn check(session: &Session, machine: &Machine, sysroot: &Path) -> Result<(),
             source = source.exclude(file);
         }
         let observer = Observing::new(&session.reporter, "check");
-        let measured = lifeboat_archive::room::measure(&source, &observer);
+        let measured = lifeboat_archive::measure::measure(&source, &observer);
         session.reporter.finish();
         let measured = measured?;
         room.roots.extend(measured.room.below(&tree.top).roots);

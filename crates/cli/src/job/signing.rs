@@ -1,9 +1,9 @@
 //! The key with which media are signed, and the certificates that this machine's firmware trusts.
 
-use crate::commands::Session;
 use crate::config::Media;
 use crate::error::{CommandError, Kind};
 use crate::guarded;
+use crate::session::Session;
 use jiff::civil::DateTime;
 use lifeboat_machine::boot::Firmware;
 use lifeboat_machine::bytes::printable;

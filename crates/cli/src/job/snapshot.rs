@@ -1,9 +1,9 @@
 //! Which snapshot a command takes: the one that was named, the medium's own, or the latest of this machine. Another machine's is taken
 //! only when it is named, or when the repository has no other and its files go to a place of their own.
 
-use crate::commands::Session;
 use crate::error::CommandError;
 use crate::job::archive::Archive;
+use crate::session::Session;
 use lifeboat_archive::repository::listed;
 use lifeboat_archive::{ArchiveError, Owner, SnapshotInfo};
 use lifeboat_machine::{Event, EventSink as _};

@@ -1,9 +1,9 @@
 //! A folder whose server is gone: a hard NFS mount, or a FUSE filesystem, holds every call for ever. The look at it is left to a
 //! thread that may be lost, and who waits for it gives up at a deadline.
 
-use crate::commands::Session;
 use crate::error::{CommandError, Kind};
 use crate::output::Reporter;
+use crate::session::Session;
 use lifeboat_machine::{Event, EventSink as _};
 use lifeboat_remote::Address;
 use lifeboat_remote::patience::{DEADLINE, FIRST_DEADLINE, SILENCE};

@@ -1,6 +1,5 @@
 //! btrfs on one device: mkfs.btrfs(8), subvolumes with btrfs(8).
 
-use super::unsupported;
 use crate::context::Context;
 use crate::error::RebuildError;
 use crate::mounts::mounted_at_target;
@@ -41,7 +40,7 @@ pub(crate) fn make(
     let names = || known.iter().chain(&run_time).map(|(name, _)| name.as_str());
     if let Some(missing) = btrfs.features.iter().find(|feature| !names().any(|name| name == *feature)) {
         let reason = "this mkfs.btrfs does not support it; try a rescue medium with newer btrfs-progs";
-        return Err(unsupported(format!("the btrfs feature {missing}"), device, reason));
+        return Err(RebuildError::unsupported(format!("the btrfs feature {missing}"), device, reason));
     }
     let first_uuid = btrfs.metadata_uuid.as_ref().unwrap_or(&filesystem.uuid);
     let mut call = Invocation::new(MKFS_BTRFS)
@@ -158,7 +157,7 @@ pub fn subvolume_id(runner: &dyn Runner, device: &Path, place: &Path, name: &Nam
     let text = output?.text();
     unmounted?;
     text.trim().parse().map_err(|_| {
-        unsupported(
+        RebuildError::unsupported(
             format!("a mount of the subvolume {name}"),
             device,
             format!(

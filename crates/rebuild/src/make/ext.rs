@@ -1,7 +1,6 @@
 //! ext2, ext3, ext4: mke2fs(8), then tune2fs(8) for what only it can set.
 
 use super::crc::{crc32c, parse_uuid, print_uuid, uuid_with_crc};
-use super::unsupported;
 use crate::error::RebuildError;
 use lifeboat_machine::filesystem::{ExtOptions, Filesystem, Journal};
 use lifeboat_sys::program::{MKE2FS, TUNE2FS};
@@ -82,7 +81,7 @@ fn mke2fs(
         call = call.args(["-G", &number(ext.flex_group_blocks.unwrap_or(1).into())]);
     }
     if let Some(Journal::External { device: journal }) = &ext.journal {
-        return Err(unsupported("an external journal", device, format!("it was on {journal}")));
+        return Err(RebuildError::unsupported("an external journal", device, format!("it was on {journal}")));
     }
     let journal = ext.journal.as_ref().and_then(Journal::internal_bytes);
     if let Some(journal) = journal.filter(|_| has(ext, "has_journal")) {
@@ -93,7 +92,11 @@ fn mke2fs(
         journal_options.extend(fast.map(|bytes| format!("fast_commit_size={}", bytes / MIB)));
         call = call.args(["-J", &journal_options.join(",")]);
         if journal < MIB {
-            return Err(unsupported("the journal", device, format!("mke2fs cannot make one of {journal} bytes")));
+            return Err(RebuildError::unsupported(
+                "the journal",
+                device,
+                format!("mke2fs cannot make one of {journal} bytes"),
+            ));
         }
     }
     let extended = extended_options(ext, resized);

@@ -1,6 +1,5 @@
 //! FAT: mkfs.fat(8).
 
-use super::unsupported;
 use crate::error::RebuildError;
 use lifeboat_machine::Name;
 use lifeboat_machine::filesystem::{Filesystem, VfatOptions};
@@ -36,7 +35,7 @@ pub(crate) fn make(
     let made = reserved_sectors(device).map_err(RebuildError::io("READ", device))?;
     if made != vfat.reserved_sectors {
         let reason = format!("mkfs.fat reserves {made} sectors and not {}", vfat.reserved_sectors);
-        return Err(unsupported("FAT", device, reason));
+        return Err(RebuildError::unsupported("FAT", device, reason));
     }
     labels(device, filesystem, vfat).map(|()| vec![])
 }

@@ -1,6 +1,5 @@
 //! XFS: mkfs.xfs(8). Features that a newer mkfs.xfs turns on by itself are each named, on or off.
 
-use super::unsupported;
 use crate::context::Context;
 use crate::error::RebuildError;
 use crate::mounts::mounted_at_target;
@@ -98,7 +97,7 @@ pub(crate) fn mkfs(
             "ftype" | "parent" => naming.push(format!("{name}={value}")),
             "ascii-ci" => naming.extend(on.then(|| "version=ci".to_owned())),
             other => {
-                return Err(unsupported(
+                return Err(RebuildError::unsupported(
                     format!("the XFS feature {other}"),
                     device,
                     "this release does not know the mkfs.xfs option for it",
@@ -107,7 +106,11 @@ pub(crate) fn mkfs(
         }
     }
     if let Some(other) = xfs.log_device.as_ref().or(xfs.realtime.as_ref().map(|realtime| &realtime.device)) {
-        return Err(unsupported("a log or realtime section of its own", device, format!("it was on {other}")));
+        return Err(RebuildError::unsupported(
+            "a log or realtime section of its own",
+            device,
+            format!("it was on {other}"),
+        ));
     }
     let block = u64::from(xfs.block_bytes);
     let mut data = vec![format!("size={}", xfs.blocks * block)];

@@ -1,6 +1,6 @@
 //! Progress, result, keyboard.
 
-use super::{Body, field, heading, label, listed, paragraph};
+use super::parts::{Body, field, heading, label, listed, paragraph};
 use crate::model::{Goal, Model, Outcome};
 use crate::progress::Numbers;
 use crate::update::end::{result_lines, result_rows};
@@ -43,7 +43,7 @@ pub fn progress(model: &Model) -> Body {
     let room = model.rows().saturating_sub(lines.len());
     let last = progress.lines.len().saturating_sub(room);
     for line in &progress.lines[last..] {
-        lines.push(Line::raw(super::cut(&printable(line.as_bytes()).replace("\\\\", "\\"), model.columns())));
+        lines.push(Line::raw(super::parts::cut(&printable(line.as_bytes()).replace("\\\\", "\\"), model.columns())));
     }
     Body { lines, cursor: None, keys: "The work goes on by itself, also when this terminal is lost." }
 }

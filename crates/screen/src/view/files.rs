@@ -1,7 +1,7 @@
 //! Which files, and where they go.
 
 use super::machine::confirmed;
-use super::{Body, cut_front, field, heading, listed, paragraph};
+use super::parts::{Body, cut_front, field, heading, listed, paragraph};
 use crate::model::Model;
 use crate::update::files::filesystems;
 use lifeboat_machine::bytes::{grouped, human, printable};

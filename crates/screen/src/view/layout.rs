@@ -1,7 +1,7 @@
 //! Partitions: sizes, filesystems, places.
 
 use super::machine::refusal;
-use super::{Body, cut, field, heading, listed, paragraph};
+use super::parts::{Body, cut, field, heading, listed, paragraph};
 use crate::model::Model;
 use crate::review::holds;
 use lifeboat_machine::Device;

@@ -1,6 +1,6 @@
 //! Disks, mapping, review, confirmation.
 
-use super::{Body, cut, field, heading, listed, paragraph};
+use super::parts::{Body, cut, field, heading, listed, paragraph};
 use crate::model::{Goal, Model};
 use crate::review::Sign;
 use lifeboat_machine::FoundDisk;

@@ -1,6 +1,6 @@
 //! Welcome, source, key, snapshots.
 
-use super::{Body, field, heading, label, listed, paragraph, time};
+use super::parts::{Body, field, heading, label, listed, paragraph, time};
 use crate::model::{Model, WELCOME};
 use lifeboat_machine::bytes::{grouped, human};
 use ratatui::style::Style;

@@ -198,7 +198,7 @@ impl Reading<'_> {
             let mut result = Ok(());
             for handle in handles {
                 let joined = handle.join().unwrap_or_else(|panic| {
-                    let cause = crate::repository::store::panic_message(&*panic);
+                    let cause = crate::repository::guard::panic_message(&*panic);
                     Err(ArchiveError::Panicked { action: "READ the files", cause })
                 });
                 result = result.and(joined);

@@ -1,8 +1,8 @@
 //! Lock files as restic writes them (internal/restic/lock.go), and the folder they lie in.
 
 use crate::ArchiveError;
-use crate::repository::crypto;
 use crate::repository::store::{Store, temporary};
+use crate::repository::{clock, crypto, pack};
 use crate::table::Id;
 use lifeboat_remote::{Fault, Kind};
 use lifeboat_sys::{bounded, durable};
@@ -49,7 +49,7 @@ impl LockFile {
     pub(super) fn new(exclusive: bool) -> LockFile {
         let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
         LockFile {
-            time: crate::repository::now(),
+            time: clock::now(),
             exclusive,
             hostname: host(),
             username: if uid == 0 { "root".to_owned() } else { uid.to_string() },
@@ -151,8 +151,7 @@ impl LockFiles {
         let unwritable = |read_only, cause: String| Unwritable { read_only, error: self.failed("WRITE", cause) };
         let failed = |cause: String| unwritable(false, cause);
         let json = serde_json::to_vec(lock).map_err(|error| failed(error.to_string()))?;
-        let sealed =
-            crate::repository::writer::seal_file(&self.0.key, &json).map_err(|error| failed(error.to_string()))?;
+        let sealed = pack::seal_file(&self.0.key, &json).map_err(|error| failed(error.to_string()))?;
         let id = crypto::hash(&sealed);
         match (&self.0.remote, self.path(&id)) {
             (Some(remote), _) => match remote.write(Kind::Lock, &crypto::hex(&id), &sealed) {

@@ -1,8 +1,8 @@
 //! `lifeboat dev show`: what is inside a medium, and why.
 
 use crate::command::DevShowArgs;
-use crate::commands::Session;
 use crate::error::{CommandError, CommandResult, Kind};
+use crate::session::Session;
 use lifeboat_machine::bytes::human;
 use lifeboat_rescue::look::{self, Image};
 use lifeboat_rescue::{Content, RescueError};

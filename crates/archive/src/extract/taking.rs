@@ -3,84 +3,14 @@
 //! What the archive says about sharing is a hint only. Blocks are taken from another restored file where both have the same blobs
 //! there, or where its bytes were read and are equal to what is to be written; all else is written.
 
-use super::Extraction;
-use crate::shared::{self, Share};
-use crate::table::{Holes, Id, Table};
+use super::extraction::Extraction;
+use crate::shared::Share;
+use crate::table::{Holes, Id};
 use lifeboat_sys::extents;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
-use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::sync::Mutex;
-
-/// Device and inode number.
-type Identity = (u64, u64);
-
-/// What the files of one extraction share.
-#[derive(Default)]
-pub(super) struct Sharing {
-    /// By record, then by offset.
-    shares: Vec<(usize, Share)>,
-    /// Files that wait for others, with the number of the round in which they can be written.
-    rounds: HashMap<usize, usize>,
-    /// Files that others take from, once they are complete.
-    complete: Mutex<HashMap<usize, Option<Identity>>>,
-    /// Nobody else can write to the target.
-    private: bool,
-}
-
-impl Sharing {
-    /// For the files that are `wanted`; of hard links only the leading one may be.
-    pub(super) fn of(table: &Table, private: bool, wanted: impl Fn(usize) -> bool) -> Self {
-        let records = &table.records;
-        let lists = |record: usize| table.xattrs(record).iter().find(|xattr| xattr.name == b"system.posix_acl_access");
-        let may = |from: usize, to: usize| {
-            let trusted = || shared::trusted(&records[from], &records[to]) && lists(from) == lists(to);
-            shared::alike(&records[from], &records[to]) && (private || trusted())
-        };
-        let shares = table.shared.solve(|record| record < records.len() && wanted(record), may);
-        let (mut rounds, mut complete) = (HashMap::new(), HashMap::new());
-        // A file takes only from those before it, or from itself.
-        for (record, share) in shares.iter().filter(|(record, share)| share.from != *record) {
-            let round = rounds.get(&share.from).copied().unwrap_or(0) + 1;
-            let own = rounds.entry(*record).or_insert(round);
-            *own = round.max(*own);
-            complete.insert(share.from, None);
-        }
-        Sharing { shares, rounds, complete: Mutex::new(complete), private }
-    }
-
-    /// Splits files, which keep their order, into rounds: what a file takes from is in an earlier one.
-    pub(super) fn rounds(&self, files: Vec<usize>) -> Vec<Vec<usize>> {
-        let mut rounds = vec![vec![]];
-        for file in files {
-            let round = self.rounds.get(&file).copied().unwrap_or(0);
-            if rounds.len() <= round {
-                rounds.resize(round + 1, vec![]);
-            }
-            rounds[round].push(file);
-        }
-        rounds
-    }
-
-    fn of_record(&self, record: usize) -> &[(usize, Share)] {
-        let begin = self.shares.partition_point(|(of, _)| *of < record);
-        let end = self.shares.partition_point(|(of, _)| *of <= record);
-        &self.shares[begin..end]
-    }
-
-    /// Notes that a file is complete.
-    pub(super) fn note(&self, record: usize, file: &OwnedFd) {
-        if let Some(place) = crate::report::locked(&self.complete).get_mut(&record) {
-            *place = rustix::fs::fstat(file).ok().map(|status| (status.st_dev, status.st_ino));
-        }
-    }
-
-    fn complete(&self, record: usize) -> Option<Identity> {
-        crate::report::locked(&self.complete).get(&record).copied().flatten()
-    }
-}
 
 /// What one file can take from others while it is written.
 pub(super) struct Taking<'e> {
@@ -209,7 +139,7 @@ impl<'e> Taking<'e> {
     }
 
     /// Whether the file that was taken from last is the one that was restored, unchanged: where others can write, its size and time
-    /// say so, for only its owner and root can set these back (see [`shared::trusted`]).
+    /// say so, for only its owner and root can set these back (see [`crate::shared::trusted`]).
     fn is_as_restored(&self, record: usize) -> bool {
         let Some((of, Some(file))) = &self.last else { return false };
         let Ok(status) = rustix::fs::fstat(file) else { return false };

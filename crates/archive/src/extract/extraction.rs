@@ -1,0 +1,206 @@
+//! One extraction: what its parts share, what they count, and what becomes of an entry that fails.
+
+use super::attributes;
+use super::place::{Naming, Target};
+use super::sharing::Sharing;
+use crate::directories::{Directories, Identity, Tree};
+use crate::report::{Problems, Progress, locked};
+use crate::selection::Choice;
+use crate::table::{Id, Table};
+use crate::{ArchiveError, Observer};
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// How entries are restored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RestoreOptions {
+    /// Replace what is there, each entry at once: files are written under another name and renamed. Otherwise an entry
+    /// that is there already is a problem.
+    pub overwrite: bool,
+    /// Wait until everything is on the disk.
+    pub sync: bool,
+    /// Nobody but this process writes to the target meanwhile: a recovery. Then files may share blocks again whoever owns them;
+    /// otherwise only where nobody could have changed one file's blocks to get at another one's.
+    pub private: bool,
+    /// A restore that is interrupted is done again from its beginning: files have their names at once. Otherwise nobody ever
+    /// finds half of a file under its name.
+    pub repeatable: bool,
+    /// Inode flags that keep everybody from changing a file wait for [`Repository::protect`](crate::Repository::protect).
+    pub unprotected: bool,
+}
+
+/// Where content comes from.
+pub(crate) trait ContentSource: Sync {
+    /// A reader for one thread.
+    fn reader(&self) -> Result<Box<dyn ContentReader + '_>, ArchiveError>;
+    /// Sort key of where a blob lies.
+    fn place(&self, id: &Id) -> (u32, u32);
+    /// Size of a blob's content, in bytes; `None` when there is no such blob.
+    fn length(&self, id: &Id) -> Option<u64>;
+}
+
+/// Reads content in one thread.
+pub(crate) trait ContentReader {
+    /// The content of a blob, checked against its id.
+    fn get(&mut self, id: &Id) -> Result<&[u8], ArchiveError>;
+}
+
+/// What all parts of one extraction share.
+pub(super) struct Extraction<'a> {
+    pub(super) table: &'a Table,
+    pub(super) choices: Vec<Choice>,
+    pub(super) target: Target,
+    /// Device and inode of files that are linked to, or get flags, later.
+    pub(super) made: Mutex<HashMap<usize, Identity>>,
+    /// Entries that did not get their set-id bits.
+    pub(super) without_set_id: Mutex<Vec<usize>>,
+    /// Flags that are set.
+    pub(super) flags: u32,
+    pub(super) sharing: Sharing,
+    pub(super) content: &'a dyn ContentSource,
+    pub(super) options: &'a RestoreOptions,
+    pub(super) observer: &'a dyn Observer,
+    pub(super) problems: &'a Problems<'a>,
+    pub(super) entries: AtomicU64,
+    pub(super) bytes: AtomicU64,
+    /// The same without holes, for progress.
+    pub(super) stored: AtomicU64,
+    pub(super) total: Progress,
+}
+
+/// Why one entry was not restored.
+pub(super) enum Failure {
+    /// It is a problem; the others go on.
+    Entry(String),
+    /// Going on is in vain.
+    Fatal(ArchiveError),
+}
+
+impl Failure {
+    pub(super) fn entry(what: &str, error: Errno) -> Self {
+        Failure::Entry(format!("cannot {what}: {}", std::io::Error::from(error)))
+    }
+}
+
+impl Tree for Extraction<'_> {
+    fn parent(&self, index: usize) -> usize {
+        self.table.records[index].parent as usize
+    }
+
+    fn name(&self, index: usize) -> &[u8] {
+        self.table.name(index)
+    }
+
+    fn top(&self, index: usize) -> Option<&OwnedFd> {
+        (index == 0).then_some(&self.target.root)
+    }
+
+    fn identity(&self, index: usize) -> Option<Identity> {
+        self.target.directories.get(&index).map(|directory| directory.identity)
+    }
+}
+
+impl Extraction<'_> {
+    pub(super) fn is_chosen(&self, index: usize) -> bool {
+        self.choices[index] == Choice::Yes
+    }
+
+    /// Tells whether entries take over something from their directory.
+    pub(super) fn passes_on(&self, index: usize) -> bool {
+        self.target.directories.get(&index).is_some_and(|directory| directory.passes_on)
+    }
+
+    /// Notes what a new entry is, for those who come back to it by its name.
+    pub(super) fn note(&self, index: usize, entry: &OwnedFd) {
+        let record = &self.table.records[index];
+        let is_needed = record.link_key().is_some() || attributes::late_flags(record) != 0;
+        if !self.options.private
+            && is_needed
+            && let Ok(identity) = crate::directories::identity(entry)
+        {
+            locked(&self.made).insert(index, identity);
+        }
+    }
+
+    pub(super) fn naming(&self) -> Naming {
+        if self.options.overwrite { Naming::Replace } else { Naming::New }
+    }
+
+    /// Counts an entry that is complete.
+    pub(super) fn done(&self, index: usize) {
+        let size = self.table.records[index].size;
+        // Sizes of sparse files add up to more than a number holds.
+        let _ = self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |sum| Some(sum.saturating_add(size)));
+        let stored = self.table.stored(index);
+        let bytes = self.stored.fetch_add(stored, Ordering::Relaxed) + stored;
+        let entries = self.entries.fetch_add(1, Ordering::Relaxed) + 1;
+        if entries.is_multiple_of(256) || self.table.records[index].size > 1 << 20 {
+            self.observer.progress(&Progress { entries, bytes, ..self.total.clone() });
+        }
+    }
+
+    pub(super) fn complain(&self, index: usize, outcome: impl Into<attributes::Outcome>) {
+        let outcome = outcome.into();
+        for complaint in outcome.complaints {
+            self.problems.add(self.table.path(index), complaint);
+        }
+        if outcome.without_set_id {
+            locked(&self.without_set_id).push(index);
+        }
+    }
+
+    /// Says once which set-id bits were left out.
+    pub(super) fn tell_set_id(&self) {
+        let mut entries = std::mem::take(&mut *locked(&self.without_set_id));
+        entries.sort_unstable();
+        if !entries.is_empty() {
+            let some = crate::links::some(self.table, &entries);
+            self.observer.warning(&format!(
+                "set-id bits were left out of what has another owner or group here than in the archive: {some}"
+            ));
+        }
+    }
+
+    pub(super) fn failed(&self, index: usize, failure: Failure) -> Result<(), ArchiveError> {
+        match failure {
+            Failure::Entry(message) => {
+                self.problems.add(self.table.path(index), message);
+                Ok(())
+            }
+            Failure::Fatal(error) => Err(error),
+        }
+    }
+
+    /// What an error of the target means: nothing fits any more, or only this entry fails.
+    pub(super) fn failure(&self, what: &str, index: usize, error: Errno) -> Failure {
+        let path = self.table.path(index);
+        let place = || self.target.path.join(path.strip_prefix("/").unwrap_or(&path));
+        match error {
+            Errno::NOSPC | Errno::DQUOT => Failure::Fatal(ArchiveError::Full {
+                path: place(),
+                restored: self.entries.load(Ordering::Relaxed),
+                total: self.total.entries_total,
+            }),
+            Errno::ROFS => Failure::Fatal(ArchiveError::io("WRITE", place(), error)),
+            error => Failure::entry(what, error),
+        }
+    }
+
+    /// Opens the directory of a record, by itself.
+    pub(super) fn directory(&self, index: usize) -> Result<Arc<OwnedFd>, Errno> {
+        Directories::across_mounts().open_same(self, index)
+    }
+}
+
+/// What opening a directory of an entry failed with.
+pub(super) fn unreachable(error: Errno) -> Failure {
+    match error {
+        Errno::STALE | Errno::LOOP | Errno::NOTDIR => {
+            Failure::Entry("cannot OPEN its directory: it was replaced during the restore".to_owned())
+        }
+        error => Failure::entry("OPEN its directory", error),
+    }
+}

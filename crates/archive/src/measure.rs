@@ -1,0 +1,31 @@
+//! A look at a file tree without reading content: the room that a restore of it needs, and what is encrypted in it.
+
+use crate::report::{Observer, Problems, Progress};
+use crate::{ArchiveError, Encrypted, Room, Source, walk};
+
+/// What looking at a file tree found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Measured {
+    /// What its files need.
+    pub room: Room,
+    /// What its filesystem encrypts.
+    pub encrypted: Vec<Encrypted>,
+}
+
+/// Looks at a file tree without reading content: what a backup of it would say. What cannot be read is not counted.
+///
+/// # Errors
+/// When the source's root cannot be opened.
+pub fn measure(source: &Source, observer: &dyn Observer) -> Result<Measured, ArchiveError> {
+    /// Passes on progress alone: a backup tells what it cannot read.
+    struct ProgressOnly<'a>(&'a dyn Observer);
+    impl Observer for ProgressOnly<'_> {
+        fn progress(&self, progress: &Progress) {
+            self.0.progress(progress);
+        }
+    }
+    let observer = ProgressOnly(observer);
+    let mut walked = walk::walk_with_extents(source, &observer, &Problems::new(&observer))?;
+    let extents = walked.extents.take().unwrap_or_default();
+    Ok(Measured { room: extents.finish(&mut walked.table, &walked.tops), encrypted: walked.encrypted })
+}
