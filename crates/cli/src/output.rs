@@ -8,9 +8,10 @@ use crate::record::Record;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lifeboat_machine::bytes::{grouped, human, terminal};
 use lifeboat_machine::{Event, EventSink};
+use lifeboat_restore::pace::Pace;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How often a plain progress line is written when standard error is no terminal.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
@@ -19,7 +20,8 @@ const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 pub struct Reporter {
     json: bool,
     bar: Option<ProgressBar>,
-    last_plain: Mutex<Option<(String, Instant)>>,
+    /// The phase whose progress was printed last, without a terminal.
+    plain: Mutex<Option<(String, Pace)>>,
     /// The first result that could not be written.
     lost: Mutex<Option<io::Error>>,
     record: Mutex<Option<Record>>,
@@ -33,7 +35,7 @@ impl Reporter {
             bar.set_style(style(false));
             bar
         });
-        Reporter { json, bar, last_plain: Mutex::new(None), lost: Mutex::new(None), record: Mutex::new(None) }
+        Reporter { json, bar, plain: Mutex::new(None), lost: Mutex::new(None), record: Mutex::new(None) }
     }
 
     /// JSON lines are wanted.
@@ -151,10 +153,15 @@ impl Reporter {
                 bar.set_position(*bytes);
             }
             None => {
-                let mut last = self.last_plain.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                let due = last.as_ref().is_none_or(|(of, at)| of != phase || at.elapsed() >= PLAIN_INTERVAL);
+                let mut plain = self.plain.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let due = match plain.as_ref().filter(|(of, _)| of == phase) {
+                    Some((_, pace)) => pace.is_due(),
+                    None => {
+                        *plain = Some((phase.clone(), Pace::every(PLAIN_INTERVAL)));
+                        true
+                    }
+                };
                 if due {
-                    *last = Some((phase.clone(), Instant::now()));
                     self.err(&event.console_line());
                 }
             }

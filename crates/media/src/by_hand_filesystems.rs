@@ -5,7 +5,7 @@
 use crate::by_hand::shell;
 use lifeboat_machine::Layout;
 use lifeboat_machine::filesystem::{BtrfsOptions, Filesystem, FilesystemOptions};
-use lifeboat_machine::layout::{Device, Partition, PartitionTable, Swap, TableKind};
+use lifeboat_machine::layout::{Device, Partition, PartitionTable, Swap};
 use lifeboat_sys::Invocation;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -16,46 +16,11 @@ const DEVICE: &str = "\0device";
 /// Features that some mkfs.btrfs turns on by itself (`mkfs.btrfs -O list-all` and `-R list-all` of releases 4 to 6).
 const BTRFS_DEFAULTS: [&str; 5] = ["extref", "skinny-metadata", "no-holes", "free-space-tree", "block-group-tree"];
 
-/// The input for sfdisk(8) that makes a table again, in the format of `sfdisk --dump`.
+/// The input for sfdisk(8) that makes a table again, on disks of other sizes as well: sfdisk knows which sector is the last one.
 pub fn table_script(layout: &Layout, disk: &Device, table: &PartitionTable) -> String {
-    let mut lines = vec![
-        format!("label: {}", if table.kind == TableKind::Gpt { "gpt" } else { "dos" }),
-        format!("label-id: {}", table.id),
-        "unit: sectors".to_owned(),
-    ];
-    // Not last-lba: on a disk of another size it would be wrong, and sfdisk knows it.
-    lines.extend(table.first_lba.map(|first| format!("first-lba: {first}")));
-    lines.extend(table.entries.filter(|entries| *entries != 128).map(|entries| format!("table-length: {entries}")));
-    lines.push(String::new());
-    lines.extend(layout.partitions_of(&disk.id).into_iter().map(|(_, partition)| table_line(partition)));
-    lines.join("\n")
-}
-
-fn table_line(partition: &Partition) -> String {
-    let mut line = format!(
-        "{} : start={}, size={}, type={}",
-        partition.number, partition.start_sector, partition.sectors, partition.type_id
-    );
-    let text = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
-    if let Some(uuid) = text(&partition.uuid) {
-        line.push_str(&format!(", uuid={uuid}"));
-    }
-    if let Some(name) = text(&partition.name) {
-        // As `sfdisk --dump` escapes (util-linux, lib/carefulputc.h).
-        let escape = |c: char| match c {
-            '"' | '\\' | '`' | '$' => format!("\\x{:02x}", u32::from(c)),
-            c if c.is_ascii_control() => format!("\\x{:02x}", u32::from(c)),
-            c => c.to_string(),
-        };
-        line.push_str(&format!(", name=\"{}\"", name.chars().map(escape).collect::<String>()));
-    }
-    if let Some(attributes) = text(&partition.attributes) {
-        line.push_str(&format!(", attrs=\"{attributes}\""));
-    }
-    if partition.bootable {
-        line.push_str(", bootable");
-    }
-    line
+    let partitions: Vec<Partition> =
+        layout.partitions_of(&disk.id).into_iter().map(|(_, partition)| partition.clone()).collect();
+    lifeboat_rebuild::sfdisk::script(&PartitionTable { last_lba: None, ..table.clone() }, &partitions)
 }
 
 /// The commands that make a filesystem on `device`, a word of the shell for a device of `device_bytes` bytes.

@@ -24,7 +24,6 @@
 //! | [`bounds`] | a computed table against the disk's end and its own room |
 //! | [`need`] | what a step needs before the first one may be done |
 //! | [`room`] | whether what a restore writes fits |
-//! | [`script`] | partition tables as sfdisk reads them |
 //! | [`display`] | plans for people |
 //! | [`mod@diff`] | what changed between two recordings |
 //! | [`error`] | why there is no plan |
@@ -49,7 +48,6 @@ mod nodes;
 pub mod policy;
 pub mod resize;
 pub mod room;
-pub mod script;
 pub mod size;
 pub mod step;
 mod steps;

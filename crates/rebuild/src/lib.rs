@@ -13,6 +13,7 @@
 //! | [`context`] | [`Context`]: what all steps need to know |
 //! | [`wipe`] | clearing a disk, and the mark of an unfinished recovery |
 //! | [`table`] | partition tables, waiting for partitions |
+//! | [`sfdisk`] | the text of a partition table for sfdisk(8) |
 //! | [`make`] | filesystems, subvolumes, swap: one module for each kind |
 //! | [`mounts`] | the tree below the target directory, and what programs inside it need |
 //! | [`adapt`] | fstab, boot loader configuration: names of devices that changed |
@@ -36,6 +37,7 @@ pub mod make;
 pub mod mounts;
 pub mod network;
 pub mod read_back;
+pub mod sfdisk;
 pub mod table;
 mod times;
 pub mod trial;

@@ -3,10 +3,10 @@
 use crate::context::Context;
 use crate::error::RebuildError;
 use crate::read_back;
+use crate::sfdisk::script;
 use crate::wipe::{clear_marks, open, sync, write as write_at};
 use base64::Engine as _;
 use lifeboat_machine::layout::{Partition, PartitionTable};
-use lifeboat_plan::script::script;
 use lifeboat_sys::program::{PARTX, SFDISK, UDEVADM};
 use lifeboat_sys::{Invocation, block};
 use std::path::Path;

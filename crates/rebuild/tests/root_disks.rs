@@ -57,7 +57,7 @@ fn dump(disk: &str) -> Vec<String> {
 }
 
 fn sorted((table, entries): &Table) -> Vec<String> {
-    let script = lifeboat_plan::script::script(table, entries);
+    let script = lifeboat_rebuild::sfdisk::script(table, entries);
     // In the C locale sfdisk prints UTF-8 as bytes.
     let script = script.replace("größer", "gr\\xc3\\xb6\\xc3\\x9fer");
     let mut lines: Vec<String> = script.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();

@@ -23,6 +23,7 @@
 //! | [`clock`] | the machine's clock beside the age of an archive |
 //! | [`heartbeat`] | a step that takes minutes says that it is still at work |
 //! | [`observe`] | turns the archive's progress into events |
+//! | [`pace`] | how often progress is reported |
 //! | [`failure`] | [`Failure`]: why a recovery stopped, and whether anything was touched |
 //!
 //! The archive is checked to be readable before anything is wiped (design, principle 3): [`medium::Medium::verify`]
@@ -44,6 +45,7 @@ pub mod network;
 pub mod nuke;
 pub mod observe;
 pub mod on_disk;
+pub mod pace;
 pub mod recovery;
 pub mod rescue;
 pub mod room;

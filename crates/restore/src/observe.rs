@@ -1,9 +1,10 @@
 //! Turns the archive's progress and problems into events.
 
+use crate::pace::Pace;
 use lifeboat_archive::{Observer, Problem, Progress};
 use lifeboat_machine::{Event, EventSink};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Often enough for a bar on a terminal.
 const INTERVAL: Duration = Duration::from_millis(200);
@@ -17,28 +18,19 @@ const LISTED: u64 = 200;
 pub struct Observing<'a> {
     sink: &'a dyn EventSink,
     phase: &'a str,
-    began: Instant,
-    interval: Duration,
-    last_millis: AtomicU64,
+    pace: Pace,
     problems: AtomicU64,
 }
 
 impl<'a> Observing<'a> {
     /// Observes one phase of work.
     pub fn new(sink: &'a dyn EventSink, phase: &'a str) -> Self {
-        Observing {
-            sink,
-            phase,
-            began: Instant::now(),
-            interval: INTERVAL,
-            last_millis: AtomicU64::new(0),
-            problems: AtomicU64::new(0),
-        }
+        Self::every(INTERVAL, sink, phase)
     }
 
     /// Observes with progress that often.
     pub fn every(interval: Duration, sink: &'a dyn EventSink, phase: &'a str) -> Self {
-        Observing { interval, ..Self::new(sink, phase) }
+        Observing { sink, phase, pace: Pace::every(interval), problems: AtomicU64::new(0) }
     }
 
     /// Observes for a console that shows each event as a line.
@@ -54,14 +46,7 @@ impl<'a> Observing<'a> {
 
 impl Observer for Observing<'_> {
     fn progress(&self, progress: &Progress) {
-        let now = self.began.elapsed();
-        let millis = now.as_millis() as u64;
-        let last = self.last_millis.load(Ordering::Relaxed);
-        if millis < last + self.interval.as_millis() as u64 {
-            return;
-        }
-        // Of several threads that come here at once, one reports.
-        if self.last_millis.compare_exchange(last, millis, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+        if !self.pace.is_due() {
             return;
         }
         self.sink.emit(&Event::Progress {
@@ -70,7 +55,7 @@ impl Observer for Observing<'_> {
             entries_total: progress.entries_total,
             bytes: progress.bytes,
             bytes_total: progress.bytes_total,
-            seconds: now.as_secs_f64(),
+            seconds: self.pace.elapsed().as_secs_f64(),
         });
     }
 

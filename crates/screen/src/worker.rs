@@ -4,14 +4,14 @@ use crate::model::{Input, Message, Request};
 use lifeboat_machine::{Event, EventSink};
 use lifeboat_plan::{Plan, Policy};
 use lifeboat_restore::observe::CONSOLE_INTERVAL;
+use lifeboat_restore::pace::Pace;
 use lifeboat_restore::rescue::RescueSystem;
 use lifeboat_restore::{Disks, Failure, Runner, Session, archive_places, keyboard, logs};
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Files that a search shows; more say less.
 const SHOWN_FILES: usize = 500;
@@ -22,18 +22,17 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub struct Fan<'a> {
     others: &'a dyn EventSink,
     screen: Mutex<Sender<Input>>,
-    began: Instant,
-    /// When the others heard of progress, in milliseconds since `began`.
-    told: AtomicU64,
+    /// How often the others get progress.
+    pace: Pace,
 }
 
 impl<'a> Fan<'a> {
     /// Sends to both.
     pub fn new(others: &'a dyn EventSink, screen: Sender<Input>) -> Fan<'a> {
-        Fan { others, screen: Mutex::new(screen), began: Instant::now(), told: AtomicU64::new(0) }
+        Fan { others, screen: Mutex::new(screen), pace: Pace::every(CONSOLE_INTERVAL) }
     }
 
-    fn say(&self, message: Message) {
+    fn send(&self, message: Message) {
         // Without a screen the work goes on.
         let _ = self.screen.lock().unwrap_or_else(std::sync::PoisonError::into_inner).send(Input::Message(message));
     }
@@ -41,15 +40,10 @@ impl<'a> Fan<'a> {
 
 impl EventSink for Fan<'_> {
     fn emit(&self, event: &Event) {
-        let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let due = now >= self.told.load(Ordering::Relaxed) + CONSOLE_INTERVAL.as_millis() as u64;
-        if !matches!(event, Event::Progress { .. }) {
-            self.others.emit(event);
-        } else if due {
-            self.told.store(now, Ordering::Relaxed);
+        if !matches!(event, Event::Progress { .. }) || self.pace.is_due() {
             self.others.emit(event);
         }
-        self.say(Message::Event(event.clone()));
+        self.send(Message::Event(event.clone()));
     }
 }
 
@@ -71,7 +65,7 @@ pub fn work(rescue: &RescueSystem, runner: &dyn Runner, fan: &Fan<'_>, requests:
         }
         let broken = after_panic(&request);
         let done = std::panic::catch_unwind(AssertUnwindSafe(|| answer(&mut session, rescue, runner, request)));
-        fan.say(done.unwrap_or(broken));
+        fan.send(done.unwrap_or(broken));
     }
 }
 

@@ -1,4 +1,5 @@
-//! Input for sfdisk(8), in the format of `sfdisk --dump`, without device names.
+//! Input for sfdisk(8), in the format of `sfdisk --dump`, without device names. Written here only: for the step that writes a
+//! table, and for the page about recovery by hand.
 
 use lifeboat_machine::layout::{Partition, PartitionTable, TableKind};
 use std::fmt::Write as _;
