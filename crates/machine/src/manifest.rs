@@ -168,8 +168,8 @@ mod tests {
         assert_eq!(ArchiveManifest::from_json(ours.as_bytes()).unwrap().entries, 1);
         let newer = ours.replace(r#""format": 1"#, r#""format": 2, "parts": []"#).replace("0.1.0", "9.4.0");
         let error = ArchiveManifest::from_json(newer.as_bytes()).unwrap_err().to_string();
-        assert!(error.starts_with("it has format 2 and was written by Lifeboat 9.4.0, this is Lifeboat "), "{error}");
-        assert!(error.ends_with("reads format 1; try Lifeboat 9.4.0, or a medium made with it"), "{error}");
+        assert!(error.starts_with("it has format 2 and was written by Lifeboat 9.4.0; this is Lifeboat "), "{error}");
+        assert!(error.ends_with("which reads format 1; try Lifeboat 9.4.0, or a medium made with it"), "{error}");
         assert!(matches!(MediumManifest::from_json(newer.as_bytes()), Err(ManifestError::Format { found: 2, .. })));
         let odd = ours.replace("db7\"", "db7\", \"more\": 1");
         for damaged in [&ours[..40], "[]", &odd] {

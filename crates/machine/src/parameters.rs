@@ -302,7 +302,7 @@ mod tests {
             ("lifeboat.after=explode", "reboot, poweroff, shell"),
             ("lifeboat.map=disk0", "DEVICE:DISK"),
             ("lifeboat.iscsi=store@host", "NAME@HOST"),
-            ("lifeboat.source", "no value"),
+            ("lifeboat.source", "missing or not valid"),
         ] {
             let parameters = Parameters::parse(word);
             assert_eq!(parameters.mistakes.len(), 1, "{word}");

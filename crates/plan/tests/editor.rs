@@ -80,7 +80,7 @@ fn another_kind_keeps_uuid_and_label_and_everything_follows() {
         _ => false,
     });
     let initramfs =
-        step(&|step| matches!(step, Step::RebuildInitramfs { reason } if reason == "/ was ext4 and is btrfs now"));
+        step(&|step| matches!(step, Step::RebuildInitramfs { reason } if reason == "/ was ext4 and is now btrfs"));
     let loader = step(&|step| matches!(step, Step::InstallLoader { .. }));
     let extract = step(&|step| *step == Step::Extract);
     assert!(mounted < extract && extract < fstab && fstab < initramfs && initramfs < loader, "{plan}");
@@ -189,7 +189,7 @@ fn refused_kinds_give_the_reason() {
         machine
     };
     for (name, machine, policy, message) in [
-        ("the same", machine(), root_becomes(FilesystemKind::Ext4), "it is ext4 already"),
+        ("the same", machine(), root_becomes(FilesystemKind::Ext4), "it is already ext4"),
         ("GRUB on XFS", machine(), root_becomes(FilesystemKind::Xfs), "many versions of GRUB cannot read a new XFS"),
         ("swap", machine(), kinds(&[("disk0p3", FilesystemKind::Xfs)]), "it holds no filesystem"),
         ("nothing there", machine(), kinds(&[("disk0p9", FilesystemKind::Xfs)]), "no such partition"),

@@ -241,7 +241,7 @@ fn or_no_disk() {
             "mistyped map",
             vec![found("/dev/sda", ten, "XA")],
             policy(&[("disk0", "Z")], &[]),
-            "cannot FIND the disk Z of lifeboat.map; there are: /dev/sda (serial XA, 10.0 GiB)",
+            "cannot FIND the disk Z of lifeboat.map; available disks: /dev/sda (serial XA, 10.0 GiB)",
         ),
         (
             "mistyped device",

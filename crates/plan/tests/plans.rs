@@ -112,7 +112,7 @@ fn the_stick_of_the_rescue_system_is_no_new_controller() {
         })
     };
     assert_eq!(reason("virtio"), None);
-    assert!(reason("usb").unwrap().contains("has a USB disk now"));
+    assert!(reason("usb").unwrap().contains("now has a USB disk"));
 }
 
 #[test]

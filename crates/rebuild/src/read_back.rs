@@ -354,8 +354,8 @@ mod tests {
         let error = compared.end(Path::new("/dev/vda1")).unwrap_err().to_string();
         assert_eq!(
             error,
-            "cannot CONTINUE with /dev/vda1: its label is none and not \"a\"; \
-             its list of missing features is no-holes and not none; its list of features too many is squota and not none"
+            "cannot CONTINUE with /dev/vda1: its label is none instead of \"a\"; \
+             its list of missing features is no-holes instead of none; its list of features too many is squota instead of none"
         );
     }
 }

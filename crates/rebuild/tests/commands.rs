@@ -293,8 +293,8 @@ fn configuration_follows_another_kind_of_filesystem() {
     let step = Step::AdaptFilesystems { changes };
     let notes = run(&FakeRunner::new(), target.path(), &empty_machine(), &empty_plan(), &step).unwrap();
     let expected = [
-        "/etc/fstab names other filesystems now",
-        "/etc/default/grub names other filesystems now",
+        "/etc/fstab now names other filesystems",
+        "/etc/default/grub now names other filesystems",
         "/etc/fstab: / loses errors=remount-ro, which btrfs does not support",
     ];
     assert_eq!(notes, expected);

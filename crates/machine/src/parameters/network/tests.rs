@@ -97,11 +97,11 @@ fn mistakes_are_named() {
         ("ip=192.0.2.7::gw:24::eth0:none", "'gw' is not an IP"),
         ("ip=an-endless-name-of-a-link:dhcp", "is not a valid interface name"),
         ("BOOTIF=01-52-54", "hardware address"),
-        ("nameserver=ns1", "no IP address"),
+        ("nameserver=ns1", "not an IP address"),
         ("vlan=vlan:eth0", "a VLAN number"),
         ("vlan=vlan4095:eth0", "a VLAN number"),
         ("vlan=vlan5", "NAME:DEVICE"),
-        ("bond=bond0:eth0:fast", "no option"),
+        ("bond=bond0:eth0:fast", "is not an option"),
     ] {
         let parameters = NetworkParameters::parse(text);
         assert!(parameters.mistakes.iter().any(|m| m.contains(part)), "{text}: {:?}", parameters.mistakes);
