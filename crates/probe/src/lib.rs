@@ -17,13 +17,14 @@
 //! | `layout`, `content` | disks in use, their partitions and what those hold |
 //! | `ext`, `xfs`, `vfat`, `btrfs`, `subvolumes` | what mkfs must be told, per filesystem |
 //! | `swap` | swap headers, /proc/swaps, fstab |
-//! | `mounts` | which mounts are real, visible and local |
+//! | `mounts`, `again` | which mounts are real, visible and local; where their files show once more |
 //! | `boot`, `loaders`, `efi` | firmware, boot loaders, EFI variables |
 //! | `network`, `hardware`, `os` | how it is reached, what it is, what runs |
 //! | `device` | [`content_of`], [`table_of`]: one device, unmounted |
 //! | `bearers` | [`bearers()`]: who bears a UUID now |
 //! | `found` | [`found_hardware`] |
 
+mod again;
 mod bearers;
 mod boot;
 mod btrfs;

@@ -162,12 +162,17 @@ pub(crate) fn local(table: &[MountInfo], sysroot: &Path) -> (Vec<Used>, Vec<(Str
 /// The mount that holds the directory on which `mount` lies, when it is none of those that are saved: no saved directory leads
 /// there then, and what was mounted is not found again.
 pub(crate) fn beside<'t>(table: &'t [MountInfo], mount: &Used, saved: &[u32]) -> Option<&'t MountInfo> {
-    let mut at = table.iter().find(|entry| entry.id == mount.id)?;
+    holder(table, mount.id, &mount.real_mount_point).filter(|holder| !saved.contains(&holder.id))
+}
+
+/// The mount that holds the directory on which another one lies.
+pub(crate) fn holder<'t>(table: &'t [MountInfo], id: u32, mount_point: &Path) -> Option<&'t MountInfo> {
+    let mut at = table.iter().find(|entry| entry.id == id)?;
     // Of mounts on one another at one place, such as an automount and what it brought, the lowest one counts.
     for _ in 0..table.len() {
         at = table.iter().find(|entry| entry.id == at.parent && entry.id != at.id)?;
-        if at.mount_point != mount.real_mount_point {
-            return (!saved.contains(&at.id)).then_some(at);
+        if at.mount_point != mount_point {
+            return Some(at);
         }
     }
     None

@@ -199,6 +199,9 @@ fn in_use(context: &Context<'_>, blocks: &Blocks, table: &[MountInfo], root: &Pa
         used.disks.extend(blocks.disks_under(&block.name).into_iter().map(|disk| disk.name.clone()));
         used.mounts.push((block.name.clone(), mount));
     }
+    let shown =
+        crate::again::warnings(context.sysroot, table, root, used.mounts.iter().map(|(_, mount)| mount), &saved);
+    shown.into_iter().for_each(|text| findings.warn(text));
     if !used.mounts.iter().any(|(_, mount)| mount.mount_point == Path::new("/"))
         && !findings.refusals.iter().any(|refusal| refusal.subject == "/")
     {
