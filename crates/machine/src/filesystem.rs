@@ -114,7 +114,7 @@ pub struct ExtOptions {
     pub quotas: Vec<String>,
     /// "Desired extra isize" / "Required extra isize" in bytes.
     pub desired_extra_inode_bytes: Option<u32>,
-    /// "Reserved GDT blocks" (mke2fs -E resize=).
+    /// "Reserved GDT blocks" (mke2fs -E resize=); `None` leaves them to mke2fs.
     pub reserved_gdt_blocks: Option<u32>,
     /// Number of "Backup block groups" with sparse_super2 (mke2fs -E num_backup_sb=).
     pub backup_superblocks: Option<u32>,

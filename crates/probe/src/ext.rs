@@ -158,7 +158,8 @@ pub(crate) fn parse(text: &str, superblock: &[u8]) -> Result<Ext, String> {
         encoding_flags: get("Character encoding flags").filter(|_| has("casefold")).map(str::to_owned),
         quotas: quotas.collect(),
         desired_extra_inode_bytes: optional("Desired extra isize"),
-        reserved_gdt_blocks: optional("Reserved GDT blocks"),
+        // Without a line there is none left: it grew that far.
+        reserved_gdt_blocks: optional("Reserved GDT blocks").or(has("resize_inode").then_some(0)),
         backup_superblocks: has("sparse_super2").then(|| {
             u32::try_from(words("Backup block groups").iter().filter(|group| *group != "0").count()).unwrap_or(0)
         }),

@@ -119,6 +119,33 @@ fn root_ext() {
 }
 
 #[test]
+fn root_ext_that_grew_to_its_limit() {
+    let describe = |path: &Path| {
+        let text = text_of("dumpe2fs", &["-h", path.to_str().unwrap()]);
+        let of_the_layout =
+            ["features", "Reserved GDT", "Inode count", "Block count", "Blocks per group", "Inodes per group"];
+        text.lines().filter(|line| of_the_layout.iter().any(|word| line.contains(word))).collect::<Vec<_>>().join("\n")
+    };
+    // Each block of reserved descriptors is in use, or none was ever there.
+    for (title, mib, grown, make) in [
+        ("blocks of 1024", 64, 100 << 10, &["-t", "ext4", "-b", "1024"][..]),
+        ("blocks of 1024, narrow descriptors", 64, 100 << 10, &["-t", "ext4", "-b", "1024", "-O", "^64bit"]),
+        ("ext3, little reserved", 64, 3 << 10, &["-t", "ext3", "-b", "1024", "-E", "resize=2000000"]),
+    ] {
+        let mut image = Image::new(mib << 20);
+        text_of("mke2fs", &[&["-F", "-q"], make, &[image.text().as_str()]].concat());
+        let file = std::fs::OpenOptions::new().write(true).open(image.path()).unwrap();
+        file.set_len(grown << 20).unwrap();
+        text_of("resize2fs", &[&image.text()]);
+        image.size = grown << 20;
+        let text = describe(image.path());
+        assert!(text.contains("resize_inode") && !text.contains("Reserved GDT"), "{title}: {text}");
+        let copy = round_trip(title, &image, describe);
+        text_of("e2fsck", &["-fn", &copy.text()]);
+    }
+}
+
+#[test]
 fn root_xfs() {
     let describe = |path: &Path| {
         let path = path.to_str().unwrap();

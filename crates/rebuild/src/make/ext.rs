@@ -3,7 +3,7 @@
 use super::crc::{crc32c, parse_uuid, print_uuid, uuid_with_crc};
 use crate::error::RebuildError;
 use lifeboat_machine::filesystem::{ExtOptions, Filesystem, Journal};
-use lifeboat_sys::program::{MKE2FS, TUNE2FS};
+use lifeboat_sys::program::{DEBUGFS, E2FSCK, MKE2FS, TUNE2FS};
 use lifeboat_sys::{Invocation, Runner};
 use std::path::Path;
 
@@ -33,11 +33,23 @@ pub(crate) fn commands(
     resized: bool,
 ) -> Result<Vec<Invocation>, RebuildError> {
     let first_uuid = first_uuid(filesystem, ext);
-    let mut calls = vec![mke2fs(device, filesystem, ext, resized, &first_uuid)?, tune2fs(device, ext)];
+    let mut calls = vec![mke2fs(device, filesystem, ext, resized, &first_uuid)?];
+    if is_at_its_limit(ext, resized) {
+        calls.push(Invocation::new(DEBUGFS).args(["-w", "-R", "feature resize_inode"]).arg(device));
+        // It makes the inode that the feature announces, which is a change (1).
+        calls.push(Invocation::new(E2FSCK).args(["-f", "-y"]).arg(device).accept(1));
+    }
+    calls.push(tune2fs(device, ext));
     if first_uuid != filesystem.uuid {
         calls.push(Invocation::new(TUNE2FS).args(["-f", "-U", &filesystem.uuid]).arg(device));
     }
     Ok(calls)
+}
+
+/// It grew until no block was left for more group descriptors. mke2fs reserves blocks wherever it makes the inode for them, and as
+/// many as it can where it is told none (e2fsprogs, lib/ext2fs/initialize.c, `calc_reserved_gdt_blocks`).
+fn is_at_its_limit(ext: &ExtOptions, resized: bool) -> bool {
+    !resized && has(ext, "resize_inode") && ext.reserved_gdt_blocks == Some(0)
 }
 
 /// The UUID to begin with: another one when the checksum seed comes from a UUID of long ago.
@@ -60,7 +72,8 @@ fn mke2fs(
 ) -> Result<Invocation, RebuildError> {
     // `none` first: then the list is all there is.
     let mut features = vec!["none"];
-    features.extend(ext.features.iter().map(String::as_str));
+    let later = is_at_its_limit(ext, resized).then_some("resize_inode");
+    features.extend(ext.features.iter().map(String::as_str).filter(|feature| Some(*feature) != later));
     let number = |value: u64| value.to_string();
     let mut call = Invocation::new(MKE2FS)
         // Neither features nor sizes from the configuration of the rescue system.
