@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::stacks::Stacks;
 use lifeboat_machine::on_disk::{DiskName, OnDisk};
-use lifeboat_storage::{Blocks, Incomplete, Locked, kinds};
+use lifeboat_storage::{Blocks, Incomplete, Locked, kinds, multipath};
 use lifeboat_sys::mount::{HARMLESS, read_only_options};
 use lifeboat_sys::program::{BLKID, MOUNT};
 use lifeboat_sys::{Invocation, Runner};
@@ -93,7 +93,8 @@ pub fn device(place: &OnDisk, search: Search, runner: &dyn Runner) -> Result<Pat
     }
 }
 
-/// The device itself, or what an opened LUKS device holds when that was named instead of the filesystem in it.
+/// The device itself; what an opened LUKS device holds when that was named instead of the filesystem in it; and what multipath
+/// made of a path to a disk.
 fn inside(
     place: &OnDisk,
     device: PathBuf,
@@ -120,8 +121,17 @@ fn inside(
                 _ => unusable(format!("{shown} is encrypted (LUKS) and not open; try: cryptsetup open {shown} NAME")),
             };
         }
-        (_, Some(known)) if known.layer.is_some() => known.holds,
-        _ => return Ok(device),
+        (_, known) => {
+            let devices = Blocks::listed(sys).unwrap_or_default();
+            let path = devices.linked(Path::new("/"), &shown);
+            if let Some(joined) = path.and_then(|path| multipath::through(&devices, path)) {
+                return inside(place, joined.path.clone().into(), rescue_system, sys, runner);
+            }
+            match known {
+                Some(known) if known.layer.is_some() => known.holds,
+                _ => return Ok(device),
+            }
+        }
     };
     unusable(format!("{shown} is {member}; name the filesystem on it, LABEL= or UUID= as lsblk -f shows them"))
 }
@@ -282,6 +292,42 @@ mod tests {
         }
         let elsewhere = named_container(false, false).unwrap_err().to_string();
         assert!(elsewhere.ends_with("try: cryptsetup open /dev/lbtest1 NAME"), "{elsewhere}");
+    }
+
+    #[test]
+    fn a_path_that_multipath_has_is_used_through_it() {
+        let sys = tempfile::tempdir().unwrap();
+        for (file, text) in [
+            ("lbtest/dev", "8:16"),
+            ("lbtest/size", "16"),
+            ("lbtest/holders/dm-77/x", ""),
+            ("lbtest/lbtest1/partition", "1"),
+            ("lbtest/lbtest1/dev", "8:17"),
+            ("lbtest/lbtest1/size", "8"),
+            ("dm-77/dev", "254:77"),
+            ("dm-77/size", "16"),
+            ("dm-77/dm/name", "mpatha"),
+            ("dm-77/dm/uuid", "mpath-3600"),
+            ("dm-77/holders/dm-78/x", ""),
+            ("dm-78/dev", "254:78"),
+            ("dm-78/size", "8"),
+            ("dm-78/dm/name", "mpatha-part1"),
+            ("dm-78/dm/uuid", "part1-mpath-3600"),
+        ] {
+            let file = sys.path().join("block").join(file);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, text).unwrap();
+        }
+        // What blkid says of a path depends on what udev knows.
+        for (named, kind, used) in
+            [("/dev/lbtest1", "ext4\n", "/dev/dm-78"), ("/dev/lbtest", "mpath_member\n", "/dev/dm-77")]
+        {
+            let place = OnDisk::parse(&format!("disk:{named}:/repo")).unwrap();
+            let runner = FakeRunner::new()
+                .answer(&format!("blkid -p -o value -s TYPE {named}"), kind)
+                .answer(&format!("blkid -p -o value -s TYPE {used}"), "ext4\n");
+            assert_eq!(inside(&place, named.into(), true, sys.path(), &runner).unwrap(), Path::new(used));
+        }
     }
 
     #[test]

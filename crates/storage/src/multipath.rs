@@ -23,6 +23,26 @@ pub fn seen_twice(devices: &Blocks) -> Vec<&Block> {
     found
 }
 
+/// What is made of a path to a disk, or of a partition that the kernel found on that path: while multipath has the disk, the
+/// path itself is busy. `None` when multipath does not have it.
+pub fn through<'b>(devices: &'b Blocks, path: &Block) -> Option<&'b Block> {
+    let disk = match &path.partition {
+        Some((_, disk)) => devices.named(disk)?,
+        None => path,
+    };
+    let holding = |below: &Block, prefix: &str| {
+        devices.all().find(|holder| {
+            let uuid = holder.mapper.as_ref().map_or("", |(_, uuid)| uuid);
+            below.holders.contains(&holder.name) && uuid.starts_with(prefix)
+        })
+    };
+    let joined = holding(disk, "mpath-")?;
+    match &path.partition {
+        Some((number, _)) => holding(joined, &format!("part{number}-mpath-")),
+        None => Some(joined),
+    }
+}
+
 /// Joins the paths of disks that are seen twice.
 pub fn activate(runner: &dyn Runner, devices: &Blocks, _: Incomplete, activated: &mut Activated) {
     let disks = seen_twice(devices);
@@ -59,6 +79,40 @@ pub fn activate(runner: &dyn Runner, devices: &Blocks, _: Incomplete, activated:
 mod tests {
     use super::*;
     use lifeboat_sys::FakeRunner;
+
+    #[test]
+    fn a_path_leads_to_what_is_made_of_it() {
+        let held = |name: &str, holders: &[&str]| Block {
+            holders: holders.iter().map(|&h| h.to_owned()).collect(),
+            ..Block::holding(name, "ext4")
+        };
+        let part = |name: &str, number, disk: &str| Block { partition: Some((number, disk.into())), ..held(name, &[]) };
+        let mapper = |name: &str, uuid: &str, holders: &[&str]| Block {
+            mapper: Some(("m".into(), uuid.into())),
+            ..held(name, holders)
+        };
+        let devices = Blocks::of(vec![
+            held("sda", &["dm-0"]),
+            part("sda1", 1, "sda"),
+            part("sda2", 2, "sda"),
+            mapper("dm-0", "mpath-3600", &["dm-1"]),
+            mapper("dm-1", "part1-mpath-3600", &[]),
+            held("sdb", &["dm-3"]),
+            mapper("dm-3", "CRYPT-LUKS2-1", &[]),
+            part("sdc1", 1, "sdc"),
+        ]);
+        let leads = |name: &str| through(&devices, devices.named(name).unwrap()).map(|block| block.name.as_str());
+        for (name, to) in [
+            ("sda", Some("dm-0")),
+            ("sda1", Some("dm-1")),
+            ("sda2", None),
+            ("sdb", None),
+            ("sdc1", None),
+            ("dm-0", None),
+        ] {
+            assert_eq!(leads(name), to, "{name}");
+        }
+    }
 
     #[test]
     fn paths_are_joined_once() {
