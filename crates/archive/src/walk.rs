@@ -195,6 +195,12 @@ impl Walker<'_> {
             }
         };
         inode::refresh(&mut self.walked.table.records[index], &status);
+        if inode::stands_for_a_subvolume(&fd, &status) {
+            let records = &mut self.walked.table.records;
+            let parent = &records[records[index].parent as usize];
+            let times = (parent.mtime, parent.ctime);
+            (records[index].mtime, records[index].ctime) = times;
+        }
         let stored = self.attributes(index, &fd);
         let is_encrypted = encrypted::is_encrypted(&status);
         let key = if is_encrypted { lifeboat_sys::fscrypt::key_state(&*fd) } else { KeyState::Unknown };

@@ -109,3 +109,31 @@ fn root_a_note_of_btrfs_about_compression_is_no_difference() {
     let report = repository.compare(&snapshot, &Source::new(&disk.mount), &Selection::Everything, &Quiet).unwrap();
     assert!(report.differences.is_empty(), "{:?}", report.differences);
 }
+
+#[test]
+fn root_what_stands_for_a_subvolume_in_a_snapshot_has_no_times_of_its_own() {
+    let scratch = scratch();
+    let disk = Disk::make(scratch.path(), "btrfs", 256, &["mkfs.btrfs", "-q"]);
+    let at = |path: &str| disk.mount.join(path);
+    run!("btrfs", "-q", "subvolume", "create", &at("root"));
+    run!("btrfs", "-q", "subvolume", "create", &at("root/srv"));
+    std::fs::write(at("root/srv/file"), "nested").unwrap();
+    std::fs::create_dir(at("root/etc")).unwrap();
+    run!("btrfs", "-q", "subvolume", "snapshot", "-r", &at("root"), &at("before"));
+    let source = Source::new(&disk.mount);
+    let (repository, _) = repository(&scratch.path().join("repository"));
+    backup(&repository, &source);
+    let snapshot = repository.find_snapshot("latest").unwrap();
+    let seen = std::fs::metadata(at("before/srv")).unwrap();
+    // Mounted again, it is a directory that the kernel makes up anew.
+    disk.unmount();
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    disk.mount();
+    let now = std::fs::metadata(at("before/srv")).unwrap();
+    assert_eq!((seen.ino(), now.ino()), (2, 2), "no such directory here");
+    assert_ne!((seen.mtime(), seen.mtime_nsec()), (now.mtime(), now.mtime_nsec()));
+    let report = repository.compare(&snapshot, &source, &Selection::Everything, &Quiet).unwrap();
+    assert!(report.differences.is_empty(), "{:?}", report.differences);
+    let report = backup(&repository, &source);
+    assert_eq!((report.new, report.changed), (0, 0));
+}

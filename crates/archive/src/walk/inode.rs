@@ -61,6 +61,14 @@ pub(crate) fn refresh(record: &mut Record, status: &Statx) {
     record.links = status.stx_nlink;
 }
 
+/// Where a snapshot of btrfs holds but a name of a subvolume that lay in its original: an empty directory that is stored nowhere
+/// (fs/btrfs/inode.c, `new_simple_dir`). Its times are those at which the kernel last came upon it.
+pub(crate) fn stands_for_a_subvolume(directory: &OwnedFd, status: &Statx) -> bool {
+    /// BTRFS_EMPTY_SUBVOL_DIR_OBJECTID (linux/btrfs_tree.h).
+    const INODE: u64 = 2;
+    status.stx_ino == INODE && lifeboat_sys::extents::kind(directory) == Some(lifeboat_sys::extents::Kind::Btrfs)
+}
+
 /// Where to ask for xattrs.
 pub(crate) enum Place<'a> {
     /// An open file or directory.
@@ -125,6 +133,10 @@ pub(crate) fn xattrs(place: &Place<'_>, stored: &Stored) -> Result<Vec<Xattr>, E
 pub(crate) fn no_xattrs(error: Errno) -> String {
     match error {
         Errno::TOOBIG => "cannot ARCHIVE the extended attributes: they are larger than 1 MiB; left out".to_owned(),
+        Errno::NOMEM => {
+            "cannot ARCHIVE the extended attributes: their owner has more of them than fit into memory; left out"
+                .to_owned()
+        }
         error => format!("cannot READ the extended attributes: {}", std::io::Error::from(error)),
     }
 }
