@@ -59,6 +59,14 @@ fn too_large() -> io::Error {
     io::Error::other("a blob is larger than 4 GiB")
 }
 
+/// Tells whether content begins like one of the texts that the repository itself encrypts: JSON, a version byte with a zstd frame, or the
+/// header of a pack. All are encrypted with one key, and nothing in the format says what a text is for (restic's doc/design.rst,
+/// "Packs", "Unpacked Data Format"). Were such content of a user's file stored as it is, he who can write to the store could copy its
+/// encrypted bytes to where a snapshot or an index is looked for. A zstd frame, as any other content is stored in, passes for none.
+fn passes_for_a_text(data: &[u8]) -> bool {
+    matches!(data.first(), Some(0..=3 | b'{' | b'['))
+}
+
 /// A finished pack.
 pub(crate) struct Pack {
     pub(crate) bytes: Vec<u8>,
@@ -86,7 +94,7 @@ impl Builder {
         let packed = sealer.compressor.compress_to_buffer(data, &mut self.bytes[text..])?;
         // What does not get smaller is stored as it is.
         let mut uncompressed_length = u32::try_from(data.len()).map_err(|_| too_large())?;
-        if packed < data.len() {
+        if packed < data.len() || passes_for_a_text(data) {
             self.bytes.truncate(text + packed);
         } else {
             self.bytes.truncate(text);
@@ -104,6 +112,9 @@ impl Builder {
         packed: &[u8],
         uncompressed_length: u32,
     ) -> io::Result<()> {
+        if uncompressed_length == 0 && passes_for_a_text(packed) {
+            return self.add(sealer, id, packed);
+        }
         let start = self.start(sealer, packed.len())?;
         self.bytes.extend_from_slice(packed);
         self.end(sealer, id, start, uncompressed_length)
@@ -299,6 +310,35 @@ mod tests {
             let mut sealed = pack.bytes[blob.offset as usize..(blob.offset + blob.length) as usize].to_vec();
             assert_eq!(opener.open(&mut sealed, blob.uncompressed_length, &blob.id).unwrap(), content);
         }
+    }
+
+    #[test]
+    fn no_content_is_stored_so_that_it_passes_for_a_text_of_the_repository() {
+        let frame = zstd::bulk::compress(b"{\"tree\":\"\"}", LEVEL).unwrap();
+        let header = [&[1, 200, 0, 0, 0][..], &hash(b"tree")].concat();
+        let contents = [b"{}".to_vec(), b"[]".to_vec(), [&[2][..], &frame].concat(), header, vec![0], vec![3; 2]];
+        let plain = |pack: &Pack| {
+            pack.blobs.iter().any(|blob| {
+                let mut sealed = pack.bytes[blob.offset as usize..(blob.offset + blob.length) as usize].to_vec();
+                let text = key().open(&mut sealed).unwrap().to_vec();
+                !text.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
+            })
+        };
+        let stored = pack(&contents);
+        assert!(!plain(&stored));
+        let blobs = read_header(&key(), &stored.bytes).unwrap();
+        let mut opener = Opener::new(key()).unwrap();
+        for (blob, content) in blobs.iter().zip(&contents) {
+            let mut sealed = stored.bytes[blob.offset as usize..(blob.offset + blob.length) as usize].to_vec();
+            assert_eq!(opener.open(&mut sealed, blob.uncompressed_length, &blob.id).unwrap(), content);
+        }
+        // Nor when it comes from a repository in which it was.
+        let mut sealer = Sealer::new(key()).unwrap();
+        let mut builder = Builder::new(BlobKind::Data);
+        for content in &contents {
+            builder.add_packed(&mut sealer, hash(content), content, 0).unwrap();
+        }
+        assert!(!plain(&builder.finish(&mut sealer).unwrap()));
     }
 
     #[test]
