@@ -58,6 +58,28 @@ pub fn make_directories(directory: &Path, mode: u32) -> io::Result<()> {
     }
 }
 
+/// How often a name is freed that somebody else takes again.
+const ATTEMPTS: usize = 10;
+
+/// Opens a new file for writing. What has its name already is removed: a killed process left it, or somebody put a link there, which
+/// is neither followed nor written to.
+///
+/// # Errors
+/// The system's reason.
+pub fn create(path: &Path, mode: u32) -> io::Result<File> {
+    let open = || OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+    for _ in 0..ATTEMPTS {
+        match open() {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match std::fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            },
+            opened => return opened,
+        }
+    }
+    open()
+}
+
 /// Writes a whole file, in place of one that may be there: nobody ever sees half of it. It is written as `temporary`, in the same
 /// directory, which a failure removes.
 ///
@@ -65,7 +87,7 @@ pub fn make_directories(directory: &Path, mode: u32) -> io::Result<()> {
 /// The system's reason.
 pub fn write(path: &Path, temporary: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let written = || {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(temporary)?;
+        let mut file = create(temporary, mode)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         std::fs::rename(temporary, path)?;
@@ -119,6 +141,18 @@ mod tests {
         std::fs::create_dir_all(folder.join("taken/inside")).unwrap();
         write(&folder.join("taken"), &temporary, b"x", 0o600).unwrap_err();
         assert!(!temporary.exists());
+        // Another file, led to by a name that was taken beforehand, stays as it is.
+        let other = scratch.path().join("other");
+        std::fs::write(&other, "other").unwrap();
+        for take in [std::os::unix::fs::symlink::<&Path, &Path>, std::fs::hard_link::<&Path, &Path>] {
+            take(&other, &temporary).unwrap();
+            write(&path, &temporary, b"three", 0o600).unwrap();
+            assert_eq!(
+                (std::fs::read(&other).unwrap(), std::fs::read(&path).unwrap()),
+                (b"other".into(), b"three".into())
+            );
+            assert!(path.symlink_metadata().unwrap().is_file());
+        }
         remove(&path).unwrap();
         assert!(!path.exists());
         assert!(make_directories(&folder.join("taken/inside"), 0o700).is_ok());

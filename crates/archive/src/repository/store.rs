@@ -12,8 +12,9 @@ use crate::table::Id;
 use lifeboat_remote::Fault;
 use lifeboat_sys::{bounded, durable};
 use rustic_core::{FileType, WriteBackend};
-use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -88,8 +89,7 @@ impl Store {
         let temporary = temporary(&path);
         let write = || {
             durable::make_directories(&directory, 0o700)?;
-            let mut file =
-                std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+            let mut file = durable::create(&temporary, 0o600)?;
             file.write_all(&bytes)?;
             std::fs::rename(&temporary, &path)?;
             Ok(Some(Unsettled { file, directory: directory.clone() }))
@@ -285,9 +285,22 @@ impl Store {
         let text = self.key.open(&mut sealed).map_err(|error| self.damaged(what(), error))?;
         match text.split_first() {
             Some((b'{' | b'[', _)) => Ok(text.to_vec()),
-            Some((2, frame)) => zstd::stream::decode_all(frame).map_err(|error| self.damaged(what(), error)),
+            Some((2, frame)) => unpacked(frame, LARGEST_TEXT).map_err(|error| self.damaged(what(), error)),
             _ => Err(self.damaged(what(), "its encoding is unknown")),
         }
+    }
+}
+
+/// What an encrypted file has at most when it is decompressed, in bytes: restic's indexes have ten megabytes.
+const LARGEST_TEXT: u64 = 1 << 30;
+
+/// The text of a zstd frame, of at most `limit` bytes.
+fn unpacked(frame: &[u8], limit: u64) -> std::io::Result<Vec<u8>> {
+    let mut text = vec![];
+    zstd::stream::read::Decoder::new(frame)?.take(limit + 1).read_to_end(&mut text)?;
+    match text.len() as u64 {
+        size if size > limit => Err(bounded::too_large(size, limit)),
+        _ => Ok(text),
     }
 }
 
@@ -315,17 +328,33 @@ pub(crate) fn temporary(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// Sets the mode of a file or directory, when it is there.
+/// Sets the mode of a file or directory, when it is there and no link to something else.
 fn private(path: &Path, mode: u32) -> Result<(), ArchiveError> {
-    match std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(ArchiveError::Store { action: "PROTECT", path: path.to_owned(), cause: error.to_string() })
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(path, flags, Mode::empty());
+    match opened.and_then(|file| rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))) {
+        Ok(()) | Err(Errno::NOENT | Errno::LOOP) => Ok(()),
+        Err(error) => {
+            let cause = std::io::Error::from(error).to_string();
+            Err(ArchiveError::Store { action: "PROTECT", path: path.to_owned(), cause })
         }
-        _ => Ok(()),
     }
 }
 
 /// Our id as rustic's.
 fn rustic_id(id: &Id) -> rustic_core::RusticResult<rustic_core::Id> {
     crypto::hex(id).parse()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_file_does_not_become_a_large_one() {
+        let frame = zstd::bulk::compress(&vec![b' '; 1 << 20], 1).unwrap();
+        assert_eq!(unpacked(&frame, 1 << 20).unwrap().len(), 1 << 20);
+        assert!(unpacked(&frame, (1 << 20) - 1).unwrap_err().to_string().contains("bytes"));
+        assert!(unpacked(&frame[..frame.len() / 2], 1 << 20).is_err());
+    }
 }
