@@ -8,6 +8,7 @@
 //! | [`inode`] | what one inode has: status, xattrs, flags, project id, holes |
 //! | [`extents`] | which files share blocks, and what is compressed |
 //! | [`encrypted`] | what the filesystem encrypts, and whether it is locked |
+//! | [`kept`] | how much of it is kept in memory |
 //! | [`content`] | reads files with holes, and notices that they change |
 //!
 //! Whoever owns a directory can exchange what is in it at any moment. So directories are opened from their parents, and
@@ -17,6 +18,7 @@ pub(crate) mod content;
 pub(crate) mod encrypted;
 pub(crate) mod extents;
 pub(crate) mod inode;
+mod kept;
 pub(crate) mod look;
 pub(crate) mod places;
 mod rules;
@@ -29,6 +31,7 @@ use crate::table::{Kind, More, Record, Table, Under, Xattr};
 use crate::{ArchiveError, Observer};
 use extents::Extents;
 use inode::{Place, Stored};
+use kept::Kept;
 use lifeboat_sys::fscrypt::KeyState;
 use look::Held;
 use places::Top;
@@ -41,9 +44,6 @@ use std::ffi::OsStr;
 use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
-
-/// Bytes of xattrs that all entries may have together: they are in memory until the snapshot is written.
-const ALL_XATTR_BYTES: u64 = 1 << 30;
 
 /// A walked tree: its table, and the ways to its files.
 pub(crate) struct Walked {
@@ -109,7 +109,7 @@ struct Walker<'a> {
     walked: Walked,
     directories: Directories,
     bytes: u64,
-    xattr_bytes: u64,
+    kept: Kept,
 }
 
 /// Walks a source. What cannot be read is left out and is a problem.
@@ -157,7 +157,7 @@ fn start(
         },
         directories: Directories::within_a_mount(),
         bytes: 0,
-        xattr_bytes: 0,
+        kept: Kept::default(),
     };
     // Depth first, so that files which lie together are read together.
     let mut met = 0;
@@ -382,6 +382,13 @@ impl Walker<'_> {
                             fail(self, encrypted::LOCKED_FILE.to_owned());
                             return None;
                         }
+                        Ok(target) if self.kept.add(record.uid, target.to_bytes().len()).is_err() => {
+                            fail(
+                                self,
+                                "cannot ARCHIVE the link: its owner has more of them than fit into memory".to_owned(),
+                            );
+                            return None;
+                        }
                         Ok(target) => more.target = target.into_bytes(),
                         Err(error) => {
                             fail(self, format!("cannot READ the link: {}", std::io::Error::from(error)));
@@ -393,7 +400,7 @@ impl Walker<'_> {
             }
         }
         if let Some(place) = place {
-            match inode::xattrs(&place, &stored).and_then(|xattrs| self.count_xattrs(xattrs)) {
+            match inode::xattrs(&place, &stored).and_then(|xattrs| self.kept.xattrs(record.uid, xattrs)) {
                 Ok(xattrs) => more.xattrs = xattrs,
                 Err(error) => fail(self, inode::no_xattrs(error)),
             }
@@ -412,23 +419,13 @@ impl Walker<'_> {
         let record = &mut self.walked.table.records[index];
         let stored = self.walked.stored.entry(record.filesystem).or_insert_with(|| Stored::by(fd));
         inode::flags_and_project(fd, record, stored);
-        let stored = *stored;
-        match inode::xattrs(&Place::Open(fd), &stored).and_then(|xattrs| self.count_xattrs(xattrs)) {
+        let (stored, uid) = (*stored, record.uid);
+        match inode::xattrs(&Place::Open(fd), &stored).and_then(|xattrs| self.kept.xattrs(uid, xattrs)) {
             Ok(xattrs) if xattrs.is_empty() => {}
             Ok(xattrs) => self.walked.table.set_more(index, More { xattrs, ..More::default() }),
             Err(error) => self.problems.add(self.walked.table.path(index), inode::no_xattrs(error)),
         }
         stored
-    }
-
-    /// Refuses what would be too much to be kept in memory.
-    fn count_xattrs(&mut self, xattrs: Vec<Xattr>) -> Result<Vec<Xattr>, Errno> {
-        let bytes: usize = xattrs.iter().map(|xattr| xattr.name.len() + xattr.value.len()).sum();
-        if self.xattr_bytes + bytes as u64 > ALL_XATTR_BYTES {
-            return Err(Errno::TOOBIG);
-        }
-        self.xattr_bytes += bytes as u64;
-        Ok(xattrs)
     }
 }
 

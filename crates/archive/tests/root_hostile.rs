@@ -233,6 +233,30 @@ fn root_what_a_directory_passes_on_is_not_kept() {
 }
 
 #[test]
+fn root_nor_what_its_owner_has_it_pass_on_meanwhile() {
+    let scratch = scratch();
+    let disk = Disk::make(scratch.path(), "disk", 64, &["mkfs.ext4", "-q"]);
+    let tree = tree(&disk.mount, &[("home/large", &"x".repeat(2 << 20))]);
+    run!("mkfifo", "-m", "640", &tree.join("home/fifo"));
+    run!("chown", "1000:1000", &tree.join("home"));
+    let (repository, _) = repository(&scratch.path().join("repository"));
+    backup(&repository, &Source::new(&tree));
+    let home = disk.mount.join("out/home");
+    std::fs::create_dir_all(&home).unwrap();
+    run!("chown", "1000:1000", &home);
+    // Told when the large file is complete; pipes come later.
+    let observer = At::new("restore", || drop(run!("setfacl", "-m", "d:u:1000:rwx", &home)));
+    let snapshot = repository.find_snapshot("latest").unwrap();
+    let some = paths(&["/home/large", "/home/fifo"]);
+    let options = RestoreOptions { overwrite: true, ..RestoreOptions::default() };
+    let report = repository.restore(&snapshot, &disk.mount.join("out"), &some, &options, &observer).unwrap();
+    assert_eq!(messages(&report.problems), Vec::<String>::new());
+    assert!(run!("getfacl", "-np", &home).contains("default:user:1000:rwx"));
+    let acl = run!("getfacl", "-np", &home.join("fifo"));
+    assert!(!acl.contains("1000"), "{acl}");
+}
+
+#[test]
 fn root_the_way_to_a_chosen_path() {
     let scratch = scratch();
     let tree = tree(scratch.path(), &[("srv/app/conf/one", "1"), ("srv/app/two", "2"), ("usr/lib/x", "x")]);

@@ -108,9 +108,14 @@ impl Extraction<'_> {
         self.choices[index] == Choice::Yes
     }
 
-    /// Tells whether entries take over something from their directory.
+    /// Tells whether entries take over something from their directory: it had that, or whom it belongs to may give it something at any
+    /// moment, for one that only leads to what was chosen is not closed.
     pub(super) fn passes_on(&self, index: usize) -> bool {
-        self.target.directories.get(&index).is_some_and(|directory| directory.passes_on)
+        let leads = !self.options.private && !self.is_chosen(index);
+        self.target
+            .directories
+            .get(&index)
+            .is_some_and(|directory| directory.passes_on || (leads && directory.was_there && directory.is_of_another))
     }
 
     /// Notes what a new entry is, for those who come back to it by its name.

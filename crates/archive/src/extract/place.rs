@@ -31,6 +31,8 @@ pub(super) struct Directory {
     pub(super) was_there: bool,
     /// What is made in it takes over something from it: an ACL, inode flags, a project id.
     pub(super) passes_on: bool,
+    /// It belongs to a user who is not the one who restores.
+    pub(super) is_of_another: bool,
 }
 
 impl Target {
@@ -52,11 +54,17 @@ impl Target {
             })?,
         };
         let identity = identity(&root).map_err(failed)?;
+        let status = rustix::fs::fstat(&root).map_err(failed)?;
         // Said once, and not for each entry.
         if rustix::fs::fstatvfs(&root).is_ok_and(|status| status.f_flag.contains(StatVfsMountFlags::RDONLY)) {
             return Err(ArchiveError::io("WRITE", path, Errno::ROFS));
         }
-        let top = Directory { identity, was_there: true, passes_on: passes_on(&root) };
+        let top = Directory {
+            identity,
+            was_there: true,
+            passes_on: passes_on(&root),
+            is_of_another: status.st_uid != rustix::process::geteuid().as_raw(),
+        };
         Ok(Target { root, path: path.to_owned(), directories: HashMap::from([(0, top)]) })
     }
 
@@ -174,7 +182,7 @@ pub(super) fn directory(parent: &OwnedFd, wanted: &Wanted<'_>) -> Result<(Direct
         if wanted.passed_on {
             super::attributes::forget_inherited(&fd, true);
         }
-        return Ok((Directory { identity, was_there: false, passes_on: false }, fd));
+        return Ok((Directory { identity, was_there: false, passes_on: false, is_of_another: false }, fd));
     }
     if !wanted.private {
         if chosen && trusted::open_to(&status).is_some() {
@@ -185,7 +193,7 @@ pub(super) fn directory(parent: &OwnedFd, wanted: &Wanted<'_>) -> Result<(Direct
         }
     }
     let passes_on = !wanted.private && passes_on(&fd);
-    Ok((Directory { identity, was_there: true, passes_on }, fd))
+    Ok((Directory { identity, was_there: true, passes_on, is_of_another: status.st_uid != own }, fd))
 }
 
 /// Takes a directory over until it has the attributes of the archive.
