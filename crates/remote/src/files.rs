@@ -56,6 +56,12 @@ impl Kind {
     }
 }
 
+/// More files of one kind are in no repository: so many packs have 64 TiB. A list without end would fill the memory.
+pub(crate) const MOST_FILES: usize = 4 << 20;
+
+/// Why a list is not read any further.
+pub(crate) const ENDLESS: &str = "the server's list has no end";
+
 /// The files of a repository. Implementations wait for a server that was lost as long as their patience lasts.
 pub trait Files: Send + Sync {
     /// Where it is, for people.

@@ -5,6 +5,7 @@ mod list;
 mod sign;
 
 use crate::address::{Bucket, url_host};
+use crate::files::{ENDLESS, MOST_FILES};
 use crate::http::{Client, Question};
 use crate::rest::read_part;
 use crate::{Credentials, Fault, Files, Kind, Patience};
@@ -119,6 +120,9 @@ impl Files for S3 {
                 let name = key.rsplit('/').next().filter(|name| !name.is_empty())?;
                 Some((name.to_owned(), size))
             }));
+            if files.len() > MOST_FILES {
+                return Err(Fault::ended("LIST", self.place(), ENDLESS));
+            }
             match page.next {
                 // A server that says the same again would keep us for ever, and what is missing from the list would be taken for lost.
                 Some(next) if !seen.insert(next.clone()) => {

@@ -3,9 +3,8 @@
 mod protocol;
 
 use crate::address::Host;
-use crate::files::whole_part;
+use crate::files::{MOST_FILES, whole_part};
 use crate::{Credentials, Fault, Files, Kind, Patience};
-use lifeboat_sys::bounded;
 use lifeboat_sys::program::SSH;
 use protocol::{Session, Trouble};
 use std::io::Read as _;
@@ -218,7 +217,7 @@ impl Files for Sftp {
 
     fn list(&self, kind: Kind) -> Result<Vec<(String, u64)>, Fault> {
         let directory = format!("{}/{}", self.root, kind.directory());
-        let list = |path: &str| match self.insist("LIST", path, |session| session.list(path)) {
+        let list = |path: &str| match self.insist("LIST", path, |session| session.list(path, MOST_FILES)) {
             Err(Fault::Missing(_)) => Ok(vec![]),
             other => other,
         };
@@ -236,10 +235,7 @@ impl Files for Sftp {
 
     fn read(&self, kind: Kind, name: &str) -> Result<Vec<u8>, Fault> {
         let path = self.path(kind, name);
-        self.insist("READ", &path, |session| match session.size(&path)? {
-            size if size > kind.largest() => Err(Trouble::TooLarge(bounded::too_large(size, kind.largest()))),
-            size => session.read(&path, 0, size),
-        })
+        self.insist("READ", &path, |session| session.read_whole(&path, kind.largest()))
     }
 
     fn read_part(&self, kind: Kind, name: &str, offset: u64, length: u64) -> Result<Vec<u8>, Fault> {

@@ -1,5 +1,7 @@
 //! SFTP version 3 (draft-ietf-secsh-filexfer-02), as OpenSSH speaks it, over the two ends of a pipe.
 
+use crate::files::ENDLESS;
+use lifeboat_sys::bounded;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -238,8 +240,8 @@ impl<R: Read + AsFd, W: Write> Session<R, W> {
         self.command(CLOSE, &body)
     }
 
-    /// The entries of a directory, without `.` and `..`.
-    pub(super) fn list(&mut self, path: &str) -> Result<Vec<Entry>, Trouble> {
+    /// The entries of a directory, without `.` and `..`, when they are not more than `most`.
+    pub(super) fn list(&mut self, path: &str, most: usize) -> Result<Vec<Entry>, Trouble> {
         let mut body = vec![];
         text(&mut body, path.as_bytes());
         let handle = self.handle(OPENDIR, &body)?;
@@ -254,6 +256,9 @@ impl<R: Read + AsFd, W: Write> Session<R, W> {
                     // An empty list for ever would keep us for ever.
                     if count == 0 {
                         break;
+                    }
+                    if entries.len() > most {
+                        return Err(Trouble::TooLarge(io::Error::other(ENDLESS)));
                     }
                     for _ in 0..count {
                         let name = String::from_utf8_lossy(fields.text()?).into_owned();
@@ -285,6 +290,14 @@ impl<R: Read + AsFd, W: Write> Session<R, W> {
             (ATTRS, body) => Ok(Fields(&body).attributes()?.0),
             (STATUS, body) => Err(status(&body).err().unwrap_or_else(|| broken("attributes were expected"))),
             _ => Err(broken("attributes were expected")),
+        }
+    }
+
+    /// A whole file, unless it is larger than `largest` bytes: memory for it would be taken before anything of it is proven.
+    pub(super) fn read_whole(&mut self, path: &str, largest: u64) -> Result<Vec<u8>, Trouble> {
+        match self.size(path)? {
+            size if size > largest => Err(Trouble::TooLarge(bounded::too_large(size, largest))),
+            size => self.read(path, 0, size),
         }
     }
 
@@ -439,39 +452,4 @@ fn status(body: &[u8]) -> Result<u32, Trouble> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io::Seek as _;
-
-    /// A session with a server that says these bytes, whatever it is asked.
-    fn hostile(bytes: &[u8]) -> Result<Session<std::fs::File, Vec<u8>>, Trouble> {
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(bytes).unwrap();
-        file.rewind().unwrap();
-        Session::start(file, vec![], Duration::from_secs(5))
-    }
-
-    #[test]
-    fn broken_answers_are_errors() {
-        for bytes in
-            [&b""[..], b"\0\0\0\0", b"\xff\xff\xff\xff", b"\0\0\0\x05\x02\0\0\0\x02", b"\0\0\0\x05\x01\0\0\0\x03"]
-        {
-            assert!(hostile(bytes).is_err(), "{bytes:?}");
-        }
-        let mut session = hostile(b"\0\0\0\x05\x02\0\0\0\x03\0\0\0\x09\x66\0\0\0\0\xff\xff\xff\xff").unwrap();
-        assert!(session.read("/x", 0, 100).is_err());
-        let mut session = hostile(b"\0\0\0\x05\x02\0\0\0\x03\0\0\0\x0d\x65\0\0\0\0\0\0\0\x02\0\0\0\0").unwrap();
-        assert!(matches!(session.read("/x", 0, 100), Err(Trouble::Missing)));
-    }
-
-    #[test]
-    fn any_answer_is_read() {
-        use proptest::prelude::*;
-        proptest!(|(bytes in proptest::collection::vec(any::<u8>(), 0..200))| {
-            let greeting = b"\0\0\0\x05\x02\0\0\0\x03";
-            let mut session = hostile(&[&greeting[..], &bytes].concat()).unwrap();
-            let _ = session.list("/x");
-            let _ = session.read("/x", 0, 1000);
-        });
-    }
-}
+mod tests;
