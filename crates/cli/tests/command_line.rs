@@ -202,6 +202,25 @@ fn results_that_cannot_be_written_are_failures_and_readers_that_go_away_are_none
 }
 
 #[test]
+fn a_place_that_is_no_text_is_a_wrong_command_line() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let name = std::ffi::OsStr::from_bytes(b"/tmp/caf\xe9\x1b[2J");
+    for arguments in [
+        &["list", "--from"][..],
+        &["verify", "--from"],
+        &["compare", "--from"],
+        &["restore", "--to", "/nonexistent", "--from"],
+        &["backup", "--to"],
+    ] {
+        let output =
+            std::process::Command::new(env!("CARGO_BIN_EXE_lifeboat")).args(arguments).arg(name).output().unwrap();
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {err}");
+        assert!(err.contains("UTF-8") && !err.contains('\x1b'), "{arguments:?}: {err:?}");
+    }
+}
+
+#[test]
 fn what_is_named_cannot_drive_the_terminal() {
     let name = "a\u{1b}[2J\u{7}\nlifeboat: done\u{202e}";
     for arguments in [

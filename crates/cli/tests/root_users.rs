@@ -84,6 +84,25 @@ fn root_nothing_is_restored_through_a_link_of_another_user() {
 }
 
 #[test]
+fn root_nothing_is_restored_to_a_folder_that_another_user_can_change() {
+    let place = Place::new();
+    place.backup();
+    place.directory("theirs", USER, 0o700);
+    place.directory("group", 0, 0o775);
+    chown(place.at("group"), Some(0), Some(USER)).unwrap();
+    place.directory("anybody", 0, 0o777);
+    for to in ["theirs", "group", "anybody"] {
+        let (code, err) = place.run(&["restore", "--from", "repo", "--key-file", "key", "--to", to]);
+        assert!(code == 3 && err.contains("the folder can be changed by"), "{to}: {code} {err}");
+        assert_eq!(std::fs::read_dir(place.at(to)).unwrap().count(), 0, "{to}");
+    }
+    // A new folder in a user's own is his to rename, not to read or to change.
+    let (code, err) = place.run(&["restore", "--from", "repo", "--key-file", "key", "--to", "theirs/new"]);
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(std::fs::metadata(place.at("theirs/new")).unwrap().uid(), 0);
+}
+
+#[test]
 fn root_no_system_is_read_through_a_link_of_another_user() {
     let place = Place::new();
     place.directory("home", USER, 0o755);
