@@ -3,11 +3,11 @@
 
 use libfuzzer_sys::fuzz_target;
 use lifeboat_remote::Fault;
-use lifeboat_remote::iso::{Source, files, read};
+use lifeboat_remote::iso::{ReadAt, files, read};
 
 struct Bytes<'a>(&'a [u8]);
 
-impl Source for Bytes<'_> {
+impl ReadAt for Bytes<'_> {
     fn read_at(&self, offset: u64, length: u64) -> Result<Vec<u8>, Fault> {
         let from = usize::try_from(offset).unwrap_or(usize::MAX).min(self.0.len());
         let to = from.saturating_add(usize::try_from(length).unwrap_or(usize::MAX)).min(self.0.len());

@@ -3,7 +3,7 @@
 //! `archive init|backup|restore|compare|verify|list REPO [DIR]`; the key is the content of `REPO.key`.
 
 use lifeboat_archive::repository::{BackupRequest, RepositoryOptions};
-use lifeboat_archive::{Observer, Problem, Repository, RestoreOptions, Secret, Selection, Source};
+use lifeboat_archive::{FileTree, Observer, Problem, Repository, RestoreOptions, Secret, Selection};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let selection = Selection::Everything;
     match command.as_str() {
         "backup" => {
-            let source = Source::new(directory);
+            let source = FileTree::new(directory);
             let manifest =
                 |entries: u64, bytes: u64| Ok(format!("{{\"entries\":{entries},\"bytes\":{bytes}}}").into_bytes());
             let request = BackupRequest {
@@ -70,8 +70,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             println!("{} entries {} bytes, {} problems", report.entries, report.bytes, report.problems.len());
         }
         "compare" => {
-            let report =
-                repository.compare(&repository.find_snapshot("latest")?, &Source::new(directory), &selection, &Told)?;
+            let report = repository.compare(
+                &repository.find_snapshot("latest")?,
+                &FileTree::new(directory),
+                &selection,
+                &Told,
+            )?;
             for difference in &report.differences {
                 println!("{}: {:?}: {}", difference.path.display(), difference.kind, difference.detail);
             }

@@ -2,14 +2,14 @@
 
 use crate::directories::Directories;
 use crate::extract::ContentSource;
+use crate::file_table::{FileTable, Id, Kind, is_large};
 use crate::links::Links;
 use crate::report::{Problem, Problems, Progress, locked};
 use crate::selection::{Choice, is_own};
-use crate::table::{Id, Kind, Table, is_large};
 use crate::walk::content::{Content, Known};
 use crate::walk::look::Patience;
 use crate::walk::{self, Walked, extents};
-use crate::{ArchiveError, Observer, Selection, Source};
+use crate::{ArchiveError, FileTree, Observer, Selection};
 use lifeboat_sys::inode;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
@@ -89,7 +89,7 @@ impl CompareReport {
 }
 
 struct Comparison<'a> {
-    archived: &'a Table,
+    archived: &'a FileTable,
     walked: &'a Walked,
     choices: &'a [Choice],
     flags: u32,
@@ -98,9 +98,9 @@ struct Comparison<'a> {
 
 /// Compares the selected entries of a table with a file tree; of their inode flags only those in `flags`.
 pub(crate) fn run(
-    archived: &Table,
+    archived: &FileTable,
     content: &dyn ContentSource,
-    source: &Source,
+    source: &FileTree,
     (selection, flags): (&Selection, u32),
     observer: &dyn Observer,
 ) -> Result<CompareReport, ArchiveError> {

@@ -34,10 +34,10 @@ mod taking;
 mod under;
 
 use crate::directories::Directories;
+use crate::file_table::{FileTable, Kind};
 use crate::links::Links;
 use crate::report::{Problems, Progress, locked};
 use crate::selection::Choice;
-use crate::table::{Kind, Table};
 use crate::{ArchiveError, Observer, Selection};
 pub use extraction::RestoreOptions;
 pub(crate) use extraction::{ContentReader, ContentSource};
@@ -66,7 +66,7 @@ pub(crate) struct Restored {
 
 /// Restores the selected entries below `target`.
 pub(crate) fn run(
-    table: &Table,
+    table: &FileTable,
     content: &dyn ContentSource,
     target: &Path,
     selection: &Selection,
@@ -134,7 +134,7 @@ pub(crate) fn run(
 }
 
 /// Sets the flags that waited, on what is there; gives their number.
-pub(crate) fn protect(table: &Table, target: &Path, problems: &Problems<'_>) -> Result<u64, ArchiveError> {
+pub(crate) fn protect(table: &FileTable, target: &Path, problems: &Problems<'_>) -> Result<u64, ArchiveError> {
     let mut places = Places::new(table, target)?;
     let protected = |index: &usize| {
         let record = &table.records[*index];

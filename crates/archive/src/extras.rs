@@ -7,9 +7,9 @@
 //! directory has no node, so its line says everything, and so do lines with `"under":true`: they describe directories that
 //! mounted filesystems hide.
 
+use crate::file_table::{FileTable, Holes, Kind, More, Record, Time, Under, Xattr};
 use crate::repository::node;
 use crate::shared::Stretch;
-use crate::table::{Holes, Kind, More, Record, Table, Time, Under, Xattr};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
@@ -59,7 +59,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 /// The lines for a table.
-pub(crate) fn encode(table: &Table) -> Vec<u8> {
+pub(crate) fn encode(table: &FileTable) -> Vec<u8> {
     let mut out = Vec::new();
     let is_old = table.shared.is_empty() && !(0..table.records.len()).any(|index| table.is_squeezed(index));
     let version = if is_old { VERSION } else { VERSION_NEW };
@@ -133,7 +133,7 @@ fn push(out: &mut Vec<u8>, value: &impl Serialize) {
 ///
 /// # Errors
 /// What is wrong with which line. Lines for entries that a whole table does not have are an error as well.
-pub(crate) fn apply(text: &[u8], table: &mut Table, whole: bool) -> Result<(), String> {
+pub(crate) fn apply(text: &[u8], table: &mut FileTable, whole: bool) -> Result<(), String> {
     let mut lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).enumerate();
     let (_, first) = lines.next().ok_or("it is empty")?;
     let header: Header = serde_json::from_slice(first).map_err(|error| format!("line 1: {error}"))?;
@@ -167,7 +167,7 @@ fn time((seconds, nanoseconds): (i64, u32)) -> Result<Time, String> {
     Ok(Time { seconds, nanoseconds })
 }
 
-fn apply_under(line: &Line, table: &mut Table) -> Result<(), String> {
+fn apply_under(line: &Line, table: &mut FileTable) -> Result<(), String> {
     let path = path(line)?;
     let index = table.find(&path).ok_or_else(|| format!("{} is not in the snapshot", path.display()))?;
     if table.records[index].kind != Kind::Directory || index == 0 {
@@ -182,7 +182,7 @@ fn apply_under(line: &Line, table: &mut Table) -> Result<(), String> {
     Ok(())
 }
 
-fn apply_line(line: Line, table: &mut Table) -> Result<(), String> {
+fn apply_line(line: Line, table: &mut FileTable) -> Result<(), String> {
     let path = path(&line)?;
     let index = table.find(&path).ok_or_else(|| format!("{} is not in the snapshot", path.display()))?;
     let stored = table.records[index].size;
@@ -230,10 +230,10 @@ fn apply_line(line: Line, table: &mut Table) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::tests::small;
+    use crate::file_table::tests::small;
     use proptest::prelude::*;
 
-    fn rich() -> Table {
+    fn rich() -> FileTable {
         let mut table = small();
         let root = &mut table.records[0];
         (root.mode, root.uid, root.flags) = (0o1755, 70000, lifeboat_sys::inode::IMMUTABLE);
@@ -248,7 +248,7 @@ mod tests {
         table
     }
 
-    fn all(table: &Table) -> Vec<(crate::Entry, Holes)> {
+    fn all(table: &FileTable) -> Vec<(crate::Entry, Holes)> {
         (0..table.records.len()).map(|index| (table.entry(index), table.holes(index).to_vec())).collect()
     }
 

@@ -1,11 +1,11 @@
 //! Entrances for fuzzing: what is read of a repository, without a repository. Not part of the interface.
 
+use crate::file_table::{FileTable, Kind, More, Record};
 use crate::repository::crypto::{self, Key};
 use crate::repository::index::Index;
 use crate::repository::index_file::IndexFile;
 use crate::repository::keys::Candidate;
 use crate::repository::{load, pack, snapshot};
-use crate::table::{Kind, More, Record, Table};
 use crate::{ArchiveError, extras};
 
 /// Reads a tree into a table; gives the names.
@@ -13,7 +13,7 @@ use crate::{ArchiveError, extras};
 /// # Errors
 /// What is wrong with it.
 pub fn tree(json: &[u8]) -> Result<Vec<Vec<u8>>, String> {
-    let mut table = Table::default();
+    let mut table = FileTable::default();
     table.push(Record::new(Kind::Directory), b"", More::default());
     load::nodes(&mut table, 0, json).inspect_err(|_| assert_eq!(table.records.len(), 1, "nothing is left of it"))?;
     Ok(table.children(0).map(|child| table.name(child).to_vec()).collect())
@@ -24,7 +24,7 @@ pub fn tree(json: &[u8]) -> Result<Vec<Vec<u8>>, String> {
 /// # Errors
 /// What is wrong with them.
 pub fn extras(text: &[u8]) -> Result<(), String> {
-    let mut table = Table::default();
+    let mut table = FileTable::default();
     let mut root = Record::new(Kind::Directory);
     (root.start, root.count) = (1, 2);
     table.push(root, b"", More::default());

@@ -2,8 +2,8 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | [`source`] | [`Source`]: what is to be backed up: a root, its mount points, exclusions |
-//! | [`table`] | [`Table`]: the compact list of entries that walker, repository, extractor and comparison share |
+//! | [`file_tree`] | [`FileTree`]: what is to be backed up: a root, its mount points, exclusions |
+//! | [`file_table`] | [`FileTable`]: the compact list of entries that walker, repository, extractor and comparison share |
 //! | [`directories`] | directories opened one from the other, for walker and extractor |
 //! | [`walk`] | reads a file tree's metadata into a table, and the content of its files |
 //! | `fuzz` | entrances for fuzzing, behind the feature of that name |
@@ -20,7 +20,7 @@
 //! | [`report`] | progress, problems, and what each operation says at its end |
 //! | [`warnings`] | turns log warnings of libraries into counted problems |
 //!
-//! A backup goes `Source` → walk → `Table` → repository; a restore goes repository → `Table` → extract. Holes, flags and
+//! A backup goes `FileTree` → walk → `FileTable` → repository; a restore goes repository → `FileTable` → extract. Holes, flags and
 //! the like travel in the snapshot's `.lifeboat/extras.jsonl`, beside `machine.json` and `manifest.json`.
 
 pub mod compare;
@@ -29,6 +29,8 @@ pub mod encrypted;
 pub mod error;
 pub mod extract;
 pub mod extras;
+pub mod file_table;
+pub mod file_tree;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
 mod links;
@@ -40,8 +42,6 @@ pub mod seal;
 pub mod secret;
 pub mod selection;
 mod shared;
-pub mod source;
-pub mod table;
 pub mod walk;
 pub mod warnings;
 pub mod words;
@@ -50,10 +50,10 @@ pub use compare::{CompareReport, Difference, DifferenceKind};
 pub use encrypted::Encrypted;
 pub use error::ArchiveError;
 pub use extract::RestoreOptions;
+pub use file_table::{Entry, FileTable, Kind, Time, Xattr};
+pub use file_tree::FileTree;
 pub use report::{BackupReport, Observer, Problem, Progress, Quiet, RestoreReport, VerifyReport};
 pub use repository::{BackupRequest, KeyInfo, Owner, Place, Repository, RepositoryOptions, SnapshotInfo};
 pub use room::{Room, RootRoom};
 pub use secret::Secret;
 pub use selection::Selection;
-pub use source::Source;
-pub use table::{Entry, Kind, Table, Time, Xattr};

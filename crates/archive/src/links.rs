@@ -5,7 +5,7 @@
 //! gives one of them the content, owner and mode of the other. So only entries that are the same in all that belongs to an
 //! inode, but for times and flags, are one.
 
-use crate::table::{Id, Record, Table, Xattr};
+use crate::file_table::{FileTable, Id, Record, Xattr};
 use std::collections::HashSet;
 use std::collections::hash_map::{Entry, HashMap, RandomState};
 use std::hash::BuildHasher as _;
@@ -21,7 +21,7 @@ pub(crate) struct Links {
 
 impl Links {
     /// The groups of those records that are `wanted`.
-    pub(crate) fn of(table: &Table, wanted: impl Fn(usize) -> bool) -> Links {
+    pub(crate) fn of(table: &FileTable, wanted: impl Fn(usize) -> bool) -> Links {
         let mut links = Links::default();
         // With a number that nobody can foresee, so that it takes no longer for an archive that was made to make it long.
         let random = RandomState::new();
@@ -65,7 +65,7 @@ struct Inode<'a> {
     xattrs: &'a [Xattr],
 }
 
-fn inode(table: &Table, index: usize) -> Inode<'_> {
+fn inode(table: &FileTable, index: usize) -> Inode<'_> {
     let Record { kind, size, device, mode, uid, gid, .. } = table.records[index];
     Inode {
         kind,
@@ -80,7 +80,7 @@ fn inode(table: &Table, index: usize) -> Inode<'_> {
 }
 
 /// Some of many paths, for people: "/a, /b, /c and 5 more".
-pub(crate) fn some(table: &Table, entries: &[usize]) -> String {
+pub(crate) fn some(table: &FileTable, entries: &[usize]) -> String {
     let paths: Vec<std::path::PathBuf> =
         entries.iter().take(crate::report::NAMED).map(|index| table.path(*index)).collect();
     crate::report::some_of(&paths, entries.len())
@@ -89,11 +89,11 @@ pub(crate) fn some(table: &Table, entries: &[usize]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::{Kind, More};
+    use crate::file_table::{Kind, More};
 
     #[test]
     fn only_what_is_the_same_file_is_linked() {
-        let mut table = Table::default();
+        let mut table = FileTable::default();
         table.ids = vec![[1; 32], [2; 32]];
         let mut add = |kind: Kind, change: &dyn Fn(&mut Record), more: More| {
             let mut record = Record::new(kind);
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn an_archive_that_was_made_for_it_does_not_take_long() {
-        let mut table = Table::default();
+        let mut table = FileTable::default();
         for number in 0..200_000 {
             let mut record = Record::new(Kind::Fifo);
             (record.links, record.inode, record.uid) = (u32::MAX, 1, number);

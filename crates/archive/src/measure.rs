@@ -1,7 +1,7 @@
 //! A look at a file tree without reading content: the room that a restore of it needs, and what is encrypted in it.
 
 use crate::report::{Observer, Problems, Progress};
-use crate::{ArchiveError, Encrypted, Room, Source, walk};
+use crate::{ArchiveError, Encrypted, FileTree, Room, walk};
 
 /// What looking at a file tree found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct Measured {
 ///
 /// # Errors
 /// When the source's root cannot be opened.
-pub fn measure(source: &Source, observer: &dyn Observer) -> Result<Measured, ArchiveError> {
+pub fn measure(source: &FileTree, observer: &dyn Observer) -> Result<Measured, ArchiveError> {
     /// Passes on progress alone: a backup tells what it cannot read.
     struct ProgressOnly<'a>(&'a dyn Observer);
     impl Observer for ProgressOnly<'_> {

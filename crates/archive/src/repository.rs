@@ -65,7 +65,7 @@ pub use snapshot::{SnapshotInfo, UnreadableSnapshot};
 use crate::compare::{self, CompareReport};
 use crate::extract::{self, RestoreOptions};
 use crate::report::{Problems, RestoreReport, VerifyReport};
-use crate::{ArchiveError, Observer, Secret, Selection, Source, warnings};
+use crate::{ArchiveError, FileTree, Observer, Secret, Selection, warnings};
 use rustic_core::FileType;
 use std::path::Path;
 
@@ -190,7 +190,7 @@ impl Repository {
     pub fn compare(
         &self,
         snapshot: &SnapshotInfo,
-        source: &Source,
+        source: &FileTree,
         selection: &Selection,
         observer: &dyn Observer,
     ) -> Result<CompareReport, ArchiveError> {
@@ -204,7 +204,7 @@ impl Repository {
     pub fn compare_unprotected(
         &self,
         snapshot: &SnapshotInfo,
-        source: &Source,
+        source: &FileTree,
         observer: &dyn Observer,
     ) -> Result<CompareReport, ArchiveError> {
         let flags = !(lifeboat_sys::inode::IMMUTABLE | lifeboat_sys::inode::APPEND);
@@ -215,7 +215,7 @@ impl Repository {
     fn compare_with(
         &self,
         snapshot: &SnapshotInfo,
-        source: &Source,
+        source: &FileTree,
         selection: &Selection,
         observer: &dyn Observer,
         flags: u32,
@@ -293,7 +293,7 @@ impl Repository {
     /// When the repository cannot be listed.
     pub fn list_keys(&self) -> Result<Vec<KeyInfo>, ArchiveError> {
         let listed = self.store.list_with_sizes(FileType::Key)?;
-        let info = |file: &(crate::table::Id, u64)| {
+        let info = |file: &(crate::file_table::Id, u64)| {
             let bytes = self.store.read_listed(FileType::Key, file).map_err(|error| error.to_string());
             let info = bytes.and_then(|bytes| keys::info(&bytes, &file.0, file.0 == self.key_id));
             info.unwrap_or_else(|cause| KeyInfo::damaged(&file.0, cause))

@@ -1,6 +1,6 @@
 //! Which entries of a snapshot are meant.
 
-use crate::table::{Kind, Table};
+use crate::file_table::{FileTable, Kind};
 use std::path::{Path, PathBuf};
 
 /// Which entries of a snapshot are restored or compared.
@@ -41,7 +41,7 @@ impl Selection {
     }
 
     /// The choice for each record of a table, and the paths that name nothing.
-    pub(crate) fn choose(&self, table: &Table) -> (Vec<Choice>, Vec<PathBuf>) {
+    pub(crate) fn choose(&self, table: &FileTable) -> (Vec<Choice>, Vec<PathBuf>) {
         let mut choices = vec![Choice::No; table.records.len()];
         let mut unknown = vec![];
         let everything = [PathBuf::from("/")];
@@ -62,7 +62,7 @@ impl Selection {
     }
 }
 
-fn select(table: &Table, choices: &mut [Choice], index: usize) {
+fn select(table: &FileTable, choices: &mut [Choice], index: usize) {
     mark(table, choices, index, Choice::Yes);
     let mut parent = index;
     while parent != 0 {
@@ -73,7 +73,7 @@ fn select(table: &Table, choices: &mut [Choice], index: usize) {
     }
 }
 
-fn mark(table: &Table, choices: &mut [Choice], index: usize, choice: Choice) {
+fn mark(table: &FileTable, choices: &mut [Choice], index: usize, choice: Choice) {
     let mut stack = vec![index];
     while let Some(index) = stack.pop() {
         if !table.records[index].left_out {
@@ -83,7 +83,7 @@ fn mark(table: &Table, choices: &mut [Choice], index: usize, choice: Choice) {
     }
 }
 
-impl Table {
+impl FileTable {
     fn child_of_root(&self, name: &[u8]) -> Option<usize> {
         let is_directory = self.records.first().is_some_and(|root| root.kind == Kind::Directory);
         is_directory.then(|| self.child(0, name)).flatten()
@@ -98,7 +98,7 @@ pub(crate) fn is_own(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::tests::small;
+    use crate::file_table::tests::small;
 
     #[test]
     fn a_path_brings_its_way() {

@@ -1,6 +1,6 @@
 //! Files that share blocks on the disk (reflinks, snapshots, what was deduplicated), so that restored ones can share them again.
 
-use crate::table::{Record, Table};
+use crate::file_table::{FileTable, Record};
 use lifeboat_sys::inode;
 use std::collections::BTreeMap;
 
@@ -178,7 +178,7 @@ pub(crate) fn trusted(from: &Record, to: &Record) -> bool {
 }
 
 /// Bytes of a table's file that are shared with files before it.
-pub(crate) fn shared_bytes(table: &Table) -> Vec<(usize, Share)> {
+pub(crate) fn shared_bytes(table: &FileTable) -> Vec<(usize, Share)> {
     let records = &table.records;
     let wanted = |record: usize| records.get(record).is_some_and(|record| !record.left_out);
     table.shared.solve(wanted, |from, to| alike(&records[from], &records[to]))

@@ -1,4 +1,4 @@
-//! Reads a file tree's metadata into a [`Table`]; content is read later, through [`content`].
+//! Reads a file tree's metadata into a [`FileTable`]; content is read later, through [`content`].
 //!
 //! | module | holds |
 //! | --- | --- |
@@ -25,9 +25,9 @@ mod rules;
 
 use crate::directories::{Directories, Identity, Tree};
 use crate::encrypted::Encrypted;
+use crate::file_table::{FileTable, Kind, More, Record, Under, Xattr};
+use crate::file_tree::FileTree;
 use crate::report::{Problems, Progress};
-use crate::source::Source;
-use crate::table::{Kind, More, Record, Table, Under, Xattr};
 use crate::{ArchiveError, Observer};
 use extents::Extents;
 use inode::{Place, Stored};
@@ -47,7 +47,7 @@ use std::path::Path;
 
 /// A walked tree: its table, and the ways to its files.
 pub(crate) struct Walked {
-    pub(crate) table: Table,
+    pub(crate) table: FileTable,
     pub(crate) tops: Vec<Top>,
     /// What each filesystem stores.
     pub(crate) stored: HashMap<u64, Stored>,
@@ -113,13 +113,17 @@ struct Walker<'a> {
 }
 
 /// Walks a source. What cannot be read is left out and is a problem.
-pub(crate) fn walk(source: &Source, observer: &dyn Observer, problems: &Problems<'_>) -> Result<Walked, ArchiveError> {
+pub(crate) fn walk(
+    source: &FileTree,
+    observer: &dyn Observer,
+    problems: &Problems<'_>,
+) -> Result<Walked, ArchiveError> {
     start(source, observer, problems, None)
 }
 
 /// Walks a source, and looks where the content of its files lies.
 pub(crate) fn walk_with_extents(
-    source: &Source,
+    source: &FileTree,
     observer: &dyn Observer,
     problems: &Problems<'_>,
 ) -> Result<Walked, ArchiveError> {
@@ -127,7 +131,7 @@ pub(crate) fn walk_with_extents(
 }
 
 fn start(
-    source: &Source,
+    source: &FileTree,
     observer: &dyn Observer,
     problems: &Problems<'_>,
     extents: Option<Extents>,
@@ -136,7 +140,7 @@ fn start(
     let top = Top::new(open()?, 0);
     let status =
         inode::status(&top.fd, OsStr::new("")).map_err(|error| ArchiveError::io("READ", &source.root, error))?;
-    let mut table = Table::default();
+    let mut table = FileTable::default();
     table.holes_known = true;
     let root = inode::record(&status).unwrap_or(Record::new(Kind::Directory));
     table.push(root, b"", More::default());

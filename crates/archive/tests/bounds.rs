@@ -6,7 +6,7 @@
 mod common;
 
 use common::{backup, repository, scratch};
-use lifeboat_archive::{Place, Quiet, Repository, RestoreOptions, Selection, Source};
+use lifeboat_archive::{FileTree, Place, Quiet, Repository, RestoreOptions, Selection};
 use lifeboat_remote::Patience;
 use lifeboat_remote::folder::Folder;
 use std::path::Path;
@@ -36,7 +36,7 @@ fn giants_pipes_and_devices_on_a_share_are_damage() {
     std::fs::write(tree.join("d/f"), "content").unwrap();
     let location = scratch.path().join("repository");
     let (made, key) = repository(&location);
-    backup(&made, &Source::new(&tree));
+    backup(&made, &FileTree::new(&tree));
     let key_file = std::fs::read_dir(location.join("keys")).unwrap().next().unwrap().unwrap().path();
     let strange = |directory: &str| location.join(directory).join("0".repeat(64));
     for (number, harm) in [giant, pipe, endless].into_iter().enumerate() {

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{backup, repository, scratch};
-use lifeboat_archive::{Quiet, Selection, Source};
+use lifeboat_archive::{FileTree, Quiet, Selection};
 
 #[test]
 fn a_copied_snapshot_is_the_same_snapshot() {
@@ -15,9 +15,9 @@ fn a_copied_snapshot_is_the_same_snapshot() {
     }
     std::fs::write(tree.join("large"), vec![b'x'; 20 << 20]).unwrap();
     let (from, _) = repository(&scratch.path().join("from"));
-    backup(&from, &Source::new(&tree));
+    backup(&from, &FileTree::new(&tree));
     std::fs::remove_file(tree.join("directory/7")).unwrap();
-    backup(&from, &Source::new(&tree));
+    backup(&from, &FileTree::new(&tree));
     let snapshot = from.find_snapshot("latest").unwrap();
     let (to, _) = repository(&scratch.path().join("to"));
     let copied = from.copy_snapshot(&snapshot, &to).unwrap();
@@ -26,7 +26,7 @@ fn a_copied_snapshot_is_the_same_snapshot() {
     assert_eq!(to.find_snapshot("latest").unwrap(), copied);
     let verified = to.verify(&Quiet).unwrap();
     assert_eq!((verified.problems.len(), verified.snapshots, verified.entries), (0, 1, snapshot.entries));
-    let compared = to.compare(&copied, &Source::new(&tree), &Selection::Everything, &Quiet).unwrap();
+    let compared = to.compare(&copied, &FileTree::new(&tree), &Selection::Everything, &Quiet).unwrap();
     assert!(compared.is_same(), "{compared:?}");
     // Once more changes nothing.
     assert_eq!(from.copy_snapshot(&snapshot, &to).unwrap(), copied);

@@ -7,8 +7,8 @@ mod common;
 
 use common::{backup, repository, scratch};
 use lifeboat_archive::{
-    ArchiveError, Observer, Problem, Quiet, Repository, RestoreOptions, RestoreReport, Secret, Selection, SnapshotInfo,
-    Source,
+    ArchiveError, FileTree, Observer, Problem, Quiet, Repository, RestoreOptions, RestoreReport, Secret, Selection,
+    SnapshotInfo,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ fn contents(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 /// A tree of several directories, with files that need packs of their own.
-fn tree(at: &Path) -> Source {
+fn tree(at: &Path) -> FileTree {
     for (directory, files) in [("usr/share/doc/x", 3), ("etc", 5), ("srv", 2), ("var/lib/deep/er", 4)] {
         let directory = at.join(directory);
         std::fs::create_dir_all(&directory).unwrap();
@@ -49,7 +49,7 @@ fn tree(at: &Path) -> Source {
     }
     let noise: Vec<u8> = (0..3_000_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     std::fs::write(at.join("srv/large"), noise).unwrap();
-    Source::new(at)
+    FileTree::new(at)
 }
 
 fn restore(repository: &Repository, snapshot: &SnapshotInfo, to: &Path, paths: &[&str]) -> RestoreReport {

@@ -7,7 +7,7 @@
 mod common;
 
 use common::{backup, files_below, repository, restic, scratch};
-use lifeboat_archive::{Repository, Secret, Source};
+use lifeboat_archive::{FileTree, Repository, Secret};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
@@ -48,7 +48,7 @@ fn what_a_user_saves_passes_for_nothing_else() {
     std::fs::write(tree.join("file"), "content").unwrap();
     let location = scratch.path().join("repository");
     let (first, key) = repository(&location);
-    backup(&first, &Source::new(&tree));
+    backup(&first, &FileTree::new(&tree));
     let name = first.find_snapshot("latest").unwrap().id;
     let mut snapshot = json(&location, &key, &["cat", "snapshot", &name]);
     snapshot["hostname"] = "forged".into();
@@ -60,7 +60,7 @@ fn what_a_user_saves_passes_for_nothing_else() {
     for (number, text) in texts.iter().enumerate() {
         std::fs::write(tree.join(format!("chosen-{number}")), text).unwrap();
     }
-    backup(&first, &Source::new(&tree));
+    backup(&first, &FileTree::new(&tree));
     let sealed: Vec<Vec<u8>> = texts.iter().map(|text| sealed(&location, &key, text)).collect();
     let places = sealed.iter().flat_map(|bytes| {
         let name = hex(&Sha256::digest(bytes));

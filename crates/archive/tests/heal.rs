@@ -6,7 +6,7 @@
 mod common;
 
 use common::{Warnings, assert_restores, files_below, machine_manifest, machine_request, repository, restic, scratch};
-use lifeboat_archive::{BackupReport, Quiet, Repository, RestoreOptions, Secret, Selection, Source};
+use lifeboat_archive::{BackupReport, FileTree, Quiet, Repository, RestoreOptions, Secret, Selection};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
@@ -52,7 +52,7 @@ impl Place {
     }
 
     fn save_as(&self, machine: &str) -> (BackupReport, String) {
-        let (source, manifest) = (Source::new(&self.tree), machine_manifest(machine, machine));
+        let (source, manifest) = (FileTree::new(&self.tree), machine_manifest(machine, machine));
         let warnings = Warnings::default();
         let report = self.open().backup(&machine_request(&source, machine, machine, &manifest), &warnings).unwrap();
         assert_eq!(report.problems, []);

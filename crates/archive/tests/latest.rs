@@ -6,12 +6,12 @@
 mod common;
 
 use common::{Warnings, machine_manifest, machine_request, repository, restic, scratch};
-use lifeboat_archive::{Owner, Quiet, Repository, Source};
+use lifeboat_archive::{FileTree, Owner, Quiet, Repository};
 use std::path::Path;
 
 /// Backs up as a machine whose clock is wrong by so much; gives the snapshot's id and the warnings.
 fn save(repository: &Repository, tree: &Path, id: &str, name: &str, clock_days: i64) -> (String, String) {
-    let (source, manifest) = (Source::new(tree), machine_manifest(id, name));
+    let (source, manifest) = (FileTree::new(tree), machine_manifest(id, name));
     let mut request = machine_request(&source, id, name, &manifest);
     request.started = Some(jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * clock_days));
     let warnings = Warnings::default();
@@ -137,7 +137,7 @@ fn the_parent_is_the_same_machines_latest() {
     save(&repository, &tree, "1", "box", 3650);
     save(&repository, &tree, "2", "box", 0);
     save(&repository, &tree, "1", "renamed", 0);
-    let (source, manifest) = (Source::new(&tree), machine_manifest("1", "box"));
+    let (source, manifest) = (FileTree::new(&tree), machine_manifest("1", "box"));
     let report = repository.backup(&machine_request(&source, "1", "box", &manifest), &Quiet).unwrap();
     assert_eq!((report.new, report.changed, report.unchanged), (0, 0, 1));
 }

@@ -8,7 +8,7 @@ mod common;
 use common::{Warnings, assert_restores, backup, files_below, machine_manifest, machine_request, repository, restic};
 use common::{restic_command, scratch};
 use lifeboat_archive::{ArchiveError, Observer, Place, Progress, Quiet, Repository, RestoreOptions, Secret, Selection};
-use lifeboat_archive::{BackupReport, Source};
+use lifeboat_archive::{BackupReport, FileTree};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -59,7 +59,7 @@ fn in_the_middle<T: Send>(
 }
 
 fn save(repository: &Repository, tree: &Path, observer: &dyn Observer) -> Result<BackupReport, ArchiveError> {
-    let (source, manifest) = (Source::new(tree), machine_manifest("1", "one"));
+    let (source, manifest) = (FileTree::new(tree), machine_manifest("1", "one"));
     repository.backup(&machine_request(&source, "1", "one", &manifest), observer)
 }
 
@@ -142,7 +142,7 @@ fn restic_waits_for_a_backup_and_removes_no_living_lock() {
             assert!(matches!(refused, ArchiveError::Locked { exclusive: false, .. }), "{refused}");
             let other = scratch.path().join("other");
             std::fs::create_dir(&other).unwrap();
-            backup(&repository, &Source::new(&other));
+            backup(&repository, &FileTree::new(&other));
         },
     );
     assert_eq!((report.unwrap().problems, warnings.as_str()), (vec![], ""));

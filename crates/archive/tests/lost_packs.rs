@@ -6,12 +6,12 @@
 mod common;
 
 use common::{Warnings, assert_restores, files_below, machine_manifest, machine_request, repository, scratch};
-use lifeboat_archive::{BackupReport, Quiet, Repository, Secret, Source};
+use lifeboat_archive::{BackupReport, FileTree, Quiet, Repository, Secret};
 use std::fs::File;
 use std::path::Path;
 
 fn save(repository: &Repository, tree: &Path, machine: &str) -> (BackupReport, String) {
-    let (source, manifest) = (Source::new(tree), machine_manifest(machine, machine));
+    let (source, manifest) = (FileTree::new(tree), machine_manifest(machine, machine));
     let warnings = Warnings::default();
     let report = repository.backup(&machine_request(&source, machine, machine, &manifest), &warnings).unwrap();
     assert_eq!(report.problems, []);

@@ -6,7 +6,7 @@
 mod common;
 
 use common::{backup, repository, scratch};
-use lifeboat_archive::Source;
+use lifeboat_archive::FileTree;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
@@ -31,7 +31,7 @@ fn files_of_a_repository_are_private() {
     std::fs::create_dir(&tree).unwrap();
     std::fs::write(tree.join("file"), "content").unwrap();
     let (one, _) = repository(&scratch.path().join("one"));
-    backup(&one, &Source::new(&tree));
+    backup(&one, &FileTree::new(&tree));
     let (two, _) = repository(&scratch.path().join("two"));
     one.copy_snapshot(&one.find_snapshot("latest").unwrap(), &two).unwrap();
     for name in ["one", "two"] {

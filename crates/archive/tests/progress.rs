@@ -6,7 +6,7 @@
 mod common;
 
 use common::{backup_with, repository, scratch};
-use lifeboat_archive::{Observer, Progress, RestoreOptions, Selection, Source};
+use lifeboat_archive::{FileTree, Observer, Progress, RestoreOptions, Selection};
 use std::os::unix::fs::FileExt as _;
 use std::sync::Mutex;
 
@@ -46,7 +46,7 @@ fn holes_are_no_work() {
 
     let (repository, _) = repository(&scratch.path().join("repository"));
     let (first, second) = (Notes::default(), Notes::default());
-    let source = Source::new(&tree);
+    let source = FileTree::new(&tree);
     let report = backup_with(&repository, &source, &first);
     assert_eq!(report.bytes, HOLE + (10 << 20), "the report counts sizes");
     let stored = 13 << 20;
@@ -92,7 +92,7 @@ fn directories_are_the_last_of_the_entries() {
     }
     std::fs::write(tree.join("d3/file"), vec![1; 40 << 20]).unwrap();
     let (repository, _) = repository(&scratch.path().join("repository"));
-    let source = Source::new(&tree);
+    let source = FileTree::new(&tree);
     for changed in [40 << 20, 0, 12_345] {
         if changed > 0 {
             std::fs::write(tree.join("d3/file"), vec![changed as u8; changed]).unwrap();
@@ -129,7 +129,7 @@ fn names_that_are_tried_in_vain_do_not_count_twice() {
     }
     let (repository, _) = repository(&scratch.path().join("repository"));
     let observer = Removing(Notes::default(), &tree);
-    let report = backup_with(&repository, &Source::new(&tree), &observer);
+    let report = backup_with(&repository, &FileTree::new(&tree), &observer);
     assert_eq!((report.problems.len(), report.entries), (2, 4), "{:?}", report.problems);
     assert_steady(&observer.0, 6);
 }

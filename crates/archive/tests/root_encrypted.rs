@@ -6,7 +6,7 @@
 mod common;
 
 use common::{Disk, Warnings, backup_with, lab, repository, scratch};
-use lifeboat_archive::{BackupReport, Encrypted, Quiet, Repository, RestoreOptions, Selection, Source};
+use lifeboat_archive::{BackupReport, Encrypted, FileTree, Quiet, Repository, RestoreOptions, Selection};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -82,7 +82,7 @@ fn each_locked_directory_is_named_once_and_the_others_are_saved() {
     fscrypt!("add", &disk.mount, "2");
     let (repository, _) = repository(&scratch.path().join("repository"));
     let warnings = Warnings::default();
-    let report = backup_with(&repository, &Source::new(&disk.mount), &warnings);
+    let report = backup_with(&repository, &FileTree::new(&disk.mount), &warnings);
     let mut problems = said(&report);
     problems.sort();
     let shown = odd.display();
@@ -129,11 +129,11 @@ fn each_locked_directory_is_named_once_and_the_others_are_saved() {
     fscrypt!("add", &disk.mount, "1");
     fscrypt!("add", &disk.mount, "3");
     common::run("sh", &["-c", "echo 2 >/proc/sys/vm/drop_caches"].map(OsStr::new));
-    let whole = backup_with(&repository, &Source::new(&disk.mount), &Quiet);
+    let whole = backup_with(&repository, &FileTree::new(&disk.mount), &Quiet);
     assert_eq!(said(&whole), Vec::<String>::new());
     remount(&disk);
     let snapshot = repository.find_snapshot(&whole.snapshot).unwrap();
-    let compared = repository.compare(&snapshot, &Source::new(&disk.mount), &Selection::Everything, &Quiet).unwrap();
+    let compared = repository.compare(&snapshot, &FileTree::new(&disk.mount), &Selection::Everything, &Quiet).unwrap();
     assert_eq!(compared.problems.iter().filter(|problem| problem.message == LOCKED).count(), 3);
     let missing: Vec<_> = compared.differences.iter().map(|difference| difference.path.clone()).collect();
     assert_eq!(missing, ["/a-letter", "/a-link", "/b-letter"].map(PathBuf::from));
@@ -154,7 +154,7 @@ fn a_key_that_is_being_removed_counts_as_gone() {
     fscrypt!("remove", &disk.mount, "5");
     assert!(home.join("sub").exists());
     let (repository, _) = repository(&scratch.path().join("repository"));
-    let report = backup_with(&repository, &Source::new(&disk.mount), &Quiet);
+    let report = backup_with(&repository, &FileTree::new(&disk.mount), &Quiet);
     assert_eq!(said(&report), [format!("/home: {LOCKED}")]);
     assert_eq!(restored(&repository, "latest", &scratch.path().join("target")), ["/home", "/lost+found"]);
     drop(held);
@@ -175,14 +175,14 @@ fn keys_of_the_old_kind_are_judged_by_what_is_seen() {
     std::fs::create_dir_all(disk.mount.join("bare").join("x".repeat(54)).join("inner")).unwrap();
     std::fs::create_dir_all(disk.mount.join("old/abcdefghijklmnopqrstuvwxyz/abcdefghijklmnopqrstuvwxyz")).unwrap();
     let (repository, _) = repository(&scratch.path().join("repository"));
-    let open = backup_with(&repository, &Source::new(&disk.mount), &Quiet);
+    let open = backup_with(&repository, &FileTree::new(&disk.mount), &Quiet);
     // Of one that holds nothing but a directory of such a name nobody can say; it is listed rather than trusted.
     assert_eq!(said(&open), [format!("/bare: {LOCKED}")]);
     let names = restored(&repository, "latest", &scratch.path().join("open"));
     assert_eq!(names.iter().filter(|name| name.starts_with("/old/")).count(), 4);
     fscrypt!("forget", "77");
     remount(&disk);
-    let locked = backup_with(&repository, &Source::new(&disk.mount), &Quiet);
+    let locked = backup_with(&repository, &FileTree::new(&disk.mount), &Quiet);
     let mut problems = said(&locked);
     problems.sort();
     assert_eq!(problems, [format!("/bare: {LOCKED}"), format!("/old: {LOCKED}")]);

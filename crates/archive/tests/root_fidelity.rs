@@ -6,7 +6,7 @@
 mod common;
 
 use common::{Disk, assert_same, backup, fingerprint, odd_tree, repository, scratch};
-use lifeboat_archive::{Quiet, RestoreOptions, Selection, Source};
+use lifeboat_archive::{FileTree, Quiet, RestoreOptions, Selection};
 use std::path::Path;
 
 /// Backs up the odd tree on one filesystem and restores it onto another of the same kind.
@@ -21,7 +21,7 @@ fn round_trip(mkfs: &[&str], prepare: impl Fn(&Path)) {
     old.mount();
     let before = fingerprint(&tree);
     let (repository, _) = repository(&scratch.path().join("repository"));
-    let report = backup(&repository, &Source::new(&tree));
+    let report = backup(&repository, &FileTree::new(&tree));
     let snapshot = repository.find_snapshot("latest").unwrap();
     assert_eq!(report.entries, before.lines().count() as u64);
 
@@ -38,14 +38,14 @@ fn round_trip(mkfs: &[&str], prepare: impl Fn(&Path)) {
     assert_same(&before, &fingerprint(&target));
     assert_same(&before, &fingerprint(&tree));
 
-    let compared = repository.compare(&snapshot, &Source::new(&target), &Selection::Everything, &Quiet).unwrap();
+    let compared = repository.compare(&snapshot, &FileTree::new(&target), &Selection::Everything, &Quiet).unwrap();
     assert!(compared.is_same(), "{compared:?}");
     assert_eq!(compared.entries, report.entries);
     let verified = repository.verify(&Quiet).unwrap();
     assert_eq!(verified.problems, []);
     assert_eq!(verified.entries, report.entries);
     // Nothing was opened or touched that would make the next backup read it again.
-    let again = backup(&repository, &Source::new(&tree));
+    let again = backup(&repository, &FileTree::new(&tree));
     assert_eq!((again.new, again.changed, again.unchanged), (0, 0, report.new));
 }
 
@@ -90,7 +90,7 @@ fn root_project_ids_come_back() {
     run!("chattr", "-p", "4242", "+P", &directory);
     std::fs::write(directory.join("inherits"), "x").unwrap();
     let (repository, _) = repository(&scratch.path().join("repository"));
-    backup(&repository, &Source::new(&old.mount));
+    backup(&repository, &FileTree::new(&old.mount));
     let new = Disk::make(scratch.path(), "new", 320, &mkfs);
     let snapshot = repository.find_snapshot("latest").unwrap();
     let report =

@@ -7,7 +7,7 @@ mod common;
 
 use common::changing::{after_walk, messages, paths, restore, tree};
 use common::{backup, backup_with, repository, scratch};
-use lifeboat_archive::{Quiet, Selection, Source};
+use lifeboat_archive::{FileTree, Quiet, Selection};
 
 #[test]
 fn root_giants_of_holes_are_kept_exactly() {
@@ -32,15 +32,15 @@ fn root_giants_of_holes_are_kept_exactly() {
         file(&format!("many{number}"), 16 << 40, &[number << 39]);
     }
     let (repository, _) = repository(&scratch.path().join("repository"));
-    let report = backup(&repository, &Source::new(&tree));
+    let report = backup(&repository, &FileTree::new(&tree));
     assert!(report.bytes_added < 10 << 20, "{}", report.bytes_added);
     assert_eq!(repository.verify(&Quiet).unwrap().problems, []);
-    let again = backup(&repository, &Source::new(&tree));
+    let again = backup(&repository, &FileTree::new(&tree));
     assert_eq!(again.new, 0);
     let out = mount.join("out");
     assert_eq!(restore(&repository, &out, &Selection::Everything), Vec::<String>::new());
     let snapshot = repository.find_snapshot("latest").unwrap();
-    let compared = repository.compare(&snapshot, &Source::new(&out), &Selection::Everything, &Quiet).unwrap();
+    let compared = repository.compare(&snapshot, &FileTree::new(&out), &Selection::Everything, &Quiet).unwrap();
     assert!(compared.is_same(), "{compared:?}");
     let some = std::fs::File::open(out.join("some")).unwrap();
     let mut buffer = [0; 12];
@@ -54,7 +54,7 @@ fn root_giants_of_holes_are_kept_exactly() {
         1 << 50,
     )
     .unwrap();
-    let compared = repository.compare(&snapshot, &Source::new(&out), &paths(&["/all"]), &Quiet).unwrap();
+    let compared = repository.compare(&snapshot, &FileTree::new(&out), &paths(&["/all"]), &Quiet).unwrap();
     assert!(!compared.differences.is_empty());
     run!("umount", &mount);
 }
@@ -70,7 +70,7 @@ fn root_a_file_that_becomes_a_giant_after_the_walk_is_bounded() {
         std::fs::File::options().write(true).open(tree.join("d/file")).unwrap().set_len(1 << 61).unwrap();
     };
     let (repository, _) = repository(&scratch.path().join("repository"));
-    let report = backup_with(&repository, &Source::new(&tree), &after_walk(2, act));
+    let report = backup_with(&repository, &FileTree::new(&tree), &after_walk(2, act));
     assert_eq!(messages(&report.problems), ["/d/file: changed while being read: it grew during the backup"]);
     let out = mount.join("out");
     assert_eq!(restore(&repository, &out, &Selection::Everything), Vec::<String>::new());
@@ -92,13 +92,13 @@ fn directories_in_each_other_are_saved_and_restored() {
         &depth.to_string(),
     );
     let (repository, _) = repository(&scratch.path().join("repository"));
-    let report = backup(&repository, &Source::new(&tree));
+    let report = backup(&repository, &FileTree::new(&tree));
     let (files, beside) = (depth / 7 + 1, depth / 11 + 1);
     assert_eq!(report.entries, depth + files + 2 * beside + 1);
     let out = scratch.path().join("out");
     assert_eq!(restore(&repository, &out, &Selection::Everything), Vec::<String>::new());
     let snapshot = repository.find_snapshot("latest").unwrap();
-    let compared = repository.compare(&snapshot, &Source::new(&out), &Selection::Everything, &Quiet).unwrap();
+    let compared = repository.compare(&snapshot, &FileTree::new(&out), &Selection::Everything, &Quiet).unwrap();
     assert!(compared.is_same(), "{:?}", compared.differences.len());
     run!("rm", "-rf", &tree, &out);
 }

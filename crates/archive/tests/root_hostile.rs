@@ -7,7 +7,7 @@ mod common;
 
 use common::changing::{after_walk, messages, overwrite, paths, restore, tree};
 use common::{Disk, backup, backup_with, repository, scratch};
-use lifeboat_archive::{Observer, Progress, Quiet, RestoreOptions, Selection, Source};
+use lifeboat_archive::{FileTree, Observer, Progress, Quiet, RestoreOptions, Selection};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::Mutex;
@@ -46,7 +46,7 @@ fn root_links_and_directories_that_are_swapped_in_are_not_read() {
         };
         let (repository, _) = repository(&scratch.path().join("repository"));
         // /, home, home/a, b, c, secret, secret/c
-        let report = backup_with(&repository, &Source::new(&tree), &after_walk(7, swap));
+        let report = backup_with(&repository, &FileTree::new(&tree), &after_walk(7, swap));
         let list = messages(&report.problems);
         assert!(list.iter().any(|line| line.starts_with("/home/a/b/c/file: cannot OPEN")), "{target}: {list:?}");
         let out = scratch.path().join("out");
@@ -72,7 +72,7 @@ fn a_replaced_file_comes_with_its_own_attributes() {
             .unwrap();
     };
     let (repository, _) = repository(&scratch.path().join("repository"));
-    let report = backup_with(&repository, &Source::new(&tree), &after_walk(2, swap));
+    let report = backup_with(&repository, &FileTree::new(&tree), &after_walk(2, swap));
     assert_eq!(messages(&report.problems), ["/d/file: changed while being read: it was replaced during the backup"]);
     let snapshot = repository.find_snapshot("latest").unwrap();
     let table = repository.table(&snapshot).unwrap();
@@ -94,7 +94,7 @@ fn hard_links_outlive_their_first_names() {
         }
         let act = || lost.iter().for_each(|name| std::fs::remove_file(tree.join(name)).unwrap());
         let (repository, _) = repository(&scratch.path().join("repository"));
-        let report = backup_with(&repository, &Source::new(&tree), &after_walk(3, act));
+        let report = backup_with(&repository, &FileTree::new(&tree), &after_walk(3, act));
         let wanted: Vec<String> =
             lost.iter().map(|name| format!("/{name}: cannot OPEN: it vanished during the backup")).collect();
         assert_eq!(messages(&report.problems), wanted);
@@ -116,7 +116,7 @@ fn a_first_name_that_is_replaced_takes_no_content_from_the_others() {
     std::fs::hard_link(tree.join("a"), tree.join("d/c")).unwrap();
     let act = || std::fs::rename(tree.join("d/new"), tree.join("a")).unwrap();
     let (repository, _) = repository(&scratch.path().join("repository"));
-    backup_with(&repository, &Source::new(&tree), &after_walk(2, act));
+    backup_with(&repository, &FileTree::new(&tree), &after_walk(2, act));
     assert_eq!(repository.verify(&Quiet).unwrap().problems, []);
     let out = scratch.path().join("out");
     assert_eq!(restore(&repository, &out, &Selection::Everything), Vec::<String>::new());
@@ -148,7 +148,7 @@ fn root_a_user_cannot_lead_attributes_elsewhere() {
     run!("chmod", "-R", "a+rw", &tree.join("home/p"));
     run!("chown", "-R", "1000:1000", tree.join("home").as_os_str());
     let (repository, _) = repository(&scratch.path().join("repository"));
-    backup(&repository, &Source::new(&tree));
+    backup(&repository, &FileTree::new(&tree));
     let secret = scratch.path().join("secret");
     std::fs::write(&secret, "root only").unwrap();
     std::fs::set_permissions(&secret, <std::fs::Permissions as PermissionsExt>::from_mode(0o600)).unwrap();
@@ -181,7 +181,7 @@ fn root_folders_of_others_are_closed_while_they_are_restored() {
     run!("chmod", "2770", tree.join("d/group").as_os_str());
     run!("chown", "0:1000", tree.join("d/group").as_os_str());
     let (repository, _) = repository(&scratch.path().join("repository"));
-    backup(&repository, &Source::new(&tree));
+    backup(&repository, &FileTree::new(&tree));
     let out = scratch.path().join("out");
     run!("cp", "-a", &tree, &out);
     run!("chmod", "0777", out.join("d/mine").as_os_str());
@@ -196,13 +196,13 @@ fn root_folders_of_others_are_closed_while_they_are_restored() {
     let observer = At::new("restore", look);
     // A large file tells progress at once.
     std::fs::write(tree.join("d/big"), vec![7; 2 << 20]).unwrap();
-    backup(&repository, &Source::new(&tree));
+    backup(&repository, &FileTree::new(&tree));
     let latest = repository.find_snapshot("latest").unwrap();
     assert_ne!(snapshot.id, latest.id);
     let report = repository.restore(&latest, &out, &Selection::Everything, &overwrite(), &observer).unwrap();
     assert_eq!(report.problems, []);
     assert_eq!(*seen.lock().unwrap(), [(0, 0o700), (0, 0o700)]);
-    let compared = repository.compare(&latest, &Source::new(&out), &Selection::Everything, &Quiet).unwrap();
+    let compared = repository.compare(&latest, &FileTree::new(&out), &Selection::Everything, &Quiet).unwrap();
     assert!(compared.is_same(), "{compared:?}");
 }
 
@@ -216,7 +216,7 @@ fn root_what_a_directory_passes_on_is_not_kept() {
     let fifo = tree.join("share/fifo");
     run!("mkfifo", "-m", "640", &fifo);
     let (repository, _) = repository(&scratch.path().join("repository"));
-    backup(&repository, &Source::new(&tree));
+    backup(&repository, &FileTree::new(&tree));
     let out = disk.mount.join("out");
     std::fs::create_dir_all(out.join("share")).unwrap();
     run!("setfacl", "-m", "d:u:1000:rwx", out.join("share").as_os_str());
@@ -224,11 +224,11 @@ fn root_what_a_directory_passes_on_is_not_kept() {
     let some = paths(&["/share/secret", "/share/in", "/share/fifo"]);
     assert_eq!(restore(&repository, &out, &some), Vec::<String>::new());
     let snapshot = repository.find_snapshot("latest").unwrap();
-    let compared = repository.compare(&snapshot, &Source::new(&out), &some, &Quiet).unwrap();
+    let compared = repository.compare(&snapshot, &FileTree::new(&out), &some, &Quiet).unwrap();
     assert!(compared.is_same(), "{compared:?}");
     // When the folder itself is restored, it loses what it did not have.
     assert_eq!(restore(&repository, &out, &paths(&["/share"])), Vec::<String>::new());
-    let compared = repository.compare(&snapshot, &Source::new(&out), &paths(&["/share"]), &Quiet).unwrap();
+    let compared = repository.compare(&snapshot, &FileTree::new(&out), &paths(&["/share"]), &Quiet).unwrap();
     assert!(compared.is_same(), "{compared:?}");
 }
 
@@ -240,7 +240,7 @@ fn root_nor_what_its_owner_has_it_pass_on_meanwhile() {
     run!("mkfifo", "-m", "640", &tree.join("home/fifo"));
     run!("chown", "1000:1000", &tree.join("home"));
     let (repository, _) = repository(&scratch.path().join("repository"));
-    backup(&repository, &Source::new(&tree));
+    backup(&repository, &FileTree::new(&tree));
     let home = disk.mount.join("out/home");
     std::fs::create_dir_all(&home).unwrap();
     run!("chown", "1000:1000", &home);
@@ -266,7 +266,7 @@ fn root_the_way_to_a_chosen_path() {
     run!("setfacl", "-m", "d:u:33:rx", tree.join("srv/app/conf").as_os_str());
     run!("touch", "-d", "2001-02-03", tree.join("srv/app").as_os_str(), tree.join("srv").as_os_str());
     let (repository, _) = repository(&scratch.path().join("repository"));
-    backup(&repository, &Source::new(&tree));
+    backup(&repository, &FileTree::new(&tree));
     // Made as it was.
     let new = scratch.path().join("new");
     assert_eq!(restore(&repository, &new, &paths(&["/srv/app/conf/one"])), Vec::<String>::new());
@@ -305,7 +305,7 @@ fn what_a_killed_restore_left_is_removed() {
     let scratch = scratch();
     let tree = tree(scratch.path(), &[("d/file", "x"), ("e/file", "x")]);
     let (repository, _) = repository(&scratch.path().join("repository"));
-    backup(&repository, &Source::new(&tree));
+    backup(&repository, &FileTree::new(&tree));
     let out = scratch.path().join("out");
     std::fs::create_dir_all(out.join("d")).unwrap();
     std::fs::create_dir_all(out.join("e")).unwrap();
@@ -331,14 +331,14 @@ fn root_protection_waits() {
     };
     flags("+", &tree);
     let (repository, _) = repository(&scratch.path().join("repository"));
-    backup(&repository, &Source::new(&tree));
+    backup(&repository, &FileTree::new(&tree));
     let snapshot = repository.find_snapshot("latest").unwrap();
     let out = disk.mount.join("out");
     std::fs::create_dir(&out).unwrap();
     let options = RestoreOptions { private: true, repeatable: true, unprotected: true, ..overwrite() };
     let report = repository.restore(&snapshot, &out, &Selection::Everything, &options, &Quiet).unwrap();
     assert_eq!((report.problems.len(), report.unprotected), (0, 3));
-    let source = Source::new(&out);
+    let source = FileTree::new(&out);
     assert!(repository.compare_unprotected(&snapshot, &source, &Quiet).unwrap().is_same());
     assert!(!repository.compare(&snapshot, &source, &Selection::Everything, &Quiet).unwrap().is_same());
     // The configuration is adapted, by a program that replaces the file.
@@ -362,13 +362,13 @@ fn root_labels_where_none_are_stored() {
         run!("setfattr", "-n", "security.selinux", "-v", "system_u:object_r:dosfs_t:s0", tree.join(name).as_os_str());
     }
     let (repository, _) = repository(&scratch.path().join("repository"));
-    backup(&repository, &Source::new(&tree));
+    backup(&repository, &FileTree::new(&tree));
     let out = scratch.path().join("out");
     std::fs::create_dir(&out).unwrap();
     run!("mount", "-t", "ramfs", "none", &out);
     let problems = restore(&repository, &out, &Selection::Everything);
     let snapshot = repository.find_snapshot("latest").unwrap();
-    let compared = repository.compare(&snapshot, &Source::new(&out), &Selection::Everything, &Quiet).unwrap();
+    let compared = repository.compare(&snapshot, &FileTree::new(&out), &Selection::Everything, &Quiet).unwrap();
     run!("umount", &out);
     assert_eq!(problems, Vec::<String>::new());
     assert!(compared.is_same(), "{compared:?}");
@@ -376,7 +376,7 @@ fn root_labels_where_none_are_stored() {
     let other = scratch.path().join("other");
     assert_eq!(restore(&repository, &other, &Selection::Everything), Vec::<String>::new());
     run!("setfattr", "-x", "security.selinux", other.join("efi/loader").as_os_str());
-    let compared = repository.compare(&snapshot, &Source::new(&other), &Selection::Everything, &Quiet).unwrap();
+    let compared = repository.compare(&snapshot, &FileTree::new(&other), &Selection::Everything, &Quiet).unwrap();
     assert_eq!(compared.differences.len(), 1, "{compared:?}");
 }
 
@@ -385,7 +385,7 @@ fn root_a_read_only_target_is_one_error() {
     let scratch = scratch();
     let tree = tree(scratch.path(), &[("a/b", "x")]);
     let (repository, _) = repository(&scratch.path().join("repository"));
-    backup(&repository, &Source::new(&tree));
+    backup(&repository, &FileTree::new(&tree));
     let out = scratch.path().join("out");
     std::fs::create_dir(&out).unwrap();
     run!("mount", "-t", "tmpfs", "-o", "ro", "none", &out);

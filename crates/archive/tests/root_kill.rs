@@ -6,7 +6,7 @@
 mod common;
 
 use common::{backup, repository, scratch};
-use lifeboat_archive::{Quiet, Repository, RestoreOptions, Secret, Selection, Source};
+use lifeboat_archive::{FileTree, Quiet, Repository, RestoreOptions, Secret, Selection};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ fn child_backs_up() {
     let words: Vec<&str> = words.split('\n').collect();
     let [location, key, tree] = words[..] else { panic!("{words:?}") };
     let repository = Repository::open(Path::new(location), &Secret::new(key)).unwrap();
-    common::backup_with(&repository, &Source::new(tree), &Quiet);
+    common::backup_with(&repository, &FileTree::new(tree), &Quiet);
 }
 
 /// Makes 64 files of which all content is new.
@@ -79,12 +79,12 @@ fn root_killed_at_twenty_moments() {
         assert_eq!(repository.verify(&Quiet).unwrap().problems, [], "killed after {killed}/{MOMENTS} of {whole:?}");
     }
     let repository = Repository::open(&location, &key).unwrap();
-    backup(&repository, &Source::new(&tree));
+    backup(&repository, &FileTree::new(&tree));
     assert_eq!(repository.verify(&Quiet).unwrap().problems, []);
     let target: PathBuf = scratch.path().join("target");
     std::fs::create_dir(&target).unwrap();
     let snapshot = repository.find_snapshot("latest").unwrap();
     repository.restore(&snapshot, &target, &Selection::Everything, &RestoreOptions::default(), &Quiet).unwrap();
-    let compared = repository.compare(&snapshot, &Source::new(&tree), &Selection::Everything, &Quiet).unwrap();
+    let compared = repository.compare(&snapshot, &FileTree::new(&tree), &Selection::Everything, &Quiet).unwrap();
     assert!(compared.is_same(), "{compared:?}");
 }

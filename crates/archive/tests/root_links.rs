@@ -6,7 +6,7 @@
 mod common;
 
 use common::{Disk, backup, repository, scratch};
-use lifeboat_archive::{DifferenceKind, Quiet, Repository, RestoreOptions, RestoreReport, Selection, Source};
+use lifeboat_archive::{DifferenceKind, FileTree, Quiet, Repository, RestoreOptions, RestoreReport, Selection};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -50,7 +50,7 @@ fn links_into_another_filesystem_become_copies_with_all_attributes() {
     let tree = scratch.path().join("tree");
     machine(&tree);
     let (repository, _) = repository(&scratch.path().join("repository"));
-    backup(&repository, &Source::new(&tree));
+    backup(&repository, &FileTree::new(&tree));
     let root = Disk::make(scratch.path(), "root", 64, &["mkfs.ext4", "-q"]);
     std::fs::remove_dir(root.mount.join("lost+found")).unwrap();
     std::fs::create_dir(root.mount.join("boot")).unwrap();
@@ -77,7 +77,7 @@ fn links_into_another_filesystem_become_copies_with_all_attributes() {
         assert_eq!(inode(&place("usr/lib/modules/7.2/vmlinuz")), inode(&place("usr/lib/modules/7.2/second")));
         let copy = place("usr/lib/modules/7.2/second").metadata().unwrap();
         assert_eq!((copy.nlink(), copy.mode() & 0o7777, copy.gid(), copy.mtime_nsec()), (2, 0o4750, 7, 678_901_234));
-        let source = Source::new(&root.mount).mount("/boot");
+        let source = FileTree::new(&root.mount).mount("/boot");
         let snapshot = repository.find_snapshot("latest").unwrap();
         let compared = repository.compare(&snapshot, &source, &Selection::Everything, &Quiet).unwrap();
         assert_eq!((compared.differences, compared.problems), (vec![], vec![]));
@@ -100,7 +100,7 @@ fn links_between_subvolumes_become_copies() {
     let tree = scratch.path().join("tree");
     machine(&tree);
     let (repository, _) = repository(&scratch.path().join("repository"));
-    backup(&repository, &Source::new(&tree));
+    backup(&repository, &FileTree::new(&tree));
     let disk = Disk::make(scratch.path(), "disk", 200, &["mkfs.btrfs", "-q"]);
     for subvolume in ["boot", "var"] {
         run!("btrfs", "-q", "subvolume", "create", &disk.mount.join(subvolume));
@@ -108,7 +108,7 @@ fn links_between_subvolumes_become_copies() {
     let report = restore(&repository, &disk.mount, &recovery());
     assert_eq!(report.problems, []);
     assert_eq!(report.copies.len(), 3, "{:?}", report.copies);
-    let source = Source::new(&disk.mount).mount("/boot").mount("/var");
+    let source = FileTree::new(&disk.mount).mount("/boot").mount("/var");
     let snapshot = repository.find_snapshot("latest").unwrap();
     let compared = repository.compare(&snapshot, &source, &Selection::Everything, &Quiet).unwrap();
     assert_eq!((compared.differences, compared.problems), (vec![], vec![]));
@@ -123,13 +123,13 @@ fn a_filesystem_that_takes_fewer_links_gets_several_copies() {
         std::fs::hard_link(old.mount.join("first"), old.mount.join(format!("name-{number}"))).unwrap();
     }
     let (repository, _) = repository(&scratch.path().join("repository"));
-    backup(&repository, &Source::new(&old.mount));
+    backup(&repository, &FileTree::new(&old.mount));
     let new = Disk::make(scratch.path(), "new", 64, &["mkfs.ext4", "-q"]);
     std::fs::remove_dir(new.mount.join("lost+found")).unwrap();
     let report = restore(&repository, &new.mount, &recovery());
     assert_eq!((report.problems.len(), report.copies.len()), (0, 1), "{:?}", report.problems.first());
     let snapshot = repository.find_snapshot("latest").unwrap();
-    let compared = repository.compare(&snapshot, &Source::new(&new.mount), &Selection::Everything, &Quiet).unwrap();
+    let compared = repository.compare(&snapshot, &FileTree::new(&new.mount), &Selection::Everything, &Quiet).unwrap();
     assert_eq!((compared.differences, compared.problems), (vec![], vec![]));
     assert!(!compared.copies.is_empty());
 }

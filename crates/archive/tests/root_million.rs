@@ -6,7 +6,7 @@
 mod common;
 
 use common::{repository, scratch};
-use lifeboat_archive::{Quiet, Source};
+use lifeboat_archive::{FileTree, Quiet};
 use std::process::Command;
 
 const CHILD: &str = "LIFEBOAT_ARCHIVE_TEST_CHILD";
@@ -17,7 +17,7 @@ fn child_backs_up() {
     let Ok(tree) = std::env::var(CHILD) else { return };
     let scratch = scratch();
     let (repository, _) = repository(&scratch.path().join("repository"));
-    let report = common::backup_with(&repository, &Source::new(&tree), &Quiet);
+    let report = common::backup_with(&repository, &FileTree::new(&tree), &Quiet);
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     println!("entries {} peak {}", report.entries, peak.trim());

@@ -6,7 +6,7 @@
 mod common;
 
 use common::{Disk, backup, repository, scratch};
-use lifeboat_archive::{Quiet, RestoreOptions, Selection, Source};
+use lifeboat_archive::{FileTree, Quiet, RestoreOptions, Selection};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -38,7 +38,7 @@ fn root_listed_mounts_are_merged_and_others_are_not_entered() {
     // The repository lies in what is backed up.
     let (repository, _) = repository(&root.mount.join("backups"));
     let source =
-        Source::new(&root.mount).mount("/boot").exclude("/boot/cache").without_content("/tmp").exclude("/lost+found");
+        FileTree::new(&root.mount).mount("/boot").exclude("/boot/cache").without_content("/tmp").exclude("/lost+found");
     let report = backup(&repository, &source);
     let snapshot = repository.find_snapshot("latest").unwrap();
     let table = repository.table(&snapshot).unwrap();
@@ -54,7 +54,7 @@ fn root_listed_mounts_are_merged_and_others_are_not_entered() {
     assert_eq!(boot_entry.mode, 0o700, "the mounted filesystem's root counts");
     assert_eq!(report.entries, 9);
 
-    let missing = Source::new(&root.mount).mount("/nowhere");
+    let missing = FileTree::new(&root.mount).mount("/nowhere");
     let report = common::backup_with(&repository, &missing, &Quiet);
     assert_eq!(report.problems.len(), 1, "{:?}", report.problems);
 
@@ -96,7 +96,7 @@ fn root_a_note_of_btrfs_about_compression_is_no_difference() {
     std::fs::create_dir(&source).unwrap();
     std::fs::write(source.join("file"), "content").unwrap();
     let (repository, _) = repository(&scratch.path().join("repository"));
-    backup(&repository, &Source::new(&source));
+    backup(&repository, &FileTree::new(&source));
     let snapshot = repository.find_snapshot("latest").unwrap();
     let disk = Disk::make(scratch.path(), "btrfs", 256, &["mkfs.btrfs", "-q"]);
     let options = RestoreOptions { overwrite: true, sync: true, ..RestoreOptions::default() };
@@ -106,7 +106,7 @@ fn root_a_note_of_btrfs_about_compression_is_no_difference() {
     lifeboat_sys::inode::set_flags(&file, lifeboat_sys::inode::NOCOMP).unwrap();
     let flags = lifeboat_sys::inode::flags(&file).unwrap();
     assert_eq!(flags & lifeboat_sys::inode::NOCOMP, lifeboat_sys::inode::NOCOMP, "btrfs has no such flag here");
-    let report = repository.compare(&snapshot, &Source::new(&disk.mount), &Selection::Everything, &Quiet).unwrap();
+    let report = repository.compare(&snapshot, &FileTree::new(&disk.mount), &Selection::Everything, &Quiet).unwrap();
     assert!(report.differences.is_empty(), "{:?}", report.differences);
 }
 
@@ -120,7 +120,7 @@ fn root_what_stands_for_a_subvolume_in_a_snapshot_has_no_times_of_its_own() {
     std::fs::write(at("root/srv/file"), "nested").unwrap();
     std::fs::create_dir(at("root/etc")).unwrap();
     run!("btrfs", "-q", "subvolume", "snapshot", "-r", &at("root"), &at("before"));
-    let source = Source::new(&disk.mount);
+    let source = FileTree::new(&disk.mount);
     let (repository, _) = repository(&scratch.path().join("repository"));
     backup(&repository, &source);
     let snapshot = repository.find_snapshot("latest").unwrap();

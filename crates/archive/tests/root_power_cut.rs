@@ -6,7 +6,7 @@
 mod common;
 
 use common::{Disk, assert_restores, backup, scratch};
-use lifeboat_archive::{Quiet, Repository, RepositoryOptions, Secret, Source};
+use lifeboat_archive::{FileTree, Quiet, Repository, RepositoryOptions, Secret};
 use std::path::Path;
 
 /// Does something on a mounted filesystem, cuts the power, and looks at what is left.
@@ -55,7 +55,7 @@ fn root_a_first_backup_into_new_folders_survives() {
             mkfs,
             |mount| {
                 let repository = Repository::init(&mount.join(below), &key, &RepositoryOptions::default()).unwrap();
-                backup(&repository, &Source::new(&tree));
+                backup(&repository, &FileTree::new(&tree));
             },
             |mount| {
                 let repository = Repository::open(&mount.join(below), &key).unwrap();
@@ -76,10 +76,10 @@ fn root_further_backups_and_keys_survive() {
             |mount| {
                 let repository =
                     Repository::init(&mount.join("repository"), &key, &RepositoryOptions::default()).unwrap();
-                backup(&repository, &Source::new(&tree));
+                backup(&repository, &FileTree::new(&tree));
                 rustix::fs::sync();
                 std::fs::write(tree.join("folder/new"), vec![9; 1 << 20]).unwrap();
-                backup(&repository, &Source::new(&tree));
+                backup(&repository, &FileTree::new(&tree));
                 repository.add_key(&added, "h").unwrap();
                 lifeboat_sys::durable::write_new(&mount.join("key"), b"a key", 0o600).unwrap();
             },

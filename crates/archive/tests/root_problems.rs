@@ -7,8 +7,8 @@ mod common;
 
 use common::{Disk, backup, backup_with, repository, scratch};
 use lifeboat_archive::{
-    ArchiveError, DifferenceKind, Observer, Problem, Progress, Quiet, Repository, RestoreOptions, Secret, Selection,
-    Source,
+    ArchiveError, DifferenceKind, FileTree, Observer, Problem, Progress, Quiet, Repository, RestoreOptions, Secret,
+    Selection,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -57,7 +57,7 @@ fn files_that_vanish_or_change_during_the_backup_are_listed() {
         std::fs::File::options().write(true).open(tree.join("touched")).unwrap().set_modified(later).unwrap();
     };
     // One directory: all of it is walked when the first progress is told.
-    let report = backup_with(&repository, &Source::new(&tree), &AfterWalk(Mutex::new(Some(act))));
+    let report = backup_with(&repository, &FileTree::new(&tree), &AfterWalk(Mutex::new(Some(act))));
     assert_eq!(
         messages(&report.problems),
         [
@@ -89,7 +89,7 @@ fn root_a_file_that_the_disk_does_not_give_is_listed() {
     run!("debugfs", "-w", "-R", "set_inode_field /bad block[0] 0", &disk.image);
     disk.mount();
     let (repository, _) = repository(&scratch.path().join("repository"));
-    let report = backup_with(&repository, &Source::new(&disk.mount), &Quiet);
+    let report = backup_with(&repository, &FileTree::new(&disk.mount), &Quiet);
     let list = messages(&report.problems);
     assert_eq!(list.len(), 1, "{list:?}");
     assert!(list[0].starts_with("/bad: cannot "), "{list:?}");
@@ -113,7 +113,7 @@ fn root_a_full_disk_is_a_clear_error() {
         std::fs::write(tree.join(format!("file-{number}")), bytes).unwrap();
     }
     let (repository, _) = repository(&scratch.path().join("repository"));
-    backup(&repository, &Source::new(&tree));
+    backup(&repository, &FileTree::new(&tree));
     let small = Disk::make(scratch.path(), "small", 24, &["mkfs.ext4", "-q"]);
     let snapshot = repository.find_snapshot("latest").unwrap();
     let result =
@@ -126,7 +126,7 @@ fn root_a_full_disk_is_a_clear_error() {
     // A repository on a full disk fails as clearly, and what is in it stays whole.
     let cramped = Disk::make(scratch.path(), "cramped", 24, &["mkfs.ext4", "-q"]);
     let (repository, _) = common::repository(&cramped.mount.join("repository"));
-    let source = Source::new(&tree);
+    let source = FileTree::new(&tree);
     let manifest = |_, _| Ok(vec![]);
     let request = lifeboat_archive::BackupRequest {
         source: &source,
@@ -187,9 +187,9 @@ fn one_flipped_byte_in_any_file_is_reported() {
     std::fs::write(tree.join("directory/b"), vec![b'b'; 100_000]).unwrap();
     let location = scratch.path().join("repository");
     let (made, key) = repository(&location);
-    backup(&made, &Source::new(&tree));
+    backup(&made, &FileTree::new(&tree));
     std::fs::write(tree.join("c"), "more").unwrap();
-    backup(&made, &Source::new(&tree));
+    backup(&made, &FileTree::new(&tree));
     let listed = run!("find", &location, "-type", "f");
     let files: Vec<PathBuf> = listed.lines().map(PathBuf::from).collect();
     assert!(files.len() >= 8, "{files:?}");
@@ -226,11 +226,11 @@ fn a_damaged_pack_costs_only_what_is_in_it() {
     std::fs::write(tree.join("lost"), "lost content").unwrap();
     let location = scratch.path().join("repository");
     let (repository, _) = repository(&location);
-    backup(&repository, &Source::new(&tree));
+    backup(&repository, &FileTree::new(&tree));
     let before: Vec<String> =
         run!("find", location.join("data").as_os_str(), "-type", "f").lines().map(str::to_owned).collect();
     std::fs::write(tree.join("kept"), "kept content").unwrap();
-    backup(&repository, &Source::new(&tree));
+    backup(&repository, &FileTree::new(&tree));
     for pack in before {
         let bytes = std::fs::read(&pack).unwrap();
         // Packs of directories are left alone: those of the first snapshot are not needed any more.
@@ -254,7 +254,7 @@ fn nothing_is_written_outside_of_the_target() {
     std::fs::create_dir_all(tree.join("directory")).unwrap();
     std::fs::write(tree.join("directory/file"), "new").unwrap();
     let (repository, _) = repository(&scratch.path().join("repository"));
-    backup(&repository, &Source::new(&tree));
+    backup(&repository, &FileTree::new(&tree));
     let (target, outside) = (scratch.path().join("target"), scratch.path().join("outside"));
     std::fs::create_dir(&target).unwrap();
     std::fs::create_dir(&outside).unwrap();
@@ -278,7 +278,7 @@ fn existing_entries_are_replaced_only_with_leave() {
     std::fs::hard_link(tree.join("file"), tree.join("second name")).unwrap();
     std::os::unix::fs::symlink("archived", tree.join("link")).unwrap();
     let (repository, _) = repository(&scratch.path().join("repository"));
-    backup(&repository, &Source::new(&tree));
+    backup(&repository, &FileTree::new(&tree));
     let target = scratch.path().join("target");
     std::fs::create_dir(&target).unwrap();
     for name in ["file", "second name", "link"] {
@@ -292,7 +292,7 @@ fn existing_entries_are_replaced_only_with_leave() {
     // And once more over its own result.
     assert_eq!(restore(&repository, &target, &overwrite).problems, []);
     let snapshot = repository.find_snapshot("latest").unwrap();
-    let compared = repository.compare(&snapshot, &Source::new(&target), &Selection::Everything, &Quiet).unwrap();
+    let compared = repository.compare(&snapshot, &FileTree::new(&target), &Selection::Everything, &Quiet).unwrap();
     assert!(compared.is_same(), "{compared:?}");
 }
 
@@ -308,7 +308,7 @@ fn every_kind_of_difference_is_told() {
     std::fs::hard_link(tree.join("linked"), tree.join("linked-2")).unwrap();
     std::os::unix::fs::symlink("old", tree.join("link")).unwrap();
     let (repository, _) = repository(&scratch.path().join("repository"));
-    backup(&repository, &Source::new(&tree));
+    backup(&repository, &FileTree::new(&tree));
     let same_times = |name: &str, change: &dyn Fn(&Path)| {
         let path = tree.join(name);
         let before = path.metadata().unwrap().modified().unwrap();
@@ -333,7 +333,7 @@ fn every_kind_of_difference_is_told() {
     std::os::unix::fs::symlink("new", tree.join("link")).unwrap();
     std::fs::write(tree.join("extra"), "").unwrap();
     let snapshot = repository.find_snapshot("latest").unwrap();
-    let compared = repository.compare(&snapshot, &Source::new(&tree), &Selection::Everything, &Quiet).unwrap();
+    let compared = repository.compare(&snapshot, &FileTree::new(&tree), &Selection::Everything, &Quiet).unwrap();
     let found = |path: &str, kind: DifferenceKind| {
         compared.differences.iter().any(|difference| difference.path == Path::new(path) && difference.kind == kind)
     };

@@ -10,7 +10,7 @@ mod server;
 
 use common::{assert_same, backup, fingerprint, odd_tree, scratch};
 use lifeboat_archive::{ArchiveError, Observer, Owner, Place, Problem, Progress, Quiet, Repository, RestoreOptions};
-use lifeboat_archive::{RepositoryOptions, Secret, Selection, Source};
+use lifeboat_archive::{FileTree, RepositoryOptions, Secret, Selection};
 use lifeboat_remote::{Address, Credentials, Files, Patience};
 use server::{Server, port};
 use std::collections::BTreeMap;
@@ -55,7 +55,7 @@ fn whole_life(place: &Place) {
         Repository::init_at(place, &key, &RepositoryOptions::default()),
         Err(ArchiveError::Exists { .. })
     ));
-    let source = Source::new(&tree);
+    let source = FileTree::new(&tree);
     backup(&repository, &source);
     let second = backup(&repository, &source);
     assert_eq!((second.new, second.changed), (0, 0));
@@ -132,7 +132,7 @@ fn root_web_tree_and_image() {
     let medium = www.join("unpacked/lifeboat");
     std::fs::create_dir_all(&medium).unwrap();
     let (repository, key) = common::repository(&medium.join("repo"));
-    backup(&repository, &Source::new(&tree));
+    backup(&repository, &FileTree::new(&tree));
     drop(repository);
     std::fs::write(medium.join("manifest.json"), "ours").unwrap();
     let mut files = BTreeMap::new();
@@ -196,7 +196,7 @@ fn to_be_lost(folder: &Path, port: u16, deadline: Duration) -> (Server, Reposito
     let address = format!("rest:http://127.0.0.1:{port}/");
     let key = Secret::generate().unwrap();
     let first = Repository::init_at(&place(&address, &Credentials::default()), &key, &RepositoryOptions::default());
-    backup(&first.unwrap(), &Source::new(&tree));
+    backup(&first.unwrap(), &FileTree::new(&tree));
     let (patience, lines) = patience(deadline);
     let files = lifeboat_remote::store(&Address::parse(&address).unwrap(), &Credentials::default(), patience).unwrap();
     (server, Repository::open_at(&Place::Files(files), &key).unwrap(), tree, lines)

@@ -6,7 +6,7 @@
 mod common;
 
 use common::{Disk, assert_same, backup, fingerprint, lab, odd_tree, repository, scratch};
-use lifeboat_archive::{Quiet, RestoreOptions, Selection, Source};
+use lifeboat_archive::{FileTree, Quiet, RestoreOptions, Selection};
 use std::ffi::OsStr;
 
 /// The fingerprint without what restic's format does not carry: inode flags, holes, hard links of anything but files,
@@ -47,9 +47,9 @@ fn root_stock_restic_checks_and_restores() {
     run!("rm", "-r", tree.join("deep").as_os_str());
     let location = scratch.path().join("repository");
     let (repository, key) = repository(&location);
-    backup(&repository, &Source::new(&tree));
+    backup(&repository, &FileTree::new(&tree));
     std::fs::write(tree.join("another"), "second snapshot").unwrap();
-    backup(&repository, &Source::new(&tree));
+    backup(&repository, &FileTree::new(&tree));
     let key_file = scratch.path().join("key");
     std::fs::write(&key_file, key.expose()).unwrap();
     let restic = |arguments: &[&str]| {
@@ -84,7 +84,7 @@ fn root_stock_restic_restores_holes() {
     file.set_len(4 << 30).unwrap();
     file.sync_all().unwrap();
     let (repository, key) = repository(&disk.mount.join("repository"));
-    backup(&repository, &Source::new(&tree));
+    backup(&repository, &FileTree::new(&tree));
     let key_file = scratch.path().join("key");
     std::fs::write(&key_file, key.expose()).unwrap();
     let restic = common::run(lab("restic.sh"), &[]);

@@ -6,7 +6,7 @@
 mod common;
 
 use common::{Disk, assert_same, backup, backup_with, fingerprint, repository, scratch};
-use lifeboat_archive::{Observer, Progress, Quiet, Repository, RestoreOptions, RestoreReport, Selection, Source};
+use lifeboat_archive::{FileTree, Observer, Progress, Quiet, Repository, RestoreOptions, RestoreReport, Selection};
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
@@ -74,7 +74,7 @@ fn root_images_share_again_and_fit() {
     let before = fingerprint(&old.mount);
     let in_use = used(&old);
     let (repository, _) = repository(&scratch.path().join("repository"));
-    let report = backup(&repository, &Source::new(&old.mount));
+    let report = backup(&repository, &FileTree::new(&old.mount));
     let [root] = &report.room.roots[..] else { panic!("{:?}", report.room) };
     // 1, 3 and 4 wholly, 2 but for a block in every 512 KiB, and two thirds of the last one.
     let shared = 60 * MIB * 3 + 60 * MIB - 120 * 4096 + 16 * MIB;
@@ -88,7 +88,7 @@ fn root_images_share_again_and_fit() {
     let now = used(&new);
     assert!(now <= in_use + in_use / 50, "{now} in use instead of {in_use}");
     // A second backup says the same.
-    let again = backup(&repository, &Source::new(&old.mount));
+    let again = backup(&repository, &FileTree::new(&old.mount));
     assert_eq!((again.changed, &again.room), (0, &report.room));
 }
 
@@ -103,7 +103,7 @@ fn root_what_another_user_could_have_changed_is_not_shared() {
     }
     run!("chown", "1000:1000", &old.mount.join("a-of-a-user"), &old.mount.join("d-of-the-user"));
     let (repository, _) = repository(&scratch.path().join("repository"));
-    backup(&repository, &Source::new(&old.mount));
+    backup(&repository, &FileTree::new(&old.mount));
     let empty = used(&new);
     let options = RestoreOptions { overwrite: true, sync: true, ..RestoreOptions::default() };
     assert_eq!(restore(&repository, &new.mount, &options).problems, []);
@@ -151,7 +151,7 @@ fn root_sharing_is_a_hint_and_never_replaces_content() {
     for file in ["two", "three"] {
         let file = old.mount.join(file);
         let meddler = Meddler { file: &file, done: AtomicBool::new(false) };
-        let report = backup_with(&repository, &Source::new(&old.mount), &meddler);
+        let report = backup_with(&repository, &FileTree::new(&old.mount), &meddler);
         assert!(meddler.done.into_inner() && report.room.roots[0].shared_bytes > 0, "{report:?}");
     }
     assert_eq!(restore(&repository, &new.mount, &private()).problems, []);
@@ -196,7 +196,7 @@ fn root_snapshots_and_compression_of_btrfs_come_back() {
     old.mount();
     let before = fingerprint(&old.mount);
     let in_use = used(&old);
-    let source = |disk: &Disk| Source::new(&disk.mount).mount("/data").mount("/snapshot");
+    let source = |disk: &Disk| FileTree::new(&disk.mount).mount("/data").mount("/snapshot");
     let (repository, _) = repository(&scratch.path().join("repository"));
     let report = backup(&repository, &source(&old));
     let root = |name: &str| report.room.roots.iter().find(|root| root.root() == Path::new(name)).unwrap();
@@ -231,7 +231,7 @@ fn root_a_filesystem_that_shares_nothing_gets_copies() {
     let new = Disk::make(scratch.path(), "new", 600, &["mkfs.ext4", "-q"]);
     images(&old.mount);
     let (repository, _) = repository(&scratch.path().join("repository"));
-    backup(&repository, &Source::new(&old.mount));
+    backup(&repository, &FileTree::new(&old.mount));
     let target = new.mount.join("target");
     std::fs::create_dir(&target).unwrap();
     assert_eq!(restore(&repository, &target, &private()).problems, []);

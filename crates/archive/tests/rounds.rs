@@ -12,7 +12,7 @@
 mod common;
 
 use common::{files_below, machine_manifest, machine_request, repository, restic, scratch};
-use lifeboat_archive::{ArchiveError, Observer, Owner, Quiet, Repository, Secret, SnapshotInfo, Source};
+use lifeboat_archive::{ArchiveError, FileTree, Observer, Owner, Quiet, Repository, Secret, SnapshotInfo};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -73,7 +73,7 @@ struct World {
 
 fn save(location: &Path, key: &Secret, tree: &Path, machine: usize, clock: i64) -> Result<String, ArchiveError> {
     let repository = Repository::open(location, key)?;
-    let (source, id) = (Source::new(tree), MACHINES[machine]);
+    let (source, id) = (FileTree::new(tree), MACHINES[machine]);
     let manifest = machine_manifest(id, "one name for both");
     let mut request = machine_request(&source, id, "one name for both", &manifest);
     request.started = Some(jiff::Timestamp::now() + jiff::SignedDuration::from_secs(clock));

@@ -77,14 +77,14 @@ impl CommandError {
             .is_some_and(lifeboat_archive::ArchiveError::is_damage)
     }
 
-    /// Adds something to try.
+    /// Adds something to try; a blank one is none.
     pub fn hint(mut self, hint: impl fmt::Display) -> Self {
-        self.hints.push(hint.to_string());
+        self.hints.extend(Some(hint.to_string()).filter(|hint| !hint.trim().is_empty()));
         self
     }
 
-    /// What went wrong with its causes, each said once: many messages have their cause in them.
-    fn said(&self) -> String {
+    /// What went wrong with its causes, each once: many messages have their cause in them.
+    fn message(&self) -> String {
         let mut text = self.error.to_string();
         for cause in self.error.chain().skip(1).map(ToString::to_string) {
             if !text.contains(&cause) {
@@ -98,7 +98,7 @@ impl CommandError {
     pub fn text(&self) -> String {
         // A newline that an error quotes begins no line that could be taken for one of ours.
         let shown = |text: &str| terminal(text.trim_end()).replace('\n', "\n    ");
-        let mut text = format!("lifeboat: {}\n", shown(&self.said()));
+        let mut text = format!("lifeboat: {}\n", shown(&self.message()));
         for hint in &self.hints {
             text.push_str(&format!("  try: {}\n", shown(hint)));
         }
@@ -107,7 +107,7 @@ impl CommandError {
 
     /// The last line of `--json`.
     pub fn json(&self) -> String {
-        json(self.kind, &self.said(), &self.hints)
+        json(self.kind, &self.message(), &self.hints)
     }
 
     /// Prints it: for people to standard error, and with `json` as a line to standard output, where all JSON lines go.
@@ -140,12 +140,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cause_is_said_once() {
+    fn a_blank_hint_is_none() {
+        let error = CommandError::refused("no").hint("").hint("  ").hint("yes");
+        assert_eq!(error.text(), "lifeboat: no\n  try: yes\n");
+    }
+
+    #[test]
+    fn a_cause_is_reported_once() {
         let cause = || std::io::Error::from_raw_os_error(30);
         let inside = CommandError::from(lifeboat_archive::ArchiveError::io("WRITE", "/mnt", cause()));
-        assert_eq!(inside.said(), "cannot WRITE /mnt: Read-only file system (os error 30)");
+        assert_eq!(inside.message(), "cannot WRITE /mnt: Read-only file system (os error 30)");
         let beside = CommandError::from(anyhow::Error::from(cause()).context("cannot SAVE the report"));
-        assert_eq!(beside.said(), "cannot SAVE the report: Read-only file system (os error 30)");
+        assert_eq!(beside.message(), "cannot SAVE the report: Read-only file system (os error 30)");
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use crate::children::Children;
 use crate::clock;
-use crate::context::{Context, Identity, stage_event};
 use crate::finish;
 use crate::foundation;
 use crate::hotplug::{self, Hotplug};
@@ -16,6 +15,7 @@ use crate::rules;
 use crate::source::tape::{self, TapeSearch};
 use crate::source::{Search, choose, wanted::Wanted};
 use crate::ssh;
+use crate::state::{Identity, Init, stage_event};
 use crate::subsystems;
 use crate::tools;
 use lifeboat_machine::parameters::After;
@@ -88,21 +88,21 @@ fn watch_signals(signals: Signals, reporter: &Arc<Reporter>, children: &Arc<Chil
 }
 
 fn stages(started: Duration, reporter: &Arc<Reporter>, children: &Arc<Children>) {
-    let Some(mut context) = foundation(started, reporter, children) else { return };
-    context.stage("essential-modules", essential_modules);
-    if !settle_mode(&mut context) {
+    let Some(mut init) = foundation(started, reporter, children) else { return };
+    init.stage("essential-modules", essential_modules);
+    if !settle_mode(&mut init) {
         return finish::end(reporter, children, After::Reboot, None);
     }
-    context.stage("rescue-media", rescue_media);
-    context.stage("additional-tools", tools::mount);
-    context.stage("remaining-modules", rules::run);
-    context.stage("subsystems", subsystems::run);
-    ssh::start(&context);
-    mode::run(context);
+    init.stage("rescue-media", rescue_media);
+    init.stage("additional-tools", tools::mount);
+    init.stage("remaining-modules", rules::run);
+    init.stage("subsystems", subsystems::run);
+    ssh::start(&init);
+    mode::run(init);
 }
 
 /// Stage 1. `None` when there is no root; then all is said and nothing else can be done.
-fn foundation(started: Duration, reporter: &Arc<Reporter>, children: &Arc<Children>) -> Option<Context> {
+fn foundation(started: Duration, reporter: &Arc<Reporter>, children: &Arc<Children>) -> Option<Init> {
     let mounted = foundation::mount_kernel_filesystems();
     let consoles = foundation::consoles();
     foundation::open_consoles(reporter, &consoles);
@@ -132,7 +132,7 @@ fn foundation(started: Duration, reporter: &Arc<Reporter>, children: &Arc<Childr
     let identity = Identity::read(Path::new("/lifeboat"));
     let _ = rustix::system::sethostname(host_name(identity.machine_name()).as_bytes());
     let hotplug = Hotplug::start(loader, socket, Arc::clone(reporter));
-    let context = Context {
+    let init = Init {
         reporter: Arc::clone(reporter),
         children: Arc::clone(children),
         started,
@@ -148,7 +148,7 @@ fn foundation(started: Duration, reporter: &Arc<Reporter>, children: &Arc<Childr
         tools_mounted: false,
     };
     reporter.emit(&stage_event("foundation", started));
-    Some(context)
+    Some(init)
 }
 
 /// The prompt tells that this is not the machine itself.
@@ -158,89 +158,89 @@ fn host_name(machine: &str) -> String {
 }
 
 /// Stage 2.
-fn essential_modules(context: &mut Context) {
-    hotplug::watch_port(&context.reporter);
-    context.hotplug.cold_plug(false);
-    if let Err(awaited) = context.hotplug.settle(DRIVERS_PATIENCE) {
-        context.reporter.warn(format!("{awaited} did not come within {} s; going on", DRIVERS_PATIENCE.as_secs()));
+fn essential_modules(init: &mut Init) {
+    hotplug::watch_port(&init.reporter);
+    init.hotplug.cold_plug(false);
+    if let Err(awaited) = init.hotplug.settle(DRIVERS_PATIENCE) {
+        init.reporter.warn(format!("{awaited} did not come within {} s; going on", DRIVERS_PATIENCE.as_secs()));
     }
-    for error in context.hotplug.take_errors() {
-        context.reporter.warn(error.to_string());
+    for error in init.hotplug.take_errors() {
+        init.reporter.warn(error.to_string());
     }
 }
 
 /// What the person at the menu wants, where the medium has one that comes with the rescue system; `false` when that is to restart.
 /// Keyboards have their drivers by now, and what comes next depends on the mode.
-fn settle_mode(context: &mut Context) -> bool {
-    if let Some(seconds) = context.parameters.menu_seconds.filter(|seconds| *seconds > 0) {
-        let default = context.parameters.mode.unwrap_or(Mode::Interactive);
-        let page = menu::page(&context.identity, default, seconds);
-        match menu::ask(&context.reporter, &context.consoles, &page, default, Duration::from_secs(seconds.into())) {
-            Choice::Mode(mode) => context.parameters.mode = Some(mode),
+fn settle_mode(init: &mut Init) -> bool {
+    if let Some(seconds) = init.parameters.menu_seconds.filter(|seconds| *seconds > 0) {
+        let default = init.parameters.mode.unwrap_or(Mode::Interactive);
+        let page = menu::page(&init.identity, default, seconds);
+        match menu::ask(&init.reporter, &init.consoles, &page, default, Duration::from_secs(seconds.into())) {
+            Choice::Mode(mode) => init.parameters.mode = Some(mode),
             Choice::Restart => return false,
         }
     }
     // In the other modes a person decides.
-    if let (Some(policy), Some(Mode::Nuke)) = (&context.identity.policy, context.parameters.mode) {
-        policy.clone().apply(&mut context.parameters);
+    if let (Some(policy), Some(Mode::Nuke)) = (&init.identity.policy, init.parameters.mode) {
+        policy.clone().apply(&mut init.parameters);
     }
     true
 }
 
 /// Stage 3. A network is brought up, and tapes are looked at, while the medium is looked for.
-fn rescue_media(context: &mut Context) {
-    for fault in &context.identity.faults {
-        context.reporter.warn(fault.clone());
+fn rescue_media(init: &mut Init) {
+    for fault in &init.identity.faults {
+        init.reporter.warn(fault.clone());
     }
-    let network = NetworkParameters::parse(&context.command_line);
-    let needed = network::is_needed(&context.parameters, &network);
+    let network = NetworkParameters::parse(&init.command_line);
+    let needed = network::is_needed(&init.parameters, &network);
     if needed {
         for mistake in &network.mistakes {
-            context.reporter.warn(mistake.clone());
+            init.reporter.warn(mistake.clone());
         }
-        context.parameters.mistakes.extend(network.mistakes.iter().cloned());
+        init.parameters.mistakes.extend(network.mistakes.iter().cloned());
     }
-    let wanted = Wanted::parse(context.parameters.source.as_deref());
+    let wanted = Wanted::parse(init.parameters.source.as_deref());
     let understood = wanted.is_ok();
     match wanted {
-        Ok(wanted) => context.wanted = wanted,
+        Ok(wanted) => init.wanted = wanted,
         Err(mistake) => {
-            context.reporter.warn(mistake.clone());
-            context.parameters.mistakes.push(mistake);
+            init.reporter.warn(mistake.clone());
+            init.parameters.mistakes.push(mistake);
         }
     }
     let tape_deadline = Instant::now() + tape::PATIENCE;
-    let tapes = look_at_tapes(context);
-    let shared: &Context = context;
+    let tapes = look_at_tapes(init);
+    let shared: &Init = init;
     let (found, failures) = std::thread::scope(|scope| {
         let up = needed.then(|| scope.spawn(|| bring_up_network(shared, &network)));
         let found = understood.then(|| find_medium(shared, &network)).flatten();
         let failures = up.map(|thread| thread.join().unwrap_or_else(|_| vec!["an internal error".to_owned()]));
         (found, failures.unwrap_or_default())
     });
-    context.network_failures = failures;
-    context.source = found;
+    init.network_failures = failures;
+    init.source = found;
     if let Some(tapes) = tapes {
-        context.tape = choose_tape(context, &tapes, tape_deadline);
+        init.tape = choose_tape(init, &tapes, tape_deadline);
     }
 }
 
 /// Looks at tapes when one is named, or when nothing is.
-fn look_at_tapes(context: &Context) -> Option<Arc<TapeSearch>> {
-    let name = match &context.wanted {
+fn look_at_tapes(init: &Init) -> Option<Arc<TapeSearch>> {
+    let name = match &init.wanted {
         Wanted::Tape(name) => Some(name.clone()),
-        Wanted::Anywhere if context.parameters.source.is_none() => None,
+        Wanted::Anywhere if init.parameters.source.is_none() => None,
         _ => return None,
     };
-    TapeSearch::start(name, context.identity.machine_name(), &context.hotplug)
+    TapeSearch::start(name, init.identity.machine_name(), &init.hotplug)
 }
 
 /// The tape that holds the archive. A medium that holds it makes it needless: nobody waits for a drive then.
-fn choose_tape(context: &Context, tapes: &TapeSearch, deadline: Instant) -> Option<Volume> {
-    let reporter = &context.reporter;
-    let named = matches!(context.wanted, Wanted::Tape(_));
-    let archive = context.identity.manifest.as_ref().is_some_and(|manifest| manifest.archive.is_some());
-    if !named && archive && context.source.is_some() {
+fn choose_tape(init: &Init, tapes: &TapeSearch, deadline: Instant) -> Option<Volume> {
+    let reporter = &init.reporter;
+    let named = matches!(init.wanted, Wanted::Tape(_));
+    let archive = init.identity.manifest.as_ref().is_some_and(|manifest| manifest.archive.is_some());
+    if !named && archive && init.source.is_some() {
         if let Some(Ok(volume)) = tapes.outcome() {
             reporter.note(format!(
                 "{}; the medium's archive is used, lifeboat.source=tape would use it",
@@ -262,26 +262,26 @@ fn choose_tape(context: &Context, tapes: &TapeSearch, deadline: Instant) -> Opti
 }
 
 /// Gives the reasons why there is no network.
-fn bring_up_network(context: &Context, parameters: &NetworkParameters) -> Vec<String> {
-    let recorded = context.identity.machine.as_ref().map(|machine| &machine.network);
+fn bring_up_network(init: &Init, parameters: &NetworkParameters) -> Vec<String> {
+    let recorded = init.identity.machine.as_ref().map(|machine| &machine.network);
     let place = network::Place {
         resolv_conf: Path::new("/etc/resolv.conf"),
-        host_name: host_name(context.identity.machine_name()),
+        host_name: host_name(init.identity.machine_name()),
         started: Path::new(run::NETWORK_STARTED),
     };
-    let result = network::bring_up(parameters, recorded, &place, &context.reporter);
+    let result = network::bring_up(parameters, recorded, &place, &init.reporter);
     let failures = result.err().unwrap_or_default();
     if !failures.is_empty() {
-        context.reporter.warn("there is no network");
+        init.reporter.warn("there is no network");
     }
     failures
 }
 
 /// The medium, when there is one.
-fn find_medium(context: &Context, network: &NetworkParameters) -> Option<FoundMedium> {
-    let wanted = &context.wanted;
-    let manifest = context.identity.manifest.as_ref()?;
-    let unattended = context.parameters.mode.is_some_and(lifeboat_machine::Mode::unattended);
+fn find_medium(init: &Init, network: &NetworkParameters) -> Option<FoundMedium> {
+    let wanted = &init.wanted;
+    let manifest = init.identity.manifest.as_ref()?;
+    let unattended = init.parameters.mode.is_some_and(lifeboat_machine::Mode::unattended);
     let patience = match (wanted, unattended) {
         // Started over the network, or nothing on a medium would be of use: one look is enough.
         (Wanted::Network, _) if network.boot_interface.is_some() || manifest.files.is_empty() => Duration::ZERO,
@@ -291,24 +291,24 @@ fn find_medium(context: &Context, network: &NetworkParameters) -> Option<FoundMe
     };
     let search = Search {
         wanted,
-        manifest: &context.identity.manifest_bytes,
-        hotplug: &context.hotplug,
-        reporter: &context.reporter,
-        children: &context.children,
+        manifest: &init.identity.manifest_bytes,
+        hotplug: &init.hotplug,
+        reporter: &init.reporter,
+        children: &init.children,
     };
     match search.run(patience) {
         Ok(source) => {
-            context.reporter.note(format!("the medium is in {}", source.device.display()));
+            init.reporter.note(format!("the medium is in {}", source.device.display()));
             Some(source)
         }
         Err(_) if matches!(wanted, Wanted::Network | Wanted::OnDisk | Wanted::Tape(_)) => {
-            context.reporter.note("no medium is there; the archive is elsewhere");
+            init.reporter.note("no medium is there; the archive is elsewhere");
             None
         }
         Err(seen) => {
-            context.reporter.warn(format!("no medium was found within {} s:", patience.as_secs()));
-            for line in choose::explain(&seen, context.identity.machine_name(), context.identity.medium_id()) {
-                context.reporter.warn(line);
+            init.reporter.warn(format!("no medium was found within {} s:", patience.as_secs()));
+            for line in choose::explain(&seen, init.identity.machine_name(), init.identity.medium_id()) {
+                init.reporter.warn(line);
             }
             None
         }

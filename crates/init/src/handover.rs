@@ -1,6 +1,6 @@
 //! What `lifeboat` is told before it takes over.
 
-use crate::context::Context;
+use crate::state::Init;
 use lifeboat_machine::run;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -9,8 +9,8 @@ use std::os::unix::fs::OpenOptionsExt as _;
 pub const PROGRAM: &str = "/usr/bin/lifeboat";
 
 /// Writes down the parameters: with them `lifeboat` knows that it runs in a rescue system.
-pub fn tell_parameters(context: &Context) -> Result<(), String> {
-    write_json(run::PARAMETERS, &context.parameters)
+pub fn tell_parameters(init: &Init) -> Result<(), String> {
+    write_json(run::PARAMETERS, &init.parameters)
 }
 
 /// Writes a value that only root may read.

@@ -7,7 +7,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`boot`] | the seven stages, in order: the one place to see what happens when |
-//! | [`context`] | [`context::Context`]: all that the stages share |
+//! | [`state`] | [`state::Init`]: all that the stages share |
 //! | [`report`] | events to every console, the log, kmsg and the virtio-serial port, never blocking |
 //! | [`clock`] | CLOCK_BOOTTIME |
 //! | [`foundation`] | stage 1: mounts, consoles, device nodes |
@@ -31,7 +31,6 @@
 mod boot;
 mod children;
 mod clock;
-mod context;
 mod finish;
 mod foundation;
 mod handover;
@@ -49,6 +48,7 @@ mod seat;
 mod shell;
 mod source;
 mod ssh;
+mod state;
 mod subsystems;
 mod sysfs;
 mod tools;

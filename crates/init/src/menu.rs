@@ -1,9 +1,9 @@
 //! The menu that comes with the rescue system (`lifeboat.menu`): on a signed medium nothing outside of the signed program may choose
 //! the mode, so that no boot loader can have one. It is shown on all consoles, and whoever answers first decides.
 
-use crate::context::Identity;
 use crate::report::Reporter;
 use crate::seat;
+use crate::state::Identity;
 use lifeboat_machine::Mode;
 use lifeboat_machine::bytes::printable;
 use lifeboat_sys::console::terminal_of;

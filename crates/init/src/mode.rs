@@ -2,7 +2,6 @@
 
 use crate::children::Children;
 use crate::clock;
-use crate::context::{Context, stage_event};
 use crate::finish;
 use crate::handover;
 use crate::recovery::{self, Outcome};
@@ -12,6 +11,7 @@ use crate::shell;
 use crate::source::device;
 use crate::source::tape;
 use crate::source::wanted::Wanted;
+use crate::state::{Init, stage_event};
 use lifeboat_machine::layout::DeviceKind;
 use lifeboat_machine::parameters::After;
 use lifeboat_machine::run;
@@ -36,69 +36,66 @@ const PARTIAL_PAGE: &str = "The machine is bootable: it was restored, but for th
     \x20 lifeboat restore                 begin again: shows the plan, asks once";
 
 /// Chooses the mode and does it.
-pub fn run(context: Context) {
-    let mode = context.parameters.mode.unwrap_or(Mode::Interactive);
-    let mistakes = &context.parameters.mistakes;
+pub fn run(init: Init) {
+    let mode = init.parameters.mode.unwrap_or(Mode::Interactive);
+    let mistakes = &init.parameters.mistakes;
     // A mode that was mistyped was not meant to wait for a person, either.
-    if !mistakes.is_empty() && (mode.unattended() || context.parameters.mode.is_none()) {
-        return fail(
-            &context,
-            format!("nothing was touched, for kernel parameters are wrong: {}", mistakes.join("; ")),
-        );
+    if !mistakes.is_empty() && (mode.unattended() || init.parameters.mode.is_none()) {
+        return fail(&init, format!("nothing was touched, for kernel parameters are wrong: {}", mistakes.join("; ")));
     }
     for mistake in mistakes {
-        context.reporter.warn(format!("ignored: {mistake}"));
+        init.reporter.warn(format!("ignored: {mistake}"));
     }
     match mode {
-        Mode::Nuke | Mode::Compare => unattended(&context, mode),
-        Mode::Interactive => interactive(&context),
-        Mode::Expert => expert(&context),
+        Mode::Nuke | Mode::Compare => unattended(&init, mode),
+        Mode::Interactive => interactive(&init),
+        Mode::Expert => expert(&init),
     }
 }
 
-fn unattended(context: &Context, mode: Mode) {
-    if let Err(reason) = prepare(context) {
-        return fail(context, format!("nothing was touched: {reason}"));
+fn unattended(init: &Init, mode: Mode) {
+    if let Err(reason) = prepare(init) {
+        return fail(init, format!("nothing was touched: {reason}"));
     }
-    wait_for_disks(context);
-    told_start(context, mode);
-    let command = recovery::command(mode, main_console(context));
-    let outcome = recovery::unattended(&context.reporter, &context.children, command);
-    after(context, outcome);
+    wait_for_disks(init);
+    told_start(init, mode);
+    let command = recovery::command(mode, main_console(init));
+    let outcome = recovery::unattended(&init.reporter, &init.children, command);
+    after(init, outcome);
 }
 
 /// Writes what the child reads. An error names what is missing.
-fn prepare(context: &Context) -> Result<(), String> {
-    handover::tell_parameters(context)?;
-    if let Some(fault) = context.identity.faults.first() {
+fn prepare(init: &Init) -> Result<(), String> {
+    handover::tell_parameters(init)?;
+    if let Some(fault) = init.identity.faults.first() {
         return Err(fault.clone());
     }
-    match (&context.tape, &context.source) {
+    match (&init.tape, &init.source) {
         (Some(volume), medium) => handover::write_json(run::SOURCE, &tape::recorded(volume, medium.as_ref()))?,
         (None, Some(medium)) => handover::write_json(run::SOURCE, &RecordedSource::Medium(medium.clone()))?,
         (None, None) => {}
     }
-    match (&context.wanted, &context.network_failures[..]) {
+    match (&init.wanted, &init.network_failures[..]) {
         (Wanted::Network, []) | (Wanted::OnDisk, _) => Ok(()),
         (Wanted::Network, reasons) => Err(format!("there is no network for the archive: {}", reasons.join("; "))),
-        (Wanted::Tape(name), _) if context.tape.is_none() => {
+        (Wanted::Tape(name), _) if init.tape.is_none() => {
             Err(format!("no tape that this recovery can begin with was found for lifeboat.source={name} (see above)"))
         }
-        _ if context.source.is_some() || context.tape.is_some() => Ok(()),
+        _ if init.source.is_some() || init.tape.is_some() => Ok(()),
         _ => Err("the medium that belongs to this rescue system was not found (see above)".into()),
     }
 }
 
 /// Waits until there are as many disks as the machine had. Disks that take their time (USB, big SAS shelves) come later
 /// than the medium; which one takes whose place is for the recovery to say.
-fn wait_for_disks(context: &Context) {
-    let Some(machine) = &context.identity.machine else { return };
+fn wait_for_disks(init: &Init) {
+    let Some(machine) = &init.identity.machine else { return };
     let wanted = machine.layout.devices.iter().filter(|device| matches!(device.kind, DeviceKind::Disk(_))).count();
-    let medium = context.source.as_ref().map(|source| source.device.clone()).unwrap_or_default();
+    let medium = init.source.as_ref().map(|source| source.device.clone()).unwrap_or_default();
     let deadline = Instant::now() + DISKS_PATIENCE;
     let mut told = false;
     loop {
-        let known = context.hotplug.block_events();
+        let known = init.hotplug.block_events();
         let devices = device::list(Path::new("/sys"));
         let medium_disk = devices.iter().find(|device| device.path() == medium).map(|device| device.disk().to_owned());
         let found = devices
@@ -114,49 +111,49 @@ fn wait_for_disks(context: &Context) {
         if !told {
             told = true;
             let seconds = DISKS_PATIENCE.as_secs();
-            context.reporter.note(format!("waiting for disks: {found} of {wanted} are there; at most {seconds} s"));
+            init.reporter.note(format!("waiting for disks: {found} of {wanted} are there; at most {seconds} s"));
         }
-        if !context.hotplug.wait_for_block_event(known, deadline) {
-            context.reporter.warn(format!("disks of the machine: {wanted}, disks found: {found}; going on"));
+        if !init.hotplug.wait_for_block_event(known, deadline) {
+            init.reporter.warn(format!("disks of the machine: {wanted}, disks found: {found}; going on"));
             return;
         }
     }
 }
 
-fn told_start(context: &Context, mode: Mode) {
-    let seconds = clock::now().saturating_sub(context.started).as_secs_f64();
-    context.reporter.note(format!("mode {mode} starts {seconds:.2} s after init"));
-    context.reporter.emit(&stage_event("mode", clock::now()));
+fn told_start(init: &Init, mode: Mode) {
+    let seconds = clock::now().saturating_sub(init.started).as_secs_f64();
+    init.reporter.note(format!("mode {mode} starts {seconds:.2} s after init"));
+    init.reporter.emit(&stage_event("mode", clock::now()));
 }
 
-fn interactive(context: &Context) {
-    if let Err(reason) = prepare(context) {
-        context.reporter.warn(reason);
+fn interactive(init: &Init) {
+    if let Err(reason) = prepare(init) {
+        init.reporter.warn(reason);
     }
-    told_start(context, Mode::Interactive);
-    context.load_everything();
+    told_start(init, Mode::Interactive);
+    init.load_everything();
     loop {
-        context.reporter.emit(&Event::Ready { mode: Mode::Interactive });
-        let console = seat::taken(&context.reporter, &context.consoles);
+        init.reporter.emit(&Event::Ready { mode: Mode::Interactive });
+        let console = seat::taken(&init.reporter, &init.consoles);
         let level = std::fs::read_to_string(KERNEL_LEVEL).unwrap_or_default();
         // The kernel's warnings would be painted over the screen; they are in its log.
         let _ = std::fs::write(KERNEL_LEVEL, "1");
         let _ = std::fs::remove_file(run::AFTER);
         let command = recovery::command(Mode::Interactive, &console);
-        let result = recovery::interactive(&context.reporter, &context.children, command, &console);
+        let result = recovery::interactive(&init.reporter, &init.children, command, &console);
         let _ = std::fs::write(KERNEL_LEVEL, level.split_whitespace().next().unwrap_or("4"));
         let choice = std::fs::read(run::AFTER).ok().and_then(|json| serde_json::from_slice::<After>(&json).ok());
-        match follows(result.as_ref().copied().map_err(String::as_str), choice, context.parameters.after) {
+        match follows(result.as_ref().copied().map_err(String::as_str), choice, init.parameters.after) {
             Follows::Shells => {
                 if let Err(reason) = result {
-                    context.reporter.warn(format!(
+                    init.reporter.warn(format!(
                         "the interactive mode did not work: {reason}; here is the expert mode in its place"
                     ));
                 }
-                return expert_ready(context);
+                return expert_ready(init);
             }
-            Follows::End(outcome, after) => return end(context, outcome, after),
-            Follows::AskAgain => context.reporter.note("the terminal of the interactive mode was lost; it starts anew"),
+            Follows::End(outcome, after) => return end(init, outcome, after),
+            Follows::AskAgain => init.reporter.note("the terminal of the interactive mode was lost; it starts anew"),
         }
     }
 }
@@ -183,29 +180,29 @@ fn follows(result: Result<Option<Outcome>, &str>, choice: Option<After>, asked: 
     }
 }
 
-fn expert(context: &Context) {
-    if let Err(reason) = prepare(context) {
-        context.reporter.warn(reason);
+fn expert(init: &Init) {
+    if let Err(reason) = prepare(init) {
+        init.reporter.warn(reason);
     }
-    told_start(context, Mode::Expert);
-    expert_ready(context);
+    told_start(init, Mode::Expert);
+    expert_ready(init);
 }
 
-fn expert_ready(context: &Context) {
-    context.reporter.emit(&Event::Ready { mode: Mode::Expert });
-    context.reporter.text(EXPERT_PAGE);
-    context.reporter.flush(Duration::from_secs(2));
-    context.load_everything();
-    shell::on_all(&context.reporter, &context.children, &context.consoles);
+fn expert_ready(init: &Init) {
+    init.reporter.emit(&Event::Ready { mode: Mode::Expert });
+    init.reporter.text(EXPERT_PAGE);
+    init.reporter.flush(Duration::from_secs(2));
+    init.load_everything();
+    shell::on_all(&init.reporter, &init.children, &init.consoles);
 }
 
-fn main_console(context: &Context) -> &str {
-    context.consoles.last().map_or("console", String::as_str)
+fn main_console(init: &Init) -> &str {
+    init.consoles.last().map_or("console", String::as_str)
 }
 
-fn fail(context: &Context, reason: String) {
-    context.reporter.emit(&Event::Failed { reason });
-    after(context, Outcome::Failed);
+fn fail(init: &Init, reason: String) {
+    init.reporter.emit(&Event::Failed { reason });
+    after(init, Outcome::Failed);
 }
 
 /// What follows an outcome: the parameter, or what is right for the outcome. After a failure only a power-off that was asked
@@ -219,32 +216,32 @@ pub fn decide(outcome: Outcome, asked: Option<After>) -> After {
     }
 }
 
-fn after(context: &Context, outcome: Outcome) {
-    match decide(outcome, context.parameters.after) {
+fn after(init: &Init, outcome: Outcome) {
+    match decide(outcome, init.parameters.after) {
         After::Shell if outcome == Outcome::Failed => {
-            context.load_everything();
-            shells_after_failure(&context.reporter, &context.children, &context.consoles);
+            init.load_everything();
+            shells_after_failure(&init.reporter, &init.children, &init.consoles);
         }
         After::Shell if outcome == Outcome::Partial => {
-            context.load_everything();
-            context.reporter.text(PARTIAL_PAGE);
-            context.reporter.flush(Duration::from_secs(2));
-            shell::on_all(&context.reporter, &context.children, &context.consoles);
+            init.load_everything();
+            init.reporter.text(PARTIAL_PAGE);
+            init.reporter.flush(Duration::from_secs(2));
+            shell::on_all(&init.reporter, &init.children, &init.consoles);
         }
         After::Shell => {
-            context.load_everything();
-            context.reporter.text("A shell follows. `reboot` or Ctrl-Alt-Del restarts the machine.");
-            shell::on_all(&context.reporter, &context.children, &context.consoles);
+            init.load_everything();
+            init.reporter.text("A shell follows. `reboot` or Ctrl-Alt-Del restarts the machine.");
+            shell::on_all(&init.reporter, &init.children, &init.consoles);
         }
-        after => end(context, Some(outcome), after),
+        after => end(init, Some(outcome), after),
     }
 }
 
-fn end(context: &Context, outcome: Option<Outcome>, after: After) {
-    let disc = context.source.as_ref().filter(|source| {
-        source.kind == device::Bus::Optical.word() && !context.parameters.no_eject && outcome == Some(Outcome::Restored)
+fn end(init: &Init, outcome: Option<Outcome>, after: After) {
+    let disc = init.source.as_ref().filter(|source| {
+        source.kind == device::Bus::Optical.word() && !init.parameters.no_eject && outcome == Some(Outcome::Restored)
     });
-    finish::end(&context.reporter, &context.children, after, disc);
+    finish::end(&init.reporter, &init.children, after, disc);
 }
 
 /// Shells, and what to do next.

@@ -4,7 +4,7 @@
 //! depends on it: an image without it, or a udevd that hangs, costs comfort and no more.
 
 use crate::children::ending;
-use crate::context::Context;
+use crate::state::Init;
 use crate::sysfs;
 use lifeboat_sys::child::Setup;
 use rustix::process::Signal;
@@ -20,22 +20,22 @@ const RULES_PATIENCE: Duration = Duration::from_secs(20);
 const DRIVERS_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Tries again what has no driver, starts udevd, and names what is left.
-pub fn run(context: &mut Context) {
+pub fn run(init: &mut Init) {
     // With the modules of the tools image there may be a driver for a device that had none.
-    if context.tools_mounted && !sysfs::driverless(Path::new("/sys")).is_empty() {
-        context.use_tools_modules();
-        if let Err(awaited) = context.hotplug.settle(DRIVERS_PATIENCE) {
-            context.reporter.warn(format!("{awaited} did not come within {} s; going on", DRIVERS_PATIENCE.as_secs()));
+    if init.tools_mounted && !sysfs::driverless(Path::new("/sys")).is_empty() {
+        init.use_tools_modules();
+        if let Err(awaited) = init.hotplug.settle(DRIVERS_PATIENCE) {
+            init.reporter.warn(format!("{awaited} did not come within {} s; going on", DRIVERS_PATIENCE.as_secs()));
         }
-        for error in context.hotplug.take_errors() {
-            context.reporter.warn(error.to_string());
+        for error in init.hotplug.take_errors() {
+            init.reporter.warn(error.to_string());
         }
     }
     if let Some(daemon) = DAEMONS.iter().find(|path| Path::new(path).exists()) {
-        apply_rules(context, daemon);
+        apply_rules(init, daemon);
     }
     for device in sysfs::driverless(Path::new("/sys")) {
-        context.reporter.warn(format!(
+        init.reporter.warn(format!(
             "no driver for the {} {}: no module claims {}, or it did not take the device",
             device.what, device.name, device.modalias
         ));
@@ -44,7 +44,7 @@ pub fn run(context: &mut Context) {
 
 /// Only for what recoveries ask udev about: disks, network links and tapes; rules for the other thousand devices of a
 /// machine would take seconds.
-fn apply_rules(context: &Context, daemon: &str) {
+fn apply_rules(init: &Init, daemon: &str) {
     let steps: [(&str, &[&str]); 3] = [
         (daemon, &["--daemon", "--resolve-names=never"]),
         (
@@ -62,7 +62,7 @@ fn apply_rules(context: &Context, daemon: &str) {
     for (program, arguments) in steps {
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let ended = context.children.spawn(command, Setup::default()).map(|child| {
+        let ended = init.children.spawn(command, Setup::default()).map(|child| {
             let status = child.wait(Some(RULES_PATIENCE));
             // It must not come to life later, while a recovery works on the disks.
             child.signal(Signal::KILL);
@@ -74,7 +74,7 @@ fn apply_rules(context: &Context, daemon: &str) {
             Ok(None) => format!("it did not end within {} s", RULES_PATIENCE.as_secs()),
             Err(error) => error.to_string(),
         };
-        context.reporter.warn(format!("cannot RUN {program} {}: {trouble}", arguments.join(" ")));
+        init.reporter.warn(format!("cannot RUN {program} {}: {trouble}", arguments.join(" ")));
         return;
     }
 }

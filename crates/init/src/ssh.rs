@@ -4,7 +4,7 @@
 //! medium could read those of an image, and their fingerprint is on the console, so that a person can compare it.
 
 use crate::children::ending;
-use crate::context::Context;
+use crate::state::Init;
 use lifeboat_sys::child::Setup;
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -21,22 +21,22 @@ const AUTHORIZED_KEYS: &str = "/root/.ssh/authorized_keys";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Starts sshd when it was asked for; what keeps it from starting is a warning.
-pub fn start(context: &Context) {
-    if !context.parameters.ssh {
+pub fn start(init: &Init) {
+    if !init.parameters.ssh {
         return;
     }
-    match run(context) {
+    match run(init) {
         Ok(fingerprint) => {
-            context.reporter.note(format!("sshd is running; the host key is {fingerprint}"));
+            init.reporter.note(format!("sshd is running; the host key is {fingerprint}"));
             for address in lifeboat_sys::netlink::own_addresses() {
-                context.reporter.note(format!("log in with: ssh root@{address}"));
+                init.reporter.note(format!("log in with: ssh root@{address}"));
             }
         }
-        Err(reason) => context.reporter.warn(format!("cannot START sshd: {reason}")),
+        Err(reason) => init.reporter.warn(format!("cannot START sshd: {reason}")),
     }
 }
 
-fn run(context: &Context) -> Result<String, String> {
+fn run(init: &Init) -> Result<String, String> {
     if !Path::new(DAEMON).exists() {
         return Err("it is not in this rescue system; try building the medium on a machine that has it".into());
     }
@@ -55,10 +55,10 @@ fn run(context: &Context) -> Result<String, String> {
     let (key, configuration) = (format!("{DIRECTORY}/host_key"), format!("{DIRECTORY}/sshd_config"));
     // Of an attempt before this one.
     let _ = std::fs::remove_file(&key);
-    call(context, "/usr/bin/ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-C", "rescue", "-f", &key])?;
+    call(init, "/usr/bin/ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-C", "rescue", "-f", &key])?;
     written(&configuration, std::fs::write(&configuration, sshd_config(&key)))?;
-    call(context, DAEMON, &["-f", &configuration, "-E", &format!("{DIRECTORY}/log")])?;
-    let shown = call(context, "/usr/bin/ssh-keygen", &["-l", "-f", &format!("{key}.pub")])?;
+    call(init, DAEMON, &["-f", &configuration, "-E", &format!("{DIRECTORY}/log")])?;
+    let shown = call(init, "/usr/bin/ssh-keygen", &["-l", "-f", &format!("{key}.pub")])?;
     // "256 SHA256:… rescue (ED25519)"
     Ok(shown.split_whitespace().nth(1).unwrap_or(shown.trim()).to_owned())
 }
@@ -73,10 +73,10 @@ fn sshd_config(host_key: &str) -> String {
 }
 
 /// Runs a program to its end; gives what it said.
-fn call(context: &Context, program: &str, arguments: &[&str]) -> Result<String, String> {
+fn call(init: &Init, program: &str, arguments: &[&str]) -> Result<String, String> {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = context.children.spawn(command, Setup::default()).map_err(|error| format!("{program}: {error}"))?;
+    let mut child = init.children.spawn(command, Setup::default()).map_err(|error| format!("{program}: {error}"))?;
     let mut said = String::new();
     if let Some(mut output) = child.stdout.take() {
         let _ = output.read_to_string(&mut said);

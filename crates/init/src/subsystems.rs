@@ -10,10 +10,11 @@
 //! In the last two the disks below may be rebuilt, and whatever is assembled would be in the way.
 
 use crate::children::ending;
-use crate::context::Context;
 use crate::handover::{self, PROGRAM};
+use crate::state::Init;
 use crate::sysfs;
 use lifeboat_machine::Mode;
+use lifeboat_storage::kinds::{LUKS, LVM_MEMBER, MD_MEMBER};
 use lifeboat_sys::child::Setup;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -24,31 +25,33 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// udev's database (udev(7)): a file for each device, `b` and its number for block devices.
 const UDEV: &str = "/run/udev/data";
-/// What udev says of members.
-const MEMBERS: [&str; 3] = ["E:ID_FS_TYPE=linux_raid_member", "E:ID_FS_TYPE=LVM2_member", "E:ID_FS_TYPE=crypto_LUKS"];
+/// A line of it that names what a device holds, as blkid does.
+const UDEV_TYPE: &str = "E:ID_FS_TYPE=";
+/// What layers are made of.
+const MEMBERS: [&str; 3] = [MD_MEMBER, LVM_MEMBER, LUKS];
 
 /// Activates what the mode asks for.
-pub fn run(context: &mut Context) {
-    for target in &context.parameters.iscsi {
+pub fn run(init: &mut Init) {
+    for target in &init.parameters.iscsi {
         let mut command = Command::new(PROGRAM);
         command.args(["storage", "login", &target.to_string()]);
-        match tell(context, command) {
+        match tell(init, command) {
             // Their drivers announce the disks to udev and to whoever waits for them.
-            Ok(()) => _ = context.hotplug.settle(PATIENCE),
-            Err(reason) => context.reporter.warn(format!(
+            Ok(()) => _ = init.hotplug.settle(PATIENCE),
+            Err(reason) => init.reporter.warn(format!(
                 "cannot USE the iSCSI target {target}: {reason}; from a shell: lifeboat storage login {target}"
             )),
         }
     }
-    if !matches!(context.parameters.mode, Some(Mode::Expert | Mode::Compare))
+    if !matches!(init.parameters.mode, Some(Mode::Expert | Mode::Compare))
         || !is_needed(Path::new(UDEV), Path::new("/sys"))
     {
         return;
     }
     let mut command = Command::new(PROGRAM);
     command.args(["storage", "activate", "--incomplete"]);
-    if let Err(reason) = tell(context, command) {
-        context.reporter.warn(format!("cannot ACTIVATE all storage: {reason}; see 'lifeboat storage show'"));
+    if let Err(reason) = tell(init, command) {
+        init.reporter.warn(format!("cannot ACTIVATE all storage: {reason}; see 'lifeboat storage show'"));
     }
 }
 
@@ -59,7 +62,7 @@ fn is_needed(udev: &Path, sys: &Path) -> bool {
     let member = names.is_empty()
         || names.iter().filter(|name| name.starts_with('b')).any(|name| {
             let text = std::fs::read_to_string(udev.join(name)).unwrap_or_default();
-            text.lines().any(|line| MEMBERS.contains(&line))
+            text.lines().filter_map(|line| line.strip_prefix(UDEV_TYPE)).any(|kind| MEMBERS.contains(&kind))
         });
     member || is_a_disk_seen_twice(sys)
 }
@@ -76,14 +79,14 @@ fn is_a_disk_seen_twice(sys: &Path) -> bool {
 }
 
 /// Runs the program and passes its lines on. An error is what it complained of last.
-fn tell(context: &Context, mut command: Command) -> Result<(), String> {
-    handover::tell_parameters(context)?;
+fn tell(init: &Init, mut command: Command) -> Result<(), String> {
+    handover::tell_parameters(init)?;
     let (output, words) = std::io::pipe().map_err(|error| error.to_string())?;
     let end = words.try_clone().map_err(|error| error.to_string())?;
     command.stdin(Stdio::null()).stdout(words).stderr(end);
     let setup = Setup { new_session: true, ..Setup::default() };
-    let child = context.children.spawn(command, setup).map_err(|error| error.to_string())?;
-    let reporter = context.reporter.clone();
+    let child = init.children.spawn(command, setup).map_err(|error| error.to_string())?;
+    let reporter = init.reporter.clone();
     let read = move || {
         for line in BufReader::new(output).lines().map_while(Result::ok).filter(|line| !line.is_empty()) {
             match line.strip_prefix("lifeboat: ") {

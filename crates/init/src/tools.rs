@@ -4,7 +4,7 @@
 //! libraries, firmware and modules are found in their usual places, without search paths. Its hash must be the one in
 //! the manifest of the initramfs: a tools image of another build could bring other libraries.
 
-use crate::context::Context;
+use crate::state::Init;
 use lifeboat_sys::loop_device::LoopDevice;
 use lifeboat_sys::mount::mount as mount_filesystem;
 use std::fs::File;
@@ -17,13 +17,13 @@ const MOUNT_POINT: &str = lifeboat_machine::run::TOOLS;
 const WRITABLE: &str = lifeboat_machine::run::TOOLS_WRITABLE;
 
 /// Mounts the tools image when the manifest names one and the medium has it.
-pub fn mount(context: &mut Context) {
-    let digest = context.identity.manifest.as_ref().and_then(|manifest| manifest.files.get("tools.img")).cloned();
-    let (Some(digest), Some(source)) = (digest, &context.source) else { return };
+pub fn mount(init: &mut Init) {
+    let digest = init.identity.manifest.as_ref().and_then(|manifest| manifest.files.get("tools.img")).cloned();
+    let (Some(digest), Some(source)) = (digest, &init.source) else { return };
     let image = source.mount.join("lifeboat/tools.img");
     match check(&image, &digest.blake3).and_then(|()| lay_over_usr(&image)) {
-        Ok(()) => context.tools_mounted = true,
-        Err(reason) => context.reporter.warn(format!("the additional tools are not used: {reason}")),
+        Ok(()) => init.tools_mounted = true,
+        Err(reason) => init.reporter.warn(format!("the additional tools are not used: {reason}")),
     }
 }
 

@@ -7,7 +7,7 @@ use lifeboat_machine::boot_list::{BOOT_LIST, EFI_PARTITION, KERNEL};
 use lifeboat_machine::manifest::{FORMAT, FileDigest};
 use lifeboat_machine::{BootList, BootRange, MediumManifest};
 use lifeboat_remote::image_file::ImageFile;
-use lifeboat_remote::iso::{self, Extents, Source};
+use lifeboat_remote::iso::{self, Extents, ReadAt};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;

@@ -1,7 +1,7 @@
 //! Which devices bear a UUID: beside the disks of a plan ([`bearers`]), and twice on a healthy machine ([`twins`]).
 
-use crate::context::{Context, blocks};
 use crate::identity;
+use crate::prober::{Prober, blocks};
 use crate::report::ProbeError;
 use crate::signature;
 use crate::sysroot::Sysroot;
@@ -28,10 +28,10 @@ pub struct Bearer {
 /// [`ProbeError`] when /sys cannot be read.
 pub fn bearers(runner: &dyn Runner, beside: &[&str]) -> Result<Vec<Bearer>, ProbeError> {
     let sysroot = Sysroot::default();
-    let context = Context::new(runner, &sysroot);
-    let blocks = blocks(&context)?;
-    let wwn = |block: &Block| identity::disk(&context, block).wwn.filter(|wwn| !wwn.is_empty());
-    let left_out: Vec<&Block> = beside.iter().filter_map(|path| blocks.linked(&context.host, path)).collect();
+    let prober = Prober::new(runner, &sysroot);
+    let blocks = blocks(&prober)?;
+    let wwn = |block: &Block| identity::disk(&prober, block).wwn.filter(|wwn| !wwn.is_empty());
+    let left_out: Vec<&Block> = beside.iter().filter_map(|path| blocks.linked(&prober.host, path)).collect();
     let known: Vec<String> = left_out.iter().filter_map(|block| wwn(block)).collect();
     // A disk that is reached by several paths is one disk.
     let same = |disk: &Block| {
@@ -45,7 +45,7 @@ pub fn bearers(runner: &dyn Runner, beside: &[&str]) -> Result<Vec<Bearer>, Prob
             continue;
         }
         // What cannot be read bears nothing that anybody could mix up.
-        let Ok(signature) = signature::read(&context, &block.path) else { continue };
+        let Ok(signature) = signature::read(&prober, &block.path) else { continue };
         if let Some(uuid) = signature.uuid {
             let disk = disks.first().map(|disk| disk.path.clone());
             found.push(Bearer { path: block.path.clone(), disk, uuid });
@@ -56,7 +56,7 @@ pub fn bearers(runner: &dyn Runner, beside: &[&str]) -> Result<Vec<Bearer>, Prob
 
 /// What of a machine has the UUID of something else that is connected, for people. The kernel, the boot loader and a recovery may take
 /// one for the other; a plan refuses to make another filesystem with it while it is there.
-pub(crate) fn twins(context: &Context<'_>, blocks: &Blocks, layout: &Layout) -> Vec<String> {
+pub(crate) fn twins(prober: &Prober<'_>, blocks: &Blocks, layout: &Layout) -> Vec<String> {
     let own = layout.devices.iter().filter_map(|device| match &device.content {
         Content::Filesystem(filesystem) => Some((device.path.as_str(), filesystem.uuid.as_str())),
         Content::Swap(swap) => Some((device.path.as_str(), swap.uuid.as_deref()?)),
@@ -69,12 +69,12 @@ pub(crate) fn twins(context: &Context<'_>, blocks: &Blocks, layout: &Layout) -> 
     }
     let is_disk = |block: &Block| match family(&block.name) {
         Family::Disk => true,
-        Family::Loop => context.options.loop_devices,
+        Family::Loop => prober.options.loop_devices,
         Family::Ignored | Family::Stacked(_) => false,
     };
     let mut bearing: BTreeMap<String, Vec<&Block>> = BTreeMap::new();
     for block in blocks.all().filter(|block| is_disk(block) && !block.hidden && block.size_bytes > 1024) {
-        let Ok(signature) = signature::read(context, &block.path) else { continue };
+        let Ok(signature) = signature::read(prober, &block.path) else { continue };
         // Members of arrays have the UUID of the array.
         let is_whole = !matches!(signature.usage.as_deref(), Some("raid" | "crypto"));
         if let Some(uuid) = signature.uuid.filter(|_| is_whole) {
@@ -82,13 +82,13 @@ pub(crate) fn twins(context: &Context<'_>, blocks: &Blocks, layout: &Layout) -> 
         }
     }
     let disk = |block: &Block| blocks.disks_under(&block.name).first().copied().cloned();
-    let wwn = |block: &Block| identity::disk(context, block).wwn.filter(|wwn| !wwn.is_empty());
+    let wwn = |block: &Block| identity::disk(prober, block).wwn.filter(|wwn| !wwn.is_empty());
     let one_btrfs = |block: &Block, uuid: &str| {
-        context.host(&format!("/sys/fs/btrfs/{}/devices/{}", uuid.to_ascii_lowercase(), block.name)).exists()
+        prober.host(&format!("/sys/fs/btrfs/{}/devices/{}", uuid.to_ascii_lowercase(), block.name)).exists()
     };
     let mut said = vec![];
     for (path, uuid) in own {
-        let Some(block) = blocks.linked(&context.host, path) else { continue };
+        let Some(block) = blocks.linked(&prober.host, path) else { continue };
         let others = bearing.get(&uuid.to_ascii_lowercase()).into_iter().flatten();
         for other in others.filter(|other| other.name != block.name) {
             let (Some(own_disk), Some(other_disk)) = (disk(block), disk(other)) else { continue };

@@ -1,9 +1,9 @@
 //! How the machine boots: firmware, loaders, EFI boot entries, initramfs tool.
 
-use crate::context::Context;
 use crate::efi::{self, LoadOption, PartitionPath};
 use crate::loaders;
 use crate::os;
+use crate::prober::Prober;
 use crate::report::Findings;
 use crate::sysroot::{Sysroot, attribute, names};
 use crate::table;
@@ -14,9 +14,9 @@ use lifeboat_machine::{Content, Layout};
 use std::path::{Path, PathBuf};
 
 /// Reads everything about booting. `whole`: the layout is the machine's, so a missing loader can be told.
-pub(crate) fn boot(context: &Context<'_>, layout: &Layout, whole: bool, findings: &mut Findings) -> Boot {
-    let sysroot = context.sysroot;
-    let efi_entries = if sysroot.is_running_system() { efi_entries(context, layout) } else { vec![] };
+pub(crate) fn boot(prober: &Prober<'_>, layout: &Layout, whole: bool, findings: &mut Findings) -> Boot {
+    let sysroot = prober.sysroot;
+    let efi_entries = if sysroot.is_running_system() { efi_entries(prober, layout) } else { vec![] };
     let esps = esps(sysroot, layout);
     let mut any_program = false;
     let mut found = vec![];
@@ -25,8 +25,8 @@ pub(crate) fn boot(context: &Context<'_>, layout: &Layout, whole: bool, findings
         any_program |= any;
         found.extend(on_esp);
     }
-    let firmware = firmware(context, &found);
-    let grub_disks: Vec<DeviceId> = boot_sectors(context, layout)
+    let firmware = firmware(prober, &found);
+    let grub_disks: Vec<DeviceId> = boot_sectors(prober, layout)
         .into_iter()
         .filter(|(_, sector)| loaders::grub_boot_code(sector))
         .map(|(id, _)| id)
@@ -47,8 +47,8 @@ pub(crate) fn boot(context: &Context<'_>, layout: &Layout, whole: bool, findings
         loaders: found,
         efi_entries,
         initramfs: initramfs(sysroot),
-        kernel: os::kernel(sysroot, &context.host),
-        command_line: command_line(context),
+        kernel: os::kernel(sysroot, &prober.host),
+        command_line: command_line(prober),
     }
 }
 
@@ -68,12 +68,12 @@ fn judge(layout: &Layout, firmware: Firmware, found: &[Loader], efi_program: boo
             "the EFI system partition starts a program that is neither GRUB nor systemd-boot; its files and boot entries \
              come back as they are",
         ),
-        Firmware::Uefi { .. } if has_esp(layout) => findings.refuse(
+        Firmware::Uefi { .. } if has_esp(layout) => findings.refuse_with_remedy(
             "boot loader",
             "no boot loader was found on the EFI system partition, so the machine would not start again",
             "mount the EFI system partition (usually on /boot/efi) and install GRUB or systemd-boot there",
         ),
-        Firmware::Bios if other_boot_code(layout) => findings.refuse(
+        Firmware::Bios if other_boot_code(layout) => findings.refuse_with_remedy(
             "boot loader",
             "the disks' boot sectors hold a boot loader that is not GRUB 2, so the machine would not start again",
             "install GRUB with grub-install",
@@ -86,8 +86,8 @@ fn judge(layout: &Layout, firmware: Firmware, found: &[Loader], efi_program: boo
 }
 
 /// First sectors of the recorded disks.
-fn boot_sectors(context: &Context<'_>, layout: &Layout) -> Vec<(DeviceId, Vec<u8>)> {
-    let read = |path: &str| context.read_device(path, 0, 512).unwrap_or_default();
+fn boot_sectors(prober: &Prober<'_>, layout: &Layout) -> Vec<(DeviceId, Vec<u8>)> {
+    let read = |path: &str| prober.read_device(path, 0, 512).unwrap_or_default();
     layout.disks().map(|(device, _)| (device.id.clone(), read(&device.path))).collect()
 }
 
@@ -130,9 +130,9 @@ fn esps(sysroot: &Sysroot, layout: &Layout) -> Vec<PathBuf> {
     found
 }
 
-fn firmware(context: &Context<'_>, found: &[Loader]) -> Firmware {
-    let running = context.sysroot.is_running_system();
-    let efi = context.host("/sys/firmware/efi");
+fn firmware(prober: &Prober<'_>, found: &[Loader]) -> Firmware {
+    let running = prober.sysroot.is_running_system();
+    let efi = prober.host("/sys/firmware/efi");
     if !running {
         // The system's own loaders tell how it boots, not the machine that holds it for the moment.
         let shim = |loader: &Loader| matches!(loader, Loader::GrubEfi { shim: true, .. });
@@ -149,8 +149,8 @@ fn firmware(context: &Context<'_>, found: &[Loader]) -> Firmware {
 }
 
 /// The boot entries that point to partitions of the layout, in boot order; those outside of the order come last.
-fn efi_entries(context: &Context<'_>, layout: &Layout) -> Vec<EfiEntry> {
-    let directory = context.host("/sys/firmware/efi/efivars");
+fn efi_entries(prober: &Prober<'_>, layout: &Layout) -> Vec<EfiEntry> {
+    let directory = prober.host("/sys/firmware/efi/efivars");
     let read = |name: &str| std::fs::read(directory.join(format!("{name}-{}", efi::GLOBAL))).unwrap_or_default();
     let order = efi::parse_boot_order(&read("BootOrder"));
     let mut numbers: Vec<u16> = names(&directory).iter().filter_map(|name| boot_number(name.to_str()?)).collect();
@@ -224,9 +224,9 @@ fn initramfs(sysroot: &Sysroot) -> InitramfsTool {
     }
 }
 
-fn command_line(context: &Context<'_>) -> String {
-    if context.sysroot.is_running_system() {
-        return attribute(context.host("/proc/cmdline")).unwrap_or_default();
+fn command_line(prober: &Prober<'_>) -> String {
+    if prober.sysroot.is_running_system() {
+        return attribute(prober.host("/proc/cmdline")).unwrap_or_default();
     }
-    context.sysroot.text("/etc/kernel/cmdline").unwrap_or_default().trim().to_owned()
+    prober.sysroot.text("/etc/kernel/cmdline").unwrap_or_default().trim().to_owned()
 }

@@ -1,6 +1,6 @@
 //! btrfs on one device: `btrfs inspect-internal dump-super`, `btrfs filesystem df`.
 
-use crate::context::{label_field, little_endian, uuid_text};
+use crate::prober::{label_field, little_endian, uuid_text};
 use lifeboat_machine::Name;
 use lifeboat_machine::filesystem::{BtrfsOptions, Filesystem, FilesystemOptions};
 use std::collections::BTreeMap;

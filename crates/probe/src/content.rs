@@ -1,9 +1,9 @@
 //! What a device holds, in the model's words: asks blkid, then the filesystem's own program.
 
 use crate::btrfs;
-use crate::context::Context;
 use crate::ext;
 use crate::mounts::Used;
+use crate::prober::Prober;
 use crate::report::Findings;
 use crate::signature::{self, Signature};
 use crate::subvolumes;
@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 /// Reads a device's filesystem or swap area. `mounts` are the visible mounts of it. What cannot be rebuilt is refused
 /// under the device's name, and then counts as empty.
 pub(crate) fn read(
-    context: &Context<'_>,
+    prober: &Prober<'_>,
     device: &str,
     signature: &Signature,
     mounts: &[&Used],
@@ -29,11 +29,11 @@ pub(crate) fn read(
     let kind = signature.kind.as_deref().unwrap_or_default();
     let read = match kind {
         "" => return Content::Empty,
-        "ext2" | "ext3" | "ext4" | "ext4dev" | "jbd" => ext(context, device, kind, mounts, findings),
-        "xfs" => xfs(context, device, mounts, findings),
-        "vfat" | "msdos" => vfat(context, device),
-        "btrfs" => btrfs(context, device, mounts, findings),
-        "swap" | "swsuspend" => return swap(context, device, findings),
+        "ext2" | "ext3" | "ext4" | "ext4dev" | "jbd" => ext(prober, device, kind, mounts, findings),
+        "xfs" => xfs(prober, device, mounts, findings),
+        "vfat" | "msdos" => vfat(prober, device),
+        "btrfs" => btrfs(prober, device, mounts, findings),
+        "swap" | "swsuspend" => return swap(prober, device, findings),
         other => Err(foreign(other, signature.usage.as_deref())),
     };
     match read {
@@ -45,7 +45,7 @@ pub(crate) fn read(
         }
         Err(reason) => {
             let remedy = if mounts.is_empty() { "wipe it with wipefs if it is not needed" } else { "" };
-            findings.refuse(device, reason, remedy);
+            findings.refuse_with_remedy(device, reason, remedy);
             Content::Empty
         }
     }
@@ -63,7 +63,7 @@ pub(crate) fn foreign(kind: &str, usage: Option<&str>) -> String {
 
 fn refuse_all(device: &str, reasons: Vec<String>, findings: &mut Findings) {
     for reason in reasons {
-        findings.refuse(device, reason, "");
+        findings.refuse(device, reason);
     }
 }
 
@@ -71,8 +71,8 @@ fn said(result: Result<lifeboat_sys::Output, RunError>) -> Result<String, String
     result.map(|output| output.text()).map_err(|error| error.to_string())
 }
 
-fn superblock(context: &Context<'_>, device: &str, (offset, length): (u64, usize)) -> Result<Vec<u8>, String> {
-    context.read_device(device, offset, length).map_err(|error| format!("cannot READ its superblock: {error}"))
+fn superblock(prober: &Prober<'_>, device: &str, (offset, length): (u64, usize)) -> Result<Vec<u8>, String> {
+    prober.read_device(device, offset, length).map_err(|error| format!("cannot READ its superblock: {error}"))
 }
 
 /// Bytes in use as statfs(2) counts them.
@@ -82,16 +82,16 @@ fn used_bytes(mount_point: &Path) -> Option<u64> {
 }
 
 fn ext(
-    context: &Context<'_>,
+    prober: &Prober<'_>,
     device: &str,
     kind: &str,
     mounts: &[&Used],
     findings: &mut Findings,
 ) -> Result<Filesystem, String> {
-    let path = context.host(device);
-    let text = said(context.runner.run(&Invocation::new(program::DUMPE2FS).arg("-h").arg(&path)))?;
+    let path = prober.host(device);
+    let text = said(prober.runner.run(&Invocation::new(program::DUMPE2FS).arg("-h").arg(&path)))?;
     let ext::Ext { mut filesystem, orphan_file_inode, refusals, warnings } =
-        ext::parse(&text, &superblock(context, device, ext::SUPERBLOCK)?)?;
+        ext::parse(&text, &superblock(prober, device, ext::SUPERBLOCK)?)?;
     if let FilesystemOptions::Ext(options) = &mut filesystem.options {
         let mounted_as = mounts.first().map_or(kind, |mount| mount.kind.as_str());
         options.generation = match mounted_as {
@@ -101,7 +101,7 @@ fn ext(
         };
         if let Some(inode) = orphan_file_inode.filter(|inode| *inode != 0) {
             let call = Invocation::new(program::DEBUGFS).arg("-R").arg(format!("stat <{inode}>")).arg(&path);
-            let text = said(context.runner.run(&call))?;
+            let text = said(prober.runner.run(&call))?;
             options.orphan_file_bytes =
                 Some(ext::parse_inode_size(&text).ok_or("debugfs does not tell the size of its orphan file")?);
         }
@@ -113,22 +113,22 @@ fn ext(
     Ok(filesystem)
 }
 
-fn xfs(context: &Context<'_>, device: &str, mounts: &[&Used], findings: &mut Findings) -> Result<Filesystem, String> {
+fn xfs(prober: &Prober<'_>, device: &str, mounts: &[&Used], findings: &mut Findings) -> Result<Filesystem, String> {
     // xfs_info asks the kernel, which knows a growth that is still in the log; unmounted, the disk knows all.
     let call = match mounts.first() {
         Some(mount) => Invocation::new(program::XFS_INFO).arg(&mount.real_mount_point),
-        None => Invocation::new(program::XFS_DB).args(["-r", "-c", "info"]).arg(context.host(device)),
+        None => Invocation::new(program::XFS_DB).args(["-r", "-c", "info"]).arg(prober.host(device)),
     };
-    let text = said(context.runner.run(&call))?;
-    let (filesystem, refusals) = xfs::parse(&text, &superblock(context, device, (0, xfs::SUPERBLOCK))?)?;
+    let text = said(prober.runner.run(&call))?;
+    let (filesystem, refusals) = xfs::parse(&text, &superblock(prober, device, (0, xfs::SUPERBLOCK))?)?;
     refuse_all(device, refusals, findings);
     Ok(filesystem)
 }
 
-fn vfat(context: &Context<'_>, device: &str) -> Result<Filesystem, String> {
-    let fat = vfat::parse(&superblock(context, device, (0, 512))?)?;
+fn vfat(prober: &Prober<'_>, device: &str) -> Result<Filesystem, String> {
+    let fat = vfat::parse(&superblock(prober, device, (0, 512))?)?;
     let (offset, length) = fat.root_directory;
-    let directory = superblock(context, device, (offset, length))?;
+    let directory = superblock(prober, device, (offset, length))?;
     let mut filesystem = fat.filesystem;
     // blkid and udev know a filesystem by the label in its root directory only; the boot sector's own may be another one.
     filesystem.label = vfat::root_label(&directory).unwrap_or_default();
@@ -138,29 +138,29 @@ fn vfat(context: &Context<'_>, device: &str) -> Result<Filesystem, String> {
     Ok(filesystem)
 }
 
-fn btrfs(context: &Context<'_>, device: &str, mounts: &[&Used], findings: &mut Findings) -> Result<Filesystem, String> {
-    let call = Invocation::new(program::BTRFS).args(["inspect-internal", "dump-super"]).arg(context.host(device));
-    let text = said(context.runner.run(&call))?;
-    let (mut filesystem, refusals) = btrfs::parse_super(&text, &superblock(context, device, btrfs::SUPERBLOCK)?)?;
+fn btrfs(prober: &Prober<'_>, device: &str, mounts: &[&Used], findings: &mut Findings) -> Result<Filesystem, String> {
+    let call = Invocation::new(program::BTRFS).args(["inspect-internal", "dump-super"]).arg(prober.host(device));
+    let text = said(prober.runner.run(&call))?;
+    let (mut filesystem, refusals) = btrfs::parse_super(&text, &superblock(prober, device, btrfs::SUPERBLOCK)?)?;
     refuse_all(device, refusals, findings);
     let FilesystemOptions::Btrfs(options) = &mut filesystem.options else { return Ok(filesystem) };
     let Some(mount) = mounts.first() else { return Ok(filesystem) };
     let at = &mount.real_mount_point;
     let ask = |arguments: &[&str]| {
-        context.runner.run(&Invocation::new(program::BTRFS).args(arguments).arg(at)).map_err(|error| error.to_string())
+        prober.runner.run(&Invocation::new(program::BTRFS).args(arguments).arg(at)).map_err(|error| error.to_string())
     };
     match btrfs::parse_profiles(&ask(&["filesystem", "df", "-b"])?.text()) {
         Ok((data, metadata)) => {
             for profile in [&data, &metadata] {
                 if !matches!(profile.as_str(), "single" | "dup") {
-                    findings.refuse(device, format!("it has the btrfs profile {profile}"), "");
+                    findings.refuse(device, format!("it has the btrfs profile {profile}"));
                 }
             }
             (options.data_profile, options.metadata_profile) = (data, metadata);
         }
-        Err(reason) => findings.refuse(device, reason, "run btrfs balance to its end"),
+        Err(reason) => findings.refuse_with_remedy(device, reason, "run btrfs balance to its end"),
     }
-    quotas(context, device, &filesystem.uuid, findings);
+    quotas(prober, device, &filesystem.uuid, findings);
     let listed = subvolumes::parse_list(&ask(&["subvolume", "list", "-a", "-q"])?.stdout);
     let read_only = subvolumes::parse_list(&ask(&["subvolume", "list", "-a", "-r", "-q"])?.stdout);
     let default = subvolumes::parse_default(&ask(&["subvolume", "get-default"])?.text());
@@ -189,7 +189,7 @@ fn unreachable_subvolume(device: &str, subvolume: &subvolumes::Listed, default: 
     if subvolume.snapshot && !default {
         findings.warn(format!("{device}: the snapshot {} is not mounted and not part of the backup", subvolume.path));
     } else {
-        findings.refuse(
+        findings.refuse_with_remedy(
             device,
             format!("its subvolume {} is not mounted, so its files would not be saved", subvolume.path),
             format!("mount it (mount -o subvol={} {device} …), or delete it if it is not needed", subvolume.path),
@@ -203,10 +203,14 @@ pub(crate) fn subvolume_name(root: &Path) -> Name {
 }
 
 /// Quota groups have no field in the model; only their absence can be rebuilt.
-fn quotas(context: &Context<'_>, device: &str, uuid: &str, findings: &mut Findings) {
-    let directory = context.host("/sys/fs/btrfs").join(uuid).join("qgroups");
+fn quotas(prober: &Prober<'_>, device: &str, uuid: &str, findings: &mut Findings) {
+    let directory = prober.host("/sys/fs/btrfs").join(uuid).join("qgroups");
     if directory.is_dir() {
-        findings.refuse(device, "it has btrfs quota groups, which cannot be rebuilt", "try btrfs quota disable");
+        findings.refuse_with_remedy(
+            device,
+            "it has btrfs quota groups, which cannot be rebuilt",
+            "try btrfs quota disable",
+        );
     }
 }
 
@@ -217,8 +221,8 @@ fn no_cow(directory: &Path) -> bool {
         .is_some_and(|flags| flags.contains(rustix::fs::IFlags::NOCOW))
 }
 
-fn swap(context: &Context<'_>, device: &str, findings: &mut Findings) -> Content {
-    match read_swap(&context.host(device)) {
+fn swap(prober: &Prober<'_>, device: &str, findings: &mut Findings) -> Content {
+    match read_swap(&prober.host(device)) {
         Ok((swap, suspended)) => {
             if suspended {
                 findings.warn(format!("{device}: it holds a suspended system, which is not part of the backup"));
@@ -226,7 +230,7 @@ fn swap(context: &Context<'_>, device: &str, findings: &mut Findings) -> Content
             Content::Swap(swap)
         }
         Err(reason) => {
-            findings.refuse(device, reason, "run mkswap on it");
+            findings.refuse_with_remedy(device, reason, "run mkswap on it");
             Content::Empty
         }
     }
@@ -234,7 +238,7 @@ fn swap(context: &Context<'_>, device: &str, findings: &mut Findings) -> Content
 
 /// Reads the swap area at the beginning of a device or file, and whether a system is suspended to it.
 pub(crate) fn read_swap(path: &Path) -> Result<(Swap, bool), String> {
-    let bytes = crate::context::read_range(path, 0, swap::HEADER);
+    let bytes = crate::prober::read_range(path, 0, swap::HEADER);
     let bytes = bytes.map_err(|error| format!("cannot READ its swap header: {error}"))?;
     match swap::parse_header(&bytes) {
         Some(swap::Area::Swap(area)) => Ok((area, false)),
@@ -245,10 +249,10 @@ pub(crate) fn read_swap(path: &Path) -> Result<(Swap, bool), String> {
 }
 
 /// Asks for the signature of a device; a device that cannot be read is refused.
-pub(crate) fn signature(context: &Context<'_>, device: &str, findings: &mut Findings) -> Option<Signature> {
-    match signature::read(context, device) {
+pub(crate) fn signature(prober: &Prober<'_>, device: &str, findings: &mut Findings) -> Option<Signature> {
+    match signature::read(prober, device) {
         Ok(signature) if signature.ambiguous => {
-            findings.refuse(
+            findings.refuse_with_remedy(
                 device,
                 "it bears several signatures that exclude each other",
                 format!("remove the wrong one with wipefs; wipefs {device} lists them"),
@@ -257,7 +261,7 @@ pub(crate) fn signature(context: &Context<'_>, device: &str, findings: &mut Find
         }
         Ok(signature) => Some(signature),
         Err(error) => {
-            findings.refuse(
+            findings.refuse_with_remedy(
                 device,
                 format!("what it holds cannot be told: {error}"),
                 "run as root, outside of containers that hide devices",

@@ -1,7 +1,7 @@
 //! What one device or image file holds, unmounted: [`content_of`], [`table_of`].
 
 use crate::content;
-use crate::context::Context;
+use crate::prober::Prober;
 use crate::report::{Findings, Refusal};
 use crate::sysroot::Sysroot;
 use crate::table;
@@ -15,10 +15,10 @@ use lifeboat_sys::{Invocation, Runner, program};
 /// What could not be rebuilt.
 pub fn content_of(runner: &dyn Runner, device: &str) -> Result<Content, Vec<Refusal>> {
     let sysroot = Sysroot::default();
-    let context = Context::new(runner, &sysroot);
+    let prober = Prober::new(runner, &sysroot);
     let mut findings = Findings::default();
-    let signature = content::signature(&context, device, &mut findings);
-    let content = signature.map(|signature| content::read(&context, device, &signature, &[], &mut findings));
+    let signature = content::signature(&prober, device, &mut findings);
+    let content = signature.map(|signature| content::read(&prober, device, &signature, &[], &mut findings));
     match content {
         Some(content) if findings.refusals.is_empty() => Ok(content),
         _ => Err(findings.refusals),
@@ -35,10 +35,10 @@ pub fn table_of(
     parent: &DeviceId,
 ) -> Result<(PartitionTable, Vec<Partition>), String> {
     let sysroot = Sysroot::default();
-    let context = Context::new(runner, &sysroot);
-    let sector = context.read_device(disk, 0, 512).map_err(|error| format!("cannot READ its first sector: {error}"))?;
-    let call = Invocation::new(program::SFDISK).arg("--json").arg(context.host(disk));
-    let output = context.runner.run(&call).map_err(|error| error.to_string())?;
+    let prober = Prober::new(runner, &sysroot);
+    let sector = prober.read_device(disk, 0, 512).map_err(|error| format!("cannot READ its first sector: {error}"))?;
+    let call = Invocation::new(program::SFDISK).arg("--json").arg(prober.host(disk));
+    let output = prober.runner.run(&call).map_err(|error| error.to_string())?;
     let read = table::parse(&output.stdout, &sector, parent).map_err(|error| error.to_string())?;
     Ok((read.table, read.partitions))
 }

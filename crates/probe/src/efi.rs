@@ -1,6 +1,6 @@
 //! EFI variables: `Boot####` as EFI_LOAD_OPTION (UEFI specification 2.10, 3.1.3), device paths (chapter 10).
 
-use crate::context::{label_field, little_endian};
+use crate::prober::{label_field, little_endian};
 
 /// GUID of the variables that the specification itself defines.
 pub(crate) const GLOBAL: &str = "8be4df61-93ca-11d2-aa0d-00e098032b8c";

@@ -1,6 +1,6 @@
 //! ext2, ext3, ext4: `dumpe2fs -h`.
 
-use crate::context::{label_field, uuid_text};
+use crate::prober::{label_field, uuid_text};
 use lifeboat_machine::Name;
 use lifeboat_machine::filesystem::{ExtOptions, Filesystem, FilesystemOptions, Journal};
 use std::collections::BTreeMap;

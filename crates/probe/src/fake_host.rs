@@ -1,6 +1,6 @@
 //! A machine in a folder, for tests: /sys, /proc and /dev as files, disks as disk images, the programs real.
 
-use crate::context::Context;
+use crate::prober::Prober;
 use crate::sysroot::Sysroot;
 use lifeboat_sys::SystemRunner;
 use std::os::unix::fs::symlink;
@@ -32,10 +32,10 @@ impl FakeHost {
         host
     }
 
-    pub fn context(&self) -> Context<'_> {
-        let mut context = Context::new(&SystemRunner, &self.sysroot);
-        context.host = self.directory.path().to_owned();
-        context
+    pub fn prober(&self) -> Prober<'_> {
+        let mut prober = Prober::new(&SystemRunner, &self.sysroot);
+        prober.host = self.directory.path().to_owned();
+        prober
     }
 
     pub fn path(&self, path: &str) -> PathBuf {

@@ -1,8 +1,8 @@
 //! [`found_hardware`]: the disks under the rescue system.
 
-use crate::context::{Context, blocks};
 use crate::hardware;
 use crate::identity;
+use crate::prober::{Prober, blocks};
 use crate::report::ProbeError;
 use crate::signature::{self, Signature};
 use crate::swap;
@@ -30,26 +30,25 @@ const EDGE: u64 = 1 << 20;
 /// [`ProbeError`] when /sys or /proc cannot be read.
 pub fn found_hardware(runner: &dyn Runner, locks: &[(String, String)]) -> Result<FoundHardware, ProbeError> {
     let sysroot = Sysroot::default();
-    read(&Context::new(runner, &sysroot), locks)
+    read(&Prober::new(runner, &sysroot), locks)
 }
 
-pub(crate) fn read(context: &Context<'_>, locks: &[(String, String)]) -> Result<FoundHardware, ProbeError> {
-    let blocks = blocks(context)?;
-    let in_use = in_use(context, &blocks)?;
+pub(crate) fn read(prober: &Prober<'_>, locks: &[(String, String)]) -> Result<FoundHardware, ProbeError> {
+    let blocks = blocks(prober)?;
+    let in_use = in_use(prober, &blocks)?;
     let mut locked: BTreeMap<String, String> = BTreeMap::new();
     for (path, reason) in locks {
-        for disk in blocks.linked(&context.host, path).map(|block| blocks.disks_under(&block.name)).unwrap_or_default()
-        {
+        for disk in blocks.linked(&prober.host, path).map(|block| blocks.disks_under(&block.name)).unwrap_or_default() {
             locked.entry(disk.name.clone()).or_insert_with(|| reason.clone());
         }
     }
     let mut disks: Vec<FoundDisk> = blocks
-        .disks(context.options.loop_devices)
+        .disks(prober.options.loop_devices)
         .map(|block| FoundDisk {
             path: block.path.clone(),
             size_bytes: block.size_bytes,
-            disk: identity::disk(context, block),
-            content: content(context, &blocks, block),
+            disk: identity::disk(prober, block),
+            content: content(prober, &blocks, block),
             lock: locked.get(&block.name).cloned().or_else(|| lock(&blocks, block, &in_use)),
         })
         .collect();
@@ -57,9 +56,9 @@ pub(crate) fn read(context: &Context<'_>, locks: &[(String, String)]) -> Result<
     lock_other_paths(&mut disks);
     Ok(FoundHardware {
         disks,
-        uefi: context.host("/sys/firmware/efi").exists(),
-        modaliases: hardware::modaliases(&context.host("/sys")),
-        filesystems: filesystems(context),
+        uefi: prober.host("/sys/firmware/efi").exists(),
+        modaliases: hardware::modaliases(&prober.host("/sys")),
+        filesystems: filesystems(prober),
     })
 }
 
@@ -77,14 +76,14 @@ fn lock_other_paths(disks: &mut [FoundDisk]) {
 pub fn mountable(kind: &str) -> bool {
     let sysroot = Sysroot::default();
     // Only programs need a runner.
-    drivers(&Context::new(&lifeboat_sys::SystemRunner, &sysroot))(kind)
+    drivers(&Prober::new(&lifeboat_sys::SystemRunner, &sysroot))(kind)
 }
 
 /// Tells of a type whether the kernel has a driver for it.
-fn drivers(context: &Context<'_>) -> impl Fn(&str) -> bool {
-    let known = std::fs::read_to_string(context.host("/proc/filesystems")).unwrap_or_default();
-    let release = std::fs::read_to_string(context.host("/proc/sys/kernel/osrelease")).unwrap_or_default();
-    let modules = Index::read(&context.host("/lib/modules").join(release.trim())).unwrap_or_default();
+fn drivers(prober: &Prober<'_>) -> impl Fn(&str) -> bool {
+    let known = std::fs::read_to_string(prober.host("/proc/filesystems")).unwrap_or_default();
+    let release = std::fs::read_to_string(prober.host("/proc/sys/kernel/osrelease")).unwrap_or_default();
+    let modules = Index::read(&prober.host("/lib/modules").join(release.trim())).unwrap_or_default();
     move |kind| {
         known.lines().any(|line| line.split_whitespace().next_back() == Some(kind))
             // Each filesystem's module has the alias `fs-TYPE` (linux/fs.h, MODULE_ALIAS_FS).
@@ -93,22 +92,22 @@ fn drivers(context: &Context<'_>) -> impl Fn(&str) -> bool {
 }
 
 /// Types that can be made and mounted: their mkfs is here, and the kernel has a driver or a module for them.
-fn filesystems(context: &Context<'_>) -> Vec<String> {
-    let driver = drivers(context);
+fn filesystems(prober: &Prober<'_>) -> Vec<String> {
+    let driver = drivers(prober);
     let made = [("ext2", MKE2FS), ("ext3", MKE2FS), ("ext4", MKE2FS), ("xfs", MKFS_XFS), ("btrfs", MKFS_BTRFS)];
-    let here = |(kind, mkfs): &(&'static str, &'static Program)| context.runner.has(mkfs) && driver(kind);
+    let here = |(kind, mkfs): &(&'static str, &'static Program)| prober.runner.has(mkfs) && driver(kind);
     made.into_iter().filter(here).map(|(kind, _)| kind.to_owned()).collect()
 }
 
 /// Kernel names of devices that are mounted or swapped to, and how.
-fn in_use(context: &Context<'_>, blocks: &Blocks) -> Result<BTreeMap<String, String>, ProbeError> {
-    let path = context.host("/proc/self/mountinfo");
+fn in_use(prober: &Prober<'_>, blocks: &Blocks) -> Result<BTreeMap<String, String>, ProbeError> {
+    let path = prober.host("/proc/self/mountinfo");
     let table = std::fs::read(&path).map_err(|source| ProbeError::Read { path, source })?;
     let mut found = BTreeMap::new();
     for mount in lifeboat_sys::mount::parse_mountinfo(&table) {
         let block = blocks.numbered(mount.device).or_else(|| match mount.device.0 {
             // btrfs shows an anonymous number.
-            0 => mount.source.to_str().filter(|s| s.starts_with("/dev/")).and_then(|s| blocks.linked(&context.host, s)),
+            0 => mount.source.to_str().filter(|s| s.starts_with("/dev/")).and_then(|s| blocks.linked(&prober.host, s)),
             _ => None,
         });
         if let Some(block) = block {
@@ -116,9 +115,9 @@ fn in_use(context: &Context<'_>, blocks: &Blocks) -> Result<BTreeMap<String, Str
         }
     }
     // A kernel without swap has no such file.
-    let swaps = std::fs::read(context.host("/proc/swaps")).unwrap_or_default();
+    let swaps = std::fs::read(prober.host("/proc/swaps")).unwrap_or_default();
     for active in swap::parse_swaps(&swaps).into_iter().filter(|active| !active.file) {
-        if let Some(block) = blocks.linked(&context.host, &active.path.to_string_lossy()) {
+        if let Some(block) = blocks.linked(&prober.host, &active.path.to_string_lossy()) {
             found.entry(block.name.clone()).or_insert_with(|| "is in use as swap".to_owned());
         }
     }
@@ -144,35 +143,35 @@ fn lock(blocks: &Blocks, disk: &Block, in_use: &BTreeMap<String, String>) -> Opt
     })
 }
 
-fn content(context: &Context<'_>, blocks: &Blocks, disk: &Block) -> DiskContent {
+fn content(prober: &Prober<'_>, blocks: &Blocks, disk: &Block) -> DiskContent {
     // What cannot be read is never taken for blank.
-    let Ok(signature) = signature::read(context, &disk.path) else { return DiskContent::Unknown };
+    let Ok(signature) = signature::read(prober, &disk.path) else { return DiskContent::Unknown };
     if signature.ambiguous {
         return DiskContent::Whole { uuid: None, summary: "several signatures that exclude each other".to_owned() };
     }
     if signature.table.is_some() {
-        return table_content(context, blocks, disk, &signature);
+        return table_content(prober, blocks, disk, &signature);
     }
     if signature.kind.is_some() {
         return DiskContent::Whole { uuid: signature.uuid.clone(), summary: describe(&signature) };
     }
     let marker = marker::offsets(disk.size_bytes)
         .into_iter()
-        .filter_map(|offset| context.read_device(&disk.path, offset, marker::LENGTH).ok())
+        .filter_map(|offset| prober.read_device(&disk.path, offset, marker::LENGTH).ok())
         .find_map(|block| Marker::decode(&block));
     if let Some(marker) = marker {
         return DiskContent::Interrupted { machine: marker.machine, device: marker.device };
     }
     let blank = |offset: u64| {
-        context.read_device(&disk.path, offset, EDGE as usize).is_ok_and(|bytes| bytes.iter().all(|b| *b == 0))
+        prober.read_device(&disk.path, offset, EDGE as usize).is_ok_and(|bytes| bytes.iter().all(|b| *b == 0))
     };
     if blank(0) && blank(disk.size_bytes.saturating_sub(EDGE)) { DiskContent::Blank } else { DiskContent::Unknown }
 }
 
-fn table_content(context: &Context<'_>, blocks: &Blocks, disk: &Block, signature: &Signature) -> DiskContent {
-    let sector = context.read_device(&disk.path, 0, 512).unwrap_or_default();
-    let call = Invocation::new(program::SFDISK).arg("--json").arg(context.host(&disk.path));
-    let read = context
+fn table_content(prober: &Prober<'_>, blocks: &Blocks, disk: &Block, signature: &Signature) -> DiskContent {
+    let sector = prober.read_device(&disk.path, 0, 512).unwrap_or_default();
+    let call = Invocation::new(program::SFDISK).arg("--json").arg(prober.host(&disk.path));
+    let read = prober
         .runner
         .run(&call)
         .ok()
@@ -196,7 +195,7 @@ fn table_content(context: &Context<'_>, blocks: &Blocks, disk: &Block, signature
         if part.size_bytes <= 1024 {
             continue;
         }
-        let found = signature::read(context, &part.path).unwrap_or_default();
+        let found = signature::read(prober, &part.path).unwrap_or_default();
         content_uuids.extend(found.uuid.clone());
         summaries.push(describe(&found));
     }

@@ -1,19 +1,19 @@
 //! What the machine is: DMI, memory, modaliases.
 
-use crate::context::Context;
+use crate::prober::Prober;
 use crate::sysroot::attribute;
 use lifeboat_machine::machine::Hardware;
 use std::path::Path;
 
 /// Reads /sys/class/dmi/id, /proc/meminfo and all modaliases.
-pub(crate) fn hardware(context: &Context<'_>) -> Hardware {
-    let dmi = |name: &str| attribute(context.host("/sys/class/dmi/id").join(name)).unwrap_or_default();
+pub(crate) fn hardware(prober: &Prober<'_>) -> Hardware {
+    let dmi = |name: &str| attribute(prober.host("/sys/class/dmi/id").join(name)).unwrap_or_default();
     Hardware {
         vendor: dmi("sys_vendor"),
         product: dmi("product_name"),
         serial: dmi("product_serial"),
-        modaliases: modaliases(&context.host("/sys")),
-        memory_bytes: attribute(context.host("/proc/meminfo")).as_deref().and_then(parse_memory).unwrap_or(0),
+        modaliases: modaliases(&prober.host("/sys")),
+        memory_bytes: attribute(prober.host("/proc/meminfo")).as_deref().and_then(parse_memory).unwrap_or(0),
     }
 }
 

@@ -1,17 +1,17 @@
 //! What tells disks apart, read from sysfs alone: in the rescue system no udev may run.
 
-use crate::context::Context;
 use crate::hardware_path::{Lookup, hardware_path, scsi_address};
+use crate::prober::Prober;
 use crate::sysroot::{attribute, names};
 use lifeboat_machine::layout::Disk;
 use lifeboat_storage::blocks::Block;
 use std::path::{Path, PathBuf};
 
 /// Reads the identity and geometry of a whole disk.
-pub(crate) fn disk(context: &Context<'_>, block: &Block) -> Disk {
+pub(crate) fn disk(prober: &Prober<'_>, block: &Block) -> Disk {
     let directory = &block.directory;
     let device = directory.join("device");
-    let devices = context.host("/sys/devices");
+    let devices = prober.host("/sys/devices");
     let devices = devices.canonicalize().unwrap_or(devices);
     let controlled = controller(directory);
     let place = controlled.as_deref().unwrap_or(directory);

@@ -1,9 +1,9 @@
 //! Disks in use, their partitions, what those hold, and what is mounted of them.
 
 use crate::content;
-use crate::context::Context;
 use crate::identity;
 use crate::mounts::Used;
+use crate::prober::Prober;
 use crate::report::Findings;
 use crate::table::{self, Table};
 use lifeboat_machine::layout::{Mount, Partition, PartitionRole, SwapFile, TableKind};
@@ -28,12 +28,12 @@ pub(crate) struct Use {
 }
 
 /// Makes the layout from what is in use.
-pub(crate) fn layout(context: &Context<'_>, blocks: &Blocks, used: &Use, findings: &mut Findings) -> Layout {
+pub(crate) fn layout(prober: &Prober<'_>, blocks: &Blocks, used: &Use, findings: &mut Findings) -> Layout {
     let mut devices: Vec<Device> = vec![];
-    let disks = blocks.disks(context.options.loop_devices).filter(|disk| used.disks.contains(&disk.name));
+    let disks = blocks.disks(prober.options.loop_devices).filter(|disk| used.disks.contains(&disk.name));
     for (index, block) in disks.enumerate() {
         let id = DeviceId(format!("disk{index}"));
-        one_disk(context, blocks, block, &id, used, &mut devices, findings);
+        one_disk(prober, blocks, block, &id, used, &mut devices, findings);
     }
     let path_of = |name: &str| blocks.named(name).map(|block| block.path.clone()).unwrap_or_default();
     let mut mounts = vec![];
@@ -56,7 +56,7 @@ pub(crate) fn layout(context: &Context<'_>, blocks: &Blocks, used: &Use, finding
 }
 
 fn one_disk(
-    context: &Context<'_>,
+    prober: &Prober<'_>,
     blocks: &Blocks,
     block: &Block,
     id: &DeviceId,
@@ -64,7 +64,7 @@ fn one_disk(
     devices: &mut Vec<Device>,
     findings: &mut Findings,
 ) {
-    let disk = identity::disk(context, block);
+    let disk = identity::disk(prober, block);
     let device = |content| Device {
         id: id.clone(),
         path: block.path.clone(),
@@ -72,26 +72,26 @@ fn one_disk(
         kind: DeviceKind::Disk(disk.clone()),
         content,
     };
-    let Some(signature) = content::signature(context, &block.path, findings) else {
+    let Some(signature) = content::signature(prober, &block.path, findings) else {
         devices.push(device(Content::Empty));
         return;
     };
     if signature.kind.is_some() && signature.table.is_some() {
-        findings.refuse(
+        findings.refuse_with_remedy(
             &block.path,
             "it bears a partition table and a filesystem or RAID signature at once",
             format!("remove the wrong one with wipefs; wipefs {} lists them", block.path),
         );
     }
     if signature.table.is_none() {
-        let content = held(context, block, &signature, used, findings);
+        let content = held(prober, block, &signature, used, findings);
         devices.push(device(content));
         return;
     }
-    let table = match read_table(context, &block.path, id, findings) {
+    let table = match read_table(prober, &block.path, id, findings) {
         Ok(table) => table,
         Err(reason) => {
-            findings.refuse(&block.path, reason, "");
+            findings.refuse(&block.path, reason);
             devices.push(device(Content::Empty));
             return;
         }
@@ -102,7 +102,7 @@ fn one_disk(
     for part in &known {
         let number = part.partition.as_ref().map_or(0, |(number, _)| *number);
         if !table.partitions.iter().any(|partition| partition.number == number) {
-            findings.refuse(
+            findings.refuse_with_remedy(
                 &part.path,
                 "the kernel has this partition, the partition table of its disk has not",
                 "run partprobe, or restart the machine",
@@ -114,7 +114,7 @@ fn one_disk(
         let path = path.to_string_lossy().into_owned();
         let part = known.iter().copied().find(|part| part.path == path);
         let size_bytes = partition.sectors.saturating_mul(u64::from(disk.logical_sector_bytes));
-        let content = partition_content(context, part, &path, &partition, kind, size_bytes, used, findings);
+        let content = partition_content(prober, part, &path, &partition, kind, size_bytes, used, findings);
         devices.push(Device {
             id: DeviceId(format!("{id}p{}", partition.number)),
             path,
@@ -127,7 +127,7 @@ fn one_disk(
 
 #[allow(clippy::too_many_arguments)]
 fn partition_content(
-    context: &Context<'_>,
+    prober: &Prober<'_>,
     part: Option<&Block>,
     path: &str,
     partition: &Partition,
@@ -143,7 +143,7 @@ fn partition_content(
         return Content::BootLoader;
     }
     let Some(part) = part else {
-        findings.refuse(
+        findings.refuse_with_remedy(
             path,
             "its disk's table has this partition, the kernel has not",
             "run partprobe, or restart the machine",
@@ -151,43 +151,43 @@ fn partition_content(
         return Content::Empty;
     };
     if part.size_bytes != size_bytes {
-        findings.refuse(
+        findings.refuse_with_remedy(
             path,
             "the kernel and the partition table disagree about its size",
             "run partprobe, or restart the machine",
         );
     }
-    let Some(signature) = content::signature(context, path, findings) else { return Content::Empty };
-    if signature.table.is_some() && nested(context, path) {
-        findings.refuse(
+    let Some(signature) = content::signature(prober, path, findings) else { return Content::Empty };
+    if signature.table.is_some() && nested(prober, path) {
+        findings.refuse_with_remedy(
             path,
             "it holds a partition table of its own",
             "wipe that table with wipefs if it is not needed",
         );
         return Content::Empty;
     }
-    held(context, part, &signature, used, findings)
+    held(prober, part, &signature, used, findings)
 }
 
 /// A table inside of a partition counts when it has entries: boot code in a filesystem's first sector has its magic too.
-fn nested(context: &Context<'_>, path: &str) -> bool {
-    let sector = context.read_device(path, 0, 512).unwrap_or_default();
+fn nested(prober: &Prober<'_>, path: &str) -> bool {
+    let sector = prober.read_device(path, 0, 512).unwrap_or_default();
     table::entry_types(&sector).iter().any(|kind| *kind != 0)
 }
 
 /// What a disk or partition without table holds; what nothing mounted shows is refused, for it would not be saved.
 fn held(
-    context: &Context<'_>,
+    prober: &Prober<'_>,
     block: &Block,
     signature: &crate::signature::Signature,
     used: &Use,
     findings: &mut Findings,
 ) -> Content {
     let mounts: Vec<&Used> = used.mounts.iter().filter(|(name, _)| *name == block.name).map(|(_, used)| used).collect();
-    let content = content::read(context, &block.path, signature, &mounts, findings);
+    let content = content::read(prober, &block.path, signature, &mounts, findings);
     match &content {
         Content::Filesystem(_) if used.beside.contains(&block.name) => {}
-        Content::Filesystem(filesystem) if mounts.is_empty() => findings.refuse(
+        Content::Filesystem(filesystem) if mounts.is_empty() => findings.refuse_with_remedy(
             &block.path,
             format!(
                 "it holds a filesystem ({}) that is not mounted, so its files would not be saved",
@@ -198,35 +198,34 @@ fn held(
         Content::Empty if !mounts.is_empty() && signature.is_empty() => findings.refuse(
             &block.path,
             format!("it is mounted on {}, but blkid finds no filesystem on it", mounts[0].mount_point.display()),
-            "",
         ),
         Content::Empty if signature.is_empty() && !block.holders.is_empty() => {
-            findings.refuse(&block.path, format!("it is in use by {}", block.holders.join(", ")), "")
+            findings.refuse(&block.path, format!("it is in use by {}", block.holders.join(", ")))
         }
-        Content::Empty if signature.is_empty() => unknown(context, block, findings),
+        Content::Empty if signature.is_empty() => unknown(prober, block, findings),
         _ => {}
     }
     content
 }
 
 /// Bytes that nobody recognises: perhaps a database's raw device. Zeros, or what an empty partition has, are fine.
-fn unknown(context: &Context<'_>, block: &Block, findings: &mut Findings) {
-    match context.read_device(&block.path, 0, 1 << 20) {
+fn unknown(prober: &Prober<'_>, block: &Block, findings: &mut Findings) {
+    match prober.read_device(&block.path, 0, 1 << 20) {
         Ok(bytes) if bytes.iter().all(|b| *b == 0) => {}
         Ok(_) => findings.warn(format!(
             "{}: it holds no filesystem that is known, but is not blank; it comes back empty",
             block.path
         )),
-        Err(error) => findings.refuse(&block.path, format!("cannot READ it: {error}"), ""),
+        Err(error) => findings.refuse(&block.path, format!("cannot READ it: {error}")),
     }
 }
 
 /// Reads the partition table of a disk.
-fn read_table(context: &Context<'_>, path: &str, id: &DeviceId, findings: &mut Findings) -> Result<Table, String> {
-    let sector = context.read_device(path, 0, 512).map_err(|error| format!("cannot READ its first sector: {error}"))?;
-    let output = context
+fn read_table(prober: &Prober<'_>, path: &str, id: &DeviceId, findings: &mut Findings) -> Result<Table, String> {
+    let sector = prober.read_device(path, 0, 512).map_err(|error| format!("cannot READ its first sector: {error}"))?;
+    let output = prober
         .runner
-        .run(&Invocation::new(program::SFDISK).arg("--json").arg(context.host(path)))
+        .run(&Invocation::new(program::SFDISK).arg("--json").arg(prober.host(path)))
         .map_err(|error| error.to_string())?;
     // A damaged backup table, or a size that no longer fits, is told there.
     for line in String::from_utf8_lossy(&output.stderr).lines().map(str::trim).filter(|line| !line.is_empty()) {

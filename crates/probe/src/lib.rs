@@ -9,7 +9,7 @@
 //! | --- | --- |
 //! | `sysroot` | [`Sysroot`]: files of a system below a directory |
 //! | `report` | [`Probed`], [`Refusal`], [`ProbeError`] |
-//! | `context` | what reading needs; little helpers for bytes |
+//! | `prober` | what reading needs; little helpers for bytes |
 //! | `probe` | [`fn@probe`]: brings everything together |
 //! | `identity`, `hardware_path` | what tells disks apart, from sysfs alone |
 //! | `table` | partition tables: sfdisk's JSON, the first sector |
@@ -29,7 +29,6 @@ mod bearers;
 mod boot;
 mod btrfs;
 mod content;
-mod context;
 mod device;
 mod efi;
 mod ext;
@@ -43,6 +42,7 @@ mod mounts;
 mod network;
 mod os;
 mod probe;
+mod prober;
 mod report;
 mod signature;
 mod subvolumes;
@@ -58,11 +58,11 @@ mod fake_host;
 mod scenarios;
 
 pub use bearers::{Bearer, bearers};
-pub use context::Options;
 pub use device::{content_of, table_of};
 pub use found::{found_hardware, mountable};
 pub use hardware::modaliases;
 pub use os::identity;
 pub use probe::{probe, probe_with};
-pub use report::{ProbeError, Probed, Refusal};
+pub use prober::Options;
+pub use report::{ProbeError, Probed, Refusal, Remedy};
 pub use sysroot::Sysroot;

@@ -1,6 +1,6 @@
 //! How the machine is reached: /sys/class/net, `ip -json`, resolv.conf(5).
 
-use crate::context::Context;
+use crate::prober::Prober;
 use crate::report::Findings;
 use crate::sysroot::{attribute, names};
 use lifeboat_machine::network::{Interface, MadeOf, Network};
@@ -12,19 +12,19 @@ use std::path::Path;
 const LOOPBACK: &str = "772";
 
 /// Reads interfaces and name servers. Below a sysroot only the name servers are the machine's own.
-pub(crate) fn network(context: &Context<'_>, findings: &mut Findings) -> Network {
-    let mut network = context.sysroot.text("/etc/resolv.conf").map(|text| parse_resolv(&text)).unwrap_or_default();
-    if !context.sysroot.is_running_system() {
+pub(crate) fn network(prober: &Prober<'_>, findings: &mut Findings) -> Network {
+    let mut network = prober.sysroot.text("/etc/resolv.conf").map(|text| parse_resolv(&text)).unwrap_or_default();
+    if !prober.sysroot.is_running_system() {
         return network;
     }
     // systemd-resolved's stub tells nothing; what it asks is in a file beside it (systemd-resolved.service(8)).
     if network.name_servers.iter().all(|server| server == "127.0.0.53")
-        && let Some(text) = context.sysroot.text("/run/systemd/resolve/resolv.conf")
+        && let Some(text) = prober.sysroot.text("/run/systemd/resolve/resolv.conf")
     {
         network = parse_resolv(&text);
     }
     let mut ask = |arguments: &[&str]| {
-        let output = context.runner.run(&Invocation::new(program::IP).args(arguments));
+        let output = prober.runner.run(&Invocation::new(program::IP).args(arguments));
         output.map(|output| output.stdout).unwrap_or_else(|error| {
             findings.warn(format!("the network's addresses are not recorded: {error}"));
             vec![]
@@ -33,7 +33,7 @@ pub(crate) fn network(context: &Context<'_>, findings: &mut Findings) -> Network
     let links = parse_links(&ask(&["-json", "-details", "address"]));
     let mut routes = parse_routes(&ask(&["-json", "route", "show", "default"]));
     routes.extend(parse_routes(&ask(&["-json", "-6", "route", "show", "default"])));
-    let directory = context.host("/sys/class/net");
+    let directory = prober.host("/sys/class/net");
     for name in names(&directory).iter().filter_map(|name| name.to_str()) {
         let place = directory.join(name);
         if attribute(place.join("type")).as_deref() == Some(LOOPBACK) {

@@ -1,6 +1,6 @@
 //! The operating system: os-release(5), hostname(5), machine-id(5), kernels, architecture.
 
-use crate::context::little_endian;
+use crate::prober::little_endian;
 use crate::sysroot::{Sysroot, attribute};
 use lifeboat_machine::machine::Os;
 use std::cmp::Ordering;

@@ -2,12 +2,12 @@
 
 use crate::boot;
 use crate::content;
-use crate::context::{Context, Options, blocks};
 use crate::hardware;
 use crate::layout::{self, Use};
 use crate::mounts::{self, Class};
 use crate::network;
 use crate::os;
+use crate::prober::{Options, Prober, blocks};
 use crate::report::{Findings, ProbeError, Probed};
 use crate::swap;
 use crate::sysroot::Sysroot;
@@ -40,30 +40,30 @@ pub fn probe(runner: &dyn Runner, sysroot: &Sysroot) -> Result<Probed, ProbeErro
 /// # Errors
 /// As [`fn@probe`].
 pub fn probe_with(runner: &dyn Runner, sysroot: &Sysroot, options: &Options) -> Result<Probed, ProbeError> {
-    let mut context = Context::new(runner, sysroot);
-    context.options = options.clone();
-    read(&context)
+    let mut prober = Prober::new(runner, sysroot);
+    prober.options = options.clone();
+    read(&prober)
 }
 
-pub(crate) fn read(context: &Context<'_>) -> Result<Probed, ProbeError> {
+pub(crate) fn read(prober: &Prober<'_>) -> Result<Probed, ProbeError> {
     let mut findings = Findings::default();
-    let sysroot = context.sysroot;
+    let sysroot = prober.sysroot;
     let root = sysroot.root().canonicalize();
     let root = root.map_err(|source| ProbeError::Read { path: sysroot.root().to_owned(), source })?;
     if sysroot.is_running_system() {
-        wake_automounts(context);
+        wake_automounts(prober);
     }
-    let table = context.host("/proc/self/mountinfo");
+    let table = prober.host("/proc/self/mountinfo");
     let table = std::fs::read(&table).map_err(|source| ProbeError::Read { path: table, source })?;
     let table = lifeboat_sys::mount::parse_mountinfo(&table);
-    let blocks = blocks(context)?;
+    let blocks = blocks(prober)?;
 
     let own_mounts = sysroot.is_running_system() || mounts::is_mounted(&table, &root);
     let layout = if own_mounts {
-        let used = in_use(context, &blocks, &table, &root, &mut findings);
-        let layout = layout::layout(context, &blocks, &used, &mut findings);
+        let used = in_use(prober, &blocks, &table, &root, &mut findings);
+        let layout = layout::layout(prober, &blocks, &used, &mut findings);
         if sysroot.is_running_system() {
-            crate::bearers::twins(context, &blocks, &layout).into_iter().for_each(|text| findings.warn(text));
+            crate::bearers::twins(prober, &blocks, &layout).into_iter().for_each(|text| findings.warn(text));
         }
         layout
     } else {
@@ -74,11 +74,11 @@ pub(crate) fn read(context: &Context<'_>) -> Result<Probed, ProbeError> {
         Layout::default()
     };
     layout.validate()?;
-    let boot = boot::boot(context, &layout, own_mounts, &mut findings);
+    let boot = boot::boot(prober, &layout, own_mounts, &mut findings);
     let architecture = os::architecture(sysroot);
     if architecture != ARCHITECTURE {
         let reason = format!("its architecture is {architecture}; rescue media are made for {ARCHITECTURE} only");
-        findings.refuse("the machine", reason, "");
+        findings.refuse("the machine", reason);
     }
     let machine = Machine {
         format: FORMAT,
@@ -87,10 +87,10 @@ pub(crate) fn read(context: &Context<'_>) -> Result<Probed, ProbeError> {
         architecture,
         recorded_at: now(),
         os: os::os(sysroot),
-        hardware: hardware::hardware(context),
+        hardware: hardware::hardware(prober),
         layout,
         boot,
-        network: network::network(context, &mut findings),
+        network: network::network(prober, &mut findings),
     };
     Ok(Probed { machine, refusals: findings.refusals, warnings: findings.warnings })
 }
@@ -102,14 +102,14 @@ fn now() -> String {
 }
 
 /// systemd mounts the EFI system partition on first use; a look into the directory is one.
-fn wake_automounts(context: &Context<'_>) {
+fn wake_automounts(prober: &Prober<'_>) {
     for directory in ["/efi", "/boot", "/boot/efi"] {
-        let _ = std::fs::read_dir(context.host(directory)).map(|mut entries| entries.next().is_some());
+        let _ = std::fs::read_dir(prober.host(directory)).map(|mut entries| entries.next().is_some());
     }
 }
 
 /// Finds out which mounts, swap areas and disks are part of the machine, and refuses what is of a kind that cannot be.
-fn in_use(context: &Context<'_>, blocks: &Blocks, table: &[MountInfo], root: &Path, findings: &mut Findings) -> Use {
+fn in_use(prober: &Prober<'_>, blocks: &Blocks, table: &[MountInfo], root: &Path, findings: &mut Findings) -> Use {
     let mut used = Use::default();
     for mount in mounts::visible(table).into_iter().filter(|mount| mount.mount_point.starts_with(root)) {
         let (at, source) = (mount.mount_point.display(), mount.source.to_string_lossy());
@@ -118,30 +118,28 @@ fn in_use(context: &Context<'_>, blocks: &Blocks, table: &[MountInfo], root: &Pa
                 findings.warn(format!("the {} mount {at} of {source} is not part of the backup", mount.kind))
             }
             Class::Layered => findings.warn(format!("the {} mount {at} is not part of the backup", mount.kind)),
-            Class::Zfs => {
-                findings.refuse(at, format!("it is on the ZFS dataset {source}, which cannot be rebuilt"), "")
-            }
+            Class::Zfs => findings.refuse(at, format!("it is on the ZFS dataset {source}, which cannot be rebuilt")),
             Class::Local | Class::Pseudo => {}
         }
     }
     let (local, partial) = mounts::local(table, root);
     for (source, at) in partial {
-        if blocks.linked(&context.host, &source).is_some_and(|block| kind_of(blocks, block) == Family::Disk) {
-            findings.refuse(
+        if blocks.linked(&prober.host, &source).is_some_and(|block| kind_of(blocks, block) == Family::Disk) {
+            findings.refuse_with_remedy(
                 at.display(),
                 format!("it is a folder of the filesystem on {source}, whose other files are mounted nowhere"),
                 format!("mount {source} as a whole, too"),
             );
         }
     }
-    let archive_disks = archive_disks(context, blocks, table, &local);
+    let archive_disks = archive_disks(prober, blocks, table, &local);
     let mut saved: Vec<u32> = vec![];
     for mount in local {
         let at = mount.mount_point.display().to_string();
         let is_root = mount.mount_point == Path::new("/");
-        let Some(block) = blocks.numbered(mount.device).or_else(|| blocks.linked(&context.host, &mount.source)) else {
+        let Some(block) = blocks.numbered(mount.device).or_else(|| blocks.linked(&prober.host, &mount.source)) else {
             saved.push(mount.id);
-            findings.refuse(&at, format!("its device, {}, cannot be found in /sys/block", mount.source), "");
+            findings.refuse(&at, format!("its device, {}, cannot be found in /sys/block", mount.source));
             continue;
         };
         if blocks.disks_under(&block.name).iter().any(|disk| archive_disks.contains(&disk.name)) {
@@ -149,7 +147,7 @@ fn in_use(context: &Context<'_>, blocks: &Blocks, table: &[MountInfo], root: &Pa
             continue;
         }
         match kind_of(blocks, block) {
-            Family::Loop if context.options.loop_devices => {}
+            Family::Loop if prober.options.loop_devices => {}
             Family::Disk => {}
             Family::Loop if !is_root => {
                 findings.warn(format!(
@@ -164,12 +162,12 @@ fn in_use(context: &Context<'_>, blocks: &Blocks, table: &[MountInfo], root: &Pa
             }
             Family::Loop | Family::Ignored => {
                 saved.push(mount.id);
-                findings.refuse(&at, format!("the root filesystem is on {}, which is no disk", block.path), "");
+                findings.refuse(&at, format!("the root filesystem is on {}, which is no disk", block.path));
                 continue;
             }
             Family::Stacked(kind) => {
                 let what = block.stacked().unwrap_or_else(|| kind.to_owned());
-                findings.refuse(&at, format!("it is on {what} ({}), which cannot be rebuilt", block.path), "");
+                findings.refuse(&at, format!("it is on {what} ({}), which cannot be rebuilt", block.path));
                 used.disks.extend(blocks.disks_under(&block.name).into_iter().map(|disk| disk.name.clone()));
                 // What lies below it has a refusal of its own only when it needs one.
                 saved.push(mount.id);
@@ -179,7 +177,7 @@ fn in_use(context: &Context<'_>, blocks: &Blocks, table: &[MountInfo], root: &Pa
         let beside = mounts::beside(table, &mount, &saved).filter(|_| !is_root);
         saved.push(mount.id);
         if let Some(holder) = beside {
-            findings.refuse(
+            findings.refuse_with_remedy(
                 &at,
                 format!(
                     "it is mounted below {} ({}), which is not part of the backup: no saved directory leads to it",
@@ -205,13 +203,13 @@ fn in_use(context: &Context<'_>, blocks: &Blocks, table: &[MountInfo], root: &Pa
     if !used.mounts.iter().any(|(_, mount)| mount.mount_point == Path::new("/"))
         && !findings.refusals.iter().any(|refusal| refusal.subject == "/")
     {
-        findings.refuse("/", "the root filesystem is not on a disk of this machine", "");
+        findings.refuse("/", "the root filesystem is not on a disk of this machine");
     }
-    swaps(context, blocks, &mut used, findings);
-    if context.sysroot.is_running_system() {
-        unmounted(context, blocks, &mut used, findings);
-        boot_disks(context, blocks, &mut used);
-        for disk in blocks.disks(context.options.loop_devices) {
+    swaps(prober, blocks, &mut used, findings);
+    if prober.sysroot.is_running_system() {
+        unmounted(prober, blocks, &mut used, findings);
+        boot_disks(prober, blocks, &mut used);
+        for disk in blocks.disks(prober.options.loop_devices) {
             if !used.disks.contains(&disk.name) {
                 findings.warn(format!(
                     "{} ({}) is not in use and not part of the backup",
@@ -227,17 +225,17 @@ fn in_use(context: &Context<'_>, blocks: &Blocks, table: &[MountInfo], root: &Pa
 /// The disks of the filesystem that the archive is written to: one that was mounted for it, not by fstab, and from whose
 /// disks nothing else is mounted. `table` tells what lies between, such as a network filesystem.
 fn archive_disks(
-    context: &Context<'_>,
+    prober: &Prober<'_>,
     blocks: &Blocks,
     table: &[MountInfo],
     local: &[mounts::Used],
 ) -> BTreeSet<String> {
     // It need not exist yet.
-    let archive = context.options.archive.iter().flat_map(|path| path.ancestors());
+    let archive = prober.options.archive.iter().flat_map(|path| path.ancestors());
     let Some(archive) = archive.filter_map(|path| path.canonicalize().ok()).next() else { return BTreeSet::new() };
     let depth = |path: &Path| if archive.starts_with(path) { path.components().count() } else { 0 };
     let innermost = mounts::visible(table).into_iter().max_by_key(|mount| depth(&mount.mount_point));
-    let fstab = swap::parse_fstab(&context.sysroot.read("/etc/fstab").unwrap_or_default());
+    let fstab = swap::parse_fstab(&prober.sysroot.read("/etc/fstab").unwrap_or_default());
     let Some(holder) = local.iter().find(|mount| {
         innermost.is_some_and(|innermost| innermost.mount_point == mount.real_mount_point)
             && mount.mount_point != Path::new("/")
@@ -246,7 +244,7 @@ fn archive_disks(
         return BTreeSet::new();
     };
     let disks = |mount: &mounts::Used| -> BTreeSet<String> {
-        let block = blocks.numbered(mount.device).or_else(|| blocks.linked(&context.host, &mount.source));
+        let block = blocks.numbered(mount.device).or_else(|| blocks.linked(&prober.host, &mount.source));
         let disks = block.map(|block| blocks.disks_under(&block.name)).unwrap_or_default();
         disks.into_iter().map(|disk| disk.name.clone()).collect()
     };
@@ -262,7 +260,7 @@ fn kind_of(blocks: &Blocks, block: &Block) -> Family {
 }
 
 /// A device as fstab names it.
-fn fstab_device<'b>(context: &Context<'_>, blocks: &'b Blocks, source: &str) -> Option<&'b Block> {
+fn fstab_device<'b>(prober: &Prober<'_>, blocks: &'b Blocks, source: &str) -> Option<&'b Block> {
     let path = match source.split_once('=') {
         Some((tag, value)) => {
             let value = value.trim_matches('"');
@@ -278,32 +276,32 @@ fn fstab_device<'b>(context: &Context<'_>, blocks: &'b Blocks, source: &str) -> 
         }
         None => source.to_owned(),
     };
-    path.starts_with("/dev/").then(|| blocks.linked(&context.host, &path)).flatten()
+    path.starts_with("/dev/").then(|| blocks.linked(&prober.host, &path)).flatten()
 }
 
 /// Swap areas that are on, and those that fstab names.
-fn swaps(context: &Context<'_>, blocks: &Blocks, used: &mut Use, findings: &mut Findings) {
+fn swaps(prober: &Prober<'_>, blocks: &Blocks, used: &mut Use, findings: &mut Findings) {
     let mut devices = vec![];
     let mut files = vec![];
-    if let Ok(text) = std::fs::read(context.host("/proc/swaps")) {
+    if let Ok(text) = std::fs::read(prober.host("/proc/swaps")) {
         for active in swap::parse_swaps(&text) {
-            let Some(inside) = context.sysroot.inside(&active.path) else { continue };
+            let Some(inside) = prober.sysroot.inside(&active.path) else { continue };
             match active.file {
                 true => files.push(inside),
                 // Another system's swap, when the sysroot is not the running one.
-                false if context.sysroot.is_running_system() => {
-                    devices.extend(blocks.linked(&context.host, &active.path.to_string_lossy()).cloned());
+                false if prober.sysroot.is_running_system() => {
+                    devices.extend(blocks.linked(&prober.host, &active.path.to_string_lossy()).cloned());
                 }
                 false => {}
             }
         }
     }
-    let fstab = swap::parse_fstab(&context.sysroot.read("/etc/fstab").unwrap_or_default());
+    let fstab = swap::parse_fstab(&prober.sysroot.read("/etc/fstab").unwrap_or_default());
     for entry in fstab.iter().filter(|entry| entry.kind == "swap") {
         if entry.source.starts_with('/') && !entry.source.starts_with("/dev/") {
             files.push(entry.source.clone().into());
         } else {
-            devices.extend(fstab_device(context, blocks, &entry.source).cloned());
+            devices.extend(fstab_device(prober, blocks, &entry.source).cloned());
         }
     }
     for device in devices {
@@ -314,15 +312,15 @@ fn swaps(context: &Context<'_>, blocks: &Blocks, used: &mut Use, findings: &mut 
             }
             Family::Stacked(kind) => {
                 let what = device.stacked().unwrap_or_else(|| kind.to_owned());
-                findings.refuse(&device.path, format!("it is swap on {what}, which cannot be rebuilt"), "");
+                findings.refuse(&device.path, format!("it is swap on {what}, which cannot be rebuilt"));
             }
             Family::Ignored | Family::Loop => {}
         }
     }
     for path in files {
-        let Ok(real) = context.sysroot.resolve(&path) else { continue };
+        let Ok(real) = prober.sysroot.resolve(&path) else { continue };
         // Links that lead to it are saved as links: the file itself is what is not saved, and made anew.
-        let Some(path) = context.sysroot.inside(&real) else { continue };
+        let Some(path) = prober.sysroot.inside(&real) else { continue };
         let known = |file: &SwapFile| file.path.as_path() == path;
         // An entry of fstab without file, or one that was deleted while in use, has nothing to be made again.
         let Ok(metadata) = real.metadata() else { continue };
@@ -345,14 +343,14 @@ fn swaps(context: &Context<'_>, blocks: &Blocks, used: &mut Use, findings: &mut 
 }
 
 /// Disks with filesystems that fstab wants mounted: they are recorded, so that the missing mount is refused by name.
-fn unmounted(context: &Context<'_>, blocks: &Blocks, used: &mut Use, findings: &mut Findings) {
-    for entry in swap::parse_fstab(&context.sysroot.read("/etc/fstab").unwrap_or_default()) {
+fn unmounted(prober: &Prober<'_>, blocks: &Blocks, used: &mut Use, findings: &mut Findings) {
+    for entry in swap::parse_fstab(&prober.sysroot.read("/etc/fstab").unwrap_or_default()) {
         let mounted = used.mounts.iter().any(|(_, mount)| mount.mount_point == entry.mount_point);
         let optional = entry.options.iter().any(|option| matches!(option.as_str(), "noauto" | "bind" | "rbind"));
         if mounted || optional || entry.kind == "swap" || !entry.mount_point.is_absolute() {
             continue;
         }
-        match fstab_device(context, blocks, &entry.source) {
+        match fstab_device(prober, blocks, &entry.source) {
             Some(block) if kind_of(blocks, block) == Family::Disk => {
                 used.disks.extend(blocks.disks_under(&block.name).into_iter().map(|disk| disk.name.clone()));
             }
@@ -368,13 +366,13 @@ fn unmounted(context: &Context<'_>, blocks: &Blocks, used: &mut Use, findings: &
 }
 
 /// A disk that only starts the machine: GRUB in its boot sector while no other disk has it.
-fn boot_disks(context: &Context<'_>, blocks: &Blocks, used: &mut Use) {
+fn boot_disks(prober: &Prober<'_>, blocks: &Blocks, used: &mut Use) {
     let starts = |disk: &&Block| {
-        let sector = context.read_device(&disk.path, 0, 512).unwrap_or_default();
+        let sector = prober.read_device(&disk.path, 0, 512).unwrap_or_default();
         crate::loaders::grub_boot_code(&sector)
     };
-    let disks: Vec<&Block> = blocks.disks(context.options.loop_devices).filter(starts).collect();
-    if !context.host("/sys/firmware/efi").exists() && !disks.iter().any(|disk| used.disks.contains(&disk.name)) {
+    let disks: Vec<&Block> = blocks.disks(prober.options.loop_devices).filter(starts).collect();
+    if !prober.host("/sys/firmware/efi").exists() && !disks.iter().any(|disk| used.disks.contains(&disk.name)) {
         used.disks.extend(disks.into_iter().map(|disk| disk.name.clone()));
     }
 }

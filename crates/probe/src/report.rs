@@ -21,8 +21,33 @@ pub struct Refusal {
     pub subject: String,
     /// Why: `it is an LVM physical volume`.
     pub reason: String,
-    /// What a person can do about it; empty when nothing.
-    pub remedy: String,
+    /// What a person can do about it; `None` when nothing.
+    pub remedy: Option<Remedy>,
+}
+
+/// What a person can do about a refusal. It is never empty, so that nobody reads "remedy:" with nothing behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remedy(String);
+
+impl Remedy {
+    /// `None` for a blank text.
+    pub fn new(text: impl Into<String>) -> Option<Remedy> {
+        Some(text.into()).filter(|text| !text.trim().is_empty()).map(Remedy)
+    }
+
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Refusal {
+    /// The lines for people: what is refused and why, and a remedy where there is one.
+    pub fn lines(&self) -> Vec<String> {
+        let refused = format!("refused: {}: {}", self.subject, self.reason);
+        let remedy = self.remedy.as_ref().map(|remedy| format!("  remedy: {}", remedy.0));
+        std::iter::once(refused).chain(remedy).collect()
+    }
 }
 
 /// Why a machine could not be read at all.
@@ -49,9 +74,17 @@ pub(crate) struct Findings {
 }
 
 impl Findings {
-    /// Notes a refusal; one subject is not refused twice for the same reason.
-    pub fn refuse(&mut self, subject: impl ToString, reason: impl Into<String>, remedy: impl Into<String>) {
-        let refusal = Refusal { subject: subject.to_string(), reason: reason.into(), remedy: remedy.into() };
+    /// Notes a refusal about which nobody can do anything; one subject is not refused twice for the same reason.
+    pub fn refuse(&mut self, subject: impl ToString, reason: impl Into<String>) {
+        self.add(Refusal { subject: subject.to_string(), reason: reason.into(), remedy: None });
+    }
+
+    /// Notes a refusal with its remedy, which is left out when it is blank.
+    pub fn refuse_with_remedy(&mut self, subject: impl ToString, reason: impl Into<String>, remedy: impl Into<String>) {
+        self.add(Refusal { subject: subject.to_string(), reason: reason.into(), remedy: Remedy::new(remedy) });
+    }
+
+    fn add(&mut self, refusal: Refusal) {
         if !self.refusals.contains(&refusal) {
             self.refusals.push(refusal);
         }
@@ -63,5 +96,27 @@ impl Findings {
         if !self.warnings.contains(&warning) {
             self.warnings.push(warning);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_has_a_remedy_line_or_none() {
+        let mut findings = Findings::default();
+        findings.refuse("/dev/sda1", "it cannot be rebuilt");
+        findings.refuse_with_remedy("/dev/sda2", "it is not mounted", "mount it");
+        findings.refuse_with_remedy("/dev/sda3", "it has a strange flag", " ");
+        findings.refuse("/dev/sda1", "it cannot be rebuilt");
+        let lines: Vec<String> = findings.refusals.iter().flat_map(Refusal::lines).collect();
+        let expected = [
+            "refused: /dev/sda1: it cannot be rebuilt",
+            "refused: /dev/sda2: it is not mounted",
+            "  remedy: mount it",
+            "refused: /dev/sda3: it has a strange flag",
+        ];
+        assert_eq!(lines, expected);
     }
 }

@@ -1,6 +1,6 @@
 //! blkid's answers: what a device holds.
 
-use crate::context::Context;
+use crate::prober::Prober;
 use lifeboat_storage::blkid;
 use lifeboat_sys::{Invocation, RunError, program};
 use std::collections::BTreeMap;
@@ -30,10 +30,10 @@ impl Signature {
 }
 
 /// Asks blkid about a device, past its cache.
-pub(crate) fn read(context: &Context<'_>, device: &str) -> Result<Signature, RunError> {
+pub(crate) fn read(prober: &Prober<'_>, device: &str) -> Result<Signature, RunError> {
     // 2: nothing found (or not readable, which the message tells); 8: several signatures (blkid(8), "EXIT STATUS").
-    let call = Invocation::new(program::BLKID).args(["-p", "-o", "export"]).arg(context.host(device));
-    let output = context.runner.run(&call.accept(2).accept(8))?;
+    let call = Invocation::new(program::BLKID).args(["-p", "-o", "export"]).arg(prober.host(device));
+    let output = prober.runner.run(&call.accept(2).accept(8))?;
     let said = String::from_utf8_lossy(&output.stderr);
     if output.code == 2 && said.contains("error:") && !said.contains("ambivalent") {
         let message = said.trim().trim_start_matches("blkid: error: ").to_owned();
@@ -81,7 +81,7 @@ mod tests {
         let with = |code, stderr: &str| {
             let output = Output { code, stdout: vec![], stderr: stderr.as_bytes().to_vec() };
             let runner = FakeRunner::new().answer_with("blkid -p -o export /dev/sda", output);
-            read(&Context::new(&runner, &sysroot), "/dev/sda")
+            read(&Prober::new(&runner, &sysroot), "/dev/sda")
         };
         assert!(with(2, "").unwrap().is_empty());
         assert!(with(8, "").unwrap().ambiguous);

@@ -1,6 +1,6 @@
 //! Swap areas: their header (mm/swapfile.c, union swap_header), /proc/swaps, and those in fstab.
 
-use crate::context::{label_field, little_endian, uuid_text};
+use crate::prober::{label_field, little_endian, uuid_text};
 use lifeboat_machine::Name;
 use lifeboat_machine::layout::Swap;
 use std::ffi::OsString;

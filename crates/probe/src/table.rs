@@ -1,6 +1,6 @@
 //! Partition tables: sfdisk's JSON (sfdisk(8)), and the first sector as it is.
 
-use crate::context::little_endian;
+use crate::prober::little_endian;
 use base64::Engine as _;
 use lifeboat_machine::layout::{DeviceId, Partition, PartitionRole, PartitionTable, TableKind};
 use serde::Deserialize;

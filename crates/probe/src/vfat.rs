@@ -1,6 +1,6 @@
 //! FAT12, FAT16, FAT32: the boot sector (Microsoft, FAT32 File System Specification 1.03) and the root directory's label.
 
-use crate::context::little_endian;
+use crate::prober::little_endian;
 use lifeboat_machine::Name;
 use lifeboat_machine::filesystem::{Filesystem, FilesystemOptions, VfatOptions};
 

@@ -1,6 +1,6 @@
 //! XFS: `xfs_info` or `xfs_db -r -c info`, which print the same.
 
-use crate::context::{label_field, uuid_text};
+use crate::prober::{label_field, uuid_text};
 use lifeboat_machine::Name;
 use lifeboat_machine::filesystem::{Filesystem, FilesystemOptions, XfsOptions};
 

@@ -46,7 +46,7 @@ impl ImageFile {
     }
 }
 
-impl iso::Source for ImageFile {
+impl iso::ReadAt for ImageFile {
     fn read_at(&self, offset: u64, length: u64) -> Result<Vec<u8>, Fault> {
         let length = length.min(self.size.saturating_sub(offset));
         let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
@@ -59,7 +59,7 @@ impl iso::Source for ImageFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::iso::Source as _;
+    use crate::iso::ReadAt as _;
 
     #[test]
     fn parts_end_where_the_file_ends() {

@@ -16,7 +16,7 @@ const DEEPEST: usize = 16;
 const LONGEST_DIRECTORIES: u64 = 256 << 20;
 
 /// Reads parts of an image; shorter only at its end.
-pub trait Source: Send + Sync {
+pub trait ReadAt: Send + Sync {
     /// `length` bytes from `offset` on.
     ///
     /// # Errors
@@ -34,7 +34,7 @@ struct Entry {
 }
 
 struct Reader<'a> {
-    source: &'a dyn Source,
+    source: &'a dyn ReadAt,
     what: &'a str,
     window: Mutex<Option<(u64, Vec<u8>)>>,
 }
@@ -43,7 +43,7 @@ struct Reader<'a> {
 ///
 /// # Errors
 /// When the image is none, or broken; `what` names it.
-pub fn files(source: &dyn Source, what: &str, top: &str) -> Result<BTreeMap<String, Extents>, Fault> {
+pub fn files(source: &dyn ReadAt, what: &str, top: &str) -> Result<BTreeMap<String, Extents>, Fault> {
     let reader = Reader { source, what, window: Mutex::new(None) };
     let descriptor = reader.read(16 * SECTOR, SECTOR)?;
     if descriptor.get(..6) != Some(b"\x01CD001") {
@@ -93,7 +93,7 @@ pub fn files(source: &dyn Source, what: &str, top: &str) -> Result<BTreeMap<Stri
 ///
 /// # Errors
 /// [`Fault`].
-pub fn read(source: &dyn Source, extents: &Extents, offset: u64, length: u64) -> Result<Vec<u8>, Fault> {
+pub fn read(source: &dyn ReadAt, extents: &Extents, offset: u64, length: u64) -> Result<Vec<u8>, Fault> {
     let (mut skip, mut left, mut bytes) = (offset, length, vec![]);
     for (start, size) in extents {
         if left == 0 {
@@ -239,7 +239,7 @@ mod tests {
 
     struct Bytes(Vec<u8>);
 
-    impl Source for Bytes {
+    impl ReadAt for Bytes {
         fn read_at(&self, offset: u64, length: u64) -> Result<Vec<u8>, Fault> {
             let from = (offset as usize).min(self.0.len());
             Ok(self.0[from..(from + length as usize).min(self.0.len())].to_vec())

@@ -56,7 +56,7 @@ struct Remote<'a> {
     size: u64,
 }
 
-impl iso::Source for Remote<'_> {
+impl iso::ReadAt for Remote<'_> {
     fn read_at(&self, offset: u64, length: u64) -> Result<Vec<u8>, Fault> {
         let length = length.min(self.size.saturating_sub(offset));
         read_part(&self.web.client, self.web.question("GET", self.url), offset, length)
@@ -66,7 +66,7 @@ impl iso::Source for Remote<'_> {
 /// The image of a tree, wherever it lies.
 struct Raw<'a>(&'a Tree);
 
-impl iso::Source for Raw<'_> {
+impl iso::ReadAt for Raw<'_> {
     fn read_at(&self, offset: u64, length: u64) -> Result<Vec<u8>, Fault> {
         let Tree { reach, url, size, .. } = self.0;
         match reach {
@@ -230,7 +230,7 @@ impl Tree {
     /// # Errors
     /// [`Fault`].
     pub fn read_raw(&self, offset: u64, length: u64) -> Result<Vec<u8>, Fault> {
-        use iso::Source as _;
+        use iso::ReadAt as _;
         self.raw_source().read_at(offset, length)
     }
 

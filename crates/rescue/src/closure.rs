@@ -17,7 +17,7 @@ pub struct MissingLibrary {
 
 /// How a library was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct FoundLibrary {
     /// Its path inside the root, links not followed.
     pub path: PathBuf,
     /// Found only through /etc/ld.so.conf, so that an image without ld.so.cache needs a link in a default directory.
@@ -73,14 +73,14 @@ impl<'a> Linker<'a> {
         file: &Path,
         dynamic: &Dynamic,
         inherited: &[PathBuf],
-    ) -> Result<Option<Found>, RescueError> {
+    ) -> Result<Option<FoundLibrary>, RescueError> {
         let fits = |path: &Path| -> Result<bool, RescueError> {
             let Some((_, outside)) = self.sysroot.file(path)? else { return Ok(false) };
             Ok(read_abi(&outside)? == Some(dynamic.abi))
         };
         if library.contains('/') {
             let path = PathBuf::from(library);
-            return Ok(fits(&path)?.then_some(Found { path, configured: false }));
+            return Ok(fits(&path)?.then_some(FoundLibrary { path, configured: false }));
         }
         let own = if dynamic.runpath.is_empty() { &dynamic.rpath } else { &dynamic.runpath };
         let mut directories: Vec<(PathBuf, bool)> =
@@ -97,7 +97,7 @@ impl<'a> Linker<'a> {
             let path = directory.join(library);
             if fits(&path)? {
                 let configured = configured && !defaults.iter().any(|path| Path::new(path) == directory);
-                return Ok(Some(Found { path, configured }));
+                return Ok(Some(FoundLibrary { path, configured }));
             }
         }
         Ok(None)

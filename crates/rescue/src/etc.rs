@@ -2,7 +2,7 @@
 
 use crate::error::RescueError;
 use crate::sysroot::Sysroot;
-use crate::tree::{Source, Tree};
+use crate::tree::{FileContent, Tree};
 use std::path::{Path, PathBuf};
 
 /// Files taken as they are when the machine has them.
@@ -152,7 +152,7 @@ pub fn authorized_keys(tree: &mut Tree, sysroot: &Sysroot, more: &[PathBuf]) -> 
     }
     if !keys.is_empty() {
         tree.directory(Path::new("/root/.ssh"), 0o700, "directory");
-        tree.file(Path::new(OWN), Source::Bytes(keys), 0o600, "keys that may log in, with lifeboat.ssh");
+        tree.file(Path::new(OWN), FileContent::Bytes(keys), 0o600, "keys that may log in, with lifeboat.ssh");
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use crate::kernel::Kernel;
 use crate::module_file::{self, SUFFIXES};
 use crate::modules::Place;
 use crate::sysroot::Sysroot;
-use crate::tree::{Node, Source, Tree, read_source};
+use crate::tree::{FileContent, Node, Tree, read_source};
 use lifeboat_sys::modules::{fnmatch, index::parse_builtin_modinfo};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ pub type Wanted = BTreeMap<String, (Place, String)>;
 /// When a module cannot be read.
 pub fn wanted(root: &Tree, tools: &Tree, sysroot: &Sysroot, kernel: &Kernel) -> Result<Wanted, RescueError> {
     let in_root = root.iter().map(|node| (Place::Root, node));
-    let modules: Vec<(Place, &Path, &Source)> = in_root
+    let modules: Vec<(Place, &Path, &FileContent)> = in_root
         .chain(tools.iter().map(|node| (Place::Tools, node)))
         .filter(|(_, (path, ..))| path.extension().is_some_and(|extension| extension == "ko"))
         .filter_map(|(place, (path, node, _))| match node {
@@ -121,7 +121,7 @@ fn add_file(tree: &mut Tree, sysroot: &Sysroot, path: &Path, why: &str) -> Resul
         }
         let directory = parent.map_or_else(|| resolved.path.clone(), |parent| parent.path);
         let target = directory.join(path.file_name().unwrap_or_default());
-        tree.file(&target, Source::Packed(outside), 0o644, why);
+        tree.file(&target, FileContent::Packed(outside), 0o644, why);
         return Ok(true);
     }
     Ok(false)

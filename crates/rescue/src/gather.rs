@@ -1,12 +1,12 @@
 //! Programs with all that they need: interpreter, libraries, what they open when they run.
 
-use crate::closure::{Found, Linker, missing_version};
+use crate::closure::{FoundLibrary, Linker, missing_version};
 use crate::elf::{self, Dynamic};
 use crate::error::RescueError;
 use crate::modules::Place;
 use crate::programs;
 use crate::sysroot::Sysroot;
-use crate::tree::{Node, Source, Tree};
+use crate::tree::{FileContent, Node, Tree};
 use lifeboat_sys::program::DIRECTORIES;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -114,7 +114,7 @@ impl<'a> Gatherer<'a> {
     /// When it or a library cannot be found, or a library is too old for it.
     pub fn own_program(&mut self, program: &Path, target: &Path, why: &str) -> Result<(), RescueError> {
         let outside = std::path::absolute(program).map_err(RescueError::io("READ", program))?;
-        self.tree.file(target, Source::File(outside), 0o755, why);
+        self.tree.file(target, FileContent::File(outside), 0o755, why);
         self.own_libraries(program, target)
     }
 
@@ -180,7 +180,7 @@ impl<'a> Gatherer<'a> {
         self.program(path, why, false)?;
         let mut added = 0;
         for (path, node, _) in self.tree.iter().filter(|(path, ..)| !tree.contains(path)) {
-            if let Node::File { source: Source::File(outside), .. } = node {
+            if let Node::File { source: FileContent::File(outside), .. } = node {
                 added += std::fs::metadata(outside).map_err(RescueError::io("READ", path))?.len();
             }
         }
@@ -374,7 +374,7 @@ impl<'a> Gatherer<'a> {
 
     fn take_library(
         &mut self,
-        found: &Found,
+        found: &FoundLibrary,
         file: &Path,
         library: &str,
         from: From,

@@ -9,7 +9,7 @@ use crate::cpio::Writer;
 use crate::error::RescueError;
 use crate::packing::Packing;
 use crate::system::{REASONS, RescueSystem, Root};
-use crate::tree::{Content, Node, Source, Tree, read_source};
+use crate::tree::{Content, FileContent, Node, Tree, read_source};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -57,10 +57,10 @@ pub fn write_initramfs(system: &RescueSystem, embedded: &[Embedded], out: &Path)
     }
     for file in embedded {
         let path = Path::new("/").join(&file.path);
-        tree.file(&path, Source::Bytes(file.bytes.clone()), file.mode, "embedded");
+        tree.file(&path, FileContent::Bytes(file.bytes.clone()), file.mode, "embedded");
     }
     if let Root::Squashfs(image) = &system.root {
-        tree.file(Path::new(ROOT_SQUASHFS), Source::File(image.clone()), 0o600, "the root of the rescue system");
+        tree.file(Path::new(ROOT_SQUASHFS), FileContent::File(image.clone()), 0o600, "the root of the rescue system");
     }
     tree.add_reasons(REASONS);
     let file = File::options()
@@ -127,15 +127,20 @@ fn write_nodes<W: Write>(
     Ok(())
 }
 
-fn write_file<W: Write>(writer: &mut Writer<W>, path: &Path, mode: u32, source: &Source) -> Result<u64, RescueError> {
+fn write_file<W: Write>(
+    writer: &mut Writer<W>,
+    path: &Path,
+    mode: u32,
+    source: &FileContent,
+) -> Result<u64, RescueError> {
     match source {
-        Source::File(outside) => {
+        FileContent::File(outside) => {
             let file = File::open(outside).map_err(RescueError::io("READ", outside))?;
             let size = file.metadata().map_err(RescueError::io("READ", outside))?.len();
             writer.file(path, mode, size, file)?;
             Ok(size)
         }
-        Source::Packed(_) | Source::Bytes(_) => {
+        FileContent::Packed(_) | FileContent::Bytes(_) => {
             let bytes = read_source(source)?;
             writer.file(path, mode, bytes.len() as u64, &bytes[..])?;
             Ok(bytes.len() as u64)

@@ -8,7 +8,7 @@ use crate::kernel::Kernel;
 use crate::module_file::plain_name;
 pub use crate::rules::{Place, reason};
 use crate::sysroot::Sysroot;
-use crate::tree::{Source, Tree};
+use crate::tree::{FileContent, Tree};
 use lifeboat_sys::modules::{Index, index::parse_builtin_modinfo, module_name, normalise};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -94,7 +94,7 @@ pub fn add_files(
             return Err(RescueError::Module { name: name.clone(), release: kernel.release.clone() });
         };
         let target = kernel.modules.join(plain_name(&module.path));
-        tree.file(&target, Source::Packed(outside), 0o644, why);
+        tree.file(&target, FileContent::Packed(outside), 0o644, why);
     }
     Ok(())
 }
@@ -115,7 +115,7 @@ pub fn add_indexes(
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     };
     let mut put = |name: &str, bytes: Vec<u8>| {
-        tree.file(&kernel.modules.join(name), Source::Bytes(bytes), 0o644, why);
+        tree.file(&kernel.modules.join(name), FileContent::Bytes(bytes), 0o644, why);
     };
     let here = |name: &str| selection.contains_key(&normalise(name));
 

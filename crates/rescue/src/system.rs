@@ -12,7 +12,7 @@ use crate::packing::Packing;
 use crate::squashfs;
 use crate::sysroot::Sysroot;
 use crate::tools;
-use crate::tree::{Content, Source, Tree};
+use crate::tree::{Content, FileContent, Tree};
 use lifeboat_sys::Runner;
 use lifeboat_sys::modules::Index;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -180,7 +180,7 @@ fn early_tree(
         };
         list.push_str(&format!("{name}.ko\n"));
         let target = Path::new(EARLY_DIRECTORY).join(format!("{name}.ko"));
-        tree.file(&target, Source::Packed(outside), 0o644, "needed before the root is mounted");
+        tree.file(&target, FileContent::Packed(outside), 0o644, "needed before the root is mounted");
     }
     tree.text(&format!("{EARLY_DIRECTORY}/early.list"), list, "the order of the modules before the root");
     Ok(tree)

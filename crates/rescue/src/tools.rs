@@ -96,11 +96,11 @@ pub fn settle(tools: &mut Tree, root: &mut Tree) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tree::Source;
+    use crate::tree::FileContent;
 
     #[test]
     fn nothing_twice_and_nothing_outside_of_usr() {
-        let file = |text: &str| Source::Bytes(text.as_bytes().to_vec());
+        let file = |text: &str| FileContent::Bytes(text.as_bytes().to_vec());
         let (mut root, mut tools) = (Tree::default(), Tree::default());
         root.file(Path::new("/usr/lib/libc.so.6"), file("c"), 0o755, "root");
         root.file(Path::new("/usr/lib/modules/6/modules.dep"), file("short"), 0o644, "root");

@@ -23,7 +23,7 @@ pub struct Content {
 
 /// Where the bytes of a file come from.
 #[derive(Clone, Debug)]
-pub enum Source {
+pub enum FileContent {
     /// A file, as it is.
     File(PathBuf),
     /// A file that is unpacked on the way; the suffix tells how.
@@ -48,7 +48,7 @@ pub enum Node {
     /// A regular file.
     File {
         /// Its bytes.
-        source: Source,
+        source: FileContent,
         /// Permission bits.
         mode: u32,
     },
@@ -90,14 +90,14 @@ impl Tree {
     }
 
     /// Adds a file, in place of what was there.
-    pub fn file(&mut self, path: &Path, source: Source, mode: u32, why: &str) {
+    pub fn file(&mut self, path: &Path, source: FileContent, mode: u32, why: &str) {
         self.parents(path);
         self.nodes.insert(path.to_owned(), (Node::File { source, mode }, why.to_owned()));
     }
 
     /// Adds text.
     pub fn text(&mut self, path: &str, text: impl Into<Vec<u8>>, why: &str) {
-        self.file(Path::new(path), Source::Bytes(text.into()), 0o644, why);
+        self.file(Path::new(path), FileContent::Bytes(text.into()), 0o644, why);
     }
 
     /// Adds the links that led to a path of a root filesystem.
@@ -116,7 +116,7 @@ impl Tree {
         let mode = outside.metadata().map_err(RescueError::io("READ", &outside))?.mode() & 0o7777;
         self.links(&resolved, why);
         if !self.contains(&resolved.path) {
-            self.file(&resolved.path, Source::File(outside), mode, why);
+            self.file(&resolved.path, FileContent::File(outside), mode, why);
         }
         Ok(true)
     }
@@ -213,16 +213,16 @@ impl Tree {
     }
 }
 
-fn write_file(source: &Source, target: &Path, mode: u32) -> Result<u64, RescueError> {
+fn write_file(source: &FileContent, target: &Path, mode: u32) -> Result<u64, RescueError> {
     let mut options = std::fs::OpenOptions::new();
     let mut file =
         options.write(true).create_new(true).mode(0o600).open(target).map_err(RescueError::io("WRITE", target))?;
     let size = match source {
-        Source::File(path) => {
+        FileContent::File(path) => {
             let mut input = std::fs::File::open(path).map_err(RescueError::io("READ", path))?;
             std::io::copy(&mut input, &mut file).map_err(RescueError::io("COPY", path))?
         }
-        Source::Packed(_) | Source::Bytes(_) => {
+        FileContent::Packed(_) | FileContent::Bytes(_) => {
             let bytes = read_source(source)?;
             std::io::Write::write_all(&mut file, &bytes).map_err(RescueError::io("WRITE", target))?;
             bytes.len() as u64
@@ -236,11 +236,11 @@ fn write_file(source: &Source, target: &Path, mode: u32) -> Result<u64, RescueEr
 ///
 /// # Errors
 /// When it cannot be read or unpacked.
-pub fn read_source(source: &Source) -> Result<Vec<u8>, RescueError> {
+pub fn read_source(source: &FileContent) -> Result<Vec<u8>, RescueError> {
     match source {
-        Source::File(path) => std::fs::read(path).map_err(RescueError::io("READ", path)),
-        Source::Packed(path) => module_file::unpack(path),
-        Source::Bytes(bytes) => Ok(bytes.clone()),
+        FileContent::File(path) => std::fs::read(path).map_err(RescueError::io("READ", path)),
+        FileContent::Packed(path) => module_file::unpack(path),
+        FileContent::Bytes(bytes) => Ok(bytes.clone()),
     }
 }
 

@@ -11,7 +11,7 @@
 //! | [`stacks`] | md, LVM, LUKS and multipath below an archive: activated for it, released before disks are written |
 //! | [`network`] | what is needed to open addresses |
 //! | [`rescue`] | what the boot process left for us: parameters, embedded manifest, source |
-//! | [`found`] | the archive of a recovery, on the medium or elsewhere |
+//! | [`located_archive`] | the archive of a recovery, on the medium or elsewhere |
 //! | [`mod@snapshot`] | what a snapshot says of itself, and whether it can be recovered here |
 //! | [`room`] | the room that restored files need |
 //! | [`recovery`] | [`Recovery`]: the stages of a whole-machine recovery, each callable alone |
@@ -35,10 +35,10 @@ pub mod clock;
 pub mod compare;
 pub mod efi;
 pub mod failure;
-pub mod found;
 pub mod heartbeat;
 pub mod journal;
 pub mod keyboard;
+pub mod located_archive;
 pub mod logs;
 pub mod medium;
 pub mod network;

@@ -3,9 +3,9 @@
 
 use crate::clock;
 use crate::failure::{Failure, entries};
-use crate::found::Found;
 use crate::heartbeat;
 use crate::journal::{Journal, Part};
+use crate::located_archive::LocatedArchive;
 use crate::medium;
 use crate::network::Network;
 use crate::observe::{CONSOLE_INTERVAL, Observing};
@@ -62,8 +62,8 @@ fn whole() -> RestoreOptions {
 }
 
 /// The restored tree as something to compare with: all filesystems of the machine below `target`.
-pub fn target_source(machine: &Machine, target: &Path) -> lifeboat_archive::Source {
-    let mut source = lifeboat_archive::Source::new(target);
+pub fn target_source(machine: &Machine, target: &Path) -> lifeboat_archive::FileTree {
+    let mut source = lifeboat_archive::FileTree::new(target);
     for root in machine.layout.roots().into_iter().filter(|root| root != Path::new("/")) {
         source = source.mount(root);
     }
@@ -119,7 +119,7 @@ pub fn prove(
 pub type AskKey<'a> = dyn Fn(Option<ArchiveError>) -> Result<Secret, Failure> + 'a;
 
 /// Opens the archive with the key that was found, or else with one that is asked for until it fits.
-fn unlock(found: &Found, ask: &AskKey<'_>) -> Result<Repository, Failure> {
+fn unlock(found: &LocatedArchive, ask: &AskKey<'_>) -> Result<Repository, Failure> {
     let mut key = match &found.key {
         Some(key) => key.clone(),
         None => ask(None)?,
@@ -146,15 +146,15 @@ impl<'a> Recovery<'a> {
         sink: &'a dyn EventSink,
     ) -> Result<Recovery<'a>, Failure> {
         let found = stage(sink, "medium", || match rescue.archive_elsewhere() {
-            Some(place) => Found::elsewhere(rescue, &place, network, runner, sink),
-            None => Found::on_medium(rescue, sink),
+            Some(place) => LocatedArchive::elsewhere(rescue, &place, network, runner, sink),
+            None => LocatedArchive::on_medium(rescue, sink),
         })?;
         stage(sink, "archive", || Self::open_archive(rescue, found, key, runner, sink))
     }
 
     fn open_archive(
         rescue: &'a RescueSystem,
-        found: Found,
+        found: LocatedArchive,
         key: &AskKey<'_>,
         runner: &'a dyn Runner,
         sink: &'a dyn EventSink,

@@ -13,7 +13,7 @@ use crate::source::Source;
 use crate::stacks::{self, Stacks};
 use crate::view::{self, View};
 use lifeboat_archive::{
-    ArchiveError, Kind, Problem, Repository, RestoreOptions, Secret, Selection, SnapshotInfo, Table, words,
+    ArchiveError, FileTable, Kind, Problem, Repository, RestoreOptions, Secret, Selection, SnapshotInfo, words,
 };
 use lifeboat_machine::{Event, EventSink, FoundHardware, Machine, MediumManifest, Name};
 use lifeboat_plan::{Plan, Policy};
@@ -136,7 +136,7 @@ pub struct Session<'a> {
     repository: Option<Arc<Repository>>,
     snapshots: Vec<SnapshotInfo>,
     recovery: Option<Recovery<'a>>,
-    table: Option<Table>,
+    table: Option<FileTable>,
 }
 
 impl<'a> Session<'a> {
@@ -321,7 +321,7 @@ impl<'a> Session<'a> {
             needle.is_empty() || path.windows(needle.len()).any(|part| part == needle)
         };
         let (mut found, mut count) = (vec![], 0);
-        for entry in self.table.iter().flat_map(Table::entries).filter(|entry| fits(&entry.path)) {
+        for entry in self.table.iter().flat_map(FileTable::entries).filter(|entry| fits(&entry.path)) {
             count += 1;
             if found.len() < limit {
                 let directory = entry.kind == Kind::Directory;

@@ -6,7 +6,7 @@ use lifeboat_machine::EventSink;
 use lifeboat_machine::manifest::{FileDigest, MediumManifest};
 use lifeboat_machine::{Event, boot_list::BOOT_LIST};
 use lifeboat_remote::image_file::ImageFile;
-use lifeboat_remote::iso::Source as _;
+use lifeboat_remote::iso::ReadAt as _;
 use lifeboat_remote::tree::Tree;
 use std::fs::File;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};

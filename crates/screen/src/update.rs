@@ -76,7 +76,7 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
             model.progress.take(event);
             return vec![];
         }
-        Message::Found { query, result } => return files::found(model, &query, result),
+        Message::Found { query, result } => return files::listed(model, &query, result),
         _ => model.busy = None,
     }
     match message {

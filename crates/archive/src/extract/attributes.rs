@@ -6,7 +6,7 @@
 
 use super::compression;
 use crate::directories::Identity;
-use crate::table::{Kind, Record, Table, Xattr};
+use crate::file_table::{FileTable, Kind, Record, Xattr};
 use crate::walk::inode::through_proc;
 use crate::walk::look;
 use lifeboat_sys::inode;
@@ -66,7 +66,7 @@ pub(super) fn forget_inherited(file: &OwnedFd, directory: bool) {
 }
 
 /// Takes from a directory that was there what the archive's does not have: ACLs, attributes of users, flags.
-pub(super) fn strip(table: &Table, index: usize, directory: &OwnedFd) {
+pub(super) fn strip(table: &FileTable, index: usize, directory: &OwnedFd) {
     let mut buffer = vec![0_u8; 65536];
     let length = rustix::fs::flistxattr(directory, &mut buffer[..]).unwrap_or_default();
     for name in buffer[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
@@ -134,7 +134,7 @@ fn mode_here(record: &Record, entry: &OwnedFd) -> Result<u16, Errno> {
 }
 
 /// Everything but late flags of an open regular file; of an open directory everything, with those flags that `flags` has.
-pub(super) fn set_open(table: &Table, index: usize, file: &OwnedFd, flags: u32) -> Outcome {
+pub(super) fn set_open(table: &FileTable, index: usize, file: &OwnedFd, flags: u32) -> Outcome {
     set(&table.records[index], table.xattrs(index), file, flags)
 }
 
@@ -209,7 +209,7 @@ pub(super) fn hold_new(record: &Record, parent: &OwnedFd, name: &OsStr) -> Resul
 }
 
 /// Everything of an entry that is held by O_PATH.
-pub(super) fn set_held(table: &Table, index: usize, held: &OwnedFd, passed_on: bool) -> Outcome {
+pub(super) fn set_held(table: &FileTable, index: usize, held: &OwnedFd, passed_on: bool) -> Outcome {
     let record = &table.records[index];
     let mut complaints = vec![];
     let mut check = |what: &str, result: Result<(), Errno>| {
@@ -244,7 +244,7 @@ pub(super) fn set_held(table: &Table, index: usize, held: &OwnedFd, passed_on: b
 
 /// Those flags of a regular file, or a directory, that `flags` has, last of all.
 pub(super) fn set_flags(
-    table: &Table,
+    table: &FileTable,
     index: usize,
     parent: &OwnedFd,
     flags: u32,

@@ -2,7 +2,7 @@
 //! replaces the one that the property names (fs/btrfs/ioctl.c, `btrfs_fileattr_set`).
 
 use super::attributes::complaint;
-use crate::table::Xattr;
+use crate::file_table::Xattr;
 use rustix::fd::AsFd;
 use rustix::fs::XattrFlags;
 use std::ffi::OsStr;

@@ -4,9 +4,9 @@ use super::attributes;
 use super::place::{Naming, Target};
 use super::sharing::Sharing;
 use crate::directories::{Directories, Identity, Tree};
+use crate::file_table::{FileTable, Id};
 use crate::report::{Problems, Progress, locked};
 use crate::selection::Choice;
-use crate::table::{Id, Table};
 use crate::{ArchiveError, Observer};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -50,7 +50,7 @@ pub(crate) trait ContentReader {
 
 /// What all parts of one extraction share.
 pub(super) struct Extraction<'a> {
-    pub(super) table: &'a Table,
+    pub(super) table: &'a FileTable,
     pub(super) choices: Vec<Choice>,
     pub(super) target: Target,
     /// Device and inode of files that are linked to, or get flags, later.

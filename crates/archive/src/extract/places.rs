@@ -2,7 +2,7 @@
 
 use crate::ArchiveError;
 use crate::directories::{Directories, Identity, Tree};
-use crate::table::Table;
+use crate::file_table::FileTable;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -16,12 +16,12 @@ pub(super) struct Places<'t> {
 }
 
 struct Way<'t> {
-    table: &'t Table,
+    table: &'t FileTable,
     root: OwnedFd,
 }
 
 impl<'t> Places<'t> {
-    pub(super) fn new(table: &'t Table, target: &Path) -> Result<Self, ArchiveError> {
+    pub(super) fn new(table: &'t FileTable, target: &Path) -> Result<Self, ArchiveError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::openat(rustix::fs::CWD, target, flags, Mode::empty());
         let root = root.map_err(|error| ArchiveError::io("OPEN", target, error))?;

@@ -1,8 +1,8 @@
 //! Which files of an extraction share blocks, and in which order they can be written for it.
 
 use crate::directories::Identity;
+use crate::file_table::FileTable;
 use crate::shared::{self, Share};
-use crate::table::Table;
 use rustix::fd::OwnedFd;
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -22,7 +22,7 @@ pub(super) struct Sharing {
 
 impl Sharing {
     /// For the files that are `wanted`; of hard links only the leading one may be.
-    pub(super) fn of(table: &Table, private: bool, wanted: impl Fn(usize) -> bool) -> Self {
+    pub(super) fn of(table: &FileTable, private: bool, wanted: impl Fn(usize) -> bool) -> Self {
         let records = &table.records;
         let lists = |record: usize| table.xattrs(record).iter().find(|xattr| xattr.name == b"system.posix_acl_access");
         let may = |from: usize, to: usize| {

@@ -4,8 +4,8 @@
 //! there, or where its bytes were read and are equal to what is to be written; all else is written.
 
 use super::extraction::Extraction;
+use crate::file_table::{Holes, Id};
 use crate::shared::Share;
-use crate::table::{Holes, Id};
 use lifeboat_sys::extents;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};

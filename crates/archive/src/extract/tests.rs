@@ -1,7 +1,7 @@
 //! Tables that no backup writes, but that an archive can hold.
 
 use super::*;
-use crate::table::{Id, More, Record, Xattr};
+use crate::file_table::{Id, More, Record, Xattr};
 use crate::{Quiet, Selection};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 
@@ -43,8 +43,8 @@ impl Observer for Said {
 type Claim<'a> = (&'a str, Kind, u8, &'a dyn Fn(&mut Record, &mut More));
 
 /// A root directory with entries that all claim to be names of one inode.
-fn one_inode(entries: &[Claim<'_>]) -> Table {
-    let mut table = Table::default();
+fn one_inode(entries: &[Claim<'_>]) -> FileTable {
+    let mut table = FileTable::default();
     table.ids = (0..=255).map(|byte| [byte; 32]).collect();
     let mut root = Record::new(Kind::Directory);
     (root.mode, root.start, root.count) = (0o755, 1, entries.len() as u32);
@@ -68,7 +68,10 @@ fn one_inode(entries: &[Claim<'_>]) -> Table {
     table
 }
 
-fn restore(table: &Table, options: &RestoreOptions) -> (tempfile::TempDir, Restored, Vec<crate::Problem>, Vec<String>) {
+fn restore(
+    table: &FileTable,
+    options: &RestoreOptions,
+) -> (tempfile::TempDir, Restored, Vec<crate::Problem>, Vec<String>) {
     let target = tempfile::tempdir().unwrap();
     let said = Said::default();
     let problems = Problems::new(&Quiet);

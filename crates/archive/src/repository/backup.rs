@@ -12,10 +12,10 @@ use super::stock::Stock;
 use super::store::Store;
 use super::writer::{State, Worker, Writer};
 use super::{Repository, clock, crypto, guard, node};
+use crate::file_table::{FileTable, Id, Kind, More, Record};
 use crate::report::{BackupReport, Problems, Progress, locked};
 use crate::selection::OWN_DIRECTORY;
-use crate::table::{Id, Kind, More, Record, Table};
-use crate::{ArchiveError, Encrypted, Observer, Room, Source, encrypted, extras, walk, warnings};
+use crate::{ArchiveError, Encrypted, FileTree, Observer, Room, encrypted, extras, walk, warnings};
 use rustic_core::FileType;
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt as _;
@@ -33,7 +33,7 @@ mod zeros;
 pub use request::BackupRequest;
 
 /// The source, without the repository itself.
-pub(crate) fn without_repository(source: &Source, repository: Option<&Path>) -> Source {
+pub(crate) fn without_repository(source: &FileTree, repository: Option<&Path>) -> FileTree {
     let mut source = source.clone();
     source.excludes.extend(repository.and_then(|repository| source.archive_path(repository)));
     source
@@ -102,11 +102,11 @@ fn attempt(
     }
     let index = &stock.index;
     let state = State::new(index);
-    let context = Context { repository, observer, problems: &problems };
+    let backup = Backup { repository, observer, problems: &problems };
     let (tree, summary) = std::thread::scope(|scope| {
         let (writer, disk) = Writer::start(scope, store, index, &state);
         let result =
-            context.write(&writer, walked, taken, request, &Told { room: &room, encrypted: &encrypted, stock: &stock });
+            backup.write(&writer, walked, taken, request, &Told { room: &room, encrypted: &encrypted, stock: &stock });
         drop(writer);
         // A failure of the disk explains all that workers complain about.
         disk.join().map_err(|panic| ArchiveError::Panicked {
@@ -167,13 +167,13 @@ struct Told<'a> {
 }
 
 /// What the threads of one backup read.
-struct Context<'a> {
+struct Backup<'a> {
     repository: &'a Repository,
     observer: &'a dyn Observer,
     problems: &'a Problems<'a>,
 }
 
-impl Context<'_> {
+impl Backup<'_> {
     /// Stores content and trees; gives the root's tree and the counts.
     fn write(
         &self,
@@ -228,9 +228,9 @@ impl Context<'_> {
         writer: &Writer<'_>,
         worker: &mut Worker,
         files: &[(&str, &Vec<u8>)],
-    ) -> Result<Table, ArchiveError> {
+    ) -> Result<FileTable, ArchiveError> {
         let chunker = Chunker::new(self.repository.polynomial);
-        let mut own = Table::default();
+        let mut own = FileTable::default();
         let mut record = Record::new(Kind::Directory);
         (record.mode, record.start, record.count) = (0o700, 1, files.len() as u32);
         own.push(record, OWN_DIRECTORY, More::default());

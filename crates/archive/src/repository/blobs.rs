@@ -6,7 +6,7 @@ use super::index_file::BlobKind;
 use super::pack::Opener;
 use super::store::Store;
 use crate::ArchiveError;
-use crate::table::Id;
+use crate::file_table::Id;
 
 /// Bytes read at once.
 const WINDOW: u32 = 4 << 20;

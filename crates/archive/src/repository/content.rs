@@ -7,7 +7,7 @@ use super::index_file::BlobKind;
 use super::store::Store;
 use crate::ArchiveError;
 use crate::extract::{ContentReader, ContentSource};
-use crate::table::Id;
+use crate::file_table::Id;
 
 /// Content that lies in a repository.
 pub(crate) struct RepositoryContent<'a> {

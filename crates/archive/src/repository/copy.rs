@@ -9,7 +9,7 @@ use super::stock::Stock;
 use super::writer::{State, Writer};
 use super::{Repository, SnapshotInfo, crypto, node, snapshot};
 use crate::ArchiveError;
-use crate::table::Id;
+use crate::file_table::Id;
 use rustic_core::FileType;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -2,7 +2,7 @@
 //!
 //! Source: restic's doc/design.rst, "Encryption and MAC". The cipher is the crate that rustic_core uses.
 
-use crate::table::Id;
+use crate::file_table::Id;
 use aes256ctr_poly1305aes::Aes256CtrPoly1305Aes;
 use aes256ctr_poly1305aes::aead::AeadInPlace as _;
 use aes256ctr_poly1305aes::aead::generic_array::GenericArray;

@@ -2,7 +2,7 @@
 //! [`lifeboat_sys::bounded`] has it.
 
 use super::crypto;
-use crate::table::Id;
+use crate::file_table::Id;
 use lifeboat_sys::bounded;
 use rustic_core::FileType;
 use std::io::{self, ErrorKind};

@@ -8,8 +8,8 @@ use super::load::{self, Loaded};
 use super::lock::Lock;
 use super::snapshot::{self, SnapshotInfo, UnreadableSnapshot};
 use super::store::Store;
+use crate::file_table::{FileTable, Id};
 use crate::report::locked;
-use crate::table::{Id, Table};
 use crate::{ArchiveError, Observer, Selection};
 use std::path::Path;
 use std::sync::Mutex;
@@ -154,7 +154,7 @@ impl Repository {
     ///
     /// # Errors
     /// When its root cannot be read or decoded.
-    pub fn table(&self, snapshot: &SnapshotInfo) -> Result<Table, ArchiveError> {
+    pub fn table(&self, snapshot: &SnapshotInfo) -> Result<FileTable, ArchiveError> {
         Ok(self.load(snapshot, &Selection::Everything)?.1.table)
     }
 

@@ -1,7 +1,7 @@
 //! Where blobs are: the map that is made of index files.
 
 use super::index_file::{BlobKind, IndexFile, Notes};
-use crate::table::Id;
+use crate::file_table::Id;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 

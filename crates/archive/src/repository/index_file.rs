@@ -1,7 +1,7 @@
 //! What an index file of restic holds: packs with their blobs; and Lifeboat's notes of what is damaged in them.
 
 use super::crypto::{hex, hex_id, unhex};
-use crate::table::Id;
+use crate::file_table::Id;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 

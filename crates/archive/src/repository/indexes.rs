@@ -5,7 +5,7 @@ use super::index::{Index, Unreadable};
 use super::index_file::{IndexFile, IndexPack};
 use super::store::{self, Store};
 use super::{crypto, pack};
-use crate::table::Id;
+use crate::file_table::Id;
 use crate::{ArchiveError, Observer};
 use rayon::prelude::*;
 use rustic_core::FileType;

@@ -4,7 +4,7 @@
 
 use super::crypto::{self, Key};
 use crate::Secret;
-use crate::table::Id;
+use crate::file_table::Id;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};

@@ -1,11 +1,11 @@
-//! Reads a snapshot's trees into a [`Table`]. A tree that cannot be read costs what is below it, and nothing else.
+//! Reads a snapshot's trees into a [`FileTable`]. A tree that cannot be read costs what is below it, and nothing else.
 
 use super::blobs::Blobs;
 use super::index_file::BlobKind;
 use super::node::{self, Node};
 use super::store::Store;
+use crate::file_table::{FileTable, Id, Kind, More, Record};
 use crate::selection::OWN_DIRECTORY;
-use crate::table::{Id, Kind, More, Record, Table};
 use crate::{ArchiveError, Selection, extras};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -16,7 +16,7 @@ const MOST_LINKS: usize = 40;
 
 /// What was read of a snapshot.
 pub(crate) struct Loaded {
-    pub(crate) table: Table,
+    pub(crate) table: FileTable,
     /// Directories whose trees cannot be read: what was in them is missing from the table. And why.
     pub(crate) lost: Vec<(PathBuf, String)>,
 }
@@ -117,7 +117,7 @@ pub(crate) fn table(
     selection: &Selection,
 ) -> Result<Loaded, ArchiveError> {
     let mut wanted = Wanted::new(selection);
-    let mut loaded = Loaded { table: Table::default(), lost: vec![] };
+    let mut loaded = Loaded { table: FileTable::default(), lost: vec![] };
     let mut record = Record::new(Kind::Directory);
     record.mode = 0o755;
     loaded.table.push(record, b"", More::default());
@@ -185,7 +185,7 @@ fn apply_extras(store: &Store, blobs: &mut Blobs<'_>, loaded: &mut Loaded, whole
 fn directory(
     store: &Store,
     blobs: &mut Blobs<'_>,
-    table: &mut Table,
+    table: &mut FileTable,
     index: usize,
     id: &Id,
 ) -> Result<Vec<(usize, Id)>, ArchiveError> {
@@ -195,7 +195,7 @@ fn directory(
 }
 
 /// The same from the tree's text.
-pub(crate) fn nodes(table: &mut Table, index: usize, tree: &[u8]) -> Result<Vec<(usize, Id)>, String> {
+pub(crate) fn nodes(table: &mut FileTable, index: usize, tree: &[u8]) -> Result<Vec<(usize, Id)>, String> {
     let start = table.records.len();
     let mut directories = vec![];
     let read = node::for_each(tree, &mut |node| {
@@ -219,7 +219,7 @@ pub(crate) fn nodes(table: &mut Table, index: usize, tree: &[u8]) -> Result<Vec<
 }
 
 /// Adds one node.
-fn add(table: &mut Table, parent: usize, node: &Node<'_>) -> Result<usize, String> {
+fn add(table: &mut FileTable, parent: usize, node: &Node<'_>) -> Result<usize, String> {
     let name = node::unquote(&node.name).ok_or("a name is escaped wrongly")?;
     if name.is_empty() || name == b"." || name == b".." || name.contains(&b'/') || name.contains(&0) || name.len() > 255
     {
@@ -255,7 +255,7 @@ fn add(table: &mut Table, parent: usize, node: &Node<'_>) -> Result<usize, Strin
 }
 
 /// The content of a file.
-pub(crate) fn content(blobs: &mut Blobs<'_>, table: &Table, index: usize) -> Result<Vec<u8>, ArchiveError> {
+pub(crate) fn content(blobs: &mut Blobs<'_>, table: &FileTable, index: usize) -> Result<Vec<u8>, ArchiveError> {
     let mut text = Vec::new();
     for id in table.content(index) {
         text.extend_from_slice(blobs.get(BlobKind::Data, id)?);
@@ -271,7 +271,7 @@ pub(crate) fn file(
     path: &Path,
 ) -> Result<Option<Vec<u8>>, ArchiveError> {
     let mut tree = root;
-    let mut table = Table::default();
+    let mut table = FileTable::default();
     table.push(Record::new(Kind::Directory), b"", More::default());
     let mut index = 0;
     for part in path.components() {

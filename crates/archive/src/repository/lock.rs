@@ -7,8 +7,8 @@ mod file;
 
 use super::store::Store;
 use crate::ArchiveError;
+use crate::file_table::Id;
 use crate::report::locked;
-use crate::table::Id;
 use file::{LockFile, LockFiles, Unwritable};
 use lifeboat_sys::ending;
 use rustix::time::{ClockId, clock_gettime};

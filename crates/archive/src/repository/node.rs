@@ -4,7 +4,7 @@
 //! bits of Go's os.FileMode, field order is restic's own.
 
 use super::crypto::{hex_id, push_hex};
-use crate::table::{Id, Kind, Table, Time, Xattr};
+use crate::file_table::{FileTable, Id, Kind, Time, Xattr};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -27,7 +27,7 @@ const GO_STICKY: u32 = 1 << 20;
 pub(crate) const SAYABLE: std::ops::RangeInclusive<i64> = -62_167_219_200..=253_402_300_799;
 
 /// Appends the JSON of one entry.
-pub(crate) fn push(out: &mut String, table: &Table, index: usize, subtree: Option<&Id>) {
+pub(crate) fn push(out: &mut String, table: &FileTable, index: usize, subtree: Option<&Id>) {
     let record = &table.records[index];
     let (kind, bits) = match record.kind {
         Kind::File => ("file", 0),

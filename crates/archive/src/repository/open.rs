@@ -5,7 +5,7 @@ use super::guard::guarded;
 use super::keys::{self, BadKey, Candidate, MasterKeyParts, Opened};
 use super::store::{Store, name};
 use super::{Place, Repository, RepositoryOptions, clock, crypto, folder, spare};
-use crate::table::Id;
+use crate::file_table::Id;
 use crate::{ArchiveError, Secret};
 use rustic_core::FileType;
 use std::path::Path;

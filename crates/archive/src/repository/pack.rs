@@ -4,7 +4,7 @@
 
 use super::crypto::{Key, NotAuthentic, OVERHEAD, hash};
 use super::index_file::{BlobKind, IndexBlob};
-use crate::table::Id;
+use crate::file_table::Id;
 use std::io;
 
 /// Packs are written when they reach this size, in bytes. Larger ones cost memory (each thread fills one), smaller ones files.

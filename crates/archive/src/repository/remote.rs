@@ -24,7 +24,7 @@ fn failed(fault: Fault) -> Box<RusticError> {
 }
 
 /// The name of a file at a place across the network.
-pub(crate) fn name(of: FileType, id: &crate::table::Id) -> String {
+pub(crate) fn name(of: FileType, id: &crate::file_table::Id) -> String {
     if of == FileType::Config { String::new() } else { super::crypto::hex(id) }
 }
 

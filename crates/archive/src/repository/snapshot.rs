@@ -4,7 +4,7 @@ use super::crypto::{self, hex_id};
 use super::marks::Marks;
 use super::store::{self, Store};
 use crate::ArchiveError;
-use crate::table::Id;
+use crate::file_table::Id;
 use rustic_core::FileType;
 use serde::{Deserialize, Serialize};
 

@@ -8,7 +8,7 @@ use super::crypto;
 use super::folder;
 use super::store::{Store, name};
 use crate::ArchiveError;
-use crate::table::Id;
+use crate::file_table::Id;
 use lifeboat_sys::{bounded, durable};
 use rustic_core::FileType;
 use std::path::Path;

@@ -6,7 +6,7 @@ use super::index_file::{BlobKind, IndexFile};
 use super::indexes::Unnamed;
 use super::lock::Lock;
 use super::store::Store;
-use crate::table::Id;
+use crate::file_table::Id;
 use crate::{ArchiveError, Observer};
 use rustic_core::FileType;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};

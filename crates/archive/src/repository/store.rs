@@ -8,7 +8,7 @@ use super::pack;
 use super::place::Place;
 use super::remote;
 use crate::ArchiveError;
-use crate::table::Id;
+use crate::file_table::Id;
 use lifeboat_remote::Fault;
 use lifeboat_sys::{bounded, durable};
 use rustic_core::{FileType, WriteBackend};

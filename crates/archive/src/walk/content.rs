@@ -2,7 +2,7 @@
 
 use super::inode::{self, Place, Stored};
 use super::look::{Patience, is_shared};
-use crate::table::{Holes, Kind, More, Record};
+use crate::file_table::{Holes, Kind, More, Record};
 use rustix::fd::{AsFd as _, OwnedFd};
 use rustix::fs::Statx;
 use rustix::io::Errno;

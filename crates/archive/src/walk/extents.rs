@@ -1,8 +1,8 @@
 //! Which files share blocks or are compressed on the disk, asked while they are open: on XFS and btrfs.
 
+use crate::file_table::{FileTable, Kind, Record, Xattr};
 use crate::room::{Room, RootRoom};
 use crate::shared::{self, Shared, Stretch};
-use crate::table::{Kind, Record, Table, Xattr};
 use crate::walk::places::Top;
 use lifeboat_sys::extents::{self, Extent};
 use lifeboat_sys::inode;
@@ -88,10 +88,10 @@ impl Extents {
     }
 
     /// Gives the table what its files share; gives what a restore of them needs.
-    pub(crate) fn finish(self, table: &mut Table, tops: &[Top]) -> Room {
+    pub(crate) fn finish(self, table: &mut FileTable, tops: &[Top]) -> Room {
         let of_top = tops_of(table, tops);
         let mut compressed = vec![[Compressed::default(); 2]; tops.len()];
-        let mut count = |table: &Table, stretch: &Stretch| {
+        let mut count = |table: &FileTable, stretch: &Stretch| {
             let record = stretch.record as usize;
             let itself = by_itself(&table.records[record], table.xattrs(record));
             compressed[of_top[record]][usize::from(!itself)].add(stretch);
@@ -117,7 +117,7 @@ pub(crate) fn by_itself(record: &Record, xattrs: &[Xattr]) -> bool {
 }
 
 /// For each record the top that it belongs to, as an index of `tops`.
-pub(crate) fn tops_of(table: &Table, tops: &[Top]) -> Vec<usize> {
+pub(crate) fn tops_of(table: &FileTable, tops: &[Top]) -> Vec<usize> {
     let begins: HashMap<usize, usize> = tops.iter().enumerate().map(|(number, top)| (top.record, number)).collect();
     let mut of = vec![0; table.records.len()];
     // Parents come before their children.
@@ -143,7 +143,7 @@ fn stretch(extent: &Extent, record: &Record, index: usize, space: u16) -> Option
 
 /// Counts what the files of a walked table need; `of_top` gives the top of each record, `compressed` what is compressed and not shared with any file, by
 /// itself and otherwise.
-fn room(table: &Table, tops: &[Top], of_top: &[usize], compressed: &[[Compressed; 2]]) -> Room {
+fn room(table: &FileTable, tops: &[Top], of_top: &[usize], compressed: &[[Compressed; 2]]) -> Room {
     let blocks: Vec<u64> = tops
         .iter()
         .map(|top| rustix::fs::fstatfs(&top.fd).map_or(4096, |status| status.f_bsize as u64).clamp(512, 1 << 20))

@@ -1,6 +1,6 @@
 //! What one inode has besides its content: status, xattrs, flags, project id, holes.
 
-use crate::table::{Holes, Kind, Record, Time, Xattr};
+use crate::file_table::{Holes, Kind, Record, Time, Xattr};
 use lifeboat_sys::inode;
 use rustix::fd::{AsFd, AsRawFd as _, OwnedFd};
 use rustix::fs::{AtFlags, SeekFrom, Statx, StatxFlags};

@@ -1,6 +1,6 @@
 //! How much of a tree's metadata is kept in memory until the snapshot is written, beside names and numbers.
 
-use crate::table::Xattr;
+use crate::file_table::Xattr;
 use rustix::io::Errno;
 use std::collections::HashMap;
 

@@ -2,7 +2,7 @@
 //! when it is opened: pipes, devices, sockets.
 
 use super::inode::{self, through_proc};
-use crate::table::{Kind, Record};
+use crate::file_table::{Kind, Record};
 use rustix::fd::OwnedFd;
 use rustix::fs::{FileType, Mode, OFlags, Statx};
 use rustix::io::Errno;

@@ -1,6 +1,6 @@
 //! Which names a source leaves out, enters, or keeps empty: a tree of names, so that the walk needs no path of any directory.
 
-use crate::Source;
+use crate::FileTree;
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path};
@@ -21,7 +21,7 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    pub(super) fn of(source: &Source) -> Rules {
+    pub(super) fn of(source: &FileTree) -> Rules {
         let mut rules = Rules::default();
         let lists = [
             (&source.excludes, Rule::Exclude),
@@ -76,7 +76,8 @@ mod tests {
 
     #[test]
     fn paths_are_found_name_by_name() {
-        let source = Source::new("/").mount("/boot").mount("//boot/efi/").mount("/").exclude("a/b").exclude("/a/../c");
+        let source =
+            FileTree::new("/").mount("/boot").mount("//boot/efi/").mount("/").exclude("a/b").exclude("/a/../c");
         let rules = Rules::of(&source);
         let boot = rules.below(b"boot").unwrap();
         assert!(boot.says(Rule::Mount) && boot.below(b"efi").unwrap().says(Rule::Mount));

@@ -4,7 +4,7 @@
 pub mod changing;
 
 use lifeboat_archive::repository::{BackupRequest, RepositoryOptions};
-use lifeboat_archive::{BackupReport, Observer, Quiet, Repository, Secret, Source};
+use lifeboat_archive::{BackupReport, FileTree, Observer, Quiet, Repository, Secret};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -103,7 +103,7 @@ pub fn repository(location: &Path) -> (Repository, Secret) {
 }
 
 /// Backs up with an observer.
-pub fn backup_with(repository: &Repository, source: &Source, observer: &dyn Observer) -> BackupReport {
+pub fn backup_with(repository: &Repository, source: &FileTree, observer: &dyn Observer) -> BackupReport {
     let manifest = |entries: u64, bytes: u64| Ok(format!("{{\"entries\":{entries},\"bytes\":{bytes}}}").into_bytes());
     let request = BackupRequest {
         source,
@@ -120,7 +120,7 @@ pub fn backup_with(repository: &Repository, source: &Source, observer: &dyn Obse
 }
 
 /// Backs up a directory without any problem.
-pub fn backup(repository: &Repository, source: &Source) -> BackupReport {
+pub fn backup(repository: &Repository, source: &FileTree) -> BackupReport {
     let report = backup_with(repository, source, &Quiet);
     assert_eq!(report.problems, []);
     report
@@ -128,7 +128,7 @@ pub fn backup(repository: &Repository, source: &Source) -> BackupReport {
 
 /// A tree with an identity, as a machine's root.
 pub fn machine_request<'a>(
-    source: &'a Source,
+    source: &'a FileTree,
     id: &str,
     name: &str,
     manifest: &'a (dyn Fn(u64, u64) -> Result<Vec<u8>, String> + Sync),

@@ -7,6 +7,7 @@ use crate::output::counted;
 use crate::session::Session;
 use lifeboat_machine::filesystem::FilesystemOptions;
 use lifeboat_machine::{Content, Event, EventSink as _, Layout};
+use lifeboat_probe::Remedy;
 use lifeboat_sys::Program;
 use lifeboat_sys::program::{ALL, MKE2FS, MKFS_BTRFS, MKFS_FAT, MKFS_XFS, MKSQUASHFS, Rescue, XORRISO};
 use std::path::Path;
@@ -38,7 +39,7 @@ pub fn run(session: &Session, args: &CheckArgs) -> CommandResult {
         "machine": probed.machine.name,
         "protectable": probed.refusals.is_empty(),
         "refusals": probed.refusals.iter().map(|refusal| serde_json::json!({
-            "subject": refusal.subject, "reason": refusal.reason, "remedy": refusal.remedy,
+            "subject": refusal.subject, "reason": refusal.reason, "remedy": refusal.remedy.as_ref().map(Remedy::as_str),
         })).collect::<Vec<_>>(),
         "warnings": probed.warnings,
         "signed_by": signed,

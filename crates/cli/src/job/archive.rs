@@ -24,7 +24,7 @@ pub struct Archive {
 }
 
 /// What was found at a place, still locked.
-pub struct Found {
+pub struct LockedArchive {
     /// Where it is.
     pub source: Source,
     watch: watch::Watch,
@@ -58,22 +58,22 @@ pub fn open(session: &Session, from: Option<&str>, key: &KeyArgs) -> Result<Arch
     let watch = watch::over(session, &place)?;
     let source =
         Source::open(&place, &super::scratch::scratch(), &super::network::of_session(session)?, &session.runner);
-    unlock(session, Found { source: source.map_err(unopened)?, watch }, key, None)
+    unlock(session, LockedArchive { source: source.map_err(unopened)?, watch }, key, None)
 }
 
 /// Finds an archive or a medium, also one that holds no archive; nothing is unlocked.
-pub fn find_any(session: &Session, from: Option<&str>) -> Result<Found, CommandError> {
+pub fn find_any(session: &Session, from: Option<&str>) -> Result<LockedArchive, CommandError> {
     let place = place(session, from)?;
     let watch = watch::over(session, &place)?;
     let source =
         Source::open_medium(&place, &super::scratch::scratch(), &super::network::of_session(session)?, &session.runner);
-    Ok(Found { source: source.map_err(unopened)?, watch })
+    Ok(LockedArchive { source: source.map_err(unopened)?, watch })
 }
 
 /// Opens the archive at a place that was found; `known` is the key that was read already.
 pub fn unlock(
     session: &Session,
-    Found { source, watch }: Found,
+    LockedArchive { source, watch }: LockedArchive,
     key: &KeyArgs,
     known: Option<Secret>,
 ) -> Result<Archive, CommandError> {

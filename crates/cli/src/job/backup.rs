@@ -5,7 +5,7 @@ use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::exclusion;
 use crate::output::amount;
 use crate::session::Session;
-use lifeboat_archive::{BackupReport, BackupRequest, Repository, Source};
+use lifeboat_archive::{BackupReport, BackupRequest, FileTree, Repository};
 use lifeboat_machine::manifest::FORMAT;
 use lifeboat_machine::{ArchiveManifest, Machine};
 use lifeboat_restore::observe::Observing;
@@ -83,8 +83,8 @@ fn source(
     sysroot: &Path,
     exclude: &ExcludeArgs,
     also_exclude: &[PathBuf],
-) -> Result<Source, CommandError> {
-    let mut source = Source::new(sysroot);
+) -> Result<FileTree, CommandError> {
+    let mut source = FileTree::new(sysroot);
     for root in machine.layout.roots().into_iter().filter(|root| root != Path::new("/")) {
         source = source.mount(root);
     }

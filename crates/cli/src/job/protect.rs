@@ -55,8 +55,7 @@ pub fn refuse(session: &Session, probed: &Probed) -> Result<(), CommandError> {
         return Ok(());
     }
     for refusal in &probed.refusals {
-        session.reporter.line(format!("refused: {}: {}", refusal.subject, refusal.reason));
-        session.reporter.line(format!("  remedy: {}", refusal.remedy));
+        refusal.lines().iter().for_each(|line| session.reporter.line(line));
     }
     let count = probed.refusals.len();
     Err(CommandError::refused(format!(

@@ -2,7 +2,7 @@
 
 use crate::error::CommandError;
 use crate::session::Session;
-use lifeboat_archive::{Room, Source};
+use lifeboat_archive::{FileTree, Room};
 use lifeboat_machine::{Event, EventSink as _, Machine};
 use lifeboat_restore::observe::Observing;
 use std::path::Path;
@@ -27,7 +27,7 @@ pub fn check(session: &Session, machine: &Machine, sysroot: &Path) -> Result<(),
     let mut room = Room::default();
     for tree in lifeboat_restore::room::trees(machine) {
         let inside = tree.top.strip_prefix("/").unwrap_or(&tree.top);
-        let mut source = Source::new(sysroot.join(inside));
+        let mut source = FileTree::new(sysroot.join(inside));
         // Paths below a tree begin at its top.
         let below = |path: &Path| path.strip_prefix(&tree.top).ok().map(|rest| Path::new("/").join(rest));
         for mount in &tree.mounts {

@@ -4,8 +4,8 @@
 //! session of its own, which stays, and ends with what that one tells.
 
 use super::{Place, bring_up};
-use crate::context::Identity;
 use crate::report::Reporter;
+use crate::state::Identity;
 use lifeboat_machine::NetworkParameters;
 use lifeboat_machine::run::{LOG, NETWORK_STARTED};
 use lifeboat_sys::child::{Setup, prepare};

@@ -21,7 +21,7 @@ fn search(model: &mut Model) -> Vec<Effect> {
     vec![Effect::Work(Request::Search(model.files.query.text().to_owned()))]
 }
 
-pub fn found(model: &mut Model, query: &str, result: Result<(Vec<ListedFile>, u64), String>) -> Vec<Effect> {
+pub fn listed(model: &mut Model, query: &str, result: Result<(Vec<ListedFile>, u64), String>) -> Vec<Effect> {
     // Only the answer to what stands there now counts; it was asked for when that was typed.
     if query != model.files.query.text() {
         return vec![];

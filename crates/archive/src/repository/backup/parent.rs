@@ -35,7 +35,7 @@ impl Taken {
 }
 
 /// Looks up the files of a table in a snapshot. A part of it that cannot be read means that more is read anew.
-pub(super) fn take_over(store: &Store, index: &Index, parent: &SnapshotInfo, table: &mut Table) -> Taken {
+pub(super) fn take_over(store: &Store, index: &Index, parent: &SnapshotInfo, table: &mut FileTable) -> Taken {
     let mut taken = Taken { known: vec![0; table.records.len() / 64 + 1], ..Taken::default() };
     let Ok(mut blobs) = Blobs::new(store, index) else { return taken };
     // A file that changed in the second in which it was read may have the same times and another content

@@ -3,7 +3,7 @@
 use super::zeros::Zeros;
 use super::*;
 use crate::directories::Directories;
-use crate::table::is_large;
+use crate::file_table::is_large;
 use crate::walk::content::{Content, Known, Opened, Unreadable};
 use crate::walk::look::Patience;
 use rustix::io::Errno;
@@ -61,7 +61,7 @@ impl Meter<'_> {
 
 /// What the reading threads share.
 struct Reading<'a> {
-    context: &'a Context<'a>,
+    backup: &'a Backup<'a>,
     writer: &'a Writer<'a>,
     walked: &'a walk::Walked,
     chunker: Chunker,
@@ -77,7 +77,7 @@ struct Reading<'a> {
 
 /// Reads and stores all files that are not taken over; gives them, and how far the backup is then: what is left are directories.
 pub(super) fn run(
-    context: &Context<'_>,
+    backup: &Backup<'_>,
     writer: &Writer<'_>,
     walked: &walk::Walked,
     taken: &parent::Taken,
@@ -95,10 +95,10 @@ pub(super) fn run(
     let files = total.entries_total.saturating_sub(directories);
     let bytes_to_read: u64 = first.iter().map(|index| table.stored(*index)).sum();
     let reading = Reading {
-        context,
+        backup,
         writer,
         walked,
-        chunker: Chunker::new(context.repository.polynomial),
+        chunker: Chunker::new(backup.repository.polynomial),
         zeros: Zeros::plan(table, taken),
         patience: Patience::new(),
         entries: AtomicU64::new(files.saturating_sub(first.len() as u64)),
@@ -128,7 +128,7 @@ pub(super) fn run(
 }
 
 /// The files to read first, of hard links the first name, and the other names of each inode.
-fn candidates(table: &Table, taken: &parent::Taken) -> (Vec<usize>, HashMap<Key, VecDeque<usize>>) {
+fn candidates(table: &FileTable, taken: &parent::Taken) -> (Vec<usize>, HashMap<Key, VecDeque<usize>>) {
     let (mut first, mut links) = (vec![], HashMap::new());
     for (index, record) in table.records.iter().enumerate() {
         if record.kind != Kind::File || record.left_out || taken.has(index) {
@@ -151,7 +151,7 @@ fn candidates(table: &Table, taken: &parent::Taken) -> (Vec<usize>, HashMap<Key,
 }
 
 /// Files to read, large ones first, so that no thread is left alone with one at the end.
-fn jobs(table: &Table, wanted: &[usize]) -> Vec<Job> {
+fn jobs(table: &FileTable, wanted: &[usize]) -> Vec<Job> {
     let (mut large, mut small) = (vec![], vec![]);
     let (mut files, mut bytes, mut directory) = (vec![], 0, 0);
     // Children of a directory are contiguous, so a new parent begins a new job.
@@ -241,7 +241,7 @@ impl Reading<'_> {
     /// A file that is not in the snapshot, and why.
     fn lost(&self, index: usize, message: String) -> Read {
         let table = &self.walked.table;
-        self.context.problems.add(table.path(index), message);
+        self.backup.problems.add(table.path(index), message);
         let mut record = table.records[index].clone();
         record.left_out = true;
         Read { index, record, more: None, ids: vec![], squeezed: false, changed: true }
@@ -295,10 +295,10 @@ impl Reading<'_> {
             let change = changed.or_else(|| content.changed()).or(shrank.then_some("it shrank during the backup"));
             if let Some(change) = change {
                 let kept = if content.size < size { "; what is left of it is kept" } else { "" };
-                self.context.problems.add(table.path(index), format!("changed while being read: {change}{kept}"));
+                self.backup.problems.add(table.path(index), format!("changed while being read: {change}{kept}"));
             }
             if let Some(complaint) = complaint {
-                self.context.problems.add(table.path(index), complaint);
+                self.backup.problems.add(table.path(index), complaint);
             }
             break Read { index, record, more, ids, squeezed, changed: is_changed };
         };
@@ -372,7 +372,7 @@ impl Reading<'_> {
     }
 
     fn tell(&self) {
-        self.context.observer.progress(&Progress {
+        self.backup.observer.progress(&Progress {
             // Of some hard links several names are tried.
             entries: self.entries.load(Ordering::Relaxed).min(self.files),
             bytes: self.bytes.load(Ordering::Relaxed).min(self.total.bytes_total),
@@ -382,7 +382,7 @@ impl Reading<'_> {
 }
 
 /// Puts what was read into the table, and gives further hard links what the one that was read has.
-pub(super) fn take_in(table: &mut Table, read: Vec<Read>, taken: &parent::Taken) {
+pub(super) fn take_in(table: &mut FileTable, read: Vec<Read>, taken: &parent::Taken) {
     // Of each inode the name that has its content, and whether more of it than the walk found was read.
     let mut first: HashMap<Key, (usize, bool)> = HashMap::new();
     let mut has_content = vec![false; table.records.len()];

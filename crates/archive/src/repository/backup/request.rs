@@ -1,11 +1,11 @@
 //! What a backup is asked for.
 
-use crate::Source;
+use crate::FileTree;
 
 /// What is to be backed up, and what the snapshot says about it.
 pub struct BackupRequest<'a> {
     /// The file tree.
-    pub source: &'a Source,
+    pub source: &'a FileTree,
     /// Host name.
     pub host: String,
     /// Id of its system, machine-id(5); the latest snapshot of the same machine is the parent.

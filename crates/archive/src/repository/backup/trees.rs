@@ -8,8 +8,8 @@ pub(super) fn store(
     (observer, before): (&dyn Observer, &Progress),
     writer: &Writer<'_>,
     mut worker: Worker,
-    table: &Table,
-    own: &Table,
+    table: &FileTable,
+    own: &FileTable,
     summary: &mut Summary,
 ) -> Result<Id, ArchiveError> {
     let mut trees: HashMap<usize, Id> = HashMap::new();
@@ -51,10 +51,10 @@ fn tree(
     writer: &Writer<'_>,
     worker: &mut Worker,
     json: &mut String,
-    table: &Table,
+    table: &FileTable,
     index: usize,
     trees: &mut HashMap<usize, Id>,
-    mut own: Option<(&Table, &Id)>,
+    mut own: Option<(&FileTable, &Id)>,
 ) -> Result<Id, ArchiveError> {
     json.clear();
     json.push_str("{\"nodes\":[");

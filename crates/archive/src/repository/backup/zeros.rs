@@ -4,7 +4,7 @@
 //! size. Lifeboat restores them exactly; a stock restic gives their data without the holes between.
 
 use super::*;
-use crate::table::is_large;
+use crate::file_table::is_large;
 
 /// Blobs of zeros in one snapshot: holes of 8 TiB, 70 MB of names. The files with the fewest come first.
 const MOST: u64 = 1 << 20;
@@ -19,11 +19,11 @@ pub(super) struct Zeros {
 
 impl Zeros {
     /// Decides for the files of a table; those that are taken over have their blobs already.
-    pub(super) fn plan(table: &Table, taken: &parent::Taken) -> Self {
+    pub(super) fn plan(table: &FileTable, taken: &parent::Taken) -> Self {
         Self::within(MOST, table, taken)
     }
 
-    fn within(most: u64, table: &Table, taken: &parent::Taken) -> Self {
+    fn within(most: u64, table: &FileTable, taken: &parent::Taken) -> Self {
         let mut left = most;
         let mut wanted = vec![];
         for index in 0..table.records.len() {
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn small_files_come_before_giants() {
-        let mut table = Table::default();
+        let mut table = FileTable::default();
         for length in [1 << 62, 16 << 20, 80 << 20] {
             table.push(Record::new(Kind::File), b"", More { holes: vec![(0, length)], ..More::default() });
         }

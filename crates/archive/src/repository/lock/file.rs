@@ -1,9 +1,9 @@
 //! Lock files as restic writes them (internal/restic/lock.go), and the folder they lie in.
 
 use crate::ArchiveError;
+use crate::file_table::Id;
 use crate::repository::store::{Store, temporary};
 use crate::repository::{clock, crypto, pack};
-use crate::table::Id;
 use lifeboat_remote::{Fault, Kind};
 use lifeboat_sys::{bounded, durable};
 use rustix::process::{Pid, test_kill_process};

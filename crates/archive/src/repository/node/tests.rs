@@ -1,5 +1,5 @@
 use super::*;
-use crate::table::{More, Record};
+use crate::file_table::{More, Record};
 use proptest::prelude::*;
 
 fn time_text(time: Time) -> String {
@@ -27,7 +27,7 @@ fn times_as_go_writes_them() {
 
 #[test]
 fn a_node_as_restic_writes_it() {
-    let mut table = Table::default();
+    let mut table = FileTable::default();
     table.push(Record::new(Kind::Directory), b"", More::default());
     let mut record = Record::new(Kind::CharDevice);
     (record.mode, record.device) = (0o620, 1281);

@@ -47,7 +47,7 @@ pub struct Xattr {
     pub value: Vec<u8>,
 }
 
-/// What one entry is, in full; made on demand by [`Table::entry`].
+/// What one entry is, in full; made on demand by [`FileTable::entry`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Absolute path in the archive.
@@ -135,7 +135,7 @@ const NONE: u32 = u32::MAX;
 
 /// Entries of a file tree or a snapshot.
 #[derive(Clone, Debug, Default)]
-pub struct Table {
+pub struct FileTable {
     pub(crate) records: Vec<Record>,
     names: Vec<u8>,
     more: Vec<More>,
@@ -192,7 +192,7 @@ impl Record {
     }
 }
 
-impl Table {
+impl FileTable {
     /// Entries that are not left out, with the root directory.
     pub fn len(&self) -> u64 {
         self.records.iter().filter(|record| !record.left_out).count() as u64

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Everything that outlives a stage.
-pub struct Context {
+pub struct Init {
     /// Where lines and events go.
     pub reporter: Arc<Reporter>,
     /// Starts programs.
@@ -104,7 +104,7 @@ impl Identity {
     }
 }
 
-impl Context {
+impl Init {
     /// Reads the index of modules again and tries every device that has no driver.
     pub fn use_tools_modules(&self) {
         self.hotplug.replace_loader(loader::loader(&self.command_line, &self.children, &self.reporter));
@@ -121,7 +121,7 @@ impl Context {
     }
 
     /// Runs a stage and reports what it took.
-    pub fn stage<T>(&mut self, name: &str, work: impl FnOnce(&mut Context) -> T) -> T {
+    pub fn stage<T>(&mut self, name: &str, work: impl FnOnce(&mut Init) -> T) -> T {
         let begun = clock::now();
         let result = work(self);
         self.reporter.emit(&stage_event(name, begun));

@@ -16,7 +16,7 @@ use std::path::Path;
 
 /// An archive that belongs to this rescue system, as far as can be told without its key.
 #[derive(Debug)]
-pub struct Found {
+pub struct LocatedArchive {
     /// The repository.
     pub place: Place,
     /// What the medium's manifest says of it; `None` for a repository by itself.
@@ -29,19 +29,19 @@ pub struct Found {
     pub source: Option<Source>,
 }
 
-impl Found {
+impl LocatedArchive {
     /// On the medium that init found: every byte of it is read.
     ///
     /// # Errors
     /// Without a medium, or when it is damaged or holds no archive.
-    pub fn on_medium(rescue: &RescueSystem, sink: &dyn EventSink) -> Result<Found, Failure> {
+    pub fn on_medium(rescue: &RescueSystem, sink: &dyn EventSink) -> Result<LocatedArchive, Failure> {
         let medium = rescue.medium()?;
         let verified = prove(medium.verify(sink), rescue.parameters.damaged, sink)?;
         let (Some(location), Some(archive)) = (medium.repository(), medium.manifest.archive.clone()) else {
             return Err(medium::holds_no_archive(&medium.manifest));
         };
         let key = medium.key()?;
-        Ok(Found { place: Place::Sealed(location), archive: Some(archive), key, verified, source: None })
+        Ok(LocatedArchive { place: Place::Sealed(location), archive: Some(archive), key, verified, source: None })
     }
 
     /// At an address or a path. What lies there is a repository by itself, or a medium: then it must be the one that this rescue system
@@ -55,7 +55,7 @@ impl Found {
         network: &Network,
         runner: &dyn Runner,
         sink: &dyn EventSink,
-    ) -> Result<Found, Failure> {
+    ) -> Result<LocatedArchive, Failure> {
         if TapeName::is_meant(place) {
             // Said before every byte of the medium is read.
             source::tape(place, Path::new("/sys"))?;
@@ -88,7 +88,7 @@ impl Found {
             key = source.key()?;
         }
         let archive = source.manifest().and_then(|manifest| manifest.archive.clone());
-        Ok(Found { place: source.repository.clone(), archive, key, verified, source: Some(source) })
+        Ok(LocatedArchive { place: source.repository.clone(), archive, key, verified, source: Some(source) })
     }
 }
 

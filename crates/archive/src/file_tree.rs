@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 ///
 /// Paths of mounts and exclusions are paths in the archive: absolute, with the root as `/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
+pub struct FileTree {
     /// Directory that becomes `/` in the archive.
     pub root: PathBuf,
     /// Mount points below the root whose filesystems belong to the archive, e.g. `/boot`. What is mounted elsewhere is
@@ -18,10 +18,10 @@ pub struct Source {
     pub without_content: Vec<PathBuf>,
 }
 
-impl Source {
+impl FileTree {
     /// The filesystem at `root`, without any that is mounted below it, with everything in it.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Source { root: root.into(), mounts: vec![], excludes: vec![], without_content: vec![] }
+        FileTree { root: root.into(), mounts: vec![], excludes: vec![], without_content: vec![] }
     }
 
     /// Adds the filesystem that is mounted at `mount`.

@@ -21,7 +21,7 @@ pub struct Options {
 }
 
 /// Everything a reader needs.
-pub(crate) struct Context<'a> {
+pub(crate) struct Prober<'a> {
     pub runner: &'a dyn Runner,
     pub sysroot: &'a Sysroot,
     /// Directory that has /sys, /proc and /dev; `/` but in tests.
@@ -29,9 +29,9 @@ pub(crate) struct Context<'a> {
     pub options: Options,
 }
 
-impl<'a> Context<'a> {
+impl<'a> Prober<'a> {
     pub fn new(runner: &'a dyn Runner, sysroot: &'a Sysroot) -> Self {
-        Context { runner, sysroot, host: PathBuf::from("/"), options: Options::default() }
+        Prober { runner, sysroot, host: PathBuf::from("/"), options: Options::default() }
     }
 
     /// A path of the kernel's filesystems: `/sys/block`, `/proc/swaps`, `/dev/sda`.
@@ -46,8 +46,8 @@ impl<'a> Context<'a> {
 }
 
 /// All block devices.
-pub(crate) fn blocks(context: &Context<'_>) -> Result<Blocks, ProbeError> {
-    let sys = context.host("/sys");
+pub(crate) fn blocks(prober: &Prober<'_>) -> Result<Blocks, ProbeError> {
+    let sys = prober.host("/sys");
     Blocks::read(&sys).map_err(|source| ProbeError::Read { path: sys.join("block"), source })
 }
 

@@ -1,8 +1,8 @@
 use super::*;
 use std::path::Path;
 
-pub(crate) fn small() -> Table {
-    let mut table = Table::default();
+pub(crate) fn small() -> FileTable {
+    let mut table = FileTable::default();
     let mut root = Record::new(Kind::Directory);
     (root.start, root.count) = (1, 2);
     table.push(root, b"", More::default());
@@ -30,7 +30,7 @@ fn paths_and_children() {
 #[test]
 fn links_of_the_archive_are_followed() {
     // /a, /b/{circle, file, up -> /.., x -> .}, /l -> b
-    let mut table = Table::default();
+    let mut table = FileTable::default();
     let entries: [(&str, Kind, u32, &str); 8] = [
         ("", Kind::Directory, 0, ""),
         ("a", Kind::File, 0, ""),
