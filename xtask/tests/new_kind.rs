@@ -1,4 +1,4 @@
-//! A new kind of device and of content is missed nowhere: each place in model and plan that tells kinds apart stops
+//! A new kind of device and of content is missed nowhere: each place in model and plan that distinguishes kinds stops
 //! compiling until it was thought of.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 

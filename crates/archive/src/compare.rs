@@ -82,7 +82,7 @@ impl CompareReport {
         crate::report::copied(&self.copies)
     }
 
-    /// Tells whether everything could be compared and nothing differs.
+    /// Reports whether everything could be compared and nothing differs.
     pub fn is_same(&self) -> bool {
         self.differences.is_empty() && self.problems.is_empty()
     }

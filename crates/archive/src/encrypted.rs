@@ -40,7 +40,8 @@ impl Encrypted {
         let path = self.path.display();
         match self.locked {
             false => format!(
-                "{path} is encrypted (fscrypt): it is saved as it is read, and a restore of it is not encrypted"
+                "{path} is encrypted (fscrypt): it is saved unencrypted by the filesystem, and a restore of it is not \
+                 encrypted"
             ),
             true => {
                 format!("{path} is encrypted (fscrypt) and locked: nothing in it can be saved; try unlocking it first")
@@ -53,7 +54,10 @@ impl Encrypted {
         let path = self.path.display();
         match self.locked {
             false => {
-                format!("{path} was encrypted (fscrypt) and comes back in plain; encrypt it again where that is needed")
+                format!(
+                    "{path} was encrypted (fscrypt) and is restored unencrypted; encrypt it again where that is \
+                 needed"
+                )
             }
             true => {
                 format!("{path} was encrypted (fscrypt) and locked during the backup: nothing of it is in this archive")

@@ -17,7 +17,7 @@ pub enum ArchiveError {
         source: io::Error,
     },
     /// Somebody else decides where what is restored goes.
-    #[error("cannot RESTORE to {path}: {cause}, who could exchange what is restored")]
+    #[error("cannot RESTORE to {path}: {cause}, who could replace restored files")]
     Untrusted {
         /// The folder.
         path: PathBuf,
@@ -26,14 +26,15 @@ pub enum ArchiveError {
     },
     /// The place holds no repository.
     #[error(
-        "cannot OPEN {path}: it is not a repository; is its disk or share mounted? `lifeboat backup --init --to` makes a new one"
+        "cannot OPEN {path}: it is not a repository; try mounting its disk or share, or `lifeboat backup --init \
+         --to`, which makes a new repository"
     )]
     NotARepository {
         /// The place.
         path: PathBuf,
     },
     /// A repository was to be made where one is.
-    #[error("cannot CREATE a repository in {path}: there is one already")]
+    #[error("cannot CREATE a repository in {path}: one exists already")]
     Exists {
         /// The place.
         path: PathBuf,
@@ -46,7 +47,7 @@ pub enum ArchiveError {
     },
     /// No key of the repository opens with this secret.
     #[error(
-        "cannot UNLOCK the repository {path}: the key does not fit{more}; try another key file or the recovery words"
+        "cannot UNLOCK the repository {path}: the key does not match{more}; try another key file or the recovery words"
     )]
     WrongKey {
         /// The repository.
@@ -64,24 +65,22 @@ pub enum ArchiveError {
     },
     /// The making of a repository was cut short, and it has another key.
     #[error(
-        "cannot CREATE a repository in {path}: it holds the beginning of one whose making was cut short, with a key that this one does \
-         not open; try removing what is there"
+        "cannot CREATE a repository in {path}: it holds an incomplete repository, whose creation was interrupted and \
+         which this key does not open; try removing what is there"
     )]
     Begun {
         /// The place.
         path: PathBuf,
     },
     /// The directory of key files is empty: no secret opens the repository any more.
-    #[error(
-        "cannot UNLOCK the repository {path}: it has no key files, they were removed; try putting a copy of one into {path}/keys"
-    )]
+    #[error("cannot UNLOCK the repository {path}: its key files were removed; try copying one back into {path}/keys")]
     NoKeys {
         /// The repository.
         path: PathBuf,
     },
     /// A repository of another version than 2.
     #[error(
-        "cannot OPEN the repository {path}: it has version {found}, this Lifeboat reads version 2; {}",
+        "cannot OPEN the repository {path}: it has version {found}; this release reads version 2; {}",
         if *.found < 2 { "try `restic migrate upgrade_repo_v2`" } else { "try the release that wrote it" }
     )]
     Version {
@@ -120,8 +119,8 @@ pub enum ArchiveError {
     },
     /// Somebody else works on the repository.
     #[error(
-        "cannot {action} the repository {path}: it is locked{} by {holder}; try again when that has ended, or \
-         `restic unlock` when it is gone", if *.exclusive { " exclusively" } else { "" }
+        "cannot {action} the repository {path}: it is locked{} by {holder}; try again when it has ended, or `restic \
+         unlock` if it no longer runs", if *.exclusive { " exclusively" } else { "" }
     )]
     Locked {
         /// `WRITE`, `READ`, `CHANGE`.
@@ -147,7 +146,7 @@ pub enum ArchiveError {
     /// Files that were just written, or relied on, are gone.
     #[error(
         "cannot WRITE a snapshot into the repository {path}: {packs} of the packs that it needs disappeared during the backup, the \
-         first is {first}; try again, and look for what removes files there without a lock"
+         first is {first}; try again, and find out what removes files there without a lock"
     )]
     Vanished {
         /// The repository.
@@ -192,7 +191,7 @@ pub enum ArchiveError {
         cause: String,
     },
     /// A library ended a thread; a defect, kept from ending the program.
-    #[error("cannot {action}: an internal error in a library: {cause}")]
+    #[error("cannot {action}: internal error in a library: {cause}")]
     Panicked {
         /// What was being done.
         action: &'static str,

@@ -107,7 +107,7 @@ pub(crate) fn run(
     let links = Links::of(table, |index| extraction.is_chosen(index));
     if !links.apart.is_empty() {
         observer.warning(&format!(
-            "the archive gives different files the number of one inode; each is restored by itself: {}",
+            "the archive lists different files under one inode number; each is restored separately: {}",
             crate::links::some(table, &links.apart)
         ));
     }
@@ -122,7 +122,7 @@ pub(crate) fn run(
     let copies = links::restore(&extraction, &links)?;
     extraction.finish()?;
     under::restore(&extraction);
-    extraction.tell_set_id();
+    extraction.report_set_id();
     if options.sync {
         extraction.target.sync().map_err(|error| ArchiveError::io("WRITE", target, error))?;
     }
@@ -146,12 +146,12 @@ pub(crate) fn protect(table: &FileTable, target: &Path, problems: &Problems<'_>)
         (0..table.records.len()).filter(protected).partition(|index| table.records[*index].kind == Kind::Directory);
     let mut set = 0;
     for index in files.into_iter().chain(directories.into_iter().rev()) {
-        let complaints = match places.open_parent(index) {
+        let warnings = match places.open_parent(index) {
             Ok(parent) => attributes::set_flags(table, index, &parent, u32::MAX, None),
-            Err(error) => vec![attributes::complaint("the inode flags", error)],
+            Err(error) => vec![attributes::warning("the inode flags", error)],
         };
-        set += u64::from(complaints.is_empty());
-        complaints.into_iter().for_each(|complaint| problems.add(table.path(index), complaint));
+        set += u64::from(warnings.is_empty());
+        warnings.into_iter().for_each(|warning| problems.add(table.path(index), warning));
     }
     Ok(set)
 }
@@ -207,7 +207,7 @@ impl Extraction<'_> {
         Ok(())
     }
 
-    /// Tells whether something chosen lies directly in a directory.
+    /// Reports whether something chosen lies directly in a directory.
     fn has_chosen(&self, index: usize) -> bool {
         self.table.children(index).any(|child| self.choices[child] == Choice::Yes)
     }
@@ -220,13 +220,13 @@ impl Extraction<'_> {
         }
         let way = self.table.path(index);
         let mut open = vec![(index, false)];
-        while let Some((at, said)) = open.pop() {
+        while let Some((at, reported)) = open.pop() {
             let is_chosen = self.choices[at] == Choice::Yes;
-            if is_chosen && !said {
+            if is_chosen && !reported {
                 self.problems.add(self.table.path(at), blocked.message(&way, at == index));
             }
             let below = self.table.children(at).filter(|child| self.choices[*child] != Choice::No);
-            open.extend(below.map(|child| (child, said || is_chosen)));
+            open.extend(below.map(|child| (child, reported || is_chosen)));
             self.choices[at] = Choice::No;
         }
         Ok(())
@@ -276,7 +276,7 @@ impl Extraction<'_> {
             }
         };
         let passed_on = self.passes_on(record.parent as usize);
-        self.complain(index, attributes::set_held(self.table, index, &held, passed_on));
+        self.warn(index, attributes::set_held(self.table, index, &held, passed_on));
         self.note(index, &held);
         at.rename(parent).map_err(|error| Failure::entry("RENAME", error))
     }
@@ -289,10 +289,10 @@ impl Extraction<'_> {
             let record = &records[index];
             if record.kind == Kind::File && attributes::late_flags(record) & self.flags != 0 {
                 let made = locked(&self.made).get(&index).copied();
-                let complaints = directories.open_same(self, record.parent as usize);
-                let complaints =
-                    complaints.map(|parent| attributes::set_flags(self.table, index, &parent, self.flags, made));
-                self.complain(index, complaints.unwrap_or_default());
+                let warnings = directories.open_same(self, record.parent as usize);
+                let warnings =
+                    warnings.map(|parent| attributes::set_flags(self.table, index, &parent, self.flags, made));
+                self.warn(index, warnings.unwrap_or_default());
             }
         }
         for (index, record) in records.iter().enumerate().rev() {
@@ -306,7 +306,7 @@ impl Extraction<'_> {
                     if directory.was_there && !self.options.private {
                         attributes::strip(self.table, index, &fd);
                     }
-                    self.complain(index, attributes::set_open(self.table, index, &fd, self.flags));
+                    self.warn(index, attributes::set_open(self.table, index, &fd, self.flags));
                     if self.is_chosen(index) {
                         self.done(index);
                     }

@@ -201,7 +201,7 @@ fn apply_line(line: Line, table: &mut FileTable) -> Result<(), String> {
     }
     let record = &mut table.records[index];
     if line.size.is_some() && record.kind != Kind::File {
-        return Err("it has a size and is no file".to_owned());
+        return Err("it has a size but is not a file".to_owned());
     }
     record.size = size;
     record.flags = line.flags & lifeboat_sys::inode::SETTABLE;

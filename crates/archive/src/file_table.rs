@@ -91,7 +91,7 @@ pub(crate) struct More {
     pub(crate) squeezed: bool,
 }
 
-/// Tells whether a hole is kept in whole blobs: the content of a file is cut where such a hole begins and where it ends.
+/// Reports whether a hole is kept in whole blobs: the content of a file is cut where such a hole begins and where it ends.
 pub(crate) fn is_large(length: u64) -> bool {
     length >= crate::repository::chunker::MIN as u64
 }
@@ -198,7 +198,7 @@ impl FileTable {
         self.records.iter().filter(|record| !record.left_out).count() as u64
     }
 
-    /// Tells whether there is not even a root directory.
+    /// Reports whether there is not even a root directory.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
@@ -292,7 +292,7 @@ impl FileTable {
         self.more(index).map(|more| more.holes.as_slice()).unwrap_or_default()
     }
 
-    /// Tells whether the content of a file leaves out large holes.
+    /// Reports whether the content of a file leaves out large holes.
     pub(crate) fn is_squeezed(&self, index: usize) -> bool {
         self.more(index).is_some_and(|more| more.squeezed)
     }

@@ -98,10 +98,11 @@ impl RestoreReport {
 
 /// Names hard links that are copies.
 pub(crate) fn copied(copies: &[PathBuf]) -> Option<String> {
-    let what = if copies.len() == 1 { "1 hard link is a copy here" } else { "hard links are copies here" };
+    let what =
+        if copies.len() == 1 { "1 hard link was restored as a copy" } else { "hard links were restored as copies" };
     let count = if copies.len() == 1 { String::new() } else { format!("{} ", copies.len()) };
     let some = some_of(copies.get(..NAMED).unwrap_or(copies), copies.len());
-    (!copies.is_empty()).then(|| format!("{count}{what}, for the first name lies on another filesystem: {some}"))
+    (!copies.is_empty()).then(|| format!("{count}{what}, because the first name is on another filesystem: {some}"))
 }
 
 /// Paths that are named of many.

@@ -275,9 +275,9 @@ impl Repository {
         let fitting: Vec<&KeyInfo> =
             list.iter().filter(|key| ids(key).iter().any(|file| file.starts_with(id))).collect();
         match fitting[..] {
-            [key] if key.current => {
-                Err(self.store.failed("CHANGE", "the key in use cannot be removed; try opening it with another key"))
-            }
+            [key] if key.current => Err(self
+                .store
+                .failed("CHANGE", "the key in use cannot be removed; try opening the repository with another key")),
             [key] => {
                 let files: Vec<_> = ids(key).iter().filter_map(|id| crypto::unhex(id)).collect();
                 files.iter().try_for_each(|file| self.store.remove(FileType::Key, file))

@@ -16,7 +16,7 @@ pub fn seal(secret: &Secret, context: &str, salt: &[u8], message: &[u8]) -> Resu
     Ok(keyed(secret, context, salt, message)?.to_hex().to_string())
 }
 
-/// Tells whether `seal` is that of `message`; takes the same time wherever they differ.
+/// Reports whether `seal` is that of `message`; takes the same time wherever they differ.
 ///
 /// # Errors
 /// As [`seal`].

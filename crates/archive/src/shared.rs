@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn those_alone_are_told_once_and_spaces_are_apart() {
+    fn those_alone_are_reported_once_and_spaces_are_apart() {
         let mut other = stretch(4, 0, 100, 10);
         other.space = 1;
         let mut alone = vec![];

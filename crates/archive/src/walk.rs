@@ -233,7 +233,7 @@ impl Walker<'_> {
         let (mut directories, mut met) = (vec![], 0);
         for (name, listed) in &names {
             let below = rules.and_then(|rules| rules.below(name));
-            if below.is_some_and(|below| below.says(Rule::Exclude)) {
+            if below.is_some_and(|below| below.has(Rule::Exclude)) {
                 continue;
             }
             let Some((child, child_mount)) = self.child(index, &fd, name, *listed, (stored, is_encrypted)) else {
@@ -243,7 +243,7 @@ impl Walker<'_> {
                 continue;
             }
             let mut next = Open { index: child, mount: child_mount, top, rules: below, in_encrypted: is_encrypted };
-            if below.is_some_and(|below| below.says(Rule::Mount)) {
+            if below.is_some_and(|below| below.has(Rule::Mount)) {
                 met += 1;
                 match self.enter(child, &fd, detached) {
                     Entered::Mount(mount) => (next.mount, next.top) = (mount, self.walked.tops.len() - 1),
@@ -253,7 +253,7 @@ impl Walker<'_> {
             } else if !detached && child_mount != mount {
                 continue;
             }
-            if !below.is_some_and(|below| below.says(Rule::WithoutContent)) {
+            if !below.is_some_and(|below| below.has(Rule::WithoutContent)) {
                 directories.push(next);
             }
         }

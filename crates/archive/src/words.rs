@@ -27,11 +27,12 @@ pub enum WordsError {
     },
     /// The words are all in the list, but the checksum does not fit.
     #[error(
-        "cannot READ the recovery words: the checksum does not fit; try looking for a wrong word or two that changed places"
+        "cannot READ the recovery words: the checksum does not match; try looking for a wrong word, or two words in \
+         the wrong order"
     )]
     Checksum,
     /// The secret is a passphrase, not a random key.
-    #[error("cannot SHOW recovery words: the key is a passphrase of your own; keep that")]
+    #[error("cannot SHOW recovery words: the key is a passphrase that you chose; keep that")]
     Passphrase,
 }
 

@@ -109,9 +109,9 @@ fn one_unreadable_snapshot_concerns_no_other() {
         let report = restore(&opened, &opened.find_snapshot(&all[0].id).unwrap(), &scratch.path().join("o"), &[]);
         assert_eq!(report.problems, []);
         std::fs::remove_dir_all(scratch.path().join("o")).unwrap();
-        let said = Warnings::default();
-        assert_eq!(common::backup_with(&opened, &source, &said).problems, []);
-        assert!(said.0.lock().unwrap()[0].contains(&all[1].id[..8]));
+        let reported = Warnings::default();
+        assert_eq!(common::backup_with(&opened, &source, &reported).problems, []);
+        assert!(reported.0.lock().unwrap()[0].contains(&all[1].id[..8]));
         let verified = opened.verify(&Quiet).unwrap();
         assert_eq!(verified.problems.len(), 1, "{:?}", verified.problems);
         assert!(verified.problems[0].message.contains(&all[1].id[..8]));
@@ -157,12 +157,12 @@ fn a_damaged_tree_costs_what_is_below_it() {
                 for (path, content) in &restored {
                     assert_eq!(originals[path], *content, "{}", path.display());
                 }
-                let is_told = |path: &Path| {
+                let is_reported = |path: &Path| {
                     let path = Path::new("/").join(path);
                     report.problems.iter().any(|problem| path.starts_with(&problem.path))
                 };
                 for path in originals.keys().filter(|path| !restored.contains_key(*path)) {
-                    assert!(is_told(path), "{} is missing, told is {:?}", path.display(), report.problems);
+                    assert!(is_reported(path), "{} is missing, told is {:?}", path.display(), report.problems);
                 }
                 for problem in &report.problems {
                     *hit.entry(problem.path.clone()).or_insert(0) += 1;
@@ -251,12 +251,12 @@ fn a_lost_index_is_made_anew() {
             assert_eq!(opened.missing(&snapshot).unwrap(), []);
             std::fs::remove_dir_all(&out).unwrap();
         }
-        let told = opened.verify(&Quiet).unwrap().problems;
-        assert!(told.len() == 1 && told[0].message.contains("index"), "{told:?}");
-        let said = Warnings::default();
-        let report = common::backup_with(&opened, &source, &said);
-        let said = said.0.into_inner().unwrap().join("\n");
-        assert!(said.contains("the index was written again"), "{said}");
+        let reported = opened.verify(&Quiet).unwrap().problems;
+        assert!(reported.len() == 1 && reported[0].message.contains("index"), "{reported:?}");
+        let reported = Warnings::default();
+        let report = common::backup_with(&opened, &source, &reported);
+        let reported = reported.0.into_inner().unwrap().join("\n");
+        assert!(reported.contains("the index was written again"), "{reported}");
         assert!(report.bytes_added < 100_000, "nothing large is stored anew: {report:?}");
         let again = Repository::open(&location, &key).unwrap();
         assert_eq!(again.verify(&Quiet).unwrap().problems, []);
@@ -303,9 +303,9 @@ fn config_and_keys_have_copies() {
         assert_eq!(opened.id(), made.id());
         assert!(opened.damage()[0].contains("config"), "{:?}", opened.damage());
         assert!(opened.verify(&Quiet).unwrap().problems[0].message.contains("config"));
-        let said = Warnings::default();
-        common::backup_with(&opened, &source, &said);
-        assert!(said.0.lock().unwrap().join("\n").contains("config was written again"));
+        let reported = Warnings::default();
+        common::backup_with(&opened, &source, &reported);
+        assert!(reported.0.lock().unwrap().join("\n").contains("config was written again"));
         assert_eq!(std::fs::read(&config).unwrap(), good);
         assert_eq!(Repository::open(&location, &key).unwrap().damage(), [] as [&str; 0]);
     }

@@ -103,18 +103,18 @@ fn what_verify_found_is_stored_again_by_the_next_backup() {
             let found = place.verify();
             let name = &pack.file_name().unwrap().to_str().unwrap()[..8];
             assert!(found.iter().any(|problem| problem.contains(name)), "{offset}: {found:?}");
-            let (report, said) = place.save();
-            assert_eq!((report.damaged_packs, report.lost_packs), (1, 0), "{offset}: {said}");
-            assert!(said.contains("a pack is damaged; what this backup needs of them was stored again"), "{said}");
-            assert!(said.contains("everything that was lost is there again"), "{said}");
+            let (report, reported) = place.save();
+            assert_eq!((report.damaged_packs, report.lost_packs), (1, 0), "{offset}: {reported}");
+            assert!(reported.contains("a pack is damaged; what this backup needs of them was stored again"), "{reported}");
+            assert!(reported.contains("everything that was lost is stored again"), "{reported}");
             assert!(!pack.exists(), "{offset}: nothing needs it");
             assert_eq!(place.verify(), Vec::<String>::new(), "{offset}");
             place.assert_restores(&report);
             let (ok, text) = restic(&place.location, &place.key, &["check", "--read-data"]);
             assert!(ok && text.contains("no errors were found"), "{text}");
         }
-        let (report, said) = place.save();
-        assert_eq!((report.damaged_packs, report.stored_again, said.as_str()), (0, 0, ""));
+        let (report, reported) = place.save();
+        assert_eq!((report.damaged_packs, report.stored_again, reported.as_str()), (0, 0, ""));
         // Earlier snapshots are healed, too.
         for snapshot in place.open().snapshots().unwrap() {
             assert_restores(&place.open(), &snapshot, &place.tree);
@@ -139,8 +139,8 @@ fn what_a_restore_found_is_stored_again_too() {
     // A stock restic takes no offence at what was noted.
     let (ok, text) = restic(&place.location, &place.key, &["check"]);
     assert!(ok && text.contains("no errors were found"), "{text}");
-    let (report, said) = place.save();
-    assert_eq!((report.damaged_packs, report.stored_again), (1, 1), "{said}");
+    let (report, reported) = place.save();
+    assert_eq!((report.damaged_packs, report.stored_again), (1, 1), "{reported}");
     assert_eq!(place.verify(), Vec::<String>::new());
     place.assert_restores(&report);
     // The note is gone: one index for what was written, one for what is left of the others.
@@ -158,21 +158,21 @@ fn what_no_machine_has_stays_named_and_heals_when_one_has_it() {
     let path = hit.split(':').next().unwrap().trim_start_matches('/');
     let content = std::fs::read(place.tree.join(path)).unwrap();
     std::fs::remove_file(place.tree.join(path)).unwrap();
-    let (report, said) = place.save();
-    assert_eq!((report.damaged_packs, report.stored_again), (1, 0), "{said}");
-    assert!(said.contains("earlier snapshots may lack files: `lifeboat verify` names them"), "{said}");
+    let (report, reported) = place.save();
+    assert_eq!((report.damaged_packs, report.stored_again), (1, 0), "{reported}");
+    assert!(reported.contains("earlier snapshots may lack files: `lifeboat verify` names them"), "{reported}");
     assert!(largest.exists(), "it is all that is left of the file");
     // The rest of the pack is elsewhere by now, and is not stored again and again.
-    let (again, said) = place.save();
-    assert!(again.bytes_added < 20_000 && said.contains("a pack is damaged"), "{} {said}", again.bytes_added);
+    let (again, reported) = place.save();
+    assert!(again.bytes_added < 20_000 && reported.contains("a pack is damaged"), "{} {reported}", again.bytes_added);
     place.assert_restores(&again);
     let problems = place.verify();
     assert!(problems.iter().any(|problem| problem.starts_with(&format!("/{path}: snapshot"))), "{problems:?}");
     assert!(problems.iter().all(|problem| !problem.contains("/d") || problem.contains(path)), "{problems:?}");
     // Another machine has a copy.
     std::fs::write(place.tree.join("copy"), content).unwrap();
-    let (other, said) = place.save_as("2");
-    assert_eq!((other.damaged_packs, other.stored_again), (1, 1), "{said}");
+    let (other, reported) = place.save_as("2");
+    assert_eq!((other.damaged_packs, other.stored_again), (1, 1), "{reported}");
     assert!(!largest.exists() && place.verify().is_empty());
     std::fs::rename(place.tree.join("copy"), place.tree.join(path)).unwrap();
     place.assert_restores(&first);
@@ -188,8 +188,8 @@ fn a_pack_that_was_put_back_is_not_stored_again() {
     assert!(!place.verify().is_empty());
     let indexes = place.indexes();
     std::fs::write(&pack, whole).unwrap();
-    let (report, said) = place.save();
-    assert_eq!((report.damaged_packs, report.stored_again, said.as_str()), (0, 0, ""));
+    let (report, reported) = place.save();
+    assert_eq!((report.damaged_packs, report.stored_again, reported.as_str()), (0, 0, ""));
     assert!(pack.exists() && place.verify().is_empty());
     assert!(place.indexes() <= indexes, "the note is gone, an index for the new directories came");
 }
@@ -207,18 +207,18 @@ fn a_damaged_pack_stays_while_somebody_else_reads() {
     let one = Selection::Paths(vec!["/d0/f0".into()]);
     let snapshot = reader.find_snapshot(&first.snapshot).unwrap();
     reader.restore(&snapshot, target.path(), &one, &RestoreOptions::default(), &Quiet).unwrap();
-    let (report, said) = place.save();
-    assert!(report.damaged_packs == 1 && said.contains("everything that was lost is there again"), "{said}");
+    let (report, reported) = place.save();
+    assert!(report.damaged_packs == 1 && reported.contains("everything that was lost is stored again"), "{reported}");
     assert!(pack.exists());
     // It is said, and is no problem.
     let warnings = Warnings::default();
     assert_eq!(place.open().verify(&warnings).unwrap().problems, []);
     assert!(warnings.text().contains("nothing needs this pack any more"), "{}", warnings.text());
-    let (_, said) = place.save();
-    assert!(pack.exists() && said.is_empty(), "{said}");
+    let (_, reported) = place.save();
+    assert!(pack.exists() && reported.is_empty(), "{reported}");
     drop(reader);
-    let (_, said) = place.save();
-    assert!(!pack.exists() && said.is_empty(), "{said}");
+    let (_, reported) = place.save();
+    assert!(!pack.exists() && reported.is_empty(), "{reported}");
     assert_eq!(place.verify(), Vec::<String>::new());
 }
 
@@ -232,8 +232,8 @@ fn what_is_lost_for_good_goes_when_its_snapshots_are_forgotten() {
     for number in 0..60 {
         std::fs::write(place.tree.join(format!("d{}/f{number}", number % 6)), noise(9_000, 1_000 + number)).unwrap();
     }
-    let (second, said) = place.save();
-    assert!(said.contains("earlier snapshots may lack files"), "{said}");
+    let (second, reported) = place.save();
+    assert!(reported.contains("earlier snapshots may lack files"), "{reported}");
     let short = &first.snapshot[..8];
     let problems = place.verify();
     let named = |problem: &&String| problem.starts_with("/d");

@@ -49,13 +49,13 @@ fn a_clock_that_was_ahead_or_behind_changes_nothing() {
 }
 
 #[test]
-fn machines_are_told_apart_by_id_and_foreign_snapshots_are_nobodys() {
+fn machines_are_distinguished_by_id_and_foreign_snapshots_are_nobodys() {
     let (scratch, tree, repository, key) = place();
     let (first, _) = save(&repository, &tree, "1", "box", 0);
     let (second, _) = save(&repository, &tree, "2", "box", 0);
     let location = scratch.path().join("repository");
-    let (saved, said) = restic(&location, &key, &["backup", "--host", "box", tree.to_str().unwrap()]);
-    assert!(saved, "{said}");
+    let (saved, reported) = restic(&location, &key, &["backup", "--host", "box", tree.to_str().unwrap()]);
+    assert!(saved, "{reported}");
     assert_eq!(repository.snapshots().unwrap().len(), 3);
     assert_eq!(repository.latest_of(&Owner::new("1", "renamed")).unwrap().id, first);
     assert_eq!(repository.latest_of(&Owner::new("2", "box")).unwrap().id, second);
@@ -92,16 +92,16 @@ fn what_restic_rewrites_keeps_its_place() {
     let password = scratch.path().join("password");
     std::fs::write(&password, key.expose()).unwrap();
     let from = ["copy", "--repo2", location.to_str().unwrap(), "--password-file2", password.to_str().unwrap()];
-    let (copied, said) = restic(&location, &key, &["version"]);
-    assert!(copied, "{said}");
+    let (copied, reported) = restic(&location, &key, &["version"]);
+    assert!(copied, "{reported}");
     // restic 0.14 names the source with --from-repo.
-    let from = if said.contains("restic 0.13") {
+    let from = if reported.contains("restic 0.13") {
         from
     } else {
         ["copy", "--from-repo", location.to_str().unwrap(), "--from-password-file", password.to_str().unwrap()]
     };
-    let (copied, said) = restic(&copies[0], &opened[0].1, &from);
-    assert!(copied, "{said}");
+    let (copied, reported) = restic(&copies[0], &opened[0].1, &from);
+    assert!(copied, "{reported}");
     for snapshot in repository.snapshots().unwrap().iter().rev() {
         repository.copy_snapshot(snapshot, &opened[1].0).unwrap();
     }

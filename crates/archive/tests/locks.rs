@@ -132,8 +132,8 @@ fn restic_waits_for_a_backup_and_removes_no_living_lock() {
             let (_, lock) = restic(&location, &key, &["--no-lock", "cat", "lock", locks.trim()]);
             let pid = format!("\"pid\": {}", std::process::id());
             assert!(lock.contains(&pid) && lock.contains("\"exclusive\": false"), "{lock}");
-            let (pruned, said) = restic(&location, &key, &["prune"]);
-            assert!(!pruned && said.contains("already locked"), "{said}");
+            let (pruned, reported) = restic(&location, &key, &["prune"]);
+            assert!(!pruned && reported.contains("already locked"), "{reported}");
             assert!(restic(&location, &key, &["unlock"]).0);
             assert_eq!(files_below(&location.join("locks")).len(), 1, "a living lock stays");
             // What needs the repository alone waits, what adds to it does not.
@@ -149,8 +149,8 @@ fn restic_waits_for_a_backup_and_removes_no_living_lock() {
     assert_eq!(files_below(&location.join("locks")), Vec::<std::path::PathBuf>::new());
     assert_eq!(repository.verify(&Quiet).unwrap().problems, []);
     drop(repository);
-    let (checked, said) = restic(&location, &key, &["check", "--read-data"]);
-    assert!(checked, "{said}");
+    let (checked, reported) = restic(&location, &key, &["check", "--read-data"]);
+    assert!(checked, "{reported}");
 }
 
 #[test]
@@ -164,8 +164,8 @@ fn a_backup_refuses_while_restic_holds_the_repository_alone() {
     let pid = alone.0.id();
     let refused = save(&repository, &tree, &Quiet).unwrap_err();
     assert!(matches!(refused, ArchiveError::Locked { exclusive: true, .. }), "{refused}");
-    let said = refused.to_string();
-    assert!(said.contains(&format!("process {pid} of ")) && said.contains("restic unlock"), "{said}");
+    let reported = refused.to_string();
+    assert!(reported.contains(&format!("process {pid} of ")) && reported.contains("restic unlock"), "{reported}");
     assert!(repository.verify(&Quiet).is_err(), "it could not tell damage from what is removed");
     assert_eq!(repository.snapshots().unwrap().len(), 1);
     // A restore is not held up on the worst day, but says so.
@@ -219,8 +219,8 @@ fn what_was_pruned_beside_a_backup_is_stored_again() {
             }
             // Somebody who knows better.
             assert!(restic(&location, &key, &["unlock", "--remove-all"]).0);
-            let (pruned, said) = restic(&location, &key, &["prune"]);
-            assert!(pruned, "{said}");
+            let (pruned, reported) = restic(&location, &key, &["prune"]);
+            assert!(pruned, "{reported}");
         },
     );
     assert_eq!(report.unwrap().problems, []);

@@ -90,7 +90,7 @@ fn what_only_another_machine_has_waits_for_it() {
 }
 
 #[test]
-fn directories_that_do_not_decrypt_are_said_and_stored_again() {
+fn directories_that_do_not_decrypt_are_reported_and_stored_again() {
     let scratch = scratch();
     let (tree_at, location) = (scratch.path().join("tree"), scratch.path().join("repository"));
     tree(&tree_at, "y");

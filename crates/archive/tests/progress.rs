@@ -101,8 +101,8 @@ fn directories_are_the_last_of_the_entries() {
         let report = backup_with(&repository, &source, &notes);
         assert_eq!(report.entries, 2_509);
         assert_steady(&notes, 2_509);
-        let told = notes.0.lock().unwrap().iter().filter(|progress| progress.phase == "store").count();
-        assert_eq!(told, 3, "two thousands, and the end");
+        let reported = notes.0.lock().unwrap().iter().filter(|progress| progress.phase == "store").count();
+        assert_eq!(reported, 3, "two thousands, and the end");
     }
 }
 

@@ -32,7 +32,7 @@ fn remount(disk: &Disk) {
     disk.mount();
 }
 
-fn said(report: &BackupReport) -> Vec<String> {
+fn reported(report: &BackupReport) -> Vec<String> {
     report.problems.iter().map(|problem| format!("{}: {}", problem.path.display(), problem.message)).collect()
 }
 
@@ -83,7 +83,7 @@ fn each_locked_directory_is_named_once_and_the_others_are_saved() {
     let (repository, _) = repository(&scratch.path().join("repository"));
     let warnings = Warnings::default();
     let report = backup_with(&repository, &FileTree::new(&disk.mount), &warnings);
-    let mut problems = said(&report);
+    let mut problems = reported(&report);
     problems.sort();
     let shown = odd.display();
     assert_eq!(
@@ -96,7 +96,10 @@ fn each_locked_directory_is_named_once_and_the_others_are_saved() {
         ]
     );
     let expected = ["/b-letter", "/bert"].map(|path| {
-        format!("{path} is encrypted (fscrypt): it is saved as it is read, and a restore of it is not encrypted")
+        format!(
+            "{path} is encrypted (fscrypt): it is saved unencrypted by the filesystem, and a restore of it is not \
+         encrypted"
+        )
     });
     assert_eq!(warnings.text(), expected.join("\n"));
     let snapshot = repository.find_snapshot("latest").unwrap();
@@ -130,7 +133,7 @@ fn each_locked_directory_is_named_once_and_the_others_are_saved() {
     fscrypt!("add", &disk.mount, "3");
     common::run("sh", &["-c", "echo 2 >/proc/sys/vm/drop_caches"].map(OsStr::new));
     let whole = backup_with(&repository, &FileTree::new(&disk.mount), &Quiet);
-    assert_eq!(said(&whole), Vec::<String>::new());
+    assert_eq!(reported(&whole), Vec::<String>::new());
     remount(&disk);
     let snapshot = repository.find_snapshot(&whole.snapshot).unwrap();
     let compared = repository.compare(&snapshot, &FileTree::new(&disk.mount), &Selection::Everything, &Quiet).unwrap();
@@ -155,7 +158,7 @@ fn a_key_that_is_being_removed_counts_as_gone() {
     assert!(home.join("sub").exists());
     let (repository, _) = repository(&scratch.path().join("repository"));
     let report = backup_with(&repository, &FileTree::new(&disk.mount), &Quiet);
-    assert_eq!(said(&report), [format!("/home: {LOCKED}")]);
+    assert_eq!(reported(&report), [format!("/home: {LOCKED}")]);
     assert_eq!(restored(&repository, "latest", &scratch.path().join("target")), ["/home", "/lost+found"]);
     drop(held);
 }
@@ -177,13 +180,13 @@ fn keys_of_the_old_kind_are_judged_by_what_is_seen() {
     let (repository, _) = repository(&scratch.path().join("repository"));
     let open = backup_with(&repository, &FileTree::new(&disk.mount), &Quiet);
     // Of one that holds nothing but a directory of such a name nobody can say; it is listed rather than trusted.
-    assert_eq!(said(&open), [format!("/bare: {LOCKED}")]);
+    assert_eq!(reported(&open), [format!("/bare: {LOCKED}")]);
     let names = restored(&repository, "latest", &scratch.path().join("open"));
     assert_eq!(names.iter().filter(|name| name.starts_with("/old/")).count(), 4);
     fscrypt!("forget", "77");
     remount(&disk);
     let locked = backup_with(&repository, &FileTree::new(&disk.mount), &Quiet);
-    let mut problems = said(&locked);
+    let mut problems = reported(&locked);
     problems.sort();
     assert_eq!(problems, [format!("/bare: {LOCKED}"), format!("/old: {LOCKED}")]);
     assert_eq!(

@@ -67,10 +67,11 @@ fn links_into_another_filesystem_become_copies_with_all_attributes() {
         let mut copies = report.copies.clone();
         copies.sort();
         assert_eq!(copies, expected);
-        let said = report.copied().unwrap();
+        let reported = report.copied().unwrap();
         assert!(
-            said.starts_with("3 hard links are copies here, for the first name lies on another filesystem: /"),
-            "{said}"
+            reported
+                .starts_with("3 hard links were restored as copies, for the first name lies on another filesystem: /"),
+            "{reported}"
         );
         let place = |name: &str| root.mount.join(name);
         assert_eq!(inode(&place("boot/vmlinuz-7.2")), inode(&place("boot/vmlinuz-7.2.old")));

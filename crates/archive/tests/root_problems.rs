@@ -145,7 +145,7 @@ fn root_a_full_disk_is_a_clear_error() {
 }
 
 #[test]
-fn wrong_places_and_wrong_keys_are_told_apart() {
+fn wrong_places_and_wrong_keys_are_distinguished() {
     let scratch = scratch();
     let location = scratch.path().join("repository");
     let open = |path: &Path, key: &Secret| Repository::open(path, key).map(|_| ()).unwrap_err();
@@ -297,7 +297,7 @@ fn existing_entries_are_replaced_only_with_leave() {
 }
 
 #[test]
-fn every_kind_of_difference_is_told() {
+fn every_kind_of_difference_is_reported() {
     let scratch = scratch();
     let tree = scratch.path().join("tree");
     std::fs::create_dir(&tree).unwrap();

@@ -179,8 +179,8 @@ impl World {
     /// restic leaves what is locked by who died, as it should.
     fn restic(&mut self, arguments: &[&str]) {
         assert!(restic(&self.location, &self.key, &["unlock"]).0);
-        let (succeeded, said) = restic(&self.location, &self.key, arguments);
-        assert!(succeeded, "{arguments:?}: {said}");
+        let (succeeded, reported) = restic(&self.location, &self.key, arguments);
+        assert!(succeeded, "{arguments:?}: {reported}");
         let left: Vec<String> = self.open().snapshots().unwrap().into_iter().map(|snapshot| snapshot.id).collect();
         self.done.retain(|done| left.contains(&done.id));
     }

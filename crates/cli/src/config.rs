@@ -100,7 +100,7 @@ impl Config {
     /// Reads the text of a configuration.
     ///
     /// # Errors
-    /// What toml says, with line and column.
+    /// What toml reports, with line and column.
     pub fn parse(text: &str) -> Result<Config, toml::de::Error> {
         toml::from_str(text)
     }

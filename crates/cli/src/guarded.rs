@@ -80,11 +80,12 @@ pub fn refuse_writable(what: &str, path: &Path, others: Others) -> Result<(), Co
     }
     let shown = path.display();
     let text = format!(
-        "cannot USE {what} {shown}: others can write or replace it (mode {:04o}), and so decide what is done here",
+        "cannot USE {what} {shown}: other users can write or replace it (mode {:04o}) and so control what this \
+         command does",
         others.mode
     );
     Err(CommandError::new(Kind::Refused, text).hint(format!(
-        "chown root: {shown} && chmod go-w {shown}, the same for its folder, after a look at what it says"
+        "checking its content, then chown root: {shown} && chmod go-w {shown}, and the same for its folder"
     )))
 }
 

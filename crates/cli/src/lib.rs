@@ -76,11 +76,11 @@ fn not_run(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     // The message quotes arguments, whose colours and newlines could not be told from its own.
     let spelled = |argument: &OsString| bytes::terminal(&argument.to_string_lossy()).replace('\n', "\\x0a");
     let harmless: Vec<String> = arguments.iter().map(spelled).collect();
-    let said = match arguments.iter().zip(&harmless).all(|(argument, harmless)| argument == harmless.as_str()) {
+    let reported = match arguments.iter().zip(&harmless).all(|(argument, harmless)| argument == harmless.as_str()) {
         true => Some(error.print()),
         false => command().try_get_matches_from(harmless).err().map(|error| error.print()),
     };
-    if said.is_none() {
+    if reported.is_none() {
         eprint!("{}", bytes::terminal(&text));
     }
     ExitCode::from(Kind::Usage.code())

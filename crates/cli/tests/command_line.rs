@@ -28,7 +28,7 @@ fn mistakes_on_the_command_line_are_usage_errors() {
     let here = folder.path().to_str().unwrap();
     for (arguments, part) in [
         (&["restor"][..], "unrecognized subcommand"),
-        (&["media", "iso", "--out", "x.iso"], "what should the medium hold?"),
+        (&["media", "iso", "--out", "x.iso"], "no content for the medium was chosen"),
         (&["list"], "which archive?"),
         (&["backup", "--to", "ftp://server/x"], "'ftp' is not known here"),
         (&["restore"], "restore what?"),
@@ -138,7 +138,7 @@ fn recovery_words_are_shown_on_a_terminal_or_when_they_are_asked_for() {
     let words: Vec<String> = serde_json::from_value(json_lines(&shown)[0]["words"].clone()).unwrap();
     assert_eq!(words.len(), 24);
     let logged: Vec<&str> = err.split_whitespace().chain(out.split_whitespace()).collect();
-    let pairs = words.windows(2).filter(|pair| logged.windows(2).any(|said| said == *pair));
+    let pairs = words.windows(2).filter(|pair| logged.windows(2).any(|reported| reported == *pair));
     assert_eq!(pairs.count(), 0, "{err}");
     assert!(err.contains("lifeboat key show"), "{err}");
 }

@@ -200,7 +200,7 @@ fn files_come_back_and_the_way_to_the_machine_is_open() {
     person.press(&format!("{DOWN}{ENTER}"));
     person.sees(&["Lifeboat: key", "Type the recovery words"]);
     person.press(&format!("not the key{ENTER}"));
-    person.sees(&["this key does not fit"]);
+    person.sees(&["this key does not match"]);
     let short: Vec<String> = rescue.words.split(' ').map(|word| word.chars().take(4).collect()).collect();
     person.press(&format!("{} zzzz{ENTER}", short[..23].join(" ")));
     person.sees(&["word 24", "zzzz"]);
@@ -286,7 +286,7 @@ fn a_hang_up_signal_stops_nothing_and_a_lost_terminal_chooses_nothing() {
 }
 
 #[test]
-fn without_a_terminal_it_says_so() {
+fn without_a_terminal_it_is_reported() {
     let output =
         Command::new(LIFEBOAT).args(["restore", "--mode", "interactive"]).stdin(Stdio::null()).output().unwrap();
     assert_eq!(output.status.code(), Some(2));

@@ -153,11 +153,11 @@ fn root_files_too_many_too_few_and_of_another_kind() {
     let folder = dir.path().join("unpacked");
     unpack(&image, &folder);
     assert_eq!(in_folder(&folder, Some(&key())), (vec![], Sealed::Fits));
-    let expect = |change: &dyn Fn(), undo: &dyn Fn(), says: &str| {
+    let expect = |change: &dyn Fn(), undo: &dyn Fn(), message: &str| {
         change();
         let (found, _) = in_folder(&folder, None);
         undo();
-        assert!(found.len() == 1 && found[0].starts_with(says), "{says}: {found:?}");
+        assert!(found.len() == 1 && found[0].starts_with(message), "{message}: {found:?}");
     };
     let at = |path: &str| folder.join(path);
     let remove = |path: &str| std::fs::remove_file(at(path)).unwrap();
@@ -198,7 +198,7 @@ fn root_files_too_many_too_few_and_of_another_kind() {
             remove("boot/grub/grub.cfg");
             std::fs::write(at("boot/grub/grub.cfg"), &menu).unwrap();
         },
-        "boot/grub/grub.cfg is no regular file",
+        "boot/grub/grub.cfg is not a regular file",
     );
     // What a filesystem has of its own is no stranger.
     std::fs::create_dir(at("lost+found")).unwrap();
@@ -258,7 +258,7 @@ fn root_verify_says_what_it_can_and_cannot_tell() {
     let (code, text) = verify(&sealed, Some(&right), from);
     assert!(code == 0 && text.contains("sealed with the machine's key") && text.contains("holds no archive"), "{text}");
     let (code, text) = verify(&sealed, Some(&wrong), from);
-    assert!(code == 4 && text.contains("does not fit this key"), "{text}");
+    assert!(code == 4 && text.contains("does not match this key"), "{text}");
     let (code, text) = verify(&sealed, Some(&wrong), &["drill", "--report", dir.path().to_str().unwrap()]);
     assert!(code == 4 && text.contains("was not booted"), "{text}");
     let other = dir.path().join("other");
@@ -267,7 +267,7 @@ fn root_verify_says_what_it_can_and_cannot_tell() {
     let (code, text) = verify(&unsealed, Some(&right), from);
     assert!(code == 4 && text.contains("has no seal"), "{text}");
     let (code, text) = verify(&unsealed, None, from);
-    assert!(code == 0 && text.contains("damage would have been found, but not whether"), "{text}");
+    assert!(code == 0 && text.contains("damage would be found, but deliberate changes"), "{text}");
 }
 
 /// A key of its own, and systemd's stub, which is a kernel as far as this is concerned, too.
@@ -320,7 +320,7 @@ fn root_a_signed_medium_holds_one_program_for_uefi_whose_signature_is_proven() {
     let file = std::fs::File::options().write(true).open(&image).unwrap();
     file.write_all_at(b"x", (start + inside) as u64).unwrap();
     let problems = report().problems;
-    assert!(problems.iter().any(|one| one.starts_with("the EFI system partition is not what it was")), "{problems:?}");
+    assert!(problems.iter().any(|one| one.starts_with("the EFI system partition was changed")), "{problems:?}");
     let changed = "EFI/BOOT/BOOTX64.EFI its signature cannot be used: the program was changed after it was signed";
     assert!(problems.iter().any(|one| one == changed), "{problems:?}");
 }

@@ -165,12 +165,12 @@ fn root_an_ordinary_user_gets_no_set_id_bits_of_others() {
         assert_eq!((here.uid(), here.mode() & 0o7777), (USER, expected), "{path} {bits:o}");
     }
     assert_eq!(place.at("home/out/common").metadata().unwrap().mode() & 0o7777, 0o2775);
-    let said: Vec<&str> = err.lines().filter(|line| line.contains("set-id bits were left out")).collect();
-    assert_eq!(said.len(), 1, "{err}");
+    let reported: Vec<&str> = err.lines().filter(|line| line.contains("set-id bits were not restored")).collect();
+    assert_eq!(reported.len(), 1, "{err}");
     for name in ["/bin/su", "/bin/wall", "/bin/both"] {
-        assert!(said[0].contains(name), "{}", said[0]);
+        assert!(reported[0].contains(name), "{}", reported[0]);
     }
-    assert!(!said[0].contains("/bin/own") && !said[0].contains("plain"), "{}", said[0]);
+    assert!(!reported[0].contains("/bin/own") && !reported[0].contains("plain"), "{}", reported[0]);
     // Root restores owners, and with them the bits.
     let (code, err) = place.run(&["restore", "--from", "repo", "--key-file", "key", "--to", "all"]);
     assert!(code == 0 && !err.contains("set-id"), "{err}");

@@ -28,7 +28,7 @@ pub enum DrillError {
         path: PathBuf,
     },
     /// The virtual machine ended when it should not.
-    #[error("the virtual machine ended ({status}) while waiting for {awaited}{}", said(tail))]
+    #[error("the virtual machine ended ({status}) while waiting for {awaited}{}", reported(tail))]
     Ended {
         /// How it ended.
         status: String,
@@ -38,7 +38,7 @@ pub enum DrillError {
         tail: String,
     },
     /// A deadline passed.
-    #[error("waited {} s for {awaited}, in vain{}", deadline.as_secs(), said(tail))]
+    #[error("timed out after {} s waiting for {awaited}{}", deadline.as_secs(), reported(tail))]
     Deadline {
         /// What was awaited.
         awaited: String,
@@ -64,7 +64,7 @@ pub enum DrillError {
         reason: String,
     },
     /// A command inside the guest ended with another code than 0.
-    #[error("in the virtual machine `{command}` ended with code {code}{}", said(output))]
+    #[error("in the virtual machine `{command}` ended with code {code}{}", reported(output))]
     Guest {
         /// The command.
         command: String,
@@ -120,7 +120,7 @@ impl DrillError {
 }
 
 /// The tail of a console as the last part of a message, on lines of its own.
-fn said(tail: &str) -> String {
+fn reported(tail: &str) -> String {
     let tail = tail.trim();
-    if tail.is_empty() { String::new() } else { format!("; the last that was said:\n{tail}") }
+    if tail.is_empty() { String::new() } else { format!("; last output:\n{tail}") }
 }

@@ -29,7 +29,7 @@ pub fn page(report: &DrillReport, picture: &dyn Fn(&str) -> Option<Vec<u8>>) -> 
     );
     let total = report.phases.iter().map(|phase| phase.start + phase.seconds).fold(0.0, f64::max);
     let summary = match &report.reason {
-        None => format!("Lost disks to a working machine in {total:.0} s."),
+        None => format!("From lost disks to a working machine in {total:.0} s."),
         Some(reason) => reason.lines().next().unwrap_or_default().to_owned(),
     };
     out.push_str(&format!(

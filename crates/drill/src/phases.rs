@@ -36,7 +36,7 @@ const INIT: [&str; 7] =
 /// Puts phases together. `events` are with the second since power-on at which each arrived.
 ///
 /// A stage is reported at its end with its length. Between the choice in the menu and the begin of the first stage lie
-/// the loading and the kernel; they are told apart where GRUB says so, which it does not, and so are one phase.
+/// the loading and the kernel; they are distinguished where GRUB says so, which it does not, and so are one phase.
 pub fn phases(marks: &Marks, events: &[(f64, Event)]) -> Vec<Phase> {
     let mut list: Vec<Phase> = Vec::new();
     let mut between = |name: &str, start: Option<f64>, end: Option<f64>| {

@@ -107,7 +107,10 @@ fn spec_of(
 ) -> Result<VmSpec, DrillError> {
     let machine = &medium.machine;
     if machine.architecture != "x86_64" {
-        return Err(DrillError::Unsupported(format!("it is a {} machine, drills know x86_64", machine.architecture)));
+        return Err(DrillError::Unsupported(format!(
+            "it is a {} machine; drills support x86_64 only",
+            machine.architecture
+        )));
     }
     let firmware = match machine.boot.firmware {
         Firmware::Bios => VmFirmware::Bios,
@@ -203,7 +206,7 @@ impl Run<'_> {
         let end = Pattern::regex(r"lifeboat: (RESTORED|FAILED) ")?;
         let (which, found) = vm.console.wait_for_any(&[&ready, &end], left)?;
         if which == 0 && found.text.contains("ready") {
-            let reason = "the medium did not start in nuke mode, though its menu was told to".to_owned();
+            let reason = "the medium did not start in nuke mode, although that menu entry was chosen".to_owned();
             return Err(DrillError::Failed { reason });
         }
         if which == 0 {

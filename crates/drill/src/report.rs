@@ -81,7 +81,7 @@ impl DrillReport {
     /// The verdict in one line.
     pub fn verdict(&self) -> String {
         match &self.reason {
-            None => format!("PASSED: {} came back and is well", self.machine),
+            None => format!("PASSED: {} was recovered and boots", self.machine),
             Some(reason) => format!("FAILED: {}", reason.lines().next().unwrap_or_default()),
         }
     }
@@ -203,13 +203,13 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_failure_says_why() {
+    fn a_failure_gives_the_reason() {
         let mut report = sample();
         report.passed = false;
         report.reason =
-            Some("waited 3600 s for \"login:\" on the console, in vain; the last that was said:\npanic".into());
+            Some("timed out after 3600 s waiting for \"login:\" on the console; last output:\npanic".into());
         let text = report.text();
-        assert!(text.starts_with("FAILED: waited 3600 s for \"login:\""), "{text}");
+        assert!(text.starts_with("FAILED: timed out after 3600 s waiting for \"login:\""), "{text}");
         assert!(text.ends_with("\npanic\n"), "{text}");
     }
 

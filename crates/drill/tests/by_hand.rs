@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{HEALTHY, PLAIN, RESCUE, lab, programs, scenario, tell};
+use common::{HEALTHY, PLAIN, RESCUE, lab, programs, run_scenario, scenario};
 use lifeboat_drill::guest::Guest;
 use lifeboat_drill::lab::Recovered;
 use lifeboat_drill::vm::{Vm, VmDisk, VmFirmware, VmSpec, image};
@@ -40,7 +40,7 @@ const MADE_ANEW: [&str; 11] = [
 #[test]
 #[ignore = "long: make test-all"]
 fn recover_by_hand_is_followed_literally() {
-    tell(|| {
+    run_scenario(|| {
         let scenario = scenario(PLAIN)?;
         let original = scenario.recorded(&programs(), RESCUE)?;
         // Another machine plays the live system: a Debian with disk tools, into which only restic is put.

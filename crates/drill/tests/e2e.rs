@@ -9,7 +9,7 @@
 
 mod common;
 
-use common::{HEALTHY, PLAIN, RESCUE, lab, programs, scenario, scenario_in, tell};
+use common::{HEALTHY, PLAIN, RESCUE, lab, programs, run_scenario, scenario, scenario_in};
 use lifeboat_drill::guest::Guest;
 use lifeboat_drill::lab::Target;
 use lifeboat_drill::vm::{Controller, Vm};
@@ -28,24 +28,24 @@ fn lose_and_recover(machine: &str, target: &Target) -> Result<(), DrillError> {
 
 #[test]
 fn e2e_debian12_bios_gpt_ext4() {
-    tell(|| lose_and_recover(PLAIN, &Target::default()));
+    run_scenario(|| lose_and_recover(PLAIN, &Target::default()));
 }
 
 #[test]
 fn e2e_debian12_uefi_secure_boot_xfs() {
-    tell(|| lose_and_recover("debian12-uefi-sb", &Target::default()));
+    run_scenario(|| lose_and_recover("debian12-uefi-sb", &Target::default()));
 }
 
 #[test]
 #[ignore = "long: make test-all"]
 fn e2e_debian13_uefi_btrfs_systemd_boot() {
-    tell(|| lose_and_recover("debian13-uefi-btrfs", &Target::default()));
+    run_scenario(|| lose_and_recover("debian13-uefi-btrfs", &Target::default()));
 }
 
 #[test]
 #[ignore = "long: make test-all"]
 fn e2e_debian12_bios_mbr_logical() {
-    tell(|| lose_and_recover("debian12-bios-mbr", &Target::default()));
+    run_scenario(|| lose_and_recover("debian12-bios-mbr", &Target::default()));
 }
 
 /// A medium as anyone makes it (its menu starts nothing by itself) passes its drill: on disks twice as large behind
@@ -53,7 +53,7 @@ fn e2e_debian12_bios_mbr_logical() {
 #[test]
 #[ignore = "long: make test-all"]
 fn drill_of_a_medium_that_starts_nothing_by_itself() {
-    tell(|| {
+    run_scenario(|| {
         let scenario = scenario_in("drill", PLAIN)?;
         let original = scenario.record(&programs(), "lifeboat rescue --out /run/medium/rescue.iso --embed-key")?;
         let report = scenario.directory.join("drill");
@@ -85,7 +85,7 @@ fn drill_of_a_medium_that_starts_nothing_by_itself() {
 /// The harness itself: a lab machine boots from its own disk, files go in and come out whole, the machine powers off.
 #[test]
 fn harness_files_go_into_a_machine_and_come_back() {
-    tell(|| {
+    run_scenario(|| {
         let scenario = scenario(PLAIN)?;
         let sent = scenario.directory.join("sent");
         std::fs::write(&sent, b"odd size\n").unwrap();

@@ -8,7 +8,7 @@ mod common;
 #[path = "common/typist.rs"]
 mod typist;
 
-use common::{HEALTHY, PLAIN, programs, scenario_in, tell};
+use common::{HEALTHY, PLAIN, programs, run_scenario, scenario_in};
 use lifeboat_drill::DrillError;
 use lifeboat_drill::lab::scenario::{BOOT, RECOVER};
 use lifeboat_drill::lab::{Recovered, Scenario, Target};
@@ -63,7 +63,7 @@ fn recover(scenario: &Scenario, medium: &Path, name: &str) -> Result<Recovered, 
     let target = Target { memory_mib: Some(1024), ..Target::default() };
     let mut recovery = scenario.start_recovery(medium, &target)?;
     let vm = &mut recovery.vm;
-    vm.console.wait_for(&shown("Press Enter on the console at which you sit"), BOOT)?;
+    vm.console.wait_for(&shown("Press Enter on the console that you use"), BOOT)?;
     for title in ["welcome", "backups", "disks found", "which disk goes where"] {
         go(vm, b"\r", title)?;
     }
@@ -92,14 +92,18 @@ fn recover(scenario: &Scenario, medium: &Path, name: &str) -> Result<Recovered, 
 #[test]
 #[ignore = "long: make test-all"]
 fn the_root_becomes_btrfs_and_changes_places_with_the_swap() {
-    tell(|| {
+    run_scenario(|| {
         let scenario = scenario_in("editor", PLAIN)?;
         let rescue = format!(
             "lifeboat rescue --out /run/medium/rescue.iso --mode interactive --timeout 1 --embed-key && echo {MARK} $(hostname)"
         );
         let original = scenario.record(&programs(), &rescue)?;
-        let name =
-            original.output.split(MARK).nth(1).and_then(|said| said.split_whitespace().next()).unwrap_or_default();
+        let name = original
+            .output
+            .split(MARK)
+            .nth(1)
+            .and_then(|reported| reported.split_whitespace().next())
+            .unwrap_or_default();
         let recovered = recover(&scenario, &original.medium, name)?;
         assert!(recovered.events.iter().any(|(_, event)| matches!(event, Event::Restored { .. })));
         scenario.compare_with(&original, &recovered, &FOLLOWS, &[])?;

@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{HEALTHY, PLAIN, RESCUE, programs, scenario, scenario_in, tell};
+use common::{HEALTHY, PLAIN, RESCUE, programs, run_scenario, scenario, scenario_in};
 use lifeboat_drill::DrillError;
 use lifeboat_drill::lab::Target;
 use lifeboat_drill::vm::Controller;
@@ -34,20 +34,20 @@ fn onto(controller: Controller, quarters: u64) -> Result<(), DrillError> {
 #[test]
 #[ignore = "long: make test-all"]
 fn virtio_blk_to_nvme_twice_as_large() {
-    tell(|| onto(Controller::Nvme, 8));
+    run_scenario(|| onto(Controller::Nvme, 8));
 }
 
 #[test]
 #[ignore = "long: make test-all"]
 fn a_disk_half_as_large() {
-    tell(|| onto(Controller::VirtioBlk, 2));
+    run_scenario(|| onto(Controller::VirtioBlk, 2));
 }
 
 /// The initramfs of this machine holds the drivers of its own hardware only: it must be made anew.
 #[test]
 #[ignore = "long: make test-all"]
 fn ahci_to_virtio_scsi_with_an_initramfs_for_ahci_only() {
-    tell(|| {
+    run_scenario(|| {
         let mut scenario = scenario_in("ahci", PLAIN)?;
         scenario.controller = Controller::Ahci;
         let narrow = "sed -i s/^MODULES=.*/MODULES=dep/ /etc/initramfs-tools/initramfs.conf && update-initramfs -u && \

@@ -7,7 +7,7 @@ mod common;
 #[path = "common/typist.rs"]
 mod typist;
 
-use common::{HEALTHY, PLAIN, programs, scenario_in, tell};
+use common::{HEALTHY, PLAIN, programs, run_scenario, scenario_in};
 use lifeboat_drill::DrillError;
 use lifeboat_drill::lab::scenario::{BOOT, RECOVER};
 use lifeboat_drill::lab::{Recovered, Scenario, Target};
@@ -24,7 +24,7 @@ fn recover(scenario: &Scenario, medium: &Path, name: &str, words: &str) -> Resul
     let vm = &mut recovery.vm;
     come_to_the_key(vm, BOOT)?;
     vm.console.send(b"wrong\r")?;
-    see(vm, &[&shown("this key does not fit")])?;
+    see(vm, &[&shown("this key does not match")])?;
     type_on_screen(vm, words, "cannot READ the recovery words", "Lifeboat: backups")?;
     for title in ["disks found", "which disk goes where", "the plan", "confirm"] {
         vm.console.send(b"\r")?;
@@ -41,17 +41,18 @@ fn recover(scenario: &Scenario, medium: &Path, name: &str, words: &str) -> Resul
 #[test]
 #[ignore = "long: make test-all"]
 fn interactive_recovery_over_the_serial_console() {
-    tell(|| {
+    run_scenario(|| {
         let scenario = scenario_in("interactive", PLAIN)?;
         let rescue = format!(
             "lifeboat rescue --out /run/medium/rescue.iso --mode interactive --timeout 1 && echo {MARK} $(hostname) && \
              lifeboat key show"
         );
         let original = scenario.record(&programs(), &rescue)?;
-        let said = original.output.split(MARK).nth(1).unwrap_or_default();
-        let (name, said) = said.trim_start().split_once(char::is_whitespace).unwrap_or_default();
-        let words: Vec<&str> = said.split_whitespace().filter(|word| word.chars().all(char::is_alphabetic)).collect();
-        assert_eq!(words.len(), 24, "{said}");
+        let reported = original.output.split(MARK).nth(1).unwrap_or_default();
+        let (name, reported) = reported.trim_start().split_once(char::is_whitespace).unwrap_or_default();
+        let words: Vec<&str> =
+            reported.split_whitespace().filter(|word| word.chars().all(char::is_alphabetic)).collect();
+        assert_eq!(words.len(), 24, "{reported}");
         let recovered = recover(&scenario, &original.medium, name, &words.join(" "))?;
         assert!(recovered.events.iter().any(|(_, event)| matches!(event, Event::Restored { .. })));
         scenario.compare(&original, &recovered)?;

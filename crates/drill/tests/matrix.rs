@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{PLAIN, lab, programs, scenario_in, tell};
+use common::{PLAIN, lab, programs, run_scenario, scenario_in};
 use lifeboat_drill::guest::Guest;
 use lifeboat_drill::lab::{Original, Scenario, await_event};
 use lifeboat_drill::vm::{Board, Controller, Nic, Vm, VmDisk, VmFirmware, VmSpec, image};
@@ -79,7 +79,7 @@ fn boot(
 #[test]
 #[ignore = "long: make test-all"]
 fn one_medium_on_every_controller_and_card() {
-    tell(|| {
+    run_scenario(|| {
         let scenario = scenario_in("matrix", PLAIN)?;
         let original = scenario.recorded(&programs(), MEDIUM)?;
         let mut table = "| board | firmware | controller | disk | network card | address | seconds to expert mode |\n\

@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{PLAIN, scenario_in, tell};
+use common::{PLAIN, run_scenario, scenario_in};
 use lifeboat_drill::chooser::choose;
 use lifeboat_drill::medium::Menu;
 use lifeboat_drill::vm::{Pattern, Vm, VmFirmware, VmSpec};
@@ -23,7 +23,7 @@ const CFG: &str = "serial --unit=0 --speed=115200\nterminal_input serial\ntermin
 
 #[test]
 fn an_entry_is_started_with_one_more_parameter() {
-    tell(|| {
+    run_scenario(|| {
         let scenario = scenario_in("menu", PLAIN)?;
         let tree = scenario.directory.join("tree");
         std::fs::create_dir_all(tree.join("boot/grub")).unwrap();

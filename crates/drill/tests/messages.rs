@@ -14,7 +14,7 @@ mod server;
 #[path = "common/typist.rs"]
 mod typist;
 
-use common::{PLAIN, programs, scenario_in, tell};
+use common::{PLAIN, programs, run_scenario, scenario_in};
 use lifeboat_drill::DrillError;
 use lifeboat_drill::guest::Guest;
 use lifeboat_drill::lab::{Scenario, await_event};
@@ -108,12 +108,12 @@ impl Bench {
 
 /// Waits for a line with this text; gives the whole line.
 fn hear(vm: &mut Vm, text: &str) -> Result<String, DrillError> {
-    let says = |event: &Event| match event {
-        Event::Note { text: said } | Event::Warning { text: said } => said.contains(text),
+    let reports = |event: &Event| match event {
+        Event::Note { text: reported } | Event::Warning { text: reported } => reported.contains(text),
         Event::Failed { reason } => reason.contains(text),
         _ => false,
     };
-    let line = await_event(vm, text, BOOT, says)?.event.console_line();
+    let line = await_event(vm, text, BOOT, reports)?.event.console_line();
     eprintln!("{line}");
     Ok(line)
 }
@@ -127,7 +127,7 @@ fn expert(vm: &mut Vm) -> Result<Guest<'_>, DrillError> {
 #[test]
 #[ignore = "long: make test-all"]
 fn a_damaged_tools_image_is_left_out() {
-    tell(|| {
+    run_scenario(|| {
         let bench = Bench::new()?;
         let tools = "/lifeboat/tools.img";
         let mut content = bench.places.content(&bench.medium, tools);
@@ -147,15 +147,15 @@ fn a_damaged_tools_image_is_left_out() {
 #[test]
 #[ignore = "long: make test-all"]
 fn of_two_equal_media_one_is_named() {
-    tell(|| {
+    run_scenario(|| {
         let bench = Bench::new()?;
         // A disk, not a stick: the kernel shows a stick only after a second (usb-storage's delay_use), and who has found the
         // disc by then looks no further.
         let twin = format!("if=none,id=twin,readonly=on,format=raw,file={}", bench.medium.display());
         let more = ["-drive", &twin, "-device", "virtio-blk-pci,drive=twin"];
         let mut vm = bench.boot("two-media", EXPERT, Some(&bench.medium), &more)?;
-        let line = hear(&mut vm, "the same medium is in")?;
-        assert!(line.contains("the same medium is in /dev/vda, too; using /dev/sr0"), "{line}");
+        let line = hear(&mut vm, "the same medium is also in")?;
+        assert!(line.contains("the same medium is also in /dev/vda; using /dev/sr0"), "{line}");
         let mut guest = expert(&mut vm)?;
         guest.must("grep -q '^/dev/sr0 /run/lifeboat/medium ' /proc/mounts", WORD)?;
         Ok(())
@@ -165,12 +165,12 @@ fn of_two_equal_media_one_is_named() {
 #[test]
 #[ignore = "long: make test-all"]
 fn without_a_medium_nuke_fails_and_gives_a_shell() {
-    tell(|| {
+    run_scenario(|| {
         let bench = Bench::new()?;
         let mut vm = bench.boot("no-medium", "lifeboat.mode=nuke lifeboat.after=shell", None, &[])?;
         hear(&mut vm, "waiting for the medium, at most 60 s")?;
         hear(&mut vm, "no medium was found within 60 s:")?;
-        hear(&mut vm, "there is no disc, USB disk or disk at all")?;
+        hear(&mut vm, "there is no disc, USB disk or other disk")?;
         let failed = await_event(&mut vm, "the refusal", BOOT, Event::is_final)?.event.console_line();
         let reason = "nothing was touched: the medium that belongs to this rescue system was not found (see above)";
         assert_eq!(failed, format!("lifeboat: FAILED {reason}"));
@@ -181,7 +181,7 @@ fn without_a_medium_nuke_fails_and_gives_a_shell() {
 
 /// Boots with the link of `plug` down, which is the card or what it hangs on; hears `trouble` and its end, then plugs it in.
 fn network_that_comes_late(name: &str, netdevs: &[&str], plug: &str, trouble: &str, end: &str) {
-    tell(|| {
+    run_scenario(|| {
         let bench = Bench::new()?;
         let card = format!("virtio-net-pci,id=card,netdev=uplink,mac={MAC}");
         let mut more: Vec<&str> = netdevs.iter().flat_map(|&netdev| ["-netdev", netdev]).collect();
@@ -218,7 +218,7 @@ fn a_missing_dhcp_server_is_named_and_one_that_comes_later_is_used() {
 #[test]
 #[ignore = "long: make test-all"]
 fn the_disc_of_another_medium_is_named() {
-    tell(|| {
+    run_scenario(|| {
         let bench = Bench::new()?;
         let path = "/lifeboat/manifest.json";
         let text = String::from_utf8(bench.places.content(&bench.medium, path)).unwrap();
@@ -249,10 +249,10 @@ fn put_disc_in(vm: &mut Vm, disc: &Path) -> Result<(), DrillError> {
 #[test]
 #[ignore = "long: make test-all"]
 fn an_empty_drive_is_named_and_a_disc_that_comes_later_is_used() {
-    tell(|| {
+    run_scenario(|| {
         let bench = Bench::new()?;
         let mut vm = bench.boot("empty-drive", "lifeboat.mode=nuke lifeboat.after=shell", None, &EMPTY_DRIVE)?;
-        hear(&mut vm, "waiting for the medium, at most 60 s (/dev/sr0 is empty: put the disc in)")?;
+        hear(&mut vm, "waiting for the medium, at most 60 s (/dev/sr0 is empty: insert the disc)")?;
         put_disc_in(&mut vm, &bench.medium)?;
         hear(&mut vm, "the medium is in /dev/sr0")?;
         // There is nothing to recover onto.
@@ -270,7 +270,7 @@ fn an_empty_drive_is_named_and_a_disc_that_comes_later_is_used() {
         let refused = guest.run("lifeboat restore --stage plan </dev/null", WORD)?;
         assert_eq!(refused.code, 1);
         assert!(
-            refused.text.contains("insert it and name its device: 'lifeboat restore --from /dev/sr0'"),
+            refused.text.contains("inserting it and naming its device: 'lifeboat restore --from /dev/sr0'"),
             "{refused:?}"
         );
         put_disc_in(guest.vm(), &bench.medium)?;
@@ -283,7 +283,7 @@ fn an_empty_drive_is_named_and_a_disc_that_comes_later_is_used() {
 #[test]
 #[ignore = "long: make test-all"]
 fn a_medium_without_the_key_asks_until_it_fits() {
-    tell(|| {
+    run_scenario(|| {
         let mut bench = Bench::new()?;
         let disc = bench.without_key();
         let (blank, disk) = bench.blank()?;
@@ -303,20 +303,21 @@ fn a_medium_without_the_key_asks_until_it_fits() {
         let mut vm = bench.boot("no-key-expert", EXPERT, Some(&disc), &disk)?;
         let mut guest = expert(&mut vm)?;
         let shown_words = "lifeboat key show --key-file /run/lifeboat/medium/lifeboat/repository.key";
-        let said = guest.must(shown_words, WORD)?;
-        let words: Vec<&str> = said.split_whitespace().filter(|word| word.chars().all(char::is_alphabetic)).collect();
-        assert_eq!(words.len(), 24, "{said}");
+        let reported = guest.must(shown_words, WORD)?;
+        let words: Vec<&str> =
+            reported.split_whitespace().filter(|word| word.chars().all(char::is_alphabetic)).collect();
+        assert_eq!(words.len(), 24, "{reported}");
         let words = words.join(" ");
         let plan = "lifeboat restore --stage plan";
         let without = guest.run(&format!("{plan} </dev/null"), BOOT)?;
         assert!(without.code == 1 && without.text.contains("--words to type the recovery words"), "{without:?}");
         let wrong = guest.run(&format!("echo {OTHER_WORDS} | {plan} --words"), BOOT)?;
-        assert!(wrong.code == 1 && wrong.text.contains("the key does not fit"), "{wrong:?}");
+        assert!(wrong.code == 1 && wrong.text.contains("the key does not match"), "{wrong:?}");
         let right = guest.must(&format!("echo {words} | {plan} --words"), BOOT)?;
         assert!(right.contains("Nothing was touched"), "{right}");
         vm.console.send(format!("{plan}\n").as_bytes())?;
         vm.console.wait_for(&shown("Recovery words"), BOOT)?;
-        type_line(&mut vm, OTHER_WORDS, "cannot READ the recovery words", "the key does not fit")?;
+        type_line(&mut vm, OTHER_WORDS, "cannot READ the recovery words", "the key does not match")?;
         vm.console.wait_for(&shown("Recovery words"), SCREEN)?;
         type_line(&mut vm, &words, "Recovery words (", "Nothing was touched")?;
         vm.power_cut();
@@ -330,7 +331,7 @@ fn a_medium_without_the_key_asks_until_it_fits() {
             "cannot READ the recovery words",
             "these recovery words belong to another archive",
         )?;
-        type_on_screen(&mut vm, "a passphrase", "no such thing is said", "this key does not fit; try again")?;
+        type_on_screen(&mut vm, "a passphrase", "no such thing is said", "this key does not match; try again")?;
         type_on_screen(&mut vm, &words, "cannot READ the recovery words", "Lifeboat: backups")
     });
 }
@@ -338,7 +339,7 @@ fn a_medium_without_the_key_asks_until_it_fits() {
 #[test]
 #[ignore = "long: make test-all"]
 fn logs_go_to_a_server_though_the_boot_needed_no_network() {
-    tell(|| {
+    run_scenario(|| {
         let bench = Bench::new()?;
         let (folder, port) = (bench.scenario.directory.join("served-logs"), port());
         let _ = std::fs::remove_dir_all(&folder);
@@ -353,8 +354,8 @@ fn logs_go_to_a_server_though_the_boot_needed_no_network() {
         assert!(refused.code == 1 && refused.text.contains("try nfs://"), "{refused:?}");
         let keys = "AWS_ACCESS_KEY_ID=keyid AWS_SECRET_ACCESS_KEY=secretkey";
         let place = format!("'s3://support/db7?endpoint=http://10.0.2.2:{port}'");
-        let said = guest.must(&format!("{keys} lifeboat logs --to {place}"), BOOT)?;
-        assert!(said.contains("the logs are in lifeboat-logs-"), "{said}");
+        let reported = guest.must(&format!("{keys} lifeboat logs --to {place}"), BOOT)?;
+        assert!(reported.contains("the logs are in lifeboat-logs-"), "{reported}");
         guest.must("ip -4 -o address show scope global | grep -w 10.0.2.15/24 && network-up", WORD)?;
         let saved: Vec<PathBuf> =
             std::fs::read_dir(folder.join("support/db7")).unwrap().map(|entry| entry.unwrap().path()).collect();

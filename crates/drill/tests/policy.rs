@@ -8,7 +8,7 @@ mod common;
 #[path = "common/places.rs"]
 mod places;
 
-use common::{HEALTHY, PLAIN, programs, scenario_in, tell};
+use common::{HEALTHY, PLAIN, programs, run_scenario, scenario_in};
 use lifeboat_drill::DrillError;
 use lifeboat_drill::lab::scenario::{RECOVER, await_end};
 use lifeboat_drill::lab::{Recovered, await_event};
@@ -30,15 +30,15 @@ fn hash(path: &Path) -> blake3::Hash {
 
 /// Waits until the machine says that it powers off, which nothing on the command line asked for, and does.
 fn powers_off(mut vm: Vm) -> Result<(), DrillError> {
-    let said = |event: &Event| matches!(event, Event::Note { text } if text == "powering off");
-    await_event(&mut vm, "the power-off", PATIENCE, said)?;
+    let reported = |event: &Event| matches!(event, Event::Note { text } if text == "powering off");
+    await_event(&mut vm, "the power-off", PATIENCE, reported)?;
     vm.wait_off(PATIENCE)
 }
 
 #[test]
 #[ignore = "long: make test-all"]
 fn the_policy_on_a_medium_is_kept_to() {
-    tell(|| {
+    run_scenario(|| {
         let scenario = scenario_in("policy", PLAIN)?;
         let policy = format!("[unattended]\\nwipe = [\"{SERIAL}\"]\\nwarnings = \"stop\"\\nafter = \"poweroff\"\\n");
         let rescue = format!(
@@ -77,7 +77,7 @@ fn the_policy_on_a_medium_is_kept_to() {
             Ok(())
         };
         refused("somebodys", "not-given-up", "cannot FIND the disk given-up of lifeboat.wipe; there are: /dev/vda")?;
-        refused(SERIAL, "warned-of", "the plan has warnings, and the policy says to stop at them")?;
+        refused(SERIAL, "warned-of", "the plan has warnings, and the policy is to stop at warnings")?;
 
         let mut vm = start(SERIAL, "recovery", "lifeboat.warnings=go-on")?;
         let end = await_end(&mut vm, RECOVER)?;

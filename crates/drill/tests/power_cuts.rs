@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{HEALTHY, PLAIN, RESCUE, programs, scenario, tell};
+use common::{HEALTHY, PLAIN, RESCUE, programs, run_scenario, scenario};
 use lifeboat_drill::DrillError;
 use lifeboat_drill::lab::{Recovery, Target, await_event};
 use lifeboat_machine::Event;
@@ -17,7 +17,7 @@ const LONG: Duration = Duration::from_secs(3600);
 #[test]
 #[ignore = "long: make test-all"]
 fn power_cuts_at_five_random_moments() {
-    tell(|| {
+    run_scenario(|| {
         let scenario = scenario(PLAIN)?;
         let original = scenario.recorded(&programs(), RESCUE)?;
         // How long the writing takes from the moment at which the plan is made.

@@ -10,7 +10,7 @@ mod common;
 #[path = "common/places.rs"]
 mod places;
 
-use common::{PLAIN, RESCUE, programs, scenario, tell};
+use common::{PLAIN, RESCUE, programs, run_scenario, scenario};
 use lifeboat_drill::DrillError;
 use lifeboat_drill::lab::scenario::await_end;
 use lifeboat_drill::lab::{Original, Scenario};
@@ -83,9 +83,9 @@ impl Case<'_> {
         let mut vm = Vm::start(&spec, self.scenario.acceleration, &logs)?;
         let end = await_end(&mut vm, PATIENCE)?;
         vm.wait_off(PATIENCE)?;
-        let Event::Failed { reason: said } = end.event else { panic!("{name}: {:?}", end.event) };
-        eprintln!("{name}: {said}");
-        assert!(said.contains(reason), "{name}: {said:?} does not say {reason:?}");
+        let Event::Failed { reason: reported } = end.event else { panic!("{name}: {:?}", end.event) };
+        eprintln!("{name}: {reported}");
+        assert!(reported.contains(reason), "{name}: {reported:?} does not say {reason:?}");
         let after: Vec<_> = disks.iter().map(|disk| hash(disk)).collect();
         assert_eq!(before, after, "{name}: a disk was changed");
         Ok(())
@@ -108,7 +108,7 @@ fn foreign(scenario: &Scenario) -> PathBuf {
 #[test]
 #[ignore = "long: make test-all"]
 fn nuke_refuses_and_touches_nothing() {
-    tell(|| {
+    run_scenario(|| {
         let scenario = scenario(PLAIN)?;
         let original = scenario.recorded(&programs(), RESCUE)?;
         let places = Places::read(&original.medium);

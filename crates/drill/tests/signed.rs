@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::{HEALTHY, PLAIN, programs, scenario_in, tell};
+use common::{HEALTHY, PLAIN, programs, run_scenario, scenario_in};
 use lifeboat_drill::DrillError;
 use lifeboat_drill::guest::Guest;
 use lifeboat_drill::lab::scenario::{BOOT, await_event};
@@ -119,7 +119,7 @@ fn boots(scenario: &Scenario, spec: &VmSpec, awaited: &str) -> Result<(), DrillE
 
 #[test]
 fn firmware_starts_a_signed_medium_and_no_changed_one() {
-    tell(|| {
+    run_scenario(|| {
         let scenario = scenario_in("signed", PLAIN)?;
         let [own, other] = ["own", "other"].map(|name| key_files(&scenario.directory, name));
         let initramfs = b"an initramfs that is none";
@@ -148,7 +148,7 @@ fn configured(command: &str) -> String {
 #[test]
 #[ignore = "long: make test-all"]
 fn a_changed_menu_starts_nothing_on_a_signed_medium() {
-    tell(|| {
+    run_scenario(|| {
         let scenario = scenario_in("signed", OWN_KEY)?;
         let own = key_files(&scenario.directory, "own");
         let command = format!(
@@ -180,7 +180,7 @@ fn a_changed_menu_starts_nothing_on_a_signed_medium() {
 #[test]
 #[ignore = "long: make test-all"]
 fn a_signed_medium_recovers_unattended() {
-    tell(|| {
+    run_scenario(|| {
         let scenario = scenario_in("signed-nuke", OWN_KEY)?;
         let own = key_files(&scenario.directory, "own");
         let command = format!("{} --timeout 5 --append '{TIMER}'", common::RESCUE);

@@ -10,7 +10,7 @@ mod common;
 #[path = "common/server.rs"]
 mod server;
 
-use common::{DEMO, HEALTHY, QUIET, RESCUE, lab, programs, scenario_in, tell};
+use common::{DEMO, HEALTHY, QUIET, RESCUE, lab, programs, run_scenario, scenario_in};
 use lifeboat_drill::DrillError;
 use lifeboat_drill::guest::Guest;
 use lifeboat_drill::lab::scenario::BOOT;
@@ -67,7 +67,7 @@ fn target() -> Target {
 }
 
 fn lose_and_recover(what: &str, more: &[&str], address: impl Fn(u16) -> String, environment: &str) {
-    tell(|| {
+    run_scenario(|| {
         let scenario = scenario_in("sources", DEMO)?;
         let (folder, port) = (scenario.directory.join(format!("served-{what}")), port());
         let _ = std::fs::remove_dir_all(&folder);
@@ -97,7 +97,7 @@ fn sources_s3() {
 #[test]
 #[ignore = "long: make test-all"]
 fn sources_sftp() {
-    tell(|| {
+    run_scenario(|| {
         let scenario = scenario_in("sources", DEMO)?;
         let (folder, port) = (scenario.directory.join("served-sftp"), port());
         let keys = tempfile::tempdir().unwrap();
@@ -130,7 +130,7 @@ fn sources_sftp() {
 #[test]
 #[ignore = "long: make test-all"]
 fn sources_http_after_a_network_boot() {
-    tell(|| {
+    run_scenario(|| {
         let scenario = scenario_in("sources", DEMO)?;
         let original = scenario.recorded(&programs(), &format!("{QUIET}; {RESCUE}"))?;
         let (folder, port) = (scenario.directory.join("served-http"), port());
@@ -155,7 +155,7 @@ fn sources_http_after_a_network_boot() {
 /// The kernel's NFS server in a guest of its own. `forwarded` are the pairs of this host's and the server's ports, `configuration`
 /// goes into its nfs.conf(5), and `address` names what the clients mount.
 fn from_nfs(forwarded: &[(u16, u16)], configuration: &str, address: &str) {
-    tell(|| {
+    run_scenario(|| {
         let scenario = scenario_in("sources", DEMO)?;
         let server = lab().machine("server")?;
         let disk = scenario.directory.join("server.qcow2");
@@ -203,7 +203,7 @@ fn sources_nfs_version_3() {
 #[test]
 #[ignore = "long: make test-all"]
 fn sources_local_partition() {
-    tell(|| {
+    run_scenario(|| {
         let scenario = scenario_in("sources", DEMO)?;
         let backup = scenario.directory.join("backup.img");
         let _ = std::fs::remove_file(&backup);
@@ -229,7 +229,7 @@ fn sources_local_partition() {
 #[test]
 #[ignore = "long: make test-all"]
 fn sources_usb_stick() {
-    tell(|| {
+    run_scenario(|| {
         let scenario = scenario_in("sources", DEMO)?;
         let original = scenario.recorded(&programs(), &format!("{QUIET}; {RESCUE}"))?;
         let recovered = scenario.recover(&original.medium, &Target { stick: true, ..Target::default() })?;
@@ -242,7 +242,7 @@ fn sources_usb_stick() {
 #[test]
 #[ignore = "long: make test-all"]
 fn sources_server_lost_in_mid_restore() {
-    tell(|| {
+    run_scenario(|| {
         let scenario = scenario_in("sources", DEMO)?;
         let (folder, port) = (scenario.directory.join("served-lost"), port());
         let _ = std::fs::remove_dir_all(&folder);
@@ -250,10 +250,11 @@ fn sources_server_lost_in_mid_restore() {
         let original = record(&scenario, &format!("rest:http://{HOST}:{port}/db7"), "")?;
         let console = scenario.directory.join("recovery/console.log");
         let _ = std::fs::remove_file(&console);
-        let said = |text: &str| std::fs::read(&console).is_ok_and(|log| String::from_utf8_lossy(&log).contains(text));
+        let reported =
+            |text: &str| std::fs::read(&console).is_ok_and(|log| String::from_utf8_lossy(&log).contains(text));
         let wait = |text: &str| {
             let deadline = Instant::now() + Duration::from_secs(1800);
-            while !said(text) {
+            while !reported(text) {
                 assert!(Instant::now() < deadline, "the recovery never said '{text}'");
                 std::thread::sleep(Duration::from_millis(100));
             }
@@ -313,7 +314,7 @@ impl Restic {
 #[test]
 #[ignore = "long: make test-all"]
 fn sources_of_another_machine_or_release_are_refused() {
-    tell(|| {
+    run_scenario(|| {
         let scenario = scenario_in("sources", common::PLAIN)?;
         let (folder, port) = (scenario.directory.join("served-release"), port());
         let _ = std::fs::remove_dir_all(&folder);
@@ -344,11 +345,11 @@ fn sources_of_another_machine_or_release_are_refused() {
         let mut vm = start("release-expert", &format!("{source} lifeboat.mode=expert"))?;
         let mut guest = Guest::login(&mut vm, BOOT)?;
         let mut refused = |options: &str, parts: &[&str]| -> Result<(), DrillError> {
-            let said = guest.run(&format!("lifeboat restore --stage plan {options} </dev/null"), BOOT)?;
-            eprintln!("{}", said.text);
+            let reported = guest.run(&format!("lifeboat restore --stage plan {options} </dev/null"), BOOT)?;
+            eprintln!("{}", reported.text);
             let way_out = format!("lifeboat.snapshot={good} on the kernel command line, or --snapshot {good}");
             for part in parts.iter().copied().chain([way_out.as_str(), "the disks were not touched"]) {
-                assert!(said.code == 3 && said.text.contains(part), "{part}: {said:?}");
+                assert!(reported.code == 3 && reported.text.contains(part), "{part}: {reported:?}");
             }
             Ok(())
         };

@@ -8,7 +8,7 @@ mod common;
 #[allow(dead_code)]
 mod server;
 
-use common::{PLAIN, programs, scenario_in, tell};
+use common::{PLAIN, programs, run_scenario, scenario_in};
 use lifeboat_drill::lab::scenario::BOOT;
 use lifeboat_drill::lab::{Recovery, Target, await_event};
 use lifeboat_drill::vm::Pattern;
@@ -30,7 +30,7 @@ fn ssh(key: &Path, port: u16, options: &[&str], command: &str) -> Output {
 #[test]
 #[ignore = "long: make test-all"]
 fn sshd_opens_to_the_machines_keys_only() {
-    tell(|| {
+    run_scenario(|| {
         let scenario = scenario_in("ssh", PLAIN)?;
         let keys = tempfile::tempdir().unwrap();
         let [ours, foreign] = ["ours", "foreign"].map(|name| {
@@ -55,9 +55,9 @@ fn sshd_opens_to_the_machines_keys_only() {
         let ready = |event: &Event| matches!(event, Event::Ready { mode: Mode::Expert } | Event::Failed { .. });
         await_event(&mut vm, "expert mode", BOOT, ready)?;
 
-        let said = ssh(&ours, port, &["-v"], "lifeboat layout show; tty || echo NO-TERMINAL");
-        let (out, err) = (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
-        assert!(said.status.success() && out.contains("NO-TERMINAL") && out.contains("rootfs"), "{out}{err}");
+        let reported = ssh(&ours, port, &["-v"], "lifeboat layout show; tty || echo NO-TERMINAL");
+        let (out, err) = (String::from_utf8_lossy(&reported.stdout), String::from_utf8_lossy(&reported.stderr));
+        assert!(reported.status.success() && out.contains("NO-TERMINAL") && out.contains("rootfs"), "{out}{err}");
         let shown = fingerprint.rsplit(' ').next().unwrap();
         assert!(err.contains(shown), "the console shows {shown}, ssh saw: {err}");
         // A terminal for the interactive mode.

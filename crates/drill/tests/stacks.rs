@@ -15,7 +15,7 @@ mod tgtd;
 #[path = "common/typist.rs"]
 mod typist;
 
-use common::{HEALTHY, programs, scenario_in, tell};
+use common::{HEALTHY, programs, run_scenario, scenario_in};
 use lifeboat_drill::DrillError;
 use lifeboat_drill::guest::Guest;
 use lifeboat_drill::lab::scenario::{BOOT, RECOVER};
@@ -152,13 +152,13 @@ impl Bench {
         let mut vm = self.boot("expert", parameters, |spec| self.safe(spec))?;
         let ready = await_event(&mut vm, "expert mode", BOOT, |e| *e == Event::Ready { mode: Mode::Expert });
         ready?;
-        let said = vm.console.text();
+        let reported = vm.console.text();
         for text in [
             "activated read-only: md array /dev/md127",
             "activated read-only: LVM volume group keep",
             "is encrypted (LUKS): lifeboat storage unlock /dev/dm-",
         ] {
-            assert!(said.contains(text), "{text}: {said}");
+            assert!(reported.contains(text), "{text}: {reported}");
         }
         let mut guest = Guest::login(&mut vm, WORD)?;
         let shown = guest.must("lifeboat storage show", WORD)?;
@@ -255,7 +255,7 @@ impl Bench {
 
 /// Runs a story; afterwards the disks that hold archives are, byte for byte, what they were before it.
 fn unchanged(story: impl FnOnce(&Bench) -> Result<(), DrillError>) {
-    tell(|| {
+    run_scenario(|| {
         let bench = Bench::record()?;
         let before = bench.store.each_ref().map(|path| digest(path));
         story(&bench)?;

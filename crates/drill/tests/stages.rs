@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{HEALTHY, PLAIN, programs, scenario_in, tell};
+use common::{HEALTHY, PLAIN, programs, run_scenario, scenario_in};
 use lifeboat_drill::DrillError;
 use lifeboat_drill::guest::Guest;
 use lifeboat_drill::lab::scenario::{BOOT, RECOVER};
@@ -53,7 +53,7 @@ echo ALL-STAGES
 #[test]
 #[ignore = "long: make test-all"]
 fn a_recovery_killed_in_each_stage_and_resumed() {
-    tell(|| {
+    run_scenario(|| {
         let scenario = scenario_in("stages", PLAIN)?;
         let original = scenario.recorded(&programs(), MEDIUM)?;
         let Recovery { mut vm, disk, spec } = scenario.start_recovery(&original.medium, &Target::default())?;
@@ -61,9 +61,9 @@ fn a_recovery_killed_in_each_stage_and_resumed() {
         await_event(&mut vm, "expert mode", BOOT, ready)?;
         let mut guest = Guest::login(&mut vm, BOOT)?;
         guest.must(&format!("cat >/tmp/stages.sh <<'END'\n{SCRIPT}\nEND"), BOOT)?;
-        let said = guest.must("bash /tmp/stages.sh 2>&1", RECOVER)?;
-        eprintln!("{said}");
-        assert!(said.contains("ALL-STAGES") && said.matches("killed after step").count() == 3, "{said}");
+        let reported = guest.must("bash /tmp/stages.sh 2>&1", RECOVER)?;
+        eprintln!("{reported}");
+        assert!(reported.contains("ALL-STAGES") && reported.matches("killed after step").count() == 3, "{reported}");
         vm.power_cut();
         let recovered = Recovered { disk, spec, events: vec![], took: std::time::Duration::ZERO };
         scenario.compare(&original, &recovered)?;

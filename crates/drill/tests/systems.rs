@@ -8,7 +8,7 @@ mod common;
 #[path = "common/places.rs"]
 mod places;
 
-use common::{HEALTHY, RESCUE, programs, scenario_in, tell};
+use common::{HEALTHY, RESCUE, programs, run_scenario, scenario_in};
 use lifeboat_drill::DrillError;
 use lifeboat_drill::lab::Target;
 use lifeboat_drill::vm::Controller;
@@ -41,25 +41,25 @@ fn lose_and_recover_with(machine: &str, record: &str, target: &Target, memory_mi
 #[test]
 #[ignore = "long: make test-all"]
 fn forky_uefi_btrfs_dracut() {
-    tell(|| lose_and_recover("forky-uefi-btrfs", RESCUE, &Target::default()));
+    run_scenario(|| lose_and_recover("forky-uefi-btrfs", RESCUE, &Target::default()));
 }
 
 #[test]
 #[ignore = "long: make test-all"]
 fn forky_bios_ext4_initramfs_tools() {
-    tell(|| lose_and_recover("forky-bios-ext4", RESCUE, &Target::default()));
+    run_scenario(|| lose_and_recover("forky-bios-ext4", RESCUE, &Target::default()));
 }
 
 #[test]
 #[ignore = "long: make test-all"]
 fn debian12_dracut() {
-    tell(|| lose_and_recover("debian12-dracut", RESCUE, &Target::default()));
+    run_scenario(|| lose_and_recover("debian12-dracut", RESCUE, &Target::default()));
 }
 
 #[test]
 #[ignore = "long: make test-all"]
 fn debian13_dracut() {
-    tell(|| lose_and_recover("debian13-dracut", RESCUE, &Target::default()));
+    run_scenario(|| lose_and_recover("debian13-dracut", RESCUE, &Target::default()));
 }
 
 /// Makes the medium in a larger folder of memory: the machine has room for neither work nor image.
@@ -71,14 +71,14 @@ fn full() -> String {
 #[test]
 #[ignore = "long: make test-all"]
 fn debian13_boot_apart_on_a_full_xfs_root() {
-    tell(|| lose_and_recover_with("debian13-full-xfs", &full(), &Target::default(), FULL_MEMORY_MIB));
+    run_scenario(|| lose_and_recover_with("debian13-full-xfs", &full(), &Target::default(), FULL_MEMORY_MIB));
 }
 
 /// The tool that makes the initramfs works in a root that is nearly full: another controller makes it necessary.
 #[test]
 #[ignore = "long: make test-all"]
 fn debian13_full_xfs_root_behind_another_controller() {
-    tell(|| {
+    run_scenario(|| {
         let scenario = scenario_in("systems", "debian13-full-xfs")?;
         let original = scenario.recorded_with(&programs(), &full(), |spec| spec.memory_mib = FULL_MEMORY_MIB)?;
         let target = Target { controller: Controller::Nvme, ..Target::default() };
@@ -90,5 +90,5 @@ fn debian13_full_xfs_root_behind_another_controller() {
 #[test]
 #[ignore = "long: make test-all"]
 fn debian11_bios_gpt_ext4() {
-    tell(|| lose_and_recover("debian11-bios-gpt-ext4", RESCUE, &Target::default()));
+    run_scenario(|| lose_and_recover("debian11-bios-gpt-ext4", RESCUE, &Target::default()));
 }

@@ -15,7 +15,7 @@ mod tape_drive;
 #[path = "common/tgtd.rs"]
 mod tgtd;
 
-use common::{PLAIN, programs, scenario_in, tell};
+use common::{PLAIN, programs, run_scenario, scenario_in};
 use lifeboat_drill::DrillError;
 use lifeboat_drill::guest::Guest;
 use lifeboat_drill::lab::{Scenario, await_event};
@@ -102,12 +102,12 @@ impl Bench {
 
 /// Waits for a line with this text; gives the whole line.
 fn hear(vm: &mut Vm, text: &str) -> Result<String, DrillError> {
-    let says = |event: &Event| match event {
-        Event::Note { text: said } | Event::Warning { text: said } => said.contains(text),
+    let reports = |event: &Event| match event {
+        Event::Note { text: reported } | Event::Warning { text: reported } => reported.contains(text),
         Event::Failed { reason } => reason.contains(text),
         _ => false,
     };
-    let line = await_event(vm, text, BOOT, says)?.event.console_line();
+    let line = await_event(vm, text, BOOT, reports)?.event.console_line();
     eprintln!("{line}");
     Ok(line)
 }
@@ -143,7 +143,7 @@ fn is_found(bench: &Bench, name: &str, drive: &TapeDrive, files: &[u32]) -> Resu
 #[test]
 #[ignore = "long: make test-all"]
 fn a_tape_that_begins_with_a_volume_is_found() {
-    tell(|| {
+    run_scenario(|| {
         let bench = Bench::new()?;
         let write = "dd if=/run/header of=/dev/nst0 bs=64k && mt -f /dev/nst0 weof";
         let drive = bench.write("plain", &bench.header(&bench.machine), write)?;
@@ -154,7 +154,7 @@ fn a_tape_that_begins_with_a_volume_is_found() {
 #[test]
 #[ignore = "long: make test-all"]
 fn a_volume_behind_the_iso_of_an_obdr_tape_is_found() {
-    tell(|| {
+    run_scenario(|| {
         let bench = Bench::new()?;
         // Each dd closes the drive, at which the kernel writes a filemark.
         let write = "dd if=/dev/zero of=/dev/nst0 bs=512 count=20 && dd if=/dev/sr0 of=/dev/nst0 bs=2048 count=200 && \
@@ -167,13 +167,13 @@ fn a_volume_behind_the_iso_of_an_obdr_tape_is_found() {
 #[test]
 #[ignore = "long: make test-all"]
 fn the_tape_of_another_program_is_named_and_nuke_touches_nothing() {
-    tell(|| {
+    run_scenario(|| {
         let bench = Bench::new()?;
         let drive = bench.write("tar", &bench.header("box"), "tar -b 20 -cf /dev/nst0 /etc")?;
         let mut vm = bench.boot("tar", "lifeboat.mode=nuke lifeboat.source=tape lifeboat.after=shell", Some(&drive))?;
         hear(&mut vm, "the tape in /dev/nst0 is not a Lifeboat tape: it begins with a tar archive; try another one")?;
         let failed = await_event(&mut vm, "the refusal", BOOT, Event::is_final)?.event.console_line();
-        let reason = "no tape that this recovery can begin with was found for lifeboat.source=tape (see above)";
+        let reason = "no tape from which this recovery can start was found for lifeboat.source=tape (see above)";
         assert_eq!(failed, format!("lifeboat: FAILED nothing was touched: {reason}"));
         Ok(())
     });
@@ -182,7 +182,7 @@ fn the_tape_of_another_program_is_named_and_nuke_touches_nothing() {
 #[test]
 #[ignore = "long: make test-all"]
 fn the_tape_of_another_machine_is_named() {
-    tell(|| {
+    run_scenario(|| {
         let bench = Bench::new()?;
         let theirs = bench.header("another-machine");
         let drive = bench.write("another", &theirs, "dd if=/run/header of=/dev/nst0 bs=64k")?;
@@ -199,12 +199,12 @@ fn the_tape_of_another_machine_is_named() {
 #[test]
 #[ignore = "long: make test-all"]
 fn a_drive_without_a_cartridge_and_no_drive_at_all_are_named() {
-    tell(|| {
+    run_scenario(|| {
         let bench = Bench::new()?;
         let drive = TapeDrive::with(&bench.scenario.directory.join("empty.tape"));
         drive.unload();
         let mut vm = bench.boot("empty", "lifeboat.mode=expert lifeboat.source=tape", Some(&drive))?;
-        hear(&mut vm, "cannot READ /dev/nst0: no cartridge is in the drive; put the tape in and try again")?;
+        hear(&mut vm, "cannot READ /dev/nst0: there is no cartridge in the drive; try again with the tape inserted")?;
         bench.expert(&mut vm)?;
         vm.power_cut();
         let mut vm = bench.boot("no-drive", "lifeboat.mode=expert lifeboat.source=tape", None)?;

@@ -54,7 +54,7 @@ pub fn run() -> ExitCode {
     }
     let stages = AssertUnwindSafe(|| stages(started, &reporter, &children));
     if std::panic::catch_unwind(stages).is_err() {
-        let reason = "init met an internal error (named above); the disks are left as they are".to_owned();
+        let reason = "init had an internal error (see above); the disks are left as they are".to_owned();
         reporter.emit(&Event::Failed { reason });
         mode::shells_after_failure(&reporter, &children, &foundation::consoles());
     }
@@ -72,7 +72,7 @@ fn watch_signals(signals: Signals, reporter: &Arc<Reporter>, children: &Arc<Chil
                     finish::in_background(&reporter, &children, After::Reboot);
                 }
                 Ok(Received::Terminate) => {
-                    reporter.note("powering off, as a signal asked");
+                    reporter.note("powering off, as requested by a signal");
                     finish::in_background(&reporter, &children, After::Poweroff);
                 }
                 Ok(Received::Other(_)) => {}
@@ -116,7 +116,7 @@ fn foundation(started: Duration, reporter: &Arc<Reporter>, children: &Arc<Childr
     let socket =
         UeventSocket::open().map_err(|error| reporter.warn(format!("cannot HEAR device events: {error}"))).ok();
     if let Err(error) = root::enter() {
-        let reason = format!("there is no root filesystem: {error}; try another medium, or build this one anew");
+        let reason = format!("there is no root filesystem: {error}; try another medium, or building this one again");
         reporter.emit(&Event::Failed { reason });
         finish::without_root(reporter, children, parameters.after);
         return None;
@@ -162,7 +162,7 @@ fn essential_modules(init: &mut Init) {
     hotplug::watch_port(&init.reporter);
     init.hotplug.cold_plug(false);
     if let Err(awaited) = init.hotplug.settle(DRIVERS_PATIENCE) {
-        init.reporter.warn(format!("{awaited} did not come within {} s; going on", DRIVERS_PATIENCE.as_secs()));
+        init.reporter.warn(format!("{awaited} did not arrive within {} s; continuing", DRIVERS_PATIENCE.as_secs()));
     }
     for error in init.hotplug.take_errors() {
         init.reporter.warn(error.to_string());
@@ -243,15 +243,15 @@ fn choose_tape(init: &Init, tapes: &TapeSearch, deadline: Instant) -> Option<Vol
     if !named && archive && init.source.is_some() {
         if let Some(Ok(volume)) = tapes.outcome() {
             reporter.note(format!(
-                "{}; the medium's archive is used, lifeboat.source=tape would use it",
-                tape::told(&volume)
+                "{}; the medium's archive is used; lifeboat.source=tape would use the tape",
+                tape::reported(&volume)
             ));
         }
         return None;
     }
     match tapes.wait(deadline, reporter) {
         Ok(volume) => {
-            reporter.note(format!("{}: the archive is taken from it", tape::told(&volume)));
+            reporter.note(format!("{}: the archive is taken from it", tape::reported(&volume)));
             Some(volume)
         }
         Err(reasons) => {
@@ -302,7 +302,7 @@ fn find_medium(init: &Init, network: &NetworkParameters) -> Option<FoundMedium> 
             Some(source)
         }
         Err(_) if matches!(wanted, Wanted::Network | Wanted::OnDisk | Wanted::Tape(_)) => {
-            init.reporter.note("no medium is there; the archive is elsewhere");
+            init.reporter.note("there is no medium; the archive is elsewhere");
             None
         }
         Err(seen) => {

@@ -187,7 +187,7 @@ pub mod tests {
     }
 
     #[test]
-    fn endings_are_told_to_the_one_who_waits() {
+    fn endings_are_reported_to_the_one_who_waits() {
         let code = children().spawn(shell("exit 7"), Setup::default()).unwrap();
         let signal = children().spawn(shell("kill -9 $$"), Setup::default()).unwrap();
         assert_eq!(ending(code.wait(None).unwrap()), "exited with code 7");

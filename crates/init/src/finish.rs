@@ -45,14 +45,14 @@ pub fn end(reporter: &Reporter, children: &Children, after: After, eject: Option
     if let Some(source) = eject
         && let Err(error) = optical::eject(&source.device)
     {
-        reporter.warn(format!("cannot EJECT the disc in {}: {error}; take it out by hand", source.device.display()));
+        reporter.warn(format!("cannot EJECT the disc in {}: {error}; remove it by hand", source.device.display()));
     }
     reporter.flush(LINES_PATIENCE);
     let error = match after {
         After::Poweroff => power::power_off(),
         After::Reboot | After::Shell => power::reboot(),
     };
-    reporter.warn(format!("the kernel refused to end: {error}; switch the machine off by hand"));
+    reporter.warn(format!("the kernel refused to power off or restart: {error}; switch the machine off by hand"));
 }
 
 /// The same from the thread that collects children, which must go on.

@@ -125,7 +125,7 @@ impl Hotplug {
         }
     }
 
-    /// Waits until nothing is queued or being loaded; tells how many modaliases there have been.
+    /// Waits until nothing is queued or being loaded; reports how many modaliases there have been.
     fn idle(&self, deadline: Instant) -> Result<usize, String> {
         let mut state = locked(&self.state);
         while !(state.pending.is_empty() && state.active.is_empty()) {

@@ -44,7 +44,7 @@ pub fn page(identity: &Identity, default: Mode, seconds: u32) -> String {
     for (index, (choice, _)) in LINES.iter().enumerate() {
         let text = match choice {
             Choice::Mode(mode) => mode.offer(&machine),
-            Choice::Restart => "Restart the machine; take the medium out to start from its disk".to_owned(),
+            Choice::Restart => "Restart the machine; remove the medium to boot from its disk".to_owned(),
         };
         page.push_str(&format!("  {}  {text}\n", index + 1));
         if *choice == Choice::Mode(default) {
@@ -134,7 +134,7 @@ impl Drop for Seat {
     }
 }
 
-fn answered(mut seats: Vec<Seat>, deadline: Instant, default: Mode, say: &dyn Fn(&str)) -> Choice {
+fn answered(mut seats: Vec<Seat>, deadline: Instant, default: Mode, print: &dyn Fn(&str)) -> Choice {
     let mut counting = true;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -146,13 +146,13 @@ fn answered(mut seats: Vec<Seat>, deadline: Instant, default: Mode, say: &dyn Fn
             let (typed, line) = seat.read();
             if typed && counting {
                 counting = false;
-                say("Nothing starts by itself now.");
+                print("Nothing starts by itself now.");
             }
             match line.map(|line| choice(&line, default).ok_or(line)) {
                 Some(Ok(choice)) => return choice,
                 Some(Err(line)) => {
                     let line = printable(line.as_bytes());
-                    say(&format!("There is no line {line}: type a number from 1 to {}, then Enter.", LINES.len()));
+                    print(&format!("There is no line {line}: type a number from 1 to {}, then Enter.", LINES.len()));
                 }
                 None => {}
             }
@@ -234,11 +234,11 @@ mod tests {
     fn a_key_stops_the_clock_and_a_wrong_line_is_named() {
         let (_folder, seats, people) = seats(2);
         (&people[0]).write_all(b"9").unwrap();
-        let said = RefCell::new(vec![]);
+        let reported = RefCell::new(vec![]);
         let answer = |text: &str| {
-            said.borrow_mut().push(text.to_owned());
+            reported.borrow_mut().push(text.to_owned());
             // What a person does next, in an answer to what is said; the clock would have run out long ago.
-            match said.borrow().len() {
+            match reported.borrow().len() {
                 1 => {
                     std::thread::sleep(Duration::from_millis(300));
                     (&people[0]).write_all(b"\r").unwrap();
@@ -248,9 +248,9 @@ mod tests {
         };
         let choice = answered(seats, Instant::now() + Duration::from_millis(200), Mode::Nuke, &answer);
         assert_eq!(choice, Choice::Restart);
-        let said = said.into_inner();
-        assert_eq!(said[0], "Nothing starts by itself now.");
-        assert!(said[1].starts_with("There is no line 9: type a number from 1 to 5"), "{said:?}");
-        assert_eq!(said.len(), 2);
+        let reported = reported.into_inner();
+        assert_eq!(reported[0], "Nothing starts by itself now.");
+        assert!(reported[1].starts_with("There is no line 9: type a number from 1 to 5"), "{reported:?}");
+        assert_eq!(reported.len(), 2);
     }
 }

@@ -29,11 +29,11 @@ const KERNEL_LEVEL: &str = "/proc/sys/kernel/printk";
 const EXPERT_PAGE: &str = include_str!("expert.txt");
 
 /// What a person should know when the machine is back, but for some entries.
-const PARTIAL_PAGE: &str = "The machine is bootable: it was restored, but for the entries that are listed above. A shell follows.\n\
-    \x20 reboot                           take the medium out, and start the restored machine\n\
-    \x20 less /run/lifeboat/log           everything that was said, and every such entry\n\
-    \x20 lifeboat logs --help             save the log elsewhere, before it is gone with the restart\n\
-    \x20 lifeboat restore                 begin again: shows the plan, asks once";
+const PARTIAL_PAGE: &str = "The machine is bootable: it was restored except for the entries listed above. A shell follows.\n\
+    \x20 reboot                           remove the medium, and boot the restored machine\n\
+    \x20 less /run/lifeboat/log           the whole log, with every such entry\n\
+    \x20 lifeboat logs --help             save the log elsewhere, before the restart deletes it\n\
+    \x20 lifeboat restore                 start again: shows the plan, asks once";
 
 /// Chooses the mode and does it.
 pub fn run(init: Init) {
@@ -41,7 +41,10 @@ pub fn run(init: Init) {
     let mistakes = &init.parameters.mistakes;
     // A mode that was mistyped was not meant to wait for a person, either.
     if !mistakes.is_empty() && (mode.unattended() || init.parameters.mode.is_none()) {
-        return fail(&init, format!("nothing was touched, for kernel parameters are wrong: {}", mistakes.join("; ")));
+        return fail(
+            &init,
+            format!("nothing was touched, because kernel parameters are wrong: {}", mistakes.join("; ")),
+        );
     }
     for mistake in mistakes {
         init.reporter.warn(format!("ignored: {mistake}"));
@@ -58,7 +61,7 @@ fn unattended(init: &Init, mode: Mode) {
         return fail(init, format!("nothing was touched: {reason}"));
     }
     wait_for_disks(init);
-    told_start(init, mode);
+    report_start(init, mode);
     let command = recovery::command(mode, main_console(init));
     let outcome = recovery::unattended(&init.reporter, &init.children, command);
     after(init, outcome);
@@ -79,7 +82,7 @@ fn prepare(init: &Init) -> Result<(), String> {
         (Wanted::Network, []) | (Wanted::OnDisk, _) => Ok(()),
         (Wanted::Network, reasons) => Err(format!("there is no network for the archive: {}", reasons.join("; "))),
         (Wanted::Tape(name), _) if init.tape.is_none() => {
-            Err(format!("no tape that this recovery can begin with was found for lifeboat.source={name} (see above)"))
+            Err(format!("no tape from which this recovery can start was found for lifeboat.source={name} (see above)"))
         }
         _ if init.source.is_some() || init.tape.is_some() => Ok(()),
         _ => Err("the medium that belongs to this rescue system was not found (see above)".into()),
@@ -93,7 +96,7 @@ fn wait_for_disks(init: &Init) {
     let wanted = machine.layout.devices.iter().filter(|device| matches!(device.kind, DeviceKind::Disk(_))).count();
     let medium = init.source.as_ref().map(|source| source.device.clone()).unwrap_or_default();
     let deadline = Instant::now() + DISKS_PATIENCE;
-    let mut told = false;
+    let mut reported = false;
     loop {
         let known = init.hotplug.block_events();
         let devices = device::list(Path::new("/sys"));
@@ -108,19 +111,19 @@ fn wait_for_disks(init: &Init) {
         if found >= wanted {
             return;
         }
-        if !told {
-            told = true;
+        if !reported {
+            reported = true;
             let seconds = DISKS_PATIENCE.as_secs();
-            init.reporter.note(format!("waiting for disks: {found} of {wanted} are there; at most {seconds} s"));
+            init.reporter.note(format!("waiting for disks: {found} of {wanted} are present; at most {seconds} s"));
         }
         if !init.hotplug.wait_for_block_event(known, deadline) {
-            init.reporter.warn(format!("disks of the machine: {wanted}, disks found: {found}; going on"));
+            init.reporter.warn(format!("disks of the machine: {wanted}, disks found: {found}; continuing"));
             return;
         }
     }
 }
 
-fn told_start(init: &Init, mode: Mode) {
+fn report_start(init: &Init, mode: Mode) {
     let seconds = clock::now().saturating_sub(init.started).as_secs_f64();
     init.reporter.note(format!("mode {mode} starts {seconds:.2} s after init"));
     init.reporter.emit(&stage_event("mode", clock::now()));
@@ -130,7 +133,7 @@ fn interactive(init: &Init) {
     if let Err(reason) = prepare(init) {
         init.reporter.warn(reason);
     }
-    told_start(init, Mode::Interactive);
+    report_start(init, Mode::Interactive);
     init.load_everything();
     loop {
         init.reporter.emit(&Event::Ready { mode: Mode::Interactive });
@@ -146,14 +149,13 @@ fn interactive(init: &Init) {
         match follows(result.as_ref().copied().map_err(String::as_str), choice, init.parameters.after) {
             Follows::Shells => {
                 if let Err(reason) = result {
-                    init.reporter.warn(format!(
-                        "the interactive mode did not work: {reason}; here is the expert mode in its place"
-                    ));
+                    init.reporter
+                        .warn(format!("the interactive mode failed: {reason}; the expert mode starts instead"));
                 }
                 return expert_ready(init);
             }
             Follows::End(outcome, after) => return end(init, outcome, after),
-            Follows::AskAgain => init.reporter.note("the terminal of the interactive mode was lost; it starts anew"),
+            Follows::AskAgain => init.reporter.note("the terminal of the interactive mode was lost; it starts again"),
         }
     }
 }
@@ -184,7 +186,7 @@ fn expert(init: &Init) {
     if let Err(reason) = prepare(init) {
         init.reporter.warn(reason);
     }
-    told_start(init, Mode::Expert);
+    report_start(init, Mode::Expert);
     expert_ready(init);
 }
 
@@ -247,10 +249,10 @@ fn end(init: &Init, outcome: Option<Outcome>, after: After) {
 /// Shells, and what to do next.
 pub fn shells_after_failure(reporter: &Arc<Reporter>, children: &Arc<Children>, consoles: &[String]) {
     reporter.text(
-        "The recovery failed, and the reason stands above. A shell follows.\n\
-         \x20 less /run/lifeboat/log           everything that was said\n\
-         \x20 lifeboat restore --resume        go on where it stopped\n\
-         \x20 lifeboat restore                 begin again: shows the plan, asks once\n\
+        "The recovery failed; the reason is shown above. A shell follows.\n\
+         \x20 less /run/lifeboat/log           the whole log\n\
+         \x20 lifeboat restore --resume        continue where it stopped\n\
+         \x20 lifeboat restore                 start again: shows the plan, asks once\n\
          \x20 Ctrl-Alt-Del                     restart",
     );
     reporter.flush(Duration::from_secs(2));

@@ -67,7 +67,7 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Tells what a link has come to. One that failed stays so while it tries again: nobody waits for it any more.
+    /// Reports what a link has come to. One that failed stays so while it tries again: nobody waits for it any more.
     pub fn set(&self, link: &str, state: State) {
         let mut states = locked(&self.states);
         if !matches!((states.get(link), &state), (Some(State::Failed(_)), State::Waiting(_))) {
@@ -102,7 +102,7 @@ pub fn bring_up(
     let links = wait_for_cards(&mut netlink, &mut events, reporter).map_err(failed)?;
     if !links.iter().any(plan::is_card) {
         return Err(vec![format!(
-            "there is no network card within {} s; a card without a driver is named below",
+            "no network card was found within {} s; cards without a driver are named below",
             CARD_PATIENCE.as_secs()
         )]);
     }
@@ -120,15 +120,15 @@ pub fn bring_up(
 
 fn wait_for_cards(netlink: &mut Netlink, events: &mut LinkEvents, reporter: &Reporter) -> io::Result<Vec<Link>> {
     let deadline = Instant::now() + CARD_PATIENCE;
-    let mut told = false;
+    let mut reported = false;
     loop {
         let links = netlink.links()?;
         if links.iter().any(plan::is_card) {
             return Ok(links);
         }
-        if !told {
+        if !reported {
             reporter.note(format!("waiting for a network card, at most {} s", CARD_PATIENCE.as_secs()));
-            told = true;
+            reported = true;
         }
         if !events.wait(deadline)? {
             return Ok(links);
@@ -152,7 +152,7 @@ fn carry_out(netlink: &mut Netlink, make: &Make) -> io::Result<()> {
     match make {
         Make::Bond { name, ports, options, mtu } => {
             let unknown = |(key, value): &(String, String)| {
-                io::Error::new(io::ErrorKind::InvalidInput, format!("{key}={value} is not known here"))
+                io::Error::new(io::ErrorKind::InvalidInput, format!("{key}={value} is not known"))
             };
             let known: Vec<BondOption> = options
                 .iter()
@@ -195,7 +195,7 @@ fn start(plan: &Plan, netlink: &mut Netlink, place: &Place<'_>, reporter: &Arc<R
     let links = netlink.links().map_err(|error| vec![format!("cannot USE the network: {error}")])?;
     if let Err(error) = std::fs::File::create_new(place.started) {
         return Err(vec![match error.kind() {
-            io::ErrorKind::AlreadyExists => "it is being brought up already".to_owned(),
+            io::ErrorKind::AlreadyExists => "it is already being brought up".to_owned(),
             _ => format!("cannot CREATE {}: {error}", place.started.display()),
         }]);
     }
@@ -222,7 +222,7 @@ fn wait(plan: &Plan, shared: &Shared) -> Result<(), Vec<String>> {
     let asked_for: Vec<&str> =
         plan.configure.iter().filter(|configure| configure.asked_for).map(|configure| &*configure.link).collect();
     if plan.configure.is_empty() {
-        return Err(vec!["the parameters leave no network card to be used".to_owned()]);
+        return Err(vec!["the parameters leave no network card to use".to_owned()]);
     }
     let mut states = locked(&shared.states);
     loop {
@@ -236,7 +236,7 @@ fn wait(plan: &Plan, shared: &Shared) -> Result<(), Vec<String>> {
             let why = states.iter().filter_map(|(link, state)| match state {
                 State::Ready => None,
                 State::Failed(reason) => Some(reason.clone()),
-                State::Waiting(what) => Some(format!("{link} still waits for {what}")),
+                State::Waiting(what) => Some(format!("{link} is still waiting for {what}")),
             });
             return if ready { Ok(()) } else { Err(why.collect()) };
         }

@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_that_starts_is_told_from_one_that_does_not() {
+    fn a_machine_that_starts_is_distinguished_from_one_that_does_not() {
         let failed = "echo '{\"event\":\"failed\",\"reason\":\"2 of 9 entries\"}' >&3";
         for (code, expected) in [(5, Outcome::Partial), (1, Outcome::Failed), (3, Outcome::Failed)] {
             let (outcome, lines) = run(&format!("{failed}; exit {code}"));

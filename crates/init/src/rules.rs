@@ -25,7 +25,7 @@ pub fn run(init: &mut Init) {
     if init.tools_mounted && !sysfs::driverless(Path::new("/sys")).is_empty() {
         init.use_tools_modules();
         if let Err(awaited) = init.hotplug.settle(DRIVERS_PATIENCE) {
-            init.reporter.warn(format!("{awaited} did not come within {} s; going on", DRIVERS_PATIENCE.as_secs()));
+            init.reporter.warn(format!("{awaited} did not arrive within {} s; continuing", DRIVERS_PATIENCE.as_secs()));
         }
         for error in init.hotplug.take_errors() {
             init.reporter.warn(error.to_string());
@@ -36,7 +36,7 @@ pub fn run(init: &mut Init) {
     }
     for device in sysfs::driverless(Path::new("/sys")) {
         init.reporter.warn(format!(
-            "no driver for the {} {}: no module claims {}, or it did not take the device",
+            "no driver for the {} {}: no module claims {}, or the module did not bind to the device",
             device.what, device.name, device.modalias
         ));
     }

@@ -22,9 +22,9 @@ pub fn taken(reporter: &Reporter, consoles: &[String]) -> String {
         several => {
             let paths: Vec<PathBuf> = several.iter().map(|name| terminal_of(name)).collect();
             let files = paths.iter().map(open).collect();
-            reporter.text("Press Enter on the console at which you sit: the recovery starts there.");
+            reporter.text("Press Enter on the console that you use: the recovery starts there.");
             let taken = several[first_enter(&paths, files)].clone();
-            reporter.text(&format!("The recovery runs on {taken} now; what it does is told here as well."));
+            reporter.text(&format!("The recovery now runs on {taken}; its progress is shown here as well."));
             taken
         }
     }
@@ -84,8 +84,8 @@ mod tests {
         let paths = vec![fifo(folder.path(), "screen"), fifo(folder.path(), "serial"), folder.path().join("missing")];
         let theirs: Vec<File> =
             paths[..2].iter().map(|path| File::options().read(true).write(true).open(path).unwrap()).collect();
-        let (told, taken) = std::sync::mpsc::channel();
-        std::thread::spawn(move || told.send(first_enter(&paths, paths.iter().map(open).collect())));
+        let (reported, taken) = std::sync::mpsc::channel();
+        std::thread::spawn(move || reported.send(first_enter(&paths, paths.iter().map(open).collect())));
         (&theirs[0]).write_all(b"noise").unwrap();
         assert!(taken.recv_timeout(Duration::from_millis(300)).is_err());
         (&theirs[1]).write_all(b"\n").unwrap();

@@ -46,7 +46,7 @@ pub struct Search<'a> {
     pub wanted: &'a Wanted,
     /// Our manifest.
     pub manifest: &'a [u8],
-    /// Loads filesystems, tells of new devices.
+    /// Loads filesystems, reports new devices.
     pub hotplug: &'a Hotplug,
     /// Hears what is found.
     pub reporter: &'a Reporter,
@@ -61,17 +61,17 @@ impl Search<'_> {
     /// Every device that was looked at, with the reason why it is not the medium.
     pub fn run(&self, patience: Duration) -> Result<FoundMedium, Vec<Seen>> {
         let deadline = Instant::now() + patience;
-        let mut told = false;
+        let mut reported = false;
         loop {
             let known = self.hotplug.block_events();
             let seen = match self.look() {
                 Ok(source) => return Ok(source),
                 Err(seen) => seen,
             };
-            if !told && Instant::now() < deadline {
+            if !reported && Instant::now() < deadline {
                 let empty = choose::empty_drives(&seen);
                 self.reporter.note(format!("waiting for the medium, at most {} s{empty}", patience.as_secs()));
-                told = true;
+                reported = true;
             }
             if !self.hotplug.wait_for_block_event(known, deadline) {
                 return Err(seen);
@@ -104,7 +104,7 @@ impl Search<'_> {
                         if self.has_partitions(device, &heads) {
                             "it holds partitions"
                         } else {
-                            "it holds no filesystem that a medium can have"
+                            "it holds no filesystem of the kinds that media use"
                         }
                         .into(),
                     ),
@@ -190,14 +190,14 @@ impl Search<'_> {
         choice: Choice,
         heads: &[(BlockDevice, Result<Holds, String>)],
     ) -> Result<FoundMedium, String> {
-        let Some(device) = choice.chosen else { return Err("it is gone".into()) };
+        let Some(device) = choice.chosen else { return Err("it has disappeared".into()) };
         let holds = heads.iter().find(|(other, _)| *other == device).and_then(|(_, holds)| holds.as_ref().ok());
         self.mount(loader, &device, holds.unwrap_or(&Holds::Nothing))?;
         let path = device.path();
         if !choice.also.is_empty() {
             let others: Vec<String> = choice.also.iter().map(|other| other.path().display().to_string()).collect();
             self.reporter.note(format!(
-                "the same medium is in {}, too; using {} (a disc goes before a USB disk, a USB disk before another disk)",
+                "the same medium is also in {}; using {} (discs are preferred to USB disks, USB disks to other disks)",
                 others.join(", "),
                 path.display()
             ));

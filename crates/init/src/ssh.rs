@@ -43,7 +43,8 @@ fn run(init: &Init) -> Result<String, String> {
     let keys = std::fs::read_to_string(AUTHORIZED_KEYS).unwrap_or_default();
     if !keys.lines().any(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#')) {
         return Err(format!(
-            "no key may log in: the machine's {AUTHORIZED_KEYS} was empty; try `authorized_keys` in its lifeboat.toml"
+            "no key is allowed to log in: the machine's {AUTHORIZED_KEYS} was empty; try `authorized_keys` in its \
+             lifeboat.toml"
         ));
     }
     let written = |path: &str, result: std::io::Result<()>| result.map_err(|error| format!("{path}: {error}"));
@@ -77,12 +78,12 @@ fn call(init: &Init, program: &str, arguments: &[&str]) -> Result<String, String
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = init.children.spawn(command, Setup::default()).map_err(|error| format!("{program}: {error}"))?;
-    let mut said = String::new();
+    let mut reported = String::new();
     if let Some(mut output) = child.stdout.take() {
-        let _ = output.read_to_string(&mut said);
+        let _ = output.read_to_string(&mut reported);
     }
     match child.wait(Some(PATIENCE)) {
-        Some(status) if status.success() => Ok(said),
+        Some(status) if status.success() => Ok(reported),
         Some(status) => Err(format!("{program} {}; see {DIRECTORY}/log", ending(status))),
         None => Err(format!("{program} did not end within {} s", PATIENCE.as_secs())),
     }

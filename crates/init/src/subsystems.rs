@@ -35,7 +35,7 @@ pub fn run(init: &mut Init) {
     for target in &init.parameters.iscsi {
         let mut command = Command::new(PROGRAM);
         command.args(["storage", "login", &target.to_string()]);
-        match tell(init, command) {
+        match run_command(init, command) {
             // Their drivers announce the disks to udev and to whoever waits for them.
             Ok(()) => _ = init.hotplug.settle(PATIENCE),
             Err(reason) => init.reporter.warn(format!(
@@ -50,7 +50,7 @@ pub fn run(init: &mut Init) {
     }
     let mut command = Command::new(PROGRAM);
     command.args(["storage", "activate", "--incomplete"]);
-    if let Err(reason) = tell(init, command) {
+    if let Err(reason) = run_command(init, command) {
         init.reporter.warn(format!("cannot ACTIVATE all storage: {reason}; see 'lifeboat storage show'"));
     }
 }
@@ -79,7 +79,7 @@ fn is_a_disk_seen_twice(sys: &Path) -> bool {
 }
 
 /// Runs the program and passes its lines on. An error is what it complained of last.
-fn tell(init: &Init, mut command: Command) -> Result<(), String> {
+fn run_command(init: &Init, mut command: Command) -> Result<(), String> {
     handover::tell_parameters(init)?;
     let (output, words) = std::io::pipe().map_err(|error| error.to_string())?;
     let end = words.try_clone().map_err(|error| error.to_string())?;
@@ -90,7 +90,7 @@ fn tell(init: &Init, mut command: Command) -> Result<(), String> {
     let read = move || {
         for line in BufReader::new(output).lines().map_while(Result::ok).filter(|line| !line.is_empty()) {
             match line.strip_prefix("lifeboat: ") {
-                Some(complaint) => reporter.warn(complaint),
+                Some(warning) => reporter.warn(warning),
                 None => reporter.note(line),
             }
         }

@@ -34,8 +34,8 @@ fn check(image: &Path, expected: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "{} has the BLAKE3 hash {found}, but the rescue system expects {expected}: the medium is damaged or was put \
-         together from two; try another copy of it",
+        "{} has the BLAKE3 hash {found}, but the rescue system expects {expected}: the medium is damaged or was \
+         combined from two media; try another copy of it",
         image.display()
     ))
 }

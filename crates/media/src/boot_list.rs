@@ -71,7 +71,9 @@ pub(crate) fn write(
         list.seal = Some(seal(&list.medium_id, &list.sealed_bytes()).map_err(wrong)?);
     }
     let place = files.get(&of_list).map(Vec::as_slice);
-    let Some([(offset, size)]) = place else { return Err(wrong("it has no place for the list of what boots".into())) };
+    let Some([(offset, size)]) = place else {
+        return Err(wrong("it has no space for the list of what boots".into()));
+    };
     let mut json = list.to_json();
     let room = usize::try_from(*size).unwrap_or(0);
     if json.len() > room {

@@ -51,9 +51,10 @@ pub fn recover_by_hand(machine: &Machine, manifest: &MediumManifest) -> String {
     let title = format!("How to recover {name} by hand");
     page.text(&format!("{title}\n{}\n", "=".repeat(title.chars().count())));
     page.text(&format!(
-        "\nThis medium was made by Lifeboat {} at {}.\nIt boots and does all of this by itself. This page is for the day on \
-         which it does not:\nboot any live Linux with restic (0.14 or later) and the usual disk tools, become root, and\nfollow \
-         the commands below in bash. They are the lines that begin with four blanks. They\nERASE the disks that you name \
+        "\nThis medium was made by Lifeboat {} at {}.\nIt boots and does all of this by itself. This page is for the \
+         day when it does not:\nboot any live Linux with restic (0.14 or later) and the usual disk tools, become \
+         root, and\nfollow \
+         the commands below in bash. They are the lines that begin with four spaces. They\nERASE the disks that you name \
          in step 1.\n",
         manifest.lifeboat, manifest.created_at
     ));
@@ -71,7 +72,7 @@ pub fn recover_by_hand(machine: &Machine, manifest: &MediumManifest) -> String {
 
 fn choose(page: &mut Page, machine: &Machine) {
     page.heading("1. Name the disks");
-    page.text("Look with `lsblk -o NAME,SIZE,MODEL,SERIAL,WWN` and write the real names here:");
+    page.text("List them with `lsblk -o NAME,SIZE,MODEL,SERIAL,WWN` and write the real names here:");
     let mut lines = Vec::new();
     for (device, disk) in machine.layout.disks() {
         let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
@@ -94,7 +95,7 @@ fn choose(page: &mut Page, machine: &Machine) {
 
 fn mount_medium(page: &mut Page, manifest: &MediumManifest) {
     page.heading("2. Mount this medium");
-    page.text("A disc is /dev/sr0. A USB stick or the image file itself works, too (then: mount -o loop,ro FILE).");
+    page.text("A disc is /dev/sr0. A USB stick or the image file itself works as well (then: mount -o loop,ro FILE).");
     page.commands([
         ": \"${medium:=/mnt/medium}\"".to_owned(),
         "mkdir -p \"$medium\"".to_owned(),
@@ -171,9 +172,7 @@ fn restore(page: &mut Page, manifest: &MediumManifest) {
     page.heading("6. Restore the files");
     let snapshot = manifest.archive.as_ref().map_or("latest", |archive| archive.snapshot.as_str());
     if manifest.archive.is_none() {
-        page.text(
-            "This medium holds no archive. Set `repository` to the place that the backups go to, in restic's spelling.",
-        );
+        page.text("This medium holds no archive. Set `repository` to the place of the backups, as restic writes it.");
     }
     page.text(
         "The key is the text of /etc/lifeboat/repository.key of the machine, in a file that only root can read.\n\
@@ -189,11 +188,9 @@ fn restore(page: &mut Page, manifest: &MediumManifest) {
     let mut lines = vec![": \"${repository:=$medium/lifeboat/repo}\"".to_owned()];
     if manifest.embedded_key {
         if manifest.archive.is_some() {
-            page.text(
-                "This medium holds a key of its own, which opens the archive on it, and no other. Guard it well.",
-            );
+            page.text("This medium holds a key of its own, which opens the archive on it, and no other. Keep it safe.");
         } else {
-            page.text("This medium holds the key. Guard it well.");
+            page.text("This medium holds the key. Keep it safe.");
         }
         lines.push(": \"${key:=$medium/lifeboat/repository.key}\"".to_owned());
     } else {
@@ -201,16 +198,16 @@ fn restore(page: &mut Page, manifest: &MediumManifest) {
     }
     page.text(
         "Files with holes (images of virtual machines, databases, /var/log/lastlog) come back with holes from restic 0.15 or\n\
-         later. An older one fills the holes with zeros, and needs the room for them.",
+         later. An older one fills the holes with zeros, and needs the space for them.",
     );
     let restic = "restic -r \"$repository\" --no-lock --no-cache --password-file \"$key\"";
     lines.push(format!("{restic} check --read-data"));
     lines.push("sparse=--sparse; restic restore --help | grep -q -e --sparse || sparse=".to_owned());
     lines.push(format!("{restic} restore {} $sparse --target \"$target\" \\", shell(snapshot.as_bytes())));
-    lines.push("  || echo 'restic could not restore everything: look at what it said'".to_owned());
+    lines.push("  || echo 'restic could not restore everything: see its output'".to_owned());
     page.commands(lines);
     page.text(
-        "restic counts what it could not restore; look at its last lines. It makes no sockets (their programs do) and no\n\
+        "restic counts what it could not restore; see its last lines. It makes no sockets (their programs do) and no\n\
          paths of more than 4096 bytes. It keeps neither inode flags (chattr) nor the owner, mode and times of the root\n\
          directory itself; `.lifeboat` in the result holds what it does not keep.",
     );
@@ -236,7 +233,7 @@ fn swap_files(page: &mut Page, layout: &Layout) {
 
 fn boot(page: &mut Page, boot: &Boot, layout: &Layout) {
     page.heading("7. Make it boot");
-    page.text("/etc/fstab fits as it is, for the UUIDs are the same.");
+    page.text("/etc/fstab needs no change, because the UUIDs are the same.");
     // rslave: otherwise step 8 would unmount the live system's own /dev.
     let mut lines = vec![
         "for d in dev proc sys; do".to_owned(),
@@ -331,7 +328,7 @@ fn finish(page: &mut Page, layout: &Layout) {
     lines.push("sync".to_owned());
     lines.push("umount --recursive \"$target\"".to_owned());
     page.commands(lines);
-    page.text("Take the medium out and start the machine.");
+    page.text("Remove the medium and boot the machine.");
 }
 
 /// The device as a word of the shell: `"$disk0"`, `"$(part "$disk0" 2)"`.

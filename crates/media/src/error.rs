@@ -43,7 +43,7 @@ pub enum MediaError {
         name: &'static str,
     },
     /// A name that has no place on a medium.
-    #[error("cannot WRITE {out}: {name:?} is no path below lifeboat/")]
+    #[error("cannot WRITE {out}: {name:?} is not a path below lifeboat/")]
     Name {
         /// The image.
         out: PathBuf,
@@ -61,15 +61,15 @@ pub enum MediaError {
         reason: String,
     },
     /// The image that was written is not what it should be.
-    #[error("cannot USE {out}: read back, {reason}; try again, and have a look at the disk that holds it")]
+    #[error("cannot USE {out}: reading it back found that {reason}; try again, and check the disk that holds it")]
     Verify {
         /// The image.
         out: PathBuf,
         /// What is wrong with it.
         reason: String,
     },
-    /// A directory tree holds something that is no regular file.
-    #[error("cannot PUT {0} on a medium: it is neither a regular file nor a directory")]
+    /// A directory tree holds something that is not a regular file.
+    #[error("cannot PUT {0} on a medium: it is not a regular file or a directory")]
     Kind(PathBuf),
 }
 

@@ -285,7 +285,7 @@ fn verify(inputs: &IsoInputs<'_>, loaders: &Loaders) -> Result<u64, MediaError> 
         return Err(wrong("its boot image for BIOS is empty".to_owned()));
     }
     if loaders.uefi.is_some() && !record.uefi {
-        return Err(wrong("its boot image for UEFI is no FAT filesystem".to_owned()));
+        return Err(wrong("its boot image for UEFI is not a FAT filesystem".to_owned()));
     }
     boot_list::write(out, inputs.manifest, &record, inputs.seal)?;
     Ok(size)

@@ -86,7 +86,7 @@ pub(crate) fn twins(prober: &Prober<'_>, blocks: &Blocks, layout: &Layout) -> Ve
     let one_btrfs = |block: &Block, uuid: &str| {
         prober.host(&format!("/sys/fs/btrfs/{}/devices/{}", uuid.to_ascii_lowercase(), block.name)).exists()
     };
-    let mut said = vec![];
+    let mut reported = vec![];
     for (path, uuid) in own {
         let Some(block) = blocks.linked(&prober.host, path) else { continue };
         let others = bearing.get(&uuid.to_ascii_lowercase()).into_iter().flatten();
@@ -96,20 +96,21 @@ pub(crate) fn twins(prober: &Prober<'_>, blocks: &Blocks, layout: &Layout) -> Ve
             let is_path =
                 own_disk.name != other_disk.name && wwn(&own_disk).is_some_and(|own| wwn(&other_disk) == Some(own));
             // Of two partitions of the machine one says it; so does one of a btrfs on several devices, which is refused.
-            let is_said = layout.devices.iter().any(|device| device.path == other.path) && other.name < block.name;
-            if is_path || is_said || (one_btrfs(block, uuid) && one_btrfs(other, uuid)) {
+            let is_reported = layout.devices.iter().any(|device| device.path == other.path) && other.name < block.name;
+            if is_path || is_reported || (one_btrfs(block, uuid) && one_btrfs(other, uuid)) {
                 continue;
             }
             let remedy = match own_disk.name == other_disk.name {
-                true => "give one of them another UUID".to_owned(),
-                false => format!("unplug {}, or give one of them another UUID", other_disk.path),
+                true => "giving one of them another UUID".to_owned(),
+                false => format!("unplug {}, or giving one of them another UUID", other_disk.path),
             };
-            said.push(format!(
-                "{path} and {} have the same UUID ({uuid}): one may be taken for the other, and a recovery is refused while both are \
-                 connected; try: {remedy} (tune2fs -U random, xfs_admin -U generate, btrfstune -u, swaplabel -U)",
+            reported.push(format!(
+                "{path} and {} have the same UUID ({uuid}): one could be mistaken for the other, and a recovery is \
+                 refused while both are connected; try {remedy} (tune2fs -U random, xfs_admin -U generate, btrfstune \
+                 -u, swaplabel -U)",
                 other.path
             ));
         }
     }
-    said
+    reported
 }

@@ -65,22 +65,23 @@ fn judge(layout: &Layout, firmware: Firmware, found: &[Loader], efi_program: boo
     }
     match firmware {
         Firmware::Uefi { .. } if efi_program => findings.warn(
-            "the EFI system partition starts a program that is neither GRUB nor systemd-boot; its files and boot entries \
-             come back as they are",
+            "the EFI system partition starts a program other than GRUB and systemd-boot; its files and boot entries \
+             are restored as they are",
         ),
         Firmware::Uefi { .. } if has_esp(layout) => findings.refuse_with_remedy(
             "boot loader",
-            "no boot loader was found on the EFI system partition, so the machine would not start again",
+            "no boot loader was found on the EFI system partition, so the recovered machine would not boot",
             "mount the EFI system partition (usually on /boot/efi) and install GRUB or systemd-boot there",
         ),
         Firmware::Bios if other_boot_code(layout) => findings.refuse_with_remedy(
             "boot loader",
-            "the disks' boot sectors hold a boot loader that is not GRUB 2, so the machine would not start again",
+            "the disks' boot sectors hold a boot loader other than GRUB 2, so the recovered machine would not boot",
             "install GRUB with grub-install",
         ),
         // Nothing on any disk could start it: a kernel given to the virtual machine, or a network boot.
         Firmware::Uefi { .. } | Firmware::Bios => findings.warn(
-            "no boot loader is on the machine's disks: its kernel is started from outside, and must be after a recovery, too",
+            "there is no boot loader on the machine's disks: its kernel is started from outside, and must be after a \
+             recovery as well",
         ),
     }
 }

@@ -52,9 +52,10 @@ pub(crate) fn parse_super(text: &str, superblock: &[u8]) -> Result<Parsed, Strin
         .filter_map(|line| line.split_once(char::is_whitespace))
         .map(|(name, value)| (name, value.trim()))
         .collect();
-    let get = |name: &str| values.get(name).copied().ok_or_else(|| format!("btrfs does not tell its {name}"));
-    let small =
-        |name: &str| -> Result<u32, String> { get(name)?.parse().map_err(|_| format!("btrfs tells a strange {name}")) };
+    let get = |name: &str| values.get(name).copied().ok_or_else(|| format!("btrfs does not report its {name}"));
+    let small = |name: &str| -> Result<u32, String> {
+        get(name)?.parse().map_err(|_| format!("btrfs reported an unexpected {name}"))
+    };
     let mut refusals = vec![];
     let mut features = vec![];
     let flags = flags(text);
@@ -62,12 +63,13 @@ pub(crate) fn parse_super(text: &str, superblock: &[u8]) -> Result<Parsed, Strin
         match FLAGS.iter().find(|(name, _)| name == flag) {
             Some((_, "")) => {}
             Some((_, feature)) => features.push((*feature).to_owned()),
-            None => refusals.push(format!("it has the btrfs feature {flag}, which Lifeboat cannot make again")),
+            None => refusals.push(format!("it has the btrfs feature {flag}, which Lifeboat cannot recreate")),
         }
     }
     features.sort();
     if get("num_devices")? != "1" {
-        refusals.push(format!("it is a btrfs on {} devices; only btrfs on one is known", get("num_devices")?));
+        refusals
+            .push(format!("it is a btrfs on {} devices; only btrfs on one device is supported", get("num_devices")?));
     }
     let checksum = get("csum_type")?;
     let checksum = checksum.split(['(', ')']).nth(1).unwrap_or(checksum).trim();
@@ -155,7 +157,7 @@ pub(crate) fn parse_profiles(text: &str) -> Result<(String, String), String> {
         ([data], [metadata]) => Ok((data.clone(), metadata.clone())),
         // A new filesystem may have no data block group yet.
         ([], [metadata]) => Ok(("single".to_owned(), metadata.clone())),
-        ([], _) | (_, []) => Err("btrfs does not tell its profiles".to_owned()),
+        ([], _) | (_, []) => Err("btrfs does not report its profiles".to_owned()),
         _ => Err("its block groups have several profiles, as after an interrupted balance".to_owned()),
     }
 }

@@ -55,8 +55,8 @@ pub(crate) fn read(
 pub(crate) fn foreign(kind: &str, usage: Option<&str>) -> String {
     match (kinds::by_type(kind), usage) {
         (Some(known), _) => format!("it is {}; that cannot be rebuilt", known.holds),
-        (None, Some("raid")) => format!("it is a RAID member of the kind {kind}; it cannot be rebuilt"),
-        (None, Some("filesystem")) => format!("it is a {kind} filesystem; it cannot be rebuilt"),
+        (None, Some("raid")) => format!("it is a {kind} RAID member, which cannot be rebuilt"),
+        (None, Some("filesystem")) => format!("it is a {kind} filesystem, which cannot be rebuilt"),
         (None, _) => format!("it holds {kind}, which cannot be rebuilt"),
     }
 }
@@ -67,7 +67,7 @@ fn refuse_all(device: &str, reasons: Vec<String>, findings: &mut Findings) {
     }
 }
 
-fn said(result: Result<lifeboat_sys::Output, RunError>) -> Result<String, String> {
+fn reported(result: Result<lifeboat_sys::Output, RunError>) -> Result<String, String> {
     result.map(|output| output.text()).map_err(|error| error.to_string())
 }
 
@@ -89,7 +89,7 @@ fn ext(
     findings: &mut Findings,
 ) -> Result<Filesystem, String> {
     let path = prober.host(device);
-    let text = said(prober.runner.run(&Invocation::new(program::DUMPE2FS).arg("-h").arg(&path)))?;
+    let text = reported(prober.runner.run(&Invocation::new(program::DUMPE2FS).arg("-h").arg(&path)))?;
     let ext::Ext { mut filesystem, orphan_file_inode, refusals, warnings } =
         ext::parse(&text, &superblock(prober, device, ext::SUPERBLOCK)?)?;
     if let FilesystemOptions::Ext(options) = &mut filesystem.options {
@@ -101,9 +101,9 @@ fn ext(
         };
         if let Some(inode) = orphan_file_inode.filter(|inode| *inode != 0) {
             let call = Invocation::new(program::DEBUGFS).arg("-R").arg(format!("stat <{inode}>")).arg(&path);
-            let text = said(prober.runner.run(&call))?;
+            let text = reported(prober.runner.run(&call))?;
             options.orphan_file_bytes =
-                Some(ext::parse_inode_size(&text).ok_or("debugfs does not tell the size of its orphan file")?);
+                Some(ext::parse_inode_size(&text).ok_or("debugfs does not report the size of its orphan file")?);
         }
     }
     refuse_all(device, refusals, findings);
@@ -119,7 +119,7 @@ fn xfs(prober: &Prober<'_>, device: &str, mounts: &[&Used], findings: &mut Findi
         Some(mount) => Invocation::new(program::XFS_INFO).arg(&mount.real_mount_point),
         None => Invocation::new(program::XFS_DB).args(["-r", "-c", "info"]).arg(prober.host(device)),
     };
-    let text = said(prober.runner.run(&call))?;
+    let text = reported(prober.runner.run(&call))?;
     let (filesystem, refusals) = xfs::parse(&text, &superblock(prober, device, (0, xfs::SUPERBLOCK))?)?;
     refuse_all(device, refusals, findings);
     Ok(filesystem)
@@ -140,7 +140,7 @@ fn vfat(prober: &Prober<'_>, device: &str) -> Result<Filesystem, String> {
 
 fn btrfs(prober: &Prober<'_>, device: &str, mounts: &[&Used], findings: &mut Findings) -> Result<Filesystem, String> {
     let call = Invocation::new(program::BTRFS).args(["inspect-internal", "dump-super"]).arg(prober.host(device));
-    let text = said(prober.runner.run(&call))?;
+    let text = reported(prober.runner.run(&call))?;
     let (mut filesystem, refusals) = btrfs::parse_super(&text, &superblock(prober, device, btrfs::SUPERBLOCK)?)?;
     refuse_all(device, refusals, findings);
     let FilesystemOptions::Btrfs(options) = &mut filesystem.options else { return Ok(filesystem) };
@@ -209,7 +209,7 @@ fn quotas(prober: &Prober<'_>, device: &str, uuid: &str, findings: &mut Findings
         findings.refuse_with_remedy(
             device,
             "it has btrfs quota groups, which cannot be rebuilt",
-            "try btrfs quota disable",
+            "run btrfs quota disable",
         );
     }
 }
@@ -225,7 +225,7 @@ fn swap(prober: &Prober<'_>, device: &str, findings: &mut Findings) -> Content {
     match read_swap(&prober.host(device)) {
         Ok((swap, suspended)) => {
             if suspended {
-                findings.warn(format!("{device}: it holds a suspended system, which is not part of the backup"));
+                findings.warn(format!("{device}: it holds a hibernated system, which is not part of the backup"));
             }
             Content::Swap(swap)
         }
@@ -254,7 +254,7 @@ pub(crate) fn signature(prober: &Prober<'_>, device: &str, findings: &mut Findin
         Ok(signature) if signature.ambiguous => {
             findings.refuse_with_remedy(
                 device,
-                "it bears several signatures that exclude each other",
+                "it has several conflicting signatures",
                 format!("remove the wrong one with wipefs; wipefs {device} lists them"),
             );
             None
@@ -263,8 +263,8 @@ pub(crate) fn signature(prober: &Prober<'_>, device: &str, findings: &mut Findin
         Err(error) => {
             findings.refuse_with_remedy(
                 device,
-                format!("what it holds cannot be told: {error}"),
-                "run as root, outside of containers that hide devices",
+                format!("its content cannot be identified: {error}"),
+                "run as root, outside containers that hide devices",
             );
             None
         }

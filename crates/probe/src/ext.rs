@@ -61,12 +61,12 @@ pub(crate) struct Ext {
 pub(crate) fn parse(text: &str, superblock: &[u8]) -> Result<Ext, String> {
     let values = values(text);
     let get = |name: &str| values.get(name).map(String::as_str);
-    let need = |name: &str| get(name).ok_or_else(|| format!("dumpe2fs does not tell its \"{name}\""));
+    let need = |name: &str| get(name).ok_or_else(|| format!("dumpe2fs does not report its \"{name}\""));
     let number = |name: &str| -> Result<u64, String> {
-        leading(need(name)?).ok_or_else(|| format!("dumpe2fs tells a strange \"{name}\""))
+        leading(need(name)?).ok_or_else(|| format!("dumpe2fs reported an unexpected \"{name}\""))
     };
     let small = |name: &str| -> Result<u32, String> {
-        u32::try_from(number(name)?).map_err(|_| format!("dumpe2fs tells a strange \"{name}\""))
+        u32::try_from(number(name)?).map_err(|_| format!("dumpe2fs reported an unexpected \"{name}\""))
     };
     let optional = |name: &str| get(name).and_then(leading).and_then(|number| u32::try_from(number).ok());
     let words = |name: &str| -> Vec<String> {
@@ -85,7 +85,7 @@ pub(crate) fn parse(text: &str, superblock: &[u8]) -> Result<Ext, String> {
     for feature in features.iter().filter(|feature| !KNOWN_FEATURES.contains(&feature.as_str())) {
         refusals.push(match feature.as_str() {
             "journal_dev" => "it is the external journal of an ext filesystem".to_owned(),
-            other => format!("it has the ext feature {other}, which Lifeboat cannot make again"),
+            other => format!("it has the ext feature {other}, which Lifeboat cannot recreate"),
         });
     }
     for flag in words("Filesystem flags") {
@@ -93,14 +93,14 @@ pub(crate) fn parse(text: &str, superblock: &[u8]) -> Result<Ext, String> {
             "signed_directory_hash" => {}
             "unsigned_directory_hash" if cfg!(not(any(target_arch = "x86_64", target_arch = "x86"))) => {}
             "unsigned_directory_hash" => warnings.push("its directory hash is unsigned and becomes signed".to_owned()),
-            other => refusals.push(format!("it has the ext flag {other}, which Lifeboat cannot make again")),
+            other => refusals.push(format!("it has the ext flag {other}, which Lifeboat cannot recreate")),
         }
     }
     if get("Journal UUID").is_some_and(|uuid| uuid != "<none>") || get("Journal device").is_some() {
         refusals.push("it has an external journal".to_owned());
     }
     if get("Filesystem OS type").is_none_or(|os| os != "Linux") {
-        refusals.push(format!("its creator OS is {}", get("Filesystem OS type").unwrap_or("not told")));
+        refusals.push(format!("its creator OS is {}", get("Filesystem OS type").unwrap_or("not reported")));
     }
     if !get("Filesystem revision #").is_some_and(|revision| revision.starts_with('1')) {
         refusals.push("it has the original (revision 0) format".to_owned());
@@ -115,11 +115,11 @@ pub(crate) fn parse(text: &str, superblock: &[u8]) -> Result<Ext, String> {
         warnings.push("the kernel has noted errors in it; try fsck".to_owned());
     }
     if optional("First meta block group").unwrap_or(0) > 0 {
-        warnings.push("it was resized on line; its group descriptors move when it is made again".to_owned());
+        warnings.push("it was resized on line; its group descriptors move when it is recreated".to_owned());
     }
     if has("encrypt") {
         warnings.push(
-            "it allows encrypted directories (fscrypt); those that are unlocked are saved, and come back in plain"
+            "it allows encrypted directories (fscrypt); those that are unlocked are saved, and are restored unencrypted"
                 .to_owned(),
         );
     }
@@ -168,7 +168,7 @@ pub(crate) fn parse(text: &str, superblock: &[u8]) -> Result<Ext, String> {
         features: features.clone(),
     };
     if options.journal.is_none() && has("has_journal") && refusals.is_empty() {
-        return Err("dumpe2fs does not tell the size of its journal".to_owned());
+        return Err("dumpe2fs does not report the size of its journal".to_owned());
     }
     let size_bytes = blocks.saturating_mul(u64::from(block_bytes));
     Ok(Ext {

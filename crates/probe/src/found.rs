@@ -147,7 +147,7 @@ fn content(prober: &Prober<'_>, blocks: &Blocks, disk: &Block) -> DiskContent {
     // What cannot be read is never taken for blank.
     let Ok(signature) = signature::read(prober, &disk.path) else { return DiskContent::Unknown };
     if signature.ambiguous {
-        return DiskContent::Whole { uuid: None, summary: "several signatures that exclude each other".to_owned() };
+        return DiskContent::Whole { uuid: None, summary: "several conflicting signatures".to_owned() };
     }
     if signature.table.is_some() {
         return table_content(prober, blocks, disk, &signature);

@@ -1,4 +1,4 @@
-//! What tells disks apart, read from sysfs alone: in the rescue system no udev may run.
+//! What distinguishes disks, read from sysfs alone: in the rescue system no udev may run.
 
 use crate::hardware_path::{Lookup, hardware_path, scsi_address};
 use crate::prober::Prober;

@@ -79,7 +79,7 @@ fn one_disk(
     if signature.kind.is_some() && signature.table.is_some() {
         findings.refuse_with_remedy(
             &block.path,
-            "it bears a partition table and a filesystem or RAID signature at once",
+            "it has both a partition table and a filesystem or RAID signature",
             format!("remove the wrong one with wipefs; wipefs {} lists them", block.path),
         );
     }
@@ -104,7 +104,7 @@ fn one_disk(
         if !table.partitions.iter().any(|partition| partition.number == number) {
             findings.refuse_with_remedy(
                 &part.path,
-                "the kernel has this partition, the partition table of its disk has not",
+                "the kernel has this partition, but the partition table of its disk does not",
                 "run partprobe, or restart the machine",
             );
         }
@@ -145,7 +145,7 @@ fn partition_content(
     let Some(part) = part else {
         findings.refuse_with_remedy(
             path,
-            "its disk's table has this partition, the kernel has not",
+            "the partition table of its disk has this partition, but the kernel does not",
             "run partprobe, or restart the machine",
         );
         return Content::Empty;
@@ -212,10 +212,8 @@ fn held(
 fn unknown(prober: &Prober<'_>, block: &Block, findings: &mut Findings) {
     match prober.read_device(&block.path, 0, 1 << 20) {
         Ok(bytes) if bytes.iter().all(|b| *b == 0) => {}
-        Ok(_) => findings.warn(format!(
-            "{}: it holds no filesystem that is known, but is not blank; it comes back empty",
-            block.path
-        )),
+        Ok(_) => findings
+            .warn(format!("{}: it holds no known filesystem but is not blank; it is recreated empty", block.path)),
         Err(error) => findings.refuse(&block.path, format!("cannot READ it: {error}")),
     }
 }

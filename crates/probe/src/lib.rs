@@ -11,7 +11,7 @@
 //! | `report` | [`Probed`], [`Refusal`], [`ProbeError`] |
 //! | `prober` | what reading needs; little helpers for bytes |
 //! | `probe` | [`fn@probe`]: brings everything together |
-//! | `identity`, `hardware_path` | what tells disks apart, from sysfs alone |
+//! | `identity`, `hardware_path` | what distinguishes disks, from sysfs alone |
 //! | `table` | partition tables: sfdisk's JSON, the first sector |
 //! | `signature` | blkid's answers |
 //! | `layout`, `content` | disks in use, their partitions and what those hold |

@@ -49,7 +49,7 @@ pub(crate) enum Class {
     Zfs,
 }
 
-/// Tells what a mount is.
+/// Reports what a mount is.
 pub(crate) fn class(mount: &MountInfo) -> Class {
     let kind = mount.kind.as_str();
     if NETWORK.contains(&kind) {

@@ -127,8 +127,8 @@ fn in_use(prober: &Prober<'_>, blocks: &Blocks, table: &[MountInfo], root: &Path
         if blocks.linked(&prober.host, &source).is_some_and(|block| kind_of(blocks, block) == Family::Disk) {
             findings.refuse_with_remedy(
                 at.display(),
-                format!("it is a folder of the filesystem on {source}, whose other files are mounted nowhere"),
-                format!("mount {source} as a whole, too"),
+                format!("it is a directory of the filesystem on {source}, whose other files are not mounted anywhere"),
+                format!("mount the whole of {source} as well"),
             );
         }
     }
@@ -162,7 +162,7 @@ fn in_use(prober: &Prober<'_>, blocks: &Blocks, table: &[MountInfo], root: &Path
             }
             Family::Loop | Family::Ignored => {
                 saved.push(mount.id);
-                findings.refuse(&at, format!("the root filesystem is on {}, which is no disk", block.path));
+                findings.refuse(&at, format!("the root filesystem is on {}, which is not a disk", block.path));
                 continue;
             }
             Family::Stacked(kind) => {
@@ -191,7 +191,7 @@ fn in_use(prober: &Prober<'_>, blocks: &Blocks, table: &[MountInfo], root: &Path
         }
         if let Some(hidden @ 1..) = lifeboat_sys::mount::entries_under(&mount.real_mount_point).filter(|_| !is_root) {
             findings.warn(format!(
-                "{at} hides what lies in the directory under the mount ({hidden} entries); that is not part of the backup"
+                "{at} hides {hidden} entries in the directory under the mount; they are not part of the backup"
             ));
         }
         used.disks.extend(blocks.disks_under(&block.name).into_iter().map(|disk| disk.name.clone()));
@@ -356,7 +356,7 @@ fn unmounted(prober: &Prober<'_>, blocks: &Blocks, used: &mut Use, findings: &mu
             }
             Some(_) => {}
             None if entry.source.contains('=') || entry.source.starts_with("/dev/") => findings.warn(format!(
-                "{} is in fstab, but its device {} is not there; it is not part of the backup",
+                "{} is in fstab, but its device {} does not exist; it is not part of the backup",
                 entry.mount_point.display(),
                 entry.source
             )),

@@ -131,26 +131,29 @@ fn a_copy_of_the_machines_disk_is_warned_of() {
         Content::Swap(swap) => swap.uuid.clone().unwrap(),
         other => panic!("{other:?}"),
     };
-    let said: Vec<&String> = probed.warnings.iter().filter(|text| text.contains("the same UUID")).collect();
-    assert_eq!(said.len(), 2, "{said:?}");
+    let reported: Vec<&String> = probed.warnings.iter().filter(|text| text.contains("the same UUID")).collect();
+    assert_eq!(reported.len(), 2, "{reported:?}");
     for (text, (own, other, id)) in
-        said.iter().zip([("/dev/sda1", "/dev/sdb1", "disk0p1"), ("/dev/sda5", "/dev/sdb3", "disk0p5")])
+        reported.iter().zip([("/dev/sda1", "/dev/sdb1", "disk0p1"), ("/dev/sda5", "/dev/sdb3", "disk0p5")])
     {
         let begin = format!("{own} and {other} have the same UUID ({}): ", uuid(id));
-        assert!(text.starts_with(&begin) && text.contains("try: unplug /dev/sdb, or"), "{text}");
+        assert!(text.starts_with(&begin) && text.contains("try unplugging /dev/sdb, or"), "{text}");
     }
     assert_eq!(reasons(&probed.refusals), Vec::<String>::new());
 }
 
 #[test]
-fn two_filesystems_of_the_machine_with_one_uuid_are_said_once() {
+fn two_filesystems_of_the_machine_with_one_uuid_are_reported_once() {
     let mut host = bios_machine();
     std::fs::copy(host.path("dev/sda1"), host.path("dev/sda6")).unwrap();
     host.mount("/dev/sda6", "/home", "ext4");
     let probed = read(&host);
-    let said: Vec<&String> = probed.warnings.iter().filter(|text| text.contains("the same UUID")).collect();
-    assert_eq!(said.len(), 1, "{said:?}");
-    assert!(said[0].starts_with("/dev/sda1 and /dev/sda6 ") && said[0].contains("try: give one of them"), "{said:?}");
+    let reported: Vec<&String> = probed.warnings.iter().filter(|text| text.contains("the same UUID")).collect();
+    assert_eq!(reported.len(), 1, "{reported:?}");
+    assert!(
+        reported[0].starts_with("/dev/sda1 and /dev/sda6 ") && reported[0].contains("try giving one of them"),
+        "{reported:?}"
+    );
 }
 
 #[test]

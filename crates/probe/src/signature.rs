@@ -34,9 +34,9 @@ pub(crate) fn read(prober: &Prober<'_>, device: &str) -> Result<Signature, RunEr
     // 2: nothing found (or not readable, which the message tells); 8: several signatures (blkid(8), "EXIT STATUS").
     let call = Invocation::new(program::BLKID).args(["-p", "-o", "export"]).arg(prober.host(device));
     let output = prober.runner.run(&call.accept(2).accept(8))?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    if output.code == 2 && said.contains("error:") && !said.contains("ambivalent") {
-        let message = said.trim().trim_start_matches("blkid: error: ").to_owned();
+    let reported = String::from_utf8_lossy(&output.stderr);
+    if output.code == 2 && reported.contains("error:") && !reported.contains("ambivalent") {
+        let message = reported.trim().trim_start_matches("blkid: error: ").to_owned();
         return Err(RunError::Failed { command: format!("blkid -p {device}"), code: 2, message });
     }
     let mut signature = parse(&output.text());

@@ -28,7 +28,7 @@ pub(crate) enum TableError {
     Kind(String),
     #[error("its partition table has {0}, which Lifeboat does not know")]
     Unknown(String),
-    #[error("sfdisk names the partition {0}, whose number cannot be told")]
+    #[error("sfdisk names the partition {0}, whose number cannot be determined")]
     Number(String),
     #[error("it has a hybrid MBR: beside the GPT, its first sector holds partitions of its own")]
     Hybrid,
@@ -38,7 +38,7 @@ pub(crate) enum TableError {
     Overlap(u32, u32),
     #[error("it has two extended partitions")]
     TwoExtended,
-    #[error("its partition {0} is a logical one outside of any extended partition")]
+    #[error("its partition {0} is a logical partition outside any extended partition")]
     LostLogical(u32),
     // libfdisk knows no surrogate pairs: "Failed to translate partition name" (util-linux 2.38, 2.41).
     #[error(

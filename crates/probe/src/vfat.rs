@@ -39,7 +39,7 @@ pub(crate) fn parse(sector: &[u8]) -> Result<Fat, String> {
         && fats > 0
         && fat_sectors > 0;
     if !sane {
-        return Err("its boot sector holds no sensible FAT parameters".to_owned());
+        return Err("its boot sector holds no valid FAT parameters".to_owned());
     }
     let root_sectors = (root_entries * ENTRY_BYTES as u64).div_ceil(sector_bytes);
     let before_data = reserved_sectors + fats * fat_sectors + root_sectors;

@@ -65,11 +65,12 @@ pub(crate) fn parse(text: &str, superblock: &[u8]) -> Result<Parsed, String> {
         fields.iter().find(|field| field.section == section && field.name == name).map(|field| field.value.as_str())
     };
     let number = |section: &str, name: &str| -> Result<u64, String> {
-        let text = find(section, name).ok_or_else(|| format!("xfs_info does not tell {name} of {section}"))?;
-        text.parse().map_err(|_| format!("xfs_info tells a strange {name} of {section}: {text}"))
+        let text = find(section, name).ok_or_else(|| format!("xfs_info does not report {name} of {section}"))?;
+        text.parse().map_err(|_| format!("xfs_info reported an unexpected {name} of {section}: {text}"))
     };
     let small = |section: &str, name: &str| -> Result<u32, String> {
-        u32::try_from(number(section, name)?).map_err(|_| format!("xfs_info tells a strange {name} of {section}"))
+        u32::try_from(number(section, name)?)
+            .map_err(|_| format!("xfs_info reported an unexpected {name} of {section}"))
     };
 
     let mut refusals = vec![];

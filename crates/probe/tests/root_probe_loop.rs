@@ -189,8 +189,7 @@ fn root_btrfs() {
     std::fs::write(mounted.path("root/home/forgotten"), "").unwrap();
     mounted.mount("root/home", &["-o", "subvol=@home"]);
     let probed = mounted.probe();
-    let hides =
-        |warning: &&String| warning.contains("/home hides what lies in the directory under the mount (1 entries)");
+    let hides = |warning: &&String| warning.contains("/home hides 1 entries in the directory under the mount");
     assert_eq!(probed.warnings.iter().filter(hides).count(), 1, "{:?}", probed.warnings);
     assert_eq!(probed.refusals, vec![]);
     let mounts: Vec<_> =

@@ -58,7 +58,7 @@ impl Address {
     pub fn parse(text: &str) -> Result<Address, String> {
         let wrong = |why: &str| format!("'{}': {why}; {EXAMPLES}", without_password(text));
         if text.chars().any(|c| c.is_control() || c == ' ') {
-            return Err(wrong("blanks must be written as %20"));
+            return Err(wrong("spaces must be written as %20"));
         }
         if let Some(url) = text.strip_prefix("rest:") {
             if !url.starts_with("http://") && !url.starts_with("https://") {
@@ -67,7 +67,7 @@ impl Address {
             check_url(url).map_err(wrong)?;
             return Ok(Address::Rest(format!("{}/", url.trim_end_matches('/'))));
         }
-        let (scheme, rest) = text.split_once("://").ok_or_else(|| wrong("this is no address"))?;
+        let (scheme, rest) = text.split_once("://").ok_or_else(|| wrong("it is not an address"))?;
         match scheme {
             "http" | "https" => {
                 check_url(text).map_err(wrong)?;
@@ -147,7 +147,7 @@ fn check_url(url: &str) -> Result<(), &'static str> {
     if let Some((user, _)) = authority.rsplit_once('@')
         && user.contains(':')
     {
-        return Err("a password does not belong into an address, where every process list shows it");
+        return Err("a password must not be part of an address, because every process list would show it");
     }
     if url_host(url).is_empty() { Err("the host is missing") } else { Ok(()) }
 }
@@ -194,7 +194,7 @@ fn host(rest: &str) -> Result<Host, &'static str> {
         None => (None, authority),
     };
     if user.is_some_and(|user| user.contains(':')) {
-        return Err("a password does not belong into an address, where every process list shows it");
+        return Err("a password must not be part of an address, because every process list would show it");
     }
     let (name, port) = match name.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((name, port)) => (name, port.strip_prefix(':')),
@@ -203,7 +203,7 @@ fn host(rest: &str) -> Result<Host, &'static str> {
             None => (name, None),
         },
     };
-    let port = port.map(str::parse).transpose().map_err(|_| "the port is no number")?;
+    let port = port.map(str::parse).transpose().map_err(|_| "the port is not a number")?;
     let user = user.map(decoded).transpose()?;
     // The zone of a link-local address is written with %25 (RFC 6874).
     let name = decoded(name)?;
@@ -223,7 +223,7 @@ fn bucket(rest: &str) -> Result<Bucket, String> {
     let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
     let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     if bucket.is_empty() || !bucket.chars().all(valid) {
-        return Err(format!("'{bucket}' cannot be the name of a bucket"));
+        return Err(format!("'{bucket}' is not a valid bucket name"));
     }
     let prefix = decoded(prefix)?.trim_matches('/').to_owned();
     let mut parsed = Bucket { bucket: bucket.to_owned(), prefix, endpoint: None, region: None };
@@ -235,7 +235,7 @@ fn bucket(rest: &str) -> Result<Bucket, String> {
             }
             Some(("endpoint", host)) if !host.is_empty() => parsed.endpoint = Some(format!("https://{host}")),
             Some(("region", region)) if !region.is_empty() => parsed.region = Some(region.to_owned()),
-            _ => return Err(format!("'{pair}' is not known; there are endpoint= and region=")),
+            _ => return Err(format!("'{pair}' is not known; the options are endpoint= and region=")),
         }
     }
     Ok(parsed)

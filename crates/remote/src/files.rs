@@ -113,5 +113,5 @@ pub(crate) fn whole_part(bytes: Vec<u8>, length: u64, what: &str) -> Result<Vec<
     if bytes.len() as u64 == length {
         return Ok(bytes);
     }
-    Err(Fault::ended("READ", what, format!("{} bytes came instead of {length}", bytes.len())))
+    Err(Fault::ended("READ", what, format!("{} bytes were received instead of {length}", bytes.len())))
 }

@@ -135,7 +135,7 @@ impl Client {
             }
         }
         let (action, what) = &question.about;
-        Err(Fault::ended(action, what, format!("the server sends us on more than {REDIRECTS} times, lastly to {url}")))
+        Err(Fault::ended(action, what, format!("the server redirects more than {REDIRECTS} times, lastly to {url}")))
     }
 
     fn at(&self, question: &Question<'_>, url: &str) -> Result<Reply, Fault> {
@@ -193,7 +193,7 @@ fn sort(action: &str, what: &str, error: ureq::Error) -> Fault {
             action,
             what,
             format!(
-                "{error}; try the name that its certificate has, or adding its authority to those that this machine trusts \
+                "{error}; try the name in its certificate, or adding its authority to those that this machine trusts \
                  (update-ca-certificates(8))"
             ),
         ),
@@ -203,7 +203,7 @@ fn sort(action: &str, what: &str, error: ureq::Error) -> Fault {
         | ureq::Error::ConnectionFailed
         | ureq::Error::Protocol(_) => Fault::passing(action, what, error),
         ureq::Error::BodyExceedsLimit(limit) => {
-            Fault::impossible(what, format!("it has more than the {limit} bytes that such a file can have"))
+            Fault::impossible(what, format!("it is larger than {limit} bytes, the maximum for such a file"))
         }
         other => Fault::ended(action, what, other),
     }
@@ -245,9 +245,9 @@ fn region(headers: &HeaderMap, body: &[u8]) -> Option<String> {
 fn refusal(action: &str, what: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Fault {
     let text = String::from_utf8_lossy(body.get(..body.len().min(EXCERPT)).unwrap_or_default());
     let printable: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let said = printable.split_whitespace().collect::<Vec<_>>().join(" ");
-    let said = if said.is_empty() { String::new() } else { format!(": {said}") };
-    let cause = format!("the server answers {status}{said}");
+    let reported = printable.split_whitespace().collect::<Vec<_>>().join(" ");
+    let reported = if reported.is_empty() { String::new() } else { format!(": {reported}") };
+    let cause = format!("the server answers {status}{reported}");
     // A server that misses the bucket's region says so with different answers.
     if let (300..=403, Some(region)) = (status.as_u16(), region(headers, body)) {
         return Fault::ended(action, what, format!("{cause}{region}"));

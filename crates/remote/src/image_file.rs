@@ -31,7 +31,7 @@ impl ImageFile {
         let open = |flags: i32| File::options().read(true).custom_flags(flags | NONBLOCK).open(path);
         let kind = std::fs::metadata(path).map_err(fail)?.file_type();
         if !kind.is_file() && !kind.is_block_device() {
-            return Err(Fault::ended("OPEN", path.display(), "it is neither a file nor a block device"));
+            return Err(Fault::ended("OPEN", path.display(), "it is not a file or a block device"));
         }
         // A device that is mounted, too, is busy; then its mount keeps it from others.
         let opened = if kind.is_block_device() { open(EXCLUSIVE).or_else(|_| open(0)) } else { open(0) };
@@ -70,11 +70,11 @@ mod tests {
         assert_eq!(image.size(), 10);
         assert_eq!(image.read_at(8, 100).unwrap(), b"89");
         assert_eq!(image.read_at(u64::MAX, u64::MAX).unwrap(), b"");
-        for (path, says) in
+        for (path, message) in
             [(Path::new("/dev/null"), "neither"), (folder.path(), "neither"), (Path::new("/no"), "No such")]
         {
             let error = ImageFile::open(path).unwrap_err().to_string();
-            assert!(error.starts_with("cannot OPEN") && error.contains(says), "{error}");
+            assert!(error.starts_with("cannot OPEN") && error.contains(message), "{error}");
         }
     }
 }

@@ -66,7 +66,7 @@ pub fn files(source: &dyn ReadAt, what: &str, top: &str) -> Result<BTreeMap<Stri
     let mut open = vec![(String::new(), folder, 0)];
     while let Some((prefix, extents, depth)) = open.pop() {
         if extents.iter().any(|(start, _)| !seen.insert(*start)) {
-            return Err(reader.broken("its folders run in circles"));
+            return Err(reader.broken("its folders form a loop"));
         }
         bytes = extents.iter().fold(bytes, |sum, (_, size)| sum.saturating_add(*size));
         if bytes > LONGEST_DIRECTORIES {
@@ -112,7 +112,7 @@ pub fn read(source: &dyn ReadAt, extents: &Extents, offset: u64, length: u64) ->
 
 impl Reader<'_> {
     fn broken(&self, cause: &str) -> Fault {
-        Fault::ended("READ", self.what, format!("it is no image of a medium: {cause}"))
+        Fault::ended("READ", self.what, format!("it is not an image of a medium: {cause}"))
     }
 
     /// Reads through the window.

@@ -56,6 +56,6 @@ pub fn store(address: &Address, credentials: &Credentials, patience: Patience) -
         Address::Rest(url) => Ok(Arc::new(rest::Rest::new(url, credentials, patience)?)),
         Address::S3(place) => Ok(Arc::new(s3::S3::new(place, credentials, patience)?)),
         Address::Sftp(place) => Ok(Arc::new(sftp::Sftp::new(place, credentials, patience)?)),
-        Address::Nfs(_) | Address::Http(_) => Err(Fault::ended("OPEN", address, "it is no store")),
+        Address::Nfs(_) | Address::Http(_) => Err(Fault::ended("OPEN", address, "it cannot store files")),
     }
 }

@@ -21,16 +21,16 @@ pub fn mount_export(place: &Host, target: &Path, writable: bool, patience: &Pati
         let address = resolve(&place.host).map_err(|error| Fault::passing("RESOLVE", &place.host, error))?;
         let name = if place.host.contains(':') { format!("[{}]", place.host) } else { place.host.clone() };
         let source = format!("{name}:{}", place.path);
-        let mut said = vec![];
+        let mut reported = vec![];
         for version in VERSIONS {
             let text = options(version, address, place.port, writable);
             let list: Vec<&str> = text.iter().map(String::as_str).collect();
             match mount(&source, target, "nfs", &list) {
                 Ok(()) => return Ok(()),
-                Err(error) => said.push((version, error.source)),
+                Err(error) => reported.push((version, error.source)),
             }
         }
-        Err(sort(&shown.to_string(), &said))
+        Err(sort(&shown.to_string(), &reported))
     })
 }
 
@@ -65,25 +65,25 @@ fn options(version: &str, address: IpAddr, port: Option<u16>, writable: bool) ->
 }
 
 /// What the attempts said. A server that is not there may come; a refusal stays.
-fn sort(place: &str, said: &[(&str, std::io::Error)]) -> Fault {
+fn sort(place: &str, reported: &[(&str, std::io::Error)]) -> Fault {
     use std::io::ErrorKind;
     // EPROTONOSUPPORT (93), EOPNOTSUPP (95): the server has no such version; EINVAL: this kernel does not know it.
     let version_only = |error: &std::io::Error| matches!(error.raw_os_error(), Some(93 | 95 | 22));
-    let telling = said.iter().find(|(_, error)| !version_only(error)).or(said.last());
+    let telling = reported.iter().find(|(_, error)| !version_only(error)).or(reported.last());
     let Some((version, error)) = telling else { return Fault::ended("MOUNT", place, "no version was tried") };
     let version = version.trim_start_matches("vers=");
     let cause = format!("{error} (NFS version {version})");
     match error.kind() {
-        ErrorKind::NotFound => Fault::ended("MOUNT", place, format!("the server exports no such path; {cause}")),
+        ErrorKind::NotFound => Fault::ended("MOUNT", place, format!("the server does not export this path; {cause}")),
         ErrorKind::PermissionDenied => {
             Fault::ended("MOUNT", place, format!("{cause}; try exporting it to this machine's address (exports(5))"))
         }
         // ENODEV: the kernel has no nfs.
         _ if error.raw_os_error() == Some(19) => {
-            Fault::ended("MOUNT", place, "this kernel has no NFS; try the modules nfs, nfsv4 and nfsv3")
+            Fault::ended("MOUNT", place, "this kernel has no NFS support; try loading the modules nfs, nfsv4 and nfsv3")
         }
         _ if version_only(error) => {
-            Fault::ended("MOUNT", place, format!("the server speaks no NFS that we do: {cause}"))
+            Fault::ended("MOUNT", place, format!("the server supports no NFS version that Lifeboat supports: {cause}"))
         }
         _ => Fault::passing("MOUNT", place, cause),
     }
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_tells_most_is_told() {
+    fn the_most_telling_cause_is_reported() {
         let raw = Error::from_raw_os_error;
         let old_server = sort("nfs://nas/x", &[("vers=4.2", raw(93)), ("vers=3", raw(13))]);
         assert!(matches!(&old_server, Fault::Final(text) if text.contains("version 3") && text.contains("exports(5)")));

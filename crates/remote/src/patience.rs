@@ -37,7 +37,7 @@ struct Shared {
 /// The server does not answer.
 struct Outage {
     since: Instant,
-    told: bool,
+    reported: bool,
 }
 
 impl std::fmt::Debug for Patience {
@@ -104,7 +104,7 @@ impl Patience {
     fn lost(&self, began: Instant, cause: &str) -> Result<(), Fault> {
         let shared = &self.shared;
         let mut outage = self.outage();
-        let current = outage.get_or_insert(Outage { since: began, told: false });
+        let current = outage.get_or_insert(Outage { since: began, reported: false });
         let silent = current.since.elapsed();
         let known = shared.known.load(Ordering::Relaxed);
         let deadline = if known { shared.deadline } else { shared.deadline.min(FIRST_DEADLINE) };
@@ -113,8 +113,8 @@ impl Patience {
             let _ = shared.given_up.set(text.clone());
             return Err(Fault::Final(text));
         }
-        if silent >= shared.silence && !current.told {
-            current.told = true;
+        if silent >= shared.silence && !current.reported {
+            current.reported = true;
             let until = jiff::Zoned::now() + (deadline - silent);
             let text = format!(
                 "no answer from {} for {} s, waiting until {} ({cause})",
@@ -134,7 +134,7 @@ impl Patience {
         self.shared.known.store(true, Ordering::Relaxed);
         let ended = self.outage().take();
         if let Some(outage) = ended {
-            if outage.told {
+            if outage.reported {
                 let seconds = outage.since.elapsed().as_secs();
                 (self.shared.listener)(&format!("{} answers again after {seconds} s, going on", self.shared.host));
             }
@@ -149,8 +149,8 @@ mod tests {
 
     fn patience(deadline: Duration) -> (Patience, Arc<Mutex<Vec<String>>>) {
         let lines = Arc::new(Mutex::new(vec![]));
-        let told = Arc::clone(&lines);
-        let listener: Listener = Arc::new(move |line: &str| told.lock().unwrap().push(line.to_owned()));
+        let reported = Arc::clone(&lines);
+        let listener: Listener = Arc::new(move |line: &str| reported.lock().unwrap().push(line.to_owned()));
         (Patience::with("nas", listener, Duration::from_millis(40), deadline), lines)
     }
 

@@ -6,20 +6,20 @@
 /// # Errors
 /// Why it is not asked, for people.
 pub(crate) fn follow(from: &str, location: &str, secret: bool, writes: bool) -> Result<String, String> {
-    let to =
-        resolve(from, location).ok_or_else(|| format!("the server sends us to '{location}', which is no address"))?;
+    let to = resolve(from, location)
+        .ok_or_else(|| format!("the server redirects to '{location}', which is not an address"))?;
     let refused =
-        |why: &str| Err(format!("the server sends us to {to}, {why}; try that address itself, when it is right"));
+        |why: &str| Err(format!("the server redirects to {to}, {why}; try that address itself if it is right"));
     if writes {
-        return refused("and what is to be written goes where it was meant to");
+        return refused("and data is written only to the address that was named");
     }
     if origin(from) == origin(&to) {
         return Ok(to);
     }
     match from.starts_with("https://") {
-        true if to.starts_with("http://") => refused("where nothing is encrypted"),
-        true => refused("another server than the one that was named"),
-        false if secret => refused("another server, and credentials go to the one that was named"),
+        true if to.starts_with("http://") => refused("which is not encrypted"),
+        true => refused("which is another server than the one named"),
+        false if secret => refused("which is another server, and credentials are sent only to the one named"),
         false => Ok(to),
     }
 }

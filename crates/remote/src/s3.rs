@@ -126,7 +126,8 @@ impl Files for S3 {
             match page.next {
                 // A server that says the same again would keep us for ever, and what is missing from the list would be taken for lost.
                 Some(next) if !seen.insert(next.clone()) => {
-                    let why = "the server repeats a part of the list, which so never ends; try another endpoint, or its newer release";
+                    let why = "the server repeats a part of the list, so the list never ends; try another endpoint, \
+                     or a newer release of the server";
                     return Err(Fault::ended("LIST", self.place(), why));
                 }
                 Some(next) => token = Some(next),

@@ -51,7 +51,7 @@ impl Sftp {
     /// When there is no ssh.
     pub fn new(place: &Host, credentials: &Credentials, patience: Patience) -> Result<Sftp, Fault> {
         if SSH.find(Path::new("/")).is_none() {
-            return Err(Fault::ended("OPEN", &place.host, "there is no ssh; try installing openssh-client"));
+            return Err(Fault::ended("OPEN", &place.host, "the program ssh is missing; try installing openssh-client"));
         }
         // `//srv` is absolute, `/srv` below the home, as restic and git have it.
         let path = place.path.trim_end_matches('/');
@@ -134,15 +134,15 @@ impl Sftp {
         command.args(["-s", "--", host, "sftp"]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| Fault::ended("RUN", "ssh", error))?;
-        let said = Arc::new(Mutex::new(String::new()));
+        let reported = Arc::new(Mutex::new(String::new()));
         if let Some(mut stderr) = child.stderr.take() {
-            let said = Arc::clone(&said);
+            let reported = Arc::clone(&reported);
             let listen = move || {
                 let mut buffer = [0; 1024];
                 while let Ok(count @ 1..) = stderr.read(&mut buffer) {
-                    let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
-                    if said.len() < 4096 {
-                        said.push_str(&String::from_utf8_lossy(&buffer[..count]));
+                    let mut reported = reported.lock().unwrap_or_else(PoisonError::into_inner);
+                    if reported.len() < 4096 {
+                        reported.push_str(&String::from_utf8_lossy(&buffer[..count]));
                     }
                 }
             };
@@ -156,8 +156,8 @@ impl Sftp {
             Err(trouble) => {
                 let _ = child.kill();
                 let _ = child.wait();
-                let said = said.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                Err(explain(host, &trouble, &said))
+                let reported = reported.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                Err(explain(host, &trouble, &reported))
             }
         }
     }
@@ -194,8 +194,8 @@ impl Sftp {
 }
 
 /// Why ssh gave no session.
-fn explain(host: &str, trouble: &Trouble, said: &str) -> Fault {
-    let line = said.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+fn explain(host: &str, trouble: &Trouble, reported: &str) -> Fault {
+    let line = reported.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
     let printable: String = line.chars().filter(|c| !c.is_control()).collect();
     let cause = if printable.is_empty() { trouble.to_string() } else { printable };
     for (part, remedy) in [
@@ -203,7 +203,7 @@ fn explain(host: &str, trouble: &Trouble, said: &str) -> Fault {
         ("Host key verification failed", "try SFTP_KNOWN_HOSTS_FILE with the host's key"),
         ("subsystem request failed", "the server has no SFTP"),
     ] {
-        if said.contains(part) {
+        if reported.contains(part) {
             return Fault::ended("OPEN", host, format!("{cause}; {remedy}"));
         }
     }

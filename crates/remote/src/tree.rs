@@ -124,14 +124,14 @@ impl Tree {
             }
         }
         Err(none(match seen {
-            0 => "it holds neither lifeboat/manifest.json nor links to images (.iso)",
+            0 => "it contains no lifeboat/manifest.json and no links to images (.iso)",
             _ => "none of the images there belongs to this rescue system",
         }))
     }
 
     fn image(web: Web, url: &str) -> Result<Tree, Fault> {
         let size = web.client.ask(&web.question("HEAD", url))?.length;
-        let size = size.ok_or_else(|| Fault::ended("OPEN", url, "the server does not tell its size"))?;
+        let size = size.ok_or_else(|| Fault::ended("OPEN", url, "the server does not report its size"))?;
         // A server without ranges would send the whole image for each piece.
         let probe = web.client.ask(&web.question("GET", url).range(0, 1))?;
         if !probe.partial {
@@ -204,7 +204,7 @@ impl Tree {
             (None, Reach::Web(web)) => {
                 let url = format!("{}{path}", self.url);
                 let length = web.client.ask(&web.question("HEAD", &url))?.length;
-                length.ok_or_else(|| Fault::ended("READ", url, "the server does not tell its size"))
+                length.ok_or_else(|| Fault::ended("READ", url, "the server does not report its size"))
             }
             _ => Ok(self.extents(path)?.iter().map(|(_, size)| size).sum()),
         }

@@ -13,7 +13,7 @@ pub fn check(address: &Address) -> Result<(), Fault> {
     let why = match address {
         Address::Nfs(_) | Address::Sftp(_) | Address::S3(_) => return Ok(()),
         Address::Http(_) => "a plain web server cannot be written to",
-        Address::Rest(_) => "restic's REST server takes the files of a repository and no others",
+        Address::Rest(_) => "restic's REST server accepts only the files of a repository",
     };
     Err(Fault::ended("WRITE", address, format!("{why}; {TAKES_FILES}")))
 }

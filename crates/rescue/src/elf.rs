@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn suggestions_are_told_from_what_is_used() {
+    fn suggestions_are_distinguished_from_what_is_used() {
         let text = r#"[{"feature":"pam","description":"d","priority":"suggested","soname":["libpam.so.0"]},
             {"feature":"kmod","priority":"recommended","soname":["libkmod.so.2"]},
             {"feature":"acl","priority":"required","soname":["libacl.so.1"]},{"soname":["libz.so.1"]}]"#;

@@ -34,7 +34,7 @@ pub fn wanted(root: &Tree, tools: &Tree, sysroot: &Sysroot, kernel: &Kernel) -> 
             let module = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             let infos = module_file::modinfo(&read_source(source)?).ok_or_else(|| RescueError::Format {
                 path: path.to_owned(),
-                reason: "it is no kernel module".to_owned(),
+                reason: "it is not a kernel module".to_owned(),
             })?;
             Ok(infos
                 .into_iter()

@@ -213,7 +213,7 @@ impl<'a> Gatherer<'a> {
         Ok(())
     }
 
-    /// Adds a program by path. Tells whether it was taken; a script for an interpreter that does not travel is not,
+    /// Adds a program by path. Reports whether it was taken; a script for an interpreter that does not travel is not,
     /// with a warning, unless it must be.
     ///
     /// # Errors

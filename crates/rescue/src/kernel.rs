@@ -38,7 +38,7 @@ impl Kernel {
         };
         // A release is a file name; one with a slash in it would lead elsewhere.
         if release.is_empty() || release.contains('/') || release.starts_with('.') {
-            return Err(fail(format!("{release:?} is no kernel release"), "one of the names in /lib/modules"));
+            return Err(fail(format!("{release:?} is not a kernel release"), "one of the names in /lib/modules"));
         }
         let directory = Path::new("/lib/modules").join(&release);
         let modules = match sysroot.resolve(&directory)? {

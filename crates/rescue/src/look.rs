@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_initramfs_is_said_to_be_none() {
+    fn what_is_no_initramfs_is_reported_to_be_none() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("initrd.img");
         for bytes in [

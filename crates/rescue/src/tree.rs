@@ -107,7 +107,7 @@ impl Tree {
         }
     }
 
-    /// Adds a file of a root filesystem with the links that lead to it. Tells whether it is there.
+    /// Adds a file of a root filesystem with the links that lead to it. Reports whether it is there.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -155,9 +155,9 @@ impl Tree {
 
     /// Adds [`Tree::reasons`] as a file, which names itself, too.
     pub fn add_reasons(&mut self, path: &str) {
-        self.text(path, "", "tells why each file is here");
+        self.text(path, "", "lists why each file is here");
         let reasons = self.reasons();
-        self.text(path, reasons, "tells why each file is here");
+        self.text(path, reasons, "lists why each file is here");
     }
 
     /// Adds a node of another tree; an existing one stays.

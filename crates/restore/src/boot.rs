@@ -50,7 +50,7 @@ pub fn verify(view: &View<'_>, manifest: &MediumManifest, secret: Option<&Secret
     let json = match view.read(&of_list, LONGEST) {
         Ok(json) => json,
         Err(problem) => {
-            let old = "; without it nobody can tell whether what boots was changed; try building the medium again";
+            let old = "; without it, changes to what boots cannot be detected; try building the medium again";
             report.problems.push(unlisted(format!("{problem}{old}")));
             return Ok(report);
         }

@@ -15,14 +15,14 @@ pub fn remark(snapshot_time: &str, now: Timestamp) -> Option<String> {
     let [taken, now] = [taken, now].map(|time| time.strftime("%Y-%m-%d %H:%M UTC").to_string());
     if age < -TOLERANCE {
         return Some(format!(
-            "the archive is of {taken}, and this machine's clock says {now}, {} before: the clock is wrong, or that of the \
-             backup was; set it with 'date --set' and 'hwclock --systohc', or in the firmware",
+            "the archive is dated {taken}, and this machine's clock shows {now}, {} earlier: this clock is wrong, or \
+             that of the backup was; set it with 'date --set' and 'hwclock --systohc', or in the firmware",
             days(-age)
         ));
     }
     (age > OLD).then(|| {
         format!(
-            "the archive is of {taken}, {} before what this machine's clock says ({now}): either it is an old one, or the \
+            "the archive is dated {taken}, {} earlier than this machine's clock ({now}): either it is old, or the \
              clock is wrong",
             days(age)
         )

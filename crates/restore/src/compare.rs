@@ -86,7 +86,7 @@ fn write_report(path: &Path, machine: &Machine, lines: &[String], entries: u64) 
     let mut options = std::fs::OpenOptions::new();
     let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path).map_err(write)?;
     let mut text = format!(
-        "Comparison of machine '{}', recorded {}, with the disks that are there\n{entries} entries compared, {} differences\n\n",
+        "Comparison of machine '{}', recorded {}, with the disks found\n{entries} entries compared, {} differences\n\n",
         machine.name,
         machine.recorded_at,
         lines.len()

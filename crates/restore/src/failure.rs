@@ -45,7 +45,8 @@ pub enum Failure {
     },
     /// An archive may lie on an encrypted device.
     #[error(
-        "cannot FIND {what} yet: {} encrypted (LUKS) and may hold it; type the passphrase in the interactive mode, or open it in a shell: {}",
+        "cannot FIND {what} yet: {} encrypted (LUKS) and may hold it; try typing the passphrase in the interactive \
+         mode, or opening it in a shell: {}",
         list(.devices),
         unlocking(.devices)
     )]
@@ -85,11 +86,12 @@ pub enum Failure {
     #[error("{0}; the disks were not touched")]
     Mismatch(String),
     /// Mistyped kernel parameters.
-    #[error("the kernel command line has mistakes: {}; the disks were not touched", .0.join("; "))]
+    #[error("the kernel command line has errors: {}; the disks were not touched", .0.join("; "))]
     Parameters(Vec<String>),
     /// The policy of unattended runs stops at warnings.
     #[error(
-        "the plan has warnings, and the policy says to stop at them: {}; the disks were not touched; lifeboat.warnings=go-on allows it",
+        "the plan has warnings, and the policy is to stop at warnings: {}; the disks were not touched; try \
+         lifeboat.warnings=go-on to continue in spite of them",
         .0.join("; ")
     )]
     Warnings(Vec<String>),
@@ -98,7 +100,7 @@ pub enum Failure {
     Tape(#[from] lifeboat_sys::tape::TapeError),
     /// A tape was found, but nothing here reads streams.
     #[error(
-        "the tape in {} is {}, but this release only finds and identifies tapes, it cannot read archives from them yet; \
+        "the tape in {} is {}, but this release only finds and identifies tapes and cannot read archives from them; \
          try the medium or the repository that holds a backup of the same machine", .0.device.display(), .0.header
     )]
     UnreadableTape(Box<lifeboat_sys::tape::Volume>),
@@ -139,7 +141,8 @@ pub enum Failure {
     Verify(lifeboat_archive::ArchiveError),
     /// Done, but not everything came back.
     #[error(
-        "{problems} of {entries} entries could not be restored or differ (listed in {log}, the first of them on the consoles as well); the rest is in place and the machine was made bootable"
+        "{problems} of {entries} entries could not be restored or differ (listed in {log}, the first of them on the \
+         consoles as well); the rest was restored and the machine was made bootable"
     )]
     Incomplete {
         /// How many.
@@ -194,7 +197,7 @@ impl Failure {
     /// Reads a document, such as those on a medium, which may come from anybody.
     ///
     /// # Errors
-    /// [`Failure::Read`]; also of what is no regular file or larger than [`LARGEST_DOCUMENT`].
+    /// [`Failure::Read`]; also of what is not a regular file or larger than [`LARGEST_DOCUMENT`].
     pub fn read(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
         bounded::read(path, LARGEST_DOCUMENT).map_err(|source| Failure::Read { path: path.to_owned(), source })
     }

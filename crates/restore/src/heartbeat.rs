@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn short_work_is_said_once() {
+    fn short_work_is_reported_once() {
         let sink = Counting::default();
         let step = Step { number: 1, total: 1, text: "wipe" };
         during(step, Duration::from_secs(3600), &sink, || ());

@@ -111,7 +111,7 @@ impl Journal {
                 return Err(Failure::Unusable {
                     what: target.path.clone(),
                     reason: format!(
-                        "it is not {}, for which the plan was made; start anew with 'lifeboat restore'",
+                        "it is not {}, for which the plan was made; try starting again with 'lifeboat restore'",
                         target.name
                     ),
                 });

@@ -109,7 +109,7 @@ fn prove(verified: Result<(), Failure>, damaged: bool, sink: &dyn EventSink) -> 
         Ok(()) => Ok(true),
         Err(Failure::Damaged { file, problem }) if damaged => {
             let text =
-                format!("the medium is damaged: {file} {problem}; what can be read of the archive on it is used");
+                format!("the medium is damaged: {file} {problem}; the readable part of the archive on it is used");
             sink.emit(&Event::Warning { text });
             Ok(false)
         }
@@ -117,7 +117,7 @@ fn prove(verified: Result<(), Failure>, damaged: bool, sink: &dyn EventSink) -> 
             file,
             problem: format!(
                 "{problem} (what is left can be recovered: lifeboat.damaged=restore on the kernel command line, 'lifeboat restore \
-                 --damaged', or the interactive mode, which says what is lost)"
+                 --damaged', or the interactive mode, which shows what is lost)"
             ),
         }),
         Err(failure) => Err(failure),

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 const LARGEST: u64 = 64 << 20;
 
 /// Copies logs, reports and the descriptions of machine and medium into a new folder below `place`: a folder, a block device with
-/// a filesystem, or an address; tells where they are. No key is among them.
+/// a filesystem, or an address; reports where they are. No key is among them.
 ///
 /// # Errors
 /// When the place cannot be mounted, reached or written.
@@ -31,7 +31,7 @@ pub fn save(rescue: &RescueSystem, place: &str, runner: &dyn Runner) -> Result<S
     if !metadata.file_type().is_block_device() {
         return Err(Failure::Unusable {
             what: place.into(),
-            reason: "it is neither a folder nor a block device nor an address".into(),
+            reason: "it is not a folder, a block device or an address".into(),
         });
     }
     let folder = copy_mounted(rescue, |mount_point| {
@@ -194,8 +194,8 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let runner = lifeboat_sys::FakeRunner::new();
         for number in 1..=2 {
-            let said = save(&rescue, place.path().to_str().unwrap(), &runner).unwrap();
-            assert!(said.ends_with(&format!("/lifeboat-logs-db-7-{number}")), "{said}");
+            let reported = save(&rescue, place.path().to_str().unwrap(), &runner).unwrap();
+            assert!(reported.ends_with(&format!("/lifeboat-logs-db-7-{number}")), "{reported}");
         }
         let copied = place.path().join("lifeboat-logs-db-7-1");
         assert_eq!(std::fs::read_to_string(copied.join("log")).unwrap(), "what was said");

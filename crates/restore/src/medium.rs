@@ -105,7 +105,7 @@ pub(crate) fn check_repository(named: Option<&ArchiveRef>, repository: &Reposito
 pub(crate) fn holds_no_archive(manifest: &MediumManifest) -> Failure {
     Failure::Unusable {
         what: format!("the medium {}", manifest.medium_id),
-        reason: "it holds no archive (it was made with --rescue-only); name another source".into(),
+        reason: "it holds no archive (it was made with --rescue-only); try naming another source".into(),
     }
 }
 
@@ -129,10 +129,10 @@ mod tests {
         type Make<'a> = &'a dyn Fn(&Path);
         let odd: [(Make, &str); 3] =
             [(&giant, "more than the"), (&zeros, "not a regular file"), (&pipe, "not a regular file")];
-        for (make, said) in odd {
+        for (make, reported) in odd {
             make(&manifest);
             let error = Medium::open(dir.path()).unwrap_err().to_string();
-            assert!(error.contains("manifest.json") && error.contains(said), "{error}");
+            assert!(error.contains("manifest.json") && error.contains(reported), "{error}");
             std::fs::remove_file(&manifest).unwrap();
         }
     }

@@ -77,7 +77,7 @@ pub fn carry_out(
     }
     if journal.problems > 0 && damaged {
         let text = format!(
-            "the archive is damaged: {} of {} entries are missing or differ (listed in {}); all the rest is in place",
+            "the archive is damaged: {} of {} entries are missing or differ (listed in {}); all the rest was restored",
             journal.problems,
             recovery.manifest.entries,
             rescue.directories.run.join("log").display()
@@ -100,10 +100,9 @@ fn no_key(wrong: Option<ArchiveError>) -> Result<Secret, Failure> {
         Some(error) => error.into(),
         None => Failure::Unusable {
             what: "the archive".into(),
-            reason:
-                "it is encrypted and this medium does not hold the key; nothing was touched; recover in interactive \
-                     mode, which asks for the recovery words, or build the medium with --embed-key"
-                    .into(),
+            reason: "it is encrypted and this medium does not hold the key; nothing was touched; try the interactive \
+                 mode, which asks for the recovery words, or building the medium with --embed-key"
+                .into(),
         },
     })
 }

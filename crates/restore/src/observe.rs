@@ -75,7 +75,7 @@ impl Observer for Observing<'_> {
             });
         } else if count == LISTED + 1 {
             self.sink.emit(&Event::Warning {
-                text: format!("there are more than {LISTED} problems; the others are counted, not listed here"),
+                text: format!("there are more than {LISTED} problems; the others are counted but not listed"),
             });
         }
     }

@@ -133,7 +133,7 @@ fn inside(
             }
         }
     };
-    unusable(format!("{shown} is {member}; name the filesystem on it, LABEL= or UUID= as lsblk -f shows them"))
+    unusable(format!("{shown} is {member}; try naming the filesystem on it, by LABEL= or UUID= as lsblk -f shows them"))
 }
 
 fn look(place: &OnDisk, runner: &dyn Runner) -> Result<Vec<PathBuf>, Failure> {

@@ -212,7 +212,7 @@ impl<'a> Recovery<'a> {
             sink.emit(&Event::Warning { text });
         }
         room::from_snapshot(&mut machine, &repository, &snapshot, sink);
-        room::tell_encrypted(&repository, &snapshot, &|_| true, sink);
+        room::report_encrypted(&repository, &snapshot, &|_| true, sink);
         let interval = crate::observe::CONSOLE_INTERVAL;
         let (damaged, _source) = (false, None);
         Ok(Recovery { rescue, runner, sink, repository, snapshot, interval, machine, manifest, damaged, _source })

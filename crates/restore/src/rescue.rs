@@ -81,7 +81,7 @@ impl RescueSystem {
         rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|_| {
             Failure::Unusable {
                 what: "the disks".into(),
-                reason: "another recovery is under way; wait for its end".into(),
+                reason: "another recovery is running; try again when it has ended".into(),
             }
         })?;
         Ok(file)
@@ -140,7 +140,8 @@ impl RescueSystem {
     pub fn medium(&self) -> Result<Medium, Failure> {
         let source = self.source.as_ref().ok_or_else(|| Failure::Unusable {
             what: "the recovery medium".into(),
-            reason: "none was found; insert it and name its device as the source (--from /dev/sr0 for a disc), or boot again"
+            reason: "none was found; try inserting it and naming its device as the source (--from /dev/sr0 for a \
+             disc), or booting again"
                 .into(),
         })?;
         let on_medium = Failure::read(&source.mount.join("lifeboat/manifest.json"))?;

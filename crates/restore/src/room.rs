@@ -106,8 +106,8 @@ fn may_encrypt(filesystem: &Filesystem) -> bool {
     matches!(&filesystem.options, FilesystemOptions::Ext(ext) if ext.features.iter().any(|name| name == "encrypt"))
 }
 
-/// Tells what of a snapshot was encrypted on the machine, of all that `wanted` says.
-pub fn tell_encrypted(
+/// Reports what of a snapshot was encrypted on the machine, of all that `wanted` says.
+pub fn report_encrypted(
     repository: &Repository,
     snapshot: &SnapshotInfo,
     wanted: &dyn Fn(&Path) -> bool,

@@ -250,7 +250,7 @@ impl<'a> Session<'a> {
         let repository = match Repository::open_at(&location, key) {
             Ok(repository) => repository,
             Err(ArchiveError::WrongKey { .. }) => {
-                return Ok(Opened::KeyWanted("this key does not fit; try again".into()));
+                return Ok(Opened::KeyWanted("this key does not match; try again".into()));
             }
             Err(error) => return Err(error.into()),
         };
@@ -344,7 +344,7 @@ impl<'a> Session<'a> {
         let damaged = !self.prove(damaged || self.rescue.parameters.damaged)?.is_empty();
         if recovery.plan(policy)? != *plan {
             return Err(Failure::Mismatch(
-                "the hardware is not what it was when the plan was made; start again and read the new plan".into(),
+                "the hardware changed since the plan was made; try starting again, and read the new plan".into(),
             ));
         }
         nuke::carry_out(recovery, self.rescue, &mut recovery.begin(plan.clone()), began, damaged, self.sink)

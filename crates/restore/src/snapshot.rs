@@ -69,9 +69,9 @@ pub fn check_machine(
     }
     if is_same {
         return Err(Failure::Mismatch(format!(
-            "snapshot {id} is of machine '{}', this rescue system of '{}'; both have the machine id {}, so the machine was renamed or \
-             is a clone: name the snapshot when it is the right one, lifeboat.snapshot={id} on the kernel command line, or \
-             --snapshot {id}",
+            "snapshot {id} is of machine '{}', this rescue system of '{}'; both have the machine id {}, so the \
+             machine was renamed or is a clone; if it is the right one, try lifeboat.snapshot={id} on the kernel \
+             command line, or --snapshot {id}",
             machine.name,
             ours.machine_name,
             ours.machine_id,
@@ -103,13 +103,13 @@ pub fn with_way_out(
     let others = snapshots.iter().rev().filter(|other| other.id != refused.id);
     let way_out = match others.take(LOOKED_AT).find(fits) {
         Some(other) => format!(
-            "the latest that can be recovered here is of {}: lifeboat.snapshot={id} on the kernel command line, or \
-             --snapshot {id}",
+            "the latest that can be recovered here is of {}; try lifeboat.snapshot={id} on the kernel command line, \
+             or --snapshot {id}",
             other.time,
             id = other.short_id()
         ),
-        None => "no other snapshot there can be recovered here; name another archive, or boot the medium of that machine or \
-                 release"
+        None => "no other snapshot there can be recovered here; try another archive, or the medium of that machine or \
+         release"
             .to_owned(),
     };
     Failure::Mismatch(format!("{text}; {way_out}"))
@@ -130,6 +130,6 @@ pub fn latest(repository: &Repository, ours: &MediumManifest) -> Result<Snapshot
     };
     Err(Failure::Unusable {
         what: repository.location().display().to_string(),
-        reason: format!("no snapshot of machine {} is there: {there}; name another archive", owner(ours)),
+        reason: format!("there is no snapshot of machine {}: {there}; try another archive", owner(ours)),
     })
 }

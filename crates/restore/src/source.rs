@@ -413,12 +413,12 @@ fn shape(path: &Path) -> Result<Shape, String> {
         if path.join("lifeboat/manifest.json").is_file() {
             return Ok(Shape::MediumMount);
         }
-        return Err("it is a folder, but neither a repository nor a mounted Lifeboat medium".into());
+        return Err("it is a folder, but not a repository or a mounted Lifeboat medium".into());
     }
     if metadata.is_file() || metadata.file_type().is_block_device() {
         return Ok(Shape::Image);
     }
-    Err("it is neither a folder nor a file nor a block device".into())
+    Err("it is not a folder, a file or a block device".into())
 }
 
 #[cfg(test)]

@@ -142,9 +142,9 @@ fn distinct(devices: &Blocks, found: Vec<PathBuf>) -> Vec<PathBuf> {
 pub(crate) fn wanted(what: &str, devices: &[Locked], search: Search) -> String {
     let elsewhere = match search {
         Search::Asking => "was not found",
-        Search::Alone => "was not found elsewhere, also not on what lacks a disk",
+        Search::Alone => "was not found elsewhere, not even on arrays that lack a disk",
     };
-    let it = if devices.len() == 1 { "It" } else { "That which the passphrase fits" };
+    let it = if devices.len() == 1 { "It" } else { "The device that the passphrase opens" };
     format!("{what} {elsewhere}; {} encrypted (LUKS) and may hold it. {it} is opened read-only.", list(devices))
 }
 

@@ -164,7 +164,7 @@ impl View<'_> {
         }
         match hasher.finalize().to_hex().as_str() == expected.blake3 {
             true => Ok(()),
-            false => Err("is not what it was".into()),
+            false => Err("was changed".into()),
         }
     }
 }
@@ -176,7 +176,7 @@ fn open(path: &Path) -> Result<(File, u64), String> {
     let file = file.map_err(|error| format!("cannot be opened: {error}"))?;
     let metadata = file.metadata().map_err(|error| format!("cannot be opened: {error}"))?;
     if !metadata.is_file() {
-        return Err("is no regular file".into());
+        return Err("is not a regular file".into());
     }
     Ok((file, metadata.len()))
 }

@@ -88,7 +88,7 @@ mod tests {
         terminal.resize(Rect::new(0, 0, 40, 10)).unwrap();
         drop(terminal);
         // DSR and DA (ECMA-48, 8.3.35; VT220 manual): a terminal would answer them.
-        let said = String::from_utf8(out).unwrap();
-        assert!(said.contains("text") && !said.contains("\x1b[6n") && !said.contains("\x1b[c"), "{said:?}");
+        let reported = String::from_utf8(out).unwrap();
+        assert!(reported.contains("text") && !reported.contains("\x1b[6n") && !reported.contains("\x1b[c"), "{reported:?}");
     }
 }

@@ -36,7 +36,7 @@ impl Model {
         std::iter::once(None).chain(others).collect()
     }
 
-    /// Tells whether the chosen partition can become a kind.
+    /// Reports whether the chosen partition can become a kind.
     ///
     /// # Errors
     /// Why it cannot.

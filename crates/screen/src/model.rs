@@ -477,7 +477,7 @@ impl Facts {
         let medium = match (&rescue.source, &rescue.tape) {
             (_, Some(tape)) => format!("tape in {}: volume {} of {}", tape.device.display(), tape.volume, tape.time),
             (Some(source), None) => format!("{short} ({}, {}), {key}", source.kind, source.device.display()),
-            (None, None) => "not found; name another archive, or insert it and restart".to_owned(),
+            (None, None) => "not found; try naming another archive, or inserting the medium and restarting".to_owned(),
         };
         let elsewhere = rescue.archive_elsewhere().map(Cow::into_owned);
         Facts {

@@ -50,7 +50,7 @@ pub struct Progress {
 
 const MACHINE: [(&str, &str); 6] = [
     ("medium", "Check every byte of the archive"),
-    ("plan", "Look at the disks once more"),
+    ("plan", "Read the disks again"),
     ("rebuild", "Make partitions and filesystems"),
     ("extract", "Restore the files"),
     ("verify", "Compare them with the archive"),

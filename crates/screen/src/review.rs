@@ -35,7 +35,7 @@ pub struct Line {
 /// The plan as lines of at most `columns`.
 pub fn lines(plan: &Plan, machine: &Machine, hardware: &FoundHardware, columns: usize) -> Vec<Line> {
     let mut review = Review { lines: vec![], columns };
-    review.heading("WIPED: what these disks hold is lost");
+    review.heading("WIPED: everything on these disks is lost");
     for target in &plan.targets {
         review.item(Sign::Wiped, &target.to_string());
     }
@@ -48,7 +48,7 @@ pub fn lines(plan: &Plan, machine: &Machine, hardware: &FoundHardware, columns: 
         review.item(Sign::Made, &step.to_string());
     }
     if plan.steps.iter().any(changed) {
-        review.heading("CHANGED: made as another filesystem than recorded");
+        review.heading("CHANGED: another filesystem than recorded");
     }
     for step in &plan.steps {
         if let Step::MakeFilesystem { device, filesystem, was: Some(was), .. } = step {
@@ -57,13 +57,13 @@ pub fn lines(plan: &Plan, machine: &Machine, hardware: &FoundHardware, columns: 
         }
     }
     if !plan.moved.is_empty() {
-        review.heading("MOVED: partitions lie elsewhere than recorded");
+        review.heading("MOVED: partitions at another position than recorded");
     }
     for text in &plan.moved {
         review.item(Sign::Resized, text);
     }
     if plan.steps.iter().any(resized) {
-        review.heading("RESIZED: made, with another size than recorded");
+        review.heading("RESIZED: another size than recorded");
     }
     for step in &plan.steps {
         if let Step::MakeFilesystem { device, filesystem, resized: true, was: None } = step {

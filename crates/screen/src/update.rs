@@ -21,7 +21,7 @@ use lifeboat_restore::session::Opened;
 pub fn update(model: &mut Model, input: Input) -> Vec<Effect> {
     match input {
         Input::Key(Key::Control('l')) => vec![Effect::Repaint],
-        // Work is told apart from its screen: a key pressed too early must not act on what comes next.
+        // Work is distinguished from its screen: a key pressed too early must not act on what comes next.
         Input::Key(_) if model.busy.is_some() => vec![],
         Input::Key(key) => {
             model.notice = None;
@@ -84,7 +84,7 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
         Message::Chosen(Ok(machine)) => {
             machine::chosen(model, *machine);
             match model.goal {
-                Goal::Machine => model.work("Looking at the disks", Request::Look),
+                Goal::Machine => model.work("Reading the disks", Request::Look),
                 Goal::Files => files::begin(model),
             }
         }
@@ -109,7 +109,7 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
         | Message::Hardware(Err(text))
         | Message::Places(Err(text))
         | Message::Saved(Err(text))
-        | Message::KeymapLoaded(Err(text)) => model.complain(text),
+        | Message::KeymapLoaded(Err(text)) => model.warn(text),
         Message::Event(_) | Message::Found { .. } => vec![],
     }
 }
@@ -161,7 +161,7 @@ fn pick_place(model: &mut Model, key: Key) -> Option<String> {
         None => model.typed_place.text().trim().to_owned(),
     };
     if place.is_empty() {
-        model.complain("type a folder, a device, an image file or an address".into());
+        model.warn("type a folder, a device, an image file or an address".into());
         return None;
     }
     Some(place)
@@ -175,7 +175,7 @@ fn opened(model: &mut Model, result: Result<Opened, String>) -> Vec<Effect> {
             if model.screen == Screen::Key && model.key_of_disk {
                 model.back();
             }
-            model.complain(text)
+            model.warn(text)
         }
         Ok(opened @ (Opened::KeyWanted(_) | Opened::DiskLocked(_))) => {
             let of_disk = matches!(opened, Opened::DiskLocked(_));
@@ -186,7 +186,7 @@ fn opened(model: &mut Model, result: Result<Opened, String>) -> Vec<Effect> {
             model.key_reason = reason.clone();
             model.key.clear();
             if again {
-                return model.complain(reason);
+                return model.warn(reason);
             }
             if model.screen != Screen::Key {
                 model.go(Screen::Key);
@@ -202,7 +202,7 @@ fn opened(model: &mut Model, result: Result<Opened, String>) -> Vec<Effect> {
                 model.back();
             }
             model.go(Screen::Snapshots);
-            note.map_or(vec![], |note| model.complain(note))
+            note.map_or(vec![], |note| model.warn(note))
         }
     }
 }
@@ -215,7 +215,7 @@ fn typed_key(model: &mut Model, key: Key) -> Vec<Effect> {
             return model.work("Looking for the archive elsewhere, for half a minute", Request::Unlock(nothing));
         }
         Key::Enter if !model.key_of_disk && model.key.text().trim().is_empty() => {
-            return model.complain("type the recovery words, or the passphrase".into());
+            return model.warn("type the recovery words, or the passphrase".into());
         }
         Key::Enter => {
             let typed = std::mem::take(&mut model.key);
@@ -272,7 +272,7 @@ impl Model {
     }
 
     /// Shows an error.
-    pub(crate) fn complain(&mut self, text: String) -> Vec<Effect> {
+    pub(crate) fn warn(&mut self, text: String) -> Vec<Effect> {
         self.notice = Some(Notice::Error(text));
         vec![]
     }

@@ -123,7 +123,7 @@ fn a_whole_recovery() {
         desk.event(Event::Stage { name: name.into(), seconds });
     }
     desk.event(Event::Restored { entries: 28_114, seconds: 151.3 });
-    desk.say(Message::Recovered(Ok(0)));
+    desk.send(Message::Recovered(Ok(0)));
     assert_snapshot!("restored", desk.text());
     desk.press(&[Key::Enter]);
     assert_eq!(desk.left, Some(After::Reboot));
@@ -244,7 +244,7 @@ fn chosen_files_into_a_folder() {
     assert!(matches!(&desk.asked[..], [Request::RestoreFiles(paths, to)] if *to == folder && paths.len() == 2));
     let problems =
         (0..60).map(|n| (format!("/etc/{n}").into(), "cannot WRITE: Input/output error".to_owned())).collect();
-    desk.say(Message::FilesRestored(Ok(RestoredFiles { entries: 2, bytes: 3811, problems })));
+    desk.send(Message::FilesRestored(Ok(RestoredFiles { entries: 2, bytes: 3811, problems })));
     desk.press(&[Key::PageDown]);
     assert_snapshot!("files_result", desk.text());
 }
@@ -279,7 +279,7 @@ fn an_opened_disk_without_the_archive_is_not_asked_for_again() {
     assert_eq!(desk.unlocked, [""]);
     assert_eq!(desk.model.screen, Screen::Key);
     desk.model.busy = Some("Trying the key".into());
-    desk.say(Message::Opened(Err("cannot USE disk:LABEL=SAFE:/db7: No such file or directory".into())));
+    desk.send(Message::Opened(Err("cannot USE disk:LABEL=SAFE:/db7: No such file or directory".into())));
     assert_eq!(desk.model.screen, Screen::Source);
     assert!(desk.text().contains("No such file or directory"), "{}", desk.text());
 }
@@ -295,7 +295,7 @@ fn a_failure_lists_everything_and_logs_can_be_saved() {
         desk.event(Event::Entry { path: format!("/srv/{n}"), text: "cannot WRITE: Input/output error".into() });
     }
     let reason = "the files could not be restored: cannot WRITE /srv/30: No space left on device; restored 30 of 28114 entries; try a larger target";
-    desk.say(Message::Recovered(Err((reason.into(), Disks::Written))));
+    desk.send(Message::Recovered(Err((reason.into(), Disks::Written))));
     assert_snapshot!("failed", desk.text());
     desk.press(&[Key::End, Key::Up, Key::Down, Key::Down, Key::Down, Key::Down, Key::Enter]);
     assert_snapshot!("save", desk.text());
@@ -314,9 +314,9 @@ fn a_machine_that_is_bootable_is_offered_its_restart_first() {
     desk.press(&[Key::Enter]);
     desk.event(Event::Entry { path: "/boot/efi/EFI".into(), text: "cannot SET the inode flags".into() });
     let reason = "1 of 28114 entries could not be restored or differ";
-    desk.say(Message::Recovered(Err((reason.into(), Disks::Rebuilt))));
+    desk.send(Message::Recovered(Err((reason.into(), Disks::Rebuilt))));
     let text = desk.text();
-    for part in ["The machine is BOOTABLE", reason, "take the medium out and restart", "/boot/efi/EFI"] {
+    for part in ["The machine is BOOTABLE", reason, "remove the medium and restart", "/boot/efi/EFI"] {
         assert!(text.contains(part), "{part}: {text}");
     }
     let place = |what: &str| text.find(what).unwrap_or_else(|| panic!("{what}: {text}"));
@@ -347,10 +347,10 @@ fn another_archive_and_the_keyboard() {
 #[test]
 fn keys_wait_while_the_worker_works() {
     let mut desk = desk();
-    desk.model.busy = Some("Looking at the disks".into());
+    desk.model.busy = Some("Reading the disks".into());
     desk.press(&[Key::Enter, Key::Escape, Key::Down]);
     assert_eq!((desk.model.screen, desk.model.welcome.at), (Screen::Welcome, 0));
-    assert!(desk.text().contains("Looking at the disks ..."));
+    assert!(desk.text().contains("Reading the disks ..."));
 }
 
 #[test]

@@ -62,7 +62,7 @@ pub fn image_digest<F: Read + Seek>(file: &mut F) -> io::Result<[u8; 32]> {
 /// Signs a program that has no signature. Equal programs and keys give equal bytes: no time is in it.
 ///
 /// # Errors
-/// As [`image_digest`]; when it has a signature, or the key does not sign.
+/// As [`image_digest`]; when it has a signature, or the key cannot sign.
 pub fn sign<F: Read + Write + Seek>(file: &mut F, key: &SigningKey) -> io::Result<()> {
     let pe = Pe::read(file)?;
     if pe.signatures().1 != 0 {

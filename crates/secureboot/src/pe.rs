@@ -81,7 +81,7 @@ impl Pe {
         if !headers.starts_with(b"MZ") {
             return Err("it does not begin with MZ");
         }
-        let short = "its headers are cut";
+        let short = "its headers are cut off";
         let signature = read_u32(&headers, 0x3c).ok_or(short)? as usize;
         let coff = signature.saturating_add(4);
         if signature < 0x40 || headers.get(signature..coff) != Some(b"PE\0\0") {
@@ -93,7 +93,7 @@ impl Pe {
             return Err("it is for another processor");
         }
         if optional_size < SECURITY + 8 || read_u32(&headers, optional + DIRECTORIES).ok_or(short)? < 5 {
-            return Err("it has no place for a signature");
+            return Err("it has no space for a signature");
         }
         let table = optional + optional_size;
         let count = usize::from(read_u16(&headers, coff + 2).ok_or(short)?);

@@ -72,7 +72,7 @@ pub fn build<W: Write + Seek>(parts: &Parts<'_>, out: &mut W) -> io::Result<()> 
     let mut address = 0;
     let own = stub.sections.iter().map(|section| {
         let (from, to) = (section.file_offset as usize, section.file_offset as usize + section.file_size as usize);
-        let bytes = parts.stub.get(from..to).ok_or(SecureBootError::Pe("its sections are cut"))?;
+        let bytes = parts.stub.get(from..to).ok_or(SecureBootError::Pe("its sections are cut off"))?;
         Ok((section.clone(), Content::Bytes(bytes)))
     });
     let new = added.into_iter().map(|(name, flags, content)| {

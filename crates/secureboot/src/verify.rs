@@ -47,20 +47,20 @@ fn check(table: &[u8], digest: &[u8; 32]) -> Result<Certificate, &'static str> {
     if table.get(4..8) != Some(&PKCS_SIGNED_DATA) {
         return Err("it is not of the kind that programs have");
     }
-    let bytes = table.get(8..length).ok_or("it is cut")?;
-    let message = parse(bytes).ok_or("it is no PKCS #7 message about a program")?;
+    let bytes = table.get(8..length).ok_or("it is cut off")?;
+    let message = parse(bytes).ok_or("it is not a PKCS #7 message about a program")?;
     // The content ends with the digest of the image (SpcIndirectDataContent: data, DigestInfo).
     if image_digest_in(message.content) != Some(digest) {
         return Err("the program was changed after it was signed");
     }
     if attribute(message.attributes, &MESSAGE_DIGEST) != Some(&sha256(message.content)) {
-        return Err("what it says was changed");
+        return Err("its content was changed");
     }
     let belongs = |one: &&Certificate| one.issuer == message.issuer && one.serial == message.serial;
     let certificate = message.certificates.iter().find(belongs).ok_or("its certificate is not with it")?;
     UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &certificate.rsa_key)
         .verify(&element(der::SET, message.attributes), message.signature)
-        .map_err(|_| "its key did not make it")?;
+        .map_err(|_| "it was not made with that key")?;
     Ok(certificate.clone())
 }
 

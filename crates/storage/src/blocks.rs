@@ -384,7 +384,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     /// Words of blkid 2.38 about a LUKS device in a volume group on an array.
-    const BLKID_SAYS: &str = "DEVNAME=/dev/vdb1\nUUID=0f94ed54-43b7-25a2-6bb1-7c3a1c1a7e44\n\
+    const BLKID_OUTPUT: &str = "DEVNAME=/dev/vdb1\nUUID=0f94ed54-43b7-25a2-6bb1-7c3a1c1a7e44\n\
         UUID_SUB=85f0d8dd-1d9f-1a36-0e5b-ee3b0d8ffb11\nLABEL=server:backup\nTYPE=linux_raid_member\nPARTUUID=ab-01\n\n\
         DEVNAME=/dev/md127\nUUID=Xq3yLd-7f\nTYPE=LVM2_member\n\nDEVNAME=/dev/mapper/vg-secret\nUUID=64f0\nTYPE=crypto_LUKS\n";
 
@@ -411,7 +411,7 @@ mod tests {
                 symlink(&directory, class.join(directory.file_name().unwrap())).unwrap();
             }
         }
-        let runner = FakeRunner::new().answer("blkid -c /dev/null -o export", BLKID_SAYS);
+        let runner = FakeRunner::new().answer("blkid -c /dev/null -o export", BLKID_OUTPUT);
         let devices = Blocks::identified(&runner, root.path()).unwrap();
         let kinds: Vec<_> =
             devices.all().map(|d| (d.path.clone(), d.holds.kind.as_str(), d.holds.uuid.as_str())).collect();

@@ -10,7 +10,7 @@ use std::path::Path;
 /// Opens a regular file for reading; gives its size in bytes, too. Links are followed.
 ///
 /// # Errors
-/// The system's reason; of kind [`io::ErrorKind::Other`] for what is no regular file.
+/// The system's reason; of kind [`io::ErrorKind::Other`] for what is not a regular file.
 pub fn open(path: &Path) -> io::Result<(File, u64)> {
     let regular = |metadata: std::fs::Metadata| {
         if metadata.is_file() { Ok(metadata.len()) } else { Err(io::Error::other("it is not a regular file")) }
@@ -26,7 +26,7 @@ pub fn open(path: &Path) -> io::Result<(File, u64)> {
 /// The bytes of a regular file that has at most `limit`.
 ///
 /// # Errors
-/// The system's reason; of kind [`io::ErrorKind::Other`] for what is no regular file, or larger.
+/// The system's reason; of kind [`io::ErrorKind::Other`] for what is not a regular file, or larger.
 pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let (file, size) = open(path)?;
     if size > limit {
@@ -43,7 +43,7 @@ pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 
 /// Why a file is not read; sizes in bytes.
 pub fn too_large(size: u64, limit: u64) -> io::Error {
-    io::Error::other(format!("it has {size} bytes, more than the {limit} that such a file can have"))
+    io::Error::other(format!("it has {size} bytes; such a file has at most {limit}"))
 }
 
 #[cfg(test)]

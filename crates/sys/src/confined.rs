@@ -35,7 +35,7 @@ pub fn outside(root: &Path, path: &Path) -> PathBuf {
 /// Follows `path`, absolute inside `root` (or relative to it), to its end.
 ///
 /// # Errors
-/// `ELOOP` after 40 links, and what the system says of a component that it cannot look at.
+/// `ELOOP` after 40 links, and what the system reports of a component that it cannot look at.
 pub fn resolve(root: &Path, path: &Path) -> io::Result<Resolved> {
     let mut left = parts(path);
     let mut resolved = Resolved { links: vec![], path: PathBuf::from("/"), exists: true };

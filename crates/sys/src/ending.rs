@@ -171,7 +171,7 @@ impl Drop for NoHangupByOthers {
     }
 }
 
-extern "C" fn tell(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+extern "C" fn notify(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
     // SAFETY: with SA_SIGINFO the kernel passes a valid structure (sigaction(2)).
     let sent_by_a_process = unsafe { (*info).si_code } <= 0;
     if signal == libc::SIGHUP && sent_by_a_process && NO_HANGUP_BY_OTHERS.load(Ordering::SeqCst) > 0 {
@@ -234,7 +234,7 @@ fn handle(signal: libc::c_int) -> io::Result<()> {
             return Ok(());
         }
         let mut new: libc::sigaction = std::mem::zeroed();
-        new.sa_sigaction = tell as Handler as libc::sighandler_t;
+        new.sa_sigaction = notify as Handler as libc::sighandler_t;
         new.sa_flags = libc::SA_RESTART | libc::SA_SIGINFO;
         if libc::sigaction(signal, &raw const new, std::ptr::null_mut()) != 0 {
             return Err(io::Error::last_os_error());

@@ -153,7 +153,7 @@ const EXTENT_DATA: u32 = 108;
 /// `struct btrfs_file_extent_item`, and its part before the inline data.
 const EXTENT_ITEM: usize = 53;
 const INLINE_START: usize = 21;
-/// Parts of compressed extents are told apart by where they lie in what was compressed: at most 128 KiB
+/// Parts of compressed extents are distinguished by where they lie in what was compressed: at most 128 KiB
 /// (BTRFS_MAX_UNCOMPRESSED), while extents begin at multiples of 4 KiB.
 const COMPRESSED_SPREAD: u64 = 64;
 

@@ -98,7 +98,7 @@ pub fn storable(file: impl AsFd) -> u32 {
     }
 }
 
-/// Tells whether the filesystem of an open file stores labels of security modules. Where it does not, the kernel shows
+/// Reports whether the filesystem of an open file stores labels of security modules. Where it does not, the kernel shows
 /// the label that the policy gives to all of it (genfscon) as an extended attribute, which cannot be set.
 pub fn stores_labels(file: impl AsFd) -> bool {
     // A name that no module answers for goes to the filesystem: vfs_getxattr() in fs/xattr.c.
@@ -106,7 +106,7 @@ pub fn stores_labels(file: impl AsFd) -> bool {
     !matches!(rustix::fs::fgetxattr(file, "security.lifeboat", &mut nothing), Err(Errno::OPNOTSUPP))
 }
 
-/// Tells whether an extended attribute is the label of a security module: it belongs to the machine's policy.
+/// Reports whether an extended attribute is the label of a security module: it belongs to the machine's policy.
 pub fn is_label(name: &[u8]) -> bool {
     name == b"security.selinux" || name == b"security.apparmor" || name.starts_with(b"security.SMACK64")
 }

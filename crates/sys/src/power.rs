@@ -16,7 +16,7 @@ pub fn power_off() -> io::Error {
 fn end(command: RebootCommand) -> io::Error {
     rustix::fs::sync();
     match rustix::system::reboot(command) {
-        Ok(()) => io::Error::other("reboot(2) came back"),
+        Ok(()) => io::Error::other("reboot(2) returned"),
         Err(errno) => errno.into(),
     }
 }

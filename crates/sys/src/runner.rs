@@ -78,7 +78,7 @@ pub trait Runner: Send + Sync {
     /// [`RunError`] when it is missing, cannot be started, or ends with a code that is not accepted.
     fn run(&self, call: &Invocation) -> Result<Output, RunError>;
 
-    /// Tells whether a program is installed.
+    /// Reports whether a program is installed.
     fn has(&self, program: &'static Program) -> bool;
 }
 
@@ -219,8 +219,8 @@ fn accept(call: &Invocation, output: Output) -> Result<Output, RunError> {
     if output.code == 0 || call.accepted.contains(&output.code) {
         return Ok(output);
     }
-    let said = if output.stderr.is_empty() { &output.stdout } else { &output.stderr };
-    let text = String::from_utf8_lossy(said);
+    let reported = if output.stderr.is_empty() { &output.stdout } else { &output.stderr };
+    let text = String::from_utf8_lossy(reported);
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let message = lines[lines.len().saturating_sub(6)..].join("; ");
     Err(RunError::Failed { command: call.command_line(), code: output.code, message })
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_carry_the_end_of_what_was_said() {
+    fn failures_carry_the_end_of_what_was_reported() {
         let runner = FakeRunner::new().answer_with(
             "blkid",
             Output { code: 4, stdout: vec![], stderr: b"first\n\nblkid: error: /dev/x: No such file\n".to_vec() },

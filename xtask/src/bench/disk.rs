@@ -54,8 +54,8 @@ fn run(command: &mut Command) -> anyhow::Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.output().with_context(|| format!("cannot RUN {program}"))?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        bail!("{program} ended with {}: {said}; loop devices and mounts need root", output.status);
+        let reported = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        bail!("{program} ended with {}: {reported}; loop devices and mounts need root", output.status);
     }
     Ok(())
 }

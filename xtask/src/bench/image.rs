@@ -89,19 +89,19 @@ fn boot_once(directory: &Path, medium: &Path) -> anyhow::Result<Boot> {
     // Emulated even where hardware virtualisation works, so that numbers can be compared between hosts.
     let mut vm = Vm::start(&spec, Acceleration::Tcg, &directory.join("vm"))?;
     // init says both itself, on every console: the kernel's clock when it began, and its own when the mode begins.
-    let mut told = |what: &str| -> anyhow::Result<f64> {
-        let said = vm.console.wait_for(&Pattern::regex(&format!("{what} ([0-9.]+) s after"))?, BOOT)?.text;
-        let seconds = said.split(' ').find_map(|word| word.parse().ok());
-        seconds.with_context(|| format!("cannot READ the seconds in {said:?}"))
+    let mut reported = |what: &str| -> anyhow::Result<f64> {
+        let reported = vm.console.wait_for(&Pattern::regex(&format!("{what} ([0-9.]+) s after"))?, BOOT)?.text;
+        let seconds = reported.split(' ').find_map(|word| word.parse().ok());
+        seconds.with_context(|| format!("cannot READ the seconds in {reported:?}"))
     };
-    let kernel_to_init = told("init started")?;
-    let init_to_mode = told("mode expert starts")?;
-    let said = vm.console.lines();
+    let kernel_to_init = reported("init started")?;
+    let init_to_mode = reported("mode expert starts")?;
+    let reported = vm.console.lines();
     vm.power_cut();
     let stage = |line: &str| match event_port::from_console(line.trim())? {
         Event::Stage { name, seconds } => Some((name, seconds)),
         _ => None,
     };
-    let stages: Seconds<String> = said.iter().filter_map(|(_, line)| stage(line)).collect();
+    let stages: Seconds<String> = reported.iter().filter_map(|(_, line)| stage(line)).collect();
     Ok(Boot { kernel_to_init, init_to_mode, stages, kernel: None })
 }

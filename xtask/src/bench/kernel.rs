@@ -111,10 +111,10 @@ fn attempt(directory: &Path, kernel: &Path, initrd: &Path) -> anyhow::Result<f64
     let spec = VmSpec { events: false, ..VmSpec::default() }.kernel(kernel);
     let mut vm = Vm::start(&spec, Acceleration::Tcg, &directory.join("vm"))?;
     let panic = Pattern::regex(r"\[ *[0-9]+\.[0-9]+\] Kernel panic - not syncing: Attempted to kill init")?;
-    let said = vm.console.wait_for(&panic, BOOT)?.text;
+    let reported = vm.console.wait_for(&panic, BOOT)?.text;
     vm.power_cut();
-    let seconds = said.trim_start_matches('[').split(']').next().and_then(|text| text.trim().parse().ok());
-    seconds.with_context(|| format!("cannot READ the seconds in {said:?}"))
+    let seconds = reported.trim_start_matches('[').split(']').next().and_then(|text| text.trim().parse().ok());
+    seconds.with_context(|| format!("cannot READ the seconds in {reported:?}"))
 }
 
 #[cfg(test)]

@@ -74,8 +74,8 @@ impl Call {
         let finished = usage::wait(child).with_context(|| format!("cannot WAIT for {name}"))?;
         let seconds = begin.elapsed().as_secs_f64();
         if !finished.status.success() {
-            let said = std::fs::read_to_string(log).unwrap_or_default();
-            let lines: Vec<&str> = said.lines().collect();
+            let reported = std::fs::read_to_string(log).unwrap_or_default();
+            let lines: Vec<&str> = reported.lines().collect();
             let end = lines[lines.len().saturating_sub(8)..].join("\n");
             bail!("{name} {:?} ended with {}:\n{end}", self.arguments, finished.status);
         }

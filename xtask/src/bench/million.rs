@@ -37,8 +37,8 @@ pub fn measure(directory: &Path) -> anyhow::Result<Million> {
         .args(["--to".as_ref(), work.join("repository").as_os_str()])
         .args(["--sysroot".as_ref(), files.as_os_str(), "--machine".as_ref(), description.as_os_str()])
         .measure(&log)?;
-    let said = std::fs::read_to_string(&log).with_context(|| format!("cannot READ {}", log.display()))?;
-    let values = said.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let reported = std::fs::read_to_string(&log).with_context(|| format!("cannot READ {}", log.display()))?;
+    let values = reported.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let entries = values.filter(|value| value.get("snapshot").is_some()).find_map(|value| value["entries"].as_u64());
     // With the root directory.
     if entries != Some(FILES + DIRECTORIES + 1) {

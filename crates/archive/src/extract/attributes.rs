@@ -28,7 +28,7 @@ pub(super) fn late_flags(record: &Record) -> u32 {
     record.flags & !EARLY
 }
 
-pub(super) fn complaint(what: &str, error: Errno) -> String {
+pub(super) fn warning(what: &str, error: Errno) -> String {
     format!("cannot SET {what}: {}", std::io::Error::from(error))
 }
 
@@ -47,7 +47,7 @@ pub(super) fn set_early(record: &Record, file: impl AsFd) -> Option<String> {
     let early = meant(record, &file) & EARLY;
     (early != 0)
         .then(|| inode::set_flags(file, early).err())?
-        .map(|error| complaint("the inode flags of an empty file", error))
+        .map(|error| warning("the inode flags of an empty file", error))
 }
 
 /// Takes away what a new entry took over from its directory.
@@ -100,14 +100,14 @@ fn owner(record: &Record) -> (Option<Uid>, Option<Gid>) {
 /// What came of setting the attributes of an entry.
 #[derive(Default)]
 pub(super) struct Outcome {
-    pub(super) complaints: Vec<String>,
-    /// Its set-id bits were left out, for it has not the owner or group whose rights they would give away.
+    pub(super) warnings: Vec<String>,
+    /// Its set-id bits were not restored, for it has not the owner or group whose rights they would give away.
     pub(super) without_set_id: bool,
 }
 
 impl From<Vec<String>> for Outcome {
-    fn from(complaints: Vec<String>) -> Self {
-        Outcome { complaints, without_set_id: false }
+    fn from(warnings: Vec<String>) -> Self {
+        Outcome { warnings, without_set_id: false }
     }
 }
 
@@ -140,10 +140,10 @@ pub(super) fn set_open(table: &FileTable, index: usize, file: &OwnedFd, flags: u
 
 /// As [`set_open`], from the parts.
 pub(super) fn set(record: &Record, xattrs: &[Xattr], file: &OwnedFd, flags: u32) -> Outcome {
-    let mut complaints = vec![];
+    let mut warnings = vec![];
     let mut check = |what: &str, result: Result<(), Errno>| {
         if let Err(error) = result {
-            complaints.push(complaint(what, error));
+            warnings.push(warning(what, error));
         }
     };
     let (uid, gid) = owner(record);
@@ -165,24 +165,24 @@ pub(super) fn set(record: &Record, xattrs: &[Xattr], file: &OwnedFd, flags: u32)
     }
     check("the times", rustix::fs::futimens(file, &times(record)));
     if record.kind == Kind::Directory && record.flags & flags != 0 {
-        complaints.extend(set_all_flags(meant(record, file) & flags, xattrs, file));
+        warnings.extend(set_all_flags(meant(record, file) & flags, xattrs, file));
     }
-    Outcome { complaints, without_set_id }
+    Outcome { warnings, without_set_id }
 }
 
 /// Sets flags, and keeps the algorithm that files are compressed with.
 fn set_all_flags(flags: u32, xattrs: &[Xattr], file: &OwnedFd) -> Vec<String> {
-    let flags_complaint = |error| complaint("the inode flags", error);
+    let flags_warning = |error| warning("the inode flags", error);
     if flags & inode::COMPR == 0 {
         let result = if flags == 0 { Ok(()) } else { inode::set_flags(file, flags) };
-        return result.err().map(flags_complaint).into_iter().collect();
+        return result.err().map(flags_warning).into_iter().collect();
     }
     let protection = flags & PROTECTION;
-    let mut complaints: Vec<String> =
-        inode::set_flags(file, flags & !protection).err().map(flags_complaint).into_iter().collect();
-    complaints.extend(compression::set(xattrs, file));
-    complaints.extend(inode::protect(file, protection).err().map(flags_complaint));
-    complaints
+    let mut warnings: Vec<String> =
+        inode::set_flags(file, flags & !protection).err().map(flags_warning).into_iter().collect();
+    warnings.extend(compression::set(xattrs, file));
+    warnings.extend(inode::protect(file, protection).err().map(flags_warning));
+    warnings
 }
 
 /// An entry that is not opened, held by O_PATH: link, device, pipe, socket. It must be what was made just now.
@@ -211,10 +211,10 @@ pub(super) fn hold_new(record: &Record, parent: &OwnedFd, name: &OsStr) -> Resul
 /// Everything of an entry that is held by O_PATH.
 pub(super) fn set_held(table: &FileTable, index: usize, held: &OwnedFd, passed_on: bool) -> Outcome {
     let record = &table.records[index];
-    let mut complaints = vec![];
+    let mut warnings = vec![];
     let mut check = |what: &str, result: Result<(), Errno>| {
         if let Err(error) = result {
-            complaints.push(complaint(what, error));
+            warnings.push(warning(what, error));
         }
     };
     let path = through_proc(held);
@@ -239,7 +239,7 @@ pub(super) fn set_held(table: &FileTable, index: usize, held: &OwnedFd, passed_o
     }
     let times = times(record);
     check("the times", rustix::fs::utimensat(rustix::fs::CWD, path.as_str(), &times, AtFlags::empty()));
-    Outcome { complaints, without_set_id }
+    Outcome { warnings, without_set_id }
 }
 
 /// Those flags of a regular file, or a directory, that `flags` has, last of all.
@@ -260,7 +260,7 @@ pub(super) fn set_flags(
             vec!["cannot SET the inode flags: it was replaced during the restore".to_owned()]
         }
         Ok((file, _)) => set_all_flags(meant(record, &file) & flags, table.xattrs(index), &file),
-        Err(error) => vec![complaint("the inode flags", error)],
+        Err(error) => vec![warning("the inode flags", error)],
     }
 }
 

@@ -1,7 +1,7 @@
 //! Compression of btrfs. It acts on what is written after it was asked for, and the flag alone chooses an algorithm: setting it
 //! replaces the one that the property names (fs/btrfs/ioctl.c, `btrfs_fileattr_set`).
 
-use super::attributes::complaint;
+use super::attributes::warning;
 use crate::file_table::Xattr;
 use rustix::fd::AsFd;
 use rustix::fs::XattrFlags;
@@ -14,7 +14,7 @@ const PROPERTY: &str = "btrfs.compression";
 pub(super) fn set(xattrs: &[Xattr], file: impl AsFd) -> Option<String> {
     let property = xattrs.iter().find(|xattr| xattr.name == PROPERTY.as_bytes())?;
     let result = rustix::fs::fsetxattr(file, OsStr::new(PROPERTY), &property.value, XattrFlags::empty());
-    result.err().map(|error| complaint("the compression", error))
+    result.err().map(|error| warning("the compression", error))
 }
 
 /// As [`set`], for a file that is empty still. What it cannot have is said when its extended attributes are set.

@@ -108,7 +108,7 @@ impl Extraction<'_> {
         self.choices[index] == Choice::Yes
     }
 
-    /// Tells whether entries take over something from their directory: it had that, or whom it belongs to may give it something at any
+    /// Reports whether entries take over something from their directory: it had that, or whom it belongs to may give it something at any
     /// moment, for one that only leads to what was chosen is not closed.
     pub(super) fn passes_on(&self, index: usize) -> bool {
         let leads = !self.options.private && !self.is_chosen(index);
@@ -147,24 +147,25 @@ impl Extraction<'_> {
         }
     }
 
-    pub(super) fn complain(&self, index: usize, outcome: impl Into<attributes::Outcome>) {
+    pub(super) fn warn(&self, index: usize, outcome: impl Into<attributes::Outcome>) {
         let outcome = outcome.into();
-        for complaint in outcome.complaints {
-            self.problems.add(self.table.path(index), complaint);
+        for warning in outcome.warnings {
+            self.problems.add(self.table.path(index), warning);
         }
         if outcome.without_set_id {
             locked(&self.without_set_id).push(index);
         }
     }
 
-    /// Says once which set-id bits were left out.
-    pub(super) fn tell_set_id(&self) {
+    /// Says once which set-id bits were not restored.
+    pub(super) fn report_set_id(&self) {
         let mut entries = std::mem::take(&mut *locked(&self.without_set_id));
         entries.sort_unstable();
         if !entries.is_empty() {
             let some = crate::links::some(self.table, &entries);
             self.observer.warning(&format!(
-                "set-id bits were left out of what has another owner or group here than in the archive: {some}"
+                "set-id bits were not restored on entries that have another owner or group here than in the archive: \
+                 {some}"
             ));
         }
     }

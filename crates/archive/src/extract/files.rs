@@ -117,8 +117,8 @@ pub(super) fn one(
         put.remove(parent);
         return Err(failure);
     }
-    extraction.complain(index, early);
-    extraction.complain(index, attributes::set_open(table, index, &file, 0));
+    extraction.warn(index, early);
+    extraction.warn(index, attributes::set_open(table, index, &file, 0));
     extraction.sharing.note(index, &file);
     extraction.note(index, &file);
     put.rename(parent).map_err(|error| Failure::entry("RENAME", error))

@@ -130,12 +130,16 @@ impl Blocked {
         match self {
             Blocked::Link => {
                 format!(
-                    "cannot RESTORE: {way} is a symbolic link in the target; try where it leads to, or another folder"
+                    "cannot RESTORE: {way} is a symbolic link in the target; try the path it leads to, or another \
+                     folder"
                 )
             }
-            Blocked::NoDirectory => format!("cannot RESTORE: {way} is no directory in the target; try another folder"),
+            Blocked::NoDirectory => {
+                format!("cannot RESTORE: {way} is not a directory in the target; try another folder")
+            }
             Blocked::Owner(owner) => format!(
-                "cannot RESTORE: {way} belongs to user {owner} in the target, and to another one in the archive; try another folder"
+                "cannot RESTORE: {way} belongs to user {owner} in the target and to another user in the archive; try \
+                 another folder"
             ),
             Blocked::Taken => format!("cannot MAKE the directory{below}: something else is there"),
             Blocked::Failed(what, Errno::STALE) => format!("cannot {what}{below}: it was replaced during the restore"),
@@ -203,7 +207,7 @@ fn close(directory: &OwnedFd) -> Result<(), Errno> {
     rustix::fs::fchmod(directory, Mode::RWXU)
 }
 
-/// Tells whether what is made in a directory takes over something from it.
+/// Reports whether what is made in a directory takes over something from it.
 fn passes_on(directory: &OwnedFd) -> bool {
     let mut nothing = [0_u8; 0];
     rustix::fs::fgetxattr(directory, "system.posix_acl_default", &mut nothing).is_ok()
@@ -220,7 +224,7 @@ pub(super) fn tidy(directory: &OwnedFd) {
     }
 }
 
-/// Tells whether a name is that of an incomplete entry of a process that is no more.
+/// Reports whether a name is that of an incomplete entry of a process that is no more.
 fn is_left_over(name: &[u8]) -> bool {
     let numbers = std::str::from_utf8(name).ok().and_then(|name| name.strip_prefix(TEMPORARY)?.split_once('-'));
     let Some((process, number)) = numbers else { return false };

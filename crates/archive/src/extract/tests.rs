@@ -31,9 +31,9 @@ impl ContentSource for Tens {
 
 /// What was said.
 #[derive(Default)]
-struct Said(Mutex<Vec<String>>);
+struct Reported(Mutex<Vec<String>>);
 
-impl Observer for Said {
+impl Observer for Reported {
     fn warning(&self, text: &str) {
         locked(&self.0).push(text.to_owned());
     }
@@ -73,14 +73,14 @@ fn restore(
     options: &RestoreOptions,
 ) -> (tempfile::TempDir, Restored, Vec<crate::Problem>, Vec<String>) {
     let target = tempfile::tempdir().unwrap();
-    let said = Said::default();
+    let reported = Reported::default();
     let problems = Problems::new(&Quiet);
-    let restored = run(table, &Tens, target.path(), &Selection::Everything, options, &said, &problems).unwrap();
-    (target, restored, problems.into_list(), said.0.into_inner().unwrap())
+    let restored = run(table, &Tens, target.path(), &Selection::Everything, options, &reported, &problems).unwrap();
+    (target, restored, problems.into_list(), reported.0.into_inner().unwrap())
 }
 
 #[test]
-fn what_differs_is_not_linked_though_the_archive_says_so() {
+fn what_differs_is_not_linked_though_the_archive_is_reported() {
     let same = |_: &mut Record, _: &mut More| {};
     let table = one_inode(&[
         ("a", Kind::File, b'a', &same),
@@ -99,7 +99,7 @@ fn what_differs_is_not_linked_though_the_archive_says_so() {
     ]);
     let recovery = RestoreOptions { private: true, overwrite: true, repeatable: true, ..RestoreOptions::default() };
     for options in [RestoreOptions::default(), recovery] {
-        let (target, restored, problems, said) = restore(&table, &options);
+        let (target, restored, problems, reported) = restore(&table, &options);
         // Extended attributes are not everywhere.
         let problems: Vec<_> = problems.iter().filter(|problem| problem.path != Path::new("/k-xattr")).collect();
         assert!(problems.is_empty() && restored.entries == 12 && restored.copies.is_empty(), "{problems:?}");
@@ -117,10 +117,10 @@ fn what_differs_is_not_linked_though_the_archive_says_so() {
         }
         let alone = ["c-content", "d-size", "e-mode", "g-link", "h-link", "j-socket", "k-xattr"];
         assert!(alone.iter().all(|name| status(name).nlink() == 1));
-        let [said] = &said[..] else { panic!("{said:?}") };
+        let [reported] = &reported[..] else { panic!("{reported:?}") };
         assert!(
-            said.contains("each is restored by itself: /c-content, /d-size, /e-mode, /f-pipe, /g-link and 3 more"),
-            "{said}"
+            reported.contains("each is restored separately: /c-content, /d-size, /e-mode, /f-pipe, /g-link and 3 more"),
+            "{reported}"
         );
     }
 }
@@ -136,8 +136,8 @@ fn a_file_of_somebody_else_is_not_given_away_as_a_name_of_ones_own() {
         ("home", Kind::File, b's', &|record, _| (record.uid, record.mode) = (1000, 0o666)),
         ("shadow", Kind::File, b's', &|record, _| record.mode = 0o600),
     ]);
-    let (target, _, problems, said) = restore(&table, &RestoreOptions::default());
-    assert_eq!((problems.len(), said.len()), (0, 1), "{problems:?} {said:?}");
+    let (target, _, problems, reported) = restore(&table, &RestoreOptions::default());
+    assert_eq!((problems.len(), reported.len()), (0, 1), "{problems:?} {reported:?}");
     let status = |name: &str| target.path().join(name).metadata().unwrap();
     assert_eq!((status("home").uid(), status("home").mode() & 0o777), (1000, 0o666));
     assert_eq!((status("shadow").uid(), status("shadow").mode() & 0o777), (0, 0o600));

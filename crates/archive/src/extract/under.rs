@@ -16,12 +16,12 @@ pub(super) fn restore(extraction: &Extraction<'_>) {
         let Some(index) = table.find(&under.path).filter(|index| extraction.is_chosen(*index)) else { continue };
         match hidden(extraction, index) {
             Ok(Some(directory)) => {
-                extraction.complain(index, attributes::set(&under.record, &under.xattrs, &directory, u32::MAX));
+                extraction.warn(index, attributes::set(&under.record, &under.xattrs, &directory, u32::MAX));
             }
             Ok(None) => {}
             Err(error) => {
                 let cause = std::io::Error::from(error);
-                extraction.complain(index, vec![format!("cannot OPEN the directory below the mount: {cause}")]);
+                extraction.warn(index, vec![format!("cannot OPEN the directory below the mount: {cause}")]);
             }
         }
     }

@@ -105,8 +105,13 @@ fn attempt(
     let backup = Backup { repository, observer, problems: &problems };
     let (tree, summary) = std::thread::scope(|scope| {
         let (writer, disk) = Writer::start(scope, store, index, &state);
-        let result =
-            backup.write(&writer, walked, taken, request, &Told { room: &room, encrypted: &encrypted, stock: &stock });
+        let result = backup.write(
+            &writer,
+            walked,
+            taken,
+            request,
+            &Records { room: &room, encrypted: &encrypted, stock: &stock },
+        );
         drop(writer);
         // A failure of the disk explains all that workers complain about.
         disk.join().map_err(|panic| ArchiveError::Panicked {
@@ -140,7 +145,7 @@ fn attempt(
     lock.prove()?;
     let (id, size) = store.write_file(FileType::Snapshot, &json)?;
     let stored_again = stock.lost.iter().filter(|(kind, id)| state.has_written(*kind, id)).count() as u64;
-    stock.tell_losses(stored_again, store, &lock, observer);
+    stock.report_losses(stored_again, store, &lock, observer);
     Ok(BackupReport {
         snapshot: crypto::hex(&id),
         entries: summary.lifeboat_entries,
@@ -159,7 +164,7 @@ fn attempt(
 }
 
 /// What a snapshot tells of what it holds, and what it is written onto.
-struct Told<'a> {
+struct Records<'a> {
     room: &'a Room,
     encrypted: &'a [Encrypted],
     /// What the repository has.
@@ -181,7 +186,7 @@ impl Backup<'_> {
         mut walked: walk::Walked,
         taken: parent::Taken,
         request: &BackupRequest<'_>,
-        told: &Told<'_>,
+        records: &Records<'_>,
     ) -> Result<(Id, Summary), ArchiveError> {
         let (read, progress) = reading::run(self, writer, &walked, &taken)?;
         let table = &mut walked.table;
@@ -206,8 +211,8 @@ impl Backup<'_> {
         }
         let extras = extras::encode(table);
         let mut worker = writer.worker()?;
-        told.stock.salvage(&self.repository.store, writer, &mut worker)?;
-        let (room, encrypted) = (told.room.to_json(), encrypted::to_json(told.encrypted));
+        records.stock.salvage(&self.repository.store, writer, &mut worker)?;
+        let (room, encrypted) = (records.room.to_json(), encrypted::to_json(records.encrypted));
         let own = [
             ("encrypted.json", &encrypted),
             ("extras.jsonl", &extras),
@@ -216,7 +221,7 @@ impl Backup<'_> {
             ("room.json", &room),
         ];
         // Only a snapshot that has such entries says something of them.
-        let own = &own[usize::from(told.encrypted.is_empty())..];
+        let own = &own[usize::from(records.encrypted.is_empty())..];
         let own = self.own_directory(writer, &mut worker, own)?;
         let tree = trees::store((self.observer, &progress), writer, worker, table, &own, &mut summary)?;
         Ok((tree, summary))

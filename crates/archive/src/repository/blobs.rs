@@ -76,7 +76,7 @@ impl<'a> Blobs<'a> {
         result
     }
 
-    /// Tells whether a blob can be read at one place.
+    /// Reports whether a blob can be read at one place.
     pub(crate) fn is_whole_at(&mut self, location: Location, id: &Id) -> bool {
         self.open(location, id).is_ok()
     }

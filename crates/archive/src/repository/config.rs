@@ -35,7 +35,7 @@ impl Config {
         let json = key.open(&mut sealed).map_err(|error| error.to_string())?;
         let file: ConfigFile = serde_json::from_slice(json).map_err(|error| error.to_string())?;
         let polynomial = u64::from_str_radix(&file.chunker_polynomial, 16);
-        let polynomial = polynomial.map_err(|error| format!("its polynomial is no number: {error}"))?;
+        let polynomial = polynomial.map_err(|error| format!("its polynomial is not a number: {error}"))?;
         crypto::unhex(&file.id).ok_or("its id is not 64 hex digits")?;
         Ok(Config { version: file.version, id: file.id, polynomial })
     }

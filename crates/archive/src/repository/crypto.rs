@@ -20,7 +20,7 @@ pub(crate) struct Key(Zeroizing<[u8; 64]>);
 
 /// Data that was not encrypted with this key, or was changed since.
 #[derive(Debug, thiserror::Error)]
-#[error("it does not decrypt: its authentication code does not fit")]
+#[error("it cannot be decrypted: its authentication code does not match")]
 pub(crate) struct NotAuthentic;
 
 impl Key {

@@ -78,7 +78,7 @@ pub(super) fn read_part(path: &Path, offset: u64, length: u32) -> io::Result<Vec
     Ok(bytes)
 }
 
-/// Tells whether a directory is a repository, also one that lost its config. The beginning of one is none.
+/// Reports whether a directory is a repository, also one that lost its config. The beginning of one is none.
 pub(super) fn is_repository(location: &Path) -> bool {
     let has_files = |directory: &str| {
         let entries = std::fs::read_dir(location.join(directory)).into_iter().flatten().flatten();

@@ -71,7 +71,9 @@ impl Repository {
     /// The same for who goes on all the same.
     pub(super) fn try_to_hold(&self, observer: &dyn Observer) {
         if let Err(error) = self.hold_for_reading() {
-            observer.warning(&format!("{error}. This goes on all the same: what is removed meanwhile will be missing"));
+            observer.warning(&format!(
+                "{error}; continuing without the lock: entries that are removed meanwhile will be missing"
+            ));
         }
     }
 

@@ -136,23 +136,23 @@ impl Store {
             if broken.is_damaged && again.is_some_and(is_damaged) {
                 match self.remove(FileType::Index, &broken.id) {
                     Ok(()) => observer.warning(&format!(
-                        "{} was removed: what it named is in another one now",
+                        "{} was removed: its entries are now in another index",
                         store::name(FileType::Index, &broken.id)
                     )),
-                    Err(error) => observer.warning(&format!("{error}; `restic repair index` removes it")),
+                    Err(error) => observer.warning(&format!("{error}; try `restic repair index`, which removes it")),
                 }
             }
         }
         if packs > 0 {
             let text = format!(
-                "{packs} packs were in no index that can be read; their headers were read, and the index was written again"
+                "{packs} packs were not in any readable index; their headers were read, and the index was written again"
             );
             observer.warning(&text);
         }
         // Without a damaged index it is what an interrupted backup left, or what another one is writing.
         for (id, cause) in unnamed.bad.iter().filter(|_| !index.unreadable.is_empty()) {
             observer.warning(&format!(
-                "pack {} is in no index, and what it holds is not known: {cause}",
+                "pack {} is in no index, and its content is unknown: {cause}",
                 crypto::hex(&id[..4])
             ));
         }

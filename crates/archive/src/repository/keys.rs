@@ -76,7 +76,7 @@ pub struct KeyInfo {
 /// Why a key file gave no key.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BadKey {
-    #[error("the secret does not fit")]
+    #[error("the secret does not match")]
     Wrong,
     #[error("{0}")]
     Damaged(String),

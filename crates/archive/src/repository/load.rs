@@ -27,9 +27,10 @@ impl Loaded {
         self.lost.iter().map(|(path, cause)| {
             let message = match path.starts_with(own_path()) && path != &own_path() {
                 true => format!(
-                    "inode flags, holes and the like are missing from all entries, large holes from contents: {cause}"
+                    "inode flags, holes and other extras are missing from all entries, and large holes from contents: \
+                     {cause}"
                 ),
-                false => format!("all that was in this directory is missing: {cause}"),
+                false => format!("everything in this directory is missing: {cause}"),
             };
             crate::Problem { path: path.clone(), message }
         })
@@ -70,7 +71,7 @@ impl Wanted {
         self.paths.as_ref().is_none_or(|paths| paths.iter().any(leads))
     }
 
-    /// A link lies on the way: what it leads to is wanted, too. Tells whether that is new.
+    /// A link lies on the way: what it leads to is wanted, too. Reports whether that is new.
     fn follow(&mut self, link: &Path, target: &[u8]) -> bool {
         let Some(paths) = &mut self.paths else { return false };
         let target = Path::new(OsStr::from_bytes(target));
@@ -202,7 +203,7 @@ pub(crate) fn nodes(table: &mut FileTable, index: usize, tree: &[u8]) -> Result<
         let child = add(table, index, &node)?;
         // Sorted names are part of the format; looking things up relies on it. Of two equal ones nobody could say which is meant.
         if child > start && table.name(child - 1) >= table.name(child) {
-            return Err("its names are not sorted, or not different".to_owned());
+            return Err("its names are not sorted, or not unique".to_owned());
         }
         if table.records[child].kind == Kind::Directory {
             directories.push((child, node.subtree.ok_or("a directory has no tree")?.0));
@@ -223,12 +224,12 @@ fn add(table: &mut FileTable, parent: usize, node: &Node<'_>) -> Result<usize, S
     let name = node::unquote(&node.name).ok_or("a name is escaped wrongly")?;
     if name.is_empty() || name == b"." || name == b".." || name.contains(&b'/') || name.contains(&0) || name.len() > 255
     {
-        return Err(format!("{:?} is no name", node.name));
+        return Err(format!("{:?} is not a valid name", node.name));
     }
-    let kind = node.kind().ok_or_else(|| format!("{:?} is an unknown type", node.kind))?;
+    let kind = node.kind().ok_or_else(|| format!("{:?} is not a known type", node.kind))?;
     let time = |time: &Option<std::borrow::Cow<'_, str>>| match time {
         None => Ok(Default::default()),
-        Some(text) => node::parse_time(text).ok_or_else(|| format!("{text:?} is no time")),
+        Some(text) => node::parse_time(text).ok_or_else(|| format!("{text:?} is not a time")),
     };
     let mut record = Record::new(kind);
     record.parent = parent as u32;

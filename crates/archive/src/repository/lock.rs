@@ -181,7 +181,7 @@ impl Lock {
         }
     }
 
-    /// Tells whether nobody else holds a lock; when that cannot be told, somebody may.
+    /// Reports whether nobody else holds a lock; when that cannot be told, somebody may.
     pub(crate) fn is_alone(&self) -> bool {
         let own = locked(&self.held.state).id;
         matches!(self.held.files.conflict(Mode::Alone, &[own]), Ok(None))
@@ -205,7 +205,7 @@ impl Lock {
         }
         match state() {
             (_, _, Some(cause), _) => Err(self.held.lost(cause)),
-            (_, _, None, true) => Err(self.held.lost("this program was told to end".to_owned())),
+            (_, _, None, true) => Err(self.held.lost("this program was asked to end".to_owned())),
             (id, _, None, false) if self.held.files.list()?.contains(&id) => Ok(()),
             _ => Err(self.held.lost(self.held.lose(REMOVED))),
         }

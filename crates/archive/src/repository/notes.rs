@@ -57,7 +57,7 @@ impl Repository {
             return;
         }
         if let Err(error) = self.store.write_notes(&notes, &index.note_files) {
-            observer.warning(&format!("{error}; so the next backup does not know what is damaged"));
+            observer.warning(&format!("{error}; the next backup therefore does not know what is damaged"));
         }
     }
 }

@@ -244,7 +244,7 @@ fn unlock(store: &Store, spare: Option<&Path>, secret: &Secret) -> Result<Unlock
         work = work.saturating_add(candidate.work());
         if work > keys::MOST_WORK_TOGETHER {
             damage.push(format!(
-                "{} of {} key files were not tried: together they ask for too much work",
+                "{} of {} key files were not tried: together they would take too much time",
                 candidates.len() - wrong,
                 candidates.len()
             ));

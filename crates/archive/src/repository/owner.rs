@@ -30,7 +30,7 @@ impl Owner {
         Owner { id: id.into(), name: name.into() }
     }
 
-    /// Tells whether both are the same machine.
+    /// Reports whether both are the same machine.
     pub fn is(&self, other: &Owner) -> bool {
         if self.id.is_empty() || other.id.is_empty() { self.name == other.name } else { self.id == other.id }
     }
@@ -129,7 +129,7 @@ impl Repository {
             wanted: format!("of machine {machine}"),
             cause: match machines(&owners, snapshots) {
                 list if list.is_empty() => "the repository holds none of any machine".to_owned(),
-                list => format!("the repository has those of {}; try naming one by its id", listed(&list)),
+                list => format!("the repository has snapshots of {}; try naming one by its id", listed(&list)),
             },
         })
     }
@@ -147,8 +147,8 @@ impl Repository {
 pub(crate) fn warn_of_the_future(snapshots: &[SnapshotInfo], now: jiff::Timestamp, observer: &dyn Observer) {
     if let Some(ahead) = snapshots.iter().rfind(|snapshot| snapshot.ahead_of(now)) {
         observer.warning(&format!(
-            "snapshot {} of '{}' is dated {}, but this machine's clock says {now}: one of the two clocks is or was wrong; the order of \
-             snapshots does not depend on it, rules of `restic forget` that count days do",
+            "snapshot {} of '{}' is dated {}, but this machine's clock says {now}: one of the two clocks is or was \
+             wrong; the order of snapshots does not depend on it, but rules of `restic forget` that count days do",
             ahead.short_id(),
             ahead.host,
             ahead.time,

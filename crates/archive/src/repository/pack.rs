@@ -166,7 +166,7 @@ impl Builder {
 pub(crate) enum BadBlob {
     #[error(transparent)]
     NotAuthentic(#[from] NotAuthentic),
-    #[error("it does not decompress: {0}")]
+    #[error("it cannot be decompressed: {0}")]
     Zstd(io::Error),
     #[error("its content does not match its id")]
     WrongContent,

@@ -47,7 +47,7 @@ impl Place {
         }
     }
 
-    /// Tells whether a repository is there.
+    /// Reports whether a repository is there.
     ///
     /// # Errors
     /// When the place cannot be asked.

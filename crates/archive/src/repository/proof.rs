@@ -132,9 +132,7 @@ pub(super) fn affected(index: &Index, loaded: &Loaded, bad: &HashMap<Id, String>
             continue;
         }
         let cause = table.content(number).iter().find_map(|id| match bad.get(id) {
-            None if index.get(BlobKind::Data, id).is_none() => {
-                Some("part of it is in no pack that is there".to_owned())
-            }
+            None if index.get(BlobKind::Data, id).is_none() => Some("part of it is in no existing pack".to_owned()),
             cause => cause.cloned(),
         });
         if let Some(cause) = cause {

@@ -20,7 +20,7 @@ pub(crate) fn kind(of: FileType) -> Kind {
 }
 
 fn failed(fault: Fault) -> Box<RusticError> {
-    RusticError::with_source(ErrorKind::Backend, "the place across the network does not serve", fault)
+    RusticError::with_source(ErrorKind::Backend, "the server does not answer as expected", fault)
 }
 
 /// The name of a file at a place across the network.

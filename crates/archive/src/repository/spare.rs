@@ -68,7 +68,7 @@ impl Repository {
         Ok(())
     }
 
-    /// Writes the config again when it is damaged or gone; tells whether it was.
+    /// Writes the config again when it is damaged or gone; reports whether it was.
     pub(super) fn mend_config(&self) -> Result<bool, ArchiveError> {
         if !self.config_is_lost {
             return Ok(false);

@@ -61,7 +61,7 @@ impl Stock {
     }
 
     /// Says what the repository lost, and takes it out of the index where it is stored again.
-    pub(crate) fn tell_losses(&self, stored_again: u64, store: &Store, lock: &Lock, observer: &dyn Observer) {
+    pub(crate) fn report_losses(&self, stored_again: u64, store: &Store, lock: &Lock, observer: &dyn Observer) {
         let is_noted = !self.index.damaged.is_empty();
         if self.bad.is_empty() && stored_again == 0 && !is_noted {
             return;
@@ -82,20 +82,20 @@ impl Stock {
             1 => Some(format!("a pack is {what}")),
             packs => Some(format!("{packs} packs are {what}")),
         };
-        let said = [count(self.bad.len(), "missing or cut short"), count(self.damaged.len(), "damaged")];
-        let said: Vec<String> = said.into_iter().flatten().collect();
-        let said = match said.is_empty() {
+        let reported = [count(self.bad.len(), "missing or cut short"), count(self.damaged.len(), "damaged")];
+        let reported: Vec<String> = reported.into_iter().flatten().collect();
+        let reported = match reported.is_empty() {
             // Packs that only had to be removed.
             true if stored_again == 0 => return,
             true => "directories of the previous snapshot are damaged".to_owned(),
-            false => said.join(", "),
+            false => reported.join(", "),
         };
         let result = match rest {
-            false => "everything that was lost is there again",
+            false => "everything that was lost is stored again",
             true => "earlier snapshots may lack files: `lifeboat verify` names them",
         };
         observer.warning(&format!(
-            "the repository is damaged: {said}; what this backup needs of them was stored again ({stored_again} pieces); {result}"
+            "the repository is damaged: {reported}; what this backup needs of them was stored again ({stored_again} pieces); {result}"
         ));
     }
 

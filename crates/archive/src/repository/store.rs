@@ -223,7 +223,7 @@ impl Store {
                     _ => Ok(bytes),
                 }
             }
-            (None, None) => Err(self.failed("READ", "it is nowhere")),
+            (None, None) => Err(self.failed("READ", "it has no location")),
         }
     }
 
@@ -262,7 +262,7 @@ impl Store {
                     Err(self.damaged(name(kind, pack), "it is cut short"))
                 }
             }
-            (None, None) => Err(self.failed("READ", "it is nowhere")),
+            (None, None) => Err(self.failed("READ", "it has no location")),
         }
     }
 

@@ -91,7 +91,7 @@ pub(super) fn run(repository: &Repository, observer: &dyn Observer) -> Result<Ve
             }
             Err(error) => match store.lost() {
                 Some(lost) => return Err(lost),
-                None => note(&format!("snapshot {} cannot be restored at all: {error}", snapshot.short_id())),
+                None => note(&format!("snapshot {} cannot be restored: {error}", snapshot.short_id())),
             },
         }
     }
@@ -163,7 +163,8 @@ impl Reading<'_> {
             while let Some((id, _)) = self.packs.get(next.fetch_add(1, Ordering::Relaxed)) {
                 match self.pack(&mut opener, id) {
                     Err(error) if self.unneeded.contains(id) => self.observer.warning(&format!(
-                        "{error}; nothing needs this pack any more, and the next backup that is alone here removes it"
+                        "{error}; nothing needs this pack any more, and the next backup that has the repository to \
+                         itself removes it"
                     )),
                     Err(error) => self.problems.add(PathBuf::new(), error),
                     Ok(()) => {}

@@ -63,7 +63,7 @@ impl State {
         if kind == BlobKind::Data { &self.data } else { &self.trees }
     }
 
-    /// Tells whether a blob was written.
+    /// Reports whether a blob was written.
     pub(crate) fn has_written(&self, kind: BlobKind, id: &Id) -> bool {
         locked(self.claims(kind)).contains(id)
     }

@@ -43,7 +43,7 @@ impl Unreadable {
         Unreadable::Lost(match error.kind() {
             io::ErrorKind::NotFound => "cannot OPEN: it vanished during the backup".to_owned(),
             io::ErrorKind::WouldBlock => {
-                "cannot OPEN: another program holds a lease on it and does not give it up".to_owned()
+                "cannot OPEN: another program holds a lease on it and does not release it".to_owned()
             }
             _ if error.raw_os_error() == Some(Errno::NOKEY.raw_os_error()) => super::encrypted::LOCKED_FILE.to_owned(),
             _ => format!("cannot {what}: {error}"),
@@ -80,7 +80,7 @@ pub(crate) struct Opened {
     /// Xattrs and holes, when they were read anew with all the rest.
     pub(crate) more: Option<More>,
     /// What could not be read of these.
-    pub(crate) complaint: Option<String>,
+    pub(crate) warning: Option<String>,
 }
 
 impl Content {
@@ -108,7 +108,7 @@ impl Content {
         // A second before: clocks of filesystems are coarse.
         let is_as_walked =
             changed.is_none() && before.ctime == record.ctime && record.ctime.seconds < known.walked_at - 1;
-        let (mut more, mut complaint) = (None, None);
+        let (mut more, mut warning) = (None, None);
         let holes = if is_as_walked {
             known.holes.to_vec()
         } else {
@@ -116,7 +116,7 @@ impl Content {
             inode::flags_and_project(&file, record, &mut stored);
             let xattrs = inode::xattrs(&Place::Open(&file), &stored);
             let xattrs = xattrs.unwrap_or_else(|error| {
-                complaint = Some(inode::no_xattrs(error));
+                warning = Some(inode::no_xattrs(error));
                 vec![]
             });
             let holes = match record.size {
@@ -137,7 +137,7 @@ impl Content {
             status,
             keeps_rest: false,
         };
-        Ok(Opened { content, changed, more, complaint })
+        Ok(Opened { content, changed, more, warning })
     }
 
     /// From now on the end of the file is where it is found, though it had been longer.

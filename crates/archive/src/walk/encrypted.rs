@@ -30,12 +30,12 @@ const OLD_LONG: usize = 33;
 /// How many regular files are tried.
 const TRIED: usize = 16;
 
-/// Tells whether an entry is encrypted; where it is not, nothing more is asked.
+/// Reports whether an entry is encrypted; where it is not, nothing more is asked.
 pub(super) fn is_encrypted(status: &Statx) -> bool {
     status.stx_attributes.contains(StatxAttributes::ENCRYPTED)
 }
 
-/// Tells whether an encrypted directory, with these names, is locked. The key may come or go meanwhile: `before` is what was
+/// Reports whether an encrypted directory, with these names, is locked. The key may come or go meanwhile: `before` is what was
 /// known before the names were read.
 pub(super) fn is_locked(directory: &OwnedFd, before: KeyState, names: &[(Vec<u8>, FileType)]) -> bool {
     if names.is_empty() {
@@ -64,7 +64,7 @@ fn looks_locked(directory: &OwnedFd, names: &[(Vec<u8>, FileType)]) -> bool {
     true
 }
 
-/// Tells whether a name can be one that the kernel makes for a name that it cannot read.
+/// Reports whether a name can be one that the kernel makes for a name that it cannot read.
 fn is_no_key_name(name: &[u8]) -> bool {
     // base64url; with `+` and `,` before Linux 5.16, and `_` before a digest.
     let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_+,".contains(byte);
@@ -75,7 +75,7 @@ fn is_no_key_name(name: &[u8]) -> bool {
     name.iter().all(is_digit) && (is_old_long || (is_whole && fits))
 }
 
-/// Tells whether the target of an encrypted link is one that the kernel makes: it has a hash of zero.
+/// Reports whether the target of an encrypted link is one that the kernel makes: it has a hash of zero.
 pub(super) fn is_no_key_target(target: &[u8]) -> bool {
     target.starts_with(b"AAAAAAAAAA") && is_no_key_name(target)
 }
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn made_up_names_are_told_from_written_ones() {
+    fn made_up_names_are_distinguished_from_written_ones() {
         // As Linux 6.18 shows them.
         for made in [
             "7vGm7ndun_JqHriv5-MRqcCbHvvOIrcXZKaTn_Mijxltkyp4qrRviQ",

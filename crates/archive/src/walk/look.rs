@@ -29,7 +29,7 @@ pub(crate) enum Held {
 /// Why an entry cannot be looked at: what was done, and the system's reason.
 pub(crate) type Failed = (&'static str, Errno);
 
-/// Tells whether others than root can exchange what is in a directory while it is looked at.
+/// Reports whether others than root can exchange what is in a directory while it is looked at.
 pub(crate) fn is_shared(directory: &Record) -> bool {
     directory.uid != 0 || directory.mode & 0o022 != 0
 }

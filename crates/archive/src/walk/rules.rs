@@ -51,7 +51,7 @@ impl Rules {
                 Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
             }
         }
-        if names > 0 && !at.says(rule) {
+        if names > 0 && !at.has(rule) {
             at.here.push(rule);
         }
     }
@@ -60,13 +60,13 @@ impl Rules {
         self.below.get(name)
     }
 
-    pub(super) fn says(&self, rule: Rule) -> bool {
+    pub(super) fn has(&self, rule: Rule) -> bool {
         self.here.contains(&rule)
     }
 
     /// How many mount points there are.
     pub(super) fn mounts(&self) -> usize {
-        usize::from(self.says(Rule::Mount)) + self.below.values().map(Rules::mounts).sum::<usize>()
+        usize::from(self.has(Rule::Mount)) + self.below.values().map(Rules::mounts).sum::<usize>()
     }
 }
 
@@ -80,9 +80,9 @@ mod tests {
             FileTree::new("/").mount("/boot").mount("//boot/efi/").mount("/").exclude("a/b").exclude("/a/../c");
         let rules = Rules::of(&source);
         let boot = rules.below(b"boot").unwrap();
-        assert!(boot.says(Rule::Mount) && boot.below(b"efi").unwrap().says(Rule::Mount));
-        assert!(rules.below(b"a").unwrap().below(b"b").unwrap().says(Rule::Exclude));
-        assert!(rules.below(b"c").is_none() && !rules.below(b"a").unwrap().says(Rule::Exclude));
+        assert!(boot.has(Rule::Mount) && boot.below(b"efi").unwrap().has(Rule::Mount));
+        assert!(rules.below(b"a").unwrap().below(b"b").unwrap().has(Rule::Exclude));
+        assert!(rules.below(b"c").is_none() && !rules.below(b"a").unwrap().has(Rule::Exclude));
         assert_eq!(rules.mounts(), 2);
     }
 }

@@ -17,8 +17,8 @@ pub fn lab(script: &str) -> PathBuf {
 pub fn run(program: impl AsRef<std::ffi::OsStr>, arguments: &[&std::ffi::OsStr]) -> String {
     let program = program.as_ref();
     let output = Command::new(program).args(arguments).env("LC_ALL", "C").output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{program:?} {arguments:?}: {said}");
+    let reported = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program:?} {arguments:?}: {reported}");
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -158,8 +158,8 @@ pub fn machine_manifest(id: &str, name: &str) -> impl Fn(u64, u64) -> Result<Vec
 /// Runs restic on a repository; gives whether it succeeded, and what it said.
 pub fn restic(location: &Path, key: &Secret, arguments: &[&str]) -> (bool, String) {
     let output = restic_command(location, key, arguments).output().unwrap();
-    let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
-    (output.status.success(), said)
+    let reported = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    (output.status.success(), reported)
 }
 
 /// The same, not yet started.

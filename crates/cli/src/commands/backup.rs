@@ -16,7 +16,7 @@ pub fn run(session: &Session, args: &BackupArgs) -> CommandResult {
         (Some(to), _) => to.clone(),
         (None, Some(configured)) => configured.display().to_string(),
         (None, None) => {
-            return Err(CommandError::usage("which repository? name it with --to REPO")
+            return Err(CommandError::usage("no repository was named; name it with --to REPO")
                 .hint(format!("set 'repository' in {}", crate::config::PATH)));
         }
     };
@@ -31,7 +31,7 @@ pub fn run(session: &Session, args: &BackupArgs) -> CommandResult {
     let mut repository = if place::is_repository(&target.place)? {
         let secret = keys::find(&args.key, &session.config)?;
         let repository = Repository::open_at(&target.place, &secret).map_err(archive::explain)?;
-        archive::tell_damage(session, &repository);
+        archive::report_damage(session, &repository);
         repository
     } else {
         place::may_be_made(&target.place, saved.as_deref(), Making { init: args.init, own_disk: args.own_disk })?;
@@ -47,7 +47,7 @@ pub fn run(session: &Session, args: &BackupArgs) -> CommandResult {
     let own: Vec<PathBuf> = target.place.folder().map(Path::to_owned).into_iter().chain(log).collect();
     repository.wait_for_locks(Duration::from_secs(60 * u64::from(args.wait_lock)));
     let report = backup::backup(session, &repository, &machine, sysroot, &args.exclude, &own)?;
-    backup::tell(session, &report)
+    backup::report(session, &report)
 }
 
 /// What is said by a backup of this machine is kept, for it mostly runs when nobody looks; gives the log's path. A backup without log is

@@ -36,9 +36,10 @@ pub fn run(session: &Session, args: &RestoreArgs) -> CommandResult {
             session.reporter.finish();
             session.reporter.lines(journal.plan.to_string());
             if stage == Some(RecoveryStage::Plan) {
-                session
-                    .reporter
-                    .line("Nothing was touched. 'lifeboat restore --stage rebuild', with the same options, does it.");
+                session.reporter.line(
+                    "Nothing was touched. To apply the plan: 'lifeboat restore --stage rebuild' with the same \
+                     options.",
+                );
                 return Ok(());
             }
             confirm(&recovery.machine.name)?;
@@ -71,7 +72,8 @@ fn name_archive(
     }
     if rescue.source.is_none() && rescue.archive_elsewhere().is_none() {
         return Err(CommandError::new(Kind::Failed, "the boot process found no recovery medium").hint(format!(
-            "insert it and name its device: 'lifeboat {command} --from /dev/sr0' for a disc; or name another archive so"
+            "inserting it and naming its device: 'lifeboat {command} --from /dev/sr0' for a disc; or naming another \
+             archive in the same way"
         )));
     }
     Ok(())
@@ -82,7 +84,7 @@ fn continued(session: &Session, args: &RestoreArgs, journal: Option<Journal>) ->
     let unfinished = journal.filter(Journal::is_unfinished);
     if args.resume {
         return unfinished.map(Some).ok_or_else(|| {
-            CommandError::refused("there is no recovery to resume: none of this boot stopped in its middle")
+            CommandError::refused("there is no recovery to resume: none was interrupted since this system booted")
                 .hint("lifeboat restore")
         });
     }
@@ -91,7 +93,8 @@ fn continued(session: &Session, args: &RestoreArgs, journal: Option<Journal>) ->
             if let Some(journal) = &unfinished {
                 let (done, all) = (journal.done, journal.plan.steps.len());
                 session.reporter.note(format!(
-                    "a recovery stopped after step {done} of {all}; this begins anew, 'lifeboat restore --resume' would go on there"
+                    "a recovery stopped after step {done} of {all}; this starts again from the beginning, 'lifeboat \
+                     restore --resume' would continue it"
                 ));
             }
             return Ok(None);
@@ -104,10 +107,11 @@ fn continued(session: &Session, args: &RestoreArgs, journal: Option<Journal>) ->
         Some(next) if next == wanted => Ok(unfinished),
         // The first stage plans, too, and asks.
         _ if wanted == Part::Rebuild => Ok(None),
-        Some(next) => {
-            Err(CommandError::usage(format!("the next stage is '{}'; '--stage rebuild' begins anew", word(next))))
-        }
-        None => Err(CommandError::usage("no recovery was begun; the first stages are 'plan' and 'rebuild'")),
+        Some(next) => Err(CommandError::usage(format!(
+            "the next stage is '{}'; '--stage rebuild' starts again from the beginning",
+            word(next)
+        ))),
+        None => Err(CommandError::usage("no recovery was started; the first stages are 'plan' and 'rebuild'")),
     }
 }
 
@@ -183,8 +187,8 @@ fn go_on(
             Kind::Partial,
             format!("{what} could not be restored, or differ (listed above)"),
         )
-        .hint(format!("look at {target}; '{next}' goes on all the same")));
+        .hint(format!("checking {target}; '{next}' continues all the same")));
     }
-    session.reporter.line(format!("Done; its files are below {target}. Next: {next}"));
+    session.reporter.line(format!("Done. The files are in {target}. Next: {next}"));
     Ok(())
 }

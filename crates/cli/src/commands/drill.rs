@@ -64,8 +64,8 @@ fn prove(session: &Session, args: &DrillArgs) -> CommandResult {
     for text in rest {
         session.reporter.emit(&Event::Warning { text: text.clone() });
     }
-    Err(CommandError::new(Kind::Differences, format!("the medium is not what it was and was not booted: {first}"))
-        .hint("another copy of the medium, or build it again"))
+    Err(CommandError::new(Kind::Differences, format!("the medium was changed and was not booted: {first}"))
+        .hint("another copy of the medium, or building it again"))
 }
 
 /// Where the choice of acceleration is remembered: the user's cache directory.

@@ -68,7 +68,7 @@ pub fn run(session: &Session, root: Option<&Path>) -> CommandResult {
     let ending = lifeboat_screen::run(&rescue, &session.runner, &*sink, Box::new(Line(output)), look)
         .map_err(|error| CommandError::new(Kind::Failed, format!("cannot USE the terminal: {error}")))?;
     follow(&ending, &rescue.directories.run, from_init || root.is_some())?;
-    tell(ending, &*sink)
+    report(ending, &*sink)
 }
 
 /// What the libraries and a panic say goes to a file instead of over the screen.
@@ -100,7 +100,7 @@ fn follow(ending: &Ending, run: &Path, init_reads_it: bool) -> CommandResult {
 }
 
 /// The final event, and the exit code.
-fn tell(ending: Ending, sink: &dyn EventSink) -> CommandResult {
+fn report(ending: Ending, sink: &dyn EventSink) -> CommandResult {
     match ending.outcome {
         // The recovery itself told of its success.
         None | Some(Outcome::Restored { missing: 0, .. }) => Ok(()),

@@ -70,7 +70,7 @@ pub fn run(session: &Session, command: &KeyCommand) -> CommandResult {
             };
             let id = archive.repository.add_key(&new, &host())?;
             session.reporter.value(&serde_json::json!({"id": id, "opens": true}));
-            session.reporter.line(format!("key {} opens the repository now", &id[..id.len().min(8)]));
+            session.reporter.line(format!("key {} now opens the repository", &id[..id.len().min(8)]));
             Ok(())
         }
         KeyCommand::Remove(args) => {
@@ -89,7 +89,7 @@ pub fn run(session: &Session, command: &KeyCommand) -> CommandResult {
             }
             if key.current {
                 return Err(CommandError::refused(
-                    "this is the key that was used just now; use another one to remove it",
+                    "this key is in use; open the repository with another key to remove it",
                 ));
             }
             archive.repository.remove_key(&key.id)?;

@@ -79,7 +79,7 @@ fn diff(session: &Session, args: &LayoutDiffArgs) -> CommandResult {
         Kind::Differences,
         format!("{} since {}", crate::output::counted(changes.len(), "difference"), recorded.recorded_at),
     )
-    .hint("lifeboat rescue, so that the medium knows the new layout"))
+    .hint("lifeboat rescue, so that the medium has the new layout"))
 }
 
 /// The policy of the command line.

@@ -26,8 +26,8 @@ pub fn run(session: &Session, args: &FromArgs) -> CommandResult {
     for snapshot in snapshots.iter().filter(|snapshot| snapshot.is_ahead()) {
         session.reporter.emit(&Event::Warning {
             text: format!(
-                "snapshot {} of '{}' is dated in the future: the clock was ahead, or this machine's is behind ({}); the order of \
-                 snapshots does not depend on it",
+                "snapshot {} of '{}' is dated in the future: that clock was ahead, or this machine's clock is behind \
+                 ({}); the order of snapshots does not depend on it",
                 snapshot.short_id(),
                 snapshot.host,
                 jiff::Timestamp::now(),
@@ -42,7 +42,7 @@ pub fn run(session: &Session, args: &FromArgs) -> CommandResult {
     if !unreadable.is_empty() {
         let count = crate::output::counted(unreadable.len(), "snapshot");
         return Err(CommandError::new(Kind::Partial, format!("{count} cannot be read (listed above)"))
-            .hint("'lifeboat verify' names all that is damaged; the other snapshots are not concerned"));
+            .hint("'lifeboat verify' names everything that is damaged; the other snapshots are not affected"));
     }
     if snapshots.is_empty() {
         session.reporter.note("the repository holds no snapshot");

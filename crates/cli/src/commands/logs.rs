@@ -10,7 +10,9 @@ use lifeboat_restore::rescue::{RescueDirectories, RescueSystem, is_rescue_system
 pub fn run(session: &Session, args: &LogsArgs) -> CommandResult {
     let directories = RescueDirectories::default();
     if !is_rescue_system(&directories) {
-        return Err(CommandError::usage("'lifeboat logs' saves the logs of a rescue system, and this is none"));
+        return Err(CommandError::usage(
+            "'lifeboat logs' saves the logs of a rescue system; this is not a rescue system",
+        ));
     }
     let mut rescue = RescueSystem::open(directories)?;
     rescue.network = network::of_session(session)?;

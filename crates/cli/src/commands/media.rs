@@ -41,7 +41,7 @@ fn iso(session: &Session, args: &IsoArgs) -> CommandResult {
                 exclude: args.exclude.clone(),
             },
         ),
-        None => Err(CommandError::usage("what should the medium hold?")
+        None => Err(CommandError::usage("no content for the medium was chosen")
             .hint("--from REPO for its latest snapshot, --backup to take one now, --rescue-only for no archive")),
     }
 }
@@ -60,12 +60,12 @@ fn rescue_only(session: &Session, args: &IsoArgs) -> CommandResult {
         understood.map_err(CommandError::usage)?;
         if text.contains(char::is_whitespace) {
             return Err(CommandError::usage(format!(
-                "'{text}': a kernel parameter holds no blanks; use UUID= or PARTUUID="
+                "'{text}': a kernel parameter cannot contain spaces; use UUID= or PARTUUID="
             )));
         }
     }
     if args.medium.embed_key && source.is_none() {
-        return Err(CommandError::usage("--embed-key needs an archive: on the medium, or one that --source names"));
+        return Err(CommandError::usage("--embed-key needs an archive, on the medium or named by --source"));
     }
     let on_disk = source.filter(|text| OnDisk::is_meant(text)).and_then(|text| OnDisk::parse(text).ok());
     let place = on_disk.and_then(|place| lifeboat_restore::on_disk::mounted_path(&place, &session.runner));
@@ -104,7 +104,7 @@ fn check_source(session: &Session, args: &IsoArgs, source: &str, machine: &Machi
         .and_then(|archive| Ok(archive.repository.latest_of(&machine)?));
     match checked {
         Ok(snapshot) => session.reporter.note(format!("{source} holds a snapshot of {}", snapshot.time)),
-        Err(error) => warn(format!("no archive can be taken from {source} today: {:#}", error.error)),
+        Err(error) => warn(format!("no archive can be read from {source} now: {:#}", error.error)),
     }
 }
 

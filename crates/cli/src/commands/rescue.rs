@@ -36,5 +36,5 @@ pub fn run(session: &Session, args: &RescueArgs) -> CommandResult {
         credentials: false,
     };
     medium::write_iso(session, &args.medium, &workshop, &request, &args.out)?;
-    backup::tell(session, &report)
+    backup::report(session, &report)
 }

@@ -26,13 +26,16 @@ pub fn run(session: &Session, args: &RestoreArgs) -> CommandResult {
         ));
     }
     if whole_machine {
-        return Err(CommandError::usage("restore what? name paths, or a folder with --to DIR for everything").hint(
+        return Err(CommandError::usage(
+            "nothing to restore was named: name paths, or a folder with --to DIR for everything",
+        )
+        .hint(
             "a whole machine is recovered from its medium: 'lifeboat rescue' makes one, 'lifeboat drill' rehearses it",
         ));
     }
     if let Some(path) = args.paths.iter().find(|path| !path.is_absolute()) {
         return Err(CommandError::usage(format!(
-            "{}: paths are those of the archive and begin with /",
+            "{}: paths are those in the archive and begin with /",
             path.display()
         )));
     }
@@ -51,12 +54,12 @@ fn files(session: &Session, args: &RestoreArgs) -> CommandResult {
     if !rustix::process::geteuid().is_root() {
         session
             .reporter
-            .note("owners and groups are not restored, which takes root: all that is restored belongs to you");
+            .note("owners and groups are not restored, because that needs root: all restored files belong to you");
     }
     let is_chosen = |path: &Path| {
         args.paths.is_empty() || args.paths.iter().any(|chosen| path.starts_with(chosen) || chosen.starts_with(path))
     };
-    lifeboat_restore::room::tell_encrypted(&archive.repository, &snapshot, &is_chosen, &session.reporter);
+    lifeboat_restore::room::report_encrypted(&archive.repository, &snapshot, &is_chosen, &session.reporter);
     let observer = Observing::new(&session.reporter, "restore");
     let report = archive.repository.restore(
         &snapshot,
@@ -90,10 +93,10 @@ fn prepare(folder: &Path) -> CommandResult {
     use lifeboat_sys::trusted::{self, OpenError};
     let shown = folder.display();
     let refused = |cause: &dyn std::fmt::Display| {
-        CommandError::refused(format!("cannot RESTORE to {shown}: {cause}, who could exchange what is restored"))
+        CommandError::refused(format!("cannot RESTORE to {shown}: {cause}, who could replace restored files"))
     };
     let made = trusted::make(folder, rustix::fs::Mode::RWXU).map_err(|error| match error {
-        OpenError::Untrusted { .. } => refused(&error).hint("the path that it leads to, without links"),
+        OpenError::Untrusted { .. } => refused(&error).hint("the path it leads to, without symbolic links"),
         OpenError::System { .. } => CommandError::new(Kind::Failed, format!("cannot CREATE {shown}: {error}")),
     })?;
     let status = rustix::fs::fstat(&made)

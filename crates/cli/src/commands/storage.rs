@@ -13,7 +13,7 @@ use std::path::Path;
 pub fn run(session: &Session, command: &StorageCommand) -> CommandResult {
     let stacks = Stacks::here().ok_or_else(|| {
         CommandError::refused(
-            "'lifeboat storage' is for the rescue system; here the machine's own system looks after it",
+            "'lifeboat storage' is for the rescue system; here the machine's own system manages storage",
         )
     })?;
     match command {
@@ -48,11 +48,11 @@ fn show(session: &Session, stacks: &Stacks) -> CommandResult {
 fn activate(session: &Session, stacks: &Stacks, args: &StorageActivateArgs) -> CommandResult {
     let incomplete = if args.incomplete { Incomplete::Start } else { Incomplete::Wait };
     let activated = stacks.activate(&session.runner, incomplete)?;
-    tell(session, &activated)
+    report(session, &activated)
 }
 
 /// Says what became active; what could not is the error.
-fn tell(session: &Session, activated: &Activated) -> CommandResult {
+fn report(session: &Session, activated: &Activated) -> CommandResult {
     for layer in &activated.layers {
         session.reporter.line(format!("activated read-only: {layer}"));
     }
@@ -86,14 +86,18 @@ fn unlock(session: &Session, stacks: &Stacks, args: &StorageUnlockArgs) -> Comma
     let device = locked.iter().find(|locked| wanted.is_some() && number(Path::new(&locked.device)) == wanted);
     let Some(device) = device else {
         let others: Vec<&str> = locked.iter().map(|locked| locked.device.as_str()).collect();
-        let error = CommandError::refused(format!("{} is no locked LUKS device", args.device.display()));
-        return Err(if others.is_empty() { error } else { error.hint(format!("locked are: {}", others.join(", "))) });
+        let error = CommandError::refused(format!("{} is not a locked LUKS device", args.device.display()));
+        return Err(if others.is_empty() {
+            error
+        } else {
+            error.hint(format!("locked devices: {}", others.join(", ")))
+        });
     };
     let passphrase = passphrase(&device.device)?;
     let layer = stacks.unlock(&session.runner, device, &passphrase)?;
     session.reporter.line(format!("opened read-only: {layer}"));
     // What lies on it comes with it.
-    tell(session, &stacks.activate(&session.runner, Incomplete::Wait)?)
+    report(session, &stacks.activate(&session.runner, Incomplete::Wait)?)
 }
 
 fn login(session: &Session, stacks: &Stacks, args: &StorageLoginArgs) -> CommandResult {
@@ -149,5 +153,5 @@ fn release(session: &Session, stacks: &Stacks) -> CommandResult {
     }
     let held: Vec<String> = released.held.iter().map(|(layer, why)| format!("{layer}: {why}")).collect();
     Err(CommandError::new(Kind::Failed, format!("still in use: {}", held.join("; ")))
-        .hint("unmount what lies on it: findmnt --real"))
+        .hint("unmounting what is on it: findmnt --real"))
 }

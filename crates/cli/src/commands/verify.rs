@@ -40,7 +40,10 @@ pub fn run(session: &Session, args: &FromArgs) -> CommandResult {
                 crate::output::counted(report.problems.len(), "problem")
             ),
         )
-        .hint("another copy of the repository; 'lifeboat restore' brings back all that is not listed, and the next backup stores again what it needs"));
+        .hint(
+            "another copy of the repository; 'lifeboat restore' restores everything that is not listed, and the \
+         next backup stores again what it needs",
+        ));
     }
     session.reporter.line(format!(
         "the archive is whole: {} with {}, every byte read",
@@ -68,10 +71,10 @@ fn medium(session: &Session, source: &Source, key: &OwnKey) -> CommandResult {
         for text in rest {
             session.reporter.emit(&Event::Warning { text: text.clone() });
         }
-        let error = CommandError::new(Kind::Differences, format!("the medium is not what it was: {first}"));
-        return Err(error.hint("another copy of the medium, or build it again"));
+        let error = CommandError::new(Kind::Differences, format!("the medium was changed: {first}"));
+        return Err(error.hint("another copy of the medium, or building it again"));
     }
-    session.reporter.line(format!("medium {}: {} files are what they were", manifest.medium_id, manifest.files.len()));
+    session.reporter.line(format!("medium {}: {} files are unchanged", manifest.medium_id, manifest.files.len()));
     session.reporter.line(boot_check::summary(&boot));
     Ok(())
 }

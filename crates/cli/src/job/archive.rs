@@ -47,7 +47,7 @@ fn place(session: &Session, from: Option<&str>) -> Result<String, CommandError> 
     }
     match &session.config.repository {
         Some(path) => Ok(path.display().to_string()),
-        None => Err(CommandError::usage("which archive? name it with --from SOURCE")
+        None => Err(CommandError::usage("no archive was named; name it with --from SOURCE")
             .hint(format!("set 'repository' in {}", crate::config::PATH))),
     }
 }
@@ -90,7 +90,7 @@ pub fn unlock(
         (None, None) => keys::find(key, &session.config)?,
     };
     let repository = Repository::open_at(&source.repository, &secret).map_err(explain)?;
-    tell_damage(session, &repository);
+    report_damage(session, &repository);
     Ok(Archive { repository, source, secret, from_medium, _watch: watch })
 }
 
@@ -104,13 +104,13 @@ fn unopened(failure: Failure) -> CommandError {
 /// Key, manifest and files are what somebody sends who was not asked who he is.
 fn unproven(place: &str) -> String {
     format!(
-        "the archive and its key both come from {place}, and nothing proves who answers there: what is restored may be anybody's; \
-         try https://, or your own key with --key-file or --words"
+        "the archive and its key both come from {place}, and nothing proves the identity of that server: restored \
+         files may be forged; try https://, or your own key with --key-file or --words"
     )
 }
 
 /// Says what of a repository is damaged though it could be opened.
-pub fn tell_damage(session: &Session, repository: &Repository) {
+pub fn report_damage(session: &Session, repository: &Repository) {
     for text in repository.damage() {
         session.reporter.emit(&Event::Warning { text: text.clone() });
     }

@@ -94,11 +94,11 @@ fn source(
     let config = &session.config.backup;
     for path in exclude.exclude.iter().chain(&config.exclude) {
         source = source.exclude(exclusion::checked(path)?);
-        say_without_effect(session, path, sysroot, false);
+        report_without_effect(session, path, sysroot, false);
     }
     for path in exclude.exclude_contents.iter().chain(&config.exclude_contents) {
         source = source.without_content(exclusion::checked(path)?);
-        say_without_effect(session, path, sysroot, true);
+        report_without_effect(session, path, sysroot, true);
     }
     for path in also_exclude {
         if let Some(inside) = below(path, sysroot) {
@@ -115,7 +115,7 @@ pub fn check_exclusions(session: &Session, exclude: &ExcludeArgs) -> CommandResu
     named.chain(&config.exclude).chain(&config.exclude_contents).try_for_each(|path| exclusion::checked(path).map(drop))
 }
 
-fn say_without_effect(session: &Session, path: &Path, sysroot: &Path, directory: bool) {
+fn report_without_effect(session: &Session, path: &Path, sysroot: &Path, directory: bool) {
     if let Some(text) = exclusion::without_effect(path, sysroot, directory) {
         session.reporter.note(text);
     }
@@ -131,8 +131,8 @@ fn below(path: &Path, sysroot: &Path) -> Option<PathBuf> {
     Some(Path::new("/").join(inside).join(path.file_name()?))
 }
 
-/// Tells what a backup did; problems are exit code 5.
-pub fn tell(session: &Session, report: &BackupReport) -> CommandResult {
+/// Reports what a backup did; problems are exit code 5.
+pub fn report(session: &Session, report: &BackupReport) -> CommandResult {
     session.reporter.value(&serde_json::json!({
         "snapshot": report.snapshot, "entries": report.entries, "bytes": report.bytes, "bytes_added": report.bytes_added,
         "new": report.new, "changed": report.changed, "unchanged": report.unchanged, "problems": report.problems.len(),

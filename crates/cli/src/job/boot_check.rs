@@ -51,11 +51,12 @@ pub fn check(
     match (report.sealed, ours && key.secret.is_some()) {
         (Sealed::Fits, _) => {}
         (Sealed::Broken, true) => report.problems.push(
-            "the seal of lifeboat/boot.json does not fit this key: the medium was made with another one, or somebody changed what boots"
+            "the seal of lifeboat/boot.json does not match this key: the medium was made with another key, or its \
+             boot files were changed"
                 .into(),
         ),
         (Sealed::Unsealed, true) => report.problems.push(
-            "lifeboat/boot.json has no seal: the medium was made without the machine's key, or somebody removed it; \
+            "lifeboat/boot.json has no seal: the medium was made without the machine's key, or the seal was removed; \
              try building the medium again"
                 .into(),
         ),
@@ -63,11 +64,11 @@ pub fn check(
             let why = match sealed {
                 Sealed::Broken => "it was not made with this machine's key",
                 Sealed::Unsealed => "it was made without a key",
-                _ => "the key that it was made with is not here",
+                _ => "the key it was made with is not available",
             };
             let text = format!(
-                "damage would have been found, but not whether somebody changed on purpose what boots from this medium: \
-                 {why}; try --key-file FILE with the key of {}",
+                "damage would be found, but deliberate changes to what boots from this medium would not: {why}; try \
+                 --key-file FILE with the key of {}",
                 printable(manifest.machine_name.as_bytes())
             );
             session.reporter.emit(&Event::Warning { text });
@@ -92,5 +93,5 @@ pub fn summary(report: &BootReport) -> String {
     let seal = if report.sealed == Sealed::Fits { ", sealed with the machine's key" } else { "" };
     let signer = report.signed_by.as_deref().map(|name| printable(name.as_bytes()));
     let signature = signer.map_or(String::new(), |name| format!("; what UEFI starts is signed with the key of {name}"));
-    format!("what boots is what it was: {what}{seal}{signature}")
+    format!("what boots is unchanged: {what}{seal}{signature}")
 }

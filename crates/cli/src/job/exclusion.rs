@@ -8,27 +8,27 @@ use std::path::{Component, Path};
 /// A path as the walk will compare it.
 ///
 /// # Errors
-/// Kind `Usage` for one that would never match, or that would leave everything out.
+/// Kind `Usage` for one that would never match, or that would exclude everything.
 pub fn checked(path: &Path) -> Result<&Path, CommandError> {
     let bytes = path.as_os_str().as_bytes();
     let wrong = |why: &str| {
         Err(CommandError::usage(format!("cannot EXCLUDE '{}': {why}", printable(bytes)))
-            .hint("the path of a file or directory as it lies in this system, such as /var/cache"))
+            .hint("the path of a file or directory of this system, such as /var/cache"))
     };
     if bytes.is_empty() {
         return wrong("the path is empty");
     }
     if bytes.contains(&0) {
-        return wrong("no path holds a NUL byte");
+        return wrong("a path cannot contain a NUL byte");
     }
     if !path.is_absolute() {
         return wrong("excluded paths begin with /");
     }
     if path.components().any(|component| component == Component::ParentDir) {
-        return wrong("it holds '..', and is compared as it is written");
+        return wrong("it contains '..', and excluded paths are compared as written");
     }
     if path.components().count() == 1 {
-        return wrong("that would leave everything out");
+        return wrong("that would exclude everything");
     }
     Ok(path)
 }
@@ -46,18 +46,18 @@ pub fn without_effect(path: &Path, sysroot: &Path, directory: bool) -> Option<St
         here.push(current);
         name = names.next();
         let Ok(metadata) = here.symlink_metadata() else {
-            let star = if path.as_os_str().as_bytes().contains(&b'*') { "; a * stands for itself here" } else { "" };
-            return Some(format!("{shown} is excluded, but there is nothing{star}"));
+            let star = if path.as_os_str().as_bytes().contains(&b'*') { "; * is not a wildcard here" } else { "" };
+            return Some(format!("{shown} is excluded but does not exist{star}"));
         };
         if metadata.is_symlink() && (name.is_some() || directory) {
             let link = here.strip_prefix(sysroot).unwrap_or(&here);
             return Some(format!(
-                "{shown} is excluded, but /{} is a link, so nothing is left out; name the place that it leads to",
+                "{shown} is excluded, but /{} is a symbolic link, so nothing is excluded; name its target instead",
                 printable(link.as_os_str().as_bytes())
             ));
         }
         if name.is_none() && directory && !metadata.is_dir() {
-            return Some(format!("the content of {shown} is excluded, but that is no directory"));
+            return Some(format!("the content of {shown} is excluded, but it is not a directory"));
         }
     }
     None
@@ -90,17 +90,17 @@ mod tests {
     }
 
     #[test]
-    fn what_leaves_nothing_out_is_said() {
+    fn what_leaves_nothing_out_is_reported() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("run/cache")).unwrap();
         std::fs::create_dir(dir.path().join("var")).unwrap();
         std::fs::write(dir.path().join("var/file"), "x").unwrap();
         std::os::unix::fs::symlink("/run", dir.path().join("var/run")).unwrap();
-        let said = |path: &str, directory| without_effect(Path::new(path), dir.path(), directory);
-        assert_eq!(said("/run/cache", true), None);
-        assert_eq!(said("/run/cache/", false), None);
+        let reported = |path: &str, directory| without_effect(Path::new(path), dir.path(), directory);
+        assert_eq!(reported("/run/cache", true), None);
+        assert_eq!(reported("/run/cache/", false), None);
         // A link itself can be left out.
-        assert_eq!(said("/var/run", false), None);
+        assert_eq!(reported("/var/run", false), None);
         for (path, directory, part) in [
             ("/var/none", false, "there is nothing"),
             ("/var/*", false, "a * stands for itself"),
@@ -108,7 +108,7 @@ mod tests {
             ("/var/run", true, "/var/run is a link"),
             ("/var/file", true, "no directory"),
         ] {
-            let text = said(path, directory).unwrap();
+            let text = reported(path, directory).unwrap();
             assert!(text.contains(part), "{text}");
         }
     }

@@ -19,7 +19,7 @@ pub fn explain(failure: Failure) -> CommandError {
         _ => Kind::Failed,
     };
     let hints = match kind {
-        Kind::Partial => vec!["the machine is bootable: take the medium out and type 'reboot' to start it".to_owned()],
+        Kind::Partial => vec!["the machine is bootable: remove the medium and type 'reboot' to start it".to_owned()],
         _ => vec![],
     };
     CommandError { kind, error: failure.into(), hints }

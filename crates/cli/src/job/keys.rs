@@ -93,14 +93,14 @@ pub fn find_or_ask(
     match wrong {
         // A pipe has nothing more to say.
         Some(error) if !(on_terminal || first && args.words) => return Err(error.into()),
-        Some(error) => say(&format!("{error}\n\n")),
+        Some(error) => show(&format!("{error}\n\n")),
         None if !on_terminal && !args.words => return read(&path).map_err(unusable),
         None => {}
     }
     loop {
         match ask_words() {
             // Nothing typed is the way out.
-            Err(error) if on_terminal && mistyped(&error) => say(&format!("{:#}\n\n", error.error)),
+            Err(error) if on_terminal && mistyped(&error) => show(&format!("{:#}\n\n", error.error)),
             other => return other.map_err(unusable),
         }
     }
@@ -149,7 +149,7 @@ pub fn create(path: &Path) -> Result<Secret, CommandError> {
 }
 
 /// A line for the person at the terminal.
-fn say(text: &str) {
+fn show(text: &str) {
     let _ = std::io::stderr().lock().write_all(lifeboat_machine::bytes::terminal(text).as_bytes());
 }
 
@@ -189,7 +189,7 @@ pub fn write(path: &Path, secret: &Secret) -> CommandResult {
 pub fn ask_words() -> Result<Secret, CommandError> {
     let on_terminal = std::io::stdin().is_terminal();
     if on_terminal {
-        say("Recovery words (the first four letters of each are enough; end with an empty line):\n> ");
+        show("Recovery words (the first four letters of each are enough; end with an empty line):\n> ");
     }
     // Byte by byte, and without the standard library's buffer, which nobody would clear.
     let mut text = Zeroizing::new(Vec::with_capacity(MOST_TYPED));

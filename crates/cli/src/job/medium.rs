@@ -52,7 +52,7 @@ impl Workshop {
             Need::new(archive, firmware, signing.is_some()),
         )?;
         if let Some(text) = doubt {
-            let text = format!("there may not be room enough for {text}; without room it is given up");
+            let text = format!("there may not be enough room for {text}; building stops if the disk fills up");
             session.reporter.emit(&Event::Warning { text });
         }
         let folder = tempfile::Builder::new().prefix("lifeboat-").tempdir_in(&work).map_err(|error| {
@@ -279,13 +279,15 @@ pub fn write_iso(
         firmware.join(", ")
     ));
     if manifest.embedded_key && manifest.archive.is_some() {
-        session
-            .reporter
-            .note("this medium holds a key of its own: whoever has it can read the archive on it, and no other");
+        session.reporter.note(
+            "this medium contains a key of its own: anyone who has the medium can read the archive on it, and \
+             no other archive",
+        );
     } else if manifest.embedded_key {
-        session
-            .reporter
-            .note("this medium holds the machine's key: whoever has it can read and change all archives of that key");
+        session.reporter.note(
+            "this medium contains the machine's key: anyone who has the medium can read and change all archives \
+             of that key",
+        );
     } else if manifest.archive.is_some() {
         session.reporter.note("this medium does not hold the key: recovery asks for the recovery words");
     }

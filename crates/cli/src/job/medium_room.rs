@@ -129,7 +129,7 @@ pub fn work_folder(named: Option<&Path>, out_folder: &Path, need: Need) -> Resul
         }
     }
     Err(CommandError::new(Kind::Failed, format!("cannot MAKE {text}; nothing was written")).hint(
-        "--work-dir DIR on a disk with more room, --out on another disk, or --exclude PATH for what need not be saved",
+        "--work-dir DIR on a disk with more room, --out on another disk, or --exclude PATH for what you do not need",
     ))
 }
 
@@ -175,7 +175,8 @@ fn left(folder: &Path) -> Option<u64> {
 fn end(folder: &Path, json: bool) -> ! {
     lifeboat_sys::ending::take_away();
     let text = format!(
-        "cannot MAKE the medium: only {} are left in {}, on the disk that this machine runs on; what was made is removed",
+        "cannot MAKE the medium: only {} are left in {}, on the disk that this machine runs on; unfinished files were \
+         removed",
         human(LAST),
         folder.display()
     );
@@ -192,7 +193,7 @@ pub fn check(folder: &Path, bytes: u64, what: &str) -> CommandResult {
     Err(CommandError::new(
         Kind::Failed,
         format!(
-            "cannot WRITE {what}: it takes {}, but {} has {} to spare",
+            "cannot WRITE {what}: it takes {}, but {} has {} free",
             human(bytes),
             folder.display(),
             human(space.free)

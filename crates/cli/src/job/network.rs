@@ -99,7 +99,7 @@ fn write(path: &Path, bytes: &[u8]) -> CommandResult {
 /// Puts the credentials that an address needs into the folder of a medium: those of the environment or the file.
 pub fn put_on_medium(folder: &Path) -> CommandResult {
     let credentials = credentials()?;
-    let mut text = String::from("# Names and passwords for the archive; whoever has this medium has them.\n");
+    let mut text = String::from("# Names and passwords for the archive; anyone who has this medium has them.\n");
     for name in lifeboat_remote::credentials::NAMES {
         let Some(value) = credentials.get(name) else { continue };
         match ON_MEDIUM.iter().find(|(known, _)| *known == name) {
@@ -142,8 +142,8 @@ pub fn target(session: &Session, text: &str) -> Result<Target, CommandError> {
             .hint("a folder, or an address: nfs://, sftp://, rest:, s3://"));
     }
     if OnDisk::is_meant(text) {
-        return Err(CommandError::usage(format!("cannot WRITE {text}: such a place is only read from"))
-            .hint("mount the disk and name the folder"));
+        return Err(CommandError::usage(format!("cannot WRITE {text}: such a place is read-only"))
+            .hint("mounting the disk and naming the folder"));
     }
     if !Address::is_meant(text) {
         return Ok(Target { place: lifeboat_archive::Place::Folder(text.into()), mounted: None });

@@ -19,7 +19,7 @@ pub struct Making {
     pub own_disk: bool,
 }
 
-/// Tells whether a repository is at a place.
+/// Reports whether a repository is at a place.
 ///
 /// # Errors
 /// When the place cannot be looked at: a folder that may not be entered is not one without a repository.
@@ -52,22 +52,23 @@ pub fn may_be_made(place: &Place, saved: Option<&Path>, making: Making) -> Resul
     };
     if let Some(root) = saved {
         let lost = format!(
-            "it would lie on the filesystem of {}, which is being backed up, and be lost with it",
+            "it would be on the filesystem of {}, which is being backed up, and would be lost with it",
             root.display()
         );
         if making.init && making.own_disk {
             return Ok(());
         }
-        let refused = CommandError::refused(format!("cannot OPEN the repository {shown}: there is none, and {lost}"));
-        return Err(refused.hint(looked).hint("--init --own-disk makes a new repository there all the same"));
+        let refused =
+            CommandError::refused(format!("cannot OPEN the repository {shown}: it does not exist, and {lost}"));
+        return Err(refused.hint(looked).hint("--init --own-disk, which makes a new repository there all the same"));
     }
     if making.init || (!making.own_disk && asked(&format!("There is no repository at {shown}. Make a new one there?"))?)
     {
         return Ok(());
     }
-    Err(CommandError::refused(format!("cannot OPEN the repository {shown}: there is none"))
+    Err(CommandError::refused(format!("cannot OPEN the repository {shown}: it does not exist"))
         .hint(looked)
-        .hint("--init, once, makes a new repository there"))
+        .hint("--init, once, which makes a new repository there"))
 }
 
 /// A question for the person at the terminal; without one the answer is no.
@@ -130,7 +131,8 @@ fn innermost<'t>(path: &Path, table: &'t [MountInfo]) -> Option<&'t MountInfo> {
 /// What is said at each backup into a repository that would be lost with the machine.
 pub fn warning(place: &Path, root: &Path) -> String {
     format!(
-        "the repository {} lies on the filesystem of {}, which is being backed up: it is lost with it; keep another copy elsewhere",
+        "the repository {} is on the filesystem of {}, which is being backed up, and would be lost with it; keep \
+         another copy elsewhere",
         printable(place.as_os_str().as_bytes()),
         root.display()
     )

@@ -17,7 +17,7 @@ const LARGEST_DESCRIPTION: u64 = 64 << 20;
 pub fn probe(session: &Session, sysroot: &Path, archive: Option<&Path>) -> Result<Probed, CommandError> {
     check_sysroot(sysroot)?;
     if !rustix::process::geteuid().is_root() {
-        return Err(CommandError::usage("Lifeboat must see every file and disk: it needs root").hint("sudo lifeboat …"));
+        return Err(CommandError::usage("Lifeboat needs root, to read every file and disk").hint("sudo lifeboat …"));
     }
     if let Some(archive) = archive {
         watch::reach(archive)?;
@@ -32,8 +32,8 @@ fn check_sysroot(sysroot: &Path) -> Result<(), CommandError> {
     match trusted::open(sysroot) {
         Ok(_) => Ok(()),
         Err(error @ OpenError::Untrusted { .. }) => {
-            let text = format!("--sysroot {}: {error}, who could lead elsewhere", sysroot.display());
-            Err(CommandError::refused(text).hint("the path that it leads to, without links"))
+            let text = format!("--sysroot {}: {error}, who could redirect it", sysroot.display());
+            Err(CommandError::refused(text).hint("the path it leads to, without symbolic links"))
         }
         Err(OpenError::System { error, .. }) if [Errno::NOENT, Errno::NOTDIR].contains(&error) => {
             Err(CommandError::usage(format!("--sysroot {}: no such folder", sysroot.display())))

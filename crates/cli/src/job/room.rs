@@ -13,9 +13,9 @@ pub fn warn(session: &Session, machine: &Machine, room: &Room) {
     lifeboat_restore::room::fill(&mut machine, room);
     for (place, shortage) in lifeboat_restore::room::shortages(&machine) {
         let text = format!(
-            "{place}: {}; a recovery onto disks of this size will be refused: what its files share or had compressed would \
-             not be so again; try more room there, a mount option or property that compresses what is written, or excluding \
-             what need not be saved",
+            "{place}: {}; a recovery onto disks of this size will be refused: blocks that files share or had \
+             compressed would take their full size; try more room there, a mount option or property that compresses \
+             what is written, or excluding what need not be saved",
             shortage.text()
         );
         session.reporter.emit(&Event::Warning { text });

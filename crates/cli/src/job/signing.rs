@@ -42,8 +42,8 @@ fn load_at(media: &Media, sysroot: &Path, now: DateTime) -> Result<Option<Signin
         (Some(key), Some(certificate)) => (key, certificate),
         (named, _) => {
             let missing = if named.is_some() { "signing_certificate" } else { "signing_key" };
-            return Err(CommandError::usage(format!("[media] in lifeboat.toml names no {missing}"))
-                .hint("signing_key and signing_certificate belong together"));
+            return Err(CommandError::usage(format!("[media] in lifeboat.toml has no {missing}"))
+                .hint("setting both signing_key and signing_certificate"));
         }
     };
     let unusable = |what: &str, path: &Path, error: &dyn std::fmt::Display| {
@@ -57,7 +57,8 @@ fn load_at(media: &Media, sysroot: &Path, now: DateTime) -> Result<Option<Signin
     let (key_bytes, others) = read("signing key", key)?;
     if others.read {
         tracing::warn!(
-            "the signing key {} is readable by others (mode {:04o}), who can sign what this firmware starts; try: chmod 600",
+            "the signing key {} is readable by other users (mode {:04o}), who could sign programs that this firmware \
+             starts; try: chmod 600",
             key.display(),
             others.mode
         );
@@ -89,8 +90,11 @@ fn stub(sysroot: &Path) -> Result<Vec<u8>, CommandError> {
     let failed = |why: String| CommandError::new(Kind::Failed, format!("cannot SIGN media: {why}"));
     let stub = Sysroot::new(sysroot).read(STUB).map_err(|error| failed(error.to_string()))?;
     let stub = stub.ok_or_else(|| {
-        failed(format!("{} is missing, with which kernel and initramfs become one program", path.display()))
-            .hint(format!("installing the package {STUB_PACKAGE}"))
+        failed(format!(
+            "{} is missing, which is needed to combine kernel and initramfs into one program",
+            path.display()
+        ))
+        .hint(format!("installing the package {STUB_PACKAGE}"))
     })?;
     Pe::read(&mut std::io::Cursor::new(&stub)).map_err(|error| failed(format!("{}: {error}", path.display())))?;
     Ok(stub)
@@ -234,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_the_firmware_trusts_is_told_of() {
+    fn a_key_that_the_firmware_trusts_is_reported_of() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
         let certificate = |media: &Media| Certificate::read(&read(&media.signing_certificate)).unwrap();

@@ -53,7 +53,8 @@ pub fn choose(
             }
             if snapshot.host != machine.name {
                 let text = format!(
-                    "snapshot {} is of machine '{}', which has the machine id of this one ('{}'): renamed, or a clone",
+                    "snapshot {} is of machine '{}', which has the same machine id as this one ('{}'): it was renamed \
+                     or is a clone",
                     snapshot.short_id(),
                     snapshot.host,
                     machine.name

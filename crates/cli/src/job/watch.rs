@@ -51,10 +51,10 @@ fn reach_by(
     let gone = || {
         let seconds = deadline.as_secs();
         let text = format!(
-            "cannot OPEN {}: no answer from its filesystem for {seconds} s, its server is gone",
+            "cannot OPEN {}: no answer from its filesystem for {seconds} s; its server is unreachable",
             path.display()
         );
-        CommandError::new(Kind::Failed, text).hint("findmnt -T, and umount -f -l for a mount that is dead")
+        CommandError::new(Kind::Failed, text).hint("findmnt -T, and umount -f -l for an unreachable mount")
     };
     aside(look).recv_timeout(deadline).map_err(|_| gone())
 }
@@ -85,12 +85,12 @@ pub fn over_folder(session: &Session, path: &Path) -> Result<Watch, CommandError
     let watching = move || {
         let reporter = Reporter::new(json);
         let times = Times { look: LOOK, silence: SILENCE, deadline: DEADLINE };
-        let tell = |text: String| reporter.emit(&Event::Warning { text });
+        let report = |text: String| reporter.emit(&Event::Warning { text });
         let look = |path: &Path| {
             let path = path.to_owned();
             aside(move || drop(rustix::fs::statvfs(&path)))
         };
-        if let Some(error) = watch(&path, &times, &seen, &look, &tell) {
+        if let Some(error) = watch(&path, &times, &seen, &look, &report) {
             error.print(json);
             // A lock of ours may lie on what does not answer.
             lifeboat_sys::ending::take_away_within(LAST);
@@ -114,7 +114,7 @@ fn watch(
     times: &Times,
     done: &AtomicBool,
     look: &dyn Fn(&Path) -> Receiver<()>,
-    tell: &dyn Fn(String),
+    report: &dyn Fn(String),
 ) -> Option<CommandError> {
     let shown = path.display();
     while !done.load(Ordering::Relaxed) {
@@ -123,7 +123,7 @@ fn watch(
         if answer.recv_timeout(times.silence).is_err() {
             let until = jiff::Zoned::now() + times.deadline.saturating_sub(times.silence);
             let until = until.strftime("%H:%M:%S %Z");
-            tell(format!(
+            report(format!(
                 "no answer from the filesystem of {shown} for {} s, waiting until {until}",
                 times.silence.as_secs()
             ));
@@ -133,10 +133,10 @@ fn watch(
                 let text = format!("cannot USE {shown}: no answer from its filesystem for {seconds} s, giving up");
                 return Some(
                     CommandError::new(Kind::Failed, text)
-                        .hint("mount it again when its server is back; what was stored is kept"),
+                        .hint("mounting it again when its server is back; what was stored is kept"),
                 );
             }
-            tell(format!("{shown} answers again after {} s, going on", began.elapsed().as_secs()));
+            report(format!("{shown} answers again after {} s, going on", began.elapsed().as_secs()));
         }
         std::thread::sleep(times.look);
     }
@@ -185,16 +185,16 @@ mod tests {
     #[test]
     fn what_never_answers_is_given_up() {
         let held: Mutex<Vec<std::sync::mpsc::Sender<()>>> = Mutex::default();
-        let said = Mutex::new(vec![]);
+        let reported = Mutex::new(vec![]);
         let never = |_: &Path| {
             let (sender, receiver) = channel();
             held.lock().unwrap().push(sender);
             receiver
         };
-        let tell = |text| said.lock().unwrap().push(text);
-        let error = watch(Path::new("/mnt/nas"), &TIMES, &AtomicBool::new(false), &never, &tell).unwrap();
+        let report = |text| reported.lock().unwrap().push(text);
+        let error = watch(Path::new("/mnt/nas"), &TIMES, &AtomicBool::new(false), &never, &report).unwrap();
         assert!(error.text().contains("cannot USE /mnt/nas: no answer"), "{}", error.text());
-        assert_eq!(said.lock().unwrap().len(), 1);
+        assert_eq!(reported.lock().unwrap().len(), 1);
         let gone = reach_by(Path::new("/mnt/nas"), Duration::from_millis(20), || {
             std::thread::park();
             PathBuf::new()

@@ -326,8 +326,8 @@ impl Scenario {
             Some(0) => Ok(()),
             Some(1) if !text.trim().is_empty() => Err(DrillError::Different { differences: text }),
             _ => {
-                let said = String::from_utf8_lossy(&output.stderr);
-                Err(DrillError::Lab { name: self.machine.name.clone(), reason: format!("{text}{said}") })
+                let reported = String::from_utf8_lossy(&output.stderr);
+                Err(DrillError::Lab { name: self.machine.name.clone(), reason: format!("{text}{reported}") })
             }
         }
     }
@@ -388,7 +388,7 @@ pub fn await_event(
             Some(found) => return Ok(found),
             // The last words arrive before the end, and both were read after it.
             None if !running => {
-                let status = "it is gone".to_owned();
+                let status = "it has disappeared".to_owned();
                 return Err(DrillError::Ended { status, awaited: awaited.to_owned(), tail: vm.console.tail() });
             }
             None if left.is_zero() => {

@@ -1,4 +1,4 @@
-//! A serial console: everything that was said is kept, and can be waited for.
+//! A serial console: the whole log is kept, and can be waited for.
 
 use super::pattern::Pattern;
 use super::terminal::TerminalFilter;
@@ -86,7 +86,7 @@ impl Console {
         Ok(Console { shared, writer: stream, path, cursor: 0 })
     }
 
-    /// Waits until one of `patterns` is said after what was matched before, and tells which.
+    /// Waits until one of `patterns` is said after what was matched before, and reports which.
     ///
     /// # Errors
     /// [`DrillError::Deadline`] or, when the line was closed, [`DrillError::Ended`]; both with the end of the console.

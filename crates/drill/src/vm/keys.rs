@@ -49,7 +49,12 @@ pub fn enroll(variables: &Path, certificate: &Certificate, beside: Beside) -> Re
         Beside::Microsoft => OVMF_VARS_SECURE,
     });
     let bytes = std::fs::read(&template).map_err(|_| DrillError::Firmware { path: template.clone() })?;
-    let odd = || DrillError::Unsupported(format!("{} is laid out in another way than OVMF's was", template.display()));
+    let odd = || {
+        DrillError::Unsupported(format!(
+            "{} has another layout than that of the OVMF release this was made for",
+            template.display()
+        ))
+    };
     let store = with_keys(bytes, certificate).ok_or_else(odd)?;
     std::fs::write(variables, store).map_err(DrillError::io("CREATE", variables))
 }

@@ -262,15 +262,15 @@ mod tests {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let qemu = std::thread::spawn(move || {
             let mut lines = BufReader::new(theirs.try_clone().unwrap()).lines();
-            let say = |text: &str| (&theirs).write_all(format!("{text}\r\n").as_bytes()).unwrap();
-            say(GREETING);
+            let send = |text: &str| (&theirs).write_all(format!("{text}\r\n").as_bytes()).unwrap();
+            send(GREETING);
             assert_eq!(lines.next().unwrap().unwrap(), r#"{"execute":"qmp_capabilities","id":1}"#);
-            say(r#"{"return": {}, "id": 1}"#);
+            send(r#"{"return": {}, "id": 1}"#);
             assert_eq!(lines.next().unwrap().unwrap(), r#"{"execute":"query-status","id":2}"#);
-            say(r#"{"event": "RESUME", "timestamp": {"seconds": 1, "microseconds": 1}}"#);
-            say(r#"{"return": {"status": "running"}, "id": 2}"#);
+            send(r#"{"event": "RESUME", "timestamp": {"seconds": 1, "microseconds": 1}}"#);
+            send(r#"{"return": {"status": "running"}, "id": 2}"#);
             lines.next().unwrap().unwrap();
-            say(r#"{"id": 3, "error": {"class": "DeviceNotFound", "desc": "Device 'cd' not found"}}"#);
+            send(r#"{"id": 3, "error": {"class": "DeviceNotFound", "desc": "Device 'cd' not found"}}"#);
         });
         let mut qmp = Qmp::new(ours, "test").unwrap();
         assert_eq!(qmp.status().unwrap(), "running");

@@ -1,4 +1,4 @@
-//! What a virtual machine is made of; how QEMU is told so is in [`super::arguments`].
+//! What a virtual machine is made of; how QEMU gets it is in [`super::arguments`].
 
 use std::path::PathBuf;
 

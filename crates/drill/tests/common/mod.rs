@@ -46,7 +46,7 @@ pub fn programs() -> Vec<PathBuf> {
 }
 
 /// Fails a test with the message for people instead of the debug form.
-pub fn tell(story: impl FnOnce() -> Result<(), DrillError>) {
+pub fn run_scenario(story: impl FnOnce() -> Result<(), DrillError>) {
     if let Err(error) = story() {
         panic!("{error}");
     }

@@ -62,7 +62,7 @@ fn type_until(
 
 /// From the boot to the key.
 pub fn come_to_the_key(vm: &mut Vm, boot: Duration) -> Result<(), DrillError> {
-    let (seat, welcome) = (shown("Press Enter on the console at which you sit"), shown("Lifeboat: welcome"));
+    let (seat, welcome) = (shown("Press Enter on the console that you use"), shown("Lifeboat: welcome"));
     // With a single console nobody is asked.
     if vm.console.wait_for_any(&[&seat, &welcome], boot)?.0 == 0 {
         vm.console.send(b"\r")?;

@@ -28,35 +28,36 @@ pub fn run(arguments: &[OsString]) -> ExitCode {
         return stay(&texts[1..]);
     }
     if Path::new(NETWORK_STARTED).exists() {
-        return tell(own_addresses().is_empty().then(|| {
+        return report(own_addresses().is_empty().then(|| {
             format!(
-                "it was begun before, and goes on by itself when a cable or an answer comes; {LOG} says what is missing"
+                "it was started before, and continues by itself when a cable is plugged in or a server answers; {LOG} \
+                 shows what is missing"
             )
         }));
     }
     let parameters = parameters(&texts);
     if let Some(mistake) = parameters.mistakes.first() {
-        return tell(Some(mistake.clone()));
+        return report(Some(mistake.clone()));
     }
     if parameters.off() {
-        return tell(Some("ip=off is among the kernel parameters; `network-up ip=dhcp` overrides it".into()));
+        return report(Some("ip=off is among the kernel parameters; `network-up ip=dhcp` overrides it".into()));
     }
     let mut command = Command::new("/proc/self/exe");
     std::os::unix::process::CommandExt::arg0(&mut command, "network-up");
     command.arg(STAY).args(&texts).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     prepare(&mut command, Setup { new_session: true, ..Setup::default() });
-    let said = command.spawn().and_then(|mut child| {
+    let reported = command.spawn().and_then(|mut child| {
         let mut line = String::new();
         if let Some(output) = child.stdout.take() {
             BufReader::new(output).read_line(&mut line)?;
         }
         Ok(line.trim_end().to_owned())
     });
-    match said {
-        Ok(said) if said == UP => tell(None),
-        Ok(said) if said.is_empty() => tell(Some(format!("it ended without a word; {LOG} may say why"))),
-        Ok(said) => tell(Some(said)),
-        Err(error) => tell(Some(format!("cannot START it: {error}"))),
+    match reported {
+        Ok(reported) if reported == UP => report(None),
+        Ok(reported) if reported.is_empty() => report(Some(format!("it ended without a message; {LOG} may show why"))),
+        Ok(reported) => report(Some(reported)),
+        Err(error) => report(Some(format!("cannot START it: {error}"))),
     }
 }
 
@@ -67,7 +68,7 @@ fn parameters(texts: &[String]) -> NetworkParameters {
     }
 }
 
-fn tell(trouble: Option<String>) -> ExitCode {
+fn report(trouble: Option<String>) -> ExitCode {
     match trouble {
         None => {
             let addresses: Vec<String> = own_addresses().iter().map(ToString::to_string).collect();

@@ -4,7 +4,7 @@ pub mod message;
 
 use lifeboat_machine::Mac;
 use lifeboat_sys::packet::PacketSocket;
-use message::{Answer, Lease, Say};
+use message::{Answer, Lease, Outgoing};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -33,7 +33,7 @@ pub enum NoLease {
     #[error("no DHCP answer")]
     Silence,
     /// Only refusals came.
-    #[error("the DHCP server refuses: {0}")]
+    #[error("the DHCP server refused: {0}")]
     Refused(String),
     /// The link does not work.
     #[error("cannot SEND to the network: {0}")]
@@ -52,7 +52,7 @@ impl Client {
         let mut refused = None;
         while Instant::now() < deadline {
             let transaction = transaction();
-            self.send(&socket, Say::Discover, transaction, started)?;
+            self.send(&socket, Outgoing::Discover, transaction, started)?;
             let until = (Instant::now() + pause).min(deadline);
             pause = (pause * 2).min(LONGEST_PAUSE);
             let Some(Answer::Offer(offer)) =
@@ -60,8 +60,8 @@ impl Client {
             else {
                 continue;
             };
-            let say = Say::Request { address: offer.address, server: offer.server };
-            match self.request(&socket, say, transaction, started, deadline)? {
+            let outgoing = Outgoing::Request { address: offer.address, server: offer.server };
+            match self.request(&socket, outgoing, transaction, started, deadline)? {
                 Some(Answer::Ack(lease)) => return Ok(lease),
                 Some(Answer::Nak { reason }) => refused = Some(reason),
                 _ => {}
@@ -76,8 +76,8 @@ impl Client {
     /// [`NoLease`] at the deadline.
     pub fn renew(&self, lease: &Lease, deadline: Instant) -> Result<Lease, NoLease> {
         let socket = PacketSocket::open(self.link)?;
-        let say = Say::Renew { address: lease.address };
-        match self.request(&socket, say, transaction(), Instant::now(), deadline)? {
+        let outgoing = Outgoing::Renew { address: lease.address };
+        match self.request(&socket, outgoing, transaction(), Instant::now(), deadline)? {
             Some(Answer::Ack(lease)) => Ok(lease),
             Some(Answer::Nak { reason }) => Err(NoLease::Refused(reason)),
             _ => Err(NoLease::Silence),
@@ -87,14 +87,14 @@ impl Client {
     fn request(
         &self,
         socket: &PacketSocket,
-        say: Say,
+        outgoing: Outgoing,
         transaction: u32,
         started: Instant,
         deadline: Instant,
     ) -> Result<Option<Answer>, NoLease> {
         let mut pause = FIRST_PAUSE;
         for _ in 0..REQUESTS {
-            self.send(socket, say, transaction, started)?;
+            self.send(socket, outgoing, transaction, started)?;
             let until = (Instant::now() + pause).min(deadline);
             pause *= 2;
             let answer = self.hear(socket, transaction, until, |a| matches!(a, Answer::Ack(_) | Answer::Nak { .. }))?;
@@ -105,9 +105,15 @@ impl Client {
         Ok(None)
     }
 
-    fn send(&self, socket: &PacketSocket, say: Say, transaction: u32, started: Instant) -> Result<(), NoLease> {
+    fn send(
+        &self,
+        socket: &PacketSocket,
+        outgoing: Outgoing,
+        transaction: u32,
+        started: Instant,
+    ) -> Result<(), NoLease> {
         let seconds = u16::try_from(started.elapsed().as_secs()).unwrap_or(u16::MAX);
-        Ok(socket.broadcast(&message::packet(say, self.mac, transaction, seconds, &self.host_name))?)
+        Ok(socket.broadcast(&message::packet(outgoing, self.mac, transaction, seconds, &self.host_name))?)
     }
 
     /// The first answer that is wanted; `None` at the deadline.

@@ -68,7 +68,7 @@ impl Worker {
             self.shared.reporter.warn(format!("cannot SET the MTU of {} to {mtu}: {error}", self.label));
         }
         netlink.set_up(self.index, true)?;
-        let mut told = false;
+        let mut reported = false;
         loop {
             self.wait_for_cable(&mut netlink, &mut events)?;
             let result = match &self.configure.how {
@@ -79,9 +79,9 @@ impl Worker {
             match result {
                 // It has an address for good; a cable pulled out and in changes nothing about that.
                 Ok(()) => return Ok(()),
-                Err(reason) => self.fail(reason, !told),
+                Err(reason) => self.fail(reason, !reported),
             }
-            told = true;
+            reported = true;
             // A cable or another address may change everything; else the same is tried again.
             events.wait(Instant::now() + RETRY_PAUSE)?;
         }
@@ -93,7 +93,7 @@ impl Worker {
         self.shared.set(&self.name, State::Waiting("a cable".into()));
         loop {
             let link = netlink.links()?.into_iter().find(|link| link.index == self.index);
-            let link = link.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "it was taken out"))?;
+            let link = link.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "it was removed"))?;
             if link.carrier {
                 return Ok(());
             }
@@ -127,8 +127,8 @@ impl Worker {
         self.shared.set(&self.name, State::Ready);
     }
 
-    fn fail(&self, reason: String, tell: bool) {
-        if tell {
+    fn fail(&self, reason: String, warn: bool) {
+        if warn {
             self.shared.reporter.warn(reason.clone());
         }
         self.shared.set(&self.name, State::Failed(reason));
@@ -169,7 +169,7 @@ impl Worker {
                         Err(error) => error.to_string(),
                         Ok(renewed) => format!("the server gives {} now", renewed.address),
                     };
-                    return Err(format!("the address {} of {} is lost: {why}", lease.address, self.label));
+                    return Err(format!("the address {} of {} was lost: {why}", lease.address, self.label));
                 }
             }
         }

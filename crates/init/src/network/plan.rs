@@ -208,7 +208,7 @@ impl Planner<'_> {
             (Some(name), _) => match self.resolve(name) {
                 Some(link) => vec![link],
                 None => {
-                    self.plan.warnings.push(format!("there is no network card {name}, as ip= names it"));
+                    self.plan.warnings.push(format!("there is no network card {name}, which ip= names"));
                     vec![]
                 }
             },

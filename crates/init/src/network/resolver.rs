@@ -25,8 +25,8 @@ impl Resolver {
 
     /// Takes what a link was told, in place of what it was told before.
     pub fn add(&self, link: &str, servers: &[IpAddr], domain: Option<&str>) -> Result<(), String> {
-        let told = (servers.to_vec(), domain.map(str::to_owned));
-        if locked(&self.links).insert(link.to_owned(), told.clone()).as_ref() == Some(&told) {
+        let reported = (servers.to_vec(), domain.map(str::to_owned));
+        if locked(&self.links).insert(link.to_owned(), reported.clone()).as_ref() == Some(&reported) {
             return Ok(());
         }
         self.write()

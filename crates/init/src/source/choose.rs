@@ -34,7 +34,7 @@ pub fn choose(seen: &[Seen]) -> Choice {
 /// Why an optical drive holds no medium.
 pub const NO_DISC: &str = "there is no disc in the drive";
 
-/// What a person can do while the medium is waited for: ` (/dev/sr0 is empty: put the disc in)`; nothing without an empty drive.
+/// What a person can do while the medium is waited for: ` (/dev/sr0 is empty: insert the disc)`; nothing without an empty drive.
 pub fn empty_drives(seen: &[Seen]) -> String {
     let empty = |(device, verdict): &Seen| match verdict {
         Verdict::Not(reason) if reason == NO_DISC => Some(device.path().display().to_string()),
@@ -43,15 +43,15 @@ pub fn empty_drives(seen: &[Seen]) -> String {
     let drives: Vec<String> = seen.iter().filter_map(empty).collect();
     match &drives[..] {
         [] => String::new(),
-        [drive] => format!(" ({drive} is empty: put the disc in)"),
-        drives => format!(" ({} are empty: put the disc in)", drives.join(", ")),
+        [drive] => format!(" ({drive} is empty: insert the disc)"),
+        drives => format!(" ({} are empty: insert the disc)", drives.join(", ")),
     }
 }
 
 /// Why there is no medium: one line for each device.
 pub fn explain(seen: &[Seen], our_machine: &str, our_medium: &str) -> Vec<String> {
     if seen.is_empty() {
-        return vec!["there is no disc, USB disk or disk at all".to_owned()];
+        return vec!["there is no disc, USB disk or other disk".to_owned()];
     }
     seen.iter()
         .map(|(device, verdict)| match verdict {
@@ -106,7 +106,7 @@ mod tests {
         }
         let empty = |name| (device(name, None, Bus::Optical), Verdict::Not(NO_DISC.into()));
         assert_eq!(empty_drives(&[(usb.clone(), no.clone())]), "");
-        assert_eq!(empty_drives(&[empty("sr0"), (usb.clone(), no.clone())]), " (/dev/sr0 is empty: put the disc in)");
+        assert_eq!(empty_drives(&[empty("sr0"), (usb.clone(), no.clone())]), " (/dev/sr0 is empty: insert the disc)");
         assert_eq!(empty_drives(&[empty("sr0"), empty("sr1")]), " (/dev/sr0, /dev/sr1 are empty: put the disc in)");
         assert_eq!(
             explain(&[(disc, other), (usb, no)], "db7", "fedcba9876"),

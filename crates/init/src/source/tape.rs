@@ -83,7 +83,7 @@ impl TapeSearch {
 
     /// Waits for the end of it until `deadline`; says what is awaited whenever that changes.
     pub fn wait(&self, deadline: Instant, reporter: &Reporter) -> Outcome {
-        let mut told = String::new();
+        let mut reported = String::new();
         let mut state = locked(&self.state);
         loop {
             if let Some(outcome) = &state.outcome {
@@ -93,14 +93,15 @@ impl TapeSearch {
             let left = deadline.saturating_duration_since(now);
             if left.is_zero() {
                 return Err(vec![format!(
-                    "the search for a tape did not end in time: it still waits for {}; try another drive or cartridge",
+                    "the search for a tape did not end in time: it is still waiting for {}; try another drive or \
+                     cartridge",
                     state.awaits
                 )]);
             }
-            if told != state.awaits {
-                told.clone_from(&state.awaits);
+            if reported != state.awaits {
+                reported.clone_from(&state.awaits);
                 let most = state.until.map_or(left, |until| left.min(until.saturating_duration_since(now)));
-                reporter.note(format!("waiting for {told}, at most {} s", most.as_secs_f64().ceil()));
+                reporter.note(format!("waiting for {reported}, at most {} s", most.as_secs_f64().ceil()));
             }
             state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -151,20 +152,20 @@ fn drives(devices: &[PathBuf], reach: Reach, machine: &str, awaits: &dyn Fn(Stri
 /// Whether a recovery of `machine` can begin with this.
 fn judge(found: Result<Volume, TapeError>, machine: &str) -> Result<Volume, String> {
     let volume = found.map_err(|error| error.to_string())?;
-    let shown = told(&volume);
+    let shown = reported(&volume);
     if volume.header.machine != machine {
         return Err(format!(
             "{shown}, but this rescue system belongs to machine {machine}; try a tape of that machine"
         ));
     }
     if volume.header.volume != 1 {
-        return Err(format!("{shown}, but a recovery begins with volume 1 of a set; put that one in and start again"));
+        return Err(format!("{shown}, but a recovery starts with volume 1 of a set; insert that one and start again"));
     }
     Ok(volume)
 }
 
 /// A volume, for people.
-pub fn told(volume: &Volume) -> String {
+pub fn reported(volume: &Volume) -> String {
     format!("the tape in {} is {}", volume.device.display(), volume.header)
 }
 
@@ -200,7 +201,7 @@ mod tests {
             ),
             (
                 Err(TapeError::NoCartridge { device: "/dev/nst0".into() }),
-                "cannot READ /dev/nst0: no cartridge is in the drive; put the tape in and try again",
+                "cannot READ /dev/nst0: there is no cartridge in the drive; try again with the tape inserted",
             ),
         ] {
             assert_eq!(judge(found, "web1"), Err(reason.to_owned()));

@@ -13,7 +13,7 @@ pub(super) struct Page {
 pub(super) fn parse(body: &[u8]) -> Result<Page, String> {
     let text = std::str::from_utf8(body).map_err(|_| "the list is not UTF-8")?;
     if !text.contains("<ListBucketResult") {
-        return Err("the server's answer is no list of objects".into());
+        return Err("the server's answer is not a list of objects".into());
     }
     let mut page = Page::default();
     for part in text.split("<Contents>").skip(1) {
@@ -23,8 +23,8 @@ pub(super) fn parse(body: &[u8]) -> Result<Page, String> {
         page.objects.push((key, size.ok_or("an object in the list has no size")?));
     }
     if element(text, "IsTruncated").as_deref() == Some("true") {
-        let next =
-            element(text, "NextContinuationToken").ok_or("the list goes on, but the server does not say where")?;
+        let next = element(text, "NextContinuationToken")
+            .ok_or("the list is incomplete, and the server does not say where it continues")?;
         page.next = Some(next);
     }
     Ok(page)

@@ -78,7 +78,7 @@ pub(super) struct Session<R, W> {
 }
 
 fn broken(what: &str) -> Trouble {
-    Trouble::Connection(io::Error::new(io::ErrorKind::InvalidData, format!("the server's answer is broken: {what}")))
+    Trouble::Connection(io::Error::new(io::ErrorKind::InvalidData, format!("the server's answer is not valid: {what}")))
 }
 
 /// Reads fields of a packet.
@@ -140,7 +140,7 @@ impl<R: Read + AsFd, W: Write> Session<R, W> {
         let (kind, body) = session.receive()?;
         let mut fields = Fields(&body);
         if kind != VERSION || fields.number()? < 3 {
-            return Err(Trouble::Refused("the server speaks no SFTP of version 3".into()));
+            return Err(Trouble::Refused("the server does not support SFTP version 3".into()));
         }
         while !fields.0.is_empty() {
             let name = String::from_utf8_lossy(fields.text()?).into_owned();
@@ -207,7 +207,7 @@ impl<R: Read + AsFd, W: Write> Session<R, W> {
         let (kind, body) = self.receive()?;
         let mut fields = Fields(&body);
         if fields.number()? != id {
-            return Err(broken("it belongs to another question"));
+            return Err(broken("it belongs to another request"));
         }
         let rest = fields.0.to_vec();
         Ok((kind, rest))
@@ -321,12 +321,12 @@ impl<R: Read + AsFd, W: Write> Session<R, W> {
             }
             let (kind, body) = self.receive()?;
             let mut fields = Fields(&body);
-            let (at, size) = open.remove(&fields.number()?).ok_or_else(|| broken("it was not asked for"))?;
+            let (at, size) = open.remove(&fields.number()?).ok_or_else(|| broken("it was not requested"))?;
             match kind {
                 DATA => {
                     let data = fields.text()?;
                     if data.is_empty() || data.len() > size {
-                        return Err(broken("a piece of another length came"));
+                        return Err(broken("a part of another length was received"));
                     }
                     bytes[at..at + data.len()].copy_from_slice(data);
                     // A server may send less than it was asked for; the rest is asked for again.
@@ -444,8 +444,8 @@ fn status(body: &[u8]) -> Result<u32, Trouble> {
         NO_SUCH_FILE => Err(Trouble::Missing),
         6 | 7 => Err(io::Error::new(io::ErrorKind::NotConnected, "the server lost its connection").into()),
         _ => {
-            let said = fields.text().map(|text| String::from_utf8_lossy(text).into_owned()).unwrap_or_default();
-            let printable: String = said.chars().filter(|c| !c.is_control()).take(200).collect();
+            let reported = fields.text().map(|text| String::from_utf8_lossy(text).into_owned()).unwrap_or_default();
+            let printable: String = reported.chars().filter(|c| !c.is_control()).take(200).collect();
             Err(Trouble::Refused(if printable.is_empty() { "the server refuses".into() } else { printable }))
         }
     }

@@ -60,10 +60,11 @@ pub fn result_lines(model: &Model, columns: usize) -> Vec<String> {
                 Disks::Untouched if reason.contains("not touched") => "",
                 Disks::Untouched => "The disks were not touched.",
                 Disks::Written => {
-                    "The disks were being written: what was on them is lost, and they can be recovered anew."
+                    "The disks were being written: their content is lost, and the recovery can be started again."
                 }
                 Disks::Rebuilt => {
-                    "The machine is bootable: take the medium out and restart; what is listed here can be restored afterwards."
+                    "The machine is bootable: remove the medium and restart; the entries listed here can be restored \
+                     afterwards."
                 }
             };
             if model.goal == Goal::Machine && !disks.is_empty() {
@@ -124,8 +125,9 @@ pub fn save(model: &mut Model, key: Key) -> Vec<Effect> {
 
 pub fn go_to_keyboard(model: &mut Model) -> Vec<Effect> {
     if model.keymaps.is_empty() {
-        return model.complain(
-            "this rescue system holds no keyboard layouts; with the packages kbd and console-data on the machine the next one will"
+        return model.warn(
+            "this rescue system holds no keyboard layouts; with the packages kbd and console-data on the machine the \
+             next medium will have them"
                 .into(),
         );
     }
@@ -142,7 +144,7 @@ pub fn keyboard(model: &mut Model, key: Key) -> Vec<Effect> {
             let chosen = model.fitting_keymaps().get(model.keymap.at).map(|(name, path)| (name.clone(), path.clone()));
             match chosen {
                 Some((name, path)) => return model.work("Loading the layout", Request::Keymap(name, path)),
-                None => return model.complain("no layout has such a name".into()),
+                None => return model.warn("no layout has such a name".into()),
             }
         }
         Key::Char(_) | Key::Backspace => {

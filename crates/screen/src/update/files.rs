@@ -33,7 +33,7 @@ pub fn listed(model: &mut Model, query: &str, result: Result<(Vec<ListedFile>, u
             model.files.picker = Picker::default();
             vec![]
         }
-        Err(text) => model.complain(text),
+        Err(text) => model.warn(text),
     }
 }
 
@@ -41,7 +41,7 @@ pub fn files(model: &mut Model, key: Key) -> Vec<Effect> {
     let page = model.rows().saturating_sub(4);
     match key {
         Key::Enter if model.files.chosen.is_empty() => {
-            return model.complain("choose something first: the arrows move, Tab chooses".into());
+            return model.warn("choose something first: the arrows move, Tab chooses".into());
         }
         Key::Enter => model.go(Screen::Destination),
         Key::Tab => {
@@ -79,7 +79,7 @@ pub fn destination(model: &mut Model, key: Key) -> Vec<Effect> {
     }
     let typed = model.folder.text().trim();
     if folder && !typed.starts_with('/') {
-        return model.complain("type a folder that begins with /".into());
+        return model.warn("type a folder that begins with /".into());
     }
     if folder {
         let folder = Destination::Folder(typed.into());

@@ -32,7 +32,7 @@ pub fn layout(model: &mut Model, key: Key) -> Vec<Effect> {
         (Key::Char('f'), Some(id)) => return choose_kind(model, &id),
         (Key::Char('m'), Some(_)) => {
             if model.spots().is_empty() {
-                return model.complain("there is no other place for it".into());
+                return model.warn("there is no other place for it".into());
             }
             model.spot = Picker::default();
             model.go(Screen::Spot);
@@ -51,7 +51,7 @@ fn drop_partition(model: &mut Model, id: DeviceId) -> Vec<Effect> {
         model.policy.drop.retain(|of| *of != id);
     } else {
         if let Some(Err(refusal)) = model.machine.as_ref().map(|machine| edit::check_drop(machine, &id)) {
-            return model.complain(format!("it cannot be left out: {}", refusal.reason));
+            return model.warn(format!("it cannot be left out: {}", refusal.reason));
         }
         model.policy.sizes.retain(|(of, _)| *of != id);
         model.policy.filesystems.retain(|(of, _)| *of != id);
@@ -87,7 +87,7 @@ fn choose_kind(model: &mut Model, id: &DeviceId) -> Vec<Effect> {
         // The same reason for every kind: FAT, or no filesystem at all.
         let check = |machine| edit::check_filesystem(machine, &model.hardware, &model.policy, id, FilesystemKind::Ext4);
         let refusal = model.machine.as_ref().and_then(|machine| check(machine).err());
-        return model.complain(refusal.map_or_else(String::new, |refusal| refusal.reason));
+        return model.warn(refusal.map_or_else(String::new, |refusal| refusal.reason));
     }
     let chosen = model.policy.filesystems.iter().find(|(of, _)| of == id).map(|(_, kind)| *kind);
     model.kind = Picker { at: kinds.iter().position(|kind| *kind == chosen).unwrap_or(0) };
@@ -103,7 +103,7 @@ pub fn kind(model: &mut Model, key: Key) -> Vec<Effect> {
     let id = model.chosen_partition().map(|device| device.id.clone());
     let (Some(id), Some(chosen)) = (id, kinds.get(model.kind.at)) else { return vec![] };
     if let Some(Err(reason)) = (*chosen).map(|kind| model.check_kind(kind)) {
-        return model.complain(reason);
+        return model.warn(reason);
     }
     model.policy.filesystems.retain(|(of, _)| *of != id);
     if let Some(kind) = *chosen {
@@ -123,7 +123,7 @@ pub fn spot(model: &mut Model, key: Key) -> Vec<Effect> {
     let id = model.chosen_partition().map(|device| device.id.clone());
     let (Some(id), Some(place)) = (id, spots.get(model.spot.at)) else { return vec![] };
     match model.moved_to(place) {
-        Err(reason) => model.complain(reason),
+        Err(reason) => model.warn(reason),
         Ok(order) => {
             model.policy.order = order;
             plan_anew(model);
@@ -142,11 +142,11 @@ pub fn size(model: &mut Model, key: Key) -> Vec<Effect> {
     let id = model.chosen_partition().map(|device| device.id.clone());
     let (Some(id), Some(machine)) = (id, &model.machine) else { return vec![] };
     let Some(bytes) = parse_size(model.size_text.text()) else {
-        return model.complain("type a size such as 20 GiB or 512 MiB".into());
+        return model.warn("type a size such as 20 GiB or 512 MiB".into());
     };
     // What it becomes decides what it needs.
     if let Err(refusal) = edit::check_size(&edit::with_filesystems(machine, &model.policy), &id, bytes) {
-        return model.complain(refusal.reason);
+        return model.warn(refusal.reason);
     }
     let recorded = machine.layout.device(&id).map(|device| device.size_bytes);
     model.policy.sizes.retain(|(of, _)| *of != id);

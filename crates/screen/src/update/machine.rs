@@ -27,7 +27,7 @@ pub fn chosen(model: &mut Model, machine: Machine) {
     (policy.sizes, policy.drop, policy.filesystems) = (given.sizes, given.drop, given.filesystems);
     (policy.order, policy.map) = (given.order, given.map);
     if *policy != before {
-        model.inform("This backup has another layout: what was chosen for disks and partitions is taken back".into());
+        model.inform("This backup has another layout: your choices for disks and partitions were reset".into());
     }
 }
 
@@ -63,7 +63,7 @@ pub fn hardware(model: &mut Model, key: Key) -> Vec<Effect> {
         Key::Char('r') => {
             // What comes back goes to this screen again.
             model.back();
-            return model.work("Looking at the disks", Request::Look);
+            return model.work("Reading the disks", Request::Look);
         }
         _ => {}
     }
@@ -89,7 +89,7 @@ pub fn review(model: &mut Model) {
 fn explain(model: &Model, error: &PlanError) -> String {
     let hint = match error {
         PlanError::Foreign { .. } => {
-            "To give up what that disk holds: choose the recorded disk above, then the found disk, and press w there."
+            "To allow wiping that disk: choose the recorded disk above, then the found disk, and press w there."
         }
         PlanError::Ambiguous { .. } | PlanError::Twice { .. } | PlanError::NoDisk { .. } | PlanError::Locked { .. } => {
             "To decide it: choose the recorded disk above, then a found disk."
@@ -102,7 +102,7 @@ fn explain(model: &Model, error: &PlanError) -> String {
         }
         PlanError::TooSmall { .. } if model.policy.no_resize => "To let filesystems shrink: change partitions, below.",
         PlanError::TooSmall { .. } => "Choose a larger disk, or make partitions smaller below.",
-        PlanError::FirmwareMismatch { .. } => "To go on all the same: press f.",
+        PlanError::FirmwareMismatch { .. } => "To continue in spite of it: press f.",
         PlanError::Edit { .. } => "Change it below.",
         _ => "",
     };
@@ -135,7 +135,7 @@ pub fn mapping(model: &mut Model, key: Key) -> Vec<Effect> {
             review(model);
             model.go(Screen::Review);
         }
-        Key::Enter => return model.complain("there is no plan yet; the reason stands above".into()),
+        Key::Enter => return model.warn("there is no plan yet; the reason is shown above".into()),
         _ => {}
     }
     vec![]
@@ -158,14 +158,14 @@ pub fn target(model: &mut Model, key: Key) -> Vec<Effect> {
     match (key, disk) {
         (Key::Enter, disk) => {
             if let Some(reason) = disk.as_ref().and_then(|disk| disk.lock.as_ref()) {
-                return model.complain(format!("this disk is locked: {reason}"));
+                return model.warn(format!("this disk is locked: {reason}"));
             }
             map(model, device, disk);
             model.back();
         }
         (Key::Char('w'), Some(disk)) => {
             if let Some(reason) = &disk.lock {
-                return model.complain(format!("this disk is locked: {reason}"));
+                return model.warn(format!("this disk is locked: {reason}"));
             }
             let id = best_id(&model.hardware.disks, &disk).to_owned();
             if model.may_wipe(&disk) {
@@ -218,7 +218,7 @@ pub fn confirm(model: &mut Model, key: Key) -> Vec<Effect> {
     let Some(machine) = &model.machine else { return vec![] };
     if model.name.text().trim() != machine.name {
         let name = machine.name.clone();
-        return model.complain(format!("that is not '{name}'; nothing was touched"));
+        return model.warn(format!("that is not '{name}'; nothing was touched"));
     }
     if model.goal == Goal::Files {
         return files::restore(model, Destination::Machine);

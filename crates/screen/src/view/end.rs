@@ -45,7 +45,7 @@ pub fn progress(model: &Model) -> Body {
     for line in &progress.lines[last..] {
         lines.push(Line::raw(super::parts::cut(&printable(line.as_bytes()).replace("\\\\", "\\"), model.columns())));
     }
-    Body { lines, cursor: None, keys: "The work goes on by itself, also when this terminal is lost." }
+    Body { lines, cursor: None, keys: "The work continues by itself, even if this terminal is lost." }
 }
 
 /// `[#####.....] 43.2 %`.
@@ -98,7 +98,7 @@ pub fn result(model: &Model) -> Body {
             model.look.danger(),
         ),
         Some(outcome) if outcome.is_bootable() && model.goal == Goal::Machine => {
-            Line::styled("The machine is BOOTABLE, but not every entry came back", model.look.danger())
+            Line::styled("The machine is BOOTABLE, but not every entry was restored", model.look.danger())
         }
         Some(Outcome::Failed { .. }) => Line::styled("FAILED", model.look.danger()),
         Some(Outcome::Files(report)) if report.problems.is_empty() => Line::styled(
@@ -117,7 +117,7 @@ pub fn result(model: &Model) -> Body {
     if all.is_empty() {
         let text = match &model.outcome {
             Some(Outcome::Restored { missing: 0, .. }) => {
-                "Every entry was compared with the archive, without a difference. Take the medium out, and restart."
+                "Every entry was compared with the archive, without a difference. Remove the medium and restart."
             }
             _ => "",
         };
@@ -148,6 +148,6 @@ pub fn keyboard(model: &Model) -> Body {
     let height = model.rows().saturating_sub(lines.len() + 1);
     lines.extend(listed(model, &items, model.keymap.at, height));
     lines.resize(model.rows().saturating_sub(1), Line::default());
-    lines.push(Line::raw("A layout is for the screen's keyboard; a serial line brings its own."));
+    lines.push(Line::raw("The layout is for the keyboard of this screen; a serial terminal has its own."));
     Body { lines, cursor: Some((column, 0)), keys: "Type: search   Up, Down: move   Enter: load it   Esc: back" }
 }

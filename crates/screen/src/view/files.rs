@@ -20,7 +20,7 @@ pub fn files(model: &Model) -> Body {
         format!("{} found", grouped(files.count))
     };
     let chosen = files.chosen.len();
-    lines.push(heading(model.look, format!("{count}; {chosen} chosen (a folder brings all that is in it)")));
+    lines.push(heading(model.look, format!("{count}; {chosen} chosen (a folder includes everything in it)")));
     lines.push(Line::default());
     let columns = model.columns();
     let items: Vec<String> = files
@@ -67,8 +67,8 @@ pub fn destination(model: &Model) -> Body {
         cursor = Some((column, lines.len()));
         lines.push(line);
     } else {
-        let text =
-            "The disks must be the machine's, with its filesystems whole: they are mounted, written to, and unmounted.";
+        let text = "The disks must be the machine's own, with intact filesystems: they are mounted, written to, and \
+             unmounted.";
         lines.extend(paragraph(model, text, Style::new()));
     }
     let keys = match model.destination.at {

@@ -20,7 +20,7 @@ pub fn layout(model: &Model) -> Body {
     items.extend(model.partitions().into_iter().map(|device| partition_line(model, device)));
     items.push("Done".into());
     let reason = match &model.plan {
-        Ok(_) => vec![Line::raw("There is a plan for these partitions.")],
+        Ok(_) => vec![Line::raw("These partitions can be planned.")],
         Err(reason) => refusal(model, reason, 5),
     };
     let height = model.rows().saturating_sub(lines.len() + reason.len() + 1);
@@ -80,7 +80,7 @@ pub fn size(model: &Model) -> Body {
         format!("{}: {}, {} when recorded", device.id, holds(device), human(device.size_bytes)),
     )];
     if let Some(filesystem) = device.filesystem() {
-        lines.push(Line::raw(format!("{} of it were in use", human(filesystem.used_bytes))));
+        lines.push(Line::raw(format!("{} of it was in use", human(filesystem.used_bytes))));
     }
     lines.push(Line::default());
     let (line, column) = field(model, "Size:", &model.size_text, false);
@@ -92,7 +92,7 @@ pub fn size(model: &Model) -> Body {
         "As in 20 GiB, 512 MiB, 1.5 T. Other filesystems make room, or take what is left.",
         Style::new(),
     ));
-    Body { lines, cursor, keys: "Enter: take it   Ctrl-U: empty   Esc: back" }
+    Body { lines, cursor, keys: "Enter: accept   Ctrl-U: empty   Esc: back" }
 }
 
 /// Lines of a list of choices, and below it what is to say about the chosen one.
@@ -106,7 +106,7 @@ fn choices(model: &Model, head: String, items: &[String], at: usize, about: Opti
     lines.extend(listed(model, items, at, height));
     lines.push(Line::default());
     lines.extend(about);
-    Body { lines, cursor: None, keys: "Up, Down: move   Enter: take it   Esc: back" }
+    Body { lines, cursor: None, keys: "Up, Down: move   Enter: accept   Esc: back" }
 }
 
 pub fn kind(model: &Model) -> Body {
@@ -121,7 +121,7 @@ pub fn kind(model: &Model) -> Body {
     };
     let items: Vec<String> = kinds.iter().map(line).collect();
     let about = kinds.get(model.kind.at).copied().flatten().and_then(|kind| model.check_kind(kind).err());
-    choices(model, format!("{}: which filesystem shall it become?", device.id), &items, model.kind.at, about)
+    choices(model, format!("Which filesystem for {}?", device.id), &items, model.kind.at, about)
 }
 
 pub fn spot(model: &Model) -> Body {
@@ -133,13 +133,13 @@ pub fn spot(model: &Model) -> Body {
                 let next_holds = model.machine.as_ref().and_then(|machine| machine.layout.device(next)).map(holds);
                 format!("before {next} ({})", next_holds.unwrap_or_default())
             }
-            Spot::End(disk) => format!("behind all others of {disk}"),
+            Spot::End(disk) => format!("after all others on {disk}"),
         };
         let no = if model.moved_to(place).is_err() { "  (not possible)" } else { "" };
         format!("{what}{no}")
     };
     let items: Vec<String> = spots.iter().map(line).collect();
     let about = spots.get(model.spot.at).and_then(|place| model.moved_to(place).err());
-    let head = format!("{} ({}): where shall it lie?", device.id, holds(device));
+    let head = format!("Which position for {} ({})?", device.id, holds(device));
     choices(model, head, &items, model.spot.at, about)
 }

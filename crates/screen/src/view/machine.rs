@@ -22,7 +22,7 @@ pub fn hardware(model: &Model) -> Body {
     lines.push(Line::default());
     if disks.is_empty() {
         let text =
-            "There is no disk. Its controller may lack a driver, or it is not plugged in: press r to look again.";
+            "No disk was found. Its controller may lack a driver, or it is not connected: press r to look again.";
         lines.extend(paragraph(model, text, model.look.danger()));
     }
     let items: Vec<String> = disks.iter().map(|disk| disk_line(model, disk)).collect();
@@ -76,10 +76,8 @@ pub fn mapping(model: &Model) -> Body {
         .collect();
     items.push("Change partitions: sizes, filesystems, places".into());
     items.push("Show the plan".into());
-    let mut lines = vec![
-        heading(model.look, "The disks that the machine had, and the disks that take their place"),
-        Line::default(),
-    ];
+    let mut lines =
+        vec![heading(model.look, "The disks of the machine, and the disks that replace them"), Line::default()];
     let reason = match &model.plan {
         Ok(plan) => {
             let mut lines = vec![heading(model.look, "There is a plan. It wipes:")];
@@ -123,11 +121,8 @@ pub(super) fn refusal(model: &Model, reason: &str, height: usize) -> Vec<Line<'s
 
 pub fn target(model: &Model) -> Body {
     let Some(device) = model.mapped() else { return Body::default() };
-    let mut lines = paragraph(
-        model,
-        &format!("Which disk takes the place of {} ({})?", device.id, recorded(device)),
-        model.look.strong(),
-    );
+    let mut lines =
+        paragraph(model, &format!("Which disk replaces {} ({})?", device.id, recorded(device)), model.look.strong());
     lines.push(Line::default());
     let mut items = vec!["Lifeboat decides, by WWN, serial number, content, path, size".to_owned()];
     items.extend(model.hardware.disks.iter().map(|disk| disk_line(model, disk)));
@@ -140,7 +135,7 @@ pub fn target(model: &Model) -> Body {
     lines.extend(listed(model, &items, model.target.at, height));
     lines.push(Line::default());
     lines.extend(about);
-    Body { lines, cursor: None, keys: "Up, Down: move   Enter: take it   w: allow or forbid to wipe it   Esc: back" }
+    Body { lines, cursor: None, keys: "Up, Down: move   Enter: accept   w: allow or forbid to wipe it   Esc: back" }
 }
 
 pub fn review(model: &Model) -> Body {
@@ -175,8 +170,10 @@ pub fn confirm(model: &Model) -> Body {
     if !model.lost.is_empty() {
         return damaged(model);
     }
-    let lines =
-        vec![heading(model.look, "This is the last question. What these disks hold will be lost:"), Line::default()];
+    let lines = vec![
+        heading(model.look, "This is the last question. Everything on these disks will be lost:"),
+        Line::default(),
+    ];
     let plan = model.plan.as_ref().ok();
     let mut lost = vec![];
     for target in plan.iter().flat_map(|plan| &plan.targets) {
@@ -202,7 +199,7 @@ fn damaged(model: &Model) -> Body {
         lost.extend(paragraph(model, &format!("- {path}: {}", printable(reason.as_bytes())), Style::new()));
     }
     let more = "and more; all are listed in the log when the recovery begins";
-    confirmed(model, lines, lost, more, "Enter: recover all the rest   Esc: back, nothing is touched")
+    confirmed(model, lines, lost, more, "Enter: recover the rest   Esc: back, nothing is touched")
 }
 
 /// What is lost or replaced, as much of it as fits, and the field for the machine's name.

@@ -30,12 +30,12 @@ pub fn welcome(model: &Model) -> Body {
     let items: Vec<String> = WELCOME.iter().map(|choice| label(*choice).to_owned()).collect();
     let height = model.rows().saturating_sub(lines.len());
     lines.extend(listed(model, &items, model.welcome.at, height));
-    Body { lines, cursor: None, keys: "Up, Down: move   Enter: choose   Ctrl-L: paint anew" }
+    Body { lines, cursor: None, keys: "Up, Down: move   Enter: choose   Ctrl-L: redraw" }
 }
 
 pub fn source(model: &Model) -> Body {
     let text = "Where is the archive? A device or image file with a Lifeboat medium on it, a folder that is a repository, \
-                an address (nfs://, http://, rest:, sftp://, s3://), or disk:LABEL=NAME:/FOLDER, which may lie on md, LVM or LUKS.";
+                an address (nfs://, http://, rest:, sftp://, s3://), or disk:LABEL=NAME:/FOLDER, which may be on md, LVM or LUKS.";
     places(model, text)
 }
 
@@ -64,18 +64,18 @@ fn places(model: &Model, text: &str) -> Body {
     let (line, column) = field(model, "   ", &model.typed_place, false);
     let cursor = (model.place.at == model.places.len()).then_some((column, lines.len()));
     lines.push(line);
-    Body { lines, cursor, keys: "Up, Down: move   Enter: take it   Esc: back" }
+    Body { lines, cursor, keys: "Up, Down: move   Enter: accept   Esc: back" }
 }
 
 pub fn key(model: &Model) -> Body {
     let mut lines = paragraph(model, &model.key_reason, model.look.strong());
     lines.push(Line::default());
     let text = if model.key_of_disk {
-        "Type the passphrase of this disk; where several are named it is tried on each. If the archive is on none of them, \
-         press Enter with nothing typed: it is looked for elsewhere for half a minute, and then also on arrays and volume \
-         groups that lack a disk."
+        "Type the passphrase of this disk; where several are named it is tried on each. If the archive is on none of \
+         them, press Enter without typing anything: the search goes on elsewhere for half a minute, and then also on \
+         arrays and volume groups that lack a disk."
     } else {
-        "Type the recovery words, with blanks between them (the first four letters of each are enough), \
+        "Type the recovery words, with spaces between them (the first four letters of each are enough), \
          or the passphrase."
     };
     lines.extend(paragraph(model, text, Style::new()));
@@ -133,5 +133,5 @@ pub fn snapshots(model: &Model) -> Body {
     let at = model.snapshots.len().saturating_sub(model.snapshot.at + 1);
     let height = model.rows().saturating_sub(lines.len());
     lines.extend(listed(model, &items, at, height));
-    Body { lines, cursor: None, keys: "Up, Down: move   Enter: take it   Esc: back" }
+    Body { lines, cursor: None, keys: "Up, Down: move   Enter: accept   Esc: back" }
 }

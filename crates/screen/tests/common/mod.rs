@@ -77,12 +77,12 @@ impl Desk {
         }
     }
 
-    pub fn say(&mut self, message: Message) {
+    pub fn send(&mut self, message: Message) {
         self.input(Input::Message(message));
     }
 
     pub fn event(&mut self, event: Event) {
-        self.say(Message::Event(event));
+        self.send(Message::Event(event));
     }
 
     pub fn press(&mut self, keys: &[Key]) {
@@ -132,7 +132,7 @@ impl Desk {
             Request::Unlock(typed) if typed.0.as_str() == "right" => {
                 Message::Opened(Ok(Opened::Backups(self.backups(), 2, None)))
             }
-            Request::Unlock(_) => Message::Opened(Ok(Opened::KeyWanted("this key does not fit; try again".into()))),
+            Request::Unlock(_) => Message::Opened(Ok(Opened::KeyWanted("this key does not match; try again".into()))),
             Request::Choose(_) => Message::Chosen(Ok(Box::new(self.machine.clone()))),
             Request::Look => Message::Hardware(Ok(self.hardware.clone())),
             Request::Search(query) => {
@@ -152,7 +152,7 @@ impl Desk {
                 return;
             }
         };
-        self.say(message);
+        self.send(message);
     }
 
     /// From the welcome to the disks.

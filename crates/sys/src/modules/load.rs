@@ -13,7 +13,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 /// `MODULE_INIT_COMPRESSED_FILE` of linux/module.h: the kernel unpacks it (since 5.17, when built so).
 const COMPRESSED_FILE: std::ffi::c_int = 4;
 
-/// Runs an `install` command; tells whether it succeeded.
+/// Runs an `install` command; reports whether it succeeded.
 pub type RunCommand = Box<dyn Fn(&str) -> io::Result<bool> + Send + Sync>;
 
 /// Why a module did not load.

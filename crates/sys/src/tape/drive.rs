@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_drive_says_so() {
+    fn what_is_no_drive_is_reported() {
         let missing = Drive::open(Path::new("/dev/nst4711")).unwrap_err();
         assert!(matches!(missing, TapeError::NoDrive { .. }), "{missing}");
         let null = Drive::open(Path::new("/dev/null")).unwrap_err().to_string();

@@ -9,29 +9,31 @@ use std::path::{Path, PathBuf};
 pub enum TapeError {
     /// None at all.
     #[error(
-        "there is no tape drive, or no driver for it; try its power and its cable, and look at the log for devices without driver"
+        "there is no tape drive, or no driver for it; try checking its power and cable, and the log for devices \
+         without driver"
     )]
     NoDrives,
     /// Not this one.
-    #[error("cannot OPEN {}: there is no such tape drive; try another name, or the word 'tape' for whatever drive is there", device.display())]
+    #[error("cannot OPEN {}: there is no such tape drive; try another name, or the word 'tape' for any drive that is \
+     present", device.display())]
     NoDrive {
         /// The device.
         device: PathBuf,
     },
     /// The drive is empty.
-    #[error("cannot READ {}: no cartridge is in the drive; put the tape in and try again", device.display())]
+    #[error("cannot READ {}: there is no cartridge in the drive; try again with the tape inserted", device.display())]
     NoCartridge {
         /// The device.
         device: PathBuf,
     },
     /// Another program has it open.
-    #[error("cannot OPEN {}: another program uses the drive; end that program and try again", device.display())]
+    #[error("cannot OPEN {}: another program uses the drive; try again when that program has ended", device.display())]
     Busy {
         /// The device.
         device: PathBuf,
     },
     /// It does not load what is in it.
-    #[error("cannot OPEN {}: the drive does not get ready ({source}); try another cartridge, or a cleaning one", device.display())]
+    #[error("cannot OPEN {}: the drive does not become ready ({source}); try another cartridge, or a cleaning cartridge", device.display())]
     NotReady {
         /// The device.
         device: PathBuf,

@@ -50,7 +50,7 @@ pub enum HeaderError {
     #[error("it does not begin with '{}'", MAGIC.trim_end())]
     Absent,
     /// Of a later release.
-    #[error("its header has version {0}, and this release knows {VERSION}; try the release that wrote it")]
+    #[error("its header has version {0}, and this release supports {VERSION}; try the release that wrote it")]
     Newer(u32),
     /// It begins as one.
     #[error("its header is damaged: {0}")]
@@ -197,7 +197,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_no_header_says_why() {
+    fn what_is_no_header_gives_the_reason() {
         let block = header().encode().unwrap();
         let with = |from: &str, to: &str| String::from_utf8(block.clone()).unwrap().replace(from, to).into_bytes();
         for (bytes, expected) in [

@@ -77,7 +77,9 @@ pub fn search(tape: &mut dyn Tape, reach: Reach, awaits: &dyn Fn(String)) -> Res
             Ok(Head::Huge) => ("blocks too large for a header", false),
             Ok(Head::Data(block)) => match VolumeHeader::parse(&block) {
                 Ok(header) if header.block_bytes as usize == block.len() => return Ok(Located { file, header }),
-                Ok(_) => return Err(Miss::Header(HeaderError::Damaged("its block has another size than it says"))),
+                Ok(_) => {
+                    return Err(Miss::Header(HeaderError::Damaged("the size of its block differs from its header")));
+                }
                 Err(HeaderError::Absent) => (describe(&block), block.len() == OBDR_BLOCK_BYTES),
                 Err(other) => return Err(Miss::Header(other)),
             },
@@ -139,7 +141,7 @@ fn describe(block: &[u8]) -> &'static str {
     } else if at(0, b"REAR-") {
         "a label of Relax-and-Recover"
     } else if at(0, b"LIFEBOAT") {
-        "a block of a Lifeboat volume that is no header"
+        "a block of a Lifeboat volume that is not a header"
     } else if at(24, &0x0000_ea6c_u32.to_le_bytes()) || at(24, &0x0000_ea6b_u32.to_le_bytes()) {
         "a dump of a filesystem"
     } else if block.iter().all(|byte| *byte == 0) {
@@ -288,9 +290,10 @@ mod tests {
         assert!(matches!(blank.find(Reach::Near).0, Err(Miss::Blank(_))));
         let broken = FakeTape { broken_at: Some((51, libc::EIO)), ..FakeTape::new(obdr([0, 1])) };
         assert!(matches!(broken.find(Reach::Near).0, Err(Miss::Io(_))));
-        for (block, expected) in
-            [(short, HeaderError::Damaged("its block has another size than it says")), (newer, HeaderError::Newer(9))]
-        {
+        for (block, expected) in [
+            (short, HeaderError::Damaged("the size of its block differs from its header")),
+            (newer, HeaderError::Newer(9)),
+        ] {
             let found = FakeTape::new(vec![block]).find(Reach::Near).0;
             assert!(matches!(&found, Err(Miss::Header(error)) if *error == expected), "{found:?}");
         }

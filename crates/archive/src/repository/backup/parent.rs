@@ -22,7 +22,7 @@ pub(super) struct Taken {
 }
 
 impl Taken {
-    /// Tells whether the content of a file is known.
+    /// Reports whether the content of a file is known.
     pub(super) fn has(&self, index: usize) -> bool {
         self.known.get(index / 64).is_some_and(|bits| bits & (1 << (index % 64)) != 0)
     }

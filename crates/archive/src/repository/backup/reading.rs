@@ -15,7 +15,7 @@ const JOB_BYTES: u64 = 8 << 20;
 /// Files that one job reads at most.
 const JOB_FILES: usize = 128;
 /// Progress is told after this many files, or bytes of one file.
-const TELL_BYTES: u64 = 16 << 20;
+const REPORT_BYTES: u64 = 16 << 20;
 
 /// Files of one directory that are to be read.
 struct Job {
@@ -234,7 +234,7 @@ impl Reading<'_> {
         }
         self.entries.fetch_add(job.files.len() as u64, Ordering::Relaxed);
         locked(&self.done).append(&mut read);
-        self.tell();
+        self.report();
         Ok(())
     }
 
@@ -272,7 +272,7 @@ impl Reading<'_> {
                 Ok(opened) => opened,
                 Err(error) => break self.lost(index, error.message()),
             };
-            let Opened { mut content, changed, mut more, complaint } = opened;
+            let Opened { mut content, changed, mut more, warning } = opened;
             if shrank {
                 content.keep_rest();
             }
@@ -294,11 +294,11 @@ impl Reading<'_> {
             let is_changed = changed.is_some() || shrank;
             let change = changed.or_else(|| content.changed()).or(shrank.then_some("it shrank during the backup"));
             if let Some(change) = change {
-                let kept = if content.size < size { "; what is left of it is kept" } else { "" };
+                let kept = if content.size < size { "; the part that was read is kept" } else { "" };
                 self.backup.problems.add(table.path(index), format!("changed while being read: {change}{kept}"));
             }
-            if let Some(complaint) = complaint {
-                self.backup.problems.add(table.path(index), complaint);
+            if let Some(warning) = warning {
+                self.backup.problems.add(table.path(index), warning);
             }
             break Read { index, record, more, ids, squeezed, changed: is_changed };
         };
@@ -319,7 +319,7 @@ impl Reading<'_> {
         let squeezed = !self.zeros.fit(index, content.holes());
         let mut ids = vec![];
         // Bytes of the file that are done, and those since progress was told.
-        let (mut stored, mut told) = (0, 0);
+        let (mut stored, mut reported) = (0, 0);
         // Bytes of the buffer that are stored already.
         let mut used = 0;
         while stored < content.size {
@@ -359,10 +359,10 @@ impl Reading<'_> {
             ids.push(self.writer.put(worker, BlobKind::Data, &buffer[used..used + cut])?);
             used += cut;
             stored += cut as u64;
-            told += cut as u64;
-            if told >= TELL_BYTES {
-                told = 0;
-                self.tell();
+            reported += cut as u64;
+            if reported >= REPORT_BYTES {
+                reported = 0;
+                self.report();
                 if self.writer.has_failed() {
                     break;
                 }
@@ -371,7 +371,7 @@ impl Reading<'_> {
         Ok(Ok((ids, squeezed)))
     }
 
-    fn tell(&self) {
+    fn report(&self) {
         self.backup.observer.progress(&Progress {
             // Of some hard links several names are tried.
             entries: self.entries.load(Ordering::Relaxed).min(self.files),

@@ -45,7 +45,7 @@ impl Zeros {
         Zeros { sizes, allowed }
     }
 
-    /// Tells whether the holes that a file has now fit into what it may have.
+    /// Reports whether the holes that a file has now fit into what it may have.
     pub(super) fn fit(&self, index: usize, holes: &[(u64, u64)]) -> bool {
         let blobs = blobs(holes);
         blobs == 0 || self.allowed.get(&index).is_some_and(|allowed| blobs <= *allowed)

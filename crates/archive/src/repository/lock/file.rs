@@ -163,7 +163,7 @@ impl LockFiles {
                 Ok(()) => Ok(id),
                 Err(error) => Err(unwritable(is_read_only(&error), error.to_string())),
             },
-            (None, None) => Err(failed("it has no place".to_owned())),
+            (None, None) => Err(failed("it has no location".to_owned())),
         }
     }
 

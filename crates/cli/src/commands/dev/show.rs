@@ -94,7 +94,7 @@ fn images(session: &Session, path: &Path, work: &Path) -> Result<Vec<Image>, Com
         return medium(session, path, work);
     }
     if !metadata.is_file() && !metadata.file_type().is_block_device() {
-        return Err(CommandError::usage(format!("{}: neither a folder nor a file nor a device", path.display())));
+        return Err(CommandError::usage(format!("{}: not a folder, a file or a device", path.display())));
     }
     let mut magic = [0; 6];
     let read = std::fs::File::open(path).and_then(|file| file.take(6).read(&mut magic));
@@ -111,7 +111,7 @@ fn images(session: &Session, path: &Path, work: &Path) -> Result<Vec<Image>, Com
     let _ending = lifeboat_sys::ending::register_mount(mounted.0.clone(), work.to_owned());
     lifeboat_restore::on_disk::mount(path, &mounted.0, &session.runner).map_err(|error| {
         CommandError::new(Kind::Failed, error.to_string())
-            .hint("a medium's image or device, as root; or one that is mounted; or its lifeboat/initrd.img")
+            .hint("the image or device of a medium, as root; or a mounted medium; or its lifeboat/initrd.img")
     })?;
     medium(session, &mounted.0, work)
 }
@@ -120,7 +120,7 @@ fn images(session: &Session, path: &Path, work: &Path) -> Result<Vec<Image>, Com
 fn medium(session: &Session, mount_point: &Path, work: &Path) -> Result<Vec<Image>, CommandError> {
     let lifeboat = mount_point.join("lifeboat");
     if !lifeboat.join("initrd.img").is_file() {
-        let text = format!("{}: there is no lifeboat/initrd.img, so it is no medium", mount_point.display());
+        let text = format!("{}: there is no lifeboat/initrd.img, so it is not a medium", mount_point.display());
         return Err(CommandError::usage(text));
     }
     let mut contents = Vec::new();

@@ -26,7 +26,7 @@ const DEFAULT_LEASE: Duration = Duration::from_secs(86_400);
 
 /// What the client says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Say {
+pub enum Outgoing {
     /// Is there a server?
     Discover,
     /// I take what this server offered.
@@ -83,14 +83,14 @@ pub struct Lease {
 }
 
 /// The packet that says `say`, broadcast.
-pub fn packet(say: Say, mac: Mac, transaction: u32, seconds: u16, host_name: &str) -> Vec<u8> {
-    let (kind, requested, server, own) = match say {
-        Say::Discover => (DhcpMessageType::Discover, None, None, Ipv4Addr::UNSPECIFIED),
-        Say::Request { address, server } => {
+pub fn packet(outgoing: Outgoing, mac: Mac, transaction: u32, seconds: u16, host_name: &str) -> Vec<u8> {
+    let (kind, requested, server, own) = match outgoing {
+        Outgoing::Discover => (DhcpMessageType::Discover, None, None, Ipv4Addr::UNSPECIFIED),
+        Outgoing::Request { address, server } => {
             (DhcpMessageType::Request, Some(address), Some(server), Ipv4Addr::UNSPECIFIED)
         }
         // RFC 2131, 4.3.2: with the address in ciaddr and neither of the options.
-        Say::Renew { address } => (DhcpMessageType::Request, None, None, address),
+        Outgoing::Renew { address } => (DhcpMessageType::Request, None, None, address),
     };
     let name = host_name.as_bytes().get(..host_name.len().min(63)).unwrap_or_default();
     let options = [DhcpOption { kind: 60, data: b"lifeboat" }, DhcpOption { kind: 12, data: name }];
@@ -350,7 +350,7 @@ mod tests {
 
     #[test]
     fn our_packets_are_read_by_the_same_rules() {
-        let bytes = packet(Say::Discover, MAC, 7, 0, "rescue-db7");
+        let bytes = packet(Outgoing::Discover, MAC, 7, 0, "rescue-db7");
         let ip = Ipv4Packet::new_checked(bytes.as_slice()).unwrap();
         assert!(ip.verify_checksum());
         let udp = UdpPacket::new_checked(ip.payload()).unwrap();
