@@ -129,7 +129,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Sizes that `lifeboat rescue --json` tells at its end. Looked for one by one: an emulated serial line may garble another
+/// Sizes that `lifeboat rescue --json` reports at its end. Looked for one by one: an emulated serial line may garble another
 /// part of the same line.
 fn sizes(line: &str, table: &mut Table) {
     let number = |name: &str| -> Option<u64> {

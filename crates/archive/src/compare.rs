@@ -136,7 +136,7 @@ impl Comparison<'_> {
                 pairs.push((old, new));
             }
             if self.walked.locked.contains(&new) {
-                // What it holds cannot be told; that it is locked is said already.
+                // What it holds cannot be determined; that it is locked is said already.
                 continue;
             }
             for child in archived.children(old).filter(|child| self.choices[*child] != Choice::No) {

@@ -25,7 +25,7 @@ const CLIMB: usize = 64;
 /// How often a call is repeated in which something was renamed meanwhile (openat2(2), EAGAIN).
 const ATTEMPTS: usize = 100;
 
-/// A directory as it is told from others: device and inode.
+/// A directory as it is distinguished from others: device and inode.
 pub(crate) type Identity = (u64, u64);
 
 /// The tree, in numbers of records.
@@ -108,7 +108,7 @@ impl Directories {
         };
         match climbed {
             Ok(()) => self.descend(tree, index, &way),
-            // It was moved: only the way from the top tells where it should be.
+            // It was moved: only the way from the top shows where it should be.
             Err(_) => {
                 self.open.clear();
                 let (_, way) = self.way(tree, index);

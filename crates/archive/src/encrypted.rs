@@ -1,7 +1,7 @@
 //! What a filesystem encrypts by itself (fscrypt), as `.lifeboat/encrypted.json` in a snapshot that has such entries.
 //!
 //! An archive holds what can be read: an unlocked directory is saved, and restored, in plain; of a locked one nothing but
-//! itself. Which those are is told at the backup, and again when the snapshot is restored.
+//! itself. Which those are is reported at the backup, and again when the snapshot is restored.
 
 use crate::repository::node;
 use serde::{Deserialize, Serialize};

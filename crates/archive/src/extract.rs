@@ -18,7 +18,7 @@
 //! written to the target ([`protect`]).
 //!
 //! Whoever owns a directory of the target can exchange what is in it at any moment. So directories are opened one from the
-//! other and are told by device and inode; nothing is set by a name. A directory that is restored and that others can write
+//! other and are recognised by device and inode; nothing is set by a name. A directory that is restored and that others can write
 //! to is closed (its owner is who restores, its mode 0700) until it has the archive's attributes. Directories that only lead
 //! to what was chosen are neither replaced nor changed.
 

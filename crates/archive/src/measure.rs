@@ -17,7 +17,7 @@ pub struct Measured {
 /// # Errors
 /// When the source's root cannot be opened.
 pub fn measure(source: &FileTree, observer: &dyn Observer) -> Result<Measured, ArchiveError> {
-    /// Passes on progress alone: a backup tells what it cannot read.
+    /// Passes on progress alone: a backup reports what it cannot read.
     struct ProgressOnly<'a>(&'a dyn Observer);
     impl Observer for ProgressOnly<'_> {
         fn progress(&self, progress: &Progress) {

@@ -27,7 +27,7 @@ pub struct Problem {
     pub message: String,
 }
 
-/// Is told about progress and problems; called from several threads, problems as they occur, progress some times a second.
+/// Gets reports of progress and problems; called from several threads, problems as they occur, progress some times a second.
 pub trait Observer: Sync {
     /// How far it is.
     fn progress(&self, _progress: &Progress) {}

@@ -95,7 +95,7 @@ impl Repository {
         }
     }
 
-    /// What of a snapshot is not there, as far as can be told without reading contents: directories and files, with the reason.
+    /// What of a snapshot is not there, as far as can be determined without reading contents: directories and files, with the reason.
     ///
     /// # Errors
     /// When the repository cannot be read, or the snapshot's root.

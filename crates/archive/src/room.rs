@@ -59,7 +59,7 @@ impl RootRoom {
         PathBuf::from(OsString::from_vec(node::unquote(&self.root).unwrap_or_default()))
     }
 
-    /// Bytes that its files take when they share blocks and are compressed as far as they can be; `mounted_compressed` tells
+    /// Bytes that its files take when they share blocks and are compressed as far as they can be; `mounted_compressed` reports
     /// that the filesystem is mounted so that it compresses.
     pub fn restored(&self, mounted_compressed: bool) -> u64 {
         let mut bytes = self.bytes.saturating_sub(self.shared_bytes);

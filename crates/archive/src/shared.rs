@@ -112,7 +112,7 @@ impl Shared {
     }
 
     /// What each of the wanted files can take from those before it, by record and offset: whoever comes first has the blocks.
-    /// `may` tells whether one file may take from another one.
+    /// `may` reports whether one file may take from another one.
     pub(crate) fn solve(
         &self,
         wanted: impl Fn(usize) -> bool,

@@ -291,7 +291,7 @@ impl Walker<'_> {
                 return Entered::Failed;
             }
         };
-        // Since Linux 5.8 the kernel tells the root of a mount from other directories.
+        // Since Linux 5.8 the kernel distinguishes the root of a mount from other directories.
         let tells = status.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT);
         let record = self.walked.table.records[index].clone();
         // A subvolume has a device number of its own, also where nothing is mounted.

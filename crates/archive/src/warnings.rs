@@ -1,6 +1,6 @@
 //! Turns warnings that libraries only log into problems that are counted.
 //!
-//! rustic_core and its backends tell of some failures only through `log::warn!` and `log::error!`. A logger can be
+//! rustic_core and its backends report some failures only through `log::warn!` and `log::error!`. A logger can be
 //! installed once per process, so the program does it at its start, by [`capture`]; each operation of this crate then
 //! takes what was logged meanwhile into its list of problems. Without it such warnings are lost, as in any program
 //! that installs no logger. Everything else is passed on to `tracing`.

@@ -105,7 +105,10 @@ fn what_verify_found_is_stored_again_by_the_next_backup() {
             assert!(found.iter().any(|problem| problem.contains(name)), "{offset}: {found:?}");
             let (report, reported) = place.save();
             assert_eq!((report.damaged_packs, report.lost_packs), (1, 0), "{offset}: {reported}");
-            assert!(reported.contains("a pack is damaged; what this backup needs of them was stored again"), "{reported}");
+            assert!(
+                reported.contains("a pack is damaged; what this backup needs of them was stored again"),
+                "{reported}"
+            );
             assert!(reported.contains("everything that was lost is stored again"), "{reported}");
             assert!(!pack.exists(), "{offset}: nothing needs it");
             assert_eq!(place.verify(), Vec::<String>::new(), "{offset}");

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 const DEADLINE: Duration = Duration::from_secs(120);
 
-/// Stops an operation in the middle, once, until it is told to go on.
+/// Stops an operation in the middle, once, until it is asked to go on.
 struct Gate {
     phase: &'static str,
     passed: AtomicBool,

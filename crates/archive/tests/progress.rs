@@ -10,7 +10,7 @@ use lifeboat_archive::{FileTree, Observer, Progress, RestoreOptions, Selection};
 use std::os::unix::fs::FileExt as _;
 use std::sync::Mutex;
 
-/// Keeps what it is told.
+/// Keeps what is reported.
 #[derive(Default)]
 struct Notes(Mutex<Vec<Progress>>);
 
@@ -73,7 +73,7 @@ fn assert_steady(notes: &Notes, entries: u64) {
     for pair in known.windows(2) {
         let totals = |progress: &Progress| (progress.entries_total, progress.bytes_total);
         assert_eq!(totals(pair[0]), totals(pair[1]));
-        // Of several threads the one that counted first may tell last.
+        // Of several threads the one that counted first may report last.
         let is_read = pair[1].phase == "read";
         assert!(is_read || (pair[0].entries <= pair[1].entries && pair[0].bytes <= pair[1].bytes), "{pair:?}");
         assert!(pair[1].entries <= pair[1].entries_total && pair[1].bytes <= pair[1].bytes_total, "{pair:?}");

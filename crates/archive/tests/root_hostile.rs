@@ -12,7 +12,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::Mutex;
 
-/// Does something when an operation tells its first progress of a phase.
+/// Does something when an operation reports its first progress of a phase.
 struct At<'a>(&'a str, Mutex<Option<Box<dyn FnOnce() + Send + 'a>>>);
 
 impl<'a> At<'a> {
@@ -194,7 +194,7 @@ fn root_folders_of_others_are_closed_while_they_are_restored() {
     };
     let snapshot = repository.find_snapshot("latest").unwrap();
     let observer = At::new("restore", look);
-    // A large file tells progress at once.
+    // A large file reports progress at once.
     std::fs::write(tree.join("d/big"), vec![7; 2 << 20]).unwrap();
     backup(&repository, &FileTree::new(&tree));
     let latest = repository.find_snapshot("latest").unwrap();

@@ -56,7 +56,7 @@ fn files_that_vanish_or_change_during_the_backup_are_listed() {
         let later = std::time::SystemTime::now() + std::time::Duration::from_secs(10);
         std::fs::File::options().write(true).open(tree.join("touched")).unwrap().set_modified(later).unwrap();
     };
-    // One directory: all of it is walked when the first progress is told.
+    // One directory: all of it is walked when the first progress is reported.
     let report = backup_with(&repository, &FileTree::new(&tree), &AfterWalk(Mutex::new(Some(act))));
     assert_eq!(
         messages(&report.problems),

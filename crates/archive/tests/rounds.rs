@@ -261,7 +261,7 @@ impl World {
             }
             true
         });
-        // What is gone for good is forgotten, so that later damage is told from it.
+        // What is gone for good is forgotten, so that later damage is distinguished from it.
         let all = repository.snapshots().unwrap();
         drop(repository);
         let gone: Vec<&str> = all

@@ -50,7 +50,7 @@ pub struct Cli {
 /// All commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Tell whether this machine can be protected; each refusal comes with its reason and remedy
+    /// Check whether this machine can be protected; each refusal comes with its reason and remedy
     Check(CheckArgs),
     /// Save all local filesystems and the machine's description into a repository
     Backup(BackupArgs),

@@ -55,7 +55,7 @@ pub fn dispatch(cli: Cli) -> CommandResult {
     };
     session.reporter.finish();
     let written = session.reporter.outcome();
-    // What the command failed with tells more than that its result was lost.
+    // What the command failed with matters more than that its result was lost.
     let result = result.and(written);
     session.reporter.end_record(&result);
     result

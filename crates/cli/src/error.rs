@@ -115,7 +115,7 @@ impl CommandError {
         if json {
             let _ = writeln!(std::io::stdout().lock(), "{}", self.json());
         }
-        // A closed standard error leaves nobody to tell.
+        // A closed standard error leaves nobody to inform.
         let _ = std::io::stderr().lock().write_all(self.text().as_bytes());
     }
 }

@@ -73,7 +73,7 @@ fn not_run(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
         let line = error::json(Kind::Usage, text.trim_end(), &[]);
         let _ = output::written(output::print(&format!("{line}\n")));
     }
-    // The message quotes arguments, whose colours and newlines could not be told from its own.
+    // The message quotes arguments, whose colours and newlines could not be distinguished from its own.
     let spelled = |argument: &OsString| bytes::terminal(&argument.to_string_lossy()).replace('\n', "\\x0a");
     let harmless: Vec<String> = arguments.iter().map(spelled).collect();
     let reported = match arguments.iter().zip(&harmless).all(|(argument, harmless)| argument == harmless.as_str()) {

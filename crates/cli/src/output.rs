@@ -67,7 +67,7 @@ impl Reporter {
     }
 
     fn out(&self, text: &str) {
-        // Work goes on when a result cannot be written; `outcome` tells of it at the end.
+        // Work goes on when a result cannot be written; `outcome` reports it at the end.
         let print = || {
             if let Err(error) = print(&format!("{text}\n")) {
                 self.lost.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(error);
@@ -248,7 +248,7 @@ pub fn start_log(verbose: u8) {
     let _ = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_writer(|| Printable)
-        // Colours of our own could not be told from those of others.
+        // Colours of our own could not be distinguished from those of others.
         .with_ansi(false)
         .with_target(false)
         .without_time()

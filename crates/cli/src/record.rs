@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 pub const FOLDER: &str = "/var/log/lifeboat";
 /// Room that is reserved: some thousand lines.
 const RESERVED: u64 = 256 << 10;
-/// The end of a run is what tells why it failed: this much of the room is for it.
+/// The end of a run shows why it failed: this much of the room is for it.
 const FOR_THE_END: u64 = 16 << 10;
 /// Logs of earlier runs that are kept beside the last one.
 const EARLIER: usize = 5;

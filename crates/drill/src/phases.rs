@@ -14,7 +14,7 @@ pub struct Phase {
     pub seconds: f64,
 }
 
-/// Points in time, in seconds since power-on, that no event tells.
+/// Points in time, in seconds since power-on, that no event reports.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Marks {
     /// The boot menu was up.

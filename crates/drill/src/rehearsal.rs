@@ -54,7 +54,7 @@ pub enum Proof {
     Command(String),
 }
 
-/// What a drill tells while it runs.
+/// What a drill reports while it runs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Progress {
     /// A part of the drill begins.
@@ -72,7 +72,7 @@ const FIRMWARE: Duration = Duration::from_secs(300);
 /// What is waited for at least, also when the deadline is over.
 const LAST_LOOK: Duration = Duration::from_secs(10);
 
-/// Rehearses a recovery. The report tells of a recovery that failed; an error means that there was no rehearsal.
+/// Rehearses a recovery. The report covers a recovery that failed; an error means that there was no rehearsal.
 ///
 /// # Errors
 /// When the medium cannot be read, the machine cannot be made, or the report cannot be written.

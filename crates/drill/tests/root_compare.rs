@@ -46,7 +46,7 @@ fn compare(original: &Path, restored: &Path, more: &[&str]) -> (Option<i32>, Str
 
 /// A change, and what the difference must name.
 const CHANGES: [(&str, &str); 17] = [
-    // The same size and time, so that only the content tells.
+    // The same size and time, so that only the content shows it.
     ("printf y | dd of=labelled conv=notrunc status=none; touch -d @1 labelled", "odd/labelled -"),
     ("chown 1:1 empty", "odd/empty -"),
     ("chmod 4711 setgid", "odd/setgid -"),

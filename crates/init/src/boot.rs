@@ -151,7 +151,7 @@ fn foundation(started: Duration, reporter: &Arc<Reporter>, children: &Arc<Childr
     Some(init)
 }
 
-/// The prompt tells that this is not the machine itself.
+/// The prompt shows that this is not the machine itself.
 fn host_name(machine: &str) -> String {
     let label: String = machine.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' }).collect();
     format!("rescue-{label}").chars().take(64).collect()

@@ -1,4 +1,4 @@
-//! Children of PID 1. Every process without a parent becomes one, so one place collects all that end and tells those who
+//! Children of PID 1. Every process without a parent becomes one, so one place collects all that end and informs those who
 //! wait; nothing in this program may use `Child::wait` of the standard library.
 
 use crate::report::locked;

@@ -73,7 +73,7 @@ pub fn without_root(reporter: &Reporter, children: &Children, after: Option<Afte
 /// named when it is mounted for writing: drivers that are still being loaded may hold the medium for some seconds.
 fn unmount_all(reporter: &Reporter) {
     rustix::fs::sync();
-    // A loop device lets go of its file some moments after its last mount (loop_release), and tells nobody.
+    // A loop device lets go of its file some moments after its last mount (loop_release), and informs nobody.
     let deadline = Instant::now() + BUSY_PATIENCE;
     loop {
         let failures = unmount_once();

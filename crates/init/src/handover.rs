@@ -1,4 +1,4 @@
-//! What `lifeboat` is told before it takes over.
+//! What `lifeboat` gets before it takes over.
 
 use crate::state::Init;
 use lifeboat_machine::run;

@@ -111,7 +111,7 @@ fn supervise(
     match console {
         Some(console) => {
             shell::on_terminal(&mut command, console)?;
-            // What it complains of must not be painted over, nor over what it paints.
+            // What it reports must not be painted over, nor over what it paints.
             command.stderr(words_end.try_clone()?);
         }
         None => {

@@ -71,7 +71,7 @@ impl Reporter {
         Ok(())
     }
 
-    /// Adds the virtio-serial port; what happened so far is told to it.
+    /// Adds the virtio-serial port; it gets what happened so far.
     pub fn add_port(&self, name: &str, path: &Path) -> std::io::Result<()> {
         if locked(&self.watchers).iter().any(|watcher| watcher.name == name) {
             return Ok(());
@@ -83,7 +83,7 @@ impl Reporter {
 
     fn add(&self, name: &str, format: Format, console: Console, path: &Path) {
         let queue = Arc::new(Queue::default());
-        // The lock on the history is held until the watcher stands in the list, so that no event is told twice or never.
+        // The lock on the history is held until the watcher stands in the list, so that no event is reported twice or never.
         let history = locked(&self.history);
         for event in history.iter() {
             push(&queue, render(event, format));
@@ -97,7 +97,7 @@ impl Reporter {
         }
     }
 
-    /// Begins to keep the log; tells it what happened so far.
+    /// Begins to keep the log; gives it what happened so far.
     pub fn open_log(&self, path: &Path) {
         let history = locked(&self.history);
         if let Ok(mut file) = File::options().append(true).create(true).mode(0o600).open(path) {

@@ -1,5 +1,5 @@
 //! At which console the person sits: the one on which Enter is pressed. A screen and a serial line are both there more
-//! often than not, and nobody can tell from here which of them has a person.
+//! often than not, and nobody can know from here which of them has a person.
 
 use crate::report::Reporter;
 use lifeboat_sys::console::terminal_of;

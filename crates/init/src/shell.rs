@@ -63,7 +63,7 @@ fn home() -> &'static Path {
 pub fn on_terminal(command: &mut Command, console: &str) -> io::Result<()> {
     let mut path = terminal_of(console);
     if console == "console" {
-        // /dev/console itself cannot be a controlling terminal; the kernel tells which one it stands for.
+        // /dev/console itself cannot be a controlling terminal; the kernel reports which one it stands for.
         if let Some(name) = sysfs::attribute(Path::new("/sys/class/tty/console"), "active") {
             path = terminal_of(name.rsplit(' ').next().unwrap_or("tty1"));
         }

@@ -78,7 +78,7 @@ fn is_a_disk_seen_twice(sys: &Path) -> bool {
     seen.windows(2).any(|pair| pair[0] == pair[1])
 }
 
-/// Runs the program and passes its lines on. An error is what it complained of last.
+/// Runs the program and passes its lines on. An error is what it reported last.
 fn run_command(init: &Init, mut command: Command) -> Result<(), String> {
     handover::tell_parameters(init)?;
     let (output, words) = std::io::pipe().map_err(|error| error.to_string())?;

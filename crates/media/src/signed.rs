@@ -1,5 +1,5 @@
 //! What UEFI starts, as one signed program: kernel, initramfs and command line in a unified kernel image, at the place where firmware
-//! looks on removable media. Nothing on the medium tells it anything: under Secure Boot its stub takes no other command line, and the
+//! looks on removable media. It takes no input from the medium: under Secure Boot its stub takes no other command line, and the
 //! menu comes with the rescue system (docs/decisions/0018-signed-media.md).
 
 use crate::error::MediaError;

@@ -13,7 +13,7 @@ use lifeboat_machine::layout::{DeviceId, TableKind};
 use lifeboat_machine::{Content, Layout};
 use std::path::{Path, PathBuf};
 
-/// Reads everything about booting. `whole`: the layout is the machine's, so a missing loader can be told.
+/// Reads everything about booting. `whole`: the layout is the machine's, so a missing loader can be determined.
 pub(crate) fn boot(prober: &Prober<'_>, layout: &Layout, whole: bool, findings: &mut Findings) -> Boot {
     let sysroot = prober.sysroot;
     let efi_entries = if sysroot.is_running_system() { efi_entries(prober, layout) } else { vec![] };
@@ -135,7 +135,7 @@ fn firmware(prober: &Prober<'_>, found: &[Loader]) -> Firmware {
     let running = prober.sysroot.is_running_system();
     let efi = prober.host("/sys/firmware/efi");
     if !running {
-        // The system's own loaders tell how it boots, not the machine that holds it for the moment.
+        // The system's own loaders report how it boots, not the machine that holds it for the moment.
         let shim = |loader: &Loader| matches!(loader, Loader::GrubEfi { shim: true, .. });
         return match found.is_empty() {
             true => Firmware::Bios,

@@ -38,7 +38,7 @@ const FLAGS: &[(&str, &str)] = &[
     ("BLOCK_GROUP_TREE", "block-group-tree"),
 ];
 
-/// What the superblock tells, with what cannot be rebuilt.
+/// What the superblock reports, with what cannot be rebuilt.
 pub(crate) type Parsed = (Filesystem, Vec<String>);
 
 /// Reads dump-super; UUIDs, label and size come from the superblock itself. Profiles and subvolumes are not in it.

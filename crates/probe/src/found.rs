@@ -79,7 +79,7 @@ pub fn mountable(kind: &str) -> bool {
     drivers(&Prober::new(&lifeboat_sys::SystemRunner, &sysroot))(kind)
 }
 
-/// Tells of a type whether the kernel has a driver for it.
+/// Reports for a type whether the kernel has a driver for it.
 fn drivers(prober: &Prober<'_>) -> impl Fn(&str) -> bool {
     let known = std::fs::read_to_string(prober.host("/proc/filesystems")).unwrap_or_default();
     let release = std::fs::read_to_string(prober.host("/proc/sys/kernel/osrelease")).unwrap_or_default();

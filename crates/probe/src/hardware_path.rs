@@ -4,7 +4,7 @@
 //! udev runs, so that both compare equal. Numbers that the kernel hands out in order of discovery (`host3`, `ata5`)
 //! never appear.
 
-/// What the place in sysfs alone does not tell.
+/// What the place in sysfs alone does not report.
 pub(crate) trait Lookup {
     /// The port of `ataN` on its controller: `ata_port/ataN/port_no`.
     fn ata_port(&self, directory: &str) -> Option<String>;

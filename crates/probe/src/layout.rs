@@ -225,7 +225,7 @@ fn read_table(prober: &Prober<'_>, path: &str, id: &DeviceId, findings: &mut Fin
         .runner
         .run(&Invocation::new(program::SFDISK).arg("--json").arg(prober.host(path)))
         .map_err(|error| error.to_string())?;
-    // A damaged backup table, or a size that no longer fits, is told there.
+    // A damaged backup table, or a size that no longer fits, is reported there.
     for line in String::from_utf8_lossy(&output.stderr).lines().map(str::trim).filter(|line| !line.is_empty()) {
         findings.warn(format!("{path}: {line}"));
     }

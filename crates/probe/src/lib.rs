@@ -15,7 +15,7 @@
 //! | `table` | partition tables: sfdisk's JSON, the first sector |
 //! | `signature` | blkid's answers |
 //! | `layout`, `content` | disks in use, their partitions and what those hold |
-//! | `ext`, `xfs`, `vfat`, `btrfs`, `subvolumes` | what mkfs must be told, per filesystem |
+//! | `ext`, `xfs`, `vfat`, `btrfs`, `subvolumes` | what mkfs needs to know, per filesystem |
 //! | `swap` | swap headers, /proc/swaps, fstab |
 //! | `mounts`, `again` | which mounts are real, visible and local; where their files show once more |
 //! | `boot`, `loaders`, `efi` | firmware, boot loaders, EFI variables |

@@ -183,7 +183,7 @@ pub(crate) fn is_mounted(table: &[MountInfo], directory: &Path) -> bool {
     local(table, directory).0.iter().any(|mount| mount.real_mount_point == directory)
 }
 
-/// The mounted root is a subvolume, not a folder bound from one: the kernel tells the subvolume's path in `subvol=`.
+/// The mounted root is a subvolume, not a folder bound from one: the kernel reports the subvolume's path in `subvol=`.
 fn is_subvolume(mount: &MountInfo) -> bool {
     // It is the last option, and the name stands as it is: commas in it end nothing (fs/btrfs/super.c, btrfs_show_options).
     let options = format!(",{}", mount.super_options);

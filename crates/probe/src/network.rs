@@ -17,7 +17,7 @@ pub(crate) fn network(prober: &Prober<'_>, findings: &mut Findings) -> Network {
     if !prober.sysroot.is_running_system() {
         return network;
     }
-    // systemd-resolved's stub tells nothing; what it asks is in a file beside it (systemd-resolved.service(8)).
+    // systemd-resolved's stub reports nothing; what it asks is in a file beside it (systemd-resolved.service(8)).
     if network.name_servers.iter().all(|server| server == "127.0.0.53")
         && let Some(text) = prober.sysroot.text("/run/systemd/resolve/resolv.conf")
     {

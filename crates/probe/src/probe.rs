@@ -223,7 +223,7 @@ fn in_use(prober: &Prober<'_>, blocks: &Blocks, table: &[MountInfo], root: &Path
 }
 
 /// The disks of the filesystem that the archive is written to: one that was mounted for it, not by fstab, and from whose
-/// disks nothing else is mounted. `table` tells what lies between, such as a network filesystem.
+/// disks nothing else is mounted. `table` reports what lies between, such as a network filesystem.
 fn archive_disks(
     prober: &Prober<'_>,
     blocks: &Blocks,

@@ -31,7 +31,7 @@ impl Signature {
 
 /// Asks blkid about a device, past its cache.
 pub(crate) fn read(prober: &Prober<'_>, device: &str) -> Result<Signature, RunError> {
-    // 2: nothing found (or not readable, which the message tells); 8: several signatures (blkid(8), "EXIT STATUS").
+    // 2: nothing found (or not readable, which the message reports); 8: several signatures (blkid(8), "EXIT STATUS").
     let call = Invocation::new(program::BLKID).args(["-p", "-o", "export"]).arg(prober.host(device));
     let output = prober.runner.run(&call.accept(2).accept(8))?;
     let reported = String::from_utf8_lossy(&output.stderr);

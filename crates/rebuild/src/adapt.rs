@@ -141,7 +141,7 @@ impl Editor<'_, '_> {
             let what = if self.leftovers { "names other devices" } else { "names other filesystems" };
             self.notes.push(format!("{shown} now {what}"));
         }
-        // Without udev nobody can tell which names there are.
+        // Without udev nobody can know which names there are.
         if self.leftovers && self.context.by_id.is_dir() {
             let directory = self.context.by_id.parent().unwrap_or(&self.context.by_id);
             let exists = |name: &Path| match name.strip_prefix("/dev/disk") {

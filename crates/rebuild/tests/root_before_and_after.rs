@@ -183,7 +183,7 @@ fn root_a_table_that_came_out_otherwise_is_named() {
         let second = format!("type of partition {}", others[1].number);
         assert_eq!(what, ["partitions", "length in sectors of partition 1", &second]);
     }
-    // sfdisk itself refuses what does not fit; where it would cut instead, the length tells.
+    // sfdisk itself refuses what does not fit; where it would cut instead, the length shows it.
     let image = Image::new(64 * MIB);
     let (head, one) = (table(TableKind::Mbr, "0x1", None, None), entry(1, 2048, 9, "83", PartitionRole::Primary));
     let error = read_back::table(&SystemRunner, image.path(), &head, &[one]).unwrap_err().to_string();

@@ -45,7 +45,7 @@ fn pretty(title: &str, old: &str, new: &str) {
 
 #[test]
 fn root_ext() {
-    // Lines that tell of the moment, not of the filesystem.
+    // Lines about the moment, not about the filesystem.
     let volatile = [
         "created",
         "write time",

@@ -19,7 +19,7 @@
 //! | [`nfs`] | mounting NFS with mount(2) |
 //! | [`upload`] | plain files, such as logs, sent to a place |
 //!
-//! Everything blocks. Nothing here prints or reads the environment; who waits is told through a [`patience::Listener`].
+//! Everything blocks. Nothing here prints or reads the environment; whoever waits is informed through a [`patience::Listener`].
 
 pub mod address;
 pub mod credentials;

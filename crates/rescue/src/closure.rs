@@ -144,7 +144,7 @@ fn library_directories(abi: Abi) -> [&'static str; 2] {
     }
 }
 
-/// Directories that the linker searches without being told.
+/// Directories that the linker searches by default.
 fn default_directories(abi: Abi) -> Vec<String> {
     let mut directories = Vec::new();
     for directory in library_directories(abi) {

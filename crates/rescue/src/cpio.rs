@@ -79,7 +79,7 @@ impl<W: Write> Writer<W> {
         self.node(&Header { path, inode, mode: S_IFREG | mode, links: 1, size, device: (0, 0) }, data)
     }
 
-    /// Adds one name of a file that has `names` of them. `key` tells which file. The kernel takes the data from the
+    /// Adds one name of a file that has `names` of them. `key` identifies the file. The kernel takes the data from the
     /// name that comes first, so the others have none.
     ///
     /// # Errors

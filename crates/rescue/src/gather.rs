@@ -174,7 +174,7 @@ impl<'a> Gatherer<'a> {
         Ok(())
     }
 
-    /// Adds a program unless it and its libraries bring more than [`programs::HEAVY_BYTES`]; tells whether it did.
+    /// Adds a program unless it and its libraries bring more than [`programs::HEAVY_BYTES`]; reports whether it did.
     fn light_program(&mut self, path: &Path, why: &str) -> Result<bool, RescueError> {
         let (tree, seen, warnings) = (self.tree.clone(), self.seen.clone(), self.warnings.len());
         self.program(path, why, false)?;

@@ -1,4 +1,4 @@
-//! Which modules travel, and the trimmed indexes that tell init and modprobe about them.
+//! Which modules travel, and the trimmed indexes by which init and modprobe know them.
 //!
 //! [`crate::rules`] says which and where.
 

@@ -26,7 +26,7 @@ pub struct Content {
 pub enum FileContent {
     /// A file, as it is.
     File(PathBuf),
-    /// A file that is unpacked on the way; the suffix tells how.
+    /// A file that is unpacked on the way; the suffix shows how.
     Packed(PathBuf),
     /// These bytes.
     Bytes(Vec<u8>),

@@ -177,7 +177,7 @@ fn root_a_rescue_system_is_whole_and_built_again_the_same() {
             assert!(line.trim_end().ends_with(path), "{name}: {text}");
         }
     }
-    // The finished images tell the same as the builder did.
+    // The finished images list the same as the builder did.
     let work = dir.path().join("look");
     std::fs::create_dir(&work).unwrap();
     let images = lifeboat_rescue::look::initramfs(&dir.path().join("one/initrd.img"), &work, &SystemRunner).unwrap();

@@ -1,5 +1,5 @@
 //! Proves what boots from a medium ([`BootList`]): what runs before the rescue system can prove anything itself, and so only a
-//! machine that is trusted can tell whether it was changed.
+//! trusted machine can show whether it was changed.
 
 use crate::efi;
 use crate::failure::Failure;

@@ -82,7 +82,7 @@ pub fn compare(
 
 fn write_report(path: &Path, machine: &Machine, lines: &[String], entries: u64) -> Result<(), Failure> {
     let write = |source| Failure::Write { path: path.to_owned(), source };
-    // Names of files tell much about a machine.
+    // Names of files reveal much about a machine.
     let mut options = std::fs::OpenOptions::new();
     let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path).map_err(write)?;
     let mut text = format!(

@@ -8,7 +8,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 
 /// Where firmware looks on removable media (UEFI 2.10, 3.5.1.1).
 pub const PROGRAM: &str = "EFI/BOOT/BOOTX64.EFI";
-/// The section that tells a unified kernel image from a boot loader.
+/// The section that distinguishes a unified kernel image from a boot loader.
 const KERNEL_SECTION: &str = ".linux";
 /// How much is read ahead: a signature is proven over the whole file, and the image may be on a web server.
 const AHEAD: u64 = 1 << 20;

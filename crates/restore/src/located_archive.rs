@@ -14,7 +14,7 @@ use lifeboat_sys::Runner;
 use lifeboat_sys::tape::TapeName;
 use std::path::Path;
 
-/// An archive that belongs to this rescue system, as far as can be told without its key.
+/// An archive that belongs to this rescue system, as far as can be determined without its key.
 #[derive(Debug)]
 pub struct LocatedArchive {
     /// The repository.

@@ -11,7 +11,7 @@ use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-/// A log that grew beyond this is not copied whole: a stick is small, and its end tells most.
+/// A log that grew beyond this is not copied whole: a stick is small, and its end matters most.
 const LARGEST: u64 = 64 << 20;
 
 /// Copies logs, reports and the descriptions of machine and medium into a new folder below `place`: a folder, a block device with
@@ -48,7 +48,7 @@ fn send(rescue: &RescueSystem, address: &Address, runner: &dyn Runner) -> Result
     let folder = match address {
         Address::Nfs(host) => copy_mounted(rescue, |point| Ok(nfs::mount_export(host, point, true, &patience)?))?,
         store => {
-            // By its boot, so that no other folder has the name: a store cannot tell cheaply which ones there are.
+            // By its boot, so that no other folder has the name: a store cannot list cheaply which ones there are.
             let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
             let folder = format!("{}-{}", folder_name(rescue), boot.get(..8).unwrap_or("0"));
             let files: Vec<_> =
@@ -130,7 +130,7 @@ fn copy(rescue: &RescueSystem, folder: &Path) -> Result<PathBuf, Failure> {
     std::fs::create_dir(&target).map_err(write(&target))?;
     for (name, bytes) in gather(rescue)? {
         let copy = target.join(name);
-        // Whatever the umask is: logs tell much about a machine.
+        // Whatever the umask is: logs reveal much about a machine.
         let file = File::options().write(true).create_new(true).mode(0o600).open(&copy);
         file.and_then(|mut file| file.write_all(&bytes)).map_err(write(&copy))?;
     }

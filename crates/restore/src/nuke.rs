@@ -60,7 +60,7 @@ fn run(rescue: &RescueSystem, network: &Network, runner: &dyn Runner, sink: &dyn
 /// entries that are missing or differ: none, unless it is `damaged` what the recovery is made from, and what is left of it was wanted.
 ///
 /// # Errors
-/// The [`Failure`]; the caller tells it to the person.
+/// The [`Failure`]; the caller reports it to the person.
 pub fn carry_out(
     recovery: &Recovery<'_>,
     rescue: &RescueSystem,

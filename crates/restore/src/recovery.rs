@@ -24,7 +24,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Differences that are told one by one: a serial line takes a tenth of a second for each.
+/// Differences that are given one by one: a serial line takes a tenth of a second for each.
 const LISTED_DIFFERENCES: usize = 200;
 
 /// A recovery whose archive was proven readable.
@@ -181,7 +181,7 @@ impl<'a> Recovery<'a> {
             });
         }
         let repository = Arc::new(repository);
-        // Before all is read: what cannot be recovered here at all is told at once.
+        // Before all is read: what cannot be recovered here at all is reported at once.
         let mut recovery = Self::of_snapshot(rescue, Arc::clone(&repository), snapshot.clone(), named, runner, sink)
             .map_err(|failure| snapshot::with_way_out(failure, &repository, &snapshot, &rescue.manifest))?;
         if !found.verified {

@@ -1,4 +1,4 @@
-//! The room that restored files need, as a snapshot or a look at the machine tells it, for each of the machine's filesystems.
+//! The room that restored files need, as a snapshot or a look at the machine reports it, for each of the machine's filesystems.
 
 use lifeboat_archive::{Repository, Room, SnapshotInfo};
 use lifeboat_machine::filesystem::{Filesystem, FilesystemOptions, Restored};
@@ -8,7 +8,7 @@ use lifeboat_plan::room::{Shortage, shortage};
 use lifeboat_plan::table::title;
 use std::path::{Path, PathBuf};
 
-/// Tells a machine's filesystems what a snapshot says. A snapshot of an earlier release says nothing; then what was in use counts.
+/// Notes in a machine's filesystems what a snapshot records. A snapshot of an earlier release says nothing; then what was in use counts.
 pub fn from_snapshot(machine: &mut Machine, repository: &Repository, snapshot: &SnapshotInfo, sink: &dyn EventSink) {
     match repository.room(snapshot) {
         Ok(Some(room)) => fill(machine, &room),
@@ -21,7 +21,7 @@ pub fn from_snapshot(machine: &mut Machine, repository: &Repository, snapshot: &
     }
 }
 
-/// Tells a machine's filesystems what their files need.
+/// Notes in a machine's filesystems what their files need.
 pub fn fill(machine: &mut Machine, room: &Room) {
     let layout = &mut machine.layout;
     for device in &mut layout.devices {

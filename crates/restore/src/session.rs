@@ -336,7 +336,7 @@ impl<'a> Session<'a> {
     /// is not whole. Gives the number of entries that are missing or differ then.
     ///
     /// # Errors
-    /// The [`Failure`], [`Failure::Lost`] for a damaged archive; [`Failure::touched_disks`] tells whether anything was written.
+    /// The [`Failure`], [`Failure::Lost`] for a damaged archive; [`Failure::touched_disks`] reports whether anything was written.
     pub fn carry_out(&self, plan: &Plan, policy: &Policy, damaged: bool) -> Result<u64, Failure> {
         let recovery = self.chosen()?;
         let _alone = self.rescue.alone()?;

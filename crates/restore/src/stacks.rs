@@ -89,7 +89,7 @@ impl Stacks {
         Ok(record::read(&self.run)?)
     }
 
-    /// Releases what was activated here and is not in use, and tells of it: the disks below can be rebuilt again.
+    /// Releases what was activated here and is not in use, and reports it: the disks below can be rebuilt again.
     ///
     /// # Errors
     /// When the devices cannot be listed.

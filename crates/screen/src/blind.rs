@@ -89,6 +89,9 @@ mod tests {
         drop(terminal);
         // DSR and DA (ECMA-48, 8.3.35; VT220 manual): a terminal would answer them.
         let reported = String::from_utf8(out).unwrap();
-        assert!(reported.contains("text") && !reported.contains("\x1b[6n") && !reported.contains("\x1b[c"), "{reported:?}");
+        assert!(
+            reported.contains("text") && !reported.contains("\x1b[6n") && !reported.contains("\x1b[c"),
+            "{reported:?}"
+        );
     }
 }

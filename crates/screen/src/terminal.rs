@@ -109,7 +109,7 @@ impl Drop for Canvas {
     }
 }
 
-/// Reads keys from standard input until it ends; gives them to `take`, which tells whether to go on.
+/// Reads keys from standard input until it ends; gives them to `take`, which reports whether to go on.
 ///
 /// # Errors
 /// When the terminal was hung up.

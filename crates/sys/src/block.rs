@@ -16,7 +16,7 @@ pub fn size_bytes(path: &Path) -> io::Result<u64> {
     File::open(path)?.seek(io::SeekFrom::End(0))
 }
 
-/// Tells the kernel to read the partition table again (BLKRRPART). Fails with EBUSY while a partition is in use.
+/// Makes the kernel read the partition table again (BLKRRPART). Fails with EBUSY while a partition is in use.
 ///
 /// # Errors
 /// The system's reason.

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering}
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long programs that were told to end may take before they are killed.
+/// How long programs that were asked to end may take before they are killed.
 const GRACE: Duration = Duration::from_secs(2);
 /// How long taking away may last.
 const LAST: Duration = Duration::from_secs(10);

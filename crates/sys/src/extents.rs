@@ -27,7 +27,7 @@ impl Extent {
     }
 }
 
-/// What a filesystem tells about the places of its files.
+/// What a filesystem reports about the places of its files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Extents that are shared are marked.
@@ -108,7 +108,7 @@ const FIEMAP_NO_ADDRESS: u32 = 0x2 | 0x4 | 0x8 | 0x80 | 0x100 | 0x200 | 0x400 | 
 /// only shares nothing.
 ///
 /// # Errors
-/// EOPNOTSUPP where the filesystem does not tell.
+/// EOPNOTSUPP where the filesystem does not report.
 pub fn shared(file: impl AsFd, limit: usize) -> Result<Vec<Extent>, Errno> {
     const FIEMAP: ioctl::Opcode = ioctl::opcode::from_components(ioctl::Direction::ReadWrite, b'f', 11, FIEMAP_HEADER);
     let mut found = vec![];

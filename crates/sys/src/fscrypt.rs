@@ -11,7 +11,7 @@ pub enum KeyState {
     Present,
     /// It is not, or is being removed: names and contents that are not open already cannot be read.
     Absent,
-    /// It can be in the keyring of a process (policies of version 1), or the kernel does not tell (before Linux 5.4).
+    /// It can be in the keyring of a process (policies of version 1), or the kernel does not report (before Linux 5.4).
     Unknown,
 }
 

@@ -94,7 +94,7 @@ pub fn move_mount(from: &Path, to: &Path) -> Result<(), MountError> {
     })
 }
 
-/// Unmounts what is mounted at `target`, without detaching it lazily, so that an error tells of open files.
+/// Unmounts what is mounted at `target`, without detaching it lazily, so that an error reports open files.
 ///
 /// # Errors
 /// [`MountError`] with the system's reason.
@@ -157,7 +157,7 @@ pub const HARMLESS: [&str; 3] = ["nosuid", "nodev", "noexec"];
 
 /// Ways to mount a filesystem of a type that leave its device as it is, the best one first: the kernel replays a journal
 /// for a read-only mount, too (ext4(5), xfs(5), btrfs(5)). XFS refuses a second filesystem with one UUID unless it is
-/// told not to look.
+/// asked not to look.
 pub fn read_only_options(kind: &str) -> &'static [&'static [&'static str]] {
     match kind {
         "ext3" | "ext4" => &[&["ro", "noload"]],

@@ -31,7 +31,7 @@ impl PacketSocket {
         // SAFETY: the kernel has just given it to us.
         let socket = unsafe { OwnedFd::from_raw_fd(raw) };
         let address = address(index, [0; 6]);
-        // SAFETY: the address lives for the call and has the size that is told.
+        // SAFETY: the address lives for the call and has the size that is given.
         let result = unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), SIZE) };
         if result < 0 {
             return Err(io::Error::last_os_error());
@@ -46,7 +46,7 @@ impl PacketSocket {
     pub fn broadcast(&self, packet: &[u8]) -> io::Result<()> {
         let address = address(self.index, [0xff; 6]);
         let to = (&raw const address).cast();
-        // SAFETY: packet and address live for the call and have the sizes that are told.
+        // SAFETY: packet and address live for the call and have the sizes that are given.
         let sent = unsafe { libc::sendto(self.socket.as_raw_fd(), packet.as_ptr().cast(), packet.len(), 0, to, SIZE) };
         if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }

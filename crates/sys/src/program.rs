@@ -1,6 +1,6 @@
 //! The one table of external programs.
 //!
-//! Programs are looked up in fixed directories, never through the caller's PATH. The same table tells the rescue image
+//! Programs are looked up in fixed directories, never through the caller's PATH. The same table lists for the rescue image
 //! what to carry and the error message which package to install.
 
 use std::path::{Path, PathBuf};

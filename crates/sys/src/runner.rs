@@ -195,7 +195,7 @@ impl Runner for SystemRunner {
         // The writer has a thread of its own, so that a program that fills its output pipe first cannot block us.
         let writer = child.stdin.take().zip(call.stdin.clone()).map(|(mut pipe, data)| {
             std::thread::spawn(move || {
-                // A program that ends without reading all gives EPIPE; its exit code tells whether that matters.
+                // A program that ends without reading all gives EPIPE; its exit code reports whether that matters.
                 let _ = pipe.write_all(&data);
             })
         });

@@ -1,4 +1,4 @@
-//! What a finished child used: wait4(2), which std's `wait` does not tell.
+//! What a finished child used: wait4(2), which std's `wait` does not report.
 
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;

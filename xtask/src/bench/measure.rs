@@ -1,4 +1,4 @@
-//! Runs one program as a whole and tells its wall time and its peak memory.
+//! Runs one program as a whole and reports its wall time and its peak memory.
 
 use anyhow::{Context as _, bail};
 use lifeboat_sys::usage;

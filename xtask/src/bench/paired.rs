@@ -54,7 +54,7 @@ pub fn build(directory: &Path, revision: &str) -> anyhow::Result<PathBuf> {
 /// One of the two programs.
 struct Program<'a> {
     path: &'a Path,
-    /// `backup` makes a repository only when it is told to.
+    /// `backup` makes a repository only when it is asked to.
     init: bool,
 }
 

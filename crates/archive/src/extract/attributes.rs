@@ -39,7 +39,7 @@ fn meant(record: &Record, file: impl AsFd) -> u32 {
     if shown { record.flags & !inode::CASEFOLD } else { record.flags }
 }
 
-/// Sets what must be set while a file is empty. Gives complaints.
+/// Sets what must be set while a file is empty. Gives warnings.
 pub(super) fn set_early(record: &Record, file: impl AsFd) -> Option<String> {
     if record.flags & EARLY == 0 {
         return None;

@@ -10,7 +10,7 @@ use std::ffi::OsStr;
 /// The property of btrfs-property(8).
 const PROPERTY: &str = "btrfs.compression";
 
-/// Asks for the compression that a file or directory had. Gives a complaint.
+/// Asks for the compression that a file or directory had. Gives a warning.
 pub(super) fn set(xattrs: &[Xattr], file: impl AsFd) -> Option<String> {
     let property = xattrs.iter().find(|xattr| xattr.name == PROPERTY.as_bytes())?;
     let result = rustix::fs::fsetxattr(file, OsStr::new(PROPERTY), &property.value, XattrFlags::empty());

@@ -289,7 +289,7 @@ pub(super) enum Naming {
     Complete,
 }
 
-/// Makes an entry by `make`, which is told the name; gives it with what `make` gives.
+/// Makes an entry by `make`, which gets the name; gives it with what `make` gives.
 pub(super) fn put<T>(
     name: &OsStr,
     naming: Naming,

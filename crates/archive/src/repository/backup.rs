@@ -113,7 +113,7 @@ fn attempt(
             &Records { room: &room, encrypted: &encrypted, stock: &stock },
         );
         drop(writer);
-        // A failure of the disk explains all that workers complain about.
+        // A failure of the disk explains all that workers report.
         disk.join().map_err(|panic| ArchiveError::Panicked {
             action: "WRITE the repository",
             cause: guard::panic_message(&*panic),
@@ -163,7 +163,7 @@ fn attempt(
     })
 }
 
-/// What a snapshot tells of what it holds, and what it is written onto.
+/// What a snapshot records of what it holds, and what it is written onto.
 struct Records<'a> {
     room: &'a Room,
     encrypted: &'a [Encrypted],

@@ -3,7 +3,7 @@
 //!
 //! A gear hash (Xia et al., "FastCDC", USENIX ATC 2016) with normalised cutting: the mask is stricter before the average
 //! size and laxer after it. The table of the hash comes from the repository's secret polynomial, so that sizes of blobs
-//! tell nothing about content to those without the key. restic reads blobs of any size.
+//! reveal nothing about content to those without the key. restic reads blobs of any size.
 
 /// Smallest blob, except at the end of a file, in bytes.
 pub(crate) const MIN: usize = 512 << 10;

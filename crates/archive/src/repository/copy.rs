@@ -42,7 +42,7 @@ pub(super) fn run(from: &Repository, to: &Repository, snapshot: &SnapshotInfo) -
         let (writer, disk) = Writer::start(scope, &to.store, target, &state);
         let result = copy(from, &source, &writer, &wanted);
         drop(writer);
-        // A failure of the disk explains all that workers complain about.
+        // A failure of the disk explains all that workers report.
         disk.join().map_err(|panic| panicked(&*panic))??;
         result
     })?;

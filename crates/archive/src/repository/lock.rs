@@ -181,7 +181,7 @@ impl Lock {
         }
     }
 
-    /// Reports whether nobody else holds a lock; when that cannot be told, somebody may.
+    /// Reports whether nobody else holds a lock; when that cannot be determined, somebody may.
     pub(crate) fn is_alone(&self) -> bool {
         let own = locked(&self.held.state).id;
         matches!(self.held.files.conflict(Mode::Alone, &[own]), Ok(None))
@@ -192,7 +192,7 @@ impl Lock {
     /// # Errors
     /// [`ArchiveError::LockLost`]; when the place cannot be read.
     pub(crate) fn prove(&self) -> Result<(), ArchiveError> {
-        // Who is told to end reports nothing more.
+        // Who is asked to end reports nothing more.
         ending::wait_when_ending();
         let _alone = locked(&self.held.refreshing);
         let state = || {
@@ -216,7 +216,7 @@ impl Drop for Lock {
     fn drop(&mut self) {
         self.held.give_up();
         if let Some(refresher) = self.refresher.take() {
-            // A panic there was told by its hook; the lock gets stale.
+            // A panic there was reported by its hook; the lock gets stale.
             let _ = refresher.join();
         }
     }

@@ -72,7 +72,7 @@ impl Repository {
         Self::open_at(&Place::Folder(location.to_owned()), key)
     }
 
-    /// Opens a repository at any place. What is damaged and has a copy elsewhere is told by [`Repository::damage`].
+    /// Opens a repository at any place. What is damaged and has a copy elsewhere is reported by [`Repository::damage`].
     ///
     /// # Errors
     /// As [`Repository::open`].

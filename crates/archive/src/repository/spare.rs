@@ -78,7 +78,7 @@ impl Repository {
         if now.is_ok_and(|bytes| bytes == self.config) {
             return Ok(false);
         }
-        // Stores that keep what is there must be told to give it up.
+        // Stores that keep what is there must be asked to give it up.
         let _ = self.store.remove(kind, &Id::default());
         self.store.write_raw(kind, &Id::default(), self.config.clone())?;
         Ok(true)
@@ -90,7 +90,7 @@ impl Repository {
     }
 }
 
-/// Tells that a config cannot be used.
+/// Reports that a config cannot be used.
 pub(super) fn bad_config(store: &Store, cause: impl ToString) -> ArchiveError {
     store.damaged(name(FileType::Config, &Id::default()), cause)
 }

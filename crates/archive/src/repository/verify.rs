@@ -125,7 +125,7 @@ fn of_snapshots(ids: &[String]) -> String {
 fn expected(store: &Store) -> Result<HashMap<Id, Vec<IndexBlob>>, ArchiveError> {
     let mut expected: HashMap<Id, Vec<IndexBlob>> = HashMap::new();
     for listed in store.list_with_sizes(FileType::Index)? {
-        // Those that cannot be read were told.
+        // Those that cannot be read were reported.
         for pack in store.read_index(&listed).map(|file| file.packs).unwrap_or_default() {
             expected.entry(pack.id).or_default().extend(pack.blobs);
         }
@@ -277,7 +277,7 @@ fn check_snapshot(
         highest = packs.map(|location| location.pack).max().unwrap_or(0).max(highest);
         let lengths = table.content(number).iter().map(|id| content.length(id));
         let wanted = table.content_bytes(number);
-        // What is missing was told.
+        // What is missing was reported.
         if let Some(length) = lengths.sum::<Option<u64>>().filter(|length| *length != wanted) {
             let message = format!("its content has {length} bytes instead of {wanted}");
             problems.push(Problem { path: table.path(number), message });

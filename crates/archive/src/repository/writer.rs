@@ -120,7 +120,7 @@ impl<'a> Writer<'a> {
         (Writer { store, index, queue, state }, disk)
     }
 
-    /// Tells that everything further is in vain.
+    /// Reports that everything further is in vain.
     pub(crate) fn has_failed(&self) -> bool {
         self.state.failed.load(Ordering::Relaxed)
     }
@@ -200,7 +200,7 @@ impl<'a> Writer<'a> {
     }
 
     fn send(&self, pack: Pack) -> Result<(), ArchiveError> {
-        // The receiver goes away only when its thread panicked, which the join tells.
+        // The receiver goes away only when its thread panicked, which the join reports.
         self.queue.send(pack).map_err(|_| self.store.failed("WRITE", "the writing thread ended"))
     }
 }

@@ -75,7 +75,7 @@ pub(crate) struct Known<'a> {
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) content: Content,
-    /// What changed, when that is worth telling.
+    /// What changed, when that is worth reporting.
     pub(crate) changed: Option<&'static str>,
     /// Xattrs and holes, when they were read anew with all the rest.
     pub(crate) more: Option<More>,

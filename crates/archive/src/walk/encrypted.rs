@@ -49,7 +49,7 @@ pub(super) fn is_locked(directory: &OwnedFd, before: KeyState, names: &[(Vec<u8>
     }
 }
 
-/// The same where the kernel does not tell.
+/// The same where the kernel does not report.
 fn looks_locked(directory: &OwnedFd, names: &[(Vec<u8>, FileType)]) -> bool {
     if !names.iter().all(|(name, _)| is_no_key_name(name)) {
         return false;

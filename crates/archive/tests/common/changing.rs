@@ -39,7 +39,7 @@ pub fn tree(scratch: &Path, files: &[(&str, &str)]) -> PathBuf {
 /// What a test does once, in the middle of a walk.
 pub type Once<'a> = Box<dyn FnOnce() + Send + 'a>;
 
-/// The first progress of the walk is told when the root directory was read, before its directories are: the second one is
+/// The first progress of the walk is reported when the root directory was read, before its directories are: the second one is
 /// caught by counting.
 pub struct AfterDirectories<'a>(usize, Mutex<(usize, Option<Once<'a>>)>);
 

@@ -1,4 +1,4 @@
-//! The interactive mode: hands `screen` the rescue system and the terminal, and tells init how it ended.
+//! The interactive mode: hands `screen` the rescue system and the terminal, and reports to init how it ended.
 
 use super::recover::{InitSink, usual_umask};
 use crate::error::{CommandError, CommandResult, Kind};
@@ -102,7 +102,7 @@ fn follow(ending: &Ending, run: &Path, init_reads_it: bool) -> CommandResult {
 /// The final event, and the exit code.
 fn report(ending: Ending, sink: &dyn EventSink) -> CommandResult {
     match ending.outcome {
-        // The recovery itself told of its success.
+        // The recovery itself reported its success.
         None | Some(Outcome::Restored { missing: 0, .. }) => Ok(()),
         Some(Outcome::Restored { missing, .. }) => Err(super::recover::missing(missing)),
         Some(Outcome::Files(report)) => {

@@ -36,7 +36,7 @@ impl OwnKey {
     }
 }
 
-/// Compares; gives each difference, and warns of what cannot be told here.
+/// Compares; gives each difference, and warns of what cannot be determined here.
 pub fn check(
     session: &Session,
     view: &View<'_>,

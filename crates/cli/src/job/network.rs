@@ -19,12 +19,12 @@ pub const CREDENTIALS: &str = "/etc/lifeboat/credentials";
 const ON_MEDIUM: [(&str, &str); 2] =
     [("SFTP_IDENTITY_FILE", "sftp-identity"), ("SFTP_KNOWN_HOSTS_FILE", "sftp-known-hosts")];
 
-/// How a command opens addresses; lost servers are told on its terminal.
+/// How a command opens addresses; lost servers are reported on its terminal.
 pub fn of_session(session: &Session) -> Result<Network, CommandError> {
     with_sink(Reporter::new(session.reporter.json()))
 }
 
-/// The same; lost servers are told to a sink.
+/// The same; lost servers are reported to a sink.
 pub fn with_sink(sink: impl EventSink + Send + 'static) -> Result<Network, CommandError> {
     let listener = move |text: &str| sink.emit(&Event::Warning { text: text.to_owned() });
     let on_demand = is_rescue_system(&RescueDirectories::default());

@@ -42,7 +42,7 @@ fn check_sysroot(sysroot: &Path) -> Result<(), CommandError> {
     }
 }
 
-/// Tells the warnings of a probe.
+/// Reports the warnings of a probe.
 pub fn warn(session: &Session, probed: &Probed) {
     for text in &probed.warnings {
         session.reporter.emit(&Event::Warning { text: text.clone() });

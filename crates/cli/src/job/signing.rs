@@ -100,7 +100,7 @@ fn stub(sysroot: &Path) -> Result<Vec<u8>, CommandError> {
     Ok(stub)
 }
 
-/// The certificates that the firmware trusts; `None` where that cannot be told.
+/// The certificates that the firmware trusts; `None` where that cannot be determined.
 fn trusted() -> Option<Vec<Certificate>> {
     let bytes = std::fs::read(DB).ok()?;
     Some(signature_list::certificates(bytes.get(ATTRIBUTES..)?))

@@ -355,7 +355,7 @@ pub fn await_end(vm: &mut Vm, deadline: Duration) -> Result<Arrived, DrillError>
     await_event(vm, "the end of the recovery", deadline, Event::is_final)
 }
 
-/// Waits for an event, from power-on on, on the event port or on the console, whichever tells it first: a machine may
+/// Waits for an event, from power-on on, on the event port or on the console, whichever reports it first: a machine may
 /// fail before it has a port, and a serial line may garble what it says.
 ///
 /// # Errors

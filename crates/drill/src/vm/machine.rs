@@ -87,7 +87,7 @@ impl Vm {
                 Ok(Vm { console, second_serial, events, qmp, started, places, child, _sockets: None })
             }
             Err(error) => {
-                // A QEMU that is about to end says why in its log; sockets only tell that it is gone.
+                // A QEMU that is about to end says why in its log; sockets only report that it is gone.
                 let status = exit_within(&mut child, GOING);
                 let _ = child.kill();
                 let _ = child.wait();

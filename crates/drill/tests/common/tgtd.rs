@@ -37,7 +37,7 @@ impl Tgtd {
         server
     }
 
-    /// Calls tgtadm(8); tells whether it succeeded.
+    /// Calls tgtadm(8); reports whether it succeeded.
     pub fn admin(&self, arguments: &[&str]) -> bool {
         let mut call = Command::new("tgtadm");
         call.args(["--control-port", &self.control.to_string(), "--lld", "iscsi"]).args(arguments);

@@ -69,9 +69,9 @@ pub struct Plan {
     pub make: Vec<Make>,
     /// Configured at the same time.
     pub configure: Vec<Configure>,
-    /// Name servers, beside those that DHCP tells.
+    /// Name servers, beside those that DHCP reports.
     pub name_servers: Vec<IpAddr>,
-    /// Search domains, beside those that DHCP tells.
+    /// Search domains, beside those that DHCP reports.
     pub search: Vec<String>,
     /// What could not be planned.
     pub warnings: Vec<String>,

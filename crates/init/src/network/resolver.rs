@@ -1,4 +1,4 @@
-//! resolv.conf(5), of what all links tell.
+//! resolv.conf(5), of what all links report.
 
 use crate::report::locked;
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-/// Name servers and the search domain that a link was told.
+/// Name servers and the search domain that a link received.
 type Told = (Vec<IpAddr>, Option<String>);
 
 /// Collects name servers and writes them down.
@@ -18,12 +18,12 @@ pub struct Resolver {
 }
 
 impl Resolver {
-    /// `first` are asked before those that links tell.
+    /// `first` are asked before those that links report.
     pub fn new(path: &Path, first: &[IpAddr], search: &[String]) -> Resolver {
         Resolver { path: path.to_owned(), first: first.to_vec(), search: search.to_vec(), links: Mutex::default() }
     }
 
-    /// Takes what a link was told, in place of what it was told before.
+    /// Takes what a link received, in place of what it had received before.
     pub fn add(&self, link: &str, servers: &[IpAddr], domain: Option<&str>) -> Result<(), String> {
         let reported = (servers.to_vec(), domain.map(str::to_owned));
         if locked(&self.links).insert(link.to_owned(), reported.clone()).as_ref() == Some(&reported) {

@@ -15,7 +15,7 @@ pub const PATIENCE: Duration = Duration::from_secs(300);
 /// How long a drive that was named is waited for: external ones take long to start.
 const DRIVE_PATIENCE: Duration = Duration::from_secs(60);
 
-/// A volume as the recovery is told of it, and the medium that was found beside it.
+/// A volume as the recovery gets it, and the medium that was found beside it.
 pub fn recorded(volume: &Volume, medium: Option<&FoundMedium>) -> RecordedSource {
     let header = volume.header.clone();
     RecordedSource::Tape(FoundTape {

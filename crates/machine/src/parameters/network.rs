@@ -184,7 +184,7 @@ fn method(text: &str) -> Result<Method, String> {
     match text {
         "dhcp" | "on" | "any" | "both" | "dhcp4" => Ok(Method::Dhcp),
         "off" | "none" => Ok(Method::Off),
-        // Router advertisements tell addresses without a DHCPv6 server; the kernel takes them by itself.
+        // Router advertisements report addresses without a DHCPv6 server; the kernel takes them by itself.
         "auto6" | "link6" => Ok(Method::Auto6),
         "either6" => Ok(Method::Auto6),
         _ => Err(format!("'{text}' is not a method; the methods are dhcp, auto6, off, and static addresses")),

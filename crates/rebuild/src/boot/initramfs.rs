@@ -50,7 +50,7 @@ fn call(context: &Context) -> Option<Invocation> {
     let debian = || Invocation::new(UPDATE_INITRAMFS).args(["-u", "-k", "all"]);
     Some(match context.machine.boot.initramfs {
         InitramfsTool::InitramfsTools => debian(),
-        // Debian's dracut has that name, too. It writes the file that the boot loader starts, and tells the loader's hooks;
+        // Debian's dracut has that name, too. It writes the file that the boot loader starts, and runs the loader's hooks;
         // dracut by itself would choose a place by the folders that it finds.
         InitramfsTool::Dracut if UPDATE_INITRAMFS.find(&context.target).is_some() => debian(),
         InitramfsTool::Dracut => Invocation::new(DRACUT).args(["--regenerate-all", "--force"]),

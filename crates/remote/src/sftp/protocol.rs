@@ -52,7 +52,7 @@ pub(super) enum Trouble {
     /// The server refuses.
     #[error("{0}")]
     Refused(String),
-    /// A file that cannot have the size that the server tells.
+    /// A file that cannot have the size that the server reports.
     #[error("{0}")]
     TooLarge(io::Error),
     /// The connection.

@@ -43,7 +43,7 @@ pub(super) fn cut(text: &str, columns: usize) -> String {
     if columns < 2 { kept } else { format!("{kept}..") }
 }
 
-/// The end of a path tells more than its beginning.
+/// The end of a path says more than its beginning.
 pub(super) fn cut_front(text: &str, columns: usize) -> String {
     let length = text.chars().count();
     if length <= columns {

@@ -128,7 +128,7 @@ impl Loader {
         self.locked().retain(|_, state| !matches!(state, State::Done(Err(_))));
     }
 
-    /// Runs `work` unless it was done for that name before; the flag tells whether it ran now.
+    /// Runs `work` unless it was done for that name before; the flag reports whether it ran now.
     fn once(&self, name: &str, work: impl FnOnce() -> Result<(), LoadError>) -> (Result<(), LoadError>, bool) {
         let mut states = self.locked();
         loop {

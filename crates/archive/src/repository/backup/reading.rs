@@ -14,7 +14,7 @@ use std::collections::hash_map::Entry;
 const JOB_BYTES: u64 = 8 << 20;
 /// Files that one job reads at most.
 const JOB_FILES: usize = 128;
-/// Progress is told after this many files, or bytes of one file.
+/// Progress is reported after this many files, or bytes of one file.
 const REPORT_BYTES: u64 = 16 << 20;
 
 /// Files of one directory that are to be read.
@@ -318,7 +318,7 @@ impl Reading<'_> {
         buffer.clear();
         let squeezed = !self.zeros.fit(index, content.holes());
         let mut ids = vec![];
-        // Bytes of the file that are done, and those since progress was told.
+        // Bytes of the file that are done, and those since progress was reported.
         let (mut stored, mut reported) = (0, 0);
         // Bytes of the buffer that are stored already.
         let mut used = 0;

@@ -52,7 +52,7 @@ impl Zeros {
     }
 
     /// The blob for the beginning of a large hole. Each hole has at least one of the smallest, of which a stock restic
-    /// tells that a file has holes (restic, `ZeroChunk`).
+    /// reports that a file has holes (restic, `ZeroChunk`).
     pub(super) fn first(&self, hole: u64) -> (usize, Id) {
         let [smallest, largest] = self.sizes;
         if hole >= (smallest.0 + largest.0) as u64 { largest } else { smallest }
