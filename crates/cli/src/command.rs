@@ -33,7 +33,7 @@ The three commands that matter:
 #[command(after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 refused (nothing was touched), 4 differences found, \
 5 done but some entries could not be read or restored.")]
 pub struct Cli {
-    /// Say more about what is done, on standard error; twice for the programs that are run
+    /// Log more to standard error; given twice, log the programs that are run as well
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
     /// Write JSON lines instead of text
@@ -122,7 +122,7 @@ pub struct BackupArgs {
     /// Make the repository when there is none. Without it a missing one is an error: its disk or share may not be mounted
     #[arg(long)]
     pub init: bool,
-    /// With --init: make it even on a filesystem that is being backed up, with which it is lost
+    /// With --init: make it even on a filesystem that is being backed up, with which it would be lost
     #[arg(long, requires = "init")]
     pub own_disk: bool,
     #[command(flatten)]
@@ -134,7 +134,7 @@ pub struct BackupArgs {
     /// Use this machine description instead of probing (for a root filesystem in a folder)
     #[arg(long, value_name = "FILE")]
     pub machine: Option<PathBuf>,
-    /// Wait so long while somebody else holds the repository alone, as `restic prune` does
+    /// How long to wait while another program holds the repository exclusively, as `restic prune` does
     #[arg(long, value_name = "MINUTES", default_value_t = 0)]
     pub wait_lock: u32,
 }
@@ -152,13 +152,13 @@ pub enum MediaCommand {
 pub struct MediumArgs {
     #[command(flatten)]
     pub sysroot: SysrootArgs,
-    /// Put the repository key on the medium: whoever holds the medium can then read the archive. Needed for nuke
+    /// Put the repository key on the medium: anyone who has the medium can then read the archive. Needed for nuke
     #[arg(long)]
     pub embed_key: bool,
     /// Kernel release to boot [default: the running one, or the newest below --sysroot]
     #[arg(long, value_name = "RELEASE")]
     pub kernel: Option<String>,
-    /// Mode that the menu starts by itself; nuke erases disks without a question
+    /// Mode that the menu starts by itself; nuke erases disks without asking
     #[arg(long, value_name = "MODE", value_enum, default_value_t = MenuMode::Interactive)]
     pub mode: MenuMode,
     /// Seconds before the menu starts its default [default: 30 for a harmless one, 10 for --mode]
@@ -211,10 +211,10 @@ pub struct IsoArgs {
     /// Take a backup now and embed it
     #[arg(long, conflicts_with = "rescue_only")]
     pub backup: bool,
-    /// Hold no archive; it is taken from elsewhere at recovery
+    /// Put no archive on the medium; recovery reads it from elsewhere
     #[arg(long)]
     pub rescue_only: bool,
-    /// Where recovery takes the archive from: nfs://, http(s)://, rest:, sftp:// or s3://, or disk:UUID=…:/PATH. With --embed-key
+    /// Where recovery reads the archive from: nfs://, http(s)://, rest:, sftp:// or s3://, or disk:UUID=…:/PATH. With --embed-key
     /// the medium carries the names and passwords for it, too
     #[arg(long, value_name = "ADDRESS", requires = "rescue_only")]
     pub source: Option<String>,
@@ -280,10 +280,10 @@ pub struct PolicyArgs {
     /// Keep all sizes, even on a larger disk
     #[arg(long)]
     pub no_resize: bool,
-    /// Go on though the firmware found here starts none of the machine's boot loaders
+    /// Continue although the firmware found here starts none of the machine's boot loaders
     #[arg(long)]
     pub any_firmware: bool,
-    /// Allow a disk to be wiped though it holds foreign data: WWN, serial, hardware path or /dev path; may be repeated
+    /// Allow a disk to be wiped although it holds foreign data: WWN, serial, hardware path or /dev path; may be repeated
     #[arg(long, value_name = "DISK")]
     pub wipe: Vec<String>,
     /// Put a recorded disk onto another one, e.g. disk0:/dev/sdb; may be repeated
@@ -353,13 +353,13 @@ pub struct RestoreArgs {
     /// What to restore, as absolute paths; everything below a folder
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// In the rescue system: only this stage of the machine's recovery; the next one goes on from there
+    /// In the rescue system: only this stage of the machine's recovery; the next one continues from there
     #[arg(long, value_name = "STAGE", value_enum, conflicts_with_all = ["to", "paths", "mode"])]
     pub stage: Option<RecoveryStage>,
-    /// In the rescue system: go on with a recovery that stopped, where it stopped
+    /// In the rescue system: continue a recovery where it stopped
     #[arg(long, conflicts_with_all = ["to", "paths", "mode", "stage", "snapshot", "from"])]
     pub resume: bool,
-    /// In the rescue system: recover what is left of an archive that is damaged; what is lost is listed
+    /// In the rescue system: recover what is left of a damaged archive; what is lost is listed
     #[arg(long, conflicts_with_all = ["to", "paths", "mode"])]
     pub damaged: bool,
     /// In the rescue system: the mode that the boot process starts
@@ -411,10 +411,10 @@ pub struct DrillArgs {
     /// Command to run in the recovered machine; the drill passes when it ends with 0. Needs a shell on the serial console
     #[arg(long, value_name = "COMMAND")]
     pub command: Option<String>,
-    /// Text that the recovered machine shows on its serial console when it is well [default: its login prompt]
+    /// Text that the recovered machine shows on its serial console when it has booted [default: its login prompt]
     #[arg(long, value_name = "REGEX", conflicts_with = "command")]
     pub expect: Option<String>,
-    /// Folder for the virtual machine's disks; as much room as the restored files take
+    /// Folder for the virtual machine's disks; needs as much room as the restored files
     #[arg(long, value_name = "DIR", default_value = "/var/tmp")]
     pub work_dir: PathBuf,
     /// Make the disks this many times as large as the machine's
@@ -434,7 +434,7 @@ pub struct DrillArgs {
 /// `logs`
 #[derive(Args, Clone, Debug)]
 pub struct LogsArgs {
-    /// Where they go, into a new folder: a folder, a block device with a filesystem, or nfs://, sftp:// or s3://. No key is among
+    /// Where to save them, in a new folder: a folder, a block device with a filesystem, or nfs://, sftp:// or s3://. No key is among
     /// them
     #[arg(long, value_name = "PLACE")]
     pub to: String,

@@ -17,7 +17,7 @@ pub enum KeyCommand {
     List(FromArgs),
     /// Let another key open a repository
     Add(KeyAddArgs),
-    /// Take a key away from a repository
+    /// Remove a key from a repository
     Remove(KeyRemoveArgs),
 }
 

@@ -12,7 +12,7 @@ pub enum StorageCommand {
     Activate(StorageActivateArgs),
     /// Open a LUKS device, read-only; asks for its passphrase, or reads it from standard input
     Unlock(StorageUnlockArgs),
-    /// Log in at an iSCSI target; names and passwords for CHAP go into /etc/iscsi/iscsid.conf before
+    /// Log in at an iSCSI target; names and passwords for CHAP must be in /etc/iscsi/iscsid.conf first
     Login(StorageLoginArgs),
     /// Stop everything that is not in use, so that the disks below can be rebuilt
     Release,
@@ -21,7 +21,7 @@ pub enum StorageCommand {
 /// `storage activate`
 #[derive(Args, Clone, Debug)]
 pub struct StorageActivateArgs {
-    /// Start arrays and groups that lack members, too, as far as the rest holds all data
+    /// Start arrays and groups that lack members as well, if the rest holds all data
     #[arg(long)]
     pub incomplete: bool,
 }
