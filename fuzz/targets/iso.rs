@@ -15,7 +15,7 @@ impl ReadAt for Bytes<'_> {
     }
 }
 
-// An input lies behind the 16 sectors that no reader of files looks at, so that mutations meet what is read.
+// An input is behind the 16 sectors that no reader of files looks at, so that mutations meet what is read.
 fuzz_target!(|data: &[u8]| {
     let image = [&[0; 16 * 2048], data].concat();
     let source = Bytes(&image);

@@ -1,4 +1,4 @@
-//! Trees of a repository: whoever has its key may write anything.
+//! Trees of a repository: anyone who has its key may write anything.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

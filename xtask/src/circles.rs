@@ -5,7 +5,7 @@
 //! | [`source`] | the modules of a crate, what each defines, and the paths that its code names |
 //! | [`graph`] | circles in a graph |
 //!
-//! An arrow leads from a file to the file that defines what it names, however many `use` and `pub use` lie between. A `mod`
+//! An arrow leads from a file to the file that defines what it names, however many `use` and `pub use` are between. A `mod`
 //! is no arrow, nor is a `pub use` of what the file itself does not need: both only say where things are. Tests are left out.
 
 mod graph;

@@ -10,7 +10,7 @@ use lifeboat_machine::bytes::human;
 use std::time::{Duration, Instant};
 
 /// What runs in the machine: its database is stopped, as before any backup, then the one command. Its events come back as
-/// JSON lines; progress stays there, for a serial line is slow.
+/// JSON lines; progress stays there, because a serial line is slow.
 const RESCUE: &str = "systemctl stop 'postgresql*' apache2 2>/dev/null; bash -o pipefail -c \"lifeboat rescue --json \
                       --out /run/medium/rescue.iso --mode nuke --timeout 0 --embed-key --append lifeboat.after=poweroff \
                       | grep -v progress\"";

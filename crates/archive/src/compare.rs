@@ -68,7 +68,7 @@ pub struct CompareReport {
     pub entries: u64,
     /// Bytes of content compared.
     pub bytes: u64,
-    /// Hard links that are copies here, because their first name lies on another filesystem.
+    /// Hard links that are copies here, because their first name is on another filesystem.
     pub copies: Vec<PathBuf>,
     /// Differences, by path.
     pub differences: Vec<Difference>,
@@ -136,7 +136,7 @@ impl Comparison<'_> {
                 pairs.push((old, new));
             }
             if self.walked.locked.contains(&new) {
-                // What it holds cannot be determined; that it is locked is said already.
+                // What it holds cannot be determined; that it is locked is reported already.
                 continue;
             }
             for child in archived.children(old).filter(|child| self.choices[*child] != Choice::No) {
@@ -224,7 +224,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// Names that are one inode in the archive must be one inode here, and no others; where they lie on several filesystems
+    /// Names that are one inode in the archive must be one inode here, and no others; where they are on several filesystems
     /// now, one inode on each. Gives the names that are copies for that reason.
     fn hard_links(&self, pairs: &[(usize, usize)]) -> Vec<PathBuf> {
         let (archived, found) = (self.archived, &self.walked.table);

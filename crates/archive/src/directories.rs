@@ -205,7 +205,7 @@ impl Directories {
             let name = OsStr::from_bytes(&path);
             let opened = match self.open.back() {
                 Some((_, fd)) => open_below(fd, name, OFlags::RDONLY, self.resolve),
-                // The way is never empty here, and its first directory lies in a top.
+                // The way is never empty here, and its first directory is in a top.
                 None => {
                     let top = way.last().and_then(|first| tree.top(tree.parent(*first)));
                     open_below(top.ok_or(Errno::NOENT)?, name, OFlags::RDONLY, self.resolve)

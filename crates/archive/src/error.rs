@@ -109,7 +109,7 @@ pub enum ArchiveError {
         /// Its reason.
         cause: String,
     },
-    /// The server that holds the repository was waited for in vain.
+    /// Waiting for the server that holds the repository has failed.
     #[error("cannot READ the repository {path}: {cause}")]
     Lost {
         /// The repository.

@@ -12,12 +12,12 @@
 //! | [`attributes`] | owner, mode, xattrs, times, flags, in the order that keeps them |
 //! | [`under`] | directories that mounted filesystems hide |
 //!
-//! Order: directories; files in parallel, in the order in which their content lies in the archive; links, devices and
+//! Order: directories; files in parallel, in the order in which their content is in the archive; links, devices and
 //! pipes; hard links; inode flags of files; then attributes of directories from the leaves up, so that nothing touches
 //! a directory after its times are set. Flags that keep everybody from changing a file may wait until somebody else has
 //! written to the target ([`protect`]).
 //!
-//! Whoever owns a directory of the target can exchange what is in it at any moment. So directories are opened one from the
+//! Anyone who owns a directory of the target can exchange what is in it at any moment. So directories are opened one from the
 //! other and are recognised by device and inode; nothing is set by a name. A directory that is restored and that others can write
 //! to is closed (its owner is who restores, its mode 0700) until it has the archive's attributes. Directories that only lead
 //! to what was chosen are neither replaced nor changed.
@@ -207,7 +207,7 @@ impl Extraction<'_> {
         Ok(())
     }
 
-    /// Reports whether something chosen lies directly in a directory.
+    /// Reports whether something chosen is directly in a directory.
     fn has_chosen(&self, index: usize) -> bool {
         self.table.children(index).any(|child| self.choices[child] == Choice::Yes)
     }

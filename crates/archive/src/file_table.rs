@@ -1,6 +1,6 @@
 //! The compact list of entries that walker, repository, extractor and comparison share.
 //!
-//! A million entries must fit in little memory, so names, link targets, xattrs and holes lie beside fixed-size records.
+//! A million entries must fit in little memory, so names, link targets, xattrs and holes are beside fixed-size records.
 //! Record 0 is the root directory. The children of a directory are contiguous and sorted by the bytes of their names;
 //! they come after the directory itself.
 
@@ -143,7 +143,7 @@ pub struct FileTable {
     pub(crate) ids: Vec<Id>,
     /// Snapshot made by Lifeboat: holes are known, zeros are data.
     pub(crate) holes_known: bool,
-    /// Directories that lie under mounted filesystems.
+    /// Directories that are under mounted filesystems.
     pub(crate) under: Vec<Under>,
     /// Stretches of files that share blocks on the disk.
     pub(crate) shared: Shared,

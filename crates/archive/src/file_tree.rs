@@ -42,12 +42,12 @@ impl FileTree {
         self
     }
 
-    /// Where an archive path lies on the running system.
+    /// Where an archive path is on the running system.
     pub(crate) fn place(&self, path: &Path) -> PathBuf {
         self.root.join(path.strip_prefix("/").unwrap_or(path))
     }
 
-    /// The archive path of a place on the running system, if it lies below the root.
+    /// The archive path of a place on the running system, if it is below the root.
     pub(crate) fn archive_path(&self, place: &Path) -> Option<PathBuf> {
         let root = std::fs::canonicalize(&self.root).ok()?;
         let place = std::fs::canonicalize(place).ok()?;

@@ -83,7 +83,7 @@ pub struct RestoreReport {
     pub bytes: u64,
     /// Entries whose protecting flags wait for [`Repository::protect`](crate::Repository::protect).
     pub unprotected: u64,
-    /// Hard links that became copies, because there can be none to their first name: it lies on another filesystem.
+    /// Hard links that became copies, because there can be none to their first name: it is on another filesystem.
     pub copies: Vec<PathBuf>,
     /// Everything that could not be restored, or only in part.
     pub problems: Vec<Problem>,

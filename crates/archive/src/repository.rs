@@ -19,7 +19,7 @@
 //! | [`snapshot`], [`verify`], [`proof`] | the list of backups; the proofs that a repository is whole, and that a snapshot is |
 //!
 //! rustic_core makes and opens repositories and stores their files. What it does with file trees is done here: its
-//! archiver drops unreadable files with a log line, hashes every hard link anew and sees no holes, its restorer panics
+//! archiver drops unreadable files with a log line, hashes every hard link again and sees no holes, its restorer panics
 //! on a full disk (docs/decisions/0009-archive-engine.md).
 
 pub(crate) mod backup;
@@ -158,7 +158,7 @@ impl Repository {
         let content = content::RepositoryContent { store: &self.store, index: &index };
         let problems = Problems::new(observer);
         loaded.problems().for_each(|problem| problems.add(problem.path, problem.message));
-        // What lies in a directory that is lost was said with it.
+        // What is in a directory that is lost was reported with it.
         let selection = &selection.without(&|path| loaded.has_lost(path));
         let restored = extract::run(&loaded.table, &content, target, selection, options, observer, &problems)?;
         self.note_damage(&index, notes::Looked::Part, observer);

@@ -90,7 +90,7 @@ impl FileTable {
     }
 }
 
-/// Reports whether a path of the archive is, or lies in, Lifeboat's own directory.
+/// Reports whether a path of the archive is, or is in, Lifeboat's own directory.
 pub(crate) fn is_own(path: &Path) -> bool {
     path.starts_with("/.lifeboat")
 }

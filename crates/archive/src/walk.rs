@@ -11,7 +11,7 @@
 //! | [`kept`] | how much of it is kept in memory |
 //! | [`content`] | reads files with holes, and notices that they change |
 //!
-//! Whoever owns a directory can exchange what is in it at any moment. So directories are opened from their parents, and
+//! Anyone who owns a directory can exchange what is in it at any moment. So directories are opened from their parents, and
 //! without following links ([`crate::directories`]); status, attributes and content of an entry come from one descriptor.
 
 pub(crate) mod content;
@@ -55,7 +55,7 @@ pub(crate) struct Walked {
     pub(crate) began: i64,
     /// Where content lies, when that was asked for.
     pub(crate) extents: Option<Extents>,
-    /// What is encrypted: the uppermost directories, and what lies outside of such directories.
+    /// What is encrypted: the uppermost directories, and what is outside of such directories.
     pub(crate) encrypted: Vec<Encrypted>,
     /// Directories that could not be read, because they are locked.
     pub(crate) locked: HashSet<usize>,
@@ -94,10 +94,10 @@ struct Open<'r> {
     index: usize,
     /// Its mount id.
     mount: u64,
-    /// The top that it lies in, as an index of [`Walked::tops`].
+    /// The top that it is in, as an index of [`Walked::tops`].
     top: usize,
     rules: Option<&'r Rules>,
-    /// It lies in an encrypted directory.
+    /// It is in an encrypted directory.
     in_encrypted: bool,
 }
 
@@ -163,7 +163,7 @@ fn start(
         bytes: 0,
         kept: Kept::default(),
     };
-    // Depth first, so that files which lie together are read together.
+    // Depth first, so that files which are together are read together.
     let mut met = 0;
     let mut open = vec![Open { index: 0, mount: status.stx_mnt_id, top: 0, rules: Some(&rules), in_encrypted: false }];
     while let Some(directory) = open.pop() {

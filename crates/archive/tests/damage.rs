@@ -214,7 +214,7 @@ fn a_damaged_blob_costs_its_files() {
     assert_eq!(opened.missing(&snapshot).unwrap(), []);
     let verified = opened.verify(&Quiet).unwrap().problems;
     assert_eq!(paths(&verified).iter().filter(|path| **path == Path::new("/srv/large")).count(), 1, "{verified:?}");
-    // Cut short: what lies before the cut comes back, and a look at lengths is enough to know.
+    // Cut short: what is before the cut comes back, and a look at lengths is enough to know.
     flip(&pack, size / 2 * 8);
     std::fs::File::options().write(true).open(&pack).unwrap().set_len(size as u64 / 2).unwrap();
     let missing = opened.missing(&snapshot).unwrap();
@@ -393,7 +393,7 @@ fn a_hundred_flipped_bits() {
     };
     let (mut nothing, mut lost) = (0, 0);
     for round in 0..100 {
-        // Each file comes again and again, though most bits lie in the packs.
+        // Each file comes again and again, though most bits are in the packs.
         let victim = &all[if round % 2 == 0 { round / 2 % all.len() } else { random(all.len()) }];
         let bit = random(std::fs::metadata(victim).unwrap().len() as usize * 8);
         flip(victim, bit);

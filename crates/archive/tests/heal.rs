@@ -46,7 +46,7 @@ impl Place {
         Place { _scratch: scratch, location, key, tree }
     }
 
-    /// Opened anew, as another run of the program does: no lock of the one before is left.
+    /// Opened again, as another run of the program does: no lock of the one before is left.
     fn open(&self) -> Repository {
         Repository::open(&self.location, &self.key).unwrap()
     }
@@ -213,7 +213,7 @@ fn a_damaged_pack_stays_while_somebody_else_reads() {
     let (report, reported) = place.save();
     assert!(report.damaged_packs == 1 && reported.contains("everything that was lost is stored again"), "{reported}");
     assert!(pack.exists());
-    // It is said, and is no problem.
+    // It is reported, and is no problem.
     let warnings = Warnings::default();
     assert_eq!(place.open().verify(&warnings).unwrap().problems, []);
     assert!(warnings.text().contains("nothing needs this pack any more"), "{}", warnings.text());

@@ -117,7 +117,7 @@ impl Stopped {
 
 #[test]
 fn restic_waits_for_a_backup_and_removes_no_living_lock() {
-    // `restic unlock` sends SIGHUP to whoever holds a lock on this host.
+    // `restic unlock` sends SIGHUP to anyone who holds a lock on this host.
     lifeboat_sys::ending::on_signals().unwrap();
     let scratch = scratch();
     let (tree, location) = (scratch.path().join("tree"), scratch.path().join("repository"));

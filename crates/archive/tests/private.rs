@@ -24,7 +24,7 @@ fn modes(directory: &Path, found: &mut Vec<(String, u32)>) {
 
 #[test]
 fn files_of_a_repository_are_private() {
-    // The only test of this program, for the umask is the whole process's.
+    // The only test of this program, because the umask is the whole process's.
     rustix::process::umask(rustix::fs::Mode::empty());
     let scratch = scratch();
     let tree = scratch.path().join("tree");

@@ -35,7 +35,7 @@ fn root_listed_mounts_are_merged_and_others_are_not_entered() {
     std::fs::write(root.mount.join("mnt/elsewhere"), "tmpfs").unwrap();
     std::fs::create_dir(root.mount.join("tmp")).unwrap();
     std::fs::write(root.mount.join("tmp/junk"), "junk").unwrap();
-    // The repository lies in what is backed up.
+    // The repository is in what is backed up.
     let (repository, _) = repository(&root.mount.join("backups"));
     let source =
         FileTree::new(&root.mount).mount("/boot").exclude("/boot/cache").without_content("/tmp").exclude("/lost+found");

@@ -202,7 +202,7 @@ fn root_snapshots_and_compression_of_btrfs_come_back() {
     let root = |name: &str| report.room.roots.iter().find(|root| root.root() == Path::new(name)).unwrap();
     let (data, snapshot) = (root("/data"), root("/snapshot"));
     assert_eq!((data.shared_bytes, data.entries), (0, 7));
-    // All but the log, which was written anew, and what was compressed later and lies elsewhere since.
+    // All but the log, which was written again, and what was compressed later and is elsewhere since.
     assert!(snapshot.shared_bytes > 100 * MIB + 2 * text.len() as u64, "{snapshot:?}");
     assert!(data.compressed_bytes >= 2 * text.len() as u64 && data.squeezed_bytes >= text.len() as u64, "{data:?}");
     assert!(data.compressed_stored + data.squeezed_stored < 10 * MIB, "{data:?}");

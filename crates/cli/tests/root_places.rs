@@ -79,7 +79,7 @@ fn root_a_repository_that_is_lost_with_the_machine_is_refused_or_warned_of() {
         let (code, _, err) = place.backup("s/var/repo", more);
         assert!(code == 0 && err.contains("warning") && err.contains(lost), "{code} {err}");
     }
-    // Through a link it lies there all the same.
+    // Through a link it is there all the same.
     std::os::unix::fs::symlink("s/var", place.at("link")).unwrap();
     let (code, _, err) = place.backup("link/other", &["--init"]);
     assert!(code == 3 && err.contains(lost), "{code} {err}");

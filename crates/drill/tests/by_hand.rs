@@ -17,7 +17,7 @@ use std::time::Duration;
 const BOOT: Duration = Duration::from_secs(900);
 const WORK: Duration = Duration::from_secs(3600);
 
-/// What the page says restic does not bring back, and what its commands make anew.
+/// What the page says restic does not bring back, and what its commands make again.
 const MADE_ANEW: [&str; 11] = [
     // Nor hard links between symbolic links; and it leaves zeros out, holes or not, of which the judge hashes data only.
     r"^[+-]\./srv/odd/link(-hard-link)? l ",

@@ -1,4 +1,4 @@
-//! A recovery that changes the layout: the root becomes btrfs and lies before the swap, chosen in the interactive mode by
+//! A recovery that changes the layout: the root becomes btrfs and is before the swap, chosen in the interactive mode by
 //! keys over the serial console; compared file by file and booted again.
 
 // Helpers of tests count as tests.

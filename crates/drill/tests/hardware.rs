@@ -10,7 +10,7 @@ use lifeboat_drill::DrillError;
 use lifeboat_drill::lab::Target;
 use lifeboat_drill::vm::Controller;
 
-/// What making an initramfs anew changes: the file, its directory, and update-initramfs' own state.
+/// What making an initramfs again changes: the file, its directory, and update-initramfs' own state.
 const NEW_INITRAMFS: [&str; 3] = [
     r"^[+-]\./boot/initrd\.img-[^ ]+ - 0644 0:0 ",
     r"^[+-]\./boot d 0755 0:0 mtime=",
@@ -43,7 +43,7 @@ fn a_disk_half_as_large() {
     run_scenario(|| onto(Controller::VirtioBlk, 2));
 }
 
-/// The initramfs of this machine holds the drivers of its own hardware only: it must be made anew.
+/// The initramfs of this machine holds the drivers of its own hardware only: it must be made again.
 #[test]
 #[ignore = "long: make test-all"]
 fn ahci_to_virtio_scsi_with_an_initramfs_for_ahci_only() {

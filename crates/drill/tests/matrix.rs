@@ -65,7 +65,7 @@ fn boot(
     let mut guest = Guest::login(&mut vm, WORD)?;
     // Discs have no size that fits, and mptsas shows no serial number: the size finds the disk.
     let disk = guest.must("lsblk -dnbo NAME,SIZE | awk '$2 == 1073741824 { print $1 }' | grep .", WORD)?;
-    // The address arrives by itself; a loop with a deadline, for it may take a moment after the shell is there.
+    // The address arrives by itself; a loop with a deadline, because it may take a moment after the shell is there.
     let address = guest.must(
         "for i in $(seq 60); do ip -br -4 address show scope global | grep 10.0.2. && break; sleep 1; done | awk '{ print $1, $3 }' | grep .",
         WORD,

@@ -136,7 +136,7 @@ fn firmware_starts_a_signed_medium_and_no_changed_one() {
     });
 }
 
-/// Makes media sign: the machine's key lies beside the programs.
+/// Makes media sign: the machine's key is beside the programs.
 fn configured(command: &str) -> String {
     format!(
         "printf '[media]\\nsigning_key = \"/usr/local/bin/own.key\"\\nsigning_certificate = \"/usr/local/bin/own.crt\"\\n' \

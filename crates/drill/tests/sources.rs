@@ -111,7 +111,7 @@ fn sources_sftp() {
         let options =
             ["--authorized-keys", &key("user.pub").display().to_string(), "--key", &key("host").display().to_string()];
         let _server = Server::start("sftp", port, &folder, &options);
-        // The keys lie in memory: a machine's own are in its /root, but this one's disk is compared.
+        // The keys are in memory: a machine's own are in its /root, but this one's disk is compared.
         let known = format!("[{HOST}]:{port} {}", text("host.pub"));
         let prepare = format!(
             "printf '%s' '{}' >/run/sftp-key; printf '%s' '{known}' >/run/sftp-hosts; chmod 600 /run/sftp-key; \

@@ -175,7 +175,7 @@ impl Bench {
         guest.must(&unlock(PASSPHRASE), WORD)?;
         let text = guest.must(plan, RECOVER)?;
         assert!(text.contains("/dev/vda") && text.contains("Nothing was touched"), "{text}");
-        // What the archive lay on is free again, and so is all else.
+        // What the archive was on is free again, and so is all else.
         let released = guest.must("lifeboat storage release && lifeboat storage show", WORD)?;
         assert!(released.contains("released: md array /dev/md127") && !released.contains(": active"), "{released}");
         vm.power_cut();

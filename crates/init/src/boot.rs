@@ -101,7 +101,7 @@ fn stages(started: Duration, reporter: &Arc<Reporter>, children: &Arc<Children>)
     mode::run(init);
 }
 
-/// Stage 1. `None` when there is no root; then all is said and nothing else can be done.
+/// Stage 1. `None` when there is no root; then all is reported and nothing else can be done.
 fn foundation(started: Duration, reporter: &Arc<Reporter>, children: &Arc<Children>) -> Option<Init> {
     let mounted = foundation::mount_kernel_filesystems();
     let consoles = foundation::consoles();

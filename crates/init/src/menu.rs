@@ -237,7 +237,7 @@ mod tests {
         let reported = RefCell::new(vec![]);
         let answer = |text: &str| {
             reported.borrow_mut().push(text.to_owned());
-            // What a person does next, in an answer to what is said; the clock would have run out long ago.
+            // What a person does next, in an answer to what is reported; the clock would have run out long ago.
             match reported.borrow().len() {
                 1 => {
                     std::thread::sleep(Duration::from_millis(300));

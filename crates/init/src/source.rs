@@ -10,7 +10,7 @@
 //!
 //! The medium is the one whose `/lifeboat/manifest.json` is, byte for byte, the one in the initramfs. Devices are looked at
 //! in two rounds: discs and USB sticks first (ISO 9660 and FAT anywhere), then, only when those had nothing, the
-//! filesystems of disks, read-only and without replaying their journals. Then every event of a block device starts it anew,
+//! filesystems of disks, read-only and without replaying their journals. Then every event of a block device starts it again,
 //! until the deadline.
 
 pub mod choose;

@@ -1,6 +1,6 @@
 //! `lifeboat.ssh`: sshd for the keys that may log in as root on the machine itself.
 //!
-//! Off unless asked for. Only keys open it, never a password; host keys are made anew at each boot, for whoever holds the
+//! Off unless asked for. Only keys open it, never a password; host keys are made for each boot, because anyone who holds the
 //! medium could read those of an image, and their fingerprint is on the console, so that a person can compare it.
 
 use crate::children::ending;

@@ -40,7 +40,7 @@ pub struct Init {
     pub wanted: Wanted,
     /// Why there is no network, one reason each, when one was needed.
     pub network_failures: Vec<String>,
-    /// The tools image lies over /usr.
+    /// The tools image is over /usr.
     pub tools_mounted: bool,
 }
 
@@ -113,7 +113,7 @@ impl Init {
 
     /// Loads drivers also for what is not essential, now that a person is waited for and not the other way round.
     pub fn load_everything(&self) {
-        // The loader is exchanged first, for the new one does not know what the old one is loading.
+        // The loader is exchanged first, because the new one does not know what the old one is loading.
         if self.tools_mounted {
             self.use_tools_modules();
         }

@@ -5,7 +5,7 @@
 //! | mode | what is activated |
 //! | --- | --- |
 //! | expert, compare | all that needs no passphrase, read-only |
-//! | nuke, interactive | nothing here: what an archive lies on, `lifeboat restore` activates when it looks for it |
+//! | nuke, interactive | nothing here: what an archive is on, `lifeboat restore` activates when it looks for it |
 //!
 //! In the last two the disks below may be rebuilt, and whatever is assembled would be in the way.
 

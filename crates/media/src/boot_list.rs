@@ -26,7 +26,7 @@ const HEAD_BYTES: usize = 8 << 10;
 /// Room for a file's line beside its name.
 const LINE_BYTES: usize = 256;
 
-/// What lies in the place of the list while the image is written; `names` are the paths of the files that it will have.
+/// What is in the place of the list while the image is written; `names` are the paths of the files that it will have.
 pub(crate) fn placeholder<'a>(names: impl Iterator<Item = &'a str>) -> Vec<u8> {
     // JSON spells out what is not ASCII in up to six bytes.
     let lines: usize = names.map(|name| name.len() * 6 + LINE_BYTES).sum();

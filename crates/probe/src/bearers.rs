@@ -15,13 +15,13 @@ use std::collections::BTreeMap;
 pub struct Bearer {
     /// The device: `/dev/sdb1`.
     pub path: String,
-    /// The disk that it lies on, when it lies on one.
+    /// The disk that it is on, when it is on one.
     pub disk: Option<String>,
     /// The UUID as blkid prints it.
     pub uuid: String,
 }
 
-/// Everything with a UUID on the devices that are connected, but for what lies on the disks of these kernel paths, by
+/// Everything with a UUID on the devices that are connected, but for what is on the disks of these kernel paths, by
 /// whatever way they are reached.
 ///
 /// # Errors

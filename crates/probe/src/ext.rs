@@ -41,7 +41,7 @@ const KNOWN_FEATURES: &[&str] = &[
 ];
 /// States of the moment, no properties.
 const STATES: &[&str] = &["needs_recovery", "orphan_present"];
-/// Where the superblock lies on the device, and how long it is.
+/// Where the superblock is on the device, and how long it is.
 pub(crate) const SUPERBLOCK: (u64, usize) = (1024, 1024);
 
 /// What was read.

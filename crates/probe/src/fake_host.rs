@@ -113,7 +113,7 @@ impl FakeHost {
         let target = target.canonicalize().unwrap();
         let id = 100 + self.mounts.lines().count();
         self.mounts += &format!("{id} 1 {number} / {} rw,noatime - {kind} {device} rw\n", target.display());
-        // Whatever lies below the root lies on it.
+        // Whatever is below the root is on it.
         let text = self.mounts.replace(" 1 ", " 100 ").replacen(" 100 ", " 1 ", 1);
         self.write("proc/self/mountinfo", text);
     }

@@ -175,7 +175,7 @@ fn nested(prober: &Prober<'_>, path: &str) -> bool {
     table::entry_types(&sector).iter().any(|kind| *kind != 0)
 }
 
-/// What a disk or partition without table holds; what nothing mounted shows is refused, for it would not be saved.
+/// What a disk or partition without table holds; what nothing mounted shows is refused, because it would not be saved.
 fn held(
     prober: &Prober<'_>,
     block: &Block,

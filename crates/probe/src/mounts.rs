@@ -59,7 +59,7 @@ pub(crate) fn class(mount: &MountInfo) -> Class {
     } else if matches!(kind, "overlay" | "aufs" | "fuse" | "unionfs" | "ecryptfs") || kind.starts_with("fuse.") {
         Class::Layered
     } else if mount.device.0 != 0 || matches!(kind, "btrfs" | "bcachefs" | "fuseblk") {
-        // Anonymous devices have major number 0; btrfs has one though it lies on disks.
+        // Anonymous devices have major number 0; btrfs has one though it is on disks.
         Class::Local
     } else {
         Class::Pseudo
@@ -78,12 +78,12 @@ pub(crate) fn visible(table: &[MountInfo]) -> Vec<&MountInfo> {
             on_top || above
         })
     };
-    // What lies on a covered mount is covered too; a chain longer than the table would be a loop.
+    // What is on a covered mount is covered too; a chain longer than the table would be a loop.
     let hidden = |mount: &MountInfo| {
         let mut mount = mount;
         for _ in 0..table.len() {
             if covered(mount) {
-                // A mount on the root of a mount at the same place hides what lies on it, not itself.
+                // A mount on the root of a mount at the same place hides what is on it, not itself.
                 return true;
             }
             match table.iter().find(|other| other.id == mount.parent && other.id != mount.id) {

@@ -22,7 +22,7 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-/// Reads a machine: the running one, or one whose root filesystem lies in a folder or is mounted there.
+/// Reads a machine: the running one, or one whose root filesystem is in a folder or is mounted there.
 ///
 /// Nothing is written, and only reads need root. What cannot be rebuilt is in [`Probed::refusals`].
 ///
@@ -169,7 +169,7 @@ fn in_use(prober: &Prober<'_>, blocks: &Blocks, table: &[MountInfo], root: &Path
                 let what = block.stacked().unwrap_or_else(|| kind.to_owned());
                 findings.refuse(&at, format!("it is on {what} ({}), which cannot be rebuilt", block.path));
                 used.disks.extend(blocks.disks_under(&block.name).into_iter().map(|disk| disk.name.clone()));
-                // What lies below it has a refusal of its own only when it needs one.
+                // What is below it has a refusal of its own only when it needs one.
                 saved.push(mount.id);
                 continue;
             }
@@ -223,7 +223,7 @@ fn in_use(prober: &Prober<'_>, blocks: &Blocks, table: &[MountInfo], root: &Path
 }
 
 /// The disks of the filesystem that the archive is written to: one that was mounted for it, not by fstab, and from whose
-/// disks nothing else is mounted. `table` reports what lies between, such as a network filesystem.
+/// disks nothing else is mounted. `table` reports what is between, such as a network filesystem.
 fn archive_disks(
     prober: &Prober<'_>,
     blocks: &Blocks,
@@ -319,7 +319,7 @@ fn swaps(prober: &Prober<'_>, blocks: &Blocks, used: &mut Use, findings: &mut Fi
     }
     for path in files {
         let Ok(real) = prober.sysroot.resolve(&path) else { continue };
-        // Links that lead to it are saved as links: the file itself is what is not saved, and made anew.
+        // Links that lead to it are saved as links: the file itself is what is not saved, and made again.
         let Some(path) = prober.sysroot.inside(&real) else { continue };
         let known = |file: &SwapFile| file.path.as_path() == path;
         // An entry of fstab without file, or one that was deleted while in use, has nothing to be made again.

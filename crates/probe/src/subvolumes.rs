@@ -29,7 +29,7 @@ pub(crate) fn parse_list(text: &[u8]) -> Vec<Listed> {
         last.pop();
     }
     let mut found: Vec<Listed> = lines.iter().filter_map(|line| parse_line(line)).collect();
-    // Parents come before what lies in them.
+    // Parents come before what is in them.
     found.sort_by(|a, b| a.path.cmp(&b.path));
     found
 }

@@ -46,7 +46,7 @@ impl Kind {
         }
     }
 
-    /// Path of a file in the usual layout: packs lie in directories of the first two digits of their names.
+    /// Path of a file in the usual layout: packs are in directories of the first two digits of their names.
     pub fn path(self, name: &str) -> String {
         match self {
             Kind::Config => "config".to_owned(),
@@ -103,7 +103,7 @@ pub trait Files: Send + Sync {
     /// [`Fault`].
     fn create(&self) -> Result<(), Fault>;
 
-    /// Why nothing is tried any more, once the server was waited for in vain.
+    /// Why nothing is tried any more, once waiting for the server has failed.
     fn given_up(&self) -> Option<String>;
 }
 

@@ -1,4 +1,4 @@
-//! A repository in a folder of a mounted network filesystem: whoever reads it waits for the server.
+//! A repository in a folder of a mounted network filesystem: anyone who reads it waits for the server.
 
 use crate::files::whole_part;
 use crate::{Fault, Files, Kind, Patience};
@@ -57,7 +57,7 @@ fn fault(action: &str, path: &Path, error: &io::Error) -> Fault {
         111, // ECONNREFUSED
         112, // EHOSTDOWN
         113, // EHOSTUNREACH
-        116, // ESTALE: the server was started anew
+        116, // ESTALE: the server was started again
     ];
     match error.raw_os_error() {
         Some(code) if PASSING.contains(&code) => Fault::passing(action, shown, error),

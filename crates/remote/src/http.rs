@@ -118,7 +118,7 @@ impl Client {
         self.ask_anew(|| Ok(question.clone()))
     }
 
-    /// The same with a question that is made anew for each attempt, as signatures age.
+    /// The same with a question that is made again for each attempt, as signatures age.
     ///
     /// # Errors
     /// [`Fault`].

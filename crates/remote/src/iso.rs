@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 const SECTOR: u64 = 2048;
-/// Directories lie together; this much of them is read at once.
+/// Directories are together; this much of them is read at once.
 const WINDOW: u64 = 256 * 1024;
 /// A directory of a medium has some hundred entries.
 const LONGEST_DIRECTORY: u64 = 16 << 20;

@@ -47,7 +47,7 @@ pub use patience::Patience;
 use std::sync::Arc;
 
 /// Opens the files of a repository at an address of a store: `rest:`, `sftp://` or `s3://`. NFS is mounted, and a plain HTTP tree is
-/// looked at, by who knows what may lie there.
+/// looked at, by who knows what may be there.
 ///
 /// # Errors
 /// When the address is not a store's, or credentials are missing.

@@ -39,7 +39,7 @@ fn resolve(host: &str) -> std::io::Result<IpAddr> {
     found.next().map(|address| address.ip()).ok_or_else(|| std::io::Error::other("the name has no address"))
 }
 
-/// `softerr`: a server that does not answer for some twenty seconds gives ETIMEDOUT, and whoever reads decides how long to
+/// `softerr`: a server that does not answer for some twenty seconds gives ETIMEDOUT, and anyone who reads decides how long to
 /// try again; a hard mount would hang without a word.
 fn options(version: &str, address: IpAddr, port: Option<u16>, writable: bool) -> Vec<String> {
     let access = if writable { "rw" } else { "ro" };

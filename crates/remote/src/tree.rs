@@ -215,7 +215,7 @@ impl Tree {
         self.image.as_ref().map(|files| files.keys().map(String::as_str))
     }
 
-    /// It lies on this machine.
+    /// It is on this machine.
     pub fn is_local(&self) -> bool {
         matches!(self.reach, Reach::Local(_))
     }

@@ -22,7 +22,7 @@ pub fn check(address: &Address) -> Result<(), Fault> {
 /// may mount.
 ///
 /// # Errors
-/// As [`check`]; when the server refuses, or is waited for in vain.
+/// As [`check`]; when the server refuses, or does not come back in time.
 pub fn send(
     address: &Address,
     credentials: &Credentials,

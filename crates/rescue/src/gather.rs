@@ -42,7 +42,7 @@ const CHARACTER_SETS: [&str; 7] =
 /// Helpers of udev rules that lead to disks and inputs.
 const UDEV_HELPERS: [&str; 6] = ["ata_id", "cdrom_id", "scsi_id", "mtd_probe", "dmi_memory_id", "dasd_id"];
 
-/// Rules that stay out: they activate what lies on disks (init does, when the mode allows it), or run services that a
+/// Rules that stay out: they activate what is on disks (init does, when the mode allows it), or run services that a
 /// rescue system does not have.
 const UDEV_WITHOUT: [&str; 14] = [
     "64-md-raid-assembly.rules",

@@ -15,7 +15,7 @@ use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-/// Where the packed root lies in the initramfs.
+/// Where the packed root is in the initramfs.
 pub const ROOT_SQUASHFS: &str = "/lifeboat/root.squashfs";
 
 /// For the few megabytes of the first archive the best level takes about a second.

@@ -170,7 +170,7 @@ const RULES: &[(&str, Option<(Place, &str)>)] = &[
     ("drivers/block/rbd", Some((Tools, "storage: clusters"))),
     ("drivers/block/drbd", Some((Tools, "storage: clusters"))),
     ("fs", Some((Root, "filesystem"))),
-    // Machines do not start from them, and no medium lies there.
+    // Machines do not start from them, and no medium is there.
     ("fs/9p", Some((Tools, "filesystem: shares"))),
     ("fs/adfs", Some((Tools, "filesystem: other systems"))),
     ("fs/affs", Some((Tools, "filesystem: other systems"))),
@@ -220,7 +220,7 @@ const RULES: &[(&str, Option<(Place, &str)>)] = &[
     ("fs/nls/nls_utf8", Some((Root, "filesystem"))),
     ("fs/nfsd", Some((Tools, "filesystem: serving it"))),
     ("fs/smb/server", Some((Tools, "filesystem: serving it"))),
-    // No source is a Windows share: mounted by hand only, when the medium is there. Before 6.4 it lay in fs/cifs.
+    // No source is a Windows share: mounted by hand only, when the medium is there. Before 6.4 it was in fs/cifs.
     ("fs/smb/client", Some((Tools, "filesystem: shares of Windows"))),
     ("fs/cifs", Some((Tools, "filesystem: shares of Windows"))),
     ("lib", Some((Root, "library"))),

@@ -28,7 +28,7 @@ impl Sysroot {
         self.root == Path::new("/")
     }
 
-    /// Where a path that goes through no link lies outside: see [`Resolved::path`].
+    /// Where a path that goes through no link is outside: see [`Resolved::path`].
     pub fn outside(&self, path: &Path) -> PathBuf {
         confined::outside(&self.root, path)
     }

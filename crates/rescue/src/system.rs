@@ -18,7 +18,7 @@ use lifeboat_sys::modules::Index;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-/// Where `lifeboat` lies in the rescue system.
+/// Where `lifeboat` is in the rescue system.
 pub const LIFEBOAT: &str = "/usr/bin/lifeboat";
 /// The name of `lifeboat-init` in the rescue system, a link to [`EARLY_INIT`].
 pub const INIT: &str = "/usr/bin/lifeboat-init";

@@ -77,7 +77,7 @@ pub fn gather(
     Ok((tree, warnings))
 }
 
-/// Moves what lies outside of /usr into the root, and takes out what the root has anyway.
+/// Moves what is outside of /usr into the root, and takes out what the root has anyway.
 pub fn settle(tools: &mut Tree, root: &mut Tree) {
     for (path, node, why) in std::mem::take(tools).iter() {
         let index = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("modules."));

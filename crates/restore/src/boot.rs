@@ -14,7 +14,7 @@ const LONGEST: u64 = 16 << 20;
 /// What the seal of a list says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sealed {
-    /// Whoever has the key wrote it.
+    /// Anyone who has the key wrote it.
     Fits,
     /// It was made with another key, or the list was changed.
     Broken,

@@ -43,7 +43,7 @@ pub enum Failure {
         /// Why, and what to try.
         reason: String,
     },
-    /// An archive may lie on an encrypted device.
+    /// An archive may be on an encrypted device.
     #[error(
         "cannot FIND {what} yet: {} encrypted (LUKS) and may hold it; try typing the passphrase in the interactive \
          mode, or opening it in a shell: {}",

@@ -44,7 +44,7 @@ impl LocatedArchive {
         Ok(LocatedArchive { place: Place::Sealed(location), archive: Some(archive), key, verified, source: None })
     }
 
-    /// At an address or a path. What lies there is a repository by itself, or a medium: then it must be the one that this rescue system
+    /// At an address or a path. What is there is a repository by itself, or a medium: then it must be the one that this rescue system
     /// belongs to. The local medium, when there is one, is checked and gives the key.
     ///
     /// # Errors

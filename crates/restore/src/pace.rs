@@ -1,4 +1,4 @@
-//! How often progress is reported: whoever works reports at every step, and a console, a screen or a file gets a line now and then.
+//! How often progress is reported: anyone who works reports at every step, and a console, a screen or a file gets a line now and then.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};

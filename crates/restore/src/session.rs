@@ -131,7 +131,7 @@ pub struct Session<'a> {
     place: Option<Place>,
     /// The key that opened something: nobody types 24 words twice.
     key: Option<Secret>,
-    /// What may have to be opened first, and the source that may lie on it.
+    /// What may have to be opened first, and the source that may be on it.
     locked: Option<(Vec<Locked>, String)>,
     repository: Option<Arc<Repository>>,
     snapshots: Vec<SnapshotInfo>,
@@ -204,7 +204,7 @@ impl<'a> Session<'a> {
     }
 
     /// Tries what was typed on every disk that is locked, and opens the source that one of them may hold. With nothing typed
-    /// the search goes on without them. What is locked stays so until a source is opened anew.
+    /// the search goes on without them. What is locked stays so until a source is opened again.
     fn unlock_disk(&mut self, devices: &[Locked], source: &str, passphrase: &str) -> Result<Opened, Failure> {
         if passphrase.is_empty() {
             return self.open_by(Some(source), Search::Alone);

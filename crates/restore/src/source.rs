@@ -31,7 +31,7 @@ pub struct Source {
     pub web: Option<WebMedium>,
     /// Nothing proves who answers there: plain HTTP, or NFS.
     pub unproven: bool,
-    // Dropped in this order: an image before the share that it lies on.
+    // Dropped in this order: an image before the share that it is on.
     _mounted: Vec<Mounted>,
 }
 
@@ -214,7 +214,7 @@ fn private_folder(scratch: &Path) -> Result<PathBuf, Failure> {
     }
 }
 
-/// Opens what lies at a path; `place` says how its repository is read.
+/// Opens what is at a path; `place` says how its repository is read.
 fn open_path(
     path: &Path,
     text: &str,
@@ -349,7 +349,7 @@ enum Image {
     Read(Tree),
 }
 
-/// The medium in an image (`*.iso`) that lies in a mounted share, when the share itself is neither a repository nor a medium.
+/// The medium in an image (`*.iso`) that is in a mounted share, when the share itself is neither a repository nor a medium.
 fn images(
     share: &Path,
     shown: &str,

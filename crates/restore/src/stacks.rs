@@ -1,4 +1,4 @@
-//! Disks that are made of other disks (md, LVM, LUKS, multipath), in the rescue system only: activated read-only when an archive may lie
+//! Disks that are made of other disks (md, LVM, LUKS, multipath), in the rescue system only: activated read-only when an archive may be
 //! on them, and released before the disks below are written. On a running machine they are the machine's own business.
 
 use crate::failure::{Failure, list};

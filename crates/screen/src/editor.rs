@@ -66,7 +66,7 @@ impl Model {
     /// The order with the chosen partition at a place, or what speaks against it.
     ///
     /// # Errors
-    /// Why it cannot lie there, with the partition that it is about when that is another one.
+    /// Why it cannot be there, with the partition that it is about when that is another one.
     pub fn moved_to(&self, place: &Spot) -> Result<Vec<(DeviceId, Vec<DeviceId>)>, String> {
         let (Some(machine), Some(device)) = (&self.machine, self.chosen_partition()) else { return Ok(vec![]) };
         let order = edit::moved(machine, &self.policy, &device.id, place);

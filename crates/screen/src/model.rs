@@ -356,7 +356,7 @@ impl PartialEq for Request {
 pub enum Effect {
     /// Work.
     Work(Request),
-    /// Paint everything anew.
+    /// Paint everything again.
     Repaint,
     /// The end.
     Leave(After),

@@ -67,7 +67,7 @@ impl Canvas {
         Ok(canvas)
     }
 
-    /// Paints everything anew at the next paint: the other end may show anything.
+    /// Paints everything again at the next paint: the other end may show anything.
     ///
     /// # Errors
     /// When the terminal takes nothing.

@@ -80,7 +80,7 @@ fn parse(bytes: &[u8]) -> Option<Certificate> {
     let subject = tbs.next(der::SEQUENCE)?.whole.to_vec();
     let mut key = tbs.enter(der::SEQUENCE)?;
     let algorithm = key.enter(der::SEQUENCE)?.next(der::OID)?.content;
-    // The first byte counts the unused bits of the last one: none, for the key is made of bytes.
+    // The first byte counts the unused bits of the last one: none, because the key is made of bytes.
     let (unused, bits) = key.next(der::BIT_STRING)?.content.split_first()?;
     let rsa_key = if algorithm == RSA && *unused == 0 { bits.to_vec() } else { vec![] };
     Some(Certificate { der: whole.whole.to_vec(), issuer, subject, serial, rsa_key, not_before, not_after })

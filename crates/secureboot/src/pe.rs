@@ -128,7 +128,7 @@ impl Pe {
         (read_u32(&self.headers, at).unwrap_or(0), read_u32(&self.headers, at + 4).unwrap_or(0))
     }
 
-    /// Where the last section ends in the file, when headers and sections lie behind each other without gaps: then a digest over
+    /// Where the last section ends in the file, when headers and sections are behind each other without gaps: then a digest over
     /// the file from its begin is the one over headers and sections that firmware computes.
     pub fn content_end(&self) -> Option<u64> {
         let mut filled: Vec<&Section> = self.sections.iter().filter(|section| section.file_size > 0).collect();

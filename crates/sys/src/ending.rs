@@ -117,7 +117,7 @@ pub fn take_away() {
     }
 }
 
-/// The same, no longer than that: what is to be taken away may lie on a filesystem whose server is gone, and a signal must end us all
+/// The same, no longer than that: what is to be taken away may be on a filesystem whose server is gone, and a signal must end us all
 /// the same.
 pub fn take_away_within(deadline: Duration) {
     let (sender, receiver) = std::sync::mpsc::channel();

@@ -1,11 +1,11 @@
-//! Where the content of files lies on a disk, and files that share it (ioctl_fiemap in the kernel's
+//! Where the content of files is on a disk, and files that share it (ioctl_fiemap in the kernel's
 //! Documentation/filesystems/fiemap.rst, ioctl_ficlonerange(2), linux/btrfs_tree.h).
 
 use rustix::fd::{AsFd, AsRawFd as _};
 use rustix::io::Errno;
 use rustix::ioctl;
 
-/// A stretch of a file that lies on the disk in one piece.
+/// A stretch of a file that is on the disk in one piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
     /// Where it begins in the file, in bytes.
@@ -153,7 +153,7 @@ const EXTENT_DATA: u32 = 108;
 /// `struct btrfs_file_extent_item`, and its part before the inline data.
 const EXTENT_ITEM: usize = 53;
 const INLINE_START: usize = 21;
-/// Parts of compressed extents are distinguished by where they lie in what was compressed: at most 128 KiB
+/// Parts of compressed extents are distinguished by where they are in what was compressed: at most 128 KiB
 /// (BTRFS_MAX_UNCOMPRESSED), while extents begin at multiples of 4 KiB.
 const COMPRESSED_SPREAD: u64 = 64;
 
@@ -180,7 +180,7 @@ struct Search {
 const SEARCH_ARGUMENTS: usize = 112;
 
 /// The extents of an open file of btrfs with this inode number, the first `limit` of them; what was never written and what
-/// lies in the tree itself has no address, and comes only when it is compressed, with address 0 and in a length of its own.
+/// is in the tree itself has no address, and comes only when it is compressed, with address 0 and in a length of its own.
 ///
 /// # Errors
 /// EPERM without CAP_SYS_ADMIN, ENOTTY on other filesystems.

@@ -12,8 +12,8 @@
 //! | [`fscrypt`] | whether the key of an encrypted directory is there |
 //! | [`inode`] | inode flags and project ids |
 //! | [`ending`] | what is taken away before a signal ends us |
-//! | [`extents`] | where content lies on a disk, and files that share it |
-//! | [`trusted`] | folders that a person names, whoever may lead elsewhere |
+//! | [`extents`] | where content is on a disk, and files that share it |
+//! | [`trusted`] | folders that a person names, and who could redirect them |
 //! | [`usage`] | what a finished child used |
 //! | [`modules`] | kernel modules: depmod's index, modprobe.d, loading by modalias |
 //! | [`uevent`] | kernel device events over netlink |

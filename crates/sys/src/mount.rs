@@ -25,7 +25,7 @@ pub struct MountError {
 pub struct MountInfo {
     /// Mount id.
     pub id: u32,
-    /// Id of the mount that it lies on.
+    /// Id of the mount that it is on.
     pub parent: u32,
     /// `major:minor` of the filesystem as st_dev shows it.
     pub device: (u32, u32),
@@ -121,7 +121,7 @@ pub fn unmount_below(directory: &Path) -> Result<(), MountError> {
     first
 }
 
-/// A private copy of the filesystem that `directory` lies on, as seen from there, in which nothing is mounted: what lies
+/// A private copy of the filesystem that `directory` is on, as seen from there, in which nothing is mounted: what lies
 /// under other mounts is visible (open_tree(2), Linux 5.2).
 ///
 /// # Errors
@@ -133,7 +133,7 @@ pub fn without_mounts(directory: impl AsFd) -> Result<OwnedFd, Errno> {
     rustix::fs::openat(&tree, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 
-/// How many entries the directory has that lies under the mount on `mount_point`. `None` where that cannot be seen.
+/// How many entries the directory has that is under the mount on `mount_point`. `None` where that cannot be seen.
 pub fn entries_under(mount_point: &Path) -> Option<usize> {
     let parent = std::fs::File::open(mount_point.parent()?).ok()?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;

@@ -233,7 +233,7 @@ impl Netlink {
         message.header.protocol = RouteProtocol::Boot;
         message.header.kind = RouteType::Unicast;
         message.header.scope = if gateway.is_some() { RouteScope::Universe } else { RouteScope::Link };
-        // The gateway of a provider's /32 lies outside of it.
+        // The gateway of a provider's /32 is outside of it.
         message.header.flags = netlink_packet_route::route::RouteFlags::Onlink;
         if gateway.is_none() {
             message.header.flags = netlink_packet_route::route::RouteFlags::empty();

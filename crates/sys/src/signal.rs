@@ -17,7 +17,7 @@ pub enum Received {
     Other(u32),
 }
 
-/// Delivers SIGCHLD, SIGINT, SIGTERM and SIGPWR to whoever reads.
+/// Delivers SIGCHLD, SIGINT, SIGTERM and SIGPWR to anyone who reads.
 #[derive(Debug)]
 pub struct Signals {
     descriptor: OwnedFd,

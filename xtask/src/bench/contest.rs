@@ -19,7 +19,7 @@ pub struct Place {
 pub struct Contestant {
     /// Its name in the report.
     pub name: &'static str,
-    /// Makes an empty archive, for those that do that apart.
+    /// Makes an empty archive, for those that do that separately.
     pub prepare: fn(&Place) -> Option<Call>,
     /// First and second backup.
     pub backup: Option<fn(&Place) -> Call>,

@@ -1,4 +1,4 @@
-//! Lifeboat beside an earlier revision of itself: the same tree, in turn, in one run; and folders that lie in each other, beside tar.
+//! Lifeboat beside an earlier revision of itself: the same tree, in turn, in one run; and folders that are in each other, beside tar.
 //!
 //! What is compared are the ratios of runs that follow each other, so that a machine that is slow for a while is slow for both.
 
@@ -14,7 +14,7 @@ use std::process::Command;
 
 /// What a change may cost.
 const LIMIT: f64 = 1.05;
-/// How many folders lie in each other, and how much longer than tar that may take.
+/// How many folders are in each other, and how much longer than tar that may take.
 const DEPTH: usize = 4000;
 const DEEP_LIMIT: f64 = 2.0;
 /// So many such chains, so that what a program does once weighs little.

@@ -83,7 +83,7 @@ fn walk(directory: &Path, visit: &mut dyn FnMut(&Path, &fs::Metadata) -> io::Res
     Ok(())
 }
 
-/// A description for the tree, for a folder has no disks to read: everything on one disk without partitions.
+/// A description for the tree, because a folder has no disks to read: everything on one disk without partitions.
 pub fn machine(tree: &Path) -> anyhow::Result<Machine> {
     let (_, used_bytes) = count(tree)?;
     let size_bytes = used_bytes.next_multiple_of(1 << 30) * 2;

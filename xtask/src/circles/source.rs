@@ -38,7 +38,7 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Reads the crate whose `lib.rs` or `main.rs` lies in a directory.
+    /// Reads the crate whose `lib.rs` or `main.rs` is in a directory.
     ///
     /// # Errors
     /// A file that cannot be read.
@@ -51,7 +51,7 @@ impl Tree {
         Ok(tree)
     }
 
-    /// Reads a file; its modules lie in `directory`.
+    /// Reads a file; its modules are in `directory`.
     fn file(&mut self, file: &Path, directory: &Path, at: Vec<String>) -> std::io::Result<()> {
         let tokens = without_tests(&tokens(&std::fs::read_to_string(file)?));
         self.module(&tokens, file, directory, at)

@@ -1,7 +1,7 @@
 //! Owner, mode, xattrs, times and flags, in the order that keeps them: chown(2) clears set-id bits and capabilities,
 //! setting xattrs and project ids needs a file that is not immutable, and almost everything touches times.
 //!
-//! All of it goes through descriptors: whoever owns the directory may put another entry, or a link, under any name.
+//! All of it goes through descriptors: anyone who owns the directory may put another entry, or a link, under any name.
 //! Owners are numbers; names of users that an archive may have are never looked up.
 
 use super::compression;
@@ -101,7 +101,7 @@ fn owner(record: &Record) -> (Option<Uid>, Option<Gid>) {
 #[derive(Default)]
 pub(super) struct Outcome {
     pub(super) warnings: Vec<String>,
-    /// Its set-id bits were not restored, for it has not the owner or group whose rights they would give away.
+    /// Its set-id bits were not restored, because it has not the owner or group whose rights they would give away.
     pub(super) without_set_id: bool,
 }
 

@@ -17,7 +17,7 @@ pub(super) fn set(xattrs: &[Xattr], file: impl AsFd) -> Option<String> {
     result.err().map(|error| warning("the compression", error))
 }
 
-/// As [`set`], for a file that is empty still. What it cannot have is said when its extended attributes are set.
+/// As [`set`], for a file that is still empty. What it cannot have is reported when its extended attributes are set.
 pub(super) fn set_early(xattrs: &[Xattr], file: impl AsFd) {
     let _ = set(xattrs, file);
 }

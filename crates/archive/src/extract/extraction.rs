@@ -75,7 +75,7 @@ pub(super) struct Extraction<'a> {
 pub(super) enum Failure {
     /// It is a problem; the others go on.
     Entry(String),
-    /// Going on is in vain.
+    /// Continuing is useless.
     Fatal(ArchiveError),
 }
 
@@ -157,7 +157,7 @@ impl Extraction<'_> {
         }
     }
 
-    /// Says once which set-id bits were not restored.
+    /// Reports once which set-id bits were not restored.
     pub(super) fn report_set_id(&self) {
         let mut entries = std::mem::take(&mut *locked(&self.without_set_id));
         entries.sort_unstable();

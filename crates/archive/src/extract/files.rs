@@ -150,7 +150,7 @@ fn write(
         }
         let length = extraction.content.length(id).unwrap_or_default();
         let end = at + length;
-        // A blob that lies in a hole as a whole need not be read.
+        // A blob that is in a hole as a whole need not be read.
         let data_before_hole =
             |hole: Option<&(u64, u64)>| hole.is_none_or(|(start, length)| *start > at || start + length < end);
         while holes.peek().is_some_and(|(start, length)| start + length <= at) {

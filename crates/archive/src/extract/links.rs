@@ -1,4 +1,4 @@
-//! All but the first name of each group of hard links. Where there can be no link to the first name, because it lies on another
+//! All but the first name of each group of hard links. Where there can be no link to the first name, because it is on another
 //! filesystem now (or the filesystem knows no links, or not so many), the entry becomes a copy with all attributes.
 
 use super::extraction::{ContentReader, Extraction, Failure, unreachable};

@@ -54,7 +54,7 @@ impl<'e> Taking<'e> {
         taken
     }
 
-    /// Takes what lies in `data`, which belongs at `at`, from where the same bytes are; gives the stretches that are left to write.
+    /// Takes what is in `data`, which belongs at `at`, from where the same bytes are; gives the stretches that are left to write.
     pub(super) fn take_equal(&mut self, file: &OwnedFd, data: &[u8], at: u64) -> Holes {
         let end = at + data.len() as u64;
         let first = self.shares.partition_point(|(_, share)| share.offset + share.length <= at);

@@ -29,7 +29,7 @@ impl ContentSource for Tens {
     }
 }
 
-/// What was said.
+/// What was reported.
 #[derive(Default)]
 struct Reported(Mutex<Vec<String>>);
 

@@ -9,7 +9,7 @@ use crate::ArchiveError;
 use crate::extract::{ContentReader, ContentSource};
 use crate::file_table::Id;
 
-/// Content that lies in a repository.
+/// Content that is in a repository.
 pub(crate) struct RepositoryContent<'a> {
     pub(crate) store: &'a Store,
     pub(crate) index: &'a Index,

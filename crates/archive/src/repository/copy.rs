@@ -1,5 +1,5 @@
 //! Copies one snapshot into another repository, e.g. onto a medium: its blobs are decrypted, checked and encrypted with the
-//! other key, but not compressed anew.
+//! other key, but not compressed again.
 
 use super::blobs::Blobs;
 use super::index::{Index, Location};
@@ -14,10 +14,10 @@ use rustic_core::FileType;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Blobs that a thread takes at a time; they lie together.
+/// Blobs that a thread takes at a time; they are together.
 const BATCH: usize = 64;
 
-/// Copies `snapshot` of `from` into `to`; gives it as it is there, for its id is another one.
+/// Copies `snapshot` of `from` into `to`; gives it as it is there, because its id is another one.
 pub(super) fn run(from: &Repository, to: &Repository, snapshot: &SnapshotInfo) -> Result<SnapshotInfo, ArchiveError> {
     let is_same = |known: &SnapshotInfo| {
         (known.tree, &known.time, &known.host) == (snapshot.tree, &snapshot.time, &snapshot.host)
@@ -63,7 +63,7 @@ pub(super) fn run(from: &Repository, to: &Repository, snapshot: &SnapshotInfo) -
 }
 
 impl Repository {
-    /// How many bytes a copy of a snapshot has, about: its blobs as they lie in packs, and their lines in pack headers and index.
+    /// How many bytes a copy of a snapshot has, about: its blobs as they are in packs, and their lines in pack headers and index.
     ///
     /// # Errors
     /// When a directory of it cannot be read.

@@ -1,4 +1,4 @@
-//! A repository's files in a local folder. Whoever can write there without the key may leave anything: they are read as
+//! A repository's files in a local folder. Anyone who can write there without the key may leave anything: they are read as
 //! [`lifeboat_sys::bounded`] has it.
 
 use super::crypto;
@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-/// Where a file lies in the usual layout.
+/// Where a file is in the usual layout.
 pub(super) fn path(folder: &Path, kind: FileType, id: &Id) -> PathBuf {
     let name = crypto::hex(id);
     match kind {

@@ -134,7 +134,7 @@ impl Index {
         lost
     }
 
-    /// Everything that lies in some packs, in the order in which it lies.
+    /// Everything that is in some packs, in the order in which it lies.
     pub(crate) fn lying_in(&self, packs: &std::collections::HashSet<u32>) -> Vec<(Location, BlobKind, Id)> {
         let first = [(BlobKind::Data, &self.data), (BlobKind::Tree, &self.trees)];
         let first = first.into_iter().flat_map(|(kind, map)| map.iter().map(move |(id, place)| (*place, kind, *id)));

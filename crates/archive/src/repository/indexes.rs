@@ -1,5 +1,5 @@
 //! The index files of a repository: reading them, and doing without those that are damaged or lost. Every pack lists its blobs in
-//! a header of its own at its end, so whatever no index names is found there, and a backup writes it down anew.
+//! a header of its own at its end, so whatever no index names is found there, and a backup writes it down again.
 
 use super::index::{Index, Unreadable};
 use super::index_file::{IndexFile, IndexPack};

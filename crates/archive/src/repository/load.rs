@@ -65,13 +65,13 @@ impl Wanted {
         Wanted { paths, left }
     }
 
-    /// A directory lies on the way to what is wanted, or in it.
+    /// A directory is on the way to what is wanted, or in it.
     fn has(&self, directory: &Path) -> bool {
         let leads = |path: &PathBuf| path.starts_with(directory) || directory.starts_with(path);
         self.paths.as_ref().is_none_or(|paths| paths.iter().any(leads))
     }
 
-    /// A link lies on the way: what it leads to is wanted, too. Reports whether that is new.
+    /// A link is on the way: what it leads to is wanted, too. Reports whether that is new.
     fn follow(&mut self, link: &Path, target: &[u8]) -> bool {
         let Some(paths) = &mut self.paths else { return false };
         let target = Path::new(OsStr::from_bytes(target));

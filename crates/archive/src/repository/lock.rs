@@ -1,5 +1,5 @@
-//! Locks as restic's, so that `restic prune` beside a backup waits, and a backup beside a prune: whoever reads or adds holds a
-//! lock that others may hold, too; whoever removes holds one alone. A lock is a file that is written anew every five minutes.
+//! Locks as restic's, so that `restic prune` beside a backup waits, and a backup beside a prune: anyone who reads or adds holds a
+//! lock that others may hold, too; whoever removes holds one alone. A lock is a file that is written again every five minutes.
 //!
 //! Source: restic's internal/restic/lock.go and internal/repository/lock.go, whose times and order of steps these are.
 
@@ -16,9 +16,9 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// A lock is written anew this often.
+/// A lock is written again this often.
 const REFRESH: Duration = Duration::from_secs(5 * 60);
-/// After this time somebody's clock may say that the lock is stale: it is taken as one that must be asked for anew.
+/// After this time somebody's clock may say that the lock is stale: it is taken as one that must be asked for again.
 const REFRESHABLE: Duration = Duration::from_secs(30 * 60 - 5 * 60 * 3 / 2);
 /// When the place does not answer, the next try comes after this time.
 const RETRY: Duration = Duration::from_secs(20);
@@ -51,7 +51,7 @@ struct Held {
     mode: Mode,
     state: Mutex<State>,
     changed: Condvar,
-    /// Held by who writes the lock anew, and by who looks for it.
+    /// Held by who writes the lock again, and by who looks for it.
     refreshing: Mutex<()>,
 }
 
@@ -187,7 +187,7 @@ impl Lock {
         matches!(self.held.files.conflict(Mode::Alone, &[own]), Ok(None))
     }
 
-    /// Proves that the lock was held all the time: nobody removed it, and it never got stale without being asked for anew.
+    /// Proves that the lock was held all the time: nobody removed it, and it never got stale without being asked for again.
     ///
     /// # Errors
     /// [`ArchiveError::LockLost`]; when the place cannot be read.
@@ -262,7 +262,7 @@ impl Held {
         }
     }
 
-    /// Writes the lock anew, and removes the old one; or notes why it is lost.
+    /// Writes the lock again, and removes the old one; or notes why it is lost.
     fn refresh(&self) -> Result<(), ArchiveError> {
         let (old, since) = {
             let state = locked(&self.state);

@@ -146,7 +146,7 @@ impl Stock {
         let mut notes = Notes::new();
         let waiting = self.index.damaged.iter().filter(|(_, damage)| damage.unneeded).map(|(pack, _)| *pack);
         let free: Vec<Id> = self.damaged.keys().copied().filter(|pack| !named.contains(pack)).chain(waiting).collect();
-        // Whoever reads may have read the index before this one was written.
+        // Anyone who reads may have read the index before this one was written.
         let alone = free.is_empty() || lock.is_alone();
         let sizes = if free.is_empty() { Sizes::new() } else { stock::sizes(store)? };
         for pack in free {

@@ -38,7 +38,7 @@ impl Repository {
         let backend = place.backends()?.repository();
         guarded("CREATE", location, || backend.create())?;
         let locked = Store::new(place, crypto::Key::from_bytes([0; 64]), backend);
-        // The key files come first: what was cut short is then gone on with, by whoever has the key.
+        // The key files come first: what was cut short is then gone on with, by anyone who has the key.
         let begun = begun(&locked, key)?;
         let master = match &begun {
             Some(opened) => opened.master.clone(),
@@ -220,7 +220,7 @@ struct Unlocked {
     damage: Vec<String>,
 }
 
-/// Tries the secret on each key file, those that cost least first, so that whoever can add files makes nobody wait for his.
+/// Tries the secret on each key file, those that cost least first, so that anyone who can add files makes nobody wait for his.
 fn unlock(store: &Store, spare: Option<&Path>, secret: &Secret) -> Result<Unlocked, ArchiveError> {
     let (mut files, mut damage) = match spare::own_keys(store) {
         Ok(found) => found,

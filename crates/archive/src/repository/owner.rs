@@ -1,10 +1,10 @@
 //! Whose a snapshot is, and when it was written in relation to others: marks that are kept as tags, the only part of a snapshot
 //! that every `restic tag`, `copy` and `rewrite` keeps.
 //!
-//! A machine is known by the id of its system (machine-id(5)), for names are given twice. The order is a number that only grows: the
+//! A machine is known by the id of its system (machine-id(5)), because names are given twice. The order is a number that only grows: the
 //! seconds of the clock, but always more than that of every snapshot that is there. So a clock that was ahead once, or is at 1970
 //! today, does not make an old snapshot the latest one. Snapshots of earlier releases have no marks: their manifest says
-//! whose they are, their time stands for the order, unless it lies in the future.
+//! whose they are, their time stands for the order, unless it is in the future.
 
 use super::blobs::Blobs;
 use super::index::Index;

@@ -139,7 +139,7 @@ impl Builder {
         Ok(())
     }
 
-    /// Appends the header and starts anew.
+    /// Appends the header and starts again.
     pub(crate) fn finish(&mut self, sealer: &mut Sealer) -> io::Result<Pack> {
         let mut bytes = std::mem::take(&mut self.bytes);
         let blobs = std::mem::take(&mut self.blobs);

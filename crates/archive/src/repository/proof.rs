@@ -16,7 +16,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// Blobs that a thread takes at a time; they lie together.
+/// Blobs that a thread takes at a time; they are together.
 const BATCH: usize = 256;
 
 /// How much is looked at.
@@ -56,7 +56,7 @@ fn needed(index: &Index, loaded: &Loaded) -> Vec<(Location, Id)> {
     ids.filter_map(|id| Some((index.get(BlobKind::Data, id)?, *id))).collect()
 }
 
-/// The blobs of which no copy lies in a pack that is long enough.
+/// The blobs of which no copy is in a pack that is long enough.
 fn missing(store: &Store, index: &Index, blobs: &[(Location, Id)]) -> Result<HashMap<Id, String>, ArchiveError> {
     let sizes: HashMap<Id, u64> = store.list_with_sizes(FileType::Pack)?.into_iter().collect();
     let cause = |location: &Location| {

@@ -106,7 +106,7 @@ impl SnapshotInfo {
         self.id.get(..8).unwrap_or(&self.id)
     }
 
-    /// It lies in the future, by more than clocks differ.
+    /// It is in the future, by more than clocks differ.
     pub fn is_ahead(&self) -> bool {
         self.ahead_of(jiff::Timestamp::now())
     }

@@ -64,7 +64,7 @@ impl Store {
         ArchiveError::Store { action, path: self.path.clone(), cause: cause.to_string() }
     }
 
-    /// The server was waited for in vain: nothing more will come.
+    /// Waiting for the server has failed: nothing more will come.
     pub(crate) fn lost(&self) -> Option<ArchiveError> {
         let cause = self.remote.as_ref()?.given_up()?;
         Some(ArchiveError::Lost { path: self.path.clone(), cause })
@@ -75,7 +75,7 @@ impl Store {
         ArchiveError::Damaged { path: self.path.clone(), what: what.into(), cause: cause.to_string() }
     }
 
-    /// Writes a pack, without waiting for the disk: rustic's backend would wait for each one. Whoever writes what refers
+    /// Writes a pack, without waiting for the disk: rustic's backend would wait for each one. Anyone who writes what refers
     /// to it calls [`Store::settle`] before.
     pub(crate) fn write_pack(&self, id: &Id, bytes: Vec<u8>) -> Result<Option<Unsettled>, ArchiveError> {
         let Some(folder) = &self.folder else {

@@ -253,7 +253,7 @@ impl Reading<'_> {
 struct Checked {
     entries: u64,
     problems: Vec<Problem>,
-    /// Something lies in a pack that no index names.
+    /// Something is in a pack that no index names.
     needs_unnamed: bool,
 }
 

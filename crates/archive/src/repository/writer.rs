@@ -120,7 +120,7 @@ impl<'a> Writer<'a> {
         (Writer { store, index, queue, state }, disk)
     }
 
-    /// Reports that everything further is in vain.
+    /// Reports that everything further is useless.
     pub(crate) fn has_failed(&self) -> bool {
         self.state.failed.load(Ordering::Relaxed)
     }

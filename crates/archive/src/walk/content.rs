@@ -71,13 +71,13 @@ pub(crate) struct Known<'a> {
     pub(crate) walked_at: i64,
 }
 
-/// What opening a file anew found.
+/// What opening a file again found.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) content: Content,
     /// What changed, when that is worth reporting.
     pub(crate) changed: Option<&'static str>,
-    /// Xattrs and holes, when they were read anew with all the rest.
+    /// Xattrs and holes, when they were read again with all the rest.
     pub(crate) more: Option<More>,
     /// What could not be read of these.
     pub(crate) warning: Option<String>,
@@ -85,7 +85,7 @@ pub(crate) struct Opened {
 
 impl Content {
     /// Opens a file for which the walk made `record`. When it is not as it was then, or another file, all that is known
-    /// of it is read anew, so that status, attributes and content are those of one inode.
+    /// of it is read again, so that status, attributes and content are those of one inode.
     pub(crate) fn open(
         directory: &OwnedFd,
         known: &Known<'_>,

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
-/// What is said of an entry whose key is not there.
+/// What is reported of an entry whose key is not there.
 pub(crate) const LOCKED_FILE: &str =
     "cannot OPEN: it is encrypted (fscrypt) and locked; try unlocking it, and then another backup";
 pub(crate) const LOCKED_DIRECTORY: &str = "cannot READ: the directory is encrypted (fscrypt) and locked, nothing in it is saved; \

@@ -10,7 +10,7 @@ use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use std::collections::{HashMap, HashSet};
 
-/// Smaller files lie in the tree of a btrfs itself (max_inline), and share nothing.
+/// Smaller files are in the tree of a btrfs itself (max_inline), and share nothing.
 const INLINE_BYTES: u64 = 2048;
 /// Stretches of one file that are looked at; a file in more pieces counts as if it shared nothing in the rest.
 const FILE_EXTENTS: usize = 1 << 18;
@@ -96,7 +96,7 @@ impl Extents {
             let itself = by_itself(&table.records[record], table.xattrs(record));
             compressed[of_top[record]][usize::from(!itself)].add(stretch);
         };
-        // What lies in the tree itself has no address to share.
+        // What is in the tree itself has no address to share.
         let (inline, found): (Vec<Stretch>, _) = self.found.into_iter().partition(|stretch| stretch.address == 0);
         inline.iter().for_each(|stretch| count(table, stretch));
         let shared = Shared::of(found, |stretch| {

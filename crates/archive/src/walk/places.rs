@@ -13,7 +13,7 @@ pub(crate) struct Top {
     /// Its record.
     pub(crate) record: usize,
     pub(crate) fd: OwnedFd,
-    /// A private copy of the mount, in which nothing is mounted: whatever lies under other mounts is visible, and no
+    /// A private copy of the mount, in which nothing is mounted: whatever is under other mounts is visible, and no
     /// boundary can be crossed.
     pub(crate) detached: bool,
 }

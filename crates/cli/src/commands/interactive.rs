@@ -76,7 +76,7 @@ fn keep_errors_away(run: &Path) {
     if io::stderr().is_terminal()
         && let Ok(file) = File::options().append(true).create(true).open(run.join("interactive.log"))
     {
-        // Without it the screen is painted over, and Ctrl-L paints it anew.
+        // Without it the screen is painted over, and Ctrl-L paints it again.
         let _ = rustix::stdio::dup2_stderr(&file);
     }
 }

@@ -96,7 +96,7 @@ fn unlock(session: &Session, stacks: &Stacks, args: &StorageUnlockArgs) -> Comma
     let passphrase = passphrase(&device.device)?;
     let layer = stacks.unlock(&session.runner, device, &passphrase)?;
     session.reporter.line(format!("opened read-only: {layer}"));
-    // What lies on it comes with it.
+    // What is on it comes with it.
     report(session, &stacks.activate(&session.runner, Incomplete::Wait)?)
 }
 

@@ -30,7 +30,7 @@ impl OwnKey {
             return Ok(OwnKey { secret: Some(keys::find(args, &session.config)?), named });
         }
         let file = keys::file(None, &session.config);
-        // Without rights nothing is said about a key: whoever may not read it checks for damage only.
+        // Without rights nothing is reported about a key: anyone who may not read it checks for damage only.
         let secret = if std::fs::File::open(&file).is_ok() { Some(keys::read(&file)?) } else { None };
         Ok(OwnKey { secret, named })
     }

@@ -15,7 +15,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// The key file when nothing else is said.
+/// The key file when nothing else is reported.
 pub const DEFAULT: &str = "/etc/lifeboat/repository.key";
 
 /// Words of the longest key.

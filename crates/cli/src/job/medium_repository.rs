@@ -1,6 +1,6 @@
 //! The repository that a medium holds: a key of its own, and a second copy of what opens it.
 //!
-//! Whoever finds a medium that carries its key must not get at the repository of all machines, so the medium's repository has a
+//! Anyone who finds a medium that carries its key must not get at the repository of all machines, so the medium's repository has a
 //! master key that is made for it alone. The machine's key opens it, as it opens everything of the machine; the key that
 //! `--embed-key` puts beside it opens nothing else.
 

@@ -10,7 +10,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Where temporary files go when nothing is said: it survives a boot, and is no tmpfs (file-hierarchy(7)).
+/// Where temporary files go when nothing is reported: it survives a boot, and is no tmpfs (file-hierarchy(7)).
 const DEFAULT: &str = "/var/tmp";
 /// What is left on the filesystem of the running system: its services must go on writing.
 const RESERVE: u64 = 256 << 20;
@@ -138,7 +138,7 @@ pub fn work_folder(named: Option<&Path>, out_folder: &Path, need: Need) -> Resul
 pub struct Guard(Option<(Sender<()>, JoinHandle<()>)>);
 
 impl Guard {
-    /// Watches over what is written to these folders, as far as they lie on the running system's own filesystem. When nearly
+    /// Watches over what is written to these folders, as far as they are on the running system's own filesystem. When nearly
     /// nothing is left there, all that was made is taken away and the program ends with 1.
     pub fn watch(folders: &[&Path], json: bool) -> Guard {
         let root = std::fs::metadata("/").map(|root| root.dev());

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 pub struct Making {
     /// Make one.
     pub init: bool,
-    /// Make it though it lies on a filesystem that is being backed up.
+    /// Make it though it is on a filesystem that is being backed up.
     pub own_disk: bool,
 }
 
@@ -82,7 +82,7 @@ fn asked(question: &str) -> Result<bool, CommandError> {
     Ok(answer.trim().eq_ignore_ascii_case("yes"))
 }
 
-/// The mount point or folder that is saved and that a folder, which need not exist, lies on.
+/// The mount point or folder that is saved and that a folder, which need not exist, is on.
 pub fn on_saved(folder: &Path, machine: &Machine, sysroot: &Path) -> Option<PathBuf> {
     let table = lifeboat_sys::mount::table().ok()?;
     let sysroot = std::fs::canonicalize(sysroot).ok()?;
@@ -128,7 +128,7 @@ fn innermost<'t>(path: &Path, table: &'t [MountInfo]) -> Option<&'t MountInfo> {
         .max_by_key(|mount| mount.mount_point.components().count())
 }
 
-/// What is said at each backup into a repository that would be lost with the machine.
+/// What is reported at each backup into a repository that would be lost with the machine.
 pub fn warning(place: &Path, root: &Path) -> String {
     format!(
         "the repository {} is on the filesystem of {}, which is being backed up, and would be lost with it; keep \

@@ -256,7 +256,7 @@ mod tests {
         let text = suggestion(&all, root).unwrap();
         assert!(text.contains("signing_key = \"/etc/kernel/secure-boot-private-key.pem\""), "{text}");
         assert!(text.contains("signing_certificate = \"/etc/kernel/secure-boot-certificate.pem\""), "{text}");
-        // Another key lies there.
+        // Another key is there.
         assert_eq!(suggestion(&all[..1], root), None);
         assert!(refusal(&all[1], &all[..1]).unwrap().contains("does not trust own"));
         assert_eq!(refusal(&all[1], &all), None);

@@ -70,7 +70,7 @@ pub fn over(session: &Session, text: &str) -> Result<Watch, CommandError> {
     over_folder(session, Path::new(text))
 }
 
-/// Looks whether a folder answers, and goes on looking when it lies on a server.
+/// Looks whether a folder answers, and goes on looking when it is on a server.
 ///
 /// # Errors
 /// As [`reach`].
@@ -92,7 +92,7 @@ pub fn over_folder(session: &Session, path: &Path) -> Result<Watch, CommandError
         };
         if let Some(error) = watch(&path, &times, &seen, &look, &report) {
             error.print(json);
-            // A lock of ours may lie on what does not answer.
+            // A lock of ours may be on what does not answer.
             lifeboat_sys::ending::take_away_within(LAST);
             // The kernel lets threads go that wait for a dead server when their process ends (TASK_KILLABLE).
             std::process::exit(i32::from(error.kind.code()));

@@ -86,7 +86,7 @@ impl Console {
         Ok(Console { shared, writer: stream, path, cursor: 0 })
     }
 
-    /// Waits until one of `patterns` is said after what was matched before, and reports which.
+    /// Waits until one of `patterns` is reported after what was matched before, and reports which.
     ///
     /// # Errors
     /// [`DrillError::Deadline`] or, when the line was closed, [`DrillError::Ended`]; both with the end of the console.
@@ -122,7 +122,7 @@ impl Console {
         }
     }
 
-    /// Waits until anything more is said, the line is closed, or the time is over.
+    /// Waits until anything more is reported, the line is closed, or the time is over.
     pub fn wait_for_more(&self, deadline: Duration) {
         let heard = locked(&self.shared.heard);
         let known = heard.text.len();
@@ -159,12 +159,12 @@ impl Console {
         String::from_utf8_lossy(&locked(&self.shared.heard).text).into_owned()
     }
 
-    /// The end of what was said.
+    /// The end of what was reported.
     pub fn tail(&self) -> String {
         tail(&locked(&self.shared.heard).text)
     }
 
-    /// Whether anything was said at all.
+    /// Whether anything was reported at all.
     pub fn is_silent(&self) -> bool {
         locked(&self.shared.heard).text.is_empty()
     }
@@ -184,7 +184,7 @@ impl Console {
         lines
     }
 
-    /// Forgets what was said so far: only later text is matched.
+    /// Forgets what was reported so far: only later text is matched.
     pub fn skip(&mut self) {
         self.cursor = locked(&self.shared.heard).text.len();
     }

@@ -8,7 +8,7 @@ use crate::DrillError;
 use lifeboat_secureboot::{Certificate, signature_list};
 use std::path::Path;
 
-/// gEfiAuthenticatedVariableGuid, aaf32c78-947b-439a-a180-2e144ec37792, as it lies in memory.
+/// gEfiAuthenticatedVariableGuid, aaf32c78-947b-439a-a180-2e144ec37792, as it is in memory.
 const STORE: [u8; 16] =
     [0x78, 0x2c, 0xf3, 0xaa, 0x7b, 0x94, 0x9a, 0x43, 0xa1, 0x80, 0x2e, 0x14, 0x4e, 0xc3, 0x77, 0x92];
 const STORE_HEADER: usize = 28;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 /// From one screen to the next; emulated, on a host that does other work.
 pub const SCREEN: Duration = Duration::from_secs(300);
-/// How long a screen is looked at before it is painted anew.
+/// How long a screen is looked at before it is painted again.
 const GLANCE: Duration = Duration::from_secs(15);
 
 /// Text on a screen: blanks that a terminal has already are not sent again.
@@ -19,7 +19,7 @@ pub fn shown(text: &str) -> Pattern {
 }
 
 /// Waits for one of these on a screen of the interactive mode; gives its index. What a screen has already is not sent again,
-/// down to single letters: now and then it is painted anew.
+/// down to single letters: now and then it is painted again.
 pub fn see(vm: &mut Vm, patterns: &[&Pattern]) -> Result<usize, DrillError> {
     let end = Instant::now() + SCREEN;
     loop {

@@ -1,6 +1,6 @@
 //! `network-up`: brings the network up when the boot had no need of it, for who wants to save logs or name an archive on a server.
 //!
-//! The threads that keep leases and hear of cables live as long as the rescue system. So the command starts itself anew in a
+//! The threads that keep leases and hear of cables live as long as the rescue system. So the command starts itself again in a
 //! session of its own, which stays, and ends with what that one reports.
 
 use super::{Place, bring_up};

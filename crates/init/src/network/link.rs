@@ -11,9 +11,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long a cable is waited for until it is said that there is none: 10-gigabit copper negotiates for up to 10 s.
+/// How long a cable is waited for until it is reported that there is none: 10-gigabit copper negotiates for up to 10 s.
 const CABLE_PATIENCE: Duration = Duration::from_secs(12);
-/// How long a DHCP server is waited for until it is said that there is none: a switch with spanning tree takes up to 30 s
+/// How long a DHCP server is waited for until it is reported that there is none: a switch with spanning tree takes up to 30 s
 /// until it lets the first packet pass.
 const DHCP_PATIENCE: Duration = Duration::from_secs(30);
 /// The same for a router.

@@ -17,7 +17,7 @@ fn in_namespace(test: impl FnOnce() + Send + 'static) {
 }
 
 fn ip(arguments: &str) -> String {
-    // In the registry, for its collector takes every child of this process.
+    // In the registry, because its collector takes every child of this process.
     let mut command = Command::new("ip");
     command.args(arguments.split(' ')).stdout(Stdio::piped());
     let mut running = crate::children::tests::children().spawn(command, Setup::default()).unwrap();

@@ -1,4 +1,4 @@
-//! `lifeboat.source=`: where to look. Sources on the network, and archives that lie in a folder of a disk, are opened by
+//! `lifeboat.source=`: where to look. Sources on the network, and archives that are in a folder of a disk, are opened by
 //! `lifeboat restore`; init only brings the network up for the former.
 
 use super::device::Bus;
@@ -16,7 +16,7 @@ pub enum Wanted {
     Disk(DiskName),
     /// The archive is on the network; the medium, which may carry tools and the key, is wherever it is.
     Network,
-    /// The archive lies in a filesystem of a local disk; the medium is wherever it is.
+    /// The archive is in a filesystem of a local disk; the medium is wherever it is.
     OnDisk,
     /// The archive is on a tape; the medium is wherever it is.
     Tape(TapeName),

@@ -352,7 +352,7 @@ impl<R: Read + AsFd, W: Write> Session<R, W> {
         self.request(READ, &body)
     }
 
-    /// Writes a new file, or one that is there anew.
+    /// Writes a new file, or one that is there again.
     pub(super) fn write(&mut self, path: &str, bytes: &[u8]) -> Result<(), Trouble> {
         let mut body = vec![];
         text(&mut body, path.as_bytes());

@@ -8,7 +8,7 @@ use super::pattern::{module_name, normalise};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// A module that lies in a file.
+/// A module that is in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Module {
     /// Path below /lib/modules/RELEASE, as modules.dep has it.

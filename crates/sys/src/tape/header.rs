@@ -20,7 +20,7 @@ use std::ops::RangeInclusive;
 pub const MAGIC: &str = "LIFEBOAT STREAM ";
 /// The version that is written, and the only one that is understood.
 pub const VERSION: u32 = 1;
-/// The text lies in the first bytes of the block; what follows is not looked at.
+/// The text is in the first bytes of the block; what follows is not looked at.
 pub const TEXT_BYTES: usize = 512;
 /// Sizes of a block that a volume may have, multiples of 512. The upper end is what drives and host adapters take in one
 /// command.

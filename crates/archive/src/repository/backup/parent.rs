@@ -34,7 +34,7 @@ impl Taken {
     }
 }
 
-/// Looks up the files of a table in a snapshot. A part of it that cannot be read means that more is read anew.
+/// Looks up the files of a table in a snapshot. A part of it that cannot be read means that more is read again.
 pub(super) fn take_over(store: &Store, index: &Index, parent: &SnapshotInfo, table: &mut FileTable) -> Taken {
     let mut taken = Taken { known: vec![0; table.records.len() / 64 + 1], ..Taken::default() };
     let Ok(mut blobs) = Blobs::new(store, index) else { return taken };

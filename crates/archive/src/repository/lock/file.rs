@@ -1,4 +1,4 @@
-//! Lock files as restic writes them (internal/restic/lock.go), and the folder they lie in.
+//! Lock files as restic writes them (internal/restic/lock.go), and the folder they are in.
 
 use crate::ArchiveError;
 use crate::file_table::Id;
@@ -59,7 +59,7 @@ impl LockFile {
         }
     }
 
-    /// How old it is; nothing when its time is unreadable or lies in the future.
+    /// How old it is; nothing when its time is unreadable or is in the future.
     pub(super) fn age(&self, now: jiff::Timestamp) -> Option<Duration> {
         let time: jiff::Timestamp = self.time.parse().ok()?;
         u64::try_from(now.as_second().checked_sub(time.as_second())?).ok().map(Duration::from_secs)
