@@ -7,9 +7,9 @@ use lifeboat_archive::{FileTree, Observer, Problem, Repository, RestoreOptions, 
 use std::path::PathBuf;
 use std::time::Instant;
 
-struct Told;
+struct Printed;
 
-impl Observer for Told {
+impl Observer for Printed {
     fn problem(&self, problem: &Problem) {
         eprintln!("{}: {}", problem.path.display(), problem.message);
     }
@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 reread: false,
                 started: None,
             };
-            let report = repository.backup(&request, &Told)?;
+            let report = repository.backup(&request, &Printed)?;
             println!(
                 "{} {} entries {} bytes, added {}, new {} changed {} unchanged {}, {} problems",
                 report.snapshot,
@@ -66,7 +66,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             std::fs::create_dir_all(&directory)?;
             let options = RestoreOptions::default();
             let report =
-                repository.restore(&repository.find_snapshot("latest")?, &directory, &selection, &options, &Told)?;
+                repository.restore(&repository.find_snapshot("latest")?, &directory, &selection, &options, &Printed)?;
             println!("{} entries {} bytes, {} problems", report.entries, report.bytes, report.problems.len());
         }
         "compare" => {
@@ -74,7 +74,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 &repository.find_snapshot("latest")?,
                 &FileTree::new(directory),
                 &selection,
-                &Told,
+                &Printed,
             )?;
             for difference in &report.differences {
                 println!("{}: {:?}: {}", difference.path.display(), difference.kind, difference.detail);
@@ -86,7 +86,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 report.problems.len()
             );
         }
-        "verify" => println!("{:?}", repository.verify(&Told)?),
+        "verify" => println!("{:?}", repository.verify(&Printed)?),
         "list" => {
             for entry in repository.table(&repository.find_snapshot("latest")?)?.entries() {
                 println!("{entry:?}");

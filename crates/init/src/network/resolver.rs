@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 /// Name servers and the search domain that a link received.
-type Told = (Vec<IpAddr>, Option<String>);
+type Received = (Vec<IpAddr>, Option<String>);
 
 /// Collects name servers and writes them down.
 pub struct Resolver {
     path: PathBuf,
     first: Vec<IpAddr>,
     search: Vec<String>,
-    links: Mutex<BTreeMap<String, Told>>,
+    links: Mutex<BTreeMap<String, Received>>,
 }
 
 impl Resolver {
