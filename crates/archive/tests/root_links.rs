@@ -69,8 +69,9 @@ fn links_into_another_filesystem_become_copies_with_all_attributes() {
         assert_eq!(copies, expected);
         let reported = report.copied().unwrap();
         assert!(
-            reported
-                .starts_with("3 hard links were restored as copies, for the first name lies on another filesystem: /"),
+            reported.starts_with(
+                "3 hard links were restored as copies, because the first name is on another filesystem: /"
+            ),
             "{reported}"
         );
         let place = |name: &str| root.mount.join(name);

@@ -75,6 +75,6 @@ mod tests {
             ["k", "repo/config", "repo/data/ab/empty"]
         );
         std::os::unix::fs::symlink("config", dir.path().join("link")).unwrap();
-        assert!(digest_tree(dir.path()).unwrap_err().to_string().contains("neither a regular file"));
+        assert!(digest_tree(dir.path()).unwrap_err().to_string().contains("not a regular file"));
     }
 }

@@ -122,7 +122,7 @@ fn root_what_is_missing_is_named_and_no_half_image_stays() {
     assert!(error.contains("lifeboat/kernel"), "{error}");
     let mut outside = all.clone();
     outside.insert("../x".into(), all["kernel"].clone());
-    assert!(fail(Path::new("/"), &outside).contains("no path below lifeboat/"));
+    assert!(fail(Path::new("/"), &outside).contains("not a path below lifeboat/"));
     let mut gone = all.clone();
     gone.insert("tools.img".into(), dir.path().join("not there"));
     assert!(fail(Path::new("/"), &gone).contains("not there"));

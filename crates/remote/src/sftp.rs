@@ -113,7 +113,8 @@ impl Sftp {
 
     fn connect(&self) -> Result<Connection, Fault> {
         let host = self.place.host.as_str();
-        let program = SSH.find(Path::new("/")).ok_or_else(|| Fault::ended("OPEN", host, "there is no ssh"))?;
+        let program =
+            SSH.find(Path::new("/")).ok_or_else(|| Fault::ended("OPEN", host, "the program ssh is missing"))?;
         let mut command = Command::new(program);
         lifeboat_sys::child::ordinary_environment(&mut command);
         let seconds = self.patience.attempt().as_secs().max(1);

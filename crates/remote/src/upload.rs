@@ -51,7 +51,7 @@ mod tests {
     fn what_takes_no_files_says_what_does() {
         for (text, why) in [
             ("https://www.example.org/logs", "a plain web server cannot be written to"),
-            ("rest:http://backup:8000/db7", "takes the files of a repository and no others"),
+            ("rest:http://backup:8000/db7", "accepts only the files of a repository"),
         ] {
             let fault = check(&Address::parse(text).unwrap()).unwrap_err().to_string();
             assert!(fault.contains(why) && fault.contains("try nfs://"), "{fault}");

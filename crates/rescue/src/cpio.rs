@@ -248,7 +248,7 @@ pub fn read(
         let mut header = [0; 110];
         input.read_exact(&mut header).map_err(RescueError::io("READ", name))?;
         if !header.starts_with(b"070701") {
-            return Err(wrong("it is no cpio archive, or one that is compressed"));
+            return Err(wrong("it is not a cpio archive, or it is compressed"));
         }
         let field = |number: usize| {
             let digits = header.get(6 + 8 * number..14 + 8 * number).unwrap_or_default();

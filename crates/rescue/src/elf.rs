@@ -73,7 +73,7 @@ pub fn abi(bytes: &[u8]) -> Option<Abi> {
 /// # Errors
 /// What is wrong with the file.
 pub fn parse(bytes: &[u8]) -> Result<Dynamic, String> {
-    let abi = abi(bytes).ok_or("it is no ELF file")?;
+    let abi = abi(bytes).ok_or("it is not an ELF file")?;
     let elf = Elf::parse(bytes).map_err(|e| format!("it is a damaged ELF file: {e}"))?;
     let interpreter = elf.program_headers.iter().find(|header| header.p_type == PT_INTERP).and(elf.interpreter);
     let mut wants = BTreeSet::new();
@@ -171,7 +171,7 @@ mod tests {
             let _ = parse(&bytes[..length]);
             shebang(&bytes[..length]);
         });
-        assert_eq!(parse(b"#!/bin/sh").unwrap_err(), "it is no ELF file");
+        assert_eq!(parse(b"#!/bin/sh").unwrap_err(), "it is not an ELF file");
     }
 
     #[test]

@@ -49,10 +49,10 @@ mod tests {
             ("2026-11-29T11:00:00Z", None),
             ("2026-11-29T02:00:00.123456789+14:00", None),
             ("2026-07-01T00:00:00Z", None),
-            ("2026-12-01T13:00:00Z", Some("3 days before: the clock is wrong")),
-            ("2038-01-20T00:00:00+01:00", Some("11 years before: the clock is wrong")),
-            ("2025-11-28T12:00:00Z", Some("365 days before what this machine's clock says")),
-            ("1999-01-01T00:00:00Z", Some("27 years before what this machine's clock says")),
+            ("2026-12-01T13:00:00Z", Some("3 days earlier: this clock is wrong")),
+            ("2038-01-20T00:00:00+01:00", Some("11 years earlier: this clock is wrong")),
+            ("2025-11-28T12:00:00Z", Some("365 days earlier than this machine's clock")),
+            ("1999-01-01T00:00:00Z", Some("27 years earlier than this machine's clock")),
             ("no time", None),
         ] {
             let found = remark(time, now);

@@ -72,8 +72,7 @@ pub enum Failure {
     },
     /// Part of what a recovery needs is damaged.
     #[error(
-        "the archive at {place} is damaged: {} cannot be restored, the first: {}; the disks were not touched; try another copy of it, or \
-         recover all the rest: lifeboat.damaged=restore on the kernel command line, or 'lifeboat restore --damaged'",
+        "the archive at {place} is damaged: {} cannot be restored, the first: {}; the disks were not touched; try another copy of it, or recovering all the rest: lifeboat.damaged=restore on the kernel command line, or 'lifeboat restore --damaged'",
         entries(.lost.len()), first(.lost)
     )]
     Lost {

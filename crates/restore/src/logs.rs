@@ -220,9 +220,9 @@ mod tests {
         let runner = lifeboat_sys::FakeRunner::new();
         for (place, why) in [
             ("http://www.example.org/logs", "a plain web server cannot be written to"),
-            ("rest:http://backup:8000/db7", "takes the files of a repository"),
+            ("rest:http://backup:8000/db7", "accepts only the files of a repository"),
             ("ftp://host/x", "'ftp' is not known"),
-            ("/dev/null", "neither a folder nor a block device nor an address"),
+            ("/dev/null", "not a folder, a block device or an address"),
         ] {
             let refused = save(&rescue, place, &runner).unwrap_err().to_string();
             assert!(refused.contains(why), "{refused}");

@@ -128,7 +128,7 @@ mod tests {
         };
         type Make<'a> = &'a dyn Fn(&Path);
         let odd: [(Make, &str); 3] =
-            [(&giant, "more than the"), (&zeros, "not a regular file"), (&pipe, "not a regular file")];
+            [(&giant, "such a file has at most"), (&zeros, "not a regular file"), (&pipe, "not a regular file")];
         for (make, reported) in odd {
             make(&manifest);
             let error = Medium::open(dir.path()).unwrap_err().to_string();

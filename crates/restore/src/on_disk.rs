@@ -338,7 +338,10 @@ mod tests {
             let runner = FakeRunner::new().answer("blkid", kind);
             let error =
                 inside(&place, "/dev/lbtest1".into(), true, Path::new("/none"), &runner).unwrap_err().to_string();
-            assert!(error.contains(says) && error.contains("name the filesystem on it, LABEL= or UUID="), "{error}");
+            assert!(
+                error.contains(says) && error.contains("naming the filesystem on it, by LABEL= or UUID="),
+                "{error}"
+            );
         }
     }
 

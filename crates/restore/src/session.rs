@@ -264,7 +264,7 @@ impl<'a> Session<'a> {
             None => (newest, None),
             Some(Ok(found)) => match snapshots.iter().position(|snapshot| snapshot.id == found.id) {
                 Some(at) => (at, None),
-                None => (newest, Some(format!("snapshot {} is another machine's; this is the latest", found.id))),
+                None => (newest, Some(format!("snapshot {} belongs to another machine; this is the latest", found.id))),
             },
             Some(Err(error)) => (newest, Some(format!("{error}; this is the latest"))),
         };

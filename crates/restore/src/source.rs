@@ -435,8 +435,8 @@ mod tests {
             ("s3://bucket/x".to_owned(), "AWS_ACCESS_KEY_ID is not set"),
             (format!("{here}/none"), "No such file"),
             ("tape:nst0".to_owned(), "expected tape or tape:/dev/nst0"),
-            (here.clone(), "neither a repository nor a mounted Lifeboat medium"),
-            ("/dev/null".to_owned(), "neither a folder nor a file"),
+            (here.clone(), "not a repository or a mounted Lifeboat medium"),
+            ("/dev/null".to_owned(), "not a folder, a file"),
         ] {
             let failure =
                 Source::open(&text, dir.path(), &Network::default(), &FakeRunner::new()).unwrap_err().to_string();

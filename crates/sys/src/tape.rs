@@ -149,8 +149,8 @@ mod tests {
             (libc::ENOENT, "no such tape drive"),
             (libc::ENXIO, "no such tape drive"),
             (libc::EBUSY, "another program uses the drive"),
-            (libc::ENOMEDIUM, "no cartridge is in the drive"),
-            (libc::EIO, "does not get ready"),
+            (libc::ENOMEDIUM, "there is no cartridge in the drive"),
+            (libc::EIO, "does not become ready"),
             (libc::EACCES, "Permission denied"),
         ] {
             let error = TapeError::opening(Path::new("/dev/nst0"), std::io::Error::from_raw_os_error(code)).to_string();

@@ -95,7 +95,7 @@ fn attempt(
     };
     for (directory, error) in &taken.unreadable {
         let shown = directory.display();
-        observer.warning(&format!("the previous snapshot's {shown} is read anew with all that is in it: {error}"));
+        observer.warning(&format!("the previous snapshot's {shown} is read again with everything in it: {error}"));
     }
     if !taken.unreadable.is_empty() {
         stock.distrust_trees(&taken.trees);

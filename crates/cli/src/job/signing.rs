@@ -202,7 +202,7 @@ mod tests {
         let error = fail(&Media { signing_certificate: None, ..own.clone() });
         assert_eq!(
             (error.kind, error.error.to_string()),
-            (Kind::Usage, "[media] in lifeboat.toml names no signing_certificate".into())
+            (Kind::Usage, "[media] in lifeboat.toml has no signing_certificate".into())
         );
         assert!(fail(&Media { signing_key: None, ..own.clone() }).error.to_string().ends_with("names no signing_key"));
 
@@ -211,7 +211,7 @@ mod tests {
         assert_eq!(error.kind, Kind::Failed);
         assert!(text.contains("linuxx64.efi.stub is missing") && error.hints[0].contains("systemd-boot-efi"), "{text}");
         put(folder, STUB, b"no program");
-        assert!(fail(&own).error.to_string().contains("it is no EFI program"));
+        assert!(fail(&own).error.to_string().contains("it is not an EFI program"));
 
         let pair = Media { signing_certificate: other.signing_certificate.clone(), ..own.clone() };
         let error = fail(&pair);

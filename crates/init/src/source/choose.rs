@@ -107,7 +107,7 @@ mod tests {
         let empty = |name| (device(name, None, Bus::Optical), Verdict::Not(NO_DISC.into()));
         assert_eq!(empty_drives(&[(usb.clone(), no.clone())]), "");
         assert_eq!(empty_drives(&[empty("sr0"), (usb.clone(), no.clone())]), " (/dev/sr0 is empty: insert the disc)");
-        assert_eq!(empty_drives(&[empty("sr0"), empty("sr1")]), " (/dev/sr0, /dev/sr1 are empty: put the disc in)");
+        assert_eq!(empty_drives(&[empty("sr0"), empty("sr1")]), " (/dev/sr0, /dev/sr1 are empty: insert the disc)");
         assert_eq!(
             explain(&[(disc, other), (usb, no)], "db7", "fedcba9876"),
             [

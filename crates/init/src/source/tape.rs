@@ -197,7 +197,7 @@ mod tests {
             (
                 Ok(volume("web1", 2)),
                 "the tape in /dev/nst0 is volume 2 of set 0f1e2d3c4b5a69788796a5b4c3d2e1f0 of machine web1, \
-                 2026-11-24T03:12:45Z, but a recovery begins with volume 1 of a set; put that one in and start again",
+                 2026-11-24T03:12:45Z, but a recovery starts with volume 1 of a set; insert that one and start again",
             ),
             (
                 Err(TapeError::NoCartridge { device: "/dev/nst0".into() }),
@@ -227,7 +227,7 @@ mod tests {
         search.awaits("the tape to rewind (/dev/nst0)".into(), None);
         let soon = Instant::now() + Duration::from_millis(20);
         let reasons = search.wait(soon, &Reporter::default()).unwrap_err();
-        assert!(reasons[0].contains("still waits for the tape to rewind (/dev/nst0)"), "{reasons:?}");
+        assert!(reasons[0].contains("is still waiting for the tape to rewind (/dev/nst0)"), "{reasons:?}");
         assert_eq!(search.outcome(), None);
         locked(&search.state).outcome = Some(Ok(volume("web1", 1)));
         assert_eq!(search.wait(soon, &Reporter::default()), Ok(volume("web1", 1)));
