@@ -29,14 +29,14 @@ fn mistakes_on_the_command_line_are_usage_errors() {
     for (arguments, part) in [
         (&["restor"][..], "unrecognized subcommand"),
         (&["media", "iso", "--out", "x.iso"], "no content for the medium was chosen"),
-        (&["list"], "which archive?"),
+        (&["list"], "no archive was named"),
         (&["backup", "--to", "ftp://server/x"], "'ftp' is not known here"),
-        (&["restore"], "restore what?"),
+        (&["restore"], "nothing to restore was named"),
         (&["restore", "--from", here, "relative/path"], "begin with /"),
         (&["restore", "--mode", "nuke"], "boot process of the rescue system"),
         (&["backup", "--to", "sftp://nas/a%2"], "%25"),
         (&["backup", "--to", "x", "--exclude", "/d/../etc"], "'..'"),
-        (&["backup", "--to", "x", "--exclude-contents", "/"], "everything out"),
+        (&["backup", "--to", "x", "--exclude-contents", "/"], "exclude everything"),
         (&["backup", "--to", "x", "--own-disk"], "--init"),
         // It never ends.
         (&["backup", "--to", here, "--sysroot", here, "--machine", "/dev/zero"], "larger than a file of this kind"),
@@ -175,7 +175,7 @@ fn a_configuration_that_others_can_write_is_refused_and_a_key_is_warned_of() {
     std::fs::write(path("c.toml"), "").unwrap();
     mode("c.toml", 0o666);
     let (code, _, err) = lifeboat(&["--config", &path("c.toml"), "list", "--from", "/nonexistent"]);
-    assert!(code == 3 && err.contains("others can write") && err.contains("chmod"), "{code} {err}");
+    assert!(code == 3 && err.contains("other users can write") && err.contains("chmod"), "{code} {err}");
     mode("c.toml", 0o644);
     let (code, _, _) = lifeboat(&["--config", &path("c.toml"), "list", "--from", "/nonexistent"]);
     assert_eq!(code, 1);

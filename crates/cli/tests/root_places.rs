@@ -89,7 +89,10 @@ fn root_a_repository_that_is_lost_with_the_machine_is_refused_or_warned_of() {
 fn root_exclusions_that_leave_nothing_out_are_reported() {
     let place = Place::new();
     let (code, _, err) = place.backup("repo", &["--init", "--exclude", "/none", "--exclude", "/etc/*"]);
-    assert!(code == 0 && err.contains("/none is excluded but does not exist") && err.contains("a * stands"), "{err}");
+    assert!(
+        code == 0 && err.contains("/none is excluded but does not exist") && err.contains("* is not a wildcard"),
+        "{err}"
+    );
 }
 
 #[test]
@@ -114,7 +117,7 @@ fn root_hosts_and_keys_in_a_list_have_one_line_each() {
     std::fs::remove_dir_all(&keys).unwrap();
     std::fs::create_dir(&keys).unwrap();
     let (code, _, err) = place.run(&["list", "--from", "repo", "--key-file", "key"]);
-    assert!(code == 1 && err.contains("no key files"), "{err}");
+    assert!(code == 1 && err.contains("key files were removed"), "{err}");
 }
 
 #[test]

@@ -197,8 +197,7 @@ fn in_use(prober: &Prober<'_>, blocks: &Blocks, table: &[MountInfo], root: &Path
         used.disks.extend(blocks.disks_under(&block.name).into_iter().map(|disk| disk.name.clone()));
         used.mounts.push((block.name.clone(), mount));
     }
-    let shown =
-        crate::again::warnings(prober.sysroot, table, root, used.mounts.iter().map(|(_, mount)| mount), &saved);
+    let shown = crate::again::warnings(prober.sysroot, table, root, used.mounts.iter().map(|(_, mount)| mount), &saved);
     shown.into_iter().for_each(|text| findings.warn(text));
     if !used.mounts.iter().any(|(_, mount)| mount.mount_point == Path::new("/"))
         && !findings.refusals.iter().any(|refusal| refusal.subject == "/")

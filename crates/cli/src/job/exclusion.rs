@@ -102,11 +102,11 @@ mod tests {
         // A link itself can be left out.
         assert_eq!(reported("/var/run", false), None);
         for (path, directory, part) in [
-            ("/var/none", false, "there is nothing"),
-            ("/var/*", false, "a * stands for itself"),
+            ("/var/none", false, "does not exist"),
+            ("/var/*", false, "* is not a wildcard"),
             ("/var/run/cache", false, "/var/run is a link"),
             ("/var/run", true, "/var/run is a link"),
-            ("/var/file", true, "no directory"),
+            ("/var/file", true, "not a directory"),
         ] {
             let text = reported(path, directory).unwrap();
             assert!(text.contains(part), "{text}");

@@ -204,7 +204,7 @@ mod tests {
             (error.kind, error.error.to_string()),
             (Kind::Usage, "[media] in lifeboat.toml has no signing_certificate".into())
         );
-        assert!(fail(&Media { signing_key: None, ..own.clone() }).error.to_string().ends_with("names no signing_key"));
+        assert!(fail(&Media { signing_key: None, ..own.clone() }).error.to_string().ends_with("has no signing_key"));
 
         let error = fail(&own);
         let text = error.error.to_string();
