@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{Warnings, assert_restores, files_below, machine_manifest, machine_request, repository, scratch};
+use common::{Warnings, assert_restores, files_below, machine_manifest, machine_request, repository, restic, scratch};
 use lifeboat_archive::{BackupReport, FileTree, Quiet, Repository, Secret};
 use std::fs::File;
 use std::path::Path;
@@ -59,6 +59,34 @@ fn every_pack_that_is_lost_or_cut_short_is_stored_again() {
             let (again, warnings) = save(&repository, &tree_at, "1");
             assert!(again.stored_again == 0, "{name}: {warnings}");
         }
+    }
+}
+
+#[test]
+fn what_is_whole_in_packs_that_are_cut_short_is_kept_for_earlier_snapshots() {
+    let scratch = scratch();
+    let (tree_at, location) = (scratch.path().join("tree"), scratch.path().join("repository"));
+    tree(&tree_at, "x");
+    let (repository, key) = repository(&location);
+    let (first, _) = save(&repository, &tree_at, "1");
+    let earlier = scratch.path().join("earlier");
+    run!("cp", "-a", &tree_at, &earlier);
+    // Only the first snapshot has these now; nothing of them is behind the cut.
+    ["d1", "d3"].iter().for_each(|folder| std::fs::remove_dir_all(tree_at.join(folder)).unwrap());
+    let packs = files_below(&location.join("data"));
+    packs.iter().for_each(|pack| shorten(pack, 3));
+    let (report, warnings) = save(&repository, &tree_at, "1");
+    assert_eq!((report.lost_packs, report.damaged_packs), (packs.len() as u64, 0));
+    assert!(warnings.contains("everything that was lost is there again"), "{warnings}");
+    for (id, tree) in [(&first.snapshot, &earlier), (&report.snapshot, &tree_at)] {
+        assert_restores(&repository, &repository.find_snapshot(id).unwrap(), tree);
+    }
+    assert!(packs.iter().all(|pack| !pack.exists()));
+    assert_eq!(repository.verify(&Quiet).unwrap().problems, []);
+    drop(repository);
+    for words in [&["prune"][..], &["check", "--read-data"]] {
+        let (well, said) = restic(&location, &key, words);
+        assert!(well, "{said}");
     }
 }
 

@@ -141,7 +141,7 @@ fn attempt(
     };
     let json = serde_json::to_vec(&file).map_err(|error| store.failed("WRITE", error))?;
     // The lock comes last: nobody may have removed anything after the look.
-    state.prove(store, index)?;
+    state.prove(store, index, &stock.short)?;
     lock.prove()?;
     let (id, size) = store.write_file(FileType::Snapshot, &json)?;
     let stored_again = stock.lost.iter().filter(|(kind, id)| state.has_written(*kind, id)).count() as u64;
@@ -155,7 +155,7 @@ fn attempt(
         changed: summary.files_changed,
         unchanged: summary.files_unmodified,
         lost_packs: stock.bad.len() as u64,
-        damaged_packs: stock.damaged.len() as u64,
+        damaged_packs: stock.damaged_packs() as u64,
         stored_again,
         room,
         encrypted,

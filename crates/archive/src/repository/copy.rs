@@ -54,11 +54,11 @@ pub(super) fn run(from: &Repository, to: &Repository, snapshot: &SnapshotInfo) -
     file.remove("parent");
     file.remove("parents");
     let json = serde_json::to_vec(&file).map_err(|error| to.store.failed("WRITE", error))?;
-    state.prove(&to.store, target)?;
+    state.prove(&to.store, target, &stock.short)?;
     lock.prove()?;
     let (id, _) = to.store.write_file(FileType::Snapshot, &json)?;
     // What cannot be mended is as it was.
-    let _ = stock.mend(&to.store);
+    let _ = stock.mend(&to.store).and_then(|named| stock.clear(&to.store, &lock, &named));
     snapshot::one(&to.store, &id)
 }
 

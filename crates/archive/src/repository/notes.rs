@@ -63,16 +63,17 @@ impl Repository {
 }
 
 impl Stock {
-    /// Looks at the packs that are noted as damaged, forgets what cannot be read in them, and keeps those in which that is so.
+    /// Looks at the packs that are cut short or noted as damaged, forgets what cannot be read in them, and keeps those in which that is so.
     pub(super) fn distrust(&mut self, store: &Store, sizes: &Sizes) -> Result<(), ArchiveError> {
         let notes = &self.index.damaged;
-        if notes.is_empty() {
+        if notes.is_empty() && self.short.is_empty() {
             return Ok(());
         }
         let numbers: Vec<u32> = (0..self.index.packs.len() as u32)
             .filter(|number| {
                 let pack = &self.index.packs[*number as usize];
-                notes.get(pack).is_some_and(|damage| !damage.unneeded) && !self.bad.contains(pack)
+                let is_noted = notes.get(pack).is_some_and(|damage| !damage.unneeded);
+                self.short.contains(pack) || (is_noted && !self.bad.contains(pack))
             })
             .collect();
         let wanted: HashSet<u32> = numbers.iter().copied().collect();

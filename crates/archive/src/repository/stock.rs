@@ -20,6 +20,8 @@ pub(crate) struct Stock {
     pub(crate) index: Index,
     /// The packs that are missing or cut short.
     pub(crate) bad: HashSet<Id>,
+    /// Those that are cut short. They are among the damaged ones, too: their beginning is stored again from them.
+    pub(crate) short: HashSet<Id>,
     /// The blobs that only they have.
     pub(crate) lost: Vec<(BlobKind, Id)>,
     /// What packs hold that no index names.
@@ -48,8 +50,11 @@ impl Stock {
         let is_bad = |number: usize| sizes.get(&index.packs[number]).is_none_or(|size| *size < index.lengths[number]);
         let numbers: HashSet<u32> = (0..index.packs.len()).filter(|n| is_bad(*n)).map(|n| n as u32).collect();
         let bad: HashSet<Id> = numbers.iter().map(|number| index.packs[*number as usize]).collect();
-        let lost = if bad.is_empty() { vec![] } else { index.keep_packs(&|number| !numbers.contains(&number)) };
-        let mut stock = Stock { index, bad, lost, unnamed, damaged: BTreeMap::new() };
+        let packs = index.packs.clone();
+        let short: HashSet<Id> = bad.iter().copied().filter(|pack| sizes.contains_key(pack)).collect();
+        let is_there = |number: u32| !numbers.contains(&number) || short.contains(&packs[number as usize]);
+        let lost = if bad.is_empty() { vec![] } else { index.keep_packs(&is_there) };
+        let mut stock = Stock { index, bad, short, lost, unnamed, damaged: BTreeMap::new() };
         stock.distrust(store, &sizes)?;
         Ok(stock)
     }
@@ -58,6 +63,11 @@ impl Stock {
     pub(crate) fn distrust_trees(&mut self, read: &HashSet<Id>) {
         let lost = self.index.keep_trees(&|id| read.contains(id));
         self.lost.extend(lost.into_iter().map(|id| (BlobKind::Tree, id)));
+    }
+
+    /// How many packs are damaged in place.
+    pub(crate) fn damaged_packs(&self) -> usize {
+        self.damaged.keys().filter(|pack| !self.short.contains(*pack)).count()
     }
 
     /// Says what the repository lost, and takes it out of the index where it is stored again.
@@ -82,7 +92,7 @@ impl Stock {
             1 => Some(format!("a pack is {what}")),
             packs => Some(format!("{packs} packs are {what}")),
         };
-        let reported = [count(self.bad.len(), "missing or cut short"), count(self.damaged.len(), "damaged")];
+        let reported = [count(self.bad.len(), "missing or cut short"), count(self.damaged_packs(), "damaged")];
         let reported: Vec<String> = reported.into_iter().flatten().collect();
         let reported = match reported.is_empty() {
             // Packs that only had to be removed.
@@ -99,8 +109,7 @@ impl Stock {
         ));
     }
 
-    /// Takes out of the index files what was lost and is stored elsewhere by now; a pack that is cut short and of which nothing is
-    /// named any more goes away, too. Nothing that exists only there is touched.
+    /// Takes out of the index files what was lost and is stored elsewhere by now. Nothing that exists only there is touched.
     /// Gives the packs of which something is named still.
     pub(crate) fn mend(&self, store: &Store) -> Result<HashSet<Id>, ArchiveError> {
         let is_bad = |pack: &Id| self.bad.contains(pack) || self.damaged.contains_key(pack);
@@ -141,10 +150,6 @@ impl Stock {
         }
         for id in old {
             store.remove(FileType::Index, &id)?;
-        }
-        let there: HashSet<Id> = store.list(FileType::Pack)?.into_iter().collect();
-        for pack in self.bad.iter().filter(|pack| there.contains(*pack) && !named.contains(*pack)) {
-            store.remove(FileType::Pack, pack)?;
         }
         Ok(named)
     }

@@ -68,11 +68,13 @@ impl State {
         locked(self.claims(kind)).contains(id)
     }
 
-    /// Proves that all packs are there in their whole length that were written or relied on.
-    pub(crate) fn prove(&self, store: &Store, index: &Index) -> Result<(), ArchiveError> {
+    /// Proves that all packs are there in their whole length that were written or relied on; of those that were `short` before, what is
+    /// whole was read.
+    pub(crate) fn prove(&self, store: &Store, index: &Index, short: &HashSet<Id>) -> Result<(), ArchiveError> {
         let sizes = super::stock::sizes(store)?;
         let used = self.used.iter().enumerate().filter(|(_, used)| used.load(Ordering::Relaxed));
         let used = used.map(|(number, _)| (index.packs[number], index.lengths[number]));
+        let used = used.filter(|(pack, _)| !short.contains(pack));
         let written = locked(&self.written).clone();
         let needed = written.into_iter().chain(used);
         let missing: Vec<Id> =
