@@ -8,6 +8,7 @@
 //! | [`inode`] | what one inode has: status, xattrs, flags, project id, holes |
 //! | [`extents`] | which files share blocks, and what is compressed |
 //! | [`encrypted`] | what the filesystem encrypts, and whether it is locked |
+//! | [`moved`] | directories that are met again |
 //! | [`kept`] | how much of it is kept in memory |
 //! | [`content`] | reads files with holes, and notices that they change |
 //!
@@ -20,6 +21,7 @@ pub(crate) mod extents;
 pub(crate) mod inode;
 mod kept;
 pub(crate) mod look;
+mod moved;
 pub(crate) mod places;
 mod rules;
 
@@ -34,6 +36,7 @@ use inode::{Place, Stored};
 use kept::Kept;
 use lifeboat_sys::fscrypt::KeyState;
 use look::Held;
+use moved::Met;
 use places::Top;
 use rules::{Rule, Rules};
 use rustix::fd::OwnedFd;
@@ -110,6 +113,7 @@ struct Walker<'a> {
     directories: Directories,
     bytes: u64,
     kept: Kept,
+    met: Met,
 }
 
 /// Walks a source. What cannot be read is left out and is a problem.
@@ -162,6 +166,7 @@ fn start(
         directories: Directories::within_a_mount(),
         bytes: 0,
         kept: Kept::default(),
+        met: Met::default(),
     };
     // Depth first, so that files which are together are read together.
     let mut met = 0;
@@ -204,6 +209,12 @@ impl Walker<'_> {
             let parent = &records[records[index].parent as usize];
             let times = (parent.mtime, parent.ctime);
             (records[index].mtime, records[index].ctime) = times;
+        }
+        if !self.met.is_to_be_read(&status) {
+            let text =
+                "cannot READ the directory: it is moved ahead of the backup all the time; nothing in it is saved here";
+            self.problems.add(self.walked.table.path(index), text);
+            return 0;
         }
         let stored = self.attributes(index, &fd);
         let is_encrypted = encrypted::is_encrypted(&status);
@@ -369,6 +380,17 @@ impl Walker<'_> {
                         fail(self, format!("cannot READ the holes: {}", std::io::Error::from(error)));
                         return None;
                     }
+                }
+                let data = record.size - more.holes.iter().map(|(_, length)| length).sum::<u64>().min(record.size);
+                if self.walked.extents.is_some()
+                    && let Some(whole) = inode::more_than_its_filesystem(file, data)
+                {
+                    let path = self.walked.table.path(parent).join(name_os);
+                    self.observer.warning(&format!(
+                        "{}: its content, {data} bytes without holes, is more than its filesystem has ({whole} bytes): shared or compressed blocks, \
+                         and all of it is read; exclude it where it is not needed",
+                        path.display()
+                    ));
                 }
                 if let Some(extents) = self.walked.extents.as_mut().filter(|_| record.size > 0) {
                     extents.look(file, &record, self.walked.table.records.len());

@@ -6,7 +6,7 @@
 mod common;
 
 use common::changing::{after_walk, messages, paths, restore, tree};
-use common::{backup, backup_with, repository, scratch};
+use common::{Disk, Warnings, backup, backup_with, repository, scratch};
 use lifeboat_archive::{FileTree, Quiet, Selection};
 
 #[test]
@@ -76,6 +76,33 @@ fn root_a_file_that_becomes_a_giant_after_the_walk_is_bounded() {
     assert_eq!(restore(&repository, &out, &Selection::Everything), Vec::<String>::new());
     assert_eq!(out.join("d/file").metadata().unwrap().len(), 1 << 61);
     run!("umount", &mount);
+}
+
+#[test]
+fn root_more_content_than_the_filesystem_has_is_named() {
+    const MIB: u64 = 1 << 20;
+    let scratch = scratch();
+    let disk = Disk::make(scratch.path(), "disk", 320, &["mkfs.xfs", "-q", "-m", "reflink=1"]);
+    let path = disk.mount.join("home");
+    std::fs::create_dir(&path).unwrap();
+    let piece = path.join("piece");
+    let bytes: Vec<u8> = (0..16 * MIB as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    std::fs::write(&piece, bytes).unwrap();
+    let giant = path.join("giant");
+    std::fs::File::create(&giant).unwrap();
+    for number in 0..25 {
+        let command = format!("reflink {} 0 {} {}", piece.display(), number * 16 * MIB, 16 * MIB);
+        run!("xfs_io", "-c", &command, &giant);
+    }
+    // As large, but a hole.
+    std::fs::File::create(path.join("hole")).unwrap().set_len(400 * MIB).unwrap();
+    let (repository, _) = repository(&scratch.path().join("repository"));
+    let warnings = Warnings::default();
+    let report = backup_with(&repository, &FileTree::new(&disk.mount), &warnings);
+    assert_eq!(report.problems, []);
+    let said = warnings.0.into_inner().unwrap();
+    let giants: Vec<&String> = said.iter().filter(|text| text.contains("more than its filesystem has")).collect();
+    assert!(matches!(&giants[..], [one] if one.starts_with("/home/giant: ")), "{said:?}");
 }
 
 #[test]

@@ -55,6 +55,47 @@ fn root_links_and_directories_that_are_swapped_in_are_not_read() {
     }
 }
 
+/// Moves a directory on to the next place whenever the walk has read it.
+struct Ahead<'a>(&'a Path, Mutex<usize>);
+
+impl Ahead<'_> {
+    fn place(&self, number: usize) -> std::path::PathBuf {
+        self.0.join(format!("d{number}/x"))
+    }
+}
+
+impl Observer for Ahead<'_> {
+    fn progress(&self, progress: &Progress) {
+        let mut count = self.1.lock().unwrap();
+        if progress.phase == "walk" {
+            *count += 1;
+            // The root, then each place and what was moved there.
+            if *count % 2 == 1 && *count > 1 && *count / 2 < 9 {
+                std::fs::rename(self.place(*count / 2), self.place(*count / 2 + 1)).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_directory_that_is_moved_ahead_of_the_walk_is_read_a_few_times() {
+    let scratch = scratch();
+    let tree = tree(scratch.path(), &[("d1/x/file", "x")]);
+    (2..10).for_each(|number| std::fs::create_dir(tree.join(format!("d{number}"))).unwrap());
+    let (repository, _) = repository(&scratch.path().join("repository"));
+    let report = backup_with(&repository, &FileTree::new(&tree), &Ahead(&tree, Mutex::new(0)));
+    let said = messages(&report.problems);
+    let refused: Vec<&String> = said.iter().filter(|text| text.contains("moved ahead of the backup")).collect();
+    assert!(matches!(&refused[..], [one] if one.starts_with("/d4/x: ")), "{said:?}");
+    // Moved once, all of it is there.
+    let last = (1..10).map(|number| tree.join(format!("d{number}/x"))).find(|place| place.exists()).unwrap();
+    std::fs::rename(last, tree.join("d1/x")).unwrap();
+    let once = after_walk(3, || std::fs::rename(tree.join("d1/x"), tree.join("d8/x")).unwrap());
+    backup_with(&repository, &FileTree::new(&tree), &once);
+    let snapshot = repository.find_snapshot("latest").unwrap();
+    assert_eq!(repository.read_file(&snapshot, Path::new("/d8/x/file")).unwrap(), b"x");
+}
+
 #[test]
 fn a_replaced_file_comes_with_its_own_attributes() {
     let scratch = scratch();

@@ -18,7 +18,7 @@ pub(crate) fn status(directory: impl AsFd, name: &OsStr) -> Result<Statx, Errno>
     if name.is_empty() {
         flags |= AtFlags::EMPTY_PATH;
     }
-    rustix::fs::statx(directory, name, flags, StatxFlags::BASIC_STATS | StatxFlags::MNT_ID)
+    rustix::fs::statx(directory, name, flags, StatxFlags::BASIC_STATS | StatxFlags::BTIME | StatxFlags::MNT_ID)
 }
 
 /// The type of an entry; `None` for one that no filesystem should have.
@@ -147,6 +147,19 @@ fn whole(ask: &dyn Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Err
     let length = ask(&mut buffer)?;
     buffer.truncate(length);
     Ok(buffer)
+}
+
+/// The size of a file's filesystem in bytes, when the file has more data than that. Any user can make such a file out of little where
+/// files share blocks, and reading it takes days.
+pub(crate) fn more_than_its_filesystem(file: &OwnedFd, data: u64) -> Option<u64> {
+    /// No filesystem is smaller that can do it (mkfs.btrfs(8), mkfs.xfs(8)).
+    const LEAST: u64 = 64 << 20;
+    if data < LEAST {
+        return None;
+    }
+    let status = rustix::fs::fstatvfs(file).ok()?;
+    let whole = status.f_blocks.saturating_mul(status.f_frsize);
+    (whole > 0 && data > whole).then_some(whole)
 }
 
 /// Settable flags and project id of an open file or directory; `stored` remembers what the filesystem has.
