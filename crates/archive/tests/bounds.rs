@@ -7,10 +7,11 @@ mod common;
 
 use common::{backup, repository, scratch};
 use lifeboat_archive::{FileTree, Place, Quiet, Repository, RestoreOptions, Selection};
-use lifeboat_remote::Patience;
 use lifeboat_remote::folder::Folder;
+use lifeboat_remote::{Fault, Files, Kind, Patience};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// As much memory is in no machine; ext4 allows files of 16 TiB.
@@ -67,4 +68,59 @@ fn giants_pipes_and_devices_on_a_share_are_damage() {
             std::fs::remove_file(file).unwrap();
         }
     }
+}
+
+/// A share on which somebody counts how often the index is listed.
+struct Counting(Folder, Arc<AtomicUsize>);
+
+impl Files for Counting {
+    fn place(&self) -> String {
+        self.0.place()
+    }
+    fn list(&self, kind: Kind) -> Result<Vec<(String, u64)>, Fault> {
+        self.1.fetch_add(usize::from(kind == Kind::Index), Ordering::Relaxed);
+        self.0.list(kind)
+    }
+    fn read(&self, kind: Kind, name: &str) -> Result<Vec<u8>, Fault> {
+        self.0.read(kind, name)
+    }
+    fn read_part(&self, kind: Kind, name: &str, offset: u64, length: u64) -> Result<Vec<u8>, Fault> {
+        self.0.read_part(kind, name, offset, length)
+    }
+    fn write(&self, kind: Kind, name: &str, bytes: &[u8]) -> Result<(), Fault> {
+        self.0.write(kind, name, bytes)
+    }
+    fn remove(&self, kind: Kind, name: &str) -> Result<(), Fault> {
+        self.0.remove(kind, name)
+    }
+    fn create(&self) -> Result<(), Fault> {
+        self.0.create()
+    }
+    fn given_up(&self) -> Option<String> {
+        self.0.given_up()
+    }
+}
+
+#[test]
+fn many_broken_index_files_are_listed_as_often_as_one() {
+    let scratch = scratch();
+    let tree = scratch.path().join("tree");
+    std::fs::create_dir_all(&tree).unwrap();
+    std::fs::write(tree.join("f"), "content").unwrap();
+    let location = scratch.path().join("repository");
+    let (made, key) = repository(&location);
+    backup(&made, &FileTree::new(&tree));
+    let lists = |broken: u32| {
+        for number in 0..broken {
+            std::fs::write(location.join("index").join(format!("{number:064x}")), "junk").unwrap();
+        }
+        let patience = Patience::with("the share", Arc::new(|_| ()), Duration::from_secs(20), Duration::from_secs(600));
+        let count = Arc::new(AtomicUsize::new(0));
+        let share = Counting(Folder::new(&location, "nfs://nas/x", patience), Arc::clone(&count));
+        backup(&Repository::open_at(&Place::Files(Arc::new(share)), &key).unwrap(), &FileTree::new(&tree));
+        let left = std::fs::read_dir(location.join("index")).unwrap().flatten();
+        assert!(left.into_iter().all(|entry| !entry.file_name().to_string_lossy().starts_with("0000")));
+        count.load(Ordering::Relaxed)
+    };
+    assert_eq!(lists(1), lists(30));
 }

@@ -44,9 +44,13 @@ impl Kernel {
         let modules = match sysroot.resolve(&directory)? {
             Some(resolved) if sysroot.outside(&resolved.path).join("modules.dep").is_file() => resolved.path,
             _ => {
+                let installed = match releases(sysroot)? {
+                    list if list.is_empty() => "installing a kernel package (linux-image-amd64)".to_owned(),
+                    list => format!("a kernel that is installed (--kernel {})", list.join(", or ")),
+                };
                 return Err(fail(
                     format!("there is no {}/modules.dep", directory.display()),
-                    "a kernel that is installed (--kernel RELEASE), or a reboot when the kernel was just upgraded",
+                    &format!("{installed}, or a reboot when the kernel was just upgraded"),
                 ));
             }
         };
@@ -122,7 +126,8 @@ fn running_release() -> String {
     rustix::system::uname().release().to_string_lossy().into_owned()
 }
 
-fn newest_release(sysroot: &Sysroot) -> Result<String, RescueError> {
+/// The kernels whose modules are there, the newest last.
+fn releases(sysroot: &Sysroot) -> Result<Vec<String>, RescueError> {
     let directory = Path::new("/lib/modules");
     let mut releases = Vec::new();
     for name in sysroot.list(directory)? {
@@ -131,7 +136,11 @@ fn newest_release(sysroot: &Sysroot) -> Result<String, RescueError> {
         }
     }
     releases.sort_by(|a, b| compare_releases(a, b));
-    releases.pop().ok_or_else(|| RescueError::Kernel {
+    Ok(releases)
+}
+
+fn newest_release(sysroot: &Sysroot) -> Result<String, RescueError> {
+    releases(sysroot)?.pop().ok_or_else(|| RescueError::Kernel {
         root: sysroot.root().to_owned(),
         reason: "/lib/modules holds no kernel with a modules.dep".to_owned(),
         remedy: "installing a kernel package (linux-image-amd64)".to_owned(),
@@ -182,6 +191,25 @@ mod tests {
         assert_eq!(
             releases,
             ["5.10.0-8-amd64", "6.1", "6.1.0-9-amd64", "6.1.0-56-amd64", "6.1.0-56-cloud-amd64", "6.12.1-amd64"]
+        );
+    }
+
+    #[test]
+    fn a_kernel_that_is_not_there_is_named_with_those_that_are() {
+        let root = tempfile::tempdir().unwrap();
+        let find = || Kernel::find(&Sysroot::new(root.path()), Some("9.9")).unwrap_err().to_string();
+        assert!(find().contains("installing a kernel package"));
+        for release in ["6.12.1", "6.1.0-9", "5.10-left-by-dkms"] {
+            let modules = root.path().join("lib/modules").join(release);
+            std::fs::create_dir_all(&modules).unwrap();
+            if !release.ends_with("dkms") {
+                std::fs::write(modules.join("modules.dep"), "").unwrap();
+            }
+        }
+        let error = find();
+        assert!(
+            error.contains("/lib/modules/9.9/modules.dep") && error.contains("(--kernel 6.1.0-9, or 6.12.1)"),
+            "{error}"
         );
     }
 

@@ -9,7 +9,7 @@ use crate::file_table::Id;
 use crate::{ArchiveError, Observer};
 use rayon::prelude::*;
 use rustic_core::FileType;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Bytes read from the end of a pack at first: the header of some hundred blobs.
 const TAIL: u64 = 16 << 10;
@@ -128,12 +128,14 @@ impl Store {
         if packs > 0 {
             self.write_index(&IndexFile { packs: unnamed.packs, ..IndexFile::default() })?;
         }
+        // Somebody may have left thousands of them.
+        let listed = if index.unreadable.is_empty() { vec![] } else { self.list_with_sizes(FileType::Index)? };
+        let listed: HashMap<Id, u64> = listed.into_iter().collect();
         for broken in &index.unreadable {
             observer.warning(&broken.cause);
             // Once more, so that a passing error of memory or bus takes nothing away.
-            let again = self.list_with_sizes(FileType::Index)?.into_iter().find(|(id, _)| *id == broken.id);
-            let is_damaged = |listed| matches!(self.read_index(&listed), Err(ArchiveError::Damaged { .. }));
-            if broken.is_damaged && again.is_some_and(is_damaged) {
+            let again = listed.get(&broken.id).map(|size| self.read_index(&(broken.id, *size)));
+            if broken.is_damaged && matches!(again, Some(Err(ArchiveError::Damaged { .. }))) {
                 match self.remove(FileType::Index, &broken.id) {
                     Ok(()) => observer.warning(&format!(
                         "{} was removed: its entries are now in another index",
