@@ -162,7 +162,7 @@ fn a_damaged_tree_costs_what_is_below_it() {
                     report.problems.iter().any(|problem| path.starts_with(&problem.path))
                 };
                 for path in originals.keys().filter(|path| !restored.contains_key(*path)) {
-                    assert!(is_reported(path), "{} is missing, told is {:?}", path.display(), report.problems);
+                    assert!(is_reported(path), "{} is missing, reported is {:?}", path.display(), report.problems);
                 }
                 for problem in &report.problems {
                     *hit.entry(problem.path.clone()).or_insert(0) += 1;

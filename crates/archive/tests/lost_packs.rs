@@ -139,7 +139,7 @@ fn directories_that_do_not_decrypt_are_reported_and_stored_again() {
             continue;
         }
         assert!(
-            warnings.contains("is read anew") && warnings.contains("directories of the previous snapshot"),
+            warnings.contains("is read again") && warnings.contains("directories of the previous snapshot"),
             "{warnings}"
         );
         let snapshot = repository.find_snapshot(&report.snapshot).unwrap();

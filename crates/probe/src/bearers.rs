@@ -102,7 +102,7 @@ pub(crate) fn twins(prober: &Prober<'_>, blocks: &Blocks, layout: &Layout) -> Ve
             }
             let remedy = match own_disk.name == other_disk.name {
                 true => "giving one of them another UUID".to_owned(),
-                false => format!("unplug {}, or giving one of them another UUID", other_disk.path),
+                false => format!("unplugging {}, or giving one of them another UUID", other_disk.path),
             };
             reported.push(format!(
                 "{path} and {} have the same UUID ({uuid}): one could be mistaken for the other, and a recovery is \

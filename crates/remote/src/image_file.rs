@@ -70,9 +70,11 @@ mod tests {
         assert_eq!(image.size(), 10);
         assert_eq!(image.read_at(8, 100).unwrap(), b"89");
         assert_eq!(image.read_at(u64::MAX, u64::MAX).unwrap(), b"");
-        for (path, message) in
-            [(Path::new("/dev/null"), "neither"), (folder.path(), "neither"), (Path::new("/no"), "No such")]
-        {
+        for (path, message) in [
+            (Path::new("/dev/null"), "not a file or a block device"),
+            (folder.path(), "not a file or a block device"),
+            (Path::new("/no"), "No such"),
+        ] {
             let error = ImageFile::open(path).unwrap_err().to_string();
             assert!(error.starts_with("cannot OPEN") && error.contains(message), "{error}");
         }

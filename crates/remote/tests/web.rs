@@ -218,7 +218,7 @@ fn answers_that_no_such_file_can_have_are_not_taken_in() {
         for kind in [Kind::Config, Kind::Key, Kind::Lock] {
             let (address, _) = server(move |_| giant(length, bytes));
             let error = s3(&address).read(kind, "ab").unwrap_err();
-            assert!(matches!(&error, Fault::Impossible(text) if text.contains("more than")), "{kind:?}: {error}");
+            assert!(matches!(&error, Fault::Impossible(text) if text.contains("is larger than")), "{kind:?}: {error}");
         }
     }
     let (address, _) = server(|_| reply("200 OK", "", "small"));

@@ -67,6 +67,6 @@ mod tests {
     fn a_board_without_a_battery() {
         let now: Timestamp = "1970-01-01T00:05:00Z".parse().unwrap();
         let text = remark("2026-11-28T12:00:00Z", now).unwrap();
-        assert!(text.contains("1970-01-01 00:05 UTC, 56 years before"), "{text}");
+        assert!(text.contains("1970-01-01 00:05 UTC, 56 years earlier"), "{text}");
     }
 }

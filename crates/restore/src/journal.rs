@@ -176,7 +176,7 @@ mod tests {
         };
         journal().check_disks(&found(1 << 30, "LB7")).unwrap();
         for hardware in [found(1 << 30, "LB8"), found(2 << 30, "LB7")] {
-            assert!(journal().check_disks(&hardware).unwrap_err().to_string().contains("start anew"));
+            assert!(journal().check_disks(&hardware).unwrap_err().to_string().contains("starting again"));
         }
     }
 }

@@ -177,7 +177,7 @@ pub(crate) mod tests {
     fn wrong_parts_are_named() {
         let folder = tempfile::tempdir().unwrap();
         let error = build_in(folder.path(), b"no stub").unwrap_err().to_string();
-        assert!(error.contains("no EFI program"), "{error}");
+        assert!(error.contains("not an EFI program"), "{error}");
         let mut cut = program();
         cut.truncate(0x500);
         assert!(build_in(folder.path(), &cut).unwrap_err().to_string().contains("cut"));

@@ -233,7 +233,7 @@ mod tests {
         console.wait_for(&Pattern::text("Kernel").unwrap(), Duration::from_secs(5)).unwrap();
         let error = console.wait_for(&Pattern::text("login:").unwrap(), Duration::from_millis(50)).unwrap_err();
         let message = error.to_string();
-        assert!(message.starts_with("waited 0 s for \"login:\" on the console, in vain"), "{message}");
+        assert!(message.starts_with("timed out after 0 s waiting for \"login:\" on the console"), "{message}");
         assert!(message.ends_with("Kernel panic"), "{message}");
     }
 
