@@ -104,9 +104,9 @@ mod tests {
         for (path, directory, part) in [
             ("/var/none", false, "does not exist"),
             ("/var/*", false, "* is not a wildcard"),
-            ("/var/run/cache", false, "/var/run is a link"),
-            ("/var/run", true, "/var/run is a link"),
-            ("/var/file", true, "not a directory"),
+            ("/var/run/cache", false, "/var/run is a symbolic link"),
+            ("/var/run", true, "/var/run is a symbolic link"),
+            ("/var/file", true, "is not a directory"),
         ] {
             let text = reported(path, directory).unwrap();
             assert!(text.contains(part), "{text}");
