@@ -17,9 +17,9 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn json(location: &Path, key: &Secret, arguments: &[&str]) -> Value {
-    let (well, said) = restic(location, key, &[&["--no-lock", "--quiet"], arguments].concat());
-    assert!(well, "{said}");
-    serde_json::from_str(&said).unwrap()
+    let (well, reported) = restic(location, key, &[&["--no-lock", "--quiet"], arguments].concat());
+    assert!(well, "{reported}");
+    serde_json::from_str(&reported).unwrap()
 }
 
 /// The encrypted bytes of a blob of this content.
@@ -74,14 +74,14 @@ fn what_a_user_saves_passes_for_nothing_else() {
     assert_eq!((snapshots.len(), unreadable.len()), (2, texts.len()));
     assert!(unreadable.iter().all(|one| one.cause.contains("its encoding is unknown")), "{unreadable:?}");
     // Nor does restic, and it reads how the contents are stored.
-    let (_, said) = restic(&location, &key, &["--no-lock", "snapshots"]);
-    assert!(!said.contains("forged"), "{said}");
+    let (_, reported) = restic(&location, &key, &["--no-lock", "snapshots"]);
+    assert!(!reported.contains("forged"), "{reported}");
     places.iter().for_each(|(path, _)| std::fs::remove_file(path).unwrap());
     let config = std::fs::read(location.join("config")).unwrap();
     std::fs::write(location.join("config"), &sealed[1]).unwrap();
-    let (well, said) = restic(&location, &key, &["--no-lock", "cat", "config"]);
-    assert!(!well, "{said}");
+    let (well, reported) = restic(&location, &key, &["--no-lock", "cat", "config"]);
+    assert!(!well, "{reported}");
     std::fs::write(location.join("config"), config).unwrap();
-    let (well, said) = restic(&location, &key, &["check", "--read-data"]);
-    assert!(well, "{said}");
+    let (well, reported) = restic(&location, &key, &["check", "--read-data"]);
+    assert!(well, "{reported}");
 }

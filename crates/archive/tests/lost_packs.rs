@@ -85,8 +85,8 @@ fn what_is_whole_in_packs_that_are_cut_short_is_kept_for_earlier_snapshots() {
     assert_eq!(repository.verify(&Quiet).unwrap().problems, []);
     drop(repository);
     for words in [&["prune"][..], &["check", "--read-data"]] {
-        let (well, said) = restic(&location, &key, words);
-        assert!(well, "{said}");
+        let (well, reported) = restic(&location, &key, words);
+        assert!(well, "{reported}");
     }
 }
 

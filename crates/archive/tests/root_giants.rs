@@ -100,9 +100,9 @@ fn root_more_content_than_the_filesystem_has_is_named() {
     let warnings = Warnings::default();
     let report = backup_with(&repository, &FileTree::new(&disk.mount), &warnings);
     assert_eq!(report.problems, []);
-    let said = warnings.0.into_inner().unwrap();
-    let giants: Vec<&String> = said.iter().filter(|text| text.contains("more than its filesystem has")).collect();
-    assert!(matches!(&giants[..], [one] if one.starts_with("/home/giant: ")), "{said:?}");
+    let reported = warnings.0.into_inner().unwrap();
+    let giants: Vec<&String> = reported.iter().filter(|text| text.contains("more than its filesystem has")).collect();
+    assert!(matches!(&giants[..], [one] if one.starts_with("/home/giant: ")), "{reported:?}");
 }
 
 #[test]

@@ -84,9 +84,9 @@ fn a_directory_that_is_moved_ahead_of_the_walk_is_read_a_few_times() {
     (2..10).for_each(|number| std::fs::create_dir(tree.join(format!("d{number}"))).unwrap());
     let (repository, _) = repository(&scratch.path().join("repository"));
     let report = backup_with(&repository, &FileTree::new(&tree), &Ahead(&tree, Mutex::new(0)));
-    let said = messages(&report.problems);
-    let refused: Vec<&String> = said.iter().filter(|text| text.contains("moved ahead of the backup")).collect();
-    assert!(matches!(&refused[..], [one] if one.starts_with("/d4/x: ")), "{said:?}");
+    let reported = messages(&report.problems);
+    let refused: Vec<&String> = reported.iter().filter(|text| text.contains("moved ahead of the backup")).collect();
+    assert!(matches!(&refused[..], [one] if one.starts_with("/d4/x: ")), "{reported:?}");
     // Moved once, all of it is there.
     let last = (1..10).map(|number| tree.join(format!("d{number}/x"))).find(|place| place.exists()).unwrap();
     std::fs::rename(last, tree.join("d1/x")).unwrap();

@@ -37,7 +37,7 @@ pub(crate) fn warnings<'u>(
     let mut found = again(table, root, &used, kept);
     found.retain(|again| !in_fstab(sysroot, &fstab, &again.at) && !has_unit(sysroot, &again.at));
     let rest = found.split_off(found.len().min(ONE_BY_ONE));
-    let mut told: Vec<String> = found
+    let mut reported: Vec<String> = found
         .iter()
         .map(|Again { at, of }| {
             format!(
@@ -50,13 +50,13 @@ pub(crate) fn warnings<'u>(
         .collect();
     if !rest.is_empty() {
         let names: Vec<String> = rest.iter().map(|again| again.at.display().to_string()).collect();
-        told.push(format!(
+        reported.push(format!(
             "{} other mounts show saved files once more and are not in /etc/fstab either: {}",
             names.len(),
             names.join(", ")
         ));
     }
-    told
+    reported
 }
 
 /// The places, outermost ones only: what is mounted on one of them goes with it.

@@ -100,15 +100,15 @@ fn a_second_mount_that_no_configuration_makes_is_warned_of() {
     let mut host = bios_machine();
     host.mount("/dev/sda6", "/home", "ext3");
     host.mount("/dev/sda6", "/srv/www", "ext3");
-    let told = |host: &FakeHost| {
+    let reported = |host: &FakeHost| {
         let probed = read(host);
         assert_eq!(reasons(&probed.refusals), Vec::<String>::new());
         assert_eq!(probed.machine.layout.mounts.len(), 2);
         probed.warnings.into_iter().filter(|text| text.contains("/srv/www")).collect::<Vec<String>>()
     };
-    assert!(matches!(&told(&host)[..], [text] if text.starts_with("/srv/www shows the files of /home, ")));
+    assert!(matches!(&reported(&host)[..], [text] if text.starts_with("/srv/www shows the files of /home, ")));
     host.write("root/etc/fstab", "/home /srv/www none bind 0 0\n");
-    assert_eq!(told(&host), Vec::<String>::new());
+    assert_eq!(reported(&host), Vec::<String>::new());
 }
 
 #[test]
