@@ -4,8 +4,10 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 pub mod grown;
+pub mod mirrored;
 
 pub use grown::{Decision, grown};
+pub use mirrored::mirrored_machine;
 
 use crate::boot::{Boot, Firmware, InitramfsTool, Loader};
 use crate::filesystem::{BtrfsOptions, ExtOptions, Filesystem, FilesystemOptions, Journal, VfatOptions};

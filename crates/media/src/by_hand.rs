@@ -3,10 +3,12 @@
 //! Lines that begin with four blanks are commands for bash, in order; a script can follow them literally. What a person
 //! must decide is a variable with the recorded value as its default.
 
-use crate::by_hand_filesystems::{filesystem, swap, table_script};
+use crate::by_hand_filesystems::{filesystem, swap};
+use crate::by_hand_layers::{self, table_lines};
+use crate::by_hand_words::{inside, plain, shell, word};
 use lifeboat_machine::boot::{Boot, Firmware, InitramfsTool, Loader};
 use lifeboat_machine::bytes::{human, printable};
-use lifeboat_machine::layout::{Content, Device, DeviceId, DeviceKind, Mount};
+use lifeboat_machine::layout::{Content, DeviceKind, Member, Mount};
 use lifeboat_machine::{Layout, Machine, MediumManifest};
 
 /// Collects prose and commands.
@@ -86,6 +88,13 @@ fn choose(page: &mut Page, machine: &Machine) {
         ));
         lines.push(format!(": \"${{{}:={}}}\"", device.id, plain(&device.path)));
     }
+    for device in &machine.layout.devices {
+        if let DeviceKind::Array(array) = &device.kind {
+            let level = array.level.name();
+            lines.push(format!("# {}: {level}, {}; the node that it gets.", device.id, human(device.size_bytes)));
+            lines.push(by_hand_layers::variable(device, array));
+        }
+    }
     lines.push("# The place where the machine's root filesystem will be mounted.".into());
     lines.push(": \"${target:=/mnt/target}\"".into());
     lines.push("# The device of partition $2 of disk $1.".into());
@@ -116,16 +125,18 @@ fn tables(page: &mut Page, layout: &Layout) {
     for (device, _) in layout.disks() {
         if let Content::Table(table) = &device.content {
             lines.push(format!("wipefs --all \"${}\"", device.id));
-            // No here-document: its end would be lost among the blanks when a person pastes the lines.
-            lines.push("printf '%s\\n' \\".to_owned());
-            lines.extend(
-                table_script(layout, device, table).lines().map(|line| format!("  {} \\", shell(line.as_bytes()))),
-            );
-            lines.push(format!("  | sfdisk --wipe always --wipe-partitions always \"${}\"", device.id));
+            lines.extend(table_lines(layout, device, table));
         }
     }
     lines.push("if command -v udevadm >/dev/null; then udevadm settle; fi".to_owned());
     page.commands(lines);
+    let layers = by_hand_layers::layers(layout);
+    if !layers.is_empty() {
+        page.text(
+            "Then what is made of them: md arrays, which synchronise while you go on (cat /proc/mdstat), and volume groups.",
+        );
+        page.commands(layers);
+    }
 }
 
 fn filesystems(page: &mut Page, layout: &Layout) {
@@ -142,8 +153,13 @@ fn filesystems(page: &mut Page, layout: &Layout) {
                 lines.extend(filesystem(content, &word(layout, device), device.size_bytes));
             }
             Content::Swap(content) => lines.push(swap(content, &word(layout, device))),
-            Content::Empty | Content::Table(_) | Content::BootLoader | Content::Extended => {}
-            Content::Luks(_) | Content::Journal(_) | Content::Member(_) => {
+            // Members were taken when their array or group was made.
+            Content::Empty
+            | Content::Table(_)
+            | Content::BootLoader
+            | Content::Extended
+            | Content::Member(Member::Array { .. } | Member::Group { .. }) => {}
+            Content::Luks(_) | Content::Journal(_) | Content::Member(Member::Filesystem { .. }) => {
                 lines.push(format!("# {} is made from, or belongs to, other storage: see machine.json", device.id));
             }
         }
@@ -329,64 +345,4 @@ fn finish(page: &mut Page, layout: &Layout) {
     lines.push("umount --recursive \"$target\"".to_owned());
     page.commands(lines);
     page.text("Remove the medium and boot the machine.");
-}
-
-/// The device as a word of the shell: `"$disk0"`, `"$(part "$disk0" 2)"`.
-fn word(layout: &Layout, device: &Device) -> String {
-    let disk = |id: &DeviceId| format!("\"${id}\"");
-    match &device.kind {
-        DeviceKind::Disk(_) => disk(&device.id),
-        DeviceKind::Partition(partition) => match layout.device(&partition.parent) {
-            Some(parent) => format!("\"$(part {} {})\"", disk(&parent.id), partition.number),
-            None => shell(device.path.as_bytes()),
-        },
-        DeviceKind::Array(_) | DeviceKind::Volume(_) | DeviceKind::Crypt(_) => shell(device.path.as_bytes()),
-    }
-}
-
-/// A path of the machine below `$target`, as a word of the shell.
-fn inside(path: &[u8]) -> String {
-    match path {
-        b"/" => "\"$target\"".to_owned(),
-        path => format!("\"$target\"{}", shell(path)),
-    }
-}
-
-/// A path without anything that bash treats specially inside double quotes.
-fn plain(path: &str) -> String {
-    path.chars().filter(|c| c.is_ascii_alphanumeric() || "/-_.:+".contains(*c)).collect()
-}
-
-/// Bytes as one word of bash.
-pub fn shell(bytes: &[u8]) -> String {
-    let harmless = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_./=:,@%+^".contains(byte);
-    if !bytes.is_empty() && bytes.iter().all(harmless) {
-        return String::from_utf8_lossy(bytes).into_owned();
-    }
-    match std::str::from_utf8(bytes) {
-        Ok(text) if !text.chars().any(char::is_control) => format!("'{}'", text.replace('\'', "'\\''")),
-        _ => {
-            let quoted = bytes.iter().map(|byte| match byte {
-                b'\'' | b'\\' => format!("\\{}", char::from(*byte)),
-                0x20..=0x7e => char::from(*byte).to_string(),
-                byte => format!("\\x{byte:02x}"),
-            });
-            format!("$'{}'", quoted.collect::<String>())
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bash_gives_back_every_word() {
-        use proptest::prelude::*;
-        proptest!(ProptestConfig::with_cases(40), |(bytes in proptest::collection::vec(1u8..=255, 0..20))| {
-            let script = format!("printf %s {}", shell(&bytes));
-            let output = std::process::Command::new("bash").arg("-c").arg(&script).output().unwrap();
-            prop_assert_eq!(output.stdout, bytes);
-        });
-    }
 }

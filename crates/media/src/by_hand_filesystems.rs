@@ -2,7 +2,7 @@
 //!
 //! They are the calls that `lifeboat` itself would make: the same sizes, UUIDs, labels, features and tunables.
 
-use crate::by_hand::shell;
+use crate::by_hand_words::shell;
 use lifeboat_machine::Layout;
 use lifeboat_machine::filesystem::{BtrfsOptions, Filesystem, FilesystemOptions};
 use lifeboat_machine::layout::{Device, Partition, PartitionTable, Swap};

@@ -18,7 +18,9 @@
 
 pub mod boot_list;
 pub mod by_hand;
-pub mod by_hand_filesystems;
+mod by_hand_filesystems;
+pub mod by_hand_layers;
+mod by_hand_words;
 pub mod digest;
 pub mod el_torito;
 pub mod error;

@@ -1,5 +1,6 @@
 //! [`plan`]: puts matched disks, their layouts and the boot path together.
 
+use crate::boot_copies;
 use crate::edit;
 use crate::error::PlanError;
 use crate::made::check_kinds;
@@ -9,9 +10,11 @@ use crate::nodes::Nodes;
 use crate::policy::Policy;
 use crate::step::{Plan, Target};
 use crate::steps::Work;
-use crate::table::{DiskLayout, lay_out, title};
+use crate::table::{lay_out, title};
+use crate::upper::{self, Laid};
 use lifeboat_machine::boot::Loader;
-use lifeboat_machine::{Content, Device, FoundHardware, Machine};
+use lifeboat_machine::layout::Array;
+use lifeboat_machine::{Content, Device, DeviceKind, FoundHardware, Machine};
 
 /// Computes everything that a recovery of `machine` on `hardware` will do.
 ///
@@ -19,6 +22,10 @@ use lifeboat_machine::{Content, Device, FoundHardware, Machine};
 /// The first [`PlanError`]: nothing is planned in part.
 pub fn plan(machine: &Machine, hardware: &FoundHardware, policy: &Policy) -> Result<Plan, PlanError> {
     check_kinds(machine)?;
+    // Whoever recorded mounts without a root lost it on the way.
+    if !machine.layout.mounts.is_empty() && machine.layout.mount_at("/").is_none() {
+        return Err(PlanError::Description("mounts, and no root filesystem among them".into()));
+    }
     let changed = edit::changed(machine, hardware, policy)?;
     let mut notes = firmware(machine, hardware, policy)?;
     notes.extend(changed.notes.iter().cloned());
@@ -31,9 +38,11 @@ pub fn plan(machine: &Machine, hardware: &FoundHardware, policy: &Policy) -> Res
         layouts.push(layout);
     }
     let nodes = Nodes::new(&changed.machine, &matches);
-    notes.extend(self::notes(&changed.machine, &matches, &layouts));
-    let (matches, layouts, nodes) = (matches.as_slice(), layouts.as_slice(), &nodes);
-    let work = Work { recorded: machine, machine: &changed.machine, hardware, matches, layouts, nodes };
+    let laid = upper::lay_out(&changed, &matches, layouts, &nodes, policy)?;
+    notes.extend(laid.upper.iter().flat_map(|(_, layout)| layout.notes.iter().cloned()));
+    notes.extend(self::notes(&changed.machine, &matches, &laid));
+    let (matches, laid, nodes) = (matches.as_slice(), &laid, &nodes);
+    let work = Work { recorded: machine, machine: &changed.machine, hardware, matches, laid, nodes };
     Ok(Plan { targets: targets(matches), steps: work.steps()?, moved: changed.moved.clone(), notes })
 }
 
@@ -76,7 +85,7 @@ fn targets(matches: &[Match]) -> Vec<Target> {
 }
 
 /// What a person should know about disks and what they will hold.
-fn notes(machine: &Machine, matches: &[Match], layouts: &[DiskLayout]) -> Vec<String> {
+fn notes(machine: &Machine, matches: &[Match], laid: &Laid) -> Vec<String> {
     let mut notes = vec![];
     for m in matches.iter().filter(|m| m.by.is_weak()) {
         notes.push(format!(
@@ -90,7 +99,19 @@ fn notes(machine: &Machine, matches: &[Match], layouts: &[DiskLayout]) -> Vec<St
     for (device, _) in machine.layout.disks().filter(|(device, _)| device.content == Content::Empty) {
         notes.push(format!("{} ({}) was empty and is left as it is", device.id, recorded(device)));
     }
-    for part in layouts.iter().flat_map(|layout| &layout.parts) {
+    for (device, _) in &laid.upper {
+        if let DeviceKind::Array(array) = &device.kind
+            && array.missing() > 0
+        {
+            let (missing, slots) = (array.missing(), array.slots);
+            notes.push(format!(
+                "{} was degraded when recorded, and comes back so: {missing} of its {slots} members are missing",
+                array_title(device, array)
+            ));
+        }
+    }
+    notes.extend(boot_copies::notes(machine));
+    for part in laid.parts() {
         if let Content::Filesystem(filesystem) = &part.device.content
             && !machine.layout.mounts.iter().any(|mount| mount.device == part.device.id)
         {
@@ -102,4 +123,10 @@ fn notes(machine: &Machine, matches: &[Match], layouts: &[DiskLayout]) -> Vec<St
         }
     }
     notes
+}
+
+/// An array for people: `the raid1 array root (array0)`.
+fn array_title(device: &Device, array: &Array) -> String {
+    let name = array.name.as_deref().unwrap_or(&device.path);
+    format!("the {} array {name} ({})", array.level.name(), device.id)
 }

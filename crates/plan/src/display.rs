@@ -6,7 +6,7 @@ use crate::step::{ChangedFilesystem, Plan, Step, Target};
 use lifeboat_machine::boot::Loader;
 use lifeboat_machine::bytes::human;
 use lifeboat_machine::filesystem::{Filesystem, FilesystemOptions};
-use lifeboat_machine::layout::TableKind;
+use lifeboat_machine::layout::{TableKind, VolumeShape};
 use std::fmt;
 
 const COLUMNS: usize = 80;
@@ -53,6 +53,24 @@ impl fmt::Display for Step {
                 let kind = if table.kind == TableKind::Gpt { "a GPT" } else { "an MBR" };
                 let plural = if partitions.len() == 1 { "" } else { "s" };
                 write!(f, "write {kind} with {} partition{plural} to {disk}", partitions.len())
+            }
+            Step::MakeArray { node, size_bytes, array, members } => {
+                let names: Vec<&str> = members.iter().map(|member| member.device.as_str()).collect();
+                let missing = match array.missing() {
+                    0 => String::new(),
+                    1 => ", 1 member missing".to_owned(),
+                    several => format!(", {several} members missing"),
+                };
+                let level = array.level.name();
+                write!(f, "make the {level} array {node} ({}) of {}{missing}", human(*size_bytes), names.join(", "))
+            }
+            Step::MakeGroup { group, physical, .. } => {
+                let names: Vec<&str> = physical.iter().map(|physical| physical.device.as_str()).collect();
+                write!(f, "make the volume group {} of {}", group.name, names.join(", "))
+            }
+            Step::MakePhysicalVolume { physical } => write!(f, "make {} an LVM physical volume", physical.device),
+            Step::MakeVolume { node, size_bytes, volume, .. } => {
+                write!(f, "make the {} {node} ({})", volume_kind(&volume.shape), human(*size_bytes))
             }
             Step::MakeFilesystem { device, filesystem, was: Some(was), .. } => {
                 let size = human(filesystem.size_bytes);
@@ -101,6 +119,17 @@ impl fmt::Display for Step {
             Step::MakeEfiEntry { entry, .. } => write!(f, "make the EFI boot entry \"{}\"", entry.label),
             Step::Finish => write!(f, "set read-only properties and unmount"),
         }
+    }
+}
+
+fn volume_kind(shape: &VolumeShape) -> String {
+    match shape {
+        VolumeShape::Linear { .. } => "volume".into(),
+        VolumeShape::Striped { extents, .. } => format!("volume on {} stripes", extents.len()),
+        VolumeShape::Raid { segment_type, .. } => format!("{segment_type} volume"),
+        VolumeShape::ThinPool { .. } => "thin pool".into(),
+        VolumeShape::Thin { .. } => "thin volume".into(),
+        VolumeShape::Cached { .. } => "cached volume".into(),
     }
 }
 

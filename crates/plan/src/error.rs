@@ -91,6 +91,29 @@ pub enum PlanError {
         /// What would help, with its own punctuation.
         hint: &'static str,
     },
+    /// The volumes of a group do not fit.
+    #[error(
+        "cannot FIT the volumes of the group {group} onto its disks: they have {has}, and at least {needed} is needed"
+    )]
+    Group {
+        /// The group.
+        group: String,
+        /// What its physical volumes have.
+        has: String,
+        /// What would do.
+        needed: String,
+    },
+    /// The parts of a volume cannot lie on disks of their own.
+    #[error(
+        "cannot PLACE the parts of the volume {volume}: each needs {extents} on a disk of its own, and there are not enough such disks; \
+         try disks of the recorded number and size"
+    )]
+    Spread {
+        /// The volume.
+        volume: String,
+        /// What each part needs.
+        extents: String,
+    },
     /// What a restore writes is more than a filesystem can hold.
     #[error("cannot FIT the files of {what} onto {disk}: {shortage}; try a larger disk, or another snapshot")]
     Room {

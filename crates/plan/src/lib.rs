@@ -11,12 +11,17 @@
 //! | `made` | which kinds of storage are made |
 //! | `nodes` | the device nodes that recorded devices will have |
 //! | `steps` | the ordered steps |
+//! | `boot_copies` | what starts the machine, on each disk of a mirror |
 //! | `controller` | storage controllers, as modaliases and as people call them |
 //! | `kind_changes` | what follows when a filesystem is of another kind |
 //! | [`matched`] | by what a found disk was taken for a recorded one |
 //! | [`matching`] | which found disk takes the place of which recorded one |
 //! | [`wipe`] | which disks may be wiped |
 //! | [`table`] | a recorded disk laid out on a found one |
+//! | `ground` | what carries a table or a content |
+//! | `demand` | what a device must have for all that lies on it |
+//! | `groups` | volumes of a group on other physical volumes |
+//! | `upper` | the sizes of what is made of other devices |
 //! | [`edit`] | what a policy changes about partitions: kinds of filesystems, places, sizes, those left out |
 //! | [`filesystem_kind`] | filesystems of another kind than recorded |
 //! | [`size`] | the size solver |
@@ -32,13 +37,17 @@
 #![cfg_attr(not(test), deny(clippy::wildcard_enum_match_arm))]
 
 pub mod assemble;
+mod boot_copies;
 pub mod bounds;
 mod controller;
+mod demand;
 pub mod diff;
 pub mod display;
 pub mod edit;
 pub mod error;
 pub mod filesystem_kind;
+mod ground;
+mod groups;
 mod kind_changes;
 mod made;
 pub mod matched;
@@ -52,6 +61,7 @@ pub mod size;
 pub mod step;
 mod steps;
 pub mod table;
+mod upper;
 pub mod wipe;
 
 pub use assemble::plan;
@@ -61,4 +71,4 @@ pub use filesystem_kind::FilesystemKind;
 pub use matched::MatchedBy;
 pub use need::Need;
 pub use policy::Policy;
-pub use step::{ChangedFilesystem, Plan, Step, Target};
+pub use step::{ArrayDevice, ChangedFilesystem, PhysicalVolume, Plan, Step, Target};

@@ -2,6 +2,7 @@
 
 use crate::error::PlanError;
 use lifeboat_machine::filesystem::{FilesystemOptions, Journal};
+use lifeboat_machine::layout::VolumeShape;
 use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Machine, Member};
 
 /// Reports whether a plan can make everything that a machine's disks held.
@@ -20,17 +21,29 @@ pub fn check_kinds(machine: &Machine) -> Result<(), PlanError> {
 /// What a device is, when no plan makes such.
 fn device_kind(device: &Device) -> Option<&'static str> {
     match &device.kind {
-        DeviceKind::Disk(_) | DeviceKind::Partition(_) => None,
-        DeviceKind::Array(_) => Some("an md array"),
-        DeviceKind::Volume(_) => Some("an LVM volume"),
+        DeviceKind::Disk(_) | DeviceKind::Partition(_) | DeviceKind::Array(_) => None,
+        DeviceKind::Volume(volume) => match volume.shape {
+            VolumeShape::Linear { .. }
+            | VolumeShape::Striped { .. }
+            | VolumeShape::Raid { integrity_block_bytes: None, .. }
+            | VolumeShape::ThinPool { .. }
+            | VolumeShape::Thin { .. } => None,
+            VolumeShape::Raid { .. } => Some("an LVM volume with integrity checksums"),
+            VolumeShape::Cached { .. } => Some("an LVM volume with a cache"),
+        },
         DeviceKind::Crypt(_) => Some("an encrypted (LUKS) device"),
     }
 }
 
-/// The kernel shows partitions of whole disks only; what lies in a table within a partition is not a device of the machine.
+/// The kernel shows partitions of whole disks and arrays only; what lies in a table within a partition is not a device of
+/// the machine.
 fn table_within(device: &Device) -> Option<&'static str> {
-    let within = device.disk().is_none() && matches!(device.content, Content::Table(_));
-    within.then_some("a partition table on a device that is not a whole disk")
+    let whole = match &device.kind {
+        DeviceKind::Disk(_) | DeviceKind::Array(_) => true,
+        DeviceKind::Partition(_) | DeviceKind::Volume(_) | DeviceKind::Crypt(_) => false,
+    };
+    let within = !whole && matches!(device.content, Content::Table(_));
+    within.then_some("a partition table on a device that is neither a whole disk nor an array")
 }
 
 /// What it holds, when no plan makes such.
@@ -51,8 +64,7 @@ fn content_kind(content: &Content) -> Option<&'static str> {
         },
         Content::Luks(_) => Some("an encrypted (LUKS) device"),
         Content::Journal(_) => Some("the journal, log or realtime section of a filesystem"),
-        Content::Member(Member::Array { .. }) => Some("a member of an md array"),
-        Content::Member(Member::Group { .. }) => Some("an LVM physical volume"),
+        Content::Member(Member::Array { .. } | Member::Group { .. }) => None,
         Content::Member(Member::Filesystem { .. }) => Some("one of several devices of a filesystem"),
     }
 }

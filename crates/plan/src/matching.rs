@@ -198,11 +198,14 @@ impl<'a> Matcher<'a, '_> {
                 Ok(())
             }
             ([], []) => Err(self.none(device)),
-            // As many blank disks of this size as the machine had: which is which makes no difference.
+            // As many blank disks of this size as the machine had, or members of its own array: which is which makes no
+            // difference.
             (exact, _)
                 if !exact.is_empty()
                     && exact.len() == siblings.len()
-                    && exact.iter().all(|found| found.content == DiskContent::Blank) =>
+                    && exact.iter().all(|found| {
+                        found.content == DiskContent::Blank || wipe::bears_own_array(self.machine, device, found)
+                    }) =>
             {
                 for (device, found) in siblings.iter().zip(exact) {
                     self.take(device, found, MatchedBy::Size);
@@ -342,6 +345,8 @@ fn brief(error: &PlanError) -> String {
         | PlanError::Twice { .. }
         | PlanError::Ambiguous { .. }
         | PlanError::NoDisk { .. }
+        | PlanError::Group { .. }
+        | PlanError::Spread { .. }
         | PlanError::Room { .. }
         | PlanError::Edit { .. }
         | PlanError::Table { .. }

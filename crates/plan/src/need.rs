@@ -3,10 +3,11 @@
 
 use crate::step::Step;
 use lifeboat_machine::filesystem::Filesystem;
-use lifeboat_machine::layout::{Swap, TableKind};
+use lifeboat_machine::layout::{Array, Swap, TableKind, Volume, VolumeGroup};
+use std::borrow::Cow;
 
 /// One thing that a step needs.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Need<'a> {
     /// A disk of which nothing is in use.
     Free {
@@ -27,6 +28,23 @@ pub enum Need<'a> {
         /// Some counts are left to mkfs.
         resized: bool,
     },
+    /// An array can be made so, and the restored system assembles it.
+    Array {
+        /// What.
+        array: &'a Array,
+    },
+    /// A volume group can be made, and no other one that stays connected has its name.
+    Group {
+        /// What.
+        group: &'a VolumeGroup,
+    },
+    /// A physical volume can be made.
+    Physical,
+    /// A volume of this shape can be made.
+    Volume {
+        /// What.
+        volume: &'a Volume,
+    },
     /// A swap area can be made so.
     Swap {
         /// What.
@@ -42,7 +60,7 @@ pub enum Need<'a> {
     /// Nothing that stays connected bears this UUID.
     Alone {
         /// The UUID as blkid prints it.
-        uuid: &'a str,
+        uuid: Cow<'a, str>,
         /// The type of what bears it, for people: `ext4`, `swap`.
         kind: &'a str,
         /// The device that will bear it.
@@ -57,16 +75,33 @@ impl Step {
         match self {
             Step::WipeDisk { disk, .. } => vec![Need::Free { disk }],
             Step::WriteTable { table, .. } => vec![Need::Table { kind: table.kind }],
+            Step::MakeArray { node, array, .. } => vec![
+                Need::Array { array },
+                Need::Alone { uuid: array.member_uuid().into(), kind: "md array", device: node },
+            ],
+            Step::MakeGroup { group, physical, .. } => {
+                let alone = physical.iter().map(|physical| Need::Alone {
+                    uuid: (&physical.uuid).into(),
+                    kind: "LVM physical volume",
+                    device: &physical.device,
+                });
+                [Need::Group { group }].into_iter().chain(alone).collect()
+            }
+            Step::MakePhysicalVolume { physical } => vec![
+                Need::Physical,
+                Need::Alone { uuid: (&physical.uuid).into(), kind: "LVM physical volume", device: &physical.device },
+            ],
+            Step::MakeVolume { volume, .. } => vec![Need::Volume { volume }],
             Step::MakeFilesystem { device, filesystem, resized, .. } => {
                 let kind = filesystem.options.mount_type();
                 vec![
                     Need::Filesystem { device, filesystem, resized: *resized },
-                    Need::Alone { uuid: &filesystem.uuid, kind, device },
+                    Need::Alone { uuid: (&filesystem.uuid).into(), kind, device },
                 ]
             }
             Step::MakeSubvolumes { .. } => vec![Need::Subvolumes, Need::Driver { kind: "btrfs" }],
             Step::MakeSwap { device, swap } => {
-                let uuid = swap.uuid.as_deref().map(|uuid| Need::Alone { uuid, kind: "swap", device });
+                let uuid = swap.uuid.as_deref().map(|uuid| Need::Alone { uuid: uuid.into(), kind: "swap", device });
                 [Need::Swap { swap }].into_iter().chain(uuid).collect()
             }
             Step::Mount { kind, .. } => vec![Need::Driver { kind }],
@@ -87,6 +122,10 @@ impl Step {
     pub fn uses(&self) -> Vec<&str> {
         match self {
             Step::WipeDisk { disk, .. } | Step::WriteTable { disk, .. } | Step::MakeEfiEntry { disk, .. } => vec![disk],
+            Step::MakeArray { members, .. } => members.iter().map(|member| member.device.as_str()).collect(),
+            Step::MakeGroup { physical, .. } => physical.iter().map(|physical| physical.device.as_str()).collect(),
+            Step::MakePhysicalVolume { physical } => vec![&physical.device],
+            Step::MakeVolume { physical, .. } => physical.iter().map(String::as_str).collect(),
             Step::MakeFilesystem { device, .. }
             | Step::MakeSubvolumes { device, .. }
             | Step::MakeSwap { device, .. }
@@ -105,7 +144,10 @@ impl Step {
     pub fn makes(&self) -> Vec<&str> {
         match self {
             Step::WriteTable { partitions, .. } => partitions.iter().map(String::as_str).collect(),
-            Step::WipeDisk { .. }
+            Step::MakeArray { node, .. } | Step::MakeVolume { node, .. } => vec![node],
+            Step::MakeGroup { .. }
+            | Step::MakePhysicalVolume { .. }
+            | Step::WipeDisk { .. }
             | Step::MakeFilesystem { .. }
             | Step::MakeSubvolumes { .. }
             | Step::MakeSwap { .. }
@@ -127,7 +169,12 @@ impl Step {
         match self {
             Step::MakeFilesystem { device, filesystem, .. } => Some((device, &filesystem.uuid)),
             Step::MakeSwap { device, swap } => swap.uuid.as_deref().map(|uuid| (device.as_str(), uuid)),
-            Step::WipeDisk { .. }
+            // Others know arrays and volumes by what they hold, or by their names.
+            Step::MakeArray { .. }
+            | Step::MakeGroup { .. }
+            | Step::MakePhysicalVolume { .. }
+            | Step::MakeVolume { .. }
+            | Step::WipeDisk { .. }
             | Step::WriteTable { .. }
             | Step::MakeSubvolumes { .. }
             | Step::Mount { .. }

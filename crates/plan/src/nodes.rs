@@ -2,7 +2,7 @@
 
 use crate::error::PlanError;
 use crate::matching::Match;
-use lifeboat_machine::layout::partition_path;
+use lifeboat_machine::layout::{ArrayMetadata, partition_path};
 use lifeboat_machine::{Device, DeviceId, DeviceKind, Machine};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,6 +17,9 @@ impl Nodes {
         // Parents come first.
         for device in &machine.layout.devices {
             if let Some(node) = node(machine, matches, &nodes, device) {
+                // Two arrays may have one name: those of two hosts.
+                let taken = nodes.values().any(|other| *other == node);
+                let node = if taken { format!("{node}_{}", device.id) } else { node };
                 nodes.insert(device.id.clone(), node);
             }
         }
@@ -48,10 +51,11 @@ fn node(machine: &Machine, matches: &[Match], nodes: &BTreeMap<DeviceId, String>
             let parent = nodes.get(&partition.parent)?;
             Some(partition_path(Path::new(parent), partition.number).to_string_lossy().into_owned())
         }
-        // By its name, as the ARRAY line says that the rescue system gets; by its UUID where it has none.
-        DeviceKind::Array(array) => Some(match array.name.as_deref().filter(|name| !name.is_empty()) {
-            Some(name) => format!("/dev/md/{name}"),
-            None => format!("/dev/disk/by-id/md-uuid-{}", array.uuid),
+        // By its name, as far as mdadm makes a node of it; with metadata 0.90 the number is part of the superblock.
+        DeviceKind::Array(array) => Some(match array.name.as_deref() {
+            Some(name) if makes_a_node(name) => format!("/dev/md/{name}"),
+            None if array.metadata == ArrayMetadata::V0_90 && device.path.starts_with("/dev/md") => device.path.clone(),
+            Some(_) | None => format!("/dev/md/{}", device.id),
         }),
         DeviceKind::Volume(volume) => {
             let group = machine.layout.group(&volume.group)?;
@@ -59,6 +63,12 @@ fn node(machine: &Machine, matches: &[Match], nodes: &BTreeMap<DeviceId, String>
         }
         DeviceKind::Crypt(crypt) => Some(format!("/dev/mapper/{}", crypt.name)),
     }
+}
+
+/// mdadm makes a node of this name: what is portable to POSIX, of at most 32 characters (mdadm 4.4, `is_name_posix_compatible`).
+fn makes_a_node(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    (1..=32).contains(&name.len()) && !name.starts_with(['-', '.']) && name.chars().all(plain)
 }
 
 /// LVM doubles the dashes of names, so that the one between group and volume is found (lvm(8), "dm device names").

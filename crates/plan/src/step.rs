@@ -3,7 +3,7 @@
 use crate::matched::MatchedBy;
 use lifeboat_machine::boot::{EfiEntry, Loader};
 use lifeboat_machine::filesystem::{Filesystem, Subvolume};
-use lifeboat_machine::layout::{Partition, PartitionTable, Swap, SwapFile};
+use lifeboat_machine::layout::{Array, Partition, PartitionTable, Swap, SwapFile, Volume, VolumeGroup};
 use lifeboat_machine::{DeviceId, Name};
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +42,32 @@ pub struct Target {
     pub size_bytes: (u64, u64),
 }
 
+/// A device that becomes a member of an array.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArrayDevice {
+    /// Its node.
+    pub device: String,
+    /// Where the array's data begins on it, in bytes.
+    pub data_offset_bytes: u64,
+}
+
+/// A device that becomes a physical volume.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhysicalVolume {
+    /// Its name in the description.
+    pub id: DeviceId,
+    /// Its node.
+    pub device: String,
+    /// UUID.
+    pub uuid: String,
+    /// Its size in bytes.
+    pub size_bytes: u64,
+    /// Where its first extent begins, in bytes.
+    pub first_extent_bytes: u64,
+    /// Extents that it has.
+    pub extents: u64,
+}
+
 /// One action. Paths are kernel paths of the found hardware; mount points are those of the restored system.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "kebab-case")]
@@ -64,6 +90,48 @@ pub enum Step {
         entries: Vec<Partition>,
         /// Partition paths that must appear.
         partitions: Vec<String>,
+    },
+    /// Make an md array, wipe it, and wait for its node.
+    MakeArray {
+        /// The node that it gets, `/dev/md/root`.
+        node: String,
+        /// Its size in bytes.
+        size_bytes: u64,
+        /// What to make.
+        array: Array,
+        /// Its members' devices, in the order of [`Array::members`].
+        members: Vec<ArrayDevice>,
+    },
+    /// Make physical volumes and their volume group, with those volumes that are but extents of them.
+    MakeGroup {
+        /// What to make.
+        group: VolumeGroup,
+        /// Its physical volumes, in the order of the description.
+        physical: Vec<PhysicalVolume>,
+        /// Its volumes in their new places.
+        volumes: Vec<Volume>,
+    },
+    /// Make a physical volume that belongs to no group.
+    MakePhysicalVolume {
+        /// What to make.
+        physical: PhysicalVolume,
+    },
+    /// Make a logical volume, or activate one that came with its group, wipe it, and wait for its node.
+    MakeVolume {
+        /// The node that it gets, `/dev/mapper/vg-root`.
+        node: String,
+        /// The name of its group.
+        group: String,
+        /// Its size in bytes.
+        size_bytes: u64,
+        /// The same in extents of its group.
+        extents: u64,
+        /// What to make.
+        volume: Volume,
+        /// The physical volumes that it may lie on.
+        physical: Vec<String>,
+        /// The name of its thin pool.
+        pool: Option<String>,
     },
     /// Make a filesystem.
     MakeFilesystem {

@@ -2,8 +2,10 @@
 //! each device and then what it holds; then mounts, files, and what makes them boot.
 
 mod adapt;
+mod array;
 mod boot;
 mod content;
+mod group;
 mod mount;
 
 use crate::error::PlanError;
@@ -11,7 +13,8 @@ use crate::made;
 use crate::matching::Match;
 use crate::nodes::Nodes;
 use crate::step::Step;
-use crate::table::{DiskLayout, Part};
+use crate::table::Part;
+use crate::upper::Laid;
 use lifeboat_machine::{Device, DeviceId, DeviceKind, FoundHardware, Machine};
 use std::collections::BTreeMap;
 
@@ -23,7 +26,7 @@ pub(crate) struct Work<'a> {
     pub(crate) machine: &'a Machine,
     pub(crate) hardware: &'a FoundHardware,
     pub(crate) matches: &'a [Match<'a>],
-    pub(crate) layouts: &'a [DiskLayout],
+    pub(crate) laid: &'a Laid,
     pub(crate) nodes: &'a Nodes,
 }
 
@@ -33,13 +36,12 @@ impl Work<'_> {
         let wiped = |m: &Match| Step::WipeDisk { disk: m.found.path.clone(), device: m.device.id.clone() };
         let mut steps: Vec<Step> = self.matches.iter().map(wiped).collect();
         // All tables of disks before anything else: what a disk refuses is known before the first filesystem is made.
-        for (m, layout) in self.matches.iter().zip(self.layouts) {
-            steps.extend(self.table(m, layout)?);
+        for (m, layout) in self.matches.iter().zip(&self.laid.disks) {
+            steps.extend(self.table(&m.device.id, layout)?);
         }
-        let parts: BTreeMap<&DeviceId, &Part> =
-            self.layouts.iter().flat_map(|layout| &layout.parts).map(|part| (&part.device.id, part)).collect();
+        let parts: BTreeMap<&DeviceId, &Part> = self.laid.parts().map(|part| (&part.device.id, part)).collect();
         for device in &self.machine.layout.devices {
-            make(device)?;
+            self.make(device, &mut steps)?;
             if let Some(part) = parts.get(&device.id) {
                 self.content(part, &mut steps)?;
             }
@@ -52,12 +54,24 @@ impl Work<'_> {
         steps.push(Step::Finish);
         Ok(steps)
     }
-}
 
-/// Makes a device itself: disks are there, partitions come with their table.
-fn make(device: &Device) -> Result<(), PlanError> {
-    match &device.kind {
-        DeviceKind::Disk(_) | DeviceKind::Partition(_) => Ok(()),
-        DeviceKind::Array(_) | DeviceKind::Volume(_) | DeviceKind::Crypt(_) => Err(made::unmade_device(device)),
+    /// Makes a device itself, and its partition table: disks are there, and partitions come with their table.
+    fn make(&self, device: &Device, steps: &mut Vec<Step>) -> Result<(), PlanError> {
+        match &device.kind {
+            DeviceKind::Disk(_) | DeviceKind::Partition(_) => Ok(()),
+            DeviceKind::Array(_) => {
+                let Some((new, layout)) = self.laid.made(&device.id) else {
+                    return Err(PlanError::Description(format!("{}, which was not laid out", device.id)));
+                };
+                steps.push(self.array(new)?);
+                steps.extend(self.table(&device.id, layout)?);
+                Ok(())
+            }
+            DeviceKind::Volume(_) => {
+                steps.push(self.volume(device)?);
+                Ok(())
+            }
+            DeviceKind::Crypt(_) => Err(made::unmade_device(device)),
+        }
     }
 }

@@ -1,11 +1,12 @@
 //! Lays a recorded disk out on a found one: sizes, positions, partition table.
 
 use crate::bounds::{self, MBR_SECTORS};
+use crate::demand::demand;
 use crate::edit::{self, Changed, Edited};
 use crate::error::PlanError;
-use crate::matching::describe;
+use crate::ground::{Ground, sector_bytes};
 use crate::policy::Policy;
-use crate::resize::{maximum_bytes, minimum_bytes, on_sectors, resized};
+use crate::resize::{maximum_bytes, on_sectors, resized};
 use crate::room;
 use crate::size::{self, GRAIN, Give, Region, Span};
 use lifeboat_machine::bytes::human;
@@ -43,11 +44,21 @@ pub fn lay_out(
     found: &FoundDisk,
     policy: &Policy,
 ) -> Result<DiskLayout, PlanError> {
+    lay_out_on(changed, disk, &Ground::of_disk(found), policy)
+}
+
+/// The same for any device that can have a table: a disk, or an array.
+pub(crate) fn lay_out_on(
+    changed: &Changed,
+    disk: &DeviceId,
+    ground: &Ground,
+    policy: &Policy,
+) -> Result<DiskLayout, PlanError> {
     let Some(device) = changed.machine.layout.device(disk) else {
         return Err(PlanError::Description(format!("no {disk}")));
     };
     match &device.content {
-        Content::Table(table) => partitioned(changed, device, table, found, policy),
+        Content::Table(table) => partitioned(changed, device, table, ground, policy),
         Content::Empty
         | Content::Filesystem(_)
         | Content::Swap(_)
@@ -55,34 +66,35 @@ pub fn lay_out(
         | Content::Extended
         | Content::Luks(_)
         | Content::Journal(_)
-        | Content::Member(_) => whole(device, found, !policy.no_resize),
+        | Content::Member(_) => whole(&changed.machine.layout, device, ground, !policy.no_resize),
     }
 }
 
-/// A filesystem or swap area on the disk itself.
-fn whole(device: &Device, found: &FoundDisk, resize: bool) -> Result<DiskLayout, PlanError> {
+/// A filesystem, swap area or member on the device itself.
+fn whole(layout: &Layout, device: &Device, ground: &Ground, resize: bool) -> Result<DiskLayout, PlanError> {
+    let needs = demand(layout, device, resize);
     let region = Region {
         start: 0,
         size: device.size_bytes,
-        minimum: device.filesystem().map_or(device.size_bytes, minimum_bytes),
+        minimum: needs.minimum,
         maximum: device.filesystem().map_or(u64::MAX, maximum_bytes),
         give: if resize { Give::Free } else { Give::Fixed },
     };
     // The filesystem may be smaller than its disk: then only its own size counts.
     let used_size = device.filesystem().map_or(device.size_bytes, |f| f.size_bytes);
-    let fits_as_it_is = found.size_bytes >= used_size && (!resize || found.size_bytes <= device.size_bytes);
+    let fits_as_it_is = ground.size_bytes >= used_size && (!resize || ground.size_bytes <= device.size_bytes);
     let size = if fits_as_it_is {
         device.size_bytes
     } else {
-        let end = found.size_bytes / GRAIN * GRAIN;
+        let end = ground.size_bytes / GRAIN * GRAIN;
         match size::solve(&[region], device.size_bytes, end) {
-            Ok(spans) => spans[0].size.min(found.size_bytes),
-            Err(_) => return Err(too_small(device, found, region.minimum, resize)),
+            Ok(spans) => spans[0].size.min(ground.size_bytes),
+            Err(_) => return Err(too_small(device, ground, region.minimum, resize)),
         }
     };
     let mut notes = vec![];
     let span = Span { start: 0, size };
-    let part = part(device, span, device.size_bytes, found, &mut notes)?;
+    let part = part(device, span, device.size_bytes, ground, &mut notes)?;
     Ok(DiskLayout { table: None, parts: vec![part], notes })
 }
 
@@ -90,13 +102,13 @@ fn partitioned(
     changed: &Changed,
     device: &Device,
     table: &PartitionTable,
-    found: &FoundDisk,
+    ground: &Ground,
     policy: &Policy,
 ) -> Result<DiskLayout, PlanError> {
     let (layout, resize) = (&changed.machine.layout, !policy.no_resize);
     let growth = changed.growth.iter().find(|(of, _)| *of == device.id).map_or(0, |(_, bytes)| *bytes);
-    let old_sector = u64::from(device.disk().map_or(512, |disk| disk.logical_sector_bytes.max(512)));
-    let new_sector = u64::from(found.disk.logical_sector_bytes.max(512));
+    let old_sector = sector_bytes(layout, device);
+    let new_sector = ground.sector_bytes;
     let mut parts: Vec<(&Device, &Partition)> = layout.partitions_of(&device.id);
     parts.retain(|(_, partition)| partition.role != PartitionRole::Extended || !holds_logical(layout, device));
     parts.sort_by_key(|(_, partition)| partition.start_sector);
@@ -115,14 +127,14 @@ fn partitioned(
     let mut notes: Vec<String> =
         edit::dropped(&parts, policy).iter().map(|part| format!("{part} is left out, as you chose")).collect();
     let Edited { parts, old_sizes, regions: recorded, moved } = edit::apply(parts, recorded, policy);
-    let ends = Ends::of(table, device.size_bytes, old_sector, found.size_bytes, new_sector);
+    let ends = Ends::of(table, device.size_bytes, old_sector, ground.size_bytes, new_sector);
     let misfit = |region: &Region| {
         !region.start.is_multiple_of(new_sector) || !region.size.is_multiple_of(new_sector) || region.start < ends.first
     };
     let regions = if old_sector != new_sector && recorded.iter().any(misfit) {
         notes.push(format!(
             "partitions of {} move to multiples of 1 MiB, because {} has another sector size",
-            device.id, found.path
+            device.id, ground.path
         ));
         let lead = |role| if role == PartitionRole::Logical { GRAIN } else { 0 };
         let leads: Vec<u64> = parts.iter().map(|(_, partition)| lead(partition.role)).collect();
@@ -133,13 +145,13 @@ fn partitioned(
     // What was put together in another order may reach a little further than before.
     let reach = regions.last().map_or(0, |region| region.start + region.size);
     let spans = size::solve(&regions, edit::moved_end(ends.old, moved + growth).max(reach), ends.new)
-        .map_err(|error| too_small(device, found, found.size_bytes + error.missing, resize))?;
-    if table.kind == TableKind::Mbr && found.size_bytes / new_sector > MBR_SECTORS {
+        .map_err(|error| too_small(device, ground, ground.size_bytes + error.missing, resize))?;
+    if table.kind == TableKind::Mbr && ground.size_bytes / new_sector > MBR_SECTORS {
         notes.push(format!(
             "{} has an MBR, which reaches {} only; the rest of {} stays unused",
             device.id,
             human(MBR_SECTORS * new_sector),
-            found.path
+            ground.path
         ));
     }
     let mut new_parts = vec![];
@@ -147,11 +159,11 @@ fn partitioned(
         if table.kind == TableKind::Mbr && (span.start + span.size) / new_sector > MBR_SECTORS {
             return Err(PlanError::Geometry {
                 what: format!("{} ({})", recorded_part.id, recorded_part.path),
-                disk: describe(found),
+                disk: ground.title.clone(),
                 reason: format!("an MBR reaches {} only with its sectors", human(MBR_SECTORS * new_sector)),
             });
         }
-        let mut new = part(recorded_part, *span, *old_size, found, &mut notes)?;
+        let mut new = part(recorded_part, *span, *old_size, ground, &mut notes)?;
         if let DeviceKind::Partition(geometry) = &mut new.device.kind {
             geometry.start_sector = span.start / new_sector;
             geometry.sectors = span.size / new_sector;
@@ -183,11 +195,8 @@ fn partitioned(
     new_parts.sort_by_key(|part| part.device.partition().map_or(0, |partition| partition.number));
     let entries: Vec<&Partition> = new_parts.iter().filter_map(|part| part.device.partition()).collect();
     let table = ends.table(table, new_sector, &entries);
-    bounds::check(&table, &entries, found.size_bytes / new_sector, new_sector).map_err(|problem| PlanError::Table {
-        device: device.id.clone(),
-        disk: describe(found),
-        problem,
-    })?;
+    bounds::check(&table, &entries, ground.size_bytes / new_sector, new_sector)
+        .map_err(|problem| PlanError::Table { device: device.id.clone(), disk: ground.title.clone(), problem })?;
     Ok(DiskLayout { table: Some(table), parts: new_parts, notes })
 }
 
@@ -303,41 +312,34 @@ fn region(layout: &Layout, part: &Device, start: u64, size: u64, resize: bool) -
         // One that holds nothing: a place that others may have.
         return Region { minimum: GRAIN.min(size), give: Give::Unused, ..fixed };
     }
-    let Some(filesystem) = part.filesystem() else { return fixed };
-    let minimum = minimum_bytes(filesystem).next_multiple_of(GRAIN).min(size);
-    let maximum = maximum_bytes(filesystem).max(size);
-    if !resize || maximum == size {
+    let demand = demand(layout, part, resize);
+    if demand.give == Give::Fixed {
         return fixed;
     }
-    Region { start, size, minimum, maximum, give: give(layout, &part.id) }
+    let minimum = demand.minimum.next_multiple_of(GRAIN).min(size);
+    Region { start, size, minimum, maximum: demand.maximum.max(size), give: demand.give }
 }
 
-/// Filesystems of the boot loader keep their size as long as they can, those that nobody mounted too.
-fn give(layout: &Layout, id: &DeviceId) -> Give {
-    let points: Vec<&[u8]> =
-        layout.mounts.iter().filter(|mount| mount.device == *id).map(|mount| &*mount.mount_point.0).collect();
-    let boot = |point: &&[u8]| *point == b"/efi" || *point == b"/boot" || point.starts_with(b"/boot/");
-    if points.is_empty() || points.iter().any(boot) { Give::Reluctant } else { Give::Free }
-}
-
-fn part(
+pub(crate) fn part(
     device: &Device,
     span: Span,
     old_size: u64,
-    found: &FoundDisk,
+    ground: &Ground,
     notes: &mut Vec<String>,
 ) -> Result<Part, PlanError> {
     let mut new = Part { device: device.clone(), resized: false };
     new.device.size_bytes = span.size;
-    let sector = found.disk.logical_sector_bytes.max(512);
+    let sector = u32::try_from(ground.sector_bytes).unwrap_or(u32::MAX);
     if let Content::Filesystem(recorded) = &device.content {
         let (mut filesystem, note) = on_sectors(recorded, sector).map_err(|reason| PlanError::Geometry {
             what: format!("{} on {}", title(recorded), device.id),
-            disk: describe(found),
+            disk: ground.title.clone(),
             reason,
         })?;
         notes.extend(note.map(|note| format!("{}: {note}", device.id)));
-        if span.size != old_size && span.size / GRAIN != old_size / GRAIN {
+        // Partitions change by whole grains; what an array has may be a few chunks less.
+        let other_size = span.size != old_size && span.size / GRAIN != old_size / GRAIN;
+        if other_size || filesystem.size_bytes > span.size {
             filesystem = resized(&filesystem, span.size);
             new.resized = true;
             let verb = if filesystem.size_bytes > recorded.size_bytes { "grows" } else { "shrinks" };
@@ -352,7 +354,7 @@ fn part(
         if let Some(shortage) = room::shortage(&filesystem) {
             return Err(PlanError::Room {
                 what: format!("{} on {}", title(recorded), device.id),
-                disk: describe(found),
+                disk: ground.title.clone(),
                 shortage: shortage.text(),
             });
         }
@@ -367,10 +369,10 @@ pub fn title(filesystem: &Filesystem) -> String {
     if filesystem.label.0.is_empty() { kind.to_owned() } else { format!("{kind} \"{}\"", filesystem.label) }
 }
 
-fn too_small(device: &Device, found: &FoundDisk, needed: u64, resize: bool) -> PlanError {
+pub(crate) fn too_small(device: &Device, ground: &Ground, needed: u64, resize: bool) -> PlanError {
     PlanError::TooSmall {
         device: device.id.clone(),
-        disk: describe(found),
+        disk: ground.title.clone(),
         needed: human(needed),
         hint: if resize { "" } else { "; try it without lifeboat.resize=no" },
     }

@@ -8,7 +8,7 @@ use crate::error::PlanError;
 use crate::matching::{Match, answers_to, best_id, describe};
 use crate::policy::Policy;
 use lifeboat_machine::marker::Marker;
-use lifeboat_machine::{Content, Device, DiskContent, FoundDisk, Machine, Member};
+use lifeboat_machine::{Content, Device, DeviceKind, DiskContent, FoundDisk, Machine, Member};
 
 /// Reports whether the disk of a match may be wiped.
 ///
@@ -19,6 +19,7 @@ pub fn allowed(machine: &Machine, m: &Match, policy: &Policy) -> Result<(), Plan
     let ours = found.content == DiskContent::Blank
         || begun(machine, m.device, found)
         || same_table(m.device, found)
+        || bears_own_array(machine, m.device, found)
         || (m.by.proves_identity() && shares_content(machine, m.device, found));
     if ours || policy.wipe.iter().any(|id| answers_to(found, id)) {
         return Ok(());
@@ -54,6 +55,21 @@ pub fn same_table(device: &Device, found: &FoundDisk) -> bool {
     }
 }
 
+/// The whole disk is a member of the array that the recorded disk was a member of.
+pub fn bears_own_array(machine: &Machine, device: &Device, found: &FoundDisk) -> bool {
+    let DiskContent::Whole { uuid: Some(uuid), .. } = &found.content else { return false };
+    array_uuid(machine, device).is_some_and(|own| own.eq_ignore_ascii_case(uuid))
+}
+
+/// The UUID of the array that a device is a member of, as blkid prints it.
+fn array_uuid(machine: &Machine, device: &Device) -> Option<String> {
+    let Content::Member(Member::Array { array, .. }) = &device.content else { return None };
+    match &machine.layout.device(array)?.kind {
+        DeviceKind::Array(array) => Some(array.member_uuid()),
+        DeviceKind::Disk(_) | DeviceKind::Partition(_) | DeviceKind::Volume(_) | DeviceKind::Crypt(_) => None,
+    }
+}
+
 /// The UUID by which what a device holds is known, as blkid prints it.
 fn own_uuid(device: &Device) -> Option<&str> {
     match &device.content {
@@ -73,9 +89,10 @@ fn shares_content(machine: &Machine, device: &Device, found: &FoundDisk) -> bool
     let DiskContent::Table { partition_uuids, content_uuids, .. } = &found.content else { return false };
     let parts = machine.layout.partitions_of(&device.id);
     let known_partitions: Vec<&str> = parts.iter().filter_map(|(_, partition)| partition.uuid.as_deref()).collect();
-    let known_contents: Vec<&str> = parts.iter().filter_map(|(part, _)| own_uuid(part)).collect();
-    let known = |list: &[&str], uuid: &String| list.iter().any(|k| k.eq_ignore_ascii_case(uuid));
-    let shared = partition_uuids.iter().any(|uuid| known(&known_partitions, uuid))
+    let own = |part: &Device| own_uuid(part).map(str::to_owned).or_else(|| array_uuid(machine, part));
+    let known_contents: Vec<String> = parts.iter().filter_map(|(part, _)| own(part)).collect();
+    let known = |list: &[String], uuid: &String| list.iter().any(|k| k.eq_ignore_ascii_case(uuid));
+    let shared = partition_uuids.iter().any(|uuid| known_partitions.iter().any(|k| k.eq_ignore_ascii_case(uuid)))
         || content_uuids.iter().any(|uuid| known(&known_contents, uuid));
     shared && content_uuids.iter().all(|uuid| known(&known_contents, uuid))
 }

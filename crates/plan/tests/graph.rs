@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use lifeboat_machine::filesystem::Filesystem;
+use lifeboat_machine::layout::{Extents, VolumeShape};
 use lifeboat_machine::testing::*;
-use lifeboat_machine::{Content, Device, DeviceKind, FoundHardware, Machine};
+use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, FoundHardware, Machine, Member};
 use lifeboat_plan::{Plan, PlanError, Policy, Step, plan};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,16 +19,24 @@ fn disks() -> impl Strategy<Value = Vec<u16>> {
     prop::collection::vec(4..200u16, 1..7)
 }
 
-/// Nothing but disks, tables, filesystems and swap.
-fn plain(machine: &Machine) -> bool {
+/// Nothing but disks, tables, arrays, groups, filesystems and swap.
+fn planned(machine: &Machine) -> bool {
     machine.layout.devices.iter().all(|device| {
-        matches!(device.kind, DeviceKind::Disk(_) | DeviceKind::Partition(_))
-            && matches!(device.content, Content::Empty | Content::Table(_) | Content::Filesystem(_) | Content::Swap(_))
+        !matches!(device.kind, DeviceKind::Crypt(_))
+            && matches!(
+                device.content,
+                Content::Empty
+                    | Content::Table(_)
+                    | Content::Filesystem(_)
+                    | Content::Swap(_)
+                    | Content::Member(Member::Array { .. } | Member::Group { .. })
+            )
     }) && machine.layout.devices.iter().filter_map(Device::filesystem).all(|f: &Filesystem| f.further().is_empty())
         && machine.layout.devices.iter().all(|device| machine.layout.content_devices(&device.id).len() == 1)
         // A table inside of a partition is none that Linux shows.
         && machine.layout.devices.iter().all(|device| {
-            device.disk().is_some() || !matches!(device.content, Content::Table(_))
+            !matches!(device.kind, DeviceKind::Partition(_) | DeviceKind::Volume(_))
+                || !matches!(device.content, Content::Table(_))
         })
 }
 
@@ -44,6 +53,7 @@ fn hardware_of(machine: &Machine, permille: &[u16]) -> FoundHardware {
 fn sound(machine: &Machine, hardware: &FoundHardware, plan: &Plan) -> Result<(), TestCaseError> {
     let mut sizes: BTreeMap<&str, u64> = plan.targets.iter().map(|t| (t.path.as_str(), t.size_bytes.1)).collect();
     let mut there: BTreeSet<&str> = sizes.keys().copied().collect();
+    let mut groups: BTreeSet<&str> = BTreeSet::new();
     let (mut wiped, mut filled) = (BTreeSet::new(), BTreeMap::<&str, usize>::new());
     for step in &plan.steps {
         for node in step.uses() {
@@ -54,6 +64,56 @@ fn sound(machine: &Machine, hardware: &FoundHardware, plan: &Plan) -> Result<(),
         }
         match step {
             Step::WipeDisk { disk, .. } => prop_assert!(wiped.insert(disk.as_str()), "{disk} is wiped twice"),
+            Step::MakeArray { node, size_bytes, array, members } => {
+                for member in members {
+                    *filled.entry(&member.device).or_default() += 1;
+                    let own = sizes[member.device.as_str()] - member.data_offset_bytes;
+                    prop_assert!(array.member_bytes.unwrap_or(0) <= own, "{node} needs more than {}", member.device);
+                }
+                let each: Vec<u64> =
+                    members.iter().map(|member| sizes[member.device.as_str()] - member.data_offset_bytes).collect();
+                prop_assert!(*size_bytes <= array.data_bytes(&each), "{node} is larger than its members");
+                prop_assert_eq!(array.members.len(), members.len());
+                wiped.insert(node);
+                sizes.insert(node, *size_bytes);
+            }
+            Step::MakeGroup { group, physical, volumes } => {
+                prop_assert!(groups.insert(group.name.as_str()), "{} is made twice", group.name);
+                let mut taken: BTreeMap<&DeviceId, Vec<(u64, u64)>> = BTreeMap::new();
+                for one in physical {
+                    *filled.entry(&one.device).or_default() += 1;
+                    let reach = one.first_extent_bytes + one.extents * group.extent_bytes;
+                    prop_assert!(reach <= sizes[one.device.as_str()], "{} is larger than its device", one.device);
+                    taken.insert(&one.id, vec![(one.extents, u64::MAX)]);
+                }
+                for extents in volumes.iter().flat_map(|volume| volume.shape.extents()) {
+                    let (from, to) = (extents.first, extents.first + extents.count);
+                    let others = taken.get_mut(&extents.device).unwrap();
+                    prop_assert!(
+                        others.iter().all(|(a, b)| to <= *a || *b <= from),
+                        "extents of {} twice",
+                        extents.device
+                    );
+                    others.push((from, to));
+                }
+            }
+            Step::MakeVolume { node, group, size_bytes, volume, extents, .. } => {
+                prop_assert!(groups.contains(group.as_str()), "{node} is made before its group");
+                let count = |list: Vec<&Extents>| list.iter().map(|extents| extents.count).sum::<u64>();
+                let shown = match &volume.shape {
+                    VolumeShape::Raid { images, .. } => {
+                        let each: Vec<u64> = images.iter().map(|image| count(image.extents.iter().collect())).collect();
+                        prop_assert!(each.iter().all(|one| *one == each[0]), "images of {node} differ: {each:?}");
+                        let on: BTreeSet<_> = volume.shape.lies_on().into_iter().collect();
+                        prop_assert_eq!(on.len(), images.len(), "images of {} share a disk", node);
+                        each[0]
+                    }
+                    VolumeShape::Thin { .. } => *extents,
+                    shape => count(shape.extents()),
+                };
+                prop_assert_eq!(shown, *extents, "{} has other extents than it shows", node);
+                sizes.insert(node, *size_bytes);
+            }
             Step::WriteTable { disk, entries, partitions, .. } => {
                 prop_assert!(wiped.contains(disk.as_str()), "{disk} gets a table without having been wiped");
                 *filled.entry(disk).or_default() += 1;
@@ -106,7 +166,7 @@ proptest! {
         let hardware = hardware_of(&machine, &permille);
         match plan(&machine, &hardware, &Policy::default()) {
             Ok(plan) => sound(&machine, &hardware, &plan)?,
-            Err(PlanError::Unmade { .. }) => prop_assert!(!plain(&machine), "refused, though it has nothing special"),
+            Err(PlanError::Unmade { .. }) => prop_assert!(!planned(&machine), "refused, though it has nothing special"),
             Err(error) => {
                 let nothing = machine.layout.devices.iter().all(|device| device.content == Content::Empty);
                 let smaller = permille.iter().any(|permille| *permille < 1000);
@@ -118,9 +178,9 @@ proptest! {
     /// The plain ones are planned, each on disks as large as its own: the property above is not one of refusals only.
     #[test]
     fn what_is_plain_is_planned(disks in disks(), decisions in decisions()) {
-        let decisions: Vec<Decision> = decisions.into_iter().map(|d| Decision { what: [0, 7, 8, 9][usize::from(d.what % 4)], ..d }).collect();
+        let decisions: Vec<Decision> = decisions.into_iter().map(|d| Decision { what: [0, 2, 3, 7, 8, 9][usize::from(d.what % 6)], ..d }).collect();
         let machine = grown(&disks, &decisions);
-        prop_assume!(plain(&machine) && machine.layout.devices.iter().any(|d| d.content != Content::Empty));
+        prop_assume!(planned(&machine) && machine.layout.devices.iter().any(|d| d.content != Content::Empty));
         let hardware = hardware_of(&machine, &[1000]);
         let plan = plan(&machine, &hardware, &Policy::default());
         prop_assert!(plan.is_ok(), "{}", plan.unwrap_err());

@@ -190,7 +190,7 @@ fn an_mbr_ends_at_two_tebibytes() {
 #[test]
 fn a_filesystem_on_a_whole_disk() {
     let content = ext4("data", "aaaaaaaa-0000-0000-0000-000000000009", GIB, 100 * MIB);
-    let mut machine = Maker::new().disk(0, "/dev/vdb", GIB, disk("DATA"), content).mount("disk0", "/srv").machine;
+    let mut machine = Maker::new().disk(0, "/dev/vdb", GIB, disk("DATA"), content).mount("disk0", "/").machine;
     machine.boot.loaders.clear();
     for (size, resized) in [(GIB, false), (2 * GIB, true), (GIB / 2, true)] {
         let plan = planned(&machine, found("/dev/vdc", size, "DATA"));

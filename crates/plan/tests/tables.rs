@@ -153,7 +153,7 @@ fn steps_list_what_they_need() {
     assert!(matches!(needs[1], Need::Table { .. }));
     assert!(matches!(needs[2], Need::Filesystem { device: "/dev/vda2", resized: false, .. }));
     let uuid = "aaaaaaaa-0000-0000-0000-000000000002";
-    assert_eq!(needs[3], Need::Alone { uuid, kind: "ext4", device: "/dev/vda2" });
+    assert_eq!(needs[3], Need::Alone { uuid: uuid.into(), kind: "ext4", device: "/dev/vda2" });
     assert_eq!(needs[4..], [Need::Driver { kind: "ext4" }]);
     let swap = planned(&slack_in_the_middle(), GIB, 512, false).unwrap();
     let swaps = swap.steps.iter().flat_map(Step::needs).filter(|need| matches!(need, Need::Swap { .. })).count();

@@ -9,7 +9,7 @@ use crate::swap;
 use crate::sysroot::Sysroot;
 use crate::table;
 use lifeboat_machine::found::{DiskContent, FoundDisk, FoundHardware};
-use lifeboat_machine::layout::DeviceId;
+use lifeboat_machine::layout::{ArrayLevel, DeviceId};
 use lifeboat_machine::marker::{self, Marker};
 use lifeboat_storage::blocks::{Block, Blocks};
 use lifeboat_sys::modules::{Config, Index, LoadPlan};
@@ -79,11 +79,44 @@ pub fn mountable(kind: &str) -> bool {
     drivers(&Prober::new(&lifeboat_sys::SystemRunner, &sysroot))(kind)
 }
 
+/// The kernel knows this level of md arrays: it has the driver, or a module for it.
+pub fn has_raid_level(level: ArrayLevel) -> bool {
+    let sysroot = Sysroot::default();
+    let prober = Prober::new(&lifeboat_sys::SystemRunner, &sysroot);
+    let known = std::fs::read_to_string(prober.host("/proc/mdstat")).unwrap_or_default();
+    // `Personalities : [raid1] [raid6] [raid5] [raid4]`
+    let active = known.lines().next().is_some_and(|line| line.contains(&format!("[{}]", level.name())));
+    // MODULE_ALIAS("md-level-…") of each personality in drivers/md.
+    let number = match level {
+        ArrayLevel::Linear => -1,
+        ArrayLevel::Raid0 => 0,
+        ArrayLevel::Raid1 => 1,
+        ArrayLevel::Raid4 => 4,
+        ArrayLevel::Raid5 => 5,
+        ArrayLevel::Raid6 => 6,
+        ArrayLevel::Raid10 => 10,
+    };
+    active || !LoadPlan::new(&modules(&prober), &Config::default(), &format!("md-level-{number}")).is_unknown()
+}
+
+/// The kernel has this module, or it is built in.
+pub fn has_module(name: &str) -> bool {
+    let sysroot = Sysroot::default();
+    let prober = Prober::new(&lifeboat_sys::SystemRunner, &sysroot);
+    let loaded = prober.host("/sys/module").join(name.replace('-', "_")).exists();
+    loaded || !LoadPlan::new(&modules(&prober), &Config::default(), name).is_unknown()
+}
+
+/// What depmod wrote about the modules of the running kernel.
+fn modules(prober: &Prober<'_>) -> Index {
+    let release = std::fs::read_to_string(prober.host("/proc/sys/kernel/osrelease")).unwrap_or_default();
+    Index::read(&prober.host("/lib/modules").join(release.trim())).unwrap_or_default()
+}
+
 /// Reports for a type whether the kernel has a driver for it.
 fn drivers(prober: &Prober<'_>) -> impl Fn(&str) -> bool {
     let known = std::fs::read_to_string(prober.host("/proc/filesystems")).unwrap_or_default();
-    let release = std::fs::read_to_string(prober.host("/proc/sys/kernel/osrelease")).unwrap_or_default();
-    let modules = Index::read(&prober.host("/lib/modules").join(release.trim())).unwrap_or_default();
+    let modules = modules(prober);
     move |kind| {
         known.lines().any(|line| line.split_whitespace().next_back() == Some(kind))
             // Each filesystem's module has the alias `fs-TYPE` (linux/fs.h, MODULE_ALIAS_FS).

@@ -1,16 +1,23 @@
 //! Disks in use, their partitions, what those hold, and what is mounted of them.
 
+use crate::arrays::{self, Arrays, FoundArray};
 use crate::content;
+use crate::groups::{self, FoundGroup, Groups};
 use crate::identity;
 use crate::mounts::Used;
 use crate::prober::Prober;
 use crate::report::Findings;
 use crate::table::{self, Table};
-use lifeboat_machine::layout::{Mount, Partition, PartitionRole, SwapFile, TableKind};
+use lifeboat_machine::layout::{
+    Member, Mount, Partition, PartitionRole, SwapFile, TableKind, VolumeGroup, VolumeShape,
+};
 use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Layout, Name};
 use lifeboat_storage::blocks::{Block, Blocks};
 use lifeboat_sys::{Invocation, program};
 use std::collections::BTreeSet;
+
+/// What to do about a device in use that is missing in the description.
+const UNRECORDED: &str = "see the other refusals; if there are none, please report this with the output of lsblk";
 
 /// What is in use, by kernel names of devices.
 #[derive(Debug, Default)]
@@ -25,21 +32,35 @@ pub(crate) struct Use {
     pub beside: BTreeSet<String>,
     /// Swap files.
     pub swap_files: Vec<SwapFile>,
+    /// What LVM has, on whatever disks.
+    pub groups: Groups,
 }
 
 /// Makes the layout from what is in use.
 pub(crate) fn layout(prober: &Prober<'_>, blocks: &Blocks, used: &Use, findings: &mut Findings) -> Layout {
-    let mut devices: Vec<Device> = vec![];
+    let arrays = Arrays::read(prober, blocks, used, findings);
+    let mut layer = Layer { prober, blocks, used, arrays: &arrays, devices: vec![] };
     let disks = blocks.disks(prober.options.loop_devices).filter(|disk| used.disks.contains(&disk.name));
     for (index, block) in disks.enumerate() {
-        let id = DeviceId(format!("disk{index}"));
-        one_disk(prober, blocks, block, &id, used, &mut devices, findings);
+        let disk = identity::disk(prober, block);
+        let sector = disk.logical_sector_bytes;
+        layer.whole(block, &DeviceId(format!("disk{index}")), DeviceKind::Disk(disk), sector, findings);
     }
+    let groups = layer.upper(findings);
+    let devices = layer.devices;
     let path_of = |name: &str| blocks.named(name).map(|block| block.path.clone()).unwrap_or_default();
     let mut mounts = vec![];
     for (name, mount) in &used.mounts {
         let path = path_of(name);
-        let Some(device) = devices.iter().find(|device| device.path == path) else { continue };
+        let Some(device) = devices.iter().find(|device| device.path == path) else {
+            // Whatever the reason is: what is mounted must not be left out.
+            findings.refuse_with_remedy(
+                mount.mount_point.display(),
+                format!("its device, {path}, could not be recorded"),
+                UNRECORDED,
+            );
+            continue;
+        };
         if device.filesystem().is_none() {
             // Refused already, with its reason.
             continue;
@@ -52,76 +73,175 @@ pub(crate) fn layout(prober: &Prober<'_>, blocks: &Blocks, used: &Use, findings:
             subvolume,
         });
     }
-    Layout { devices, groups: vec![], mounts, swap_files: used.swap_files.clone() }
+    for name in &used.swaps {
+        let path = path_of(name);
+        if !devices.iter().any(|device| device.path == path) {
+            findings.refuse_with_remedy(&path, "it is swap, and could not be recorded", UNRECORDED);
+        }
+    }
+    Layout { devices, groups, mounts, swap_files: used.swap_files.clone() }
 }
 
-fn one_disk(
-    prober: &Prober<'_>,
-    blocks: &Blocks,
-    block: &Block,
-    id: &DeviceId,
-    used: &Use,
-    devices: &mut Vec<Device>,
-    findings: &mut Findings,
-) {
-    let disk = identity::disk(prober, block);
-    let device = |content| Device {
-        id: id.clone(),
-        path: block.path.clone(),
-        size_bytes: block.size_bytes,
-        kind: DeviceKind::Disk(disk.clone()),
-        content,
-    };
-    let Some(signature) = content::signature(prober, &block.path, findings) else {
-        devices.push(device(Content::Empty));
-        return;
-    };
-    if signature.kind.is_some() && signature.table.is_some() {
-        findings.refuse_with_remedy(
-            &block.path,
-            "it has both a partition table and a filesystem or RAID signature",
-            format!("remove the wrong one with wipefs; wipefs {} lists them", block.path),
-        );
+/// What devices are read with, and those that were read.
+struct Layer<'a> {
+    prober: &'a Prober<'a>,
+    blocks: &'a Blocks,
+    used: &'a Use,
+    arrays: &'a Arrays,
+    devices: Vec<Device>,
+}
+
+impl Layer<'_> {
+    /// What a device is of an array or a volume group.
+    fn member(&self, block: &Block) -> Option<Member> {
+        self.arrays.member(block).or_else(|| self.used.groups.member(block))
     }
-    if signature.table.is_none() {
-        let content = held(prober, block, &signature, used, findings);
-        devices.push(device(content));
-        return;
+
+    /// Everything that is made of other devices, as soon as all of those were read; gives the groups among it.
+    fn upper(&mut self, findings: &mut Findings) -> Vec<VolumeGroup> {
+        let mut arrays: Vec<&FoundArray> = self.arrays.all.iter().collect();
+        let on_used = |group: &&FoundGroup| group.names().any(|name| self.is_used(name));
+        let mut groups: Vec<&FoundGroup> = self.used.groups.all.iter().filter(on_used).collect();
+        let mut made = vec![];
+        loop {
+            if let Some(index) = arrays.iter().position(|array| array.is_ready(self.blocks, &self.devices)) {
+                let array = arrays.remove(index);
+                let kind = DeviceKind::Array(array.with_members(self.blocks, &self.devices));
+                self.whole(&array.block, &array.id, kind, array.sector_bytes, findings);
+            } else if let Some(index) = groups.iter().position(|group| group.is_ready(self.blocks, &self.devices)) {
+                let group = groups.remove(index);
+                group.judge(findings);
+                self.volumes(group, findings);
+                made.push(group.group());
+            } else {
+                break;
+            }
+        }
+        for array in arrays {
+            findings
+                .refuse(&array.block.path, "it lies on devices that are no part of this machine, or that were refused");
+        }
+        for group in groups {
+            let subject = format!("the volume group {}", group.examined.name);
+            findings.refuse(subject, "it lies on devices that are no part of this machine, or that were refused");
+        }
+        made
     }
-    let table = match read_table(prober, &block.path, id, findings) {
-        Ok(table) => table,
-        Err(reason) => {
-            findings.refuse(&block.path, reason);
-            devices.push(device(Content::Empty));
+
+    /// A device lies on the disks in use.
+    fn is_used(&self, name: &str) -> bool {
+        self.blocks.disks_under(name).iter().any(|disk| self.used.disks.contains(&disk.name))
+    }
+
+    fn volumes(&mut self, group: &FoundGroup, findings: &mut Findings) {
+        for found in &group.examined.volumes {
+            let subject = format!("{}/{}", group.examined.name, found.name);
+            let block = found.number.and_then(|number| self.blocks.numbered(number)).cloned();
+            let mounted =
+                block.as_ref().is_some_and(|block| self.used.mounts.iter().any(|(name, _)| *name == block.name));
+            if let (Some(origin), false) = (&found.origin, mounted) {
+                findings
+                    .warn(format!("{subject} is a snapshot of {origin}; it is not mounted and not part of the backup"));
+                continue;
+            }
+            let Some(volume) = group.volume(found, self.prober, self.blocks, &self.devices) else {
+                findings.refuse(subject, "it lies on devices that were not found");
+                continue;
+            };
+            let count = self.devices.iter().filter(|device| matches!(device.kind, DeviceKind::Volume(_))).count();
+            let id = DeviceId(format!("volume{count}"));
+            if matches!(volume.shape, VolumeShape::ThinPool { .. }) {
+                self.devices.push(groups::pool(group, found, volume, id));
+                continue;
+            }
+            let Some(block) = block else {
+                let remedy = format!("activate it (lvchange -ay {subject}), or remove it if it is not needed");
+                findings.refuse_with_remedy(subject, "it is not active, so nobody can tell what it holds", remedy);
+                continue;
+            };
+            let size = crate::sysroot::attribute(block.directory.join("queue/logical_block_size"));
+            let sector_bytes = size.and_then(|text| text.parse().ok()).unwrap_or(512);
+            self.whole(&block, &id, DeviceKind::Volume(volume), sector_bytes, findings);
+        }
+    }
+
+    /// A disk or an array: its table and partitions, or what it holds itself.
+    fn whole(&mut self, block: &Block, id: &DeviceId, kind: DeviceKind, sector_bytes: u32, findings: &mut Findings) {
+        let (prober, blocks) = (self.prober, self.blocks);
+        let device = |content| Device {
+            id: id.clone(),
+            path: block.path.clone(),
+            size_bytes: block.size_bytes,
+            kind: kind.clone(),
+            content,
+        };
+        if let Some(member) = self.member(block) {
+            // With its superblock at the end a member begins like the array, be it with a partition table.
+            self.devices.push(device(Content::Member(member)));
             return;
         }
-    };
-    let kind = table.table.kind;
-    devices.push(device(Content::Table(table.table)));
-    let known = blocks.partitions(&block.name);
-    for part in &known {
-        let number = part.partition.as_ref().map_or(0, |(number, _)| *number);
-        if !table.partitions.iter().any(|partition| partition.number == number) {
+        let Some(signature) = content::signature(prober, &block.path, findings) else {
+            self.devices.push(device(Content::Empty));
+            return;
+        };
+        if signature.kind.is_some() && signature.table.is_some() {
             findings.refuse_with_remedy(
-                &part.path,
-                "the kernel has this partition, but the partition table of its disk does not",
-                "run partprobe, or restart the machine",
+                &block.path,
+                "it has both a partition table and a filesystem or RAID signature",
+                format!("remove the wrong one with wipefs; wipefs {} lists them", block.path),
             );
         }
-    }
-    for partition in table.partitions {
-        let path = lifeboat_machine::layout::partition_path(std::path::Path::new(&block.path), partition.number);
-        let path = path.to_string_lossy().into_owned();
-        let part = known.iter().copied().find(|part| part.path == path);
-        let size_bytes = partition.sectors.saturating_mul(u64::from(disk.logical_sector_bytes));
-        let content = partition_content(prober, part, &path, &partition, kind, size_bytes, used, findings);
-        devices.push(Device {
-            id: DeviceId(format!("{id}p{}", partition.number)),
-            path,
-            size_bytes,
-            kind: DeviceKind::Partition(partition),
-            content,
-        });
+        if signature.table.is_none() {
+            let content = held(prober, block, &signature, self.used, findings);
+            self.devices.push(device(content));
+            return;
+        }
+        if matches!(kind, DeviceKind::Volume(_)) {
+            findings.refuse_with_remedy(
+                &block.path,
+                "it is a volume with a partition table of its own, such as the disk of a virtual machine, whose files would not be saved",
+                "save the virtual machine from its inside, and leave the volume out of this group");
+            self.devices.push(device(Content::Empty));
+            return;
+        }
+        let table = match read_table(prober, &block.path, id, findings) {
+            Ok(table) => table,
+            Err(reason) => {
+                findings.refuse(&block.path, reason);
+                self.devices.push(device(Content::Empty));
+                return;
+            }
+        };
+        let table_kind = table.table.kind;
+        self.devices.push(device(Content::Table(table.table)));
+        let known = blocks.partitions(&block.name);
+        for part in &known {
+            let number = part.partition.as_ref().map_or(0, |(number, _)| *number);
+            if !table.partitions.iter().any(|partition| partition.number == number) {
+                findings.refuse_with_remedy(
+                    &part.path,
+                    "the kernel has this partition, but the partition table of its disk does not",
+                    "run partprobe, or restart the machine",
+                );
+            }
+        }
+        for partition in table.partitions {
+            let path = lifeboat_machine::layout::partition_path(std::path::Path::new(&block.path), partition.number);
+            let path = path.to_string_lossy().into_owned();
+            let part = known.iter().copied().find(|part| part.path == path);
+            let size_bytes = partition.sectors.saturating_mul(u64::from(sector_bytes));
+            let content = match part.and_then(|part| self.member(part)) {
+                Some(member) => Content::Member(member),
+                None => partition_content(prober, part, &path, &partition, table_kind, size_bytes, self.used, findings),
+            };
+            self.devices.push(Device {
+                id: DeviceId(format!("{id}p{}", partition.number)),
+                path,
+                size_bytes,
+                kind: DeviceKind::Partition(partition),
+                content,
+            });
+        }
     }
 }
 
@@ -183,6 +303,10 @@ fn held(
     used: &Use,
     findings: &mut Findings,
 ) -> Content {
+    let kind = signature.kind.as_deref();
+    if arrays::refuse_inactive(kind, &block.path, findings) || groups::refuse_unknown(kind, &block.path, findings) {
+        return Content::Empty;
+    }
     let mounts: Vec<&Used> = used.mounts.iter().filter(|(name, _)| *name == block.name).map(|(_, used)| used).collect();
     let content = content::read(prober, &block.path, signature, &mounts, findings);
     match &content {

@@ -15,6 +15,7 @@
 //! | `table` | partition tables: sfdisk's JSON, the first sector |
 //! | `signature` | blkid's answers |
 //! | `layout`, `content` | disks in use, their partitions and what those hold |
+//! | `arrays`, `groups` | md arrays and volume groups on those disks |
 //! | `ext`, `xfs`, `vfat`, `btrfs`, `subvolumes` | what mkfs needs to know, per filesystem |
 //! | `swap` | swap headers, /proc/swaps, fstab |
 //! | `mounts`, `again` | which mounts are real, visible and local; where their files show once more |
@@ -25,6 +26,7 @@
 //! | `found` | [`found_hardware`] |
 
 mod again;
+mod arrays;
 mod bearers;
 mod boot;
 mod btrfs;
@@ -33,6 +35,7 @@ mod device;
 mod efi;
 mod ext;
 mod found;
+mod groups;
 mod hardware;
 mod hardware_path;
 mod identity;
@@ -59,7 +62,7 @@ mod scenarios;
 
 pub use bearers::{Bearer, bearers};
 pub use device::{content_of, table_of};
-pub use found::{found_hardware, mountable};
+pub use found::{found_hardware, has_module, has_raid_level, mountable};
 pub use hardware::modaliases;
 pub use os::identity;
 pub use probe::{probe, probe_with};

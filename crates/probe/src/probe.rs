@@ -1,7 +1,9 @@
 //! [`fn@probe`]: brings everything together.
 
+use crate::arrays;
 use crate::boot;
 use crate::content;
+use crate::groups::Groups;
 use crate::hardware;
 use crate::layout::{self, Use};
 use crate::mounts::{self, Class};
@@ -110,7 +112,7 @@ fn wake_automounts(prober: &Prober<'_>) {
 
 /// Finds out which mounts, swap areas and disks are part of the machine, and refuses what is of a kind that cannot be.
 fn in_use(prober: &Prober<'_>, blocks: &Blocks, table: &[MountInfo], root: &Path, findings: &mut Findings) -> Use {
-    let mut used = Use::default();
+    let mut used = Use { groups: Groups::read(prober, blocks, findings), ..Use::default() };
     for mount in mounts::visible(table).into_iter().filter(|mount| mount.mount_point.starts_with(root)) {
         let (at, source) = (mount.mount_point.display(), mount.source.to_string_lossy());
         match mounts::class(mount) {
@@ -146,7 +148,9 @@ fn in_use(prober: &Prober<'_>, blocks: &Blocks, table: &[MountInfo], root: &Path
             findings.warn(format!("{at} is on the disk that the archive is written to; it is not part of the machine"));
             continue;
         }
+        let unknown = arrays::unknown_layer(blocks, block, prober.options.loop_devices);
         match kind_of(blocks, block) {
+            Family::Stacked(_) if unknown.is_none() => {}
             Family::Loop if prober.options.loop_devices => {}
             Family::Disk => {}
             Family::Loop if !is_root => {
@@ -166,7 +170,7 @@ fn in_use(prober: &Prober<'_>, blocks: &Blocks, table: &[MountInfo], root: &Path
                 continue;
             }
             Family::Stacked(kind) => {
-                let what = block.stacked().unwrap_or_else(|| kind.to_owned());
+                let what = unknown.unwrap_or_else(|| kind.to_owned());
                 findings.refuse(&at, format!("it is on {what} ({}), which cannot be rebuilt", block.path));
                 used.disks.extend(blocks.disks_under(&block.name).into_iter().map(|disk| disk.name.clone()));
                 // What is below it has a refusal of its own only when it needs one.
@@ -208,6 +212,9 @@ fn in_use(prober: &Prober<'_>, blocks: &Blocks, table: &[MountInfo], root: &Path
     if prober.sysroot.is_running_system() {
         unmounted(prober, blocks, &mut used, findings);
         boot_disks(prober, blocks, &mut used);
+    }
+    arrays::with_their_arrays(blocks, &mut used);
+    if prober.sysroot.is_running_system() {
         for disk in blocks.disks(prober.options.loop_devices) {
             if !used.disks.contains(&disk.name) {
                 findings.warn(format!(
@@ -304,13 +311,14 @@ fn swaps(prober: &Prober<'_>, blocks: &Blocks, used: &mut Use, findings: &mut Fi
         }
     }
     for device in devices {
+        let unknown = arrays::unknown_layer(blocks, &device, prober.options.loop_devices);
         match kind_of(blocks, &device) {
-            Family::Disk => {
+            Family::Disk | Family::Stacked(_) if unknown.is_none() => {
                 used.disks.extend(blocks.disks_under(&device.name).into_iter().map(|disk| disk.name.clone()));
                 used.swaps.insert(device.name);
             }
-            Family::Stacked(kind) => {
-                let what = device.stacked().unwrap_or_else(|| kind.to_owned());
+            Family::Disk | Family::Stacked(_) => {
+                let what = unknown.unwrap_or_default();
                 findings.refuse(&device.path, format!("it is swap on {what}, which cannot be rebuilt"));
             }
             Family::Ignored | Family::Loop => {}
@@ -350,7 +358,7 @@ fn unmounted(prober: &Prober<'_>, blocks: &Blocks, used: &mut Use, findings: &mu
             continue;
         }
         match fstab_device(prober, blocks, &entry.source) {
-            Some(block) if kind_of(blocks, block) == Family::Disk => {
+            Some(block) if arrays::unknown_layer(blocks, block, prober.options.loop_devices).is_none() => {
                 used.disks.extend(blocks.disks_under(&block.name).into_iter().map(|disk| disk.name.clone()));
             }
             Some(_) => {}

@@ -258,8 +258,9 @@ fn lvm_and_luks_are_refused_by_name() {
     assert_eq!(
         reasons(&probed.refusals),
         [
-            "/: it is on the LVM volume vg0-root (/dev/dm-0), which cannot be rebuilt",
             "/dev/sda1: it is encrypted with LUKS; that cannot be rebuilt",
+            // LVM itself knows nothing of it.
+            "/: its device, /dev/dm-0, could not be recorded",
         ]
     );
 }

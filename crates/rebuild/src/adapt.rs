@@ -16,7 +16,7 @@ const FSTAB: &str = "/etc/fstab";
 /// Files in which a device is a word of its own in the first column.
 const TABLES: [&str; 2] = [FSTAB, "/etc/crypttab"];
 /// Files in which a device may stand anywhere.
-const FILES: [&str; 10] = [
+const FILES: [&str; 12] = [
     "/boot/grub/grub.cfg",
     "/boot/grub/device.map",
     "/boot/grub2/grub.cfg",
@@ -26,6 +26,8 @@ const FILES: [&str; 10] = [
     "/etc/initramfs-tools/conf.d/resume",
     "/etc/kernel/cmdline",
     "/etc/dracut.conf",
+    "/etc/mdadm/mdadm.conf",
+    "/etc/mdadm.conf",
     "/etc/mkinitcpio.conf",
 ];
 /// Where Debian's packages ask which disks to install GRUB to.
@@ -53,7 +55,24 @@ pub fn configuration(context: &Context, replacements: &[(String, String)]) -> Re
     for name in files(context) {
         editor.edit(&name, |text| words(text, replacements))?;
     }
-    Ok(editor.notes)
+    let mut notes = editor.notes;
+    notes.extend(devices_file(context)?);
+    Ok(notes)
+}
+
+/// LVM's list of the devices that it looks at (lvmdevices(8)).
+const DEVICES_FILE: &str = "/etc/lvm/devices/system.devices";
+
+/// It names disks by what they are, so on other disks LVM would find nothing; without it LVM looks at all of them.
+fn devices_file(context: &Context) -> Result<Option<String>, RebuildError> {
+    let groups = context.plan.steps.iter().any(|step| matches!(step, Step::MakeGroup { .. }));
+    let Some(path) = context.existing(Path::new(DEVICES_FILE)).filter(|_| groups) else { return Ok(None) };
+    let aside = path.with_extension("devices.before-recovery");
+    std::fs::rename(&path, &aside).map_err(RebuildError::io("RENAME", &path))?;
+    Ok(Some(format!(
+        "{DEVICES_FILE} named the disks that were, and is set aside as {DEVICES_FILE}.before-recovery; \
+         run 'vgimportdevices --all' on the restored machine to have one again"
+    )))
 }
 
 /// Files of the restored system that may hold kernel command lines or names of devices.

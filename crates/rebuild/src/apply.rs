@@ -27,6 +27,18 @@ pub fn apply(step: &Step, context: &Context) -> Result<Vec<String>, RebuildError
         Step::WriteTable { disk, table, entries, partitions } => {
             table::write(context, Path::new(disk), table, entries, partitions).map(|()| vec![])
         }
+        Step::MakeArray { node, size_bytes, array, members } => {
+            make::array::make(context, Path::new(node), *size_bytes, array, members)
+        }
+        Step::MakeGroup { group, physical, volumes } => {
+            make::group::group(context, group, physical, volumes).map(|()| vec![])
+        }
+        Step::MakePhysicalVolume { physical } => make::group::physical(context, physical).map(|()| vec![]),
+        Step::MakeVolume { node, group, size_bytes, extents, volume, physical, pool } => {
+            let (size_bytes, extents, pool) = (*size_bytes, *extents, pool.as_deref());
+            let wanted = make::group::Wanted { node, group, size_bytes, extents, volume, physical, pool };
+            make::group::volume(context, &wanted).map(|()| vec![])
+        }
         Step::MakeFilesystem { device, filesystem, resized, .. } => {
             make::filesystem(context, Path::new(device), filesystem, *resized)
         }

@@ -4,11 +4,13 @@ use crate::context::Context;
 use crate::error::RebuildError;
 use crate::{trial, wipe};
 use lifeboat_machine::filesystem::{Filesystem, FilesystemOptions};
+use lifeboat_machine::layout::{Array, ArrayMetadata, Volume, VolumeGroup, VolumeShape};
 use lifeboat_plan::Need;
-use lifeboat_probe::{Bearer, ProbeError, bearers, mountable};
+use lifeboat_probe::{Bearer, ProbeError, bearers, has_module, has_raid_level, mountable};
+use lifeboat_storage::{Blocks, lvm};
 use lifeboat_sys::program::{
-    BLKID, BTRFS, BTRFSTUNE, DUMPE2FS, MKE2FS, MKFS_BTRFS, MKFS_FAT, MKFS_XFS, MKSWAP, SFDISK, TUNE2FS, WIPEFS,
-    XFS_ADMIN, XFS_DB,
+    BLKID, BTRFS, BTRFSTUNE, DUMPE2FS, LVM, MDADM, MKE2FS, MKFS_BTRFS, MKFS_FAT, MKFS_XFS, MKSWAP, SFDISK, TUNE2FS,
+    WIPEFS, XFS_ADMIN, XFS_DB,
 };
 use lifeboat_sys::{Program, RunError};
 use std::path::Path;
@@ -31,6 +33,43 @@ pub enum Problem {
         kind: String,
         /// The kernel.
         release: String,
+    },
+    /// The kernel lacks the driver for a level of RAID or a kind of volume.
+    #[error(
+        "cannot MAKE storage of the kind {level}: this kernel, {release}, has no driver for it; try a rescue medium that was made with \
+         the machine's own kernel"
+    )]
+    Level {
+        /// The level, or the kernel's module.
+        level: &'static str,
+        /// The kernel.
+        release: String,
+    },
+    /// Another volume group of the name stays connected.
+    #[error(
+        "cannot MAKE the volume group {group}: {device} belongs to another group of that name, and nobody could tell their volumes apart; unplug \
+         {disk}, or give the other group another name (vgrename)"
+    )]
+    GroupTaken {
+        /// The name.
+        group: String,
+        /// A physical volume of the other one.
+        device: String,
+        /// Its disk.
+        disk: String,
+    },
+    /// The restored system's kernel would not assemble what this one makes.
+    #[error(
+        "cannot MAKE a {level} array: what this kernel, {made}, writes to an array is not assembled by kernels up to 6.18, and the \
+         restored system starts {restored}; try a rescue medium that was made with that kernel"
+    )]
+    OlderKernel {
+        /// The level.
+        level: &'static str,
+        /// The kernel here.
+        made: String,
+        /// The kernel of the restored system.
+        restored: String,
     },
     /// Something that stays connected bears the UUID.
     #[error(
@@ -107,6 +146,13 @@ impl Checker<'_, '_> {
                 self.programs(makers(filesystem))?;
                 Ok(trial::filesystem(self.context, filesystem, resized)?)
             }
+            Need::Array { array } => self.array(array),
+            Need::Group { group } => {
+                self.programs(&[LVM, WIPEFS, BLKID])?;
+                self.only_group(group)
+            }
+            Need::Physical => self.programs(&[LVM, WIPEFS, BLKID]),
+            Need::Volume { volume } => self.volume(volume),
             Need::Swap { swap } => {
                 self.programs(&[MKSWAP, WIPEFS])?;
                 Ok(trial::swap(self.context, swap)?)
@@ -116,7 +162,7 @@ impl Checker<'_, '_> {
                 true => Ok(()),
                 false => Err(Problem::Driver { kind: kind.to_owned(), release: release() }),
             },
-            Need::Alone { uuid, kind, device } => self.alone(uuid, kind, device),
+            Need::Alone { uuid, kind, device } => self.alone(&uuid, kind, device),
         }
     }
 
@@ -124,6 +170,61 @@ impl Checker<'_, '_> {
         match programs.iter().find(|program| !self.context.runner.has(program)) {
             None => Ok(()),
             Some(missing) => Err(Problem::Program(RunError::Missing { name: missing.name, package: missing.package })),
+        }
+    }
+
+    /// mdadm is here, this kernel has the level, and the restored one assembles what this one makes.
+    fn array(&self, array: &Array) -> Result<(), Problem> {
+        self.programs(&[MDADM, WIPEFS, BLKID])?;
+        if !self.context.chroot_mounts {
+            return Ok(());
+        }
+        let level = array.level.name();
+        if !has_raid_level(array.level) {
+            return Err(Problem::Level { level, release: release() });
+        }
+        let (made, restored) = (release(), &self.context.machine.boot.kernel);
+        if array.metadata != ArrayMetadata::V0_90 && is_locked_out(&made, restored) {
+            return Err(Problem::OlderKernel { level, made, restored: restored.clone() });
+        }
+        Ok(())
+    }
+
+    /// No other group of its name stays connected: the nodes of their volumes would be the same.
+    fn only_group(&self, group: &VolumeGroup) -> Result<(), Problem> {
+        if !self.context.chroot_mounts {
+            return Ok(());
+        }
+        let text = self.context.runner.run(&lvm::make::groups()).map_err(RebuildError::from)?.text();
+        let blocks = Blocks::listed(Path::new("/sys")).map_err(RebuildError::from)?;
+        for line in text.lines() {
+            let mut columns = line.trim().splitn(3, ',');
+            let (Some(_), Some(name), Some(device)) = (columns.next(), columns.next(), columns.next()) else {
+                continue;
+            };
+            let disks = blocks.at(device).map(|block| blocks.disks_under(&block.name)).unwrap_or_default();
+            let target = |path: &str| self.context.plan.targets.iter().any(|target| target.path == path);
+            if name == group.name && !disks.iter().any(|disk| target(&disk.path)) {
+                let disk = disks.first().map_or_else(|| device.to_owned(), |disk| disk.path.clone());
+                return Err(Problem::GroupTaken { group: name.to_owned(), device: device.to_owned(), disk });
+            }
+        }
+        Ok(())
+    }
+
+    /// The kernel has the device-mapper target.
+    fn volume(&self, volume: &Volume) -> Result<(), Problem> {
+        self.programs(&[LVM, WIPEFS])?;
+        let module = match &volume.shape {
+            VolumeShape::Linear { .. } | VolumeShape::Striped { .. } => "dm-mod",
+            VolumeShape::Raid { segment_type, .. } if segment_type == "mirror" => "dm-mirror",
+            VolumeShape::Raid { .. } => "dm-raid",
+            VolumeShape::ThinPool { .. } | VolumeShape::Thin { .. } => "dm-thin-pool",
+            VolumeShape::Cached { .. } => "dm-cache",
+        };
+        match !self.context.chroot_mounts || has_module(module) {
+            true => Ok(()),
+            false => Err(Problem::Level { level: module, release: release() }),
         }
     }
 
@@ -167,4 +268,37 @@ fn makers(filesystem: &Filesystem) -> &'static [&'static Program] {
 
 fn release() -> String {
     rustix::system::uname().release().to_string_lossy().into_owned()
+}
+
+/// An array with metadata 1.x that was written to by the first kernel is refused by the second: since 6.19 superblocks say the
+/// logical block size, in a field that older ones take for damage (drivers/md/md.c; measured with 7.2 and 6.12).
+fn is_locked_out(made: &str, restored: &str) -> bool {
+    const LAST_WITHOUT: (u32, u32) = (6, 18);
+    let series = |release: &str| -> Option<(u32, u32)> {
+        let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|digits| digits.parse().ok());
+        Some((numbers.next()??, numbers.next()??))
+    };
+    match (series(made), series(restored)) {
+        (Some(made), Some(restored)) => made > LAST_WITHOUT && restored <= LAST_WITHOUT,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_locked_out;
+
+    #[test]
+    fn newer_kernels_lock_older_ones_out() {
+        for (made, restored, expected) in [
+            ("6.1.0-18-amd64", "6.1.0-18-amd64", false),
+            ("7.2.12+deb14-amd64", "6.12.117+deb13-amd64", true),
+            ("6.19.1", "6.18.3", true),
+            ("6.18.3", "6.1.0", false),
+            ("7.2.12", "7.2.12", false),
+            ("7.2.12", "", false),
+        ] {
+            assert_eq!(is_locked_out(made, restored), expected, "{made} {restored}");
+        }
+    }
 }

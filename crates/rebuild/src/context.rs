@@ -21,6 +21,9 @@ pub struct Context<'a> {
     pub network_devices: PathBuf,
     /// Where udev keeps the names of disks that are made of their identity.
     pub by_id: PathBuf,
+    /// Where layers that are made are written down, so that they are stopped before their disks are wiped anew and at the
+    /// end ([`lifeboat_storage::record`]).
+    pub run: PathBuf,
     /// Where filesystems are tried out, in files that need no room.
     pub scratch: PathBuf,
     /// Give programs inside the target /dev, /proc, /sys and /run of the running system, wait for devices, and read back
@@ -39,6 +42,7 @@ impl<'a> Context<'a> {
             efivars: PathBuf::from("/sys/firmware/efi/efivars"),
             network_devices: PathBuf::from("/sys/class/net"),
             by_id: PathBuf::from("/dev/disk/by-id"),
+            run: PathBuf::from(lifeboat_machine::run::DIRECTORY),
             scratch: PathBuf::from("/run"),
             chroot_mounts: true,
         }

@@ -10,6 +10,9 @@ pub enum RebuildError {
     /// A program failed.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// A layer could not be listed, stopped or written down.
+    #[error(transparent)]
+    Storage(#[from] lifeboat_storage::StorageError),
     /// A mount failed.
     #[error(transparent)]
     Mount(#[from] MountError),
@@ -42,6 +45,14 @@ pub enum RebuildError {
         device: String,
         /// Where.
         mount_point: PathBuf,
+    },
+    /// A layer that was made is still in use when everything is unmounted.
+    #[error("cannot STOP the {layer}: {reason}; the files are all there, so try a restart")]
+    Held {
+        /// What it is.
+        layer: String,
+        /// Why it cannot be stopped.
+        reason: String,
     },
     /// A property that the tools here cannot make.
     #[error("cannot MAKE {what} on {device}: {reason}")]

@@ -1,15 +1,17 @@
-//! What had to wait for the files: read-only subvolumes, unmounting.
+//! What had to wait for the files: read-only subvolumes, unmounting, stopping the layers that were made.
 
 use crate::context::Context;
 use crate::error::RebuildError;
 use crate::mounts::{mounted_at_target, unmount_all};
 use lifeboat_machine::filesystem::Subvolume;
 use lifeboat_plan::Step;
+use lifeboat_storage::{lvm, release};
 use lifeboat_sys::Invocation;
 use lifeboat_sys::program::BTRFS;
 use std::path::Path;
 
-/// Unmounts everything, then makes read-only what was read-only.
+/// Unmounts everything, makes read-only what was read-only, and stops the layers that were made, so that nothing of them is
+/// left in memory.
 ///
 /// # Errors
 /// What is still in use, or the subvolume that could not be changed.
@@ -29,6 +31,19 @@ pub fn finish(context: &Context) -> Result<(), RebuildError> {
             }
             Ok(())
         })?;
+    }
+    for step in &context.plan.steps {
+        if let Step::MakeVolume { group, volume, .. } = step
+            && volume.read_only
+        {
+            context.runner.run(&lvm::make::read_only(group, &volume.name))?;
+        }
+    }
+    if context.chroot_mounts {
+        let released = release::ours(context.runner, Path::new("/sys"), &context.run)?;
+        if let Some((layer, reason)) = released.held.into_iter().next() {
+            return Err(RebuildError::Held { layer: layer.to_string(), reason });
+        }
     }
     Ok(())
 }

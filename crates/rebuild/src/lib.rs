@@ -7,6 +7,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`mod@apply`] | one step done |
+//! | [`again`] | layers of a stopped recovery, active again |
 //! | [`mod@check`] | what a plan needs, before its first step |
 //! | [`trial`] | filesystems made without a disk: would mkfs do it? |
 //! | [`read_back`] | what was made against what was planned |
@@ -17,6 +18,7 @@
 //! | [`make`] | filesystems, subvolumes, swap: one module for each kind |
 //! | [`mounts`] | the tree below the target directory, and what programs inside it need |
 //! | [`adapt`] | fstab, boot loader configuration: names of devices that changed |
+//! | `sysfs` | where sysfs shows a device |
 //! | `times` | times that steps disturb |
 //! | [`network`] | network configuration: cards that were exchanged |
 //! | [`boot`] | boot loaders, EFI boot entries, initramfs |
@@ -27,6 +29,7 @@
 #![cfg_attr(not(test), deny(clippy::wildcard_enum_match_arm))]
 
 pub mod adapt;
+pub mod again;
 pub mod apply;
 pub mod boot;
 pub mod check;
@@ -38,11 +41,13 @@ pub mod mounts;
 pub mod network;
 pub mod read_back;
 pub mod sfdisk;
+mod sysfs;
 pub mod table;
 mod times;
 pub mod trial;
 pub mod wipe;
 
+pub use again::reactivate;
 pub use apply::apply;
 pub use check::{NotReady, check};
 pub use context::Context;

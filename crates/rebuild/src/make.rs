@@ -3,10 +3,12 @@
 //! Every property is named on the command line, so that neither the configuration nor the defaults of the mkfs at hand
 //! decide anything.
 
+pub mod array;
 pub mod btrfs;
 pub mod crc;
 pub mod ext;
 pub mod fat;
+pub mod group;
 pub mod swap;
 pub mod xfs;
 

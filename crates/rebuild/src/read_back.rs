@@ -4,11 +4,14 @@
 //! that mkfs rounds a person is informed.
 
 use crate::error::{Difference, RebuildError};
+use crate::sysfs::{class, kernel_name};
 use lifeboat_machine::filesystem::{
     BtrfsOptions, ExtOptions, Filesystem, FilesystemOptions, Journal, VfatOptions, XfsOptions,
 };
-use lifeboat_machine::layout::{Partition, PartitionTable, Swap};
+use lifeboat_machine::layout::{Array, ArrayMetadata, ArrayRole, Consistency, Partition, PartitionTable, Swap};
 use lifeboat_machine::{Content, DeviceId, Name};
+use lifeboat_plan::ArrayDevice;
+use lifeboat_storage::md;
 use lifeboat_sys::Runner;
 use std::fmt::Display;
 use std::path::Path;
@@ -152,6 +155,64 @@ fn words(value: &Option<String>) -> String {
     let mut words: Vec<&str> = text(value).split([' ', ',']).filter(|word| !word.is_empty()).collect();
     words.sort_unstable();
     words.join(" ")
+}
+
+/// Compares an active array with the one that was planned.
+///
+/// # Errors
+/// [`RebuildError::NotAsPlanned`] with everything that differs.
+pub fn array(
+    runner: &dyn Runner,
+    node: &Path,
+    size_bytes: u64,
+    planned: &Array,
+    members: &[ArrayDevice],
+) -> Result<(), RebuildError> {
+    let read = md::examine(runner, &class(node), node).map_err(|reason| unreadable(node, "md array", reason))?;
+    let found = read.array;
+    let mut compared = Compared::default();
+    compared.must("UUID", &*planned.uuid, &*found.uuid);
+    compared.must("level", planned.level.name(), found.level.name());
+    compared.must("metadata", planned.metadata.name(), found.metadata.name());
+    compared.must("number of slots", planned.slots, found.slots);
+    if planned.metadata != ArrayMetadata::V0_90 {
+        compared.must("name", text(&planned.name), text(&found.name));
+        compared.must("home host", text(&planned.home_host), text(&found.home_host));
+    }
+    let count = |value: Option<u64>| value.map(|number| number.to_string()).unwrap_or_default();
+    compared.must("chunk size in bytes", count(planned.chunk_bytes), count(found.chunk_bytes));
+    compared.must("layout", text(&planned.layout), text(&found.layout));
+    compared.must("bytes of each member", count(planned.member_bytes), count(found.member_bytes));
+    compared.must("consistency policy", policy(&planned.consistency), policy(&found.consistency));
+    let size = lifeboat_sys::block::size_bytes(node).map_err(RebuildError::io("READ the size of", node))?;
+    compared.must("size in bytes", size_bytes, size);
+    let role = |role: ArrayRole| match role {
+        ArrayRole::Active { slot } => format!("slot {slot}"),
+        ArrayRole::Spare => "spare".to_owned(),
+        ArrayRole::Journal => "journal".to_owned(),
+    };
+    let flags = |most: bool, fast: bool| {
+        let words = [(most, " write-mostly"), (fast, " failfast")];
+        words.into_iter().filter(|(set, _)| *set).map(|(_, word)| word).collect::<String>()
+    };
+    for (member, place) in planned.members.iter().zip(members) {
+        let name = kernel_name(Path::new(&place.device));
+        let there = read.members.iter().find(|found| found.name == name);
+        let there = there.map(|found| role(found.role) + &flags(found.write_mostly, found.fail_fast));
+        let wanted = role(member.role) + &flags(member.write_mostly, member.fail_fast);
+        compared.must(format!("member {}", place.device), wanted, there.unwrap_or_default());
+    }
+    compared.end(node).map(|_| ())
+}
+
+fn policy(consistency: &Consistency) -> String {
+    match consistency {
+        Consistency::None => "none".into(),
+        Consistency::Resync => "resync".into(),
+        Consistency::Bitmap { chunk_bytes } => format!("bitmap with chunks of {chunk_bytes} bytes"),
+        Consistency::Journal => "journal".into(),
+        Consistency::PartialParityLog => "partial parity log".into(),
+    }
 }
 
 /// Compares a swap area with the one that was planned.

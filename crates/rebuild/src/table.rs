@@ -4,9 +4,10 @@ use crate::context::Context;
 use crate::error::RebuildError;
 use crate::read_back;
 use crate::sfdisk::script;
+use crate::sysfs::class;
 use crate::wipe::{clear_marks, open, sync, write as write_at};
 use base64::Engine as _;
-use lifeboat_machine::layout::{Partition, PartitionTable};
+use lifeboat_machine::layout::{Partition, PartitionTable, partition_path};
 use lifeboat_sys::program::{PARTX, SFDISK, UDEVADM};
 use lifeboat_sys::{Invocation, block};
 use std::path::Path;
@@ -99,6 +100,7 @@ fn await_partitions(
         let entry = number.and_then(|number| entries.iter().find(|entry| entry.number == number));
         let start = entry.map(|entry| entry.start_sector * sector / 512);
         while !shown(Path::new(path), start) {
+            link(disk, Path::new(path), number);
             if begun.elapsed() > DEADLINE {
                 return Err(RebuildError::Timeout {
                     what: format!("partition {path}"),
@@ -126,17 +128,26 @@ fn ask_again(context: &Context, disk: &Path) {
     }
 }
 
+/// Partitions of an array get the kernel's name; the links beside the array's own, `/dev/md/data1`, come from rules of udev
+/// that the rescue system does not have (mdadm, udev-md-raid-arrays.rules).
+pub(crate) fn link(disk: &Path, path: &Path, number: Option<u32>) {
+    let (Ok(real), Some(number)) = (disk.canonicalize(), number) else { return };
+    let partition = partition_path(&real, number);
+    if real != disk && partition.exists() && std::fs::symlink_metadata(path).is_err() {
+        // Whoever waits says what is missing.
+        let _ = std::os::unix::fs::symlink(&partition, path);
+    }
+}
+
 /// The node is there, and the partition begins where it should: not one of the table before.
 fn shown(path: &Path, start: Option<u64>) -> bool {
-    let Some(name) = path.file_name() else { return false };
-    let known = std::fs::read_to_string(Path::new("/sys/class/block").join(name).join("start"));
+    let known = std::fs::read_to_string(class(path).join("start"));
     let known: Option<u64> = known.ok().and_then(|text| text.trim().parse().ok());
     path.exists() && (start.is_none() || known == start)
 }
 
 fn sector_bytes(disk: &Path) -> u64 {
-    let Some(name) = disk.file_name() else { return 512 };
-    let path = Path::new("/sys/class/block").join(name).join("queue/logical_block_size");
+    let path = class(disk).join("queue/logical_block_size");
     std::fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(512)
 }
 

@@ -356,3 +356,43 @@ fn configuration_behind_links_and_in_debconf() {
     assert_eq!(notes.len(), 4, "{notes:?}");
     assert!(notes[1].starts_with("/etc/fstab, line 2, names /dev/disk/by-id/usb-Stick-part1, which"), "{notes:?}");
 }
+
+/// Members are wiped before their array is made, whatever stands on them, and the array afterwards where it is real.
+#[test]
+fn an_array_is_made_of_wiped_members() {
+    let machine = lifeboat_machine::testing::mirrored_machine(false);
+    let disks = ["/dev/vda", "/dev/vdb"].map(|path| lifeboat_machine::testing::found(path, 20 << 30, path));
+    let hardware = lifeboat_machine::testing::hardware(disks.to_vec());
+    let plan = lifeboat_plan::plan(&machine, &hardware, &lifeboat_plan::Policy::default()).unwrap();
+    let step = plan.steps.iter().find(|step| matches!(step, Step::MakeArray { .. })).unwrap();
+    let runner = FakeRunner::lenient();
+    run(&runner, Path::new("/nowhere"), &machine, &plan, step).unwrap();
+    let lines = runner.command_lines();
+    assert_eq!(lines[..2], ["wipefs --all --force /dev/vda2", "wipefs --all --force /dev/vdb2"]);
+    assert!(lines[2].starts_with("mdadm --create /dev/md/root --run --force"), "{lines:?}");
+    assert!(lines[2].ends_with("--homehost=box --name=root --data-offset=1024K /dev/vda2 /dev/vdb2"), "{lines:?}");
+    assert_eq!(lines.len(), 3);
+}
+
+/// LVM finds the group on disks that its devices file does not name.
+#[test]
+fn the_devices_file_of_lvm_is_set_aside() {
+    let (machine, mut plan) = efi(TableKind::Gpt);
+    let place = "etc/lvm/devices/system.devices";
+    let before = target(&[], &[place]);
+    let step = adapt(&[("/dev/vda", "/dev/nvme0n1")]);
+    run(&FakeRunner::new(), before.path(), &machine, &plan, &step).unwrap();
+    assert!(before.path().join(place).exists(), "a machine without groups keeps it");
+    let group = lifeboat_machine::layout::VolumeGroup {
+        id: lifeboat_machine::layout::GroupId("group0".into()),
+        name: "vg".into(),
+        uuid: "u".into(),
+        extent_bytes: 4 << 20,
+        tags: vec![],
+    };
+    plan.steps.push(Step::MakeGroup { group, physical: vec![], volumes: vec![] });
+    let notes = run(&FakeRunner::new(), before.path(), &machine, &plan, &step).unwrap();
+    assert!(notes.iter().any(|note| note.contains("vgimportdevices")), "{notes:?}");
+    assert!(!before.path().join(place).exists());
+    assert!(before.path().join("etc/lvm/devices/system.devices.before-recovery").exists());
+}

@@ -70,7 +70,7 @@ fn root_a_uuid_that_is_in_use_elsewhere_is_refused() {
         let mut plan = Plan { targets: vec![target(new.text())], steps: vec![step], ..empty_plan() };
         let error = checked(&plan).unwrap_err();
         assert!(error.contains(&format!("{} has the same UUID", old.text())), "{mkfs}: {error}");
-        assert!(error.contains(&format!("unplug {}", old.text())), "{mkfs}: {error}");
+        assert!(error.contains(&format!("unplugging {}", old.text())), "{mkfs}: {error}");
         // A disk that is wiped bears nothing any more.
         plan.targets.push(target(old.text()));
         assert_eq!(checked(&plan), Ok(()), "{mkfs}");

@@ -312,8 +312,11 @@ impl<'a> Recovery<'a> {
             move |source| Failure::Rebuild { step, source }
         };
         lifeboat_rebuild::unmount_all(&context).map_err(failed("unmount what is left of the stopped recovery"))?;
-        for step in journal.plan.steps[..journal.done].iter().filter(|step| matches!(step, Step::Mount { .. })) {
-            lifeboat_rebuild::apply(step, &context).map_err(failed(&step.to_string()))?;
+        for step in &journal.plan.steps[..journal.done] {
+            lifeboat_rebuild::reactivate(&context, step).map_err(failed(&step.to_string()))?;
+            if matches!(step, Step::Mount { .. }) {
+                lifeboat_rebuild::apply(step, &context).map_err(failed(&step.to_string()))?;
+            }
         }
         let target = &self.rescue.directories.target;
         // grub-install replaces its modules; one that was interrupted leaves some of them, with new times.

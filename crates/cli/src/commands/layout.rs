@@ -5,6 +5,7 @@ use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::{archive, protect};
 use crate::session::Session;
 use lifeboat_machine::bytes::{human, printable};
+use lifeboat_machine::layout::{Array, ArrayMember, ArrayRole, VolumeShape};
 use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Machine};
 use lifeboat_plan::Policy;
 use lifeboat_restore::rescue::{RescueDirectories, RescueSystem, is_rescue_system};
@@ -109,13 +110,26 @@ fn text(machine: &Machine) -> String {
     let (name, system) = (shown(&machine.name), shown(&machine.os.pretty_name));
     let _ = writeln!(out, "{name} · {system} · {}", shown(&machine.architecture));
     let _ = writeln!(out, "recorded {}, kernel {}", shown(&machine.recorded_at), shown(&machine.boot.kernel));
-    for (disk, identity) in machine.layout.disks() {
-        let names = [
-            identity.model.clone(),
-            identity.serial.clone().map(|serial| format!("serial {serial}")),
-            identity.wwn.clone().map(|wwn| format!("WWN {wwn}")),
-            identity.transport.clone(),
-        ];
+    for disk in &machine.layout.devices {
+        let names = match &disk.kind {
+            DeviceKind::Disk(identity) => vec![
+                identity.model.clone(),
+                identity.serial.clone().map(|serial| format!("serial {serial}")),
+                identity.wwn.clone().map(|wwn| format!("WWN {wwn}")),
+                identity.transport.clone(),
+            ],
+            DeviceKind::Array(array) => vec![
+                Some(array.level.name().to_owned()),
+                array.name.as_ref().map(|name| format!("name {name}")),
+                Some(members(array)),
+            ],
+            DeviceKind::Volume(volume) => vec![
+                machine.layout.group(&volume.group).map(|group| format!("{}/{}", group.name, volume.name)),
+                Some(shape(&volume.shape).to_owned()),
+            ],
+            // With the disk or array that has their table.
+            DeviceKind::Partition(_) | DeviceKind::Crypt(_) => continue,
+        };
         let _ = writeln!(
             out,
             "\n{} {} {} ({})",
@@ -157,6 +171,29 @@ fn text(machine: &Machine) -> String {
         );
     }
     out.trim_end().to_owned()
+}
+
+/// `2 of 3 members: disk0p2, disk1p2 (spare)`
+fn members(array: &Array) -> String {
+    let one = |member: &ArrayMember| match member.role {
+        ArrayRole::Active { .. } => member.device.to_string(),
+        ArrayRole::Spare => format!("{} (spare)", member.device),
+        ArrayRole::Journal => format!("{} (journal)", member.device),
+    };
+    let list: Vec<String> = array.members.iter().map(one).collect();
+    let there = array.slots.saturating_sub(array.missing());
+    format!("{there} of {} members: {}", array.slots, list.join(", "))
+}
+
+fn shape(shape: &VolumeShape) -> &str {
+    match shape {
+        VolumeShape::Linear { .. } => "linear",
+        VolumeShape::Striped { .. } => "striped",
+        VolumeShape::Raid { segment_type, .. } => segment_type,
+        VolumeShape::ThinPool { .. } => "thin pool",
+        VolumeShape::Thin { .. } => "thin",
+        VolumeShape::Cached { .. } => "cached",
+    }
 }
 
 fn content(machine: &Machine, device: &Device) -> String {

@@ -120,7 +120,105 @@ pub enum ArrayRole {
     Journal,
 }
 
+impl Array {
+    /// Its UUID as blkid prints it of a member: `0f94ed54-43b7-25a2-6bb1-7c3a1c1a7e44`.
+    pub fn member_uuid(&self) -> String {
+        let digits: Vec<char> = self.uuid.chars().filter(char::is_ascii_hexdigit).collect();
+        let mut text = String::with_capacity(36);
+        for (index, digit) in digits.into_iter().enumerate() {
+            if matches!(index, 8 | 12 | 16 | 20) {
+                text.push('-');
+            }
+            text.push(digit.to_ascii_lowercase());
+        }
+        text
+    }
+
+    /// Its active members by slot; `None` where one is missing.
+    pub fn active(&self) -> Vec<Option<&ArrayMember>> {
+        let in_slot = |wanted: u32| {
+            self.members.iter().find(|member| matches!(member.role, ArrayRole::Active { slot } if slot == wanted))
+        };
+        (0..self.slots).map(in_slot).collect()
+    }
+
+    /// Slots that no member is in.
+    pub fn missing(&self) -> u32 {
+        u32::try_from(self.active().iter().filter(|member| member.is_none()).count()).unwrap_or(u32::MAX)
+    }
+
+    /// Slots whose data counts: all of them but those that hold parity.
+    fn data_slots(&self) -> u64 {
+        let parity = match self.level {
+            ArrayLevel::Linear | ArrayLevel::Raid0 | ArrayLevel::Raid1 | ArrayLevel::Raid10 => 0,
+            ArrayLevel::Raid4 | ArrayLevel::Raid5 => 1,
+            ArrayLevel::Raid6 => 2,
+        };
+        u64::from(self.slots).saturating_sub(parity)
+    }
+
+    /// Copies of each chunk with RAID 10: near ones, and far or offset ones (drivers/md/raid10.c, `setup_geo`).
+    fn copies(&self) -> (u64, u64) {
+        let layout = self.layout.as_deref().unwrap_or("near=2");
+        let (kind, count) = layout.split_once('=').unwrap_or((layout, "2"));
+        let count = count.parse::<u64>().unwrap_or(2).max(1);
+        if kind == "near" { (count, 1) } else { (1, count) }
+    }
+
+    /// What it uses of a member that has `bytes` behind its data offset: whole chunks, whole KiB.
+    pub fn used_of(&self, bytes: u64) -> u64 {
+        let unit = self.chunk_bytes.filter(|chunk| *chunk > 0).unwrap_or(1024).max(1024);
+        bytes / unit * unit
+    }
+
+    /// Its size in bytes when its active members have so many bytes for it, in the order of their slots (drivers/md,
+    /// the `size` function of each personality). Levels with redundancy use as much of each member as the smallest has.
+    pub fn data_bytes(&self, members: &[u64]) -> u64 {
+        let smallest = self.used_of(members.iter().copied().min().unwrap_or(0));
+        match self.level {
+            ArrayLevel::Linear | ArrayLevel::Raid0 => members.iter().map(|bytes| self.used_of(*bytes)).sum(),
+            ArrayLevel::Raid1 => smallest,
+            ArrayLevel::Raid4 | ArrayLevel::Raid5 | ArrayLevel::Raid6 => smallest * self.data_slots(),
+            ArrayLevel::Raid10 => {
+                let chunk = self.chunk_bytes.filter(|chunk| *chunk > 0).unwrap_or(1024);
+                let (near, far) = self.copies();
+                smallest / chunk / far * u64::from(self.slots) / near * chunk
+            }
+        }
+    }
+
+    /// Bytes that each member must have for the array to have `bytes`; the least that will do, in whole chunks.
+    pub fn member_bytes_for(&self, bytes: u64) -> u64 {
+        let chunk = self.chunk_bytes.filter(|chunk| *chunk > 0).unwrap_or(1024).max(1024);
+        let chunks = bytes.div_ceil(chunk);
+        let each = match self.level {
+            ArrayLevel::Raid1 => chunks,
+            ArrayLevel::Linear | ArrayLevel::Raid0 => chunks.div_ceil(u64::from(self.slots).max(1)),
+            ArrayLevel::Raid4 | ArrayLevel::Raid5 | ArrayLevel::Raid6 => chunks.div_ceil(self.data_slots().max(1)),
+            ArrayLevel::Raid10 => {
+                let (near, far) = self.copies();
+                (chunks * near).div_ceil(u64::from(self.slots).max(1)) * far
+            }
+        };
+        each * chunk
+    }
+}
+
 impl ArrayLevel {
+    /// The level that mdadm and the kernel (`md/level`) call so.
+    pub fn named(name: &str) -> Option<ArrayLevel> {
+        use ArrayLevel::{Linear, Raid0, Raid1, Raid4, Raid5, Raid6, Raid10};
+        [Linear, Raid0, Raid1, Raid4, Raid5, Raid6, Raid10].into_iter().find(|level| level.name() == name)
+    }
+
+    /// The array survives the loss of a member.
+    pub fn is_redundant(self) -> bool {
+        match self {
+            ArrayLevel::Linear | ArrayLevel::Raid0 => false,
+            ArrayLevel::Raid1 | ArrayLevel::Raid4 | ArrayLevel::Raid5 | ArrayLevel::Raid6 | ArrayLevel::Raid10 => true,
+        }
+    }
+
     /// As mdadm takes it.
     pub fn name(self) -> &'static str {
         match self {
@@ -145,6 +243,20 @@ impl ArrayLevel {
 }
 
 impl ArrayMetadata {
+    /// The version that mdadm and the kernel (`md/metadata_version`) call so.
+    pub fn named(name: &str) -> Option<ArrayMetadata> {
+        use ArrayMetadata::{V0_90, V1_0, V1_1, V1_2};
+        [V0_90, V1_0, V1_1, V1_2].into_iter().find(|version| version.name() == name)
+    }
+
+    /// The superblock lies at the end of a member, which begins like the array.
+    pub fn is_at_end(self) -> bool {
+        match self {
+            ArrayMetadata::V0_90 | ArrayMetadata::V1_0 => true,
+            ArrayMetadata::V1_1 | ArrayMetadata::V1_2 => false,
+        }
+    }
+
     /// As mdadm prints it.
     pub fn name(self) -> &'static str {
         match self {
@@ -153,5 +265,57 @@ impl ArrayMetadata {
             ArrayMetadata::V1_1 => "1.1",
             ArrayMetadata::V1_2 => "1.2",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    fn array(level: ArrayLevel, slots: u32, layout: Option<&str>, chunk_bytes: Option<u64>) -> Array {
+        Array {
+            uuid: "0f94ed54:43b725a2:6bb17c3a:1c1a7e44".into(),
+            name: None,
+            home_host: None,
+            level,
+            metadata: ArrayMetadata::V1_2,
+            slots,
+            chunk_bytes,
+            layout: layout.map(str::to_owned),
+            consistency: Consistency::None,
+            member_bytes: None,
+            logical_block_bytes: None,
+            members: vec![],
+        }
+    }
+
+    #[test]
+    fn sizes_as_the_kernel_computes_them() {
+        let chunk = Some(512 << 10);
+        for (level, slots, layout, chunk, members, expected) in [
+            (ArrayLevel::Raid1, 2, None, None, vec![100 * MIB + 700, 101 * MIB], 100 * MIB),
+            (ArrayLevel::Raid0, 2, None, chunk, vec![100 * MIB + 700, 50 * MIB], 150 * MIB),
+            (ArrayLevel::Linear, 2, None, None, vec![100 * MIB, 50 * MIB + 1], 150 * MIB),
+            (ArrayLevel::Raid5, 3, None, chunk, vec![100 * MIB; 3], 200 * MIB),
+            (ArrayLevel::Raid6, 5, None, chunk, vec![100 * MIB; 5], 300 * MIB),
+            (ArrayLevel::Raid10, 4, Some("near=2"), chunk, vec![100 * MIB; 4], 200 * MIB),
+            (ArrayLevel::Raid10, 3, Some("near=2"), chunk, vec![100 * MIB; 3], 150 * MIB),
+            (ArrayLevel::Raid10, 4, Some("far=2"), chunk, vec![101 * MIB - 1; 4], 200 * MIB),
+            (ArrayLevel::Raid10, 2, Some("offset=2"), chunk, vec![100 * MIB; 2], 100 * MIB),
+        ] {
+            let array = array(level, slots, layout, chunk);
+            assert_eq!(array.data_bytes(&members), expected, "{level:?} {layout:?}");
+            // What is needed of each member for that size is no more than what they had.
+            let each = array.member_bytes_for(expected);
+            assert!(array.data_bytes(&vec![each; members.len()]) >= expected, "{level:?} {layout:?}");
+            assert!(each <= *members.iter().max().unwrap(), "{level:?} {layout:?}");
+        }
+    }
+
+    #[test]
+    fn uuid_of_members() {
+        assert_eq!(array(ArrayLevel::Raid1, 2, None, None).member_uuid(), "0f94ed54-43b7-25a2-6bb1-7c3a1c1a7e44");
     }
 }

@@ -5,7 +5,7 @@ use super::{GIB, MIB, btrfs_options, disk, ext4, gpt, id, machine};
 use crate::filesystem::{FilesystemOptions, Journal};
 use crate::layout::{
     Array, ArrayLevel, ArrayMember, ArrayMetadata, ArrayRole, Consistency, Crypt, Extents, GroupId, JournalDevice,
-    JournalKind, LuksHeader, Mount, Partition, PartitionRole, TableKind, Volume, VolumeGroup, VolumeShape,
+    JournalKind, LuksHeader, Mount, Partition, PartitionRole, RaidImage, TableKind, Volume, VolumeGroup, VolumeShape,
     partition_path,
 };
 use crate::{Content, Device, DeviceId, DeviceKind, Machine, Member, Name};
@@ -157,29 +157,34 @@ impl Grower {
 
     fn array(&mut self, decision: Decision, members: usize) {
         let members = self.take(decision, members);
-        let (Some(depth), Some(size)) =
-            (members.iter().map(|m| m.depth).max(), members.iter().map(|m| self.size(&m.id)).min())
-        else {
-            return;
-        };
+        let Some(depth) = members.iter().map(|m| m.depth).max() else { return };
         let number = self.serial;
-        let array = id(&format!("array{number}"));
+        let name = id(&format!("array{number}"));
         for member in &members {
-            let member_of = Member::Array { array: array.clone(), data_offset_bytes: MIB };
+            let member_of = Member::Array { array: name.clone(), data_offset_bytes: MIB };
             self.set(&member.id, Content::Member(member_of));
         }
-        let kind = DeviceKind::Array(Array {
+        use ArrayLevel::{Linear, Raid0, Raid1, Raid5, Raid6, Raid10};
+        let level = match (members.len(), decision.count / 5 % 4) {
+            (4.., 0) => Raid6,
+            (3.., 1) => Raid5,
+            (2.., 2) => Raid10,
+            (_, 3) => [Raid0, Linear][usize::from(decision.which % 2)],
+            _ => Raid1,
+        };
+        // One member may be missing.
+        let missing = level.is_redundant() && level != Raid10 && decision.count.is_multiple_of(5);
+        let mut array = Array {
             uuid: format!("{:08x}:00000000:00000000:00000000", self.serial),
             name: Some(format!("a{number}")),
             home_host: None,
-            level: ArrayLevel::Raid1,
+            level,
             metadata: ArrayMetadata::V1_2,
-            // One member may be missing.
-            slots: members.len() as u32 + u32::from(decision.count.is_multiple_of(5)),
-            chunk_bytes: None,
-            layout: None,
-            consistency: Consistency::Resync,
-            member_bytes: Some(size - MIB),
+            slots: members.len() as u32 + u32::from(missing),
+            chunk_bytes: matches!(level, Raid0 | Raid5 | Raid6 | Raid10).then_some(512 << 10),
+            layout: (level == Raid10).then(|| "near=2".to_owned()),
+            consistency: if level.is_redundant() { Consistency::Resync } else { Consistency::None },
+            member_bytes: None,
             logical_block_bytes: None,
             members: (0..)
                 .zip(&members)
@@ -190,9 +195,13 @@ impl Grower {
                     fail_fast: false,
                 })
                 .collect(),
-        });
+        };
+        let each: Vec<u64> = members.iter().map(|member| self.size(&member.id) - MIB).collect();
+        let smallest = each.iter().copied().min().unwrap_or(0);
+        array.member_bytes = level.is_redundant().then(|| array.used_of(smallest));
+        let size = array.data_bytes(&each);
         self.serial += 1;
-        self.add(&array.0, &format!("/dev/md{number}"), size - MIB, depth + 1, kind);
+        self.add(&name.0, &format!("/dev/md{number}"), size, depth + 1, DeviceKind::Array(array));
     }
 
     fn group(&mut self, decision: Decision, members: usize) {
@@ -215,24 +224,67 @@ impl Grower {
             let member_of = Member::Group { group: Some(group.clone()), uuid, first_extent_bytes: MIB, extents: count };
             self.set(&member.id, Content::Member(member_of));
         }
-        // A half of each physical volume for each of two volumes: both lie on all of them.
+        // A half of each physical volume for each of two volumes: both lie on all of them. The first is of any kind.
         for (number, half) in [0, 1].into_iter().enumerate() {
             let extents: Vec<Extents> = extents
                 .iter()
                 .map(|(device, count)| Extents { device: device.clone(), first: half * (count / 2), count: count / 2 })
                 .collect();
-            let size = extents.iter().map(|extents| extents.count).sum::<u64>() * EXTENT;
-            let volume = Volume {
-                group: group.clone(),
-                name: format!("lv-{number}"),
-                uuid: self.uuid(),
-                tags: vec![],
-                read_only: false,
-                shape: VolumeShape::Linear { extents },
+            let shape = if number == 0 { Self::shape(decision, extents) } else { VolumeShape::Linear { extents } };
+            let shown = match &shape {
+                VolumeShape::Raid { images, .. } => images[0].extents[0].count,
+                VolumeShape::Linear { extents }
+                | VolumeShape::Striped { extents, .. }
+                | VolumeShape::ThinPool { extents, .. } => extents.iter().map(|extents| extents.count).sum(),
+                VolumeShape::Thin { .. } | VolumeShape::Cached { .. } => 0,
             };
+            let thin = matches!(shape, VolumeShape::ThinPool { .. });
             let name = format!("{group}_lv{number}");
-            self.add(&name, &format!("/dev/dm-{}", self.serial), size, depth + 1, DeviceKind::Volume(volume));
+            self.volume(&name, &group, &format!("lv-{number}"), shape, shown * EXTENT, depth + 1);
+            if thin {
+                self.free.retain(|free| free.id.0 != name);
+                let shape = VolumeShape::Thin { pool: id(&name) };
+                self.volume(&format!("{group}_thin"), &group, "thin", shape, shown * EXTENT, depth + 2);
+            }
         }
+    }
+
+    /// A shape on one stretch of each physical volume.
+    fn shape(decision: Decision, mut extents: Vec<Extents>) -> VolumeShape {
+        let least = extents.iter().map(|extents| extents.count).min().unwrap_or(0);
+        let cut = |list: &mut Vec<Extents>, count: u64| list.iter_mut().for_each(|extents| extents.count = count);
+        match decision.count / 4 % 4 {
+            1 if extents.len() > 1 => {
+                cut(&mut extents, least);
+                VolumeShape::Striped { stripe_bytes: 65_536, extents }
+            }
+            2 if extents.len() > 1 => {
+                // One extent of each for its metadata.
+                cut(&mut extents, least - 1);
+                let image = |extents| RaidImage { extents: vec![extents], write_mostly: false };
+                VolumeShape::Raid {
+                    segment_type: "raid1".into(),
+                    data_stripes: 1,
+                    stripe_bytes: None,
+                    region_bytes: 2 * MIB,
+                    images: extents.into_iter().map(image).collect(),
+                    integrity_block_bytes: None,
+                }
+            }
+            3 => {
+                extents.iter_mut().for_each(|extents| extents.count -= 2);
+                let (chunk_bytes, metadata_bytes) = (65_536, 4 * MIB);
+                VolumeShape::ThinPool { chunk_bytes, metadata_bytes, zero: true, discards: "passdown".into(), extents }
+            }
+            _ => VolumeShape::Linear { extents },
+        }
+    }
+
+    fn volume(&mut self, name: &str, group: &GroupId, lv: &str, shape: VolumeShape, size: u64, depth: usize) {
+        let uuid = self.uuid();
+        let volume = Volume { group: group.clone(), name: lv.into(), uuid, tags: vec![], read_only: false, shape };
+        let path = format!("/dev/dm-{}", self.serial);
+        self.add(name, &path, size, depth, DeviceKind::Volume(volume));
     }
 
     fn crypt(&mut self, decision: Decision) {

@@ -168,6 +168,9 @@ fn bound_to_its_disk(machine: &Machine, id: &DeviceId, to: &PartitionTable) -> O
     if device.content == Content::BootLoader || boot_type || starts {
         return Some("the firmware boots the machine from this disk; try moving the other partitions instead".into());
     }
+    if matches!(device.content, Content::Member(_)) {
+        return Some("it is a part of something that lies on several disks; each part stays on its own".into());
+    }
     // systemd-gpt-auto-generator(8) looks on the disk of the ESP alone.
     let root = holder(machine, Path::new("/")) == Some(id);
     let named = machine.boot.command_line.split_whitespace().any(|word| word.starts_with("root="));

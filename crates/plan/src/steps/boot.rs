@@ -1,6 +1,7 @@
 //! Boot loaders and EFI boot entries.
 
 use super::Work;
+use crate::boot_copies;
 use crate::error::PlanError;
 use crate::step::Step;
 use lifeboat_machine::Device;
@@ -11,7 +12,8 @@ impl Work<'_> {
     pub(super) fn boot(&self, steps: &mut Vec<Step>) -> Result<(), PlanError> {
         for loader in &self.machine.boot.loaders {
             let disks = match loader {
-                Loader::GrubBios { disks, .. } => {
+                Loader::GrubBios { .. } => {
+                    let disks = boot_copies::grub_disks(self.machine, loader);
                     disks.iter().map(|id| self.nodes.get(id).map(str::to_owned)).collect::<Result<_, _>>()?
                 }
                 Loader::GrubEfi { .. } | Loader::SystemdBoot { .. } => vec![],
@@ -21,7 +23,7 @@ impl Work<'_> {
         if !self.hardware.uefi {
             return Ok(());
         }
-        for entry in &self.machine.boot.efi_entries {
+        for entry in boot_copies::efi_entries(self.machine) {
             let partition = self.machine.layout.device(&entry.device).and_then(Device::partition);
             let Some(partition) = partition else {
                 return Err(PlanError::Description(format!(
@@ -30,7 +32,7 @@ impl Work<'_> {
                 )));
             };
             let disk = self.nodes.get(&partition.parent)?.to_owned();
-            steps.push(Step::MakeEfiEntry { entry: entry.clone(), disk, partition: partition.number });
+            steps.push(Step::MakeEfiEntry { entry, disk, partition: partition.number });
         }
         Ok(())
     }

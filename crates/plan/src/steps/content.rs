@@ -1,28 +1,25 @@
 //! Partition tables, and what devices hold.
 
 use super::Work;
+use crate::boot_copies;
 use crate::error::PlanError;
 use crate::kind_changes;
 use crate::made;
-use crate::matching::Match;
 use crate::step::Step;
 use crate::table::{DiskLayout, Part};
-use lifeboat_machine::Content;
-use lifeboat_machine::boot::Loader;
 use lifeboat_machine::filesystem::{BtrfsOptions, FilesystemOptions};
 use lifeboat_machine::layout::PartitionTable;
+use lifeboat_machine::{Content, DeviceId, Member};
 
 impl Work<'_> {
-    /// The partition table of a matched disk, when it has one.
-    pub(super) fn table(&self, m: &Match, layout: &DiskLayout) -> Result<Option<Step>, PlanError> {
+    /// The partition table of a disk or an array, when it has one.
+    pub(super) fn table(&self, device: &DeviceId, layout: &DiskLayout) -> Result<Option<Step>, PlanError> {
         let Some(table) = layout.table.as_ref() else { return Ok(None) };
         let nodes = layout.parts.iter().map(|part| self.nodes.get(&part.device.id).map(str::to_owned));
-        let installed = self.machine.boot.loaders.iter().any(|loader| match loader {
-            Loader::GrubBios { disks, .. } => disks.contains(&m.device.id),
-            Loader::GrubEfi { .. } | Loader::SystemdBoot { .. } => false,
-        });
+        let loaders = &self.machine.boot.loaders;
+        let installed = loaders.iter().any(|loader| boot_copies::grub_disks(self.machine, loader).contains(device));
         Ok(Some(Step::WriteTable {
-            disk: m.found.path.clone(),
+            disk: self.nodes.get(device)?.to_owned(),
             table: PartitionTable { boot_code: table.boot_code.clone().filter(|_| !installed), ..table.clone() },
             entries: layout.parts.iter().filter_map(|part| part.device.partition().cloned()).collect(),
             partitions: nodes.collect::<Result<_, _>>()?,
@@ -50,8 +47,14 @@ impl Work<'_> {
             Content::Swap(swap) => steps.push(Step::MakeSwap { device, swap: swap.clone() }),
             // A table was written with those of all disks; a boot loader's installer fills its space; the container of
             // logical partitions is an entry of its table.
-            Content::Empty | Content::Table(_) | Content::BootLoader | Content::Extended => {}
-            content @ (Content::Luks(_) | Content::Journal(_) | Content::Member(_)) => {
+            // Members are wiped and filled when their array is made.
+            Content::Empty
+            | Content::Table(_)
+            | Content::BootLoader
+            | Content::Extended
+            | Content::Member(Member::Array { .. }) => {}
+            Content::Member(Member::Group { group, .. }) => steps.extend(self.physical(&part.device, group.as_ref())?),
+            content @ (Content::Luks(_) | Content::Journal(_) | Content::Member(Member::Filesystem { .. })) => {
                 return Err(made::unmade(&part.device.id, content));
             }
         }

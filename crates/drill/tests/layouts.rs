@@ -1,0 +1,292 @@
+//! Machines on stacked storage: each is made by `lab/layouts/NAME.sh` inside a machine that has the tools, recorded, lost,
+//! recovered onto blank disks, read by stock tools beside the original, and booted.
+//!
+//! The build host's kernel need not have md or device mapper: everything happens in guests.
+
+// Helpers of tests count as tests.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{HEALTHY, RESCUE, lab, programs, run_scenario, scenario_in};
+use lifeboat_drill::DrillError;
+use lifeboat_drill::guest::Guest;
+use lifeboat_drill::lab::Scenario;
+use lifeboat_drill::lab::scenario::{BOOT, MEDIUM_DIRECTORY, RECORD, RECOVER, await_end};
+use lifeboat_drill::vm::{Vm, VmDisk, VmFirmware, VmSpec, image};
+use lifeboat_machine::Event;
+use lifeboat_sys::SystemRunner;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const WORKBENCH: &str = "debian12-layouts";
+const GIB: u64 = 1 << 30;
+/// Where the scripts of the layouts are in the workbench.
+const SCRIPTS: &str = "/run/layouts";
+/// What an unused UEFI machine has.
+const VARIABLES: &str = "/usr/share/OVMF/OVMF_VARS_4M.fd";
+
+/// A mirror lacks a disk.
+const DEGRADED: &str = r"grep -q '\[_U\]\|\[U_\]' /proc/mdstat";
+
+/// A layout, as its script in `lab/layouts/` says.
+struct Layout {
+    name: &'static str,
+    scenario: Scenario,
+    directory: PathBuf,
+    /// Sizes of its disks in GiB.
+    disks: Vec<u64>,
+    uefi: bool,
+    /// Shell commands that must succeed on the original before it is recorded, and on the recovered machine.
+    prepare: String,
+    checks: String,
+}
+
+/// The serial number of a disk, before and after: which blank disk takes which place is tried elsewhere.
+fn serial(number: usize) -> String {
+    format!("disk-{number}")
+}
+
+/// A variable that a layout's script sets.
+fn variable(script: &Path, name: &str) -> String {
+    let read = format!(". {}; printf %s \"${{{name}-}}\"", script.display());
+    String::from_utf8(Command::new("bash").args(["-c", &read]).output().unwrap().stdout).unwrap()
+}
+
+impl Layout {
+    fn new(name: &'static str) -> Result<Layout, DrillError> {
+        let scenario = scenario_in("layouts", WORKBENCH)?;
+        let script = lab().scripts.join("layouts").join(format!("{name}.sh"));
+        let directory = scenario.directory.join(name);
+        std::fs::create_dir_all(&directory).unwrap();
+        let disks = variable(&script, "disks").split(' ').map(|size| size.parse().unwrap()).collect();
+        let uefi = variable(&script, "firmware") == "uefi";
+        let [prepare, checks] = ["prepare", "checks"].map(|what| variable(&script, what));
+        Ok(Layout { name, scenario, directory, disks, uefi, prepare, checks })
+    }
+
+    fn firmware(&self, variables: &str) -> VmFirmware {
+        if !self.uefi {
+            return VmFirmware::Bios;
+        }
+        let variables_at = self.directory.join(variables);
+        if !variables_at.exists() {
+            std::fs::copy(VARIABLES, &variables_at).unwrap();
+        }
+        VmFirmware::Uefi { secure_boot: false, variables: variables_at }
+    }
+
+    /// Kernel names of the disks beside the workbench's own.
+    fn names(&self) -> String {
+        (0..self.disks.len()).map(|n| format!("vd{}", char::from(b'b' + n as u8))).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Runs a script in the workbench, with these disks beside its own; gives what is in /run/output afterwards.
+    fn workbench(&self, log: &str, disks: Vec<VmDisk>, script: &str) -> Result<String, DrillError> {
+        let own = VmDisk { snapshot: true, ..VmDisk::raw(&self.scenario.machine.disk, "workbench") };
+        let mut spec = VmSpec::new(VmFirmware::Bios).memory(2048).disk(own);
+        spec.disks.extend(disks);
+        spec.bay = true;
+        let mut vm = Vm::start(&spec, self.scenario.acceleration, &self.directory.join(log))?;
+        let mut guest = Guest::login(&mut vm, BOOT)?;
+        guest.must(&format!("mkdir -p {SCRIPTS}"), BOOT)?;
+        let scripts = lab().scripts;
+        let files = [
+            scripts.join("layouts/common.sh"),
+            scripts.join("layouts/inspect.sh"),
+            scripts.join("fingerprint.py"),
+            scripts.join("layouts").join(format!("{}.sh", self.name)),
+        ];
+        guest.install(&SystemRunner, &files, SCRIPTS)?;
+        guest.must(&format!("touch /run/output; {script}"), RECORD)?;
+        let output = self.directory.join(format!("{log}.txt"));
+        guest.fetch("/run/output", &output, RECORD)?;
+        guest.must("sync", BOOT)?;
+        vm.power_cut();
+        Ok(std::fs::read_to_string(&output).unwrap())
+    }
+
+    /// The machine's disks, made once and kept beside the lab's machines.
+    fn made(&self) -> Result<Vec<PathBuf>, DrillError> {
+        let scripts = lab().scripts.join("layouts");
+        let mut text = self.scenario.machine.disk.display().to_string().into_bytes();
+        for file in ["common.sh".to_owned(), format!("{}.sh", self.name)] {
+            text.extend(std::fs::read(scripts.join(file)).unwrap());
+        }
+        let hash = text.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            // FNV-1a: as good as the scripts that made it.
+            (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
+        });
+        let kept = lab().machines()?.join(format!("layout-{}-{hash:016x}", self.name));
+        let disks: Vec<PathBuf> = (0..self.disks.len()).map(|n| kept.join(format!("disk{n}.img"))).collect();
+        if kept.join("done").exists() {
+            return Ok(disks);
+        }
+        std::fs::create_dir_all(&kept).unwrap();
+        for (path, size) in disks.iter().zip(&self.disks) {
+            image::blank(path, size * GIB)?;
+        }
+        let attached = disks.iter().enumerate().map(|(n, path)| VmDisk::raw(path, &format!("made-{n}"))).collect();
+        let make = format!(
+            "bash -exc '. {SCRIPTS}/common.sh; . {SCRIPTS}/{}.sh; make {}' >/run/output 2>&1 || {{ tail -n 30 /run/output; false; }}",
+            self.name,
+            self.names()
+        );
+        self.workbench("make", attached, &make)?;
+        std::fs::write(kept.join("done"), "").unwrap();
+        Ok(disks)
+    }
+
+    /// What stock tools see on disks, without what may differ.
+    fn inspect(&self, log: &str, disks: Vec<VmDisk>) -> Result<String, DrillError> {
+        let disks = disks.into_iter().map(|disk| VmDisk { snapshot: true, ..disk }).collect();
+        let inspect = format!(
+            "bash {SCRIPTS}/inspect.sh {} >/run/output 2>/run/errors || {{ tail -n 30 /run/errors; false; }}",
+            self.names()
+        );
+        self.workbench(log, disks, &inspect)
+    }
+
+    /// Records the machine, cuts its power, recovers it onto blank disks of these sizes in GiB, compares and boots.
+    fn lose_and_recover(&self, sizes: &[u64]) -> Result<Vec<VmDisk>, DrillError> {
+        let made = self.made()?;
+        let mut originals = vec![];
+        for (n, base) in made.iter().enumerate() {
+            let overlay = self.directory.join(format!("original{n}.qcow2"));
+            image::overlay(&SystemRunner, base, &overlay)?;
+            originals.push(VmDisk::qcow2(&overlay, &serial(n)));
+        }
+        let _ = std::fs::remove_file(self.directory.join("original.vars.fd"));
+        let _ = std::fs::remove_file(self.directory.join("recovered.vars.fd"));
+        let medium = self.record(&originals)?;
+        let mut recovered = vec![];
+        for (n, size) in sizes.iter().enumerate() {
+            let path = self.directory.join(format!("recovered{n}.img"));
+            image::blank(&path, size * GIB)?;
+            recovered.push(VmDisk::raw(&path, &serial(n)));
+        }
+        let mut spec = VmSpec::new(self.firmware("recovered.vars.fd")).memory(2048).disc(&medium);
+        spec.disks.clone_from(&recovered);
+        let mut vm = Vm::start(&spec, self.scenario.acceleration, &self.directory.join("recovery"))?;
+        let end = await_end(&mut vm, RECOVER)?;
+        if let Event::Failed { reason } = end.event {
+            return Err(DrillError::Failed { reason });
+        }
+        vm.wait_off(BOOT)?;
+        eprintln!("{}: recovered in {} s", self.name, vm.started.elapsed().as_secs());
+        let before = self.inspect("inspect-original", originals)?;
+        let after = self.inspect("inspect-recovered", recovered.clone())?;
+        let same_sizes = sizes == self.disks;
+        let differences = differences(&before, &after, same_sizes);
+        if !differences.is_empty() {
+            return Err(DrillError::Different { differences });
+        }
+        let checks: Vec<&str> = HEALTHY.iter().copied().chain(self.checks.lines()).collect();
+        self.boot("booted", &recovered, &checks)?;
+        Ok(recovered)
+    }
+
+    fn record(&self, disks: &[VmDisk]) -> Result<PathBuf, DrillError> {
+        let mut spec = VmSpec::new(self.firmware("original.vars.fd")).memory(3072);
+        spec.disks = disks.to_vec();
+        spec.bay = true;
+        let mut vm = Vm::start(&spec, self.scenario.acceleration, &self.directory.join("original"))?;
+        let mut guest = Guest::login(&mut vm, BOOT)?;
+        guest.install(&SystemRunner, &programs(), "/usr/local/bin")?;
+        guest.must(
+            &format!("mkdir -p {MEDIUM_DIRECTORY} && mount -t tmpfs -o size=2500m tmpfs {MEDIUM_DIRECTORY}"),
+            BOOT,
+        )?;
+        if !self.prepare.is_empty() {
+            guest.must(&self.prepare, BOOT)?;
+        }
+        let said = guest.must(RESCUE, RECORD)?;
+        std::fs::write(self.directory.join("recorded.txt"), said).unwrap();
+        let medium = self.directory.join("rescue.iso");
+        guest.fetch(&format!("{MEDIUM_DIRECTORY}/rescue.iso"), &medium, RECORD)?;
+        guest.settle()?;
+        vm.power_cut();
+        Ok(medium)
+    }
+
+    fn boot(&self, log: &str, disks: &[VmDisk], checks: &[&str]) -> Result<(), DrillError> {
+        let mut spec = VmSpec::new(self.firmware("recovered.vars.fd")).memory(1536);
+        spec.disks = disks.to_vec();
+        let mut vm = Vm::start(&spec, self.scenario.acceleration, &self.directory.join(log))?;
+        let mut guest = Guest::login(&mut vm, BOOT)?;
+        for check in checks {
+            guest.must(check, BOOT)?;
+        }
+        guest.run("poweroff", BOOT)?;
+        vm.wait_off(BOOT)
+    }
+}
+
+/// Lines that only one of two inspections has, but for known ones (`lab/ignore/debian12-layouts`); with disks of other
+/// sizes without those of the storage.
+fn differences(before: &str, after: &str, same_sizes: bool) -> String {
+    let list = std::fs::read_to_string(lab().scripts.join("ignore").join(WORKBENCH)).unwrap_or_default();
+    let known: Vec<&str> = list.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+    let mut counts: BTreeMap<&str, i64> = BTreeMap::new();
+    before.lines().for_each(|line| *counts.entry(line).or_default() -= 1);
+    after.lines().for_each(|line| *counts.entry(line).or_default() += 1);
+    let storage = |line: &str| !line.starts_with("./") && !line.starts_with(". ");
+    let lines = counts.iter().filter(|(_, count)| **count != 0).map(|(line, count)| {
+        let sign = if *count > 0 { '+' } else { '-' };
+        (line, format!("{sign}{line}"))
+    });
+    let lines = lines.filter(|(line, text)| {
+        let expected = known.iter().any(|pattern| grep(pattern, text));
+        !expected && (same_sizes || !storage(line))
+    });
+    lines.map(|(_, text)| text + "\n").collect()
+}
+
+fn grep(pattern: &str, text: &str) -> bool {
+    use std::io::Write as _;
+    let mut child = Command::new("grep").args(["-qE", pattern]).stdin(std::process::Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    child.wait().unwrap().success()
+}
+
+/// Recovers a layout onto disks of the same sizes.
+fn comes_back(name: &'static str) {
+    run_scenario(|| {
+        let layout = Layout::new(name)?;
+        layout.lose_and_recover(&layout.disks).map(|_| ())
+    });
+}
+
+#[test]
+#[ignore = "long: make test-all"]
+fn raid1_bios_comes_back_and_boots_without_its_first_disk() {
+    run_scenario(|| {
+        let layout = Layout::new("raid1-bios")?;
+        let disks = layout.lose_and_recover(&layout.disks)?;
+        // The data lies on both disks, without redundancy: the root and its swap must come up.
+        layout.boot("second-disk", &disks[1..], &[DEGRADED])
+    });
+}
+
+#[test]
+#[ignore = "long: make test-all"]
+fn raid1_uefi_comes_back_and_boots_without_its_first_disk() {
+    run_scenario(|| {
+        let layout = Layout::new("raid1-uefi")?;
+        let disks = layout.lose_and_recover(&layout.disks)?;
+        layout.boot("second-disk", &disks[1..], &[DEGRADED])
+    });
+}
+
+#[test]
+#[ignore = "long: make test-all"]
+fn raid_levels_come_back() {
+    comes_back("raid-levels");
+}
+
+#[test]
+#[ignore = "long: make test-all"]
+fn volume_groups_on_md_and_on_disks_come_back() {
+    comes_back("lvm-md-bios");
+}

@@ -1,0 +1,188 @@
+//! md arrays and volume groups on the page RECOVER-BY-HAND.txt.
+
+use crate::by_hand_filesystems::table_script;
+use crate::by_hand_words::{plain, shell, word};
+use lifeboat_machine::layout::{
+    Array, Content, Device, DeviceKind, GroupId, Member, PartitionTable, Volume, VolumeGroup, VolumeShape,
+};
+use lifeboat_machine::{DeviceId, Layout};
+use lifeboat_rebuild::make::group::{make, metadata};
+use std::ffi::OsString;
+
+/// Stands for a device in a call that was not made for this page.
+const PLACE: &str = "/dev/lifeboat-";
+
+/// The line that names an array's node, to be changed by a person.
+pub(crate) fn variable(device: &Device, array: &Array) -> String {
+    let node = match &array.name {
+        Some(name) => format!("/dev/md/{}", plain(name)),
+        None => plain(&device.path),
+    };
+    format!(": \"${{{}:={node}}}\"", device.id)
+}
+
+/// The commands that make all arrays, groups and volumes, each array with its partition table; parents first.
+pub(crate) fn layers(layout: &Layout) -> Vec<String> {
+    let mut lines = vec![];
+    let mut done: Vec<&GroupId> = vec![];
+    for device in &layout.devices {
+        match &device.kind {
+            DeviceKind::Array(array) => {
+                lines.push(create(layout, device, array));
+                lines.push(format!("wipefs --all {}", word(layout, device)));
+                if let Content::Table(table) = &device.content {
+                    lines.extend(table_lines(layout, device, table));
+                }
+            }
+            DeviceKind::Volume(volume) => {
+                if let Some(group) = layout.group(&volume.group)
+                    && !done.contains(&&volume.group)
+                {
+                    done.push(&volume.group);
+                    lines.extend(self::group(layout, group));
+                }
+                lines.extend(self::volume(layout, device, volume));
+            }
+            DeviceKind::Disk(_) | DeviceKind::Partition(_) | DeviceKind::Crypt(_) => {}
+        }
+    }
+    if !lines.is_empty() {
+        lines.push("if command -v udevadm >/dev/null; then udevadm settle; fi".to_owned());
+    }
+    lines
+}
+
+/// Physical volumes and their group, from its metadata as text.
+fn group(layout: &Layout, group: &VolumeGroup) -> Vec<String> {
+    let physical: Vec<metadata::Physical<'_>> = layout
+        .group_members(&group.id)
+        .filter_map(|device| match &device.content {
+            Content::Member(Member::Group { uuid, first_extent_bytes, extents, .. }) => Some(metadata::Physical {
+                id: &device.id,
+                node: &device.path,
+                uuid,
+                size_bytes: device.size_bytes,
+                first_extent_bytes: *first_extent_bytes,
+                extents: *extents,
+            }),
+            _ => None,
+        })
+        .collect();
+    let volumes = layout.devices.iter().filter_map(|device| match &device.kind {
+        DeviceKind::Volume(volume) if volume.group == group.id => Some(volume.clone()),
+        _ => None,
+    });
+    let volumes: Vec<Volume> = volumes.collect();
+    let file = format!("/tmp/{}.vg", group.id);
+    let mut lines = vec!["printf '%s\\n' \\".to_owned()];
+    let text = metadata::text(group, &physical, &volumes);
+    lines.extend(text.lines().map(|line| format!("  {} \\", shell(line.as_bytes()))));
+    lines.push(format!("  >{file}"));
+    for volume in &physical {
+        let device = layout.device(volume.id).map_or_else(|| shell(volume.node.as_bytes()), |d| word(layout, d));
+        lines.push(format!("lvm pvcreate --yes --force --uuid {} --restorefile {file} {device}", volume.uuid));
+    }
+    lines.push(format!("lvm vgcfgrestore --file {file} {}", group.name));
+    lines
+}
+
+/// The call that makes or activates a volume.
+fn volume(layout: &Layout, device: &Device, volume: &Volume) -> Option<String> {
+    let group = layout.group(&volume.group)?;
+    let data = match &volume.shape {
+        VolumeShape::Raid { images, data_stripes, segment_type, .. } => {
+            let each: u64 = images.first()?.extents.iter().map(|extents| extents.count).sum();
+            if matches!(segment_type.as_str(), "raid1" | "mirror") { each } else { each * u64::from(*data_stripes) }
+        }
+        shape => shape.extents().iter().map(|extents| extents.count).sum(),
+    };
+    let places: Vec<String> = volume.shape.lies_on().into_iter().map(|id| format!("{PLACE}{id}")).collect();
+    let places: Vec<&str> = places.iter().map(String::as_str).collect();
+    let pool = match &volume.shape {
+        VolumeShape::Thin { pool } => match &layout.device(pool)?.kind {
+            DeviceKind::Volume(pool) => Some(pool.name.as_str()),
+            _ => None,
+        },
+        _ => None,
+    };
+    let call = make::volume(&group.name, volume, data, device.size_bytes, &places, pool);
+    // Settings for the rescue system mean nothing elsewhere.
+    let mut arguments = call.arguments.clone();
+    if let Some(at) = arguments.iter().position(|argument| argument == "--config") {
+        arguments.drain(at..=at + 1);
+    }
+    let words: Vec<String> = arguments.iter().map(|argument| placed(layout, argument)).collect();
+    Some(format!("{} {}", call.program.name, words.join(" ")))
+}
+
+fn create(layout: &Layout, device: &Device, array: &Array) -> String {
+    let place = |id: &DeviceId| format!("{PLACE}{id}");
+    let nodes: Vec<(String, u64)> =
+        array.members.iter().map(|member| (place(&member.device), offset(layout, &member.device))).collect();
+    let nodes: Vec<(&str, u64)> = nodes.iter().map(|(node, offset)| (node.as_str(), *offset)).collect();
+    let call = lifeboat_rebuild::make::array::call(&place(&device.id), array, &nodes);
+    let arguments: Vec<String> = call.arguments.iter().map(|argument| placed(layout, argument)).collect();
+    format!("{} {}", call.program.name, arguments.join(" "))
+}
+
+/// An argument as a word of bash, devices as the page calls them.
+fn placed(layout: &Layout, argument: &OsString) -> String {
+    let text = argument.to_string_lossy();
+    let Some(rest) = text.strip_prefix(PLACE) else { return shell(text.as_bytes()) };
+    let (id, behind) = rest.split_once(':').map_or((rest, String::new()), |(id, offset)| (id, format!(":{offset}")));
+    match layout.device(&DeviceId(id.to_owned())) {
+        Some(device) => format!("{}{behind}", word(layout, device)),
+        None => shell(text.as_bytes()),
+    }
+}
+
+/// Where an array's data begins on a member.
+fn offset(layout: &Layout, id: &DeviceId) -> u64 {
+    match layout.device(id).map(|device| &device.content) {
+        Some(Content::Member(Member::Array { data_offset_bytes, .. })) => *data_offset_bytes,
+        _ => 0,
+    }
+}
+
+/// The commands that write a table to a disk or an array.
+pub(crate) fn table_lines(layout: &Layout, device: &Device, table: &PartitionTable) -> Vec<String> {
+    // No here-document: its end would be lost among the blanks when a person pastes the lines.
+    let mut lines = vec!["printf '%s\\n' \\".to_owned()];
+    lines.extend(table_script(layout, device, table).lines().map(|line| format!("  {} \\", shell(line.as_bytes()))));
+    lines.push(format!("  | sfdisk --wipe always --wipe-partitions always {}", word(layout, device)));
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lifeboat_machine::testing::{Decision, grown};
+
+    #[test]
+    fn each_array_is_made_of_its_members() {
+        let machine = grown(&[8, 8], &[Decision { what: 2, which: 0, count: 1 }]);
+        let lines = layers(&machine.layout);
+        assert!(lines[0].starts_with("mdadm --create \"$array0\" --run"), "{lines:?}");
+        assert!(lines[0].ends_with("\"$disk0\" \"$disk1\""), "{lines:?}");
+        assert_eq!(lines[1], "wipefs --all \"$array0\"");
+    }
+
+    /// bash takes the page's lines, and gives lvm the text that it would get from us.
+    #[test]
+    fn a_group_is_made_from_its_text() {
+        let machine = grown(&[8, 8], &[Decision { what: 3, which: 0, count: 1 }]);
+        let lines = layers(&machine.layout);
+        let group = &machine.layout.groups[0];
+        let restore = format!("lvm vgcfgrestore --file /tmp/{}.vg {}", group.id, group.name);
+        assert!(lines.contains(&restore), "{lines:#?}");
+        assert!(
+            lines.iter().any(|line| line == &format!("lvm lvchange --activate y {}/lv-0", group.name)),
+            "{lines:#?}"
+        );
+        let end = lines.iter().position(|line| line.starts_with("  >")).unwrap();
+        let script = lines[..end].join("\n") + "\n  ''\n";
+        let output = std::process::Command::new("bash").arg("-c").arg(&script).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains("logical_volumes {\nlv-0 {\n"), "{text}");
+    }
+}

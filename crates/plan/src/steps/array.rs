@@ -1,0 +1,28 @@
+//! md arrays.
+
+use super::Work;
+use crate::error::PlanError;
+use crate::step::{ArrayDevice, Step};
+use lifeboat_machine::{Content, Device, DeviceKind, Member};
+
+impl Work<'_> {
+    /// The step that makes an array in its new size.
+    pub(super) fn array(&self, device: &Device) -> Result<Step, PlanError> {
+        let wrong = |what: &str| PlanError::Description(format!("{}, {what}", device.id));
+        let DeviceKind::Array(array) = &device.kind else { return Err(wrong("which is no array")) };
+        let members = array.members.iter().map(|member| {
+            let content = self.machine.layout.device(&member.device).map(|device| &device.content);
+            let Some(Content::Member(Member::Array { data_offset_bytes, .. })) = content else {
+                return Err(wrong("whose members hold something else"));
+            };
+            let node = self.nodes.get(&member.device)?.to_owned();
+            Ok(ArrayDevice { device: node, data_offset_bytes: *data_offset_bytes })
+        });
+        Ok(Step::MakeArray {
+            node: self.nodes.get(&device.id)?.to_owned(),
+            size_bytes: device.size_bytes,
+            array: array.clone(),
+            members: members.collect::<Result<_, _>>()?,
+        })
+    }
+}

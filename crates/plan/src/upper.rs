@@ -1,0 +1,238 @@
+//! The pass from the disks up: what is made of other devices gets its size from theirs, and then its own table or content.
+
+use crate::demand::{demand, overhead};
+use crate::edit::Changed;
+use crate::error::PlanError;
+use crate::ground::Ground;
+use crate::groups::{self, Placed};
+use crate::matching::Match;
+use crate::nodes::Nodes;
+use crate::policy::Policy;
+use crate::size::Give;
+use crate::table::{DiskLayout, Part, lay_out_on, too_small};
+use lifeboat_machine::bytes::human;
+use lifeboat_machine::layout::{Array, ArrayRole, GroupId};
+use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Member};
+use std::collections::BTreeMap;
+
+/// Everything that a plan lays out.
+pub(crate) struct Laid {
+    /// Disks in the order of their matches.
+    pub(crate) disks: Vec<DiskLayout>,
+    /// Devices made of others, with their new sizes, and what lies on each.
+    pub(crate) upper: Vec<(Device, DiskLayout)>,
+    /// Size in bytes and extents of each physical volume.
+    pub(crate) physical: BTreeMap<DeviceId, (u64, u64)>,
+    /// Volumes in their new sizes and places.
+    pub(crate) volumes: BTreeMap<DeviceId, Placed>,
+}
+
+impl Laid {
+    /// All devices with what they will hold.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &Part> {
+        self.disks.iter().chain(self.upper.iter().map(|(_, layout)| layout)).flat_map(|layout| &layout.parts)
+    }
+
+    /// A device that is made of others, with what lies on it.
+    pub(crate) fn made(&self, id: &DeviceId) -> Option<&(Device, DiskLayout)> {
+        self.upper.iter().find(|(device, _)| device.id == *id)
+    }
+}
+
+/// Lays out all devices that are made of others, parents first.
+///
+/// # Errors
+/// When what lies on them does not fit.
+pub(crate) fn lay_out(
+    changed: &Changed,
+    matches: &[Match],
+    disks: Vec<DiskLayout>,
+    nodes: &Nodes,
+    policy: &Policy,
+) -> Result<Laid, PlanError> {
+    let mut grounds: BTreeMap<DeviceId, Ground> = BTreeMap::new();
+    for m in matches {
+        grounds.insert(m.device.id.clone(), Ground::of_disk(m.found));
+    }
+    for layout in &disks {
+        add_parts(&mut grounds, layout, nodes);
+    }
+    let mut laid = Laid { disks, upper: vec![], physical: BTreeMap::new(), volumes: BTreeMap::new() };
+    for device in &changed.machine.layout.devices {
+        match &device.kind {
+            DeviceKind::Disk(_) | DeviceKind::Partition(_) | DeviceKind::Crypt(_) => {}
+            DeviceKind::Array(array) => {
+                let mut new = device.clone();
+                let resized = resized(changed, device, array, &grounds, policy)?;
+                new.size_bytes = resized.0;
+                new.kind = DeviceKind::Array(resized.1);
+                let sector = sector(&grounds, array.members.iter().map(|member| &member.device));
+                let sector = sector.max(u64::from(array.logical_block_bytes.unwrap_or(512)));
+                laid.add(changed, &mut grounds, nodes, policy, device, new, sector)?;
+            }
+            DeviceKind::Volume(volume) => {
+                if !laid.volumes.contains_key(&device.id) {
+                    laid.group(changed, &grounds, &volume.group, policy)?;
+                }
+                let Some(placed) = laid.volumes.get(&device.id) else {
+                    return Err(PlanError::Description(format!("{}, which is in no group", device.id)));
+                };
+                let mut new = device.clone();
+                new.size_bytes = placed.size_bytes;
+                new.kind = DeviceKind::Volume(placed.volume.clone());
+                let members: Vec<&Device> = changed.machine.layout.group_members(&volume.group).collect();
+                let sector = sector(&grounds, members.iter().map(|member| &member.id));
+                laid.add(changed, &mut grounds, nodes, policy, device, new, sector)?;
+            }
+        }
+    }
+    // Groups without volumes, and physical volumes without a group.
+    for device in &changed.machine.layout.devices {
+        match &device.content {
+            Content::Member(Member::Group { group: Some(group), .. }) if !laid.physical.contains_key(&device.id) => {
+                laid.group(changed, &grounds, group, policy)?;
+            }
+            Content::Member(Member::Group { group: None, extents, .. }) => {
+                let size = grounds.get(&device.id).map_or(device.size_bytes, |ground| ground.size_bytes);
+                laid.physical.insert(device.id.clone(), (size, *extents));
+            }
+            Content::Member(_)
+            | Content::Empty
+            | Content::Table(_)
+            | Content::Filesystem(_)
+            | Content::Swap(_)
+            | Content::BootLoader
+            | Content::Extended
+            | Content::Luks(_)
+            | Content::Journal(_) => {}
+        }
+    }
+    Ok(laid)
+}
+
+/// Logical sectors in bytes of what is made of these devices: the largest.
+fn sector<'d>(grounds: &BTreeMap<DeviceId, Ground>, devices: impl Iterator<Item = &'d DeviceId>) -> u64 {
+    devices.filter_map(|id| grounds.get(id)).map(|ground| ground.sector_bytes).max().unwrap_or(512)
+}
+
+impl Laid {
+    /// Lays out what lies on a device that is made of others, in its new size.
+    #[allow(clippy::too_many_arguments)]
+    fn add(
+        &mut self,
+        changed: &Changed,
+        grounds: &mut BTreeMap<DeviceId, Ground>,
+        nodes: &Nodes,
+        policy: &Policy,
+        device: &Device,
+        new: Device,
+        sector_bytes: u64,
+    ) -> Result<(), PlanError> {
+        let path = nodes.get(&device.id)?.to_owned();
+        let title = format!("{path} ({})", human(new.size_bytes));
+        let ground = Ground { title, path, size_bytes: new.size_bytes, sector_bytes };
+        let least = demand(&changed.machine.layout, device, !policy.no_resize).minimum;
+        if new.size_bytes < least {
+            return Err(too_small(device, &ground, least, !policy.no_resize));
+        }
+        let layout = lay_out_on(changed, &device.id, &ground, policy)?;
+        grounds.insert(device.id.clone(), ground);
+        add_parts(grounds, &layout, nodes);
+        self.upper.push((new, layout));
+        Ok(())
+    }
+
+    /// Lays out a volume group: its physical volumes have their new sizes.
+    fn group(
+        &mut self,
+        changed: &Changed,
+        grounds: &BTreeMap<DeviceId, Ground>,
+        id: &GroupId,
+        policy: &Policy,
+    ) -> Result<(), PlanError> {
+        let layout = &changed.machine.layout;
+        let missing = |what: String| PlanError::Description(what);
+        let group = layout.group(id).ok_or_else(|| missing(format!("no group {id}")))?;
+        let (mut recorded, mut now) = (vec![], vec![]);
+        for device in layout.group_members(id) {
+            let Content::Member(Member::Group { first_extent_bytes, extents, .. }) = &device.content else { continue };
+            let ground = grounds
+                .get(&device.id)
+                .ok_or_else(|| missing(format!("{id}, whose part {} has no place", device.id)))?;
+            // A physical volume that was not as large as its device keeps its size there.
+            let count = match ground.size_bytes == device.size_bytes {
+                true => *extents,
+                false => ground.size_bytes.saturating_sub(*first_extent_bytes) / group.extent_bytes.max(1),
+            };
+            recorded.push((device.id.clone(), *extents));
+            now.push((device.id.clone(), count));
+            self.physical.insert(device.id.clone(), (ground.size_bytes, count));
+        }
+        self.volumes.extend(groups::place(layout, group, &recorded, &now, !policy.no_resize)?);
+        Ok(())
+    }
+}
+
+fn add_parts(grounds: &mut BTreeMap<DeviceId, Ground>, layout: &DiskLayout, nodes: &Nodes) {
+    for part in &layout.parts {
+        let id = &part.device.id;
+        let parent = part.device.partition().and_then(|partition| grounds.get(&partition.parent));
+        let (Some(parent), Some(node)) = (parent, nodes.find(id)) else { continue };
+        let ground = Ground {
+            path: node.to_owned(),
+            title: parent.title.clone(),
+            size_bytes: part.device.size_bytes,
+            sector_bytes: parent.sector_bytes,
+        };
+        grounds.insert(id.clone(), ground);
+    }
+}
+
+/// An array's size and geometry on members of other sizes.
+fn resized(
+    changed: &Changed,
+    device: &Device,
+    array: &Array,
+    grounds: &BTreeMap<DeviceId, Ground>,
+    policy: &Policy,
+) -> Result<(u64, Array), PlanError> {
+    let layout = &changed.machine.layout;
+    let mut same = true;
+    let mut each = vec![];
+    for member in array.members.iter().filter(|member| matches!(member.role, ArrayRole::Active { .. })) {
+        let missing = || PlanError::Description(format!("{}, whose member {} has no place", device.id, member.device));
+        let old = layout.device(&member.device).ok_or_else(missing)?;
+        let new = grounds.get(&member.device).ok_or_else(missing)?;
+        let offset = match &old.content {
+            Content::Member(Member::Array { data_offset_bytes, .. }) => *data_offset_bytes,
+            Content::Empty
+            | Content::Table(_)
+            | Content::Filesystem(_)
+            | Content::Swap(_)
+            | Content::BootLoader
+            | Content::Extended
+            | Content::Luks(_)
+            | Content::Journal(_)
+            | Content::Member(Member::Group { .. } | Member::Filesystem { .. }) => return Err(missing()),
+        };
+        same &= old.size_bytes == new.size_bytes;
+        each.push(new.size_bytes.saturating_sub(overhead(layout, array, offset)));
+    }
+    let recorded = (device.size_bytes, array.clone());
+    let smallest = array.used_of(each.iter().copied().min().unwrap_or(0));
+    let needs = demand(layout, device, !policy.no_resize);
+    let fits = array.member_bytes.map_or(array.data_bytes(&each) >= device.size_bytes, |used| smallest >= used);
+    // What cannot change stays as it was on larger members, as a partition does.
+    if same || (fits && needs.give == Give::Fixed) {
+        return Ok(recorded);
+    }
+    let mut new = array.clone();
+    new.member_bytes = array.member_bytes.map(|_| smallest);
+    let size = new.data_bytes(&each);
+    if size > needs.maximum && array.member_bytes.is_some() {
+        let most = array.member_bytes_for(needs.maximum).min(smallest);
+        new.member_bytes = Some(most);
+        return Ok((new.data_bytes(&vec![most; each.len()]), new));
+    }
+    Ok((size, new))
+}

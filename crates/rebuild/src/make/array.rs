@@ -1,0 +1,83 @@
+//! md arrays: mdadm(8).
+
+use crate::context::Context;
+use crate::error::RebuildError;
+use crate::read_back;
+use crate::sysfs::{class, kernel_name};
+use crate::table::await_device;
+use crate::wipe::{clear, clear_marks};
+use lifeboat_machine::layout::Array;
+use lifeboat_plan::ArrayDevice;
+use lifeboat_storage::{Layer, LayerKind, md, record};
+use lifeboat_sys::Invocation;
+use lifeboat_sys::program::MDADM;
+use std::path::Path;
+
+/// Makes an array, empty, and wipes it: what an older owner of its members left at the same place would appear in it. It may
+/// go on synchronising for hours, and is used meanwhile.
+///
+/// # Errors
+/// What mdadm says, or what came out otherwise than planned.
+pub fn make(
+    context: &Context,
+    node: &Path,
+    size_bytes: u64,
+    array: &Array,
+    members: &[ArrayDevice],
+) -> Result<Vec<String>, RebuildError> {
+    let runner = context.runner;
+    for member in members {
+        let device = Path::new(&member.device);
+        if context.chroot_mounts {
+            await_device(device)?;
+            // Left by a step that stopped: the disks below were chosen to be wiped, and nothing else lies on them.
+            for holder in holders(device) {
+                runner.run(&Invocation::new(MDADM).args(["--stop", &format!("/dev/{holder}")]))?;
+            }
+        }
+        clear(runner, device)?;
+        // A disk that is a member as a whole is known by that from now on.
+        if context.plan.targets.iter().any(|target| target.path == member.device) {
+            clear_marks(device)?;
+        }
+    }
+    let places: Vec<(&str, u64)> =
+        members.iter().map(|member| (member.device.as_str(), member.data_offset_bytes)).collect();
+    runner.run(&call(&node.to_string_lossy(), array, &places))?;
+    if !context.chroot_mounts {
+        return Ok(vec![]);
+    }
+    await_device(node)?;
+    let real = node.canonicalize().map_err(RebuildError::io("FIND", node))?;
+    let layer = Layer { kind: LayerKind::Md, name: real.to_string_lossy().into_owned() };
+    record::add(&context.run, std::slice::from_ref(&layer))?;
+    clear(runner, &real)?;
+    flags(&real, array, members)?;
+    read_back::array(runner, &real, size_bytes, array, members)?;
+    Ok(vec![])
+}
+
+/// The call that makes an array; see [`md::make`](lifeboat_storage::md::make()).
+pub fn call(node: &str, array: &Array, members: &[(&str, u64)]) -> Invocation {
+    md::make(node, array, members)
+}
+
+/// Sets what mdadm sets for all members that follow only.
+fn flags(node: &Path, array: &Array, members: &[ArrayDevice]) -> Result<(), RebuildError> {
+    for (member, place) in array.members.iter().zip(members) {
+        let words = [(member.write_mostly, "writemostly"), (member.fail_fast, "failfast")];
+        for (_, word) in words.into_iter().filter(|(set, _)| *set) {
+            let state =
+                class(node).join("md").join(format!("dev-{}", kernel_name(Path::new(&place.device)))).join("state");
+            std::fs::write(&state, word).map_err(RebuildError::io("WRITE", &state))?;
+        }
+    }
+    Ok(())
+}
+
+/// Arrays that are made from a device.
+fn holders(device: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(class(device).join("holders")).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.starts_with("md")).collect()
+}

@@ -1,0 +1,144 @@
+//! LVM: physical volumes, volume groups, logical volumes (lvm(8)).
+
+use crate::context::Context;
+use crate::error::{Difference, RebuildError};
+use crate::table::await_device;
+use crate::wipe::{clear, clear_marks};
+use lifeboat_machine::layout::{Volume, VolumeGroup, VolumeShape};
+use lifeboat_plan::PhysicalVolume;
+pub use lifeboat_storage::lvm::{make, metadata};
+use lifeboat_storage::{Layer, LayerKind, record};
+use std::path::{Path, PathBuf};
+
+/// Makes physical volumes and their group, with those of its volumes that are but extents of them. Nothing of them is active yet.
+///
+/// # Errors
+/// What lvm says.
+pub fn group(
+    context: &Context,
+    group: &VolumeGroup,
+    physical: &[PhysicalVolume],
+    volumes: &[Volume],
+) -> Result<(), RebuildError> {
+    for volume in physical {
+        ready(context, volume)?;
+    }
+    let file = metadata_file(context, group);
+    let said: Vec<metadata::Physical<'_>> = physical
+        .iter()
+        .map(|volume| metadata::Physical {
+            id: &volume.id,
+            node: &volume.device,
+            uuid: &volume.uuid,
+            size_bytes: volume.size_bytes,
+            first_extent_bytes: volume.first_extent_bytes,
+            extents: volume.extents,
+        })
+        .collect();
+    if context.chroot_mounts {
+        std::fs::create_dir_all(&context.run).map_err(RebuildError::io("MAKE the directory", &context.run))?;
+        let text = metadata::text(group, &said, volumes);
+        std::fs::write(&file, text).map_err(RebuildError::io("WRITE", &file))?;
+    }
+    for volume in physical {
+        context.runner.run(&make::physical(&volume.device, &volume.uuid, &file))?;
+    }
+    context.runner.run(&make::group(&group.name, &file))?;
+    if context.chroot_mounts {
+        let layer = Layer { kind: LayerKind::Lvm, name: group.name.clone() };
+        record::add(&context.run, std::slice::from_ref(&layer))?;
+    }
+    Ok(())
+}
+
+fn metadata_file(context: &Context, group: &VolumeGroup) -> PathBuf {
+    context.run.join(format!("{}.vg", group.id))
+}
+
+/// Makes a physical volume that belongs to no group.
+///
+/// # Errors
+/// What lvm says.
+pub fn physical(context: &Context, volume: &PhysicalVolume) -> Result<(), RebuildError> {
+    ready(context, volume)?;
+    context.runner.run(&make::alone(&volume.device, &volume.uuid, volume.first_extent_bytes))?;
+    Ok(())
+}
+
+/// A device without anything on it.
+fn ready(context: &Context, volume: &PhysicalVolume) -> Result<(), RebuildError> {
+    let device = Path::new(&volume.device);
+    if context.chroot_mounts {
+        await_device(device)?;
+    }
+    clear(context.runner, device)?;
+    if context.plan.targets.iter().any(|target| target.path == volume.device) {
+        clear_marks(device)?;
+    }
+    Ok(())
+}
+
+/// What a logical volume shall be.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// Its node.
+    pub node: &'a str,
+    /// The name of its group.
+    pub group: &'a str,
+    /// Its size in bytes.
+    pub size_bytes: u64,
+    /// The same in extents.
+    pub extents: u64,
+    /// What to make.
+    pub volume: &'a Volume,
+    /// The physical volumes that it may lie on.
+    pub physical: &'a [String],
+    /// The name of its thin pool.
+    pub pool: Option<&'a str>,
+}
+
+/// Makes a logical volume, empty, or activates one that came with its group.
+///
+/// # Errors
+/// What lvm says, or what came out otherwise than planned.
+pub fn volume(context: &Context, wanted: &Wanted<'_>) -> Result<(), RebuildError> {
+    let Wanted { group, volume, pool, .. } = *wanted;
+    let physical: Vec<&str> = wanted.physical.iter().map(String::as_str).collect();
+    context.runner.run(&make::volume(group, volume, wanted.extents, wanted.size_bytes, &physical, pool))?;
+    if !context.chroot_mounts {
+        return Ok(());
+    }
+    if !matches!(volume.shape, VolumeShape::ThinPool { .. }) {
+        let node = Path::new(wanted.node);
+        await_device(node)?;
+        // Its extents held something of the disk's last owner, perhaps at the very place where a filesystem has its mark.
+        clear(context.runner, node)?;
+    }
+    read_back(context, wanted)
+}
+
+fn read_back(context: &Context, wanted: &Wanted<'_>) -> Result<(), RebuildError> {
+    let text = context.runner.run(&make::look(wanted.group, &wanted.volume.name))?.text();
+    let first = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    let (kind, size) = first.split_once(',').unwrap_or((first, ""));
+    let planned = match &wanted.volume.shape {
+        VolumeShape::Linear { .. } => "linear",
+        VolumeShape::Striped { .. } => "striped",
+        VolumeShape::Raid { segment_type, .. } => segment_type,
+        VolumeShape::ThinPool { .. } => "thin-pool",
+        VolumeShape::Thin { .. } => "thin",
+        VolumeShape::Cached { .. } => "cache",
+    };
+    let size_bytes = wanted.size_bytes.to_string();
+    let mut differences = vec![];
+    for (what, planned, found) in [("kind", planned, kind), ("size in bytes", size_bytes.as_str(), size)] {
+        if planned != found {
+            let (planned, found) = (planned.to_owned(), found.to_owned());
+            differences.push(Difference { what: what.to_owned(), planned, found });
+        }
+    }
+    match differences.is_empty() {
+        true => Ok(()),
+        false => Err(RebuildError::NotAsPlanned { device: wanted.node.to_owned(), differences }),
+    }
+}
