@@ -6,7 +6,7 @@ use crate::read_back;
 use crate::sysfs::{class, kernel_name};
 use crate::table::await_device;
 use crate::wipe::{clear, clear_marks};
-use lifeboat_machine::layout::Array;
+use lifeboat_machine::layout::{Array, ArrayLevel};
 use lifeboat_plan::ArrayDevice;
 use lifeboat_storage::{Layer, LayerKind, md, record};
 use lifeboat_sys::Invocation;
@@ -54,7 +54,20 @@ pub fn make(
     clear(runner, &real)?;
     flags(&real, array, members)?;
     read_back::array(runner, &real, size_bytes, array, members)?;
-    Ok(vec![])
+    Ok(unsynchronised(node, array).into_iter().collect())
+}
+
+/// A RAID 6 that lacks one member is made as it is: what its second parity covers nobody has computed, and a further loss could not
+/// be made good from it. With two missing there is nothing to compute; a RAID 5 that lacks one has no parity left either.
+fn unsynchronised(node: &Path, array: &Array) -> Option<String> {
+    let half = array.level == ArrayLevel::Raid6 && array.missing() == 1;
+    half.then(|| {
+        format!(
+            "{}: it lacks a member, so its second parity is not synchronised by itself; when the restored machine runs, add a disk to it, \
+             or run 'mdadm --action=repair' on it: until then it does not survive the loss of another disk",
+            node.display()
+        )
+    })
 }
 
 /// The call that makes an array; see [`md::make`](lifeboat_storage::md::make()).

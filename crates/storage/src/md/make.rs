@@ -14,8 +14,13 @@ pub fn make(node: &str, array: &Array, members: &[(&str, u64)]) -> Invocation {
     let of = |wanted: &ArrayMember| {
         array.members.iter().zip(members).find(|(member, _)| *member == wanted).map(|(_, place)| *place)
     };
-    // --force: without it a RAID 5 is made with its last member as a spare, and a mirror of one is refused.
-    let mut call = tool(MDADM).args(["--create", node, "--run", "--force", "--quiet"]);
+    let mut call = tool(MDADM).args(["--create", node, "--run"]);
+    // --force: without it a RAID 5 is made with its last member as a spare, and a mirror of one is refused. With it an array that
+    // lacks members counts as unsynchronised, and the kernel does not start such a one (md.rst, start_dirty_degraded).
+    if array.missing() == 0 {
+        call = call.arg("--force");
+    }
+    call = call.arg("--quiet");
     call = call.arg(format!("--metadata={}", array.metadata.name())).arg(format!("--level={}", array.level.name()));
     call = call.arg(format!("--raid-devices={}", array.slots));
     let with_role = |role: ArrayRole| array.members.iter().filter(move |member| member.role == role);
@@ -141,7 +146,7 @@ mod tests {
             text.ends_with("--data-offset=variable /dev/sda:1024K missing /dev/sdc:2048K /dev/sds:1024K"),
             "{text}"
         );
-        assert!(text.contains("--spare-devices=1"), "{text}");
+        assert!(text.contains("--spare-devices=1") && !text.contains("--force"), "{text}");
         array = mirror();
         (array.level, array.layout, array.chunk_bytes) = (ArrayLevel::Raid10, Some("far=2".into()), Some(512 << 10));
         (array.consistency, array.metadata) = (Consistency::Resync, ArrayMetadata::V1_0);
