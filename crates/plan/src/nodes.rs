@@ -54,7 +54,7 @@ fn node(machine: &Machine, matches: &[Match], nodes: &BTreeMap<DeviceId, String>
         // By its name, as far as mdadm makes a node of it; with metadata 0.90 the number is part of the superblock.
         DeviceKind::Array(array) => Some(match array.name.as_deref() {
             Some(name) if makes_a_node(name) => format!("/dev/md/{name}"),
-            None if array.metadata == ArrayMetadata::V0_90 && device.path.starts_with("/dev/md") => device.path.clone(),
+            None if array.metadata == ArrayMetadata::V0_90 && is_chosen(&device.path) => device.path.clone(),
             Some(_) | None => format!("/dev/md/{}", device.id),
         }),
         DeviceKind::Volume(volume) => {
@@ -63,6 +63,12 @@ fn node(machine: &Machine, matches: &[Match], nodes: &BTreeMap<DeviceId, String>
         }
         DeviceKind::Crypt(crypt) => Some(format!("/dev/mapper/{}", crypt.name)),
     }
+}
+
+/// A number that somebody chose for an array: those that md gives by itself count down from 127, and other arrays may have them
+/// here.
+fn is_chosen(path: &str) -> bool {
+    path.strip_prefix("/dev/md").and_then(|number| number.parse::<u32>().ok()).is_some_and(|number| number < 64)
 }
 
 /// mdadm makes a node of this name: what is portable to POSIX, of at most 32 characters (mdadm 4.4, `is_name_posix_compatible`).

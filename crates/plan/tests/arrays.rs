@@ -170,3 +170,18 @@ fn two_arrays_of_one_name_get_two_nodes() {
     let nodes: Vec<&str> = made(&plan).into_iter().map(|(node, ..)| node).collect();
     assert_eq!(nodes, ["/dev/md/0", "/dev/md/0_array1"]);
 }
+
+#[test]
+fn arrays_without_a_name_keep_a_number_that_was_chosen() {
+    for (path, expected) in [("/dev/md0", "/dev/md0"), ("/dev/md127", "/dev/md/array1")] {
+        let mut machine = mirrored_machine(false);
+        for device in &mut machine.layout.devices {
+            if let DeviceKind::Array(array) = &mut device.kind {
+                (array.name, array.metadata) = (None, lifeboat_machine::layout::ArrayMetadata::V0_90);
+                device.path = path.into();
+            }
+        }
+        let plan = planned(&machine, &two([20 * GIB, 20 * GIB]));
+        assert_eq!(made(&plan)[0].0, expected);
+    }
+}
