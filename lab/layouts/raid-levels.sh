@@ -46,5 +46,7 @@ make() {
 	close
 	mdadm --stop --scan
 }
+# A kernel starts no array that lacks a member and was not stopped: nobody could compare its files.
+before_cut='six=$(findmnt -no SOURCE /srv/six) && umount /srv/six && mdadm --stop "$six"'
 checks='for name in five six ten one old; do test -d /srv/$name/bash || exit 1; done
 grep -q "5/4" /proc/mdstat'

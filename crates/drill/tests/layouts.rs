@@ -17,8 +17,9 @@ use lifeboat_drill::vm::{Vm, VmDisk, VmFirmware, VmSpec, image};
 use lifeboat_machine::Event;
 use lifeboat_sys::SystemRunner;
 use std::collections::BTreeMap;
+use std::hash::Hasher as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 const WORKBENCH: &str = "debian12-layouts";
 const GIB: u64 = 1 << 30;
@@ -38,8 +39,9 @@ struct Layout {
     /// Sizes of its disks in GiB.
     disks: Vec<u64>,
     uefi: bool,
-    /// Shell commands that must succeed on the original before it is recorded, and on the recovered machine.
+    /// Shell commands that must succeed on the original before it is recorded, before its power is cut, and on the recovered machine.
     prepare: String,
+    before_cut: String,
     checks: String,
 }
 
@@ -62,8 +64,8 @@ impl Layout {
         std::fs::create_dir_all(&directory).unwrap();
         let disks = variable(&script, "disks").split(' ').map(|size| size.parse().unwrap()).collect();
         let uefi = variable(&script, "firmware") == "uefi";
-        let [prepare, checks] = ["prepare", "checks"].map(|what| variable(&script, what));
-        Ok(Layout { name, scenario, directory, disks, uefi, prepare, checks })
+        let [prepare, before_cut, checks] = ["prepare", "before_cut", "checks"].map(|what| variable(&script, what));
+        Ok(Layout { name, scenario, directory, disks, uefi, prepare, before_cut, checks })
     }
 
     fn firmware(&self, variables: &str) -> VmFirmware {
@@ -114,10 +116,10 @@ impl Layout {
         for file in ["common.sh".to_owned(), format!("{}.sh", self.name)] {
             text.extend(std::fs::read(scripts.join(file)).unwrap());
         }
-        let hash = text.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            // FNV-1a: as good as the scripts that made it.
-            (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
-        });
+        // As good as the scripts that made it.
+        let mut hasher = std::hash::DefaultHasher::new();
+        hasher.write(&text);
+        let hash = hasher.finish();
         let kept = lab().machines()?.join(format!("layout-{}-{hash:016x}", self.name));
         let disks: Vec<PathBuf> = (0..self.disks.len()).map(|n| kept.join(format!("disk{n}.img"))).collect();
         if kept.join("done").exists() {
@@ -205,6 +207,9 @@ impl Layout {
         std::fs::write(self.directory.join("recorded.txt"), said).unwrap();
         let medium = self.directory.join("rescue.iso");
         guest.fetch(&format!("{MEDIUM_DIRECTORY}/rescue.iso"), &medium, RECORD)?;
+        if !self.before_cut.is_empty() {
+            guest.must(&self.before_cut, BOOT)?;
+        }
         guest.settle()?;
         vm.power_cut();
         Ok(medium)
@@ -226,8 +231,6 @@ impl Layout {
 /// Lines that only one of two inspections has, but for known ones (`lab/ignore/debian12-layouts`); with disks of other
 /// sizes without those of the storage.
 fn differences(before: &str, after: &str, same_sizes: bool) -> String {
-    let list = std::fs::read_to_string(lab().scripts.join("ignore").join(WORKBENCH)).unwrap_or_default();
-    let known: Vec<&str> = list.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
     let mut counts: BTreeMap<&str, i64> = BTreeMap::new();
     before.lines().for_each(|line| *counts.entry(line).or_default() -= 1);
     after.lines().for_each(|line| *counts.entry(line).or_default() += 1);
@@ -236,18 +239,23 @@ fn differences(before: &str, after: &str, same_sizes: bool) -> String {
         let sign = if *count > 0 { '+' } else { '-' };
         (line, format!("{sign}{line}"))
     });
-    let lines = lines.filter(|(line, text)| {
-        let expected = known.iter().any(|pattern| grep(pattern, text));
-        !expected && (same_sizes || !storage(line))
-    });
-    lines.map(|(_, text)| text + "\n").collect()
+    let lines = lines.filter(|(line, _)| same_sizes || !storage(line));
+    unknown(&lines.map(|(_, text)| text + "\n").collect::<String>())
 }
 
-fn grep(pattern: &str, text: &str) -> bool {
+/// The lines that no pattern of the list matches.
+fn unknown(text: &str) -> String {
     use std::io::Write as _;
-    let mut child = Command::new("grep").args(["-qE", pattern]).stdin(std::process::Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-    child.wait().unwrap().success()
+    let list = std::fs::read_to_string(lab().scripts.join("ignore").join(WORKBENCH)).unwrap();
+    let known: Vec<&str> = list.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+    let mut grep = Command::new("grep");
+    let mut child = grep.args(["-vE", &known.join("|")]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let text = text.to_owned();
+    let writer = std::thread::spawn(move || input.write_all(text.as_bytes()));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap().unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// Recovers a layout onto disks of the same sizes.
