@@ -122,6 +122,21 @@ impl Device {
         }
     }
 
+    /// What it is a part of.
+    pub fn member(&self) -> Option<&Member> {
+        match &self.content {
+            Content::Member(member) => Some(member),
+            Content::Empty
+            | Content::Table(_)
+            | Content::Filesystem(_)
+            | Content::Swap(_)
+            | Content::BootLoader
+            | Content::Extended
+            | Content::Luks(_)
+            | Content::Journal(_) => None,
+        }
+    }
+
     /// Its filesystem.
     pub fn filesystem(&self) -> Option<&Filesystem> {
         match &self.content {

@@ -56,8 +56,8 @@ pub(crate) fn layers(layout: &Layout) -> Vec<String> {
 fn group(layout: &Layout, group: &VolumeGroup) -> Vec<String> {
     let physical: Vec<metadata::Physical<'_>> = layout
         .group_members(&group.id)
-        .filter_map(|device| match &device.content {
-            Content::Member(Member::Group { uuid, first_extent_bytes, extents, .. }) => Some(metadata::Physical {
+        .filter_map(|device| match device.member() {
+            Some(Member::Group { uuid, first_extent_bytes, extents, .. }) => Some(metadata::Physical {
                 id: &device.id,
                 node: &device.path,
                 uuid,
@@ -89,13 +89,6 @@ fn group(layout: &Layout, group: &VolumeGroup) -> Vec<String> {
 /// The call that makes or activates a volume.
 fn volume(layout: &Layout, device: &Device, volume: &Volume) -> Option<String> {
     let group = layout.group(&volume.group)?;
-    let data = match &volume.shape {
-        VolumeShape::Raid { images, data_stripes, segment_type, .. } => {
-            let each: u64 = images.first()?.extents.iter().map(|extents| extents.count).sum();
-            if matches!(segment_type.as_str(), "raid1" | "mirror") { each } else { each * u64::from(*data_stripes) }
-        }
-        shape => shape.extents().iter().map(|extents| extents.count).sum(),
-    };
     let places: Vec<String> = volume.shape.lies_on().into_iter().map(|id| format!("{PLACE}{id}")).collect();
     let places: Vec<&str> = places.iter().map(String::as_str).collect();
     let pool = match &volume.shape {
@@ -105,7 +98,7 @@ fn volume(layout: &Layout, device: &Device, volume: &Volume) -> Option<String> {
         },
         _ => None,
     };
-    let call = make::volume(&group.name, volume, data, device.size_bytes, &places, pool);
+    let call = make::volume(&group.name, volume, volume.shape.shown_extents(), device.size_bytes, &places, pool);
     // Settings for the rescue system mean nothing elsewhere.
     let mut arguments = call.arguments.clone();
     if let Some(at) = arguments.iter().position(|argument| argument == "--config") {
@@ -120,7 +113,7 @@ fn create(layout: &Layout, device: &Device, array: &Array) -> String {
     let nodes: Vec<(String, u64)> =
         array.members.iter().map(|member| (place(&member.device), offset(layout, &member.device))).collect();
     let nodes: Vec<(&str, u64)> = nodes.iter().map(|(node, offset)| (node.as_str(), *offset)).collect();
-    let call = lifeboat_rebuild::make::array::call(&place(&device.id), array, &nodes);
+    let call = lifeboat_rebuild::make::array::md::make(&place(&device.id), array, &nodes);
     let arguments: Vec<String> = call.arguments.iter().map(|argument| placed(layout, argument)).collect();
     format!("{} {}", call.program.name, arguments.join(" "))
 }
@@ -138,8 +131,8 @@ fn placed(layout: &Layout, argument: &OsString) -> String {
 
 /// Where an array's data begins on a member.
 fn offset(layout: &Layout, id: &DeviceId) -> u64 {
-    match layout.device(id).map(|device| &device.content) {
-        Some(Content::Member(Member::Array { data_offset_bytes, .. })) => *data_offset_bytes,
+    match layout.device(id).and_then(Device::member) {
+        Some(Member::Array { data_offset_bytes, .. }) => *data_offset_bytes,
         _ => 0,
     }
 }

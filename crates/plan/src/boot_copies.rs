@@ -4,14 +4,14 @@
 use lifeboat_machine::boot::{EfiEntry, Loader};
 use lifeboat_machine::layout::{Array, ArrayLevel, ArrayRole, TableKind};
 use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Machine, Member};
-use std::path::Path;
 
 /// The disks whose boot sector gets GRUB: those that had it, and the others that its directory is mirrored on, where there
 /// is room for it.
 pub(crate) fn grub_disks(machine: &Machine, loader: &Loader) -> Vec<DeviceId> {
     let Loader::GrubBios { disks, directory } = loader else { return vec![] };
     let mut all = disks.clone();
-    let Some(holder) = holder(machine, directory.as_path()) else { return all };
+    let mount = machine.layout.mount_holding(directory.as_path());
+    let Some(holder) = mount.and_then(|mount| machine.layout.device(&mount.device)) else { return all };
     let DeviceKind::Array(array) = &holder.kind else { return all };
     if array.level != ArrayLevel::Raid1 {
         return all;
@@ -55,8 +55,7 @@ pub(crate) fn efi_entries(machine: &Machine) -> Vec<EfiEntry> {
 
 /// The other partitions that hold the same as one, byte for byte from their beginning.
 fn mirrored(machine: &Machine, id: &DeviceId) -> Vec<DeviceId> {
-    let content = machine.layout.device(id).map(|device| &device.content);
-    let Some(Content::Member(Member::Array { array, .. })) = content else { return vec![] };
+    let Some(Member::Array { array, .. }) = machine.layout.device(id).and_then(Device::member) else { return vec![] };
     let Some(DeviceKind::Array(array)) = machine.layout.device(array).map(|device| &device.kind) else { return vec![] };
     let whole = |array: &Array| array.level == ArrayLevel::Raid1 && array.metadata.is_at_end();
     if !whole(array) {
@@ -81,10 +80,4 @@ pub(crate) fn notes(machine: &Machine) -> Vec<String> {
         notes.push(format!("{} gets the EFI boot entry \"{}\": it is mirrored there", entry.device, entry.label));
     }
     notes
-}
-
-fn holder<'a>(machine: &'a Machine, path: &Path) -> Option<&'a Device> {
-    let mounts = machine.layout.mounts.iter().filter(|mount| path.starts_with(mount.mount_point.as_path()));
-    let mount = mounts.max_by_key(|mount| mount.mount_point.0.len())?;
-    machine.layout.device(&mount.device)
 }

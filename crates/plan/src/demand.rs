@@ -75,21 +75,11 @@ pub(crate) fn demand(layout: &Layout, device: &Device, resize: bool) -> Demand {
 /// A physical volume: as much of what its group must have as it has of the group.
 fn physical(layout: &Layout, device: &Device, group: &VolumeGroup, first: u64, extents: u64, resize: bool) -> Demand {
     let needs = groups::demand_of(layout, group, resize);
-    let all: u64 = layout
-        .group_members(&group.id)
-        .map(|device| match &device.content {
-            Content::Member(Member::Group { extents, .. }) => *extents,
-            Content::Member(Member::Array { .. } | Member::Filesystem { .. })
-            | Content::Empty
-            | Content::Table(_)
-            | Content::Filesystem(_)
-            | Content::Swap(_)
-            | Content::BootLoader
-            | Content::Extended
-            | Content::Luks(_)
-            | Content::Journal(_) => 0,
-        })
-        .sum();
+    let extents_of = |device: &Device| match device.member() {
+        Some(Member::Group { extents, .. }) => *extents,
+        Some(Member::Array { .. } | Member::Filesystem { .. }) | None => 0,
+    };
+    let all: u64 = layout.group_members(&group.id).map(extents_of).sum();
     let extent = group.extent_bytes.max(1);
     let share = u128::from(needs.minimum.div_ceil(extent)) * u128::from(extents) / u128::from(all.max(1));
     let share = u64::try_from(share).unwrap_or(u64::MAX).saturating_add(1).min(extents);

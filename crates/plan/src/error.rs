@@ -93,7 +93,7 @@ pub enum PlanError {
     },
     /// The volumes of a group do not fit.
     #[error(
-        "cannot FIT the volumes of the group {group} onto its disks: they have {has}, and at least {needed} is needed"
+        "cannot FIT the volumes of the group {group} onto its disks: they have {has}, and at least {needed} is needed; try larger disks"
     )]
     Group {
         /// The group.

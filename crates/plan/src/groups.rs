@@ -28,7 +28,7 @@ pub(crate) struct Placed {
 struct Form {
     /// Parts of one length: stripes, images, or one.
     legs: Vec<Vec<Extents>>,
-    /// Parts whose extents it shows; the others are copies and parity.
+    /// Parts whose extents it shows.
     data: u64,
     /// Extents for metadata of its own, beside each leg.
     beside: u64,
@@ -41,30 +41,20 @@ struct Form {
 }
 
 fn form(shape: &VolumeShape, extent: u64) -> Option<Form> {
-    let one = |extents: &Vec<Extents>| vec![extents.clone()];
+    let data = shape.data_parts();
+    let plain = |legs| Form { legs, data, beside: 0, anywhere: 0, apart: false, whole: false };
     Some(match shape {
-        VolumeShape::Linear { extents } => {
-            Form { legs: one(extents), data: 1, beside: 0, anywhere: 0, apart: false, whole: false }
-        }
+        VolumeShape::Linear { extents } => plain(vec![extents.clone()]),
         VolumeShape::Striped { extents, .. } => {
-            let legs: Vec<Vec<Extents>> = extents.iter().map(|extents| vec![extents.clone()]).collect();
-            Form { data: legs.len() as u64, legs, beside: 0, anywhere: 0, apart: true, whole: true }
+            Form { apart: true, whole: true, ..plain(extents.iter().map(|extents| vec![extents.clone()]).collect()) }
         }
-        VolumeShape::Raid { images, data_stripes, segment_type, .. } => {
-            // lvm counts the images of a mirror as stripes, too.
-            let data = if matches!(segment_type.as_str(), "raid1" | "mirror") { 1 } else { u64::from(*data_stripes) };
-            let legs = images.iter().map(|image| image.extents.clone()).collect();
-            Form { legs, data, beside: 1, anywhere: 0, apart: true, whole: false }
+        VolumeShape::Raid { images, .. } => {
+            Form { beside: 1, apart: true, ..plain(images.iter().map(|image| image.extents.clone()).collect()) }
         }
         // As much again is kept to repair the metadata of any pool (lvmthin(7), pmspare).
-        VolumeShape::ThinPool { extents, metadata_bytes, .. } => Form {
-            legs: one(extents),
-            data: 1,
-            beside: 0,
-            anywhere: 2 * metadata_bytes.div_ceil(extent.max(1)),
-            apart: false,
-            whole: false,
-        },
+        VolumeShape::ThinPool { extents, metadata_bytes, .. } => {
+            Form { anywhere: 2 * metadata_bytes.div_ceil(extent.max(1)), ..plain(vec![extents.clone()]) }
+        }
         VolumeShape::Thin { .. } | VolumeShape::Cached { .. } => return None,
     })
 }
@@ -116,14 +106,15 @@ fn region(layout: &Layout, device: &Device, form: &Form, extent: u64, start: u64
     Region { start, size, minimum: bytes(minimum).min(size), maximum: bytes(maximum).max(size), give }
 }
 
-fn regions(layout: &Layout, group: &VolumeGroup, resize: bool) -> Vec<(Device, Volume, Form, Region)> {
+/// Those of a group's volumes that take extents by themselves.
+fn regions<'l>(layout: &'l Layout, group: &VolumeGroup, resize: bool) -> Vec<(&'l Device, &'l Volume, Form, Region)> {
     let mut start = 0;
     let mut out = vec![];
     for (device, volume) in volumes(layout, group) {
         let Some(form) = form(&volume.shape, group.extent_bytes) else { continue };
         let region = region(layout, device, &form, group.extent_bytes, start, resize);
         start += region.size;
-        out.push((device.clone(), volume.clone(), form, region));
+        out.push((device, volume, form, region));
     }
     out
 }
@@ -208,7 +199,7 @@ pub(crate) fn place(
         });
         let extents = length * form.data;
         let shape = with_legs(&volume.shape, legs);
-        let new = Volume { shape, ..volume.clone() };
+        let new = Volume { shape, ..(*volume).clone() };
         placed.insert(device.id.clone(), Placed { volume: new, extents, size_bytes: extents * extent, physical });
     }
     for (device, volume) in volumes(layout, group) {

@@ -2,6 +2,7 @@
 
 use crate::error::PlanError;
 use crate::matching::Match;
+use lifeboat_machine::layout::array::is_portable_name;
 use lifeboat_machine::layout::{ArrayMetadata, partition_path};
 use lifeboat_machine::{Device, DeviceId, DeviceKind, Machine};
 use std::collections::BTreeMap;
@@ -53,7 +54,7 @@ fn node(machine: &Machine, matches: &[Match], nodes: &BTreeMap<DeviceId, String>
         }
         // By its name, as far as mdadm makes a node of it; with metadata 0.90 the number is part of the superblock.
         DeviceKind::Array(array) => Some(match array.name.as_deref() {
-            Some(name) if makes_a_node(name) => format!("/dev/md/{name}"),
+            Some(name) if is_portable_name(name) => format!("/dev/md/{name}"),
             None if array.metadata == ArrayMetadata::V0_90 && is_chosen(&device.path) => device.path.clone(),
             Some(_) | None => format!("/dev/md/{}", device.id),
         }),
@@ -69,12 +70,6 @@ fn node(machine: &Machine, matches: &[Match], nodes: &BTreeMap<DeviceId, String>
 /// here.
 fn is_chosen(path: &str) -> bool {
     path.strip_prefix("/dev/md").and_then(|number| number.parse::<u32>().ok()).is_some_and(|number| number < 64)
-}
-
-/// mdadm makes a node of this name: what is portable to POSIX, of at most 32 characters (mdadm 4.4, `is_name_posix_compatible`).
-fn makes_a_node(name: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    (1..=32).contains(&name.len()) && !name.starts_with(['-', '.']) && name.chars().all(plain)
 }
 
 /// LVM doubles the dashes of names, so that the one between group and volume is found (lvm(8), "dm device names").

@@ -12,7 +12,7 @@ use crate::size::Give;
 use crate::table::{DiskLayout, Part, lay_out_on, too_small};
 use lifeboat_machine::bytes::human;
 use lifeboat_machine::layout::{Array, ArrayRole, GroupId};
-use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Member};
+use lifeboat_machine::{Device, DeviceId, DeviceKind, Member};
 use std::collections::BTreeMap;
 
 /// Everything that a plan lays out.
@@ -88,23 +88,15 @@ pub(crate) fn lay_out(
     }
     // Groups without volumes, and physical volumes without a group.
     for device in &changed.machine.layout.devices {
-        match &device.content {
-            Content::Member(Member::Group { group: Some(group), .. }) if !laid.physical.contains_key(&device.id) => {
+        match device.member() {
+            Some(Member::Group { group: Some(group), .. }) if !laid.physical.contains_key(&device.id) => {
                 laid.group(changed, &grounds, group, policy)?;
             }
-            Content::Member(Member::Group { group: None, extents, .. }) => {
+            Some(Member::Group { group: None, extents, .. }) => {
                 let size = grounds.get(&device.id).map_or(device.size_bytes, |ground| ground.size_bytes);
                 laid.physical.insert(device.id.clone(), (size, *extents));
             }
-            Content::Member(_)
-            | Content::Empty
-            | Content::Table(_)
-            | Content::Filesystem(_)
-            | Content::Swap(_)
-            | Content::BootLoader
-            | Content::Extended
-            | Content::Luks(_)
-            | Content::Journal(_) => {}
+            Some(_) | None => {}
         }
     }
     Ok(laid)
@@ -155,11 +147,11 @@ impl Laid {
         let group = layout.group(id).ok_or_else(|| missing(format!("no group {id}")))?;
         let (mut recorded, mut now) = (vec![], vec![]);
         for device in layout.group_members(id) {
-            let Content::Member(Member::Group { first_extent_bytes, extents, .. }) = &device.content else { continue };
+            let Some(Member::Group { first_extent_bytes, extents, .. }) = device.member() else { continue };
             let ground = grounds
                 .get(&device.id)
                 .ok_or_else(|| missing(format!("{id}, whose part {} has no place", device.id)))?;
-            // A physical volume that was not as large as its device keeps its size there.
+            // One that was smaller than its device stays so as long as the device is the same.
             let count = match ground.size_bytes == device.size_bytes {
                 true => *extents,
                 false => ground.size_bytes.saturating_sub(*first_extent_bytes) / group.extent_bytes.max(1),
@@ -203,20 +195,9 @@ fn resized(
         let missing = || PlanError::Description(format!("{}, whose member {} has no place", device.id, member.device));
         let old = layout.device(&member.device).ok_or_else(missing)?;
         let new = grounds.get(&member.device).ok_or_else(missing)?;
-        let offset = match &old.content {
-            Content::Member(Member::Array { data_offset_bytes, .. }) => *data_offset_bytes,
-            Content::Empty
-            | Content::Table(_)
-            | Content::Filesystem(_)
-            | Content::Swap(_)
-            | Content::BootLoader
-            | Content::Extended
-            | Content::Luks(_)
-            | Content::Journal(_)
-            | Content::Member(Member::Group { .. } | Member::Filesystem { .. }) => return Err(missing()),
-        };
+        let Some(Member::Array { data_offset_bytes: offset, .. }) = old.member() else { return Err(missing()) };
         same &= old.size_bytes == new.size_bytes;
-        each.push(new.size_bytes.saturating_sub(overhead(layout, array, offset)));
+        each.push(new.size_bytes.saturating_sub(overhead(layout, array, *offset)));
     }
     let recorded = (device.size_bytes, array.clone());
     let smallest = array.used_of(each.iter().copied().min().unwrap_or(0));

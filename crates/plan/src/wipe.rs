@@ -63,7 +63,7 @@ pub fn bears_own_array(machine: &Machine, device: &Device, found: &FoundDisk) ->
 
 /// The UUID of the array that a device is a member of, as blkid prints it.
 fn array_uuid(machine: &Machine, device: &Device) -> Option<String> {
-    let Content::Member(Member::Array { array, .. }) = &device.content else { return None };
+    let Some(Member::Array { array, .. }) = device.member() else { return None };
     match &machine.layout.device(array)?.kind {
         DeviceKind::Array(array) => Some(array.member_uuid()),
         DeviceKind::Disk(_) | DeviceKind::Partition(_) | DeviceKind::Volume(_) | DeviceKind::Crypt(_) => None,

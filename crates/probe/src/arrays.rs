@@ -2,9 +2,10 @@
 
 use crate::groups::is_volume;
 use crate::layout::Use;
-use crate::prober::Prober;
+use crate::prober::{Prober, is_read};
 use crate::report::Findings;
-use lifeboat_machine::layout::{Array, ArrayMember};
+use lifeboat_machine::layout::array::is_portable_name;
+use lifeboat_machine::layout::{Array, ArrayMember, ArrayRole};
 use lifeboat_machine::{Device, DeviceId, Member};
 use lifeboat_storage::blocks::{Block, Blocks, Family, family};
 use lifeboat_storage::kinds::MD_MEMBER;
@@ -21,17 +22,13 @@ pub(crate) struct Arrays {
 pub(crate) struct FoundArray {
     pub(crate) block: Block,
     pub(crate) id: DeviceId,
-    pub(crate) sector_bytes: u32,
     examined: Examined,
 }
 
 impl FoundArray {
     /// All of its members were read.
     pub(crate) fn is_ready(&self, blocks: &Blocks, devices: &[Device]) -> bool {
-        self.examined.members.iter().all(|member| {
-            let path = blocks.named(&member.name).map(|block| &block.path);
-            devices.iter().any(|device| Some(&device.path) == path)
-        })
+        self.examined.members.iter().all(|member| is_read(&member.name, blocks, devices))
     }
 
     /// The array with the ids of its members, among the devices that were read.
@@ -62,10 +59,8 @@ impl Arrays {
                         findings.refuse_with_remedy(&block.path, reason.as_str(), remedy.unwrap_or_default());
                     }
                     judge(prober, block, &examined, findings);
-                    let size = crate::sysroot::attribute(block.directory.join("queue/logical_block_size"));
-                    let sector_bytes = size.and_then(|text| text.parse().ok()).unwrap_or(512);
                     let id = DeviceId(format!("array{}", arrays.all.len()));
-                    arrays.all.push(FoundArray { block: block.clone(), id, sector_bytes, examined });
+                    arrays.all.push(FoundArray { block: block.clone(), id, examined });
                 }
                 Err(reason) => findings.refuse(&block.path, reason),
             }
@@ -147,8 +142,7 @@ fn judge(prober: &Prober<'_>, block: &Block, examined: &Examined, findings: &mut
         findings.warn(format!("{}: its member {name} failed; the array comes back without it", block.path));
     }
     let array = &examined.array;
-    let active =
-        examined.members.iter().filter(|m| matches!(m.role, lifeboat_machine::layout::ArrayRole::Active { .. }));
+    let active = examined.members.iter().filter(|m| matches!(m.role, ArrayRole::Active { .. }));
     let missing = (array.slots as usize).saturating_sub(active.count());
     if missing > 0 {
         findings.warn(format!(
@@ -167,10 +161,9 @@ fn judge(prober: &Prober<'_>, block: &Block, examined: &Examined, findings: &mut
     }
 }
 
-/// mdadm 4.4 alone takes only names that are portable to POSIX, of at most 32 characters.
+/// mdadm 4.4 alone takes no other names than portable ones.
 fn refused_name(prober: &Prober<'_>, name: &str) -> Option<String> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if name.len() <= 32 && !name.starts_with(['-', '.']) && name.chars().all(plain) {
+    if is_portable_name(name) {
         return None;
     }
     let call = lifeboat_sys::Invocation::new(lifeboat_sys::program::MDADM).arg("--version");

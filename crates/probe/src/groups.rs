@@ -1,10 +1,10 @@
 //! The LVM volume groups on the disks in use.
 
-use crate::prober::Prober;
+use crate::prober::{Prober, is_read};
 use crate::report::Findings;
-use lifeboat_machine::layout::{Extents, GroupId, RaidImage, Volume, VolumeGroup, VolumeShape};
-use lifeboat_machine::{Content, Device, DeviceId, Member};
-use lifeboat_storage::blocks::{Block, Blocks};
+use lifeboat_machine::layout::{GroupId, Volume, VolumeGroup, VolumeShape};
+use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Member};
+use lifeboat_storage::blocks::{Block, Blocks, Family, family};
 use lifeboat_storage::kinds::{Mapped, mapped};
 use lifeboat_storage::layer::LayerKind;
 use lifeboat_storage::lvm::{self, ExaminedGroup, FoundPhysical, FoundVolume};
@@ -85,11 +85,7 @@ impl FoundGroup {
 
     /// All of its physical volumes were read.
     pub(crate) fn is_ready(&self, blocks: &Blocks, devices: &[Device]) -> bool {
-        let known = |name: &String| {
-            let path = blocks.named(name).map(|block| &block.path);
-            devices.iter().any(|device| Some(&device.path) == path)
-        };
-        self.members.iter().all(|(name, _)| name.as_ref().is_some_and(known))
+        self.members.iter().all(|(name, _)| name.as_ref().is_some_and(|name| is_read(name, blocks, devices)))
     }
 
     /// A volume with the ids of the devices that it lies on; `None` when one of them was not read.
@@ -104,44 +100,14 @@ impl FoundGroup {
             let block = blocks.linked(&prober.host, &path.0)?;
             devices.iter().find(|device| device.path == block.path).map(|device| device.id.clone())
         };
-        let extents = |list: &[Extents]| -> Option<Vec<Extents>> {
-            list.iter().map(|one| Some(Extents { device: device(&one.device)?, ..one.clone() })).collect()
-        };
-        let shape = match &found.shape {
-            VolumeShape::Linear { extents: list } => VolumeShape::Linear { extents: extents(list)? },
-            VolumeShape::Striped { stripe_bytes, extents: list } => {
-                VolumeShape::Striped { stripe_bytes: *stripe_bytes, extents: extents(list)? }
-            }
-            VolumeShape::ThinPool { chunk_bytes, metadata_bytes, zero, discards, extents: list } => {
-                VolumeShape::ThinPool {
-                    chunk_bytes: *chunk_bytes,
-                    metadata_bytes: *metadata_bytes,
-                    zero: *zero,
-                    discards: discards.clone(),
-                    extents: extents(list)?,
-                }
-            }
-            VolumeShape::Raid { images, .. } => {
-                let image = |image: &RaidImage| -> Option<RaidImage> {
-                    Some(RaidImage { extents: extents(&image.extents)?, ..image.clone() })
-                };
-                let new: Vec<RaidImage> = images.iter().map(image).collect::<Option<_>>()?;
-                let mut shape = found.shape.clone();
-                if let VolumeShape::Raid { images, .. } = &mut shape {
-                    *images = new;
-                }
-                shape
-            }
-            VolumeShape::Thin { pool } => {
-                let is_pool = |device: &&Device| match &device.kind {
-                    lifeboat_machine::DeviceKind::Volume(volume) => volume.group == self.id && volume.name == pool.0,
-                    _ => false,
-                };
-                VolumeShape::Thin { pool: devices.iter().find(is_pool)?.id.clone() }
-            }
-            // Refused when it was examined.
-            VolumeShape::Cached { .. } => return None,
-        };
+        let mut shape = found.shape.clone();
+        for extents in shape.extents_mut() {
+            extents.device = device(&extents.device)?;
+        }
+        if let VolumeShape::Thin { pool } = &mut shape {
+            let is_pool = |device: &&Device| matches!(&device.kind, DeviceKind::Volume(volume) if volume.group == self.id && volume.name == pool.0);
+            *pool = devices.iter().find(is_pool)?.id.clone();
+        }
         Some(Volume {
             group: self.id.clone(),
             name: found.name.clone(),
@@ -170,7 +136,8 @@ impl FoundGroup {
 
 /// LVM's label stands in one of the first four sectors (lib/label/label.h in LVM2).
 fn is_labelled(prober: &Prober<'_>, block: &Block) -> bool {
-    if block.hidden || block.size_bytes <= 4096 {
+    // Neither a disc nor a floppy disk: their drives take seconds to answer.
+    if matches!(family(&block.name), Family::Ignored) || block.hidden || block.size_bytes <= 4096 {
         return false;
     }
     let head = prober.read_device(&block.path, 0, 2048).unwrap_or_default();
@@ -195,12 +162,11 @@ pub(crate) fn refuse_unknown(kind: Option<&str>, device: &str, findings: &mut Fi
 
 /// A volume that is no device of its own: what is known of it without reading it.
 pub(crate) fn pool(group: &FoundGroup, found: &FoundVolume, volume: Volume, id: DeviceId) -> Device {
-    let extents: u64 = found.shape.extents().iter().map(|extents| extents.count).sum();
     Device {
         id,
         path: format!("/dev/{}/{}", group.examined.name, found.name),
-        size_bytes: extents.saturating_mul(group.examined.extent_bytes),
-        kind: lifeboat_machine::DeviceKind::Volume(volume),
+        size_bytes: found.shape.shown_extents().saturating_mul(group.examined.extent_bytes),
+        kind: DeviceKind::Volume(volume),
         content: Content::Empty,
     }
 }

@@ -1,7 +1,7 @@
 //! What distinguishes disks, read from sysfs alone: in the rescue system no udev may run.
 
 use crate::hardware_path::{Lookup, hardware_path, scsi_address};
-use crate::prober::Prober;
+use crate::prober::{Prober, sector_bytes};
 use crate::sysroot::{attribute, names};
 use lifeboat_machine::layout::Disk;
 use lifeboat_storage::blocks::Block;
@@ -17,7 +17,7 @@ pub(crate) fn disk(prober: &Prober<'_>, block: &Block) -> Disk {
     let place = controlled.as_deref().unwrap_or(directory);
     let place = place.strip_prefix(&devices).ok().and_then(Path::to_str).unwrap_or_default().to_owned();
     let number = |name: &str| attribute(directory.join("queue").join(name)).and_then(|text| text.parse().ok());
-    let logical_sector_bytes = number("logical_block_size").unwrap_or(512);
+    let logical_sector_bytes = sector_bytes(block);
     let wwid = attribute(directory.join("wwid")).or_else(|| attribute(device.join("wwid")));
     Disk {
         wwn: wwid.as_deref().and_then(wwn),

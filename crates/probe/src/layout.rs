@@ -5,7 +5,7 @@ use crate::content;
 use crate::groups::{self, FoundGroup, Groups};
 use crate::identity;
 use crate::mounts::Used;
-use crate::prober::Prober;
+use crate::prober::{Prober, sector_bytes};
 use crate::report::Findings;
 use crate::table::{self, Table};
 use lifeboat_machine::layout::{
@@ -42,9 +42,8 @@ pub(crate) fn layout(prober: &Prober<'_>, blocks: &Blocks, used: &Use, findings:
     let mut layer = Layer { prober, blocks, used, arrays: &arrays, devices: vec![] };
     let disks = blocks.disks(prober.options.loop_devices).filter(|disk| used.disks.contains(&disk.name));
     for (index, block) in disks.enumerate() {
-        let disk = identity::disk(prober, block);
-        let sector = disk.logical_sector_bytes;
-        layer.whole(block, &DeviceId(format!("disk{index}")), DeviceKind::Disk(disk), sector, findings);
+        let kind = DeviceKind::Disk(identity::disk(prober, block));
+        layer.whole(block, &DeviceId(format!("disk{index}")), kind, findings);
     }
     let groups = layer.upper(findings);
     let devices = layer.devices;
@@ -107,7 +106,7 @@ impl Layer<'_> {
             if let Some(index) = arrays.iter().position(|array| array.is_ready(self.blocks, &self.devices)) {
                 let array = arrays.remove(index);
                 let kind = DeviceKind::Array(array.with_members(self.blocks, &self.devices));
-                self.whole(&array.block, &array.id, kind, array.sector_bytes, findings);
+                self.whole(&array.block, &array.id, kind, findings);
             } else if let Some(index) = groups.iter().position(|group| group.is_ready(self.blocks, &self.devices)) {
                 let group = groups.remove(index);
                 group.judge(findings);
@@ -159,14 +158,12 @@ impl Layer<'_> {
                 findings.refuse_with_remedy(subject, "it is not active, so nobody can tell what it holds", remedy);
                 continue;
             };
-            let size = crate::sysroot::attribute(block.directory.join("queue/logical_block_size"));
-            let sector_bytes = size.and_then(|text| text.parse().ok()).unwrap_or(512);
-            self.whole(&block, &id, DeviceKind::Volume(volume), sector_bytes, findings);
+            self.whole(&block, &id, DeviceKind::Volume(volume), findings);
         }
     }
 
     /// A disk or an array: its table and partitions, or what it holds itself.
-    fn whole(&mut self, block: &Block, id: &DeviceId, kind: DeviceKind, sector_bytes: u32, findings: &mut Findings) {
+    fn whole(&mut self, block: &Block, id: &DeviceId, kind: DeviceKind, findings: &mut Findings) {
         let (prober, blocks) = (self.prober, self.blocks);
         let device = |content| Device {
             id: id.clone(),
@@ -200,7 +197,8 @@ impl Layer<'_> {
             findings.refuse_with_remedy(
                 &block.path,
                 "it is a volume with a partition table of its own, such as the disk of a virtual machine, whose files would not be saved",
-                "save the virtual machine from its inside, and leave the volume out of this group");
+                "save the virtual machine from its inside, and leave the volume out of this group",
+            );
             self.devices.push(device(Content::Empty));
             return;
         }
@@ -229,7 +227,7 @@ impl Layer<'_> {
             let path = lifeboat_machine::layout::partition_path(std::path::Path::new(&block.path), partition.number);
             let path = path.to_string_lossy().into_owned();
             let part = known.iter().copied().find(|part| part.path == path);
-            let size_bytes = partition.sectors.saturating_mul(u64::from(sector_bytes));
+            let size_bytes = partition.sectors.saturating_mul(u64::from(sector_bytes(block)));
             let content = match part.and_then(|part| self.member(part)) {
                 Some(member) => Content::Member(member),
                 None => partition_content(prober, part, &path, &partition, table_kind, size_bytes, self.used, findings),

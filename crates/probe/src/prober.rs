@@ -1,9 +1,9 @@
 //! What reading needs: a runner, the system's root, and where the kernel's filesystems are.
 
 use crate::report::ProbeError;
-use crate::sysroot::Sysroot;
-use lifeboat_machine::Name;
-use lifeboat_storage::Blocks;
+use crate::sysroot::{Sysroot, attribute};
+use lifeboat_machine::{Device, Name};
+use lifeboat_storage::{Block, Blocks};
 use lifeboat_sys::Runner;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -43,6 +43,17 @@ impl<'a> Prober<'a> {
     pub fn read_device(&self, device: &str, offset: u64, length: usize) -> io::Result<Vec<u8>> {
         read_range(&self.host(device), offset, length)
     }
+}
+
+/// Logical sectors of a whole device, in bytes.
+pub(crate) fn sector_bytes(block: &Block) -> u32 {
+    let size = attribute(block.directory.join("queue/logical_block_size"));
+    size.and_then(|text| text.parse().ok()).unwrap_or(512)
+}
+
+/// A device of this kernel name is among those that were read.
+pub(crate) fn is_read(name: &str, blocks: &Blocks, devices: &[Device]) -> bool {
+    blocks.named(name).is_some_and(|block| devices.iter().any(|device| device.path == block.path))
 }
 
 /// All block devices.

@@ -265,6 +265,26 @@ fn lvm_and_luks_are_refused_by_name() {
     );
 }
 
+/// What is in a drive is no part of the machine, and its label is not even looked at: lvm, which is missing here, is not asked.
+#[test]
+fn a_disc_with_a_label_of_lvm_concerns_nobody() {
+    let read_with = |name: &str| {
+        let mut host = FakeHost::new();
+        host.disk(name, 8, VIRTIO);
+        let mut label = vec![0; 8 << 20];
+        label[512..520].copy_from_slice(b"LABELONE");
+        host.write(&format!("dev/{name}"), label);
+        let runner = lifeboat_sys::FakeRunner::new();
+        let mut prober = host.prober();
+        prober.runner = &runner;
+        let blocks = crate::prober::blocks(&prober).unwrap();
+        let mut findings = crate::report::Findings::default();
+        crate::groups::Groups::read(&prober, &blocks, &mut findings);
+        runner.command_lines().len()
+    };
+    assert_eq!((read_with("sr0"), read_with("vdb")), (0, 1));
+}
+
 #[test]
 fn a_root_that_is_on_no_disk_is_refused() {
     let mut host = FakeHost::new();

@@ -195,18 +195,14 @@ impl Checker<'_, '_> {
         if !self.context.chroot_mounts {
             return Ok(());
         }
-        let text = self.context.runner.run(&lvm::make::groups()).map_err(RebuildError::from)?.text();
+        let groups = lvm::activate::list(self.context.runner).map_err(RebuildError::from)?;
         let blocks = Blocks::listed(Path::new("/sys")).map_err(RebuildError::from)?;
-        for line in text.lines() {
-            let mut columns = line.trim().splitn(3, ',');
-            let (Some(_), Some(name), Some(device)) = (columns.next(), columns.next(), columns.next()) else {
-                continue;
-            };
-            let disks = blocks.at(device).map(|block| blocks.disks_under(&block.name)).unwrap_or_default();
-            let target = |path: &str| self.context.plan.targets.iter().any(|target| target.path == path);
-            if name == group.name && !disks.iter().any(|disk| target(&disk.path)) {
-                let disk = disks.first().map_or_else(|| device.to_owned(), |disk| disk.path.clone());
-                return Err(Problem::GroupTaken { group: name.to_owned(), device: device.to_owned(), disk });
+        let target = |path: &str| self.context.plan.targets.iter().any(|target| target.path == path);
+        for device in groups.into_iter().filter(|other| other.name == group.name).flat_map(|other| other.volumes) {
+            let disks = blocks.at(&device).map(|block| blocks.disks_under(&block.name)).unwrap_or_default();
+            if !disks.iter().any(|disk| target(&disk.path)) {
+                let disk = disks.first().map_or_else(|| device.clone(), |disk| disk.path.clone());
+                return Err(Problem::GroupTaken { group: group.name.clone(), device, disk });
             }
         }
         Ok(())

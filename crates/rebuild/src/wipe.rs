@@ -3,6 +3,7 @@
 
 use crate::context::Context;
 use crate::error::RebuildError;
+use crate::sysfs::class;
 use lifeboat_machine::DeviceId;
 use lifeboat_machine::marker::{LENGTH, Marker, offsets};
 use lifeboat_sys::program::WIPEFS;
@@ -94,8 +95,7 @@ fn zero(file: &File, disk: &Path, from: u64, to: u64, marks: &[u64]) -> Result<(
 
 /// Device nodes of the partitions that the kernel knows on a disk.
 fn partitions(disk: &Path) -> Vec<PathBuf> {
-    let Some(name) = disk.file_name() else { return vec![] };
-    let Ok(entries) = std::fs::read_dir(Path::new("/sys/class/block").join(name)) else { return vec![] };
+    let Ok(entries) = std::fs::read_dir(class(disk)) else { return vec![] };
     let mut found: Vec<PathBuf> = entries
         .flatten()
         .filter(|entry| entry.path().join("partition").exists())

@@ -3,6 +3,7 @@
 use lifeboat_archive::{Repository, Room, SnapshotInfo};
 use lifeboat_machine::filesystem::{Filesystem, FilesystemOptions, Restored};
 use lifeboat_machine::layout::Mount;
+use lifeboat_machine::layout::graph::mount_holding;
 use lifeboat_machine::{Content, Event, EventSink, Machine};
 use lifeboat_plan::room::{Shortage, shortage};
 use lifeboat_plan::table::title;
@@ -31,7 +32,7 @@ pub fn fill(machine: &mut Machine, room: &Room) {
         let mut restored: Option<Restored> = None;
         for root in &room.roots {
             let path = root.root();
-            if holder(&layout.mounts, &path).is_none_or(|mount| mount.device != device.id) {
+            if mount_holding(&layout.mounts, &path).is_none_or(|mount| mount.device != device.id) {
                 continue;
             }
             let sum = restored.get_or_insert_default();
@@ -72,7 +73,7 @@ pub fn trees(machine: &Machine) -> Vec<Tree> {
     for device in layout.devices.iter().filter(|device| {
         device.filesystem().is_some_and(|filesystem| may_need_more(filesystem) || may_encrypt(filesystem))
     }) {
-        let holds = |root: &Path| holder(&layout.mounts, root).is_some_and(|mount| mount.device == device.id);
+        let holds = |root: &Path| layout.is_held_by(root, &device.id);
         let mut own: Vec<Tree> = vec![];
         // Sorted, so that a mount point comes before what is below it.
         for root in roots.iter().filter(|root| holds(root)) {
@@ -84,12 +85,6 @@ pub fn trees(machine: &Machine) -> Vec<Tree> {
         trees.append(&mut own);
     }
     trees
-}
-
-/// The mount that leads to a path.
-fn holder<'a>(mounts: &'a [Mount], path: &Path) -> Option<&'a Mount> {
-    let leads = |mount: &&Mount| path.starts_with(mount.mount_point.as_path());
-    mounts.iter().filter(leads).max_by_key(|mount| mount.mount_point.as_path().components().count())
 }
 
 /// Whether files may take less than their sizes.

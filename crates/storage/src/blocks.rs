@@ -341,7 +341,7 @@ fn names(directory: &Path) -> Vec<String> {
 }
 
 /// A file of sysfs as trimmed text; `None` when it is missing, unreadable or empty.
-fn attribute(path: &Path) -> Option<String> {
+pub(crate) fn attribute(path: &Path) -> Option<String> {
     let bytes = std::fs::read(path).ok()?;
     let text = String::from_utf8_lossy(&bytes);
     let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\0');

@@ -204,6 +204,13 @@ impl Array {
     }
 }
 
+/// mdadm of every release makes an array and its node with this name: what is portable to POSIX, of at most 32 characters (mdadm
+/// 4.4, `is_name_posix_compatible`).
+pub fn is_portable_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    (1..=32).contains(&name.len()) && !name.starts_with(['-', '.']) && name.chars().all(plain)
+}
+
 impl ArrayLevel {
     /// The level that mdadm and the kernel (`md/level`) call so.
     pub fn named(name: &str) -> Option<ArrayLevel> {

@@ -4,7 +4,13 @@ use super::{Content, Device, DeviceId, DeviceKind, Disk, GroupId, Layout, Member
 use crate::bytes::Name;
 use crate::filesystem::FilesystemOptions;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+/// Of these mounts the one that leads to a path: the innermost.
+pub fn mount_holding<'m>(mounts: &'m [Mount], path: &Path) -> Option<&'m Mount> {
+    let leads = |mount: &&Mount| path.starts_with(mount.mount_point.as_path());
+    mounts.iter().filter(leads).max_by_key(|mount| mount.mount_point.0.len())
+}
 
 impl Layout {
     /// The device with this id.
@@ -20,7 +26,7 @@ impl Layout {
     /// The physical volumes of a group, in the order of the description.
     pub fn group_members<'a>(&'a self, id: &'a GroupId) -> impl Iterator<Item = &'a Device> {
         self.devices.iter().filter(
-            move |device| matches!(&device.content, Content::Member(Member::Group { group: Some(group), .. }) if group == id),
+            move |device| matches!(device.member(), Some(Member::Group { group: Some(group), .. }) if group == id),
         )
     }
 
@@ -72,17 +78,9 @@ impl Layout {
     /// external journal, log or realtime section.
     pub fn content_devices(&self, id: &DeviceId) -> Vec<&Device> {
         let own = self.devices.iter().filter(|device| device.id == *id);
-        let further = self.devices.iter().filter(|device| match &device.content {
-            Content::Member(Member::Filesystem { filesystem, .. }) => filesystem == id,
-            Content::Journal(journal) => journal.filesystem == *id,
-            Content::Empty
-            | Content::Table(_)
-            | Content::Filesystem(_)
-            | Content::Swap(_)
-            | Content::BootLoader
-            | Content::Extended
-            | Content::Luks(_)
-            | Content::Member(Member::Array { .. } | Member::Group { .. }) => false,
+        let further = self.devices.iter().filter(|device| {
+            let member = matches!(device.member(), Some(Member::Filesystem { filesystem, .. }) if filesystem == id);
+            member || matches!(&device.content, Content::Journal(journal) if journal.filesystem == *id)
         });
         own.chain(further).collect()
     }
@@ -101,6 +99,16 @@ impl Layout {
             .collect();
         found.sort_by_key(|(_, partition)| partition.number);
         found
+    }
+
+    /// The mount that leads to a path: the innermost.
+    pub fn mount_holding(&self, path: &Path) -> Option<&Mount> {
+        mount_holding(&self.mounts, path)
+    }
+
+    /// A path lies on the filesystem of a device.
+    pub fn is_held_by(&self, path: &Path, id: &DeviceId) -> bool {
+        self.mount_holding(path).is_some_and(|mount| mount.device == *id)
     }
 
     /// The mount at exactly this path.

@@ -168,7 +168,56 @@ pub enum CacheKind {
     Writecache,
 }
 
+/// A segment type whose images hold the same: lvm counts them as stripes, too.
+pub fn is_mirror(segment_type: &str) -> bool {
+    matches!(segment_type, "raid1" | "mirror")
+}
+
 impl VolumeShape {
+    /// Parts of one length that hold data: stripes, one of a mirror; the other images of a RAID volume are copies and parity.
+    pub fn data_parts(&self) -> u64 {
+        match self {
+            VolumeShape::Striped { extents, .. } => extents.len() as u64,
+            VolumeShape::Raid { data_stripes, segment_type, .. } if !is_mirror(segment_type) => {
+                u64::from(*data_stripes)
+            }
+            VolumeShape::Linear { .. }
+            | VolumeShape::Raid { .. }
+            | VolumeShape::ThinPool { .. }
+            | VolumeShape::Thin { .. } => 1,
+            VolumeShape::Cached { origin, .. } => origin.data_parts(),
+        }
+    }
+
+    /// The extents that it shows: of a RAID volume those that hold data. None of a thin volume, which has none of its own.
+    pub fn shown_extents(&self) -> u64 {
+        let sum = |extents: &[Extents]| extents.iter().map(|extents| extents.count).sum::<u64>();
+        match self {
+            VolumeShape::Linear { extents }
+            | VolumeShape::Striped { extents, .. }
+            | VolumeShape::ThinPool { extents, .. } => sum(extents),
+            VolumeShape::Raid { images, .. } => {
+                images.first().map_or(0, |image| sum(&image.extents)) * self.data_parts()
+            }
+            VolumeShape::Thin { .. } => 0,
+            VolumeShape::Cached { origin, .. } => origin.shown_extents(),
+        }
+    }
+
+    /// The stretches of physical volumes that it takes, to be changed.
+    pub fn extents_mut(&mut self) -> Vec<&mut Extents> {
+        match self {
+            VolumeShape::Linear { extents }
+            | VolumeShape::Striped { extents, .. }
+            | VolumeShape::ThinPool { extents, .. } => extents.iter_mut().collect(),
+            VolumeShape::Raid { images, .. } => images.iter_mut().flat_map(|image| &mut image.extents).collect(),
+            VolumeShape::Thin { .. } => vec![],
+            VolumeShape::Cached { origin, cache } => {
+                origin.extents_mut().into_iter().chain(&mut cache.extents).collect()
+            }
+        }
+    }
+
     /// The stretches of physical volumes that it takes.
     pub fn extents(&self) -> Vec<&Extents> {
         match self {

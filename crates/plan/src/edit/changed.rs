@@ -1,7 +1,6 @@
 //! A machine with what a policy changes.
 
 use lifeboat_machine::{DeviceId, Machine};
-use std::path::Path;
 
 /// A machine with what a policy changes, as if it had been recorded that way; but for sizes and partitions left out, which
 /// depend on the disk.
@@ -15,10 +14,4 @@ pub struct Changed {
     pub moved: Vec<String>,
     /// What a person should know.
     pub notes: Vec<String>,
-}
-
-/// The filesystem that holds a path of the machine.
-pub(super) fn holder<'a>(machine: &'a Machine, path: &Path) -> Option<&'a DeviceId> {
-    let mounts = machine.layout.mounts.iter().filter(|mount| path.starts_with(mount.mount_point.as_path()));
-    mounts.max_by_key(|mount| mount.mount_point.0.len()).map(|mount| &mount.device)
 }

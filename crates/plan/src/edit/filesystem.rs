@@ -1,6 +1,5 @@
 //! Filesystems that become one of another kind.
 
-use super::changed::holder;
 use super::refusal::Refusal;
 use crate::filesystem_kind::FilesystemKind;
 use crate::policy::Policy;
@@ -85,7 +84,7 @@ fn several_subvolumes(machine: &Machine, id: &DeviceId, recorded: &Filesystem) -
 
 /// What starts the machine must find and read it.
 fn unbootable(machine: &Machine, id: &DeviceId, was: FilesystemKind, kind: FilesystemKind) -> Option<String> {
-    let holds = |path: &str| holder(machine, Path::new(path)) == Some(id);
+    let holds = |path: &str| machine.layout.is_held_by(Path::new(path), id);
     // What the initramfs mounts.
     let early = holds("/") || holds("/usr");
     if early && machine.boot.initramfs == InitramfsTool::None && !machine.boot.loaders.is_empty() {
@@ -100,7 +99,7 @@ fn unbootable(machine: &Machine, id: &DeviceId, was: FilesystemKind, kind: Files
     }
     machine.boot.loaders.iter().find_map(|loader| match loader {
         Loader::GrubBios { directory, .. } => {
-            let own = holder(machine, directory.as_path()) == Some(id);
+            let own = machine.layout.is_held_by(directory.as_path(), id);
             if own && kind == FilesystemKind::Xfs {
                 return Some("GRUB's files lie on it, and many versions of GRUB cannot read a new XFS".to_owned());
             }
@@ -108,7 +107,7 @@ fn unbootable(machine: &Machine, id: &DeviceId, was: FilesystemKind, kind: Files
             kernels.then(|| format!("GRUB reads the kernel from it and was not installed with support for {kind}"))
         }
         Loader::GrubEfi { directory, .. } => {
-            let read = holds("/boot") || holder(machine, directory.as_path()) == Some(id);
+            let read = holds("/boot") || machine.layout.is_held_by(directory.as_path(), id);
             let other = was.grub_module() != kind.grub_module();
             (read && other).then(|| {
                 format!(

@@ -1,6 +1,6 @@
 //! Partitions that lie in another order, or on another disk of the machine.
 
-use super::changed::{Changed, holder};
+use super::changed::Changed;
 use super::refusal::Refusal;
 use crate::policy::Policy;
 use crate::size::GRAIN;
@@ -163,7 +163,9 @@ fn bound_to_its_disk(machine: &Machine, id: &DeviceId, to: &PartitionTable) -> O
     let starts = machine.boot.efi_entries.iter().any(|entry| entry.device == *id)
         || machine.boot.loaders.iter().any(|loader| match loader {
             Loader::GrubBios { .. } => false,
-            Loader::GrubEfi { esp, .. } | Loader::SystemdBoot { esp, .. } => holder(machine, esp.as_path()) == Some(id),
+            Loader::GrubEfi { esp, .. } | Loader::SystemdBoot { esp, .. } => {
+                machine.layout.is_held_by(esp.as_path(), id)
+            }
         });
     if device.content == Content::BootLoader || boot_type || starts {
         return Some("the firmware boots the machine from this disk; try moving the other partitions instead".into());
@@ -172,7 +174,7 @@ fn bound_to_its_disk(machine: &Machine, id: &DeviceId, to: &PartitionTable) -> O
         return Some("it is a part of something that lies on several disks; each part stays on its own".into());
     }
     // systemd-gpt-auto-generator(8) looks on the disk of the ESP alone.
-    let root = holder(machine, Path::new("/")) == Some(id);
+    let root = machine.layout.is_held_by(Path::new("/"), id);
     let named = machine.boot.command_line.split_whitespace().any(|word| word.starts_with("root="));
     (root && !named)
         .then(|| "the kernel command line does not name the root filesystem, so it is searched for on this disk".into())
@@ -182,7 +184,7 @@ fn bound_to_its_disk(machine: &Machine, id: &DeviceId, to: &PartitionTable) -> O
 fn grub_elsewhere(machine: &Machine, id: &DeviceId, disk: &Device) -> Option<String> {
     let own = |loader: &Loader| match loader {
         Loader::GrubBios { directory, disks } => {
-            holder(machine, directory.as_path()) == Some(id) && !disks.contains(&disk.id)
+            machine.layout.is_held_by(directory.as_path(), id) && !disks.contains(&disk.id)
         }
         Loader::GrubEfi { .. } | Loader::SystemdBoot { .. } => false,
     };

@@ -3,7 +3,7 @@
 use super::Work;
 use crate::error::PlanError;
 use crate::step::{ArrayDevice, Step};
-use lifeboat_machine::{Content, Device, DeviceKind, Member};
+use lifeboat_machine::{Device, DeviceKind, Member};
 
 impl Work<'_> {
     /// The step that makes an array in its new size.
@@ -11,8 +11,8 @@ impl Work<'_> {
         let wrong = |what: &str| PlanError::Description(format!("{}, {what}", device.id));
         let DeviceKind::Array(array) = &device.kind else { return Err(wrong("which is no array")) };
         let members = array.members.iter().map(|member| {
-            let content = self.machine.layout.device(&member.device).map(|device| &device.content);
-            let Some(Content::Member(Member::Array { data_offset_bytes, .. })) = content else {
+            let recorded = self.machine.layout.device(&member.device).and_then(Device::member);
+            let Some(Member::Array { data_offset_bytes, .. }) = recorded else {
                 return Err(wrong("whose members hold something else"));
             };
             let node = self.nodes.get(&member.device)?.to_owned();

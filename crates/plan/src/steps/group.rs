@@ -4,7 +4,7 @@ use super::Work;
 use crate::error::PlanError;
 use crate::step::{PhysicalVolume, Step};
 use lifeboat_machine::layout::{GroupId, Volume, VolumeShape};
-use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Member};
+use lifeboat_machine::{Device, DeviceId, DeviceKind, Member};
 
 impl Work<'_> {
     /// The step for a physical volume that has been reached: its group, when it is the last one of it.
@@ -25,9 +25,9 @@ impl Work<'_> {
     }
 
     fn physical_volume(&self, id: &DeviceId) -> Result<PhysicalVolume, PlanError> {
-        let content = self.machine.layout.device(id).map(|device| &device.content);
-        let (Some(Content::Member(Member::Group { uuid, first_extent_bytes, .. })), Some((size_bytes, extents))) =
-            (content, self.laid.physical.get(id))
+        let member = self.machine.layout.device(id).and_then(Device::member);
+        let (Some(Member::Group { uuid, first_extent_bytes, .. }), Some((size_bytes, extents))) =
+            (member, self.laid.physical.get(id))
         else {
             return Err(PlanError::Description(format!("a group with {id}, which is no physical volume")));
         };

@@ -8,7 +8,8 @@ use crate::table::await_device;
 use crate::wipe::{clear, clear_marks};
 use lifeboat_machine::layout::{Array, ArrayLevel};
 use lifeboat_plan::ArrayDevice;
-use lifeboat_storage::{Layer, LayerKind, md, record};
+pub use lifeboat_storage::md;
+use lifeboat_storage::{Layer, LayerKind, record};
 use lifeboat_sys::Invocation;
 use lifeboat_sys::program::MDADM;
 use std::path::Path;
@@ -43,7 +44,7 @@ pub fn make(
     }
     let places: Vec<(&str, u64)> =
         members.iter().map(|member| (member.device.as_str(), member.data_offset_bytes)).collect();
-    runner.run(&call(&node.to_string_lossy(), array, &places))?;
+    runner.run(&md::make(&node.to_string_lossy(), array, &places))?;
     if !context.chroot_mounts {
         return Ok(vec![]);
     }
@@ -68,11 +69,6 @@ fn unsynchronised(node: &Path, array: &Array) -> Option<String> {
             node.display()
         )
     })
-}
-
-/// The call that makes an array; see [`md::make`](lifeboat_storage::md::make()).
-pub fn call(node: &str, array: &Array, members: &[(&str, u64)]) -> Invocation {
-    md::make(node, array, members)
 }
 
 /// Sets what mdadm sets for all members that follow only.

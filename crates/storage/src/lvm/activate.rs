@@ -4,17 +4,28 @@ use super::lvm;
 use crate::blocks::Blocks;
 use crate::kinds::LVM_MEMBER;
 use crate::layer::{Activated, Incomplete, Layer, LayerKind};
-use lifeboat_sys::Runner;
+use lifeboat_sys::{RunError, Runner};
 
 /// A volume group.
 #[derive(Debug, PartialEq, Eq)]
-struct Group {
-    uuid: String,
-    name: String,
+pub struct Group {
+    /// UUID.
+    pub uuid: String,
+    /// Its name.
+    pub name: String,
     /// Physical volumes that are not there.
-    missing: usize,
-    /// Their names.
-    volumes: Vec<String>,
+    pub missing: usize,
+    /// The paths of those that are.
+    pub volumes: Vec<String>,
+}
+
+/// All groups that are there, on whatever disks.
+///
+/// # Errors
+/// When lvm fails.
+pub fn list(runner: &dyn Runner) -> Result<Vec<Group>, RunError> {
+    let call = lvm("pvs", "").args(["--noheadings", "--separator", "|", "-o", COLUMNS]);
+    Ok(parse(&runner.run(&call)?.text()))
 }
 
 /// Columns of `lvm pvs`, the name of the device first: it alone may hold any character.
@@ -69,9 +80,8 @@ pub fn activate(runner: &dyn Runner, devices: &Blocks, incomplete: Incomplete, a
     if free.is_empty() {
         return;
     }
-    let list = lvm("pvs", "").args(["--noheadings", "--separator", "|", "-o", COLUMNS]);
-    let groups = match runner.run(&list) {
-        Ok(output) => parse(&output.text()),
+    let groups = match list(runner) {
+        Ok(groups) => groups,
         Err(error) => return activated.tool_failed(format!("LVM on {}", free.join(", ")), &error),
     };
     namesakes(&groups, activated);

@@ -2,6 +2,7 @@
 
 use crate::layer::tool;
 use lifeboat_machine::DeviceId;
+use lifeboat_machine::layout::group::is_mirror;
 use lifeboat_machine::layout::{Extents, RaidImage, VolumeShape};
 use lifeboat_sys::Runner;
 use lifeboat_sys::program::LVM;
@@ -267,7 +268,7 @@ fn raid(kind: &str, segments: &[&Row], first: &Row, rows: &[Row]) -> Result<Volu
     Ok(VolumeShape::Raid {
         segment_type: kind.to_owned(),
         data_stripes: u32::try_from(number(first, "data_stripes")).unwrap_or(1).max(1),
-        stripe_bytes: (stripe > 0 && kind != "raid1" && kind != "mirror").then_some(stripe),
+        stripe_bytes: (stripe > 0 && !is_mirror(kind)).then_some(stripe),
         region_bytes: number(first, "region_size"),
         images: images.into_iter().map(|(_, image)| image).collect(),
         integrity_block_bytes: None,

@@ -1,6 +1,7 @@
 //! The calls that make physical volumes, groups and volumes (pvcreate(8), vgcfgrestore(8), lvcreate(8)).
 
 use super::lvm;
+use lifeboat_machine::layout::group::is_mirror;
 use lifeboat_machine::layout::{Volume, VolumeShape};
 use lifeboat_sys::Invocation;
 use std::path::Path;
@@ -45,14 +46,14 @@ pub fn volume(
             let mut call = sized(create(segment_type)).arg(format!("--regionsize={region_bytes}b"));
             let images = u32::try_from(images.len()).unwrap_or(u32::MAX);
             let copies = match segment_type.as_str() {
-                "raid1" | "mirror" => Some(images),
+                kind if is_mirror(kind) => Some(images),
                 kind if kind.starts_with("raid10") => Some(images / data_stripes.max(&1)),
                 _ => None,
             };
             if let Some(copies) = copies {
                 call = call.arg(format!("--mirrors={}", copies.saturating_sub(1)));
             }
-            if !matches!(segment_type.as_str(), "raid1" | "mirror") {
+            if !is_mirror(segment_type) {
                 call = call.arg(format!("--stripes={data_stripes}"));
             }
             if let Some(bytes) = stripe_bytes {
@@ -89,11 +90,6 @@ pub fn read_only(group: &str, name: &str) -> Invocation {
 pub fn look(group: &str, name: &str) -> Invocation {
     let call = lvm("lvs", "").args(["--noheadings", "--units", "b", "--nosuffix", "--separator", ","]);
     call.args(["-o", "segtype,lv_size", &format!("{group}/{name}")])
-}
-
-/// Lists all groups that are there: name and UUID, with a comma between them, and the path of a physical volume.
-pub fn groups() -> Invocation {
-    lvm("pvs", "").args(["--noheadings", "--separator", ",", "-o", "vg_uuid,vg_name,pv_name"])
 }
 
 #[cfg(test)]

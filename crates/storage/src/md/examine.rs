@@ -1,6 +1,7 @@
 //! [`examine`]: what an active array is: from sysfs, which is the kernel's own word (Documentation/admin-guide/md.rst), and for
 //! name and UUID from mdadm(8).
 
+use crate::blocks::attribute;
 use crate::layer::tool;
 use lifeboat_machine::layout::{Array, ArrayLevel, ArrayMetadata, ArrayRole, Consistency};
 use lifeboat_sys::Runner;
@@ -257,12 +258,6 @@ fn largest_block(md: &Path) -> u32 {
 
 fn first_word(text: &str) -> &str {
     text.split_whitespace().next().unwrap_or_default()
-}
-
-fn attribute(path: &Path) -> Option<String> {
-    let text = std::fs::read_to_string(path).ok()?;
-    let text = text.trim();
-    (!text.is_empty()).then(|| text.to_owned())
 }
 
 #[cfg(test)]
