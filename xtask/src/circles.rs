@@ -71,8 +71,7 @@ fn definer(tree: &Tree, at: &[String], path: &[String], depth: usize) -> Option<
     let depth = depth.checked_sub(1)?;
     let (mut here, rest) = start(tree, at, path, depth)?;
     for (done, name) in rest.iter().enumerate() {
-        let inner: Vec<String> = here.iter().chain([name]).cloned().collect();
-        if tree.modules.contains_key(&inner) {
+        if let Some(inner) = child(tree, &here, name) {
             here = inner;
             continue;
         }
@@ -97,6 +96,12 @@ fn definer(tree: &Tree, at: &[String], path: &[String], depth: usize) -> Option<
     None
 }
 
+/// The module of this name inside of another one.
+fn child(tree: &Tree, at: &[String], name: &str) -> Option<Vec<String>> {
+    let inner: Vec<String> = at.iter().cloned().chain([name.to_owned()]).collect();
+    tree.modules.contains_key(&inner).then_some(inner)
+}
+
 /// The module in which a path begins, and what of it is left.
 fn start<'p>(tree: &Tree, at: &[String], path: &'p [String], depth: usize) -> Option<(Vec<String>, &'p [String])> {
     let mut here = at.to_vec();
@@ -111,8 +116,7 @@ fn start<'p>(tree: &Tree, at: &[String], path: &'p [String], depth: usize) -> Op
             }
         }
         first => {
-            let child: Vec<String> = here.iter().cloned().chain([first.to_owned()]).collect();
-            if !tree.modules.contains_key(&child) {
+            if child(tree, &here, first).is_none() {
                 // A module that was imported: what is taken from it is looked up there.
                 let import = tree.modules[&here].uses.iter().find(|import| import.name == first)?;
                 if path.len() == 1 || import.path.first().is_some_and(|name| name == first) {
@@ -130,8 +134,7 @@ fn module_of(tree: &Tree, at: &[String], path: &[String], depth: usize) -> Optio
     let depth = depth.checked_sub(1)?;
     let (mut here, rest) = start(tree, at, path, depth)?;
     for (done, name) in rest.iter().enumerate() {
-        let inner: Vec<String> = here.iter().chain([name]).cloned().collect();
-        if tree.modules.contains_key(&inner) {
+        if let Some(inner) = child(tree, &here, name) {
             here = inner;
             continue;
         }

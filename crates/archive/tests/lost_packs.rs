@@ -77,7 +77,7 @@ fn what_is_whole_in_packs_that_are_cut_short_is_kept_for_earlier_snapshots() {
     packs.iter().for_each(|pack| shorten(pack, 3));
     let (report, warnings) = save(&repository, &tree_at, "1");
     assert_eq!((report.lost_packs, report.damaged_packs), (packs.len() as u64, 0));
-    assert!(warnings.contains("everything that was lost is there again"), "{warnings}");
+    assert!(warnings.contains("everything that was lost is stored again"), "{warnings}");
     for (id, tree) in [(&first.snapshot, &earlier), (&report.snapshot, &tree_at)] {
         assert_restores(&repository, &repository.find_snapshot(id).unwrap(), tree);
     }

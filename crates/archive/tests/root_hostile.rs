@@ -330,7 +330,7 @@ fn root_the_way_to_a_chosen_path() {
     let list = restore(&repository, &other, &paths(&["/srv/app/conf/one", "/srv/app/two", "/usr/lib/x"]));
     assert_eq!(list.len(), 3, "{list:?}");
     assert!(list[0].starts_with("/srv/app/conf/one: cannot RESTORE: /srv/app is a symbolic link"), "{list:?}");
-    assert!(list[2].starts_with("/usr/lib/x: cannot RESTORE: /usr is no directory"), "{list:?}");
+    assert!(list[2].starts_with("/usr/lib/x: cannot RESTORE: /usr is not a directory"), "{list:?}");
     assert_eq!(std::fs::read_to_string(other.join("usr")).unwrap(), "important");
     assert_eq!(std::fs::read_dir(other.join("data/app/conf")).unwrap().count(), 0);
     // Somebody else's folder on the way could be exchanged at any moment.

@@ -7,7 +7,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`mod@apply`] | one step done |
-//! | [`again`] | layers of a stopped recovery, active again |
+//! | [`mod@reactivate`] | layers of a stopped recovery, active again |
 //! | [`mod@check`] | what a plan needs, before its first step |
 //! | [`trial`] | filesystems made without a disk: would mkfs do it? |
 //! | [`read_back`] | what was made against what was planned |
@@ -29,7 +29,6 @@
 #![cfg_attr(not(test), deny(clippy::wildcard_enum_match_arm))]
 
 pub mod adapt;
-pub mod again;
 pub mod apply;
 pub mod boot;
 pub mod check;
@@ -39,6 +38,7 @@ pub mod finish;
 pub mod make;
 pub mod mounts;
 pub mod network;
+pub mod reactivate;
 pub mod read_back;
 pub mod sfdisk;
 mod sysfs;
@@ -47,9 +47,9 @@ mod times;
 pub mod trial;
 pub mod wipe;
 
-pub use again::reactivate;
 pub use apply::apply;
 pub use check::{NotReady, check};
 pub use context::Context;
 pub use error::{Difference, RebuildError};
 pub use mounts::unmount_all;
+pub use reactivate::reactivate;
