@@ -13,7 +13,7 @@ pub enum ArchiveError {
         action: &'static str,
         /// The path.
         path: PathBuf,
-        /// The system's reason.
+        /// The system's error.
         source: io::Error,
     },
     /// Somebody else decides where what is restored goes.

@@ -23,7 +23,7 @@ pub struct Others {
 /// Reads a file whole, with a look at what others may do with it.
 ///
 /// # Errors
-/// The system's reason; a file that is too large.
+/// The system's error; a file that is too large.
 pub fn read(path: &Path) -> std::io::Result<(Vec<u8>, Others)> {
     read_at_most(path, LARGEST)
 }

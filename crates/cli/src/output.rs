@@ -199,7 +199,7 @@ impl EventSink for Reporter {
 /// Writes to standard output, without panicking as `print!` does.
 ///
 /// # Errors
-/// The system's reason.
+/// The system's error.
 pub fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;

@@ -30,7 +30,7 @@ impl Record {
     /// Begins the log `NAME.log` in a folder; those of earlier runs become `NAME.log.1` and so on.
     ///
     /// # Errors
-    /// The system's reason.
+    /// The system's error.
     pub fn begin(folder: &Path, name: &str) -> std::io::Result<Record> {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         let at = |number: usize| match number {

@@ -18,7 +18,7 @@ pub enum DrillError {
         action: &'static str,
         /// What.
         path: PathBuf,
-        /// The system's reason.
+        /// The system's error.
         source: std::io::Error,
     },
     /// No firmware of the wanted kind.

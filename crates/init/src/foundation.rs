@@ -95,7 +95,7 @@ pub fn make_static_nodes(index: &Index) {
 /// Lets the kernel ask this program when it needs a module (a filesystem at mount(2), a cipher).
 ///
 /// # Errors
-/// The system's reason.
+/// The system's error.
 pub fn serve_module_requests() -> io::Result<()> {
     // The image has this program; without it, the initramfs had: /proc/self/exe works as long as PID 1 lives.
     if Path::new(PROGRAM).exists() {

@@ -27,7 +27,7 @@ pub enum RootError {
         action: &'static str,
         /// Which.
         path: PathBuf,
-        /// The system's reason.
+        /// The system's error.
         source: io::Error,
     },
     /// A module that the root needs.

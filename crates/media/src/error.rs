@@ -14,7 +14,7 @@ pub enum MediaError {
         action: &'static str,
         /// Which.
         path: PathBuf,
-        /// The system's reason.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A program failed.

@@ -57,7 +57,7 @@ impl Piece {
 /// Writes a FAT image with these files (paths with `/`) to `out`, mode 0600.
 ///
 /// # Errors
-/// Names that FAT cannot hold, more than 2 GB; the system's reason.
+/// Names that FAT cannot hold, more than 2 GB; the system's error.
 pub fn write(out: &Path, files: &BTreeMap<String, Piece>, volume_id: u32) -> Result<(), MediaError> {
     let fail = |path: &str| MediaError::io("MAKE", &Path::new("the EFI system partition").join(path));
     let mut sizes = vec![];

@@ -13,7 +13,7 @@ pub enum RescueError {
         action: &'static str,
         /// Which.
         path: PathBuf,
-        /// The system's reason.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A program failed.

@@ -24,7 +24,7 @@ pub enum Failure {
     Read {
         /// The file.
         path: PathBuf,
-        /// The system's reason.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A file could not be written.
@@ -32,7 +32,7 @@ pub enum Failure {
     Write {
         /// The file.
         path: PathBuf,
-        /// The system's reason.
+        /// The system's error.
         source: std::io::Error,
     },
     /// Not what was expected at this place.

@@ -32,7 +32,7 @@ pub(crate) const MESSAGE_DIGEST: [u8; 9] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 
 /// The digest that a signature is about: the file without its checksum, the entry that leads to the signatures, and these.
 ///
 /// # Errors
-/// The system's reason; `InvalidData` for what is no program, or one with gaps between its sections or something behind them.
+/// The system's error; `InvalidData` for what is no program, or one with gaps between its sections or something behind them.
 pub fn image_digest<F: Read + Seek>(file: &mut F) -> io::Result<[u8; 32]> {
     let pe = Pe::read(file)?;
     let (signatures, size) = pe.signatures();

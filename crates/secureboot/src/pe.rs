@@ -68,7 +68,7 @@ impl Pe {
     /// Reads the headers.
     ///
     /// # Errors
-    /// The system's reason; what is no EFI program is `InvalidData`.
+    /// The system's error; what is no EFI program is `InvalidData`.
     pub fn read<F: Read + Seek>(file: &mut F) -> io::Result<Pe> {
         let file_bytes = file.seek(SeekFrom::End(0))?;
         file.rewind()?;

@@ -52,7 +52,7 @@ impl Content<'_> {
 /// Writes the program, unsigned, to an empty file.
 ///
 /// # Errors
-/// The system's reason; `InvalidData` when the stub or the kernel is no EFI program, or when it all is too large.
+/// The system's error; `InvalidData` when the stub or the kernel is no EFI program, or when it all is too large.
 pub fn build<W: Write + Seek>(parts: &Parts<'_>, out: &mut W) -> io::Result<()> {
     Pe::read(&mut File::open(parts.kernel)?)?;
     let stub = Pe::read(&mut Cursor::new(parts.stub))?;

@@ -15,7 +15,7 @@ const LONGEST: u32 = 1 << 20;
 /// The certificate that a program is signed with. Its first signature counts, and no chain of certificates is followed.
 ///
 /// # Errors
-/// The system's reason; `InvalidData` when there is no signature or it does not fit.
+/// The system's error; `InvalidData` when there is no signature or it does not fit.
 pub fn signer<F: Read + Seek>(file: &mut F) -> io::Result<Certificate> {
     let (offset, size) = Pe::read(file)?.signatures();
     if size == 0 {

@@ -19,7 +19,7 @@ pub fn size_bytes(path: &Path) -> io::Result<u64> {
 /// Makes the kernel read the partition table again (BLKRRPART). Fails with EBUSY while a partition is in use.
 ///
 /// # Errors
-/// The system's reason.
+/// The system's error.
 pub fn reread_partitions(device: &File) -> io::Result<()> {
     // _IO(0x12, 95), linux/fs.h
     const BLKRRPART: ioctl::Opcode = ioctl::opcode::none(0x12, 95);
@@ -30,7 +30,7 @@ pub fn reread_partitions(device: &File) -> io::Result<()> {
 /// Drops the kernel's cached pages of a block device (BLKFLSBUF), so that the next read comes from the disk.
 ///
 /// # Errors
-/// The system's reason.
+/// The system's error.
 pub fn flush_buffers(device: &File) -> io::Result<()> {
     // _IO(0x12, 97), linux/fs.h
     const BLKFLSBUF: ioctl::Opcode = ioctl::opcode::none(0x12, 97);

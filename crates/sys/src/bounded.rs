@@ -1,4 +1,4 @@
-//! Files that anybody may have written: only regular ones are read, so that no pipe or device makes us wait, and none is read that is
+//! Files that anybody may have written: only regular ones are read, so that no pipe or device makes us wait, and none that is
 //! larger than its kind can be.
 
 use rustix::fs::OFlags;
@@ -7,10 +7,10 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-/// Opens a regular file for reading; gives its size in bytes, too. Links are followed.
+/// Opens a regular file for reading; returns its size in bytes, too. Links are followed.
 ///
 /// # Errors
-/// The system's reason; of kind [`io::ErrorKind::Other`] for what is not a regular file.
+/// The system's error; of kind [`io::ErrorKind::Other`] if it is not a regular file.
 pub fn open(path: &Path) -> io::Result<(File, u64)> {
     let regular = |metadata: std::fs::Metadata| {
         if metadata.is_file() { Ok(metadata.len()) } else { Err(io::Error::other("it is not a regular file")) }
@@ -23,17 +23,17 @@ pub fn open(path: &Path) -> io::Result<(File, u64)> {
     Ok((file, size))
 }
 
-/// The bytes of a regular file that has at most `limit`.
+/// The content of a regular file of at most `limit` bytes.
 ///
 /// # Errors
-/// The system's reason; of kind [`io::ErrorKind::Other`] for what is not a regular file, or larger.
+/// The system's error; of kind [`io::ErrorKind::Other`] if it is not a regular file, or larger.
 pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let (file, size) = open(path)?;
     if size > limit {
         return Err(too_large(size, limit));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-    // It may grow meanwhile.
+    // It may have grown since.
     file.take(limit + 1).read_to_end(&mut bytes)?;
     match bytes.len() as u64 {
         size if size > limit => Err(too_large(size, limit)),
@@ -57,7 +57,7 @@ mod tests {
         std::fs::write(path("four"), b"1234").unwrap();
         assert_eq!(read(&path("four"), 4).unwrap(), b"1234");
         assert!(read(&path("four"), 3).unwrap_err().to_string().contains("4 bytes; such a file has at most 3"));
-        // Its size is looked at: as much memory is not there.
+        // Its size is checked first: so much memory is not available.
         File::create(path("giant")).unwrap().set_len(1 << 43).unwrap();
         assert!(read(&path("giant"), 1 << 20).unwrap_err().to_string().contains("such a file has at most"));
         rustix::fs::mknodat(rustix::fs::CWD, path("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();

@@ -5,8 +5,8 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-/// Variables that a program may need which finds its own configuration, agent or terminal: ssh(1), qemu(1). No secret has one of
-/// these names; the passwords that are meant for us (restic's, Amazon's) are no business of other programs.
+/// Variables for programs that find their own configuration, agent or terminal: ssh(1), qemu(1). No secret has one of
+/// these names; the passwords that are meant for us (restic's, Amazon's) are not for other programs.
 const ORDINARY: [&str; 15] = [
     "PATH",
     "HOME",
@@ -39,11 +39,11 @@ pub fn ordinary_environment(command: &mut Command) -> &mut Command {
 /// How a child starts.
 #[derive(Debug, Default)]
 pub struct Setup {
-    /// It leads a session of its own (setsid(2)).
+    /// It leads a new session (setsid(2)).
     pub new_session: bool,
     /// Its standard input becomes the controlling terminal of that session.
     pub controlling_terminal: bool,
-    /// A descriptor of ours that it gets under that number.
+    /// A descriptor of ours that it gets as that number.
     pub descriptor: Option<(OwnedFd, i32)>,
 }
 

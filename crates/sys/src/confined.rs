@@ -1,4 +1,4 @@
-//! Paths of a system below a folder, their symbolic links followed as a process in a chroot there would follow them
+//! Paths of a system below a folder, with symbolic links followed as by a process in a chroot there
 //! (path_resolution(7)): an absolute link starts at the folder, and `..` never leaves it.
 
 use rustix::io::Errno;
@@ -9,14 +9,14 @@ use std::path::{Component, Path, PathBuf};
 /// As many links as the kernel follows.
 pub(crate) const MOST_LINKS: usize = 40;
 
-/// Where a path leads.
+/// Where a path leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolved {
     /// Links on the way, as absolute paths inside the root, with their targets as they are stored.
     pub links: Vec<(PathBuf, PathBuf)>,
     /// The end, an absolute path inside the root that goes through no link.
     pub path: PathBuf,
-    /// The end is there. Otherwise it is what a process that makes the path would make.
+    /// The end exists. Otherwise it is what a process that creates the path would create.
     pub exists: bool,
 }
 
@@ -27,7 +27,7 @@ impl Resolved {
     }
 }
 
-/// Where an absolute path inside `root` that goes through no link lies for this process.
+/// Where an absolute path inside `root` that goes through no link is for this process.
 pub fn outside(root: &Path, path: &Path) -> PathBuf {
     root.join(path.strip_prefix("/").unwrap_or(path))
 }
@@ -35,7 +35,7 @@ pub fn outside(root: &Path, path: &Path) -> PathBuf {
 /// Follows `path`, absolute inside `root` (or relative to it), to its end.
 ///
 /// # Errors
-/// `ELOOP` after 40 links, and what the system reports of a component that it cannot look at.
+/// `ELOOP` after 40 links, and the system's error for a component that cannot be examined.
 pub fn resolve(root: &Path, path: &Path) -> io::Result<Resolved> {
     let mut left = parts(path);
     let mut resolved = Resolved { links: vec![], path: PathBuf::from("/"), exists: true };

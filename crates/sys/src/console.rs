@@ -19,7 +19,7 @@ pub fn parse_active(text: &str) -> Vec<String> {
     names
 }
 
-/// The terminal on which a person sits at a console: `tty0` is only another word for the visible virtual terminal,
+/// The terminal on which a person sits at a console: `tty0` is only another name for the visible virtual terminal,
 /// and cannot be a controlling terminal.
 pub fn terminal_of(name: &str) -> PathBuf {
     Path::new("/dev").join(if name == "tty0" { "tty1" } else { name })
@@ -35,7 +35,7 @@ impl Console {
     /// Opens a terminal for writing, without making it the controlling one and without waiting for a carrier.
     ///
     /// # Errors
-    /// The system's reason.
+    /// The system's error.
     pub fn open(path: &Path) -> io::Result<Console> {
         let file = File::options().write(true).custom_flags(libc::O_NOCTTY | libc::O_NONBLOCK).open(path)?;
         Ok(Console { file })
@@ -44,7 +44,7 @@ impl Console {
     /// Writes everything, or gives up when the line takes nothing for `patience`.
     ///
     /// # Errors
-    /// `TimedOut` for a line that takes nothing, else the system's reason.
+    /// `TimedOut` for a line that takes nothing, else the system's error.
     pub fn write_all(&self, mut bytes: &[u8], patience: Duration) -> io::Result<()> {
         let mut deadline = Instant::now() + patience;
         while !bytes.is_empty() {

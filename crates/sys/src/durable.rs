@@ -8,10 +8,10 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-/// Syncs the names in a directory. Filesystems that have no such thing (CIFS, some FUSE) are as safe as they are.
+/// Syncs the names in a directory. Filesystems that cannot do this (CIFS, some FUSE) get no more safety.
 ///
 /// # Errors
-/// The system's reason.
+/// The system's error.
 pub fn sync_directory(directory: &Path) -> io::Result<()> {
     let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
     let flags = rustix::fs::OFlags::DIRECTORY.bits() as i32;
@@ -25,7 +25,7 @@ pub fn sync_directory(directory: &Path) -> io::Result<()> {
 /// Syncs the name of a file or directory.
 ///
 /// # Errors
-/// The system's reason.
+/// The system's error.
 pub fn sync_name(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), sync_directory)
 }
@@ -33,16 +33,16 @@ pub fn sync_name(path: &Path) -> io::Result<()> {
 /// Syncs a finished file and its name.
 ///
 /// # Errors
-/// The system's reason.
+/// The system's error.
 pub fn sync_file(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()?;
     sync_name(path)
 }
 
-/// Makes a directory with those above it that are missing, and syncs the names of all that it made.
+/// Creates a directory with missing parents, and syncs the names of all that it created.
 ///
 /// # Errors
-/// The system's reason.
+/// The system's error.
 pub fn make_directories(directory: &Path, mode: u32) -> io::Result<()> {
     if directory.as_os_str().is_empty() || directory.is_dir() {
         return Ok(());
@@ -51,21 +51,21 @@ pub fn make_directories(directory: &Path, mode: u32) -> io::Result<()> {
         make_directories(above, mode)?;
     }
     match DirBuilder::new().mode(mode).create(directory) {
-        // Somebody else made it meanwhile.
+        // Somebody else created it meanwhile.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => Ok(()),
         Err(error) => Err(error),
         Ok(()) => sync_name(directory),
     }
 }
 
-/// How often a name is freed that somebody else takes again.
+/// How often a name is freed again when somebody else takes it.
 const ATTEMPTS: usize = 10;
 
-/// Opens a new file for writing. What has its name already is removed: a killed process left it, or somebody put a link there, which
+/// Opens a new file for writing. What already has its name is removed: a killed process left it, or somebody put a link there, which
 /// is neither followed nor written to.
 ///
 /// # Errors
-/// The system's reason.
+/// The system's error.
 pub fn create(path: &Path, mode: u32) -> io::Result<File> {
     let open = || OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
     for _ in 0..ATTEMPTS {
@@ -80,11 +80,11 @@ pub fn create(path: &Path, mode: u32) -> io::Result<File> {
     open()
 }
 
-/// Writes a whole file, in place of one that may be there: nobody ever sees half of it. It is written as `temporary`, in the same
-/// directory, which a failure removes.
+/// Writes a whole file, replacing one that may exist: nobody ever sees half of it. It is written as `temporary`, in the same
+/// directory, and removed on failure.
 ///
 /// # Errors
-/// The system's reason.
+/// The system's error.
 pub fn write(path: &Path, temporary: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let written = || {
         let mut file = create(temporary, mode)?;
@@ -98,10 +98,10 @@ pub fn write(path: &Path, temporary: &Path, bytes: &[u8], mode: u32) -> io::Resu
     })
 }
 
-/// Writes a new file, never over one that is there; a failure leaves none.
+/// Writes a new file, never over an existing one; a failure leaves none.
 ///
 /// # Errors
-/// The system's reason.
+/// The system's error.
 pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| sync_name(path));
@@ -110,10 +110,10 @@ pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     })
 }
 
-/// Removes a file for good: it does not come back by a power cut.
+/// Removes a file for good: a power cut does not bring it back.
 ///
 /// # Errors
-/// The system's reason.
+/// The system's error.
 pub fn remove(path: &Path) -> io::Result<()> {
     std::fs::remove_file(path)?;
     sync_name(path)
@@ -141,7 +141,7 @@ mod tests {
         std::fs::create_dir_all(folder.join("taken/inside")).unwrap();
         write(&folder.join("taken"), &temporary, b"x", 0o600).unwrap_err();
         assert!(!temporary.exists());
-        // Another file, led to by a name that was taken beforehand, stays as it is.
+        // Another file, to which a name that was taken beforehand leads, stays as it is.
         let other = scratch.path().join("other");
         std::fs::write(&other, "other").unwrap();
         for take in [std::os::unix::fs::symlink::<&Path, &Path>, std::fs::hard_link::<&Path, &Path>] {

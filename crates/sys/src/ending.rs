@@ -1,5 +1,5 @@
 //! What this process would leave behind when a signal ends it: mounts, folders, programs that it started. Whoever makes such a
-//! thing registers how it is taken away; [`on_signals`] sees to it that this is done before SIGINT, SIGTERM or SIGHUP ends us.
+//! thing registers how it is removed; [`on_signals`] ensures that this is done before SIGINT, SIGTERM or SIGHUP ends us.
 
 use rustix::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use rustix::process::{Signal, pidfd_send_signal};
@@ -12,14 +12,14 @@ use std::time::{Duration, Instant};
 
 /// How long programs that were asked to end may take before they are killed.
 const GRACE: Duration = Duration::from_secs(2);
-/// How long taking away may last.
+/// How long the removal may take.
 const LAST: Duration = Duration::from_secs(10);
-/// How often it is looked whether they did.
+/// How often we check whether they did.
 const LOOK: Duration = Duration::from_millis(20);
-/// How often a folder is removed into which others of our threads may still write.
+/// How often to try to remove a folder into which other threads of ours may still write.
 const ATTEMPTS: usize = 20;
 
-/// Takes something away.
+/// Removes something.
 type Action = Box<dyn FnOnce() + Send>;
 
 enum What {
@@ -27,14 +27,14 @@ enum What {
     Child(OwnedFd),
 }
 
-/// Last registered is taken away first.
+/// What was registered last is removed first.
 static REGISTERED: Mutex<Vec<(u64, What)>> = Mutex::new(Vec::new());
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 static ENDING: AtomicBool = AtomicBool::new(false);
 /// Where the handler writes; -1 before [`on_signals`].
 static PIPE: AtomicI32 = AtomicI32::new(-1);
 
-/// While this lives, what was registered is taken away by a signal; who drops it has taken it away.
+/// While this lives, a signal removes what was registered; whoever drops it has removed it.
 #[derive(Debug)]
 #[must_use]
 pub struct Registration(u64);
@@ -55,12 +55,12 @@ fn add(what: What) -> Registration {
     Registration(number)
 }
 
-/// Registers how something is taken away. The action runs in a thread of its own while all others go on.
+/// Registers how something is removed. The action runs in a thread of its own while all others continue.
 pub fn register(action: impl FnOnce() + Send + 'static) -> Registration {
     add(What::Action(Box::new(action)))
 }
 
-/// Registers a mount point below a folder that was made for it: it is unmounted, were it in use, and both directories go away.
+/// Registers a mount point below a folder made for it: it is unmounted even if in use, and both directories are removed.
 pub fn register_mount(point: PathBuf, folder: PathBuf) -> Registration {
     register(move || {
         // Detached: threads of ours have files open there until the process ends a moment later.
@@ -71,12 +71,12 @@ pub fn register_mount(point: PathBuf, folder: PathBuf) -> Registration {
     })
 }
 
-/// Registers a folder that goes away with all that it holds.
+/// Registers a folder that is removed with all that it holds.
 pub fn register_folder(folder: PathBuf) -> Registration {
     register(move || {
         for _ in 0..ATTEMPTS {
             match std::fs::remove_dir_all(&folder) {
-                // What was written into it meanwhile goes with the next attempt.
+                // The next attempt removes what was written into it meanwhile.
                 Err(error) if error.kind() != io::ErrorKind::NotFound => std::thread::sleep(LOOK),
                 _ => break,
             }
@@ -91,14 +91,14 @@ pub fn register_child(child: &std::process::Child) -> Option<Registration> {
     Some(add(What::Child(pidfd)))
 }
 
-/// True once a signal ends us: who would only report what the signal did to it, stops here for good.
+/// True once a signal ends us: a caller that would only report what the signal did to it stops here for good.
 pub fn wait_when_ending() {
     while ENDING.load(Ordering::SeqCst) {
         std::thread::park();
     }
 }
 
-/// Takes away all that is registered. Threads that go on meanwhile should call [`wait_when_ending`].
+/// Removes all that is registered. Threads that continue meanwhile should call [`wait_when_ending`].
 pub fn take_away() {
     ENDING.store(true, Ordering::SeqCst);
     let all: Vec<(u64, What)> = std::mem::take(&mut *registered());
@@ -110,15 +110,15 @@ pub fn take_away() {
             What::Action(action) => actions.push(action),
         }
     }
-    // Programs first: they would write into what is taken away.
+    // Programs first: they would write into what is removed.
     end_children(&children);
     for action in actions.into_iter().rev() {
         action();
     }
 }
 
-/// The same, no longer than that: what is to be taken away may be on a filesystem whose server is gone, and a signal must end us all
-/// the same.
+/// The same, within a time limit: what is to be removed may be on a filesystem whose server is gone, and a signal must end us
+/// anyway.
 pub fn take_away_within(deadline: Duration) {
     let (sender, receiver) = std::sync::mpsc::channel();
     let started = std::thread::Builder::new().name("taking away".into()).spawn(move || {
@@ -150,7 +150,7 @@ fn ended(child: &OwnedFd) -> bool {
     !matches!(rustix::event::poll(&mut poll, Some(&now)), Ok(0))
 }
 
-/// How many want no hang-up that another process sent.
+/// How many callers ignore a SIGHUP that another process sent.
 static NO_HANGUP_BY_OTHERS: AtomicUsize = AtomicUsize::new(0);
 
 /// While this lives, a SIGHUP that another process sent ends nothing; one of the kernel's, for a lost terminal, still does.
@@ -158,7 +158,7 @@ static NO_HANGUP_BY_OTHERS: AtomicUsize = AtomicUsize::new(0);
 #[must_use]
 pub struct NoHangupByOthers(());
 
-/// For who holds a lock as restic's: `restic unlock` looks by SIGHUP whether its process lives, as restic itself ignores that
+/// For holders of a lock like restic's: `restic unlock` checks with SIGHUP whether its process lives; restic itself ignores it
 /// (internal/restic/lock_unix.go, `processExists`).
 pub fn no_hangup_by_others() -> NoHangupByOthers {
     NO_HANGUP_BY_OTHERS.fetch_add(1, Ordering::SeqCst);
@@ -188,18 +188,18 @@ extern "C" fn notify(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut li
     }
 }
 
-/// Sees to it that SIGINT, SIGTERM and SIGHUP end this process only after everything that is registered was taken away. A signal that
-/// is ignored (nohup(1)) stays so. Programs that are started later have the usual dispositions.
+/// Ensures that SIGINT, SIGTERM and SIGHUP end this process only after everything that is registered was removed. A signal that
+/// is ignored (nohup(1)) stays ignored. Programs that are started later have the usual dispositions.
 ///
 /// # Errors
-/// When the system gives no pipe or thread.
+/// When no pipe or thread can be created.
 pub fn on_signals() -> io::Result<()> {
     let flags = rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK;
     let (read, write) = rustix::pipe::pipe_with(flags)?;
     // The reader waits.
     rustix::io::ioctl_fionbio(&read, false)?;
     PIPE.store(write.as_raw_fd(), Ordering::SeqCst);
-    // It stays open as long as the process lives.
+    // It stays open while the process lives.
     std::mem::forget(write);
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         let mut byte = [0_u8];
@@ -243,7 +243,7 @@ fn handle(signal: libc::c_int) -> io::Result<()> {
     Ok(())
 }
 
-/// Ends this process by the signal itself, so that whoever waits for it sees that.
+/// Ends this process with the signal itself, so that whoever waits for it sees that.
 fn end_by(signal: libc::c_int) -> ! {
     // SAFETY: SIG_DFL is a valid disposition; the signal is sent to the process itself, which it ends.
     unsafe {
@@ -259,7 +259,7 @@ fn end_by(signal: libc::c_int) -> ! {
 mod tests {
     use super::*;
 
-    // What is taken away is taken from one list of the process, so all is tried in one test.
+    // The process has one list of what is to be removed, so all is tried in one test.
     #[test]
     fn what_is_registered_is_taken_away_and_what_was_dropped_is_not() {
         let dir = tempfile::tempdir().unwrap();

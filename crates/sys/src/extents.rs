@@ -5,23 +5,23 @@ use rustix::fd::{AsFd, AsRawFd as _};
 use rustix::io::Errno;
 use rustix::ioctl;
 
-/// A stretch of a file that is on the disk in one piece.
+/// A contiguous part of a file on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
     /// Where it begins in the file, in bytes.
     pub offset: u64,
     /// Its length in the file, in bytes.
     pub length: u64,
-    /// Where it lies: equal addresses of one filesystem, and equal [`Extent::is_compressed`], are the same bytes. Those of
+    /// Where it is: equal addresses of one filesystem, and equal [`Extent::is_compressed`], are the same bytes. Those of
     /// compressed extents are a space of their own.
     pub address: u64,
-    /// Bytes that a compressed extent takes on the disk; of one that the file has a part of, this part's share. `None` for
+    /// Bytes that a compressed extent takes on the disk; if the file has only a part of it, the share of this part. `None` for
     /// what is not compressed.
     pub stored: Option<u64>,
 }
 
 impl Extent {
-    /// Whether it is compressed.
+    /// Reports whether it is compressed.
     pub fn is_compressed(&self) -> bool {
         self.stored.is_some()
     }
@@ -32,7 +32,7 @@ impl Extent {
 pub enum Kind {
     /// Extents that are shared are marked.
     Xfs,
-    /// All extents can be asked for, with their compression.
+    /// It can report all extents, with their compression.
     Btrfs,
 }
 
@@ -52,7 +52,7 @@ pub fn kind(file: impl AsFd) -> Option<Kind> {
 /// The UUID of the btrfs that an open file is on: its subvolumes have device numbers of their own.
 ///
 /// # Errors
-/// ENOTTY elsewhere.
+/// ENOTTY on other filesystems.
 pub fn btrfs_id(file: impl AsFd) -> Result<[u8; 16], Errno> {
     /// `struct btrfs_ioctl_fs_info_args`: the UUID follows two numbers.
     #[repr(C)]
@@ -69,7 +69,7 @@ pub fn btrfs_id(file: impl AsFd) -> Result<[u8; 16], Errno> {
     Ok(info.uuid)
 }
 
-/// Most extents that one call of FIEMAP gives.
+/// The most extents that one call of FIEMAP returns.
 const FIEMAP_EXTENTS: usize = 32;
 
 /// `struct fiemap_extent`.
@@ -104,8 +104,8 @@ const FIEMAP_SHARED: u32 = 0x2000;
 /// no address of its own, or no content.
 const FIEMAP_NO_ADDRESS: u32 = 0x2 | 0x4 | 0x8 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800;
 
-/// The extents of an open file that are marked as shared, the first `limit` of them. Nothing is written for it: what is still in memory
-/// only shares nothing.
+/// The extents of an open file that are marked as shared, the first `limit` of them. Nothing is flushed for it: what is only in memory
+/// shares nothing.
 ///
 /// # Errors
 /// EOPNOTSUPP where the filesystem does not report.
@@ -144,7 +144,7 @@ pub fn shared(file: impl AsFd, limit: usize) -> Result<Vec<Extent>, Errno> {
     Ok(found)
 }
 
-/// Bytes of answers that one search of a btrfs tree gives: more than its largest item.
+/// Bytes of answers that one search of a btrfs tree returns: more than its largest item.
 const SEARCH_BYTES: usize = 16 << 10;
 /// `struct btrfs_ioctl_search_header`.
 const SEARCH_HEADER: usize = 32;
@@ -153,7 +153,7 @@ const EXTENT_DATA: u32 = 108;
 /// `struct btrfs_file_extent_item`, and its part before the inline data.
 const EXTENT_ITEM: usize = 53;
 const INLINE_START: usize = 21;
-/// Parts of compressed extents are distinguished by where they are in what was compressed: at most 128 KiB
+/// Parts of compressed extents are distinguished by their place in what was compressed: at most 128 KiB
 /// (BTRFS_MAX_UNCOMPRESSED), while extents begin at multiples of 4 KiB.
 const COMPRESSED_SPREAD: u64 = 64;
 
@@ -193,7 +193,7 @@ pub fn of_btrfs(file: impl AsFd, inode: u64, limit: usize) -> Result<Vec<Extent>
     SEARCH.with_borrow_mut(|search| {
         let search = search.get_or_insert_with(|| {
             Box::new(Search {
-                // 0: that of the subvolume which the file is in.
+                // 0: that of the subvolume that the file is in.
                 tree: 0,
                 min_object: 0,
                 max_object: 0,
@@ -229,7 +229,7 @@ pub fn of_btrfs(file: impl AsFd, inode: u64, limit: usize) -> Result<Vec<Extent>
     })
 }
 
-/// Reads the items that a search gave; gives the offset of the last one.
+/// Reads the items that a search returned; returns the offset of the last one.
 fn items(mut buffer: &[u8], count: u32, found: &mut Vec<Extent>) -> Option<u64> {
     let u64_at = |bytes: &[u8], at: usize| Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
     let native_u64 = |bytes: &[u8], at: usize| Some(u64::from_ne_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
@@ -284,10 +284,10 @@ struct CloneRange {
     to_offset: u64,
 }
 
-/// Makes a stretch of an open file share the blocks of another one, or of itself, on the same filesystem.
+/// Makes a part of an open file share the blocks of another one, or of itself, on the same filesystem.
 ///
 /// # Errors
-/// EOPNOTSUPP, EXDEV and EINVAL where that cannot be: then nothing was changed.
+/// EOPNOTSUPP, EXDEV and EINVAL where that is impossible: then nothing was changed.
 pub fn share(from: impl AsFd, from_offset: u64, length: u64, to: impl AsFd, to_offset: u64) -> Result<(), Errno> {
     const CLONE_RANGE: ioctl::Opcode = ioctl::opcode::write::<CloneRange>(0x94, 13);
     let range = CloneRange { from: i64::from(from.as_fd().as_raw_fd()), from_offset, length, to_offset };
@@ -308,7 +308,7 @@ mod tests {
         assert_eq!(std::mem::size_of::<CloneRange>(), 32);
     }
 
-    /// An item as the kernel gives it.
+    /// An item as the kernel returns it.
     fn item(offset: u64, kind: u8, compression: u8, numbers: [u64; 5], inline: usize) -> Vec<u8> {
         let [ram, start, on_disk, inside, length] = numbers;
         let mut body = 7_u64.to_le_bytes().to_vec();
@@ -342,7 +342,7 @@ mod tests {
         let half = Extent { offset: 12288, length: 65_536, address: (3 << 26) + 65_536, stored: Some(4096) };
         let inline = Extent { offset: 77_824, length: 900, address: 0, stored: Some(40) };
         assert_eq!(found, [plain, half, inline]);
-        // What is cut short is no reason to panic.
+        // Truncated data must not cause a panic.
         let text = all.concat();
         for end in 0..text.len() {
             items(&text[..end], 5, &mut vec![]);

@@ -4,14 +4,14 @@ use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
 use rustix::ioctl;
 
-/// What is known of the key of an encrypted directory.
+/// What is known about the key of an encrypted directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyState {
     /// It is there: names and contents are as they were written.
     Present,
     /// It is not, or is being removed: names and contents that are not open already cannot be read.
     Absent,
-    /// It can be in the keyring of a process (policies of version 1), or the kernel does not report (before Linux 5.4).
+    /// It can be in the keyring of a process (policies of version 1), or the kernel cannot report it (before Linux 5.4).
     Unknown,
 }
 
@@ -19,7 +19,7 @@ pub enum KeyState {
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct PolicyEx {
-    /// In: bytes that fit; out: bytes that there are.
+    /// In: bytes that fit; out: actual bytes.
     size: u64,
     /// `struct fscrypt_policy_v1` or `struct fscrypt_policy_v2`; the first byte is the version.
     policy: [u8; POLICY_BYTES],
@@ -42,7 +42,7 @@ struct KeyStatus {
     out_reserved: [u32; 13],
 }
 
-/// A key by which directories are encrypted, as a policy names it.
+/// A key with which directories are encrypted, as a policy names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct KeyName {
     /// FSCRYPT_KEY_SPEC_TYPE_DESCRIPTOR or FSCRYPT_KEY_SPEC_TYPE_IDENTIFIER.
@@ -57,7 +57,7 @@ const ABSENT: u32 = 1;
 const PRESENT: u32 = 2;
 const LEAVING: u32 = 3;
 
-/// Asks for the key of an encrypted directory, or file; neither needs a right.
+/// Asks for the key of an encrypted directory or file; this needs no privilege.
 pub fn key_state(file: impl AsFd) -> KeyState {
     let Ok(policy) = policy(file.as_fd()) else { return KeyState::Unknown };
     let Some(key) = key_of(&policy) else { return KeyState::Unknown };
@@ -81,7 +81,7 @@ fn key_of(policy: &[u8; POLICY_BYTES]) -> Option<KeyName> {
     }
 }
 
-/// What a status says of a key.
+/// What a status says about a key.
 fn judge(kind: u32, status: Result<u32, Errno>) -> KeyState {
     match status {
         Ok(PRESENT) => KeyState::Present,

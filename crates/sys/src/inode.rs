@@ -5,7 +5,7 @@ use rustix::fs::IFlags;
 use rustix::io::Errno;
 use rustix::ioctl;
 
-/// Flags that FS_IOC_SETFLAGS can set on some filesystem; the others only show how an inode is kept (extents, inline
+/// Flags that FS_IOC_SETFLAGS can set on some filesystem; the others only show how an inode is stored (extents, inline
 /// data, hashed directories, encryption, verity, …).
 pub const SETTABLE: u32 = 0x0000_0001 // SECRM
     | 0x0000_0002 // UNRM
@@ -28,7 +28,7 @@ pub const SETTABLE: u32 = 0x0000_0001 // SECRM
 pub const IMMUTABLE: u32 = 0x0000_0010;
 /// The file can only grow.
 pub const APPEND: u32 = 0x0000_0020;
-/// What is written is compressed (btrfs).
+/// Data is compressed when written (btrfs).
 pub const COMPR: u32 = 0x0000_0004;
 /// Writes wait for the disk.
 pub const SYNC: u32 = 0x0000_0008;
@@ -88,7 +88,7 @@ const ISO9660: u32 = 0x9660;
 const UDF: u32 = 0x1501_3346;
 
 /// The flags that the filesystem of an open file stores for each inode. Kernels show more: from Linux 7 on every filesystem
-/// that ignores case, such as vfat, answers FS_IOC_GETFLAGS with [`CASEFOLD`], which nobody has set and nobody can set there.
+/// that ignores case, such as vfat, answers FS_IOC_GETFLAGS with [`CASEFOLD`], which nobody has set or can set there.
 pub fn storable(file: impl AsFd) -> u32 {
     let magic = rustix::fs::fstatfs(file).map(|status| status.f_type as u32);
     match magic {
@@ -99,9 +99,9 @@ pub fn storable(file: impl AsFd) -> u32 {
 }
 
 /// Reports whether the filesystem of an open file stores labels of security modules. Where it does not, the kernel shows
-/// the label that the policy gives to all of it (genfscon) as an extended attribute, which cannot be set.
+/// the label that the policy assigns to all of it (genfscon) as an extended attribute, which cannot be set.
 pub fn stores_labels(file: impl AsFd) -> bool {
-    // A name that no module answers for goes to the filesystem: vfs_getxattr() in fs/xattr.c.
+    // A name that no module handles goes to the filesystem: vfs_getxattr() in fs/xattr.c.
     let mut nothing = [0_u8; 0];
     !matches!(rustix::fs::fgetxattr(file, "security.lifeboat", &mut nothing), Err(Errno::OPNOTSUPP))
 }

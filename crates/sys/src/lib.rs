@@ -11,7 +11,7 @@
 //! | [`durable`] | files that survive a power cut |
 //! | [`fscrypt`] | whether the key of an encrypted directory is there |
 //! | [`inode`] | inode flags and project ids |
-//! | [`ending`] | what is taken away before a signal ends us |
+//! | [`ending`] | what is removed before a signal ends us |
 //! | [`extents`] | where content is on a disk, and files that share it |
 //! | [`trusted`] | folders that a person names, and who could redirect them |
 //! | [`usage`] | what a finished child used |

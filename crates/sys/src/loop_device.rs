@@ -48,11 +48,11 @@ struct LoopInfo64 {
 pub struct LoopError {
     /// The file.
     pub path: PathBuf,
-    /// The system's reason.
+    /// The system's error.
     pub source: io::Error,
 }
 
-/// A read-only loop device. While this value lives, or something is mounted from it, it stays; then it is freed.
+/// A read-only loop device. It exists while this value lives or something is mounted from it; then it is freed.
 #[derive(Debug)]
 pub struct LoopDevice {
     path: PathBuf,
@@ -63,7 +63,7 @@ impl LoopDevice {
     /// Puts a free loop device in front of a file, read-only.
     ///
     /// # Errors
-    /// [`LoopError`] with the system's reason.
+    /// [`LoopError`] with the system's error.
     pub fn attach(path: &Path) -> Result<LoopDevice, LoopError> {
         attach(path).map_err(|source| LoopError { path: path.to_owned(), source })
     }
@@ -88,7 +88,7 @@ fn attach(path: &Path) -> io::Result<LoopDevice> {
         let device = File::open(&device_path)?;
         match configure(&device, &backing) {
             Ok(()) => return Ok(LoopDevice { path: device_path, _open: device }),
-            // Someone else was faster.
+            // Another process was faster.
             Err(error) if error.raw_os_error() == Some(libc::EBUSY) => last = error,
             Err(error) => return Err(error),
         }
@@ -137,7 +137,7 @@ fn configure(device: &File, backing: &File) -> io::Result<()> {
 /// Frees a loop device at once, or as soon as nothing uses it.
 ///
 /// # Errors
-/// The system's reason.
+/// The system's error.
 pub fn detach(device: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: LOOP_CLR_FD takes no argument.
     let result = unsafe { libc::ioctl(device.as_raw_fd(), LOOP_CLR_FD) };

@@ -16,7 +16,7 @@ pub struct MountError {
     pub action: &'static str,
     /// The mount point.
     pub path: PathBuf,
-    /// The system's reason.
+    /// The system's error.
     pub source: std::io::Error,
 }
 
@@ -48,7 +48,7 @@ pub struct MountInfo {
 /// `options` are the filesystem's own ("subvol=@,compress=zstd"); flags such as `ro`, `nosuid`, `noatime` are translated.
 ///
 /// # Errors
-/// [`MountError`] with the system's reason.
+/// [`MountError`] with the system's error.
 pub fn mount(source: impl AsRef<Path>, target: &Path, kind: &str, options: &[&str]) -> Result<(), MountError> {
     use rustix::mount::MountFlags;
     let mut flags = MountFlags::empty();
@@ -85,7 +85,7 @@ pub fn mount(source: impl AsRef<Path>, target: &Path, kind: &str, options: &[&st
 /// Moves a mount to another place (mount(2), MS_MOVE).
 ///
 /// # Errors
-/// [`MountError`] with the system's reason.
+/// [`MountError`] with the system's error.
 pub fn move_mount(from: &Path, to: &Path) -> Result<(), MountError> {
     rustix::mount::mount_move(from, to).map_err(|errno| MountError {
         action: "MOUNT",
@@ -97,7 +97,7 @@ pub fn move_mount(from: &Path, to: &Path) -> Result<(), MountError> {
 /// Unmounts what is mounted at `target`, without detaching it lazily, so that an error reports open files.
 ///
 /// # Errors
-/// [`MountError`] with the system's reason.
+/// [`MountError`] with the system's error.
 pub fn unmount(target: &Path) -> Result<(), MountError> {
     rustix::mount::unmount(target, rustix::mount::UnmountFlags::NOFOLLOW).map_err(|errno| MountError {
         action: "UNMOUNT",
@@ -109,7 +109,7 @@ pub fn unmount(target: &Path) -> Result<(), MountError> {
 /// Unmounts everything at and below `directory`, last mounted first.
 ///
 /// # Errors
-/// The first [`MountError`]; the others are tried all the same.
+/// The first [`MountError`]; the others are tried anyway.
 pub fn unmount_below(directory: &Path) -> Result<(), MountError> {
     let mut first = Ok(());
     for mount in table().unwrap_or_default().iter().rev().filter(|m| m.mount_point.starts_with(directory)) {
@@ -121,7 +121,7 @@ pub fn unmount_below(directory: &Path) -> Result<(), MountError> {
     first
 }
 
-/// A private copy of the filesystem that `directory` is on, as seen from there, in which nothing is mounted: what lies
+/// A private copy of the filesystem that `directory` is on, as seen from there, without other mounts: what is
 /// under other mounts is visible (open_tree(2), Linux 5.2).
 ///
 /// # Errors
@@ -133,7 +133,7 @@ pub fn without_mounts(directory: impl AsFd) -> Result<OwnedFd, Errno> {
     rustix::fs::openat(&tree, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 
-/// How many entries the directory has that is under the mount on `mount_point`. `None` where that cannot be seen.
+/// How many entries the directory below the mount on `mount_point` has. `None` where that cannot be seen.
 pub fn entries_under(mount_point: &Path) -> Option<usize> {
     let parent = std::fs::File::open(mount_point.parent()?).ok()?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -152,23 +152,23 @@ pub fn table() -> std::io::Result<Vec<MountInfo>> {
     Ok(parse_mountinfo(&std::fs::read("/proc/self/mountinfo")?))
 }
 
-/// What is on a foreign filesystem does not run, gives no rights and is no device.
+/// Files on a foreign filesystem do not run, give no privileges and are not devices.
 pub const HARMLESS: [&str; 3] = ["nosuid", "nodev", "noexec"];
 
-/// Ways to mount a filesystem of a type that leave its device as it is, the best one first: the kernel replays a journal
+/// Ways to mount a filesystem of a type that leave its device unchanged, the best one first: the kernel replays a journal
 /// for a read-only mount, too (ext4(5), xfs(5), btrfs(5)). XFS refuses a second filesystem with one UUID unless it is
-/// asked not to look.
+/// asked not to check.
 pub fn read_only_options(kind: &str) -> &'static [&'static [&'static str]] {
     match kind {
         "ext3" | "ext4" => &[&["ro", "noload"]],
         "xfs" => &[&["ro", "norecovery", "nouuid"]],
-        // `rescue=` came with Linux 5.9, and what it replaced went later.
+        // `rescue=` came with Linux 5.9, and what it replaced was removed later.
         "btrfs" => &[&["ro", "rescue=nologreplay"], &["ro", "nologreplay"]],
         _ => &[&["ro"]],
     }
 }
 
-/// Reads mountinfo text; lines that do not have the documented shape are left out.
+/// Reads mountinfo text; lines that do not have the documented form are left out.
 pub fn parse_mountinfo(text: &[u8]) -> Vec<MountInfo> {
     text.split(|b| *b == b'\n').filter_map(parse_line).collect()
 }

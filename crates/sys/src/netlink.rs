@@ -28,13 +28,13 @@ pub struct Link {
     pub name: String,
     /// Hardware address, for Ethernet.
     pub mac: Option<[u8; 6]>,
-    /// The address that its hardware has by itself; in a bond it has another one.
+    /// The permanent address of its hardware; in a bond it has another one.
     pub permanent_mac: Option<[u8; 6]>,
     /// MTU in bytes.
     pub mtu: u32,
     /// Administratively up.
     pub up: bool,
-    /// There is a cable in it, and someone at the other end.
+    /// A cable is plugged in, and the other end is up.
     pub carrier: bool,
     /// Kind of a virtual link, as `ip link` names it: `vlan`, `bond`, `veth`; `None` for hardware.
     pub kind: Option<String>,
@@ -53,7 +53,7 @@ pub struct Address {
     pub address: IpAddr,
     /// Its prefix length.
     pub prefix: u8,
-    /// Duplicate address detection still goes on.
+    /// Duplicate address detection is still running.
     pub tentative: bool,
 }
 
@@ -67,7 +67,7 @@ pub fn own_addresses() -> Vec<IpAddr> {
     addresses.into_iter().map(|found| found.address).filter(reachable).collect()
 }
 
-/// Speaks to the kernel about links. One request at a time.
+/// Talks to the kernel about links. One request at a time.
 #[derive(Debug)]
 pub struct Netlink {
     socket: Socket,
@@ -77,15 +77,15 @@ impl Netlink {
     /// Opens a socket.
     ///
     /// # Errors
-    /// The system's reason.
+    /// The system's error.
     pub fn open() -> io::Result<Netlink> {
         Ok(Netlink { socket: Socket::open(0)? })
     }
 
-    /// All links but the loopback, in the order of their indexes.
+    /// All links except the loopback, in the order of their indexes.
     ///
     /// # Errors
-    /// The system's reason.
+    /// The system's error.
     pub fn links(&mut self) -> io::Result<Vec<Link>> {
         let answers = self.socket.ask(RouteNetlinkMessage::GetLink(LinkMessage::default()), NLM_F_DUMP)?;
         let mut links: Vec<Link> = answers.into_iter().filter_map(link).collect();
@@ -96,7 +96,7 @@ impl Netlink {
     /// All addresses.
     ///
     /// # Errors
-    /// The system's reason.
+    /// The system's error.
     pub fn addresses(&mut self) -> io::Result<Vec<Address>> {
         let answers = self.socket.ask(RouteNetlinkMessage::GetAddress(AddressMessage::default()), NLM_F_DUMP)?;
         Ok(answers.into_iter().filter_map(address).collect())
@@ -105,7 +105,7 @@ impl Netlink {
     /// Switches a link on or off.
     ///
     /// # Errors
-    /// The system's reason.
+    /// The system's error.
     pub fn set_up(&mut self, index: u32, up: bool) -> io::Result<()> {
         let mut message = LinkMessage::default();
         message.header.index = index;
@@ -119,7 +119,7 @@ impl Netlink {
     /// Sets a link's MTU in bytes.
     ///
     /// # Errors
-    /// The system's reason.
+    /// The system's error.
     pub fn set_mtu(&mut self, index: u32, mtu: u32) -> io::Result<()> {
         self.set(index, LinkAttribute::Mtu(mtu))
     }
@@ -127,7 +127,7 @@ impl Netlink {
     /// Gives a link another hardware address; most must be down for that.
     ///
     /// # Errors
-    /// The system's reason.
+    /// The system's error.
     pub fn set_mac(&mut self, index: u32, mac: [u8; 6]) -> io::Result<()> {
         self.set(index, LinkAttribute::Address(mac.to_vec()))
     }
@@ -135,7 +135,7 @@ impl Netlink {
     /// Puts a link, which must be down, into a bond or bridge.
     ///
     /// # Errors
-    /// The system's reason.
+    /// The system's error.
     pub fn set_controller(&mut self, index: u32, controller: u32) -> io::Result<()> {
         self.set(index, LinkAttribute::Controller(controller))
     }
@@ -150,7 +150,7 @@ impl Netlink {
     /// Makes a VLAN on a link.
     ///
     /// # Errors
-    /// The system's reason; EEXIST when there is a link of that name.
+    /// The system's error; EEXIST when a link of that name exists.
     pub fn add_vlan(&mut self, name: &str, below: u32, id: u16) -> io::Result<()> {
         let info = vec![LinkInfo::Kind(InfoKind::Vlan), LinkInfo::Data(InfoData::Vlan(vec![InfoVlan::Id(id)]))];
         self.add_link(name, vec![LinkAttribute::Link(below), LinkAttribute::LinkInfo(info)])
@@ -159,7 +159,7 @@ impl Netlink {
     /// Makes a bond, without links in it; `options` as in [`bond_option`].
     ///
     /// # Errors
-    /// The system's reason; EEXIST when there is a link of that name.
+    /// The system's error; EEXIST when a link of that name exists.
     pub fn add_bond(&mut self, name: &str, options: Vec<BondOption>) -> io::Result<()> {
         let data = options.into_iter().map(|option| option.0).collect();
         let info = vec![LinkInfo::Kind(InfoKind::Bond), LinkInfo::Data(InfoData::Bond(data))];
@@ -173,10 +173,10 @@ impl Netlink {
         self.command(RouteNetlinkMessage::NewLink(message), NLM_F_CREATE | NLM_F_EXCL)
     }
 
-    /// Gives a link an address, or prolongs the one it has; without `lifetime_seconds` it stays for ever.
+    /// Gives a link an address, or renews the one it has; without `lifetime_seconds` it stays for ever.
     ///
     /// # Errors
-    /// The system's reason.
+    /// The system's error.
     pub fn set_address(
         &mut self,
         index: u32,
@@ -201,16 +201,16 @@ impl Netlink {
                 message.attributes.push(AddressAttribute::Broadcast((u32::from(v4) | host).into()));
             }
             IpAddr::V4(_) => {}
-            // Nobody waits for the detection of duplicates on an address that a person or the machine itself chose.
+            // No duplicate detection for an address that a person or the machine itself chose.
             IpAddr::V6(_) => message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad)),
         }
         self.command(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_REPLACE)
     }
 
-    /// Takes an address away.
+    /// Removes an address.
     ///
     /// # Errors
-    /// The system's reason.
+    /// The system's error.
     pub fn remove_address(&mut self, index: u32, address: IpAddr, prefix: u8) -> io::Result<()> {
         let mut message = AddressMessage::default();
         message.header.index = index;
@@ -224,7 +224,7 @@ impl Netlink {
     /// be in a network of the link. A smaller `metric` wins.
     ///
     /// # Errors
-    /// The system's reason; a route that is there is none.
+    /// The system's error; an existing route is not an error.
     pub fn add_route(&mut self, index: u32, to: (IpAddr, u8), gateway: Option<IpAddr>, metric: u32) -> io::Result<()> {
         let mut message = RouteMessage::default();
         message.header.address_family = family(to.0);
@@ -259,25 +259,25 @@ impl Netlink {
     }
 }
 
-/// Hears of changes of links and addresses.
+/// Receives changes of links and addresses.
 #[derive(Debug)]
 pub struct LinkEvents {
     socket: Socket,
 }
 
 impl LinkEvents {
-    /// Begins to listen; what changes from now on wakes [`LinkEvents::wait`].
+    /// Starts to listen; changes from now on wake [`LinkEvents::wait`].
     ///
     /// # Errors
-    /// The system's reason.
+    /// The system's error.
     pub fn open() -> io::Result<LinkEvents> {
         Ok(LinkEvents { socket: Socket::open(GROUPS)? })
     }
 
-    /// Waits until something changed; false at the deadline. Look at the links again then.
+    /// Waits until something changed; false at the deadline. Then look at the links again.
     ///
     /// # Errors
-    /// The system's reason.
+    /// The system's error.
     pub fn wait(&mut self, deadline: Instant) -> io::Result<bool> {
         self.socket.drain(deadline)
     }
@@ -287,7 +287,7 @@ impl LinkEvents {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BondOption(InfoBond);
 
-/// An option by the names of bonding.rst: `mode`, `miimon`, `updelay`, `downdelay`, `lacp_rate`, `xmit_hash_policy`. `None` for a
+/// An option by its name in bonding.rst: `mode`, `miimon`, `updelay`, `downdelay`, `lacp_rate`, `xmit_hash_policy`. `None` for a
 /// name or value that is not known here.
 pub fn bond_option(name: &str, value: &str) -> Option<BondOption> {
     use netlink_packet_route::link::{BondLacpRate, BondMode, BondXmitHashPolicy};

@@ -10,12 +10,12 @@ use std::path::Path;
 const CDROMEJECT: libc::Ioctl = 0x5309;
 const CDROM_LOCKDOOR: libc::Ioctl = 0x5329;
 
-/// Where the primary volume descriptor of an ISO 9660 filesystem lies: sector 16 (ECMA-119, 8.4).
+/// Where the primary volume descriptor of an ISO 9660 filesystem is: sector 16 (ECMA-119, 8.4).
 pub const VOLUME_DESCRIPTOR_OFFSET: u64 = 16 * 2048;
 /// How much of it [`volume_id`] needs.
 pub const VOLUME_DESCRIPTOR_BYTES: usize = 2048;
 
-/// The volume identifier in a primary volume descriptor, without the blanks at its end. `None` when it is none.
+/// The volume identifier in a primary volume descriptor, without trailing spaces. `None` when it is not one.
 pub fn volume_id(descriptor: &[u8]) -> Option<String> {
     if descriptor.first() != Some(&1) || descriptor.get(1..6)? != b"CD001" {
         return None;
@@ -26,7 +26,7 @@ pub fn volume_id(descriptor: &[u8]) -> Option<String> {
 /// Opens the tray of a drive.
 ///
 /// # Errors
-/// The system's reason; EBUSY while the disc is mounted.
+/// The system's error; EBUSY while the disc is mounted.
 pub fn eject(device: &Path) -> io::Result<()> {
     // Without O_NONBLOCK an empty drive cannot be opened.
     let drive = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(device)?;

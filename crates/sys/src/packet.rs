@@ -20,7 +20,7 @@ impl PacketSocket {
     /// Opens a socket on the link of that index.
     ///
     /// # Errors
-    /// The system's reason.
+    /// The system's error.
     pub fn open(index: u32) -> io::Result<PacketSocket> {
         let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC;
         // SAFETY: takes numbers only.
@@ -42,7 +42,7 @@ impl PacketSocket {
     /// Sends a packet to everyone on the link.
     ///
     /// # Errors
-    /// The system's reason.
+    /// The system's error.
     pub fn broadcast(&self, packet: &[u8]) -> io::Result<()> {
         let address = address(self.index, [0xff; 6]);
         let to = (&raw const address).cast();
@@ -54,7 +54,7 @@ impl PacketSocket {
     /// Waits for a packet; `None` at the deadline.
     ///
     /// # Errors
-    /// The system's reason; ENETDOWN when the link went down.
+    /// The system's error; ENETDOWN when the link went down.
     pub fn receive(&self, buffer: &mut [u8], deadline: Instant) -> io::Result<Option<usize>> {
         readable::receive(&self.socket, deadline, || {
             rustix::net::recv(&self.socket, &mut *buffer, RecvFlags::DONTWAIT).map(|(length, _)| length)

@@ -24,7 +24,7 @@ fn end(command: RebootCommand) -> io::Error {
 /// Makes Ctrl-Alt-Del send SIGINT to PID 1 in place of restarting at once.
 ///
 /// # Errors
-/// The system's reason.
+/// The system's error.
 pub fn catch_ctrl_alt_del() -> io::Result<()> {
     Ok(rustix::system::reboot(RebootCommand::CadOff)?)
 }

@@ -1,7 +1,7 @@
 //! The one table of external programs.
 //!
-//! Programs are looked up in fixed directories, never through the caller's PATH. The same table lists for the rescue image
-//! what to carry and the error message which package to install.
+//! Programs are looked up in fixed directories, never through the caller's PATH. The same table defines what the rescue image
+//! carries and which package an error message names.
 
 use std::path::{Path, PathBuf};
 
@@ -24,7 +24,7 @@ pub struct Program {
 pub enum Rescue {
     /// Always: building the image fails without it.
     Always,
-    /// When the machine has it: comfort in expert mode, or needed only for what the machine uses.
+    /// When the machine has it: a convenience in expert mode, or needed only for what the machine uses.
     IfPresent,
     /// Never: used on the healthy machine only.
     Never,
@@ -116,7 +116,7 @@ impl Program {
     /// Where the program is below `root` (`/` for the running system); symbolic links that lead to an existing file count.
     pub fn find(&self, root: &Path) -> Option<PathBuf> {
         DIRECTORIES.iter().map(|directory| root.join(&directory[1..]).join(self.name)).find(|path| {
-            // A link may be absolute and point outside of `root`; then the link itself must do.
+            // A link may be absolute and point outside of `root`; then the link itself is enough.
             path.is_file() || path.symlink_metadata().is_ok_and(|m| m.is_symlink())
         })
     }

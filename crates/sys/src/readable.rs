@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::Instant;
 
-/// The length that `read`, which must not block, gives once `socket` has something; `None` at the deadline.
+/// The length that `read`, which must not block, returns once `socket` has something; `None` at the deadline.
 pub(crate) fn receive(
     socket: impl AsFd,
     deadline: Instant,

@@ -22,11 +22,11 @@ pub struct Invocation {
     pub environment: Vec<(OsString, OsString)>,
     /// Run inside this root directory (chroot(2)).
     pub root: Option<PathBuf>,
-    /// Exit codes besides 0 that are no failure.
+    /// Exit codes besides 0 that are not failures.
     pub accepted: Vec<i32>,
 }
 
-/// What a program gave back.
+/// What a program returned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Output {
     /// Exit code.
@@ -37,7 +37,7 @@ pub struct Output {
     pub stderr: Vec<u8>,
 }
 
-/// Why a program could not do its work.
+/// Why a program failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// Not installed.
@@ -55,7 +55,7 @@ pub enum RunError {
     Start {
         /// The call.
         command: String,
-        /// The system's reason.
+        /// The system's error.
         source: std::io::Error,
     },
     /// Ended with an exit code that was not accepted, or by a signal (code -1).
@@ -204,7 +204,7 @@ impl Runner for SystemRunner {
             let _ = writer.join();
         }
         drop(registration);
-        // The signal that ends us ended the program, too: nobody wants to hear that it failed.
+        // The signal that ends us ended the program, too: its failure is not worth a message.
         crate::ending::wait_when_ending();
         let output = Output { code: output.status.code().unwrap_or(-1), stdout: output.stdout, stderr: output.stderr };
         accept(call, output)
@@ -238,7 +238,7 @@ pub struct FakeRunner {
 }
 
 impl FakeRunner {
-    /// A runner that knows no answer and refuses calls without one.
+    /// A runner without answers, which refuses calls without one.
     pub fn new() -> Self {
         Self::default()
     }

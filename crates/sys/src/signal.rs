@@ -11,7 +11,7 @@ pub enum Received {
     Child,
     /// SIGINT: Ctrl-Alt-Del, for PID 1.
     Interrupt,
-    /// SIGTERM, or SIGPWR of a power supply that fails.
+    /// SIGTERM, or SIGPWR from a failing power supply.
     Terminate,
     /// Any other.
     Other(u32),
@@ -27,7 +27,7 @@ impl Signals {
     /// Blocks the signals for this thread and those it starts, and begins to collect them. Call it before any thread exists.
     ///
     /// # Errors
-    /// The system's reason.
+    /// The system's error.
     pub fn collect() -> io::Result<Signals> {
         let mut set = MaybeUninit::<libc::sigset_t>::uninit();
         // SAFETY: sigemptyset initialises the set, sigaddset changes it; both get a valid pointer and existing signals.
@@ -55,7 +55,7 @@ impl Signals {
     /// Waits for the next signal. Several SIGCHLD may come as one: collect all children that ended.
     ///
     /// # Errors
-    /// The system's reason.
+    /// The system's error.
     pub fn next(&self) -> io::Result<Received> {
         // `struct signalfd_siginfo` begins with the signal's number, a u32.
         let mut buffer = [0_u8; size_of::<libc::signalfd_siginfo>()];
@@ -79,7 +79,7 @@ impl Signals {
 /// Clears the signal mask of this thread; for children between fork and exec.
 ///
 /// # Errors
-/// The system's reason.
+/// The system's error.
 pub fn unblock_all() -> io::Result<()> {
     let mut set = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: sigemptyset initialises the set before it is used; the old mask is not asked for.

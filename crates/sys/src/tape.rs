@@ -22,17 +22,17 @@ use search::{Miss, search};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// How people name a tape: `tape` for whatever drive is there, `tape:/dev/nst0`.
+/// How people name a tape: `tape` for any drive, `tape:/dev/nst0`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TapeName(Option<PathBuf>);
 
 impl TapeName {
-    /// True when a text is meant as a tape, right or wrong.
+    /// True when a text is meant as a tape, valid or not.
     pub fn is_meant(text: &str) -> bool {
         text == "tape" || text.starts_with("tape:")
     }
 
-    /// Reads it. A drive that rewinds when it is closed (`/dev/st0`) is taken by its name that does not.
+    /// Parses it. A drive that rewinds when it is closed (`/dev/st0`) is used by its name that does not.
     ///
     /// # Errors
     /// A message for people.
@@ -84,7 +84,7 @@ pub struct Volume {
     pub header: VolumeHeader,
 }
 
-/// Rewinds the tape in a drive, sets it to blocks of any size, and finds the header of a volume on it. `awaits` hears what takes
+/// Rewinds the tape in a drive, sets it to blocks of any size, and finds the header of a volume on it. `awaits` reports what takes
 /// time. The tape stays behind the header.
 ///
 /// # Errors

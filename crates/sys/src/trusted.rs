@@ -1,6 +1,6 @@
 //! Folders that a person names, opened so that nobody else decides where their path leads.
 //!
-//! A symbolic link on the way is followed only where no other user could have made it: it belongs to root or to who runs this, and
+//! A symbolic link on the way is followed only where no other user could have made it: it belongs to root or our own user, and
 //! so does every folder that led there, none of which others can write to (in a sticky one nobody can replace another's link).
 
 use crate::confined::{MOST_LINKS, parts};
@@ -22,7 +22,7 @@ pub enum OpenError {
         /// Who could have made it.
         whose: String,
     },
-    /// The system's reason.
+    /// The system's error.
     #[error("{}: {}", path.display(), std::io::Error::from(*error))]
     System {
         /// As far as the path was followed.
@@ -40,7 +40,7 @@ pub fn open(path: &Path) -> Result<OwnedFd, OpenError> {
     walk(path, None)
 }
 
-/// The same, and makes what is missing of it with this mode.
+/// The same, and creates what is missing of it with this mode.
 ///
 /// # Errors
 /// [`OpenError`].
@@ -48,7 +48,7 @@ pub fn make(path: &Path, mode: Mode) -> Result<OwnedFd, OpenError> {
     walk(path, Some(mode))
 }
 
-/// Who others than root and the own user can be, when they can exchange what is in a folder.
+/// Which users other than root and our own can replace what is in a folder.
 pub fn open_to(status: &Stat) -> Option<String> {
     let own = rustix::process::geteuid().as_raw();
     let sticky = status.st_mode & 0o1000 != 0;
@@ -74,7 +74,7 @@ fn walk(path: &Path, make: Option<Mode>) -> Result<OwnedFd, OpenError> {
     let hold = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let root = || rustix::fs::openat(rustix::fs::CWD, "/", hold, Mode::empty());
     let mut folder = root().map_err(fail(&way))?;
-    // Whoever could lead elsewhere from here on; once somebody could, it stays so.
+    // Who could redirect the path from here on; once somebody could, it stays so.
     let mut others = None;
     let mut links = 0;
     while let Some(part) = left.pop() {
@@ -117,7 +117,7 @@ fn walk(path: &Path, make: Option<Mode>) -> Result<OwnedFd, OpenError> {
     rustix::fs::openat(&folder, ".", flags, Mode::empty()).map_err(fail(&way))
 }
 
-/// Whose a link is that is not to be followed; `others` can change a folder before it.
+/// Who owns a link that must not be followed; `others` can change a folder before it.
 fn untrusted(link: &Stat, others: Option<&(PathBuf, String)>) -> Option<String> {
     let own = rustix::process::geteuid().as_raw();
     match others {
@@ -175,7 +175,7 @@ mod tests {
             assert!(matches!(error, OpenError::Untrusted { .. }), "{path}: {error}");
             assert!(error.to_string().contains("in a folder that everybody can change"), "{error}");
         }
-        // Without a link the way is what it is.
+        // Without a link there is nothing to redirect.
         assert!(open(&top.join("shared/inner")).is_ok() && open(&top.join("shared/../real")).is_ok());
         // As /tmp: nobody can replace another's link, and this one is ours.
         mode(0o1777);

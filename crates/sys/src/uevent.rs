@@ -11,7 +11,7 @@ use std::path::Path;
 const KERNEL_GROUP: u32 = 1;
 /// The kernel's limit for one event is 2 KiB of variables and a path (UEVENT_BUFFER_SIZE).
 const MESSAGE_BYTES: usize = 16 * 1024;
-/// A cold start of a big server queues some ten thousand events; udevd asks for as much.
+/// A cold start of a big server queues some ten thousand events; udevd uses the same size.
 const RECEIVE_BUFFER_BYTES: usize = 16 << 20;
 
 /// One event.
@@ -47,26 +47,26 @@ impl Uevent {
     }
 }
 
-/// What the socket gave.
+/// What the socket returned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Received {
-    /// An event of the kernel.
+    /// An event from the kernel.
     Event(Uevent),
     /// The queue overflowed and events are lost: look at all devices again.
     Overrun,
 }
 
-/// A socket that hears every event of the kernel.
+/// A socket that receives every event from the kernel.
 #[derive(Debug)]
 pub struct UeventSocket {
     socket: OwnedFd,
 }
 
 impl UeventSocket {
-    /// Begins to listen; events from now on are queued.
+    /// Starts to listen; events from now on are queued.
     ///
     /// # Errors
-    /// The system's reason.
+    /// The system's error.
     pub fn open() -> io::Result<UeventSocket> {
         let socket = rustix::net::socket_with(
             AddressFamily::NETLINK,
@@ -83,13 +83,13 @@ impl UeventSocket {
     /// Waits for the next event.
     ///
     /// # Errors
-    /// The system's reason.
+    /// The system's error.
     pub fn receive(&self) -> io::Result<Received> {
         let mut buffer = vec![0; MESSAGE_BYTES];
         loop {
             match rustix::net::recvfrom(&self.socket, buffer.as_mut_slice(), RecvFlags::empty()) {
                 Ok((length, _, sender)) => {
-                    // Only the kernel has port 0; anyone else could pretend.
+                    // Only the kernel has port 0; anyone else could forge events.
                     let kernel = sender
                         .and_then(|address| netlink::SocketAddrNetlink::try_from(address).ok())
                         .is_some_and(|address| address.pid() == 0);
@@ -110,7 +110,7 @@ impl UeventSocket {
 /// the socket behind everything that was queued before (kernel 4.13 and later).
 ///
 /// # Errors
-/// The system's reason.
+/// The system's error.
 pub fn synthesise(device: &Path, uuid: &str) -> io::Result<()> {
     std::fs::write(device.join("uevent"), format!("change {uuid}"))
 }

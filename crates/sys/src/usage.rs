@@ -13,10 +13,10 @@ pub struct Finished {
     pub peak_memory_bytes: u64,
 }
 
-/// Waits for a child's end. Its pipes must have been taken or be read by others.
+/// Waits for a child's end. Its pipes must have been taken, or be read elsewhere.
 ///
 /// # Errors
-/// The system's reason, as when the child was waited for already.
+/// The system's error, as when the child was already waited for.
 pub fn wait(child: Child) -> io::Result<Finished> {
     let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
     let mut status = 0;

@@ -118,7 +118,7 @@ pub(super) enum Blocked {
     Owner(u32),
     /// Something else is there and may not be replaced.
     Taken,
-    /// What was done, and the system's reason.
+    /// What was done, and the system's error.
     Failed(&'static str, Errno),
 }
 

@@ -26,7 +26,7 @@ pub(crate) enum Held {
     Not,
 }
 
-/// Why an entry cannot be looked at: what was done, and the system's reason.
+/// Why an entry cannot be looked at: what was done, and the system's error.
 pub(crate) type Failed = (&'static str, Errno);
 
 /// Reports whether others than root can exchange what is in a directory while it is looked at.

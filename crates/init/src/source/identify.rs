@@ -73,7 +73,7 @@ impl Holds {
 /// Reads the beginning of a device.
 ///
 /// # Errors
-/// The system's reason; an optical drive without a disc gives ENOMEDIUM.
+/// The system's error; an optical drive without a disc gives ENOMEDIUM.
 pub fn read_head(device: &Path) -> io::Result<Vec<u8>> {
     let mut head = Vec::with_capacity(HEAD_BYTES);
     File::open(device)?.take(HEAD_BYTES as u64).read_to_end(&mut head)?;

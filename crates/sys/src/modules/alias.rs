@@ -36,7 +36,7 @@ impl AliasTable {
         }
     }
 
-    /// The modules whose pattern matches, each once, the most special pattern first.
+    /// The modules whose pattern matches, each once, the most specific pattern first.
     pub fn find(&self, modalias: &str) -> Vec<&str> {
         let modalias = normalise(modalias);
         let mut found: Vec<&str> = Vec::new();

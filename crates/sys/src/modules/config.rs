@@ -48,7 +48,7 @@ impl Config {
         config
     }
 
-    /// Adds the commands of one file. Unknown ones are passed over, as modprobe does with a warning.
+    /// Adds the commands of one file. Unknown ones are skipped; modprobe warns about them.
     pub fn add(&mut self, text: &str) {
         for line in joined_lines(text) {
             let line = line.trim();
@@ -77,7 +77,7 @@ impl Config {
     }
 
     /// Adds `module.parameter=value`, `modprobe.blacklist=a,b` and `module_blacklist=a,b` of the kernel command line.
-    /// Words are split as the kernel does: at blanks outside of double quotes, which stay with the value.
+    /// Words are split as the kernel does: at spaces outside of double quotes, which stay with the value.
     pub fn add_command_line(&mut self, command_line: &str) {
         let mut quoted = false;
         let words = command_line.split(|c: char| {

@@ -73,7 +73,7 @@ pub struct Index {
 pub struct IndexError {
     /// The file.
     pub path: PathBuf,
-    /// The system's reason.
+    /// The system's error.
     pub source: std::io::Error,
 }
 
@@ -112,7 +112,7 @@ impl Index {
     }
 
     /// The module and all it needs, each once, in the order of loading; soft dependencies not included.
-    /// Empty for a name that is not in the index, or built in.
+    /// Empty for a name that is not in the index, or is built in.
     pub fn closure(&self, name: &str) -> Vec<String> {
         let mut order = Vec::new();
         self.visit(&normalise(name), &mut BTreeSet::new(), &mut order);
@@ -137,7 +137,7 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
-/// Reads modules.dep: `PATH: PATH PATH`. There, the dependencies stand in the reverse order of loading.
+/// Reads modules.dep: `PATH: PATH PATH`. There, the dependencies are in the reverse order of loading.
 pub fn parse_dep(text: &str) -> BTreeMap<String, Module> {
     lines(text)
         .filter_map(|line| {
@@ -153,7 +153,7 @@ pub fn parse_dep(text: &str) -> BTreeMap<String, Module> {
 pub fn parse_alias(text: &str) -> AliasTable {
     let mut table = AliasTable::default();
     for line in lines(text) {
-        // A pattern may hold blanks (DMI strings do), a module name cannot.
+        // A pattern may contain spaces (DMI strings do), a module name cannot.
         let Some(rest) = line.strip_prefix("alias ") else { continue };
         if let Some((pattern, module)) = rest.trim().rsplit_once([' ', '\t']) {
             table.insert(pattern.trim_end(), module);
@@ -223,7 +223,7 @@ pub fn parse_devname(text: &str) -> Vec<StaticNode> {
         .filter_map(|line| {
             let mut words = line.split_whitespace();
             let (module, name, device) = (words.next()?, words.next()?, words.next()?);
-            // A path that would leave /dev is no device node.
+            // A path that would leave /dev is not a device node.
             if name.split('/').any(|part| part.is_empty() || part == "..") {
                 return None;
             }

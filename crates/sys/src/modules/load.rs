@@ -24,7 +24,7 @@ pub enum LoadError {
     Open {
         /// The file.
         path: PathBuf,
-        /// The system's reason.
+        /// The system's error.
         message: String,
     },
     /// The kernel refused it.
@@ -32,9 +32,9 @@ pub enum LoadError {
     Load {
         /// Module name.
         name: String,
-        /// The kernel refused because it found no device or feature for the module (ENODEV): no reason to worry.
+        /// The kernel refused because it found no device or feature for the module (ENODEV): harmless.
         no_device: bool,
-        /// The system's reason.
+        /// The system's error.
         message: String,
     },
     /// The `install` command failed.
@@ -104,7 +104,7 @@ impl Loader {
     }
 
     /// Loads what a module name or modalias asks for, with all it needs. Returns when the modules are in the kernel and
-    /// their init functions have returned; drivers may go on probing. Another thread's load of the same module is waited for.
+    /// their init functions have returned; drivers may still be probing. Waits for another thread that loads the same module.
     pub fn load(&self, wanted: &str) -> Loaded {
         let plan = self.plan(wanted);
         let mut loaded = Loaded::default();
@@ -123,7 +123,7 @@ impl Loader {
         loaded
     }
 
-    /// Lets modules that failed be tried again, because something that they need may have come.
+    /// Lets failed modules be tried again, because something that they need may have appeared.
     pub fn forget_failures(&self) {
         self.locked().retain(|_, state| !matches!(state, State::Done(Err(_))));
     }

@@ -1,11 +1,11 @@
 //! Patterns and names: fnmatch(3) without flags, and the two spellings of module names.
 
 /// Matches `text` against a shell pattern as fnmatch(3) does without flags: `*`, `?`, `[a-z]`, `[!a-z]`, `\x`.
-/// A slash is a character like any other, and an unclosed bracket stands for itself.
+/// A slash is a character like any other, and an unclosed bracket is literal.
 pub fn fnmatch(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     let (mut p, mut t) = (0, 0);
-    // Where to go on when the latest star has to swallow one byte more. Only the latest one matters.
+    // Where to continue when the latest star has to match one byte more. Only the latest one matters.
     let mut retry: Option<(usize, usize)> = None;
     loop {
         if pattern.get(p) == Some(&b'*') {
@@ -33,7 +33,7 @@ pub fn fnmatch(pattern: &str, text: &str) -> bool {
     }
 }
 
-/// Matches one byte with the first element of the pattern; gives that element's length in the pattern.
+/// Matches one byte with the first element of the pattern; returns that element's length in the pattern.
 fn one(pattern: &[u8], byte: u8) -> Option<usize> {
     match *pattern.first()? {
         b'?' => Some(1),

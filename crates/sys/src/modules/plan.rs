@@ -16,10 +16,10 @@ pub enum LoadStep {
         path: String,
         /// Parameters.
         options: String,
-        /// The steps before must have succeeded; a soft dependency that fails stops nothing.
+        /// The steps before it must have succeeded; a failed soft dependency stops nothing.
         required: bool,
     },
-    /// Run a shell command in its place (`install` of modprobe.d(5)).
+    /// Run a shell command instead (`install` of modprobe.d(5)).
     Command {
         /// Module name.
         name: String,
@@ -43,7 +43,7 @@ pub struct LoadPlan {
 
 impl LoadPlan {
     /// Resolves a module name or an alias as modprobe(8) does: aliases of the configuration, then module names, then
-    /// aliases of the index, then those of built-in modules; the first that knows it wins. The blacklist counts for
+    /// aliases of the index, then those of built-in modules; the first that knows it wins. The blacklist applies to
     /// everything but a plain module name.
     pub fn new(index: &Index, config: &Config, wanted: &str) -> LoadPlan {
         let name = normalise(wanted);
@@ -112,7 +112,7 @@ impl Planner<'_> {
         }
     }
 
-    /// Soft dependencies name modules or aliases; aliases are resolved, what nobody knows is left out.
+    /// Soft dependencies name modules or aliases; aliases are resolved, unknown names are left out.
     fn soft(&self, name: &str, pre: bool) -> Vec<String> {
         let tables = [&self.index.soft_dependencies, &self.config.soft_dependencies];
         let lists = tables.iter().filter_map(|table| table.get(name));

@@ -9,7 +9,7 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, 
 use std::io;
 use std::time::{Duration, Instant};
 
-/// The kernel answers at once; a machine that stands still must not hang the boot.
+/// The kernel answers at once; a stalled machine must not hang the boot.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// NLMSG_GOODSIZE is a page, dumps use up to 32 KiB (netlink_dump).
 const MESSAGE_BYTES: usize = 64 * 1024;
@@ -49,7 +49,7 @@ impl Socket {
             };
             let mut rest = buffer.get(..length).unwrap_or_default();
             while !rest.is_empty() {
-                // Messages that this crate cannot read (a newer kernel's) are not ours to judge.
+                // Messages that this crate cannot parse (a newer kernel's) are skipped.
                 let size = rest.get(..4).and_then(|size| size.try_into().ok()).map_or(0, u32::from_ne_bytes) as usize;
                 if size < 16 || size > rest.len() {
                     break;
@@ -82,7 +82,7 @@ impl Socket {
         })
     }
 
-    /// Waits for any message and throws away all that are there; false at the deadline. An overrun is a change as well.
+    /// Waits for any message and discards all that are queued; false at the deadline. An overrun is a change, too.
     pub(super) fn drain(&mut self, deadline: Instant) -> io::Result<bool> {
         let mut buffer = vec![0; MESSAGE_BYTES];
         let mut any = false;

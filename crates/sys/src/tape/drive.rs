@@ -57,7 +57,7 @@ const GMT_ONLINE: u32 = 0x0100_0000;
 const GMT_DR_OPEN: u32 = 0x0004_0000;
 const MT_ST_BLKSIZE_MASK: u32 = 0x00ff_ffff;
 
-/// What a drive says of itself and of the tape in it.
+/// What a drive reports about itself and the tape in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status {
     /// A tape is loaded and can be used.
@@ -68,9 +68,9 @@ pub struct Status {
     pub write_protected: bool,
     /// At the beginning of the tape.
     pub at_beginning: bool,
-    /// Right behind a filemark.
+    /// Right after a filemark.
     pub at_filemark: bool,
-    /// Behind what was recorded last.
+    /// After the last recorded data.
     pub at_end_of_data: bool,
     /// Filemarks before this place; `None` when the driver lost count.
     pub file: Option<u32>,
@@ -98,35 +98,35 @@ impl From<&Mtget> for Status {
     }
 }
 
-/// What reading one block gave.
+/// The result of reading one block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Block {
     /// That many bytes.
     Data(usize),
-    /// A filemark, which is behind us now.
+    /// A filemark, which has been passed.
     Filemark,
     /// Nothing was recorded here.
     EndOfData,
-    /// A block larger than the buffer, which is behind us now.
+    /// A block larger than the buffer, which has been passed.
     TooLarge,
 }
 
-/// What [`super::search`] needs of a tape: a drive, or a test's.
+/// What [`super::search`] needs of a tape: a drive, or a fake one.
 pub trait Tape {
     /// Goes behind the next `count` filemarks.
     ///
     /// # Errors
-    /// EIO when there are not so many.
+    /// EIO when there are fewer.
     fn space_files(&mut self, count: u32) -> io::Result<()>;
     /// Goes back over `count` blocks.
     ///
     /// # Errors
-    /// The system's reason.
+    /// The system's error.
     fn back_blocks(&mut self, count: u32) -> io::Result<()>;
     /// Reads one block.
     ///
     /// # Errors
-    /// The system's reason: EINVAL or EOVERFLOW when the drive or the host adapter does not take so large a buffer, EIO for a
+    /// The system's error: EINVAL or EOVERFLOW when the drive or the host adapter does not take so large a buffer, EIO for a
     /// tape that is damaged or, at its beginning, blank.
     fn read_block(&mut self, buffer: &mut [u8]) -> io::Result<Block>;
 }
@@ -149,7 +149,7 @@ impl Drive {
             let file = File::options().read(true).custom_flags(flags).open(path);
             file.map_err(|error| TapeError::opening(path, error)).map(|file| Drive { file, path: path.to_owned() })
         };
-        // Without O_NONBLOCK an empty drive gives EIO from some kernels, ENOMEDIUM from others.
+        // Without O_NONBLOCK an empty drive returns EIO with some kernels, ENOMEDIUM with others.
         let drive = open(libc::O_NONBLOCK)?;
         let status = drive.status()?;
         if status.online {
@@ -165,14 +165,14 @@ impl Drive {
     /// Asks for the status.
     ///
     /// # Errors
-    /// [`TapeError::Io`]; ENOTTY for what is no tape drive.
+    /// [`TapeError::Io`]; ENOTTY if it is not a tape drive.
     pub fn status(&self) -> Result<Status, TapeError> {
         // SAFETY: MTIOCGET writes one struct mtget, whose layout Mtget has.
         let raw = unsafe { ioctl::ioctl(self.file.as_fd(), ioctl::Getter::<MTIOCGET, Mtget>::new()) };
         raw.map(|raw| Status::from(&raw)).map_err(|error| self.failed("ASK", error.into()))
     }
 
-    /// The number of the block under the head, as the drive counts them: from the beginning of the tape, filemarks among them.
+    /// The number of the block under the head, as the drive counts them: from the beginning of the tape, including filemarks.
     ///
     /// # Errors
     /// [`TapeError::Io`].
@@ -185,7 +185,7 @@ impl Drive {
     /// Goes to the beginning of the tape, which may take minutes.
     ///
     /// # Errors
-    /// The system's reason.
+    /// The system's error.
     pub fn rewind(&mut self) -> io::Result<()> {
         self.operate(MTREW, 1)
     }
@@ -193,7 +193,7 @@ impl Drive {
     /// Sets the size of blocks in bytes; with 0 each block has its own.
     ///
     /// # Errors
-    /// The system's reason.
+    /// The system's error.
     pub fn set_block_bytes(&mut self, bytes: u32) -> io::Result<()> {
         self.operate(MTSETBLK, bytes)
     }
@@ -201,7 +201,7 @@ impl Drive {
     /// Goes back before the last `count` filemarks.
     ///
     /// # Errors
-    /// The system's reason.
+    /// The system's error.
     pub fn back_files(&mut self, count: u32) -> io::Result<()> {
         self.operate(MTBSF, count)
     }
@@ -235,7 +235,7 @@ impl Tape for Drive {
     fn read_block(&mut self, buffer: &mut [u8]) -> io::Result<Block> {
         let at_end = |drive: &Drive| drive.status().is_ok_and(|status| status.at_end_of_data);
         match self.file.read(buffer) {
-            // st gives 0 for a filemark, and twice at the end of data before it gives EIO.
+            // st returns 0 for a filemark, and twice at the end of data before it returns EIO.
             Ok(0) if at_end(self) => Ok(Block::EndOfData),
             Ok(0) => Ok(Block::Filemark),
             Ok(count) => Ok(Block::Data(count)),

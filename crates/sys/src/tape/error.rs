@@ -37,7 +37,7 @@ pub enum TapeError {
     NotReady {
         /// The device.
         device: PathBuf,
-        /// The system's reason.
+        /// The system's error.
         source: io::Error,
     },
     /// Its first block cannot be read.
@@ -45,7 +45,7 @@ pub enum TapeError {
     Blank {
         /// The device.
         device: PathBuf,
-        /// The system's reason.
+        /// The system's error.
         source: io::Error,
     },
     /// There is no header on the tape.
@@ -71,7 +71,7 @@ pub enum TapeError {
         verb: &'static str,
         /// The device.
         device: PathBuf,
-        /// The system's reason.
+        /// The system's error.
         source: io::Error,
     },
 }

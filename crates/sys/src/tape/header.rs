@@ -10,8 +10,8 @@
 //! check dc37eacc2b66814f
 //! ```
 //!
-//! Zeros fill the block. It stands in this crate because both who writes volumes (`archive`) and who looks for them at boot
-//! (`init`) may use only this one of those below them.
+//! Zeros fill the block. It is in this crate because the writer of volumes (`archive`) and the search for them at boot
+//! (`init`) share only this crate.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -20,7 +20,7 @@ use std::ops::RangeInclusive;
 pub const MAGIC: &str = "LIFEBOAT STREAM ";
 /// The version that is written, and the only one that is understood.
 pub const VERSION: u32 = 1;
-/// The text is in the first bytes of the block; what follows is not looked at.
+/// The text is in the first bytes of the block; what follows is ignored.
 pub const TEXT_BYTES: usize = 512;
 /// Sizes of a block that a volume may have, multiples of 512. The upper end is what drives and host adapters take in one
 /// command.
@@ -37,9 +37,9 @@ pub struct VolumeHeader {
     pub volume: u32,
     /// Name of the machine whose archive it is; no control characters.
     pub machine: String,
-    /// When the set was begun: RFC 3339 in UTC, to the second.
+    /// When the set was started: RFC 3339 in UTC, to the second.
     pub time: String,
-    /// Size of every block of the volume, the header's own among them ([`BLOCK_BYTES`]).
+    /// Size of every block of the volume, including the header's own ([`BLOCK_BYTES`]).
     pub block_bytes: u32,
 }
 
@@ -61,7 +61,7 @@ pub enum HeaderError {
 }
 
 impl VolumeHeader {
-    /// Reads the header at the beginning of a volume's first block. Any bytes may be given; fewer than [`TEXT_BYTES`] are no
+    /// Reads the header at the beginning of a volume's first block. Any bytes may be given; fewer than [`TEXT_BYTES`] are not a
     /// header.
     ///
     /// # Errors
@@ -149,7 +149,7 @@ impl fmt::Display for VolumeHeader {
     }
 }
 
-/// FNV-1a, 64 bits: against damage, not against people.
+/// FNV-1a, 64 bits: against damage, not against tampering.
 fn checksum(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
@@ -177,7 +177,7 @@ pub(crate) mod tests {
                     time 2026-11-24T03:12:45Z\nblock 65536\ncheck ";
         assert!(block.starts_with(format!("{text}dc37eacc2b66814f\n\0").as_bytes()));
         assert_eq!(VolumeHeader::parse(&block), Ok(header()));
-        // The rest of the block is not needed, and is not looked at.
+        // The rest of the block is not needed, and is ignored.
         assert_eq!(VolumeHeader::parse(&block[..TEXT_BYTES]), Ok(header()));
         let longest = VolumeHeader { machine: "ü".repeat(127), volume: u32::MAX, block_bytes: 1 << 20, ..header() };
         assert!(longest.text().len() < TEXT_BYTES);

@@ -2,13 +2,13 @@
 //!
 //! On a tape of its own it is the first block. On an OBDR tape it comes after the 20 blocks of 512 bytes and the ISO, and a
 //! filemark or several: drives differ in how many there are (some cannot seek over the one that the kernel writes between head and ISO).
-//! So the first block behind each filemark is looked at until one is a header.
+//! So the first block behind each filemark is read until one is a header.
 
 use super::drive::{Block, Tape};
 use super::header::{BLOCK_BYTES, HeaderError, VolumeHeader};
 use std::io;
 
-/// How many files of a tape are looked at: head, ISO, stream, and empty ones between them.
+/// How many files of a tape are examined: head, ISO, stream, and empty ones between them.
 pub const FILES: u32 = 8;
 /// Blocks of an OBDR tape before the ISO.
 const OBDR_BLOCK_BYTES: usize = 512;
@@ -21,7 +21,7 @@ const BUFFERS: [usize; 3] = [256 << 10, *BLOCK_BYTES.end() as usize, 64 << 10];
 pub enum Reach {
     /// Behind filemarks only when the tape begins like an OBDR tape: a boot must not read through somebody's library.
     Near,
-    /// Behind filemarks whatever the tape begins with, for a tape that somebody named.
+    /// Behind filemarks whatever the tape begins with, for a tape that was named explicitly.
     Far,
 }
 
@@ -50,13 +50,13 @@ pub enum Miss {
 enum Head {
     /// The first block of a file.
     Data(Vec<u8>),
-    /// A block that no header can be.
+    /// A block that cannot be a header.
     Huge,
     Filemark,
     EndOfData,
 }
 
-/// Looks for a header from the beginning of the tape, where it must be. `awaits` hears what takes time.
+/// Looks for a header from the beginning of the tape, where it must be. `awaits` reports what takes time.
 ///
 /// # Errors
 /// [`Miss`].
@@ -68,7 +68,7 @@ pub fn search(tape: &mut dyn Tape, reach: Reach, awaits: &dyn Fn(String)) -> Res
             Err(error) if file == 0 => return Err(Miss::Blank(error)),
             Err(error) => return Err(Miss::Io(error)),
             Ok(Head::EndOfData) => break,
-            // It is behind us already.
+            // It was passed already.
             Ok(Head::Filemark) => {
                 begins_with.get_or_insert("a filemark");
                 file += 1;
@@ -129,7 +129,7 @@ fn head(tape: &mut dyn Tape) -> io::Result<Head> {
     }
 }
 
-/// What a block that is no header belongs to, for people.
+/// What a block that is not a header belongs to, for people.
 fn describe(block: &[u8]) -> &'static str {
     let at = |offset: usize, magic: &[u8]| block.get(offset..offset + magic.len()) == Some(magic);
     if at(257, b"ustar") {
