@@ -30,16 +30,16 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long drivers may take until the boot goes on without them.
+/// How long drivers may take before the boot continues without them.
 const DRIVERS_PATIENCE: Duration = Duration::from_secs(60);
-/// How long the medium is waited for when nobody is there to help. USB disks may take 20 s to spin up.
+/// How long to wait for the medium when nobody is there to help. USB disks may take 20 s to spin up.
 const MEDIUM_PATIENCE_UNATTENDED: Duration = Duration::from_secs(60);
-/// The same when the archive is elsewhere, and the medium carries no more than tools and a key.
+/// The same when the archive is elsewhere, and the medium carries only tools and a key.
 const MEDIUM_PATIENCE_BESIDE_ARCHIVE: Duration = Duration::from_secs(20);
-/// The same when a person can go on without it.
+/// The same when a person can continue without it.
 const MEDIUM_PATIENCE_ATTENDED: Duration = Duration::from_secs(15);
 
-/// The life of PID 1. It returns only when it is not even able to wait.
+/// The life of PID 1. It returns only when it cannot even wait.
 pub fn run() -> ExitCode {
     let started = clock::now();
     let reporter = Arc::new(Reporter::default());
@@ -101,7 +101,7 @@ fn stages(started: Duration, reporter: &Arc<Reporter>, children: &Arc<Children>)
     mode::run(init);
 }
 
-/// Stage 1. `None` when there is no root; then all is reported and nothing else can be done.
+/// Stage 1. `None` when there is no root; then that is reported and nothing else can be done.
 fn foundation(started: Duration, reporter: &Arc<Reporter>, children: &Arc<Children>) -> Option<Init> {
     let mounted = foundation::mount_kernel_filesystems();
     let consoles = foundation::consoles();
@@ -151,7 +151,7 @@ fn foundation(started: Duration, reporter: &Arc<Reporter>, children: &Arc<Childr
     Some(init)
 }
 
-/// The prompt shows that this is not the machine itself.
+/// The prompt shows that this is not the machine's own system.
 fn host_name(machine: &str) -> String {
     let label: String = machine.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' }).collect();
     format!("rescue-{label}").chars().take(64).collect()
@@ -169,7 +169,7 @@ fn essential_modules(init: &mut Init) {
     }
 }
 
-/// What the person at the menu wants, where the medium has one that comes with the rescue system; `false` when that is to restart.
+/// What the person at the menu wants, if the rescue system brings a menu; `false` when that is to restart.
 /// Keyboards have their drivers by now, and what comes next depends on the mode.
 fn settle_mode(init: &mut Init) -> bool {
     if let Some(seconds) = init.parameters.menu_seconds.filter(|seconds| *seconds > 0) {
@@ -187,7 +187,7 @@ fn settle_mode(init: &mut Init) -> bool {
     true
 }
 
-/// Stage 3. A network is brought up, and tapes are looked at, while the medium is looked for.
+/// Stage 3. A network is brought up, and tapes are examined, while the medium is looked for.
 fn rescue_media(init: &mut Init) {
     for fault in &init.identity.faults {
         init.reporter.warn(fault.clone());
@@ -225,7 +225,7 @@ fn rescue_media(init: &mut Init) {
     }
 }
 
-/// Looks at tapes when one is named, or when nothing is.
+/// Examines tapes when one is named, or when nothing is.
 fn look_at_tapes(init: &Init) -> Option<Arc<TapeSearch>> {
     let name = match &init.wanted {
         Wanted::Tape(name) => Some(name.clone()),
@@ -235,7 +235,7 @@ fn look_at_tapes(init: &Init) -> Option<Arc<TapeSearch>> {
     TapeSearch::start(name, init.identity.machine_name(), &init.hotplug)
 }
 
-/// The tape that holds the archive. A medium that holds it makes it needless: nobody waits for a drive then.
+/// The tape that holds the archive. If the medium holds it, no tape is needed: then there is no wait for a drive.
 fn choose_tape(init: &Init, tapes: &TapeSearch, deadline: Instant) -> Option<Volume> {
     let reporter = &init.reporter;
     let named = matches!(init.wanted, Wanted::Tape(_));
@@ -261,7 +261,7 @@ fn choose_tape(init: &Init, tapes: &TapeSearch, deadline: Instant) -> Option<Vol
     }
 }
 
-/// Gives the reasons why there is no network.
+/// Returns the reasons why there is no network.
 fn bring_up_network(init: &Init, parameters: &NetworkParameters) -> Vec<String> {
     let recorded = init.identity.machine.as_ref().map(|machine| &machine.network);
     let place = network::Place {
@@ -283,7 +283,7 @@ fn find_medium(init: &Init, network: &NetworkParameters) -> Option<FoundMedium> 
     let manifest = init.identity.manifest.as_ref()?;
     let unattended = init.parameters.mode.is_some_and(lifeboat_machine::Mode::unattended);
     let patience = match (wanted, unattended) {
-        // Started over the network, or nothing on a medium would be of use: one look is enough.
+        // Started over the network, or nothing on a medium would be useful: one look is enough.
         (Wanted::Network, _) if network.boot_interface.is_some() || manifest.files.is_empty() => Duration::ZERO,
         (Wanted::Network | Wanted::OnDisk | Wanted::Tape(_), _) => MEDIUM_PATIENCE_BESIDE_ARCHIVE,
         (_, true) => MEDIUM_PATIENCE_UNATTENDED,

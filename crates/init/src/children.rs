@@ -1,4 +1,4 @@
-//! Children of PID 1. Every process without a parent becomes one, so one place collects all that end and informs those who
+//! Children of PID 1. Every process without a parent becomes one, so one place collects all that end and notifies those who
 //! wait; nothing in this program may use `Child::wait` of the standard library.
 
 use crate::report::locked;
@@ -25,7 +25,7 @@ pub struct Children {
     slots: Mutex<HashMap<u32, Arc<Slot>>>,
 }
 
-/// A child that was started.
+/// A started child.
 pub struct Running {
     pid: u32,
     slot: Arc<Slot>,
@@ -48,14 +48,14 @@ impl Children {
         Ok(Running { pid: child.id(), slot, stdout: child.stdout.take() })
     }
 
-    /// Starts nothing from now on, because the system ends. False when that was decided before.
+    /// Starts nothing from now on, because the system is ending. False when that was already decided.
     pub fn close(&self) -> bool {
-        // The lock waits for a child that is being started, so that the signal for everyone reaches it.
+        // The lock waits for a child that is being started, so that the signal to all processes reaches it.
         let _slots = locked(&self.slots);
         !self.closed.swap(true, Ordering::SeqCst)
     }
 
-    /// True once nothing is started any more.
+    /// True once nothing may be started any more.
     pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::SeqCst)
     }
@@ -97,7 +97,7 @@ impl Children {
 }
 
 impl Running {
-    /// Waits for its end, at most until the deadline; `None` when it still runs then.
+    /// Waits for its end, at most until the deadline; `None` when it is still running then.
     pub fn wait(&self, patience: Option<Duration>) -> Option<ExitStatus> {
         let deadline = patience.map(|patience| Instant::now() + patience);
         let mut status = locked(&self.slot.status);
@@ -139,7 +139,7 @@ impl Running {
     }
 }
 
-/// How a child ended, in words: `with code 1`, `with signal 9 (killed)`.
+/// How a child ended, as text: `with code 1`, `with signal 9 (killed)`.
 pub fn ending(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exited with code {code}"),
@@ -164,7 +164,7 @@ pub mod tests {
     use super::*;
     use std::sync::OnceLock;
 
-    /// One registry for all tests, for it collects every child of the process.
+    /// One registry for all tests, because it collects every child of the process.
     pub fn children() -> &'static Arc<Children> {
         static CHILDREN: OnceLock<Arc<Children>> = OnceLock::new();
         CHILDREN.get_or_init(|| {

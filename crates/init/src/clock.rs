@@ -1,4 +1,4 @@
-//! Time since the kernel started. CLOCK_BOOTTIME goes on during suspend and nobody sets it.
+//! Time since the kernel started. CLOCK_BOOTTIME continues during suspend and is never set.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The end: everything is written and unmounted, the disc comes out, the machine restarts or powers off.
+//! The end: everything is written and unmounted, the disc is ejected, the machine restarts or powers off.
 
 use crate::children::Children;
 use crate::report::Reporter;
@@ -25,7 +25,7 @@ pub fn wait_forever() -> ExitCode {
     }
 }
 
-/// Ends programs, unmounts, ejects the disc when asked to, then restarts or powers off. Comes back only when the kernel refuses.
+/// Ends programs, unmounts, ejects the disc when asked to, then restarts or powers off. Returns only when the kernel refuses.
 pub fn end(reporter: &Reporter, children: &Children, after: After, eject: Option<&FoundMedium>) {
     if !children.close() {
         return;
@@ -55,7 +55,7 @@ pub fn end(reporter: &Reporter, children: &Children, after: After, eject: Option
     reporter.warn(format!("the kernel refused to power off or restart: {error}; switch the machine off by hand"));
 }
 
-/// The same from the thread that collects children, which must go on.
+/// The same from the thread that collects children, which must continue.
 pub fn in_background(reporter: &Arc<Reporter>, children: &Arc<Children>, after: After) {
     let (reporter, children) = (Arc::clone(reporter), Arc::clone(children));
     let _ = std::thread::Builder::new().name("end".into()).spawn(move || end(&reporter, &children, after, None));
@@ -69,11 +69,11 @@ pub fn without_root(reporter: &Reporter, children: &Children, after: Option<Afte
     reporter.note("press Ctrl-Alt-Del to restart");
 }
 
-/// Unmounts everything that does not have to stay, the last mounted first. What stays busy is written and left, and
-/// named when it is mounted for writing: drivers that are still being loaded may hold the medium for some seconds.
+/// Unmounts everything that does not have to stay, the last mounted first. What stays busy is synced and left, and
+/// reported when it is mounted for writing: drivers that are still being loaded may hold the medium for some seconds.
 fn unmount_all(reporter: &Reporter) {
     rustix::fs::sync();
-    // A loop device lets go of its file some moments after its last mount (loop_release), and informs nobody.
+    // A loop device releases its file some moments after its last unmount (loop_release), without any event.
     let deadline = Instant::now() + BUSY_PATIENCE;
     loop {
         let failures = unmount_once();
@@ -99,7 +99,7 @@ fn unmount_once() -> Vec<(MountError, bool)> {
     let mut failures = Vec::new();
     for entry in table.iter().rev().filter(|entry| !stays(&entry.mount_point)) {
         if let Err(error) = mount::unmount(&entry.mount_point)
-            // Of filesystems in memory nothing is lost.
+            // On filesystems in memory nothing is lost.
             && entry.source.as_encoded_bytes().starts_with(b"/")
         {
             failures.push((error, !entry.options.split(',').any(|option| option == "ro")));

@@ -16,7 +16,7 @@ const PROGRAM: &str = "/usr/bin/lifeboat-init";
 /// Mounts /proc, /sys, /dev and /run in the initramfs; they move to the real root later.
 ///
 /// # Errors
-/// The first that failed; what is mounted already is no failure.
+/// The first that failed; what is mounted already is not a failure.
 pub fn mount_kernel_filesystems() -> Result<(), MountError> {
     mount_once("proc", "/proc", "proc", &["nosuid", "nodev", "noexec"])?;
     mount_once("sysfs", "/sys", "sysfs", &["nosuid", "nodev", "noexec"])?;
@@ -28,7 +28,7 @@ pub fn mount_kernel_filesystems() -> Result<(), MountError> {
     Ok(())
 }
 
-/// What programs expect besides. A missing one is worth a line, no more.
+/// What programs expect besides. A missing one is only worth a line.
 pub fn mount_the_rest(reporter: &Reporter) {
     let mut mounts = vec![
         ("devpts", "/dev/pts", "devpts", &["nosuid", "noexec", "gid=5", "mode=0620", "ptmxmode=0666"][..]),
@@ -87,7 +87,7 @@ pub fn make_static_nodes(index: &Index) {
         }
         let kind = if node.block { FileType::BlockDevice } else { FileType::CharacterDevice };
         let device = rustix::fs::makedev(node.device.0, node.device.1);
-        // It exists when the driver is built in or loaded; a node less is no reason to stop.
+        // It exists when the driver is built in or loaded; a missing node is no reason to stop.
         let _ = rustix::fs::mknodat(CWD, &path, kind, Mode::from_raw_mode(0o600), device);
     }
 }
@@ -97,7 +97,7 @@ pub fn make_static_nodes(index: &Index) {
 /// # Errors
 /// The system's error.
 pub fn serve_module_requests() -> io::Result<()> {
-    // The image has this program; without it, the initramfs had: /proc/self/exe works as long as PID 1 lives.
+    // The image has this program; otherwise the initramfs had it: /proc/self/exe works while PID 1 lives.
     if Path::new(PROGRAM).exists() {
         std::os::unix::fs::symlink(PROGRAM, run::MODPROBE)?;
     } else {
@@ -106,7 +106,7 @@ pub fn serve_module_requests() -> io::Result<()> {
     std::fs::write("/proc/sys/kernel/modprobe", run::MODPROBE)
 }
 
-/// Gives people the commands that the image does not have and this program can do. The directory comes first in PATH: a
+/// Provides commands that the image lacks and this program implements. The directory comes first in PATH: a
 /// `reboot` that is systemctl in disguise would look for a systemd that is not there.
 pub fn provide_commands() {
     let local = Path::new("/usr/local/sbin");
@@ -120,7 +120,7 @@ pub fn provide_commands() {
 
 /// Small settings of the kernel that the rescue system needs.
 pub fn set_kernel() {
-    // Drives are asked for new discs every two seconds; a disc put in then gives an event (block/disk-events.c).
+    // Drives are polled for new discs every two seconds; a disc that is inserted then causes an event (block/disk-events.c).
     let _ = std::fs::write("/sys/module/block/parameters/events_dfl_poll_msecs", "2000");
     // A disc or disk that hangs must not fill the consoles with stack traces every two minutes.
     let _ = std::fs::write("/proc/sys/kernel/hung_task_warnings", "3");

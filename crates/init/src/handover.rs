@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 /// The program that does the work.
 pub const PROGRAM: &str = "/usr/bin/lifeboat";
 
-/// Writes down the parameters: with them `lifeboat` knows that it runs in a rescue system.
+/// Writes the parameters to a file: from it `lifeboat` knows that it runs in a rescue system.
 pub fn tell_parameters(init: &Init) -> Result<(), String> {
     write_json(run::PARAMETERS, &init.parameters)
 }

@@ -7,10 +7,10 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// The commands that this program stands in for when the image has no other.
+/// The commands that this program provides when the image has no others.
 pub const COMMANDS: [&str; 4] = ["modprobe", "reboot", "poweroff", "network-up"];
 
-/// Asks PID 1 to end, which it does in order; options such as `-f` are ignored.
+/// Asks PID 1 to end in an orderly way; options such as `-f` are ignored.
 pub fn ask_init(signal: Signal) -> ExitCode {
     match rustix::process::kill_process(Pid::INIT, signal) {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,14 +1,14 @@
 //! Drivers for everything the machine has, and for whatever is plugged in later.
 //!
-//! One thread listens to the kernel's events, several load modules, all for the whole life of the rescue system.
+//! One thread listens to the kernel's events, several others load modules, all for the whole life of the rescue system.
 //!
-//! **When have devices settled?** The kernel has no such notion, so here is the chain of reasons. finit_module(2) returns
+//! **When have devices settled?** The kernel has no such notion, so this is the reasoning. finit_module(2) returns
 //! after the module's init function, which has probed the devices that it found, and after `async_synchronize_full()`
 //! (kernel/module, do_init_module), which waits for the asynchronous part: SCSI host scans, SATA ports, NVMe. Each device
 //! found has sent its event before that. So, once (1) nothing waits to be loaded and no load is under way, and (2) a
 //! synthetic event sent after that has come back through the socket, so that every event before it was read, and (3) those
-//! events brought no new modalias, then everything that the drivers knew of is there. What comes later by its own clock
-//! (USB devices, most of all) sends its events then: who needs a certain device waits with [`Hotplug::wait_for_block_event`].
+//! events brought no new modalias, then everything that the drivers knew of is there. What comes later in its own time
+//! (USB devices, most of all) sends its events then: to get a certain device, wait with [`Hotplug::wait_for_block_event`].
 
 use crate::children::Children;
 use crate::report::{Reporter, locked};
@@ -23,10 +23,10 @@ use std::time::{Duration, Instant};
 
 /// A device that every kernel has, to send synthetic events from.
 const BARRIER_DEVICE: &str = "/sys/devices/virtual/mem/null";
-/// How long a barrier may take to come back. It is far below a second unless the machine stands still.
+/// How long a barrier may take to come back. It is far below a second unless the machine is stalled.
 const BARRIER_PATIENCE: Duration = Duration::from_secs(10);
 /// Buses and functions that lead neither to storage nor to a network nor to a keyboard, and whose modules take seconds:
-/// they wait until a person is waited for ([`Hotplug::load_deferred`]). What a program needs of them before that, such as
+/// they wait until the boot waits for a person ([`Hotplug::load_deferred`]). What a program needs of them before that, such as
 /// a fast cipher, the kernel asks for by name. Everything that is not listed here is essential.
 const DEFERRED: [(&str, &str); 10] = [
     ("cpu:*", "ciphers and checksums, which test themselves when loaded; power management"),
@@ -50,7 +50,7 @@ struct State {
     deferred: Vec<String>,
     /// Nothing is deferred any more.
     everything: bool,
-    /// Modaliases that were queued at least once.
+    /// Modaliases that have been queued at least once.
     seen: HashSet<String>,
     /// Modaliases that are being worked on.
     active: Vec<String>,
@@ -91,12 +91,12 @@ impl Hotplug {
         hotplug
     }
 
-    /// The loader, for modules that are wanted by name.
+    /// The loader, for modules that are requested by name.
     pub fn loader(&self) -> Arc<Loader> {
         Arc::clone(&locked(&self.loader))
     }
 
-    /// Queues the modaliases of all devices that are there; `again` of those that have no driver, though they were tried before.
+    /// Queues the modaliases of all devices; with `again` those of devices without a driver, even if they were tried before.
     pub fn cold_plug(&self, again: bool) {
         if again {
             locked(&self.state).seen.clear();
@@ -162,7 +162,7 @@ impl Hotplug {
         locked(&self.state).block_events
     }
 
-    /// Waits until a block device appeared, changed or went since there had been `known` events; false at the deadline.
+    /// Waits until a block device has appeared, changed or gone after the first `known` events; false at the deadline.
     pub fn wait_for_block_event(&self, known: u64, deadline: Instant) -> bool {
         self.wait_for_event(|state| state.block_events, known, deadline)
     }
@@ -217,7 +217,7 @@ impl Hotplug {
         }
     }
 
-    /// Loads what is not essential, too, from now on.
+    /// From now on loads what is not essential, too.
     pub fn load_deferred(&self) {
         let mut state = locked(&self.state);
         state.everything = true;

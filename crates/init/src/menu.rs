@@ -1,5 +1,5 @@
 //! The menu that comes with the rescue system (`lifeboat.menu`): on a signed medium nothing outside of the signed program may choose
-//! the mode, so that no boot loader can have one. It is shown on all consoles, and whoever answers first decides.
+//! the mode, so no boot loader can have a menu. It is shown on all consoles, and whoever answers first decides.
 
 use crate::report::Reporter;
 use crate::seat;
@@ -55,7 +55,7 @@ pub fn page(identity: &Identity, default: Mode, seconds: u32) -> String {
     page
 }
 
-/// Shows the page, and waits for an answer; a first key stops the clock.
+/// Shows the page, and waits for an answer; the first key stops the countdown.
 pub fn ask(reporter: &Reporter, consoles: &[String], page: &str, default: Mode, patience: Duration) -> Choice {
     let paths: Vec<PathBuf> = consoles.iter().map(|name| terminal_of(name)).collect();
     let seats = paths.into_iter().map(Seat::new).collect();
@@ -83,7 +83,7 @@ impl Seat {
         seat
     }
 
-    /// Each key is heard at once, not when the line ends.
+    /// Each key is read at once, not when the line ends.
     fn open(&mut self) {
         self.file = seat::open(&self.path);
         let Some(file) = &self.file else { return };
@@ -95,7 +95,7 @@ impl Seat {
         }
     }
 
-    /// Takes what was typed: whether anything was, and the line when it ended.
+    /// Takes what was typed: returns whether anything was, and the line when it is complete.
     fn read(&mut self) -> (bool, Option<String>) {
         let mut buffer = [0; 64];
         let count = match self.file.as_mut().map(|file| file.read(&mut buffer)) {
@@ -105,7 +105,7 @@ impl Seat {
             {
                 0
             }
-            // Hung up: it is opened again after a while.
+            // Hung up: it is reopened after a while.
             _ => {
                 self.file = None;
                 0
@@ -161,7 +161,7 @@ fn answered(mut seats: Vec<Seat>, deadline: Instant, default: Mode, print: &dyn 
     }
 }
 
-/// The consoles on which something was typed, or that were hung up, within this time; none when it is over, or a while of it.
+/// The consoles on which something was typed, or that were hung up, within this time; none when that or a part of it is over.
 fn ready(seats: &[Seat], patience: Duration) -> Vec<usize> {
     let known: Vec<(usize, &File)> =
         seats.iter().enumerate().filter_map(|(index, seat)| Some((index, seat.file.as_ref()?))).collect();
@@ -237,7 +237,7 @@ mod tests {
         let reported = RefCell::new(vec![]);
         let answer = |text: &str| {
             reported.borrow_mut().push(text.to_owned());
-            // What a person does next, in an answer to what is reported; the clock would have run out long ago.
+            // What a person does next, in answer to what is reported; the time would have run out long ago.
             match reported.borrow().len() {
                 1 => {
                     std::thread::sleep(Duration::from_millis(300));

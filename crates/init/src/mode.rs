@@ -21,21 +21,21 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long as many disks as the machine had are waited for.
+/// How long to wait for as many disks as the machine had.
 const DISKS_PATIENCE: Duration = Duration::from_secs(30);
 /// Lines of the kernel below this level go to the consoles (proc_sys_kernel(5)).
 const KERNEL_LEVEL: &str = "/proc/sys/kernel/printk";
 /// What a person at a console should know.
 const EXPERT_PAGE: &str = include_str!("expert.txt");
 
-/// What a person should know when the machine is back, but for some entries.
+/// What a person should know when the machine is back, except for some entries.
 const PARTIAL_PAGE: &str = "The machine is bootable: it was restored except for the entries listed above. A shell follows.\n\
     \x20 reboot                           remove the medium, and boot the restored machine\n\
     \x20 less /run/lifeboat/log           the whole log, with every such entry\n\
     \x20 lifeboat logs --help             save the log elsewhere, before the restart deletes it\n\
     \x20 lifeboat restore                 start again: shows the plan, asks once";
 
-/// Chooses the mode and does it.
+/// Chooses the mode and runs it.
 pub fn run(init: Init) {
     let mode = init.parameters.mode.unwrap_or(Mode::Interactive);
     let mistakes = &init.parameters.mistakes;
@@ -89,8 +89,8 @@ fn prepare(init: &Init) -> Result<(), String> {
     }
 }
 
-/// Waits until there are as many disks as the machine had. Disks that take their time (USB, big SAS shelves) come later
-/// than the medium; which one takes whose place is for the recovery to say.
+/// Waits until there are as many disks as the machine had. Slow disks (USB, big SAS shelves) come later
+/// than the medium; which one replaces which is for the recovery to decide.
 fn wait_for_disks(init: &Init) {
     let Some(machine) = &init.identity.machine else { return };
     let wanted = machine.layout.devices.iter().filter(|device| matches!(device.kind, DeviceKind::Disk(_))).count();
@@ -139,7 +139,7 @@ fn interactive(init: &Init) {
         init.reporter.emit(&Event::Ready { mode: Mode::Interactive });
         let console = seat::taken(&init.reporter, &init.consoles);
         let level = std::fs::read_to_string(KERNEL_LEVEL).unwrap_or_default();
-        // The kernel's warnings would be painted over the screen; they are in its log.
+        // The kernel's warnings would be printed over the screen; they are in its log.
         let _ = std::fs::write(KERNEL_LEVEL, "1");
         let _ = std::fs::remove_file(run::AFTER);
         let command = recovery::command(Mode::Interactive, &console);
@@ -168,7 +168,7 @@ enum Follows {
     AskAgain,
 }
 
-/// What the person chose counts; without a person, because the terminal was lost, nothing restarts by itself unless a
+/// What the person chose counts; without one, because the terminal was lost, the machine does not restart unless a
 /// parameter asked for it.
 fn follows(result: Result<Option<Outcome>, &str>, choice: Option<After>, asked: Option<After>) -> Follows {
     match (result, choice) {
@@ -207,8 +207,8 @@ fn fail(init: &Init, reason: String) {
     after(init, Outcome::Failed);
 }
 
-/// What follows an outcome: the parameter, or what is right for the outcome. After a failure only a power-off that was asked
-/// for keeps the machine from waiting for a person.
+/// What follows an outcome: the parameter, or the default for the outcome. After a failure only a power-off that was requested
+/// keeps the machine from waiting for a person.
 pub fn decide(outcome: Outcome, asked: Option<After>) -> After {
     match (outcome, asked) {
         (Outcome::Failed | Outcome::Partial, Some(After::Poweroff)) => After::Poweroff,

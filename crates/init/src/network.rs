@@ -9,7 +9,7 @@
 //! | [`command`](mod@command) | `network-up`: the same later, when a person wants it |
 //!
 //! The boot waits until the links that the parameters name are done, or, when they name none, until one link has an address. The
-//! others go on in the background: a cable that is plugged in later gives an address later.
+//! others continue in the background: a cable that is plugged in later leads to an address later.
 
 pub mod command;
 pub mod dhcp;
@@ -29,12 +29,12 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long a network card is waited for: USB adapters and firmware that is loaded take their time.
+/// How long to wait for a network card: USB adapters and firmware loading take their time.
 const CARD_PATIENCE: Duration = Duration::from_secs(15);
-/// How long all of it may take: a cable, then an answer, then some.
+/// How long all of it may take: a cable, then an answer, and a margin.
 const NETWORK_PATIENCE: Duration = Duration::from_secs(60);
 
-/// True when something of the parameters wants a network: a source on it, `ip=`, a boot over it, iSCSI, or ssh.
+/// True when the parameters need a network: a source on it, `ip=`, a boot over it, iSCSI, or ssh.
 pub fn is_needed(parameters: &Parameters, network: &NetworkParameters) -> bool {
     if network.off() {
         return false;
@@ -43,20 +43,20 @@ pub fn is_needed(parameters: &Parameters, network: &NetworkParameters) -> bool {
     source || parameters.ssh || !parameters.iscsi.is_empty() || network.asks_for_network()
 }
 
-/// What a link has come to.
+/// The state of a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
     /// Waiting for this.
     Waiting(String),
     /// It has an address.
     Ready,
-    /// It has none, for this reason; its thread goes on trying.
+    /// It has none, for this reason; its thread keeps trying.
     Failed(String),
 }
 
 /// What the threads of all links share.
 pub struct Shared {
-    /// Hears what happens.
+    /// Is notified of what happens.
     pub reporter: Arc<Reporter>,
     /// Name servers.
     pub resolver: Resolver,
@@ -67,7 +67,7 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Reports what a link has come to. One that failed stays so while it tries again: nobody waits for it any more.
+    /// Reports the state of a link. One that failed stays so while it retries: nothing waits for it any more.
     pub fn set(&self, link: &str, state: State) {
         let mut states = locked(&self.states);
         if !matches!((states.get(link), &state), (Some(State::Failed(_)), State::Waiting(_))) {
@@ -77,17 +77,17 @@ impl Shared {
     }
 }
 
-/// Where the name servers are written to, and our name: the system's, or a test's.
+/// Where the name servers are written to, and our host name: the system's, or a test's.
 pub struct Place<'a> {
     /// resolv.conf.
     pub resolv_conf: &'a Path,
     /// The name under which DHCP servers see us.
     pub host_name: String,
-    /// Is made when links get their threads.
+    /// Created when links get their threads.
     pub started: &'a Path,
 }
 
-/// Brings the network up. `Err` says for people why there is none.
+/// Brings the network up. `Err` says why there is none, for people.
 pub fn bring_up(
     parameters: &NetworkParameters,
     recorded: Option<&Recorded>,
@@ -143,7 +143,7 @@ fn name(make: &Make) -> String {
     }
 }
 
-/// Makes a virtual link and switches on what is below it.
+/// Creates a virtual link and switches on what is below it.
 fn carry_out(netlink: &mut Netlink, make: &Make) -> io::Result<()> {
     let find = |netlink: &mut Netlink, name: &str| -> io::Result<Link> {
         let missing = || io::Error::new(io::ErrorKind::NotFound, format!("there is no {name}"));
@@ -162,7 +162,7 @@ fn carry_out(netlink: &mut Netlink, make: &Make) -> io::Result<()> {
             let bond = find(netlink, name)?;
             for port in ports {
                 let port = find(netlink, port)?;
-                // A link that is up is not taken (bonding.rst).
+                // A bond does not accept a link that is up (bonding.rst).
                 netlink.set_up(port.index, false)?;
                 netlink.set_controller(port.index, bond.index)?;
                 netlink.set_up(port.index, true)?;
@@ -180,7 +180,7 @@ fn carry_out(netlink: &mut Netlink, make: &Make) -> io::Result<()> {
     }
 }
 
-/// Starts a thread for each link and waits as long as the boot has to.
+/// Starts a thread for each link and waits as long as the boot must.
 fn start(plan: &Plan, netlink: &mut Netlink, place: &Place<'_>, reporter: &Arc<Reporter>) -> Result<(), Vec<String>> {
     let shared = Arc::new(Shared {
         reporter: Arc::clone(reporter),
@@ -216,7 +216,7 @@ fn start(plan: &Plan, netlink: &mut Netlink, place: &Place<'_>, reporter: &Arc<R
     wait(plan, &shared)
 }
 
-/// Waits until all links that were asked for are done, or, without any, one is ready.
+/// Waits until all requested links are done or, if none was requested, until one is ready.
 fn wait(plan: &Plan, shared: &Shared) -> Result<(), Vec<String>> {
     let deadline = Instant::now() + NETWORK_PATIENCE;
     let asked_for: Vec<&str> =

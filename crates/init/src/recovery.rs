@@ -1,4 +1,4 @@
-//! `lifeboat restore` as a child: its events go to everyone who watches, its words to the log, and however it ends, there
+//! `lifeboat restore` as a child: its events go to all watchers, its output to the log, and however it ends, there
 //! is one final line.
 
 use crate::children::{Children, ending};
@@ -17,21 +17,21 @@ use std::time::Duration;
 const EVENTS_DESCRIPTOR: i32 = 3;
 /// Its exit code when files were restored, but not all of them (design, section 5).
 const PARTIAL: i32 = 5;
-/// Longer lines are no events.
+/// Longer lines are not events.
 const LONGEST_LINE: u64 = 1 << 20;
 /// How many of the child's last lines are shown when it dies.
 const LAST_WORDS: usize = 20;
 /// How long the pipes may stay open after the child's end, because something that it started still holds them.
 const PIPES_PATIENCE: Duration = Duration::from_secs(5);
 
-/// What came of a recovery.
+/// The outcome of a recovery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The machine is restored.
     Restored,
     /// The comparison is done.
     Compared,
-    /// The machine is bootable, but not every entry came back.
+    /// The machine is bootable, but not every entry was restored.
     Partial,
     /// It failed.
     Failed,
@@ -64,7 +64,7 @@ pub fn unattended(reporter: &Arc<Reporter>, children: &Children, command: Comman
     }
 }
 
-/// Runs the child of the interactive mode on a console; gives what came of it, if anything did. `Err` says why it could not
+/// Runs the child of the interactive mode on a console; returns the outcome, if there is one. `Err` says why it could not
 /// do its work.
 pub fn interactive(
     reporter: &Arc<Reporter>,
@@ -111,7 +111,7 @@ fn supervise(
     match console {
         Some(console) => {
             shell::on_terminal(&mut command, console)?;
-            // What it reports must not be painted over, nor over what it paints.
+            // Its screen must not be overwritten by its reports, nor the other way round.
             command.stderr(words_end.try_clone()?);
         }
         None => {
@@ -139,7 +139,7 @@ fn supervise(
         words.push_back(String::from_utf8_lossy(line).into_owned());
     });
     let status = child.wait(None);
-    // Everything that the child wrote counts, also what is still in the pipes.
+    // Everything that the child wrote counts, including what is still in the pipes.
     for done in [events_done, words_done] {
         let _ = done.recv_timeout(PIPES_PATIENCE);
     }
@@ -189,7 +189,7 @@ fn forward(reporter: &Reporter, outcome: &Mutex<Option<Outcome>>, line: &[u8]) {
     }
 }
 
-/// The call of the program that recovers.
+/// The call of the recovery program.
 pub fn command(mode: Mode, console: &str) -> Command {
     let mut command = Command::new(crate::handover::PROGRAM);
     command.args(["restore", "--mode", &mode.to_string()]).env_clear().envs(shell::environment(console));
@@ -249,7 +249,7 @@ mod tests {
             let (outcome, lines) = run(&format!("{failed}; exit {code}"));
             assert_eq!((outcome, lines.as_str()), (expected, "lifeboat: FAILED 2 of 9 entries\n"), "{code}");
         }
-        // Without a word there is nothing to go by.
+        // Without output there is nothing to go by.
         assert_eq!(run("exit 5").0, Outcome::Failed);
     }
 

@@ -1,6 +1,6 @@
-//! Events and lines to whoever watches: every console, the log file, the kernel log, the virtio-serial port.
+//! Events and lines for all watchers: every console, the log file, the kernel log, the virtio-serial port.
 //!
-//! Nobody who watches can stop the boot: each has a queue and a thread of its own, and a queue that is full loses its
+//! No watcher can stop the boot: each has a queue and a thread of its own, and a queue that is full loses its
 //! oldest line.
 
 use lifeboat_machine::{Event, EventSink};
@@ -16,9 +16,9 @@ use std::time::{Duration, Instant};
 
 /// Lines that wait for one watcher, at most.
 const QUEUE_LINES: usize = 2000;
-/// Events kept for a watcher that comes later.
+/// Events kept for watchers that come later.
 const HISTORY_EVENTS: usize = 1000;
-/// How long a console may take nothing before its line is lost: at 9600 baud a line of 80 takes 0.1 s.
+/// How long a console may be blocked before its line is lost: at 9600 baud a line of 80 takes 0.1 s.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Locks, also after another thread panicked: a broken watcher must not stop the boot.
@@ -83,7 +83,7 @@ impl Reporter {
 
     fn add(&self, name: &str, format: Format, console: Console, path: &Path) {
         let queue = Arc::new(Queue::default());
-        // The lock on the history is held until the watcher stands in the list, so that no event is reported twice or never.
+        // The lock on the history is held until the watcher is in the list, so that no event is reported twice or never.
         let history = locked(&self.history);
         for event in history.iter() {
             push(&queue, render(event, format));
@@ -97,7 +97,7 @@ impl Reporter {
         }
     }
 
-    /// Begins to keep the log; gives it what happened so far.
+    /// Starts the log, with what happened so far.
     pub fn open_log(&self, path: &Path) {
         let history = locked(&self.history);
         if let Ok(mut file) = File::options().append(true).create(true).mode(0o600).open(path) {
@@ -125,7 +125,7 @@ impl Reporter {
         }
     }
 
-    /// Keeps lines away from a console while a program paints on it. The final line comes afterwards.
+    /// Keeps lines away from a console while a program draws on it. The final line comes afterwards.
     pub fn mute(&self, name: &str, muted: bool) {
         for watcher in locked(&self.watchers).iter_mut().filter(|watcher| watcher.name == name) {
             watcher.muted = muted;
@@ -145,7 +145,7 @@ impl Reporter {
         self.emit(&Event::Warning { text: text.into() });
     }
 
-    /// Waits until everything is written, or nobody takes it.
+    /// Waits until everything is written, or watchers are blocked.
     pub fn flush(&self, patience: Duration) {
         let deadline = Instant::now() + patience;
         let queues: Vec<_> = locked(&self.watchers).iter().map(|watcher| Arc::clone(&watcher.queue)).collect();
@@ -228,14 +228,14 @@ fn write(queue: &Queue, mut console: Console, path: &Path, format: Format) {
         while format == Format::Json && result.as_ref().is_err_and(|e| e.kind() == std::io::ErrorKind::TimedOut) {
             result = console.write_all(&line, PATIENCE);
         }
-        // When a shell with this controlling terminal ends, the kernel hangs up every descriptor of it, ours among them.
+        // When a shell with this controlling terminal ends, the kernel hangs up all its descriptors, including ours.
         if result.as_ref().is_err_and(|error| error.kind() != std::io::ErrorKind::TimedOut)
             && let Ok(opened) = Console::open(path)
         {
             console = opened;
             result = console.write_all(&line, patience);
         }
-        // A line that took nothing once is not waited for again until it takes something.
+        // After a line was blocked once, we do not wait for it until it accepts data again.
         patience = if result.is_ok() { PATIENCE } else { Duration::ZERO };
         locked(&queue.state).writing = false;
         queue.changed.notify_all();

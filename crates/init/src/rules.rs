@@ -1,7 +1,7 @@
 //! Stage 5: devices that still have no driver, and udev's rules.
 //!
 //! udevd names things (links below /dev/disk, properties of disks) for the tools and for people. Nothing in the boot
-//! depends on it: an image without it, or a udevd that hangs, costs comfort and no more.
+//! depends on it: an image without it, or a udevd that hangs, costs only convenience.
 
 use crate::children::ending;
 use crate::state::Init;
@@ -12,14 +12,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// The daemon's places: merged /usr, and Debian 11's.
+/// Paths of the daemon: merged /usr, and Debian 11's.
 const DAEMONS: [&str; 2] = ["/usr/lib/systemd/systemd-udevd", "/lib/systemd/systemd-udevd"];
 /// How long rules may run.
 const RULES_PATIENCE: Duration = Duration::from_secs(20);
 /// How long drivers may take the second time.
 const DRIVERS_PATIENCE: Duration = Duration::from_secs(30);
 
-/// Tries again what has no driver, starts udevd, and names what is left.
+/// Retries devices without a driver, starts udevd, and lists what is left.
 pub fn run(init: &mut Init) {
     // With the modules of the tools image there may be a driver for a device that had none.
     if init.tools_mounted && !sysfs::driverless(Path::new("/sys")).is_empty() {
@@ -64,7 +64,7 @@ fn apply_rules(init: &Init, daemon: &str) {
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let ended = init.children.spawn(command, Setup::default()).map(|child| {
             let status = child.wait(Some(RULES_PATIENCE));
-            // It must not come to life later, while a recovery works on the disks.
+            // It must not start working later, while a recovery works on the disks.
             child.signal(Signal::KILL);
             status
         });

@@ -1,5 +1,5 @@
-//! At which console the person sits: the one on which Enter is pressed. A screen and a serial line are both there more
-//! often than not, and nobody can know from here which of them has a person.
+//! At which console the person sits: the one on which Enter is pressed. A screen and a serial line both exist more
+//! often than not, and it cannot be known from here at which of them a person sits.
 
 use crate::report::Reporter;
 use lifeboat_sys::console::terminal_of;
@@ -9,12 +9,12 @@ use std::io::Read as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
-/// How often a console that cannot be opened or was hung up is tried again.
+/// How often a console that cannot be opened or was hung up is retried.
 pub const AGAIN: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
 /// `O_NOCTTY | O_NONBLOCK` of fcntl.h.
 const FLAGS: i32 = rustix::fs::OFlags::NOCTTY.union(rustix::fs::OFlags::NONBLOCK).bits() as i32;
 
-/// The console that a person takes; the only one without a question.
+/// The console that a person chooses; the only one without asking.
 pub fn taken(reporter: &Reporter, consoles: &[String]) -> String {
     match consoles {
         [] => "console".to_owned(),
@@ -30,14 +30,14 @@ pub fn taken(reporter: &Reporter, consoles: &[String]) -> String {
     }
 }
 
-/// Opens a terminal. What was typed before anyone was asked does not count.
+/// Opens a terminal. What was typed before the question does not count.
 pub fn open(path: &PathBuf) -> Option<File> {
     let file = File::options().read(true).write(true).custom_flags(FLAGS).open(path).ok()?;
     let _ = rustix::termios::tcflush(&file, rustix::termios::QueueSelector::IFlush);
     Some(file)
 }
 
-/// Waits for a line on one of the terminals; gives its number.
+/// Waits for a line on one of the terminals; returns its number.
 fn first_enter(paths: &[PathBuf], mut files: Vec<Option<File>>) -> usize {
     loop {
         let ready = {
@@ -59,7 +59,7 @@ fn first_enter(paths: &[PathBuf], mut files: Vec<Option<File>>) -> usize {
             Some(Ok(count)) if buffer[..count].iter().any(|byte| matches!(byte, b'\n' | b'\r')) => return index,
             Some(Ok(1..)) => {}
             Some(Err(error)) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            // Hung up: it is opened again after a while.
+            // Hung up: it is reopened after a while.
             _ => files[index] = None,
         }
     }

@@ -1,4 +1,4 @@
-//! A shell on every console, started again when it ends.
+//! A shell on every console, restarted when it ends.
 
 use crate::children::Children;
 use crate::report::Reporter;
@@ -15,12 +15,12 @@ use std::time::{Duration, Instant};
 
 /// Shells, the best first.
 const SHELLS: [&str; 3] = ["/bin/bash", "/usr/bin/bash", "/bin/sh"];
-/// A shell that ends sooner than that is started again only after that time.
+/// A shell that ends sooner than this is restarted only after this time.
 const SHORTEST_LIFE: Duration = Duration::from_secs(1);
 /// `O_NOCTTY` of fcntl.h: the terminal becomes the controlling one of the child, not of PID 1.
 const O_NOCTTY: i32 = rustix::fs::OFlags::NOCTTY.bits() as i32;
 
-/// Starts a shell on each console, each in a thread that lives on.
+/// Starts a shell on each console, each in a thread that keeps running.
 pub fn on_all(reporter: &Arc<Reporter>, children: &Arc<Children>, consoles: &[String]) {
     for name in consoles {
         let (reporter, children, name) = (Arc::clone(reporter), Arc::clone(children), name.clone());
@@ -31,7 +31,7 @@ pub fn on_all(reporter: &Arc<Reporter>, children: &Arc<Children>, consoles: &[St
                     && !children.is_closed()
                 {
                     reporter.warn(format!("cannot START a shell on {name}: {error}"));
-                    // Without a terminal there is nothing to try again.
+                    // Without a terminal there is nothing to retry.
                     if error.kind() == io::ErrorKind::NotFound {
                         return;
                     }
@@ -69,7 +69,7 @@ pub fn on_terminal(command: &mut Command, console: &str) -> io::Result<()> {
         }
     }
     let terminal = File::options().read(true).write(true).custom_flags(O_NOCTTY).open(path)?;
-    // A serial line knows no size; programs that paint would draw into nothing.
+    // A serial line has no size; programs would draw into a screen of no size.
     if let Ok(mut size) = rustix::termios::tcgetwinsize(&terminal)
         && size.ws_row == 0
     {

@@ -8,9 +8,9 @@
 //! | [`choose`] | which one is the medium, and why none is |
 //! | [`tape`] | the tape that holds the archive |
 //!
-//! The medium is the one whose `/lifeboat/manifest.json` is, byte for byte, the one in the initramfs. Devices are looked at
-//! in two rounds: discs and USB sticks first (ISO 9660 and FAT anywhere), then, only when those had nothing, the
-//! filesystems of disks, read-only and without replaying their journals. Then every event of a block device starts it again,
+//! The medium is the one whose `/lifeboat/manifest.json` is, byte for byte, the one in the initramfs. Devices are examined
+//! in two rounds: discs and USB sticks first (ISO 9660 and FAT anywhere), then, only if those had nothing, the
+//! filesystems of disks, read-only and without replaying their journals. Then every event of a block device repeats this,
 //! until the deadline.
 
 pub mod choose;
@@ -46,9 +46,9 @@ pub struct Search<'a> {
     pub wanted: &'a Wanted,
     /// Our manifest.
     pub manifest: &'a [u8],
-    /// Loads filesystems, reports new devices.
+    /// Loads filesystem modules, reports new devices.
     pub hotplug: &'a Hotplug,
-    /// Hears what is found.
+    /// Is notified of what is found.
     pub reporter: &'a Reporter,
     /// Runs blkid, to find a disk by its label.
     pub children: &'a Children,
@@ -58,7 +58,7 @@ impl Search<'_> {
     /// Looks for the medium until it is found and mounted, or the time is over.
     ///
     /// # Errors
-    /// Every device that was looked at, with the reason why it is not the medium.
+    /// Every device that was examined, with the reason why it is not the medium.
     pub fn run(&self, patience: Duration) -> Result<FoundMedium, Vec<Seen>> {
         let deadline = Instant::now() + patience;
         let mut reported = false;
@@ -170,7 +170,7 @@ impl Search<'_> {
     fn mount(&self, loader: &Loader, device: &BlockDevice, holds: &Holds) -> Result<(), String> {
         let Some(kind) = holds.filesystem() else { return Err("it holds no filesystem".into()) };
         let _ = std::fs::create_dir_all(run::MEDIUM);
-        // The kernel would ask its helper for the module; this process has the index in memory already.
+        // The kernel would call its helper for the module; this process already has the index in memory.
         loader.load(&format!("fs-{kind}"));
         let mut reason = String::new();
         for options in read_only_options(kind) {
@@ -206,7 +206,7 @@ impl Search<'_> {
     }
 }
 
-/// Probing, blkid names the properties of a partition differently.
+/// When probing, blkid names the properties of a partition differently.
 fn part_key(key: &str) -> &str {
     if key == "PARTLABEL" { "NAME" } else { "UUID" }
 }

@@ -1,6 +1,6 @@
 //! `lifeboat.ssh`: sshd for the keys that may log in as root on the machine itself.
 //!
-//! Off unless asked for. Only keys open it, never a password; host keys are made for each boot, because anyone who holds the
+//! Off unless asked for. Only keys work, never a password; host keys are made for each boot, because anyone who holds the
 //! medium could read those of an image, and their fingerprint is on the console, so that a person can compare it.
 
 use crate::children::ending;
@@ -20,7 +20,7 @@ const AUTHORIZED_KEYS: &str = "/root/.ssh/authorized_keys";
 /// An emulated or very old machine takes seconds for a key.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Starts sshd when it was asked for; what keeps it from starting is a warning.
+/// Starts sshd when it was asked for; an obstacle is a warning.
 pub fn start(init: &Init) {
     if !init.parameters.ssh {
         return;
@@ -54,7 +54,7 @@ fn run(init: &Init) -> Result<String, String> {
     }
     written(AUTHORIZED_KEYS, std::fs::set_permissions(AUTHORIZED_KEYS, std::fs::Permissions::from_mode(0o600)))?;
     let (key, configuration) = (format!("{DIRECTORY}/host_key"), format!("{DIRECTORY}/sshd_config"));
-    // Of an attempt before this one.
+    // From a previous attempt.
     let _ = std::fs::remove_file(&key);
     call(init, "/usr/bin/ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-C", "rescue", "-f", &key])?;
     written(&configuration, std::fs::write(&configuration, sshd_config(&key)))?;
@@ -64,7 +64,7 @@ fn run(init: &Init) -> Result<String, String> {
     Ok(shown.split_whitespace().nth(1).unwrap_or(shown.trim()).to_owned())
 }
 
-/// What sshd is to do (sshd_config(5)).
+/// The configuration of sshd (sshd_config(5)).
 fn sshd_config(host_key: &str) -> String {
     format!(
         "HostKey {host_key}\nPidFile {DIRECTORY}/pid\nPermitRootLogin prohibit-password\nPubkeyAuthentication yes\n\
@@ -73,7 +73,7 @@ fn sshd_config(host_key: &str) -> String {
     )
 }
 
-/// Runs a program to its end; gives what it said.
+/// Runs a program to its end; returns its output.
 fn call(init: &Init, program: &str, arguments: &[&str]) -> Result<String, String> {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());

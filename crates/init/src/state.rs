@@ -20,7 +20,7 @@ pub struct Init {
     pub reporter: Arc<Reporter>,
     /// Starts programs.
     pub children: Arc<Children>,
-    /// When init started, since the kernel did.
+    /// When init started, counted from the kernel's start.
     pub started: Duration,
     /// Our kernel parameters.
     pub parameters: Parameters,
@@ -105,22 +105,22 @@ impl Identity {
 }
 
 impl Init {
-    /// Reads the index of modules again and tries every device that has no driver.
+    /// Reads the index of modules again and retries every device that has no driver.
     pub fn use_tools_modules(&self) {
         self.hotplug.replace_loader(loader::loader(&self.command_line, &self.children, &self.reporter));
         self.hotplug.cold_plug(true);
     }
 
-    /// Loads drivers also for what is not essential, now that a person is waited for and not the other way round.
+    /// Loads drivers also for what is not essential, now that the boot waits for a person and not the other way round.
     pub fn load_everything(&self) {
-        // The loader is exchanged first, because the new one does not know what the old one is loading.
+        // The loader is replaced first, because the new one does not know what the old one is loading.
         if self.tools_mounted {
             self.use_tools_modules();
         }
         self.hotplug.load_deferred();
     }
 
-    /// Runs a stage and reports what it took.
+    /// Runs a stage and reports how long it took.
     pub fn stage<T>(&mut self, name: &str, work: impl FnOnce(&mut Init) -> T) -> T {
         let begun = clock::now();
         let result = work(self);

@@ -1,11 +1,11 @@
 //! Stage 6: storage that is made of other storage.
 //!
-//! iSCSI targets that the parameters name are logged in at in every mode.
+//! Logs in to iSCSI targets that the parameters name, in every mode.
 //!
 //! | mode | what is activated |
 //! | --- | --- |
 //! | expert, compare | all that needs no passphrase, read-only |
-//! | nuke, interactive | nothing here: what an archive is on, `lifeboat restore` activates when it looks for it |
+//! | nuke, interactive | nothing here: `lifeboat restore` activates what the archive is on when it looks for it |
 //!
 //! In the last two the disks below may be rebuilt, and whatever is assembled would be in the way.
 
@@ -55,10 +55,10 @@ pub fn run(init: &mut Init) {
     }
 }
 
-/// Starting a program to learn that a machine has nothing but partitions costs a tenth of a second.
+/// Starting a program only to find that a machine has nothing but partitions costs a tenth of a second.
 fn is_needed(udev: &Path, sys: &Path) -> bool {
     let names = sysfs::names(udev);
-    // Without udev nobody has looked.
+    // Without udev nothing has been probed.
     let member = names.is_empty()
         || names.iter().filter(|name| name.starts_with('b')).any(|name| {
             let text = std::fs::read_to_string(udev.join(name)).unwrap_or_default();

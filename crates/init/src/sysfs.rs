@@ -28,7 +28,7 @@ pub fn walk_modaliases(devices: &Path, driverless: bool, found: &mut dyn FnMut(S
     while let Some(directory) = pending.pop() {
         for entry in std::fs::read_dir(&directory).into_iter().flatten().flatten() {
             match entry.file_type() {
-                // Links lead to other devices, which the walk meets at their own place.
+                // Links lead to other devices, which the walk reaches at their own place.
                 Ok(kind) if kind.is_dir() => {
                     // These subdirectories hold no devices, and there are thousands of them.
                     let name = entry.file_name();
@@ -58,7 +58,7 @@ fn found_one(directory: &Path, found: &mut dyn FnMut(String)) {
     }
 }
 
-/// A device that no driver has taken.
+/// A device that no driver has claimed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Driverless {
     /// Its name on its bus, `0000:00:1f.2`.

@@ -1,6 +1,6 @@
 //! Stage 4: `tools.img`, a squashfs with more programs, firmware and modules, laid over `/usr`.
 //!
-//! It becomes the upper of two read-only layers of an overlay on /usr, above the one of the root, so that programs,
+//! It becomes the upper of two read-only layers of an overlay on /usr, above that of the root, so that programs,
 //! libraries, firmware and modules are found in their usual places, without search paths. Its hash must be the one in
 //! the manifest of the initramfs: a tools image of another build could bring other libraries.
 

@@ -1,7 +1,7 @@
-//! `network-up`: brings the network up when the boot had no need of it, for who wants to save logs or name an archive on a server.
+//! `network-up`: brings the network up when the boot did not need it, to save logs or to open an archive on a server.
 //!
-//! The threads that keep leases and hear of cables live as long as the rescue system. So the command starts itself again in a
-//! session of its own, which stays, and ends with what that one reports.
+//! The threads that renew leases and watch for cables live as long as the rescue system. So the command restarts itself in a
+//! session of its own, which stays, and ends with the result that this one reports.
 
 use super::{Place, bring_up};
 use crate::report::Reporter;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 /// First argument of the process that stays.
 const STAY: &str = "--stay";
-/// What it says when there is a network; everything else is why there is none.
+/// What it prints when there is a network; anything else is the reason why there is none.
 const UP: &str = "up";
 
 /// Runs the command. Its arguments are parameters of the kernel (`ip=`, `nameserver=`, …) in place of those that it was booted with.
@@ -82,7 +82,7 @@ fn report(trouble: Option<String>) -> ExitCode {
     }
 }
 
-/// The process that stays: says one line, then lives for its threads.
+/// The process that stays: prints one line, then lives for its threads.
 fn stay(texts: &[String]) -> ExitCode {
     let reporter = Arc::new(Reporter::default());
     reporter.open_log(Path::new(LOG));
@@ -96,9 +96,9 @@ fn stay(texts: &[String]) -> ExitCode {
         Ok(()) => UP.to_owned(),
         Err(reasons) => reasons.join("; "),
     };
-    // Who asked may be gone.
+    // The caller may be gone.
     let _ = writeln!(std::io::stdout(), "{line}").and_then(|()| std::io::stdout().flush());
-    // Without a link to work on it can be tried again.
+    // Without a link to work on, the command can be run again.
     if result.is_err() && !Path::new(NETWORK_STARTED).exists() {
         return ExitCode::FAILURE;
     }

@@ -116,7 +116,7 @@ impl Client {
         Ok(socket.broadcast(&message::packet(outgoing, self.mac, transaction, seconds, &self.host_name))?)
     }
 
-    /// The first answer that is wanted; `None` at the deadline.
+    /// The first answer of the expected kind; `None` at the deadline.
     fn hear(
         &self,
         socket: &PacketSocket,
@@ -142,7 +142,7 @@ fn transaction() -> u32 {
         std::fs::File::open("/dev/urandom").and_then(|mut file| std::io::Read::read_exact(&mut file, &mut bytes));
     match random {
         Ok(()) => u32::from_ne_bytes(bytes),
-        // Without the device the clock must do: this guards against mix-ups, not attacks.
+        // Without the device the clock must suffice: this guards against mix-ups, not attacks.
         Err(_) => std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .map_or(0x11fe_b0a7, |time| time.subsec_nanos() ^ std::process::id()),

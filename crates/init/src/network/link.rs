@@ -11,14 +11,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long a cable is waited for until it is reported that there is none: 10-gigabit copper negotiates for up to 10 s.
+/// How long to wait for a cable before its absence is reported: 10-gigabit copper negotiates for up to 10 s.
 const CABLE_PATIENCE: Duration = Duration::from_secs(12);
-/// How long a DHCP server is waited for until it is reported that there is none: a switch with spanning tree takes up to 30 s
+/// How long to wait for a DHCP server before its absence is reported: a switch with spanning tree takes up to 30 s
 /// until it lets the first packet pass.
 const DHCP_PATIENCE: Duration = Duration::from_secs(30);
 /// The same for a router.
 const ROUTER_PATIENCE: Duration = Duration::from_secs(30);
-/// A pause before a failed link is tried again.
+/// The pause before a failed link is retried.
 const RETRY_PAUSE: Duration = Duration::from_secs(10);
 
 /// Works on one link.
@@ -33,7 +33,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// For a link that is there.
+    /// For an existing link.
     pub fn new(shared: Arc<Shared>, link: &Link, configure: &Configure, metric: u32) -> Worker {
         let mac = configure.mac.map(|mac| mac.0).or(link.mac).unwrap_or_default();
         Worker {
@@ -47,7 +47,7 @@ impl Worker {
         }
     }
 
-    /// Never ends, except when the kernel cannot be spoken to.
+    /// Never ends, unless the kernel cannot be reached.
     pub fn run(self) {
         if let Err(error) = self.live() {
             self.fail(format!("cannot USE {}: {error}", self.label), true);
@@ -56,7 +56,7 @@ impl Worker {
 
     fn live(&self) -> io::Result<()> {
         let mut netlink = Netlink::open()?;
-        // Listening begins before the first look, so that nothing is missed in between.
+        // Listening begins before the first check, so that nothing is missed in between.
         let mut events = LinkEvents::open()?;
         if let Some(mac) = self.configure.mac {
             netlink.set_up(self.index, false)?;
@@ -77,17 +77,17 @@ impl Worker {
                 How::Auto6 => self.router(&mut netlink, &mut events),
             };
             match result {
-                // It has an address for good; a cable pulled out and in changes nothing about that.
+                // It has a permanent address; unplugging and replugging the cable does not change that.
                 Ok(()) => return Ok(()),
                 Err(reason) => self.fail(reason, !reported),
             }
             reported = true;
-            // A cable or another address may change everything; else the same is tried again.
+            // A cable or another address may change everything; otherwise the same is tried again.
             events.wait(Instant::now() + RETRY_PAUSE)?;
         }
     }
 
-    /// Waits for ever; says so when it takes long.
+    /// Waits for ever; reports when it takes long.
     fn wait_for_cable(&self, netlink: &mut Netlink, events: &mut LinkEvents) -> io::Result<()> {
         let mut deadline = Some(Instant::now() + CABLE_PATIENCE);
         self.shared.set(&self.name, State::Waiting("a cable".into()));
@@ -99,7 +99,7 @@ impl Worker {
             }
             let far = Instant::now() + Duration::from_secs(86_400);
             if !events.wait(deadline.unwrap_or(far))? && deadline.take().is_some() {
-                // Links that nobody asked for are mostly not meant to have one.
+                // Links that were not requested mostly should not have one.
                 self.fail(format!("no cable in {}", self.label), true);
             }
         }
@@ -176,7 +176,7 @@ impl Worker {
     }
 
     fn use_lease(&self, netlink: &mut Netlink, lease: &Lease) -> Result<(), String> {
-        // A parameter wins over the server.
+        // A parameter overrides the server.
         if let Some(mtu) = lease.mtu.filter(|_| self.configure.mtu.is_none()) {
             let _ = netlink.set_mtu(self.index, mtu);
         }
@@ -195,7 +195,7 @@ impl Worker {
         self.shared.resolver.add(&self.name, &servers, lease.domain.as_deref())
     }
 
-    /// Waits for an address that the kernel makes of a router's advertisement.
+    /// Waits for an address that the kernel derives from a router advertisement.
     fn router(&self, netlink: &mut Netlink, events: &mut LinkEvents) -> Result<(), String> {
         self.shared.set(&self.name, State::Waiting("a router advertisement".into()));
         let deadline = Instant::now() + ROUTER_PATIENCE;

@@ -1,4 +1,4 @@
-//! Which link gets what: a pure function. What the parameters say wins, then what the machine had, then DHCP on every link.
+//! Which link gets what: a pure function. The parameters take precedence, then what the machine had, then DHCP on every link.
 
 use lifeboat_machine::network::{Interface, MadeOf, Network};
 use lifeboat_machine::parameters::network::{IpParameter, Method};
@@ -58,7 +58,7 @@ pub struct Configure {
     pub mtu: Option<u32>,
     /// Hardware address, when it is to be changed.
     pub mac: Option<Mac>,
-    /// The parameters name it: the boot waits for it, not only for any.
+    /// The parameters name it: the boot waits for this one, not for any.
     pub asked_for: bool,
 }
 
@@ -109,7 +109,7 @@ pub fn plan(links: &[Link], parameters: &NetworkParameters, recorded: Option<&Ne
     if let Some(network) = recorded {
         let servers = network.name_servers.iter().filter_map(|server| server.parse::<IpAddr>().ok());
         for server in servers.filter(|server| !server.is_loopback()) {
-            // What the machine asked is the last resort: servers that the network names know it better.
+            // The machine's own servers are the last resort: those that the network names know it better.
             if planner.plan.configure.iter().any(|c| matches!(c.how, How::Static { .. }) && !c.asked_for) {
                 planner.plan.name_servers.push(server);
             }
@@ -119,7 +119,7 @@ pub fn plan(links: &[Link], parameters: &NetworkParameters, recorded: Option<&Ne
     planner.plan
 }
 
-/// A piece of hardware that speaks Ethernet.
+/// Hardware that speaks Ethernet.
 pub fn is_card(link: &Link) -> bool {
     link.ethernet && link.kind.is_none()
 }
@@ -129,8 +129,8 @@ fn has_mac(link: &Link, mac: Mac) -> bool {
 }
 
 impl Planner<'_> {
-    /// The kernel name of the link that a person or a recorded machine calls `name`. What the machine called so is
-    /// recognised by its hardware address, for names depend on the order in which drivers load.
+    /// The kernel name of the link that a person or a recorded machine calls `name`. A recorded name is
+    /// recognised by its hardware address, because names depend on the order in which drivers load.
     fn resolve(&self, name: &str) -> Option<String> {
         let by_mac = self
             .recorded
@@ -258,7 +258,7 @@ impl Planner<'_> {
         if self.plan.make.is_empty() {
             self.recorded_virtual_links();
         }
-        // What was asked to be made is meant to be used.
+        // What was requested is meant to be used.
         let made: Vec<String> = self
             .plan
             .make
@@ -319,7 +319,7 @@ impl Planner<'_> {
         let how = match static_of(interface) {
             Some(how) => how,
             None if !interface.leased.is_empty() => How::Dhcp,
-            // It only carried others, as the bond below a VLAN does.
+            // It only carried others, like the bond below a VLAN.
             None => return,
         };
         let link = interface.name.clone();
@@ -327,7 +327,7 @@ impl Planner<'_> {
     }
 }
 
-/// The addresses that an interface had for good; `None` when there were none.
+/// The permanent addresses of an interface; `None` when there were none.
 fn static_of(interface: &Interface) -> Option<How> {
     let addresses: Vec<(IpAddr, u8)> = interface
         .static_addresses()

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 /// Name servers and the search domain that a link received.
 type Received = (Vec<IpAddr>, Option<String>);
 
-/// Collects name servers and writes them down.
+/// Collects name servers and writes them to the file.
 pub struct Resolver {
     path: PathBuf,
     first: Vec<IpAddr>,
@@ -32,7 +32,7 @@ impl Resolver {
         self.write()
     }
 
-    /// Writes the file, whole or not at all.
+    /// Writes the file, completely or not at all.
     pub fn write(&self) -> Result<(), String> {
         let text = self.text();
         let temporary = self.path.with_extension("new");

@@ -68,7 +68,7 @@ fn try_on(configure: &str, folder: &Path) -> (Result<(), Vec<String>>, String) {
     let place = Place { resolv_conf: &resolv_conf, host_name: "rescue-db7".into(), started: &started };
     let mut netlink = Netlink::open().unwrap();
     let links = netlink.links().unwrap();
-    // A veth pair stands for a card and its cable.
+    // A veth pair stands in for a card and its cable.
     let cards: Vec<Link> =
         links.into_iter().filter(|link| link.name.starts_with("eth")).map(|link| Link { kind: None, ..link }).collect();
     let plan = plan::plan(&cards, &NetworkParameters::parse(configure), None);

@@ -3,7 +3,7 @@
 use super::device::BlockDevice;
 use super::identify::Verdict;
 
-/// A device that was looked at, and what it is.
+/// A device that was examined, and what it is.
 pub type Seen = (BlockDevice, Verdict);
 
 /// The choice.
@@ -15,7 +15,7 @@ pub struct Choice {
     pub also: Vec<BlockDevice>,
 }
 
-/// Takes an optical disc before a USB disk before another disk, then the first in the order given. A disk and a partition of
+/// Prefers an optical disc to a USB disk to another disk, then the first in the order given. A disk and a partition of
 /// it count once: a hybrid image shows the same files through both.
 pub fn choose(seen: &[Seen]) -> Choice {
     let mut ours: Vec<&BlockDevice> =
@@ -34,7 +34,7 @@ pub fn choose(seen: &[Seen]) -> Choice {
 /// Why an optical drive holds no medium.
 pub const NO_DISC: &str = "there is no disc in the drive";
 
-/// What a person can do while the medium is waited for: ` (/dev/sr0 is empty: insert the disc)`; nothing without an empty drive.
+/// What a person can do during the wait for the medium: ` (/dev/sr0 is empty: insert the disc)`; nothing without an empty drive.
 pub fn empty_drives(seen: &[Seen]) -> String {
     let empty = |(device, verdict): &Seen| match verdict {
         Verdict::Not(reason) if reason == NO_DISC => Some(device.path().display().to_string()),

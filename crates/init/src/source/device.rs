@@ -19,7 +19,7 @@ pub enum Bus {
 pub struct BlockDevice {
     /// Kernel name, `sda1`.
     pub name: String,
-    /// The disk of which it is a partition.
+    /// The disk that it is a partition of.
     pub partition_of: Option<String>,
     /// How it is attached.
     pub bus: Bus,
@@ -33,7 +33,7 @@ impl BlockDevice {
         Path::new("/dev").join(&self.name)
     }
 
-    /// The disk it is, or is a part of.
+    /// The disk that it is, or is a part of.
     pub fn disk(&self) -> &str {
         self.partition_of.as_deref().unwrap_or(&self.name)
     }

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-/// Enough of a device to know every filesystem below: btrfs has its superblock at 64 KiB.
+/// Enough of a device to recognise every filesystem below: btrfs has its superblock at 64 KiB.
 pub const HEAD_BYTES: usize = 68 * 1024;
 
 /// A filesystem that may hold a medium.
@@ -24,16 +24,16 @@ pub enum Holds {
     Xfs,
     /// btrfs.
     Btrfs,
-    /// None that is known here.
+    /// None of these.
     Nothing,
 }
 
 impl Holds {
-    /// Looks at the first [`HEAD_BYTES`] of a device. Fewer bytes are no mistake.
+    /// Examines the first [`HEAD_BYTES`] of a device. Fewer bytes are not an error.
     pub fn detect(head: &[u8]) -> Holds {
         let at = |offset: usize, magic: &[u8]| head.get(offset..offset + magic.len()) == Some(magic);
         let descriptor = head.get(VOLUME_DESCRIPTOR_OFFSET as usize..).unwrap_or_default();
-        // First of all, for a hybrid image begins with a boot sector that looks like many things.
+        // First of all, because a hybrid image begins with a boot sector that looks like many things.
         if let Some(id) = volume_id(&descriptor[..descriptor.len().min(VOLUME_DESCRIPTOR_BYTES)]) {
             return Holds::Iso(id);
         }
@@ -73,7 +73,7 @@ impl Holds {
 /// Reads the beginning of a device.
 ///
 /// # Errors
-/// The system's error; an optical drive without a disc gives ENOMEDIUM.
+/// The system's error; an optical drive without a disc returns ENOMEDIUM.
 pub fn read_head(device: &Path) -> io::Result<Vec<u8>> {
     let mut head = Vec::with_capacity(HEAD_BYTES);
     File::open(device)?.take(HEAD_BYTES as u64).read_to_end(&mut head)?;
@@ -91,7 +91,7 @@ pub enum Verdict {
         medium: String,
         /// Its machine.
         machine: String,
-        /// Made when.
+        /// When it was made.
         created_at: String,
     },
     /// Not a medium; why.
@@ -100,7 +100,7 @@ pub enum Verdict {
 
 /// Compares the manifest of a mounted filesystem with ours.
 pub fn judge(mount: &Path, ours: &[u8]) -> Verdict {
-    /// A manifest is some kilobytes; what is larger is none.
+    /// A manifest has some kilobytes; a larger file is not one.
     const LIMIT: u64 = 16 << 20;
     let path = mount.join("lifeboat/manifest.json");
     let mut found = Vec::new();

@@ -1,5 +1,5 @@
 //! The tape that holds the archive, looked for on a thread of its own: loading and rewinding may take minutes, and nothing can
-//! interrupt a drive that does.
+//! interrupt a drive that is doing so.
 
 use crate::hotplug::Hotplug;
 use crate::report::{Reporter, locked};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// How long all of it may take: the kernel waits two minutes for a cartridge to be loaded, and the rewind of a full LTO tape takes
 /// almost two.
 pub const PATIENCE: Duration = Duration::from_secs(300);
-/// How long a drive that was named is waited for: external ones take long to start.
+/// How long to wait for a drive that was named: external ones take long to start.
 const DRIVE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A volume as the recovery gets it, and the medium that was found beside it.
@@ -38,7 +38,7 @@ pub type Outcome = Result<Volume, Vec<String>>;
 #[derive(Default)]
 struct State {
     awaits: String,
-    /// Until when, where that is before the end of the whole search.
+    /// Until when, if that is before the end of the whole search.
     until: Option<Instant>,
     outcome: Option<Outcome>,
 }
@@ -50,8 +50,8 @@ pub struct TapeSearch {
 }
 
 impl TapeSearch {
-    /// Begins to look for a volume of `machine` in the drives that `name` names. Without a name whatever drive there is now is looked
-    /// at, and `None` says that there is none.
+    /// Starts to look for a volume of `machine` in the drives that `name` names. Without a name whatever drive there is now is looked
+    /// at, and `None` means that there is none.
     pub fn start(name: Option<TapeName>, machine: &str, hotplug: &Arc<Hotplug>) -> Option<Arc<TapeSearch>> {
         let sys = Path::new("/sys");
         if name.is_none() && drive::list(sys).is_empty() {
@@ -76,12 +76,12 @@ impl TapeSearch {
         Some(search)
     }
 
-    /// What has come of it, if it is over.
+    /// Its result, if it is over.
     pub fn outcome(&self) -> Option<Outcome> {
         locked(&self.state).outcome.clone()
     }
 
-    /// Waits for the end of it until `deadline`; says what is awaited whenever that changes.
+    /// Waits for its end until `deadline`; reports what is awaited whenever that changes.
     pub fn wait(&self, deadline: Instant, reporter: &Reporter) -> Outcome {
         let mut reported = String::new();
         let mut state = locked(&self.state);
@@ -114,7 +114,7 @@ impl TapeSearch {
         self.changed.notify_all();
     }
 
-    /// Looks into what was named; a drive that is not there yet is waited for.
+    /// Examines what was named; waits for a drive that is not there yet.
     fn look_for(&self, name: &TapeName, machine: &str, hotplug: &Hotplug) -> Outcome {
         let deadline = Instant::now() + DRIVE_PATIENCE;
         loop {

@@ -5,7 +5,7 @@ use super::device::Bus;
 use lifeboat_machine::on_disk::{DiskName, OnDisk};
 use lifeboat_sys::tape::TapeName;
 
-/// Where the medium is looked for.
+/// Where to look for the medium.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wanted {
     /// Wherever the medium of this rescue system is.
@@ -31,10 +31,10 @@ pub fn is_network(source: &str) -> bool {
 }
 
 impl Wanted {
-    /// Reads the parameter's value.
+    /// Parses the parameter's value.
     ///
     /// # Errors
-    /// A message for a person when the value is not understood, or a source that discs and disks cannot give.
+    /// A message for a person when the value is not understood, or a source that discs and disks cannot be.
     pub fn parse(value: Option<&str>) -> Result<Wanted, String> {
         let Some(value) = value else { return Ok(Wanted::Anywhere) };
         match value {

@@ -1,5 +1,5 @@
 //! DHCPv4 messages (RFC 2131, RFC 2132) in their UDP and IP packets. The formats are smoltcp's; what an answer means to us
-//! stands here. Bytes come from whoever is on the network: nothing in them is believed without a check.
+//! is here. Bytes come from whoever is on the network: nothing in them is believed without a check.
 
 use lifeboat_machine::Mac;
 use smoltcp::phy::ChecksumCapabilities;
@@ -11,17 +11,17 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 /// What is asked for: netmask, routers, name servers, host name, domain, MTU, broadcast address, lease times, domain search,
-/// classless routes. The routes stand first: RFC 3442 wants them before the router.
+/// classless routes. The routes come first: RFC 3442 wants them before the router.
 const WANTED: [u8; 10] = [121, 1, 3, 6, 15, 26, 28, 51, 58, 119];
 /// RFC 2131, 4.1.
 const SERVER_PORT: u16 = 67;
 /// The same.
 const CLIENT_PORT: u16 = 68;
-/// The first byte of what servers say (BOOTREPLY).
+/// The first byte of servers' messages (BOOTREPLY).
 const REPLY: u8 = 2;
 /// RFC 3442.
 const CLASSLESS_ROUTES: u8 = 121;
-/// A lease without a time is as good as one for a day.
+/// A lease without a time counts as one for a day.
 const DEFAULT_LEASE: Duration = Duration::from_secs(86_400);
 
 /// What the client says.
@@ -106,7 +106,7 @@ pub fn packet(outgoing: Outgoing, mac: Mac, transaction: u32, seconds: u16, host
         router: None,
         subnet_mask: None,
         relay_agent_ip: Ipv4Address::UNSPECIFIED,
-        // Our socket hears unicast to an address that is not ours yet, but not every switch delivers it.
+        // Our socket receives unicast to an address that is not ours yet, but not every switch delivers it.
         broadcast: true,
         requested_ip: requested,
         client_identifier: Some(hardware),
@@ -133,7 +133,7 @@ pub fn packet(outgoing: Outgoing, mac: Mac, transaction: u32, seconds: u16, host
     ip.emit(&mut ip_packet, &checksums);
     let mut udp_packet = UdpPacket::new_unchecked(ip_packet.payload_mut());
     let fill = |payload: &mut [u8]| {
-        // It fails only in a buffer that is too small, and this one has the size that it asked for.
+        // It fails only in a buffer that is too small, and this one has the size that it requires.
         let _ = dhcp.emit(&mut DhcpPacket::new_unchecked(payload));
     };
     let (from, to) = (IpAddress::Ipv4(own), IpAddress::Ipv4(Ipv4Address::BROADCAST));
@@ -141,15 +141,15 @@ pub fn packet(outgoing: Outgoing, mac: Mac, transaction: u32, seconds: u16, host
     bytes
 }
 
-/// Reads a packet; `None` for everything that is no answer to our transaction.
+/// Reads a packet; `None` for everything that does not answer our transaction.
 pub fn answer(bytes: &[u8], mac: Mac, transaction: u32) -> Option<Answer> {
     let ip = Ipv4Packet::new_checked(bytes).ok()?;
-    // A fragment's beginning could claim anything.
+    // The first fragment could claim anything.
     if ip.next_header() != IpProtocol::Udp || ip.more_frags() || ip.frag_offset() != 0 {
         return None;
     }
     let udp = UdpPacket::new_checked(ip.payload()).ok()?;
-    // The UDP checksum is not looked at: a virtual link delivers packets before their checksum is filled in.
+    // The UDP checksum is ignored: a virtual link delivers packets before their checksum is filled in.
     if (udp.src_port(), udp.dst_port()) != (SERVER_PORT, CLIENT_PORT) {
         return None;
     }
@@ -201,7 +201,7 @@ fn message(payload: &[u8], mac: Mac, transaction: u32) -> Option<Answer> {
         address,
         prefix,
         server: one(54).unwrap_or(packet.server_ip()),
-        // RFC 3442: who gives classless routes gives the default route among them.
+        // RFC 3442: a server that sends classless routes includes the default route.
         routers: if routes.is_empty() { all(3) } else { vec![] },
         routes,
         name_servers: all(6),
@@ -239,7 +239,7 @@ fn is_domain(name: &str) -> bool {
     name.len() < 254 && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
 }
 
-/// RFC 3442: prefix length, as many bytes of the network as that needs, gateway. What follows a mistake is dropped.
+/// RFC 3442: prefix length, as many bytes of the network as the length needs, gateway. What follows a mistake is dropped.
 fn classless_routes(mut bytes: &[u8]) -> Vec<(Ipv4Addr, u8, Ipv4Addr)> {
     let mut routes = vec![];
     while let Some((prefix, rest)) = bytes.split_first() {
