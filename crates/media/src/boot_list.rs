@@ -1,5 +1,5 @@
 //! Writes the list of what boots ([`BootList`]) into a finished image: what firmware and GRUB read can only be hashed once it is there,
-//! so the list has its place beforehand, filled with blanks, and gets its content last.
+//! so the list has its place beforehand, filled with spaces, and is filled in last.
 
 use crate::el_torito::BootRecord;
 use crate::error::MediaError;
@@ -13,7 +13,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-/// Makes the seal of a list: given the medium's id and the bytes to be sealed.
+/// Makes the seal of a list: from the medium's id and the bytes to be sealed.
 pub type Seal<'a> = dyn Fn(&str, &[u8]) -> Result<String, String> + 'a;
 
 /// Before the volume descriptors: boot sector and partition tables (ECMA-119, 6.2.1: the system area).
@@ -26,9 +26,9 @@ const HEAD_BYTES: usize = 8 << 10;
 /// Room for a file's line beside its name.
 const LINE_BYTES: usize = 256;
 
-/// What is in the place of the list while the image is written; `names` are the paths of the files that it will have.
+/// What stands in for the list while the image is written; `names` are the paths of the files that it will have.
 pub(crate) fn placeholder<'a>(names: impl Iterator<Item = &'a str>) -> Vec<u8> {
-    // JSON spells out what is not ASCII in up to six bytes.
+    // JSON escapes what is not ASCII in up to six bytes.
     let lines: usize = names.map(|name| name.len() * 6 + LINE_BYTES).sum();
     let mut blank = vec![b' '; (HEAD_BYTES + lines).next_multiple_of(SECTOR as usize)];
     if let Some(last) = blank.last_mut() {
@@ -37,7 +37,7 @@ pub(crate) fn placeholder<'a>(names: impl Iterator<Item = &'a str>) -> Vec<u8> {
     blank
 }
 
-/// Hashes what boots from the image at `out` and writes the list into its place.
+/// Hashes what boots from the image at `out` and writes the list in its place.
 pub(crate) fn write(
     out: &Path,
     manifest: &MediumManifest,
@@ -86,7 +86,7 @@ pub(crate) fn write(
     Ok(list)
 }
 
-/// The parts of an image that are no files: name, offset, length. What no directory, catalogue or partition table leads to (the ends
+/// The parts of an image that are not files: name, offset, length. What no directory, catalogue or partition table refers to (ends
 /// of last sectors) is not among them.
 fn ranges(files: &BTreeMap<String, Extents>, record: &BootRecord, size: u64) -> Vec<(&'static str, u64, u64)> {
     let content = || files.values().flatten().filter(|(_, size)| *size > 0);
@@ -146,7 +146,7 @@ mod tests {
             found,
             [sectors(0, 16), sectors(16, 50), sectors(55, 56), sectors(62, 90), (90 * SECTOR, 200 * SECTOR + 512)]
         );
-        // No EFI, and a catalogue that lies among the directories.
+        // No EFI, and a catalogue that is among the directories.
         let record = BootRecord { catalogue_offset: 20 * SECTOR, ..BootRecord::default() };
         let found: Vec<_> = ranges(&files, &record, 62 * SECTOR).into_iter().map(|(_, from, _)| from).collect();
         assert_eq!(found, [0, 16 * SECTOR]);

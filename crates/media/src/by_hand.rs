@@ -1,6 +1,6 @@
 //! RECOVER-BY-HAND.txt: how to bring the machine back with stock tools, without Lifeboat (design, principle 5).
 //!
-//! Lines that begin with four blanks are commands for bash, in order; a script can follow them literally. What a person
+//! Lines that begin with four spaces are commands for bash, in order; a script can follow them literally. What a person
 //! must decide is a variable with the recorded value as its default.
 
 use crate::by_hand_filesystems::{filesystem, swap};
@@ -153,7 +153,7 @@ fn filesystems(page: &mut Page, layout: &Layout) {
                 lines.extend(filesystem(content, &word(layout, device), device.size_bytes));
             }
             Content::Swap(content) => lines.push(swap(content, &word(layout, device))),
-            // Members were taken when their array or group was made.
+            // Members were used when their array or group was made.
             Content::Empty
             | Content::Table(_)
             | Content::BootLoader

@@ -10,32 +10,32 @@ use lifeboat_sys::Invocation;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-/// Stands for the device until its word of the shell takes its place; no path has a NUL.
+/// Stands in for the device until it is replaced by its shell word; no path has a NUL.
 const DEVICE: &str = "\0device";
 
 /// Features that some mkfs.btrfs turns on by itself (`mkfs.btrfs -O list-all` and `-R list-all` of releases 4 to 6).
 const BTRFS_DEFAULTS: [&str; 5] = ["extref", "skinny-metadata", "no-holes", "free-space-tree", "block-group-tree"];
 
-/// The input for sfdisk(8) that makes a table again, on disks of other sizes as well: sfdisk knows which sector is the last one.
+/// The input for sfdisk(8) that recreates a table, on disks of other sizes as well: sfdisk knows which sector is the last one.
 pub fn table_script(layout: &Layout, disk: &Device, table: &PartitionTable) -> String {
     let partitions: Vec<Partition> =
         layout.partitions_of(&disk.id).into_iter().map(|(_, partition)| partition.clone()).collect();
     lifeboat_rebuild::sfdisk::script(&PartitionTable { last_lba: None, ..table.clone() }, &partitions)
 }
 
-/// The commands that make a filesystem on `device`, a word of the shell for a device of `device_bytes` bytes.
+/// The commands that make a filesystem on `device`, a shell word for a device of `device_bytes` bytes.
 pub fn filesystem(filesystem: &Filesystem, device: &str, device_bytes: u64) -> Vec<String> {
     if let FilesystemOptions::Btrfs(options) = &filesystem.options {
         return btrfs(filesystem, options, device, device_bytes);
     }
     match lifeboat_rebuild::make::commands(Path::new(DEVICE), device_bytes, filesystem) {
         Ok(calls) => calls.iter().flatten().map(|call| line(call, device)).collect(),
-        // `check` refuses such a machine; a page must not lose the reason all the same.
+        // `check` refuses such a machine; the page must state the reason anyway.
         Err(error) => vec![format!("# {}", lifeboat_machine::bytes::printable(error.to_string().as_bytes()))],
     }
 }
 
-/// A call as a line of the shell.
+/// A call as a shell line.
 fn line(call: &Invocation, device: &str) -> String {
     let mut words: Vec<String> = call
         .environment
@@ -72,11 +72,11 @@ fn label(filesystem: &Filesystem, option: &str) -> String {
 fn btrfs(filesystem: &Filesystem, btrfs: &BtrfsOptions, device: &str, device_bytes: u64) -> Vec<String> {
     let uuid = shell(filesystem.uuid.as_bytes());
     let has = |name: &str| btrfs.features.iter().any(|feature| feature == name);
-    // --mixed says the first.
+    // --mixed implies the first.
     let wanted = btrfs.features.iter().filter(|name| *name != "mixed-bg").cloned();
     let unwanted = BTRFS_DEFAULTS.iter().filter(|name| !has(name)).map(|name| format!("^{name}"));
     let features: Vec<String> = wanted.chain(unwanted).map(|name| shell(name.as_bytes())).collect();
-    // Which of its two lists has a feature, and which features it knows, depends on the release of mkfs.btrfs.
+    // Which of the two lists has a feature, and which features it knows, depends on the release of mkfs.btrfs.
     let sort = format!(
         "on=; later=; for f in {}; do\n  \
          if mkfs.btrfs -O list-all 2>&1 | grep -q \"^${{f#^}} \"; then on=\"$on,$f\"\n  \

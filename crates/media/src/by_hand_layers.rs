@@ -9,10 +9,10 @@ use lifeboat_machine::{DeviceId, Layout};
 use lifeboat_rebuild::make::group::{make, metadata};
 use std::ffi::OsString;
 
-/// Stands for a device in a call that was not made for this page.
+/// Stands in for a device in a call that was not built for this page.
 const PLACE: &str = "/dev/lifeboat-";
 
-/// The line that names an array's node, to be changed by a person.
+/// The line that names an array's node, which a person may change.
 pub(crate) fn variable(device: &Device, array: &Array) -> String {
     let node = match &array.name {
         Some(name) => format!("/dev/md/{}", plain(name)),
@@ -99,7 +99,7 @@ fn volume(layout: &Layout, device: &Device, volume: &Volume) -> Option<String> {
         _ => None,
     };
     let call = make::volume(&group.name, volume, volume.shape.shown_extents(), device.size_bytes, &places, pool);
-    // Settings for the rescue system mean nothing elsewhere.
+    // Settings for the rescue system have no meaning elsewhere.
     let mut arguments = call.arguments.clone();
     if let Some(at) = arguments.iter().position(|argument| argument == "--config") {
         arguments.drain(at..=at + 1);
@@ -139,7 +139,7 @@ fn offset(layout: &Layout, id: &DeviceId) -> u64 {
 
 /// The commands that write a table to a disk or an array.
 pub(crate) fn table_lines(layout: &Layout, device: &Device, table: &PartitionTable) -> Vec<String> {
-    // No here-document: its end would be lost among the blanks when a person pastes the lines.
+    // No here-document: its end marker would be lost among the spaces when a person pastes the lines.
     let mut lines = vec!["printf '%s\\n' \\".to_owned()];
     lines.extend(table_script(layout, device, table).lines().map(|line| format!("  {} \\", shell(line.as_bytes()))));
     lines.push(format!("  | sfdisk --wipe always --wipe-partitions always {}", word(layout, device)));
@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(lines[1], "wipefs --all \"$array0\"");
     }
 
-    /// bash takes the page's lines, and gives lvm the text that it would get from us.
+    /// bash runs the page's lines, and passes to lvm the text that we would pass.
     #[test]
     fn a_group_is_made_from_its_text() {
         let machine = grown(&[8, 8], &[Decision { what: 3, which: 0, count: 1 }]);

@@ -3,7 +3,7 @@
 use lifeboat_machine::layout::{Device, DeviceKind};
 use lifeboat_machine::{DeviceId, Layout};
 
-/// The device as a word of the shell: `"$disk0"`, `"$(part "$disk0" 2)"`.
+/// The device as a shell word: `"$disk0"`, `"$(part "$disk0" 2)"`.
 pub(crate) fn word(layout: &Layout, device: &Device) -> String {
     let disk = |id: &DeviceId| format!("\"${id}\"");
     match &device.kind {
@@ -20,7 +20,7 @@ pub(crate) fn word(layout: &Layout, device: &Device) -> String {
     }
 }
 
-/// A path of the machine below `$target`, as a word of the shell.
+/// A path of the machine below `$target`, as a shell word.
 pub(crate) fn inside(path: &[u8]) -> String {
     match path {
         b"/" => "\"$target\"".to_owned(),

@@ -15,7 +15,7 @@ pub fn digest_tree(directory: &Path) -> Result<BTreeMap<String, FileDigest>, Med
 }
 
 /// Hashes files and the files in directories, by their path on the medium: `files` maps a path below `/lifeboat/` to
-/// where it comes from.
+/// its source.
 ///
 /// # Errors
 /// As [`digest_tree`].
@@ -49,7 +49,7 @@ fn list(name: &str, source: &Path, all: &mut Vec<(String, PathBuf)>) -> Result<(
 
 fn digest(path: &Path) -> Result<FileDigest, MediaError> {
     let mut hasher = blake3::Hasher::new();
-    // Mapped and, when large, in parallel: a repository has many packs, a medium one large root.
+    // Memory-mapped and, when large, in parallel: a repository has many packs, a medium one large root.
     hasher.update_mmap_rayon(path).map_err(MediaError::io("READ", path))?;
     Ok(FileDigest { size_bytes: hasher.count(), blake3: hasher.finalize().to_hex().to_string() })
 }

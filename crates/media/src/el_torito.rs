@@ -18,22 +18,22 @@ pub struct BootRecord {
     pub volume_id: String,
     /// Size of the filesystem in bytes.
     pub size_bytes: u64,
-    /// First 512 bytes of the boot image for BIOS are no zeros.
+    /// The first 512 bytes of the boot image for BIOS are not zeros.
     pub bios: bool,
     /// The boot image for UEFI is a FAT filesystem.
     pub uefi: bool,
     /// The first sector has boot code and a partition table.
     pub usb: bool,
-    /// Where the boot catalogue lies, in bytes.
+    /// Where the boot catalogue is, in bytes.
     pub catalogue_offset: u64,
-    /// Where the boot image for UEFI lies, in bytes.
+    /// Where the boot image for UEFI is, in bytes.
     pub efi_offset: Option<u64>,
 }
 
 /// Reads the boot record.
 ///
 /// # Errors
-/// When it cannot be read, or is not what the specifications say; the message says what is wrong.
+/// When it cannot be read, or does not follow the specifications; the message says what is wrong.
 pub fn read<R: Read + Seek>(image: &mut R) -> io::Result<BootRecord> {
     let wrong = |text: &str| io::Error::new(io::ErrorKind::InvalidData, text.to_owned());
     let mut record = BootRecord::default();

@@ -23,7 +23,7 @@ pub enum MediaError {
     /// The root filesystem could not be read.
     #[error(transparent)]
     Sysroot(#[from] RescueError),
-    /// No boot loader at all.
+    /// There is no boot loader.
     #[error(
         "cannot MAKE {out} bootable: {root} has no GRUB files; try installing grub-pc-bin (BIOS), or \
          grub-efi-amd64-signed and shim-signed (UEFI)"
@@ -42,7 +42,7 @@ pub enum MediaError {
         /// Its path below `/lifeboat/`.
         name: &'static str,
     },
-    /// A name that has no place on a medium.
+    /// A name that is not allowed on a medium.
     #[error("cannot WRITE {out}: {name:?} is not a path below lifeboat/")]
     Name {
         /// The image.
@@ -74,7 +74,7 @@ pub enum MediaError {
 }
 
 impl MediaError {
-    /// Wraps an I/O error with what was done to which path.
+    /// Wraps an I/O error with the action and the path.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> MediaError + use<> {
         let path = path.to_owned();
         move |source| MediaError::Io { action, path, source }

@@ -26,7 +26,7 @@ static EPOCH: Epoch = Epoch;
 
 /// Space beside the files: tables, directories, and a bit for a person who adds something.
 const SPARE_BYTES: u64 = 1 << 20;
-/// FAT16 needs 4085 clusters; smaller images would be FAT12, which some firmware does not read.
+/// FAT16 needs 4085 clusters; smaller images would be FAT12, which some firmware cannot read.
 const LEAST_BYTES: u64 = 12 << 20;
 /// FAT16 has at most 65,524 clusters ("FAT32 File System Specification", 3.5); a few are left for the tables.
 const MOST_CLUSTERS: u64 = 65_000;
@@ -75,7 +75,7 @@ pub fn write(out: &Path, files: &BTreeMap<String, Piece>, volume_id: u32) -> Res
         .volume_id(volume_id)
         .volume_label(*b"LIFEBOAT   ");
     fatfs::format_volume(&mut disk, format).map_err(fail(""))?;
-    // The directories first: what they are made of is mended while nothing else is there.
+    // The directories first: they are corrected while nothing else is there.
     let mut directories = BTreeSet::new();
     for path in files.keys() {
         directories.extend(path.match_indices('/').map(|(at, _)| &path[..at]));
@@ -90,7 +90,7 @@ pub fn write(out: &Path, files: &BTreeMap<String, Piece>, volume_id: u32) -> Res
     disk.read_exact_at(&mut metadata, 0).map_err(fail(""))?;
     plain_dots(&mut metadata);
     disk.write_all_at(&metadata, 0).map_err(fail(""))?;
-    // fatfs begins where the disk stands.
+    // fatfs starts at the current position.
     disk.rewind().map_err(fail(""))?;
     let filesystem = FileSystem::new(&mut disk, FsOptions::new().time_provider(&EPOCH)).map_err(fail(""))?;
     for (path, piece) in files {
@@ -99,7 +99,7 @@ pub fn write(out: &Path, files: &BTreeMap<String, Piece>, volume_id: u32) -> Res
             Piece::Bytes(bytes) => file.write_all(bytes),
             Piece::File(source) => {
                 let from = File::open(source).map_err(MediaError::io("READ", source))?;
-                // In pieces of a cluster: each write of fatfs goes as far as the end of one.
+                // In pieces of a cluster: each write of fatfs ends at a cluster's end.
                 let mut from = io::BufReader::with_capacity(LARGEST_CLUSTER as usize, from);
                 io::copy(&mut from, &mut file).map(drop)
             }
@@ -115,7 +115,7 @@ fn size_and_cluster(files: &[u64]) -> io::Result<(u64, u32)> {
     let mut cluster = SMALLEST_CLUSTER;
     while cluster <= LARGEST_CLUSTER {
         let content: u64 = files.iter().map(|size| size.next_multiple_of(cluster)).sum();
-        // Each directory takes a cluster, and there are a few.
+        // Each directory takes a cluster, and there are only a few.
         let size = (content + SPARE_BYTES + 16 * cluster).max(LEAST_BYTES).next_multiple_of(1 << 20);
         if size / cluster <= MOST_CLUSTERS {
             return Ok((size, cluster as u32));
@@ -184,7 +184,7 @@ mod tests {
     fn a_large_program_fits_too() {
         let dir = tempfile::tempdir().unwrap();
         let (path, large) = (dir.path().join("esp.img"), dir.path().join("large"));
-        // Content that looks like what is mended in directories, at the place of an entry.
+        // Content that looks like what is corrected in directories, at the place of an entry.
         let odd =
             [&[0; 11][..], &[0x0f], &[0; 20], b".          ", &[0x10], &[0; 52], b"..         ", &[0x10], &[0; 20]];
         std::fs::write(&large, odd.concat().repeat(1_050_000)).unwrap();

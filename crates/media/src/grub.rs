@@ -1,4 +1,4 @@
-//! GRUB as a root filesystem has it: files for BIOS, signed or plain programs for UEFI.
+//! GRUB as a root filesystem has it: files for BIOS, signed or unsigned programs for UEFI.
 
 use crate::error::MediaError;
 use crate::esp::Piece;
@@ -75,7 +75,7 @@ const EFI_MODULES: [&str; 4] = ["efi_gop", "efi_uga", "all_video", "efifwsetup"]
 const GRUB_DIRECTORIES: [&str; 2] = ["/usr/lib/grub", "/usr/share/grub2"];
 
 /// Signed pairs of shim and GRUB, the best first. Debian's gcdx64 is made for discs; its grubx64 and those of other
-/// distributions look for grub.cfg in a directory of their own, where the image has it, too.
+/// distributions look for grub.cfg in a directory of their own, so the image has it there, too.
 const SIGNED: [(&str, &str); 3] = [
     ("/usr/lib/shim/shimx64.efi.signed", "/usr/lib/grub/x86_64-efi-signed/gcdx64.efi.signed"),
     ("/usr/lib/shim/shimx64.efi.signed.latest", "/usr/lib/grub/x86_64-efi-signed/gcdx64.efi.signed"),
@@ -88,7 +88,7 @@ const VENDORS: [&str; 7] = ["fedora", "redhat", "centos", "rocky", "almalinux", 
 /// MokManager, which shim starts when a key is to be enrolled.
 const MOK_MANAGERS: [&str; 2] = ["/usr/lib/shim/mmx64.efi.signed", "/usr/lib/shim/mmx64.efi"];
 
-/// Finds the loaders of `sysroot` and makes core images in `work`. With `uefi` nothing is looked for in its place.
+/// Finds the loaders of `sysroot` and makes core images in `work`. With `uefi` given, no loader for UEFI is searched.
 ///
 /// # Errors
 /// When files cannot be read or grub-mkimage fails.
@@ -139,7 +139,7 @@ pub fn find(
     Ok(loaders)
 }
 
-/// The directory of a platform, outside, when it has `needed`.
+/// The directory of a platform, outside, if it has `needed`.
 fn platform(sysroot: &Sysroot, name: &str, needed: &str) -> Result<Option<PathBuf>, MediaError> {
     for directory in GRUB_DIRECTORIES {
         let directory = Path::new(directory).join(name);
@@ -227,7 +227,7 @@ fn signed(sysroot: &Sysroot) -> Result<Option<BTreeMap<String, Vec<u8>>>, MediaE
     Ok(None)
 }
 
-/// The grub.cfg that a GRUB finds at its built-in place on the ESP, and that leads to the one on the medium.
+/// The grub.cfg that a GRUB finds at its built-in path on the ESP, and that leads to the one on the medium.
 fn add_redirects(files: &mut BTreeMap<String, Vec<u8>>, medium_id: &str) {
     let text = redirect(medium_id, true).into_bytes();
     for directory in ["boot/grub", "EFI/BOOT", "EFI/debian", "EFI/ubuntu"].into_iter().map(str::to_owned) {
@@ -238,7 +238,7 @@ fn add_redirects(files: &mut BTreeMap<String, Vec<u8>>, medium_id: &str) {
     }
 }
 
-/// Finds the medium by its marker and goes on there. Built into a core image, `normal` reads the menu by itself.
+/// Finds the medium by its marker and continues there. Built into a core image, `normal` reads the menu by itself.
 fn redirect(medium_id: &str, with_menu: bool) -> String {
     let mut text =
         format!("search --no-floppy --file --set=root {}\nset prefix=($root)/boot/grub\n", marker(medium_id));

@@ -56,7 +56,7 @@ const NAMES: [&str; 52] = [
     "x2apic_phys",
 ];
 
-/// Who reads a `NAME.PARAMETER=` that is no option of a kernel module: programs of the restored system, and those of the
+/// Readers of a `NAME.PARAMETER=` that is not an option of a kernel module: programs of the restored system, and those of the
 /// rescue system, for which it is not meant.
 const PROGRAMS: [&str; 15] = [
     "cloud-init",
@@ -77,7 +77,7 @@ const PROGRAMS: [&str; 15] = [
 ];
 
 /// The machine's consoles, hardware parameters and options of kernel modules: `nouveau.modeset=`, `libata.force=`,
-/// `modprobe.blacklist=`. Without consoles there: screen and the first serial line, of which the kernel passes over the
+/// `modprobe.blacklist=`. Without consoles there: screen and the first serial line, of which the kernel ignores the
 /// one that does not exist.
 pub fn parameters(command_line: &str) -> Vec<String> {
     let words = lifeboat_machine::parameters::split(command_line);
@@ -115,7 +115,7 @@ fn is_hardware(word: &str) -> bool {
     }
 }
 
-/// Quotes, control characters and what a shell or a boot loader reads have no business in these; `memmap=` alone spells
+/// Quotes, control characters and what is special to a shell or a boot loader do not belong here; only `memmap=` spells
 /// reserved memory with a dollar sign.
 fn is_plain(word: &str) -> bool {
     let memory = word.starts_with("memmap=");

@@ -27,16 +27,16 @@ use std::time::Instant;
 
 /// What an image is made from.
 pub struct IsoInputs<'a> {
-    /// Root filesystem that has GRUB and shim: `/` or a folder.
+    /// The root filesystem that has GRUB and shim: `/` or a folder.
     pub sysroot: &'a Path,
-    /// Directory for pieces; made when missing.
+    /// Directory for temporary files; created if missing.
     pub work: &'a Path,
     /// The image.
     pub out: &'a Path,
     /// Path below `/lifeboat/` on the medium, and the file or directory that goes there. `kernel` and `initrd.img`
     /// must be among them.
     pub files: &'a BTreeMap<String, PathBuf>,
-    /// Of this medium.
+    /// The manifest of this medium.
     pub manifest: &'a MediumManifest,
     /// What the boot menu offers.
     pub menu: &'a Menu,
@@ -65,7 +65,7 @@ pub struct IsoReport {
     pub secure_boot: bool,
     /// What a person should know: firmware that the medium is not for.
     pub warnings: Vec<String>,
-    /// What it took.
+    /// How long it took.
     pub seconds: f64,
 }
 
@@ -107,7 +107,7 @@ pub fn write_iso(inputs: &IsoInputs<'_>, runner: &dyn Runner) -> Result<IsoRepor
     write_private(&blank, &boot_list::placeholder(names))?;
     let boot_list = (format!("/lifeboat/{BOOT_LIST}"), blank);
     let call = invocation(inputs, &loaders, boot.iter().chain([(&boot_list.0, &boot_list.1)]), esp.as_deref());
-    // xorriso takes an existing file as a medium that may hold sessions, so it must find none; made here first, the
+    // xorriso treats an existing file as a medium that may hold sessions, so it must find an empty one; created here first, the
     // image is never readable for others.
     remove(out)?;
     write_private(out, b"")?;
@@ -227,10 +227,10 @@ fn graft(path: &str, source: &Path) -> OsString {
     OsString::from_vec([&escaped(path.as_bytes())[..], b"=", &escaped(source.as_os_str().as_bytes())].concat())
 }
 
-/// GRUB, and an EFI system partition with no more than it.
+/// GRUB, and an EFI system partition with nothing else.
 const LOADER_BYTES: u64 = 16 << 20;
 
-/// About what an image with these files takes: they, loaders, and the end of the last sector of each. On a signed medium kernel and
+/// The approximate size of an image with these files: they, loaders, and padding to whole sectors. On a signed medium kernel and
 /// initramfs are there twice, for UEFI and for BIOS.
 ///
 /// # Errors
@@ -240,7 +240,7 @@ pub fn image_bytes(files: &BTreeMap<String, PathBuf>, signed: bool) -> Result<u6
     Ok(content_bytes(files)? + twice + LOADER_BYTES)
 }
 
-/// About what the signed program of a medium with these files takes.
+/// The approximate size of the signed program of a medium with these files.
 ///
 /// # Errors
 /// When a file cannot be read.
@@ -265,7 +265,7 @@ fn content_bytes(files: &BTreeMap<String, PathBuf>) -> Result<u64, MediaError> {
     files.values().map(|path| size(path)).sum()
 }
 
-/// Reads the boot record back, writes the list of what boots, and gives the size.
+/// Reads the boot record back, writes the list of what boots, and returns the size.
 fn verify(inputs: &IsoInputs<'_>, loaders: &Loaders) -> Result<u64, MediaError> {
     let out = inputs.out;
     let wrong = |reason: String| MediaError::Verify { out: out.to_owned(), reason };

@@ -48,7 +48,7 @@ pub struct Menu {
 /// What the caller may choose.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MenuOptions {
-    /// The mode that starts by itself. `Some(Mode::Nuke)` makes a medium for unattended use: whoever boots it loses
+    /// The mode that starts by itself. `Some(Mode::Nuke)` makes a medium for unattended use: anyone who boots it loses
     /// what is on the machine's disks. Without it the default entry only reads.
     pub default_mode: Option<Mode>,
     /// Seconds until the default starts; otherwise 30 for a harmless default, 10 for a chosen one.
@@ -181,8 +181,8 @@ impl Menu {
         out
     }
 
-    /// The kernel's command line on a medium whose menu comes with the rescue system (`lifeboat.menu`): nothing outside of a signed
-    /// program counts, so that what GRUB's menu would choose from is chosen there.
+    /// The kernel's command line on a medium whose menu comes with the rescue system (`lifeboat.menu`): only the signed
+    /// program counts, so the choice of GRUB's menu is made there.
     pub fn command_line(&self) -> String {
         let mode = self.entries.iter().find(|entry| entry.id == self.default).map(|entry| &entry.action);
         let mode = match mode {

@@ -13,10 +13,10 @@ pub struct Progress {
     pub bytes_total: u64,
 }
 
-/// How often the size of the growing image is looked at.
+/// How often the size of the growing image is checked.
 const INTERVAL: Duration = Duration::from_millis(200);
 
-/// Runs `work` and meanwhile reports how large the file at `path` has become. xorriso reports percents only in a format
+/// Runs `work` and meanwhile reports how large the file at `path` has become. xorriso reports percentages only in a format
 /// for people; the size of its output is exact.
 pub(crate) fn watch<T: Send>(
     path: &Path,

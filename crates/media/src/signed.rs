@@ -17,7 +17,7 @@ pub const PATH: &str = "EFI/BOOT/BOOTX64.EFI";
 /// COMMAND_LINE_SIZE of x86 (arch/x86/include/asm/setup.h), with the byte behind the text.
 const LONGEST_COMMAND_LINE: usize = 2047;
 
-/// What it takes to sign.
+/// What is needed to sign.
 #[derive(Debug)]
 pub struct Signing {
     /// The key, which the firmware trusts.
@@ -39,7 +39,7 @@ pub(crate) fn program(inputs: &IsoInputs<'_>, signing: &Signing) -> Result<Uefi,
             command_line.len()
         )));
     }
-    // Stubs before systemd 254 hand each byte over as a character of its own.
+    // Stubs before systemd 254 pass on each byte as a separate character.
     if let Some(word) = command_line.split(' ').find(|word| !word.is_ascii()) {
         return Err(refused(format!("the parameter {word} is not plain ASCII")));
     }

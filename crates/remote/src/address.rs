@@ -46,12 +46,12 @@ pub struct Bucket {
 const EXAMPLES: &str = "addresses look like nfs://host/path, http://host/path, rest:https://host/path, sftp://user@host//path, s3://bucket/prefix";
 
 impl Address {
-    /// True when a text is meant as an address, right or wrong, and not as a path.
+    /// True when a text is meant as an address, valid or not, and not as a path.
     pub fn is_meant(text: &str) -> bool {
         text.starts_with("rest:") || text.starts_with("sftp:") || text.contains("://")
     }
 
-    /// Reads an address.
+    /// Parses an address.
     ///
     /// # Errors
     /// A message for people.
@@ -92,7 +92,7 @@ impl Address {
         }
     }
 
-    /// Who must answer, for messages.
+    /// The server that must answer, for messages.
     pub fn host(&self) -> String {
         match self {
             Address::Nfs(host) | Address::Sftp(host) => host.host.clone(),
@@ -174,7 +174,7 @@ fn decoded(text: &str) -> Result<String, &'static str> {
     if text.chars().any(char::is_control) { Err("its %-escapes hide control characters") } else { Ok(text) }
 }
 
-/// What an address needs to be read again: [`decoded`] gives the text back.
+/// Escapes text for an address: [`decoded`] restores it.
 fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -208,7 +208,7 @@ fn host(rest: &str) -> Result<Host, &'static str> {
     // The zone of a link-local address is written with %25 (RFC 6874).
     let name = decoded(name)?;
     let path = decoded(path)?;
-    // A name that begins with a dash would be an option to the programs that it is given to.
+    // A name that begins with a dash would be an option for the programs that receive it.
     if name.is_empty()
         || name.starts_with('-')
         || user.as_ref().is_some_and(|user| user.is_empty() || user.starts_with('-'))
@@ -279,7 +279,7 @@ mod tests {
         assert_eq!((nfs.host.as_str(), nfs.path.as_str()), ("fe80::1%eth0", "/a b"));
         let Address::S3(s3) = Address::parse("s3://b/a%20b/%25?region=eu").unwrap() else { panic!() };
         assert_eq!(s3.prefix, "a b/%");
-        // URLs go to the server as they are.
+        // URLs go to the server unchanged.
         assert_eq!(Address::parse("rest:http://h/a%20b").unwrap(), Address::Rest("http://h/a%20b/".into()));
         for text in ["sftp://ann%40home@nas//my%20box/%C3%BC%2541%3F", "nfs://nas/a%25b", "s3://b/a%20%23"] {
             let address = Address::parse(text).unwrap();

@@ -1,10 +1,10 @@
-//! Names and passwords. They come from the environment or from a file of `NAME=VALUE` lines; what is read is decided here, and
-//! reading is left to who calls.
+//! Names and passwords. They come from the environment or from a file of `NAME=VALUE` lines; this decides which count, and
+//! reading is left to the caller.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// All names that mean something: those that restic, rclone and Amazon's tools use, where there are some.
+/// All recognised names: those that restic, rclone and Amazon's tools use, where they exist.
 pub const NAMES: [&str; 12] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -32,7 +32,7 @@ impl fmt::Debug for Credentials {
 }
 
 impl Credentials {
-    /// Those among `pairs` whose names mean something.
+    /// Those among `pairs` whose names are recognised.
     pub fn new(pairs: impl IntoIterator<Item = (String, String)>) -> Credentials {
         let known = |(name, value): &(String, String)| NAMES.contains(&name.as_str()) && !value.is_empty();
         Credentials(pairs.into_iter().filter(known).collect())
@@ -70,12 +70,12 @@ impl Credentials {
         self
     }
 
-    /// One of them.
+    /// The value of a name.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 
-    /// True without any.
+    /// True if there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -2,19 +2,19 @@
 
 use std::fmt::Display;
 
-/// Why something failed, and whether it is worth trying again.
+/// Why something failed, and whether to retry.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// It is not there.
+    /// It does not exist.
     #[error("{0} is not there")]
     Missing(String),
-    /// The network or the server: it may pass.
+    /// The network or the server: it may be transient.
     #[error("{0}")]
     Passing(String),
-    /// What is there cannot be what was asked for: no regular file, or too large.
+    /// What exists cannot be what was asked for: not a regular file, or too large.
     #[error("{0}")]
     Impossible(String),
-    /// It will not get better by waiting.
+    /// Waiting will not help.
     #[error("{0}")]
     Final(String),
 }
@@ -25,12 +25,12 @@ impl Fault {
         Fault::Final(format!("cannot {action} {place}: {cause}"))
     }
 
-    /// One of something that nobody reads: "cannot READ place: cause".
+    /// A fault for something that is not read: "cannot READ place: cause".
     pub fn impossible(place: impl Display, cause: impl Display) -> Fault {
         Fault::Impossible(format!("cannot READ {place}: {cause}"))
     }
 
-    /// One that may pass.
+    /// A transient one.
     pub fn passing(action: &str, place: impl Display, cause: impl Display) -> Fault {
         Fault::Passing(format!("cannot {action} {place}: {cause}"))
     }

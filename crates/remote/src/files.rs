@@ -35,8 +35,8 @@ impl Kind {
         }
     }
 
-    /// How large such a file can be, in bytes: nothing is believed of it before it is authenticated, so none is fetched that is larger. Key files
-    /// and locks have some hundred, restic's indexes some megabytes, its packs at most 128.
+    /// How large such a file can be, in bytes: it is not trusted before it is authenticated, so no larger one is fetched. Key files
+    /// and locks have some hundred bytes, restic's indexes some megabytes, its packs at most 128.
     pub fn largest(self) -> u64 {
         match self {
             Kind::Config | Kind::Key | Kind::Lock => 64 << 10,
@@ -56,13 +56,13 @@ impl Kind {
     }
 }
 
-/// More files of one kind are in no repository: so many packs have 64 TiB. A list without end would fill the memory.
+/// No repository has more files of one kind: so many packs have 64 TiB. An endless list would fill the memory.
 pub(crate) const MOST_FILES: usize = 4 << 20;
 
 /// Why a list is not read any further.
 pub(crate) const ENDLESS: &str = "the server's list has no end";
 
-/// The files of a repository. Implementations wait for a server that was lost as long as their patience lasts.
+/// The files of a repository. Implementations wait for a lost server as long as their patience allows.
 pub trait Files: Send + Sync {
     /// Where it is, for people.
     fn place(&self) -> String;
@@ -70,7 +70,7 @@ pub trait Files: Send + Sync {
     /// Names and sizes in bytes of all files of a kind.
     ///
     /// # Errors
-    /// [`Fault`]; a directory that is missing is empty.
+    /// [`Fault`]; a missing directory counts as empty.
     fn list(&self, kind: Kind) -> Result<Vec<(String, u64)>, Fault>;
 
     /// A whole file.
@@ -82,10 +82,10 @@ pub trait Files: Send + Sync {
     /// Exactly `length` bytes from `offset` on.
     ///
     /// # Errors
-    /// [`Fault`]; a file that ends before is a final one.
+    /// [`Fault`]; a file that ends earlier is a final one.
     fn read_part(&self, kind: Kind, name: &str, offset: u64, length: u64) -> Result<Vec<u8>, Fault>;
 
-    /// Writes a file; when this returns it is as safe as the place makes it.
+    /// Writes a file; when this returns it is as durable as the place allows.
     ///
     /// # Errors
     /// [`Fault`].
@@ -97,18 +97,18 @@ pub trait Files: Send + Sync {
     /// [`Fault`].
     fn remove(&self, kind: Kind, name: &str) -> Result<(), Fault>;
 
-    /// Makes what a new repository needs before its first file.
+    /// Creates what a new repository needs before its first file.
     ///
     /// # Errors
     /// [`Fault`].
     fn create(&self) -> Result<(), Fault>;
 
-    /// Why nothing is tried any more, once waiting for the server has failed.
+    /// Why nothing is retried any more, once waiting for the server has failed.
     fn given_up(&self) -> Option<String>;
 }
 
-/// A part that has the length that was asked for. A connection that was cut is an error of its own: a part that is too short is a
-/// file that is too short, and waiting does not mend it.
+/// Checks that a part has the requested length. A cut connection is an error of its own: a part that is too short comes from a
+/// file that is too short, and waiting does not help.
 pub(crate) fn whole_part(bytes: Vec<u8>, length: u64, what: &str) -> Result<Vec<u8>, Fault> {
     if bytes.len() as u64 == length {
         return Ok(bytes);

@@ -1,4 +1,4 @@
-//! A repository in a folder of a mounted network filesystem: anyone who reads it waits for the server.
+//! A repository in a folder of a mounted network filesystem: reads wait for the server.
 
 use crate::files::whole_part;
 use crate::{Fault, Files, Kind, Patience};
@@ -43,7 +43,7 @@ impl Folder {
     }
 }
 
-/// What the kernel says when a server does not answer, or the mount has seen it go: nfs(5), `softerr`.
+/// The kernel's errors when a server does not answer, or the mount has seen it go: nfs(5), `softerr`.
 fn fault(action: &str, path: &Path, error: &io::Error) -> Fault {
     let shown = path.display();
     const PASSING: [i32; 11] = [
@@ -57,12 +57,12 @@ fn fault(action: &str, path: &Path, error: &io::Error) -> Fault {
         111, // ECONNREFUSED
         112, // EHOSTDOWN
         113, // EHOSTUNREACH
-        116, // ESTALE: the server was started again
+        116, // ESTALE: the server was restarted
     ];
     match error.raw_os_error() {
         Some(code) if PASSING.contains(&code) => Fault::passing(action, shown, error),
         _ if error.kind() == io::ErrorKind::NotFound => Fault::Missing(shown.to_string()),
-        // What `bounded` says.
+        // The errors of `bounded`.
         _ if error.kind() == io::ErrorKind::Other => Fault::impossible(shown, error),
         _ => Fault::ended(action, shown, error),
     }

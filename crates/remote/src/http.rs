@@ -1,4 +1,4 @@
-//! The HTTP client: ureq with the trust of the machine's own certificates, and answers sorted into faults.
+//! The HTTP client: ureq with the machine's own trusted certificates, and answers classified into faults.
 
 use crate::{Fault, Patience, redirect};
 use std::path::Path;
@@ -9,11 +9,11 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 /// Where distributions keep the certificates that they trust. The rescue system has the machine's.
 const CERTIFICATES: [&str; 3] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem"];
-/// Larger answers are not for us: [`crate::Kind::largest`].
+/// We accept no larger answers: [`crate::Kind::largest`].
 const LIMIT: u64 = 1 << 30;
-/// How often an answer may send us on.
+/// How many redirects to follow.
 const REDIRECTS: usize = 5;
-/// How much of an error's page is shown.
+/// How much of an error page is shown.
 const EXCERPT: usize = 200;
 
 /// A client for one server.
@@ -24,7 +24,7 @@ pub struct Client {
     pub patience: Patience,
 }
 
-/// A question.
+/// A request.
 #[derive(Clone, Debug)]
 pub struct Question<'a> {
     /// `GET`, `PUT`, …
@@ -33,7 +33,7 @@ pub struct Question<'a> {
     pub url: String,
     /// Headers.
     pub headers: Vec<(String, String)>,
-    /// What is sent.
+    /// The body to send.
     pub body: &'a [u8],
     /// What is done and to what, for messages.
     pub about: (&'static str, String),
@@ -41,12 +41,12 @@ pub struct Question<'a> {
     pub limit: u64,
 }
 
-/// An answer that is not an error.
+/// A response that is not an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The body is the part that was asked for.
     pub partial: bool,
-    /// What came.
+    /// The body.
     pub body: Vec<u8>,
     /// `Content-Length`, for `HEAD`.
     pub length: Option<u64>,
@@ -55,30 +55,30 @@ pub struct Answer {
 }
 
 impl<'a> Question<'a> {
-    /// A question without headers and body.
+    /// A request without headers and body.
     pub fn new(method: &'static str, url: impl Into<String>, action: &'static str, what: impl Into<String>) -> Self {
         Question { method, url: url.into(), headers: vec![], body: &[], about: (action, what.into()), limit: LIMIT }
     }
 
-    /// With a header.
+    /// Adds a header.
     pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.push((name.to_owned(), value.into()));
         self
     }
 
-    /// With a body.
+    /// Adds a body.
     pub fn body(mut self, body: &'a [u8]) -> Self {
         self.body = body;
         self
     }
 
-    /// For an answer of at most so many bytes.
+    /// Limits the response to so many bytes.
     pub fn at_most(mut self, bytes: u64) -> Self {
         self.limit = bytes.min(LIMIT);
         self
     }
 
-    /// For a part only.
+    /// Asks for a part only.
     pub fn range(self, offset: u64, length: u64) -> Self {
         let last = offset.saturating_add(length).saturating_sub(1);
         self.header("Range", format!("bytes={offset}-{last}"))
@@ -93,16 +93,16 @@ impl Client {
             .http_status_as_error(false)
             .timeout_connect(Some(silence))
             .timeout_resolve(Some(silence))
-            // Not for the whole answer: that takes what it takes, as long as bytes come.
+            // Not for the whole response: that may take any time while bytes keep coming.
             .timeout_per_read(Some(silence))
             .timeout_per_write(Some(silence))
             .max_idle_connections(16)
             .max_idle_connections_per_host(8)
-            // Shorter than any server's: a connection that the server has closed meanwhile fails once for nothing.
+            // Shorter than any server's: a connection that the server has closed meanwhile would fail once needlessly.
             .max_idle_age(Duration::from_secs(4))
             .user_agent("lifeboat")
             .accept_encoding("identity")
-            // Where we go from there is decided here, not by the server.
+            // Redirects are decided here, not by the client library.
             .max_redirects(0)
             .tls_config(TlsConfig::builder().root_certs(roots()).build())
             .proxy(None)
@@ -110,7 +110,7 @@ impl Client {
         Client { agent: config.new_agent(), patience }
     }
 
-    /// Asks until there is an answer, or the patience is over. Asking twice must do no harm.
+    /// Repeats the request until there is a response, or patience runs out. Asking twice must do no harm.
     ///
     /// # Errors
     /// [`Fault`].
@@ -118,7 +118,7 @@ impl Client {
         self.ask_anew(|| Ok(question.clone()))
     }
 
-    /// The same with a question that is made again for each attempt, as signatures age.
+    /// The same with a request that is built again for each attempt, because signatures expire.
     ///
     /// # Errors
     /// [`Fault`].
@@ -148,7 +148,7 @@ impl Client {
         let sends = matches!(question.method, "PUT" | "POST");
         let result = match sends {
             true => self.agent.run(request),
-            // A body, were it empty, would be announced, and some servers refuse that.
+            // An empty body would be announced, and some servers refuse that.
             false => self.agent.run(request.map(|_| ())),
         };
         let mut response = result.map_err(|error| sort(action, what, error))?;
@@ -164,7 +164,7 @@ impl Client {
                 Fault::ended(action, what, format!("{why}{region}"))
             });
         }
-        // RFC 9110 wants 206; rclone's S3 server sends a part with its range and says 200.
+        // RFC 9110 wants 206; rclone's S3 server sends a part with its range and status 200.
         let partial = status == StatusCode::PARTIAL_CONTENT || header("content-range").is_some();
         let body = match question.method {
             "HEAD" => vec![],
@@ -182,11 +182,11 @@ impl Client {
 
 enum Reply {
     Answer(Answer),
-    /// The same question is to be asked there.
+    /// The same request is to be sent there.
     Elsewhere(String),
 }
 
-/// Errors below HTTP: nearly all may pass.
+/// Errors below HTTP: nearly all may be transient.
 fn sort(action: &str, what: &str, error: ureq::Error) -> Fault {
     match error {
         ureq::Error::Io(error) if is_distrust(&error) => Fault::ended(
@@ -209,7 +209,7 @@ fn sort(action: &str, what: &str, error: ureq::Error) -> Fault {
     }
 }
 
-/// A certificate does not become valid by waiting, and a server that speaks no TLS does not learn it. What else goes wrong below TLS may
+/// Waiting neither makes a certificate valid nor teaches a server TLS. Other errors below TLS may
 /// be the network.
 fn is_distrust(error: &std::io::Error) -> bool {
     use rustls::Error::{
@@ -228,7 +228,7 @@ fn is_distrust(error: &std::io::Error) -> bool {
     )
 }
 
-/// What an S3 server says of the region that a bucket is in, when it was asked for another one ("Error responses" of the Amazon S3 API
+/// The region of a bucket, as an S3 server reports it when asked for another one ("Error responses" of the Amazon S3 API
 /// reference: PermanentRedirect, AuthorizationHeaderMalformed).
 fn region(headers: &HeaderMap, body: &[u8]) -> Option<String> {
     let header = headers.get("x-amz-bucket-region").and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -241,14 +241,14 @@ fn region(headers: &HeaderMap, body: &[u8]) -> Option<String> {
     })
 }
 
-/// Answers that are none.
+/// Responses that are errors.
 fn refusal(action: &str, what: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Fault {
     let text = String::from_utf8_lossy(body.get(..body.len().min(EXCERPT)).unwrap_or_default());
     let printable: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let reported = printable.split_whitespace().collect::<Vec<_>>().join(" ");
     let reported = if reported.is_empty() { String::new() } else { format!(": {reported}") };
     let cause = format!("the server answers {status}{reported}");
-    // A server that misses the bucket's region says so with different answers.
+    // Servers report a missing bucket region with different answers.
     if let (300..=403, Some(region)) = (status.as_u16(), region(headers, body)) {
         return Fault::ended(action, what, format!("{cause}{region}"));
     }
@@ -260,7 +260,7 @@ fn refusal(action: &str, what: &str, status: StatusCode, headers: &HeaderMap, bo
     }
 }
 
-/// The machine's own trust, else Mozilla's list as it was when this program was built.
+/// The machine's own trust store, else Mozilla's list as of when this program was built.
 fn roots() -> RootCerts {
     for path in CERTIFICATES {
         let Ok(bytes) = std::fs::read(Path::new(path)) else { continue };

@@ -22,7 +22,7 @@ pub struct ImageFile {
 }
 
 impl ImageFile {
-    /// Opens a regular file or a block device; a device that nobody else uses is kept from others as long as this lives.
+    /// Opens a regular file or a block device; a device that is not in use is reserved while this lives.
     ///
     /// # Errors
     /// [`Fault`] when it is neither, or cannot be read.
@@ -33,7 +33,7 @@ impl ImageFile {
         if !kind.is_file() && !kind.is_block_device() {
             return Err(Fault::ended("OPEN", path.display(), "it is not a file or a block device"));
         }
-        // A device that is mounted, too, is busy; then its mount keeps it from others.
+        // A mounted device is busy, too; then its mount keeps others away.
         let opened = if kind.is_block_device() { open(EXCLUSIVE).or_else(|_| open(0)) } else { open(0) };
         let mut file = opened.map_err(fail)?;
         let size = file.seek(SeekFrom::End(0)).map_err(fail)?;

@@ -1,4 +1,4 @@
-//! ISO 9660 with Rock Ridge names, read in pieces (ECMA-119; IEEE P1282): so an image on a web server is used where it lies,
+//! ISO 9660 with Rock Ridge names, read in pieces (ECMA-119; IEEE P1282): so an image on a web server is used in place,
 //! without a copy and without memory for one. Images come from the network: every number in them is checked.
 
 use crate::Fault;
@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 const SECTOR: u64 = 2048;
-/// Directories are together; this much of them is read at once.
+/// Directories are contiguous; this much of them is read at once.
 const WINDOW: u64 = 256 * 1024;
 /// A directory of a medium has some hundred entries.
 const LONGEST_DIRECTORY: u64 = 16 << 20;
-/// Folders below each other that are followed.
+/// How deeply nested folders are followed.
 const DEEPEST: usize = 16;
 /// All directories of an image together: a medium with a million packs has less.
 const LONGEST_DIRECTORIES: u64 = 256 << 20;
@@ -24,7 +24,7 @@ pub trait ReadAt: Send + Sync {
     fn read_at(&self, offset: u64, length: u64) -> Result<Vec<u8>, Fault>;
 }
 
-/// Where a file lies: offsets and lengths in bytes.
+/// Where a file is: offsets and lengths in bytes.
 pub type Extents = Vec<(u64, u64)>;
 
 struct Entry {
@@ -42,7 +42,7 @@ struct Reader<'a> {
 /// All files below the directory `top` (one name; empty for the root) of an image, by their paths there.
 ///
 /// # Errors
-/// When the image is none, or broken; `what` names it.
+/// When it is not an image, or is broken; `what` names it.
 pub fn files(source: &dyn ReadAt, what: &str, top: &str) -> Result<BTreeMap<String, Extents>, Fault> {
     let reader = Reader { source, what, window: Mutex::new(None) };
     let descriptor = reader.read(16 * SECTOR, SECTOR)?;
@@ -75,7 +75,7 @@ pub fn files(source: &dyn ReadAt, what: &str, top: &str) -> Result<BTreeMap<Stri
         for entry in reader.directory(&extents, skip)? {
             let path = format!("{prefix}{}", entry.name);
             if !entry.directory {
-                // Of two files with one name nobody can say which one another reader takes.
+                // Of two files with one name it is unknown which one another reader takes.
                 if files.insert(path, entry.extents).is_some() {
                     return Err(reader.broken("two of its files have the same name"));
                 }
@@ -131,7 +131,7 @@ impl Reader<'_> {
         found
     }
 
-    /// How many bytes of each system use field are not SUSP's (the SP entry of the root's own record).
+    /// How many bytes of each system use field do not belong to SUSP (the SP entry of the root's own record).
     fn skip(&self, root: &Extents) -> Result<usize, Fault> {
         let Some((offset, _)) = root.first() else { return Err(self.broken("its root directory is empty")) };
         let bytes = self.read(*offset, SECTOR)?;
@@ -159,7 +159,7 @@ impl Reader<'_> {
                     rest = &rest[length..];
                     let name = self.name(raw, skip)?;
                     let entry = record(raw, name).ok_or_else(|| self.broken("a record is damaged"))?;
-                    // Flag 128: the file goes on in the next record.
+                    // Flag 128: the file continues in the next record.
                     let more = raw.get(25).is_some_and(|flags| flags & 128 != 0);
                     match entries.last_mut().filter(|_| continued) {
                         Some(last) => last.extents.extend(entry.extents),
@@ -173,7 +173,7 @@ impl Reader<'_> {
         Ok(entries)
     }
 
-    /// The name of a record: NM entries, which may go on elsewhere (CE). `None` for `.` and `..`.
+    /// The name of a record: NM entries, which may continue elsewhere (CE). `None` for `.` and `..`.
     fn name(&self, raw: &[u8], skip: usize) -> Result<Option<String>, Fault> {
         let length = usize::from(raw.get(32).copied().unwrap_or(0));
         if matches!(raw.get(33..33 + length), Some([0 | 1]) | None) {

@@ -1,15 +1,15 @@
-//! Places across the network: where they are, how they are spoken to, and what happens when they stop answering.
+//! Places across the network: where they are, how they are accessed, and what happens when they stop answering.
 //!
 //! | module | holds |
 //! | --- | --- |
 //! | [`address`] | [`Address`]: `nfs://`, `http(s)://`, `rest:`, `sftp://`, `s3://` |
 //! | [`credentials`] | names and passwords, from the environment or a file, never from an argument |
-//! | [`fault`] | [`Fault`]: missing, passing, or final |
-//! | [`patience`] | [`Patience`]: waits for a server that was lost, and says so |
+//! | [`fault`] | [`Fault`]: missing, transient, or final |
+//! | [`patience`] | [`Patience`]: waits for a lost server, and says so |
 //! | [`files`] | [`Files`]: the files of a repository, wherever it is |
 //! | [`folder`] | a mounted place: NFS |
 //! | [`http`] | the HTTP client |
-//! | `redirect` | where an answer may send us |
+//! | `redirect` | where a redirect may lead |
 //! | [`rest`] | restic's REST protocol |
 //! | [`s3`] | S3: signing, listing |
 //! | [`sftp`] | SFTP over the system's ssh |
@@ -19,7 +19,7 @@
 //! | [`nfs`] | mounting NFS with mount(2) |
 //! | [`upload`] | plain files, such as logs, sent to a place |
 //!
-//! Everything blocks. Nothing here prints or reads the environment; whoever waits is informed through a [`patience::Listener`].
+//! Everything blocks. Nothing here prints or reads the environment; callers learn of waits through a [`patience::Listener`].
 
 pub mod address;
 pub mod credentials;
@@ -47,10 +47,10 @@ pub use patience::Patience;
 use std::sync::Arc;
 
 /// Opens the files of a repository at an address of a store: `rest:`, `sftp://` or `s3://`. NFS is mounted, and a plain HTTP tree is
-/// looked at, by who knows what may be there.
+/// searched, by code that knows what may be there.
 ///
 /// # Errors
-/// When the address is not a store's, or credentials are missing.
+/// When the address is not that of a store, or credentials are missing.
 pub fn store(address: &Address, credentials: &Credentials, patience: Patience) -> Result<Arc<dyn Files>, Fault> {
     match address {
         Address::Rest(url) => Ok(Arc::new(rest::Rest::new(url, credentials, patience)?)),

@@ -8,13 +8,13 @@ use std::path::Path;
 
 /// NFS's usual port; version 3 asks the port mapper when none is named.
 const PORT: u16 = 2049;
-/// Newest first; a server refuses what it does not speak.
+/// Newest first; a server refuses those that it does not support.
 const VERSIONS: [&str; 4] = ["vers=4.2", "vers=4.1", "vers=4.0", "vers=3"];
 
-/// Mounts an export at a directory that exists; version 4, or 3 where the server has no other.
+/// Mounts an export at a directory that exists; version 4, or 3 where the server supports no other.
 ///
 /// # Errors
-/// When no version works; the fault names what the first one and the last one said.
+/// When no version works; the fault has the errors of the first and the last one.
 pub fn mount_export(place: &Host, target: &Path, writable: bool, patience: &Patience) -> Result<(), Fault> {
     let shown = crate::Address::Nfs(place.clone());
     patience.insist(|| {
@@ -39,8 +39,8 @@ fn resolve(host: &str) -> std::io::Result<IpAddr> {
     found.next().map(|address| address.ip()).ok_or_else(|| std::io::Error::other("the name has no address"))
 }
 
-/// `softerr`: a server that does not answer for some twenty seconds gives ETIMEDOUT, and anyone who reads decides how long to
-/// try again; a hard mount would hang without a word.
+/// `softerr`: a server that does not answer for some twenty seconds returns ETIMEDOUT, and the reader decides how long to
+/// retry; a hard mount would hang silently.
 fn options(version: &str, address: IpAddr, port: Option<u16>, writable: bool) -> Vec<String> {
     let access = if writable { "rw" } else { "ro" };
     let mut options: Vec<String> =
@@ -54,7 +54,7 @@ fn options(version: &str, address: IpAddr, port: Option<u16>, writable: bool) ->
         // There is no lock daemon in the rescue system, and a repository needs no locks.
         options.push(format!("mountproto={family}"));
         options.push(format!("mountaddr={address}"));
-        // A tunnel, or a server with one port for both; next to the usual port the port mapper knows the mount daemon's.
+        // A tunnel, or a server with one port for both; with the usual port the port mapper knows the mount daemon's.
         options.extend(port.filter(|port| *port != PORT).map(|port| format!("mountport={port}")));
     } else {
         // Only version 3 knows this option.
@@ -64,7 +64,7 @@ fn options(version: &str, address: IpAddr, port: Option<u16>, writable: bool) ->
     options
 }
 
-/// What the attempts said. A server that is not there may come; a refusal stays.
+/// The result of the attempts. A server that is absent may appear; a refusal is final.
 fn sort(place: &str, reported: &[(&str, std::io::Error)]) -> Fault {
     use std::io::ErrorKind;
     // EPROTONOSUPPORT (93), EOPNOTSUPP (95): the server has no such version; EINVAL: this kernel does not know it.
@@ -78,7 +78,7 @@ fn sort(place: &str, reported: &[(&str, std::io::Error)]) -> Fault {
         ErrorKind::PermissionDenied => {
             Fault::ended("MOUNT", place, format!("{cause}; try exporting it to this machine's address (exports(5))"))
         }
-        // ENODEV: the kernel has no nfs.
+        // ENODEV: the kernel has no NFS.
         _ if error.raw_os_error() == Some(19) => {
             Fault::ended("MOUNT", place, "this kernel has no NFS support; try loading the modules nfs, nfsv4 and nfsv3")
         }

@@ -1,23 +1,23 @@
-//! Waits for a server that was lost, says so, and goes on when it is back or gives up at a deadline.
+//! Waits for a lost server, says so, and continues when it is back or gives up at a deadline.
 
 use crate::Fault;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Hears one line when a server is lost, and one when it is back.
+/// Receives one line when a server is lost, and one when it is back.
 pub type Listener = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// A server that says nothing for this long is spoken of. A single attempt waits no longer than this either.
+/// A server that does not answer for this long is reported. A single attempt waits no longer than this either.
 pub const SILENCE: Duration = Duration::from_secs(20);
-/// How long a lost server is waited for: time to start a machine again, or to find a cable.
+/// How long to wait for a lost server: time to restart a machine, or to find a cable.
 pub const DEADLINE: Duration = Duration::from_secs(600);
-/// How long a server is waited for that has never answered: mostly its name is mistyped, but it may be starting.
+/// How long to wait for a server that has never answered: mostly its name is mistyped, but it may be starting.
 pub const FIRST_DEADLINE: Duration = Duration::from_secs(60);
-/// A lost server is asked again after this time.
+/// A lost server is tried again after this time.
 const POLL: Duration = Duration::from_secs(2);
 
-/// Patience with one server, shared by all who speak to it.
+/// Patience with one server, shared by all who access it.
 #[derive(Clone)]
 pub struct Patience {
     shared: Arc<Shared>,
@@ -65,18 +65,18 @@ impl Patience {
         Patience::with(host, Arc::clone(&self.shared.listener), self.shared.silence, self.shared.deadline)
     }
 
-    /// How long a single attempt may stay without an answer.
+    /// How long a single attempt may wait for an answer.
     pub fn attempt(&self) -> Duration {
         self.shared.silence
     }
 
-    /// Does something until it succeeds, fails for good, or the deadline is over. `once` must be able to be done again.
+    /// Does something until it succeeds, fails for good, or the deadline is over. `once` must be repeatable.
     ///
     /// # Errors
-    /// The final fault; a passing one becomes final at the deadline.
+    /// The final fault; a transient one becomes final at the deadline.
     pub fn insist<T>(&self, mut once: impl FnMut() -> Result<T, Fault>) -> Result<T, Fault> {
         loop {
-            // Who comes after the deadline would only wait for the same nothing.
+            // Callers after the deadline would only wait for nothing again.
             if let Some(text) = self.given_up() {
                 return Err(Fault::Final(text));
             }
@@ -91,7 +91,7 @@ impl Patience {
         }
     }
 
-    /// Why nothing is tried any more, once the deadline was reached.
+    /// Why nothing is retried any more, once the deadline was reached.
     pub fn given_up(&self) -> Option<String> {
         self.shared.given_up.get().cloned()
     }
@@ -124,7 +124,7 @@ impl Patience {
             );
             (shared.listener)(&text);
         }
-        // Whoever hears an answer first wakes the others.
+        // The first to get an answer wakes the others.
         let pause = POLL.min(shared.silence / 4);
         drop(shared.back.wait_timeout(outage, pause).unwrap_or_else(PoisonError::into_inner));
         Ok(())

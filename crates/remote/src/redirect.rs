@@ -1,10 +1,10 @@
-//! Where an answer may send us (RFC 9110, section 15.4). A server decides about its own addresses only: what was asked of one that a
-//! certificate proves is not asked of another, and what carries credentials goes nowhere else.
+//! Where a redirect may lead (RFC 9110, section 15.4). A server may redirect only to its own addresses: what was asked of one that a
+//! certificate proves is not asked of another, and a request with credentials goes nowhere else.
 
 /// The URL to ask next.
 ///
 /// # Errors
-/// Why it is not asked, for people.
+/// Why it is refused, for people.
 pub(crate) fn follow(from: &str, location: &str, secret: bool, writes: bool) -> Result<String, String> {
     let to = resolve(from, location)
         .ok_or_else(|| format!("the server redirects to '{location}', which is not an address"))?;
@@ -42,14 +42,14 @@ fn origin(url: &str) -> Option<(String, String, u16)> {
     (!host.is_empty()).then_some((scheme.to_owned(), host, port))
 }
 
-/// A reference, resolved against the URL that it came from (RFC 3986, section 5.2, without dot segments: servers of files have none).
+/// A reference, resolved against the URL that it came from (RFC 3986, section 5.2, without dot segments: file servers use none).
 fn resolve(from: &str, location: &str) -> Option<String> {
     let location = location.split('#').next().unwrap_or_default().trim();
     let (scheme, rest) = from.split_once("://")?;
     let path = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(path);
     let url = if location.contains("://") && !location.starts_with(['/', '?']) {
-        // Schemes are the same in capitals.
+        // Schemes ignore case.
         let (scheme, rest) = location.split_once("://")?;
         format!("{}://{rest}", scheme.to_ascii_lowercase())
     } else if let Some(other) = location.strip_prefix("//") {

@@ -81,7 +81,7 @@ impl Files for Rest {
         let question = self.question("POST", "WRITE", self.url(kind, name)).body(bytes);
         let question = question.header("Content-Type", "application/octet-stream");
         match self.client.ask(&question) {
-            // An append-only server refuses what an attempt whose answer was lost has already written.
+            // An append-only server refuses to overwrite what an attempt whose answer was lost has written.
             Err(Fault::Final(text)) if kind != Kind::Config => match self.read(kind, name) {
                 Ok(there) if there == bytes => Ok(()),
                 _ => Err(Fault::Final(text)),

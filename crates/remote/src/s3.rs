@@ -65,7 +65,7 @@ impl S3 {
         if self.place.prefix.is_empty() { path.to_owned() } else { format!("{}/{path}", self.place.prefix) }
     }
 
-    /// A signed question about an object (`Some`) or the bucket.
+    /// A signed request for an object (`Some`) or the bucket.
     fn question<'a>(
         &self,
         method: &'static str,
@@ -78,7 +78,7 @@ impl S3 {
             Some(key) => format!("/{}/{key}", self.place.bucket),
             None => format!("/{}", self.place.bucket),
         };
-        // A path in the endpoint belongs to what is signed.
+        // A path in the endpoint is part of what is signed.
         let after_host =
             self.endpoint.split_once("://").map_or("", |(_, rest)| rest.find('/').map_or("", |at| &rest[at..]));
         let path = format!("{after_host}{path}");
@@ -124,7 +124,7 @@ impl Files for S3 {
                 return Err(Fault::ended("LIST", self.place(), ENDLESS));
             }
             match page.next {
-                // A server that says the same again would keep us for ever, and what is missing from the list would be taken for lost.
+                // A server that repeats the same list would keep us for ever, and what is missing from it would count as lost.
                 Some(next) if !seen.insert(next.clone()) => {
                     let why = "the server repeats a part of the list, so the list never ends; try another endpoint, \
                      or a newer release of the server";
@@ -144,7 +144,7 @@ impl Files for S3 {
 
     fn read_part(&self, kind: Kind, name: &str, offset: u64, length: u64) -> Result<Vec<u8>, Fault> {
         let key = self.key(&kind.path(name));
-        // A signature is good for 15 minutes, longer than the patience lasts.
+        // A signature is valid for 15 minutes, longer than our patience.
         read_part(&self.client, self.question("GET", "READ", Some(&key), &[], &[]), offset, length)
     }
 
@@ -158,7 +158,7 @@ impl Files for S3 {
     }
 
     fn create(&self) -> Result<(), Fault> {
-        // The bucket is mostly there, and making one is often not allowed.
+        // The bucket mostly exists, and creating one is often not allowed.
         match self.client.ask_anew(|| Ok(self.question("HEAD", "OPEN", None, &[], &[]))) {
             Err(Fault::Missing(_)) => {
                 self.client.ask_anew(|| Ok(self.question("PUT", "CREATE", None, &[], &[]))).map(drop)

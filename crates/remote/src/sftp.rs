@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Connections that are kept.
+/// The most connections that are kept open.
 const CONNECTIONS: usize = 4;
 
 /// A repository on an SSH server.
@@ -65,7 +65,7 @@ impl Sftp {
         format!("{}/{}", self.root, kind.path(name))
     }
 
-    /// Writes a file below the root, whose directories are made.
+    /// Writes a file below the root, creating its directories.
     ///
     /// # Errors
     /// [`Fault`].
@@ -77,13 +77,13 @@ impl Sftp {
         self.put(&path, bytes)
     }
 
-    /// Makes a directory with those above it.
+    /// Creates a directory and its parents.
     fn make_directories(&self, directory: &str) -> Result<(), Fault> {
         let mut path = String::new();
         for part in directory.split('/') {
             path.push_str(part);
             if !path.is_empty() {
-                // What is above may be there and not ours.
+                // Parents may exist and not be ours.
                 let made = self.insist("CREATE", &path, |session| session.make_directory(&path));
                 if path == directory {
                     made?;
@@ -98,7 +98,7 @@ impl Sftp {
         let temporary = format!("{path}-tmp-");
         self.insist("WRITE", path, |session| {
             match session.write(&temporary, bytes) {
-                // Directories of packs are made when the first one comes.
+                // Directories of packs are created with their first pack.
                 Err(Trouble::Missing) => {
                     if let Some((directory, _)) = path.rsplit_once('/') {
                         session.make_directory(directory)?;
@@ -163,7 +163,7 @@ impl Sftp {
         }
     }
 
-    /// Does something with a connection, a new one when the old one is broken.
+    /// Does something with a connection, with a new one if the old one is broken.
     fn insist<T>(
         &self,
         action: &str,
@@ -177,7 +177,7 @@ impl Sftp {
                 None => self.connect()?,
             };
             let result = once(&mut connection.session);
-            // After trouble with the connection nobody knows which answers are still under way.
+            // After trouble with the connection it is unknown which answers are still outstanding.
             if !matches!(result, Err(Trouble::Connection(_))) {
                 let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
                 if idle.len() < CONNECTIONS {
@@ -194,7 +194,7 @@ impl Sftp {
     }
 }
 
-/// Why ssh gave no session.
+/// Why ssh opened no session.
 fn explain(host: &str, trouble: &Trouble, reported: &str) -> Fault {
     let line = reported.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
     let printable: String = line.chars().filter(|c| !c.is_control()).collect();

@@ -17,20 +17,20 @@ use std::sync::Arc;
 
 /// How many bytes a document of a medium can have: a manifest names some ten thousand packs, in some megabytes. A medium may come from anybody.
 pub const LARGEST_DOCUMENT: u64 = 256 << 20;
-/// Images that are looked at in one folder.
+/// The most images that are examined in one folder.
 const IMAGES: usize = 16;
 
 /// A medium on a web server, or an image on this machine.
 pub struct Tree {
     reach: Reach,
     url: String,
-    /// Where the files of an image lie; `None` for an unpacked medium.
+    /// Where the files of an image are; `None` for an unpacked medium.
     image: Option<BTreeMap<String, Extents>>,
     /// Size of the image.
     size: u64,
 }
 
-/// How its bytes are reached.
+/// How its bytes are accessed.
 enum Reach {
     Web(Web),
     Local(ImageFile),
@@ -63,7 +63,7 @@ impl iso::ReadAt for Remote<'_> {
     }
 }
 
-/// The image of a tree, wherever it lies.
+/// The image of a tree, wherever it is.
 struct Raw<'a>(&'a Tree);
 
 impl iso::ReadAt for Raw<'_> {
@@ -83,7 +83,7 @@ impl std::fmt::Debug for Tree {
 }
 
 impl Tree {
-    /// Looks for a medium at a URL; `wanted` says of a manifest whether it is the right one, when several images are there.
+    /// Looks for a medium at a URL; `wanted` says whether a manifest is the right one, when there are several images.
     ///
     /// # Errors
     /// When there is none.
@@ -145,7 +145,7 @@ impl Tree {
     /// Opens an image on this machine: a file or a block device.
     ///
     /// # Errors
-    /// When it is no image, or cannot be read.
+    /// When it is not an image, or cannot be read.
     pub fn open_local(path: &Path) -> Result<Tree, Fault> {
         let url = path.display().to_string();
         let file = ImageFile::open(path)?;
@@ -156,7 +156,7 @@ impl Tree {
     /// A whole document of the medium, by its path below `/lifeboat/`.
     ///
     /// # Errors
-    /// [`Fault`]; also of one with more than [`LARGEST_DOCUMENT`] bytes.
+    /// [`Fault`]; also for one with more than [`LARGEST_DOCUMENT`] bytes.
     pub fn read_file(&self, path: &str) -> Result<Vec<u8>, Fault> {
         self.read_at_most(path, LARGEST_DOCUMENT)
     }

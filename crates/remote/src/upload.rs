@@ -1,14 +1,14 @@
-//! Plain files for a place on the network: logs of a machine that keeps nothing.
+//! Plain files for a place on the network: logs of a system that keeps nothing.
 
 use crate::{Address, Credentials, Fault, Patience, s3, sftp};
 
 /// Places that take any file, for messages.
 const TAKES_FILES: &str = "try nfs://HOST/PATH, sftp://USER@HOST//PATH or s3://BUCKET/PREFIX";
 
-/// Refuses an address that takes no plain files, before anything is done for it.
+/// Refuses an address that takes no plain files, before anything is done.
 ///
 /// # Errors
-/// [`Fault::Final`] with why, and what to use instead.
+/// [`Fault::Final`] with the reason, and what to use instead.
 pub fn check(address: &Address) -> Result<(), Fault> {
     let why = match address {
         Address::Nfs(_) | Address::Sftp(_) | Address::S3(_) => return Ok(()),
@@ -18,7 +18,7 @@ pub fn check(address: &Address) -> Result<(), Fault> {
     Err(Fault::ended("WRITE", address, format!("{why}; {TAKES_FILES}")))
 }
 
-/// Sends files, each named by its path below the address; directories are made. NFS is mounted and written like a folder, by who
+/// Sends files, each named by its path below the address; directories are created. NFS is mounted and written like a folder, if we
 /// may mount.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
-//! Lists of files: of version 2 names with sizes, of version 1 names only, one after the other.
+//! Lists of files: version 2 has names with sizes, version 1 names only, one after the other.
 
-/// Names, and sizes where the server says them.
+/// Names, and sizes where the server sends them.
 pub(super) fn parse(body: &[u8]) -> Result<Vec<(String, Option<u64>)>, String> {
     if body.is_empty() {
         return Ok(vec![]);

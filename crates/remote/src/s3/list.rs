@@ -1,4 +1,4 @@
-//! The answer of ListObjectsV2, an XML document of which three elements matter. Its keys are restic's names, so a whole XML parser
+//! The answer of ListObjectsV2, an XML document in which three elements matter. Its keys are restic's names, so a whole XML parser
 //! would be dead weight in the rescue system; what is not understood is an error.
 
 /// A part of a list.

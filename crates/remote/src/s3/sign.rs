@@ -33,7 +33,7 @@ impl Signer {
         let time = now.strftime("%Y%m%dT%H%M%SZ").to_string();
         let date = time.get(..8).unwrap_or_default();
         let payload = hex(&Sha256::digest(body));
-        // Sorted by name, as they are signed.
+        // Sorted by name, as signed.
         let mut headers = vec![
             ("host".to_owned(), host.to_owned()),
             ("x-amz-content-sha256".to_owned(), payload.clone()),
@@ -54,7 +54,7 @@ impl Signer {
             "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={names}, Signature={signature}",
             self.key_id
         );
-        // The client sends Host by itself.
+        // The client adds Host itself.
         headers.remove(0);
         headers.push(("Authorization".to_owned(), authorization));
         headers

@@ -8,11 +8,11 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-/// Larger packets are none: OpenSSH's own limit (SFTP_MAX_MSG_LENGTH).
+/// No packet is larger: OpenSSH's own limit (SFTP_MAX_MSG_LENGTH).
 const LONGEST_PACKET: u32 = 256 * 1024;
-/// Bytes that one request reads or writes; every server takes as much (section 3 of the draft).
+/// Bytes that one request reads or writes; every server accepts as much (section 3 of the draft).
 const PIECE: usize = 32 * 1024;
-/// Requests that are under way at the same time: 2 MiB, which fills a fast line at 20 ms.
+/// Requests in flight at the same time: 2 MiB, which fills a fast line at 20 ms.
 const WINDOW: usize = 64;
 
 const INIT: u8 = 1;
@@ -157,7 +157,7 @@ impl<R: Read + AsFd, W: Write> Session<R, W> {
         Ok(self.output.flush()?)
     }
 
-    /// Sends a request; gives its number.
+    /// Sends a request; returns its number.
     fn request(&mut self, kind: u8, body: &[u8]) -> Result<u32, Trouble> {
         let id = self.next;
         self.next = self.next.wrapping_add(1);
@@ -202,7 +202,7 @@ impl<R: Read + AsFd, W: Write> Session<R, W> {
         Ok(())
     }
 
-    /// The answer to a request when only one is under way.
+    /// The answer to a request when only one is in flight.
     fn answer(&mut self, id: u32) -> Result<(u8, Vec<u8>), Trouble> {
         let (kind, body) = self.receive()?;
         let mut fields = Fields(&body);
@@ -240,7 +240,7 @@ impl<R: Read + AsFd, W: Write> Session<R, W> {
         self.command(CLOSE, &body)
     }
 
-    /// The entries of a directory, without `.` and `..`, when they are not more than `most`.
+    /// The entries of a directory, without `.` and `..`, if there are at most `most`.
     pub(super) fn list(&mut self, path: &str, most: usize) -> Result<Vec<Entry>, Trouble> {
         let mut body = vec![];
         text(&mut body, path.as_bytes());
@@ -253,7 +253,7 @@ impl<R: Read + AsFd, W: Write> Session<R, W> {
                 (NAME, body) => {
                     let mut fields = Fields(&body);
                     let count = fields.number()?;
-                    // An empty list for ever would keep us for ever.
+                    // Endless empty lists would keep us for ever.
                     if count == 0 {
                         break;
                     }
@@ -293,7 +293,7 @@ impl<R: Read + AsFd, W: Write> Session<R, W> {
         }
     }
 
-    /// A whole file, unless it is larger than `largest` bytes: memory for it would be taken before anything of it is proven.
+    /// A whole file, unless it is larger than `largest` bytes: its memory would be allocated before anything of it is verified.
     pub(super) fn read_whole(&mut self, path: &str, largest: u64) -> Result<Vec<u8>, Trouble> {
         match self.size(path)? {
             size if size > largest => Err(Trouble::TooLarge(bounded::too_large(size, largest))),
@@ -301,7 +301,7 @@ impl<R: Read + AsFd, W: Write> Session<R, W> {
         }
     }
 
-    /// Part of a file; shorter when the file ends before.
+    /// Part of a file; shorter when the file ends earlier.
     pub(super) fn read(&mut self, path: &str, offset: u64, length: u64) -> Result<Vec<u8>, Trouble> {
         let mut body = vec![];
         text(&mut body, path.as_bytes());
@@ -329,7 +329,7 @@ impl<R: Read + AsFd, W: Write> Session<R, W> {
                         return Err(broken("a part of another length was received"));
                     }
                     bytes[at..at + data.len()].copy_from_slice(data);
-                    // A server may send less than it was asked for; the rest is asked for again.
+                    // A server may send less than requested; the rest is requested again.
                     if data.len() < size {
                         let (at, size) = (at + data.len(), size - data.len());
                         open.insert(self.ask_piece(&handle, offset + at as u64, size)?, (at, size));
@@ -352,7 +352,7 @@ impl<R: Read + AsFd, W: Write> Session<R, W> {
         self.request(READ, &body)
     }
 
-    /// Writes a new file, or one that is there again.
+    /// Writes a new file, or overwrites an existing one.
     pub(super) fn write(&mut self, path: &str, bytes: &[u8]) -> Result<(), Trouble> {
         let mut body = vec![];
         text(&mut body, path.as_bytes());
@@ -396,7 +396,7 @@ impl<R: Read + AsFd, W: Write> Session<R, W> {
         }
     }
 
-    /// Gives a file another name, over a file that is there.
+    /// Renames a file, replacing an existing one.
     pub(super) fn rename(&mut self, from: &str, to: &str) -> Result<(), Trouble> {
         let mut body = vec![];
         if self.extensions.iter().any(|name| name == "posix-rename@openssh.com") {
@@ -422,21 +422,21 @@ impl<R: Read + AsFd, W: Write> Session<R, W> {
         self.command(REMOVE, &body)
     }
 
-    /// Makes a directory; one that is there is fine.
+    /// Creates a directory; an existing one is fine.
     pub(super) fn make_directory(&mut self, path: &str) -> Result<(), Trouble> {
         let mut body = vec![];
         text(&mut body, path.as_bytes());
         body.extend(ATTR_MODE.to_be_bytes());
         body.extend(0o700_u32.to_be_bytes());
         match self.command(MKDIR, &body) {
-            // Version 3 has no code for what exists.
+            // Version 3 has no code for "exists".
             Err(Trouble::Refused(_)) if self.size(path).is_ok() => Ok(()),
             other => other,
         }
     }
 }
 
-/// The code of a status that is no error.
+/// The code of a status that is not an error.
 fn status(body: &[u8]) -> Result<u32, Trouble> {
     let mut fields = Fields(body);
     match fields.number()? {

@@ -1,6 +1,6 @@
-//! Links of the index pages that web servers make.
+//! Links of the index pages that web servers generate.
 
-/// The targets of all links of an index page that stay below its folder.
+/// The targets of all links of an index page that are below its folder.
 pub(super) fn links(page: &str, base: &str) -> Vec<String> {
     let mut found: Vec<String> = vec![];
     for part in page.split("href=").skip(1) {

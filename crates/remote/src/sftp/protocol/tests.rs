@@ -3,7 +3,7 @@
 use super::*;
 use std::io::Seek as _;
 
-/// A session with a server that says these bytes, whatever it is asked.
+/// A session with a server that sends these bytes, whatever it is asked.
 fn hostile(bytes: &[u8]) -> Result<Session<std::fs::File, Vec<u8>>, Trouble> {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(bytes).unwrap();
@@ -25,7 +25,7 @@ fn broken_answers_are_errors() {
 
 #[test]
 fn a_file_that_cannot_be_so_large_is_not_read() {
-    // The size of a file as a server tells it, and nothing that would answer a request to open it.
+    // The size of a file as a server reports it, and no answer to a request to open it.
     let says = |size: u64| {
         let mut bytes = b"\0\0\0\x05\x02\0\0\0\x03\0\0\0\x11\x69\0\0\0\0\0\0\0\x01".to_vec();
         bytes.extend(size.to_be_bytes());
