@@ -1,4 +1,4 @@
-//! A backend that never asks the terminal anything: a serial line with nobody, or with a plain terminal, has no answer.
+//! A backend that never queries the terminal: a serial line with nobody, or with a plain terminal, does not answer.
 
 use ratatui::backend::{Backend, ClearType, CrosstermBackend, WindowSize};
 use ratatui::buffer::Cell;
@@ -8,7 +8,7 @@ use std::io::{self, Write};
 /// crossterm's output for a terminal whose size is known from elsewhere.
 pub struct Blind<W: Write> {
     inner: CrosstermBackend<W>,
-    /// Where the cursor was put last: ratatui wants to know when it clears.
+    /// Where the cursor was put last: ratatui asks for it when it clears.
     cursor: Position,
     /// Columns and rows.
     pub size: Size,

@@ -1,4 +1,4 @@
-//! What the layout editor shows: partitions as they were chosen to be, and what can be chosen for one of them.
+//! What the layout editor shows: partitions as they were changed, and what can be chosen for one of them.
 
 use crate::model::Model;
 use lifeboat_machine::{Device, DeviceId};
@@ -6,7 +6,7 @@ use lifeboat_plan::edit::{self, Spot};
 use lifeboat_plan::{FilesystemKind, Policy};
 
 impl Model {
-    /// The partitions of a recorded disk: in the order of their numbers, or in that which was chosen.
+    /// The partitions of a recorded disk: in the order of their numbers, or in the order that was chosen.
     pub fn on_disk(&self, disk: &DeviceId) -> Vec<DeviceId> {
         let Some(machine) = &self.machine else { return vec![] };
         if self.policy.order.is_empty() {
@@ -27,8 +27,8 @@ impl Model {
         self.partitions().get(self.layout.at.checked_sub(1)?).copied()
     }
 
-    /// What the chosen partition can be asked to become, possible or not: first what it was. None for what no kind can
-    /// take the place of.
+    /// The kinds that the chosen partition could become, possible or not: first its own. None for what no kind can
+    /// replace.
     pub fn kinds(&self) -> Vec<Option<FilesystemKind>> {
         let filesystem = self.chosen_partition().and_then(Device::filesystem);
         let Some(was) = filesystem.and_then(FilesystemKind::of) else { return vec![] };
@@ -46,7 +46,7 @@ impl Model {
             .map_err(|refusal| refusal.reason)
     }
 
-    /// Places for the chosen partition, possible or not, but for the one that it has.
+    /// Places for the chosen partition, possible or not, except for its own.
     pub fn spots(&self) -> Vec<Spot> {
         let (Some(machine), Some(device)) = (&self.machine, self.chosen_partition()) else { return vec![] };
         let mut spots = vec![];
@@ -66,7 +66,7 @@ impl Model {
     /// The order with the chosen partition at a place, or what speaks against it.
     ///
     /// # Errors
-    /// Why it cannot be there, with the partition that it is about when that is another one.
+    /// Why it cannot be there, with the partition concerned if that is another one.
     pub fn moved_to(&self, place: &Spot) -> Result<Vec<(DeviceId, Vec<DeviceId>)>, String> {
         let (Some(machine), Some(device)) = (&self.machine, self.chosen_partition()) else { return Ok(vec![]) };
         let order = edit::moved(machine, &self.policy, &device.id, place);

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 /// Longest text that a field takes, in characters: 24 recovery words of 8 letters, with their numbers.
 const LONGEST: usize = 400;
 
-/// A line of text. What was typed is wiped from memory when it goes.
+/// A line of text. What was typed is wiped from memory when it is dropped.
 #[derive(Clone, Default)]
 pub struct Field {
     text: Zeroizing<String>,
@@ -76,7 +76,7 @@ impl Field {
         self.text.char_indices().nth(characters).map_or(self.text.len(), |(at, _)| at)
     }
 
-    /// The part that fits into `width` columns with the cursor in it, and the cursor's place there. `hidden` shows stars.
+    /// The part that fits into `width` columns with the cursor in it, and the cursor's position in it. `hidden` shows stars.
     pub fn window(&self, width: usize, hidden: bool) -> (String, usize) {
         let width = width.max(1);
         let start = (self.cursor + 1).saturating_sub(width);
@@ -94,7 +94,7 @@ pub struct Picker {
 }
 
 impl Picker {
-    /// Takes a key that moves in a list of `length` lines of which `page` are seen; false for any other.
+    /// Takes a key that moves in a list of `length` lines of which `page` are visible; false for any other.
     pub fn press(&mut self, key: Key, length: usize, page: usize) -> bool {
         let last = length.saturating_sub(1);
         self.at = match key {

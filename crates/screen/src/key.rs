@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Key {
-    /// A character, the space bar among them.
+    /// A character, including the space bar.
     Char(char),
     /// A letter with Ctrl, lower case.
     Control(char),
@@ -29,14 +29,14 @@ pub enum Key {
 /// Longest sequence that a key can send; what is longer is noise.
 const LONGEST: usize = 16;
 
-/// Puts bytes together to keys (ECMA-48 and the sequences of vt220, linux and xterm in terminfo).
+/// Assembles keys from bytes (ECMA-48 and the sequences of vt220, linux and xterm in terminfo).
 #[derive(Debug, Default)]
 pub struct Decoder {
     pending: Vec<u8>,
 }
 
 impl Decoder {
-    /// Takes bytes as they come; gives the keys that are whole.
+    /// Takes bytes as they come; returns the keys that are complete.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<Key> {
         let mut keys = vec![];
         for byte in bytes {

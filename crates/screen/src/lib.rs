@@ -1,7 +1,7 @@
-//! The interactive mode: a recovery on a terminal, from the question which archive to the list of what went wrong.
+//! The interactive mode: a recovery on a terminal, from the choice of the archive to the list of what went wrong.
 //!
 //! It has no logic of its own: what can be done is [`restore::Session`](lifeboat_restore::Session), what may be done is
-//! decided by `plan`. The model changes in one pure function and is painted by another, so every screen is tested as text.
+//! decided by `plan`. One pure function changes the model and another paints it, so every screen is tested as text.
 //!
 //! | module | holds |
 //! | --- | --- |
@@ -13,7 +13,7 @@
 //! | [`progress`], [`review`] | work from its events; a plan for reading |
 //! | [`worker`] | does what is asked for, in a thread of its own |
 //! | [`terminal`] | the terminal: raw mode, keys, paint |
-//! | [`blind`] | output that asks nothing |
+//! | [`blind`] | output that queries nothing |
 //! | [`key`], [`field`], [`look`] | keys from bytes, lines and lists, what a terminal can show |
 //!
 //! It works with 80 columns and 24 rows on a vt220 behind a serial line: no colours, no mouse, ASCII only, and no

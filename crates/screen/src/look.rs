@@ -28,7 +28,7 @@ impl Look {
     /// The look for a terminal type (`TERM`) and a character encoding (of `LC_ALL`, `LC_CTYPE` or `LANG`).
     pub fn of(terminal: &str, locale: &str) -> Look {
         let locale = locale.to_ascii_lowercase();
-        // What is behind a serial line is not known: it is taken for what everything there can do.
+        // The terminal on a serial line is unknown: we assume what every terminal can do.
         let plain = ["", "dumb", "ansi"].contains(&terminal) || terminal.starts_with("vt") || terminal == "sun";
         Look { unicode: !plain && (locale.contains("utf-8") || locale.contains("utf8")), color: !plain }
     }
@@ -38,7 +38,7 @@ impl Look {
         if self.unicode { border::PLAIN } else { ASCII }
     }
 
-    /// The line that is chosen, and the title.
+    /// The chosen line, and the title.
     pub fn reversed(self) -> Style {
         Style::new().add_modifier(Modifier::REVERSED)
     }

@@ -22,9 +22,9 @@ use zeroize::Zeroizing;
 pub enum Screen {
     /// Machine, medium, and what to do.
     Welcome,
-    /// Another archive is named.
+    /// Naming another archive.
     Source,
-    /// The key is asked for.
+    /// Asking for the key.
     Key,
     /// Which backup.
     Snapshots,
@@ -36,15 +36,15 @@ pub enum Screen {
     Target,
     /// Partitions: sizes, filesystems, places.
     Layout,
-    /// A size is typed.
+    /// Typing a size.
     Size,
     /// Which kind of filesystem.
     Kind,
-    /// Where a partition lies.
+    /// Where a partition is.
     Spot,
     /// What will be done.
     Review,
-    /// The machine's name is asked for.
+    /// Asking for the machine's name.
     Confirm,
     /// Which files.
     Files,
@@ -52,7 +52,7 @@ pub enum Screen {
     Destination,
     /// Work.
     Progress,
-    /// What came of it.
+    /// The result.
     Result,
     /// Where logs are saved.
     Save,
@@ -80,7 +80,7 @@ pub struct Facts {
     pub recorded_at: String,
     /// The medium, for people.
     pub medium: String,
-    /// Kernel parameters that are wrong.
+    /// Invalid kernel parameters.
     pub mistakes: Vec<String>,
     /// The archive that the parameters name, when it is not on the medium.
     pub elsewhere: Option<String>,
@@ -91,7 +91,7 @@ pub struct Facts {
 /// A line of the welcome menu.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Choice {
-    /// Goes on.
+    /// Continues.
     Start(Goal),
     /// Names another archive.
     Source,
@@ -124,9 +124,9 @@ pub enum Outcome {
     Restored {
         /// Entries.
         entries: u64,
-        /// What it took.
+        /// How long it took.
         seconds: f64,
-        /// Entries that a damaged archive did not give, or that differ.
+        /// Entries that a damaged archive could not provide, or that differ.
         missing: u64,
     },
     /// It failed.
@@ -141,7 +141,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// A machine that starts, though not every entry came back.
+    /// A machine that starts, although not every entry was restored.
     pub fn is_bootable(&self) -> bool {
         matches!(self, Outcome::Failed { disks: Disks::Rebuilt, .. })
     }
@@ -159,13 +159,13 @@ pub enum Notice {
 /// The file list.
 #[derive(Clone, Debug, Default)]
 pub struct Files {
-    /// What is looked for.
+    /// The text to search for.
     pub query: Field,
-    /// What was found, the first of them.
+    /// The first results.
     pub found: Vec<ListedFile>,
     /// How many there are.
     pub count: u64,
-    /// A search is under way.
+    /// A search is running.
     pub searching: bool,
     /// The chosen line.
     pub picker: Picker,
@@ -180,17 +180,17 @@ pub struct Model {
     pub look: Look,
     /// Its columns and rows.
     pub size: (u16, u16),
-    /// Seconds since the beginning.
+    /// Seconds since the start.
     pub clock: u64,
     /// What is on the screen.
     pub screen: Screen,
     /// Where Esc leads.
     pub back: Vec<Screen>,
-    /// Below the body.
+    /// The notice below the body.
     pub notice: Option<Notice>,
-    /// The worker does this; keys have to wait.
+    /// What the worker is doing; keys have to wait.
     pub busy: Option<String>,
-    /// What is known from the beginning.
+    /// What is known from the start.
     pub facts: Facts,
     /// The welcome menu.
     pub welcome: Picker,
@@ -206,7 +206,7 @@ pub struct Model {
     pub typed_place: Field,
     /// The key.
     pub key: Field,
-    /// It can be read.
+    /// It is shown as typed.
     pub key_shown: bool,
     /// Why it is asked for.
     pub key_reason: String,
@@ -258,7 +258,7 @@ pub struct Model {
     pub progress: Progress,
     /// How it ended.
     pub outcome: Option<Outcome>,
-    /// How the last attempt to recover the machine ended, whatever was done since.
+    /// How the last attempt to recover the machine ended, whatever has been done since.
     pub recovered: Option<Outcome>,
     /// What follows.
     pub ending: Picker,
@@ -277,15 +277,15 @@ pub enum Input {
     Key(Key),
     /// The terminal has this size now.
     Size(u16, u16),
-    /// Seconds since the beginning.
+    /// Seconds since the start.
     Clock(u64),
-    /// The worker says something.
+    /// A message from the worker.
     Message(Message),
     /// The terminal is gone: a serial line was hung up, a session was cut.
     Lost,
 }
 
-/// What the worker says. Errors are texts: nobody but a person reads them.
+/// Messages from the worker. Errors are texts: only people read them.
 #[derive(Debug)]
 pub enum Message {
     /// Something happened during work.
@@ -296,14 +296,14 @@ pub enum Message {
     Chosen(Result<Box<Machine>, String>),
     /// The disks that are there.
     Hardware(Result<FoundHardware, String>),
-    /// Files were looked for.
+    /// A search for files ended.
     Found {
-        /// The text that was looked for.
+        /// The text that was searched for.
         query: String,
-        /// The first of them, and how many there are.
+        /// The first results, and how many there are.
         result: Result<(Vec<ListedFile>, u64), String>,
     },
-    /// The machine's recovery ended, with the number of entries that a damaged archive did not give; an error with its reason, and
+    /// The machine's recovery ended, with the number of entries lost in a damaged archive; an error with its reason, and
     /// the state of the disks.
     Recovered(Result<u64, (String, Disks)>),
     /// The archive is damaged, and nothing was touched: what cannot be restored, each with the reason.
@@ -318,7 +318,7 @@ pub enum Message {
     KeymapLoaded(Result<String, String>),
 }
 
-/// A key that was typed; never shown, wiped from memory when it goes.
+/// A key that was typed; never shown, wiped from memory when it is dropped.
 pub struct Typed(pub Zeroizing<String>);
 
 impl std::fmt::Debug for Typed {
@@ -327,7 +327,7 @@ impl std::fmt::Debug for Typed {
     }
 }
 
-/// What the worker shall do.
+/// What the worker is to do.
 #[derive(Debug)]
 #[allow(missing_docs)]
 pub enum Request {
@@ -351,7 +351,7 @@ impl PartialEq for Request {
     }
 }
 
-/// What an update asks for.
+/// What an update requests.
 #[derive(Debug, PartialEq)]
 pub enum Effect {
     /// Work.
@@ -363,7 +363,7 @@ pub enum Effect {
 }
 
 impl Model {
-    /// The beginning.
+    /// The initial model.
     pub fn new(rescue: &RescueSystem, keymaps: Vec<(String, PathBuf)>, look: Look) -> Model {
         Model {
             look,
@@ -436,7 +436,7 @@ impl Model {
         self.recorded().get(self.mapping.at).copied()
     }
 
-    /// The choice of the person for a recorded disk.
+    /// The person's choice for a recorded disk.
     pub fn choice_for(&self, device: &DeviceId) -> Option<&FoundDisk> {
         let (_, id) = self.policy.map.iter().find(|(of, _)| of == device)?;
         self.hardware.disks.iter().find(|disk| lifeboat_plan::matching::answers_to(disk, id))
@@ -458,7 +458,7 @@ impl Model {
         let leave = [Choice::Leave(After::Reboot), Choice::Leave(After::Poweroff), Choice::Leave(After::Shell)];
         match &self.outcome {
             Some(Outcome::Restored { .. }) => [&leave[..], &[Choice::Save]].concat(),
-            // The machine starts: that comes first, as after a recovery without any problem.
+            // The machine starts: that comes first, as after a recovery without problems.
             Some(outcome) if outcome.is_bootable() => [&leave[..], &[Choice::Save, Choice::Again]].concat(),
             _ => [&[Choice::Again], &leave[..], &[Choice::Save]].concat(),
         }

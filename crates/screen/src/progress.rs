@@ -12,11 +12,11 @@ pub struct Stage {
     pub name: &'static str,
     /// For people.
     pub title: &'static str,
-    /// What it took, once it ended.
+    /// How long it took, once it has ended.
     pub seconds: Option<f64>,
 }
 
-/// Numbers of the stage that is under way.
+/// Numbers of the current stage.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Numbers {
     /// Entries done, and in all.
@@ -34,7 +34,7 @@ pub struct Progress {
     pub stages: Vec<Stage>,
     /// When the work began.
     pub began: u64,
-    /// The step of the plan: number, of how many, text.
+    /// The step of the plan: number, total, text.
     pub step: Option<(usize, usize, String)>,
     /// Numbers of the stage.
     pub numbers: Option<Numbers>,
@@ -77,7 +77,7 @@ impl Progress {
     pub fn take(&mut self, event: Event) {
         match event {
             Event::Stage { name, seconds } => {
-                // The archive without medium is proven under another name.
+                // The check of an archive without medium has another name.
                 let name = if name == "archive" { "medium" } else { &name };
                 if let Some(stage) = self.stages.iter_mut().find(|stage| stage.name == name) {
                     stage.seconds = Some(seconds);
@@ -108,14 +108,14 @@ impl Progress {
         }
     }
 
-    /// The stage that is under way.
+    /// The current stage.
     pub fn current(&self) -> Option<usize> {
         self.stages.iter().position(|stage| stage.seconds.is_none())
     }
 }
 
 impl Numbers {
-    /// Parts of a thousand that are done, by bytes, or by entries when there are none.
+    /// Thousandths that are done, by bytes, or by entries when there are none.
     pub fn permille(&self) -> Option<u64> {
         let (done, all) = if self.bytes.1 > 0 { self.bytes } else { self.entries };
         (all > 0).then(|| u64::try_from(u128::from(done.min(all)) * 1000 / u128::from(all)).unwrap_or(1000))
@@ -126,7 +126,7 @@ impl Numbers {
         (self.seconds > 0.5 && self.bytes.0 > 0).then(|| (self.bytes.0 as f64 / self.seconds) as u64)
     }
 
-    /// Seconds that it will still take.
+    /// Remaining seconds.
     pub fn left(&self) -> Option<u64> {
         let rate = self.rate().filter(|rate| *rate > 0)?;
         (self.bytes.1 > self.bytes.0).then(|| (self.bytes.1 - self.bytes.0) / rate)

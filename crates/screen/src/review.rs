@@ -119,7 +119,7 @@ impl Review {
     }
 }
 
-/// A text in lines of at most `columns`, broken between words where it can be.
+/// A text in lines of at most `columns`, broken between words where possible.
 pub fn wrapped(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(8);
     let mut lines: Vec<String> = vec![];

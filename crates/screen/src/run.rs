@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-/// The clock on the screen moves that often.
+/// How often the clock on the screen advances.
 const TICK: Duration = Duration::from_secs(1);
 
 /// How the mode ended.
@@ -24,15 +24,15 @@ const TICK: Duration = Duration::from_secs(1);
 pub struct Ending {
     /// What the person chose; `None` when the terminal was lost.
     pub after: Option<After>,
-    /// What came of the machine's recovery, or else of restoring files, when something was done.
+    /// The outcome of the machine's recovery, or else of restoring files, if something was done.
     pub outcome: Option<Outcome>,
 }
 
 /// Runs the interactive mode on standard input and `output`, which must not block for ever. Events also go to `others`.
-/// A recovery that was begun goes on to its end when the terminal is lost.
+/// A recovery that has begun continues to its end when the terminal is lost.
 ///
 /// # Errors
-/// When standard input is no terminal, or the output takes nothing.
+/// When standard input is not a terminal, or the output accepts nothing.
 pub fn run(
     rescue: &RescueSystem,
     runner: &dyn Runner,
@@ -51,17 +51,17 @@ pub fn run(
         scope.spawn(move || work(rescue, runner, fan, &asked));
         let mut screen = Loop { canvas: Some(canvas), requests, began: Instant::now() };
         let after = std::panic::catch_unwind(AssertUnwindSafe(|| screen.run(&mut model, &happening)));
-        // The terminal is as it was from here on, also after a panic.
+        // From here on the terminal is restored, also after a panic.
         drop(screen);
         outlast(&mut model, &happening);
         Ok(Ending { after: after.ok().flatten(), outcome: model.recovered.or(model.outcome) })
     })
 }
 
-/// Reads keys in a thread that lives as long as the program: a read cannot be called back.
+/// Reads keys in a thread that lives as long as the program: a read cannot be cancelled.
 fn listen(happened: Sender<Input>) -> io::Result<()> {
     let read = move || {
-        // However it ends: there are no more keys.
+        // However it ends, there are no more keys.
         let _ = read_keys(|key| happened.send(Input::Key(key)).is_ok());
         let _ = happened.send(Input::Lost);
     };
@@ -99,7 +99,7 @@ impl Loop {
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return None,
             };
-            // All that has come is taken before the next paint: a slow line would never catch up otherwise.
+            // All that has come is taken before the next paint: otherwise a slow line would never catch up.
             for input in first.into_iter().chain(happening.try_iter()) {
                 if matches!(input, Input::Lost) {
                     return None;
@@ -133,7 +133,7 @@ impl Loop {
             }
         }
         if model.screen != before {
-            // Noise on a line, or a message of the kernel, does not outlive a screen.
+            // Noise on a line, or a message of the kernel, does not survive a change of screen.
             self.clear();
         }
         None
@@ -145,7 +145,7 @@ impl Loop {
         }
     }
 
-    /// False when the terminal takes nothing any more.
+    /// False when the terminal accepts nothing any more.
     fn paint(&mut self, model: &Model) -> bool {
         self.canvas.as_mut().is_some_and(|canvas| canvas.paint(|frame| view(frame, model)).is_ok())
     }

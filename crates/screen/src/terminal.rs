@@ -1,4 +1,4 @@
-//! A real terminal: raw while this lives, as it was afterwards, also after a panic.
+//! A real terminal: raw while this lives, restored afterwards, also after a panic.
 
 use crate::blind::Blind;
 use crate::key::{Decoder, Key};
@@ -13,7 +13,7 @@ use std::io::{self, BufWriter, Write};
 /// The rest of a key follows within this time, also at 1200 baud; a lone ESC is the Escape key after it.
 const REST_OF_KEY: Timespec = Timespec { tv_sec: 0, tv_nsec: 80_000_000 };
 
-/// What is painted on.
+/// The output.
 pub struct Canvas {
     terminal: Terminal<Blind<BufWriter<Box<dyn Write + Send>>>>,
     size: (u16, u16),
@@ -40,7 +40,7 @@ impl Drop for Raw {
     }
 }
 
-/// Columns and rows of the terminal; a serial line that knows none has 80 and 24.
+/// Columns and rows of the terminal; a serial line without a size has 80 and 24.
 pub fn size() -> (u16, u16) {
     match rustix::termios::tcgetwinsize(rustix::stdio::stdout()) {
         Ok(size) if size.ws_col >= 20 && size.ws_row >= 8 => (size.ws_col, size.ws_row),
@@ -49,13 +49,13 @@ pub fn size() -> (u16, u16) {
 }
 
 impl Canvas {
-    /// Takes the terminal over.
+    /// Takes over the terminal.
     ///
     /// # Errors
-    /// When standard input is no terminal, or `output` takes nothing.
+    /// When standard input is not a terminal, or `output` accepts nothing.
     pub fn open(output: Box<dyn Write + Send>) -> io::Result<Canvas> {
         let raw = Raw::enter()?;
-        // A screen in one piece: what a cell needs comes in bytes and escapes.
+        // Room for a whole screen: each cell needs bytes and escapes.
         let mut output = BufWriter::with_capacity(16 << 10, output);
         queue!(output, terminal::EnterAlternateScreen, terminal::DisableLineWrap, style::ResetColor)?;
         output.flush()?;
@@ -70,7 +70,7 @@ impl Canvas {
     /// Paints everything again at the next paint: the other end may show anything.
     ///
     /// # Errors
-    /// When the terminal takes nothing.
+    /// When the terminal accepts nothing.
     pub fn clear(&mut self) -> io::Result<()> {
         let size = size();
         if size != self.size {
@@ -85,7 +85,7 @@ impl Canvas {
     /// Paints what changed.
     ///
     /// # Errors
-    /// When the terminal takes nothing.
+    /// When the terminal accepts nothing.
     pub fn paint(&mut self, view: impl FnOnce(&mut ratatui::Frame)) -> io::Result<()> {
         self.terminal.draw(view).map(drop)
     }
@@ -109,7 +109,7 @@ impl Drop for Canvas {
     }
 }
 
-/// Reads keys from standard input until it ends; gives them to `take`, which reports whether to go on.
+/// Reads keys from standard input until it ends; passes them to `take`, which returns whether to continue.
 ///
 /// # Errors
 /// When the terminal was hung up.

@@ -17,7 +17,7 @@ use crate::key::Key;
 use crate::model::{Choice, Effect, Goal, Input, Message, Model, Notice, Request, Screen, Typed, WELCOME};
 use lifeboat_restore::session::Opened;
 
-/// Takes what happened; gives what is to be done.
+/// Takes what happened; returns what is to be done.
 pub fn update(model: &mut Model, input: Input) -> Vec<Effect> {
     match input {
         Input::Key(Key::Control('l')) => vec![Effect::Repaint],
@@ -146,7 +146,7 @@ fn source(model: &mut Model, key: Key) -> Vec<Effect> {
     model.work("Opening the archive", Request::Open(Some(place)))
 }
 
-/// A key in a list of places whose last line is typed; the place, when one was taken.
+/// A key in a list of places whose last line is typed; returns the place, if one was chosen.
 fn pick_place(model: &mut Model, key: Key) -> Option<String> {
     let (last, page) = (model.places.len(), model.rows().saturating_sub(6));
     let editing = model.place.at == last && !matches!(key, Key::Up | Key::Down | Key::Tab | Key::BackTab);
@@ -171,7 +171,7 @@ fn opened(model: &mut Model, result: Result<Opened, String>) -> Vec<Effect> {
     match result {
         Err(text) => {
             model.source = None;
-            // The disk is open, and what it holds is no such archive: its passphrase is not asked for any more.
+            // The disk is open, but does not hold such an archive: its passphrase is not asked for any more.
             if model.screen == Screen::Key && model.key_of_disk {
                 model.back();
             }

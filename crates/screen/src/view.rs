@@ -9,7 +9,7 @@
 //! | [`parts`] | what screens are made of: lists, fields, paragraphs |
 //! | [`end`] | progress, result, logs, keyboard |
 //!
-//! Every screen has one form: a title, a frame, a line for what happened, a line with the keys.
+//! Every screen has the same form: a title, a frame, a line for what happened, a line with the keys.
 
 mod end;
 mod files;
@@ -129,7 +129,7 @@ fn title(model: &Model) -> &'static str {
     }
 }
 
-/// A terminal that may not know more gets ASCII only.
+/// A terminal that may not support more gets ASCII only.
 fn to_ascii(frame: &mut Frame) {
     for cell in &mut frame.buffer_mut().content {
         if !cell.symbol().is_ascii() {

@@ -1,4 +1,4 @@
-//! Does what the person asked for, in a thread of its own, so that the screen lives on and a lost terminal stops nothing.
+//! Does what the person asked for, in a thread of its own, so that the screen keeps working and a lost terminal stops nothing.
 
 use crate::model::{Input, Message, Request};
 use lifeboat_machine::{Event, EventSink};
@@ -13,12 +13,12 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
-/// Files that a search shows; more say less.
+/// How many files a search shows; more would not help.
 const SHOWN_FILES: usize = 500;
-/// Progress on this screen; each costs a serial line some hundred bytes.
+/// How often progress is shown on this screen; each costs a serial line some hundred bytes.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Sends events both to the screen and to whoever listened before.
+/// Sends events both to the screen and to the previous listener.
 pub struct Fan<'a> {
     others: &'a dyn EventSink,
     screen: Mutex<Sender<Input>>,
@@ -33,7 +33,7 @@ impl<'a> Fan<'a> {
     }
 
     fn send(&self, message: Message) {
-        // Without a screen the work goes on.
+        // Without a screen the work continues.
         let _ = self.screen.lock().unwrap_or_else(std::sync::PoisonError::into_inner).send(Input::Message(message));
     }
 }
@@ -47,12 +47,12 @@ impl EventSink for Fan<'_> {
     }
 }
 
-/// Works until nobody asks any more.
+/// Works until there are no more requests.
 pub fn work(rescue: &RescueSystem, runner: &dyn Runner, fan: &Fan<'_>, requests: &Receiver<Request>) {
     let mut session = Session::new(rescue, runner, fan, INTERVAL);
     let mut next = None;
     while let Some(mut request) = next.take().or_else(|| requests.recv().ok()) {
-        // Of searches that were typed meanwhile the last one counts.
+        // Of several queued searches only the last one counts.
         while matches!(request, Request::Search(_)) {
             match requests.try_recv() {
                 Ok(later @ Request::Search(_)) => request = later,
@@ -69,7 +69,7 @@ pub fn work(rescue: &RescueSystem, runner: &dyn Runner, fan: &Fan<'_>, requests:
     }
 }
 
-/// The answer to a request that ended in a panic: each is waited for.
+/// The answer to a request that ended in a panic: every request needs one.
 fn after_panic(request: &Request) -> Message {
     let reason = "an internal error (the log has it)".to_owned();
     match request {
@@ -104,7 +104,7 @@ fn answer<'a>(session: &mut Session<'a>, rescue: &RescueSystem, runner: &'a dyn 
 }
 
 fn recover(session: &Session<'_>, rescue: &RescueSystem, plan: &Plan, policy: &Policy, damaged: bool) -> Message {
-    // For the logs; a full memory is no reason not to recover.
+    // For the logs; full memory is no reason not to recover.
     let _ = std::fs::write(rescue.directories.run.join(Path::new("plan.txt")), plan.to_string());
     match session.carry_out(plan, policy, damaged) {
         Err(Failure::Lost { lost, .. }) => {

@@ -29,10 +29,10 @@ const OID_RSA: [u8; 9] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 const CONTENT_TYPE: [u8; 9] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x03];
 pub(crate) const MESSAGE_DIGEST: [u8; 9] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x04];
 
-/// The digest that a signature is about: the file without its checksum, the entry that leads to the signatures, and these.
+/// The digest that a signature covers: the file without its checksum, the directory entry of the signatures, and these.
 ///
 /// # Errors
-/// The system's error; `InvalidData` for what is no program, or one with gaps between its sections or something behind them.
+/// The system's error; `InvalidData` if it is not a program, or has gaps between its sections or something after them.
 pub fn image_digest<F: Read + Seek>(file: &mut F) -> io::Result<[u8; 32]> {
     let pe = Pe::read(file)?;
     let (signatures, size) = pe.signatures();
@@ -59,7 +59,7 @@ pub fn image_digest<F: Read + Seek>(file: &mut F) -> io::Result<[u8; 32]> {
     Ok(digest)
 }
 
-/// Signs a program that has no signature. Equal programs and keys give equal bytes: no time is in it.
+/// Signs a program that has no signature. Equal programs and keys give equal bytes: it contains no time.
 ///
 /// # Errors
 /// As [`image_digest`]; when it has a signature, or the key cannot sign.
@@ -88,7 +88,7 @@ fn signed_data(digest: &[u8; 32], key: &SigningKey) -> Result<Vec<u8>, SecureBoo
     let certificate = key.certificate();
     let oid = |bytes: &[u8]| element(der::OID, bytes);
     let algorithm = |bytes: &[u8]| holding(der::SEQUENCE, &[&oid(bytes), &element(der::NULL, &[])]);
-    // Where a file's name could be stands what everybody writes there.
+    // The place for a file's name holds what everybody writes there.
     let obsolete: Vec<u8> = "<<<Obsolete>>>".encode_utf16().flat_map(u16::to_be_bytes).collect();
     let link = element(context(0), &element(context(2), &element(0x80, &obsolete)));
     let image = holding(der::SEQUENCE, &[&element(der::BIT_STRING, &[0]), &link]);

@@ -5,7 +5,7 @@ use crate::error::SecureBootError;
 use crate::pem;
 use jiff::civil::DateTime;
 
-/// 2.5.4.3 and 2.5.4.10, what a subject is shown by: common name, organisation.
+/// 2.5.4.3 and 2.5.4.10, how a subject is shown: common name, organisation.
 const COMMON_NAME: [u8; 3] = [0x55, 0x04, 0x03];
 const ORGANISATION: [u8; 3] = [0x55, 0x04, 0x0a];
 /// 1.2.840.113549.1.1.1, rsaEncryption.
@@ -14,11 +14,11 @@ const RSA: [u8; 9] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 /// A certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
-    /// The whole, DER.
+    /// The whole certificate, DER.
     pub der: Vec<u8>,
     /// Who issued it, DER.
     pub issuer: Vec<u8>,
-    /// Whom it names, DER.
+    /// Its subject, DER.
     pub subject: Vec<u8>,
     /// Its number, a DER INTEGER.
     pub serial: Vec<u8>,
@@ -48,7 +48,7 @@ impl Certificate {
     /// Reads DER.
     ///
     /// # Errors
-    /// When it is no certificate.
+    /// When it is not a certificate.
     pub fn from_der(bytes: &[u8]) -> Result<Certificate, SecureBootError> {
         parse(bytes).ok_or(SecureBootError::Certificate)
     }
@@ -80,7 +80,7 @@ fn parse(bytes: &[u8]) -> Option<Certificate> {
     let subject = tbs.next(der::SEQUENCE)?.whole.to_vec();
     let mut key = tbs.enter(der::SEQUENCE)?;
     let algorithm = key.enter(der::SEQUENCE)?.next(der::OID)?.content;
-    // The first byte counts the unused bits of the last one: none, because the key is made of bytes.
+    // The first byte counts the unused bits of the last one: none, because the key is whole bytes.
     let (unused, bits) = key.next(der::BIT_STRING)?.content.split_first()?;
     let rsa_key = if algorithm == RSA && *unused == 0 { bits.to_vec() } else { vec![] };
     Some(Certificate { der: whole.whole.to_vec(), issuer, subject, serial, rsa_key, not_before, not_after })

@@ -56,12 +56,12 @@ pub struct Element<'a> {
     pub tag: u8,
     /// Its content.
     pub content: &'a [u8],
-    /// It with its header.
+    /// The element with its header.
     pub whole: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    /// The next element; `None` at the end and at what is no DER.
+    /// The next element; `None` at the end and for what is not DER.
     pub fn any(&mut self) -> Option<Element<'a>> {
         let (&tag, rest) = self.0.split_first()?;
         let (&first, rest) = rest.split_first()?;
@@ -82,7 +82,7 @@ impl<'a> Reader<'a> {
         Some(Element { tag, content, whole })
     }
 
-    /// The next element, when it has this tag.
+    /// The next element, if it has this tag.
     pub fn next(&mut self, tag: u8) -> Option<Element<'a>> {
         let mut ahead = *self;
         let element = ahead.any().filter(|element| element.tag == tag)?;
@@ -90,7 +90,7 @@ impl<'a> Reader<'a> {
         Some(element)
     }
 
-    /// What is in the next element, when it has this tag.
+    /// The content of the next element, if it has this tag.
     pub fn enter(&mut self, tag: u8) -> Option<Reader<'a>> {
         self.next(tag).map(|element| Reader(element.content))
     }

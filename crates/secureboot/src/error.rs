@@ -1,4 +1,4 @@
-//! What can be wrong with keys, certificates and EFI programs. Messages go behind "cannot USE FILE: ".
+//! What can be wrong with keys, certificates and EFI programs. Messages follow "cannot USE FILE: ".
 
 /// What is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -6,7 +6,7 @@ pub enum SecureBootError {
     /// No such PEM block.
     #[error("it contains no {0} in PEM form")]
     NoPem(&'static str),
-    /// A PEM block that is no base64.
+    /// A PEM block that is not base64.
     #[error("its PEM block is damaged")]
     Pem,
     /// A key under a passphrase.

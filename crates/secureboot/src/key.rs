@@ -36,7 +36,7 @@ impl SigningKey {
         &self.certificate
     }
 
-    /// Whether the certificate counts at this time, UTC: firmware does not look (UEFI 2.10, 32.5.3.3, it may have no clock that is right), but
+    /// Whether the certificate is valid at this time, UTC: firmware does not check (UEFI 2.10, 32.5.3.3, its clock may be wrong), but
     /// people and tools do.
     pub fn is_valid_at(&self, time: DateTime) -> bool {
         (self.certificate.not_before..=self.certificate.not_after).contains(&time)
@@ -45,7 +45,7 @@ impl SigningKey {
     /// Signs a message: PKCS #1 1.5 over its SHA-256.
     ///
     /// # Errors
-    /// When the key cannot.
+    /// When the key cannot do that.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SecureBootError> {
         let mut signature = vec![0; self.pair.public().modulus_len()];
         let signed = self.pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature);
@@ -78,7 +78,7 @@ pub(crate) mod tests {
     use std::path::{Path, PathBuf};
     use std::process::Command;
 
-    /// Runs openssl; gives what it printed.
+    /// Runs openssl; returns its output.
     pub(crate) fn openssl(arguments: &[&str]) -> String {
         let output = Command::new("openssl").args(arguments).output().unwrap();
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));

@@ -6,7 +6,7 @@
 //! | [`uki`] | [`uki::build`]: kernel, initramfs and command line become one EFI program (UAPI.5, "Unified Kernel Image") |
 //! | [`pe`] | the layout of EFI programs |
 //! | [`authenticode`] | their digest, and signing them |
-//! | [`verify`] | proving a signature, without the firmware |
+//! | [`verify`] | verifying a signature, without the firmware |
 //! | [`key`] | [`SigningKey`]: a key with its certificate |
 //! | [`certificate`] | X.509, as far as it is needed |
 //! | [`signature_list`] | the certificates in the firmware's `db` |

@@ -8,14 +8,14 @@ const MOST_HEADERS: u64 = 64 << 10;
 /// IMAGE_FILE_MACHINE_AMD64 and the magic of PE32+.
 const AMD64: u16 = 0x8664;
 const PE32_PLUS: u16 = 0x20b;
-/// Fields of the optional header, from its begin.
+/// Fields of the optional header, from its beginning.
 const SECTION_ALIGNMENT: usize = 32;
 const FILE_ALIGNMENT: usize = 36;
 const IMAGE_SIZE: usize = 56;
 const HEADERS_SIZE: usize = 60;
 const CHECKSUM: usize = 64;
 const DIRECTORIES: usize = 108;
-/// The directory entry that leads to the signatures (IMAGE_DIRECTORY_ENTRY_SECURITY).
+/// The directory entry of the signatures (IMAGE_DIRECTORY_ENTRY_SECURITY).
 const SECURITY: usize = 112 + 4 * 8;
 /// Size of a line in the table of sections.
 const LINE: usize = 40;
@@ -39,7 +39,7 @@ pub struct Pe {
 pub struct Section {
     /// Its name.
     pub name: [u8; 8],
-    /// Where it is loaded, from the begin of the image.
+    /// Where it is loaded, from the beginning of the image.
     pub address: u32,
     /// Its size in memory, which is that of its content.
     pub size: u32,
@@ -68,7 +68,7 @@ impl Pe {
     /// Reads the headers.
     ///
     /// # Errors
-    /// The system's error; what is no EFI program is `InvalidData`.
+    /// The system's error; `InvalidData` if it is not an EFI program.
     pub fn read<F: Read + Seek>(file: &mut F) -> io::Result<Pe> {
         let file_bytes = file.seek(SeekFrom::End(0))?;
         file.rewind()?;
@@ -117,19 +117,19 @@ impl Pe {
         (self.optional + CHECKSUM) as u64
     }
 
-    /// Offset of the entry that leads to the signatures, 8 bytes that no digest covers.
+    /// Offset of the directory entry of the signatures, 8 bytes that no digest covers.
     pub fn security_offset(&self) -> u64 {
         (self.optional + SECURITY) as u64
     }
 
-    /// Offset and size of the signatures; both 0 without any.
+    /// Offset and size of the signatures; both 0 if there are none.
     pub fn signatures(&self) -> (u32, u32) {
         let at = self.optional + SECURITY;
         (read_u32(&self.headers, at).unwrap_or(0), read_u32(&self.headers, at + 4).unwrap_or(0))
     }
 
-    /// Where the last section ends in the file, when headers and sections are behind each other without gaps: then a digest over
-    /// the file from its begin is the one over headers and sections that firmware computes.
+    /// Where the last section ends in the file, when headers and sections follow each other without gaps: then a digest over
+    /// the file from its beginning is the one over headers and sections that firmware computes.
     pub fn content_end(&self) -> Option<u64> {
         let mut filled: Vec<&Section> = self.sections.iter().filter(|section| section.file_size > 0).collect();
         filled.sort_by_key(|section| section.file_offset);
@@ -149,8 +149,8 @@ impl Pe {
         (read(SECTION_ALIGNMENT), read(FILE_ALIGNMENT))
     }
 
-    /// The headers of a program with these sections instead, without symbols, checksum and signatures; `None` when the table has no
-    /// room for so many.
+    /// The headers of the program with these sections instead, without symbols, checksum and signatures; `None` if the table lacks
+    /// room for them.
     pub fn headers_with(&self, sections: &[Section]) -> Option<Vec<u8>> {
         let mut headers = self.headers.clone();
         let end = self.table + sections.len() * LINE;

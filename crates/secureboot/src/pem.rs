@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 pub struct Block {
     /// What its first line names: `CERTIFICATE`.
     pub label: String,
-    /// Its content; `None` when it is no base64.
+    /// Its content; `None` when it is not base64.
     pub bytes: Option<Zeroizing<Vec<u8>>>,
     /// It has the header of an encrypted key (RFC 1421, 4.6.1.1).
     pub encrypted: bool,
@@ -34,7 +34,7 @@ pub fn blocks(text: &str) -> Vec<Block> {
                 false => base64.push_str(line),
             }
         }
-        // Behind the headers of an encrypted key is what only the passphrase makes readable.
+        // After the headers of an encrypted key comes what only the passphrase makes readable.
         let bytes = STANDARD.decode(base64.as_bytes()).ok().filter(|_| closed).map(Zeroizing::new);
         blocks.push(Block { label: label.to_owned(), bytes, encrypted });
     }
@@ -44,7 +44,7 @@ pub fn blocks(text: &str) -> Vec<Block> {
 /// A block as text.
 pub fn text(label: &str, bytes: &[u8]) -> String {
     let base64 = STANDARD.encode(bytes);
-    // The alphabet is ASCII: any place is the border of a character.
+    // The alphabet is ASCII: any position is a character boundary.
     let lines: Vec<String> =
         base64.as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line).into_owned()).collect();
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))

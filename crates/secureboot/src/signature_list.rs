@@ -3,7 +3,7 @@
 use crate::certificate::Certificate;
 use crate::pe::read_u32;
 
-/// EFI_CERT_X509_GUID, a5c059a1-94e4-4aa7-87b5-ab155c2bf072, as it is in memory.
+/// EFI_CERT_X509_GUID, a5c059a1-94e4-4aa7-87b5-ab155c2bf072, as stored in memory.
 const X509: [u8; 16] = [0xa1, 0x59, 0xc0, 0xa5, 0xe4, 0x94, 0xa7, 0x4a, 0x87, 0xb5, 0xab, 0x15, 0x5c, 0x2b, 0xf0, 0x72];
 /// Type, and three sizes.
 const HEADER: usize = 16 + 3 * 4;

@@ -1,5 +1,5 @@
 //! Unified kernel images: a stub, and as sections of the same program the kernel, its initramfs and its command line (UAPI.5;
-//! systemd-stub(7)). One signature covers them all. Under Secure Boot the stub takes no other command line than the one inside.
+//! systemd-stub(7)). One signature covers them all. Under Secure Boot the stub accepts only the command line inside.
 
 use crate::error::SecureBootError;
 use crate::pe::{Pe, Section};
@@ -11,11 +11,11 @@ use std::path::Path;
 pub const STUB: &str = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub";
 /// Debian's package with it.
 pub const STUB_PACKAGE: &str = "systemd-boot-efi";
-/// Sections begin at pages.
+/// Sections begin at page boundaries.
 const PAGE: u64 = 4096;
 /// IMAGE_SCN_CNT_INITIALIZED_DATA | IMAGE_SCN_MEM_READ.
 const DATA: u32 = 0x4000_0040;
-/// IMAGE_SCN_CNT_CODE | IMAGE_SCN_MEM_EXECUTE | IMAGE_SCN_MEM_READ: stubs before systemd 254 run the kernel where it lies.
+/// IMAGE_SCN_CNT_CODE | IMAGE_SCN_MEM_EXECUTE | IMAGE_SCN_MEM_READ: stubs before systemd 254 run the kernel in place.
 const CODE: u32 = 0x6000_0020;
 
 /// What becomes one program.
@@ -52,11 +52,11 @@ impl Content<'_> {
 /// Writes the program, unsigned, to an empty file.
 ///
 /// # Errors
-/// The system's error; `InvalidData` when the stub or the kernel is no EFI program, or when it all is too large.
+/// The system's error; `InvalidData` when the stub or the kernel is not an EFI program, or when the whole is too large.
 pub fn build<W: Write + Seek>(parts: &Parts<'_>, out: &mut W) -> io::Result<()> {
     Pe::read(&mut File::open(parts.kernel)?)?;
     let stub = Pe::read(&mut Cursor::new(parts.stub))?;
-    // The kernel comes last: older ones may need memory behind their own end.
+    // The kernel comes last: older ones may need memory after their own end.
     let added = [
         (*b".osrel\0\0", DATA, Content::Bytes(parts.os_release.as_bytes())),
         (*b".uname\0\0", DATA, Content::Bytes(parts.release.as_bytes())),
@@ -91,7 +91,7 @@ pub fn build<W: Write + Seek>(parts: &Parts<'_>, out: &mut W) -> io::Result<()> 
         address = end.next_multiple_of(alignment).max(address);
         let file_size = bytes.next_multiple_of(file_alignment);
         section.file_size = u32::try_from(file_size).map_err(large)?;
-        // Everything of the stub moves together: only the table leads to a section's place.
+        // All of the stub moves together: only the table has the section's positions.
         section.file_offset = u32::try_from(offset).map_err(large)?;
         offset += file_size;
         sections.push(section);

@@ -1,5 +1,5 @@
-//! Proves that a program is what somebody signed, as firmware does: digest, PKCS #7, RSA. Whether that somebody is trusted is for
-//! the caller to say.
+//! Verifies that a program is what somebody signed, as firmware does: digest, PKCS #7, RSA. Whether to trust them is for
+//! the caller to decide.
 
 use crate::authenticode::{INDIRECT_DATA, MESSAGE_DIGEST, PKCS_SIGNED_DATA, SIGNED_DATA, image_digest, sha256};
 use crate::certificate::Certificate;
@@ -15,7 +15,7 @@ const LONGEST: u32 = 1 << 20;
 /// The certificate that a program is signed with. Its first signature counts, and no chain of certificates is followed.
 ///
 /// # Errors
-/// The system's error; `InvalidData` when there is no signature or it does not fit.
+/// The system's error; `InvalidData` when there is no signature or it does not match.
 pub fn signer<F: Read + Seek>(file: &mut F) -> io::Result<Certificate> {
     let (offset, size) = Pe::read(file)?.signatures();
     if size == 0 {
@@ -33,7 +33,7 @@ pub fn signer<F: Read + Seek>(file: &mut F) -> io::Result<Certificate> {
 
 /// The parts of a PKCS #7 message that are needed.
 struct Message<'a> {
-    /// The content without its header: what the digest attribute is about.
+    /// The content without its header: what the digest attribute covers.
     content: &'a [u8],
     certificates: Vec<Certificate>,
     issuer: &'a [u8],
@@ -166,7 +166,7 @@ mod tests {
         let at = |name: &str| u64::from(pe.sections.iter().find(|one| one.name() == name).unwrap().file_offset);
         let (signatures, size) = pe.signatures();
         let inside = u64::from(signatures) + 8;
-        // The end of the signature is RSA's number; behind it is padding.
+        // The end of the signature is RSA's number; padding follows it.
         let places =
             [2, at(".cmdline"), at(".initrd") + 5000, at(".linux") + 3, inside + 60, inside + u64::from(size) - 60];
         for place in places {

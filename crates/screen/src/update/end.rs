@@ -22,7 +22,7 @@ pub fn recovered(model: &mut Model, result: Result<u64, (String, Disks)>) -> Vec
     show(model)
 }
 
-/// The archive is damaged: the person is asked once more, with what would be missing before his eyes.
+/// The archive is damaged: the person is asked once more, with a list of what would be missing.
 pub fn damaged(model: &mut Model, lost: Vec<(PathBuf, String)>) -> Vec<Effect> {
     model.lost = lost;
     model.name.clear();
@@ -33,7 +33,7 @@ pub fn damaged(model: &mut Model, lost: Vec<(PathBuf, String)>) -> Vec<Effect> {
 pub fn files_restored(model: &mut Model, result: Result<RestoredFiles, (String, Disks)>) -> Vec<Effect> {
     model.outcome = Some(match result {
         Ok(report) => {
-            // All of them, where events stop at some hundred.
+            // All of them, whereas events stop at some hundred.
             model.progress.lines =
                 report.problems.iter().map(|(path, text)| format!("{}: {text}", Name::from(path.as_path()))).collect();
             Outcome::Files(report)

@@ -22,7 +22,7 @@ fn search(model: &mut Model) -> Vec<Effect> {
 }
 
 pub fn listed(model: &mut Model, query: &str, result: Result<(Vec<ListedFile>, u64), String>) -> Vec<Effect> {
-    // Only the answer to what stands there now counts; it was asked for when that was typed.
+    // Only the answer to the current text counts; it was requested when that was typed.
     if query != model.files.query.text() {
         return vec![];
     }
@@ -85,7 +85,7 @@ pub fn destination(model: &mut Model, key: Key) -> Vec<Effect> {
         let folder = Destination::Folder(typed.into());
         return restore(model, folder);
     }
-    // The machine's own disks are written only after its name was typed, like everywhere.
+    // The machine's own disks are written only after its name was typed, as everywhere.
     model.name.clear();
     model.go(Screen::Confirm);
     vec![]
@@ -100,7 +100,7 @@ pub fn restore(model: &mut Model, to: Destination) -> Vec<Effect> {
     vec![Effect::Work(Request::RestoreFiles(paths, to))]
 }
 
-/// The recorded filesystems onto which the chosen entries go, with their mount points: those on which they lie, and those that are
+/// The recorded filesystems onto which the chosen entries go, with their mount points: those that they are on, and those that are
 /// mounted below a chosen folder.
 pub fn filesystems(model: &Model) -> Vec<(&Mount, &Filesystem)> {
     let Some(layout) = model.machine.as_ref().map(|machine| &machine.layout) else { return vec![] };

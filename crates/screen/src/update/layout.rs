@@ -8,7 +8,7 @@ use lifeboat_machine::DeviceId;
 use lifeboat_machine::bytes::human;
 use lifeboat_plan::{FilesystemKind, edit};
 
-/// Lines of the layout before and behind the partitions.
+/// Lines of the layout before and after the partitions.
 pub const LAYOUT_ACTIONS: usize = 2;
 
 pub fn layout(model: &mut Model, key: Key) -> Vec<Effect> {
@@ -61,7 +61,7 @@ fn drop_partition(model: &mut Model, id: DeviceId) -> Vec<Effect> {
     vec![]
 }
 
-/// Takes back all that was chosen for a partition.
+/// Undoes all that was chosen for a partition.
 fn as_recorded(model: &mut Model, id: &DeviceId) {
     let policy = &mut model.policy;
     policy.sizes.retain(|(of, _)| of != id);
@@ -150,7 +150,7 @@ pub fn size(model: &mut Model, key: Key) -> Vec<Effect> {
     }
     let recorded = machine.layout.device(&id).map(|device| device.size_bytes);
     model.policy.sizes.retain(|(of, _)| *of != id);
-    // The size as it was shown is the recorded one, though its digits were rounded.
+    // The size as shown is the recorded one, although its digits were rounded.
     if recorded.is_none_or(|recorded| human(recorded) != human(bytes)) {
         model.policy.sizes.push((id, bytes));
     }

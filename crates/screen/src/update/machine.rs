@@ -11,10 +11,10 @@ use lifeboat_plan::PlanError;
 use lifeboat_plan::matching::best_id;
 use lifeboat_restore::session::Destination;
 
-/// Lines of the mapping behind the recorded disks.
+/// Lines of the mapping after the recorded disks.
 pub const MAPPING_ACTIONS: usize = 2;
 
-/// Takes the machine of the chosen backup. What was chosen for the partitions of another layout means nothing in this one.
+/// Takes the machine of the chosen backup. What was chosen for the partitions of another layout has no meaning in this one.
 pub fn chosen(model: &mut Model, machine: Machine) {
     let differs = model.machine.as_ref().is_some_and(|former| shape(former) != shape(&machine));
     model.machine = Some(machine);
@@ -47,7 +47,7 @@ pub fn found(model: &mut Model, hardware: FoundHardware) -> Vec<Effect> {
     model.disk = Picker::default();
     model.go(Screen::Hardware);
     plan_anew(model);
-    // The way on is chosen when nothing has to be decided.
+    // "Continue" is selected when nothing has to be decided.
     let disks = model.recorded().len();
     model.mapping = Picker { at: if model.plan.is_ok() { disks + 1 } else { 0 } };
     vec![]
@@ -61,7 +61,7 @@ pub fn hardware(model: &mut Model, key: Key) -> Vec<Effect> {
     match key {
         Key::Enter => model.go(Screen::Mapping),
         Key::Char('r') => {
-            // What comes back goes to this screen again.
+            // The answer leads back to this screen.
             model.back();
             return model.work("Reading the disks", Request::Look);
         }
@@ -77,7 +77,7 @@ pub fn plan_anew(model: &mut Model) {
     review(model);
 }
 
-/// The plan as lines for the present width.
+/// The plan as lines for the current width.
 pub fn review(model: &mut Model) {
     let columns = model.columns();
     if let (Ok(plan), Some(machine)) = (&model.plan, &model.machine) {
@@ -141,7 +141,7 @@ pub fn mapping(model: &mut Model, key: Key) -> Vec<Effect> {
     vec![]
 }
 
-/// The line of the target list that is chosen now.
+/// The line of the target list that is currently chosen.
 fn chosen_target(model: &Model) -> usize {
     let chosen = model.mapped().and_then(|device| model.choice_for(&device.id));
     let place = chosen.and_then(|chosen| model.hardware.disks.iter().position(|disk| disk.path == chosen.path));

@@ -95,7 +95,7 @@ pub fn size(model: &Model) -> Body {
     Body { lines, cursor, keys: "Enter: accept   Ctrl-U: empty   Esc: back" }
 }
 
-/// Lines of a list of choices, and below it what is to say about the chosen one.
+/// Lines of a list of choices, and below it notes about the chosen one.
 fn choices(model: &Model, head: String, items: &[String], at: usize, about: Option<String>) -> Body {
     let mut lines = vec![heading(model.look, head), Line::default()];
     let about = match about {

@@ -202,7 +202,7 @@ fn damaged(model: &Model) -> Body {
     confirmed(model, lines, lost, more, "Enter: recover the rest   Esc: back, nothing is touched")
 }
 
-/// What is lost or replaced, as much of it as fits, and the field for the machine's name.
+/// What is lost or replaced, as much as fits, and the field for the machine's name.
 pub(super) fn confirmed(
     model: &Model,
     mut lines: Vec<Line<'static>>,

@@ -19,7 +19,7 @@ pub(super) struct Body {
     pub(super) keys: &'static str,
 }
 
-/// What a line of a menu says.
+/// The text of a menu line.
 pub(super) fn label(choice: Choice) -> &'static str {
     match choice {
         Choice::Start(Goal::Machine) => "Recover the whole machine",
@@ -70,7 +70,7 @@ fn row(look: Look, chosen: bool, text: &str, columns: usize) -> Line<'static> {
     if chosen { Line::styled(line, look.reversed()) } else { Line::raw(line) }
 }
 
-/// A part of a list with the chosen line in it, and what is above and below.
+/// A part of a list with the chosen line in it, and how many are above and below.
 pub(super) fn listed(model: &Model, items: &[String], at: usize, height: usize) -> Vec<Line<'static>> {
     let columns = model.columns();
     let paged = items.len() > height;
@@ -101,7 +101,7 @@ pub(super) fn paragraph(model: &Model, text: &str, style: Style) -> Vec<Line<'st
     wrapped(&text, model.columns()).into_iter().map(|line| Line::styled(line, style)).collect()
 }
 
-/// A field with its label; gives the line and the column of the cursor.
+/// A field with its label; returns the line and the column of the cursor.
 pub(super) fn field(model: &Model, label: &str, field: &Field, hidden: bool) -> (Line<'static>, usize) {
     let width = model.columns().saturating_sub(label.chars().count() + 2);
     let (text, cursor) = field.window(width, hidden);

@@ -16,7 +16,7 @@ pub fn welcome(model: &Model) -> Body {
         ("Medium", facts.medium.clone()),
     ];
     if let Some(archive) = model.source.as_ref().or(facts.elsewhere.as_ref()) {
-        // The medium, when there is one, is only what this was started from.
+        // The medium, if there is one, is only what this was started from.
         known.truncate(2);
         known.push(("Archive", archive.clone()));
     }
@@ -82,7 +82,7 @@ pub fn key(model: &Model) -> Body {
     lines.push(Line::default());
     let cursor;
     if model.key_shown {
-        // All words are seen, so that they can be compared with the paper.
+        // All words are visible, so that they can be compared with the paper.
         let columns = model.columns();
         let text: Vec<char> = model.key.text().chars().map(|c| if c.is_control() { '?' } else { c }).collect();
         cursor = (model.key.cursor() % columns, lines.len() + model.key.cursor() / columns);
