@@ -10,12 +10,12 @@ const REDRAW: Duration = Duration::from_secs(10);
 /// Down and up everywhere; arrow keys are several bytes, of which a slow serial line may lose one.
 const DOWN: &[u8] = b"\x0e";
 const UP: &[u8] = b"\x10";
-/// In the editor: to the end of the line; start what was edited.
+/// In the editor: go to the end of the line; start what was edited.
 const END: &[u8] = b"\x05";
 const START: &[u8] = b"\x18";
 
 /// Starts the entry `id` of a menu that is up, with `parameter` at the end of its kernel's command line. An entry that
-/// starts no kernel by name (one signed file holds it all) is started as it is.
+/// starts no kernel by name (one signed file holds everything) is started as it is.
 ///
 /// # Errors
 /// When there is no such entry, or GRUB does not answer.
@@ -37,7 +37,7 @@ pub fn choose(vm: &mut Vm, menu: &Menu, id: &str, parameter: Option<&str>) -> Re
     vm.console.send(START)
 }
 
-/// Presses a key and waits until something is drawn: any answer means that the key was taken.
+/// Presses a key and waits until something is drawn: any answer means that the key was received.
 fn press(vm: &mut Vm, key: &[u8]) -> Result<(), DrillError> {
     vm.console.skip();
     vm.console.send(key)?;

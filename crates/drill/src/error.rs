@@ -27,14 +27,14 @@ pub enum DrillError {
         /// The file that is missing.
         path: PathBuf,
     },
-    /// The virtual machine ended when it should not.
+    /// The virtual machine ended unexpectedly.
     #[error("the virtual machine ended ({status}) while waiting for {awaited}{}", reported(tail))]
     Ended {
         /// How it ended.
         status: String,
         /// What was awaited.
         awaited: String,
-        /// The end of its console, or what QEMU said.
+        /// The end of its console, or QEMU's message.
         tail: String,
     },
     /// A deadline passed.
@@ -55,7 +55,7 @@ pub enum DrillError {
         /// QEMU's description.
         reason: String,
     },
-    /// A pattern that is no regular expression.
+    /// A pattern that is not a regular expression.
     #[error("cannot READ the pattern {pattern:?}: {reason}")]
     Pattern {
         /// The pattern.
@@ -70,7 +70,7 @@ pub enum DrillError {
         command: String,
         /// Its exit code.
         code: i32,
-        /// The end of what it said.
+        /// The end of its output.
         output: String,
     },
     /// A lab machine could not be made, or its disks could not be compared.

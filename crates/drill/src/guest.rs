@@ -18,12 +18,12 @@ const SHELL: Duration = Duration::from_secs(60);
 const INBOUND: &str = "lifeboat-in";
 const OUTBOUND: &str = "lifeboat-out";
 
-/// What a command gave back.
+/// The result of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GuestOutput {
     /// Exit code.
     pub code: i32,
-    /// What it said, standard output and standard error.
+    /// Its output, standard output and standard error.
     pub text: String,
 }
 
@@ -35,7 +35,7 @@ pub struct Guest<'a> {
 }
 
 impl<'a> Guest<'a> {
-    /// Waits for the prompt of a root shell on the console and makes the shell quiet.
+    /// Waits for the prompt of a root shell on the console and silences the shell.
     ///
     /// # Errors
     /// When none appears before the deadline.
@@ -43,8 +43,8 @@ impl<'a> Guest<'a> {
         // bash's `root@host:~# `, the rescue system's `rescue-host:~# `, and a plain `# ` of sh and busybox.
         vm.console.wait_for(&Pattern::regex(r"^(.*(@|rescue).*:.*)?[#] \z")?, deadline)?;
         let mut guest = Guest { vm, next: 0 };
-        // Without echo and line editing, what comes back is what commands say. The prompt goes, too. The next line is
-        // typed only when the shell has changed its terminal: what is in the buffer then would stay there.
+        // Without echo and line editing, only the output of commands comes back. The prompt is removed, too. The next line is
+        // typed only when the shell has changed its terminal: otherwise what is in the buffer would stay there.
         guest.type_line(
             "stty -echo cols 200 2>/dev/null; set +o emacs 2>/dev/null; PS1=; PS2=; dmesg -n 1 2>/dev/null; printf '%s%s\\n' LIFEBOAT -READY",
         )?;
@@ -84,7 +84,7 @@ impl<'a> Guest<'a> {
         Ok(GuestOutput { code, text: found.before.trim_end_matches('\n').to_owned() })
     }
 
-    /// Runs a command line that must succeed, and returns what it said.
+    /// Runs a command line that must succeed, and returns its output.
     ///
     /// # Errors
     /// [`DrillError::Guest`] when it does not end with 0.
@@ -109,7 +109,7 @@ impl<'a> Guest<'a> {
         let name = format!("/run/lifeboat-script-{}", self.next);
         self.must(&format!(": >{name}"), SHELL)?;
         for line in script.lines() {
-            // Short enough in octal, four characters for a byte, whatever it holds.
+            // Short enough in octal, four characters for a byte, whatever it contains.
             for piece in line.as_bytes().chunks(LINE_LIMIT / 8) {
                 let octal: String = piece.iter().map(|byte| format!("\\0{byte:03o}")).collect();
                 self.must(&format!("printf %b '{octal}' >>{name}"), SHELL)?;
@@ -120,7 +120,7 @@ impl<'a> Guest<'a> {
     }
 
     /// Copies files of the host into `directory` of the guest; they travel as a tar on a disk that is plugged in and
-    /// out again.
+    /// unplugged again.
     ///
     /// # Errors
     /// When a file cannot be read, or the guest does not see the disk.
@@ -140,7 +140,7 @@ impl<'a> Guest<'a> {
         self.vm.unplug(INBOUND)
     }
 
-    /// Copies a file of the guest to the file `to` of the host, through a disk that is plugged in and out again.
+    /// Copies a file of the guest to the file `to` of the host, through a disk that is plugged in and unplugged again.
     ///
     /// # Errors
     /// When the guest cannot read it, or the host cannot write it.

@@ -1,4 +1,4 @@
-//! The report as one HTML page without anything outside of it; pure.
+//! The report as one HTML page without external resources; pure.
 
 use crate::report::DrillReport;
 use base64::Engine as _;
@@ -17,7 +17,7 @@ pre{background:var(--card);padding:1rem;overflow:auto;font-size:.8rem;border-rad
 .shots{display:grid;grid-template-columns:repeat(auto-fit,minmax(20rem,1fr));gap:1rem}figure{margin:0}img{width:100%;border:1px solid var(--line);border-radius:.25rem}figcaption{color:var(--dim);font-size:.9rem}\
 li{overflow-wrap:anywhere}footer{margin-top:3rem;color:var(--dim);font-size:.9rem}";
 
-/// The page; `picture` gives the bytes of a PNG file beside the report.
+/// The page; `picture` returns the bytes of a PNG file beside the report.
 pub fn page(report: &DrillReport, picture: &dyn Fn(&str) -> Option<Vec<u8>>) -> String {
     let word = if report.passed { "PASSED" } else { "FAILED" };
     let mut out = format!(

@@ -8,7 +8,7 @@ use lifeboat_sys::program::XORRISO;
 use lifeboat_sys::{Invocation, Runner};
 use std::path::{Path, PathBuf};
 
-/// Everything that is needed of a medium.
+/// Everything that is needed from a medium.
 #[derive(Debug)]
 pub struct Medium {
     /// The machine that it recovers.
@@ -23,12 +23,12 @@ pub struct Medium {
     pub signer: Option<Certificate>,
 }
 
-/// The entries of a GRUB menu, as far as one must know to choose one by arrow keys.
+/// The entries of a GRUB menu, as far as needed to choose one with arrow keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Menu {
     /// Ids, top to bottom; an entry without an id has an empty one.
     pub ids: Vec<String>,
-    /// For each of them the line in GRUB's editor that names a kernel, from 0, if one does.
+    /// For each of them, the line in GRUB's editor that names a kernel, from 0, if one does.
     pub kernel_lines: Vec<Option<usize>>,
     /// Id of the entry that is selected first.
     pub default: String,
@@ -48,9 +48,9 @@ impl Medium {
     /// Reads the medium `iso`; its kernel goes to `directory`.
     ///
     /// # Errors
-    /// [`DrillError::Medium`] when it is no medium of Lifeboat or was made by a release that this one does not read.
+    /// [`DrillError::Medium`] when it is not a medium of Lifeboat or was made by a release that this one cannot read.
     pub fn read(runner: &dyn Runner, iso: &Path, directory: &Path) -> Result<Medium, DrillError> {
-        // xorriso says for a missing file the same as for a missing path on the disc.
+        // xorriso reports a missing image like a missing path on the disc.
         std::fs::File::open(iso).map_err(DrillError::io("OPEN", iso))?;
         let wrong =
             |file: &'static str| move |reason: String| DrillError::Medium { medium: iso.to_owned(), file, reason };
@@ -127,7 +127,7 @@ impl Menu {
     /// How far below the default entry (negative: above it) the entry `id` is.
     pub fn distance(&self, id: &str) -> Option<isize> {
         let place = |id: &str| self.ids.iter().position(|entry| entry == id);
-        // GRUB takes a number, too, and the first entry for anything that it does not find.
+        // GRUB accepts a number, too, and uses the first entry for anything that it does not find.
         let default = place(&self.default).or_else(|| self.default.parse().ok()).unwrap_or(0);
         Some(place(id)? as isize - default as isize)
     }

@@ -1,4 +1,4 @@
-//! What a recovery did when: phases from events and marks on the console; pure.
+//! What a recovery did and when: phases from events and marks on the console; pure.
 
 use lifeboat_machine::Event;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ pub struct Phase {
     pub seconds: f64,
 }
 
-/// Points in time, in seconds since power-on, that no event reports.
+/// Times, in seconds since power-on, that no event reports.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Marks {
     /// The boot menu was up.
@@ -25,7 +25,7 @@ pub struct Marks {
     pub off: Option<f64>,
     /// The recovered machine was powered on.
     pub second_start: Option<f64>,
-    /// It was well.
+    /// It was found working.
     pub well: Option<f64>,
 }
 
@@ -33,10 +33,10 @@ pub struct Marks {
 const INIT: [&str; 7] =
     ["foundation", "essential-modules", "rescue-media", "additional-tools", "remaining-modules", "subsystems", "mode"];
 
-/// Puts phases together. `events` are with the second since power-on at which each arrived.
+/// Assembles phases. `events` have the time, in seconds since power-on, at which each arrived.
 ///
-/// A stage is reported at its end with its length. Between the choice in the menu and the begin of the first stage lie
-/// the loading and the kernel; they are distinguished where GRUB says so, which it does not, and so are one phase.
+/// A stage is reported at its end with its length. Between the choice in the menu and the beginning of the first stage are
+/// the loading and the kernel; GRUB does not say where one ends, so they are one phase.
 pub fn phases(marks: &Marks, events: &[(f64, Event)]) -> Vec<Phase> {
     let mut list: Vec<Phase> = Vec::new();
     let mut between = |name: &str, start: Option<f64>, end: Option<f64>| {

@@ -36,13 +36,13 @@ pub struct DrillOptions {
     pub size_factor: f64,
     /// The medium is plugged in as a USB stick.
     pub stick: bool,
-    /// What shows that the recovered machine is well.
+    /// What shows that the recovered machine works.
     pub proof: Proof,
-    /// What the whole drill may take.
+    /// How long the whole drill may take.
     pub deadline: Duration,
 }
 
-/// What shows that the recovered machine is well.
+/// What shows that the recovered machine works.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Proof {
     /// A login prompt on its serial console.
@@ -67,12 +67,12 @@ pub enum Progress {
 const NUKE: &str = "nuke";
 /// How the menu that comes with the rescue system ends.
 const MENU_PAGE: &str = "Type a number, then Enter.";
-/// Longer than any firmware needs to find its boot device, emulated.
+/// Longer than any emulated firmware needs to find its boot device.
 const FIRMWARE: Duration = Duration::from_secs(300);
-/// What is waited for at least, also when the deadline is over.
+/// The shortest wait, even when the deadline is over.
 const LAST_LOOK: Duration = Duration::from_secs(10);
 
-/// Rehearses a recovery. The report covers a recovery that failed; an error means that there was no rehearsal.
+/// Rehearses a recovery. The report covers a failed recovery, too; an error means that there was no rehearsal.
 ///
 /// # Errors
 /// When the medium cannot be read, the machine cannot be made, or the report cannot be written.
@@ -116,9 +116,9 @@ fn spec_of(
         Firmware::Bios => VmFirmware::Bios,
         Firmware::Uefi { secure_boot } => {
             let variables = scratch.join("variables.fd");
-            // The signature of a signed medium is rehearsed as well, whatever the machine's firmware enforces today.
+            // The signature of a signed medium is tested as well, whatever the machine's firmware enforces today.
             if let Some(signer) = &medium.signer {
-                // What the machine itself starts may be signed by either.
+                // The machine's own boot loader may be signed by either.
                 let beside = if secure_boot { Beside::Microsoft } else { Beside::Nobody };
                 keys::enroll(&variables, signer, beside)?;
             }
@@ -127,7 +127,7 @@ fn spec_of(
     };
     let mut spec = VmSpec::new(firmware).memory(options.memory_mib);
     if let (Some(_), Some(parameter)) = (&medium.signer, acceleration.parameter()) {
-        // A signed command line cannot be added to, but by who makes the machine (systemd-stub(7); since systemd 254).
+        // Only the creator of the machine can add to a signed command line (systemd-stub(7); since systemd 254).
         spec.oem_strings.push(format!("io.systemd.stub.kernel-cmdline-extra={parameter}"));
     }
     for (index, (device, disk)) in machine.layout.disks().enumerate() {
@@ -188,7 +188,7 @@ impl Run<'_> {
         let started = vm.started;
         let since = |at: Instant| Some(at.saturating_duration_since(started).as_secs_f64());
         let menu = &self.medium.menu;
-        // A signed medium shows its menu when its kernel runs; by BIOS it starts as all do.
+        // A signed medium shows its menu when its kernel runs; with BIOS it starts like all others.
         let by_page = self.medium.signer.is_some() && matches!(self.spec.firmware, VmFirmware::Uefi { .. });
         let mark = if by_page { MENU_PAGE.to_owned() } else { menu_mark(menu) };
         let shown = vm.console.wait_for(&Pattern::text(&mark)?, FIRMWARE.min(self.options.deadline))?;
@@ -200,7 +200,7 @@ impl Run<'_> {
         }
         self.stage.marks.chosen = since(Instant::now());
         (self.observer)(Progress::Phase("recover".to_owned()));
-        // A medium that went another way would wait for a person: no need to wait for the deadline.
+        // A medium that started another mode would wait for a person: no need to wait for the deadline.
         let ready = Pattern::regex(r"lifeboat: (ready (expert|interactive)|stage mode .*)\n")?;
         let left = self.options.deadline.saturating_sub(started.elapsed());
         let end = Pattern::regex(r"lifeboat: (RESTORED|FAILED) ")?;
@@ -238,7 +238,7 @@ impl Run<'_> {
             *secure_boot = enforced;
         }
         let mut vm = Vm::start(&spec, self.acceleration, &self.options.report.join("booted"))?;
-        // The clock goes on where the recovery ended.
+        // The clock continues where the recovery ended.
         let offset = self.stage.marks.off.unwrap_or(0.0);
         self.stage.marks.second_start = Some(offset);
         let left = self.options.deadline.saturating_sub(Duration::from_secs_f64(offset)).max(LAST_LOOK);
@@ -260,7 +260,7 @@ impl Run<'_> {
     /// Screenshots are an extra: one that fails is left out.
     fn screenshot(&mut self, vm: &mut Vm, name: &str) {
         let file = self.options.report.join(format!("{name}.png"));
-        // QEMU has its own working directory only by accident the same as ours.
+        // QEMU's working directory is the same as ours only by accident.
         let path = std::path::absolute(&file).unwrap_or(file);
         match vm.qmp.screenshot(&path) {
             Ok(()) => self.stage.screenshots.push(Screenshot {
@@ -325,7 +325,7 @@ impl Run<'_> {
     }
 }
 
-/// Events of a machine, from its port or, when that carried none, from its console, with seconds since power-on.
+/// Events of a machine, from its port or, if that carried none, from its console, with seconds since power-on.
 fn arrived(vm: &Vm, started: Instant) -> Vec<(f64, Event)> {
     let seconds = |at: Instant| at.saturating_duration_since(started).as_secs_f64();
     let port = vm.events.as_ref().map(|port| port.events()).unwrap_or_default();
@@ -336,7 +336,7 @@ fn arrived(vm: &Vm, started: Instant) -> Vec<(f64, Event)> {
     lines.into_iter().filter_map(|(at, line)| Some((seconds(at), from_console(&line)?))).collect()
 }
 
-/// The begin of the menu's first line, as much of it as fits beside anything on a narrow console.
+/// The beginning of the menu's first line, as much of it as a narrow console surely shows.
 fn menu_mark(menu: &Menu) -> String {
     menu.first_title.chars().take(40).collect()
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 /// What a drill found out; the content of `report.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DrillReport {
-    /// The medium brought the machine back, and it was well.
+    /// The medium brought the machine back, and it works.
     pub passed: bool,
     /// Why not.
     pub reason: Option<String>,
@@ -43,13 +43,13 @@ pub struct DrillReport {
     pub memory_mib: u32,
     /// Its disks.
     pub targets: Vec<Target>,
-    /// What happened when.
+    /// What happened, and when.
     pub phases: Vec<Phase>,
     /// Warnings and entries that could not be restored, as console lines.
     pub warnings: Vec<String>,
     /// Pictures beside the report.
     pub screenshots: Vec<Screenshot>,
-    /// The end of what the console said.
+    /// The end of the console output.
     pub console_tail: String,
 }
 
@@ -152,7 +152,7 @@ pub fn write(report: &DrillReport, directory: &Path) -> Result<(), DrillError> {
         source: error.into(),
     })?;
     put("report.json", &json)?;
-    // A picture that is missing leaves a gap in the page, not no page.
+    // A missing picture leaves a gap in the page.
     let picture = |file: &str| std::fs::read(directory.join(file)).ok();
     put("report.html", html::page(report, &picture).as_bytes())
 }

@@ -17,7 +17,7 @@ pub struct Lab {
 /// A real Debian machine; its files are shared and never written.
 #[derive(Clone, Debug)]
 pub struct LabMachine {
-    /// Its name, as of the script in `lab/machines/`.
+    /// Its name, that of the script in `lab/machines/`.
     pub name: String,
     /// Raw disk image.
     pub disk: PathBuf,
@@ -43,11 +43,11 @@ impl Lab {
     /// Gets a machine from the cache or makes it, which needs the network and takes minutes.
     ///
     /// # Errors
-    /// [`DrillError::Lab`] with the end of what the script said.
+    /// [`DrillError::Lab`] with the end of the script's output.
     pub fn machine(&self, name: &str) -> Result<LabMachine, DrillError> {
         let script = self.scripts.join("machine.sh");
         let failed = |reason: String| DrillError::Lab { name: name.to_owned(), reason };
-        // Not a program of the table: a script of the source tree, whose progress the caller's terminal shows.
+        // Not a program from the table: a script of the source tree, whose progress the caller's terminal shows.
         let output = Command::new(&script)
             .arg(name)
             .env("XDG_CACHE_HOME", &self.cache)
@@ -66,7 +66,7 @@ impl Lab {
         }
         let variables = directory.join("vars.fd");
         let firmware = match variables.is_file() {
-            // The script's last word on the machine's firmware: secure or not.
+            // The script's last statement about the machine's firmware: secure or not.
             true => VmFirmware::Uefi { secure_boot: directory.join("secure-boot").exists(), variables },
             false => VmFirmware::Bios,
         };

@@ -1,6 +1,6 @@
 //! A machine is recorded, lost, recovered, compared and booted again.
 //!
-//! A test reads as a story:
+//! A test reads like a story:
 //!
 //! ```no_run
 //! # use lifeboat_drill::lab::{Lab, Scenario, Target};
@@ -44,7 +44,7 @@ pub struct Scenario {
     pub machine: LabMachine,
     /// How virtual machines run here.
     pub acceleration: Acceleration,
-    /// Holds disks, media and logs; kept for whoever wants to know why.
+    /// Holds disks, media and logs; kept for later analysis.
     pub directory: PathBuf,
     /// Controller of the original's disk.
     pub controller: Controller,
@@ -59,7 +59,7 @@ pub struct Original {
     pub disk: PathBuf,
     /// The medium that it made.
     pub medium: PathBuf,
-    /// What the recording said.
+    /// The output of the recording.
     pub output: String,
 }
 
@@ -82,7 +82,7 @@ pub struct Target {
     pub firmware: Option<VmFirmware>,
     /// Further arguments of QEMU, such as a network card.
     pub extra: Vec<String>,
-    /// A rescue system that is handed over as a network boot does it; the medium itself is in no drive.
+    /// A rescue system that is loaded as by a network boot; the medium itself is in no drive.
     pub netboot: Option<DirectKernel>,
 }
 
@@ -99,7 +99,7 @@ pub struct Recovered {
     pub took: Duration,
 }
 
-/// A recovery that runs.
+/// A running recovery.
 pub struct Recovery {
     /// The machine that was booted from the medium.
     pub vm: Vm,
@@ -130,7 +130,7 @@ impl Recovery {
 }
 
 impl Scenario {
-    /// Gets the machine ready and waits for its turn. Disks and logs go below `directory`.
+    /// Prepares the machine and waits for its turn. Disks and logs go below `directory`.
     ///
     /// # Errors
     /// When the machine cannot be made.
@@ -199,7 +199,7 @@ impl Scenario {
         Ok(Original { disk, medium, output })
     }
 
-    /// As [`Scenario::record`], but takes what the same programs recorded before by the same command, if it is still there.
+    /// As [`Scenario::record`], but reuses what the same programs recorded before with the same command, if it still exists.
     ///
     /// # Errors
     /// As [`Scenario::record`].
@@ -280,7 +280,7 @@ impl Scenario {
     }
 
     /// Compares the disks with stock tools, by `lab/compare-disks.sh`, under the exceptions in `lab/ignore/MACHINE`.
-    /// A disk of another size is compared without its sizes.
+    /// A disk of another size is compared without sizes.
     ///
     /// # Errors
     /// [`DrillError::Different`] with every difference.
@@ -355,7 +355,7 @@ pub fn await_end(vm: &mut Vm, deadline: Duration) -> Result<Arrived, DrillError>
     await_event(vm, "the end of the recovery", deadline, Event::is_final)
 }
 
-/// Waits for an event, from power-on on, on the event port or on the console, whichever reports it first: a machine may
+/// Waits for an event, from power-on, on the event port or on the console, whichever reports it first: a machine may
 /// fail before it has a port, and a serial line may garble what it says.
 ///
 /// # Errors
@@ -366,7 +366,7 @@ pub fn await_event(
     deadline: Duration,
     wanted: impl Fn(&Event) -> bool,
 ) -> Result<Arrived, DrillError> {
-    /// How often the console is looked at while the port is listened to.
+    /// How often the console is checked while listening to the port.
     const LOOK: Duration = Duration::from_millis(250);
     let end = Instant::now() + deadline;
     loop {
@@ -386,7 +386,7 @@ pub fn await_event(
         });
         match on_console {
             Some(found) => return Ok(found),
-            // The last words arrive before the end, and both were read after it.
+            // The last output arrives before the end, and both were read after it.
             None if !running => {
                 let status = "it has disappeared".to_owned();
                 return Err(DrillError::Ended { status, awaited: awaited.to_owned(), tail: vm.console.tail() });

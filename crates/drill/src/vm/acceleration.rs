@@ -21,7 +21,7 @@ impl Acceleration {
 
     /// Kernel parameters without which a guest may not start or may stop: on a busy host an emulated timer is late now and
     /// then, and the kernel panics over it ("IO-APIC + timer doesn't work"); and a one-shot timer that is lost leaves a
-    /// processor idle for good ("rcu: Possible timer handling issue"), where a periodic one fires again.
+    /// processor idle for good ("rcu: Possible timer handling issue"), whereas a periodic one fires again.
     pub fn parameter(self) -> Option<&'static str> {
         match self {
             Acceleration::Kvm => None,

@@ -44,11 +44,11 @@ impl Places {
     pub fn monitor(&self) -> PathBuf {
         self.sockets.join("qmp")
     }
-    /// Everything that the first serial port said.
+    /// The output of the first serial port.
     pub fn console_log(&self) -> PathBuf {
         self.logs.join("console.log")
     }
-    /// What QEMU itself said.
+    /// QEMU's own output.
     pub fn qemu_log(&self) -> PathBuf {
         self.logs.join("qemu.log")
     }
@@ -59,8 +59,8 @@ fn escaped(path: &Path) -> String {
     path.to_string_lossy().replace(',', ",,")
 }
 
-/// All that the emulator can do, but what a guest takes for fast and the emulator does byte by byte: `rep movsb` and
-/// `rep stosb`, which Linux copies and clears memory with where ERMS and FSRM are offered (arch/x86/lib/memcpy_64.S).
+/// All that the emulator can do, except for what a guest expects to be fast but the emulator does byte by byte: `rep movsb` and
+/// `rep stosb`, with which Linux copies and clears memory where ERMS and FSRM are offered (arch/x86/lib/memcpy_64.S).
 const EMULATED_CPU: &str = "max,-erms,-fsrm";
 
 /// The command line, without the program.
@@ -142,7 +142,7 @@ pub fn arguments(spec: &VmSpec, acceleration: Acceleration, places: &Places) -> 
             Format::Qcow2 => "qcow2",
         };
         let snapshot = if disk.snapshot { ",snapshot=on" } else { "" };
-        // The host's page cache outlives the guest, whose power cut is not the host's: no flushes to the host's disk.
+        // The host's page cache survives the guest's power cut: no flushes to the host's disk.
         let file = escaped(&disk.image);
         add(
             "-drive",

@@ -86,7 +86,7 @@ impl Console {
         Ok(Console { shared, writer: stream, path, cursor: 0 })
     }
 
-    /// Waits until one of `patterns` is reported after what was matched before, and reports which.
+    /// Waits until one of `patterns` appears after the previous match, and returns which.
     ///
     /// # Errors
     /// [`DrillError::Deadline`] or, when the line was closed, [`DrillError::Ended`]; both with the end of the console.
@@ -122,7 +122,7 @@ impl Console {
         }
     }
 
-    /// Waits until anything more is reported, the line is closed, or the time is over.
+    /// Waits until more text arrives, the line is closed, or the time is over.
     pub fn wait_for_more(&self, deadline: Duration) {
         let heard = locked(&self.shared.heard);
         let known = heard.text.len();
@@ -154,22 +154,22 @@ impl Console {
         self.send(format!("{line}\r").as_bytes())
     }
 
-    /// Everything said so far, without terminal control.
+    /// All output so far, without terminal control.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&locked(&self.shared.heard).text).into_owned()
     }
 
-    /// The end of what was reported.
+    /// The end of the output.
     pub fn tail(&self) -> String {
         tail(&locked(&self.shared.heard).text)
     }
 
-    /// Whether anything was reported at all.
+    /// Whether there was any output.
     pub fn is_silent(&self) -> bool {
         locked(&self.shared.heard).text.is_empty()
     }
 
-    /// Every line said so far, with the time at which its end arrived.
+    /// Every line so far, with the time at which its end arrived.
     pub fn lines(&self) -> Vec<(Instant, String)> {
         let heard = locked(&self.shared.heard);
         let mut lines = Vec::new();
@@ -184,7 +184,7 @@ impl Console {
         lines
     }
 
-    /// Forgets what was reported so far: only later text is matched.
+    /// Skips the output so far: only later text is matched.
     pub fn skip(&mut self) {
         self.cursor = locked(&self.shared.heard).text.len();
     }

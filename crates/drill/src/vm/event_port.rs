@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A guest that sends longer lines sends no events.
+/// Longer lines are not events.
 const LINE_LIMIT: usize = 1 << 20;
 
 /// An event with the time at which it arrived.
@@ -77,10 +77,10 @@ impl EventPort {
         locked(&self.shared.received).events.clone()
     }
 
-    /// Waits for the first event, from the start on, that fulfils `wanted`.
+    /// Waits for the first event, from the start, that satisfies `wanted`.
     ///
     /// # Errors
-    /// [`DrillError::Deadline`], or [`DrillError::Ended`] when the machine is gone; `awaited` says what was awaited.
+    /// [`DrillError::Deadline`], or [`DrillError::Ended`] when the machine is gone; `awaited` names what was awaited.
     pub fn wait_for(
         &self,
         awaited: &str,
@@ -114,9 +114,9 @@ fn locked(mutex: &Mutex<Received>) -> MutexGuard<'_, Received> {
 
 /// Reads a line of the console contract back into its event; `None` for all other lines.
 ///
-/// For guests without a virtio-serial port: steps and progress are not read back, for nothing waits for them.
+/// For guests without a virtio-serial port: steps and progress are not read back, because nothing waits for them.
 pub fn from_console(line: &str) -> Option<Event> {
-    // The kernel may have left its own half line before it.
+    // The kernel may have left half a line of its own before it.
     let text = line.get(line.find("lifeboat: ")?..)?.strip_prefix("lifeboat: ")?.trim_end();
     let (word, rest) = text.split_once(' ')?;
     match word {

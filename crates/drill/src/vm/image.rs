@@ -5,7 +5,7 @@ use lifeboat_sys::program::QEMU_IMG;
 use lifeboat_sys::{Invocation, Runner};
 use std::path::Path;
 
-/// Makes a sparse raw image of `size_bytes`, all zero; replaces a file that is there.
+/// Makes a sparse raw image of `size_bytes`, all zeros; replaces an existing file.
 ///
 /// # Errors
 /// When it cannot be written.

@@ -1,4 +1,4 @@
-//! Variable stores of OVMF with an owner's key: what a person does in the firmware's setup, done to the file.
+//! Variable stores of OVMF with an owner's key: what a person does in the firmware's setup, done in the file.
 //!
 //! The layout is edk2's: MdePkg/Include/Pi/PiFirmwareVolume.h (the volume), MdeModulePkg/Include/Guid/VariableFormat.h (store and
 //! variables).
@@ -8,7 +8,7 @@ use crate::DrillError;
 use lifeboat_secureboot::{Certificate, signature_list};
 use std::path::Path;
 
-/// gEfiAuthenticatedVariableGuid, aaf32c78-947b-439a-a180-2e144ec37792, as it is in memory.
+/// gEfiAuthenticatedVariableGuid, aaf32c78-947b-439a-a180-2e144ec37792, as stored in memory.
 const STORE: [u8; 16] =
     [0x78, 0x2c, 0xf3, 0xaa, 0x7b, 0x94, 0x9a, 0x43, 0xa1, 0x80, 0x2e, 0x14, 0x4e, 0xc3, 0x77, 0x92];
 const STORE_HEADER: usize = 28;
@@ -42,7 +42,7 @@ pub enum Beside {
 /// Makes a variable store for a machine that enforces Secure Boot and trusts this certificate.
 ///
 /// # Errors
-/// When OVMF's store is missing or of another layout, or the new one cannot be written.
+/// When OVMF's store is missing or has another layout, or the new one cannot be written.
 pub fn enroll(variables: &Path, certificate: &Certificate, beside: Beside) -> Result<(), DrillError> {
     let template = Path::new(OVMF).join(match beside {
         Beside::Nobody => OVMF_VARS,
@@ -59,10 +59,10 @@ pub fn enroll(variables: &Path, certificate: &Certificate, beside: Beside) -> Re
     std::fs::write(variables, store).map_err(DrillError::io("CREATE", variables))
 }
 
-/// The certificate at the end of db, and as PK and KEK where there are none.
+/// Appends the certificate to db, and sets it as PK and KEK where there are none.
 fn with_keys(mut store: Vec<u8>, certificate: &Certificate) -> Option<Vec<u8>> {
     let word = |bytes: &[u8], at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?) as usize);
-    // The length of a volume's header is behind its GUID, size, signature and attributes.
+    // The length of a volume's header comes after its GUID, size, signature and attributes.
     let start = usize::from(u16::from_le_bytes(store.get(48..50)?.try_into().ok()?));
     if store.get(start..start + 16)? != STORE {
         return None;
@@ -78,7 +78,7 @@ fn with_keys(mut store: Vec<u8>, certificate: &Certificate) -> Option<Vec<u8>> {
         let current = store.get(at + 2) == Some(&ADDED);
         for place in wanted.iter_mut().filter(|_| current) {
             match place {
-                // Flash is not written twice: the new one goes to the end, the old one is given up.
+                // Flash is not written twice: the new one goes to the end, the old one is marked deleted.
                 Some((wanted, _, list)) if *wanted == "db" && text(wanted) == name => {
                     *list = [data.as_slice(), list].concat();
                     *store.get_mut(at + 2)? = DELETED;
@@ -92,7 +92,7 @@ fn with_keys(mut store: Vec<u8>, certificate: &Certificate) -> Option<Vec<u8>> {
     for (name, owner, list) in wanted.into_iter().flatten() {
         let bytes = variable(name, &owner, &list);
         let place = store.get_mut(at..at + bytes.len()).filter(|_| at + bytes.len() <= end)?;
-        // Flash that was never written; only there a variable can be put.
+        // Flash that was never written; only there can a variable be written.
         if place.iter().any(|byte| *byte != 0xff) {
             return None;
         }
@@ -102,7 +102,7 @@ fn with_keys(mut store: Vec<u8>, certificate: &Certificate) -> Option<Vec<u8>> {
     Some(store)
 }
 
-/// UTF-16 with its end.
+/// UTF-16 with its terminator.
 fn text(name: &str) -> Vec<u8> {
     name.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect()
 }
@@ -110,7 +110,7 @@ fn text(name: &str) -> Vec<u8> {
 fn variable(name: &str, owner: &[u8; 16], data: &[u8]) -> Vec<u8> {
     let name = text(name);
     let sizes = [name.len(), data.len()].map(|size| (size as u32).to_le_bytes()).concat();
-    // Behind the attributes: a counter, the time, and the index of a public key that is not used.
+    // After the attributes: a counter, the time, and the index of a public key that is not used.
     let parts: [&[u8]; 9] = [
         &VARIABLE.to_le_bytes(),
         &[ADDED, 0],
@@ -147,7 +147,7 @@ mod tests {
             enroll(&out, &certificate, beside).unwrap();
             let store = std::fs::read(&out).unwrap();
             assert_eq!(store.len(), template.len());
-            // What was written before is as it was, but that db is given up where there was one.
+            // What was written before is unchanged, except that an old db is marked deleted.
             let changed: Vec<u8> = store
                 .iter()
                 .zip(&template)

@@ -18,11 +18,11 @@ use std::time::{Duration, Instant};
 
 /// QEMU opens its sockets within milliseconds; a loaded host may need longer.
 const START: Duration = Duration::from_secs(30);
-/// What a process that dropped its connections needs to end.
+/// How long a process that dropped its connections needs to end.
 const GOING: Duration = Duration::from_secs(2);
-/// Between two looks at a process or socket that cannot be waited for.
+/// The interval for polling a process or socket that cannot be waited for.
 const POLL: Duration = Duration::from_millis(20);
-/// Where sockets are: always here, for their paths must be short.
+/// Where sockets are: always here, because their paths must be short.
 pub(crate) const TEMPORARY: &str = "/tmp";
 
 /// A virtual machine; ends with a power cut when it is dropped.
@@ -65,7 +65,7 @@ impl Vm {
         let output = std::fs::File::create(&log).map_err(DrillError::io("CREATE", &log))?;
         let errors = output.try_clone().map_err(DrillError::io("CREATE", &log))?;
         let qemu = find(QEMU_SYSTEM_X86_64)?;
-        // Should this process die without running destructors, the kernel ends QEMU (prctl(2), PR_SET_PDEATHSIG).
+        // If this process dies without running destructors, the kernel ends QEMU (prctl(2), PR_SET_PDEATHSIG).
         let mut command = Command::new(find(SETPRIV)?);
         lifeboat_sys::child::ordinary_environment(&mut command);
         command
@@ -111,7 +111,7 @@ impl Vm {
     /// Plugs a raw image into the bay as a SCSI disk with this serial number; the guest finds it at [`bay_path`].
     ///
     /// # Errors
-    /// When QEMU refuses, for one because the machine has no bay.
+    /// When QEMU refuses, for example because the machine has no bay.
     pub fn plug(&mut self, image: &Path, serial: &str) -> Result<(), DrillError> {
         let file = json!({"driver": "file", "filename": image.to_string_lossy(), "cache": {"no-flush": true}});
         self.qmp.execute("blockdev-add", json!({"driver": "raw", "node-name": serial, "file": file}))?;
@@ -131,7 +131,7 @@ impl Vm {
         self.qmp.execute("blockdev-del", json!({"node-name": serial})).map(drop)
     }
 
-    /// Whether the machine is still there.
+    /// Whether the machine is still running.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
@@ -141,13 +141,13 @@ impl Vm {
         self.kill();
     }
 
-    /// Where everything that the console said is kept.
+    /// Where all console output is kept.
     pub fn console_log(&self) -> PathBuf {
         self.places.console_log()
     }
 
     fn kill(&mut self) {
-        // QEMU is the only process of its group. One that ended already has been waited for: nothing to do.
+        // QEMU is the only process of its group. One that has already ended has been waited for: nothing to do.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

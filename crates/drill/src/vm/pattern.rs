@@ -22,7 +22,7 @@ impl Pattern {
     /// A regular expression (syntax of the `regex` crate); `^` and `$` match at lines.
     ///
     /// # Errors
-    /// [`DrillError::Pattern`] when it is none.
+    /// [`DrillError::Pattern`] when it is not one.
     pub fn regex(pattern: &str) -> Result<Pattern, DrillError> {
         Self::build(pattern, pattern)
     }
@@ -34,7 +34,7 @@ impl Pattern {
         Ok(Pattern { regex, shown: shown.to_owned() })
     }
 
-    /// Where it is found first in `bytes`: start and end.
+    /// Where it first occurs in `bytes`: start and end.
     pub(crate) fn find(&self, bytes: &[u8]) -> Option<(usize, usize)> {
         self.regex.find(bytes).map(|found| (found.start(), found.end()))
     }

@@ -9,9 +9,9 @@ use crate::DrillError;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-/// A stock kernel says its first line within a second under KVM; where KVM is there but broken, it never does.
+/// A stock kernel prints its first line within a second under KVM; where KVM exists but is broken, it never does.
 const ANSWER: Duration = Duration::from_secs(8);
-/// Hosts change seldom; a day after the last look it is worth another.
+/// Hosts rarely change; after a day it is worth checking again.
 const REMEMBER: Duration = Duration::from_secs(24 * 60 * 60);
 /// File in the cache directory that holds the answer.
 const CACHE: &str = "acceleration";
@@ -23,7 +23,7 @@ impl Acceleration {
     /// # Errors
     /// Only when emulation could not work either: QEMU is missing, or files cannot be written.
     pub fn probe(kernel: &Path, cache: Option<&Path>) -> Result<Acceleration, DrillError> {
-        // /dev/kvm that is missing or not ours is an answer at once.
+        // If /dev/kvm is missing or not ours, the answer is clear at once.
         if std::fs::OpenOptions::new().read(true).write(true).open("/dev/kvm").is_err() {
             return Ok(Acceleration::Tcg);
         }
@@ -34,7 +34,7 @@ impl Acceleration {
         let found = if boots(kernel)? { Acceleration::Kvm } else { Acceleration::Tcg };
         tracing::debug!(acceleration = found.name(), "probed");
         if let Some(file) = &file {
-            // A cache that cannot be written costs a few seconds next time, no more.
+            // A cache that cannot be written only costs a few seconds next time.
             let _ = std::fs::write(file, found.name());
         }
         Ok(found)
@@ -64,13 +64,13 @@ fn boots(kernel: &Path) -> Result<bool, DrillError> {
     });
     let mut vm = match Vm::start_at(&spec, Acceleration::Kvm, places) {
         Ok(vm) => vm,
-        // QEMU itself says that KVM does not work.
+        // QEMU itself reports that KVM does not work.
         Err(error @ (DrillError::Run(_) | DrillError::Firmware { .. })) => return Err(error),
         Err(error) => {
             tracing::debug!(%error, "no hardware virtualisation");
             return Ok(false);
         }
     };
-    // The command line is echoed early, but only a kernel that runs on gets to mount its (missing) root.
+    // The command line is echoed early, but only a kernel that keeps running gets to mount its (missing) root.
     Ok(vm.console.wait_for(&Pattern::text("VFS: ")?, ANSWER).is_ok())
 }

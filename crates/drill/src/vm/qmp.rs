@@ -106,7 +106,7 @@ impl Qmp {
         Message::parse(line.trim()).map_err(|reason| refused(command, reason))
     }
 
-    /// Runs a command and returns what it returns.
+    /// Runs a command and returns its result.
     ///
     /// # Errors
     /// [`DrillError::Qmp`] with QEMU's reason.
@@ -123,7 +123,7 @@ impl Qmp {
                 Message::Return { id: answered, value } if answered == id => return Ok(value),
                 Message::Error { id: answered, reason } if answered == id => return Err(refused(command, reason)),
                 Message::Event { name, data } => self.events.push_back((name, data)),
-                // Answers to commands whose time had run out.
+                // Answers to commands that timed out.
                 Message::Return { .. } | Message::Error { .. } | Message::Greeting => {}
             }
         }

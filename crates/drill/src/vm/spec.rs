@@ -109,7 +109,7 @@ pub struct VmDisk {
     pub serial: String,
     /// World Wide Name, on SCSI and SATA.
     pub wwn: Option<u64>,
-    /// Writes vanish when the machine ends.
+    /// Writes are discarded when the machine ends.
     pub snapshot: bool,
     /// Sector size in bytes when it is not 512.
     pub sector_bytes: Option<u32>,
@@ -173,7 +173,7 @@ impl Nic {
     }
 }
 
-/// A kernel that QEMU hands over itself.
+/// A kernel that QEMU loads itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirectKernel {
     /// The kernel.
@@ -217,7 +217,7 @@ pub struct VmSpec {
     pub stick: Option<PathBuf>,
     /// Network cards.
     pub nics: Vec<Nic>,
-    /// Kernel handed over without a boot loader.
+    /// Kernel loaded without a boot loader.
     pub kernel: Option<DirectKernel>,
     /// What is booted first.
     pub boot: BootFrom,

@@ -1,4 +1,4 @@
-//! Takes the terminal control out of console bytes, so that text can be searched.
+//! Removes terminal control from console bytes, so that text can be searched.
 
 /// Where the filter stands inside a control sequence (ECMA-48, section 5.4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,7 +17,7 @@ enum State {
     Charset,
 }
 
-/// A filter that keeps text, newlines and tabs, over any division into chunks.
+/// A filter that keeps text, newlines and tabs, however the bytes are divided into chunks.
 #[derive(Debug, Default)]
 pub struct TerminalFilter {
     state: State,
