@@ -36,7 +36,7 @@ impl<'a> Linker<'a> {
     /// A linker with the directories of /etc/ld.so.conf.
     ///
     /// # Errors
-    /// When the configuration is there and cannot be read.
+    /// When the configuration exists but cannot be read.
     pub fn new(sysroot: &'a Sysroot) -> Result<Self, RescueError> {
         let mut configured = Vec::new();
         read_ld_so_conf(sysroot, Path::new("/etc/ld.so.conf"), &mut configured, 0)?;
@@ -48,7 +48,7 @@ impl<'a> Linker<'a> {
         Linker { sysroot, configured: vec![], known: BTreeMap::new() }
     }
 
-    /// Reads the file at `path`; `None` when it is no ELF file.
+    /// Reads the file at `path`; `None` when it is not an ELF file.
     ///
     /// # Errors
     /// When it cannot be read, or is a damaged ELF file.
@@ -62,7 +62,7 @@ impl<'a> Linker<'a> {
         Ok(Some(dynamic))
     }
 
-    /// Finds `library` as needed by `file` (a path through no link, for `$ORIGIN`), which was loaded by programs with
+    /// Finds `library` as needed by `file` (a path without links, for `$ORIGIN`), which was loaded by programs with
     /// the run paths `inherited`.
     ///
     /// # Errors
@@ -103,7 +103,7 @@ impl<'a> Linker<'a> {
         Ok(None)
     }
 
-    /// Run paths that libraries of this program inherit: `DT_RPATH` counts for the whole tree, `DT_RUNPATH` does not.
+    /// Run paths that libraries of this program inherit: `DT_RPATH` applies to the whole tree, `DT_RUNPATH` does not.
     pub fn inherited(file: &Path, dynamic: &Dynamic, inherited: &[PathBuf]) -> Vec<PathBuf> {
         let mut paths = inherited.to_vec();
         if dynamic.runpath.is_empty() {
@@ -179,7 +179,7 @@ fn read_ld_so_conf(
     let Some(bytes) = sysroot.read(&path.display().to_string())? else { return Ok(()) };
     for line in String::from_utf8_lossy(&bytes).lines() {
         let line = line.split('#').next().unwrap_or_default().trim();
-        // A file that includes itself must not keep us.
+        // A file that includes itself must not trap us.
         match line.strip_prefix("include").filter(|rest| rest.starts_with(char::is_whitespace)) {
             Some(pattern) if depth < 8 => {
                 let pattern = path.parent().unwrap_or(Path::new("/")).join(pattern.trim());
@@ -242,7 +242,7 @@ pub fn check_closure(staging: &Path) -> Result<Vec<MissingLibrary>, RescueError>
     Ok(missing)
 }
 
-/// The first symbol version that `dynamic` wants of `library` and that the file at `path` does not have.
+/// The first symbol version that `dynamic` needs from `library` and that the file at `path` lacks.
 ///
 /// # Errors
 /// When the library cannot be read.
@@ -252,7 +252,7 @@ pub fn missing_version(
     library: &str,
     dynamic: &Dynamic,
 ) -> Result<Option<String>, RescueError> {
-    // A library without any versions satisfies every wish; the linker only warns.
+    // A library without any versions satisfies every need; the linker only warns.
     let Some(has) = linker.read(path)?.and_then(|found| found.has) else { return Ok(None) };
     let wanted = dynamic.wants.iter().filter(|(from, _)| from == library);
     Ok(wanted.map(|(_, version)| version).find(|version| !has.contains(*version)).cloned())

@@ -102,7 +102,7 @@ impl<W: Write> Writer<W> {
         self.node(&Header { path, inode, mode, links: names, size, device: (0, 0) }, data)
     }
 
-    /// Ends the archive and gives back the output and the number of bytes.
+    /// Ends the archive and returns the output and the number of bytes.
     ///
     /// # Errors
     /// From the output.
@@ -189,14 +189,14 @@ impl Met {
     }
 }
 
-/// What compressed archives begin with (RFC 1952, RFC 8878).
+/// Magic numbers of compressed archives (RFC 1952, RFC 8878).
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
-/// Reads archives that stand one behind the other, each plain or compressed, with zeros between them, as the kernel does.
+/// Reads concatenated archives, each plain or compressed, with zeros between them, as the kernel does.
 ///
 /// # Errors
-/// As [`read`]; [`RescueError::Io`] for an input without any.
+/// As [`read`]; [`RescueError::Io`] for an input without one.
 pub fn read_all(
     mut input: impl BufRead,
     name: &Path,
@@ -209,7 +209,7 @@ pub fn read_all(
             let buffer = input.fill_buf().map_err(failed())?;
             match buffer.iter().position(|byte| *byte != 0) {
                 Some(0) => break <[u8; 4]>::try_from(buffer.get(..4).unwrap_or_default()).unwrap_or_default(),
-                // After the first archive; zeros in its place are none.
+                // After the first archive; zeros alone are not one.
                 Some(zeros) if any => input.consume(zeros),
                 None if any && !buffer.is_empty() => {
                     let zeros = buffer.len();
@@ -234,7 +234,7 @@ pub fn read_all(
     }
 }
 
-/// Reads an archive that is not compressed; `visit` gets each node and may read its data.
+/// Reads an archive that is not compressed; `visit` receives each node and may read its data.
 ///
 /// # Errors
 /// [`RescueError::Format`] for anything but such an archive, [`RescueError::Io`] when `input` fails.
@@ -369,7 +369,7 @@ mod tests {
         for (first, zeros) in [(zstd.clone(), 0), (zstd.clone(), 511), (gzip, 4), (sample(), 1000)] {
             let both = [first, vec![0; zeros], sample()].concat();
             let (twice, found) = ([alone.clone(), alone.clone()].concat(), names(&both));
-            // Without zeros between them a reader may not take the second one's begin for the first one's end.
+            // Without zeros between them a reader must not take the second one's beginning for the first one's end.
             assert_eq!(found.unwrap(), twice, "{zeros}");
         }
         assert!(names(&[vec![0; 600], sample()].concat()).is_err(), "zeros are no archive");

@@ -5,7 +5,7 @@ use goblin::elf::dynamic::{DT_RPATH, DT_RUNPATH, DT_VERDEF};
 use goblin::elf::program_header::PT_INTERP;
 use std::collections::BTreeSet;
 
-/// Class and machine: a library for another one is passed over, as the linker does.
+/// Class and machine: a library for another one is skipped, as by the linker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Abi {
     /// 64-bit.
@@ -27,9 +27,9 @@ pub struct Dynamic {
     pub rpath: Vec<String>,
     /// `DT_RUNPATH`.
     pub runpath: Vec<String>,
-    /// Symbol versions that it wants: library and version.
+    /// Symbol versions that it needs: library and version.
     pub wants: BTreeSet<(String, String)>,
-    /// Symbol versions that it has; `None` for a library without any.
+    /// Symbol versions that it defines; `None` for a library without any.
     pub has: Option<BTreeSet<String>>,
     /// Libraries that it opens when it is run, from its `.note.dlopen`.
     pub opens: Vec<Opened>,
@@ -46,7 +46,7 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// What a library opens for one of its callers only. Programs of systemd name again, as recommended, what they use
+    /// What a library opens for one of its callers only. Programs of systemd list again, as recommended, what they use
     /// of it; the rest (PAM, FIDO2, BPF, QR codes) is for programs that a rescue system does not have.
     pub fn is_suggestion(&self) -> bool {
         self.priority == "suggested"
@@ -81,7 +81,7 @@ pub fn parse(bytes: &[u8]) -> Result<Dynamic, String> {
         for need in verneed.iter() {
             let Some(library) = elf.dynstrtab.get_at(need.vn_file) else { continue };
             for aux in need.iter() {
-                // VER_FLG_WEAK: the linker goes on without it.
+                // VER_FLG_WEAK: the linker continues without it.
                 const WEAK: u16 = 2;
                 if let Some(version) = elf.dynstrtab.get_at(aux.vna_name).filter(|_| aux.vna_flags & WEAK == 0) {
                     wants.insert((library.to_owned(), version.to_owned()));

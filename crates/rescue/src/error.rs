@@ -26,7 +26,7 @@ pub enum RescueError {
         root: PathBuf,
         /// What is missing.
         reason: String,
-        /// What helps.
+        /// The remedy.
         remedy: String,
     },
     /// A program that every rescue system needs is missing.
@@ -46,20 +46,20 @@ pub enum RescueError {
     Library {
         /// `DT_NEEDED` name.
         library: String,
-        /// Who needs it.
+        /// What needs it.
         file: PathBuf,
     },
-    /// A library is there, but too old for a program.
+    /// A library exists, but is too old for a program.
     #[error("cannot USE {path} for {file}: it lacks the version {version}; try a lifeboat built for this distribution")]
     LibraryVersion {
         /// The library.
         path: PathBuf,
-        /// Who needs it.
+        /// What needs it.
         file: PathBuf,
         /// Symbol version, `GLIBC_2.36`.
         version: String,
     },
-    /// A file has not the format that its name promises.
+    /// A file does not have the format that its name promises.
     #[error("cannot READ {path}: {reason}")]
     Format {
         /// Which.
@@ -70,7 +70,7 @@ pub enum RescueError {
     /// Links that lead in a circle.
     #[error("cannot FOLLOW {0}: too many levels of symbolic links")]
     Loop(PathBuf),
-    /// A module index names a module that is not there.
+    /// A module index names a module that does not exist.
     #[error("cannot FIND the module {name} of kernel {release}; try reinstalling the kernel package")]
     Module {
         /// Module name.
@@ -78,7 +78,7 @@ pub enum RescueError {
         /// Kernel release.
         release: String,
     },
-    /// Something that the configuration names is not there.
+    /// Something that the configuration names does not exist.
     #[error("cannot FIND {what}, which the configuration wants in tools.img")]
     Extra {
         /// What is wanted.
@@ -95,7 +95,7 @@ pub enum RescueError {
 }
 
 impl RescueError {
-    /// Wraps an I/O error with what was done to which path.
+    /// Wraps an I/O error with the action and the path.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> RescueError + use<> {
         let path = path.to_owned();
         move |source| RescueError::Io { action, path, source }

@@ -5,7 +5,7 @@ use crate::sysroot::Sysroot;
 use crate::tree::{FileContent, Tree};
 use std::path::{Path, PathBuf};
 
-/// Files taken as they are when the machine has them.
+/// Files that are copied unchanged if the machine has them.
 const TAKEN: &[(&str, &str)] = &[
     ("/etc/hosts", "name look-ups"),
     ("/etc/services", "name look-ups"),
@@ -32,7 +32,7 @@ const TAKEN: &[(&str, &str)] = &[
     ("/etc/default/keyboard", "keyboard layout"),
 ];
 
-/// Directories of `.conf`, `.link` and `.rules` files taken as they are.
+/// Directories of `.conf`, `.link` and `.rules` files that are copied unchanged.
 const TAKEN_DIRECTORIES: &[(&str, &str, &str)] = &[
     ("/etc/modprobe.d", "conf", "module options and blacklist"),
     ("/usr/local/lib/modprobe.d", "conf", "module options and blacklist"),
@@ -95,7 +95,7 @@ pub fn add(tree: &mut Tree, sysroot: &Sysroot) -> Result<(), RescueError> {
     tree.text("/root/.bashrc", ". /etc/profile\n", written);
     tree.text("/etc/shells", "/bin/sh\n/bin/bash\n/usr/bin/bash\n", written);
     tree.text("/etc/hostname", "rescue\n", written);
-    // systemd-udevd looks for it, and an empty one is the documented state before the first boot (machine-id(5)).
+    // systemd-udevd reads it, and an empty one is the documented state before the first boot (machine-id(5)).
     tree.text("/etc/machine-id", "", written);
     tree.link(Path::new("/etc/mtab"), Path::new("../proc/self/mounts"), written);
     for (path, why) in TAKEN {
@@ -135,10 +135,10 @@ pub fn add(tree: &mut Tree, sysroot: &Sysroot) -> Result<(), RescueError> {
     Ok(())
 }
 
-/// The keys that may log in as root: the machine's own, and those of `more` files. sshd runs only when it is asked for.
+/// The keys that may log in as root: the machine's own, and those of `more` files. sshd runs only on request.
 ///
 /// # Errors
-/// [`RescueError::Extra`] for a file that is not there.
+/// [`RescueError::Extra`] for a file that does not exist.
 pub fn authorized_keys(tree: &mut Tree, sysroot: &Sysroot, more: &[PathBuf]) -> Result<(), RescueError> {
     const OWN: &str = "/root/.ssh/authorized_keys";
     let mut keys = sysroot.read(OWN)?.unwrap_or_default();
@@ -184,7 +184,7 @@ fn skeleton(tree: &mut Tree) {
     tree.link(Path::new("/var/lock"), Path::new("/run/lock"), "directory");
 }
 
-/// System accounts and groups: udev rules and sshd name them. People's accounts stay at home.
+/// System accounts and groups: udev rules and sshd name them. People's accounts are left out.
 fn accounts(tree: &mut Tree, sysroot: &Sysroot) -> Result<(), RescueError> {
     let why = "system accounts";
     let passwd = sysroot.read("/etc/passwd")?.unwrap_or_default();

@@ -48,7 +48,7 @@ pub fn wanted(root: &Tree, tools: &Tree, sysroot: &Sysroot, kernel: &Kernel) -> 
         .collect();
     let mut wanted = Wanted::new();
     for (name, place, module) in found {
-        // Wanted by two modules: the root wins, the order of names decides the reason.
+        // Wanted by two modules: the root takes precedence, the order of names decides the reason.
         let entry = wanted.entry(name).or_insert_with(|| (place, module.clone()));
         if (place, &module) < (entry.0, &entry.1) {
             *entry = (place, module);
@@ -63,13 +63,13 @@ pub fn wanted(root: &Tree, tools: &Tree, sysroot: &Sysroot, kernel: &Kernel) -> 
     Ok(wanted)
 }
 
-/// Adds the firmware `name` (it may hold `*` and `?`), unpacked. Gives the number of files found; none is normal, for
+/// Adds the firmware `name` (it may contain `*` and `?`), unpacked. Returns the number of files found; none is normal, because
 /// modules name the firmware of every revision of their hardware.
 ///
 /// # Errors
 /// When a firmware directory cannot be read.
 pub fn add(tree: &mut Tree, sysroot: &Sysroot, release: &str, name: &str, why: &str) -> Result<usize, RescueError> {
-    // A name from a module is no path out of the firmware directory.
+    // A name from a module must not lead out of the firmware directory.
     if name.starts_with('/') || name.split('/').any(|part| part.is_empty() || part == "..") {
         return Ok(0);
     }

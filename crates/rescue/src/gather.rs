@@ -11,11 +11,11 @@ use lifeboat_sys::program::DIRECTORIES;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Script interpreters that travel. Perl and Python would bring hundreds of files for a comfort.
+/// Script interpreters that travel. Perl and Python would bring hundreds of files for little use.
 const INTERPRETERS: [&str; 4] = ["sh", "bash", "dash", "busybox"];
 
-/// Programs that open parts of their own by path, and where distributions have these: directories, of which all is taken,
-/// and files. multipath checks a path and ranks it through them, and does nothing without; sshd of OpenSSH 9.8 and later
+/// Programs that open parts of their own by path, and where distributions have these: whole directories,
+/// and files. multipath checks and ranks paths through them, and does nothing without them; sshd of OpenSSH 9.8 and later
 /// hands each connection to a program of its own, that of 10.0 and later its log-in, too.
 const PARTS: [(&str, &[&str]); 2] = [
     ("multipath", &["/lib/multipath", "/usr/lib/multipath", "/lib64/multipath", "/usr/lib64/multipath"]),
@@ -39,7 +39,7 @@ const OPENED_BY_GLIBC: [&str; 4] = ["libnss_files.so.2", "libnss_dns.so.2", "lib
 const CHARACTER_SETS: [&str; 7] =
     ["IBM850.so", "IBM437.so", "UTF-16.so", "UTF-32.so", "UNICODE.so", "ISO8859-1.so", "ISO8859-15.so"];
 
-/// Helpers of udev rules that lead to disks and inputs.
+/// Helpers of udev rules that lead to disks and input devices.
 const UDEV_HELPERS: [&str; 6] = ["ata_id", "cdrom_id", "scsi_id", "mtd_probe", "dmi_memory_id", "dasd_id"];
 
 /// Rules that stay out: they activate what is on disks (init does, when the mode allows it), or run services that a
@@ -129,10 +129,10 @@ impl<'a> Gatherer<'a> {
         self.opened_by_glibc(target, &dynamic)
     }
 
-    /// Adds every program of one image that the machine has; gives those that are too heavy for it, with their reason.
+    /// Adds every program of one image that the machine has; returns those that are too heavy for it, with their reason.
     ///
     /// # Errors
-    /// [`RescueError::Program`] for one that must be there and is not; when files cannot be read.
+    /// [`RescueError::Program`] for a required one that is missing; when files cannot be read.
     pub fn programs(&mut self, place: Place) -> Result<Vec<(PathBuf, String)>, RescueError> {
         let mut heavy = vec![];
         for wanted in programs::wanted(place) {
@@ -150,7 +150,7 @@ impl<'a> Gatherer<'a> {
                 (None, Some(package)) => return Err(self.missing_program(wanted.name, package)),
             }
         }
-        // What a person types; the usual one, too heavy perhaps, is in tools.img under its own name.
+        // The name that a person types; the usual program, if too heavy, is in tools.img under its own name.
         let (vi, small) = (Path::new("/usr/bin/vi"), Path::new("/usr/bin/vim.tiny"));
         if place == Place::Root && self.tree.contains(small) && !self.tree.contains(vi) {
             self.tree.link(vi, Path::new("vim.tiny"), "expert mode: reading and editing");
@@ -174,7 +174,7 @@ impl<'a> Gatherer<'a> {
         Ok(())
     }
 
-    /// Adds a program unless it and its libraries bring more than [`programs::HEAVY_BYTES`]; reports whether it did.
+    /// Adds a program unless it and its libraries bring more than [`programs::HEAVY_BYTES`]; returns whether it was added.
     fn light_program(&mut self, path: &Path, why: &str) -> Result<bool, RescueError> {
         let (tree, seen, warnings) = (self.tree.clone(), self.seen.clone(), self.warnings.len());
         self.program(path, why, false)?;
@@ -213,15 +213,15 @@ impl<'a> Gatherer<'a> {
         Ok(())
     }
 
-    /// Adds a program by path. Reports whether it was taken; a script for an interpreter that does not travel is not,
-    /// with a warning, unless it must be.
+    /// Adds a program by path. Returns whether it was added; a script for an interpreter that does not travel is not,
+    /// with a warning, unless it is required.
     ///
     /// # Errors
     /// When it or what it needs cannot be found or read.
     pub fn program(&mut self, path: &Path, why: &str, required: bool) -> Result<bool, RescueError> {
         let Some((resolved, outside)) = self.sysroot.file(path)? else { return Ok(false) };
         if !self.seen.insert(resolved.path.clone()) {
-            // Another name of what is there: its links only.
+            // Another name for what was added: its links only.
             self.tree.links(&resolved, why);
             return Ok(self.tree.contains(&resolved.path));
         }
@@ -248,7 +248,7 @@ impl<'a> Gatherer<'a> {
         Ok(true)
     }
 
-    /// Adds systemd-udevd with rules and helpers, when the machine has it. Auto-assembly stays out: see [`UDEV_WITHOUT`].
+    /// Adds systemd-udevd with rules and helpers, when the machine has it. Auto-assembly is left out: see [`UDEV_WITHOUT`].
     ///
     /// # Errors
     /// When a file cannot be read.
@@ -335,7 +335,7 @@ impl<'a> Gatherer<'a> {
         }
         for opened in dynamic.opens.iter().filter(|opened| !opened.is_suggestion()) {
             for library in &opened.soname {
-                // Alternatives: the first that is there. None is no error, the program says so itself.
+                // Alternatives: the first that exists. None is not an error, the program reports that itself.
                 if self.library(library, file, dynamic, from, &inherited)? {
                     break;
                 }

@@ -1,7 +1,7 @@
 //! The binary indexes that modprobe reads (kmod, `tools/depmod.c` and `libkmod/libkmod-index.c`).
 //!
 //! A trie over the keys: each node has a prefix, children for a range of next bytes, and values. Offsets are 32 bits,
-//! big-endian, and carry in their upper bits which of the three a node has. Text indexes are not enough: libkmod reads
+//! big-endian, and encode in their upper bits which of the three a node has. Text indexes are not enough: libkmod reads
 //! only these.
 
 use std::collections::BTreeMap;

@@ -1,9 +1,9 @@
 //! [`write_initramfs`]: init, the first modules, what the caller embeds, and the packed root.
 //!
-//! Two archives, one behind the other (Documentation/driver-api/early-userspace/buffer-format.rst): init with its
-//! libraries and modules, compressed when the kernel can, for the firmware loads a few megabytes a second from some media;
+//! Two archives in sequence (Documentation/driver-api/early-userspace/buffer-format.rst): init with its
+//! libraries and modules, compressed if the kernel can, because firmware loads a few megabytes a second from some media;
 //! and a plain one with the rest, nearly all of which is the packed root, so the kernel unpacks it by copying. For a
-//! kernel that cannot unpack, both are one.
+//! kernel that cannot unpack it, both are one.
 
 use crate::cpio::Writer;
 use crate::error::RescueError;
@@ -20,7 +20,7 @@ pub const ROOT_SQUASHFS: &str = "/lifeboat/root.squashfs";
 
 /// For the few megabytes of the first archive the best level takes about a second.
 const ZSTD_LEVEL: i32 = 19;
-/// An archive begins on a multiple of this; the kernel passes over the zeros before it.
+/// An archive begins on a multiple of this; the kernel skips the zeros before it.
 const SECTOR: usize = 512;
 
 /// A file that the caller puts into the initramfs.
@@ -112,7 +112,7 @@ fn write_nodes<W: Write>(
     contents: &mut Vec<Content>,
 ) -> Result<(), RescueError> {
     if wanted(Path::new("/dev")) {
-        // Without /dev/console the kernel starts init without any standard file (init/main.c, console_on_rootfs).
+        // Without /dev/console the kernel starts init without standard streams (init/main.c, console_on_rootfs).
         writer.directory(Path::new("/dev"), 0o755)?;
         writer.character_device(Path::new("/dev/console"), 0o600, (5, 1))?;
     }

@@ -44,7 +44,7 @@ impl Default for Compression {
     }
 }
 
-/// Additions for tools.img. Each must exist: a name that is not there is an error, not a smaller image.
+/// Additions for tools.img. Each must exist: a missing one is an error, not a smaller image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Extra {
     /// Program names or absolute paths, with their libraries.
@@ -58,7 +58,7 @@ pub struct Extra {
 }
 
 impl Extra {
-    /// True when nothing is wanted.
+    /// True when there are none.
     pub fn is_empty(&self) -> bool {
         self.programs.is_empty() && self.files.is_empty() && self.firmware.is_empty() && self.modules.is_empty()
     }

@@ -14,7 +14,7 @@ pub struct Kernel {
     pub release: String,
     /// The bootable image, outside.
     pub image: PathBuf,
-    /// Directory of its modules inside the root, through no link: `/usr/lib/modules/RELEASE`.
+    /// Directory of its modules inside the root, without links: `/usr/lib/modules/RELEASE`.
     pub modules: PathBuf,
     /// Its configuration, when the distribution keeps it.
     pub config: Option<String>,
@@ -24,7 +24,7 @@ impl Kernel {
     /// Finds the kernel: `release`, or the running one when the root is that of the running system, or the newest.
     ///
     /// # Errors
-    /// [`RescueError::Kernel`] that names what is missing.
+    /// [`RescueError::Kernel`] with what is missing.
     pub fn find(sysroot: &Sysroot, release: Option<&str>) -> Result<Kernel, RescueError> {
         let release = match release {
             Some(release) => release.to_owned(),
@@ -81,7 +81,7 @@ impl Kernel {
         Ok(Kernel { release, image, modules, config })
     }
 
-    /// False when its configuration says that it has no squashfs with a known compressor.
+    /// False when, by its configuration, it has no squashfs with a known compressor.
     pub fn has_squashfs(&self) -> bool {
         let Some(config) = &self.config else { return true };
         let lines = || config.lines().filter(|line| line.starts_with("CONFIG_SQUASHFS"));
@@ -92,7 +92,7 @@ impl Kernel {
     }
 
     /// The best compressor that its squashfs can unpack. Without a configuration file zstd, which all distributions
-    /// of the last years enable.
+    /// of recent years enable.
     pub fn squashfs_compressor(&self) -> Compressor {
         let Some(config) = &self.config else { return Compressor::Zstd };
         let enabled = |option: &str| config.lines().any(|line| line.strip_prefix(option) == Some("=y"));
@@ -109,7 +109,7 @@ impl Kernel {
 }
 
 impl Kernel {
-    /// How the part of an initramfs that the kernel unpacks itself may be packed. Without a configuration file not at all:
+    /// How the part of an initramfs that the kernel unpacks itself may be packed. Without a configuration file, not at all:
     /// a kernel that cannot unpack it does not boot.
     pub fn initramfs_packing(&self) -> Packing {
         let config = self.config.as_deref().unwrap_or_default();
@@ -126,7 +126,7 @@ fn running_release() -> String {
     rustix::system::uname().release().to_string_lossy().into_owned()
 }
 
-/// The kernels whose modules are there, the newest last.
+/// The kernels whose modules exist, the newest last.
 fn releases(sysroot: &Sysroot) -> Result<Vec<String>, RescueError> {
     let directory = Path::new("/lib/modules");
     let mut releases = Vec::new();

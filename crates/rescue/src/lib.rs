@@ -1,13 +1,13 @@
 //! Builds the rescue system from a root filesystem: kernel, small initramfs with a stored `root.squashfs`, `tools.img`.
 //!
-//! All thinking is done here, so that init only matches and loads. Two steps, because the initramfs embeds the manifest
+//! All decisions are made here, so that init only matches and loads. Two steps, because the initramfs embeds the manifest
 //! of the medium, which names the hashes of the other files:
 //!
 //! 1. [`build`] gathers modules, firmware and programs with their libraries, and packs `root.squashfs`;
 //! 2. [`write_initramfs`] puts init, the modules that a compressed root needs, what the caller embeds, and the packed
 //!    root into one cpio.
 //!
-//! Nothing of the protected machine is run: libraries are found by reading ELF, as the dynamic linker would find them.
+//! No program of the protected machine is run: libraries are found by reading ELF, as the dynamic linker would find them.
 //! Equal inputs give equal bytes.
 //!
 //! | module | holds |

@@ -15,7 +15,7 @@ use std::path::Path;
 
 /// The reason for a file that the list does not name: images of earlier releases have none.
 const UNKNOWN: &str = "unknown: the image does not say";
-/// A list of reasons is a few hundred KiB; what is larger is none.
+/// A list of reasons is a few hundred KiB; a larger file is not one.
 const MOST_REASONS: u64 = 16 << 20;
 
 /// One image and what is in it.
@@ -32,7 +32,7 @@ pub struct Image {
 /// Reads an initramfs, and the packed root inside it, which is unpacked to `work` for that.
 ///
 /// # Errors
-/// When it is no initramfs of Lifeboat; when unsquashfs is missing or fails.
+/// When it is not an initramfs of Lifeboat; when unsquashfs is missing or fails.
 pub fn initramfs(path: &Path, work: &Path, runner: &dyn Runner) -> Result<Vec<Image>, RescueError> {
     let file = File::open(path).map_err(RescueError::io("READ", path))?;
     let size_bytes = file.metadata().map_err(RescueError::io("READ", path))?.len();
@@ -62,7 +62,7 @@ pub fn initramfs(path: &Path, work: &Path, runner: &dyn Runner) -> Result<Vec<Im
 /// Reads tools.img.
 ///
 /// # Errors
-/// When it is no squashfs; when unsquashfs is missing or fails.
+/// When it is not a squashfs; when unsquashfs is missing or fails.
 pub fn tools(path: &Path, work: &Path, runner: &dyn Runner) -> Result<Image, RescueError> {
     squashfs("tools", path, work, runner)
 }
@@ -115,7 +115,7 @@ fn explained(nodes: Vec<(String, u64)>, reasons: &str) -> Vec<Content> {
     nodes.into_iter().map(|(path, size_bytes)| Content { why: why(&path), path, size_bytes }).collect()
 }
 
-/// What a reason amounts to, for sums: `library of /usr/bin/less` is a library.
+/// The category of a reason, for sums: `library of /usr/bin/less` is a library.
 pub fn kind(why: &str) -> &str {
     let ends = [" of /", " needed by ", " wanted by ", " named by ", " ("].iter().filter_map(|part| why.find(part));
     why.get(..ends.min().unwrap_or(why.len())).unwrap_or(why).trim_end_matches(':')

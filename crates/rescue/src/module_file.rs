@@ -40,7 +40,7 @@ pub fn unpack(path: &Path) -> Result<Vec<u8>, RescueError> {
     Ok(out)
 }
 
-/// The `key=value` pairs of `.modinfo`. `None` for bytes that are no ELF file; empty without the section.
+/// The `key=value` pairs of `.modinfo`. `None` for bytes that are not an ELF file; empty without the section.
 pub fn modinfo(bytes: &[u8]) -> Option<Vec<(String, String)>> {
     let header = Elf::parse_header(bytes).ok()?;
     let little = header.endianness().ok()?;

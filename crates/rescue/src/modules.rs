@@ -1,6 +1,6 @@
-//! Which modules travel, and the trimmed indexes by which init and modprobe know them.
+//! Which modules travel, and the trimmed indexes by which init and modprobe find them.
 //!
-//! [`crate::rules`] says which and where.
+//! [`crate::rules`] decides which and where.
 
 use crate::error::RescueError;
 use crate::index::{IndexEntry, write_index};
@@ -22,7 +22,7 @@ pub type Selection = BTreeMap<String, String>;
 /// Chooses the modules of `place` by [`reason`] and `wanted` ones by name, and adds what they depend on, hard and soft.
 ///
 /// # Errors
-/// [`RescueError::Module`] for a wanted one that is neither in the index nor built in.
+/// [`RescueError::Module`] for a requested one that is neither in the index nor built in.
 pub fn select(
     index: &Index,
     release: &str,
@@ -49,7 +49,7 @@ pub fn select(
         }
         direct.push((name, (*why).to_owned()));
     }
-    // A module that was chosen keeps that reason, though others need it, too.
+    // A module that was chosen keeps that reason, even if others need it, too.
     let chosen: BTreeMap<String, String> = direct.iter().rev().cloned().collect();
     pending.extend(direct);
     while let Some((name, why)) = pending.pop() {
@@ -80,7 +80,7 @@ pub fn select(
 /// Adds the chosen modules, unpacked, at their place in `modules` (the directory of the release).
 ///
 /// # Errors
-/// When the index names a file that is not there.
+/// When the index names a missing file.
 pub fn add_files(
     tree: &mut Tree,
     sysroot: &Sysroot,
@@ -152,7 +152,7 @@ pub fn add_indexes(
     Ok(())
 }
 
-/// modules.dep with the paths of unpacked modules, only those that are there.
+/// modules.dep with the paths of unpacked modules, only those that exist.
 fn trim_dep(text: &str, here: impl Fn(&str) -> bool) -> String {
     let mut out = String::new();
     for line in text.lines() {
@@ -174,15 +174,15 @@ fn trim_dep(text: &str, here: impl Fn(&str) -> bool) -> String {
 fn trim_lines(text: &str, keep: impl Fn(&str) -> bool) -> String {
     let mut out = String::new();
     for line in text.lines().filter(|line| line.starts_with('#') || keep(line)) {
-        // `modules.order` of a compressed tree names the plain file already; the others name no files.
+        // `modules.order` of a compressed tree names the plain file already; the others do not name files.
         out.push_str(plain_name(line));
         out.push('\n');
     }
     out
 }
 
-/// The value of modules.dep.bin is the line of modules.dep, its priority the place in modules.order, which only depmod
-/// cares for.
+/// The value of modules.dep.bin is the line of modules.dep, its priority the place in modules.order, which matters only
+/// to depmod.
 fn dep_entries(dep: &str) -> Vec<IndexEntry> {
     dep.lines()
         .filter_map(|line| {
@@ -206,7 +206,7 @@ fn alias_entries(alias: &str) -> Vec<IndexEntry> {
 
 /// File names of what a compressed root needs, in the order of loading, with their place in `kernel.modules`.
 ///
-/// `None` when the kernel has neither a module nor a built-in squashfs, loop and overlay: then the root cannot be one.
+/// `None` when the kernel has neither a module nor a built-in squashfs, loop and overlay: then the root cannot be a squashfs.
 pub fn early(index: &Index) -> Option<Vec<String>> {
     let mut order: Vec<String> = Vec::new();
     for name in EARLY {

@@ -4,28 +4,28 @@
 use crate::modules::Place::{self, Root, Tools};
 use lifeboat_sys::program::{ALL, Rescue};
 
-/// What a program of comfort may bring into the initramfs, with those of its libraries that are not there yet, in bytes
+/// What a convenience program may add to the initramfs, with those of its libraries that are not there yet, in bytes
 /// before compression. Editors of usual size have a tenth of it, ps has two thirds with systemd's library; a
 /// vi with four scripting languages has seven times as much.
 pub const HEAVY_BYTES: u64 = 4 << 20;
 
-/// Programs of one purpose.
+/// Programs for one purpose.
 pub struct Group {
     /// What they are for.
     pub why: &'static str,
     /// Which image carries them.
     pub place: Place,
-    /// One that brings more than [`HEAVY_BYTES`] with its libraries goes into tools.img instead: nobody knows what a
+    /// One that brings more than [`HEAVY_BYTES`] with its libraries goes into tools.img instead: it is unknown what a
     /// machine's `vi` or `top` is linked with.
     pub weighed: bool,
-    /// File names, separated by blanks.
+    /// File names, separated by spaces.
     pub names: &'static str,
 }
 
-/// Shells, in the order of preference; one must be there.
+/// Shells, in the order of preference; one must exist.
 pub const SHELLS: [&str; 4] = ["bash", "dash", "sh", "busybox"];
 
-/// Everything of comfort. The initramfs has what a person needs when the medium cannot be found: looking, editing,
+/// All convenience programs. The initramfs has what a person needs when the medium cannot be found: looking, editing,
 /// networks, disks. What is large or rare is in tools.img.
 pub const GROUPS: &[Group] = &[
     Group { why: "shell", place: Root, weighed: false, names: "bash sh dash" },
@@ -163,7 +163,7 @@ pub struct Wanted {
     pub name: &'static str,
     /// Why.
     pub why: String,
-    /// The package that has it, when the rescue system cannot do without.
+    /// The package that has it, if the rescue system cannot do without it.
     pub required: Option<&'static str>,
     /// It goes into tools.img when it is heavy.
     pub weighed: bool,
@@ -213,7 +213,7 @@ mod tests {
         for name in ["lsof", "ddrescue", "dd_rescue", "testdisk", "strace", "vim"] {
             assert!(wanted(Tools).iter().any(|program| program.name == name), "{name}");
         }
-        // They would call a systemd that is not there; init has its own.
+        // They would call a systemd that is not running; init has its own.
         assert!(!all.iter().any(|program| ["systemctl", "reboot", "poweroff", "halt"].contains(&program.name)));
     }
 }

@@ -1,22 +1,22 @@
 //! Where each kernel module travels: a table over the kernel's own tree.
 //!
 //! Everything that leads to a disk, a network, a keyboard or a filesystem is in the initramfs, not what the machine has
-//! now, for the medium must boot on the machine that replaces it (design, principle 8). What is of use only once the
-//! medium was found is in tools.img; what a rescue system has no use for stays at home.
+//! now, because the medium must boot on the machine that replaces it (design, principle 8). What is useful only once the
+//! medium was found is in tools.img; what a rescue system has no use for is left out.
 
 /// Which image something travels in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     /// root.squashfs in the initramfs: what leads to the medium, to disks, wired networks, keyboards and filesystems.
     Root,
-    /// tools.img on the medium: what is of use only afterwards. It keeps the initramfs small, which the firmware loads
+    /// tools.img on the medium: what is useful only afterwards. It keeps the initramfs small, which the firmware loads
     /// at a few MB a second from some media.
     Tools,
 }
 use Place::{Root, Tools};
 
-/// A rule: modules below this directory of the kernel's tree travel there for this reason, or stay at home (`None`).
-/// The longest directory wins.
+/// A rule: modules below this directory of the kernel's tree travel there for this reason, or are left out (`None`).
+/// The longest matching directory counts.
 const RULES: &[(&str, Option<(Place, &str)>)] = &[
     ("arch", None),
     ("arch/x86/crypto", Some((Root, "crypto"))),
@@ -26,7 +26,7 @@ const RULES: &[(&str, Option<(Place, &str)>)] = &[
     ("drivers/acpi", Some((Root, "platform"))),
     ("drivers/ata", Some((Root, "storage"))),
     ("drivers/base", Some((Root, "platform"))),
-    // Leads to sound alone, and all of it depends on the sound system.
+    // Leads only to sound, and all of it depends on the sound system.
     ("drivers/base/regmap/regmap-sdw", None),
     ("drivers/base/regmap/regmap-sdw-mbq", None),
     ("drivers/bcma", Some((Root, "network"))),
@@ -40,7 +40,7 @@ const RULES: &[(&str, Option<(Place, &str)>)] = &[
     ("drivers/char/virtio_console", Some((Root, "console and events"))),
     ("drivers/char/tpm", Some((Root, "unlocking disks"))),
     ("drivers/char/ipmi", Some((Tools, "management"))),
-    // What a disk is unlocked with, processors do themselves; cards that help them can do so later.
+    // Processors do the cryptography of disks themselves; accelerator cards can come later.
     ("drivers/crypto", Some((Tools, "crypto"))),
     ("drivers/crypto/padlock-aes", Some((Root, "crypto"))),
     ("drivers/crypto/padlock-sha", Some((Root, "crypto"))),
@@ -75,12 +75,12 @@ const RULES: &[(&str, Option<(Place, &str)>)] = &[
     ("drivers/hid/wacom", Some((Tools, "input: no keyboard"))),
     ("drivers/hv", Some((Root, "virtual hardware"))),
     ("drivers/i2c", Some((Root, "input"))),
-    // Keyboards of laptops are behind DesignWare's; the others lead to sensors.
+    // Laptop keyboards are behind DesignWare's; the others lead to sensors.
     ("drivers/i2c/busses", Some((Tools, "platform"))),
     ("drivers/i2c/busses/i2c-designware-core", Some((Root, "input"))),
     ("drivers/i2c/busses/i2c-designware-pci", Some((Root, "input"))),
     ("drivers/i2c/busses/i2c-designware-platform", Some((Root, "input"))),
-    // Adapters that are Ethernet cards, too, have their Ethernet part in drivers/net.
+    // Adapters that are also Ethernet cards have their Ethernet part in drivers/net.
     ("drivers/infiniband", Some((Tools, "network: RDMA"))),
     ("drivers/input", Some((Root, "input"))),
     // The screens of a rescue system are text: nothing points at them.
@@ -131,12 +131,12 @@ const RULES: &[(&str, Option<(Place, &str)>)] = &[
     ("drivers/phy", Some((Root, "platform"))),
     ("drivers/pinctrl", Some((Root, "platform"))),
     ("drivers/platform/surface", Some((Root, "input"))),
-    // What network cards need of it comes along as their dependency.
+    // What network cards need of it is included as their dependency.
     ("drivers/ptp", Some((Tools, "clock"))),
     ("drivers/reset", Some((Root, "platform"))),
     ("drivers/rtc", Some((Root, "clock"))),
     ("drivers/scsi", Some((Root, "storage"))),
-    // Invents disks.
+    // Simulates disks.
     ("drivers/scsi/scsi_debug", None),
     ("drivers/spi", Some((Root, "input"))),
     ("drivers/ssb", Some((Root, "network"))),
@@ -157,7 +157,7 @@ const RULES: &[(&str, Option<(Place, &str)>)] = &[
     ("drivers/usb/serial/cp210x", Some((Root, "console and events"))),
     ("drivers/usb/serial/ftdi_sio", Some((Root, "console and events"))),
     ("drivers/usb/serial/pl2303", Some((Root, "console and events"))),
-    // Which way round a plug is in, firmware sees to on machines that boot from it.
+    // Firmware handles the orientation of a plug on machines that boot from it.
     ("drivers/usb/typec", Some((Tools, "usb"))),
     ("drivers/usb/usbip", Some((Tools, "usb"))),
     ("drivers/virt", Some((Root, "virtual hardware"))),
@@ -170,7 +170,7 @@ const RULES: &[(&str, Option<(Place, &str)>)] = &[
     ("drivers/block/rbd", Some((Tools, "storage: clusters"))),
     ("drivers/block/drbd", Some((Tools, "storage: clusters"))),
     ("fs", Some((Root, "filesystem"))),
-    // Machines do not start from them, and no medium is there.
+    // Machines do not boot from them, and they hold no medium.
     ("fs/9p", Some((Tools, "filesystem: shares"))),
     ("fs/adfs", Some((Tools, "filesystem: other systems"))),
     ("fs/affs", Some((Tools, "filesystem: other systems"))),
@@ -205,7 +205,7 @@ const RULES: &[(&str, Option<(Place, &str)>)] = &[
     ("fs/ocfs2", Some((Tools, "filesystem: clusters"))),
     ("fs/orangefs", Some((Tools, "filesystem: clusters"))),
     ("fs/ubifs", Some((Tools, "filesystem: raw flash"))),
-    // Shortcuts past an NFS server, which serves without them as well.
+    // Shortcuts past an NFS server, which also works without them.
     ("fs/nfs/blocklayout", Some((Tools, "filesystem: clusters"))),
     ("fs/nfs/filelayout", Some((Tools, "filesystem: clusters"))),
     ("fs/nfs/flexfilelayout", Some((Tools, "filesystem: clusters"))),
@@ -220,7 +220,7 @@ const RULES: &[(&str, Option<(Place, &str)>)] = &[
     ("fs/nls/nls_utf8", Some((Root, "filesystem"))),
     ("fs/nfsd", Some((Tools, "filesystem: serving it"))),
     ("fs/smb/server", Some((Tools, "filesystem: serving it"))),
-    // No source is a Windows share: mounted by hand only, when the medium is there. Before 6.4 it was in fs/cifs.
+    // No source is a Windows share: mounted only by hand, when the medium has been found. Before 6.4 it was in fs/cifs.
     ("fs/smb/client", Some((Tools, "filesystem: shares of Windows"))),
     ("fs/cifs", Some((Tools, "filesystem: shares of Windows"))),
     ("lib", Some((Root, "library"))),
@@ -236,7 +236,7 @@ const RULES: &[(&str, Option<(Place, &str)>)] = &[
     ("net/ceph", Some((Tools, "storage: clusters"))),
     ("net/dccp", Some((Tools, "network: protocol"))),
     ("net/ieee802154", None),
-    // Tunnels and ways to avoid congestion. What a driver needs of it comes along as its dependency.
+    // Tunnels and congestion control. What a driver needs of it is included as its dependency.
     ("net/ipv4", Some((Tools, "network: protocol"))),
     ("net/ipv6", Some((Tools, "network: protocol"))),
     ("net/ipv6/ipv6", Some((Root, "network"))),
@@ -263,13 +263,13 @@ const RULES: &[(&str, Option<(Place, &str)>)] = &[
     ("net/tipc", Some((Tools, "network: protocol"))),
     ("net/vmw_vsock", Some((Tools, "network: protocol"))),
     ("net/wireless", Some((Tools, "network: wireless"))),
-    // Modules from elsewhere (DKMS: ZFS, RAID controllers of vendors) are there because the machine needs them.
+    // Modules from elsewhere (DKMS: ZFS, RAID controllers of vendors) are installed because the machine needs them.
     ("updates", Some((Root, "not of the kernel's tree"))),
     ("extra", Some((Root, "not of the kernel's tree"))),
     ("weak-updates", Some((Root, "not of the kernel's tree"))),
 ];
 
-/// Where the module at `path` (below /lib/modules/RELEASE) travels, and why; `None` when it stays at home.
+/// Where the module at `path` (below /lib/modules/RELEASE) travels, and why; `None` when it is left out.
 pub fn reason(path: &str) -> Option<(Place, &'static str)> {
     let inside = path.strip_prefix("kernel/").unwrap_or(path);
     let stem = inside.find(".ko").map_or(inside, |end| &inside[..end]);

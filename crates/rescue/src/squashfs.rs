@@ -32,7 +32,7 @@ impl Compressor {
 }
 
 /// Packs `directory` into `image`, mode 0600. Equal directories give equal bytes: owner 0, all times 0, and mksquashfs
-/// sorts names and orders blocks whatever the number of processors is.
+/// sorts names and orders blocks whatever the number of processors.
 ///
 /// # Errors
 /// When mksquashfs is missing or fails.

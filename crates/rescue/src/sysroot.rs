@@ -28,7 +28,7 @@ impl Sysroot {
         self.root == Path::new("/")
     }
 
-    /// Where a path that goes through no link is outside: see [`Resolved::path`].
+    /// Where a path without links is outside: see [`Resolved::path`].
     pub fn outside(&self, path: &Path) -> PathBuf {
         confined::outside(&self.root, path)
     }
@@ -50,17 +50,17 @@ impl Sysroot {
     /// Like [`Sysroot::resolve`], for regular files only, and with the path outside.
     ///
     /// # Errors
-    /// As there.
+    /// As for [`Sysroot::resolve`].
     pub fn file(&self, path: &Path) -> Result<Option<(Resolved, PathBuf)>, RescueError> {
         let Some(resolved) = self.resolve(path)? else { return Ok(None) };
         let outside = self.outside(&resolved.path);
         Ok(outside.is_file().then_some((resolved, outside)))
     }
 
-    /// Reads a file; `None` when it is not there.
+    /// Reads a file; `None` when it does not exist.
     ///
     /// # Errors
-    /// When it is there and cannot be read.
+    /// When it exists but cannot be read.
     pub fn read(&self, path: &str) -> Result<Option<Vec<u8>>, RescueError> {
         match self.file(Path::new(path))? {
             Some((_, outside)) => std::fs::read(&outside).map(Some).map_err(RescueError::io("READ", &outside)),
@@ -68,10 +68,10 @@ impl Sysroot {
         }
     }
 
-    /// Names in a directory, sorted; empty when it is not there.
+    /// Names in a directory, sorted; empty when it does not exist.
     ///
     /// # Errors
-    /// When it is there and cannot be read.
+    /// When it exists but cannot be read.
     pub fn list(&self, directory: &Path) -> Result<Vec<OsString>, RescueError> {
         let Some(resolved) = self.resolve(directory)? else { return Ok(vec![]) };
         let outside = self.outside(&resolved.path);

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 pub const LIFEBOAT: &str = "/usr/bin/lifeboat";
 /// The name of `lifeboat-init` in the rescue system, a link to [`EARLY_INIT`].
 pub const INIT: &str = "/usr/bin/lifeboat-init";
-/// Where `lifeboat-init` lies, once: init shows this directory of the initramfs in its root as well. `/init` is a link.
+/// Where `lifeboat-init` is, once: init makes this directory of the initramfs visible in its root as well. `/init` is a link.
 pub const EARLY_INIT: &str = "/lifeboat/init";
 /// Where the root and the initramfs say why each file is there.
 pub const REASONS: &str = "/lifeboat/contents";
@@ -40,7 +40,7 @@ pub enum Root {
     Cpio(Tree),
 }
 
-/// The parts of a rescue system; [`crate::write_initramfs`] puts them together.
+/// The parts of a rescue system; [`crate::write_initramfs`] assembles them.
 #[derive(Clone, Debug)]
 pub struct RescueSystem {
     /// Release of its kernel.
@@ -187,7 +187,7 @@ fn early_tree(
 }
 
 fn stage(tree: &Tree, staging: &Path) -> Result<Vec<Content>, RescueError> {
-    // What an earlier build left when it was interrupted.
+    // What an earlier, interrupted build left.
     remove(staging)?;
     tree.write_to(staging)
 }

@@ -1,4 +1,4 @@
-//! What goes into tools.img: large and rare programs, modules that are of use only after the medium was found, what the
+//! What goes into tools.img: large and rare programs, modules that are useful only after the medium was found, what the
 //! configuration names.
 //!
 //! Init lays its /usr over that of the root, so it holds nothing outside of /usr, and nothing that the root has.
@@ -21,7 +21,7 @@ const CONFIGURED: &str = "named in the configuration";
 /// programs that are too large for it.
 ///
 /// # Errors
-/// [`RescueError::Extra`] for something that the configuration names and that is not there.
+/// [`RescueError::Extra`] for something missing that the configuration names.
 pub fn gather(
     inputs: &Inputs,
     (sysroot, host): (&Sysroot, &Sysroot),
@@ -77,7 +77,7 @@ pub fn gather(
     Ok((tree, warnings))
 }
 
-/// Moves what is outside of /usr into the root, and takes out what the root has anyway.
+/// Moves what is outside of /usr into the root, and removes what the root has anyway.
 pub fn settle(tools: &mut Tree, root: &mut Tree) {
     for (path, node, why) in std::mem::take(tools).iter() {
         let index = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("modules."));
@@ -87,7 +87,7 @@ pub fn settle(tools: &mut Tree, root: &mut Tree) {
             tools.put(path, node.clone(), why);
         }
     }
-    // Where init lays it: even an image of modules alone has the directory.
+    // Where init lays it: even an image with only modules has the directory.
     if !tools.is_empty() {
         tools.directory(Path::new("/usr"), 0o755, "directory");
     }

@@ -26,7 +26,7 @@ pub struct Content {
 pub enum FileContent {
     /// A file, as it is.
     File(PathBuf),
-    /// A file that is unpacked on the way; the suffix shows how.
+    /// A file that is unpacked when it is added; the suffix shows how.
     Packed(PathBuf),
     /// These bytes.
     Bytes(Vec<u8>),
@@ -54,7 +54,7 @@ pub enum Node {
     },
 }
 
-/// Paths (absolute, through no link) and their nodes, sorted, each with the reason for it.
+/// Paths (absolute, without links) and their nodes, sorted, each with the reason for it.
 #[derive(Clone, Debug, Default)]
 pub struct Tree {
     nodes: BTreeMap<PathBuf, (Node, String)>,
@@ -89,7 +89,7 @@ impl Tree {
         self.nodes.entry(path.to_owned()).or_insert_with(node);
     }
 
-    /// Adds a file, in place of what was there.
+    /// Adds a file, replacing what was there.
     pub fn file(&mut self, path: &Path, source: FileContent, mode: u32, why: &str) {
         self.parents(path);
         self.nodes.insert(path.to_owned(), (Node::File { source, mode }, why.to_owned()));
@@ -107,7 +107,7 @@ impl Tree {
         }
     }
 
-    /// Adds a file of a root filesystem with the links that lead to it. Reports whether it is there.
+    /// Adds a file of a root filesystem with the links that lead to it. Returns whether it exists.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -121,7 +121,7 @@ impl Tree {
         Ok(true)
     }
 
-    /// Adds a directory of a root filesystem with all that is in it. Links below it are taken as they are, with what
+    /// Adds a directory of a root filesystem with all that is in it. Links below it are copied as they are, with what
     /// they lead to.
     ///
     /// # Errors
@@ -175,7 +175,7 @@ impl Tree {
         }
     }
 
-    /// Makes the tree below `staging`, which must be empty or missing, and lists what was made.
+    /// Creates the tree below `staging`, which must be empty or missing, and lists what was made.
     ///
     /// # Errors
     /// The first file that could not be read or written.
@@ -186,7 +186,7 @@ impl Tree {
             .create(staging)
             .map_err(RescueError::io("MAKE", staging))?;
         let inside = |path: &Path| staging.join(path.strip_prefix("/").unwrap_or(path));
-        // Directories first and in order; then files in parallel, for unpacking modules is most of the work.
+        // Directories first and in order; then files in parallel, because unpacking modules is most of the work.
         for (path, node, _) in self.iter() {
             if let Node::Directory { mode } = node {
                 let target = inside(path);
