@@ -29,7 +29,7 @@ pub struct ArchivePlace {
 /// When the devices cannot be listed.
 pub fn list(runner: &dyn Runner) -> Result<Vec<ArchivePlace>, Failure> {
     let blocks = Blocks::identified(runner, Path::new("/sys"))?;
-    // Without the table nothing counts as mounted; the device is listed all the same.
+    // Without the table nothing counts as mounted; the device is listed anyway.
     Ok(places(&blocks, &lifeboat_sys::mount::table().unwrap_or_default()))
 }
 
@@ -40,7 +40,7 @@ fn places(blocks: &Blocks, mounts: &[MountInfo]) -> Vec<ArchivePlace> {
     places
 }
 
-/// What other layers are made of holds no files, neither does swap; the rescue system's own images are no places.
+/// Members of other layers hold no files, nor does swap; the rescue system's own images are not places.
 fn holds_files(block: &Block) -> bool {
     let kind = block.holds.kind.as_str();
     !kind.is_empty() && kind != "swap" && kinds::by_type(kind).is_none() && !block.name.starts_with("loop")

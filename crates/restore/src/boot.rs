@@ -1,4 +1,4 @@
-//! Proves what boots from a medium ([`BootList`]): what runs before the rescue system can prove anything itself, and so only a
+//! Verifies what boots from a medium ([`BootList`]): it runs before the rescue system can verify anything itself, so only a
 //! trusted machine can show whether it was changed.
 
 use crate::efi;
@@ -8,19 +8,19 @@ use lifeboat_archive::{Secret, seal};
 use lifeboat_machine::boot_list::{BOOT_LIST, EFI_PARTITION, SEAL_CONTEXT};
 use lifeboat_machine::{BootList, MediumManifest};
 
-/// A list is some kilobytes.
+/// A list has some kilobytes.
 const LONGEST: u64 = 16 << 20;
 
-/// What the seal of a list says.
+/// The result of checking the seal of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sealed {
-    /// Anyone who has the key wrote it.
+    /// It was written by somebody who has the key.
     Fits,
     /// It was made with another key, or the list was changed.
     Broken,
-    /// The medium was made where there was no key.
+    /// The medium was made without a key.
     Unsealed,
-    /// There is no key here to prove it with.
+    /// There is no key here to verify it with.
     NoKey,
 }
 
@@ -31,9 +31,9 @@ pub struct BootReport {
     pub files: usize,
     /// Parts of the image that were compared; `None` where only files can be read.
     pub ranges: Option<usize>,
-    /// Each thing that is not what it was: "NAME PROBLEM".
+    /// Each thing that has changed: "NAME PROBLEM".
     pub problems: Vec<String>,
-    /// Whether somebody with the key says so.
+    /// The state of the seal.
     pub sealed: Sealed,
     /// Whose key signed what UEFI starts, on a medium that is signed.
     pub signed_by: Option<String>,

@@ -1,11 +1,11 @@
-//! The machine's clock beside the age of an archive. A board whose battery is empty starts years ago: certificates are
+//! The machine's clock against the age of an archive. A board whose battery is empty starts years ago: certificates are
 //! not valid then, and files would be dated before their backup.
 
 use jiff::{SignedDuration, Timestamp};
 
 /// Clocks differ by this much; time zones that firmware keeps as local time differ by 14 hours at most.
 const TOLERANCE: SignedDuration = SignedDuration::from_hours(24);
-/// Nobody means to recover an archive of this age without knowing it.
+/// An archive older than this is worth a warning.
 const OLD: SignedDuration = SignedDuration::from_hours(180 * 24);
 
 /// What a person should know when a snapshot's time (RFC 3339) and the clock are far apart.

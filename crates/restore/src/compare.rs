@@ -1,5 +1,5 @@
-//! Compare mode: the archive against the disks that are there. Everything is mounted read-only without replaying
-//! journals, so that not one byte of the disks changes.
+//! Compare mode: the archive against the disks. Everything is mounted read-only without replaying
+//! journals, so not one byte on the disks changes.
 
 use crate::failure::Failure;
 use crate::observe::Observing;
@@ -28,7 +28,7 @@ pub struct Compared {
 /// Compares a snapshot with the disks of this hardware. Every difference is an event and a line of `report`.
 ///
 /// # Errors
-/// When the archive cannot be read; differences are no errors.
+/// When the archive cannot be read; differences are not errors.
 pub fn compare(
     recovery: &Recovery,
     selection: &Selection,
@@ -134,7 +134,7 @@ pub(crate) enum Access {
     Writable,
 }
 
-/// Mounts all recorded filesystems that can be found; gives a line for each that cannot.
+/// Mounts all recorded filesystems that can be found; returns a line for each that cannot.
 pub(crate) fn mount_all(
     machine: &Machine,
     target: &Path,
@@ -178,7 +178,7 @@ pub(crate) fn mount_all(
             }
         };
         let kind = if as_recorded { recorded_kind } else { &found_kind };
-        // Charsets and masks decide how names and modes on FAT look.
+        // Charsets and masks decide how names and modes on FAT appear.
         let recorded = match filesystem.options {
             FilesystemOptions::Vfat(_) => lifeboat_rebuild::mounts::mount_options(kind, &mount.options),
             _ => vec![],

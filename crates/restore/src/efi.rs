@@ -1,4 +1,4 @@
-//! The program that UEFI starts from a medium: whether it is one signed whole, and whose key signed it.
+//! The program that UEFI starts from a medium: whether it is signed as a whole, and whose key signed it.
 
 use crate::view::View;
 use fatfs::{FileSystem, FsOptions};
@@ -10,13 +10,13 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 pub const PROGRAM: &str = "EFI/BOOT/BOOTX64.EFI";
 /// The section that distinguishes a unified kernel image from a boot loader.
 const KERNEL_SECTION: &str = ".linux";
-/// How much is read ahead: a signature is proven over the whole file, and the image may be on a web server.
+/// How much is read ahead: a signature covers the whole file, and the image may be on a web server.
 const AHEAD: u64 = 1 << 20;
 
 /// Whose key signed the program in the partition at `offset`; `None` for a boot loader, which others sign.
 ///
 /// # Errors
-/// What is wrong with it: it cannot be read, or its signature does not fit.
+/// What is wrong with it: it cannot be read, or its signature does not match.
 pub(crate) fn signed_by(view: &View<'_>, offset: u64, size: u64) -> Result<Option<String>, String> {
     let unreadable = |error: io::Error| format!("cannot be read: {error}");
     let partition = Part { view, offset, size, at: 0, ahead: (0, vec![]) };
@@ -33,7 +33,7 @@ pub(crate) fn signed_by(view: &View<'_>, offset: u64, size: u64) -> Result<Optio
     verify::signer(&mut file).map(|certificate| Some(certificate.name())).map_err(|error| error.to_string())
 }
 
-/// A part of an image as a disk that is read only.
+/// A part of an image as a read-only disk.
 struct Part<'a> {
     view: &'a View<'a>,
     offset: u64,
@@ -79,7 +79,7 @@ impl Seek for Part<'_> {
 }
 
 impl Write for Part<'_> {
-    // fatfs marks a filesystem that it has open; this one is only looked at.
+    // fatfs marks a filesystem as open; this one is only read.
     fn write(&mut self, _: &[u8]) -> io::Result<usize> {
         Err(io::ErrorKind::ReadOnlyFilesystem.into())
     }

@@ -11,7 +11,7 @@ pub enum Disks {
     Untouched,
     /// They were being written.
     Written,
-    /// Everything is in place but what is listed.
+    /// Everything is in place except for what is listed.
     Rebuilt,
 }
 
@@ -62,7 +62,7 @@ pub enum Failure {
     /// The machine description cannot be used.
     #[error(transparent)]
     Machine(#[from] lifeboat_machine::FormatError),
-    /// A file of the medium is not what it was when the medium was made.
+    /// A file of the medium has changed since the medium was made.
     #[error("the medium is damaged: {file} {problem}; the disks were not touched; try another copy of the medium")]
     Damaged {
         /// Path below /lifeboat/.
@@ -78,7 +78,7 @@ pub enum Failure {
     Lost {
         /// The repository.
         place: String,
-        /// Directories of which everything is lost, and files.
+        /// Directories that are lost completely, and files.
         lost: Vec<lifeboat_archive::Problem>,
     },
     /// Medium, rescue system and archive do not belong together.
@@ -103,10 +103,10 @@ pub enum Failure {
          try the medium or the repository that holds a backup of the same machine", .0.device.display(), .0.header
     )]
     UnreadableTape(Box<lifeboat_sys::tape::Volume>),
-    /// A place on the network does not serve.
+    /// A place on the network cannot be used.
     #[error(transparent)]
     Network(#[from] lifeboat_remote::Fault),
-    /// The archive refuses.
+    /// The archive engine failed.
     #[error(transparent)]
     Archive(#[from] lifeboat_archive::ArchiveError),
     /// The hardware could not be read.
@@ -115,7 +115,7 @@ pub enum Failure {
     /// There is no plan that is allowed and fits.
     #[error("{0}; the disks were not touched")]
     Plan(#[from] lifeboat_plan::PlanError),
-    /// What the plan's steps need is not here.
+    /// What the plan's steps need is missing.
     #[error("{0}; the disks were not touched")]
     NotReady(#[from] lifeboat_rebuild::NotReady),
     /// A step failed; the disks were being written.
@@ -138,7 +138,7 @@ pub enum Failure {
     /// What was restored could not be compared with the archive.
     #[error("the restored files could not be compared with the archive: {0}; the machine was not made bootable")]
     Verify(lifeboat_archive::ArchiveError),
-    /// Done, but not everything came back.
+    /// Done, but not everything was restored.
     #[error(
         "{problems} of {entries} entries could not be restored or differ (listed in {log}, the first of them on the \
          consoles as well); the rest was restored and the machine was made bootable"
@@ -179,7 +179,7 @@ pub(crate) fn list(devices: &[lifeboat_storage::Locked]) -> String {
 }
 
 impl Failure {
-    /// What it left of the disks.
+    /// The state in which it left the disks.
     pub fn disks(&self) -> Disks {
         match self {
             Failure::Rebuild { .. } | Failure::Extract(_) | Failure::Verify(_) => Disks::Written,
@@ -196,7 +196,7 @@ impl Failure {
     /// Reads a document, such as those on a medium, which may come from anybody.
     ///
     /// # Errors
-    /// [`Failure::Read`]; also of what is not a regular file or larger than [`LARGEST_DOCUMENT`].
+    /// [`Failure::Read`]; also for what is not a regular file or is larger than [`LARGEST_DOCUMENT`].
     pub fn read(path: &std::path::Path) -> Result<Vec<u8>, Failure> {
         bounded::read(path, LARGEST_DOCUMENT).map_err(|source| Failure::Read { path: path.to_owned(), source })
     }

@@ -1,11 +1,11 @@
-//! A step that takes minutes says that it is still at work: some of the restored system's own tools say nothing until
+//! A step that takes minutes reports that it is still running: some of the restored system's own tools print nothing until
 //! they end.
 
 use lifeboat_machine::{Event, EventSink};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-/// Seldom enough for a serial console, often enough for somebody who waits.
+/// Rare enough for a serial console, often enough for somebody who waits.
 pub const INTERVAL: Duration = Duration::from_secs(15);
 
 /// One step of a plan.
@@ -25,7 +25,7 @@ impl Step<'_> {
     }
 }
 
-/// Reports the step and does it; reports it again each `interval` until it is done, with the time since it began.
+/// Reports the step and does it; reports it again every `interval` until it is done, with the time since it began.
 pub fn during<T>(step: Step<'_>, interval: Duration, sink: &dyn EventSink, work: impl FnOnce() -> T) -> T {
     sink.emit(&step.event(step.text.to_owned()));
     let began = Instant::now();
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
     use std::sync::{Condvar, Mutex};
 
-    /// Counts events, and wakes whoever waits for some.
+    /// Counts events, and wakes whoever waits for them.
     #[derive(Default)]
     struct Counting {
         events: Mutex<Vec<Event>>,

@@ -1,5 +1,5 @@
-//! How far a recovery came, for whoever goes on with it: `recovery.json` in the rescue system's /run/lifeboat. It is
-//! written after each step that was done, and is gone with the boot, as the rescue system is.
+//! How far a recovery came, for resuming it: `recovery.json` in the rescue system's /run/lifeboat. It is
+//! written after each finished step, and is gone after a reboot, like the rescue system itself.
 
 use crate::failure::Failure;
 use lifeboat_machine::FoundHardware;
@@ -18,7 +18,7 @@ pub enum Part {
     Boot,
 }
 
-/// A recovery under way, or one that stopped.
+/// A running recovery, or one that stopped.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Journal {
@@ -26,7 +26,7 @@ pub struct Journal {
     pub snapshot: String,
     /// What is done.
     pub plan: Plan,
-    /// So many of the plan's steps are done.
+    /// How many of the plan's steps are done.
     pub done: usize,
     /// Entries restored.
     pub entries: u64,
@@ -46,10 +46,10 @@ impl Journal {
         run.join("recovery.json")
     }
 
-    /// Reads the one that is there.
+    /// Reads an existing one.
     ///
     /// # Errors
-    /// When it is there and cannot be read.
+    /// When it exists but cannot be read.
     pub fn load(run: &Path) -> Result<Option<Journal>, Failure> {
         let path = Journal::path(run);
         if !path.exists() {
@@ -64,7 +64,7 @@ impl Journal {
         }
     }
 
-    /// Writes it down, whole or not at all.
+    /// Writes it, completely or not at all.
     ///
     /// # Errors
     /// [`Failure::Write`].
@@ -97,7 +97,7 @@ impl Journal {
         self.done > 0 && self.next().is_some()
     }
 
-    /// Refuses to go on when the disks are not those of the plan any more: names of devices can move.
+    /// Refuses to continue when the disks are no longer those of the plan: device names can change.
     ///
     /// # Errors
     /// [`Failure::Unusable`] with the disk.

@@ -1,27 +1,27 @@
 //! Drives a recovery: source → plan → rebuild → extract → make bootable → verify. Reports through
-//! [`machine::EventSink`](lifeboat_machine::EventSink); prints nothing and asks nothing by itself.
+//! [`machine::EventSink`](lifeboat_machine::EventSink); it prints nothing and asks nothing itself.
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | [`view`] | the files of a medium wherever it lies, and the proof that they are what they were |
-//! | [`boot`], [`efi`] | the proof of what boots from it |
-//! | [`medium`] | a medium: its manifest and machine, the proof that every byte is what it was |
+//! | [`view`] | the files of a medium wherever it is, and the check that they are unchanged |
+//! | [`boot`], [`efi`] | the check of what boots from it |
+//! | [`medium`] | a medium: its manifest and machine, the check that every byte is unchanged |
 //! | [`source`] | where an archive is: repository, medium file, device or mount point, place on a disk, address |
 //! | [`on_disk`] | places on local disks |
 //! | [`stacks`] | md, LVM, LUKS and multipath below an archive: activated for it, released before disks are written |
 //! | [`network`] | what is needed to open addresses |
 //! | [`rescue`] | what the boot process left for us: parameters, embedded manifest, source |
 //! | [`located_archive`] | the archive of a recovery, on the medium or elsewhere |
-//! | [`mod@snapshot`] | what a snapshot says of itself, and whether it can be recovered here |
+//! | [`mod@snapshot`] | what a snapshot says about itself, and whether it can be recovered here |
 //! | [`room`] | the room that restored files need |
 //! | [`recovery`] | [`Recovery`]: the stages of a whole-machine recovery, each callable alone |
 //! | [`journal`] | how far a recovery came: what resuming needs |
 //! | [`nuke`] | the unattended mode |
 //! | [`session`] | [`Session`]: what a person does in the interactive mode, one call a step |
-//! | [`archive_places`], [`logs`], [`keyboard`] | what it needs beside: other devices, saved logs, keyboard layouts |
+//! | [`archive_places`], [`logs`], [`keyboard`] | what else it needs: other devices, saved logs, keyboard layouts |
 //! | [`compare`] | the compare mode: archive against disks, read-only |
-//! | [`clock`] | the machine's clock beside the age of an archive |
-//! | [`heartbeat`] | a step that takes minutes says that it is still at work |
+//! | [`clock`] | the machine's clock against the age of an archive |
+//! | [`heartbeat`] | a step that takes minutes reports that it is still running |
 //! | [`observe`] | turns the archive's progress into events |
 //! | [`pace`] | how often progress is reported |
 //! | [`failure`] | [`Failure`]: why a recovery stopped, and whether anything was touched |

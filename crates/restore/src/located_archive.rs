@@ -19,11 +19,11 @@ use std::path::Path;
 pub struct LocatedArchive {
     /// The repository.
     pub place: Place,
-    /// What the medium's manifest says of it; `None` for a repository by itself.
+    /// What the medium's manifest says about it; `None` for a repository without a medium.
     pub archive: Option<ArchiveRef>,
-    /// The key, when a medium carries it.
+    /// The key, if a medium carries it.
     pub key: Option<Secret>,
-    /// Every byte of it was read and is right.
+    /// Every byte of it was read and verified.
     pub verified: bool,
     /// Keeps what is mounted.
     pub source: Option<Source>,
@@ -44,11 +44,11 @@ impl LocatedArchive {
         Ok(LocatedArchive { place: Place::Sealed(location), archive: Some(archive), key, verified, source: None })
     }
 
-    /// At an address or a path. What is there is a repository by itself, or a medium: then it must be the one that this rescue system
-    /// belongs to. The local medium, when there is one, is checked and gives the key.
+    /// At an address or a path. There is a repository, or a medium: then it must be the one that this rescue system
+    /// belongs to. The local medium, if there is one, is checked and provides the key.
     ///
     /// # Errors
-    /// When the place gives no archive, or a medium of another rescue system.
+    /// When the place has no archive, or a medium of another rescue system.
     pub fn elsewhere(
         rescue: &RescueSystem,
         place: &str,
@@ -57,7 +57,7 @@ impl LocatedArchive {
         sink: &dyn EventSink,
     ) -> Result<LocatedArchive, Failure> {
         if TapeName::is_meant(place) {
-            // Said before every byte of the medium is read.
+            // Reported before every byte of the medium is read.
             source::tape(place, Path::new("/sys"))?;
         }
         let mut key = None;
@@ -81,7 +81,7 @@ impl LocatedArchive {
             check(rescue, &web.manifest_json, place, &web.manifest.machine_name, &web.manifest.medium_id)?;
         }
         if let Some((view, manifest)) = source.near() {
-            // One that is mounted here, or lies here, is proven like one in a drive.
+            // One that is mounted or stored here is verified like one in a drive.
             verified = prove(view::verify(&view, manifest, sink), rescue.parameters.damaged, sink)?;
         }
         if key.is_none() {
@@ -102,8 +102,8 @@ fn check(rescue: &RescueSystem, manifest: &[u8], place: &str, machine: &str, med
     )))
 }
 
-/// What the proof of a medium says: whether it is whole. With `damaged` what is left of one that is not is wanted, and the archive on it must
-/// be proven by itself.
+/// The result of checking a medium: whether it is intact. With `damaged`, what is left of a damaged one is wanted, and its archive must
+/// be verified separately.
 fn prove(verified: Result<(), Failure>, damaged: bool, sink: &dyn EventSink) -> Result<bool, Failure> {
     match verified {
         Ok(()) => Ok(true),

@@ -1,4 +1,4 @@
-//! Saves what a boot and a recovery said to a folder, a stick or a server, for whoever looks into it later.
+//! Saves the logs of a boot and a recovery to a folder, a stick or a server, for later analysis.
 
 use crate::failure::Failure;
 use crate::network::Network;
@@ -11,7 +11,7 @@ use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-/// A log that grew beyond this is not copied whole: a stick is small, and its end matters most.
+/// A log that grew beyond this is not copied completely: a stick is small, and the log's end matters most.
 const LARGEST: u64 = 64 << 20;
 
 /// Copies logs, reports and the descriptions of machine and medium into a new folder below `place`: a folder, a block device with
@@ -48,7 +48,7 @@ fn send(rescue: &RescueSystem, address: &Address, runner: &dyn Runner) -> Result
     let folder = match address {
         Address::Nfs(host) => copy_mounted(rescue, |point| Ok(nfs::mount_export(host, point, true, &patience)?))?,
         store => {
-            // By its boot, so that no other folder has the name: a store cannot list cheaply which ones there are.
+            // By its boot, so that no other folder has the name: listing a store is not cheap.
             let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
             let folder = format!("{}-{}", folder_name(rescue), boot.get(..8).unwrap_or("0"));
             let files: Vec<_> =
@@ -60,7 +60,7 @@ fn send(rescue: &RescueSystem, address: &Address, runner: &dyn Runner) -> Result
     Ok(format!("{folder} at {address}"))
 }
 
-/// Copies into a new folder of what `mount` mounts; gives the folder's name there.
+/// Copies into a new folder of what `mount` mounts; returns the folder's name there.
 fn copy_mounted(rescue: &RescueSystem, mount: impl FnOnce(&Path) -> Result<(), Failure>) -> Result<String, Failure> {
     let mount_point = rescue.directories.run.join("save");
     std::fs::create_dir_all(&mount_point).map_err(|source| Failure::Write { path: mount_point.clone(), source })?;
@@ -91,11 +91,11 @@ fn folder_name(rescue: &RescueSystem) -> String {
     format!("lifeboat-logs-{name}")
 }
 
-/// All that is saved, by its name.
+/// All that is saved, by name.
 fn gather(rescue: &RescueSystem) -> Result<Vec<(String, Vec<u8>)>, Failure> {
     let run = &rescue.directories.run;
     let listed = std::fs::read_dir(run).map_err(|source| Failure::Read { path: run.clone(), source })?;
-    // Credentials have a folder of their own, and links lead to programs.
+    // Credentials are in a folder of their own, and links lead to programs.
     let plain =
         |path: &PathBuf| path.symlink_metadata().is_ok_and(|metadata| metadata.is_file() && !is_program(&metadata));
     let mut files: Vec<PathBuf> = listed.flatten().map(|entry| entry.path()).filter(plain).collect();
@@ -103,7 +103,7 @@ fn gather(rescue: &RescueSystem) -> Result<Vec<(String, Vec<u8>)>, Failure> {
     files.extend(["/proc/cmdline", "/proc/partitions", "/proc/mounts"].map(PathBuf::from));
     let read = |file: PathBuf| {
         let name = file.file_name()?.to_string_lossy().into_owned();
-        // What cannot be read leaves its reason in its place: the others are wanted all the same.
+        // What cannot be read is replaced by the reason: the others are still wanted.
         let bytes = end_of(&file).unwrap_or_else(|error| format!("cannot READ {}: {error}\n", file.display()).into());
         Some((name, bytes))
     };
@@ -215,7 +215,7 @@ mod tests {
     fn a_place_that_takes_no_logs_says_which_one_does() {
         let root = tempfile::tempdir().unwrap();
         let mut rescue = rescue(root.path());
-        // What takes none is refused before a network is looked for.
+        // A place that takes no logs is refused before the network is brought up.
         rescue.network.on_demand = true;
         let runner = lifeboat_sys::FakeRunner::new();
         for (place, why) in [

@@ -8,7 +8,7 @@ use lifeboat_machine::{EventSink, Machine};
 use lifeboat_remote::image_file::ImageFile;
 use std::path::{Path, PathBuf};
 
-/// A medium that was opened; its bytes are not yet proven.
+/// An opened medium; its bytes are not yet verified.
 #[derive(Debug)]
 pub struct Medium {
     /// The directory `/lifeboat` of the medium.
@@ -17,7 +17,7 @@ pub struct Medium {
     pub manifest: MediumManifest,
     /// The machine it was made for.
     pub machine: Machine,
-    /// The file or device that is mounted there, when it is an image.
+    /// The file or device that is mounted there, if it is an image.
     pub image: Option<PathBuf>,
 }
 
@@ -50,12 +50,12 @@ impl Medium {
         Ok(Medium { directory, manifest, machine, image: image_behind(mount_point) })
     }
 
-    /// The repository on it, when it has one.
+    /// The repository on it, if it has one.
     pub fn repository(&self) -> Option<PathBuf> {
         self.manifest.archive.as_ref().map(|_| self.directory.join("repo"))
     }
 
-    /// The key on it, when it was asked for.
+    /// The key on it, if one was embedded.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -67,15 +67,15 @@ impl Medium {
     /// Its files from the top.
     pub fn view(&self) -> View<'_> {
         let root = self.directory.parent().unwrap_or(&self.directory);
-        // Who may not read the device, or has no device, checks the files only.
+        // Without access to the device, or without a device, only the files are checked.
         View::Folder(root.to_owned(), self.image.as_deref().and_then(|path| ImageFile::open(path).ok()))
     }
 
     /// Reads every byte of every file that the manifest names and compares sizes and hashes; a file that the manifest
-    /// does not know is damage as well.
+    /// does not name is damage as well.
     ///
     /// # Errors
-    /// [`Failure::Damaged`] for the first file that is not what it was, in the order of the manifest.
+    /// [`Failure::Damaged`] for the first changed file, in the order of the manifest.
     pub fn verify(&self, sink: &dyn EventSink) -> Result<(), Failure> {
         view::verify(&self.view(), &self.manifest, sink)
     }
@@ -84,7 +84,7 @@ impl Medium {
 /// The device whose ISO 9660 filesystem is mounted at a folder.
 fn image_behind(mount_point: &Path) -> Option<PathBuf> {
     let point = std::fs::canonicalize(mount_point).ok()?;
-    // Of several mounts on one folder the last is seen.
+    // Of several mounts on one folder the last is visible.
     let mount = lifeboat_sys::mount::table().ok()?.into_iter().rfind(|mount| mount.mount_point == point)?;
     (mount.kind == "iso9660" && mount.root == Path::new("/")).then(|| PathBuf::from(mount.source))
 }

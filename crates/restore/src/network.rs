@@ -1,4 +1,4 @@
-//! What is needed to open addresses on the network: credentials, and someone who hears of lost servers.
+//! What is needed to open addresses on the network: credentials, and a listener for lost servers.
 
 use crate::failure::Failure;
 use lifeboat_archive::Place;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub struct Network {
     /// Names and passwords.
     pub credentials: Credentials,
-    /// Hears when a server is lost and when it is back.
+    /// Is notified when a server is lost and when it is back.
     pub listener: Listener,
     /// In a rescue system, whose boot brings the network up only when its parameters need one: it is brought up for the first
     /// address that is opened.
@@ -22,7 +22,7 @@ pub struct Network {
 }
 
 impl Default for Network {
-    /// Without credentials, and nobody listens.
+    /// Without credentials and without a listener.
     fn default() -> Self {
         Network { credentials: Credentials::default(), listener: Arc::new(|_| ()), on_demand: false }
     }
@@ -50,10 +50,10 @@ impl Network {
         })
     }
 
-    /// Reads an address.
+    /// Parses an address.
     ///
     /// # Errors
-    /// [`Failure::Unusable`] with what addresses look like.
+    /// [`Failure::Unusable`] with examples of addresses.
     pub fn address(text: &str) -> Result<Address, Failure> {
         Address::parse(text).map_err(|reason| Failure::Unusable { what: "the address".into(), reason })
     }

@@ -1,4 +1,4 @@
-//! The unattended mode: no questions, and nothing is written unless everything was proven before.
+//! The unattended mode: no questions, and nothing is written unless everything was verified first.
 
 use crate::failure::Failure;
 use crate::journal::{Journal, Part};
@@ -22,7 +22,7 @@ pub fn policy(parameters: &Parameters) -> Policy {
     }
 }
 
-/// Runs the whole recovery and emits its final event; gives what [`carry_out`] gives.
+/// Runs the whole recovery and emits its final event; returns what [`carry_out`] returns.
 ///
 /// # Errors
 /// The [`Failure`] that was reported with the final event.
@@ -56,8 +56,8 @@ fn run(rescue: &RescueSystem, network: &Network, runner: &dyn Runner, sink: &dyn
     carry_out(&recovery, rescue, &mut recovery.begin(plan), began, recovery.damaged, sink)
 }
 
-/// Goes on with a recovery whose plan was agreed to until its end, and emits the final event when it succeeds. Gives the number of
-/// entries that are missing or differ: none, unless it is `damaged` what the recovery is made from, and what is left of it was wanted.
+/// Carries a recovery with an accepted plan to its end, and emits the final event when it succeeds. Returns the number of
+/// entries that are missing or differ: none, unless the archive is `damaged` and what is left of it was wanted.
 ///
 /// # Errors
 /// The [`Failure`]; the caller reports it to the person.

@@ -28,7 +28,7 @@ impl<'a> Observing<'a> {
         Self::every(INTERVAL, sink, phase)
     }
 
-    /// Observes with progress that often.
+    /// Observes with progress at this interval.
     pub fn every(interval: Duration, sink: &'a dyn EventSink, phase: &'a str) -> Self {
         Observing { sink, phase, pace: Pace::every(interval), problems: AtomicU64::new(0) }
     }
@@ -66,7 +66,7 @@ impl Observer for Observing<'_> {
     fn problem(&self, problem: &Problem) {
         let count = self.problems.fetch_add(1, Ordering::Relaxed) + 1;
         if count <= LISTED && problem.path.as_os_str().is_empty() {
-            // It concerns no entry.
+            // It does not concern an entry.
             self.sink.emit(&Event::Warning { text: problem.message.clone() });
         } else if count <= LISTED {
             self.sink.emit(&Event::Entry {

@@ -1,4 +1,4 @@
-//! A place on a local disk (`disk:LABEL=backup:/repo`): its filesystem is found and mounted, and nothing of it is written.
+//! A place on a local disk (`disk:LABEL=backup:/repo`): its filesystem is found and mounted, and nothing on it is written.
 
 use crate::failure::Failure;
 use crate::stacks::Stacks;
@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 /// How long a disk may take to appear: USB disks spin up.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How often blkid looks.
+/// How often to run blkid.
 const LOOK: Duration = Duration::from_millis(500);
-/// How long it is looked for elsewhere before a person is asked for a passphrase.
+/// How long to look elsewhere before a person is asked for a passphrase.
 const LOCKED_PATIENCE: Duration = Duration::from_secs(3);
 /// Where sysfs is.
 const SYS: &str = "/sys";
@@ -22,18 +22,18 @@ const SYS: &str = "/sys";
 /// When a search gives up because of what is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Search {
-    /// Nobody will be asked for a passphrase: everything else is tried before, also what lacks members.
+    /// Nobody will be asked for a passphrase: everything else is tried first, even what lacks members.
     Alone,
     /// A person is asked, and need not wait for a disk that spins up before typing.
     Asking,
 }
 
-/// What follows a look at the disks.
+/// What follows a search of the disks.
 #[derive(Debug, PartialEq, Eq)]
 enum Next {
     Take,
     Wait,
-    /// What is locked is named.
+    /// What is locked is listed.
     Locked,
     Missing,
     Several,
@@ -55,8 +55,8 @@ impl Search {
     }
 }
 
-/// The one device with a filesystem that is named so; waits for it. In the rescue system, md arrays, volume groups and
-/// multipath are activated for it, and what is encrypted is named.
+/// The one device with a filesystem of this name; waits for it. In the rescue system, md arrays, volume groups and
+/// multipath are activated for it, and what is encrypted is listed.
 ///
 /// # Errors
 /// [`Failure::Unusable`] when it does not appear, when several have the name, or when it holds no filesystem;
@@ -70,7 +70,7 @@ pub fn device(place: &OnDisk, search: Search, runner: &dyn Runner) -> Result<Pat
         let mut locked = vec![];
         let mut problems = vec![];
         if let (Some(stacks), false) = (&stacks, found.len() == 1) {
-            // What lacks a member is started only when nothing else is awaited any more.
+            // What lacks a member is started only when nothing else can be expected.
             let incomplete = if waited < PATIENCE { Incomplete::Wait } else { Incomplete::Start };
             let activated = stacks.activate(runner, incomplete)?;
             (locked, problems) = (activated.locked, activated.problems);
@@ -143,7 +143,7 @@ fn look(place: &OnDisk, runner: &dyn Runner) -> Result<Vec<PathBuf>, Failure> {
     }
 }
 
-/// blkid(8) ends with 2 when nothing has the token.
+/// blkid(8) ends with 2 when nothing matches the token.
 fn named(token: &str, runner: &dyn Runner) -> Result<Vec<PathBuf>, Failure> {
     let call = Invocation::new(BLKID).args(["-c", "/dev/null", "-o", "device", "-t", token]).accept(2);
     let output = runner.run(&call)?;
@@ -170,21 +170,21 @@ pub fn mounted_path(place: &OnDisk, runner: &dyn Runner) -> Option<PathBuf> {
     Some(mount_point(&device)?.join(place.path.trim_start_matches('/')))
 }
 
-/// Type of what a device or file holds, as blkid(8) names it; empty when it knows none.
+/// Type of what a device or file holds, as blkid(8) names it; empty when it knows no type.
 fn kind(device: &Path, runner: &dyn Runner) -> Result<String, Failure> {
     let call = Invocation::new(BLKID).args(["-p", "-o", "value", "-s", "TYPE"]).arg(device).accept(2);
     Ok(runner.run(&call)?.text().trim().to_owned())
 }
 
-/// The filesystems that media and disks with archives have. No other driver of the kernel gets to see a foreign image: most of
-/// them were never meant for images that somebody made on purpose.
+/// The filesystems that media and disks with archives have. No other kernel driver gets to read a foreign image: most of
+/// them were never meant for maliciously crafted images.
 const TYPES: [&str; 9] = ["iso9660", "udf", "ext2", "ext3", "ext4", "xfs", "btrfs", "vfat", "exfat"];
 
 /// Mounts a block device, or an image file through a read-only loop device. A journal is not replayed: that would write, and
 /// cannot be done on a loop device that is read-only.
 ///
 /// # Errors
-/// [`Failure::Unusable`] for a filesystem that no medium has; [`Failure::Run`] with mount's words.
+/// [`Failure::Unusable`] for a filesystem that no medium has; [`Failure::Run`] with the error of mount.
 pub fn mount(device: &Path, point: &Path, runner: &dyn Runner) -> Result<(), Failure> {
     let kind = kind(device, runner)?;
     if !TYPES.contains(&kind.as_str()) {
@@ -201,7 +201,7 @@ pub fn mount(device: &Path, point: &Path, runner: &dyn Runner) -> Result<(), Fai
     let file = device.is_file().then_some("loop");
     read_only(&kind, |options| {
         let options: Vec<&str> = options.iter().copied().chain(HARMLESS).chain(file).collect();
-        // The type is named: else mount(8) would ask the image once more, which may answer something else.
+        // The type is given: otherwise mount(8) would probe the image once more, with a possibly different result.
         let call = Invocation::new(MOUNT).args(["-t", &kind, "-o", &options.join(",")]).arg(device).arg(point);
         runner.run(&call).map(drop)
     })?;
@@ -211,7 +211,7 @@ pub fn mount(device: &Path, point: &Path, runner: &dyn Runner) -> Result<(), Fai
 /// Calls `mount` with options that keep the kernel from replaying a journal.
 ///
 /// # Errors
-/// That of `mount`; of several attempts the first one's, whose options the kernels of today know.
+/// That of `mount`; of several attempts the first one's, whose options current kernels know.
 pub(crate) fn read_only<E>(kind: &str, mount: impl Fn(&[&'static str]) -> Result<(), E>) -> Result<(), E> {
     let mut first = None;
     for options in read_only_options(kind) {
@@ -235,7 +235,7 @@ mod tests {
             (Search::Asking, 0, 1, at_once, Next::Wait),
             (Search::Asking, 0, 1, soon, Next::Locked),
             (Search::Alone, 0, 1, soon, Next::Wait),
-            // By then what lacks members was started.
+            // By then what lacks members has been started.
             (Search::Alone, 0, 1, late, Next::Locked),
             (Search::Asking, 0, 0, soon, Next::Wait),
             (Search::Alone, 0, 0, late, Next::Missing),
@@ -318,7 +318,7 @@ mod tests {
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();
             std::fs::write(file, text).unwrap();
         }
-        // What blkid says of a path depends on what udev knows.
+        // What blkid reports about a path depends on what udev knows.
         for (named, kind, used) in
             [("/dev/lbtest1", "ext4\n", "/dev/dm-78"), ("/dev/lbtest", "mpath_member\n", "/dev/dm-77")]
         {

@@ -1,4 +1,4 @@
-//! How often progress is reported: anyone who works reports at every step, and a console, a screen or a file gets a line now and then.
+//! How often progress is reported: the work reports at every step, and a console, a screen or a file gets a line now and then.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Begins now.
+    /// Starts now.
     pub fn every(interval: Duration) -> Pace {
         Pace { began: Instant::now(), interval, last: AtomicU64::new(0) }
     }
@@ -23,7 +23,7 @@ impl Pace {
         self.began.elapsed()
     }
 
-    /// Reports whether something is due; of several threads that ask at once, only one gets `true`.
+    /// Returns whether a report is due; of several threads that ask at once, only one gets `true`.
     pub fn is_due(&self) -> bool {
         self.is_due_after(self.elapsed())
     }

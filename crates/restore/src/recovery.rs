@@ -24,10 +24,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Differences that are given one by one: a serial line takes a tenth of a second for each.
+/// Differences that are listed one by one: a serial line takes a tenth of a second for each.
 const LISTED_DIFFERENCES: usize = 200;
 
-/// A recovery whose archive was proven readable.
+/// A recovery whose archive was verified to be readable.
 pub struct Recovery<'a> {
     rescue: &'a RescueSystem,
     runner: &'a dyn Runner,
@@ -45,23 +45,23 @@ pub struct Recovery<'a> {
     _source: Option<Source>,
 }
 
-/// What extraction brought back.
+/// The result of extraction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Extracted {
     /// Entries restored.
     entries: u64,
     /// Entries with problems.
     problems: u64,
-    /// Entries that are protected against changes when nothing else is to be changed.
+    /// Entries to be protected against changes once nothing else has to change.
     unprotected: u64,
 }
 
-/// How a machine that nobody uses yet is restored.
+/// How a machine that is not in use yet is restored.
 fn whole() -> RestoreOptions {
     RestoreOptions { overwrite: true, sync: true, private: true, repeatable: true, ..RestoreOptions::default() }
 }
 
-/// The restored tree as something to compare with: all filesystems of the machine below `target`.
+/// The restored tree as the object of a comparison: all filesystems of the machine below `target`.
 pub fn target_source(machine: &Machine, target: &Path) -> lifeboat_archive::FileTree {
     let mut source = lifeboat_archive::FileTree::new(target);
     for root in machine.layout.roots().into_iter().filter(|root| root != Path::new("/")) {
@@ -81,9 +81,9 @@ pub fn stage<T>(sink: &dyn EventSink, name: &str, work: impl FnOnce() -> Result<
     Ok(result)
 }
 
-/// Proves that a snapshot can be read: every byte that it needs; or, across the network, where that would double the transfer
-/// (decision 13), that all of it is there. What other snapshots and machines need does not matter. Gives what is lost, when `damaged` says
-/// that the rest is wanted all the same.
+/// Verifies that a snapshot can be read: every byte that it needs; or, across the network, where that would double the transfer
+/// (decision 13), that all of it is there. What other snapshots and machines need does not matter. Returns what is lost, if `damaged` says
+/// that the rest is wanted anyway.
 ///
 /// # Errors
 /// [`Failure::Lost`] with all that cannot be restored.
@@ -114,8 +114,8 @@ pub fn prove(
     Ok(lost)
 }
 
-/// Gives a key. It is called with `None` first, when no medium holds one, and after a key that did not fit with that error:
-/// who cannot ask anybody gives it back.
+/// Returns a key. It is first called with `None`, if no medium holds one, and after a wrong key with that error:
+/// without a person to ask, it returns the error.
 pub type AskKey<'a> = dyn Fn(Option<ArchiveError>) -> Result<Secret, Failure> + 'a;
 
 /// Opens the archive with the key that was found, or else with one that is asked for until it fits.
@@ -133,8 +133,8 @@ fn unlock(found: &LocatedArchive, ask: &AskKey<'_>) -> Result<Repository, Failur
 }
 
 impl<'a> Recovery<'a> {
-    /// Finds the archive, proves that it is whole, opens it and checks that it belongs to this rescue system. Writes nothing. `key` is
-    /// asked only when no medium holds the key.
+    /// Finds the archive, verifies that it is intact, opens it and checks that it belongs here. Writes nothing. `key` is
+    /// called only if no medium holds the key.
     ///
     /// # Errors
     /// Any [`Failure`] that touches no disk.
@@ -181,7 +181,7 @@ impl<'a> Recovery<'a> {
             });
         }
         let repository = Arc::new(repository);
-        // Before all is read: what cannot be recovered here at all is reported at once.
+        // Before everything is read: what cannot be recovered here at all is reported at once.
         let mut recovery = Self::of_snapshot(rescue, Arc::clone(&repository), snapshot.clone(), named, runner, sink)
             .map_err(|failure| snapshot::with_way_out(failure, &repository, &snapshot, &rescue.manifest))?;
         if !found.verified {
@@ -193,7 +193,7 @@ impl<'a> Recovery<'a> {
         Ok(recovery)
     }
 
-    /// A recovery of one snapshot of an open archive, whose bytes the caller proves. Refuses another machine's, and one of
+    /// A recovery of one snapshot of an open archive, whose bytes the caller verifies. Refuses another machine's, and one of
     /// another format; see [`snapshot::check_machine`] for `named`.
     ///
     /// # Errors
@@ -218,7 +218,7 @@ impl<'a> Recovery<'a> {
         Ok(Recovery { rescue, runner, sink, repository, snapshot, interval, machine, manifest, damaged, _source })
     }
 
-    /// Progress comes this often from now on: for a sink that can take more than a serial console.
+    /// From now on progress comes at this interval: for a sink that can take more than a serial console.
     pub fn report_every(&mut self, interval: Duration) {
         self.interval = interval;
     }
@@ -233,7 +233,7 @@ impl<'a> Recovery<'a> {
         &self.snapshot
     }
 
-    /// Computes the plan for the hardware that is there, and checks that everything is here that its steps need. Writes
+    /// Computes the plan for the present hardware, and checks that everything that its steps need is here. Writes
     /// nothing.
     ///
     /// # Errors
@@ -246,12 +246,12 @@ impl<'a> Recovery<'a> {
         })
     }
 
-    /// The journal of a recovery by this plan, of which nothing is done yet.
+    /// The journal of a recovery by this plan, with nothing done yet.
     pub fn begin(&self, plan: Plan) -> Journal {
         Journal::new(&self.snapshot.id, plan)
     }
 
-    /// The disks that are there; the one that holds the medium is locked. Arrays and volume groups that were activated here and
+    /// The disks of this hardware; the one that holds the medium is locked. Arrays and volume groups activated here that
     /// are not in use are released: they would keep their disks from being rebuilt.
     ///
     /// # Errors
@@ -273,8 +273,8 @@ impl<'a> Recovery<'a> {
         Context::new(self.runner, &self.rescue.directories.target, &self.machine, plan)
     }
 
-    /// Goes on with a recovery until `last` is done. What is done already is not done again; filesystems that an interruption
-    /// left unmounted are mounted first. The journal is written down after each step.
+    /// Continues a recovery until `last` is done. What is already done is not repeated; filesystems that an interruption
+    /// left unmounted are mounted first. The journal is written after each step.
     ///
     /// # Errors
     /// [`Failure::Rebuild`] with the step that failed; [`Failure::Extract`] when extraction had to stop, e.g. on a full
@@ -293,7 +293,7 @@ impl<'a> Recovery<'a> {
                     let differences = self.verify()?;
                     journal.entries = extracted.entries;
                     journal.unprotected = extracted.unprotected;
-                    // An entry that could not be restored usually differs as well: the larger number is the honest one.
+                    // An entry that could not be restored usually differs as well: the larger number is the right one.
                     journal.problems = extracted.problems.max(differences);
                     journal.done = journal.end_of(part);
                     self.note_down(journal);
@@ -319,13 +319,13 @@ impl<'a> Recovery<'a> {
             }
         }
         let target = &self.rescue.directories.target;
-        // grub-install replaces its modules; one that was interrupted leaves some of them, with new times.
+        // grub-install replaces its modules; an interrupted run leaves some of them, with new times.
         if let Some(Step::InstallLoader { loader: Loader::GrubBios { directory, .. }, .. }) =
             journal.plan.steps.get(journal.done)
         {
             let modules = directory.as_path().join("i386-pc");
             let inside = target.join(modules.strip_prefix("/").unwrap_or(&modules));
-            // What only the interrupted one put there goes; links that lead out of the target are not followed. The directory
+            // What only the interrupted run added is removed; links out of the target are not followed. The directory
             // itself stays, so that the one above keeps its times.
             if inside.canonicalize().is_ok_and(|path| path.starts_with(target)) {
                 let failed = |source| Failure::Write { path: inside.clone(), source };
@@ -342,14 +342,14 @@ impl<'a> Recovery<'a> {
         Ok(())
     }
 
-    /// A full memory is no reason to stop.
+    /// Full memory is no reason to stop.
     fn note_down(&self, journal: &Journal) {
         if let Err(failure) = journal.save(&self.rescue.directories.run) {
             self.sink.emit(&Event::Warning { text: format!("{failure}; this recovery could not be resumed") });
         }
     }
 
-    /// Restores the files into the mounted target and proves that all of them are there.
+    /// Restores the files into the mounted target and verifies that all of them are there.
     ///
     /// # Errors
     /// [`Failure::Extract`] when it had to stop, e.g. on a full disk.
@@ -415,7 +415,7 @@ impl<'a> Recovery<'a> {
     }
 
     /// Sets the flags that keep everybody from changing a file (chattr(1), `i` and `a`), when the boot loader, the initramfs
-    /// and the configuration have been adapted. What cannot be set counts as a problem, and keeps no machine from booting.
+    /// and the configuration have been adapted. What cannot be set counts as a problem; the machine boots anyway.
     fn protect(&self, journal: &mut Journal) -> Result<(), Failure> {
         if journal.unprotected == 0 {
             return Ok(());

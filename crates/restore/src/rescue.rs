@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-/// Directories of the rescue system; other ones in tests.
+/// Directories of the rescue system; others in tests.
 #[derive(Clone, Debug)]
 pub struct RescueDirectories {
     /// What the initramfs carries: `machine.json`, `manifest.json`.
@@ -57,7 +57,7 @@ pub struct RescueSystem {
     pub source: Option<FoundMedium>,
     /// The tape with the archive, when init chose one.
     pub tape: Option<FoundTape>,
-    /// The archive that a person named, in place of what the parameters say.
+    /// The archive that a person named, overriding the parameters.
     pub from: Option<String>,
     /// How addresses are opened; without credentials until the caller sets it.
     pub network: Network,
@@ -69,11 +69,11 @@ pub fn is_rescue_system(directories: &RescueDirectories) -> bool {
 }
 
 impl RescueSystem {
-    /// Keeps a second recovery, started in another shell or over ssh, from writing to the same disks as long as the file
+    /// Keeps a second recovery, started in another shell or over ssh, from writing to the same disks while the file
     /// is open.
     ///
     /// # Errors
-    /// [`Failure::Unusable`] while another one works.
+    /// [`Failure::Unusable`] while another one is running.
     pub fn alone(&self) -> Result<File, Failure> {
         let path = self.directories.run.join("recovery.lock");
         let file = File::options().create(true).truncate(false).write(true).open(&path);
@@ -122,7 +122,7 @@ impl RescueSystem {
         })
     }
 
-    /// Where the archive is when it is not on the medium: what was named by hand, else the tape that init found, else an
+    /// Where the archive is when it is not on the medium: what a person named, else the tape that init found, else an
     /// address, a place on a local disk or a tape among the parameters.
     pub fn archive_elsewhere(&self) -> Option<Cow<'_, str>> {
         let meant = |source: &&str| {
@@ -133,7 +133,7 @@ impl RescueSystem {
         self.from.as_deref().map(Cow::Borrowed).or_else(tape).or_else(parameter)
     }
 
-    /// Opens the medium that init found, and refuses one that this rescue system does not belong to.
+    /// Opens the medium that init found, and refuses one to which this rescue system does not belong.
     ///
     /// # Errors
     /// [`Failure::Unusable`] without medium, [`Failure::Mismatch`] for another one.

@@ -1,4 +1,4 @@
-//! The room that restored files need, as a snapshot or a look at the machine reports it, for each of the machine's filesystems.
+//! The room that restored files need, as a snapshot or the machine itself reports it, for each of the machine's filesystems.
 
 use lifeboat_archive::{Repository, Room, SnapshotInfo};
 use lifeboat_machine::filesystem::{Filesystem, FilesystemOptions, Restored};
@@ -9,12 +9,12 @@ use lifeboat_plan::room::{Shortage, shortage};
 use lifeboat_plan::table::title;
 use std::path::{Path, PathBuf};
 
-/// Notes in a machine's filesystems what a snapshot records. A snapshot of an earlier release says nothing; then what was in use counts.
+/// Sets in a machine's filesystems what a snapshot records. A snapshot of an earlier release has no record; then the used space counts.
 pub fn from_snapshot(machine: &mut Machine, repository: &Repository, snapshot: &SnapshotInfo, sink: &dyn EventSink) {
     match repository.room(snapshot) {
         Ok(Some(room)) => fill(machine, &room),
         Ok(None) => {}
-        // It is a help for the plan, and no reason to give up a recovery.
+        // It helps the plan, but is no reason to give up a recovery.
         Err(error) => {
             let text = format!("{error}; whether the files fit is judged by what was in use");
             sink.emit(&Event::Warning { text });
@@ -22,7 +22,7 @@ pub fn from_snapshot(machine: &mut Machine, repository: &Repository, snapshot: &
     }
 }
 
-/// Notes in a machine's filesystems what their files need.
+/// Sets in a machine's filesystems what their files need.
 pub fn fill(machine: &mut Machine, room: &Room) {
     let layout = &mut machine.layout;
     for device in &mut layout.devices {
@@ -44,7 +44,7 @@ pub fn fill(machine: &mut Machine, room: &Room) {
     }
 }
 
-/// The filesystems into which their own files would not fit again, for people, with what is missing.
+/// The filesystems into which their own files would not fit again, for people, with the shortfall.
 pub fn shortages(machine: &Machine) -> Vec<(String, Shortage)> {
     let mut found = vec![];
     for device in &machine.layout.devices {
@@ -101,7 +101,7 @@ fn may_encrypt(filesystem: &Filesystem) -> bool {
     matches!(&filesystem.options, FilesystemOptions::Ext(ext) if ext.features.iter().any(|name| name == "encrypt"))
 }
 
-/// Reports what of a snapshot was encrypted on the machine, of all that `wanted` says.
+/// Reports which of the `wanted` entries of a snapshot were encrypted on the machine.
 pub fn report_encrypted(
     repository: &Repository,
     snapshot: &SnapshotInfo,

@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Fewer words are a passphrase: the shortest key has as many (BIP-39).
+/// Fewer words are a passphrase: the shortest key has this many (BIP-39).
 const FEWEST_WORDS: usize = 12;
 
 /// A backup in an archive.
@@ -41,15 +41,15 @@ pub struct Backup {
     pub bytes: u64,
 }
 
-/// How far an attempt to open a source came.
+/// The result of an attempt to open a source.
 #[derive(Debug)]
 pub enum Opened {
-    /// The machine's backups, oldest first, the one that is meant when nobody chooses, and why it is not the one that
+    /// The machine's backups, oldest first, the default one, and why it is not the one that
     /// `lifeboat.snapshot=` names.
     Backups(Vec<Backup>, usize, Option<String>),
-    /// The key must be typed; why.
+    /// The key must be typed, for this reason.
     KeyWanted(String),
-    /// The passphrase of a disk must be typed; why.
+    /// The passphrase of a disk must be typed, for this reason.
     DiskLocked(String),
 }
 
@@ -73,7 +73,7 @@ pub struct ListedFile {
     pub size_bytes: u64,
 }
 
-/// What came of restoring files.
+/// The result of restoring files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RestoredFiles {
     /// Entries restored.
@@ -91,7 +91,7 @@ enum Place {
 }
 
 impl Place {
-    /// The medium whose every byte is read before anything is wiped.
+    /// The medium that is read completely before anything is wiped.
     fn near(&self) -> Option<(View<'_>, &MediumManifest)> {
         match self {
             Place::Medium(medium) => Some((medium.view(), &medium.manifest)),
@@ -129,7 +129,7 @@ pub struct Session<'a> {
     sink: &'a dyn EventSink,
     interval: Duration,
     place: Option<Place>,
-    /// The key that opened something: nobody types 24 words twice.
+    /// The key that opened something, so that nobody has to type 24 words twice.
     key: Option<Secret>,
     /// What may have to be opened first, and the source that may be on it.
     locked: Option<(Vec<Locked>, String)>,
@@ -140,7 +140,7 @@ pub struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// A session that knows no source yet. Progress comes every `interval`.
+    /// A session without a source. Progress comes every `interval`.
     pub fn new(
         rescue: &'a RescueSystem,
         runner: &'a dyn Runner,
@@ -203,8 +203,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Tries what was typed on every disk that is locked, and opens the source that one of them may hold. With nothing typed
-    /// the search goes on without them. What is locked stays so until a source is opened again.
+    /// Tries what was typed on every locked disk, and opens the source that one of them may hold. With nothing typed
+    /// the search continues without them. What is locked stays so until a source is opened again.
     fn unlock_disk(&mut self, devices: &[Locked], source: &str, passphrase: &str) -> Result<Opened, Failure> {
         if passphrase.is_empty() {
             return self.open_by(Some(source), Search::Alone);
@@ -220,7 +220,7 @@ impl<'a> Session<'a> {
     /// looked for without it, also on arrays and volume groups that lack members.
     ///
     /// # Errors
-    /// When the archive cannot be read; a key that does not fit is no error.
+    /// When the archive cannot be read; a wrong key is not an error.
     pub fn unlock(&mut self, typed: &str) -> Result<Opened, Failure> {
         if let Some((devices, source)) = self.locked.clone() {
             return self.unlock_disk(&devices, &source, typed);
@@ -281,7 +281,7 @@ impl<'a> Session<'a> {
         Ok(Opened::Backups(backups, meant, note))
     }
 
-    /// Takes one of the snapshots; gives the machine as it was then.
+    /// Selects one of the snapshots; returns the machine as it was then.
     ///
     /// # Errors
     /// [`Failure::Mismatch`] for another machine's; when its description cannot be read.
@@ -298,7 +298,7 @@ impl<'a> Session<'a> {
         Ok(machine)
     }
 
-    /// The disks that are there.
+    /// The disks of this hardware.
     ///
     /// # Errors
     /// [`Failure::Probe`].
@@ -306,7 +306,7 @@ impl<'a> Session<'a> {
         self.chosen()?.hardware()
     }
 
-    /// Files of the snapshot whose path holds `text`, whatever the case of ASCII letters; the first `limit` of them, and how many there are.
+    /// Files of the snapshot whose path holds `text`, ignoring the case of ASCII letters; the first `limit` of them, and how many there are.
     ///
     /// # Errors
     /// When the list cannot be read.
@@ -331,9 +331,9 @@ impl<'a> Session<'a> {
         Ok((found, count))
     }
 
-    /// Rebuilds the machine by a plan that a person agreed to, after every byte of the archive was proven. Emits the
+    /// Rebuilds the machine by a plan that a person agreed to, after every byte of the archive was verified. Emits the
     /// final event when it succeeds; the caller emits it otherwise. With `damaged` the person wants what is left of an archive that
-    /// is not whole. Gives the number of entries that are missing or differ then.
+    /// is damaged. Returns the number of entries that are then missing or different.
     ///
     /// # Errors
     /// The [`Failure`], [`Failure::Lost`] for a damaged archive; [`Failure::touched_disks`] reports whether anything was written.
@@ -350,7 +350,7 @@ impl<'a> Session<'a> {
         nuke::carry_out(recovery, self.rescue, &mut recovery.begin(plan.clone()), began, damaged, self.sink)
     }
 
-    /// Gives what is lost, when `damaged` says that the rest is wanted.
+    /// Returns what is lost, if `damaged` says that the rest is wanted.
     fn prove(&self, damaged: bool) -> Result<Vec<Problem>, Failure> {
         let Some(place) = &self.place else { return Err(nothing_open()) };
         if let Some((view, manifest)) = place.near() {
@@ -373,7 +373,7 @@ impl<'a> Session<'a> {
     /// Restores paths, replacing what is there.
     ///
     /// # Errors
-    /// When the destination cannot be used or is full. Entries that cannot be restored are listed in what comes back.
+    /// When the destination cannot be used or is full. Entries that cannot be restored are listed in the result.
     pub fn restore_files(&self, paths: &[PathBuf], to: &Destination) -> Result<RestoredFiles, Failure> {
         let recovery = self.chosen()?;
         let _alone = (*to == Destination::Machine).then(|| self.rescue.alone()).transpose()?;
@@ -386,7 +386,7 @@ impl<'a> Session<'a> {
             let missing = compare::mount_all(&recovery.machine, folder, self.runner, Access::Writable);
             let missing = missing.and_then(|missing| match missing.first() {
                 None => Ok(()),
-                // Files of a filesystem that is not there would fill the one below.
+                // Files of a filesystem that is not mounted would fill the one below.
                 Some(line) => Err(Failure::Unusable { what: "the machine's disks".into(), reason: line.clone() }),
             });
             if let Err(failure) = missing {

@@ -1,4 +1,4 @@
-//! What a snapshot says of itself: the machine and the manifest in its `.lifeboat/`, and whether this rescue system can
+//! What a snapshot says about itself: the machine and the manifest in its `.lifeboat/`, and whether this rescue system can
 //! recover it.
 
 use crate::failure::Failure;
@@ -7,13 +7,13 @@ use lifeboat_archive::{ArchiveError, Owner, Repository, SnapshotInfo};
 use lifeboat_machine::{ArchiveManifest, FormatError, Machine, MediumManifest};
 use std::path::Path;
 
-/// How many snapshots are looked at for one that fits: across the network each costs some round trips.
+/// How many snapshots are tried to find one that fits: across the network each costs some round trips.
 const LOOKED_AT: usize = 10;
 
 /// Reads the machine and the manifest of a snapshot.
 ///
 /// # Errors
-/// [`Failure::Mismatch`] for what another release wrote in another format; when they cannot be read or do not belong together.
+/// [`Failure::Mismatch`] for another release's format; when they cannot be read or do not belong together.
 pub fn read(repository: &Repository, snapshot: &SnapshotInfo) -> Result<(Machine, ArchiveManifest), Failure> {
     let id = snapshot.short_id();
     let of_lifeboat = |error: ArchiveError| match error {
@@ -33,7 +33,7 @@ pub fn read(repository: &Repository, snapshot: &SnapshotInfo) -> Result<(Machine
         )));
     }
     let machine = Machine::from_json(&machine_json).map_err(|error| match error {
-        // Only the manifest knows who wrote it.
+        // Only the manifest says which release wrote it.
         FormatError::Version { .. } => Failure::Mismatch(format!(
             "snapshot {id}: {error}, Lifeboat {}, or a medium made with it",
             manifest.lifeboat
@@ -52,11 +52,11 @@ pub fn owner(ours: &MediumManifest) -> Owner {
     Owner::new(&*ours.machine_id, &*ours.machine_name)
 }
 
-/// Refuses a snapshot of another machine than the rescue system's. Machines that were cloned may have one id and different names, and
-/// so has a machine that was renamed: such a snapshot is taken when it was `named`.
+/// Refuses a snapshot of another machine than the rescue system's. Cloned machines may have the same id and different names, and
+/// so has a renamed machine: such a snapshot is used if it was `named`.
 ///
 /// # Errors
-/// [`Failure::Mismatch`] that names both.
+/// [`Failure::Mismatch`] with both names.
 pub fn check_machine(
     snapshot: &SnapshotInfo,
     machine: &Machine,
@@ -88,7 +88,7 @@ pub fn check_machine(
     )))
 }
 
-/// Adds the way out to why a snapshot cannot be recovered: the latest one of this machine that can.
+/// Adds the remedy to why a snapshot cannot be recovered: the latest one of this machine that can.
 pub fn with_way_out(
     failure: Failure,
     repository: &Repository,
@@ -118,7 +118,7 @@ pub fn with_way_out(
 /// The latest snapshot of the rescue system's machine.
 ///
 /// # Errors
-/// When there is none: whose snapshots are there instead.
+/// When there is none, with the machines whose snapshots there are.
 pub fn latest(repository: &Repository, ours: &MediumManifest) -> Result<SnapshotInfo, Failure> {
     match repository.latest_of(&owner(ours)) {
         Err(ArchiveError::Snapshot { .. }) => {}

@@ -1,5 +1,5 @@
 //! Where an archive is: a repository in a folder, a medium as a file, a device or a mount point, or an address on the network.
-//! Tapes are found and named here; what reads their streams will be opened in [`tape`].
+//! Tapes are found and identified here; the reader of their streams will be opened in [`tape`].
 
 use crate::failure::Failure;
 use crate::medium::{self, Medium, parse_manifest};
@@ -20,16 +20,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// An archive's place, opened: what was mounted for it stays so as long as this lives.
+/// An archive's place, opened: what was mounted for it stays mounted while this lives.
 #[derive(Debug)]
 pub struct Source {
     /// The repository.
     pub repository: Place,
     /// The mounted medium that holds it.
     pub medium: Option<Medium>,
-    /// The medium that holds it, when it is not mounted: on a web server, or an image that the kernel does not mount.
+    /// The medium that holds it, if it is not mounted: on a web server, or an image that the kernel does not mount.
     pub web: Option<WebMedium>,
-    /// Nothing proves who answers there: plain HTTP, or NFS.
+    /// Nothing authenticates the server there: plain HTTP, or NFS.
     pub unproven: bool,
     // Dropped in this order: an image before the share that it is on.
     _mounted: Vec<Mounted>,
@@ -45,7 +45,7 @@ pub struct WebMedium {
     pub manifest_json: Vec<u8>,
 }
 
-/// What is looked for at a place.
+/// What to look for at a place.
 #[derive(Clone, Copy)]
 struct Wish<'a> {
     /// Of several media, the one whose manifest this accepts.
@@ -68,7 +68,7 @@ struct Mounted {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        // Nothing to be done about a failure here: the mount is read-only, the directories empty.
+        // Nothing can be done about a failure here: the mount is read-only, the directories empty.
         let _ = lifeboat_sys::mount::unmount(&self.point);
         let _ = std::fs::remove_dir(&self.point);
         let _ = std::fs::remove_dir(&self.folder);
@@ -101,10 +101,10 @@ impl Source {
         Source::find(text, scratch, network, runner, Wish { without_archive: true, ..ANY })
     }
 
-    /// The same for who asks a person for the passphrase of an encrypted disk, or lets the `search` go on without.
+    /// The same for callers that ask a person for the passphrase of an encrypted disk, or let the `search` continue without it.
     ///
     /// # Errors
-    /// As [`Source::open`]; [`Failure::Locked`] already while other disks may still come.
+    /// As [`Source::open`]; [`Failure::Locked`] even while other disks may still appear.
     pub fn open_asking(
         text: &str,
         scratch: &Path,
@@ -151,17 +151,17 @@ impl Source {
         open_path(Path::new(text), text, scratch, runner, &Place::Folder, wish)
     }
 
-    /// The manifest of the medium that holds the repository, when one does.
+    /// The manifest of the medium that holds the repository, if one does.
     pub fn manifest(&self) -> Option<&MediumManifest> {
         self.medium.as_ref().map(|medium| &medium.manifest).or(self.web.as_ref().map(|web| &web.manifest))
     }
 
-    /// The files of the medium that holds the repository, when one does.
+    /// The files of the medium that holds the repository, if one does.
     pub fn view(&self) -> Option<View<'_>> {
         self.medium.as_ref().map(Medium::view).or(self.web.as_ref().map(|web| View::Tree(&web.tree)))
     }
 
-    /// The medium, when all of it can be read without a network: then every byte of it is read before anything is wiped.
+    /// The medium, if all of it can be read without a network: then every byte of it is read before anything is wiped.
     pub(crate) fn near(&self) -> Option<(View<'_>, &MediumManifest)> {
         match (&self.medium, &self.web) {
             (Some(medium), _) => Some((medium.view(), &medium.manifest)),
@@ -170,7 +170,7 @@ impl Source {
         }
     }
 
-    /// The key that the medium carries, when it was asked for.
+    /// The key that the medium carries, if one was embedded.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -187,7 +187,7 @@ impl Source {
     }
 }
 
-/// Mounts something at a new mount point below `scratch`; gives the guard, which unmounts it, and the point.
+/// Mounts something at a new mount point below `scratch`; returns the guard, which unmounts it, and the mount point.
 fn mounted(scratch: &Path, mount: impl FnOnce(&Path) -> Result<(), Failure>) -> Result<(Mounted, PathBuf), Failure> {
     let folder = private_folder(scratch)?;
     let point = folder.join("mounted");
@@ -199,7 +199,7 @@ fn mounted(scratch: &Path, mount: impl FnOnce(&Path) -> Result<(), Failure>) -> 
     Ok((guard, point))
 }
 
-/// A new folder that nobody else may enter, whatever the mount in it allows. What has the name already is left alone: below /tmp
+/// A new folder that nobody else may enter, whatever the mount in it allows. What already has the name is left alone: below /tmp
 /// somebody else may have made it.
 fn private_folder(scratch: &Path) -> Result<PathBuf, Failure> {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
@@ -235,7 +235,7 @@ fn open_path(
                 let medium = Medium { image: Some(path.to_owned()), ..Medium::open(&point)? };
                 from_medium(medium, place, vec![guard], wish)
             }
-            // A kernel without iso9660, or nobody who may mount: it can be read all the same.
+            // Without iso9660 in the kernel, or the right to mount, it can still be read.
             Err(error) => match Tree::open_local(path) {
                 Ok(tree) => from_tree(tree, wish),
                 Err(_) => Err(error),
@@ -258,7 +258,7 @@ fn from_tree(tree: Tree, wish: Wish<'_>) -> Result<Source, Failure> {
     Ok(Source { repository, medium: None, web, unproven: false, _mounted: vec![] })
 }
 
-/// The one place where tapes are opened: until there is a reader of streams, it says what the tape is and no more.
+/// The one place where tapes are opened: until there is a reader of streams, it only says what the tape is.
 pub(crate) fn tape(text: &str, sys: &Path) -> Result<Source, Failure> {
     let unusable = |reason: String| Failure::Unusable { what: text.to_owned(), reason };
     let name = TapeName::parse(text).map_err(unusable)?;
@@ -266,7 +266,7 @@ pub(crate) fn tape(text: &str, sys: &Path) -> Result<Source, Failure> {
     for device in name.drives(sys)? {
         match identify(&device, Reach::Far, &|_| ()) {
             Ok(volume) => return Err(Failure::UnreadableTape(Box::new(volume))),
-            // Of several drives the first that has a tape says why; an empty one only when all are.
+            // Of several drives the first with a tape gives the reason; an empty one only if all are empty.
             Err(error) if matches!(reason, None | Some(TapeError::NoCartridge { .. })) => reason = Some(error),
             Err(_) => {}
         }
@@ -274,7 +274,7 @@ pub(crate) fn tape(text: &str, sys: &Path) -> Result<Source, Failure> {
     Err(reason.unwrap_or(TapeError::NoDrives).into())
 }
 
-/// The disk stays mounted as long as the source: so no plan may use it.
+/// The disk stays mounted with the source: so no plan may use it.
 fn open_on_disk(place: &OnDisk, wish: Wish<'_>, scratch: &Path, runner: &dyn Runner) -> Result<Source, Failure> {
     let device = on_disk::device(place, wish.search, runner)?;
     let (guards, root) = match on_disk::mount_point(&device) {
@@ -349,7 +349,7 @@ enum Image {
     Read(Tree),
 }
 
-/// The medium in an image (`*.iso`) that is in a mounted share, when the share itself is neither a repository nor a medium.
+/// The medium in an image (`*.iso`) that is in a mounted share, if the share itself is neither a repository nor a medium.
 fn images(
     share: &Path,
     shown: &str,
@@ -400,7 +400,7 @@ fn shape(path: &Path) -> Result<Shape, String> {
     let metadata = std::fs::metadata(path).map_err(|error| format!("{error}"))?;
     if metadata.is_dir() {
         for part in ["config", "lifeboat"] {
-            // What may not be looked at is not missing.
+            // What may not be accessed is not missing.
             if let Err(error) = std::fs::metadata(path.join(part))
                 && error.kind() == std::io::ErrorKind::PermissionDenied
             {

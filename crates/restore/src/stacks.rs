@@ -1,5 +1,5 @@
 //! Disks that are made of other disks (md, LVM, LUKS, multipath), in the rescue system only: activated read-only when an archive may be
-//! on them, and released before the disks below are written. On a running machine they are the machine's own business.
+//! on them, and released before the disks below are written. On a running machine they are left to the machine.
 
 use crate::failure::{Failure, list};
 use crate::on_disk::Search;
@@ -21,7 +21,7 @@ pub struct Stacks {
 }
 
 impl Stacks {
-    /// Those of the running system, when it is a rescue system.
+    /// Those of the running system, if it is a rescue system.
     pub fn here() -> Option<Stacks> {
         let directories = RescueDirectories::default();
         is_rescue_system(&directories).then_some(Stacks { run: directories.run })
@@ -73,10 +73,10 @@ impl Stacks {
         Ok(luks::unlock(runner, &self.run, device, passphrase.as_bytes())?)
     }
 
-    /// Logs in at an iSCSI target.
+    /// Logs in to an iSCSI target.
     ///
     /// # Errors
-    /// With iscsiadm's reason.
+    /// iscsiadm's error.
     pub fn login(&self, runner: &dyn Runner, target: &IscsiTarget) -> Result<(), Failure> {
         Ok(iscsi::login(runner, target)?)
     }
@@ -89,7 +89,7 @@ impl Stacks {
         Ok(record::read(&self.run)?)
     }
 
-    /// Releases what was activated here and is not in use, and reports it: the disks below can be rebuilt again.
+    /// Releases what was activated here and is not in use, and reports it: the disks below can then be rebuilt.
     ///
     /// # Errors
     /// When the devices cannot be listed.
@@ -108,8 +108,8 @@ impl Stacks {
         Ok(release::all(runner, Path::new(SYS), &self.run)?)
     }
 
-    /// Of several devices with one name, those that are not a part of another one: the way through multipath instead of
-    /// single paths. Paths to one disk that nothing joins count once.
+    /// Of several devices with one name, those that are not part of another one: the way through multipath instead of
+    /// single paths. Paths to one disk that are not joined count once.
     ///
     /// # Errors
     /// When the devices cannot be listed.
@@ -188,7 +188,7 @@ mod tests {
         let second = |device: &Locked| if device.device == "/dev/b" { Ok(()) } else { refused(device) };
         assert_eq!(open_one(&two, second), Ok(()));
         assert_eq!(open_one(&two, refused).unwrap_err(), "this passphrase does not open /dev/a or /dev/b; try again");
-        // What hinders one device does not keep the others from being tried.
+        // A problem with one device does not keep the others from being tried.
         let hindered = |device: &Locked| match device.device.as_str() {
             "/dev/a" => Err(Failure::Mismatch("out of memory".into())),
             _ => refused(device),

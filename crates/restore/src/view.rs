@@ -1,5 +1,5 @@
-//! The files of a medium from its top, wherever it lies: in a folder, in an image, on a web server. What is proven of a medium is
-//! proven through this.
+//! The files of a medium from its top, wherever it is: in a folder, in an image, on a web server. A medium is
+//! verified through this.
 
 use crate::failure::Failure;
 use lifeboat_machine::EventSink;
@@ -20,13 +20,13 @@ const REPORT_EVERY: u64 = 64 << 20;
 const CHUNK: u64 = 4 << 20;
 /// What filesystems and systems leave at the top of what they mount.
 const LEFT_BY_SYSTEMS: [&str; 2] = ["lost+found", "System Volume Information"];
-/// Folders of a medium below each other.
+/// How deeply folders of a medium may be nested.
 const DEEPEST: usize = 32;
 
 /// A medium's files.
 #[derive(Debug)]
 pub enum View<'a> {
-    /// In a folder; the image that is mounted there, when it can be read.
+    /// In a folder; the image that is mounted there, if it can be read.
     Folder(PathBuf, Option<ImageFile>),
     /// On a web server, or in an image that is not mounted.
     Tree(&'a Tree),
@@ -66,7 +66,7 @@ impl View<'_> {
         Ok(Some(paths))
     }
 
-    /// Size of a file in bytes; the error says what is wrong with it.
+    /// Size of a file in bytes; the error says what is wrong.
     fn size(&self, path: &str) -> Result<u64, String> {
         match self {
             View::Folder(root, _) => Ok(open(&root.join(path))?.1),
@@ -85,7 +85,7 @@ impl View<'_> {
         Ok(bytes)
     }
 
-    /// Hands a file over in pieces.
+    /// Passes on a file in pieces.
     fn pieces(&self, path: &str, size: u64, take: &mut dyn FnMut(&[u8])) -> Result<(), String> {
         let mut done = 0;
         let file = match self {
@@ -112,7 +112,7 @@ impl View<'_> {
         Ok(())
     }
 
-    /// Compares a file with what it was; the error says what is wrong with it. Names come from the medium: they must stay inside.
+    /// Compares a file with its recorded digest; the error says what is wrong. Names come from the medium: they must stay inside.
     pub(crate) fn check(&self, path: &str, expected: &FileDigest, progress: &dyn Fn(u64)) -> Result<(), String> {
         let normal = |part| matches!(part, std::path::Component::Normal(_));
         if path.is_empty() || path.contains('\0') || !Path::new(path).components().all(normal) {
@@ -133,7 +133,7 @@ impl View<'_> {
         Ok(())
     }
 
-    /// Size of the image that holds the files, when its bytes can be read.
+    /// Size of the image that holds the files, if its bytes can be read.
     pub(crate) fn image_bytes(&self) -> Option<u64> {
         match self {
             View::Folder(_, image) => image.as_ref().map(ImageFile::size),
@@ -151,7 +151,7 @@ impl View<'_> {
         bytes.map_err(|fault| fault.to_string())
     }
 
-    /// Compares a part of the image with what it was.
+    /// Compares a part of the image with its recorded digest.
     pub(crate) fn check_range(&self, offset: u64, expected: &FileDigest) -> Result<(), String> {
         let mut hasher = blake3::Hasher::new();
         while hasher.count() < expected.size_bytes {
@@ -182,10 +182,10 @@ fn open(path: &Path) -> Result<(File, u64), String> {
 }
 
 /// Reads every byte of every file that the manifest names and compares sizes and hashes; a file below `/lifeboat/` that the
-/// manifest does not know is damage as well.
+/// manifest does not name is damage as well.
 ///
 /// # Errors
-/// [`Failure::Damaged`] for the first file that is not what it was, in the order of the manifest.
+/// [`Failure::Damaged`] for the first changed file, in the order of the manifest.
 pub fn verify(view: &View<'_>, manifest: &MediumManifest, sink: &dyn EventSink) -> Result<(), Failure> {
     let began = Instant::now();
     let files: Vec<_> = manifest.files.iter().collect();
