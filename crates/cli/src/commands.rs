@@ -25,7 +25,7 @@ use crate::output::Reporter;
 use crate::session::Session;
 use lifeboat_sys::SystemRunner;
 
-/// Runs the command that was asked for.
+/// Runs the requested command.
 pub fn dispatch(cli: Cli) -> CommandResult {
     let Some(command) = cli.command else {
         return crate::output::written(crate::output::print(INTRODUCTION));
@@ -55,7 +55,7 @@ pub fn dispatch(cli: Cli) -> CommandResult {
     };
     session.reporter.finish();
     let written = session.reporter.outcome();
-    // What the command failed with matters more than that its result was lost.
+    // The command's failure matters more than its lost result.
     let result = result.and(written);
     session.reporter.end_record(&result);
     result

@@ -17,7 +17,7 @@ pub struct Config {
     pub repository: Option<PathBuf>,
     /// Key file; default `/etc/lifeboat/repository.key`.
     pub key_file: Option<PathBuf>,
-    /// What a backup holds.
+    /// What a backup contains.
     pub backup: Backup,
     /// What the rescue system and its media hold.
     pub rescue: Rescue,
@@ -63,17 +63,17 @@ pub struct Rescue {
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Media {
-    /// Private key, PEM, with which what UEFI starts is signed.
+    /// Private key, PEM, that signs what UEFI starts.
     pub signing_key: Option<PathBuf>,
     /// Its certificate, PEM or DER, which the firmware trusts.
     pub signing_certificate: Option<PathBuf>,
 }
 
 impl Config {
-    /// Reads the configuration; an absent file is an empty one unless it was named explicitly.
+    /// Reads the configuration; an absent file counts as empty unless it was named explicitly.
     ///
     /// # Errors
-    /// Kind `Usage` when it cannot be read or has an unknown key; kind `Refused` when others can write it.
+    /// Kind `Usage` when it cannot be read or has an unknown key; kind `Refused` when others can write to it.
     pub fn load(explicit: Option<&Path>) -> Result<Config, CommandError> {
         let path = explicit.unwrap_or(Path::new(PATH));
         let (bytes, others) = match guarded::read(path) {
@@ -100,7 +100,7 @@ impl Config {
     /// Reads the text of a configuration.
     ///
     /// # Errors
-    /// What toml reports, with line and column.
+    /// The error of toml, with line and column.
     pub fn parse(text: &str) -> Result<Config, toml::de::Error> {
         toml::from_str(text)
     }

@@ -77,13 +77,13 @@ impl CommandError {
             .is_some_and(lifeboat_archive::ArchiveError::is_damage)
     }
 
-    /// Adds something to try; a blank one is none.
+    /// Adds something to try; an empty text adds nothing.
     pub fn hint(mut self, hint: impl fmt::Display) -> Self {
         self.hints.extend(Some(hint.to_string()).filter(|hint| !hint.trim().is_empty()));
         self
     }
 
-    /// What went wrong with its causes, each once: many messages have their cause in them.
+    /// What went wrong, with its causes, each once: many messages contain their cause.
     fn message(&self) -> String {
         let mut text = self.error.to_string();
         for cause in self.error.chain().skip(1).map(ToString::to_string) {
@@ -94,9 +94,9 @@ impl CommandError {
         text
     }
 
-    /// The lines for people. What an error quotes (names of files, words of servers and programs) cannot drive a terminal.
+    /// The lines for people. What an error quotes (names of files, messages of servers and programs) cannot drive a terminal.
     pub fn text(&self) -> String {
-        // A newline that an error quotes begins no line that could be taken for one of ours.
+        // A newline that an error quotes cannot begin a line that looks like one of ours.
         let shown = |text: &str| terminal(text.trim_end()).replace('\n', "\n    ");
         let mut text = format!("lifeboat: {}\n", shown(&self.message()));
         for hint in &self.hints {
@@ -115,7 +115,7 @@ impl CommandError {
         if json {
             let _ = writeln!(std::io::stdout().lock(), "{}", self.json());
         }
-        // A closed standard error leaves nobody to inform.
+        // With standard error closed there is nobody to inform.
         let _ = std::io::stderr().lock().write_all(self.text().as_bytes());
     }
 }
@@ -132,7 +132,7 @@ impl<E: Into<anyhow::Error>> From<E> for CommandError {
     }
 }
 
-/// What every command gives back.
+/// What every command returns.
 pub type CommandResult = Result<(), CommandError>;
 
 #[cfg(test)]

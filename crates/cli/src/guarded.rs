@@ -6,13 +6,13 @@ use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-/// Larger ones are no files of ours: a configuration, a key, a list of passwords has a few kilobytes.
+/// Larger ones are not our files: a configuration, a key or a list of passwords has a few kilobytes.
 pub const LARGEST: u64 = 1 << 20;
 
 /// What others may do with a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Others {
-    /// Its content may be changed, or the file be replaced, by somebody who is neither root nor the one who runs this.
+    /// Its content may be changed, or the file be replaced, by somebody who is neither root nor the user who runs this.
     pub write: bool,
     /// It may be read by others than its owner.
     pub read: bool,
@@ -20,7 +20,7 @@ pub struct Others {
     pub mode: u32,
 }
 
-/// Reads a file whole, with a look at what others may do with it.
+/// Reads a whole file, and checks what others may do with it.
 ///
 /// # Errors
 /// The system's error; a file that is too large.
@@ -28,7 +28,7 @@ pub fn read(path: &Path) -> std::io::Result<(Vec<u8>, Others)> {
     read_at_most(path, LARGEST)
 }
 
-/// The same of a file, or pipe, that may have so many bytes.
+/// The same for a file, or pipe, of at most so many bytes.
 ///
 /// # Errors
 /// As [`read`].
@@ -38,7 +38,7 @@ pub fn read_at_most(path: &Path, limit: u64) -> std::io::Result<(Vec<u8>, Others
     if metadata.is_dir() {
         return Err(std::io::ErrorKind::IsADirectory.into());
     }
-    // No size is known of a pipe, and /dev/zero never ends.
+    // A pipe has no size, and /dev/zero never ends.
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(limit)).unwrap_or(0) + 1);
     file.take(limit + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
@@ -47,13 +47,13 @@ pub fn read_at_most(path: &Path, limit: u64) -> std::io::Result<(Vec<u8>, Others
     Ok((bytes, others(path, &metadata)))
 }
 
-/// Only regular files are somebody's: a pipe comes from who started this.
+/// Only regular files have an owner that matters: a pipe comes from whoever started this.
 fn others(path: &Path, metadata: &Metadata) -> Others {
     if !metadata.is_file() {
         return Others::default();
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // In a sticky directory such as /tmp only the owner of a file replaces it (inode(7)).
+    // In a sticky directory such as /tmp only the owner of a file can replace it (inode(7)).
     let replaced = std::fs::metadata(folder).is_ok_and(|folder| folder.mode() & 0o1000 == 0 && open_to_others(&folder));
     Others {
         write: open_to_others(metadata) || replaced,
@@ -62,7 +62,7 @@ fn others(path: &Path, metadata: &Metadata) -> Others {
     }
 }
 
-/// Somebody who is neither root nor we may write: by owner, by group, or everybody.
+/// Somebody other than root and us may write: by owner, by group, or everybody.
 fn open_to_others(metadata: &Metadata) -> bool {
     let us = [0, rustix::process::geteuid().as_raw()];
     let ours = [0, rustix::process::getegid().as_raw()];
@@ -70,7 +70,7 @@ fn open_to_others(metadata: &Metadata) -> bool {
     !us.contains(&metadata.uid()) || group || metadata.mode() & 0o002 != 0
 }
 
-/// Refuses a file that decides what is done here and that others may write.
+/// Refuses a file that decides what is done here and that others may write to.
 ///
 /// # Errors
 /// Kind `Refused`, with the remedy.
@@ -111,7 +111,7 @@ mod tests {
             (0o640, 0o755, false, true),
             (0o666, 0o755, true, true),
             (0o602, 0o755, true, true),
-            // Everybody may replace it, though not write into it.
+            // Everybody may replace it, but not write to it.
             (0o600, 0o777, true, false),
             (0o600, 0o1777, false, false),
         ] {

@@ -7,7 +7,7 @@
 //! | [`output`] | progress, JSON lines, plain lines |
 //! | [`record`] | the log of a backup, kept in a file |
 //! | [`config`] | `/etc/lifeboat.toml` |
-//! | [`guarded`] | files that decide what root does: whoever else may write or read them is named |
+//! | [`guarded`] | files that decide what root does: who else may write or read them |
 //! | `session` | what every command gets |
 //! | `commands` | one file per subcommand |
 //! | `job` | what several subcommands do: a backup, a medium, finding keys and sources |
@@ -30,7 +30,7 @@ use lifeboat_machine::bytes;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-/// Runs one command line, prints what it has to say, and gives the exit code of design section 5.
+/// Runs one command line, prints its output, and returns the exit code of design section 5.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     keep_secrets();
     let arguments: Vec<OsString> = arguments.into_iter().collect();
@@ -42,10 +42,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let json = cli.json;
     output::start_log(cli.verbose);
     lifeboat_archive::warnings::capture();
-    // Without it a signal leaves mounts and folders behind, which is no reason to do nothing.
+    // Without it a signal leaves mounts and folders behind, but that is no reason to do nothing.
     let _ = lifeboat_sys::ending::on_signals();
     let result = commands::dispatch(cli);
-    // When a signal took away what was worked on, the signal is how this ends.
+    // When a signal has removed the work in progress, this process ends by the signal.
     lifeboat_sys::ending::wait_when_ending();
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -56,9 +56,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// Help, version, and command lines that are wrong.
+/// Help, version, and invalid command lines.
 fn not_run(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
-    // Help and version are no errors: clap prints them to standard output and wants 0.
+    // Help and version are not errors: clap prints them to standard output, and the exit code is 0.
     if !error.use_stderr() {
         return match output::written(error.print()) {
             Ok(()) => ExitCode::SUCCESS,

@@ -13,7 +13,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Mutex;
 use std::time::Duration;
 
-/// How often a plain progress line is written when standard error is no terminal.
+/// How often a plain progress line is written when standard error is not a terminal.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Reports events of long work to the person or program that started it.
@@ -43,14 +43,14 @@ impl Reporter {
         self.json
     }
 
-    /// One line of the result on standard output, whatever newlines a name in it has; nothing with `--json`.
+    /// One line of the result on standard output, even if a name in it contains newlines; nothing with `--json`.
     pub fn line(&self, text: impl AsRef<str>) {
         if !self.json {
             self.out(&terminal(text.as_ref()).replace('\n', "\\x0a"));
         }
     }
 
-    /// A text of several lines; who made it has spelled out what comes from elsewhere.
+    /// A text of several lines; the caller has escaped what comes from elsewhere.
     pub fn lines(&self, text: impl AsRef<str>) {
         if !self.json {
             self.out(&terminal(text.as_ref()));
@@ -67,7 +67,7 @@ impl Reporter {
     }
 
     fn out(&self, text: &str) {
-        // Work goes on when a result cannot be written; `outcome` reports it at the end.
+        // Work continues when a result cannot be written; `outcome` reports it at the end.
         let print = || {
             if let Err(error) = print(&format!("{text}\n")) {
                 self.lost.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(error);
@@ -219,7 +219,7 @@ pub fn written(result: io::Result<()>) -> CommandResult {
     }
 }
 
-/// Standard error for what libraries and programs say: it cannot drive a terminal.
+/// Standard error for messages of libraries and programs: they cannot drive a terminal.
 struct Printable;
 
 impl io::Write for Printable {
@@ -248,7 +248,7 @@ pub fn start_log(verbose: u8) {
     let _ = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_writer(|| Printable)
-        // Colours of our own could not be distinguished from those of others.
+        // Our own colours could not be distinguished from those of others.
         .with_ansi(false)
         .with_target(false)
         .without_time()

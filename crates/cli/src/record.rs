@@ -1,4 +1,4 @@
-//! The log of a backup, kept in a file of its own: what a timer or cron ran at night is looked for in the morning. Its room is reserved
+//! The log of a backup, kept in a file of its own: what a timer or cron ran at night is looked for in the morning. Space is reserved
 //! before the work begins, so that a disk that fills up meanwhile does not take it.
 
 use lifeboat_machine::Event;
@@ -10,24 +10,24 @@ use std::path::{Path, PathBuf};
 
 /// Where logs are kept.
 pub const FOLDER: &str = "/var/log/lifeboat";
-/// Room that is reserved: some thousand lines.
+/// Reserved space: some thousand lines.
 const RESERVED: u64 = 256 << 10;
-/// The end of a run shows why it failed: this much of the room is for it.
+/// The end of a run shows why it failed: this much of the space is for it.
 const FOR_THE_END: u64 = 16 << 10;
 /// Logs of earlier runs that are kept beside the last one.
 const EARLIER: usize = 5;
 
-/// A log that is being written. What cannot be written is left out: a log must not end the work that it is about.
+/// A log that is being written. What cannot be written is left out: a log must not stop the work that it records.
 #[derive(Debug)]
 pub struct Record {
     file: File,
     path: PathBuf,
-    /// A line was left out for want of room.
+    /// A line was left out for lack of space.
     full: bool,
 }
 
 impl Record {
-    /// Begins the log `NAME.log` in a folder; those of earlier runs become `NAME.log.1` and so on.
+    /// Starts the log `NAME.log` in a folder; those of earlier runs become `NAME.log.1` and so on.
     ///
     /// # Errors
     /// The system's error.
@@ -42,7 +42,7 @@ impl Record {
         }
         let path = at(0);
         let file = File::options().write(true).create_new(true).mode(0o600).open(&path)?;
-        // On a disk that is full already, or a filesystem without fallocate(2), it is tried without.
+        // On a disk that is full already, or a filesystem without fallocate(2), it is tried without reserving.
         let _ = rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::KEEP_SIZE, 0, RESERVED);
         Ok(Record { file, path, full: false })
     }
@@ -59,7 +59,7 @@ impl Record {
         }
     }
 
-    /// Adds the lines that end it, and gives back the room that was not needed.
+    /// Adds the lines that end it, and releases the unused space.
     pub fn end(&mut self, text: &str) {
         self.line(text.trim_end(), RESERVED);
         if let Ok(length) = self.file.stream_position() {

@@ -50,7 +50,7 @@ pub fn run(session: &Session, args: &BackupArgs) -> CommandResult {
     backup::report(session, &report)
 }
 
-/// What is reported by a backup of this machine is kept, for it mostly runs when nobody looks; gives the log's path. A backup without log is
+/// Keeps the output of a backup of this machine, which mostly runs unattended; returns the log's path. A backup without a log is
 /// better than none.
 fn keep_log(session: &Session, sysroot: &Path) -> Option<PathBuf> {
     if sysroot != Path::new("/") || !rustix::process::geteuid().is_root() {

@@ -16,7 +16,7 @@ use std::cell::Cell;
 use std::io::BufRead as _;
 use std::time::Instant;
 
-/// Shows the plan and goes ahead once the machine's name was typed. What continues a recovery asks no more: the disks were
+/// Shows the plan and goes ahead once the machine's name was typed. Resuming a recovery does not ask again: the disks were
 /// given up when it began.
 pub fn run(session: &Session, args: &RestoreArgs) -> CommandResult {
     usual_umask();
@@ -48,7 +48,7 @@ pub fn run(session: &Session, args: &RestoreArgs) -> CommandResult {
     }
 }
 
-/// `lifeboat compare` typed in the rescue system, without the name of a folder: the archive and the machine's disks.
+/// `lifeboat compare` typed in the rescue system, without a folder: the archive against the machine's disks.
 pub fn compare(session: &Session, args: &CompareArgs) -> CommandResult {
     usual_umask();
     let mut rescue = RescueSystem::open(RescueDirectories::default())?;
@@ -79,7 +79,7 @@ fn name_archive(
     Ok(())
 }
 
-/// The journal of a recovery that is to be continued; `None` for one that begins.
+/// The journal of a recovery that is to be continued; `None` for a new one.
 fn continued(session: &Session, args: &RestoreArgs, journal: Option<Journal>) -> Result<Option<Journal>, CommandError> {
     let unfinished = journal.filter(Journal::is_unfinished);
     if args.resume {
@@ -105,7 +105,7 @@ fn continued(session: &Session, args: &RestoreArgs, journal: Option<Journal>) ->
     };
     match unfinished.as_ref().and_then(Journal::next) {
         Some(next) if next == wanted => Ok(unfinished),
-        // The first stage plans, too, and asks.
+        // The first stage also plans and asks.
         _ if wanted == Part::Rebuild => Ok(None),
         Some(next) => Err(CommandError::usage(format!(
             "the next stage is '{}'; '--stage rebuild' starts again from the beginning",
@@ -132,7 +132,7 @@ fn open<'a>(session: &'a Session, rescue: &'a RescueSystem, key: &KeyArgs) -> Re
     Recovery::open(rescue, &ask, &network::of_session(session)?, &session.runner, &session.reporter).map_err(explain)
 }
 
-/// Each option goes before the kernel parameter that says the same.
+/// Each option overrides the kernel parameter that says the same.
 fn policy(args: &RestoreArgs, rescue: &RescueSystem) -> Result<Policy, CommandError> {
     let named = super::layout::policy(&args.policy)?;
     let booted = nuke::policy(&rescue.parameters);

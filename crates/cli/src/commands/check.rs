@@ -76,7 +76,7 @@ fn missing_programs(sysroot: &Path, layout: &Layout) -> Vec<&'static Program> {
     let always = ALL.iter().copied().filter(|program| program.rescue == Rescue::Always);
     let mut missing: Vec<&Program> =
         always.chain([MKSQUASHFS, XORRISO]).chain(makes).filter(|program| program.find(sysroot).is_none()).collect();
-    // Several filesystems of a kind need the same one.
+    // Several filesystems of a kind need the same program.
     missing.sort_by_key(|program| program.name);
     missing.dedup();
     missing

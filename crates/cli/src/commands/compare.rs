@@ -21,7 +21,7 @@ pub fn selection(args: &CompareArgs) -> Selection {
 pub fn run(session: &Session, args: &CompareArgs) -> CommandResult {
     let root = match &args.root {
         Some(root) => root.as_path(),
-        // What is at / there is the rescue system.
+        // There, what is at / is the rescue system.
         None if is_rescue_system(&RescueDirectories::default()) => return by_hand::compare(session, args),
         None => Path::new("/"),
     };

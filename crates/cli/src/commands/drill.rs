@@ -34,7 +34,7 @@ pub fn run(session: &Session, args: &DrillArgs) -> CommandResult {
     };
     let report = drill(&session.runner, &options, &mut |progress| match progress {
         Progress::Phase(text) => session.reporter.note(text),
-        // The recovery's own end is not the drill's: it would read as ours.
+        // The recovery's own end is not the drill's: it would be mistaken for ours.
         Progress::Event(event) if event.is_final() => session.reporter.note(event.console_line()),
         Progress::Event(event) => session.reporter.emit(&event),
     })?;
@@ -51,7 +51,7 @@ pub fn run(session: &Session, args: &DrillArgs) -> CommandResult {
     ))
 }
 
-/// Compares what boots from the medium with its list. What is no medium is left to the drill, which says so.
+/// Compares what boots from the medium with its list. What is not a medium is left to the drill, which reports it.
 fn prove(session: &Session, args: &DrillArgs) -> CommandResult {
     let Ok(tree) = Tree::open_local(&args.medium) else { return Ok(()) };
     let Ok(manifest) = tree.read_file("manifest.json") else { return Ok(()) };

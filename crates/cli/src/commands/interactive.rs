@@ -15,9 +15,9 @@ use std::io::{self, IsTerminal as _, Write};
 use std::path::Path;
 use std::time::Duration;
 
-/// How long a line may take nothing before it is given up: XOFF on a serial line lasts as long as a person reads.
+/// How long a serial line may be blocked before we give up: XOFF lasts as long as a person reads.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// What the person chose to follow, for init: a word of `lifeboat.after=`, as JSON.
+/// What the person chose as the next action, for init: a word of `lifeboat.after=`, as JSON.
 const AFTER: &str = "after.json";
 
 /// Standard output without waiting for ever.
@@ -71,17 +71,17 @@ pub fn run(session: &Session, root: Option<&Path>) -> CommandResult {
     report(ending, &*sink)
 }
 
-/// What the libraries and a panic say goes to a file instead of over the screen.
+/// Messages of libraries and panics go to a file instead of over the screen.
 fn keep_errors_away(run: &Path) {
     if io::stderr().is_terminal()
         && let Ok(file) = File::options().append(true).create(true).open(run.join("interactive.log"))
     {
-        // Without it the screen is painted over, and Ctrl-L paints it again.
+        // Without it the screen may be overwritten, and Ctrl-L redraws it.
         let _ = rustix::stdio::dup2_stderr(&file);
     }
 }
 
-/// Leaves the person's choice to init, or asks it at once when it does not wait for us.
+/// Leaves the person's choice to init, or asks it at once if init does not wait for us.
 fn follow(ending: &Ending, run: &Path, init_reads_it: bool) -> CommandResult {
     let Some(after) = ending.after else { return Ok(()) };
     if init_reads_it {
@@ -102,7 +102,7 @@ fn follow(ending: &Ending, run: &Path, init_reads_it: bool) -> CommandResult {
 /// The final event, and the exit code.
 fn report(ending: Ending, sink: &dyn EventSink) -> CommandResult {
     match ending.outcome {
-        // The recovery itself reported its success.
+        // The recovery itself has reported its success.
         None | Some(Outcome::Restored { missing: 0, .. }) => Ok(()),
         Some(Outcome::Restored { missing, .. }) => Err(super::recover::missing(missing)),
         Some(Outcome::Files(report)) => {

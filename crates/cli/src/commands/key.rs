@@ -100,7 +100,7 @@ pub fn run(session: &Session, command: &KeyCommand) -> CommandResult {
     }
 }
 
-/// A key of which a file's id begins like that.
+/// A key with a file whose id begins like that.
 fn names(key: &KeyInfo, id: &str) -> bool {
     std::iter::once(&key.id).chain(&key.copies).any(|file| file.starts_with(id))
 }

@@ -31,7 +31,7 @@ fn show(session: &Session, args: &LayoutShowArgs) -> CommandResult {
         return Ok(());
     }
     let probed = protect::probe(session, &args.sysroot.sysroot, session.config.repository.as_deref())?;
-    // What is printed is given back with --machine: one description and nothing else.
+    // The output can be passed to --machine: one description and nothing else.
     session.reporter.aside(&probed.warnings);
     session.reporter.value(&probed.machine);
     session.reporter.lines(text(&probed.machine));

@@ -92,7 +92,7 @@ fn rescue_only(session: &Session, args: &IsoArgs) -> CommandResult {
     medium::write_iso(session, &medium, &workshop, &request, &args.out)
 }
 
-/// Looks whether the archive that recovery will want is there today. That it is not is a warning: it may come later.
+/// Checks whether the archive that recovery will need is there now. If it is not, that is a warning: it may come later.
 fn check_source(session: &Session, args: &IsoArgs, source: &str, machine: &Machine) {
     let machine = Owner::new(&*machine.machine_id, &*machine.name);
     let warn = |text: String| session.reporter.emit(&Event::Warning { text });
@@ -111,7 +111,7 @@ fn check_source(session: &Session, args: &IsoArgs, source: &str, machine: &Machi
 /// Embeds one snapshot of a repository: it alone is copied, into a repository with a key of its own.
 fn from_repository(session: &Session, args: &IsoArgs, from: &str) -> CommandResult {
     let archive = archive::open(session, Some(from), &args.key)?;
-    // A medium may be the source; then its key is not what the machine's own media are opened with.
+    // A medium may be the source; then its key is not the one that opens the machine's own media.
     let secret = match archive.from_medium {
         true => OwnKey::find(session, &args.key)?.secret.unwrap_or_else(|| archive.secret.clone()),
         false => archive.secret.clone(),

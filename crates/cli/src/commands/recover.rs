@@ -46,7 +46,7 @@ impl EventSink for InitSink {
         let mut line = event.json_line();
         line.push('\n');
         let mut file = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        // When init is gone nobody listens, and the recovery goes on.
+        // When init is gone nobody listens, and the recovery continues.
         let _ = file.write_all(line.as_bytes());
     }
 }
@@ -57,7 +57,7 @@ pub fn usual_umask() {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
 }
 
-/// The machine is restored, from a damaged archive, as it was asked for.
+/// The machine is restored from a damaged archive, as requested.
 pub fn missing(entries: u64) -> CommandError {
     let count = crate::output::counted(usize::try_from(entries).unwrap_or(usize::MAX), "entry");
     CommandError::new(
@@ -76,11 +76,11 @@ pub fn mode(session: &Session, mode: MenuMode, root: Option<&Path>) -> CommandRe
     let mut rescue = RescueSystem::open(RescueDirectories::default()).inspect_err(|failure| {
         sink.emit(&Event::Failed { reason: failure.to_string() });
     })?;
-    // The pipe is opened once more for whoever waits for a server.
+    // The pipe is opened once more for code that waits for a server.
     let network = network::with_sink(InitSink::open()?).inspect_err(|error| {
         sink.emit(&Event::Failed { reason: format!("{:#}", error.error) });
     })?;
-    // Who only compares loses nothing by what is damaged, and learns of it.
+    // A comparison loses nothing by damage, and reports it.
     rescue.parameters.damaged |= mode == MenuMode::Compare;
     match mode {
         MenuMode::Nuke => match nuke::nuke(&rescue, &network, &session.runner, &sink).map_err(failure::explain)? {

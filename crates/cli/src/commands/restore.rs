@@ -87,8 +87,8 @@ fn files(session: &Session, args: &RestoreArgs) -> CommandResult {
     Ok(())
 }
 
-/// Makes the folder that is restored into, closed to others until it has its attributes. One that others can change is refused:
-/// they could exchange what is restored while it is.
+/// Creates the folder to restore into, closed to others until it has its attributes. One that others can change is refused:
+/// they could replace files while they are restored.
 fn prepare(folder: &Path) -> CommandResult {
     use lifeboat_sys::trusted::{self, OpenError};
     let shown = folder.display();

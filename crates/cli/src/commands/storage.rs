@@ -1,4 +1,4 @@
-//! `lifeboat storage`: md arrays, LVM, LUKS and multipath of the rescue system. On a running machine they are its own business.
+//! `lifeboat storage`: md arrays, LVM, LUKS and multipath of the rescue system. On a running machine they are left alone.
 
 use crate::command::{StorageActivateArgs, StorageCommand, StorageLoginArgs, StorageUnlockArgs};
 use crate::error::{CommandError, CommandResult, Kind};
@@ -51,7 +51,7 @@ fn activate(session: &Session, stacks: &Stacks, args: &StorageActivateArgs) -> C
     report(session, &activated)
 }
 
-/// Says what became active; what could not is the error.
+/// Reports what became active; what could not is the error.
 fn report(session: &Session, activated: &Activated) -> CommandResult {
     for layer in &activated.layers {
         session.reporter.line(format!("activated read-only: {layer}"));
@@ -96,7 +96,7 @@ fn unlock(session: &Session, stacks: &Stacks, args: &StorageUnlockArgs) -> Comma
     let passphrase = passphrase(&device.device)?;
     let layer = stacks.unlock(&session.runner, device, &passphrase)?;
     session.reporter.line(format!("opened read-only: {layer}"));
-    // What is on it comes with it.
+    // What is on it is activated with it.
     report(session, &stacks.activate(&session.runner, Incomplete::Wait)?)
 }
 

@@ -21,7 +21,7 @@ pub fn run(session: &Session, args: &FromArgs) -> CommandResult {
         }
     }
     let archive = archive::unlock(session, found, &args.key, key.secret).map_err(|error| match error.is_damage() {
-        // What it should prove is not so.
+        // Verification failed.
         true => CommandError { kind: Kind::Differences, ..error },
         false => error,
     })?;
@@ -53,7 +53,7 @@ pub fn run(session: &Session, args: &FromArgs) -> CommandResult {
     Ok(())
 }
 
-/// The medium's files against its manifest, and what boots against its list. All that is wrong is named.
+/// The medium's files against its manifest, and what boots against its list. Everything wrong is listed.
 fn medium(session: &Session, source: &Source, key: &OwnKey) -> CommandResult {
     let (Some(view), Some(manifest)) = (source.view(), source.manifest()) else { return Ok(()) };
     let boot = boot_check::check(session, &view, manifest, key)?;

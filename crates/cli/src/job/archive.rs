@@ -10,7 +10,7 @@ use lifeboat_restore::rescue::RescueDirectories;
 use lifeboat_restore::{Failure, Source};
 use std::path::Path;
 
-/// An opened archive; its medium stays mounted as long as this lives.
+/// An opened archive; its medium stays mounted while this lives.
 pub struct Archive {
     /// The repository.
     pub repository: Repository,
@@ -61,7 +61,7 @@ pub fn open(session: &Session, from: Option<&str>, key: &KeyArgs) -> Result<Arch
     unlock(session, LockedArchive { source: source.map_err(unopened)?, watch }, key, None)
 }
 
-/// Finds an archive or a medium, also one that holds no archive; nothing is unlocked.
+/// Finds an archive or a medium, even one without an archive; nothing is unlocked.
 pub fn find_any(session: &Session, from: Option<&str>) -> Result<LockedArchive, CommandError> {
     let place = place(session, from)?;
     let watch = watch::over(session, &place)?;
@@ -70,17 +70,17 @@ pub fn find_any(session: &Session, from: Option<&str>) -> Result<LockedArchive, 
     Ok(LockedArchive { source: source.map_err(unopened)?, watch })
 }
 
-/// Opens the archive at a place that was found; `known` is the key that was read already.
+/// Opens the archive at a place that was found; `known` is the key, if it was read already.
 pub fn unlock(
     session: &Session,
     LockedArchive { source, watch }: LockedArchive,
     key: &KeyArgs,
     known: Option<Secret>,
 ) -> Result<Archive, CommandError> {
-    // A key that was named wins over one that a medium carries.
+    // A key that was named overrides one that a medium carries.
     let on_medium = if key.words || key.key_file.is_some() { None } else { source.key()? };
     let from_medium = on_medium.is_some();
-    // In the rescue system the medium is proven by what its initramfs knows of it.
+    // In the rescue system the medium is verified by what its initramfs knows about it.
     if from_medium && source.unproven && !lifeboat_restore::rescue::is_rescue_system(&RescueDirectories::default()) {
         let place = source.repository.label().display().to_string();
         session.reporter.emit(&Event::Warning { text: unproven(&place) });
@@ -101,7 +101,7 @@ fn unopened(failure: Failure) -> CommandError {
     }
 }
 
-/// Key, manifest and files are what somebody sends who was not asked who he is.
+/// Key, manifest and files come from an unauthenticated sender.
 fn unproven(place: &str) -> String {
     format!(
         "the archive and its key both come from {place}, and nothing proves the identity of that server: restored \
@@ -109,7 +109,7 @@ fn unproven(place: &str) -> String {
     )
 }
 
-/// Says what of a repository is damaged though it could be opened.
+/// Reports what is damaged in a repository that could be opened.
 pub fn report_damage(session: &Session, repository: &Repository) {
     for text in repository.damage() {
         session.reporter.emit(&Event::Warning { text: text.clone() });
@@ -129,7 +129,7 @@ pub fn machine(
     Ok(describe(&archive.repository, &snapshot)?.0)
 }
 
-/// As [`machine`], with what a restore of it needs.
+/// As [`machine`], with the room that a restore of it needs.
 pub fn machine_with_room(
     session: &Session,
     from: Option<&str>,

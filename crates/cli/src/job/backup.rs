@@ -108,7 +108,7 @@ fn source(
     Ok(source)
 }
 
-/// Checks what is to be left out, before anything is made or asked for.
+/// Checks what is to be left out, before anything is created or asked.
 pub fn check_exclusions(session: &Session, exclude: &ExcludeArgs) -> CommandResult {
     let config = &session.config.backup;
     let named = exclude.exclude.iter().chain(&exclude.exclude_contents);

@@ -14,29 +14,29 @@ use std::path::Path;
 /// Where systems keep their id (machine-id(5)).
 const MACHINE_ID: &str = "/etc/machine-id";
 
-/// The key by which a machine recognises media of its own.
+/// The key by which a machine recognises its own media.
 pub struct OwnKey {
-    /// The key, when there is one here.
+    /// The key, if there is one here.
     pub secret: Option<Secret>,
-    /// Somebody said that it is the right one.
+    /// It was named explicitly.
     named: bool,
 }
 
 impl OwnKey {
-    /// The key that the command line names, else that of this machine, when it has one that can be read.
+    /// The key that the command line names, else that of this machine, if it has one that can be read.
     pub fn find(session: &Session, args: &KeyArgs) -> Result<OwnKey, CommandError> {
         let named = args.words || args.key_file.is_some();
         if named {
             return Ok(OwnKey { secret: Some(keys::find(args, &session.config)?), named });
         }
         let file = keys::file(None, &session.config);
-        // Without rights nothing is reported about a key: anyone who may not read it checks for damage only.
+        // Without permission to read the key nothing is reported about it: then only damage is checked.
         let secret = if std::fs::File::open(&file).is_ok() { Some(keys::read(&file)?) } else { None };
         Ok(OwnKey { secret, named })
     }
 }
 
-/// Compares; gives each difference, and warns of what cannot be determined here.
+/// Compares; returns each difference, and warns about what cannot be determined here.
 pub fn check(
     session: &Session,
     view: &View<'_>,

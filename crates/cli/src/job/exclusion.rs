@@ -1,4 +1,4 @@
-//! What a person leaves out of a backup, checked before it does something else than he thinks.
+//! What a person leaves out of a backup, checked so that it does what was meant.
 
 use crate::error::CommandError;
 use lifeboat_machine::bytes::printable;
@@ -33,7 +33,7 @@ pub fn checked(path: &Path) -> Result<&Path, CommandError> {
     Ok(path)
 }
 
-/// What is to be said of an exclusion that leaves nothing out.
+/// The warning for an exclusion that leaves nothing out.
 pub fn without_effect(path: &Path, sysroot: &Path, directory: bool) -> Option<String> {
     let shown = printable(path.as_os_str().as_bytes());
     let mut here = sysroot.to_owned();

@@ -15,12 +15,12 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// The key file when nothing else is reported.
+/// The key file when nothing else is given.
 pub const DEFAULT: &str = "/etc/lifeboat/repository.key";
 
 /// Words of the longest key.
 const MOST_WORDS: usize = 24;
-/// Bytes of a longer text are no recovery words.
+/// A text with more bytes is not recovery words.
 const MOST_TYPED: usize = 16 << 10;
 
 /// The key file that the command line, the configuration or the default names.
@@ -28,8 +28,8 @@ pub fn file(explicit: Option<&Path>, config: &Config) -> PathBuf {
     explicit.map(Path::to_owned).or_else(|| config.key_file.clone()).unwrap_or_else(|| PathBuf::from(DEFAULT))
 }
 
-/// Reads a key file. One that others can read or write is used all the same, for a recovery must not end at the modes of a stick, but
-/// not without a word.
+/// Reads a key file. One that others can read or write is still used, because a recovery must not fail for file modes on a stick, but
+/// not without a warning.
 pub fn read(path: &Path) -> Result<Secret, CommandError> {
     read_with(path).map(|(secret, _)| secret)
 }
@@ -45,7 +45,7 @@ fn read_with(path: &Path) -> Result<(Secret, guarded::Others), CommandError> {
     })?;
     let bytes = Zeroizing::new(bytes);
     let text = std::str::from_utf8(&bytes).map_err(|_| failed(&"it is not text"))?;
-    // Editors put a byte order mark in front, and blanks come with copying. A passphrase may have blanks of its own.
+    // Editors prepend a byte order mark, and copying adds spaces. A passphrase may contain spaces of its own.
     let text = text.trim_start_matches('\u{feff}');
     let bare = text.trim();
     let random = bare.len() == 64 && bare.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -73,7 +73,7 @@ pub fn find(args: &KeyArgs, config: &Config) -> Result<Secret, CommandError> {
     read(&file(args.key_file.as_deref(), config))
 }
 
-/// The key for a recovery: that of [`find`], and after one that did not fit, or without a key file, what a person at the
+/// The key for a recovery: that of [`find`], and after a wrong one, or without a key file, what a person at the
 /// terminal types, until it fits.
 pub fn find_or_ask(
     args: &KeyArgs,
@@ -91,7 +91,7 @@ pub fn find_or_ask(
     }
     let on_terminal = std::io::stdin().is_terminal();
     match wrong {
-        // A pipe has nothing more to say.
+        // A pipe has no more input.
         Some(error) if !(on_terminal || first && args.words) => return Err(error.into()),
         Some(error) => show(&format!("{error}\n\n")),
         None if !on_terminal && !args.words => return read(&path).map_err(unusable),
@@ -99,7 +99,7 @@ pub fn find_or_ask(
     }
     loop {
         match ask_words() {
-            // Nothing typed is the way out.
+            // Empty input is the way out.
             Err(error) if on_terminal && mistyped(&error) => show(&format!("{:#}\n\n", error.error)),
             other => return other.map_err(unusable),
         }
@@ -110,14 +110,14 @@ fn mistyped(error: &CommandError) -> bool {
     error.error.downcast_ref::<WordsError>().is_some_and(|error| *error != WordsError::Count { count: 0 })
 }
 
-/// The key for a new repository; a missing key file is made. A key file that others can write is refused: whoever put his own key there
+/// The key for a new repository; a missing key file is created. One that others can write is refused: whoever put their key there
 /// could read all that is saved from now on.
 pub fn find_or_create(args: &KeyArgs, config: &Config) -> Result<Secret, CommandError> {
     let path = file(args.key_file.as_deref(), config);
     if args.words {
         return find(args, config);
     }
-    // A link that leads nowhere is no place for a new file, and is read so that it is named.
+    // A dangling link is no place for a new file; it is read so that the error names it.
     if path.symlink_metadata().is_err() {
         return create(&path);
     }
@@ -126,7 +126,7 @@ pub fn find_or_create(args: &KeyArgs, config: &Config) -> Result<Secret, Command
     Ok(secret)
 }
 
-/// Makes a key file and prints its recovery words: on a terminal only, for a log, a journal or a mail keeps what it gets.
+/// Makes a key file and prints its recovery words: on a terminal only, because a log, a journal or a mail keeps what it gets.
 pub fn create(path: &Path) -> Result<Secret, CommandError> {
     let secret =
         Secret::generate().map_err(|error| CommandError::new(Kind::Failed, format!("cannot MAKE a key: {error}")))?;
@@ -178,7 +178,7 @@ pub fn write(path: &Path, secret: &Secret) -> CommandResult {
         durable::make_directories(folder, 0o777).map_err(failed)?;
     }
     let text = Zeroizing::new(format!("{}\n", secret.expose()));
-    // What a full disk or a kill left of an earlier attempt holds no key.
+    // What a full disk or a kill left from an earlier attempt holds no key.
     if path.symlink_metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0) {
         std::fs::remove_file(path).map_err(failed)?;
     }
@@ -191,7 +191,7 @@ pub fn ask_words() -> Result<Secret, CommandError> {
     if on_terminal {
         show("Recovery words (the first four letters of each are enough; end with an empty line):\n> ");
     }
-    // Byte by byte, and without the standard library's buffer, which nobody would clear.
+    // Byte by byte, and without the standard library's buffer, which nobody would wipe.
     let mut text = Zeroizing::new(Vec::with_capacity(MOST_TYPED));
     let mut byte = Zeroizing::new([0_u8]);
     let mut line_is_empty = true;
@@ -207,7 +207,7 @@ pub fn ask_words() -> Result<Secret, CommandError> {
             line_is_empty &= byte[0].is_ascii_whitespace();
             continue;
         }
-        // In a file people leave lines empty; a person at a terminal ends so.
+        // Files have empty lines; a person at a terminal ends input with one.
         if line_is_empty && on_terminal {
             break;
         }

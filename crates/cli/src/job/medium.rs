@@ -18,7 +18,7 @@ use std::time::Instant;
 
 /// A medium in the making: a folder for temporary files that is removed on drop.
 pub struct Workshop {
-    /// The key with which the medium is signed.
+    /// The key that signs the medium.
     signing: Option<lifeboat_media::Signing>,
     // Dropped in this order: the folder first.
     folder: tempfile::TempDir,
@@ -27,7 +27,7 @@ pub struct Workshop {
 }
 
 impl Workshop {
-    /// Makes the folder where there is room for what is needed, and checks that the image can be written, before the long work
+    /// Creates the folder where there is enough room, and checks that the image can be written, before the long work
     /// begins. `archive` is the most that the archive takes.
     pub fn open(session: &Session, args: &MediumArgs, out: &Path, archive: u64) -> Result<Workshop, CommandError> {
         if out.exists() && !args.force {

@@ -1,7 +1,7 @@
 //! The repository that a medium holds: a key of its own, and a second copy of what opens it.
 //!
-//! Anyone who finds a medium that carries its key must not get at the repository of all machines, so the medium's repository has a
-//! master key that is made for it alone. The machine's key opens it, as it opens everything of the machine; the key that
+//! Whoever finds a medium with its key must not get access to the repository of all machines, so the medium's repository has a
+//! master key that is made for it alone. The machine's key opens it, as it opens everything else of the machine; the key that
 //! `--embed-key` puts beside it opens nothing else.
 
 use crate::error::{CommandError, CommandResult, Kind};
@@ -10,7 +10,7 @@ use lifeboat_archive::{Repository, RepositoryOptions, Secret};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-/// Below `/lifeboat/` of a medium: the repository's `config` and `keys/` once more, without which nothing of it can be read.
+/// Below `/lifeboat/` of a medium: copies of the repository's `config` and `keys/`, without which it cannot be read.
 pub use lifeboat_archive::repository::SPARE;
 /// The host that `key list` shows for the key that a medium carries.
 const ON_MEDIUM: &str = "this medium";
@@ -98,7 +98,7 @@ mod tests {
                 Err(other) => panic!("{repository}: {other}"),
             }
         }
-        // What the holder of a key can take along is another key, too, and stock restic opens each with either.
+        // The holder of a key can take only another key along, and stock restic opens each with either.
         let of_one = master_key(&at("one"), &first);
         assert_eq!(of_one, master_key(&at("one"), &machines));
         assert_ne!(of_one, master_key(&at("shared"), &machines));

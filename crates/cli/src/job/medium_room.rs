@@ -10,26 +10,26 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Where temporary files go when nothing is reported: it survives a boot, and is no tmpfs (file-hierarchy(7)).
+/// Where temporary files go by default: it survives a boot, and is not a tmpfs (file-hierarchy(7)).
 const DEFAULT: &str = "/var/tmp";
-/// What is left on the filesystem of the running system: its services must go on writing.
+/// What is left on the filesystem of the running system: its services must be able to go on writing.
 const RESERVE: u64 = 256 << 20;
-/// With so little left there the work is given up.
+/// With so little left there, the work is aborted.
 const LAST: u64 = RESERVE / 4;
-/// How often it is looked: the fastest disks of today write some 5 GB a second, all usual ones less than [`LAST`] in this time.
+/// How often to check: the fastest disks of today write some 5 GB a second, usual ones less than [`LAST`] in this time.
 const LOOK: Duration = Duration::from_millis(50);
 /// What a rescue system takes while it is built: its files unpacked, and its images. Estimated, with room to spare: 0.5 GiB without firmware, 0.9 with all
 /// of Debian's.
 const RESCUE_SYSTEM: u64 = 1 << 30;
 const WITHOUT_FIRMWARE: u64 = 640 << 20;
-/// What a signed medium takes besides: kernel and initramfs in one program, and the partition that holds it; the image has it once more.
+/// What a signed medium takes in addition: kernel and initramfs in one program, and the partition that holds it; the image has it again.
 const SIGNED: u64 = 512 << 20;
-/// The least that an image has beside its archive; its true size is known when the rescue system is there.
+/// The least that an image has beside its archive; its true size is known when the rescue system is built.
 const IMAGE: u64 = 64 << 20;
-/// What an entry costs in a repository, its share of the index included.
+/// What an entry costs in a repository, including its share of the index.
 const ENTRY: u64 = 512;
 
-/// What will be written at most.
+/// The most that will be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Need {
     /// The archive on the medium.
@@ -58,14 +58,14 @@ impl Need {
     }
 }
 
-/// A filesystem and what it has to spare.
+/// A filesystem and its spare room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Space {
     device: u64,
     free: u64,
 }
 
-/// What is to spare at a folder; nothing is taken from the running system's reserve.
+/// The spare room at a folder; nothing is taken from the running system's reserve.
 fn space(folder: &Path) -> std::io::Result<Space> {
     let device = std::fs::metadata(folder)?.dev();
     let filesystem = rustix::fs::statvfs(folder)?;
@@ -92,7 +92,7 @@ pub struct Place {
 }
 
 /// The folder for temporary files: what `--work-dir` names, else /var/tmp, else the folder of the image, where that has room. Files
-/// mostly shrink to half or less: where all of it would not fit, but that would, it is tried, with a word.
+/// mostly shrink to half or less: where all of it would not fit, but half would, it is tried, with a warning.
 ///
 /// # Errors
 /// When it fits nowhere, with the figures.
@@ -133,13 +133,13 @@ pub fn work_folder(named: Option<&Path>, out_folder: &Path, need: Need) -> Resul
     ))
 }
 
-/// While this lives, the filesystem of the running system is kept from being filled by this program.
+/// While this lives, this program cannot fill the filesystem of the running system.
 #[derive(Debug)]
 pub struct Guard(Option<(Sender<()>, JoinHandle<()>)>);
 
 impl Guard {
-    /// Watches over what is written to these folders, as far as they are on the running system's own filesystem. When nearly
-    /// nothing is left there, all that was made is taken away and the program ends with 1.
+    /// Watches what is written to these folders, as far as they are on the running system's own filesystem. When nearly
+    /// nothing is left there, all that was created is removed and the program ends with 1.
     pub fn watch(folders: &[&Path], json: bool) -> Guard {
         let root = std::fs::metadata("/").map(|root| root.dev());
         let running = |folder: &&&Path| matches!((&root, std::fs::metadata(folder)), (Ok(root), Ok(folder)) if *root == folder.dev());
@@ -160,13 +160,13 @@ impl Drop for Guard {
     fn drop(&mut self) {
         if let Some((stop, watching)) = self.0.take() {
             drop(stop);
-            // It ends at once; what it might have to say it says itself.
+            // It ends at once; it prints any message itself.
             let _ = watching.join();
         }
     }
 }
 
-/// What is left of a filesystem for everybody.
+/// What is left on a filesystem for everybody.
 fn left(folder: &Path) -> Option<u64> {
     let filesystem = rustix::fs::statvfs(folder).ok()?;
     Some(filesystem.f_bavail.saturating_mul(filesystem.f_frsize))
@@ -202,7 +202,7 @@ pub fn check(folder: &Path, bytes: u64, what: &str) -> CommandResult {
     .hint("--out on a disk with more room"))
 }
 
-/// The most that files below these roots take in a repository. Holes are not counted, and hard links once; excluded paths (of the
+/// The most that files below these roots take in a repository. Holes are not counted, hard links once, excluded paths (of the
 /// archive) not at all.
 pub fn of_files(sysroot: &Path, roots: &[PathBuf], excluded: &BTreeSet<PathBuf>) -> u64 {
     let mut seen = HashSet::new();
@@ -215,7 +215,7 @@ pub fn of_files(sysroot: &Path, roots: &[PathBuf], excluded: &BTreeSet<PathBuf>)
             if excluded.contains(&folder) {
                 continue;
             }
-            // What cannot be read is not saved either; the backup names it.
+            // What cannot be read is not saved either; the backup reports it.
             let Ok(entries) = std::fs::read_dir(outside(&folder)) else { continue };
             for entry in entries.flatten() {
                 let path = folder.join(entry.file_name());
@@ -263,7 +263,7 @@ mod tests {
         let small = Need { archive: 1, rescue_system: 1, signed: 0 };
         let place = work_folder(Some(folder.path()), folder.path(), small).unwrap();
         assert_eq!(place, Place { folder: folder.path().to_owned(), doubt: None });
-        // All of it would not fit, what compression leaves of it may.
+        // All of it would not fit, but what compression leaves may.
         let free = space(folder.path()).unwrap().free;
         let large = Need { archive: free / 4 * 3, rescue_system: 1, signed: 0 };
         let doubt = work_folder(Some(folder.path()), folder.path(), large).unwrap().doubt.unwrap();

@@ -1,4 +1,4 @@
-//! Addresses on the network: where names and passwords come from, and who hears of lost servers.
+//! Addresses on the network: where names and passwords come from, and who is notified of lost servers.
 
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::output::Reporter;
@@ -44,7 +44,7 @@ fn read(path: &Path, ours: bool) -> Result<Option<Credentials>, CommandError> {
     let failed = |why: String| CommandError::new(Kind::Failed, format!("cannot READ {}: {why}", path.display()));
     match crate::guarded::read(path) {
         Ok((bytes, others)) => {
-            // It says where backups go and under whose name.
+            // It decides where backups go and under whose name.
             if ours {
                 crate::guarded::refuse_writable("the credentials in", path, others)?;
                 if others.read {
@@ -62,7 +62,7 @@ fn read(path: &Path, ours: bool) -> Result<Option<Credentials>, CommandError> {
     }
 }
 
-/// Credentials on the medium that the rescue system was started from. Only one that belongs to it is asked.
+/// Credentials on the medium that the rescue system was started from. Only a medium that belongs to it is used.
 fn of_medium() -> Result<Credentials, CommandError> {
     let directories = RescueDirectories::default();
     if !is_rescue_system(&directories) {
@@ -79,7 +79,7 @@ fn of_medium() -> Result<Credentials, CommandError> {
     let secrets = rescue.directories.run.join("credentials");
     for (name, file) in ON_MEDIUM {
         let Ok(bytes) = std::fs::read(directory.join(file)) else { continue };
-        // ssh wants a key that nobody else can read, and a disc has its own modes.
+        // ssh requires a key that nobody else can read, and a disc has its own modes.
         let failed = |error| CommandError::new(Kind::Failed, format!("cannot CREATE {}: {error}", secrets.display()));
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&secrets).map_err(failed)?;
         let copy = secrets.join(file);
@@ -115,7 +115,7 @@ pub fn put_on_medium(folder: &Path) -> CommandResult {
     write(&folder.join("credentials"), text.as_bytes())
 }
 
-/// The names of all files that [`put_on_medium`] may make.
+/// The names of all files that [`put_on_medium`] may create.
 pub const MEDIUM_FILES: [&str; 3] = ["credentials", "sftp-identity", "sftp-known-hosts"];
 
 /// A repository to be written, and what is mounted for it.
@@ -128,7 +128,7 @@ pub struct Target {
 impl Drop for Target {
     fn drop(&mut self) {
         if let Some((point, _)) = &self.mounted {
-            // Everything was written and synced; a server that went away since loses nothing.
+            // Everything was written and synced; if the server has gone away since, nothing is lost.
             let _ = lifeboat_sys::mount::unmount(point);
             let _ = std::fs::remove_dir(point);
         }

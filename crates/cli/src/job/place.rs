@@ -1,4 +1,4 @@
-//! The place of a repository that is written: whether one is there, whether one may be made there, and whether it would be lost with
+//! The place of a repository that is written: whether one exists, may be created there, and would be lost with
 //! the machine.
 
 use crate::error::{CommandError, Kind};
@@ -10,19 +10,19 @@ use std::io::{BufRead as _, ErrorKind, IsTerminal as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-/// What a backup may do when no repository is there.
+/// What a backup may do when there is no repository.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Making {
-    /// Make one.
+    /// Create one.
     pub init: bool,
-    /// Make it though it is on a filesystem that is being backed up.
+    /// Create it even on a filesystem that is being backed up.
     pub own_disk: bool,
 }
 
-/// Reports whether a repository is at a place.
+/// Reports whether there is a repository at a place.
 ///
 /// # Errors
-/// When the place cannot be looked at: a folder that may not be entered is not one without a repository.
+/// When the place cannot be accessed: a folder that may not be entered does not count as one without a repository.
 pub fn is_repository(place: &Place) -> Result<bool, CommandError> {
     if let Some(folder) = place.folder() {
         for part in ["config", "keys"] {
@@ -38,7 +38,7 @@ pub fn is_repository(place: &Place) -> Result<bool, CommandError> {
     Ok(place.is_repository()?)
 }
 
-/// Asks for, or refuses, the making of a repository where none is. One that was made silently in an empty mount point would take every
+/// Asks before creating a repository where there is none, or refuses. One created silently in an empty mount point would take every
 /// later backup, and nothing would leave the machine.
 ///
 /// # Errors
@@ -71,7 +71,7 @@ pub fn may_be_made(place: &Place, saved: Option<&Path>, making: Making) -> Resul
         .hint("--init, once, which makes a new repository there"))
 }
 
-/// A question for the person at the terminal; without one the answer is no.
+/// A question for the person at the terminal; without a terminal the answer is no.
 fn asked(question: &str) -> Result<bool, CommandError> {
     if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
         return Ok(false);
@@ -82,7 +82,7 @@ fn asked(question: &str) -> Result<bool, CommandError> {
     Ok(answer.trim().eq_ignore_ascii_case("yes"))
 }
 
-/// The mount point or folder that is saved and that a folder, which need not exist, is on.
+/// The mount point or folder among the saved ones that contains a folder, which need not exist.
 pub fn on_saved(folder: &Path, machine: &Machine, sysroot: &Path) -> Option<PathBuf> {
     let table = lifeboat_sys::mount::table().ok()?;
     let sysroot = std::fs::canonicalize(sysroot).ok()?;
@@ -98,7 +98,7 @@ fn nearest(folder: &Path) -> PathBuf {
     absolute.ancestors().find_map(|path| std::fs::canonicalize(path).ok()).unwrap_or(absolute)
 }
 
-/// Of the trees that are saved, the one whose filesystem holds `path`. A tree that is not a mount of its own is saved from its top on; of
+/// Of the trees that are saved, the one whose filesystem holds `path`. A tree that is not a mount of its own is saved from its top; of
 /// one that is, all of the filesystem is lost with it, wherever else it is mounted.
 fn saved_root<'r>(path: &Path, roots: &'r [PathBuf], table: &[MountInfo]) -> Option<&'r Path> {
     let holder = innermost(path, table)?;
@@ -112,7 +112,7 @@ fn saved_root<'r>(path: &Path, roots: &'r [PathBuf], table: &[MountInfo]) -> Opt
             mount.id == holder.id && path.starts_with(root)
         }
     };
-    // The nearest tree names the place best.
+    // The nearest tree describes the place best.
     roots
         .iter()
         .filter(lies_on)
@@ -120,7 +120,7 @@ fn saved_root<'r>(path: &Path, roots: &'r [PathBuf], table: &[MountInfo]) -> Opt
         .map(PathBuf::as_path)
 }
 
-/// The mount that a path leads into: of those on one place the last.
+/// The mount that a path leads into: of several at one place, the last.
 fn innermost<'t>(path: &Path, table: &'t [MountInfo]) -> Option<&'t MountInfo> {
     table
         .iter()
@@ -128,7 +128,7 @@ fn innermost<'t>(path: &Path, table: &'t [MountInfo]) -> Option<&'t MountInfo> {
         .max_by_key(|mount| mount.mount_point.components().count())
 }
 
-/// What is reported at each backup into a repository that would be lost with the machine.
+/// The warning at each backup into a repository that would be lost with the machine.
 pub fn warning(place: &Path, root: &Path) -> String {
     format!(
         "the repository {} is on the filesystem of {}, which is being backed up, and would be lost with it; keep \

@@ -10,7 +10,7 @@ use lifeboat_sys::trusted::{self, OpenError};
 use rustix::io::Errno;
 use std::path::Path;
 
-/// How many bytes a machine's description can have: one of a thousand disks has some megabytes.
+/// The largest machine description, in bytes: one of a thousand disks has some megabytes.
 const LARGEST_DESCRIPTION: u64 = 64 << 20;
 
 /// Reads the machine below `sysroot`; `archive` is where its archive is written.
@@ -27,7 +27,7 @@ pub fn probe(session: &Session, sysroot: &Path, archive: Option<&Path>) -> Resul
     Ok(lifeboat_probe::probe_with(&session.runner, &Sysroot::new(sysroot), &options)?)
 }
 
-/// Refuses a folder to which another user decides where the path leads: what he leads to would be saved, or go onto a medium.
+/// Refuses a folder if another user controls where its path leads: what it leads to would be saved, or go onto a medium.
 fn check_sysroot(sysroot: &Path) -> Result<(), CommandError> {
     match trusted::open(sysroot) {
         Ok(_) => Ok(()),

@@ -7,7 +7,7 @@ use lifeboat_machine::{Event, EventSink as _, Machine};
 use lifeboat_restore::observe::Observing;
 use std::path::Path;
 
-/// Warns of filesystems into which their files would not fit again.
+/// Warns about filesystems into which their files would not fit again.
 pub fn warn(session: &Session, machine: &Machine, room: &Room) {
     let mut machine = machine.clone();
     lifeboat_restore::room::fill(&mut machine, room);
@@ -22,7 +22,7 @@ pub fn warn(session: &Session, machine: &Machine, room: &Room) {
     }
 }
 
-/// Looks at the filesystems whose files may share blocks, be compressed or be encrypted, and warns.
+/// Examines the filesystems whose files may share blocks, be compressed or be encrypted, and warns.
 pub fn check(session: &Session, machine: &Machine, sysroot: &Path) -> Result<(), CommandError> {
     let mut room = Room::default();
     for tree in lifeboat_restore::room::trees(machine) {

@@ -1,4 +1,4 @@
-//! The key with which media are signed, and the certificates that this machine's firmware trusts.
+//! The key that signs media, and the certificates that this machine's firmware trusts.
 
 use crate::config::Media;
 use crate::error::{CommandError, Kind};
@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 /// The firmware's variable with the certificates of programs that it starts (UEFI 2.10, 3.3: EFI_IMAGE_SECURITY_DATABASE_GUID).
 const DB: &str = "/sys/firmware/efi/efivars/db-d719b2cb-3d3a-4596-a3bc-dad00e67656f";
-/// Behind a variable's attributes is its content (efivarfs(5)).
+/// A variable's content follows its attributes (efivarfs(5)).
 const ATTRIBUTES: usize = 4;
 /// Where tools keep an owner's keys: sbctl, its releases before 0.14, ukify and kernel-install, Debian's and Ubuntu's DKMS.
 const KNOWN: [(&str, &str); 4] = [
@@ -132,7 +132,7 @@ fn refusal(certificate: &Certificate, trusted: &[Certificate]) -> Option<String>
     })
 }
 
-/// Says which lines of lifeboat.toml make media that a machine with a key of its own starts.
+/// Says which lines of lifeboat.toml make media for a machine with a key of its own.
 pub fn suggest(session: &Session, machine: &Machine) {
     if machine.boot.firmware != (Firmware::Uefi { secure_boot: true }) {
         return;
@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(suggestion(&[], root), None);
         assert_eq!(suggestion(std::slice::from_ref(&microsofts), root), None);
         let all = [microsofts, certificate(&own)];
-        // Somebody's key is trusted, and is not here.
+        // A trusted key that is not here.
         assert_eq!(suggestion(&all, root), None);
         let text = suggestion(&all[1..], root).unwrap();
         assert!(text.contains("trusts own and nothing of Microsoft"), "{text}");

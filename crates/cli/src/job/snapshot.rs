@@ -1,5 +1,5 @@
-//! Which snapshot a command takes: the one that was named, the medium's own, or the latest of this machine. Another machine's is taken
-//! only when it is named, or when the repository has no other and its files go to a place of their own.
+//! Which snapshot a command takes: the one that was named, the medium's own, or the latest of this machine. Another machine's is used
+//! only when it is named, or when the repository has only that one's and its files go to a separate place.
 
 use crate::error::CommandError;
 use crate::job::archive::Archive;
@@ -30,7 +30,7 @@ pub fn this_machine(root: &Path) -> Result<Owner, CommandError> {
     Ok(Owner::new(id, name))
 }
 
-/// The snapshot that is meant. `root` is the root of the machine that asks.
+/// The snapshot to use. `root` is the root of the machine that asks.
 pub fn choose(
     session: &Session,
     archive: &Archive,

@@ -1,5 +1,5 @@
-//! A folder whose server is gone: a hard NFS mount, or a FUSE filesystem, holds every call for ever. The look at it is left to a
-//! thread that may be lost, and who waits for it gives up at a deadline.
+//! A folder whose server is gone: a hard NFS mount, or a FUSE filesystem, blocks every call for ever. Accessing it is left to a
+//! thread that may be lost, and whoever waits for it gives up at a deadline.
 
 use crate::error::{CommandError, Kind};
 use crate::output::Reporter;
@@ -14,14 +14,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-/// How often a folder is looked at while it is used.
+/// How often a folder is checked while it is used.
 const LOOK: Duration = Duration::from_secs(5);
-/// How long what the program leaves behind may take to go away, once the folder was given up.
+/// How long cleaning up may take, once the folder was given up.
 const LAST: Duration = Duration::from_secs(5);
-/// Without a disk below them, and yet in this machine.
+/// Filesystems without a disk, but in this machine.
 const IN_THE_MACHINE: [&str; 7] = ["btrfs", "bcachefs", "zfs", "tmpfs", "ramfs", "overlay", "rootfs"];
 
-/// While this lives, the folder is looked at, and the program ends with an error when it answers no more.
+/// While this lives, the folder is checked, and the program ends with an error when it no longer answers.
 #[derive(Debug)]
 #[must_use]
 pub struct Watch(Option<Arc<AtomicBool>>);
@@ -34,7 +34,7 @@ impl Drop for Watch {
     }
 }
 
-/// Looks whether a folder or file, which need not exist, answers.
+/// Checks whether a folder or file, which need not exist, answers.
 ///
 /// # Errors
 /// Kind `Failed` when it does not answer for a minute.
@@ -70,7 +70,7 @@ pub fn over(session: &Session, text: &str) -> Result<Watch, CommandError> {
     over_folder(session, Path::new(text))
 }
 
-/// Looks whether a folder answers, and goes on looking when it is on a server.
+/// Checks whether a folder answers, and keeps checking if it is on a server.
 ///
 /// # Errors
 /// As [`reach`].
@@ -94,7 +94,7 @@ pub fn over_folder(session: &Session, path: &Path) -> Result<Watch, CommandError
             error.print(json);
             // A lock of ours may be on what does not answer.
             lifeboat_sys::ending::take_away_within(LAST);
-            // The kernel lets threads go that wait for a dead server when their process ends (TASK_KILLABLE).
+            // The kernel releases threads that wait for a dead server when their process ends (TASK_KILLABLE).
             std::process::exit(i32::from(error.kind.code()));
         }
     };
@@ -108,7 +108,7 @@ struct Times {
     deadline: Duration,
 }
 
-/// Looks until it is `done`, or gives the error with which the folder is given up.
+/// Checks until it is `done`, or returns the error when the folder is given up.
 fn watch(
     path: &Path,
     times: &Times,
@@ -143,17 +143,17 @@ fn watch(
     None
 }
 
-/// Does something in a thread that nobody waits for longer than he wants to.
+/// Does something in a thread that is waited for only up to a limit.
 fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Receiver<T> {
     let (sender, receiver) = channel();
-    // Without a thread the channel closes, which reads as no answer.
+    // Without a thread the channel closes, which counts as no answer.
     let _ = std::thread::Builder::new().name("look".into()).spawn(move || {
         let _ = sender.send(work());
     });
     receiver
 }
 
-/// The part of a path that exists, with its links followed, and what is to be made in it.
+/// The part of a path that exists, with its links followed, and what is to be created in it.
 fn real(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     for part in absolute.ancestors() {

@@ -11,12 +11,12 @@ use std::io::Read as _;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
-/// A terminal's width, and what the columns take of it.
+/// A terminal's width, and the width of the columns.
 const WIDTH: usize = 80;
 const REASON: usize = 27;
 const PATH: usize = WIDTH - 10 - 1 - REASON - 2;
 
-/// What stands on a medium beside the rescue system's images, by its name below `/lifeboat`.
+/// What is on a medium beside the rescue system's images, by its name below `/lifeboat`.
 const ON_MEDIUM: [(&str, &str); 8] = [
     ("kernel", "the machine's own kernel"),
     ("initrd.img", "the rescue system"),
@@ -71,7 +71,7 @@ pub fn run(session: &Session, args: &DevShowArgs) -> CommandResult {
     Ok(())
 }
 
-/// One line of at most [`WIDTH`] columns: of long paths the end, of long reasons the beginning.
+/// One line of at most [`WIDTH`] columns: the end of long paths, the beginning of long reasons.
 fn row(content: &Content) -> String {
     let why = match content.why.chars().count() {
         0..=REASON => content.why.clone(),
@@ -172,7 +172,7 @@ struct Mounted(PathBuf);
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        // A mount that never came about is no failure, and nobody could do anything about another one.
+        // A mount that never happened is not a failure, and nothing could be done about a real one.
         let _ = lifeboat_sys::mount::unmount(&self.0);
     }
 }
