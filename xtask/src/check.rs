@@ -1,4 +1,4 @@
-//! Rules of the house that no other tool knows.
+//! House rules that no other tool knows.
 
 use crate::{circles, workspace};
 use anyhow::{Context as _, bail};
@@ -57,7 +57,7 @@ fn files_are_short(top: &Path) -> anyhow::Result<Vec<String>> {
     Ok(long)
 }
 
-/// Two files may need each other; more cannot be understood one after the other.
+/// Two files may need each other; more cannot be understood one by one.
 fn no_circles(top: &Path) -> anyhow::Result<Vec<String>> {
     let mut wrong = Vec::new();
     for directory in crates(top)? {
@@ -69,7 +69,7 @@ fn no_circles(top: &Path) -> anyhow::Result<Vec<String>> {
     Ok(wrong)
 }
 
-/// The table of crates in the developer guide is Cargo's: what a crate may use is what its manifest names, or what that uses.
+/// The developer guide's table of crates matches Cargo's: what a crate may use is what its manifest names, or what that uses.
 fn crates_use_what_the_guide_says(top: &Path) -> anyhow::Result<Vec<String>> {
     let guide = read(&top.join(GUIDE))?;
     let row = |name: &str| guide.lines().find(|line| line.starts_with(&format!("| `{name}`")));
@@ -86,7 +86,7 @@ fn crates_use_what_the_guide_says(top: &Path) -> anyhow::Result<Vec<String>> {
         let allowed: Vec<&str> =
             words(cells.trim_end_matches(['|', ' ']).rsplit('|').next().unwrap_or_default()).collect();
         let used: Vec<&str> = used.collect();
-        // The command line is on top of all.
+        // The command line may use everything.
         let everything = allowed.starts_with(&["all", "below"]);
         let unnamed = used.iter().filter(|used| !everything && !allowed.contains(used) && !WORDS_OF_ALL.contains(used));
         wrong.extend(unnamed.map(|used| format!("{GUIDE} does not say that {name} uses {used}")));

@@ -5,8 +5,8 @@
 //! | [`source`] | the modules of a crate, what each defines, and the paths that its code names |
 //! | [`graph`] | circles in a graph |
 //!
-//! An arrow leads from a file to the file that defines what it names, however many `use` and `pub use` are between. A `mod`
-//! is no arrow, nor is a `pub use` of what the file itself does not need: both only say where things are. Tests are left out.
+//! An arrow leads from a file to the file that defines what it names, however many `use` and `pub use` are in between. A `mod`
+//! is not an arrow, nor is a `pub use` that the file itself does not need: both only say where things are. Tests are left out.
 
 mod graph;
 mod source;
@@ -15,9 +15,9 @@ use source::{Module, Tree};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// The longest way through re-exports that is followed.
+/// The longest chain of re-exports that is followed.
 const DEPTH: usize = 16;
-/// A circle may have as many files.
+/// A circle may have this many files.
 pub const MOST_FILES: usize = 2;
 
 /// Which file names which, and by which paths.
@@ -65,7 +65,7 @@ fn needed(module: &Module) -> impl Iterator<Item = Vec<String>> + '_ {
     uses.map(|import| import.path.clone()).chain(module.paths.iter().cloned())
 }
 
-/// The file that defines what a path names as seen from a module; `None` for what is not of this crate, and for a module as
+/// The file that defines what a path names as seen from a module; `None` for what is not from this crate, and for a module as
 /// such: what is taken from it counts.
 fn definer(tree: &Tree, at: &[String], path: &[String], depth: usize) -> Option<PathBuf> {
     let depth = depth.checked_sub(1)?;
@@ -96,13 +96,13 @@ fn definer(tree: &Tree, at: &[String], path: &[String], depth: usize) -> Option<
     None
 }
 
-/// The module of this name inside of another one.
+/// The module of this name inside another one.
 fn child(tree: &Tree, at: &[String], name: &str) -> Option<Vec<String>> {
     let inner: Vec<String> = at.iter().cloned().chain([name.to_owned()]).collect();
     tree.modules.contains_key(&inner).then_some(inner)
 }
 
-/// The module in which a path begins, and what of it is left.
+/// The module in which a path begins, and the rest of the path.
 fn start<'p>(tree: &Tree, at: &[String], path: &'p [String], depth: usize) -> Option<(Vec<String>, &'p [String])> {
     let mut here = at.to_vec();
     let mut rest = path;

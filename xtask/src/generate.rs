@@ -42,7 +42,7 @@ pub fn check() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Man pages of commands that are no more. Pages of section 5 are written by hand.
+/// Man pages of commands that no longer exist. Pages of section 5 are written by hand.
 fn left_over() -> anyhow::Result<Vec<PathBuf>> {
     let wanted = files()?;
     let directory = workspace::top().join("dist/man");

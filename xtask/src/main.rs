@@ -1,13 +1,13 @@
-//! Chores of the project: generated documents, the demonstration, benchmarks. Called by the Makefile.
+//! Development tasks of the project: generated documents, the demonstration, benchmarks. Called by the Makefile.
 //!
 //! | module | holds |
 //! | --- | --- |
 //! | [`generate`] | man pages and shell completions from the command line's definition |
-//! | [`bench`] | lifeboat beside tar, restic, borg and cp; the rescue image and its boot |
+//! | [`bench`] | lifeboat compared with tar, restic, borg and cp; the rescue image and its boot |
 //! | [`demo`] | a machine loses its disk and comes back |
-//! | [`check`] | rules of the house that no other tool knows |
+//! | [`check`] | house rules that no other tool knows |
 //! | [`circles`] | which files of a crate import each other in circles |
-//! | [`workspace`] | where things lie |
+//! | [`workspace`] | where things are |
 
 mod bench;
 mod check;

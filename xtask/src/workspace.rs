@@ -1,4 +1,4 @@
-//! Where things lie.
+//! Where things are.
 
 use anyhow::{Context as _, bail};
 use lifeboat_drill::lab::Lab;
@@ -10,7 +10,7 @@ pub fn top() -> PathBuf {
     here.parent().unwrap_or(here).to_owned()
 }
 
-/// The directory that holds the built programs: this one is among them.
+/// The directory that holds the built programs, including this one.
 pub fn programs() -> anyhow::Result<PathBuf> {
     let this = std::env::current_exe().context("cannot FIND the running program")?;
     Ok(this.parent().unwrap_or(Path::new("/")).to_owned())

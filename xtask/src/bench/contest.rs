@@ -1,4 +1,4 @@
-//! Who is compared with lifeboat, and how each is called: as its manual says, with its defaults, encrypted where it can.
+//! The programs compared with lifeboat, and their calls: as its manual says, with its defaults, encrypted where it can.
 
 use super::measure::Call;
 use std::path::{Path, PathBuf};
@@ -73,7 +73,7 @@ pub const ALL: [Contestant; 5] = [
             Some(borg(place).args(["init", "--encryption=repokey-blake2"]).args([place.own.join("repository")]))
         },
         backup: Some(|place| {
-            // {now} makes the second archive another one than the first.
+            // {now} gives the second archive a different name.
             borg(place).args(["create"]).args([archive(place, "{now:%s.%f}")]).args(["."]).within(&place.tree)
         }),
         restore: |place| {

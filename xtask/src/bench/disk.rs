@@ -1,4 +1,4 @@
-//! A fresh filesystem for each restore, so that nobody writes into what another left.
+//! A fresh filesystem for each restore, so that no program writes into what another left.
 
 use anyhow::{Context as _, bail};
 use std::path::{Path, PathBuf};
@@ -42,7 +42,7 @@ impl Fresh {
 
 impl Drop for Fresh {
     fn drop(&mut self) {
-        // What cannot be unmounted stays; the next one says so.
+        // What cannot be unmounted stays; the next mount reports it.
         let _ = Command::new("umount").arg(&self.mount).status();
         if let Some(image) = &self.image {
             let _ = std::fs::remove_file(image);

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use std::path::Path;
 
-/// Makes a directory, without what it held.
+/// Creates an empty directory, replacing an existing one.
 pub fn empty(directory: &Path) -> anyhow::Result<()> {
     match std::fs::remove_dir_all(directory) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

@@ -51,7 +51,7 @@ pub fn boot(directory: &Path, tree: &Path) -> anyhow::Result<Boot> {
         .args(["--out".as_ref(), medium.as_os_str(), "--sysroot".as_ref(), tree.as_os_str()])
         .args(["--machine".as_ref(), description.as_os_str()])
         .measure(&directory.join("medium.log"))?;
-    // The time counts with the image of additional tools, which is read and hashed before the mode.
+    // The time includes the image of additional tools, which is read and hashed before the mode.
     let list = Call::new("xorriso").args(["-indev"]).args([&medium]).args(["-find", "/lifeboat/tools.img"]);
     let log = directory.join("medium.list");
     list.measure(&log)?;
@@ -88,7 +88,7 @@ fn boot_once(directory: &Path, medium: &Path) -> anyhow::Result<Boot> {
     let spec = VmSpec::default().disc(medium).disk(VmDisk::raw(&disk, "bench")).nic(Nic::VirtioNet);
     // Emulated even where hardware virtualisation works, so that numbers can be compared between hosts.
     let mut vm = Vm::start(&spec, Acceleration::Tcg, &directory.join("vm"))?;
-    // init says both itself, on every console: the kernel's clock when it began, and its own when the mode begins.
+    // init reports both itself, on every console: the kernel's clock when it began, and its own when the mode begins.
     let mut reported = |what: &str| -> anyhow::Result<f64> {
         let reported = vm.console.wait_for(&Pattern::regex(&format!("{what} ([0-9.]+) s after"))?, BOOT)?.text;
         let seconds = reported.split(' ').find_map(|word| word.parse().ok());

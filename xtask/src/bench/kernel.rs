@@ -1,7 +1,7 @@
-//! From the kernel's first moment to /init: our initramfs against one that holds nothing else than an /init.
+//! From the kernel's first moment to /init: our initramfs against one that holds nothing but an /init.
 //!
-//! Both get the same 128 bytes as /init, which end at once, so that the kernel panics and says when: its own clock, read
-//! the same way in both cases, whatever an init does with its first moments.
+//! Both get the same 128 bytes as /init, which end at once, so that the kernel panics and reports when: its own clock, read
+//! the same way in both cases, whatever an init does in its first moments.
 
 use super::measure::median;
 use super::report::KernelToInit;

@@ -16,7 +16,7 @@ pub struct Call {
     directory: Option<PathBuf>,
 }
 
-/// What a call took.
+/// What a call used.
 #[derive(Clone, Copy, Debug)]
 pub struct Measured {
     /// Wall time.
@@ -31,7 +31,7 @@ impl Call {
         Call { program: program.as_ref().to_owned(), arguments: vec![], environment: vec![], directory: None }
     }
 
-    /// A pipeline: fails when any part of it fails. `$1` and on are the arguments added later.
+    /// A pipeline: fails when any part of it fails. `$1` and so on are the arguments added later.
     pub fn pipeline(line: &str) -> Call {
         Call::new("bash").args(["-o", "pipefail", "-c", line, "bash"])
     }
@@ -54,7 +54,7 @@ impl Call {
         self
     }
 
-    /// Runs it to its end; what it says goes to `log`.
+    /// Runs it to its end; its output goes to `log`.
     pub fn measure(&self, log: &Path) -> anyhow::Result<Measured> {
         let name = self.program.to_string_lossy();
         let out = File::create(log).with_context(|| format!("cannot WRITE {}", log.display()))?;

@@ -1,4 +1,4 @@
-//! `make bench`: whole programs beside each other, in the same run on the same tree, several rounds in turn, medians;
+//! `make bench`: whole programs against each other, in the same run on the same tree, several rounds in turn, medians;
 //! then the rescue image and its boot.
 //!
 //! | module | holds |
@@ -10,8 +10,8 @@
 //! | [`folder`] | folders to work in |
 //! | [`million`] | a million empty files |
 //! | [`image`] | building the rescue image, booting it |
-//! | [`kernel`] | the kernel's time to /init beside an empty initramfs |
-//! | [`paired`] | an earlier revision beside this one; folders in each other beside tar |
+//! | [`kernel`] | the kernel's time to /init, compared with an empty initramfs |
+//! | [`paired`] | an earlier revision against this one; nested folders against tar |
 //! | [`report`] | report.json, the tables, the limits |
 
 mod contest;
@@ -178,7 +178,7 @@ fn timed(
     reads: &Path,
     run: impl FnOnce() -> anyhow::Result<Measured>,
 ) -> anyhow::Result<()> {
-    // The same for all: what they read is in the page cache, and what others wrote is not flushed on their time.
+    // The same for all: what they read is in the page cache, and what others wrote is not flushed in their time.
     tree::warm(reads)?;
     std::process::Command::new("sync").status().context("cannot RUN sync")?;
     let measured = run()?;

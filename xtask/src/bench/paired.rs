@@ -1,6 +1,6 @@
-//! Lifeboat beside an earlier revision of itself: the same tree, in turn, in one run; and folders that are in each other, beside tar.
+//! Lifeboat against an earlier revision of itself: the same tree, in turn, in one run; and nested folders, against tar.
 //!
-//! What is compared are the ratios of runs that follow each other, so that a machine that is slow for a while is slow for both.
+//! The ratios of successive runs are compared, so that a machine that is slow for a while is slow for both.
 
 use super::folder::empty;
 use super::measure::{Call, median};
@@ -12,9 +12,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What a change may cost.
+/// How much slower a change may make it.
 const LIMIT: f64 = 1.05;
-/// How many folders are in each other, and how much longer than tar that may take.
+/// How many folders are nested, and how much longer than tar that may take.
 const DEPTH: usize = 4000;
 const DEEP_LIMIT: f64 = 2.0;
 /// So many such chains, so that what a program does once weighs little.
@@ -54,7 +54,7 @@ pub fn build(directory: &Path, revision: &str) -> anyhow::Result<PathBuf> {
 /// One of the two programs.
 struct Program<'a> {
     path: &'a Path,
-    /// `backup` makes a repository only when it is asked to.
+    /// `backup` creates a repository only when it is asked to.
     init: bool,
 }
 
@@ -119,7 +119,7 @@ pub fn measure(directory: &Path, tree: &Path, base: &Path, rounds: u32) -> anyho
     Ok(Paired { first_backup, second_backup, restore, deep: deep(directory, rounds)? })
 }
 
-/// The tree's description in format 1, which earlier revisions know, too: it has one disk and nothing that came later.
+/// The tree's description in format 1, which earlier revisions know, too: it has one disk and nothing newer.
 fn machine(tree: &Path) -> anyhow::Result<String> {
     let mut machine: serde_json::Value = serde_json::from_slice(&tree::machine(tree)?.to_json())?;
     machine["format"] = 1.into();
@@ -131,7 +131,7 @@ fn ratio(ours: &[f64], theirs: &[f64]) -> f64 {
     median(&ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect::<Vec<_>>())
 }
 
-/// A backup of folders in each other, beside tar; what each takes for an empty folder does not count.
+/// A backup of nested folders, against tar; what each takes for an empty folder does not count.
 fn deep(directory: &Path, rounds: u32) -> anyhow::Result<f64> {
     let work = directory.join("deep");
     // A path that long is removed by name only in parts, as make does it.
@@ -168,7 +168,7 @@ fn deep(directory: &Path, rounds: u32) -> anyhow::Result<f64> {
     Ok(median(&ratios))
 }
 
-/// Makes folders in each other, each from the one above: their whole path is longer than a system call takes.
+/// Creates nested folders, each from the one above: their whole path is longer than a system call takes.
 fn make_chain(top: &Path) -> anyhow::Result<()> {
     use rustix::fs::{Mode, OFlags, mkdirat, openat};
     let failed = || format!("cannot MAKE folders in {}", top.display());

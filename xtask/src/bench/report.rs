@@ -23,9 +23,9 @@ pub struct Report {
     pub boot: Option<Boot>,
     /// A backup of a million empty files.
     pub million_files: Option<Million>,
-    /// Beside an earlier revision.
+    /// Compared with an earlier revision.
     pub paired: Option<Paired>,
-    /// What the project promises of itself, and what became of it.
+    /// The project's promises, and whether they hold.
     pub limits: Vec<Limit>,
 }
 
@@ -47,7 +47,7 @@ pub struct Paired {
     pub second_backup: f64,
     /// A restore into an empty folder.
     pub restore: f64,
-    /// Folders in each other, beside tar.
+    /// Nested folders, compared with tar.
     pub deep: f64,
 }
 
@@ -73,14 +73,14 @@ pub struct Boot {
     pub kernel: Option<KernelToInit>,
 }
 
-/// From the kernel's first moment to /init, handed over directly, without a boot loader.
+/// From the kernel's first moment to /init, loaded directly, without a boot loader.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct KernelToInit {
     /// With our initramfs.
     pub lifeboat: f64,
     /// With an initramfs that has nothing but an /init.
     pub empty: f64,
-    /// The first by the second.
+    /// The first divided by the second.
     pub ratio: f64,
 }
 
@@ -104,7 +104,7 @@ impl Limit {
         Limit { what: what.into(), limit, measured, unit, ok: measured <= limit }
     }
 
-    /// The limit itself is too much.
+    /// Reaching the limit is too much.
     fn below(what: impl Into<String>, limit: f64, measured: f64, unit: &'static str) -> Limit {
         Limit { ok: measured < limit, ..Limit::new(what, limit, measured, unit) }
     }

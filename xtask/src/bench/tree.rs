@@ -59,7 +59,7 @@ pub fn count(tree: &Path) -> anyhow::Result<(u64, u64)> {
     Ok((entries, bytes))
 }
 
-/// Reads everything once, so that no program pays for the disk.
+/// Reads everything once, so that no program pays for disk reads.
 pub fn warm(tree: &Path) -> anyhow::Result<()> {
     walk(tree, &mut |path, metadata| {
         if metadata.is_file() {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 struct Search<'g, N> {
     graph: &'g BTreeMap<N, Vec<N>>,
-    /// Number and lowest number that is reached, of each node that was met.
+    /// Number, and lowest number reached, of each visited node.
     met: BTreeMap<N, (usize, usize)>,
     open: Vec<N>,
     found: Vec<BTreeSet<N>>,

@@ -1,5 +1,5 @@
-//! The modules of a crate, read from its sources: what each defines, imports and names. As much of Rust's grammar as that
-//! needs: comments and texts are dropped, tests too, and names and paths are recognised by the tokens around them.
+//! The modules of a crate, read from its sources: what each defines, imports and names. Only as much of Rust's grammar as that
+//! needs: comments, strings and tests are dropped, and names and paths are recognised by the tokens around them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ pub struct Import {
     pub name: String,
     /// The path as it is written, with `*` at its end for all.
     pub path: Vec<String>,
-    /// Passed on to others.
+    /// Re-exported.
     pub public: bool,
 }
 
@@ -176,7 +176,7 @@ fn without_tests(tokens: &[String]) -> Vec<String> {
     kept
 }
 
-/// The first token behind an item: behind its semicolon, or the comma of a field, or its block.
+/// The first token after an item: after its semicolon, or the comma of a field, or its block.
 fn item_end(tokens: &[String], from: usize) -> usize {
     let (mut i, mut depth) = (from, 0_usize);
     while i < tokens.len() {
@@ -208,7 +208,7 @@ fn is_name(token: &str) -> bool {
     token.starts_with(|c: char| c.is_alphabetic() || c == '_')
 }
 
-/// The tokens of a source without comments and texts: names, `::`, and single characters.
+/// The tokens of a source without comments and strings: names, `::`, and single characters.
 fn tokens(text: &str) -> Vec<String> {
     let mut found = vec![];
     let mut rest = text;
@@ -237,7 +237,7 @@ fn tokens(text: &str) -> Vec<String> {
     found
 }
 
-/// The length of a text, a character or a raw text at the beginning; a lifetime is none.
+/// The length of a string, character or raw string literal at the beginning; a lifetime is not one.
 fn literal(text: &str) -> Option<usize> {
     let body = text.trim_start_matches('b').trim_start_matches('c');
     let prefix = text.len() - body.len();
@@ -261,7 +261,7 @@ fn literal(text: &str) -> Option<usize> {
     inner[one.len_utf8()..].starts_with('\'').then(|| prefix + 1 + one.len_utf8() + 1)
 }
 
-/// Where a character stands that no backslash precedes.
+/// Where a character is that no backslash precedes.
 fn unescaped(text: &str, end: char) -> Option<usize> {
     let mut escaped = false;
     text.char_indices().find_map(|(at, c)| {
