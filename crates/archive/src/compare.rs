@@ -36,7 +36,7 @@ pub enum DifferenceKind {
     Owner,
     /// Modification time.
     ModificationTime,
-    /// Extended attributes, ACLs and capabilities among them.
+    /// Extended attributes, including ACLs and capabilities.
     Xattrs,
     /// Inode flags or project id.
     Flags,
@@ -125,7 +125,7 @@ impl Comparison<'_> {
         locked(&self.differences).push(Difference { path, kind, detail: detail.into() });
     }
 
-    /// Compares all but content; gives the pairs of records that are of the same type.
+    /// Compares everything except content; returns the pairs of records that are of the same type.
     fn metadata(&self) -> Vec<(usize, usize)> {
         let (archived, found) = (self.archived, &self.walked.table);
         let mut pairs = vec![];
@@ -136,7 +136,7 @@ impl Comparison<'_> {
                 pairs.push((old, new));
             }
             if self.walked.locked.contains(&new) {
-                // What it holds cannot be determined; that it is locked is reported already.
+                // Its content cannot be determined; that it is locked has already been reported.
                 continue;
             }
             for child in archived.children(old).filter(|child| self.choices[*child] != Choice::No) {
@@ -173,7 +173,7 @@ impl Comparison<'_> {
 
     fn entry(&self, old: usize, new: usize) {
         let (mut was, mut is) = (self.archived.entry(old), self.walked.table.entry(new));
-        // What this filesystem does not store was none of the entry's properties, or cannot be.
+        // What this filesystem does not store was not a property of the entry, or cannot be one.
         let stored = self.walked.stored_by(new);
         if !stored.labels {
             was.xattrs.retain(|xattr| !inode::is_label(&xattr.name));
@@ -202,7 +202,7 @@ impl Comparison<'_> {
             };
             differ(DifferenceKind::Xattrs, names(&was), names(&is));
         }
-        // Where the archive does not ask for it, it is the filesystem's own note and no property of the file.
+        // Where the archive does not have it, it is the filesystem's own flag and not a property of the file.
         let own_notes = inode::NOCOMP & !was.flags;
         if (was.flags, was.project) != (is.flags & !own_notes, is.project) {
             let text = |entry: &crate::Entry| format!("flags {:#x} project {}", entry.flags, entry.project);
@@ -225,7 +225,7 @@ impl Comparison<'_> {
     }
 
     /// Names that are one inode in the archive must be one inode here, and no others; where they are on several filesystems
-    /// now, one inode on each. Gives the names that are copies for that reason.
+    /// now, one inode on each. Returns the names that are copies for that reason.
     fn hard_links(&self, pairs: &[(usize, usize)]) -> Vec<PathBuf> {
         let (archived, found) = (self.archived, &self.walked.table);
         let links = Links::of(archived, |index| !archived.records[index].left_out);
@@ -265,7 +265,7 @@ impl Comparison<'_> {
         copies
     }
 
-    /// Compares content by the ids of its blobs, in parallel; gives the bytes compared.
+    /// Compares content by the ids of its blobs, in parallel; returns the bytes compared.
     fn contents(
         &self,
         pairs: &[(usize, usize)],
@@ -385,7 +385,7 @@ impl Comparison<'_> {
     }
 }
 
-/// As many links to one inode every filesystem takes, of those that take any; ext2 takes no more (EXT2_LINK_MAX), ext4 65,000.
+/// Every filesystem that has links allows this many to one inode; ext2 allows no more (EXT2_LINK_MAX), ext4 65,000.
 const LEAST_LINK_MAX: u32 = 32_000;
 
 /// Blobs of zeros that are recognised without reading: the largest that a backup makes.

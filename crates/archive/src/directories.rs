@@ -1,8 +1,8 @@
-//! Directories of a tree, each opened from one that is open already, so that a deep tree costs no more than a flat one, and
-//! nobody who may rename things in it leads elsewhere.
+//! Directories of a tree, each opened from an open one, so that a deep tree costs no more than a flat one, and
+//! nobody who may rename things in it can redirect the path.
 //!
-//! No link is followed on the way down (openat2(2)). On the way up `..` is taken only for what it was known to be: device
-//! and inode must fit. Few descriptors are kept: what was closed is reached by `..` again, or from the top.
+//! No link is followed on the way down (openat2(2)). On the way up `..` is accepted only if it is the known directory: device
+//! and inode must match. Few descriptors are kept: what was closed is reached by `..` again, or from the top.
 
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
@@ -20,23 +20,23 @@ const NAME_BYTES: usize = 256;
 const KEPT: usize = 24;
 /// Directories nearer to the top than this are opened from there, in one call.
 const NEAR: usize = 12;
-/// So far up `..` is taken; beyond that the way from the top is shorter.
+/// How far up `..` is used; beyond that the path from the top is shorter.
 const CLIMB: usize = 64;
-/// How often a call is repeated in which something was renamed meanwhile (openat2(2), EAGAIN).
+/// How often a call is repeated when something was renamed meanwhile (openat2(2), EAGAIN).
 const ATTEMPTS: usize = 100;
 
-/// A directory as it is distinguished from others: device and inode.
+/// The identity of a directory: device and inode.
 pub(crate) type Identity = (u64, u64);
 
 /// The tree, in numbers of records.
 pub(crate) trait Tree {
-    /// The directory above one that is no top.
+    /// The parent of a directory that is not a top.
     fn parent(&self, index: usize) -> usize;
     /// Its name there.
     fn name(&self, index: usize) -> &[u8];
-    /// The descriptor of a top: where ways begin.
+    /// The descriptor of a top: where paths begin.
     fn top(&self, index: usize) -> Option<&OwnedFd>;
-    /// What a directory was when it was seen; `None` when that is not known.
+    /// The identity of a directory when it was seen; `None` when that is not known.
     fn identity(&self, index: usize) -> Option<Identity>;
 }
 
@@ -45,7 +45,7 @@ pub(crate) fn identity(fd: &OwnedFd) -> Result<Identity, Errno> {
     rustix::fs::fstat(fd).map(|status| (status.st_dev, status.st_ino))
 }
 
-/// Opens a directory below another one, with no link on the way. Where reading without a trace is not allowed
+/// Opens a directory below another one, with no link on the way. Where reading without changing access times is not allowed
 /// (O_NOATIME of another's directory), it is opened as usual.
 pub(crate) fn open_below(from: &OwnedFd, path: &OsStr, flags: OFlags, resolve: ResolveFlags) -> Result<OwnedFd, Errno> {
     let flags = flags | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -67,11 +67,11 @@ pub(crate) fn open_below(from: &OwnedFd, path: &OsStr, flags: OFlags, resolve: R
 /// Opens directories, and remembers the last ones.
 pub(crate) struct Directories {
     resolve: ResolveFlags,
-    /// Each lies somewhere below the one before.
+    /// Each is somewhere below the one before.
     open: VecDeque<(usize, Arc<OwnedFd>)>,
 }
 
-/// Where a way begins.
+/// Where a path begins.
 enum Begin {
     Kept(usize),
     Top,
@@ -108,7 +108,7 @@ impl Directories {
         };
         match climbed {
             Ok(()) => self.descend(tree, index, &way),
-            // It was moved: only the way from the top shows where it should be.
+            // It was moved: only the path from the top shows where it should be.
             Err(_) => {
                 self.open.clear();
                 let (_, way) = self.way(tree, index);
@@ -133,7 +133,7 @@ impl Directories {
         }
     }
 
-    /// Where to begin, and the directories from there down to `index`, the last one first.
+    /// Where to start, and the directories from there down to `index`, the last one first.
     fn way(&self, tree: &dyn Tree, index: usize) -> (Begin, Vec<usize>) {
         let mut way = vec![];
         let mut above: Vec<usize> = vec![];
@@ -161,7 +161,7 @@ impl Directories {
         }
     }
 
-    /// The directories above the highest one that is kept, the nearest first, as far as `..` is taken.
+    /// The directories above the highest one that is kept, the nearest first, as far as `..` is used.
     fn above(&self, tree: &dyn Tree) -> Vec<usize> {
         let mut above = vec![];
         let Some((mut at, _)) = self.open.front().map(|(kept, fd)| (*kept, fd)) else { return above };
@@ -205,7 +205,7 @@ impl Directories {
             let name = OsStr::from_bytes(&path);
             let opened = match self.open.back() {
                 Some((_, fd)) => open_below(fd, name, OFlags::RDONLY, self.resolve),
-                // The way is never empty here, and its first directory is in a top.
+                // The path is never empty here, and its first directory is in a top.
                 None => {
                     let top = way.last().and_then(|first| tree.top(tree.parent(*first)));
                     open_below(top.ok_or(Errno::NOENT)?, name, OFlags::RDONLY, self.resolve)
@@ -295,7 +295,7 @@ mod tests {
         let deep = |depth: usize| folder.path().join(vec!["d"; depth].join("/"));
         let mut directories = Directories::within_a_mount();
         directories.open_same(&nest, 100).unwrap();
-        // Directory 70 goes elsewhere, so that `..` of it leads to a stranger; another one is put into its place.
+        // Directory 70 is moved, so its `..` leads to a foreign directory; another one is put in its place.
         let stranger = folder.path().join("stranger");
         std::fs::create_dir(&stranger).unwrap();
         std::fs::rename(deep(70), stranger.join("x")).unwrap();

@@ -1,7 +1,7 @@
 //! What a filesystem encrypts by itself (fscrypt), as `.lifeboat/encrypted.json` in a snapshot that has such entries.
 //!
-//! An archive holds what can be read: an unlocked directory is saved, and restored, in plain; of a locked one nothing but
-//! itself. Which those are is reported at the backup, and again when the snapshot is restored.
+//! An archive holds what can be read: an unlocked directory is saved, and restored, in plain; of a locked one only the directory
+//! itself. Which these are is reported at the backup, and again when the snapshot is restored.
 
 use crate::repository::node;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ const FORMAT: u32 = 1;
 pub struct Encrypted {
     /// In the archive.
     pub path: PathBuf,
-    /// Its key was not there.
+    /// Its key was missing.
     pub locked: bool,
 }
 
@@ -29,13 +29,13 @@ struct File {
 
 #[derive(Serialize, Deserialize)]
 struct Line {
-    /// Escaped as names in restic's trees are.
+    /// Escaped like names in restic's trees.
     path: String,
     locked: bool,
 }
 
 impl Encrypted {
-    /// For people, during a backup: what will not be as it was.
+    /// For people, during a backup: what will not be restored as it was.
     pub fn at_backup(&self) -> String {
         let path = self.path.display();
         match self.locked {
@@ -71,7 +71,7 @@ pub(crate) fn to_json(entries: &[Encrypted]) -> Vec<u8> {
     serde_json::to_vec(&File { format: FORMAT, entries: entries.iter().map(line).collect() }).unwrap_or_default()
 }
 
-/// Reads it. What a newer release says in another format is no reason to refuse a snapshot.
+/// Parses it. Another format of a newer release is no reason to refuse a snapshot.
 ///
 /// # Errors
 /// What is wrong with it.

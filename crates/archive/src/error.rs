@@ -16,15 +16,15 @@ pub enum ArchiveError {
         /// The system's error.
         source: io::Error,
     },
-    /// Somebody else decides where what is restored goes.
+    /// Somebody else controls where restored files go.
     #[error("cannot RESTORE to {path}: {cause}, who could replace restored files")]
     Untrusted {
         /// The folder.
         path: PathBuf,
-        /// Whose it is, or where its path leads.
+        /// Who owns it, or where its path leads.
         cause: String,
     },
-    /// The place holds no repository.
+    /// The place does not hold a repository.
     #[error(
         "cannot OPEN {path}: it is not a repository; try mounting its disk or share, or `lifeboat backup --init \
          --to`, which makes a new repository"
@@ -33,13 +33,13 @@ pub enum ArchiveError {
         /// The place.
         path: PathBuf,
     },
-    /// A repository was to be made where one is.
+    /// A repository was to be created where one exists.
     #[error("cannot CREATE a repository in {path}: one exists already")]
     Exists {
         /// The place.
         path: PathBuf,
     },
-    /// A repository was to be made in a directory that holds something else.
+    /// A repository was to be created in a directory that holds something else.
     #[error("cannot CREATE a repository in {path}: the directory is not empty; try an empty or a new directory")]
     NotEmpty {
         /// The place.
@@ -55,7 +55,7 @@ pub enum ArchiveError {
         /// What else is wrong with its key files.
         more: String,
     },
-    /// Not a single key file of the repository can be used.
+    /// No key file of the repository can be used.
     #[error("cannot UNLOCK the repository {path}: none of its key files can be used: {cause}")]
     NoKey {
         /// The repository.
@@ -63,7 +63,7 @@ pub enum ArchiveError {
         /// What is wrong with the first.
         cause: String,
     },
-    /// The making of a repository was cut short, and it has another key.
+    /// The creation of a repository was interrupted, and it has another key.
     #[error(
         "cannot CREATE a repository in {path}: it holds an incomplete repository, whose creation was interrupted and \
          which this key does not open; try removing what is there"
@@ -72,7 +72,7 @@ pub enum ArchiveError {
         /// The place.
         path: PathBuf,
     },
-    /// The directory of key files is empty: no secret opens the repository any more.
+    /// The directory of key files is empty: no secret can open the repository.
     #[error("cannot UNLOCK the repository {path}: its key files were removed; try copying one back into {path}/keys")]
     NoKeys {
         /// The repository.
@@ -96,10 +96,10 @@ pub enum ArchiveError {
         path: PathBuf,
         /// Which part.
         what: String,
-        /// What does not fit.
+        /// What is wrong.
         cause: String,
     },
-    /// The store refused.
+    /// The store failed.
     #[error("cannot {action} the repository {path}: {cause}")]
     Store {
         /// `READ`, `WRITE`, `LIST`, …
@@ -114,10 +114,10 @@ pub enum ArchiveError {
     Lost {
         /// The repository.
         path: PathBuf,
-        /// How long it was waited for, and what came instead of an answer.
+        /// How long we waited, and what came instead of an answer.
         cause: String,
     },
-    /// Somebody else works on the repository.
+    /// Somebody else is using the repository.
     #[error(
         "cannot {action} the repository {path}: it is locked{} by {holder}; try again when it has ended, or `restic \
          unlock` if it no longer runs", if *.exclusive { " exclusively" } else { "" }
@@ -168,7 +168,7 @@ pub enum ArchiveError {
         /// Entries that were to be restored.
         total: u64,
     },
-    /// The wanted snapshot is not there, or its name fits several.
+    /// The requested snapshot does not exist, or its name matches several.
     #[error("cannot FIND the snapshot {wanted}: {cause}")]
     Snapshot {
         /// What was asked for.
@@ -176,7 +176,7 @@ pub enum ArchiveError {
         /// Why it does not name one snapshot.
         cause: String,
     },
-    /// The wanted path is not in the snapshot.
+    /// The requested path is not in the snapshot.
     #[error("cannot FIND {path} in the snapshot {snapshot}")]
     NotInSnapshot {
         /// The path.
@@ -190,7 +190,7 @@ pub enum ArchiveError {
         /// Its reason.
         cause: String,
     },
-    /// A library ended a thread; a defect, kept from ending the program.
+    /// A library panicked; a defect, kept from ending the program.
     #[error("cannot {action}: internal error in a library: {cause}")]
     Panicked {
         /// What was being done.
@@ -201,7 +201,7 @@ pub enum ArchiveError {
 }
 
 impl ArchiveError {
-    /// Something in the repository is not what it was.
+    /// Something in the repository is damaged.
     pub fn is_damage(&self) -> bool {
         matches!(self, ArchiveError::Damaged { .. } | ArchiveError::NoKey { .. } | ArchiveError::NoKeys { .. })
     }

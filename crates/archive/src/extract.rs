@@ -2,24 +2,24 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | [`extraction`] | what the parts of one extraction share; what becomes of an entry that fails |
+//! | [`extraction`] | what the parts of one extraction share; what happens to an entry that fails |
 //! | [`place`] | directories of the target, opened without following any link |
 //! | [`places`] | directories of a target in which nothing is restored any more |
-//! | [`links`] | further names of hard links, and what becomes of them on another filesystem |
+//! | [`links`] | further names of hard links, and what happens to them on another filesystem |
 //! | [`files`] | regular files: content, holes, and their attributes while they are open |
-//! | [`sharing`], [`taking`] | blocks that files share again: which files, in which order; from which file they are taken |
-//! | [`compression`] | compression, which must be asked for before anything is written |
+//! | [`sharing`], [`taking`] | blocks that files share again: which files, in which order; from which file they come |
+//! | [`compression`] | compression, which must be set before anything is written |
 //! | [`attributes`] | owner, mode, xattrs, times, flags, in the order that keeps them |
 //! | [`under`] | directories that mounted filesystems hide |
 //!
 //! Order: directories; files in parallel, in the order in which their content is in the archive; links, devices and
 //! pipes; hard links; inode flags of files; then attributes of directories from the leaves up, so that nothing touches
-//! a directory after its times are set. Flags that keep everybody from changing a file may wait until somebody else has
+//! a directory after its times are set. Flags that protect a file from changes may wait until somebody else has
 //! written to the target ([`protect`]).
 //!
-//! Anyone who owns a directory of the target can exchange what is in it at any moment. So directories are opened one from the
+//! Anyone who owns a directory of the target can replace what is in it at any moment. So directories are opened one from the
 //! other and are recognised by device and inode; nothing is set by a name. A directory that is restored and that others can write
-//! to is closed (its owner is who restores, its mode 0700) until it has the archive's attributes. Directories that only lead
+//! to is closed (owned by the restoring user, mode 0700) until it has the archive's attributes. Directories that only lead
 //! to what was chosen are neither replaced nor changed.
 
 mod attributes;
@@ -133,15 +133,15 @@ pub(crate) fn run(
     Ok(Restored { entries, bytes, unprotected, copies })
 }
 
-/// Sets the flags that waited, on what is there; gives their number.
+/// Sets the postponed flags on what exists; returns their number.
 pub(crate) fn protect(table: &FileTable, target: &Path, problems: &Problems<'_>) -> Result<u64, ArchiveError> {
     let mut places = Places::new(table, target)?;
     let protected = |index: &usize| {
         let record = &table.records[*index];
         !record.left_out && record.flags & attributes::PROTECTION != 0
     };
-    // Files before directories, and directories from the leaves up: none of them can be entered less for it, but one that
-    // was replaced could not be seen any more.
+    // Files before directories, and directories from the leaves up: flags keep nobody from entering them, but one that
+    // was replaced could no longer be detected.
     let (directories, files): (Vec<usize>, Vec<usize>) =
         (0..table.records.len()).filter(protected).partition(|index| table.records[*index].kind == Kind::Directory);
     let mut set = 0;
@@ -157,7 +157,7 @@ pub(crate) fn protect(table: &FileTable, target: &Path, problems: &Problems<'_>)
 }
 
 impl Extraction<'_> {
-    /// Makes directories, private until their content is there.
+    /// Creates directories, private until their content is there.
     fn directories(&mut self) -> Result<(), ArchiveError> {
         let mut directories = Directories::across_mounts();
         self.target.prepare(self.choices[0] == Choice::Yes, self.options.private)?;
@@ -212,7 +212,7 @@ impl Extraction<'_> {
         self.table.children(index).any(|child| self.choices[child] == Choice::Yes)
     }
 
-    /// A directory that cannot be had: nothing below it is restored, and what was chosen says so.
+    /// A directory that cannot be created or used: nothing below it is restored, and chosen entries are reported.
     fn block(&mut self, index: usize, blocked: Blocked) -> Result<(), ArchiveError> {
         if let Blocked::Failed(what, error @ (Errno::NOSPC | Errno::DQUOT | Errno::ROFS)) = blocked {
             let failure = self.failure(what, index, error);
@@ -266,7 +266,7 @@ impl Extraction<'_> {
         let (at, ()) = place::put(name, self.naming(), make).map_err(|error| self.failure("MAKE", index, error))?;
         let held = match attributes::hold_new(record, parent, at.name()) {
             Ok(held) => held,
-            // What is there is not ours, so that it is left alone.
+            // What exists there is not ours and is left alone.
             Err(Errno::STALE | Errno::NOENT) => {
                 return Err(Failure::Entry("cannot MAKE: it was replaced during the restore".to_owned()));
             }
@@ -281,7 +281,7 @@ impl Extraction<'_> {
         at.rename(parent).map_err(|error| Failure::entry("RENAME", error))
     }
 
-    /// Flags of files, then everything of directories, from the leaves up.
+    /// Flags of files, then all attributes of directories, from the leaves up.
     fn finish(&self) -> Result<(), ArchiveError> {
         let records = &self.table.records;
         let mut directories = Directories::across_mounts();
@@ -297,7 +297,7 @@ impl Extraction<'_> {
         }
         for (index, record) in records.iter().enumerate().rev() {
             let Some(directory) = self.target.directories.get(&index) else { continue };
-            // One on the way that was there is left as it is.
+            // An existing one on the way is left as it is.
             if record.kind != Kind::Directory || (directory.was_there && !self.is_chosen(index)) {
                 continue;
             }

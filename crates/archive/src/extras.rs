@@ -1,10 +1,10 @@
 //! What restic's format cannot carry, as `.lifeboat/extras.jsonl` in the snapshot.
 //!
 //! One JSON object per line, the first one `{"lifeboat_extras":1}`. Each of the others names an entry by `path` (bytes that
-//! are not UTF-8, quotes and control characters escaped as in restic's names) and says only what its node does not:
+//! are not UTF-8, quotes and control characters escaped as in restic's names) and has only what its node does not:
 //! inode flags, project id, holes, times before the year 0 or after 9999, xattrs whose names are not UTF-8, and the stretches that
-//! shared blocks with other files: `[offset, length, space, address]`; what had equal addresses in one space is the same. The root
-//! directory has no node, so its line says everything, and so do lines with `"under":true`: they describe directories that
+//! shared blocks with other files: `[offset, length, space, address]`; equal addresses in one space are the same. The root
+//! directory has no node, so its line has everything, and so do lines with `"under":true`: they describe directories that
 //! mounted filesystems hide.
 
 use crate::file_table::{FileTable, Holes, Kind, More, Record, Time, Under, Xattr};
@@ -15,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// Version of the format, and of one that says which files share blocks or are squeezed: earlier releases cannot read that.
+/// Version of the format, and of the one with files that share blocks or are squeezed: earlier releases cannot read that.
 const VERSION: u32 = 1;
 const VERSION_NEW: u32 = 2;
 
@@ -128,11 +128,11 @@ fn push(out: &mut Vec<u8>, value: &impl Serialize) {
     }
 }
 
-/// Adds what the lines say to the table of the same snapshot. Of one that is not `whole` some entries are missing, and their lines are
-/// passed over.
+/// Adds the lines to the table of the same snapshot. If it is not `whole`, some entries are missing, and their lines are
+/// skipped.
 ///
 /// # Errors
-/// What is wrong with which line. Lines for entries that a whole table does not have are an error as well.
+/// What is wrong with which line. Lines for entries that a whole table does not have are an error, too.
 pub(crate) fn apply(text: &[u8], table: &mut FileTable, whole: bool) -> Result<(), String> {
     let mut lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).enumerate();
     let (_, first) = lines.next().ok_or("it is empty")?;
@@ -303,7 +303,7 @@ mod tests {
         let a = table.find(std::path::Path::new("/a")).unwrap();
         assert_eq!(table.records[a].project, 7);
         assert!(apply(text, &mut small(), true).is_err());
-        // What is wrong in itself stays an error.
+        // An invalid line stays an error.
         assert!(apply(b"{\"lifeboat_extras\":1}\n{\"path\":\"/a\\\\q\"}", &mut small(), false).is_err());
     }
 

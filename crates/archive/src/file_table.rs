@@ -47,7 +47,7 @@ pub struct Xattr {
     pub value: Vec<u8>,
 }
 
-/// What one entry is, in full; made on demand by [`FileTable::entry`].
+/// All data of one entry; made on demand by [`FileTable::entry`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Absolute path in the archive.
@@ -81,13 +81,13 @@ pub struct Entry {
 /// Holes of a file: start and length, in bytes, ascending.
 pub type Holes = Vec<(u64, u64)>;
 
-/// What few entries have.
+/// What only few entries have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct More {
     pub(crate) xattrs: Vec<Xattr>,
     pub(crate) target: Vec<u8>,
     pub(crate) holes: Holes,
-    /// The content has nothing of large holes ([`is_large`]), not even zeros.
+    /// The content contains nothing for large holes ([`is_large`]), not even zeros.
     pub(crate) squeezed: bool,
 }
 
@@ -186,7 +186,7 @@ impl Record {
         }
     }
 
-    /// What hard links to one inode have in common; `None` for what has no other link.
+    /// What hard links to one inode have in common; `None` for an entry without other links.
     pub(crate) fn link_key(&self) -> Option<(u64, u64)> {
         (self.links > 1 && self.kind != Kind::Directory && self.inode != 0).then_some((self.filesystem, self.inode))
     }
@@ -206,7 +206,7 @@ impl FileTable {
     /// Sum of the sizes of regular files that are not left out, in bytes.
     pub fn bytes(&self) -> u64 {
         let files = self.records.iter().filter(|record| !record.left_out && record.kind == Kind::File);
-        // Four holes of 8 EiB are more than a number holds.
+        // Four holes of 8 EiB are more than the number can hold.
         files.fold(0, |sum, record| sum.saturating_add(record.size))
     }
 
@@ -219,7 +219,7 @@ impl FileTable {
         record.size.saturating_sub(self.holes(index).iter().map(|(_, length)| length).sum())
     }
 
-    /// The entries in full, directories before what is in them; those left out are not among them.
+    /// The entries in full, directories before what is in them; without those that are left out.
     pub fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
         (0..self.records.len()).filter(|index| !self.records[*index].left_out).map(|index| self.entry(index))
     }
@@ -247,7 +247,7 @@ impl FileTable {
         }
     }
 
-    /// Adds a record, without wiring it to its directory.
+    /// Adds a record, without linking it to its directory.
     pub(crate) fn push(&mut self, mut record: Record, name: &[u8], more: More) -> usize {
         record.name_start = u32::try_from(self.names.len()).unwrap_or(NONE);
         record.name_length = u16::try_from(name.len()).unwrap_or(u16::MAX);
@@ -261,7 +261,7 @@ impl FileTable {
         index
     }
 
-    /// Forgets the records from `length` on, with all that they hold; nobody may refer to them.
+    /// Forgets the records from `length` on, with all that they hold; nothing may refer to them.
     pub(crate) fn truncate(&mut self, length: usize) {
         let Some(first) = self.records.get(length) else { return };
         self.names.truncate(first.name_start as usize);
@@ -297,7 +297,7 @@ impl FileTable {
         self.more(index).is_some_and(|more| more.squeezed)
     }
 
-    /// Bytes that the blobs of a regular file's content have: its size, or less when it is squeezed.
+    /// Bytes in the blobs of a regular file's content: its size, or less when it is squeezed.
     pub(crate) fn content_bytes(&self, index: usize) -> u64 {
         let size = self.records[index].size;
         match self.more(index) {
@@ -323,7 +323,7 @@ impl FileTable {
         }
     }
 
-    /// Gives a record all that belongs to the inode of another one: everything but name and place.
+    /// Gives a record all inode data of another one: everything except name and place.
     pub(crate) fn take_inode(&mut self, from: usize, to: usize) {
         let inode = self.records[from].clone();
         let record = &mut self.records[to];
@@ -332,7 +332,7 @@ impl FileTable {
         *record = Record { parent, name_start, name_length, more, ..inode };
     }
 
-    /// The same xattrs and holes are kept for two records.
+    /// Two records share the same xattrs and holes.
     pub(crate) fn share_more(&mut self, from: usize, to: usize) {
         self.records[to].more = self.records[from].more;
     }

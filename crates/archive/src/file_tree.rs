@@ -14,12 +14,12 @@ pub struct FileTree {
     pub mounts: Vec<PathBuf>,
     /// Entries to leave out, with all below them.
     pub excludes: Vec<PathBuf>,
-    /// Directories to keep, but without what is in them.
+    /// Directories to keep, but without their contents.
     pub without_content: Vec<PathBuf>,
 }
 
 impl FileTree {
-    /// The filesystem at `root`, without any that is mounted below it, with everything in it.
+    /// The filesystem at `root`, without filesystems mounted below it, with everything in it.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         FileTree { root: root.into(), mounts: vec![], excludes: vec![], without_content: vec![] }
     }

@@ -1,4 +1,4 @@
-//! Entrances for fuzzing: what is read of a repository, without a repository. Not part of the interface.
+//! Entry points for fuzzing: parsers of a repository's parts, without a repository. Not part of the interface.
 
 use crate::file_table::{FileTable, Kind, More, Record};
 use crate::repository::crypto::{self, Key};
@@ -8,7 +8,7 @@ use crate::repository::keys::Candidate;
 use crate::repository::{load, pack, snapshot};
 use crate::{ArchiveError, extras};
 
-/// Reads a tree into a table; gives the names.
+/// Reads a tree into a table; returns the names.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -36,7 +36,7 @@ pub fn extras(text: &[u8]) -> Result<(), String> {
     extras::apply(text, &mut table, true)
 }
 
-/// Reads a pack's header that is authentic; gives the lengths of its blobs.
+/// Reads an authentic pack header; returns the lengths of its blobs.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -74,7 +74,7 @@ pub fn snapshot(json: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-/// Reads a key file; gives the work that it asks for.
+/// Reads a key file; returns the work that it requires.
 ///
 /// # Errors
 /// What is wrong with it.

@@ -6,18 +6,18 @@
 //! | [`file_table`] | [`FileTable`]: the compact list of entries that walker, repository, extractor and comparison share |
 //! | [`directories`] | directories opened one from the other, for walker and extractor |
 //! | [`walk`] | reads a file tree's metadata into a table, and the content of its files |
-//! | `fuzz` | entrances for fuzzing, behind the feature of that name |
+//! | `fuzz` | entry points for fuzzing, behind the feature of that name |
 //! | [`encrypted`] | what the filesystem encrypts by itself |
 //! | [`extras`] | what restic's format cannot carry: root metadata, inode flags, project ids, holes, shared blocks |
 //! | `links` | which entries are one inode |
 //! | `shared`, [`room`] | files that share blocks; the room that a restore needs |
-//! | [`measure`] | a look at a file tree without reading content |
+//! | [`measure`] | inspects a file tree without reading content |
 //! | [`repository`] | [`Repository`]: restic format 2; the only place that names rustic types |
 //! | [`extract`] | writes a table and its content into a directory |
 //! | [`compare`] | what differs between a table and a file tree |
 //! | [`secret`], [`words`] | keys, and their recovery words |
-//! | [`seal`] | what proves that the holder of a key wrote something |
-//! | [`report`] | progress, problems, and what each operation says at its end |
+//! | [`seal`] | proof that the holder of a key wrote something |
+//! | [`report`] | progress, problems, and the report of each operation at its end |
 //! | [`warnings`] | turns log warnings of libraries into counted problems |
 //!
 //! A backup goes `FileTree` → walk → `FileTable` → repository; a restore goes repository → `FileTable` → extract. Holes, flags and

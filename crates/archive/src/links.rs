@@ -1,9 +1,9 @@
 //! Which entries of a table are hard links to one inode.
 //!
 //! An archive gives each entry the device and inode number that it had, and how many links. A hostile or damaged one can give
-//! the numbers of one file to another; a file may also have changed between two looks at its names. Whoever links such entries
-//! gives one of them the content, owner and mode of the other. So only entries that are the same in all that belongs to an
-//! inode, but for times and flags, are one.
+//! the numbers of one file to another; a file may also have changed while its names were read. Linking such entries
+//! would give one of them the content, owner and mode of the other. So only entries that agree in everything that belongs to an
+//! inode, except for times and flags, are one.
 
 use crate::file_table::{FileTable, Id, Record, Xattr};
 use std::collections::HashSet;
@@ -13,9 +13,9 @@ use std::hash::BuildHasher as _;
 /// Groups of hard links.
 #[derive(Debug, Default)]
 pub(crate) struct Links {
-    /// For each name of a group but the first the first.
+    /// For each name of a group except the first: the first.
     firsts: HashMap<usize, usize>,
-    /// Entries that have the numbers of one before them, and are another file.
+    /// Entries that have the numbers of an earlier one, but are another file.
     pub(crate) apart: Vec<usize>,
 }
 
@@ -23,7 +23,7 @@ impl Links {
     /// The groups of those records that are `wanted`.
     pub(crate) fn of(table: &FileTable, wanted: impl Fn(usize) -> bool) -> Links {
         let mut links = Links::default();
-        // With a number that nobody can foresee, so that it takes no longer for an archive that was made to make it long.
+        // Hashed with an unpredictable number, so that a crafted archive cannot make it slow.
         let random = RandomState::new();
         let mut first: HashMap<((u64, u64), u64), usize> = HashMap::new();
         let mut keys = HashSet::new();
@@ -46,7 +46,7 @@ impl Links {
         links
     }
 
-    /// The first name of an entry's group; the entry itself when it is that one, or has no other name.
+    /// The first name of an entry's group; the entry itself if it is the first, or has no other name.
     pub(crate) fn first(&self, index: usize) -> usize {
         self.firsts.get(&index).copied().unwrap_or(index)
     }
@@ -126,7 +126,7 @@ mod tests {
             [first, first, differ[1], elsewhere, alone]
         );
         assert!(differ.iter().all(|index| links.first(*index) == *index));
-        // Of those that are not wanted nothing is a first name.
+        // Unwanted entries are never a first name.
         assert_eq!(Links::of(&table, |index| index != first).first(later), later);
     }
 

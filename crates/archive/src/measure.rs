@@ -1,9 +1,9 @@
-//! A look at a file tree without reading content: the room that a restore of it needs, and what is encrypted in it.
+//! Inspects a file tree without reading content: the room that a restore of it needs, and what is encrypted in it.
 
 use crate::report::{Observer, Problems, Progress};
 use crate::{ArchiveError, Encrypted, FileTree, Room, walk};
 
-/// What looking at a file tree found.
+/// The result of inspecting a file tree.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Measured {
     /// What its files need.
@@ -12,12 +12,12 @@ pub struct Measured {
     pub encrypted: Vec<Encrypted>,
 }
 
-/// Looks at a file tree without reading content: what a backup of it would say. What cannot be read is not counted.
+/// Inspects a file tree without reading content: what a backup of it would report. What cannot be read is not counted.
 ///
 /// # Errors
 /// When the source's root cannot be opened.
 pub fn measure(source: &FileTree, observer: &dyn Observer) -> Result<Measured, ArchiveError> {
-    /// Passes on progress alone: a backup reports what it cannot read.
+    /// Passes on only progress: a backup reports what it cannot read.
     struct ProgressOnly<'a>(&'a dyn Observer);
     impl Observer for ProgressOnly<'_> {
         fn progress(&self, progress: &Progress) {

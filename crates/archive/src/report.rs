@@ -1,4 +1,4 @@
-//! What operations say: progress while they run, problems as they meet them, a report at the end.
+//! What operations report: progress while they run, problems as they occur, a report at the end.
 
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -27,17 +27,17 @@ pub struct Problem {
     pub message: String,
 }
 
-/// Gets reports of progress and problems; called from several threads, problems as they occur, progress some times a second.
+/// Gets reports of progress and problems; called from several threads, problems as they occur, progress a few times a second.
 pub trait Observer: Sync {
     /// How far it is.
     fn progress(&self, _progress: &Progress) {}
-    /// Something was met that the report will count.
+    /// A problem that the report will count.
     fn problem(&self, _problem: &Problem) {}
-    /// Something that concerns no entry and spoils nothing, but should be known.
+    /// Something that concerns no entry and does no harm, but should be known.
     fn warning(&self, _text: &str) {}
 }
 
-/// An observer that says nothing.
+/// An observer that ignores everything.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Quiet;
 
@@ -66,9 +66,9 @@ pub struct BackupReport {
     pub damaged_packs: u64,
     /// Blobs that only they had, and that were stored again.
     pub stored_again: u64,
-    /// What a restore of it needs.
+    /// The room that a restore of it needs.
     pub room: crate::Room,
-    /// What is encrypted by its filesystem, and is not, or not so, in the snapshot.
+    /// What its filesystem encrypts, and is missing or not so encrypted in the snapshot.
     pub encrypted: Vec<crate::Encrypted>,
     /// Everything that could not be read, or changed meanwhile.
     pub problems: Vec<Problem>,
@@ -83,7 +83,7 @@ pub struct RestoreReport {
     pub bytes: u64,
     /// Entries whose protecting flags wait for [`Repository::protect`](crate::Repository::protect).
     pub unprotected: u64,
-    /// Hard links that became copies, because there can be none to their first name: it is on another filesystem.
+    /// Hard links that became copies, because no link to their first name is possible: it is on another filesystem.
     pub copies: Vec<PathBuf>,
     /// Everything that could not be restored, or only in part.
     pub problems: Vec<Problem>,
@@ -105,7 +105,7 @@ pub(crate) fn copied(copies: &[PathBuf]) -> Option<String> {
     (!copies.is_empty()).then(|| format!("{count}{what}, because the first name is on another filesystem: {some}"))
 }
 
-/// Paths that are named of many.
+/// How many of many paths are listed.
 pub(crate) const NAMED: usize = 5;
 
 /// Some paths of `total` ones, for people: "/a, /b and 5 more".
@@ -155,7 +155,7 @@ impl<'a> Problems<'a> {
     }
 }
 
-/// Locks; a poisoned lock only says that another thread panicked, which is reported by itself.
+/// Locks; a poisoned lock only means that another thread panicked, which is reported separately.
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -2,23 +2,23 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | [`open`], [`config`] | making and opening; the config |
+//! | [`open`], [`config`] | creating and opening; the config |
 //! | [`store`], [`folder`] | the files of a repository; those in a local folder |
 //! | [`place`], [`remote`], [`guard`] | where a repository is; rustic's backend for one across the network; calls into rustic |
 //! | [`handle`] | an open repository |
 //! | [`keys`], [`crypto`] | key files; encryption and hashes |
 //! | [`spare`] | second copies of config and key files |
 //! | [`node`], [`load`] | directories as JSON; a snapshot as a table |
-//! | [`index`], [`index_file`], [`indexes`] | where blobs are; what index files hold; reading them, and doing without them |
+//! | [`index`], [`index_file`], [`indexes`] | where blobs are; what index files hold; reading them, and working without them |
 //! | [`pack`], [`blobs`] | packs; reading blobs |
 //! | [`chunker`], [`writer`], [`backup`] | cutting files; writing blobs; the backup itself |
-//! | [`content`] | what the extractor and the comparison want to know of files |
-//! | [`lock`], [`stock`], [`notes`] | locks as restic's; which packs are really there; what was found damaged in them |
+//! | [`content`] | what the extractor and the comparison need to know about files |
+//! | [`lock`], [`stock`], [`notes`] | locks like restic's; which packs really exist; what was found damaged in them |
 //! | [`mod@copy`] | one snapshot into another repository |
-//! | [`owner`], [`marks`], [`clock`] | whose snapshots are, and in which order they were written |
-//! | [`snapshot`], [`verify`], [`proof`] | the list of backups; the proofs that a repository is whole, and that a snapshot is |
+//! | [`owner`], [`marks`], [`clock`] | who owns snapshots, and in which order they were written |
+//! | [`snapshot`], [`verify`], [`proof`] | the list of backups; the checks that a repository or a snapshot is intact |
 //!
-//! rustic_core makes and opens repositories and stores their files. What it does with file trees is done here: its
+//! rustic_core creates and opens repositories and stores their files. Its work on file trees is done here instead: its
 //! archiver drops unreadable files with a log line, hashes every hard link again and sees no holes, its restorer panics
 //! on a full disk (docs/decisions/0009-archive-engine.md).
 
@@ -70,7 +70,7 @@ use rustic_core::FileType;
 use std::path::Path;
 
 impl Repository {
-    /// Backs up a source as a new snapshot, with regard to the latest one of the same machine.
+    /// Backs up a source as a new snapshot, based on the latest one of the same machine.
     ///
     /// # Errors
     /// When the source's root cannot be opened or the repository cannot be written. Entries that cannot be read are
@@ -83,7 +83,7 @@ impl Repository {
         backup::run(self, request, observer)
     }
 
-    /// Proves that a snapshot can be restored: its directories are read, and all that they name is there in its whole length.
+    /// Verifies that a snapshot can be restored: its directories are read, and all that they name is there at full length.
     /// Far less is read than by [`Repository::verify`]; contents are authenticated when they are restored.
     ///
     /// # Errors
@@ -95,7 +95,7 @@ impl Repository {
         }
     }
 
-    /// What of a snapshot is not there, as far as can be determined without reading contents: directories and files, with the reason.
+    /// What is missing of a snapshot, as far as can be determined without reading contents: directories and files, with the reason.
     ///
     /// # Errors
     /// When the repository cannot be read, or the snapshot's root.
@@ -103,7 +103,7 @@ impl Repository {
         proof::run(self, snapshot, proof::Depth::Presence, &crate::Quiet)
     }
 
-    /// The same, but all that the snapshot needs is read, decrypted and hashed. Nothing else of the repository is looked at.
+    /// The same, but all that the snapshot needs is read, decrypted and hashed. Nothing else in the repository is examined.
     ///
     /// # Errors
     /// As [`Repository::missing`].
@@ -111,7 +111,7 @@ impl Repository {
         proof::run(self, snapshot, proof::Depth::Contents, observer)
     }
 
-    /// The room that a restore of a snapshot needs; `None` when it does not say so, because an earlier release wrote it.
+    /// The room that a restore of a snapshot needs; `None` when it has no record, because an earlier release wrote it.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -126,7 +126,7 @@ impl Repository {
         }
     }
 
-    /// What of a snapshot its filesystems encrypted: it is not in the archive, or comes back in plain.
+    /// What the filesystems of a snapshot encrypted: it is not in the archive, or is restored unencrypted.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -158,7 +158,7 @@ impl Repository {
         let content = content::RepositoryContent { store: &self.store, index: &index };
         let problems = Problems::new(observer);
         loaded.problems().for_each(|problem| problems.add(problem.path, problem.message));
-        // What is in a directory that is lost was reported with it.
+        // The contents of a lost directory were reported with it.
         let selection = &selection.without(&|path| loaded.has_lost(path));
         let restored = extract::run(&loaded.table, &content, target, selection, options, observer, &problems)?;
         self.note_damage(&index, notes::Looked::Part, observer);
@@ -166,8 +166,8 @@ impl Repository {
         Ok(RestoreReport { entries, bytes, unprotected, copies, problems: warnings::added_to(problems) })
     }
 
-    /// Sets the inode flags that a restore with [`RestoreOptions::unprotected`] left out: those that keep everybody from
-    /// changing a file.
+    /// Sets the inode flags that a restore with [`RestoreOptions::unprotected`] left out: those that protect a file from
+    /// changes.
     ///
     /// # Errors
     /// When the target cannot be opened or the snapshot's root cannot be read. What cannot be set is a problem.
@@ -197,7 +197,7 @@ impl Repository {
         self.compare_with(snapshot, source, selection, observer, u32::MAX)
     }
 
-    /// Like [`Repository::compare`], after a restore with [`RestoreOptions::unprotected`]: flags that wait are no difference.
+    /// Like [`Repository::compare`], after a restore with [`RestoreOptions::unprotected`]: postponed flags do not count.
     ///
     /// # Errors
     /// As [`Repository::compare`].
@@ -221,7 +221,7 @@ impl Repository {
         flags: u32,
     ) -> Result<CompareReport, ArchiveError> {
         self.try_to_hold(observer);
-        // All of it: the file tree is walked as a whole, too.
+        // All of it: the whole file tree is walked, too.
         let (index, loaded) = self.load(snapshot, &Selection::Everything)?;
         let content = content::RepositoryContent { store: &self.store, index: &index };
         let mut source = backup::without_repository(source, self.store.folder.as_deref());
@@ -238,13 +238,13 @@ impl Repository {
     /// Reads every byte: decrypts and hashes every blob, follows every tree, and compares counts with the manifests.
     ///
     /// # Errors
-    /// When the repository cannot be listed, or somebody removes from it just now. Damage is a problem in the report.
+    /// When the repository cannot be listed, or somebody is removing from it. Damage is a problem in the report.
     pub fn verify(&self, observer: &dyn Observer) -> Result<VerifyReport, ArchiveError> {
         self.hold_for_reading()?;
         verify::run(self, observer)
     }
 
-    /// Copies one snapshot, with all that it needs, into another repository; gives it as it is there.
+    /// Copies one snapshot, with all that it needs, into another repository; returns it as it is there.
     ///
     /// # Errors
     /// When one cannot be read or the other cannot be written.
@@ -252,7 +252,7 @@ impl Repository {
         copy::run(self, to, snapshot)
     }
 
-    /// Adds a key, in two files; gives the id of the first.
+    /// Adds a key, in two files; returns the id of the first.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -261,12 +261,12 @@ impl Repository {
         open::write_keys(&self.store, secret, &self.master, host, &self.config).map(|id| crypto::hex(&id))
     }
 
-    /// Removes the key of which a file's id begins with `id`, with all its files.
+    /// Removes the key with a file whose id begins with `id`, with all its files.
     ///
     /// # Errors
     /// When none or several do, when it is the one that opened the repository, or when it cannot be removed.
     pub fn remove_key(&self, id: &str) -> Result<(), ArchiveError> {
-        // Nobody waits for himself.
+        // Our own lock is not waited for.
         drop(crate::report::locked(&self.reading).take());
         let lock = lock::Lock::take(&self.store, lock::Mode::Alone, "CHANGE", self.lock_patience)?;
         lock.confirm("CHANGE")?;
@@ -287,7 +287,7 @@ impl Repository {
         }
     }
 
-    /// All keys; the files of one secret that were made together are one. Those that cannot be read are among them.
+    /// All keys; files for one secret that were made together count as one. Those that cannot be read are among them.
     ///
     /// # Errors
     /// When the repository cannot be listed.

@@ -1,7 +1,7 @@
 //! The room that a restore of a snapshot needs, as `.lifeboat/room.json` in it.
 //!
-//! What files are in sum says little where they share blocks or are compressed, and what a filesystem has in use says
-//! little where they will not be so any more. A snapshot without this file was made by an earlier release.
+//! The sum of file sizes says little where they share blocks or are compressed, and the used space of a filesystem says
+//! little where they will no longer do so. A snapshot without this file was made by an earlier release.
 
 use crate::repository::node;
 use serde::{Deserialize, Serialize};
@@ -37,19 +37,19 @@ pub struct RootRoom {
     /// How many of those not shared are compressed because the files say so.
     #[serde(default)]
     pub compressed_bytes: u64,
-    /// What these take.
+    /// The space that these take.
     #[serde(default)]
     pub compressed_stored: u64,
     /// How many of those not shared are compressed for another reason: options of the mount, or a command that once ran.
     #[serde(default)]
     pub squeezed_bytes: u64,
-    /// What these take.
+    /// The space that these take.
     #[serde(default)]
     pub squeezed_stored: u64,
 }
 
 impl RootRoom {
-    /// Of a mount point or subvolume at a path in the archive; nothing is counted yet.
+    /// For a mount point or subvolume at a path in the archive; nothing is counted yet.
     pub(crate) fn at(root: &Path) -> RootRoom {
         RootRoom { root: node::quote(root.as_os_str().as_encoded_bytes()), ..RootRoom::default() }
     }
@@ -59,7 +59,7 @@ impl RootRoom {
         PathBuf::from(OsString::from_vec(node::unquote(&self.root).unwrap_or_default()))
     }
 
-    /// Bytes that its files take when they share blocks and are compressed as far as they can be; `mounted_compressed` reports
+    /// Bytes that its files take when they share blocks and are compressed as far as they can be; `mounted_compressed` says
     /// that the filesystem is mounted so that it compresses.
     pub fn restored(&self, mounted_compressed: bool) -> u64 {
         let mut bytes = self.bytes.saturating_sub(self.shared_bytes);
@@ -104,7 +104,7 @@ impl Room {
         }
         let version: Version = serde_json::from_slice(json).map_err(|error| error.to_string())?;
         if version.format != FORMAT {
-            // It only helps: what another release says in it is no reason to refuse a snapshot.
+            // It only helps: another release's format is no reason to refuse a snapshot.
             return Ok(None);
         }
         serde_json::from_slice(json).map(Some).map_err(|error| error.to_string())

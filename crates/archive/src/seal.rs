@@ -1,6 +1,6 @@
 //! Proof that the holder of a key wrote something: a keyed BLAKE3, under a key of its own that is derived from the secret.
 //!
-//! A secret may be a passphrase that a person chose, and a seal is in the open: each guess costs what guessing at a key file
+//! A secret may be a passphrase that a person chose, and a seal is public: each guess costs what guessing at a key file
 //! costs.
 
 use crate::Secret;

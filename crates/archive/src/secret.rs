@@ -10,7 +10,7 @@ pub const KEY_BYTES: usize = 32;
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Takes the text of a key file or a passphrase; line ends at its end do not count.
+    /// Takes the text of a key file or a passphrase; trailing line ends do not count.
     pub fn new(text: impl Into<String>) -> Self {
         let text = Zeroizing::new(text.into());
         Secret(Zeroizing::new(text.trim_end_matches(['\n', '\r']).to_owned()))
@@ -19,7 +19,7 @@ impl Secret {
     /// A new random key of 256 bits.
     ///
     /// # Errors
-    /// When the system gives no randomness.
+    /// When the system provides no randomness.
     pub fn generate() -> std::io::Result<Self> {
         let mut bytes = Zeroizing::new([0_u8; KEY_BYTES]);
         getrandom::fill(bytes.as_mut()).map_err(|error| std::io::Error::other(error.to_string()))?;

@@ -1,4 +1,4 @@
-//! Which entries of a snapshot are meant.
+//! Which entries of a snapshot are selected.
 
 use crate::file_table::{FileTable, Kind};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ pub enum Selection {
     /// All of them.
     #[default]
     Everything,
-    /// These paths of the archive, with all below them; the directories that lead to them are made where they are
+    /// These paths of the archive, with all below them; the directories that lead to them are created where they are
     /// missing, and otherwise left as they are.
     Paths(Vec<PathBuf>),
 }
@@ -17,19 +17,19 @@ pub enum Selection {
 /// The directory of a snapshot that holds what Lifeboat keeps beside the files.
 pub(crate) const OWN_DIRECTORY: &[u8] = b".lifeboat";
 
-/// What a selection makes of a record.
+/// What a selection means for a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Choice {
-    /// Not meant.
+    /// Not selected.
     No,
-    /// A directory that leads to something meant.
+    /// A directory that leads to something selected.
     Way,
-    /// Meant.
+    /// Selected.
     Yes,
 }
 
 impl Selection {
-    /// The same without the paths that `are`: who has said something about them already. Directories that are chosen themselves stay.
+    /// The same without the paths for which `are` holds, already reported ones. Directories that are chosen themselves stay.
     pub(crate) fn without(&self, are: &dyn Fn(&Path) -> bool) -> Selection {
         match self {
             Selection::Everything => Selection::Everything,
@@ -40,7 +40,7 @@ impl Selection {
         }
     }
 
-    /// The choice for each record of a table, and the paths that name nothing.
+    /// The choice for each record of a table, and the paths that match nothing.
     pub(crate) fn choose(&self, table: &FileTable) -> (Vec<Choice>, Vec<PathBuf>) {
         let mut choices = vec![Choice::No; table.records.len()];
         let mut unknown = vec![];

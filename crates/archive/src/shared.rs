@@ -1,10 +1,10 @@
-//! Files that share blocks on the disk (reflinks, snapshots, what was deduplicated), so that restored ones can share them again.
+//! Files that share blocks on the disk (reflinks, snapshots, deduplicated files), so that restored ones can share them again.
 
 use crate::file_table::{FileTable, Record};
 use lifeboat_sys::inode;
 use std::collections::BTreeMap;
 
-/// A stretch of a file, and where its bytes lay.
+/// A stretch of a file, and where its bytes were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Stretch {
     /// The file.
@@ -13,11 +13,11 @@ pub(crate) struct Stretch {
     pub(crate) offset: u64,
     /// Its length in the file.
     pub(crate) length: u64,
-    /// What the address counts in: a filesystem, odd for what is compressed there.
+    /// The space of the address: a filesystem, odd for compressed data.
     pub(crate) space: u16,
     /// Stretches whose addresses overlap have the same bytes there.
     pub(crate) address: u64,
-    /// Bytes on the disk of what is compressed; 0 otherwise, and where nobody asked.
+    /// Bytes on the disk of compressed data; 0 otherwise, and where this was not queried.
     pub(crate) stored: u32,
 }
 
@@ -48,7 +48,7 @@ pub(crate) struct Share {
 }
 
 impl Shared {
-    /// Of all stretches those that overlap another one; the others go to `alone`.
+    /// Of all stretches, those that overlap another one; the others go to `alone`.
     pub(crate) fn of(mut all: Vec<Stretch>, mut alone: impl FnMut(&Stretch)) -> Self {
         all.sort_unstable_by_key(|stretch| (stretch.space, stretch.address));
         let mut stretches = vec![];
@@ -86,7 +86,7 @@ impl Shared {
         self.stretches.push(stretch);
     }
 
-    /// Puts stretches that were added in any order into theirs.
+    /// Sorts stretches that were added in any order.
     pub(crate) fn sort(&mut self) {
         self.stretches.sort_unstable();
     }
@@ -106,19 +106,19 @@ impl Shared {
         &self.stretches[begin..end]
     }
 
-    /// Forgets the stretches of files that changed since.
+    /// Forgets the stretches of files that have changed since.
     pub(crate) fn forget(&mut self, mut is_changed: impl FnMut(usize) -> bool) {
         self.stretches.retain(|stretch| !is_changed(stretch.record as usize));
     }
 
-    /// What each of the wanted files can take from those before it, by record and offset: whoever comes first has the blocks.
+    /// What each of the wanted files can take from those before it, by record and offset: the first file has the blocks.
     /// `may` reports whether one file may take from another one.
     pub(crate) fn solve(
         &self,
         wanted: impl Fn(usize) -> bool,
         may: impl Fn(usize, usize) -> bool,
     ) -> Vec<(usize, Share)> {
-        // Space and first address; where it ends, and whose it is from which offset on.
+        // Space and first address; where it ends, and which file it belongs to, from which offset on.
         let mut homes: BTreeMap<(u16, u64), (u64, usize, u64)> = BTreeMap::new();
         let mut shares: Vec<(usize, Share)> = vec![];
         for stretch in self.stretches.iter().filter(|stretch| wanted(stretch.record as usize)) {
@@ -150,7 +150,7 @@ impl Shared {
     }
 }
 
-/// Adds a share, to the one before when it goes on there.
+/// Adds a share, merging it with the previous one if that continues here.
 fn push(shares: &mut Vec<(usize, Share)>, record: usize, share: Share) {
     if let Some((last_record, last)) = shares.last_mut()
         && *last_record == record
@@ -170,7 +170,7 @@ pub(crate) fn alike(from: &Record, to: &Record) -> bool {
     (from.flags ^ to.flags) & inode::NOCOW == 0
 }
 
-/// Whether nobody but those who can write `to` when it is restored can have written `from` since it was.
+/// Whether only those who can write to `to` when it is restored can have written to `from` since it was.
 pub(crate) fn trusted(from: &Record, to: &Record) -> bool {
     let same = (from.uid, from.gid, from.mode & 0o777) == (to.uid, to.gid, to.mode & 0o777);
     let only_owner = from.mode & 0o022 == 0 && (from.uid == to.uid || from.uid == 0);

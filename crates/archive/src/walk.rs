@@ -8,11 +8,11 @@
 //! | [`inode`] | what one inode has: status, xattrs, flags, project id, holes |
 //! | [`extents`] | which files share blocks, and what is compressed |
 //! | [`encrypted`] | what the filesystem encrypts, and whether it is locked |
-//! | [`moved`] | directories that are met again |
+//! | [`moved`] | directories that are found again |
 //! | [`kept`] | how much of it is kept in memory |
 //! | [`content`] | reads files with holes, and notices that they change |
 //!
-//! Anyone who owns a directory can exchange what is in it at any moment. So directories are opened from their parents, and
+//! Anyone who owns a directory can replace what is in it at any moment. So directories are opened from their parents, and
 //! without following links ([`crate::directories`]); status, attributes and content of an entry come from one descriptor.
 
 pub(crate) mod content;
@@ -48,7 +48,7 @@ use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-/// A walked tree: its table, and the ways to its files.
+/// A walked tree: its table, and the paths to its files.
 pub(crate) struct Walked {
     pub(crate) table: FileTable,
     pub(crate) tops: Vec<Top>,
@@ -56,7 +56,7 @@ pub(crate) struct Walked {
     pub(crate) stored: HashMap<u64, Stored>,
     /// When the walk began, in seconds since 1970.
     pub(crate) began: i64,
-    /// Where content lies, when that was asked for.
+    /// Where content is, if that was requested.
     pub(crate) extents: Option<Extents>,
     /// What is encrypted: the uppermost directories, and what is outside of such directories.
     pub(crate) encrypted: Vec<Encrypted>,
@@ -81,7 +81,7 @@ impl Tree for Walked {
     }
 
     fn top(&self, index: usize) -> Option<&OwnedFd> {
-        // All but the first are named by their records: there are few, and most directories are none.
+        // All except the first are identified by their records: there are few, and most directories are not among them.
         let record = &self.table.records[index];
         (index == 0 || record.is_top).then(|| self.tops.iter().find(|top| top.record == index).map(|top| &top.fd))?
     }
@@ -125,7 +125,7 @@ pub(crate) fn walk(
     start(source, observer, problems, None)
 }
 
-/// Walks a source, and looks where the content of its files lies.
+/// Walks a source, and determines where the content of its files is.
 pub(crate) fn walk_with_extents(
     source: &FileTree,
     observer: &dyn Observer,
@@ -187,12 +187,12 @@ fn start(
 }
 
 impl Walker<'_> {
-    /// Reads one directory: its own status, xattrs and flags, then its children, which are left on `open` if they are
-    /// directories. Gives how many mount points were met.
+    /// Reads one directory: its own status, xattrs and flags, then its children, which are pushed on `open` if they are
+    /// directories. Returns how many mount points were found.
     fn directory<'r>(&mut self, directory: &Open<'r>, open: &mut Vec<Open<'r>>) -> usize {
         let Open { index, mount, top, rules, in_encrypted } = *directory;
         let opened = self.directories.open(&self.walked, index);
-        // One that was put into its place since is read as a whole, too: what counts is what was opened.
+        // One that has replaced it since is read as a whole, too: what counts is what was opened.
         let opened = opened.and_then(|fd| inode::status(&*fd, OsStr::new("")).map(|status| (fd, status)));
         let (fd, status) = match opened {
             Ok(opened) => opened,
@@ -289,7 +289,7 @@ impl Walker<'_> {
         }
     }
 
-    /// Replaces a mount point by the root of what is mounted there; gives its mount id.
+    /// Replaces a mount point by the root of what is mounted there; returns its mount id.
     fn enter(&mut self, index: usize, parent: &OwnedFd, detached: bool) -> Entered {
         let path = self.walked.table.path(index);
         let opened = places::open_mount_point(&self.root, &path)
@@ -305,7 +305,7 @@ impl Walker<'_> {
         // Since Linux 5.8 the kernel distinguishes the root of a mount from other directories.
         let tells = status.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT);
         let record = self.walked.table.records[index].clone();
-        // A subvolume has a device number of its own, also where nothing is mounted.
+        // A subvolume has a device number of its own, even where nothing is mounted.
         let above = self.walked.table.records[record.parent as usize].filesystem;
         let same_device = rustix::fs::makedev(status.stx_dev_major, status.stx_dev_minor) == above;
         if tells && same_device && !status.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
@@ -323,14 +323,14 @@ impl Walker<'_> {
         Entered::Mount(mount)
     }
 
-    /// Extended attributes of the directory that a mount hides; where it cannot be looked under, none.
+    /// Extended attributes of the directory that a mount hides; none where that is not accessible.
     fn xattrs_under(&self, index: usize, parent: &OwnedFd) -> Vec<Xattr> {
         let name = OsStr::from_bytes(self.walked.table.name(index));
         let hidden = look::open_quietly(parent, name, OFlags::RDONLY | OFlags::DIRECTORY);
         hidden.and_then(|fd| inode::xattrs(&Place::Open(&fd), &Stored::by(&fd))).unwrap_or_default()
     }
 
-    /// Adds one child; gives its record and its mount id.
+    /// Adds one child; returns its record and its mount id.
     fn child(
         &mut self,
         parent: usize,
@@ -346,7 +346,7 @@ impl Walker<'_> {
         };
         let seen = match look::look(directory, name_os, listed, shared) {
             Ok(seen) => seen,
-            // Gone between listing and looking: it was not there at the time of the backup.
+            // Gone between listing and access: it did not exist at the time of the backup.
             Err((_, Errno::NOENT)) => return None,
             Err((_, Errno::NOKEY)) => {
                 fail(self, encrypted::LOCKED_FILE.to_owned());
@@ -399,7 +399,7 @@ impl Walker<'_> {
             }
             Held::Path(held) => {
                 if record.kind == Kind::File {
-                    // A lease. No file has this time, so that all of it is read again after the walk.
+                    // A lease. No file has this time, so all of it is read again after the walk.
                     record.ctime.seconds = i64::MIN;
                 }
                 if record.kind == Kind::Symlink {
@@ -440,7 +440,7 @@ impl Walker<'_> {
         Some((index, seen.status.stx_mnt_id))
     }
 
-    /// Xattrs, flags and project id of an open directory; gives what its filesystem stores.
+    /// Xattrs, flags and project id of an open directory; returns what its filesystem stores.
     fn attributes(&mut self, index: usize, fd: &OwnedFd) -> Stored {
         let record = &mut self.walked.table.records[index];
         let stored = self.walked.stored.entry(record.filesystem).or_insert_with(|| Stored::by(fd));
@@ -459,9 +459,9 @@ impl Walker<'_> {
 enum Entered {
     /// A mount, with its id.
     Mount(u64),
-    /// A directory as any other.
+    /// A directory like any other.
     NoMount,
-    /// Nothing that can be read; said already.
+    /// Nothing that can be read; already reported.
     Failed,
 }
 

@@ -13,7 +13,7 @@ struct Capture;
 
 static CAPTURED: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// More are not kept: something is very wrong by then, and they are counted all the same.
+/// More are not kept: something is very wrong by then, and they are still counted.
 const KEPT: usize = 10_000;
 
 impl log::Log for Capture {
@@ -35,7 +35,7 @@ impl log::Log for Capture {
     fn flush(&self) {}
 }
 
-/// Installs the capture; to be called once, early, by the program. Gives `false` when there is another logger already.
+/// Installs the capture; to be called once, early, by the program. Returns `false` when there is already another logger.
 pub fn capture() -> bool {
     let installed = log::set_logger(&Capture).is_ok();
     if installed {

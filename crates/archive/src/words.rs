@@ -1,6 +1,6 @@
 //! Recovery words: a key as words of the BIP-39 English list, to be written on paper.
 //!
-//! 256 bits become 24 words, the last of which holds a checksum. First four letters of a word are enough.
+//! 256 bits become 24 words, the last of which holds a checksum. The first four letters of a word are enough.
 
 use crate::Secret;
 use bip39::{Language, Mnemonic};
@@ -25,7 +25,7 @@ pub enum WordsError {
         /// A word of the list that is close to it.
         nearest: Option<&'static str>,
     },
-    /// The words are all in the list, but the checksum does not fit.
+    /// The words are all in the list, but the checksum is wrong.
     #[error(
         "cannot READ the recovery words: the checksum does not match; try looking for a wrong word, or two words in \
          the wrong order"
@@ -40,7 +40,7 @@ fn hint(nearest: &Option<&'static str>) -> String {
     nearest.map(|word| format!("; try {word:?}")).unwrap_or_default()
 }
 
-/// The recovery words of a random key, separated by blanks.
+/// The recovery words of a random key, separated by spaces.
 ///
 /// # Errors
 /// [`WordsError::Passphrase`].
@@ -51,7 +51,7 @@ pub fn encode(secret: &Secret) -> Result<Zeroizing<String>, WordsError> {
     Ok(Zeroizing::new(words.join(" ")))
 }
 
-/// The words in a text: whatever stands between letters separates them, so that a numbered list, commas and brackets do not matter.
+/// The words in a text: whatever is between letters separates them, so that a numbered list, commas and brackets do not matter.
 fn typed(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty())
 }
@@ -62,7 +62,7 @@ pub fn count(text: &str) -> usize {
 }
 
 /// The key with these recovery words; case, line breaks and numbering such as `3.` do not matter, and the first four
-/// letters of a word do.
+/// letters of a word are enough.
 ///
 /// # Errors
 /// [`WordsError`], with the position of a word that is not in the list.
@@ -173,7 +173,7 @@ mod tests {
             let words = encode(&secret).unwrap();
             let typed: Vec<String> = words.split(' ').enumerate()
                 .map(|(i, word)| format!("{}. {}", i + 1, word.chars().take(4).collect::<String>().to_uppercase())).collect();
-            // Three- and four-letter words are whole; longer ones are known by their first four letters.
+            // Three- and four-letter words are complete; longer ones are recognised by their first four letters.
             let read = decode(&typed.join("\n")).unwrap();
             prop_assert_eq!(read.expose(), secret.expose());
         }

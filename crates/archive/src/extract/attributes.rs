@@ -2,7 +2,7 @@
 //! setting xattrs and project ids needs a file that is not immutable, and almost everything touches times.
 //!
 //! All of it goes through descriptors: anyone who owns the directory may put another entry, or a link, under any name.
-//! Owners are numbers; names of users that an archive may have are never looked up.
+//! Owners are numbers; user names that an archive may have are never looked up.
 
 use super::compression;
 use crate::directories::Identity;
@@ -16,9 +16,9 @@ use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
-/// Flags that must be set while the file is empty, or act on what is written later only.
+/// Flags that must be set while the file is empty, or affect only what is written later.
 const EARLY: u32 = inode::NOCOW | inode::CASEFOLD | inode::COMPR;
-/// Flags that keep everybody from changing a file.
+/// Flags that protect a file from any change.
 pub(super) const PROTECTION: u32 = inode::IMMUTABLE | inode::APPEND;
 const ACCESS_ACL: &str = "system.posix_acl_access";
 const DEFAULT_ACL: &str = "system.posix_acl_default";
@@ -32,14 +32,14 @@ pub(super) fn warning(what: &str, error: Errno) -> String {
     format!("cannot SET {what}: {}", std::io::Error::from(error))
 }
 
-/// The flags of an entry without those that no filesystem can have meant: on Linux 7 every entry of a FAT filesystem shows
+/// The flags of an entry without those that have no meaning: on Linux 7 every entry of a FAT filesystem shows
 /// that names are compared without case.
 fn meant(record: &Record, file: impl AsFd) -> u32 {
     let shown = record.flags & inode::CASEFOLD != 0 && (record.kind != Kind::Directory || inode::storable(file) == 0);
     if shown { record.flags & !inode::CASEFOLD } else { record.flags }
 }
 
-/// Sets what must be set while a file is empty. Gives warnings.
+/// Sets what must be set while a file is empty. Returns warnings.
 pub(super) fn set_early(record: &Record, file: impl AsFd) -> Option<String> {
     if record.flags & EARLY == 0 {
         return None;
@@ -50,9 +50,9 @@ pub(super) fn set_early(record: &Record, file: impl AsFd) -> Option<String> {
         .map(|error| warning("the inode flags of an empty file", error))
 }
 
-/// Takes away what a new entry took over from its directory.
+/// Removes what a new entry inherited from its directory.
 pub(super) fn forget_inherited(file: &OwnedFd, directory: bool) {
-    // What is not there, or not known to the filesystem, need not be removed.
+    // What does not exist, or is unknown to the filesystem, need not be removed.
     let _ = rustix::fs::fremovexattr(file, ACCESS_ACL);
     if directory {
         let _ = rustix::fs::fremovexattr(file, DEFAULT_ACL);
@@ -65,7 +65,7 @@ pub(super) fn forget_inherited(file: &OwnedFd, directory: bool) {
     }
 }
 
-/// Takes from a directory that was there what the archive's does not have: ACLs, attributes of users, flags.
+/// Removes from an existing directory what the archive's does not have: ACLs, user attributes, flags.
 pub(super) fn strip(table: &FileTable, index: usize, directory: &OwnedFd) {
     let mut buffer = vec![0_u8; 65536];
     let length = rustix::fs::flistxattr(directory, &mut buffer[..]).unwrap_or_default();
@@ -87,7 +87,7 @@ fn times(record: &Record) -> Timestamps {
     Timestamps { last_access: time, last_modification: time }
 }
 
-/// Who is not root cannot give files away, as tar(1) and cp(1) do not either: they stay his.
+/// Without root, files cannot be given away; tar(1) and cp(1) do not either: they keep their new owner.
 fn owner(record: &Record) -> (Option<Uid>, Option<Gid>) {
     if !rustix::process::geteuid().is_root() {
         return (None, None);
@@ -97,11 +97,11 @@ fn owner(record: &Record) -> (Option<Uid>, Option<Gid>) {
     (id(record.uid).map(Uid::from_raw), id(record.gid).map(Gid::from_raw))
 }
 
-/// What came of setting the attributes of an entry.
+/// The result of setting the attributes of an entry.
 #[derive(Default)]
 pub(super) struct Outcome {
     pub(super) warnings: Vec<String>,
-    /// Its set-id bits were not restored, because it has not the owner or group whose rights they would give away.
+    /// Its set-id bits were not restored, because it does not have the owner or group whose rights they would grant.
     pub(super) without_set_id: bool,
 }
 
@@ -112,7 +112,7 @@ impl From<Vec<String>> for Outcome {
 }
 
 /// The mode of an entry that belongs to this owner and group here: with set-id bits only where they are those of the archive, so
-/// that nobody hands out the rights of who restored it. Of directories these bits give no rights.
+/// that nobody grants the rights of the restoring user. On directories these bits grant no rights.
 fn mode_for(record: &Record, (uid, gid): (u32, u32)) -> u16 {
     let (set_uid, set_gid) = (0o4000, 0o2000);
     let mut mode = record.mode;
@@ -125,7 +125,7 @@ fn mode_for(record: &Record, (uid, gid): (u32, u32)) -> u16 {
     mode
 }
 
-/// The same for what is open or held; nothing is asked where there is no such bit.
+/// The same for an open or held entry; nothing is queried without such a bit.
 fn mode_here(record: &Record, entry: &OwnedFd) -> Result<u16, Errno> {
     match record.mode & 0o6000 {
         0 => Ok(record.mode),
@@ -133,7 +133,7 @@ fn mode_here(record: &Record, entry: &OwnedFd) -> Result<u16, Errno> {
     }
 }
 
-/// Everything but late flags of an open regular file; of an open directory everything, with those flags that `flags` has.
+/// Everything except late flags of an open regular file; everything of an open directory, with the flags in `flags`.
 pub(super) fn set_open(table: &FileTable, index: usize, file: &OwnedFd, flags: u32) -> Outcome {
     set(&table.records[index], table.xattrs(index), file, flags)
 }
@@ -155,7 +155,7 @@ pub(super) fn set(record: &Record, xattrs: &[Xattr], file: &OwnedFd, flags: u32)
         let name = OsStr::from_bytes(&xattr.name);
         let result = rustix::fs::fsetxattr(file, name, &xattr.value, XattrFlags::empty());
         if result == Err(Errno::OPNOTSUPP) && inode::is_label(&xattr.name) && !inode::stores_labels(file) {
-            // Its policy gives the whole filesystem a label, and no entry has one of its own.
+            // Its policy gives the whole filesystem a label, and no entry has its own.
             continue;
         }
         check(&format!("the extended attribute {}", name.display()), result);
@@ -170,7 +170,7 @@ pub(super) fn set(record: &Record, xattrs: &[Xattr], file: &OwnedFd, flags: u32)
     Outcome { warnings, without_set_id }
 }
 
-/// Sets flags, and keeps the algorithm that files are compressed with.
+/// Sets flags, and keeps the compression algorithm of files.
 fn set_all_flags(flags: u32, xattrs: &[Xattr], file: &OwnedFd) -> Vec<String> {
     let flags_warning = |error| warning("the inode flags", error);
     if flags & inode::COMPR == 0 {
@@ -185,7 +185,7 @@ fn set_all_flags(flags: u32, xattrs: &[Xattr], file: &OwnedFd) -> Vec<String> {
     warnings
 }
 
-/// An entry that is not opened, held by O_PATH: link, device, pipe, socket. It must be what was made just now.
+/// An entry that is not opened, held by O_PATH: link, device, pipe, socket. It must be the one that was just created.
 ///
 /// # Errors
 /// ESTALE when it is something else.
@@ -208,7 +208,7 @@ pub(super) fn hold_new(record: &Record, parent: &OwnedFd, name: &OsStr) -> Resul
     Ok(held)
 }
 
-/// Everything of an entry that is held by O_PATH.
+/// All attributes of an entry that is held by O_PATH.
 pub(super) fn set_held(table: &FileTable, index: usize, held: &OwnedFd, passed_on: bool) -> Outcome {
     let record = &table.records[index];
     let mut warnings = vec![];
@@ -242,7 +242,7 @@ pub(super) fn set_held(table: &FileTable, index: usize, held: &OwnedFd, passed_o
     Outcome { warnings, without_set_id }
 }
 
-/// Those flags of a regular file, or a directory, that `flags` has, last of all.
+/// The flags in `flags` of a regular file or directory, last of all.
 pub(super) fn set_flags(
     table: &FileTable,
     index: usize,
@@ -252,7 +252,7 @@ pub(super) fn set_flags(
 ) -> Vec<String> {
     let record = &table.records[index];
     let open = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    // The root directory has no name, and is in itself.
+    // The root directory has no name, and is its own parent.
     let name = if index == 0 { OsStr::new(".") } else { OsStr::from_bytes(table.name(index)) };
     let file = rustix::fs::openat(parent, name, open, Mode::empty());
     match file.and_then(|file| crate::directories::identity(&file).map(|identity| (file, identity))) {
@@ -282,7 +282,7 @@ mod tests {
             record.mode = mode;
             assert_eq!(mode_for(&record, (uid, gid)), expected, "{mode:o} {uid}:{gid}");
         }
-        // New entries take the group of such a directory; that gives nobody anything.
+        // New entries take the group of such a directory; that grants nobody anything.
         let mut directory = Record::new(Kind::Directory);
         (directory.mode, directory.gid) = (0o2775, 42);
         assert_eq!(mode_for(&directory, (1000, 1000)), 0o2775);

@@ -1,4 +1,4 @@
-//! One extraction: what its parts share, what they count, and what becomes of an entry that fails.
+//! One extraction: what its parts share, what they count, and what happens to an entry that fails.
 
 use super::attributes;
 use super::place::{Naming, Target};
@@ -17,18 +17,18 @@ use std::sync::{Arc, Mutex};
 /// How entries are restored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RestoreOptions {
-    /// Replace what is there, each entry at once: files are written under another name and renamed. Otherwise an entry
-    /// that is there already is a problem.
+    /// Replace what exists, each entry atomically: files are written under another name and renamed. Otherwise an entry
+    /// that already exists is a problem.
     pub overwrite: bool,
     /// Wait until everything is on the disk.
     pub sync: bool,
     /// Nobody but this process writes to the target meanwhile: a recovery. Then files may share blocks again whoever owns them;
-    /// otherwise only where nobody could have changed one file's blocks to get at another one's.
+    /// otherwise only where nobody could have changed one file's blocks to get access to another one's.
     pub private: bool,
-    /// A restore that is interrupted is done again from its beginning: files have their names at once. Otherwise nobody ever
+    /// An interrupted restore is repeated from its beginning: files have their names at once. Otherwise nobody ever
     /// finds half of a file under its name.
     pub repeatable: bool,
-    /// Inode flags that keep everybody from changing a file wait for [`Repository::protect`](crate::Repository::protect).
+    /// Inode flags that protect a file from changes wait for [`Repository::protect`](crate::Repository::protect).
     pub unprotected: bool,
 }
 
@@ -36,7 +36,7 @@ pub struct RestoreOptions {
 pub(crate) trait ContentSource: Sync {
     /// A reader for one thread.
     fn reader(&self) -> Result<Box<dyn ContentReader + '_>, ArchiveError>;
-    /// Sort key of where a blob lies.
+    /// Sort key of a blob's position.
     fn place(&self, id: &Id) -> (u32, u32);
     /// Size of a blob's content, in bytes; `None` when there is no such blob.
     fn length(&self, id: &Id) -> Option<u64>;
@@ -73,7 +73,7 @@ pub(super) struct Extraction<'a> {
 
 /// Why one entry was not restored.
 pub(super) enum Failure {
-    /// It is a problem; the others go on.
+    /// It is a problem; the others continue.
     Entry(String),
     /// Continuing is useless.
     Fatal(ArchiveError),
@@ -108,8 +108,8 @@ impl Extraction<'_> {
         self.choices[index] == Choice::Yes
     }
 
-    /// Reports whether entries take over something from their directory: it had that, or whom it belongs to may give it something at any
-    /// moment, for one that only leads to what was chosen is not closed.
+    /// Reports whether entries inherit something from their directory: it had that, or its owner may add something to it at any
+    /// moment, because one that only leads to what was chosen is not closed.
     pub(super) fn passes_on(&self, index: usize) -> bool {
         let leads = !self.options.private && !self.is_chosen(index);
         self.target
@@ -118,7 +118,7 @@ impl Extraction<'_> {
             .is_some_and(|directory| directory.passes_on || (leads && directory.was_there && directory.is_of_another))
     }
 
-    /// Notes what a new entry is, for those who come back to it by its name.
+    /// Notes the identity of a new entry, for later access by its name.
     pub(super) fn note(&self, index: usize, entry: &OwnedFd) {
         let record = &self.table.records[index];
         let is_needed = record.link_key().is_some() || attributes::late_flags(record) != 0;
@@ -137,7 +137,7 @@ impl Extraction<'_> {
     /// Counts an entry that is complete.
     pub(super) fn done(&self, index: usize) {
         let size = self.table.records[index].size;
-        // Sizes of sparse files add up to more than a number holds.
+        // Sizes of sparse files add up to more than the number can hold.
         let _ = self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |sum| Some(sum.saturating_add(size)));
         let stored = self.table.stored(index);
         let bytes = self.stored.fetch_add(stored, Ordering::Relaxed) + stored;
@@ -180,7 +180,7 @@ impl Extraction<'_> {
         }
     }
 
-    /// What an error of the target means: nothing fits any more, or only this entry fails.
+    /// What an error of the target means: it is full, or only this entry fails.
     pub(super) fn failure(&self, what: &str, index: usize, error: Errno) -> Failure {
         let path = self.table.path(index);
         let place = || self.target.path.join(path.strip_prefix("/").unwrap_or(&path));
@@ -201,7 +201,7 @@ impl Extraction<'_> {
     }
 }
 
-/// What opening a directory of an entry failed with.
+/// The error of opening an entry's directory.
 pub(super) fn unreachable(error: Errno) -> Failure {
     match error {
         Errno::STALE | Errno::LOOP | Errno::NOTDIR => {

@@ -1,4 +1,4 @@
-//! Regular files: several threads, each taking files whose content lies together in the archive.
+//! Regular files: several threads, each taking files whose content is together in the archive.
 
 use super::attributes;
 use super::compression;
@@ -22,7 +22,7 @@ const BATCH_BYTES: u64 = 8 << 20;
 /// Files that one batch has at most.
 const BATCH_FILES: usize = 256;
 
-/// Restores all chosen regular files, of hard links the leading one.
+/// Restores all chosen regular files; of hard links, the leading one.
 pub(super) fn restore(extraction: &Extraction<'_>, links: &Links) -> Result<(), ArchiveError> {
     let table = extraction.table;
     let is_wanted = |index: &usize| {
@@ -124,7 +124,7 @@ pub(super) fn one(
     put.rename(parent).map_err(|error| Failure::entry("RENAME", error))
 }
 
-/// Writes the content; what the holes say stays unwritten.
+/// Writes the content; holes stay unwritten.
 fn write(
     extraction: &Extraction<'_>,
     reader: &mut dyn ContentReader,
@@ -150,7 +150,7 @@ fn write(
         }
         let length = extraction.content.length(id).unwrap_or_default();
         let end = at + length;
-        // A blob that is in a hole as a whole need not be read.
+        // A blob that is entirely in a hole need not be read.
         let data_before_hole =
             |hole: Option<&(u64, u64)>| hole.is_none_or(|(start, length)| *start > at || start + length < end);
         while holes.peek().is_some_and(|(start, length)| start + length <= at) {
@@ -167,7 +167,7 @@ fn write(
             if table.holes_known {
                 written = write_around(extraction, index, file, &mut taking, data, at, &mut holes)?.max(written);
             } else if !is_zero(data) {
-                // Without a map of holes, whatever is zero as a whole becomes one.
+                // Without a map of holes, a blob of only zeros becomes one.
                 put_all(extraction, index, file, data, at)?;
                 written = end;
             }
@@ -184,7 +184,7 @@ fn write(
     Ok(())
 }
 
-/// Writes the parts of a blob that no hole covers; gives where the last one ends.
+/// Writes the parts of a blob that no hole covers; returns where the last one ends.
 fn write_around(
     extraction: &Extraction<'_>,
     index: usize,

@@ -1,5 +1,5 @@
 //! All but the first name of each group of hard links. Where there can be no link to the first name, because it is on another
-//! filesystem now (or the filesystem knows no links, or not so many), the entry becomes a copy with all attributes.
+//! filesystem now (or the filesystem has no links, or fewer), the entry becomes a copy with all attributes.
 
 use super::extraction::{ContentReader, Extraction, Failure, unreachable};
 use super::{files, place};
@@ -18,7 +18,7 @@ use std::os::unix::ffi::OsStrExt as _;
 
 /// Why there is no link.
 enum NoLink {
-    /// None can be made from there to here; from another one perhaps.
+    /// None can be made from there to here; perhaps from another one.
     Apart,
     Failed(Failure),
 }
@@ -30,11 +30,11 @@ struct Linking<'e> {
     reader: Option<Box<dyn ContentReader + 'e>>,
 }
 
-/// Makes them; gives those that became copies.
+/// Creates them; returns those that became copies.
 pub(super) fn restore(extraction: &Extraction<'_>, links: &Links) -> Result<Vec<usize>, ArchiveError> {
     let [from, to] = [(); 2].map(|()| Directories::across_mounts());
     let mut linking = Linking { extraction, from, to, reader: None };
-    // What was copied can be linked to where it is.
+    // A copy can be linked to on its own filesystem.
     let mut copies: HashMap<usize, Vec<usize>> = HashMap::new();
     let mut copied = vec![];
     for index in (0..extraction.table.records.len()).filter(|index| extraction.is_chosen(*index)) {

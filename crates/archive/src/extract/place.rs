@@ -1,4 +1,4 @@
-//! Where entries are made: the target, its directories as they were found or made, and names that entries have until they
+//! Where entries are created: the target, its directories as found or created, and names that entries have until they
 //! are complete.
 
 use crate::ArchiveError;
@@ -27,11 +27,11 @@ pub(super) struct Target {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Directory {
     pub(super) identity: Identity,
-    /// It was there before.
+    /// It existed before.
     pub(super) was_there: bool,
-    /// What is made in it takes over something from it: an ACL, inode flags, a project id.
+    /// New entries inherit something from it: an ACL, inode flags, a project id.
     pub(super) passes_on: bool,
-    /// It belongs to a user who is not the one who restores.
+    /// It belongs to another user than the restoring one.
     pub(super) is_of_another: bool,
 }
 
@@ -39,7 +39,7 @@ impl Target {
     /// Opens it.
     ///
     /// # Errors
-    /// When it is no directory, nothing can be written there, or, but for a recovery, its path leads through a link that
+    /// When it is not a directory, nothing can be written there, or, except in a recovery, its path leads through a link that
     /// another user could have made.
     pub(super) fn open(path: &Path, private: bool) -> Result<Self, ArchiveError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -55,7 +55,7 @@ impl Target {
         };
         let identity = identity(&root).map_err(failed)?;
         let status = rustix::fs::fstat(&root).map_err(failed)?;
-        // Said once, and not for each entry.
+        // Reported once, and not for each entry.
         if rustix::fs::fstatvfs(&root).is_ok_and(|status| status.f_flag.contains(StatVfsMountFlags::RDONLY)) {
             return Err(ArchiveError::io("WRITE", path, Errno::ROFS));
         }
@@ -68,7 +68,7 @@ impl Target {
         Ok(Target { root, path: path.to_owned(), directories: HashMap::from([(0, top)]) })
     }
 
-    /// Makes it ready: nobody else changes it when it is restored itself, and what earlier restores left is removed.
+    /// Prepares it: nobody else can change it if it is itself restored, and leftovers of earlier restores are removed.
     pub(super) fn prepare(&mut self, chosen: bool, private: bool) -> Result<(), ArchiveError> {
         if private {
             return Ok(());
@@ -92,31 +92,31 @@ impl Target {
     }
 }
 
-/// A directory of an archive that is to be made or found.
+/// A directory of an archive that is to be created or found.
 pub(super) struct Wanted<'a> {
     pub(super) name: &'a OsStr,
-    /// It takes over something from the one above.
+    /// It inherits something from its parent.
     pub(super) passed_on: bool,
-    /// Whom it belongs to in the archive.
+    /// Its owner in the archive.
     pub(super) owner: u32,
     /// It is to be restored; otherwise it only leads to what is.
     pub(super) chosen: bool,
-    /// When it was chosen, what is in its way may be replaced.
+    /// If it was chosen, what is in its way may be replaced.
     pub(super) replace: bool,
     /// Nobody else writes to the target.
     pub(super) private: bool,
 }
 
-/// Why a directory cannot be had.
+/// Why a directory cannot be created or used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Blocked {
     /// It leads to what was chosen, and is a link here.
     Link,
-    /// It leads to what was chosen, and is no directory here.
+    /// It leads to what was chosen, and is not a directory here.
     NoDirectory,
     /// It leads to what was chosen, and belongs to somebody who is neither root nor the owner in the archive.
     Owner(u32),
-    /// Something else is there and may not be replaced.
+    /// Something else exists there and may not be replaced.
     Taken,
     /// What was done, and the system's error.
     Failed(&'static str, Errno),
@@ -148,7 +148,7 @@ impl Blocked {
     }
 }
 
-/// Makes a directory, or finds it; gives it with its descriptor. Nobody else can change what is in one that was chosen until
+/// Creates a directory, or finds it; returns it with its descriptor. Nobody else can change what is in a chosen one until
 /// it has the attributes of the archive.
 pub(super) fn directory(parent: &OwnedFd, wanted: &Wanted<'_>) -> Result<(Directory, OwnedFd), Blocked> {
     let Wanted { name, chosen, .. } = *wanted;
@@ -179,7 +179,7 @@ pub(super) fn directory(parent: &OwnedFd, wanted: &Wanted<'_>) -> Result<(Direct
     let identity = (status.st_dev, status.st_ino);
     let own = rustix::process::geteuid().as_raw();
     if is_new {
-        // Its name could have been given to another one since, by who owns the parent.
+        // The owner of the parent could have given its name to another one since.
         if !wanted.private && (status.st_uid != own || status.st_mode & 0o777 != 0o700) {
             return Err(Blocked::Failed("OPEN the directory", Errno::STALE));
         }
@@ -203,28 +203,28 @@ pub(super) fn directory(parent: &OwnedFd, wanted: &Wanted<'_>) -> Result<(Direct
 /// Takes a directory over until it has the attributes of the archive.
 fn close(directory: &OwnedFd) -> Result<(), Errno> {
     rustix::fs::fchown(directory, Some(rustix::process::geteuid()), Some(rustix::process::getegid()))?;
-    // The group's bits are the mask of an ACL, so that nobody whom it names gets in either (acl(5)).
+    // The group's bits are the mask of an ACL, so nobody named in it gets in either (acl(5)).
     rustix::fs::fchmod(directory, Mode::RWXU)
 }
 
-/// Reports whether what is made in a directory takes over something from it.
+/// Reports whether new entries of a directory inherit something from it.
 fn passes_on(directory: &OwnedFd) -> bool {
     let mut nothing = [0_u8; 0];
     rustix::fs::fgetxattr(directory, "system.posix_acl_default", &mut nothing).is_ok()
         || lifeboat_sys::inode::flags(directory).is_ok_and(|flags| flags & lifeboat_sys::inode::SETTABLE != 0)
 }
 
-/// Removes what restores left that ended before they were done.
+/// Removes leftovers of restores that ended early.
 pub(super) fn tidy(directory: &OwnedFd) {
     let Ok(entries) = Dir::read_from(directory) else { return };
     let names: Vec<_> = entries.filter_map(Result::ok).map(|entry| entry.file_name().to_owned()).collect();
     for name in names.iter().filter(|name| is_left_over(name.to_bytes())) {
-        // A directory of this name is somebody's own.
+        // A directory of this name belongs to somebody.
         let _ = rustix::fs::unlinkat(directory, name.as_c_str(), AtFlags::empty());
     }
 }
 
-/// Reports whether a name is that of an incomplete entry of a process that is no more.
+/// Reports whether a name is that of an incomplete entry of a process that no longer exists.
 fn is_left_over(name: &[u8]) -> bool {
     let numbers = std::str::from_utf8(name).ok().and_then(|name| name.strip_prefix(TEMPORARY)?.split_once('-'));
     let Some((process, number)) = numbers else { return false };
@@ -234,7 +234,7 @@ fn is_left_over(name: &[u8]) -> bool {
     process.is_some_and(|process| rustix::process::test_kill_process(process) == Err(Errno::SRCH))
 }
 
-/// Where an entry was made: under its name, or under another one until it is complete.
+/// Where an entry was created: under its name, or under another one until it is complete.
 pub(super) struct Put {
     name: OsString,
     temporary: Option<OsString>,
@@ -246,7 +246,7 @@ impl Put {
         self.temporary.as_deref().unwrap_or(&self.name)
     }
 
-    /// Gives it its name, in place of what was there.
+    /// Gives it its name, replacing what was there.
     pub(super) fn rename(self, parent: &OwnedFd) -> Result<(), Errno> {
         let Some(temporary) = self.temporary else { return Ok(()) };
         let rename = || rustix::fs::renameat(parent, &temporary, parent, &self.name);
@@ -281,15 +281,15 @@ impl Put {
 /// How an entry gets its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Naming {
-    /// At once; when something is there, it cannot be made.
+    /// At once; if something exists there, it cannot be created.
     New,
-    /// At once; when something is there, it is replaced by the complete entry.
+    /// At once; if something exists there, the complete entry replaces it.
     Replace,
     /// When it is complete, so that nobody ever sees half of it.
     Complete,
 }
 
-/// Makes an entry by `make`, which gets the name; gives it with what `make` gives.
+/// Creates an entry with `make`, which gets the name; returns it with the result of `make`.
 pub(super) fn put<T>(
     name: &OsStr,
     naming: Naming,
@@ -308,7 +308,7 @@ pub(super) fn put<T>(
         let temporary = OsString::from(format!("{TEMPORARY}{}-{number}", std::process::id()));
         match make(&temporary) {
             Ok(made) => return Ok((Put { name: name.to_owned(), temporary: Some(temporary) }, made)),
-            // Left by a process that had the same number.
+            // Left by a process with the same number.
             Err(Errno::EXIST) => {}
             Err(error) => return Err(error),
         }
@@ -321,7 +321,7 @@ mod tests {
 
     #[test]
     fn only_what_dead_processes_left_is_left_over() {
-        // Larger than any number of a process (PID_MAX_LIMIT, proc_sys_kernel(5)).
+        // Larger than any process number (PID_MAX_LIMIT, proc_sys_kernel(5)).
         assert!(is_left_over(b".lifeboat-4194305-0"));
         let own = format!(".lifeboat-{}-7", std::process::id());
         for name in [

@@ -1,4 +1,4 @@
-//! Which files of an extraction share blocks, and in which order they can be written for it.
+//! Which files of an extraction share blocks, and in which order they can be written for that.
 
 use crate::directories::Identity;
 use crate::file_table::FileTable;
@@ -68,7 +68,7 @@ impl Sharing {
         }
     }
 
-    /// What a file was when it was complete.
+    /// The identity of a file when it was complete.
     pub(super) fn complete(&self, record: usize) -> Option<Identity> {
         crate::report::locked(&self.complete).get(&record).copied().flatten()
     }

@@ -1,6 +1,6 @@
 //! Files that shared blocks share them again where the target can do that (ioctl_ficlonerange(2)): XFS and btrfs.
 //!
-//! What the archive says about sharing is a hint only. Blocks are taken from another restored file where both have the same blobs
+//! What the archive says about sharing is only a hint. Blocks are taken from another restored file where both have the same blobs
 //! there, or where its bytes were read and are equal to what is to be written; all else is written.
 
 use super::extraction::Extraction;
@@ -24,7 +24,7 @@ pub(super) struct Taking<'e> {
 }
 
 impl<'e> Taking<'e> {
-    /// Gives `None` for a file that shares nothing.
+    /// Returns `None` for a file that shares nothing.
     pub(super) fn new(extraction: &'e Extraction<'e>, record: usize, file: &OwnedFd) -> Option<Self> {
         let shares = extraction.sharing.of_record(record);
         if shares.is_empty() || extents::kind(file).is_none() {
@@ -34,7 +34,7 @@ impl<'e> Taking<'e> {
         (block > 0).then(|| Taking { extraction, record, shares, block, last: None, buffer: vec![] })
     }
 
-    /// Takes all stretches in which the other file has the same blobs; gives them, ascending.
+    /// Takes all stretches in which the other file has the same blobs; returns them, ascending.
     pub(super) fn take_blobs(&mut self, file: &OwnedFd) -> Holes {
         let own = Blobs::of(self.extraction, self.record);
         let mut others: Option<(usize, Blobs<'_>)> = None;
@@ -54,7 +54,7 @@ impl<'e> Taking<'e> {
         taken
     }
 
-    /// Takes what is in `data`, which belongs at `at`, from where the same bytes are; gives the stretches that are left to write.
+    /// Takes what is in `data`, which belongs at `at`, from where the same bytes are; returns the stretches left to write.
     pub(super) fn take_equal(&mut self, file: &OwnedFd, data: &[u8], at: u64) -> Holes {
         let end = at + data.len() as u64;
         let first = self.shares.partition_point(|(_, share)| share.offset + share.length <= at);
@@ -90,7 +90,7 @@ impl<'e> Taking<'e> {
         equal
     }
 
-    /// Makes the file share a stretch; gives the whole blocks of it that were taken.
+    /// Makes the file share a stretch; returns the whole blocks of it that were taken.
     fn take(&mut self, file: &OwnedFd, share: &Share, start: u64, end: u64) -> Option<(u64, u64)> {
         let (start, end) = self.aligned(share, start, end)?;
         let from = share.from_offset + (start - share.offset);
@@ -106,7 +106,7 @@ impl<'e> Taking<'e> {
         Some((start, end))
     }
 
-    /// The whole blocks of a stretch; the last one of a file may be a part if it is that of the other file as well.
+    /// The whole blocks of a stretch; the last one of a file may be partial if it is also the last one of the other file.
     fn aligned(&self, share: &Share, start: u64, end: u64) -> Option<(u64, u64)> {
         let size = |record: usize| self.extraction.table.records[record].size;
         let end = end.min(size(self.record));
@@ -118,7 +118,7 @@ impl<'e> Taking<'e> {
         (fits && start < end).then_some((start, end))
     }
 
-    /// Opens a file that was restored before, unless it is not what was restored.
+    /// Opens a file that was restored before, unless it is no longer what was restored.
     fn source(&mut self, record: usize) -> Option<&OwnedFd> {
         if self.last.as_ref().is_none_or(|(of, _)| *of != record) {
             let file = self.open(record);
@@ -139,7 +139,7 @@ impl<'e> Taking<'e> {
     }
 
     /// Whether the file that was taken from last is the one that was restored, unchanged: where others can write, its size and time
-    /// say so, for only its owner and root can set these back (see [`crate::shared::trusted`]).
+    /// show that, because only its owner and root can set these back (see [`crate::shared::trusted`]).
     fn is_as_restored(&self, record: usize) -> bool {
         let Some((of, Some(file))) = &self.last else { return false };
         let Ok(status) = rustix::fs::fstat(file) else { return false };
@@ -211,7 +211,7 @@ impl<'a> Blobs<'a> {
     }
 }
 
-/// Holes and stretches that are there already, as one ascending list without overlaps.
+/// Holes and stretches that are already written, as one ascending list without overlaps.
 pub(super) fn merged(holes: &[(u64, u64)], taken: Holes) -> Holes {
     let mut all: Holes = holes.iter().copied().chain(taken).collect();
     all.sort_unstable();

@@ -39,7 +39,7 @@ impl Observer for Reported {
     }
 }
 
-/// An entry: its name, type, content, and what else is changed of it.
+/// An entry: its name, type, content, and other changes to it.
 type Claim<'a> = (&'a str, Kind, u8, &'a dyn Fn(&mut Record, &mut More));
 
 /// A root directory with entries that all claim to be names of one inode.
@@ -100,7 +100,7 @@ fn what_differs_is_not_linked_though_the_archive_is_reported() {
     let recovery = RestoreOptions { private: true, overwrite: true, repeatable: true, ..RestoreOptions::default() };
     for options in [RestoreOptions::default(), recovery] {
         let (target, restored, problems, reported) = restore(&table, &options);
-        // Extended attributes are not everywhere.
+        // Extended attributes are not supported everywhere.
         let problems: Vec<_> = problems.iter().filter(|problem| problem.path != Path::new("/k-xattr")).collect();
         assert!(problems.is_empty() && restored.entries == 12 && restored.copies.is_empty(), "{problems:?}");
         let status = |name: &str| target.path().join(name).symlink_metadata().unwrap();

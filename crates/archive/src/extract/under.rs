@@ -35,7 +35,7 @@ fn hidden(extraction: &Extraction<'_>, index: usize) -> Result<Option<OwnedFd>, 
     let identity = |fd: &OwnedFd| rustix::fs::fstat(fd).map(|status| (status.st_dev, status.st_ino));
     let bare = match lifeboat_sys::mount::without_mounts(&*parent) {
         Ok(bare) => bare,
-        // Without CAP_SYS_ADMIN nobody looks below mounts; there is nothing to do unless there is one.
+        // Without CAP_SYS_ADMIN we cannot look below mounts; without a mount there is nothing to do.
         Err(_) if identity(&parent)?.0 == identity(&visible)?.0 => return Ok(None),
         Err(error) => return Err(error),
     };

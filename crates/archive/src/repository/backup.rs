@@ -113,7 +113,7 @@ fn attempt(
             &Records { room: &room, encrypted: &encrypted, stock: &stock },
         );
         drop(writer);
-        // A failure of the disk explains all that workers report.
+        // A failure of the disk explains all errors of the workers.
         disk.join().map_err(|panic| ArchiveError::Panicked {
             action: "WRITE the repository",
             cause: guard::panic_message(&*panic),
@@ -140,7 +140,7 @@ fn attempt(
         }),
     };
     let json = serde_json::to_vec(&file).map_err(|error| store.failed("WRITE", error))?;
-    // The lock comes last: nobody may have removed anything after the look.
+    // The lock is checked last: nobody may have removed anything after the check of the packs.
     state.prove(store, index, &stock.short)?;
     lock.prove()?;
     let (id, size) = store.write_file(FileType::Snapshot, &json)?;
@@ -163,7 +163,7 @@ fn attempt(
     })
 }
 
-/// What a snapshot records of what it holds, and what it is written onto.
+/// What a snapshot records about its contents, and what it is based on.
 struct Records<'a> {
     room: &'a Room,
     encrypted: &'a [Encrypted],
@@ -179,7 +179,7 @@ struct Backup<'a> {
 }
 
 impl Backup<'_> {
-    /// Stores content and trees; gives the root's tree and the counts.
+    /// Stores content and trees; returns the root's tree and the counts.
     fn write(
         &self,
         writer: &Writer<'_>,
@@ -220,7 +220,7 @@ impl Backup<'_> {
             ("manifest.json", &manifest),
             ("room.json", &room),
         ];
-        // Only a snapshot that has such entries says something of them.
+        // Only a snapshot with such entries records them.
         let own = &own[usize::from(records.encrypted.is_empty())..];
         let own = self.own_directory(writer, &mut worker, own)?;
         let tree = trees::store((self.observer, &progress), writer, worker, table, &own, &mut summary)?;

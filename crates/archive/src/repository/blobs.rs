@@ -41,7 +41,7 @@ impl<'a> Blobs<'a> {
     }
 
     /// A blob as it is packed, without its encryption, with its uncompressed length (0 when it is not compressed); its
-    /// content is checked all the same.
+    /// content is checked anyway.
     pub(crate) fn get_packed(&mut self, kind: BlobKind, id: &Id) -> Result<(&[u8], u32), ArchiveError> {
         let length = self.find(kind, id)?;
         Ok((self.text(), length))
@@ -55,13 +55,13 @@ impl<'a> Blobs<'a> {
         }
     }
 
-    /// What was decrypted, where it lies: between nonce and tag.
+    /// The decrypted text in place: between nonce and tag.
     fn text(&self) -> &[u8] {
         let text = NONCE..(self.sealed.len() + NONCE).saturating_sub(OVERHEAD);
         self.sealed.get(text).unwrap_or_default()
     }
 
-    /// Reads and opens a blob, at the first of its places where it is whole; gives its uncompressed length.
+    /// Reads and opens a blob, at the first of its places where it is intact; returns its uncompressed length.
     fn find(&mut self, kind: BlobKind, id: &Id) -> Result<u32, ArchiveError> {
         let Some(location) = self.index.get(kind, id) else {
             return Err(self.store.damaged(format!("blob {}", hex(&id[..4])), "it is in no index"));
@@ -116,7 +116,7 @@ impl<'a> Blobs<'a> {
                 let read = |length| self.store.read_part(pack, location.offset, length);
                 let bytes = read(length).or_else(|error| match self.store.lost() {
                     Some(lost) => Err(lost),
-                    // Of a pack that was cut short the beginning may still be there.
+                    // The beginning of a truncated pack may still be there.
                     None if length > location.length => read(location.length),
                     None => Err(error),
                 });

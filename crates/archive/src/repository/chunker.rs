@@ -1,4 +1,4 @@
-//! Cuts file content into blobs where the content itself says so, so that equal stretches of different files or versions
+//! Cuts file content into blobs where the content itself says so, so that equal parts of different files or versions
 //! become equal blobs.
 //!
 //! A gear hash (Xia et al., "FastCDC", USENIX ATC 2016) with normalised cutting: the mask is stricter before the average

@@ -1,5 +1,5 @@
 //! The file `config`: a repository's id, and the secret polynomial that seeds the chunker. It is encrypted and authenticated as
-//! everything is: one that is not is refused.
+//! everything else: one that is not is refused.
 //!
 //! Source: restic's doc/design.rst, "Repository Format"; internal/restic/config.go.
 
@@ -16,7 +16,7 @@ struct ConfigFile {
     chunker_polynomial: String,
 }
 
-/// What a repository says of itself.
+/// What a repository says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Config {
     pub(crate) version: u32,
@@ -43,7 +43,7 @@ impl Config {
     /// The bytes of a new one.
     ///
     /// # Errors
-    /// When there are no random numbers.
+    /// When no random numbers are available.
     pub(crate) fn make(key: &Key) -> Result<Vec<u8>, String> {
         let mut id = [0; 32];
         getrandom::fill(&mut id).map_err(|error| error.to_string())?;

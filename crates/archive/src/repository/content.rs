@@ -1,4 +1,4 @@
-//! File content as the extractor and the comparison want it.
+//! File content as the extractor and the comparison need it.
 
 use super::blobs::Blobs;
 use super::crypto::OVERHEAD;

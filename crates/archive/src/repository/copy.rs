@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Blobs that a thread takes at a time; they are together.
 const BATCH: usize = 64;
 
-/// Copies `snapshot` of `from` into `to`; gives it as it is there, because its id is another one.
+/// Copies `snapshot` of `from` into `to`; returns it as it is there, because its id differs.
 pub(super) fn run(from: &Repository, to: &Repository, snapshot: &SnapshotInfo) -> Result<SnapshotInfo, ArchiveError> {
     let is_same = |known: &SnapshotInfo| {
         (known.tree, &known.time, &known.host) == (snapshot.tree, &snapshot.time, &snapshot.host)
@@ -42,7 +42,7 @@ pub(super) fn run(from: &Repository, to: &Repository, snapshot: &SnapshotInfo) -
         let (writer, disk) = Writer::start(scope, &to.store, target, &state);
         let result = copy(from, &source, &writer, &wanted);
         drop(writer);
-        // A failure of the disk explains all that workers report.
+        // A failure of the disk explains all errors of the workers.
         disk.join().map_err(|panic| panicked(&*panic))??;
         result
     })?;
@@ -57,13 +57,13 @@ pub(super) fn run(from: &Repository, to: &Repository, snapshot: &SnapshotInfo) -
     state.prove(&to.store, target, &stock.short)?;
     lock.prove()?;
     let (id, _) = to.store.write_file(FileType::Snapshot, &json)?;
-    // What cannot be mended is as it was.
+    // What cannot be repaired stays as it was.
     let _ = stock.mend(&to.store).and_then(|named| stock.clear(&to.store, &lock, &named));
     snapshot::one(&to.store, &id)
 }
 
 impl Repository {
-    /// How many bytes a copy of a snapshot has, about: its blobs as they are in packs, and their lines in pack headers and index.
+    /// The approximate size of a copy of a snapshot, in bytes: its packed blobs, and their lines in pack headers and index.
     ///
     /// # Errors
     /// When a directory of it cannot be read.
@@ -79,7 +79,7 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> ArchiveError {
     ArchiveError::Panicked { action: "COPY the snapshot", cause: super::guard::panic_message(panic) }
 }
 
-/// All blobs that a snapshot needs, in the order in which they lie.
+/// All blobs that a snapshot needs, in the order of their positions.
 fn blobs(from: &Repository, index: &Index, snapshot: &SnapshotInfo) -> Result<Vec<(BlobKind, Id)>, ArchiveError> {
     let mut reader = Blobs::new(&from.store, index)?;
     let mut seen: HashSet<(BlobKind, Id)> = HashSet::from([(BlobKind::Tree, snapshot.tree)]);

@@ -18,7 +18,7 @@ pub(crate) const OVERHEAD: usize = NONCE + 16;
 #[derive(Clone)]
 pub(crate) struct Key(Zeroizing<[u8; 64]>);
 
-/// Data that was not encrypted with this key, or was changed since.
+/// Data that was not encrypted with this key, or was changed afterwards.
 #[derive(Debug, thiserror::Error)]
 #[error("it cannot be decrypted: its authentication code does not match")]
 pub(crate) struct NotAuthentic;
@@ -64,7 +64,7 @@ impl Key {
         Ok(out)
     }
 
-    /// Decrypts in place; gives the text.
+    /// Decrypts in place; returns the text.
     pub(crate) fn open<'a>(&self, sealed: &'a mut [u8]) -> Result<&'a [u8], NotAuthentic> {
         if sealed.len() < OVERHEAD {
             return Err(NotAuthentic);

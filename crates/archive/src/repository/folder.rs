@@ -1,5 +1,5 @@
-//! A repository's files in a local folder. Anyone who can write there without the key may leave anything: they are read as
-//! [`lifeboat_sys::bounded`] has it.
+//! A repository's files in a local folder. Anyone who can write there without the key may leave anything: files are read as
+//! by [`lifeboat_sys::bounded`].
 
 use super::crypto;
 use crate::file_table::Id;
@@ -19,7 +19,7 @@ pub(super) fn path(folder: &Path, kind: FileType, id: &Id) -> PathBuf {
     }
 }
 
-/// Ids of everything of one kind, with sizes in bytes. What is no file is among them: reading it says so.
+/// Ids of everything of one kind, with sizes in bytes. What is not a file is included: reading it reports that.
 pub(super) fn list(folder: &Path, kind: FileType) -> io::Result<Vec<(Id, u64)>> {
     let directory = folder.join(kind.dirname());
     let mut files = vec![];
@@ -53,7 +53,7 @@ fn list_directory(directory: &Path, prefix: &str, files: &mut Vec<(Id, u64)>) ->
     Ok(())
 }
 
-/// What is in a directory; nothing in one that is not there.
+/// The entries of a directory; none if it does not exist.
 fn entries(directory: &Path) -> io::Result<impl Iterator<Item = io::Result<std::fs::DirEntry>>> {
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => Some(entries),
@@ -78,13 +78,13 @@ pub(super) fn read_part(path: &Path, offset: u64, length: u32) -> io::Result<Vec
     Ok(bytes)
 }
 
-/// Reports whether a directory is a repository, also one that lost its config. The beginning of one is none.
+/// Reports whether a directory is a repository, even one that lost its config. An unfinished one is not.
 pub(super) fn is_repository(location: &Path) -> bool {
     let has_files = |directory: &str| {
         let entries = std::fs::read_dir(location.join(directory)).into_iter().flatten().flatten();
         entries.filter_map(|entry| crypto::unhex(entry.file_name().to_str()?)).next().is_some()
     };
-    // The config may be anything: opening it says what is wrong.
+    // The config may be anything: opening it reports what is wrong.
     location.join("keys").is_dir()
         && (location.join("config").symlink_metadata().is_ok() || has_files("keys") && has_files("snapshots"))
 }

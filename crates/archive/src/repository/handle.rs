@@ -1,4 +1,4 @@
-//! An open repository: its files and keys, its lock for reading, and what is read of it.
+//! An open repository: its files and keys, its lock for reading, and what has been read of it.
 
 use super::blobs::Blobs;
 use super::index::Index;
@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
-/// What a new repository is made with.
+/// Parameters of a new repository.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RepositoryOptions {
     /// Host name that its first key file carries.
@@ -34,13 +34,13 @@ pub struct Repository {
     pub(super) config: Vec<u8>,
     /// They come from a copy.
     pub(super) config_is_lost: bool,
-    /// What is damaged, though it could be opened.
+    /// What is damaged, although it could be opened.
     pub(super) damage: Vec<String>,
     /// How long it waits for somebody else's lock.
     pub(crate) lock_patience: Duration,
     /// What the last list of snapshots could not read.
     pub(super) unreadable: Mutex<Vec<UnreadableSnapshot>>,
-    /// The lock of who reads, from the first reading on.
+    /// The read lock, from the first read on.
     pub(super) reading: Mutex<Option<Lock>>,
 }
 
@@ -51,7 +51,7 @@ impl std::fmt::Debug for Repository {
 }
 
 impl Repository {
-    /// Waits so long for others that hold the repository, before it gives up.
+    /// Sets how long to wait for others that hold the repository before giving up.
     pub fn wait_for_locks(&mut self, patience: Duration) {
         self.lock_patience = patience;
     }
@@ -59,7 +59,7 @@ impl Repository {
     /// Locks it for reading, once, until it is dropped; not where nothing can be written.
     ///
     /// # Errors
-    /// [`ArchiveError::Locked`] when somebody removes from it just now.
+    /// [`ArchiveError::Locked`] when somebody is removing from it.
     pub(crate) fn hold_for_reading(&self) -> Result<(), ArchiveError> {
         let mut reading = locked(&self.reading);
         if reading.is_none() {
@@ -68,7 +68,7 @@ impl Repository {
         Ok(())
     }
 
-    /// The same for who goes on all the same.
+    /// The same for callers that continue anyway.
     pub(super) fn try_to_hold(&self, observer: &dyn Observer) {
         if let Err(error) = self.hold_for_reading() {
             observer.warning(&format!(
@@ -123,7 +123,7 @@ impl Repository {
         }
     }
 
-    /// Does something with the index; when that fails for what the index does not name, it is tried again with what packs say themselves.
+    /// Does something with the index; when that fails because of what the index does not name, it is retried with the packs' own headers.
     pub(crate) fn with_index<T>(
         &self,
         work: impl Fn(&Index) -> Result<T, ArchiveError>,

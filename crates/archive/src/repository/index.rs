@@ -15,7 +15,7 @@ pub(crate) struct Location {
     pub(crate) uncompressed_length: u32,
 }
 
-/// Ids are hashes already: their first bytes do.
+/// Ids are hashes already: their first bytes suffice.
 #[derive(Default)]
 pub(crate) struct IdHasher(u64);
 
@@ -48,7 +48,7 @@ const ENTRY_COMPRESSED: u64 = 41;
 pub(crate) struct Unreadable {
     pub(crate) id: Id,
     pub(crate) cause: String,
-    /// Its bytes were read and are not what they were: they are of no use to anybody.
+    /// Its bytes were read and are damaged: they are useless.
     pub(crate) is_damaged: bool,
 }
 
@@ -64,17 +64,17 @@ pub(crate) struct Index {
     trees: IdMap<Location>,
     /// Index files that could not be read.
     pub(crate) unreadable: Vec<Unreadable>,
-    /// What was found damaged, and the files that say so.
+    /// What was found damaged, and the files that record it.
     pub(crate) damaged: Notes,
     pub(crate) note_files: Vec<Id>,
-    /// Packs that no index file names were looked for.
+    /// Packs that no index file names have been searched.
     pub(crate) complete: bool,
     /// Further copies of blobs; there are few.
     copies: HashMap<(BlobKind, Id), Vec<Location>>,
 }
 
 impl Index {
-    /// Adds what an index file says.
+    /// Adds the content of an index file.
     pub(crate) fn add(&mut self, file: IndexFile) {
         file.note_into(&mut self.damaged);
         for pack in file.packs {
@@ -104,12 +104,12 @@ impl Index {
         self.copies.get(&(kind, *id)).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// Forgets all places in packs that are not `good`, numbered as in [`Index::packs`]; gives the blobs that have no other.
+    /// Forgets all places in packs that are not `good`, numbered as in [`Index::packs`]; returns the blobs that have no other.
     pub(crate) fn keep_packs(&mut self, good: &dyn Fn(u32) -> bool) -> Vec<(BlobKind, Id)> {
         self.keep(&|_, _, location| good(location.pack))
     }
 
-    /// Forgets all places that are not `good`; gives the blobs that have no other.
+    /// Forgets all places that are not `good`; returns the blobs that have no other.
     pub(crate) fn keep(&mut self, good: &dyn Fn(BlobKind, &Id, &Location) -> bool) -> Vec<(BlobKind, Id)> {
         self.copies.retain(|(kind, id), places| {
             places.retain(|location| good(*kind, id, location));
@@ -134,7 +134,7 @@ impl Index {
         lost
     }
 
-    /// Everything that is in some packs, in the order in which it lies.
+    /// Everything that is in some packs, in the order of positions.
     pub(crate) fn lying_in(&self, packs: &std::collections::HashSet<u32>) -> Vec<(Location, BlobKind, Id)> {
         let first = [(BlobKind::Data, &self.data), (BlobKind::Tree, &self.trees)];
         let first = first.into_iter().flat_map(|(kind, map)| map.iter().map(move |(id, place)| (*place, kind, *id)));
@@ -145,7 +145,7 @@ impl Index {
         found
     }
 
-    /// Forgets all trees that are not `good`; gives them.
+    /// Forgets all trees that are not `good`; returns them.
     pub(crate) fn keep_trees(&mut self, good: &dyn Fn(&Id) -> bool) -> Vec<Id> {
         let mut lost = vec![];
         self.trees.retain(|id, _| {

@@ -52,12 +52,12 @@ fn is_zero(value: &u32) -> bool {
     *value == 0
 }
 
-/// What is damaged of one pack.
+/// What is damaged in one pack.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Damage {
-    /// The blobs that cannot be read; none when only its header or its name does not fit.
+    /// The blobs that cannot be read; none when only its header or its name is wrong.
     pub(crate) blobs: BTreeSet<(BlobKind, Id)>,
-    /// Everything that it holds is elsewhere by now: it only waits for being removed.
+    /// Everything that it holds is elsewhere by now: it only waits to be removed.
     pub(crate) unneeded: bool,
 }
 
@@ -77,7 +77,7 @@ pub(crate) struct Noted {
 }
 
 impl IndexFile {
-    /// An index file that says what is damaged and nothing else.
+    /// An index file that only lists what is damaged.
     pub(super) fn of_notes(notes: &Notes) -> IndexFile {
         let of =
             |damage: &Damage, kind| damage.blobs.iter().filter(|(k, _)| *k == kind).map(|(_, id)| hex(id)).collect();
@@ -90,7 +90,7 @@ impl IndexFile {
         IndexFile { lifeboat_damaged: notes.iter().map(noted).collect(), ..IndexFile::default() }
     }
 
-    /// Adds what it says to notes; what is no id says nothing.
+    /// Adds its content to notes; what is not an id is ignored.
     pub(crate) fn note_into(&self, notes: &mut Notes) {
         for noted in &self.lifeboat_damaged {
             let Some(pack) = unhex(&noted.pack) else { continue };

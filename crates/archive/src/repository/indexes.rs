@@ -1,5 +1,5 @@
-//! The index files of a repository: reading them, and doing without those that are damaged or lost. Every pack lists its blobs in
-//! a header of its own at its end, so whatever no index names is found there, and a backup writes it down again.
+//! The index files of a repository: reading them, and working without damaged or lost ones. Every pack lists its blobs in
+//! a header of its own at its end, so whatever no index names is found there, and a backup records it again.
 
 use super::index::{Index, Unreadable};
 use super::index_file::{IndexFile, IndexPack};
@@ -13,7 +13,7 @@ use std::collections::{HashMap, HashSet};
 
 /// Bytes read from the end of a pack at first: the header of some hundred blobs.
 const TAIL: u64 = 16 << 10;
-/// A longer header is not believed: restic's limit.
+/// A longer header is rejected: restic's limit.
 const LONGEST_HEADER: u64 = 16 << 20;
 
 /// The packs that no index file names.
@@ -25,7 +25,7 @@ pub(crate) struct Unnamed {
 }
 
 impl Store {
-    /// Reads all index files. Where one cannot be read, packs are read in its place.
+    /// Reads all index files. Where one cannot be read, packs are read instead.
     pub(crate) fn load_index(&self) -> Result<Index, ArchiveError> {
         let mut index = self.read_indexes()?;
         if !index.unreadable.is_empty() {
@@ -64,7 +64,7 @@ impl Store {
         serde_json::from_slice(&json).map_err(|error| self.damaged(store::name(FileType::Index, &listed.0), error))
     }
 
-    /// Adds to the index what packs say that it does not name; gives these.
+    /// Adds to the index what packs list and it does not; returns these.
     pub(crate) fn complete(&self, index: &mut Index) -> Result<Unnamed, ArchiveError> {
         let sizes = self.list_with_sizes(FileType::Pack)?;
         let unnamed = self.unnamed(index, &sizes)?;
@@ -78,7 +78,7 @@ impl Store {
     /// Reads the headers of the packs that no index names.
     pub(crate) fn unnamed(&self, index: &Index, sizes: &[(Id, u64)]) -> Result<Unnamed, ArchiveError> {
         let named: HashSet<&Id> = index.packs.iter().collect();
-        // What is in packs that only wait for being removed is elsewhere.
+        // What is in packs that only wait to be removed is elsewhere.
         let is_unneeded = |id: &Id| index.damaged.get(id).is_some_and(|damage| damage.unneeded);
         let packs = sizes.iter().filter(|(id, _)| !named.contains(id) && !is_unneeded(id));
         let packs: Vec<&(Id, u64)> = packs.collect();
@@ -96,7 +96,7 @@ impl Store {
         Ok(unnamed)
     }
 
-    /// What a pack says of itself at its end.
+    /// A pack's own header, at its end.
     pub(super) fn read_pack_header(&self, id: &Id, size: u64) -> Result<IndexPack, ArchiveError> {
         let damaged = |cause: String| self.damaged(store::name(FileType::Pack, id), cause);
         let size = u32::try_from(size).map_err(|_| damaged(format!("{size} bytes are too many for a pack")))?;
@@ -116,8 +116,8 @@ impl Store {
         Ok(IndexPack { id: *id, blobs })
     }
 
-    /// Writes down what packs said that no index names, and takes index files away that are damaged: all that they said is in the
-    /// packs. The index must be complete. Says what was done.
+    /// Records what packs list and no index names, and removes damaged index files: all that they listed is in the
+    /// packs. The index must be complete. Reports what was done.
     pub(crate) fn mend_index(
         &self,
         index: &Index,
@@ -133,7 +133,7 @@ impl Store {
         let listed: HashMap<Id, u64> = listed.into_iter().collect();
         for broken in &index.unreadable {
             observer.warning(&broken.cause);
-            // Once more, so that a passing error of memory or bus takes nothing away.
+            // Once more, so that a transient error of memory or bus removes nothing.
             let again = listed.get(&broken.id).map(|size| self.read_index(&(broken.id, *size)));
             if broken.is_damaged && matches!(again, Some(Err(ArchiveError::Damaged { .. }))) {
                 match self.remove(FileType::Index, &broken.id) {
@@ -151,7 +151,7 @@ impl Store {
             );
             observer.warning(&text);
         }
-        // Without a damaged index it is what an interrupted backup left, or what another one is writing.
+        // Without a damaged index these are leftovers of an interrupted backup, or what another one is writing.
         for (id, cause) in unnamed.bad.iter().filter(|_| !index.unreadable.is_empty()) {
             observer.warning(&format!(
                 "pack {} is in no index, and its content is unknown: {cause}",

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 /// scrypt's cost for passphrases: 2^17 with r = 8 takes 128 MiB and some tenths of a second (scrypt's recommendation).
 const LOG_N_PASSPHRASE: u8 = 17;
-/// For random keys: guessing 256 bits is hopeless without any cost.
+/// For random keys: guessing 256 bits is hopeless even without any cost.
 const LOG_N_RANDOM: u8 = 10;
 
 /// A key file.
@@ -30,7 +30,7 @@ struct KeyFile {
     p: u32,
     salt: String,
     data: String,
-    /// A copy of the repository's file `config`, as it is stored, base64. Not restic's, which does not mind.
+    /// A copy of the repository's file `config`, as it is stored, base64. Not a field of restic's, which ignores it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lifeboat_config: Option<String>,
 }
@@ -73,7 +73,7 @@ pub struct KeyInfo {
     pub current: bool,
 }
 
-/// Why a key file gave no key.
+/// Why a key file yielded no key.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BadKey {
     #[error("the secret does not match")]
@@ -119,7 +119,7 @@ pub(crate) fn make(
 pub(crate) struct MasterKeyParts(pub(crate) [Zeroizing<Vec<u8>>; 3]);
 
 impl MasterKeyParts {
-    /// The key made of them.
+    /// The key made from them.
     pub(crate) fn key(&self) -> Option<Key> {
         Key::from_parts(&self.0[0], &self.0[1], &self.0[2])
     }
@@ -139,7 +139,7 @@ pub(crate) struct Opened {
 }
 
 impl Candidate {
-    /// Reads a key file; nothing costly is done yet.
+    /// Reads a key file; nothing expensive is done yet.
     ///
     /// # Errors
     /// What is wrong with it, or that it asks for more than any key needs.
@@ -217,7 +217,7 @@ impl KeyInfo {
     }
 }
 
-/// Puts files for the same secret together.
+/// Groups files for the same secret.
 pub(crate) fn pair(files: Vec<KeyInfo>) -> Vec<KeyInfo> {
     let mut list: Vec<KeyInfo> = vec![];
     for file in files {
@@ -232,12 +232,12 @@ pub(crate) fn pair(files: Vec<KeyInfo>) -> Vec<KeyInfo> {
     list
 }
 
-/// How much one guess at a secret shall cost.
+/// How much one guess at a secret should cost.
 fn cost(secret: &Secret) -> u8 {
     if secret.bytes().is_some_and(|bytes| bytes.len() >= 16) { LOG_N_RANDOM } else { LOG_N_PASSPHRASE }
 }
 
-/// A secret at the cost of a key file's, for other uses than key files.
+/// Derives a secret at the cost of a key file's, for other uses than key files.
 pub(crate) fn stretch(secret: &Secret, salt: &[u8]) -> Result<Zeroizing<[u8; 64]>, String> {
     let parameters = scrypt::Params::new(cost(secret), 8, 1).map_err(|error| error.to_string())?;
     let mut bytes = Zeroizing::new([0; 64]);

@@ -1,4 +1,4 @@
-//! Reads a snapshot's trees into a [`FileTable`]. A tree that cannot be read costs what is below it, and nothing else.
+//! Reads a snapshot's trees into a [`FileTable`]. A tree that cannot be read costs only what is below it.
 
 use super::blobs::Blobs;
 use super::index_file::BlobKind;
@@ -50,7 +50,7 @@ fn own_path() -> PathBuf {
 struct Wanted {
     /// `None` for all.
     paths: Option<Vec<PathBuf>>,
-    /// Paths that links may still add: an archive's links can lead round and round.
+    /// Paths that links may still add: an archive's links can form loops.
     left: usize,
 }
 
@@ -71,7 +71,7 @@ impl Wanted {
         self.paths.as_ref().is_none_or(|paths| paths.iter().any(leads))
     }
 
-    /// A link is on the way: what it leads to is wanted, too. Reports whether that is new.
+    /// A link is on the way: what it leads to is wanted, too. Returns whether that is new.
     fn follow(&mut self, link: &Path, target: &[u8]) -> bool {
         let Some(paths) = &mut self.paths else { return false };
         let target = Path::new(OsStr::from_bytes(target));
@@ -123,7 +123,7 @@ pub(crate) fn table(
     record.mode = 0o755;
     loaded.table.push(record, b"", More::default());
     let mut open = vec![(0, root)];
-    // Not wanted, as far as is known by now.
+    // Not wanted, as far as known by now.
     let mut closed: Vec<(usize, Id)> = vec![];
     while let Some((index, id)) = open.pop() {
         let mut directories = match directory(store, blobs, &mut loaded.table, index, &id) {
@@ -182,7 +182,7 @@ fn apply_extras(store: &Store, blobs: &mut Blobs<'_>, loaded: &mut Loaded, whole
     Ok(())
 }
 
-/// Adds the children of one directory; gives its directories with their trees. Of a tree that is refused nothing is added.
+/// Adds the children of one directory; returns its directories with their trees. Of a refused tree nothing is added.
 fn directory(
     store: &Store,
     blobs: &mut Blobs<'_>,
@@ -201,7 +201,7 @@ pub(crate) fn nodes(table: &mut FileTable, index: usize, tree: &[u8]) -> Result<
     let mut directories = vec![];
     let read = node::for_each(tree, &mut |node| {
         let child = add(table, index, &node)?;
-        // Sorted names are part of the format; looking things up relies on it. Of two equal ones nobody could say which is meant.
+        // Sorted names are part of the format; look-ups rely on it. With two equal ones it would be unclear which is meant.
         if child > start && table.name(child - 1) >= table.name(child) {
             return Err("its names are not sorted, or not unique".to_owned());
         }
@@ -264,7 +264,7 @@ pub(crate) fn content(blobs: &mut Blobs<'_>, table: &FileTable, index: usize) ->
     Ok(text)
 }
 
-/// The content of one file, found by walking down its path only; `None` when it is not there.
+/// The content of one file, found by walking down its path only; `None` when it does not exist.
 pub(crate) fn file(
     store: &Store,
     blobs: &mut Blobs<'_>,
@@ -321,7 +321,7 @@ mod tests {
         assert!(some.has(Path::new("/opt/modules/x/y")) && !some.has(Path::new("/opt/other")));
         assert!(some.follow(Path::new("/var/run"), b"/run"));
         assert!(some.has(Path::new("/run/lock")));
-        // Round and round.
+        // A loop.
         assert!(!some.follow(Path::new("/var/run"), b"/run"));
         let mut circle = wanted(&["/a"]);
         let mut led = 0;

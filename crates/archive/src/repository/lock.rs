@@ -1,5 +1,5 @@
-//! Locks as restic's, so that `restic prune` beside a backup waits, and a backup beside a prune: anyone who reads or adds holds a
-//! lock that others may hold, too; whoever removes holds one alone. A lock is a file that is written again every five minutes.
+//! Locks like restic's, so that `restic prune` waits for a backup, and a backup for a prune: whoever reads or adds holds a
+//! lock that others may hold, too; whoever removes holds an exclusive one. A lock is a file, rewritten every five minutes.
 //!
 //! Source: restic's internal/restic/lock.go and internal/repository/lock.go, whose times and order of steps these are.
 
@@ -16,15 +16,15 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// A lock is written again this often.
+/// How often a lock is rewritten.
 const REFRESH: Duration = Duration::from_secs(5 * 60);
-/// After this time somebody's clock may say that the lock is stale: it is taken as one that must be asked for again.
+/// After this time somebody's clock may say that the lock is stale: it counts as one that must be acquired again.
 const REFRESHABLE: Duration = Duration::from_secs(30 * 60 - 5 * 60 * 3 / 2);
 /// When the place does not answer, the next try comes after this time.
 const RETRY: Duration = Duration::from_secs(20);
-/// Whoever wrote a lock looks again after this time: somebody else may have done so at the same moment.
+/// After writing a lock we check again after this time: somebody else may have written one at the same moment.
 const SETTLE: Duration = Duration::from_millis(200);
-/// How often a repository that somebody else locks is looked at by who waits for it.
+/// How often to check a repository that somebody else has locked.
 const POLL: Duration = Duration::from_secs(5);
 
 /// How a repository is locked.
@@ -51,7 +51,7 @@ struct Held {
     mode: Mode,
     state: Mutex<State>,
     changed: Condvar,
-    /// Held by who writes the lock again, and by who looks for it.
+    /// Held while the lock is rewritten, and while it is searched for.
     refreshing: Mutex<()>,
 }
 
@@ -59,13 +59,13 @@ struct State {
     id: Id,
     /// When it was written, by [`uptime`].
     since: Duration,
-    /// Why it is not held any more.
+    /// Why it is no longer held.
     lost: Option<String>,
-    /// It is to be given up.
+    /// It is to be released.
     ended: bool,
 }
 
-/// Time since the machine started, with the time that it slept: a lock gets stale meanwhile, too.
+/// Time since the machine started, with the time that it slept: a lock becomes stale in that time, too.
 fn uptime() -> Duration {
     let now = clock_gettime(ClockId::Boottime);
     Duration::new(u64::try_from(now.tv_sec).unwrap_or_default(), u32::try_from(now.tv_nsec).unwrap_or_default())
@@ -77,13 +77,13 @@ fn wait(time: Duration) {
 }
 
 impl LockFiles {
-    /// The first lock of others that stands against one of this mode. What crashed programs left long ago is removed.
+    /// The first lock of others that conflicts with one of this mode. What crashed programs left long ago is removed.
     fn conflict(&self, mode: Mode, own: &[Id]) -> Result<Option<LockFile>, ArchiveError> {
         let now = jiff::Timestamp::now();
         for id in self.list()?.iter().filter(|id| !own.contains(id)) {
             let Some(other) = self.read(id)? else { continue };
             if other.is_left_over(now) {
-                // A place where nothing can be removed keeps it.
+                // Where nothing can be removed, it stays.
                 let _ = self.remove(id);
             } else if (other.exclusive || mode == Mode::Alone) && !other.is_stale(now) {
                 return Ok(Some(other));
@@ -168,7 +168,7 @@ impl Lock {
         }))
     }
 
-    /// Looks again whether somebody locked the repository at the same moment.
+    /// Checks again whether somebody locked the repository at the same moment.
     ///
     /// # Errors
     /// [`ArchiveError::Locked`]; when the place cannot be read.
@@ -187,12 +187,12 @@ impl Lock {
         matches!(self.held.files.conflict(Mode::Alone, &[own]), Ok(None))
     }
 
-    /// Proves that the lock was held all the time: nobody removed it, and it never got stale without being asked for again.
+    /// Verifies that the lock was held all the time: nobody removed it, and it never became stale without being acquired again.
     ///
     /// # Errors
     /// [`ArchiveError::LockLost`]; when the place cannot be read.
     pub(crate) fn prove(&self) -> Result<(), ArchiveError> {
-        // Who is asked to end reports nothing more.
+        // After a signal to end, nothing more is reported.
         ending::wait_when_ending();
         let _alone = locked(&self.held.refreshing);
         let state = || {
@@ -216,7 +216,7 @@ impl Drop for Lock {
     fn drop(&mut self) {
         self.held.give_up();
         if let Some(refresher) = self.refresher.take() {
-            // A panic there was reported by its hook; the lock gets stale.
+            // A panic there was reported by its hook; the lock becomes stale.
             let _ = refresher.join();
         }
     }
@@ -229,7 +229,7 @@ impl Held {
         ArchiveError::LockLost { path: self.files.0.path.clone(), cause }
     }
 
-    /// Notes why the lock is not held any more.
+    /// Notes why the lock is no longer held.
     fn lose(&self, cause: &str) -> String {
         locked(&self.state).lost.get_or_insert(cause.to_owned()).clone()
     }
@@ -242,7 +242,7 @@ impl Held {
             state.id
         };
         self.changed.notify_all();
-        // A place that does not answer any more keeps it until it is stale.
+        // If the place no longer answers, it stays until it is stale.
         let _ = self.files.remove(&id);
     }
 
@@ -262,7 +262,7 @@ impl Held {
         }
     }
 
-    /// Writes the lock again, and removes the old one; or notes why it is lost.
+    /// Rewrites the lock, and removes the old one; or notes why it is lost.
     fn refresh(&self) -> Result<(), ArchiveError> {
         let (old, since) = {
             let state = locked(&self.state);
@@ -274,7 +274,7 @@ impl Held {
             self.lose(REMOVED);
             return Ok(());
         }
-        // Somebody may take it for stale, and remove what nobody seems to need.
+        // Somebody may consider it stale, and remove what nobody seems to need.
         let is_old = age >= REFRESHABLE;
         if is_old && self.files.conflict(self.mode, &[old])?.is_some() {
             self.lose(&format!("{} else locked it", unattended()));

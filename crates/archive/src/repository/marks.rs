@@ -11,14 +11,14 @@ pub(crate) struct Marks {
 }
 
 impl Marks {
-    /// Takes the marks out of the tags.
+    /// Removes the marks from the tags.
     pub(crate) fn take(tags: &mut Vec<String>) -> Marks {
         let mut marks = Marks::default();
         tags.retain(|tag| {
             if let Some(machine) = tag.strip_prefix(MACHINE) {
                 marks.machine = Some(machine.to_owned());
             } else if let Some(order) = tag.strip_prefix(ORDER) {
-                // Not from the end of time: the next number must be larger.
+                // Not the largest number: the next one must be larger.
                 marks.order = order.parse().ok().filter(|order| *order < u64::MAX / 2);
             } else {
                 return true;
@@ -47,7 +47,7 @@ mod tests {
         let marks = Marks::take(&mut tags);
         assert_eq!(tags, ["nightly"]);
         assert_eq!(marks, Marks { machine: Some("0123456789abcdef0123456789abcdef".to_owned()), order: Some(17) });
-        // What would be two tags to restic, or none, is no mark.
+        // What would be two tags to restic, or none, is not a mark.
         assert_eq!(Marks::tags("a,b", 1), ["lifeboat-order:1"]);
         assert_eq!(Marks::tags("", 1), ["lifeboat-order:1"]);
         assert_eq!(Marks::take(&mut vec!["lifeboat-order:x".to_owned()]), Marks::default());

@@ -23,7 +23,7 @@ const GO_SETGID: u32 = 1 << 22;
 const GO_CHAR_DEVICE: u32 = 1 << 21;
 const GO_STICKY: u32 = 1 << 20;
 
-/// The first and the last second that RFC 3339 can say with four digits of year, which is what Go reads.
+/// The first and the last second that RFC 3339 can express with a year of four digits, which is what Go reads.
 pub(crate) const SAYABLE: std::ops::RangeInclusive<i64> = -62_167_219_200..=253_402_300_799;
 
 /// Appends the JSON of one entry.
@@ -164,7 +164,7 @@ pub(crate) fn quote(name: &[u8]) -> String {
     serde_json::from_str(&json).unwrap_or_default()
 }
 
-/// Undoes Go's strconv.Quote; `None` for escapes that it does not make.
+/// Undoes Go's strconv.Quote; `None` for escapes that it does not produce.
 pub(crate) fn unquote(text: &str) -> Option<Vec<u8>> {
     if !text.contains('\\') {
         return Some(text.as_bytes().to_vec());
@@ -397,7 +397,7 @@ impl Node<'_> {
     }
 }
 
-/// Hands the nodes of a tree to `each`, one after the other, so that huge directories need no second copy.
+/// Passes the nodes of a tree to `each`, one after the other, so that huge directories need no second copy.
 ///
 /// # Errors
 /// When the JSON is not a tree, or `each` refuses.

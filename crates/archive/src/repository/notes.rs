@@ -1,8 +1,8 @@
-//! What was found damaged in packs, as the repository's own memory: `verify` and restores write it down, the next backup of any machine
-//! stores it again as far as it has it, and takes the damaged packs away when nothing needs them any more.
+//! What was found damaged in packs, as the repository's own memory: `verify` and restores record it, the next backup of any machine
+//! stores it again as far as it has it, and removes the damaged packs when nothing needs them any more.
 //!
-//! Notes are index files without packs, with a field that restic ignores; so every store keeps them, and who can read the repository can
-//! read them. They are no proof: the pack is looked at again before anything is done.
+//! Notes are index files without packs, with a field that restic ignores; so every store keeps them, and readers of the repository can
+//! read them. They are not proof: the pack is read again before anything is done.
 
 use super::blobs::Blobs;
 use super::index::{Index, Location};
@@ -23,7 +23,7 @@ impl Store {
         locked(&self.found).entry(*pack).or_default().blobs.extend(blob);
     }
 
-    /// Writes notes in place of those in the files `old`.
+    /// Writes notes that replace those in the files `old`.
     fn write_notes(&self, notes: &Notes, old: &[Id]) -> Result<(), ArchiveError> {
         if !notes.is_empty() {
             self.write_index(&IndexFile::of_notes(notes))?;
@@ -32,7 +32,7 @@ impl Store {
     }
 }
 
-/// How much of a repository was looked at.
+/// How much of a repository was examined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Looked {
     /// All of it: what was not found is not damaged.
@@ -41,7 +41,7 @@ pub(super) enum Looked {
 }
 
 impl Repository {
-    /// Writes down what was found damaged since the last time; `index` is the one that was read before.
+    /// Records what was found damaged since the last time; `index` is the one that was read before.
     pub(super) fn note_damage(&self, index: &Index, looked: Looked, observer: &dyn Observer) {
         let found = std::mem::take(&mut *locked(&self.store.found));
         let old = &index.damaged;
@@ -63,7 +63,7 @@ impl Repository {
 }
 
 impl Stock {
-    /// Looks at the packs that are cut short or noted as damaged, forgets what cannot be read in them, and keeps those in which that is so.
+    /// Reads the packs that are truncated or noted as damaged, forgets what cannot be read in them, and keeps those that are damaged.
     pub(super) fn distrust(&mut self, store: &Store, sizes: &Sizes) -> Result<(), ArchiveError> {
         let notes = &self.index.damaged;
         if notes.is_empty() && self.short.is_empty() {
@@ -92,7 +92,7 @@ impl Stock {
         for number in numbers {
             let pack = self.index.packs[number as usize];
             let has_header = || sizes.get(&pack).is_some_and(|size| store.read_pack_header(&pack, *size).is_ok());
-            // It was mended, or could be read after all.
+            // It was repaired, or could be read after all.
             if bad.get(&pack).is_none_or(BTreeSet::is_empty) && has_header() {
                 bad.remove(&pack);
             } else {
@@ -112,7 +112,7 @@ impl Stock {
         Ok(())
     }
 
-    /// Stores again what is whole in damaged packs, so that nothing needs them any more.
+    /// Stores again what is intact in damaged packs, so that nothing needs them any more.
     pub(super) fn salvage(
         &self,
         store: &Store,
@@ -141,13 +141,13 @@ impl Stock {
         Ok(())
     }
 
-    /// Removes damaged packs of which no index names anything any more, when nobody else works on the repository, and writes down those
+    /// Removes damaged packs in which no index names anything any more, if nobody else is using the repository, and records those
     /// that stay. `named` are the packs that are still needed.
     pub(super) fn clear(&self, store: &Store, lock: &Lock, named: &HashSet<Id>) -> Result<(), ArchiveError> {
         let mut notes = Notes::new();
         let waiting = self.index.damaged.iter().filter(|(_, damage)| damage.unneeded).map(|(pack, _)| *pack);
         let free: Vec<Id> = self.damaged.keys().copied().filter(|pack| !named.contains(pack)).chain(waiting).collect();
-        // Anyone who reads may have read the index before this one was written.
+        // Readers may have read the index before this one was written.
         let alone = free.is_empty() || lock.is_alone();
         let sizes = if free.is_empty() { Sizes::new() } else { stock::sizes(store)? };
         for pack in free {

@@ -1,4 +1,4 @@
-//! Making and opening repositories.
+//! Creating and opening repositories.
 
 use super::config::Config;
 use super::guard::guarded;
@@ -14,7 +14,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 impl Repository {
-    /// Makes a repository in a directory that is new or empty, or holds the beginning of one whose making was cut short.
+    /// Creates a repository in a directory that is new or empty, or holds an unfinished one whose creation was interrupted.
     ///
     /// # Errors
     /// [`ArchiveError::Exists`], [`ArchiveError::NotEmpty`]; when it cannot be written.
@@ -22,7 +22,7 @@ impl Repository {
         Self::init_at(&Place::Folder(location.to_owned()), key, options)
     }
 
-    /// Makes a repository at any place.
+    /// Creates a repository at any place.
     ///
     /// # Errors
     /// As [`Repository::init`].
@@ -38,7 +38,7 @@ impl Repository {
         let backend = place.backends()?.repository();
         guarded("CREATE", location, || backend.create())?;
         let locked = Store::new(place, crypto::Key::from_bytes([0; 64]), backend);
-        // The key files come first: what was cut short is then gone on with, by anyone who has the key.
+        // The key files come first: anyone who has the key can then continue what was interrupted.
         let begun = begun(&locked, key)?;
         let master = match &begun {
             Some(opened) => opened.master.clone(),
@@ -55,7 +55,7 @@ impl Repository {
             write_keys(&locked, key, &master, &options.host, &config)?;
         }
         locked.write_raw(FileType::Config, &Id::default(), config)?;
-        // restic takes locks for reading, too, in a directory that rustic does not make.
+        // restic takes locks for reading, too, in a directory that rustic does not create.
         if let Some(folder) = place.folder() {
             let locks = folder.join("locks");
             std::fs::create_dir_all(&locks).map_err(|error| ArchiveError::io("CREATE", &locks, error))?;
@@ -132,7 +132,7 @@ impl Repository {
         })
     }
 
-    /// Reports whether a directory is a repository, also one that lost its config. The beginning of one is none.
+    /// Reports whether a directory is a repository, even one that lost its config. An unfinished one is not.
     pub fn is_repository(location: &Path) -> bool {
         folder::is_repository(location)
     }
@@ -147,7 +147,7 @@ fn random_master() -> Result<MasterKeyParts, String> {
     Ok(MasterKeyParts([random(32)?, random(16)?, random(16)?]))
 }
 
-/// Writes two key files for one secret: one that is damaged must not lock everybody out. Gives the id of the first.
+/// Writes two key files for one secret: one that is damaged must not lock everybody out. Returns the id of the first.
 pub(super) fn write_keys(
     store: &Store,
     secret: &Secret,
@@ -166,7 +166,7 @@ pub(super) fn write_keys(
     Ok(first)
 }
 
-/// The key of a repository whose making was cut short; `None` when not even a key file was written.
+/// The key of a repository whose creation was interrupted; `None` when not even a key file was written.
 fn begun(store: &Store, secret: &Secret) -> Result<Option<Opened>, ArchiveError> {
     if store.list(FileType::Key)?.is_empty() {
         return Ok(None);
@@ -178,8 +178,8 @@ fn begun(store: &Store, secret: &Secret) -> Result<Option<Opened>, ArchiveError>
     }
 }
 
-/// Makes the directory of a new repository, or takes one that is as good as empty: with the lost+found of a new ext filesystem, or
-/// with the beginning of a repository, which holds nothing but key files.
+/// Creates the directory of a new repository, or uses one as good as empty: with the lost+found of a new ext filesystem, or
+/// with an unfinished repository, which holds only key files.
 fn make_directory(location: &Path) -> Result<(), ArchiveError> {
     let entries = match std::fs::read_dir(location) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -220,7 +220,7 @@ struct Unlocked {
     damage: Vec<String>,
 }
 
-/// Tries the secret on each key file, those that cost least first, so that anyone who can add files makes nobody wait for his.
+/// Tries the secret on each key file, the cheapest first, so that nobody who can add files can make others wait for theirs.
 fn unlock(store: &Store, spare: Option<&Path>, secret: &Secret) -> Result<Unlocked, ArchiveError> {
     let (mut files, mut damage) = match spare::own_keys(store) {
         Ok(found) => found,

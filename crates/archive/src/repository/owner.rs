@@ -1,10 +1,10 @@
-//! Whose a snapshot is, and when it was written in relation to others: marks that are kept as tags, the only part of a snapshot
+//! Who owns a snapshot, and when it was written in relation to others: marks that are kept as tags, the only part of a snapshot
 //! that every `restic tag`, `copy` and `rewrite` keeps.
 //!
-//! A machine is known by the id of its system (machine-id(5)), because names are given twice. The order is a number that only grows: the
-//! seconds of the clock, but always more than that of every snapshot that is there. So a clock that was ahead once, or is at 1970
+//! A machine is known by the id of its system (machine-id(5)), because names can repeat. The order is a number that only grows: the
+//! seconds of the clock, but always more than that of every existing snapshot. So a clock that was once ahead, or is at 1970
 //! today, does not make an old snapshot the latest one. Snapshots of earlier releases have no marks: their manifest says
-//! whose they are, their time stands for the order, unless it is in the future.
+//! who owns them, their time gives the order, unless it is in the future.
 
 use super::blobs::Blobs;
 use super::index::Index;
@@ -51,7 +51,7 @@ pub(crate) fn next_order(snapshots: &[SnapshotInfo], now_seconds: i64) -> u64 {
     (last + 1).max(u64::try_from(now_seconds).unwrap_or(0))
 }
 
-/// Reads whose a snapshot is from its manifest.
+/// Reads the owner of a snapshot from its manifest.
 struct Manifests<'a> {
     store: &'a Store,
     blobs: Blobs<'a>,
@@ -70,7 +70,7 @@ impl Manifests<'_> {
     }
 }
 
-/// Finds out whose snapshots are; the index is read only when one has no mark.
+/// Determines the owners of snapshots; the index is read only when one has no mark.
 pub(crate) struct Owners<'a> {
     store: &'a Store,
     index: std::cell::OnceCell<Index>,
@@ -81,7 +81,7 @@ impl<'a> Owners<'a> {
         Owners { store, index: std::cell::OnceCell::new() }
     }
 
-    /// Whose a snapshot is; `None` when Lifeboat did not write it, or that cannot be read.
+    /// The owner of a snapshot; `None` when Lifeboat did not write it, or that cannot be read.
     pub(crate) fn of(&self, snapshot: &SnapshotInfo) -> Option<Owner> {
         if let Some(machine) = &snapshot.marks.machine {
             return Some(Owner::new(machine.clone(), snapshot.host.clone()));
@@ -99,7 +99,7 @@ impl<'a> Owners<'a> {
 }
 
 impl Repository {
-    /// Whose a snapshot is; `None` when Lifeboat did not write it, or that cannot be read.
+    /// The owner of a snapshot; `None` when Lifeboat did not write it, or that cannot be read.
     pub fn owner(&self, snapshot: &SnapshotInfo) -> Option<Owner> {
         Owners::new(&self.store).of(snapshot)
     }
@@ -118,7 +118,7 @@ impl Repository {
     /// The snapshot of one machine that was written last.
     ///
     /// # Errors
-    /// [`ArchiveError::Snapshot`] when it has none: whose are there instead.
+    /// [`ArchiveError::Snapshot`] when it has none, with the machines that have some.
     pub fn latest_of(&self, machine: &Owner) -> Result<SnapshotInfo, ArchiveError> {
         let snapshots = self.snapshots()?;
         let owners = Owners::new(&self.store);
@@ -143,7 +143,7 @@ impl Repository {
     }
 }
 
-/// A snapshot from the future says that a clock was wrong, or is.
+/// A snapshot from the future shows that a clock was wrong, or is.
 pub(crate) fn warn_of_the_future(snapshots: &[SnapshotInfo], now: jiff::Timestamp, observer: &dyn Observer) {
     if let Some(ahead) = snapshots.iter().rfind(|snapshot| snapshot.ahead_of(now)) {
         observer.warning(&format!(

@@ -59,10 +59,10 @@ fn too_large() -> io::Error {
     io::Error::other("a blob is larger than 4 GiB")
 }
 
-/// Tells whether content begins like one of the texts that the repository itself encrypts: JSON, a version byte with a zstd frame, or the
+/// Reports whether content begins like a text that the repository itself encrypts: JSON, a version byte with a zstd frame, or the
 /// header of a pack. All are encrypted with one key, and nothing in the format says what a text is for (restic's doc/design.rst,
-/// "Packs", "Unpacked Data Format"). Were such content of a user's file stored as it is, he who can write to the store could copy its
-/// encrypted bytes to where a snapshot or an index is looked for. A zstd frame, as any other content is stored in, passes for none.
+/// "Packs", "Unpacked Data Format"). If such content of a user's file were stored as it is, whoever can write to the store could copy its
+/// encrypted bytes to where a snapshot or an index is looked for. A zstd frame, which holds all other content, passes for none.
 fn passes_for_a_text(data: &[u8]) -> bool {
     matches!(data.first(), Some(0..=3 | b'{' | b'['))
 }
@@ -104,7 +104,7 @@ impl Builder {
         self.end(sealer, id, start, uncompressed_length)
     }
 
-    /// Adds a blob that is compressed already; 0 as its uncompressed length says that it is not.
+    /// Adds a blob that is compressed already; 0 as its uncompressed length means that it is not.
     pub(crate) fn add_packed(
         &mut self,
         sealer: &mut Sealer,
@@ -120,7 +120,7 @@ impl Builder {
         self.end(sealer, id, start, uncompressed_length)
     }
 
-    /// Makes room for a blob and writes its nonce; gives where it starts.
+    /// Makes room for a blob and writes its nonce; returns where it starts.
     fn start(&mut self, sealer: &mut Sealer, length: usize) -> io::Result<usize> {
         let start = self.bytes.len();
         if self.bytes.capacity() == 0 && length < TARGET {
@@ -181,7 +181,7 @@ pub(crate) struct Opener {
     buffer: Vec<u8>,
 }
 
-/// A blob larger than this is not believed: restic writes trees of any size, but not of gigabytes.
+/// A blob larger than this is rejected: restic writes trees of any size, but not of gigabytes.
 const MAX_BLOB: u32 = 2 << 30;
 
 impl Opener {
@@ -189,7 +189,7 @@ impl Opener {
         Ok(Opener { key, decompressor: zstd::bulk::Decompressor::new()?, buffer: vec![] })
     }
 
-    /// What [`Opener::open`] gave for a blob that was compressed.
+    /// The result of [`Opener::open`] for a compressed blob.
     pub(crate) fn decompressed(&self, uncompressed_length: u32) -> &[u8] {
         self.buffer.get(..uncompressed_length as usize).unwrap_or_default()
     }

@@ -20,7 +20,7 @@ pub enum Place {
     Folder(PathBuf),
     /// A folder that belongs to a medium: nothing is written there, not even a lock.
     Sealed(PathBuf),
-    /// Files that somebody else fetches.
+    /// Files that other code fetches.
     Files(Arc<dyn Files>),
 }
 
@@ -31,7 +31,7 @@ impl std::fmt::Debug for Place {
 }
 
 impl Place {
-    /// What people call it.
+    /// Its name for people.
     pub fn label(&self) -> PathBuf {
         match self {
             Place::Folder(path) | Place::Sealed(path) => path.clone(),
@@ -39,7 +39,7 @@ impl Place {
         }
     }
 
-    /// The folder, when it is one.
+    /// The folder, if it is one.
     pub fn folder(&self) -> Option<&Path> {
         match self {
             Place::Folder(path) | Place::Sealed(path) => Some(path),
@@ -47,10 +47,10 @@ impl Place {
         }
     }
 
-    /// Reports whether a repository is there.
+    /// Reports whether there is a repository.
     ///
     /// # Errors
-    /// When the place cannot be asked.
+    /// When the place cannot be accessed.
     pub fn is_repository(&self) -> Result<bool, ArchiveError> {
         match self {
             Place::Folder(path) | Place::Sealed(path) => Ok(folder::is_repository(path)),
@@ -64,7 +64,7 @@ impl Place {
                     Err(Fault::Missing(_) | Fault::Impossible(_)) => {}
                     Err(fault) => return Err(failed(fault)),
                 }
-                // One that lost its config; without snapshots it is only the beginning of one.
+                // One that lost its config; without snapshots it is only an unfinished one.
                 for kind in [Kind::Key, Kind::Snapshot] {
                     if !files.list(kind).map_err(failed)?.iter().any(|(name, _)| crypto::unhex(name).is_some()) {
                         return Ok(false);

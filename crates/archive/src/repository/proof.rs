@@ -1,5 +1,5 @@
-//! The proof that a snapshot can be restored, by what it needs itself: its trees are read and followed, and every blob is looked at. What
-//! other snapshots or machines need does not matter. Contents are decrypted and hashed, or, where reading them twice is too much, only
+//! Checks that a snapshot can be restored, by what it needs itself: its trees are read and followed, and every blob is checked. What
+//! other snapshots or machines need does not matter. Contents are decrypted and hashed, or, where reading twice is too expensive, only
 //! their packs are compared with what the index says; they are authenticated when they are restored in any case.
 
 use super::blobs::Blobs;
@@ -19,16 +19,16 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 /// Blobs that a thread takes at a time; they are together.
 const BATCH: usize = 256;
 
-/// How much is looked at.
+/// How much is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Depth {
-    /// Packs are there in their whole length.
+    /// Packs are there at full length.
     Presence,
     /// Every blob is read.
     Contents,
 }
 
-/// Everything of a snapshot that cannot be restored: directories of which all is missing, and files.
+/// Everything of a snapshot that cannot be restored: directories that are missing completely, and files.
 pub(super) fn run(
     repository: &Repository,
     snapshot: &SnapshotInfo,
@@ -48,7 +48,7 @@ pub(super) fn run(
     Ok(affected(&index, &loaded, &bad))
 }
 
-/// Where the content of a snapshot's files lies, each blob once; those that are nowhere are left to [`affected`].
+/// Where the content of a snapshot's files is, each blob once; those that are nowhere are left to [`affected`].
 fn needed(index: &Index, loaded: &Loaded) -> Vec<(Location, Id)> {
     let mut seen: HashSet<&Id> = HashSet::new();
     let files = (0..loaded.table.records.len()).filter(|number| loaded.table.records[*number].kind == Kind::File);
@@ -56,7 +56,7 @@ fn needed(index: &Index, loaded: &Loaded) -> Vec<(Location, Id)> {
     ids.filter_map(|id| Some((index.get(BlobKind::Data, id)?, *id))).collect()
 }
 
-/// The blobs of which no copy is in a pack that is long enough.
+/// The blobs without a copy in a pack that is long enough.
 fn missing(store: &Store, index: &Index, blobs: &[(Location, Id)]) -> Result<HashMap<Id, String>, ArchiveError> {
     let sizes: HashMap<Id, u64> = store.list_with_sizes(FileType::Pack)?.into_iter().collect();
     let cause = |location: &Location| {
@@ -123,7 +123,7 @@ fn unreadable(
     Ok(bad.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
 }
 
-/// The paths that are hit, each with the reason.
+/// The affected paths, each with the reason.
 pub(super) fn affected(index: &Index, loaded: &Loaded, bad: &HashMap<Id, String>) -> Vec<Problem> {
     let table = &loaded.table;
     let mut problems: Vec<Problem> = loaded.problems().collect();

@@ -5,7 +5,7 @@ use lifeboat_remote::{Fault, Files, Kind};
 use rustic_core::{BytesList, ErrorKind, FileType, Id, ReadBackend, RusticError, RusticResult, WriteBackend};
 use std::sync::Arc;
 
-/// Files that somebody else fetches.
+/// Files that other code fetches.
 pub(super) struct Remote(pub(super) Arc<dyn Files>);
 
 /// The same kind of file across the network.
@@ -46,7 +46,7 @@ impl ReadBackend for Remote {
             });
         }
         let files = self.0.list(kind(of)).map_err(failed)?;
-        // What has another name is a file that was being written.
+        // A file with another name was being written.
         let known = |(name, size): (String, u64)| {
             let id: Id = name.parse().ok()?;
             (name.len() == 64).then(|| (id, u32::try_from(size).unwrap_or(u32::MAX)))

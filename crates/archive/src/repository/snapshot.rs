@@ -1,4 +1,4 @@
-//! Snapshot files: what was backed up when, and the tree that holds it.
+//! Snapshot files: what was backed up and when, and the tree that holds it.
 
 use super::crypto::{self, hex_id};
 use super::marks::Marks;
@@ -87,14 +87,14 @@ pub struct SnapshotInfo {
     pub tags: Vec<String>,
     /// Program that made it, e.g. `lifeboat 0.1.0`.
     pub program: String,
-    /// Entries, with the root directory; 0 when a foreign program made it that does not say.
+    /// Entries, with the root directory; 0 when made by another program that does not record it.
     pub entries: u64,
-    /// Sum of the sizes of regular files, in bytes; 0 when a foreign program made it that does not say.
+    /// Sum of the sizes of regular files, in bytes; 0 when made by another program that does not record it.
     pub bytes: u64,
     /// Bytes that the repository grew by.
     pub bytes_added: u64,
     pub(crate) tree: Id,
-    /// Whose it is, and its place in the order of writing.
+    /// Its owner, and its place in the order of writing.
     pub(crate) marks: Marks,
     /// Its time.
     pub(crate) nanoseconds: i128,
@@ -137,7 +137,7 @@ impl SnapshotInfo {
     }
 }
 
-/// A snapshot that is there, but cannot be read.
+/// A snapshot that exists, but cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnreadableSnapshot {
     /// Id, hex.
@@ -170,7 +170,7 @@ pub(crate) fn sort(snapshots: &mut [SnapshotInfo], now_seconds: i64) {
     });
 }
 
-/// All snapshots in the order in which they were written, oldest first; and those that cannot be read: they concern nobody else.
+/// All snapshots in the order of writing, oldest first; and those that cannot be read, which do not affect the others.
 pub(crate) fn all(store: &Store) -> Result<(Vec<SnapshotInfo>, Vec<UnreadableSnapshot>), ArchiveError> {
     let (mut list, mut unreadable) = (vec![], vec![]);
     for listed in store.list_with_sizes(FileType::Snapshot)? {

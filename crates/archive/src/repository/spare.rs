@@ -1,7 +1,7 @@
-//! Second copies of what a repository cannot do without: its config and its key files. Some hundred bytes decide over all of it.
+//! Second copies of what a repository cannot do without: its config and its key files. All of it depends on some hundred bytes.
 //!
 //! A new repository has two key files for its secret, each with a salt of its own, and each carries a copy of the config, where
-//! restic, which looks for neither, does not mind it. Media keep copies of all of them in a folder beside the repository as well.
+//! restic, which looks for neither, ignores it. Media keep copies of all of them in a folder beside the repository as well.
 
 use super::Repository;
 use super::crypto;
@@ -13,7 +13,7 @@ use lifeboat_sys::{bounded, durable};
 use rustic_core::FileType;
 use std::path::Path;
 
-/// Key files that are looked at; restic looks at twenty.
+/// The most key files that are read; restic reads twenty.
 const MOST_KEYS: usize = 10_000;
 
 /// The config of a folder with copies.
@@ -31,7 +31,7 @@ pub(super) fn keys(spare: &Path) -> Vec<KeyFile> {
 /// A key file: its name and its bytes.
 pub(super) type KeyFile = (Id, Vec<u8>);
 
-/// The key files of a repository; those that cannot be read are named in the second list.
+/// The key files of a repository; those that cannot be read are in the second list.
 pub(super) fn own_keys(store: &Store) -> Result<(Vec<KeyFile>, Vec<String>), ArchiveError> {
     let (mut keys, mut damage) = (vec![], vec![]);
     for listed in store.list_with_sizes(FileType::Key)?.into_iter().take(MOST_KEYS) {
@@ -48,7 +48,7 @@ pub(super) fn own_keys(store: &Store) -> Result<(Vec<KeyFile>, Vec<String>), Arc
 
 impl Repository {
     /// Copies the config and all key files into a folder, `/lifeboat/spare` of a medium whose repository is `/lifeboat/repo`: it
-    /// opens then though its own are damaged. They are encrypted as they are in the repository.
+    /// can then be opened even if its own are damaged. They are encrypted as they are in the repository.
     ///
     /// # Errors
     /// When they cannot be read or written.
@@ -68,7 +68,7 @@ impl Repository {
         Ok(())
     }
 
-    /// Writes the config again when it is damaged or gone; reports whether it was.
+    /// Rewrites the config when it is damaged or gone; returns whether it was.
     pub(super) fn mend_config(&self) -> Result<bool, ArchiveError> {
         if !self.config_is_lost {
             return Ok(false);
@@ -78,13 +78,13 @@ impl Repository {
         if now.is_ok_and(|bytes| bytes == self.config) {
             return Ok(false);
         }
-        // Stores that keep what is there must be asked to give it up.
+        // Stores that never overwrite must remove it first.
         let _ = self.store.remove(kind, &Id::default());
         self.store.write_raw(kind, &Id::default(), self.config.clone())?;
         Ok(true)
     }
 
-    /// What of the repository's own files is damaged, though it could be opened.
+    /// What is damaged in the repository's own files, although it could be opened.
     pub fn damage(&self) -> &[String] {
         &self.damage
     }

@@ -1,5 +1,5 @@
-//! What a repository really has: the packs that its index names are compared with those that are there, before a backup relies on
-//! them, and again before its snapshot names them. What a backup stored again is then taken out of the index where it was lost.
+//! What a repository really has: the packs that its index names are compared with those that exist, before a backup relies on
+//! them, and again before its snapshot names them. What a backup stored again is then removed from the index where it was lost.
 
 use super::index::Index;
 use super::index_file::{BlobKind, IndexFile};
@@ -20,7 +20,7 @@ pub(crate) struct Stock {
     pub(crate) index: Index,
     /// The packs that are missing or cut short.
     pub(crate) bad: HashSet<Id>,
-    /// Those that are cut short. They are among the damaged ones, too: their beginning is stored again from them.
+    /// Those that are cut short. They are also among the damaged ones: their beginning is stored again from them.
     pub(crate) short: HashSet<Id>,
     /// The blobs that only they have.
     pub(crate) lost: Vec<(BlobKind, Id)>,
@@ -36,7 +36,7 @@ pub(crate) fn sizes(store: &Store) -> Result<Sizes, ArchiveError> {
 }
 
 impl Stock {
-    /// Reads the index and looks which packs are there in their whole length.
+    /// Reads the index and checks which packs are there at full length.
     pub(crate) fn take(store: &Store) -> Result<Stock, ArchiveError> {
         // The list comes second: a pack that is in the index was written before.
         let mut index = store.read_indexes()?;
@@ -59,7 +59,7 @@ impl Stock {
         Ok(stock)
     }
 
-    /// Forgets trees that were found damaged, and all others but those that were `read` and are whole.
+    /// Forgets trees that were found damaged, and all others except those that were `read` and are intact.
     pub(crate) fn distrust_trees(&mut self, read: &HashSet<Id>) {
         let lost = self.index.keep_trees(&|id| read.contains(id));
         self.lost.extend(lost.into_iter().map(|id| (BlobKind::Tree, id)));
@@ -70,7 +70,7 @@ impl Stock {
         self.damaged.keys().filter(|pack| !self.short.contains(*pack)).count()
     }
 
-    /// Says what the repository lost, and takes it out of the index where it is stored again.
+    /// Reports what the repository lost, and removes it from the index where it is stored again.
     pub(crate) fn report_losses(&self, stored_again: u64, store: &Store, lock: &Lock, observer: &dyn Observer) {
         let is_noted = !self.index.damaged.is_empty();
         if self.bad.is_empty() && stored_again == 0 && !is_noted {
@@ -109,8 +109,8 @@ impl Stock {
         ));
     }
 
-    /// Takes out of the index files what was lost and is stored elsewhere by now. Nothing that exists only there is touched.
-    /// Gives the packs of which something is named still.
+    /// Removes from the index files what was lost and is stored elsewhere by now. Nothing that exists only there is touched.
+    /// Returns the packs in which something is still named.
     pub(crate) fn mend(&self, store: &Store) -> Result<HashSet<Id>, ArchiveError> {
         let is_bad = |pack: &Id| self.bad.contains(pack) || self.damaged.contains_key(pack);
         if self.bad.is_empty() && self.damaged.is_empty() {

@@ -31,7 +31,7 @@ pub(crate) struct Store {
     /// Where it is, across the network.
     pub(crate) remote: Option<Arc<dyn lifeboat_remote::Files>>,
     backend: Arc<dyn WriteBackend>,
-    /// What could not be read where it should be, until it is written down.
+    /// What could not be read where it should be, until it is recorded.
     pub(super) found: Arc<Mutex<Notes>>,
 }
 
@@ -75,11 +75,11 @@ impl Store {
         ArchiveError::Damaged { path: self.path.clone(), what: what.into(), cause: cause.to_string() }
     }
 
-    /// Writes a pack, without waiting for the disk: rustic's backend would wait for each one. Anyone who writes what refers
-    /// to it calls [`Store::settle`] before.
+    /// Writes a pack, without waiting for the disk: rustic's backend would wait for each one. Whoever writes what refers
+    /// to it calls [`Store::settle`] first.
     pub(crate) fn write_pack(&self, id: &Id, bytes: Vec<u8>) -> Result<Option<Unsettled>, ArchiveError> {
         let Some(folder) = &self.folder else {
-            // Across the network what is written is as safe as the server makes it.
+            // Across the network, what is written is as durable as the server makes it.
             self.write_raw(FileType::Pack, id, bytes)?;
             return Ok(None);
         };
@@ -114,13 +114,13 @@ impl Store {
         result
     }
 
-    /// Writes an index file; gives its size in bytes.
+    /// Writes an index file; returns its size in bytes.
     pub(crate) fn write_index(&self, index: &IndexFile) -> Result<u64, ArchiveError> {
         let json = serde_json::to_vec(index).map_err(|error| self.failed("WRITE", error))?;
         self.write_file(FileType::Index, &json).map(|(_, size)| size)
     }
 
-    /// Writes an encrypted file under the hash of its bytes; gives id and size in bytes.
+    /// Writes an encrypted file under the hash of its bytes; returns id and size in bytes.
     pub(crate) fn write_file(&self, kind: FileType, json: &[u8]) -> Result<(Id, u64), ArchiveError> {
         let sealed = pack::seal_file(&self.key, json).map_err(|error| self.failed("WRITE", error))?;
         let (id, size) = (crypto::hash(&sealed), sealed.len() as u64);
@@ -136,7 +136,7 @@ impl Store {
         }
     }
 
-    /// Writes a file; when this returns, a power cut does not take it away any more.
+    /// Writes a file; when this returns, it survives a power cut.
     pub(crate) fn write_raw(&self, kind: FileType, id: &Id, bytes: Vec<u8>) -> Result<(), ArchiveError> {
         let Some(path) = self.folder_path(kind, id) else {
             return guarded("WRITE", &self.path, || {
@@ -152,7 +152,7 @@ impl Store {
         write().map_err(|error| self.failed("WRITE", error))
     }
 
-    /// Where a file lies, when the repository is a folder.
+    /// Where a file is, if the repository is a folder.
     pub(crate) fn folder_path(&self, kind: FileType, id: &Id) -> Option<PathBuf> {
         Some(folder::path(self.folder.as_ref()?, kind, id))
     }
@@ -160,7 +160,7 @@ impl Store {
     /// Keeps what rustic made with a repository private, and safe from a power cut.
     pub(crate) fn settle_skeleton(&self) -> Result<(), ArchiveError> {
         let Some(folder) = &self.folder else { return Ok(()) };
-        // restic takes locks for reading, too, in a directory that rustic does not make.
+        // restic takes locks for reading, too, in a directory that rustic does not create.
         durable::make_directories(&folder.join("locks"), 0o700).map_err(|error| self.failed("CREATE", error))?;
         private(&folder.join("config"), 0o600)?;
         for directory in ["data", "index", "keys", "locks", "snapshots"] {
@@ -190,7 +190,7 @@ impl Store {
             (Some(folder), _) => folder::list(folder, kind).map_err(|error| self.failed("LIST", error))?,
             (None, Some(files)) => {
                 let list = files.list(remote::kind(kind)).map_err(|fault| self.failed("LIST", fault))?;
-                // What has another name is a file that was being written.
+                // A file with another name was being written.
                 list.into_iter().filter_map(|(name, size)| Some((crypto::unhex(&name)?, size))).collect()
             }
             (None, None) => vec![],
@@ -200,7 +200,7 @@ impl Store {
         Ok(list)
     }
 
-    /// The bytes of a file as they are stored. Nothing is believed of it before it is authenticated, so its size is looked at first.
+    /// The bytes of a file as they are stored. Nothing in it is trusted before it is authenticated, so its size is checked first.
     pub(crate) fn read_raw(&self, kind: FileType, id: &Id) -> Result<Vec<u8>, ArchiveError> {
         self.read_up_to(kind, id, largest(kind))
     }
@@ -208,7 +208,7 @@ impl Store {
     /// The same, of at most `limit` bytes.
     pub(crate) fn read_up_to(&self, kind: FileType, id: &Id, limit: u64) -> Result<Vec<u8>, ArchiveError> {
         let unreadable = |error: std::io::Error| match error.kind() {
-            // What is no file, is too large, or was cut: not a failure of the disk.
+            // It is not a file, is too large, or was truncated: not a failure of the disk.
             ErrorKind::Other | ErrorKind::UnexpectedEof => self.damaged(name(kind, id), error),
             ErrorKind::NotFound => self.damaged(name(kind, id), "it is missing"),
             _ => self.failed("READ", format!("{}: {error}", name(kind, id))),
@@ -291,7 +291,7 @@ impl Store {
     }
 }
 
-/// What an encrypted file has at most when it is decompressed, in bytes: restic's indexes have ten megabytes.
+/// The largest size of an encrypted file when decompressed, in bytes: restic's indexes have ten megabytes.
 const LARGEST_TEXT: u64 = 1 << 30;
 
 /// The text of a zstd frame, of at most `limit` bytes.
@@ -321,14 +321,14 @@ pub(crate) fn name(kind: FileType, id: &Id) -> String {
     format!("{what} {}", crypto::hex(&id[..4]))
 }
 
-/// The name of a file while it is written: rustic and restic take it for nothing, should it stay.
+/// The name of a file while it is written: rustic and restic ignore it if it is left behind.
 pub(crate) fn temporary(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push("-tmp-");
     name.into()
 }
 
-/// Sets the mode of a file or directory, when it is there and no link to something else.
+/// Sets the mode of a file or directory, if it exists and is not a link.
 fn private(path: &Path, mode: u32) -> Result<(), ArchiveError> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let opened = rustix::fs::open(path, flags, Mode::empty());

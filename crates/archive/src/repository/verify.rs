@@ -1,5 +1,5 @@
-//! The proof that a repository is whole: every byte is read, decrypted and hashed, every tree followed, every count
-//! compared. What is damaged is named, and with it every path that is hit.
+//! The check that a repository is intact: every byte is read, decrypted and hashed, every tree followed, every count
+//! compared. What is damaged is listed, with every affected path.
 
 use super::blobs::Blobs;
 use super::index::Index;
@@ -19,11 +19,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// A pack of which nothing is known is not read when it is larger: restic's are 128 MiB at most.
+/// A pack about which nothing is known is not read when it is larger: restic's are 128 MiB at most.
 const LARGEST_UNKNOWN: u64 = 256 << 20;
-/// Bytes that a pack may have more than is known of it.
+/// How many bytes longer than known a pack may be.
 const SLACK: u64 = 1 << 20;
-/// Snapshots that are named with a path that is hit.
+/// Snapshots that are listed with an affected path.
 const NAMED: usize = 3;
 
 pub(super) fn run(repository: &Repository, observer: &dyn Observer) -> Result<VerifyReport, ArchiveError> {
@@ -71,7 +71,7 @@ pub(super) fn run(repository: &Repository, observer: &dyn Observer) -> Result<Ve
     reading.run();
     let (blobs, bytes) = (reading.blobs.into_inner(), reading.bytes.into_inner());
     let mut bad = reading.bad.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    // Another copy of a damaged blob may be whole.
+    // Another copy of a damaged blob may be intact.
     let mut reader = Blobs::new(store, &index)?;
     bad.retain(|id, _| reader.get(BlobKind::Data, id).is_err());
     let mut report = VerifyReport { packs: listed.len() as u64, blobs, bytes, ..VerifyReport::default() };
@@ -104,7 +104,7 @@ pub(super) fn run(repository: &Repository, observer: &dyn Observer) -> Result<Ve
     for ((path, message), snapshots) in hit {
         problems.add(path, format!("{} {message}", of_snapshots(&snapshots)));
     }
-    // What is not there, a backup sees by itself.
+    // What is missing, a backup notices by itself.
     locked(&store.found).retain(|pack, _| sizes.contains_key(pack));
     repository.note_damage(&index, Looked::All, observer);
     report.problems = crate::warnings::added_to(problems);
@@ -121,7 +121,7 @@ fn of_snapshots(ids: &[String]) -> String {
     }
 }
 
-/// What index files say of packs.
+/// What index files say about packs.
 fn expected(store: &Store) -> Result<HashMap<Id, Vec<IndexBlob>>, ArchiveError> {
     let mut expected: HashMap<Id, Vec<IndexBlob>> = HashMap::new();
     for listed in store.list_with_sizes(FileType::Index)? {
@@ -140,7 +140,7 @@ struct Reading<'a> {
     expected: &'a HashMap<Id, Vec<IndexBlob>>,
     /// Damaged packs that nothing needs.
     unneeded: HashSet<Id>,
-    /// Of packs, as far as known.
+    /// Lengths of packs, as far as known.
     lengths: HashMap<Id, u64>,
     problems: &'a Problems<'a>,
     observer: &'a dyn Observer,
@@ -198,7 +198,7 @@ impl Reading<'_> {
             });
             error
         };
-        // Nothing of it is authenticated yet: no more is read than it can have.
+        // Nothing in it is authenticated yet: no more is read than it can have.
         let limit = self.lengths.get(id).map_or(LARGEST_UNKNOWN, |length| length + SLACK);
         let read = self.store.read_up_to(FileType::Pack, id, limit);
         let mut bytes = read.map_err(|error| all_bad(error.to_string()))?;
@@ -211,7 +211,7 @@ impl Reading<'_> {
         let blobs = match (&header, is_whole) {
             (Ok(blobs), _) => blobs,
             (Err(error), true) => return Err(damaged(error.clone())),
-            // The index knows, too, where they are.
+            // The index also knows where they are.
             (Err(_), false) => expected,
         };
         let mut first = None;
@@ -249,7 +249,7 @@ impl Reading<'_> {
     }
 }
 
-/// What was found of a snapshot.
+/// The result for a snapshot.
 struct Checked {
     entries: u64,
     problems: Vec<Problem>,

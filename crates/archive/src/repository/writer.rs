@@ -40,19 +40,19 @@ pub(crate) struct Writer<'a> {
 
 /// What outlives the writer, so that its threads can borrow it.
 pub(crate) struct State {
-    /// Set when a pack could not be written: there is no use in going on.
+    /// Set when a pack could not be written: there is no point in continuing.
     failed: AtomicBool,
     added: AtomicU64,
     data: Claims,
     trees: Claims,
-    /// One for each pack of the index: something in it was not stored again because it is there.
+    /// One for each pack of the index: something in it was not stored again because it exists there.
     used: Vec<AtomicBool>,
     /// Packs that were written, with their lengths.
     written: Mutex<Vec<(Id, u64)>>,
 }
 
 impl State {
-    /// For what is written into a repository with this index.
+    /// A writer for a repository with this index.
     pub(crate) fn new(index: &Index) -> State {
         let used = (0..index.packs.len()).map(|_| AtomicBool::new(false)).collect();
         let (failed, added) = (AtomicBool::new(false), AtomicU64::new(0));
@@ -68,8 +68,8 @@ impl State {
         locked(self.claims(kind)).contains(id)
     }
 
-    /// Proves that all packs are there in their whole length that were written or relied on; of those that were `short` before, what is
-    /// whole was read.
+    /// Verifies that all packs that were written or relied on are there at full length; of those that were `short` before, what is
+    /// intact was read.
     pub(crate) fn prove(&self, store: &Store, index: &Index, short: &HashSet<Id>) -> Result<(), ArchiveError> {
         let sizes = super::stock::sizes(store)?;
         let used = self.used.iter().enumerate().filter(|(_, used)| used.load(Ordering::Relaxed));
@@ -95,7 +95,7 @@ impl State {
     }
 }
 
-/// The thread that writes packs; gives its first error.
+/// The thread that writes packs; returns its first error.
 pub(crate) type Disk<'scope> = ScopedJoinHandle<'scope, Result<(), ArchiveError>>;
 
 impl<'a> Writer<'a> {
@@ -114,7 +114,7 @@ impl<'a> Writer<'a> {
             let result = write_packs(store, &packs, state);
             if result.is_err() {
                 state.failed.store(true, Ordering::Relaxed);
-                // Workers that wait for room in the queue must go on.
+                // Workers that wait for room in the queue must continue.
                 while packs.recv().is_ok() {}
             }
             result
@@ -134,7 +134,7 @@ impl<'a> Writer<'a> {
         Ok(Worker { sealer, data, trees })
     }
 
-    /// Stores a blob unless it is there; gives its id.
+    /// Stores a blob unless it exists; returns its id.
     pub(crate) fn put(&self, worker: &mut Worker, kind: BlobKind, content: &[u8]) -> Result<Id, ArchiveError> {
         let id = crypto::hash(content);
         if self.claim(kind, id) {
@@ -143,7 +143,7 @@ impl<'a> Writer<'a> {
         Ok(id)
     }
 
-    /// Stores a blob that is compressed already; see [`Builder::add_packed`].
+    /// Stores a blob that is already compressed; see [`Builder::add_packed`].
     pub(crate) fn put_packed(
         &self,
         worker: &mut Worker,
@@ -155,12 +155,12 @@ impl<'a> Writer<'a> {
         self.add(worker, kind, |builder, sealer| builder.add_packed(sealer, id, packed, uncompressed_length))
     }
 
-    /// Claims a blob for storing; `false` when it is there, or another worker has it.
+    /// Claims a blob for storing; `false` when it exists, or another worker has it.
     pub(crate) fn claim(&self, kind: BlobKind, id: Id) -> bool {
         !self.rely_on(kind, &id) && locked(self.state.claims(kind)).insert(id)
     }
 
-    /// Claims a blob for storing though it is there, where it shall not be needed any more.
+    /// Claims a blob for storing although it exists, in a place where it should no longer be needed.
     pub(crate) fn claim_again(&self, kind: BlobKind, id: Id) -> bool {
         locked(self.state.claims(kind)).insert(id)
     }
@@ -207,7 +207,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// One thread's means to store blobs.
+/// One thread's way to store blobs.
 pub(crate) struct Worker {
     sealer: Sealer,
     data: Builder,

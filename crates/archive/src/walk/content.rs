@@ -13,13 +13,13 @@ use std::io;
 #[derive(Debug)]
 pub(crate) struct Content {
     file: OwnedFd,
-    /// Size when it was opened, in bytes; not more is read. Less, when it shrank and what is left is kept.
+    /// Size when it was opened, in bytes; no more is read. Less, if it shrank and what is left is kept.
     pub(crate) size: u64,
     holes: Holes,
     /// Index of the first hole that ends after `position`.
     hole: usize,
     position: u64,
-    /// Where the stretch of data ends that [`Content::data_ahead`] found last.
+    /// Where the data range ends that [`Content::data_ahead`] found last.
     data_end: u64,
     /// Bytes that came from the file, not from a hole.
     read: u64,
@@ -31,7 +31,7 @@ pub(crate) struct Content {
 /// Why a file cannot be read, with what was being done.
 #[derive(Debug)]
 pub(crate) enum Unreadable {
-    /// It is not there, or cannot be read.
+    /// It does not exist, or cannot be read.
     Lost(String),
     /// It shrank while it was being read; another try may succeed.
     Shrank(String),
@@ -67,25 +67,25 @@ pub(crate) struct Known<'a> {
     pub(crate) holes: &'a [(u64, u64)],
     /// What its filesystem stores.
     pub(crate) stored: Stored,
-    /// When the walk began, in seconds: what changed later may have changed once more without another ctime.
+    /// When the walk began, in seconds: what changed later may have changed again without another ctime.
     pub(crate) walked_at: i64,
 }
 
-/// What opening a file again found.
+/// The result of opening a file again.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) content: Content,
-    /// What changed, when that is worth reporting.
+    /// What changed, if that is worth reporting.
     pub(crate) changed: Option<&'static str>,
-    /// Xattrs and holes, when they were read again with all the rest.
+    /// Xattrs and holes, if they were read again with all the rest.
     pub(crate) more: Option<More>,
     /// What could not be read of these.
     pub(crate) warning: Option<String>,
 }
 
 impl Content {
-    /// Opens a file for which the walk made `record`. When it is not as it was then, or another file, all that is known
-    /// of it is read again, so that status, attributes and content are those of one inode.
+    /// Opens a file for which the walk made `record`. If it has changed since, or is another file, all that is known
+    /// about it is read again, so that status, attributes and content are those of one inode.
     pub(crate) fn open(
         directory: &OwnedFd,
         known: &Known<'_>,
@@ -140,7 +140,7 @@ impl Content {
         Ok(Opened { content, changed, more, warning })
     }
 
-    /// From now on the end of the file is where it is found, though it had been longer.
+    /// From now on the end of the file is where it is found, although it was longer before.
     pub(crate) fn keep_rest(&mut self) {
         self.keeps_rest = true;
     }
@@ -161,9 +161,9 @@ impl Content {
         }
     }
 
-    /// Bytes that follow the position until the next hole of at least `least` bytes, or the end; smaller holes count.
+    /// Bytes that follow the position until the next hole of at least `least` bytes, or the end; smaller holes count as data.
     pub(crate) fn data_ahead(&mut self, least: u64) -> u64 {
-        // Looked for once for each stretch: a file may have a million small holes.
+        // Searched once for each range: a file may have a million small holes.
         if self.position >= self.data_end {
             // Of a hole that has begun only the rest counts.
             let rest = |(start, length): &(u64, u64)| (start + length).saturating_sub(self.position.max(*start));
@@ -178,7 +178,7 @@ impl Content {
         self.read
     }
 
-    /// Steps over bytes that [`Content::hole_ahead`] promised.
+    /// Skips bytes that [`Content::hole_ahead`] promised.
     pub(crate) fn skip(&mut self, bytes: u64) {
         self.position += bytes;
     }
@@ -192,7 +192,7 @@ impl Content {
         while done < wanted {
             let hole = usize::try_from(self.hole_ahead()).unwrap_or(usize::MAX).min(wanted - done);
             if hole > 0 {
-                // `resize` made zeros of it already.
+                // `resize` has already filled it with zeros.
                 done += hole;
                 self.position += hole as u64;
                 continue;

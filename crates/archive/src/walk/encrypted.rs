@@ -1,7 +1,7 @@
-//! What a filesystem encrypts by itself: whether what it shows is what was written.
+//! What a filesystem encrypts by itself: whether it shows what was written.
 //!
-//! Without the key the kernel gives names made for the purpose (no-key names), opens no regular file, and gives links a made-up
-//! target (Documentation/filesystems/fscrypt.rst, "Encryption policies without the key"). None of that belongs into an archive.
+//! Without the key the kernel shows generated names (no-key names), opens no regular file, and gives links a made-up
+//! target (Documentation/filesystems/fscrypt.rst, "Encryption policies without the key"). None of that belongs in an archive.
 
 use super::look;
 use lifeboat_sys::fscrypt::{KeyState, key_state};
@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
-/// What is reported of an entry whose key is not there.
+/// What is reported about an entry whose key is missing.
 pub(crate) const LOCKED_FILE: &str =
     "cannot OPEN: it is encrypted (fscrypt) and locked; try unlocking it, and then another backup";
 pub(crate) const LOCKED_DIRECTORY: &str = "cannot READ: the directory is encrypted (fscrypt) and locked, nothing in it is saved; \
@@ -21,7 +21,7 @@ pub(crate) const LOCKED_DIRECTORY: &str = "cannot READ: the directory is encrypt
 /// before Linux 5.10 it had no hash.
 const LEAST_BYTES: usize = 16;
 const STEP_BYTES: usize = 4;
-/// As much as that is encoded as it is.
+/// Up to this length a name is encoded as it is.
 const MOST_BYTES: usize = 8 + 149;
 /// What a longer name encodes: the hash, its first 149 bytes, and a SHA-256 of the rest.
 const LONG_BYTES: usize = MOST_BYTES + 32;
@@ -30,7 +30,7 @@ const OLD_LONG: usize = 33;
 /// How many regular files are tried.
 const TRIED: usize = 16;
 
-/// Reports whether an entry is encrypted; where it is not, nothing more is asked.
+/// Reports whether an entry is encrypted; if it is not, nothing more is queried.
 pub(super) fn is_encrypted(status: &Statx) -> bool {
     status.stx_attributes.contains(StatxAttributes::ENCRYPTED)
 }
@@ -49,7 +49,7 @@ pub(super) fn is_locked(directory: &OwnedFd, before: KeyState, names: &[(Vec<u8>
     }
 }
 
-/// The same where the kernel does not report.
+/// The same where the kernel does not report it.
 fn looks_locked(directory: &OwnedFd, names: &[(Vec<u8>, FileType)]) -> bool {
     if !names.iter().all(|(name, _)| is_no_key_name(name)) {
         return false;
@@ -64,7 +64,7 @@ fn looks_locked(directory: &OwnedFd, names: &[(Vec<u8>, FileType)]) -> bool {
     true
 }
 
-/// Reports whether a name can be one that the kernel makes for a name that it cannot read.
+/// Reports whether a name can be one that the kernel generates for a name that it cannot read.
 fn is_no_key_name(name: &[u8]) -> bool {
     // base64url; with `+` and `,` before Linux 5.16, and `_` before a digest.
     let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_+,".contains(byte);
@@ -75,7 +75,7 @@ fn is_no_key_name(name: &[u8]) -> bool {
     name.iter().all(is_digit) && (is_old_long || (is_whole && fits))
 }
 
-/// Reports whether the target of an encrypted link is one that the kernel makes: it has a hash of zero.
+/// Reports whether the target of an encrypted link is one that the kernel generates: it has a hash of zero.
 pub(super) fn is_no_key_target(target: &[u8]) -> bool {
     target.starts_with(b"AAAAAAAAAA") && is_no_key_name(target)
 }

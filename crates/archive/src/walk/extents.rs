@@ -12,13 +12,13 @@ use std::collections::{HashMap, HashSet};
 
 /// Smaller files are in the tree of a btrfs itself (max_inline), and share nothing.
 const INLINE_BYTES: u64 = 2048;
-/// Stretches of one file that are looked at; a file in more pieces counts as if it shared nothing in the rest.
+/// The most stretches of one file that are read; a file with more counts as sharing nothing in the rest.
 const FILE_EXTENTS: usize = 1 << 18;
-/// Stretches of all files: at least so many, and so many for each entry.
+/// The most stretches of all files: at least so many, and so many for each entry.
 const TABLE_EXTENTS: usize = 1 << 21;
 const ENTRY_EXTENTS: usize = 8;
 
-/// Bytes of files that are compressed, and what they take on the disk.
+/// Bytes of compressed files, and what they take on the disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Compressed {
     pub(crate) bytes: u64,
@@ -32,10 +32,10 @@ impl Compressed {
     }
 }
 
-/// Where the content of a tree's files lies.
+/// Where the content of a tree's files is.
 #[derive(Debug, Default)]
 pub(crate) struct Extents {
-    /// For each device number how to ask, and what its addresses count in.
+    /// For each device number how to query it, and the space of its addresses.
     spaces: HashMap<u64, Option<(extents::Kind, u16)>>,
     /// The filesystems by UUID (btrfs) or device number.
     filesystems: Vec<Vec<u8>>,
@@ -44,7 +44,7 @@ pub(crate) struct Extents {
 }
 
 impl Extents {
-    /// Notes where the content of an open file lies. What cannot be asked shares nothing: then it only needs more room.
+    /// Notes where the content of an open file is. What cannot be queried shares nothing: then it only needs more room.
     pub(crate) fn look(&mut self, file: &OwnedFd, record: &Record, index: usize) {
         if record.size <= INLINE_BYTES {
             return;
@@ -87,7 +87,7 @@ impl Extents {
         asked
     }
 
-    /// Gives the table what its files share; gives what a restore of them needs.
+    /// Adds to the table what its files share; returns what a restore of them needs.
     pub(crate) fn finish(self, table: &mut FileTable, tops: &[Top]) -> Room {
         let of_top = tops_of(table, tops);
         let mut compressed = vec![[Compressed::default(); 2]; tops.len()];
@@ -109,7 +109,7 @@ impl Extents {
     }
 }
 
-/// Whether a file is compressed because it says so itself (chattr(1) `c`, btrfs-property(8)), not because of how its filesystem
+/// Whether a file is compressed by its own setting (chattr(1) `c`, btrfs-property(8)), not because of how its filesystem
 /// is mounted.
 pub(crate) fn by_itself(record: &Record, xattrs: &[Xattr]) -> bool {
     let property = xattrs.iter().find(|xattr| xattr.name == b"btrfs.compression").map(|xattr| &xattr.value[..]);
@@ -141,8 +141,8 @@ fn stretch(extent: &Extent, record: &Record, index: usize, space: u16) -> Option
     })
 }
 
-/// Counts what the files of a walked table need; `of_top` gives the top of each record, `compressed` what is compressed and not shared with any file, by
-/// itself and otherwise.
+/// Counts what the files of a walked table need; `of_top` has the top of each record, `compressed` what is compressed and not shared with any file, by
+/// own setting and otherwise.
 fn room(table: &FileTable, tops: &[Top], of_top: &[usize], compressed: &[[Compressed; 2]]) -> Room {
     let blocks: Vec<u64> = tops
         .iter()

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
-/// Bytes of xattrs, names and values, that an entry may have: XFS would take more than a gigabyte for one file, and all of
+/// Bytes of xattrs, names and values, that an entry may have: XFS would allow more than a gigabyte for one file, and all of
 /// it would have to be in memory.
 const XATTR_BYTES: usize = 1 << 20;
 
@@ -61,8 +61,8 @@ pub(crate) fn refresh(record: &mut Record, status: &Statx) {
     record.links = status.stx_nlink;
 }
 
-/// Where a snapshot of btrfs holds but a name of a subvolume that lay in its original: an empty directory that is stored nowhere
-/// (fs/btrfs/inode.c, `new_simple_dir`). Its times are those at which the kernel last came upon it.
+/// Where a btrfs snapshot has only the name of a subvolume that was in its original: an empty directory that is stored nowhere
+/// (fs/btrfs/inode.c, `new_simple_dir`). Its times are when the kernel last looked it up.
 pub(crate) fn stands_for_a_subvolume(directory: &OwnedFd, status: &Statx) -> bool {
     /// BTRFS_EMPTY_SUBVOL_DIR_OBJECTID (linux/btrfs_tree.h).
     const INODE: u64 = 2;
@@ -77,7 +77,7 @@ pub(crate) enum Place<'a> {
     Held(&'a OwnedFd),
 }
 
-/// The way through /proc to what a descriptor holds, whatever its name is by now. It ends there: a symbolic link that is
+/// The path through /proc to what a descriptor holds, whatever its name is by now. It ends there: a symbolic link that is
 /// held is not followed (proc_pid_fd(5)).
 pub(crate) fn through_proc(held: &OwnedFd) -> String {
     format!("/proc/self/fd/{}", held.as_raw_fd())
@@ -115,7 +115,7 @@ pub(crate) fn xattrs(place: &Place<'_>, stored: &Stored) -> Result<Vec<Xattr>, E
         let value = match get(OsStr::from_bytes(name), &mut buffer) {
             Ok(length) => buffer[..length].to_vec(),
             Err(Errno::RANGE) => whole(&|buffer: &mut [u8]| get(OsStr::from_bytes(name), buffer))?,
-            // Removed between listing and asking, or listed by a module that does not give it out.
+            // Removed between listing and reading, or listed by a module that does not reveal it.
             Err(Errno::NODATA | Errno::OPNOTSUPP) => continue,
             Err(error) => return Err(error),
         };
@@ -141,7 +141,7 @@ pub(crate) fn no_xattrs(error: Errno) -> String {
     }
 }
 
-/// Asks with a buffer as large as any answer can be (XATTR_SIZE_MAX, XATTR_LIST_MAX: 64 KiB).
+/// Queries with a buffer as large as any answer can be (XATTR_SIZE_MAX, XATTR_LIST_MAX: 64 KiB).
 fn whole(ask: &dyn Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
     let mut buffer = vec![0; 65536];
     let length = ask(&mut buffer)?;
@@ -149,10 +149,10 @@ fn whole(ask: &dyn Fn(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Err
     Ok(buffer)
 }
 
-/// The size of a file's filesystem in bytes, when the file has more data than that. Any user can make such a file out of little where
+/// The size of a file's filesystem in bytes, when the file has more data than that. Any user can make such a file cheaply where
 /// files share blocks, and reading it takes days.
 pub(crate) fn more_than_its_filesystem(file: &OwnedFd, data: u64) -> Option<u64> {
-    /// No filesystem is smaller that can do it (mkfs.btrfs(8), mkfs.xfs(8)).
+    /// No filesystem that can do it is smaller (mkfs.btrfs(8), mkfs.xfs(8)).
     const LEAST: u64 = 64 << 20;
     if data < LEAST {
         return None;
@@ -180,7 +180,7 @@ pub(crate) fn flags_and_project(file: &OwnedFd, record: &mut Record, stored: &mu
     }
 }
 
-/// What a filesystem stores for its inodes. What a kernel only shows is none of their properties.
+/// What a filesystem stores for its inodes. What a kernel only shows is not one of their properties.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stored {
     /// Inode flags.
@@ -191,7 +191,7 @@ pub(crate) struct Stored {
 }
 
 impl Stored {
-    /// Asks the filesystem of an open directory.
+    /// Queries the filesystem of an open directory.
     pub(crate) fn by(directory: &OwnedFd) -> Self {
         Stored { flags: inode::storable(directory), project: true, labels: inode::stores_labels(directory) }
     }
@@ -212,7 +212,7 @@ pub(crate) fn holes(file: &OwnedFd, size: u64) -> Result<Holes, Errno> {
             Ok(hole) => hole,
             // It shrank meanwhile.
             Err(Errno::NXIO) => break,
-            // Filesystems that do not know holes.
+            // Filesystems without holes.
             Err(Errno::INVAL | Errno::OPNOTSUPP) => return Ok(vec![]),
             Err(error) => return Err(error),
         };

@@ -4,9 +4,9 @@ use crate::file_table::Xattr;
 use rustix::io::Errno;
 use std::collections::HashMap;
 
-/// Bytes of xattrs and of targets of links that root's entries may have together.
+/// Bytes of xattrs and of link targets that root's entries may have together.
 const OF_ROOT: u64 = 1 << 30;
-/// The same for each other owner, so that what a user has takes nothing from anybody else's.
+/// The same for each other owner, so that one user's entries take nothing from another's.
 const OF_ANOTHER: u64 = 1 << 27;
 
 /// Bytes that are kept, by owner.
@@ -17,7 +17,7 @@ impl Kept {
     /// Counts xattrs of an entry.
     ///
     /// # Errors
-    /// ENOMEM for what is too much of one owner.
+    /// ENOMEM for what exceeds the limit of one owner.
     pub(super) fn xattrs(&mut self, uid: u32, xattrs: Vec<Xattr>) -> Result<Vec<Xattr>, Errno> {
         let bytes: usize = xattrs.iter().map(|xattr| xattr.name.len() + xattr.value.len()).sum();
         self.add(uid, bytes).map(|()| xattrs)

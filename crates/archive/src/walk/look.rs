@@ -1,5 +1,5 @@
-//! One entry of a directory, so that all that is learnt of it is of one inode, and nothing is opened that does something
-//! when it is opened: pipes, devices, sockets.
+//! One entry of a directory, so that all data is from one inode, and nothing is opened that has an effect
+//! when opened: pipes, devices, sockets.
 
 use super::inode::{self, through_proc};
 use crate::file_table::{Kind, Record};
@@ -26,10 +26,10 @@ pub(crate) enum Held {
     Not,
 }
 
-/// Why an entry cannot be looked at: what was done, and the system's error.
+/// Why an entry cannot be examined: what was done, and the system's error.
 pub(crate) type Failed = (&'static str, Errno);
 
-/// Reports whether others than root can exchange what is in a directory while it is looked at.
+/// Reports whether users other than root can replace what is in a directory while it is read.
 pub(crate) fn is_shared(directory: &Record) -> bool {
     directory.uid != 0 || directory.mode & 0o022 != 0
 }
@@ -43,7 +43,7 @@ pub(crate) fn open_quietly(directory: &OwnedFd, name: &OsStr, flags: OFlags) -> 
     }
 }
 
-/// Looks at a name. `listed` is the type that the directory says; in a shared directory it is not relied on.
+/// Examines a name. `listed` is the type in the directory; in a shared directory it is not relied on.
 pub(crate) fn look(directory: &OwnedFd, name: &OsStr, listed: FileType, shared: bool) -> Result<Seen, Failed> {
     if listed == FileType::Directory {
         let status = inode::status(directory, name).map_err(|error| ("READ the status", error))?;
@@ -78,7 +78,7 @@ pub(crate) fn look(directory: &OwnedFd, name: &OsStr, listed: FileType, shared: 
     Ok(Seen { status, held })
 }
 
-/// Holds what has a name, without opening it.
+/// Holds what a name leads to, without opening it.
 pub(crate) fn hold(directory: &OwnedFd, name: &OsStr) -> Result<OwnedFd, Errno> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::openat(directory, name, flags, Mode::empty())
@@ -94,9 +94,9 @@ fn reopen(held: &OwnedFd, flags: OFlags) -> Result<OwnedFd, Errno> {
     }
 }
 
-/// How long one operation waits in all for leases of other programs. The kernel takes each of them away after
-/// /proc/sys/fs/lease-break-time, 45 seconds unless somebody changed it; since the walk has asked for all of them, they end
-/// together. Who takes new leases all the time does not keep a backup from ending.
+/// How long one operation waits in all for leases of other programs. The kernel breaks each of them after
+/// /proc/sys/fs/lease-break-time, 45 seconds unless somebody changed it; since the walk has requested all of them, they end
+/// together. A program that keeps taking new leases cannot keep a backup from ending.
 const LEASES: Duration = Duration::from_secs(60);
 
 /// What is left of the time for waiting.
@@ -109,7 +109,7 @@ impl Patience {
         Patience { spent: Mutex::new(Duration::ZERO) }
     }
 
-    /// Opens a regular file for reading. `None`: there is something else by now. A lease is waited for.
+    /// Opens a regular file for reading. `None`: there is something else by now. Waits for a lease.
     ///
     /// # Errors
     /// EAGAIN when there is a lease, and no time is left.
@@ -127,7 +127,7 @@ impl Patience {
         }
         match reopen(&held, OFlags::NONBLOCK) {
             Err(Errno::AGAIN) if *crate::report::locked(&self.spent) < LEASES => {
-                // The kernel ends this wait (fcntl(2), "Leases"); of a regular file nothing else waits.
+                // The kernel ends this wait (fcntl(2), "Leases"); nothing else waits for a regular file.
                 let began = Instant::now();
                 let file = reopen(&held, OFlags::empty());
                 *crate::report::locked(&self.spent) += began.elapsed();

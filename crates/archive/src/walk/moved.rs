@@ -1,14 +1,14 @@
-//! Directories that are met again because somebody moved them meanwhile. Their files are found at the new place only, so they are read
-//! again there; but who moves a large one ahead of the walk all the time would have it read and kept in memory as often.
+//! Directories that are found again because somebody moved them meanwhile. Their files are only at the new place, so they are read
+//! again there; but somebody who keeps moving a large one ahead of the walk would have it read and kept in memory each time.
 
 use rustix::fs::{Statx, StatxFlags};
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 
-/// So often a directory is read.
+/// How often a directory is read.
 pub(super) const READS: u8 = 3;
 
-/// How often directories were read, by a hash of what tells one from all others.
+/// How often directories were read, by a hash of their identity.
 #[derive(Default)]
 pub(super) struct Met {
     reads: HashMap<u64, u8>,
@@ -16,7 +16,7 @@ pub(super) struct Met {
 }
 
 impl Met {
-    /// Notes a directory; tells whether it is to be read. Without a time of birth it is: numbers of inodes are given away anew as
+    /// Notes a directory; returns whether it is to be read. Without a birth time it is: inode numbers are reused as
     /// soon as they are free.
     pub(super) fn is_to_be_read(&mut self, status: &Statx) -> bool {
         if status.stx_mask & StatxFlags::BTIME.bits() == 0 {

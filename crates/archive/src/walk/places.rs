@@ -21,7 +21,7 @@ pub(crate) struct Top {
 impl Top {
     /// The filesystem of an open directory, without what is mounted below it.
     pub(crate) fn new(fd: OwnedFd, record: usize) -> Top {
-        // Without CAP_SYS_ADMIN, on old kernels and for unbindable mounts there is no copy; then boundaries are watched for
+        // Without CAP_SYS_ADMIN, on old kernels and for unbindable mounts there is no copy; then boundaries are recognised
         // by mount id.
         match lifeboat_sys::mount::without_mounts(&fd) {
             Ok(copy) => Top { record, fd: copy, detached: true },
@@ -30,12 +30,12 @@ impl Top {
     }
 }
 
-/// Opens the directory that everything is below.
+/// Opens the directory that contains everything.
 pub(crate) fn open_root(path: &Path) -> Result<OwnedFd, Errno> {
     rustix::fs::openat(rustix::fs::CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 
-/// Opens a mount point below the root, with no link on the way: its folder may be a user's.
+/// Opens a mount point below the root, with no link on the way: its parent may belong to a user.
 pub(crate) fn open_mount_point(root: &OwnedFd, path: &Path) -> Result<OwnedFd, Errno> {
     let below = path.strip_prefix("/").unwrap_or(path);
     open_below(root, below.as_os_str(), OFlags::RDONLY, ResolveFlags::empty())

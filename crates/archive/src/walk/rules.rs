@@ -46,7 +46,7 @@ impl Rules {
                     at = at.below.entry(name.as_bytes().to_vec()).or_default();
                     names += 1;
                 }
-                // No walk meets `..`.
+                // No walk finds `..`.
                 Component::ParentDir => return,
                 Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
             }

@@ -9,15 +9,15 @@ use std::path::PathBuf;
 pub(super) struct Taken {
     /// One bit per record: its content is known.
     known: Vec<u64>,
-    /// Files that are as they were.
+    /// Unchanged files.
     pub(super) unchanged: u64,
-    /// Files that are there, but differ, or may differ.
+    /// Files that exist, but differ, or may differ.
     pub(super) changed: u64,
-    /// Trees that were read and are whole.
+    /// Trees that were read and are intact.
     pub(super) trees: HashSet<Id>,
     /// Directories whose trees cannot be read, and why.
     pub(super) unreadable: Vec<(PathBuf, String)>,
-    /// Of the changed ones, files that look unchanged, but not surely, with their previous content as a range of ids.
+    /// Of the changed ones, files that look unchanged, but not certainly, with their previous content as a range of ids.
     pub(super) doubtful: HashMap<usize, std::ops::Range<usize>>,
 }
 
@@ -34,11 +34,11 @@ impl Taken {
     }
 }
 
-/// Looks up the files of a table in a snapshot. A part of it that cannot be read means that more is read again.
+/// Looks up the files of a table in a snapshot. If a part of it cannot be read, more files are read again.
 pub(super) fn take_over(store: &Store, index: &Index, parent: &SnapshotInfo, table: &mut FileTable) -> Taken {
     let mut taken = Taken { known: vec![0; table.records.len() / 64 + 1], ..Taken::default() };
     let Ok(mut blobs) = Blobs::new(store, index) else { return taken };
-    // A file that changed in the second in which it was read may have the same times and another content
+    // A file that changed in the second in which it was read may have the same times and different content
     // ("racy" in git's terms: Documentation/technical/racy-git.txt).
     let safe_before = (parent.nanoseconds / 1_000_000_000) as i64 - 1;
     let mut open = vec![(0, parent.tree)];

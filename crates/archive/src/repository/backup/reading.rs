@@ -1,4 +1,4 @@
-//! Reads and stores the files of a table, in parallel. Of several hard links one name is read: the first that can be.
+//! Reads and stores the files of a table, in parallel. Of several hard links one name is read: the first that can be read.
 
 use super::zeros::Zeros;
 use super::*;
@@ -28,7 +28,7 @@ pub(super) struct Read {
     pub(super) index: usize,
     /// As it was when it was read; left out when it could not be.
     pub(super) record: Record,
-    /// Xattrs and holes, when they are others than the walk found.
+    /// Xattrs and holes, if they differ from what the walk found.
     pub(super) more: Option<More>,
     pub(super) ids: Vec<Id>,
     /// The content leaves out large holes.
@@ -41,7 +41,7 @@ pub(super) struct Read {
 type Key = (u64, u64);
 
 /// Counts the bytes of one file as done: those that were read, and in the end as many as the walk promised, so that the
-/// total is reached though files change or cannot be read.
+/// total is reached even if files change or cannot be read.
 struct Meter<'a> {
     bytes: &'a AtomicU64,
     left: u64,
@@ -68,14 +68,14 @@ struct Reading<'a> {
     zeros: Zeros,
     patience: Patience,
     entries: AtomicU64,
-    /// Entries that are no directories; directories are done last.
+    /// Entries that are not directories; directories are done last.
     files: u64,
     bytes: AtomicU64,
     total: Progress,
     done: Mutex<Vec<Read>>,
 }
 
-/// Reads and stores all files that are not taken over; gives them, and how far the backup is then: what is left are directories.
+/// Reads and stores all files that are not taken over; returns them, and how far the backup is then: only directories are left.
 pub(super) fn run(
     backup: &Backup<'_>,
     writer: &Writer<'_>,
@@ -112,7 +112,7 @@ pub(super) fn run(
         let jobs = jobs(table, &wanted);
         reading.jobs(&jobs)?;
         let mut round = std::mem::take(&mut *locked(&reading.done));
-        // Where a name did not lead to the inode any more, the next one of the same inode may.
+        // Where a name no longer leads to the inode, another name of it may.
         let next = round.iter().filter_map(|read| {
             let key = table.records[read.index].link_key()?;
             let is_read = !read.record.left_out && (read.record.filesystem, read.record.inode) == key;
@@ -127,7 +127,7 @@ pub(super) fn run(
     Ok((done, Progress { entries: files, bytes, ..reading.total }))
 }
 
-/// The files to read first, of hard links the first name, and the other names of each inode.
+/// The files to read first (of hard links, the first name), and the other names of each inode.
 fn candidates(table: &FileTable, taken: &parent::Taken) -> (Vec<usize>, HashMap<Key, VecDeque<usize>>) {
     let (mut first, mut links) = (vec![], HashMap::new());
     for (index, record) in table.records.iter().enumerate() {
@@ -306,7 +306,7 @@ impl Reading<'_> {
         Ok(read)
     }
 
-    /// Stores the content of a file; gives its ids and whether it is squeezed. The inner error says why it could not be read.
+    /// Stores the content of a file; returns its ids and whether it is squeezed. The inner error says why it could not be read.
     fn store(
         &self,
         worker: &mut Worker,
@@ -328,7 +328,7 @@ impl Reading<'_> {
             if is_large(hole) {
                 let mut size = hole;
                 if !squeezed {
-                    // Without reading, hashing or packing zeros, after the first time.
+                    // Without reading, hashing or packing zeros, except the first time.
                     let (length, id) = self.zeros.first(hole);
                     if ids.last() != Some(&id) {
                         self.writer.put(worker, BlobKind::Data, &vec![0; length])?;
@@ -352,7 +352,7 @@ impl Reading<'_> {
                 meter.add(content.bytes_read() - before);
             }
             if used == buffer.len() {
-                // It ended early; the size says so by now.
+                // It ended early; the size has been corrected.
                 continue;
             }
             let cut = self.chunker.cut(&buffer[used..]);
@@ -373,7 +373,7 @@ impl Reading<'_> {
 
     fn report(&self) {
         self.backup.observer.progress(&Progress {
-            // Of some hard links several names are tried.
+            // For some hard links several names are tried.
             entries: self.entries.load(Ordering::Relaxed).min(self.files),
             bytes: self.bytes.load(Ordering::Relaxed).min(self.total.bytes_total),
             ..self.total.clone()
@@ -381,12 +381,12 @@ impl Reading<'_> {
     }
 }
 
-/// Puts what was read into the table, and gives further hard links what the one that was read has.
+/// Puts what was read into the table, and gives further hard links the data of the one that was read.
 pub(super) fn take_in(table: &mut FileTable, read: Vec<Read>, taken: &parent::Taken) {
-    // Of each inode the name that has its content, and whether more of it than the walk found was read.
+    // For each inode the name that has its content, and whether more was read than the walk found.
     let mut first: HashMap<Key, (usize, bool)> = HashMap::new();
     let mut has_content = vec![false; table.records.len()];
-    // Where their blocks lay, and at which distance, says nothing any more.
+    // The places and distances of their blocks are no longer valid.
     let others = read.iter().filter(|file| file.changed || file.squeezed).map(|file| file.index);
     let others: std::collections::HashSet<usize> = others.collect();
     table.shared.forget(|record| others.contains(&record));

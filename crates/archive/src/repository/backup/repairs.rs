@@ -1,11 +1,11 @@
-//! What a backup mends of the repository's own files, and says of those that it cannot mend.
+//! What a backup repairs in the repository's own files, and what it reports about those that it cannot repair.
 
 use crate::repository::Repository;
 use crate::repository::snapshot::UnreadableSnapshot;
 use crate::repository::stock::Stock;
 use crate::{ArchiveError, Observer};
 
-/// Mends what of the repository's own files can be mended, and says what cannot.
+/// Repairs what can be repaired in the repository's own files, and reports what cannot.
 pub(super) fn mend(
     repository: &Repository,
     stock: &mut Stock,

@@ -1,4 +1,4 @@
-//! What a backup is asked for.
+//! The request for a backup.
 
 use crate::FileTree;
 
@@ -16,10 +16,10 @@ pub struct BackupRequest<'a> {
     pub program: String,
     /// Becomes `.lifeboat/machine.json`.
     pub machine: Vec<u8>,
-    /// Makes `.lifeboat/manifest.json` of the final counts of entries and bytes.
+    /// Makes `.lifeboat/manifest.json` from the final counts of entries and bytes.
     pub manifest: &'a (dyn Fn(u64, u64) -> Result<Vec<u8>, String> + Sync),
     /// Read all files, even those that the latest snapshot has.
     pub reread: bool,
-    /// When the backup begins, by the machine's clock; now when it does not say.
+    /// When the backup begins, by the machine's clock; `None` means now.
     pub started: Option<jiff::Timestamp>,
 }

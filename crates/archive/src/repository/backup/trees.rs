@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Stores all trees, with Lifeboat's own directory in the root; gives the root's tree. `before` is how far the backup is: its totals
+/// Stores all trees, with Lifeboat's own directory in the root; returns the root's tree. `before` is the progress: its totals
 /// stay, and each directory is one more entry.
 pub(super) fn store(
     (observer, before): (&dyn Observer, &Progress),
@@ -33,7 +33,7 @@ pub(super) fn store(
         directories += 1;
         if directories.is_multiple_of(1024) {
             observer.progress(&at(directories));
-            // One huge directory must not keep its memory to the end.
+            // One huge directory must not hold its memory to the end.
             json.shrink_to(1 << 20);
         }
         if writer.has_failed() {

@@ -1,7 +1,7 @@
-//! Holes in the content of files. restic's format has none: a hole is so many blobs of zeros, each named again and again,
+//! Holes in the content of files. restic's format has none: a hole is a series of blobs of zeros, each named again and again,
 //! 32 bytes in memory and 67 in the directory for each 8 MiB. A file may have a hole of 8 EiB; so a snapshot has a limit, and
 //! files beyond it are squeezed: their content leaves out large holes, which are in `.lifeboat/extras.jsonl` with the true
-//! size. Lifeboat restores them exactly; a stock restic gives their data without the holes between.
+//! size. Lifeboat restores them exactly; a stock restic writes their data without the holes in between.
 
 use super::*;
 use crate::file_table::is_large;
@@ -51,8 +51,8 @@ impl Zeros {
         blobs == 0 || self.allowed.get(&index).is_some_and(|allowed| blobs <= *allowed)
     }
 
-    /// The blob for the beginning of a large hole. Each hole has at least one of the smallest, of which a stock restic
-    /// reports that a file has holes (restic, `ZeroChunk`).
+    /// The blob for the beginning of a large hole. Each hole has at least one of the smallest, by which a stock restic
+    /// recognises that a file has holes (restic, `ZeroChunk`).
     pub(super) fn first(&self, hole: u64) -> (usize, Id) {
         let [smallest, largest] = self.sizes;
         if hole >= (smallest.0 + largest.0) as u64 { largest } else { smallest }
@@ -96,7 +96,7 @@ mod tests {
         let zeros = Zeros::within(100, &table, &parent::Taken::default());
         let fit: Vec<bool> = (0..3).map(|index| zeros.fit(index, table.holes(index))).collect();
         assert_eq!(fit, [false, true, true]);
-        // One that became a giant since the walk does not fit any more; one without holes always does.
+        // A file that became a giant since the walk no longer fits; one without holes always does.
         assert!(!zeros.fit(1, &[(0, 1 << 40)]) && zeros.fit(7, &[(0, 100)]));
     }
 }

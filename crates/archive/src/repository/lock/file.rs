@@ -12,12 +12,12 @@ use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// A lock that was not refreshed for so long is stale (restic's `StaleLockTimeout`).
+/// A lock that has not been refreshed for this long is stale (restic's `StaleLockTimeout`).
 pub(super) const STALE: Duration = Duration::from_secs(30 * 60);
-/// A lock file has some hundred bytes; one of another size is none.
+/// A lock file has some hundred bytes; a larger one is not a lock.
 const LARGEST: u64 = 64 << 10;
 
-/// What a lock file says.
+/// The content of a lock file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct LockFile {
     pub(super) time: String,
@@ -39,7 +39,7 @@ fn is_zero(value: &u32) -> bool {
     *value == 0
 }
 
-/// The name of this host, as locks have it.
+/// The name of this host, as used in locks.
 fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
@@ -65,12 +65,12 @@ impl LockFile {
         u64::try_from(now.as_second().checked_sub(time.as_second())?).ok().map(Duration::from_secs)
     }
 
-    /// Its program is gone, by restic's rules: it is old, or of this host and without a process.
+    /// Its program is gone, by restic's rules: it is old, or from this host and without a process.
     pub(super) fn is_stale(&self, now: jiff::Timestamp) -> bool {
         self.age(now).is_some_and(|age| age > STALE) || self.is_gone()
     }
 
-    /// It was old even if clocks differ, and its process is gone: nobody will miss it.
+    /// It is old even if clocks differ, and its process is gone: it can be removed.
     pub(super) fn is_left_over(&self, now: jiff::Timestamp) -> bool {
         self.age(now).is_some_and(|age| age > STALE) && self.is_gone()
     }
@@ -118,7 +118,7 @@ impl LockFiles {
         self.0.failed(action, format!("its locks: {}", cause.to_string()))
     }
 
-    /// Ids of all locks. Files without content are no locks: an upload was cut off, as restic has it.
+    /// Ids of all locks. Files without content are not locks: an upload was cut off; restic does the same.
     pub(super) fn list(&self) -> Result<Vec<Id>, ArchiveError> {
         let names: Vec<(String, u64)> = match (&self.0.remote, self.folder()) {
             (Some(remote), _) => remote.list(Kind::Lock).map_err(|fault| self.failed("LIST", fault))?,
@@ -129,7 +129,7 @@ impl LockFiles {
         Ok(names.into_iter().filter(|(_, size)| is_lock(*size)).filter_map(|(name, _)| crypto::unhex(&name)).collect())
     }
 
-    /// One lock; `None` when it is gone, or no lock at all: damaged, or not of this repository.
+    /// One lock; `None` when it is gone, or is not a lock: damaged, or not of this repository.
     pub(super) fn read(&self, id: &Id) -> Result<Option<LockFile>, ArchiveError> {
         let bytes = match (&self.0.remote, self.path(id)) {
             (Some(remote), _) => match remote.read(Kind::Lock, &crypto::hex(id)) {
@@ -137,7 +137,7 @@ impl LockFiles {
                 other => other.map_err(|fault| self.failed("READ", fault))?,
             },
             (None, Some(path)) => match bounded::read(&path, LARGEST) {
-                // What was exchanged for a pipe or a giant since it was listed is no lock, either.
+                // What was replaced by a pipe or a giant file since it was listed is not a lock, either.
                 Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Other) => return Ok(None),
                 other => other.map_err(|error| self.failed("READ", error))?,
             },
@@ -146,7 +146,7 @@ impl LockFiles {
         Ok(self.0.open_file("a lock", id, bytes).ok().and_then(|json| serde_json::from_slice(&json).ok()))
     }
 
-    /// Writes a lock; gives its id.
+    /// Writes a lock; returns its id.
     pub(super) fn write(&self, lock: &LockFile) -> Result<Id, Unwritable> {
         let unwritable = |read_only, cause: String| Unwritable { read_only, error: self.failed("WRITE", cause) };
         let failed = |cause: String| unwritable(false, cause);
@@ -156,7 +156,7 @@ impl LockFiles {
         match (&self.0.remote, self.path(&id)) {
             (Some(remote), _) => match remote.write(Kind::Lock, &crypto::hex(&id), &sealed) {
                 Ok(()) => Ok(id),
-                // It waits for what may pass, and says so in `given_up`: what is left is that nobody lets us write.
+                // Transient errors are waited for, and reported in `given_up`: what is left is a missing permission to write.
                 Err(fault) => Err(unwritable(remote.given_up().is_none(), fault.to_string())),
             },
             (None, Some(path)) => match local_write(&path, &sealed) {
@@ -167,7 +167,7 @@ impl LockFiles {
         }
     }
 
-    /// Removes a lock; that it is gone already is fine.
+    /// Removes a lock; it may be gone already.
     pub(super) fn remove(&self, id: &Id) -> Result<(), ArchiveError> {
         match (&self.0.remote, self.path(id)) {
             (Some(remote), _) => match remote.remove(Kind::Lock, &crypto::hex(id)) {
@@ -195,7 +195,7 @@ fn local_list(folder: &std::path::Path) -> io::Result<Vec<(String, u64)>> {
     let mut list = vec![];
     for entry in entries {
         let entry = entry?;
-        // What is gone by now is no lock any more; what is no file, neither.
+        // What is gone by now is no longer a lock; what is not a file is not one either.
         match entry.metadata() {
             Ok(metadata) if metadata.is_file() => {
                 list.push((entry.file_name().to_string_lossy().into_owned(), metadata.len()));
@@ -237,7 +237,7 @@ mod tests {
     fn locks_are_stale_by_age_or_without_a_process() {
         let now: jiff::Timestamp = "2026-11-28T12:00:00Z".parse().unwrap();
         let (ours, own) = (host(), i64::from(std::process::id()));
-        // A child that was waited for has left its number free, if not for long.
+        // A child that was waited for has freed its number, if not for long.
         let mut child = std::process::Command::new("/bin/true").spawn().unwrap();
         let dead = i64::from(child.id());
         child.wait().unwrap();
