@@ -1,12 +1,17 @@
 # What the disks of a machine hold, told by stock tools: tables, arrays, groups, filesystems, and every file. Prints it.
-# usage: inspect.sh DISK…, in the machine debian12-layouts, with fingerprint.py beside it
+# usage: inspect.sh LAYOUT DISK…, in the machine debian12-layouts, with fingerprint.py and the layout's script beside it
 . "$(dirname "$0")/common.sh"
+unlock() { :; }
+. "$(dirname "$0")/$1.sh"
+shift
 names=" $* "
 udevadm settle
 # What udev left, for want of a member.
 mdadm --quiet --assemble --scan --run 2>/dev/null || true
 mdadm --quiet --readwrite --scan 2>/dev/null || true
 vgchange --quiet --activate y >/dev/null 2>&1 || true
+udevadm settle
+unlock "$@" >&2
 udevadm settle
 # Kernel names differ from boot to boot, and new members get new ids.
 for disk in "$@"; do
@@ -40,5 +45,9 @@ for device in $(lsblk --noheadings --list --paths --output NAME,TYPE | awk '$2 !
 		umount "$new"
 		;;
 	swap) echo "== swap $label $(uuid "$device")" ;;
+	crypto_LUKS)
+		echo "== LUKS $(basename "$device")"
+		cryptsetup luksDump "$device"
+		;;
 	esac
 done

@@ -47,6 +47,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 machine: b"{}".to_vec(),
                 manifest: &manifest,
                 reread: false,
+                beside: vec![],
                 started: None,
             };
             let report = repository.backup(&request, &Printed)?;

@@ -137,6 +137,7 @@ fn root_a_full_disk_is_a_clear_error() {
         machine: vec![],
         manifest: &manifest,
         reread: false,
+        beside: vec![],
         started: None,
     };
     let error = repository.backup(&request, &Quiet).unwrap_err().to_string();

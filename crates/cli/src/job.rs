@@ -5,6 +5,7 @@ pub mod backup;
 pub mod boot_check;
 pub mod exclusion;
 pub mod failure;
+pub mod headers;
 pub mod keys;
 pub mod medium;
 pub mod medium_repository;

@@ -144,7 +144,8 @@ impl Layout {
     fn inspect(&self, log: &str, disks: Vec<VmDisk>) -> Result<String, DrillError> {
         let disks = disks.into_iter().map(|disk| VmDisk { snapshot: true, ..disk }).collect();
         let inspect = format!(
-            "bash {SCRIPTS}/inspect.sh {} >/run/output 2>/run/errors || {{ tail -n 30 /run/errors; false; }}",
+            "bash {SCRIPTS}/inspect.sh {} {} >/run/output 2>/run/errors || {{ tail -n 30 /run/errors; false; }}",
+            self.name,
             self.names()
         );
         self.workbench(log, disks, &inspect)
@@ -291,6 +292,12 @@ fn raid1_uefi_comes_back_and_boots_without_its_first_disk() {
 #[ignore = "long: make test-all"]
 fn raid_levels_come_back() {
     comes_back("raid-levels");
+}
+
+#[test]
+#[ignore = "long: make test-all"]
+fn luks_below_and_on_lvm_comes_back_by_the_key_files_of_the_archive() {
+    comes_back("luks-lvm-bios");
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub mod validate;
 
 pub use array::{Array, ArrayLevel, ArrayMember, ArrayMetadata, ArrayRole, Consistency};
 pub use content::{Content, JournalDevice, JournalKind, Member};
-pub use crypt::{Crypt, LuksHeader};
+pub use crypt::{Crypt, HeaderBackup, LuksHeader};
 pub use disk::Disk;
 pub use error::LayoutError;
 pub use group::{Cache, CacheKind, Extents, GroupId, RaidImage, Volume, VolumeGroup, VolumeShape};

@@ -3,9 +3,11 @@
 // Helpers of tests count as tests; their names say what they make.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+pub mod encrypted;
 pub mod grown;
 pub mod mirrored;
 
+pub use encrypted::{encrypted_machine, luks};
 pub use grown::{Decision, grown};
 pub use mirrored::mirrored_machine;
 

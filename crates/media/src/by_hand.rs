@@ -62,7 +62,7 @@ pub fn recover_by_hand(machine: &Machine, manifest: &MediumManifest) -> String {
     ));
     choose(&mut page, machine);
     mount_medium(&mut page, manifest);
-    tables(&mut page, &machine.layout);
+    tables(&mut page, &machine.layout, manifest);
     filesystems(&mut page, &machine.layout);
     mounts(&mut page, &machine.layout);
     restore(&mut page, manifest);
@@ -115,7 +115,7 @@ fn mount_medium(page: &mut Page, manifest: &MediumManifest) {
     ]);
 }
 
-fn tables(page: &mut Page, layout: &Layout) {
+fn tables(page: &mut Page, layout: &Layout, manifest: &MediumManifest) {
     page.heading("3. Partition the disks");
     page.text(
         "The tables as `sfdisk --dump` printed them. On a disk of another size, change `size=` of the last\n\
@@ -130,10 +130,19 @@ fn tables(page: &mut Page, layout: &Layout) {
     }
     lines.push("if command -v udevadm >/dev/null; then udevadm settle; fi".to_owned());
     page.commands(lines);
-    let layers = by_hand_layers::layers(layout);
+    let dump = format!("{RESTIC} dump {}", snapshot(manifest));
+    let layers = by_hand_layers::layers(layout, &dump);
+    if layout.devices.iter().any(|device| matches!(device.content, Content::Luks(_))) {
+        page.text(
+            "Encrypted devices get their headers back, with all key slots; they are in the archive. cryptsetup asks for a passphrase of\n\
+             the machine when it opens a device (with a key file: --key-file FILE).",
+        );
+        page.commands(archive(manifest));
+    }
     if !layers.is_empty() {
         page.text(
-            "Then what is made of them: md arrays, which synchronise while you go on (cat /proc/mdstat), and volume groups.",
+            "Then what is made of them: md arrays, which synchronise while you go on (cat /proc/mdstat), volume groups and\n\
+             encrypted devices.",
         );
         page.commands(layers);
     }
@@ -153,13 +162,14 @@ fn filesystems(page: &mut Page, layout: &Layout) {
                 lines.extend(filesystem(content, &word(layout, device), device.size_bytes));
             }
             Content::Swap(content) => lines.push(swap(content, &word(layout, device))),
-            // Members were used when their array or group was made.
-            Content::Empty
+            // Members were used when their array or group was made, and encrypted devices are open.
+            Content::Luks(_)
+            | Content::Empty
             | Content::Table(_)
             | Content::BootLoader
             | Content::Extended
             | Content::Member(Member::Array { .. } | Member::Group { .. }) => {}
-            Content::Luks(_) | Content::Journal(_) | Content::Member(Member::Filesystem { .. }) => {
+            Content::Journal(_) | Content::Member(Member::Filesystem { .. }) => {
                 lines.push(format!("# {} is made from, or belongs to, other storage: see machine.json", device.id));
             }
         }
@@ -184,9 +194,22 @@ fn mount_line(layout: &Layout, mount: &Mount) -> Option<String> {
     Some(format!("mkdir -p {place} && mount -t {kind}{options} {} {place}", word(layout, device)))
 }
 
+/// restic with the archive and its key.
+const RESTIC: &str = "restic -r \"$repository\" --no-lock --no-cache --password-file \"$key\"";
+
+/// The lines that name the archive and its key, to be changed by a person.
+fn archive(manifest: &MediumManifest) -> Vec<String> {
+    let key = if manifest.embedded_key { "$medium/lifeboat/repository.key" } else { "/root/repository.key" };
+    vec![": \"${repository:=$medium/lifeboat/repo}\"".to_owned(), format!(": \"${{key:={key}}}\"")]
+}
+
+/// The snapshot as a word of the shell.
+fn snapshot(manifest: &MediumManifest) -> String {
+    shell(manifest.archive.as_ref().map_or("latest", |archive| archive.snapshot.as_str()).as_bytes())
+}
+
 fn restore(page: &mut Page, manifest: &MediumManifest) {
     page.heading("6. Restore the files");
-    let snapshot = manifest.archive.as_ref().map_or("latest", |archive| archive.snapshot.as_str());
     if manifest.archive.is_none() {
         page.text("This medium holds no archive. Set `repository` to the place of the backups, as restic writes it.");
     }
@@ -201,25 +224,21 @@ fn restore(page: &mut Page, manifest: &MediumManifest) {
              or keys/ be damaged: $medium/lifeboat/spare holds both once more; copy the repository to a disk and put them there.",
         );
     }
-    let mut lines = vec![": \"${repository:=$medium/lifeboat/repo}\"".to_owned()];
     if manifest.embedded_key {
         if manifest.archive.is_some() {
             page.text("This medium holds a key of its own, which opens the archive on it, and no other. Keep it safe.");
         } else {
             page.text("This medium holds the key. Keep it safe.");
         }
-        lines.push(": \"${key:=$medium/lifeboat/repository.key}\"".to_owned());
-    } else {
-        lines.push(": \"${key:=/root/repository.key}\"".to_owned());
     }
+    let mut lines = archive(manifest);
     page.text(
         "Files with holes (images of virtual machines, databases, /var/log/lastlog) come back with holes from restic 0.15 or\n\
          later. An older one fills the holes with zeros, and needs the space for them.",
     );
-    let restic = "restic -r \"$repository\" --no-lock --no-cache --password-file \"$key\"";
-    lines.push(format!("{restic} check --read-data"));
+    lines.push(format!("{RESTIC} check --read-data"));
     lines.push("sparse=--sparse; restic restore --help | grep -q -e --sparse || sparse=".to_owned());
-    lines.push(format!("{restic} restore {} $sparse --target \"$target\" \\", shell(snapshot.as_bytes())));
+    lines.push(format!("{RESTIC} restore {} $sparse --target \"$target\" \\", snapshot(manifest)));
     lines.push("  || echo 'restic could not restore everything: see its output'".to_owned());
     page.commands(lines);
     page.text(

@@ -1,9 +1,9 @@
-//! md arrays and volume groups on the page RECOVER-BY-HAND.txt.
+//! md arrays, volume groups and LUKS devices on the page RECOVER-BY-HAND.txt.
 
 use crate::by_hand_filesystems::table_script;
 use crate::by_hand_words::{plain, shell, word};
 use lifeboat_machine::layout::{
-    Array, Content, Device, DeviceKind, GroupId, Member, PartitionTable, Volume, VolumeGroup, VolumeShape,
+    Array, Content, Crypt, Device, DeviceKind, GroupId, Member, PartitionTable, Volume, VolumeGroup, VolumeShape,
 };
 use lifeboat_machine::{DeviceId, Layout};
 use lifeboat_rebuild::make::group::{make, metadata};
@@ -22,7 +22,9 @@ pub(crate) fn variable(device: &Device, array: &Array) -> String {
 }
 
 /// The commands that make all arrays, groups and volumes, each array with its partition table; parents first.
-pub(crate) fn layers(layout: &Layout) -> Vec<String> {
+///
+/// `dump` is the beginning of a command that prints a file of the archive.
+pub(crate) fn layers(layout: &Layout, dump: &str) -> Vec<String> {
     let mut lines = vec![];
     let mut done: Vec<&GroupId> = vec![];
     for device in &layout.devices {
@@ -43,13 +45,28 @@ pub(crate) fn layers(layout: &Layout) -> Vec<String> {
                 }
                 lines.extend(self::volume(layout, device, volume));
             }
-            DeviceKind::Disk(_) | DeviceKind::Partition(_) | DeviceKind::Crypt(_) => {}
+            DeviceKind::Crypt(crypt) => lines.extend(open(layout, device, crypt, dump)),
+            DeviceKind::Disk(_) | DeviceKind::Partition(_) => {}
         }
     }
     if !lines.is_empty() {
         lines.push("if command -v udevadm >/dev/null; then udevadm settle; fi".to_owned());
     }
     lines
+}
+
+/// The commands that put a LUKS header back and open its device; the last but one asks for the passphrase.
+fn open(layout: &Layout, device: &Device, crypt: &Crypt, dump: &str) -> Vec<String> {
+    let Some(parent) = layout.device(&crypt.parent) else { return vec![] };
+    let Content::Luks(header) = &parent.content else { return vec![] };
+    let (file, below) = (header.backup_name(), word(layout, parent));
+    vec![
+        format!("{dump} /.lifeboat/{file} >/tmp/{file}"),
+        format!("wipefs --all {below}"),
+        format!("cryptsetup luksHeaderRestore --batch-mode --header-backup-file /tmp/{file} {below}"),
+        format!("cryptsetup open --type luks {below} {}", shell(crypt.name.as_bytes())),
+        format!("wipefs --all {}", word(layout, device)),
+    ]
 }
 
 /// Physical volumes and their group, from its metadata as text.
@@ -149,22 +166,39 @@ pub(crate) fn table_lines(layout: &Layout, device: &Device, table: &PartitionTab
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lifeboat_machine::testing::{Decision, grown};
+    use lifeboat_machine::testing::{Decision, encrypted_machine, grown};
 
     #[test]
     fn each_array_is_made_of_its_members() {
         let machine = grown(&[8, 8], &[Decision { what: 2, which: 0, count: 1 }]);
-        let lines = layers(&machine.layout);
+        let lines = layers(&machine.layout, "dump");
         assert!(lines[0].starts_with("mdadm --create \"$array0\" --run"), "{lines:?}");
         assert!(lines[0].ends_with("\"$disk0\" \"$disk1\""), "{lines:?}");
         assert_eq!(lines[1], "wipefs --all \"$array0\"");
+    }
+
+    #[test]
+    fn an_encrypted_device_gets_its_header_and_is_opened() {
+        let machine = encrypted_machine();
+        let file = "luks-64f0a6d1-0000-4000-8000-000000000001.header";
+        let device = "\"$(part \"$disk0\" 2)\"";
+        assert_eq!(
+            layers(&machine.layout, "dump")[..5],
+            [
+                format!("dump /.lifeboat/{file} >/tmp/{file}"),
+                format!("wipefs --all {device}"),
+                format!("cryptsetup luksHeaderRestore --batch-mode --header-backup-file /tmp/{file} {device}"),
+                format!("cryptsetup open --type luks {device} vda2_crypt"),
+                "wipefs --all /dev/mapper/vda2_crypt".to_owned(),
+            ]
+        );
     }
 
     /// bash runs the page's lines, and passes to lvm the text that we would pass.
     #[test]
     fn a_group_is_made_from_its_text() {
         let machine = grown(&[8, 8], &[Decision { what: 3, which: 0, count: 1 }]);
-        let lines = layers(&machine.layout);
+        let lines = layers(&machine.layout, "dump");
         let group = &machine.layout.groups[0];
         let restore = format!("lvm vgcfgrestore --file /tmp/{}.vg {}", group.id, group.name);
         assert!(lines.contains(&restore), "{lines:#?}");

@@ -16,7 +16,7 @@ pub(crate) fn word(layout: &Layout, device: &Device) -> String {
             Some(group) => shell(format!("/dev/{}/{}", group.name, volume.name).as_bytes()),
             None => shell(device.path.as_bytes()),
         },
-        DeviceKind::Crypt(_) => shell(device.path.as_bytes()),
+        DeviceKind::Crypt(crypt) => shell(format!("/dev/mapper/{}", crypt.name).as_bytes()),
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::groups;
 use crate::resize::{maximum_bytes, minimum_bytes};
 use crate::size::{GRAIN, Give};
-use lifeboat_machine::layout::{Array, ArrayLevel, ArrayRole, PartitionRole, VolumeGroup, VolumeShape};
+use lifeboat_machine::layout::{Array, ArrayLevel, ArrayRole, LuksHeader, PartitionRole, VolumeGroup, VolumeShape};
 use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Layout, Member};
 
 /// How a device may change.
@@ -54,13 +54,13 @@ pub(crate) fn demand(layout: &Layout, device: &Device, resize: bool) -> Demand {
             Some(above) => member(layout, device, above, *data_offset_bytes, resize),
             None => Demand::fixed(size),
         },
+        Content::Luks(header) => luks(layout, device, header, resize),
         // A table on a whole disk is laid out by itself; this is one on an array.
         Content::Table(_) => table(layout, device, resize),
         Content::Empty
         | Content::Swap(_)
         | Content::BootLoader
         | Content::Extended
-        | Content::Luks(_)
         | Content::Journal(_)
         | Content::Member(Member::Group { group: None, .. } | Member::Filesystem { .. }) => Demand::fixed(size),
         Content::Member(Member::Group { group: Some(group), first_extent_bytes, extents, .. }) => {
@@ -88,6 +88,20 @@ fn physical(layout: &Layout, device: &Device, group: &VolumeGroup, first: u64, e
         Give::Fixed => Demand { minimum, ..Demand::fixed(device.size_bytes) },
         give @ (Give::Unused | Give::Reluctant | Give::Free) => {
             Demand { minimum, maximum: needs.maximum.max(device.size_bytes), give }
+        }
+    }
+}
+
+/// A LUKS device: its header, and what its mapping must have.
+fn luks(layout: &Layout, device: &Device, header: &LuksHeader, resize: bool) -> Demand {
+    let Some(mapping) = layout.above(&device.id).next() else { return Demand::fixed(device.size_bytes) };
+    let inner = demand(layout, mapping, resize);
+    let outer = |bytes: u64| bytes.saturating_add(header.data_offset_bytes);
+    let minimum = outer(inner.minimum).min(device.size_bytes);
+    match inner.give {
+        Give::Fixed => Demand { minimum, ..Demand::fixed(device.size_bytes) },
+        give @ (Give::Unused | Give::Reluctant | Give::Free) => {
+            Demand { minimum, maximum: outer(inner.maximum).max(device.size_bytes), give }
         }
     }
 }

@@ -72,6 +72,12 @@ impl fmt::Display for Step {
             Step::MakeVolume { node, size_bytes, volume, .. } => {
                 write!(f, "make the {} {node} ({})", volume_kind(&volume.shape), human(*size_bytes))
             }
+            Step::MakeLuks { device, header } => {
+                write!(f, "encrypt {device}: put its LUKS{} header back, with its keys", header.version)
+            }
+            Step::OpenLuks { device, node, size_bytes, .. } => {
+                write!(f, "open {device} as {node} ({})", human(*size_bytes))
+            }
             Step::MakeFilesystem { device, filesystem, was: Some(was), .. } => {
                 let size = human(filesystem.size_bytes);
                 write!(f, "make {} in place of {was} on {device} ({size})", kind(filesystem))

@@ -21,7 +21,7 @@ pub fn check_kinds(machine: &Machine) -> Result<(), PlanError> {
 /// What a device is, when no plan makes such.
 fn device_kind(device: &Device) -> Option<&'static str> {
     match &device.kind {
-        DeviceKind::Disk(_) | DeviceKind::Partition(_) | DeviceKind::Array(_) => None,
+        DeviceKind::Disk(_) | DeviceKind::Partition(_) | DeviceKind::Array(_) | DeviceKind::Crypt(_) => None,
         DeviceKind::Volume(volume) => match volume.shape {
             VolumeShape::Linear { .. }
             | VolumeShape::Striped { .. }
@@ -31,7 +31,6 @@ fn device_kind(device: &Device) -> Option<&'static str> {
             VolumeShape::Raid { .. } => Some("an LVM volume with integrity checksums"),
             VolumeShape::Cached { .. } => Some("an LVM volume with a cache"),
         },
-        DeviceKind::Crypt(_) => Some("an encrypted (LUKS) device"),
     }
 }
 
@@ -62,7 +61,8 @@ fn content_kind(content: &Content) -> Option<&'static str> {
             },
             FilesystemOptions::Vfat(_) | FilesystemOptions::Btrfs(_) => None,
         },
-        Content::Luks(_) => Some("an encrypted (LUKS) device"),
+        Content::Luks(header) if header.integrity.is_some() => Some("a LUKS device with integrity checksums"),
+        Content::Luks(_) => None,
         Content::Journal(_) => Some("the journal, log or realtime section of a filesystem"),
         Content::Member(Member::Array { .. } | Member::Group { .. }) => None,
         Content::Member(Member::Filesystem { .. }) => Some("one of several devices of a filesystem"),
@@ -72,9 +72,4 @@ fn content_kind(content: &Content) -> Option<&'static str> {
 /// The refusal of a content that no plan makes.
 pub(crate) fn unmade(device: &DeviceId, content: &Content) -> PlanError {
     PlanError::Unmade { device: device.clone(), what: content_kind(content).unwrap_or("content of another kind") }
-}
-
-/// The refusal of a device that no plan makes.
-pub(crate) fn unmade_device(device: &Device) -> PlanError {
-    PlanError::Unmade { device: device.id.clone(), what: device_kind(device).unwrap_or("a device of another kind") }
 }

@@ -3,7 +3,7 @@
 
 use crate::step::Step;
 use lifeboat_machine::filesystem::Filesystem;
-use lifeboat_machine::layout::{Array, Swap, TableKind, Volume, VolumeGroup};
+use lifeboat_machine::layout::{Array, LuksHeader, Swap, TableKind, Volume, VolumeGroup};
 use std::borrow::Cow;
 
 /// One thing that a step needs.
@@ -44,6 +44,18 @@ pub enum Need<'a> {
     Volume {
         /// What.
         volume: &'a Volume,
+    },
+    /// A header can be put back, and its cipher is known here.
+    Luks {
+        /// What.
+        header: &'a LuksHeader,
+    },
+    /// A key is at hand that opens a device.
+    Key {
+        /// UUID of its header.
+        uuid: &'a str,
+        /// The device.
+        device: &'a str,
     },
     /// A swap area can be made so.
     Swap {
@@ -92,6 +104,10 @@ impl Step {
                 Need::Alone { uuid: (&physical.uuid).into(), kind: "LVM physical volume", device: &physical.device },
             ],
             Step::MakeVolume { volume, .. } => vec![Need::Volume { volume }],
+            Step::MakeLuks { device, header } => {
+                vec![Need::Luks { header }, Need::Alone { uuid: (&header.uuid).into(), kind: "LUKS device", device }]
+            }
+            Step::OpenLuks { device, uuid, .. } => vec![Need::Key { uuid, device }],
             Step::MakeFilesystem { device, filesystem, resized, .. } => {
                 let kind = filesystem.options.mount_type();
                 vec![
@@ -126,7 +142,9 @@ impl Step {
             Step::MakeGroup { physical, .. } => physical.iter().map(|physical| physical.device.as_str()).collect(),
             Step::MakePhysicalVolume { physical } => vec![&physical.device],
             Step::MakeVolume { physical, .. } => physical.iter().map(String::as_str).collect(),
-            Step::MakeFilesystem { device, .. }
+            Step::MakeLuks { device, .. }
+            | Step::OpenLuks { device, .. }
+            | Step::MakeFilesystem { device, .. }
             | Step::MakeSubvolumes { device, .. }
             | Step::MakeSwap { device, .. }
             | Step::Mount { device, .. } => vec![device],
@@ -144,8 +162,9 @@ impl Step {
     pub fn makes(&self) -> Vec<&str> {
         match self {
             Step::WriteTable { partitions, .. } => partitions.iter().map(String::as_str).collect(),
-            Step::MakeArray { node, .. } | Step::MakeVolume { node, .. } => vec![node],
+            Step::MakeArray { node, .. } | Step::MakeVolume { node, .. } | Step::OpenLuks { node, .. } => vec![node],
             Step::MakeGroup { .. }
+            | Step::MakeLuks { .. }
             | Step::MakePhysicalVolume { .. }
             | Step::WipeDisk { .. }
             | Step::MakeFilesystem { .. }
@@ -169,11 +188,13 @@ impl Step {
         match self {
             Step::MakeFilesystem { device, filesystem, .. } => Some((device, &filesystem.uuid)),
             Step::MakeSwap { device, swap } => swap.uuid.as_deref().map(|uuid| (device.as_str(), uuid)),
+            Step::MakeLuks { device, header } => Some((device, &header.uuid)),
             // Others know arrays and volumes by what they hold, or by their names.
             Step::MakeArray { .. }
             | Step::MakeGroup { .. }
             | Step::MakePhysicalVolume { .. }
             | Step::MakeVolume { .. }
+            | Step::OpenLuks { .. }
             | Step::WipeDisk { .. }
             | Step::WriteTable { .. }
             | Step::MakeSubvolumes { .. }

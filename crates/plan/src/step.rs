@@ -3,7 +3,7 @@
 use crate::matched::MatchedBy;
 use lifeboat_machine::boot::{EfiEntry, Loader};
 use lifeboat_machine::filesystem::{Filesystem, Subvolume};
-use lifeboat_machine::layout::{Array, Partition, PartitionTable, Swap, SwapFile, Volume, VolumeGroup};
+use lifeboat_machine::layout::{Array, LuksHeader, Partition, PartitionTable, Swap, SwapFile, Volume, VolumeGroup};
 use lifeboat_machine::{DeviceId, Name};
 use serde::{Deserialize, Serialize};
 
@@ -132,6 +132,26 @@ pub enum Step {
         physical: Vec<String>,
         /// The name of its thin pool.
         pool: Option<String>,
+    },
+    /// Put a LUKS header back with its key slots and tokens.
+    MakeLuks {
+        /// The device.
+        device: String,
+        /// What the header says.
+        header: LuksHeader,
+    },
+    /// Open a LUKS device, wipe the mapping, and wait for its node.
+    OpenLuks {
+        /// The encrypted device.
+        device: String,
+        /// UUID of its header.
+        uuid: String,
+        /// Name of the mapping below /dev/mapper.
+        name: String,
+        /// Its node.
+        node: String,
+        /// Its size in bytes.
+        size_bytes: u64,
     },
     /// Make a filesystem.
     MakeFilesystem {

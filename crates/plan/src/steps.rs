@@ -5,11 +5,11 @@ mod adapt;
 mod array;
 mod boot;
 mod content;
+mod crypt;
 mod group;
 mod mount;
 
 use crate::error::PlanError;
-use crate::made;
 use crate::matching::Match;
 use crate::nodes::Nodes;
 use crate::step::Step;
@@ -71,7 +71,10 @@ impl Work<'_> {
                 steps.push(self.volume(device)?);
                 Ok(())
             }
-            DeviceKind::Crypt(_) => Err(made::unmade_device(device)),
+            DeviceKind::Crypt(crypt) => {
+                steps.push(self.mapping(device, crypt)?);
+                Ok(())
+            }
         }
     }
 }

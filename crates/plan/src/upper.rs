@@ -12,7 +12,7 @@ use crate::size::Give;
 use crate::table::{DiskLayout, Part, lay_out_on, too_small};
 use lifeboat_machine::bytes::human;
 use lifeboat_machine::layout::{Array, ArrayRole, GroupId};
-use lifeboat_machine::{Device, DeviceId, DeviceKind, Member};
+use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Member};
 use std::collections::BTreeMap;
 
 /// Everything that a plan lays out.
@@ -60,7 +60,17 @@ pub(crate) fn lay_out(
     let mut laid = Laid { disks, upper: vec![], physical: BTreeMap::new(), volumes: BTreeMap::new() };
     for device in &changed.machine.layout.devices {
         match &device.kind {
-            DeviceKind::Disk(_) | DeviceKind::Partition(_) | DeviceKind::Crypt(_) => {}
+            DeviceKind::Disk(_) | DeviceKind::Partition(_) => {}
+            DeviceKind::Crypt(crypt) => {
+                let parent = changed.machine.layout.device(&crypt.parent).map(|parent| &parent.content);
+                let (Some(Content::Luks(header)), Some(ground)) = (parent, grounds.get(&crypt.parent)) else {
+                    return Err(PlanError::Description(format!("{}, a mapping of what has no place", device.id)));
+                };
+                let mut new = device.clone();
+                new.size_bytes = header.mapping_bytes(ground.size_bytes);
+                let sector = ground.sector_bytes.max(u64::from(header.sector_bytes));
+                laid.add(changed, &mut grounds, nodes, policy, device, new, sector)?;
+            }
             DeviceKind::Array(array) => {
                 let mut new = device.clone();
                 let resized = resized(changed, device, array, &grounds, policy)?;

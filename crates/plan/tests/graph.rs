@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use lifeboat_machine::filesystem::Filesystem;
-use lifeboat_machine::layout::{Extents, VolumeShape};
+use lifeboat_machine::layout::{Extents, LuksHeader, VolumeShape};
 use lifeboat_machine::testing::*;
 use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, FoundHardware, Machine, Member};
 use lifeboat_plan::{Plan, PlanError, Policy, Step, plan};
@@ -19,23 +19,23 @@ fn disks() -> impl Strategy<Value = Vec<u16>> {
     prop::collection::vec(4..200u16, 1..7)
 }
 
-/// Nothing but disks, tables, arrays, groups, filesystems and swap.
+/// Nothing but disks, tables, arrays, groups, LUKS devices, filesystems and swap.
 fn planned(machine: &Machine) -> bool {
     machine.layout.devices.iter().all(|device| {
-        !matches!(device.kind, DeviceKind::Crypt(_))
-            && matches!(
-                device.content,
-                Content::Empty
-                    | Content::Table(_)
-                    | Content::Filesystem(_)
-                    | Content::Swap(_)
-                    | Content::Member(Member::Array { .. } | Member::Group { .. })
-            )
+        matches!(
+            device.content,
+            Content::Empty
+                | Content::Table(_)
+                | Content::Filesystem(_)
+                | Content::Swap(_)
+                | Content::Luks(_)
+                | Content::Member(Member::Array { .. } | Member::Group { .. })
+        )
     }) && machine.layout.devices.iter().filter_map(Device::filesystem).all(|f: &Filesystem| f.further().is_empty())
         && machine.layout.devices.iter().all(|device| machine.layout.content_devices(&device.id).len() == 1)
         // A table inside of a partition is none that Linux shows.
         && machine.layout.devices.iter().all(|device| {
-            !matches!(device.kind, DeviceKind::Partition(_) | DeviceKind::Volume(_))
+            !matches!(device.kind, DeviceKind::Partition(_) | DeviceKind::Volume(_) | DeviceKind::Crypt(_))
                 || !matches!(device.content, Content::Table(_))
         })
 }
@@ -54,6 +54,7 @@ fn sound(machine: &Machine, hardware: &FoundHardware, plan: &Plan) -> Result<(),
     let mut sizes: BTreeMap<&str, u64> = plan.targets.iter().map(|t| (t.path.as_str(), t.size_bytes.1)).collect();
     let mut there: BTreeSet<&str> = sizes.keys().copied().collect();
     let mut groups: BTreeSet<&str> = BTreeSet::new();
+    let mut headers: BTreeMap<&str, &LuksHeader> = BTreeMap::new();
     let (mut wiped, mut filled) = (BTreeSet::new(), BTreeMap::<&str, usize>::new());
     for step in &plan.steps {
         for node in step.uses() {
@@ -112,6 +113,20 @@ fn sound(machine: &Machine, hardware: &FoundHardware, plan: &Plan) -> Result<(),
                     shape => count(shape.extents()),
                 };
                 prop_assert_eq!(shown, *extents, "{} has other extents than it shows", node);
+                sizes.insert(node, *size_bytes);
+            }
+            Step::MakeLuks { device, header } => {
+                *filled.entry(device).or_default() += 1;
+                headers.insert(device.as_str(), header);
+            }
+            Step::OpenLuks { device, node, size_bytes, uuid, .. } => {
+                let Some(header) = headers.get(device.as_str()) else {
+                    return Err(TestCaseError::fail(format!("{device} is opened before it has a header")));
+                };
+                prop_assert_eq!(&header.uuid, uuid);
+                let own = sizes[device.as_str()].saturating_sub(header.data_offset_bytes);
+                prop_assert!(*size_bytes <= own, "{node} is larger than {device} has");
+                wiped.insert(node);
                 sizes.insert(node, *size_bytes);
             }
             Step::WriteTable { disk, entries, partitions, .. } => {
@@ -178,7 +193,7 @@ proptest! {
     /// The plain ones are planned, each on disks as large as its own: the property above is not one of refusals only.
     #[test]
     fn what_is_plain_is_planned(disks in disks(), decisions in decisions()) {
-        let decisions: Vec<Decision> = decisions.into_iter().map(|d| Decision { what: [0, 2, 3, 7, 8, 9][usize::from(d.what % 6)], ..d }).collect();
+        let decisions: Vec<Decision> = decisions.into_iter().map(|d| Decision { what: [0, 2, 3, 4, 7, 8, 9][usize::from(d.what % 7)], ..d }).collect();
         let machine = grown(&disks, &decisions);
         prop_assume!(planned(&machine) && machine.layout.devices.iter().any(|d| d.content != Content::Empty));
         let hardware = hardware_of(&machine, &[1000]);

@@ -1,9 +1,10 @@
 //! The md arrays on the disks in use.
 
+use crate::crypts::is_mapping;
 use crate::groups::is_volume;
-use crate::layout::Use;
 use crate::prober::{Prober, is_read};
 use crate::report::Findings;
+use crate::used::Use;
 use lifeboat_machine::layout::array::is_portable_name;
 use lifeboat_machine::layout::{Array, ArrayMember, ArrayRole};
 use lifeboat_machine::{Device, DeviceId, Member};
@@ -107,13 +108,13 @@ pub(crate) fn with_their_arrays(blocks: &Blocks, used: &mut Use) {
     }
 }
 
-/// Whether a device is a disk, an array or a volume on disks, or a partition of one; else what in it is none of them, for people.
+/// Whether a device is a disk, an array, a volume or a LUKS mapping on disks, or a partition of one; else what in it is none of them, for people.
 pub(crate) fn unknown_layer(blocks: &Blocks, block: &Block, loop_devices: bool) -> Option<String> {
     let whole = block.partition.as_ref().and_then(|(_, disk)| blocks.named(disk)).unwrap_or(block);
     match family(&whole.name) {
         Family::Disk => None,
         Family::Loop if loop_devices => None,
-        Family::Stacked(_) if is_array(whole) || is_volume(whole) => {
+        Family::Stacked(_) if is_array(whole) || is_volume(whole) || is_mapping(whole) => {
             let below = whole.slaves.iter().filter_map(|slave| blocks.named(slave));
             below.filter_map(|slave| unknown_layer(blocks, slave, loop_devices)).next()
         }

@@ -2,44 +2,27 @@
 
 use crate::arrays::{self, Arrays, FoundArray};
 use crate::content;
-use crate::groups::{self, FoundGroup, Groups};
+use crate::crypts::{self, Crypts, FoundCrypt};
+use crate::groups::{self, FoundGroup};
 use crate::identity;
 use crate::mounts::Used;
 use crate::prober::{Prober, sector_bytes};
 use crate::report::Findings;
 use crate::table::{self, Table};
-use lifeboat_machine::layout::{
-    Member, Mount, Partition, PartitionRole, SwapFile, TableKind, VolumeGroup, VolumeShape,
-};
+use crate::used::Use;
+use lifeboat_machine::layout::{Mount, Partition, PartitionRole, TableKind, VolumeGroup, VolumeShape};
 use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Layout, Name};
 use lifeboat_storage::blocks::{Block, Blocks};
 use lifeboat_sys::{Invocation, program};
-use std::collections::BTreeSet;
 
 /// What to do about a device in use that is missing in the description.
 const UNRECORDED: &str = "see the other refusals; if there are none, please report this with the output of lsblk";
 
-/// What is in use, by kernel names of devices.
-#[derive(Debug, Default)]
-pub(crate) struct Use {
-    /// Mounts and the device of each.
-    pub mounts: Vec<(String, Used)>,
-    /// Devices that are swapped to, or that fstab names for it.
-    pub swaps: BTreeSet<String>,
-    /// Whole disks that must be recorded.
-    pub disks: BTreeSet<String>,
-    /// Devices that are refused for where they are mounted.
-    pub beside: BTreeSet<String>,
-    /// Swap files.
-    pub swap_files: Vec<SwapFile>,
-    /// What LVM has, on whatever disks.
-    pub groups: Groups,
-}
-
 /// Makes the layout from what is in use.
 pub(crate) fn layout(prober: &Prober<'_>, blocks: &Blocks, used: &Use, findings: &mut Findings) -> Layout {
     let arrays = Arrays::read(prober, blocks, used, findings);
-    let mut layer = Layer { prober, blocks, used, arrays: &arrays, devices: vec![] };
+    let crypts = Crypts::read(prober, blocks, used, findings);
+    let mut layer = Layer { prober, blocks, used, arrays: &arrays, crypts: &crypts, devices: vec![] };
     let disks = blocks.disks(prober.options.loop_devices).filter(|disk| used.disks.contains(&disk.name));
     for (index, block) in disks.enumerate() {
         let kind = DeviceKind::Disk(identity::disk(prober, block));
@@ -72,7 +55,7 @@ pub(crate) fn layout(prober: &Prober<'_>, blocks: &Blocks, used: &Use, findings:
             subvolume,
         });
     }
-    for name in &used.swaps {
+    for name in used.swaps.iter().filter(|name| !crypts.is_volatile(name)) {
         let path = path_of(name);
         if !devices.iter().any(|device| device.path == path) {
             findings.refuse_with_remedy(&path, "it is swap, and could not be recorded", UNRECORDED);
@@ -87,19 +70,22 @@ struct Layer<'a> {
     blocks: &'a Blocks,
     used: &'a Use,
     arrays: &'a Arrays,
+    crypts: &'a Crypts,
     devices: Vec<Device>,
 }
 
 impl Layer<'_> {
-    /// What a device is of an array or a volume group.
-    fn member(&self, block: &Block) -> Option<Member> {
-        self.arrays.member(block).or_else(|| self.used.groups.member(block))
+    /// What a device holds that something else is made from: a member of an array or of a volume group, or a LUKS header.
+    fn below(&self, block: &Block) -> Option<Content> {
+        let member = || self.arrays.member(block).or_else(|| self.used.groups.member(block)).map(Content::Member);
+        member().or_else(|| self.crypts.content(block))
     }
 
     /// Everything that is made of other devices, as soon as all of those were read; gives the groups among it.
     fn upper(&mut self, findings: &mut Findings) -> Vec<VolumeGroup> {
         let mut arrays: Vec<&FoundArray> = self.arrays.all.iter().collect();
         let on_used = |group: &&FoundGroup| group.names().any(|name| self.is_used(name));
+        let mut crypts: Vec<&FoundCrypt> = self.crypts.all.iter().collect();
         let mut groups: Vec<&FoundGroup> = self.used.groups.all.iter().filter(on_used).collect();
         let mut made = vec![];
         loop {
@@ -107,6 +93,11 @@ impl Layer<'_> {
                 let array = arrays.remove(index);
                 let kind = DeviceKind::Array(array.with_members(self.blocks, &self.devices));
                 self.whole(&array.block, &array.id, kind, findings);
+            } else if let Some(index) = crypts.iter().position(|crypt| crypt.is_ready(self.blocks, &self.devices)) {
+                let found = crypts.remove(index);
+                if let Some(crypt) = found.crypt(self.blocks, &self.devices) {
+                    self.whole(&found.block, &found.id, DeviceKind::Crypt(crypt), findings);
+                }
             } else if let Some(index) = groups.iter().position(|group| group.is_ready(self.blocks, &self.devices)) {
                 let group = groups.remove(index);
                 group.judge(findings);
@@ -116,13 +107,11 @@ impl Layer<'_> {
                 break;
             }
         }
-        for array in arrays {
-            findings
-                .refuse(&array.block.path, "it lies on devices that are no part of this machine, or that were refused");
-        }
-        for group in groups {
-            let subject = format!("the volume group {}", group.examined.name);
-            findings.refuse(subject, "it lies on devices that are no part of this machine, or that were refused");
+        let subjects = arrays.iter().map(|array| array.block.path.clone());
+        let subjects = subjects.chain(crypts.iter().map(|crypt| crypt.block.path.clone()));
+        let groups = groups.iter().map(|group| format!("the volume group {}", group.examined.name));
+        for subject in subjects.chain(groups) {
+            findings.refuse(subject, "it is on devices that are not part of this machine, or that were refused");
         }
         made
     }
@@ -172,9 +161,9 @@ impl Layer<'_> {
             kind: kind.clone(),
             content,
         };
-        if let Some(member) = self.member(block) {
+        if let Some(content) = self.below(block) {
             // With its superblock at the end a member begins like the array, be it with a partition table.
-            self.devices.push(device(Content::Member(member)));
+            self.devices.push(device(content));
             return;
         }
         let Some(signature) = content::signature(prober, &block.path, findings) else {
@@ -193,11 +182,11 @@ impl Layer<'_> {
             self.devices.push(device(content));
             return;
         }
-        if matches!(kind, DeviceKind::Volume(_)) {
+        if matches!(kind, DeviceKind::Volume(_) | DeviceKind::Crypt(_)) {
             findings.refuse_with_remedy(
                 &block.path,
-                "it is a volume with a partition table of its own, such as the disk of a virtual machine, whose files would not be saved",
-                "save the virtual machine from its inside, and leave the volume out of this group",
+                "it has a partition table of its own, such as the disk of a virtual machine, whose files would not be saved",
+                "save the virtual machine from its inside, and keep its disk on other storage",
             );
             self.devices.push(device(Content::Empty));
             return;
@@ -228,8 +217,8 @@ impl Layer<'_> {
             let path = path.to_string_lossy().into_owned();
             let part = known.iter().copied().find(|part| part.path == path);
             let size_bytes = partition.sectors.saturating_mul(u64::from(sector_bytes(block)));
-            let content = match part.and_then(|part| self.member(part)) {
-                Some(member) => Content::Member(member),
+            let content = match part.and_then(|part| self.below(part)) {
+                Some(content) => content,
                 None => partition_content(prober, part, &path, &partition, table_kind, size_bytes, self.used, findings),
             };
             self.devices.push(Device {
@@ -302,7 +291,10 @@ fn held(
     findings: &mut Findings,
 ) -> Content {
     let kind = signature.kind.as_deref();
-    if arrays::refuse_inactive(kind, &block.path, findings) || groups::refuse_unknown(kind, &block.path, findings) {
+    if arrays::refuse_inactive(kind, &block.path, findings)
+        || groups::refuse_unknown(kind, &block.path, findings)
+        || crypts::refuse_closed(kind, &block.path, findings)
+    {
         return Content::Empty;
     }
     let mounts: Vec<&Used> = used.mounts.iter().filter(|(name, _)| *name == block.name).map(|(_, used)| used).collect();

@@ -14,8 +14,8 @@
 //! | `identity`, `hardware_path` | what distinguishes disks, from sysfs alone |
 //! | `table` | partition tables: sfdisk's JSON, the first sector |
 //! | `signature` | blkid's answers |
-//! | `layout`, `content` | disks in use, their partitions and what those hold |
-//! | `arrays`, `groups` | md arrays and volume groups on those disks |
+//! | `used`, `layout`, `content` | what is in use; its disks, their partitions and what those hold |
+//! | `arrays`, `groups`, `crypts` | md arrays, volume groups and LUKS mappings on those disks |
 //! | `ext`, `xfs`, `vfat`, `btrfs`, `subvolumes` | what mkfs needs to know, per filesystem |
 //! | `swap` | swap headers, /proc/swaps, fstab |
 //! | `mounts`, `again` | which mounts are real, visible and local; where their files show once more |
@@ -31,6 +31,7 @@ mod bearers;
 mod boot;
 mod btrfs;
 mod content;
+mod crypts;
 mod device;
 mod efi;
 mod ext;
@@ -52,6 +53,7 @@ mod subvolumes;
 mod swap;
 mod sysroot;
 mod table;
+mod used;
 mod vfat;
 mod xfs;
 

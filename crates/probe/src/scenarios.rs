@@ -8,7 +8,7 @@ use lifeboat_machine::boot::{Firmware, Loader};
 use lifeboat_machine::filesystem::FilesystemOptions;
 use lifeboat_machine::layout::{DeviceId, PartitionRole, TableKind};
 use lifeboat_machine::marker::Marker;
-use lifeboat_machine::{Content, DiskContent, Machine, Name};
+use lifeboat_machine::{Content, DeviceKind, DiskContent, Machine, Name};
 
 const AHCI: &str = "pci0000:00/0000:00:1f.2/ata1/host0/target0:0:0/0:0:0:0";
 const VIRTIO: &str = "pci0000:00/0000:00:05.0/virtio1";
@@ -244,7 +244,7 @@ fn uefi_with_gpt() {
 }
 
 #[test]
-fn lvm_and_luks_are_refused_by_name() {
+fn what_is_closed_or_unknown_to_lvm_is_refused_by_name() {
     let mut host = FakeHost::new();
     host.disk("sda", 64, AHCI);
     host.partition("sda", "label: gpt\n\nsize=20M\nsize=20M\n");
@@ -258,11 +258,69 @@ fn lvm_and_luks_are_refused_by_name() {
     assert_eq!(
         reasons(&probed.refusals),
         [
-            "/dev/sda1: it is encrypted with LUKS; that cannot be rebuilt",
+            "/dev/sda1: it is encrypted with LUKS and not open, so its files would not be saved",
             // LVM itself knows nothing of it.
             "/: its device, /dev/dm-0, could not be recorded",
         ]
     );
+}
+
+/// A machine whose first partition is encrypted by the real cryptsetup.
+fn encrypted(table: &str) -> FakeHost {
+    let mut host = FakeHost::new();
+    host.disk("sda", 64, AHCI);
+    host.partition("sda", table);
+    host.write("key", "first");
+    let words = ["luksFormat", "-q", "--type", "luks2", "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000"];
+    host.run("cryptsetup", &[&words[..], &["--label", "safe", "--key-file", "key", "dev/sda1"]].concat());
+    host
+}
+
+#[test]
+fn an_open_luks_device_is_recorded_with_what_is_on_it() {
+    let mut host = encrypted("label: gpt\n\nsize=40M\nsize=4M\n");
+    host.stacked("dm-0", &["sda1"], "sda1_crypt", "CRYPT-LUKS2-8a2a5ac20c454d70a9e26a2c4a2ab1c0-sda1_crypt");
+    host.stacked("dm-1", &["sda2"], "cswap", "CRYPT-PLAIN-cswap");
+    host.run("mke2fs", &["-q", "-t", "ext4", "dev/dm-0"]);
+    host.mount("/dev/dm-0", "/", "ext4");
+    host.write("root/etc/crypttab", "sda1_crypt UUID=x none luks\ncswap /dev/sda2 /dev/urandom swap,plain\n");
+    host.write("proc/swaps", "Filename Type Size Used Priority\n/dev/dm-1 partition 4092 0 -2\n");
+    let probed = read(&host);
+    assert_eq!(reasons(&probed.refusals), Vec::<String>::new());
+    let machine = &probed.machine;
+    let Content::Luks(header) = &device(machine, "disk0p1").content else { panic!("{:?}", machine.layout) };
+    assert_eq!((header.version, &header.label, header.data_offset_bytes), (2, &Name::from("safe"), 16 << 20));
+    let mapping = device(machine, "crypt0");
+    let DeviceKind::Crypt(crypt) = &mapping.kind else { panic!("{mapping:?}") };
+    assert_eq!((crypt.parent.0.as_str(), crypt.name.as_str()), ("disk0p1", "sda1_crypt"));
+    assert!(mapping.filesystem().is_some() && machine.layout.mounts[0].device == mapping.id);
+    // It is made again at each start, so it is left empty.
+    assert_eq!(device(machine, "disk0p2").content, Content::Empty);
+    assert!(
+        probed.warnings.iter().any(|text| text.contains("/dev/mapper/cswap is made with a new key")),
+        "{:?}",
+        probed.warnings
+    );
+}
+
+#[test]
+fn mappings_that_cannot_be_made_again_are_refused_by_name() {
+    let read_with = |slave: &str, name: &str, uuid: &str| {
+        let mut host = encrypted("label: gpt\n\nsize=40M\nsize=4M\n");
+        host.stacked("dm-0", &[slave], name, uuid);
+        host.run("mke2fs", &["-q", "-t", "ext4", "dev/dm-0"]);
+        host.mount("/dev/dm-0", "/", "ext4");
+        reasons(&read(&host).refusals).join("; ")
+    };
+    for (slave, name, uuid, expected) in [
+        ("sda2", "root", "CRYPT-PLAIN-root", "encrypted without a header (plain dm-crypt, root)"),
+        ("sda2", "root", "CRYPT-LUKS2-00-root", "its LUKS header is on another device (detached)"),
+        ("sda1", "my\\x20root", "CRYPT-LUKS2-00-my\\x20root", "has characters that /dev/mapper has in another form"),
+        ("sda1", "root", "CRYPT-BITLK-00-root", "it is on the encrypted device root"),
+    ] {
+        let refusals = read_with(slave, name, uuid);
+        assert!(refusals.contains(expected), "{name} {uuid}: {refusals}");
+    }
 }
 
 /// What is in a drive is no part of the machine, and its label is not even looked at: lvm, which is missing here, is not asked.

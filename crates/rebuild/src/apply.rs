@@ -39,6 +39,10 @@ pub fn apply(step: &Step, context: &Context) -> Result<Vec<String>, RebuildError
             let wanted = make::group::Wanted { node, group, size_bytes, extents, volume, physical, pool };
             make::group::volume(context, &wanted).map(|()| vec![])
         }
+        Step::MakeLuks { device, header } => make::luks::header(context, Path::new(device), header).map(|()| vec![]),
+        Step::OpenLuks { device, uuid, name, node, size_bytes } => {
+            make::luks::open(context, Path::new(device), uuid, name, Path::new(node), *size_bytes).map(|()| vec![])
+        }
         Step::MakeFilesystem { device, filesystem, resized, .. } => {
             make::filesystem(context, Path::new(device), filesystem, *resized)
         }

@@ -4,13 +4,13 @@ use crate::context::Context;
 use crate::error::RebuildError;
 use crate::{trial, wipe};
 use lifeboat_machine::filesystem::{Filesystem, FilesystemOptions};
-use lifeboat_machine::layout::{Array, ArrayMetadata, Volume, VolumeGroup, VolumeShape};
+use lifeboat_machine::layout::{Array, ArrayMetadata, LuksHeader, Volume, VolumeGroup, VolumeShape};
 use lifeboat_plan::Need;
 use lifeboat_probe::{Bearer, ProbeError, bearers, has_module, has_raid_level, mountable};
 use lifeboat_storage::{Blocks, lvm};
 use lifeboat_sys::program::{
-    BLKID, BTRFS, BTRFSTUNE, DUMPE2FS, LVM, MDADM, MKE2FS, MKFS_BTRFS, MKFS_FAT, MKFS_XFS, MKSWAP, SFDISK, TUNE2FS,
-    WIPEFS, XFS_ADMIN, XFS_DB,
+    BLKID, BTRFS, BTRFSTUNE, CRYPTSETUP, DUMPE2FS, LVM, MDADM, MKE2FS, MKFS_BTRFS, MKFS_FAT, MKFS_XFS, MKSWAP, SFDISK,
+    TUNE2FS, WIPEFS, XFS_ADMIN, XFS_DB,
 };
 use lifeboat_sys::{Program, RunError};
 use std::path::Path;
@@ -153,6 +153,11 @@ impl Checker<'_, '_> {
             }
             Need::Physical => self.programs(&[LVM, WIPEFS, BLKID]),
             Need::Volume { volume } => self.volume(volume),
+            Need::Luks { header } => self.luks(header),
+            Need::Key { uuid, device } => match self.context.secrets.key(uuid) {
+                Some(_) => Ok(()),
+                None => Err(RebuildError::Locked { device: device.to_owned() }.into()),
+            },
             Need::Swap { swap } => {
                 self.programs(&[MKSWAP, WIPEFS])?;
                 Ok(trial::swap(self.context, swap)?)
@@ -187,6 +192,16 @@ impl Checker<'_, '_> {
         if array.metadata != ArrayMetadata::V0_90 && is_locked_out(&made, restored) {
             return Err(Problem::OlderKernel { level, made, restored: restored.clone() });
         }
+        Ok(())
+    }
+
+    /// cryptsetup and the kernel can open it, and the archive has its header.
+    fn luks(&self, header: &LuksHeader) -> Result<(), Problem> {
+        self.programs(&[CRYPTSETUP, WIPEFS])?;
+        if self.context.chroot_mounts && !has_module("dm-crypt") {
+            return Err(Problem::Level { level: "dm-crypt", release: release() });
+        }
+        self.context.secrets.header(header)?;
         Ok(())
     }
 

@@ -1,9 +1,11 @@
 //! What all steps need to know.
 
+use crate::secrets::{NoSecrets, Secrets};
 use lifeboat_machine::Machine;
 use lifeboat_plan::Plan;
 use lifeboat_sys::{Runner, confined};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A recovery in progress.
 pub struct Context<'a> {
@@ -24,6 +26,8 @@ pub struct Context<'a> {
     /// Where layers that are made are written down, so that they are stopped before their disks are wiped anew and at the
     /// end ([`lifeboat_storage::record`]).
     pub run: PathBuf,
+    /// LUKS headers and keys.
+    pub secrets: Arc<dyn Secrets>,
     /// Where filesystems are tried out, in files that need no room.
     pub scratch: PathBuf,
     /// Give programs inside the target /dev, /proc, /sys and /run of the running system, wait for devices, and read back
@@ -43,6 +47,7 @@ impl<'a> Context<'a> {
             network_devices: PathBuf::from("/sys/class/net"),
             by_id: PathBuf::from("/dev/disk/by-id"),
             run: PathBuf::from(lifeboat_machine::run::DIRECTORY),
+            secrets: Arc::new(NoSecrets),
             scratch: PathBuf::from("/run"),
             chroot_mounts: true,
         }

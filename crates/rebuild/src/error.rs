@@ -54,6 +54,23 @@ pub enum RebuildError {
         /// Why it cannot be stopped.
         reason: String,
     },
+    /// No key opens it.
+    #[error(
+        "cannot OPEN the LUKS device {device}: none of the archive's key files opens it; try the interactive mode, which asks for the \
+         passphrase"
+    )]
+    Locked {
+        /// The encrypted device.
+        device: String,
+    },
+    /// The backup of its header cannot be used.
+    #[error("cannot MAKE the LUKS device {uuid}: {reason}")]
+    NoHeader {
+        /// UUID of the header.
+        uuid: String,
+        /// Why, and what to try.
+        reason: String,
+    },
     /// A property that the tools here cannot make.
     #[error("cannot MAKE {what} on {device}: {reason}")]
     Unsupported {

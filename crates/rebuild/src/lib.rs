@@ -12,6 +12,7 @@
 //! | [`trial`] | filesystems made without a disk: would mkfs do it? |
 //! | [`read_back`] | what was made against what was planned |
 //! | [`context`] | [`Context`]: what all steps need to know |
+//! | [`secrets`] | [`Secrets`]: LUKS headers and keys, which no plan holds |
 //! | [`wipe`] | clearing a disk, and the mark of an unfinished recovery |
 //! | [`table`] | partition tables, waiting for partitions |
 //! | [`sfdisk`] | the text of a partition table for sfdisk(8) |
@@ -40,6 +41,7 @@ pub mod mounts;
 pub mod network;
 pub mod reactivate;
 pub mod read_back;
+pub mod secrets;
 pub mod sfdisk;
 mod sysfs;
 pub mod table;
@@ -53,3 +55,4 @@ pub use context::Context;
 pub use error::{Difference, RebuildError};
 pub use mounts::unmount_all;
 pub use reactivate::reactivate;
+pub use secrets::{NoSecrets, Secrets};

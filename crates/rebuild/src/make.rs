@@ -9,6 +9,7 @@ pub mod crc;
 pub mod ext;
 pub mod fat;
 pub mod group;
+pub mod luks;
 pub mod swap;
 pub mod xfs;
 

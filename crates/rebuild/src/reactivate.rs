@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::error::RebuildError;
-use crate::make::group;
+use crate::make::{group, luks};
 use crate::table::{await_device, link};
 use lifeboat_machine::layout::VolumeShape;
 use lifeboat_plan::Step;
@@ -35,6 +35,10 @@ pub fn reactivate(context: &Context, step: &Step) -> Result<(), RebuildError> {
             await_device(Path::new(node))?;
             remember(context, LayerKind::Lvm, group)
         }
+        Step::OpenLuks { device, uuid, name, node, .. } => match Path::new(node).exists() {
+            true => Ok(()),
+            false => luks::activate(context, Path::new(device), uuid, name, Path::new(node)),
+        },
         Step::WriteTable { disk, partitions, entries, .. } => {
             for (partition, entry) in partitions.iter().zip(entries) {
                 link(Path::new(disk), Path::new(partition), Some(entry.number));
@@ -44,6 +48,7 @@ pub fn reactivate(context: &Context, step: &Step) -> Result<(), RebuildError> {
         Step::WipeDisk { .. }
         | Step::MakeGroup { .. }
         | Step::MakePhysicalVolume { .. }
+        | Step::MakeLuks { .. }
         | Step::MakeFilesystem { .. }
         | Step::MakeSubvolumes { .. }
         | Step::MakeSwap { .. }

@@ -5,13 +5,15 @@ mod common;
 
 use common::{empty_machine, empty_plan, run};
 use lifeboat_machine::boot::{EfiEntry, InitramfsTool, Loader};
-use lifeboat_machine::layout::{Disk, Partition, PartitionRole, PartitionTable, Swap, TableKind};
+use lifeboat_machine::layout::{Disk, LuksHeader, Partition, PartitionRole, PartitionTable, Swap, TableKind};
+use lifeboat_machine::testing::{encrypted_machine, luks};
 use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Machine, Name};
 use lifeboat_plan::{ChangedFilesystem, MatchedBy, Plan, Step, Target};
 use lifeboat_rebuild::boot::load_option::{LoadOption, Signature};
-use lifeboat_rebuild::{Context, apply};
-use lifeboat_sys::FakeRunner;
-use std::path::Path;
+use lifeboat_rebuild::{Context, RebuildError, Secrets, apply};
+use lifeboat_sys::{FakeRunner, Output};
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
 fn adapt(names: &[(&str, &str)]) -> Step {
     let replacements = names.iter().map(|(old, new)| ((*old).to_owned(), (*new).to_owned())).collect();
@@ -71,6 +73,67 @@ fn initramfs_by_its_own_tool() {
     machine.boot.initramfs = InitramfsTool::Dracut;
     let notes = run(&FakeRunner::new(), Path::new("/t"), &machine, &empty_plan(), &step).unwrap();
     assert!(notes[0].contains("the initramfs stays as it was restored"), "{notes:?}");
+}
+
+/// Headers and keys as a test has them.
+struct Keys(PathBuf);
+
+impl Secrets for Keys {
+    fn header(&self, header: &LuksHeader) -> Result<PathBuf, RebuildError> {
+        Ok(self.0.join(header.backup_name()))
+    }
+
+    fn key(&self, _: &str) -> Option<Zeroizing<Vec<u8>>> {
+        Some(Zeroizing::new(b"sesame".to_vec()))
+    }
+}
+
+#[test]
+fn luks_devices_get_their_header_and_are_opened_without_a_key_in_any_argument() {
+    let (machine, plan, runner) = (empty_machine(), empty_plan(), FakeRunner::lenient());
+    let mut context = Context::new(&runner, "/t", &machine, &plan);
+    context.chroot_mounts = false;
+    let (device, uuid) = ("/dev/vda2".to_owned(), "64f0".to_owned());
+    let header = Step::MakeLuks { device: device.clone(), header: luks("64f0", "00") };
+    let open = Step::OpenLuks { device, uuid, name: "root".into(), node: "/dev/mapper/root".into(), size_bytes: 1 };
+    // Without the archive there is neither.
+    assert!(apply(&header, &context).unwrap_err().to_string().contains("cannot MAKE the LUKS device 64f0"));
+    assert!(apply(&open, &context).unwrap_err().to_string().contains("none of the archive's key files opens it"));
+    assert_eq!(runner.command_lines(), Vec::<String>::new());
+    context.secrets = std::sync::Arc::new(Keys("/run/luks".into()));
+    apply(&header, &context).unwrap();
+    apply(&open, &context).unwrap();
+    assert_eq!(
+        runner.command_lines(),
+        [
+            "wipefs --all --force /dev/vda2",
+            "cryptsetup luksHeaderRestore --batch-mode --header-backup-file /run/luks/luks-64f0.header /dev/vda2",
+            "cryptsetup open --type luks --batch-mode --key-file - /dev/vda2 root",
+            "wipefs --all --force /dev/mapper/root",
+        ]
+    );
+    assert_eq!(runner.calls()[2].stdin.as_deref(), Some(&b"sesame"[..]));
+}
+
+#[test]
+fn a_rebuilt_initramfs_must_open_the_encrypted_root() {
+    let step = Step::RebuildInitramfs { reason: String::new() };
+    for (tool, lister) in [(InitramfsTool::InitramfsTools, "lsinitramfs"), (InitramfsTool::Dracut, "lsinitrd")] {
+        let mut machine = encrypted_machine();
+        machine.boot.initramfs = tool;
+        machine.boot.kernel = "6.1.0".into();
+        let target = target(&[], &["boot/initrd.img-6.1.0"]);
+        let with = |list: &str| {
+            let listed = Output { code: 0, stdout: list.as_bytes().to_vec(), stderr: vec![] };
+            let call = format!("chroot {} {lister}", target.path().display());
+            let runner = FakeRunner::lenient().answer_with(&call, listed);
+            run(&runner, target.path(), &machine, &empty_plan(), &step)
+        };
+        assert_eq!(with("usr/bin\nusr/sbin/cryptsetup\n").unwrap(), Vec::<String>::new());
+        assert_eq!(with("-rwxr-xr-x 1 root root 9 usr/bin/systemd-cryptsetup\n").unwrap(), Vec::<String>::new());
+        let error = with("usr/sbin/dmsetup\nusr/lib/cryptsetup/functions\n").unwrap_err().to_string();
+        assert!(error.contains("has no cryptsetup; try installing cryptsetup-initramfs"), "{error}");
+    }
 }
 
 /// Debian's dracut comes with an update-initramfs that knows which file the boot loader starts.

@@ -15,6 +15,7 @@
 //! | [`mod@snapshot`] | what a snapshot says about itself, and whether it can be recovered here |
 //! | [`room`] | the room that restored files need |
 //! | [`recovery`] | [`Recovery`]: the stages of a whole-machine recovery, each callable alone |
+//! | [`keyring`] | [`Keyring`]: headers and keys of the machine's LUKS devices |
 //! | [`journal`] | how far a recovery came: what resuming needs |
 //! | [`nuke`] | the unattended mode |
 //! | [`session`] | [`Session`]: what a person does in the interactive mode, one call a step |
@@ -38,6 +39,7 @@ pub mod failure;
 pub mod heartbeat;
 pub mod journal;
 pub mod keyboard;
+pub mod keyring;
 pub mod located_archive;
 pub mod logs;
 pub mod medium;
@@ -57,6 +59,7 @@ pub mod view;
 
 pub use failure::{Disks, Failure};
 pub use journal::{Journal, Part};
+pub use keyring::Keyring;
 pub use lifeboat_sys::Runner;
 pub use medium::Medium;
 pub use network::Network;

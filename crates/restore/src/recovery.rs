@@ -5,6 +5,7 @@ use crate::clock;
 use crate::failure::{Failure, entries};
 use crate::heartbeat;
 use crate::journal::{Journal, Part};
+use crate::keyring::Keyring;
 use crate::located_archive::LocatedArchive;
 use crate::medium;
 use crate::network::Network;
@@ -35,6 +36,7 @@ pub struct Recovery<'a> {
     repository: Arc<Repository>,
     snapshot: SnapshotInfo,
     interval: Duration,
+    keyring: Arc<Keyring>,
     /// The machine that will be rebuilt: the snapshot's.
     pub machine: Machine,
     /// What the snapshot must hold.
@@ -215,12 +217,31 @@ impl<'a> Recovery<'a> {
         room::report_encrypted(&repository, &snapshot, &|_| true, sink);
         let interval = crate::observe::CONSOLE_INTERVAL;
         let (damaged, _source) = (false, None);
-        Ok(Recovery { rescue, runner, sink, repository, snapshot, interval, machine, manifest, damaged, _source })
+        let run = &rescue.directories.run;
+        let keyring = Arc::new(Keyring::new(Arc::clone(&repository), snapshot.clone(), &machine, run));
+        Ok(Recovery {
+            rescue,
+            runner,
+            sink,
+            repository,
+            snapshot,
+            interval,
+            keyring,
+            machine,
+            manifest,
+            damaged,
+            _source,
+        })
     }
 
     /// From now on progress comes at this interval: for a sink that can take more than a serial console.
     pub fn report_every(&mut self, interval: Duration) {
         self.interval = interval;
+    }
+
+    /// Keys of the machine's encrypted devices.
+    pub fn keyring(&self) -> &Keyring {
+        &self.keyring
     }
 
     /// The archive.
@@ -241,6 +262,7 @@ impl<'a> Recovery<'a> {
     pub fn plan(&self, policy: &Policy) -> Result<Plan, Failure> {
         stage(self.sink, "plan", || {
             let plan = lifeboat_plan::plan(&self.machine, &self.hardware()?, policy)?;
+            self.keyring.open_by_files(self.runner, self.sink)?;
             lifeboat_rebuild::check(&self.context(&plan))?;
             Ok(plan)
         })
@@ -270,7 +292,8 @@ impl<'a> Recovery<'a> {
     }
 
     fn context<'b>(&'b self, plan: &'b Plan) -> Context<'b> {
-        Context::new(self.runner, &self.rescue.directories.target, &self.machine, plan)
+        let secrets = Arc::clone(&self.keyring);
+        Context { secrets, ..Context::new(self.runner, &self.rescue.directories.target, &self.machine, plan) }
     }
 
     /// Continues a recovery until `last` is done. What is already done is not repeated; filesystems that an interruption
@@ -282,6 +305,7 @@ impl<'a> Recovery<'a> {
     pub fn carry_on(&self, journal: &mut Journal, last: Part) -> Result<(), Failure> {
         let target = &self.rescue.directories.target;
         std::fs::create_dir_all(target).map_err(|source| Failure::Write { path: target.clone(), source })?;
+        self.keyring.open_by_files(self.runner, self.sink)?;
         if journal.is_unfinished() {
             self.mount_again(journal)?;
         }

@@ -298,6 +298,23 @@ impl<'a> Session<'a> {
         Ok(machine)
     }
 
+    /// Tries the key files of the archive, or what was typed, on the machine's encrypted devices. Gives those that nothing opens so far,
+    /// and whether what was typed opened one.
+    ///
+    /// # Errors
+    /// When the archive lacks a header, or cryptsetup cannot be run.
+    pub fn machine_keys(&self, typed: Option<&str>) -> Result<(Vec<String>, bool), Failure> {
+        let keyring = self.chosen()?.keyring();
+        let opened = match typed {
+            Some(typed) => keyring.open_by_passphrase(self.runner, typed)?,
+            None => {
+                keyring.open_by_files(self.runner, self.sink)?;
+                false
+            }
+        };
+        Ok((keyring.locked().iter().map(ToString::to_string).collect(), opened))
+    }
+
     /// The disks of this hardware.
     ///
     /// # Errors

@@ -6,7 +6,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`mod@run`] | [`run()`]: the loop |
-//! | [`model`] | [`model::Model`]: all that is known and shown; inputs, requests, messages |
+//! | [`model`], [`request`] | [`model::Model`]: all that is known and shown; inputs, messages; requests to the worker |
 //! | `editor` | what the layout editor offers for a partition |
 //! | [`mod@update`] | how it changes |
 //! | [`mod@view`] | how it looks |
@@ -26,6 +26,7 @@ pub mod key;
 pub mod look;
 pub mod model;
 pub mod progress;
+pub mod request;
 pub mod review;
 pub mod run;
 pub mod terminal;

@@ -4,6 +4,7 @@ use crate::field::{Field, Picker};
 use crate::key::Key;
 use crate::look::Look;
 use crate::progress::Progress;
+pub use crate::request::{KeyOf, Request, Typed};
 use crate::review::Line;
 use lifeboat_machine::parameters::After;
 use lifeboat_machine::{Device, DeviceId, Event, FoundDisk, FoundHardware, Machine};
@@ -11,11 +12,10 @@ use lifeboat_plan::{Plan, Policy};
 use lifeboat_restore::Disks;
 use lifeboat_restore::archive_places::ArchivePlace;
 use lifeboat_restore::rescue::RescueSystem;
-use lifeboat_restore::session::{Backup, Destination, ListedFile, Opened, RestoredFiles};
+use lifeboat_restore::session::{Backup, ListedFile, Opened, RestoredFiles};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use zeroize::Zeroizing;
 
 /// What is on the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -210,8 +210,8 @@ pub struct Model {
     pub key_shown: bool,
     /// Why it is asked for.
     pub key_reason: String,
-    /// It is the passphrase of a disk, not the archive's key.
-    pub key_of_disk: bool,
+    /// What it opens.
+    pub key_of: KeyOf,
     /// The backups, oldest first.
     pub snapshots: Vec<Backup>,
     /// The chosen one.
@@ -294,6 +294,8 @@ pub enum Message {
     Opened(Result<Opened, String>),
     /// A snapshot was taken.
     Chosen(Result<Box<Machine>, String>),
+    /// Encrypted devices of the machine that no key opens so far, and whether what was typed opened one.
+    Keys(Result<(Vec<String>, bool), String>),
     /// The disks that are there.
     Hardware(Result<FoundHardware, String>),
     /// A search for files ended.
@@ -316,39 +318,6 @@ pub enum Message {
     Saved(Result<String, String>),
     /// A keyboard layout was loaded.
     KeymapLoaded(Result<String, String>),
-}
-
-/// A key that was typed; never shown, wiped from memory when it is dropped.
-pub struct Typed(pub Zeroizing<String>);
-
-impl std::fmt::Debug for Typed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Typed(...)")
-    }
-}
-
-/// What the worker is to do.
-#[derive(Debug)]
-#[allow(missing_docs)]
-pub enum Request {
-    Open(Option<String>),
-    Unlock(Typed),
-    Choose(usize),
-    Look,
-    Search(String),
-    /// With a plan, a policy, and whether what is left of a damaged archive is wanted.
-    CarryOut(Box<Plan>, Policy, bool),
-    RestoreFiles(Vec<PathBuf>, Destination),
-    Places,
-    Save(String),
-    Keymap(String, PathBuf),
-}
-
-impl PartialEq for Request {
-    fn eq(&self, other: &Self) -> bool {
-        // Keys are not compared; tests compare what was asked for.
-        format!("{self:?}") == format!("{other:?}")
-    }
 }
 
 /// What an update requests.
@@ -383,7 +352,7 @@ impl Model {
             key: Field::default(),
             key_shown: false,
             key_reason: String::new(),
-            key_of_disk: false,
+            key_of: KeyOf::Archive,
             snapshots: vec![],
             snapshot: Picker::default(),
             machine: None,

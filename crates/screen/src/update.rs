@@ -14,7 +14,7 @@ mod machine;
 
 use crate::field::Picker;
 use crate::key::Key;
-use crate::model::{Choice, Effect, Goal, Input, Message, Model, Notice, Request, Screen, Typed, WELCOME};
+use crate::model::{Choice, Effect, Goal, Input, KeyOf, Message, Model, Notice, Request, Screen, Typed, WELCOME};
 use lifeboat_restore::session::Opened;
 
 /// Takes what happened; returns what is to be done.
@@ -84,10 +84,11 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
         Message::Chosen(Ok(machine)) => {
             machine::chosen(model, *machine);
             match model.goal {
-                Goal::Machine => model.work("Reading the disks", Request::Look),
+                Goal::Machine => model.work("Looking for keys of encrypted storage", Request::Keys(None)),
                 Goal::Files => files::begin(model),
             }
         }
+        Message::Keys(Ok((locked, opened))) => keys(model, &locked, opened),
         Message::Hardware(Ok(hardware)) => machine::found(model, hardware),
         Message::Places(Ok(places)) => {
             model.places = places;
@@ -106,6 +107,7 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
             model.inform(format!("Keyboard layout: {name}"))
         }
         Message::Chosen(Err(text))
+        | Message::Keys(Err(text))
         | Message::Hardware(Err(text))
         | Message::Places(Err(text))
         | Message::Saved(Err(text))
@@ -172,26 +174,15 @@ fn opened(model: &mut Model, result: Result<Opened, String>) -> Vec<Effect> {
         Err(text) => {
             model.source = None;
             // The disk is open, but does not hold such an archive: its passphrase is not asked for any more.
-            if model.screen == Screen::Key && model.key_of_disk {
+            if model.screen == Screen::Key && model.key_of == KeyOf::Disk {
                 model.back();
             }
             model.warn(text)
         }
         Ok(opened @ (Opened::KeyWanted(_) | Opened::DiskLocked(_))) => {
-            let of_disk = matches!(opened, Opened::DiskLocked(_));
+            let key_of = if matches!(opened, Opened::DiskLocked(_)) { KeyOf::Disk } else { KeyOf::Archive };
             let (Opened::KeyWanted(reason) | Opened::DiskLocked(reason)) = opened else { return vec![] };
-            // The archive's own key may follow that of its disk.
-            let again = model.screen == Screen::Key && model.key_of_disk == of_disk;
-            model.key_of_disk = of_disk;
-            model.key_reason = reason.clone();
-            model.key.clear();
-            if again {
-                return model.warn(reason);
-            }
-            if model.screen != Screen::Key {
-                model.go(Screen::Key);
-            }
-            vec![]
+            ask_key(model, key_of, reason)
         }
         Ok(Opened::Backups(list, meant, note)) => {
             model.key.clear();
@@ -207,20 +198,61 @@ fn opened(model: &mut Model, result: Result<Opened, String>) -> Vec<Effect> {
     }
 }
 
+/// Asks for a key; with a warning when the last one did not fit.
+fn ask_key(model: &mut Model, key_of: KeyOf, reason: String) -> Vec<Effect> {
+    // The archive's own key may follow that of its disk.
+    let again = model.screen == Screen::Key && model.key_of == key_of;
+    model.key_of = key_of;
+    model.key_reason = reason.clone();
+    model.key.clear();
+    if again {
+        return model.warn(reason);
+    }
+    if model.screen != Screen::Key {
+        model.go(Screen::Key);
+    }
+    vec![]
+}
+
+/// What opens the machine's encrypted devices, before its disks are looked at.
+fn keys(model: &mut Model, locked: &[String], opened: bool) -> Vec<Effect> {
+    if locked.is_empty() {
+        model.key.clear();
+        if model.screen == Screen::Key {
+            model.back();
+        }
+        return model.work("Reading the disks", Request::Look);
+    }
+    let asked = model.screen == Screen::Key && model.key_of == KeyOf::Machine;
+    let list = locked.join(" and ");
+    let reason = match (asked, opened) {
+        (true, false) => format!("This passphrase does not open {list}; try again."),
+        (true, true) => format!("The passphrase fits. {list}: another one is needed."),
+        (false, _) => format!("The machine has encrypted storage: {list}. No key file of the backup opens it."),
+    };
+    ask_key(model, KeyOf::Machine, reason)
+}
+
 fn typed_key(model: &mut Model, key: Key) -> Vec<Effect> {
     match key {
         Key::Tab | Key::Function(2) => model.key_shown = !model.key_shown,
-        Key::Enter if model.key_of_disk && model.key.text().is_empty() => {
+        Key::Enter if model.key_of == KeyOf::Disk && model.key.text().is_empty() => {
             let nothing = Typed(zeroize::Zeroizing::default());
             return model.work("Looking for the archive elsewhere, for half a minute", Request::Unlock(nothing));
         }
-        Key::Enter if !model.key_of_disk && model.key.text().trim().is_empty() => {
+        Key::Enter if model.key_of == KeyOf::Machine && model.key.text().is_empty() => {
+            return model.warn("type the passphrase".into());
+        }
+        Key::Enter if model.key_of == KeyOf::Archive && model.key.text().trim().is_empty() => {
             return model.warn("type the recovery words, or the passphrase".into());
         }
         Key::Enter => {
             let typed = std::mem::take(&mut model.key);
             let typed = Typed(zeroize::Zeroizing::new(typed.text().to_owned()));
-            return model.work("Trying the key", Request::Unlock(typed));
+            return match model.key_of {
+                KeyOf::Machine => model.work("Trying the passphrase", Request::Keys(Some(typed))),
+                KeyOf::Archive | KeyOf::Disk => model.work("Trying the key", Request::Unlock(typed)),
+            };
         }
         key => {
             model.key.press(key);

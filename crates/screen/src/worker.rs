@@ -86,6 +86,10 @@ fn answer<'a>(session: &mut Session<'a>, rescue: &RescueSystem, runner: &'a dyn 
         Request::Open(source) => Message::Opened(session.open(source.as_deref()).map_err(text)),
         Request::Unlock(typed) => Message::Opened(session.unlock(&typed.0).map_err(text)),
         Request::Choose(index) => Message::Chosen(session.choose(index).map(Box::new).map_err(text)),
+        Request::Keys(typed) => {
+            let typed = typed.as_ref().map(|typed| typed.0.as_str());
+            Message::Keys(session.machine_keys(typed).map_err(text))
+        }
         Request::Look => Message::Hardware(session.hardware().map_err(text)),
         Request::Search(query) => {
             let result = session.search(&query, SHOWN_FILES).map_err(text);

@@ -270,6 +270,30 @@ fn files_to_their_places_need_the_machines_name() {
 }
 
 #[test]
+fn passphrases_of_the_machine_are_asked_for_before_anything_else() {
+    let mut desk = desk();
+    let device = |name: &str| format!("{name} (LUKS 64f0a6d1)");
+    desk.locked = vec![(device("vda3_crypt"), "first".into()), (device("data"), "second".into())];
+    desk.press(&[Key::Enter]);
+    desk.type_text("right");
+    desk.press(&[Key::Enter, Key::Enter]);
+    assert_snapshot!("machine_locked", desk.text());
+    desk.press(&[Key::Enter]);
+    assert!(desk.text().contains("type the passphrase"), "{}", desk.text());
+    desk.type_text("wrong");
+    desk.press(&[Key::Enter]);
+    assert_snapshot!("machine_locked_wrong", desk.text());
+    desk.type_text("second");
+    desk.press(&[Key::Enter]);
+    assert!(desk.text().contains("The passphrase fits."), "{}", desk.text());
+    desk.type_text("first");
+    desk.press(&[Key::Enter]);
+    assert_eq!(desk.model.screen, Screen::Hardware);
+    desk.press(&[Key::Escape]);
+    assert_eq!(desk.model.screen, Screen::Snapshots);
+}
+
+#[test]
 fn an_opened_disk_without_the_archive_is_not_asked_for_again() {
     let mut desk = desk();
     desk.press(&[Key::Down, Key::Down, Key::Enter, Key::End]);

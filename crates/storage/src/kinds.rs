@@ -75,7 +75,7 @@ impl Mapped {
     pub fn title(self) -> &'static str {
         match self {
             Mapped::Layer(LayerKind::Lvm) => "the LVM volume",
-            Mapped::Layer(LayerKind::Luks) => "the encrypted (LUKS) device",
+            Mapped::Layer(LayerKind::Luks) => "the encrypted device",
             Mapped::Layer(LayerKind::Multipath) => "the multipath device",
             Mapped::Layer(LayerKind::Md) | Mapped::Other => "the device-mapper device",
             Mapped::Partition => "a partition on the device-mapper device",
@@ -103,7 +103,7 @@ mod tests {
     fn makers_of_device_mapper_devices() {
         for (uuid, title) in [
             ("LVM-abc", "the LVM volume"),
-            ("CRYPT-LUKS2-64f0-name", "the encrypted (LUKS) device"),
+            ("CRYPT-LUKS2-64f0-name", "the encrypted device"),
             ("mpath-3600", "the multipath device"),
             ("part1-mpath-3600", "a partition on the device-mapper device"),
             ("", "the device-mapper device"),

@@ -3,8 +3,8 @@
 use crate::blocks::{Block, Blocks};
 use crate::kinds::{self, Mapped};
 use crate::layer::{Layer, LayerKind, StorageError, tool};
-use crate::{lvm, record};
-use lifeboat_sys::program::{CRYPTSETUP, KPARTX, MDADM, MULTIPATH};
+use crate::{luks, lvm, record};
+use lifeboat_sys::program::{KPARTX, MDADM, MULTIPATH};
 use lifeboat_sys::{Invocation, RunError, Runner};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -119,7 +119,7 @@ fn stop(runner: &dyn Runner, layer: &Layer) -> Result<(), RunError> {
     let call: Invocation = match layer.kind {
         LayerKind::Md => tool(MDADM).args(["--stop", name]),
         LayerKind::Lvm => lvm::lvm("vgchange", "").args(["-a", "n", name]),
-        LayerKind::Luks => tool(CRYPTSETUP).args(["close", name]),
+        LayerKind::Luks => luks::make::close(name),
         LayerKind::Multipath => {
             runner.run(&tool(KPARTX).args(["-d", "-p", "-part"]).arg(format!("/dev/mapper/{name}")))?;
             tool(MULTIPATH).args(["-f", name])

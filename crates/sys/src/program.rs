@@ -85,6 +85,9 @@ programs! {
     BOOTCTL = "bootctl", "systemd-boot", Never;
     UPDATE_INITRAMFS = "update-initramfs", "initramfs-tools", Never;
     DRACUT = "dracut", "dracut", Never;
+    LSINITRAMFS = "lsinitramfs", "initramfs-tools-core", Never;
+    LSINITRD = "lsinitrd", "dracut-core", Never;
+    LSINITCPIO = "lsinitcpio", "mkinitcpio", Never;
     MKINITCPIO = "mkinitcpio", "mkinitcpio", Never;
     // Building media.
     MKSQUASHFS = "mksquashfs", "squashfs-tools", Never;

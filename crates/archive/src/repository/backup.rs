@@ -213,7 +213,7 @@ impl Backup<'_> {
         let mut worker = writer.worker()?;
         records.stock.salvage(&self.repository.store, writer, &mut worker)?;
         let (room, encrypted) = (records.room.to_json(), encrypted::to_json(records.encrypted));
-        let own = [
+        let mut own = vec![
             ("encrypted.json", &encrypted),
             ("extras.jsonl", &extras),
             ("machine.json", &request.machine),
@@ -221,8 +221,13 @@ impl Backup<'_> {
             ("room.json", &room),
         ];
         // Only a snapshot with such entries records them.
-        let own = &own[usize::from(records.encrypted.is_empty())..];
-        let own = self.own_directory(writer, &mut worker, own)?;
+        if records.encrypted.is_empty() {
+            own.remove(0);
+        }
+        own.extend(request.beside.iter().map(|(name, content)| (name.as_str(), content)));
+        // A directory's entries are in the order of their names.
+        own.sort_by_key(|(name, _)| *name);
+        let own = self.own_directory(writer, &mut worker, &own)?;
         let tree = trees::store((self.observer, &progress), writer, worker, table, &own, &mut summary)?;
         Ok((tree, summary))
     }

@@ -114,6 +114,7 @@ pub fn backup_with(repository: &Repository, source: &FileTree, observer: &dyn Ob
         machine: b"{\"machine\":1}".to_vec(),
         manifest: &manifest,
         reread: false,
+        beside: vec![],
         started: None,
     };
     repository.backup(&request, observer).unwrap()
@@ -142,6 +143,7 @@ pub fn machine_request<'a>(
         machine: b"{\"machine\":1}".to_vec(),
         manifest,
         reread: false,
+        beside: vec![],
         started: None,
     }
 }

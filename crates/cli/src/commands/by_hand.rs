@@ -16,6 +16,9 @@ use std::cell::Cell;
 use std::io::BufRead as _;
 use std::time::Instant;
 
+/// So many passphrases may be wrong.
+const PASSPHRASES: u32 = 5;
+
 /// Shows the plan and goes ahead once the machine's name was typed. Resuming a recovery does not ask again: the disks were
 /// given up when it began.
 pub fn run(session: &Session, args: &RestoreArgs) -> CommandResult {
@@ -28,6 +31,7 @@ pub fn run(session: &Session, args: &RestoreArgs) -> CommandResult {
     rescue.parameters.damaged |= args.damaged;
     let _alone = rescue.alone()?;
     let recovery = open(session, &rescue, &args.key)?;
+    unlock(session, &recovery)?;
     match (continued, args.stage) {
         (Some(journal), stage) => go_on(session, &rescue, &recovery, journal, stage),
         (None, stage) => {
@@ -130,6 +134,29 @@ fn open<'a>(session: &'a Session, rescue: &'a RescueSystem, key: &KeyArgs) -> Re
         keys::find_or_ask(key, &session.config, first, wrong)
     };
     Recovery::open(rescue, &ask, &network::of_session(session)?, &session.runner, &session.reporter).map_err(explain)
+}
+
+/// Asks for what opens the machine's encrypted devices, until all can be opened; before anything else is asked.
+fn unlock(session: &Session, recovery: &Recovery<'_>) -> CommandResult {
+    let keyring = recovery.keyring();
+    keyring.open_by_files(&session.runner, &session.reporter).map_err(explain)?;
+    session.reporter.finish();
+    let mut wrong = 0;
+    while let Some(device) = keyring.locked().first() {
+        let typed = super::storage::passphrase(&device.to_string())?;
+        if typed.is_empty() {
+            return Err(CommandError::refused(format!("no passphrase was given for {device}; nothing was touched")));
+        }
+        if !keyring.open_by_passphrase(&session.runner, &typed).map_err(explain)? {
+            wrong += 1;
+            let text = format!("this passphrase does not open {device}");
+            if wrong == PASSPHRASES {
+                return Err(CommandError::refused(format!("{text}; nothing was touched")));
+            }
+            session.reporter.note(text);
+        }
+    }
+    Ok(())
 }
 
 /// Each option overrides the kernel parameter that says the same.

@@ -109,7 +109,7 @@ fn login(session: &Session, stacks: &Stacks, args: &StorageLoginArgs) -> Command
 }
 
 /// Reads a line without showing it; from a pipe the line as it is.
-fn passphrase(device: &str) -> Result<zeroize::Zeroizing<String>, CommandError> {
+pub(super) fn passphrase(device: &str) -> Result<zeroize::Zeroizing<String>, CommandError> {
     let stdin = std::io::stdin();
     let shown =
         stdin.is_terminal().then(|| rustix::termios::tcgetattr(&stdin)).transpose().map_err(std::io::Error::from)?;

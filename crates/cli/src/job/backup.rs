@@ -46,6 +46,7 @@ pub fn backup(
         tags: vec![],
         program: concat!("lifeboat ", env!("CARGO_PKG_VERSION")).into(),
         machine: machine_json,
+        beside: super::headers::read(session, machine)?,
         manifest: &manifest,
         reread: false,
         started: None,

@@ -34,4 +34,29 @@ pub struct LuksHeader {
     pub data_offset_bytes: u64,
     /// Integrity of the data, as cryptsetup names it; `None` without.
     pub integrity: Option<String>,
+    /// The backup of the header, which has its key slots and tokens: it is in the archive, beside this description.
+    pub backup: HeaderBackup,
+}
+
+/// The backup of a LUKS header, as luksHeaderRestore (cryptsetup-luksHeaderRestore(8)) takes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeaderBackup {
+    /// Size in bytes.
+    pub size_bytes: u64,
+    /// BLAKE3, hex: another one after key slots changed.
+    pub blake3: String,
+}
+
+impl LuksHeader {
+    /// Name of the header's backup in the archive's own directory.
+    pub fn backup_name(&self) -> String {
+        format!("luks-{}.header", self.uuid)
+    }
+
+    /// Size in bytes of the open mapping on a device of `size_bytes`.
+    pub fn mapping_bytes(&self, size_bytes: u64) -> u64 {
+        let sector = u64::from(self.sector_bytes.max(512));
+        size_bytes.saturating_sub(self.data_offset_bytes) / sector * sector
+    }
 }

@@ -55,9 +55,14 @@ impl Layout {
         self.devices.iter().filter(move |device| self.parents(device).contains(&id))
     }
 
-    /// The disks that a device lies on, itself when it is one; in the order of the description. A volume lies on all disks
+    /// The disks that a device is on, itself when it is one; in the order of the description. A volume is on all disks
     /// of its group, for it is lost with any of them.
     pub fn disks_under(&self, id: &DeviceId) -> Vec<&Device> {
+        self.below(id).into_iter().filter(|device| device.disk().is_some()).collect()
+    }
+
+    /// Everything that a device is made from, itself among it; in the order of the description.
+    pub fn below(&self, id: &DeviceId) -> Vec<&Device> {
         let mut seen = BTreeSet::new();
         let mut open = vec![id];
         while let Some(next) = open.pop() {
@@ -66,7 +71,7 @@ impl Layout {
                 open.extend(self.parents(device));
             }
         }
-        self.disks().map(|(device, _)| device).filter(|device| seen.contains(&device.id)).collect()
+        self.devices.iter().filter(|device| seen.contains(&device.id)).collect()
     }
 
     /// The device whose partition table has this partition: a disk, or an array that is partitioned.

@@ -4,9 +4,9 @@
 use super::{GIB, MIB, btrfs_options, disk, ext4, gpt, id, machine};
 use crate::filesystem::{FilesystemOptions, Journal};
 use crate::layout::{
-    Array, ArrayLevel, ArrayMember, ArrayMetadata, ArrayRole, Consistency, Crypt, Extents, GroupId, JournalDevice,
-    JournalKind, LuksHeader, Mount, Partition, PartitionRole, RaidImage, TableKind, Volume, VolumeGroup, VolumeShape,
-    partition_path,
+    Array, ArrayLevel, ArrayMember, ArrayMetadata, ArrayRole, Consistency, Crypt, Extents, GroupId, HeaderBackup,
+    JournalDevice, JournalKind, LuksHeader, Mount, Partition, PartitionRole, RaidImage, TableKind, Volume, VolumeGroup,
+    VolumeShape, partition_path,
 };
 use crate::{Content, Device, DeviceId, DeviceKind, Machine, Member, Name};
 use std::path::Path;
@@ -299,6 +299,7 @@ impl Grower {
             sector_bytes: 512,
             data_offset_bytes: 16 * MIB,
             integrity: None,
+            backup: HeaderBackup { size_bytes: 16 * MIB, blake3: String::new() },
         };
         self.set(&parent.id, Content::Luks(header));
         let kind = DeviceKind::Crypt(Crypt { parent: parent.id.clone(), name: format!("{}_crypt", parent.id) });

@@ -54,7 +54,8 @@ impl Work<'_> {
             | Content::Extended
             | Content::Member(Member::Array { .. }) => {}
             Content::Member(Member::Group { group, .. }) => steps.extend(self.physical(&part.device, group.as_ref())?),
-            content @ (Content::Luks(_) | Content::Journal(_) | Content::Member(Member::Filesystem { .. })) => {
+            Content::Luks(header) => steps.push(Step::MakeLuks { device, header: header.clone() }),
+            content @ (Content::Journal(_) | Content::Member(Member::Filesystem { .. })) => {
                 return Err(made::unmade(&part.device.id, content));
             }
         }

@@ -3,8 +3,9 @@
 use crate::context::Context;
 use crate::error::RebuildError;
 use crate::mounts::in_chroot;
+use lifeboat_machine::Content;
 use lifeboat_machine::boot::InitramfsTool;
-use lifeboat_sys::program::{DRACUT, MKINITCPIO, UPDATE_INITRAMFS};
+use lifeboat_sys::program::{DRACUT, LSINITCPIO, LSINITRAMFS, LSINITRD, MKINITCPIO, UPDATE_INITRAMFS};
 use lifeboat_sys::{Invocation, RunError};
 use std::path::Path;
 
@@ -33,17 +34,60 @@ pub fn rebuild(context: &Context) -> Result<Vec<String>, RebuildError> {
         }
         false => call,
     };
-    let done = in_chroot(context, || Ok(context.runner.run(&call.in_root(&context.target))?));
+    let done = in_chroot(context, || {
+        context.runner.run(&call.in_root(&context.target))?;
+        opens_root(context)
+    });
     if in_memory {
         let _ = std::fs::remove_dir_all(IN_MEMORY);
     }
     match done {
-        Ok(_) => Ok(vec![]),
+        Ok(notes) => Ok(notes),
         Err(RebuildError::Run(error @ RunError::Missing { .. })) => {
             Ok(vec![format!("the initramfs stays as it was restored: {error}")])
         }
         Err(error) => Err(error),
     }
+}
+
+/// What opens LUKS devices in an initramfs, whatever made it.
+const OPENERS: [&str; 2] = ["/cryptsetup", "/systemd-cryptsetup"];
+
+/// Looks whether the new initramfs can open an encrypted root: without the package that adds cryptsetup, the tools leave it out without a
+/// word (dracut 106 and 112 without systemd-cryptsetup, initramfs-tools without cryptsetup-initramfs).
+fn opens_root(context: &Context) -> Result<Vec<String>, RebuildError> {
+    let layout = &context.machine.layout;
+    let root = layout.mount_at("/").map(|mount| layout.below(&mount.device)).unwrap_or_default();
+    if !root.iter().any(|device| matches!(device.content, Content::Luks(_))) {
+        return Ok(vec![]);
+    }
+    let kernel = &context.machine.boot.kernel;
+    let places = [format!("/boot/initrd.img-{kernel}"), format!("/boot/initramfs-{kernel}.img")];
+    let image = places.iter().find(|path| context.existing(Path::new(path)).is_some());
+    let lister = match context.machine.boot.initramfs {
+        InitramfsTool::InitramfsTools => LSINITRAMFS,
+        InitramfsTool::Dracut => LSINITRD,
+        InitramfsTool::Mkinitcpio => LSINITCPIO,
+        InitramfsTool::None => return Ok(vec![]),
+    };
+    let unknown =
+        |why: String| Ok(vec![format!("whether the new initramfs opens the encrypted root is not known: {why}")]);
+    let Some(image) = image else { return unknown(format!("there is no {}", places.join(" and no "))) };
+    let list = match context.runner.run(&Invocation::new(lister).arg(image).in_root(&context.target)) {
+        Ok(output) => output.text(),
+        Err(error) => return unknown(error.to_string()),
+    };
+    if list.lines().any(|line| OPENERS.iter().any(|opener| line.trim_end().ends_with(opener))) {
+        return Ok(vec![]);
+    }
+    Err(RebuildError::Boot {
+        what: "an initramfs that opens the encrypted root".into(),
+        reason: format!(
+            "{image} was rebuilt and has no cryptsetup; try installing cryptsetup-initramfs (with dracut: systemd-cryptsetup) in {}, \
+             and rebuilding it",
+            context.target.display()
+        ),
+    })
 }
 
 fn call(context: &Context) -> Option<Invocation> {

@@ -1,7 +1,7 @@
 //! Welcome, source, key, snapshots.
 
 use super::parts::{Body, field, heading, label, listed, paragraph, time};
-use crate::model::{Model, WELCOME};
+use crate::model::{KeyOf, Model, WELCOME};
 use lifeboat_machine::bytes::{grouped, human};
 use ratatui::style::Style;
 use ratatui::text::Line;
@@ -70,13 +70,20 @@ fn places(model: &Model, text: &str) -> Body {
 pub fn key(model: &Model) -> Body {
     let mut lines = paragraph(model, &model.key_reason, model.look.strong());
     lines.push(Line::default());
-    let text = if model.key_of_disk {
-        "Type the passphrase of this disk; where several are named it is tried on each. If the archive is on none of \
+    let text = match model.key_of {
+        KeyOf::Disk => {
+            "Type the passphrase of this disk; where several are named it is tried on each. If the archive is on none of \
          them, press Enter without typing anything: the search goes on elsewhere for half a minute, and then also on \
          arrays and volume groups that lack a disk."
-    } else {
-        "Type the recovery words, with spaces between them (the first four letters of each are enough), \
-         or the passphrase."
+        }
+        KeyOf::Machine => {
+            "Type a passphrase that opened it on the machine; where several are named it is tried on each. The device is \
+             made again with all its key slots, so the same passphrases open it afterwards."
+        }
+        KeyOf::Archive => {
+            "Type the recovery words, with spaces between them (the first four letters of each are enough), \
+             or the passphrase."
+        }
     };
     lines.extend(paragraph(model, text, Style::new()));
     lines.push(Line::default());
@@ -92,14 +99,14 @@ pub fn key(model: &Model) -> Body {
             lines.push(Line::styled(format!("{part:_<columns$}"), model.look.strong()));
         }
     } else {
-        let name = if model.key_of_disk { "Passphrase:" } else { "Key:" };
+        let name = if model.key_of == KeyOf::Archive { "Key:" } else { "Passphrase:" };
         let (line, column) = field(model, name, &model.key, true);
         cursor = (column, lines.len());
         lines.push(line);
         let words = model.key.text().split_whitespace().count();
         lines.push(Line::default());
         lines.push(Line::raw(match words {
-            _ if model.key_of_disk => String::new(),
+            _ if model.key_of != KeyOf::Archive => String::new(),
             0 => String::new(),
             1 => "1 word".into(),
             words => format!("{words} words"),

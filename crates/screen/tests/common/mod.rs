@@ -53,6 +53,8 @@ pub struct Desk {
     pub asked: Vec<Request>,
     /// What was typed to unlock something.
     pub unlocked: Vec<String>,
+    /// Encrypted devices of the machine, each with its passphrase.
+    pub locked: Vec<(String, String)>,
     pub left: Option<lifeboat_machine::parameters::After>,
 }
 
@@ -64,7 +66,7 @@ impl Desk {
     pub fn with(machine: Machine, hardware: FoundHardware, look: Look, parameters: &str) -> Desk {
         let keymaps = ["de-latin1", "dvorak", "fr", "us"].map(|name| (name.to_owned(), format!("/{name}.map").into()));
         let model = Model::new(&rescue(&machine, parameters), keymaps.to_vec(), look);
-        Desk { model, machine, hardware, files: vec![], asked: vec![], unlocked: vec![], left: None }
+        Desk { model, machine, hardware, files: vec![], asked: vec![], unlocked: vec![], locked: vec![], left: None }
     }
 
     pub fn input(&mut self, input: Input) {
@@ -134,6 +136,12 @@ impl Desk {
             }
             Request::Unlock(_) => Message::Opened(Ok(Opened::KeyWanted("this key does not match; try again".into()))),
             Request::Choose(_) => Message::Chosen(Ok(Box::new(self.machine.clone()))),
+            Request::Keys(typed) => {
+                let before = self.locked.len();
+                self.locked.retain(|(_, passphrase)| typed.as_ref().is_none_or(|typed| typed.0.as_str() != passphrase));
+                let locked = self.locked.iter().map(|(device, _)| device.clone()).collect();
+                Message::Keys(Ok((locked, self.locked.len() < before)))
+            }
             Request::Look => Message::Hardware(Ok(self.hardware.clone())),
             Request::Search(query) => {
                 let found: Vec<ListedFile> =

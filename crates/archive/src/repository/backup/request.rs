@@ -16,6 +16,8 @@ pub struct BackupRequest<'a> {
     pub program: String,
     /// Becomes `.lifeboat/machine.json`.
     pub machine: Vec<u8>,
+    /// Further files of `.lifeboat/`: names, which are those of no other file there, and contents.
+    pub beside: Vec<(String, Vec<u8>)>,
     /// Makes `.lifeboat/manifest.json` from the final counts of entries and bytes.
     pub manifest: &'a (dyn Fn(u64, u64) -> Result<Vec<u8>, String> + Sync),
     /// Read all files, even those that the latest snapshot has.

@@ -1,0 +1,48 @@
+//! The calls that put a header back, try a key and open the device (cryptsetup-luksHeaderRestore(8), cryptsetup-open(8)).
+//!
+//! cryptsetup asks nothing when its standard input is not a terminal: it overwrites. Who calls these has made sure that the device
+//! is one that the plan names. Keys are given on standard input, never as arguments.
+
+use crate::layer::tool;
+use lifeboat_sys::Invocation;
+use lifeboat_sys::program::CRYPTSETUP;
+use std::path::Path;
+
+/// cryptsetup's exit code when no key slot opens with the key (cryptsetup(8), "RETURN CODES").
+pub const WRONG_KEY: i32 = 2;
+
+/// Writes a header with its key slots and tokens onto a device.
+pub fn restore_header(device: &Path, backup: &Path) -> Invocation {
+    tool(CRYPTSETUP).args(["luksHeaderRestore", "--batch-mode", "--header-backup-file"]).arg(backup).arg(device)
+}
+
+/// Tries a key on the backup of a header; opens nothing.
+pub fn try_key(backup: &Path, key: &[u8]) -> Invocation {
+    let call =
+        tool(CRYPTSETUP).args(["open", "--type", "luks", "--test-passphrase", "--batch-mode", "--key-file", "-"]);
+    call.arg(backup).stdin(key)
+}
+
+/// Opens a device under a name below /dev/mapper.
+pub fn open(device: &Path, name: &str, key: &[u8]) -> Invocation {
+    let call = tool(CRYPTSETUP).args(["open", "--type", "luks", "--batch-mode", "--key-file", "-"]);
+    call.arg(device).arg(name).stdin(key)
+}
+
+/// Closes a mapping.
+pub fn close(name: &str) -> Invocation {
+    tool(CRYPTSETUP).args(["close", name])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_in_no_argument() {
+        for call in [try_key(Path::new("/run/h"), b"secret"), open(Path::new("/dev/vda3"), "root", b"secret")] {
+            assert_eq!(call.stdin.as_deref(), Some(&b"secret"[..]));
+            assert!(!call.command_line().contains("secret"), "{}", call.command_line());
+        }
+    }
+}
