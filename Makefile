@@ -63,9 +63,10 @@ test-deb: deb ## install the .deb in fresh Debian 12 and 13 roots (root)
 fmt: ## format the code
 	$(CARGO) fmt --all
 
-lint: ## formatting and clippy, warnings are errors
+lint: ## formatting and clippy, warnings are errors; the fuzz targets compile
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --workspace --all-targets --locked -- -D warnings
+	$(CARGO) check --quiet --locked --bins --manifest-path fuzz/Cargo.toml --target-dir "$(TARGET)/fuzz-check"
 
 generate: xtask-program ## write the man pages and shell completions below dist/ again
 	@$(XTASK) generate
