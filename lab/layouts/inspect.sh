@@ -40,7 +40,8 @@ for device in $(lsblk --noheadings --list --paths --output NAME,TYPE | awk '$2 !
 	case $kind in
 	ext* | xfs | btrfs | vfat)
 		echo "== $kind $label $(uuid "$device") $(blockdev --getsize64 "$device")"
-		mount -t "$kind" "$device" "$new" || continue
+		# A log on a device of its own has to be named.
+		mount -t "$kind" "$device" "$new" || mount -t "$kind" -o logdev=/dev/disk/by-partlabel/log "$device" "$new" || continue
 		python3 "$(dirname "$0")/fingerprint.py" "$new"
 		umount "$new"
 		;;

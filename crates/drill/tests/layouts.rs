@@ -302,6 +302,12 @@ fn luks_below_and_on_lvm_comes_back_by_the_key_files_of_the_archive() {
 
 #[test]
 #[ignore = "long: make test-all"]
+fn filesystems_on_several_devices_come_back() {
+    comes_back("btrfs-several-bios");
+}
+
+#[test]
+#[ignore = "long: make test-all"]
 fn volume_groups_on_md_and_on_disks_come_back() {
     comes_back("lvm-md-bios");
 }

@@ -8,8 +8,9 @@ use crate::by_hand_layers::{self, table_lines};
 use crate::by_hand_words::{inside, plain, shell, word};
 use lifeboat_machine::boot::{Boot, Firmware, InitramfsTool, Loader};
 use lifeboat_machine::bytes::{human, printable};
-use lifeboat_machine::layout::{Content, DeviceKind, Member, Mount};
+use lifeboat_machine::layout::{Content, Device, DeviceKind, Member, Mount};
 use lifeboat_machine::{Layout, Machine, MediumManifest};
+use lifeboat_rebuild::make::FurtherDevice;
 
 /// Collects prose and commands.
 #[derive(Default)]
@@ -159,7 +160,8 @@ fn filesystems(page: &mut Page, layout: &Layout) {
     for device in &layout.devices {
         match &device.content {
             Content::Filesystem(content) => {
-                lines.extend(filesystem(content, &word(layout, device), device.size_bytes));
+                let further = further(layout, device);
+                lines.extend(filesystem(content, &word(layout, device), device.size_bytes, &further));
             }
             Content::Swap(content) => lines.push(swap(content, &word(layout, device))),
             // Members were used when their array or group was made, and encrypted devices are open.
@@ -168,13 +170,30 @@ fn filesystems(page: &mut Page, layout: &Layout) {
             | Content::Table(_)
             | Content::BootLoader
             | Content::Extended
-            | Content::Member(Member::Array { .. } | Member::Group { .. }) => {}
-            Content::Journal(_) | Content::Member(Member::Filesystem { .. }) => {
-                lines.push(format!("# {} is made from, or belongs to, other storage: see machine.json", device.id));
-            }
+            | Content::Journal(_)
+            | Content::Member(_) => {}
         }
     }
     page.commands(lines);
+}
+
+/// Devices of a filesystem beside its own, those of a btrfs in the order of their numbers.
+fn further(layout: &Layout, holder: &Device) -> Vec<FurtherDevice> {
+    let order = |device: &Device| match device.member() {
+        Some(Member::Filesystem { devid, .. }) => *devid,
+        _ => 0,
+    };
+    let mut devices: Vec<&Device> =
+        layout.content_devices(&holder.id).into_iter().filter(|device| device.id != holder.id).collect();
+    devices.sort_by_key(|device| order(device));
+    let further = |device: &&Device| FurtherDevice {
+        device: word(layout, device),
+        journal: match &device.content {
+            Content::Journal(journal) => Some(journal.clone()),
+            _ => None,
+        },
+    };
+    devices.iter().map(further).collect()
 }
 
 fn mounts(page: &mut Page, layout: &Layout) {

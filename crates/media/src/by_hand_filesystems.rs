@@ -6,6 +6,7 @@ use crate::by_hand_words::shell;
 use lifeboat_machine::Layout;
 use lifeboat_machine::filesystem::{BtrfsOptions, Filesystem, FilesystemOptions};
 use lifeboat_machine::layout::{Device, Partition, PartitionTable, Swap};
+use lifeboat_rebuild::make::FurtherDevice;
 use lifeboat_sys::Invocation;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -24,12 +25,26 @@ pub fn table_script(layout: &Layout, disk: &Device, table: &PartitionTable) -> S
 }
 
 /// The commands that make a filesystem on `device`, a shell word for a device of `device_bytes` bytes.
-pub fn filesystem(filesystem: &Filesystem, device: &str, device_bytes: u64) -> Vec<String> {
+///
+/// `further` are its other devices, with shell words of theirs.
+pub fn filesystem(filesystem: &Filesystem, device: &str, device_bytes: u64, further: &[FurtherDevice]) -> Vec<String> {
     if let FilesystemOptions::Btrfs(options) = &filesystem.options {
-        return btrfs(filesystem, options, device, device_bytes);
+        let devices = further.iter().fold(device.to_owned(), |list, further| list + " " + &further.device);
+        return btrfs(filesystem, options, &devices, if further.is_empty() { device_bytes } else { 0 });
     }
-    match lifeboat_rebuild::make::commands(Path::new(DEVICE), device_bytes, filesystem) {
-        Ok(calls) => calls.iter().flatten().map(|call| line(call, device)).collect(),
+    let placed = |(number, further): (usize, &FurtherDevice)| FurtherDevice {
+        device: format!("{DEVICE}-{number}"),
+        journal: further.journal.clone(),
+    };
+    let placed: Vec<FurtherDevice> = further.iter().enumerate().map(placed).collect();
+    match lifeboat_rebuild::make::commands(Path::new(DEVICE), device_bytes, filesystem, &placed) {
+        Ok(calls) => {
+            let line = |call| {
+                let names = placed.iter().zip(further).map(|(placed, further)| (&placed.device, &further.device));
+                names.fold(line(call, device), |text, (place, word)| text.replace(place.as_str(), word))
+            };
+            calls.iter().flatten().map(line).collect()
+        }
         // `check` refuses such a machine; the page must state the reason anyway.
         Err(error) => vec![format!("# {}", lifeboat_machine::bytes::printable(error.to_string().as_bytes()))],
     }
@@ -101,7 +116,7 @@ fn btrfs(filesystem: &Filesystem, btrfs: &BtrfsOptions, device: &str, device_byt
     if filesystem.size_bytes < device_bytes {
         line.push_str(&format!(" -b {}", filesystem.size_bytes));
     }
-    if let Some(uuid) = &btrfs.device_uuid {
+    if let Some(uuid) = btrfs.device_uuid.as_ref().filter(|_| device_bytes > 0) {
         // Since btrfs-progs 6.3; without it only the UUID_SUB differs.
         let option = format!("--device-uuid {}", shell(uuid.as_bytes()));
         line.push_str(&format!(" $(mkfs.btrfs --help 2>&1 | grep -q -- --device-uuid && echo {option})"));

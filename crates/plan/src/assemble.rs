@@ -33,12 +33,11 @@ pub fn plan(machine: &Machine, hardware: &FoundHardware, policy: &Policy) -> Res
     let matches = match_disks(machine, hardware, policy, &fits)?;
     let mut layouts = vec![];
     for m in &matches {
-        let layout = lay_out(&changed, &m.device.id, m.found, policy)?;
-        notes.extend(layout.notes.iter().cloned());
-        layouts.push(layout);
+        layouts.push(lay_out(&changed, &m.device.id, m.found, policy)?);
     }
     let nodes = Nodes::new(&changed.machine, &matches);
     let laid = upper::lay_out(&changed, &matches, layouts, &nodes, policy)?;
+    notes.extend(laid.disks.iter().flat_map(|layout| layout.notes.iter().cloned()));
     notes.extend(laid.upper.iter().flat_map(|(_, layout)| layout.notes.iter().cloned()));
     notes.extend(self::notes(&changed.machine, &matches, &laid));
     let (matches, laid, nodes) = (matches.as_slice(), &laid, &nodes);

@@ -2,6 +2,7 @@
 
 use crate::groups;
 use crate::resize::{maximum_bytes, minimum_bytes};
+use crate::several;
 use crate::size::{GRAIN, Give};
 use lifeboat_machine::layout::{Array, ArrayLevel, ArrayRole, LuksHeader, PartitionRole, VolumeGroup, VolumeShape};
 use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Layout, Member};
@@ -31,7 +32,12 @@ pub(crate) fn demand(layout: &Layout, device: &Device, resize: bool) -> Demand {
             VolumeShape::ThinPool { .. } => return pool(layout, device, resize),
             // It takes what it holds, whatever size it pretends to have.
             VolumeShape::Thin { .. } => {
-                let minimum = device.filesystem().map_or(size, minimum_bytes);
+                let holder = match device.member() {
+                    Some(Member::Filesystem { filesystem, .. }) => filesystem,
+                    Some(Member::Array { .. } | Member::Group { .. }) | None => &device.id,
+                };
+                let own = || device.filesystem().map_or(size, minimum_bytes);
+                let minimum = several::share(layout, holder, device).unwrap_or_else(own);
                 return Demand { minimum, ..Demand::fixed(size) };
             }
             VolumeShape::Linear { .. }
@@ -42,6 +48,9 @@ pub(crate) fn demand(layout: &Layout, device: &Device, resize: bool) -> Demand {
     }
     match &device.content {
         Content::Filesystem(filesystem) => {
+            if let Some(share) = share(layout, &device.id, device, resize) {
+                return share;
+            }
             let maximum = maximum_bytes(filesystem).max(size);
             // What is on a device that is larger than its filesystem needs no more than the filesystem.
             let minimum = minimum_bytes(filesystem);
@@ -62,7 +71,10 @@ pub(crate) fn demand(layout: &Layout, device: &Device, resize: bool) -> Demand {
         | Content::BootLoader
         | Content::Extended
         | Content::Journal(_)
-        | Content::Member(Member::Group { group: None, .. } | Member::Filesystem { .. }) => Demand::fixed(size),
+        | Content::Member(Member::Group { group: None, .. }) => Demand::fixed(size),
+        Content::Member(Member::Filesystem { filesystem, .. }) => {
+            share(layout, filesystem, device, resize).unwrap_or_else(|| Demand::fixed(size))
+        }
         Content::Member(Member::Group { group: Some(group), first_extent_bytes, extents, .. }) => {
             match layout.group(group) {
                 Some(group) => physical(layout, device, group, *first_extent_bytes, *extents, resize),
@@ -90,6 +102,15 @@ fn physical(layout: &Layout, device: &Device, group: &VolumeGroup, first: u64, e
             Demand { minimum, maximum: needs.maximum.max(device.size_bytes), give }
         }
     }
+}
+
+/// One of the devices of a btrfs on several ones.
+fn share(layout: &Layout, holder: &DeviceId, device: &Device, resize: bool) -> Option<Demand> {
+    let minimum = several::share(layout, holder, device)?;
+    Some(match resize {
+        true => Demand { minimum, maximum: u64::MAX, give: give(layout, holder) },
+        false => Demand::fixed(device.size_bytes),
+    })
 }
 
 /// A LUKS device: its header, and what its mapping must have.

@@ -2,11 +2,11 @@
 //! allow it.
 
 use crate::matched::MatchedBy;
-use crate::step::{ChangedFilesystem, Plan, Step, Target};
+use crate::step::{ChangedFilesystem, FurtherDevice, Plan, Step, Target};
 use lifeboat_machine::boot::Loader;
 use lifeboat_machine::bytes::human;
 use lifeboat_machine::filesystem::{Filesystem, FilesystemOptions};
-use lifeboat_machine::layout::{TableKind, VolumeShape};
+use lifeboat_machine::layout::{JournalKind, TableKind, VolumeShape};
 use std::fmt;
 
 const COLUMNS: usize = 80;
@@ -82,9 +82,19 @@ impl fmt::Display for Step {
                 let size = human(filesystem.size_bytes);
                 write!(f, "make {} in place of {was} on {device} ({size})", kind(filesystem))
             }
-            Step::MakeFilesystem { device, filesystem, resized, was: None } => {
+            Step::MakeFilesystem { device, filesystem, resized, was: None, further } => {
                 let other = if *resized { ", another size than before" } else { "" };
-                write!(f, "make {} on {device} ({}{other})", kind(filesystem), human(filesystem.size_bytes))
+                let size = human(filesystem.size_bytes);
+                let (mut devices, mut beside) = (device.clone(), String::new());
+                for FurtherDevice { device, journal } in further {
+                    match journal.as_ref().map(|journal| journal.kind) {
+                        None => devices += &format!(", {device}"),
+                        Some(JournalKind::Ext) => beside += &format!(", its journal on {device}"),
+                        Some(JournalKind::XfsLog) => beside += &format!(", its log on {device}"),
+                        Some(JournalKind::XfsRealtime) => beside += &format!(", its realtime section on {device}"),
+                    }
+                }
+                write!(f, "make {} on {devices} ({size}{other}){beside}", kind(filesystem))
             }
             Step::MakeSubvolumes { device, subvolumes, .. } => {
                 let names: Vec<String> = subvolumes.iter().map(|subvolume| subvolume.path.to_string()).collect();

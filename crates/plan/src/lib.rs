@@ -29,6 +29,7 @@
 //! | [`bounds`] | a computed table against the disk's end and its own room |
 //! | [`need`] | what a step needs before the first one may be done |
 //! | [`room`] | whether what a restore writes fits |
+//! | `several` | btrfs on several devices |
 //! | [`display`] | plans for people |
 //! | [`mod@diff`] | what changed between two recordings |
 //! | [`error`] | why there is no plan |
@@ -57,6 +58,7 @@ mod nodes;
 pub mod policy;
 pub mod resize;
 pub mod room;
+mod several;
 pub mod size;
 pub mod step;
 mod steps;
@@ -71,4 +73,4 @@ pub use filesystem_kind::FilesystemKind;
 pub use matched::MatchedBy;
 pub use need::Need;
 pub use policy::Policy;
-pub use step::{ArrayDevice, ChangedFilesystem, PhysicalVolume, Plan, Step, Target};
+pub use step::{ArrayDevice, ChangedFilesystem, FurtherDevice, PhysicalVolume, Plan, Step, Target};

@@ -1,9 +1,9 @@
 //! Which kinds of devices and contents a plan makes. What is not among them is refused before anything else.
 
 use crate::error::PlanError;
-use lifeboat_machine::filesystem::{FilesystemOptions, Journal};
-use lifeboat_machine::layout::VolumeShape;
-use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Machine, Member};
+use lifeboat_machine::filesystem::FilesystemOptions;
+use lifeboat_machine::layout::{JournalKind, VolumeShape};
+use lifeboat_machine::{Content, Device, DeviceKind, Machine};
 
 /// Reports whether a plan can make everything that a machine's disks held.
 ///
@@ -50,26 +50,15 @@ fn content_kind(content: &Content) -> Option<&'static str> {
     match content {
         Content::Empty | Content::Table(_) | Content::Swap(_) | Content::BootLoader | Content::Extended => None,
         Content::Filesystem(filesystem) => match &filesystem.options {
-            FilesystemOptions::Ext(ext) => match ext.journal {
-                Some(Journal::External { .. }) => Some("a filesystem with an external journal"),
-                Some(Journal::Internal { .. }) | None => None,
-            },
-            FilesystemOptions::Xfs(xfs) => match (&xfs.log_device, &xfs.realtime) {
-                (None, None) => None,
-                (Some(_), _) => Some("an XFS with an external log"),
-                (None, Some(_)) => Some("an XFS with a realtime section"),
-            },
-            FilesystemOptions::Vfat(_) | FilesystemOptions::Btrfs(_) => None,
+            FilesystemOptions::Xfs(xfs) => xfs.realtime.as_ref().map(|_| "an XFS with a realtime section"),
+            FilesystemOptions::Ext(_) | FilesystemOptions::Vfat(_) | FilesystemOptions::Btrfs(_) => None,
         },
         Content::Luks(header) if header.integrity.is_some() => Some("a LUKS device with integrity checksums"),
         Content::Luks(_) => None,
-        Content::Journal(_) => Some("the journal, log or realtime section of a filesystem"),
-        Content::Member(Member::Array { .. } | Member::Group { .. }) => None,
-        Content::Member(Member::Filesystem { .. }) => Some("one of several devices of a filesystem"),
+        Content::Journal(journal) => match journal.kind {
+            JournalKind::Ext | JournalKind::XfsLog => None,
+            JournalKind::XfsRealtime => Some("the realtime section of an XFS"),
+        },
+        Content::Member(_) => None,
     }
-}
-
-/// The refusal of a content that no plan makes.
-pub(crate) fn unmade(device: &DeviceId, content: &Content) -> PlanError {
-    PlanError::Unmade { device: device.clone(), what: content_kind(content).unwrap_or("content of another kind") }
 }

@@ -1,7 +1,7 @@
 //! What a step needs of the system that carries it out. All needs of a plan are checked before its first step, by
 //! `lifeboat_rebuild::check`: what would fail in the middle is refused while nothing is touched.
 
-use crate::step::Step;
+use crate::step::{FurtherDevice, Step};
 use lifeboat_machine::filesystem::Filesystem;
 use lifeboat_machine::layout::{Array, LuksHeader, Swap, TableKind, Volume, VolumeGroup};
 use std::borrow::Cow;
@@ -27,6 +27,8 @@ pub enum Need<'a> {
         filesystem: &'a Filesystem,
         /// Some counts are left to mkfs.
         resized: bool,
+        /// Its devices beside its own.
+        further: &'a [FurtherDevice],
     },
     /// An array can be made so, and the restored system assembles it.
     Array {
@@ -108,12 +110,17 @@ impl Step {
                 vec![Need::Luks { header }, Need::Alone { uuid: (&header.uuid).into(), kind: "LUKS device", device }]
             }
             Step::OpenLuks { device, uuid, .. } => vec![Need::Key { uuid, device }],
-            Step::MakeFilesystem { device, filesystem, resized, .. } => {
+            Step::MakeFilesystem { device, filesystem, resized, further, .. } => {
                 let kind = filesystem.options.mount_type();
-                vec![
-                    Need::Filesystem { device, filesystem, resized: *resized },
+                let journals = further.iter().filter_map(|further| {
+                    let uuid = further.journal.as_ref()?.uuid.as_deref()?.into();
+                    Some(Need::Alone { uuid, kind: "external journal", device: &further.device })
+                });
+                let own = [
+                    Need::Filesystem { device, filesystem, resized: *resized, further },
                     Need::Alone { uuid: (&filesystem.uuid).into(), kind, device },
-                ]
+                ];
+                own.into_iter().chain(journals).collect()
             }
             Step::MakeSubvolumes { .. } => vec![Need::Subvolumes, Need::Driver { kind: "btrfs" }],
             Step::MakeSwap { device, swap } => {
@@ -144,10 +151,12 @@ impl Step {
             Step::MakeVolume { physical, .. } => physical.iter().map(String::as_str).collect(),
             Step::MakeLuks { device, .. }
             | Step::OpenLuks { device, .. }
-            | Step::MakeFilesystem { device, .. }
             | Step::MakeSubvolumes { device, .. }
             | Step::MakeSwap { device, .. }
             | Step::Mount { device, .. } => vec![device],
+            Step::MakeFilesystem { device, further, .. } => {
+                [device.as_str()].into_iter().chain(further.iter().map(|further| further.device.as_str())).collect()
+            }
             Step::InstallLoader { disks, .. } => disks.iter().map(String::as_str).collect(),
             Step::Extract
             | Step::MakeSwapFile { .. }

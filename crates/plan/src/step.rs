@@ -3,7 +3,9 @@
 use crate::matched::MatchedBy;
 use lifeboat_machine::boot::{EfiEntry, Loader};
 use lifeboat_machine::filesystem::{Filesystem, Subvolume};
-use lifeboat_machine::layout::{Array, LuksHeader, Partition, PartitionTable, Swap, SwapFile, Volume, VolumeGroup};
+use lifeboat_machine::layout::{
+    Array, JournalDevice, LuksHeader, Partition, PartitionTable, Swap, SwapFile, Volume, VolumeGroup,
+};
 use lifeboat_machine::{DeviceId, Name};
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +68,15 @@ pub struct PhysicalVolume {
     pub first_extent_bytes: u64,
     /// Extents that it has.
     pub extents: u64,
+}
+
+/// A device that becomes part of a filesystem on another one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FurtherDevice {
+    /// Its node.
+    pub device: String,
+    /// The journal or log that it is; `None` for one of several devices of a btrfs.
+    pub journal: Option<JournalDevice>,
 }
 
 /// One action. Paths are kernel paths of the found hardware; mount points are those of the restored system.
@@ -165,6 +176,9 @@ pub enum Step {
         /// The type that was recorded, when this one takes its place.
         #[serde(default)]
         was: Option<String>,
+        /// Its devices beside this one.
+        #[serde(default)]
+        further: Vec<FurtherDevice>,
     },
     /// Make btrfs subvolumes and choose the default one.
     MakeSubvolumes {

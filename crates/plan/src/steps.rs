@@ -15,8 +15,8 @@ use crate::nodes::Nodes;
 use crate::step::Step;
 use crate::table::Part;
 use crate::upper::Laid;
-use lifeboat_machine::{Device, DeviceId, DeviceKind, FoundHardware, Machine};
-use std::collections::BTreeMap;
+use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, FoundHardware, Machine, Member};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What steps are made from.
 pub(crate) struct Work<'a> {
@@ -40,9 +40,26 @@ impl Work<'_> {
             steps.extend(self.table(&m.device.id, layout)?);
         }
         let parts: BTreeMap<&DeviceId, &Part> = self.laid.parts().map(|part| (&part.device.id, part)).collect();
-        for device in &self.machine.layout.devices {
+        let layout = &self.machine.layout;
+        let mut there: BTreeSet<&DeviceId> = BTreeSet::new();
+        for device in &layout.devices {
             self.make(device, &mut steps)?;
-            if let Some(part) = parts.get(&device.id) {
+            there.insert(&device.id);
+            // A filesystem is made when the last of its devices is there, everything else with its device.
+            let holder = match &device.content {
+                Content::Journal(journal) => &journal.filesystem,
+                Content::Member(Member::Filesystem { filesystem, .. }) => filesystem,
+                Content::Filesystem(_)
+                | Content::Empty
+                | Content::Table(_)
+                | Content::Swap(_)
+                | Content::BootLoader
+                | Content::Extended
+                | Content::Luks(_)
+                | Content::Member(Member::Array { .. } | Member::Group { .. }) => &device.id,
+            };
+            let complete = layout.content_devices(holder).iter().all(|part| there.contains(&part.id));
+            if let Some(part) = parts.get(holder).filter(|_| complete) {
                 self.content(part, &mut steps)?;
             }
         }

@@ -8,6 +8,7 @@ use crate::ground::{Ground, sector_bytes};
 use crate::policy::Policy;
 use crate::resize::{maximum_bytes, on_sectors, resized};
 use crate::room;
+use crate::several;
 use crate::size::{self, GRAIN, Give, Region, Span};
 use lifeboat_machine::bytes::human;
 use lifeboat_machine::filesystem::Filesystem;
@@ -73,15 +74,17 @@ pub(crate) fn lay_out_on(
 /// A filesystem, swap area or member on the device itself.
 fn whole(layout: &Layout, device: &Device, ground: &Ground, resize: bool) -> Result<DiskLayout, PlanError> {
     let needs = demand(layout, device, resize);
+    // One of several devices has a part of its filesystem.
+    let own = device.filesystem().filter(|_| several::of(layout, &device.id).is_none());
     let region = Region {
         start: 0,
         size: device.size_bytes,
         minimum: needs.minimum,
-        maximum: device.filesystem().map_or(u64::MAX, maximum_bytes),
+        maximum: own.map_or(u64::MAX, maximum_bytes),
         give: if resize { Give::Free } else { Give::Fixed },
     };
     // The filesystem may be smaller than its disk: then only its own size counts.
-    let used_size = device.filesystem().map_or(device.size_bytes, |f| f.size_bytes);
+    let used_size = own.map_or(device.size_bytes, |f| f.size_bytes);
     let fits_as_it_is = ground.size_bytes >= used_size && (!resize || ground.size_bytes <= device.size_bytes);
     let size = if fits_as_it_is {
         device.size_bytes
@@ -94,7 +97,7 @@ fn whole(layout: &Layout, device: &Device, ground: &Ground, resize: bool) -> Res
     };
     let mut notes = vec![];
     let span = Span { start: 0, size };
-    let part = part(device, span, device.size_bytes, ground, &mut notes)?;
+    let part = part(layout, device, span, device.size_bytes, ground, &mut notes)?;
     Ok(DiskLayout { table: None, parts: vec![part], notes })
 }
 
@@ -163,7 +166,7 @@ fn partitioned(
                 reason: format!("an MBR reaches {} only with its sectors", human(MBR_SECTORS * new_sector)),
             });
         }
-        let mut new = part(recorded_part, *span, *old_size, ground, &mut notes)?;
+        let mut new = part(layout, recorded_part, *span, *old_size, ground, &mut notes)?;
         if let DeviceKind::Partition(geometry) = &mut new.device.kind {
             geometry.start_sector = span.start / new_sector;
             geometry.sectors = span.size / new_sector;
@@ -320,7 +323,8 @@ fn region(layout: &Layout, part: &Device, start: u64, size: u64, resize: bool) -
     Region { start, size, minimum, maximum: demand.maximum.max(size), give: demand.give }
 }
 
-pub(crate) fn part(
+fn part(
+    layout: &Layout,
     device: &Device,
     span: Span,
     old_size: u64,
@@ -337,6 +341,11 @@ pub(crate) fn part(
             reason,
         })?;
         notes.extend(note.map(|note| format!("{}: {note}", device.id)));
+        if several::of(layout, &device.id).is_some() {
+            // Its size is known when all of its devices are laid out.
+            new.device.content = Content::Filesystem(filesystem);
+            return Ok(new);
+        }
         // Partitions change by whole grains; what an array has may be a few chunks less.
         let other_size = span.size != old_size && span.size / GRAIN != old_size / GRAIN;
         if other_size || filesystem.size_bytes > span.size {

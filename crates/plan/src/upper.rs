@@ -8,11 +8,12 @@ use crate::groups::{self, Placed};
 use crate::matching::Match;
 use crate::nodes::Nodes;
 use crate::policy::Policy;
+use crate::several;
 use crate::size::Give;
-use crate::table::{DiskLayout, Part, lay_out_on, too_small};
+use crate::table::{DiskLayout, Part, lay_out_on, title, too_small};
 use lifeboat_machine::bytes::human;
 use lifeboat_machine::layout::{Array, ArrayRole, GroupId};
-use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Member};
+use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Layout, Member};
 use std::collections::BTreeMap;
 
 /// Everything that a plan lays out.
@@ -96,6 +97,7 @@ pub(crate) fn lay_out(
             }
         }
     }
+    laid.several(&changed.machine.layout)?;
     // Groups without volumes, and physical volumes without a group.
     for device in &changed.machine.layout.devices {
         match device.member() {
@@ -141,6 +143,43 @@ impl Laid {
         grounds.insert(device.id.clone(), ground);
         add_parts(grounds, &layout, nodes);
         self.upper.push((new, layout));
+        Ok(())
+    }
+
+    /// Gives filesystems on several devices the size that their devices have now.
+    fn several(&mut self, layout: &Layout) -> Result<(), PlanError> {
+        for device in &layout.devices {
+            let Some((recorded, devices)) = several::of(layout, &device.id) else { continue };
+            let new =
+                |id: &DeviceId| self.parts().find(|part| part.device.id == *id).map(|part| part.device.size_bytes);
+            let sizes: Option<Vec<u64>> = devices.iter().map(|device| new(&device.id)).collect();
+            let Some(sizes) = sizes else {
+                return Err(PlanError::Description(format!(
+                    "{}, whose filesystem lies on what has no place",
+                    device.id
+                )));
+            };
+            let same = devices.iter().zip(&sizes).all(|(device, size)| device.size_bytes == *size);
+            if same {
+                continue;
+            }
+            let (filesystem, shortage) = several::on(recorded, &sizes);
+            let what = format!("{} on {}", title(recorded), device.id);
+            if let Some(shortage) = shortage {
+                let disk = "its devices".to_owned();
+                return Err(PlanError::Room { what, disk, shortage: shortage.text() });
+            }
+            let verb = if filesystem.size_bytes > recorded.size_bytes { "grows" } else { "shrinks" };
+            let (before, after) = (human(recorded.size_bytes), human(filesystem.size_bytes));
+            let layouts = self.disks.iter_mut().chain(self.upper.iter_mut().map(|(_, layout)| layout));
+            for layout in layouts {
+                if let Some(part) = layout.parts.iter_mut().find(|part| part.device.id == device.id) {
+                    part.device.content = Content::Filesystem(filesystem.clone());
+                    part.resized = true;
+                    layout.notes.push(format!("{what} {verb} from {before} to {after}"));
+                }
+            }
+        }
         Ok(())
     }
 

@@ -102,6 +102,9 @@ pub(crate) fn with_their_arrays(blocks: &Blocks, used: &mut Use) {
                 used.disks.extend(disks.iter().map(|disk| disk.name.clone()));
             }
         }
+        let parts = used.mounts.iter().flat_map(|(name, _)| used.further.of(name));
+        let parts = parts.flat_map(|name| blocks.disks_under(name)).map(|disk| disk.name.clone());
+        used.disks.extend(parts.collect::<Vec<_>>());
         if used.disks.len() == before {
             return;
         }

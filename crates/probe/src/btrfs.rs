@@ -1,4 +1,4 @@
-//! btrfs on one device: `btrfs inspect-internal dump-super`, `btrfs filesystem df`.
+//! btrfs: `btrfs inspect-internal dump-super`, `btrfs filesystem df`.
 
 use crate::prober::{label_field, little_endian, uuid_text};
 use lifeboat_machine::Name;
@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 pub(crate) const SUPERBLOCK: (u64, usize) = (65536, 4096);
 /// Offset of the label in it (struct btrfs_super_block).
 const LABEL: usize = 0x12b;
+/// Offset in it of the size of all devices together, in bytes.
+const ALL_BYTES: usize = 0x70;
 /// Offsets in it of the device item (struct btrfs_dev_item): its number, its size in bytes and its UUID.
 const DEVICE_ID: usize = 0xc9;
 const DEVICE_BYTES: usize = 0xc9 + 8;
@@ -27,6 +29,8 @@ const FLAGS: &[(&str, &str)] = &[
     // The UUID was changed by btrfstune -m; the visible one is kept.
     ("METADATA_UUID", ""),
     ("FREE_SPACE_TREE_VALID", ""),
+    // Set by the profiles raid1c3 and raid1c4.
+    ("RAID1C34", ""),
     // Set by the kernel once a file has fs-verity.
     ("VERITY", ""),
     // mkfs.btrfs --mixed, kept as a field of its own.
@@ -67,10 +71,6 @@ pub(crate) fn parse_super(text: &str, superblock: &[u8]) -> Result<Parsed, Strin
         }
     }
     features.sort();
-    if get("num_devices")? != "1" {
-        refusals
-            .push(format!("it is a btrfs on {} devices; only btrfs on one device is supported", get("num_devices")?));
-    }
     let checksum = get("csum_type")?;
     let checksum = checksum.split(['(', ')']).nth(1).unwrap_or(checksum).trim();
     let checksum = match checksum {
@@ -82,7 +82,8 @@ pub(crate) fn parse_super(text: &str, superblock: &[u8]) -> Result<Parsed, Strin
             other
         }
     };
-    let size_bytes = little_endian(superblock, DEVICE_BYTES, 8).unwrap_or(0);
+    let place = if get("num_devices")? == "1" { DEVICE_BYTES } else { ALL_BYTES };
+    let size_bytes = little_endian(superblock, place, 8).unwrap_or(0);
     let options = BtrfsOptions {
         node_bytes: small("nodesize")?,
         sector_bytes: small("sectorsize")?,
@@ -201,7 +202,6 @@ mod tests {
     fn refusals() {
         let good = include_str!("../fixtures/btrfs-super.txt");
         for (from, to, expected) in [
-            ("num_devices\t\t1", "num_devices\t\t2", "on 2 devices"),
             ("NO_HOLES", "RAID56", "RAID56"),
             ("NO_HOLES", "ZONED", "ZONED"),
             ("NO_HOLES", "unknown flag: 0x8000", "unknown"),

@@ -152,7 +152,8 @@ fn btrfs(prober: &Prober<'_>, device: &str, mounts: &[&Used], findings: &mut Fin
     match btrfs::parse_profiles(&ask(&["filesystem", "df", "-b"])?.text()) {
         Ok((data, metadata)) => {
             for profile in [&data, &metadata] {
-                if !matches!(profile.as_str(), "single" | "dup") {
+                let known = ["single", "dup", "raid0", "raid1", "raid1c3", "raid1c4", "raid10"];
+                if !known.contains(&profile.as_str()) {
                     findings.refuse(device, format!("it has the btrfs profile {profile}"));
                 }
             }

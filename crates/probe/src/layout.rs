@@ -29,7 +29,8 @@ pub(crate) fn layout(prober: &Prober<'_>, blocks: &Blocks, used: &Use, findings:
         layer.whole(block, &DeviceId(format!("disk{index}")), kind, findings);
     }
     let groups = layer.upper(findings);
-    let devices = layer.devices;
+    let mut devices = layer.devices;
+    used.further.link(blocks, &mut devices, findings);
     let path_of = |name: &str| blocks.named(name).map(|block| block.path.clone()).unwrap_or_default();
     let mut mounts = vec![];
     for (name, mount) in &used.mounts {
@@ -75,10 +76,11 @@ struct Layer<'a> {
 }
 
 impl Layer<'_> {
-    /// What a device holds that something else is made from: a member of an array or of a volume group, or a LUKS header.
+    /// What a device holds that something else is made from, or that belongs to something else: a member of an array, of a volume group or
+    /// of a filesystem, a LUKS header, a journal.
     fn below(&self, block: &Block) -> Option<Content> {
         let member = || self.arrays.member(block).or_else(|| self.used.groups.member(block)).map(Content::Member);
-        member().or_else(|| self.crypts.content(block))
+        member().or_else(|| self.crypts.content(block)).or_else(|| self.used.further.content(block))
     }
 
     /// Everything that is made of other devices, as soon as all of those were read; gives the groups among it.

@@ -16,6 +16,7 @@
 //! | `signature` | blkid's answers |
 //! | `used`, `layout`, `content` | what is in use; its disks, their partitions and what those hold |
 //! | `arrays`, `groups`, `crypts` | md arrays, volume groups and LUKS mappings on those disks |
+//! | `further` | the other devices of filesystems that have several |
 //! | `ext`, `xfs`, `vfat`, `btrfs`, `subvolumes` | what mkfs needs to know, per filesystem |
 //! | `swap` | swap headers, /proc/swaps, fstab |
 //! | `mounts`, `again` | which mounts are real, visible and local; where their files show once more |
@@ -36,6 +37,7 @@ mod device;
 mod efi;
 mod ext;
 mod found;
+mod further;
 mod groups;
 mod hardware;
 mod hardware_path;

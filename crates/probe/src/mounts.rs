@@ -213,6 +213,7 @@ fn options(mount: &MountInfo) -> Vec<String> {
         "grpjquota",
         "usrjquota",
         "lazytime",
+        "logdev",
         "noatime",
         "nodatacow",
         "nodatasum",

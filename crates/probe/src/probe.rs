@@ -3,6 +3,7 @@
 use crate::arrays;
 use crate::boot;
 use crate::content;
+use crate::further::Further;
 use crate::groups::Groups;
 use crate::hardware;
 use crate::layout;
@@ -214,6 +215,7 @@ fn in_use(prober: &Prober<'_>, blocks: &Blocks, table: &[MountInfo], root: &Path
         unmounted(prober, blocks, &mut used, findings);
         boot_disks(prober, blocks, &mut used);
     }
+    used.further = Further::read(prober, blocks, &mut used.mounts, findings);
     arrays::with_their_arrays(blocks, &mut used);
     if prober.sysroot.is_running_system() {
         for disk in blocks.disks(prober.options.loop_devices) {

@@ -1,5 +1,6 @@
 //! What is in use on a machine.
 
+use crate::further::Further;
 use crate::groups::Groups;
 use crate::mounts::Used;
 use lifeboat_machine::layout::SwapFile;
@@ -20,4 +21,6 @@ pub(crate) struct Use {
     pub swap_files: Vec<SwapFile>,
     /// What LVM has, on whatever disks.
     pub groups: Groups,
+    /// Further devices of what is mounted.
+    pub further: Further,
 }

@@ -1,8 +1,9 @@
 //! XFS: `xfs_info` or `xfs_db -r -c info`, which print the same.
 
+use crate::further::EXTERNAL;
 use crate::prober::{label_field, uuid_text};
-use lifeboat_machine::Name;
 use lifeboat_machine::filesystem::{Filesystem, FilesystemOptions, XfsOptions};
+use lifeboat_machine::{DeviceId, Name};
 
 /// Switches by the section and name in which xfs_info prints them, and the name that mkfs.xfs takes.
 const FEATURES: &[(&str, &str, &str)] = &[
@@ -74,6 +75,7 @@ pub(crate) fn parse(text: &str, superblock: &[u8]) -> Result<Parsed, String> {
     };
 
     let mut refusals = vec![];
+    let mut external = false;
     for field in &fields {
         let known = NUMBERS.contains(&(field.section.as_str(), field.name.as_str()))
             || FEATURES.iter().any(|(section, name, _)| (*section, *name) == (field.section.as_str(), &field.name));
@@ -81,7 +83,8 @@ pub(crate) fn parse(text: &str, superblock: &[u8]) -> Result<Parsed, String> {
         match (field.section.as_str(), field.name.as_str()) {
             ("meta-data", "") => {}
             ("log", "") if field.value == "internal" => {}
-            ("log", "") => refusals.push(format!("it has an external log on {}", field.value)),
+            // Which device it is on is found by the mount.
+            ("log", "") => external = true,
             ("realtime", "") if field.value == "none" => {}
             ("realtime", "") => refusals.push(format!("it has a realtime device, {}", field.value)),
             (section, name) if !known && !off => {
@@ -131,7 +134,7 @@ pub(crate) fn parse(text: &str, superblock: &[u8]) -> Result<Parsed, String> {
         log_stripe_unit_blocks: small("log", "sunit")?,
         lazy_count: number("log", "lazy-count")? != 0,
         features,
-        log_device: None,
+        log_device: external.then(|| DeviceId(EXTERNAL.into())),
         realtime: None,
         metadata_uuid: metadata_uuid.filter(|_| superblock.get(219).is_some_and(|byte| byte & HAS_META_UUID != 0)),
     };
@@ -252,7 +255,6 @@ mod tests {
             ("zoned=0", "zoned=1", "zoned=1"),
             ("rgcount=0", "rgcount=4", "rgcount=4"),
             ("parent=1", "parent=1 frobnicate=1", "frobnicate=1"),
-            ("=internal log ", "=/dev/sdb1 ", "external log on /dev/sdb1"),
             ("=none ", "=/dev/sdc ", "realtime device, /dev/sdc"),
             ("extsz=4096", "extsz=65536", "realtime extent size"),
         ] {

@@ -203,12 +203,31 @@ pub fn first_fields(text: &[u8], replacements: &[(String, String)]) -> Vec<u8> {
 }
 
 fn push_field(out: &mut Vec<u8>, field: &mut Vec<u8>, replacements: &[(String, String)]) {
-    match replacements.iter().find(|(old, _)| old.as_bytes() == field.as_slice()) {
-        Some((_, new)) => out.extend_from_slice(new.as_bytes()),
-        None => out.extend_from_slice(field),
+    let new =
+        |old: &[u8]| replacements.iter().find(|(known, _)| known.as_bytes() == old).map(|(_, new)| new.as_bytes());
+    match new(field) {
+        Some(new) => out.extend_from_slice(new),
+        None => {
+            // Options name devices, too: the log of an XFS, the journal of an ext4.
+            for (number, option) in field.split(|byte| *byte == b',').enumerate() {
+                out.extend_from_slice(if number == 0 { b"" } else { b"," });
+                let named = OPTIONS.iter().find_map(|name| Some((name, new(option.strip_prefix(name.as_bytes())?)?)));
+                match named {
+                    // Only mount's own first field may be a tag.
+                    Some((name, new)) => match new.strip_prefix(b"UUID=") {
+                        Some(uuid) => out.extend([name.as_bytes(), b"/dev/disk/by-uuid/", uuid].concat()),
+                        None => out.extend([name.as_bytes(), new].concat()),
+                    },
+                    None => out.extend_from_slice(option),
+                }
+            }
+        }
     }
     field.clear();
 }
+
+/// Mount options that name a device (xfs(5), ext4(5)).
+const OPTIONS: [&str; 3] = ["logdev=", "rtdev=", "journal_path="];
 
 /// Replaces old names wherever they stand as a whole: `root=/dev/vda1` but not `/dev/vda10`, `/mnt/dev/vda1` or
 /// `/dev/vda1-backup`. One pass, so that disks that changed places are not replaced twice.
@@ -261,6 +280,24 @@ mod tests {
     fn crypttab_has_its_device_in_the_second_field() {
         let new = first_fields(b"cswap /dev/sda2 /dev/urandom swap\n", &pairs(&[("/dev/sda2", "/dev/vda2")]));
         assert_eq!(new, b"cswap /dev/vda2 /dev/urandom swap\n");
+    }
+
+    #[test]
+    fn options_name_devices_too() {
+        let names = pairs(&[("/dev/sda2", "/dev/vda2"), ("/dev/sda3", "UUID=11-22")]);
+        for (old, new) in [
+            ("LABEL=x /srv xfs noatime,logdev=/dev/sda2 0 0", "LABEL=x /srv xfs noatime,logdev=/dev/vda2 0 0"),
+            (
+                "LABEL=x /srv ext4 journal_path=/dev/sda3,ro 0 0",
+                "LABEL=x /srv ext4 journal_path=/dev/disk/by-uuid/11-22,ro 0 0",
+            ),
+            (
+                "LABEL=x /srv xfs logdev=/dev/sda22,x=/dev/sda2 0 0",
+                "LABEL=x /srv xfs logdev=/dev/sda22,x=/dev/sda2 0 0",
+            ),
+        ] {
+            assert_eq!(String::from_utf8(first_fields(old.as_bytes(), &names)).unwrap(), new);
+        }
     }
 
     #[test]

@@ -43,8 +43,8 @@ pub fn apply(step: &Step, context: &Context) -> Result<Vec<String>, RebuildError
         Step::OpenLuks { device, uuid, name, node, size_bytes } => {
             make::luks::open(context, Path::new(device), uuid, name, Path::new(node), *size_bytes).map(|()| vec![])
         }
-        Step::MakeFilesystem { device, filesystem, resized, .. } => {
-            make::filesystem(context, Path::new(device), filesystem, *resized)
+        Step::MakeFilesystem { device, filesystem, resized, further, .. } => {
+            make::filesystem(context, Path::new(device), filesystem, *resized, further)
         }
         Step::MakeSubvolumes { device, subvolumes, default } => {
             make::btrfs::subvolumes(context, Path::new(device), subvolumes, default).map(|()| vec![])

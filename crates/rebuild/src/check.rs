@@ -142,9 +142,9 @@ impl Checker<'_, '_> {
         match need {
             Need::Free { disk } => Ok(wipe::refuse_in_use(Path::new(disk))?),
             Need::Table { .. } => self.programs(&[SFDISK, WIPEFS, BLKID]),
-            Need::Filesystem { filesystem, resized, .. } => {
+            Need::Filesystem { filesystem, resized, further, .. } => {
                 self.programs(makers(filesystem))?;
-                Ok(trial::filesystem(self.context, filesystem, resized)?)
+                Ok(trial::filesystem(self.context, filesystem, resized, !further.is_empty())?)
             }
             Need::Array { array } => self.array(array),
             Need::Group { group } => {

@@ -16,8 +16,10 @@ pub mod xfs;
 use crate::context::Context;
 use crate::error::RebuildError;
 use crate::read_back;
+use crate::table::await_device;
 use crate::wipe::{clear, clear_marks};
 use lifeboat_machine::filesystem::{Filesystem, FilesystemOptions};
+pub use lifeboat_plan::FurtherDevice;
 use lifeboat_sys::Invocation;
 use std::path::Path;
 
@@ -30,14 +32,24 @@ pub fn filesystem(
     device: &Path,
     filesystem: &Filesystem,
     resized: bool,
+    further: &[FurtherDevice],
 ) -> Result<Vec<String>, RebuildError> {
     // A step that stopped is done anew, and mkfs.btrfs makes no UUID that it sees anywhere, be it in the same place.
     clear(context.runner, device)?;
+    for device in further.iter().map(|further| Path::new(&further.device)) {
+        if context.chroot_mounts {
+            await_device(device)?;
+        }
+        clear(context.runner, device)?;
+        if context.plan.targets.iter().any(|target| Path::new(&target.path) == device) {
+            clear_marks(device)?;
+        }
+    }
     let mut notes = match &filesystem.options {
-        FilesystemOptions::Ext(ext) => ext::make(context.runner, device, filesystem, ext, resized)?,
-        FilesystemOptions::Xfs(xfs) => xfs::make(context, device, filesystem, xfs, resized)?,
+        FilesystemOptions::Ext(ext) => ext::make(context.runner, device, filesystem, ext, resized, further)?,
+        FilesystemOptions::Xfs(xfs) => xfs::make(context, device, filesystem, xfs, resized, further)?,
         FilesystemOptions::Vfat(vfat) => fat::make(context.runner, device, filesystem, vfat)?,
-        FilesystemOptions::Btrfs(btrfs) => btrfs::make(context, device, filesystem, btrfs)?,
+        FilesystemOptions::Btrfs(btrfs) => btrfs::make(context, device, filesystem, btrfs, further)?,
     };
     if context.chroot_mounts {
         notes.extend(read_back::filesystem(context.runner, device, filesystem, resized)?);
@@ -58,10 +70,11 @@ pub fn commands(
     device: &Path,
     device_bytes: u64,
     filesystem: &Filesystem,
+    further: &[FurtherDevice],
 ) -> Result<Option<Vec<Invocation>>, RebuildError> {
     Ok(match &filesystem.options {
-        FilesystemOptions::Ext(options) => Some(ext::commands(device, filesystem, options, false)?),
-        FilesystemOptions::Xfs(options) => Some(vec![xfs::mkfs(device, filesystem, options, false)?]),
+        FilesystemOptions::Ext(options) => Some(ext::commands(device, filesystem, options, false, further)?),
+        FilesystemOptions::Xfs(options) => Some(vec![xfs::mkfs(device, filesystem, options, false, further)?]),
         FilesystemOptions::Vfat(options) => {
             // mkfs.fat rounds reserved sectors up to whole clusters unless it is instructed not to align.
             let aligned = options.reserved_sectors.is_multiple_of(options.cluster_sectors.max(1));

@@ -35,6 +35,8 @@ pub fn mount(
 /// The options under which files are restored.
 pub fn mount_options(kind: &str, recorded: &[String]) -> Vec<String> {
     let stored: &[&str] = match kind {
+        // Without it the kernel does not find a log that is on a device of its own.
+        "xfs" => &["logdev"],
         "btrfs" => &["compress", "compress-force", "nodatacow", "nodatasum"],
         // Owners and modes are not stored on FAT: without its masks every file would differ from the archive.
         "vfat" => &[

@@ -269,6 +269,8 @@ pub fn filesystem(
     match (&planned.options, &found.options) {
         (FilesystemOptions::Ext(a), FilesystemOptions::Ext(b)) => {
             compared.must("size in bytes", planned.size_bytes, found.size_bytes);
+            let external = |ext: &ExtOptions| switch(matches!(ext.journal, Some(Journal::External { .. })));
+            compared.must("external journal", external(a), external(b));
             ext(&mut compared, device, a, b, resized);
         }
         (FilesystemOptions::Xfs(a), FilesystemOptions::Xfs(b)) => {
@@ -278,6 +280,7 @@ pub fn filesystem(
             } else {
                 compared.must("size in bytes", planned.size_bytes, found.size_bytes);
             }
+            compared.must("external log", switch(a.log_device.is_some()), switch(b.log_device.is_some()));
             xfs(&mut compared, device, a, b, resized);
         }
         (FilesystemOptions::Vfat(a), FilesystemOptions::Vfat(b)) => {

@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::error::RebuildError;
 use crate::make::{btrfs, ext, fat, swap as make_swap, xfs};
 use crate::read_back;
-use lifeboat_machine::filesystem::{Filesystem, FilesystemOptions};
+use lifeboat_machine::filesystem::{Filesystem, FilesystemOptions, Journal};
 use lifeboat_machine::layout::Swap;
 use std::path::{Path, PathBuf};
 
@@ -41,11 +41,17 @@ impl Drop for Scratch {
     }
 }
 
-/// Tries to make a filesystem.
+/// Tries to make a filesystem. Of one that has further devices, its own: its journal or log is tried inside, and a btrfs without the
+/// profiles that need several devices.
 ///
 /// # Errors
 /// What mkfs reports; what would come out otherwise than planned.
-pub fn filesystem(context: &Context, filesystem: &Filesystem, resized: bool) -> Result<(), RebuildError> {
+pub fn filesystem(
+    context: &Context,
+    filesystem: &Filesystem,
+    resized: bool,
+    several: bool,
+) -> Result<(), RebuildError> {
     if !context.chroot_mounts {
         return Ok(());
     }
@@ -54,13 +60,20 @@ pub fn filesystem(context: &Context, filesystem: &Filesystem, resized: bool) -> 
     match &filesystem.options {
         FilesystemOptions::Ext(options) => {
             // The first call makes it, those behind it change it.
-            if let Some(mut mke2fs) = ext::commands(path, filesystem, options, resized)?.into_iter().next() {
+            let mut options = options.clone();
+            if matches!(options.journal, Some(Journal::External { .. })) {
+                options.journal = None;
+                options.features.retain(|feature| feature != "has_journal");
+            }
+            if let Some(mut mke2fs) = ext::commands(path, filesystem, &options, resized, &[])?.into_iter().next() {
                 mke2fs.arguments.insert(0, "-n".into());
                 runner.run(&mke2fs)?;
             }
         }
         FilesystemOptions::Xfs(options) => {
-            let mut mkfs = xfs::mkfs(path, filesystem, &xfs::whole(runner, options), resized)?;
+            let mut options = xfs::whole(runner, options);
+            options.log_device = None;
+            let mut mkfs = xfs::mkfs(path, filesystem, &options, resized, &[])?;
             mkfs.arguments.insert(0, "-N".into());
             runner.run(&mkfs)?;
         }
@@ -77,7 +90,10 @@ pub fn filesystem(context: &Context, filesystem: &Filesystem, resized: bool) -> 
             other.uuid = random.trim().to_owned();
             let mut options = options.clone();
             (options.device_uuid, options.metadata_uuid) = (None, None);
-            btrfs::make(context, path, &other, &options)?;
+            if several {
+                (options.data_profile, options.metadata_profile) = (String::new(), String::new());
+            }
+            btrfs::make(context, path, &other, &options, &[])?;
             other.options = FilesystemOptions::Btrfs(options);
             made(context, path, &other, resized)?;
         }

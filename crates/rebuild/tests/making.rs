@@ -32,7 +32,13 @@ fn filesystem(options: FilesystemOptions) -> Filesystem {
 }
 
 fn make(options: FilesystemOptions, resized: bool) -> Step {
-    Step::MakeFilesystem { device: "/dev/nowhere1".into(), filesystem: filesystem(options), resized, was: None }
+    Step::MakeFilesystem {
+        device: "/dev/nowhere1".into(),
+        filesystem: filesystem(options),
+        resized,
+        was: None,
+        further: vec![],
+    }
 }
 
 fn xfs() -> XfsOptions {

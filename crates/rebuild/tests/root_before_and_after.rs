@@ -27,7 +27,7 @@ fn filesystem(path: &str) -> Filesystem {
 }
 
 fn make(device: &str, filesystem: Filesystem) -> Step {
-    Step::MakeFilesystem { device: device.into(), filesystem, resized: false, was: None }
+    Step::MakeFilesystem { device: device.into(), filesystem, resized: false, was: None, further: vec![] }
 }
 
 fn target(path: &str) -> Target {

@@ -25,7 +25,7 @@ fn round_trip(title: &str, original: &Image, describe: impl Fn(&Path) -> String)
 fn rebuild(title: &str, image: &Image, filesystem: Filesystem) {
     let (machine, plan) = (empty_machine(), empty_plan());
     let context = Context::new(&SystemRunner, "/nonexistent", &machine, &plan);
-    let step = Step::MakeFilesystem { device: image.text(), filesystem, resized: false, was: None };
+    let step = Step::MakeFilesystem { device: image.text(), filesystem, resized: false, was: None, further: vec![] };
     let notes = apply(&step, &context).unwrap_or_else(|error| panic!("{title}: {error}"));
     assert!(notes.iter().all(|note| note.contains("UUID_SUB")), "{title}: {notes:?}");
 }
@@ -253,8 +253,13 @@ fn root_resized() {
             let new = lifeboat_plan::resize::resized(&recorded, device.size);
             let (machine, plan) = (empty_machine(), empty_plan());
             let context = Context::new(&SystemRunner, "/nonexistent", &machine, &plan);
-            let step =
-                Step::MakeFilesystem { device: device.text(), filesystem: new.clone(), resized: true, was: None };
+            let step = Step::MakeFilesystem {
+                device: device.text(),
+                filesystem: new.clone(),
+                resized: true,
+                was: None,
+                further: vec![],
+            };
             apply(&step, &context).unwrap_or_else(|error| panic!("{title} at {mib} MiB: {error}"));
             let Ok(Content::Filesystem(made)) = lifeboat_probe::content_of(&SystemRunner, &device.text()) else {
                 panic!()
@@ -282,7 +287,8 @@ fn root_kinds_in_place_of_others() {
         let (machine, plan) = (empty_machine(), empty_plan());
         let context = Context::new(&SystemRunner, "/nonexistent", &machine, &plan);
         let was = Some("ext4".to_owned());
-        let step = Step::MakeFilesystem { device: image.text(), filesystem: new.clone(), resized: true, was };
+        let step =
+            Step::MakeFilesystem { device: image.text(), filesystem: new.clone(), resized: true, was, further: vec![] };
         let notes = apply(&step, &context).unwrap_or_else(|error| panic!("{kind}: {error}"));
         assert_eq!(notes, Vec::<String>::new(), "{kind}");
         let content = lifeboat_probe::content_of(&SystemRunner, &image.text()).unwrap();

@@ -152,6 +152,9 @@ pub(crate) fn mount_all(
             .accept(2);
         let found = runner.run(&lookup)?.text();
         let devices: Vec<&str> = found.lines().collect();
+        // Each device of a btrfs on several ones bears its UUID; it is mounted by any of them.
+        let several = machine.layout.content_devices(&mount.device).len() > 1;
+        let devices = if several { &devices[..devices.len().min(1)] } else { &devices[..] };
         let [device] = devices[..] else {
             lines.push(if devices.is_empty() {
                 format!("{}: its filesystem {} is on no disk", mount.mount_point, filesystem.uuid)

@@ -66,7 +66,7 @@ pub fn lines(plan: &Plan, machine: &Machine, hardware: &FoundHardware, columns: 
         review.heading("RESIZED: another size than recorded");
     }
     for step in &plan.steps {
-        if let Step::MakeFilesystem { device, filesystem, resized: true, was: None } = step {
+        if let Step::MakeFilesystem { device, filesystem, resized: true, was: None, .. } = step {
             let recorded = machine.layout.devices.iter().filter_map(Device::filesystem);
             let old = recorded.filter(|old| old.uuid == filesystem.uuid).map(|old| human(old.size_bytes)).next();
             let (title, old, new) = (title(filesystem), old.unwrap_or_default(), human(filesystem.size_bytes));

@@ -4,8 +4,7 @@ use super::Work;
 use crate::boot_copies;
 use crate::error::PlanError;
 use crate::kind_changes;
-use crate::made;
-use crate::step::Step;
+use crate::step::{FurtherDevice, Step};
 use crate::table::{DiskLayout, Part};
 use lifeboat_machine::filesystem::{BtrfsOptions, FilesystemOptions};
 use lifeboat_machine::layout::PartitionTable;
@@ -38,6 +37,7 @@ impl Work<'_> {
                     filesystem: filesystem.clone(),
                     resized,
                     was,
+                    further: self.further(&part.device.id)?,
                 });
                 match &filesystem.options {
                     FilesystemOptions::Btrfs(btrfs) => steps.extend(subvolumes(device, btrfs)),
@@ -47,19 +47,42 @@ impl Work<'_> {
             Content::Swap(swap) => steps.push(Step::MakeSwap { device, swap: swap.clone() }),
             // A table was written with those of all disks; a boot loader's installer fills its space; the container of
             // logical partitions is an entry of its table.
-            // Members are wiped and filled when their array is made.
+            // Members are wiped and filled when their array or filesystem is made.
             Content::Empty
             | Content::Table(_)
             | Content::BootLoader
             | Content::Extended
-            | Content::Member(Member::Array { .. }) => {}
+            | Content::Journal(_)
+            | Content::Member(Member::Array { .. } | Member::Filesystem { .. }) => {}
             Content::Member(Member::Group { group, .. }) => steps.extend(self.physical(&part.device, group.as_ref())?),
             Content::Luks(header) => steps.push(Step::MakeLuks { device, header: header.clone() }),
-            content @ (Content::Journal(_) | Content::Member(Member::Filesystem { .. })) => {
-                return Err(made::unmade(&part.device.id, content));
-            }
         }
         Ok(())
+    }
+}
+
+impl Work<'_> {
+    /// The devices of a filesystem beside its own, those of a btrfs in the order of their numbers.
+    fn further(&self, holder: &DeviceId) -> Result<Vec<FurtherDevice>, PlanError> {
+        let mut list = vec![];
+        for device in self.machine.layout.content_devices(holder).into_iter().filter(|device| device.id != *holder) {
+            let node = self.nodes.get(&device.id)?.to_owned();
+            let (order, journal) = match &device.content {
+                Content::Journal(journal) => (0, Some(journal.clone())),
+                Content::Member(Member::Filesystem { devid, .. }) => (*devid, None),
+                Content::Empty
+                | Content::Table(_)
+                | Content::Filesystem(_)
+                | Content::Swap(_)
+                | Content::BootLoader
+                | Content::Extended
+                | Content::Luks(_)
+                | Content::Member(Member::Array { .. } | Member::Group { .. }) => continue,
+            };
+            list.push((order, FurtherDevice { device: node, journal }));
+        }
+        list.sort_by_key(|(order, _)| *order);
+        Ok(list.into_iter().map(|(_, device)| device).collect())
     }
 }
 

@@ -4,6 +4,7 @@ use super::Work;
 use crate::error::PlanError;
 use crate::step::Step;
 use lifeboat_machine::Device;
+use lifeboat_machine::layout::JournalKind;
 
 impl Work<'_> {
     /// All mounts that were recorded, parents first.
@@ -13,12 +14,19 @@ impl Work<'_> {
             let Some(filesystem) = self.machine.layout.device(&mount.device).and_then(Device::filesystem) else {
                 return Err(PlanError::Description(format!("a mount of {}, which holds no filesystem", mount.device)));
             };
+            // What was mounted read-only must be written now all the same.
+            let kept = |option: &&String| *option != "ro" && !option.starts_with("logdev=");
+            let mut options: Vec<String> = mount.options.iter().filter(kept).cloned().collect();
+            for (kind, journal) in filesystem.further() {
+                if kind == JournalKind::XfsLog {
+                    options.push(format!("logdev={}", self.nodes.get(journal)?));
+                }
+            }
             steps.push(Step::Mount {
                 device,
                 mount_point: mount.mount_point.clone(),
                 kind: filesystem.options.mount_type().to_owned(),
-                // What was mounted read-only must be written now all the same.
-                options: mount.options.iter().filter(|option| *option != "ro").cloned().collect(),
+                options,
                 subvolume: mount.subvolume.clone(),
             });
         }

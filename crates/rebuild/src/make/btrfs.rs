@@ -1,10 +1,11 @@
-//! btrfs on one device: mkfs.btrfs(8), subvolumes with btrfs(8).
+//! btrfs: mkfs.btrfs(8), subvolumes with btrfs(8).
 
 use crate::context::Context;
 use crate::error::RebuildError;
 use crate::mounts::mounted_at_target;
 use lifeboat_machine::Name;
 use lifeboat_machine::filesystem::{BtrfsOptions, Filesystem, Subvolume};
+use lifeboat_plan::FurtherDevice;
 use lifeboat_sys::program::{BTRFS, BTRFSTUNE, CHATTR, MKFS_BTRFS};
 use lifeboat_sys::{Invocation, Runner, block, mount};
 use std::path::Path;
@@ -18,6 +19,7 @@ pub(crate) fn make(
     device: &Path,
     filesystem: &Filesystem,
     btrfs: &BtrfsOptions,
+    further: &[FurtherDevice],
 ) -> Result<Vec<String>, RebuildError> {
     let runner = context.runner;
     // What mkfs.btrfs knows and turns on by itself differs between releases; older ones have two lists.
@@ -62,7 +64,8 @@ pub(crate) fn make(
         }
     }
     let mut notes = vec![];
-    if let Some(uuid) = &btrfs.device_uuid {
+    // With several devices mkfs.btrfs gives the first one the UUID and says nothing of the others (6.14, 7.1): all get new ones.
+    if let Some(uuid) = btrfs.device_uuid.as_ref().filter(|_| further.is_empty()) {
         // Since btrfs-progs 6.3.
         if help(runner).contains("--device-uuid") {
             call = call.arg("--device-uuid").arg(uuid);
@@ -73,10 +76,15 @@ pub(crate) fn make(
     if !filesystem.label.0.is_empty() {
         call = call.arg("-L").arg(filesystem.label.to_os_string());
     }
-    if block::size_bytes(device).is_ok_and(|size| size > filesystem.size_bytes) {
+    if further.is_empty() && block::size_bytes(device).is_ok_and(|size| size > filesystem.size_bytes) {
         call = call.arg("-b").arg(filesystem.size_bytes.to_string());
     }
-    runner.run(&call.arg(device))?;
+    if !further.is_empty() {
+        // The kernel remembers devices that bore this UUID before they were wiped, and would not mount it with other ones (EEXIST).
+        runner.run(&Invocation::new(BTRFS).args(["device", "scan", "--forget"]).accept(1))?;
+    }
+    let call = further.iter().fold(call.arg(device), |call, further| call.arg(&further.device));
+    runner.run(&call)?;
     if btrfs.metadata_uuid.is_some() {
         // It got its UUID after it was made; the metadata keep the first one.
         runner.run(&Invocation::new(BTRFSTUNE).args(["-f", "-M", &filesystem.uuid]).arg(device))?;

@@ -3,6 +3,8 @@
 use super::crc::{crc32c, parse_uuid, print_uuid, uuid_with_crc};
 use crate::error::RebuildError;
 use lifeboat_machine::filesystem::{ExtOptions, Filesystem, Journal};
+use lifeboat_machine::layout::JournalDevice;
+use lifeboat_plan::FurtherDevice;
 use lifeboat_sys::program::{DEBUGFS, E2FSCK, MKE2FS, TUNE2FS};
 use lifeboat_sys::{Invocation, Runner};
 use std::path::Path;
@@ -18,8 +20,9 @@ pub(super) fn make(
     filesystem: &Filesystem,
     ext: &ExtOptions,
     resized: bool,
+    further: &[FurtherDevice],
 ) -> Result<Vec<String>, RebuildError> {
-    for call in commands(device, filesystem, ext, resized)? {
+    for call in commands(device, filesystem, ext, resized, further)? {
         runner.run(&call)?;
     }
     Ok(vec![])
@@ -31,9 +34,12 @@ pub(crate) fn commands(
     filesystem: &Filesystem,
     ext: &ExtOptions,
     resized: bool,
+    further: &[FurtherDevice],
 ) -> Result<Vec<Invocation>, RebuildError> {
     let first_uuid = first_uuid(filesystem, ext);
-    let mut calls = vec![mke2fs(device, filesystem, ext, resized, &first_uuid)?];
+    let journal = further.iter().find_map(|further| Some((further.device.as_str(), further.journal.as_ref()?)));
+    let mut calls: Vec<Invocation> = journal.iter().map(|(node, journal)| journal_device(node, journal, ext)).collect();
+    calls.push(mke2fs(device, filesystem, ext, resized, &first_uuid, journal.map(|(node, _)| node))?);
     if is_at_its_limit(ext, resized) {
         calls.push(Invocation::new(DEBUGFS).args(["-w", "-R", "feature resize_inode"]).arg(device));
         // It makes the inode that the feature announces, which is a change (1).
@@ -62,6 +68,17 @@ fn first_uuid(filesystem: &Filesystem, ext: &ExtOptions) -> String {
     }
 }
 
+/// The call that makes the device of an external journal (mke2fs(8), "-O journal_dev"). Its blocks are those of its filesystem.
+fn journal_device(node: &str, journal: &JournalDevice, ext: &ExtOptions) -> Invocation {
+    let block = u64::from(ext.block_bytes.max(1));
+    let mut call = Invocation::new(MKE2FS).env("MKE2FS_CONFIG", "/dev/null");
+    call = call.args(["-F", "-q", "-O", "journal_dev", "-b", &block.to_string()]);
+    if let Some(uuid) = &journal.uuid {
+        call = call.args(["-U", uuid]);
+    }
+    call.args([node, &(journal.size_bytes / block).to_string()])
+}
+
 /// The call of mke2fs.
 fn mke2fs(
     device: &Path,
@@ -69,6 +86,7 @@ fn mke2fs(
     ext: &ExtOptions,
     resized: bool,
     uuid: &str,
+    journal_node: Option<&str>,
 ) -> Result<Invocation, RebuildError> {
     // `none` first: then the list is all there is.
     let mut features = vec!["none"];
@@ -94,7 +112,10 @@ fn mke2fs(
         call = call.args(["-G", &number(ext.flex_group_blocks.unwrap_or(1).into())]);
     }
     if let Some(Journal::External { device: journal }) = &ext.journal {
-        return Err(RebuildError::unsupported("an external journal", device, format!("it was on {journal}")));
+        let Some(node) = journal_node else {
+            return Err(RebuildError::unsupported("an external journal", device, format!("it was on {journal}")));
+        };
+        call = call.args(["-J", &format!("device={node}")]);
     }
     let journal = ext.journal.as_ref().and_then(Journal::internal_bytes);
     if let Some(journal) = journal.filter(|_| has(ext, "has_journal")) {

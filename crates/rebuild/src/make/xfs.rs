@@ -6,6 +6,7 @@ use crate::mounts::mounted_at_target;
 use crate::read_back::{self, XFS_SMALLEST_GROUP};
 use lifeboat_machine::bytes::human;
 use lifeboat_machine::filesystem::{Filesystem, XfsOptions};
+use lifeboat_plan::FurtherDevice;
 use lifeboat_sys::program::{MKFS_XFS, XFS_ADMIN, XFS_GROWFS};
 use lifeboat_sys::{Invocation, Runner};
 use std::path::Path;
@@ -20,18 +21,23 @@ pub(super) fn make(
     filesystem: &Filesystem,
     xfs: &XfsOptions,
     resized: bool,
+    further: &[FurtherDevice],
 ) -> Result<Vec<String>, RebuildError> {
     let runner = context.runner;
-    runner.run(&mkfs(device, filesystem, &whole(runner, xfs), resized)?)?;
+    runner.run(&mkfs(device, filesystem, &whole(runner, xfs), resized, further)?)?;
     if xfs.metadata_uuid.is_some() {
         // It got its UUID after it was made; the metadata keep the first one.
-        runner.run(&Invocation::new(XFS_ADMIN).args(["-U", &filesystem.uuid]).arg(device))?;
+        let call = Invocation::new(XFS_ADMIN).args(["-U", &filesystem.uuid]).arg(device);
+        // Without the log it aborts; the log goes behind the device (xfs_admin(8)).
+        runner.run(&further.iter().fold(call, |call, further| call.arg(&further.device)))?;
     }
     if resized || small_group(xfs) == 0 {
         return Ok(vec![]);
     }
     // The kernel makes smaller allocation groups than mkfs.xfs when a filesystem grows: so it did, and so it does again.
-    let grown = mounted_at_target(context, device, "xfs", &[], |place| {
+    let log = further.iter().map(|further| format!("logdev={}", further.device)).collect::<Vec<_>>();
+    let options: Vec<&str> = log.iter().map(String::as_str).collect();
+    let grown = mounted_at_target(context, device, "xfs", &options, |place| {
         runner.run(&Invocation::new(XFS_GROWFS).args(["-D", &xfs.blocks.to_string()]).arg(place))?;
         Ok(())
     });
@@ -81,6 +87,7 @@ pub(crate) fn mkfs(
     filesystem: &Filesystem,
     xfs: &XfsOptions,
     resized: bool,
+    further: &[FurtherDevice],
 ) -> Result<Invocation, RebuildError> {
     let first_uuid = xfs.metadata_uuid.as_ref().unwrap_or(&filesystem.uuid);
     let mut metadata = vec![format!("uuid={first_uuid}")];
@@ -105,12 +112,12 @@ pub(crate) fn mkfs(
             }
         }
     }
-    if let Some(other) = xfs.log_device.as_ref().or(xfs.realtime.as_ref().map(|realtime| &realtime.device)) {
-        return Err(RebuildError::unsupported(
-            "a log or realtime section of its own",
-            device,
-            format!("it was on {other}"),
-        ));
+    let external = further.iter().find(|further| further.journal.is_some());
+    if let Some(other) = xfs.log_device.as_ref().filter(|_| external.is_none()) {
+        return Err(RebuildError::unsupported("a log of its own", device, format!("it was on {other}")));
+    }
+    if let Some(realtime) = &xfs.realtime {
+        return Err(RebuildError::unsupported("a realtime section", device, format!("it was on {}", realtime.device)));
     }
     let block = u64::from(xfs.block_bytes);
     let mut data = vec![format!("size={}", xfs.blocks * block)];
@@ -124,7 +131,11 @@ pub(crate) fn mkfs(
         data.push(format!("sw={}", (xfs.stripe_width_blocks / xfs.stripe_unit_blocks).max(1)));
     }
     let mut log = vec![format!("version={}", xfs.log_version), format!("sectsize={}", xfs.log_sector_bytes)];
-    if !resized {
+    if let Some(external) = external {
+        log.push(format!("logdev={}", external.device));
+    }
+    // A log on a device of its own does not change with the filesystem.
+    if !resized || external.is_some() {
         log.push(format!("size={}b", xfs.log_blocks));
     }
     if xfs.log_stripe_unit_blocks > 0 {
