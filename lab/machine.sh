@@ -58,6 +58,9 @@ mkdir -p "$mnt/etc/systemd/journald.conf.d" "$mnt/etc/systemd/system/serial-gett
 printf '[Journal]\nStorage=volatile\n' >"$mnt/etc/systemd/journald.conf.d/lab.conf"
 printf '[Service]\nExecStart=\nExecStart=-/sbin/agetty --autologin root --noclear --keep-baud 115200 %%I linux\n' \
 	>"$mnt/etc/systemd/system/serial-getty@ttyS0.service.d/lab.conf"
+# Emulated on a loaded host, a disk may take longer than systemd's 90 s to appear.
+mkdir -p "$mnt/etc/systemd/system.conf.d"
+printf '[Manager]\nDefaultDeviceTimeoutSec=10min\n' >"$mnt/etc/systemd/system.conf.d/lab.conf"
 mkdir -p "$mnt/etc/default" "$mnt/etc/kernel"
 cat >"$mnt/etc/default/grub" <<-EOF
 	GRUB_DEFAULT=0

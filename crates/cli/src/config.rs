@@ -17,6 +17,8 @@ pub struct Config {
     pub repository: Option<PathBuf>,
     /// Key file; default `/etc/lifeboat/repository.key`.
     pub key_file: Option<PathBuf>,
+    /// What belongs to the machine.
+    pub machine: MachineTable,
     /// What a backup contains.
     pub backup: Backup,
     /// What the rescue system and its media hold.
@@ -25,6 +27,14 @@ pub struct Config {
     pub media: Media,
     /// What unattended recoveries from new media may do.
     pub unattended: Option<UnattendedPolicy>,
+}
+
+/// The `[machine]` table.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct MachineTable {
+    /// Disks that are no part of it: paths, WWNs or serial numbers.
+    pub leave_out: Vec<String>,
 }
 
 /// The `[backup]` table.
@@ -119,7 +129,7 @@ mod tests {
     #[test]
     fn every_key() {
         let config = Config::parse(
-            "repository = '/srv/repo'\nkey_file = '/etc/k'\n[backup]\nexclude = ['/var/cache']\nexclude_contents = ['/tmp']\n\
+            "repository = '/srv/repo'\nkey_file = '/etc/k'\n[machine]\nleave_out = ['wwn-1']\n[backup]\nexclude = ['/var/cache']\nexclude_contents = ['/tmp']\n\
              [rescue]\nkernel = '6.1'\nprograms = ['nvme']\nfiles = ['/etc/x']\nappend = ['nomodeset']\nauthorized_keys = ['/k']\nno_firmware = true\n\
              [media]\nsigning_key = '/k/db.key'\nsigning_certificate = '/k/db.crt'\n",
         )
@@ -128,5 +138,6 @@ mod tests {
         assert_eq!(config.media.signing_certificate.as_deref(), Some(Path::new("/k/db.crt")));
         assert_eq!(config.backup.exclude, [PathBuf::from("/var/cache")]);
         assert!(config.rescue.no_firmware);
+        assert_eq!(config.machine.leave_out, ["wwn-1"]);
     }
 }

@@ -16,6 +16,7 @@
 //! | `signature` | blkid's answers |
 //! | `used`, `layout`, `content` | what is in use; its disks, their partitions and what those hold |
 //! | `arrays`, `groups`, `crypts` | md arrays, volume groups and LUKS mappings on those disks |
+//! | `left_out` | disks that a person leaves out |
 //! | `further` | the other devices of filesystems that have several |
 //! | `ext`, `xfs`, `vfat`, `btrfs`, `subvolumes` | what mkfs needs to know, per filesystem |
 //! | `swap` | swap headers, /proc/swaps, fstab |
@@ -43,6 +44,7 @@ mod hardware;
 mod hardware_path;
 mod identity;
 mod layout;
+mod left_out;
 mod loaders;
 mod mounts;
 mod network;

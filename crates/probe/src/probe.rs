@@ -7,6 +7,7 @@ use crate::further::Further;
 use crate::groups::Groups;
 use crate::hardware;
 use crate::layout;
+use crate::left_out::{self, LeftOut};
 use crate::mounts::{self, Class};
 use crate::network;
 use crate::os;
@@ -66,6 +67,7 @@ pub(crate) fn read(prober: &Prober<'_>) -> Result<Probed, ProbeError> {
     let layout = if own_mounts {
         let used = in_use(prober, &blocks, &table, &root, &mut findings);
         let layout = layout::layout(prober, &blocks, &used, &mut findings);
+        left_out::suggest(prober, &blocks, &layout, &used, &mut findings);
         if sysroot.is_running_system() {
             crate::bearers::twins(prober, &blocks, &layout).into_iter().for_each(|text| findings.warn(text));
         }
@@ -137,6 +139,7 @@ fn in_use(prober: &Prober<'_>, blocks: &Blocks, table: &[MountInfo], root: &Path
         }
     }
     let archive_disks = archive_disks(prober, blocks, table, &local);
+    let left_out = LeftOut::read(prober, blocks, findings);
     let mut saved: Vec<u32> = vec![];
     for mount in local {
         let at = mount.mount_point.display().to_string();
@@ -148,6 +151,11 @@ fn in_use(prober: &Prober<'_>, blocks: &Blocks, table: &[MountInfo], root: &Path
         };
         if blocks.disks_under(&block.name).iter().any(|disk| archive_disks.contains(&disk.name)) {
             findings.warn(format!("{at} is on the disk that the archive is written to; it is not part of the machine"));
+            continue;
+        }
+        if left_out.has(blocks, block) && !is_root {
+            findings
+                .warn(format!("{at} is on a disk that the configuration leaves out; it is not part of the machine"));
             continue;
         }
         let unknown = arrays::unknown_layer(blocks, block, prober.options.loop_devices);
@@ -210,13 +218,14 @@ fn in_use(prober: &Prober<'_>, blocks: &Blocks, table: &[MountInfo], root: &Path
     {
         findings.refuse("/", "the root filesystem is not on a disk of this machine");
     }
-    swaps(prober, blocks, &mut used, findings);
+    swaps(prober, blocks, &left_out, &mut used, findings);
     if prober.sysroot.is_running_system() {
-        unmounted(prober, blocks, &mut used, findings);
+        unmounted(prober, blocks, &left_out, &mut used, findings);
         boot_disks(prober, blocks, &mut used);
     }
     used.further = Further::read(prober, blocks, &mut used.mounts, findings);
     arrays::with_their_arrays(blocks, &mut used);
+    left_out.check(blocks, &used, findings);
     if prober.sysroot.is_running_system() {
         for disk in blocks.disks(prober.options.loop_devices) {
             if !used.disks.contains(&disk.name) {
@@ -289,7 +298,7 @@ fn fstab_device<'b>(prober: &Prober<'_>, blocks: &'b Blocks, source: &str) -> Op
 }
 
 /// Swap areas that are on, and those that fstab names.
-fn swaps(prober: &Prober<'_>, blocks: &Blocks, used: &mut Use, findings: &mut Findings) {
+fn swaps(prober: &Prober<'_>, blocks: &Blocks, left_out: &LeftOut, used: &mut Use, findings: &mut Findings) {
     let mut devices = vec![];
     let mut files = vec![];
     if let Ok(text) = std::fs::read(prober.host("/proc/swaps")) {
@@ -313,7 +322,7 @@ fn swaps(prober: &Prober<'_>, blocks: &Blocks, used: &mut Use, findings: &mut Fi
             devices.extend(fstab_device(prober, blocks, &entry.source).cloned());
         }
     }
-    for device in devices {
+    for device in devices.into_iter().filter(|device| !left_out.has(blocks, device)) {
         let unknown = arrays::unknown_layer(blocks, &device, prober.options.loop_devices);
         match kind_of(blocks, &device) {
             Family::Disk | Family::Stacked(_) if unknown.is_none() => {
@@ -353,7 +362,7 @@ fn swaps(prober: &Prober<'_>, blocks: &Blocks, used: &mut Use, findings: &mut Fi
 }
 
 /// Disks with filesystems that fstab wants mounted: they are recorded, so that the missing mount is refused by name.
-fn unmounted(prober: &Prober<'_>, blocks: &Blocks, used: &mut Use, findings: &mut Findings) {
+fn unmounted(prober: &Prober<'_>, blocks: &Blocks, left_out: &LeftOut, used: &mut Use, findings: &mut Findings) {
     for entry in swap::parse_fstab(&prober.sysroot.read("/etc/fstab").unwrap_or_default()) {
         let mounted = used.mounts.iter().any(|(_, mount)| mount.mount_point == entry.mount_point);
         let optional = entry.options.iter().any(|option| matches!(option.as_str(), "noauto" | "bind" | "rbind"));
@@ -361,6 +370,7 @@ fn unmounted(prober: &Prober<'_>, blocks: &Blocks, used: &mut Use, findings: &mu
             continue;
         }
         match fstab_device(prober, blocks, &entry.source) {
+            Some(block) if left_out.has(blocks, block) => {}
             Some(block) if arrays::unknown_layer(blocks, block, prober.options.loop_devices).is_none() => {
                 used.disks.extend(blocks.disks_under(&block.name).into_iter().map(|disk| disk.name.clone()));
             }

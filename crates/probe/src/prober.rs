@@ -18,6 +18,8 @@ pub struct Options {
     /// Where the archive is written. A disk that is mounted for nothing else is not part of the machine: a recovery would
     /// wipe it.
     pub archive: Option<PathBuf>,
+    /// Disks that are no part of the machine, although they are in use: paths, WWNs or serial numbers.
+    pub leave_out: Vec<String>,
 }
 
 /// Everything a reader needs.

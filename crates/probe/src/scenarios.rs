@@ -265,6 +265,41 @@ fn what_is_closed_or_unknown_to_lvm_is_refused_by_name() {
     );
 }
 
+#[test]
+fn a_disk_can_be_left_out_by_name() {
+    let mut host = FakeHost::new();
+    host.disk("sda", 64, AHCI);
+    host.disk("sdb", 32, AHCI);
+    host.write("sys/block/sdb/device/serial", "DATA-1\n");
+    host.run("mke2fs", &["-q", "-t", "ext4", "dev/sda"]);
+    host.write("dev/sdb", [&[0; 512][..], b"LABELONE", &[0; 32 << 20]].concat());
+    host.run("mkfs.btrfs", &["-q", "-f", "-M", "dev/sdb"]);
+    host.mount("/dev/sda", "/", "ext4");
+    host.mount("/dev/sdb", "/srv", "hfsplus");
+    let with = |leave_out: &[&str]| {
+        let mut prober = host.prober();
+        prober.options.leave_out = leave_out.iter().map(|name| (*name).to_owned()).collect();
+        probe::read(&prober).unwrap()
+    };
+    let refused = with(&[]);
+    let remedies: Vec<&str> =
+        refused.refusals.iter().filter_map(|refusal| refusal.remedy.as_ref()).map(|remedy| remedy.as_str()).collect();
+    assert!(!refused.refusals.is_empty());
+    assert!(remedies.iter().any(|remedy| remedy.contains("[machine] leave_out = [\"")), "{:?}", refused.refusals);
+    let probed = with(&["/dev/sdb"]);
+    assert_eq!(reasons(&probed.refusals), Vec::<String>::new());
+    assert_eq!(probed.machine.layout.devices.len(), 1);
+    assert!(probed.warnings.iter().any(|text| text.contains("/srv is on a disk that the configuration leaves out")));
+    let probed = with(&["/dev/nowhere", "/dev/sdb"]);
+    assert!(
+        probed.warnings.iter().any(|text| text.contains("leaves the disk /dev/nowhere out")),
+        "{:?}",
+        probed.warnings
+    );
+    // The root cannot be left out.
+    assert!(!with(&["/dev/sda", "/dev/sdb"]).refusals.is_empty());
+}
+
 /// A machine whose first partition is encrypted by the real cryptsetup.
 fn encrypted(table: &str) -> FakeHost {
     let mut host = FakeHost::new();

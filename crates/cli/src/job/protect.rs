@@ -22,8 +22,8 @@ pub fn probe(session: &Session, sysroot: &Path, archive: Option<&Path>) -> Resul
     if let Some(archive) = archive {
         watch::reach(archive)?;
     }
-    let options =
-        lifeboat_probe::Options { archive: archive.map(Path::to_owned), ..lifeboat_probe::Options::default() };
+    let (archive, leave_out) = (archive.map(Path::to_owned), session.config.machine.leave_out.clone());
+    let options = lifeboat_probe::Options { archive, leave_out, ..lifeboat_probe::Options::default() };
     Ok(lifeboat_probe::probe_with(&session.runner, &Sysroot::new(sysroot), &options)?)
 }
 
