@@ -5,10 +5,13 @@ use crate::failure::Failure;
 use crate::observe::Observing;
 use crate::on_disk;
 use crate::recovery::{Recovery, stage, target_source};
+use crate::stacks::Stacks;
 use lifeboat_archive::Selection;
 use lifeboat_machine::filesystem::FilesystemOptions;
-use lifeboat_machine::{Content, DiskContent, Event, EventSink, Machine};
+use lifeboat_machine::{Content, DeviceKind, DiskContent, Event, EventSink, Machine};
+use lifeboat_rebuild::Secrets as _;
 use lifeboat_rebuild::make::btrfs::subvolume_id;
+use lifeboat_storage::Incomplete;
 use lifeboat_sys::program::BLKID;
 use lifeboat_sys::{Invocation, Runner, mount};
 use std::io::Write as _;
@@ -40,6 +43,10 @@ pub fn compare(
     let began = Instant::now();
     let machine = &recovery.machine;
     let mut lines = stage(sink, "layout", || layout_differences(machine, runner))?;
+    let stacks = Stacks::here();
+    if let Some(stacks) = &stacks {
+        stage(sink, "storage", || activate(stacks, recovery, runner, sink))?;
+    }
     std::fs::create_dir_all(target).map_err(|source| Failure::Write { path: target.to_owned(), source })?;
     let mounted = stage(sink, "mount", || mount_all(machine, target, runner, Access::ReadOnly));
     let result = mounted.and_then(|missing| {
@@ -52,6 +59,9 @@ pub fn compare(
     });
     if let Err(error) = mount::unmount_below(target) {
         sink.emit(&Event::Warning { text: error.to_string() });
+    }
+    if let Some(stacks) = &stacks {
+        stacks.release_ours(runner, sink)?;
     }
     let compared = result?;
     for line in &lines {
@@ -78,6 +88,37 @@ pub fn compare(
         seconds: began.elapsed().as_secs_f64(),
     });
     Ok(outcome)
+}
+
+/// Activates what the machine's filesystems are on, read-only: arrays, volume groups, and encrypted devices that a key at hand opens.
+fn activate(stacks: &Stacks, recovery: &Recovery, runner: &dyn Runner, sink: &dyn EventSink) -> Result<(), Failure> {
+    let machine = &recovery.machine;
+    if machine.layout.devices.iter().all(|device| matches!(device.kind, DeviceKind::Disk(_) | DeviceKind::Partition(_)))
+    {
+        return Ok(());
+    }
+    recovery.keyring().open_by_files(runner, sink)?;
+    loop {
+        let activated = stacks.activate(runner, Incomplete::Start)?;
+        for layer in &activated.layers {
+            sink.emit(&Event::Note { text: format!("activated read-only: {layer}") });
+        }
+        let mut opened = false;
+        for device in &activated.locked {
+            if let Some(key) = recovery.keyring().key(&device.uuid) {
+                let layer = stacks.unlock(runner, device, &key)?;
+                sink.emit(&Event::Note { text: format!("opened read-only: {layer}") });
+                opened = true;
+            }
+        }
+        // What was open comes with what is on it.
+        if !opened {
+            for problem in &activated.problems {
+                sink.emit(&Event::Warning { text: problem.to_string() });
+            }
+            return Ok(());
+        }
+    }
 }
 
 fn write_report(path: &Path, machine: &Machine, lines: &[String], entries: u64) -> Result<(), Failure> {

@@ -210,7 +210,7 @@ impl<'a> Session<'a> {
             return self.open_by(Some(source), Search::Alone);
         }
         let Some(stacks) = Stacks::here() else { return Err(nothing_open()) };
-        match stacks::open_one(devices, |device| stacks.unlock(self.runner, device, passphrase).map(drop)) {
+        match stacks::open_one(devices, |device| stacks.unlock(self.runner, device, passphrase.as_bytes()).map(drop)) {
             Ok(()) => self.open(Some(source)),
             Err(reason) => Ok(Opened::DiskLocked(reason)),
         }

@@ -69,8 +69,8 @@ impl Stacks {
     ///
     /// # Errors
     /// For a wrong passphrase, or when cryptsetup cannot.
-    pub fn unlock(&self, runner: &dyn Runner, device: &Locked, passphrase: &str) -> Result<Layer, Failure> {
-        Ok(luks::unlock(runner, &self.run, device, passphrase.as_bytes())?)
+    pub fn unlock(&self, runner: &dyn Runner, device: &Locked, key: &[u8]) -> Result<Layer, Failure> {
+        Ok(luks::unlock(runner, &self.run, device, key)?)
     }
 
     /// Logs in to an iSCSI target.

@@ -94,7 +94,7 @@ fn unlock(session: &Session, stacks: &Stacks, args: &StorageUnlockArgs) -> Comma
         });
     };
     let passphrase = passphrase(&device.device)?;
-    let layer = stacks.unlock(&session.runner, device, &passphrase)?;
+    let layer = stacks.unlock(&session.runner, device, passphrase.as_bytes())?;
     session.reporter.line(format!("opened read-only: {layer}"));
     // What is on it is activated with it.
     report(session, &stacks.activate(&session.runner, Incomplete::Wait)?)
