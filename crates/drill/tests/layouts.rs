@@ -21,7 +21,9 @@ use std::hash::Hasher as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-const WORKBENCH: &str = "debian12-layouts";
+/// The machine that makes the disks of the others, and that they are a copy of.
+const DEBIAN_12: &str = "debian12-layouts";
+const DEBIAN_13: &str = "debian13-layouts";
 const GIB: u64 = 1 << 30;
 /// Where the scripts of the layouts are in the workbench.
 const SCRIPTS: &str = "/run/layouts";
@@ -57,8 +59,8 @@ fn variable(script: &Path, name: &str) -> String {
 }
 
 impl Layout {
-    fn new(name: &'static str) -> Result<Layout, DrillError> {
-        let scenario = scenario_in("layouts", WORKBENCH)?;
+    fn new(workbench: &str, name: &'static str) -> Result<Layout, DrillError> {
+        let scenario = scenario_in("layouts", workbench)?;
         let script = lab().scripts.join("layouts").join(format!("{name}.sh"));
         let directory = scenario.directory.join(name);
         std::fs::create_dir_all(&directory).unwrap();
@@ -247,7 +249,7 @@ fn differences(before: &str, after: &str, same_sizes: bool) -> String {
 /// The lines that no pattern of the list matches.
 fn unknown(text: &str) -> String {
     use std::io::Write as _;
-    let list = std::fs::read_to_string(lab().scripts.join("ignore").join(WORKBENCH)).unwrap();
+    let list = std::fs::read_to_string(lab().scripts.join("ignore").join(DEBIAN_12)).unwrap();
     let known: Vec<&str> = list.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
     let mut grep = Command::new("grep");
     let mut child = grep.args(["-vE", &known.join("|")]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -260,9 +262,9 @@ fn unknown(text: &str) -> String {
 }
 
 /// Recovers a layout onto disks of the same sizes.
-fn comes_back(name: &'static str) {
+fn comes_back(workbench: &str, name: &'static str) {
     run_scenario(|| {
-        let layout = Layout::new(name)?;
+        let layout = Layout::new(workbench, name)?;
         layout.lose_and_recover(&layout.disks).map(|_| ())
     });
 }
@@ -271,7 +273,7 @@ fn comes_back(name: &'static str) {
 #[ignore = "long: make test-all"]
 fn raid1_bios_comes_back_and_boots_without_its_first_disk() {
     run_scenario(|| {
-        let layout = Layout::new("raid1-bios")?;
+        let layout = Layout::new(DEBIAN_12, "raid1-bios")?;
         let disks = layout.lose_and_recover(&layout.disks)?;
         // The data lies on both disks, without redundancy: the root and its swap must come up.
         layout.boot("second-disk", &disks[1..], &[DEGRADED])
@@ -282,7 +284,7 @@ fn raid1_bios_comes_back_and_boots_without_its_first_disk() {
 #[ignore = "long: make test-all"]
 fn raid1_uefi_comes_back_and_boots_without_its_first_disk() {
     run_scenario(|| {
-        let layout = Layout::new("raid1-uefi")?;
+        let layout = Layout::new(DEBIAN_12, "raid1-uefi")?;
         let disks = layout.lose_and_recover(&layout.disks)?;
         layout.boot("second-disk", &disks[1..], &[DEGRADED])
     });
@@ -291,23 +293,47 @@ fn raid1_uefi_comes_back_and_boots_without_its_first_disk() {
 #[test]
 #[ignore = "long: make test-all"]
 fn raid_levels_come_back() {
-    comes_back("raid-levels");
+    comes_back(DEBIAN_12, "raid-levels");
 }
 
 #[test]
 #[ignore = "long: make test-all"]
 fn luks_below_and_on_lvm_comes_back_by_the_key_files_of_the_archive() {
-    comes_back("luks-lvm-bios");
+    comes_back(DEBIAN_12, "luks-lvm-bios");
 }
 
 #[test]
 #[ignore = "long: make test-all"]
 fn filesystems_on_several_devices_come_back() {
-    comes_back("btrfs-several-bios");
+    comes_back(DEBIAN_12, "btrfs-several-bios");
 }
 
 #[test]
 #[ignore = "long: make test-all"]
 fn volume_groups_on_md_and_on_disks_come_back() {
-    comes_back("lvm-md-bios");
+    comes_back(DEBIAN_12, "lvm-md-bios");
+}
+
+#[test]
+#[ignore = "long: make test-all"]
+fn debian_13_on_raid_1() {
+    comes_back(DEBIAN_13, "raid1-bios");
+}
+
+#[test]
+#[ignore = "long: make test-all"]
+fn debian_13_on_luks_and_lvm() {
+    comes_back(DEBIAN_13, "luks-lvm-bios");
+}
+
+#[test]
+#[ignore = "long: make test-all"]
+fn debian_13_on_lvm_and_md() {
+    comes_back(DEBIAN_13, "lvm-md-bios");
+}
+
+#[test]
+#[ignore = "long: make test-all"]
+fn debian_13_on_several_devices() {
+    comes_back(DEBIAN_13, "btrfs-several-bios");
 }

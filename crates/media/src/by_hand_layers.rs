@@ -61,7 +61,7 @@ fn open(layout: &Layout, device: &Device, crypt: &Crypt, dump: &str) -> Vec<Stri
     let Content::Luks(header) = &parent.content else { return vec![] };
     let (file, below) = (header.backup_name(), word(layout, parent));
     vec![
-        format!("{dump} /.lifeboat/{file} >/tmp/{file}"),
+        format!("(umask 077; {dump} /.lifeboat/{file} >/tmp/{file})"),
         format!("wipefs --all {below}"),
         format!("cryptsetup luksHeaderRestore --batch-mode --header-backup-file /tmp/{file} {below}"),
         format!("cryptsetup open --type luks {below} {}", shell(crypt.name.as_bytes())),
@@ -185,7 +185,7 @@ mod tests {
         assert_eq!(
             layers(&machine.layout, "dump")[..5],
             [
-                format!("dump /.lifeboat/{file} >/tmp/{file}"),
+                format!("(umask 077; dump /.lifeboat/{file} >/tmp/{file})"),
                 format!("wipefs --all {device}"),
                 format!("cryptsetup luksHeaderRestore --batch-mode --header-backup-file /tmp/{file} {device}"),
                 format!("cryptsetup open --type luks {device} vda2_crypt"),

@@ -33,6 +33,8 @@ impl fmt::Display for Change {
 
 /// What changes from day to day or boot to boot, by the end of its place.
 const VOLATILE: [&str; 6] = ["recorded_at", "used_bytes", "restored", "path", "memory_bytes", "modaliases"];
+/// The digest of a LUKS header's backup.
+const HEADER: &str = "backup";
 /// Keys that name an entry of a list.
 const NAMES: [&str; 4] = ["id", "mount_point", "name", "path"];
 /// Keys that say nothing to a reader, for what follows is clear without them.
@@ -71,6 +73,13 @@ fn objects(a: &Map<String, Value>, b: &Map<String, Value>, place: &mut Vec<Strin
     for key in a.keys().chain(b.keys().filter(|key| !a.contains_key(*key))) {
         // A swap file is named by its path; every other path is the kernel's idea of the day.
         if VOLATILE.contains(&key.as_str()) {
+            continue;
+        }
+        if key == HEADER && a.get(key) != b.get(key) {
+            // Its digest says nothing to a reader.
+            let place = [&place[..], &["LUKS header".to_owned()]].concat().join(" ");
+            let (old, new) = (Some("as recorded".to_owned()), Some("other key slots or tokens".to_owned()));
+            out.push(Change { place, old, new });
             continue;
         }
         let silent = SILENT.contains(&key.as_str());

@@ -8,6 +8,7 @@ use crate::groups::{self, Placed};
 use crate::matching::Match;
 use crate::nodes::Nodes;
 use crate::policy::Policy;
+use crate::resize::on_sectors;
 use crate::several;
 use crate::size::Give;
 use crate::table::{DiskLayout, Part, lay_out_on, title, too_small};
@@ -97,7 +98,7 @@ pub(crate) fn lay_out(
             }
         }
     }
-    laid.several(&changed.machine.layout)?;
+    laid.several(&changed.machine.layout, &grounds)?;
     // Groups without volumes, and physical volumes without a group.
     for device in &changed.machine.layout.devices {
         match device.member() {
@@ -146,24 +147,20 @@ impl Laid {
         Ok(())
     }
 
-    /// Gives filesystems on several devices the size that their devices have now.
-    fn several(&mut self, layout: &Layout) -> Result<(), PlanError> {
+    /// Gives filesystems on several devices the size that their devices have now: mkfs.btrfs takes all of each.
+    fn several(&mut self, layout: &Layout, grounds: &BTreeMap<DeviceId, Ground>) -> Result<(), PlanError> {
         for device in &layout.devices {
+            self.on_sectors(layout, grounds, device)?;
             let Some((recorded, devices)) = several::of(layout, &device.id) else { continue };
-            let new =
-                |id: &DeviceId| self.parts().find(|part| part.device.id == *id).map(|part| part.device.size_bytes);
-            let sizes: Option<Vec<u64>> = devices.iter().map(|device| new(&device.id)).collect();
-            let Some(sizes) = sizes else {
-                return Err(PlanError::Description(format!(
-                    "{}, whose filesystem lies on what has no place",
-                    device.id
-                )));
+            let sizes = devices.iter().map(|device| grounds.get(&device.id).map(|ground| ground.size_bytes));
+            let Some(sizes) = sizes.collect::<Option<Vec<u64>>>() else {
+                let text = format!("{}, whose filesystem is on what has no place", device.id);
+                return Err(PlanError::Description(text));
             };
-            let same = devices.iter().zip(&sizes).all(|(device, size)| device.size_bytes == *size);
-            if same {
+            let (filesystem, shortage) = several::on(recorded, &sizes);
+            if filesystem.size_bytes == recorded.size_bytes {
                 continue;
             }
-            let (filesystem, shortage) = several::on(recorded, &sizes);
             let what = format!("{} on {}", title(recorded), device.id);
             if let Some(shortage) = shortage {
                 let disk = "its devices".to_owned();
@@ -179,6 +176,34 @@ impl Laid {
                     layout.notes.push(format!("{what} {verb} from {before} to {after}"));
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// A journal or log on a device with larger sectors than the filesystem's own.
+    fn on_sectors(
+        &mut self,
+        layout: &Layout,
+        grounds: &BTreeMap<DeviceId, Ground>,
+        device: &Device,
+    ) -> Result<(), PlanError> {
+        let Some(filesystem) = device.filesystem().filter(|filesystem| !filesystem.further().is_empty()) else {
+            return Ok(());
+        };
+        let largest = layout.content_devices(&device.id).into_iter().filter_map(|part| grounds.get(&part.id));
+        let Some(ground) = largest.max_by_key(|ground| ground.sector_bytes) else { return Ok(()) };
+        let sector = u32::try_from(ground.sector_bytes).unwrap_or(u32::MAX);
+        let layouts = self.disks.iter_mut().chain(self.upper.iter_mut().map(|(_, layout)| layout));
+        for layout in layouts {
+            let Some(part) = layout.parts.iter_mut().find(|part| part.device.id == device.id) else { continue };
+            let Content::Filesystem(planned) = &mut part.device.content else { continue };
+            let (new, note) = on_sectors(planned, sector).map_err(|reason| PlanError::Geometry {
+                what: format!("{} on {}", title(filesystem), device.id),
+                disk: ground.title.clone(),
+                reason,
+            })?;
+            layout.notes.extend(note.map(|note| format!("{}: {note}", device.id)));
+            *planned = new;
         }
         Ok(())
     }

@@ -58,12 +58,18 @@ pub fn same_table(device: &Device, found: &FoundDisk) -> bool {
 /// The whole disk is a member of the array that the recorded disk was a member of.
 pub fn bears_own_array(machine: &Machine, device: &Device, found: &FoundDisk) -> bool {
     let DiskContent::Whole { uuid: Some(uuid), .. } = &found.content else { return false };
-    array_uuid(machine, device).is_some_and(|own| own.eq_ignore_ascii_case(uuid))
+    whole_uuid(machine, device).is_some_and(|own| own.eq_ignore_ascii_case(uuid))
 }
 
-/// The UUID of the array that a device is a member of, as blkid prints it.
-fn array_uuid(machine: &Machine, device: &Device) -> Option<String> {
-    let Some(Member::Array { array, .. }) = device.member() else { return None };
+/// The UUID of the array or filesystem that a device is a member of, as blkid prints it.
+fn whole_uuid(machine: &Machine, device: &Device) -> Option<String> {
+    let array = match device.member()? {
+        Member::Array { array, .. } => array,
+        Member::Filesystem { filesystem, .. } => {
+            return machine.layout.device(filesystem)?.filesystem().map(|filesystem| filesystem.uuid.clone());
+        }
+        Member::Group { .. } => return None,
+    };
     match &machine.layout.device(array)?.kind {
         DeviceKind::Array(array) => Some(array.member_uuid()),
         DeviceKind::Disk(_) | DeviceKind::Partition(_) | DeviceKind::Volume(_) | DeviceKind::Crypt(_) => None,
@@ -89,7 +95,7 @@ fn shares_content(machine: &Machine, device: &Device, found: &FoundDisk) -> bool
     let DiskContent::Table { partition_uuids, content_uuids, .. } = &found.content else { return false };
     let parts = machine.layout.partitions_of(&device.id);
     let known_partitions: Vec<&str> = parts.iter().filter_map(|(_, partition)| partition.uuid.as_deref()).collect();
-    let own = |part: &Device| own_uuid(part).map(str::to_owned).or_else(|| array_uuid(machine, part));
+    let own = |part: &Device| own_uuid(part).map(str::to_owned).or_else(|| whole_uuid(machine, part));
     let known_contents: Vec<String> = parts.iter().filter_map(|(part, _)| own(part)).collect();
     let known = |list: &[String], uuid: &String| list.iter().any(|k| k.eq_ignore_ascii_case(uuid));
     let shared = partition_uuids.iter().any(|uuid| known_partitions.iter().any(|k| k.eq_ignore_ascii_case(uuid)))

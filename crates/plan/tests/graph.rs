@@ -29,7 +29,9 @@ fn planned(machine: &Machine) -> bool {
 /// The disks of a machine, with sizes in thousandths of their own.
 fn hardware_of(machine: &Machine, permille: &[u16]) -> FoundHardware {
     let disks = machine.layout.disks().enumerate().map(|(index, (device, identity))| {
-        let size = device.size_bytes / MIB * u64::from(permille[index % permille.len()]) / 1000 * MIB;
+        // Real disks are no multiples of a MiB.
+        let odd = index as u64 % 3 * 512;
+        let size = device.size_bytes / MIB * u64::from(permille[index % permille.len()]) / 1000 * MIB + odd;
         found(&format!("/dev/vd{}", char::from(b'a' + index as u8)), size, identity.serial.as_deref().unwrap())
     });
     hardware(disks.collect())
@@ -129,6 +131,12 @@ fn sound(machine: &Machine, hardware: &FoundHardware, plan: &Plan) -> Result<(),
             Step::MakeFilesystem { device, filesystem, further, .. } => {
                 *filled.entry(device).or_default() += 1;
                 let mut size = sizes[device.as_str()];
+                let parts = || [size].into_iter().chain(further.iter().map(|part| sizes[part.device.as_str()]));
+                if further.iter().any(|part| part.journal.is_none()) {
+                    // mkfs.btrfs takes all of each device.
+                    let all: u64 = parts().map(|size| size / 4096 * 4096).sum();
+                    prop_assert_eq!(filesystem.size_bytes, all, "another size than {} gets", device);
+                }
                 for part in further {
                     *filled.entry(&part.device).or_default() += 1;
                     let own = sizes[part.device.as_str()];

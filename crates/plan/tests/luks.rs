@@ -63,3 +63,13 @@ fn a_header_knows_its_backup_and_its_mapping() {
     assert_eq!(header.backup_name(), "luks-64f0a6d1-0000-4000-8000-000000000001.header");
     assert_eq!(header.mapping_bytes(device.size_bytes), machine.layout.device(&id("crypt0")).unwrap().size_bytes);
 }
+
+#[test]
+fn a_changed_passphrase_is_a_difference_in_words() {
+    let (old, mut new) = (encrypted_machine(), encrypted_machine());
+    let device = new.layout.devices.iter_mut().find(|device| device.id == id("disk0p2")).unwrap();
+    let Content::Luks(header) = &mut device.content else { unreachable!() };
+    header.backup.blake3 = "11".into();
+    let texts: Vec<String> = lifeboat_plan::diff(&old, &new).iter().map(ToString::to_string).collect();
+    assert_eq!(texts, ["layout disk0p2 content LUKS header: as recorded -> other key slots or tokens"]);
+}

@@ -53,7 +53,16 @@ impl Crypts {
             if !blocks.disks_under(&block.name).iter().any(|disk| used.disks.contains(&disk.name)) {
                 continue;
             }
-            if is_plain(uuid) && table.iter().any(|entry| entry.name == *name && entry.is_volatile()) {
+            let volatile = table.iter().find(|entry| entry.name == *name && entry.is_volatile());
+            if let Some(entry) = volatile.filter(|_| is_plain(uuid)) {
+                // Its own bytes are random, so the name is that of something small in front, which is not kept.
+                if ["UUID=", "LABEL="].iter().any(|tag| entry.device.starts_with(tag)) {
+                    findings.refuse_with_remedy(
+                        &below.path,
+                        format!("crypttab finds it by {}, which does not come back", entry.device),
+                        "name it in /etc/crypttab by PARTUUID= or by a path",
+                    );
+                }
                 findings.warn(format!(
                     "/dev/mapper/{name} is made with a new key at each start; nothing in it is part of the backup"
                 ));
@@ -118,6 +127,13 @@ impl Crypts {
     pub(crate) fn is_volatile(&self, name: &str) -> bool {
         self.volatile.iter().any(|(_, mapping)| mapping == name)
     }
+}
+
+/// A mapping that has a new key at each start: what is on it is part of no machine.
+pub(crate) fn is_volatile_mapping(prober: &Prober<'_>, block: &Block) -> bool {
+    let Some((name, _)) = block.mapper.as_ref().filter(|(_, uuid)| is_plain(uuid)) else { return false };
+    let table = crypttab::parse(&prober.sysroot.read("/etc/crypttab").unwrap_or_default());
+    table.iter().any(|entry| entry.name == *name && entry.is_volatile())
 }
 
 /// The device that a mapping is made from: dm-integrity may be between.

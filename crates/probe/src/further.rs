@@ -28,11 +28,14 @@ const EXT_INCOMPATIBLE: (usize, u64) = (0x60, 0x8);
 const EXT_UUID: usize = 0x68;
 const EXT_JOURNAL_UUID: usize = 0xd0;
 const EXT_JOURNAL_INODE: usize = 0xe0;
+const EXT_JOURNAL_DEVICE: usize = 0xe4;
 /// Superblock of XFS: magic number, block size, beginning and blocks of the log; big-endian (xfs_format.h).
 const XFS_MAGIC: (usize, &[u8]) = (0, b"XFSB");
 const XFS_BLOCK: usize = 4;
 const XFS_LOG_START: usize = 48;
 const XFS_LOG_BLOCKS: usize = 96;
+/// mkfs.xfs makes no smaller external logs (xfsprogs 6.1 to 7.2).
+const XFS_LEAST_LOG: u64 = 64 << 20;
 
 /// The filesystems on several devices that are mounted.
 #[derive(Debug, Default)]
@@ -149,19 +152,32 @@ impl Further {
             return;
         }
         let wanted = own.get(EXT_JOURNAL_UUID..EXT_JOURNAL_UUID + 16).map(uuid_text);
-        let journal = blocks.all().find_map(|other| {
+        // What something else is made from is a copy of what is on top of it.
+        let journals = blocks.all().filter(|other| other.holders.is_empty()).filter_map(|other| {
             let bytes = superblock(other).filter(|bytes| flag(bytes, EXT_INCOMPATIBLE))?;
             let uuid = bytes.get(EXT_UUID..EXT_UUID + 16).map(uuid_text);
             let size = little_endian(&bytes, EXT_BLOCKS, 4)? << (10 + little_endian(&bytes, EXT_BLOCK_SIZE, 4)?.min(6));
-            (uuid == wanted).then(|| (other.name.clone(), size))
+            (uuid == wanted).then(|| (other.number, other.name.clone(), size))
         });
+        let journals: Vec<((u32, u32), String, u64)> = journals.collect();
+        // Of a clone and the journal the kernel uses the one that the superblock names by its number (new_decode_dev, kdev_t.h).
+        let number = little_endian(&own, EXT_JOURNAL_DEVICE, 4).unwrap_or(0);
+        let number = ((number & 0xf_ff00) >> 8, (number & 0xff) | ((number >> 12) & 0xf_ff00));
+        let is_named = |at: &(u32, u32)| (u64::from(at.0), u64::from(at.1)) == number;
+        let journal = match &journals[..] {
+            [one] => Some(one.clone()),
+            several => several.iter().find(|(at, ..)| is_named(at)).cloned(),
+        };
         match journal {
-            Some((name, size)) => {
-                self.journal(block, name, PartKind::Journal(JournalKind::Ext, wanted, size), findings)
+            Some((_, name, size)) => {
+                self.journal(block, name, PartKind::Journal(JournalKind::Ext, wanted, size), findings);
             }
             None => findings.refuse(
                 &block.path,
-                format!("its external journal {} is on no device that is there", wanted.unwrap_or_default()),
+                format!(
+                    "its external journal {} is on no device that is there, or on several",
+                    wanted.unwrap_or_default()
+                ),
             ),
         }
     }
@@ -172,6 +188,9 @@ impl Further {
             return;
         }
         let size = big_endian(&own, XFS_LOG_BLOCKS, 4) * big_endian(&own, XFS_BLOCK, 4);
+        if size < XFS_LEAST_LOG {
+            findings.refuse(&block.path, "its external log is smaller than the 64 MiB that mkfs.xfs makes at least");
+        }
         let named = mount.options.iter().find_map(|option| option.strip_prefix("logdev="));
         match named.and_then(|path| blocks.linked(&prober.host, path)) {
             Some(log) => {

@@ -3,6 +3,7 @@
 use crate::arrays;
 use crate::boot;
 use crate::content;
+use crate::crypts;
 use crate::further::Further;
 use crate::groups::Groups;
 use crate::hardware;
@@ -151,6 +152,11 @@ fn in_use(prober: &Prober<'_>, blocks: &Blocks, table: &[MountInfo], root: &Path
         };
         if blocks.disks_under(&block.name).iter().any(|disk| archive_disks.contains(&disk.name)) {
             findings.warn(format!("{at} is on the disk that the archive is written to; it is not part of the machine"));
+            continue;
+        }
+        if crypts::is_volatile_mapping(prober, block) {
+            // A /tmp that begins empty at each start; its disk belongs to the machine all the same.
+            used.disks.extend(blocks.disks_under(&block.name).into_iter().map(|disk| disk.name.clone()));
             continue;
         }
         if left_out.has(blocks, block) && !is_root {

@@ -144,7 +144,7 @@ impl Checker<'_, '_> {
             Need::Table { .. } => self.programs(&[SFDISK, WIPEFS, BLKID]),
             Need::Filesystem { filesystem, resized, further, .. } => {
                 self.programs(makers(filesystem))?;
-                Ok(trial::filesystem(self.context, filesystem, resized, !further.is_empty())?)
+                Ok(trial::filesystem(self.context, filesystem, resized, further)?)
             }
             Need::Array { array } => self.array(array),
             Need::Group { group } => {

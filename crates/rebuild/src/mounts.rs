@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::error::RebuildError;
-use crate::make::btrfs::subvolume_id;
+use crate::make::btrfs::{register, subvolume_id};
 use lifeboat_machine::Name;
 use lifeboat_sys::mount;
 use std::path::{Path, PathBuf};
@@ -25,6 +25,9 @@ pub fn mount(
     let place = context.inside(mount_point.as_path());
     std::fs::create_dir_all(&place).map_err(RebuildError::io("MAKE the directory", &place))?;
     let mut chosen = mount_options(kind, options);
+    if kind == "btrfs" {
+        register(context, device)?;
+    }
     if let Some(subvolume) = subvolume {
         chosen.push(format!("subvolid={}", subvolume_id(context.runner, device, &place, subvolume)?));
     }
@@ -84,6 +87,9 @@ pub(crate) fn mounted_at_target<T>(
 ) -> Result<T, RebuildError> {
     let place = &context.target;
     std::fs::create_dir_all(place).map_err(RebuildError::io("MAKE the directory", place))?;
+    if kind == "btrfs" {
+        register(context, device)?;
+    }
     mount::mount(device, place, kind, options)?;
     let result = work(place);
     let unmounted = mount::unmount(place);

@@ -7,6 +7,7 @@ use crate::make::{btrfs, ext, fat, swap as make_swap, xfs};
 use crate::read_back;
 use lifeboat_machine::filesystem::{Filesystem, FilesystemOptions, Journal};
 use lifeboat_machine::layout::Swap;
+use lifeboat_plan::FurtherDevice;
 use std::path::{Path, PathBuf};
 
 /// Up to this size FAT is really made: its tables are written, and memory is what the scratch directory lies in.
@@ -22,7 +23,11 @@ struct Scratch(PathBuf);
 impl Scratch {
     /// `None` where no file of this size can be: on a filesystem that has a smaller limit.
     fn new(context: &Context, size_bytes: u64) -> Option<Scratch> {
-        let path = context.scratch.join(format!("lifeboat-trial-{}", std::process::id()));
+        Scratch::named(context, "trial", size_bytes)
+    }
+
+    fn named(context: &Context, name: &str, size_bytes: u64) -> Option<Scratch> {
+        let path = context.scratch.join(format!("lifeboat-{name}-{}", std::process::id()));
         let made = std::fs::File::create(&path).and_then(|file| file.set_len(size_bytes));
         let scratch = Scratch(path);
         match made {
@@ -41,8 +46,7 @@ impl Drop for Scratch {
     }
 }
 
-/// Tries to make a filesystem. Of one that has further devices, its own: its journal or log is tried inside, and a btrfs without the
-/// profiles that need several devices.
+/// Tries to make a filesystem: an ext without its external journal, a btrfs without the profiles that need several devices.
 ///
 /// # Errors
 /// What mkfs reports; what would come out otherwise than planned.
@@ -50,7 +54,7 @@ pub fn filesystem(
     context: &Context,
     filesystem: &Filesystem,
     resized: bool,
-    several: bool,
+    further: &[FurtherDevice],
 ) -> Result<(), RebuildError> {
     if !context.chroot_mounts {
         return Ok(());
@@ -71,9 +75,14 @@ pub fn filesystem(
             }
         }
         FilesystemOptions::Xfs(options) => {
-            let mut options = xfs::whole(runner, options);
-            options.log_device = None;
-            let mut mkfs = xfs::mkfs(path, filesystem, &options, resized, &[])?;
+            let log_bytes = options.log_blocks * u64::from(options.block_bytes);
+            let log = options.log_device.as_ref().and_then(|_| Scratch::named(context, "trial-log", log_bytes));
+            let place = |log: &Scratch| FurtherDevice {
+                device: log.0.to_string_lossy().into_owned(),
+                journal: further.iter().find_map(|further| further.journal.clone()),
+            };
+            let log_device: Vec<FurtherDevice> = log.iter().map(place).collect();
+            let mut mkfs = xfs::mkfs(path, filesystem, &xfs::whole(runner, options), resized, &log_device)?;
             mkfs.arguments.insert(0, "-N".into());
             runner.run(&mkfs)?;
         }
@@ -90,7 +99,7 @@ pub fn filesystem(
             other.uuid = random.trim().to_owned();
             let mut options = options.clone();
             (options.device_uuid, options.metadata_uuid) = (None, None);
-            if several {
+            if !further.is_empty() {
                 (options.data_profile, options.metadata_profile) = (String::new(), String::new());
             }
             btrfs::make(context, path, &other, &options, &[])?;

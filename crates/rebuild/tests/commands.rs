@@ -131,7 +131,8 @@ fn a_rebuilt_initramfs_must_open_the_encrypted_root() {
         };
         assert_eq!(with("usr/bin\nusr/sbin/cryptsetup\n").unwrap(), Vec::<String>::new());
         assert_eq!(with("-rwxr-xr-x 1 root root 9 usr/bin/systemd-cryptsetup\n").unwrap(), Vec::<String>::new());
-        let error = with("usr/sbin/dmsetup\nusr/lib/cryptsetup/functions\n").unwrap_err().to_string();
+        let error =
+            with("usr/sbin/dmsetup\nusr/lib/cryptsetup\nusr/lib/cryptsetup/functions\n").unwrap_err().to_string();
         assert!(error.contains("has no cryptsetup; try installing cryptsetup-initramfs"), "{error}");
     }
 }

@@ -8,11 +8,11 @@ use crate::recovery::{Recovery, stage, target_source};
 use crate::stacks::Stacks;
 use lifeboat_archive::Selection;
 use lifeboat_machine::filesystem::FilesystemOptions;
-use lifeboat_machine::{Content, DeviceKind, DiskContent, Event, EventSink, Machine};
+use lifeboat_machine::{Content, DeviceKind, DiskContent, Event, EventSink, Machine, Member};
 use lifeboat_rebuild::Secrets as _;
 use lifeboat_rebuild::make::btrfs::subvolume_id;
 use lifeboat_storage::Incomplete;
-use lifeboat_sys::program::BLKID;
+use lifeboat_sys::program::{BLKID, BTRFS};
 use lifeboat_sys::{Invocation, Runner, mount};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -103,18 +103,26 @@ fn activate(stacks: &Stacks, recovery: &Recovery, runner: &dyn Runner, sink: &dy
         for layer in &activated.layers {
             sink.emit(&Event::Note { text: format!("activated read-only: {layer}") });
         }
-        let mut opened = false;
+        let (mut opened, mut locked) = (false, vec![]);
         for device in &activated.locked {
-            if let Some(key) = recovery.keyring().key(&device.uuid) {
-                let layer = stacks.unlock(runner, device, &key)?;
-                sink.emit(&Event::Note { text: format!("opened read-only: {layer}") });
-                opened = true;
+            let Some(key) = recovery.keyring().key(&device.uuid) else {
+                locked.push(format!("{} is encrypted, and no key for it is at hand", device.device));
+                continue;
+            };
+            match stacks.unlock(runner, device, &key) {
+                Ok(layer) => {
+                    sink.emit(&Event::Note { text: format!("opened read-only: {layer}") });
+                    opened = true;
+                }
+                // The passphrase was changed since the backup.
+                Err(failure) => locked.push(failure.to_string()),
             }
         }
         // What was open comes with what is on it.
         if !opened {
-            for problem in &activated.problems {
-                sink.emit(&Event::Warning { text: problem.to_string() });
+            let problems = activated.problems.iter().map(ToString::to_string);
+            for text in problems.chain(locked) {
+                sink.emit(&Event::Warning { text });
             }
             return Ok(());
         }
@@ -183,6 +191,10 @@ pub(crate) fn mount_all(
     access: Access,
 ) -> Result<Vec<String>, Failure> {
     let mut lines = Vec::new();
+    if machine.layout.devices.iter().any(|device| matches!(device.member(), Some(Member::Filesystem { .. }))) {
+        // Without udev nothing has shown the kernel which devices belong together.
+        runner.run(&Invocation::new(BTRFS).args(["device", "scan"]).accept(1))?;
+    }
     for mount in &machine.layout.mounts {
         let Some(filesystem) = machine.layout.device(&mount.device).and_then(|device| device.filesystem()) else {
             continue;

@@ -26,6 +26,34 @@ const DIRECTORY: &str = "luks";
 /// cryptsetup reads no more of a key file (cryptsetup(8), "--keyfile-size").
 const LARGEST_KEY: usize = 8 << 20;
 
+/// A key with the path of the file that it is from.
+pub type KeyFile = (String, Zeroizing<Vec<u8>>);
+
+/// The keys that a recovery will try on a device: those of the files that crypttab(5) names for it, then [`OWN_KEY`]. `read` gives a file of the
+/// machine. Second, the paths that crypttab names and that are not there.
+pub fn key_files(
+    mapping: &str,
+    uuid: &str,
+    read: &dyn Fn(&str) -> Option<Zeroizing<Vec<u8>>>,
+) -> (Vec<KeyFile>, Vec<String>) {
+    let table = crypttab::parse(&read("/etc/crypttab").unwrap_or_default());
+    let (mut keys, mut missing) = (vec![], vec![]);
+    for entry in table {
+        let named = entry.name == mapping || entry.device.trim_start_matches("UUID=").trim_matches('"') == uuid;
+        let Some(path) = entry.key_file.as_deref().filter(|path| named && path.starts_with('/')) else { continue };
+        match read(path) {
+            Some(content) => keys.push((path.to_owned(), Zeroizing::new(entry.key_of(&content).to_vec()))),
+            None => missing.push(path.to_owned()),
+        }
+    }
+    // systemd's own place for the key of a mapping (systemd-cryptsetup-generator(8)).
+    let implicit = format!("/etc/cryptsetup-keys.d/{mapping}.key");
+    for path in [implicit.as_str(), OWN_KEY] {
+        keys.extend(read(path).map(|content| (path.to_owned(), content)));
+    }
+    (keys, missing)
+}
+
 /// An encrypted device of the machine, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LockedDevice {
@@ -93,31 +121,25 @@ impl Keyring {
         if self.locked().is_empty() {
             return Ok(());
         }
-        let table = self.file("/etc/crypttab").unwrap_or_default();
-        let table = crypttab::parse(&table);
-        let own = self.file(OWN_KEY);
         for device in self.locked() {
-            let named = table.iter().filter(|entry| {
-                entry.name == device.name || entry.device.trim_start_matches("UUID=").trim_matches('"') == device.uuid
-            });
-            let mut candidates: Vec<(String, Zeroizing<Vec<u8>>)> = vec![];
-            for entry in named {
-                let Some(path) = entry.key_file.as_deref().filter(|path| path.starts_with('/')) else { continue };
-                match self.file(path) {
-                    Some(content) => {
-                        candidates.push((path.to_owned(), Zeroizing::new(entry.key_of(&content).to_vec())))
-                    }
-                    None => {
-                        let text = format!("{device}: its key file {path} is not in the archive");
-                        sink.emit(&Event::Note { text });
-                    }
-                }
+            let (candidates, missing) = key_files(&device.name, &device.uuid, &|path| self.file(path));
+            for path in missing {
+                let text =
+                    format!("{device}: its key file {path} is not in the archive, or is none that cryptsetup reads");
+                sink.emit(&Event::Note { text });
             }
-            candidates.extend(own.iter().map(|content| (OWN_KEY.to_owned(), content.clone())));
             for (path, key) in candidates {
-                if self.attempt(runner, &device.uuid, key)? {
-                    sink.emit(&Event::Note { text: format!("{device} opens with {path} of the archive") });
-                    break;
+                match self.attempt(runner, &device.uuid, key) {
+                    Ok(true) => {
+                        sink.emit(&Event::Note { text: format!("{device} opens with {path} of the archive") });
+                        break;
+                    }
+                    Ok(false) => {}
+                    // An empty key file, for example; another one may do.
+                    Err(Failure::Run(error @ RunError::Failed { .. })) => {
+                        sink.emit(&Event::Note { text: format!("{device}: {path} cannot be tried: {error}") });
+                    }
+                    Err(failure) => return Err(failure),
                 }
             }
         }
@@ -159,7 +181,8 @@ impl Keyring {
 
     /// The backup of a header, as a file that only root can read.
     fn backup(&self, header: &LuksHeader) -> Result<PathBuf, Failure> {
-        let path = self.directory.join(header.backup_name());
+        // Another snapshot may have another header of the same device.
+        let path = self.directory.join(&header.backup.blake3).with_extension("header");
         if path.is_file() {
             return Ok(path);
         }

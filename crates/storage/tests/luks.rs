@@ -103,13 +103,19 @@ fn what_is_no_header_or_ends_within_it() {
 }
 
 #[test]
-fn what_only_this_machine_opens_is_refused() {
-    let scratch = tempfile::tempdir().unwrap();
-    let device = formatted(scratch.path(), "luks2", &[]);
-    let token = br#"{"type":"clevis","keyslots":["0"],"jwe":{"ciphertext":"","encrypted_key":"","iv":"","protected":"","tag":""}}"#;
-    cryptsetup(&["token", "import", "--json-file", "-"], &device, token);
-    let examined = read(&device);
-    assert_eq!(examined.bound, ["clevis"]);
-    let [(reason, remedy)] = &examined.refusals[..] else { panic!("{:?}", examined.refusals) };
-    assert!(reason.contains("only this machine's TPM") && remedy.contains("luksAddKey"), "{reason}");
+fn what_no_passphrase_opens_is_refused() {
+    let tokens = [
+        ("clevis", r#""jwe":{"ciphertext":"","encrypted_key":"","iv":"","protected":"","tag":""}"#, true),
+        ("systemd-fido2", r#""fido2-credential":"AA==","fido2-salt":"AA==","fido2-rp":"x""#, false),
+    ];
+    for (kind, more, bound) in tokens {
+        let scratch = tempfile::tempdir().unwrap();
+        let device = formatted(scratch.path(), "luks2", &[]);
+        let token = format!(r#"{{"type":"{kind}","keyslots":["0"],{more}}}"#);
+        cryptsetup(&["token", "import", "--json-file", "-"], &device, token.as_bytes());
+        let examined = read(&device);
+        assert_eq!(examined.bound == [kind], bound, "{kind}");
+        let [(reason, remedy)] = &examined.refusals[..] else { panic!("{:?}", examined.refusals) };
+        assert!(reason.contains("only a TPM, clevis or a security token") && remedy.contains("luksAddKey"), "{reason}");
+    }
 }

@@ -12,6 +12,7 @@
 //! | [`image`] | building the rescue image, booting it |
 //! | [`kernel`] | the kernel's time to /init, compared with an empty initramfs |
 //! | [`paired`] | an earlier revision against this one; nested folders against tar |
+//! | [`planning`] | planning for many disks and volumes |
 //! | [`report`] | report.json, the tables, the limits |
 
 mod contest;
@@ -22,6 +23,7 @@ mod kernel;
 mod measure;
 mod million;
 mod paired;
+mod planning;
 mod report;
 mod tree;
 
@@ -90,6 +92,9 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     if let Some(revision) = &options.base {
         let base = paired::build(&directory, revision)?;
         report.paired = Some(paired::measure(&directory, &tree, &base, options.rounds)?);
+    }
+    if options.base.is_none() {
+        report.planning = Some(planning::measure(&directory)?);
     }
     if !options.no_million && options.base.is_none() {
         report.million_files = Some(million::measure(&directory)?);

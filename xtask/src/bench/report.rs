@@ -1,5 +1,6 @@
 //! `target/bench/report.json` and the table for people.
 
+use super::planning::Planning;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -23,6 +24,8 @@ pub struct Report {
     pub boot: Option<Boot>,
     /// A backup of a million empty files.
     pub million_files: Option<Million>,
+    /// Planning for a machine with many disks.
+    pub planning: Option<Planning>,
     /// Compared with an earlier revision.
     pub paired: Option<Paired>,
     /// The project's promises, and whether they hold.
@@ -129,6 +132,10 @@ impl Report {
         add(memory.map(|mb| Limit::below("peak memory", 600.0, mb, "MB")));
         let million = self.million_files.as_ref().map(|million| million.peak_memory_bytes as f64 / MB);
         add(million.map(|mb| Limit::below("peak memory, 1,000,000 files", 1000.0, mb, "MB")));
+        let planning = self.planning.as_ref();
+        add(planning.map(|planning| Limit::below("planning for 200 disks", 1.0, planning.seconds, "s")));
+        let memory = planning.map(|planning| planning.peak_memory_bytes as f64 / MB);
+        add(memory.map(|mb| Limit::below("its memory", 200.0, mb, "MB")));
         let image = self.image.as_ref();
         add(image.map(|image| Limit::new("building the rescue image", 20.0, image.build_seconds, "s")));
         add(image.map(|image| Limit::new("initramfs", 64.0, image.initramfs_bytes as f64 / MB, "MB")));

@@ -60,6 +60,9 @@ pub fn compare(session: &Session, args: &CompareArgs) -> CommandResult {
     rescue.parameters.damaged = true;
     let _alone = rescue.alone()?;
     let recovery = open(session, &rescue, &args.key)?;
+    if let Err(error) = unlock(session, &recovery) {
+        session.reporter.note(format!("{:#}; what is encrypted counts as missing", error.error));
+    }
     compare_with(session, &rescue, &recovery, &selection(args), &session.reporter)
 }
 

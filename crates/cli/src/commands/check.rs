@@ -2,14 +2,16 @@
 
 use crate::command::CheckArgs;
 use crate::error::CommandResult;
-use crate::job::{protect, room, signing};
+use crate::job::{headers, protect, room, signing};
 use crate::output::counted;
 use crate::session::Session;
 use lifeboat_machine::filesystem::FilesystemOptions;
-use lifeboat_machine::{Content, Event, EventSink as _, Layout};
+use lifeboat_machine::{Content, Event, EventSink as _, Layout, Member};
 use lifeboat_probe::Remedy;
 use lifeboat_sys::Program;
-use lifeboat_sys::program::{ALL, MKE2FS, MKFS_BTRFS, MKFS_FAT, MKFS_XFS, MKSQUASHFS, Rescue, XORRISO};
+use lifeboat_sys::program::{
+    ALL, CRYPTSETUP, LVM, MDADM, MKE2FS, MKFS_BTRFS, MKFS_FAT, MKFS_XFS, MKSQUASHFS, Rescue, XORRISO,
+};
 use std::path::Path;
 
 pub fn run(session: &Session, args: &CheckArgs) -> CommandResult {
@@ -17,6 +19,7 @@ pub fn run(session: &Session, args: &CheckArgs) -> CommandResult {
     protect::warn(session, &probed);
     if probed.refusals.is_empty() {
         room::check(session, &probed.machine, &args.sysroot.sysroot)?;
+        headers::warn_of_passphrases(session, &probed.machine, &args.sysroot.sysroot);
     }
     let missing = missing_programs(&args.sysroot.sysroot, &probed.machine.layout);
     for program in &missing {
@@ -65,6 +68,9 @@ pub fn run(session: &Session, args: &CheckArgs) -> CommandResult {
 /// Programs without which no medium can be made of this machine.
 fn missing_programs(sysroot: &Path, layout: &Layout) -> Vec<&'static Program> {
     let makes = layout.devices.iter().filter_map(|device| match &device.content {
+        Content::Luks(_) => Some(CRYPTSETUP),
+        Content::Member(Member::Array { .. }) => Some(MDADM),
+        Content::Member(Member::Group { .. }) => Some(LVM),
         Content::Filesystem(filesystem) => Some(match filesystem.options {
             FilesystemOptions::Ext(_) => MKE2FS,
             FilesystemOptions::Xfs(_) => MKFS_XFS,

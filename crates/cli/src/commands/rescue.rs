@@ -1,9 +1,9 @@
 //! `lifeboat rescue`: the main job in one go.
 
-use crate::command::RescueArgs;
+use crate::command::{MenuMode, RescueArgs};
 use crate::error::CommandResult;
 use crate::job::medium::{self, Request, Workshop};
-use crate::job::{backup, keys, medium_repository, protect};
+use crate::job::{backup, headers, keys, medium_repository, protect};
 use crate::session::Session;
 use lifeboat_machine::manifest::ArchiveRef;
 
@@ -11,6 +11,9 @@ pub fn run(session: &Session, args: &RescueArgs) -> CommandResult {
     let sysroot = &args.medium.sysroot.sysroot;
     backup::check_exclusions(session, &args.exclude)?;
     let machine = protect::machine(session, sysroot, args.machine.as_deref(), Some(&args.out))?;
+    if args.medium.mode == MenuMode::Nuke {
+        headers::warn_of_passphrases(session, &machine, sysroot);
+    }
     let archive_bytes = backup::most_bytes(session, &machine, sysroot, &args.exclude, std::slice::from_ref(&args.out))?;
     let workshop = Workshop::open(session, &args.medium, &args.out, archive_bytes)?;
     let secret = keys::find_or_create(&args.key, &session.config)?;

@@ -2,9 +2,12 @@
 
 use crate::error::CommandError;
 use crate::session::Session;
-use lifeboat_machine::{Content, Machine};
-use lifeboat_storage::luks;
+use lifeboat_machine::{Content, DeviceKind, Event, EventSink as _, Machine};
+use lifeboat_restore::keyring;
+use lifeboat_storage::luks::{self, make};
+use lifeboat_sys::{Runner as _, bounded};
 use std::path::Path;
+use zeroize::Zeroizing;
 
 /// The backups of all LUKS headers of a machine, with their names in the archive: without them nobody could open what is recovered.
 ///
@@ -26,3 +29,31 @@ pub fn read(session: &Session, machine: &Machine) -> Result<Vec<(String, Vec<u8>
     }
     Ok(headers)
 }
+
+/// Warns of encrypted devices that no key file of the archive will open: an unattended recovery would refuse them.
+pub fn warn_of_passphrases(session: &Session, machine: &Machine, sysroot: &Path) {
+    let read = |path: &str| {
+        let inside = sysroot.join(path.trim_start_matches('/'));
+        bounded::read(&inside, LARGEST_KEY).ok().map(Zeroizing::new)
+    };
+    for device in &machine.layout.devices {
+        let DeviceKind::Crypt(crypt) = &device.kind else { continue };
+        let Some(parent) = machine.layout.device(&crypt.parent) else { continue };
+        let Content::Luks(header) = &parent.content else { continue };
+        let (keys, _) = keyring::key_files(&crypt.name, &header.uuid, &read);
+        let opens = |key: &[u8]| session.runner.run(&make::try_key(Path::new(&parent.path), key)).is_ok();
+        if !keys.iter().any(|(_, key)| opens(key)) {
+            session.reporter.emit(&Event::Warning {
+                text: format!(
+                    "{}: no key file of this machine opens it, so a recovery asks for its passphrase, and an unattended one (nuke) refuses; \
+                     {} is tried, too, when there is one",
+                    parent.path,
+                    keyring::OWN_KEY
+                ),
+            });
+        }
+    }
+}
+
+/// No key file is larger (cryptsetup(8), "--keyfile-size").
+const LARGEST_KEY: u64 = 8 << 20;

@@ -51,7 +51,7 @@ pub fn rebuild(context: &Context) -> Result<Vec<String>, RebuildError> {
 }
 
 /// What opens LUKS devices in an initramfs, whatever made it.
-const OPENERS: [&str; 2] = ["/cryptsetup", "/systemd-cryptsetup"];
+const OPENERS: [&str; 3] = ["bin/cryptsetup", "bin/systemd-cryptsetup", "/systemd/systemd-cryptsetup"];
 
 /// Looks whether the new initramfs can open an encrypted root: without the package that adds cryptsetup, the tools leave it out without a
 /// word (dracut 106 and 112 without systemd-cryptsetup, initramfs-tools without cryptsetup-initramfs).

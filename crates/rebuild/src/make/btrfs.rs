@@ -5,7 +5,7 @@ use crate::error::RebuildError;
 use crate::mounts::mounted_at_target;
 use lifeboat_machine::Name;
 use lifeboat_machine::filesystem::{BtrfsOptions, Filesystem, Subvolume};
-use lifeboat_plan::FurtherDevice;
+use lifeboat_plan::{FurtherDevice, Step};
 use lifeboat_sys::program::{BTRFS, BTRFSTUNE, CHATTR, MKFS_BTRFS};
 use lifeboat_sys::{Invocation, Runner, block, mount};
 use std::path::Path;
@@ -85,11 +85,27 @@ pub(crate) fn make(
     }
     let call = further.iter().fold(call.arg(device), |call, further| call.arg(&further.device));
     runner.run(&call)?;
+    register(context, device)?;
     if btrfs.metadata_uuid.is_some() {
         // It got its UUID after it was made; the metadata keep the first one.
         runner.run(&Invocation::new(BTRFSTUNE).args(["-f", "-M", &filesystem.uuid]).arg(device))?;
     }
     Ok(notes)
+}
+
+/// Shows the kernel all devices of a btrfs on several ones before it is mounted: without udev nothing else does, and making another one
+/// forgets those that are not mounted.
+pub(crate) fn register(context: &Context, device: &Path) -> Result<(), RebuildError> {
+    for step in &context.plan.steps {
+        if let Step::MakeFilesystem { device: made, further, .. } = step
+            && Path::new(made) == device
+            && further.iter().any(|further| further.journal.is_none())
+        {
+            let call = Invocation::new(BTRFS).args(["device", "scan"]).arg(device);
+            context.runner.run(&further.iter().fold(call, |call, further| call.arg(&further.device)))?;
+        }
+    }
+    Ok(())
 }
 
 /// Features of a list with whether they are on by default; `-R` is gone in releases that have but one list.

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::error::{Difference, RebuildError};
-use crate::sysfs::{class, kernel_name};
+use crate::sysfs::class;
 use crate::table::await_device;
 use crate::wipe::{clear, clear_marks};
 use lifeboat_machine::layout::{HeaderBackup, LuksHeader};
@@ -71,6 +71,12 @@ pub fn open(
     node: &Path,
     size_bytes: u64,
 ) -> Result<(), RebuildError> {
+    if context.chroot_mounts {
+        // Left by a step that stopped.
+        for mapping in mappings(device) {
+            context.runner.run(&make::close(&mapping))?;
+        }
+    }
     activate(context, device, uuid, name, node)?;
     clear(context.runner, node)?;
     if !context.chroot_mounts {
@@ -91,11 +97,10 @@ pub fn open(
 /// When there is no key, or cryptsetup refuses.
 pub fn activate(context: &Context, device: &Path, uuid: &str, name: &str, node: &Path) -> Result<(), RebuildError> {
     let key = context.secrets.key(uuid).ok_or_else(|| RebuildError::Locked { device: device.display().to_string() })?;
-    context.runner.run(&make::open(device, name, &key))?;
     if context.chroot_mounts {
-        await_device(node)?;
-        tracing::debug!(device = %kernel_name(device), mapping = name, "opened");
+        // First, so that whoever goes on after an interruption knows of it; what is not open is no fault when it is closed.
         record::add(&context.run, &[Layer { kind: LayerKind::Luks, name: name.to_owned() }])?;
     }
-    Ok(())
+    context.runner.run(&make::open(device, name, &key))?;
+    if context.chroot_mounts { await_device(node) } else { Ok(()) }
 }

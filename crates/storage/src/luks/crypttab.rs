@@ -28,11 +28,17 @@ impl Entry {
     /// The bytes of its key file that are the key (`keyfile-offset=`, `keyfile-size=`).
     pub fn key_of<'k>(&self, content: &'k [u8]) -> &'k [u8] {
         let number = |name| self.option(name).and_then(|value| value.parse::<usize>().ok());
-        let offset = number("keyfile-offset").or_else(|| number("offset")).unwrap_or(0).min(content.len());
+        // `offset=` and `size=` are those of the data and of the cipher's key, which LUKS ignores.
+        let offset = number("keyfile-offset").unwrap_or(0).min(content.len());
         let rest = &content[offset..];
-        let size = number("keyfile-size").or_else(|| number("size")).filter(|size| *size > 0);
+        let size = number("keyfile-size").filter(|size| *size > 0);
         &rest[..size.unwrap_or(rest.len()).min(rest.len())]
     }
+}
+
+/// A field with its octal escapes (`\\040`) as what they stand for, as in fstab(5).
+fn unescaped(field: &str) -> String {
+    lifeboat_sys::mount::unescape(field.as_bytes()).to_string_lossy().into_owned()
 }
 
 /// Reads the file.
@@ -41,8 +47,8 @@ pub fn parse(file: &[u8]) -> Vec<Entry> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let entry = |line: &str| {
         let mut fields = line.split_whitespace();
-        let (name, device) = (fields.next()?.to_owned(), fields.next()?.to_owned());
-        let key_file = fields.next().filter(|key| !matches!(*key, "none" | "-")).map(str::to_owned);
+        let (name, device) = (unescaped(fields.next()?), unescaped(fields.next()?));
+        let key_file = fields.next().filter(|key| !matches!(*key, "none" | "-")).map(unescaped);
         let options = fields.next().unwrap_or_default().split(',').filter(|option| !option.is_empty());
         Some(Entry { name, device, key_file, options: options.map(str::to_owned).collect() })
     };
@@ -52,6 +58,13 @@ pub fn parse(file: &[u8]) -> Vec<Entry> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_luks_ignores_cuts_no_key() {
+        let entries = parse(b"a\\040b /dev/x /etc/my\\040key luks,size=2,offset=2\n");
+        assert_eq!((entries[0].name.as_str(), entries[0].key_file.as_deref()), ("a b", Some("/etc/my key")));
+        assert_eq!(entries[0].key_of(b"0123456"), b"0123456");
+    }
 
     #[test]
     fn lines_of_debian_and_systemd() {

@@ -24,6 +24,10 @@ const LARGEST: u64 = 136 << 20;
 const PAGES: u64 = 65_536;
 /// Types of tokens whose key slots open on this machine only, or while its network answers.
 const BOUND: [&str; 2] = ["systemd-tpm2", "clevis"];
+/// Types of tokens whose key slots open with a device that a person plugs in: not in a recovery either.
+const TOKENS: [&str; 2] = ["systemd-fido2", "systemd-pkcs11"];
+/// What luksmeta begins with.
+const LUKSMETA: &[u8] = b"LUKSMETA";
 
 /// A header that was read.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,14 +118,19 @@ fn one(device: &mut (impl Read + Seek), first: &[u8]) -> Result<Examined, String
     let mut end = 4096;
     for slot in 0..8 {
         let place = 208 + slot * 48;
+        // Products of 32 bits each.
         let (from, bytes) = (number(first, place + 40, 4) * 512, key_bytes * number(first, place + 44, 4));
-        let bytes = bytes.next_multiple_of(512);
+        let bytes = bytes.min(LARGEST * 2).next_multiple_of(512);
         end = end.max(from.saturating_add(bytes));
         if number(first, place, 4) == u64::from(ACTIVE) {
             kept.push((from, bytes));
         }
     }
-    let backup = backup(device, payload.max(end).next_multiple_of(PAGES), &kept)?;
+    let backup = backup(device, payload.max(end).min(LARGEST * 2).next_multiple_of(PAGES), &kept)?;
+    // clevis keeps what it needs behind the key slots of LUKS1, where cryptsetup's header backup does not reach (luksmeta(8)).
+    let gap = at(device, end.min(LARGEST).next_multiple_of(4096), LUKSMETA.len() as u64)?;
+    let bound =
+        if gap == LUKSMETA { vec!["clevis with luksmeta, which does not come back".to_owned()] } else { vec![] };
     let name = |from: usize, to: usize| text(&first[from..to]).to_string();
     let header = LuksHeader {
         version: 1,
@@ -135,7 +144,7 @@ fn one(device: &mut (impl Read + Seek), first: &[u8]) -> Result<Examined, String
         backup: digest(&backup),
     };
     let refusals = if payload == 0 { vec![(DETACHED.to_owned(), "")] } else { vec![] };
-    Ok(Examined { header, backup, refusals, bound: vec![] })
+    Ok(Examined { header, backup, refusals, bound })
 }
 
 /// One of the two headers of LUKS2 with its JSON, when its checksum is right.
@@ -184,14 +193,14 @@ fn two(device: &mut (impl Read + Seek)) -> Result<Examined, String> {
     let segment = *segments.first().ok_or_else(|| damaged("segment of data"))?;
     let kind = segment["type"].as_str().unwrap_or_default();
     let required = json.pointer("/config/requirements/mandatory").and_then(Value::as_array);
-    if segments.len() > 1
-        || required.is_some_and(|list| !list.is_empty())
-        || slots.values().any(|slot| slot["type"] != "luks2")
-    {
-        refusals.push((
-            "it is being encrypted anew, or needs what this release does not know".into(),
-            "bring that to its end: cryptsetup reencrypt --resume-only",
-        ));
+    let required = required.into_iter().flatten().filter_map(Value::as_str);
+    let (again, other): (Vec<&str>, Vec<&str>) = required.partition(|name| name.contains("reencrypt"));
+    if !again.is_empty() || segments.len() > 1 || slots.values().any(|slot| slot["type"] != "luks2") {
+        refusals.push(("it is being re-encrypted".into(), "bring that to its end: cryptsetup reencrypt --resume-only"));
+    }
+    // The drive's own encryption and integrity are refused below, in their words.
+    if let Some(name) = other.iter().find(|name| !name.starts_with("opal") && !name.starts_with("inline")) {
+        refusals.push((format!("it requires {name}, which this release does not know"), ""));
     }
     if kind.starts_with("hw-opal") {
         refusals.push(("it is encrypted by the drive itself (OPAL), which cannot be rebuilt".into(), ""));
@@ -205,18 +214,19 @@ fn two(device: &mut (impl Read + Seek)) -> Result<Examined, String> {
     if let Some(kind) = &integrity {
         refusals.push((format!("it is encrypted with integrity checksums ({kind}), which cannot be rebuilt"), ""));
     }
-    let bound = bound(&json);
-    if !slots.is_empty() && slots.keys().all(|slot| bound.iter().any(|(_, slots)| slots.contains(slot))) {
+    let (bound, tokens) = (tokens(&json, &BOUND), tokens(&json, &[&BOUND[..], &TOKENS].concat()));
+    if !slots.is_empty() && slots.keys().all(|slot| tokens.iter().any(|(_, slots)| slots.contains(slot))) {
         refusals.push((
-            "only this machine's TPM, or clevis, opens it; on other hardware nobody could".into(),
+            "only a TPM, clevis or a security token opens it, and a recovery takes passphrases and key files".into(),
             "add a passphrase (cryptsetup luksAddKey) or a recovery key (systemd-cryptenroll --recovery-key)",
         ));
     }
     let data_offset_bytes = of(segment, "offset").ok_or_else(|| damaged("beginning of data"))?;
-    if data_offset_bytes < 2 * size + keyslots {
+    let length = keyslots.checked_add(2 * size).ok_or_else(|| damaged("valid size of key slots"))?;
+    if data_offset_bytes < length {
         refusals.push(("its LUKS header is on another device (detached), which cannot be rebuilt".into(), ""));
     }
-    let backup = backup(device, 2 * size + keyslots, &kept)?;
+    let backup = backup(device, length, &kept)?;
     let header = LuksHeader {
         version: 2,
         uuid: uuid(&binary[168..208])?,
@@ -234,11 +244,11 @@ fn two(device: &mut (impl Read + Seek)) -> Result<Examined, String> {
     Ok(Examined { header, backup, refusals, bound })
 }
 
-/// Tokens that open on this machine only: their kinds and key slots.
-fn bound(json: &Value) -> Vec<(String, Vec<String>)> {
+/// Tokens of these kinds: their kinds and key slots.
+fn tokens(json: &Value, kinds: &[&str]) -> Vec<(String, Vec<String>)> {
     let tokens = json["tokens"].as_object().into_iter().flat_map(|all| all.values());
     let token = |token: &Value| {
-        let kind = token["type"].as_str().filter(|kind| BOUND.contains(kind))?.to_owned();
+        let kind = token["type"].as_str().filter(|kind| kinds.contains(kind))?.to_owned();
         let slots = token["keyslots"].as_array().into_iter().flatten();
         Some((kind, slots.filter_map(|slot| slot.as_str().map(str::to_owned)).collect()))
     };
