@@ -20,7 +20,8 @@ for disk in "$@"; do
 done
 for array in $(mdadm --detail --scan | awk '{print $2}' | sort); do
 	real=$(readlink -f "$array")
-	echo "== array $(mdadm --detail --export "$real" | sed -n 's/^MD_NAME=//p' | grep . || basename "$real")"
+	# One without a name has another number each time.
+	echo "== array $(mdadm --detail --export "$real" | sed -n 's/^MD_NAME=//p;s/^MD_UUID=//p' | tail -n 1)"
 	mdadm --detail "$real" | grep -E 'Version|Raid Level|Array Size|Used Dev Size|Raid Devices|Total Devices|Persistence|Intent Bitmap|Layout|Chunk Size|Consistency|Name|UUID|Delta|Active Devices' |
 		sed -e 's/^ *//' || true
 	for device in /sys/class/block/"$(basename "$real")"/md/dev-*; do
