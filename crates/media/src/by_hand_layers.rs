@@ -57,8 +57,7 @@ pub(crate) fn layers(layout: &Layout, dump: &str) -> Vec<String> {
 
 /// The commands that put a LUKS header back and open its device; the last but one asks for the passphrase.
 fn open(layout: &Layout, device: &Device, crypt: &Crypt, dump: &str) -> Vec<String> {
-    let Some(parent) = layout.device(&crypt.parent) else { return vec![] };
-    let Content::Luks(header) = &parent.content else { return vec![] };
+    let (Some(parent), Some(header)) = (layout.device(&crypt.parent), layout.luks_header(crypt)) else { return vec![] };
     let (file, below) = (header.backup_name(), word(layout, parent));
     vec![
         format!("(umask 077; {dump} /.lifeboat/{file} >/tmp/{file})"),

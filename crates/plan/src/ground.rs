@@ -1,7 +1,7 @@
 //! What carries a partition table or a content: a found disk, or an array that is made.
 
 use crate::matching::describe;
-use lifeboat_machine::{Content, Device, DeviceKind, FoundDisk, Layout};
+use lifeboat_machine::{Device, DeviceKind, FoundDisk, Layout};
 
 /// What carries a partition table or a content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,10 +33,7 @@ pub(crate) fn sector_bytes(layout: &Layout, device: &Device) -> u64 {
     let largest = disks.map(|disk| disk.logical_sector_bytes).max().unwrap_or(512);
     let own = match &device.kind {
         DeviceKind::Array(array) => array.logical_block_bytes.unwrap_or(0),
-        DeviceKind::Crypt(crypt) => match layout.device(&crypt.parent).map(|parent| &parent.content) {
-            Some(Content::Luks(header)) => header.sector_bytes,
-            Some(_) | None => 0,
-        },
+        DeviceKind::Crypt(crypt) => layout.luks_header(crypt).map_or(0, |header| header.sector_bytes),
         DeviceKind::Disk(_) | DeviceKind::Partition(_) | DeviceKind::Volume(_) => 0,
     };
     u64::from(largest.max(own).max(512))

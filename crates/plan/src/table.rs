@@ -351,14 +351,7 @@ fn part(
         if other_size || filesystem.size_bytes > span.size {
             filesystem = resized(&filesystem, span.size);
             new.resized = true;
-            let verb = if filesystem.size_bytes > recorded.size_bytes { "grows" } else { "shrinks" };
-            notes.push(format!(
-                "{} on {} {verb} from {} to {}",
-                title(recorded),
-                device.id,
-                human(recorded.size_bytes),
-                human(filesystem.size_bytes)
-            ));
+            notes.push(size_note(recorded, &filesystem, &device.id));
         }
         if let Some(shortage) = room::shortage(&filesystem) {
             return Err(PlanError::Room {
@@ -370,6 +363,13 @@ fn part(
         new.device.content = Content::Filesystem(filesystem);
     }
     Ok(new)
+}
+
+/// That a filesystem has another size now, for people.
+pub(crate) fn size_note(recorded: &Filesystem, new: &Filesystem, id: &DeviceId) -> String {
+    let verb = if new.size_bytes > recorded.size_bytes { "grows" } else { "shrinks" };
+    let (before, after) = (human(recorded.size_bytes), human(new.size_bytes));
+    format!("{} on {id} {verb} from {before} to {after}", title(recorded))
 }
 
 /// A filesystem for people: `ext4 "root"`.

@@ -11,7 +11,7 @@ use crate::policy::Policy;
 use crate::resize::on_sectors;
 use crate::several;
 use crate::size::Give;
-use crate::table::{DiskLayout, Part, lay_out_on, title, too_small};
+use crate::table::{DiskLayout, Part, lay_out_on, size_note, title, too_small};
 use lifeboat_machine::bytes::human;
 use lifeboat_machine::layout::{Array, ArrayRole, GroupId};
 use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Layout, Member};
@@ -64,8 +64,8 @@ pub(crate) fn lay_out(
         match &device.kind {
             DeviceKind::Disk(_) | DeviceKind::Partition(_) => {}
             DeviceKind::Crypt(crypt) => {
-                let parent = changed.machine.layout.device(&crypt.parent).map(|parent| &parent.content);
-                let (Some(Content::Luks(header)), Some(ground)) = (parent, grounds.get(&crypt.parent)) else {
+                let header = changed.machine.layout.luks_header(crypt);
+                let (Some(header), Some(ground)) = (header, grounds.get(&crypt.parent)) else {
                     return Err(PlanError::Description(format!("{}, a mapping of what has no place", device.id)));
                 };
                 let mut new = device.clone();
@@ -166,15 +166,10 @@ impl Laid {
                 let disk = "its devices".to_owned();
                 return Err(PlanError::Room { what, disk, shortage: shortage.text() });
             }
-            let verb = if filesystem.size_bytes > recorded.size_bytes { "grows" } else { "shrinks" };
-            let (before, after) = (human(recorded.size_bytes), human(filesystem.size_bytes));
-            let layouts = self.disks.iter_mut().chain(self.upper.iter_mut().map(|(_, layout)| layout));
-            for layout in layouts {
-                if let Some(part) = layout.parts.iter_mut().find(|part| part.device.id == device.id) {
-                    part.device.content = Content::Filesystem(filesystem.clone());
-                    part.resized = true;
-                    layout.notes.push(format!("{what} {verb} from {before} to {after}"));
-                }
+            if let Some((part, notes)) = self.part_mut(&device.id) {
+                notes.push(size_note(recorded, &filesystem, &device.id));
+                part.device.content = Content::Filesystem(filesystem);
+                part.resized = true;
             }
         }
         Ok(())
@@ -193,19 +188,26 @@ impl Laid {
         let largest = layout.content_devices(&device.id).into_iter().filter_map(|part| grounds.get(&part.id));
         let Some(ground) = largest.max_by_key(|ground| ground.sector_bytes) else { return Ok(()) };
         let sector = u32::try_from(ground.sector_bytes).unwrap_or(u32::MAX);
-        let layouts = self.disks.iter_mut().chain(self.upper.iter_mut().map(|(_, layout)| layout));
-        for layout in layouts {
-            let Some(part) = layout.parts.iter_mut().find(|part| part.device.id == device.id) else { continue };
-            let Content::Filesystem(planned) = &mut part.device.content else { continue };
+        if let Some((part, notes)) = self.part_mut(&device.id)
+            && let Content::Filesystem(planned) = &mut part.device.content
+        {
             let (new, note) = on_sectors(planned, sector).map_err(|reason| PlanError::Geometry {
                 what: format!("{} on {}", title(filesystem), device.id),
                 disk: ground.title.clone(),
                 reason,
             })?;
-            layout.notes.extend(note.map(|note| format!("{}: {note}", device.id)));
+            notes.extend(note.map(|note| format!("{}: {note}", device.id)));
             *planned = new;
         }
         Ok(())
+    }
+
+    /// A device as it will be, and the notes of where it is laid out.
+    fn part_mut(&mut self, id: &DeviceId) -> Option<(&mut Part, &mut Vec<String>)> {
+        let mut layouts = self.disks.iter_mut().chain(self.upper.iter_mut().map(|(_, layout)| layout));
+        layouts.find_map(|DiskLayout { parts, notes, .. }| {
+            Some((parts.iter_mut().find(|part| part.device.id == *id)?, notes))
+        })
     }
 
     /// Lays out a volume group: its physical volumes have their new sizes.

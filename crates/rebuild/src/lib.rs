@@ -19,6 +19,7 @@
 //! | [`make`] | filesystems, subvolumes, swap: one module for each kind |
 //! | [`mounts`] | the tree below the target directory, and what programs inside it need |
 //! | [`adapt`] | fstab, boot loader configuration: names of devices that changed |
+//! | `ready` | a device made ready for new content |
 //! | `sysfs` | where sysfs shows a device |
 //! | `times` | times that steps disturb |
 //! | [`network`] | network configuration: cards that were exchanged |
@@ -41,6 +42,7 @@ pub mod mounts;
 pub mod network;
 pub mod reactivate;
 pub mod read_back;
+mod ready;
 pub mod secrets;
 pub mod sfdisk;
 mod sysfs;

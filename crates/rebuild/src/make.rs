@@ -16,8 +16,8 @@ pub mod xfs;
 use crate::context::Context;
 use crate::error::RebuildError;
 use crate::read_back;
-use crate::table::await_device;
-use crate::wipe::{clear, clear_marks};
+use crate::ready::ready;
+use crate::wipe::{clear, known_by_content};
 use lifeboat_machine::filesystem::{Filesystem, FilesystemOptions};
 pub use lifeboat_plan::FurtherDevice;
 use lifeboat_sys::Invocation;
@@ -37,13 +37,7 @@ pub fn filesystem(
     // A step that stopped is done anew, and mkfs.btrfs makes no UUID that it sees anywhere, be it in the same place.
     clear(context.runner, device)?;
     for device in further.iter().map(|further| Path::new(&further.device)) {
-        if context.chroot_mounts {
-            await_device(device)?;
-        }
-        clear(context.runner, device)?;
-        if context.plan.targets.iter().any(|target| Path::new(&target.path) == device) {
-            clear_marks(device)?;
-        }
+        ready(context, device)?;
     }
     let mut notes = match &filesystem.options {
         FilesystemOptions::Ext(ext) => ext::make(context.runner, device, filesystem, ext, resized, further)?,
@@ -54,10 +48,7 @@ pub fn filesystem(
     if context.chroot_mounts {
         notes.extend(read_back::filesystem(context.runner, device, filesystem, resized)?);
     }
-    // A disk without a partition table is known by its filesystem from now on.
-    if context.plan.targets.iter().any(|target| Path::new(&target.path) == device) {
-        clear_marks(device)?;
-    }
+    known_by_content(context, device)?;
     Ok(notes)
 }
 

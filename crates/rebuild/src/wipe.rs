@@ -57,6 +57,17 @@ pub(crate) fn clear(runner: &dyn Runner, device: &Path) -> Result<(), RebuildErr
     runner.run(&Invocation::new(WIPEFS).args(["--all", "--force"]).arg(device)).map(|_| ()).map_err(Into::into)
 }
 
+/// A disk that holds something as a whole is known by that from now on: its marks go.
+///
+/// # Errors
+/// When the disk cannot be read or written.
+pub(crate) fn known_by_content(context: &Context, device: &Path) -> Result<(), RebuildError> {
+    match context.plan.targets.iter().any(|target| Path::new(&target.path) == device) {
+        true => clear_marks(device),
+        false => Ok(()),
+    }
+}
+
 /// Removes the marks from a disk that holds something of its own now. Bytes that are no mark stay.
 ///
 /// # Errors

@@ -6,7 +6,7 @@
 use crate::failure::Failure;
 use lifeboat_archive::{ArchiveError, Repository, SnapshotInfo};
 use lifeboat_machine::layout::LuksHeader;
-use lifeboat_machine::{Content, DeviceKind, Event, EventSink, Machine};
+use lifeboat_machine::{DeviceKind, Event, EventSink, Machine};
 use lifeboat_rebuild::{RebuildError, Secrets};
 use lifeboat_storage::luks::{crypttab, make};
 use lifeboat_sys::{RunError, Runner};
@@ -24,7 +24,7 @@ pub const OWN_KEY: &str = "/etc/lifeboat/luks.key";
 /// Where headers are while a recovery lasts: in memory, below the rescue system's run directory.
 const DIRECTORY: &str = "luks";
 /// cryptsetup reads no more of a key file (cryptsetup(8), "--keyfile-size").
-const LARGEST_KEY: usize = 8 << 20;
+pub const LARGEST_KEY: u64 = 8 << 20;
 
 /// A key with the path of the file that it is from.
 pub type KeyFile = (String, Zeroizing<Vec<u8>>);
@@ -90,16 +90,8 @@ impl fmt::Debug for Keyring {
 impl Keyring {
     /// The keyring of a machine; nothing is read yet.
     pub fn new(repository: Arc<Repository>, snapshot: SnapshotInfo, machine: &Machine, run: &Path) -> Keyring {
-        let name = |header: &LuksHeader| {
-            let mapping = machine.layout.devices.iter().find_map(|device| {
-                let DeviceKind::Crypt(crypt) = &device.kind else { return None };
-                let parent = machine.layout.device(&crypt.parent)?;
-                matches!(&parent.content, Content::Luks(below) if below.uuid == header.uuid).then(|| crypt.name.clone())
-            });
-            mapping.unwrap_or_default()
-        };
-        let devices = machine.layout.devices.iter().filter_map(|device| match &device.content {
-            Content::Luks(header) => Some((header.clone(), name(header))),
+        let devices = machine.layout.devices.iter().filter_map(|device| match &device.kind {
+            DeviceKind::Crypt(crypt) => Some((machine.layout.luks_header(crypt)?.clone(), crypt.name.clone())),
             _ => None,
         });
         let (devices, keys) = (devices.collect(), Mutex::default());
@@ -118,9 +110,6 @@ impl Keyring {
     /// # Errors
     /// When a header is missing in the archive, or cryptsetup cannot be run.
     pub fn open_by_files(&self, runner: &dyn Runner, sink: &dyn EventSink) -> Result<(), Failure> {
-        if self.locked().is_empty() {
-            return Ok(());
-        }
         for device in self.locked() {
             let (candidates, missing) = key_files(&device.name, &device.uuid, &|path| self.file(path));
             for path in missing {
@@ -176,7 +165,7 @@ impl Keyring {
     fn file(&self, path: &str) -> Option<Zeroizing<Vec<u8>>> {
         let content = self.repository.read_file(&self.snapshot, Path::new(path)).ok()?;
         let content = Zeroizing::new(content);
-        (content.len() <= LARGEST_KEY).then_some(content)
+        (content.len() as u64 <= LARGEST_KEY).then_some(content)
     }
 
     /// The backup of a header, as a file that only root can read.

@@ -34,12 +34,12 @@ pub fn read(session: &Session, machine: &Machine) -> Result<Vec<(String, Vec<u8>
 pub fn warn_of_passphrases(session: &Session, machine: &Machine, sysroot: &Path) {
     let read = |path: &str| {
         let inside = sysroot.join(path.trim_start_matches('/'));
-        bounded::read(&inside, LARGEST_KEY).ok().map(Zeroizing::new)
+        bounded::read(&inside, keyring::LARGEST_KEY).ok().map(Zeroizing::new)
     };
     for device in &machine.layout.devices {
         let DeviceKind::Crypt(crypt) = &device.kind else { continue };
-        let Some(parent) = machine.layout.device(&crypt.parent) else { continue };
-        let Content::Luks(header) = &parent.content else { continue };
+        let (parent, header) = (machine.layout.device(&crypt.parent), machine.layout.luks_header(crypt));
+        let (Some(parent), Some(header)) = (parent, header) else { continue };
         let (keys, _) = keyring::key_files(&crypt.name, &header.uuid, &read);
         let opens = |key: &[u8]| session.runner.run(&make::try_key(Path::new(&parent.path), key)).is_ok();
         if !keys.iter().any(|(_, key)| opens(key)) {
@@ -54,6 +54,3 @@ pub fn warn_of_passphrases(session: &Session, machine: &Machine, sysroot: &Path)
         }
     }
 }
-
-/// No key file is larger (cryptsetup(8), "--keyfile-size").
-const LARGEST_KEY: u64 = 8 << 20;

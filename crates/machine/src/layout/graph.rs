@@ -1,6 +1,9 @@
 //! Ways through the graph: what a device is made from, what is made from it, on which disks it lies.
 
-use super::{Content, Device, DeviceId, DeviceKind, Disk, GroupId, Layout, Member, Mount, Partition, VolumeGroup};
+use super::{
+    Content, Crypt, Device, DeviceId, DeviceKind, Disk, GroupId, Layout, LuksHeader, Member, Mount, Partition,
+    VolumeGroup,
+};
 use crate::bytes::Name;
 use crate::filesystem::FilesystemOptions;
 use std::collections::BTreeSet;
@@ -88,6 +91,14 @@ impl Layout {
             member || matches!(&device.content, Content::Journal(journal) if journal.filesystem == *id)
         });
         own.chain(further).collect()
+    }
+
+    /// The header of the device below an open mapping.
+    pub fn luks_header(&self, crypt: &Crypt) -> Option<&LuksHeader> {
+        match self.device(&crypt.parent).map(|parent| &parent.content) {
+            Some(Content::Luks(header)) => Some(header),
+            Some(_) | None => None,
+        }
     }
 
     /// All whole disks with their identity.

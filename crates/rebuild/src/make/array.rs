@@ -3,9 +3,10 @@
 use crate::context::Context;
 use crate::error::RebuildError;
 use crate::read_back;
+use crate::ready::ready;
 use crate::sysfs::{class, kernel_name};
 use crate::table::await_device;
-use crate::wipe::{clear, clear_marks};
+use crate::wipe::clear;
 use lifeboat_machine::layout::{Array, ArrayLevel};
 use lifeboat_plan::ArrayDevice;
 pub use lifeboat_storage::md;
@@ -36,11 +37,7 @@ pub fn make(
                 runner.run(&Invocation::new(MDADM).args(["--stop", &format!("/dev/{holder}")]))?;
             }
         }
-        clear(runner, device)?;
-        // A disk that is a member as a whole is known by that from now on.
-        if context.plan.targets.iter().any(|target| target.path == member.device) {
-            clear_marks(device)?;
-        }
+        ready(context, device)?;
     }
     let places: Vec<(&str, u64)> =
         members.iter().map(|member| (member.device.as_str(), member.data_offset_bytes)).collect();

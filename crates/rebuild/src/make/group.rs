@@ -2,8 +2,9 @@
 
 use crate::context::Context;
 use crate::error::{Difference, RebuildError};
+use crate::ready::ready;
 use crate::table::await_device;
-use crate::wipe::{clear, clear_marks};
+use crate::wipe::clear;
 use lifeboat_machine::layout::{Volume, VolumeGroup, VolumeShape};
 use lifeboat_plan::PhysicalVolume;
 pub use lifeboat_storage::lvm::{make, metadata};
@@ -21,7 +22,7 @@ pub fn group(
     volumes: &[Volume],
 ) -> Result<(), RebuildError> {
     for volume in physical {
-        ready(context, volume)?;
+        ready(context, Path::new(&volume.device))?;
     }
     let file = metadata_file(context, group);
     let said: Vec<metadata::Physical<'_>> = physical
@@ -60,21 +61,8 @@ fn metadata_file(context: &Context, group: &VolumeGroup) -> PathBuf {
 /// # Errors
 /// What lvm says.
 pub fn physical(context: &Context, volume: &PhysicalVolume) -> Result<(), RebuildError> {
-    ready(context, volume)?;
+    ready(context, Path::new(&volume.device))?;
     context.runner.run(&make::alone(&volume.device, &volume.uuid, volume.first_extent_bytes))?;
-    Ok(())
-}
-
-/// A device without anything on it.
-fn ready(context: &Context, volume: &PhysicalVolume) -> Result<(), RebuildError> {
-    let device = Path::new(&volume.device);
-    if context.chroot_mounts {
-        await_device(device)?;
-    }
-    clear(context.runner, device)?;
-    if context.plan.targets.iter().any(|target| target.path == volume.device) {
-        clear_marks(device)?;
-    }
     Ok(())
 }
 

@@ -2,10 +2,11 @@
 
 use crate::context::Context;
 use crate::error::{Difference, RebuildError};
+use crate::ready::ready;
 use crate::sysfs::class;
 use crate::table::await_device;
-use crate::wipe::{clear, clear_marks};
-use lifeboat_machine::layout::{HeaderBackup, LuksHeader};
+use crate::wipe::clear;
+use lifeboat_machine::layout::LuksHeader;
 use lifeboat_storage::luks::{self, make};
 use lifeboat_storage::{Layer, LayerKind, record};
 use lifeboat_sys::block;
@@ -17,46 +18,54 @@ use std::path::Path;
 /// When cryptsetup refuses, or the header on the device is not the one that was planned.
 pub fn header(context: &Context, device: &Path, header: &LuksHeader) -> Result<(), RebuildError> {
     let backup = context.secrets.header(header)?;
-    if context.chroot_mounts {
-        await_device(device)?;
-        // Left by a step that stopped: the disks below were chosen to be wiped, and nothing else is on them.
-        for mapping in mappings(device) {
-            context.runner.run(&make::close(&mapping))?;
-        }
-    }
-    clear(context.runner, device)?;
-    if context.plan.targets.iter().any(|target| Path::new(&target.path) == device) {
-        clear_marks(device)?;
-    }
+    close_left(context, device)?;
+    ready(context, device)?;
     context.runner.run(&make::restore_header(device, &backup))?;
     if context.chroot_mounts { read_back(device, header) } else { Ok(()) }
 }
 
 fn read_back(device: &Path, planned: &LuksHeader) -> Result<(), RebuildError> {
     // cryptsetup may count up the header's sequence number, so that its digest is another one.
-    let none = HeaderBackup { size_bytes: 0, blake3: String::new() };
-    let of = |header: &LuksHeader| format!("{:?}", LuksHeader { backup: none.clone(), ..header.clone() });
-    let found = match luks::examine(device) {
-        Ok(Some(examined)) => of(&examined.header),
-        Ok(None) => "none".to_owned(),
-        Err(reason) => reason,
+    let properties = |header: &LuksHeader| {
+        [
+            ("LUKS version", header.version.to_string()),
+            ("LUKS UUID", header.uuid.clone()),
+            ("LUKS label", header.label.to_string()),
+            ("LUKS subsystem", header.subsystem.to_string()),
+            ("cipher", header.cipher.clone()),
+            ("encryption sector in bytes", header.sector_bytes.to_string()),
+            ("beginning of data in bytes", header.data_offset_bytes.to_string()),
+            ("integrity", header.integrity.clone().unwrap_or_default()),
+        ]
     };
-    let planned = of(planned);
-    if found == planned {
-        return Ok(());
+    let differences: Vec<Difference> = match luks::examine(device) {
+        Ok(Some(examined)) => {
+            let pairs = properties(planned).into_iter().zip(properties(&examined.header));
+            let differ = pairs.filter(|((_, planned), (_, found))| planned != found);
+            differ.map(|((what, planned), (_, found))| Difference { what: what.to_owned(), planned, found }).collect()
+        }
+        none => {
+            let found = none.err().unwrap_or_else(|| "none".to_owned());
+            vec![Difference { what: "LUKS header".into(), planned: planned.uuid.clone(), found }]
+        }
+    };
+    match differences.is_empty() {
+        true => Ok(()),
+        false => Err(RebuildError::NotAsPlanned { device: device.display().to_string(), differences }),
     }
-    let differences = vec![Difference { what: "LUKS header".into(), planned, found }];
-    Err(RebuildError::NotAsPlanned { device: device.display().to_string(), differences })
 }
 
-/// Names of the mappings that are made from a device.
-fn mappings(device: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(class(device).join("holders")).into_iter().flatten().flatten();
-    let name = |entry: std::fs::DirEntry| {
-        let name = std::fs::read_to_string(entry.path().join("dm/name")).ok()?;
-        Some(name.trim_end().to_owned())
-    };
-    entries.filter_map(name).collect()
+/// Closes what a step that stopped left open: the disks below were chosen to be wiped, and nothing else is on them.
+fn close_left(context: &Context, device: &Path) -> Result<(), RebuildError> {
+    if !context.chroot_mounts {
+        return Ok(());
+    }
+    for holder in std::fs::read_dir(class(device).join("holders")).into_iter().flatten().flatten() {
+        if let Ok(name) = std::fs::read_to_string(holder.path().join("dm/name")) {
+            context.runner.run(&make::close(name.trim_end()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Opens a device, and wipes the mapping: what another header's key made of the same bytes may look like a filesystem.
@@ -71,12 +80,7 @@ pub fn open(
     node: &Path,
     size_bytes: u64,
 ) -> Result<(), RebuildError> {
-    if context.chroot_mounts {
-        // Left by a step that stopped.
-        for mapping in mappings(device) {
-            context.runner.run(&make::close(&mapping))?;
-        }
-    }
+    close_left(context, device)?;
     activate(context, device, uuid, name, node)?;
     clear(context.runner, node)?;
     if !context.chroot_mounts {

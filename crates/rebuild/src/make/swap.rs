@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::error::RebuildError;
 use crate::read_back;
 use crate::times;
-use crate::wipe::{clear, clear_marks};
+use crate::wipe::{clear, known_by_content};
 use lifeboat_machine::layout::{Swap, SwapFile};
 use lifeboat_sys::program::{CHATTR, MKSWAP};
 use lifeboat_sys::{Invocation, Runner, mount};
@@ -28,10 +28,7 @@ pub fn area(context: &Context, device: &Path, swap: &Swap) -> Result<(), Rebuild
     if context.chroot_mounts {
         read_back::swap(context.runner, device, swap)?;
     }
-    if context.plan.targets.iter().any(|target| Path::new(&target.path) == device) {
-        clear_marks(device)?;
-    }
-    Ok(())
+    known_by_content(context, device)
 }
 
 /// Makes a swap file with all its blocks, as swapon(8) wants it: no holes, no copy-on-write. Its directory, which was
