@@ -1,5 +1,6 @@
 //! Man pages and shell completions, made from the definition of the command line and checked in below `dist/`, so that
-//! a package needs no second program to build them, and a change of the help text shows in its diff.
+//! a package needs no second program to build them, and a change of the help text shows in its diff; and the handbook's page
+//! on fields, made from the lists beside the parsers.
 
 use crate::workspace;
 use anyhow::{Context as _, bail};
@@ -75,6 +76,7 @@ fn files() -> anyhow::Result<BTreeMap<PathBuf, Vec<u8>>> {
         };
         files.insert(Path::new("dist/completions").join(name), content);
     }
+    files.insert("docs/src/fields.md".into(), lifeboat_probe::fields::page().into_bytes());
     Ok(files)
 }
 

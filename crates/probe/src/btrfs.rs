@@ -1,5 +1,6 @@
 //! btrfs: `btrfs inspect-internal dump-super`, `btrfs filesystem df`.
 
+use crate::fields::DUMP_SUPER;
 use crate::prober::{label_field, little_endian, uuid_text};
 use lifeboat_machine::Name;
 use lifeboat_machine::filesystem::{BtrfsOptions, Filesystem, FilesystemOptions};
@@ -62,6 +63,9 @@ pub(crate) fn parse_super(text: &str, superblock: &[u8]) -> Result<Parsed, Strin
     };
     let mut refusals = vec![];
     let mut features = vec![];
+    for (name, value) in values.iter().filter(|(name, _)| !DUMP_SUPER.knows(name.trim_end_matches(':'))) {
+        refusals.push(format!("it has the btrfs property {name} {value}, which Lifeboat does not know"));
+    }
     let flags = flags(text);
     for flag in &flags {
         match FLAGS.iter().find(|(name, _)| name == flag) {
@@ -207,6 +211,7 @@ mod tests {
             ("NO_HOLES", "unknown flag: 0x8000", "unknown"),
             ("( WRITTEN )", "( WRITTEN |\n\t\t\t  SEEDING )", "SEEDING"),
             ("(crc32c)", "(md5)", "md5"),
+            ("num_devices", "erasure_profile\t\t3\nnum_devices", "erasure_profile 3"),
         ] {
             let text = good.replacen(from, to, 1);
             assert_ne!(text, good, "{from}");

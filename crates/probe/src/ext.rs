@@ -1,5 +1,6 @@
 //! ext2, ext3, ext4: `dumpe2fs -h`.
 
+use crate::fields::DUMPE2FS;
 use crate::further::EXTERNAL;
 use crate::prober::{label_field, uuid_text};
 use lifeboat_machine::filesystem::{ExtOptions, Filesystem, FilesystemOptions, Journal};
@@ -96,6 +97,10 @@ pub(crate) fn parse(text: &str, superblock: &[u8]) -> Result<Ext, String> {
             "unsigned_directory_hash" => warnings.push("its directory hash is unsigned and becomes signed".to_owned()),
             other => refusals.push(format!("it has the ext flag {other}, which Lifeboat cannot recreate")),
         }
+    }
+    for name in values.keys().filter(|name| !DUMPE2FS.knows(name)) {
+        let value = get(name).unwrap_or_default();
+        refusals.push(format!("it has the ext property \"{name}: {value}\", which Lifeboat does not know"));
     }
     let external = get("Journal UUID").is_some_and(|uuid| uuid != "<none>") || get("Journal device").is_some();
     if get("Filesystem OS type").is_none_or(|os| os != "Linux") {
@@ -306,6 +311,7 @@ mod tests {
             ("signed_directory_hash", "test_filesystem", "test_filesystem"),
             ("OS type:       Linux", "OS type:       Hurd", "Hurd"),
             ("1 (dynamic)", "0 (original)", "revision 0"),
+            ("Inode count:", "Mirror groups:            2\nInode count:", "Mirror groups: 2"),
         ] {
             let text = good.replacen(from, to, 1);
             assert_ne!(text, good, "{from}");

@@ -18,6 +18,7 @@
 //! | `arrays`, `groups`, `crypts` | md arrays, volume groups and LUKS mappings on those disks |
 //! | `left_out` | disks that a person leaves out |
 //! | `further` | the other devices of filesystems that have several |
+//! | [`mod@fields`] | what becomes of each field that is read |
 //! | `ext`, `xfs`, `vfat`, `btrfs`, `subvolumes` | what mkfs needs to know, per filesystem |
 //! | `swap` | swap headers, /proc/swaps, fstab |
 //! | `mounts`, `again` | which mounts are real, visible and local; where their files show once more |
@@ -37,6 +38,7 @@ mod crypts;
 mod device;
 mod efi;
 mod ext;
+pub mod fields;
 mod found;
 mod further;
 mod groups;

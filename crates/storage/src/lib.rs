@@ -11,6 +11,7 @@
 //! | --- | --- |
 //! | [`blkid`] | what blkid prints |
 //! | [`blocks`] | the graph of block devices, from sysfs and blkid |
+//! | [`fields`] | what becomes of each field that is read |
 //! | [`kinds`] | what they hold and what makes them: blkid's names, device-mapper's, words for people |
 //! | [`mod@layer`] | a layer, and what came of activating it |
 //! | [`mod@activate`] | layer upon layer, until nothing new appears |
@@ -25,6 +26,7 @@
 pub mod activate;
 pub mod blkid;
 pub mod blocks;
+pub mod fields;
 pub mod iscsi;
 pub mod kinds;
 pub mod layer;

@@ -2,6 +2,7 @@
 //! name and UUID from mdadm(8).
 
 use crate::blocks::attribute;
+use crate::fields::MD_STATES;
 use crate::layer::tool;
 use lifeboat_machine::layout::{Array, ArrayLevel, ArrayMetadata, ArrayRole, Consistency};
 use lifeboat_sys::Runner;
@@ -125,6 +126,9 @@ fn parse(md: &Path, export: &str) -> Result<Examined, String> {
     Ok(Examined { array, members, faulty, refusals })
 }
 
+/// Policies that the kernel has (md_attr consistency_policy).
+const POLICIES: [&str; 6] = ["unknown", "none", "resync", "bitmap", "journal", "ppl"];
+
 /// How it is made consistent after a crash.
 fn consistency(
     attribute: &dyn Fn(&str) -> Option<String>,
@@ -147,7 +151,11 @@ fn consistency(
             Some("mdadm --grow --bitmap=none, then --bitmap=internal"),
         ));
     }
-    match attribute("consistency_policy").as_deref() {
+    let policy = attribute("consistency_policy");
+    if let Some(other) = policy.as_deref().filter(|policy| !POLICIES.contains(policy)) {
+        refusals.push((format!("it has the consistency policy {other}, which Lifeboat does not know"), None));
+    }
+    match policy.as_deref() {
         Some("journal") => Consistency::Journal,
         Some("ppl") => Consistency::PartialParityLog,
         _ if location.starts_with(['+', '-']) => {
@@ -177,6 +185,10 @@ fn members(
         let name = name.unwrap_or_else(|| listed.to_owned());
         let state = attribute(&directory.join("state")).unwrap_or_default();
         let is = |word: &str| state.split(',').any(|known| known.trim() == word);
+        let words = state.split(',').map(str::trim).filter(|word| !word.is_empty());
+        for word in words.filter(|word| !MD_STATES.knows(word)) {
+            refusals.push((format!("its member {name} is \"{word}\", which Lifeboat does not know"), None));
+        }
         if is("faulty") {
             faulty.push(name);
             continue;
@@ -332,6 +344,8 @@ mod tests {
             (&[("bitmap/location", "file")], "a file"),
             (&[("bitmap/metadata", "clustered")], "other machines"),
             (&[("dev-vda1/state", "in_sync,want_replacement")], "replaced"),
+            (&[("dev-vda1/state", "in_sync,mirrored_twice")], "mirrored_twice"),
+            (&[("consistency_policy", "quorum")], "policy quorum"),
             (&[("level", "raid10"), ("layout", "515")], "layout 0x203"),
         ] {
             let refusals = examined(changes).refusals;
