@@ -16,12 +16,15 @@ pub struct FileTree {
     pub excludes: Vec<PathBuf>,
     /// Directories to keep, but without their contents.
     pub without_content: Vec<PathBuf>,
+    /// Frozen copies that are read instead of filesystems: the path of the root of a filesystem (`/`, a mount, a subvolume), and
+    /// a directory that shows it as it was at one moment, in which nothing is mounted.
+    pub stand_ins: Vec<(PathBuf, PathBuf)>,
 }
 
 impl FileTree {
     /// The filesystem at `root`, without filesystems mounted below it, with everything in it.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        FileTree { root: root.into(), mounts: vec![], excludes: vec![], without_content: vec![] }
+        FileTree { root: root.into(), mounts: vec![], excludes: vec![], without_content: vec![], stand_ins: vec![] }
     }
 
     /// Adds the filesystem that is mounted at `mount`.
@@ -40,6 +43,17 @@ impl FileTree {
     pub fn without_content(mut self, path: impl Into<PathBuf>) -> Self {
         self.without_content.push(path.into());
         self
+    }
+
+    /// Reads `directory` instead of the filesystem whose root is at `path`, which is `/` or one of the mounts.
+    pub fn stand_in(mut self, path: impl Into<PathBuf>, directory: impl Into<PathBuf>) -> Self {
+        self.stand_ins.push((path.into(), directory.into()));
+        self
+    }
+
+    /// What is read instead of the filesystem at a path.
+    pub(crate) fn stand_in_for(&self, path: &Path) -> Option<&Path> {
+        self.stand_ins.iter().find(|(original, _)| original == path).map(|(_, directory)| directory.as_path())
     }
 
     /// Where an archive path is on the running system.

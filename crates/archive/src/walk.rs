@@ -3,6 +3,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`places`] | where the walked mounts begin |
+//! | [`mount_point`] | from a directory to the root of what is mounted on it, or of its snapshot |
 //! | [`rules`] | which names a source leaves out, enters, or keeps empty |
 //! | [`look`] | one entry, without opening what must not be opened |
 //! | [`inode`] | what one inode has: status, xattrs, flags, project id, holes |
@@ -21,13 +22,14 @@ pub(crate) mod extents;
 pub(crate) mod inode;
 mod kept;
 pub(crate) mod look;
+mod mount_point;
 mod moved;
 pub(crate) mod places;
 mod rules;
 
 use crate::directories::{Directories, Identity, Tree};
 use crate::encrypted::Encrypted;
-use crate::file_table::{FileTable, Kind, More, Record, Under, Xattr};
+use crate::file_table::{FileTable, Kind, More, Record};
 use crate::file_tree::FileTree;
 use crate::report::{Problems, Progress};
 use crate::{ArchiveError, Observer};
@@ -36,11 +38,12 @@ use inode::{Place, Stored};
 use kept::Kept;
 use lifeboat_sys::fscrypt::KeyState;
 use look::Held;
+use mount_point::Entered;
 use moved::Met;
 use places::Top;
 use rules::{Rule, Rules};
 use rustix::fd::OwnedFd;
-use rustix::fs::{FileType, OFlags, RawDir, StatxAttributes};
+use rustix::fs::{FileType, RawDir};
 use rustix::io::Errno;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -62,9 +65,25 @@ pub(crate) struct Walked {
     pub(crate) encrypted: Vec<Encrypted>,
     /// Directories that could not be read, because they are locked.
     pub(crate) locked: HashSet<usize>,
+    /// The device numbers of stand-ins, and those of the filesystems that they stand for.
+    pub(crate) stand_ins: HashMap<u64, u64>,
 }
 
 impl Walked {
+    /// From now on all entries are on the filesystems of the machine, not on what stood in for them. For the end: directories are
+    /// no longer found again.
+    pub(crate) fn name_filesystems(&mut self) {
+        if self.stand_ins.is_empty() {
+            return;
+        }
+        let under = self.table.under.iter_mut().map(|under| &mut under.record);
+        for record in self.table.records.iter_mut().chain(under) {
+            if let Some(original) = self.stand_ins.get(&record.filesystem) {
+                record.filesystem = *original;
+            }
+        }
+    }
+
     /// What the filesystem of an entry stores.
     pub(crate) fn stored_by(&self, index: usize) -> Stored {
         self.stored.get(&self.table.records[index].filesystem).copied().unwrap_or_default()
@@ -107,6 +126,7 @@ struct Open<'r> {
 struct Walker<'a> {
     problems: &'a Problems<'a>,
     observer: &'a dyn Observer,
+    source: &'a FileTree,
     /// The root as the system has it, with its mounts.
     root: OwnedFd,
     walked: Walked,
@@ -141,14 +161,20 @@ fn start(
     extents: Option<Extents>,
 ) -> Result<Walked, ArchiveError> {
     let open = || places::open_root(&source.root).map_err(|error| ArchiveError::io("OPEN", &source.root, error));
-    let top = Top::new(open()?, 0);
+    let top = match source.stand_in_for(Path::new("/")) {
+        Some(stand_in) => Top::stand_in(stand_in, &open()?, 0)
+            .map_err(|error| ArchiveError::io("OPEN the snapshot that is read instead of", &source.root, error))?,
+        None => Top::new(open()?, 0),
+    };
+    let mut stand_ins = HashMap::new();
     let status =
         inode::status(&top.fd, OsStr::new("")).map_err(|error| ArchiveError::io("READ", &source.root, error))?;
     let mut table = FileTable::default();
     table.holes_known = true;
     let root = inode::record(&status).unwrap_or(Record::new(Kind::Directory));
-    table.push(root, b"", More::default());
+    table.push(root.clone(), b"", More::default());
     let began = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.as_secs());
+    stand_ins.extend(top.stands_for.map(|original| (root.filesystem, original)));
     let rules = Rules::of(source);
     let mut walker = Walker {
         problems,
@@ -162,7 +188,9 @@ fn start(
             extents,
             encrypted: vec![],
             locked: HashSet::new(),
+            stand_ins,
         },
+        source,
         directories: Directories::within_a_mount(),
         bytes: 0,
         kept: Kept::default(),
@@ -289,47 +317,6 @@ impl Walker<'_> {
         }
     }
 
-    /// Replaces a mount point by the root of what is mounted there; returns its mount id.
-    fn enter(&mut self, index: usize, parent: &OwnedFd, detached: bool) -> Entered {
-        let path = self.walked.table.path(index);
-        let opened = places::open_mount_point(&self.root, &path)
-            .and_then(|fd| inode::status(&fd, OsStr::new("")).map(|status| (fd, status)));
-        let (fd, status) = match opened {
-            Ok(opened) => opened,
-            Err(error) => {
-                let cause = std::io::Error::from(error);
-                self.problems.add(path, format!("cannot OPEN the mounted filesystem: {cause}"));
-                return Entered::Failed;
-            }
-        };
-        // Since Linux 5.8 the kernel distinguishes the root of a mount from other directories.
-        let tells = status.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT);
-        let record = self.walked.table.records[index].clone();
-        // A subvolume has a device number of its own, even where nothing is mounted.
-        let above = self.walked.table.records[record.parent as usize].filesystem;
-        let same_device = rustix::fs::makedev(status.stx_dev_major, status.stx_dev_minor) == above;
-        if tells && same_device && !status.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
-            return Entered::NoMount;
-        }
-        let xattrs = if detached { self.xattrs_under(index, parent) } else { vec![] };
-        self.walked.table.under.push(Under { path, record, xattrs });
-        let top = Top::new(fd, index);
-        // The copy of a mount is another mount.
-        let mount = inode::status(&top.fd, OsStr::new("")).map_or(status.stx_mnt_id, |status| status.stx_mnt_id);
-        let record = &mut self.walked.table.records[index];
-        inode::refresh(record, &status);
-        record.is_top = true;
-        self.walked.tops.push(top);
-        Entered::Mount(mount)
-    }
-
-    /// Extended attributes of the directory that a mount hides; none where that is not accessible.
-    fn xattrs_under(&self, index: usize, parent: &OwnedFd) -> Vec<Xattr> {
-        let name = OsStr::from_bytes(self.walked.table.name(index));
-        let hidden = look::open_quietly(parent, name, OFlags::RDONLY | OFlags::DIRECTORY);
-        hidden.and_then(|fd| inode::xattrs(&Place::Open(&fd), &Stored::by(&fd))).unwrap_or_default()
-    }
-
     /// Adds one child; returns its record and its mount id.
     fn child(
         &mut self,
@@ -453,16 +440,6 @@ impl Walker<'_> {
         }
         stored
     }
-}
-
-/// What was found at a mount point.
-enum Entered {
-    /// A mount, with its id.
-    Mount(u64),
-    /// A directory like any other.
-    NoMount,
-    /// Nothing that can be read; already reported.
-    Failed,
 }
 
 /// Names in a directory with their types, without `.` and `..`.

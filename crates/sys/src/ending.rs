@@ -150,6 +150,27 @@ fn ended(child: &OwnedFd) -> bool {
     !matches!(rustix::event::poll(&mut poll, Some(&now)), Ok(0))
 }
 
+/// Milliseconds by which the removal may take longer.
+static MORE_TIME: AtomicU64 = AtomicU64::new(0);
+
+/// While this lives, the removal may take longer.
+#[derive(Debug)]
+#[must_use]
+pub struct MoreTime(u64);
+
+/// For whoever registers something that takes more than a moment, such as a command of somebody else.
+pub fn more_time(time: Duration) -> MoreTime {
+    let milliseconds = u64::try_from(time.as_millis()).unwrap_or(u64::from(u32::MAX));
+    MORE_TIME.fetch_add(milliseconds, Ordering::SeqCst);
+    MoreTime(milliseconds)
+}
+
+impl Drop for MoreTime {
+    fn drop(&mut self) {
+        MORE_TIME.fetch_sub(self.0, Ordering::SeqCst);
+    }
+}
+
 /// How many callers ignore a SIGHUP that another process sent.
 static NO_HANGUP_BY_OTHERS: AtomicUsize = AtomicUsize::new(0);
 
@@ -206,7 +227,7 @@ pub fn on_signals() -> io::Result<()> {
         loop {
             match rustix::io::read(&read, &mut byte) {
                 Ok(1) => {
-                    take_away_within(LAST);
+                    take_away_within(LAST + Duration::from_millis(MORE_TIME.load(Ordering::SeqCst)));
                     end_by(libc::c_int::from(byte[0]));
                 }
                 Err(rustix::io::Errno::INTR) => {}

@@ -3,16 +3,18 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`program`] | the one table of external programs |
-//! | [`runner`] | [`Runner`]: runs them; [`SystemRunner`] for real, [`FakeRunner`] for tests |
+//! | [`runner`] | [`Runner`]: runs them; [`SystemRunner`] and [`UninterruptedRunner`] for real, [`FakeRunner`] for tests |
 //! | [`mount`] | mount, umount, the mount table |
 //! | [`block`] | block device ioctls and sizes |
 //! | [`bounded`] | files that anybody may have written, read up to a size |
 //! | [`confined`] | paths of a system below a folder |
 //! | [`durable`] | files that survive a power cut |
+//! | [`freeze`] | frozen filesystems, and who thaws them in the last resort |
 //! | [`fscrypt`] | whether the key of an encrypted directory is there |
 //! | [`inode`] | inode flags and project ids |
 //! | [`ending`] | what is removed before a signal ends us |
 //! | [`extents`] | where content is on a disk, and files that share it |
+//! | [`subvolume`] | snapshots of btrfs subvolumes |
 //! | [`trusted`] | folders that a person names, and who could redirect them |
 //! | [`usage`] | what a finished child used |
 //! | [`modules`] | kernel modules: depmod's index, modprobe.d, loading by modalias |
@@ -35,6 +37,7 @@ pub mod console;
 pub mod durable;
 pub mod ending;
 pub mod extents;
+pub mod freeze;
 pub mod fscrypt;
 pub mod inode;
 pub mod loop_device;
@@ -48,10 +51,11 @@ pub mod program;
 mod readable;
 pub mod runner;
 pub mod signal;
+pub mod subvolume;
 pub mod tape;
 pub mod trusted;
 pub mod uevent;
 pub mod usage;
 
 pub use program::Program;
-pub use runner::{FakeRunner, Invocation, Output, RunError, Runner, SystemRunner};
+pub use runner::{FakeRunner, Invocation, Output, RunError, Runner, SystemRunner, UninterruptedRunner};

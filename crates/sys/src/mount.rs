@@ -133,6 +133,54 @@ pub fn without_mounts(directory: impl AsFd) -> Result<OwnedFd, Errno> {
     rustix::fs::openat(&tree, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 
+/// A filesystem that is mounted nowhere: it is reached through the descriptor alone, nobody else sees it, and the kernel lets go of
+/// it when the last descriptor is closed, by a process that is killed, too (fsopen(2), fsmount(2), Linux 5.2). `options` as for
+/// [`mount`]; of the flags only `ro` counts, the others are set: nothing on it runs, gives privileges or is a device.
+///
+/// # Errors
+/// [`MountError`], with what the filesystem itself says about it.
+pub fn detached(source: &Path, kind: &str, options: &[&str]) -> Result<OwnedFd, MountError> {
+    use rustix::mount as fs;
+    let failed = |errno: Errno, context: Option<&OwnedFd>| {
+        let said = context.map(|context| messages(context)).unwrap_or_default();
+        let cause = std::io::Error::from(errno);
+        let source_error = if said.is_empty() { cause } else { std::io::Error::other(format!("{cause}: {said}")) };
+        MountError { action: "MOUNT", path: source.to_owned(), source: source_error }
+    };
+    let context = fs::fsopen(kind, fs::FsOpenFlags::FSOPEN_CLOEXEC).map_err(|errno| failed(errno, None))?;
+    let set = |option: &str| match option.split_once('=') {
+        Some((key, value)) => fs::fsconfig_set_string(&context, key, value),
+        None => fs::fsconfig_set_flag(&context, option),
+    };
+    fs::fsconfig_set_string(&context, "source", source).map_err(|errno| failed(errno, Some(&context)))?;
+    for option in options {
+        set(option).map_err(|errno| failed(errno, Some(&context)))?;
+    }
+    fs::fsconfig_create(&context).map_err(|errno| failed(errno, Some(&context)))?;
+    let mut attributes = fs::MountAttrFlags::MOUNT_ATTR_NOSUID
+        | fs::MountAttrFlags::MOUNT_ATTR_NODEV
+        | fs::MountAttrFlags::MOUNT_ATTR_NOEXEC
+        | fs::MountAttrFlags::MOUNT_ATTR_NOATIME;
+    if options.contains(&"ro") {
+        attributes |= fs::MountAttrFlags::MOUNT_ATTR_RDONLY;
+    }
+    fs::fsmount(&context, fs::FsMountFlags::FSMOUNT_CLOEXEC, attributes).map_err(|errno| failed(errno, Some(&context)))
+}
+
+/// What the kernel says about a failed mount: each read gives one message, such as `e ext4: …`.
+fn messages(context: &OwnedFd) -> String {
+    /// More than any filesystem says.
+    const MOST: usize = 16;
+    let mut found = vec![];
+    let mut buffer = [0_u8; 1024];
+    while found.len() < MOST {
+        let Ok(length @ 1..) = rustix::io::read(context, &mut buffer) else { break };
+        let text = String::from_utf8_lossy(&buffer[..length]).trim().to_owned();
+        found.push(text.strip_prefix("e ").map_or(text.clone(), str::to_owned));
+    }
+    found.join("; ")
+}
+
 /// How many entries the directory below the mount on `mount_point` has. `None` where that cannot be seen.
 pub fn entries_under(mount_point: &Path) -> Option<usize> {
     let parent = std::fs::File::open(mount_point.parent()?).ok()?;

@@ -156,63 +156,85 @@ impl Output {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemRunner;
 
+/// Runs programs of the running system that a signal which ends us must not end: a volume manager that is killed halfway leaves
+/// suspended devices behind. It also runs programs while a signal ends us.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct UninterruptedRunner;
+
 impl Runner for SystemRunner {
     fn run(&self, call: &Invocation) -> Result<Output, RunError> {
-        let root = call.root.as_deref().unwrap_or(Path::new("/"));
-        let found = call
-            .program
-            .find(root)
-            .ok_or(RunError::Missing { name: call.program.name, package: call.program.package })?;
-        let inside = match &call.root {
-            Some(root) => Path::new("/").join(found.strip_prefix(root).unwrap_or(&found)),
-            None => found,
-        };
-        let start = |source| RunError::Start { command: call.command_line(), source };
-        let mut command = Command::new(inside);
-        command
-            .args(&call.arguments)
-            .env_clear()
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .env("LC_ALL", "C")
-            .env("HOME", "/")
-            .envs(call.environment.iter().map(|(name, value)| (name, value)))
-            .stdin(if call.stdin.is_some() { Stdio::piped() } else { Stdio::null() })
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        if let Some(root) = call.root.clone() {
-            let chroot = move || {
-                rustix::process::chroot(&root)?;
-                rustix::process::chdir("/")?;
-                Ok(())
-            };
-            // SAFETY: between fork and exec only the chroot(2) and chdir(2) system calls are made; `root` was allocated before.
-            unsafe { command.pre_exec(chroot) };
-        }
-        tracing::debug!(command = call.command_line(), "run");
         crate::ending::wait_when_ending();
-        let mut child = command.spawn().map_err(start)?;
-        let registration = crate::ending::register_child(&child);
-        // The writer has a thread of its own, so that a program that fills its output pipe first cannot block us.
-        let writer = child.stdin.take().zip(call.stdin.clone()).map(|(mut pipe, data)| {
-            std::thread::spawn(move || {
-                // A program that ends without reading all gives EPIPE; its exit code reports whether that matters.
-                let _ = pipe.write_all(&data);
-            })
-        });
-        let output = child.wait_with_output().map_err(start)?;
-        if let Some(writer) = writer {
-            let _ = writer.join();
-        }
-        drop(registration);
+        let result = run(call, true);
         // The signal that ends us ended the program, too: its failure is not worth a message.
         crate::ending::wait_when_ending();
-        let output = Output { code: output.status.code().unwrap_or(-1), stdout: output.stdout, stderr: output.stderr };
-        accept(call, output)
+        accept(call, result?)
     }
 
     fn has(&self, program: &'static Program) -> bool {
         program.find(Path::new("/")).is_some()
     }
+}
+
+impl Runner for UninterruptedRunner {
+    fn run(&self, call: &Invocation) -> Result<Output, RunError> {
+        accept(call, run(call, false)?)
+    }
+
+    fn has(&self, program: &'static Program) -> bool {
+        SystemRunner.has(program)
+    }
+}
+
+/// Runs a call to its end, in whatever way it ends; `ends_with_us`: a signal that ends us ends the program, too.
+fn run(call: &Invocation, ends_with_us: bool) -> Result<Output, RunError> {
+    let root = call.root.as_deref().unwrap_or(Path::new("/"));
+    let found =
+        call.program.find(root).ok_or(RunError::Missing { name: call.program.name, package: call.program.package })?;
+    let inside = match &call.root {
+        Some(root) => Path::new("/").join(found.strip_prefix(root).unwrap_or(&found)),
+        None => found,
+    };
+    let start = |source| RunError::Start { command: call.command_line(), source };
+    let mut command = Command::new(inside);
+    command
+        .args(&call.arguments)
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("LC_ALL", "C")
+        .env("HOME", "/")
+        .envs(call.environment.iter().map(|(name, value)| (name, value)))
+        .stdin(if call.stdin.is_some() { Stdio::piped() } else { Stdio::null() })
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    if let Some(root) = call.root.clone() {
+        let chroot = move || {
+            rustix::process::chroot(&root)?;
+            rustix::process::chdir("/")?;
+            Ok(())
+        };
+        // SAFETY: between fork and exec only the chroot(2) and chdir(2) system calls are made; `root` was allocated before.
+        unsafe { command.pre_exec(chroot) };
+    }
+    tracing::debug!(command = call.command_line(), "run");
+    // The terminal sends its signals to all processes of a group.
+    if !ends_with_us {
+        command.process_group(0);
+    }
+    let mut child = command.spawn().map_err(start)?;
+    let registration = if ends_with_us { crate::ending::register_child(&child) } else { None };
+    // The writer has a thread of its own, so that a program that fills its output pipe first cannot block us.
+    let writer = child.stdin.take().zip(call.stdin.clone()).map(|(mut pipe, data)| {
+        std::thread::spawn(move || {
+            // A program that ends without reading all gives EPIPE; its exit code reports whether that matters.
+            let _ = pipe.write_all(&data);
+        })
+    });
+    let output = child.wait_with_output().map_err(start)?;
+    if let Some(writer) = writer {
+        let _ = writer.join();
+    }
+    drop(registration);
+    Ok(Output { code: output.status.code().unwrap_or(-1), stdout: output.stdout, stderr: output.stderr })
 }
 
 fn accept(call: &Invocation, output: Output) -> Result<Output, RunError> {

@@ -95,3 +95,11 @@ pub fn ignore_hangup() {
     // SAFETY: SIG_IGN is a valid disposition and SIGHUP a signal that can be ignored; no handler is installed.
     unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
 }
+
+/// Ignores what asks a process to end (SIGINT, SIGTERM, SIGHUP): for one that cleans up after another.
+pub fn ignore_requests_to_end() {
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        // SAFETY: SIG_IGN is a valid disposition and these signals can be ignored; no handler is installed.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
+}

@@ -189,10 +189,11 @@ impl Backup<'_> {
         records: &Records<'_>,
     ) -> Result<(Id, Summary), ArchiveError> {
         let (read, progress) = reading::run(self, writer, &walked, &taken)?;
-        let table = &mut walked.table;
         let mut summary =
             Summary { files_changed: taken.changed, files_unmodified: taken.unchanged, ..Summary::default() };
-        reading::take_in(table, read, &taken);
+        reading::take_in(&mut walked.table, read, &taken);
+        walked.name_filesystems();
+        let table = &mut walked.table;
         let is_same = |(index, before): (&usize, &std::ops::Range<usize>)| {
             table.ids.get(before.clone()) == Some(table.content(*index))
         };

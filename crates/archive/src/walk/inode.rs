@@ -64,9 +64,19 @@ pub(crate) fn refresh(record: &mut Record, status: &Statx) {
 /// Where a btrfs snapshot has only the name of a subvolume that was in its original: an empty directory that is stored nowhere
 /// (fs/btrfs/inode.c, `new_simple_dir`). Its times are when the kernel last looked it up.
 pub(crate) fn stands_for_a_subvolume(directory: &OwnedFd, status: &Statx) -> bool {
-    /// BTRFS_EMPTY_SUBVOL_DIR_OBJECTID (linux/btrfs_tree.h).
-    const INODE: u64 = 2;
-    status.stx_ino == INODE && lifeboat_sys::extents::kind(directory) == Some(lifeboat_sys::extents::Kind::Btrfs)
+    status.stx_ino == EMPTY_SUBVOLUME && is_btrfs(directory)
+}
+
+/// The same for the record of a directory in `parent`.
+pub(crate) fn is_only_a_name(record: &Record, parent: &OwnedFd) -> bool {
+    record.inode == EMPTY_SUBVOLUME && is_btrfs(parent)
+}
+
+/// BTRFS_EMPTY_SUBVOL_DIR_OBJECTID (linux/btrfs_tree.h).
+const EMPTY_SUBVOLUME: u64 = 2;
+
+fn is_btrfs(directory: &OwnedFd) -> bool {
+    lifeboat_sys::extents::kind(directory) == Some(lifeboat_sys::extents::Kind::Btrfs)
 }
 
 /// Where to ask for xattrs.

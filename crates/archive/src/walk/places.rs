@@ -16,16 +16,25 @@ pub(crate) struct Top {
     /// A private copy of the mount, in which nothing is mounted: whatever is under other mounts is visible, and no
     /// boundary can be crossed.
     pub(crate) detached: bool,
+    /// For a stand-in: the device number of the filesystem that it stands for.
+    pub(crate) stands_for: Option<u64>,
 }
 
 impl Top {
+    /// A directory that is read instead of the one that is open as `original`.
+    pub(crate) fn stand_in(directory: &Path, original: &OwnedFd, record: usize) -> Result<Top, Errno> {
+        let fd = open_root(directory)?;
+        let stands_for = Some(rustix::fs::fstat(original)?.st_dev);
+        Ok(Top { record, fd, detached: true, stands_for })
+    }
+
     /// The filesystem of an open directory, without what is mounted below it.
     pub(crate) fn new(fd: OwnedFd, record: usize) -> Top {
         // Without CAP_SYS_ADMIN, on old kernels and for unbindable mounts there is no copy; then boundaries are recognised
         // by mount id.
         match lifeboat_sys::mount::without_mounts(&fd) {
-            Ok(copy) => Top { record, fd: copy, detached: true },
-            Err(_) => Top { record, fd, detached: false },
+            Ok(copy) => Top { record, fd: copy, detached: true, stands_for: None },
+            Err(_) => Top { record, fd, detached: false, stands_for: None },
         }
     }
 }
