@@ -34,6 +34,9 @@ install)
         install -D -m 644 "$document" "$root/share/doc/lifeboat/$document"
     done
     install -D -m 644 dist/lifeboat.toml "$root/share/doc/lifeboat/examples/lifeboat.toml"
+    for hook in dist/hooks/*; do
+        install -D -m 755 "$hook" "$root/share/doc/lifeboat/examples/hooks/${hook##*/}"
+    done
     echo "installed $root/bin/lifeboat; now: sudo lifeboat check"
     ;;
 uninstall)

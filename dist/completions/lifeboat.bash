@@ -1152,7 +1152,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__layout__subcmd__diff)
-            opts="-v -h --from --snapshot --sysroot --key-file --words --verbose --json --config --help"
+            opts="-v -h --from --snapshot --storage --sysroot --key-file --words --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

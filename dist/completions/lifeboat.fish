@@ -161,6 +161,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_see
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from diff" -l sysroot -d 'Work on the root filesystem in this folder: kernel, modules and programs are taken from there' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from diff" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from diff" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from diff" -l storage -d 'Only the storage layout: disks, partitions, volumes, filesystems, mounts; not kernel, boot loader or network'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from diff" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from diff" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from diff" -l json -d 'Write JSON lines instead of text'

@@ -317,6 +317,9 @@ pub struct LayoutDiffArgs {
     /// Compare with this snapshot instead of the latest
     #[arg(long, value_name = "ID")]
     pub snapshot: Option<String>,
+    /// Only the storage layout: disks, partitions, volumes, filesystems, mounts; not kernel, boot loader or network
+    #[arg(long)]
+    pub storage: bool,
     #[command(flatten)]
     pub sysroot: SysrootArgs,
     #[command(flatten)]

@@ -3,6 +3,7 @@
 use crate::error::{CommandError, Kind};
 use crate::guarded;
 use lifeboat_machine::unattended::UnattendedPolicy;
+use lifeboat_moment::{Hooks, Snapshots};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +22,10 @@ pub struct Config {
     pub machine: MachineTable,
     /// What a backup contains.
     pub backup: Backup,
+    /// Commands before and after a backup.
+    pub hooks: Hooks,
+    /// Snapshots that are read instead of live filesystems.
+    pub snapshots: Snapshots,
     /// What the rescue system and its media hold.
     pub rescue: Rescue,
     /// How media are made.
@@ -131,7 +136,9 @@ mod tests {
         let config = Config::parse(
             "repository = '/srv/repo'\nkey_file = '/etc/k'\n[machine]\nleave_out = ['wwn-1']\n[backup]\nexclude = ['/var/cache']\nexclude_contents = ['/tmp']\n\
              [rescue]\nkernel = '6.1'\nprograms = ['nvme']\nfiles = ['/etc/x']\nappend = ['nomodeset']\nauthorized_keys = ['/k']\nno_firmware = true\n\
-             [media]\nsigning_key = '/k/db.key'\nsigning_certificate = '/k/db.crt'\n",
+             [media]\nsigning_key = '/k/db.key'\nsigning_certificate = '/k/db.crt'\n\
+             [hooks]\nbefore = ['/h', 'x']\nafter_snapshots = [['/h']]\nafter = ['/h']\nfailure = ['/h']\ntimeout_seconds = 9\nbefore_failed = 'continue'\n\
+             [snapshots]\nuse = 'auto'\ncow_size = '20%'\nlive = ['/srv']\nfreeze = ['/boot']\nfreeze_seconds = 30\n",
         )
         .unwrap();
         assert_eq!(config.media.signing_key.as_deref(), Some(Path::new("/k/db.key")));
@@ -139,5 +146,7 @@ mod tests {
         assert_eq!(config.backup.exclude, [PathBuf::from("/var/cache")]);
         assert!(config.rescue.no_firmware);
         assert_eq!(config.machine.leave_out, ["wwn-1"]);
+        assert_eq!(config.hooks.before.0, [["/h", "x"]]);
+        assert_eq!(config.snapshots.freeze_seconds.get(), 30);
     }
 }

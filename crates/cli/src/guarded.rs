@@ -89,6 +89,44 @@ pub fn refuse_writable(what: &str, path: &Path, others: Others) -> Result<(), Co
     )))
 }
 
+/// Refuses a program, or a script, that others may write to, replace, or lead elsewhere: by a folder or a link on the way as well.
+///
+/// # Errors
+/// Kind `Refused` with the remedy; kind `Usage` when it is not there.
+pub fn refuse_path(what: &str, path: &Path) -> Result<(), CommandError> {
+    let missing = |error: std::io::Error| CommandError::usage(format!("cannot OPEN {what}: {error}"));
+    let refused = |culprit: &Path, mode: u32| {
+        let text = format!(
+            "cannot USE {what}: other users can change {} (mode {:04o}) and so control what root runs",
+            culprit.display(),
+            mode & 0o7777
+        );
+        let shown = culprit.display();
+        CommandError::new(Kind::Refused, text)
+            .hint(format!("checking its content, then chown root: {shown} && chmod go-w {shown}"))
+    };
+    // As written, with its links, and where they lead.
+    for way in [path.to_owned(), std::fs::canonicalize(path).map_err(missing)?] {
+        for (number, place) in way.ancestors().enumerate() {
+            let metadata = std::fs::symlink_metadata(place).map_err(missing)?;
+            if number == 0 && !metadata.is_file() && !metadata.is_symlink() {
+                return Err(CommandError::usage(format!("cannot USE {what}: it is not a file")));
+            }
+            // The mode of a link counts for nothing (symlink(7)), and in a sticky folder only owners replace their files.
+            let sticky = metadata.is_dir() && metadata.mode() & 0o1000 != 0 && is_ours(&metadata);
+            if !sticky && (if metadata.is_symlink() { !is_ours(&metadata) } else { open_to_others(&metadata) }) {
+                return Err(refused(place, metadata.mode()));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// It belongs to root or us.
+fn is_ours(metadata: &Metadata) -> bool {
+    [0, rustix::process::geteuid().as_raw()].contains(&metadata.uid())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +156,32 @@ mod tests {
             let others = with_modes(file, folder);
             assert_eq!((others.write, others.read), (write, read), "{file:o} in {folder:o}");
         }
+    }
+
+    #[test]
+    fn programs_that_others_may_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |path: &str| dir.path().join(path);
+        let mode =
+            |path: &str, mode| std::fs::set_permissions(at(path), std::fs::Permissions::from_mode(mode)).unwrap();
+        std::fs::create_dir_all(at("outer/inner")).unwrap();
+        std::fs::write(at("outer/inner/hook"), "").unwrap();
+        std::os::unix::fs::symlink(at("outer/inner/hook"), at("link")).unwrap();
+        for path in ["outer", "outer/inner", "outer/inner/hook"] {
+            mode(path, 0o755);
+        }
+        for path in ["outer/inner/hook", "link"] {
+            refuse_path("the hook", &at(path)).unwrap();
+            for (culprit, bits) in [("outer", 0o777), ("outer/inner", 0o757), ("outer/inner/hook", 0o702)] {
+                mode(culprit, bits);
+                let error = refuse_path("the hook", &at(path)).unwrap_err();
+                assert_eq!(error.kind, Kind::Refused);
+                assert!(error.text().contains(&format!("can change {}", at(culprit).display())), "{}", error.text());
+                mode(culprit, 0o755);
+            }
+        }
+        assert_eq!(refuse_path("the hook", &at("none")).unwrap_err().kind, Kind::Usage);
+        assert_eq!(refuse_path("the hook", &at("outer")).unwrap_err().kind, Kind::Usage);
     }
 
     #[test]

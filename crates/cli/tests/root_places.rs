@@ -284,3 +284,40 @@ fn root_who_waits_for_a_dead_server_can_be_ended() {
         assert!(began.elapsed() < PATIENCE);
     }
 }
+
+#[test]
+fn root_what_changed_since_the_backup_has_an_exit_code_for_cron() {
+    use lifeboat_machine::testing::{GIB, Maker, disk, ext4};
+    let place = Place::new();
+    assert_eq!(place.backup("repo", &["--init"]).0, 0);
+    let diff = |from: &str, more: &[&str]| {
+        let all = ["layout", "diff", "--sysroot", "s", "--key-file", "key", "--from", from];
+        place.run(&[&all, more].concat())
+    };
+    for more in [&[][..], &["--storage"]] {
+        let (code, out, err) = diff("repo", more);
+        assert!(code == 0 && out.contains("no differences"), "{code} {out} {err}");
+    }
+    let (code, out, _) = diff("repo", &["--json"]);
+    let end: serde_json::Value = serde_json::from_str(out.lines().last().unwrap()).unwrap();
+    assert_eq!((code, end["changes"].as_u64(), end["machine"].as_str()), (0, Some(0), Some("box")));
+    // A new name is no new storage.
+    std::fs::write(place.at("s/etc/hostname"), "renamed").unwrap();
+    let (code, out, _) = diff("repo", &[]);
+    assert!(code == 4 && out.contains("name: box -> renamed"), "{code} {out}");
+    assert_eq!(diff("repo", &["--storage"]).0, 0);
+    // A disk that was there is gone.
+    let content = ext4("data", "aaaaaaaa-0000-0000-0000-000000000001", GIB, 1 << 20);
+    let mut machine = Maker::new().disk(0, "/dev/sda", GIB, disk("SER1"), content).mount("disk0", "/").machine;
+    machine.boot.loaders.clear();
+    std::fs::write(place.at("machine.json"), machine.to_json()).unwrap();
+    let (code, _, err) = place.backup("other", &["--init", "--machine", "machine.json"]);
+    assert_eq!(code, 0, "{err}");
+    let (code, out, err) = diff("other", &["--storage"]);
+    assert!(code == 4 && out.contains("disk0: gone") && err.contains("of the storage layout"), "{code} {out} {err}");
+    assert!(!out.contains("renamed"), "{out}");
+    let (code, out, _) = diff("other", &["--storage", "--json"]);
+    let changes: Vec<serde_json::Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let gone = changes.iter().find(|change| change["place"] == "layout disk0").unwrap();
+    assert!(code == 4 && gone["old"].is_string() && gone["new"].is_null(), "{gone}");
+}

@@ -4,12 +4,13 @@
 //! things with a name (devices, mounts, interfaces) are compared by name, other lists of words as sets.
 
 use lifeboat_machine::Machine;
+use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::fmt;
 
 /// One difference.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Change {
     /// Where: `layout disk0p2 content label`.
     pub place: String,
@@ -31,6 +32,15 @@ impl fmt::Display for Change {
     }
 }
 
+impl Change {
+    /// It is about disks, what is on them, and where that is mounted.
+    pub fn is_storage(&self) -> bool {
+        self.place == STORAGE || self.place.strip_prefix(STORAGE).is_some_and(|rest| rest.starts_with(' '))
+    }
+}
+
+/// How the places of the storage layout begin.
+const STORAGE: &str = "layout";
 /// What changes from day to day or boot to boot, by the end of its place.
 const VOLATILE: [&str; 6] = ["recorded_at", "used_bytes", "restored", "path", "memory_bytes", "modaliases"];
 /// The digest of a LUKS header's backup.

@@ -11,6 +11,18 @@ pub enum DevCommand {
     Image(DevImageArgs),
     /// What is inside a medium, an initramfs or a tools.img, sorted by size, and why each file is there
     Show(DevShowArgs),
+    /// Removes the snapshots of a backup if it is killed; backups start this themselves
+    #[command(hide = true)]
+    Keep(DevKeepArgs),
+}
+
+/// `dev keep`
+#[derive(Args, Clone, Debug)]
+#[allow(missing_docs)]
+pub struct DevKeepArgs {
+    /// The name of the run
+    #[arg(value_name = "RUN")]
+    pub run: String,
 }
 
 /// `dev image`

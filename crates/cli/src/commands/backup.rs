@@ -2,8 +2,9 @@
 
 use crate::command::BackupArgs;
 use crate::error::{CommandError, CommandResult};
+use crate::job::hooks::Around;
 use crate::job::place::{self, Making};
-use crate::job::{archive, backup, keys, network, protect, watch};
+use crate::job::{archive, backup, keys, moment, network, protect, watch};
 use crate::record::{FOLDER, Record};
 use crate::session::Session;
 use lifeboat_archive::{Repository, RepositoryOptions};
@@ -23,31 +24,48 @@ pub fn run(session: &Session, args: &BackupArgs) -> CommandResult {
     backup::check_exclusions(session, &args.exclude)?;
     let sysroot = &args.sysroot.sysroot;
     let log = keep_log(session, sysroot);
+    moment::clean(session);
     let _watch = watch::over(session, &address)?;
     let target = network::target(session, &address)?;
     let machine = protect::machine(session, sysroot, args.machine.as_deref(), target.place.folder())?;
     let folder = target.place.folder();
     let saved = folder.and_then(|folder| place::on_saved(folder, &machine, sysroot));
-    let mut repository = if place::is_repository(&target.place)? {
+    let own: Vec<PathBuf> = folder.map(Path::to_owned).into_iter().chain(log).collect();
+    let found = if place::is_repository(&target.place)? {
         let secret = keys::find(&args.key, &session.config)?;
         let repository = Repository::open_at(&target.place, &secret).map_err(archive::explain)?;
         archive::report_damage(session, &repository);
-        repository
+        Some(repository)
     } else {
         place::may_be_made(&target.place, saved.as_deref(), Making { init: args.init, own_disk: args.own_disk })?;
-        let secret = keys::find_or_create(&args.key, &session.config)?;
-        let made = Repository::init_at(&target.place, &secret, &RepositoryOptions::default());
-        let made = made.map_err(archive::explain)?;
-        session.reporter.note(format!("a new repository was made at {}", target.place.label().display()));
-        made
+        None
     };
-    if let (Some(folder), Some(saved)) = (folder, &saved) {
-        session.reporter.emit(&Event::Warning { text: place::warning(folder, saved) });
-    }
-    let own: Vec<PathBuf> = target.place.folder().map(Path::to_owned).into_iter().chain(log).collect();
-    repository.wait_for_locks(Duration::from_secs(60 * u64::from(args.wait_lock)));
-    let report = backup::backup(session, &repository, &machine, sysroot, &args.exclude, &own)?;
+    moment::check(session, &machine, sysroot, &own)?;
+    // What can fail without it has not: programs are stopped for as short a time as possible.
+    let around = Around::begin(session, &machine)?;
+    let work = || {
+        let mut repository = match found {
+            Some(repository) => repository,
+            None => made(session, args, &target)?,
+        };
+        if let (Some(folder), Some(saved)) = (folder, &saved) {
+            session.reporter.emit(&Event::Warning { text: place::warning(folder, saved) });
+        }
+        repository.wait_for_locks(Duration::from_secs(60 * u64::from(args.wait_lock)));
+        backup::backup(session, &around, &repository, &machine, sysroot, &args.exclude, &own)
+    };
+    let result = work();
+    let report = around.end(result)?;
     backup::report(session, &report)
+}
+
+/// A new repository.
+fn made(session: &Session, args: &BackupArgs, target: &network::Target) -> Result<Repository, CommandError> {
+    let secret = keys::find_or_create(&args.key, &session.config)?;
+    let made = Repository::init_at(&target.place, &secret, &RepositoryOptions::default());
+    let made = made.map_err(archive::explain)?;
+    session.reporter.note(format!("a new repository was made at {}", target.place.label().display()));
+    Ok(made)
 }
 
 /// Keeps the output of a backup of this machine, which mostly runs unattended; returns the log's path. A backup without a log is

@@ -2,11 +2,12 @@
 
 use crate::command::CheckArgs;
 use crate::error::CommandResult;
-use crate::job::{headers, protect, room, signing};
+use crate::job::{headers, moment, protect, room, signing};
 use crate::output::counted;
 use crate::session::Session;
 use lifeboat_machine::filesystem::FilesystemOptions;
-use lifeboat_machine::{Content, Event, EventSink as _, Layout, Member};
+use lifeboat_machine::{Content, Event, EventSink as _, Layout, Machine, Member};
+use lifeboat_moment::{Choice, Snapshots, Use, Way};
 use lifeboat_probe::Remedy;
 use lifeboat_sys::Program;
 use lifeboat_sys::program::{
@@ -38,6 +39,7 @@ pub fn run(session: &Session, args: &CheckArgs) -> CommandResult {
     if signed.is_none() && args.sysroot.sysroot == Path::new("/") {
         signing::suggest(session, &probed.machine);
     }
+    let choices = moment::choices(&probed.machine, &session.config.snapshots)?;
     session.reporter.value(&serde_json::json!({
         "machine": probed.machine.name,
         "protectable": probed.refusals.is_empty(),
@@ -45,6 +47,7 @@ pub fn run(session: &Session, args: &CheckArgs) -> CommandResult {
             "subject": refusal.subject, "reason": refusal.reason, "remedy": refusal.remedy.as_ref().map(Remedy::as_str),
         })).collect::<Vec<_>>(),
         "warnings": probed.warnings,
+        "filesystems": choices.iter().map(as_json).collect::<Vec<_>>(),
         "signed_by": signed,
         "missing_programs": missing.iter().map(|program| program.name).collect::<Vec<_>>(),
     }));
@@ -62,6 +65,42 @@ pub fn run(session: &Session, args: &CheckArgs) -> CommandResult {
                 format!("boots by UEFI, Secure Boot {}", if secure_boot { "on" } else { "off" }),
         }
     ));
+    how_they_are_read(session, machine, &choices)
+}
+
+/// How a filesystem is read, for programs.
+fn as_json(choice: &Choice) -> serde_json::Value {
+    let (read, why) = match &choice.way {
+        Way::Volume { .. } | Way::Subvolumes => ("snapshot", None),
+        Way::Frozen => ("frozen", None),
+        Way::Live { why, .. } => ("live", Some(why)),
+    };
+    let mount_points: Vec<String> = choice.roots.iter().map(|root| root.at.display().to_string()).collect();
+    serde_json::json!({"mount_points": mount_points, "read": read, "why": why})
+}
+
+/// Which filesystems a backup reads from snapshots; where that is off, which it could.
+fn how_they_are_read(session: &Session, machine: &Machine, choices: &[Choice]) -> CommandResult {
+    let policy = &session.config.snapshots;
+    if policy.when != Use::Never || !policy.freeze.is_empty() {
+        choices.iter().for_each(|choice| session.reporter.line(choice.line()));
+        return Ok(());
+    }
+    // A suggestion is no reason to fail.
+    let possible = moment::choices(machine, &Snapshots { when: Use::Auto, ..policy.clone() }).unwrap_or_default();
+    let possible: Vec<String> = possible
+        .iter()
+        .filter(|choice| choice.has_snapshot())
+        .map(|choice| choice.mount_point().display().to_string())
+        .collect();
+    if !possible.is_empty() {
+        session.reporter.note(format!(
+            "backups read every filesystem live, while programs write to it; use = 'auto' in [snapshots] of {} would read \
+             snapshots of {}",
+            crate::config::PATH,
+            possible.join(", ")
+        ));
+    }
     Ok(())
 }
 

@@ -4,7 +4,7 @@ mod show;
 
 use crate::command::{DevCommand, DevImageArgs};
 use crate::error::CommandResult;
-use crate::job::medium;
+use crate::job::{medium, moment};
 use crate::session::Session;
 use lifeboat_machine::bytes::human;
 
@@ -12,6 +12,7 @@ pub fn run(session: &Session, command: &DevCommand) -> CommandResult {
     match command {
         DevCommand::Image(args) => image(session, args),
         DevCommand::Show(args) => show::run(session, args),
+        DevCommand::Keep(args) => moment::keep(&args.run),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::session::Session;
 use lifeboat_machine::bytes::{human, printable};
 use lifeboat_machine::layout::{Array, ArrayMember, ArrayRole, VolumeShape};
 use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Machine};
-use lifeboat_plan::Policy;
+use lifeboat_plan::{Change, Policy};
 use lifeboat_restore::rescue::{RescueDirectories, RescueSystem, is_rescue_system};
 use std::fmt::Write as _;
 
@@ -67,20 +67,35 @@ fn diff(session: &Session, args: &LayoutDiffArgs) -> CommandResult {
     let root = &args.sysroot.sysroot;
     let recorded = archive::machine(session, args.from.as_deref(), args.snapshot.as_deref(), &args.key, root)?;
     let probed = protect::probe(session, &args.sysroot.sysroot, session.config.repository.as_deref())?;
-    let changes = lifeboat_plan::diff(&recorded, &probed.machine);
+    let mut changes = lifeboat_plan::diff(&recorded, &probed.machine);
+    // What cannot be rebuilt is in no description, and was not there when this one was saved.
+    changes.extend(probed.refusals.iter().map(|refusal| Change {
+        place: format!("layout {}", refusal.subject),
+        old: None,
+        new: Some(format!("it cannot be protected any more: {}", refusal.reason)),
+    }));
+    changes.retain(|change| change.is_storage() || !args.storage);
+    let what = if args.storage { "the storage layout of " } else { "" };
+    let name = &probed.machine.name;
     for change in &changes {
-        session.reporter.value(&serde_json::json!({"change": change.to_string()}));
+        session.reporter.value(&serde_json::json!({
+            "change": change.to_string(), "place": change.place, "old": change.old, "new": change.new,
+        }));
         session.reporter.line(change.to_string());
     }
+    session.reporter.value(&serde_json::json!({
+        "machine": name, "since": recorded.recorded_at, "storage_only": args.storage, "changes": changes.len(),
+    }));
     if changes.is_empty() {
-        session.reporter.line(format!("no differences since {}", recorded.recorded_at));
+        session.reporter.line(format!("no differences of {what}{name} since {}", recorded.recorded_at));
         return Ok(());
     }
-    Err(CommandError::new(
-        Kind::Differences,
-        format!("{} since {}", crate::output::counted(changes.len(), "difference"), recorded.recorded_at),
-    )
-    .hint("lifeboat rescue, so that the medium has the new layout"))
+    let count = crate::output::counted(changes.len(), "difference");
+    let error = CommandError::new(Kind::Differences, format!("{count} of {what}{name} since {}", recorded.recorded_at));
+    Err(match probed.refusals.is_empty() {
+        true => error.hint("lifeboat rescue, so that the medium has the new layout"),
+        false => error.hint("lifeboat check, which says what can be done about it: no backup is possible until then"),
+    })
 }
 
 /// The policy of the command line.

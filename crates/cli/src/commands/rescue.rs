@@ -2,27 +2,32 @@
 
 use crate::command::{MenuMode, RescueArgs};
 use crate::error::CommandResult;
+use crate::job::hooks::Around;
 use crate::job::medium::{self, Request, Workshop};
-use crate::job::{backup, headers, keys, medium_repository, protect};
+use crate::job::{backup, headers, keys, medium_repository, moment, protect};
 use crate::session::Session;
 use lifeboat_machine::manifest::ArchiveRef;
 
 pub fn run(session: &Session, args: &RescueArgs) -> CommandResult {
     let sysroot = &args.medium.sysroot.sysroot;
     backup::check_exclusions(session, &args.exclude)?;
+    moment::clean(session);
     let machine = protect::machine(session, sysroot, args.machine.as_deref(), Some(&args.out))?;
     if args.medium.mode == MenuMode::Nuke {
         headers::warn_of_passphrases(session, &machine, sysroot);
     }
+    moment::check(session, &machine, sysroot, std::slice::from_ref(&args.out))?;
     let archive_bytes = backup::most_bytes(session, &machine, sysroot, &args.exclude, std::slice::from_ref(&args.out))?;
     let workshop = Workshop::open(session, &args.medium, &args.out, archive_bytes)?;
     let secret = keys::find_or_create(&args.key, &session.config)?;
     let (repository, own) =
         medium_repository::create(&workshop.repository(), &secret, &machine.name, args.medium.embed_key)?;
     let out_of_backup = [workshop.path().to_owned(), args.out.clone()];
-    let report = medium::timed(session, "backup", || {
-        backup::backup(session, &repository, &machine, sysroot, &args.exclude, &out_of_backup)
-    })?;
+    let around = Around::begin(session, &machine)?;
+    let result = medium::timed(session, "backup", || {
+        backup::backup(session, &around, &repository, &machine, sysroot, &args.exclude, &out_of_backup)
+    });
+    let report = around.end(result)?;
     let archive = ArchiveRef {
         snapshot: report.snapshot.clone(),
         repository: repository.id(),

@@ -2,10 +2,11 @@
 
 use crate::command::ExcludeArgs;
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::job::exclusion;
+use crate::job::hooks::Around;
+use crate::job::{exclusion, moment};
 use crate::output::amount;
 use crate::session::Session;
-use lifeboat_archive::{BackupReport, BackupRequest, FileTree, Repository};
+use lifeboat_archive::{BackupReport, BackupRequest, FileTree, Observer as _, Repository};
 use lifeboat_machine::manifest::FORMAT;
 use lifeboat_machine::{ArchiveManifest, Machine};
 use lifeboat_restore::observe::Observing;
@@ -13,16 +14,26 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Saves the machine below `sysroot` into `repository`; `also_exclude` are paths of the running system that the caller
-/// writes to meanwhile.
+/// writes to meanwhile. Snapshots are taken for it, and released after it.
 pub fn backup(
     session: &Session,
+    around: &Around<'_>,
     repository: &Repository,
     machine: &Machine,
     sysroot: &Path,
     exclude: &ExcludeArgs,
     also_exclude: &[PathBuf],
 ) -> Result<BackupReport, CommandError> {
-    let source = source(session, machine, sysroot, exclude, also_exclude)?;
+    let mut source = source(session, machine, sysroot, exclude, also_exclude)?;
+    let beside = super::headers::read(session, machine)?;
+    let taken = moment::take(session, machine, sysroot, also_exclude)?;
+    around.snapshots_taken(&taken)?;
+    for (path, directory) in taken.stand_ins() {
+        source = source.stand_in(path, directory);
+    }
+    for path in taken.excludes() {
+        source = source.exclude(path);
+    }
     let machine_json = machine.to_json();
     let machine_blake3 = blake3::hash(&machine_json).to_hex().to_string();
     let manifest = |entries: u64, bytes: u64| {
@@ -46,13 +57,17 @@ pub fn backup(
         tags: vec![],
         program: concat!("lifeboat ", env!("CARGO_PKG_VERSION")).into(),
         machine: machine_json,
-        beside: super::headers::read(session, machine)?,
+        beside,
         manifest: &manifest,
         reread: false,
         started: None,
     };
-    let report = repository.backup(&request, &observer)?;
+    let mut report = repository.backup(&request, &observer)?;
     session.reporter.finish();
+    for problem in moment::end(session, taken) {
+        observer.problem(&problem);
+        report.problems.push(problem);
+    }
     super::room::warn(session, machine, &report.room);
     Ok(report)
 }
