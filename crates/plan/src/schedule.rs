@@ -12,8 +12,10 @@ use std::ops::Range;
 /// With whom a step may be at work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// With none: it concerns several disks, or the tree of mounted filesystems.
+    /// With none: it concerns the tree of mounted filesystems, or the restored system.
     Alone,
+    /// With the wiping of other disks: all are wiped before the first one gets something new.
+    Wipes,
     /// With other partition tables: what a disk refuses is known before the first filesystem is made.
     Tables,
     /// With all that makes other devices and contents.
@@ -48,6 +50,7 @@ impl Claim<'_> {
 impl Step {
     fn phase(&self) -> Phase {
         match self {
+            Step::WipeDisk { .. } => Phase::Wipes,
             Step::WriteTable { .. } => Phase::Tables,
             Step::MakeArray { .. }
             | Step::MakeGroup { .. }
@@ -57,8 +60,7 @@ impl Step {
             | Step::OpenLuks { .. }
             | Step::MakeFilesystem { .. }
             | Step::MakeSwap { .. } => Phase::Contents,
-            Step::WipeDisk { .. }
-            | Step::MakeSubvolumes { .. }
+            Step::MakeSubvolumes { .. }
             | Step::Mount { .. }
             | Step::Extract
             | Step::MakeSwapFile { .. }
@@ -205,5 +207,9 @@ mod tests {
         // Deriving two keys at once may be more than the memory holds.
         assert!(!open("a").may_run_beside(&open("b")));
         assert!(open("a").may_run_beside(&swap("b")));
+        let wipe =
+            |disk: &str| Step::WipeDisk { disk: disk.into(), device: lifeboat_machine::DeviceId("disk0".into()) };
+        assert!(wipe("a").may_run_beside(&wipe("b")));
+        assert!(!swap("a").may_run_beside(&wipe("b")));
     }
 }

@@ -209,8 +209,11 @@ fn in_turn(plan: &Plan, ends: &[u16]) -> Result<(), TestCaseError> {
             for needed in needed(step) {
                 prop_assert!(done.contains(&needed), "{step} begins before the end of {}", steps[needed]);
             }
-            let alone = matches!(step, Step::WipeDisk { .. } | Step::Mount { .. } | Step::Extract | Step::Finish);
+            let alone = matches!(step, Step::Mount { .. } | Step::Extract | Step::Finish);
             prop_assert!(!alone || at_work.is_empty(), "{step} begins beside others");
+            let wipes = |step: &Step| matches!(step, Step::WipeDisk { .. });
+            let same = at_work.iter().all(|other| wipes(&steps[*other]) == wipes(step));
+            prop_assert!(same, "{step} begins beside others that wipe or do not");
             at_work.push(index);
             begun += 1;
         }

@@ -3,6 +3,7 @@
 //! paths of at least four blank disks, which are overwritten.
 #![allow(clippy::unwrap_used)]
 
+use lifeboat_machine::filesystem::FilesystemOptions;
 use lifeboat_machine::layout::{
     Array, ArrayLevel, ArrayMember, ArrayMetadata, ArrayRole, Consistency, Extents, GroupId, Mount, Volume,
     VolumeGroup, VolumeShape,
@@ -11,9 +12,9 @@ use lifeboat_machine::testing::{GIB, MIB, disk, ext4, found, hardware, id, machi
 use lifeboat_machine::{Content, Device, DeviceKind, FoundHardware, Machine, Member, Name};
 use lifeboat_plan::{Plan, Policy, Step, plan};
 use lifeboat_rebuild::{Context, RebuildError, Watch, apply_together, usual_limit};
-use lifeboat_sys::loop_device::LoopDevice;
 use lifeboat_sys::{SystemRunner, block};
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 const FILESYSTEMS: u64 = 12;
@@ -79,7 +80,15 @@ fn device(name: &str, path: &str, size_bytes: u64, kind: DeviceKind, content: Co
 }
 
 fn filesystem(number: u64, size: u64) -> Content {
-    ext4("", &format!("cccccccc-0000-4000-8000-{number:012}"), size, 16 * MIB)
+    let mut content = ext4("", &format!("cccccccc-0000-4000-8000-{number:012}"), size, 16 * MIB);
+    if let Content::Filesystem(filesystem) = &mut content
+        && let FilesystemOptions::Ext(ext) = &mut filesystem.options
+    {
+        // mke2fs wants the one for reserved descriptor blocks, and turns the other on by itself.
+        ext.features.extend(["large_file", "sparse_super"].map(str::to_owned));
+        ext.features.sort();
+    }
+    content
 }
 
 fn mount(device: &str, number: u64) -> Mount {
@@ -87,7 +96,24 @@ fn mount(device: &str, number: u64) -> Mount {
     Mount { device: id(device), mount_point: Name::from(point.as_str()), options: vec![], subvolume: None }
 }
 
-type Prepared = (Machine, FoundHardware, Vec<LoopDevice>);
+/// A loop device that can be written to.
+struct Attached(String);
+
+impl Attached {
+    fn new(image: &Path) -> Attached {
+        let output = Command::new("losetup").args(["--find", "--show"]).arg(image).output().unwrap();
+        assert!(output.status.success(), "losetup: {}", String::from_utf8_lossy(&output.stderr));
+        Attached(String::from_utf8(output.stdout).unwrap().trim().to_owned())
+    }
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        let _ = Command::new("losetup").args(["--detach", &self.0]).status();
+    }
+}
+
+type Prepared = (Machine, FoundHardware, Vec<Attached>);
 
 fn on_loops(directory: &Path) -> Prepared {
     let mut machine = machine();
@@ -96,8 +122,8 @@ fn on_loops(directory: &Path) -> Prepared {
     for number in 0..FILESYSTEMS {
         let image = directory.join(format!("disk{number}"));
         std::fs::File::create(&image).unwrap().set_len(8 * GIB).unwrap();
-        let node = LoopDevice::attach(&image).unwrap();
-        let (path, serial) = (node.path().to_str().unwrap().to_owned(), format!("SER{number}"));
+        let node = Attached::new(&image);
+        let (path, serial) = (node.0.clone(), format!("SER{number}"));
         let name = format!("disk{number}");
         let kind = DeviceKind::Disk(disk(&serial));
         machine.layout.devices.push(device(&name, &path, 8 * GIB, kind, filesystem(number, 8 * GIB)));
@@ -157,7 +183,8 @@ fn on_disks(paths: &[String]) -> Prepared {
         extent_bytes: EXTENT,
         tags: vec![],
     });
-    let count = extents / FILESYSTEMS;
+    // Whole block groups, of which mke2fs makes the counts that were recorded.
+    let count = extents / FILESYSTEMS / 32 * 32;
     for number in 0..FILESYSTEMS {
         let place = Extents { device: id("array0"), first: number * count, count };
         let volume = Volume {

@@ -10,7 +10,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 /// Steps at work at the same time at least, whatever the processors: most of the time they wait for their disks.
-const FEWEST: usize = 4;
+const FEWEST: usize = 6;
 /// And at most: each mkfs holds tens of MiB, and the rescue system's memory is that of the smallest machine.
 const MOST: usize = 8;
 
