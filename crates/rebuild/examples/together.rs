@@ -64,6 +64,7 @@ fn run(machine: &Machine, plan: &Plan, end: usize, limit: usize) -> f64 {
     let mut context = Context::new(&SystemRunner, scratch.path().join("target"), machine, plan);
     context.run = scratch.path().join("run");
     context.scratch = scratch.path().to_owned();
+    std::fs::create_dir_all(&context.run).unwrap();
     let began = Instant::now();
     let mut said = Said(0);
     assert!(apply_together(&context, 0..end, [], limit, Duration::from_secs(60), &mut said));
