@@ -33,6 +33,7 @@ done
 vgs --noheadings --units b -o vg_name,vg_uuid,vg_extent_size,vg_tags,pv_name,pv_uuid,pe_start,pv_pe_count 2>/dev/null | sort || true
 # RAID volumes and thin pools are made anew: they have other UUIDs, and LVM places them.
 lvs --noheadings --units b -o vg_name,lv_name,lv_layout,lv_size,stripes,stripe_size,region_size,chunk_size,lv_metadata_size,zero,discards,lv_tags 2>/dev/null | sort || true
+lvs --noheadings -o vg_name,lv_name,segtype,cache_mode,cache_policy,cache_settings,cache_metadata_format,writecache_block_size,raidintegritymode,raidintegrityblocksize,raid_max_recovery_rate,raid_write_behind 2>/dev/null | sort || true
 lvs --noheadings --segments --select 'segtype=linear || segtype=striped' -o vg_name,lv_name,lv_uuid,seg_pe_ranges 2>/dev/null | sort || true
 for device in $(lsblk --noheadings --list --paths --output NAME,TYPE | awk '$2 !~ /disk|rom|loop/ {print $1}' | sort -u); do
 	[[ $device != /dev/vda* ]] || continue

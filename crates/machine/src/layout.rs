@@ -31,11 +31,11 @@ pub mod swap;
 pub mod validate;
 
 pub use array::{Array, ArrayLevel, ArrayMember, ArrayMetadata, ArrayRole, Consistency};
-pub use content::{Content, JournalDevice, JournalKind, Member};
+pub use content::{Content, JournalDevice, JournalKind, Member, log_identity};
 pub use crypt::{Crypt, HeaderBackup, LuksHeader};
 pub use disk::Disk;
 pub use error::LayoutError;
-pub use group::{Cache, CacheKind, Extents, GroupId, RaidImage, Volume, VolumeGroup, VolumeShape};
+pub use group::{Cache, CacheKind, Extents, GroupId, RaidImage, RaidSettings, Volume, VolumeGroup, VolumeShape};
 pub use id::DeviceId;
 pub use partition::{Partition, PartitionRole, PartitionTable, TableKind, partition_path};
 pub use swap::{Swap, SwapFile};

@@ -12,7 +12,7 @@ pub use grown::{Decision, grown};
 pub use mirrored::mirrored_machine;
 
 use crate::boot::{Boot, Firmware, InitramfsTool, Loader};
-use crate::filesystem::{BtrfsOptions, ExtOptions, Filesystem, FilesystemOptions, Journal, VfatOptions};
+use crate::filesystem::{BtrfsOptions, ExtOptions, Filesystem, FilesystemOptions, Journal, VfatOptions, XfsOptions};
 use crate::layout::{Disk, Mount, Partition, PartitionRole, PartitionTable, Swap, TableKind, partition_path};
 use crate::machine::{FORMAT, Hardware, Os};
 use crate::network::Network;
@@ -131,6 +131,31 @@ pub fn ext4(label: &str, uuid: &str, size: u64, used: u64) -> Content {
         options: FilesystemOptions::Ext(options),
         restored: None,
     })
+}
+
+/// As mkfs.xfs makes it on `size` bytes, perhaps with its log on a device of its own.
+pub fn xfs_options(size: u64, log_device: Option<DeviceId>) -> XfsOptions {
+    XfsOptions {
+        block_bytes: 4096,
+        sector_bytes: 512,
+        inode_bytes: 512,
+        allocation_groups: 4,
+        allocation_group_blocks: size / 4096 / 4,
+        blocks: size / 4096,
+        max_inode_percent: 25,
+        stripe_unit_blocks: 0,
+        stripe_width_blocks: 0,
+        directory_block_bytes: 4096,
+        log_blocks: 16384,
+        log_device,
+        realtime: None,
+        log_version: 2,
+        log_sector_bytes: 512,
+        log_stripe_unit_blocks: 1,
+        lazy_count: true,
+        features: [("crc", true), ("sparse", true), ("ftype", true)].map(|(name, on)| (name.to_owned(), on)).to_vec(),
+        metadata_uuid: None,
+    }
 }
 
 /// As mkfs.btrfs makes it on one device, without subvolumes.

@@ -3,10 +3,13 @@
 use crate::by_hand_filesystems::table_script;
 use crate::by_hand_words::{plain, shell, word};
 use lifeboat_machine::layout::{
-    Array, Content, Crypt, Device, DeviceKind, GroupId, Member, PartitionTable, Volume, VolumeGroup, VolumeShape,
+    Array, CacheKind, Content, Crypt, Device, DeviceKind, GroupId, Member, PartitionTable, Volume, VolumeGroup,
+    VolumeShape,
 };
 use lifeboat_machine::{DeviceId, Layout};
 use lifeboat_rebuild::make::group::{make, metadata};
+use lifeboat_rebuild::mapper_node;
+use lifeboat_sys::Invocation;
 use std::ffi::OsString;
 
 /// Stands in for a device in a call that was not built for this page.
@@ -102,26 +105,59 @@ fn group(layout: &Layout, group: &VolumeGroup) -> Vec<String> {
     lines
 }
 
-/// The call that makes or activates a volume.
-fn volume(layout: &Layout, device: &Device, volume: &Volume) -> Option<String> {
-    let group = layout.group(&volume.group)?;
-    let places: Vec<String> = volume.shape.lies_on().into_iter().map(|id| format!("{PLACE}{id}")).collect();
+/// The calls that make or activate a volume, with its cache.
+fn volume(layout: &Layout, device: &Device, volume: &Volume) -> Vec<String> {
+    let Some(group) = layout.group(&volume.group) else { return vec![] };
+    let place = |id: &DeviceId| format!("{PLACE}{id}");
+    let (shape, cache) = volume.shape.uncached();
+    let places: Vec<String> = shape.lies_on().into_iter().map(place).collect();
     let places: Vec<&str> = places.iter().map(String::as_str).collect();
-    let pool = match &volume.shape {
-        VolumeShape::Thin { pool } => match &layout.device(pool)?.kind {
-            DeviceKind::Volume(pool) => Some(pool.name.as_str()),
+    let pool = match shape {
+        VolumeShape::Thin { pool } => match layout.device(pool).map(|device| &device.kind) {
+            Some(DeviceKind::Volume(pool)) => Some(pool.name.as_str()),
             _ => None,
         },
         _ => None,
     };
     let call = make::volume(&group.name, volume, volume.shape.shown_extents(), device.size_bytes, &places, pool);
+    let mut lines = vec![line(layout, &call)];
+    let mostly: Vec<String> = match shape {
+        VolumeShape::Raid { images, .. } => {
+            let mostly = images.iter().filter(|image| image.write_mostly);
+            mostly.flat_map(|image| &image.extents).map(|extents| place(&extents.device)).collect()
+        }
+        _ => vec![],
+    };
+    let mostly: Vec<&str> = mostly.iter().map(String::as_str).collect();
+    lines.extend(make::tune(&group.name, volume, &mostly).map(|call| line(layout, &call)));
+    let Some(cache) = cache else { return lines };
+    let mut fast: Vec<String> = vec![];
+    for extents in &cache.extents {
+        let place = place(&extents.device);
+        if !fast.contains(&place) {
+            fast.push(place);
+        }
+    }
+    let fast: Vec<&str> = fast.iter().map(String::as_str).collect();
+    lines.push(line(layout, &make::cache(&group.name, cache, &fast)));
+    if cache.kind != CacheKind::Pool {
+        // A cache that begins with what it held before would hand that out.
+        let node = shell(mapper_node(&group.name, &cache.name).as_bytes());
+        lines.push(format!("dd if=/dev/zero of={node} bs=1M count=1 conv=fsync"));
+    }
+    lines.extend(make::attach(&group.name, volume, cache).iter().map(|call| line(layout, call)));
+    lines
+}
+
+/// A call of lvm as a line of bash.
+fn line(layout: &Layout, call: &Invocation) -> String {
     // Settings for the rescue system have no meaning elsewhere.
     let mut arguments = call.arguments.clone();
     if let Some(at) = arguments.iter().position(|argument| argument == "--config") {
         arguments.drain(at..=at + 1);
     }
     let words: Vec<String> = arguments.iter().map(|argument| placed(layout, argument)).collect();
-    Some(format!("{} {}", call.program.name, words.join(" ")))
+    format!("{} {}", call.program.name, words.join(" "))
 }
 
 fn create(layout: &Layout, device: &Device, array: &Array) -> String {
@@ -191,6 +227,23 @@ mod tests {
                 "wipefs --all /dev/mapper/vda2_crypt".to_owned(),
             ]
         );
+    }
+
+    #[test]
+    fn a_cache_is_made_anew_and_put_in_front() {
+        let machine = grown(&[8, 8], &[Decision { what: 3, which: 0, count: 21 }]);
+        let lines = layers(&machine.layout, "dump");
+        let group = &machine.layout.groups[0].name;
+        let at = lines.iter().position(|line| line == &format!("lvm lvchange --activate y {group}/lv-0")).unwrap();
+        let rest: Vec<&str> = lines[at + 1..].iter().map(String::as_str).take(4).collect();
+        assert!(rest[0].starts_with("lvm lvcreate --yes --type cache-pool --poolmetadatasize=4194304b"), "{rest:?}");
+        assert!(rest[0].ends_with(&format!("{group} \"$disk1\"")), "{rest:?}");
+        assert_eq!(rest[1], format!("lvm lvchange --activate n {group}/lv-0"));
+        assert!(
+            rest[2].starts_with("lvm lvconvert --yes --type cache --cachepool fast --cachemode writethrough"),
+            "{rest:?}"
+        );
+        assert_eq!(rest[3], format!("lvm lvchange --activate y {group}/lv-0"));
     }
 
     /// bash runs the page's lines, and passes to lvm the text that we would pass.

@@ -6,7 +6,7 @@ use crate::step::{ChangedFilesystem, FurtherDevice, Plan, Step, Target};
 use lifeboat_machine::boot::Loader;
 use lifeboat_machine::bytes::human;
 use lifeboat_machine::filesystem::{Filesystem, FilesystemOptions};
-use lifeboat_machine::layout::{JournalKind, TableKind, VolumeShape};
+use lifeboat_machine::layout::{CacheKind, JournalKind, TableKind, VolumeShape};
 use std::fmt;
 
 const COLUMNS: usize = 80;
@@ -145,7 +145,10 @@ fn volume_kind(shape: &VolumeShape) -> String {
         VolumeShape::Raid { segment_type, .. } => format!("{segment_type} volume"),
         VolumeShape::ThinPool { .. } => "thin pool".into(),
         VolumeShape::Thin { .. } => "thin volume".into(),
-        VolumeShape::Cached { .. } => "cached volume".into(),
+        VolumeShape::Cached { origin, cache } => {
+            let what = if cache.kind == CacheKind::Writecache { "writecache" } else { "cache" };
+            format!("{} with a {what}", volume_kind(origin))
+        }
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct Placed {
     pub(crate) size_bytes: u64,
     /// The physical volumes that it and its metadata may lie on.
     pub(crate) physical: Vec<DeviceId>,
+    /// Those that the cache in front of it may lie on.
+    pub(crate) fast: Vec<DeviceId>,
 }
 
 /// How a volume takes extents.
@@ -38,24 +40,37 @@ struct Form {
     apart: bool,
     /// Each leg lies in one piece.
     whole: bool,
+    /// What the cache in front of it takes; it keeps its size.
+    fast: Vec<Extents>,
+    /// It keeps its size: how much it needs beside its legs depends on it.
+    fixed: bool,
 }
 
 fn form(shape: &VolumeShape, extent: u64) -> Option<Form> {
     let data = shape.data_parts();
-    let plain = |legs| Form { legs, data, beside: 0, anywhere: 0, apart: false, whole: false };
+    let plain =
+        |legs| Form { legs, data, beside: 0, anywhere: 0, apart: false, whole: false, fast: vec![], fixed: false };
     Some(match shape {
         VolumeShape::Linear { extents } => plain(vec![extents.clone()]),
         VolumeShape::Striped { extents, .. } => {
             Form { apart: true, whole: true, ..plain(extents.iter().map(|extents| vec![extents.clone()]).collect()) }
         }
-        VolumeShape::Raid { images, .. } => {
-            Form { beside: 1, apart: true, ..plain(images.iter().map(|image| image.extents.clone()).collect()) }
-        }
+        VolumeShape::Raid { images, settings, integrity_block_bytes, .. } => Form {
+            beside: 1 + settings.integrity_extents,
+            apart: true,
+            fixed: integrity_block_bytes.is_some(),
+            ..plain(images.iter().map(|image| image.extents.clone()).collect())
+        },
         // As much again is kept to repair the metadata of any pool (lvmthin(7), pmspare).
         VolumeShape::ThinPool { extents, metadata_bytes, .. } => {
             Form { anywhere: 2 * metadata_bytes.div_ceil(extent.max(1)), ..plain(vec![extents.clone()]) }
         }
-        VolumeShape::Thin { .. } | VolumeShape::Cached { .. } => return None,
+        VolumeShape::Cached { origin, cache } => {
+            let origin = form(origin, extent)?;
+            let metadata = 2 * cache.metadata_bytes.unwrap_or(0).div_ceil(extent.max(1));
+            Form { fast: cache.extents.clone(), anywhere: origin.anywhere + metadata, ..origin }
+        }
+        VolumeShape::Thin { .. } => return None,
     })
 }
 
@@ -66,12 +81,13 @@ impl Form {
 
     /// Extents that it takes of the group with legs of this length.
     fn taken(&self, length: u64) -> u64 {
-        self.legs.len() as u64 * (length + self.beside) + self.anywhere
+        self.legs.len() as u64 * (length + self.beside) + self.anywhere + count(&self.fast)
     }
 
     /// The longest legs with which it takes no more than this.
     fn length_of(&self, taken: u64) -> u64 {
-        (taken.saturating_sub(self.anywhere) / (self.legs.len() as u64).max(1)).saturating_sub(self.beside)
+        (taken.saturating_sub(self.anywhere + count(&self.fast)) / (self.legs.len() as u64).max(1))
+            .saturating_sub(self.beside)
     }
 }
 
@@ -96,8 +112,8 @@ fn volumes<'l>(layout: &'l Layout, group: &VolumeGroup) -> Vec<(&'l Device, &'l 
 fn region(layout: &Layout, device: &Device, form: &Form, extent: u64, start: u64, resize: bool) -> Region {
     let size = form.taken(form.length()) * extent;
     let Demand { minimum, maximum, give } = demand::demand(layout, device, resize);
-    if give == Give::Fixed {
-        return Region { start, size, minimum: size, maximum: size, give };
+    if give == Give::Fixed || form.fixed {
+        return Region { start, size, minimum: size, maximum: size, give: Give::Fixed };
     }
     let bytes = |bytes: u64| match bytes.div_ceil(extent).div_ceil(form.data.max(1)) {
         legs if bytes < u64::MAX / 2 => form.taken(legs).saturating_mul(extent),
@@ -156,13 +172,29 @@ pub(crate) fn place(
         false => size::solve(&plain, total(recorded), total(now)).map_err(|error| least(error.missing))?,
     };
     let mut room = Room::new(now);
-    let mut beside: BTreeMap<DeviceId, Option<Vec<DeviceId>>> = BTreeMap::new();
+    let mut beside: BTreeMap<DeviceId, Option<Beside>> = BTreeMap::new();
+    let mut fast: BTreeMap<DeviceId, Vec<Extents>> = BTreeMap::new();
     if kept {
-        all.iter().for_each(|(_, _, form, _)| form.legs.iter().flatten().for_each(|extents| room.take(extents)));
+        let taken = all.iter().flat_map(|(_, _, form, _)| form.legs.iter().flatten().chain(&form.fast));
+        taken.for_each(|extents| room.take(extents));
         // Nobody recorded where their metadata lay; it found room before, and must again.
         for (device, _, form, _) in &all {
-            beside.insert(device.id.clone(), room.keep_back(form, &form.legs));
+            beside.insert(device.id.clone(), room.keep_back(form, &form.legs, &form.fast));
         }
+    }
+    for (device, volume, form, _) in all.iter().filter(|(_, _, form, _)| !form.fast.is_empty()) {
+        // A cache lies on the fast disks that it lay on, so it chooses before all others.
+        let found = match kept {
+            true => Some(form.fast.clone()),
+            false => room.leg(&form.fast, count(&form.fast), false, false, &[]),
+        };
+        let Some(found) = found else {
+            return Err(PlanError::Spread {
+                volume: format!("the cache of {}/{}", group.name, volume.name),
+                extents: human(count(&form.fast) * extent),
+            });
+        };
+        fast.insert(device.id.clone(), found);
     }
     let mut placed = BTreeMap::new();
     // Those whose parts must keep apart choose first: what lies in one piece anywhere fits into what they leave.
@@ -183,38 +215,57 @@ pub(crate) fn place(
                 });
             }
         };
+        let fast = fast.remove(&device.id).unwrap_or_default();
         let on = match beside.remove(&device.id) {
             // What it needs beside its extents found room before; if not here, then somewhere.
-            Some(on) => on.unwrap_or_else(|| now.iter().map(|(id, _)| id.clone()).collect()),
-            None => room.keep_back(form, &legs).ok_or_else(|| least(extent * (form.anywhere + form.beside)))?,
+            Some(on) => on.unwrap_or_else(|| {
+                let all: Vec<DeviceId> = now.iter().map(|(id, _)| id.clone()).collect();
+                Beside { legs: all.clone(), anywhere: all }
+            }),
+            None => room.keep_back(form, &legs, &fast).ok_or_else(|| least(extent * (form.anywhere + form.beside)))?,
         };
-        let mut physical: Vec<DeviceId> = legs.iter().flatten().map(|extents| extents.device.clone()).collect();
-        physical.extend(on);
-        let mut seen = vec![];
-        physical.retain(|id| {
-            !seen.contains(id) && {
-                seen.push(id.clone());
-                true
-            }
-        });
+        let devices = |extents: &Extents| extents.device.clone();
+        let own = legs.iter().flatten().map(devices).chain(on.legs);
+        // Metadata that may lie anywhere is that of a thin pool, or of the cache.
+        let (physical, fast_on) = match fast.is_empty() {
+            true => (each_once(own.chain(on.anywhere)), vec![]),
+            false => (each_once(own), each_once(fast.iter().map(devices).chain(on.anywhere))),
+        };
         let extents = length * form.data;
-        let shape = with_legs(&volume.shape, legs);
+        let shape = with_legs(&volume.shape, legs, fast);
         let new = Volume { shape, ..(*volume).clone() };
-        placed.insert(device.id.clone(), Placed { volume: new, extents, size_bytes: extents * extent, physical });
+        let size_bytes = extents * extent;
+        placed.insert(device.id.clone(), Placed { volume: new, extents, size_bytes, physical, fast: fast_on });
     }
     for (device, volume) in volumes(layout, group) {
         if form(&volume.shape, extent).is_none() {
             let size_bytes = device.size_bytes;
             placed.insert(
                 device.id.clone(),
-                Placed { volume: volume.clone(), extents: size_bytes / extent, size_bytes, physical: vec![] },
+                Placed {
+                    volume: volume.clone(),
+                    extents: size_bytes / extent,
+                    size_bytes,
+                    physical: vec![],
+                    fast: vec![],
+                },
             );
         }
     }
     Ok(placed)
 }
 
-fn with_legs(shape: &VolumeShape, mut legs: Vec<Vec<Extents>>) -> VolumeShape {
+fn each_once(ids: impl Iterator<Item = DeviceId>) -> Vec<DeviceId> {
+    let mut out = vec![];
+    for id in ids {
+        if !out.contains(&id) {
+            out.push(id);
+        }
+    }
+    out
+}
+
+fn with_legs(shape: &VolumeShape, mut legs: Vec<Vec<Extents>>, fast: Vec<Extents>) -> VolumeShape {
     let mut new = shape.clone();
     match &mut new {
         VolumeShape::Linear { extents } | VolumeShape::ThinPool { extents, .. } => {
@@ -225,9 +276,21 @@ fn with_legs(shape: &VolumeShape, mut legs: Vec<Vec<Extents>>) -> VolumeShape {
             let image = |(image, extents): (&RaidImage, Vec<Extents>)| RaidImage { extents, ..image.clone() };
             *images = images.iter().zip(legs).map(image).collect();
         }
-        VolumeShape::Thin { .. } | VolumeShape::Cached { .. } => {}
+        VolumeShape::Cached { origin, cache } => {
+            **origin = with_legs(origin, legs, vec![]);
+            cache.extents = fast;
+        }
+        VolumeShape::Thin { .. } => {}
     }
     new
+}
+
+/// Where what a volume needs beside its extents finds room.
+struct Beside {
+    /// Beside each leg.
+    legs: Vec<DeviceId>,
+    /// What may lie anywhere.
+    anywhere: Vec<DeviceId>,
 }
 
 /// Extents of physical volumes that nothing has taken.
@@ -249,8 +312,8 @@ impl Room {
     }
 
     /// Sets aside what a volume needs beside its legs, from the ends: on the physical volumes of each leg, and for what may lie anywhere
-    /// on those first. Gives the physical volumes that it takes; `None` when there is too little.
-    fn keep_back(&mut self, form: &Form, legs: &[Vec<Extents>]) -> Option<Vec<DeviceId>> {
+    /// on those first, of a cache on the cache's. Gives the physical volumes that it takes; `None` when there is too little.
+    fn keep_back(&mut self, form: &Form, legs: &[Vec<Extents>], fast: &[Extents]) -> Option<Beside> {
         let mut on: Vec<DeviceId> = vec![];
         for last in legs.iter().filter_map(|leg| leg.last()) {
             if self.cut(&last.device, form.beside) < form.beside {
@@ -261,15 +324,16 @@ impl Room {
             }
         }
         let mut missing = form.anywhere;
+        let mut anywhere = vec![];
         let others: Vec<DeviceId> = self.free.iter().map(|(id, _)| id.clone()).collect();
-        for id in on.clone().iter().chain(&others) {
+        for id in fast.iter().map(|extents| &extents.device).chain(&on).chain(&others) {
             let taken = self.cut(id, missing);
             missing -= taken;
-            if taken > 0 && !on.contains(id) {
-                on.push(id.clone());
+            if taken > 0 && !anywhere.contains(id) {
+                anywhere.push(id.clone());
             }
         }
-        (missing == 0).then_some(on)
+        (missing == 0).then_some(Beside { legs: on, anywhere })
     }
 
     /// Takes up to so many extents from the end of a physical volume's room; gives how many.

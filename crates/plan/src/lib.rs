@@ -29,6 +29,7 @@
 //! | [`bounds`] | a computed table against the disk's end and its own room |
 //! | [`need`] | what a step needs before the first one may be done |
 //! | [`room`] | whether what a restore writes fits |
+//! | [`schedule`] | which steps may be done at the same time |
 //! | `several` | btrfs on several devices |
 //! | [`display`] | plans for people |
 //! | [`mod@diff`] | what changed between two recordings |
@@ -58,6 +59,7 @@ mod nodes;
 pub mod policy;
 pub mod resize;
 pub mod room;
+pub mod schedule;
 mod several;
 pub mod size;
 pub mod step;
@@ -72,5 +74,7 @@ pub use error::PlanError;
 pub use filesystem_kind::FilesystemKind;
 pub use matched::MatchedBy;
 pub use need::Need;
+pub use nodes::mapper_node;
 pub use policy::Policy;
+pub use schedule::Schedule;
 pub use step::{ArrayDevice, ChangedFilesystem, FurtherDevice, PhysicalVolume, Plan, Step, Target};

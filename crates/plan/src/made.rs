@@ -25,11 +25,14 @@ fn device_kind(device: &Device) -> Option<&'static str> {
         DeviceKind::Volume(volume) => match volume.shape {
             VolumeShape::Linear { .. }
             | VolumeShape::Striped { .. }
-            | VolumeShape::Raid { integrity_block_bytes: None, .. }
+            | VolumeShape::Raid { .. }
             | VolumeShape::ThinPool { .. }
             | VolumeShape::Thin { .. } => None,
-            VolumeShape::Raid { .. } => Some("an LVM volume with integrity checksums"),
-            VolumeShape::Cached { .. } => Some("an LVM volume with a cache"),
+            VolumeShape::Cached { ref origin, .. } => match **origin {
+                VolumeShape::Linear { .. } | VolumeShape::Striped { .. } | VolumeShape::Raid { .. } => None,
+                VolumeShape::ThinPool { .. } | VolumeShape::Thin { .. } => Some("a thin pool or volume with a cache"),
+                VolumeShape::Cached { .. } => Some("an LVM volume with two caches"),
+            },
         },
     }
 }

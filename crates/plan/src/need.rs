@@ -148,7 +148,7 @@ impl Step {
             Step::MakeArray { members, .. } => members.iter().map(|member| member.device.as_str()).collect(),
             Step::MakeGroup { physical, .. } => physical.iter().map(|physical| physical.device.as_str()).collect(),
             Step::MakePhysicalVolume { physical } => vec![&physical.device],
-            Step::MakeVolume { physical, .. } => physical.iter().map(String::as_str).collect(),
+            Step::MakeVolume { physical, fast, .. } => physical.iter().chain(fast).map(String::as_str).collect(),
             Step::MakeLuks { device, .. }
             | Step::OpenLuks { device, .. }
             | Step::MakeSubvolumes { device, .. }

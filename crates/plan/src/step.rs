@@ -143,6 +143,12 @@ pub enum Step {
         physical: Vec<String>,
         /// The name of its thin pool.
         pool: Option<String>,
+        /// The physical volumes that the cache in front of it may lie on.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        fast: Vec<String>,
+        /// The physical volumes of its write-mostly images.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        write_mostly: Vec<String>,
     },
     /// Put a LUKS header back with its key slots and tokens.
     MakeLuks {

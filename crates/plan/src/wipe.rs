@@ -7,6 +7,7 @@
 use crate::error::PlanError;
 use crate::matching::{Match, answers_to, best_id, describe};
 use crate::policy::Policy;
+use lifeboat_machine::layout::{JournalDevice, JournalKind, log_identity};
 use lifeboat_machine::marker::Marker;
 use lifeboat_machine::{Content, Device, DeviceKind, DiskContent, FoundDisk, Machine, Member};
 
@@ -55,14 +56,17 @@ pub fn same_table(device: &Device, found: &FoundDisk) -> bool {
     }
 }
 
-/// The whole disk is a member of the array that the recorded disk was a member of.
+/// The whole disk is a member of the array, or the log of the filesystem, that the recorded disk was a member or the log of.
 pub fn bears_own_array(machine: &Machine, device: &Device, found: &FoundDisk) -> bool {
     let DiskContent::Whole { uuid: Some(uuid), .. } = &found.content else { return false };
     whole_uuid(machine, device).is_some_and(|own| own.eq_ignore_ascii_case(uuid))
 }
 
-/// The UUID of the array or filesystem that a device is a member of, as blkid prints it.
+/// The UUID of the array or filesystem that a device is a member or the log of, as blkid prints it.
 fn whole_uuid(machine: &Machine, device: &Device) -> Option<String> {
+    if let Content::Journal(JournalDevice { kind: JournalKind::XfsLog, filesystem, .. }) = &device.content {
+        return machine.layout.device(filesystem)?.filesystem().map(|filesystem| log_identity(&filesystem.uuid));
+    }
     let array = match device.member()? {
         Member::Array { array, .. } => array,
         Member::Filesystem { filesystem, .. } => {

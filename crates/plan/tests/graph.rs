@@ -4,7 +4,7 @@
 use lifeboat_machine::layout::{Extents, LuksHeader, VolumeShape};
 use lifeboat_machine::testing::*;
 use lifeboat_machine::{Content, DeviceId, DeviceKind, FoundHardware, Machine};
-use lifeboat_plan::{Plan, PlanError, Policy, Step, plan};
+use lifeboat_plan::{Plan, PlanError, Policy, Schedule, Step, plan};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -86,14 +86,14 @@ fn sound(machine: &Machine, hardware: &FoundHardware, plan: &Plan) -> Result<(),
                     others.push((from, to));
                 }
             }
-            Step::MakeVolume { node, group, size_bytes, volume, extents, .. } => {
+            Step::MakeVolume { node, group, size_bytes, volume, extents, fast, .. } => {
                 prop_assert!(groups.contains(group.as_str()), "{node} is made before its group");
                 let count = |list: Vec<&Extents>| list.iter().map(|extents| extents.count).sum::<u64>();
-                let shown = match &volume.shape {
+                let shown = match volume.shape.uncached().0 {
                     VolumeShape::Raid { images, .. } => {
                         let each: Vec<u64> = images.iter().map(|image| count(image.extents.iter().collect())).collect();
                         prop_assert!(each.iter().all(|one| *one == each[0]), "images of {node} differ: {each:?}");
-                        let on: BTreeSet<_> = volume.shape.lies_on().into_iter().collect();
+                        let on: BTreeSet<_> = volume.shape.uncached().0.lies_on().into_iter().collect();
                         prop_assert_eq!(on.len(), images.len(), "images of {} share a disk", node);
                         each[0]
                     }
@@ -101,6 +101,9 @@ fn sound(machine: &Machine, hardware: &FoundHardware, plan: &Plan) -> Result<(),
                     shape => count(shape.extents()),
                 };
                 prop_assert_eq!(shown, *extents, "{} has other extents than it shows", node);
+                if let (_, Some(cache)) = volume.shape.uncached() {
+                    prop_assert!(cache.count() > 0 && !fast.is_empty(), "{} lost its cache", node);
+                }
                 sizes.insert(node, *size_bytes);
             }
             Step::MakeLuks { device, header } => {
@@ -171,6 +174,58 @@ fn sound(machine: &Machine, hardware: &FoundHardware, plan: &Plan) -> Result<(),
     Ok(())
 }
 
+/// Steps at the same time, which end in an order of chance: each begins in the plan's order, when all that made what it needs has
+/// ended, and no two at work concern one device.
+fn in_turn(plan: &Plan, ends: &[u16]) -> Result<(), TestCaseError> {
+    let steps = &plan.steps;
+    let mut schedule = Schedule::new(steps, 0..steps.len(), [], 5);
+    let (mut at_work, mut done, mut begun): (Vec<usize>, BTreeSet<usize>, usize) = (vec![], BTreeSet::new(), 0);
+    let touched = |step: &Step| -> BTreeSet<String> {
+        // Volumes of one group share its physical volumes.
+        let volume = matches!(step, Step::MakeVolume { .. });
+        let used = if volume { vec![] } else { step.uses() };
+        used.into_iter().chain(step.makes()).map(str::to_owned).collect()
+    };
+    let needed = |step: &Step| -> Vec<usize> {
+        let before = |found: &dyn Fn(&Step) -> bool| steps.iter().position(found);
+        let makers = step.uses().into_iter().filter_map(|node| before(&|other| other.makes().contains(&node)));
+        let Step::MakeVolume { group, pool, .. } = step else { return makers.collect() };
+        let made = before(&|other| matches!(other, Step::MakeGroup { group: made, .. } if made.name == *group));
+        let pooled = pool.as_ref().and_then(|pool| {
+            before(&|other| {
+                matches!(other, Step::MakeVolume { group: same, volume, .. } if same == group && volume.name == *pool)
+            })
+        });
+        makers.chain(made).chain(pooled).collect()
+    };
+    for turn in 0.. {
+        while let Some(index) = schedule.begin() {
+            let step = &steps[index];
+            prop_assert_eq!(index, begun, "{} is out of turn", step);
+            for other in &at_work {
+                let both: Vec<_> = touched(step).intersection(&touched(&steps[*other])).cloned().collect();
+                prop_assert!(both.is_empty(), "{step} and {} are both at work on {both:?}", steps[*other]);
+            }
+            for needed in needed(step) {
+                prop_assert!(done.contains(&needed), "{step} begins before the end of {}", steps[needed]);
+            }
+            let alone = matches!(step, Step::Mount { .. } | Step::Extract | Step::Finish);
+            prop_assert!(!alone || at_work.is_empty(), "{step} begins beside others");
+            let wipes = |step: &Step| matches!(step, Step::WipeDisk { .. });
+            let same = at_work.iter().all(|other| wipes(&steps[*other]) == wipes(step));
+            prop_assert!(same, "{step} begins beside others that wipe or do not");
+            at_work.push(index);
+            begun += 1;
+        }
+        let Some(last) = at_work.len().checked_sub(1) else { break };
+        let ended = at_work.remove(usize::from(ends[turn % ends.len()]) % (last + 1));
+        schedule.end(ended);
+        done.insert(ended);
+    }
+    prop_assert_eq!(done.len(), steps.len(), "some never began");
+    Ok(())
+}
+
 proptest! {
     // A failure is reproduced by the seed that it prints; a file of seeds would hide that all is tried anew.
     #![proptest_config(ProptestConfig { cases: 10_000, max_global_rejects: 100_000, failure_persistence: None, ..ProptestConfig::default() })]
@@ -180,12 +235,16 @@ proptest! {
         disks in disks(),
         decisions in decisions(),
         permille in prop::collection::vec(prop_oneof![Just(1000u16), 300..3000u16], 1..4),
+        ends in prop::collection::vec(any::<u16>(), 1..9),
     ) {
         let machine = grown(&disks, &decisions);
         prop_assert_eq!(machine.layout.validate(), Ok(()));
         let hardware = hardware_of(&machine, &permille);
         match plan(&machine, &hardware, &Policy::default()) {
-            Ok(plan) => sound(&machine, &hardware, &plan)?,
+            Ok(plan) => {
+                sound(&machine, &hardware, &plan)?;
+                in_turn(&plan, &ends)?;
+            }
             Err(PlanError::Unmade { .. }) => prop_assert!(!planned(&machine), "refused, though it has nothing special"),
             Err(error) => {
                 let nothing = machine.layout.devices.iter().all(|device| device.content == Content::Empty);

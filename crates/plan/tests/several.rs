@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use lifeboat_machine::filesystem::FilesystemOptions;
-use lifeboat_machine::layout::{DeviceKind, Mount};
+use lifeboat_machine::layout::{DeviceKind, JournalDevice, JournalKind, Mount};
 use lifeboat_machine::testing::*;
 use lifeboat_machine::{Content, Device, DiskContent, FoundDisk, FoundHardware, Machine, Member, Name};
 use lifeboat_plan::{PlanError, Policy, Step, plan};
@@ -85,4 +85,45 @@ fn both_of_its_disks_are_known_as_the_machines_own() {
     by_size(whole(UUID)).unwrap();
     let error = by_size(whole("eeeeeeee-0000-4000-8000-000000000001")).unwrap_err();
     assert!(matches!(error, PlanError::Foreign { .. }), "{error}");
+}
+
+/// An XFS with its log on a disk of its own, both as a whole, after a recovery that was interrupted when the first byte of a file was
+/// written: neither of the disks bears the mark any more.
+#[test]
+fn the_log_of_an_xfs_is_known_by_its_filesystem() {
+    let mut machine = gpt_machine();
+    let size = 20 * GIB;
+    let log = JournalDevice { kind: JournalKind::XfsLog, uuid: None, filesystem: id("disk1"), size_bytes: GIB };
+    let mut content = ext4("data", UUID, size, 5 * GIB);
+    if let Content::Filesystem(filesystem) = &mut content {
+        filesystem.options = FilesystemOptions::Xfs(xfs_options(size, Some(id("disk2"))));
+    }
+    for (number, size, content) in [(1, size, content), (2, GIB, Content::Journal(log))] {
+        machine.layout.devices.push(Device {
+            id: id(&format!("disk{number}")),
+            path: format!("/dev/vd{number}"),
+            size_bytes: size,
+            kind: DeviceKind::Disk(disk(&format!("DATA{number}"))),
+            content,
+        });
+    }
+    let mount_point = Name::from("/srv");
+    machine.layout.mounts.push(Mount { device: id("disk1"), mount_point, options: vec![], subvolume: None });
+    machine.layout.validate().unwrap();
+    let with = |log: &str| {
+        let whole = |uuid: &str| DiskContent::Whole { uuid: Some(uuid.to_owned()), summary: "xfs".into() };
+        let root = found("/dev/sda", machine.layout.devices[0].size_bytes, "SER1");
+        let data = holding(found("/dev/sdb", size, "OTHER1"), whole(UUID));
+        // Of a size that could be that of the data.
+        let log = holding(found("/dev/sdc", size, "OTHER2"), whole(log));
+        plan(&machine, &hardware(vec![root, log, data]), &Policy::default())
+    };
+    let targets = |plan: &lifeboat_plan::Plan| -> Vec<String> {
+        plan.targets.iter().map(|target| format!("{} {}", target.device, target.path)).collect()
+    };
+    let plan = with(&format!("{UUID}-log")).unwrap();
+    assert_eq!(targets(&plan), ["disk0 /dev/sda", "disk1 /dev/sdb", "disk2 /dev/sdc"]);
+    // The log of somebody else's filesystem is not wiped.
+    let error = with("eeeeeeee-0000-4000-8000-000000000001-log").unwrap_err().to_string();
+    assert!(error.contains("lifeboat.wipe="), "{error}");
 }

@@ -43,6 +43,11 @@ const FLAGS: &[(&str, &str)] = &[
     ("BLOCK_GROUP_TREE", "block-group-tree"),
 ];
 
+/// The kernel sets a flag once a file was sealed by fs-verity.
+pub(crate) fn may_be_sealed(text: &str) -> bool {
+    flags(text).iter().any(|flag| flag == "VERITY")
+}
+
 /// What the superblock reports, with what cannot be rebuilt.
 pub(crate) type Parsed = (Filesystem, Vec<String>);
 

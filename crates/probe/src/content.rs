@@ -44,7 +44,8 @@ pub(crate) fn read(
             Content::Filesystem(filesystem)
         }
         Err(reason) => {
-            let remedy = if mounts.is_empty() { "wipe it with wipefs if it is not needed" } else { "" };
+            let wipe = if mounts.is_empty() { "wipe it with wipefs if it is not needed" } else { "" };
+            let remedy = kinds::instead(&reason).unwrap_or(wipe);
             findings.refuse_with_remedy(device, reason, remedy);
             Content::Empty
         }
@@ -122,6 +123,9 @@ fn xfs(prober: &Prober<'_>, device: &str, mounts: &[&Used], findings: &mut Findi
     let text = reported(prober.runner.run(&call))?;
     let (filesystem, refusals) = xfs::parse(&text, &superblock(prober, device, (0, xfs::SUPERBLOCK))?)?;
     refuse_all(device, refusals, findings);
+    if mounts.iter().flat_map(|mount| &mount.options).any(|option| xfs::counts_quotas(option)) {
+        findings.warn(format!("{device}: {} (xfs_quota -x -c 'dump -f FILE' and 'restore')", ext::LIMITS));
+    }
     Ok(filesystem)
 }
 
@@ -143,6 +147,9 @@ fn btrfs(prober: &Prober<'_>, device: &str, mounts: &[&Used], findings: &mut Fin
     let text = reported(prober.runner.run(&call))?;
     let (mut filesystem, refusals) = btrfs::parse_super(&text, &superblock(prober, device, btrfs::SUPERBLOCK)?)?;
     refuse_all(device, refusals, findings);
+    if btrfs::may_be_sealed(&text) {
+        findings.warn(format!("{device}: {}", ext::UNSEALED));
+    }
     let FilesystemOptions::Btrfs(options) = &mut filesystem.options else { return Ok(filesystem) };
     let Some(mount) = mounts.first() else { return Ok(filesystem) };
     let at = &mount.real_mount_point;

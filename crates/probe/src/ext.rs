@@ -7,6 +7,11 @@ use lifeboat_machine::filesystem::{ExtOptions, Filesystem, FilesystemOptions, Jo
 use lifeboat_machine::{DeviceId, Name};
 use std::collections::BTreeMap;
 
+/// What `check` says where files may be sealed by fs-verity: their content is restored, by writing it.
+pub(crate) const UNSEALED: &str = "it may hold files that are sealed by fs-verity; they come back with their content, and must be sealed again (fsverity enable)";
+/// What `check` says where quotas are on: the kernel keeps their limits outside of all files.
+pub(crate) const LIMITS: &str = "quotas are on; usage is counted anew, but limits of users, groups and projects are not part of the backup: keep them in a file";
+
 /// Features that mke2fs(8) can set (misc/mke2fs.c, `ok_features`), except journal_dev.
 const KNOWN_FEATURES: &[&str] = &[
     "64bit",
@@ -127,12 +132,19 @@ pub(crate) fn parse(text: &str, superblock: &[u8]) -> Result<Ext, String> {
                 .to_owned(),
         );
     }
+    if has("verity") {
+        warnings.push(UNSEALED.to_owned());
+    }
 
     let block_bytes = small("Block size")?;
     let blocks = number("Block count")?;
     let quotas = [("User", "usr"), ("Group", "grp"), ("Project", "prj")].iter().filter_map(|(name, short)| {
         optional(&format!("{name} quota inode")).filter(|inode| *inode != 0).map(|_| (*short).to_owned())
     });
+    let quotas: Vec<String> = quotas.collect();
+    if !quotas.is_empty() {
+        warnings.push(format!("{LIMITS} (repquota and setquota, or edquota -p)"));
+    }
     let options = ExtOptions {
         generation: 4,
         block_bytes,
@@ -164,7 +176,7 @@ pub(crate) fn parse(text: &str, superblock: &[u8]) -> Result<Ext, String> {
         checksum_seed: get("Checksum seed").filter(|_| has("metadata_csum_seed")).map(str::to_owned),
         encoding: get("Character encoding").filter(|_| has("casefold")).map(str::to_owned),
         encoding_flags: get("Character encoding flags").filter(|_| has("casefold")).map(str::to_owned),
-        quotas: quotas.collect(),
+        quotas,
         desired_extra_inode_bytes: optional("Desired extra isize"),
         // Without a line there is none left: it grew that far.
         reserved_gdt_blocks: optional("Reserved GDT blocks").or(has("resize_inode").then_some(0)),

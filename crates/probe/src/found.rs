@@ -186,7 +186,7 @@ fn content(prober: &Prober<'_>, blocks: &Blocks, disk: &Block) -> DiskContent {
         return table_content(prober, blocks, disk, &signature);
     }
     if signature.kind.is_some() {
-        return DiskContent::Whole { uuid: signature.uuid.clone(), summary: describe(&signature) };
+        return DiskContent::Whole { uuid: signature.identity(), summary: describe(&signature) };
     }
     let marker = marker::offsets(disk.size_bytes)
         .into_iter()
@@ -229,7 +229,7 @@ fn table_content(prober: &Prober<'_>, blocks: &Blocks, disk: &Block, signature: 
             continue;
         }
         let found = signature::read(prober, &part.path).unwrap_or_default();
-        content_uuids.extend(found.uuid.clone());
+        content_uuids.extend(found.identity());
         summaries.push(describe(&found));
     }
     let kind = match kind {

@@ -187,7 +187,9 @@ fn in_use(prober: &Prober<'_>, blocks: &Blocks, table: &[MountInfo], root: &Path
             }
             Family::Stacked(kind) => {
                 let what = unknown.unwrap_or_else(|| kind.to_owned());
-                findings.refuse(&at, format!("it is on {what} ({}), which cannot be rebuilt", block.path));
+                let remedy = lifeboat_storage::kinds::instead(&what).unwrap_or_default();
+                let reason = format!("it is on {what} ({}), which cannot be rebuilt", block.path);
+                findings.refuse_with_remedy(&at, reason, remedy);
                 used.disks.extend(blocks.disks_under(&block.name).into_iter().map(|disk| disk.name.clone()));
                 // What is below it has a refusal of its own only when it needs one.
                 saved.push(mount.id);
@@ -337,7 +339,12 @@ fn swaps(prober: &Prober<'_>, blocks: &Blocks, left_out: &LeftOut, used: &mut Us
             }
             Family::Disk | Family::Stacked(_) => {
                 let what = unknown.unwrap_or_default();
-                findings.refuse(&device.path, format!("it is swap on {what}, which cannot be rebuilt"));
+                let remedy = lifeboat_storage::kinds::instead(&what).unwrap_or_default();
+                findings.refuse_with_remedy(
+                    &device.path,
+                    format!("it is swap on {what}, which cannot be rebuilt"),
+                    remedy,
+                );
             }
             Family::Ignored | Family::Loop => {}
         }

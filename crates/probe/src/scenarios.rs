@@ -347,6 +347,14 @@ fn mappings_that_cannot_be_made_again_are_refused_by_name() {
         host.mount("/dev/dm-0", "/", "ext4");
         reasons(&read(&host).refusals).join("; ")
     };
+    // A person reads what to do instead.
+    let mut host = encrypted("label: gpt\n\nsize=40M\nsize=4M\n");
+    host.stacked("dm-0", &["sda2"], "mpatha", "mpath-360014059f5a6f4c3c1d4f0a9d3c2b1a0");
+    host.run("mke2fs", &["-q", "-t", "ext4", "dev/dm-0"]);
+    host.mount("/dev/dm-0", "/", "ext4");
+    let refusal =
+        read(&host).refusals.into_iter().find(|refusal| refusal.reason.contains("the multipath device mpatha"));
+    assert!(refusal.is_some_and(|refusal| refusal.remedy.is_some_and(|remedy| remedy.as_str().contains("leave_out"))));
     for (slave, name, uuid, expected) in [
         ("sda2", "root", "CRYPT-PLAIN-root", "encrypted without a header (plain dm-crypt, root)"),
         ("sda2", "root", "CRYPT-LUKS2-00-root", "its LUKS header is on another device (detached)"),

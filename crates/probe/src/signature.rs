@@ -1,6 +1,7 @@
 //! blkid's answers: what a device holds.
 
 use crate::prober::Prober;
+use lifeboat_machine::layout::log_identity;
 use lifeboat_storage::blkid;
 use lifeboat_sys::{Invocation, RunError, program};
 use std::collections::BTreeMap;
@@ -14,6 +15,8 @@ pub(crate) struct Signature {
     pub usage: Option<String>,
     /// `UUID`.
     pub uuid: Option<String>,
+    /// The filesystem that it is the log of, by its `LOGUUID`, when it has no UUID of its own ([`log_identity`]).
+    pub log: Option<String>,
     /// `LABEL`, for people.
     pub label: Option<String>,
     /// `PTTYPE`: `gpt`, `dos`, …
@@ -23,6 +26,11 @@ pub(crate) struct Signature {
 }
 
 impl Signature {
+    /// By what it is known: its UUID, or whose log it is.
+    pub fn identity(&self) -> Option<String> {
+        self.uuid.clone().or_else(|| self.log.clone())
+    }
+
     /// Nothing was found.
     pub fn is_empty(&self) -> bool {
         self.kind.is_none() && self.table.is_none() && !self.ambiguous
@@ -52,6 +60,7 @@ pub(crate) fn parse(text: &str) -> Signature {
         kind: value("TYPE"),
         usage: value("USAGE"),
         uuid: value("UUID"),
+        log: value("LOGUUID").filter(|_| value("UUID").is_none()).map(|uuid| log_identity(&uuid)),
         label: value("LABEL"),
         table: value("PTTYPE"),
         ambiguous: false,
@@ -73,6 +82,16 @@ mod tests {
         let gpt = parse(include_str!("../fixtures/blkid-gpt.txt"));
         assert_eq!((gpt.kind, gpt.table.as_deref()), (None, Some("gpt")));
         assert!(parse("").is_empty());
+        // As util-linux 2.38.1 prints the log of an XFS, and the journal of an ext4, on devices of their own.
+        let log = parse(
+            "DEVNAME=/dev/loop1\nLOGUUID=11111111-2222-4333-8444-555555555555\nTYPE=xfs_external_log\nUSAGE=other\n",
+        );
+        assert_eq!(
+            (log.uuid.as_ref(), log.identity().as_deref()),
+            (None, Some("11111111-2222-4333-8444-555555555555-log"))
+        );
+        let journal = parse("DEVNAME=/dev/loop1\nUUID=3333\nVERSION=1.0\nLOGUUID=3333\nTYPE=jbd\nUSAGE=other\n");
+        assert_eq!(journal.identity().as_deref(), Some("3333"));
     }
 
     #[test]

@@ -56,6 +56,24 @@ const META_UUID: usize = 248;
 /// What was read, with what cannot be rebuilt.
 pub(crate) type Parsed = (Filesystem, Vec<String>);
 
+/// A mount option under which the kernel counts what users, groups or projects have (xfs(5)).
+pub(crate) fn counts_quotas(option: &str) -> bool {
+    let named = [
+        "quota",
+        "uquota",
+        "usrquota",
+        "uqnoenforce",
+        "qnoenforce",
+        "gquota",
+        "grpquota",
+        "gqnoenforce",
+        "pquota",
+        "prjquota",
+        "pqnoenforce",
+    ];
+    named.contains(&option)
+}
+
 /// Reads the text of xfs_info; UUID and label come from the superblock itself.
 pub(crate) fn parse(text: &str, superblock: &[u8]) -> Result<Parsed, String> {
     if superblock.get(..4) != Some(b"XFSB") {
@@ -206,6 +224,15 @@ mod tests {
             FilesystemOptions::Xfs(options) => options,
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn quotas_are_known_by_their_options() {
+        let on: Vec<&str> = ["rw", "noquota", "usrquota", "prjquota", "pqnoenforce", "inode64"]
+            .into_iter()
+            .filter(|option| counts_quotas(option))
+            .collect();
+        assert_eq!(on, ["usrquota", "prjquota", "pqnoenforce"]);
     }
 
     #[test]

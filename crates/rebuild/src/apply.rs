@@ -34,9 +34,9 @@ pub fn apply(step: &Step, context: &Context) -> Result<Vec<String>, RebuildError
             make::group::group(context, group, physical, volumes).map(|()| vec![])
         }
         Step::MakePhysicalVolume { physical } => make::group::physical(context, physical).map(|()| vec![]),
-        Step::MakeVolume { node, group, size_bytes, extents, volume, physical, pool } => {
+        Step::MakeVolume { node, group, size_bytes, extents, volume, physical, pool, fast, .. } => {
             let (size_bytes, extents, pool) = (*size_bytes, *extents, pool.as_deref());
-            let wanted = make::group::Wanted { node, group, size_bytes, extents, volume, physical, pool };
+            let wanted = make::group::Wanted { node, group, size_bytes, extents, volume, physical, pool, fast };
             make::group::volume(context, &wanted).map(|()| vec![])
         }
         Step::MakeLuks { device, header } => make::luks::header(context, Path::new(device), header).map(|()| vec![]),
@@ -61,8 +61,9 @@ pub fn apply(step: &Step, context: &Context) -> Result<Vec<String>, RebuildError
         Step::InstallLoader { loader, disks } => boot::loader::install(context, loader, disks),
         Step::MakeEfiEntry { entry, disk, partition } => boot::entry::make(context, entry, disk, *partition),
         Step::Finish => {
-            let notes = network::adapt(context)?;
-            finish::finish(context).map(|()| notes)
+            let mut notes = network::adapt(context)?;
+            notes.extend(finish::finish(context)?);
+            Ok(notes)
         }
     }
 }

@@ -4,10 +4,10 @@ use crate::context::Context;
 use crate::error::RebuildError;
 use crate::{trial, wipe};
 use lifeboat_machine::filesystem::{Filesystem, FilesystemOptions};
-use lifeboat_machine::layout::{Array, ArrayMetadata, LuksHeader, Volume, VolumeGroup, VolumeShape};
+use lifeboat_machine::layout::{Array, ArrayMetadata, CacheKind, LuksHeader, Volume, VolumeGroup, VolumeShape};
 use lifeboat_plan::Need;
 use lifeboat_probe::{Bearer, ProbeError, bearers, has_module, has_raid_level, mountable};
-use lifeboat_storage::{Blocks, lvm};
+use lifeboat_storage::{Blocks, luks, lvm};
 use lifeboat_sys::program::{
     BLKID, BTRFS, BTRFSTUNE, CRYPTSETUP, DUMPE2FS, LVM, MDADM, MKE2FS, MKFS_BTRFS, MKFS_FAT, MKFS_XFS, MKSWAP, SFDISK,
     TUNE2FS, WIPEFS, XFS_ADMIN, XFS_DB,
@@ -42,6 +42,17 @@ pub enum Problem {
     Level {
         /// The level, or the kernel's module.
         level: &'static str,
+        /// The kernel.
+        release: String,
+    },
+    /// The kernel lacks a cipher.
+    #[error(
+        "cannot OPEN a LUKS device with the cipher {cipher}: this kernel, {release}, does not have it; try a rescue medium that was made \
+         with the machine's own kernel"
+    )]
+    Cipher {
+        /// As cryptsetup names it.
+        cipher: String,
         /// The kernel.
         release: String,
     },
@@ -201,6 +212,12 @@ impl Checker<'_, '_> {
         if self.context.chroot_mounts && !has_module("dm-crypt") {
             return Err(Problem::Level { level: "dm-crypt", release: release() });
         }
+        if let Some(call) = luks::make::try_cipher(&header.cipher).filter(|_| self.context.chroot_mounts) {
+            let trial = self.context.runner.run(&call).map_err(RebuildError::from)?;
+            if luks::make::lacks_cipher(&trial) {
+                return Err(Problem::Cipher { cipher: header.cipher.clone(), release: release() });
+            }
+        }
         self.context.secrets.header(header)?;
         Ok(())
     }
@@ -226,16 +243,10 @@ impl Checker<'_, '_> {
     /// The kernel has the device-mapper target.
     fn volume(&self, volume: &Volume) -> Result<(), Problem> {
         self.programs(&[LVM, WIPEFS])?;
-        let module = match &volume.shape {
-            VolumeShape::Linear { .. } | VolumeShape::Striped { .. } => "dm-mod",
-            VolumeShape::Raid { segment_type, .. } if segment_type == "mirror" => "dm-mirror",
-            VolumeShape::Raid { .. } => "dm-raid",
-            VolumeShape::ThinPool { .. } | VolumeShape::Thin { .. } => "dm-thin-pool",
-            VolumeShape::Cached { .. } => "dm-cache",
-        };
-        match !self.context.chroot_mounts || has_module(module) {
-            true => Ok(()),
-            false => Err(Problem::Level { level: module, release: release() }),
+        let missing = modules(&volume.shape).into_iter().find(|module| !has_module(module));
+        match missing.filter(|_| self.context.chroot_mounts) {
+            None => Ok(()),
+            Some(level) => Err(Problem::Level { level, release: release() }),
         }
     }
 
@@ -261,6 +272,25 @@ impl Checker<'_, '_> {
                     unplug,
                 })
             }
+        }
+    }
+}
+
+/// The kernel's modules for a volume.
+fn modules(shape: &VolumeShape) -> Vec<&'static str> {
+    match shape {
+        VolumeShape::Linear { .. } | VolumeShape::Striped { .. } => vec!["dm-mod"],
+        VolumeShape::Raid { segment_type, .. } if segment_type == "mirror" => vec!["dm-mirror"],
+        VolumeShape::Raid { integrity_block_bytes: Some(_), .. } => vec!["dm-raid", "dm-integrity"],
+        VolumeShape::Raid { .. } => vec!["dm-raid"],
+        VolumeShape::ThinPool { .. } | VolumeShape::Thin { .. } => vec!["dm-thin-pool"],
+        VolumeShape::Cached { origin, cache } => {
+            let cached: &[_] = match (cache.kind, cache.policy.as_deref()) {
+                (CacheKind::Writecache, _) => &["dm-writecache"],
+                (CacheKind::Pool | CacheKind::Volume, Some("smq")) => &["dm-cache", "dm-cache-smq"],
+                (CacheKind::Pool | CacheKind::Volume, _) => &["dm-cache"],
+            };
+            modules(origin).into_iter().chain(cached.iter().copied()).collect()
         }
     }
 }

@@ -5,7 +5,7 @@ use lifeboat_machine::Machine;
 use lifeboat_plan::Plan;
 use lifeboat_sys::{Runner, confined};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// A recovery in progress.
 pub struct Context<'a> {
@@ -33,6 +33,8 @@ pub struct Context<'a> {
     /// Give programs inside the target /dev, /proc, /sys and /run of the running system, wait for devices, and read back
     /// what was made. Off only where nothing is really run.
     pub chroot_mounts: bool,
+    /// Held by the step that has the target to itself for a moment.
+    pub at_target: Mutex<()>,
 }
 
 impl<'a> Context<'a> {
@@ -50,6 +52,7 @@ impl<'a> Context<'a> {
             secrets: Arc::new(NoSecrets),
             scratch: PathBuf::from("/run"),
             chroot_mounts: true,
+            at_target: Mutex::new(()),
         }
     }
 

@@ -11,11 +11,12 @@ use lifeboat_sys::program::BTRFS;
 use std::path::Path;
 
 /// Unmounts everything, makes read-only what was read-only, and stops the layers that were made, so that nothing of them is
-/// left in memory.
+/// left in memory; reports what had to be left as it is.
 ///
 /// # Errors
 /// What is still in use, or the subvolume that could not be changed.
-pub fn finish(context: &Context) -> Result<(), RebuildError> {
+pub fn finish(context: &Context) -> Result<Vec<String>, RebuildError> {
+    let mut notes = vec![];
     unmount_all(context)?;
     for step in &context.plan.steps {
         let Step::MakeSubvolumes { device, subvolumes, .. } = step else { continue };
@@ -33,9 +34,19 @@ pub fn finish(context: &Context) -> Result<(), RebuildError> {
         })?;
     }
     for step in &context.plan.steps {
-        if let Step::MakeVolume { group, volume, .. } = step
-            && volume.read_only
-        {
+        let Step::MakeVolume { group, volume, write_mostly, .. } = step else { continue };
+        let mostly: Vec<&str> = write_mostly.iter().map(String::as_str).collect();
+        if let Some(call) = lvm::make::tune(group, volume, &mostly) {
+            // LVM refuses it as long as the images are synchronised.
+            if let Err(error) = context.runner.run(&call) {
+                notes.push(format!(
+                    "the write-mostly images of {group}/{} could not be set: {error}; try '{}' when lvs shows 100 % for it",
+                    volume.name,
+                    lvm::make::plain(&call)
+                ));
+            }
+        }
+        if volume.read_only {
             context.runner.run(&lvm::make::read_only(group, &volume.name))?;
         }
     }
@@ -45,5 +56,5 @@ pub fn finish(context: &Context) -> Result<(), RebuildError> {
             return Err(RebuildError::Held { layer: layer.to_string(), reason });
         }
     }
-    Ok(())
+    Ok(notes)
 }

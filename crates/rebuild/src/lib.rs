@@ -1,12 +1,13 @@
 //! Applies a recovery plan, step by step, through [`lifeboat_sys::Runner`].
 //!
-//! [`apply()`] takes one [`lifeboat_plan::Step`]; whoever drives the recovery runs them in order and extracts the files at
-//! `Step::Extract`, which does nothing here. A plan that stopped anywhere is run again from its start: every step
+//! [`apply()`] takes one [`lifeboat_plan::Step`]; [`apply_together`] runs those of a plan in order, several at a time where none
+//! concerns another. Whoever drives the recovery extracts the files at `Step::Extract`, which does nothing here. A plan that stopped anywhere is run again from its start: every step
 //! begins with what it needs and leaves nothing behind that stops it the next time.
 //!
 //! | module | holds |
 //! | --- | --- |
 //! | [`mod@apply`] | one step done |
+//! | [`together`] | the steps of a plan, several at a time |
 //! | [`mod@reactivate`] | layers of a stopped recovery, active again |
 //! | [`mod@check`] | what a plan needs, before its first step |
 //! | [`trial`] | filesystems made without a disk: would mkfs do it? |
@@ -48,6 +49,7 @@ pub mod sfdisk;
 mod sysfs;
 pub mod table;
 mod times;
+pub mod together;
 pub mod trial;
 pub mod wipe;
 
@@ -55,6 +57,8 @@ pub use apply::apply;
 pub use check::{NotReady, check};
 pub use context::Context;
 pub use error::{Difference, RebuildError};
+pub use lifeboat_plan::mapper_node;
 pub use mounts::unmount_all;
 pub use reactivate::reactivate;
 pub use secrets::{NoSecrets, Secrets};
+pub use together::{Watch, apply_together, usual_limit};

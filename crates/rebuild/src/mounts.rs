@@ -6,6 +6,7 @@ use crate::make::btrfs::{register, subvolume_id};
 use lifeboat_machine::Name;
 use lifeboat_sys::mount;
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 
 /// Mounts a filesystem of the restored system below the target; makes the mount point.
 ///
@@ -85,6 +86,8 @@ pub(crate) fn mounted_at_target<T>(
     options: &[&str],
     work: impl FnOnce(&Path) -> Result<T, RebuildError>,
 ) -> Result<T, RebuildError> {
+    // Filesystems are made several at a time. What a step that panicked left mounted, the mount itself refuses.
+    let _alone = context.at_target.lock().unwrap_or_else(PoisonError::into_inner);
     let place = &context.target;
     std::fs::create_dir_all(place).map_err(RebuildError::io("MAKE the directory", place))?;
     if kind == "btrfs" {

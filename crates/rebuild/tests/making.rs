@@ -4,9 +4,9 @@
 mod common;
 
 use common::{empty_machine, empty_plan, run};
-use lifeboat_machine::Name;
 use lifeboat_machine::filesystem::{BtrfsOptions, Filesystem, FilesystemOptions, XfsOptions};
-use lifeboat_machine::layout::Swap;
+use lifeboat_machine::layout::{Cache, CacheKind, Extents, GroupId, Swap, Volume, VolumeShape};
+use lifeboat_machine::{DeviceId, Name};
 use lifeboat_plan::Step;
 use lifeboat_sys::{FakeRunner, Output};
 use std::path::Path;
@@ -167,4 +167,72 @@ fn swap_and_tables() {
         lines(Step::MakeSwap { device: "/dev/nowhere2".into(), swap }),
         ["mkswap --force --pagesize 65536 --uuid u-1 --label 'sw ap' /dev/nowhere2"]
     );
+}
+
+/// The calls of lvm without the settings for the rescue system.
+fn calls_of(runner: &FakeRunner) -> Vec<String> {
+    let plain = |line: &String| match line.split_once(" --config ") {
+        // They are one word in quotes.
+        Some((command, rest)) => format!("{command}{}", rest.rsplit_once('\'').map_or(rest, |(_, rest)| rest)),
+        None => line.clone(),
+    };
+    runner.command_lines().iter().map(plain).collect()
+}
+
+#[test]
+fn a_cache_is_made_anew_in_front_of_its_volume() {
+    let extents = |device: &str| vec![Extents { device: DeviceId(device.into()), first: 0, count: 10 }];
+    let cache = Cache {
+        kind: CacheKind::Volume,
+        name: "fast".into(),
+        chunk_bytes: 65_536,
+        mode: Some("writethrough".into()),
+        policy: Some("smq".into()),
+        metadata_format: Some(2),
+        metadata_bytes: None,
+        settings: vec![],
+        extents: extents("disk1"),
+    };
+    let origin = Box::new(VolumeShape::Linear { extents: extents("disk0") });
+    let volume = Volume {
+        group: GroupId("group0".into()),
+        name: "data".into(),
+        uuid: "L".into(),
+        tags: vec![],
+        read_only: false,
+        shape: VolumeShape::Cached { origin, cache },
+    };
+    let step = Step::MakeVolume {
+        node: "/dev/mapper/vg0-data".into(),
+        group: "vg0".into(),
+        size_bytes: 40 << 20,
+        extents: 10,
+        volume,
+        physical: vec!["/dev/sda".into()],
+        pool: None,
+        fast: vec!["/dev/sdb".into()],
+        write_mostly: vec![],
+    };
+    let runner = FakeRunner::lenient();
+    run(&runner, Path::new("/t"), &empty_machine(), &empty_plan(), &step).unwrap();
+    let calls = calls_of(&runner);
+    let heads: Vec<String> =
+        calls.iter().map(|line| line.split_whitespace().take(2).collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(
+        heads,
+        [
+            // What an attempt that stopped left in front of it.
+            "lvm lvconvert",
+            "lvm lvremove",
+            "lvm lvchange",
+            "lvm lvcreate",
+            "lvm lvchange",
+            "lvm lvconvert",
+            "lvm lvchange",
+        ],
+        "{calls:#?}"
+    );
+    assert!(calls[3].ends_with("--name fast --extents 10 vg0 /dev/sdb"), "{calls:#?}");
+    assert!(calls[4].ends_with("--activate n vg0/data vg0/fast"), "{calls:#?}");
+    assert!(calls[6].ends_with("--activate y vg0/data"), "{calls:#?}");
 }

@@ -7,7 +7,7 @@ use crate::on_disk;
 use crate::recovery::{Recovery, stage, target_source};
 use crate::stacks::Stacks;
 use lifeboat_archive::Selection;
-use lifeboat_machine::filesystem::FilesystemOptions;
+use lifeboat_machine::filesystem::{Filesystem, FilesystemOptions, XfsOptions};
 use lifeboat_machine::{Content, DeviceKind, DiskContent, Event, EventSink, Machine, Member};
 use lifeboat_rebuild::Secrets as _;
 use lifeboat_rebuild::make::btrfs::subvolume_id;
@@ -183,6 +183,19 @@ pub(crate) enum Access {
     Writable,
 }
 
+/// The option that names the log of an XFS on a device of its own, which the kernel does not find by itself; `None` without such a log.
+fn log_option(filesystem: &Filesystem, runner: &dyn Runner) -> Result<Option<Result<String, String>>, Failure> {
+    let FilesystemOptions::Xfs(XfsOptions { log_device: Some(_), .. }) = &filesystem.options else { return Ok(None) };
+    let uuid = &filesystem.uuid;
+    let lookup = Invocation::new(BLKID).args(["-c", "/dev/null", "-o", "device", "-t"]).arg(format!("LOGUUID={uuid}"));
+    let found = runner.run(&lookup.accept(2))?.text();
+    Ok(Some(match found.lines().collect::<Vec<_>>()[..] {
+        [device] => Ok(format!("logdev={device}")),
+        [] => Err(format!("the log of its filesystem {uuid} is on no disk")),
+        [..] => Err(format!("the log of its filesystem {uuid} is on several disks: {found}")),
+    }))
+}
+
 /// Mounts all recorded filesystems that can be found; returns a line for each that cannot.
 pub(crate) fn mount_all(
     machine: &Machine,
@@ -239,8 +252,16 @@ pub(crate) fn mount_all(
             FilesystemOptions::Vfat(_) => lifeboat_rebuild::mounts::mount_options(kind, &mount.options),
             _ => vec![],
         };
+        let log = match log_option(filesystem, runner)?.filter(|_| as_recorded) {
+            None => None,
+            Some(Ok(option)) => Some(option),
+            Some(Err(reason)) => {
+                lines.push(format!("{}: {reason}", mount.mount_point));
+                continue;
+            }
+        };
         let of_machine = recorded.iter().map(String::as_str).filter(|option| *option != "ro");
-        let of_machine: Vec<&str> = of_machine.chain(subvolume.as_deref()).collect();
+        let of_machine: Vec<&str> = of_machine.chain(subvolume.as_deref()).chain(log.as_deref()).collect();
         let attempt = |options: &[&'static str]| {
             let options: Vec<&str> = options.iter().chain(&of_machine).copied().collect();
             mount::mount(device, &place, kind, &options)

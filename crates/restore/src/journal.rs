@@ -2,9 +2,10 @@
 //! written after each finished step, and is gone after a reboot, like the rescue system itself.
 
 use crate::failure::Failure;
-use lifeboat_machine::FoundHardware;
+use lifeboat_machine::{Event, EventSink, FoundHardware};
 use lifeboat_plan::{Plan, Step};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The parts in which a recovery can be done.
@@ -26,8 +27,11 @@ pub struct Journal {
     pub snapshot: String,
     /// What is done.
     pub plan: Plan,
-    /// How many of the plan's steps are done.
+    /// How many of the plan's steps are done, counted from the first one.
     pub done: usize,
+    /// Steps behind them that are done as well, by index: several are at work at the same time.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub ahead: BTreeSet<usize>,
     /// Entries restored.
     pub entries: u64,
     /// Entries that could not be restored, or differ.
@@ -39,7 +43,8 @@ pub struct Journal {
 impl Journal {
     /// A recovery that has not begun.
     pub fn new(snapshot: &str, plan: Plan) -> Journal {
-        Journal { snapshot: snapshot.to_owned(), plan, done: 0, entries: 0, problems: 0, unprotected: 0 }
+        let (snapshot, ahead) = (snapshot.to_owned(), BTreeSet::new());
+        Journal { snapshot, plan, done: 0, ahead, entries: 0, problems: 0, unprotected: 0 }
     }
 
     fn path(run: &Path) -> PathBuf {
@@ -58,7 +63,8 @@ impl Journal {
         let journal = serde_json::from_slice::<Journal>(&Failure::read(&path)?);
         let unusable = |reason: String| Failure::Unusable { what: path.display().to_string(), reason };
         let journal = journal.map_err(|error| unusable(error.to_string()))?;
-        match journal.done > journal.plan.steps.len() {
+        let last = journal.ahead.last().map_or(journal.done, |last| journal.done.max(last + 1));
+        match last > journal.plan.steps.len() {
             true => Err(unusable("it counts more steps than its plan has".into())),
             false => Ok(Some(journal)),
         }
@@ -74,6 +80,13 @@ impl Journal {
         let json = serde_json::to_vec_pretty(self).map_err(std::io::Error::other);
         let written = json.and_then(|json| std::fs::write(&part, json)).and_then(|()| std::fs::rename(&part, &path));
         written.map_err(|source| Failure::Write { path, source })
+    }
+
+    /// The same while a recovery is under way: full memory is no reason to stop it.
+    pub fn note_down(&self, run: &Path, sink: &dyn EventSink) {
+        if let Err(failure) = self.save(run) {
+            sink.emit(&Event::Warning { text: format!("{failure}; this recovery could not be resumed") });
+        }
     }
 
     /// The number of steps after which a part is done.
@@ -94,7 +107,27 @@ impl Journal {
 
     /// True when something was written to the disks, and something is still to be done.
     pub fn is_unfinished(&self) -> bool {
-        self.done > 0 && self.next().is_some()
+        self.is_begun() && self.next().is_some()
+    }
+
+    /// True when something was written to the disks.
+    pub fn is_begun(&self) -> bool {
+        self.done > 0 || !self.ahead.is_empty()
+    }
+
+    /// Counts a step as done.
+    pub fn finished(&mut self, index: usize) {
+        self.ahead.insert(index);
+        while self.ahead.remove(&self.done) {
+            self.done += 1;
+        }
+        let done = self.done;
+        self.ahead.retain(|index| *index >= done);
+    }
+
+    /// The steps that are done, in the plan's order.
+    pub fn steps_done(&self) -> impl Iterator<Item = &Step> {
+        (0..self.done).chain(self.ahead.iter().copied()).filter_map(|index| self.plan.steps.get(index))
     }
 
     /// Refuses to continue when the disks are no longer those of the plan: device names can change.
@@ -156,6 +189,30 @@ mod tests {
         assert_eq!((journal.next(), journal.is_unfinished()), (None, false));
         std::fs::write(Journal::path(run.path()), "{\"done\": 1").unwrap();
         assert!(Journal::load(run.path()).unwrap_err().to_string().contains("recovery.json"));
+    }
+
+    #[test]
+    fn steps_that_ended_out_of_turn_are_kept() {
+        let run = tempfile::tempdir().unwrap();
+        let mut journal = journal();
+        journal.plan.steps = ["a", "b", "c", "d"].map(|disk| wipe(disk)).to_vec();
+        journal.finished(0);
+        journal.finished(2);
+        assert_eq!((journal.done, journal.ahead.iter().copied().collect::<Vec<_>>()), (1, vec![2]));
+        journal.save(run.path()).unwrap();
+        let mut journal = Journal::load(run.path()).unwrap().unwrap();
+        let done: Vec<String> = journal.steps_done().map(ToString::to_string).collect();
+        assert_eq!(done, ["wipe a", "wipe c"]);
+        journal.finished(1);
+        assert_eq!((journal.done, journal.ahead.is_empty()), (3, true));
+        // One that the plan does not have.
+        journal.ahead = [4].into();
+        journal.save(run.path()).unwrap();
+        assert!(Journal::load(run.path()).unwrap_err().to_string().contains("more steps than its plan"));
+    }
+
+    fn wipe(disk: &str) -> Step {
+        Step::WipeDisk { disk: disk.into(), device: DeviceId("disk0".into()) }
     }
 
     #[test]

@@ -16,13 +16,13 @@
 //! | [`room`] | the room that restored files need |
 //! | [`recovery`] | [`Recovery`]: the stages of a whole-machine recovery, each callable alone |
 //! | [`keyring`] | [`Keyring`]: headers and keys of the machine's LUKS devices |
+//! | [`steps`] | the steps of a plan as they are told and written down |
 //! | [`journal`] | how far a recovery came: what resuming needs |
 //! | [`nuke`] | the unattended mode |
 //! | [`session`] | [`Session`]: what a person does in the interactive mode, one call a step |
 //! | [`archive_places`], [`logs`], [`keyboard`] | what else it needs: other devices, saved logs, keyboard layouts |
 //! | [`compare`] | the compare mode: archive against disks, read-only |
 //! | [`clock`] | the machine's clock against the age of an archive |
-//! | [`heartbeat`] | a step that takes minutes reports that it is still running |
 //! | [`observe`] | turns the archive's progress into events |
 //! | [`pace`] | how often progress is reported |
 //! | [`failure`] | [`Failure`]: why a recovery stopped, and whether anything was touched |
@@ -36,7 +36,6 @@ pub mod clock;
 pub mod compare;
 pub mod efi;
 pub mod failure;
-pub mod heartbeat;
 pub mod journal;
 pub mod keyboard;
 pub mod keyring;
@@ -55,6 +54,7 @@ pub mod session;
 pub mod snapshot;
 pub mod source;
 pub mod stacks;
+pub mod steps;
 pub mod view;
 
 pub use failure::{Disks, Failure};

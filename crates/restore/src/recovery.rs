@@ -3,7 +3,6 @@
 
 use crate::clock;
 use crate::failure::{Failure, entries};
-use crate::heartbeat;
 use crate::journal::{Journal, Part};
 use crate::keyring::Keyring;
 use crate::located_archive::LocatedArchive;
@@ -15,6 +14,7 @@ use crate::room;
 use crate::snapshot;
 use crate::source::Source;
 use crate::stacks::Stacks;
+use crate::steps::{self, Steps};
 use lifeboat_archive::{ArchiveError, Place, Problem, Repository, RestoreOptions, Secret, Selection, SnapshotInfo};
 use lifeboat_machine::boot::Loader;
 use lifeboat_machine::{ArchiveManifest, Event, EventSink, FoundHardware, Machine};
@@ -320,7 +320,7 @@ impl<'a> Recovery<'a> {
                     // An entry that could not be restored usually differs as well: the larger number is the right one.
                     journal.problems = extracted.problems.max(differences);
                     journal.done = journal.end_of(part);
-                    self.note_down(journal);
+                    journal.note_down(&self.rescue.directories.run, self.sink);
                 }
                 Part::Boot => stage(self.sink, "boot", || self.apply(journal, part))?,
             }
@@ -336,7 +336,7 @@ impl<'a> Recovery<'a> {
             move |source| Failure::Rebuild { step, source }
         };
         lifeboat_rebuild::unmount_all(&context).map_err(failed("unmount what is left of the stopped recovery"))?;
-        for step in &journal.plan.steps[..journal.done] {
+        for step in journal.steps_done() {
             lifeboat_rebuild::reactivate(&context, step).map_err(failed(&step.to_string()))?;
             if matches!(step, Step::Mount { .. }) {
                 lifeboat_rebuild::apply(step, &context).map_err(failed(&step.to_string()))?;
@@ -364,13 +364,6 @@ impl<'a> Recovery<'a> {
             again.map_err(Failure::Extract)?;
         }
         Ok(())
-    }
-
-    /// Full memory is no reason to stop.
-    fn note_down(&self, journal: &Journal) {
-        if let Err(failure) = journal.save(&self.rescue.directories.run) {
-            self.sink.emit(&Event::Warning { text: format!("{failure}; this recovery could not be resumed") });
-        }
     }
 
     /// Restores the files into the mounted target and verifies that all of them are there.
@@ -449,7 +442,7 @@ impl<'a> Recovery<'a> {
         let report = self.repository.protect(&self.snapshot, target, &observer).map_err(Failure::Extract)?;
         journal.problems += report.problems.len() as u64;
         journal.unprotected = 0;
-        self.note_down(journal);
+        journal.note_down(&self.rescue.directories.run, self.sink);
         Ok(())
     }
 
@@ -461,24 +454,24 @@ impl<'a> Recovery<'a> {
     }
 
     fn apply(&self, journal: &mut Journal, part: Part) -> Result<(), Failure> {
-        while journal.done < journal.end_of(part) {
-            let step = &journal.plan.steps[journal.done];
-            let text = step.to_string();
-            let number = journal.done + 1;
-            if *step == Step::Finish {
-                self.protect(journal)?;
-            }
-            let step = &journal.plan.steps[journal.done];
-            let shown = heartbeat::Step { number, total: journal.plan.steps.len(), text: &text };
-            let context = self.context(&journal.plan);
-            let applied =
-                heartbeat::during(shown, heartbeat::INTERVAL, self.sink, || lifeboat_rebuild::apply(step, &context));
-            for text in applied.map_err(|source| Failure::Rebuild { step: text, source })? {
-                self.sink.emit(&Event::Warning { text });
-            }
-            journal.done = number;
-            self.note_down(journal);
+        let end = journal.end_of(part);
+        let last = journal.plan.steps[..end].last();
+        let before_last = end - usize::from(last == Some(&Step::Finish));
+        self.steps(journal, before_last)?;
+        if before_last < end {
+            self.protect(journal)?;
         }
-        Ok(())
+        self.steps(journal, end)
+    }
+
+    /// Does the steps up to this one, several at a time.
+    fn steps(&self, journal: &mut Journal, end: usize) -> Result<(), Failure> {
+        let plan = journal.plan.clone();
+        let context = self.context(&plan);
+        let (range, done) = (journal.done..end, journal.ahead.clone());
+        let limit = lifeboat_rebuild::usual_limit();
+        let mut watch = Steps::new(&plan.steps, journal, &self.rescue.directories.run, self.sink);
+        lifeboat_rebuild::apply_together(&context, range, done, limit, steps::INTERVAL, &mut watch);
+        watch.result()
     }
 }

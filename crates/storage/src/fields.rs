@@ -99,7 +99,7 @@ pub const LVM: Fields = Fields {
     kept: &[
         "vg_uuid, vg_name, vg_extent_size, vg_tags, vg_attr, vg_missing_pv_count, vg_lock_type",
         "pv_name, pv_uuid, pe_start, pv_pe_count",
-        "lv_name, lv_uuid, lv_tags, lv_attr, lv_parent, lv_kernel_major, lv_kernel_minor, segtype, seg_pe_ranges, stripes, data_stripes, stripe_size, region_size, chunk_size, pool_lv, origin, data_lv, lv_metadata_size, zero, discards, raidintegritymode",
+        "lv_name, lv_uuid, lv_tags, lv_attr, lv_parent, lv_kernel_major, lv_kernel_minor, segtype, seg_pe_ranges, stripes, data_stripes, stripe_size, region_size, chunk_size, pool_lv, origin, data_lv, lv_metadata_size, zero, discards, raidintegritymode, raidintegrityblocksize, raid_min_recovery_rate, raid_max_recovery_rate, raid_write_behind, metadata_lv, mirror_log, cache_mode, cache_policy, cache_settings, cache_metadata_format, writecache_block_size",
     ],
     ignored: &[
         (
@@ -114,7 +114,10 @@ pub const LVM: Fields = Fields {
             "lv_active, lv_device_open, lv_suspended, sync_percent, data_percent, metadata_percent, raid_mismatch_count",
             "state of the moment",
         ),
-        ("raid_min_recovery_rate, raid_max_recovery_rate", "speed of a resynchronisation"),
+        (
+            "cache_total_blocks, cache_used_blocks, cache_dirty_blocks, cache_*_hits, cache_*_misses, kernel_cache_*, writecache_*_blocks, writecache_error, integritymismatches",
+            "state of the moment: a cache comes back empty, and checksums are computed anew",
+        ),
     ],
 };
 

@@ -42,6 +42,23 @@ pub fn by_type(kind: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|known| known.types.contains(&kind))
 }
 
+/// What a person can do where storage is of a kind that is not rebuilt, by its name for people.
+pub fn instead(what: &str) -> Option<&'static str> {
+    if what.contains("bcache device") {
+        Some(
+            "move the files to LVM with a cache (lvmcache(7)), which comes back, or leave its disks out with leave_out under [machine] in \
+             /etc/lifeboat.toml",
+        )
+    } else if what.contains("multipath device") {
+        Some(
+            "use the disk without multipath where it has one path only ('multipath -w DISK' removes its WWID), or leave it out with \
+             leave_out under [machine] in /etc/lifeboat.toml",
+        )
+    } else {
+        None
+    }
+}
+
 /// What made a device-mapper device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mapped {
@@ -88,6 +105,18 @@ impl Mapped {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_refused_has_something_instead() {
+        // As probe words them, of a disk and of what is made from it.
+        for what in ["it is a bcache device; that cannot be rebuilt", "a bcache device", "the multipath device mpatha"]
+        {
+            assert!(instead(what).is_some_and(|remedy| remedy.contains("leave_out")), "{what}");
+        }
+        assert!(by_type("bcache").is_some_and(|kind| instead(kind.holds).is_some()));
+        assert!(by_type("mpath_member").is_some_and(|kind| instead(kind.holds).is_some()));
+        assert_eq!(instead("an ext4 filesystem"), None);
+    }
 
     #[test]
     fn each_type_has_one_kind() {

@@ -4,6 +4,7 @@
 use crate::layer::{Layer, StorageError};
 use std::io;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 /// The file.
 const FILE: &str = "layers.json";
@@ -39,6 +40,9 @@ pub fn write(run: &Path, layers: &[Layer]) -> Result<(), StorageError> {
 /// # Errors
 /// [`StorageError::Record`].
 pub fn add(run: &Path, layers: &[Layer]) -> Result<(), StorageError> {
+    // Several layers are made at the same time.
+    static ADDING: Mutex<()> = Mutex::new(());
+    let _alone = ADDING.lock().unwrap_or_else(PoisonError::into_inner);
     let mut all = read(run)?;
     all.extend(layers.iter().filter(|layer| !all.contains(layer)).cloned().collect::<Vec<_>>());
     write(run, &all)

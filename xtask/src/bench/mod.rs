@@ -13,6 +13,7 @@
 //! | [`kernel`] | the kernel's time to /init, compared with an empty initramfs |
 //! | [`paired`] | an earlier revision against this one; nested folders against tar |
 //! | [`planning`] | planning for many disks and volumes |
+//! | [`together`] | steps of a recovery at the same time |
 //! | [`report`] | report.json, the tables, the limits |
 
 mod contest;
@@ -25,6 +26,7 @@ mod million;
 mod paired;
 mod planning;
 mod report;
+mod together;
 mod tree;
 
 use crate::workspace;
@@ -95,6 +97,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     }
     if options.base.is_none() {
         report.planning = Some(planning::measure(&directory)?);
+        report.together = Some(together::measure(&directory)?);
     }
     if !options.no_million && options.base.is_none() {
         report.million_files = Some(million::measure(&directory)?);

@@ -26,6 +26,8 @@ pub struct Report {
     pub million_files: Option<Million>,
     /// Planning for a machine with many disks.
     pub planning: Option<Planning>,
+    /// Twelve filesystems made at the same time: how many times as long as one after the other.
+    pub together: Option<f64>,
     /// Compared with an earlier revision.
     pub paired: Option<Paired>,
     /// The project's promises, and whether they hold.
@@ -132,6 +134,7 @@ impl Report {
         add(memory.map(|mb| Limit::below("peak memory", 600.0, mb, "MB")));
         let million = self.million_files.as_ref().map(|million| million.peak_memory_bytes as f64 / MB);
         add(million.map(|mb| Limit::below("peak memory, 1,000,000 files", 1000.0, mb, "MB")));
+        add(self.together.map(|ratio| Limit::below("steps at the same time", 0.5, ratio, "x")));
         let planning = self.planning.as_ref();
         add(planning.map(|planning| Limit::below("planning for 200 disks", 1.0, planning.seconds, "s")));
         let memory = planning.map(|planning| planning.peak_memory_bytes as f64 / MB);

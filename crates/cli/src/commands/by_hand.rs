@@ -192,7 +192,7 @@ fn go_on(
     mut journal: Journal,
     stage: Option<RecoveryStage>,
 ) -> CommandResult {
-    if journal.done > 0 {
+    if journal.is_begun() {
         journal.check_disks(&recovery.hardware().map_err(explain)?).map_err(explain)?;
     }
     let last = match stage {

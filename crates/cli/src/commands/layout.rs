@@ -5,7 +5,7 @@ use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::{archive, protect};
 use crate::session::Session;
 use lifeboat_machine::bytes::{human, printable};
-use lifeboat_machine::layout::{Array, ArrayMember, ArrayRole, VolumeShape};
+use lifeboat_machine::layout::{Array, ArrayMember, ArrayRole, CacheKind, VolumeShape};
 use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Machine};
 use lifeboat_plan::{Change, Policy};
 use lifeboat_restore::rescue::{RescueDirectories, RescueSystem, is_rescue_system};
@@ -140,7 +140,7 @@ fn text(machine: &Machine) -> String {
             ],
             DeviceKind::Volume(volume) => vec![
                 machine.layout.group(&volume.group).map(|group| format!("{}/{}", group.name, volume.name)),
-                Some(shape(&volume.shape).to_owned()),
+                Some(shape(&volume.shape)),
             ],
             // With the disk or array that has their table.
             DeviceKind::Partition(_) | DeviceKind::Crypt(_) => continue,
@@ -200,14 +200,20 @@ fn members(array: &Array) -> String {
     format!("{there} of {} members: {}", array.slots, list.join(", "))
 }
 
-fn shape(shape: &VolumeShape) -> &str {
+fn shape(shape: &VolumeShape) -> String {
     match shape {
-        VolumeShape::Linear { .. } => "linear",
-        VolumeShape::Striped { .. } => "striped",
-        VolumeShape::Raid { segment_type, .. } => segment_type,
-        VolumeShape::ThinPool { .. } => "thin pool",
-        VolumeShape::Thin { .. } => "thin",
-        VolumeShape::Cached { .. } => "cached",
+        VolumeShape::Linear { .. } => "linear".into(),
+        VolumeShape::Striped { .. } => "striped".into(),
+        VolumeShape::Raid { segment_type, integrity_block_bytes: Some(_), .. } => {
+            format!("{segment_type} with integrity")
+        }
+        VolumeShape::Raid { segment_type, .. } => segment_type.clone(),
+        VolumeShape::ThinPool { .. } => "thin pool".into(),
+        VolumeShape::Thin { .. } => "thin".into(),
+        VolumeShape::Cached { origin, cache } => {
+            let kind = if cache.kind == CacheKind::Writecache { "writecache" } else { "cache" };
+            format!("{} with the {kind} {}", self::shape(origin), cache.name)
+        }
     }
 }
 

@@ -91,6 +91,12 @@ pub struct JournalDevice {
     pub size_bytes: u64,
 }
 
+/// By what the log of an XFS is known when it has a device of its own: it bears no UUID but that of its filesystem (blkid's `LOGUUID`), for
+/// which it must not be taken.
+pub fn log_identity(filesystem_uuid: &str) -> String {
+    format!("{filesystem_uuid}-log")
+}
+
 /// What a device is for that belongs to a filesystem on another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -85,6 +85,9 @@ pub enum VolumeShape {
         images: Vec<RaidImage>,
         /// Block size in bytes of the integrity layer below each image, when there is one.
         integrity_block_bytes: Option<u32>,
+        /// What else was chosen for it.
+        #[serde(default, skip_serializing_if = "RaidSettings::is_usual")]
+        settings: RaidSettings,
     },
     /// Space that thin volumes share.
     ThinPool {
@@ -136,6 +139,41 @@ pub struct RaidImage {
     pub write_mostly: bool,
 }
 
+/// What was chosen for a RAID volume beside its level (lvmraid(7)).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RaidSettings {
+    /// How the integrity layer below each image keeps data and checksums together: `bitmap` or `journal`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub integrity_mode: Option<String>,
+    /// Extents beside each image for its checksums.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub integrity_extents: u64,
+    /// Where a `mirror` notes what is in step: `core`, `disk`, `mirrored`; `None` for the other types.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror_log: Option<String>,
+    /// Least and most KiB per second of a resynchronisation for each device; 0 for the usual.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub min_recovery_kib: u64,
+    /// The same.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub max_recovery_kib: u64,
+    /// Writes that may be outstanding on write-mostly images; 0 for none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub write_behind: u64,
+}
+
+impl RaidSettings {
+    fn is_usual(&self) -> bool {
+        *self == RaidSettings::default()
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde calls it so.
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// A fast volume in front of another one. Its content is never saved: it is empty after a recovery.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -152,6 +190,12 @@ pub struct Cache {
     pub policy: Option<String>,
     /// Version of its metadata, 1 or 2; `None` for a writecache.
     pub metadata_format: Option<u32>,
+    /// Size of the metadata of a cache pool in bytes; `None` where one volume holds both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata_bytes: Option<u64>,
+    /// Settings of its policy or of the writecache that were chosen, each `name=value`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settings: Vec<String>,
     /// Where it lies.
     pub extents: Vec<Extents>,
 }
@@ -173,7 +217,26 @@ pub fn is_mirror(segment_type: &str) -> bool {
     matches!(segment_type, "raid1" | "mirror")
 }
 
+impl Cache {
+    /// Extents of its data, or of both where one volume holds them.
+    pub fn count(&self) -> u64 {
+        self.extents.iter().map(|extents| extents.count).sum()
+    }
+}
+
 impl VolumeShape {
+    /// The volume itself, without what is in front of it, and what that is.
+    pub fn uncached(&self) -> (&VolumeShape, Option<&Cache>) {
+        match self {
+            VolumeShape::Cached { origin, cache } => (origin, Some(cache)),
+            VolumeShape::Linear { .. }
+            | VolumeShape::Striped { .. }
+            | VolumeShape::Raid { .. }
+            | VolumeShape::ThinPool { .. }
+            | VolumeShape::Thin { .. } => (self, None),
+        }
+    }
+
     /// Parts of one length that hold data: stripes, one of a mirror; the other images of a RAID volume are copies and parity.
     pub fn data_parts(&self) -> u64 {
         match self {

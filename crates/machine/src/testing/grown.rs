@@ -4,9 +4,9 @@
 use super::{GIB, MIB, btrfs_options, disk, ext4, gpt, id, machine};
 use crate::filesystem::{FilesystemOptions, Journal};
 use crate::layout::{
-    Array, ArrayLevel, ArrayMember, ArrayMetadata, ArrayRole, Consistency, Crypt, Extents, GroupId, HeaderBackup,
-    JournalDevice, JournalKind, LuksHeader, Mount, Partition, PartitionRole, RaidImage, TableKind, Volume, VolumeGroup,
-    VolumeShape, partition_path,
+    Array, ArrayLevel, ArrayMember, ArrayMetadata, ArrayRole, Cache, CacheKind, Consistency, Crypt, Extents, GroupId,
+    HeaderBackup, JournalDevice, JournalKind, LuksHeader, Mount, Partition, PartitionRole, RaidImage, RaidSettings,
+    TableKind, Volume, VolumeGroup, VolumeShape, partition_path,
 };
 use crate::{Content, Device, DeviceId, DeviceKind, Machine, Member, Name};
 use std::path::Path;
@@ -231,13 +231,7 @@ impl Grower {
                 .map(|(device, count)| Extents { device: device.clone(), first: half * (count / 2), count: count / 2 })
                 .collect();
             let shape = if number == 0 { Self::shape(decision, extents) } else { VolumeShape::Linear { extents } };
-            let shown = match &shape {
-                VolumeShape::Raid { images, .. } => images[0].extents[0].count,
-                VolumeShape::Linear { extents }
-                | VolumeShape::Striped { extents, .. }
-                | VolumeShape::ThinPool { extents, .. } => extents.iter().map(|extents| extents.count).sum(),
-                VolumeShape::Thin { .. } | VolumeShape::Cached { .. } => 0,
-            };
+            let shown = shape.shown_extents();
             let thin = matches!(shape, VolumeShape::ThinPool { .. });
             let name = format!("{group}_lv{number}");
             self.volume(&name, &group, &format!("lv-{number}"), shape, shown * EXTENT, depth + 1);
@@ -253,23 +247,45 @@ impl Grower {
     fn shape(decision: Decision, mut extents: Vec<Extents>) -> VolumeShape {
         let least = extents.iter().map(|extents| extents.count).min().unwrap_or(0);
         let cut = |list: &mut Vec<Extents>, count: u64| list.iter_mut().for_each(|extents| extents.count = count);
-        match decision.count / 4 % 4 {
+        match decision.count / 4 % 6 {
             1 if extents.len() > 1 => {
                 cut(&mut extents, least);
                 VolumeShape::Striped { stripe_bytes: 65_536, extents }
             }
-            2 if extents.len() > 1 => {
-                // One extent of each for its metadata.
-                cut(&mut extents, least - 1);
+            kind @ (2 | 4) if extents.len() > 1 => {
+                // One extent of each for its metadata, and more for checksums.
+                let integrity_extents = if kind == 4 { least / 8 } else { 0 };
+                cut(&mut extents, least - 1 - integrity_extents);
                 let image = |extents| RaidImage { extents: vec![extents], write_mostly: false };
+                let integrity_mode = (kind == 4).then(|| "journal".to_owned());
                 VolumeShape::Raid {
                     segment_type: "raid1".into(),
                     data_stripes: 1,
                     stripe_bytes: None,
                     region_bytes: 2 * MIB,
                     images: extents.into_iter().map(image).collect(),
-                    integrity_block_bytes: None,
+                    integrity_block_bytes: (kind == 4).then_some(512),
+                    settings: RaidSettings { integrity_mode, integrity_extents, ..RaidSettings::default() },
                 }
+            }
+            5 if extents.len() > 1 => {
+                let mut fast = extents.split_off(extents.len() - 1);
+                let kind = [CacheKind::Pool, CacheKind::Volume, CacheKind::Writecache][usize::from(decision.which % 3)];
+                // Two extents for the metadata of a pool.
+                fast[0].count -= 2;
+                let is_cache = kind != CacheKind::Writecache;
+                let cache = Cache {
+                    kind,
+                    name: "fast".into(),
+                    chunk_bytes: if is_cache { 65_536 } else { 4096 },
+                    mode: is_cache.then(|| "writethrough".into()),
+                    policy: is_cache.then(|| "smq".into()),
+                    metadata_format: is_cache.then_some(2),
+                    metadata_bytes: (kind == CacheKind::Pool).then_some(EXTENT),
+                    settings: vec![],
+                    extents: fast,
+                };
+                VolumeShape::Cached { origin: Box::new(VolumeShape::Linear { extents }), cache }
             }
             3 => {
                 extents.iter_mut().for_each(|extents| extents.count -= 2);

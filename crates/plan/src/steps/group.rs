@@ -47,8 +47,12 @@ impl Work<'_> {
         let placed = self.laid.volumes.get(&device.id).ok_or_else(|| wrong("which was not laid out"))?;
         let volume = &placed.volume;
         let group = self.machine.layout.group(&volume.group).ok_or_else(|| wrong("which is in no group"))?;
-        let nodes = placed.physical.iter().map(|id| self.nodes.get(id).map(str::to_owned));
-        let physical = nodes.collect::<Result<_, _>>()?;
+        let nodes = |ids: &[&DeviceId]| -> Result<Vec<String>, PlanError> {
+            ids.iter().map(|id| self.nodes.get(id).map(str::to_owned)).collect()
+        };
+        let physical = nodes(&placed.physical.iter().collect::<Vec<_>>())?;
+        let fast = nodes(&placed.fast.iter().collect::<Vec<_>>())?;
+        let write_mostly = nodes(&write_mostly(&volume.shape))?;
         Ok(Step::MakeVolume {
             node: self.nodes.get(&device.id)?.to_owned(),
             group: group.name.clone(),
@@ -57,6 +61,8 @@ impl Work<'_> {
             pool: self.pool(volume)?,
             volume: volume.clone(),
             physical,
+            fast,
+            write_mostly,
         })
     }
 
@@ -69,4 +75,11 @@ impl Work<'_> {
             | None => Err(PlanError::Description(format!("a thin volume in {pool}, which is no pool"))),
         }
     }
+}
+
+/// The physical volumes of a RAID volume's write-mostly images.
+fn write_mostly(shape: &VolumeShape) -> Vec<&DeviceId> {
+    let VolumeShape::Raid { images, .. } = shape.uncached().0 else { return vec![] };
+    let mostly = images.iter().filter(|image| image.write_mostly);
+    mostly.flat_map(|image| &image.extents).map(|extents| &extents.device).collect()
 }

@@ -4,8 +4,8 @@
 //! is one that the plan names. Keys are given on standard input, never as arguments.
 
 use crate::layer::tool;
-use lifeboat_sys::Invocation;
 use lifeboat_sys::program::CRYPTSETUP;
+use lifeboat_sys::{Invocation, Output};
 use std::path::Path;
 
 /// cryptsetup's exit code when no key slot opens with the key (cryptsetup(8), "RETURN CODES").
@@ -34,9 +34,46 @@ pub fn close(name: &str) -> Invocation {
     tool(CRYPTSETUP).args(["close", name])
 }
 
+/// Has the kernel encrypt a little memory with a cipher as dm-crypt names it (`aes-xts-plain64`), which loads the modules that it needs;
+/// `None` where the name is one of the kernel's own (`capi:…`).
+pub fn try_cipher(cipher: &str) -> Option<Invocation> {
+    let mut parts = cipher.split('-');
+    let (name, mode) = (parts.next()?, parts.next()?);
+    if name.contains(':') {
+        return None;
+    }
+    // xts takes two keys.
+    let key_bits = if mode == "xts" { "512" } else { "256" };
+    let call = tool(CRYPTSETUP).args(["benchmark", "--cipher", &format!("{name}-{mode}"), "--key-size", key_bits]);
+    Some(call.accept(1))
+}
+
+/// What such a trial says when the kernel does not have the cipher; `false` also where the kernel lets no program ask for ciphers.
+pub fn lacks_cipher(trial: &Output) -> bool {
+    trial.code != 0 && !String::from_utf8_lossy(&trial.stderr).contains("algif_skcipher")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cipher_is_tried_by_its_name_and_mode() {
+        let line = |cipher: &str| try_cipher(cipher).map(|call| call.command_line());
+        let tried = |rest: &str| Some(format!("cryptsetup benchmark --cipher {rest}"));
+        assert_eq!(line("serpent-xts-plain64"), tried("serpent-xts --key-size 512"));
+        assert_eq!(line("xchacha12,aes-adiantum-plain64"), tried("xchacha12,aes-adiantum --key-size 256"));
+        assert_eq!(line("aes-cbc-essiv:sha256"), tried("aes-cbc --key-size 256"));
+        assert_eq!(line("capi:xts(aes)-plain64"), None);
+        let said = |code, stderr: &str| Output { code, stdout: vec![], stderr: stderr.into() };
+        // As cryptsetup 2.6.1 says it, without the kernel's interface and with it.
+        let unavailable = "Cipher serpent-xts (with 512 bits key) is not available.\n";
+        let without =
+            "Required kernel crypto interface not available.\nEnsure you have algif_skcipher kernel module loaded.\n";
+        assert!(lacks_cipher(&said(1, unavailable)));
+        assert!(!lacks_cipher(&said(1, &format!("{unavailable}{without}"))));
+        assert!(!lacks_cipher(&said(0, "")));
+    }
 
     #[test]
     fn keys_are_in_no_argument() {

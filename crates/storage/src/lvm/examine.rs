@@ -1,9 +1,8 @@
 //! [`examine`]: what the volume groups of a running machine are, from the reports of lvs, pvs and vgs (lvmreport(7)).
 
 use crate::layer::tool;
-use lifeboat_machine::DeviceId;
-use lifeboat_machine::layout::group::is_mirror;
-use lifeboat_machine::layout::{Extents, RaidImage, VolumeShape};
+use crate::lvm::shape::shape;
+use lifeboat_machine::layout::VolumeShape;
 use lifeboat_sys::Runner;
 use lifeboat_sys::program::LVM;
 use serde_json::Value;
@@ -63,13 +62,17 @@ pub struct FoundVolume {
     pub shape: VolumeShape,
 }
 
-type Row = BTreeMap<String, String>;
+/// A row of a report: values by column.
+pub(super) type Row = BTreeMap<String, String>;
 
 const GROUPS: &str = "vg_uuid,vg_name,vg_extent_size,vg_tags,vg_attr,vg_missing_pv_count,vg_lock_type";
 const PHYSICAL: &str = "vg_uuid,pv_name,pv_uuid,pe_start,pv_pe_count";
 const VOLUMES: &str = "vg_uuid,lv_name,lv_uuid,lv_tags,lv_attr,lv_parent,lv_kernel_major,lv_kernel_minor,segtype,\
     seg_pe_ranges,stripes,data_stripes,stripe_size,region_size,chunk_size,pool_lv,origin,data_lv,lv_metadata_size,zero,\
     discards,raidintegritymode";
+/// What LVM before 2.03.13 does not report all of.
+const NEWER: &str = ",raidintegrityblocksize,raid_min_recovery_rate,raid_max_recovery_rate,raid_write_behind,metadata_lv,mirror_log,\
+    cache_mode,cache_policy,cache_settings,cache_metadata_format,writecache_block_size";
 
 /// Reads all groups, and the physical volumes that belong to none.
 ///
@@ -83,7 +86,8 @@ pub fn examine(runner: &dyn Runner) -> Result<(Vec<ExaminedGroup>, Vec<FoundPhys
     };
     let groups = rows(&report("vgs", &[], GROUPS)?)?;
     let physical = rows(&report("pvs", &[], PHYSICAL)?)?;
-    let volumes = rows(&report("lvs", &["--all", "--segments"], VOLUMES)?)?;
+    let volumes = |columns: &str| report("lvs", &["--all", "--segments"], columns);
+    let volumes = rows(&volumes(&format!("{VOLUMES}{NEWER}")).or_else(|_| volumes(VOLUMES))?)?;
     let alone = physical.iter().filter(|row| text(row, "vg_uuid").is_empty()).map(self::physical).collect();
     Ok((groups.iter().map(|group| one(group, &physical, &volumes)).collect(), alone))
 }
@@ -105,11 +109,11 @@ fn rows(text: &str) -> Result<Vec<Row>, String> {
     Ok(rows.map(row).collect())
 }
 
-fn text<'r>(row: &'r Row, key: &str) -> &'r str {
+pub(super) fn text<'r>(row: &'r Row, key: &str) -> &'r str {
     row.get(key).map(String::as_str).unwrap_or_default()
 }
 
-fn number(row: &Row, key: &str) -> u64 {
+pub(super) fn number(row: &Row, key: &str) -> u64 {
     text(row, key).parse().unwrap_or(0)
 }
 
@@ -160,11 +164,6 @@ struct Volumes {
     snapshots: Vec<String>,
 }
 
-/// A name without the brackets that hidden volumes have.
-fn bare(name: &str) -> &str {
-    name.trim_start_matches('[').trim_end_matches(']')
-}
-
 fn volumes(rows: &[Row], refusals: &mut Vec<(String, String)>) -> Volumes {
     let mut out = Volumes::default();
     let mut seen: Vec<&str> = vec![];
@@ -204,92 +203,10 @@ fn volumes(rows: &[Row], refusals: &mut Vec<(String, String)>) -> Volumes {
     out
 }
 
-/// How a volume lies, from its segments and all rows of its group.
-fn shape(segments: &[&Row], rows: &[Row]) -> Result<VolumeShape, String> {
-    let Some(first) = segments.first() else { return Err("it has no segment".into()) };
-    let kind = text(first, "segtype");
-    if let Some(other) = segments.iter().map(|row| text(row, "segtype")).find(|other| *other != kind) {
-        return Err(format!("it is {kind} in one part and {other} in another"));
-    }
-    match kind {
-        "linear" => Ok(VolumeShape::Linear { extents: ranges(segments)? }),
-        "striped" => {
-            if segments.len() > 1 {
-                return Err("it is striped in several parts; that is not made again in this release".into());
-            }
-            Ok(VolumeShape::Striped { stripe_bytes: number(first, "stripe_size"), extents: ranges(segments)? })
-        }
-        "thin-pool" => {
-            let data = bare(text(first, "data_lv"));
-            let data: Vec<&Row> = rows.iter().filter(|row| bare(text(row, "lv_name")) == data).collect();
-            if data.iter().any(|row| text(row, "segtype") != "linear") {
-                return Err(
-                    "its thin pool lies on another kind than linear; that is not made again in this release".into()
-                );
-            }
-            Ok(VolumeShape::ThinPool {
-                chunk_bytes: number(first, "chunk_size"),
-                metadata_bytes: number(first, "lv_metadata_size"),
-                zero: matches!(text(first, "zero"), "1" | "zero"),
-                discards: text(first, "discards").to_owned(),
-                extents: ranges(&data)?,
-            })
-        }
-        "thin" => Ok(VolumeShape::Thin { pool: DeviceId(bare(text(first, "pool_lv")).to_owned()) }),
-        raid if raid.starts_with("raid") || raid == "mirror" => self::raid(raid, segments, first, rows),
-        other => Err(format!("it is of LVM's kind {other}, which is not made again in this release")),
-    }
-}
-
-fn raid(kind: &str, segments: &[&Row], first: &Row, rows: &[Row]) -> Result<VolumeShape, String> {
-    if segments.len() > 1 {
-        return Err(format!("it is {kind} in several parts"));
-    }
-    if !matches!(text(first, "raidintegritymode"), "" | "unknown" | "0" | "-1") {
-        return Err("its RAID images have integrity checksums; that is not made again in this release".into());
-    }
-    let name = bare(text(first, "lv_name"));
-    let mut images: Vec<(u32, RaidImage)> = vec![];
-    for row in rows {
-        let part = bare(text(row, "lv_name"));
-        let index = ["_rimage_", "_mimage_"]
-            .iter()
-            .find_map(|infix| part.strip_prefix(name)?.strip_prefix(infix)?.parse::<u32>().ok());
-        let Some(index) = index else { continue };
-        let image =
-            RaidImage { extents: ranges(&[row])?, write_mostly: text(row, "lv_attr").chars().nth(8) == Some('w') };
-        match images.iter_mut().find(|(known, _)| *known == index) {
-            Some((_, known)) => known.extents.extend(image.extents),
-            None => images.push((index, image)),
-        }
-    }
-    images.sort_by_key(|(index, _)| *index);
-    let stripe = number(first, "stripe_size");
-    Ok(VolumeShape::Raid {
-        segment_type: kind.to_owned(),
-        data_stripes: u32::try_from(number(first, "data_stripes")).unwrap_or(1).max(1),
-        stripe_bytes: (stripe > 0 && !is_mirror(kind)).then_some(stripe),
-        region_bytes: number(first, "region_size"),
-        images: images.into_iter().map(|(_, image)| image).collect(),
-        integrity_block_bytes: None,
-    })
-}
-
-/// `/dev/sda2:0-255 /dev/sdb:3-5`
-fn ranges(segments: &[&Row]) -> Result<Vec<Extents>, String> {
-    let words = segments.iter().flat_map(|row| text(row, "seg_pe_ranges").split_whitespace());
-    let one = |word: &str| -> Option<Extents> {
-        let (device, range) = word.rsplit_once(':')?;
-        let (first, last) = range.split_once('-')?;
-        let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
-        Some(Extents { device: DeviceId(device.to_owned()), first, count: last.checked_sub(first)? + 1 })
-    };
-    words.map(|word| one(word).ok_or_else(|| format!("lvm reports its place as {word:?}"))).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lifeboat_machine::layout::{CacheKind, RaidSettings};
     use lifeboat_sys::FakeRunner;
 
     fn json(name: &str, rows: &[&[(&str, &str)]]) -> String {
@@ -359,13 +276,13 @@ mod tests {
             ),
             volume("[twice_rmeta_0]", &[("segtype", "linear"), ("seg_pe_ranges", "/dev/sda2:55-55")]),
             volume("old", &[("segtype", "linear"), ("lv_attr", "swi-a-s---"), ("origin", "root")]),
-            volume("fast", &[("segtype", "cache")]),
+            volume("fast", &[("segtype", "vdo")]),
         ]);
         let names: Vec<&str> = group.volumes.iter().map(|volume| volume.name.as_str()).collect();
         assert_eq!(names, ["pool", "root", "thin", "twice"]);
         assert_eq!((group.snapshots, group.tags), (vec!["old".to_owned()], vec!["a".to_owned(), "b".to_owned()]));
         assert_eq!(group.refusals.len(), 1);
-        assert!(group.refusals[0].1.contains("cache"), "{:?}", group.refusals);
+        assert!(group.refusals[0].1.contains("vdo"), "{:?}", group.refusals);
         let VolumeShape::Linear { extents } = &group.volumes[1].shape else { panic!() };
         assert_eq!(extents.iter().map(|e| (e.first, e.count)).collect::<Vec<_>>(), [(0, 10), (20, 10)]);
         assert_eq!(group.volumes[1].number, Some((254, 0)));
@@ -385,5 +302,54 @@ mod tests {
             group.refusals,
             [("mixed".to_owned(), "it is linear in one part and striped in another".to_owned())]
         );
+    }
+
+    /// What LVM 2.03.16 reports of caches, integrity and mirrors.
+    #[test]
+    fn a_real_report_of_caches_and_integrity() {
+        let rows = rows(include_str!("../../fixtures/lvs-caches.json")).unwrap();
+        let mut refusals = vec![];
+        let found = volumes(&rows, &mut refusals).found;
+        let shape = |name: &str| &found.iter().find(|volume| volume.name == name).unwrap().shape;
+        let cache = |name: &str| {
+            let VolumeShape::Cached { origin, cache } = shape(name) else { panic!("{name} has no cache") };
+            let extents: Vec<(&str, u64, u64)> =
+                cache.extents.iter().map(|e| (e.device.0.as_str(), e.first, e.count)).collect();
+            (origin, cache.clone(), format!("{extents:?}"))
+        };
+        let (origin, plain, on) = cache("plain");
+        assert!(matches!(&**origin, VolumeShape::Linear { extents } if extents[0].count == 25), "{origin:?}");
+        assert_eq!((plain.kind, plain.name.as_str(), plain.chunk_bytes), (CacheKind::Volume, "fast", 131_072));
+        assert_eq!((plain.mode.as_deref(), plain.policy.as_deref()), (Some("writeback"), Some("smq")));
+        assert_eq!((plain.metadata_format, plain.metadata_bytes, plain.settings.len()), (Some(2), None, 0));
+        assert_eq!(on, r#"[("/dev/vde", 0, 15)]"#);
+        let (_, pooled, on) = cache("pooled");
+        assert_eq!((pooled.kind, pooled.name.as_str()), (CacheKind::Pool, "fpool"));
+        assert_eq!(
+            (pooled.metadata_bytes, pooled.settings),
+            (Some(12 << 20), vec!["migration_threshold=4096".to_owned()])
+        );
+        assert_eq!(on, r#"[("/dev/vde", 21, 10)]"#);
+        let (origin, _, _) = cache("rc");
+        assert!(matches!(&**origin, VolumeShape::Raid { images, .. } if images.len() == 2), "{origin:?}");
+        let (_, writecache, _) = cache("wc");
+        assert_eq!((writecache.kind, writecache.chunk_bytes), (CacheKind::Writecache, 4096));
+        assert_eq!((writecache.mode, writecache.settings), (None, vec!["high_watermark=60".to_owned()]));
+        let raid = |name: &str| match shape(name) {
+            VolumeShape::Raid { images, integrity_block_bytes, settings, .. } => {
+                (images, *integrity_block_bytes, settings)
+            }
+            other => panic!("{other:?}"),
+        };
+        let (images, block, settings) = raid("integ");
+        assert_eq!((images[0].extents[0].first, images[0].extents[0].count, block), (76, 25, Some(512)));
+        assert_eq!((settings.integrity_mode.as_deref(), settings.integrity_extents), (Some("bitmap"), 2));
+        let (images, _, settings) = raid("wm");
+        assert_eq!(images.iter().map(|image| image.write_mostly).collect::<Vec<_>>(), [false, true]);
+        assert_eq!(*settings, RaidSettings { max_recovery_kib: 4096, write_behind: 512, ..RaidSettings::default() });
+        assert_eq!(raid("mcore").2.mirror_log.as_deref(), Some("core"));
+        let refused: Vec<&str> = refusals.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(refused, ["mdisk", "tp"], "{refusals:?}");
+        assert!(refusals[0].1.contains("lvconvert --type raid1"), "{refusals:?}");
     }
 }

@@ -24,7 +24,8 @@ pub struct Physical<'a> {
 
 /// True for what the text can say; all else is made by lvcreate(8), with fresh metadata of its own.
 pub fn is_in_text(shape: &VolumeShape) -> bool {
-    match shape {
+    // Of a volume with a cache the volume itself: a cache is always made anew, with empty metadata.
+    match shape.uncached().0 {
         VolumeShape::Linear { .. } | VolumeShape::Striped { .. } => true,
         VolumeShape::Raid { .. }
         | VolumeShape::ThinPool { .. }
@@ -74,7 +75,7 @@ fn tags(out: &mut String, tags: &[String]) {
 }
 
 fn logical(out: &mut String, physical: &[Physical<'_>], volume: &Volume) {
-    let (stripes, stripe_bytes): (Vec<&[Extents]>, u64) = match &volume.shape {
+    let (stripes, stripe_bytes): (Vec<&[Extents]>, u64) = match volume.shape.uncached().0 {
         VolumeShape::Linear { extents } => (extents.iter().map(std::slice::from_ref).collect(), 0),
         VolumeShape::Striped { extents, stripe_bytes } => (vec![extents], *stripe_bytes),
         VolumeShape::Raid { .. }
