@@ -132,6 +132,7 @@ impl Step {
             Step::Extract
             | Step::AdaptConfiguration { .. }
             | Step::AdaptFilesystems { .. }
+            | Step::AdaptStorage { .. }
             | Step::RebuildInitramfs { .. }
             | Step::InstallLoader { .. }
             | Step::MakeEfiEntry { .. }
@@ -162,6 +163,7 @@ impl Step {
             | Step::MakeSwapFile { .. }
             | Step::AdaptConfiguration { .. }
             | Step::AdaptFilesystems { .. }
+            | Step::AdaptStorage { .. }
             | Step::RebuildInitramfs { .. }
             | Step::Finish => vec![],
         }
@@ -184,6 +186,7 @@ impl Step {
             | Step::MakeSwapFile { .. }
             | Step::AdaptConfiguration { .. }
             | Step::AdaptFilesystems { .. }
+            | Step::AdaptStorage { .. }
             | Step::RebuildInitramfs { .. }
             | Step::InstallLoader { .. }
             | Step::MakeEfiEntry { .. }
@@ -212,6 +215,7 @@ impl Step {
             | Step::MakeSwapFile { .. }
             | Step::AdaptConfiguration { .. }
             | Step::AdaptFilesystems { .. }
+            | Step::AdaptStorage { .. }
             | Step::RebuildInitramfs { .. }
             | Step::InstallLoader { .. }
             | Step::MakeEfiEntry { .. }

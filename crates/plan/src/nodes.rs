@@ -60,7 +60,7 @@ fn node(machine: &Machine, matches: &[Match], nodes: &BTreeMap<DeviceId, String>
         }),
         DeviceKind::Volume(volume) => {
             let group = machine.layout.group(&volume.group)?;
-            Some(format!("/dev/mapper/{}-{}", dashed(&group.name), dashed(&volume.name)))
+            Some(format!("/dev/mapper/{}", volume_name(&group.name, &volume.name)))
         }
         DeviceKind::Crypt(crypt) => Some(format!("/dev/mapper/{}", crypt.name)),
     }
@@ -70,6 +70,11 @@ fn node(machine: &Machine, matches: &[Match], nodes: &BTreeMap<DeviceId, String>
 /// here.
 fn is_chosen(path: &str) -> bool {
     path.strip_prefix("/dev/md").and_then(|number| number.parse::<u32>().ok()).is_some_and(|number| number < 64)
+}
+
+/// The name of a volume below /dev/mapper.
+pub(crate) fn volume_name(group: &str, volume: &str) -> String {
+    format!("{}-{}", dashed(group), dashed(volume))
 }
 
 /// LVM doubles the dashes of names, so that the one between group and volume is found (lvm(8), "dm device names").

@@ -50,7 +50,7 @@ fn headers_come_back_with_the_key_slots_in_use() {
         let header = &examined.header;
         assert_eq!(format!("luks{}", header.version), kind);
         assert_eq!((header.cipher.as_str(), header.uuid.len()), ("aes-xts-plain64", 36));
-        assert_eq!(header.backup.size_bytes, examined.backup.len() as u64);
+        assert_eq!(header.backup.as_ref().unwrap().size_bytes, examined.backup.len() as u64);
         assert_eq!(header.data_offset_bytes, if kind == "luks1" { 2 * MIB } else { 16 * MIB });
         let backup = scratch.path().join(header.backup_name());
         std::fs::write(&backup, &examined.backup).unwrap();
