@@ -14,6 +14,7 @@
 //! | [`located_archive`] | the archive of a recovery, on the medium or elsewhere |
 //! | [`mod@snapshot`] | what a snapshot says about itself, and whether it can be recovered here |
 //! | [`room`] | the room that restored files need |
+//! | [`edited`] | a machine that comes back on another layout than it had |
 //! | [`recovery`] | [`Recovery`]: the stages of a whole-machine recovery, each callable alone |
 //! | [`keyring`] | [`Keyring`]: headers and keys of the machine's LUKS devices |
 //! | [`journal`] | how far a recovery came: what resuming needs |
@@ -35,6 +36,7 @@ pub mod boot;
 pub mod clock;
 pub mod compare;
 pub mod efi;
+pub mod edited;
 pub mod failure;
 pub mod heartbeat;
 pub mod journal;

@@ -2,6 +2,7 @@
 //! emits its steps while it works and a `Stage` event when it is done.
 
 use crate::clock;
+use crate::edited;
 use crate::failure::{Failure, entries};
 use crate::heartbeat;
 use crate::journal::{Journal, Part};
@@ -17,7 +18,7 @@ use crate::source::Source;
 use crate::stacks::Stacks;
 use lifeboat_archive::{ArchiveError, Place, Problem, Repository, RestoreOptions, Secret, Selection, SnapshotInfo};
 use lifeboat_machine::boot::Loader;
-use lifeboat_machine::{ArchiveManifest, Content, Device, Event, EventSink, FoundHardware, Machine};
+use lifeboat_machine::{ArchiveManifest, Event, EventSink, FoundHardware, Machine};
 use lifeboat_plan::{Plan, Policy, Step};
 use lifeboat_rebuild::Context;
 use lifeboat_sys::Runner;
@@ -116,20 +117,6 @@ pub fn prove(
     let text = format!("the archive is damaged: {} cannot be restored; all the rest will be", entries(lost.len()));
     sink.emit(&Event::Warning { text });
     Ok(lost)
-}
-
-/// An edited description learns from the snapshot's own how full its filesystems are.
-fn fill_from(description: &mut Machine, recorded: &Machine) {
-    for device in &mut description.layout.devices {
-        let Content::Filesystem(filesystem) = &mut device.content else { continue };
-        let own = recorded.layout.devices.iter().filter_map(Device::filesystem).find(|own| own.uuid == filesystem.uuid);
-        if let Some(own) = own {
-            filesystem.used_bytes = filesystem.used_bytes.max(own.used_bytes);
-            if own.options.mount_type() == filesystem.options.mount_type() {
-                (filesystem.used_bytes, filesystem.restored) = (own.used_bytes, own.restored);
-            }
-        }
-    }
 }
 
 /// Returns a key. It is first called with `None`, if no medium holds one, and after a wrong key with that error:
@@ -233,12 +220,7 @@ impl<'a> Recovery<'a> {
         room::report_encrypted(&repository, &snapshot, &|_| true, sink);
         let interval = crate::observe::CONSOLE_INTERVAL;
         let (damaged, _source) = (false, None);
-        let mut description = rescue.layout.clone().unwrap_or_else(|| machine.clone());
-        if rescue.layout.is_some() {
-            fill_from(&mut description, &machine);
-            let wanted = lifeboat_plan::wanted(&machine, &description, &Policy::default())?;
-            sink.emit(&Event::Note { text: format!("the machine comes back on an edited layout, of {}", wanted.recorded_at) });
-        }
+        let description = edited::description(rescue.layout.as_ref(), &machine, sink)?;
         let run = &rescue.directories.run;
         let keyring = Arc::new(Keyring::new(Arc::clone(&repository), snapshot.clone(), &description, run));
         Ok(Recovery {
@@ -286,36 +268,12 @@ impl<'a> Recovery<'a> {
         stage(self.sink, "plan", || {
             let plan = lifeboat_plan::plan_as(&self.machine, &self.description, &self.hardware()?, policy)?;
             let wanted = lifeboat_plan::wanted(&self.machine, &self.description, policy)?;
-            self.check_packages(&wanted)?;
+            edited::check_packages(&self.repository, &self.snapshot, &self.machine, &wanted)?;
             self.keyring.follow(&wanted);
             self.keyring.open_by_files(self.runner, self.sink)?;
             lifeboat_rebuild::check(&self.context(&plan))?;
             Ok(plan)
         })
-    }
-
-    /// Refuses storage that the restored system has no program for.
-    fn check_packages(&self, wanted: &Machine) -> Result<(), Failure> {
-        let required = lifeboat_plan::consequence::required(&self.machine, wanted);
-        if required.is_empty() {
-            return Ok(());
-        }
-        let table = self.repository.table(&self.snapshot)?;
-        let mut missing = required;
-        for entry in table.entries() {
-            missing.retain(|one| !one.files.iter().any(|file| entry.path == Path::new(file)));
-        }
-        match missing.first() {
-            None => Ok(()),
-            Some(one) => Err(Failure::Unusable {
-                what: format!("the new layout for {}", one.what),
-                reason: format!(
-                    "the restored system has no package {}, which it needs for it; try installing it on the machine (apt install {}) and \
-                     backing up again, or another layout",
-                    one.package, one.package
-                ),
-            }),
-        }
     }
 
     /// The journal of a recovery by this plan, with nothing done yet.

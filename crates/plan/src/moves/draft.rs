@@ -346,7 +346,9 @@ impl Draft {
             let was_idle = before.layout.partitions_of(&disk).iter().all(|(part, _)| {
                 matches!(part.content, Content::BootLoader | Content::Empty | Content::Extended)
             }) && matches!(before.layout.device(&disk).map(|device| &device.content), Some(Content::Table(_)));
-            if !idle || !held || was_idle {
+            // What starts the machine from there stays, unless another disk starts it, too.
+            let starts = |loader: &Loader| matches!(loader, Loader::GrubBios { disks, .. } if disks[..] == [disk.clone()]);
+            if !idle || !held || was_idle || self.machine.boot.loaders.iter().any(starts) {
                 continue;
             }
             let parts: Vec<DeviceId> =

@@ -1,6 +1,7 @@
 //! Partitions: sizes, filesystems, places, those left out.
 
 use super::machine::plan_anew;
+use super::storage;
 use crate::field::{Field, Picker};
 use crate::key::Key;
 use crate::model::{Effect, Model, Screen};
@@ -37,6 +38,7 @@ pub fn layout(model: &mut Model, key: Key) -> Vec<Effect> {
             model.spot = Picker::default();
             model.go(Screen::Spot);
         }
+        (Key::Char('s'), Some(_)) => return storage::choose(model),
         (Key::Char('d') | Key::Delete, Some(id)) => return drop_partition(model, id),
         (Key::Char('o') | Key::Backspace, Some(id)) => {
             as_recorded(model, &id);
