@@ -182,7 +182,7 @@ impl Draft {
             if let Content::Table(table) = &mut device.content
                 && let Some(last) = &mut table.last_lba
             {
-                *last = end.saturating_sub(GPT_TAIL / sector).max(*last);
+                *last = end.saturating_sub(GPT_TAIL / sector);
             }
         });
     }
@@ -253,7 +253,10 @@ impl Draft {
         let kind = DeviceKind::Partition(partition);
         self.machine.layout.devices.push(Device { id: id.clone(), path, size_bytes: size, kind, content: Content::Empty });
         let needed = start + size + MARGIN;
-        if needed > known.size_bytes {
+        if known.content == Content::Empty {
+            // As large as what is on it: the size solver gives it the rest of the disk that is found.
+            self.change(disk, |device| device.size_bytes = needed);
+        } else if needed > known.size_bytes {
             self.grow(disk, needed - known.size_bytes);
         }
         self.reach(disk);
@@ -348,7 +351,8 @@ impl Draft {
             }) && matches!(before.layout.device(&disk).map(|device| &device.content), Some(Content::Table(_)));
             // What starts the machine from there stays, unless another disk starts it, too.
             let starts = |loader: &Loader| matches!(loader, Loader::GrubBios { disks, .. } if disks[..] == [disk.clone()]);
-            if !idle || !held || was_idle || self.machine.boot.loaders.iter().any(starts) {
+            let last = self.layout().disks().count() == 1;
+            if !idle || !held || was_idle || last || self.machine.boot.loaders.iter().any(starts) {
                 continue;
             }
             let parts: Vec<DeviceId> =
