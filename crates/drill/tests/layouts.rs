@@ -191,7 +191,8 @@ impl Layout {
         let same = sizes == self.disks && moves.is_none();
         let mut differences = differences(&before, &after, same);
         if moves.is_some() {
-            differences = differences.lines().filter(|line| !is_adapted(line)).map(|line| format!("{line}\n")).collect();
+            differences =
+                differences.lines().filter(|line| !is_adapted(line)).map(|line| format!("{line}\n")).collect();
         }
         if !differences.is_empty() {
             return Err(DrillError::Different { differences });
@@ -253,9 +254,16 @@ fn is_adapted(line: &str) -> bool {
     if path == ". " || path.starts_with("./doc ") || path.starts_with("./doc/") {
         return true;
     }
-    ["./etc/fstab", "./etc/crypttab", "./etc/mdadm/mdadm.conf", "./boot/grub/", "./boot/initrd.img", "./etc/lvm/devices/"]
-        .iter()
-        .any(|known| path.starts_with(known))
+    [
+        "./etc/fstab",
+        "./etc/crypttab",
+        "./etc/mdadm/mdadm.conf",
+        "./boot/grub/",
+        "./boot/initrd.img",
+        "./etc/lvm/devices/",
+    ]
+    .iter()
+    .any(|known| path.starts_with(known))
 }
 
 /// Lines that only one of two inspections has, but for known ones (`lab/ignore/debian12-layouts`); with disks of other

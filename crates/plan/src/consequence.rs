@@ -112,7 +112,9 @@ pub(crate) fn twin<'m>(layout: &'m Layout, device: &Device) -> Option<&'m Device
 pub(crate) fn moved(recorded: &Machine, wanted: &Machine, nodes: &Nodes) -> Option<MovedStorage> {
     let mut moved = MovedStorage::default();
     for old in &recorded.layout.devices {
-        let Some(new) = twin(&wanted.layout, old).filter(|new| is_elsewhere(recorded, old, wanted, new)) else { continue };
+        let Some(new) = twin(&wanted.layout, old).filter(|new| is_elsewhere(recorded, old, wanted, new)) else {
+            continue;
+        };
         let target = match content_uuid(new) {
             Some(uuid) => format!("UUID={uuid}"),
             None => continue,
@@ -200,14 +202,19 @@ fn is_elsewhere(recorded: &Machine, old: &Device, wanted: &Machine, new: &Device
     match (&old.kind, &new.kind) {
         (DeviceKind::Array(a), DeviceKind::Array(b)) => a.uuid != b.uuid,
         (DeviceKind::Crypt(a), DeviceKind::Crypt(b)) => a.name != b.name,
-        (DeviceKind::Volume(_), DeviceKind::Volume(_)) => {
-            volume(&recorded.layout, old) != volume(&wanted.layout, new)
-        }
+        (DeviceKind::Volume(_), DeviceKind::Volume(_)) => volume(&recorded.layout, old) != volume(&wanted.layout, new),
         // Those that lie elsewhere on the disks are adapted with the disks.
         (DeviceKind::Partition(_), DeviceKind::Partition(_)) | (DeviceKind::Disk(_), DeviceKind::Disk(_)) => {
             old.id != new.id
         }
-        _ => true,
+        (
+            DeviceKind::Disk(_)
+            | DeviceKind::Partition(_)
+            | DeviceKind::Array(_)
+            | DeviceKind::Volume(_)
+            | DeviceKind::Crypt(_),
+            _,
+        ) => true,
     }
 }
 

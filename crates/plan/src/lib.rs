@@ -78,6 +78,4 @@ pub use matched::MatchedBy;
 pub use moves::{Move, SecondDisk};
 pub use need::Need;
 pub use policy::Policy;
-pub use step::{
-    ArrayDevice, ChangedFilesystem, FurtherDevice, MovedStorage, PhysicalVolume, Plan, Step, Target,
-};
+pub use step::{ArrayDevice, ChangedFilesystem, FurtherDevice, MovedStorage, PhysicalVolume, Plan, Step, Target};

@@ -84,7 +84,11 @@ fn three_disks() -> Machine {
     maker = maker.disk(2, "/dev/vdc", 6 * GIB, disk("SER3"), gpt(6 * GIB));
     let size = 6 * GIB - 2 * MIB;
     let var = ext4("var", "bbbbbbbb-0000-0000-0000-000000000002", size, GIB);
-    maker.part(1, 2048, size / 512, LINUX, PartitionRole::Primary, var).mount("disk1", "/srv").mount("disk2p1", "/var").machine
+    maker
+        .part(1, 2048, size / 512, LINUX, PartitionRole::Primary, var)
+        .mount("disk1", "/srv")
+        .mount("disk2p1", "/var")
+        .machine
 }
 
 #[test]
@@ -123,8 +127,12 @@ fn one_disk_to_two() {
     // fstab may name it by its partition, whose UUID goes with it.
     let uuid = machine.layout.device(&id("disk0p5")).unwrap().partition().unwrap().uuid.clone();
     assert_eq!(entries(&plan, "/dev/vdb")[0].uuid, uuid);
-    assert!(adapted(&plan).names.iter().any(|(old, new)| old == "/dev/vda5"
-        && new == "UUID=aaaaaaaa-0000-0000-0000-000000000005"));
+    assert!(
+        adapted(&plan)
+            .names
+            .iter()
+            .any(|(old, new)| old == "/dev/vda5" && new == "UUID=aaaaaaaa-0000-0000-0000-000000000005")
+    );
 }
 
 fn with_sectors(mut disk: FoundDisk, bytes: u32) -> FoundDisk {
@@ -364,7 +372,8 @@ fn raid_5() -> Machine {
 fn raid_5_on_fewer_disks() {
     let disks = |number: usize, size: u64| {
         let root = found("/dev/vda", 10 * GIB, "SER1");
-        let others = (0..number).map(move |n| found(&format!("/dev/vd{}", char::from(b'b' + n as u8)), size, &format!("SER{}", n + 2)));
+        let others = (0..number)
+            .map(move |n| found(&format!("/dev/vd{}", char::from(b'b' + n as u8)), size, &format!("SER{}", n + 2)));
         [root].into_iter().chain(others).collect::<Vec<_>>()
     };
     let error = moved(&raid_5(), vec![], disks(2, 10 * GIB)).unwrap_err();

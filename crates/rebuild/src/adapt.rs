@@ -131,9 +131,9 @@ pub fn moved(context: &Context, moved: &MovedStorage) -> Result<Vec<String>, Reb
     }
     editor.edit(Path::new(CRYPTTAB), |text| storage::crypttab(&first_fields(text, &moved.names), moved))?;
     if !moved.assembled.is_empty() && MDADM_CONF.iter().all(|name| context.existing(Path::new(name)).is_none()) {
-        let own = MDADM_CONF.iter().find(|name| {
-            Path::new(name).parent().is_some_and(|parent| context.existing(parent).is_some())
-        });
+        let own = MDADM_CONF
+            .iter()
+            .find(|name| Path::new(name).parent().is_some_and(|parent| context.existing(parent).is_some()));
         editor.create(Path::new(own.unwrap_or(&MDADM_CONF[1])), "HOMEHOST <system>\n")?;
     }
     if let Some(name) = MDADM_CONF.iter().find(|name| context.existing(Path::new(name)).is_some()) {

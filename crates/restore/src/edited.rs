@@ -15,7 +15,8 @@ pub fn description(edited: Option<&Machine>, recorded: &Machine, sink: &dyn Even
     let mut description = edited.clone();
     fill_from(&mut description, recorded);
     lifeboat_plan::wanted(recorded, &description, &Policy::default())?;
-    let text = "the machine comes back on an edited layout; lifeboat.layout=recorded would bring back the one that it had";
+    let text =
+        "the machine comes back on an edited layout; lifeboat.layout=recorded would bring back the one that it had";
     sink.emit(&Event::Note { text: text.into() });
     Ok(description)
 }

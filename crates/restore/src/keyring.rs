@@ -177,13 +177,19 @@ impl Keyring {
             DirBuilder::new().recursive(true).mode(0o700).create(&self.directory).map_err(failed)?;
             // cryptsetup wants a device that has more than a header.
             let scratch = path.with_extension("scratch");
-            let file =
-                OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&scratch).map_err(failed)?;
+            let file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&scratch)
+                .map_err(failed)?;
             file.set_len(device.header.data_offset_bytes + (1 << 20)).map_err(failed)?;
             drop(file);
             let made = runner.run(&make::format(&scratch, &device.header, &key)).map_err(Failure::from);
             let made = made.and_then(|_| {
-                let unusable = |reason: String| Failure::Unusable { what: format!("the new header of {}", device.name), reason };
+                let unusable =
+                    |reason: String| Failure::Unusable { what: format!("the new header of {}", device.name), reason };
                 let examined = lifeboat_storage::luks::examine(&scratch).map_err(unusable)?;
                 let examined = examined.ok_or_else(|| unusable("cryptsetup made none".into()))?;
                 self.put(&path, &examined.backup)

@@ -84,7 +84,8 @@ fn edited_layout(
             None => {
                 return Err(Failure::Unusable {
                     what: format!("lifeboat.layout={path}"),
-                    reason: "no medium was found that could have that file; try an absolute path in the rescue system".into(),
+                    reason: "no medium was found that could have that file; try an absolute path in the rescue system"
+                        .into(),
                 });
             }
         },
@@ -105,8 +106,10 @@ fn edited_layout(
 /// When it cannot be read, or is none that holds together.
 pub fn read_layout(path: &Path) -> Result<Machine, Failure> {
     let json = Failure::read(path)?;
-    Machine::from_json(&json)
-        .map_err(|error| Failure::Unusable { what: format!("the layout {}", path.display()), reason: error.to_string() })
+    Machine::from_json(&json).map_err(|error| Failure::Unusable {
+        what: format!("the layout {}", path.display()),
+        reason: error.to_string(),
+    })
 }
 
 impl RescueSystem {

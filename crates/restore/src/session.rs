@@ -410,7 +410,7 @@ impl<'a> Session<'a> {
         };
         std::fs::create_dir_all(folder).map_err(|source| Failure::Write { path: folder.clone(), source })?;
         if *to == Destination::Machine {
-            let missing = compare::mount_all(&recovery.machine, folder, self.runner, Access::Writable);
+            let missing = compare::mount_all(&recovery.description, folder, self.runner, Access::Writable);
             let missing = missing.and_then(|missing| match missing.first() {
                 None => Ok(()),
                 // Files of a filesystem that is not mounted would fill the one below.

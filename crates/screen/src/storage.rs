@@ -71,7 +71,10 @@ fn changes(machine: &Machine, device: &Device) -> Vec<StorageChoice> {
         DeviceKind::Disk(_) | DeviceKind::Partition(_) | DeviceKind::Array(_) | DeviceKind::Crypt(_) => false,
     });
     for volume in volumes {
-        add(format!("No LVM: {} onto a partition", title(machine, volume)), Move::FromVolume { volume: volume.id.clone() });
+        add(
+            format!("No LVM: {} onto a partition", title(machine, volume)),
+            Move::FromVolume { volume: volume.id.clone() },
+        );
     }
     if let Some(disk) = machine.layout.partition_disk(&device.id) {
         let empty = machine.layout.disks().find(|(other, _)| other.content == Content::Empty);

@@ -91,7 +91,10 @@ fn a_passphrase_is_typed_twice_and_is_nowhere_else() {
     assert!(kept.ends_with(" correct horse"), "{kept}");
     assert!(matches!(desk.model.policy.moves[..], [Move::Encrypt { .. }]));
     assert!(!format!("{:?} {:?}", desk.model.plan, desk.model.policy).contains("correct horse"));
-    assert!(!format!("{:?}", Request::Passphrase("u".into(), lifeboat_screen::model::Typed("secret".to_owned().into()))).contains("secret"));
+    assert!(
+        !format!("{:?}", Request::Passphrase("u".into(), lifeboat_screen::model::Typed("secret".to_owned().into())))
+            .contains("secret")
+    );
     let plan = desk.model.plan.as_ref().unwrap();
     assert!(plan.to_string().contains("new LUKS2 header"), "{plan}");
     insta::assert_snapshot!("encrypted", desk.text());

@@ -83,9 +83,8 @@ fn plan(session: &Session, args: &LayoutPlanArgs) -> CommandResult {
     if here {
         job::layout::check_packages(&machine, &description, Path::new("/"))?;
     }
-    let plan = lifeboat_plan::plan_as(&machine, &description, &hardware, &policy(&args.policy)?).map_err(|error| {
-        CommandError { kind: Kind::Refused, error: error.into(), hints: vec![] }
-    })?;
+    let plan = lifeboat_plan::plan_as(&machine, &description, &hardware, &policy(&args.policy)?)
+        .map_err(|error| CommandError { kind: Kind::Refused, error: error.into(), hints: vec![] })?;
     session.reporter.value(&plan);
     session.reporter.lines(plan.to_string());
     Ok(())

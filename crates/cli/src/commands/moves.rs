@@ -2,7 +2,7 @@
 
 use crate::command::{LayoutEditArgs, MoveArgs};
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::job::layout::{check, read};
+use crate::job::layout::{bytes, check, read};
 use crate::session::Session;
 use lifeboat_machine::bytes::parse_size;
 use lifeboat_machine::layout::Disk;
@@ -22,8 +22,7 @@ pub fn edit(session: &Session, args: &LayoutEditArgs) -> CommandResult {
     let mut list = steps(&args.moves);
     let by_editor = list.is_empty();
     if by_editor {
-        machine = by_hand(&args.file, &args.out)?;
-        check(&recorded, &machine)?;
+        machine = by_hand(&recorded, &args.file, &args.out)?;
     }
     list.reverse();
     while let Some(step) = list.pop() {
@@ -50,7 +49,7 @@ pub fn edit(session: &Session, args: &LayoutEditArgs) -> CommandResult {
 }
 
 /// A person edits a copy. What cannot be read afterwards is kept beside the new file.
-fn by_hand(file: &Path, out: &Path) -> Result<Machine, CommandError> {
+fn by_hand(recorded: &Machine, file: &Path, out: &Path) -> Result<Machine, CommandError> {
     let failed = |what: &str, path: &Path, error: &dyn std::fmt::Display| {
         CommandError::new(Kind::Failed, format!("cannot {what} {}: {error}", path.display()))
     };
@@ -63,15 +62,15 @@ fn by_hand(file: &Path, out: &Path) -> Result<Machine, CommandError> {
         std::fs::copy(file, &draft).map_err(|error| failed("WRITE", &draft, &error))?;
     }
     // As git and crontab do: the variable may have options.
-    let status = Command::new("sh").arg("-c").arg("exec $0 \"$1\"").arg(&editor).arg(&draft).status();
+    let status = Command::new("sh").arg("-c").arg("eval \"exec $0 \\\"\\$1\\\"\"").arg(&editor).arg(&draft).status();
     let status = status.map_err(|error| failed("RUN", Path::new(&editor), &error))?;
     if !status.success() {
         let text = format!("the editor ended with {status}; what was typed is in {}", draft.display());
         return Err(CommandError::new(Kind::Failed, text));
     }
-    let machine = read(&draft).map_err(|error| {
-        error.hint(format!("the same command again: it goes on with {}", draft.display()))
-    })?;
+    let machine = read(&draft)
+        .and_then(|machine| check(recorded, &machine).map(|()| machine))
+        .map_err(|error| error.hint(format!("the same command again: it goes on with {}", draft.display())))?;
     std::fs::remove_file(&draft).map_err(|error| failed("REMOVE", &draft, &error))?;
     Ok(machine)
 }
@@ -132,7 +131,8 @@ impl Typed<'_> {
             "from-lvm" => Move::FromVolume { volume: self.device(machine, self.value)? },
             "decrypt" => Move::Decrypt { device: self.device(machine, self.value)? },
             "add-disk" => {
-                let size = parse_size(first).ok_or_else(|| self.wrong("expected SIZE[:SERIAL], as in 500G:S3Z9NB0K"))?;
+                let size =
+                    parse_size(first).ok_or_else(|| self.wrong("expected SIZE[:SERIAL], as in 500G:S3Z9NB0K"))?;
                 Move::AddDisk(SecondDisk::New { identity: rest.map(str::to_owned), size_bytes: Some(size) })
             }
             "move" => {
@@ -200,8 +200,7 @@ pub enum Onto {
 
 /// Reads it. Disks are for `machine`: the firmware is its own, unless the file says so.
 pub fn onto(path: &Path, machine: &Machine) -> Result<Onto, CommandError> {
-    let json = std::fs::read(path)
-        .map_err(|error| CommandError::new(Kind::Failed, format!("cannot READ {}: {error}", path.display())))?;
+    let json = bytes(path)?;
     let wrong = |error: &dyn std::fmt::Display| {
         CommandError::usage(format!("--onto {}: {error}", path.display())).hint(
             "a description of disks such as {\"disks\": [{\"size\": \"500 GiB\", \"sector_bytes\": 4096, \"serial\": \"S1\"}]}, or what \
@@ -258,4 +257,37 @@ pub fn own_disks(machine: &Machine) -> FoundHardware {
         lock: None,
     };
     FoundHardware { disks: machine.layout.disks().map(blank).collect(), ..here(machine) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lifeboat_machine::testing::gpt_machine;
+
+    #[test]
+    fn disks_are_described_in_a_few_words() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("disks.json");
+        let machine = gpt_machine();
+        let read = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            onto(&path, &machine)
+        };
+        let Ok(Onto::Hardware(found)) = read(r#"{"disks": [{"size": "8 GiB", "sector_bytes": 4096, "serial": "S1"}]}"#)
+        else {
+            panic!("refused");
+        };
+        assert_eq!((found.disks[0].size_bytes, found.disks[0].disk.logical_sector_bytes), (8 << 30, 4096));
+        let plan = lifeboat_plan::plan(&machine, &found, &lifeboat_plan::Policy::default()).unwrap();
+        assert_eq!(plan.targets.len(), 1);
+        assert!(matches!(read(&String::from_utf8(machine.to_json()).unwrap()), Ok(Onto::Machine(_))));
+        for text in [
+            "{",
+            r#"{"disks": [{"size": "some"}]}"#,
+            r#"{"disks": [{"size": "8G", "sector_bytes": 520}]}"#,
+            r#"{"disks": [{"sizes": "8G"}]}"#,
+        ] {
+            assert!(matches!(read(text), Err(CommandError { kind: Kind::Usage, .. })), "{text}");
+        }
+    }
 }

@@ -5,10 +5,18 @@ use lifeboat_machine::Machine;
 use lifeboat_plan::{Policy, consequence};
 use std::path::Path;
 
+/// The largest description, in bytes: one of a thousand disks has some megabytes.
+const LARGEST: u64 = 64 << 20;
+
+/// Reads a file that may be none of ours.
+pub fn bytes(path: &Path) -> Result<Vec<u8>, CommandError> {
+    lifeboat_sys::bounded::read(path, LARGEST)
+        .map_err(|error| CommandError::usage(format!("cannot READ {}: {error}", path.display())))
+}
+
 /// Reads a description.
 pub fn read(path: &Path) -> Result<Machine, CommandError> {
-    let json = std::fs::read(path)
-        .map_err(|error| CommandError::new(Kind::Failed, format!("cannot READ {}: {error}", path.display())))?;
+    let json = bytes(path)?;
     Machine::from_json(&json).map_err(|error| CommandError::refused(format!("{}: {error}", path.display())))
 }
 

@@ -1,7 +1,7 @@
 //! Partitions onto other disks, disks that come and go, and whether the machine starts afterwards.
 
-use super::SecondDisk;
 use super::draft::{Draft, LINUX};
+use super::kind::SecondDisk;
 use crate::edit::Refusal;
 use crate::size::GRAIN;
 use lifeboat_machine::boot::{InitramfsTool, Loader};
@@ -63,24 +63,22 @@ impl Draft {
             }
             DeviceKind::Partition(_) => self.partition_to_disk(&device, disk)?,
             DeviceKind::Disk(_) if id == disk => return Err(Refusal::of(id, "it cannot go onto itself")),
-            DeviceKind::Disk(_) => match &device.content {
-                Content::Empty => return Err(Refusal::of(id, "it is empty")),
-                Content::Table(_) => {
-                    let parts: Vec<Device> =
-                        self.layout().partitions_of(id).into_iter().map(|(part, _)| part.clone()).collect();
-                    for part in parts {
-                        if !matches!(part.content, Content::BootLoader | Content::Extended | Content::Empty) {
-                            self.partition_to_disk(&part, disk)?;
-                        }
+            DeviceKind::Disk(_) if device.content == Content::Empty => return Err(Refusal::of(id, "it is empty")),
+            DeviceKind::Disk(_) if matches!(device.content, Content::Table(_)) => {
+                let parts: Vec<Device> =
+                    self.layout().partitions_of(id).into_iter().map(|(part, _)| part.clone()).collect();
+                for part in parts {
+                    if !matches!(part.content, Content::BootLoader | Content::Extended | Content::Empty) {
+                        self.partition_to_disk(&part, disk)?;
                     }
-                    self.grub_to_disk(id, disk)?;
                 }
-                _ => {
-                    let new = self.add_partition(disk, device.size_bytes, LINUX, None)?;
-                    self.transfer(id, &new);
-                    self.typed(&new);
-                }
-            },
+                self.grub_to_disk(id, disk)?;
+            }
+            DeviceKind::Disk(_) => {
+                let new = self.add_partition(disk, device.size_bytes, LINUX, None)?;
+                self.transfer(id, &new);
+                self.typed(&new);
+            }
             DeviceKind::Array(_) | DeviceKind::Volume(_) | DeviceKind::Crypt(_) => {
                 return Err(Refusal::of(id, "it is neither a partition nor a disk; move what it lies on"));
             }
@@ -103,9 +101,7 @@ impl Draft {
                 entry.device = new.clone();
             }
         });
-        let gpt = |layout: &lifeboat_machine::Layout, id: &DeviceId| {
-            matches!(layout.partition_disk(id).map(|disk| &disk.content), Some(Content::Table(table)) if table.kind == TableKind::Gpt)
-        };
+        let gpt = |layout: &lifeboat_machine::Layout, id: &DeviceId| matches!(layout.partition_disk(id).map(|disk| &disk.content), Some(Content::Table(table)) if table.kind == TableKind::Gpt);
         // What names it by its partition's UUID finds it there, too.
         if gpt(self.layout(), &part.id) && gpt(self.layout(), &new) {
             let (uuid, type_id, attributes) = (old.uuid.clone(), old.type_id.clone(), old.attributes.clone());
@@ -234,11 +230,7 @@ pub(crate) fn stack(machine: &Machine, path: &Path) -> Vec<&'static str> {
 
 /// GRUB for BIOS lies behind an MBR, or in a partition of its own on a GPT.
 fn room_for_grub(machine: &Machine, disk: &Device) -> bool {
-    match &disk.content {
-        Content::Table(table) if table.kind == TableKind::Mbr => true,
-        Content::Table(_) => {
-            machine.layout.partitions_of(&disk.id).iter().any(|(part, _)| part.content == Content::BootLoader)
-        }
-        _ => false,
-    }
+    let Content::Table(table) = &disk.content else { return false };
+    let own = || machine.layout.partitions_of(&disk.id).iter().any(|(part, _)| part.content == Content::BootLoader);
+    table.kind == TableKind::Mbr || own()
 }

@@ -135,7 +135,8 @@ impl Draft {
         let all = Layout { devices: rest.clone(), ..self.machine.layout.clone() };
         let mut sorted: Vec<Device> = Vec::with_capacity(rest.len());
         while !rest.is_empty() {
-            let ready = |device: &Device| all.parents(device).iter().all(|id| sorted.iter().any(|done| done.id == **id));
+            let ready =
+                |device: &Device| all.parents(device).iter().all(|id| sorted.iter().any(|done| done.id == **id));
             // What goes in circles stays as it is, and is refused by the validation.
             let at = rest.iter().position(ready).unwrap_or(0);
             sorted.push(rest.remove(at));
@@ -220,10 +221,12 @@ impl Draft {
     ) -> Result<DeviceId, Refusal> {
         let known = self.known(disk)?;
         let sector = self.sector(disk);
-        let table = match &known.content {
-            Content::Table(table) => table.clone(),
-            Content::Empty => self.make_table(disk),
-            _ => return Err(Refusal::of(disk, "it holds something else than partitions")),
+        let table = if let Content::Table(table) = &known.content {
+            table.clone()
+        } else if known.content == Content::Empty {
+            self.make_table(disk)
+        } else {
+            return Err(Refusal::of(disk, "it holds something else than partitions"));
         };
         let parts = self.layout().partitions_of(disk);
         if table.kind == TableKind::Mbr && parts.iter().any(|(_, part)| part.role == PartitionRole::Extended) {
@@ -251,7 +254,13 @@ impl Draft {
         };
         let path = partition_path(Path::new(&known.path), number).to_string_lossy().into_owned();
         let kind = DeviceKind::Partition(partition);
-        self.machine.layout.devices.push(Device { id: id.clone(), path, size_bytes: size, kind, content: Content::Empty });
+        self.machine.layout.devices.push(Device {
+            id: id.clone(),
+            path,
+            size_bytes: size,
+            kind,
+            content: Content::Empty,
+        });
         let needed = start + size + MARGIN;
         if known.content == Content::Empty {
             // As large as what is on it: the size solver gives it the rest of the disk that is found.
@@ -266,10 +275,11 @@ impl Draft {
 
     /// Gives an empty disk the kind of table that the machine's others have.
     fn make_table(&mut self, disk: &DeviceId) -> lifeboat_machine::layout::PartitionTable {
-        let kinds = self.layout().devices.iter().filter_map(|device| match &device.content {
-            Content::Table(table) => Some(table.kind),
-            _ => None,
-        });
+        let kinds = self
+            .layout()
+            .devices
+            .iter()
+            .filter_map(|device| if let Content::Table(table) = &device.content { Some(table.kind) } else { None });
         let kind = kinds.min_by_key(|kind| *kind == TableKind::Mbr).unwrap_or(TableKind::Gpt);
         let sector = self.sector(disk);
         let size = self.layout().device(disk).map_or(0, |device| device.size_bytes);
@@ -277,7 +287,11 @@ impl Draft {
         let digits = self.digits(&format!("table {disk}"));
         let table = lifeboat_machine::layout::PartitionTable {
             kind,
-            id: if gpt { self.uuid(&format!("table {disk}")).to_ascii_uppercase() } else { format!("0x{}", &digits[..8]) },
+            id: if gpt {
+                self.uuid(&format!("table {disk}")).to_ascii_uppercase()
+            } else {
+                format!("0x{}", &digits[..8])
+            },
             first_lba: gpt.then_some(MARGIN / sector),
             last_lba: gpt.then(|| (size / sector).saturating_sub(GPT_TAIL / sector)),
             entries: gpt.then_some(128),
@@ -319,9 +333,7 @@ impl Draft {
             Content::Member(Member::Filesystem { .. }) => LINUX,
             Content::Table(_) | Content::BootLoader | Content::Extended => return,
         };
-        let gpt = |layout: &Layout| {
-            matches!(layout.partition_disk(id).map(|disk| &disk.content), Some(Content::Table(table)) if table.kind == TableKind::Gpt)
-        };
+        let gpt = |layout: &Layout| matches!(layout.partition_disk(id).map(|disk| &disk.content), Some(Content::Table(table)) if table.kind == TableKind::Gpt);
         let kind = if gpt(self.layout()) { kinds.0 } else { kinds.1 }.to_owned();
         self.change(id, |device| {
             if let DeviceKind::Partition(partition) = &mut device.kind {
@@ -335,22 +347,19 @@ impl Draft {
         let disks: Vec<DeviceId> = self.layout().disks().map(|(disk, _)| disk.id.clone()).collect();
         for disk in disks {
             let Some(device) = self.layout().device(&disk) else { continue };
-            let idle = match &device.content {
-                Content::Empty => true,
-                Content::Table(_) => self
-                    .layout()
-                    .partitions_of(&disk)
-                    .iter()
-                    .all(|(part, _)| matches!(part.content, Content::BootLoader | Content::Empty | Content::Extended)),
-                _ => false,
+            let idle_parts = |layout: &Layout| {
+                let idle =
+                    |part: &Device| matches!(part.content, Content::BootLoader | Content::Empty | Content::Extended);
+                layout.partitions_of(&disk).iter().all(|(part, _)| idle(part))
             };
+            let is_table = |device: &Device| matches!(device.content, Content::Table(_));
+            let idle = device.content == Content::Empty || (is_table(device) && idle_parts(self.layout()));
             let held = before.layout.device(&disk).is_some_and(|device| device.content != Content::Empty);
             // What was idle before is somebody's choice.
-            let was_idle = before.layout.partitions_of(&disk).iter().all(|(part, _)| {
-                matches!(part.content, Content::BootLoader | Content::Empty | Content::Extended)
-            }) && matches!(before.layout.device(&disk).map(|device| &device.content), Some(Content::Table(_)));
+            let was_idle = before.layout.device(&disk).is_some_and(is_table) && idle_parts(&before.layout);
             // What starts the machine from there stays, unless another disk starts it, too.
-            let starts = |loader: &Loader| matches!(loader, Loader::GrubBios { disks, .. } if disks[..] == [disk.clone()]);
+            let starts =
+                |loader: &Loader| matches!(loader, Loader::GrubBios { disks, .. } if disks[..] == [disk.clone()]);
             let last = self.layout().disks().count() == 1;
             if !idle || !held || was_idle || last || self.machine.boot.loaders.iter().any(starts) {
                 continue;

@@ -14,12 +14,7 @@ const CIPHER: &str = "aes-xts-plain64";
 
 impl Draft {
     /// Puts LUKS2 below what a device holds.
-    pub(super) fn encrypt(
-        &mut self,
-        id: &DeviceId,
-        name: Option<&str>,
-        key_file: Option<&str>,
-    ) -> Result<(), Refusal> {
+    pub(super) fn encrypt(&mut self, id: &DeviceId, name: Option<&str>, key_file: Option<&str>) -> Result<(), Refusal> {
         let device = self.known(id)?;
         let refuse = |reason: &str| Err(Refusal::of(id, reason));
         match &device.content {
@@ -45,7 +40,12 @@ impl Draft {
         }
         let name = name.map_or_else(|| format!("{id}_crypt"), str::to_owned);
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '_' | '.' | '-');
-        if name.is_empty() || name.len() > 64 || name == "control" || name.starts_with(['.', '-']) || !name.chars().all(plain) {
+        if name.is_empty()
+            || name.len() > 64
+            || name == "control"
+            || name.starts_with(['.', '-'])
+            || !name.chars().all(plain)
+        {
             return refuse("the name of the mapping has letters, digits, + _ . and - only");
         }
         let taken = |device: &Device| matches!(&device.kind, DeviceKind::Crypt(crypt) if crypt.name == name);
@@ -67,7 +67,8 @@ impl Draft {
         };
         let size = self.known(id)?.size_bytes;
         let mapping = self.fresh_id(&format!("{id}_crypt"));
-        let kind = DeviceKind::Crypt(Crypt { parent: id.clone(), name: name.clone(), key_file: key_file.map(str::to_owned) });
+        let kind =
+            DeviceKind::Crypt(Crypt { parent: id.clone(), name: name.clone(), key_file: key_file.map(str::to_owned) });
         self.machine.layout.devices.push(Device {
             id: mapping.clone(),
             path: format!("/dev/mapper/{name}"),
@@ -94,7 +95,10 @@ impl Draft {
             DeviceKind::Disk(_) | DeviceKind::Partition(_) | DeviceKind::Array(_) | DeviceKind::Volume(_) => {
                 let Content::Luks(_) = &device.content else { return Err(Refusal::of(id, "it is not encrypted")) };
                 let Some(mapping) = self.layout().above(id).next().map(|mapping| mapping.id.clone()) else {
-                    return Err(Refusal::of(id, "it was not open when the machine was recorded, so what it holds is not known"));
+                    return Err(Refusal::of(
+                        id,
+                        "it was not open when the machine was recorded, so what it holds is not known",
+                    ));
                 };
                 (device.id.clone(), mapping)
             }

@@ -1,7 +1,7 @@
 //! Arrays dropped, and disks mirrored.
 
-use super::SecondDisk;
 use super::draft::Draft;
+use super::kind::SecondDisk;
 use crate::edit::Refusal;
 use crate::size::GRAIN;
 use lifeboat_machine::boot::Loader;
@@ -112,10 +112,13 @@ impl Draft {
         if disk.disk().is_none() {
             return Err(Refusal::of(id, "it is no disk; name the disk that gets a second one"));
         }
-        let parts: Vec<Device> = match &disk.content {
-            Content::Table(_) => self.layout().partitions_of(id).into_iter().map(|(part, _)| part.clone()).collect(),
-            Content::Empty => return Err(Refusal::of(id, "it is empty")),
-            _ => vec![disk.clone()],
+        if disk.content == Content::Empty {
+            return Err(Refusal::of(id, "it is empty"));
+        }
+        let parts: Vec<Device> = if matches!(disk.content, Content::Table(_)) {
+            self.layout().partitions_of(id).into_iter().map(|(part, _)| part.clone()).collect()
+        } else {
+            vec![disk.clone()]
         };
         let member = |part: &&Device| matches!(part.member(), Some(Member::Array { .. }));
         if let Some(part) = parts.iter().find(member) {
@@ -180,9 +183,10 @@ impl Draft {
             (_, Some(mount)) => mount.mount_point.to_string().trim_matches('/').replace('/', "-"),
         };
         let taken = |name: &str| {
-            self.layout().devices.iter().any(
-                |device| matches!(&device.kind, DeviceKind::Array(array) if array.name.as_deref() == Some(name)),
-            )
+            self.layout()
+                .devices
+                .iter()
+                .any(|device| matches!(&device.kind, DeviceKind::Array(array) if array.name.as_deref() == Some(name)))
         };
         let name = if is_portable_name(&name) && !taken(&name) { name } else { part.id.0.chars().take(32).collect() };
         let digits = self.digits(&format!("array {}", part.id));
@@ -244,8 +248,7 @@ impl Draft {
             device.content = Content::Table(table);
             device.size_bytes = device.size_bytes.max(own);
         });
-        let parts: Vec<Device> =
-            self.layout().partitions_of(from).into_iter().map(|(part, _)| part.clone()).collect();
+        let parts: Vec<Device> = self.layout().partitions_of(from).into_iter().map(|(part, _)| part.clone()).collect();
         let mut twins = vec![];
         for mut part in parts {
             let DeviceKind::Partition(partition) = &mut part.kind else { continue };

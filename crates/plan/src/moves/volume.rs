@@ -54,16 +54,17 @@ impl Draft {
         let new = self.fresh_id(&format!("{group}_{volume}"));
         let (group_id, extents) = match known {
             Some(known) => {
-                let named = |device: &Device| {
-                    matches!(&device.kind, DeviceKind::Volume(other) if other.group == known.id && other.name == volume)
-                };
+                let named = |device: &Device| matches!(&device.kind, DeviceKind::Volume(other) if other.group == known.id && other.name == volume);
                 if self.layout().devices.iter().any(named) {
                     return refuse("the group has a volume of that name");
                 }
                 if !disks.is_empty() {
                     return refuse("the group exists already; disks are named for a new one only");
                 }
-                if self.layout().group_members(&known.id).any(|member| self.layout().below(&member.id).iter().any(|below| below.id == *id))
+                if self
+                    .layout()
+                    .group_members(&known.id)
+                    .any(|member| self.layout().below(&member.id).iter().any(|below| below.id == *id))
                 {
                     return refuse("the group lies on it");
                 }
@@ -123,7 +124,8 @@ impl Draft {
             if let Err(reason) = self.enlarge(&device.id, wanted.saturating_sub(device.size_bytes)) {
                 return Err(Refusal::of(&device.id, reason));
             }
-            let aside = Device { id: DeviceId(format!("{}_was", device.id)), content: Content::Empty, ..device.clone() };
+            let aside =
+                Device { id: DeviceId(format!("{}_was", device.id)), content: Content::Empty, ..device.clone() };
             let aside_id = aside.id.clone();
             self.machine.layout.devices.push(aside);
             self.transfer(&device.id, &aside_id);
@@ -145,8 +147,7 @@ impl Draft {
         let (mut list, mut left) = (vec![], count);
         for (device, extents) in physical {
             let uuid = self.lvm_uuid(&format!("physical {name} {device}"));
-            let member =
-                Member::Group { group: Some(id.clone()), uuid, first_extent_bytes: FIRST_EXTENT, extents };
+            let member = Member::Group { group: Some(id.clone()), uuid, first_extent_bytes: FIRST_EXTENT, extents };
             self.change(&device, |device| device.content = Content::Member(member));
             let taken = left.min(extents);
             left -= taken;
@@ -161,7 +162,8 @@ impl Draft {
     /// So many more extents at the end of a group's last physical volume, which becomes larger.
     fn extents(&mut self, group: &VolumeGroup, count: u64) -> Result<Extents, Refusal> {
         let member = self.layout().group_members(&group.id).last().cloned();
-        let Some(Device { id, content: Content::Member(Member::Group { first_extent_bytes, extents, .. }), .. }) = member
+        let Some(Device { id, content: Content::Member(Member::Group { first_extent_bytes, extents, .. }), .. }) =
+            member
         else {
             return Err(Refusal::of(&DeviceId(group.id.0.clone()), "the group has no physical volume"));
         };
@@ -292,9 +294,7 @@ impl Draft {
     /// A pool in which no volume is left.
     fn drop_pool(&mut self, volume: &Volume) {
         let VolumeShape::Thin { pool } = &volume.shape else { return };
-        let used = |device: &Device| {
-            matches!(&device.kind, DeviceKind::Volume(other) if other.shape == VolumeShape::Thin { pool: pool.clone() })
-        };
+        let used = |device: &Device| matches!(&device.kind, DeviceKind::Volume(other) if other.shape == VolumeShape::Thin { pool: pool.clone() });
         if !self.layout().devices.iter().any(used) {
             self.remove(pool);
         }

@@ -5,7 +5,9 @@ use lifeboat_plan::MovedStorage;
 /// crypttab(5) without the mappings that are no more, and with those that are new.
 pub(super) fn crypttab(text: &[u8], moved: &MovedStorage) -> Vec<u8> {
     let gone = |fields: &[&str]| {
-        let (Some(name), device) = (fields.first(), fields.get(1).unwrap_or(&"").replace('"', "")) else { return false };
+        let (Some(name), device) = (fields.first(), fields.get(1).unwrap_or(&"").replace('"', "")) else {
+            return false;
+        };
         moved.closed.iter().any(|(known, uuid)| {
             known == name
                 || [format!("UUID={uuid}"), format!("/dev/disk/by-uuid/{uuid}")]
@@ -68,8 +70,12 @@ pub(super) fn command_lines(text: &[u8], moved: &MovedStorage) -> Vec<u8> {
         for word in &moved.words_gone {
             new = without(&new, word);
         }
-        let missing: Vec<&str> =
-            moved.words_new.iter().map(String::as_str).filter(|word| !new.split(BETWEEN).any(|own| own == *word)).collect();
+        let missing: Vec<&str> = moved
+            .words_new
+            .iter()
+            .map(String::as_str)
+            .filter(|word| !new.split(BETWEEN).any(|own| own == *word))
+            .collect();
         if !missing.is_empty() {
             new = with(&new, &missing.join(" "));
         }
@@ -113,7 +119,9 @@ fn without(line: &str, word: &str) -> String {
 fn with(line: &str, words: &str) -> String {
     if let Some(value) = line.trim_start().strip_prefix("GRUB_CMDLINE_LINUX=") {
         let (quote, inner) = match value.chars().next() {
-            Some(quote @ ('"' | '\'')) => (quote, value[1..].find(quote).map(|end| (&value[1..=end], &value[end + 2..]))),
+            Some(quote @ ('"' | '\'')) => {
+                (quote, value[1..].find(quote).map(|end| (&value[1..=end], &value[end + 2..])))
+            }
             _ => ('"', value.find(['\n', ' ', '#']).map(|end| (&value[..end], &value[end..]))),
         };
         let (own, rest) = inner.unwrap_or((value.trim_end(), "\n"));

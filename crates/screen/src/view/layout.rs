@@ -27,7 +27,11 @@ pub fn layout(model: &Model) -> Body {
     lines.extend(listed(model, &items, model.layout.at, height));
     lines.push(Line::default());
     lines.extend(reason);
-    Body { lines, cursor: None, keys: "Enter: size  f: filesystem  s: storage  m: move  d: leave out  o: undo  Esc: back" }
+    Body {
+        lines,
+        cursor: None,
+        keys: "Enter: size  f: filesystem  s: storage  m: move  d: leave out  o: undo  Esc: back",
+    }
 }
 
 fn partition_line(model: &Model, device: &Device) -> String {
@@ -39,7 +43,8 @@ fn partition_line(model: &Model, device: &Device) -> String {
         (_, None, Some(bytes)) => human(bytes),
         (_, None, None) => "-".to_owned(),
     };
-    let mounts = model.machine.iter().flat_map(|machine| machine.layout.mounts.iter().map(move |mount| (machine, mount)));
+    let mounts =
+        model.machine.iter().flat_map(|machine| machine.layout.mounts.iter().map(move |mount| (machine, mount)));
     let lies_on = |(machine, mount): &(&lifeboat_machine::Machine, &lifeboat_machine::layout::Mount)| {
         mount.device == device.id || machine.layout.below(&mount.device).iter().any(|below| below.id == device.id)
     };

@@ -23,7 +23,8 @@ pub fn storage(model: &Model) -> Body {
 
 pub fn passphrase(model: &Model) -> Body {
     let what = model.pending.as_ref().map(|one| one.device().to_string()).unwrap_or_default();
-    let mut lines = vec![heading(model.look, format!("A passphrase for {what}, which will be encrypted")), Line::default()];
+    let mut lines =
+        vec![heading(model.look, format!("A passphrase for {what}, which will be encrypted")), Line::default()];
     let text = "The restored machine asks for it when it starts. It is kept in memory only, and cannot be found out again by \
                 anybody: write it down. The keyboard layout of the restored machine may be another one than this.";
     lines.extend(paragraph(model, text, Style::new()));
