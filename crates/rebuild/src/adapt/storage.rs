@@ -48,6 +48,9 @@ fn lines(text: &[u8], gone: &dyn Fn(&[&str]) -> bool, new: &[String]) -> Vec<u8>
             out.extend_from_slice(line);
         }
     }
+    // A step that is done once more adds nothing.
+    let new: Vec<&String> =
+        new.iter().filter(|line| !out.split(|byte| *byte == b'\n').any(|own| own == line.as_bytes())).collect();
     if !new.is_empty() && out.last().is_some_and(|byte| *byte != b'\n') {
         out.push(b'\n');
     }
