@@ -46,7 +46,7 @@ fn moves_write_a_new_description() {
 fn mistakes_and_refusals_write_nothing() {
     let folder = tempfile::tempdir().unwrap();
     for (arguments, code, part) in [
-        (&["--raid1-to-disk", "root"][..], 2, "no device root"),
+        (&["--raid1-to-disk", "md9"][..], 2, "no device md9"),
         (&["--filesystem", "/:zfs"], 2, "DEVICE:KIND"),
         (&["--to-lvm", "/:vg0"], 2, "GROUP/VOLUME"),
         (&["--add-disk", "large"], 2, "SIZE[:SERIAL]"),

@@ -4,7 +4,7 @@
 mod common;
 
 use common::Desk;
-use lifeboat_machine::testing::*;
+use common::machines::*;
 use lifeboat_plan::{Move, Step};
 use lifeboat_screen::key::Key;
 use lifeboat_screen::model::{Request, Screen};
@@ -86,8 +86,7 @@ fn a_passphrase_is_typed_twice_and_is_nowhere_else() {
         desk.press(&[Key::Enter]);
     }
     assert_eq!(desk.model.screen, Screen::Layout, "{}", desk.text());
-    let [kept] = desk.unlocked[1..].try_into().unwrap();
-    let kept: String = kept;
+    let kept = desk.unlocked[1..].concat();
     assert!(kept.ends_with(" correct horse"), "{kept}");
     assert!(matches!(desk.model.policy.moves[..], [Move::Encrypt { .. }]));
     assert!(!format!("{:?} {:?}", desk.model.plan, desk.model.policy).contains("correct horse"));

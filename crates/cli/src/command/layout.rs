@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 /// `layout edit`
 #[derive(Args, Clone, Debug)]
+#[allow(missing_docs)]
 pub struct LayoutEditArgs {
     /// The description to start from: what 'lifeboat layout show --json' prints, or lifeboat/machine.json of a medium
     #[arg(value_name = "FILE")]

@@ -27,11 +27,7 @@ pub fn layout(model: &Model) -> Body {
     lines.extend(listed(model, &items, model.layout.at, height));
     lines.push(Line::default());
     lines.extend(reason);
-    Body {
-        lines,
-        cursor: None,
-        keys: "Enter: size  f: filesystem  s: storage  m: move  d: leave out  o: undo  Esc: back",
-    }
+    Body { lines, cursor: None, keys: "Enter: size  f: filesystem  s: storage  m: move  d: omit  o: undo  Esc: back" }
 }
 
 fn partition_line(model: &Model, device: &Device) -> String {
