@@ -7,7 +7,7 @@ use std::io::Cursor;
 
 fuzz_target!(|data: &[u8]| {
     if let Ok(Some(examined)) = examine::read(&mut Cursor::new(data)) {
-        assert_eq!(examined.backup.len() as u64, examined.header.backup.size_bytes);
+        assert_eq!(Some(examined.backup.len() as u64), examined.header.backup.map(|backup| backup.size_bytes));
         assert!(!examined.header.uuid.contains('/') && !examined.header.uuid.contains('.'));
     }
 });

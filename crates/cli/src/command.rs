@@ -4,11 +4,13 @@
 mod dev;
 mod from;
 mod key;
+mod layout;
 mod storage;
 
 pub use dev::{DevCommand, DevImageArgs, DevShowArgs};
 pub use from::{FromArgs, KeyArgs};
 pub use key::{KeyAddArgs, KeyCommand, KeyFileArgs, KeyRemoveArgs};
+pub use layout::{LayoutEditArgs, MoveArgs};
 pub use storage::{StorageActivateArgs, StorageCommand, StorageLoginArgs, StorageUnlockArgs};
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
@@ -173,6 +175,9 @@ pub struct MediumArgs {
     /// zstd level of the rescue system, 1 to 22
     #[arg(long, value_name = "LEVEL", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=22))]
     pub compression: u32,
+    /// The layout on which the machine comes back: a description that 'lifeboat layout edit' wrote
+    #[arg(long, value_name = "FILE")]
+    pub layout: Option<PathBuf>,
     /// Folder for temporary files, with room for the archive and 1 GB more [default: /var/tmp, or the folder of the image when
     /// /var/tmp is too small]
     #[arg(long, value_name = "DIR")]
@@ -256,6 +261,8 @@ pub enum LayoutCommand {
     Plan(LayoutPlanArgs),
     /// What changed since the machine was recorded
     Diff(LayoutDiffArgs),
+    /// Write a description with another layout: RAID, LVM or encryption more or less, other disks; in $EDITOR without a move
+    Edit(LayoutEditArgs),
 }
 
 /// `layout show`
@@ -301,6 +308,13 @@ pub struct LayoutPlanArgs {
     /// Plan for this snapshot instead of the latest
     #[arg(long, value_name = "ID")]
     pub snapshot: Option<String>,
+    /// Plan for the layout of this description, which 'lifeboat layout edit' wrote; without --from for this machine
+    #[arg(long, value_name = "FILE")]
+    pub layout: Option<PathBuf>,
+    /// Plan for the disks of this description instead of those that are here: sizes, sector sizes, serial numbers as JSON; or for an
+    /// edited machine description with its own disks. Without --from for this machine
+    #[arg(long, value_name = "FILE")]
+    pub onto: Option<PathBuf>,
     #[command(flatten)]
     pub policy: PolicyArgs,
     #[command(flatten)]
@@ -365,6 +379,9 @@ pub struct RestoreArgs {
     /// In the rescue system: recover what is left of a damaged archive; what is lost is listed
     #[arg(long, conflicts_with_all = ["to", "paths", "mode"])]
     pub damaged: bool,
+    /// In the rescue system: the layout on which the machine comes back, a description that 'lifeboat layout edit' wrote
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "paths", "mode"])]
+    pub layout: Option<PathBuf>,
     /// In the rescue system: the mode that the boot process starts
     #[arg(long, value_name = "MODE", value_enum, hide = true)]
     pub mode: Option<MenuMode>,

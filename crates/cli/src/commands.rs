@@ -12,6 +12,7 @@ mod layout;
 mod list;
 mod logs;
 mod media;
+mod moves;
 pub mod recover;
 mod rescue;
 mod restore;

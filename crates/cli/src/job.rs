@@ -8,6 +8,7 @@ pub mod failure;
 pub mod headers;
 pub mod hooks;
 pub mod keys;
+pub mod layout;
 pub mod medium;
 pub mod medium_repository;
 pub mod medium_room;

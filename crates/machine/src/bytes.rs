@@ -149,6 +149,24 @@ pub fn grouped(number: u64) -> String {
     out
 }
 
+/// A size as people type it: `20 GiB`, `1.5G`, `512 MiB`, in powers of 1024; a bare number is MiB.
+pub fn parse_size(text: &str) -> Option<u64> {
+    let text = text.trim().to_ascii_lowercase();
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ',').unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let number: f64 = number.replace(',', ".").parse().ok()?;
+    let shift = match unit.trim().trim_end_matches('b').trim_end_matches('i') {
+        "k" => 10,
+        "" | "m" => 20,
+        "g" => 30,
+        "t" => 40,
+        "p" => 50,
+        _ => return None,
+    };
+    let bytes = number * (1_u64 << shift) as f64;
+    (bytes.is_finite() && (1.0..9e18).contains(&bytes)).then_some(bytes as u64)
+}
+
 /// A byte count for people, in powers of 1024: `1.5 GiB`.
 pub fn human(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];

@@ -9,6 +9,7 @@
 //! | `lifeboat.resize=no` | keep all sizes |
 //! | `lifeboat.eject=no` | leave the disc in |
 //! | `lifeboat.after=reboot\|poweroff\|shell` | what follows |
+//! | `lifeboat.layout=recorded\|FILE` | the layout as it was, or as an edited description says: a file of the rescue system, or of the medium |
 //! | `lifeboat.wipe=ID[,ID…]` | disks that may be wiped though they hold foreign data: WWN, serial, hardware path or /dev path |
 //! | `lifeboat.map=DEVICE:ID[,…]` | put the recorded disk DEVICE (`disk0`) onto the disk ID |
 //! | `lifeboat.warnings=stop\|go-on` | whether nuke stops, before it writes, when the plan has notes |
@@ -121,6 +122,9 @@ pub struct Parameters {
     pub wipe: Vec<String>,
     /// `lifeboat.map=`: recorded device and disk.
     pub map: Vec<(String, String)>,
+    /// `lifeboat.layout=`: `recorded`, or the file of an edited description.
+    #[serde(default)]
+    pub layout: Option<String>,
     /// `lifeboat.warnings=`.
     pub warnings: Option<Warnings>,
     /// `lifeboat.damaged=restore`: what is left of a damaged archive is wanted.
@@ -135,9 +139,9 @@ pub struct Parameters {
     pub mistakes: Vec<String>,
 }
 
-const KNOWN: [&str; 13] = [
-    "mode", "menu", "source", "snapshot", "resize", "eject", "after", "wipe", "map", "warnings", "damaged", "iscsi",
-    "ssh",
+const KNOWN: [&str; 14] = [
+    "mode", "menu", "source", "snapshot", "resize", "eject", "after", "wipe", "map", "layout", "warnings", "damaged",
+    "iscsi", "ssh",
 ];
 
 impl Parameters {
@@ -175,6 +179,7 @@ impl Parameters {
             },
             ("source", Some(value)) if !value.is_empty() => self.source = Some(value.to_owned()),
             ("snapshot", Some(value)) if !value.is_empty() => self.snapshot = Some(value.to_owned()),
+            ("layout", Some(value)) if !value.is_empty() => self.layout = Some(value.to_owned()),
             ("resize", Some("no")) => self.resize = Some(false),
             ("resize", Some("yes")) => self.resize = Some(true),
             ("eject", Some("no")) => self.no_eject = true,
@@ -282,12 +287,13 @@ mod tests {
     fn all_parameters() {
         let parameters = Parameters::parse(
             "lifeboat.source=\"disk:LABEL=my backup\" lifeboat.snapshot=ab12 lifeboat.resize=no lifeboat.eject=no \
-             lifeboat.after=poweroff lifeboat.wipe=0x5000,/dev/sdb lifeboat.map=disk0:S1,disk1:S2 lifeboat.ssh",
+             lifeboat.after=poweroff lifeboat.wipe=0x5000,/dev/sdb lifeboat.map=disk0:S1,disk1:S2 lifeboat.layout=new.json lifeboat.ssh",
         );
         assert_eq!(parameters.mistakes, Vec::<String>::new());
         assert_eq!(parameters.source.as_deref(), Some("disk:LABEL=my backup"));
         assert_eq!(parameters.wipe, ["0x5000", "/dev/sdb"]);
         assert_eq!(parameters.map.len(), 2);
+        assert_eq!(parameters.layout.as_deref(), Some("new.json"));
         assert_eq!(parameters.after, Some(After::Poweroff));
         assert!(parameters.resize == Some(false) && parameters.no_eject && parameters.ssh);
     }

@@ -6,6 +6,7 @@ use crate::error::PlanError;
 use crate::made::check_kinds;
 use crate::matched::MatchedBy;
 use crate::matching::{self, Match, match_disks, name, recorded};
+use crate::moves;
 use crate::nodes::Nodes;
 use crate::policy::Policy;
 use crate::step::{Plan, Target};
@@ -21,6 +22,42 @@ use lifeboat_machine::{Content, Device, DeviceKind, FoundHardware, Machine};
 /// # Errors
 /// The first [`PlanError`]: nothing is planned in part.
 pub fn plan(machine: &Machine, hardware: &FoundHardware, policy: &Policy) -> Result<Plan, PlanError> {
+    plan_as(machine, machine, hardware, policy)
+}
+
+/// The machine that a policy's moves make of a description, which may be one that was edited.
+///
+/// # Errors
+/// [`PlanError::Edit`] when a move cannot be made; [`PlanError::Description`] when the description is of another machine, or lacks a
+/// filesystem of the recorded one.
+pub fn wanted(recorded: &Machine, description: &Machine, policy: &Policy) -> Result<Machine, PlanError> {
+    if recorded.machine_id != description.machine_id {
+        return Err(PlanError::Description(format!(
+            "the machine id {}, and the backup is of {}; try editing the description of this machine",
+            description.machine_id, recorded.machine_id
+        )));
+    }
+    let machine = moves::apply(description, &policy.moves)?;
+    match moves::lost(recorded, &machine) {
+        None => Ok(machine),
+        Some(lost) => Err(PlanError::Description(format!(
+            "no place for {lost}, which the backup has; try editing the description that the backup has now"
+        ))),
+    }
+}
+
+/// The same for a machine that shall come back as another description of it says: one that was edited. What differs follows in the
+/// restored system ([`crate::consequence`]).
+///
+/// # Errors
+/// As [`fn@plan`] and [`wanted`].
+pub fn plan_as(
+    recorded: &Machine,
+    description: &Machine,
+    hardware: &FoundHardware,
+    policy: &Policy,
+) -> Result<Plan, PlanError> {
+    let machine = &wanted(recorded, description, policy)?;
     check_kinds(machine)?;
     // Whoever recorded mounts without a root lost it on the way.
     if !machine.layout.mounts.is_empty() && machine.layout.mount_at("/").is_none() {
@@ -40,8 +77,9 @@ pub fn plan(machine: &Machine, hardware: &FoundHardware, policy: &Policy) -> Res
     notes.extend(laid.disks.iter().flat_map(|layout| layout.notes.iter().cloned()));
     notes.extend(laid.upper.iter().flat_map(|(_, layout)| layout.notes.iter().cloned()));
     notes.extend(self::notes(&changed.machine, &matches, &laid));
+    notes.extend(policy.moves.iter().map(|one| format!("{one}, as you chose")));
     let (matches, laid, nodes) = (matches.as_slice(), &laid, &nodes);
-    let work = Work { recorded: machine, machine: &changed.machine, hardware, matches, laid, nodes };
+    let work = Work { recorded, machine: &changed.machine, hardware, matches, laid, nodes };
     Ok(Plan { targets: targets(matches), steps: work.steps()?, moved: changed.moved.clone(), notes })
 }
 

@@ -2,7 +2,7 @@
 //! allow it.
 
 use crate::matched::MatchedBy;
-use crate::step::{ChangedFilesystem, FurtherDevice, Plan, Step, Target};
+use crate::step::{ChangedFilesystem, FurtherDevice, MovedStorage, Plan, Step, Target};
 use lifeboat_machine::boot::Loader;
 use lifeboat_machine::bytes::human;
 use lifeboat_machine::filesystem::{Filesystem, FilesystemOptions};
@@ -72,6 +72,9 @@ impl fmt::Display for Step {
             Step::MakeVolume { node, size_bytes, volume, .. } => {
                 write!(f, "make the {} {node} ({})", volume_kind(&volume.shape), human(*size_bytes))
             }
+            Step::MakeLuks { device, header } if header.backup.is_none() => {
+                write!(f, "encrypt {device} with a new LUKS{} header", header.version)
+            }
             Step::MakeLuks { device, header } => {
                 write!(f, "encrypt {device}: put its LUKS{} header back, with its keys", header.version)
             }
@@ -126,6 +129,7 @@ impl fmt::Display for Step {
                 let list: Vec<String> = changes.iter().map(one).collect();
                 write!(f, "adapt fstab and command lines: {}", list.join(", "))
             }
+            Step::AdaptStorage { moved } => write!(f, "adapt {}", moved_storage(moved)),
             Step::RebuildInitramfs { reason } => write!(f, "rebuild the initramfs: {reason}"),
             Step::InstallLoader { loader, disks } => match loader {
                 Loader::GrubBios { .. } => write!(f, "install GRUB for BIOS on {}", disks.join(", ")),
@@ -136,6 +140,33 @@ impl fmt::Display for Step {
             Step::Finish => write!(f, "set read-only properties and unmount"),
         }
     }
+}
+
+/// The files that follow other storage, each with what changes.
+fn moved_storage(moved: &MovedStorage) -> String {
+    let mut list: Vec<String> = vec![];
+    let mut add = |file: &str, changes: Vec<String>| {
+        if !changes.is_empty() {
+            list.push(format!("{file} ({})", changes.join(", ")));
+        }
+    };
+    let targets: std::collections::BTreeSet<&str> = moved.names.iter().map(|(_, new)| new.as_str()).collect();
+    add("fstab", targets.into_iter().map(str::to_owned).collect());
+    let closed = moved.closed.iter().map(|(name, _)| format!("without {name}"));
+    let opened = moved.opened.iter().filter_map(|line| line.split(' ').next()).map(|name| format!("with {name}"));
+    add("crypttab", closed.chain(opened).collect());
+    let disbanded = moved.disbanded.iter().map(|uuid| format!("without {uuid}"));
+    let node = |line: &String| line.split(' ').nth(1).map(|node| format!("with {node}"));
+    add("mdadm.conf", disbanded.chain(moved.assembled.iter().filter_map(node)).collect());
+    let new = moved.words_new.iter().map(|word| format!("with {word}"));
+    add("the kernel command lines", new.collect());
+    if moved.grub.is_some() {
+        list.push("GRUB's configuration".to_owned());
+    }
+    if list.is_empty() {
+        return "the configuration".to_owned();
+    }
+    list.join(", ")
 }
 
 fn volume_kind(shape: &VolumeShape) -> String {

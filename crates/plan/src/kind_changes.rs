@@ -1,5 +1,6 @@
 //! What follows when filesystems are of another kind than recorded: fstab, command lines, initramfs.
 
+use crate::consequence::twin;
 use crate::filesystem_kind::FilesystemKind;
 use crate::nodes::Nodes;
 use crate::step::ChangedFilesystem;
@@ -7,7 +8,7 @@ use lifeboat_machine::{Device, Machine};
 
 /// The kind that a device had, when it has another one now.
 pub(crate) fn was(recorded: &Machine, device: &Device) -> Option<FilesystemKind> {
-    let (old, new) = (recorded.layout.device(&device.id)?.filesystem()?, device.filesystem()?);
+    let (old, new) = (twin(&recorded.layout, device)?.filesystem()?, device.filesystem()?);
     FilesystemKind::of(old).filter(|kind| kind.name() != new.options.mount_type())
 }
 
@@ -15,7 +16,7 @@ pub(crate) fn was(recorded: &Machine, device: &Device) -> Option<FilesystemKind>
 pub(crate) fn changes(recorded: &Machine, machine: &Machine, nodes: &Nodes) -> Vec<ChangedFilesystem> {
     let one = |device: &Device| {
         let (from, new) = (was(recorded, device)?, device.filesystem()?);
-        let old = recorded.layout.device(&device.id)?.filesystem()?;
+        let old = twin(&recorded.layout, device)?.filesystem()?;
         let mut names = vec![format!("UUID={}", old.uuid), format!("/dev/disk/by-uuid/{}", old.uuid)];
         if !old.label.0.is_empty() {
             names.extend([format!("LABEL={}", old.label), format!("/dev/disk/by-label/{}", old.label)]);

@@ -23,6 +23,8 @@
 //! | `groups` | volumes of a group on other physical volumes |
 //! | `upper` | the sizes of what is made of other devices |
 //! | [`edit`] | what a policy changes about partitions: kinds of filesystems, places, sizes, those left out |
+//! | [`moves`] | a machine on other storage than it was recorded on |
+//! | [`consequence`] | what follows from it in the restored system |
 //! | [`filesystem_kind`] | filesystems of another kind than recorded |
 //! | [`size`] | the size solver |
 //! | [`resize`] | what a filesystem needs, and what it becomes at another size |
@@ -41,6 +43,7 @@
 pub mod assemble;
 mod boot_copies;
 pub mod bounds;
+pub mod consequence;
 mod controller;
 mod demand;
 pub mod diff;
@@ -54,6 +57,7 @@ mod kind_changes;
 mod made;
 pub mod matched;
 pub mod matching;
+pub mod moves;
 pub mod need;
 mod nodes;
 pub mod policy;
@@ -68,13 +72,14 @@ pub mod table;
 mod upper;
 pub mod wipe;
 
-pub use assemble::plan;
+pub use assemble::{plan, plan_as, wanted};
 pub use diff::{Change, diff};
 pub use error::PlanError;
 pub use filesystem_kind::FilesystemKind;
 pub use matched::MatchedBy;
+pub use moves::{Move, SecondDisk};
 pub use need::Need;
 pub use nodes::mapper_node;
 pub use policy::Policy;
 pub use schedule::Schedule;
-pub use step::{ArrayDevice, ChangedFilesystem, FurtherDevice, PhysicalVolume, Plan, Step, Target};
+pub use step::{ArrayDevice, ChangedFilesystem, FurtherDevice, MovedStorage, PhysicalVolume, Plan, Step, Target};

@@ -3,6 +3,7 @@
 
 use crate::step::{FurtherDevice, Step};
 use lifeboat_machine::filesystem::Filesystem;
+use lifeboat_machine::layout::array::member_uuid;
 use lifeboat_machine::layout::{Array, LuksHeader, Swap, TableKind, Volume, VolumeGroup};
 use std::borrow::Cow;
 
@@ -71,6 +72,13 @@ pub enum Need<'a> {
         /// As mount(2) names it.
         kind: &'a str,
     },
+    /// Nothing that stays connected is a part of what the machine no longer has.
+    Gone {
+        /// The UUID as blkid prints it.
+        uuid: Cow<'a, str>,
+        /// What it was, for people: `the md array`.
+        kind: &'a str,
+    },
     /// Nothing that stays connected bears this UUID.
     Alone {
         /// The UUID as blkid prints it.
@@ -129,6 +137,11 @@ impl Step {
             }
             Step::Mount { kind, .. } => vec![Need::Driver { kind }],
             Step::MakeSwapFile { file } => vec![Need::Swap { swap: &file.swap }],
+            // The restored system would assemble it beside what took its place, with the same filesystems.
+            Step::AdaptStorage { moved } => {
+                let arrays = moved.disbanded.iter();
+                arrays.map(|uuid| Need::Gone { uuid: member_uuid(uuid).into(), kind: "the md array" }).collect()
+            }
             Step::Extract
             | Step::AdaptConfiguration { .. }
             | Step::AdaptFilesystems { .. }
@@ -162,6 +175,7 @@ impl Step {
             | Step::MakeSwapFile { .. }
             | Step::AdaptConfiguration { .. }
             | Step::AdaptFilesystems { .. }
+            | Step::AdaptStorage { .. }
             | Step::RebuildInitramfs { .. }
             | Step::Finish => vec![],
         }
@@ -184,6 +198,7 @@ impl Step {
             | Step::MakeSwapFile { .. }
             | Step::AdaptConfiguration { .. }
             | Step::AdaptFilesystems { .. }
+            | Step::AdaptStorage { .. }
             | Step::RebuildInitramfs { .. }
             | Step::InstallLoader { .. }
             | Step::MakeEfiEntry { .. }
@@ -212,6 +227,7 @@ impl Step {
             | Step::MakeSwapFile { .. }
             | Step::AdaptConfiguration { .. }
             | Step::AdaptFilesystems { .. }
+            | Step::AdaptStorage { .. }
             | Step::RebuildInitramfs { .. }
             | Step::InstallLoader { .. }
             | Step::MakeEfiEntry { .. }

@@ -72,9 +72,14 @@ fn is_chosen(path: &str) -> bool {
     path.strip_prefix("/dev/md").and_then(|number| number.parse::<u32>().ok()).is_some_and(|number| number < 64)
 }
 
-/// The node of a volume of a group; dashes in their names are doubled (dm_build_dm_name in LVM2).
+/// The node of a volume of a group.
 pub fn mapper_node(group: &str, volume: &str) -> String {
-    format!("/dev/mapper/{}-{}", dashed(group), dashed(volume))
+    format!("/dev/mapper/{}", volume_name(group, volume))
+}
+
+/// The name of a volume below /dev/mapper.
+pub(crate) fn volume_name(group: &str, volume: &str) -> String {
+    format!("{}-{}", dashed(group), dashed(volume))
 }
 
 /// LVM doubles the dashes of names, so that the one between group and volume is found (lvm(8), "dm device names").

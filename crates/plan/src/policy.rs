@@ -1,6 +1,7 @@
 //! What a plan may do.
 
 use crate::filesystem_kind::FilesystemKind;
+use crate::moves::Move;
 use lifeboat_machine::DeviceId;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,10 @@ pub struct Policy {
     /// disk gets a free number; all others keep theirs. Disks that are not named keep what no other one takes.
     #[serde(default)]
     pub order: Vec<(DeviceId, Vec<DeviceId>)>,
+    /// What the machine's filesystems shall lie on instead, one change after the other; before everything else here, which is
+    /// about the devices that there are then.
+    #[serde(default)]
+    pub moves: Vec<Move>,
     /// Go on though the firmware found here starts none of the machine's boot loaders; a note then says so.
     pub any_firmware: bool,
 }

@@ -233,6 +233,12 @@ pub enum Step {
         /// Which.
         changes: Vec<ChangedFilesystem>,
     },
+    /// Adapt fstab, crypttab, mdadm.conf and the kernel command lines to storage that the machine did not have, and have the
+    /// restored system write its boot loader's configuration anew.
+    AdaptStorage {
+        /// What changed.
+        moved: MovedStorage,
+    },
     /// Rebuild the initramfs with the system's own tool.
     RebuildInitramfs {
         /// Why.
@@ -256,6 +262,29 @@ pub enum Step {
     },
     /// Set read-only properties and flags that had to wait until all else was written; unmount everything.
     Finish,
+}
+
+/// What a restored system must know about storage that it did not have.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MovedStorage {
+    /// Names that led to contents which are elsewhere now, and the names that hold good: `UUID=…`.
+    pub names: Vec<(String, String)>,
+    /// Mappings of LUKS that are no more: name, and UUID of the header.
+    pub closed: Vec<(String, String)>,
+    /// New lines of crypttab(5).
+    pub opened: Vec<String>,
+    /// UUIDs of arrays that are no more, as mdadm prints them.
+    pub disbanded: Vec<String>,
+    /// New lines of mdadm.conf(5).
+    pub assembled: Vec<String>,
+    /// Words that go from kernel command lines.
+    pub words_gone: Vec<String>,
+    /// Words that kernel command lines get.
+    pub words_new: Vec<String>,
+    /// Programs that the initramfs must hold now: `mdadm`, `lvm`, `cryptsetup`.
+    pub initramfs: Vec<String>,
+    /// GRUB's directory, whose configuration is written anew by the restored system's own program.
+    pub grub: Option<Name>,
 }
 
 /// A filesystem that takes the place of one of another kind.

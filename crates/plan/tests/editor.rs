@@ -193,7 +193,7 @@ fn refused_kinds_give_the_reason() {
         ("GRUB on XFS", machine(), root_becomes(FilesystemKind::Xfs), "many versions of GRUB cannot read a new XFS"),
         ("swap", machine(), kinds(&[("disk0p3", FilesystemKind::Xfs)]), "it holds no filesystem"),
         ("nothing there", machine(), kinds(&[("disk0p9", FilesystemKind::Xfs)]), "no such partition"),
-        ("a disk", machine(), kinds(&[("disk0", FilesystemKind::Xfs)]), "no such partition"),
+        ("a disk", machine(), kinds(&[("disk0", FilesystemKind::Xfs)]), "it holds no filesystem"),
         ("FAT", fat(), root_becomes(FilesystemKind::Ext4), "FAT cannot be changed"),
         ("full", full(), root_becomes(FilesystemKind::Btrfs), "too small for btrfs; it needs at least"),
         ("signed GRUB", efi(true), root_becomes(FilesystemKind::Btrfs), "GRUB for UEFI reads its files from it"),

@@ -69,7 +69,7 @@ fn a_changed_passphrase_is_a_difference_in_words() {
     let (old, mut new) = (encrypted_machine(), encrypted_machine());
     let device = new.layout.devices.iter_mut().find(|device| device.id == id("disk0p2")).unwrap();
     let Content::Luks(header) = &mut device.content else { unreachable!() };
-    header.backup.blake3 = "11".into();
+    header.backup.as_mut().unwrap().blake3 = "11".into();
     let texts: Vec<String> = lifeboat_plan::diff(&old, &new).iter().map(ToString::to_string).collect();
     assert_eq!(texts, ["layout disk0p2 content LUKS header: as recorded -> other key slots or tokens"]);
 }

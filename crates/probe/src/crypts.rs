@@ -38,7 +38,7 @@ impl FoundCrypt {
     pub(crate) fn crypt(&self, blocks: &Blocks, devices: &[Device]) -> Option<Crypt> {
         let path = &blocks.named(&self.below)?.path;
         let parent = devices.iter().find(|device| device.path == *path)?.id.clone();
-        Some(Crypt { parent, name: self.name.clone() })
+        Some(Crypt { parent, name: self.name.clone(), key_file: None })
     }
 }
 

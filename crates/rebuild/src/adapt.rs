@@ -3,10 +3,14 @@
 mod debconf;
 mod kinds;
 mod leftover;
+mod storage;
 
 use crate::context::Context;
 use crate::error::RebuildError;
-use lifeboat_plan::{ChangedFilesystem, Step};
+use crate::mounts::in_chroot;
+use lifeboat_plan::{ChangedFilesystem, MovedStorage, Step};
+use lifeboat_sys::Invocation;
+use lifeboat_sys::program::{GRUB_MKCONFIG, GRUB2_MKCONFIG};
 use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -113,6 +117,58 @@ pub fn filesystems(context: &Context, changes: &[ChangedFilesystem]) -> Result<V
     Ok(notes)
 }
 
+/// Adapts the restored system to storage that it did not have, and has it write GRUB's configuration anew; reports each file that
+/// changed.
+///
+/// # Errors
+/// When a file cannot be read or written, or what the system's own program reports.
+pub fn moved(context: &Context, moved: &MovedStorage) -> Result<Vec<String>, RebuildError> {
+    const CRYPTTAB: &str = "/etc/crypttab";
+    let mut editor = Editor { context, notes: vec![], seen: BTreeSet::new(), leftovers: false };
+    editor.edit(Path::new(FSTAB), |text| first_fields(text, &moved.names))?;
+    if !moved.opened.is_empty() {
+        editor.create(Path::new(CRYPTTAB), "# <target name> <source device> <key file> <options>\n")?;
+    }
+    editor.edit(Path::new(CRYPTTAB), |text| storage::crypttab(&first_fields(text, &moved.names), moved))?;
+    if !moved.assembled.is_empty() && MDADM_CONF.iter().all(|name| context.existing(Path::new(name)).is_none()) {
+        let own = MDADM_CONF
+            .iter()
+            .find(|name| Path::new(name).parent().is_some_and(|parent| context.existing(parent).is_some()));
+        editor.create(Path::new(own.unwrap_or(&MDADM_CONF[1])), "HOMEHOST <system>\n")?;
+    }
+    if let Some(name) = MDADM_CONF.iter().find(|name| context.existing(Path::new(name)).is_some()) {
+        editor.edit(Path::new(name), |text| storage::mdadm_conf(text, moved))?;
+    }
+    for name in files(context) {
+        editor.edit(&name, |text| storage::command_lines(&words(text, &moved.names), moved))?;
+    }
+    let mut notes = editor.notes;
+    notes.extend(grub_configuration(context, moved)?);
+    Ok(notes)
+}
+
+/// Places of mdadm.conf: Debian's, and that of the others.
+const MDADM_CONF: [&str; 2] = ["/etc/mdadm/mdadm.conf", "/etc/mdadm.conf"];
+
+/// GRUB finds its kernels, and the kernel its root, by a configuration that the system writes by itself after such changes.
+fn grub_configuration(context: &Context, moved: &MovedStorage) -> Result<Option<String>, RebuildError> {
+    let Some(directory) = &moved.grub else { return Ok(None) };
+    let path = directory.as_path().join("grub.cfg");
+    if context.existing(&path).is_none() {
+        return Ok(None);
+    }
+    let programs = [GRUB_MKCONFIG, GRUB2_MKCONFIG];
+    let Some(program) = programs.into_iter().find(|program| program.find(&context.target).is_some()) else {
+        let path = path.display();
+        return Ok(Some(format!("{path} is not written anew, for the restored system has no grub-mkconfig")));
+    };
+    in_chroot(context, || {
+        let call = Invocation::new(program).arg("-o").arg(&path).in_root(&context.target);
+        Ok(context.runner.run(&call).map(drop)?)
+    })?;
+    Ok(Some(format!("{} was written anew", path.display())))
+}
+
 /// What fstab shall say: the UUID of the content, which outlives the next change of hardware too.
 fn stable_name(context: &Context, path: &str) -> String {
     let made = context.plan.steps.iter().filter_map(Step::made_uuid);
@@ -146,6 +202,18 @@ struct Editor<'a, 'c> {
 }
 
 impl Editor<'_, '_> {
+    /// Makes a file that is not there.
+    fn create(&self, name: &Path, text: &str) -> Result<(), RebuildError> {
+        if self.context.existing(name).is_some() {
+            return Ok(());
+        }
+        let path = self.context.resolved(name);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(RebuildError::io("MAKE the directory", parent))?;
+        }
+        std::fs::write(&path, text).map_err(RebuildError::io("WRITE", &path))
+    }
+
     fn edit(&mut self, name: &Path, change: impl FnOnce(&[u8]) -> Vec<u8>) -> Result<(), RebuildError> {
         let Some(path) = self.context.existing(name) else { return Ok(()) };
         if !path.is_file() || !self.seen.insert(path.clone()) {

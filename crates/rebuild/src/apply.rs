@@ -57,6 +57,7 @@ pub fn apply(step: &Step, context: &Context) -> Result<Vec<String>, RebuildError
         Step::MakeSwapFile { file } => make::swap::file(context, file).map(|()| vec![]),
         Step::AdaptConfiguration { replacements } => adapt::configuration(context, replacements),
         Step::AdaptFilesystems { changes } => adapt::filesystems(context, changes),
+        Step::AdaptStorage { moved } => adapt::moved(context, moved),
         Step::RebuildInitramfs { .. } => boot::initramfs::rebuild(context),
         Step::InstallLoader { loader, disks } => boot::loader::install(context, loader, disks),
         Step::MakeEfiEntry { entry, disk, partition } => boot::entry::make(context, entry, disk, *partition),

@@ -101,6 +101,21 @@ pub enum Problem {
         /// What to unplug.
         unplug: String,
     },
+    /// A part of what the machine no longer has stays connected.
+    #[error(
+        "cannot LEAVE OUT {kind} {uuid}: {bearer} is a part of it, and the restored system would find its filesystems twice; try unplugging \
+         {unplug}, or 'wipefs --all {bearer}' if its content is not needed"
+    )]
+    Remains {
+        /// What.
+        kind: String,
+        /// Its UUID.
+        uuid: String,
+        /// The part.
+        bearer: String,
+        /// What to unplug.
+        unplug: String,
+    },
     /// The hardware could not be read.
     #[error(transparent)]
     Probe(#[from] ProbeError),
@@ -179,6 +194,15 @@ impl Checker<'_, '_> {
                 false => Err(Problem::Driver { kind: kind.to_owned(), release: release() }),
             },
             Need::Alone { uuid, kind, device } => self.alone(&uuid, kind, device),
+            Need::Gone { uuid, kind } => match self.bearer(&uuid)? {
+                None => Ok(()),
+                Some(bearer) => Err(Problem::Remains {
+                    kind: kind.to_owned(),
+                    uuid: uuid.into_owned(),
+                    unplug: bearer.disk.clone().unwrap_or_else(|| bearer.path.clone()),
+                    bearer: bearer.path,
+                }),
+            },
         }
     }
 
@@ -250,17 +274,22 @@ impl Checker<'_, '_> {
         }
     }
 
-    fn alone(&mut self, uuid: &str, kind: &str, device: &str) -> Result<(), Problem> {
+    /// What stays connected and bears a UUID.
+    fn bearer(&mut self, uuid: &str) -> Result<Option<Bearer>, Problem> {
         // A FAT without serial number says nothing by it.
         if !self.context.chroot_mounts || uuid.chars().all(|c| matches!(c, '0' | '-')) {
-            return Ok(());
+            return Ok(None);
         }
         if self.bearers.is_none() {
             let targets: Vec<&str> = self.context.plan.targets.iter().map(|target| target.path.as_str()).collect();
             self.bearers = Some(bearers(self.context.runner, &targets)?);
         }
-        let known = self.bearers.iter().flatten();
-        match known.into_iter().find(|bearer| bearer.uuid.eq_ignore_ascii_case(uuid)) {
+        let mut known = self.bearers.iter().flatten();
+        Ok(known.find(|bearer| bearer.uuid.eq_ignore_ascii_case(uuid)).cloned())
+    }
+
+    fn alone(&mut self, uuid: &str, kind: &str, device: &str) -> Result<(), Problem> {
+        match self.bearer(uuid)? {
             None => Ok(()),
             Some(bearer) => {
                 let unplug = bearer.disk.clone().unwrap_or_else(|| bearer.path.clone());
@@ -268,7 +297,7 @@ impl Checker<'_, '_> {
                     kind: kind.to_owned(),
                     device: device.to_owned(),
                     uuid: uuid.to_owned(),
-                    bearer: bearer.path.clone(),
+                    bearer: bearer.path,
                     unplug,
                 })
             }

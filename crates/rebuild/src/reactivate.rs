@@ -57,6 +57,7 @@ pub fn reactivate(context: &Context, step: &Step) -> Result<(), RebuildError> {
         | Step::MakeSwapFile { .. }
         | Step::AdaptConfiguration { .. }
         | Step::AdaptFilesystems { .. }
+        | Step::AdaptStorage { .. }
         | Step::RebuildInitramfs { .. }
         | Step::InstallLoader { .. }
         | Step::MakeEfiEntry { .. }

@@ -219,8 +219,8 @@ fn efi(table: TableKind) -> (Machine, Plan) {
     plan.steps.push(Step::WriteTable {
         disk: "/dev/nvme0n1".into(),
         table: PartitionTable {
-            kind: TableKind::Gpt,
-            id: String::new(),
+            kind: table,
+            id: "0xdeadbeef".into(),
             first_lba: None,
             last_lba: None,
             entries: None,
@@ -232,7 +232,7 @@ fn efi(table: TableKind) -> (Machine, Plan) {
             start_sector: 4096,
             sectors: 999,
             type_id: "x".into(),
-            uuid: None,
+            uuid: gpt.then(|| "12345678-1234-5678-9ABC-DEF012345678".into()),
             name: None,
             attributes: None,
             bootable: false,

@@ -41,7 +41,7 @@ pub fn compare(
     sink: &dyn EventSink,
 ) -> Result<Compared, Failure> {
     let began = Instant::now();
-    let machine = &recovery.machine;
+    let machine = &recovery.description;
     let mut lines = stage(sink, "layout", || layout_differences(machine, runner))?;
     let stacks = Stacks::here();
     if let Some(stacks) = &stacks {
@@ -92,7 +92,7 @@ pub fn compare(
 
 /// Activates what the machine's filesystems are on, read-only: arrays, volume groups, and encrypted devices that a key at hand opens.
 fn activate(stacks: &Stacks, recovery: &Recovery, runner: &dyn Runner, sink: &dyn EventSink) -> Result<(), Failure> {
-    let machine = &recovery.machine;
+    let machine = &recovery.description;
     if machine.layout.devices.iter().all(|device| matches!(device.kind, DeviceKind::Disk(_) | DeviceKind::Partition(_)))
     {
         return Ok(());

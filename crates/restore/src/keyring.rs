@@ -71,13 +71,36 @@ impl fmt::Display for LockedDevice {
     }
 }
 
+/// An encrypted device that a recovery makes.
+#[derive(Clone, Debug, PartialEq)]
+struct Encrypted {
+    header: LuksHeader,
+    name: String,
+    /// Of one that is encrypted anew: the file of the machine whose content opens it.
+    key_file: Option<String>,
+}
+
+impl Encrypted {
+    fn of(machine: &Machine) -> Vec<Encrypted> {
+        let devices = machine.layout.devices.iter().filter_map(|device| match &device.kind {
+            DeviceKind::Crypt(crypt) => Some(Encrypted {
+                header: machine.layout.luks_header(crypt)?.clone(),
+                name: crypt.name.clone(),
+                key_file: crypt.key_file.clone(),
+            }),
+            _ => None,
+        });
+        devices.collect()
+    }
+}
+
 /// Headers and keys of one snapshot's machine.
 pub struct Keyring {
     repository: Arc<Repository>,
     snapshot: SnapshotInfo,
     directory: PathBuf,
     /// Encrypted devices with the names of their mappings.
-    devices: Vec<(LuksHeader, String)>,
+    devices: Mutex<Vec<Encrypted>>,
     keys: Mutex<BTreeMap<String, Zeroizing<Vec<u8>>>>,
 }
 
@@ -90,19 +113,91 @@ impl fmt::Debug for Keyring {
 impl Keyring {
     /// The keyring of a machine; nothing is read yet.
     pub fn new(repository: Arc<Repository>, snapshot: SnapshotInfo, machine: &Machine, run: &Path) -> Keyring {
-        let devices = machine.layout.devices.iter().filter_map(|device| match &device.kind {
-            DeviceKind::Crypt(crypt) => Some((machine.layout.luks_header(crypt)?.clone(), crypt.name.clone())),
-            _ => None,
-        });
-        let (devices, keys) = (devices.collect(), Mutex::default());
+        let (devices, keys) = (Mutex::new(Encrypted::of(machine)), Mutex::default());
         Keyring { repository, snapshot, directory: run.join(DIRECTORY), devices, keys }
     }
 
-    /// Devices that nothing opens so far.
-    pub fn locked(&self) -> Vec<LockedDevice> {
+    /// From now on the devices are those of this machine: one whose description was edited. Keys stay.
+    pub fn follow(&self, machine: &Machine) {
+        *self.devices.lock().unwrap_or_else(PoisonError::into_inner) = Encrypted::of(machine);
+    }
+
+    fn devices(&self) -> Vec<Encrypted> {
+        self.devices.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn without_key(&self) -> Vec<Encrypted> {
         let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        let locked = self.devices.iter().filter(|(header, _)| !keys.contains_key(&header.uuid));
-        locked.map(|(header, name)| LockedDevice { uuid: header.uuid.clone(), name: name.clone() }).collect()
+        self.devices().into_iter().filter(|device| !keys.contains_key(&device.header.uuid)).collect()
+    }
+
+    /// Recorded devices that nothing opens so far.
+    pub fn locked(&self) -> Vec<LockedDevice> {
+        let recorded = self.without_key().into_iter().filter(|device| device.header.backup.is_some());
+        recorded.map(|device| LockedDevice { uuid: device.header.uuid, name: device.name }).collect()
+    }
+
+    /// Devices that are encrypted anew and have no key yet.
+    pub fn keyless(&self) -> Vec<LockedDevice> {
+        let new = self.without_key().into_iter().filter(|device| device.header.backup.is_none());
+        new.map(|device| LockedDevice { uuid: device.header.uuid, name: device.name }).collect()
+    }
+
+    /// Keeps the passphrase of a device that is encrypted anew.
+    pub fn choose(&self, uuid: &str, passphrase: &str) {
+        let key = Zeroizing::new(passphrase.as_bytes().to_vec());
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(uuid.to_owned(), key);
+        // A header with the passphrase before opens with that one only.
+        let _ = std::fs::remove_file(self.new_header(uuid));
+    }
+
+    fn new_header(&self, uuid: &str) -> PathBuf {
+        self.directory.join(format!("new-{uuid}")).with_extension("header")
+    }
+
+    /// Makes the headers of devices that are encrypted anew and whose keys are known; keys from files of the archive among them.
+    fn make_headers(&self, runner: &dyn Runner, sink: &dyn EventSink) -> Result<(), Failure> {
+        for device in self.devices().into_iter().filter(|device| device.header.backup.is_none()) {
+            let uuid = &device.header.uuid;
+            if self.key(uuid).is_none()
+                && let Some(path) = &device.key_file
+            {
+                let text = match self.file(path).filter(|content| !content.is_empty()) {
+                    Some(content) => {
+                        self.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(uuid.clone(), content);
+                        format!("{} is encrypted with {path} of the archive as its key", device.name)
+                    }
+                    None => format!("{}: its key file {path} is not in the archive, or is empty", device.name),
+                };
+                sink.emit(&Event::Note { text });
+            }
+            let path = self.new_header(uuid);
+            let Some(key) = self.key(uuid).filter(|_| !path.is_file()) else { continue };
+            let failed = |source| Failure::Write { path: path.clone(), source };
+            DirBuilder::new().recursive(true).mode(0o700).create(&self.directory).map_err(failed)?;
+            // cryptsetup wants a device that has more than a header.
+            let scratch = path.with_extension("scratch");
+            let file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&scratch)
+                .map_err(failed)?;
+            file.set_len(device.header.data_offset_bytes + (1 << 20)).map_err(failed)?;
+            drop(file);
+            let made = runner.run(&make::format(&scratch, &device.header, &key)).map_err(Failure::from);
+            let made = made.and_then(|_| {
+                let unusable =
+                    |reason: String| Failure::Unusable { what: format!("the new header of {}", device.name), reason };
+                let examined = lifeboat_storage::luks::examine(&scratch).map_err(unusable)?;
+                let examined = examined.ok_or_else(|| unusable("cryptsetup made none".into()))?;
+                self.put(&path, &examined.backup)
+            });
+            let _ = std::fs::remove_file(&scratch);
+            made?;
+        }
+        Ok(())
     }
 
     /// Tries the key files that the archive holds.
@@ -110,6 +205,7 @@ impl Keyring {
     /// # Errors
     /// When a header is missing in the archive, or cryptsetup cannot be run.
     pub fn open_by_files(&self, runner: &dyn Runner, sink: &dyn EventSink) -> Result<(), Failure> {
+        self.make_headers(runner, sink)?;
         for device in self.locked() {
             let (candidates, missing) = key_files(&device.name, &device.uuid, &|path| self.file(path));
             for path in missing {
@@ -149,8 +245,9 @@ impl Keyring {
 
     /// Tries a key on the header of a device, and keeps it when it opens.
     fn attempt(&self, runner: &dyn Runner, uuid: &str, key: Zeroizing<Vec<u8>>) -> Result<bool, Failure> {
-        let Some((header, _)) = self.devices.iter().find(|(header, _)| header.uuid == uuid) else { return Ok(false) };
-        let backup = self.backup(header)?;
+        let devices = self.devices();
+        let Some(device) = devices.iter().find(|device| device.header.uuid == uuid) else { return Ok(false) };
+        let backup = self.backup(&device.header)?;
         match runner.run(&make::try_key(&backup, &key)) {
             Ok(_) => {
                 self.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(uuid.to_owned(), key);
@@ -170,12 +267,24 @@ impl Keyring {
 
     /// The backup of a header, as a file that only root can read.
     fn backup(&self, header: &LuksHeader) -> Result<PathBuf, Failure> {
+        let unusable = |reason: String| Failure::Unusable { what: format!("the LUKS device {}", header.uuid), reason };
+        let Some(recorded) = &header.backup else {
+            let path = self.new_header(&header.uuid);
+            return if path.is_file() {
+                Ok(path)
+            } else {
+                Err(unusable(
+                    "it is encrypted anew, and there is no passphrase for it; try the interactive mode or 'lifeboat restore', which \
+                     ask for one, or naming a key file of the machine when the layout is edited (--key-file)"
+                        .into(),
+                ))
+            };
+        };
         // Another snapshot may have another header of the same device.
-        let path = self.directory.join(&header.backup.blake3).with_extension("header");
+        let path = self.directory.join(&recorded.blake3).with_extension("header");
         if path.is_file() {
             return Ok(path);
         }
-        let unusable = |reason: String| Failure::Unusable { what: format!("the LUKS device {}", header.uuid), reason };
         let inside = Path::new("/.lifeboat").join(header.backup_name());
         let bytes = self.repository.read_file(&self.snapshot, &inside).map_err(|error| match error {
             ArchiveError::NotInSnapshot { .. } => {
@@ -184,20 +293,25 @@ impl Keyring {
             other => other.into(),
         })?;
         let digest = blake3::hash(&bytes).to_hex();
-        if header.backup.blake3 != digest.as_str() || header.backup.size_bytes != bytes.len() as u64 {
+        if recorded.blake3 != digest.as_str() || recorded.size_bytes != bytes.len() as u64 {
             return Err(unusable(
                 "the backup of its header is not the one that was recorded; try another snapshot".into(),
             ));
         }
-        let failed = |source| Failure::Write { path: path.clone(), source };
+        self.put(&path, &bytes)?;
+        Ok(path)
+    }
+
+    /// Writes a header into memory, for root alone.
+    fn put(&self, path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+        let failed = |source| Failure::Write { path: path.to_owned(), source };
         DirBuilder::new().recursive(true).mode(0o700).create(&self.directory).map_err(failed)?;
         // Under its name only when it is complete.
         let part = path.with_extension("part");
         let mut file =
             OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part).map_err(failed)?;
-        file.write_all(&bytes).map_err(failed)?;
-        std::fs::rename(&part, &path).map_err(failed)?;
-        Ok(path)
+        file.write_all(bytes).map_err(failed)?;
+        std::fs::rename(&part, path).map_err(failed)
     }
 }
 

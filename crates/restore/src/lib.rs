@@ -14,6 +14,7 @@
 //! | [`located_archive`] | the archive of a recovery, on the medium or elsewhere |
 //! | [`mod@snapshot`] | what a snapshot says about itself, and whether it can be recovered here |
 //! | [`room`] | the room that restored files need |
+//! | [`edited`] | a machine that comes back on another layout than it had |
 //! | [`recovery`] | [`Recovery`]: the stages of a whole-machine recovery, each callable alone |
 //! | [`keyring`] | [`Keyring`]: headers and keys of the machine's LUKS devices |
 //! | [`steps`] | the steps of a plan as they are told and written down |
@@ -34,6 +35,7 @@ pub mod archive_places;
 pub mod boot;
 pub mod clock;
 pub mod compare;
+pub mod edited;
 pub mod efi;
 pub mod failure;
 pub mod journal;

@@ -2,6 +2,7 @@
 //! emits its steps while it works and a `Stage` event when it is done.
 
 use crate::clock;
+use crate::edited;
 use crate::failure::{Failure, entries};
 use crate::journal::{Journal, Part};
 use crate::keyring::Keyring;
@@ -39,6 +40,8 @@ pub struct Recovery<'a> {
     keyring: Arc<Keyring>,
     /// The machine that will be rebuilt: the snapshot's.
     pub machine: Machine,
+    /// How it shall come back: as it was, or as an edited description says.
+    pub description: Machine,
     /// What the snapshot must hold.
     pub manifest: ArchiveManifest,
     /// Part of it is lost, and what is left is wanted.
@@ -217,8 +220,9 @@ impl<'a> Recovery<'a> {
         room::report_encrypted(&repository, &snapshot, &|_| true, sink);
         let interval = crate::observe::CONSOLE_INTERVAL;
         let (damaged, _source) = (false, None);
+        let description = edited::description(rescue.layout.as_ref(), &machine, sink)?;
         let run = &rescue.directories.run;
-        let keyring = Arc::new(Keyring::new(Arc::clone(&repository), snapshot.clone(), &machine, run));
+        let keyring = Arc::new(Keyring::new(Arc::clone(&repository), snapshot.clone(), &description, run));
         Ok(Recovery {
             rescue,
             runner,
@@ -228,6 +232,7 @@ impl<'a> Recovery<'a> {
             interval,
             keyring,
             machine,
+            description,
             manifest,
             damaged,
             _source,
@@ -261,7 +266,10 @@ impl<'a> Recovery<'a> {
     /// [`Failure::Plan`] when no plan is allowed and fits; [`Failure::NotReady`] with what its steps lack.
     pub fn plan(&self, policy: &Policy) -> Result<Plan, Failure> {
         stage(self.sink, "plan", || {
-            let plan = lifeboat_plan::plan(&self.machine, &self.hardware()?, policy)?;
+            let plan = lifeboat_plan::plan_as(&self.machine, &self.description, &self.hardware()?, policy)?;
+            let wanted = lifeboat_plan::wanted(&self.machine, &self.description, policy)?;
+            edited::check_packages(&self.repository, &self.snapshot, &self.machine, &wanted)?;
+            self.keyring.follow(&wanted);
             self.keyring.open_by_files(self.runner, self.sink)?;
             lifeboat_rebuild::check(&self.context(&plan))?;
             Ok(plan)

@@ -45,6 +45,8 @@ pub struct RescueSystem {
     pub directories: RescueDirectories,
     /// The machine it was made for.
     pub machine: Machine,
+    /// How the machine shall come back, when that is not as it was: the layout that the medium has or a person named.
+    pub layout: Option<Machine>,
     /// Bytes of the embedded `machine.json`.
     pub machine_json: Vec<u8>,
     /// The embedded manifest.
@@ -66,6 +68,48 @@ pub struct RescueSystem {
 /// True inside a rescue system.
 pub fn is_rescue_system(directories: &RescueDirectories) -> bool {
     directories.embedded.join("manifest.json").is_file() && directories.run.join("parameters.json").is_file()
+}
+
+/// The edited layout: of the parameter, or the one that the initramfs carries.
+fn edited_layout(
+    directories: &RescueDirectories,
+    parameter: Option<&str>,
+    medium: Option<&FoundMedium>,
+) -> Result<Option<Machine>, Failure> {
+    let path = match parameter {
+        Some("recorded") => return Ok(None),
+        Some(path) if path.starts_with('/') => PathBuf::from(path),
+        Some(path) => match medium {
+            Some(medium) => medium.mount.join(path),
+            None => {
+                return Err(Failure::Unusable {
+                    what: format!("lifeboat.layout={path}"),
+                    reason: "no medium was found that could have that file; try an absolute path in the rescue system"
+                        .into(),
+                });
+            }
+        },
+        None => {
+            let path = directories.embedded.join("layout.json");
+            if !path.is_file() {
+                return Ok(None);
+            }
+            path
+        }
+    };
+    read_layout(&path).map(Some)
+}
+
+/// Reads an edited description.
+///
+/// # Errors
+/// When it cannot be read, or is none that holds together.
+pub fn read_layout(path: &Path) -> Result<Machine, Failure> {
+    let json = Failure::read(path)?;
+    Machine::from_json(&json).map_err(|error| Failure::Unusable {
+        what: format!("the layout {}", path.display()),
+        reason: error.to_string(),
+    })
 }
 
 impl RescueSystem {
@@ -108,9 +152,11 @@ impl RescueSystem {
             Some(RecordedSource::Medium(medium)) => (Some(medium), None),
             Some(RecordedSource::Tape(tape)) => (tape.medium.clone(), Some(tape)),
         };
+        let layout = edited_layout(&directories, parameters.layout.as_deref(), source.as_ref())?;
         Ok(RescueSystem {
             directories,
             machine,
+            layout,
             machine_json,
             manifest,
             manifest_json,

@@ -281,21 +281,22 @@ impl<'a> Session<'a> {
         Ok(Opened::Backups(backups, meant, note))
     }
 
-    /// Selects one of the snapshots; returns the machine as it was then.
+    /// Selects one of the snapshots; returns the machine as it was then, and as it shall come back: the same, or as an edited
+    /// description says.
     ///
     /// # Errors
     /// [`Failure::Mismatch`] for another machine's; when its description cannot be read.
-    pub fn choose(&mut self, index: usize) -> Result<Machine, Failure> {
+    pub fn choose(&mut self, index: usize) -> Result<(Machine, Machine), Failure> {
         let (Some(repository), Some(snapshot)) = (&self.repository, self.snapshots.get(index)) else {
             return Err(nothing_open());
         };
         let mut recovery =
             Recovery::of_snapshot(self.rescue, Arc::clone(repository), snapshot.clone(), true, self.runner, self.sink)?;
         recovery.report_every(self.interval);
-        let machine = recovery.machine.clone();
+        let machines = (recovery.machine.clone(), recovery.description.clone());
         self.recovery = Some(recovery);
         self.table = None;
-        Ok(machine)
+        Ok(machines)
     }
 
     /// Tries the key files of the archive, or what was typed, on the machine's encrypted devices. Gives those that nothing opens so far,
@@ -313,6 +314,15 @@ impl<'a> Session<'a> {
             }
         };
         Ok((keyring.locked().iter().map(ToString::to_string).collect(), opened))
+    }
+
+    /// Keeps the passphrase of a device that is encrypted anew.
+    ///
+    /// # Errors
+    /// When no snapshot was chosen.
+    pub fn new_passphrase(&self, uuid: &str, typed: &str) -> Result<(), Failure> {
+        self.chosen()?.keyring().choose(uuid, typed);
+        Ok(())
     }
 
     /// The disks of this hardware.
@@ -400,7 +410,7 @@ impl<'a> Session<'a> {
         };
         std::fs::create_dir_all(folder).map_err(|source| Failure::Write { path: folder.clone(), source })?;
         if *to == Destination::Machine {
-            let missing = compare::mount_all(&recovery.machine, folder, self.runner, Access::Writable);
+            let missing = compare::mount_all(&recovery.description, folder, self.runner, Access::Writable);
             let missing = missing.and_then(|missing| match missing.first() {
                 None => Ok(()),
                 // Files of a filesystem that is not mounted would fill the one below.

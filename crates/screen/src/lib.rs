@@ -8,6 +8,7 @@
 //! | [`mod@run`] | [`run()`]: the loop |
 //! | [`model`], [`request`] | [`model::Model`]: all that is known and shown; inputs, messages; requests to the worker |
 //! | `editor` | what the layout editor offers for a partition |
+//! | `storage` | what it offers for the storage below: RAID, LVM, encryption |
 //! | [`mod@update`] | how it changes |
 //! | [`mod@view`] | how it looks |
 //! | [`progress`], [`review`] | work from its events; a plan for reading |
@@ -29,6 +30,7 @@ pub mod progress;
 pub mod request;
 pub mod review;
 pub mod run;
+mod storage;
 pub mod terminal;
 pub mod update;
 pub mod view;

@@ -8,7 +8,7 @@ pub use crate::request::{KeyOf, Request, Typed};
 use crate::review::Line;
 use lifeboat_machine::parameters::After;
 use lifeboat_machine::{Device, DeviceId, Event, FoundDisk, FoundHardware, Machine};
-use lifeboat_plan::{Plan, Policy};
+use lifeboat_plan::{Move, Plan, Policy};
 use lifeboat_restore::Disks;
 use lifeboat_restore::archive_places::ArchivePlace;
 use lifeboat_restore::rescue::RescueSystem;
@@ -42,6 +42,10 @@ pub enum Screen {
     Kind,
     /// Where a partition is.
     Spot,
+    /// RAID, LVM, encryption.
+    Storage,
+    /// A new passphrase, typed twice.
+    Passphrase,
     /// What will be done.
     Review,
     /// Asking for the machine's name.
@@ -216,8 +220,10 @@ pub struct Model {
     pub snapshots: Vec<Backup>,
     /// The chosen one.
     pub snapshot: Picker,
-    /// The machine as recorded by the chosen backup.
+    /// The machine as it shall come back: as the chosen backup or an edited description says, with the moves that were chosen.
     pub machine: Option<Machine>,
+    /// The machine as recorded by the chosen backup, and the description that the moves start from.
+    pub origin: Option<Box<(Machine, Machine)>>,
     /// The disks that are there.
     pub hardware: FoundHardware,
     /// The chosen found disk.
@@ -240,6 +246,14 @@ pub struct Model {
     pub kind: Picker,
     /// The chosen place for a partition.
     pub spot: Picker,
+    /// The chosen storage for a partition; the first line is "as recorded".
+    pub storage: Picker,
+    /// The move that waits for a passphrase.
+    pub pending: Option<Move>,
+    /// The passphrase once more.
+    pub repeated: Field,
+    /// It is being typed for the second time.
+    pub repeating: bool,
     /// The plan for reading.
     pub review: Vec<Line>,
     /// Its first line on the screen.
@@ -292,8 +306,10 @@ pub enum Message {
     Event(Event),
     /// A source was opened.
     Opened(Result<Opened, String>),
-    /// A snapshot was taken.
-    Chosen(Result<Box<Machine>, String>),
+    /// A snapshot was taken: the machine as recorded, and as it shall come back.
+    Chosen(Result<Box<(Machine, Machine)>, String>),
+    /// The passphrase of a device that is encrypted anew was kept.
+    PassphraseKept(Result<(), String>),
     /// Encrypted devices of the machine that no key opens so far, and whether what was typed opened one.
     Keys(Result<(Vec<String>, bool), String>),
     /// The disks that are there.
@@ -356,6 +372,7 @@ impl Model {
             snapshots: vec![],
             snapshot: Picker::default(),
             machine: None,
+            origin: None,
             hardware: FoundHardware::default(),
             disk: Picker::default(),
             policy: lifeboat_restore::nuke::policy(&rescue.parameters),
@@ -367,6 +384,10 @@ impl Model {
             size_text: Field::default(),
             kind: Picker::default(),
             spot: Picker::default(),
+            storage: Picker::default(),
+            pending: None,
+            repeated: Field::default(),
+            repeating: false,
             review: vec![],
             scroll: 0,
             name: Field::default(),

@@ -34,6 +34,8 @@ pub enum Request {
     Choose(usize),
     /// Keys of the machine's encrypted devices: those that the archive holds, and what was typed.
     Keys(Option<Typed>),
+    /// The passphrase of a device that is encrypted anew, with the UUID of its header.
+    Passphrase(String, Typed),
     Look,
     Search(String),
     /// With a plan, a policy, and whether what is left of a damaged archive is wanted.

@@ -11,6 +11,7 @@ pub(crate) mod end;
 pub(crate) mod files;
 mod layout;
 mod machine;
+mod storage;
 
 use crate::field::Picker;
 use crate::key::Key;
@@ -59,6 +60,8 @@ fn press(model: &mut Model, key: Key) -> Vec<Effect> {
         Screen::Size => layout::size(model, key),
         Screen::Kind => layout::kind(model, key),
         Screen::Spot => layout::spot(model, key),
+        Screen::Storage => storage::storage(model, key),
+        Screen::Passphrase => storage::passphrase(model, key),
         Screen::Review => machine::read(model, key),
         Screen::Confirm => machine::confirm(model, key),
         Screen::Files => files::files(model, key),
@@ -82,7 +85,7 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
     match message {
         Message::Opened(result) => opened(model, result),
         Message::Chosen(Ok(machine)) => {
-            machine::chosen(model, *machine);
+            machine::chosen(model, machine);
             match model.goal {
                 Goal::Machine => model.work("Looking for keys of encrypted storage", Request::Keys(None)),
                 Goal::Files => files::begin(model),
@@ -106,7 +109,9 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
             model.back();
             model.inform(format!("Keyboard layout: {name}"))
         }
-        Message::Chosen(Err(text))
+        Message::PassphraseKept(Ok(())) => model.inform("The passphrase is kept for the recovery".into()),
+        Message::PassphraseKept(Err(text))
+        | Message::Chosen(Err(text))
         | Message::Keys(Err(text))
         | Message::Hardware(Err(text))
         | Message::Places(Err(text))

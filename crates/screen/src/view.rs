@@ -17,6 +17,7 @@ mod layout;
 mod machine;
 mod parts;
 mod start;
+mod storage;
 
 use crate::model::{Model, Notice, Screen};
 use crate::review::wrapped;
@@ -94,6 +95,8 @@ fn body(model: &Model) -> Body {
         Screen::Size => layout::size(model),
         Screen::Kind => layout::kind(model),
         Screen::Spot => layout::spot(model),
+        Screen::Storage => storage::storage(model),
+        Screen::Passphrase => storage::passphrase(model),
         Screen::Review => machine::review(model),
         Screen::Confirm => machine::confirm(model),
         Screen::Files => files::files(model),
@@ -118,6 +121,8 @@ fn title(model: &Model) -> &'static str {
         Screen::Size => "size of a partition",
         Screen::Kind => "filesystem of a partition",
         Screen::Spot => "place of a partition",
+        Screen::Storage => "storage of a partition",
+        Screen::Passphrase => "new passphrase",
         Screen::Review => "the plan",
         Screen::Confirm => "confirm",
         Screen::Files => "choose files",

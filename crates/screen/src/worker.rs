@@ -90,6 +90,9 @@ fn answer<'a>(session: &mut Session<'a>, rescue: &RescueSystem, runner: &'a dyn 
             let typed = typed.as_ref().map(|typed| typed.0.as_str());
             Message::Keys(session.machine_keys(typed).map_err(text))
         }
+        Request::Passphrase(uuid, typed) => {
+            Message::PassphraseKept(session.new_passphrase(&uuid, &typed.0).map_err(text))
+        }
         Request::Look => Message::Hardware(session.hardware().map_err(text)),
         Request::Search(query) => {
             let result = session.search(&query, SHOWN_FILES).map_err(text);

@@ -50,7 +50,7 @@ fn headers_come_back_with_the_key_slots_in_use() {
         let header = &examined.header;
         assert_eq!(format!("luks{}", header.version), kind);
         assert_eq!((header.cipher.as_str(), header.uuid.len()), ("aes-xts-plain64", 36));
-        assert_eq!(header.backup.size_bytes, examined.backup.len() as u64);
+        assert_eq!(header.backup.as_ref().unwrap().size_bytes, examined.backup.len() as u64);
         assert_eq!(header.data_offset_bytes, if kind == "luks1" { 2 * MIB } else { 16 * MIB });
         let backup = scratch.path().join(header.backup_name());
         std::fs::write(&backup, &examined.backup).unwrap();
@@ -117,5 +117,34 @@ fn what_no_passphrase_opens_is_refused() {
         assert_eq!(examined.bound == [kind], bound, "{kind}");
         let [(reason, remedy)] = &examined.refusals[..] else { panic!("{:?}", examined.refusals) };
         assert!(reason.contains("only a TPM, clevis or a security token") && remedy.contains("luksAddKey"), "{reason}");
+    }
+}
+
+/// The header of a device that is encrypted anew takes the way of recorded ones.
+#[test]
+fn a_header_that_is_made_anew_is_the_planned_one() {
+    for sector_bytes in [512, 4096] {
+        let scratch = tempfile::tempdir().unwrap();
+        let planned = LuksHeader {
+            version: 2,
+            uuid: "64f0a6d1-0000-4000-a000-000000000001".into(),
+            label: lifeboat_machine::Name::default(),
+            subsystem: lifeboat_machine::Name::default(),
+            cipher: "aes-xts-plain64".into(),
+            sector_bytes,
+            data_offset_bytes: 16 * MIB,
+            integrity: None,
+            backup: None,
+        };
+        let file = image(scratch.path(), "new", 17);
+        SystemRunner.run(&make::format(&file, &planned, b"a key\n")).unwrap();
+        let examined = read(&file);
+        assert_eq!(LuksHeader { backup: None, ..examined.header }, planned);
+        let backup = scratch.path().join("new.header");
+        std::fs::write(&backup, &examined.backup).unwrap();
+        assert!(opens(&backup, b"a key\n") && !opens(&backup, b"a key"));
+        let device = image(scratch.path(), "device", 32);
+        SystemRunner.run(&make::restore_header(&device, &backup)).unwrap();
+        assert_eq!(LuksHeader { backup: None, ..read(&device).header }, planned);
     }
 }

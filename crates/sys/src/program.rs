@@ -78,6 +78,7 @@ programs! {
     GRUB_INSTALL = "grub-install", "grub2-common", Never;
     GRUB2_INSTALL = "grub2-install", "grub2-tools", Never;
     GRUB_MKCONFIG = "grub-mkconfig", "grub-common", Never;
+    GRUB2_MKCONFIG = "grub2-mkconfig", "grub2-tools", Never;
     GRUB_MKIMAGE = "grub-mkimage", "grub-common", Never;
     GRUB2_MKIMAGE = "grub2-mkimage", "grub2-tools", Never;
     UPDATE_GRUB = "update-grub", "grub2-common", Never;

@@ -29,6 +29,9 @@ pub fn run(session: &Session, args: &RestoreArgs) -> CommandResult {
     let snapshot = continued.as_ref().map(|journal| &journal.snapshot).or(args.snapshot.as_ref());
     name_archive(&mut rescue, "restore", args.from.as_ref(), snapshot)?;
     rescue.parameters.damaged |= args.damaged;
+    if let Some(path) = &args.layout {
+        rescue.layout = Some(lifeboat_restore::rescue::read_layout(path).map_err(explain)?);
+    }
     let _alone = rescue.alone()?;
     let recovery = open(session, &rescue, &args.key)?;
     unlock(session, &recovery)?;
@@ -158,6 +161,16 @@ fn unlock(session: &Session, recovery: &Recovery<'_>) -> CommandResult {
             }
             session.reporter.note(text);
         }
+    }
+    for device in keyring.keyless() {
+        let typed = super::storage::passphrase(&format!("{device}, which is encrypted anew"))?;
+        if typed.is_empty() {
+            return Err(CommandError::refused(format!("no passphrase was given for {device}; nothing was touched")));
+        }
+        if *super::storage::passphrase(&format!("{device}, once more"))? != *typed {
+            return Err(CommandError::refused(format!("the two passphrases for {device} differ; nothing was touched")));
+        }
+        keyring.choose(&device.uuid, &typed);
     }
     Ok(())
 }

@@ -1,8 +1,9 @@
-//! `lifeboat layout show|plan|diff`
+//! `lifeboat layout show|plan|diff|edit`
 
+use super::moves::{self, Onto};
 use crate::command::{LayoutCommand, LayoutDiffArgs, LayoutPlanArgs, LayoutShowArgs, PolicyArgs};
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::job::{archive, protect};
+use crate::job::{self, archive, protect};
 use crate::session::Session;
 use lifeboat_machine::bytes::{human, printable};
 use lifeboat_machine::layout::{Array, ArrayMember, ArrayRole, CacheKind, VolumeShape};
@@ -10,12 +11,14 @@ use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Machine};
 use lifeboat_plan::{Change, Policy};
 use lifeboat_restore::rescue::{RescueDirectories, RescueSystem, is_rescue_system};
 use std::fmt::Write as _;
+use std::path::Path;
 
 pub fn run(session: &Session, command: &LayoutCommand) -> CommandResult {
     match command {
         LayoutCommand::Show(args) => show(session, args),
         LayoutCommand::Plan(args) => plan(session, args),
         LayoutCommand::Diff(args) => diff(session, args),
+        LayoutCommand::Edit(args) => moves::edit(session, args),
     }
 }
 
@@ -48,16 +51,40 @@ fn lost(from: Option<&str>) -> Result<Option<Machine>, CommandError> {
 }
 
 fn plan(session: &Session, args: &LayoutPlanArgs) -> CommandResult {
+    let edited = args.layout.is_some() || args.onto.is_some();
+    let here = edited && args.from.is_none() && !is_rescue_system(&RescueDirectories::default());
     let machine = match lost(args.from.as_deref())? {
         Some(machine) => machine,
+        // On the healthy machine it is this one.
+        None if here => {
+            let probed = protect::probe(session, Path::new("/"), session.config.repository.as_deref())?;
+            protect::refuse(session, &probed)?;
+            probed.machine
+        }
         None => archive::machine_with_room(session, args.from.as_deref(), args.snapshot.as_deref(), &args.key)?,
     };
-    let hardware = lifeboat_probe::found_hardware(&session.runner, &[])?;
-    let plan = lifeboat_plan::plan(&machine, &hardware, &policy(&args.policy)?).map_err(|error| CommandError {
-        kind: Kind::Refused,
-        error: error.into(),
-        hints: vec![],
-    })?;
+    let mut description = args.layout.as_deref().map(job::layout::read).transpose()?;
+    let mut hardware = None;
+    match args.onto.as_deref().map(|path| moves::onto(path, &machine)).transpose()? {
+        Some(Onto::Machine(other)) => {
+            hardware = Some(moves::own_disks(&other));
+            description = Some(*other);
+        }
+        Some(Onto::Hardware(disks)) => hardware = Some(disks),
+        None => {}
+    }
+    let description = description.unwrap_or_else(|| machine.clone());
+    let hardware = match hardware {
+        Some(hardware) => hardware,
+        // The disks of a running machine are in use: those of the description count.
+        None if here => moves::own_disks(&description),
+        None => lifeboat_probe::found_hardware(&session.runner, &[])?,
+    };
+    if here {
+        job::layout::check_packages(&machine, &description, Path::new("/"))?;
+    }
+    let plan = lifeboat_plan::plan_as(&machine, &description, &hardware, &policy(&args.policy)?)
+        .map_err(|error| CommandError { kind: Kind::Refused, error: error.into(), hints: vec![] })?;
     session.reporter.value(&plan);
     session.reporter.lines(plan.to_string());
     Ok(())
@@ -118,7 +145,7 @@ pub fn policy(args: &PolicyArgs) -> Result<Policy, CommandError> {
 }
 
 /// A machine for people.
-fn text(machine: &Machine) -> String {
+pub(super) fn text(machine: &Machine) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
     let shown = |text: &str| printable(text.as_bytes());

@@ -141,6 +141,11 @@ pub fn write_iso(
     out: &Path,
 ) -> CommandResult {
     let signing = workshop.signing.as_ref();
+    let layout = args.layout.as_deref().map(super::layout::read).transpose()?;
+    if let Some(layout) = &layout {
+        super::layout::check(request.machine, layout)?;
+        super::layout::check_packages(request.machine, layout, &args.sysroot.sysroot)?;
+    }
     if let Some(signing) = signing {
         signing::warn_of_firmware(session, request.machine, signing);
     }
@@ -201,6 +206,9 @@ pub fn write_iso(
     let embed = |path: &str, bytes: Vec<u8>| Embedded { path: path.to_owned(), bytes, mode: 0o600 };
     let mut embedded =
         vec![embed("lifeboat/machine.json", machine_json), embed("lifeboat/manifest.json", manifest_json)];
+    if let Some(layout) = &layout {
+        embedded.push(embed("lifeboat/layout.json", layout.to_json()));
+    }
     if let Some(policy) = &session.config.unattended {
         embedded.push(embed("lifeboat/policy.json", serde_json::to_vec_pretty(policy)?));
     }

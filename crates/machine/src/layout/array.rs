@@ -123,15 +123,7 @@ pub enum ArrayRole {
 impl Array {
     /// Its UUID as blkid prints it of a member: `0f94ed54-43b7-25a2-6bb1-7c3a1c1a7e44`.
     pub fn member_uuid(&self) -> String {
-        let digits: Vec<char> = self.uuid.chars().filter(char::is_ascii_hexdigit).collect();
-        let mut text = String::with_capacity(36);
-        for (index, digit) in digits.into_iter().enumerate() {
-            if matches!(index, 8 | 12 | 16 | 20) {
-                text.push('-');
-            }
-            text.push(digit.to_ascii_lowercase());
-        }
-        text
+        member_uuid(&self.uuid)
     }
 
     /// Its active members by slot; `None` where one is missing.
@@ -202,6 +194,18 @@ impl Array {
         };
         each * chunk
     }
+}
+
+/// The UUID of an array as blkid prints it of a member, from mdadm's form.
+pub fn member_uuid(uuid: &str) -> String {
+    let mut text = String::with_capacity(36);
+    for (index, digit) in uuid.chars().filter(char::is_ascii_hexdigit).enumerate() {
+        if matches!(index, 8 | 12 | 16 | 20) {
+            text.push('-');
+        }
+        text.push(digit.to_ascii_lowercase());
+    }
+    text
 }
 
 /// mdadm of every release makes an array and its node with this name: what is portable to POSIX, of at most 32 characters (mdadm

@@ -12,6 +12,10 @@ pub struct Crypt {
     pub parent: DeviceId,
     /// Name of the mapping below /dev/mapper.
     pub name: String,
+    /// For a device that is encrypted anew: the file of the restored system whose content opens it; `None` for a passphrase
+    /// that a person types. What was recorded has its key files in crypttab(5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<String>,
 }
 
 /// A LUKS header. Key slots and tokens are kept in a backup of the header, never here.
@@ -34,8 +38,10 @@ pub struct LuksHeader {
     pub data_offset_bytes: u64,
     /// Integrity of the data, as cryptsetup names it; `None` without.
     pub integrity: Option<String>,
-    /// The backup of the header, which has its key slots and tokens: it is in the archive, beside this description.
-    pub backup: HeaderBackup,
+    /// The backup of the header, which has its key slots and tokens: it is in the archive, beside this description. `None` for a
+    /// device that is encrypted anew: its header is made at the recovery.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<HeaderBackup>,
 }
 
 /// The backup of a LUKS header, as luksHeaderRestore (cryptsetup-luksHeaderRestore(8)) takes it.

@@ -18,7 +18,7 @@ pub fn luks(uuid: &str, blake3: &str) -> LuksHeader {
         sector_bytes: 512,
         data_offset_bytes: 16 * MIB,
         integrity: None,
-        backup: HeaderBackup { size_bytes: 16 * MIB, blake3: blake3.into() },
+        backup: Some(HeaderBackup { size_bytes: 16 * MIB, blake3: blake3.into() }),
     }
 }
 
@@ -38,7 +38,7 @@ pub fn encrypted_machine() -> Machine {
         id: id("crypt0"),
         path: "/dev/dm-0".into(),
         size_bytes: bytes,
-        kind: DeviceKind::Crypt(Crypt { parent: id("disk0p2"), name: "vda2_crypt".into() }),
+        kind: DeviceKind::Crypt(Crypt { parent: id("disk0p2"), name: "vda2_crypt".into(), key_file: None }),
         content: ext4("root", "aaaaaaaa-0000-0000-0000-000000000001", bytes, 2 * GIB),
     });
     let mount_point = Name::from("/");

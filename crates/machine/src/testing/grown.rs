@@ -315,10 +315,14 @@ impl Grower {
             sector_bytes: 512,
             data_offset_bytes: 16 * MIB,
             integrity: None,
-            backup: HeaderBackup { size_bytes: 16 * MIB, blake3: String::new() },
+            backup: Some(HeaderBackup { size_bytes: 16 * MIB, blake3: String::new() }),
         };
         self.set(&parent.id, Content::Luks(header));
-        let kind = DeviceKind::Crypt(Crypt { parent: parent.id.clone(), name: format!("{}_crypt", parent.id) });
+        let kind = DeviceKind::Crypt(Crypt {
+            parent: parent.id.clone(),
+            name: format!("{}_crypt", parent.id),
+            key_file: None,
+        });
         let size = self.size(&parent.id) - 16 * MIB;
         self.add(
             &format!("{}_crypt", parent.id),

@@ -39,13 +39,16 @@ fn impossible(
     id: &DeviceId,
     kind: FilesystemKind,
 ) -> Option<String> {
-    let Some(device) = machine.layout.device(id).filter(|device| device.partition().is_some()) else {
+    let Some(device) = machine.layout.device(id) else {
         return Some("the machine has no such partition".into());
     };
     let Some(recorded) = device.filesystem() else { return Some("it holds no filesystem".into()) };
     let Some(was) = FilesystemKind::of(recorded) else {
         return Some("FAT cannot be changed: firmware and other systems read it, and it holds no Linux files".into());
     };
+    if machine.layout.content_devices(id).len() > 1 {
+        return Some("it lies on several devices, or has its journal on another one".into());
+    }
     if was == kind {
         return Some(format!("it is already {kind}"));
     }

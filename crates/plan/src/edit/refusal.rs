@@ -13,7 +13,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    pub(super) fn of(device: &DeviceId, reason: impl Into<String>) -> Refusal {
+    pub(crate) fn of(device: &DeviceId, reason: impl Into<String>) -> Refusal {
         Refusal { device: device.clone(), reason: reason.into() }
     }
 }

@@ -1,6 +1,7 @@
 //! What changes in the restored system: other names of devices, other kinds of filesystems, other controllers.
 
 use super::Work;
+use crate::consequence;
 use crate::controller;
 use crate::kind_changes;
 use crate::step::Step;
@@ -18,7 +19,13 @@ impl Work<'_> {
         if !changes.is_empty() {
             steps.push(Step::AdaptFilesystems { changes });
         }
-        if let Some(reason) = self.initramfs_reason() {
+        let moved = consequence::moved(self.recorded, self.machine, self.nodes);
+        let elsewhere = moved.is_some() && self.machine.boot.initramfs != InitramfsTool::None;
+        steps.extend(moved.map(|moved| Step::AdaptStorage { moved }));
+        if elsewhere {
+            let reason = "the storage below the system is another one".to_owned();
+            steps.push(Step::RebuildInitramfs { reason });
+        } else if let Some(reason) = self.initramfs_reason() {
             steps.push(Step::RebuildInitramfs { reason });
         }
     }
@@ -33,8 +40,14 @@ impl Work<'_> {
         };
         for m in self.matches {
             let mut names: Vec<(String, String, String, bool)> = vec![];
+            if self.recorded.layout.device(&m.device.id).is_none() {
+                // A disk that the machine did not have has no names to be replaced.
+                continue;
+            }
             for (device, partition) in self.recorded.layout.partitions_of(&m.device.id).into_iter().rev() {
-                if let Some(new) = self.nodes.find(&device.id) {
+                // What its content is found by follows with the content.
+                let stayed = consequence::twin(&self.machine.layout, device).is_none_or(|new| new.id == device.id);
+                if let Some(new) = self.nodes.find(&device.id).filter(|_| stayed) {
                     let left =
                         self.machine.layout.partition_disk(&device.id).is_some_and(|disk| disk.id != m.device.id);
                     names.push((device.path.clone(), format!("-part{}", partition.number), new.to_owned(), left));

@@ -2,6 +2,7 @@
 
 use super::Work;
 use crate::boot_copies;
+use crate::consequence::twin;
 use crate::error::PlanError;
 use crate::kind_changes;
 use crate::step::{FurtherDevice, Step};
@@ -31,7 +32,9 @@ impl Work<'_> {
         match &part.device.content {
             Content::Filesystem(filesystem) => {
                 let was = kind_changes::was(self.recorded, &part.device).map(|kind| kind.name().to_owned());
-                let resized = part.resized || was.is_some();
+                let recorded = twin(&self.recorded.layout, &part.device).and_then(|old| old.filesystem());
+                let other = recorded.is_some_and(|recorded| recorded.size_bytes != filesystem.size_bytes);
+                let resized = part.resized || was.is_some() || other;
                 steps.push(Step::MakeFilesystem {
                     device: device.clone(),
                     filesystem: filesystem.clone(),

@@ -9,7 +9,6 @@ use crate::make::crc::parse_uuid;
 use base64::Engine as _;
 use lifeboat_machine::boot::{EfiEntry, Loader};
 use lifeboat_machine::layout::TableKind;
-use lifeboat_machine::{Content, Device};
 use lifeboat_plan::Step;
 use lifeboat_sys::mount;
 use std::path::{Path, PathBuf};
@@ -73,24 +72,20 @@ fn fall_back(context: &Context, entry: &EfiEntry, error: &std::io::Error) -> Res
 /// The partition as the new table has it.
 fn drive(context: &Context, entry: &EfiEntry, disk: &str, partition: u32) -> Result<HardDrive, RebuildError> {
     let wrong = |reason: String| RebuildError::Boot { what: format!("the EFI boot entry \"{}\"", entry.label), reason };
-    let (start, sectors) = context
-        .plan
-        .steps
-        .iter()
-        .filter_map(|step| if let Step::WriteTable { disk, entries, .. } = step { Some((disk, entries)) } else { None })
-        .find(|(written, _)| *written == disk)
-        .and_then(|(_, entries)| entries.iter().find(|entry| entry.number == partition))
-        .map(|entry| (entry.start_sector, entry.sectors))
-        .ok_or_else(|| wrong(format!("the plan creates no partition {partition} on {disk}")))?;
-    let layout = &context.machine.layout;
-    let uuid = layout.device(&entry.device).and_then(Device::partition).and_then(|p| p.uuid.as_deref());
-    let table = layout.partition_disk(&entry.device).map(|disk| &disk.content);
-    let signature = match (table, uuid.and_then(parse_uuid)) {
-        (Some(Content::Table(table)), _) if table.kind == TableKind::Mbr => {
-            u32::from_str_radix(table.id.trim_start_matches("0x"), 16).ok().map(Signature::Mbr)
-        }
-        (_, Some(guid)) => Some(Signature::Gpt(guid)),
+    let written = context.plan.steps.iter().find_map(|step| match step {
+        Step::WriteTable { disk: written, table, entries, .. } if written == disk => Some((table, entries)),
         _ => None,
+    });
+    let found = written.and_then(|(table, entries)| {
+        entries.iter().find(|entry| entry.number == partition).map(|entry| (table, entry))
+    });
+    let (table, written) =
+        found.ok_or_else(|| wrong(format!("the plan creates no partition {partition} on {disk}")))?;
+    let (start, sectors) = (written.start_sector, written.sectors);
+    let signature = match (table.kind, written.uuid.as_deref().and_then(parse_uuid)) {
+        (TableKind::Mbr, _) => u32::from_str_radix(table.id.trim_start_matches("0x"), 16).ok().map(Signature::Mbr),
+        (TableKind::Gpt, Some(guid)) => Some(Signature::Gpt(guid)),
+        (TableKind::Gpt, None) => None,
     };
     let signature =
         signature.ok_or_else(|| wrong(format!("{} has no UUID or disk id in its partition table", entry.device)))?;

@@ -5,6 +5,7 @@ use crate::error::RebuildError;
 use crate::mounts::in_chroot;
 use lifeboat_machine::Content;
 use lifeboat_machine::boot::InitramfsTool;
+use lifeboat_plan::{MovedStorage, Step};
 use lifeboat_sys::program::{DRACUT, LSINITCPIO, LSINITRAMFS, LSINITRD, MKINITCPIO, UPDATE_INITRAMFS};
 use lifeboat_sys::{Invocation, RunError};
 use std::path::Path;
@@ -36,7 +37,11 @@ pub fn rebuild(context: &Context) -> Result<Vec<String>, RebuildError> {
     };
     let done = in_chroot(context, || {
         context.runner.run(&call.in_root(&context.target))?;
-        opens_root(context)
+        match moved(context) {
+            // What the root lies on now is not what was recorded.
+            Some(moved) => holds(context, &moved.initramfs),
+            None => opens_root(context),
+        }
     });
     if in_memory {
         let _ = std::fs::remove_dir_all(IN_MEMORY);
@@ -61,21 +66,9 @@ fn opens_root(context: &Context) -> Result<Vec<String>, RebuildError> {
     if !root.iter().any(|device| matches!(device.content, Content::Luks(_))) {
         return Ok(vec![]);
     }
-    let kernel = &context.machine.boot.kernel;
-    let places = [format!("/boot/initrd.img-{kernel}"), format!("/boot/initramfs-{kernel}.img")];
-    let image = places.iter().find(|path| context.existing(Path::new(path)).is_some());
-    let lister = match context.machine.boot.initramfs {
-        InitramfsTool::InitramfsTools => LSINITRAMFS,
-        InitramfsTool::Dracut => LSINITRD,
-        InitramfsTool::Mkinitcpio => LSINITCPIO,
-        InitramfsTool::None => return Ok(vec![]),
-    };
-    let unknown =
-        |why: String| Ok(vec![format!("whether the new initramfs opens the encrypted root is not known: {why}")]);
-    let Some(image) = image else { return unknown(format!("there is no {}", places.join(" and no "))) };
-    let list = match context.runner.run(&Invocation::new(lister).arg(image).in_root(&context.target)) {
-        Ok(output) => output.text(),
-        Err(error) => return unknown(error.to_string()),
+    let (image, list) = match contents(context)? {
+        Ok(found) => found,
+        Err(why) => return Ok(vec![format!("whether the new initramfs opens the encrypted root is not known: {why}")]),
     };
     if list.lines().any(|line| OPENERS.iter().any(|opener| line.trim_end().ends_with(opener))) {
         return Ok(vec![]);
@@ -88,6 +81,59 @@ fn opens_root(context: &Context) -> Result<Vec<String>, RebuildError> {
             context.target.display()
         ),
     })
+}
+
+/// The initramfs of the recorded kernel with the paths in it; why they are not known.
+fn contents(context: &Context) -> Result<Result<(String, String), String>, RebuildError> {
+    let kernel = &context.machine.boot.kernel;
+    let places = [format!("/boot/initrd.img-{kernel}"), format!("/boot/initramfs-{kernel}.img")];
+    let image = places.iter().find(|path| context.existing(Path::new(path)).is_some());
+    let lister = match context.machine.boot.initramfs {
+        InitramfsTool::InitramfsTools => LSINITRAMFS,
+        InitramfsTool::Dracut => LSINITRD,
+        InitramfsTool::Mkinitcpio => LSINITCPIO,
+        InitramfsTool::None => return Ok(Err("the machine has no tool that makes one".into())),
+    };
+    let Some(image) = image else { return Ok(Err(format!("there is no {}", places.join(" and no ")))) };
+    Ok(match context.runner.run(&Invocation::new(lister).arg(image).in_root(&context.target)) {
+        Ok(output) => Ok((image.clone(), output.text())),
+        Err(error) => Err(error.to_string()),
+    })
+}
+
+/// What the plan says about storage that the machine did not have.
+fn moved<'c>(context: &'c Context<'_>) -> Option<&'c MovedStorage> {
+    context.plan.steps.iter().find_map(|step| if let Step::AdaptStorage { moved } = step { Some(moved) } else { None })
+}
+
+/// Looks whether the new initramfs holds the programs that the root needs now.
+fn holds(context: &Context, programs: &[String]) -> Result<Vec<String>, RebuildError> {
+    if programs.is_empty() {
+        return Ok(vec![]);
+    }
+    let wanted = programs.join(", ");
+    let (image, list) = match contents(context)? {
+        Ok(found) => found,
+        Err(why) => return Ok(vec![format!("whether the new initramfs has {wanted} is not known: {why}")]),
+    };
+    let has = |program: &str| {
+        let own = format!("bin/{program}");
+        let ends = |line: &str| match program {
+            "cryptsetup" => OPENERS.iter().any(|opener| line.ends_with(opener)),
+            _ => line.ends_with(&own),
+        };
+        list.lines().any(|line| ends(line.trim_end()))
+    };
+    match programs.iter().find(|program| !has(program)) {
+        None => Ok(vec![]),
+        Some(program) => Err(RebuildError::Boot {
+            what: "an initramfs that mounts the root".into(),
+            reason: format!(
+                "{image} was rebuilt and has no {program}; try installing the package that adds it in {}, and rebuilding it",
+                context.target.display()
+            ),
+        }),
+    }
 }
 
 fn call(context: &Context) -> Option<Invocation> {

@@ -1,11 +1,12 @@
 //! Partitions: sizes, filesystems, places, those left out.
 
 use super::machine::plan_anew;
+use super::storage;
 use crate::field::{Field, Picker};
 use crate::key::Key;
 use crate::model::{Effect, Model, Screen};
 use lifeboat_machine::DeviceId;
-use lifeboat_machine::bytes::human;
+use lifeboat_machine::bytes::{human, parse_size};
 use lifeboat_plan::{FilesystemKind, edit};
 
 /// Lines of the layout before and after the partitions.
@@ -37,6 +38,7 @@ pub fn layout(model: &mut Model, key: Key) -> Vec<Effect> {
             model.spot = Picker::default();
             model.go(Screen::Spot);
         }
+        (Key::Char('s'), Some(_)) => return storage::choose(model),
         (Key::Char('d') | Key::Delete, Some(id)) => return drop_partition(model, id),
         (Key::Char('o') | Key::Backspace, Some(id)) => {
             as_recorded(model, &id);
@@ -159,27 +161,9 @@ pub fn size(model: &mut Model, key: Key) -> Vec<Effect> {
     vec![]
 }
 
-/// `20 GiB`, `1.5G`, `512 MiB`, in powers of 1024; a bare number is MiB.
-pub fn parse_size(text: &str) -> Option<u64> {
-    let text = text.trim().to_ascii_lowercase();
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ',').unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
-    let number: f64 = number.replace(',', ".").parse().ok()?;
-    let shift = match unit.trim().trim_end_matches('b').trim_end_matches('i') {
-        "k" => 10,
-        "" | "m" => 20,
-        "g" => 30,
-        "t" => 40,
-        "p" => 50,
-        _ => return None,
-    };
-    let bytes = number * (1_u64 << shift) as f64;
-    (bytes.is_finite() && (1.0..9e18).contains(&bytes)).then_some(bytes as u64)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::parse_size;
 
     #[test]
     fn sizes_as_people_type_them() {

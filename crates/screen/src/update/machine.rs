@@ -15,10 +15,16 @@ use lifeboat_restore::session::Destination;
 pub const MAPPING_ACTIONS: usize = 2;
 
 /// Takes the machine of the chosen backup. What was chosen for the partitions of another layout has no meaning in this one.
-pub fn chosen(model: &mut Model, machine: Machine) {
-    let differs = model.machine.as_ref().is_some_and(|former| shape(former) != shape(&machine));
-    model.machine = Some(machine);
+pub fn chosen(model: &mut Model, machines: Box<(Machine, Machine)>) {
+    let differs = model.origin.as_ref().is_some_and(|former| shape(&former.1) != shape(&machines.1));
+    model.machine = Some(machines.1.clone());
+    model.origin = Some(machines);
     model.lost.clear();
+    // Passphrases are kept with the backup that was open.
+    let moves = std::mem::take(&mut model.policy.moves);
+    if !moves.is_empty() && !differs {
+        model.inform("Your choices of RAID, LVM and encryption were reset".into());
+    }
     if !differs {
         return;
     }
@@ -72,8 +78,13 @@ pub fn hardware(model: &mut Model, key: Key) -> Vec<Effect> {
 
 /// Computes the plan for what was chosen.
 pub fn plan_anew(model: &mut Model) {
-    let Some(machine) = &model.machine else { return };
-    model.plan = lifeboat_plan::plan(machine, &model.hardware, &model.policy).map_err(|error| explain(model, &error));
+    let Some(origin) = &model.origin else { return };
+    let (recorded, described) = (&origin.0, &origin.1);
+    // Each move was tried before it was taken.
+    let machine = lifeboat_plan::moves::apply(described, &model.policy.moves).unwrap_or_else(|_| described.clone());
+    let plan = lifeboat_plan::plan_as(recorded, described, &model.hardware, &model.policy);
+    model.plan = plan.map_err(|error| explain(model, &error));
+    model.machine = Some(machine);
     review(model);
 }
 

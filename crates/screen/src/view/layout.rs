@@ -27,7 +27,7 @@ pub fn layout(model: &Model) -> Body {
     lines.extend(listed(model, &items, model.layout.at, height));
     lines.push(Line::default());
     lines.extend(reason);
-    Body { lines, cursor: None, keys: "Enter: size  f: filesystem  m: move  d: leave out  o: as recorded  Esc: back" }
+    Body { lines, cursor: None, keys: "Enter: size  f: filesystem  s: storage  m: move  d: omit  o: undo  Esc: back" }
 }
 
 fn partition_line(model: &Model, device: &Device) -> String {
@@ -39,8 +39,12 @@ fn partition_line(model: &Model, device: &Device) -> String {
         (_, None, Some(bytes)) => human(bytes),
         (_, None, None) => "-".to_owned(),
     };
-    let mounts = model.machine.iter().flat_map(|machine| &machine.layout.mounts);
-    let points: Vec<String> = mounts.filter(|m| m.device == device.id).map(|m| m.mount_point.to_string()).collect();
+    let mounts =
+        model.machine.iter().flat_map(|machine| machine.layout.mounts.iter().map(move |mount| (machine, mount)));
+    let lies_on = |(machine, mount): &(&lifeboat_machine::Machine, &lifeboat_machine::layout::Mount)| {
+        mount.device == device.id || machine.layout.below(&mount.device).iter().any(|below| below.id == device.id)
+    };
+    let points: Vec<String> = mounts.filter(lies_on).map(|(_, mount)| mount.mount_point.to_string()).collect();
     let chosen = model.policy.filesystems.iter().find(|(of, _)| *of == device.id);
     let what = match chosen {
         Some((_, kind)) => {
@@ -96,7 +100,7 @@ pub fn size(model: &Model) -> Body {
 }
 
 /// Lines of a list of choices, and below it notes about the chosen one.
-fn choices(model: &Model, head: String, items: &[String], at: usize, about: Option<String>) -> Body {
+pub(super) fn choices(model: &Model, head: String, items: &[String], at: usize, about: Option<String>) -> Body {
     let mut lines = vec![heading(model.look, head), Line::default()];
     let about = match about {
         Some(reason) => paragraph(model, &format!("Not possible: {reason}."), model.look.danger()),

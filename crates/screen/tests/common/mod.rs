@@ -29,6 +29,7 @@ pub fn rescue(machine: &Machine, parameters: &str) -> RescueSystem {
     RescueSystem {
         directories: RescueDirectories::default(),
         machine: machine.clone(),
+        layout: None,
         machine_json: vec![],
         manifest: serde_json::from_value(manifest(false)).unwrap(),
         manifest_json: vec![],
@@ -135,12 +136,16 @@ impl Desk {
                 Message::Opened(Ok(Opened::Backups(self.backups(), 2, None)))
             }
             Request::Unlock(_) => Message::Opened(Ok(Opened::KeyWanted("this key does not match; try again".into()))),
-            Request::Choose(_) => Message::Chosen(Ok(Box::new(self.machine.clone()))),
+            Request::Choose(_) => Message::Chosen(Ok(Box::new((self.machine.clone(), self.machine.clone())))),
             Request::Keys(typed) => {
                 let before = self.locked.len();
                 self.locked.retain(|(_, passphrase)| typed.as_ref().is_none_or(|typed| typed.0.as_str() != passphrase));
                 let locked = self.locked.iter().map(|(device, _)| device.clone()).collect();
                 Message::Keys(Ok((locked, self.locked.len() < before)))
+            }
+            Request::Passphrase(uuid, typed) => {
+                self.unlocked.push(format!("{uuid} {}", typed.0.as_str()));
+                Message::PassphraseKept(Ok(()))
             }
             Request::Look => Message::Hardware(Ok(self.hardware.clone())),
             Request::Search(query) => {

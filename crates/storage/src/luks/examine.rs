@@ -141,7 +141,7 @@ fn one(device: &mut (impl Read + Seek), first: &[u8]) -> Result<Examined, String
         sector_bytes: 512,
         data_offset_bytes: payload,
         integrity: None,
-        backup: digest(&backup),
+        backup: Some(digest(&backup)),
     };
     let refusals = if payload == 0 { vec![(DETACHED.to_owned(), "")] } else { vec![] };
     Ok(Examined { header, backup, refusals, bound })
@@ -236,7 +236,7 @@ fn two(device: &mut (impl Read + Seek)) -> Result<Examined, String> {
         sector_bytes: of(segment, "sector_size").and_then(|bytes| u32::try_from(bytes).ok()).unwrap_or(512),
         data_offset_bytes,
         integrity,
-        backup: digest(&backup),
+        backup: Some(digest(&backup)),
     };
     let mut bound: Vec<String> = bound.into_iter().map(|(kind, _)| kind).collect();
     bound.sort();

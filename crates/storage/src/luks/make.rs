@@ -4,6 +4,7 @@
 //! is one that the plan names. Keys are given on standard input, never as arguments.
 
 use crate::layer::tool;
+use lifeboat_machine::layout::LuksHeader;
 use lifeboat_sys::program::CRYPTSETUP;
 use lifeboat_sys::{Invocation, Output};
 use std::path::Path;
@@ -27,6 +28,16 @@ pub fn try_key(backup: &Path, key: &[u8]) -> Invocation {
 pub fn open(device: &Path, name: &str, key: &[u8]) -> Invocation {
     let call = tool(CRYPTSETUP).args(["open", "--type", "luks", "--batch-mode", "--key-file", "-"]);
     call.arg(device).arg(name).stdin(key)
+}
+
+/// Makes a header with one key slot, of a device that is encrypted anew; into a file, from which it goes onto the device like one that was
+/// recorded. The key slot's parameters are cryptsetup's own choice on this machine.
+pub fn format(file: &Path, header: &LuksHeader, key: &[u8]) -> Invocation {
+    let sectors = (header.data_offset_bytes / 512).to_string();
+    let (uuid, sector) = (header.uuid.clone(), header.sector_bytes.to_string());
+    let call = tool(CRYPTSETUP).args(["luksFormat", "--type", "luks2", "--batch-mode", "--key-file", "-"]);
+    let call = call.args(["--uuid", &uuid, "--cipher", &header.cipher, "--sector-size", &sector, "--offset", &sectors]);
+    call.arg(file).stdin(key)
 }
 
 /// Closes a mapping.

@@ -1,0 +1,66 @@
+//! A machine that comes back on another layout than it had: the edited description beside the snapshot's own.
+
+use crate::failure::Failure;
+use lifeboat_archive::{Repository, SnapshotInfo};
+use lifeboat_machine::{Content, Device, Event, EventSink, Machine};
+use lifeboat_plan::{Policy, consequence};
+use std::path::Path;
+
+/// How a machine shall come back: as an edited description says, or as it was.
+///
+/// # Errors
+/// [`Failure::Plan`] when the description is of another machine, or lacks one of its filesystems.
+pub fn description(edited: Option<&Machine>, recorded: &Machine, sink: &dyn EventSink) -> Result<Machine, Failure> {
+    let Some(edited) = edited else { return Ok(recorded.clone()) };
+    let mut description = edited.clone();
+    fill_from(&mut description, recorded);
+    lifeboat_plan::wanted(recorded, &description, &Policy::default())?;
+    let text =
+        "the machine comes back on an edited layout; lifeboat.layout=recorded would bring back the one that it had";
+    sink.emit(&Event::Note { text: text.into() });
+    Ok(description)
+}
+
+/// It learns from the snapshot's own description how full its filesystems are.
+fn fill_from(description: &mut Machine, recorded: &Machine) {
+    for device in &mut description.layout.devices {
+        let Content::Filesystem(filesystem) = &mut device.content else { continue };
+        let own = recorded.layout.devices.iter().filter_map(Device::filesystem).find(|own| own.uuid == filesystem.uuid);
+        if let Some(own) = own {
+            filesystem.used_bytes = filesystem.used_bytes.max(own.used_bytes);
+            if own.options.mount_type() == filesystem.options.mount_type() {
+                (filesystem.used_bytes, filesystem.restored) = (own.used_bytes, own.restored);
+            }
+        }
+    }
+}
+
+/// Refuses storage that the restored system has no program for.
+///
+/// # Errors
+/// [`Failure::Unusable`] with the package; when the list of files cannot be read.
+pub fn check_packages(
+    repository: &Repository,
+    snapshot: &SnapshotInfo,
+    recorded: &Machine,
+    wanted: &Machine,
+) -> Result<(), Failure> {
+    let mut missing = consequence::required(recorded, wanted);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    for entry in repository.table(snapshot)?.entries() {
+        missing.retain(|one| !one.files.iter().any(|file| entry.path == Path::new(file)));
+    }
+    match missing.first() {
+        None => Ok(()),
+        Some(one) => Err(Failure::Unusable {
+            what: format!("the new layout for {}", one.what),
+            reason: format!(
+                "the restored system has no package {package}, which it needs for it; try installing it on the machine (apt install \
+                 {package}) and backing up again, or another layout",
+                package = one.package
+            ),
+        }),
+    }
+}
