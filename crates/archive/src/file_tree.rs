@@ -1,5 +1,6 @@
 //! What is to be backed up or compared.
 
+use crate::Pattern;
 use std::path::{Path, PathBuf};
 
 /// A file tree: the filesystem at a root, and those mounted below it that are listed.
@@ -16,12 +17,14 @@ pub struct FileTree {
     pub excludes: Vec<PathBuf>,
     /// Directories to keep, but without their contents.
     pub without_content: Vec<PathBuf>,
+    /// What fits one of these is left out, with all below it.
+    pub patterns: Vec<Pattern>,
 }
 
 impl FileTree {
     /// The filesystem at `root`, without filesystems mounted below it, with everything in it.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        FileTree { root: root.into(), mounts: vec![], excludes: vec![], without_content: vec![] }
+        FileTree { root: root.into(), mounts: vec![], excludes: vec![], without_content: vec![], patterns: vec![] }
     }
 
     /// Adds the filesystem that is mounted at `mount`.
@@ -33,6 +36,12 @@ impl FileTree {
     /// Leaves out an entry and all below it.
     pub fn exclude(mut self, path: impl Into<PathBuf>) -> Self {
         self.excludes.push(path.into());
+        self
+    }
+
+    /// Leaves out what fits a pattern, and all below it.
+    pub fn exclude_pattern(mut self, pattern: Pattern) -> Self {
+        self.patterns.push(pattern);
         self
     }
 

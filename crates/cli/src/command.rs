@@ -4,11 +4,17 @@
 mod dev;
 mod from;
 mod key;
+mod look;
+mod restore;
 mod storage;
 
 pub use dev::{DevCommand, DevImageArgs, DevShowArgs};
 pub use from::{FromArgs, KeyArgs};
 pub use key::{KeyAddArgs, KeyCommand, KeyFileArgs, KeyRemoveArgs};
+pub use look::{
+    BrowseArgs, DiffArgs, DumpArgs, FindArgs, ListArgs, LsArgs, MountArgs, SnapshotsArgs, StatsArgs,
+};
+pub use restore::{CompareArgs, OverwriteMode, RecoveryStage, RestoreArgs};
 pub use storage::{StorageActivateArgs, StorageCommand, StorageLoginArgs, StorageUnlockArgs};
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
@@ -55,7 +61,29 @@ pub enum Command {
     /// Save all local filesystems and the machine's description into a repository
     Backup(BackupArgs),
     /// List the snapshots of a repository or medium
-    List(FromArgs),
+    #[command(visible_alias = "snapshots", after_help = look::LIST_EXAMPLES)]
+    List(ListArgs),
+    /// List what is in a snapshot
+    #[command(after_help = look::LS_EXAMPLES)]
+    Ls(LsArgs),
+    /// Find files in snapshots by name, time or size
+    #[command(after_help = look::FIND_EXAMPLES)]
+    Find(FindArgs),
+    /// Show what changed from one snapshot to another
+    #[command(after_help = look::DIFF_EXAMPLES)]
+    Diff(DiffArgs),
+    /// Write a file of a snapshot, or a folder as a tar archive, to standard output
+    #[command(after_help = look::DUMP_EXAMPLES)]
+    Dump(DumpArgs),
+    /// Show what snapshots hold, and what that takes in the repository
+    #[command(after_help = look::STATS_EXAMPLES)]
+    Stats(StatsArgs),
+    /// Show snapshots as a folder, read-only
+    #[command(after_help = look::MOUNT_EXAMPLES)]
+    Mount(MountArgs),
+    /// Search a snapshot on the screen and restore what is chosen
+    #[command(after_help = look::BROWSE_EXAMPLES)]
+    Browse(BrowseArgs),
     /// Build a recovery medium
     #[command(subcommand)]
     Media(MediaCommand),
@@ -65,6 +93,7 @@ pub enum Command {
     #[command(subcommand)]
     Layout(LayoutCommand),
     /// Restore files on a running machine, or the whole machine in the rescue system
+    #[command(after_help = restore::RESTORE_EXAMPLES)]
     Restore(RestoreArgs),
     /// Compare an archive with this machine
     Compare(CompareArgs),
@@ -96,8 +125,8 @@ pub struct SysrootArgs {
 /// What a backup leaves out.
 #[derive(Args, Clone, Debug)]
 pub struct ExcludeArgs {
-    /// Leave this path out, with everything below it; may be repeated
-    #[arg(long, value_name = "PATH")]
+    /// Leave this path out, with everything below it, or all that fits a pattern, e.g. '**/*.tmp'; may be repeated
+    #[arg(long, value_name = "PATH|PATTERN")]
     pub exclude: Vec<PathBuf>,
     /// Keep this directory but leave out what it holds; may be repeated
     #[arg(long, value_name = "DIR")]
@@ -137,6 +166,9 @@ pub struct BackupArgs {
     /// How long to wait while another program holds the repository exclusively, as `restic prune` does
     #[arg(long, value_name = "MINUTES", default_value_t = 0)]
     pub wait_lock: u32,
+    /// Show what would be saved and left out, and whether there is room; nothing is written
+    #[arg(long, short = 'n')]
+    pub dry_run: bool,
 }
 
 /// `media`
@@ -239,6 +271,9 @@ pub struct RescueArgs {
     /// Use this machine description instead of probing (for a root filesystem in a folder)
     #[arg(long, value_name = "FILE")]
     pub machine: Option<PathBuf>,
+    /// Show what would be saved and left out, and whether there is room; nothing is written
+    #[arg(long, short = 'n')]
+    pub dry_run: bool,
     #[command(flatten)]
     pub medium: MediumArgs,
     #[command(flatten)]
@@ -319,79 +354,6 @@ pub struct LayoutDiffArgs {
     pub snapshot: Option<String>,
     #[command(flatten)]
     pub sysroot: SysrootArgs,
-    #[command(flatten)]
-    pub key: KeyArgs,
-}
-
-/// The stages of a recovery, as `restore --stage` takes them.
-#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecoveryStage {
-    /// Show what would be done to which disks
-    Plan,
-    /// Wipe the disks, make partitions and filesystems, mount them below /target
-    Rebuild,
-    /// Restore the files and compare them with the archive
-    Extract,
-    /// Make it bootable, unmount it
-    Boot,
-}
-
-/// `restore`
-#[derive(Args, Clone, Debug)]
-#[allow(missing_docs)]
-pub struct RestoreArgs {
-    /// A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or
-    /// http(s):// address
-    #[arg(long, value_name = "SOURCE")]
-    pub from: Option<String>,
-    /// Restore below this folder instead of to the original places
-    #[arg(long, value_name = "DIR")]
-    pub to: Option<PathBuf>,
-    /// Restore this snapshot instead of the latest
-    #[arg(long, value_name = "ID")]
-    pub snapshot: Option<String>,
-    /// What to restore, as absolute paths; everything below a folder
-    #[arg(value_name = "PATH")]
-    pub paths: Vec<PathBuf>,
-    /// In the rescue system: only this stage of the machine's recovery; the next one continues from there
-    #[arg(long, value_name = "STAGE", value_enum, conflicts_with_all = ["to", "paths", "mode"])]
-    pub stage: Option<RecoveryStage>,
-    /// In the rescue system: continue a recovery where it stopped
-    #[arg(long, conflicts_with_all = ["to", "paths", "mode", "stage", "snapshot", "from"])]
-    pub resume: bool,
-    /// In the rescue system: recover what is left of a damaged archive; what is lost is listed
-    #[arg(long, conflicts_with_all = ["to", "paths", "mode"])]
-    pub damaged: bool,
-    /// In the rescue system: the mode that the boot process starts
-    #[arg(long, value_name = "MODE", value_enum, hide = true)]
-    pub mode: Option<MenuMode>,
-    /// In tests: a directory with the files of a rescue system, in place of /
-    #[arg(long, value_name = "DIR", hide = true, requires = "mode")]
-    pub rescue_root: Option<PathBuf>,
-    #[command(flatten)]
-    pub policy: PolicyArgs,
-    #[command(flatten)]
-    pub key: KeyArgs,
-}
-
-/// `compare`
-#[derive(Args, Clone, Debug)]
-#[allow(missing_docs)]
-pub struct CompareArgs {
-    /// A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or
-    /// http(s):// address
-    #[arg(long, value_name = "SOURCE")]
-    pub from: Option<String>,
-    /// Compare this snapshot instead of the latest
-    #[arg(long, value_name = "ID")]
-    pub snapshot: Option<String>,
-    /// Compare with the tree below this folder instead of /; in the rescue system, instead of the disks, which are
-    /// mounted read-only for it
-    #[arg(long, value_name = "DIR")]
-    pub root: Option<PathBuf>,
-    /// What to compare, as absolute paths; everything when none is given
-    #[arg(value_name = "PATH")]
-    pub paths: Vec<PathBuf>,
     #[command(flatten)]
     pub key: KeyArgs,
 }

@@ -1,20 +1,27 @@
 //! One file per subcommand.
 
 mod backup;
+mod browse;
 mod by_hand;
 mod check;
 mod compare;
 mod dev;
+mod diff;
 mod drill;
+mod dump;
+mod find;
 mod interactive;
 mod key;
 mod layout;
 mod list;
 mod logs;
+mod ls;
 mod media;
+mod mount;
 pub mod recover;
 mod rescue;
 mod restore;
+mod stats;
 mod storage;
 mod verify;
 
@@ -41,6 +48,13 @@ pub fn dispatch(cli: Cli) -> CommandResult {
         Command::Check(args) => check::run(&session, &args),
         Command::Backup(args) => backup::run(&session, &args),
         Command::List(args) => list::run(&session, &args),
+        Command::Ls(args) => ls::run(&session, &args),
+        Command::Find(args) => find::run(&session, &args),
+        Command::Diff(args) => diff::run(&session, &args),
+        Command::Dump(args) => dump::run(&session, &args),
+        Command::Stats(args) => stats::run(&session, &args),
+        Command::Mount(args) => mount::run(&session, &args),
+        Command::Browse(args) => browse::run(&session, &args),
         Command::Media(args) => media::run(&session, &args),
         Command::Rescue(args) => rescue::run(&session, &args),
         Command::Layout(args) => layout::run(&session, &args),

@@ -7,6 +7,7 @@ pub mod exclusion;
 pub mod failure;
 pub mod headers;
 pub mod keys;
+pub mod look;
 pub mod medium;
 pub mod medium_repository;
 pub mod medium_room;

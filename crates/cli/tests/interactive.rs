@@ -214,7 +214,7 @@ fn files_come_back_and_the_way_to_the_machine_is_open() {
     person.sees(&["where shall they go?"]);
     let target = rescue.at("restored");
     person.press(&format!("\x15{}{ENTER}", target.display()));
-    person.sees(&["Lifeboat: result", "Restored 1 entries"]);
+    person.sees(&["Lifeboat: result", "Restored 1 entry"]);
     assert_eq!(std::fs::read_to_string(target.join("srv/data/hello.txt")).unwrap(), "hello\n");
     assert!(!target.join("srv/data/other.txt").exists());
 
@@ -248,7 +248,7 @@ fn files_come_back_and_the_way_to_the_machine_is_open() {
     assert_eq!(person.ends(), 0);
     assert_eq!(std::fs::read_to_string(rescue.at("root/run/lifeboat/after.json")).unwrap(), "\"poweroff\"");
     let events = std::fs::read_to_string(rescue.at("events")).unwrap();
-    assert!(events.contains("1 entries of the archive were restored"), "{events}");
+    assert!(events.contains("1 entry of the archive was restored"), "{events}");
     assert!(!events.contains("\"failed\"") && !events.contains(&short[3]), "{events}");
     assert_eq!(std::fs::read_to_string(rescue.at("errors")).unwrap(), "");
 }

@@ -11,6 +11,7 @@
 //! | [`mod@update`] | how it changes |
 //! | [`mod@view`] | how it looks |
 //! | [`progress`], [`review`] | work from its events; a plan for reading |
+//! | [`finder`] | the same screens on a running machine, for looking into an archive: its worker |
 //! | [`worker`] | does what is asked for, in a thread of its own |
 //! | [`terminal`] | the terminal: raw mode, keys, paint |
 //! | [`blind`] | output that queries nothing |
@@ -22,6 +23,7 @@
 pub mod blind;
 mod editor;
 pub mod field;
+pub mod finder;
 pub mod key;
 pub mod look;
 pub mod model;
@@ -37,4 +39,5 @@ pub mod worker;
 pub use lifeboat_restore::Disks;
 pub use look::Look;
 pub use model::Outcome;
-pub use run::{Ending, run};
+pub use finder::Finder;
+pub use run::{Ending, browse, run};

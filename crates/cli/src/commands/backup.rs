@@ -7,6 +7,7 @@ use crate::job::{archive, backup, keys, network, protect, watch};
 use crate::record::{FOLDER, Record};
 use crate::session::Session;
 use lifeboat_archive::{Repository, RepositoryOptions};
+use lifeboat_machine::bytes::human;
 use lifeboat_machine::{Event, EventSink as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,6 +23,9 @@ pub fn run(session: &Session, args: &BackupArgs) -> CommandResult {
     };
     backup::check_exclusions(session, &args.exclude)?;
     let sysroot = &args.sysroot.sysroot;
+    if args.dry_run {
+        return preview(session, args, &address);
+    }
     let log = keep_log(session, sysroot);
     let _watch = watch::over(session, &address)?;
     let target = network::target(session, &address)?;
@@ -48,6 +52,31 @@ pub fn run(session: &Session, args: &BackupArgs) -> CommandResult {
     repository.wait_for_locks(Duration::from_secs(60 * u64::from(args.wait_lock)));
     let report = backup::backup(session, &repository, &machine, sysroot, &args.exclude, &own)?;
     backup::report(session, &report)
+}
+
+/// What a backup would do. Its place is looked at when it is a folder; a key is not needed.
+fn preview(session: &Session, args: &BackupArgs, address: &str) -> CommandResult {
+    let sysroot = &args.sysroot.sysroot;
+    let target = network::target(session, address)?;
+    let machine = protect::machine(session, sysroot, args.machine.as_deref(), target.place.folder())?;
+    let folder = target.place.folder();
+    let own: Vec<PathBuf> = folder.map(Path::to_owned).into_iter().collect();
+    let bytes = backup::preview(session, &machine, sysroot, &args.exclude, &own)?;
+    let Some(folder) = folder else { return Ok(()) };
+    // It, or the folder that it would be made in.
+    let there = folder.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/"));
+    let Ok(filesystem) = rustix::fs::statvfs(there) else { return Ok(()) };
+    let free = filesystem.f_bavail.saturating_mul(filesystem.f_frsize);
+    let free_text = human(free);
+    session.reporter.line(format!("room: {free_text} free in {}", there.display()));
+    if free < bytes {
+        session.reporter.warning(format!(
+            "a first backup takes up to {}, usually half of it or less, and {} has {free_text} free",
+            human(bytes),
+            there.display()
+        ));
+    }
+    Ok(())
 }
 
 /// Keeps the output of a backup of this machine, which mostly runs unattended; returns the log's path. A backup without a log is
