@@ -275,7 +275,9 @@ impl Comparison<'_> {
             while let Some((old, new)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
                 match self.content((*old, *new), content, zeros, (&mut directories, &patience), &mut buffer) {
                     Ok(true) => {}
-                    Ok(false) => self.differ(self.archived.path(*old), DifferenceKind::Content, "content: the bytes differ"),
+                    Ok(false) => {
+                        self.differ(self.archived.path(*old), DifferenceKind::Content, "content: the bytes differ")
+                    }
                     Err(message) => problems.add(self.archived.path(*old), message),
                 }
                 let stored = self.archived.stored(*old);

@@ -58,13 +58,8 @@ pub struct DiffReport {
 pub fn diff(old: &Contents, new: &Contents, below: &Path) -> Result<DiffReport, ArchiveError> {
     let (was, is) = (old.find(below), new.find(below));
     let names = [old, new].map(|contents| format!("in {}", contents.snapshot().short_id()));
-    let mut diff = Diff {
-        old,
-        new,
-        readers: (old.reader()?, new.reader()?),
-        names: &names,
-        report: DiffReport::default(),
-    };
+    let mut diff =
+        Diff { old, new, readers: (old.reader()?, new.reader()?), names: &names, report: DiffReport::default() };
     match (was, is) {
         (Some(was), Some(is)) => diff.pair(was, is)?,
         (Some(was), None) => diff.only(old, was, &Change::Removed),

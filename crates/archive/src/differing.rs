@@ -59,8 +59,7 @@ pub(crate) fn metadata(was: &Entry, is: &Entry, sides: Sides<'_>) -> Vec<(Differ
         add(DifferenceKind::LinkTarget, "link target", text(was), text(is));
     }
     if was.device != is.device {
-        let text =
-            |entry: &Entry| entry.device.map_or("none".to_owned(), |(major, minor)| format!("{major}:{minor}"));
+        let text = |entry: &Entry| entry.device.map_or("none".to_owned(), |(major, minor)| format!("{major}:{minor}"));
         add(DifferenceKind::Device, "device number", text(was), text(is));
     }
     if was.xattrs != is.xattrs {

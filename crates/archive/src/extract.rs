@@ -41,10 +41,9 @@ use crate::links::Links;
 use crate::report::{Problems, Progress, locked};
 use crate::selection::Choice;
 use crate::{ArchiveError, Observer, Selection};
-pub use extraction::{Keep, RestoreOptions};
-pub use survey::Survey;
 pub(crate) use extraction::{ContentReader, ContentSource};
 use extraction::{Extraction, Failure, unreachable};
+pub use extraction::{Keep, RestoreOptions};
 use place::{Blocked, Target};
 use places::Places;
 use rustix::fd::OwnedFd;
@@ -56,6 +55,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
+pub use survey::Survey;
 
 /// What a restore did.
 pub(crate) struct Restored {

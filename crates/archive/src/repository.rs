@@ -64,8 +64,8 @@ pub use handle::{Repository, RepositoryOptions};
 pub use keys::KeyInfo;
 pub use owner::{Owner, listed};
 pub use place::{Place, SPARE};
-pub use stats::{RepositorySizes, SnapshotSizes};
 pub use snapshot::{SnapshotInfo, UnreadableSnapshot};
+pub use stats::{RepositorySizes, SnapshotSizes};
 
 use crate::compare::{self, CompareReport};
 use crate::extract::{self, RestoreOptions};

@@ -11,9 +11,7 @@ mod storage;
 pub use dev::{DevCommand, DevImageArgs, DevShowArgs};
 pub use from::{FromArgs, KeyArgs};
 pub use key::{KeyAddArgs, KeyCommand, KeyFileArgs, KeyRemoveArgs};
-pub use look::{
-    BrowseArgs, DiffArgs, DumpArgs, FindArgs, ListArgs, LsArgs, MountArgs, SnapshotsArgs, StatsArgs,
-};
+pub use look::{BrowseArgs, DiffArgs, DumpArgs, FindArgs, ListArgs, LsArgs, MountArgs, SnapshotsArgs, StatsArgs};
 pub use restore::{CompareArgs, OverwriteMode, RecoveryStage, RestoreArgs};
 pub use storage::{StorageActivateArgs, StorageCommand, StorageLoginArgs, StorageUnlockArgs};
 

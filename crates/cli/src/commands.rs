@@ -69,8 +69,12 @@ pub fn dispatch(cli: Cli) -> CommandResult {
     };
     session.reporter.finish();
     let written = session.reporter.outcome();
-    // The command's failure matters more than its lost result.
-    let result = result.and(written);
+    let result = match (result, written) {
+        // Differences that nobody could read are none that were reported.
+        (Err(error), Err(lost)) if error.kind == crate::error::Kind::Differences => Err(lost),
+        // The command's failure matters more than its lost result.
+        (result, written) => result.and(written),
+    };
     session.reporter.end_record(&result);
     result
 }

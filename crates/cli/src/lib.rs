@@ -83,7 +83,7 @@ fn not_run(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
         false => command().try_get_matches_from(harmless).err().map(|error| error.print()),
     };
     if reported.is_none() {
-        eprint!("{}", bytes::terminal(&text));
+        output::tell(&bytes::terminal(&text));
     }
     ExitCode::from(Kind::Usage.code())
 }

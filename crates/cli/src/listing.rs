@@ -93,9 +93,10 @@ impl Owners {
 
 /// The cells of an entry for [`LONG`]; `name` is what is shown of its path.
 pub fn long(entry: &Entry, name: &str, owners: &Owners) -> Vec<String> {
-    let size = match entry.device {
-        Some((major, minor)) => format!("{major}, {minor}"),
-        None => entry.size.to_string(),
+    let size = match (entry.device, &entry.target) {
+        (Some((major, minor)), _) => format!("{major}, {minor}"),
+        (None, Some(target)) => target.as_os_str().len().to_string(),
+        (None, None) => entry.size.to_string(),
     };
     let target = entry.target.as_ref().map(|target| format!(" -> {}", printable(target.as_os_str().as_bytes())));
     vec![

@@ -216,6 +216,11 @@ pub fn print(text: &str) -> io::Result<()> {
     out.flush()
 }
 
+/// Writes to standard error, without panicking as `eprint!` does: with standard error closed there is nobody to inform.
+pub fn tell(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
 /// An error of writing results, as the command's error. A reader that went away (EPIPE) has what it wanted.
 ///
 /// # Errors

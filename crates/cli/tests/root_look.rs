@@ -113,6 +113,12 @@ fn lifeboat_name(bytes: &[u8]) -> &std::ffi::OsStr {
     std::os::unix::ffi::OsStrExt::from_bytes(bytes)
 }
 
+/// The lines of JSON that are no events.
+fn results(out: &str) -> Vec<serde_json::Value> {
+    let lines = out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    lines.filter(|value| value.get("event").is_none()).collect()
+}
+
 #[test]
 fn root_lists_are_for_people_and_json_is_as_it_was() {
     let desk = Desk::new();
@@ -165,7 +171,7 @@ fn root_ls_shows_what_restic_shows() {
     assert!(code == 1 && err.contains("/none is not in snapshot") && err.contains("1 path could not"), "{err}");
     assert_eq!(desk.looked(&["ls", "latest", "etc"]).0, 2);
     let json = desk.look(&["ls", "--json", "latest", "/srv/www"]);
-    assert_eq!(json.lines().count(), 2);
+    assert_eq!(results(&json).len(), 2);
     assert!(json.contains("\"path\":\"/srv/www/new.html\"") && json.contains("\"type\":\"file\""), "{json}");
 }
 
@@ -175,7 +181,10 @@ fn root_find_looks_in_all_snapshots() {
     let [old, new] = desk.ids();
     let out = desk.look(&["find", "*.html"]);
     let (first, second) = out.split_once("\n\n").unwrap();
-    assert!(first.starts_with(&format!("snapshot {new} of ")) && first.ends_with("/index.html\n/srv/www/new.html"), "{out}");
+    assert!(
+        first.starts_with(&format!("snapshot {new} of ")) && first.ends_with("/index.html\n/srv/www/new.html"),
+        "{out}"
+    );
     assert!(second.starts_with(&format!("snapshot {old} of ")) && second.contains("/srv/www/old.html"), "{out}");
     assert!(!desk.look(&["find", "OLD.html"]).contains("old.html"));
     assert!(desk.look(&["find", "-i", "OLD.html"]).contains("/srv/www/old.html"));
@@ -253,9 +262,14 @@ fn root_dump_writes_files_and_tar_archives() {
         assert!(out.0, "{}", out.1);
     }
     let mut diff = Command::new("diff");
-    diff.args(["-r", "--no-dereference", "-x", ".lifeboat"]).arg(desk.at("ours")).arg(desk.at("theirs"));
+    diff.args(["-r", "--no-dereference", "-x", ".lifeboat", "-x", "odd-link"])
+        .arg(desk.at("ours"))
+        .arg(desk.at("theirs"));
     let diff = diff_out(&mut diff);
     assert!(diff.0, "{}", diff.1);
+    // restic 0.14 changes targets that are not UTF-8.
+    let link = std::fs::read_link(desk.at("ours/srv/odd-link")).unwrap();
+    assert_eq!(link.as_os_str(), lifeboat_name(b"odd\xff\n"));
     let status = |path: &str| std::fs::symlink_metadata(desk.at("ours").join(path)).unwrap();
     let (first, second) = (status("etc/fstab"), status("etc/fstab.link"));
     assert_eq!((first.ino(), first.nlink()), (second.ino(), 2));
@@ -299,17 +313,22 @@ fn root_results_that_nobody_takes_are_not_lost_silently() {
     ];
     for arguments in commands {
         for json in [false, true].into_iter().filter(|json| !json || arguments[0] != "dump") {
-            let all = [arguments, &["--from", "repo", "--key-file", "key"], if json { &["--json"] } else { &[] }].concat();
+            let all =
+                [arguments, &["--from", "repo", "--key-file", "key"], if json { &["--json"] } else { &[] }].concat();
             let start = |out: Stdio| {
                 let mut command = Command::new(LIFEBOAT);
-                command.args(&all).current_dir(desk.folder.path()).stdin(Stdio::null()).stdout(out).stderr(Stdio::piped());
+                command
+                    .args(&all)
+                    .current_dir(desk.folder.path())
+                    .stdin(Stdio::null())
+                    .stdout(out)
+                    .stderr(Stdio::piped());
                 command.spawn().unwrap()
             };
             let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
             let output = start(Stdio::from(full)).wait_with_output().unwrap();
             let err = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert!(matches!(output.status.code(), Some(1 | 4)), "{all:?}: {:?} {err}", output.status);
-            assert!(output.status.code() == Some(1) || arguments[0] == "diff", "{all:?}: {err}");
+            assert_eq!(output.status.code(), Some(1), "{all:?}: {err}");
             assert!(!err.contains("panicked"), "{all:?}: {err}");
             let mut child = start(Stdio::piped());
             drop(child.stdout.take());
@@ -325,7 +344,7 @@ fn root_results_that_nobody_takes_are_not_lost_silently() {
 fn root_stats_count_each_content_once() {
     let desk = Desk::new();
     let out = desk.look(&["stats", "--json"]);
-    let lines: Vec<serde_json::Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines = results(&out);
     assert_eq!(lines.len(), 3, "{out}");
     let number = |line: usize, key: &str| lines[line][key].as_u64().unwrap();
     // The hole is no data, and the second name of fstab is none either.
@@ -333,7 +352,6 @@ fn root_stats_count_each_content_once() {
     assert!(number(0, "own_bytes") < number(0, "stored_bytes"), "{out}");
     let both = number(0, "stored_bytes") + number(1, "own_bytes");
     assert_eq!(number(2, "stored_bytes"), both, "what both need, and what only one does: {out}");
-    assert!(number(2, "unique_bytes") < number(2, "data_bytes"), "{out}");
     let text = desk.look(&["stats"]);
     assert!(text.starts_with("SNAPSHOT") && text.contains("\n2 snapshots with ") && text.contains("pieces"), "{text}");
 }

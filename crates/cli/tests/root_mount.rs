@@ -135,7 +135,12 @@ fn root_the_odd_tree_is_the_same_through_the_mount() {
     let said = mounted.rest();
     run("umount", &[Path::new("-l"), &desk.at("disk")]);
     let differing: Vec<(&String, &String)> = before.iter().zip(&through).filter(|(a, b)| a != b).take(10).collect();
-    assert!(before.len() == through.len() && differing.is_empty(), "{} {}: {differing:#?}", before.len(), through.len());
+    assert!(
+        before.len() == through.len() && differing.is_empty(),
+        "{} {}: {differing:#?}",
+        before.len(),
+        through.len()
+    );
     assert!(before.len() > 20);
     assert!(unmounted.success() && status.success() && !is_mounted(&desk.at("point")), "{status:?} {said}");
 }

@@ -83,7 +83,10 @@ fn root_patterns_choose_what_is_restored() {
     desk.restored(&["--to", "two", "/etc", "--include", "app", "--exclude", "*.data"]);
     assert_eq!(desk.files("two"), ["etc/app/a.conf"]);
     desk.restored(&["--to", "three", "--exclude", "/srv"]);
-    assert_eq!(desk.files("three"), ["etc/app/a.conf", "etc/app/a.data", "etc/fstab", "etc/hostname", "etc/machine-id"]);
+    assert_eq!(
+        desk.files("three"),
+        ["etc/app/a.conf", "etc/app/a.data", "etc/fstab", "etc/hostname", "etc/machine-id"]
+    );
     let (code, _, err) = desk.restore(&["--to", "four", "-i", "*.conf", "-i", "none-*"]);
     assert!(code == 1 && err.contains("fits --include 'none-*'") && !desk.at("four").exists(), "{err}");
     assert_eq!(desk.restore(&["--to", "four", "-i", "["]).0, 2);
@@ -145,7 +148,10 @@ fn root_what_is_there_is_announced_replaced_or_kept() {
     desk.restored(&[&all[..], &["--overwrite", "if-changed"]].concat());
     assert_eq!((inode("out/srv/b.conf"), desk.text("out/srv/c.conf").as_str()), (inode("out/srv/c.conf"), "b\n"));
     let out = desk.restored(&all);
-    assert!(out.contains("7 entries in out will be replaced") || out.contains("8 entries in out will be replaced"), "{out}");
+    assert!(
+        out.contains("7 entries in out will be replaced") || out.contains("8 entries in out will be replaced"),
+        "{out}"
+    );
     assert_eq!(desk.text("out/extra"), "extra\n");
     let json = desk.restored(&[&all[..], &["--dry-run", "--json"]].concat());
     assert!(json.contains("\"dry_run\":true") && json.contains("\"free_bytes\":"), "{json}");

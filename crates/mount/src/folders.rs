@@ -43,8 +43,7 @@ impl Machines {
 
 /// A name that is one for a folder.
 fn harmless(name: &str) -> String {
-    let mut text: String =
-        name.chars().map(|sign| if sign == '/' || sign.is_control() { '_' } else { sign }).collect();
+    let mut text: String = name.chars().map(|sign| if sign == '/' || sign.is_control() { '_' } else { sign }).collect();
     while text.len() > 200 {
         text.pop();
     }

@@ -36,8 +36,8 @@ pub mod update;
 pub mod view;
 pub mod worker;
 
+pub use finder::Finder;
 pub use lifeboat_restore::Disks;
 pub use look::Look;
 pub use model::Outcome;
-pub use finder::Finder;
 pub use run::{Ending, browse, run};

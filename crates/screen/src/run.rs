@@ -1,11 +1,11 @@
 //! The loop: keys and messages in, updates, paint.
 
+use crate::finder::{Finder, find};
 use crate::look::Look;
 use crate::model::{Effect, Input, Model, Outcome, Request, Screen};
 use crate::terminal::{Canvas, read_keys, size};
 use crate::update::update;
 use crate::view::view;
-use crate::finder::{Finder, find};
 use crate::worker::{Fan, work};
 use lifeboat_machine::EventSink;
 use lifeboat_machine::parameters::After;

@@ -97,9 +97,9 @@ pub(super) fn look(table: &FileTable, root: Option<&OwnedFd>, choices: &mut [Cho
         }
         if table.records[index].kind == Kind::Directory {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let opened = parent.filter(|_| is_directory).and_then(|parent| {
-                rustix::fs::openat(&*parent, name, flags, Mode::empty()).ok().map(Arc::new)
-            });
+            let opened = parent
+                .filter(|_| is_directory)
+                .and_then(|parent| rustix::fs::openat(&*parent, name, flags, Mode::empty()).ok().map(Arc::new));
             open.extend(table.children(index).rev().map(|child| (child, opened.clone())));
         }
     }

@@ -147,7 +147,9 @@ impl<'a> Blobs<'a> {
                     None => self.store.damaged(format!("pack {}", hex(&pack[..4])), error),
                 })?;
                 let blob = bytes.get(..location.length as usize);
-                self.buffers.sealed.extend_from_slice(blob.ok_or_else(|| self.store.damaged(what(), "it is cut short"))?);
+                self.buffers
+                    .sealed
+                    .extend_from_slice(blob.ok_or_else(|| self.store.damaged(what(), "it is cut short"))?);
                 let window = Window { pack: location.pack, start: location.offset, bytes, used: self.buffers.clock };
                 if self.buffers.windows.len() < WINDOWS {
                     self.buffers.windows.push(window);

@@ -67,6 +67,8 @@ impl Repository {
     /// # Errors
     /// When its root cannot be read. Directories that cannot be read are [`Contents::problems`].
     pub fn contents(&self, snapshot: &SnapshotInfo, selection: &Selection) -> Result<Contents, ArchiveError> {
+        // restic's commands that read hold it as well; without it, what is removed meanwhile is missing.
+        self.try_to_hold(&crate::Quiet);
         let (index, loaded) = self.load(snapshot, selection)?;
         let shared = Shared { store: self.store.clone(), index, buffers: Mutex::default() };
         Ok(Contents { shared: Arc::new(shared), loaded, snapshot: snapshot.clone() })
@@ -76,11 +78,7 @@ impl Repository {
     ///
     /// # Errors
     /// As [`Repository::contents`].
-    pub fn contents_with(
-        &self,
-        snapshot: &SnapshotInfo,
-        shared: &mut SharedIndex,
-    ) -> Result<Contents, ArchiveError> {
+    pub fn contents_with(&self, snapshot: &SnapshotInfo, shared: &mut SharedIndex) -> Result<Contents, ArchiveError> {
         let contents = match &shared.0 {
             None => self.contents(snapshot, &Selection::Everything)?,
             Some(known) => {
@@ -186,7 +184,8 @@ impl Contents {
 
     /// Bytes that a file's content takes in the repository, also when other files have the same.
     pub fn packed(&self, number: Number) -> u64 {
-        let length = |id: &Id| self.shared.index.get(BlobKind::Data, id).map_or(0, |location| u64::from(location.length));
+        let length =
+            |id: &Id| self.shared.index.get(BlobKind::Data, id).map_or(0, |location| u64::from(location.length));
         self.table().content(number).iter().map(length).sum()
     }
 

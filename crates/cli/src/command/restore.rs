@@ -116,4 +116,3 @@ pub struct CompareArgs {
     #[command(flatten)]
     pub key: KeyArgs,
 }
-

@@ -62,9 +62,10 @@ fn report(session: &Session, outcome: Option<Outcome>) -> CommandResult {
             match report.problems.len() {
                 0 => Ok(()),
                 1 => Err(CommandError::new(Kind::Partial, "1 entry could not be restored (listed above)")),
-                count => {
-                    Err(CommandError::new(Kind::Partial, format!("{count} entries could not be restored (listed above)")))
-                }
+                count => Err(CommandError::new(
+                    Kind::Partial,
+                    format!("{count} entries could not be restored (listed above)"),
+                )),
             }
         }
         Some(Outcome::Failed { reason, .. }) => Err(CommandError::new(Kind::Failed, reason)),

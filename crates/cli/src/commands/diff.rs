@@ -16,8 +16,7 @@ pub fn run(session: &Session, args: &DiffArgs) -> CommandResult {
     let path = args.path.clone().unwrap_or_else(|| PathBuf::from("/"));
     look::absolute(vec![path.clone()])?;
     let archive = look::open(session, &args.from)?;
-    let (old, new) =
-        (look::one(session, &archive, Some(&args.old))?, look::one(session, &archive, Some(&args.new))?);
+    let (old, new) = (look::one(session, &archive, Some(&args.old))?, look::one(session, &archive, Some(&args.new))?);
     let selection = match &args.path {
         Some(path) => Selection::Paths(vec![path.clone()]),
         None => Selection::Everything,
@@ -110,6 +109,9 @@ mod tests {
         assert_eq!(lines(&delta(Change::Added)), ["+    /a\\x0a/"]);
         assert_eq!(lines(&delta(Change::Removed)), ["-    /a\\x0a/"]);
         assert_eq!(lines(&delta(texts(DifferenceKind::Mode)))[0], "U    /a\\x0a/");
-        assert_eq!(lines(&delta(texts(DifferenceKind::Content)))[..], ["M    /a\\x0a/", "       mode: 0644 in 1, 0600 in 2"]);
+        assert_eq!(
+            lines(&delta(texts(DifferenceKind::Content)))[..],
+            ["M    /a\\x0a/", "       mode: 0644 in 1, 0600 in 2"]
+        );
     }
 }

@@ -80,7 +80,10 @@ pub fn run(session: &Session, args: &DumpArgs) -> CommandResult {
     }
     if !report.problems.is_empty() {
         let count = counted(report.problems.len(), "file");
-        return Err(CommandError::new(Kind::Partial, format!("{count} of the archive could not be read (listed above)")));
+        return Err(CommandError::new(
+            Kind::Partial,
+            format!("{count} of the archive could not be read (listed above)"),
+        ));
     }
     look::whole(lost)
 }

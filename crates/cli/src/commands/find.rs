@@ -120,7 +120,8 @@ mod tests {
 
     #[test]
     fn sizes_and_times_as_people_type_them() {
-        for (text, bytes) in [("0", 0), ("100", 100), ("5k", 5120), ("10M", 10 << 20), ("2GiB", 2 << 30), ("1TB", 1 << 40)]
+        for (text, bytes) in
+            [("0", 0), ("100", 100), ("5k", 5120), ("10M", 10 << 20), ("2GiB", 2 << 30), ("1TB", 1 << 40)]
         {
             assert_eq!(size(text).unwrap(), bytes, "{text}");
         }

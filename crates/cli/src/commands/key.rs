@@ -111,12 +111,16 @@ fn explained(keys: &[KeyInfo]) -> Vec<String> {
     let count = keys.iter().filter(|key| key.damage.is_none()).count();
     let opens = if count == 1 { "1 key opens".to_owned() } else { format!("{count} keys open") };
     lines.push(String::new());
-    lines.push(format!("{opens} this repository: whoever has one, as a file or as its words, can read every snapshot."));
+    lines
+        .push(format!("{opens} this repository: whoever has one, as a file or as its words, can read every snapshot."));
     if keys.iter().any(|key| key.damage.is_none() && key.copies.is_empty()) {
         lines.push("A key with 1 file is lost when that file is damaged; 'lifeboat key add' writes two.".to_owned());
     }
     if count == 1 {
-        lines.push("Keep its words apart from this machine ('lifeboat key show'): without a key nothing can be read.".to_owned());
+        lines.push(
+            "Keep its words apart from this machine ('lifeboat key show'): without a key nothing can be read."
+                .to_owned(),
+        );
     }
     lines
 }

@@ -275,7 +275,10 @@ mod tests {
         let mut machine = lifeboat_machine::testing::machine();
         let directory = || "/boot/grub".into();
         machine.boot.loaders = vec![
-            Loader::GrubBios { disks: vec![DeviceId("disk0".into()), DeviceId("disk1".into())], directory: directory() },
+            Loader::GrubBios {
+                disks: vec![DeviceId("disk0".into()), DeviceId("disk1".into())],
+                directory: directory(),
+            },
             Loader::GrubEfi {
                 esp: "/boot/efi".into(),
                 vendor: "debian".into(),

@@ -43,7 +43,8 @@ pub fn run(session: &Session, args: &LsArgs) -> CommandResult {
             }
             session.reporter.line(format!("{}:", shown(path)));
         }
-        let mut list = Printer { session, contents: &contents, snapshot: &snapshot, args, owners: &owners, rows: vec![] };
+        let mut list =
+            Printer { session, contents: &contents, snapshot: &snapshot, args, owners: &owners, rows: vec![] };
         match (args.recursive, is_open) {
             (true, true) => list.tree(number),
             (_, true) => contents.children(number).for_each(|child| list.add(child, contents.name(child))),

@@ -7,9 +7,7 @@ use crate::job::snapshot::{self, Use};
 use crate::job::{archive, look};
 use crate::output::{amount, entries_of};
 use crate::session::Session;
-use lifeboat_archive::{
-    Contents, Keep, Kind as EntryKind, Pattern, Patterns, RestoreOptions, Selection, Survey,
-};
+use lifeboat_archive::{Contents, Keep, Kind as EntryKind, Pattern, Patterns, RestoreOptions, Selection, Survey};
 use lifeboat_machine::bytes::{grouped, human};
 use lifeboat_restore::observe::Observing;
 use lifeboat_restore::rescue::{RescueDirectories, is_rescue_system};
@@ -95,7 +93,11 @@ impl<'a> Place<'a> {
             list.iter().map(|text| Pattern::new(text, false).map_err(CommandError::usage)).collect()
         };
         if args.include.is_empty() && args.exclude.is_empty() {
-            return Ok(if args.paths.is_empty() { Selection::Everything } else { Selection::Paths(args.paths.clone()) });
+            return Ok(if args.paths.is_empty() {
+                Selection::Everything
+            } else {
+                Selection::Paths(args.paths.clone())
+            });
         }
         let (include, exclude) = (patterns(&args.include)?, patterns(&args.exclude)?);
         Ok(Selection::Patterns(Patterns { paths: args.paths.clone(), include, exclude }))
@@ -106,8 +108,11 @@ impl<'a> Place<'a> {
         let find = |path: &Path, contents: &Contents| {
             contents.find(path).ok_or_else(|| {
                 let id = contents.snapshot().short_id();
-                CommandError::new(Kind::Failed, format!("cannot RESTORE {}: it is not in snapshot {id}", path.display()))
-                    .hint("lifeboat find NAME, which looks in all snapshots")
+                CommandError::new(
+                    Kind::Failed,
+                    format!("cannot RESTORE {}: it is not in snapshot {id}", path.display()),
+                )
+                .hint("lifeboat find NAME, which looks in all snapshots")
             })
         };
         match self {
@@ -227,7 +232,12 @@ fn report(session: &Session, survey: &Survey, target: &Path, dry: bool) {
             count => format!(" ({} of them changed since the backup)", grouped(count)),
         };
         let would = if dry { "would be replaced" } else { "will be replaced" };
-        let text = format!("{} in {} {would}{newer}: {}{more}", entries_of(survey.replaced), target.display(), named.join(", "));
+        let text = format!(
+            "{} in {} {would}{newer}: {}{more}",
+            entries_of(survey.replaced),
+            target.display(),
+            named.join(", ")
+        );
         session.reporter.note(text);
     }
     if !dry && survey.kept > 0 {

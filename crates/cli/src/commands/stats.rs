@@ -46,7 +46,8 @@ pub fn run(session: &Session, args: &StatsArgs) -> CommandResult {
 /// The whole in words.
 fn totals(sizes: &RepositorySizes, data: u64, snapshots: usize) -> Vec<String> {
     let times = |large: u64, small: u64| match small {
-        0 => String::new(),
+        // Zeros in holes are stored, too, but are no data.
+        small if small == 0 || small > large => String::new(),
         small => format!(", {:.1} times less", large as f64 / small as f64),
     };
     vec![
@@ -58,11 +59,7 @@ fn totals(sizes: &RepositorySizes, data: u64, snapshots: usize) -> Vec<String> {
             grouped(sizes.blobs),
             times(data, sizes.unique_bytes)
         ),
-        format!(
-            "  compressed:         {}{}",
-            human(sizes.stored_bytes),
-            times(sizes.unique_bytes, sizes.stored_bytes)
-        ),
+        format!("  compressed:         {}{}", human(sizes.stored_bytes), times(sizes.unique_bytes, sizes.stored_bytes)),
         format!("  whole repository:   {} in {} pack files", human(sizes.pack_bytes), grouped(sizes.packs)),
     ]
 }

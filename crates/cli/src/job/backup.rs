@@ -132,8 +132,23 @@ fn not_saved(machine: &Machine, sysroot: &Path) -> Vec<PathBuf> {
     // Without the table nothing is known.
     let mounts = lifeboat_sys::mount::table().unwrap_or_default();
     let holds_files = |kind: &str| {
-        ["nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "ceph", "9p", "ext2", "ext3", "ext4", "xfs", "btrfs", "vfat", "ntfs3"]
-            .contains(&kind)
+        [
+            "nfs",
+            "nfs4",
+            "cifs",
+            "smb3",
+            "fuse.sshfs",
+            "ceph",
+            "9p",
+            "ext2",
+            "ext3",
+            "ext4",
+            "xfs",
+            "btrfs",
+            "vfat",
+            "ntfs3",
+        ]
+        .contains(&kind)
     };
     let foreign = mounts.into_iter().filter(|mount| holds_files(&mount.kind) && !roots.contains(&mount.mount_point));
     foreign.map(|mount| mount.mount_point).collect()

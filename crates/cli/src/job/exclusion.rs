@@ -13,8 +13,9 @@ use std::path::{Component, Path};
 pub fn checked(path: &Path) -> Result<&Path, CommandError> {
     let bytes = path.as_os_str().as_bytes();
     let wrong = |why: &str| {
-        Err(CommandError::usage(format!("cannot EXCLUDE '{}': {why}", printable(bytes)))
-            .hint("the path of a file or directory of this system, such as /var/cache, or a pattern such as '**/*.tmp'"))
+        Err(CommandError::usage(format!("cannot EXCLUDE '{}': {why}", printable(bytes))).hint(
+            "the path of a file or directory of this system, such as /var/cache, or a pattern such as '**/*.tmp'",
+        ))
     };
     if bytes.is_empty() {
         return wrong("the path is empty");

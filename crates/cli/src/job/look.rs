@@ -109,10 +109,9 @@ pub fn split(words: &[String]) -> Result<(Option<&str>, Vec<std::path::PathBuf>)
 /// Refuses paths that are not those of an archive.
 pub fn absolute(paths: Vec<std::path::PathBuf>) -> Result<Vec<std::path::PathBuf>, CommandError> {
     match paths.iter().find(|path| !path.is_absolute()) {
-        Some(path) => Err(CommandError::usage(format!(
-            "{}: paths are those in the archive and begin with /",
-            path.display()
-        ))),
+        Some(path) => {
+            Err(CommandError::usage(format!("{}: paths are those in the archive and begin with /", path.display())))
+        }
         None => Ok(paths),
     }
 }

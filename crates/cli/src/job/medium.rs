@@ -37,9 +37,7 @@ fn target_folder<'a>(args: &MediumArgs, out: &'a Path) -> Result<&'a Path, Comma
     let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     match folder.is_dir() {
         true => Ok(folder),
-        false => {
-            Err(CommandError::usage(format!("--out {}: there is no folder {}", out.display(), folder.display())))
-        }
+        false => Err(CommandError::usage(format!("--out {}: there is no folder {}", out.display(), folder.display()))),
     }
 }
 

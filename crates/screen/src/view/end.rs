@@ -105,10 +105,9 @@ pub fn result(model: &Model) -> Body {
             Line::styled("The machine is BOOTABLE, but not every entry was restored", model.look.danger())
         }
         Some(Outcome::Failed { .. }) => Line::styled("FAILED", model.look.danger()),
-        Some(Outcome::Files(report)) if report.problems.is_empty() => Line::styled(
-            format!("Restored {}, {}", entries(report.entries), human(report.bytes)),
-            model.look.good(),
-        ),
+        Some(Outcome::Files(report)) if report.problems.is_empty() => {
+            Line::styled(format!("Restored {}, {}", entries(report.entries), human(report.bytes)), model.look.good())
+        }
         Some(Outcome::Files(report)) => Line::styled(
             format!("Restored {}; {} could not be restored:", entries(report.entries), report.problems.len()),
             model.look.danger(),
