@@ -99,13 +99,15 @@ impl Desk {
 
     /// The ids of both snapshots, oldest first.
     fn ids(&self) -> [String; 2] {
+        self.ids_of_all().try_into().unwrap()
+    }
+
+    fn ids_of_all(&self) -> Vec<String> {
         let out = self.look(&["list", "--json"]);
-        let ids: Vec<String> = out
-            .lines()
+        out.lines()
             .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
             .filter_map(|value| value["id"].as_str().map(|id| id[..8].to_owned()))
-            .collect();
-        ids.try_into().unwrap()
+            .collect()
     }
 }
 
@@ -236,6 +238,36 @@ fn root_diff_finds_what_restic_finds() {
     let (code, json, _) = desk.looked(&["diff", "--json", &old, &new]);
     let lines: Vec<serde_json::Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((code, lines.last().unwrap()["kind"].as_str()), (4, Some("differences")));
+}
+
+#[test]
+fn root_a_file_that_was_cut_into_other_pieces_is_no_difference_of_content() {
+    let desk = Desk::new();
+    let sparse = desk.at("tree/srv/sparse");
+    let modified = std::fs::metadata(&sparse).unwrap().modified().unwrap();
+    // The same bytes, with the zeros written: its content is no longer kept without the hole.
+    let bytes = std::fs::read(&sparse).unwrap();
+    std::fs::write(&sparse, &bytes).unwrap();
+    std::fs::File::options().write(true).open(&sparse).unwrap().set_modified(modified).unwrap();
+    desk.backup(&[]);
+    let before = &desk.ids_of_all()[1];
+    let (code, out, _) = desk.looked(&["diff", before, "latest", "/srv/sparse"]);
+    assert!(code == 4 && out.starts_with("U    /srv/sparse\n       holes: "), "{out}");
+    assert_eq!(desk.looked(&["diff", "--content", before, "latest", "/srv/sparse"]).0, 0);
+    // One byte of them.
+    std::os::unix::fs::FileExt::write_all_at(
+        &std::fs::File::options().write(true).open(&sparse).unwrap(),
+        b"x",
+        7 << 20,
+    )
+    .unwrap();
+    std::fs::File::options().write(true).open(&sparse).unwrap().set_modified(modified).unwrap();
+    desk.backup(&[]);
+    let (code, out, _) = desk.looked(&["diff", "--content", before, "latest", "/srv/sparse"]);
+    assert!(
+        code == 4 && out.starts_with("M    /srv/sparse\n       content: other bytes, 8388608 as before\n"),
+        "{out}"
+    );
 }
 
 #[test]
