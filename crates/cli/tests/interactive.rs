@@ -103,7 +103,9 @@ impl Rescue {
 
 /// A terminal of 80 by 24, and its other end.
 fn terminal() -> (File, OwnedFd) {
-    let master = rustix::pty::openpt(rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY).unwrap();
+    use rustix::pty::OpenptFlags;
+    // No other test's child keeps this end open.
+    let master = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
     rustix::pty::grantpt(&master).unwrap();
     rustix::pty::unlockpt(&master).unwrap();
     let name = rustix::pty::ptsname(&master, Vec::new()).unwrap();
