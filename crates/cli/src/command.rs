@@ -5,6 +5,7 @@ mod dev;
 mod from;
 mod key;
 mod look;
+mod policy;
 mod restore;
 mod storage;
 
@@ -12,10 +13,11 @@ pub use dev::{DevCommand, DevImageArgs, DevShowArgs};
 pub use from::{FromArgs, KeyArgs};
 pub use key::{KeyAddArgs, KeyCommand, KeyFileArgs, KeyRemoveArgs};
 pub use look::{BrowseArgs, DiffArgs, DumpArgs, FindArgs, ListArgs, LsArgs, MountArgs, SnapshotsArgs, StatsArgs};
+pub use policy::{MenuMode, PolicyArgs};
 pub use restore::{CompareArgs, OverwriteMode, RecoveryStage, RestoreArgs};
 pub use storage::{StorageActivateArgs, StorageCommand, StorageLoginArgs, StorageUnlockArgs};
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use std::path::PathBuf;
 
 /// Shown by `lifeboat` without arguments.
@@ -212,19 +214,6 @@ pub struct MediumArgs {
     pub force: bool,
 }
 
-/// The modes that a menu can start by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum MenuMode {
-    /// Guided recovery on the screen or a serial console
-    Interactive,
-    /// Unattended recovery
-    Nuke,
-    /// Archive against disks, read-only
-    Compare,
-    /// A shell
-    Expert,
-}
-
 /// `media iso`
 #[derive(Args, Clone, Debug)]
 #[allow(missing_docs)]
@@ -305,23 +294,6 @@ pub struct LayoutShowArgs {
     pub snapshot: Option<String>,
     #[command(flatten)]
     pub key: KeyArgs,
-}
-
-/// What a recovery may do to the hardware.
-#[derive(Args, Clone, Debug, Default)]
-pub struct PolicyArgs {
-    /// Keep all sizes, even on a larger disk
-    #[arg(long)]
-    pub no_resize: bool,
-    /// Continue although the firmware found here starts none of the machine's boot loaders
-    #[arg(long)]
-    pub any_firmware: bool,
-    /// Allow a disk to be wiped although it holds foreign data: WWN, serial, hardware path or /dev path; may be repeated
-    #[arg(long, value_name = "DISK")]
-    pub wipe: Vec<String>,
-    /// Put a recorded disk onto another one, e.g. disk0:/dev/sdb; may be repeated
-    #[arg(long, value_name = "DEVICE:DISK")]
-    pub map: Vec<String>,
 }
 
 /// `layout plan`

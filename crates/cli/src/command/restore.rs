@@ -1,7 +1,7 @@
 //! `restore` and `compare`
 
 use super::from::KeyArgs;
-use super::{MenuMode, PolicyArgs};
+use super::policy::{MenuMode, PolicyArgs};
 use clap::Args;
 use std::path::PathBuf;
 
