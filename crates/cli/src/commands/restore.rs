@@ -7,7 +7,9 @@ use crate::job::snapshot::{self, Use};
 use crate::job::{archive, look};
 use crate::output::{amount, entries_of};
 use crate::session::Session;
-use lifeboat_archive::{Contents, Keep, Kind as EntryKind, Pattern, Patterns, RestoreOptions, Selection, Survey};
+use lifeboat_archive::{
+    ArchiveError, Contents, Keep, Kind as EntryKind, Pattern, Patterns, RestoreOptions, Selection, Survey,
+};
 use lifeboat_machine::bytes::{grouped, human};
 use lifeboat_restore::observe::Observing;
 use lifeboat_restore::rescue::{RescueDirectories, is_rescue_system};
@@ -152,7 +154,7 @@ fn files(session: &Session, args: &RestoreArgs, place: &Place<'_>) -> CommandRes
     }
     let selection = place.apply(&mut contents, selection)?;
     let options = options(args.overwrite);
-    let survey = contents.survey(target, &selection, &options)?;
+    let survey = contents.survey(target, &selection, &options).map_err(untrusted)?;
     report(session, &survey, target, args.dry_run);
     if args.dry_run {
         let missing: Vec<&PathBuf> = args.paths.iter().filter(|_| survey.entries + survey.kept == 0).collect();
@@ -202,6 +204,16 @@ fn options(overwrite: OverwriteMode) -> RestoreOptions {
         OverwriteMode::Never => (false, Keep::Existing),
     };
     RestoreOptions { overwrite, keep, ..RestoreOptions::default() }
+}
+
+/// A target that others control is refused.
+fn untrusted(error: ArchiveError) -> CommandError {
+    match error {
+        ArchiveError::Untrusted { .. } => {
+            CommandError::refused(error).hint("the path it leads to, without symbolic links")
+        }
+        other => other.into(),
+    }
 }
 
 /// What will be done to the target.
