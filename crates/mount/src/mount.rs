@@ -94,7 +94,10 @@ pub fn mount(
         Ahead::start(move |loaded, id| decoder.ahead(loaded, id)).map_err(folder)?
     };
     let filesystem = Snapshots::new(Slots::new(repository, folders), machines, decoder, ahead);
+    let threads = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
     let mut config = Config::default();
+    (config.n_threads, config.clone_fd) = (Some(threads), true);
+    config.acl = if options.allow_other { SessionACL::All } else { SessionACL::Owner };
     config.mount_options = vec![
         MountOption::RO,
         MountOption::NoSuid,
@@ -104,9 +107,6 @@ pub fn mount(
         MountOption::FSName("lifeboat".to_owned()),
         MountOption::Subtype("lifeboat".to_owned()),
     ];
-    config.acl = if options.allow_other { SessionACL::All } else { SessionACL::Owner };
-    config.n_threads = Some(std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8));
-    config.clone_fd = true;
     let refused = |source| MountError::Refused { path: point.clone(), source };
     let mut session = Session::new(filesystem, &point, &config).map_err(refused)?;
     let registration = {
