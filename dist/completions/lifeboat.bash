@@ -19,14 +19,26 @@ _lifeboat() {
             lifeboat,backup)
                 cmd="lifeboat__subcmd__backup"
                 ;;
+            lifeboat,browse)
+                cmd="lifeboat__subcmd__browse"
+                ;;
             lifeboat,check)
                 cmd="lifeboat__subcmd__check"
                 ;;
             lifeboat,compare)
                 cmd="lifeboat__subcmd__compare"
                 ;;
+            lifeboat,diff)
+                cmd="lifeboat__subcmd__diff"
+                ;;
             lifeboat,drill)
                 cmd="lifeboat__subcmd__drill"
+                ;;
+            lifeboat,dump)
+                cmd="lifeboat__subcmd__dump"
+                ;;
+            lifeboat,find)
+                cmd="lifeboat__subcmd__find"
                 ;;
             lifeboat,help)
                 cmd="lifeboat__subcmd__help"
@@ -43,14 +55,26 @@ _lifeboat() {
             lifeboat,logs)
                 cmd="lifeboat__subcmd__logs"
                 ;;
+            lifeboat,ls)
+                cmd="lifeboat__subcmd__ls"
+                ;;
             lifeboat,media)
                 cmd="lifeboat__subcmd__media"
+                ;;
+            lifeboat,mount)
+                cmd="lifeboat__subcmd__mount"
                 ;;
             lifeboat,rescue)
                 cmd="lifeboat__subcmd__rescue"
                 ;;
             lifeboat,restore)
                 cmd="lifeboat__subcmd__restore"
+                ;;
+            lifeboat,snapshots)
+                cmd="lifeboat__subcmd__list"
+                ;;
+            lifeboat,stats)
+                cmd="lifeboat__subcmd__stats"
                 ;;
             lifeboat,storage)
                 cmd="lifeboat__subcmd__storage"
@@ -61,14 +85,26 @@ _lifeboat() {
             lifeboat__subcmd__help,backup)
                 cmd="lifeboat__subcmd__help__subcmd__backup"
                 ;;
+            lifeboat__subcmd__help,browse)
+                cmd="lifeboat__subcmd__help__subcmd__browse"
+                ;;
             lifeboat__subcmd__help,check)
                 cmd="lifeboat__subcmd__help__subcmd__check"
                 ;;
             lifeboat__subcmd__help,compare)
                 cmd="lifeboat__subcmd__help__subcmd__compare"
                 ;;
+            lifeboat__subcmd__help,diff)
+                cmd="lifeboat__subcmd__help__subcmd__diff"
+                ;;
             lifeboat__subcmd__help,drill)
                 cmd="lifeboat__subcmd__help__subcmd__drill"
+                ;;
+            lifeboat__subcmd__help,dump)
+                cmd="lifeboat__subcmd__help__subcmd__dump"
+                ;;
+            lifeboat__subcmd__help,find)
+                cmd="lifeboat__subcmd__help__subcmd__find"
                 ;;
             lifeboat__subcmd__help,help)
                 cmd="lifeboat__subcmd__help__subcmd__help"
@@ -85,14 +121,23 @@ _lifeboat() {
             lifeboat__subcmd__help,logs)
                 cmd="lifeboat__subcmd__help__subcmd__logs"
                 ;;
+            lifeboat__subcmd__help,ls)
+                cmd="lifeboat__subcmd__help__subcmd__ls"
+                ;;
             lifeboat__subcmd__help,media)
                 cmd="lifeboat__subcmd__help__subcmd__media"
+                ;;
+            lifeboat__subcmd__help,mount)
+                cmd="lifeboat__subcmd__help__subcmd__mount"
                 ;;
             lifeboat__subcmd__help,rescue)
                 cmd="lifeboat__subcmd__help__subcmd__rescue"
                 ;;
             lifeboat__subcmd__help,restore)
                 cmd="lifeboat__subcmd__help__subcmd__restore"
+                ;;
+            lifeboat__subcmd__help,stats)
+                cmd="lifeboat__subcmd__help__subcmd__stats"
                 ;;
             lifeboat__subcmd__help,storage)
                 cmd="lifeboat__subcmd__help__subcmd__storage"
@@ -266,7 +311,7 @@ _lifeboat() {
 
     case "${cmd}" in
         lifeboat)
-            opts="-v -h --verbose --json --config --help check backup list media rescue layout restore compare verify drill logs key storage help"
+            opts="-v -h --verbose --json --config --help check backup list snapshots ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -284,7 +329,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__backup)
-            opts="-v -h --to --init --own-disk --sysroot --key-file --words --exclude --exclude-contents --machine --wait-lock --verbose --json --config --help"
+            opts="-n -v -h --to --init --own-disk --sysroot --key-file --words --exclude --exclude-contents --machine --wait-lock --dry-run --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -315,6 +360,36 @@ _lifeboat() {
                     return 0
                     ;;
                 --wait-lock)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__browse)
+            opts="-v -h --from --key-file --words --to --verbose --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --to)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -385,6 +460,32 @@ _lifeboat() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        lifeboat__subcmd__diff)
+            opts="-v -h --from --key-file --words --content --verbose --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         lifeboat__subcmd__drill)
             opts="-v -h --report --memory --command --expect --work-dir --size-factor --stick --deadline --key-file --words --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -435,8 +536,104 @@ _lifeboat() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        lifeboat__subcmd__dump)
+            opts="-t -v -h --from --key-file --words --out --target --tar --verbose --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --target)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --out)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -t)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__find)
+            opts="-s -i -l -v -h --from --key-file --words --snapshot --host --machine --all-machines --iname --ignore-case --long --oldest --newest --larger --smaller --verbose --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --snapshot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -s)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --machine)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --oldest)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --newest)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --larger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --smaller)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         lifeboat__subcmd__help)
-            opts="check backup list media rescue layout restore compare verify drill logs key storage help"
+            opts="check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -450,6 +647,20 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__help__subcmd__backup)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__help__subcmd__browse)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -491,7 +702,49 @@ _lifeboat() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        lifeboat__subcmd__help__subcmd__diff)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         lifeboat__subcmd__help__subcmd__drill)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__help__subcmd__dump)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__help__subcmd__find)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -701,6 +954,20 @@ _lifeboat() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        lifeboat__subcmd__help__subcmd__ls)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         lifeboat__subcmd__help__subcmd__media)
             opts="iso"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -729,6 +996,20 @@ _lifeboat() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        lifeboat__subcmd__help__subcmd__mount)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         lifeboat__subcmd__help__subcmd__rescue)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -744,6 +1025,20 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__help__subcmd__restore)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__help__subcmd__stats)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1328,7 +1623,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__list)
-            opts="-v -h --from --key-file --words --verbose --json --config --help"
+            opts="-l -v -h --from --key-file --words --host --machine --long --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1339,6 +1634,14 @@ _lifeboat() {
                     return 0
                     ;;
                 --key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --machine)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --host)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1361,6 +1664,32 @@ _lifeboat() {
             fi
             case "${prev}" in
                 --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__ls)
+            opts="-l -R -d -n -v -h --from --key-file --words --long --recursive --directory --numeric --verbose --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1513,8 +1842,54 @@ _lifeboat() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        lifeboat__subcmd__mount)
+            opts="-s -v -h --from --key-file --words --snapshot --host --machine --all-machines --allow-other --cache --verbose --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --snapshot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -s)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --machine)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         lifeboat__subcmd__rescue)
-            opts="-v -h --out --machine --sysroot --embed-key --kernel --mode --timeout --append --no-firmware --compression --work-dir --force --key-file --words --exclude --exclude-contents --verbose --json --config --help"
+            opts="-n -v -h --out --machine --dry-run --sysroot --embed-key --kernel --mode --timeout --append --no-firmware --compression --work-dir --force --key-file --words --exclude --exclude-contents --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1580,7 +1955,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__restore)
-            opts="-v -h --from --to --snapshot --stage --resume --damaged --mode --rescue-root --no-resize --any-firmware --wipe --map --key-file --words --verbose --json --config --help"
+            opts="-i -e -n -v -h --from --to --snapshot --include --exclude --as --inside --overwrite --dry-run --stage --resume --damaged --mode --rescue-root --no-resize --any-firmware --wipe --map --key-file --words --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1596,6 +1971,30 @@ _lifeboat() {
                     ;;
                 --snapshot)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --include)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -i)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --exclude)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -e)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --as)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --overwrite)
+                    COMPREPLY=($(compgen -W "always if-changed never" -- "${cur}"))
                     return 0
                     ;;
                 --stage)
@@ -1619,6 +2018,48 @@ _lifeboat() {
                     return 0
                     ;;
                 --key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__stats)
+            opts="-s -v -h --from --key-file --words --snapshot --host --machine --all-machines --verbose --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --snapshot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -s)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --machine)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --host)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -31,6 +31,14 @@ complete -c lifeboat -n "__fish_lifeboat_needs_command" -s h -l help -d 'Print h
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "check" -d 'Check whether this machine can be protected; each refusal comes with its reason and remedy'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "backup" -d 'Save all local filesystems and the machine\'s description into a repository'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "list" -d 'List the snapshots of a repository or medium'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "snapshots" -d 'List the snapshots of a repository or medium'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "ls" -d 'List what is in a snapshot'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "find" -d 'Find files in snapshots by name, time or size'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "diff" -d 'Show what changed from one snapshot to another'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "dump" -d 'Write a file of a snapshot, or a folder as a tar archive, to standard output'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "stats" -d 'Show what snapshots hold, and what that takes in the repository'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "mount" -d 'Show snapshots as a folder, read-only'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "browse" -d 'Search a snapshot on the screen and restore what is chosen'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "media" -d 'Build a recovery medium'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "rescue" -d 'Check, backup, and one bootable medium with everything, in one go'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "layout" -d 'Show the storage layout, the plan for this hardware, or what changed since a backup'
@@ -50,7 +58,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -s h -l help -d
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l to -d 'The repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l sysroot -d 'Work on the root filesystem in this folder: kernel, modules and programs are taken from there' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l exclude -d 'Leave this path out, with everything below it; may be repeated' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l exclude -d 'Leave this path out, with everything below it, or all that fits a pattern, e.g. \'**/*.tmp\'; may be repeated' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l exclude-contents -d 'Keep this directory but leave out what it holds; may be repeated' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l machine -d 'Use this machine description instead of probing (for a root filesystem in a folder)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l wait-lock -d 'How long to wait while another program holds the repository exclusively, as `restic prune` does' -r
@@ -58,16 +66,102 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l config -d '
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l init -d 'Make the repository when there is none. Without it a missing one is an error: its disk or share may not be mounted'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l own-disk -d 'With --init: make it even on a filesystem that is being backed up, with which it would be lost'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l words -d 'Ask for the recovery words instead of reading a key file'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -s n -l dry-run -d 'Show what would be saved and left out, and whether there is room; nothing is written'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -s h -l help -d 'Print help'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l machine -l host -d 'Only snapshots of this machine' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l words -d 'Ask for the recovery words instead of reading a key file'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -s l -l long -d 'List what is in a snapshot, as \'lifeboat ls\' does: SNAPSHOT [PATH]...'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -s h -l help -d 'Print help'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -l machine -l host -d 'Only snapshots of this machine' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -l words -d 'Ask for the recovery words instead of reading a key file'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -s l -l long -d 'List what is in a snapshot, as \'lifeboat ls\' does: SNAPSHOT [PATH]...'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -l json -d 'Write JSON lines instead of text'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -s h -l help -d 'Print help'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -l words -d 'Ask for the recovery words instead of reading a key file'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -s l -l long -d 'One line for each entry, with mode, owner, size and time'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -s R -l recursive -d 'With everything below'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -s d -l directory -d 'Show a folder itself instead of what is in it'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -s n -l numeric -d 'Numbers instead of the names that the archived machine has for owners and groups'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -l json -d 'Write JSON lines instead of text'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -s h -l help -d 'Print help'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -s s -l snapshot -d 'Only this snapshot: \'latest\', or the beginning of an id; may be repeated' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l machine -l host -d 'Snapshots of this machine' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l oldest -d 'Only entries that were modified at this time or later, e.g. 2026-11-30 or \'2026-11-30 14:00\'' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l newest -d 'Only entries that were modified at this time or earlier' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l larger -d 'Only files of this size or more, e.g. 100M' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l smaller -d 'Only files of this size or less' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l words -d 'Ask for the recovery words instead of reading a key file'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l all-machines -d 'Snapshots of all machines'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -s i -l ignore-case -l iname -d 'Large and small letters are the same'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -s l -l long -d 'One line for each entry, with mode, owner, size and time'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l json -d 'Write JSON lines instead of text'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -s h -l help -d 'Print help'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -l words -d 'Ask for the recovery words instead of reading a key file'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -l content -d 'Only what came, went, or has other content; not what differs in mode, owner, times or attributes alone'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -l json -d 'Write JSON lines instead of text'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -s h -l help -d 'Print help'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -s t -l target -l out -d 'Write to this new file instead of standard output' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -l words -d 'Ask for the recovery words instead of reading a key file'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -l tar -d 'A single file as a tar archive, too'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -l json -d 'Write JSON lines instead of text'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -s h -l help -d 'Print help'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -s s -l snapshot -d 'Only this snapshot: \'latest\', or the beginning of an id; may be repeated' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l machine -l host -d 'Snapshots of this machine' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l words -d 'Ask for the recovery words instead of reading a key file'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l all-machines -d 'Snapshots of all machines'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l json -d 'Write JSON lines instead of text'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -s h -l help -d 'Print help'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -s s -l snapshot -d 'Only this snapshot: \'latest\', or the beginning of an id; may be repeated' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l machine -l host -d 'Snapshots of this machine' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l cache -d 'Memory for decoded content' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l words -d 'Ask for the recovery words instead of reading a key file'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l all-machines -d 'Snapshots of all machines'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l allow-other -d 'Let other users look in, as far as the modes of the files allow'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l json -d 'Write JSON lines instead of text'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -s h -l help -d 'Print help'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l to -d 'The folder to restore to that is offered' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l words -d 'Ask for the recovery words instead of reading a key file'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l json -d 'Write JSON lines instead of text'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -s h -l help -d 'Print help'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso help" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso help" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso help" -l json -d 'Write JSON lines instead of text'
@@ -90,7 +184,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l compression -d 'zstd level of the rescue system, 1 to 22' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l work-dir -d 'Folder for temporary files, with room for the archive and 1 GB more [default: /var/tmp, or the folder of the image when /var/tmp is too small]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l exclude -d 'Leave this path out, with everything below it; may be repeated' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l exclude -d 'Leave this path out, with everything below it, or all that fits a pattern, e.g. \'**/*.tmp\'; may be repeated' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l exclude-contents -d 'Keep this directory but leave out what it holds; may be repeated' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l backup -d 'Take a backup now and embed it'
@@ -117,9 +211,10 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l append -d '
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l compression -d 'zstd level of the rescue system, 1 to 22' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l work-dir -d 'Folder for temporary files, with room for the archive and 1 GB more [default: /var/tmp, or the folder of the image when /var/tmp is too small]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l exclude -d 'Leave this path out, with everything below it; may be repeated' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l exclude -d 'Leave this path out, with everything below it, or all that fits a pattern, e.g. \'**/*.tmp\'; may be repeated' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l exclude-contents -d 'Keep this directory but leave out what it holds; may be repeated' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -s n -l dry-run -d 'Show what would be saved and left out, and whether there is room; nothing is written'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l embed-key -d 'Put the repository key on the medium: anyone who has the medium can then read the archive. Needed for nuke'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l no-firmware -d 'Leave firmware files out of the rescue system'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l force -d 'Replace an existing image'
@@ -173,6 +268,12 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_see
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l to -d 'Restore below this folder instead of to the original places' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l snapshot -d 'Restore this snapshot instead of the latest' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -s i -l include -d 'Restore only what fits this pattern, with what is below it; may be repeated. * and ? stand for characters of a name, ** for any folders' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -s e -l exclude -d 'Leave out what fits this pattern, with what is below it; may be repeated' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l as -d 'Restore the single PATH under this name: into --to DIR, or beside the original' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l overwrite -d 'What happens to files that are there: replace them, only those that differ in type, size, time, owner or mode, or never' -r -f -a "always\t'Replace it'
+if-changed\t'Replace what differs in type, size, modification time, owner or mode'
+never\t'Leave it as it is'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l stage -d 'In the rescue system: only this stage of the machine\'s recovery; the next one continues from there' -r -f -a "plan\t'Show what would be done to which disks'
 rebuild\t'Wipe the disks, make partitions and filesystems, mount them below /target'
 extract\t'Restore the files and compare them with the archive'
@@ -186,6 +287,8 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l wipe -d 'A
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l map -d 'Put a recorded disk onto another one, e.g. disk0:/dev/sdb; may be repeated' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l inside -d 'Restore what is in the single PATH, a folder, directly into --to DIR, without the folders that lead to it'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -s n -l dry-run -d 'Show what would be restored and replaced, and whether there is room; nothing is written'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l resume -d 'In the rescue system: continue a recovery where it stopped'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l damaged -d 'In the rescue system: recover what is left of a damaged archive; what is lost is listed'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l no-resize -d 'Keep all sizes, even on a larger disk'
@@ -321,20 +424,27 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_se
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from help" -f -a "login" -d 'Log in at an iSCSI target; names and passwords for CHAP must be in /etc/iscsi/iscsid.conf first'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from help" -f -a "release" -d 'Stop everything that is not in use, so that the disks below can be rebuilt'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list media rescue layout restore compare verify drill logs key storage help" -f -a "check" -d 'Check whether this machine can be protected; each refusal comes with its reason and remedy'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list media rescue layout restore compare verify drill logs key storage help" -f -a "backup" -d 'Save all local filesystems and the machine\'s description into a repository'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list media rescue layout restore compare verify drill logs key storage help" -f -a "list" -d 'List the snapshots of a repository or medium'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list media rescue layout restore compare verify drill logs key storage help" -f -a "media" -d 'Build a recovery medium'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list media rescue layout restore compare verify drill logs key storage help" -f -a "rescue" -d 'Check, backup, and one bootable medium with everything, in one go'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list media rescue layout restore compare verify drill logs key storage help" -f -a "layout" -d 'Show the storage layout, the plan for this hardware, or what changed since a backup'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list media rescue layout restore compare verify drill logs key storage help" -f -a "restore" -d 'Restore files on a running machine, or the whole machine in the rescue system'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list media rescue layout restore compare verify drill logs key storage help" -f -a "compare" -d 'Compare an archive with this machine'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list media rescue layout restore compare verify drill logs key storage help" -f -a "verify" -d 'Read every byte of an archive and check it against its manifest'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list media rescue layout restore compare verify drill logs key storage help" -f -a "drill" -d 'Rehearse a recovery from a medium in a virtual machine'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list media rescue layout restore compare verify drill logs key storage help" -f -a "logs" -d 'Save the logs of the rescue system to a folder, a device or a server'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list media rescue layout restore compare verify drill logs key storage help" -f -a "key" -d 'Create, show, add and remove repository keys'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list media rescue layout restore compare verify drill logs key storage help" -f -a "storage" -d 'In the rescue system: md arrays, LVM, LUKS and multipath, read-only'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list media rescue layout restore compare verify drill logs key storage help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "check" -d 'Check whether this machine can be protected; each refusal comes with its reason and remedy'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "backup" -d 'Save all local filesystems and the machine\'s description into a repository'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "list" -d 'List the snapshots of a repository or medium'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "ls" -d 'List what is in a snapshot'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "find" -d 'Find files in snapshots by name, time or size'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "diff" -d 'Show what changed from one snapshot to another'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "dump" -d 'Write a file of a snapshot, or a folder as a tar archive, to standard output'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "stats" -d 'Show what snapshots hold, and what that takes in the repository'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "mount" -d 'Show snapshots as a folder, read-only'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "browse" -d 'Search a snapshot on the screen and restore what is chosen'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "media" -d 'Build a recovery medium'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "rescue" -d 'Check, backup, and one bootable medium with everything, in one go'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "layout" -d 'Show the storage layout, the plan for this hardware, or what changed since a backup'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "restore" -d 'Restore files on a running machine, or the whole machine in the rescue system'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "compare" -d 'Compare an archive with this machine'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "verify" -d 'Read every byte of an archive and check it against its manifest'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "drill" -d 'Rehearse a recovery from a medium in a virtual machine'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "logs" -d 'Save the logs of the rescue system to a folder, a device or a server'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "key" -d 'Create, show, add and remove repository keys'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "storage" -d 'In the rescue system: md arrays, LVM, LUKS and multipath, read-only'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and __fish_seen_subcommand_from media" -f -a "iso" -d 'A disc image that boots on BIOS and UEFI, from discs and USB sticks'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and __fish_seen_subcommand_from layout" -f -a "show" -d 'The machine as text, or as JSON with --json'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and __fish_seen_subcommand_from layout" -f -a "plan" -d 'What a recovery would do to this hardware; nothing is touched'

@@ -1,5 +1,6 @@
 //! What differs between the entries of an archive and a file tree.
 
+use crate::differing::{self, Sides};
 use crate::directories::Directories;
 use crate::extract::ContentSource;
 use crate::file_table::{FileTable, Id, Kind, is_large};
@@ -88,6 +89,9 @@ impl CompareReport {
     }
 }
 
+/// The two sides of a comparison with a file tree.
+const SIDES: Sides<'static> = Sides { was: "in the archive", is: "here" };
+
 struct Comparison<'a> {
     archived: &'a FileTable,
     walked: &'a Walked,
@@ -153,7 +157,7 @@ impl Comparison<'_> {
                         self.differ(
                             archived.path(child),
                             DifferenceKind::Type,
-                            format!("{was:?} in the archive, {is:?} here"),
+                            SIDES.text("type", was.name(), is.name()),
                         );
                     }
                 }
@@ -182,45 +186,20 @@ impl Comparison<'_> {
             was.flags &= !inode::CASEFOLD;
         }
         (was.flags, is.flags) = (was.flags & self.flags, is.flags & self.flags);
-        let differ = |kind, was: String, is: String| {
-            self.differ(self.archived.path(old), kind, format!("{was} in the archive, {is} here"));
-        };
-        if was.mode != is.mode && was.kind != Kind::Symlink {
-            differ(DifferenceKind::Mode, format!("{:04o}", was.mode), format!("{:04o}", is.mode));
-        }
-        if (was.uid, was.gid) != (is.uid, is.gid) {
-            differ(DifferenceKind::Owner, format!("{}:{}", was.uid, was.gid), format!("{}:{}", is.uid, is.gid));
-        }
-        if was.mtime != is.mtime {
-            let text = |time: crate::Time| format!("{}.{:09}", time.seconds, time.nanoseconds);
-            differ(DifferenceKind::ModificationTime, text(was.mtime), text(is.mtime));
-        }
-        if was.xattrs != is.xattrs {
-            let names = |entry: &crate::Entry| {
-                let names = entry.xattrs.iter().map(|xattr| String::from_utf8_lossy(&xattr.name).into_owned());
-                format!("[{}]", names.collect::<Vec<_>>().join(", "))
-            };
-            differ(DifferenceKind::Xattrs, names(&was), names(&is));
-        }
         // Where the archive does not have it, it is the filesystem's own flag and not a property of the file.
-        let own_notes = inode::NOCOMP & !was.flags;
-        if (was.flags, was.project) != (is.flags & !own_notes, is.project) {
-            let text = |entry: &crate::Entry| format!("flags {:#x} project {}", entry.flags, entry.project);
-            differ(DifferenceKind::Flags, text(&was), text(&is));
+        is.flags &= !(inode::NOCOMP & !was.flags);
+        let path = || self.archived.path(old);
+        for (kind, text) in differing::metadata(&was, &is, SIDES) {
+            self.differ(path(), kind, text);
         }
-        if was.target != is.target {
-            let text =
-                |entry: &crate::Entry| format!("{:?}", entry.target.as_deref().unwrap_or(std::path::Path::new("")));
-            differ(DifferenceKind::LinkTarget, text(&was), text(&is));
-        }
-        if was.device != is.device {
-            differ(DifferenceKind::Device, format!("{:?}", was.device), format!("{:?}", is.device));
-        }
+        let differ = |kind, attribute, was: String, is: String| {
+            self.differ(path(), kind, SIDES.text(attribute, &was, &is));
+        };
         if was.size != is.size {
-            differ(DifferenceKind::Content, format!("{} bytes", was.size), format!("{} bytes", is.size));
+            differ(DifferenceKind::Content, "size", format!("{} bytes", was.size), format!("{} bytes", is.size));
         } else if self.archived.holes_known && self.archived.holes(old) != self.walked.table.holes(new) {
-            let text = |holes: &[(u64, u64)]| format!("{} holes", holes.len());
-            differ(DifferenceKind::Holes, text(self.archived.holes(old)), text(self.walked.table.holes(new)));
+            let text = |holes: &[(u64, u64)]| holes.len().to_string();
+            differ(DifferenceKind::Holes, "holes", text(self.archived.holes(old)), text(self.walked.table.holes(new)));
         }
     }
 
@@ -256,7 +235,7 @@ impl Comparison<'_> {
                 self.differ(
                     archived.path(*old),
                     DifferenceKind::HardLinks,
-                    "linked to other names than in the archive",
+                    "hard links: linked to other names than in the archive",
                 );
             } else if was.is_some_and(|was| *first.entry(was).or_insert(inode) != inode) {
                 copies.push(archived.path(*old));
@@ -296,7 +275,9 @@ impl Comparison<'_> {
             while let Some((old, new)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
                 match self.content((*old, *new), content, zeros, (&mut directories, &patience), &mut buffer) {
                     Ok(true) => {}
-                    Ok(false) => self.differ(self.archived.path(*old), DifferenceKind::Content, "the bytes differ"),
+                    Ok(false) => {
+                        self.differ(self.archived.path(*old), DifferenceKind::Content, "content: the bytes differ")
+                    }
                     Err(message) => problems.add(self.archived.path(*old), message),
                 }
                 let stored = self.archived.stored(*old);

@@ -10,6 +10,7 @@
 //! | [`sharing`], [`taking`] | blocks that files share again: which files, in which order; from which file they come |
 //! | [`compression`] | compression, which must be set before anything is written |
 //! | [`attributes`] | owner, mode, xattrs, times, flags, in the order that keeps them |
+//! | [`survey`] | what is in the target already: what is new, replaced, kept |
 //! | [`under`] | directories that mounted filesystems hide |
 //!
 //! Order: directories; files in parallel, in the order in which their content is in the archive; links, devices and
@@ -30,6 +31,7 @@ mod links;
 mod place;
 mod places;
 mod sharing;
+mod survey;
 mod taking;
 mod under;
 
@@ -39,9 +41,9 @@ use crate::links::Links;
 use crate::report::{Problems, Progress, locked};
 use crate::selection::Choice;
 use crate::{ArchiveError, Observer, Selection};
-pub use extraction::RestoreOptions;
 pub(crate) use extraction::{ContentReader, ContentSource};
 use extraction::{Extraction, Failure, unreachable};
+pub use extraction::{Keep, RestoreOptions};
 use place::{Blocked, Target};
 use places::Places;
 use rustix::fd::OwnedFd;
@@ -53,6 +55,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
+pub use survey::Survey;
 
 /// What a restore did.
 pub(crate) struct Restored {
@@ -74,9 +77,13 @@ pub(crate) fn run(
     observer: &dyn Observer,
     problems: &Problems<'_>,
 ) -> Result<Restored, ArchiveError> {
-    let (choices, unknown) = selection.choose(table);
+    let (mut choices, unknown) = selection.choose(table);
     for path in unknown {
         problems.add(path, "cannot RESTORE: it is not in the snapshot");
+    }
+    let opened = Target::open(target, options.private)?;
+    if options.keep != Keep::Nothing {
+        survey::look(table, Some(&opened.root), &mut choices, options.keep);
     }
     let chosen = |index: &usize| choices[*index] == Choice::Yes;
     let records = || (0..table.records.len()).filter(chosen);
@@ -89,7 +96,7 @@ pub(crate) fn run(
     let mut extraction = Extraction {
         table,
         sharing: Sharing::default(),
-        target: Target::open(target, options.private)?,
+        target: opened,
         made: Mutex::new(HashMap::new()),
         without_set_id: Mutex::default(),
         flags: if options.unprotected { !attributes::PROTECTION } else { u32::MAX },
@@ -131,6 +138,22 @@ pub(crate) fn run(
     let copies = copies.into_iter().map(|index| table.path(index)).collect();
     let (entries, bytes) = (extraction.entries.into_inner(), extraction.bytes.into_inner());
     Ok(Restored { entries, bytes, unprotected, copies })
+}
+
+/// What a restore with these options will do to its target, which need not exist yet.
+pub(crate) fn survey(
+    table: &FileTable,
+    target: &Path,
+    selection: &Selection,
+    options: &RestoreOptions,
+) -> Result<Survey, ArchiveError> {
+    let (mut choices, _) = selection.choose(table);
+    let opened = match Target::open(target, options.private) {
+        Ok(opened) => Some(opened.root),
+        Err(ArchiveError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    Ok(survey::look(table, opened.as_ref(), &mut choices, options.keep))
 }
 
 /// Sets the postponed flags on what exists; returns their number.

@@ -29,6 +29,21 @@ pub enum Kind {
     Socket,
 }
 
+impl Kind {
+    /// What people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::File => "file",
+            Kind::Directory => "directory",
+            Kind::Symlink => "symbolic link",
+            Kind::BlockDevice => "block device",
+            Kind::CharDevice => "character device",
+            Kind::Fifo => "named pipe",
+            Kind::Socket => "socket",
+        }
+    }
+}
+
 /// A time as the kernel keeps it: seconds since 1970, possibly negative, and nanoseconds after that second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time {
@@ -147,6 +162,8 @@ pub struct FileTable {
     pub(crate) under: Vec<Under>,
     /// Stretches of files that share blocks on the disk.
     pub(crate) shared: Shared,
+    /// The root is not that of the snapshot.
+    pub(crate) has_other_root: bool,
 }
 
 /// A directory that a mounted filesystem hides: its own metadata.
@@ -447,5 +464,6 @@ impl FileTable {
     }
 }
 
+mod other_root;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -1,5 +1,6 @@
 //! What is to be backed up or compared.
 
+use crate::Pattern;
 use std::path::{Path, PathBuf};
 
 /// A file tree: the filesystem at a root, and those mounted below it that are listed.
@@ -19,12 +20,21 @@ pub struct FileTree {
     /// Frozen copies that are read instead of filesystems: the path of the root of a filesystem (`/`, a mount, a subvolume), and
     /// a directory that shows it as it was at one moment, in which nothing is mounted.
     pub stand_ins: Vec<(PathBuf, PathBuf)>,
+    /// What fits one of these is left out, with all below it.
+    pub patterns: Vec<Pattern>,
 }
 
 impl FileTree {
     /// The filesystem at `root`, without filesystems mounted below it, with everything in it.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        FileTree { root: root.into(), mounts: vec![], excludes: vec![], without_content: vec![], stand_ins: vec![] }
+        FileTree {
+            root: root.into(),
+            mounts: vec![],
+            excludes: vec![],
+            without_content: vec![],
+            stand_ins: vec![],
+            patterns: vec![],
+        }
     }
 
     /// Adds the filesystem that is mounted at `mount`.
@@ -36,6 +46,12 @@ impl FileTree {
     /// Leaves out an entry and all below it.
     pub fn exclude(mut self, path: impl Into<PathBuf>) -> Self {
         self.excludes.push(path.into());
+        self
+    }
+
+    /// Leaves out what fits a pattern, and all below it.
+    pub fn exclude_pattern(mut self, pattern: Pattern) -> Self {
+        self.patterns.push(pattern);
         self
     }
 

@@ -11,6 +11,9 @@
 //! | [`extras`] | what restic's format cannot carry: root metadata, inode flags, project ids, holes, shared blocks |
 //! | `links` | which entries are one inode |
 //! | `shared`, [`room`] | files that share blocks; the room that a restore needs |
+//! | [`diff`], `differing` | what differs between two snapshots; in which respects two entries differ |
+//! | [`pattern`] | patterns for paths |
+//! | [`mod@tar`] | a directory of a snapshot as a tar archive |
 //! | [`measure`] | inspects a file tree without reading content |
 //! | [`repository`] | [`Repository`]: restic format 2; the only place that names rustic types |
 //! | [`extract`] | writes a table and its content into a directory |
@@ -24,6 +27,8 @@
 //! the like travel in the snapshot's `.lifeboat/extras.jsonl`, beside `machine.json` and `manifest.json`.
 
 pub mod compare;
+pub mod diff;
+mod differing;
 mod directories;
 pub mod encrypted;
 pub mod error;
@@ -35,6 +40,7 @@ pub mod file_tree;
 pub mod fuzz;
 mod links;
 pub mod measure;
+pub mod pattern;
 pub mod report;
 pub mod repository;
 pub mod room;
@@ -42,6 +48,7 @@ pub mod seal;
 pub mod secret;
 pub mod selection;
 mod shared;
+pub mod tar;
 pub mod walk;
 pub mod warnings;
 pub mod words;
@@ -49,11 +56,12 @@ pub mod words;
 pub use compare::{CompareReport, Difference, DifferenceKind};
 pub use encrypted::Encrypted;
 pub use error::ArchiveError;
-pub use extract::RestoreOptions;
+pub use extract::{Keep, RestoreOptions, Survey};
 pub use file_table::{Entry, FileTable, Kind, Time, Xattr};
 pub use file_tree::FileTree;
+pub use pattern::Pattern;
 pub use report::{BackupReport, Observer, Problem, Progress, Quiet, RestoreReport, VerifyReport};
-pub use repository::{BackupRequest, KeyInfo, Owner, Place, Repository, RepositoryOptions, SnapshotInfo};
+pub use repository::{BackupRequest, Contents, KeyInfo, Owner, Place, Repository, RepositoryOptions, SnapshotInfo};
 pub use room::{Room, RootRoom};
 pub use secret::Secret;
-pub use selection::Selection;
+pub use selection::{Patterns, Selection};

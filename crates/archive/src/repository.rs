@@ -14,6 +14,7 @@
 //! | [`chunker`], [`writer`], [`backup`] | cutting files; writing blobs; the backup itself |
 //! | [`content`] | what the extractor and the comparison need to know about files |
 //! | [`lock`], [`stock`], [`notes`] | locks like restic's; which packs really exist; what was found damaged in them |
+//! | [`contents`], [`stats`] | a snapshot opened for looking; sizes of snapshots |
 //! | [`mod@copy`] | one snapshot into another repository |
 //! | [`owner`], [`marks`], [`clock`] | who owns snapshots, and in which order they were written |
 //! | [`snapshot`], [`verify`], [`proof`] | the list of backups; the checks that a repository or a snapshot is intact |
@@ -28,6 +29,7 @@ pub(crate) mod chunker;
 mod clock;
 pub(crate) mod config;
 pub(crate) mod content;
+pub mod contents;
 mod copy;
 pub(crate) mod crypto;
 mod folder;
@@ -50,17 +52,20 @@ mod proof;
 pub(crate) mod remote;
 pub(crate) mod snapshot;
 mod spare;
+mod stats;
 pub(crate) mod stock;
 pub(crate) mod store;
 pub(crate) mod verify;
 pub(crate) mod writer;
 
 pub use backup::BackupRequest;
+pub use contents::{Contents, SharedIndex};
 pub use handle::{Repository, RepositoryOptions};
 pub use keys::KeyInfo;
 pub use owner::{Owner, listed};
 pub use place::{Place, SPARE};
 pub use snapshot::{SnapshotInfo, UnreadableSnapshot};
+pub use stats::{RepositorySizes, SnapshotSizes};
 
 use crate::compare::{self, CompareReport};
 use crate::extract::{self, RestoreOptions};
@@ -154,14 +159,31 @@ impl Repository {
         observer: &dyn Observer,
     ) -> Result<RestoreReport, ArchiveError> {
         self.try_to_hold(observer);
-        let (index, loaded) = self.load(snapshot, selection)?;
-        let content = content::RepositoryContent { store: &self.store, index: &index };
+        let contents = self.contents(snapshot, selection)?;
+        self.restore_from(&contents, target, selection, options, observer)
+    }
+
+    /// Restores entries of a snapshot that was opened for looking.
+    ///
+    /// # Errors
+    /// As [`Repository::restore`].
+    pub fn restore_from(
+        &self,
+        contents: &Contents,
+        target: &Path,
+        selection: &Selection,
+        options: &RestoreOptions,
+        observer: &dyn Observer,
+    ) -> Result<RestoreReport, ArchiveError> {
+        self.try_to_hold(observer);
+        let (index, loaded) = (&contents.shared.index, &contents.loaded);
+        let content = content::RepositoryContent { store: &contents.shared.store, index };
         let problems = Problems::new(observer);
         loaded.problems().for_each(|problem| problems.add(problem.path, problem.message));
         // The contents of a lost directory were reported with it.
         let selection = &selection.without(&|path| loaded.has_lost(path));
         let restored = extract::run(&loaded.table, &content, target, selection, options, observer, &problems)?;
-        self.note_damage(&index, notes::Looked::Part, observer);
+        self.note_damage(index, notes::Looked::Part, observer);
         let extract::Restored { entries, bytes, unprotected, copies } = restored;
         Ok(RestoreReport { entries, bytes, unprotected, copies, problems: warnings::added_to(problems) })
     }

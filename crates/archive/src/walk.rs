@@ -41,7 +41,7 @@ use look::Held;
 use mount_point::Entered;
 use moved::Met;
 use places::Top;
-use rules::{Rule, Rules};
+use rules::{Rule, Rules, Unwanted};
 use rustix::fd::OwnedFd;
 use rustix::fs::{FileType, RawDir};
 use rustix::io::Errno;
@@ -134,6 +134,7 @@ struct Walker<'a> {
     bytes: u64,
     kept: Kept,
     met: Met,
+    unwanted: Unwanted<'a>,
 }
 
 /// Walks a source. What cannot be read is left out and is a problem.
@@ -195,6 +196,7 @@ fn start(
         bytes: 0,
         kept: Kept::default(),
         met: Met::default(),
+        unwanted: Unwanted::of(source),
     };
     // Depth first, so that files which are together are read together.
     let mut met = 0;
@@ -211,6 +213,7 @@ fn start(
             }
         }
     }
+    walker.unwanted.report(observer);
     Ok(walker.walked)
 }
 
@@ -272,7 +275,8 @@ impl Walker<'_> {
         let (mut directories, mut met) = (vec![], 0);
         for (name, listed) in &names {
             let below = rules.and_then(|rules| rules.below(name));
-            if below.is_some_and(|below| below.has(Rule::Exclude)) {
+            let is_excluded = below.is_some_and(|below| below.has(Rule::Exclude));
+            if is_excluded || self.unwanted.has(&self.walked.table, index, name) {
                 continue;
             }
             let Some((child, child_mount)) = self.child(index, &fd, name, *listed, (stored, is_encrypted)) else {

@@ -5,15 +5,21 @@ mod dev;
 mod from;
 mod key;
 mod layout;
+mod look;
+mod policy;
+mod restore;
 mod storage;
 
 pub use dev::{DevCommand, DevImageArgs, DevShowArgs};
 pub use from::{FromArgs, KeyArgs};
 pub use key::{KeyAddArgs, KeyCommand, KeyFileArgs, KeyRemoveArgs};
 pub use layout::{LayoutEditArgs, MoveArgs};
+pub use look::{BrowseArgs, DiffArgs, DumpArgs, FindArgs, ListArgs, LsArgs, MountArgs, SnapshotsArgs, StatsArgs};
+pub use policy::{MenuMode, PolicyArgs};
+pub use restore::{CompareArgs, OverwriteMode, RecoveryStage, RestoreArgs};
 pub use storage::{StorageActivateArgs, StorageCommand, StorageLoginArgs, StorageUnlockArgs};
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use std::path::PathBuf;
 
 /// Shown by `lifeboat` without arguments.
@@ -57,7 +63,29 @@ pub enum Command {
     /// Save all local filesystems and the machine's description into a repository
     Backup(BackupArgs),
     /// List the snapshots of a repository or medium
-    List(FromArgs),
+    #[command(visible_alias = "snapshots", after_help = look::LIST_EXAMPLES)]
+    List(ListArgs),
+    /// List what is in a snapshot
+    #[command(after_help = look::LS_EXAMPLES)]
+    Ls(LsArgs),
+    /// Find files in snapshots by name, time or size
+    #[command(after_help = look::FIND_EXAMPLES)]
+    Find(FindArgs),
+    /// Show what changed from one snapshot to another
+    #[command(after_help = look::DIFF_EXAMPLES)]
+    Diff(DiffArgs),
+    /// Write a file of a snapshot, or a folder as a tar archive, to standard output
+    #[command(after_help = look::DUMP_EXAMPLES)]
+    Dump(DumpArgs),
+    /// Show what snapshots hold, and what that takes in the repository
+    #[command(after_help = look::STATS_EXAMPLES)]
+    Stats(StatsArgs),
+    /// Show snapshots as a folder, read-only
+    #[command(after_help = look::MOUNT_EXAMPLES)]
+    Mount(MountArgs),
+    /// Search a snapshot on the screen and restore what is chosen
+    #[command(after_help = look::BROWSE_EXAMPLES)]
+    Browse(BrowseArgs),
     /// Build a recovery medium
     #[command(subcommand)]
     Media(MediaCommand),
@@ -67,6 +95,7 @@ pub enum Command {
     #[command(subcommand)]
     Layout(LayoutCommand),
     /// Restore files on a running machine, or the whole machine in the rescue system
+    #[command(after_help = restore::RESTORE_EXAMPLES)]
     Restore(RestoreArgs),
     /// Compare an archive with this machine
     Compare(CompareArgs),
@@ -98,8 +127,8 @@ pub struct SysrootArgs {
 /// What a backup leaves out.
 #[derive(Args, Clone, Debug)]
 pub struct ExcludeArgs {
-    /// Leave this path out, with everything below it; may be repeated
-    #[arg(long, value_name = "PATH")]
+    /// Leave this path out, with everything below it, or all that fits a pattern, e.g. '**/*.tmp'; may be repeated
+    #[arg(long, value_name = "PATH|PATTERN")]
     pub exclude: Vec<PathBuf>,
     /// Keep this directory but leave out what it holds; may be repeated
     #[arg(long, value_name = "DIR")]
@@ -139,6 +168,9 @@ pub struct BackupArgs {
     /// How long to wait while another program holds the repository exclusively, as `restic prune` does
     #[arg(long, value_name = "MINUTES", default_value_t = 0)]
     pub wait_lock: u32,
+    /// Show what would be saved and left out, and whether there is room; nothing is written
+    #[arg(long, short = 'n')]
+    pub dry_run: bool,
 }
 
 /// `media`
@@ -187,19 +219,6 @@ pub struct MediumArgs {
     pub force: bool,
 }
 
-/// The modes that a menu can start by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum MenuMode {
-    /// Guided recovery on the screen or a serial console
-    Interactive,
-    /// Unattended recovery
-    Nuke,
-    /// Archive against disks, read-only
-    Compare,
-    /// A shell
-    Expert,
-}
-
 /// `media iso`
 #[derive(Args, Clone, Debug)]
 #[allow(missing_docs)]
@@ -244,6 +263,9 @@ pub struct RescueArgs {
     /// Use this machine description instead of probing (for a root filesystem in a folder)
     #[arg(long, value_name = "FILE")]
     pub machine: Option<PathBuf>,
+    /// Show what would be saved and left out, and whether there is room; nothing is written
+    #[arg(long, short = 'n')]
+    pub dry_run: bool,
     #[command(flatten)]
     pub medium: MediumArgs,
     #[command(flatten)]
@@ -279,23 +301,6 @@ pub struct LayoutShowArgs {
     pub snapshot: Option<String>,
     #[command(flatten)]
     pub key: KeyArgs,
-}
-
-/// What a recovery may do to the hardware.
-#[derive(Args, Clone, Debug, Default)]
-pub struct PolicyArgs {
-    /// Keep all sizes, even on a larger disk
-    #[arg(long)]
-    pub no_resize: bool,
-    /// Continue although the firmware found here starts none of the machine's boot loaders
-    #[arg(long)]
-    pub any_firmware: bool,
-    /// Allow a disk to be wiped although it holds foreign data: WWN, serial, hardware path or /dev path; may be repeated
-    #[arg(long, value_name = "DISK")]
-    pub wipe: Vec<String>,
-    /// Put a recorded disk onto another one, e.g. disk0:/dev/sdb; may be repeated
-    #[arg(long, value_name = "DEVICE:DISK")]
-    pub map: Vec<String>,
 }
 
 /// `layout plan`
@@ -336,82 +341,6 @@ pub struct LayoutDiffArgs {
     pub storage: bool,
     #[command(flatten)]
     pub sysroot: SysrootArgs,
-    #[command(flatten)]
-    pub key: KeyArgs,
-}
-
-/// The stages of a recovery, as `restore --stage` takes them.
-#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecoveryStage {
-    /// Show what would be done to which disks
-    Plan,
-    /// Wipe the disks, make partitions and filesystems, mount them below /target
-    Rebuild,
-    /// Restore the files and compare them with the archive
-    Extract,
-    /// Make it bootable, unmount it
-    Boot,
-}
-
-/// `restore`
-#[derive(Args, Clone, Debug)]
-#[allow(missing_docs)]
-pub struct RestoreArgs {
-    /// A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or
-    /// http(s):// address
-    #[arg(long, value_name = "SOURCE")]
-    pub from: Option<String>,
-    /// Restore below this folder instead of to the original places
-    #[arg(long, value_name = "DIR")]
-    pub to: Option<PathBuf>,
-    /// Restore this snapshot instead of the latest
-    #[arg(long, value_name = "ID")]
-    pub snapshot: Option<String>,
-    /// What to restore, as absolute paths; everything below a folder
-    #[arg(value_name = "PATH")]
-    pub paths: Vec<PathBuf>,
-    /// In the rescue system: only this stage of the machine's recovery; the next one continues from there
-    #[arg(long, value_name = "STAGE", value_enum, conflicts_with_all = ["to", "paths", "mode"])]
-    pub stage: Option<RecoveryStage>,
-    /// In the rescue system: continue a recovery where it stopped
-    #[arg(long, conflicts_with_all = ["to", "paths", "mode", "stage", "snapshot", "from"])]
-    pub resume: bool,
-    /// In the rescue system: recover what is left of a damaged archive; what is lost is listed
-    #[arg(long, conflicts_with_all = ["to", "paths", "mode"])]
-    pub damaged: bool,
-    /// In the rescue system: the layout on which the machine comes back, a description that 'lifeboat layout edit' wrote
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "paths", "mode"])]
-    pub layout: Option<PathBuf>,
-    /// In the rescue system: the mode that the boot process starts
-    #[arg(long, value_name = "MODE", value_enum, hide = true)]
-    pub mode: Option<MenuMode>,
-    /// In tests: a directory with the files of a rescue system, in place of /
-    #[arg(long, value_name = "DIR", hide = true, requires = "mode")]
-    pub rescue_root: Option<PathBuf>,
-    #[command(flatten)]
-    pub policy: PolicyArgs,
-    #[command(flatten)]
-    pub key: KeyArgs,
-}
-
-/// `compare`
-#[derive(Args, Clone, Debug)]
-#[allow(missing_docs)]
-pub struct CompareArgs {
-    /// A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or
-    /// http(s):// address
-    #[arg(long, value_name = "SOURCE")]
-    pub from: Option<String>,
-    /// Compare this snapshot instead of the latest
-    #[arg(long, value_name = "ID")]
-    pub snapshot: Option<String>,
-    /// Compare with the tree below this folder instead of /; in the rescue system, instead of the disks, which are
-    /// mounted read-only for it
-    #[arg(long, value_name = "DIR")]
-    pub root: Option<PathBuf>,
-    /// What to compare, as absolute paths; everything when none is given
-    #[arg(value_name = "PATH")]
-    pub paths: Vec<PathBuf>,
     #[command(flatten)]
     pub key: KeyArgs,
 }

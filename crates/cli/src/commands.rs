@@ -1,21 +1,28 @@
 //! One file per subcommand.
 
 mod backup;
+mod browse;
 mod by_hand;
 mod check;
 mod compare;
 mod dev;
+mod diff;
 mod drill;
+mod dump;
+mod find;
 mod interactive;
 mod key;
 mod layout;
 mod list;
 mod logs;
+mod ls;
 mod media;
 mod moves;
+mod mount;
 pub mod recover;
 mod rescue;
 mod restore;
+mod stats;
 mod storage;
 mod verify;
 
@@ -42,6 +49,13 @@ pub fn dispatch(cli: Cli) -> CommandResult {
         Command::Check(args) => check::run(&session, &args),
         Command::Backup(args) => backup::run(&session, &args),
         Command::List(args) => list::run(&session, &args),
+        Command::Ls(args) => ls::run(&session, &args),
+        Command::Find(args) => find::run(&session, &args),
+        Command::Diff(args) => diff::run(&session, &args),
+        Command::Dump(args) => dump::run(&session, &args),
+        Command::Stats(args) => stats::run(&session, &args),
+        Command::Mount(args) => mount::run(&session, &args),
+        Command::Browse(args) => browse::run(&session, &args),
         Command::Media(args) => media::run(&session, &args),
         Command::Rescue(args) => rescue::run(&session, &args),
         Command::Layout(args) => layout::run(&session, &args),
@@ -56,8 +70,12 @@ pub fn dispatch(cli: Cli) -> CommandResult {
     };
     session.reporter.finish();
     let written = session.reporter.outcome();
-    // The command's failure matters more than its lost result.
-    let result = result.and(written);
+    let result = match (result, written) {
+        // Differences that nobody could read are none that were reported.
+        (Err(error), Err(lost)) if error.kind == crate::error::Kind::Differences => Err(lost),
+        // The command's failure matters more than its lost result.
+        (result, written) => result.and(written),
+    };
     session.reporter.end_record(&result);
     result
 }

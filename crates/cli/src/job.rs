@@ -9,6 +9,7 @@ pub mod headers;
 pub mod hooks;
 pub mod keys;
 pub mod layout;
+pub mod look;
 pub mod medium;
 pub mod medium_repository;
 pub mod medium_room;

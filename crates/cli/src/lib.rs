@@ -5,6 +5,7 @@
 //! | [`command`](mod@command) | the whole command line as clap sees it |
 //! | [`error`] | [`CommandError`]: what went wrong, its exit code, what to try |
 //! | [`output`] | progress, JSON lines, plain lines |
+//! | `listing` | tables, times, entries as `ls -l` shows them |
 //! | [`record`] | the log of a backup, kept in a file |
 //! | [`config`] | `/etc/lifeboat.toml` |
 //! | [`guarded`] | files that decide what root does: who else may write or read them |
@@ -18,6 +19,7 @@ pub mod config;
 pub mod error;
 pub mod guarded;
 mod job;
+mod listing;
 pub mod output;
 pub mod record;
 mod session;
@@ -81,7 +83,7 @@ fn not_run(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
         false => command().try_get_matches_from(harmless).err().map(|error| error.print()),
     };
     if reported.is_none() {
-        eprint!("{}", bytes::terminal(&text));
+        output::tell(&bytes::terminal(&text));
     }
     ExitCode::from(Kind::Usage.code())
 }

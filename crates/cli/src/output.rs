@@ -88,6 +88,11 @@ impl Reporter {
         written(lost.map_or(Ok(()), Err))
     }
 
+    /// A result could not be written: nobody will get the rest either.
+    pub fn is_lost(&self) -> bool {
+        self.lost.lock().unwrap_or_else(std::sync::PoisonError::into_inner).is_some()
+    }
+
     fn err(&self, text: &str) {
         let print = || {
             let _ = writeln!(std::io::stderr().lock(), "{text}");
@@ -133,6 +138,11 @@ impl Reporter {
         self.emit(&Event::Note { text: text.into() });
     }
 
+    /// A warning for the person.
+    pub fn warning(&self, text: impl Into<String>) {
+        self.emit(&Event::Warning { text: text.into() });
+    }
+
     fn progress(&self, event: &Event) {
         let Event::Progress { phase, entries, bytes, bytes_total, .. } = event else { return };
         match &self.bar {
@@ -149,7 +159,7 @@ impl Reporter {
                     bar.reset();
                     bar.set_prefix(phase.clone());
                 }
-                bar.set_message(format!("{entries} entries"));
+                bar.set_message(entries_of(*entries));
                 bar.set_position(*bytes);
             }
             None => {
@@ -206,6 +216,11 @@ pub fn print(text: &str) -> io::Result<()> {
     out.flush()
 }
 
+/// Writes to standard error, without panicking as `eprint!` does: with standard error closed there is nobody to inform.
+pub fn tell(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
 /// An error of writing results, as the command's error. A reader that went away (EPIPE) has what it wanted.
 ///
 /// # Errors
@@ -233,9 +248,14 @@ impl io::Write for Printable {
     }
 }
 
+/// "1 entry", "28,000 entries".
+pub fn entries_of(count: u64) -> String {
+    if count == 1 { "1 entry".to_owned() } else { format!("{} entries", grouped(count)) }
+}
+
 /// "28,000 entries, 1.1 GiB".
 pub fn amount(entries: u64, bytes: u64) -> String {
-    format!("{} entries, {}", grouped(entries), human(bytes))
+    format!("{}, {}", entries_of(entries), human(bytes))
 }
 
 /// Sends what the libraries trace to standard error: warnings, with `-v` notes, with `-vv` every program that is run.
@@ -280,5 +300,6 @@ mod tests {
     fn amounts_are_grouped() {
         assert_eq!(super::amount(1_234_567, 1536), "1,234,567 entries, 1.5 KiB");
         assert_eq!(super::amount(12, 0), "12 entries, 0 B");
+        assert_eq!(super::amount(1, 5), "1 entry, 5 B");
     }
 }

@@ -87,14 +87,7 @@ impl Rescue {
     }
 
     fn spawn(&self) -> (Child, OwnedFd) {
-        let master = rustix::pty::openpt(rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY).unwrap();
-        rustix::pty::grantpt(&master).unwrap();
-        rustix::pty::unlockpt(&master).unwrap();
-        let name = rustix::pty::ptsname(&master, Vec::new()).unwrap();
-        let flags = rustix::fs::OFlags::NOCTTY.bits() as i32;
-        let terminal = File::options().read(true).write(true).custom_flags(flags).open(name.to_str().unwrap()).unwrap();
-        let size = rustix::termios::Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
-        rustix::termios::tcsetwinsize(&terminal, size).unwrap();
+        let (terminal, master) = terminal();
         let child = Command::new("sh")
             .args(["-c", "exec \"$0\" restore --mode interactive --rescue-root \"$1\" 3>\"$2\" 2>\"$3\"", LIFEBOAT])
             .args([self.at("root"), self.at("events"), self.at("errors")])
@@ -106,6 +99,21 @@ impl Rescue {
             .unwrap();
         (child, master)
     }
+}
+
+/// A terminal of 80 by 24, and its other end.
+fn terminal() -> (File, OwnedFd) {
+    use rustix::pty::OpenptFlags;
+    // No other test's child keeps this end open.
+    let master = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    rustix::pty::grantpt(&master).unwrap();
+    rustix::pty::unlockpt(&master).unwrap();
+    let name = rustix::pty::ptsname(&master, Vec::new()).unwrap();
+    let flags = rustix::fs::OFlags::NOCTTY.bits() as i32;
+    let terminal = File::options().read(true).write(true).custom_flags(flags).open(name.to_str().unwrap()).unwrap();
+    let size = rustix::termios::Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+    rustix::termios::tcsetwinsize(&terminal, size).unwrap();
+    (terminal, master)
 }
 
 /// A person at a terminal of 80 by 24.
@@ -214,7 +222,7 @@ fn files_come_back_and_the_way_to_the_machine_is_open() {
     person.sees(&["where shall they go?"]);
     let target = rescue.at("restored");
     person.press(&format!("\x15{}{ENTER}", target.display()));
-    person.sees(&["Lifeboat: result", "Restored 1 entries"]);
+    person.sees(&["Lifeboat: result", "Restored 1 entry"]);
     assert_eq!(std::fs::read_to_string(target.join("srv/data/hello.txt")).unwrap(), "hello\n");
     assert!(!target.join("srv/data/other.txt").exists());
 
@@ -248,9 +256,45 @@ fn files_come_back_and_the_way_to_the_machine_is_open() {
     assert_eq!(person.ends(), 0);
     assert_eq!(std::fs::read_to_string(rescue.at("root/run/lifeboat/after.json")).unwrap(), "\"poweroff\"");
     let events = std::fs::read_to_string(rescue.at("events")).unwrap();
-    assert!(events.contains("1 entries of the archive were restored"), "{events}");
+    assert!(events.contains("1 entry of the archive was restored"), "{events}");
     assert!(!events.contains("\"failed\"") && !events.contains(&short[3]), "{events}");
     assert_eq!(std::fs::read_to_string(rescue.at("errors")).unwrap(), "");
+}
+
+#[test]
+fn the_finder_restores_on_a_running_machine() {
+    let rescue = Rescue::new();
+    let target = rescue.at("found");
+    let (terminal, master) = terminal();
+    let child = Command::new(LIFEBOAT)
+        .args(["browse", "--from"])
+        .arg(rescue.at("medium/lifeboat/repo"))
+        .arg("--key-file")
+        .arg(rescue.at("key"))
+        .arg("--to")
+        .arg(&target)
+        .env("TERM", "vt220")
+        .stdin(Stdio::from(terminal.try_clone().unwrap()))
+        .stdout(Stdio::from(terminal))
+        .stderr(File::create(rescue.at("errors")).unwrap())
+        .spawn()
+        .unwrap();
+    let mut person = Person::new(child, master);
+    person.sees(&["Lifeboat: backups", "Which backup?", "Esc: end"]);
+    person.press(ENTER);
+    person.sees(&["Lifeboat: choose files", "found"]);
+    person.press("HELLO");
+    person.sees(&["1 found", "/srv/data/hello.txt"]);
+    person.press(&format!("\t{ENTER}"));
+    person.sees(&["Into a folder of this machine", &target.display().to_string()]);
+    person.press(ENTER);
+    person.sees(&["Lifeboat: result", "Restored 1 entry", "Choose more files"]);
+    assert_eq!(std::fs::read_to_string(target.join("srv/data/hello.txt")).unwrap(), "hello\n");
+    person.press(&format!("{DOWN}{ENTER}"));
+    assert_eq!(person.ends(), 0);
+    let output = Command::new(LIFEBOAT).args(["browse", "--from", "x"]).stdin(Stdio::null()).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("browse needs a terminal"));
 }
 
 #[test]

@@ -3,7 +3,8 @@
 //! Both are compared as JSON values, so that no property can be forgotten here when the model gains one. Lists of
 //! things with a name (devices, mounts, interfaces) are compared by name, other lists of words as sets.
 
-use lifeboat_machine::Machine;
+use lifeboat_machine::bytes::human;
+use lifeboat_machine::{Machine, Name};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -12,7 +13,7 @@ use std::fmt;
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Change {
-    /// Where: `layout disk0p2 content label`.
+    /// Where, in words: `layout disk0p2 content label`.
     pub place: String,
     /// What was there; `None` when it is new.
     pub old: Option<String>,
@@ -41,10 +42,21 @@ impl Change {
 
 /// How the places of the storage layout begin.
 const STORAGE: &str = "layout";
+/// A step on the way to a value.
+#[derive(Clone, Debug)]
+enum Step {
+    /// A key of the model.
+    Key(String),
+    /// The name of a thing.
+    Name(String),
+}
+
 /// What changes from day to day or boot to boot, by the end of its place.
 const VOLATILE: [&str; 6] = ["recorded_at", "used_bytes", "restored", "path", "memory_bytes", "modaliases"];
 /// The digest of a LUKS header's backup.
 const HEADER: &str = "backup";
+/// What the firmware passes to a loader: bytes, in base64.
+const ENCODED: &str = "arguments";
 /// Keys that name an entry of a list.
 const NAMES: [&str; 4] = ["id", "mount_point", "name", "path"];
 /// Keys that say nothing to a reader, for what follows is clear without them.
@@ -65,7 +77,7 @@ pub fn diff(a: &Machine, b: &Machine) -> Vec<Change> {
     changes
 }
 
-fn compare(a: &Value, b: &Value, place: &mut Vec<String>, out: &mut Vec<Change>) {
+fn compare(a: &Value, b: &Value, place: &mut Vec<Step>, out: &mut Vec<Change>) {
     if a == b {
         return;
     }
@@ -79,7 +91,7 @@ fn compare(a: &Value, b: &Value, place: &mut Vec<String>, out: &mut Vec<Change>)
     }
 }
 
-fn objects(a: &Map<String, Value>, b: &Map<String, Value>, place: &mut Vec<String>, out: &mut Vec<Change>) {
+fn objects(a: &Map<String, Value>, b: &Map<String, Value>, place: &mut Vec<Step>, out: &mut Vec<Change>) {
     for key in a.keys().chain(b.keys().filter(|key| !a.contains_key(*key))) {
         // A swap file is named by its path; every other path is the kernel's idea of the day.
         if VOLATILE.contains(&key.as_str()) {
@@ -87,14 +99,14 @@ fn objects(a: &Map<String, Value>, b: &Map<String, Value>, place: &mut Vec<Strin
         }
         if key == HEADER && a.get(key) != b.get(key) {
             // Its digest says nothing to a reader.
-            let place = [&place[..], &["LUKS header".to_owned()]].concat().join(" ");
+            let place = words(&[&place[..], &[Step::Name("LUKS header".to_owned())]].concat());
             let (old, new) = (Some("as recorded".to_owned()), Some("other key slots or tokens".to_owned()));
             out.push(Change { place, old, new });
             continue;
         }
         let silent = SILENT.contains(&key.as_str());
         if !silent {
-            place.push(key.clone());
+            place.push(Step::Key(key.clone()));
         }
         compare(a.get(key).unwrap_or(&Value::Null), b.get(key).unwrap_or(&Value::Null), place, out);
         if !silent {
@@ -103,11 +115,11 @@ fn objects(a: &Map<String, Value>, b: &Map<String, Value>, place: &mut Vec<Strin
     }
 }
 
-fn pairs(a: &[(String, &Value)], b: &[(String, &Value)], place: &mut Vec<String>, out: &mut Vec<Change>) {
+fn pairs(a: &[(String, &Value)], b: &[(String, &Value)], place: &mut Vec<Step>, out: &mut Vec<Change>) {
     for (name, old) in a {
         match b.iter().find(|(other, _)| other == name) {
             Some((_, new)) => {
-                place.push(name.clone());
+                place.push(Step::Name(name.clone()));
                 compare(old, new, place, out);
                 place.pop();
             }
@@ -119,16 +131,16 @@ fn pairs(a: &[(String, &Value)], b: &[(String, &Value)], place: &mut Vec<String>
     }
 }
 
-fn lists(a: &[Value], b: &[Value], place: &[String], out: &mut Vec<Change>) {
-    let words = |list: &[Value]| list.iter().map(text).collect::<BTreeSet<_>>();
-    let (old, new) = (words(a), words(b));
+fn lists(a: &[Value], b: &[Value], place: &[Step], out: &mut Vec<Change>) {
+    let all = |list: &[Value]| list.iter().map(text).collect::<BTreeSet<_>>();
+    let (old, new) = (all(a), all(b));
     if old == new {
         // The same things in another order: for boot entries and loaders the order matters.
         let order = |list: &[Value]| list.iter().map(text).collect::<Vec<_>>().join(", ");
-        out.push(Change { place: place.join(" "), old: Some(order(a)), new: Some(order(b)) });
+        out.push(Change { place: words(place), old: Some(order(a)), new: Some(order(b)) });
     }
-    out.extend(old.difference(&new).map(|gone| Change { place: place.join(" "), old: Some(gone.clone()), new: None }));
-    out.extend(new.difference(&old).map(|more| Change { place: place.join(" "), old: None, new: Some(more.clone()) }));
+    out.extend(old.difference(&new).map(|gone| Change { place: words(place), old: Some(gone.clone()), new: None }));
+    out.extend(new.difference(&old).map(|more| Change { place: words(place), old: None, new: Some(more.clone()) }));
 }
 
 /// The entries by name, when each has one and no two the same.
@@ -145,27 +157,64 @@ fn named(list: &[Value]) -> Option<Vec<(String, &Value)>> {
     Some(out)
 }
 
-fn named_change(place: &[String], name: &str, old: Option<&Value>, new: Option<&Value>) -> Change {
+fn named_change(place: &[Step], name: &str, old: Option<&Value>, new: Option<&Value>) -> Change {
     let mut place = place.to_vec();
-    place.push(name.to_owned());
+    place.push(Step::Name(name.to_owned()));
     change(&place, old, new)
 }
 
-fn change(place: &[String], old: Option<&Value>, new: Option<&Value>) -> Change {
-    let some = |value: Option<&Value>| value.filter(|value| !value.is_null()).map(text);
-    Change { place: place.join(" "), old: some(old), new: some(new) }
+fn change(place: &[Step], old: Option<&Value>, new: Option<&Value>) -> Change {
+    let key = match place.last() {
+        Some(Step::Key(key)) => key.as_str(),
+        _ => "",
+    };
+    let some = |value: Option<&Value>| value.filter(|value| !value.is_null()).map(|value| of_key(key, value));
+    let (mut old, mut new) = (some(old), some(new));
+    if key == ENCODED && old.is_some() && new.is_some() {
+        // They are bytes for the firmware.
+        (old, new) = (Some("as recorded".to_owned()), Some("others".to_owned()));
+    }
+    Change { place: words(place), old, new }
+}
+
+/// Where it is, in words: the model's keys without their underscores and units.
+fn words(place: &[Step]) -> String {
+    let one = |step: &Step| match step {
+        Step::Key(key) => key_words(key),
+        Step::Name(name) => name.clone(),
+    };
+    place.iter().map(one).collect::<Vec<_>>().join(" ")
+}
+
+/// `mount_point` as `mount point`, `size_bytes` as `size`.
+fn key_words(key: &str) -> String {
+    key.strip_suffix("_bytes").unwrap_or(key).replace('_', " ")
+}
+
+/// A value for people, with the unit that its key names.
+fn of_key(key: &str, value: &Value) -> String {
+    match value.as_u64() {
+        Some(bytes) if key.ends_with("_bytes") && bytes >= 1024 => format!("{} ({bytes} bytes)", human(bytes)),
+        _ => text(value),
+    }
 }
 
 /// A value for people; long ones are cut.
 fn text(value: &Value) -> String {
     let text = match value {
         Value::String(text) => text.clone(),
+        // A name that is not UTF-8.
+        Value::Object(object) if object.len() == 1 && object.contains_key("base64") => {
+            serde_json::from_value::<Name>(value.clone()).map(|name| name.to_string()).unwrap_or_default()
+        }
         Value::Object(object) => {
             // What is new or gone as a whole is named by its simple properties; all of it would be a page.
             let simple = object
                 .iter()
-                .filter(|(key, value)| !VOLATILE.contains(&key.as_str()) && (value.is_string() || value.is_number()));
-            let words: Vec<String> = simple.map(|(key, value)| format!("{key} {}", text(value))).collect();
+                .filter(|(key, value)| !VOLATILE.contains(&key.as_str()) && (value.is_string() || value.is_number()))
+                .filter(|(key, _)| ![ENCODED, HEADER].contains(&key.as_str()));
+            let one = |(key, value): (&String, &Value)| format!("{} {}", key_words(key), of_key(key, value));
+            let words: Vec<String> = simple.map(one).collect();
             let inner: Vec<String> = ["kind", "content"]
                 .iter()
                 .filter_map(|key| object.get(*key))
@@ -174,7 +223,12 @@ fn text(value: &Value) -> String {
                 .collect();
             [words, inner].concat().join(", ")
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => value.to_string(),
+        Value::Bool(true) => "yes".to_owned(),
+        Value::Bool(false) => "no".to_owned(),
+        Value::Null => "nothing".to_owned(),
+        Value::Array(list) if list.is_empty() => "none".to_owned(),
+        Value::Array(list) => list.iter().map(text).collect::<Vec<_>>().join(", "),
+        Value::Number(_) => value.to_string(),
     };
     match text.char_indices().nth(200) {
         Some((end, _)) => format!("{}…", &text[..end]),

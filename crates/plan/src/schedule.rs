@@ -66,6 +66,7 @@ impl Step {
             | Step::MakeSwapFile { .. }
             | Step::AdaptConfiguration { .. }
             | Step::AdaptFilesystems { .. }
+            | Step::AdaptStorage { .. }
             | Step::RebuildInitramfs { .. }
             | Step::InstallLoader { .. }
             | Step::MakeEfiEntry { .. }
@@ -104,6 +105,7 @@ impl Step {
             | Step::MakeSwapFile { .. }
             | Step::AdaptConfiguration { .. }
             | Step::AdaptFilesystems { .. }
+            | Step::AdaptStorage { .. }
             | Step::RebuildInitramfs { .. }
             | Step::InstallLoader { .. }
             | Step::MakeEfiEntry { .. }

@@ -342,20 +342,7 @@ impl<'a> Session<'a> {
             let recovery = self.chosen()?;
             self.table = Some(recovery.repository().table(recovery.snapshot())?);
         }
-        let needle = text.to_ascii_lowercase().into_bytes();
-        let fits = |path: &Path| {
-            let path = path.as_os_str().as_bytes().to_ascii_lowercase();
-            needle.is_empty() || path.windows(needle.len()).any(|part| part == needle)
-        };
-        let (mut found, mut count) = (vec![], 0);
-        for entry in self.table.iter().flat_map(FileTable::entries).filter(|entry| fits(&entry.path)) {
-            count += 1;
-            if found.len() < limit {
-                let directory = entry.kind == Kind::Directory;
-                found.push(ListedFile { path: entry.path, directory, size_bytes: entry.size });
-            }
-        }
-        Ok((found, count))
+        Ok(self.table.as_ref().map(|table| found_in(table, text, limit)).unwrap_or_default())
     }
 
     /// Rebuilds the machine by a plan that a person agreed to, after every byte of the archive was verified. Emits the
@@ -465,6 +452,24 @@ impl<'a> Session<'a> {
         self.place = None;
         self.locked = None;
     }
+}
+
+/// Files of a snapshot whose path holds `text`, ignoring the case of ASCII letters; the first `limit` of them, and how many there are.
+pub fn found_in(table: &FileTable, text: &str, limit: usize) -> (Vec<ListedFile>, u64) {
+    let needle = text.to_ascii_lowercase().into_bytes();
+    let fits = |path: &Path| {
+        let path = path.as_os_str().as_bytes().to_ascii_lowercase();
+        needle.is_empty() || path.windows(needle.len()).any(|part| part == needle)
+    };
+    let (mut found, mut count) = (vec![], 0);
+    for entry in table.entries().filter(|entry| fits(&entry.path)) {
+        count += 1;
+        if found.len() < limit {
+            let directory = entry.kind == Kind::Directory;
+            found.push(ListedFile { path: entry.path, directory, size_bytes: entry.size });
+        }
+    }
+    (found, count)
 }
 
 fn nothing_open() -> Failure {

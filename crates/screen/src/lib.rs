@@ -12,6 +12,7 @@
 //! | [`mod@update`] | how it changes |
 //! | [`mod@view`] | how it looks |
 //! | [`progress`], [`review`] | work from its events; a plan for reading |
+//! | [`finder`] | the same screens on a running machine, for looking into an archive: its worker |
 //! | [`worker`] | does what is asked for, in a thread of its own |
 //! | [`terminal`] | the terminal: raw mode, keys, paint |
 //! | [`blind`] | output that queries nothing |
@@ -23,6 +24,7 @@
 pub mod blind;
 mod editor;
 pub mod field;
+pub mod finder;
 pub mod key;
 pub mod look;
 pub mod model;
@@ -36,7 +38,8 @@ pub mod update;
 pub mod view;
 pub mod worker;
 
+pub use finder::Finder;
 pub use lifeboat_restore::Disks;
 pub use look::Look;
 pub use model::Outcome;
-pub use run::{Ending, run};
+pub use run::{Ending, browse, run};

@@ -194,6 +194,8 @@ pub struct Model {
     pub notice: Option<Notice>,
     /// What the worker is doing; keys have to wait.
     pub busy: Option<String>,
+    /// It looks into an archive on a running machine: there is no machine to recover, and the only thing written is a folder.
+    pub running: bool,
     /// What is known from the start.
     pub facts: Facts,
     /// The welcome menu.
@@ -310,6 +312,8 @@ pub enum Message {
     Chosen(Result<Box<(Machine, Machine)>, String>),
     /// The passphrase of a device that is encrypted anew was kept.
     PassphraseKept(Result<(), String>),
+    /// A snapshot was opened for looking, on a running machine.
+    Ready(Result<(), String>),
     /// Encrypted devices of the machine that no key opens so far, and whether what was typed opened one.
     Keys(Result<(Vec<String>, bool), String>),
     /// The disks that are there.
@@ -350,6 +354,26 @@ pub enum Effect {
 impl Model {
     /// The initial model.
     pub fn new(rescue: &RescueSystem, keymaps: Vec<(String, PathBuf)>, look: Look) -> Model {
+        let policy = lifeboat_restore::nuke::policy(&rescue.parameters);
+        Model::with(Facts::of(rescue), policy, keymaps, look)
+    }
+
+    /// The model of a running machine that looks into an archive: its snapshots, oldest first, and the folder that is offered.
+    pub fn browsing(machine: String, snapshots: Vec<Backup>, folder: &str, look: Look) -> Model {
+        let facts = Facts { machine, has_archive: true, ..Facts::default() };
+        let newest = Picker { at: snapshots.len().saturating_sub(1) };
+        Model {
+            running: true,
+            screen: Screen::Snapshots,
+            goal: Goal::Files,
+            snapshots,
+            snapshot: newest,
+            folder: Field::with(folder),
+            ..Model::with(facts, Policy::default(), vec![], look)
+        }
+    }
+
+    fn with(facts: Facts, policy: Policy, keymaps: Vec<(String, PathBuf)>, look: Look) -> Model {
         Model {
             look,
             size: (80, 24),
@@ -358,7 +382,8 @@ impl Model {
             back: vec![],
             notice: None,
             busy: None,
-            facts: Facts::of(rescue),
+            running: false,
+            facts,
             welcome: Picker::default(),
             goal: Goal::Machine,
             source: None,
@@ -375,8 +400,8 @@ impl Model {
             origin: None,
             hardware: FoundHardware::default(),
             disk: Picker::default(),
-            policy: lifeboat_restore::nuke::policy(&rescue.parameters),
-            given: lifeboat_restore::nuke::policy(&rescue.parameters),
+            policy: policy.clone(),
+            given: policy,
             plan: Err(String::new()),
             mapping: Picker::default(),
             target: Picker::default(),
@@ -447,6 +472,7 @@ impl Model {
     pub fn endings(&self) -> Vec<Choice> {
         let leave = [Choice::Leave(After::Reboot), Choice::Leave(After::Poweroff), Choice::Leave(After::Shell)];
         match &self.outcome {
+            _ if self.running => vec![Choice::Again, Choice::Leave(After::Shell)],
             Some(Outcome::Restored { .. }) => [&leave[..], &[Choice::Save]].concat(),
             // The machine starts: that comes first, as after a recovery without problems.
             Some(outcome) if outcome.is_bootable() => [&leave[..], &[Choice::Save, Choice::Again]].concat(),

@@ -1,5 +1,6 @@
 //! The loop: keys and messages in, updates, paint.
 
+use crate::finder::{Finder, find};
 use crate::look::Look;
 use crate::model::{Effect, Input, Model, Outcome, Request, Screen};
 use crate::terminal::{Canvas, read_keys, size};
@@ -40,15 +41,38 @@ pub fn run(
     output: Box<dyn Write + Send>,
     look: Look,
 ) -> io::Result<Ending> {
+    let model = Model::new(rescue, keyboard::list(Path::new("/")), look);
+    run_with(model, others, output, |fan, asked| work(rescue, runner, fan, &asked))
+}
+
+/// Runs the finder on a running machine: a list of snapshots, a search, files restored to a folder.
+///
+/// # Errors
+/// As [`run`].
+pub fn browse(
+    model: Model,
+    finder: &mut dyn Finder,
+    others: &dyn EventSink,
+    output: Box<dyn Write + Send>,
+) -> io::Result<Ending> {
+    run_with(model, others, output, |fan, asked| find(finder, fan, &asked))
+}
+
+/// Runs the loop beside a worker that answers requests until there are no more.
+fn run_with(
+    mut model: Model,
+    others: &dyn EventSink,
+    output: Box<dyn Write + Send>,
+    worker: impl FnOnce(&Fan<'_>, Receiver<Request>) + Send,
+) -> io::Result<Ending> {
     let (requests, asked) = channel();
     let (happened, happening) = channel();
-    let mut model = Model::new(rescue, keyboard::list(Path::new("/")), look);
     let canvas = Canvas::open(output)?;
     let fan = Fan::new(others, happened.clone());
     listen(happened)?;
     std::thread::scope(|scope| {
         let fan = &fan;
-        scope.spawn(move || work(rescue, runner, fan, &asked));
+        scope.spawn(move || worker(fan, asked));
         let mut screen = Loop { canvas: Some(canvas), requests, began: Instant::now() };
         let after = std::panic::catch_unwind(AssertUnwindSafe(|| screen.run(&mut model, &happening)));
         // From here on the terminal is restored, also after a panic.

@@ -16,6 +16,7 @@ mod storage;
 use crate::field::Picker;
 use crate::key::Key;
 use crate::model::{Choice, Effect, Goal, Input, KeyOf, Message, Model, Notice, Request, Screen, Typed, WELCOME};
+use lifeboat_machine::parameters::After;
 use lifeboat_restore::session::Opened;
 
 /// Takes what happened; returns what is to be done.
@@ -45,6 +46,10 @@ pub fn update(model: &mut Model, input: Input) -> Vec<Effect> {
 
 fn press(model: &mut Model, key: Key) -> Vec<Effect> {
     if key == Key::Escape {
+        // There is nothing before the list of snapshots.
+        if model.running && model.screen == Screen::Snapshots {
+            return vec![Effect::Leave(After::Shell)];
+        }
         model.back();
         return vec![];
     }
@@ -91,6 +96,7 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
                 Goal::Files => files::begin(model),
             }
         }
+        Message::Ready(Ok(())) => files::begin(model),
         Message::Keys(Ok((locked, opened))) => keys(model, &locked, opened),
         Message::Hardware(Ok(hardware)) => machine::found(model, hardware),
         Message::Places(Ok(places)) => {
@@ -112,6 +118,7 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
         Message::PassphraseKept(Ok(())) => model.inform("The passphrase is kept for the recovery".into()),
         Message::PassphraseKept(Err(text))
         | Message::Chosen(Err(text))
+        | Message::Ready(Err(text))
         | Message::Keys(Err(text))
         | Message::Hardware(Err(text))
         | Message::Places(Err(text))

@@ -14,7 +14,7 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
 /// How many files a search shows; more would not help.
-const SHOWN_FILES: usize = 500;
+pub(crate) const SHOWN_FILES: usize = 500;
 /// How often progress is shown on this screen; each costs a serial line some hundred bytes.
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -32,7 +32,7 @@ impl<'a> Fan<'a> {
         Fan { others, screen: Mutex::new(screen), pace: Pace::every(CONSOLE_INTERVAL) }
     }
 
-    fn send(&self, message: Message) {
+    pub(crate) fn send(&self, message: Message) {
         // Without a screen the work continues.
         let _ = self.screen.lock().unwrap_or_else(std::sync::PoisonError::into_inner).send(Input::Message(message));
     }
@@ -51,18 +51,7 @@ impl EventSink for Fan<'_> {
 pub fn work(rescue: &RescueSystem, runner: &dyn Runner, fan: &Fan<'_>, requests: &Receiver<Request>) {
     let mut session = Session::new(rescue, runner, fan, INTERVAL);
     let mut next = None;
-    while let Some(mut request) = next.take().or_else(|| requests.recv().ok()) {
-        // Of several queued searches only the last one counts.
-        while matches!(request, Request::Search(_)) {
-            match requests.try_recv() {
-                Ok(later @ Request::Search(_)) => request = later,
-                Ok(other) => {
-                    next = Some(other);
-                    break;
-                }
-                Err(_) => break,
-            }
-        }
+    while let Some(request) = latest(&mut next, requests) {
         let broken = after_panic(&request);
         let done = std::panic::catch_unwind(AssertUnwindSafe(|| answer(&mut session, rescue, runner, request)));
         fan.send(done.unwrap_or(broken));
@@ -78,6 +67,22 @@ fn after_panic(request: &Request) -> Message {
         Request::Search(query) => Message::Found { query: query.clone(), result: Err(reason) },
         _ => Message::Places(Err(reason)),
     }
+}
+
+/// The next request; of several queued searches only the last one counts.
+pub(crate) fn latest(next: &mut Option<Request>, requests: &Receiver<Request>) -> Option<Request> {
+    let mut request = next.take().or_else(|| requests.recv().ok())?;
+    while matches!(request, Request::Search(_)) {
+        match requests.try_recv() {
+            Ok(later @ Request::Search(_)) => request = later,
+            Ok(other) => {
+                *next = Some(other);
+                break;
+            }
+            Err(_) => break,
+        }
+    }
+    Some(request)
 }
 
 fn answer<'a>(session: &mut Session<'a>, rescue: &RescueSystem, runner: &'a dyn Runner, request: Request) -> Message {

@@ -14,12 +14,26 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+/// What stays as it is in the target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keep {
+    /// Nothing: each chosen entry is restored.
+    #[default]
+    Nothing,
+    /// Whatever is there.
+    Existing,
+    /// What has the type, size, modification time, owner and mode of the archive: it is taken to be the same.
+    Same,
+}
+
 /// How entries are restored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RestoreOptions {
     /// Replace what exists, each entry atomically: files are written under another name and renamed. Otherwise an entry
     /// that already exists is a problem.
     pub overwrite: bool,
+    /// What stays as it is.
+    pub keep: Keep,
     /// Wait until everything is on the disk.
     pub sync: bool,
     /// Nobody but this process writes to the target meanwhile: a recovery. Then files may share blocks again whoever owns them;

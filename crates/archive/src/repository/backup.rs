@@ -205,6 +205,7 @@ impl Backup<'_> {
         summary.total_files_processed = files;
         summary.lifeboat_entries = table.len();
         summary.total_bytes_processed = table.bytes();
+        summary.lifeboat_disk_bytes = records.room.roots.iter().map(|root| root.bytes).sum();
         let manifest = (request.manifest)(summary.lifeboat_entries, summary.total_bytes_processed);
         let manifest = manifest.map_err(|cause| ArchiveError::Manifest { cause })?;
         for id in (0..table.records.len()).filter(|index| taken.has(*index)).flat_map(|index| table.content(index)) {

@@ -22,22 +22,43 @@ struct Window {
     used: u64,
 }
 
-/// Reads blobs; each thread has its own.
-pub(crate) struct Blobs<'a> {
-    store: &'a Store,
-    index: &'a Index,
+/// What a reader keeps between blobs, for one store and one index.
+pub(crate) struct Buffers {
     opener: Opener,
     windows: Vec<Window>,
     clock: u64,
     sealed: Vec<u8>,
+}
+
+impl Buffers {
+    pub(crate) fn new(store: &Store) -> Result<Buffers, ArchiveError> {
+        let opener = Opener::new(store.key.clone()).map_err(|error| store.failed("READ", error))?;
+        Ok(Buffers { opener, windows: vec![], clock: 0, sealed: vec![] })
+    }
+}
+
+/// Reads blobs; each thread has its own.
+pub(crate) struct Blobs<'a> {
+    store: &'a Store,
+    index: &'a Index,
+    buffers: Buffers,
     /// The largest number of a pack that something was read from.
     pub(crate) highest_pack: u32,
 }
 
 impl<'a> Blobs<'a> {
     pub(crate) fn new(store: &'a Store, index: &'a Index) -> Result<Self, ArchiveError> {
-        let opener = Opener::new(store.key.clone()).map_err(|error| store.failed("READ", error))?;
-        Ok(Blobs { store, index, opener, windows: vec![], clock: 0, sealed: vec![], highest_pack: 0 })
+        Ok(Blobs::with(store, index, Buffers::new(store)?))
+    }
+
+    /// With buffers that were used with the same store and index before.
+    pub(crate) fn with(store: &'a Store, index: &'a Index, buffers: Buffers) -> Self {
+        Blobs { store, index, buffers, highest_pack: 0 }
+    }
+
+    /// Its buffers, for later.
+    pub(crate) fn into_buffers(self) -> Buffers {
+        self.buffers
     }
 
     /// A blob as it is packed, without its encryption, with its uncompressed length (0 when it is not compressed); its
@@ -51,14 +72,14 @@ impl<'a> Blobs<'a> {
     pub(crate) fn get(&mut self, kind: BlobKind, id: &Id) -> Result<&[u8], ArchiveError> {
         match self.find(kind, id)? {
             0 => Ok(self.text()),
-            length => Ok(self.opener.decompressed(length)),
+            length => Ok(self.buffers.opener.decompressed(length)),
         }
     }
 
     /// The decrypted text in place: between nonce and tag.
     fn text(&self) -> &[u8] {
-        let text = NONCE..(self.sealed.len() + NONCE).saturating_sub(OVERHEAD);
-        self.sealed.get(text).unwrap_or_default()
+        let text = NONCE..(self.buffers.sealed.len() + NONCE).saturating_sub(OVERHEAD);
+        self.buffers.sealed.get(text).unwrap_or_default()
     }
 
     /// Reads and opens a blob, at the first of its places where it is intact; returns its uncompressed length.
@@ -94,19 +115,19 @@ impl<'a> Blobs<'a> {
     fn open(&mut self, location: Location, id: &Id) -> Result<u32, ArchiveError> {
         let what = || format!("blob {}", hex(&id[..4]));
         let pack = &self.index.packs[location.pack as usize];
-        self.clock += 1;
+        self.buffers.clock += 1;
         let end = location.offset.saturating_add(location.length);
-        let found = self.windows.iter_mut().find(|window| {
+        let found = self.buffers.windows.iter_mut().find(|window| {
             window.pack == location.pack
                 && window.start <= location.offset
                 && end <= window.start + window.bytes.len() as u32
         });
-        self.sealed.clear();
+        self.buffers.sealed.clear();
         match found {
             Some(window) => {
-                window.used = self.clock;
+                window.used = self.buffers.clock;
                 let start = (location.offset - window.start) as usize;
-                self.sealed.extend_from_slice(&window.bytes[start..start + location.length as usize]);
+                self.buffers.sealed.extend_from_slice(&window.bytes[start..start + location.length as usize]);
             }
             None => {
                 let length = location
@@ -126,16 +147,18 @@ impl<'a> Blobs<'a> {
                     None => self.store.damaged(format!("pack {}", hex(&pack[..4])), error),
                 })?;
                 let blob = bytes.get(..location.length as usize);
-                self.sealed.extend_from_slice(blob.ok_or_else(|| self.store.damaged(what(), "it is cut short"))?);
-                let window = Window { pack: location.pack, start: location.offset, bytes, used: self.clock };
-                if self.windows.len() < WINDOWS {
-                    self.windows.push(window);
-                } else if let Some(oldest) = self.windows.iter_mut().min_by_key(|window| window.used) {
+                self.buffers
+                    .sealed
+                    .extend_from_slice(blob.ok_or_else(|| self.store.damaged(what(), "it is cut short"))?);
+                let window = Window { pack: location.pack, start: location.offset, bytes, used: self.buffers.clock };
+                if self.buffers.windows.len() < WINDOWS {
+                    self.buffers.windows.push(window);
+                } else if let Some(oldest) = self.buffers.windows.iter_mut().min_by_key(|window| window.used) {
                     *oldest = window;
                 }
             }
         }
-        let opened = self.opener.open(&mut self.sealed, location.uncompressed_length, id);
+        let opened = self.buffers.opener.open(&mut self.buffers.sealed, location.uncompressed_length, id);
         let opened = opened.map(|_| location.uncompressed_length);
         if opened.is_ok() {
             self.highest_pack = self.highest_pack.max(location.pack);

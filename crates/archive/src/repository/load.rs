@@ -56,11 +56,9 @@ struct Wanted {
 
 impl Wanted {
     fn new(selection: &Selection) -> Wanted {
-        let paths = match selection {
-            Selection::Everything => None,
-            // With Lifeboat's own.
-            Selection::Paths(paths) => Some(paths.iter().map(|path| plain(path)).chain([own_path()]).collect()),
-        };
+        // With Lifeboat's own.
+        let with_own = |paths: &[PathBuf]| paths.iter().map(|path| plain(path)).chain([own_path()]).collect();
+        let paths: Option<Vec<PathBuf>> = selection.paths().map(with_own);
         let left = MOST_LINKS * paths.as_ref().map_or(0, Vec::len);
         Wanted { paths, left }
     }

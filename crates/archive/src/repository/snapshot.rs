@@ -53,6 +53,8 @@ pub(crate) struct Summary {
     pub(crate) total_bytes_processed: u64,
     /// Not restic's: entries in all, with the root directory, without `.lifeboat`.
     pub(crate) lifeboat_entries: u64,
+    /// Not restic's: bytes of whole blocks that the files take, each inode once, without holes.
+    pub(crate) lifeboat_disk_bytes: u64,
 }
 
 mod optional_id {
@@ -91,8 +93,14 @@ pub struct SnapshotInfo {
     pub entries: u64,
     /// Sum of the sizes of regular files, in bytes; 0 when made by another program that does not record it.
     pub bytes: u64,
+    /// Bytes of whole blocks that the files took on the disk, each inode once, without holes; 0 when that is not recorded.
+    pub disk_bytes: u64,
     /// Bytes that the repository grew by.
     pub bytes_added: u64,
+    /// Regular files that the previous snapshot does not have; 0 when that is not recorded.
+    pub files_new: u64,
+    /// Regular files that differ from the previous snapshot.
+    pub files_changed: u64,
     pub(crate) tree: Id,
     /// Its owner, and its place in the order of writing.
     pub(crate) marks: Marks,
@@ -129,7 +137,10 @@ impl SnapshotInfo {
             program: file.program_version,
             entries: summary.lifeboat_entries,
             bytes: summary.total_bytes_processed,
+            disk_bytes: summary.lifeboat_disk_bytes,
             bytes_added: summary.data_added_packed,
+            files_new: summary.files_new,
+            files_changed: summary.files_changed,
             tree: file.tree,
             marks,
             nanoseconds: time.as_nanosecond(),

@@ -1,9 +1,10 @@
 //! Which names a source leaves out, enters, or keeps empty: a tree of names, so that the walk needs no path of any directory.
 
-use crate::FileTree;
+use crate::{FileTable, FileTree, Observer, Pattern};
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 /// What a source says about a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +68,46 @@ impl Rules {
     /// How many mount points there are.
     pub(super) fn mounts(&self) -> usize {
         usize::from(self.has(Rule::Mount)) + self.below.values().map(Rules::mounts).sum::<usize>()
+    }
+}
+
+/// Patterns of what a source leaves out.
+#[derive(Debug)]
+pub(super) struct Unwanted<'s> {
+    patterns: &'s [Pattern],
+    /// Those that left something out.
+    used: Vec<bool>,
+    /// The directory that is read at the moment.
+    directory: Option<(usize, PathBuf)>,
+}
+
+impl<'s> Unwanted<'s> {
+    pub(super) fn of(source: &'s FileTree) -> Unwanted<'s> {
+        Unwanted { patterns: &source.patterns, used: vec![false; source.patterns.len()], directory: None }
+    }
+
+    /// Reports whether a name in a directory of a table fits a pattern.
+    pub(super) fn has(&mut self, table: &FileTable, directory: usize, name: &[u8]) -> bool {
+        if self.patterns.is_empty() {
+            return false;
+        }
+        if self.directory.as_ref().is_none_or(|(index, _)| *index != directory) {
+            self.directory = Some((directory, table.path(directory)));
+        }
+        let Some((_, folder)) = &self.directory else { return false };
+        let path = folder.join(OsStr::from_bytes(name));
+        let fitting = self.patterns.iter().position(|pattern| pattern.matches(&path));
+        if let Some(fitting) = fitting {
+            self.used[fitting] = true;
+        }
+        fitting.is_some()
+    }
+
+    /// Warns of patterns that left nothing out.
+    pub(super) fn report(&self, observer: &dyn Observer) {
+        for (pattern, _) in self.patterns.iter().zip(&self.used).filter(|(_, used)| !**used) {
+            observer.warning(&format!("the pattern '{}' is excluded, but nothing fits it", pattern.text()));
+        }
     }
 }
 

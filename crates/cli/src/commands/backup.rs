@@ -8,6 +8,7 @@ use crate::job::{archive, backup, keys, moment, network, protect, watch};
 use crate::record::{FOLDER, Record};
 use crate::session::Session;
 use lifeboat_archive::{Repository, RepositoryOptions};
+use lifeboat_machine::bytes::human;
 use lifeboat_machine::{Event, EventSink as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,6 +24,9 @@ pub fn run(session: &Session, args: &BackupArgs) -> CommandResult {
     };
     backup::check_exclusions(session, &args.exclude)?;
     let sysroot = &args.sysroot.sysroot;
+    if args.dry_run {
+        return preview(session, args, &address);
+    }
     let log = keep_log(session, sysroot);
     moment::clean(session);
     let _watch = watch::over(session, &address)?;
@@ -66,6 +70,31 @@ fn made(session: &Session, args: &BackupArgs, target: &network::Target) -> Resul
     let made = made.map_err(archive::explain)?;
     session.reporter.note(format!("a new repository was made at {}", target.place.label().display()));
     Ok(made)
+}
+
+/// What a backup would do. Its place is looked at when it is a folder; a key is not needed.
+fn preview(session: &Session, args: &BackupArgs, address: &str) -> CommandResult {
+    let sysroot = &args.sysroot.sysroot;
+    let target = network::target(session, address)?;
+    let machine = protect::machine(session, sysroot, args.machine.as_deref(), target.place.folder())?;
+    let folder = target.place.folder();
+    let own: Vec<PathBuf> = folder.map(Path::to_owned).into_iter().collect();
+    let bytes = backup::preview(session, &machine, sysroot, &args.exclude, &own)?;
+    let Some(folder) = folder else { return Ok(()) };
+    // It, or the folder that it would be made in.
+    let there = folder.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/"));
+    let Ok(filesystem) = rustix::fs::statvfs(there) else { return Ok(()) };
+    let free = filesystem.f_bavail.saturating_mul(filesystem.f_frsize);
+    let free_text = human(free);
+    session.reporter.line(format!("room: {free_text} free in {}", there.display()));
+    if free < bytes {
+        session.reporter.warning(format!(
+            "a first backup takes up to {}, usually half of it or less, and {} has {free_text} free",
+            human(bytes),
+            there.display()
+        ));
+    }
+    Ok(())
 }
 
 /// Keeps the output of a backup of this machine, which mostly runs unattended; returns the log's path. A backup without a log is

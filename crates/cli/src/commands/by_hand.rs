@@ -189,7 +189,9 @@ fn policy(args: &RestoreArgs, rescue: &RescueSystem) -> Result<Policy, CommandEr
 
 fn confirm(name: &str) -> CommandResult {
     let shown = lifeboat_machine::bytes::printable(name.as_bytes());
-    eprint!("\nAll that is listed as lost will be lost. To go ahead, type the machine's name, {shown}: ");
+    crate::output::tell(&format!(
+        "\nAll that is listed as lost will be lost. To go ahead, type the machine's name, {shown}: "
+    ));
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
     match answer.trim() == name {

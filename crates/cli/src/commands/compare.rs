@@ -5,6 +5,7 @@ use crate::command::CompareArgs;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::archive;
 use crate::job::snapshot::{self, Use};
+use crate::output::entries_of;
 use crate::session::Session;
 use lifeboat_archive::Selection;
 use lifeboat_machine::Name;
@@ -45,10 +46,13 @@ pub fn run(session: &Session, args: &CompareArgs) -> CommandResult {
     if count > 0 {
         return Err(CommandError::new(
             Kind::Differences,
-            format!("{} in {} entries", crate::output::counted(count, "difference"), report.entries),
+            format!("{} in {}", crate::output::counted(count, "difference"), entries_of(report.entries)),
         ));
     }
     session.reporter.value(&serde_json::json!({"entries": report.entries, "differences": 0}));
-    session.reporter.line(format!("{} entries are equal", report.entries));
+    session.reporter.line(match report.entries {
+        1 => "1 entry is equal".to_owned(),
+        entries => format!("{} are equal", entries_of(entries)),
+    });
     Ok(())
 }

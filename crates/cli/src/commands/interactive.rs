@@ -106,7 +106,10 @@ fn report(ending: Ending, sink: &dyn EventSink) -> CommandResult {
         None | Some(Outcome::Restored { missing: 0, .. }) => Ok(()),
         Some(Outcome::Restored { missing, .. }) => Err(super::recover::missing(missing)),
         Some(Outcome::Files(report)) => {
-            let text = format!("{} entries of the archive were restored", report.entries);
+            let text = match report.entries {
+                1 => "1 entry of the archive was restored".to_owned(),
+                entries => format!("{entries} entries of the archive were restored"),
+            };
             sink.emit(&Event::Note { text });
             if report.problems.is_empty() {
                 return Ok(());

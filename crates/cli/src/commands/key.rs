@@ -3,8 +3,10 @@
 use crate::command::KeyCommand;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::{archive, keys};
+use crate::listing::{Align, local_text, table};
 use crate::session::Session;
 use lifeboat_archive::KeyInfo;
+use lifeboat_machine::bytes::printable;
 
 pub fn run(session: &Session, command: &KeyCommand) -> CommandResult {
     match command {
@@ -40,19 +42,8 @@ pub fn run(session: &Session, command: &KeyCommand) -> CommandResult {
                     "id": key.id, "copies": key.copies, "created": key.created, "host": key.host,
                     "current": key.current, "damage": key.damage,
                 }));
-                let id = &key.id[..key.id.len().min(8)];
-                session.reporter.line(match &key.damage {
-                    Some(cause) => format!("{id}    cannot be used: {cause}"),
-                    None => {
-                        let mark = if key.current { " *" } else { "  " };
-                        let copies = match key.copies.len() {
-                            0 => "  (one file)".to_owned(),
-                            more => format!("  ({} files)", more + 1),
-                        };
-                        format!("{id}{mark}  {}  {}{copies}", key.created, key.host)
-                    }
-                });
             }
+            explained(&keys).iter().for_each(|line| session.reporter.line(line));
             let damaged = keys.iter().filter(|key| key.damage.is_some()).count();
             if damaged > 0 {
                 let count = crate::output::counted(damaged, "key file");
@@ -98,6 +89,40 @@ pub fn run(session: &Session, command: &KeyCommand) -> CommandResult {
             Ok(())
         }
     }
+}
+
+/// The keys of a repository as a table, and what they mean.
+fn explained(keys: &[KeyInfo]) -> Vec<String> {
+    let mut rows = vec![["KEY", "CREATED", "MADE ON", "FILES", ""].map(str::to_owned).to_vec()];
+    for key in keys {
+        let id = key.id[..key.id.len().min(8)].to_owned();
+        rows.push(match &key.damage {
+            Some(cause) => vec![id, format!("cannot be used: {cause}")],
+            None => {
+                let in_use = if key.current { "in use now" } else { "" };
+                let host = printable(key.host.as_bytes());
+                let files = (key.copies.len() + 1).to_string();
+                vec![id, local_text(&key.created), host, files, in_use.to_owned()]
+            }
+        });
+    }
+    let columns = [Align::Left, Align::Left, Align::Left, Align::Right, Align::Left];
+    let mut lines = table(&columns, &rows);
+    let count = keys.iter().filter(|key| key.damage.is_none()).count();
+    let opens = if count == 1 { "1 key opens".to_owned() } else { format!("{count} keys open") };
+    lines.push(String::new());
+    lines
+        .push(format!("{opens} this repository: whoever has one, as a file or as its words, can read every snapshot."));
+    if keys.iter().any(|key| key.damage.is_none() && key.copies.is_empty()) {
+        lines.push("A key with 1 file is lost when that file is damaged; 'lifeboat key add' writes two.".to_owned());
+    }
+    if count == 1 {
+        lines.push(
+            "Keep its words apart from this machine ('lifeboat key show'): without a key nothing can be read."
+                .to_owned(),
+        );
+    }
+    lines
 }
 
 /// A key with a file whose id begins like that.

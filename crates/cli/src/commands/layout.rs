@@ -5,6 +5,7 @@ use crate::command::{LayoutCommand, LayoutDiffArgs, LayoutPlanArgs, LayoutShowAr
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::{self, archive, protect};
 use crate::session::Session;
+use lifeboat_machine::boot::{Firmware, Loader};
 use lifeboat_machine::bytes::{human, printable};
 use lifeboat_machine::layout::{Array, ArrayMember, ArrayRole, CacheKind, VolumeShape};
 use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Machine};
@@ -114,11 +115,13 @@ fn diff(session: &Session, args: &LayoutDiffArgs) -> CommandResult {
         "machine": name, "since": recorded.recorded_at, "storage_only": args.storage, "changes": changes.len(),
     }));
     if changes.is_empty() {
-        session.reporter.line(format!("no differences of {what}{name} since {}", recorded.recorded_at));
+        let since = crate::listing::local_text(&recorded.recorded_at);
+        session.reporter.line(format!("no differences of {what}{name} since {since}"));
         return Ok(());
     }
     let count = crate::output::counted(changes.len(), "difference");
-    let error = CommandError::new(Kind::Differences, format!("{count} of {what}{name} since {}", recorded.recorded_at));
+    let since = crate::listing::local_text(&recorded.recorded_at);
+    let error = CommandError::new(Kind::Differences, format!("{count} of {what}{name} since {since}"));
     Err(match probed.refusals.is_empty() {
         true => error.hint("lifeboat rescue, so that the medium has the new layout"),
         false => error.hint("lifeboat check, which says what can be done about it: no backup is possible until then"),
@@ -151,7 +154,8 @@ pub(super) fn text(machine: &Machine) -> String {
     let shown = |text: &str| printable(text.as_bytes());
     let (name, system) = (shown(&machine.name), shown(&machine.os.pretty_name));
     let _ = writeln!(out, "{name} · {system} · {}", shown(&machine.architecture));
-    let _ = writeln!(out, "recorded {}, kernel {}", shown(&machine.recorded_at), shown(&machine.boot.kernel));
+    let recorded = crate::listing::local_text(&machine.recorded_at);
+    let _ = writeln!(out, "recorded {recorded}, kernel {}", shown(&machine.boot.kernel));
     for disk in &machine.layout.devices {
         let names = match &disk.kind {
             DeviceKind::Disk(identity) => vec![
@@ -200,8 +204,14 @@ pub(super) fn text(machine: &Machine) -> String {
         let _ = writeln!(out, "swap file {} {}", file.path, human(file.size_bytes));
     }
     let _ = writeln!(out);
+    let firmware = match machine.boot.firmware {
+        Firmware::Bios => "BIOS",
+        Firmware::Uefi { secure_boot: true } => "UEFI with Secure Boot",
+        Firmware::Uefi { secure_boot: false } => "UEFI without Secure Boot",
+    };
+    let _ = writeln!(out, "firmware: {firmware}");
     for loader in &machine.boot.loaders {
-        let _ = writeln!(out, "boot loader: {}", serde_json::to_string(loader).unwrap_or_default());
+        let _ = writeln!(out, "boot loader: {}", shown(&loader_text(loader)));
     }
     for interface in &machine.network.interfaces {
         let _ = writeln!(
@@ -209,10 +219,30 @@ pub(super) fn text(machine: &Machine) -> String {
             "network: {} {} {}",
             interface.name,
             interface.mac.as_deref().unwrap_or("-"),
-            interface.addresses.join(" ")
+            match &interface.addresses[..] {
+                [] => "without an address".to_owned(),
+                list => list.join(" "),
+            }
         );
     }
     out.trim_end().to_owned()
+}
+
+/// A boot loader in words.
+fn loader_text(loader: &Loader) -> String {
+    let removable = |removable: bool| if removable { ", also at EFI/BOOT" } else { "" };
+    match loader {
+        Loader::GrubBios { disks, directory } => {
+            let disks: Vec<String> = disks.iter().map(ToString::to_string).collect();
+            format!("GRUB for BIOS on {}, files in {directory}", disks.join(" and "))
+        }
+        Loader::GrubEfi { esp, vendor, shim, removable: also, directory } => format!(
+            "GRUB for UEFI in {esp}/EFI/{vendor}{}{}, files in {directory}",
+            if *shim { ", started by a signed shim" } else { "" },
+            removable(*also)
+        ),
+        Loader::SystemdBoot { esp, removable: also } => format!("systemd-boot in {esp}{}", removable(*also)),
+    }
 }
 
 /// `2 of 3 members: disk0p2, disk1p2 (spare)`
@@ -279,5 +309,40 @@ fn content(machine: &Machine, device: &Device) -> String {
         Content::Luks(header) => format!("encrypted (LUKS{})", header.version),
         Content::Journal(journal) => format!("journal of the filesystem on {}", journal.filesystem),
         Content::Member(member) => member.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_is_shown_in_words() {
+        let mut machine = lifeboat_machine::testing::machine();
+        let directory = || "/boot/grub".into();
+        machine.boot.loaders = vec![
+            Loader::GrubBios {
+                disks: vec![DeviceId("disk0".into()), DeviceId("disk1".into())],
+                directory: directory(),
+            },
+            Loader::GrubEfi {
+                esp: "/boot/efi".into(),
+                vendor: "debian".into(),
+                shim: true,
+                removable: true,
+                directory: directory(),
+            },
+            Loader::SystemdBoot { esp: "/efi".into(), removable: false },
+        ];
+        let text = text(&machine);
+        assert!(!text.contains(['{', '}', '"']), "{text}");
+        for line in [
+            "boot loader: GRUB for BIOS on disk0 and disk1, files in /boot/grub",
+            "boot loader: GRUB for UEFI in /boot/efi/EFI/debian, started by a signed shim, also at EFI/BOOT, files in /boot/grub",
+            "boot loader: systemd-boot in /efi",
+        ] {
+            assert!(text.lines().any(|other| other == line), "{text}");
+        }
+        assert!(text.contains("firmware: "), "{text}");
     }
 }

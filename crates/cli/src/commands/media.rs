@@ -34,6 +34,7 @@ fn iso(session: &Session, args: &IsoArgs) -> CommandResult {
         None if args.backup => rescue::run(
             session,
             &RescueArgs {
+                dry_run: false,
                 out: args.out.clone(),
                 machine: args.machine.clone(),
                 medium: args.medium.clone(),

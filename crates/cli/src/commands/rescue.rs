@@ -18,6 +18,10 @@ pub fn run(session: &Session, args: &RescueArgs) -> CommandResult {
     }
     moment::check(session, &machine, sysroot, std::slice::from_ref(&args.out))?;
     let archive_bytes = backup::most_bytes(session, &machine, sysroot, &args.exclude, std::slice::from_ref(&args.out))?;
+    if args.dry_run {
+        backup::preview(session, &machine, sysroot, &args.exclude, std::slice::from_ref(&args.out))?;
+        return Workshop::preview(session, &args.medium, &args.out, archive_bytes);
+    }
     let workshop = Workshop::open(session, &args.medium, &args.out, archive_bytes)?;
     let secret = keys::find_or_create(&args.key, &session.config)?;
     let (repository, own) =

@@ -1,22 +1,27 @@
 //! `lifeboat restore`
 
 use super::{by_hand, recover};
-use crate::command::RestoreArgs;
+use crate::command::{OverwriteMode, RestoreArgs};
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::job::archive;
 use crate::job::snapshot::{self, Use};
-use crate::output::amount;
+use crate::job::{archive, look};
+use crate::output::{amount, entries_of};
 use crate::session::Session;
-use lifeboat_archive::{RestoreOptions, Selection};
+use lifeboat_archive::{
+    ArchiveError, Contents, Keep, Kind as EntryKind, Pattern, Patterns, RestoreOptions, Selection, Survey,
+};
+use lifeboat_machine::bytes::{grouped, human};
 use lifeboat_restore::observe::Observing;
 use lifeboat_restore::rescue::{RescueDirectories, is_rescue_system};
-use std::path::Path;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 
 pub fn run(session: &Session, args: &RestoreArgs) -> CommandResult {
     if let Some(mode) = args.mode {
         return recover::mode(session, mode, args.rescue_root.as_deref());
     }
-    let whole_machine = args.paths.is_empty() && args.to.is_none();
+    let whole_machine = args.paths.is_empty() && args.include.is_empty() && args.to.is_none();
     if whole_machine && is_rescue_system(&RescueDirectories::default()) {
         return by_hand::run(session, args);
     }
@@ -33,24 +38,134 @@ pub fn run(session: &Session, args: &RestoreArgs) -> CommandResult {
             "a whole machine is recovered from its medium: 'lifeboat rescue' makes one, 'lifeboat drill' rehearses it",
         ));
     }
-    if let Some(path) = args.paths.iter().find(|path| !path.is_absolute()) {
-        return Err(CommandError::usage(format!(
-            "{}: paths are those in the archive and begin with /",
-            path.display()
-        )));
-    }
-    files(session, args)
+    look::absolute(args.paths.clone())?;
+    let place = Place::of(args)?;
+    files(session, args, &place)
 }
 
-fn files(session: &Session, args: &RestoreArgs) -> CommandResult {
+/// Where the entries go.
+enum Place<'a> {
+    /// To their own places.
+    Own,
+    /// Below a folder, with the folders that lead to them.
+    Below(&'a Path),
+    /// What is in one folder, into another one.
+    Inside(&'a Path, &'a Path),
+    /// One entry, under this name in a folder.
+    Named(&'a Path, &'a Path, &'a OsStr),
+}
+
+impl<'a> Place<'a> {
+    fn of(args: &'a RestoreArgs) -> Result<Place<'a>, CommandError> {
+        let single = |option: &str| match &args.paths[..] {
+            [path] => Ok(path.as_path()),
+            _ => Err(CommandError::usage(format!("{option} takes a single PATH"))),
+        };
+        if let Some(name) = &args.as_name {
+            let path = single("--as")?;
+            let bytes = name.as_bytes();
+            if bytes.is_empty() || bytes == b"." || bytes == b".." || bytes.contains(&b'/') || bytes.len() > 255 {
+                return Err(CommandError::usage(format!(
+                    "--as '{}': expected the name of a file, without folders; --to names the folder",
+                    name.to_string_lossy()
+                )));
+            }
+            let Some(parent) = path.parent() else {
+                return Err(CommandError::usage("--as cannot rename the root directory; try --to DIR"));
+            };
+            return Ok(Place::Named(path, args.to.as_deref().unwrap_or(parent), name));
+        }
+        match &args.to {
+            Some(folder) if args.inside => Ok(Place::Inside(single("--inside")?, folder)),
+            Some(folder) => Ok(Place::Below(folder)),
+            None => Ok(Place::Own),
+        }
+    }
+
+    fn target(&self) -> &'a Path {
+        match self {
+            Place::Own => Path::new("/"),
+            Place::Below(folder) | Place::Inside(_, folder) | Place::Named(_, folder, _) => folder,
+        }
+    }
+
+    /// What is selected, before an entry gets another place.
+    fn selection(&self, args: &RestoreArgs) -> Result<Selection, CommandError> {
+        let patterns = |list: &[String]| -> Result<Vec<Pattern>, CommandError> {
+            list.iter().map(|text| Pattern::new(text, false).map_err(CommandError::usage)).collect()
+        };
+        if args.include.is_empty() && args.exclude.is_empty() {
+            return Ok(if args.paths.is_empty() {
+                Selection::Everything
+            } else {
+                Selection::Paths(args.paths.clone())
+            });
+        }
+        let (include, exclude) = (patterns(&args.include)?, patterns(&args.exclude)?);
+        Ok(Selection::Patterns(Patterns { paths: args.paths.clone(), include, exclude }))
+    }
+
+    /// Moves what is selected to its other place; returns what is selected there.
+    fn apply(&self, contents: &mut Contents, selection: Selection) -> Result<Selection, CommandError> {
+        let find = |path: &Path, contents: &Contents| {
+            contents.find(path).ok_or_else(|| {
+                let id = contents.snapshot().short_id();
+                CommandError::new(
+                    Kind::Failed,
+                    format!("cannot RESTORE {}: it is not in snapshot {id}", path.display()),
+                )
+                .hint("lifeboat find NAME, which looks in all snapshots")
+            })
+        };
+        match self {
+            Place::Own | Place::Below(_) => Ok(selection),
+            Place::Inside(path, _) => {
+                let number = find(path, contents)?;
+                if contents.kind(number) != EntryKind::Directory {
+                    return Err(CommandError::usage(format!("--inside: {} is not a folder", path.display())));
+                }
+                contents.make_root(number);
+                Ok(match selection {
+                    Selection::Patterns(patterns) => Selection::Patterns(Patterns { paths: vec![], ..patterns }),
+                    _ => Selection::Everything,
+                })
+            }
+            Place::Named(path, _, name) => {
+                contents.isolate(find(path, contents)?, name.as_bytes());
+                Ok(Selection::Paths(vec![Path::new("/").join(name)]))
+            }
+        }
+    }
+}
+
+fn files(session: &Session, args: &RestoreArgs, place: &Place<'_>) -> CommandResult {
+    let selection = place.selection(args)?;
     let archive = archive::open(session, args.from.as_deref(), &args.key)?;
     let what_for = if args.to.is_some() { Use::Elsewhere } else { Use::InPlace };
     let snapshot = snapshot::choose(session, &archive, args.snapshot.as_deref(), Path::new("/"), what_for)?;
-    let target = args.to.as_deref().unwrap_or(Path::new("/"));
-    if args.to.is_some() {
+    let target = place.target();
+    let mut contents = archive.repository.contents(&snapshot, &selection).map_err(archive::explain)?;
+    if let Selection::Patterns(patterns) = &selection
+        && let [first, ..] = patterns.without_effect(contents.table())[..]
+    {
+        let (text, id) = (first.text(), snapshot.short_id());
+        return Err(CommandError::new(Kind::Failed, format!("no entry of snapshot {id} fits --include '{text}'"))
+            .hint("lifeboat find PATTERN, which looks in all snapshots"));
+    }
+    let selection = place.apply(&mut contents, selection)?;
+    let options = options(args.overwrite);
+    let survey = contents.survey(target, &selection, &options).map_err(untrusted)?;
+    report(session, &survey, target, args.dry_run);
+    if args.dry_run {
+        let missing: Vec<&PathBuf> = args.paths.iter().filter(|_| survey.entries + survey.kept == 0).collect();
+        return match missing[..] {
+            [] => Ok(()),
+            [path, ..] => Err(CommandError::new(Kind::Partial, format!("{} is not in the snapshot", path.display()))),
+        };
+    }
+    if matches!(place, Place::Below(_) | Place::Inside(..)) || (args.as_name.is_some() && args.to.is_some()) {
         prepare(target)?;
     }
-    let selection = if args.paths.is_empty() { Selection::Everything } else { Selection::Paths(args.paths.clone()) };
     if !rustix::process::geteuid().is_root() {
         session
             .reporter
@@ -61,35 +176,100 @@ fn files(session: &Session, args: &RestoreArgs) -> CommandResult {
     };
     lifeboat_restore::room::report_encrypted(&archive.repository, &snapshot, &is_chosen, &session.reporter);
     let observer = Observing::new(&session.reporter, "restore");
-    let report = archive.repository.restore(
-        &snapshot,
-        target,
-        &selection,
-        // The kernel writes it back in its own time, as it does after cp and tar; a whole machine's recovery waits.
-        &RestoreOptions { overwrite: true, ..RestoreOptions::default() },
-        &observer,
-    )?;
+    let report = archive.repository.restore_from(&contents, target, &selection, &options, &observer)?;
     session.reporter.finish();
     session.reporter.value(&serde_json::json!({
         "snapshot": snapshot.id, "entries": report.entries, "bytes": report.bytes, "copied_links": report.copies.len(),
-        "problems": report.problems.len(),
+        "problems": report.problems.len(), "replaced": survey.replaced, "kept": survey.kept,
     }));
     session.reporter.line(format!("restored {} to {}", amount(report.entries, report.bytes), target.display()));
     if let Some(text) = report.copied() {
         session.reporter.note(text);
     }
     if !report.problems.is_empty() {
-        return Err(CommandError::new(
-            Kind::Partial,
-            format!("{} could not be restored (listed above)", crate::output::counted(report.problems.len(), "entry")),
-        ));
+        let count = match report.problems.len() {
+            1 => "1 entry".to_owned(),
+            count => format!("{count} entries"),
+        };
+        return Err(CommandError::new(Kind::Partial, format!("{count} could not be restored (listed above)")));
     }
     Ok(())
 }
 
+/// The kernel writes it back in its own time, as it does after cp and tar; a whole machine's recovery waits.
+fn options(overwrite: OverwriteMode) -> RestoreOptions {
+    let (overwrite, keep) = match overwrite {
+        OverwriteMode::Always => (true, Keep::Nothing),
+        OverwriteMode::IfChanged => (true, Keep::Same),
+        OverwriteMode::Never => (false, Keep::Existing),
+    };
+    RestoreOptions { overwrite, keep, ..RestoreOptions::default() }
+}
+
+/// A target that others control is refused.
+fn untrusted(error: ArchiveError) -> CommandError {
+    match error {
+        ArchiveError::Untrusted { .. } => {
+            CommandError::refused(error).hint("the path it leads to, without symbolic links")
+        }
+        other => other.into(),
+    }
+}
+
+/// What will be done to the target.
+fn report(session: &Session, survey: &Survey, target: &Path, dry: bool) {
+    if dry {
+        session.reporter.value(&serde_json::json!({
+            "dry_run": true, "entries": survey.entries, "bytes": survey.bytes, "data_bytes": survey.data_bytes,
+            "new": survey.new, "directories": survey.directories, "replaced": survey.replaced, "newer": survey.newer,
+            "kept": survey.kept, "free_bytes": survey.free_bytes,
+        }));
+        let to_write = human(survey.data_bytes);
+        let size = amount(survey.entries, survey.bytes);
+        session.reporter.line(format!("would restore {size} to {}, writing {to_write}", target.display()));
+        session.reporter.line(format!(
+            "new: {}; existing folders: {}; replaced: {}; left as they are: {}",
+            entries_of(survey.new),
+            grouped(survey.directories),
+            grouped(survey.replaced),
+            grouped(survey.kept)
+        ));
+    }
+    if survey.replaced > 0 {
+        let named: Vec<String> = survey.named.iter().map(|path| path.display().to_string()).collect();
+        let rest = survey.replaced.saturating_sub(named.len() as u64);
+        let more = if rest > 0 { format!(" and {} more", grouped(rest)) } else { String::new() };
+        let newer = match survey.newer {
+            0 => String::new(),
+            count => format!(" ({} of them changed since the backup)", grouped(count)),
+        };
+        let would = if dry { "would be replaced" } else { "will be replaced" };
+        let text = format!(
+            "{} in {} {would}{newer}: {}{more}",
+            entries_of(survey.replaced),
+            target.display(),
+            named.join(", ")
+        );
+        session.reporter.note(text);
+    }
+    if !dry && survey.kept > 0 {
+        session.reporter.note(format!("{} in {} stay as they are", entries_of(survey.kept), target.display()));
+    }
+    if let Some(free) = survey.free_bytes.filter(|free| *free < survey.data_bytes) {
+        session.reporter.warning(format!(
+            "{} has {} free, and up to {} will be written; replaced files give back their room only when they are complete",
+            target.display(),
+            human(free),
+            human(survey.data_bytes)
+        ));
+    } else if let (true, Some(free)) = (dry, survey.free_bytes) {
+        session.reporter.line(format!("room: {} free in {}", human(free), target.display()));
+    }
+}
+
 /// Creates the folder to restore into, closed to others until it has its attributes. One that others can change is refused:
 /// they could replace files while they are restored.
-fn prepare(folder: &Path) -> CommandResult {
+pub fn prepare(folder: &Path) -> CommandResult {
     use lifeboat_sys::trusted::{self, OpenError};
     let shown = folder.display();
     let refused = |cause: &dyn std::fmt::Display| {

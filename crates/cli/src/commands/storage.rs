@@ -127,7 +127,7 @@ pub(super) fn passphrase(device: &str) -> Result<zeroize::Zeroizing<String>, Com
     if let Some(shown) = &shown {
         rustix::termios::tcsetattr(&stdin, rustix::termios::OptionalActions::Flush, shown)
             .map_err(std::io::Error::from)?;
-        eprintln!();
+        crate::output::tell("\n");
     }
     read?;
     if text.ends_with('\n') {

@@ -23,6 +23,13 @@ pub struct Archive {
     _watch: watch::Watch,
 }
 
+impl Archive {
+    /// The repository, and what must live as long as it is read.
+    pub fn split(self) -> (Repository, impl Sized) {
+        (self.repository, (self.source, self._watch))
+    }
+}
+
 /// What was found at a place, still locked.
 pub struct LockedArchive {
     /// Where it is.

@@ -6,7 +6,7 @@ use crate::job::hooks::Around;
 use crate::job::{exclusion, moment};
 use crate::output::amount;
 use crate::session::Session;
-use lifeboat_archive::{BackupReport, BackupRequest, FileTree, Observer as _, Repository};
+use lifeboat_archive::{BackupReport, BackupRequest, FileTree, Observer as _, Pattern, Repository};
 use lifeboat_machine::manifest::FORMAT;
 use lifeboat_machine::{ArchiveManifest, Machine};
 use lifeboat_restore::observe::Observing;
@@ -89,7 +89,84 @@ pub fn most_bytes(
     if !roots.iter().any(|root| root == Path::new("/")) {
         roots.push("/".into());
     }
-    Ok(super::medium_room::of_files(sysroot, &roots, &excluded))
+    let patterns = exclude.exclude.iter().chain(&config.exclude).filter_map(|path| {
+        // What is none was refused before.
+        exclusion::pattern(path, sysroot).ok().flatten()
+    });
+    let patterns: Vec<Pattern> = patterns.collect();
+    let is_out = |path: &Path| excluded.contains(path) || patterns.iter().any(|pattern| pattern.matches(path));
+    Ok(super::medium_room::of_files(sysroot, &roots, &is_out))
+}
+
+/// Shows what a backup would save and what it would leave out; nothing is written.
+pub fn preview(
+    session: &Session,
+    machine: &Machine,
+    sysroot: &Path,
+    exclude: &ExcludeArgs,
+    also_exclude: &[PathBuf],
+) -> Result<u64, CommandError> {
+    let source = source(session, machine, sysroot, exclude, also_exclude)?;
+    let observer = Observing::new(&session.reporter, "measure");
+    let measured = lifeboat_archive::measure::measure(&source, &observer)?;
+    session.reporter.finish();
+    let mut sum = (0_u64, 0_u64);
+    for root in &measured.room.roots {
+        sum = (sum.0 + root.entries, sum.1.saturating_add(root.bytes));
+        let (path, size) = (root.root(), amount(root.entries, root.bytes));
+        session.reporter.line(format!("saved: {} with {size} on the disk", path.display()));
+    }
+    for path in &source.excludes {
+        session.reporter.line(format!("left out: {}", path.display()));
+    }
+    for pattern in &source.patterns {
+        session.reporter.line(format!("left out: what fits '{}'", pattern.text()));
+    }
+    for path in &source.without_content {
+        session.reporter.line(format!("left out: what is in {}", path.display()));
+    }
+    for path in not_saved(machine, sysroot) {
+        session.reporter.line(format!("left out: {}, another filesystem", path.display()));
+    }
+    for entry in &measured.encrypted {
+        session.reporter.warning(entry.at_backup());
+    }
+    session.reporter.value(&serde_json::json!({
+        "dry_run": true, "entries": sum.0, "disk_bytes": sum.1, "excluded": source.excludes,
+        "patterns": source.patterns.iter().map(Pattern::text).collect::<Vec<_>>(),
+    }));
+    Ok(sum.1)
+}
+
+/// Filesystems with files that are mounted, and that the machine's description does not have: of servers, and foreign disks.
+fn not_saved(machine: &Machine, sysroot: &Path) -> Vec<PathBuf> {
+    if sysroot != Path::new("/") {
+        return vec![];
+    }
+    let roots = machine.layout.roots();
+    // Without the table nothing is known.
+    let mounts = lifeboat_sys::mount::table().unwrap_or_default();
+    let holds_files = |kind: &str| {
+        [
+            "nfs",
+            "nfs4",
+            "cifs",
+            "smb3",
+            "fuse.sshfs",
+            "ceph",
+            "9p",
+            "ext2",
+            "ext3",
+            "ext4",
+            "xfs",
+            "btrfs",
+            "vfat",
+            "ntfs3",
+        ]
+        .contains(&kind)
+    };
+    let foreign = mounts.into_iter().filter(|mount| holds_files(&mount.kind) && !roots.contains(&mount.mount_point));
+    foreign.map(|mount| mount.mount_point).collect()
 }
 
 /// What belongs to a backup: every recorded mount, with btrfs subvolumes that are reached through their parents.
@@ -109,6 +186,10 @@ fn source(
     }
     let config = &session.config.backup;
     for path in exclude.exclude.iter().chain(&config.exclude) {
+        if let Some(pattern) = exclusion::pattern(path, sysroot)? {
+            source = source.exclude_pattern(pattern);
+            continue;
+        }
         source = source.exclude(exclusion::checked(path)?);
         report_without_effect(session, path, sysroot, false);
     }
@@ -127,8 +208,13 @@ fn source(
 /// Checks what is to be left out, before anything is created or asked.
 pub fn check_exclusions(session: &Session, exclude: &ExcludeArgs) -> CommandResult {
     let config = &session.config.backup;
-    let named = exclude.exclude.iter().chain(&exclude.exclude_contents);
-    named.chain(&config.exclude).chain(&config.exclude_contents).try_for_each(|path| exclusion::checked(path).map(drop))
+    let contents = exclude.exclude_contents.iter().chain(&config.exclude_contents);
+    contents.map(PathBuf::as_path).try_for_each(|path| exclusion::checked(path).map(drop))?;
+    let named = exclude.exclude.iter().chain(&config.exclude);
+    named.map(PathBuf::as_path).try_for_each(|path| match exclusion::pattern(path, Path::new("/"))? {
+        Some(_) => Ok(()),
+        None => exclusion::checked(path).map(drop),
+    })
 }
 
 fn report_without_effect(session: &Session, path: &Path, sysroot: &Path, directory: bool) {

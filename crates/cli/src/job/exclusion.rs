@@ -1,6 +1,7 @@
 //! What a person leaves out of a backup, checked so that it does what was meant.
 
 use crate::error::CommandError;
+use lifeboat_archive::Pattern;
 use lifeboat_machine::bytes::printable;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path};
@@ -12,8 +13,9 @@ use std::path::{Component, Path};
 pub fn checked(path: &Path) -> Result<&Path, CommandError> {
     let bytes = path.as_os_str().as_bytes();
     let wrong = |why: &str| {
-        Err(CommandError::usage(format!("cannot EXCLUDE '{}': {why}", printable(bytes)))
-            .hint("the path of a file or directory of this system, such as /var/cache"))
+        Err(CommandError::usage(format!("cannot EXCLUDE '{}': {why}", printable(bytes))).hint(
+            "the path of a file or directory of this system, such as /var/cache, or a pattern such as '**/*.tmp'",
+        ))
     };
     if bytes.is_empty() {
         return wrong("the path is empty");
@@ -33,6 +35,18 @@ pub fn checked(path: &Path) -> Result<&Path, CommandError> {
     Ok(path)
 }
 
+/// What is meant by an exclusion: a pattern, when it has signs of one and no such path exists; otherwise `None`.
+///
+/// # Errors
+/// Kind `Usage` for something that is no pattern.
+pub fn pattern(path: &Path, sysroot: &Path) -> Result<Option<Pattern>, CommandError> {
+    let Some(text) = path.to_str().filter(|text| Pattern::is_one(text)) else { return Ok(None) };
+    if path.is_absolute() && sysroot.join(path.strip_prefix("/").unwrap_or(path)).symlink_metadata().is_ok() {
+        return Ok(None);
+    }
+    Pattern::new(text, false).map(Some).map_err(CommandError::usage)
+}
+
 /// The warning for an exclusion that leaves nothing out.
 pub fn without_effect(path: &Path, sysroot: &Path, directory: bool) -> Option<String> {
     let shown = printable(path.as_os_str().as_bytes());
@@ -46,8 +60,7 @@ pub fn without_effect(path: &Path, sysroot: &Path, directory: bool) -> Option<St
         here.push(current);
         name = names.next();
         let Ok(metadata) = here.symlink_metadata() else {
-            let star = if path.as_os_str().as_bytes().contains(&b'*') { "; * is not a wildcard here" } else { "" };
-            return Some(format!("{shown} is excluded but does not exist{star}"));
+            return Some(format!("{shown} is excluded but does not exist"));
         };
         if metadata.is_symlink() && (name.is_some() || directory) {
             let link = here.strip_prefix(sysroot).unwrap_or(&here);
@@ -90,6 +103,17 @@ mod tests {
     }
 
     #[test]
+    fn signs_of_a_pattern_make_one() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("odd[1]"), "x").unwrap();
+        let is_one = |text: &str| pattern(Path::new(text), dir.path()).map(|found| found.is_some());
+        assert!(is_one("*.tmp").unwrap() && is_one("/var/*").unwrap() && !is_one("/var/tmp").unwrap());
+        // It is there under this very name.
+        assert!(!is_one("/odd[1]").unwrap());
+        assert!(is_one("/var/[").is_err());
+    }
+
+    #[test]
     fn what_leaves_nothing_out_is_reported() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("run/cache")).unwrap();
@@ -103,7 +127,6 @@ mod tests {
         assert_eq!(reported("/var/run", false), None);
         for (path, directory, part) in [
             ("/var/none", false, "does not exist"),
-            ("/var/*", false, "* is not a wildcard"),
             ("/var/run/cache", false, "/var/run is a symbolic link"),
             ("/var/run", true, "/var/run is a symbolic link"),
             ("/var/file", true, "is not a directory"),

@@ -26,31 +26,34 @@ pub struct Workshop {
     _guard: Guard,
 }
 
+/// The folder of the image, where it can be written.
+fn target_folder<'a>(args: &MediumArgs, out: &'a Path) -> Result<&'a Path, CommandError> {
+    if out.exists() && !args.force {
+        return Err(CommandError::usage(format!("{} exists", out.display())).hint("--force, or another name"));
+    }
+    if out.is_dir() || out.file_name().is_none() {
+        return Err(CommandError::usage(format!("--out {}: name a file", out.display())));
+    }
+    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match folder.is_dir() {
+        true => Ok(folder),
+        false => Err(CommandError::usage(format!("--out {}: there is no folder {}", out.display(), folder.display()))),
+    }
+}
+
+/// What a medium takes at most.
+fn need(args: &MediumArgs, archive: u64, signed: bool) -> Need {
+    Need::new(archive, !args.no_firmware && args.sysroot.sysroot.join("lib/firmware").exists(), signed)
+}
+
 impl Workshop {
     /// Creates the folder where there is enough room, and checks that the image can be written, before the long work
     /// begins. `archive` is the most that the archive takes.
     pub fn open(session: &Session, args: &MediumArgs, out: &Path, archive: u64) -> Result<Workshop, CommandError> {
-        if out.exists() && !args.force {
-            return Err(CommandError::usage(format!("{} exists", out.display())).hint("--force, or another name"));
-        }
-        if out.is_dir() || out.file_name().is_none() {
-            return Err(CommandError::usage(format!("--out {}: name a file", out.display())));
-        }
-        let target_folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        if !target_folder.is_dir() {
-            return Err(CommandError::usage(format!(
-                "--out {}: there is no folder {}",
-                out.display(),
-                target_folder.display()
-            )));
-        }
+        let target_folder = target_folder(args, out)?;
         let signing = signing::load(&session.config.media, &args.sysroot.sysroot)?;
-        let firmware = !args.no_firmware && args.sysroot.sysroot.join("lib/firmware").exists();
-        let Place { folder: work, doubt } = room::work_folder(
-            args.work_dir.as_deref(),
-            target_folder,
-            Need::new(archive, firmware, signing.is_some()),
-        )?;
+        let Place { folder: work, doubt } =
+            room::work_folder(args.work_dir.as_deref(), target_folder, need(args, archive, signing.is_some()))?;
         if let Some(text) = doubt {
             let text = format!("there may not be enough room for {text}; building stops if the disk fills up");
             session.reporter.emit(&Event::Warning { text });
@@ -64,6 +67,29 @@ impl Workshop {
         let workshop = Workshop { signing, folder, _ending, _guard };
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(workshop.lifeboat())?;
         Ok(workshop)
+    }
+
+    /// Shows what a medium would take, and where; nothing is written.
+    pub fn preview(session: &Session, args: &MediumArgs, out: &Path, archive: u64) -> CommandResult {
+        let target_folder = target_folder(args, out)?;
+        let signed = signing::load(&session.config.media, &args.sysroot.sysroot)?.is_some();
+        let need = need(args, archive, signed);
+        let Place { folder, doubt } = room::work_folder(args.work_dir.as_deref(), target_folder, need)?;
+        session.reporter.value(&serde_json::json!({
+            "dry_run": true, "out": out, "work_folder": folder, "work_bytes": need.work(), "image_bytes": need.image(),
+        }));
+        session.reporter.line(format!(
+            "room: up to {} for temporary files in {}, up to {} for {}",
+            human(need.work()),
+            folder.display(),
+            human(need.image()),
+            out.display()
+        ));
+        match doubt {
+            Some(text) => session.reporter.warning(format!("there may not be enough room for {text}")),
+            None => session.reporter.line("there is room for that"),
+        }
+        Ok(())
     }
 
     /// The whole folder.

@@ -3,7 +3,7 @@
 
 use crate::error::{CommandError, CommandResult, Kind};
 use lifeboat_machine::bytes::human;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -48,12 +48,12 @@ impl Need {
     }
 
     /// In the folder for temporary files.
-    fn work(self) -> u64 {
+    pub fn work(self) -> u64 {
         self.archive.saturating_add(self.rescue_system).saturating_add(self.signed)
     }
 
     /// At the image's place.
-    fn image(self) -> u64 {
+    pub fn image(self) -> u64 {
         self.archive.saturating_add(IMAGE).saturating_add(self.signed / 2)
     }
 }
@@ -204,7 +204,7 @@ pub fn check(folder: &Path, bytes: u64, what: &str) -> CommandResult {
 
 /// The most that files below these roots take in a repository. Holes are not counted, hard links once, excluded paths (of the
 /// archive) not at all.
-pub fn of_files(sysroot: &Path, roots: &[PathBuf], excluded: &BTreeSet<PathBuf>) -> u64 {
+pub fn of_files(sysroot: &Path, roots: &[PathBuf], is_out: &dyn Fn(&Path) -> bool) -> u64 {
     let mut seen = HashSet::new();
     let mut sum = 0_u64;
     for root in roots {
@@ -212,7 +212,7 @@ pub fn of_files(sysroot: &Path, roots: &[PathBuf], excluded: &BTreeSet<PathBuf>)
         let Ok(device) = std::fs::symlink_metadata(outside(root)).map(|metadata| metadata.dev()) else { continue };
         let mut folders = vec![root.clone()];
         while let Some(folder) = folders.pop() {
-            if excluded.contains(&folder) {
+            if is_out(&folder) {
                 continue;
             }
             // What cannot be read is not saved either; the backup reports it.
@@ -220,7 +220,7 @@ pub fn of_files(sysroot: &Path, roots: &[PathBuf], excluded: &BTreeSet<PathBuf>)
             for entry in entries.flatten() {
                 let path = folder.join(entry.file_name());
                 let Ok(metadata) = entry.metadata() else { continue };
-                if metadata.dev() != device || excluded.contains(&path) {
+                if metadata.dev() != device || is_out(&path) {
                     continue;
                 }
                 sum = sum.saturating_add(ENTRY);
@@ -291,7 +291,7 @@ mod tests {
         };
         put("a/file", &[1; 1 << 20]);
         let roots = [PathBuf::from("/")];
-        let none = BTreeSet::new();
+        let none = |_: &Path| false;
         let one = of_files(dir.path(), &roots, &none);
         assert!((1 << 20..1_100_000).contains(&one), "{one}");
         std::fs::hard_link(dir.path().join("a/file"), dir.path().join("a/again")).unwrap();
@@ -299,7 +299,7 @@ mod tests {
         hole.set_len(1 << 40).unwrap();
         put("skipped/big", &[2; 1 << 20]);
         std::os::unix::fs::symlink("/", dir.path().join("link")).unwrap();
-        let more = of_files(dir.path(), &roots, &BTreeSet::from([PathBuf::from("/skipped")]));
+        let more = of_files(dir.path(), &roots, &|path: &Path| path == Path::new("/skipped"));
         assert!(more < one + 10 * ENTRY, "{more}");
         assert!(of_files(dir.path(), &roots, &none) > one + (1 << 20));
         assert_eq!(of_files(dir.path(), &[PathBuf::from("/none")], &none), 0);

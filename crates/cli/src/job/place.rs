@@ -76,7 +76,7 @@ fn asked(question: &str) -> Result<bool, CommandError> {
     if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
         return Ok(false);
     }
-    eprint!("{} Type yes, or anything else to stop: ", printable(question.as_bytes()));
+    crate::output::tell(&format!("{} Type yes, or anything else to stop: ", printable(question.as_bytes())));
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
     Ok(answer.trim().eq_ignore_ascii_case("yes"))

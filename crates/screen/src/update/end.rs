@@ -100,7 +100,7 @@ pub fn result(model: &mut Model, key: Key) -> Vec<Effect> {
             Some(Choice::Save) => return go_to_save(model),
             Some(Choice::Again) => {
                 model.back.clear();
-                model.screen = Screen::Welcome;
+                model.screen = if model.running { Screen::Snapshots } else { Screen::Welcome };
             }
             _ => {}
         },

@@ -67,7 +67,9 @@ pub fn files(model: &mut Model, key: Key) -> Vec<Effect> {
 
 pub fn destination(model: &mut Model, key: Key) -> Vec<Effect> {
     if matches!(key, Key::Up | Key::Down | Key::Tab | Key::BackTab) {
-        model.destination.press(key, 2, 2);
+        if !model.running {
+            model.destination.press(key, 2, 2);
+        }
         return vec![];
     }
     let folder = model.destination.at == 0;

@@ -74,6 +74,10 @@ fn counts(numbers: &Numbers) -> String {
     text
 }
 
+fn entries(count: u64) -> String {
+    if count == 1 { "1 entry".to_owned() } else { format!("{} entries", grouped(count)) }
+}
+
 fn duration(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds} s"),
@@ -101,12 +105,11 @@ pub fn result(model: &Model) -> Body {
             Line::styled("The machine is BOOTABLE, but not every entry was restored", model.look.danger())
         }
         Some(Outcome::Failed { .. }) => Line::styled("FAILED", model.look.danger()),
-        Some(Outcome::Files(report)) if report.problems.is_empty() => Line::styled(
-            format!("Restored {} entries, {}", grouped(report.entries), human(report.bytes)),
-            model.look.good(),
-        ),
+        Some(Outcome::Files(report)) if report.problems.is_empty() => {
+            Line::styled(format!("Restored {}, {}", entries(report.entries), human(report.bytes)), model.look.good())
+        }
         Some(Outcome::Files(report)) => Line::styled(
-            format!("Restored {} entries; {} could not be restored:", grouped(report.entries), report.problems.len()),
+            format!("Restored {}; {} could not be restored:", entries(report.entries), report.problems.len()),
             model.look.danger(),
         ),
         None => Line::default(),
@@ -136,7 +139,7 @@ pub fn result(model: &Model) -> Body {
     ));
     lines.push(Line::default());
     let endings = model.endings();
-    let items: Vec<String> = endings.iter().map(|choice| label(*choice).to_owned()).collect();
+    let items: Vec<String> = endings.iter().map(|choice| label(*choice, model.running).to_owned()).collect();
     lines.extend(listed(model, &items, model.ending.at, items.len()));
     Body { lines, cursor: None, keys: "PgUp, PgDn: read   Up, Down: move   Enter: choose" }
 }

@@ -59,7 +59,12 @@ pub fn destination(model: &Model) -> Body {
         "Into a folder of the rescue system (below a disk or share that you mounted)".to_owned(),
         "To their places on the machine's own disks; what is there is replaced".to_owned(),
     ];
-    lines.extend(listed(model, &items, model.destination.at, 2));
+    if model.running {
+        let text = "Into a folder of this machine, with the folders that lead to them; what is there is replaced.";
+        lines.extend(paragraph(model, text, Style::new()));
+    } else {
+        lines.extend(listed(model, &items, model.destination.at, 2));
+    }
     lines.push(Line::default());
     let mut cursor = None;
     if model.destination.at == 0 {
@@ -72,6 +77,7 @@ pub fn destination(model: &Model) -> Body {
         lines.extend(paragraph(model, text, Style::new()));
     }
     let keys = match model.destination.at {
+        _ if model.running => "Type: the folder   Enter: restore them now   Esc: back",
         0 => "Up, Down: move   Enter: restore them now   Esc: back",
         _ => "Up, Down: move   Enter: go on   Esc: back",
     };

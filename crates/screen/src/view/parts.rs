@@ -20,8 +20,10 @@ pub(super) struct Body {
 }
 
 /// The text of a menu line.
-pub(super) fn label(choice: Choice) -> &'static str {
+pub(super) fn label(choice: Choice, running: bool) -> &'static str {
     match choice {
+        Choice::Leave(After::Shell) if running => "End",
+        Choice::Again if running => "Choose more files",
         Choice::Start(Goal::Machine) => "Recover the whole machine",
         Choice::Start(Goal::Files) => "Restore chosen files",
         Choice::Source => "Use another archive: a folder, a device, an image file",

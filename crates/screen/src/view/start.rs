@@ -27,7 +27,7 @@ pub fn welcome(model: &Model) -> Body {
         lines.extend(paragraph(model, &format!("Ignored: {mistake}"), model.look.change()));
     }
     lines.push(Line::default());
-    let items: Vec<String> = WELCOME.iter().map(|choice| label(*choice).to_owned()).collect();
+    let items: Vec<String> = WELCOME.iter().map(|choice| label(*choice, model.running).to_owned()).collect();
     let height = model.rows().saturating_sub(lines.len());
     lines.extend(listed(model, &items, model.welcome.at, height));
     Body { lines, cursor: None, keys: "Up, Down: move   Enter: choose   Ctrl-L: redraw" }
@@ -140,5 +140,9 @@ pub fn snapshots(model: &Model) -> Body {
     let at = model.snapshots.len().saturating_sub(model.snapshot.at + 1);
     let height = model.rows().saturating_sub(lines.len());
     lines.extend(listed(model, &items, at, height));
-    Body { lines, cursor: None, keys: "Up, Down: move   Enter: accept   Esc: back" }
+    let keys = match model.running {
+        true => "Up, Down: move   Enter: accept   Esc: end",
+        false => "Up, Down: move   Enter: accept   Esc: back",
+    };
+    Body { lines, cursor: None, keys }
 }

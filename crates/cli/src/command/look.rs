@@ -1,0 +1,237 @@
+//! Commands that look into archives: `list`, `ls`, `find`, `diff`, `dump`, `stats`, `mount`, `browse`.
+
+use super::from::FromArgs;
+use clap::Args;
+use std::path::PathBuf;
+
+/// Which snapshots.
+#[derive(Args, Clone, Debug, Default)]
+pub struct SnapshotsArgs {
+    /// Only this snapshot: 'latest', or the beginning of an id; may be repeated
+    #[arg(long, short = 's', value_name = "ID")]
+    pub snapshot: Vec<String>,
+    /// Snapshots of this machine
+    #[arg(long, visible_alias = "host", value_name = "NAME", conflicts_with = "snapshot")]
+    pub machine: Option<String>,
+    /// Snapshots of all machines
+    #[arg(long, conflicts_with_all = ["snapshot", "machine"])]
+    pub all_machines: bool,
+}
+
+/// `list`
+#[derive(Args, Clone, Debug)]
+#[allow(missing_docs)]
+pub struct ListArgs {
+    #[command(flatten)]
+    pub from: FromArgs,
+    /// Only snapshots of this machine
+    #[arg(long, visible_alias = "host", value_name = "NAME")]
+    pub machine: Option<String>,
+    /// List what is in a snapshot, as 'lifeboat ls' does: SNAPSHOT [PATH]...
+    #[arg(long, short = 'l')]
+    pub long: bool,
+    /// With --long: the snapshot ('latest', or the beginning of an id), then paths in it
+    #[arg(value_name = "SNAPSHOT", requires = "long")]
+    pub what: Vec<String>,
+}
+
+/// Examples of `list`.
+pub const LIST_EXAMPLES: &str = "\
+Examples:
+  lifeboat list                                 the snapshots of the configured repository
+  lifeboat list --from /mnt/usb/backup          of this one
+  lifeboat list --from rescue.iso               of a medium
+  lifeboat list --long latest /etc              what is in a folder of the latest one
+
+DISK is what the files took on the machine's disks, SIZE what their lengths add up to, NEW what the repository grew by.";
+
+/// `ls`
+#[derive(Args, Clone, Debug)]
+#[allow(missing_docs)]
+pub struct LsArgs {
+    /// The snapshot, 'latest' or the beginning of an id [default: latest], then absolute paths in it [default: /]
+    #[arg(value_name = "SNAPSHOT")]
+    pub what: Vec<String>,
+    #[command(flatten)]
+    pub from: FromArgs,
+    /// One line for each entry, with mode, owner, size and time
+    #[arg(long, short = 'l')]
+    pub long: bool,
+    /// With everything below
+    #[arg(long, short = 'R')]
+    pub recursive: bool,
+    /// Show a folder itself instead of what is in it
+    #[arg(long, short = 'd')]
+    pub directory: bool,
+    /// Numbers instead of the names that the archived machine has for owners and groups
+    #[arg(long, short = 'n')]
+    pub numeric: bool,
+}
+
+/// Examples of `ls`.
+pub const LS_EXAMPLES: &str = "\
+Examples:
+  lifeboat ls latest /etc                       names in a folder
+  lifeboat ls -l 1a2b3c4d /etc /boot            like ls -l
+  lifeboat ls -R latest / > everything.txt      all paths, as 'restic ls' lists them";
+
+/// `find`
+#[derive(Args, Clone, Debug)]
+#[allow(missing_docs)]
+pub struct FindArgs {
+    /// Names or paths to find; * and ? stand for characters of a name, ** for any folders
+    #[arg(value_name = "PATTERN", required = true)]
+    pub patterns: Vec<String>,
+    #[command(flatten)]
+    pub from: FromArgs,
+    #[command(flatten)]
+    pub which: SnapshotsArgs,
+    /// Large and small letters are the same
+    #[arg(long, short = 'i', visible_alias = "iname")]
+    pub ignore_case: bool,
+    /// One line for each entry, with mode, owner, size and time
+    #[arg(long, short = 'l')]
+    pub long: bool,
+    /// Only entries that were modified at this time or later, e.g. 2026-11-30 or '2026-11-30 14:00'
+    #[arg(long, value_name = "TIME")]
+    pub oldest: Option<String>,
+    /// Only entries that were modified at this time or earlier
+    #[arg(long, value_name = "TIME")]
+    pub newest: Option<String>,
+    /// Only files of this size or more, e.g. 100M
+    #[arg(long, value_name = "SIZE")]
+    pub larger: Option<String>,
+    /// Only files of this size or less
+    #[arg(long, value_name = "SIZE")]
+    pub smaller: Option<String>,
+}
+
+/// Examples of `find`.
+pub const FIND_EXAMPLES: &str = "\
+Examples:
+  lifeboat find fstab                           in all snapshots of this machine
+  lifeboat find -i '*.JPG' --larger 5M          by name and size
+  lifeboat find '/etc/**/*.conf' -s latest -l   below a folder, in the latest snapshot
+  lifeboat find '*.log' --oldest 2026-11-01 --all-machines";
+
+/// `diff`
+#[derive(Args, Clone, Debug)]
+#[allow(missing_docs)]
+pub struct DiffArgs {
+    /// The older snapshot
+    #[arg(value_name = "A")]
+    pub old: String,
+    /// The newer snapshot
+    #[arg(value_name = "B")]
+    pub new: String,
+    /// Compare only this path and what is below it
+    #[arg(value_name = "PATH")]
+    pub path: Option<PathBuf>,
+    #[command(flatten)]
+    pub from: FromArgs,
+    /// Only what came, went, or has other content; not what differs in mode, owner, times or attributes alone
+    #[arg(long)]
+    pub content: bool,
+}
+
+/// Examples of `diff`.
+pub const DIFF_EXAMPLES: &str = "\
+Examples:
+  lifeboat diff 1a2b3c4d latest                 what changed since then
+  lifeboat diff 1a2b3c4d 5e6f7a8b /etc          below a folder
+  lifeboat diff --content 1a2b latest           without changes of metadata
+
+Signs: + only in B, - only in A, M other content, U other metadata, T another type of entry.
+Exit code 4 says that there are differences, 0 that there are none.";
+
+/// `dump`
+#[derive(Args, Clone, Debug)]
+#[allow(missing_docs)]
+pub struct DumpArgs {
+    /// The snapshot: 'latest', or the beginning of an id
+    #[arg(value_name = "SNAPSHOT")]
+    pub snapshot: String,
+    /// The file or folder, as an absolute path
+    #[arg(value_name = "PATH")]
+    pub path: PathBuf,
+    #[command(flatten)]
+    pub from: FromArgs,
+    /// Write to this new file instead of standard output
+    #[arg(long, short = 't', visible_alias = "out", value_name = "FILE")]
+    pub target: Option<PathBuf>,
+    /// A single file as a tar archive, too
+    #[arg(long)]
+    pub tar: bool,
+}
+
+/// Examples of `dump`.
+pub const DUMP_EXAMPLES: &str = "\
+Examples:
+  lifeboat dump latest /etc/fstab               a file to standard output
+  lifeboat dump latest /etc | tar -tv           a folder as a tar archive, with extended attributes
+  lifeboat dump 1a2b3c4d /var/lib/db | ssh host tar -xC /restore";
+
+/// `stats`
+#[derive(Args, Clone, Debug)]
+#[allow(missing_docs)]
+pub struct StatsArgs {
+    #[command(flatten)]
+    pub from: FromArgs,
+    #[command(flatten)]
+    pub which: SnapshotsArgs,
+}
+
+/// Examples of `stats`.
+pub const STATS_EXAMPLES: &str = "\
+Examples:
+  lifeboat stats                                all snapshots of this machine
+  lifeboat stats --all-machines                 of all machines in the repository
+  lifeboat stats -s latest                      one
+
+SIZE is what the lengths of all files add up to, DATA the same without holes and with hard links once, STORED what that takes in
+the repository, OWN the part of it that no other listed snapshot needs.";
+
+/// `mount`
+#[derive(Args, Clone, Debug)]
+#[allow(missing_docs)]
+pub struct MountArgs {
+    /// An empty folder
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    #[command(flatten)]
+    pub from: FromArgs,
+    #[command(flatten)]
+    pub which: SnapshotsArgs,
+    /// Let other users look in, as far as the modes of the files allow
+    #[arg(long)]
+    pub allow_other: bool,
+    /// Memory for decoded content
+    #[arg(long, value_name = "MIB", default_value_t = 128)]
+    pub cache: u32,
+}
+
+/// Examples of `mount`.
+pub const MOUNT_EXAMPLES: &str = "\
+Examples:
+  lifeboat mount /mnt                           all snapshots of this machine, until Ctrl-C or 'umount /mnt'
+  ls /mnt/web1/latest/etc                       a folder for each machine, in it one for each snapshot, and 'latest'
+  cp -a /mnt/web1/latest/srv/www /srv/          with attributes and holes
+
+Read-only, without set-id bits and devices taking effect. It needs root or the package fuse3.";
+
+/// `browse`
+#[derive(Args, Clone, Debug)]
+#[allow(missing_docs)]
+pub struct BrowseArgs {
+    #[command(flatten)]
+    pub from: FromArgs,
+    /// The folder to restore to that is offered
+    #[arg(long, value_name = "DIR")]
+    pub to: Option<PathBuf>,
+}
+
+/// Examples of `browse`.
+pub const BROWSE_EXAMPLES: &str = "\
+Examples:
+  lifeboat browse                               choose a snapshot, search it, restore what is chosen to a folder
+  lifeboat browse --from rescue.iso --to /root/restored";

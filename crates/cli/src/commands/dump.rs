@@ -1,0 +1,106 @@
+//! `lifeboat dump`: a file or folder of a snapshot to standard output.
+
+use crate::command::DumpArgs;
+use crate::error::{CommandError, CommandResult, Kind};
+use crate::job::look;
+use crate::output::{counted, written};
+use crate::session::Session;
+use lifeboat_archive::repository::contents::WriteError;
+use lifeboat_archive::{Kind as EntryKind, Selection, tar};
+use lifeboat_machine::{Event, EventSink as _};
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+
+/// Bytes that are written at once.
+const BUFFER: usize = 1 << 18;
+
+pub fn run(session: &Session, args: &DumpArgs) -> CommandResult {
+    look::absolute(vec![args.path.clone()])?;
+    if session.reporter.json() && args.target.is_none() {
+        return Err(CommandError::usage("dump writes content to standard output, where --json writes lines")
+            .hint("--target FILE for the content"));
+    }
+    let to_terminal = args.target.is_none() && io::stdout().is_terminal();
+    let archive = look::open(session, &args.from)?;
+    let snapshot = look::one(session, &archive, Some(&args.snapshot))?;
+    let mut lost = 0;
+    let selection = Selection::Paths(vec![args.path.clone()]);
+    let contents = look::contents(session, &archive, &snapshot, &selection, &mut lost)?;
+    let shown = args.path.display();
+    let number = contents.find(&args.path).ok_or_else(|| {
+        CommandError::new(Kind::Failed, format!("cannot FIND {shown} in snapshot {}", snapshot.short_id()))
+            .hint("lifeboat find NAME, which looks in all snapshots")
+    })?;
+    let kind = contents.kind(number);
+    let as_tar = args.tar || kind == EntryKind::Directory;
+    if !as_tar && kind != EntryKind::File {
+        let target = contents.entry(number).target.map(|target| format!(" to {}", target.display()));
+        return Err(CommandError::usage(format!(
+            "cannot DUMP {shown}: it is a {}{}, not a file or folder",
+            kind.name(),
+            target.unwrap_or_default()
+        ))
+        .hint("--tar writes it as a tar archive"));
+    }
+    if as_tar && to_terminal {
+        return Err(CommandError::usage(format!("{shown} would be written to the terminal as a tar archive"))
+            .hint(format!("lifeboat dump {} {shown} > FILE.tar, or | tar -tv", args.snapshot)));
+    }
+    let mut out: BufWriter<Box<dyn Write>> = BufWriter::with_capacity(
+        BUFFER,
+        match &args.target {
+            None if to_terminal => Box::new(Text(io::stdout())),
+            None => Box::new(io::stdout()),
+            Some(path) => {
+                let mut options = File::options();
+                let file = options.write(true).create_new(true).mode(0o600).open(path);
+                Box::new(file.map_err(|error| {
+                    CommandError::new(Kind::Failed, format!("cannot CREATE {}: {error}", path.display()))
+                })?)
+            }
+        },
+    );
+    let result = if as_tar {
+        tar::write(&contents, number, &mut out)
+    } else {
+        contents.write_file(number, &mut out).map(|()| tar::Written::default())
+    };
+    let result = result.and_then(|report| out.flush().map(|()| report).map_err(WriteError::from));
+    // What is left in the buffer after an error is not written when it is dropped.
+    let (_, _) = out.into_parts();
+    let report = match result {
+        Ok(report) => report,
+        Err(WriteError::Output(error)) => return written(Err(error)),
+        Err(error) => return Err(error.into()),
+    };
+    for problem in &report.problems {
+        let text = format!("{}: {}", problem.path.display(), problem.message);
+        session.reporter.emit(&Event::Warning { text });
+    }
+    if !report.problems.is_empty() {
+        let count = counted(report.problems.len(), "file");
+        return Err(CommandError::new(
+            Kind::Partial,
+            format!("{count} of the archive could not be read (listed above)"),
+        ));
+    }
+    look::whole(lost)
+}
+
+/// A terminal, which gets text only: binary data could drive it.
+struct Text(io::Stdout);
+
+impl Write for Text {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let is_control = |byte: &u8| (*byte < 0x20 && !b"\t\n\r\x0c".contains(byte)) || *byte == 0x7f;
+        if bytes.iter().any(is_control) {
+            return Err(io::Error::other("it is binary, and this is a terminal; try > FILE"));
+        }
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}

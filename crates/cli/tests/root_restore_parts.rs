@@ -1,0 +1,161 @@
+//! Restoring parts: by pattern, under another name, into other folders, beside what is there.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const LIFEBOAT: &str = env!("CARGO_BIN_EXE_lifeboat");
+
+struct Desk(tempfile::TempDir);
+
+fn write(path: &Path, text: &str) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+}
+
+impl Desk {
+    fn new() -> Desk {
+        let desk = Desk(tempfile::tempdir_in("/var/tmp").unwrap());
+        for (path, text) in [
+            ("etc/hostname", "box\n"),
+            ("etc/machine-id", "0123456789abcdef0123456789abcdef\n"),
+            ("etc/fstab", "fstab\n"),
+            ("etc/app/a.conf", "a\n"),
+            ("etc/app/a.data", "data\n"),
+            ("srv/b.conf", "b\n"),
+            ("srv/.lifeboat/kept", "kept\n"),
+        ] {
+            write(&desk.at("tree").join(path), text);
+        }
+        std::fs::hard_link(desk.at("tree/srv/b.conf"), desk.at("tree/srv/c.conf")).unwrap();
+        let (code, _, err) = desk.run(&["backup", "--sysroot", "tree", "--to", "repo", "--init", "--key-file", "key"]);
+        assert_eq!(code, 0, "{err}");
+        desk
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        self.0.path().join(path)
+    }
+
+    fn run(&self, arguments: &[&str]) -> (i32, String, String) {
+        let output =
+            Command::new(LIFEBOAT).args(arguments).current_dir(self.0.path()).stdin(Stdio::null()).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
+    }
+
+    fn restore(&self, arguments: &[&str]) -> (i32, String, String) {
+        self.run(&[&["restore", "--from", "repo", "--key-file", "key"], arguments].concat())
+    }
+
+    fn restored(&self, arguments: &[&str]) -> String {
+        let (code, out, err) = self.restore(arguments);
+        assert_eq!(code, 0, "{arguments:?}: {out}{err}");
+        out + &err
+    }
+
+    /// The files below a folder.
+    fn files(&self, folder: &str) -> Vec<String> {
+        let (mut files, mut open) = (vec![], vec![self.at(folder)]);
+        while let Some(next) = open.pop() {
+            for entry in std::fs::read_dir(next).unwrap() {
+                let path = entry.unwrap().path();
+                match path.is_dir() {
+                    true => open.push(path),
+                    false => files.push(path.strip_prefix(self.at(folder)).unwrap().display().to_string()),
+                }
+            }
+        }
+        files.sort();
+        files
+    }
+
+    fn text(&self, path: &str) -> String {
+        std::fs::read_to_string(self.at(path)).unwrap()
+    }
+}
+
+#[test]
+fn root_patterns_choose_what_is_restored() {
+    let desk = Desk::new();
+    desk.restored(&["--to", "one", "-i", "*.conf"]);
+    assert_eq!(desk.files("one"), ["etc/app/a.conf", "srv/b.conf", "srv/c.conf"]);
+    desk.restored(&["--to", "two", "/etc", "--include", "app", "--exclude", "*.data"]);
+    assert_eq!(desk.files("two"), ["etc/app/a.conf"]);
+    desk.restored(&["--to", "three", "--exclude", "/srv"]);
+    assert_eq!(
+        desk.files("three"),
+        ["etc/app/a.conf", "etc/app/a.data", "etc/fstab", "etc/hostname", "etc/machine-id"]
+    );
+    let (code, _, err) = desk.restore(&["--to", "four", "-i", "*.conf", "-i", "none-*"]);
+    assert!(code == 1 && err.contains("fits --include 'none-*'") && !desk.at("four").exists(), "{err}");
+    assert_eq!(desk.restore(&["--to", "four", "-i", "["]).0, 2);
+    assert_eq!(desk.restore(&["-e", "x"]).0, 2, "everything in place is never meant");
+}
+
+#[test]
+fn root_an_entry_is_restored_under_another_name() {
+    let desk = Desk::new();
+    let out = desk.restored(&["/etc/fstab", "--as", "old", "--to", "one"]);
+    assert!(out.contains("restored 1 entry, 6 B to one"), "{out}");
+    assert_eq!((desk.files("one"), desk.text("one/old").as_str()), (vec!["old".to_owned()], "fstab\n"));
+    desk.restored(&["/etc/app", "--as", "copy", "--to", "one"]);
+    assert_eq!(desk.files("one"), ["copy/a.conf", "copy/a.data", "old"]);
+    desk.restored(&["/etc/app", "--inside", "--to", "two"]);
+    assert_eq!(desk.files("two"), ["a.conf", "a.data"]);
+    desk.restored(&["/srv", "--inside", "--to", "three"]);
+    assert_eq!(desk.files("three"), [".lifeboat/kept", "b.conf", "c.conf"]);
+    for (arguments, code) in [
+        (&["/etc/fstab", "--as", "a/b", "--to", "x"][..], 2),
+        (&["/etc/fstab", "--as", "..", "--to", "x"], 2),
+        (&["/etc/fstab", "/etc/app", "--as", "y", "--to", "x"], 2),
+        (&["/", "--as", "y", "--to", "x"], 2),
+        (&["/etc/fstab", "--inside", "--to", "x"], 2),
+        (&["/none", "--as", "y", "--to", "x"], 1),
+        (&["/etc/fstab", "--inside"], 2),
+    ] {
+        let (ended, _, err) = desk.restore(arguments);
+        assert_eq!(ended, code, "{arguments:?}: {err}");
+        assert!(!desk.at("x").exists(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn root_what_is_there_is_announced_replaced_or_kept() {
+    let desk = Desk::new();
+    let all = ["--to", "out"];
+    desk.restored(&all);
+    let touch = |path: &str, text: &str| write(&desk.at(path), text);
+    touch("out/etc/fstab", "mine\n");
+    std::fs::remove_file(desk.at("out/etc/hostname")).unwrap();
+    touch("out/extra", "extra\n");
+    // Nothing is written by a dry run.
+    let out = desk.restored(&[&all[..], &["--dry-run", "--overwrite", "if-changed"]].concat());
+    assert!(out.contains("replaced: 1;") && out.contains("new: 1 entry;") && out.contains("room: "), "{out}");
+    assert!(out.contains("would be replaced (1 of them changed since the backup): /etc/fstab"), "{out}");
+    assert_eq!(desk.text("out/etc/fstab"), "mine\n");
+    let out = desk.restored(&[&all[..], &["--overwrite", "never"]].concat());
+    assert!(out.contains("stay as they are"), "{out}");
+    assert_eq!((desk.text("out/etc/fstab").as_str(), desk.text("out/etc/hostname").as_str()), ("mine\n", "box\n"));
+    let before = std::fs::metadata(desk.at("out/etc/hostname")).unwrap();
+    let out = desk.restored(&[&all[..], &["--overwrite", "if-changed"]].concat());
+    assert!(out.contains("1 entry in out will be replaced") && desk.text("out/etc/fstab") == "fstab\n", "{out}");
+    let inode = |path: &str| std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(desk.at(path)).unwrap());
+    assert_eq!(inode("out/etc/hostname"), std::os::unix::fs::MetadataExt::ino(&before), "it was not written again");
+    // One of two names changed: both are restored, so that they stay one file.
+    std::fs::remove_file(desk.at("out/srv/b.conf")).unwrap();
+    touch("out/srv/b.conf", "mine\n");
+    desk.restored(&[&all[..], &["--overwrite", "if-changed"]].concat());
+    assert_eq!((inode("out/srv/b.conf"), desk.text("out/srv/c.conf").as_str()), (inode("out/srv/c.conf"), "b\n"));
+    let out = desk.restored(&all);
+    assert!(
+        out.contains("7 entries in out will be replaced") || out.contains("8 entries in out will be replaced"),
+        "{out}"
+    );
+    assert_eq!(desk.text("out/extra"), "extra\n");
+    let json = desk.restored(&[&all[..], &["--dry-run", "--json"]].concat());
+    assert!(json.contains("\"dry_run\":true") && json.contains("\"free_bytes\":"), "{json}");
+    // A folder that does not exist yet is not made by a dry run.
+    let out = desk.restored(&["--to", "later", "--dry-run"]);
+    assert!(out.contains("would restore") && !desk.at("later").exists(), "{out}");
+}
