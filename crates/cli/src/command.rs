@@ -2,13 +2,20 @@
 //! it needs.
 
 mod dev;
+pub mod examples;
 mod from;
+mod groups;
 mod key;
+mod limits;
+mod routine;
 mod storage;
+pub mod words;
 
 pub use dev::{DevCommand, DevImageArgs, DevShowArgs};
 pub use from::{FromArgs, KeyArgs};
 pub use key::{KeyAddArgs, KeyCommand, KeyFileArgs, KeyRemoveArgs};
+pub use limits::LimitArgs;
+pub use routine::{NotifyArgs, RefreshArgs, ScheduleArgs, StatusArgs};
 pub use storage::{StorageActivateArgs, StorageCommand, StorageLoginArgs, StorageUnlockArgs};
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
@@ -23,6 +30,8 @@ The three commands that matter:
   lifeboat check                     can this machine be protected?
   lifeboat rescue --out rescue.iso   check, backup, and one bootable medium with everything
   lifeboat drill rescue.iso          rehearse the recovery in a virtual machine
+
+Every day: lifeboat schedule turns on what runs by itself, lifeboat status says whether all is well.
 
 'lifeboat help' lists all commands, 'lifeboat help COMMAND' explains one.
 ";
@@ -42,6 +51,9 @@ pub struct Cli {
     /// Read this configuration instead of /etc/lifeboat.toml
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub limits: LimitArgs,
     /// What to do
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -72,6 +84,12 @@ pub enum Command {
     Verify(FromArgs),
     /// Rehearse a recovery from a medium in a virtual machine
     Drill(DrillArgs),
+    /// Say how old backup, medium and rehearsal are, whether the layout still fits, and what is overdue
+    Status(StatusArgs),
+    /// Turn on what runs by itself, as [schedule] in /etc/lifeboat.toml has it
+    Schedule(ScheduleArgs),
+    /// Report a failed unit by mail or webhook, or send a test message
+    Notify(NotifyArgs),
     /// Save the logs of the rescue system to a folder, a device or a server
     Logs(LogsArgs),
     /// Create, show, add and remove repository keys
@@ -137,6 +155,9 @@ pub struct BackupArgs {
     /// How long to wait while another program holds the repository exclusively, as `restic prune` does
     #[arg(long, value_name = "MINUTES", default_value_t = 0)]
     pub wait_lock: u32,
+    /// zstd level of what is stored, -7 (fast) to 22 (small) [default: 1]
+    #[arg(long, value_name = "LEVEL", allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(-7..=22))]
+    pub compression: Option<i32>,
 }
 
 /// `media`
@@ -144,6 +165,8 @@ pub struct BackupArgs {
 pub enum MediaCommand {
     /// A disc image that boots on BIOS and UEFI, from discs and USB sticks
     Iso(IsoArgs),
+    /// Build the medium of the routine again if kernel, boot loader or layout changed
+    Refresh(RefreshArgs),
 }
 
 /// What every medium takes.
@@ -399,12 +422,13 @@ pub struct CompareArgs {
 /// `drill`
 #[derive(Args, Clone, Debug)]
 pub struct DrillArgs {
-    /// The medium
+    /// The medium [default: 'medium_file' in [schedule]]
     #[arg(value_name = "MEDIUM")]
-    pub medium: PathBuf,
-    /// Folder for the report: report.txt, report.json, report.html
-    #[arg(long, value_name = "DIR", default_value = "lifeboat-drill")]
-    pub report: PathBuf,
+    pub medium: Option<PathBuf>,
+    /// Folder for the report: report.txt, report.json, report.html [default: lifeboat-drill, or /var/lib/lifeboat/drill for the
+    /// medium of the routine]
+    #[arg(long, value_name = "DIR")]
+    pub report: Option<PathBuf>,
     /// Memory of the virtual machine in MiB
     #[arg(long, value_name = "MIB", default_value_t = 2048)]
     pub memory: u32,
@@ -442,7 +466,7 @@ pub struct LogsArgs {
 
 /// The whole command line as clap sees it; man pages and completions are generated from it.
 pub fn command() -> clap::Command {
-    Cli::command()
+    examples::added(groups::grouped(Cli::command()))
 }
 
 #[cfg(test)]

@@ -224,3 +224,43 @@ fn answers_that_no_such_file_can_have_are_not_taken_in() {
     let (address, _) = server(|_| reply("200 OK", "", "small"));
     assert_eq!(s3(&address).read(Kind::Config, "").unwrap(), b"small");
 }
+
+#[test]
+fn a_webhook_gets_its_document_once_and_nothing_of_its_address_is_told() {
+    let json = br#"{"text":"lifeboat-backup failed"}"#;
+    let secret = |fault: Fault| {
+        let text = fault.to_string();
+        assert!(!text.contains("T0KEN"), "{text}");
+        text
+    };
+    let (address, asked) = server(|_| reply("200 OK", "", "ok"));
+    lifeboat_remote::webhook::post(&format!("http://{address}/T0KEN"), json.to_vec(), Duration::from_secs(5)).unwrap();
+    let (first, headers) = asked.lock().unwrap()[0].clone();
+    assert_eq!(first, "POST /T0KEN HTTP/1.1");
+    assert!(headers.contains("content-type: application/json") && headers.contains(&format!("content-length: {}", json.len())));
+    // What is sent goes nowhere else.
+    let (address, _) = server(|_| reply("307 Away", "Location: http://127.0.0.1:1/x\r\n", ""));
+    let url = format!("http://{address}/T0KEN");
+    let text = secret(lifeboat_remote::webhook::post(&url, json.to_vec(), Duration::from_secs(5)).unwrap_err());
+    assert!(text.contains("redirects"), "{text}");
+    let (address, asked) = server(|_| reply("403 Forbidden", "", "no"));
+    let url = format!("http://{address}/T0KEN");
+    secret(lifeboat_remote::webhook::post(&url, json.to_vec(), Duration::from_secs(5)).unwrap_err());
+    assert_eq!(asked.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn a_webhook_that_never_ends_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n");
+        while stream.write_all(b"x").is_ok() {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    });
+    let began = std::time::Instant::now();
+    let fault = lifeboat_remote::webhook::post(&format!("http://{address}/"), vec![], Duration::from_secs(2)).unwrap_err();
+    assert!(fault.to_string().contains("within 2 s") && began.elapsed() < Duration::from_secs(4), "{fault}");
+}

@@ -2,7 +2,7 @@
 
 use crate::command::CheckArgs;
 use crate::error::CommandResult;
-use crate::job::{headers, protect, room, signing};
+use crate::job::{found, headers, protect, room, signing};
 use crate::output::counted;
 use crate::session::Session;
 use lifeboat_machine::filesystem::FilesystemOptions;
@@ -38,6 +38,7 @@ pub fn run(session: &Session, args: &CheckArgs) -> CommandResult {
     if signed.is_none() && args.sysroot.sysroot == Path::new("/") {
         signing::suggest(session, &probed.machine);
     }
+    let found = found::look(session, &probed.machine, &args.sysroot.sysroot);
     session.reporter.value(&serde_json::json!({
         "machine": probed.machine.name,
         "protectable": probed.refusals.is_empty(),
@@ -46,21 +47,20 @@ pub fn run(session: &Session, args: &CheckArgs) -> CommandResult {
         })).collect::<Vec<_>>(),
         "warnings": probed.warnings,
         "signed_by": signed,
+        "found": found,
         "missing_programs": missing.iter().map(|program| program.name).collect::<Vec<_>>(),
     }));
+    for line in found.lines(jiff::Timestamp::now()) {
+        session.reporter.line(line);
+    }
     protect::refuse(session, &probed)?;
     let machine = &probed.machine;
     session.reporter.line(format!(
-        "{} can be protected: {}, {} on {}, {}",
+        "{} can be protected: {}, {} on {}",
         machine.name,
         machine.os.pretty_name,
         counted(machine.layout.mounts.len(), "mounted filesystem"),
         counted(machine.layout.disks().count(), "disk"),
-        match machine.boot.firmware {
-            lifeboat_machine::boot::Firmware::Bios => "boots by BIOS".to_owned(),
-            lifeboat_machine::boot::Firmware::Uefi { secure_boot } =>
-                format!("boots by UEFI, Secure Boot {}", if secure_boot { "on" } else { "off" }),
-        }
     ));
     Ok(())
 }

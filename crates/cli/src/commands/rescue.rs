@@ -5,11 +5,18 @@ use crate::error::CommandResult;
 use crate::job::medium::{self, Request, Workshop};
 use crate::job::{backup, headers, keys, medium_repository, protect};
 use crate::session::Session;
+use crate::state::Task;
 use lifeboat_machine::manifest::ArchiveRef;
+use std::path::Path;
 
 pub fn run(session: &Session, args: &RescueArgs) -> CommandResult {
     let sysroot = &args.medium.sysroot.sysroot;
     backup::check_exclusions(session, &args.exclude)?;
+    if args.machine.is_none() && sysroot == Path::new("/") {
+        let place = super::backup::shown(&args.out.display().to_string());
+        session.tasks.begin(Task::Backup, place.clone());
+        session.tasks.begin(Task::Medium, place);
+    }
     let machine = protect::machine(session, sysroot, args.machine.as_deref(), Some(&args.out))?;
     if args.medium.mode == MenuMode::Nuke {
         headers::warn_of_passphrases(session, &machine, sysroot);
@@ -23,6 +30,7 @@ pub fn run(session: &Session, args: &RescueArgs) -> CommandResult {
     let report = medium::timed(session, "backup", || {
         backup::backup(session, &repository, &machine, sysroot, &args.exclude, &out_of_backup)
     })?;
+    session.tasks.note(Task::Backup, |run| run.snapshot = Some(report.snapshot.clone()));
     let archive = ArchiveRef {
         snapshot: report.snapshot.clone(),
         repository: repository.id(),
