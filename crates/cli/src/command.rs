@@ -42,6 +42,9 @@ Every day: lifeboat schedule turns on what runs by itself, lifeboat status says 
 #[command(after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 refused (nothing was touched), 4 differences found, \
 5 done but some entries could not be read or restored.")]
 pub struct Cli {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub limits: LimitArgs,
     /// Log more to standard error; given twice, log the programs that are run as well
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
@@ -51,9 +54,6 @@ pub struct Cli {
     /// Read this configuration instead of /etc/lifeboat.toml
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub limits: LimitArgs,
     /// What to do
     #[command(subcommand)]
     pub command: Option<Command>,

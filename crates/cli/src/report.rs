@@ -37,9 +37,10 @@ impl Report {
     /// The report without secrets: each of these, and passwords in addresses, become `***`.
     pub fn without(mut self, secrets: &[String]) -> Report {
         let clean = |text: &str| {
-            let text = secrets.iter().filter(|secret| secret.len() >= SHORTEST).fold(text.to_owned(), |text, secret| {
-                text.replace(secret.as_str(), "***")
-            });
+            let text = secrets
+                .iter()
+                .filter(|secret| secret.len() >= SHORTEST)
+                .fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "***"));
             without_passwords(&text)
         };
         if let Some(failure) = &mut self.failure {
@@ -75,19 +76,28 @@ impl Report {
         if !failure.lines.is_empty() {
             let _ = writeln!(out, "\nThe end of the log:\n\n{}", failure.lines.join("\n"));
         }
-        let _ = writeln!(out, "\n'lifeboat status' on the machine says what is overdue; 'journalctl -u {}' has all of it.", failure.unit);
+        let _ = writeln!(
+            out,
+            "\n'lifeboat status' on the machine says what is overdue; 'journalctl -u {}' has all of it.",
+            failure.unit
+        );
         out
     }
 
     /// The mail, RFC 5322.
     pub fn mail(&self, to: &[String], from: Option<&str>) -> String {
-        let line = |text: &str| -> String { text.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect() };
+        let line = |text: &str| -> String {
+            text.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect()
+        };
         let mut out = String::new();
         if let Some(from) = from {
             let _ = writeln!(out, "From: {}", line(from));
         }
         let _ = writeln!(out, "To: {}\nSubject: {}", line(&to.join(", ")), line(&self.subject()));
-        let _ = writeln!(out, "MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit");
+        let _ = writeln!(
+            out,
+            "MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit"
+        );
         // Nobody's holiday notice answers it (RFC 3834).
         let _ = writeln!(out, "Auto-Submitted: auto-generated\n");
         for text in self.text().lines() {
@@ -166,7 +176,10 @@ mod tests {
         let report = report().without(&["abcdef123456".into(), "x".into()]);
         for text in [report.text(), report.mail(&["root".into()], None), report.json().to_string()] {
             assert!(!text.contains("hunter2secret") && !text.contains("abcdef123456"), "{text}");
-            assert!(text.contains("me:***@nas") && text.contains("lifeboat-backup.service failed with code 1"), "{text}");
+            assert!(
+                text.contains("me:***@nas") && text.contains("lifeboat-backup.service failed with code 1"),
+                "{text}"
+            );
         }
     }
 

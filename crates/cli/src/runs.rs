@@ -19,12 +19,7 @@ pub struct Tasks {
 
 impl Default for Tasks {
     fn default() -> Self {
-        Tasks {
-            began: Instant::now(),
-            at: now(),
-            running: Mutex::default(),
-            lost: Mutex::default(),
-        }
+        Tasks { began: Instant::now(), at: now(), running: Mutex::default(), lost: Mutex::default() }
     }
 }
 
@@ -80,8 +75,10 @@ impl Tasks {
             }
         };
         if let Err(error) = state::update(&folder, record) {
-            *locked(&self.lost) =
-                Some(format!("this run is not recorded for 'lifeboat status': cannot WRITE in {}: {error}", folder.display()));
+            *locked(&self.lost) = Some(format!(
+                "this run is not recorded for 'lifeboat status': cannot WRITE in {}: {error}",
+                folder.display()
+            ));
         }
     }
 }

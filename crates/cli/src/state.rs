@@ -205,7 +205,9 @@ mod tests {
     fn a_run_that_failed_does_not_hide_the_last_one_that_was_done() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("new");
-        for (task, code) in [(Task::Backup, Some(5)), (Task::Backup, Some(1)), (Task::Drill, Some(1)), (Task::Verify, None)] {
+        for (task, code) in
+            [(Task::Backup, Some(5)), (Task::Backup, Some(1)), (Task::Drill, Some(1)), (Task::Verify, None)]
+        {
             update(&folder, |state| state.record(task, run(code))).unwrap();
         }
         let (state, warning) = State::load(&folder);

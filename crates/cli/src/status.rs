@@ -200,7 +200,12 @@ mod tests {
     }
 
     fn run(at: &str, code: Option<u8>) -> Run {
-        Run { at: at.into(), code, error: code.filter(|code| *code > 0).map(|_| "lifeboat: no\n  try: x".into()), ..Run::default() }
+        Run {
+            at: at.into(),
+            code,
+            error: code.filter(|code| *code > 0).map(|_| "lifeboat: no\n  try: x".into()),
+            ..Run::default()
+        }
     }
 
     fn facts(done: Option<&str>, last: Option<(&str, Option<u8>)>, limit: Limit) -> Facts {
@@ -244,7 +249,8 @@ mod tests {
         assert!(judged(&lost)[0].contains("did not come to its end"));
         assert!(judged(&Facts { is_running: true, ..lost }).is_empty());
         let partly = run("2026-11-30T02:00:00Z", Some(5));
-        let partly = Facts { runs: Runs { last: Some(partly.clone()), done: Some(partly) }, limit: two, ..Facts::default() };
+        let partly =
+            Facts { runs: Runs { last: Some(partly.clone()), done: Some(partly) }, limit: two, ..Facts::default() };
         assert!(judged(&partly).is_empty());
     }
 

@@ -103,8 +103,13 @@ pub fn is_on(root: &Path, task: Task) -> bool {
 /// The time that is set for a task that is on.
 pub fn time(root: &Path, task: Task) -> Option<String> {
     let chosen = root.join(CHOSEN).join(format!("{}.d", timer(task))).join(DROP_IN);
-    let text = [Some(chosen), installed(root, task)].into_iter().flatten().find_map(|path| std::fs::read_to_string(path).ok())?;
-    text.lines().rev().find_map(|line| line.strip_prefix("OnCalendar=").filter(|time| !time.is_empty()).map(str::to_owned))
+    let text = [Some(chosen), installed(root, task)]
+        .into_iter()
+        .flatten()
+        .find_map(|path| std::fs::read_to_string(path).ok())?;
+    text.lines()
+        .rev()
+        .find_map(|line| line.strip_prefix("OnCalendar=").filter(|time| !time.is_empty()).map(str::to_owned))
 }
 
 /// Asks systemd whether it understands a time and a delay; the error is for people.
@@ -118,7 +123,9 @@ pub fn understood(runner: &dyn Runner, time: &str, delay: &str) -> Result<(), St
         }
         match runner.run(&Invocation::new(SYSTEMD_ANALYZE).args([verb, "--", text])) {
             Ok(_) => {}
-            Err(RunError::Failed { message, .. }) => return Err(format!("systemd does not understand '{text}': {message}")),
+            Err(RunError::Failed { message, .. }) => {
+                return Err(format!("systemd does not understand '{text}': {message}"));
+            }
             Err(error) => return Err(error.to_string()),
         }
     }
@@ -248,8 +255,7 @@ mod tests {
         let calls: Vec<String> = runner.calls().iter().map(Invocation::command_line).collect();
         assert_eq!(calls.len(), 1, "{calls:?}");
         assert!(calls[0].ends_with(" enable lifeboat-backup.timer"), "{calls:?}");
-        let off: Vec<Planned> =
-            Task::ALL.into_iter().map(|task| Planned { task, when: Err("off".into()) }).collect();
+        let off: Vec<Planned> = Task::ALL.into_iter().map(|task| Planned { task, when: Err("off".into()) }).collect();
         apply(&runner, root.path(), &off, "5min").unwrap();
         assert!(!file.exists() && !file.parent().unwrap().exists());
     }

@@ -94,8 +94,19 @@ fn root_systemd_accepts_the_units() {
 fn root_no_unit_hides_a_part_of_the_machine_from_its_backup() {
     // Each of these makes a mount namespace, or takes devices away (systemd.exec(5)).
     let hiding = [
-        "Protect", "Private", "ReadOnlyPaths", "InaccessiblePaths", "TemporaryFileSystem", "BindPaths", "DeviceAllow",
-        "DevicePolicy", "DynamicUser", "RootDirectory", "MountFlags", "NoExecPaths", "User=",
+        "Protect",
+        "Private",
+        "ReadOnlyPaths",
+        "InaccessiblePaths",
+        "TemporaryFileSystem",
+        "BindPaths",
+        "DeviceAllow",
+        "DevicePolicy",
+        "DynamicUser",
+        "RootDirectory",
+        "MountFlags",
+        "NoExecPaths",
+        "User=",
     ];
     for unit in std::fs::read_dir(units()).unwrap() {
         let text = std::fs::read_to_string(unit.unwrap().path()).unwrap();
@@ -152,12 +163,18 @@ fn root_the_record_the_repository_and_the_limits_make_the_status() {
     // Nothing was ever done, and there is no repository.
     let (code, status) = place.json(&["status"], "items");
     let problems = status["problems"].to_string();
-    assert!(code == 4 && problems.contains("no backup was ever taken") && problems.contains("cannot be read"), "{problems}");
+    assert!(
+        code == 4 && problems.contains("no backup was ever taken") && problems.contains("cannot be read"),
+        "{problems}"
+    );
     let (code, _, err) = place.run(&["backup", "--sysroot", "s", "--init"]);
     assert_eq!(code, 0, "{err}");
     let (_, status) = place.json(&["status"], "items");
     let backup = &status["items"][0];
-    assert!(backup["task"] == "backup" && backup["overdue"] == false && backup["age_seconds"].as_i64().unwrap() < 600, "{backup}");
+    assert!(
+        backup["task"] == "backup" && backup["overdue"] == false && backup["age_seconds"].as_i64().unwrap() < 600,
+        "{backup}"
+    );
     assert!(status["repository"]["error"].is_null(), "{status}");
     // The repository is verified as the routine does it: recorded, with a log.
     let (code, _, err) = place.run(&["verify"]);
@@ -166,18 +183,27 @@ fn root_the_record_the_repository_and_the_limits_make_the_status() {
     assert_eq!(record["tasks"]["verify"]["done"]["code"], 0, "{record}");
     assert!(std::fs::read_to_string(place.at("log/verify.log")).unwrap().contains("done"));
     // A run that fails is recorded, and the one before stays.
-    let packs = std::fs::read_dir(place.at("repo/data")).unwrap().flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap());
+    let packs = std::fs::read_dir(place.at("repo/data"))
+        .unwrap()
+        .flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap());
     for pack in packs {
         std::fs::write(pack.unwrap().path(), "damage").unwrap();
     }
     assert_eq!(place.run(&["verify"]).0, 4);
     let record = place.record();
-    assert_eq!((&record["tasks"]["verify"]["last"]["code"], &record["tasks"]["verify"]["done"]["code"]), (&4.into(), &0.into()));
+    assert_eq!(
+        (&record["tasks"]["verify"]["last"]["code"], &record["tasks"]["verify"]["done"]["code"]),
+        (&4.into(), &0.into())
+    );
     let prom = place.at("lifeboat.prom");
     let (code, out, _) = place.run(&["status", "--prometheus", prom.to_str().unwrap()]);
     assert!(code == 4 && out.contains("failed with code 4"), "{out}");
     let metrics = std::fs::read_to_string(&prom).unwrap();
-    assert!(metrics.contains("lifeboat_last_run_exit_code{task=\"verify\"} 4\n") && metrics.contains("lifeboat_status_ok 0\n"), "{metrics}");
+    assert!(
+        metrics.contains("lifeboat_last_run_exit_code{task=\"verify\"} 4\n")
+            && metrics.contains("lifeboat_status_ok 0\n"),
+        "{metrics}"
+    );
     assert!(place.at("log/verify.log.1").exists());
 }
 
@@ -189,7 +215,10 @@ fn root_what_is_too_old_is_overdue_and_a_damaged_record_is_none() {
     std::fs::write(place.at("state/state.json"), old).unwrap();
     let (code, out, err) = place.run(&["status"]);
     assert_eq!(code, 4, "{out}{err}");
-    assert!(out.contains("days old, the limit is 36 hours") && out.contains("the recovery was never rehearsed"), "{out}");
+    assert!(
+        out.contains("days old, the limit is 36 hours") && out.contains("the recovery was never rehearsed"),
+        "{out}"
+    );
     std::fs::write(place.at("state/state.json"), &old[..60]).unwrap();
     let (code, out, err) = place.run(&["status"]);
     assert!(code == 4 && err.contains("is ignored") && out.contains("no backup was ever taken"), "{out}{err}");
@@ -233,7 +262,8 @@ fn root_a_failure_is_reported_without_secrets() {
     let key = std::fs::read_to_string(place.at("key")).unwrap().trim().to_owned();
     place.configure(&format!("key_file = '@/key'\n[notify]\nwebhook = 'http://{address}/T0KEN'\n"));
     std::fs::create_dir(place.at("log")).unwrap();
-    std::fs::write(place.at("log/backup.log"), format!("first\nthe key {key} and hunter2hunter2\nlifeboat: cannot\n")).unwrap();
+    std::fs::write(place.at("log/backup.log"), format!("first\nthe key {key} and hunter2hunter2\nlifeboat: cannot\n"))
+        .unwrap();
     let (code, out, err) = ended(
         place
             .command(&["notify", "--unit", "lifeboat-backup.service"])
@@ -246,7 +276,10 @@ fn root_a_failure_is_reported_without_secrets() {
     let body = sent.recv_timeout(Duration::from_secs(20)).unwrap();
     assert!(!body.contains("hunter2") && !body.contains(&key), "{body}");
     let body: serde_json::Value = serde_json::from_str(&body).unwrap();
-    assert_eq!((&body["code"], &body["unit"], &body["test"]), (&1.into(), &"lifeboat-backup.service".into(), &false.into()));
+    assert_eq!(
+        (&body["code"], &body["unit"], &body["test"]),
+        (&1.into(), &"lifeboat-backup.service".into(), &false.into())
+    );
     assert_eq!(body["log"][2], "lifeboat: cannot");
     // Exit code 5 is not always worth a message.
     place.configure("[notify]\nwebhook = 'http://127.0.0.1:1/T0KEN'\nwebhook_seconds = 2\npartial = false\n");
@@ -296,7 +329,8 @@ fn root_a_key_may_come_from_a_command_and_a_passphrase_opens_too() {
     assert_eq!(typed(&["key", "add", "--new-passphrase"], "four words and a blank\n").0, 0);
     assert_eq!(typed(&["list", "--passphrase"], "four words and a blank\n").0, 0);
     assert_eq!(typed(&["list", "--passphrase"], "four words and no blank\n").0, 1);
-    let (code, err) = typed(&["backup", "--sysroot", "s", "--to", "new", "--init", "--passphrase"], "four words and a blank\n");
+    let (code, err) =
+        typed(&["backup", "--sysroot", "s", "--to", "new", "--init", "--passphrase"], "four words and a blank\n");
     assert!(code == 2 && err.contains("recovery words") && !place.at("new").exists(), "{code} {err}");
     place.configure("repository = '@/repo'\nkey_command = 'echo no >&2; exit 7'\n");
     let (code, _, err) = place.run(&["list"]);

@@ -59,7 +59,9 @@ impl Patience {
         let given_up = OnceLock::new();
         let host = host.into();
         let limits = Arc::default();
-        Patience { shared: Arc::new(Shared { host, silence, deadline, listener, outage, known, given_up, back, limits }) }
+        Patience {
+            shared: Arc::new(Shared { host, silence, deadline, listener, outage, known, given_up, back, limits }),
+        }
     }
 
     /// The same times and listener for another host.

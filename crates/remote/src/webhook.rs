@@ -37,7 +37,10 @@ pub fn post(url: &str, json: Vec<u8>, limit: Duration) -> Result<(), Fault> {
         let _ = sender.send(Client::new(patience).ask(&question).map(drop));
     };
     let late = || Fault::ended("NOTIFY", &server, format!("no whole answer within {} s", limit.as_secs()));
-    std::thread::Builder::new().name("webhook".into()).spawn(ask).map_err(|error| Fault::ended("NOTIFY", &server, error))?;
+    std::thread::Builder::new()
+        .name("webhook".into())
+        .spawn(ask)
+        .map_err(|error| Fault::ended("NOTIFY", &server, error))?;
     // A server that sends a byte now and then never ends by itself: the thread is left behind.
     receiver.recv_timeout(limit).map_err(|_| late())?
 }

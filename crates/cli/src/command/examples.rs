@@ -25,12 +25,24 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             ),
         ],
     ),
-    ("list", &[("lifeboat list --from /mnt/nas/repository", "Show the snapshots"), ("lifeboat list --from rescue.iso", "Show what is on a medium")]),
+    (
+        "list",
+        &[
+            ("lifeboat list --from /mnt/nas/repository", "Show the snapshots"),
+            ("lifeboat list --from rescue.iso", "Show what is on a medium"),
+        ],
+    ),
     (
         "media iso",
         &[
-            ("lifeboat media iso --out rescue.iso --from /mnt/nas/repository --embed-key", "A medium with the latest snapshot and a key of its own"),
-            ("lifeboat media iso --out rescue.iso --rescue-only --source nfs://nas/backup", "A medium that reads the archive from a server"),
+            (
+                "lifeboat media iso --out rescue.iso --from /mnt/nas/repository --embed-key",
+                "A medium with the latest snapshot and a key of its own",
+            ),
+            (
+                "lifeboat media iso --out rescue.iso --rescue-only --source nfs://nas/backup",
+                "A medium that reads the archive from a server",
+            ),
         ],
     ),
     (
@@ -43,27 +55,60 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "rescue",
         &[
-            ("lifeboat rescue --out /mnt/elsewhere/rescue.iso --embed-key", "Backup and medium in one go; it recovers unattended"),
-            ("lifeboat rescue --out /mnt/elsewhere/rescue.iso --exclude /var/cache --force", "Replace an older image, without the caches"),
+            (
+                "lifeboat rescue --out /mnt/elsewhere/rescue.iso --embed-key",
+                "Backup and medium in one go; it recovers unattended",
+            ),
+            (
+                "lifeboat rescue --out /mnt/elsewhere/rescue.iso --exclude /var/cache --force",
+                "Replace an older image, without the caches",
+            ),
         ],
     ),
-    ("layout show", &[("lifeboat layout show", "How this machine's storage is made"), ("lifeboat layout show --from rescue.iso", "The same of the machine on a medium")]),
-    ("layout plan", &[("lifeboat layout plan --from rescue.iso", "What a recovery would do to the disks here; nothing is touched")]),
-    ("layout diff", &[("lifeboat layout diff --from /mnt/nas/repository", "What changed since the last backup; exit code 4 if anything did")]),
+    (
+        "layout show",
+        &[
+            ("lifeboat layout show", "How this machine's storage is made"),
+            ("lifeboat layout show --from rescue.iso", "The same of the machine on a medium"),
+        ],
+    ),
+    (
+        "layout plan",
+        &[("lifeboat layout plan --from rescue.iso", "What a recovery would do to the disks here; nothing is touched")],
+    ),
+    (
+        "layout diff",
+        &[(
+            "lifeboat layout diff --from /mnt/nas/repository",
+            "What changed since the last backup; exit code 4 if anything did",
+        )],
+    ),
     (
         "restore",
         &[
             ("lifeboat restore --from rescue.iso --to /tmp/old /etc/fstab", "Get one file back, into another folder"),
-            ("lifeboat restore --from /mnt/nas/repository --snapshot 1a2b3c4d /home/ann", "Put a folder back where it was"),
+            (
+                "lifeboat restore --from /mnt/nas/repository --snapshot 1a2b3c4d /home/ann",
+                "Put a folder back where it was",
+            ),
         ],
     ),
     ("compare", &[("lifeboat compare --from rescue.iso /etc", "What differs in /etc; exit code 4 if anything does")]),
-    ("verify", &[("lifeboat verify --from /mnt/nas/repository", "Read every byte of the archive"), ("lifeboat verify --from /dev/sr0", "Check a disc, and what boots from it")]),
+    (
+        "verify",
+        &[
+            ("lifeboat verify --from /mnt/nas/repository", "Read every byte of the archive"),
+            ("lifeboat verify --from /dev/sr0", "Check a disc, and what boots from it"),
+        ],
+    ),
     (
         "drill",
         &[
             ("lifeboat drill rescue.iso", "Rehearse: recover into a virtual machine and boot the result"),
-            ("lifeboat drill rescue.iso --expect 'web1 login:' --memory 4096", "Wait for this text, with 4 GiB of memory"),
+            (
+                "lifeboat drill rescue.iso --expect 'web1 login:' --memory 4096",
+                "Wait for this text, with 4 GiB of memory",
+            ),
         ],
     ),
     (
@@ -89,13 +134,25 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     ("key list", &[("lifeboat key list --from /mnt/nas/repository", "Which keys open the repository")]),
     (
         "key add",
-        &[("lifeboat key add --to /mnt/nas/repository --new-key-file second.key", "Let a second key open the repository")],
+        &[(
+            "lifeboat key add --to /mnt/nas/repository --new-key-file second.key",
+            "Let a second key open the repository",
+        )],
     ),
-    ("key remove", &[("lifeboat key remove --to /mnt/nas/repository 1a2b3c4d", "A key that was lost no longer opens the repository")]),
+    (
+        "key remove",
+        &[(
+            "lifeboat key remove --to /mnt/nas/repository 1a2b3c4d",
+            "A key that was lost no longer opens the repository",
+        )],
+    ),
     ("storage show", &[("lifeboat storage show", "Arrays, groups and encrypted devices, and what is active")]),
     ("storage activate", &[("lifeboat storage activate", "Assemble and activate everything, read-only")]),
     ("storage unlock", &[("lifeboat storage unlock /dev/sdb2", "Open a LUKS device; asks for its passphrase")]),
-    ("storage login", &[("lifeboat storage login iqn.2026-01.net.example:store@192.0.2.7", "Use a disk of an iSCSI target")]),
+    (
+        "storage login",
+        &[("lifeboat storage login iqn.2026-01.net.example:store@192.0.2.7", "Use a disk of an iSCSI target")],
+    ),
     ("storage release", &[("lifeboat storage release", "Stop what is not in use, before disks are rebuilt")]),
 ];
 
@@ -115,7 +172,8 @@ fn below(command: Command, above: &str) -> Command {
         let sub = match of(&path) {
             [] => sub,
             examples => {
-                let lines: Vec<String> = examples.iter().map(|(line, what)| format!("  {line}\n      {what}")).collect();
+                let lines: Vec<String> =
+                    examples.iter().map(|(line, what)| format!("  {line}\n      {what}")).collect();
                 sub.after_help(format!("Examples:\n{}", lines.join("\n")))
             }
         };

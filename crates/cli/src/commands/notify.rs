@@ -129,7 +129,7 @@ fn mail(session: &Session, report: &Report) -> Result<(), String> {
     let (sender, receiver) = channel();
     let send = move || drop(sender.send(SystemRunner.run(&call).map(drop).map_err(|error| error.to_string())));
     std::thread::Builder::new().name("sendmail".into()).spawn(send).map_err(|error| error.to_string())?;
-    receiver
-        .recv_timeout(SENDMAIL_DEADLINE)
-        .unwrap_or_else(|_| Err(format!("cannot SEND mail: sendmail did not end within {} s", SENDMAIL_DEADLINE.as_secs())))
+    receiver.recv_timeout(SENDMAIL_DEADLINE).unwrap_or_else(|_| {
+        Err(format!("cannot SEND mail: sendmail did not end within {} s", SENDMAIL_DEADLINE.as_secs()))
+    })
 }

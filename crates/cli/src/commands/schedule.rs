@@ -61,8 +61,9 @@ fn planned(session: &Session, root: &Path) -> Result<Vec<Planned>, CommandError>
     }
     for Planned { task, when } in &plan {
         let Ok(time) = when else { continue };
-        units::understood(&session.runner, time, &config.schedule.delay)
-            .map_err(|why| CommandError::usage(format!("[schedule] {}: {why}", task.name())).hint("man systemd.time"))?;
+        units::understood(&session.runner, time, &config.schedule.delay).map_err(|why| {
+            CommandError::usage(format!("[schedule] {}: {why}", task.name())).hint("man systemd.time")
+        })?;
         if units::installed(root, *task).is_none() {
             let name = units::timer(*task);
             return Err(CommandError::new(Kind::Failed, format!("cannot FIND {name}: it comes with the package"))
@@ -82,7 +83,9 @@ fn report(session: &Session, plan: &[Planned]) {
             Ok(time) => (true, time),
             Err(why) => (false, why),
         };
-        session.reporter.value(&serde_json::json!({"task": task.name(), "on": on, "when": when.as_ref().ok(), "why": when.as_ref().err()}));
+        session.reporter.value(
+            &serde_json::json!({"task": task.name(), "on": on, "when": when.as_ref().ok(), "why": when.as_ref().err()}),
+        );
         session.reporter.line(format!("{:<8} {:<4} {text}", task.name(), if on { "on" } else { "off" }));
     }
 }
@@ -98,13 +101,19 @@ fn warn(session: &Session, plan: &[Planned]) {
             warn(format!("there is no repository at {place} now; make it once: lifeboat backup --init"));
         }
         if config.key_command.is_none() && !keys::file(None, config).exists() {
-            warn(format!("there is no key yet in {}; the first 'lifeboat backup --init' makes it", keys::file(None, config).display()));
+            warn(format!(
+                "there is no key yet in {}; the first 'lifeboat backup --init' makes it",
+                keys::file(None, config).display()
+            ));
         }
     }
     if config.notify.mail.is_empty() && config.notify.webhook.is_none() {
         warn("nobody is told when a run fails; set 'mail' or 'webhook' in [notify]".into());
     } else if !config.notify.mail.is_empty() && SENDMAIL.find(Path::new("/")).is_none() {
-        warn("this machine has no sendmail, so no mail about failures can leave it; try a package such as msmtp-mta".into());
+        warn(
+            "this machine has no sendmail, so no mail about failures can leave it; try a package such as msmtp-mta"
+                .into(),
+        );
     }
 }
 
@@ -119,7 +128,8 @@ fn show(session: &Session, root: &Path) -> CommandResult {
             "task": task.name(), "on": on, "when": time, "next": next, "configured": when.as_ref().ok(),
             "why_not": when.as_ref().err(),
         }));
-        let mut line = format!("{:<8} {:<4} {}", task.name(), if on { "on" } else { "off" }, time.clone().unwrap_or_default());
+        let mut line =
+            format!("{:<8} {:<4} {}", task.name(), if on { "on" } else { "off" }, time.clone().unwrap_or_default());
         if let Some(next) = next {
             line.push_str(&format!(", next {next}"));
         }

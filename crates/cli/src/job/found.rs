@@ -1,8 +1,8 @@
 //! What `check` found, for people: how the machine boots, what it is made of, how large its medium may become, and what a rehearsal
 //! needs beside it.
 
-use crate::job::medium_room::{self, Need};
 use crate::job::backup;
+use crate::job::medium_room::{self, Need};
 use crate::session::Session;
 use crate::state::{self, State, Task};
 use crate::status::text;
@@ -147,7 +147,8 @@ fn filesystems(machine: &Machine) -> BTreeMap<String, Vec<String>> {
         let place = format!("{} ({} used)", mount.mount_point, human(filesystem.used_bytes));
         let kind = filesystem.options.mount_type().to_string();
         // Of the subvolumes of one btrfs only the first says how much is used.
-        let place = if mount.subvolume.is_some() && found.contains_key(&kind) { mount.mount_point.to_string() } else { place };
+        let place =
+            if mount.subvolume.is_some() && found.contains_key(&kind) { mount.mount_point.to_string() } else { place };
         found.entry(kind).or_default().push(place);
     }
     found
@@ -191,7 +192,15 @@ mod tests {
         };
         let lines = found.lines("2026-11-30T12:00:00Z".parse().unwrap());
         let all = lines.join("\n");
-        for part in ["firmware ", "disks ", "filesystems ", "at most 3.0 GiB", "1.0 GiB to spare: may be too little", "24 hours ago", "missing: x"] {
+        for part in [
+            "firmware ",
+            "disks ",
+            "filesystems ",
+            "at most 3.0 GiB",
+            "1.0 GiB to spare: may be too little",
+            "24 hours ago",
+            "missing: x",
+        ] {
             assert!(all.contains(part), "{part}: {all}");
         }
     }

@@ -11,9 +11,8 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 /// # Errors
 /// Kind `Failed` when the system refuses, kind `Usage` for an impossible level.
 pub fn apply(limits: &LimitsTable) -> Result<(), CommandError> {
-    let failed = |what: &str, error: std::io::Error| {
-        CommandError::new(Kind::Failed, format!("cannot LIMIT {what}: {error}"))
-    };
+    let failed =
+        |what: &str, error: std::io::Error| CommandError::new(Kind::Failed, format!("cannot LIMIT {what}: {error}"));
     if let Some(count) = limits.threads {
         let allowed = sched_getaffinity(None).map_err(|error| failed("the processors", error.into()))?;
         let mut chosen = CpuSet::new();

@@ -58,7 +58,8 @@ pub fn of_command(command: &str) -> Result<Secret, CommandError> {
     let Ok(output) = output else {
         return Err(failed(format!("it did not end within {} s", DEADLINE.as_secs())));
     };
-    let (output, status) = (output.map_err(|error| failed(error.to_string()))?, status.map_err(|error| failed(error.to_string()))?);
+    let (output, status) =
+        (output.map_err(|error| failed(error.to_string()))?, status.map_err(|error| failed(error.to_string()))?);
     if !status.success() {
         let words = words.join().unwrap_or_default();
         let last = words.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned();

@@ -43,8 +43,7 @@ pub fn read(path: &Path) -> Result<Known, String> {
 /// The digest of the machine's boot loaders, hex; empty when there are none.
 pub fn loaders(root: &Path) -> String {
     let mut files = vec![];
-    let mut folders: Vec<PathBuf> =
-        LOADERS.iter().map(|folder| root.join(folder.trim_start_matches('/'))).collect();
+    let mut folders: Vec<PathBuf> = LOADERS.iter().map(|folder| root.join(folder.trim_start_matches('/'))).collect();
     while let Some(folder) = folders.pop() {
         let Ok(entries) = std::fs::read_dir(&folder) else { continue };
         for entry in entries.flatten() {

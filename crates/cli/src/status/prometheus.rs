@@ -34,9 +34,21 @@ pub fn text(status: &Status) -> String {
         of_tasks(&|item| item.done_unix),
     );
     metric("limit_seconds", "The age at which a task is overdue.", of_tasks(&|item| item.limit_seconds));
-    metric("overdue", "1 when a task is older than its limit, or was never done.", of_tasks(&|item| Some(i64::from(item.overdue))));
-    metric("problems", "How many things about a task need attention.", of_tasks(&|item| i64::try_from(item.problems.len()).ok()));
-    metric("last_run_exit_code", "Exit code of the last run of a task.", of_tasks(&|item| item.last_run_code.map(i64::from)));
+    metric(
+        "overdue",
+        "1 when a task is older than its limit, or was never done.",
+        of_tasks(&|item| Some(i64::from(item.overdue))),
+    );
+    metric(
+        "problems",
+        "How many things about a task need attention.",
+        of_tasks(&|item| i64::try_from(item.problems.len()).ok()),
+    );
+    metric(
+        "last_run_exit_code",
+        "Exit code of the last run of a task.",
+        of_tasks(&|item| item.last_run_code.map(i64::from)),
+    );
     let fits = match status.layout {
         Layout::Fits => Some(1),
         Layout::Changed(_) => Some(0),
@@ -85,10 +97,16 @@ mod tests {
         let items = vec![judge(Task::Backup, &backup, now), judge(Task::Drill, &Facts::default(), now)];
         let text = text(&status("m".into(), now, items, Layout::Fits, None));
         assert!(text.contains("\nlifeboat_last_done_timestamp_seconds{task=\"backup\"} 1795996800\n"), "{text}");
-        assert!(text.contains("lifeboat_overdue{task=\"drill\"} 0\n") && text.contains("lifeboat_status_ok 1\n"), "{text}");
+        assert!(
+            text.contains("lifeboat_overdue{task=\"drill\"} 0\n") && text.contains("lifeboat_status_ok 1\n"),
+            "{text}"
+        );
         assert!(!text.contains("repository_readable"), "{text}");
         for line in text.lines() {
-            assert!(line.starts_with("# ") || line.rsplit_once(' ').is_some_and(|(_, value)| value.parse::<f64>().is_ok()), "{line}");
+            assert!(
+                line.starts_with("# ") || line.rsplit_once(' ').is_some_and(|(_, value)| value.parse::<f64>().is_ok()),
+                "{line}"
+            );
         }
         assert!(text.ends_with('\n'));
     }

@@ -92,7 +92,8 @@ mod tests {
         let now: Timestamp = "2026-11-30T12:00:00Z".parse().unwrap();
         let run = Run { at: "2026-01-01T00:00:00Z".into(), code: Some(0), ..Run::default() };
         let runs = Runs { last: Some(run.clone()), done: Some(run) };
-        let facts = Facts { runs, limit: Limit::days(300), about: Some("snapshot 1a2b3c4d".into()), ..Facts::default() };
+        let facts =
+            Facts { runs, limit: Limit::days(300), about: Some("snapshot 1a2b3c4d".into()), ..Facts::default() };
         let items = Task::ALL.into_iter().map(|task| judge(task, &facts, now)).collect();
         let text = text(&status("web1".into(), now, items, Layout::Fits, None));
         assert!(text.lines().filter(|line| !line.starts_with("- ")).all(|line| line.chars().count() <= 80), "{text}");
