@@ -119,11 +119,13 @@ impl Reporter {
     }
 
     /// Shows on a terminal that work without steps goes on, until what this gives is dropped.
-    pub fn working(&self, phase: &str) -> Working<'_> {
+    /// `usual` is what it took last time, in seconds.
+    pub fn working(&self, phase: &str, usual: Option<f64>) -> Working<'_> {
         if let Some(bar) = &self.bar {
             bar.reset();
-            bar.set_style(style("{prefix} {spinner} {elapsed}"));
+            bar.set_style(style("{prefix} {spinner} {elapsed}{msg}"));
             bar.set_prefix(phase.to_owned());
+            bar.set_message(usual.map_or(String::new(), |seconds| format!(", {seconds:.0} s last time")));
             bar.enable_steady_tick(Duration::from_millis(250));
         }
         Working(self)

@@ -2,7 +2,7 @@
 //! knows of a run that failed, and of one that never came to its end.
 
 use crate::error::CommandResult;
-use crate::state::{self, Run, Task};
+use crate::state::{self, Run, State, Task};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -48,6 +48,20 @@ impl Tasks {
         }
     }
 
+    /// A phase of the work took so long.
+    pub fn phase(&self, name: &str, seconds: f64) {
+        for (_, run) in locked(&self.running).iter_mut() {
+            run.phases.insert(name.to_owned(), seconds);
+        }
+    }
+
+    /// What a phase of what runs now took when it was done last, in seconds.
+    pub fn usual(&self, name: &str) -> Option<f64> {
+        let task = locked(&self.running).iter().map(|(task, _)| *task).last()?;
+        let done = State::load(&state::folder()).0.runs(task).done?;
+        done.phases.get(name).copied().filter(|seconds| seconds.is_finite())
+    }
+
     /// The command has ended.
     pub fn end(&self, result: &CommandResult) {
         let seconds = self.began.elapsed().as_secs_f64();
@@ -69,7 +83,7 @@ impl Tasks {
 
     fn write(&self, runs: Vec<(Task, Run)>) {
         let folder: PathBuf = state::folder();
-        let record = |state: &mut state::State| {
+        let record = |state: &mut State| {
             for (task, run) in runs {
                 state.record(task, run);
             }

@@ -80,6 +80,9 @@ pub struct Run {
     /// The medium that was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub medium: Option<Medium>,
+    /// What its phases took, in seconds: how long they may take next time.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub phases: BTreeMap<String, f64>,
 }
 
 /// What a medium was made from, as far as the medium itself does not say it.

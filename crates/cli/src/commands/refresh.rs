@@ -83,7 +83,12 @@ fn why(session: &Session, out: &Path) -> Result<Vec<String>, CommandError> {
         Ok(known) => known,
         Err(why) => return Ok(vec![format!("it cannot be read: {why}")]),
     };
-    let probed = protect::probe(session, Path::new("/"), Some(out))?;
+    // A disk that is mounted for the archive alone is no part of the machine: the medium's description says so of the repository's.
+    let archive = match session.config.schedule.medium_archive {
+        true => session.config.repository.as_deref(),
+        false => Some(out),
+    };
+    let probed = protect::probe(session, Path::new("/"), archive)?;
     protect::refuse(session, &probed)?;
     let (state, warning) = State::load(&state::folder());
     if let Some(text) = warning {

@@ -45,7 +45,7 @@ pub struct Found {
 /// Looks for it. The sizes need a walk through all files.
 pub fn look(session: &Session, machine: &Machine, sysroot: &Path) -> Found {
     let nothing = crate::command::ExcludeArgs { exclude: vec![], exclude_contents: vec![] };
-    let working = session.reporter.working("sizes");
+    let working = session.reporter.working("sizes", None);
     let archive = backup::most_bytes(session, machine, sysroot, &nothing, &[]).unwrap_or_default();
     drop(working);
     let firmware = !session.config.rescue.no_firmware && sysroot.join("lib/firmware").exists();

@@ -306,10 +306,12 @@ pub fn timed<T>(
     work: impl FnOnce() -> Result<T, CommandError>,
 ) -> Result<T, CommandError> {
     let began = Instant::now();
-    let working = session.reporter.working(name);
+    let working = session.reporter.working(name, session.tasks.usual(name));
     let result = work()?;
     drop(working);
-    session.reporter.emit(&Event::Stage { name: name.into(), seconds: began.elapsed().as_secs_f64() });
+    let seconds = began.elapsed().as_secs_f64();
+    session.tasks.phase(name, seconds);
+    session.reporter.emit(&Event::Stage { name: name.into(), seconds });
     Ok(result)
 }
 
