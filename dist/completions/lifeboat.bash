@@ -46,11 +46,20 @@ _lifeboat() {
             lifeboat,media)
                 cmd="lifeboat__subcmd__media"
                 ;;
+            lifeboat,notify)
+                cmd="lifeboat__subcmd__notify"
+                ;;
             lifeboat,rescue)
                 cmd="lifeboat__subcmd__rescue"
                 ;;
             lifeboat,restore)
                 cmd="lifeboat__subcmd__restore"
+                ;;
+            lifeboat,schedule)
+                cmd="lifeboat__subcmd__schedule"
+                ;;
+            lifeboat,status)
+                cmd="lifeboat__subcmd__status"
                 ;;
             lifeboat,storage)
                 cmd="lifeboat__subcmd__storage"
@@ -88,11 +97,20 @@ _lifeboat() {
             lifeboat__subcmd__help,media)
                 cmd="lifeboat__subcmd__help__subcmd__media"
                 ;;
+            lifeboat__subcmd__help,notify)
+                cmd="lifeboat__subcmd__help__subcmd__notify"
+                ;;
             lifeboat__subcmd__help,rescue)
                 cmd="lifeboat__subcmd__help__subcmd__rescue"
                 ;;
             lifeboat__subcmd__help,restore)
                 cmd="lifeboat__subcmd__help__subcmd__restore"
+                ;;
+            lifeboat__subcmd__help,schedule)
+                cmd="lifeboat__subcmd__help__subcmd__schedule"
+                ;;
+            lifeboat__subcmd__help,status)
+                cmd="lifeboat__subcmd__help__subcmd__status"
                 ;;
             lifeboat__subcmd__help,storage)
                 cmd="lifeboat__subcmd__help__subcmd__storage"
@@ -129,6 +147,9 @@ _lifeboat() {
                 ;;
             lifeboat__subcmd__help__subcmd__media,iso)
                 cmd="lifeboat__subcmd__help__subcmd__media__subcmd__iso"
+                ;;
+            lifeboat__subcmd__help__subcmd__media,refresh)
+                cmd="lifeboat__subcmd__help__subcmd__media__subcmd__refresh"
                 ;;
             lifeboat__subcmd__help__subcmd__storage,activate)
                 cmd="lifeboat__subcmd__help__subcmd__storage__subcmd__activate"
@@ -217,11 +238,17 @@ _lifeboat() {
             lifeboat__subcmd__media,iso)
                 cmd="lifeboat__subcmd__media__subcmd__iso"
                 ;;
+            lifeboat__subcmd__media,refresh)
+                cmd="lifeboat__subcmd__media__subcmd__refresh"
+                ;;
             lifeboat__subcmd__media__subcmd__help,help)
                 cmd="lifeboat__subcmd__media__subcmd__help__subcmd__help"
                 ;;
             lifeboat__subcmd__media__subcmd__help,iso)
                 cmd="lifeboat__subcmd__media__subcmd__help__subcmd__iso"
+                ;;
+            lifeboat__subcmd__media__subcmd__help,refresh)
+                cmd="lifeboat__subcmd__media__subcmd__help__subcmd__refresh"
                 ;;
             lifeboat__subcmd__storage,activate)
                 cmd="lifeboat__subcmd__storage__subcmd__activate"
@@ -266,12 +293,28 @@ _lifeboat() {
 
     case "${cmd}" in
         lifeboat)
-            opts="-v -h --verbose --json --config --help check backup list media rescue layout restore compare verify drill logs key storage help"
+            opts="-v -h -V --limit-upload --limit-download --threads --io-priority --verbose --json --config --help --version check backup list media rescue layout restore compare verify drill status schedule notify logs key storage help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -284,7 +327,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__backup)
-            opts="-v -h --to --init --own-disk --sysroot --key-file --words --exclude --exclude-contents --machine --wait-lock --verbose --json --config --help"
+            opts="-v -h --to --init --own-disk --sysroot --key-file --words --passphrase --exclude --exclude-contents --machine --wait-lock --compression --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -318,6 +361,26 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --compression)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -330,7 +393,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__check)
-            opts="-v -h --sysroot --verbose --json --config --help"
+            opts="-v -h --sysroot --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -338,6 +401,22 @@ _lifeboat() {
             case "${prev}" in
                 --sysroot)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
                     return 0
                     ;;
                 --config)
@@ -352,7 +431,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__compare)
-            opts="-v -h --from --snapshot --root --key-file --words --verbose --json --config --help"
+            opts="-v -h --from --snapshot --root --key-file --words --passphrase --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -374,6 +453,22 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -386,7 +481,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__drill)
-            opts="-v -h --report --memory --command --expect --work-dir --size-factor --stick --deadline --key-file --words --verbose --json --config --help"
+            opts="-v -h --report --memory --command --expect --work-dir --size-factor --stick --deadline --key-file --words --passphrase --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -424,6 +519,22 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -436,7 +547,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__help)
-            opts="check backup list media rescue layout restore compare verify drill logs key storage help"
+            opts="check backup list media rescue layout restore compare verify drill status schedule notify logs key storage help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -702,7 +813,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__help__subcmd__media)
-            opts="iso"
+            opts="iso refresh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -729,6 +840,34 @@ _lifeboat() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        lifeboat__subcmd__help__subcmd__media__subcmd__refresh)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__help__subcmd__notify)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         lifeboat__subcmd__help__subcmd__rescue)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -744,6 +883,34 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__help__subcmd__restore)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__help__subcmd__schedule)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__help__subcmd__status)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -856,12 +1023,28 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__key)
-            opts="-v -h --verbose --json --config --help create show import list add remove help"
+            opts="-v -h --limit-upload --limit-download --threads --io-priority --verbose --json --config --help create show import list add remove help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -874,7 +1057,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__key__subcmd__add)
-            opts="-v -h --to --new-key-file --key-file --words --verbose --json --config --help"
+            opts="-v -h --to --new-key-file --new-passphrase --key-file --words --passphrase --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -892,6 +1075,22 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -904,7 +1103,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__key__subcmd__create)
-            opts="-v -h --key-file --verbose --json --config --help"
+            opts="-v -h --key-file --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -912,6 +1111,22 @@ _lifeboat() {
             case "${prev}" in
                 --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
                     return 0
                     ;;
                 --config)
@@ -1038,7 +1253,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__key__subcmd__import)
-            opts="-v -h --key-file --verbose --json --config --help"
+            opts="-v -h --key-file --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1046,6 +1261,22 @@ _lifeboat() {
             case "${prev}" in
                 --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
                     return 0
                     ;;
                 --config)
@@ -1060,7 +1291,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__key__subcmd__list)
-            opts="-v -h --from --key-file --words --verbose --json --config --help"
+            opts="-v -h --from --key-file --words --passphrase --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1072,6 +1303,22 @@ _lifeboat() {
                     ;;
                 --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
                     return 0
                     ;;
                 --config)
@@ -1086,7 +1333,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__key__subcmd__remove)
-            opts="-v -h --to --key-file --words --verbose --json --config --help"
+            opts="-v -h --to --key-file --words --passphrase --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1098,6 +1345,22 @@ _lifeboat() {
                     ;;
                 --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
                     return 0
                     ;;
                 --config)
@@ -1112,7 +1375,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__key__subcmd__show)
-            opts="-v -h --key-file --verbose --json --config --help"
+            opts="-v -h --key-file --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1120,6 +1383,22 @@ _lifeboat() {
             case "${prev}" in
                 --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
                     return 0
                     ;;
                 --config)
@@ -1134,12 +1413,28 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__layout)
-            opts="-v -h --verbose --json --config --help show plan diff help"
+            opts="-v -h --limit-upload --limit-download --threads --io-priority --verbose --json --config --help show plan diff help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1152,7 +1447,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__layout__subcmd__diff)
-            opts="-v -h --from --snapshot --sysroot --key-file --words --verbose --json --config --help"
+            opts="-v -h --from --snapshot --sysroot --key-file --words --passphrase --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1172,6 +1467,22 @@ _lifeboat() {
                     ;;
                 --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
                     return 0
                     ;;
                 --config)
@@ -1256,7 +1567,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__layout__subcmd__plan)
-            opts="-v -h --from --snapshot --no-resize --any-firmware --wipe --map --key-file --words --verbose --json --config --help"
+            opts="-v -h --from --snapshot --no-resize --any-firmware --wipe --map --key-file --words --passphrase --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1282,6 +1593,22 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1294,7 +1621,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__layout__subcmd__show)
-            opts="-v -h --sysroot --from --snapshot --key-file --words --verbose --json --config --help"
+            opts="-v -h --sysroot --from --snapshot --key-file --words --passphrase --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1316,6 +1643,22 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1328,7 +1671,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__list)
-            opts="-v -h --from --key-file --words --verbose --json --config --help"
+            opts="-v -h --from --key-file --words --passphrase --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1340,6 +1683,22 @@ _lifeboat() {
                     ;;
                 --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
                     return 0
                     ;;
                 --config)
@@ -1354,7 +1713,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__logs)
-            opts="-v -h --to --verbose --json --config --help"
+            opts="-v -h --to --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1362,6 +1721,22 @@ _lifeboat() {
             case "${prev}" in
                 --to)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
                     return 0
                     ;;
                 --config)
@@ -1376,12 +1751,28 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__media)
-            opts="-v -h --verbose --json --config --help iso help"
+            opts="-v -h --limit-upload --limit-download --threads --io-priority --verbose --json --config --help iso refresh help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1394,7 +1785,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__media__subcmd__help)
-            opts="iso help"
+            opts="iso refresh help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1435,8 +1826,22 @@ _lifeboat() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        lifeboat__subcmd__media__subcmd__help__subcmd__refresh)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         lifeboat__subcmd__media__subcmd__iso)
-            opts="-v -h --out --from --snapshot --backup --rescue-only --source --machine --sysroot --embed-key --kernel --mode --timeout --append --no-firmware --compression --work-dir --force --key-file --words --exclude --exclude-contents --verbose --json --config --help"
+            opts="-v -h --out --from --snapshot --backup --rescue-only --source --machine --sysroot --embed-key --kernel --mode --timeout --append --no-firmware --compression --work-dir --force --key-file --words --passphrase --exclude --exclude-contents --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1502,6 +1907,102 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__media__subcmd__refresh)
+            opts="-v -h --out --always --show --key-file --words --passphrase --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --out)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__notify)
+            opts="-v -h --unit --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --unit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1514,7 +2015,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__rescue)
-            opts="-v -h --out --machine --sysroot --embed-key --kernel --mode --timeout --append --no-firmware --compression --work-dir --force --key-file --words --exclude --exclude-contents --verbose --json --config --help"
+            opts="-v -h --out --machine --sysroot --embed-key --kernel --mode --timeout --append --no-firmware --compression --work-dir --force --key-file --words --passphrase --exclude --exclude-contents --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1568,6 +2069,22 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1580,7 +2097,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__restore)
-            opts="-v -h --from --to --snapshot --stage --resume --damaged --mode --rescue-root --no-resize --any-firmware --wipe --map --key-file --words --verbose --json --config --help"
+            opts="-v -h --from --to --snapshot --stage --resume --damaged --mode --rescue-root --no-resize --any-firmware --wipe --map --key-file --words --passphrase --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1622,6 +2139,106 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__schedule)
+            opts="-v -h --show --off --sysroot --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --sysroot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__status)
+            opts="-v -h --from --prometheus --key-file --words --passphrase --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --prometheus)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1634,12 +2251,28 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__storage)
-            opts="-v -h --verbose --json --config --help show activate unlock login release help"
+            opts="-v -h --limit-upload --limit-download --threads --io-priority --verbose --json --config --help show activate unlock login release help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1652,12 +2285,28 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__storage__subcmd__activate)
-            opts="-v -h --incomplete --verbose --json --config --help"
+            opts="-v -h --incomplete --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1768,12 +2417,28 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__storage__subcmd__login)
-            opts="-v -h --verbose --json --config --help"
+            opts="-v -h --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1786,12 +2451,28 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__storage__subcmd__release)
-            opts="-v -h --verbose --json --config --help"
+            opts="-v -h --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1804,12 +2485,28 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__storage__subcmd__show)
-            opts="-v -h --verbose --json --config --help"
+            opts="-v -h --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1822,12 +2519,28 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__storage__subcmd__unlock)
-            opts="-v -h --verbose --json --config --help"
+            opts="-v -h --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1840,7 +2553,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__verify)
-            opts="-v -h --from --key-file --words --verbose --json --config --help"
+            opts="-v -h --from --key-file --words --passphrase --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1852,6 +2565,22 @@ _lifeboat() {
                     ;;
                 --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
                     return 0
                     ;;
                 --config)

@@ -90,7 +90,12 @@ fn visible(command: clap::Command) -> clap::Command {
         return command;
     }
     // clap cannot remove a subcommand: build the command again from its parts.
-    let mut rebuilt = clap::Command::new("lifeboat").args(command.get_arguments().cloned());
+    let mut rebuilt = clap::Command::new("lifeboat")
+        // No completion shows it, but clap wants one for --version.
+        .version("0")
+        .disable_help_flag(true)
+        .disable_version_flag(true)
+        .args(command.get_arguments().cloned());
     for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
         rebuilt = rebuilt.subcommand(sub.clone());
     }

@@ -1,13 +1,11 @@
 //! `lifeboat schedule`, `status` and `notify`
 
-use super::SysrootArgs;
 use super::from::KeyArgs;
 use clap::Args;
 use std::path::PathBuf;
 
 /// `schedule`
 #[derive(Args, Clone, Debug)]
-#[allow(missing_docs)]
 pub struct ScheduleArgs {
     /// Show what runs when, and change nothing
     #[arg(long, conflicts_with = "off")]
@@ -15,8 +13,9 @@ pub struct ScheduleArgs {
     /// Turn everything off again
     #[arg(long)]
     pub off: bool,
-    #[command(flatten)]
-    pub sysroot: SysrootArgs,
+    /// Work on the root filesystem in this folder; nothing is started
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    pub sysroot: PathBuf,
 }
 
 /// `status`

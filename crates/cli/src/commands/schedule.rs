@@ -17,7 +17,7 @@ use std::path::Path;
 const RUNNING: &str = "/run/systemd/system";
 
 pub fn run(session: &Session, args: &ScheduleArgs) -> CommandResult {
-    let root = &args.sysroot.sysroot;
+    let root = &args.sysroot;
     if args.show {
         return show(session, root);
     }
