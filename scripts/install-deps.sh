@@ -48,15 +48,15 @@ if [ ! -e "$policy" ]; then
 fi
 "${apt[@]}" install "${missing[@]}"
 
-# Services of packages that were not there before stay off after the next boot, too: the tests start what they need themselves.
+# Daemons of packages that were not there before stay off after the next boot, too: the tests start what they need themselves.
 for package in "${new[@]}"; do
+    case "$package" in
+    # What the system itself is made of.
+    systemd* | udev | dbus* | init-system-helpers | dmsetup | lvm2 | mdadm | cryptsetup* | e2fsprogs) continue ;;
+    esac
     dpkg-query -L "$package" 2>/dev/null | sed -n 's,^\(/usr\)\?/lib/systemd/system/\([^/@]*\.\(service\|socket\)\)$,\2,p' || true
 done | sort -u | while read -r unit; do
-    case "$unit" in
-    # Not daemons: what device-mapper and the like need at boot.
-    systemd-* | dm-event* | lvm2-* | blk-availability* | cryptdisks* | e2scrub*) ;;
-    *)
-        "${as_root[@]}" systemctl disable "$unit" >/dev/null 2>&1 && echo "make deps: $unit is off" || true
-        ;;
-    esac
+    [ "$(systemctl is-enabled "$unit" 2>/dev/null || true)" = enabled ] || continue
+    "${as_root[@]}" systemctl disable "$unit" >/dev/null 2>&1 </dev/null || true
+    echo "make deps: $unit is off"
 done
