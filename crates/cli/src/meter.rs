@@ -88,7 +88,7 @@ impl Meter {
 
 /// A time in one or two units.
 fn time(seconds: f64) -> String {
-    let seconds = seconds.max(0.0).min(1e9) as u64;
+    let seconds = seconds.clamp(0.0, 1e9) as u64;
     match seconds {
         0..=119 => format!("{seconds} s"),
         120..=7199 => format!("{} min", seconds / 60),

@@ -57,7 +57,7 @@ impl Tasks {
 
     /// What a phase of what runs now took when it was done last, in seconds.
     pub fn usual(&self, name: &str) -> Option<f64> {
-        let task = locked(&self.running).iter().map(|(task, _)| *task).last()?;
+        let task = locked(&self.running).iter().map(|(task, _)| *task).next_back()?;
         let done = State::load(&state::folder()).0.runs(task).done?;
         done.phases.get(name).copied().filter(|seconds| seconds.is_finite())
     }

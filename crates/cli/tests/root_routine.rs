@@ -58,7 +58,7 @@ impl Place {
     fn json(&self, arguments: &[&str], key: &str) -> (i32, serde_json::Value) {
         let (code, out, err) = self.run(&[&["--json"], arguments].concat());
         let lines = out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-        let found = lines.filter(|value| !value[key].is_null()).last();
+        let found = lines.filter(|value| !value[key].is_null()).next_back();
         (code, found.unwrap_or_else(|| panic!("{out}{err}")))
     }
 }
