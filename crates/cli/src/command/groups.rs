@@ -53,11 +53,8 @@ mod tests {
                 .collect();
             let last = headings.iter().rfind(|heading| **heading != "Examples:");
             assert_eq!(last, Some(&"Common options:"), "{help}");
-            let own = help.lines().take_while(|line| *line != "Common options:");
-            assert!(
-                !own.into_iter().any(|line| line.trim_start().starts_with("--json") || line.contains("-h, --help")),
-                "{help}"
-            );
+            let mut own = help.lines().take_while(|line| *line != "Common options:");
+            assert!(!own.any(|line| line.trim_start().starts_with("--json") || line.contains("-h, --help")), "{help}");
             command.get_subcommands_mut().filter(|sub| sub.get_name() != "help").for_each(look);
         }
         let mut command = crate::command();
