@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Copies the programs, man pages, completions and documents below PREFIX, or removes them again.
+# Copies the programs, man pages, completions, units and documents below PREFIX, or removes them again.
 # Called by the Makefile with PREFIX, DESTDIR and RELEASE (the directory of the built programs).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 root="${DESTDIR}${PREFIX}"
 man=(dist/man/*)
+units=(dist/systemd/*)
 case "$1" in
 install)
     # Under sudo the toolchain is the user's: build as that user, so that target/ stays theirs, too.
@@ -33,6 +34,11 @@ install)
     for document in README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE; do
         install -D -m 644 "$document" "$root/share/doc/lifeboat/$document"
     done
+    # systemd looks below /usr/local/lib, too. The timers are off until 'lifeboat schedule' turns them on.
+    for unit in "${units[@]}"; do
+        sed "s,/usr/bin/lifeboat,$PREFIX/bin/lifeboat," "$unit" | install -D -m 644 /dev/stdin "$root/lib/systemd/system/$(basename "$unit")"
+    done
+    [ -n "$DESTDIR" ] || [ ! -d /run/systemd/system ] || systemctl daemon-reload || true
     install -D -m 644 dist/lifeboat.toml "$root/share/doc/lifeboat/examples/lifeboat.toml"
     for hook in dist/hooks/*; do
         install -D -m 755 "$hook" "$root/share/doc/lifeboat/examples/hooks/${hook##*/}"
@@ -40,6 +46,17 @@ install)
     echo "installed $root/bin/lifeboat; now: sudo lifeboat check"
     ;;
 uninstall)
+    for unit in "${units[@]}"; do
+        unit=$(basename "$unit")
+        if [ "${unit##*.}" = timer ]; then
+            if [ -z "$DESTDIR" ] && [ -d /run/systemd/system ]; then
+                systemctl disable --now "$unit" >/dev/null 2>&1 || true
+            fi
+            rm -f "$DESTDIR/etc/systemd/system/$unit.d/schedule.conf" "$DESTDIR/etc/systemd/system/timers.target.wants/$unit"
+            rmdir "$DESTDIR/etc/systemd/system/$unit.d" 2>/dev/null || true
+        fi
+        rm -f "$root/lib/systemd/system/$unit"
+    done
     rm -f "$root/bin/lifeboat" "$root/share/bash-completion/completions/lifeboat" \
         "$root/share/zsh/site-functions/_lifeboat" "$root/share/fish/vendor_completions.d/lifeboat.fish"
     for page in "${man[@]}"; do

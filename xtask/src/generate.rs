@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 /// Sections that `lifeboat.1` has beyond what clap knows.
 const FILES_AND_MORE: &str = include_str!("lifeboat.1.part");
+/// Sections of every other page.
+const EVERY_PAGE: &str = include_str!("every.1.part");
 
 /// Writes the files.
 pub fn write() -> anyhow::Result<()> {
@@ -88,7 +90,12 @@ fn visible(command: clap::Command) -> clap::Command {
         return command;
     }
     // clap cannot remove a subcommand: build the command again from its parts.
-    let mut rebuilt = clap::Command::new("lifeboat").args(command.get_arguments().cloned());
+    let mut rebuilt = clap::Command::new("lifeboat")
+        // No completion shows it, but clap wants one for --version.
+        .version("0")
+        .disable_help_flag(true)
+        .disable_version_flag(true)
+        .args(command.get_arguments().cloned());
     for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
         rebuilt = rebuilt.subcommand(sub.clone());
     }
@@ -113,10 +120,24 @@ fn pages(command: &clap::Command, files: &mut BTreeMap<PathBuf, Vec<u8>>) -> any
     if top {
         page.write_all(FILES_AND_MORE.as_bytes())?;
     } else {
+        page.write_all(EVERY_PAGE.as_bytes())?;
+        page.write_all(examples(man.get_filename().as_str()).as_bytes())?;
         page.write_all(b".SH \"SEE ALSO\"\n\\fBlifeboat\\fR(1), \\fBlifeboat.toml\\fR(5)\n")?;
     }
     files.insert(Path::new("dist/man").join(man.get_filename()), page);
     Ok(())
+}
+
+/// The examples of a page, by its file name: `lifeboat-media-iso.1`.
+fn examples(file: &str) -> String {
+    let path = file.trim_start_matches("lifeboat-").trim_end_matches(".1").replace('-', " ");
+    let shown = |text: &str| text.replace('\\', "\\e").replace('-', "\\-");
+    let examples = lifeboat::command::examples::of(&path);
+    let entries = examples.iter().map(|(line, what)| format!(".TP\n\\fB{}\\fR\n{}.\n", shown(line), shown(what)));
+    match examples {
+        [] => String::new(),
+        _ => format!(".SH EXAMPLES\n{}", entries.collect::<String>()),
+    }
 }
 
 #[cfg(test)]

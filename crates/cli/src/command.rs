@@ -2,21 +2,28 @@
 //! it needs.
 
 mod dev;
+pub mod examples;
 mod from;
+mod groups;
 mod key;
 mod layout;
+mod limits;
 mod look;
 mod policy;
 mod restore;
+mod routine;
 mod storage;
+pub mod words;
 
 pub use dev::{DevCommand, DevImageArgs, DevShowArgs};
 pub use from::{FromArgs, KeyArgs};
 pub use key::{KeyAddArgs, KeyCommand, KeyFileArgs, KeyRemoveArgs};
 pub use layout::{LayoutEditArgs, MoveArgs};
+pub use limits::LimitArgs;
 pub use look::{BrowseArgs, DiffArgs, DumpArgs, FindArgs, ListArgs, LsArgs, MountArgs, SnapshotsArgs, StatsArgs};
 pub use policy::{MenuMode, PolicyArgs};
 pub use restore::{CompareArgs, OverwriteMode, RecoveryStage, RestoreArgs};
+pub use routine::{NotifyArgs, RefreshArgs, ScheduleArgs, StatusArgs};
 pub use storage::{StorageActivateArgs, StorageCommand, StorageLoginArgs, StorageUnlockArgs};
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
@@ -32,6 +39,8 @@ The three commands that matter:
   lifeboat rescue --out rescue.iso   check, backup, and one bootable medium with everything
   lifeboat drill rescue.iso          rehearse the recovery in a virtual machine
 
+Every day: lifeboat schedule turns on what runs by itself, lifeboat status says whether all is well.
+
 'lifeboat help' lists all commands, 'lifeboat help COMMAND' explains one.
 ";
 
@@ -41,6 +50,9 @@ The three commands that matter:
 #[command(after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 refused (nothing was touched), 4 differences found, \
 5 done but some entries could not be read or restored.")]
 pub struct Cli {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub limits: LimitArgs,
     /// Log more to standard error; given twice, log the programs that are run as well
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
@@ -63,28 +75,24 @@ pub enum Command {
     /// Save all local filesystems and the machine's description into a repository
     Backup(BackupArgs),
     /// List the snapshots of a repository or medium
-    #[command(visible_alias = "snapshots", after_help = look::LIST_EXAMPLES)]
+    #[command(visible_alias = "snapshots", after_help = look::LIST_NOTE)]
     List(ListArgs),
     /// List what is in a snapshot
-    #[command(after_help = look::LS_EXAMPLES)]
     Ls(LsArgs),
     /// Find files in snapshots by name, time or size
-    #[command(after_help = look::FIND_EXAMPLES)]
     Find(FindArgs),
     /// Show what changed from one snapshot to another
-    #[command(after_help = look::DIFF_EXAMPLES)]
+    #[command(after_help = look::DIFF_NOTE)]
     Diff(DiffArgs),
     /// Write a file of a snapshot, or a folder as a tar archive, to standard output
-    #[command(after_help = look::DUMP_EXAMPLES)]
     Dump(DumpArgs),
     /// Show what snapshots hold, and what that takes in the repository
-    #[command(after_help = look::STATS_EXAMPLES)]
+    #[command(after_help = look::STATS_NOTE)]
     Stats(StatsArgs),
     /// Show snapshots as a folder, read-only
-    #[command(after_help = look::MOUNT_EXAMPLES)]
+    #[command(after_help = look::MOUNT_NOTE)]
     Mount(MountArgs),
     /// Search a snapshot on the screen and restore what is chosen
-    #[command(after_help = look::BROWSE_EXAMPLES)]
     Browse(BrowseArgs),
     /// Build a recovery medium
     #[command(subcommand)]
@@ -95,7 +103,6 @@ pub enum Command {
     #[command(subcommand)]
     Layout(LayoutCommand),
     /// Restore files on a running machine, or the whole machine in the rescue system
-    #[command(after_help = restore::RESTORE_EXAMPLES)]
     Restore(RestoreArgs),
     /// Compare an archive with this machine
     Compare(CompareArgs),
@@ -103,6 +110,12 @@ pub enum Command {
     Verify(FromArgs),
     /// Rehearse a recovery from a medium in a virtual machine
     Drill(DrillArgs),
+    /// Say how old backup, medium and rehearsal are, whether the layout still fits, and what is overdue
+    Status(StatusArgs),
+    /// Turn on what runs by itself, as [schedule] in /etc/lifeboat.toml has it
+    Schedule(ScheduleArgs),
+    /// Report a failed unit by mail or webhook, or send a test message
+    Notify(NotifyArgs),
     /// Save the logs of the rescue system to a folder, a device or a server
     Logs(LogsArgs),
     /// Create, show, add and remove repository keys
@@ -171,6 +184,9 @@ pub struct BackupArgs {
     /// Show what would be saved and left out, and whether there is room; nothing is written
     #[arg(long, short = 'n')]
     pub dry_run: bool,
+    /// zstd level of what is stored, -7 (fast) to 22 (small) [default: 1]
+    #[arg(long, value_name = "LEVEL", allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(-7..=22))]
+    pub compression: Option<i32>,
 }
 
 /// `media`
@@ -178,6 +194,8 @@ pub struct BackupArgs {
 pub enum MediaCommand {
     /// A disc image that boots on BIOS and UEFI, from discs and USB sticks
     Iso(IsoArgs),
+    /// Build the medium of the routine again if kernel, boot loader or layout changed
+    Refresh(RefreshArgs),
 }
 
 /// What every medium takes.
@@ -348,12 +366,13 @@ pub struct LayoutDiffArgs {
 /// `drill`
 #[derive(Args, Clone, Debug)]
 pub struct DrillArgs {
-    /// The medium
+    /// The medium [default: 'medium_file' in [schedule]]
     #[arg(value_name = "MEDIUM")]
-    pub medium: PathBuf,
-    /// Folder for the report: report.txt, report.json, report.html
-    #[arg(long, value_name = "DIR", default_value = "lifeboat-drill")]
-    pub report: PathBuf,
+    pub medium: Option<PathBuf>,
+    /// Folder for the report: report.txt, report.json, report.html [default: lifeboat-drill, or /var/lib/lifeboat/drill for the
+    /// medium of the routine]
+    #[arg(long, value_name = "DIR")]
+    pub report: Option<PathBuf>,
     /// Memory of the virtual machine in MiB
     #[arg(long, value_name = "MIB", default_value_t = 2048)]
     pub memory: u32,
@@ -391,7 +410,7 @@ pub struct LogsArgs {
 
 /// The whole command line as clap sees it; man pages and completions are generated from it.
 pub fn command() -> clap::Command {
-    Cli::command()
+    examples::added(groups::grouped(Cli::command()))
 }
 
 #[cfg(test)]

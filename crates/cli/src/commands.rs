@@ -17,12 +17,16 @@ mod list;
 mod logs;
 mod ls;
 mod media;
-mod moves;
 mod mount;
+mod moves;
+mod notify;
 pub mod recover;
+mod refresh;
 mod rescue;
 mod restore;
+mod schedule;
 mod stats;
+mod status;
 mod storage;
 mod verify;
 
@@ -30,6 +34,7 @@ use crate::command::{Cli, Command, INTRODUCTION};
 use crate::config::Config;
 use crate::error::CommandResult;
 use crate::output::Reporter;
+use crate::runs::Tasks;
 use crate::session::Session;
 use lifeboat_sys::SystemRunner;
 
@@ -40,11 +45,11 @@ pub fn dispatch(cli: Cli) -> CommandResult {
     };
     // Everything that Lifeboat writes is for root only (design, section 6: Keys).
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    let session = Session {
-        config: Config::load(cli.config.as_deref())?,
-        reporter: Reporter::new(cli.json),
-        runner: SystemRunner,
-    };
+    let config = Config::load(cli.config.as_deref())?;
+    let limits = cli.limits.or(config.limits);
+    crate::job::limits::apply(&limits)?;
+    let session =
+        Session { config, limits, reporter: Reporter::new(cli.json), runner: SystemRunner, tasks: Tasks::default() };
     let result = match command {
         Command::Check(args) => check::run(&session, &args),
         Command::Backup(args) => backup::run(&session, &args),
@@ -63,6 +68,9 @@ pub fn dispatch(cli: Cli) -> CommandResult {
         Command::Compare(args) => compare::run(&session, &args),
         Command::Verify(args) => verify::run(&session, &args),
         Command::Drill(args) => drill::run(&session, &args),
+        Command::Status(args) => status::run(&session, &args),
+        Command::Schedule(args) => schedule::run(&session, &args),
+        Command::Notify(args) => notify::run(&session, &args),
         Command::Storage(args) => storage::run(&session, &args),
         Command::Logs(args) => logs::run(&session, &args),
         Command::Key(args) => key::run(&session, &args),
@@ -77,5 +85,7 @@ pub fn dispatch(cli: Cli) -> CommandResult {
         (result, written) => result.and(written),
     };
     session.reporter.end_record(&result);
+    session.tasks.end(&result);
+    session.reporter.aside(&session.tasks.lost().into_iter().collect::<Vec<_>>());
     result
 }

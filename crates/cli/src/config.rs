@@ -1,5 +1,13 @@
 //! `/etc/lifeboat.toml`: defaults that command-line options override. Unknown keys are errors.
 
+mod limits;
+mod notify;
+mod routine;
+
+pub use limits::{IoPriority, LimitsTable};
+pub use notify::Notify;
+pub use routine::{Limit, LogTable, Schedule, StatusTable};
+
 use crate::error::{CommandError, Kind};
 use crate::guarded;
 use lifeboat_machine::unattended::UnattendedPolicy;
@@ -18,6 +26,8 @@ pub struct Config {
     pub repository: Option<PathBuf>,
     /// Key file; default `/etc/lifeboat/repository.key`.
     pub key_file: Option<PathBuf>,
+    /// A command whose standard output is the key.
+    pub key_command: Option<String>,
     /// What belongs to the machine.
     pub machine: MachineTable,
     /// What a backup contains.
@@ -32,6 +42,16 @@ pub struct Config {
     pub media: Media,
     /// What unattended recoveries from new media may do.
     pub unattended: Option<UnattendedPolicy>,
+    /// What runs by itself, and when.
+    pub schedule: Schedule,
+    /// When something is overdue.
+    pub status: StatusTable,
+    /// Who is told of failures.
+    pub notify: Notify,
+    /// How long logs are kept.
+    pub log: LogTable,
+    /// How much of the machine the work may take.
+    pub limits: LimitsTable,
 }
 
 /// The `[machine]` table.

@@ -84,7 +84,7 @@ impl CommandError {
     }
 
     /// What went wrong, with its causes, each once: many messages contain their cause.
-    fn message(&self) -> String {
+    pub fn message(&self) -> String {
         let mut text = self.error.to_string();
         for cause in self.error.chain().skip(1).map(ToString::to_string) {
             if !text.contains(&cause) {
@@ -115,8 +115,12 @@ impl CommandError {
         if json {
             let _ = writeln!(std::io::stdout().lock(), "{}", self.json());
         }
+        let text = match crate::journal::is_standard_error() {
+            true => crate::journal::error(&self.text()),
+            false => self.text(),
+        };
         // With standard error closed there is nobody to inform.
-        let _ = std::io::stderr().lock().write_all(self.text().as_bytes());
+        let _ = std::io::stderr().lock().write_all(text.as_bytes());
     }
 }
 

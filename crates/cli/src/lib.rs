@@ -5,8 +5,14 @@
 //! | [`command`](mod@command) | the whole command line as clap sees it |
 //! | [`error`] | [`CommandError`]: what went wrong, its exit code, what to try |
 //! | [`output`] | progress, JSON lines, plain lines |
+//! | [`meter`] | the line that shows long work |
 //! | `listing` | tables, times, entries as `ls -l` shows them |
-//! | [`record`] | the log of a backup, kept in a file |
+//! | `journal` | what the journal of systemd gets of a message |
+//! | [`record`] | the log of work that runs by itself, kept in a file |
+//! | [`state`], [`runs`] | what the last runs did, for `status` |
+//! | [`report`] | the report of a failed run: as a mail, as JSON |
+//! | [`status`] | whether anything is overdue or different: the judgement, and its forms |
+//! | [`units`] | the timers of the routine: what systemd is told |
 //! | [`config`] | `/etc/lifeboat.toml` |
 //! | [`guarded`] | files that decide what root does: who else may write or read them |
 //! | `session` | what every command gets |
@@ -19,10 +25,17 @@ pub mod config;
 pub mod error;
 pub mod guarded;
 mod job;
+mod journal;
 mod listing;
+pub mod meter;
 pub mod output;
 pub mod record;
+pub mod report;
+pub mod runs;
 mod session;
+pub mod state;
+pub mod status;
+pub mod units;
 
 pub use command::command;
 pub use error::{CommandError, Kind};
@@ -69,6 +82,15 @@ fn not_run(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
                 ExitCode::from(error.kind.code())
             }
         };
+    }
+    let word = match error.get(clap::error::ContextKind::InvalidSubcommand) {
+        Some(clap::error::ContextValue::String(word)) => Some(word.as_str()),
+        _ => None,
+    };
+    if let Some((word, sentence)) = word.and_then(|word| Some((word, command::words::instead_of(word)?))) {
+        let error = CommandError::usage(format!("there is no command '{word}': {sentence}"));
+        error.hint("lifeboat help").print(arguments.iter().any(|argument| argument == "--json"));
+        return ExitCode::from(Kind::Usage.code());
     }
     let text = error.render().to_string();
     if arguments.iter().any(|argument| argument == "--json") {

@@ -4,6 +4,8 @@
 //! error that ends a command are lines on standard output. Texts for people pass [`terminal`], JSON is exact.
 
 use crate::error::{CommandError, CommandResult, Kind};
+use crate::journal;
+use crate::meter::{Meter, Position};
 use crate::record::Record;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lifeboat_machine::bytes::{grouped, human, terminal};
@@ -15,11 +17,16 @@ use std::time::Duration;
 
 /// How often a plain progress line is written when standard error is not a terminal.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
+/// In the journal, which keeps all of them.
+const JOURNAL_INTERVAL: Duration = Duration::from_secs(300);
 
 /// Reports events of long work to the person or program that started it.
 pub struct Reporter {
     json: bool,
     bar: Option<ProgressBar>,
+    meter: Mutex<Meter>,
+    /// Standard error is the journal of systemd.
+    journal: bool,
     /// The phase whose progress was printed last, without a terminal.
     plain: Mutex<Option<(String, Pace)>>,
     /// The first result that could not be written.
@@ -32,10 +39,18 @@ impl Reporter {
     pub fn new(json: bool) -> Self {
         let bar = (!json && std::io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8));
-            bar.set_style(style(false));
+            bar.set_style(style("{msg}"));
             bar
         });
-        Reporter { json, bar, plain: Mutex::new(None), lost: Mutex::new(None), record: Mutex::new(None) }
+        Reporter {
+            json,
+            bar,
+            meter: Mutex::default(),
+            journal: journal::is_standard_error(),
+            plain: Mutex::new(None),
+            lost: Mutex::new(None),
+            record: Mutex::new(None),
+        }
     }
 
     /// JSON lines are wanted.
@@ -103,11 +118,32 @@ impl Reporter {
         }
     }
 
+    fn line_of(&self, event: &Event) {
+        let importance = if self.journal { journal::importance(event) } else { "" };
+        self.err(&format!("{importance}{}", event.console_line()));
+    }
+
+    /// Shows on a terminal that work without steps goes on, until what this gives is dropped.
+    /// `usual` is what it took last time, in seconds.
+    pub fn working(&self, phase: &str, usual: Option<f64>) -> Working<'_> {
+        if let Some(bar) = &self.bar {
+            bar.reset();
+            bar.set_style(style("{prefix} {spinner} {elapsed}{msg}"));
+            bar.set_prefix(phase.to_owned());
+            bar.set_message(usual.map_or(String::new(), |seconds| format!(", {seconds:.0} s last time")));
+            bar.enable_steady_tick(Duration::from_millis(250));
+        }
+        Working(self)
+    }
+
     /// Warnings beside a result that is one document: on standard error, with `--json` as JSON lines there.
     pub fn aside(&self, warnings: &[String]) {
         for text in warnings {
             let event = Event::Warning { text: text.clone() };
-            self.err(&if self.json { event.json_line() } else { event.console_line() });
+            match self.json {
+                true => self.err(&event.json_line()),
+                false => self.line_of(&event),
+            }
         }
     }
 
@@ -129,7 +165,10 @@ impl Reporter {
     /// Ends a phase: removes the bar.
     pub fn finish(&self) {
         if let Some(bar) = &self.bar {
+            bar.disable_steady_tick();
+            bar.set_message("");
             bar.finish_and_clear();
+            *self.meter.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Meter::default();
         }
     }
 
@@ -144,48 +183,49 @@ impl Reporter {
     }
 
     fn progress(&self, event: &Event) {
-        let Event::Progress { phase, entries, bytes, bytes_total, .. } = event else { return };
+        let Event::Progress { phase, entries, bytes, bytes_total, seconds, .. } = event else { return };
         match &self.bar {
             Some(bar) => {
-                if *bytes_total > 0 && bar.length() != Some(*bytes_total) {
-                    bar.set_style(style(true));
-                    bar.set_length(*bytes_total);
-                    bar.reset_eta();
-                } else if *bytes_total == 0 && bar.length().is_some() {
-                    bar.set_style(style(false));
-                    bar.unset_length();
-                }
-                if bar.prefix() != *phase {
+                let at = Position { entries: *entries, bytes: *bytes, bytes_total: *bytes_total, seconds: *seconds };
+                let line = self.meter.lock().unwrap_or_else(std::sync::PoisonError::into_inner).line(phase, at);
+                if bar.is_finished() {
                     bar.reset();
-                    bar.set_prefix(phase.clone());
                 }
-                bar.set_message(entries_of(*entries));
-                bar.set_position(*bytes);
+                bar.disable_steady_tick();
+                bar.set_style(style("{msg}"));
+                bar.set_message(line);
             }
             None => {
                 let mut plain = self.plain.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                 let due = match plain.as_ref().filter(|(of, _)| of == phase) {
                     Some((_, pace)) => pace.is_due(),
                     None => {
-                        *plain = Some((phase.clone(), Pace::every(PLAIN_INTERVAL)));
+                        let interval = if self.journal { JOURNAL_INTERVAL } else { PLAIN_INTERVAL };
+                        *plain = Some((phase.clone(), Pace::every(interval)));
                         true
                     }
                 };
                 if due {
-                    self.err(&event.console_line());
+                    self.line_of(event);
                 }
             }
         }
     }
 }
 
-fn style(known_length: bool) -> ProgressStyle {
-    let template = if known_length {
-        "{prefix:>10} [{bar:28}] {bytes}/{total_bytes} {binary_bytes_per_sec}, {eta} left, {msg}"
-    } else {
-        "{prefix:>10} {spinner} {bytes} {binary_bytes_per_sec}, {msg}"
-    };
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
+/// Work that goes on without steps.
+#[must_use]
+pub struct Working<'a>(&'a Reporter);
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        self.0.finish();
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    // ASCII, whatever the locale is.
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).tick_chars("|/-\\ ")
 }
 
 impl EventSink for Reporter {
@@ -201,7 +241,7 @@ impl EventSink for Reporter {
             Event::Progress { .. } => self.progress(event),
             // The phase is over: what follows is not drawn over its bar.
             Event::Stage { .. } => self.finish(),
-            _ => self.err(&event.console_line()),
+            _ => self.line_of(event),
         }
     }
 }

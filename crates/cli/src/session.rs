@@ -1,7 +1,8 @@
 //! What every command gets.
 
-use crate::config::Config;
+use crate::config::{Config, LimitsTable};
 use crate::output::Reporter;
+use crate::runs::Tasks;
 use lifeboat_sys::SystemRunner;
 
 /// One call of a command: its configuration, where it prints, how it runs programs.
@@ -12,4 +13,8 @@ pub struct Session {
     pub reporter: Reporter,
     /// Runs programs.
     pub runner: SystemRunner,
+    /// How much of the machine the work may take.
+    pub limits: LimitsTable,
+    /// What is recorded for `status`.
+    pub tasks: Tasks,
 }

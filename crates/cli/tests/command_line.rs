@@ -237,3 +237,21 @@ fn what_is_named_cannot_drive_the_terminal() {
         assert!(!err.lines().any(|line| line.starts_with("lifeboat: done")), "{arguments:?}: {err:?}");
     }
 }
+
+#[test]
+fn words_of_other_tools_lead_to_the_command() {
+    for (word, part) in [
+        ("snapshots", "lifeboat list"),
+        ("prune", "restic forget --prune"),
+        ("init", "backup --to REPO --init"),
+        ("mkrescue", "media iso --rescue-only"),
+        ("mkbackup", "lifeboat rescue"),
+        ("recover", "boot the recovery medium"),
+    ] {
+        let (code, _, err) = lifeboat(&[word]);
+        assert_eq!(code, 2, "{word}: {err}");
+        assert!(err.contains(&format!("there is no command '{word}'")) && err.contains(part), "{err}");
+        let (_, out, _) = lifeboat(&["--json", word]);
+        assert_eq!(json_lines(&out)[0]["kind"], "usage", "{out}");
+    }
+}

@@ -1,6 +1,7 @@
 //! The HTTP client: ureq with the machine's own trusted certificates, and answers classified into faults.
 
 use crate::{Fault, Patience, redirect};
+use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 use ureq::http::{HeaderMap, Request, StatusCode};
@@ -146,7 +147,15 @@ impl Client {
         }
         let request = request.body(question.body).map_err(|error| Fault::ended(action, what, error))?;
         let sends = matches!(question.method, "PUT" | "POST");
+        let limits = self.patience.limits();
         let result = match sends {
+            true if limits.slows_uploads() => {
+                let mut paced = limits.sending(question.body);
+                let mut request = request.map(|_| ureq::SendBody::from_reader(&mut paced));
+                // Servers of files want to know the length beforehand; a reader has none.
+                request.headers_mut().insert("content-length", question.body.len().into());
+                self.agent.run(request)
+            }
             true => self.agent.run(request),
             // An empty body would be announced, and some servers refuse that.
             false => self.agent.run(request.map(|_| ())),
@@ -168,6 +177,13 @@ impl Client {
         let partial = status == StatusCode::PARTIAL_CONTENT || header("content-range").is_some();
         let body = match question.method {
             "HEAD" => vec![],
+            _ if limits.slows_downloads() => {
+                let reader = response.body_mut().with_config().limit(question.limit).reader();
+                let mut bytes = vec![];
+                let read = limits.receiving(reader).read_to_end(&mut bytes);
+                read.map_err(|error| sort(action, what, error.into()))?;
+                bytes
+            }
             _ => {
                 let read = response.body_mut().with_config().limit(question.limit).read_to_vec();
                 read.map_err(|error| sort(action, what, error))?

@@ -6,6 +6,7 @@
 //! | [`credentials`] | names and passwords, from the environment or a file, never from an argument |
 //! | [`fault`] | [`Fault`]: missing, transient, or final |
 //! | [`patience`] | [`Patience`]: waits for a lost server, and says so |
+//! | [`limit`] | [`Limits`]: bytes a second |
 //! | [`files`] | [`Files`]: the files of a repository, wherever it is |
 //! | [`folder`] | a mounted place: NFS |
 //! | [`http`] | the HTTP client |
@@ -18,6 +19,7 @@
 //! | [`image_file`] | an image on this machine, read the same way |
 //! | [`nfs`] | mounting NFS with mount(2) |
 //! | [`upload`] | plain files, such as logs, sent to a place |
+//! | [`webhook`] | a document sent to a web service |
 //!
 //! Everything blocks. Nothing here prints or reads the environment; callers learn of waits through a [`patience::Listener`].
 
@@ -29,6 +31,7 @@ pub mod folder;
 pub mod http;
 pub mod image_file;
 pub mod iso;
+pub mod limit;
 pub mod nfs;
 pub mod patience;
 mod redirect;
@@ -37,11 +40,13 @@ pub mod s3;
 pub mod sftp;
 pub mod tree;
 pub mod upload;
+pub mod webhook;
 
 pub use address::Address;
 pub use credentials::Credentials;
 pub use fault::Fault;
 pub use files::{Files, Kind};
+pub use limit::Limits;
 pub use patience::Patience;
 
 use std::sync::Arc;

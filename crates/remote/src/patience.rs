@@ -1,6 +1,6 @@
 //! Waits for a lost server, says so, and continues when it is back or gives up at a deadline.
 
-use crate::Fault;
+use crate::{Fault, Limits};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -32,6 +32,7 @@ struct Shared {
     known: AtomicBool,
     given_up: OnceLock<String>,
     back: Condvar,
+    limits: Arc<Limits>,
 }
 
 /// The server does not answer.
@@ -57,12 +58,29 @@ impl Patience {
         let (outage, known, back) = (Mutex::new(None), AtomicBool::new(false), Condvar::new());
         let given_up = OnceLock::new();
         let host = host.into();
-        Patience { shared: Arc::new(Shared { host, silence, deadline, listener, outage, known, given_up, back }) }
+        let limits = Arc::default();
+        Patience {
+            shared: Arc::new(Shared { host, silence, deadline, listener, outage, known, given_up, back, limits }),
+        }
     }
 
     /// The same times and listener for another host.
     pub fn for_host(&self, host: impl Into<String>) -> Patience {
         Patience::with(host, Arc::clone(&self.shared.listener), self.shared.silence, self.shared.deadline)
+            .limited(Arc::clone(&self.shared.limits))
+    }
+
+    /// The same for a connection that keeps to limits. Only before it is shared.
+    pub fn limited(mut self, limits: Arc<Limits>) -> Patience {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.limits = limits;
+        }
+        self
+    }
+
+    /// How fast bytes may come and go.
+    pub fn limits(&self) -> &Arc<Limits> {
+        &self.shared.limits
     }
 
     /// How long a single attempt may wait for an answer.

@@ -153,7 +153,10 @@ impl Sftp {
             return Err(Fault::ended("RUN", "ssh", "it has no pipes"));
         };
         match Session::start(input, output, self.patience.attempt()) {
-            Ok(session) => Ok(Connection { child, session }),
+            Ok(mut session) => {
+                session.limits = Arc::clone(self.patience.limits());
+                Ok(Connection { child, session })
+            }
             Err(trouble) => {
                 let _ = child.kill();
                 let _ = child.wait();

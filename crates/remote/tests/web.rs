@@ -224,3 +224,77 @@ fn answers_that_no_such_file_can_have_are_not_taken_in() {
     let (address, _) = server(|_| reply("200 OK", "", "small"));
     assert_eq!(s3(&address).read(Kind::Config, "").unwrap(), b"small");
 }
+
+#[test]
+fn a_webhook_gets_its_document_once_and_nothing_of_its_address_is_told() {
+    let json = br#"{"text":"lifeboat-backup failed"}"#;
+    let secret = |fault: Fault| {
+        let text = fault.to_string();
+        assert!(!text.contains("T0KEN"), "{text}");
+        text
+    };
+    let (address, asked) = server(|_| reply("200 OK", "", "ok"));
+    lifeboat_remote::webhook::post(&format!("http://{address}/T0KEN"), json.to_vec(), Duration::from_secs(5)).unwrap();
+    let (first, headers) = asked.lock().unwrap()[0].clone();
+    assert_eq!(first, "POST /T0KEN HTTP/1.1");
+    assert!(
+        headers.contains("content-type: application/json")
+            && headers.contains(&format!("content-length: {}", json.len()))
+    );
+    // What is sent goes nowhere else.
+    let (address, _) = server(|_| reply("307 Away", "Location: http://127.0.0.1:1/x\r\n", ""));
+    let url = format!("http://{address}/T0KEN");
+    let text = secret(lifeboat_remote::webhook::post(&url, json.to_vec(), Duration::from_secs(5)).unwrap_err());
+    assert!(text.contains("redirects"), "{text}");
+    let (address, asked) = server(|_| reply("403 Forbidden", "", "no"));
+    let url = format!("http://{address}/T0KEN");
+    secret(lifeboat_remote::webhook::post(&url, json.to_vec(), Duration::from_secs(5)).unwrap_err());
+    assert_eq!(asked.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn a_webhook_that_never_ends_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n");
+        while stream.write_all(b"x").is_ok() {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    });
+    let began = std::time::Instant::now();
+    let fault =
+        lifeboat_remote::webhook::post(&format!("http://{address}/"), vec![], Duration::from_secs(2)).unwrap_err();
+    assert!(fault.to_string().contains("within 2 s") && began.elapsed() < Duration::from_secs(4), "{fault}");
+}
+
+#[test]
+fn limits_slow_both_directions_and_the_length_is_still_named_beforehand() {
+    use lifeboat_remote::Limits;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        let mut headers = String::new();
+        while !headers.ends_with("\r\n\r\n") {
+            reader.read_line(&mut headers).unwrap();
+        }
+        let mut body = vec![0; 100_000];
+        reader.read_exact(&mut body).unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 100000\r\n\r\n").unwrap();
+        stream.write_all(&body).unwrap();
+        headers.to_ascii_lowercase()
+    });
+    let limits = Arc::new(Limits::new(Some(200_000), Some(200_000)));
+    let client = Client::new(patience().limited(limits));
+    let body: Vec<u8> = (0..100_000_u32).map(|number| number as u8).collect();
+    let began = std::time::Instant::now();
+    let url = format!("http://{address}/x");
+    let answer = client.ask(&Question::new("PUT", &url, "WRITE", &url).body(&body)).unwrap();
+    let passed = began.elapsed().as_secs_f64();
+    assert!(answer.body == body && passed > 0.8, "{passed}");
+    let headers = serving.join().unwrap();
+    assert!(headers.contains("content-length: 100000") && !headers.contains("chunked"), "{headers}");
+}

@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use lifeboat_archive::Place;
 use lifeboat_remote::patience::Listener;
-use lifeboat_remote::{Address, Credentials, Patience, store};
+use lifeboat_remote::{Address, Credentials, Limits, Patience, store};
 use lifeboat_sys::program::NETWORK_UP;
 use lifeboat_sys::{Invocation, Runner};
 use std::path::Path;
@@ -19,12 +19,19 @@ pub struct Network {
     /// In a rescue system, whose boot brings the network up only when its parameters need one: it is brought up for the first
     /// address that is opened.
     pub on_demand: bool,
+    /// How fast bytes may come and go.
+    pub limits: Arc<Limits>,
 }
 
 impl Default for Network {
     /// Without credentials and without a listener.
     fn default() -> Self {
-        Network { credentials: Credentials::default(), listener: Arc::new(|_| ()), on_demand: false }
+        Network {
+            credentials: Credentials::default(),
+            listener: Arc::new(|_| ()),
+            on_demand: false,
+            limits: Arc::default(),
+        }
     }
 }
 
@@ -60,7 +67,7 @@ impl Network {
 
     /// Patience with the host of an address.
     pub fn patience(&self, address: &Address) -> Patience {
-        Patience::new(address.host(), Arc::clone(&self.listener))
+        Patience::new(address.host(), Arc::clone(&self.listener)).limited(Arc::clone(&self.limits))
     }
 
     /// A repository to be read or written, perhaps a new one. NFS is mounted at `mount_point` for writing; the caller unmounts it.

@@ -27,6 +27,7 @@
 //! | [`tape`] | tape drives, and the volumes of streams on tapes |
 //! | [`console`] | consoles, written to without waiting for a dead line |
 //! | [`child`], [`signal`] | what PID 1 needs for its children |
+//! | [`priority`] | how this process shares disks with others |
 //! | [`power`] | reboot, power off, Ctrl-Alt-Del |
 
 pub mod block;
@@ -47,6 +48,7 @@ pub mod netlink;
 pub mod optical;
 pub mod packet;
 pub mod power;
+pub mod priority;
 pub mod program;
 mod readable;
 pub mod runner;

@@ -99,6 +99,11 @@ programs! {
     QEMU_IMG = "qemu-img", "qemu-utils", Never;
     SETPRIV = "setpriv", "util-linux", Never;
     TAR = "tar", "tar", IfPresent;
+    // The routine of the healthy machine.
+    SYSTEMCTL = "systemctl", "systemd", Never;
+    SYSTEMD_ANALYZE = "systemd-analyze", "systemd", Never;
+    SENDMAIL = "sendmail", "default-mta", Never;
+    SH = "sh", "dash", Never;
     // Network in the rescue system.
     // It is init under another name.
     NETWORK_UP = "network-up", "lifeboat", Never;

@@ -56,6 +56,11 @@ impl Repository {
         self.lock_patience = patience;
     }
 
+    /// Compresses what is stored from now on at another zstd level, -7 (fast) to 22 (small); 1 is usual.
+    pub fn compress_at(&mut self, level: i32) {
+        self.store.level = level;
+    }
+
     /// Locks it for reading, once, until it is dropped; not where nothing can be written.
     ///
     /// # Errors

@@ -42,8 +42,8 @@ pub(crate) struct Sealer {
 }
 
 impl Sealer {
-    pub(crate) fn new(key: Key) -> io::Result<Self> {
-        let compressor = zstd::bulk::Compressor::new(LEVEL)?;
+    pub(crate) fn new(key: Key, level: i32) -> io::Result<Self> {
+        let compressor = zstd::bulk::Compressor::new(level)?;
         Ok(Sealer { key, compressor, nonces: Nonces { bytes: [0; 4096], used: 4096 } })
     }
 }
@@ -291,7 +291,7 @@ mod tests {
     }
 
     fn pack(contents: &[Vec<u8>]) -> Pack {
-        let mut sealer = Sealer::new(key()).unwrap();
+        let mut sealer = Sealer::new(key(), LEVEL).unwrap();
         let mut builder = Builder::new(BlobKind::Data);
         for content in contents {
             builder.add(&mut sealer, hash(content), content).unwrap();
@@ -333,7 +333,7 @@ mod tests {
             assert_eq!(opener.open(&mut sealed, blob.uncompressed_length, &blob.id).unwrap(), content);
         }
         // Nor when it comes from a repository in which it was.
-        let mut sealer = Sealer::new(key()).unwrap();
+        let mut sealer = Sealer::new(key(), LEVEL).unwrap();
         let mut builder = Builder::new(BlobKind::Data);
         for content in &contents {
             builder.add_packed(&mut sealer, hash(content), content, 0).unwrap();

@@ -26,6 +26,8 @@ pub(crate) struct Store {
     /// Where it is, when it is a local folder.
     pub(crate) folder: Option<PathBuf>,
     pub(crate) key: Key,
+    /// zstd level of what is stored.
+    pub(crate) level: i32,
     /// Nothing is written there, not even a lock.
     pub(crate) sealed: bool,
     /// Where it is, across the network.
@@ -51,6 +53,7 @@ impl Store {
         Store {
             path: place.label(),
             folder: place.folder().map(Path::to_owned),
+            level: pack::LEVEL,
             sealed,
             key,
             remote,

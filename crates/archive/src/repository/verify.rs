@@ -67,6 +67,7 @@ pub(super) fn run(repository: &Repository, observer: &dyn Observer) -> Result<Ve
         bad: Mutex::new(missing),
         bytes: AtomicU64::new(0),
         blobs: AtomicU64::new(0),
+        total: listed.iter().map(|(_, size)| size).sum(),
     };
     reading.run();
     let (blobs, bytes) = (reading.blobs.into_inner(), reading.bytes.into_inner());
@@ -148,6 +149,8 @@ struct Reading<'a> {
     bad: Mutex<HashMap<Id, String>>,
     bytes: AtomicU64,
     blobs: AtomicU64,
+    /// Bytes of all packs.
+    total: u64,
 }
 
 impl Reading<'_> {
@@ -174,7 +177,7 @@ impl Reading<'_> {
                     entries: done.fetch_add(1, Ordering::Relaxed) + 1,
                     entries_total: self.packs.len() as u64,
                     bytes: self.bytes.load(Ordering::Relaxed),
-                    bytes_total: 0,
+                    bytes_total: self.total,
                 });
             }
         };

@@ -129,7 +129,8 @@ impl<'a> Writer<'a> {
 
     /// A worker with packs of its own.
     pub(crate) fn worker(&self) -> Result<Worker, ArchiveError> {
-        let sealer = Sealer::new(self.store.key.clone()).map_err(|error| self.store.failed("WRITE", error))?;
+        let sealer =
+            Sealer::new(self.store.key.clone(), self.store.level).map_err(|error| self.store.failed("WRITE", error))?;
         let [data, trees] = [BlobKind::Data, BlobKind::Tree].map(Builder::new);
         Ok(Worker { sealer, data, trees })
     }

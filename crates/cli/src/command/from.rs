@@ -12,6 +12,9 @@ pub struct KeyArgs {
     /// Ask for the recovery words instead of reading a key file
     #[arg(long, conflicts_with = "key_file")]
     pub words: bool,
+    /// Ask for a passphrase that 'lifeboat key add --new-passphrase' set; not on a terminal, read it from standard input
+    #[arg(long, conflicts_with_all = ["key_file", "words"])]
+    pub passphrase: bool,
 }
 
 /// Commands that read an archive.

@@ -37,8 +37,11 @@ pub struct KeyAddArgs {
     #[arg(long, value_name = "REPO")]
     pub to: Option<String>,
     /// File with the key to add; it is created when it does not exist
-    #[arg(long, value_name = "FILE")]
-    pub new_key_file: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "new_passphrase")]
+    pub new_key_file: Option<PathBuf>,
+    /// Add a passphrase of your own instead: it is asked for, or read from standard input
+    #[arg(long, conflicts_with_all = ["new_key_file", "words"])]
+    pub new_passphrase: bool,
     #[command(flatten)]
     pub key: KeyArgs,
 }

@@ -35,14 +35,8 @@ pub struct ListArgs {
     pub what: Vec<String>,
 }
 
-/// Examples of `list`.
-pub const LIST_EXAMPLES: &str = "\
-Examples:
-  lifeboat list                                 the snapshots of the configured repository
-  lifeboat list --from /mnt/usb/backup          of this one
-  lifeboat list --from rescue.iso               of a medium
-  lifeboat list --long latest /etc              what is in a folder of the latest one
-
+/// What the help of `list` ends with.
+pub const LIST_NOTE: &str = "\
 DISK is what the files took on the machine's disks, SIZE what their lengths add up to, NEW what the repository grew by.";
 
 /// `ls`
@@ -68,12 +62,7 @@ pub struct LsArgs {
     pub numeric: bool,
 }
 
-/// Examples of `ls`.
-pub const LS_EXAMPLES: &str = "\
-Examples:
-  lifeboat ls latest /etc                       names in a folder
-  lifeboat ls -l 1a2b3c4d /etc /boot            like ls -l
-  lifeboat ls -R latest / > everything.txt      all paths, as 'restic ls' lists them";
+
 
 /// `find`
 #[derive(Args, Clone, Debug)]
@@ -106,13 +95,7 @@ pub struct FindArgs {
     pub smaller: Option<String>,
 }
 
-/// Examples of `find`.
-pub const FIND_EXAMPLES: &str = "\
-Examples:
-  lifeboat find fstab                           in all snapshots of this machine
-  lifeboat find -i '*.JPG' --larger 5M          by name and size
-  lifeboat find '/etc/**/*.conf' -s latest -l   below a folder, in the latest snapshot
-  lifeboat find '*.log' --oldest 2026-11-01 --all-machines";
+
 
 /// `diff`
 #[derive(Args, Clone, Debug)]
@@ -134,13 +117,8 @@ pub struct DiffArgs {
     pub content: bool,
 }
 
-/// Examples of `diff`.
-pub const DIFF_EXAMPLES: &str = "\
-Examples:
-  lifeboat diff 1a2b3c4d latest                 what changed since then
-  lifeboat diff 1a2b3c4d 5e6f7a8b /etc          below a folder
-  lifeboat diff --content 1a2b latest           without changes of metadata
-
+/// What the help of `diff` ends with.
+pub const DIFF_NOTE: &str = "\
 Signs: + only in B, - only in A, M other content, U other metadata, T another type of entry.
 Exit code 4 says that there are differences, 0 that there are none.";
 
@@ -164,12 +142,7 @@ pub struct DumpArgs {
     pub tar: bool,
 }
 
-/// Examples of `dump`.
-pub const DUMP_EXAMPLES: &str = "\
-Examples:
-  lifeboat dump latest /etc/fstab               a file to standard output
-  lifeboat dump latest /etc | tar -tv           a folder as a tar archive, with extended attributes
-  lifeboat dump 1a2b3c4d /var/lib/db | ssh host tar -xC /restore";
+
 
 /// `stats`
 #[derive(Args, Clone, Debug)]
@@ -181,13 +154,8 @@ pub struct StatsArgs {
     pub which: SnapshotsArgs,
 }
 
-/// Examples of `stats`.
-pub const STATS_EXAMPLES: &str = "\
-Examples:
-  lifeboat stats                                all snapshots of this machine
-  lifeboat stats --all-machines                 of all machines in the repository
-  lifeboat stats -s latest                      one
-
+/// What the help of `stats` ends with.
+pub const STATS_NOTE: &str = "\
 SIZE is what the lengths of all files add up to, DATA the same without holes and with hard links once, STORED what that takes in
 the repository, OWN the part of it that no other listed snapshot needs.";
 
@@ -210,14 +178,10 @@ pub struct MountArgs {
     pub cache: u32,
 }
 
-/// Examples of `mount`.
-pub const MOUNT_EXAMPLES: &str = "\
-Examples:
-  lifeboat mount /mnt                           all snapshots of this machine, until Ctrl-C or 'umount /mnt'
-  ls /mnt/web1/latest/etc                       a folder for each machine, in it one for each snapshot, and 'latest'
-  cp -a /mnt/web1/latest/srv/www /srv/          with attributes and holes
-
-Read-only, without set-id bits and devices taking effect. It needs root or the package fuse3.";
+/// What the help of `mount` ends with.
+pub const MOUNT_NOTE: &str = "\
+It has a folder for each machine, in it one for each snapshot and 'latest'; cp -a keeps attributes and holes. Read-only, without set-id
+bits and devices taking effect. It needs root or the package fuse3.";
 
 /// `browse`
 #[derive(Args, Clone, Debug)]
@@ -230,8 +194,4 @@ pub struct BrowseArgs {
     pub to: Option<PathBuf>,
 }
 
-/// Examples of `browse`.
-pub const BROWSE_EXAMPLES: &str = "\
-Examples:
-  lifeboat browse                               choose a snapshot, search it, restore what is chosen to a folder
-  lifeboat browse --from rescue.iso --to /root/restored";
+

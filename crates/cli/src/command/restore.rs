@@ -29,15 +29,6 @@ pub enum OverwriteMode {
     Never,
 }
 
-/// Examples of `restore`.
-pub const RESTORE_EXAMPLES: &str = "\
-Examples:
-  lifeboat restore /etc/fstab --as fstab.saved      beside the one that is there
-  lifeboat restore /etc --to /root/restored         a folder, to /root/restored/etc
-  lifeboat restore /etc --inside --to /root/etc     what is in it, to /root/etc
-  lifeboat restore -i '*.conf' --to /root/restored --snapshot 1a2b3c4d
-  lifeboat restore /srv/www --overwrite if-changed --dry-run";
-
 /// `restore`
 #[derive(Args, Clone, Debug)]
 #[allow(missing_docs)]

@@ -4,9 +4,9 @@ use crate::command::BackupArgs;
 use crate::error::{CommandError, CommandResult};
 use crate::job::hooks::Around;
 use crate::job::place::{self, Making};
-use crate::job::{archive, backup, keys, moment, network, protect, watch};
-use crate::record::{FOLDER, Record};
+use crate::job::{archive, backup, keys, log, moment, network, protect, watch};
 use crate::session::Session;
+use crate::state::Task;
 use lifeboat_archive::{Repository, RepositoryOptions};
 use lifeboat_machine::bytes::human;
 use lifeboat_machine::{Event, EventSink as _};
@@ -27,7 +27,10 @@ pub fn run(session: &Session, args: &BackupArgs) -> CommandResult {
     if args.dry_run {
         return preview(session, args, &address);
     }
-    let log = keep_log(session, sysroot);
+    let log = log::keep(session, Task::Backup.name(), sysroot);
+    if args.machine.is_none() && sysroot == Path::new("/") {
+        session.tasks.begin(Task::Backup, shown(&address));
+    }
     moment::clean(session);
     let _watch = watch::over(session, &address)?;
     let target = network::target(session, &address)?;
@@ -55,11 +58,15 @@ pub fn run(session: &Session, args: &BackupArgs) -> CommandResult {
         if let (Some(folder), Some(saved)) = (folder, &saved) {
             session.reporter.emit(&Event::Warning { text: place::warning(folder, saved) });
         }
+        if let Some(level) = args.compression.or(session.limits.compression) {
+            repository.compress_at(level.clamp(-7, 22));
+        }
         repository.wait_for_locks(Duration::from_secs(60 * u64::from(args.wait_lock)));
         backup::backup(session, &around, &repository, &machine, sysroot, &args.exclude, &own)
     };
     let result = work();
     let report = around.end(result)?;
+    session.tasks.note(Task::Backup, |run| run.snapshot = Some(report.snapshot.clone()));
     backup::report(session, &report)
 }
 
@@ -97,22 +104,10 @@ fn preview(session: &Session, args: &BackupArgs, address: &str) -> CommandResult
     Ok(())
 }
 
-/// Keeps the output of a backup of this machine, which mostly runs unattended; returns the log's path. A backup without a log is
-/// better than none.
-fn keep_log(session: &Session, sysroot: &Path) -> Option<PathBuf> {
-    if sysroot != Path::new("/") || !rustix::process::geteuid().is_root() {
-        return None;
-    }
-    match Record::begin(Path::new(FOLDER), "backup") {
-        Ok(record) => {
-            let path = record.path().to_owned();
-            session.reporter.keep(record);
-            Some(path)
-        }
-        Err(error) => {
-            let text = format!("no log of this backup is kept: cannot CREATE it in {FOLDER}: {error}");
-            session.reporter.emit(&Event::Warning { text });
-            None
-        }
+/// The place as the record has it: absolute, where it is a folder.
+pub fn shown(place: &str) -> String {
+    match lifeboat_remote::Address::is_meant(place) {
+        true => place.to_owned(),
+        false => std::path::absolute(place).map_or_else(|_| place.to_owned(), |path| path.display().to_string()),
     }
 }

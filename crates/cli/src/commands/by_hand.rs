@@ -64,7 +64,7 @@ pub fn compare(session: &Session, args: &CompareArgs) -> CommandResult {
     let _alone = rescue.alone()?;
     let recovery = open(session, &rescue, &args.key)?;
     if let Err(error) = unlock(session, &recovery) {
-        session.reporter.note(format!("{:#}; what is encrypted counts as missing", error.error));
+        session.reporter.note(format!("{}; what is encrypted counts as missing", error.message()));
     }
     compare_with(session, &rescue, &recovery, &selection(args), &session.reporter)
 }

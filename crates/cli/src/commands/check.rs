@@ -2,7 +2,7 @@
 
 use crate::command::CheckArgs;
 use crate::error::CommandResult;
-use crate::job::{headers, moment, protect, room, signing};
+use crate::job::{found, headers, moment, protect, room, signing};
 use crate::output::counted;
 use crate::session::Session;
 use lifeboat_machine::filesystem::FilesystemOptions;
@@ -40,6 +40,7 @@ pub fn run(session: &Session, args: &CheckArgs) -> CommandResult {
         signing::suggest(session, &probed.machine);
     }
     let choices = moment::choices(&probed.machine, &session.config.snapshots)?;
+    let found = found::look(session, &probed.machine, &args.sysroot.sysroot);
     session.reporter.value(&serde_json::json!({
         "machine": probed.machine.name,
         "protectable": probed.refusals.is_empty(),
@@ -49,21 +50,20 @@ pub fn run(session: &Session, args: &CheckArgs) -> CommandResult {
         "warnings": probed.warnings,
         "filesystems": choices.iter().map(as_json).collect::<Vec<_>>(),
         "signed_by": signed,
+        "found": found,
         "missing_programs": missing.iter().map(|program| program.name).collect::<Vec<_>>(),
     }));
+    for line in found.lines(jiff::Timestamp::now()) {
+        session.reporter.line(line);
+    }
     protect::refuse(session, &probed)?;
     let machine = &probed.machine;
     session.reporter.line(format!(
-        "{} can be protected: {}, {} on {}, {}",
+        "{} can be protected: {}, {} on {}",
         machine.name,
         machine.os.pretty_name,
         counted(machine.layout.mounts.len(), "mounted filesystem"),
         counted(machine.layout.disks().count(), "disk"),
-        match machine.boot.firmware {
-            lifeboat_machine::boot::Firmware::Bios => "boots by BIOS".to_owned(),
-            lifeboat_machine::boot::Firmware::Uefi { secure_boot } =>
-                format!("boots by UEFI, Secure Boot {}", if secure_boot { "on" } else { "off" }),
-        }
     ));
     how_they_are_read(session, machine, &choices)
 }

@@ -3,22 +3,39 @@
 use crate::command::DrillArgs;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::boot_check::{self, OwnKey};
+use crate::job::{log, snapshot};
 use crate::session::Session;
+use crate::state::{self, Task};
 use lifeboat_drill::{DrillOptions, Progress, Proof, drill};
 use lifeboat_machine::{Event, EventSink as _};
 use lifeboat_remote::tree::Tree;
 use lifeboat_restore::view::View;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub fn run(session: &Session, args: &DrillArgs) -> CommandResult {
-    if !args.medium.exists() {
-        return Err(CommandError::usage(format!("{}: no such medium", args.medium.display())));
+    let configured = session.config.schedule.medium_file.as_ref();
+    let Some(medium) = args.medium.as_ref().or(configured) else {
+        return Err(CommandError::usage("no medium was named")
+            .hint("lifeboat drill rescue.iso")
+            .hint(format!("set 'medium_file' in [schedule] of {}", crate::config::PATH)));
+    };
+    if args.medium.is_none() {
+        log::keep(session, Task::Drill.name(), Path::new("/"));
+        session.tasks.begin(Task::Drill, super::backup::shown(&medium.display().to_string()));
     }
-    prove(session, args)?;
+    if !medium.exists() {
+        return Err(CommandError::usage(format!("{}: no such medium", medium.display())));
+    }
+    prove(session, args, medium)?;
+    let report_folder = match (&args.report, &args.medium) {
+        (Some(folder), _) => folder.clone(),
+        (None, Some(_)) => PathBuf::from("lifeboat-drill"),
+        (None, None) => state::folder().join("drill"),
+    };
     let options = DrillOptions {
-        medium: args.medium.clone(),
-        report: args.report.clone(),
+        medium: medium.clone(),
+        report: report_folder.clone(),
         scratch: args.work_dir.clone(),
         cache: cache(),
         memory_mib: args.memory,
@@ -41,7 +58,7 @@ pub fn run(session: &Session, args: &DrillArgs) -> CommandResult {
     session.reporter.finish();
     session.reporter.value(&report);
     session.reporter.line(report.text());
-    session.reporter.line(format!("report: {}", args.report.join("report.html").display()));
+    session.reporter.line(format!("report: {}", report_folder.join("report.html").display()));
     if report.passed {
         return Ok(());
     }
@@ -52,10 +69,13 @@ pub fn run(session: &Session, args: &DrillArgs) -> CommandResult {
 }
 
 /// Compares what boots from the medium with its list. What is not a medium is left to the drill, which reports it.
-fn prove(session: &Session, args: &DrillArgs) -> CommandResult {
-    let Ok(tree) = Tree::open_local(&args.medium) else { return Ok(()) };
+fn prove(session: &Session, args: &DrillArgs, medium: &Path) -> CommandResult {
+    let Ok(tree) = Tree::open_local(medium) else { return Ok(()) };
     let Ok(manifest) = tree.read_file("manifest.json") else { return Ok(()) };
     let manifest = lifeboat_restore::medium::parse_manifest(&manifest, "the medium's manifest")?;
+    if lifeboat_restore::snapshot::owner(&manifest).is(&snapshot::this_machine(Path::new("/"))?) {
+        session.tasks.begin(Task::Drill, super::backup::shown(&medium.display().to_string()));
+    }
     let boot = boot_check::check(session, &View::Tree(&tree), &manifest, &OwnKey::find(session, &args.key)?)?;
     let [first, rest @ ..] = boot.problems.as_slice() else {
         session.reporter.note(boot_check::summary(&boot));

@@ -2,7 +2,7 @@
 
 use crate::command::KeyCommand;
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::job::{archive, keys};
+use crate::job::{archive, keys, other_keys};
 use crate::listing::{Align, local_text, table};
 use crate::session::Session;
 use lifeboat_archive::KeyInfo;
@@ -54,10 +54,10 @@ pub fn run(session: &Session, command: &KeyCommand) -> CommandResult {
         }
         KeyCommand::Add(args) => {
             let archive = archive::open(session, args.to.as_deref(), &args.key)?;
-            let new = if args.new_key_file.exists() {
-                keys::read(&args.new_key_file)?
-            } else {
-                keys::create(&args.new_key_file)?
+            let new = match &args.new_key_file {
+                None => other_keys::new_passphrase()?,
+                Some(file) if file.exists() => keys::read(file)?,
+                Some(file) => keys::create(file)?,
             };
             let id = archive.repository.add_key(&new, &host())?;
             session.reporter.value(&serde_json::json!({"id": id, "opens": true}));

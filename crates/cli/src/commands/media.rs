@@ -1,6 +1,6 @@
 //! `lifeboat media`
 
-use super::rescue;
+use super::{refresh, rescue};
 use crate::command::{IsoArgs, MediaCommand, RescueArgs};
 use crate::error::{CommandError, CommandResult};
 use crate::job::boot_check::OwnKey;
@@ -8,20 +8,27 @@ use crate::job::medium::{self, Request, Workshop};
 use crate::job::snapshot::{self, Use};
 use crate::job::{archive, keys, medium_repository, protect};
 use crate::session::Session;
+use crate::state::Task;
 use lifeboat_archive::Owner;
 use lifeboat_machine::manifest::ArchiveRef;
 use lifeboat_machine::on_disk::OnDisk;
 use lifeboat_machine::{Event, EventSink as _, Machine};
 use lifeboat_remote::Address;
 use lifeboat_sys::tape::TapeName;
+use std::path::Path;
 
 pub fn run(session: &Session, command: &MediaCommand) -> CommandResult {
     match command {
         MediaCommand::Iso(args) => iso(session, args),
+        MediaCommand::Refresh(args) => refresh::run(session, args),
     }
 }
 
-fn iso(session: &Session, args: &IsoArgs) -> CommandResult {
+/// `media iso`
+pub fn iso(session: &Session, args: &IsoArgs) -> CommandResult {
+    if args.machine.is_none() && args.medium.sysroot.sysroot == Path::new("/") {
+        session.tasks.begin(Task::Medium, super::backup::shown(&args.out.display().to_string()));
+    }
     if args.rescue_only {
         return rescue_only(session, args);
     }
@@ -105,7 +112,7 @@ fn check_source(session: &Session, args: &IsoArgs, source: &str, machine: &Machi
         .and_then(|archive| Ok(archive.repository.latest_of(&machine)?));
     match checked {
         Ok(snapshot) => session.reporter.note(format!("{source} holds a snapshot of {}", snapshot.time)),
-        Err(error) => warn(format!("no archive can be read from {source} now: {:#}", error.error)),
+        Err(error) => warn(format!("no archive can be read from {source} now: {}", error.message())),
     }
 }
 

@@ -78,7 +78,7 @@ pub fn mode(session: &Session, mode: MenuMode, root: Option<&Path>) -> CommandRe
     })?;
     // The pipe is opened once more for code that waits for a server.
     let network = network::with_sink(InitSink::open()?).inspect_err(|error| {
-        sink.emit(&Event::Failed { reason: format!("{:#}", error.error) });
+        sink.emit(&Event::Failed { reason: error.message() });
     })?;
     // A comparison loses nothing by damage, and reports it.
     rescue.parameters.damaged |= mode == MenuMode::Compare;
@@ -91,7 +91,7 @@ pub fn mode(session: &Session, mode: MenuMode, root: Option<&Path>) -> CommandRe
             Ok(()) => Ok(()),
             Err(error) => {
                 if error.kind != Kind::Differences {
-                    sink.emit(&Event::Failed { reason: format!("{:#}", error.error) });
+                    sink.emit(&Event::Failed { reason: error.message() });
                 }
                 Err(error)
             }

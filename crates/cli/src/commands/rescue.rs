@@ -6,12 +6,21 @@ use crate::job::hooks::Around;
 use crate::job::medium::{self, Request, Workshop};
 use crate::job::{backup, headers, keys, medium_repository, moment, protect};
 use crate::session::Session;
+use crate::state::Task;
 use lifeboat_machine::manifest::ArchiveRef;
+use std::path::Path;
 
 pub fn run(session: &Session, args: &RescueArgs) -> CommandResult {
     let sysroot = &args.medium.sysroot.sysroot;
     backup::check_exclusions(session, &args.exclude)?;
-    moment::clean(session);
+    if !args.dry_run && args.machine.is_none() && sysroot == Path::new("/") {
+        let place = super::backup::shown(&args.out.display().to_string());
+        session.tasks.begin(Task::Backup, place.clone());
+        session.tasks.begin(Task::Medium, place);
+    }
+    if !args.dry_run {
+        moment::clean(session);
+    }
     let machine = protect::machine(session, sysroot, args.machine.as_deref(), Some(&args.out))?;
     if args.medium.mode == MenuMode::Nuke {
         headers::warn_of_passphrases(session, &machine, sysroot);
@@ -32,6 +41,7 @@ pub fn run(session: &Session, args: &RescueArgs) -> CommandResult {
         backup::backup(session, &around, &repository, &machine, sysroot, &args.exclude, &out_of_backup)
     });
     let report = around.end(result)?;
+    session.tasks.note(Task::Backup, |run| run.snapshot = Some(report.snapshot.clone()));
     let archive = ArchiveRef {
         snapshot: report.snapshot.clone(),
         repository: repository.id(),

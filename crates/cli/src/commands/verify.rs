@@ -2,16 +2,28 @@
 
 use crate::command::FromArgs;
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::job::archive;
 use crate::job::boot_check::{self, OwnKey};
+use crate::job::{archive, log, snapshot};
 use crate::session::Session;
+use crate::state::Task;
 use lifeboat_machine::{Event, EventSink as _};
 use lifeboat_restore::observe::Observing;
 use lifeboat_restore::{Source, view};
+use std::path::Path;
 
 pub fn run(session: &Session, args: &FromArgs) -> CommandResult {
+    // What the configuration names is this machine's own; of what is named otherwise that is known later.
+    if let (None, Some(place)) = (&args.from, &session.config.repository) {
+        log::keep(session, Task::Verify.name(), Path::new("/"));
+        session.tasks.begin(Task::Verify, super::backup::shown(&place.display().to_string()));
+    }
+    let this = snapshot::this_machine(Path::new("/"))?;
+    let named = args.from.as_deref().map(super::backup::shown).unwrap_or_default();
     let found = archive::find_any(session, args.from.as_deref())?;
     let source = &found.source;
+    if source.manifest().is_some_and(|manifest| lifeboat_restore::snapshot::owner(manifest).is(&this)) {
+        session.tasks.begin(Task::Verify, named.clone());
+    }
     let key = OwnKey::find(session, &args.key)?;
     if source.view().is_some() {
         medium(session, source, &key)?;
@@ -25,6 +37,9 @@ pub fn run(session: &Session, args: &FromArgs) -> CommandResult {
         true => CommandError { kind: Kind::Differences, ..error },
         false => error,
     })?;
+    if archive.repository.latest_of(&this).is_ok() {
+        session.tasks.begin(Task::Verify, named);
+    }
     let observer = Observing::new(&session.reporter, "verify");
     let report = archive.repository.verify(&observer)?;
     session.reporter.finish();

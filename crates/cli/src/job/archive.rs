@@ -85,7 +85,7 @@ pub fn unlock(
     known: Option<Secret>,
 ) -> Result<Archive, CommandError> {
     // A key that was named overrides one that a medium carries.
-    let on_medium = if key.words || key.key_file.is_some() { None } else { source.key()? };
+    let on_medium = if key.words || key.passphrase || key.key_file.is_some() { None } else { source.key()? };
     let from_medium = on_medium.is_some();
     // In the rescue system the medium is verified by what its initramfs knows about it.
     if from_medium && source.unproven && !lifeboat_restore::rescue::is_rescue_system(&RescueDirectories::default()) {

@@ -5,6 +5,7 @@ use crate::command::KeyArgs;
 use crate::config::Config;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::guarded;
+use crate::job::other_keys;
 use lifeboat_archive::words::WordsError;
 use lifeboat_archive::{ArchiveError, Secret, words};
 use lifeboat_restore::Failure;
@@ -70,7 +71,13 @@ pub fn find(args: &KeyArgs, config: &Config) -> Result<Secret, CommandError> {
     if args.words {
         return ask_words();
     }
-    read(&file(args.key_file.as_deref(), config))
+    if args.passphrase {
+        return other_keys::passphrase("Passphrase: ");
+    }
+    match &config.key_command {
+        Some(command) if args.key_file.is_none() => other_keys::of_command(command),
+        _ => read(&file(args.key_file.as_deref(), config)),
+    }
 }
 
 /// The key for a recovery: that of [`find`], and after a wrong one, or without a key file, what a person at the
@@ -83,9 +90,12 @@ pub fn find_or_ask(
 ) -> Result<Secret, Failure> {
     let unusable = |error: CommandError| {
         let hints: Vec<String> = error.hints.iter().map(|hint| format!("; try {hint}")).collect();
-        Failure::Unusable { what: "the archive".into(), reason: format!("{:#}{}", error.error, hints.concat()) }
+        Failure::Unusable { what: "the archive".into(), reason: format!("{}{}", error.message(), hints.concat()) }
     };
     let path = file(args.key_file.as_deref(), config);
+    if first && (args.passphrase || config.key_command.is_some()) {
+        return find(args, config).map_err(unusable);
+    }
     if first && !args.words && (args.key_file.is_some() || path.exists()) {
         return read(&path).map_err(unusable);
     }
@@ -100,7 +110,7 @@ pub fn find_or_ask(
     loop {
         match ask_words() {
             // Empty input is the way out.
-            Err(error) if on_terminal && mistyped(&error) => show(&format!("{:#}\n\n", error.error)),
+            Err(error) if on_terminal && mistyped(&error) => show(&format!("{}\n\n", error.message())),
             other => return other.map_err(unusable),
         }
     }
@@ -114,7 +124,11 @@ fn mistyped(error: &CommandError) -> bool {
 /// could read all that is saved from now on.
 pub fn find_or_create(args: &KeyArgs, config: &Config) -> Result<Secret, CommandError> {
     let path = file(args.key_file.as_deref(), config);
-    if args.words {
+    if args.passphrase {
+        return Err(CommandError::usage("a new repository or medium gets a key that has recovery words")
+            .hint("'lifeboat key add --new-passphrase' afterwards: then a passphrase opens it, too"));
+    }
+    if args.words || (config.key_command.is_some() && args.key_file.is_none()) {
         return find(args, config);
     }
     // A dangling link is no place for a new file; it is read so that the error names it.

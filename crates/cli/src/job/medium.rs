@@ -3,8 +3,9 @@
 use crate::command::{MediumArgs, MenuMode};
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::medium_room::{self as room, Guard, Need, Place};
-use crate::job::{medium_repository, network, signing};
+use crate::job::{medium_repository, network, refresh, signing};
 use crate::session::Session;
+use crate::state::{Medium, Task};
 use lifeboat_archive::Secret;
 use lifeboat_machine::boot_list::{SEAL_CONTEXT, SIGNING_CERTIFICATE};
 use lifeboat_machine::bytes::{human, printable};
@@ -291,6 +292,10 @@ pub fn write_iso(
     for text in &report.warnings {
         session.reporter.emit(&Event::Warning { text: text.clone() });
     }
+    session.tasks.note(Task::Medium, |run| {
+        run.snapshot = manifest.archive.as_ref().map(|archive| archive.snapshot.clone());
+        run.medium = Some(Medium { id: manifest.medium_id.clone(), loaders: refresh::loaders(&args.sysroot.sysroot) });
+    });
     let signed_by = signing.map(|signing| signing.key.certificate().name());
     session.reporter.value(&serde_json::json!({
         "medium": manifest.medium_id, "file": out, "bytes": report.size_bytes, "initramfs_bytes": initramfs.size_bytes,
@@ -335,8 +340,12 @@ pub fn timed<T>(
     work: impl FnOnce() -> Result<T, CommandError>,
 ) -> Result<T, CommandError> {
     let began = Instant::now();
+    let working = session.reporter.working(name, session.tasks.usual(name));
     let result = work()?;
-    session.reporter.emit(&Event::Stage { name: name.into(), seconds: began.elapsed().as_secs_f64() });
+    drop(working);
+    let seconds = began.elapsed().as_secs_f64();
+    session.tasks.phase(name, seconds);
+    session.reporter.emit(&Event::Stage { name: name.into(), seconds });
     Ok(result)
 }
 

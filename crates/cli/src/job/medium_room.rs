@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Where temporary files go by default: it survives a boot, and is not a tmpfs (file-hierarchy(7)).
-const DEFAULT: &str = "/var/tmp";
+pub const DEFAULT: &str = "/var/tmp";
 /// What is left on the filesystem of the running system: its services must be able to go on writing.
 const RESERVE: u64 = 256 << 20;
 /// With so little left there, the work is aborted.
@@ -72,6 +72,11 @@ fn space(folder: &Path) -> std::io::Result<Space> {
     let free = filesystem.f_bavail.saturating_mul(filesystem.f_frsize);
     let running = std::fs::metadata("/").is_ok_and(|root| root.dev() == device);
     Ok(Space { device, free: free.saturating_sub(if running { RESERVE } else { 0 }) })
+}
+
+/// The spare room at a folder, for people.
+pub fn spare(folder: &Path) -> Option<u64> {
+    space(folder).ok().map(|space| space.free)
 }
 
 /// Whether everything fits, when temporary files go to `work` and the image to `out`.

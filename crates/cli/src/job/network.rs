@@ -1,6 +1,7 @@
 //! Addresses on the network: where names and passwords come from, and who is notified of lost servers.
 
 use crate::error::{CommandError, CommandResult, Kind};
+use crate::job::limits;
 use crate::output::Reporter;
 use crate::session::Session;
 use lifeboat_machine::on_disk::OnDisk;
@@ -21,14 +22,15 @@ const ON_MEDIUM: [(&str, &str); 2] =
 
 /// How a command opens addresses; lost servers are reported on its terminal.
 pub fn of_session(session: &Session) -> Result<Network, CommandError> {
-    with_sink(Reporter::new(session.reporter.json()))
+    let limits = Arc::new(limits::of_network(&session.limits));
+    Ok(Network { limits, ..with_sink(Reporter::new(session.reporter.json()))? })
 }
 
 /// The same; lost servers are reported to a sink.
 pub fn with_sink(sink: impl EventSink + Send + 'static) -> Result<Network, CommandError> {
     let listener = move |text: &str| sink.emit(&Event::Warning { text: text.to_owned() });
     let on_demand = is_rescue_system(&RescueDirectories::default());
-    Ok(Network { credentials: credentials()?, listener: Arc::new(listener), on_demand })
+    Ok(Network { credentials: credentials()?, listener: Arc::new(listener), on_demand, limits: Arc::default() })
 }
 
 /// The environment, then the file, then what the medium of a rescue system carries.
@@ -37,6 +39,14 @@ fn credentials() -> Result<Credentials, CommandError> {
     let environment = Credentials::new(lifeboat_remote::credentials::NAMES.iter().filter_map(variable));
     let file = read(Path::new(CREDENTIALS), true)?.unwrap_or_default();
     Ok(environment.or(file).or(of_medium()?))
+}
+
+/// The values of all credentials of this machine, which must not be in any message; none where they cannot be read.
+pub fn secrets() -> Vec<String> {
+    let found = credentials().unwrap_or_default();
+    let secret = |name: &&&str| name.contains("SECRET") || name.contains("PASSWORD") || name.contains("TOKEN");
+    let names = lifeboat_remote::credentials::NAMES;
+    names.iter().filter(secret).filter_map(|name| found.get(name).map(str::to_owned)).collect()
 }
 
 /// `ours` is a file of this machine; the modes on a medium are those of its filesystem.

@@ -1,11 +1,13 @@
 //! SFTP version 3 (draft-ietf-secsh-filexfer-02), as OpenSSH speaks it, over the two ends of a pipe.
 
+use crate::Limits;
 use crate::files::ENDLESS;
 use lifeboat_sys::bounded;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// No packet is larger: OpenSSH's own limit (SFTP_MAX_MSG_LENGTH).
@@ -75,6 +77,8 @@ pub(super) struct Session<R, W> {
     silence: Duration,
     next: u32,
     extensions: Vec<String>,
+    /// How fast content may come and go.
+    pub(super) limits: Arc<Limits>,
 }
 
 fn broken(what: &str) -> Trouble {
@@ -135,7 +139,7 @@ fn text(packet: &mut Vec<u8>, bytes: &[u8]) {
 impl<R: Read + AsFd, W: Write> Session<R, W> {
     /// Greets the server. An answer may take as long as `silence`.
     pub(super) fn start(input: R, output: W, silence: Duration) -> Result<Self, Trouble> {
-        let mut session = Session { input, output, silence, next: 0, extensions: vec![] };
+        let mut session = Session { input, output, silence, next: 0, extensions: vec![], limits: Arc::default() };
         session.send(INIT, &3_u32.to_be_bytes())?;
         let (kind, body) = session.receive()?;
         let mut fields = Fields(&body);
@@ -329,6 +333,7 @@ impl<R: Read + AsFd, W: Write> Session<R, W> {
                         return Err(broken("a part of another length was received"));
                     }
                     bytes[at..at + data.len()].copy_from_slice(data);
+                    self.limits.after_receiving(data.len());
                     // A server may send less than requested; the rest is requested again.
                     if data.len() < size {
                         let (at, size) = (at + data.len(), size - data.len());
@@ -366,6 +371,7 @@ impl<R: Read + AsFd, W: Write> Session<R, W> {
             text(&mut body, &handle);
             body.extend(((number * PIECE) as u64).to_be_bytes());
             text(&mut body, piece);
+            self.limits.before_sending(piece.len());
             self.request(WRITE, &body)?;
             open += 1;
             if open == WINDOW {

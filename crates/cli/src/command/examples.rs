@@ -1,0 +1,274 @@
+//! Examples of every command: whole lines that can be typed, and what they do.
+
+use clap::Command;
+
+/// A line and what it does.
+pub type Example = (&'static str, &'static str);
+
+/// By the names of the command, without `lifeboat`.
+const EXAMPLES: &[(&str, &[Example])] = &[
+    (
+        "check",
+        &[
+            ("lifeboat check", "Check this machine; refusals and what is missing are listed"),
+            ("lifeboat --json check | jq .refusals", "The same for a program"),
+        ],
+    ),
+    (
+        "backup",
+        &[
+            ("lifeboat backup --to /mnt/nas/repository --init", "Make a repository, once, and take the first snapshot"),
+            ("lifeboat backup", "Take a snapshot into the repository that /etc/lifeboat.toml names"),
+            (
+                "lifeboat backup --to sftp://backup@nas//srv/db7 --limit-upload 2000 --io-priority low",
+                "Use 2 MB/s of the network at most, and let others use the disks first",
+            ),
+        ],
+    ),
+    (
+        "list",
+        &[
+            ("lifeboat list --from /mnt/nas/repository", "Show the snapshots"),
+            ("lifeboat list --from rescue.iso", "Show what is on a medium"),
+            ("lifeboat list --long latest /etc", "Show what is in a folder of the latest snapshot"),
+        ],
+    ),
+    (
+        "ls",
+        &[
+            ("lifeboat ls latest /etc", "Names in a folder"),
+            ("lifeboat ls -l 1a2b3c4d /etc /boot", "Like ls -l"),
+            ("lifeboat ls -R latest / | less", "All paths, as 'restic ls' lists them"),
+        ],
+    ),
+    (
+        "find",
+        &[
+            ("lifeboat find fstab", "In all snapshots of this machine"),
+            ("lifeboat find -i '*.JPG' --larger 5M", "By name and size"),
+            ("lifeboat find '/etc/**/*.conf' -s latest -l", "Below a folder, in the latest snapshot"),
+            ("lifeboat find '*.log' --oldest 2026-11-01 --all-machines", "By time, of every machine"),
+        ],
+    ),
+    (
+        "diff",
+        &[
+            ("lifeboat diff 1a2b3c4d latest", "What changed since then"),
+            ("lifeboat diff 1a2b3c4d 5e6f7a8b /etc", "Below a folder"),
+            ("lifeboat diff --content 1a2b latest", "Without changes of metadata"),
+        ],
+    ),
+    (
+        "dump",
+        &[
+            ("lifeboat dump latest /etc/fstab", "A file to standard output"),
+            ("lifeboat dump latest /etc | tar -tv", "A folder as a tar archive, with extended attributes"),
+            ("lifeboat dump 1a2b3c4d /var/lib/db | ssh host tar -xC /restore", "The same to another machine"),
+        ],
+    ),
+    (
+        "stats",
+        &[
+            ("lifeboat stats", "All snapshots of this machine"),
+            ("lifeboat stats --all-machines", "Of all machines in the repository"),
+            ("lifeboat stats -s latest", "One snapshot"),
+        ],
+    ),
+    ("mount", &[("lifeboat mount /mnt", "All snapshots of this machine, until Ctrl-C or 'umount /mnt'")]),
+    (
+        "browse",
+        &[
+            ("lifeboat browse", "Choose a snapshot, search it, restore what is chosen to a folder"),
+            ("lifeboat browse --from rescue.iso --to /root/restored", "The same with a medium"),
+        ],
+    ),
+    (
+        "media iso",
+        &[
+            (
+                "lifeboat media iso --out rescue.iso --from /mnt/nas/repository --embed-key",
+                "A medium with the latest snapshot and a key of its own",
+            ),
+            (
+                "lifeboat media iso --out rescue.iso --rescue-only --source nfs://nas/backup",
+                "A medium that reads the archive from a server",
+            ),
+        ],
+    ),
+    (
+        "media refresh",
+        &[
+            ("lifeboat media refresh", "Build the medium of the routine again if it is out of date"),
+            ("lifeboat media refresh --show", "Only say what changed since it was built"),
+        ],
+    ),
+    (
+        "rescue",
+        &[
+            (
+                "lifeboat rescue --out /mnt/elsewhere/rescue.iso --embed-key",
+                "Backup and medium in one go; it recovers unattended",
+            ),
+            (
+                "lifeboat rescue --out /mnt/elsewhere/rescue.iso --exclude /var/cache --force",
+                "Replace an older image, without the caches",
+            ),
+        ],
+    ),
+    (
+        "layout show",
+        &[
+            ("lifeboat layout show", "How this machine's storage is made"),
+            ("lifeboat layout show --from rescue.iso", "The same of the machine on a medium"),
+        ],
+    ),
+    (
+        "layout plan",
+        &[("lifeboat layout plan --from rescue.iso", "What a recovery would do to the disks here; nothing is touched")],
+    ),
+    (
+        "layout edit",
+        &[("lifeboat layout edit machine.json --out new.json", "Another layout for the machine, in an editor")],
+    ),
+    (
+        "layout diff",
+        &[(
+            "lifeboat layout diff --from /mnt/nas/repository",
+            "What changed since the last backup; exit code 4 if anything did",
+        )],
+    ),
+    (
+        "restore",
+        &[
+            ("lifeboat restore --from rescue.iso --to /tmp/old /etc/fstab", "Get one file back, into another folder"),
+            ("lifeboat restore /etc/fstab --as fstab.saved", "Beside the one that is there"),
+            ("lifeboat restore /etc --inside --to /root/etc", "What is in a folder, without the folder"),
+            ("lifeboat restore -i '*.conf' --to /root/restored --snapshot 1a2b3c4d", "What fits a pattern"),
+            ("lifeboat restore /srv/www --overwrite if-changed --dry-run", "Show what would be replaced"),
+        ],
+    ),
+    ("compare", &[("lifeboat compare --from rescue.iso /etc", "What differs in /etc; exit code 4 if anything does")]),
+    (
+        "verify",
+        &[
+            ("lifeboat verify --from /mnt/nas/repository", "Read every byte of the archive"),
+            ("lifeboat verify --from /dev/sr0", "Check a disc, and what boots from it"),
+        ],
+    ),
+    (
+        "drill",
+        &[
+            ("lifeboat drill rescue.iso", "Rehearse: recover into a virtual machine and boot the result"),
+            (
+                "lifeboat drill rescue.iso --expect 'web1 login:' --memory 4096",
+                "Wait for this text, with 4 GiB of memory",
+            ),
+        ],
+    ),
+    (
+        "status",
+        &[
+            ("lifeboat status", "What is how old, and what is overdue; exit code 4 if anything is"),
+            ("lifeboat status --prometheus /var/lib/prometheus/node-exporter/lifeboat.prom", "The same as metrics"),
+        ],
+    ),
+    (
+        "schedule",
+        &[
+            ("lifeboat schedule", "Turn on what [schedule] in /etc/lifeboat.toml says"),
+            ("lifeboat schedule --show", "What runs, and when next"),
+            ("lifeboat schedule --off", "Turn it off"),
+        ],
+    ),
+    ("notify", &[("lifeboat notify", "Send a test message to those whom [notify] names")]),
+    ("logs", &[("lifeboat logs --to /dev/sdb1", "Save the logs of the rescue system onto a stick")]),
+    ("key create", &[("lifeboat key create", "Make /etc/lifeboat/repository.key and show its recovery words")]),
+    ("key show", &[("lifeboat key show", "Print the recovery words again, to write them down")]),
+    ("key import", &[("lifeboat key import --key-file new.key", "Type recovery words, get the key file back")]),
+    ("key list", &[("lifeboat key list --from /mnt/nas/repository", "Which keys open the repository")]),
+    (
+        "key add",
+        &[(
+            "lifeboat key add --to /mnt/nas/repository --new-key-file second.key",
+            "Let a second key open the repository",
+        )],
+    ),
+    (
+        "key remove",
+        &[(
+            "lifeboat key remove --to /mnt/nas/repository 1a2b3c4d",
+            "A key that was lost no longer opens the repository",
+        )],
+    ),
+    ("storage show", &[("lifeboat storage show", "Arrays, groups and encrypted devices, and what is active")]),
+    ("storage activate", &[("lifeboat storage activate", "Assemble and activate everything, read-only")]),
+    ("storage unlock", &[("lifeboat storage unlock /dev/sdb2", "Open a LUKS device; asks for its passphrase")]),
+    (
+        "storage login",
+        &[("lifeboat storage login iqn.2026-01.net.example:store@192.0.2.7", "Use a disk of an iSCSI target")],
+    ),
+    ("storage release", &[("lifeboat storage release", "Stop what is not in use, before disks are rebuilt")]),
+];
+
+/// The examples of a command, by its names without `lifeboat`: `media iso`.
+pub fn of(path: &str) -> &'static [Example] {
+    EXAMPLES.iter().find(|(known, _)| *known == path).map_or(&[], |(_, examples)| examples)
+}
+
+/// The command with examples at the end of every help.
+pub fn added(command: Command) -> Command {
+    below(command, "")
+}
+
+fn below(command: Command, above: &str) -> Command {
+    command.mut_subcommands(|sub| {
+        let path = format!("{above} {}", sub.get_name()).trim_start().to_owned();
+        let sub = match of(&path) {
+            [] => sub,
+            examples => {
+                let lines: Vec<String> =
+                    examples.iter().map(|(line, what)| format!("  {line}\n      {what}")).collect();
+                let note = sub.get_after_help().map(|note| format!("\n\n{note}")).unwrap_or_default();
+                sub.after_help(format!("Examples:\n{}{note}", lines.join("\n")))
+            }
+        };
+        below(sub, &path)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_has_examples_that_are_understood() {
+        fn leaves(command: &Command, above: &str, out: &mut Vec<(String, bool)>) {
+            for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
+                let path = format!("{above} {}", sub.get_name()).trim_start().to_owned();
+                match sub.has_subcommands() {
+                    true => leaves(sub, &path, out),
+                    false => {
+                        let help = sub.get_after_help().map(ToString::to_string).unwrap_or_default();
+                        out.push((path, help.contains("Examples:")));
+                    }
+                }
+            }
+        }
+        let mut found = vec![];
+        leaves(&crate::command(), "", &mut found);
+        assert!(found.len() > 20);
+        for (path, has) in &found {
+            assert!(has, "'lifeboat {path}' has no example");
+        }
+        for (path, examples) in EXAMPLES {
+            assert!(found.iter().any(|(known, _)| known == path), "{path} is no command");
+            for (line, _) in *examples {
+                let line = line.split(" | ").next().unwrap().replace('\'', "");
+                // What is quoted has a blank in it; the words before it count.
+                let words: Vec<&str> = line.split(' ').filter(|word| *word != "login:").collect();
+                let parsed = crate::command().try_get_matches_from(&words);
+                assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! `lifeboat media refresh`: the medium of the routine, built again when the machine is no longer what it was made from.
+
+use super::media;
+use crate::command::{ExcludeArgs, IsoArgs, MediumArgs, MenuMode, RefreshArgs, SysrootArgs};
+use crate::error::{CommandError, CommandResult, Kind};
+use crate::job::{log, protect, refresh};
+use crate::session::Session;
+use crate::state::{self, State, Task};
+use lifeboat_machine::{Event, EventSink as _};
+use lifeboat_remote::Address;
+use lifeboat_sys::durable;
+use std::path::{Path, PathBuf};
+
+/// zstd level of a rescue system, as `media iso` has it by default.
+const COMPRESSION: u32 = 10;
+
+pub fn run(session: &Session, args: &RefreshArgs) -> CommandResult {
+    let Some(out) = args.out.clone().or_else(|| session.config.schedule.medium_file.clone()) else {
+        return Err(CommandError::usage("no medium was named; name it with --out FILE.iso")
+            .hint(format!("set 'medium_file' in [schedule] of {}", crate::config::PATH)));
+    };
+    if args.show {
+        return show(session, &out);
+    }
+    // A medium that could not be refreshed is as old as it was: that is recorded.
+    session.tasks.begin(Task::Medium, super::backup::shown(&out.display().to_string()));
+    log::keep(session, Task::Medium.name(), Path::new("/"));
+    let reasons = match args.always {
+        true => vec!["it was asked for".to_owned()],
+        false => why(session, &out)?,
+    };
+    if reasons.is_empty() {
+        session.reporter.value(&serde_json::json!({"medium": out, "refreshed": false, "reasons": []}));
+        session.reporter.line(format!("{} is up to date", out.display()));
+        // What is known of the medium stays known.
+        let made = State::load(&state::folder()).0.runs(Task::Medium).done.and_then(|run| run.medium);
+        session.tasks.note(Task::Medium, |run| run.medium = made);
+        return Ok(());
+    }
+    for reason in &reasons {
+        session.reporter.note(format!("the medium is built again: {reason}"));
+    }
+    let unfinished = unfinished(&out)?;
+    let built = media::iso(session, &request(session, args, &unfinished)?);
+    // Exit code 5 comes with a whole medium.
+    if let Err(error) = &built
+        && error.kind != Kind::Partial
+    {
+        let _ = std::fs::remove_file(&unfinished);
+        return built;
+    }
+    std::fs::rename(&unfinished, &out)
+        .and_then(|()| durable::sync_name(&out))
+        .map_err(|error| CommandError::new(Kind::Failed, format!("cannot WRITE {}: {error}", out.display())))?;
+    session.reporter.value(&serde_json::json!({"medium": out, "refreshed": true, "reasons": reasons}));
+    session.reporter.line(format!("{} was built again", out.display()));
+    built
+}
+
+fn show(session: &Session, out: &Path) -> CommandResult {
+    let reasons = why(session, out)?;
+    session.reporter.value(&serde_json::json!({"medium": out, "up_to_date": reasons.is_empty(), "reasons": reasons}));
+    for reason in &reasons {
+        session.reporter.line(reason);
+    }
+    match reasons.as_slice() {
+        [] => {
+            session.reporter.line(format!("{} is up to date", out.display()));
+            Ok(())
+        }
+        _ => Err(CommandError::new(Kind::Differences, format!("{} is out of date", out.display()))
+            .hint("lifeboat media refresh")),
+    }
+}
+
+/// Why the medium must be built.
+fn why(session: &Session, out: &Path) -> Result<Vec<String>, CommandError> {
+    crate::job::watch::reach(out)?;
+    if !out.exists() {
+        return Ok(vec!["there is none yet".into()]);
+    }
+    let known = match refresh::read(out) {
+        Ok(known) => known,
+        Err(why) => return Ok(vec![format!("it cannot be read: {why}")]),
+    };
+    // A disk that is mounted for the archive alone is no part of the machine: the medium's description says so of the repository's.
+    let archive = match session.config.schedule.medium_archive {
+        true => session.config.repository.as_deref(),
+        false => Some(out),
+    };
+    let probed = protect::probe(session, Path::new("/"), archive)?;
+    protect::refuse(session, &probed)?;
+    let (state, warning) = State::load(&state::folder());
+    if let Some(text) = warning {
+        session.reporter.emit(&Event::Warning { text });
+    }
+    Ok(refresh::reasons(session, &known, &probed.machine, &state))
+}
+
+/// The new image until it is whole: beside the old one, which is needed until then.
+fn unfinished(out: &Path) -> Result<PathBuf, CommandError> {
+    let name = out.file_name().ok_or_else(|| CommandError::usage(format!("--out {}: name a file", out.display())))?;
+    Ok(out.with_file_name(format!(".{}.new", name.to_string_lossy())))
+}
+
+/// What [schedule] says about the medium, as the options of `media iso`.
+fn request(session: &Session, args: &RefreshArgs, out: &Path) -> Result<IsoArgs, CommandError> {
+    let schedule = &session.config.schedule;
+    let repository = session.config.repository.as_ref().map(|path| path.display().to_string());
+    let source = match schedule.medium_archive {
+        true => None,
+        false => schedule.medium_source.clone().or(repository.clone().filter(|place| Address::is_meant(place))),
+    };
+    if schedule.medium_archive && repository.is_none() {
+        return Err(CommandError::usage("the medium has nothing to hold: no repository is set")
+            .hint(format!("set 'repository', or 'medium_archive = false', in {}", crate::config::PATH)));
+    }
+    Ok(IsoArgs {
+        out: out.to_owned(),
+        from: repository.filter(|_| schedule.medium_archive),
+        snapshot: None,
+        backup: false,
+        rescue_only: !schedule.medium_archive,
+        source,
+        machine: None,
+        medium: MediumArgs {
+            sysroot: SysrootArgs { sysroot: "/".into() },
+            embed_key: schedule.medium_embed_key,
+            kernel: None,
+            mode: MenuMode::Interactive,
+            timeout: None,
+            append: vec![],
+            no_firmware: false,
+            compression: COMPRESSION,
+            layout: None,
+            work_dir: None,
+            force: true,
+        },
+        key: args.key.clone(),
+        exclude: ExcludeArgs { exclude: vec![], exclude_contents: vec![] },
+    })
+}
