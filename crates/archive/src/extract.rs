@@ -6,14 +6,14 @@
 //! | [`place`] | directories of the target, opened without following any link |
 //! | [`places`] | directories of a target in which nothing is restored any more |
 //! | [`links`] | further names of hard links, and what happens to them on another filesystem |
-//! | [`files`] | regular files: content, holes, and their attributes while they are open |
+//! | [`files`] | what is restored in parallel; regular files: content, holes, and their attributes while they are open |
 //! | [`sharing`], [`taking`] | blocks that files share again: which files, in which order; from which file they come |
 //! | [`compression`] | compression, which must be set before anything is written |
 //! | [`attributes`] | owner, mode, xattrs, times, flags, in the order that keeps them |
 //! | [`under`] | directories that mounted filesystems hide |
 //!
-//! Order: directories; files in parallel, in the order in which their content is in the archive; links, devices and
-//! pipes; hard links; inode flags of files; then attributes of directories from the leaves up, so that nothing touches
+//! Order: directories; links, devices and pipes, then files, in parallel and in the order in which their content is in the archive;
+//! hard links; inode flags of files; then attributes of directories from the leaves up, so that nothing touches
 //! a directory after its times are set. Flags that protect a file from changes may wait until somebody else has
 //! written to the target ([`protect`]).
 //!
@@ -39,6 +39,7 @@ use crate::links::Links;
 use crate::report::{Problems, Progress, locked};
 use crate::selection::Choice;
 use crate::{ArchiveError, Observer, Selection};
+use attributes::AsMade;
 pub use extraction::RestoreOptions;
 pub(crate) use extraction::{ContentReader, ContentSource};
 use extraction::{Extraction, Failure, unreachable};
@@ -91,6 +92,7 @@ pub(crate) fn run(
         sharing: Sharing::default(),
         target: Target::open(target, options.private)?,
         made: Mutex::new(HashMap::new()),
+        own: (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()),
         without_set_id: Mutex::default(),
         flags: if options.unprotected { !attributes::PROTECTION } else { u32::MAX },
         choices,
@@ -118,7 +120,6 @@ pub(crate) fn run(
             && !table.is_squeezed(index)
     });
     files::restore(&extraction, &links)?;
-    extraction.others(&links)?;
     let copies = links::restore(&extraction, &links)?;
     extraction.finish()?;
     under::restore(&extraction);
@@ -232,23 +233,7 @@ impl Extraction<'_> {
         Ok(())
     }
 
-    /// Symbolic links, devices, pipes, sockets.
-    fn others(&self, links: &Links) -> Result<(), ArchiveError> {
-        let mut parents = Directories::across_mounts();
-        for (index, record) in self.table.records.iter().enumerate() {
-            let is_other = !matches!(record.kind, Kind::File | Kind::Directory);
-            if !is_other || !self.is_chosen(index) || links.first(index) != index {
-                continue;
-            }
-            let made = parents.open_same(self, record.parent as usize).map_err(unreachable);
-            match made.and_then(|parent| self.other(&parent, index)) {
-                Ok(()) => self.done(index),
-                Err(failure) => self.failed(index, failure)?,
-            }
-        }
-        Ok(())
-    }
-
+    /// A symbolic link, device, pipe or socket.
     fn other(&self, parent: &OwnedFd, index: usize) -> Result<(), Failure> {
         use rustix::fs::{FileType, Mode};
         let record = &self.table.records[index];
@@ -264,7 +249,7 @@ impl Extraction<'_> {
             }
         };
         let (at, ()) = place::put(name, self.naming(), make).map_err(|error| self.failure("MAKE", index, error))?;
-        let held = match attributes::hold_new(record, parent, at.name()) {
+        let (held, owner) = match attributes::hold_new(record, parent, at.name()) {
             Ok(held) => held,
             // What exists there is not ours and is left alone.
             Err(Errno::STALE | Errno::NOENT) => {
@@ -276,7 +261,7 @@ impl Extraction<'_> {
             }
         };
         let passed_on = self.passes_on(record.parent as usize);
-        self.warn(index, attributes::set_held(self.table, index, &held, passed_on));
+        self.warn(index, attributes::set_held(self.table, index, (&held, owner), passed_on));
         self.note(index, &held);
         at.rename(parent).map_err(|error| Failure::entry("RENAME", error))
     }
@@ -306,7 +291,8 @@ impl Extraction<'_> {
                     if directory.was_there && !self.options.private {
                         attributes::strip(self.table, index, &fd);
                     }
-                    self.warn(index, attributes::set_open(self.table, index, &fd, self.flags));
+                    let made = AsMade::new(record, self.own, directory.is_plain, false);
+                    self.warn(index, attributes::set_open(self.table, index, &fd, self.flags, made));
                     if self.is_chosen(index) {
                         self.done(index);
                     }

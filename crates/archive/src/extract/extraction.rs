@@ -40,6 +40,8 @@ pub(crate) trait ContentSource: Sync {
     fn place(&self, id: &Id) -> (u32, u32);
     /// Size of a blob's content, in bytes; `None` when there is no such blob.
     fn length(&self, id: &Id) -> Option<u64>;
+    /// Reading starts no other programs.
+    fn is_local(&self) -> bool;
 }
 
 /// Reads content in one thread.
@@ -53,6 +55,8 @@ pub(super) struct Extraction<'a> {
     pub(super) table: &'a FileTable,
     pub(super) choices: Vec<Choice>,
     pub(super) target: Target,
+    /// User and group that new entries belong to.
+    pub(super) own: (u32, u32),
     /// Device and inode of files that are linked to, or get flags, later.
     pub(super) made: Mutex<HashMap<usize, Identity>>,
     /// Entries that did not get their set-id bits.
@@ -116,6 +120,11 @@ impl Extraction<'_> {
             .directories
             .get(&index)
             .is_some_and(|directory| directory.passes_on || (leads && directory.was_there && directory.is_of_another))
+    }
+
+    /// Reports whether a directory is plain: see [`Directory::is_plain`](super::place::Directory::is_plain).
+    pub(super) fn is_plain(&self, index: usize) -> bool {
+        self.target.directories.get(&index).is_some_and(|directory| directory.is_plain)
     }
 
     /// Notes the identity of a new entry, for later access by its name.

@@ -33,6 +33,8 @@ pub(super) struct Directory {
     pub(super) passes_on: bool,
     /// It belongs to another user than the restoring one.
     pub(super) is_of_another: bool,
+    /// It is new, and what is created in it has the owner and group of this process, and exactly the mode that it is created with.
+    pub(super) is_plain: bool,
 }
 
 impl Target {
@@ -64,6 +66,7 @@ impl Target {
             was_there: true,
             passes_on: passes_on(&root),
             is_of_another: status.st_uid != rustix::process::geteuid().as_raw(),
+            is_plain: false,
         };
         Ok(Target { root, path: path.to_owned(), directories: HashMap::from([(0, top)]) })
     }
@@ -186,7 +189,10 @@ pub(super) fn directory(parent: &OwnedFd, wanted: &Wanted<'_>) -> Result<(Direct
         if wanted.passed_on {
             super::attributes::forget_inherited(&fd, true);
         }
-        return Ok((Directory { identity, was_there: false, passes_on: false, is_of_another: false }, fd));
+        // A new file gets the group of its directory or that of the process (open(2), "O_CREAT"); here they are the same.
+        let group = rustix::process::getegid().as_raw();
+        let is_plain = (status.st_uid, status.st_gid) == (own, group) && lifeboat_sys::inode::keeps_modes(&fd);
+        return Ok((Directory { identity, was_there: false, passes_on: false, is_of_another: false, is_plain }, fd));
     }
     if !wanted.private {
         if chosen && trusted::open_to(&status).is_some() {
@@ -197,7 +203,8 @@ pub(super) fn directory(parent: &OwnedFd, wanted: &Wanted<'_>) -> Result<(Direct
         }
     }
     let passes_on = !wanted.private && passes_on(&fd);
-    Ok((Directory { identity, was_there: true, passes_on, is_of_another: status.st_uid != own }, fd))
+    let is_of_another = status.st_uid != own;
+    Ok((Directory { identity, was_there: true, passes_on, is_of_another, is_plain: false }, fd))
 }
 
 /// Takes a directory over until it has the attributes of the archive.

@@ -27,6 +27,10 @@ impl ContentSource for Tens {
     fn length(&self, _: &Id) -> Option<u64> {
         Some(10)
     }
+
+    fn is_local(&self) -> bool {
+        true
+    }
 }
 
 /// What was reported.
