@@ -191,6 +191,7 @@ impl Extraction<'_> {
                         chosen: self.choices[child] == Choice::Yes,
                         replace: self.options.overwrite,
                         private: self.options.private,
+                        own: self.own,
                     },
                 );
                 parent = Some(opened);

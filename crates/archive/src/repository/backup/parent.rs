@@ -1,6 +1,6 @@
 //! Takes over from the previous snapshot what has not changed.
 
-use super::before::{Before, Listed};
+use super::before::{Before, List, Listed};
 use super::*;
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -48,12 +48,14 @@ pub(super) fn take_over(
     // A file that changed in the second in which it was read may have the same times and different content
     // ("racy" in git's terms: Documentation/technical/racy-git.txt).
     let safe_before = (parent.nanoseconds / 1_000_000_000) as i64 - 1;
+    // Huge directories need no second copy.
+    let mut one = List::default();
     let mut open = vec![(0, parent.tree)];
     while let Some((directory, id)) = open.pop() {
         // Equal directories have equal trees.
         if let Some(list) = before.get(&id) {
             for listed in list {
-                taken.look_up(index, safe_before, table, directory, listed, &mut open);
+                taken.look_up(index, safe_before, (table, directory), (&before.list, listed), &mut open);
             }
             taken.trees.insert(id);
             continue;
@@ -66,8 +68,10 @@ pub(super) fn take_over(
             }
         };
         let read = node::for_each(tree, &mut |node| {
-            if let Some(listed) = Listed::of(&node) {
-                taken.look_up(index, safe_before, table, directory, &listed, &mut open);
+            one.clear();
+            one.add(&node);
+            if let Some(listed) = one.last() {
+                taken.look_up(index, safe_before, (table, directory), (&one, listed), &mut open);
             }
             Ok(())
         });
@@ -87,18 +91,18 @@ impl Taken {
         &mut self,
         index: &Index,
         safe_before: i64,
-        table: &mut FileTable,
-        directory: usize,
-        listed: &Listed,
+        (table, directory): (&mut FileTable, usize),
+        (list, listed): (&List, &Listed),
         open: &mut Vec<(usize, Id)>,
     ) {
-        let Some(child) = table.child(directory, &listed.name) else { return };
+        let Some(child) = table.child(directory, list.name(listed)) else { return };
         let record = &table.records[child];
         if record.kind != listed.kind {
             return;
         }
+        let content = list.ids(listed);
         match record.kind {
-            Kind::Directory => open.extend(listed.subtree.map(|subtree| (child, subtree))),
+            Kind::Directory => open.extend(content.iter().map(|subtree| (child, *subtree))),
             Kind::File => {
                 let unchanged = listed.size == record.size
                     && listed.inode == record.inode
@@ -108,10 +112,10 @@ impl Taken {
                     self.changed += 1;
                     return;
                 }
-                let is_there = listed.content.iter().all(|id| index.get(BlobKind::Data, id).is_some());
+                let is_there = content.iter().all(|id| index.get(BlobKind::Data, id).is_some());
                 let is_sure = is_there && record.ctime.seconds < safe_before;
-                let (start, count) = (table.ids.len(), listed.content.len());
-                table.ids.extend_from_slice(&listed.content);
+                let (start, count) = (table.ids.len(), content.len());
+                table.ids.extend_from_slice(content);
                 if is_sure {
                     let record = &mut table.records[child];
                     (record.start, record.count) = (start as u32, count as u32);
