@@ -6,6 +6,7 @@
 //! | [`place`] | directories of the target, opened without following any link |
 //! | [`places`] | directories of a target in which nothing is restored any more |
 //! | [`links`] | further names of hard links, and what happens to them on another filesystem |
+//! | [`folders`] | directories: created before everything else, completed after it |
 //! | [`files`] | what is restored in parallel; regular files: content, holes, and their attributes while they are open |
 //! | [`sharing`], [`taking`] | blocks that files share again: which files, in which order; from which file they come |
 //! | [`compression`] | compression, which must be set before anything is written |
@@ -26,6 +27,7 @@ mod attributes;
 mod compression;
 mod extraction;
 mod files;
+mod folders;
 mod links;
 mod place;
 mod places;
@@ -39,10 +41,9 @@ use crate::links::Links;
 use crate::report::{Problems, Progress, locked};
 use crate::selection::Choice;
 use crate::{ArchiveError, Observer, Selection};
-use attributes::AsMade;
 pub use extraction::RestoreOptions;
 pub(crate) use extraction::{ContentReader, ContentSource};
-use extraction::{Extraction, Failure, unreachable};
+use extraction::{Extraction, Failure};
 use place::{Blocked, Target};
 use places::Places;
 use rustix::fd::OwnedFd;
@@ -52,8 +53,8 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
 
 /// What a restore did.
 pub(crate) struct Restored {
@@ -105,7 +106,8 @@ pub(crate) fn run(
         stored: AtomicU64::new(0),
         total,
     };
-    extraction.directories()?;
+    extraction.target.prepare(extraction.choices[0] == Choice::Yes, options.private)?;
+    folders::make(&mut extraction)?;
     let links = Links::of(table, |index| extraction.is_chosen(index));
     if !links.apart.is_empty() {
         observer.warning(&format!(
@@ -158,57 +160,6 @@ pub(crate) fn protect(table: &FileTable, target: &Path, problems: &Problems<'_>)
 }
 
 impl Extraction<'_> {
-    /// Creates directories, private until their content is there.
-    fn directories(&mut self) -> Result<(), ArchiveError> {
-        let mut directories = Directories::across_mounts();
-        self.target.prepare(self.choices[0] == Choice::Yes, self.options.private)?;
-        for index in 0..self.table.records.len() {
-            if self.table.records[index].kind != Kind::Directory || self.choices[index] == Choice::No {
-                continue;
-            }
-            let mut parent = None;
-            for child in self.table.children(index) {
-                if self.table.records[child].kind != Kind::Directory || self.choices[child] == Choice::No {
-                    continue;
-                }
-                let opened = match &parent {
-                    Some(parent) => Ok(Arc::clone(parent)),
-                    None => directories.open_same(self, index),
-                };
-                let opened = match opened {
-                    Ok(opened) => opened,
-                    Err(error) => {
-                        self.block(child, Blocked::Failed("OPEN its directory", error))?;
-                        continue;
-                    }
-                };
-                let made = place::directory(
-                    &opened,
-                    &place::Wanted {
-                        name: OsStr::from_bytes(self.table.name(child)),
-                        passed_on: self.passes_on(index),
-                        owner: self.table.records[child].uid,
-                        chosen: self.choices[child] == Choice::Yes,
-                        replace: self.options.overwrite,
-                        private: self.options.private,
-                        own: self.own,
-                    },
-                );
-                parent = Some(opened);
-                match made {
-                    Ok((directory, fd)) => {
-                        if directory.was_there && !self.options.private && self.has_chosen(child) {
-                            place::tidy(&fd);
-                        }
-                        self.target.directories.insert(child, directory);
-                    }
-                    Err(blocked) => self.block(child, blocked)?,
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Reports whether something chosen is directly in a directory.
     fn has_chosen(&self, index: usize) -> bool {
         self.table.children(index).any(|child| self.choices[child] == Choice::Yes)
@@ -281,27 +232,7 @@ impl Extraction<'_> {
                 self.warn(index, warnings.unwrap_or_default());
             }
         }
-        for (index, record) in records.iter().enumerate().rev() {
-            let Some(directory) = self.target.directories.get(&index) else { continue };
-            // An existing one on the way is left as it is.
-            if record.kind != Kind::Directory || (directory.was_there && !self.is_chosen(index)) {
-                continue;
-            }
-            match directories.open_same(self, index) {
-                Ok(fd) => {
-                    if directory.was_there && !self.options.private {
-                        attributes::strip(self.table, index, &fd);
-                    }
-                    let made = AsMade::new(record, self.own, directory.is_plain, false);
-                    self.warn(index, attributes::set_open(self.table, index, &fd, self.flags, made));
-                    if self.is_chosen(index) {
-                        self.done(index);
-                    }
-                }
-                Err(error) => self.failed(index, unreachable(error))?,
-            }
-        }
-        Ok(())
+        folders::finish(self)
     }
 }
 

@@ -1,7 +1,7 @@
 //! One extraction: what its parts share, what they count, and what happens to an entry that fails.
 
 use super::attributes;
-use super::place::{Naming, Target};
+use super::place::{Directory, Naming, Target};
 use super::sharing::Sharing;
 use crate::directories::{Directories, Identity, Tree};
 use crate::file_table::{FileTable, Id};
@@ -115,10 +115,13 @@ impl Extraction<'_> {
     /// Reports whether entries inherit something from their directory: it had that, or its owner may add something to it at any
     /// moment, because one that only leads to what was chosen is not closed.
     pub(super) fn passes_on(&self, index: usize) -> bool {
+        self.passes_on_from(index, self.target.directories.get(&index))
+    }
+
+    /// The same of a directory that is known.
+    pub(super) fn passes_on_from(&self, index: usize, directory: Option<&Directory>) -> bool {
         let leads = !self.options.private && !self.is_chosen(index);
-        self.target
-            .directories
-            .get(&index)
+        directory
             .is_some_and(|directory| directory.passes_on || (leads && directory.was_there && directory.is_of_another))
     }
 
