@@ -65,7 +65,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         "restore" => {
             std::fs::create_dir_all(&directory)?;
-            let options = RestoreOptions::default();
+            let options = RestoreOptions { overwrite: true, ..RestoreOptions::default() };
             let report =
                 repository.restore(&repository.find_snapshot("latest")?, &directory, &selection, &options, &Printed)?;
             println!("{} entries {} bytes, {} problems", report.entries, report.bytes, report.problems.len());

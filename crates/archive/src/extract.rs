@@ -6,15 +6,16 @@
 //! | [`place`] | directories of the target, opened without following any link |
 //! | [`places`] | directories of a target in which nothing is restored any more |
 //! | [`links`] | further names of hard links, and what happens to them on another filesystem |
-//! | [`files`] | regular files: content, holes, and their attributes while they are open |
+//! | [`folders`] | directories: created before everything else, completed after it |
+//! | [`files`] | what is restored in parallel; regular files: content, holes, and their attributes while they are open |
 //! | [`sharing`], [`taking`] | blocks that files share again: which files, in which order; from which file they come |
 //! | [`compression`] | compression, which must be set before anything is written |
 //! | [`attributes`] | owner, mode, xattrs, times, flags, in the order that keeps them |
 //! | [`survey`] | what is in the target already: what is new, replaced, kept |
 //! | [`under`] | directories that mounted filesystems hide |
 //!
-//! Order: directories; files in parallel, in the order in which their content is in the archive; links, devices and
-//! pipes; hard links; inode flags of files; then attributes of directories from the leaves up, so that nothing touches
+//! Order: directories; links, devices and pipes, then files, in parallel and in the order in which their content is in the archive;
+//! hard links; inode flags of files; then attributes of directories from the leaves up, so that nothing touches
 //! a directory after its times are set. Flags that protect a file from changes may wait until somebody else has
 //! written to the target ([`protect`]).
 //!
@@ -27,6 +28,7 @@ mod attributes;
 mod compression;
 mod extraction;
 mod files;
+mod folders;
 mod links;
 mod place;
 mod places;
@@ -42,7 +44,7 @@ use crate::report::{Problems, Progress, locked};
 use crate::selection::Choice;
 use crate::{ArchiveError, Observer, Selection};
 pub(crate) use extraction::{ContentReader, ContentSource};
-use extraction::{Extraction, Failure, unreachable};
+use extraction::{Extraction, Failure};
 pub use extraction::{Keep, RestoreOptions};
 use place::{Blocked, Target};
 use places::Places;
@@ -53,8 +55,8 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
 pub use survey::Survey;
 
 /// What a restore did.
@@ -98,6 +100,7 @@ pub(crate) fn run(
         sharing: Sharing::default(),
         target: opened,
         made: Mutex::new(HashMap::new()),
+        own: (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()),
         without_set_id: Mutex::default(),
         flags: if options.unprotected { !attributes::PROTECTION } else { u32::MAX },
         choices,
@@ -110,7 +113,8 @@ pub(crate) fn run(
         stored: AtomicU64::new(0),
         total,
     };
-    extraction.directories()?;
+    extraction.target.prepare(extraction.choices[0] == Choice::Yes, options.private)?;
+    folders::make(&mut extraction)?;
     let links = Links::of(table, |index| extraction.is_chosen(index));
     if !links.apart.is_empty() {
         observer.warning(&format!(
@@ -125,7 +129,6 @@ pub(crate) fn run(
             && !table.is_squeezed(index)
     });
     files::restore(&extraction, &links)?;
-    extraction.others(&links)?;
     let copies = links::restore(&extraction, &links)?;
     extraction.finish()?;
     under::restore(&extraction);
@@ -180,56 +183,6 @@ pub(crate) fn protect(table: &FileTable, target: &Path, problems: &Problems<'_>)
 }
 
 impl Extraction<'_> {
-    /// Creates directories, private until their content is there.
-    fn directories(&mut self) -> Result<(), ArchiveError> {
-        let mut directories = Directories::across_mounts();
-        self.target.prepare(self.choices[0] == Choice::Yes, self.options.private)?;
-        for index in 0..self.table.records.len() {
-            if self.table.records[index].kind != Kind::Directory || self.choices[index] == Choice::No {
-                continue;
-            }
-            let mut parent = None;
-            for child in self.table.children(index) {
-                if self.table.records[child].kind != Kind::Directory || self.choices[child] == Choice::No {
-                    continue;
-                }
-                let opened = match &parent {
-                    Some(parent) => Ok(Arc::clone(parent)),
-                    None => directories.open_same(self, index),
-                };
-                let opened = match opened {
-                    Ok(opened) => opened,
-                    Err(error) => {
-                        self.block(child, Blocked::Failed("OPEN its directory", error))?;
-                        continue;
-                    }
-                };
-                let made = place::directory(
-                    &opened,
-                    &place::Wanted {
-                        name: OsStr::from_bytes(self.table.name(child)),
-                        passed_on: self.passes_on(index),
-                        owner: self.table.records[child].uid,
-                        chosen: self.choices[child] == Choice::Yes,
-                        replace: self.options.overwrite,
-                        private: self.options.private,
-                    },
-                );
-                parent = Some(opened);
-                match made {
-                    Ok((directory, fd)) => {
-                        if directory.was_there && !self.options.private && self.has_chosen(child) {
-                            place::tidy(&fd);
-                        }
-                        self.target.directories.insert(child, directory);
-                    }
-                    Err(blocked) => self.block(child, blocked)?,
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Reports whether something chosen is directly in a directory.
     fn has_chosen(&self, index: usize) -> bool {
         self.table.children(index).any(|child| self.choices[child] == Choice::Yes)
@@ -255,23 +208,7 @@ impl Extraction<'_> {
         Ok(())
     }
 
-    /// Symbolic links, devices, pipes, sockets.
-    fn others(&self, links: &Links) -> Result<(), ArchiveError> {
-        let mut parents = Directories::across_mounts();
-        for (index, record) in self.table.records.iter().enumerate() {
-            let is_other = !matches!(record.kind, Kind::File | Kind::Directory);
-            if !is_other || !self.is_chosen(index) || links.first(index) != index {
-                continue;
-            }
-            let made = parents.open_same(self, record.parent as usize).map_err(unreachable);
-            match made.and_then(|parent| self.other(&parent, index)) {
-                Ok(()) => self.done(index),
-                Err(failure) => self.failed(index, failure)?,
-            }
-        }
-        Ok(())
-    }
-
+    /// A symbolic link, device, pipe or socket.
     fn other(&self, parent: &OwnedFd, index: usize) -> Result<(), Failure> {
         use rustix::fs::{FileType, Mode};
         let record = &self.table.records[index];
@@ -287,7 +224,7 @@ impl Extraction<'_> {
             }
         };
         let (at, ()) = place::put(name, self.naming(), make).map_err(|error| self.failure("MAKE", index, error))?;
-        let held = match attributes::hold_new(record, parent, at.name()) {
+        let (held, owner) = match attributes::hold_new(record, parent, at.name()) {
             Ok(held) => held,
             // What exists there is not ours and is left alone.
             Err(Errno::STALE | Errno::NOENT) => {
@@ -299,7 +236,7 @@ impl Extraction<'_> {
             }
         };
         let passed_on = self.passes_on(record.parent as usize);
-        self.warn(index, attributes::set_held(self.table, index, &held, passed_on));
+        self.warn(index, attributes::set_held(self.table, index, (&held, owner), passed_on));
         self.note(index, &held);
         at.rename(parent).map_err(|error| Failure::entry("RENAME", error))
     }
@@ -318,26 +255,7 @@ impl Extraction<'_> {
                 self.warn(index, warnings.unwrap_or_default());
             }
         }
-        for (index, record) in records.iter().enumerate().rev() {
-            let Some(directory) = self.target.directories.get(&index) else { continue };
-            // An existing one on the way is left as it is.
-            if record.kind != Kind::Directory || (directory.was_there && !self.is_chosen(index)) {
-                continue;
-            }
-            match directories.open_same(self, index) {
-                Ok(fd) => {
-                    if directory.was_there && !self.options.private {
-                        attributes::strip(self.table, index, &fd);
-                    }
-                    self.warn(index, attributes::set_open(self.table, index, &fd, self.flags));
-                    if self.is_chosen(index) {
-                        self.done(index);
-                    }
-                }
-                Err(error) => self.failed(index, unreachable(error))?,
-            }
-        }
-        Ok(())
+        folders::finish(self)
     }
 }
 

@@ -84,6 +84,8 @@ const BCACHEFS: u32 = 0xca45_1a4e;
 const FAT: u32 = 0x4d44;
 const EXFAT: u32 = 0x2011_bab0;
 const NTFS3: u32 = 0x7366_746e;
+const XFS: u32 = 0x5846_5342;
+const BTRFS: u32 = 0x9123_683e;
 const ISO9660: u32 = 0x9660;
 const UDF: u32 = 0x1501_3346;
 
@@ -96,6 +98,13 @@ pub fn storable(file: impl AsFd) -> u32 {
         Ok(EXT | F2FS | TMPFS | BCACHEFS) => SETTABLE,
         _ => SETTABLE & !CASEFOLD,
     }
+}
+
+/// Reports whether the filesystem of an open file is one that gives new files exactly the owner, group and mode that they are created
+/// with. FAT has none, and servers decide for themselves.
+pub fn keeps_modes(file: impl AsFd) -> bool {
+    let magic = rustix::fs::fstatfs(file).map(|status| status.f_type as u32);
+    matches!(magic, Ok(EXT | XFS | BTRFS | F2FS | TMPFS | BCACHEFS))
 }
 
 /// Reports whether the filesystem of an open file stores labels of security modules. Where it does not, the kernel shows

@@ -15,6 +15,7 @@
 //! | [`ending`] | what is removed before a signal ends us |
 //! | [`extents`] | where content is on a disk, and files that share it |
 //! | [`subvolume`] | snapshots of btrfs subvolumes |
+//! | [`umask`] | the mask of modes of one thread |
 //! | [`trusted`] | folders that a person names, and who could redirect them |
 //! | [`usage`] | what a finished child used |
 //! | [`modules`] | kernel modules: depmod's index, modprobe.d, loading by modalias |
@@ -57,6 +58,7 @@ pub mod subvolume;
 pub mod tape;
 pub mod trusted;
 pub mod uevent;
+pub mod umask;
 pub mod usage;
 
 pub use program::Program;

@@ -87,6 +87,21 @@ fn times(record: &Record) -> Timestamps {
     Timestamps { last_access: time, last_modification: time }
 }
 
+/// What an entry has since it was created, and need not be set: each setting is a change of the inode that the filesystem records.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct AsMade {
+    pub(super) owner: bool,
+    pub(super) mode: bool,
+}
+
+impl AsMade {
+    /// For an entry whose directory is `plain`, so that it belongs to `own`; `exact` when no mask applies to the mode that it is created
+    /// with.
+    pub(super) fn new(record: &Record, own: (u32, u32), plain: bool, exact: bool) -> Self {
+        AsMade { owner: plain && own == (record.uid, record.gid), mode: plain && exact && record.mode & 0o7000 == 0 }
+    }
+}
+
 /// Without root, files cannot be given away; tar(1) and cp(1) do not either: they keep their new owner.
 fn owner(record: &Record) -> (Option<Uid>, Option<Gid>) {
     if !rustix::process::geteuid().is_root() {
@@ -134,23 +149,28 @@ fn mode_here(record: &Record, entry: &OwnedFd) -> Result<u16, Errno> {
 }
 
 /// Everything except late flags of an open regular file; everything of an open directory, with the flags in `flags`.
-pub(super) fn set_open(table: &FileTable, index: usize, file: &OwnedFd, flags: u32) -> Outcome {
-    set(&table.records[index], table.xattrs(index), file, flags)
+pub(super) fn set_open(table: &FileTable, index: usize, file: &OwnedFd, flags: u32, made: AsMade) -> Outcome {
+    set(&table.records[index], table.xattrs(index), file, flags, made)
 }
 
 /// As [`set_open`], from the parts.
-pub(super) fn set(record: &Record, xattrs: &[Xattr], file: &OwnedFd, flags: u32) -> Outcome {
+pub(super) fn set(record: &Record, xattrs: &[Xattr], file: &OwnedFd, flags: u32, made: AsMade) -> Outcome {
     let mut warnings = vec![];
     let mut check = |what: &str, result: Result<(), Errno>| {
         if let Err(error) = result {
             warnings.push(warning(what, error));
         }
     };
-    let (uid, gid) = owner(record);
-    check("the owner", rustix::fs::fchown(file, uid, gid));
-    let mode = mode_here(record, file);
-    let without_set_id = mode.is_ok_and(|mode| mode != record.mode);
-    check("the mode", mode.and_then(|mode| rustix::fs::fchmod(file, Mode::from_raw_mode(mode.into()))));
+    if !made.owner {
+        let (uid, gid) = owner(record);
+        check("the owner", rustix::fs::fchown(file, uid, gid));
+    }
+    let mut without_set_id = false;
+    if !made.mode {
+        let mode = mode_here(record, file);
+        without_set_id = mode.is_ok_and(|mode| mode != record.mode);
+        check("the mode", mode.and_then(|mode| rustix::fs::fchmod(file, Mode::from_raw_mode(mode.into()))));
+    }
     for xattr in xattrs {
         let name = OsStr::from_bytes(&xattr.name);
         let result = rustix::fs::fsetxattr(file, name, &xattr.value, XattrFlags::empty());
@@ -185,11 +205,12 @@ fn set_all_flags(flags: u32, xattrs: &[Xattr], file: &OwnedFd) -> Vec<String> {
     warnings
 }
 
-/// An entry that is not opened, held by O_PATH: link, device, pipe, socket. It must be the one that was just created.
+/// An entry that is not opened, held by O_PATH: link, device, pipe, socket. It must be the one that was just created. Returns it with
+/// its owner and group.
 ///
 /// # Errors
 /// ESTALE when it is something else.
-pub(super) fn hold_new(record: &Record, parent: &OwnedFd, name: &OsStr) -> Result<OwnedFd, Errno> {
+pub(super) fn hold_new(record: &Record, parent: &OwnedFd, name: &OsStr) -> Result<(OwnedFd, (u32, u32)), Errno> {
     let held = look::hold(parent, name)?;
     let status = rustix::fs::fstat(&held)?;
     let kind = match FileType::from_raw_mode(status.st_mode) {
@@ -205,11 +226,16 @@ pub(super) fn hold_new(record: &Record, parent: &OwnedFd, name: &OsStr) -> Resul
     if kind != record.kind || !is_ours || (is_device && status.st_rdev != record.device) {
         return Err(Errno::STALE);
     }
-    Ok(held)
+    Ok((held, (status.st_uid, status.st_gid)))
 }
 
-/// All attributes of an entry that is held by O_PATH.
-pub(super) fn set_held(table: &FileTable, index: usize, held: &OwnedFd, passed_on: bool) -> Outcome {
+/// All attributes of an entry that is held by O_PATH and belongs to `has` by now.
+pub(super) fn set_held(
+    table: &FileTable,
+    index: usize,
+    (held, has): (&OwnedFd, (u32, u32)),
+    passed_on: bool,
+) -> Outcome {
     let record = &table.records[index];
     let mut warnings = vec![];
     let mut check = |what: &str, result: Result<(), Errno>| {
@@ -218,8 +244,10 @@ pub(super) fn set_held(table: &FileTable, index: usize, held: &OwnedFd, passed_o
         }
     };
     let path = through_proc(held);
-    let (uid, gid) = owner(record);
-    check("the owner", rustix::fs::chownat(held, "", uid, gid, AtFlags::EMPTY_PATH));
+    if has != (record.uid, record.gid) {
+        let (uid, gid) = owner(record);
+        check("the owner", rustix::fs::chownat(held, "", uid, gid, AtFlags::EMPTY_PATH));
+    }
     let mut without_set_id = false;
     if record.kind != Kind::Symlink {
         if passed_on {

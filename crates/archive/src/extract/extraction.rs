@@ -1,7 +1,7 @@
 //! One extraction: what its parts share, what they count, and what happens to an entry that fails.
 
 use super::attributes;
-use super::place::{Naming, Target};
+use super::place::{Directory, Naming, Target};
 use super::sharing::Sharing;
 use crate::directories::{Directories, Identity, Tree};
 use crate::file_table::{FileTable, Id};
@@ -54,6 +54,8 @@ pub(crate) trait ContentSource: Sync {
     fn place(&self, id: &Id) -> (u32, u32);
     /// Size of a blob's content, in bytes; `None` when there is no such blob.
     fn length(&self, id: &Id) -> Option<u64>;
+    /// Reading starts no other programs.
+    fn is_local(&self) -> bool;
 }
 
 /// Reads content in one thread.
@@ -67,6 +69,8 @@ pub(super) struct Extraction<'a> {
     pub(super) table: &'a FileTable,
     pub(super) choices: Vec<Choice>,
     pub(super) target: Target,
+    /// User and group that new entries belong to.
+    pub(super) own: (u32, u32),
     /// Device and inode of files that are linked to, or get flags, later.
     pub(super) made: Mutex<HashMap<usize, Identity>>,
     /// Entries that did not get their set-id bits.
@@ -125,11 +129,19 @@ impl Extraction<'_> {
     /// Reports whether entries inherit something from their directory: it had that, or its owner may add something to it at any
     /// moment, because one that only leads to what was chosen is not closed.
     pub(super) fn passes_on(&self, index: usize) -> bool {
+        self.passes_on_from(index, self.target.directories.get(&index))
+    }
+
+    /// The same of a directory that is known.
+    pub(super) fn passes_on_from(&self, index: usize, directory: Option<&Directory>) -> bool {
         let leads = !self.options.private && !self.is_chosen(index);
-        self.target
-            .directories
-            .get(&index)
+        directory
             .is_some_and(|directory| directory.passes_on || (leads && directory.was_there && directory.is_of_another))
+    }
+
+    /// Reports whether a directory is plain: see [`Directory::is_plain`](super::place::Directory::is_plain).
+    pub(super) fn is_plain(&self, index: usize) -> bool {
+        self.target.directories.get(&index).is_some_and(|directory| directory.is_plain)
     }
 
     /// Notes the identity of a new entry, for later access by its name.

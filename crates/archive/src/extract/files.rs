@@ -1,6 +1,6 @@
-//! Regular files: several threads, each taking files whose content is together in the archive.
+//! Files, links, devices and pipes: several threads, each taking files whose content is together in the archive.
 
-use super::attributes;
+use super::attributes::{self, AsMade};
 use super::compression;
 use super::extraction::{ContentReader, Extraction, Failure, unreachable};
 use super::place::{self, Naming};
@@ -22,12 +22,13 @@ const BATCH_BYTES: u64 = 8 << 20;
 /// Files that one batch has at most.
 const BATCH_FILES: usize = 256;
 
-/// Restores all chosen regular files; of hard links, the leading one.
+/// Restores all that is chosen except directories; of hard links, the leading one.
 pub(super) fn restore(extraction: &Extraction<'_>, links: &Links) -> Result<(), ArchiveError> {
     let table = extraction.table;
     let is_wanted = |index: &usize| {
-        table.records[*index].kind == Kind::File && extraction.is_chosen(*index) && links.first(*index) == *index
+        table.records[*index].kind != Kind::Directory && extraction.is_chosen(*index) && links.first(*index) == *index
     };
+    // What has no content comes first.
     let mut files: Vec<usize> = (0..table.records.len()).filter(is_wanted).collect();
     files.sort_by_cached_key(|index| (table.content(*index).first().map(|id| extraction.content.place(id)), *index));
     for round in extraction.sharing.rounds(files) {
@@ -36,19 +37,24 @@ pub(super) fn restore(extraction: &Extraction<'_>, links: &Links) -> Result<(), 
     Ok(())
 }
 
-/// Restores files in parallel.
+/// Restores entries in parallel.
 fn run(extraction: &Extraction<'_>, files: &[usize]) -> Result<(), ArchiveError> {
     let batches = batches(extraction, files);
     let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     let work = || -> Result<(), ArchiveError> {
         let mut reader = extraction.content.reader()?;
         let mut parents = Directories::across_mounts();
+        let exact = extraction.content.is_local() && lifeboat_sys::umask::clear_for_this_thread().is_ok();
         while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
             for index in *batch {
                 if stop.load(Ordering::Relaxed) {
                     return Ok(());
                 }
-                match one(extraction, &mut *reader, &mut parents, *index) {
+                let made = match extraction.table.records[*index].kind {
+                    Kind::File => one(extraction, (&mut *reader, &mut parents), exact, *index),
+                    _ => other(extraction, &mut parents, *index),
+                };
+                match made {
                     Ok(()) => extraction.done(*index),
                     Err(failure) => {
                         extraction.failed(*index, failure).inspect_err(|_| stop.store(true, Ordering::Relaxed))?
@@ -89,11 +95,17 @@ fn batches<'f>(extraction: &Extraction<'_>, files: &'f [usize]) -> Vec<&'f [usiz
     batches
 }
 
-/// One file, with all its attributes.
+/// One entry that is neither file nor directory.
+fn other(extraction: &Extraction<'_>, parents: &mut Directories, index: usize) -> Result<(), Failure> {
+    let parent = parents.open_same(extraction, extraction.table.records[index].parent as usize);
+    extraction.other(&*parent.map_err(unreachable)?, index)
+}
+
+/// One file, with all its attributes. `exact` when this thread has no mask of modes.
 pub(super) fn one(
     extraction: &Extraction<'_>,
-    reader: &mut dyn ContentReader,
-    parents: &mut Directories,
+    (reader, parents): (&mut dyn ContentReader, &mut Directories),
+    exact: bool,
     index: usize,
 ) -> Result<(), Failure> {
     let table = extraction.table;
@@ -101,7 +113,11 @@ pub(super) fn one(
     let parent = &*parents.open_same(extraction, parent_index).map_err(unreachable)?;
     // Also for reading: a file may share blocks with itself.
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let make = |name: &OsStr| rustix::fs::openat(parent, name, flags, Mode::RUSR | Mode::WUSR);
+    let record = &table.records[index];
+    let made = AsMade::new(record, extraction.own, extraction.is_plain(parent_index), exact);
+    // A plain directory is closed to others, so nobody gets in by the final mode before the content is there.
+    let mode = if made.mode { Mode::from_raw_mode(record.mode.into()) } else { Mode::RUSR | Mode::WUSR };
+    let make = |name: &OsStr| rustix::fs::openat(parent, name, flags, mode);
     let name = OsStr::from_bytes(table.name(index));
     let naming = match extraction.naming() {
         Naming::Replace if !extraction.options.repeatable => Naming::Complete,
@@ -111,14 +127,14 @@ pub(super) fn one(
     if extraction.passes_on(parent_index) {
         attributes::forget_inherited(&file, false);
     }
-    let early: Vec<String> = attributes::set_early(&table.records[index], &file).into_iter().collect();
+    let early: Vec<String> = attributes::set_early(record, &file).into_iter().collect();
     compression::set_early(table.xattrs(index), &file);
     if let Err(failure) = write(extraction, reader, index, &file) {
         put.remove(parent);
         return Err(failure);
     }
     extraction.warn(index, early);
-    extraction.warn(index, attributes::set_open(table, index, &file, 0));
+    extraction.warn(index, attributes::set_open(table, index, &file, 0, made));
     extraction.sharing.note(index, &file);
     extraction.note(index, &file);
     put.rename(parent).map_err(|error| Failure::entry("RENAME", error))

@@ -104,7 +104,7 @@ impl Linking<'_> {
             Some(reader) => reader,
             none => none.insert(extraction.content.reader().map_err(Failure::Fatal)?),
         };
-        files::one(extraction, &mut **reader, &mut self.to, index)?;
+        files::one(extraction, (&mut **reader, &mut self.to), false, index)?;
         Ok(())
     }
 }

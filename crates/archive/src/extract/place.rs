@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What entries are called until they are complete: this, the number of the process, and a number.
@@ -33,6 +34,8 @@ pub(super) struct Directory {
     pub(super) passes_on: bool,
     /// It belongs to another user than the restoring one.
     pub(super) is_of_another: bool,
+    /// It is new, and what is created in it has the owner and group of this process, and exactly the mode that it is created with.
+    pub(super) is_plain: bool,
 }
 
 impl Target {
@@ -64,6 +67,7 @@ impl Target {
             was_there: true,
             passes_on: passes_on(&root),
             is_of_another: status.st_uid != rustix::process::geteuid().as_raw(),
+            is_plain: false,
         };
         Ok(Target { root, path: path.to_owned(), directories: HashMap::from([(0, top)]) })
     }
@@ -105,6 +109,8 @@ pub(super) struct Wanted<'a> {
     pub(super) replace: bool,
     /// Nobody else writes to the target.
     pub(super) private: bool,
+    /// User and group of this process.
+    pub(super) own: (u32, u32),
 }
 
 /// Why a directory cannot be created or used.
@@ -177,7 +183,7 @@ pub(super) fn directory(parent: &OwnedFd, wanted: &Wanted<'_>) -> Result<(Direct
     let opened = opened.and_then(|fd| rustix::fs::fstat(&fd).map(|status| (fd, status)));
     let (fd, status) = opened.map_err(failed("OPEN the directory"))?;
     let identity = (status.st_dev, status.st_ino);
-    let own = rustix::process::geteuid().as_raw();
+    let own = wanted.own.0;
     if is_new {
         // The owner of the parent could have given its name to another one since.
         if !wanted.private && (status.st_uid != own || status.st_mode & 0o777 != 0o700) {
@@ -186,7 +192,9 @@ pub(super) fn directory(parent: &OwnedFd, wanted: &Wanted<'_>) -> Result<(Direct
         if wanted.passed_on {
             super::attributes::forget_inherited(&fd, true);
         }
-        return Ok((Directory { identity, was_there: false, passes_on: false, is_of_another: false }, fd));
+        // A new file gets the group of its directory or that of the process (open(2), "O_CREAT"); here they are the same.
+        let is_plain = (status.st_uid, status.st_gid) == wanted.own && lifeboat_sys::inode::keeps_modes(&fd);
+        return Ok((Directory { identity, was_there: false, passes_on: false, is_of_another: false, is_plain }, fd));
     }
     if !wanted.private {
         if chosen && trusted::open_to(&status).is_some() {
@@ -197,7 +205,8 @@ pub(super) fn directory(parent: &OwnedFd, wanted: &Wanted<'_>) -> Result<(Direct
         }
     }
     let passes_on = !wanted.private && passes_on(&fd);
-    Ok((Directory { identity, was_there: true, passes_on, is_of_another: status.st_uid != own }, fd))
+    let is_of_another = status.st_uid != own;
+    Ok((Directory { identity, was_there: true, passes_on, is_of_another, is_plain: false }, fd))
 }
 
 /// Takes a directory over until it has the attributes of the archive.
@@ -296,6 +305,7 @@ pub(super) fn put<T>(
     make: impl Fn(&OsStr) -> Result<T, Errno>,
 ) -> Result<(Put, T), Errno> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
+    static PROCESS: OnceLock<u32> = OnceLock::new();
     if naming != Naming::Complete {
         match make(name) {
             Ok(made) => return Ok((Put { name: name.to_owned(), temporary: None }, made)),
@@ -305,7 +315,8 @@ pub(super) fn put<T>(
     }
     loop {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let temporary = OsString::from(format!("{TEMPORARY}{}-{number}", std::process::id()));
+        let process = PROCESS.get_or_init(std::process::id);
+        let temporary = OsString::from(format!("{TEMPORARY}{process}-{number}"));
         match make(&temporary) {
             Ok(made) => return Ok((Put { name: name.to_owned(), temporary: Some(temporary) }, made)),
             // Left by a process with the same number.

@@ -27,6 +27,10 @@ impl ContentSource for Tens {
     fn length(&self, _: &Id) -> Option<u64> {
         Some(10)
     }
+
+    fn is_local(&self) -> bool {
+        true
+    }
 }
 
 /// What was reported.
@@ -142,4 +146,56 @@ fn a_file_of_somebody_else_is_not_given_away_as_a_name_of_ones_own() {
     assert_eq!((status("home").uid(), status("home").mode() & 0o777), (1000, 0o666));
     assert_eq!((status("shadow").uid(), status("shadow").mode() & 0o777), (0, 0o600));
     assert_ne!(status("home").ino(), status("shadow").ino());
+}
+
+#[test]
+fn what_a_new_directory_holds_has_the_mode_and_owner_of_the_archive() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let own = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let is_root = own.0 == 0;
+    let mut table = FileTable::default();
+    table.ids = vec![[b'x'; 32]];
+    let mut directory = |parent: u32, start, count, name: &[u8]| {
+        let mut record = Record::new(Kind::Directory);
+        (record.parent, record.mode, record.start, record.count) = (parent, 0o755, start, count);
+        (record.uid, record.gid) = own;
+        table.push(record, name, More::default());
+    };
+    let modes = [0o444, 0o600, 0o640, 0o644, 0o666, 0o755, 0o777, 0o1644, 0o2755, 0o4755, 0];
+    // Owners that the process has, and others.
+    let owners = if is_root { vec![own, (own.0, 42), (1000, own.1), (1000, 42)] } else { vec![own] };
+    directory(0, 1, 1, b"");
+    directory(0, 2, (modes.len() * owners.len()) as u32, b"new");
+    for owner in &owners {
+        for mode in modes {
+            let mut record = Record::new(Kind::File);
+            (record.parent, record.mode, record.size, record.count) = (1, mode, 10, 1);
+            (record.uid, record.gid) = *owner;
+            table.push(record, format!("{}-{}-{mode:04o}", owner.0, owner.1).as_bytes(), More::default());
+        }
+    }
+    let ways = [(false, false), (false, true), (true, true)];
+    for ((private, overwrite), set_group) in ways.into_iter().flat_map(|way| [(way, false), (way, true)]) {
+        let target = tempfile::tempdir().unwrap();
+        if is_root && set_group {
+            // New directories get the group of this one, and so would files in them.
+            std::os::unix::fs::chown(target.path(), None, Some(12)).unwrap();
+            std::fs::set_permissions(target.path(), std::fs::Permissions::from_mode(0o2700)).unwrap();
+        }
+        for attempt in ["new", "again"] {
+            let problems = Problems::new(&Quiet);
+            let options = RestoreOptions { private, overwrite, ..RestoreOptions::default() };
+            run(&table, &Tens, target.path(), &Selection::Everything, &options, &Quiet, &problems).unwrap();
+            let problems = problems.into_list();
+            assert!(problems.is_empty() || (attempt == "again" && !overwrite), "{attempt}: {problems:?}");
+            for owner in &owners {
+                for mode in modes {
+                    let name = format!("new/{}-{}-{mode:04o}", owner.0, owner.1);
+                    let status = target.path().join(&name).symlink_metadata().unwrap();
+                    let found = (status.uid(), status.gid(), status.mode() & 0o7777, status.len());
+                    assert_eq!(found, (owner.0, owner.1, mode.into(), 10), "{name} {attempt} {options:?}");
+                }
+            }
+        }
+    }
 }

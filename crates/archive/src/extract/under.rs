@@ -1,6 +1,6 @@
 //! Attributes of directories that mounted filesystems hide, e.g. of the root filesystem's own /boot.
 
-use super::attributes;
+use super::attributes::{self, AsMade};
 use super::extraction::Extraction;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
@@ -16,7 +16,10 @@ pub(super) fn restore(extraction: &Extraction<'_>) {
         let Some(index) = table.find(&under.path).filter(|index| extraction.is_chosen(*index)) else { continue };
         match hidden(extraction, index) {
             Ok(Some(directory)) => {
-                extraction.warn(index, attributes::set(&under.record, &under.xattrs, &directory, u32::MAX));
+                extraction.warn(
+                    index,
+                    attributes::set(&under.record, &under.xattrs, &directory, u32::MAX, AsMade::default()),
+                );
             }
             Ok(None) => {}
             Err(error) => {

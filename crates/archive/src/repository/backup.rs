@@ -23,6 +23,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::{ffi::OsStr, path::Path};
 
+mod before;
 mod parent;
 mod reading;
 mod repairs;
@@ -30,6 +31,7 @@ mod request;
 mod trees;
 mod zeros;
 
+use before::Before;
 pub use request::BackupRequest;
 
 /// The source, without the repository itself.
@@ -69,16 +71,20 @@ fn attempt(
         problems.add(&own, "cannot ARCHIVE: snapshots keep Lifeboat's own records under this name; left out");
         source.excludes.push(own);
     }
+    let machine = Owner::new(&*request.machine_id, &*request.host);
     let lock = Lock::take(store, Mode::Shared, "WRITE", repository.lock_patience)?;
     let (walked, loaded) = rayon::join(
         || walk::walk_with_extents(&source, observer, &problems),
         || {
-            let loaded = (Stock::take(store)?, super::snapshot::all(store)?);
+            let stock = Stock::take(store)?;
+            let (snapshots, unreadable) = super::snapshot::all(store)?;
+            let parent = if request.reread { None } else { owner::latest(&Owners::new(store), &snapshots, &machine) };
+            let before = parent.map(|parent| Before::read(store, &stock.index, parent.tree)).unwrap_or_default();
             lock.confirm("WRITE")?;
-            Ok::<_, ArchiveError>(loaded)
+            Ok::<_, ArchiveError>((stock, snapshots, unreadable, before))
         },
     );
-    let (mut walked, (mut stock, (snapshots, unreadable))) = (walked?, loaded?);
+    let (mut walked, (mut stock, snapshots, unreadable, before)) = (walked?, loaded?);
     repairs::mend(repository, &mut stock, &unreadable, observer)?;
     let room = walked.extents.take().map(|extents| extents.finish(&mut walked.table, &walked.tops)).unwrap_or_default();
     let encrypted = std::mem::take(&mut walked.encrypted);
@@ -87,12 +93,12 @@ fn attempt(
         observer.warning(&entry.at_backup());
     }
     owner::warn_of_the_future(&snapshots, now, observer);
-    let machine = Owner::new(&*request.machine_id, &*request.host);
     let parent = owner::latest(&Owners::new(store), &snapshots, &machine);
     let taken = match (parent, request.reread) {
-        (Some(parent), false) => parent::take_over(store, &stock.index, parent, &mut walked.table),
+        (Some(parent), false) => parent::take_over(store, &stock.index, (parent, &before), &mut walked.table),
         _ => parent::Taken::default(),
     };
+    drop(before);
     for (directory, error) in &taken.unreadable {
         let shown = directory.display();
         observer.warning(&format!("the previous snapshot's {shown} is read again with everything in it: {error}"));
@@ -251,7 +257,7 @@ impl Backup<'_> {
             (record.mode, record.size, record.start) = (0o600, content.len() as u64, own.ids.len() as u32);
             let mut rest = content.as_slice();
             while !rest.is_empty() {
-                let (blob, after) = rest.split_at(chunker.cut(rest));
+                let (blob, after) = rest.split_at(chunker.cut(rest, true).unwrap_or(rest.len()));
                 own.ids.push(writer.put(worker, BlobKind::Data, blob)?);
                 rest = after;
             }

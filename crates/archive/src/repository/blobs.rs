@@ -8,8 +8,10 @@ use super::store::Store;
 use crate::ArchiveError;
 use crate::file_table::Id;
 
-/// Bytes read at once.
+/// Bytes read at once across the network, where each read is a round trip.
 const WINDOW: u32 = 4 << 20;
+/// The same of a local folder: what is read stays in the processor's cache until it is decrypted.
+const LOCAL_WINDOW: u32 = 1 << 20;
 /// Windows kept by each reader.
 const WINDOWS: usize = 3;
 
@@ -26,6 +28,8 @@ struct Window {
 pub(crate) struct Buffers {
     opener: Opener,
     windows: Vec<Window>,
+    /// Bytes of one.
+    window: u32,
     clock: u64,
     sealed: Vec<u8>,
 }
@@ -33,7 +37,8 @@ pub(crate) struct Buffers {
 impl Buffers {
     pub(crate) fn new(store: &Store) -> Result<Buffers, ArchiveError> {
         let opener = Opener::new(store.key.clone()).map_err(|error| store.failed("READ", error))?;
-        Ok(Buffers { opener, windows: vec![], clock: 0, sealed: vec![] })
+        let window = if store.folder.is_some() { LOCAL_WINDOW } else { WINDOW };
+        Ok(Buffers { opener, windows: vec![], window, clock: 0, sealed: vec![] })
     }
 }
 
@@ -99,20 +104,37 @@ impl<'a> Blobs<'a> {
 
     /// Reports whether a blob can be read at one place.
     pub(crate) fn is_whole_at(&mut self, location: Location, id: &Id) -> bool {
-        self.open(location, id).is_ok()
+        self.open(location, BlobKind::Data, id).is_ok()
     }
 
     /// Reads and opens a blob at one place; notes that it is damaged there.
     fn open_or_note(&mut self, location: Location, kind: BlobKind, id: &Id) -> Result<u32, ArchiveError> {
-        let result = self.open(location, id);
+        let result = self.open(location, kind, id);
         if matches!(&result, Err(error) if error.is_damage()) && self.store.lost().is_none() {
             self.store.found_damaged(&self.index.packs[location.pack as usize], Some((kind, *id)));
         }
         result
     }
 
+    /// What is read around a blob: start and length. Files are in the order in which they are restored. A directory is behind those
+    /// that are in it, and they are from the last one to the first, so what is wanted next is before it.
+    fn window_around(&self, location: Location, kind: BlobKind) -> (u32, u32) {
+        let end = location.offset.saturating_add(location.length);
+        let length = location.length.max(self.buffers.window);
+        match kind {
+            BlobKind::Tree => {
+                let start = end.saturating_sub(length);
+                (start, end - start)
+            }
+            BlobKind::Data => {
+                let left = self.index.ends[location.pack as usize].saturating_sub(location.offset);
+                (location.offset, length.min(left))
+            }
+        }
+    }
+
     /// Reads and opens a blob at one place.
-    fn open(&mut self, location: Location, id: &Id) -> Result<u32, ArchiveError> {
+    fn open(&mut self, location: Location, kind: BlobKind, id: &Id) -> Result<u32, ArchiveError> {
         let what = || format!("blob {}", hex(&id[..4]));
         let pack = &self.index.packs[location.pack as usize];
         self.buffers.clock += 1;
@@ -130,32 +152,32 @@ impl<'a> Blobs<'a> {
                 self.buffers.sealed.extend_from_slice(&window.bytes[start..start + location.length as usize]);
             }
             None => {
-                let length = location
-                    .length
-                    .max(WINDOW)
-                    .min(self.index.ends[location.pack as usize].saturating_sub(location.offset));
-                let read = |length| self.store.read_part(pack, location.offset, length);
-                let bytes = read(length).or_else(|error| match self.store.lost() {
+                let whole = self.window_around(location, kind);
+                // The memory of the window that was used longest ago.
+                let oldest = self.buffers.windows.iter().enumerate().min_by_key(|(_, window)| window.used);
+                let oldest = oldest.filter(|_| self.buffers.windows.len() >= WINDOWS).map(|(number, _)| number);
+                let mut bytes = oldest.map(|number| self.buffers.windows.swap_remove(number).bytes).unwrap_or_default();
+                let mut read = |(start, length): (u32, u32)| {
+                    self.store.read_part_into(pack, start, length, &mut bytes).map(|()| start)
+                };
+                let start = read(whole).or_else(|error| match self.store.lost() {
                     Some(lost) => Err(lost),
                     // The beginning of a truncated pack may still be there.
-                    None if length > location.length => read(location.length),
+                    None if whole.1 > location.length => read((location.offset, location.length)),
                     None => Err(error),
                 });
-                let bytes = bytes.map_err(|error| match self.store.lost() {
+                let start = start.map_err(|error| match self.store.lost() {
                     Some(lost) => lost,
                     None if error.is_damage() => error,
                     None => self.store.damaged(format!("pack {}", hex(&pack[..4])), error),
                 })?;
-                let blob = bytes.get(..location.length as usize);
+                let from = (location.offset - start) as usize;
+                let blob = bytes.get(from..from + location.length as usize);
                 self.buffers
                     .sealed
                     .extend_from_slice(blob.ok_or_else(|| self.store.damaged(what(), "it is cut short"))?);
-                let window = Window { pack: location.pack, start: location.offset, bytes, used: self.buffers.clock };
-                if self.buffers.windows.len() < WINDOWS {
-                    self.buffers.windows.push(window);
-                } else if let Some(oldest) = self.buffers.windows.iter_mut().min_by_key(|window| window.used) {
-                    *oldest = window;
-                }
+                let window = Window { pack: location.pack, start, bytes, used: self.buffers.clock };
+                self.buffers.windows.push(window);
             }
         }
         let opened = self.buffers.opener.open(&mut self.buffers.sealed, location.uncompressed_length, id);

@@ -36,10 +36,11 @@ impl Chunker {
         Chunker { gear }
     }
 
-    /// Length of the first blob of `data`, which holds at least [`MAX`] bytes or all that is left.
-    pub(crate) fn cut(&self, data: &[u8]) -> usize {
+    /// Length of the first blob of `data`, which is all that is left if it is `whole`. `None` when more is needed to tell: never with
+    /// [`MAX`] bytes.
+    pub(crate) fn cut(&self, data: &[u8], whole: bool) -> Option<usize> {
         if data.len() <= MIN {
-            return data.len();
+            return whole.then_some(data.len());
         }
         let end = data.len().min(MAX);
         let middle = end.min(AVERAGE);
@@ -48,16 +49,16 @@ impl Chunker {
         for (offset, byte) in data[MIN..middle].iter().enumerate() {
             hash = self.step(hash, *byte);
             if hash & STRICT == 0 {
-                return MIN + offset + 1;
+                return Some(MIN + offset + 1);
             }
         }
         for (offset, byte) in data[middle..end].iter().enumerate() {
             hash = self.step(hash, *byte);
             if hash & LAX == 0 {
-                return middle + offset + 1;
+                return Some(middle + offset + 1);
             }
         }
-        end
+        (whole || end == MAX).then_some(end)
     }
 
     fn step(&self, hash: u64, byte: u8) -> u64 {
@@ -83,7 +84,7 @@ mod tests {
     fn cuts(chunker: &Chunker, mut data: &[u8]) -> Vec<usize> {
         let mut cuts = vec![];
         while !data.is_empty() {
-            let cut = chunker.cut(data);
+            let cut = chunker.cut(data, true).unwrap();
             cuts.push(cut);
             data = &data[cut..];
         }
@@ -121,8 +122,21 @@ mod tests {
     #[test]
     fn short_and_empty() {
         let chunker = Chunker::new(7);
-        assert_eq!(chunker.cut(&[]), 0);
-        assert_eq!(chunker.cut(&noise(MIN, 3)), MIN);
-        assert_eq!(chunker.cut(&vec![0; MAX + 5]), chunker.cut(&vec![0; MAX]));
+        assert_eq!(chunker.cut(&[], true), Some(0));
+        assert_eq!(chunker.cut(&noise(MIN, 3), true), Some(MIN));
+        assert_eq!(chunker.cut(&vec![0; MAX + 5], true), chunker.cut(&vec![0; MAX], false));
+    }
+
+    #[test]
+    fn what_follows_moves_no_cut() {
+        let chunker = Chunker::new(11);
+        for seed in 4..12 {
+            let data = noise(MAX, seed);
+            let cut = chunker.cut(&data, true).unwrap();
+            for length in [0, MIN, MIN + 1, AVERAGE, AVERAGE + 1, 2 * AVERAGE, cut - 1, cut, cut + 1, MAX] {
+                let known = chunker.cut(&data[..length], false);
+                assert_eq!(known, (length >= cut).then_some(cut), "{seed} {length} {cut}");
+            }
+        }
     }
 }

@@ -31,6 +31,10 @@ impl ContentSource for RepositoryContent<'_> {
             length => length.into(),
         })
     }
+
+    fn is_local(&self) -> bool {
+        self.store.folder.is_some()
+    }
 }
 
 impl ContentReader for Blobs<'_> {

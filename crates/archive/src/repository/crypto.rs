@@ -105,26 +105,61 @@ pub(crate) fn unhex(text: &str) -> Option<Id> {
     if digits.len() != 64 {
         return None;
     }
+    let mut wrong = 0;
     for (byte, pair) in id.iter_mut().zip(digits.chunks_exact(2)) {
-        let digit = |digit: u8| char::from(digit).to_digit(16);
-        *byte = (digit(pair[0])? << 4 | digit(pair[1])?) as u8;
+        let (high, low) = (VALUES[usize::from(pair[0])], VALUES[usize::from(pair[1])]);
+        wrong |= high | low;
+        *byte = high << 4 | low & 15;
     }
-    Some(id)
+    (wrong & NO_DIGIT == 0).then_some(id)
 }
+
+/// In the table of values: no hex digit.
+const NO_DIGIT: u8 = 0x80;
+
+/// The value of each hex digit.
+const VALUES: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let mut digit = 0;
+    while digit < 10 {
+        values[b'0' as usize + digit] = digit as u8;
+        digit += 1;
+    }
+    while digit < 16 {
+        values[b'a' as usize + digit - 10] = digit as u8;
+        values[b'A' as usize + digit - 10] = digit as u8;
+        digit += 1;
+    }
+    values
+};
 
 /// Serde for ids as hex.
 pub(crate) mod hex_id {
     use super::{Id, hex, unhex};
-    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
-    use std::borrow::Cow;
+    use serde::de::{Deserializer, Error, Visitor};
+    use serde::ser::Serializer;
 
     pub(crate) fn serialize<S: Serializer>(id: &Id, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&hex(id))
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Id, D::Error> {
-        let text = Cow::<'de, str>::deserialize(deserializer)?;
-        unhex(&text).ok_or_else(|| D::Error::custom("not 64 hex digits"))
+        deserializer.deserialize_str(Digits)
+    }
+
+    /// Reads the digits where they are: an index has millions of them.
+    struct Digits;
+
+    impl Visitor<'_> for Digits {
+        type Value = Id;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("64 hex digits")
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<Id, E> {
+            unhex(text).ok_or_else(|| E::custom("not 64 hex digits"))
+        }
     }
 }
 
@@ -151,6 +186,15 @@ mod tests {
         let id = hash(b"");
         assert_eq!(hex(&id), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
         assert_eq!(unhex(&hex(&id)), Some(id));
+        assert_eq!(unhex(&hex(&id).to_uppercase()), Some(id));
         assert_eq!(unhex("zz"), None);
+        for position in [0, 1, 62, 63] {
+            for odd in ["g", "/", ":", "@", "`", " "] {
+                let mut text = hex(&id);
+                text.replace_range(position..=position, odd);
+                assert_eq!(unhex(&text), None, "{text}");
+            }
+        }
+        assert_eq!(unhex(&"\u{e9}".repeat(32)), None);
     }
 }

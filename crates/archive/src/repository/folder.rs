@@ -32,12 +32,20 @@ pub(super) fn list(folder: &Path, kind: FileType) -> io::Result<Vec<(Id, u64)>> 
         let name = entry.file_name();
         let is_prefix = |name: &&str| name.len() == 2 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
         if let Some(prefix) = name.to_str().filter(is_prefix)
-            && entry.path().is_dir()
+            && is_directory(&entry)
         {
             list_directory(&entry.path(), prefix, &mut files)?;
         }
     }
     Ok(files)
+}
+
+/// A link to a directory is one, too.
+fn is_directory(entry: &std::fs::DirEntry) -> bool {
+    match entry.file_type() {
+        Ok(kind) if !kind.is_symlink() => kind.is_dir(),
+        _ => entry.path().is_dir(),
+    }
 }
 
 fn list_directory(directory: &Path, prefix: &str, files: &mut Vec<(Id, u64)>) -> io::Result<()> {
@@ -63,8 +71,8 @@ fn entries(directory: &Path) -> io::Result<impl Iterator<Item = io::Result<std::
     Ok(entries.into_iter().flatten())
 }
 
-/// Exactly `length` bytes from `offset` on.
-pub(super) fn read_part(path: &Path, offset: u64, length: u32) -> io::Result<Vec<u8>> {
+/// Exactly `length` bytes from `offset` on, in place of what is in `bytes`.
+pub(super) fn read_part(path: &Path, offset: u64, length: u32, bytes: &mut Vec<u8>) -> io::Result<()> {
     let (file, size) = bounded::open(path)?;
     let wanted = u64::from(length);
     if offset.checked_add(wanted).is_none_or(|end| end > size) {
@@ -73,9 +81,8 @@ pub(super) fn read_part(path: &Path, offset: u64, length: u32) -> io::Result<Vec
             format!("it has {size} bytes, at least {} are needed", offset.saturating_add(wanted)),
         ));
     }
-    let mut bytes = vec![0; length as usize];
-    file.read_exact_at(&mut bytes, offset)?;
-    Ok(bytes)
+    bytes.resize(length as usize, 0);
+    file.read_exact_at(bytes, offset)
 }
 
 /// Reports whether a directory is a repository, even one that lost its config. An unfinished one is not.
@@ -115,7 +122,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("f");
         std::fs::write(&path, "12345678").unwrap();
+        let mut bytes = b"what was there before".to_vec();
+        let mut read_part =
+            |path: &Path, offset, length| read_part(path, offset, length, &mut bytes).map(|()| bytes.clone());
         assert_eq!(read_part(&path, 6, 2).unwrap(), b"78");
+        assert_eq!(read_part(&path, 0, 8).unwrap(), b"12345678");
         assert_eq!(read_part(&path, 6, 3).unwrap_err().kind(), ErrorKind::UnexpectedEof);
         assert_eq!(read_part(&path, u64::MAX, 3).unwrap_err().kind(), ErrorKind::UnexpectedEof);
         let pipe = folder.path().join("pipe");

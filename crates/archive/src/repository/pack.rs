@@ -82,6 +82,14 @@ impl Builder {
         self.blobs.is_empty()
     }
 
+    /// Gives an empty one memory of a pack that was written.
+    pub(crate) fn reuse(&mut self, mut memory: Vec<u8>) {
+        if self.is_empty() {
+            memory.clear();
+            self.bytes = memory;
+        }
+    }
+
     pub(crate) fn is_full(&self) -> bool {
         self.bytes.len() >= TARGET || self.blobs.len() >= MAX_BLOBS
     }
@@ -90,13 +98,13 @@ impl Builder {
     pub(crate) fn add(&mut self, sealer: &mut Sealer, id: Id, data: &[u8]) -> io::Result<()> {
         let start = self.start(sealer, data.len())?;
         let text = self.bytes.len();
-        self.bytes.resize(text + zstd::zstd_safe::compress_bound(data.len()), 0);
-        let packed = sealer.compressor.compress_to_buffer(data, &mut self.bytes[text..])?;
+        self.bytes.reserve(zstd::zstd_safe::compress_bound(data.len()));
+        let mut place = io::Cursor::new(&mut self.bytes);
+        place.set_position(text as u64);
+        let packed = sealer.compressor.compress_to_buffer(data, &mut place)?;
         // What does not get smaller is stored as it is.
         let mut uncompressed_length = u32::try_from(data.len()).map_err(|_| too_large())?;
-        if packed < data.len() || passes_for_a_text(data) {
-            self.bytes.truncate(text + packed);
-        } else {
+        if packed >= data.len() && !passes_for_a_text(data) {
             self.bytes.truncate(text);
             self.bytes.extend_from_slice(data);
             uncompressed_length = 0;

@@ -79,11 +79,11 @@ impl Store {
     }
 
     /// Writes a pack, without waiting for the disk: rustic's backend would wait for each one. Whoever writes what refers
-    /// to it calls [`Store::settle`] first.
-    pub(crate) fn write_pack(&self, id: &Id, bytes: Vec<u8>) -> Result<Option<Unsettled>, ArchiveError> {
+    /// to it calls [`Store::settle`] first. Of a local folder the memory can be used again.
+    pub(crate) fn write_pack(&self, id: &Id, bytes: &mut Vec<u8>) -> Result<Option<Unsettled>, ArchiveError> {
         let Some(folder) = &self.folder else {
             // Across the network, what is written is as durable as the server makes it.
-            self.write_raw(FileType::Pack, id, bytes)?;
+            self.write_raw(FileType::Pack, id, std::mem::take(bytes))?;
             return Ok(None);
         };
         let name = crypto::hex(id);
@@ -93,7 +93,7 @@ impl Store {
         let write = || {
             durable::make_directories(&directory, 0o700)?;
             let mut file = durable::create(&temporary, 0o600)?;
-            file.write_all(&bytes)?;
+            file.write_all(bytes)?;
             std::fs::rename(&temporary, &path)?;
             Ok(Some(Unsettled { file, directory: directory.clone() }))
         };
@@ -249,10 +249,23 @@ impl Store {
 
     /// Part of a pack.
     pub(crate) fn read_part(&self, pack: &Id, offset: u32, length: u32) -> Result<Vec<u8>, ArchiveError> {
+        let mut bytes = vec![];
+        self.read_part_into(pack, offset, length, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Part of a pack, in place of what is in `bytes`, whose memory is used again.
+    pub(crate) fn read_part_into(
+        &self,
+        pack: &Id,
+        offset: u32,
+        length: u32,
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), ArchiveError> {
         let kind = FileType::Pack;
         match (self.folder_path(kind, pack), &self.remote) {
             (Some(path), _) => {
-                let read = folder::read_part(&path, offset.into(), length);
+                let read = folder::read_part(&path, offset.into(), length, bytes);
                 read.map_err(|error| self.damaged(name(kind, pack), error))
             }
             (None, Some(files)) => {
@@ -260,7 +273,8 @@ impl Store {
                 let part = part.map_err(|fault| self.fault(kind, pack, fault))?;
                 // Whatever the server says it is.
                 if part.len() == length as usize {
-                    Ok(part)
+                    *bytes = part;
+                    Ok(())
                 } else {
                     Err(self.damaged(name(kind, pack), "it is cut short"))
                 }

@@ -47,6 +47,8 @@ pub(crate) struct State {
     trees: Claims,
     /// One for each pack of the index: something in it was not stored again because it exists there.
     used: Vec<AtomicBool>,
+    /// Memory of packs that were written.
+    spare: Mutex<Vec<Vec<u8>>>,
     /// Packs that were written, with their lengths.
     written: Mutex<Vec<(Id, u64)>>,
 }
@@ -56,7 +58,8 @@ impl State {
     pub(crate) fn new(index: &Index) -> State {
         let used = (0..index.packs.len()).map(|_| AtomicBool::new(false)).collect();
         let (failed, added) = (AtomicBool::new(false), AtomicU64::new(0));
-        State { failed, added, data: Claims::default(), trees: Claims::default(), used, written: Mutex::default() }
+        let (data, trees) = (Claims::default(), Claims::default());
+        State { failed, added, data, trees, used, spare: Mutex::default(), written: Mutex::default() }
     }
 
     fn claims(&self, kind: BlobKind) -> &Claims {
@@ -183,6 +186,11 @@ impl<'a> Writer<'a> {
     ) -> Result<(), ArchiveError> {
         let failed = |error| self.store.failed("WRITE", error);
         let builder = if kind == BlobKind::Data { &mut worker.data } else { &mut worker.trees };
+        if builder.is_empty()
+            && let Some(memory) = locked(&self.state.spare).pop()
+        {
+            builder.reuse(memory);
+        }
         add(builder, &mut worker.sealer).map_err(failed)?;
         if builder.is_full() {
             let pack = builder.finish(&mut worker.sealer).map_err(failed)?;
@@ -220,11 +228,14 @@ fn write_packs(store: &Store, packs: &Receiver<Pack>, state: &State) -> Result<(
     let mut index = IndexFile::default();
     let mut unsettled = vec![];
     let (mut waiting, mut since) = (0, Instant::now());
-    for pack in packs {
+    for mut pack in packs {
         let id = crypto::hash(&pack.bytes);
         added.fetch_add(pack.bytes.len() as u64, Ordering::Relaxed);
         locked(&state.written).push((id, pack.bytes.len() as u64));
-        unsettled.extend(store.write_pack(&id, pack.bytes)?);
+        unsettled.extend(store.write_pack(&id, &mut pack.bytes)?);
+        if pack.bytes.capacity() > 0 {
+            locked(&state.spare).push(pack.bytes);
+        }
         waiting += pack.blobs.len();
         index.packs.push(IndexPack { id, blobs: pack.blobs });
         if waiting >= INDEX_BLOBS || unsettled.len() >= INDEX_PACKS || since.elapsed() >= INDEX_INTERVAL {

@@ -170,7 +170,8 @@ impl Content {
             let next = self.holes.iter().skip(self.hole).find(|hole| rest(hole) >= least);
             self.data_end = next.map_or(self.size, |(start, _)| *start);
         }
-        self.data_end.saturating_sub(self.position)
+        // It may have ended early since.
+        self.data_end.min(self.size).saturating_sub(self.position)
     }
 
     /// Bytes read so far, without holes.
@@ -188,11 +189,19 @@ impl Content {
         let wanted = wanted.min(usize::try_from(self.size - self.position).unwrap_or(usize::MAX));
         let begin = buffer.len();
         buffer.resize(begin + wanted, 0);
+        let done = self.read_into(&mut buffer[begin..]);
+        buffer.truncate(begin + done.as_ref().map_or(0, |done| *done));
+        done
+    }
+
+    /// Fills a buffer, which must not go beyond the size; returns how much of it, less only at an end that comes early.
+    pub(crate) fn read_into(&mut self, buffer: &mut [u8]) -> Result<usize, Unreadable> {
+        let wanted = buffer.len();
         let mut done = 0;
         while done < wanted {
             let hole = usize::try_from(self.hole_ahead()).unwrap_or(usize::MAX).min(wanted - done);
             if hole > 0 {
-                // `resize` has already filled it with zeros.
+                buffer[done..done + hole].fill(0);
                 done += hole;
                 self.position += hole as u64;
                 continue;
@@ -201,15 +210,13 @@ impl Content {
                 Some((start, _)) => usize::try_from(start - self.position).unwrap_or(usize::MAX).min(wanted - done),
                 None => wanted - done,
             };
-            let target = &mut buffer[begin + done..begin + done + until];
+            let target = &mut buffer[done..done + until];
             match rustix::io::pread(&self.file, target, self.position) {
                 Ok(0) if self.keeps_rest => {
-                    buffer.truncate(begin + done);
                     self.size = self.position;
                     return Ok(done);
                 }
                 Ok(0) => {
-                    buffer.truncate(begin);
                     let (now, was) = (self.position, self.size);
                     return Err(Unreadable::Shrank(format!(
                         "cannot READ: it shrank from {was} to {now} bytes during the backup"
@@ -221,10 +228,7 @@ impl Content {
                     self.read += got as u64;
                 }
                 Err(Errno::INTR) => {}
-                Err(error) => {
-                    buffer.truncate(begin);
-                    return Err(Unreadable::new("READ", error));
-                }
+                Err(error) => return Err(Unreadable::new("READ", error)),
             }
         }
         Ok(wanted)

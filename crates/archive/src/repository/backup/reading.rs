@@ -14,6 +14,9 @@ use std::collections::hash_map::Entry;
 const JOB_BYTES: u64 = 8 << 20;
 /// Files that one job reads at most.
 const JOB_FILES: usize = 128;
+/// Bytes of one file that are read at once: most blobs are smaller, so that what is read is still in the processor's cache when it is hashed
+/// and compressed.
+const READ_BYTES: usize = 2 << 20;
 /// Progress is reported after this many files, or bytes of one file.
 const REPORT_BYTES: u64 = 16 << 20;
 
@@ -315,16 +318,14 @@ impl Reading<'_> {
         meter: &mut Meter<'_>,
         index: usize,
     ) -> Result<Result<(Vec<Id>, bool), Unreadable>, ArchiveError> {
-        buffer.clear();
         let squeezed = !self.zeros.fit(index, content.holes());
         let mut ids = vec![];
         // Bytes of the file that are done, and those since progress was reported.
         let (mut stored, mut reported) = (0, 0);
-        // Bytes of the buffer that are stored already.
-        let mut used = 0;
+        // What waits in the buffer, which keeps its length: filling it with zeros again and again would cost as much as reading.
+        let mut waiting = 0..0;
         while stored < content.size {
-            let waiting = buffer.len() - used;
-            let hole = if waiting == 0 { content.hole_ahead() } else { 0 };
+            let hole = if waiting.is_empty() { content.hole_ahead() } else { 0 };
             if is_large(hole) {
                 let mut size = hole;
                 if !squeezed {
@@ -341,23 +342,17 @@ impl Reading<'_> {
                 continue;
             }
             let ahead = content.data_ahead(chunker::MIN as u64);
-            if waiting < chunker::MAX && ahead > 0 {
-                buffer.drain(..used);
-                used = 0;
+            let Some(cut) = self.chunker.cut(&buffer[waiting.clone()], ahead == 0).filter(|cut| *cut > 0) else {
                 let before = content.bytes_read();
-                let wanted = usize::try_from(ahead).unwrap_or(usize::MAX).min(2 * chunker::MAX - waiting);
-                if let Err(error) = content.read(buffer, wanted) {
+                if let Err(error) = read_ahead(buffer, &mut waiting, content, ahead) {
                     return Ok(Err(error));
                 }
                 meter.add(content.bytes_read() - before);
-            }
-            if used == buffer.len() {
-                // It ended early; the size has been corrected.
                 continue;
-            }
-            let cut = self.chunker.cut(&buffer[used..]);
-            ids.push(self.writer.put(worker, BlobKind::Data, &buffer[used..used + cut])?);
-            used += cut;
+            };
+            let blob = waiting.start..waiting.start + cut;
+            waiting.start = blob.end;
+            ids.push(self.writer.put(worker, BlobKind::Data, &buffer[blob])?);
             stored += cut as u64;
             reported += cut as u64;
             if reported >= REPORT_BYTES {
@@ -379,6 +374,25 @@ impl Reading<'_> {
             ..self.total.clone()
         });
     }
+}
+
+/// Reads more of a file, of the `ahead` bytes that follow, behind what waits in the buffer. Nothing when it ends early: its size is
+/// corrected then.
+fn read_ahead(
+    buffer: &mut Vec<u8>,
+    waiting: &mut std::ops::Range<usize>,
+    content: &mut Content,
+    ahead: u64,
+) -> Result<(), Unreadable> {
+    buffer.copy_within(waiting.clone(), 0);
+    *waiting = 0..waiting.len();
+    let wanted = usize::try_from(ahead).unwrap_or(usize::MAX).min(READ_BYTES);
+    let end = waiting.end + wanted;
+    if buffer.len() < end {
+        buffer.resize(end, 0);
+    }
+    waiting.end += content.read_into(&mut buffer[waiting.end..end])?;
+    Ok(())
 }
 
 /// Puts what was read into the table, and gives further hard links the data of the one that was read.

@@ -8,7 +8,7 @@ use lifeboat_remote::{Fault, Kind};
 use lifeboat_sys::{bounded, durable};
 use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -210,7 +210,15 @@ fn local_write(path: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         durable::make_directories(folder, 0o700)?;
     }
-    durable::write(path, &temporary(path), bytes, 0o600)
+    // Not synced: after a power cut nobody holds it, and a file without content is not a lock.
+    let temporary = temporary(path);
+    let write = || {
+        durable::create(&temporary, 0o600)?.write_all(bytes)?;
+        std::fs::rename(&temporary, path)
+    };
+    write().inspect_err(|_| {
+        let _ = std::fs::remove_file(&temporary);
+    })
 }
 
 #[cfg(test)]
