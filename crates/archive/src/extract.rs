@@ -7,6 +7,7 @@
 //! | [`places`] | directories of a target in which nothing is restored any more |
 //! | [`links`] | further names of hard links, and what happens to them on another filesystem |
 //! | [`files`] | regular files: content, holes, and their attributes while they are open |
+//! | [`stream`] | the same, when their contents come in an order of their own |
 //! | [`sharing`], [`taking`] | blocks that files share again: which files, in which order; from which file they come |
 //! | [`compression`] | compression, which must be set before anything is written |
 //! | [`attributes`] | owner, mode, xattrs, times, flags, in the order that keeps them |
@@ -30,6 +31,7 @@ mod links;
 mod place;
 mod places;
 mod sharing;
+mod stream;
 mod taking;
 mod under;
 
@@ -53,6 +55,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
+pub(crate) use stream::{ContentStream, StreamedFile};
 
 /// What a restore did.
 pub(crate) struct Restored {
@@ -73,6 +76,33 @@ pub(crate) fn run(
     options: &RestoreOptions,
     observer: &dyn Observer,
     problems: &Problems<'_>,
+) -> Result<Restored, ArchiveError> {
+    let request = (target, selection, options);
+    run_with(table, content, request, observer, problems, &mut files::restore)
+}
+
+/// The same, when contents come one after the other.
+pub(crate) fn run_stream(
+    table: &FileTable,
+    content: &mut dyn ContentStream,
+    request: (&Path, &Selection, &RestoreOptions),
+    observer: &dyn Observer,
+    problems: &Problems<'_>,
+) -> Result<Restored, ArchiveError> {
+    let files = &mut |extraction: &Extraction<'_>, links: &Links| stream::restore(extraction, links, content);
+    run_with(table, &stream::NoBlobs, request, observer, problems, files)
+}
+
+/// Restores files of an extraction; of hard links, the leading ones.
+type Files<'f> = &'f mut dyn FnMut(&Extraction<'_>, &Links) -> Result<(), ArchiveError>;
+
+fn run_with(
+    table: &FileTable,
+    content: &dyn ContentSource,
+    (target, selection, options): (&Path, &Selection, &RestoreOptions),
+    observer: &dyn Observer,
+    problems: &Problems<'_>,
+    files: Files<'_>,
 ) -> Result<Restored, ArchiveError> {
     let (choices, unknown) = selection.choose(table);
     for path in unknown {
@@ -117,7 +147,7 @@ pub(crate) fn run(
             && links.first(index) == index
             && !table.is_squeezed(index)
     });
-    files::restore(&extraction, &links)?;
+    files(&extraction, &links)?;
     extraction.others(&links)?;
     let copies = links::restore(&extraction, &links)?;
     extraction.finish()?;

@@ -42,6 +42,7 @@ pub mod seal;
 pub mod secret;
 pub mod selection;
 mod shared;
+pub mod stream;
 pub mod walk;
 pub mod warnings;
 pub mod words;

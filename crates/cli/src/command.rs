@@ -8,7 +8,7 @@ mod storage;
 
 pub use dev::{DevCommand, DevImageArgs, DevShowArgs};
 pub use from::{FromArgs, KeyArgs};
-pub use key::{KeyAddArgs, KeyCommand, KeyFileArgs, KeyRemoveArgs};
+pub use key::{KeyAddArgs, KeyCommand, KeyFileArgs, KeyRemoveArgs, KeyShowArgs};
 pub use storage::{StorageActivateArgs, StorageCommand, StorageLoginArgs, StorageUnlockArgs};
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
@@ -116,7 +116,8 @@ pub struct CheckArgs {
 #[derive(Args, Clone, Debug)]
 #[allow(missing_docs)]
 pub struct BackupArgs {
-    /// The repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://
+    /// The repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a stream: stream:FILE,
+    /// stream:DIR/NAME,size=650M for files of that size, or stream:- for standard output
     #[arg(long, value_name = "REPO")]
     pub to: Option<String>,
     /// Make the repository when there is none. Without it a missing one is an error: its disk or share may not be mounted
@@ -341,7 +342,7 @@ pub enum RecoveryStage {
 #[allow(missing_docs)]
 pub struct RestoreArgs {
     /// A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or
-    /// http(s):// address
+    /// http(s):// address; or a stream: stream:FILE, stream:DIR/NAME or stream:- for standard input
     #[arg(long, value_name = "SOURCE")]
     pub from: Option<String>,
     /// Restore below this folder instead of to the original places
@@ -379,7 +380,7 @@ pub struct RestoreArgs {
 #[allow(missing_docs)]
 pub struct CompareArgs {
     /// A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or
-    /// http(s):// address
+    /// http(s):// address; or a stream: stream:FILE, stream:DIR/NAME or stream:- for standard input
     #[arg(long, value_name = "SOURCE")]
     pub from: Option<String>,
     /// Compare this snapshot instead of the latest

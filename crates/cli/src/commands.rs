@@ -16,6 +16,7 @@ pub mod recover;
 mod rescue;
 mod restore;
 mod storage;
+mod streams;
 mod verify;
 
 use crate::command::{Cli, Command, INTRODUCTION};

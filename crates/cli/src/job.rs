@@ -17,4 +17,5 @@ pub mod room;
 pub mod scratch;
 pub mod signing;
 pub mod snapshot;
+pub mod stream;
 pub mod watch;

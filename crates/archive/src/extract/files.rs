@@ -224,7 +224,7 @@ fn write_around(
     Ok(written)
 }
 
-fn put_all(
+pub(super) fn put_all(
     extraction: &Extraction<'_>,
     index: usize,
     file: &OwnedFd,

@@ -3,6 +3,7 @@
 use crate::command::BackupArgs;
 use crate::error::{CommandError, CommandResult};
 use crate::job::place::{self, Making};
+use crate::job::stream::StreamPlace;
 use crate::job::{archive, backup, keys, network, protect, watch};
 use crate::record::{FOLDER, Record};
 use crate::session::Session;
@@ -23,6 +24,9 @@ pub fn run(session: &Session, args: &BackupArgs) -> CommandResult {
     backup::check_exclusions(session, &args.exclude)?;
     let sysroot = &args.sysroot.sysroot;
     let log = keep_log(session, sysroot);
+    if let Some(target) = StreamPlace::parse(&address)? {
+        return super::streams::backup(session, args, &target, log);
+    }
     let _watch = watch::over(session, &address)?;
     let target = network::target(session, &address)?;
     let machine = protect::machine(session, sysroot, args.machine.as_deref(), target.place.folder())?;

@@ -6,7 +6,7 @@ use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::archive;
 use crate::job::snapshot::{self, Use};
 use crate::session::Session;
-use lifeboat_archive::Selection;
+use lifeboat_archive::{CompareReport, Selection};
 use lifeboat_machine::Name;
 use lifeboat_restore::observe::Observing;
 use lifeboat_restore::recovery::target_source;
@@ -25,6 +25,9 @@ pub fn run(session: &Session, args: &CompareArgs) -> CommandResult {
         None if is_rescue_system(&RescueDirectories::default()) => return by_hand::compare(session, args),
         None => Path::new("/"),
     };
+    if let Some(from) = archive::stream(session, args.from.as_deref())? {
+        return super::streams::compare(session, args, &from);
+    }
     let archive = archive::open(session, args.from.as_deref(), &args.key)?;
     let snapshot = snapshot::choose(session, &archive, args.snapshot.as_deref(), root, Use::Elsewhere)?;
     let selection = selection(args);
@@ -32,6 +35,11 @@ pub fn run(session: &Session, args: &CompareArgs) -> CommandResult {
     let (machine, _) = archive::describe(&archive.repository, &snapshot)?;
     let source = target_source(&machine, root);
     let report = archive.repository.compare(&snapshot, &source, &selection, &observer)?;
+    self::report(session, &report)
+}
+
+/// Lists what differs.
+pub fn report(session: &Session, report: &CompareReport) -> CommandResult {
     session.reporter.finish();
     for difference in &report.differences {
         let path = Name::from(difference.path.as_path()).to_string();

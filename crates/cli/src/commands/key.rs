@@ -5,6 +5,7 @@ use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::{archive, keys};
 use crate::session::Session;
 use lifeboat_archive::KeyInfo;
+use lifeboat_archive::stream::Identity;
 
 pub fn run(session: &Session, command: &KeyCommand) -> CommandResult {
     match command {
@@ -15,8 +16,20 @@ pub fn run(session: &Session, command: &KeyCommand) -> CommandResult {
             Ok(())
         }
         KeyCommand::Show(args) => {
-            let path = keys::file(args.key_file.as_deref(), &session.config);
+            let path = keys::file(args.key.key_file.as_deref(), &session.config);
             let secret = keys::read(&path)?;
+            if args.age {
+                let identity = Identity::of(&secret).map_err(archive::explain)?;
+                let text = identity.text();
+                if session.reporter.json() {
+                    session
+                        .reporter
+                        .value(&serde_json::json!({"identity": *text, "recipient": identity.recipient().to_string()}));
+                    return Ok(());
+                }
+                let text = zeroize::Zeroizing::new(format!("# recipient: {}\n{}\n", identity.recipient(), *text));
+                return crate::output::written(crate::output::print(&text));
+            }
             if session.reporter.json() {
                 let text = lifeboat_archive::words::encode(&secret)?;
                 session.reporter.value(&serde_json::json!({"words": text.split(' ').collect::<Vec<_>>()}));

@@ -8,6 +8,9 @@ use crate::session::Session;
 use lifeboat_machine::{Event, EventSink as _};
 
 pub fn run(session: &Session, args: &FromArgs) -> CommandResult {
+    if let Some(from) = archive::stream(session, args.from.as_deref())? {
+        return super::streams::list(session, args, &from);
+    }
     let archive = archive::open(session, args.from.as_deref(), &args.key)?;
     let (snapshots, unreadable) = archive.repository.list_snapshots()?;
     for snapshot in &snapshots {

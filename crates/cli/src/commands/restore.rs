@@ -7,7 +7,7 @@ use crate::job::archive;
 use crate::job::snapshot::{self, Use};
 use crate::output::amount;
 use crate::session::Session;
-use lifeboat_archive::{RestoreOptions, Selection};
+use lifeboat_archive::{RestoreOptions, RestoreReport, Selection};
 use lifeboat_restore::observe::Observing;
 use lifeboat_restore::rescue::{RescueDirectories, is_rescue_system};
 use std::path::Path;
@@ -43,6 +43,9 @@ pub fn run(session: &Session, args: &RestoreArgs) -> CommandResult {
 }
 
 fn files(session: &Session, args: &RestoreArgs) -> CommandResult {
+    if let Some(from) = archive::stream(session, args.from.as_deref())? {
+        return super::streams::restore(session, args, &from);
+    }
     let archive = archive::open(session, args.from.as_deref(), &args.key)?;
     let what_for = if args.to.is_some() { Use::Elsewhere } else { Use::InPlace };
     let snapshot = snapshot::choose(session, &archive, args.snapshot.as_deref(), Path::new("/"), what_for)?;
@@ -51,11 +54,7 @@ fn files(session: &Session, args: &RestoreArgs) -> CommandResult {
         prepare(target)?;
     }
     let selection = if args.paths.is_empty() { Selection::Everything } else { Selection::Paths(args.paths.clone()) };
-    if !rustix::process::geteuid().is_root() {
-        session
-            .reporter
-            .note("owners and groups are not restored, because that needs root: all restored files belong to you");
-    }
+    note_owners(session);
     let is_chosen = |path: &Path| {
         args.paths.is_empty() || args.paths.iter().any(|chosen| path.starts_with(chosen) || chosen.starts_with(path))
     };
@@ -69,9 +68,23 @@ fn files(session: &Session, args: &RestoreArgs) -> CommandResult {
         &RestoreOptions { overwrite: true, ..RestoreOptions::default() },
         &observer,
     )?;
+    self::report(session, &snapshot.id, &report, target)
+}
+
+/// Without root all restored files have another owner.
+pub fn note_owners(session: &Session) {
+    if !rustix::process::geteuid().is_root() {
+        session
+            .reporter
+            .note("owners and groups are not restored, because that needs root: all restored files belong to you");
+    }
+}
+
+/// Reports what a restore did; problems are exit code 5.
+pub fn report(session: &Session, snapshot: &str, report: &RestoreReport, target: &Path) -> CommandResult {
     session.reporter.finish();
     session.reporter.value(&serde_json::json!({
-        "snapshot": snapshot.id, "entries": report.entries, "bytes": report.bytes, "copied_links": report.copies.len(),
+        "snapshot": snapshot, "entries": report.entries, "bytes": report.bytes, "copied_links": report.copies.len(),
         "problems": report.problems.len(),
     }));
     session.reporter.line(format!("restored {} to {}", amount(report.entries, report.bytes), target.display()));
@@ -89,7 +102,7 @@ fn files(session: &Session, args: &RestoreArgs) -> CommandResult {
 
 /// Creates the folder to restore into, closed to others until it has its attributes. One that others can change is refused:
 /// they could replace files while they are restored.
-fn prepare(folder: &Path) -> CommandResult {
+pub fn prepare(folder: &Path) -> CommandResult {
     use lifeboat_sys::trusted::{self, OpenError};
     let shown = folder.display();
     let refused = |cause: &dyn std::fmt::Display| {

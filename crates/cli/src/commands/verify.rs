@@ -10,6 +10,9 @@ use lifeboat_restore::observe::Observing;
 use lifeboat_restore::{Source, view};
 
 pub fn run(session: &Session, args: &FromArgs) -> CommandResult {
+    if let Some(from) = archive::stream(session, args.from.as_deref())? {
+        return super::streams::verify(session, args, &from);
+    }
     let found = archive::find_any(session, args.from.as_deref())?;
     let source = &found.source;
     let key = OwnKey::find(session, &args.key)?;

@@ -2,6 +2,7 @@
 
 use crate::command::KeyArgs;
 use crate::error::{CommandError, Kind};
+use crate::job::stream::StreamPlace;
 use crate::job::{keys, snapshot, watch};
 use crate::session::Session;
 use lifeboat_archive::{ArchiveError, Repository, Secret, SnapshotInfo};
@@ -32,6 +33,10 @@ pub struct LockedArchive {
 
 /// The place that `--from`, the rescue system's own medium or the configuration names.
 fn place(session: &Session, from: Option<&str>) -> Result<String, CommandError> {
+    if stream(session, from)?.is_some() {
+        return Err(CommandError::usage("this command needs a repository or a medium")
+            .hint("list, verify, compare, restore and layout show read streams"));
+    }
     if let Some(from) = from {
         return Ok(from.to_owned());
     }
@@ -50,6 +55,15 @@ fn place(session: &Session, from: Option<&str>) -> Result<String, CommandError> 
         None => Err(CommandError::usage("no archive was named; name it with --from SOURCE")
             .hint(format!("set 'repository' in {}", crate::config::PATH))),
     }
+}
+
+/// The stream that is meant, if one is.
+///
+/// # Errors
+/// Kind `Usage`.
+pub fn stream(session: &Session, from: Option<&str>) -> Result<Option<StreamPlace>, CommandError> {
+    let text = from.map(str::to_owned).or_else(|| Some(session.config.repository.as_ref()?.display().to_string()));
+    text.map_or(Ok(None), |text| StreamPlace::parse(&text))
 }
 
 /// Opens the archive for reading.
@@ -124,6 +138,11 @@ pub fn machine(
     key: &KeyArgs,
     root: &Path,
 ) -> Result<Machine, CommandError> {
+    if let Some(place) = stream(session, from)? {
+        let mut stream = super::stream::open(session, &place, key)?;
+        super::stream::check_snapshot(stream.info(), wanted)?;
+        return Ok(Machine::from_json(&stream.own_file("machine.json")?)?);
+    }
     let archive = open(session, from, key)?;
     let snapshot = snapshot::choose(session, &archive, wanted, root, snapshot::Use::Elsewhere)?;
     Ok(describe(&archive.repository, &snapshot)?.0)
@@ -151,11 +170,17 @@ pub fn describe(repository: &Repository, snapshot: &SnapshotInfo) -> Result<(Mac
 /// Adds what to try to errors of opening.
 pub fn explain(error: ArchiveError) -> CommandError {
     let hint = match &error {
-        ArchiveError::WrongKey { .. } => Some("--key-file FILE, or --words to type the recovery words"),
+        ArchiveError::WrongKey { .. } | ArchiveError::WrongKeyForStream { .. } => {
+            Some("--key-file FILE, or --words to type the recovery words")
+        }
         error if error.is_damage() => Some("another copy of the repository, or a medium that holds the archive"),
         _ => None,
     };
-    let error = CommandError::from(error);
+    let kind = match &error {
+        ArchiveError::PassphraseForStream => Kind::Refused,
+        _ => Kind::Failed,
+    };
+    let error = CommandError { kind, ..CommandError::from(error) };
     match hint {
         Some(hint) => error.hint(hint),
         None => error,

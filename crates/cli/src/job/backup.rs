@@ -5,7 +5,7 @@ use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::exclusion;
 use crate::output::amount;
 use crate::session::Session;
-use lifeboat_archive::{BackupReport, BackupRequest, FileTree, Repository};
+use lifeboat_archive::{BackupReport, BackupRequest, FileTree, Observer, Repository};
 use lifeboat_machine::manifest::FORMAT;
 use lifeboat_machine::{ArchiveManifest, Machine};
 use lifeboat_restore::observe::Observing;
@@ -22,6 +22,23 @@ pub fn backup(
     exclude: &ExcludeArgs,
     also_exclude: &[PathBuf],
 ) -> Result<BackupReport, CommandError> {
+    let report = with_request(session, machine, sysroot, exclude, also_exclude, |request, observer| {
+        Ok(repository.backup(request, observer)?)
+    })?;
+    session.reporter.finish();
+    super::room::warn(session, machine, &report.room);
+    Ok(report)
+}
+
+/// Takes a backup of the machine below `sysroot` in some way; the others as for [`backup`].
+pub fn with_request<T>(
+    session: &Session,
+    machine: &Machine,
+    sysroot: &Path,
+    exclude: &ExcludeArgs,
+    also_exclude: &[PathBuf],
+    run: impl FnOnce(&BackupRequest<'_>, &dyn Observer) -> Result<T, CommandError>,
+) -> Result<T, CommandError> {
     let source = source(session, machine, sysroot, exclude, also_exclude)?;
     let machine_json = machine.to_json();
     let machine_blake3 = blake3::hash(&machine_json).to_hex().to_string();
@@ -51,10 +68,7 @@ pub fn backup(
         reread: false,
         started: None,
     };
-    let report = repository.backup(&request, &observer)?;
-    session.reporter.finish();
-    super::room::warn(session, machine, &report.room);
-    Ok(report)
+    run(&request, &observer)
 }
 
 /// The most that a backup takes in a new repository.
