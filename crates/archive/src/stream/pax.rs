@@ -331,3 +331,116 @@ fn each_record(mut rest: &[u8], each: &mut dyn FnMut(&[u8], &[u8]) -> Result<(),
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file_table::Time;
+    use proptest::prelude::*;
+
+    fn read(mut tar: &[u8]) -> Result<Found, String> {
+        let mut extended = vec![];
+        loop {
+            let (block, rest) = tar.split_first_chunk::<UNIT>().ok_or("it ends")?;
+            match parse(block, &extended)? {
+                Block::Member(found) => return Ok(found),
+                Block::End => return Err("the end".to_owned()),
+                Block::Extended(size) => {
+                    extended = rest.get(..size as usize).ok_or("it ends")?.to_vec();
+                    tar = rest.get((size as usize).next_multiple_of(UNIT)..).ok_or("it ends")?;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn times_and_lists_as_text() {
+        assert_eq!(decimal(-101, 750_000_000), "-100.250000000");
+        assert_eq!(decimal(-1, 500_000_000), "-0.500000000");
+        assert_eq!(
+            (decimal(0, 0), decimal(-7, 0), decimal(1 << 40, 1)),
+            ("0".into(), "-7".into(), "1099511627776.000000001".into())
+        );
+        let entry =
+            |tag: u16, bits: u16, id: u32| [&tag.to_le_bytes()[..], &bits.to_le_bytes(), &id.to_le_bytes()].concat();
+        let entries = [
+            entry(1, 6, u32::MAX),
+            entry(2, 4, 70_000),
+            entry(4, 5, u32::MAX),
+            entry(0x10, 7, u32::MAX),
+            entry(0x20, 0, u32::MAX),
+        ];
+        let value = [2_u32.to_le_bytes().to_vec(), entries.concat()].concat();
+        assert_eq!(access_list(&value).as_deref(), Some("user::rw-,user:70000:r--,group::r-x,mask::rwx,other::---"));
+        assert_eq!((access_list(&value[..9]), access_list(b"")), (None, None));
+    }
+
+    #[test]
+    fn maps_end_where_the_file_ends() {
+        let map = sparse_map(100, &[(0, 10), (90, 10)]);
+        assert!(map.starts_with(b"2\n10\n80\n100\n0\n\0") && map.len() == UNIT);
+        assert!(sparse_map(5, &[(0, 5)]).starts_with(b"1\n5\n0\n\0"));
+        assert_eq!(data(100, &[(10, 5)]).collect::<Vec<_>>(), [(0, 10), (15, 85)]);
+    }
+
+    #[test]
+    fn a_length_counts_itself() {
+        for value in [0, 1, 85, 86, 87, 88, 89, 90, 985, 986, 987, 99_980] {
+            let mut out = vec![];
+            record_line(&mut out, b"path", &vec![b'x'; value]);
+            let text = String::from_utf8(out).unwrap();
+            assert_eq!(text.split(' ').next().unwrap().parse(), Ok(text.len()));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_member_comes_back(
+            path in proptest::collection::vec(1_u8.., 1..300),
+            size in 0_u64..1 << 50,
+            id in any::<u32>(),
+            seconds in -(1_i64 << 40)..1 << 40,
+            nanoseconds in 0_u32..1_000_000_000,
+            holes in proptest::collection::vec((1_u64..1 << 20, 1_u64..1 << 20), 0..5),
+            value in proptest::collection::vec(any::<u8>(), 0..2000),
+            changed in proptest::option::of("[a-zA-Z0-9+/]{0,300}"),
+        ) {
+            let mut record = Record::new(Kind::File);
+            let mut at = 0;
+            let holes: Vec<(u64, u64)> = holes.iter().map(|(gap, length)| {
+                let hole = (at + gap, *length);
+                at = hole.0 + length;
+                hole
+            }).collect();
+            (record.size, record.uid, record.gid) = (size.max(at), id, !id);
+            record.mtime = Time { seconds, nanoseconds };
+            let xattrs = [Xattr { name: b"user.x".to_vec(), value }, Xattr { name: b"user.a=b%".to_vec(), value: vec![1] }];
+            let member = Member {
+                path: &path, record: &record, target: b"", is_hard_link: false, xattrs: &xattrs, holes: &holes, changed: changed.as_deref(),
+            };
+            let mut out = vec![];
+            push(&mut out, &member);
+            prop_assert_eq!(out.len() % UNIT, 0);
+            let found = read(&out).unwrap();
+            let plain = path.strip_prefix(b"./").unwrap_or(&path);
+            prop_assert_eq!(&found.path[..], plain.strip_suffix(b"/").unwrap_or(plain));
+            let map = if holes.is_empty() { 0 } else { sparse_map(record.size, &holes).len() as u64 };
+            prop_assert_eq!(found.size, map + data(record.size, &holes).map(|(_, length)| length).sum::<u64>());
+            prop_assert_eq!((found.is_sparse, found.kind), (!holes.is_empty(), b'0'));
+            prop_assert_eq!(found.changed, changed.map(String::into_bytes));
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(mut tar in proptest::collection::vec(any::<u8>(), 0..3000), spell in any::<bool>()) {
+            if spell && tar.len() >= UNIT {
+                tar[257..262].copy_from_slice(b"ustar");
+                tar[148..156].copy_from_slice(b"        ");
+                let sum: u32 = tar[..UNIT].iter().map(|byte| u32::from(*byte)).sum();
+                tar[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+                tar[124..136].copy_from_slice(b"00000001000\0");
+            }
+            let _ = read(&tar);
+            let _ = each_record(&tar, &mut |_, _| Ok(()));
+        }
+    }
+}

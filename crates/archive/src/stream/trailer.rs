@@ -148,6 +148,11 @@ impl Trailer {
         Ok((trailer, signed, seal.trim_end_matches('\n')))
     }
 
+    /// Bytes are the beginning of a trailer, perhaps cut.
+    pub(crate) fn begins(bytes: &[u8]) -> bool {
+        bytes.starts_with(MAGIC.as_bytes())
+    }
+
     /// It belongs to the volume with this header.
     pub(crate) fn fits(&self, header: &VolumeHeader) -> bool {
         self.set == header.set && self.volume == header.volume

@@ -23,6 +23,8 @@ pub(crate) struct VolumeReader {
     /// Encrypted bytes that were read, from `raw_at` on; before the end of the input the last block may be the trailer.
     raw: Vec<u8>,
     raw_at: usize,
+    /// Where in the input what was read ends.
+    position: u64,
     /// The input has ended; what it ended with.
     trailer: Option<Result<Trailer, TrailerError>>,
     hasher: Option<blake3::Hasher>,
@@ -98,6 +100,7 @@ impl VolumeReader {
             number: 0,
             raw: vec![],
             raw_at: 0,
+            position: (block.len() + HEADER_BYTES) as u64,
             trailer: None,
             hasher: Some(hasher),
             payload: HEADER_BYTES as u64,
@@ -117,6 +120,7 @@ impl VolumeReader {
         }
         (self.number, self.skip) = (chunk, plain % CHUNK_BYTES as u64);
         (self.raw_at, self.plain_at) = (0, 0);
+        self.position = at;
         self.raw.clear();
         self.plain.clear();
         (self.trailer, self.hasher, self.is_lost) = (None, None, false);
@@ -269,13 +273,23 @@ impl VolumeReader {
         self.raw.resize(start + READ_BYTES, 0);
         let got = self.input.read(&mut self.raw[start..])?;
         self.raw.truncate(start + got);
+        self.position += got as u64;
         if got < READ_BYTES {
             let split = self.raw.len().checked_sub(block);
             let trailer = split.map_or(Err(TrailerError::Absent), |at| Trailer::parse(&self.raw[at..], sealer));
             if let (Some(at), false) = (split, trailer == Err(TrailerError::Absent)) {
                 self.raw.truncate(at);
             }
-            self.trailer = Some(trailer);
+            // A trailer that was cut is no payload.
+            let partial = (self.position % block as u64) as usize;
+            let at = self.raw.len().saturating_sub(partial);
+            self.trailer = Some(match trailer {
+                Err(TrailerError::Absent) if Trailer::begins(&self.raw[at..]) => {
+                    self.raw.truncate(at);
+                    Err(TrailerError::Damaged)
+                }
+                other => other,
+            });
         }
         let now = if self.trailer.is_some() { self.raw.len() } else { self.raw.len().saturating_sub(block) };
         let now = now.max(before);
