@@ -14,6 +14,7 @@
 //! | `backup` | walks, and writes members |
 //! | [`by_hand`] | what each volume says to people without Lifeboat |
 //! | [`source`] | where volumes are read from |
+//! | [`tape`] | volumes on tapes |
 //! | `volume`, `set`, `members` | read a volume, a set, the members of its archive; damage is passed over |
 //! | `archive` | an opened set, and how its contents come |
 //! | `reading` | restore, verify, compare |
@@ -43,6 +44,7 @@ mod reading;
 mod set;
 pub mod sink;
 pub mod source;
+pub mod tape;
 #[cfg(feature = "fuzz")]
 pub(crate) mod testing;
 pub mod trailer;
@@ -54,6 +56,7 @@ pub use archive::Stream;
 pub use info::Info;
 pub use sink::{FileSink, PipeSink, Sink};
 pub use source::{FileSource, PipeSource, Source};
+pub use tape::{TapeSink, TapeSource};
 
 use crate::{ArchiveError, BackupReport, BackupRequest, Observer, Secret};
 

@@ -24,7 +24,7 @@ fn root_giants_take_little_memory() {
     let disk = Disk::make(scratch.path(), "disk", 2048, &["mkfs.xfs", "-q"]);
     let tree = disk.mount.join("tree");
     std::fs::create_dir(&tree).unwrap();
-    // 200 GB with data here and there, and 400 MB without holes.
+    // 200 GB with data here and there (XFS allocates more than is written), and 400 MB without holes.
     let sparse = std::fs::File::create(tree.join("sparse")).unwrap();
     sparse.set_len(200 << 30).unwrap();
     for number in 0..5000_u64 {
@@ -52,7 +52,7 @@ fn root_giants_take_little_memory() {
         assert_eq!(report.problems, []);
         let restored = target.join("sparse").metadata().unwrap();
         assert_eq!(restored.len(), 200 << 30);
-        assert!(restored.blocks() * 512 < 200 << 20, "{} blocks", restored.blocks());
+        assert!(restored.blocks() * 512 < 1 << 30, "{} blocks", restored.blocks());
         let compared = open(&path, &key).compare(&FileTree::new(&target), &Selection::Everything, &Quiet).unwrap();
         assert!(compared.is_same(), "{compared:?}");
         std::fs::remove_dir_all(&target).unwrap();

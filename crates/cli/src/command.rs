@@ -117,7 +117,7 @@ pub struct CheckArgs {
 #[allow(missing_docs)]
 pub struct BackupArgs {
     /// The repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a stream: stream:FILE,
-    /// stream:DIR/NAME,size=650M for files of that size, or stream:- for standard output
+    /// stream:DIR/NAME,size=650M for files of that size, stream:- for standard output, or tape:/dev/nst0
     #[arg(long, value_name = "REPO")]
     pub to: Option<String>,
     /// Make the repository when there is none. Without it a missing one is an error: its disk or share may not be mounted
@@ -135,6 +135,9 @@ pub struct BackupArgs {
     /// Use this machine description instead of probing (for a root filesystem in a folder)
     #[arg(long, value_name = "FILE")]
     pub machine: Option<PathBuf>,
+    /// Overwrite a tape that holds something
+    #[arg(long)]
+    pub force: bool,
     /// How long to wait while another program holds the repository exclusively, as `restic prune` does
     #[arg(long, value_name = "MINUTES", default_value_t = 0)]
     pub wait_lock: u32,
@@ -342,7 +345,7 @@ pub enum RecoveryStage {
 #[allow(missing_docs)]
 pub struct RestoreArgs {
     /// A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or
-    /// http(s):// address; or a stream: stream:FILE, stream:DIR/NAME or stream:- for standard input
+    /// http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0
     #[arg(long, value_name = "SOURCE")]
     pub from: Option<String>,
     /// Restore below this folder instead of to the original places
@@ -380,7 +383,7 @@ pub struct RestoreArgs {
 #[allow(missing_docs)]
 pub struct CompareArgs {
     /// A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or
-    /// http(s):// address; or a stream: stream:FILE, stream:DIR/NAME or stream:- for standard input
+    /// http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0
     #[arg(long, value_name = "SOURCE")]
     pub from: Option<String>,
     /// Compare this snapshot instead of the latest

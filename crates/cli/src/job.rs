@@ -18,4 +18,5 @@ pub mod scratch;
 pub mod signing;
 pub mod snapshot;
 pub mod stream;
+pub mod tapes;
 pub mod watch;

@@ -122,7 +122,7 @@ fn root_damage_has_its_exit_codes() {
     let (code, out, err) = place.backup("stream:v/n,size=16M");
     assert!(code == 0 && out.contains("volumes"), "{code} {out} {err}");
     let (code, _, err) = place.backup("stream:v/n,size=16M");
-    assert!(code == 3 && err.contains("exists already"), "{code} {err}");
+    assert!(code == 3 && err.contains("exist already"), "{code} {err}");
     assert_eq!(place.run(&["verify", "--from", "stream:v/n"]).0, 0);
     std::fs::remove_file(place.at("v/n.002")).unwrap();
     let (code, _, err) = place.run(&["verify", "--from", "stream:v/n"]);

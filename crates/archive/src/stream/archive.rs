@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 /// The most bytes of a catalogue; a million entries have some 100 MB.
-const CATALOGUE_MAX: u64 = 2 << 30;
+const CATALOGUE_MAX: u64 = 1 << 30;
 /// The most bytes of another file of our own.
 const OWN_MAX: u64 = 64 << 20;
 
@@ -328,6 +328,13 @@ impl<'a> Contents<'a> {
     pub(super) fn new(members: &'a mut Members, stream_table: &'a FileTable, is_final: bool) -> Self {
         let seen = vec![false; stream_table.records.len()];
         Contents { members, table: stream_table, is_final, end: None, seen }
+    }
+
+    /// Files that came, but that the end of the archive calls left out: their reading failed after it had begun.
+    pub(super) fn incomplete(&self) -> Vec<usize> {
+        let Some(end) = &self.end else { return vec![] };
+        let left_out = |index: &usize| end.table.records.get(*index).is_some_and(|record| record.left_out);
+        (0..self.seen.len()).filter(|index| self.seen[*index]).filter(left_out).collect()
     }
 
     /// The catalogue at the end, if it came by.

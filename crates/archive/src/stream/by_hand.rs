@@ -40,14 +40,15 @@ dd, age, zstd, python3, and GNU tar 1.30 or later or bsdtar (busybox tar cannot 
 
 4. Restore. Capabilities, ACLs and holes come back with these options:
 
-    for v in $VOLUMES; do dd if="$v" bs=65536 skip=1 count=$(($(stat -Lc %s "$v") / 65536 - 2)) status=none | age -d -i "$TARGET.identity"; done | zstd -dc | tar -xpf - -C "$TARGET" --numeric-owner --acls --xattrs --xattrs-include='*' --warning=no-unknown-keyword
+    for v in $VOLUMES; do dd if="$v" bs=65536 skip=1 count=$(($(stat -Lc %s "$v") / 65536 - 2)) status=none | age -d -i "$TARGET.identity"; done | zstd -dc | tar -xpf - -C "$TARGET" --numeric-owner --acls --xattrs --xattrs-include='*' --warning=no-unknown-keyword --anchored --exclude=.lifeboat
 
-   With bsdtar: replace what follows "zstd -dc |" by: bsdtar -xpf - -C "$TARGET" --numeric-owner --acls --xattrs
+   With bsdtar: replace what follows "zstd -dc |" by: bsdtar -xpf - -C "$TARGET" --numeric-owner --acls --xattrs --exclude '^.lifeboat'
 
 5. What only Lifeboat restores: inode flags, project ids, sockets, shared blocks, and extended attributes whose names contain = or %.
-   The folder .lifeboat in the result has machine.json, which describes the disks. Delete it and the identity when done:
+   The archive's folder .lifeboat, which was left out, has machine.json, which describes the disks: "tar -xOf - .lifeboat/machine.json"
+   in step 4 shows it. Delete the identity when done:
 
-    rm -rf "$TARGET/.lifeboat" "$TARGET.identity"
+    rm "$TARGET.identity"
 "#;
 
 #[cfg(test)]

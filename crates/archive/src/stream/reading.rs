@@ -28,6 +28,10 @@ impl Stream {
         let mut contents = Contents::new(&mut members, &self.catalogue.table, self.is_final);
         let request = (target, selection, options);
         let restored = extract::run_stream(&self.catalogue.table, &mut contents, request, observer, &problems)?;
+        for index in contents.incomplete() {
+            let text = "cannot RESTORE: it could not be read to its end when it was saved; zeros stand for the rest";
+            problems.add(self.catalogue.table.path(index), text);
+        }
         drop(contents);
         for text in self.notes.iter().chain(&members.troubles) {
             problems.add(PathBuf::new(), text);

@@ -1,5 +1,6 @@
 //! Where volumes go: one file, files of a size, standard output. Tapes are in [`super::tape`].
 
+use lifeboat_sys::ending::{self, Registration};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
@@ -45,17 +46,23 @@ pub struct FileSink {
     /// Complete ones.
     done: Vec<PathBuf>,
     finished: bool,
+    /// What a signal removes.
+    registered: Vec<Registration>,
 }
 
 impl FileSink {
     /// For one file of any size, or for files that have at most `volume_bytes`.
     pub fn new(path: &Path, volume_bytes: Option<u64>) -> Self {
-        FileSink { path: path.to_owned(), volume_bytes, open: None, done: vec![], finished: false }
+        FileSink { path: path.to_owned(), volume_bytes, open: None, done: vec![], finished: false, registered: vec![] }
     }
 
     /// The file of a volume.
     pub fn volume_path(path: &Path, number: u32) -> PathBuf {
         suffixed(path, &format!(".{number:03}"))
+    }
+
+    fn remove_on_signals(&mut self, path: PathBuf) {
+        self.registered.push(ending::register(move || drop(std::fs::remove_file(path))));
     }
 
     fn place(&self, number: u32) -> PathBuf {
@@ -100,6 +107,7 @@ impl Sink for FileSink {
             .open(&partial)
             .map_err(|error| if error.kind() == io::ErrorKind::AlreadyExists { exists(&partial) } else { error })?;
         self.open = Some((file, path));
+        self.remove_on_signals(partial);
         Ok(())
     }
 
@@ -135,6 +143,10 @@ impl Sink for FileSink {
         }
         self.done.push(path.clone());
         self.finished = last;
+        match last {
+            true => self.registered.clear(),
+            false => self.remove_on_signals(path.clone()),
+        }
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(folder)?.sync_all()
     }

@@ -16,8 +16,9 @@ use std::path::{Path, PathBuf};
 /// `lifeboat backup --to stream:…`
 pub fn backup(session: &Session, args: &BackupArgs, target: &StreamPlace, log: Option<PathBuf>) -> CommandResult {
     target.check_writable()?;
+    // First of all: from now on nothing else goes to standard output.
+    let sink = target.sink(args.force)?;
     let sysroot = &args.sysroot.sysroot;
-    let sink = target.sink()?;
     let machine = protect::machine(session, sysroot, args.machine.as_deref(), target.folder())?;
     if let Some(folder) = target.folder()
         && let Some(saved) = place::on_saved(folder, &machine, sysroot)

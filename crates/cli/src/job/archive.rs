@@ -9,6 +9,7 @@ use lifeboat_archive::{ArchiveError, Repository, Secret, SnapshotInfo};
 use lifeboat_machine::{ArchiveManifest, Event, EventSink as _, Machine};
 use lifeboat_restore::rescue::RescueDirectories;
 use lifeboat_restore::{Failure, Source};
+use lifeboat_sys::tape::TapeName;
 use std::path::Path;
 
 /// An opened archive; its medium stays mounted while this lives.
@@ -63,7 +64,12 @@ fn place(session: &Session, from: Option<&str>) -> Result<String, CommandError> 
 /// Kind `Usage`.
 pub fn stream(session: &Session, from: Option<&str>) -> Result<Option<StreamPlace>, CommandError> {
     let text = from.map(str::to_owned).or_else(|| Some(session.config.repository.as_ref()?.display().to_string()));
-    text.map_or(Ok(None), |text| StreamPlace::parse(&text))
+    let Some(text) = text else { return Ok(None) };
+    // There a tape is identified for a recovery, which reads none yet.
+    if TapeName::is_meant(&text) && lifeboat_restore::rescue::is_rescue_system(&RescueDirectories::default()) {
+        return Ok(None);
+    }
+    StreamPlace::parse(&text)
 }
 
 /// Opens the archive for reading.

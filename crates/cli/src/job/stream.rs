@@ -1,12 +1,13 @@
-//! Streams on the command line: `stream:FILE`, `stream:DIR/NAME,size=650M`, `stream:-`.
+//! Streams on the command line: `stream:FILE`, `stream:DIR/NAME,size=650M`, `stream:-`, `tape:/dev/nst0`.
 
 use crate::command::KeyArgs;
 use crate::error::{CommandError, Kind};
-use crate::job::{archive, keys};
+use crate::job::{archive, keys, tapes};
 use crate::session::Session;
 use lifeboat_archive::Secret;
 use lifeboat_archive::stream::{FileSink, FileSource, Info, PipeSink, PipeSource, Sink, Stream};
 use lifeboat_machine::{Event, EventSink as _};
+use lifeboat_sys::tape::TapeName;
 use std::fs::File;
 use std::io::{ErrorKind, IsTerminal as _};
 use std::path::{Path, PathBuf};
@@ -26,6 +27,8 @@ pub enum StreamPlace {
     Volumes(PathBuf, u64),
     /// Standard output or standard input.
     Pipe,
+    /// Tapes in a drive.
+    Tape(TapeName),
 }
 
 impl StreamPlace {
@@ -34,6 +37,9 @@ impl StreamPlace {
     /// # Errors
     /// Kind `Usage`.
     pub fn parse(text: &str) -> Result<Option<StreamPlace>, CommandError> {
+        if TapeName::is_meant(text) {
+            return TapeName::parse(text).map(|name| Some(StreamPlace::Tape(name))).map_err(CommandError::usage);
+        }
         let Some(rest) = text.strip_prefix(PREFIX) else { return Ok(None) };
         let usage = |why: String| {
             CommandError::usage(format!("{text}: {why}")).hint("stream:FILE, stream:DIR/NAME,size=650M or stream:-")
@@ -62,7 +68,7 @@ impl StreamPlace {
             [path, partial.into()]
         };
         match self {
-            StreamPlace::Pipe => vec![],
+            StreamPlace::Pipe | StreamPlace::Tape(_) => vec![],
             StreamPlace::File(path) => with_partial(path.clone()).into(),
             StreamPlace::Volumes(path, _) => {
                 (1..=MOST_VOLUMES).flat_map(|number| with_partial(FileSink::volume_path(path, number))).collect()
@@ -73,7 +79,7 @@ impl StreamPlace {
     /// The folder that the files are in.
     pub fn folder(&self) -> Option<&Path> {
         match self {
-            StreamPlace::Pipe => None,
+            StreamPlace::Pipe | StreamPlace::Tape(_) => None,
             StreamPlace::File(path) | StreamPlace::Volumes(path, _) => {
                 Some(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))
             }
@@ -85,12 +91,18 @@ impl StreamPlace {
     /// # Errors
     /// Kind `Refused`.
     pub fn check_writable(&self) -> Result<(), CommandError> {
+        if let StreamPlace::Volumes(path, _) = self
+            && FileSource::find(path).is_ok()
+        {
+            let text = format!("cannot WRITE {}: volumes of this name exist already", path.display());
+            return Err(CommandError::refused(text).hint("another name, or removing them first"));
+        }
         let first = match self {
             StreamPlace::Pipe if std::io::stdout().is_terminal() => {
                 return Err(CommandError::refused("cannot WRITE a stream to a terminal")
                     .hint("a pipe: lifeboat backup --to stream:- | ssh HOST 'cat > FILE'"));
             }
-            StreamPlace::Pipe => return Ok(()),
+            StreamPlace::Pipe | StreamPlace::Tape(_) => return Ok(()),
             StreamPlace::File(path) => path.clone(),
             StreamPlace::Volumes(path, _) => FileSink::volume_path(path, 1),
         };
@@ -106,8 +118,9 @@ impl StreamPlace {
     ///
     /// # Errors
     /// When standard output cannot be used.
-    pub fn sink(&self) -> Result<Box<dyn Sink>, CommandError> {
+    pub fn sink(&self, force: bool) -> Result<Box<dyn Sink>, CommandError> {
         Ok(match self {
+            StreamPlace::Tape(name) => return tapes::sink(name, force),
             StreamPlace::File(path) => Box::new(FileSink::new(path, None)),
             StreamPlace::Volumes(path, size) => Box::new(FileSink::new(path, Some(*size))),
             StreamPlace::Pipe => {
@@ -149,7 +162,10 @@ pub fn open(session: &Session, place: &StreamPlace, key: &KeyArgs) -> Result<Str
             .hint("--key-file FILE; 'lifeboat key import' makes one from the words"));
     }
     let secret = keys::find(key, &session.config)?;
-    let stream = open_with(place, &secret)?;
+    let stream = match place {
+        StreamPlace::Tape(name) => Stream::open(tapes::source(session, name)?, &secret).map_err(archive::explain)?,
+        place => open_with(place, &secret)?,
+    };
     for note in stream.notes() {
         session.reporter.emit(&Event::Warning { text: note.clone() });
     }
@@ -158,7 +174,7 @@ pub fn open(session: &Session, place: &StreamPlace, key: &KeyArgs) -> Result<Str
 
 fn open_with(place: &StreamPlace, secret: &Secret) -> Result<Stream, CommandError> {
     let path = match place {
-        StreamPlace::Pipe => {
+        StreamPlace::Pipe | StreamPlace::Tape(_) => {
             return Stream::open(PipeSource(Some(std::io::stdin())), secret).map_err(archive::explain);
         }
         StreamPlace::File(path) | StreamPlace::Volumes(path, _) => path,
@@ -197,6 +213,7 @@ mod tests {
             ("stream:d/n,size=650M", Ok(Some(StreamPlace::Volumes("d/n".into(), 650 << 20)))),
             ("stream:n,size=4g", Ok(Some(StreamPlace::Volumes("n".into(), 4 << 30)))),
             ("stream:n,size=20000000", Ok(Some(StreamPlace::Volumes("n".into(), 20_000_000)))),
+            ("tape:nst0", Err(Kind::Usage)),
             ("stream:", Err(Kind::Usage)),
             ("stream:n,size=", Err(Kind::Usage)),
             ("stream:n,size=1M", Err(Kind::Usage)),
