@@ -402,6 +402,7 @@ impl Backup<'_> {
         if let Some(warning) = warning {
             self.problems.add(table.path(index), warning);
         }
+        let shrank = matches!(failed, Some(Unreadable::Shrank(_)));
         let saved = match failed {
             None => true,
             // What is missing are zeros, as GNU tar has it.
@@ -416,11 +417,9 @@ impl Backup<'_> {
                 false
             }
         };
-        match change {
-            Some(change) if saved && !change.contains("shrank") => {
-                self.problems.add(table.path(index), format!("changed while being read: {change}"));
-            }
-            _ => {}
+        // Of one that shrank meanwhile that was said.
+        if let Some(change) = change.filter(|_| saved && !shrank) {
+            self.problems.add(table.path(index), format!("changed while being read: {change}"));
         }
         self.changed_files += u64::from(change.is_some());
         if differs || !saved {
