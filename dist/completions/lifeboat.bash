@@ -284,7 +284,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__backup)
-            opts="-v -h --to --init --own-disk --sysroot --key-file --words --exclude --exclude-contents --machine --wait-lock --verbose --json --config --help"
+            opts="-v -h --to --init --own-disk --sysroot --key-file --words --exclude --exclude-contents --machine --force --wait-lock --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1112,7 +1112,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__key__subcmd__show)
-            opts="-v -h --key-file --verbose --json --config --help"
+            opts="-v -h --key-file --age --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -1,8 +1,10 @@
 //! What several subcommands do.
 
+pub mod advice;
 pub mod archive;
 pub mod backup;
 pub mod boot_check;
+pub mod compared;
 pub mod exclusion;
 pub mod failure;
 pub mod headers;
@@ -13,6 +15,7 @@ pub mod medium_room;
 pub mod network;
 pub mod place;
 pub mod protect;
+pub mod restored;
 pub mod room;
 pub mod scratch;
 pub mod signing;

@@ -3,7 +3,7 @@
 use crate::command::{BackupArgs, CompareArgs, FromArgs, RestoreArgs};
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::stream::{self, StreamPlace};
-use crate::job::{archive, backup, keys, place, protect};
+use crate::job::{archive, backup, compared, keys, place, protect, restored};
 use crate::output::{amount, counted};
 use crate::session::Session;
 use lifeboat_archive::stream::Stream;
@@ -113,15 +113,15 @@ pub fn restore(session: &Session, args: &RestoreArgs, from: &StreamPlace) -> Com
     stream::check_snapshot(stream.info(), args.snapshot.as_deref())?;
     let target = args.to.as_deref().unwrap_or(Path::new("/"));
     match &args.to {
-        Some(target) => super::restore::prepare(target)?,
+        Some(target) => restored::prepare(target)?,
         None => check_machine(&stream)?,
     }
     let selection = if args.paths.is_empty() { Selection::Everything } else { Selection::Paths(args.paths.clone()) };
-    super::restore::note_owners(session);
+    restored::note_owners(session);
     let observer = Observing::new(&session.reporter, "restore");
     let options = RestoreOptions { overwrite: true, ..RestoreOptions::default() };
     let report = stream.restore(target, &selection, &options, &observer)?;
-    super::restore::report(session, &stream.info().set, &report, target)
+    restored::report(session, &stream.info().set, &report, target)
 }
 
 /// Files of another machine do not go to the places of this one unasked.
@@ -144,6 +144,6 @@ pub fn compare(session: &Session, args: &CompareArgs, from: &StreamPlace) -> Com
     let machine = Machine::from_json(&stream.own_file("machine.json")?)?;
     let source = target_source(&machine, root);
     let observer = Observing::new(&session.reporter, "compare");
-    let report = stream.compare(&source, &super::compare::selection(args), &observer)?;
-    super::compare::report(session, &report)
+    let report = stream.compare(&source, &compared::selection(args), &observer)?;
+    compared::report(session, &report)
 }

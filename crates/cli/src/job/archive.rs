@@ -1,11 +1,12 @@
 //! Opening archives by what the command line names.
 
+pub use super::advice::explain;
 use crate::command::KeyArgs;
 use crate::error::{CommandError, Kind};
 use crate::job::stream::StreamPlace;
 use crate::job::{keys, snapshot, watch};
 use crate::session::Session;
-use lifeboat_archive::{ArchiveError, Repository, Secret, SnapshotInfo};
+use lifeboat_archive::{Repository, Secret, SnapshotInfo};
 use lifeboat_machine::{ArchiveManifest, Event, EventSink as _, Machine};
 use lifeboat_restore::rescue::RescueDirectories;
 use lifeboat_restore::{Failure, Source};
@@ -171,24 +172,4 @@ pub fn machine_with_room(
 /// The machine and the manifest in a snapshot.
 pub fn describe(repository: &Repository, snapshot: &SnapshotInfo) -> Result<(Machine, ArchiveManifest), CommandError> {
     lifeboat_restore::snapshot::read(repository, snapshot).map_err(crate::job::failure::explain)
-}
-
-/// Adds what to try to errors of opening.
-pub fn explain(error: ArchiveError) -> CommandError {
-    let hint = match &error {
-        ArchiveError::WrongKey { .. } | ArchiveError::WrongKeyForStream { .. } => {
-            Some("--key-file FILE, or --words to type the recovery words")
-        }
-        error if error.is_damage() => Some("another copy of the repository, or a medium that holds the archive"),
-        _ => None,
-    };
-    let kind = match &error {
-        ArchiveError::PassphraseForStream => Kind::Refused,
-        _ => Kind::Failed,
-    };
-    let error = CommandError { kind, ..CommandError::from(error) };
-    match hint {
-        Some(hint) => error.hint(hint),
-        None => error,
-    }
 }

@@ -2,7 +2,7 @@
 
 use crate::command::KeyArgs;
 use crate::error::{CommandError, Kind};
-use crate::job::{archive, keys, tapes};
+use crate::job::{advice, keys, tapes};
 use crate::session::Session;
 use lifeboat_archive::Secret;
 use lifeboat_archive::stream::{FileSink, FileSource, Info, PipeSink, PipeSource, Sink, Stream};
@@ -155,7 +155,7 @@ fn bytes(text: &str) -> Option<u64> {
 /// Opens a set for reading, and reports what is wrong with it.
 ///
 /// # Errors
-/// As [`archive::explain`] has them.
+/// As [`advice::explain`] has them.
 pub fn open(session: &Session, place: &StreamPlace, key: &KeyArgs) -> Result<Stream, CommandError> {
     if *place == StreamPlace::Pipe && key.words {
         return Err(CommandError::usage("standard input cannot give both the stream and the recovery words")
@@ -163,7 +163,7 @@ pub fn open(session: &Session, place: &StreamPlace, key: &KeyArgs) -> Result<Str
     }
     let secret = keys::find(key, &session.config)?;
     let stream = match place {
-        StreamPlace::Tape(name) => Stream::open(tapes::source(session, name)?, &secret).map_err(archive::explain)?,
+        StreamPlace::Tape(name) => Stream::open(tapes::source(session, name)?, &secret).map_err(advice::explain)?,
         place => open_with(place, &secret)?,
     };
     for note in stream.notes() {
@@ -175,14 +175,14 @@ pub fn open(session: &Session, place: &StreamPlace, key: &KeyArgs) -> Result<Str
 fn open_with(place: &StreamPlace, secret: &Secret) -> Result<Stream, CommandError> {
     let path = match place {
         StreamPlace::Pipe | StreamPlace::Tape(_) => {
-            return Stream::open(PipeSource(Some(std::io::stdin())), secret).map_err(archive::explain);
+            return Stream::open(PipeSource(Some(std::io::stdin())), secret).map_err(advice::explain);
         }
         StreamPlace::File(path) | StreamPlace::Volumes(path, _) => path,
     };
     let source = FileSource::find(path).map_err(|error| {
         CommandError::new(Kind::Failed, format!("cannot OPEN the stream {}: {error}", path.display()))
     })?;
-    Stream::open(source, secret).map_err(archive::explain)
+    Stream::open(source, secret).map_err(advice::explain)
 }
 
 /// A stream has one snapshot; another that was asked for is not there.
