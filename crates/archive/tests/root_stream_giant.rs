@@ -33,7 +33,7 @@ fn root_giants_take_little_memory() {
     let dense = std::fs::File::create(tree.join("dense")).unwrap();
     for number in 0..400_u64 {
         let part: Vec<u8> = (0..1_u64 << 17)
-            .flat_map(|at| (at * 31 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes())
+            .flat_map(|at| ((at * 31) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes())
             .collect();
         dense.write_all_at(&part, number << 20).unwrap();
     }

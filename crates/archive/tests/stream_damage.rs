@@ -97,7 +97,7 @@ fn a_whole_set_of_several_volumes() {
     assert!(set.volumes >= 4, "{}", set.volumes);
     for number in 1..=set.volumes {
         let length = set.volume(number).metadata().unwrap().len();
-        assert!(length <= 16 << 20 && length % 65536 == 0, "{length}");
+        assert!(length <= 16 << 20 && length.is_multiple_of(65536), "{length}");
     }
     let (report, right) = set.restore();
     assert_eq!((report.problems.len(), right), (0, 20), "{}", Set::texts(&report));

@@ -129,7 +129,8 @@ fn save(tree: &Path, key: &Secret, capacity: usize) -> Vec<Vec<Item>> {
 
 /// Restores from tapes; returns the report and how many files are right.
 fn restore(tree: &Path, key: &Secret, tapes: &[Vec<Item>]) -> (RestoreReport, usize) {
-    let mut rest = tapes[1..].to_vec().into_iter();
+    let rest: Vec<Vec<Item>> = tapes[1..].to_vec();
+    let mut rest = rest.into_iter();
     let change = move |_: u32| Ok(rest.next().map(Memory::of));
     let source = TapeSource::new(Memory::of(tapes[0].clone()), Box::new(change), Reach::Near, "tape".into());
     let mut stream = Stream::open(source, key).unwrap();

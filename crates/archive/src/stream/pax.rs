@@ -317,8 +317,11 @@ fn octal(field: &[u8]) -> Option<u64> {
     u64::from_str_radix(text, 8).ok()
 }
 
+/// Takes a key and a value.
+type EachRecord<'e> = &'e mut dyn FnMut(&[u8], &[u8]) -> Result<(), String>;
+
 /// Passes each `LENGTH KEY=VALUE\n` to `each`.
-fn each_record(mut rest: &[u8], each: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), String>) -> Result<(), String> {
+fn each_record(mut rest: &[u8], each: EachRecord<'_>) -> Result<(), String> {
     let damaged = || "an extended header of the archive is damaged".to_owned();
     while !rest.is_empty() {
         let space = rest.iter().take(12).position(|byte| *byte == b' ').ok_or_else(damaged)?;

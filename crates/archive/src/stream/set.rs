@@ -28,6 +28,13 @@ pub(crate) enum Event {
     Failed(ArchiveError),
 }
 
+/// A frame that is to be unpacked.
+struct Job {
+    place: Place,
+    packed: Vec<u8>,
+    done: SyncSender<Result<Vec<u8>, String>>,
+}
+
 /// What is on its way from the reading thread.
 enum Passed {
     Frame(Place, Receiver<Result<Vec<u8>, String>>),
@@ -71,7 +78,7 @@ impl SetReader {
         let label = locked(&source).label();
         let failed = |error: io::Error| ArchiveError::io("READ", &label, error);
         let (events, receiver) = sync_channel(threads + 1);
-        let (jobs, to_unpack) = sync_channel::<(Place, Vec<u8>, SyncSender<Result<Vec<u8>, String>>)>(1);
+        let (jobs, to_unpack) = sync_channel::<Job>(1);
         let to_unpack = Arc::new(Mutex::new(to_unpack));
         for _ in 0..threads {
             let to_unpack = Arc::clone(&to_unpack);
@@ -79,7 +86,7 @@ impl SetReader {
             let work = move || {
                 loop {
                     let job = locked(&to_unpack).recv();
-                    let Ok((place, packed, done)) = job else { break };
+                    let Ok(Job { place, packed, done }) = job else { break };
                     let _ = done.send(unpacker.unpack(&packed, &place));
                 }
             };
@@ -123,7 +130,7 @@ struct Reading {
     keys: Keys,
     set: String,
     events: SyncSender<Passed>,
-    jobs: SyncSender<(Place, Vec<u8>, SyncSender<Result<Vec<u8>, String>>)>,
+    jobs: SyncSender<Job>,
     read: Arc<Mutex<u64>>,
 }
 
@@ -154,7 +161,7 @@ impl Reading {
     fn frame(&self, place: Place, packed: Vec<u8>) -> Result<(), Closed> {
         let (done, result) = sync_channel(1);
         self.events.send(Passed::Frame(place, result)).map_err(|_| Closed)?;
-        self.jobs.send((place, packed, done)).map_err(|_| Closed)
+        self.jobs.send(Job { place, packed, done }).map_err(|_| Closed)
     }
 
     fn run(&mut self, first: Option<VolumeReader>, wanted: Wanted) -> Result<(), Closed> {
