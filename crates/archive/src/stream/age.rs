@@ -283,12 +283,13 @@ mod tests {
     fn another_key_and_damage_are_told_apart() {
         let made = file(b"x", &identity(7).recipient());
         assert_eq!(Chunks::open(&made, &identity(8)).err(), Some(HeaderError::OtherKey));
-        for (position, expected) in
-            [(0, HeaderError::Damaged), (40, HeaderError::OtherKey), (150, HeaderError::Damaged)]
-        {
+        // In the text, in the recipient's share, in its authentication; a changed share may be no base64 any more.
+        for (position, may_be_other) in [(0, false), (40, true), (150, false)] {
             let mut damaged = made.clone();
             damaged[position] ^= 1;
-            assert_eq!(Chunks::open(&damaged, &identity(7)).err(), Some(expected), "{position}");
+            let error = Chunks::open(&damaged, &identity(7)).err();
+            let fits = error == Some(HeaderError::Damaged) || (may_be_other && error == Some(HeaderError::OtherKey));
+            assert!(fits, "{position} {error:?}");
         }
         for length in 0..HEADER_BYTES {
             assert_eq!(Chunks::open(&made[..length], &identity(7)).err(), Some(HeaderError::Damaged));

@@ -124,6 +124,11 @@ impl Trailer {
         let length = field.iter().position(|byte| *byte == 0).unwrap_or(TEXT_BYTES);
         let text = std::str::from_utf8(&field[..length]).map_err(|_| Damaged)?;
         let (signed, seal) = text.rsplit_once("seal ").ok_or(Damaged)?;
+        let seal = seal.strip_suffix('\n').ok_or(Damaged)?;
+        let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        if seal.len() != 64 || !seal.bytes().all(is_hex) {
+            return Err(Damaged);
+        }
         let mut lines = signed.lines().skip(1);
         let mut value = |key: &str| lines.next()?.strip_prefix(key)?.strip_prefix(' ');
         let mut fields = || {
@@ -145,7 +150,7 @@ impl Trailer {
         if trailer.text() != signed || block[length..].iter().any(|byte| *byte != 0) {
             return Err(Damaged);
         }
-        Ok((trailer, signed, seal.trim_end_matches('\n')))
+        Ok((trailer, signed, seal))
     }
 
     /// Bytes are the beginning of a trailer, perhaps cut.
