@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_lifeboat_global_optspecs
-    string join \n v/verbose json config= h/help
+    string join \n limit-upload= limit-download= threads= io-priority= v/verbose json config= h/help V/version
 end
 
 function __fish_lifeboat_needs_command
@@ -24,10 +24,17 @@ function __fish_lifeboat_using_subcommand
     contains -- $cmd[1] $argv
 end
 
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -s h -l help -d 'Print help'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -s V -l version -d 'Print the version'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "check" -d 'Check whether this machine can be protected; each refusal comes with its reason and remedy'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "backup" -d 'Save all local filesystems and the machine\'s description into a repository'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "list" -d 'List the snapshots of a repository or medium'
@@ -46,52 +53,91 @@ complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "restore" -d 'Rest
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "compare" -d 'Compare an archive with this machine'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "verify" -d 'Read every byte of an archive and check it against its manifest'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "drill" -d 'Rehearse a recovery from a medium in a virtual machine'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "status" -d 'Say how old backup, medium and rehearsal are, whether the layout still fits, and what is overdue'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "schedule" -d 'Turn on what runs by itself, as [schedule] in /etc/lifeboat.toml has it'
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "notify" -d 'Report a failed unit by mail or webhook, or send a test message'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "logs" -d 'Save the logs of the rescue system to a folder, a device or a server'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "key" -d 'Create, show, add and remove repository keys'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "storage" -d 'In the rescue system: md arrays, LVM, LUKS and multipath, read-only'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l sysroot -d 'Work on the root filesystem in this folder: kernel, modules and programs are taken from there' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l to -d 'The repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l to -d 'The repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a stream: stream:FILE, stream:DIR/NAME,size=650M for files of that size, stream:- for standard output, or tape:/dev/nst0' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l sysroot -d 'Work on the root filesystem in this folder: kernel, modules and programs are taken from there' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l exclude -d 'Leave this path out, with everything below it, or all that fits a pattern, e.g. \'**/*.tmp\'; may be repeated' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l exclude-contents -d 'Keep this directory but leave out what it holds; may be repeated' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l machine -d 'Use this machine description instead of probing (for a root filesystem in a folder)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l wait-lock -d 'How long to wait while another program holds the repository exclusively, as `restic prune` does' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l compression -d 'zstd level of what is stored, -7 (fast) to 22 (small) [default: 1]' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l init -d 'Make the repository when there is none. Without it a missing one is an error: its disk or share may not be mounted'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l own-disk -d 'With --init: make it even on a filesystem that is being backed up, with which it would be lost'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l words -d 'Ask for the recovery words instead of reading a key file'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l force -d 'Overwrite a tape that holds something'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -s n -l dry-run -d 'Show what would be saved and left out, and whether there is room; nothing is written'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l machine -l host -d 'Only snapshots of this machine' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l words -d 'Ask for the recovery words instead of reading a key file'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -s l -l long -d 'List what is in a snapshot, as \'lifeboat ls\' does: SNAPSHOT [PATH]...'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -l machine -l host -d 'Only snapshots of this machine' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -l words -d 'Ask for the recovery words instead of reading a key file'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -s l -l long -d 'List what is in a snapshot, as \'lifeboat ls\' does: SNAPSHOT [PATH]...'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -l words -d 'Ask for the recovery words instead of reading a key file'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -s l -l long -d 'One line for each entry, with mode, owner, size and time'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -s R -l recursive -d 'With everything below'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -s d -l directory -d 'Show a folder itself instead of what is in it'
@@ -99,7 +145,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -s n -l numeric -d
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -s s -l snapshot -d 'Only this snapshot: \'latest\', or the beginning of an id; may be repeated' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l machine -l host -d 'Snapshots of this machine' -r
@@ -107,67 +153,116 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l oldest -d 'On
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l newest -d 'Only entries that were modified at this time or earlier' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l larger -d 'Only files of this size or more, e.g. 100M' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l smaller -d 'Only files of this size or less' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l words -d 'Ask for the recovery words instead of reading a key file'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l all-machines -d 'Snapshots of all machines'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -s i -l ignore-case -l iname -d 'Large and small letters are the same'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -s l -l long -d 'One line for each entry, with mode, owner, size and time'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -l words -d 'Ask for the recovery words instead of reading a key file'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -l content -d 'Only what came, went, or has other content; not what differs in mode, owner, times or attributes alone'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -s t -l target -l out -d 'Write to this new file instead of standard output' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -l words -d 'Ask for the recovery words instead of reading a key file'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -l tar -d 'A single file as a tar archive, too'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -s s -l snapshot -d 'Only this snapshot: \'latest\', or the beginning of an id; may be repeated' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l machine -l host -d 'Snapshots of this machine' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l words -d 'Ask for the recovery words instead of reading a key file'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l all-machines -d 'Snapshots of all machines'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -s s -l snapshot -d 'Only this snapshot: \'latest\', or the beginning of an id; may be repeated' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l machine -l host -d 'Snapshots of this machine' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l cache -d 'Memory for decoded content' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l words -d 'Ask for the recovery words instead of reading a key file'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l all-machines -d 'Snapshots of all machines'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l allow-other -d 'Let other users look in, as far as the modes of the files allow'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l to -d 'The folder to restore to that is offered' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l words -d 'Ask for the recovery words instead of reading a key file'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso help" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso help" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso help" -l json -d 'Write JSON lines instead of text'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso help" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso help" -f -a "iso" -d 'A disc image that boots on BIOS and UEFI, from discs and USB sticks'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso refresh help" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso refresh help" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso refresh help" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso refresh help" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso refresh help" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso refresh help" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso refresh help" -l json -d 'Write JSON lines instead of text'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso refresh help" -s h -l help -d 'Print help'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso refresh help" -f -a "iso" -d 'A disc image that boots on BIOS and UEFI, from discs and USB sticks'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso refresh help" -f -a "refresh" -d 'Build the medium of the routine again if kernel, boot loader or layout changed'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso refresh help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l out -d 'The image to write' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l from -d 'Embed the latest snapshot of this repository' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l snapshot -d 'Embed this snapshot instead of the latest' -r
@@ -182,10 +277,17 @@ expert\t'A shell'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l timeout -d 'Seconds before the menu starts its default [default: 30 for a harmless one, 10 for --mode]' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l append -d 'More kernel parameters, e.g. "lifeboat.after=poweroff"; may be repeated' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l compression -d 'zstd level of the rescue system, 1 to 22' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l layout -d 'The layout on which the machine comes back: a description that \'lifeboat layout edit\' wrote' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l work-dir -d 'Folder for temporary files, with room for the archive and 1 GB more [default: /var/tmp, or the folder of the image when /var/tmp is too small]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l exclude -d 'Leave this path out, with everything below it, or all that fits a pattern, e.g. \'**/*.tmp\'; may be repeated' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l exclude-contents -d 'Keep this directory but leave out what it holds; may be repeated' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l backup -d 'Take a backup now and embed it'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l rescue-only -d 'Put no archive on the medium; recovery reads it from elsewhere'
@@ -193,10 +295,28 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l no-firmware -d 'Leave firmware files out of the rescue system'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l force -d 'Replace an existing image'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l words -d 'Ask for the recovery words instead of reading a key file'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l json -d 'Write JSON lines instead of text'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -s h -l help -d 'Print help'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from refresh" -l out -d 'The image [default: \'medium_file\' in [schedule]]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from refresh" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from refresh" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from refresh" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from refresh" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from refresh" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from refresh" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from refresh" -l always -d 'Build it although nothing changed'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from refresh" -l show -d 'Only say whether it is out of date, and why; exit code 4 when it is'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from refresh" -l words -d 'Ask for the recovery words instead of reading a key file'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from refresh" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from refresh" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from refresh" -l json -d 'Write JSON lines instead of text'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from refresh" -s h -l help -d 'Print help'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from help" -f -a "iso" -d 'A disc image that boots on BIOS and UEFI, from discs and USB sticks'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from help" -f -a "refresh" -d 'Build the medium of the routine again if kernel, boot loader or layout changed'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l out -d 'The image to write' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l machine -d 'Use this machine description instead of probing (for a root filesystem in a folder)' -r -F
@@ -209,45 +329,76 @@ expert\t'A shell'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l timeout -d 'Seconds before the menu starts its default [default: 30 for a harmless one, 10 for --mode]' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l append -d 'More kernel parameters, e.g. "lifeboat.after=poweroff"; may be repeated' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l compression -d 'zstd level of the rescue system, 1 to 22' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l layout -d 'The layout on which the machine comes back: a description that \'lifeboat layout edit\' wrote' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l work-dir -d 'Folder for temporary files, with room for the archive and 1 GB more [default: /var/tmp, or the folder of the image when /var/tmp is too small]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l exclude -d 'Leave this path out, with everything below it, or all that fits a pattern, e.g. \'**/*.tmp\'; may be repeated' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l exclude-contents -d 'Keep this directory but leave out what it holds; may be repeated' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -s n -l dry-run -d 'Show what would be saved and left out, and whether there is room; nothing is written'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l embed-key -d 'Put the repository key on the medium: anyone who has the medium can then read the archive. Needed for nuke'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l no-firmware -d 'Leave firmware files out of the rescue system'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l force -d 'Replace an existing image'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l words -d 'Ask for the recovery words instead of reading a key file'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l json -d 'Write JSON lines instead of text'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and not __fish_seen_subcommand_from show plan diff help" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and not __fish_seen_subcommand_from show plan diff help" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and not __fish_seen_subcommand_from show plan diff help" -l json -d 'Write JSON lines instead of text'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and not __fish_seen_subcommand_from show plan diff help" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and not __fish_seen_subcommand_from show plan diff help" -f -a "show" -d 'The machine as text, or as JSON with --json'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and not __fish_seen_subcommand_from show plan diff help" -f -a "plan" -d 'What a recovery would do to this hardware; nothing is touched'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and not __fish_seen_subcommand_from show plan diff help" -f -a "diff" -d 'What changed since the machine was recorded'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and not __fish_seen_subcommand_from show plan diff help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -s h -l help -d 'Print help'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and not __fish_seen_subcommand_from show plan diff edit help" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and not __fish_seen_subcommand_from show plan diff edit help" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and not __fish_seen_subcommand_from show plan diff edit help" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and not __fish_seen_subcommand_from show plan diff edit help" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and not __fish_seen_subcommand_from show plan diff edit help" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and not __fish_seen_subcommand_from show plan diff edit help" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and not __fish_seen_subcommand_from show plan diff edit help" -l json -d 'Write JSON lines instead of text'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and not __fish_seen_subcommand_from show plan diff edit help" -s h -l help -d 'Print help'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and not __fish_seen_subcommand_from show plan diff edit help" -f -a "show" -d 'The machine as text, or as JSON with --json'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and not __fish_seen_subcommand_from show plan diff edit help" -f -a "plan" -d 'What a recovery would do to this hardware; nothing is touched'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and not __fish_seen_subcommand_from show plan diff edit help" -f -a "diff" -d 'What changed since the machine was recorded'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and not __fish_seen_subcommand_from show plan diff edit help" -f -a "edit" -d 'Write a description with another layout: RAID, LVM or encryption more or less, other disks; in $EDITOR without a move'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and not __fish_seen_subcommand_from show plan diff edit help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from show" -l sysroot -d 'Work on the root filesystem in this folder: kernel, modules and programs are taken from there' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from show" -l from -d 'Show the machine of an archive or medium instead of this one' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from show" -l snapshot -d 'Show the machine of this snapshot instead of the latest' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from show" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from show" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from show" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from show" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from show" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from show" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from show" -l words -d 'Ask for the recovery words instead of reading a key file'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from show" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from show" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -l from -d 'The archive or medium whose machine is to be recovered' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -l snapshot -d 'Plan for this snapshot instead of the latest' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -l layout -d 'Plan for the layout of this description, which \'lifeboat layout edit\' wrote; without --from for this machine' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -l onto -d 'Plan for the disks of this description instead of those that are here: sizes, sector sizes, serial numbers as JSON; or for an edited machine description with its own disks. Without --from for this machine' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -l wipe -d 'Allow a disk to be wiped although it holds foreign data: WWN, serial, hardware path or /dev path; may be repeated' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -l map -d 'Put a recorded disk onto another one, e.g. disk0:/dev/sdb; may be repeated' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -l no-resize -d 'Keep all sizes, even on a larger disk'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -l any-firmware -d 'Continue although the firmware found here starts none of the machine\'s boot loaders'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -l words -d 'Ask for the recovery words instead of reading a key file'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -s h -l help -d 'Print help'
@@ -255,17 +406,46 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_see
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from diff" -l snapshot -d 'Compare with this snapshot instead of the latest' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from diff" -l sysroot -d 'Work on the root filesystem in this folder: kernel, modules and programs are taken from there' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from diff" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from diff" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from diff" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from diff" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from diff" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from diff" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from diff" -l storage -d 'Only the storage layout: disks, partitions, volumes, filesystems, mounts; not kernel, boot loader or network'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from diff" -l words -d 'Ask for the recovery words instead of reading a key file'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from diff" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from diff" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from diff" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from diff" -s h -l help -d 'Print help'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from edit" -l out -d 'Where the new description goes' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from edit" -l raid1-to-disk -d 'Drop an array: its content goes onto one of its members, MEMBER or the first; for RAID 1 and every other level' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from edit" -l from-lvm -d 'Put the content of an LVM volume onto a partition; a group without volumes is dropped' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from edit" -l decrypt -d 'Remove the encryption (LUKS) of a device' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from edit" -l add-disk -d 'Add a disk that the machine did not have, found by its serial number or WWN, or any that fits' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from edit" -l move -d 'Move a partition, or all that is on a disk, to another disk; a disk on which nothing is left is dropped' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from edit" -l filesystem -d 'Make a filesystem one of another kind: ext4, xfs, btrfs, ext3, ext2' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from edit" -l disk-to-raid1 -d 'Mirror all that is on a disk on a second one: an empty disk of the description, or a new one, found by its serial number or WWN, or any that fits' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from edit" -l to-lvm -d 'Put the content of a device onto a new LVM volume, in a group of that name: one that is there, a new one on empty disks, or a new one on the device itself' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from edit" -l encrypt -d 'Encrypt a device (LUKS2), under a name below /dev/mapper; the recovery asks for the passphrase' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from edit" -l luks-key -d 'The key of devices encrypted with --encrypt is the content of this file of the machine, instead of a passphrase: needed for nuke' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from edit" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from edit" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from edit" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from edit" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from edit" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from edit" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from edit" -l json -d 'Write JSON lines instead of text'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from edit" -s h -l help -d 'Print help'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from help" -f -a "show" -d 'The machine as text, or as JSON with --json'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from help" -f -a "plan" -d 'What a recovery would do to this hardware; nothing is touched'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from help" -f -a "diff" -d 'What changed since the machine was recorded'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from help" -f -a "edit" -d 'Write a description with another layout: RAID, LVM or encryption more or less, other disks; in $EDITOR without a move'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l to -d 'Restore below this folder instead of to the original places' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l snapshot -d 'Restore this snapshot instead of the latest' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -s i -l include -d 'Restore only what fits this pattern, with what is below it; may be repeated. * and ? stand for characters of a name, ** for any folders' -r
@@ -278,6 +458,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l stage -d '
 rebuild\t'Wipe the disks, make partitions and filesystems, mount them below /target'
 extract\t'Restore the files and compare them with the archive'
 boot\t'Make it bootable, unmount it'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l layout -d 'In the rescue system: the layout on which the machine comes back, a description that \'lifeboat layout edit\' wrote' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l mode -d 'In the rescue system: the mode that the boot process starts' -r -f -a "interactive\t'Guided recovery on the screen or a serial console'
 nuke\t'Unattended recovery'
 compare\t'Archive against disks, read-only'
@@ -286,6 +467,12 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l rescue-roo
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l wipe -d 'Allow a disk to be wiped although it holds foreign data: WWN, serial, hardware path or /dev path; may be repeated' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l map -d 'Put a recorded disk onto another one, e.g. disk0:/dev/sdb; may be repeated' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l inside -d 'Restore what is in the single PATH, a folder, directly into --to DIR, without the folders that lead to it'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -s n -l dry-run -d 'Show what would be restored and replaced, and whether there is room; nothing is written'
@@ -294,26 +481,41 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l damaged -d
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l no-resize -d 'Keep all sizes, even on a larger disk'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l any-firmware -d 'Continue although the firmware found here starts none of the machine\'s boot loaders'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l words -d 'Ask for the recovery words instead of reading a key file'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l json -d 'Write JSON lines instead of text'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -s h -l help -d 'Print help'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l snapshot -d 'Compare this snapshot instead of the latest' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l root -d 'Compare with the tree below this folder instead of /; in the rescue system, instead of the disks, which are mounted read-only for it' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l words -d 'Ask for the recovery words instead of reading a key file'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l words -d 'Ask for the recovery words instead of reading a key file'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l report -d 'Folder for the report: report.txt, report.json, report.html' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l report -d 'Folder for the report: report.txt, report.json, report.html [default: lifeboat-drill, or /var/lib/lifeboat/drill for the medium of the routine]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l memory -d 'Memory of the virtual machine in MiB' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l command -d 'Command to run in the recovered machine; the drill passes when it ends with 0. Needs a shell on the serial console' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l expect -d 'Text that the recovered machine shows on its serial console when it has booted [default: its login prompt]' -r
@@ -321,17 +523,75 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l work-dir -d 
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l size-factor -d 'Make the disks this many times as large as the machine\'s' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l deadline -d 'Seconds that the whole drill may take' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l stick -d 'Plug the medium in as a USB stick instead of a disc'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l words -d 'Ask for the recovery words instead of reading a key file'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -s h -l help -d 'Print help'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand status" -l from -d 'Look into this repository instead of the configured one' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand status" -l prometheus -d 'Write the result for Prometheus\' textfile collector, too; the file appears as a whole, and others may read it' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand status" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand status" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand status" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand status" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand status" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand status" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand status" -l words -d 'Ask for the recovery words instead of reading a key file'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand status" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand status" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand status" -l json -d 'Write JSON lines instead of text'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand status" -s h -l help -d 'Print help'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand schedule" -l sysroot -d 'Work on the root filesystem in this folder; nothing is started' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand schedule" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand schedule" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand schedule" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand schedule" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand schedule" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand schedule" -l show -d 'Show what runs when, and change nothing'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand schedule" -l off -d 'Turn everything off again'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand schedule" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand schedule" -l json -d 'Write JSON lines instead of text'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand schedule" -s h -l help -d 'Print help'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand notify" -l unit -d 'The unit that failed, as systemd names it [default: none, a test message is sent]' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand notify" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand notify" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand notify" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand notify" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand notify" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand notify" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand notify" -l json -d 'Write JSON lines instead of text'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand notify" -s h -l help -d 'Print help'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand logs" -l to -d 'Where to save them, in a new folder: a folder, a block device with a filesystem, or nfs://, sftp:// or s3://. No key is among them' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand logs" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand logs" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand logs" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand logs" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand logs" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand logs" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand logs" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand logs" -s h -l help -d 'Print help'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and not __fish_seen_subcommand_from create show import list add remove help" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and not __fish_seen_subcommand_from create show import list add remove help" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and not __fish_seen_subcommand_from create show import list add remove help" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and not __fish_seen_subcommand_from create show import list add remove help" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and not __fish_seen_subcommand_from create show import list add remove help" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and not __fish_seen_subcommand_from create show import list add remove help" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and not __fish_seen_subcommand_from create show import list add remove help" -l json -d 'Write JSON lines instead of text'
@@ -344,39 +604,80 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and not __fish_se
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and not __fish_seen_subcommand_from create show import list add remove help" -f -a "remove" -d 'Remove a key from a repository'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and not __fish_seen_subcommand_from create show import list add remove help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from create" -l key-file -d 'The key file [default: /etc/lifeboat/repository.key]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from create" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from create" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from create" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from create" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from create" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from create" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from create" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from show" -l key-file -d 'The key file [default: /etc/lifeboat/repository.key]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from show" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from show" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from show" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from show" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from show" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from show" -l age -d 'Print what `age -d -i` takes instead, to read streams without Lifeboat'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from show" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from import" -l key-file -d 'The key file [default: /etc/lifeboat/repository.key]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from import" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from import" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from import" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from import" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from import" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from import" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from import" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from list" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from list" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from list" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from list" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from list" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from list" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from list" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from list" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from list" -l words -d 'Ask for the recovery words instead of reading a key file'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from list" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from list" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from add" -l to -d 'The repository' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from add" -l new-key-file -d 'File with the key to add; it is created when it does not exist' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from add" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from add" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from add" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from add" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from add" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from add" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from add" -l new-passphrase -d 'Add a passphrase of your own instead: it is asked for, or read from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from add" -l words -d 'Ask for the recovery words instead of reading a key file'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from add" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from add" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from add" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from remove" -l to -d 'The repository' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from remove" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from remove" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from remove" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from remove" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from remove" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from remove" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from remove" -l words -d 'Ask for the recovery words instead of reading a key file'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from remove" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from remove" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from remove" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
@@ -387,6 +688,12 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_s
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "add" -d 'Let another key open a repository'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "remove" -d 'Remove a key from a repository'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and not __fish_seen_subcommand_from show activate unlock login release help" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and not __fish_seen_subcommand_from show activate unlock login release help" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and not __fish_seen_subcommand_from show activate unlock login release help" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and not __fish_seen_subcommand_from show activate unlock login release help" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and not __fish_seen_subcommand_from show activate unlock login release help" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and not __fish_seen_subcommand_from show activate unlock login release help" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and not __fish_seen_subcommand_from show activate unlock login release help" -l json -d 'Write JSON lines instead of text'
@@ -397,23 +704,53 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and not __fis
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and not __fish_seen_subcommand_from show activate unlock login release help" -f -a "login" -d 'Log in at an iSCSI target; names and passwords for CHAP must be in /etc/iscsi/iscsid.conf first'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and not __fish_seen_subcommand_from show activate unlock login release help" -f -a "release" -d 'Stop everything that is not in use, so that the disks below can be rebuilt'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and not __fish_seen_subcommand_from show activate unlock login release help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from show" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from show" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from show" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from show" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from show" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from show" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from activate" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from activate" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from activate" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from activate" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from activate" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from activate" -l incomplete -d 'Start arrays and groups that lack members as well, if the rest holds all data'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from activate" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from activate" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from activate" -s h -l help -d 'Print help'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from unlock" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from unlock" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from unlock" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from unlock" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from unlock" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from unlock" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from unlock" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from unlock" -s h -l help -d 'Print help'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from login" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from login" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from login" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from login" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from login" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from login" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from login" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from login" -s h -l help -d 'Print help'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from release" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from release" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from release" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from release" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from release" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from release" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from release" -l json -d 'Write JSON lines instead of text'
@@ -424,31 +761,36 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_se
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from help" -f -a "login" -d 'Log in at an iSCSI target; names and passwords for CHAP must be in /etc/iscsi/iscsid.conf first'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from help" -f -a "release" -d 'Stop everything that is not in use, so that the disks below can be rebuilt'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "check" -d 'Check whether this machine can be protected; each refusal comes with its reason and remedy'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "backup" -d 'Save all local filesystems and the machine\'s description into a repository'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "list" -d 'List the snapshots of a repository or medium'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "ls" -d 'List what is in a snapshot'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "find" -d 'Find files in snapshots by name, time or size'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "diff" -d 'Show what changed from one snapshot to another'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "dump" -d 'Write a file of a snapshot, or a folder as a tar archive, to standard output'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "stats" -d 'Show what snapshots hold, and what that takes in the repository'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "mount" -d 'Show snapshots as a folder, read-only'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "browse" -d 'Search a snapshot on the screen and restore what is chosen'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "media" -d 'Build a recovery medium'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "rescue" -d 'Check, backup, and one bootable medium with everything, in one go'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "layout" -d 'Show the storage layout, the plan for this hardware, or what changed since a backup'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "restore" -d 'Restore files on a running machine, or the whole machine in the rescue system'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "compare" -d 'Compare an archive with this machine'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "verify" -d 'Read every byte of an archive and check it against its manifest'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "drill" -d 'Rehearse a recovery from a medium in a virtual machine'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "logs" -d 'Save the logs of the rescue system to a folder, a device or a server'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "key" -d 'Create, show, add and remove repository keys'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "storage" -d 'In the rescue system: md arrays, LVM, LUKS and multipath, read-only'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill logs key storage help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill status schedule notify logs key storage help" -f -a "check" -d 'Check whether this machine can be protected; each refusal comes with its reason and remedy'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill status schedule notify logs key storage help" -f -a "backup" -d 'Save all local filesystems and the machine\'s description into a repository'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill status schedule notify logs key storage help" -f -a "list" -d 'List the snapshots of a repository or medium'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill status schedule notify logs key storage help" -f -a "ls" -d 'List what is in a snapshot'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill status schedule notify logs key storage help" -f -a "find" -d 'Find files in snapshots by name, time or size'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill status schedule notify logs key storage help" -f -a "diff" -d 'Show what changed from one snapshot to another'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill status schedule notify logs key storage help" -f -a "dump" -d 'Write a file of a snapshot, or a folder as a tar archive, to standard output'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill status schedule notify logs key storage help" -f -a "stats" -d 'Show what snapshots hold, and what that takes in the repository'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill status schedule notify logs key storage help" -f -a "mount" -d 'Show snapshots as a folder, read-only'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill status schedule notify logs key storage help" -f -a "browse" -d 'Search a snapshot on the screen and restore what is chosen'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill status schedule notify logs key storage help" -f -a "media" -d 'Build a recovery medium'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill status schedule notify logs key storage help" -f -a "rescue" -d 'Check, backup, and one bootable medium with everything, in one go'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill status schedule notify logs key storage help" -f -a "layout" -d 'Show the storage layout, the plan for this hardware, or what changed since a backup'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill status schedule notify logs key storage help" -f -a "restore" -d 'Restore files on a running machine, or the whole machine in the rescue system'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill status schedule notify logs key storage help" -f -a "compare" -d 'Compare an archive with this machine'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill status schedule notify logs key storage help" -f -a "verify" -d 'Read every byte of an archive and check it against its manifest'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill status schedule notify logs key storage help" -f -a "drill" -d 'Rehearse a recovery from a medium in a virtual machine'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill status schedule notify logs key storage help" -f -a "status" -d 'Say how old backup, medium and rehearsal are, whether the layout still fits, and what is overdue'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill status schedule notify logs key storage help" -f -a "schedule" -d 'Turn on what runs by itself, as [schedule] in /etc/lifeboat.toml has it'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill status schedule notify logs key storage help" -f -a "notify" -d 'Report a failed unit by mail or webhook, or send a test message'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill status schedule notify logs key storage help" -f -a "logs" -d 'Save the logs of the rescue system to a folder, a device or a server'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill status schedule notify logs key storage help" -f -a "key" -d 'Create, show, add and remove repository keys'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill status schedule notify logs key storage help" -f -a "storage" -d 'In the rescue system: md arrays, LVM, LUKS and multipath, read-only'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill status schedule notify logs key storage help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and __fish_seen_subcommand_from media" -f -a "iso" -d 'A disc image that boots on BIOS and UEFI, from discs and USB sticks'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and __fish_seen_subcommand_from media" -f -a "refresh" -d 'Build the medium of the routine again if kernel, boot loader or layout changed'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and __fish_seen_subcommand_from layout" -f -a "show" -d 'The machine as text, or as JSON with --json'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and __fish_seen_subcommand_from layout" -f -a "plan" -d 'What a recovery would do to this hardware; nothing is touched'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and __fish_seen_subcommand_from layout" -f -a "diff" -d 'What changed since the machine was recorded'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and __fish_seen_subcommand_from layout" -f -a "edit" -d 'Write a description with another layout: RAID, LVM or encryption more or less, other disks; in $EDITOR without a move'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "create" -d 'Create a key file and print its recovery words'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "show" -d 'Print the recovery words of a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "import" -d 'Write a key file from recovery words, read from standard input'

@@ -92,9 +92,9 @@ impl CompareReport {
 /// The two sides of a comparison with a file tree.
 const SIDES: Sides<'static> = Sides { was: "in the archive", is: "here" };
 
-struct Comparison<'a> {
-    archived: &'a FileTable,
-    walked: &'a Walked,
+pub(crate) struct Comparison<'a> {
+    pub(crate) archived: &'a FileTable,
+    pub(crate) walked: &'a Walked,
     choices: &'a [Choice],
     flags: u32,
     differences: Mutex<Vec<Difference>>,
@@ -108,6 +108,22 @@ pub(crate) fn run(
     (selection, flags): (&Selection, u32),
     observer: &dyn Observer,
 ) -> Result<CompareReport, ArchiveError> {
+    run_with(archived, source, (selection, flags), observer, &mut |comparison, pairs, problems| {
+        comparison.contents(pairs, content, observer, problems)
+    })
+}
+
+/// Compares the contents of pairs of records; returns the bytes compared.
+type Contents<'c> = &'c mut dyn FnMut(&Comparison<'_>, &[(usize, usize)], &Problems<'_>) -> Result<u64, ArchiveError>;
+
+/// The same with contents that come in another way.
+pub(crate) fn run_with(
+    archived: &FileTable,
+    source: &FileTree,
+    (selection, flags): (&Selection, u32),
+    observer: &dyn Observer,
+    contents: Contents<'_>,
+) -> Result<CompareReport, ArchiveError> {
     let problems = Problems::new(observer);
     let walked = walk::walk(source, observer, &problems)?;
     let (choices, unknown) = selection.choose(archived);
@@ -118,14 +134,14 @@ pub(crate) fn run(
         Comparison { archived, walked: &walked, choices: &choices, flags, differences: Mutex::new(vec![]) };
     let pairs = comparison.metadata();
     let copies = comparison.hard_links(&pairs);
-    let bytes = comparison.contents(&pairs, content, observer, &problems)?;
+    let bytes = contents(&comparison, &pairs, &problems)?;
     let mut differences = comparison.differences.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     differences.sort();
     Ok(CompareReport { entries: pairs.len() as u64, bytes, copies, differences, problems: problems.into_list() })
 }
 
 impl Comparison<'_> {
-    fn differ(&self, path: PathBuf, kind: DifferenceKind, detail: impl Into<String>) {
+    pub(crate) fn differ(&self, path: PathBuf, kind: DifferenceKind, detail: impl Into<String>) {
         locked(&self.differences).push(Difference { path, kind, detail: detail.into() });
     }
 
@@ -303,24 +319,10 @@ impl Comparison<'_> {
         (directories, patience): (&mut Directories, &Patience),
         buffer: &mut Vec<u8>,
     ) -> Result<bool, String> {
-        let table = &self.walked.table;
-        let mut record = table.records[new].clone();
-        if record.size == 0 {
+        if self.walked.table.records[new].size == 0 {
             return Ok(true);
         }
-        let parent = record.parent as usize;
-        let directory = directories.open_same(self.walked, parent);
-        let directory =
-            directory.map_err(|error| format!("cannot OPEN its directory: {}", std::io::Error::from(error)))?;
-        let known = Known {
-            directory: &table.records[parent],
-            name: OsStr::from_bytes(table.name(new)),
-            holes: table.holes(new),
-            stored: self.walked.stored_by(new),
-            walked_at: self.walked.began,
-        };
-        let opened = Content::open(&directory, &known, &mut record, patience);
-        let mut file = opened.map_err(|error| error.message())?.content;
+        let mut file = self.open(new, directories, patience)?;
         let squeezed = self.archived.is_squeezed(old);
         let mut holes = self.archived.holes(old).iter().filter(|(_, length)| is_large(*length)).peekable();
         let mut at = 0;
@@ -363,6 +365,30 @@ impl Comparison<'_> {
             left = left.saturating_sub(*hole);
         }
         Ok(left == 0)
+    }
+
+    /// Opens a file of the tree.
+    pub(crate) fn open(
+        &self,
+        new: usize,
+        directories: &mut Directories,
+        patience: &Patience,
+    ) -> Result<Content, String> {
+        let table = &self.walked.table;
+        let mut record = table.records[new].clone();
+        let parent = record.parent as usize;
+        let directory = directories.open_same(self.walked, parent);
+        let directory =
+            directory.map_err(|error| format!("cannot OPEN its directory: {}", std::io::Error::from(error)))?;
+        let known = Known {
+            directory: &table.records[parent],
+            name: OsStr::from_bytes(table.name(new)),
+            holes: table.holes(new),
+            stored: self.walked.stored_by(new),
+            walked_at: self.walked.began,
+        };
+        let opened = Content::open(&directory, &known, &mut record, patience);
+        opened.map(|opened| opened.content).map_err(|error| error.message())
     }
 }
 

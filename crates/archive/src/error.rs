@@ -190,6 +190,36 @@ pub enum ArchiveError {
         /// Its reason.
         cause: String,
     },
+    /// A stream was to be encrypted with a passphrase.
+    #[error(
+        "cannot ENCRYPT a stream with a passphrase: everyone who has the stream could guess at it; try `lifeboat key create`, which \
+         makes a random key"
+    )]
+    PassphraseForStream,
+    /// A stream could not be written or read.
+    #[error("cannot {action} the stream {path}: {cause}")]
+    Stream {
+        /// `WRITE`, `READ`, `OPEN`, …
+        action: &'static str,
+        /// Where it is.
+        path: PathBuf,
+        /// Why, with what to try.
+        cause: String,
+    },
+    /// Something in a stream is not what was written.
+    #[error("cannot READ the stream {path}: {cause}")]
+    DamagedStream {
+        /// Where it is.
+        path: PathBuf,
+        /// Which part, and what is wrong with it.
+        cause: String,
+    },
+    /// A stream is for another key.
+    #[error("cannot UNLOCK the stream {path}: the key does not match; try another key file or the recovery words")]
+    WrongKeyForStream {
+        /// Where it is.
+        path: PathBuf,
+    },
     /// A library panicked; a defect, kept from ending the program.
     #[error("cannot {action}: internal error in a library: {cause}")]
     Panicked {
@@ -203,7 +233,13 @@ pub enum ArchiveError {
 impl ArchiveError {
     /// Something in the repository is damaged.
     pub fn is_damage(&self) -> bool {
-        matches!(self, ArchiveError::Damaged { .. } | ArchiveError::NoKey { .. } | ArchiveError::NoKeys { .. })
+        matches!(
+            self,
+            ArchiveError::Damaged { .. }
+                | ArchiveError::NoKey { .. }
+                | ArchiveError::NoKeys { .. }
+                | ArchiveError::DamagedStream { .. }
+        )
     }
 
     /// An [`ArchiveError::Io`].

@@ -8,6 +8,7 @@
 //! | [`links`] | further names of hard links, and what happens to them on another filesystem |
 //! | [`folders`] | directories: created before everything else, completed after it |
 //! | [`files`] | what is restored in parallel; regular files: content, holes, and their attributes while they are open |
+//! | [`stream`] | the same, when their contents come in an order of their own |
 //! | [`sharing`], [`taking`] | blocks that files share again: which files, in which order; from which file they come |
 //! | [`compression`] | compression, which must be set before anything is written |
 //! | [`attributes`] | owner, mode, xattrs, times, flags, in the order that keeps them |
@@ -33,6 +34,7 @@ mod links;
 mod place;
 mod places;
 mod sharing;
+mod stream;
 mod survey;
 mod taking;
 mod under;
@@ -57,6 +59,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
+pub(crate) use stream::{ContentStream, StreamedFile};
 pub use survey::Survey;
 
 /// What a restore did.
@@ -78,6 +81,33 @@ pub(crate) fn run(
     options: &RestoreOptions,
     observer: &dyn Observer,
     problems: &Problems<'_>,
+) -> Result<Restored, ArchiveError> {
+    let request = (target, selection, options);
+    run_with(table, content, request, observer, problems, &mut files::restore)
+}
+
+/// The same, when contents come one after the other.
+pub(crate) fn run_stream(
+    table: &FileTable,
+    content: &mut dyn ContentStream,
+    request: (&Path, &Selection, &RestoreOptions),
+    observer: &dyn Observer,
+    problems: &Problems<'_>,
+) -> Result<Restored, ArchiveError> {
+    let files = &mut |extraction: &Extraction<'_>, links: &Links| stream::restore(extraction, links, content);
+    run_with(table, &stream::NoBlobs, request, observer, problems, files)
+}
+
+/// Restores files of an extraction; of hard links, the leading ones.
+type Files<'f> = &'f mut dyn FnMut(&Extraction<'_>, &Links) -> Result<(), ArchiveError>;
+
+fn run_with(
+    table: &FileTable,
+    content: &dyn ContentSource,
+    (target, selection, options): (&Path, &Selection, &RestoreOptions),
+    observer: &dyn Observer,
+    problems: &Problems<'_>,
+    files: Files<'_>,
 ) -> Result<Restored, ArchiveError> {
     let (mut choices, unknown) = selection.choose(table);
     for path in unknown {
@@ -128,7 +158,7 @@ pub(crate) fn run(
             && links.first(index) == index
             && !table.is_squeezed(index)
     });
-    files::restore(&extraction, &links)?;
+    files(&extraction, &links)?;
     let copies = links::restore(&extraction, &links)?;
     extraction.finish()?;
     under::restore(&extraction);

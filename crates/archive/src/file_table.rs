@@ -106,6 +106,16 @@ pub(crate) struct More {
     pub(crate) squeezed: bool,
 }
 
+/// The stretches of a file that are not in holes.
+pub(crate) fn data(size: u64, holes: &[(u64, u64)]) -> impl Iterator<Item = (u64, u64)> + '_ {
+    let mut at = 0;
+    holes.iter().copied().chain([(size, 0)]).filter_map(move |(start, length)| {
+        let stretch = (at, start.saturating_sub(at));
+        at = start.saturating_add(length);
+        (stretch.1 > 0).then_some(stretch)
+    })
+}
+
 /// Reports whether a hole is kept in whole blobs: the content of a file is cut where such a hole begins and where it ends.
 pub(crate) fn is_large(length: u64) -> bool {
     length >= crate::repository::chunker::MIN as u64

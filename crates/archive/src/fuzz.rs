@@ -1,5 +1,7 @@
 //! Entry points for fuzzing: parsers of a repository's parts, without a repository. Not part of the interface.
 
+pub mod streams;
+
 use crate::file_table::{FileTable, Kind, More, Record};
 use crate::repository::crypto::{self, Key};
 use crate::repository::index::Index;

@@ -1,4 +1,4 @@
-//! Archives: Lifeboat's own walker and extractor, comparison, and the repository engine.
+//! Archives: Lifeboat's own walker and extractor, comparison, and the engines for repositories and streams.
 //!
 //! | module | holds |
 //! | --- | --- |
@@ -16,6 +16,7 @@
 //! | [`mod@tar`] | a directory of a snapshot as a tar archive |
 //! | [`measure`] | inspects a file tree without reading content |
 //! | [`repository`] | [`Repository`]: restic format 2; the only place that names rustic types |
+//! | [`stream`] | [`Stream`](stream::Stream): volumes of tar, zstd and age for media that are written from front to back |
 //! | [`extract`] | writes a table and its content into a directory |
 //! | [`compare`] | what differs between a table and a file tree |
 //! | [`secret`], [`words`] | keys, and their recovery words |
@@ -48,6 +49,7 @@ pub mod seal;
 pub mod secret;
 pub mod selection;
 mod shared;
+pub mod stream;
 pub mod tar;
 pub mod walk;
 pub mod warnings;

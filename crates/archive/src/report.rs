@@ -156,6 +156,6 @@ impl<'a> Problems<'a> {
 }
 
 /// Locks; a poisoned lock only means that another thread panicked, which is reported separately.
-pub(crate) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(crate) fn locked<T: ?Sized>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -17,7 +17,7 @@ pub mod words;
 
 pub use dev::{DevCommand, DevImageArgs, DevShowArgs};
 pub use from::{FromArgs, KeyArgs};
-pub use key::{KeyAddArgs, KeyCommand, KeyFileArgs, KeyRemoveArgs};
+pub use key::{KeyAddArgs, KeyCommand, KeyFileArgs, KeyRemoveArgs, KeyShowArgs};
 pub use layout::{LayoutEditArgs, MoveArgs};
 pub use limits::LimitArgs;
 pub use look::{BrowseArgs, DiffArgs, DumpArgs, FindArgs, ListArgs, LsArgs, MountArgs, SnapshotsArgs, StatsArgs};
@@ -160,7 +160,8 @@ pub struct CheckArgs {
 #[derive(Args, Clone, Debug)]
 #[allow(missing_docs)]
 pub struct BackupArgs {
-    /// The repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://
+    /// The repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a stream: stream:FILE,
+    /// stream:DIR/NAME,size=650M for files of that size, stream:- for standard output, or tape:/dev/nst0
     #[arg(long, value_name = "REPO")]
     pub to: Option<String>,
     /// Make the repository when there is none. Without it a missing one is an error: its disk or share may not be mounted
@@ -178,6 +179,9 @@ pub struct BackupArgs {
     /// Use this machine description instead of probing (for a root filesystem in a folder)
     #[arg(long, value_name = "FILE")]
     pub machine: Option<PathBuf>,
+    /// Overwrite a tape that holds something
+    #[arg(long)]
+    pub force: bool,
     /// How long to wait while another program holds the repository exclusively, as `restic prune` does
     #[arg(long, value_name = "MINUTES", default_value_t = 0)]
     pub wait_lock: u32,

@@ -28,6 +28,7 @@ mod schedule;
 mod stats;
 mod status;
 mod storage;
+mod streams;
 mod verify;
 
 use crate::command::{Cli, Command, INTRODUCTION};

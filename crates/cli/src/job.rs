@@ -1,8 +1,10 @@
 //! What several subcommands do.
 
+pub mod advice;
 pub mod archive;
 pub mod backup;
 pub mod boot_check;
+pub mod compared;
 pub mod exclusion;
 pub mod failure;
 pub mod found;
@@ -22,8 +24,11 @@ pub mod other_keys;
 pub mod place;
 pub mod protect;
 pub mod refresh;
+pub mod restored;
 pub mod room;
 pub mod scratch;
 pub mod signing;
 pub mod snapshot;
+pub mod stream;
+pub mod tapes;
 pub mod watch;

@@ -28,7 +28,7 @@ pub struct Contestant {
 }
 
 /// All of them.
-pub const ALL: [Contestant; 5] = [
+pub const ALL: [Contestant; 7] = [
     Contestant {
         name: "lifeboat",
         prepare: |place| Some(lifeboat(place, &["key", "create"])),
@@ -43,6 +43,38 @@ pub const ALL: [Contestant; 5] = [
             lifeboat(place, &["restore"])
                 .args(["--from".as_ref(), place.own.join("repository").as_os_str()])
                 .args(["--to".as_ref(), place.restored.as_os_str()])
+        },
+    },
+    Contestant {
+        name: "stream",
+        prepare: |place| Some(lifeboat(place, &["key", "create"])),
+        backup: Some(|place| {
+            let line =
+                "rm -f \"$2\" && \"$1\" backup --to \"stream:$2\" --key-file \"$3\" --sysroot \"$4\" --machine \"$5\"";
+            Call::pipeline(line)
+                .args([place.lifeboat.as_os_str(), stream(place).as_os_str(), place.own.join("key").as_os_str()])
+                .args([place.tree.as_os_str(), place.own.with_file_name("machine.json").as_os_str()])
+        }),
+        restore: |place| {
+            lifeboat(place, &["restore", "--from"])
+                .args([format!("stream:{}", stream(place).display())])
+                .args(["--to".as_ref(), place.restored.as_os_str()])
+        },
+    },
+    Contestant {
+        name: "tar_zstd_t2",
+        prepare: |_| None,
+        backup: Some(|place| {
+            Call::pipeline(
+                "tar --xattrs --xattrs-include='*' --acls --numeric-owner -C \"$1\" -cf - . | zstd -q -3 -T2 -f -o \"$2\"",
+            )
+            .args([place.tree.as_os_str(), place.own.join("tree.tar.zst").as_os_str()])
+        }),
+        restore: |place| {
+            Call::pipeline(
+                "zstd -q -d -c \"$1\" | tar --xattrs --xattrs-include='*' --acls --numeric-owner -C \"$2\" -xpf -",
+            )
+            .args([place.own.join("tree.tar.zst").as_os_str(), place.restored.as_os_str()])
         },
     },
     Contestant {
@@ -94,6 +126,10 @@ pub const ALL: [Contestant; 5] = [
 
 /// The archives are thrown away; what matters is that they are encrypted.
 const PASSWORD: &str = "benchmark";
+
+fn stream(place: &Place) -> PathBuf {
+    place.own.join("stream")
+}
 
 fn lifeboat(place: &Place, command: &[&str]) -> Call {
     Call::new(&place.lifeboat).args(command).args(["--key-file".as_ref(), place.own.join("key").as_os_str()])

@@ -44,7 +44,7 @@ pub struct Options {
     /// Rounds; each program runs once in each
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// Only these programs: lifeboat, tar_zstd, restic, borg, cp; may be repeated
+    /// Only these programs: lifeboat, stream, tar_zstd_t2, tar_zstd, restic, borg, cp; may be repeated
     #[arg(long, value_name = "PROGRAM")]
     only: Vec<String>,
     /// Measure with this tree instead of a Debian root; it is only read

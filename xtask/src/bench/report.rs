@@ -4,7 +4,7 @@ use super::planning::Planning;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Seconds by program: `lifeboat`, `tar_zstd`, `restic`, `borg`, `cp`.
+/// Seconds by program: `lifeboat`, `stream`, `tar_zstd_t2`, `tar_zstd`, `restic`, `borg`, `cp`.
 pub type Seconds<Name = &'static str> = BTreeMap<Name, f64>;
 
 /// The report; all times are medians in seconds.
@@ -130,6 +130,9 @@ impl Report {
         add(ratio(second, first, "tar_zstd").map(|r| Limit::new("second backup / tar's first", 0.2, r, "x")));
         add(ratio(restore, restore, "tar_zstd").map(|r| Limit::new("restore / zstd and tar's", 1.25, r, "x")));
         add(ratio(restore, restore, "restic").map(|r| Limit::below("restore / restic's", 1.0, r, "x")));
+        let stream = |seconds: &Seconds| Some(seconds.get("stream")? / seconds.get("tar_zstd_t2")?);
+        add(stream(first).map(|r| Limit::new("stream / tar and zstd -T2's", 1.0 / 1.6, r, "x")));
+        add(stream(restore).map(|r| Limit::new("stream's restore / zstd and tar's", 1.0 / 1.3, r, "x")));
         let memory = (self.peak_memory_bytes > 0).then_some(self.peak_memory_bytes as f64 / MB);
         add(memory.map(|mb| Limit::below("peak memory", 600.0, mb, "MB")));
         let million = self.million_files.as_ref().map(|million| million.peak_memory_bytes as f64 / MB);

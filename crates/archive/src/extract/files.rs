@@ -78,6 +78,22 @@ fn run(extraction: &Extraction<'_>, files: &[usize]) -> Result<(), ArchiveError>
     })
 }
 
+/// Restores what is neither file nor directory, one after the other: when contents come in an order of their own.
+pub(super) fn others(extraction: &Extraction<'_>, links: &Links) -> Result<(), ArchiveError> {
+    let mut parents = Directories::across_mounts();
+    for (index, record) in extraction.table.records.iter().enumerate() {
+        let is_other = !matches!(record.kind, Kind::File | Kind::Directory);
+        if !is_other || !extraction.is_chosen(index) || links.first(index) != index {
+            continue;
+        }
+        match other(extraction, &mut parents, index) {
+            Ok(()) => extraction.done(index),
+            Err(failure) => extraction.failed(index, failure)?,
+        }
+    }
+    Ok(())
+}
+
 fn batches<'f>(extraction: &Extraction<'_>, files: &'f [usize]) -> Vec<&'f [usize]> {
     let mut batches = vec![];
     let (mut start, mut bytes) = (0, 0);
@@ -240,7 +256,7 @@ fn write_around(
     Ok(written)
 }
 
-fn put_all(
+pub(super) fn put_all(
     extraction: &Extraction<'_>,
     index: usize,
     file: &OwnedFd,

@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 pub mod changing;
+pub mod streams;
 
 use lifeboat_archive::repository::{BackupRequest, RepositoryOptions};
 use lifeboat_archive::{BackupReport, FileTree, Observer, Quiet, Repository, Secret};

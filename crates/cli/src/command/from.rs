@@ -22,7 +22,7 @@ pub struct KeyArgs {
 #[allow(missing_docs)]
 pub struct FromArgs {
     /// A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or
-    /// http(s):// address
+    /// http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0
     #[arg(long, value_name = "SOURCE")]
     pub from: Option<String>,
     #[command(flatten)]

@@ -10,7 +10,7 @@ pub enum KeyCommand {
     /// Create a key file and print its recovery words
     Create(KeyFileArgs),
     /// Print the recovery words of a key file
-    Show(KeyFileArgs),
+    Show(KeyShowArgs),
     /// Write a key file from recovery words, read from standard input
     Import(KeyFileArgs),
     /// List the keys that open a repository
@@ -27,6 +27,17 @@ pub struct KeyFileArgs {
     /// The key file [default: /etc/lifeboat/repository.key]
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
+}
+
+/// `key show`
+#[derive(Args, Clone, Debug)]
+#[allow(missing_docs)]
+pub struct KeyShowArgs {
+    #[command(flatten)]
+    pub key: KeyFileArgs,
+    /// Print what `age -d -i` takes instead, to read streams without Lifeboat
+    #[arg(long)]
+    pub age: bool,
 }
 
 /// `key add`

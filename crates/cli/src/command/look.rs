@@ -62,8 +62,6 @@ pub struct LsArgs {
     pub numeric: bool,
 }
 
-
-
 /// `find`
 #[derive(Args, Clone, Debug)]
 #[allow(missing_docs)]
@@ -94,8 +92,6 @@ pub struct FindArgs {
     #[arg(long, value_name = "SIZE")]
     pub smaller: Option<String>,
 }
-
-
 
 /// `diff`
 #[derive(Args, Clone, Debug)]
@@ -141,8 +137,6 @@ pub struct DumpArgs {
     #[arg(long)]
     pub tar: bool,
 }
-
-
 
 /// `stats`
 #[derive(Args, Clone, Debug)]
@@ -193,5 +187,3 @@ pub struct BrowseArgs {
     #[arg(long, value_name = "DIR")]
     pub to: Option<PathBuf>,
 }
-
-

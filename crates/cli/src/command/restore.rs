@@ -34,7 +34,7 @@ pub enum OverwriteMode {
 #[allow(missing_docs)]
 pub struct RestoreArgs {
     /// A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or
-    /// http(s):// address
+    /// http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0
     #[arg(long, value_name = "SOURCE")]
     pub from: Option<String>,
     /// Restore below this folder instead of to the original places
@@ -94,7 +94,7 @@ pub struct RestoreArgs {
 #[allow(missing_docs)]
 pub struct CompareArgs {
     /// A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or
-    /// http(s):// address
+    /// http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0
     #[arg(long, value_name = "SOURCE")]
     pub from: Option<String>,
     /// Compare this snapshot instead of the latest

@@ -4,6 +4,7 @@ use crate::command::BackupArgs;
 use crate::error::{CommandError, CommandResult};
 use crate::job::hooks::Around;
 use crate::job::place::{self, Making};
+use crate::job::stream::StreamPlace;
 use crate::job::{archive, backup, keys, log, moment, network, protect, watch};
 use crate::session::Session;
 use crate::state::Task;
@@ -32,6 +33,9 @@ pub fn run(session: &Session, args: &BackupArgs) -> CommandResult {
         session.tasks.begin(Task::Backup, shown(&address));
     }
     moment::clean(session);
+    if let Some(target) = StreamPlace::parse(&address)? {
+        return super::streams::backup(session, args, &target, log);
+    }
     let _watch = watch::over(session, &address)?;
     let target = network::target(session, &address)?;
     let machine = protect::machine(session, sysroot, args.machine.as_deref(), target.place.folder())?;
@@ -82,9 +86,12 @@ fn made(session: &Session, args: &BackupArgs, target: &network::Target) -> Resul
 /// What a backup would do. Its place is looked at when it is a folder; a key is not needed.
 fn preview(session: &Session, args: &BackupArgs, address: &str) -> CommandResult {
     let sysroot = &args.sysroot.sysroot;
-    let target = network::target(session, address)?;
-    let machine = protect::machine(session, sysroot, args.machine.as_deref(), target.place.folder())?;
-    let folder = target.place.folder();
+    let folder = match StreamPlace::parse(address)? {
+        Some(target) => target.folder().map(Path::to_owned),
+        None => network::target(session, address)?.place.folder().map(Path::to_owned),
+    };
+    let folder = folder.as_deref();
+    let machine = protect::machine(session, sysroot, args.machine.as_deref(), folder)?;
     let own: Vec<PathBuf> = folder.map(Path::to_owned).into_iter().collect();
     let bytes = backup::preview(session, &machine, sysroot, &args.exclude, &own)?;
     let Some(folder) = folder else { return Ok(()) };

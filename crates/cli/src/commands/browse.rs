@@ -1,6 +1,5 @@
 //! `lifeboat browse`: the search screen of the rescue system, on the running machine.
 
-use super::restore;
 use crate::command::BrowseArgs;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::look;
@@ -107,7 +106,7 @@ impl Finder for Archive<'_> {
 
     fn restore(&mut self, paths: &[PathBuf], folder: &Path, sink: &dyn EventSink) -> Result<RestoredFiles, String> {
         let contents = self.open()?;
-        restore::prepare(folder).map_err(|error| error.error.to_string())?;
+        crate::job::restored::prepare(folder).map_err(|error| error.error.to_string())?;
         let observer = Observing::new(sink, "extract");
         let options = RestoreOptions { overwrite: true, keep: Keep::Nothing, ..RestoreOptions::default() };
         let selection = Selection::Paths(paths.to_vec());

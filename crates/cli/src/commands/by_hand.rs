@@ -1,10 +1,10 @@
 //! `lifeboat restore` typed in the rescue system: a whole machine's recovery, at once, in single stages, or from where it
 //! stopped.
 
-use super::compare::selection;
 use super::recover::{compare_with, missing, usual_umask};
 use crate::command::{CompareArgs, KeyArgs, RecoveryStage, RestoreArgs};
 use crate::error::{CommandError, CommandResult, Kind};
+use crate::job::compared::selection;
 use crate::job::failure::explain;
 use crate::job::{keys, network};
 use crate::session::Session;

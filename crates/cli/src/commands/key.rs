@@ -6,6 +6,7 @@ use crate::job::{archive, keys, other_keys};
 use crate::listing::{Align, local_text, table};
 use crate::session::Session;
 use lifeboat_archive::KeyInfo;
+use lifeboat_archive::stream::Identity;
 use lifeboat_machine::bytes::printable;
 
 pub fn run(session: &Session, command: &KeyCommand) -> CommandResult {
@@ -17,8 +18,20 @@ pub fn run(session: &Session, command: &KeyCommand) -> CommandResult {
             Ok(())
         }
         KeyCommand::Show(args) => {
-            let path = keys::file(args.key_file.as_deref(), &session.config);
+            let path = keys::file(args.key.key_file.as_deref(), &session.config);
             let secret = keys::read(&path)?;
+            if args.age {
+                let identity = Identity::of(&secret).map_err(archive::explain)?;
+                let text = identity.text();
+                if session.reporter.json() {
+                    session
+                        .reporter
+                        .value(&serde_json::json!({"identity": *text, "recipient": identity.recipient().to_string()}));
+                    return Ok(());
+                }
+                let text = zeroize::Zeroizing::new(format!("# recipient: {}\n{}\n", identity.recipient(), *text));
+                return crate::output::written(crate::output::print(&text));
+            }
             if session.reporter.json() {
                 let text = lifeboat_archive::words::encode(&secret)?;
                 session.reporter.value(&serde_json::json!({"words": text.split(' ').collect::<Vec<_>>()}));

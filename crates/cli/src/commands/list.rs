@@ -2,7 +2,7 @@
 
 use crate::command::{ListArgs, LsArgs};
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::job::look;
+use crate::job::{archive, look};
 use crate::listing::{Align, age, local_text, table};
 use crate::output::counted;
 use crate::session::Session;
@@ -20,6 +20,9 @@ pub fn run(session: &Session, args: &ListArgs) -> CommandResult {
         let (what, from) = (args.what.clone(), args.from.clone());
         let ls = LsArgs { what, from, long: true, recursive: false, directory: false, numeric: false };
         return super::ls::run(session, &ls);
+    }
+    if let Some(from) = archive::stream(session, args.from.from.as_deref())? {
+        return super::streams::list(session, &args.from, &from);
     }
     let archive = look::open(session, &args.from)?;
     let (mut snapshots, unreadable) = archive.repository.list_snapshots()?;

@@ -4,7 +4,7 @@ use super::{by_hand, recover};
 use crate::command::{OverwriteMode, RestoreArgs};
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::snapshot::{self, Use};
-use crate::job::{archive, look};
+use crate::job::{archive, look, restored};
 use crate::output::{amount, entries_of};
 use crate::session::Session;
 use lifeboat_archive::{
@@ -23,6 +23,12 @@ pub fn run(session: &Session, args: &RestoreArgs) -> CommandResult {
     }
     let whole_machine = args.paths.is_empty() && args.include.is_empty() && args.to.is_none();
     if whole_machine && is_rescue_system(&RescueDirectories::default()) {
+        if archive::stream(session, args.from.as_deref())?.is_some() {
+            return Err(CommandError::usage(
+                "a machine is recovered from a repository or a medium, and not from a stream",
+            )
+            .hint("--to DIR restores the files of a stream onto filesystems that are there"));
+        }
         return by_hand::run(session, args);
     }
     if args.stage.is_some() || args.resume {
@@ -89,22 +95,6 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// What is selected, before an entry gets another place.
-    fn selection(&self, args: &RestoreArgs) -> Result<Selection, CommandError> {
-        let patterns = |list: &[String]| -> Result<Vec<Pattern>, CommandError> {
-            list.iter().map(|text| Pattern::new(text, false).map_err(CommandError::usage)).collect()
-        };
-        if args.include.is_empty() && args.exclude.is_empty() {
-            return Ok(if args.paths.is_empty() {
-                Selection::Everything
-            } else {
-                Selection::Paths(args.paths.clone())
-            });
-        }
-        let (include, exclude) = (patterns(&args.include)?, patterns(&args.exclude)?);
-        Ok(Selection::Patterns(Patterns { paths: args.paths.clone(), include, exclude }))
-    }
-
     /// Moves what is selected to its other place; returns what is selected there.
     fn apply(&self, contents: &mut Contents, selection: Selection) -> Result<Selection, CommandError> {
         let find = |path: &Path, contents: &Contents| {
@@ -138,8 +128,23 @@ impl<'a> Place<'a> {
     }
 }
 
+/// What is selected, before an entry gets another place.
+pub fn selection(args: &RestoreArgs) -> Result<Selection, CommandError> {
+    let patterns = |list: &[String]| -> Result<Vec<Pattern>, CommandError> {
+        list.iter().map(|text| Pattern::new(text, false).map_err(CommandError::usage)).collect()
+    };
+    if args.include.is_empty() && args.exclude.is_empty() {
+        return Ok(if args.paths.is_empty() { Selection::Everything } else { Selection::Paths(args.paths.clone()) });
+    }
+    let (include, exclude) = (patterns(&args.include)?, patterns(&args.exclude)?);
+    Ok(Selection::Patterns(Patterns { paths: args.paths.clone(), include, exclude }))
+}
+
 fn files(session: &Session, args: &RestoreArgs, place: &Place<'_>) -> CommandResult {
-    let selection = place.selection(args)?;
+    if let Some(from) = archive::stream(session, args.from.as_deref())? {
+        return super::streams::restore(session, args, &from);
+    }
+    let selection = selection(args)?;
     let archive = archive::open(session, args.from.as_deref(), &args.key)?;
     let what_for = if args.to.is_some() { Use::Elsewhere } else { Use::InPlace };
     let snapshot = snapshot::choose(session, &archive, args.snapshot.as_deref(), Path::new("/"), what_for)?;
@@ -164,40 +169,20 @@ fn files(session: &Session, args: &RestoreArgs, place: &Place<'_>) -> CommandRes
         };
     }
     if matches!(place, Place::Below(_) | Place::Inside(..)) || (args.as_name.is_some() && args.to.is_some()) {
-        prepare(target)?;
+        restored::prepare(target)?;
     }
-    if !rustix::process::geteuid().is_root() {
-        session
-            .reporter
-            .note("owners and groups are not restored, because that needs root: all restored files belong to you");
-    }
+    restored::note_owners(session);
     let is_chosen = |path: &Path| {
         args.paths.is_empty() || args.paths.iter().any(|chosen| path.starts_with(chosen) || chosen.starts_with(path))
     };
     lifeboat_restore::room::report_encrypted(&archive.repository, &snapshot, &is_chosen, &session.reporter);
     let observer = Observing::new(&session.reporter, "restore");
     let report = archive.repository.restore_from(&contents, target, &selection, &options, &observer)?;
-    session.reporter.finish();
-    session.reporter.value(&serde_json::json!({
-        "snapshot": snapshot.id, "entries": report.entries, "bytes": report.bytes, "copied_links": report.copies.len(),
-        "problems": report.problems.len(), "replaced": survey.replaced, "kept": survey.kept,
-    }));
-    session.reporter.line(format!("restored {} to {}", amount(report.entries, report.bytes), target.display()));
-    if let Some(text) = report.copied() {
-        session.reporter.note(text);
-    }
-    if !report.problems.is_empty() {
-        let count = match report.problems.len() {
-            1 => "1 entry".to_owned(),
-            count => format!("{count} entries"),
-        };
-        return Err(CommandError::new(Kind::Partial, format!("{count} could not be restored (listed above)")));
-    }
-    Ok(())
+    restored::report(session, &snapshot.id, &report, target, (survey.replaced, survey.kept))
 }
 
 /// The kernel writes it back in its own time, as it does after cp and tar; a whole machine's recovery waits.
-fn options(overwrite: OverwriteMode) -> RestoreOptions {
+pub fn options(overwrite: OverwriteMode) -> RestoreOptions {
     let (overwrite, keep) = match overwrite {
         OverwriteMode::Always => (true, Keep::Nothing),
         OverwriteMode::IfChanged => (true, Keep::Same),
@@ -264,26 +249,5 @@ fn report(session: &Session, survey: &Survey, target: &Path, dry: bool) {
         ));
     } else if let (true, Some(free)) = (dry, survey.free_bytes) {
         session.reporter.line(format!("room: {} free in {}", human(free), target.display()));
-    }
-}
-
-/// Creates the folder to restore into, closed to others until it has its attributes. One that others can change is refused:
-/// they could replace files while they are restored.
-pub fn prepare(folder: &Path) -> CommandResult {
-    use lifeboat_sys::trusted::{self, OpenError};
-    let shown = folder.display();
-    let refused = |cause: &dyn std::fmt::Display| {
-        CommandError::refused(format!("cannot RESTORE to {shown}: {cause}, who could replace restored files"))
-    };
-    let made = trusted::make(folder, rustix::fs::Mode::RWXU).map_err(|error| match error {
-        OpenError::Untrusted { .. } => refused(&error).hint("the path it leads to, without symbolic links"),
-        OpenError::System { .. } => CommandError::new(Kind::Failed, format!("cannot CREATE {shown}: {error}")),
-    })?;
-    let status = rustix::fs::fstat(&made)
-        .map_err(|error| CommandError::new(Kind::Failed, format!("cannot OPEN {shown}: {error}")))?;
-    match trusted::open_to(&status) {
-        None => Ok(()),
-        Some(who) => Err(refused(&format!("the folder can be changed by {who}"))
-            .hint("a new folder, e.g. in /root; or 'chown root: DIR; chmod 700 DIR' first")),
     }
 }

@@ -12,6 +12,9 @@ use lifeboat_restore::{Source, view};
 use std::path::Path;
 
 pub fn run(session: &Session, args: &FromArgs) -> CommandResult {
+    if let Some(from) = archive::stream(session, args.from.as_deref())? {
+        return super::streams::verify(session, args, &from);
+    }
     // What the configuration names is this machine's own; of what is named otherwise that is known later.
     if let (None, Some(place)) = (&args.from, &session.config.repository) {
         log::keep(session, Task::Verify.name(), Path::new("/"));

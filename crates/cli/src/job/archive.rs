@@ -1,13 +1,16 @@
 //! Opening archives by what the command line names.
 
+pub use super::advice::explain;
 use crate::command::KeyArgs;
 use crate::error::{CommandError, Kind};
+use crate::job::stream::StreamPlace;
 use crate::job::{keys, snapshot, watch};
 use crate::session::Session;
-use lifeboat_archive::{ArchiveError, Repository, Secret, SnapshotInfo};
+use lifeboat_archive::{Repository, Secret, SnapshotInfo};
 use lifeboat_machine::{ArchiveManifest, Event, EventSink as _, Machine};
 use lifeboat_restore::rescue::RescueDirectories;
 use lifeboat_restore::{Failure, Source};
+use lifeboat_sys::tape::TapeName;
 use std::path::Path;
 
 /// An opened archive; its medium stays mounted while this lives.
@@ -39,6 +42,10 @@ pub struct LockedArchive {
 
 /// The place that `--from`, the rescue system's own medium or the configuration names.
 fn place(session: &Session, from: Option<&str>) -> Result<String, CommandError> {
+    if stream(session, from)?.is_some() {
+        return Err(CommandError::usage("this command needs a repository or a medium")
+            .hint("list, verify, compare, restore and layout show read streams"));
+    }
     if let Some(from) = from {
         return Ok(from.to_owned());
     }
@@ -57,6 +64,20 @@ fn place(session: &Session, from: Option<&str>) -> Result<String, CommandError> 
         None => Err(CommandError::usage("no archive was named; name it with --from SOURCE")
             .hint(format!("set 'repository' in {}", crate::config::PATH))),
     }
+}
+
+/// The stream that is meant, if one is.
+///
+/// # Errors
+/// Kind `Usage`.
+pub fn stream(session: &Session, from: Option<&str>) -> Result<Option<StreamPlace>, CommandError> {
+    let text = from.map(str::to_owned).or_else(|| Some(session.config.repository.as_ref()?.display().to_string()));
+    let Some(text) = text else { return Ok(None) };
+    // There a tape is identified for a recovery, which reads none yet.
+    if TapeName::is_meant(&text) && lifeboat_restore::rescue::is_rescue_system(&RescueDirectories::default()) {
+        return Ok(None);
+    }
+    StreamPlace::parse(&text)
 }
 
 /// Opens the archive for reading.
@@ -131,6 +152,11 @@ pub fn machine(
     key: &KeyArgs,
     root: &Path,
 ) -> Result<Machine, CommandError> {
+    if let Some(place) = stream(session, from)? {
+        let mut stream = super::stream::open(session, &place, key)?;
+        super::stream::check_snapshot(stream.info(), wanted)?;
+        return Ok(Machine::from_json(&stream.own_file("machine.json")?)?);
+    }
     let archive = open(session, from, key)?;
     let snapshot = snapshot::choose(session, &archive, wanted, root, snapshot::Use::Elsewhere)?;
     Ok(describe(&archive.repository, &snapshot)?.0)
@@ -153,18 +179,4 @@ pub fn machine_with_room(
 /// The machine and the manifest in a snapshot.
 pub fn describe(repository: &Repository, snapshot: &SnapshotInfo) -> Result<(Machine, ArchiveManifest), CommandError> {
     lifeboat_restore::snapshot::read(repository, snapshot).map_err(crate::job::failure::explain)
-}
-
-/// Adds what to try to errors of opening.
-pub fn explain(error: ArchiveError) -> CommandError {
-    let hint = match &error {
-        ArchiveError::WrongKey { .. } => Some("--key-file FILE, or --words to type the recovery words"),
-        error if error.is_damage() => Some("another copy of the repository, or a medium that holds the archive"),
-        _ => None,
-    };
-    let error = CommandError::from(error);
-    match hint {
-        Some(hint) => error.hint(hint),
-        None => error,
-    }
 }

@@ -6,7 +6,7 @@ use crate::job::hooks::Around;
 use crate::job::{exclusion, moment};
 use crate::output::amount;
 use crate::session::Session;
-use lifeboat_archive::{BackupReport, BackupRequest, FileTree, Observer as _, Pattern, Repository};
+use lifeboat_archive::{BackupReport, BackupRequest, FileTree, Observer, Pattern, Repository};
 use lifeboat_machine::manifest::FORMAT;
 use lifeboat_machine::{ArchiveManifest, Machine};
 use lifeboat_restore::observe::Observing;
@@ -23,6 +23,21 @@ pub fn backup(
     sysroot: &Path,
     exclude: &ExcludeArgs,
     also_exclude: &[PathBuf],
+) -> Result<BackupReport, CommandError> {
+    let run = |request: &BackupRequest<'_>, observer: &dyn Observer| Ok(repository.backup(request, observer)?);
+    let report = with_request(session, around, machine, (sysroot, exclude, also_exclude), run)?;
+    session.reporter.finish();
+    super::room::warn(session, machine, &report.room);
+    Ok(report)
+}
+
+/// Takes a backup of the machine below a root in some way, leaving out some paths; the others as for [`backup`].
+pub fn with_request(
+    session: &Session,
+    around: &Around<'_>,
+    machine: &Machine,
+    (sysroot, exclude, also_exclude): (&Path, &ExcludeArgs, &[PathBuf]),
+    run: impl FnOnce(&BackupRequest<'_>, &dyn Observer) -> Result<BackupReport, CommandError>,
 ) -> Result<BackupReport, CommandError> {
     let mut source = source(session, machine, sysroot, exclude, also_exclude)?;
     let beside = super::headers::read(session, machine)?;
@@ -62,13 +77,12 @@ pub fn backup(
         reread: false,
         started: None,
     };
-    let mut report = repository.backup(&request, &observer)?;
+    let mut report = run(&request, &observer)?;
     session.reporter.finish();
     for problem in moment::end(session, taken) {
         observer.problem(&problem);
         report.problems.push(problem);
     }
-    super::room::warn(session, machine, &report.room);
     Ok(report)
 }
 

@@ -370,7 +370,10 @@ mod tests {
             "{line}"
         );
         let tuned = tune("vg0", &volume, &["/dev/b"]).unwrap();
-        assert_eq!(calls(&[tuned]), ["lvchange --yes --writemostly /dev/b:y --writebehind=512 --maxrecoveryrate=4096k vg0/data"]);
+        assert_eq!(
+            calls(&[tuned]),
+            ["lvchange --yes --writemostly /dev/b:y --writebehind=512 --maxrecoveryrate=4096k vg0/data"]
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use rustix::fd::AsFd as _;
 use rustix::io::Errno;
 use rustix::ioctl;
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -45,6 +45,7 @@ const MTIOCPOS: ioctl::Opcode = ioctl::opcode::read::<Mtpos>(b'm', 3);
 const MTFSF: libc::c_short = 1;
 const MTBSF: libc::c_short = 2;
 const MTBSR: libc::c_short = 4;
+const MTWEOF: libc::c_short = 5;
 const MTREW: libc::c_short = 6;
 const MTSETBLK: libc::c_short = 20;
 
@@ -131,6 +132,21 @@ pub trait Tape {
     fn read_block(&mut self, buffer: &mut [u8]) -> io::Result<Block>;
 }
 
+/// What a writer of volumes needs of a tape: a drive, or a fake one.
+pub trait WritableTape: Send {
+    /// Writes one block.
+    ///
+    /// # Errors
+    /// ENOSPC when the end of the tape is near and nothing was written: the next call may write it (st(4), "early warning"). Else the
+    /// system's error.
+    fn write_block(&mut self, block: &[u8]) -> io::Result<()>;
+    /// Writes a filemark, and waits until everything before it is on the tape.
+    ///
+    /// # Errors
+    /// The system's error.
+    fn write_filemark(&mut self) -> io::Result<()>;
+}
+
 /// An open drive; its tape stays where it is when this is dropped.
 #[derive(Debug)]
 pub struct Drive {
@@ -145,8 +161,20 @@ impl Drive {
     /// # Errors
     /// [`TapeError`]: no such drive, none that is free, no cartridge in it.
     pub fn open(path: &Path) -> Result<Drive, TapeError> {
+        Drive::open_to(path, false)
+    }
+
+    /// The same for writing, too.
+    ///
+    /// # Errors
+    /// As [`Drive::open`]; EACCES or EROFS for a cartridge that cannot be written.
+    pub fn open_for_writing(path: &Path) -> Result<Drive, TapeError> {
+        Drive::open_to(path, true)
+    }
+
+    fn open_to(path: &Path, write: bool) -> Result<Drive, TapeError> {
         let open = |flags: libc::c_int| {
-            let file = File::options().read(true).custom_flags(flags).open(path);
+            let file = File::options().read(true).write(write).custom_flags(flags).open(path);
             file.map_err(|error| TapeError::opening(path, error)).map(|file| Drive { file, path: path.to_owned() })
         };
         // Without O_NONBLOCK an empty drive returns EIO with some kernels, ENOMEDIUM with others.
@@ -243,6 +271,20 @@ impl Tape for Drive {
             Err(error) if error.raw_os_error() == Some(libc::EIO) && at_end(self) => Ok(Block::EndOfData),
             Err(error) => Err(error),
         }
+    }
+}
+
+impl WritableTape for Drive {
+    fn write_block(&mut self, block: &[u8]) -> io::Result<()> {
+        // In variable mode a call writes one block (st(4)), so it is never continued.
+        match self.file.write(block)? {
+            written if written == block.len() => Ok(()),
+            _ => Err(Errno::IO.into()),
+        }
+    }
+
+    fn write_filemark(&mut self) -> io::Result<()> {
+        self.operate(MTWEOF, 1)
     }
 }
 

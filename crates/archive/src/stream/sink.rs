@@ -1,0 +1,191 @@
+//! Where volumes go: one file, files of a size, standard output. Tapes are in [`super::tape`].
+
+use lifeboat_sys::ending::{self, Registration};
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+/// Takes volumes, one after the other.
+pub trait Sink: Send {
+    /// The most bytes that a volume may have, with header and trailer; `None` when only the end of a medium tells.
+    fn capacity(&self) -> Option<u64> {
+        None
+    }
+    /// Begins the volume with this number; the first is 1.
+    ///
+    /// # Errors
+    /// The system's, or what else keeps it from being written.
+    fn begin(&mut self, number: u32) -> io::Result<()>;
+    /// Writes whole blocks. Returns true when the end of the medium is near: only what is begun and the trailer still fit.
+    ///
+    /// # Errors
+    /// As [`Sink::begin`].
+    fn write(&mut self, blocks: &[u8], block_bytes: usize) -> io::Result<bool>;
+    /// Separates header, payload and trailer where the medium has marks.
+    ///
+    /// # Errors
+    /// As [`Sink::begin`].
+    fn mark(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+    /// Completes the volume; `last` when no other follows.
+    ///
+    /// # Errors
+    /// As [`Sink::begin`].
+    fn end(&mut self, last: bool) -> io::Result<()>;
+    /// What is being written, for messages.
+    fn label(&self) -> PathBuf;
+}
+
+/// Files: a single one, or one for each volume, `NAME.001` and so on.
+pub struct FileSink {
+    path: PathBuf,
+    volume_bytes: Option<u64>,
+    open: Option<(File, PathBuf)>,
+    /// Complete ones.
+    done: Vec<PathBuf>,
+    finished: bool,
+    /// What a signal removes.
+    registered: Vec<Registration>,
+}
+
+impl FileSink {
+    /// For one file of any size, or for files that have at most `volume_bytes`.
+    pub fn new(path: &Path, volume_bytes: Option<u64>) -> Self {
+        FileSink { path: path.to_owned(), volume_bytes, open: None, done: vec![], finished: false, registered: vec![] }
+    }
+
+    /// The file of a volume.
+    pub fn volume_path(path: &Path, number: u32) -> PathBuf {
+        suffixed(path, &format!(".{number:03}"))
+    }
+
+    fn remove_on_signals(&mut self, path: PathBuf) {
+        self.registered.push(ending::register(move || drop(std::fs::remove_file(path))));
+    }
+
+    fn place(&self, number: u32) -> PathBuf {
+        match self.volume_bytes {
+            Some(_) => FileSink::volume_path(&self.path, number),
+            None => self.path.clone(),
+        }
+    }
+}
+
+/// Files are made under a name with this suffix, and renamed when they are complete.
+const PARTIAL: &str = ".partial";
+
+fn suffixed(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().as_bytes().to_vec();
+    name.extend_from_slice(suffix.as_bytes());
+    PathBuf::from(<std::ffi::OsString as std::os::unix::ffi::OsStringExt>::from_vec(name))
+}
+
+impl Sink for FileSink {
+    fn capacity(&self) -> Option<u64> {
+        self.volume_bytes
+    }
+
+    fn begin(&mut self, number: u32) -> io::Result<()> {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let path = self.place(number);
+        let exists = |path: &Path| {
+            io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                format!("{} exists already; try another name, or remove it first", path.display()),
+            )
+        };
+        if path.symlink_metadata().is_ok() {
+            return Err(exists(&path));
+        }
+        let partial = suffixed(&path, PARTIAL);
+        let file = File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&partial)
+            .map_err(|error| if error.kind() == io::ErrorKind::AlreadyExists { exists(&partial) } else { error })?;
+        self.open = Some((file, path));
+        self.remove_on_signals(partial);
+        Ok(())
+    }
+
+    fn write(&mut self, blocks: &[u8], _: usize) -> io::Result<bool> {
+        if let Some((file, _)) = &mut self.open {
+            file.write_all(blocks)?;
+        }
+        Ok(false)
+    }
+
+    fn end(&mut self, last: bool) -> io::Result<()> {
+        let Some((file, path)) = self.open.take() else { return Ok(()) };
+        let synced = file.sync_all();
+        let partial = suffixed(&path, PARTIAL);
+        let renamed = synced.and_then(|()| {
+            rustix::fs::renameat_with(
+                rustix::fs::CWD,
+                &partial,
+                rustix::fs::CWD,
+                &path,
+                rustix::fs::RenameFlags::NOREPLACE,
+            )
+            .or_else(|error| match error {
+                // Filesystems that cannot do that.
+                rustix::io::Errno::INVAL => rustix::fs::rename(&partial, &path),
+                error => Err(error),
+            })
+            .map_err(io::Error::from)
+        });
+        if let Err(error) = renamed {
+            let _ = std::fs::remove_file(&partial);
+            return Err(error);
+        }
+        self.done.push(path.clone());
+        self.finished = last;
+        match last {
+            true => self.registered.clear(),
+            false => self.remove_on_signals(path.clone()),
+        }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(folder)?.sync_all()
+    }
+
+    fn label(&self) -> PathBuf {
+        self.path.clone()
+    }
+}
+
+impl Drop for FileSink {
+    fn drop(&mut self) {
+        if let Some((_, path)) = self.open.take() {
+            let _ = std::fs::remove_file(suffixed(&path, PARTIAL));
+        }
+        // Volumes without the end of their set only take room.
+        if !self.finished {
+            self.done.iter().for_each(|path| drop(std::fs::remove_file(path)));
+        }
+    }
+}
+
+/// A pipe: standard output.
+pub struct PipeSink<W: io::Write + Send>(pub W);
+
+impl<W: io::Write + Send> Sink for PipeSink<W> {
+    fn begin(&mut self, _: u32) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn write(&mut self, blocks: &[u8], _: usize) -> io::Result<bool> {
+        self.0.write_all(blocks)?;
+        Ok(false)
+    }
+
+    fn end(&mut self, _: bool) -> io::Result<()> {
+        self.0.flush()
+    }
+
+    fn label(&self) -> PathBuf {
+        PathBuf::from("standard output")
+    }
+}

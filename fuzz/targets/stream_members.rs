@@ -1,0 +1,9 @@
+//! Headers of tar members in a stream.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use lifeboat_archive::fuzz::streams;
+
+fuzz_target!(|data: &[u8]| {
+    let _ = streams::members(data);
+});

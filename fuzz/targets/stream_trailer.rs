@@ -1,0 +1,9 @@
+//! Last blocks of volumes.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use lifeboat_archive::fuzz::streams;
+
+fuzz_target!(|data: &[u8]| {
+    let _ = streams::trailer(data);
+});
