@@ -57,8 +57,8 @@ impl Place {
     /// The last line of a command's JSON that has this key.
     fn json(&self, arguments: &[&str], key: &str) -> (i32, serde_json::Value) {
         let (code, out, err) = self.run(&[&["--json"], arguments].concat());
-        let lines = out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-        let found = lines.filter(|value| !value[key].is_null()).next_back();
+        let mut lines = out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let found = lines.rfind(|value| !value[key].is_null());
         (code, found.unwrap_or_else(|| panic!("{out}{err}")))
     }
 }

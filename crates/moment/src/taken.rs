@@ -22,6 +22,9 @@ const TOGETHER: Duration = Duration::from_secs(30);
 /// Since this version device-mapper takes a snapshot of a filesystem that is frozen already (fs/super.c, FREEZE_MAY_NEST).
 const NESTED_FREEZES: (u32, u32) = (6, 8);
 
+/// Starts the keeper of the run with this name.
+pub type Keeper<'a> = &'a dyn Fn(&str) -> std::io::Result<Child>;
+
 /// What taking needs.
 pub struct Context<'a, 'r> {
     /// Runs programs; one that signals to us do not end.
@@ -33,7 +36,7 @@ pub struct Context<'a, 'r> {
     /// What is written to during the backup.
     pub written: &'a [PathBuf],
     /// Starts the process that removes what this one leaves, with the name of the run.
-    pub keeper: Option<&'a dyn Fn(&str) -> std::io::Result<Child>>,
+    pub keeper: Option<Keeper<'a>>,
     /// Gets what a person should know.
     pub warn: &'a dyn Fn(String),
 }

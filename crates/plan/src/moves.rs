@@ -52,12 +52,12 @@ impl Move {
         match self {
             Move::ArrayToDisk { array, keep } => draft.array_to_disk(array, keep.as_ref())?,
             Move::Mirror { disk, second } => draft.mirror(disk, second)?,
-            Move::ToVolume { device, group, volume, disks } => draft.to_volume(device, group, volume, disks)?,
-            Move::FromVolume { volume } => draft.from_volume(volume)?,
+            Move::ToVolume { device, group, volume, disks } => draft.move_to_volume(device, group, volume, disks)?,
+            Move::FromVolume { volume } => draft.move_from_volume(volume)?,
             Move::Encrypt { device, name, key_file } => draft.encrypt(device, name.as_deref(), key_file.as_deref())?,
             Move::Decrypt { device } => draft.decrypt(device)?,
             Move::Filesystem { device, kind } => return filesystem(machine, device, *kind),
-            Move::ToDisk { device, disk } => draft.to_disk(device, disk)?,
+            Move::ToDisk { device, disk } => draft.move_to_disk(device, disk)?,
             Move::AddDisk(second) => draft.second_disk(second, None).map(drop)?,
         }
         draft.finish(machine, self.device())

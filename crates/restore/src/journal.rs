@@ -195,7 +195,7 @@ mod tests {
     fn steps_that_ended_out_of_turn_are_kept() {
         let run = tempfile::tempdir().unwrap();
         let mut journal = journal();
-        journal.plan.steps = ["a", "b", "c", "d"].map(|disk| wipe(disk)).to_vec();
+        journal.plan.steps = ["a", "b", "c", "d"].map(wipe).to_vec();
         journal.finished(0);
         journal.finished(2);
         assert_eq!((journal.done, journal.ahead.iter().copied().collect::<Vec<_>>()), (1, vec![2]));

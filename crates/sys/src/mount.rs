@@ -142,7 +142,7 @@ pub fn without_mounts(directory: impl AsFd) -> Result<OwnedFd, Errno> {
 pub fn detached(source: &Path, kind: &str, options: &[&str]) -> Result<OwnedFd, MountError> {
     use rustix::mount as fs;
     let failed = |errno: Errno, context: Option<&OwnedFd>| {
-        let said = context.map(|context| messages(context)).unwrap_or_default();
+        let said = context.map(messages).unwrap_or_default();
         let cause = std::io::Error::from(errno);
         let source_error = if said.is_empty() { cause } else { std::io::Error::other(format!("{cause}: {said}")) };
         MountError { action: "MOUNT", path: source.to_owned(), source: source_error }

@@ -92,7 +92,7 @@ mod tests {
     fn structures_are_as_the_kernel_has_them() {
         assert_eq!((size_of::<Named>(), size_of::<Flagged>()), (4096, 4096));
         // From linux/btrfs.h, by a C compiler.
-        assert_eq!((DESTROY as u32, CREATE as u32), (0x5000_940f, 0x5000_9417));
+        assert_eq!((DESTROY, CREATE), (0x5000_940f, 0x5000_9417));
     }
 
     #[test]

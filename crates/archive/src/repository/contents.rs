@@ -280,7 +280,7 @@ impl Contents {
         number: Number,
         out: &mut dyn std::io::Write,
     ) -> Result<(), WriteError> {
-        const ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+        static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
         for piece in self.pieces(number)? {
             match piece.blob {
                 Some(id) => out.write_all(reader.get(&id)?)?,

@@ -52,7 +52,7 @@ impl Draft {
     }
 
     /// A partition, or all that is on a disk, goes to another disk.
-    pub(super) fn to_disk(&mut self, id: &DeviceId, disk: &DeviceId) -> Result<(), Refusal> {
+    pub(super) fn move_to_disk(&mut self, id: &DeviceId, disk: &DeviceId) -> Result<(), Refusal> {
         let device = self.known(id)?;
         if self.known(disk)?.disk().is_none() {
             return Err(Refusal::of(disk, "it is no disk"));

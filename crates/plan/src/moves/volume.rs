@@ -20,7 +20,7 @@ fn is_name(name: &str) -> bool {
 
 impl Draft {
     /// The content of a device goes onto a new volume.
-    pub(super) fn to_volume(
+    pub(super) fn move_to_volume(
         &mut self,
         id: &DeviceId,
         group: &str,
@@ -247,7 +247,7 @@ impl Draft {
     }
 
     /// The content of a volume goes onto a partition; a group without volumes is dropped.
-    pub(super) fn from_volume(&mut self, id: &DeviceId) -> Result<(), Refusal> {
+    pub(super) fn move_from_volume(&mut self, id: &DeviceId) -> Result<(), Refusal> {
         let device = self.known(id)?;
         let refuse = |reason: &str| Err(Refusal::of(id, reason));
         let DeviceKind::Volume(volume) = &device.kind else { return refuse("it is no volume of LVM") };

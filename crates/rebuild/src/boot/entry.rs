@@ -72,9 +72,9 @@ fn fall_back(context: &Context, entry: &EfiEntry, error: &std::io::Error) -> Res
 /// The partition as the new table has it.
 fn drive(context: &Context, entry: &EfiEntry, disk: &str, partition: u32) -> Result<HardDrive, RebuildError> {
     let wrong = |reason: String| RebuildError::Boot { what: format!("the EFI boot entry \"{}\"", entry.label), reason };
-    let written = context.plan.steps.iter().find_map(|step| match step {
-        Step::WriteTable { disk: written, table, entries, .. } if written == disk => Some((table, entries)),
-        _ => None,
+    let written = context.plan.steps.iter().find_map(|step| {
+        let Step::WriteTable { disk: written, table, entries, .. } = step else { return None };
+        (written == disk).then_some((table, entries))
     });
     let found = written.and_then(|(table, entries)| {
         entries.iter().find(|entry| entry.number == partition).map(|entry| (table, entry))
