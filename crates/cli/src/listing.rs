@@ -51,8 +51,8 @@ pub fn age(seconds: i64) -> String {
     match seconds {
         ..-600 => "in the future".to_owned(),
         -600..60 => "now".to_owned(),
-        ..3600 => format!("{} min", seconds / 60),
-        ..172_800 => format!("{} h", seconds / 3600),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..172_800 => format!("{} h", seconds / 3600),
         _ => format!("{} days", seconds / 86_400),
     }
 }

@@ -6,6 +6,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`mod@run`] | [`run()`]: the loop |
+//! | [`facts`] | what is known before anything was chosen |
 //! | [`model`], [`request`] | [`model::Model`]: all that is known and shown; inputs, messages; requests to the worker |
 //! | `editor` | what the layout editor offers for a partition |
 //! | `storage` | what it offers for the storage below: RAID, LVM, encryption |
@@ -23,7 +24,8 @@
 
 pub mod blind;
 mod editor;
-pub mod field;
+pub mod facts;
+mod field;
 pub mod finder;
 pub mod key;
 pub mod look;

@@ -57,7 +57,7 @@ pub struct RestoreArgs {
     #[arg(long = "as", value_name = "NAME", conflicts_with_all = ["include", "exclude", "inside"])]
     pub as_name: Option<std::ffi::OsString>,
     /// Restore what is in the single PATH, a folder, directly into --to DIR, without the folders that lead to it
-    #[arg(long, requires = "to")]
+    #[arg(long, requires = "to", conflicts_with_all = ["include", "exclude"])]
     pub inside: bool,
     /// What happens to files that are there: replace them, only those that differ in type, size, time, owner or mode, or never
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = OverwriteMode::Always)]
