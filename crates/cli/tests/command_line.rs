@@ -241,7 +241,6 @@ fn what_is_named_cannot_drive_the_terminal() {
 #[test]
 fn words_of_other_tools_lead_to_the_command() {
     for (word, part) in [
-        ("snapshots", "lifeboat list"),
         ("prune", "restic forget --prune"),
         ("init", "backup --to REPO --init"),
         ("mkrescue", "media iso --rescue-only"),

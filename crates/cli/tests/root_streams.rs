@@ -51,7 +51,7 @@ impl Place {
 
 /// The number before " entries".
 fn entries(text: &str) -> String {
-    let before = text.split(" entries").next().unwrap();
+    let before = text.split(" entr").next().unwrap();
     before.rsplit(' ').next().unwrap().to_owned()
 }
 
