@@ -56,7 +56,7 @@ pub use archive::Stream;
 pub use info::Info;
 pub use sink::{FileSink, PipeSink, Sink};
 pub use source::{FileSource, PipeSource, Source};
-pub use tape::{TapeSink, TapeSource};
+pub use tape::{NextTape, TapeSink, TapeSource};
 
 use crate::{ArchiveError, BackupReport, BackupRequest, Observer, Secret};
 

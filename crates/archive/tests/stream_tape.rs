@@ -7,7 +7,7 @@ mod common;
 
 use lifeboat_archive::stream::{self, Stream, TapeSink, TapeSource};
 use lifeboat_archive::{FileTree, Quiet, RestoreOptions, RestoreReport, Secret, Selection};
-use lifeboat_sys::tape::Reach;
+use lifeboat_sys::tape::{Reach, VolumeHeader};
 use lifeboat_sys::tape::drive::{Block, Tape, WritableTape};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -27,11 +27,12 @@ struct Memory {
     at: usize,
     capacity: usize,
     warned: bool,
+    unloaded: Arc<Mutex<bool>>,
 }
 
 impl Memory {
     fn new(capacity: usize) -> Memory {
-        Memory { items: Arc::default(), at: 0, capacity, warned: false }
+        Memory { items: Arc::default(), at: 0, capacity, warned: false, unloaded: Arc::default() }
     }
 
     fn of(items: Vec<Item>) -> Memory {
@@ -61,6 +62,11 @@ impl WritableTape for Memory {
         self.items.lock().unwrap().push(Item::Mark);
         Ok(())
     }
+
+    fn unload(&mut self) -> io::Result<()> {
+        *self.unloaded.lock().unwrap() = true;
+        Ok(())
+    }
 }
 
 impl Tape for Memory {
@@ -76,6 +82,10 @@ impl Tape for Memory {
     fn back_blocks(&mut self, count: u32) -> io::Result<()> {
         self.at -= count as usize;
         Ok(())
+    }
+
+    fn is_blank(&mut self) -> bool {
+        false
     }
 
     fn read_block(&mut self, buffer: &mut [u8]) -> io::Result<Block> {
@@ -110,9 +120,13 @@ fn save(tree: &Path, key: &Secret, capacity: usize) -> Vec<Vec<Item>> {
     let tapes = Arc::new(Mutex::new(vec![Memory::new(capacity)]));
     let first = tapes.lock().unwrap()[0].clone();
     let all = Arc::clone(&tapes);
-    let change = move |number: u32| {
+    let change = move |number: u32, set: &str| {
         let mut tapes = all.lock().unwrap();
         assert_eq!(number as usize, tapes.len() + 1);
+        let full = tapes.last().unwrap();
+        assert!(*full.unloaded.lock().unwrap(), "the full tape is given out before anyone is asked");
+        let Item::Block(header) = &full.items.lock().unwrap()[0] else { panic!() };
+        assert_eq!(VolumeHeader::parse(header).unwrap().set, set);
         tapes.push(Memory::new(capacity));
         Ok(tapes.last().cloned())
     };

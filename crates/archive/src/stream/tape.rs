@@ -6,6 +6,7 @@
 use super::sink::Sink;
 use super::source::{Input, Source};
 use super::trailer::Trailer;
+use lifeboat_sys::tape::VolumeHeader;
 use lifeboat_sys::tape::drive::{Block, Tape, WritableTape};
 use lifeboat_sys::tape::search::{Miss, Reach, search};
 use std::io;
@@ -19,18 +20,23 @@ const MARKS_MAX: u32 = 3;
 /// Gives the tape for a volume, from the second on; `None` when nobody has one.
 pub type Change<T> = Box<dyn FnMut(u32) -> io::Result<Option<T>> + Send>;
 
+/// Gives a tape for a volume of the set with this id, from the second on; it must not hold another volume of the set.
+pub type NextTape<T> = Box<dyn FnMut(u32, &str) -> io::Result<Option<T>> + Send>;
+
 /// Writes volumes to tapes.
 pub struct TapeSink<T: WritableTape> {
     /// `None` while the tape is changed: a drive can be opened once.
     tape: Option<T>,
-    change: Change<T>,
+    change: NextTape<T>,
+    /// The set that is being written, from its first header.
+    set: String,
     label: PathBuf,
 }
 
 impl<T: WritableTape> TapeSink<T> {
     /// Begins with a tape that is at the place for the first volume.
-    pub fn new(tape: T, change: Change<T>, label: PathBuf) -> Self {
-        TapeSink { tape: Some(tape), change, label }
+    pub fn new(tape: T, change: NextTape<T>, label: PathBuf) -> Self {
+        TapeSink { tape: Some(tape), change, set: String::new(), label }
     }
 
     fn tape(&mut self) -> io::Result<&mut T> {
@@ -46,14 +52,22 @@ impl<T: WritableTape> Sink for TapeSink<T> {
     fn begin(&mut self, number: u32) -> io::Result<()> {
         if number > 1 {
             let text = || format!("the tape is full, and there is no tape for volume {number}");
-            self.tape = None;
-            self.tape = Some((self.change)(number)?.ok_or_else(|| io::Error::other(text()))?);
+            // Whoever changes the tape must not take the full one for the next. A drive that keeps it is no reason to fail.
+            if let Some(mut full) = self.tape.take() {
+                let _ = full.unload();
+            }
+            self.tape = Some((self.change)(number, &self.set)?.ok_or_else(|| io::Error::other(text()))?);
         }
         Ok(())
     }
 
     fn write(&mut self, blocks: &[u8], block_bytes: usize) -> io::Result<bool> {
         let mut is_near = false;
+        if self.set.is_empty()
+            && let Ok(header) = VolumeHeader::parse(blocks)
+        {
+            self.set = header.set;
+        }
         let tape = self.tape()?;
         for block in blocks.chunks(block_bytes) {
             match tape.write_block(block) {
@@ -114,8 +128,9 @@ impl<T: Tape + Send + 'static> Source for TapeSource<T> {
                 return Err(io::Error::other(format!("the tape has no volume of a stream: it begins with {what}")));
             }
             Err(Miss::Header(error)) => return Err(io::Error::other(error.to_string())),
-            Err(Miss::Blank(error)) => {
-                return Err(io::Error::other(format!("the tape is blank, or cannot be read: {error}")));
+            Err(Miss::Blank) => return Err(io::Error::other("the tape is blank")),
+            Err(Miss::Unreadable(error)) => {
+                return Err(io::Error::other(format!("the beginning of the tape cannot be read: {error}")));
             }
             Err(Miss::Io(error)) => return Err(error),
         }
