@@ -183,7 +183,7 @@ impl Reading {
         let (mut number, mut at, mut left) = (start.volume, start.at, count);
         while left > 0 {
             if open.as_ref().is_none_or(|volume| volume.header.volume != number) {
-                *open = self.open(number)?;
+                *open = self.open(number)?.0;
             }
             let Some(volume) = open else { return Ok(()) };
             match volume.seek(at) {
@@ -219,19 +219,18 @@ impl Reading {
         let mut first = first;
         let last = locked(&self.source).last();
         loop {
-            let volume = match first.take() {
-                Some(volume) => Some(volume),
+            let (volume, is_there) = match first.take() {
+                Some(volume) => (Some(volume), true),
                 None => self.open(number)?,
             };
             let mut end = None;
-            let mut is_missing = volume.is_none();
             if let Some(mut volume) = volume {
                 if let Some(at) = at.take()
                     && !matches!(volume.seek(at), Ok(true))
                 {
                     self.event(Event::Lost(format!("volume {number}: it cannot be positioned")))?;
                 }
-                is_missing = !self.volume(&mut volume)?;
+                self.volume(&mut volume)?;
                 if let Err(text) = volume.end() {
                     self.event(Event::Problem(format!("volume {number}: {text}")))?;
                 }
@@ -242,7 +241,8 @@ impl Reading {
             }
             let are_more = match last {
                 Some(last) => number < last,
-                None => !is_missing,
+                // Whatever became of this one: where there was a medium, there may be a next one.
+                None => is_there,
             };
             if !are_more {
                 self.event(Event::Problem(format!(
@@ -255,25 +255,24 @@ impl Reading {
         }
     }
 
-    /// All frames of a volume; false when it could not be read to its end.
-    fn volume(&mut self, volume: &mut VolumeReader) -> Result<bool, Closed> {
+    /// All frames of a volume.
+    fn volume(&mut self, volume: &mut VolumeReader) -> Result<(), Closed> {
         loop {
             match volume.next(&self.keys.sealer) {
                 Ok(Item::Frame(place, packed)) => self.frame(place, packed)?,
                 Ok(Item::Lost(text)) => self.event(Event::Lost(text))?,
-                Ok(Item::End) => return Ok(true),
+                Ok(Item::End) => return Ok(()),
                 Err(error) => {
-                    self.event(Event::Lost(format!("volume {}: {error}", volume.header.volume)))?;
-                    return Ok(false);
+                    return self.event(Event::Lost(format!("volume {}: {error}", volume.header.volume)));
                 }
             }
         }
     }
 
-    /// Opens a volume of this set; `None` after an event that says why not.
-    fn open(&self, number: u32) -> Result<Option<VolumeReader>, Closed> {
+    /// Opens a volume of this set; `None` after an event that says why not. And whether the source had anything in its place.
+    fn open(&self, number: u32) -> Result<(Option<VolumeReader>, bool), Closed> {
         let opened = open(&self.source, &self.keys, number, &self.read);
-        let lost = |text: String| self.event(Event::Lost(text)).map(|()| None);
+        let lost = |text: String| self.event(Event::Lost(text)).map(|()| (None, true));
         match opened {
             Ok(Some(volume)) if volume.header.set != self.set => lost(format!(
                 "volume {number}: another set is in its place: {}; try the one of set {}",
@@ -282,8 +281,8 @@ impl Reading {
             Ok(Some(volume)) if volume.header.volume != number => {
                 lost(format!("volume {number}: volume {} is in its place", volume.header.volume))
             }
-            Ok(Some(volume)) => Ok(Some(volume)),
-            Ok(None) => lost(format!("volume {number} is missing")),
+            Ok(Some(volume)) => Ok((Some(volume), true)),
+            Ok(None) => lost(format!("volume {number} is missing")).map(|_| (None, false)),
             Err(OpenError::Io(error)) => lost(format!("volume {number}: {error}")),
             Err(OpenError::NotAVolume(text)) => lost(format!("volume {number}: {text}")),
             Err(OpenError::OtherKey) => lost(format!("volume {number}: the key does not match")),

@@ -4,7 +4,7 @@
 //! other data behind the last filemark. A volume ends with its trailer.
 
 use super::sink::Sink;
-use super::source::{Input, Source};
+use super::source::{Input, Source, is_unreadable};
 use super::trailer::Trailer;
 use lifeboat_sys::tape::VolumeHeader;
 use lifeboat_sys::tape::drive::{Block, Tape, WritableTape};
@@ -16,6 +16,8 @@ use std::path::PathBuf;
 const BLOCK_MAX: usize = 1 << 20;
 /// Filemarks and unreadable places that are passed in a row; a volume has no two filemarks without a block between them.
 const MARKS_MAX: u32 = 3;
+/// Blocks that cannot be read in a row, behind which a tape is given up.
+const UNREADABLE_MAX: u32 = 64;
 
 /// Gives the tape for a volume, from the second on; `None` when nobody has one.
 pub type Change<T> = Box<dyn FnMut(u32) -> io::Result<Option<T>> + Send>;
@@ -103,6 +105,8 @@ pub struct TapeSource<T: Tape + Send + 'static> {
     /// The tape in the drive, until it is read.
     tape: Option<T>,
     change: Change<T>,
+    /// Nobody can be asked for tapes any more.
+    is_over: bool,
     reach: Reach,
     label: PathBuf,
 }
@@ -110,7 +114,7 @@ pub struct TapeSource<T: Tape + Send + 'static> {
 impl<T: Tape + Send + 'static> TapeSource<T> {
     /// Begins with a tape that was rewound.
     pub fn new(tape: T, change: Change<T>, reach: Reach, label: PathBuf) -> Self {
-        TapeSource { tape: Some(tape), change, reach, label }
+        TapeSource { tape: Some(tape), change, is_over: false, reach, label }
     }
 }
 
@@ -118,7 +122,7 @@ impl<T: Tape + Send + 'static> Source for TapeSource<T> {
     fn open(&mut self, number: u32) -> io::Result<Option<Box<dyn Input>>> {
         let tape = match self.tape.take() {
             Some(tape) => Some(tape),
-            None if number > 1 => (self.change)(number)?,
+            None if number > 1 && !self.is_over => (self.change)(number).inspect_err(|_| self.is_over = true)?,
             None => None,
         };
         let Some(mut tape) = tape else { return Ok(None) };
@@ -136,7 +140,15 @@ impl<T: Tape + Send + 'static> Source for TapeSource<T> {
         }
         // The search has passed the header.
         tape.back_blocks(1)?;
-        Ok(Some(Box::new(TapeInput { tape, block: vec![0; BLOCK_MAX], at: 0, end: 0, is_over: false })))
+        Ok(Some(Box::new(TapeInput {
+            tape,
+            block: vec![0; BLOCK_MAX],
+            at: 0,
+            end: 0,
+            usual: 0,
+            unreadable: 0,
+            is_over: false,
+        })))
     }
 
     fn last(&self) -> Option<u32> {
@@ -153,17 +165,35 @@ struct TapeInput<T> {
     block: Vec<u8>,
     at: usize,
     end: usize,
+    /// The length of the last block that could be read: all have the same.
+    usual: usize,
+    /// Blocks in a row that could not be read.
+    unreadable: u32,
     is_over: bool,
 }
 
 impl<T: Tape + Send> TapeInput<T> {
-    /// Reads the next block; false behind the trailer, or where nothing more comes.
+    /// Reads the next block; false behind the trailer, or where nothing more comes. Zeros stand for a block that cannot be read, so
+    /// that what follows keeps its place; they are no valid part of a volume, and are reported as damage.
     fn next(&mut self) -> io::Result<bool> {
         let mut marks = 0;
         while !self.is_over && marks < MARKS_MAX {
-            match self.tape.read_block(&mut self.block)? {
+            let block = match self.tape.read_block(&mut self.block) {
+                Err(error) if is_unreadable(&error) && self.usual > 0 => {
+                    self.unreadable += 1;
+                    if self.unreadable > UNREADABLE_MAX {
+                        break;
+                    }
+                    self.block[..self.usual].fill(0);
+                    (self.at, self.end) = (0, self.usual);
+                    return Ok(true);
+                }
+                block => block?,
+            };
+            match block {
                 Block::Data(count) => {
                     (self.at, self.end) = (0, count);
+                    (self.usual, self.unreadable) = (count, 0);
                     self.is_over = Trailer::begins(&self.block[..count]);
                     return Ok(count > 0);
                 }
