@@ -92,7 +92,7 @@ impl SetReader {
             };
             std::thread::Builder::new().name("unpack".into()).spawn(work).map_err(failed)?;
         }
-        let mut reading = Reading { source, keys, set, events, jobs, read };
+        let mut reading = Reading { source, keys, set, events, jobs, read, end: 0 };
         let work = move || {
             // Nobody listens any more.
             let _ = reading.run(first, wanted);
@@ -132,6 +132,8 @@ struct Reading {
     events: SyncSender<Passed>,
     jobs: SyncSender<Job>,
     read: Arc<Mutex<u64>>,
+    /// Where in the archive the last frame ended.
+    end: u64,
 }
 
 /// Counts what is read.
@@ -158,7 +160,11 @@ impl Reading {
         self.events.send(Passed::Other(event)).map_err(|_| Closed)
     }
 
-    fn frame(&self, place: Place, packed: Vec<u8>) -> Result<(), Closed> {
+    fn frame(&mut self, place: Place, packed: Vec<u8>) -> Result<(), Closed> {
+        if place.offset < self.end {
+            return self.event(Event::Lost("a frame belongs before the one that it follows; it is not used".to_owned()));
+        }
+        self.end = place.offset + u64::from(place.length);
         let (done, result) = sync_channel(1);
         self.events.send(Passed::Frame(place, result)).map_err(|_| Closed)?;
         self.jobs.send(Job { place, packed, done }).map_err(|_| Closed)
@@ -181,6 +187,7 @@ impl Reading {
     /// A run of frames.
     fn some(&mut self, open: &mut Option<VolumeReader>, start: Written, count: usize) -> Result<(), Closed> {
         let (mut number, mut at, mut left) = (start.volume, start.at, count);
+        self.end = start.offset;
         while left > 0 {
             if open.as_ref().is_none_or(|volume| volume.header.volume != number) {
                 *open = self.open(number)?.0;
@@ -194,6 +201,12 @@ impl Reading {
             }
             loop {
                 match volume.next(&self.keys.sealer) {
+                    Ok(Item::Frame(place, _)) if left == count && place.offset != start.offset => {
+                        return self.event(Event::Lost(format!(
+                            "volume {number}: another frame is where the catalogue has the one of byte {} of the archive",
+                            start.offset
+                        )));
+                    }
                     Ok(Item::Frame(place, packed)) => {
                         self.frame(place, packed)?;
                         left -= 1;
