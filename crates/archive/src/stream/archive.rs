@@ -2,6 +2,7 @@
 
 use super::catalogue::{self, Catalogue, NO_MEMBER};
 use super::info::Info;
+use super::limits::{CATALOGUE_MAX, OWN_MAX};
 use super::members::Members;
 use super::pax::{Found, sparse_map};
 use super::set::{self, Keys, SetReader, Wanted};
@@ -23,11 +24,6 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-
-/// The most bytes of a catalogue; a million entries have some 100 MB.
-const CATALOGUE_MAX: u64 = 1 << 30;
-/// The most bytes of another file of our own.
-const OWN_MAX: u64 = 64 << 20;
 
 /// An opened set.
 pub struct Stream {

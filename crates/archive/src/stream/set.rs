@@ -162,7 +162,8 @@ impl Reading {
 
     fn frame(&mut self, place: Place, packed: Vec<u8>) -> Result<(), Closed> {
         if place.offset < self.end {
-            return self.event(Event::Lost("a frame belongs before the one that it follows; it is not used".to_owned()));
+            return self
+                .event(Event::Lost("a frame belongs before the one that it follows; it is not used".to_owned()));
         }
         self.end = place.offset + u64::from(place.length);
         let (done, result) = sync_channel(1);

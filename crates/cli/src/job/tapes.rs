@@ -44,7 +44,9 @@ fn judged(found: Result<Volume, TapeError>, force: bool, running: Option<&str>) 
             let text = format!("the tape in {} is {}", volume.device.display(), volume.header);
             Ok(Some(text + &hint(running)))
         }
-        Err(error @ (Foreign { .. } | Header { .. } | Unreadable { .. })) => Ok(Some(error.to_string() + &hint(running))),
+        Err(error @ (Foreign { .. } | Header { .. } | Unreadable { .. })) => {
+            Ok(Some(error.to_string() + &hint(running)))
+        }
         Err(error) => Err(error),
     }
 }
