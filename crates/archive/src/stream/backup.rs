@@ -113,7 +113,7 @@ pub(crate) fn run(
     }
     let entries = catalogue::encode(&head);
     let stored: u64 = (0..walked.table.records.len()).map(|index| walked.table.stored(index)).sum();
-    limits::check(&entries, &walked.table, stored / FRAME_BYTES as u64).map_err(unfit)?;
+    limits::check(&entries, &walked.table, stored / FRAME_BYTES as u64 + 1).map_err(unfit)?;
     own.push((super::HEAD_NAME, &entries));
 
     let volumes = VolumeWriter::new(sink, header, identity.recipient(), Sealer::of(secret));

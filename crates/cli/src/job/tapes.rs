@@ -117,6 +117,11 @@ pub fn source(session: &Session, name: &TapeName) -> Result<impl Source + use<>,
             if !asked(&device, number)? {
                 return Ok(None);
             }
+            // A tape whose header cannot be read is passed on: it is named, and the next one is asked for.
+            if let Some(text) = identify(&device, Reach::Far, &|_| {}).ok().and_then(|volume| wrong(&volume, number)) {
+                show(&text);
+                continue;
+            }
             match rewound(&device) {
                 Ok(drive) => return Ok(Some(drive)),
                 Err(error) => show(&format!("{error}\n")),
@@ -124,6 +129,12 @@ pub fn source(session: &Session, name: &TapeName) -> Result<impl Source + use<>,
         }
     };
     Ok(TapeSource::new(drive, Box::new(change), Reach::Far, label))
+}
+
+/// What to say of a tape that has another volume than the one that is read next.
+fn wrong(found: &Volume, number: u32) -> Option<String> {
+    (found.header.volume != number)
+        .then(|| format!("the tape in {} is {}; volume {number} is needed\n", found.device.display(), found.header))
 }
 
 /// Asks a person for the tape of a volume; without a terminal there is nobody.
@@ -165,6 +176,12 @@ mod tests {
         assert_eq!(judged(Ok(found()), true, Some(other)).unwrap(), None);
         assert!(judged(Ok(found()), false, Some(other)).unwrap().is_some());
         assert!(judged(Ok(found()), false, None).unwrap().is_some());
+    }
+
+    #[test]
+    fn the_tape_that_was_read_is_not_the_next_one() {
+        assert!(wrong(&found(), 2).unwrap().contains("volume 2 is needed"));
+        assert_eq!(wrong(&found(), 1), None);
     }
 
     #[test]
