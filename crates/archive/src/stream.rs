@@ -7,6 +7,7 @@
 //! | `pax` | members of the tar archive |
 //! | `catalogue` | the table of a set, at its beginning and at its end |
 //! | [`info`] | what a set is |
+//! | `limits` | what readers take |
 //! | [`trailer`] | the last block of a volume, with the end of the set |
 //! | [`sink`] | where volumes are written to |
 //! | `volumes` | header, encrypted frames in full blocks, trailer |
@@ -37,6 +38,7 @@ pub mod by_hand;
 mod catalogue;
 mod frame;
 pub mod info;
+mod limits;
 mod members;
 mod pax;
 mod pipeline;
@@ -56,7 +58,7 @@ pub use archive::Stream;
 pub use info::Info;
 pub use sink::{FileSink, PipeSink, Sink};
 pub use source::{FileSource, PipeSource, Source};
-pub use tape::{TapeSink, TapeSource};
+pub use tape::{NextTape, TapeSink, TapeSource};
 
 use crate::{ArchiveError, BackupReport, BackupRequest, Observer, Secret};
 

@@ -308,3 +308,15 @@ fn what_changes_after_the_walk_is_saved_as_it_is_read() {
         assert_eq!(again.verify(&Quiet).unwrap().problems, [], "{from_pipe}");
     }
 }
+
+#[test]
+fn another_volume_in_the_place_of_the_first() {
+    let set = set(Some(16 << 20));
+    std::fs::copy(set.volume(2), set.volume(1)).unwrap();
+    let (report, right) = set.restore();
+    let texts = Set::texts(&report);
+    assert!((12..20).contains(&right) && texts.contains("volume 1: volume 2 "), "{right}: {texts}");
+    // Alone it is not enough.
+    let error = Stream::open(FileSource::find(&set.volume(2)).unwrap(), &set.key).err().unwrap();
+    assert!(error.to_string().contains("volume 1 of the set is needed first, and this is volume 2 of set "), "{error}");
+}

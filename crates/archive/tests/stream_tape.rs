@@ -7,8 +7,8 @@ mod common;
 
 use lifeboat_archive::stream::{self, Stream, TapeSink, TapeSource};
 use lifeboat_archive::{FileTree, Quiet, RestoreOptions, RestoreReport, Secret, Selection};
-use lifeboat_sys::tape::Reach;
 use lifeboat_sys::tape::drive::{Block, Tape, WritableTape};
+use lifeboat_sys::tape::{Reach, VolumeHeader};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -18,6 +18,8 @@ use std::sync::{Arc, Mutex};
 enum Item {
     Block(Vec<u8>),
     Mark,
+    /// A block that cannot be read; the drive goes on behind it.
+    Bad,
 }
 
 /// A tape, in variable mode: a block with each call. Behind `capacity` bytes every second write says that the end is near.
@@ -27,11 +29,12 @@ struct Memory {
     at: usize,
     capacity: usize,
     warned: bool,
+    unloaded: Arc<Mutex<bool>>,
 }
 
 impl Memory {
     fn new(capacity: usize) -> Memory {
-        Memory { items: Arc::default(), at: 0, capacity, warned: false }
+        Memory { items: Arc::default(), at: 0, capacity, warned: false, unloaded: Arc::default() }
     }
 
     fn of(items: Vec<Item>) -> Memory {
@@ -61,6 +64,11 @@ impl WritableTape for Memory {
         self.items.lock().unwrap().push(Item::Mark);
         Ok(())
     }
+
+    fn unload(&mut self) -> io::Result<()> {
+        *self.unloaded.lock().unwrap() = true;
+        Ok(())
+    }
 }
 
 impl Tape for Memory {
@@ -78,12 +86,17 @@ impl Tape for Memory {
         Ok(())
     }
 
+    fn is_blank(&mut self) -> bool {
+        false
+    }
+
     fn read_block(&mut self, buffer: &mut [u8]) -> io::Result<Block> {
         let items = self.items.lock().unwrap();
         let Some(item) = items.get(self.at) else { return Ok(Block::EndOfData) };
         self.at += 1;
         match item {
             Item::Mark => Ok(Block::Filemark),
+            Item::Bad => Err(io::Error::from_raw_os_error(5)),
             Item::Block(block) if block.len() > buffer.len() => Ok(Block::TooLarge),
             Item::Block(block) => {
                 buffer[..block.len()].copy_from_slice(block);
@@ -110,9 +123,14 @@ fn save(tree: &Path, key: &Secret, capacity: usize) -> Vec<Vec<Item>> {
     let tapes = Arc::new(Mutex::new(vec![Memory::new(capacity)]));
     let first = tapes.lock().unwrap()[0].clone();
     let all = Arc::clone(&tapes);
-    let change = move |number: u32| {
+    let change = move |number: u32, set: &str| {
         let mut tapes = all.lock().unwrap();
         assert_eq!(number as usize, tapes.len() + 1);
+        let full = tapes.last().unwrap().clone();
+        assert!(*full.unloaded.lock().unwrap(), "the full tape is given out before anyone is asked");
+        let first = full.items.lock().unwrap()[0].clone();
+        let Item::Block(header) = &first else { panic!() };
+        assert_eq!(VolumeHeader::parse(header).unwrap().set, set);
         tapes.push(Memory::new(capacity));
         Ok(tapes.last().cloned())
     };
@@ -213,4 +231,46 @@ fn damage_is_named() {
         let error = Stream::open(source, &key).err().unwrap().to_string();
         assert!(error.contains(wanted) || error.contains("nothing"), "{error}");
     }
+}
+
+#[test]
+fn a_block_that_cannot_be_read_costs_what_is_in_it() {
+    let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+    let (tree, key) = (tree(folder.path()), Secret::generate().unwrap());
+    let mut tapes = save(&tree, &key, 9_000_000);
+    assert!(tapes.len() >= 2, "{}", tapes.len());
+    let middle = tapes[0].len() / 2;
+    tapes[0][middle] = Item::Bad;
+    let (report, right) = restore(&tree, &key, &tapes);
+    let text = texts(&report);
+    // A frame has parts of at most three files.
+    assert!(
+        (5..8).contains(&right) && text.contains("are damaged") && !text.contains("the set was cut"),
+        "{right} {text}"
+    );
+    // A tape that cannot be read from some place on is given up; the next one is asked for.
+    tapes[0][middle..].fill(Item::Bad);
+    let (report, right) = restore(&tree, &key, &tapes);
+    let text = texts(&report);
+    assert!(right > 2 && right < 8 && !text.contains("is missing"), "{right} {text}");
+    // One whose beginning cannot be read, too.
+    let mut third = save(&tree, &key, 6_000_000);
+    assert!(third.len() >= 3, "{}", third.len());
+    third[1] = vec![Item::Bad; 100];
+    let (report, right) = restore(&tree, &key, &third);
+    let text = texts(&report);
+    assert!(
+        right > 2 && right < 8 && text.contains("volume 2: ") && !text.contains("the set was cut"),
+        "{right} {text}"
+    );
+}
+
+#[test]
+fn a_set_is_read_from_its_first_tape() {
+    let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+    let (tree, key) = (tree(folder.path()), Secret::generate().unwrap());
+    let mut tapes = save(&tree, &key, 9_000_000);
+    let source = TapeSource::new(Memory::of(tapes.remove(1)), Box::new(|_| Ok(None)), Reach::Near, "tape".into());
+    let error = Stream::open(source, &key).err().unwrap().to_string();
+    assert!(error.contains("volume 1 of the set is needed first, and this is volume 2 of set "), "{error}");
 }

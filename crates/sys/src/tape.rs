@@ -100,7 +100,8 @@ pub fn identify(device: &Path, reach: Reach, awaits: &dyn Fn(String)) -> Result<
         Ok(found) => Ok(Volume { device, file: found.file, header: found.header }),
         Err(Miss::Foreign(begins_with)) => Err(TapeError::Foreign { device, begins_with }),
         Err(Miss::Header(source)) => Err(TapeError::Header { device, source }),
-        Err(Miss::Blank(source)) => Err(TapeError::Blank { device, source }),
+        Err(Miss::Blank) => Err(TapeError::Blank { device }),
+        Err(Miss::Unreadable(source)) => Err(TapeError::Unreadable { device, source }),
         Err(Miss::Io(source)) => Err(TapeError::Io { verb: "READ the tape in", device, source }),
     }
 }

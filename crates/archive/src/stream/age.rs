@@ -3,6 +3,7 @@
 //! It is written here because a damaged chunk must cost 64 KiB and not the rest of a volume, and because the length of the file is
 //! computed before it is written. The primitives are those of ring and x25519-dalek.
 
+use super::frame::PlaceKey;
 use crate::{ArchiveError, Secret};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -23,6 +24,9 @@ const VERSION_LINE: &str = "age-encryption.org/v1\n";
 const STANZA: &str = "-> X25519 ";
 /// What is hashed before the key's hexadecimal text. Changing it makes every archive unreadable.
 const DERIVATION: &str = "lifeboat age identity 1:";
+
+/// Binds the key of places to its purpose.
+const PLACES_CONTEXT: &str = "lifeboat 2026 stream places";
 
 /// The length of an age file with this much plaintext, which is not empty.
 pub(crate) fn file_bytes(plaintext: u64) -> u64 {
@@ -73,7 +77,10 @@ impl std::fmt::Display for Recipient {
 }
 
 /// Encrypts or decrypts the chunks of one file.
-pub(crate) struct Chunks(LessSafeKey);
+pub(crate) struct Chunks {
+    cipher: LessSafeKey,
+    places: PlaceKey,
+}
 
 /// Why the beginning of a file cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +120,7 @@ impl Chunks {
         text.push('\n');
         let mut header = text.into_bytes();
         header.extend_from_slice(&nonce);
-        Ok((header, Chunks(payload_key(&file_key[..], &nonce))))
+        Ok((header, Chunks::of(&file_key[..], &nonce)))
     }
 
     /// Reads the [`HEADER_BYTES`] at the beginning of a file.
@@ -140,7 +147,16 @@ impl Chunks {
         let file_key: Zeroizing<[u8; 16]> = Zeroizing::new((&*file_key).try_into().map_err(|_| Damaged)?);
         let signed = text.rfind("--- ").and_then(|end| text.get(..end + 3)).ok_or(Damaged)?;
         hmac::verify(&mac_key(&file_key[..]), signed.as_bytes(), &tag).map_err(|_| Damaged)?;
-        Ok(Chunks(payload_key(&file_key[..], nonce)))
+        Ok(Chunks::of(&file_key[..], nonce))
+    }
+
+    fn of(file_key: &[u8], nonce: &[u8]) -> Chunks {
+        Chunks { cipher: payload_key(file_key, nonce), places: blake3::derive_key(PLACES_CONTEXT, file_key) }
+    }
+
+    /// What the places in this file are made and known with.
+    pub(crate) fn places(&self) -> &PlaceKey {
+        &self.places
     }
 
     /// Encrypts the chunk with this number; the tag is appended.
@@ -148,14 +164,14 @@ impl Chunks {
     /// # Errors
     /// None for chunks of [`CHUNK_BYTES`].
     pub(crate) fn seal(&self, number: u64, last: bool, chunk: &mut Vec<u8>) -> std::io::Result<()> {
-        self.0
+        self.cipher
             .seal_in_place_append_tag(nonce(number, last), Aad::empty(), chunk)
             .map_err(|_| std::io::Error::other("a chunk cannot be encrypted"))
     }
 
     /// Decrypts a chunk with its tag; `None` when it is not what was encrypted.
     pub(crate) fn unseal<'c>(&self, number: u64, last: bool, chunk: &'c mut [u8]) -> Option<&'c mut [u8]> {
-        self.0.open_in_place(nonce(number, last), Aad::empty(), chunk).ok()
+        self.cipher.open_in_place(nonce(number, last), Aad::empty(), chunk).ok()
     }
 }
 

@@ -2,10 +2,11 @@
 
 use super::catalogue::{self, Catalogue, NO_MEMBER};
 use super::info::Info;
+use super::limits::{CATALOGUE_MAX, OWN_MAX};
 use super::members::Members;
 use super::pax::{Found, sparse_map};
 use super::set::{self, Keys, SetReader, Wanted};
-use super::source::Source;
+use super::source::{Source, is_unreadable};
 use super::trailer::{EndOfSet, Sealer, Trailer};
 use super::volume::{self, OpenError, VolumeReader};
 use super::volumes::Written;
@@ -23,11 +24,6 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-
-/// The most bytes of a catalogue; a million entries have some 100 MB.
-const CATALOGUE_MAX: u64 = 1 << 30;
-/// The most bytes of another file of our own.
-const OWN_MAX: u64 = 64 << 20;
 
 /// An opened set.
 pub struct Stream {
@@ -63,12 +59,28 @@ impl Stream {
         let damaged = |cause: String| ArchiveError::DamagedStream { path: label.clone(), cause };
         let mut notes = vec![];
         let first = match set::open(&source, &keys, 1, &read) {
+            Ok(Some(volume)) if volume.header.volume != 1 => {
+                // Of several files the last one may have the catalogue; elsewhere volumes come in their order.
+                if locked(&source).last().is_none_or(|last| last == 1) {
+                    let cause = format!(
+                        "volume 1 of the set is needed first, and this is {}; try again with volume 1 of that set",
+                        volume.header
+                    );
+                    return Err(ArchiveError::Stream { action: "READ", path: label, cause });
+                }
+                notes.push(format!("volume 1: {} is in its place", volume.header));
+                None
+            }
             Ok(Some(volume)) => Some(volume),
             Ok(None) => {
                 notes.push("volume 1 is missing".to_owned());
                 None
             }
             Err(OpenError::OtherKey) => return Err(ArchiveError::WrongKeyForStream { path: label.clone() }),
+            Err(OpenError::Io(error)) if is_unreadable(&error) => {
+                notes.push(format!("volume 1: {error}"));
+                None
+            }
             Err(OpenError::Io(error)) => return Err(ArchiveError::io("READ", &label, error)),
             Err(OpenError::NotAVolume(cause)) => {
                 notes.push(format!("volume 1: {cause}"));

@@ -1,7 +1,9 @@
 //! The backup into a stream: walk, then every entry as a member of a tar archive, in the order in which the walk found it.
 
 use super::catalogue::{self, Catalogue, NO_MEMBER};
-use super::info::Info;
+use super::frame::FRAME_BYTES;
+use super::info::{Info, machine_name, new_set};
+use super::limits::{self, OWN_MAX};
 use super::pax::{self, Member};
 use super::pipeline::Pipeline;
 use super::sink::Sink;
@@ -104,11 +106,17 @@ pub(crate) fn run(
     if !encrypted.is_empty() {
         own.push(("encrypted.json", &encrypted_json));
     }
+    let label = sink.label();
+    let unfit = |cause: String| ArchiveError::Stream { action: "WRITE", path: label.clone(), cause };
+    if let Some((name, content)) = own.iter().find(|(_, content)| content.len() as u64 > OWN_MAX) {
+        return Err(unfit(format!("its file {name} has {} bytes, and readers take {OWN_MAX}", content.len())));
+    }
     let entries = catalogue::encode(&head);
+    let stored: u64 = (0..walked.table.records.len()).map(|index| walked.table.stored(index)).sum();
+    limits::check(&entries, &walked.table, stored / FRAME_BYTES as u64 + 1).map_err(unfit)?;
     own.push((super::HEAD_NAME, &entries));
 
     let volumes = VolumeWriter::new(sink, header, identity.recipient(), Sealer::of(secret));
-    let label = volumes.label();
     let mut backup = Backup {
         pipeline: Pipeline::start(volumes, LEVEL)?,
         walked: &walked,
@@ -122,7 +130,7 @@ pub(crate) fn run(
         progress: Progress {
             phase: "read",
             entries_total: walked.table.records.len() as u64,
-            bytes_total: (0..walked.table.records.len()).map(|index| walked.table.stored(index)).sum(),
+            bytes_total: stored,
             ..Progress::default()
         },
         reported: 0,
@@ -142,13 +150,16 @@ pub(crate) fn run(
     info.bytes = bytes;
     info.manifest = String::from_utf8_lossy(&manifest(entries, bytes)?).into_owned();
     let files = table.records.iter().filter(|record| record.kind == Kind::File && !record.left_out).count() as u64;
-    let catalogue = catalogue::encode(&Catalogue { info: info.to_json(), table, offsets, frames });
+    let catalogue = Catalogue { info: info.to_json(), table, offsets, frames };
+    let encoded = catalogue::encode(&catalogue);
+    limits::check(&encoded, &catalogue.table, 0).map_err(unfit)?;
+    let catalogue = encoded;
     let mut end = Ending { pipeline };
     end.member(super::CATALOGUE_NAME, &catalogue)?;
     let first = end.pipeline.flush()?;
     let first = first.first().copied().ok_or_else(|| ArchiveError::Stream {
         action: "WRITE",
-        path: label,
+        path: label.clone(),
         cause: "its catalogue was not written".to_owned(),
     })?;
     let done =
@@ -166,26 +177,6 @@ pub(crate) fn run(
         ..BackupReport::default()
     };
     Ok(StreamReport { report, volumes: done.volumes })
-}
-
-/// 32 hex digits.
-fn new_set() -> Result<String, ArchiveError> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| ArchiveError::io("NAME", "the set", std::io::Error::other(error.to_string())))?;
-    Ok(Secret::from_bytes(&bytes).expose().to_owned())
-}
-
-/// A machine's name as a header can have it.
-fn machine_name(host: &str) -> String {
-    let mut name = String::new();
-    for letter in host.chars().map(|letter| if letter.is_control() { '?' } else { letter }) {
-        if name.len() + letter.len_utf8() > lifeboat_sys::tape::header::NAME_BYTES {
-            break;
-        }
-        name.push(letter);
-    }
-    if name.is_empty() { "unnamed".to_owned() } else { name }
 }
 
 /// Puts into the table what changed since the walk; all names of an inode get what the saved one has.
@@ -385,6 +376,7 @@ impl Backup<'_> {
         let differs = entry != catalogue::encode_entry(walked, table.more(index).unwrap_or(&More::default()));
         let text = differs.then(|| STANDARD.encode(&entry));
         let path = self.path(index);
+        let mut is_whole = true;
         self.header(index, |out| {
             let member = Member {
                 path: &path,
@@ -395,8 +387,13 @@ impl Backup<'_> {
                 holes: &holes,
                 changed: text.as_deref(),
             };
-            pax::push(out, &member);
+            is_whole = pax::push(out, &member);
         })?;
+        if !is_whole {
+            let text = "changed before it was read, and what changed is too long for its place in the archive: it can be restored when the \
+                        end of the set can be read";
+            self.problems.add(table.path(index), text);
+        }
         let failed = self.content(&mut content, record.size, &holes)?;
         let change = changed.or_else(|| content.changed());
         if let Some(warning) = warning {

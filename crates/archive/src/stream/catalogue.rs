@@ -14,8 +14,8 @@ use std::path::PathBuf;
 const MAGIC: &[u8] = b"LIFEBOAT CATALOGUE 1\n";
 /// The longest description of a set.
 const INFO_MAX: usize = 1 << 20;
-/// Names that a filesystem can have.
-const NAME_MAX: usize = 255;
+/// Names that a filesystem can have: 255 characters of up to 6 bytes where the kernel translates them.
+const NAME_MAX: usize = 1530;
 /// What Linux takes (PATH_MAX), for targets and for paths of hidden directories.
 const PATH_MAX: usize = 1 << 20;
 /// The most extended attributes of an entry, in bytes: as many as the walk keeps.
@@ -257,12 +257,23 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// What is wrong with a catalogue.
+pub(crate) struct Damage {
+    pub(crate) what: String,
+    pub(crate) entry: Option<usize>,
+}
+
 /// Reads the bytes.
 ///
 /// # Errors
 /// What is wrong with them.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Catalogue, String> {
-    let damaged = |what: &str| format!("the table of its entries is damaged: {what}");
+    decoded(bytes).map_err(|damage| format!("the table of its entries is damaged: {}", damage.what))
+}
+
+/// The same, with the number of the entry that is damaged.
+pub(crate) fn decoded(bytes: &[u8]) -> Result<Catalogue, Damage> {
+    let damaged = |what: &str| Damage { what: what.to_owned(), entry: None };
     let mut reader = Reader(bytes.strip_prefix(MAGIC).ok_or_else(|| damaged("it does not begin as one"))?);
     let mut catalogue = Catalogue {
         info: reader.bytes(INFO_MAX).ok_or_else(|| damaged("its description"))?.to_vec(),
@@ -273,7 +284,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Catalogue, String> {
     table.holes_known = true;
     for index in 0..count {
         let entry = entry(&mut reader, table, index);
-        entry.ok_or_else(|| damaged(&format!("entry {index}")))?;
+        entry.ok_or_else(|| Damage { what: format!("entry {index}"), entry: usize::try_from(index).ok() })?;
     }
     tree(table).map_err(|what| damaged(&what))?;
     let rest = rest(&mut reader, &mut catalogue);

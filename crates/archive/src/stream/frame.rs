@@ -16,9 +16,15 @@ const PADDING_MAGIC: [u8; 4] = 0x184d_2a50_u32.to_le_bytes();
 pub(crate) const SKIPPABLE_BYTES: usize = 8;
 const MARK: &[u8; 4] = b"LBF1";
 /// Of [`Place::encode`].
-pub(crate) const PLACE_BYTES: usize = SKIPPABLE_BYTES + 4 + 8 + 4 + 4 + 4 + 4;
+pub(crate) const PLACE_BYTES: usize = CHECKED_BYTES + CHECK_BYTES;
+/// What the check of a place is of, and its own length.
+const CHECKED_BYTES: usize = SKIPPABLE_BYTES + 4 + 8 + 4 + 4 + 4;
+const CHECK_BYTES: usize = 16;
 /// In a frame in which no member begins.
 const NO_MEMBER: u32 = u32::MAX;
+
+/// What places are made and known with: who has a file in the archive does not have it, so nothing in that file is taken for a place.
+pub(crate) type PlaceKey = [u8; 32];
 
 /// What comes before a compressed frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +49,7 @@ pub(crate) enum Head {
 }
 
 impl Place {
-    pub(crate) fn encode(&self) -> [u8; PLACE_BYTES] {
+    pub(crate) fn encode(&self, key: &PlaceKey) -> [u8; PLACE_BYTES] {
         let mut out = [0; PLACE_BYTES];
         out[..4].copy_from_slice(&PLACE_MAGIC);
         out[4..8].copy_from_slice(&((PLACE_BYTES - SKIPPABLE_BYTES) as u32).to_le_bytes());
@@ -52,21 +58,21 @@ impl Place {
         out[20..24].copy_from_slice(&self.length.to_le_bytes());
         out[24..28].copy_from_slice(&self.compressed.to_le_bytes());
         out[28..32].copy_from_slice(&self.member.unwrap_or(NO_MEMBER).to_le_bytes());
-        let check = check(&out[..32]);
-        out[32..].copy_from_slice(&check);
+        let check = check(key, &out[..CHECKED_BYTES]);
+        out[CHECKED_BYTES..].copy_from_slice(&check);
         out
     }
 }
 
-fn check(bytes: &[u8]) -> [u8; 4] {
-    let hash = blake3::hash(bytes);
-    let mut check = [0; 4];
-    check.copy_from_slice(&hash.as_bytes()[..4]);
+fn check(key: &PlaceKey, bytes: &[u8]) -> [u8; CHECK_BYTES] {
+    let hash = blake3::keyed_hash(key, bytes);
+    let mut check = [0; CHECK_BYTES];
+    check.copy_from_slice(&hash.as_bytes()[..CHECK_BYTES]);
     check
 }
 
 /// Reads what begins in the first [`PLACE_BYTES`] of the plaintext; of padding fewer are needed. `None` for anything else.
-pub(crate) fn head(bytes: &[u8]) -> Option<Head> {
+pub(crate) fn head(bytes: &[u8], key: &PlaceKey) -> Option<Head> {
     let number = |at: usize| -> Option<u32> { Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?)) };
     if bytes.starts_with(&PADDING_MAGIC) {
         return number(4).map(Head::Padding);
@@ -84,13 +90,13 @@ pub(crate) fn head(bytes: &[u8]) -> Option<Head> {
         && place.member.is_none_or(|member| member < place.length && member % 512 == 0)
         && place.offset.is_multiple_of(512)
         && place.offset < u64::MAX / 2;
-    (fits && place.encode() == all).then_some(Head::Frame(place))
+    (fits && place.encode(key) == all).then_some(Head::Frame(place))
 }
 
 /// Where the next frame begins behind damage: the number of bytes before it.
-pub(crate) fn find(bytes: &[u8]) -> Option<usize> {
+pub(crate) fn find(bytes: &[u8], key: &PlaceKey) -> Option<usize> {
     (0..bytes.len().saturating_sub(PLACE_BYTES - 1))
-        .find(|at| bytes[*at..].starts_with(&PLACE_MAGIC) && head(&bytes[*at..]).is_some())
+        .find(|at| bytes[*at..].starts_with(&PLACE_MAGIC) && head(&bytes[*at..], key).is_some())
 }
 
 /// The head of padding that has `total` bytes with it, at least [`SKIPPABLE_BYTES`].
@@ -147,19 +153,23 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const KEY: PlaceKey = [7; 32];
+
     #[test]
     fn a_frame_comes_back_and_is_found_behind_rubbish() {
         let tar: Vec<u8> = (0..FRAME_BYTES).map(|at| (at / 7) as u8).collect();
         let mut packed = vec![];
         let compressed = Packer::new(3).unwrap().pack(&tar, &mut packed).unwrap();
         let place = Place { offset: 1 << 40, length: tar.len() as u32, compressed, member: Some(512) };
-        assert_eq!(head(&place.encode()), Some(Head::Frame(place)));
+        assert_eq!(head(&place.encode(&KEY), &KEY), Some(Head::Frame(place)));
         assert_eq!(Unpacker::new().unwrap().unpack(&packed, &place).unwrap(), tar);
         let mut stream = vec![0x51; 77];
-        stream.extend(place.encode());
+        stream.extend(place.encode(&KEY));
         stream.extend(&packed);
-        assert_eq!(find(&stream), Some(77));
-        assert_eq!(find(&stream[78..]), None);
+        assert_eq!(find(&stream, &KEY), Some(77));
+        assert_eq!(find(&stream[78..], &KEY), None);
+        // Whoever does not have the key makes no place.
+        assert_eq!((find(&stream, &[8; 32]), head(&stream[77..], &[8; 32])), (None, None));
         let wrong = Place { length: place.length - 512, ..place };
         assert!(Unpacker::new().unwrap().unpack(&packed, &wrong).is_err());
     }
@@ -176,7 +186,7 @@ mod tests {
     fn zstd_passes_over_padding() {
         for total in [SKIPPABLE_BYTES, 9, 70_000] {
             assert_eq!(padding(total).len(), total);
-            assert_eq!(head(&padding(total)), Some(Head::Padding((total - SKIPPABLE_BYTES) as u32)));
+            assert_eq!(head(&padding(total), &KEY), Some(Head::Padding((total - SKIPPABLE_BYTES) as u32)));
         }
     }
 
@@ -184,9 +194,9 @@ mod tests {
         #[test]
         fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
             let mut after = PLACE_MAGIC.to_vec();
-            let _ = (head(&bytes), find(&bytes));
+            let _ = (head(&bytes, &KEY), find(&bytes, &KEY));
             after.extend(&bytes);
-            let _ = (head(&after), find(&after));
+            let _ = (head(&after, &KEY), find(&after, &KEY));
         }
     }
 }

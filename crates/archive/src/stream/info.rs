@@ -1,5 +1,6 @@
 //! What a set is: JSON in its catalogue.
 
+use crate::{ArchiveError, Secret};
 use serde::{Deserialize, Serialize};
 
 /// Describes a set.
@@ -32,4 +33,24 @@ impl Info {
     pub(crate) fn from_json(json: &[u8]) -> Result<Info, String> {
         serde_json::from_slice(json).map_err(|error| format!("its description is damaged: {error}"))
     }
+}
+
+/// An id for a set: 32 hex digits.
+pub(super) fn new_set() -> Result<String, ArchiveError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| ArchiveError::io("NAME", "the set", std::io::Error::other(error.to_string())))?;
+    Ok(Secret::from_bytes(&bytes).expose().to_owned())
+}
+
+/// A machine's name as a header can have it.
+pub(super) fn machine_name(host: &str) -> String {
+    let mut name = String::new();
+    for letter in host.chars().map(|letter| if letter.is_control() { '?' } else { letter }) {
+        if name.len() + letter.len_utf8() > lifeboat_sys::tape::header::NAME_BYTES {
+            break;
+        }
+        name.push(letter);
+    }
+    if name.is_empty() { "unnamed".to_owned() } else { name }
 }

@@ -38,8 +38,9 @@ pub(crate) fn sparse_map(size: u64, holes: &[(u64, u64)]) -> Vec<u8> {
     map
 }
 
-/// Appends headers for a member; its content, if it has one, follows.
-pub(crate) fn push(out: &mut Vec<u8>, member: &Member<'_>) {
+/// Appends headers for a member; its content, if it has one, follows. False when the record of what changed is left out, because
+/// readers would not take a header of that length.
+pub(crate) fn push(out: &mut Vec<u8>, member: &Member<'_>) -> bool {
     let record = member.record;
     let has_content = record.kind == Kind::File && !member.is_hard_link;
     let is_sparse = has_content && !member.holes.is_empty();
@@ -78,7 +79,10 @@ pub(crate) fn push(out: &mut Vec<u8>, member: &Member<'_>) {
     if !member.is_hard_link {
         attributes(&mut extended, member.xattrs);
     }
-    if let Some(changed) = member.changed {
+    // With key, length, equals sign, space and newline.
+    let fits = |changed: &str| (extended.len() + changed.len() + CHANGED.len() + 24) as u64 <= EXTENDED_MAX;
+    let changed = member.changed.filter(|changed| fits(changed));
+    if let Some(changed) = changed {
         record_line(&mut extended, CHANGED.as_bytes(), changed.as_bytes());
     }
     if !extended.is_empty() {
@@ -107,6 +111,7 @@ pub(crate) fn push(out: &mut Vec<u8>, member: &Member<'_>) {
     if is_sparse {
         out.extend(sparse_map(record.size, member.holes));
     }
+    changed.is_some() == member.changed.is_some()
 }
 
 /// What of a path goes into the old header, for readers that know nothing else.
@@ -353,6 +358,26 @@ mod tests {
                     tar = rest.get((size as usize).next_multiple_of(UNIT)..).ok_or("it ends")?;
                 }
             }
+        }
+    }
+
+    #[test]
+    fn no_header_is_longer_than_readers_take() {
+        let record = Record::new(Kind::File);
+        for (length, fits) in [(100, true), (EXTENDED_MAX as usize - 100, true), (EXTENDED_MAX as usize, false)] {
+            let text = "x".repeat(length);
+            let member = Member {
+                path: b"a",
+                record: &record,
+                target: b"",
+                is_hard_link: false,
+                xattrs: &[],
+                holes: &[],
+                changed: Some(&text),
+            };
+            let mut out = vec![];
+            assert_eq!(push(&mut out, &member), fits, "{length}");
+            assert_eq!(read(&out).unwrap().changed.is_some(), fits, "{length}");
         }
     }
 

@@ -92,7 +92,7 @@ impl SetReader {
             };
             std::thread::Builder::new().name("unpack".into()).spawn(work).map_err(failed)?;
         }
-        let mut reading = Reading { source, keys, set, events, jobs, read };
+        let mut reading = Reading { source, keys, set, events, jobs, read, end: 0 };
         let work = move || {
             // Nobody listens any more.
             let _ = reading.run(first, wanted);
@@ -132,6 +132,8 @@ struct Reading {
     events: SyncSender<Passed>,
     jobs: SyncSender<Job>,
     read: Arc<Mutex<u64>>,
+    /// Where in the archive the last frame ended.
+    end: u64,
 }
 
 /// Counts what is read.
@@ -158,7 +160,12 @@ impl Reading {
         self.events.send(Passed::Other(event)).map_err(|_| Closed)
     }
 
-    fn frame(&self, place: Place, packed: Vec<u8>) -> Result<(), Closed> {
+    fn frame(&mut self, place: Place, packed: Vec<u8>) -> Result<(), Closed> {
+        if place.offset < self.end {
+            return self
+                .event(Event::Lost("a frame belongs before the one that it follows; it is not used".to_owned()));
+        }
+        self.end = place.offset + u64::from(place.length);
         let (done, result) = sync_channel(1);
         self.events.send(Passed::Frame(place, result)).map_err(|_| Closed)?;
         self.jobs.send(Job { place, packed, done }).map_err(|_| Closed)
@@ -181,9 +188,10 @@ impl Reading {
     /// A run of frames.
     fn some(&mut self, open: &mut Option<VolumeReader>, start: Written, count: usize) -> Result<(), Closed> {
         let (mut number, mut at, mut left) = (start.volume, start.at, count);
+        self.end = start.offset;
         while left > 0 {
             if open.as_ref().is_none_or(|volume| volume.header.volume != number) {
-                *open = self.open(number)?;
+                *open = self.open(number)?.0;
             }
             let Some(volume) = open else { return Ok(()) };
             match volume.seek(at) {
@@ -194,6 +202,12 @@ impl Reading {
             }
             loop {
                 match volume.next(&self.keys.sealer) {
+                    Ok(Item::Frame(place, _)) if left == count && place.offset != start.offset => {
+                        return self.event(Event::Lost(format!(
+                            "volume {number}: another frame is where the catalogue has the one of byte {} of the archive",
+                            start.offset
+                        )));
+                    }
                     Ok(Item::Frame(place, packed)) => {
                         self.frame(place, packed)?;
                         left -= 1;
@@ -219,19 +233,18 @@ impl Reading {
         let mut first = first;
         let last = locked(&self.source).last();
         loop {
-            let volume = match first.take() {
-                Some(volume) => Some(volume),
+            let (volume, is_there) = match first.take() {
+                Some(volume) => (Some(volume), true),
                 None => self.open(number)?,
             };
             let mut end = None;
-            let mut is_missing = volume.is_none();
             if let Some(mut volume) = volume {
                 if let Some(at) = at.take()
                     && !matches!(volume.seek(at), Ok(true))
                 {
                     self.event(Event::Lost(format!("volume {number}: it cannot be positioned")))?;
                 }
-                is_missing = !self.volume(&mut volume)?;
+                self.volume(&mut volume)?;
                 if let Err(text) = volume.end() {
                     self.event(Event::Problem(format!("volume {number}: {text}")))?;
                 }
@@ -242,7 +255,8 @@ impl Reading {
             }
             let are_more = match last {
                 Some(last) => number < last,
-                None => !is_missing,
+                // Whatever became of this one: where there was a medium, there may be a next one.
+                None => is_there,
             };
             if !are_more {
                 self.event(Event::Problem(format!(
@@ -255,25 +269,24 @@ impl Reading {
         }
     }
 
-    /// All frames of a volume; false when it could not be read to its end.
-    fn volume(&mut self, volume: &mut VolumeReader) -> Result<bool, Closed> {
+    /// All frames of a volume.
+    fn volume(&mut self, volume: &mut VolumeReader) -> Result<(), Closed> {
         loop {
             match volume.next(&self.keys.sealer) {
                 Ok(Item::Frame(place, packed)) => self.frame(place, packed)?,
                 Ok(Item::Lost(text)) => self.event(Event::Lost(text))?,
-                Ok(Item::End) => return Ok(true),
+                Ok(Item::End) => return Ok(()),
                 Err(error) => {
-                    self.event(Event::Lost(format!("volume {}: {error}", volume.header.volume)))?;
-                    return Ok(false);
+                    return self.event(Event::Lost(format!("volume {}: {error}", volume.header.volume)));
                 }
             }
         }
     }
 
-    /// Opens a volume of this set; `None` after an event that says why not.
-    fn open(&self, number: u32) -> Result<Option<VolumeReader>, Closed> {
+    /// Opens a volume of this set; `None` after an event that says why not. And whether the source had anything in its place.
+    fn open(&self, number: u32) -> Result<(Option<VolumeReader>, bool), Closed> {
         let opened = open(&self.source, &self.keys, number, &self.read);
-        let lost = |text: String| self.event(Event::Lost(text)).map(|()| None);
+        let lost = |text: String| self.event(Event::Lost(text)).map(|()| (None, true));
         match opened {
             Ok(Some(volume)) if volume.header.set != self.set => lost(format!(
                 "volume {number}: another set is in its place: {}; try the one of set {}",
@@ -282,8 +295,8 @@ impl Reading {
             Ok(Some(volume)) if volume.header.volume != number => {
                 lost(format!("volume {number}: volume {} is in its place", volume.header.volume))
             }
-            Ok(Some(volume)) => Ok(Some(volume)),
-            Ok(None) => lost(format!("volume {number} is missing")),
+            Ok(Some(volume)) => Ok((Some(volume), true)),
+            Ok(None) => lost(format!("volume {number} is missing")).map(|_| (None, false)),
             Err(OpenError::Io(error)) => lost(format!("volume {number}: {error}")),
             Err(OpenError::NotAVolume(text)) => lost(format!("volume {number}: {text}")),
             Err(OpenError::OtherKey) => lost(format!("volume {number}: the key does not match")),

@@ -2,7 +2,7 @@
 
 use super::sink::FileSink;
 use std::fs::File;
-use std::io::{self, Read, Seek as _, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// One volume that can be read.
@@ -72,19 +72,62 @@ impl FileSource {
     }
 }
 
-struct FileInput(File, u64);
+/// What is passed over at once where a file cannot be read.
+const SKIPPED_BYTES: u64 = 64 << 10;
+/// Places in a row that cannot be read, behind which a file is given up.
+const UNREADABLE_MAX: u32 = 1024;
 
-impl Input for FileInput {
+/// The medium, or the filesystem's checksums, say that a place is damaged; another place may be readable.
+pub(crate) fn is_unreadable(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let damage = [Errno::IO, Errno::NODATA, Errno::ILSEQ, Errno::BADMSG, Errno::UCLEAN];
+    error.raw_os_error().is_some_and(|code| damage.iter().any(|errno| errno.raw_os_error() == code))
+}
+
+struct FileInput<F> {
+    file: F,
+    length: u64,
+    at: u64,
+    /// Places in a row that could not be read.
+    unreadable: u32,
+}
+
+impl<F: Read + Seek + Send> Input for FileInput<F> {
+    /// Zeros stand for what cannot be read, so that what follows keeps its place; they are no valid part of a volume, and are
+    /// reported as damage.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        fill(&mut self.0, buffer)
+        let mut done = 0;
+        while done < buffer.len() {
+            match self.file.read(&mut buffer[done..]) {
+                Ok(0) => break,
+                Ok(count) => {
+                    done += count;
+                    self.at += count as u64;
+                    self.unreadable = 0;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_unreadable(&error) && self.at < self.length && self.unreadable < UNREADABLE_MAX => {
+                    self.unreadable += 1;
+                    let next = ((self.at / SKIPPED_BYTES + 1) * SKIPPED_BYTES).min(self.length);
+                    let count = (next - self.at).min((buffer.len() - done) as u64);
+                    buffer[done..done + count as usize].fill(0);
+                    done += count as usize;
+                    self.at += count;
+                    self.file.seek(SeekFrom::Start(self.at))?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
     }
 
     fn seek(&mut self, to: u64) -> io::Result<bool> {
-        self.0.seek(SeekFrom::Start(to)).map(|_| true)
+        self.at = self.file.seek(SeekFrom::Start(to))?;
+        Ok(true)
     }
 
     fn length(&self) -> Option<u64> {
-        Some(self.1)
+        Some(self.length)
     }
 }
 
@@ -116,7 +159,7 @@ impl Source for FileSource {
         let metadata = file.metadata()?;
         // A pipe or a device has no length.
         match metadata.is_file() {
-            true => Ok(Some(Box::new(FileInput(file, metadata.len())))),
+            true => Ok(Some(Box::new(FileInput { file, length: metadata.len(), at: 0, unreadable: 0 }))),
             false => Ok(Some(Box::new(PipeInput(file)))),
         }
     }
@@ -155,5 +198,62 @@ impl<R: Read + Send + 'static> Source for PipeSource<R> {
 
     fn label(&self) -> PathBuf {
         PathBuf::from("standard input")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file that cannot be read from one place to another.
+    struct Damaged(io::Cursor<Vec<u8>>, std::ops::Range<u64>);
+
+    impl Read for Damaged {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let at = self.0.position();
+            if self.1.contains(&at) {
+                return Err(io::Error::from_raw_os_error(5));
+            }
+            let most =
+                if at < self.1.start { (self.1.start - at).min(buffer.len() as u64) } else { buffer.len() as u64 };
+            self.0.read(&mut buffer[..most as usize])
+        }
+    }
+
+    impl Seek for Damaged {
+        fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+            self.0.seek(to)
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_zeros_and_the_rest_keeps_its_place() {
+        let length = 1_000_000;
+        let whole: Vec<u8> = (0..length).map(|at: u32| (at % 251) as u8 + 1).collect();
+        let bad = 200_000..310_000;
+        let file = Damaged(io::Cursor::new(whole.clone()), bad);
+        let mut input = FileInput { file, length: length.into(), at: 0, unreadable: 0 };
+        let mut read = vec![];
+        let mut part = vec![0; 70_000];
+        loop {
+            match input.read(&mut part).unwrap() {
+                0 => break,
+                got => read.extend_from_slice(&part[..got]),
+            }
+        }
+        // Up to the next multiple of 64 KiB behind it.
+        let lost = 200_000..327_680;
+        assert_eq!(read.len(), whole.len());
+        assert_eq!((&read[..lost.start], &read[lost.end..]), (&whole[..lost.start], &whole[lost.end..]));
+        assert!(read[lost].iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn a_file_that_went_away_ends() {
+        let length = 1 << 30;
+        let mut input = FileInput { file: Damaged(io::Cursor::new(vec![]), 0..length), length, at: 0, unreadable: 0 };
+        let mut part = vec![0; 1 << 20];
+        let passed = (0..200).take_while(|_| input.read(&mut part).is_ok()).count();
+        assert_eq!(passed, 64);
     }
 }

@@ -154,7 +154,7 @@ impl VolumeReader {
     pub(crate) fn next(&mut self, sealer: &Sealer) -> io::Result<Item> {
         loop {
             if self.is_lost {
-                let found = frame::find(&self.plain[self.plain_at..]);
+                let found = frame::find(&self.plain[self.plain_at..], self.chunks.places());
                 match found {
                     Some(count) => {
                         self.plain_at += count;
@@ -171,7 +171,7 @@ impl VolumeReader {
                 }
             }
             let ready = &self.plain[self.plain_at..];
-            let wanted = match frame::head(ready) {
+            let wanted = match frame::head(ready, self.chunks.places()) {
                 Some(Head::Frame(place)) => PLACE_BYTES + place.compressed as usize,
                 Some(Head::Padding(bytes)) => {
                     let bytes = SKIPPABLE_BYTES as u64 + u64::from(bytes);
@@ -187,7 +187,7 @@ impl VolumeReader {
                 }
             };
             if ready.len() >= wanted
-                && let Some(Head::Frame(place)) = frame::head(ready)
+                && let Some(Head::Frame(place)) = frame::head(ready, self.chunks.places())
             {
                 let packed = ready[PLACE_BYTES..wanted].to_vec();
                 self.plain_at += wanted;

@@ -79,8 +79,9 @@ impl VolumeWriter {
                 return Err(io::Error::other("a volume is too small for a single frame; try larger volumes"));
             }
         }
-        let at = self.open.as_ref().map_or(0, |open| open.plain);
-        self.put(&place.encode())?;
+        let Some(open) = &self.open else { return Err(io::Error::other("no volume is open")) };
+        let (at, place_bytes) = (open.plain, place.encode(open.chunks.places()));
+        self.put(&place_bytes)?;
         self.put(packed)?;
         Ok(Written { volume: self.number, at, offset: place.offset })
     }

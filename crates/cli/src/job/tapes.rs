@@ -5,7 +5,7 @@ use crate::session::Session;
 use lifeboat_archive::stream::{Sink, Source, TapeSink, TapeSource};
 use lifeboat_machine::bytes::terminal;
 use lifeboat_sys::tape::drive::Drive;
-use lifeboat_sys::tape::{Reach, TapeError, TapeName, identify};
+use lifeboat_sys::tape::{Reach, TapeError, TapeName, Volume, identify};
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -24,15 +24,36 @@ fn device(name: &TapeName) -> Result<PathBuf, CommandError> {
     }
 }
 
-/// Why a tape may not be overwritten; `None` when it may.
-fn in_the_way(device: &Path, force: bool) -> Result<Option<String>, TapeError> {
-    match identify(device, Reach::Near, &|_| {}) {
-        Err(TapeError::Blank { .. }) => Ok(None),
-        Ok(_) | Err(TapeError::Foreign { .. } | TapeError::Header { .. }) if force => Ok(None),
-        Ok(volume) => Ok(Some(format!("the tape in {} is {}", device.display(), volume.header))),
-        Err(error @ (TapeError::Foreign { .. } | TapeError::Header { .. })) => Ok(Some(error.to_string())),
+/// Why a tape may not be overwritten; `None` when it may. `running` is the set that is being written: its volumes never may.
+fn in_the_way(device: &Path, force: bool, running: Option<&str>) -> Result<Option<String>, TapeError> {
+    judged(identify(device, Reach::Near, &|_| {}), force, running)
+}
+
+/// The same from what was found on the tape.
+fn judged(found: Result<Volume, TapeError>, force: bool, running: Option<&str>) -> Result<Option<String>, TapeError> {
+    use TapeError::{Blank, Foreign, Header, Io, Unreadable};
+    match found {
+        Err(Blank { .. }) => Ok(None),
+        Ok(volume) if running == Some(volume.header.set.as_str()) => Ok(Some(format!(
+            "the tape in {} is volume {} of the backup that is running; put in another one",
+            volume.device.display(),
+            volume.header.volume
+        ))),
+        Ok(_) | Err(Foreign { .. } | Header { .. } | Unreadable { .. } | Io { .. }) if force => Ok(None),
+        Ok(volume) => {
+            let text = format!("the tape in {} is {}", volume.device.display(), volume.header);
+            Ok(Some(text + &hint(running)))
+        }
+        Err(error @ (Foreign { .. } | Header { .. } | Unreadable { .. })) => {
+            Ok(Some(error.to_string() + &hint(running)))
+        }
         Err(error) => Err(error),
     }
+}
+
+/// What the error of the first tape says as its hint.
+fn hint(running: Option<&str>) -> String {
+    running.map(|_| "; --force overwrites such tapes".to_owned()).unwrap_or_default()
 }
 
 /// A rewound tape in variable mode that may be written.
@@ -50,19 +71,19 @@ fn writable(device: &Path) -> Result<Drive, TapeError> {
 /// Kind `Refused` for such a tape, `Failed` for a drive that cannot be used.
 pub fn sink(name: &TapeName, force: bool) -> Result<Box<dyn Sink>, CommandError> {
     let device = device(name)?;
-    if let Some(reason) = in_the_way(&device, force)? {
+    if let Some(reason) = in_the_way(&device, force, None)? {
         return Err(CommandError::refused(format!("cannot WRITE the tape: {reason}"))
             .hint("a blank tape, or --force, which overwrites it"));
     }
     let drive = writable(&device)?;
     let label = device.clone();
-    let change = move |number: u32| {
+    let change = move |number: u32, set: &str| {
         loop {
             if !asked(&device, number)? {
                 return Ok(None);
             }
-            let ready = in_the_way(&device, force).and_then(|reason| match reason {
-                Some(reason) => Ok(Err(format!("{reason}; --force overwrites such tapes"))),
+            let ready = in_the_way(&device, force, Some(set)).and_then(|reason| match reason {
+                Some(reason) => Ok(Err(reason)),
                 None => writable(&device).map(Ok),
             });
             match ready {
@@ -96,6 +117,11 @@ pub fn source(session: &Session, name: &TapeName) -> Result<impl Source + use<>,
             if !asked(&device, number)? {
                 return Ok(None);
             }
+            // A tape whose header cannot be read is passed on: it is named, and the next one is asked for.
+            if let Some(text) = identify(&device, Reach::Far, &|_| {}).ok().and_then(|volume| wrong(&volume, number)) {
+                show(&text);
+                continue;
+            }
             match rewound(&device) {
                 Ok(drive) => return Ok(Some(drive)),
                 Err(error) => show(&format!("{error}\n")),
@@ -103,6 +129,12 @@ pub fn source(session: &Session, name: &TapeName) -> Result<impl Source + use<>,
         }
     };
     Ok(TapeSource::new(drive, Box::new(change), Reach::Far, label))
+}
+
+/// What to say of a tape that has another volume than the one that is read next.
+fn wrong(found: &Volume, number: u32) -> Option<String> {
+    (found.header.volume != number)
+        .then(|| format!("the tape in {} is {}; volume {number} is needed\n", found.device.display(), found.header))
 }
 
 /// Asks a person for the tape of a volume; without a terminal there is nobody.
@@ -118,4 +150,58 @@ fn asked(device: &Path, number: u32) -> io::Result<bool> {
 
 fn show(text: &str) {
     let _ = io::stderr().lock().write_all(terminal(text).as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lifeboat_sys::tape::{HeaderError, VolumeHeader};
+
+    const SET: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
+
+    fn found() -> Volume {
+        let (machine, time) = ("web1".into(), "2026-11-24T03:12:45Z".into());
+        let header = VolumeHeader { set: SET.into(), volume: 1, machine, time, block_bytes: 65536 };
+        Volume { device: "/dev/nst0".into(), file: 0, header }
+    }
+
+    #[test]
+    fn a_volume_of_the_running_backup_is_never_overwritten() {
+        for force in [false, true] {
+            let reason = judged(Ok(found()), force, Some(SET)).unwrap().unwrap();
+            assert!(reason.contains("volume 1 of the backup that is running"), "{reason}");
+        }
+        // One of another set is, with --force.
+        let other = "00000000000000000000000000000000";
+        assert_eq!(judged(Ok(found()), true, Some(other)).unwrap(), None);
+        assert!(judged(Ok(found()), false, Some(other)).unwrap().is_some());
+        assert!(judged(Ok(found()), false, None).unwrap().is_some());
+    }
+
+    #[test]
+    fn the_tape_that_was_read_is_not_the_next_one() {
+        assert!(wrong(&found(), 2).unwrap().contains("volume 2 is needed"));
+        assert_eq!(wrong(&found(), 1), None);
+    }
+
+    #[test]
+    fn only_a_blank_tape_is_written_without_force() {
+        let device = || PathBuf::from("/dev/nst0");
+        assert_eq!(judged(Err(TapeError::Blank { device: device() }), false, None).unwrap(), None);
+        let unusable = || {
+            let source = || io::Error::from_raw_os_error(5);
+            [
+                TapeError::Unreadable { device: device(), source: source() },
+                TapeError::Io { verb: "READ the tape in", device: device(), source: source() },
+                TapeError::Foreign { device: device(), begins_with: "a tar archive" },
+                TapeError::Header { device: device(), source: HeaderError::Newer(9) },
+            ]
+        };
+        for error in unusable() {
+            assert!(!matches!(judged(Err(error), false, None), Ok(None)));
+        }
+        for error in unusable() {
+            assert_eq!(judged(Err(error), true, None).unwrap(), None);
+        }
+    }
 }

@@ -47,6 +47,7 @@ const MTBSF: libc::c_short = 2;
 const MTBSR: libc::c_short = 4;
 const MTWEOF: libc::c_short = 5;
 const MTREW: libc::c_short = 6;
+const MTOFFL: libc::c_short = 7;
 const MTSETBLK: libc::c_short = 20;
 
 // Bits of mt_gstat.
@@ -130,6 +131,8 @@ pub trait Tape {
     /// The system's error: EINVAL or EOVERFLOW when the drive or the host adapter does not take so large a buffer, EIO for a
     /// tape that is damaged or, at its beginning, blank.
     fn read_block(&mut self, buffer: &mut [u8]) -> io::Result<Block>;
+    /// After the first block could not be read: whether the drive reports that nothing is recorded on the tape. May move the tape.
+    fn is_blank(&mut self) -> bool;
 }
 
 /// What a writer of volumes needs of a tape: a drive, or a fake one.
@@ -145,6 +148,11 @@ pub trait WritableTape: Send {
     /// # Errors
     /// The system's error.
     fn write_filemark(&mut self) -> io::Result<()>;
+    /// Rewinds the tape and gives it out, where the drive can.
+    ///
+    /// # Errors
+    /// The system's error.
+    fn unload(&mut self) -> io::Result<()>;
 }
 
 /// An open drive; its tape stays where it is when this is dropped.
@@ -260,6 +268,15 @@ impl Tape for Drive {
         self.operate(MTBSR, count)
     }
 
+    fn is_blank(&mut self) -> bool {
+        // At the beginning of the tape st reports a blank one and a damaged one alike, with EIO. Spacing to the next filemark tells
+        // them apart: on a blank tape it ends at the end of data, without having moved.
+        self.rewind().is_ok()
+            && self.space_files(1).is_err()
+            && self.status().is_ok_and(|status| status.at_end_of_data)
+            && self.position().is_ok_and(|position| position == 0)
+    }
+
     fn read_block(&mut self, buffer: &mut [u8]) -> io::Result<Block> {
         let at_end = |drive: &Drive| drive.status().is_ok_and(|status| status.at_end_of_data);
         match self.file.read(buffer) {
@@ -285,6 +302,10 @@ impl WritableTape for Drive {
 
     fn write_filemark(&mut self) -> io::Result<()> {
         self.operate(MTWEOF, 1)
+    }
+
+    fn unload(&mut self) -> io::Result<()> {
+        self.operate(MTOFFL, 1)
     }
 }
 

@@ -40,9 +40,15 @@ pub enum TapeError {
         /// The system's error.
         source: io::Error,
     },
-    /// Its first block cannot be read.
-    #[error("cannot READ the tape in {}: {source}; it is blank or damaged, or was written by a newer drive; try another tape", device.display())]
+    /// Nothing is recorded on it.
+    #[error("cannot READ the tape in {}: it is blank; try another tape", device.display())]
     Blank {
+        /// The device.
+        device: PathBuf,
+    },
+    /// Its first block cannot be read.
+    #[error("cannot READ the tape in {}: {source}; it is damaged, or was written by a newer drive; try another tape", device.display())]
+    Unreadable {
         /// The device.
         device: PathBuf,
         /// The system's error.

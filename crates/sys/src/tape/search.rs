@@ -43,8 +43,10 @@ pub enum Miss {
     Header(HeaderError),
     /// The drive or the tape failed.
     Io(io::Error),
-    /// The first block cannot be read.
-    Blank(io::Error),
+    /// The first block cannot be read, though something may be recorded there.
+    Unreadable(io::Error),
+    /// Nothing is recorded on the tape, as the drive reports it.
+    Blank,
 }
 
 enum Head {
@@ -65,8 +67,11 @@ pub fn search(tape: &mut dyn Tape, reach: Reach, awaits: &dyn Fn(String)) -> Res
     let mut file = 0;
     while file < FILES {
         let (what, go_on) = match head(tape) {
-            Err(error) if file == 0 => return Err(Miss::Blank(error)),
+            Err(error) if file == 0 => {
+                return Err(if tape.is_blank() { Miss::Blank } else { Miss::Unreadable(error) });
+            }
             Err(error) => return Err(Miss::Io(error)),
+            Ok(Head::EndOfData) if file == 0 => return Err(Miss::Blank),
             Ok(Head::EndOfData) => break,
             // It was passed already.
             Ok(Head::Filemark) => {
@@ -165,11 +170,12 @@ mod tests {
         limit: usize,
         /// What reading gives from this record on.
         broken_at: Option<(usize, i32)>,
+        blank: bool,
     }
 
     impl FakeTape {
         fn new(records: Vec<Option<Vec<u8>>>) -> FakeTape {
-            FakeTape { records, place: 0, limit: 2 << 20, broken_at: None }
+            FakeTape { records, place: 0, limit: 2 << 20, broken_at: None, blank: false }
         }
 
         fn find(mut self, reach: Reach) -> (Result<Located, Miss>, usize) {
@@ -191,6 +197,10 @@ mod tests {
         fn back_blocks(&mut self, count: u32) -> io::Result<()> {
             self.place -= count as usize;
             Ok(())
+        }
+
+        fn is_blank(&mut self) -> bool {
+            self.blank
         }
 
         fn read_block(&mut self, buffer: &mut [u8]) -> io::Result<Block> {
@@ -271,7 +281,7 @@ mod tests {
         let huge = FakeTape::new(vec![Some(vec![0; 2 << 20]), None]).find(Reach::Far).0;
         assert!(matches!(huge, Err(Miss::Foreign("blocks too large for a header"))), "{huge:?}");
         let empty = FakeTape::new(vec![]).find(Reach::Near).0;
-        assert!(matches!(empty, Err(Miss::Foreign("nothing"))), "{empty:?}");
+        assert!(matches!(empty, Err(Miss::Blank)), "{empty:?}");
     }
 
     #[test]
@@ -279,15 +289,18 @@ mod tests {
         let tape = FakeTape { limit: 64 << 10, ..FakeTape::new(vec![volume(32768), None]) };
         assert_eq!(tape.find(Reach::Near).0.unwrap().header.block_bytes, 32768);
         let none = FakeTape { limit: 0, ..FakeTape::new(vec![volume(32768)]) };
-        assert!(matches!(none.find(Reach::Near).0, Err(Miss::Blank(_))));
+        assert!(matches!(none.find(Reach::Near).0, Err(Miss::Unreadable(_))));
     }
 
     #[test]
     fn damaged_headers_and_tapes() {
         let short = volume(65536).map(|block| block[..4096].to_vec());
         let newer = Some([b"LIFEBOAT STREAM 9\n".as_slice(), &[0; 4096]].concat());
-        let blank = FakeTape { broken_at: Some((0, libc::EIO)), ..FakeTape::new(vec![]) };
-        assert!(matches!(blank.find(Reach::Near).0, Err(Miss::Blank(_))));
+        let unreadable = || FakeTape { broken_at: Some((0, libc::EIO)), ..FakeTape::new(vec![]) };
+        // What cannot be read is blank only when the drive says so.
+        assert!(matches!(unreadable().find(Reach::Near).0, Err(Miss::Unreadable(_))));
+        let blank = FakeTape { blank: true, ..unreadable() };
+        assert!(matches!(blank.find(Reach::Near).0, Err(Miss::Blank)));
         let broken = FakeTape { broken_at: Some((51, libc::EIO)), ..FakeTape::new(obdr([0, 1])) };
         assert!(matches!(broken.find(Reach::Near).0, Err(Miss::Io(_))));
         for (block, expected) in [
