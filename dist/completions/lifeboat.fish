@@ -231,7 +231,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l config -d 'R
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l all-machines -d 'Snapshots of all machines'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l allow-other -d 'Let other users look in, as far as the modes of the files allow'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l allow-other -d 'Let other users look in, as far as the modes of the files allow; for snapshots of this machine alone'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -s h -l help -d 'Print help'

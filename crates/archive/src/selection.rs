@@ -69,6 +69,11 @@ impl Selection {
         }
     }
 
+    /// Nothing of a table is selected.
+    pub fn is_empty(&self, table: &FileTable) -> bool {
+        self.choose(table).0.iter().all(|choice| *choice != Choice::Yes)
+    }
+
     /// The choice for each record of a table, and the paths that match nothing.
     pub(crate) fn choose(&self, table: &FileTable) -> (Vec<Choice>, Vec<PathBuf>) {
         let mut choices = vec![Choice::No; table.records.len()];

@@ -122,7 +122,7 @@ impl Config {
         };
         guarded::refuse_writable("the configuration", path, others)?;
         let parsed = match std::str::from_utf8(&bytes) {
-            Ok(text) => Config::parse(text).map_err(|error| error.to_string()),
+            Ok(text) => Config::parse(text).map_err(|error| explained(text, &error)),
             Err(error) => Err(error.to_string()),
         };
         parsed.map_err(|error| CommandError {
@@ -138,6 +138,17 @@ impl Config {
     /// The error of toml, with line and column.
     pub fn parse(text: &str) -> Result<Config, toml::de::Error> {
         toml::from_str(text)
+    }
+}
+
+/// What is wrong, and in which line. The line itself may hold a password, and errors go to logs and mails.
+fn explained(text: &str, error: &toml::de::Error) -> String {
+    match error.span() {
+        Some(span) => {
+            let before = text.bytes().take(span.start);
+            format!("line {}: {}", before.filter(|byte| *byte == b'\n').count() + 1, error.message())
+        }
+        None => error.message().to_owned(),
     }
 }
 

@@ -120,6 +120,33 @@ fn root_failures_later_on_have_their_exit_codes() {
 }
 
 #[test]
+fn root_the_hook_of_a_server_that_does_not_answer_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("setpriv");
+    let hook = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dist/hooks/postgresql");
+    let path = format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", folder.path().display());
+    let run = |answer: &str, snapshots: &str| {
+        std::fs::write(&program, format!("#!/bin/sh\n{answer}\n")).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let mut command = Command::new(&hook);
+        command.env("PATH", &path).env("LIFEBOAT_HOOK", "after_snapshots").env("LIFEBOAT_SNAPSHOTS", snapshots);
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    for answer in ["exit 2", "true", "echo /none"] {
+        for snapshots in ["", "/"] {
+            let (code, said) = run(answer, snapshots);
+            assert!(code == Some(1) && said.contains("cannot learn"), "{answer}, {snapshots}: {code:?} {said}");
+        }
+    }
+    let here =
+        String::from_utf8(Command::new("findmnt").args(["-nfo", "TARGET", "-T", "/usr"]).output().unwrap().stdout);
+    let here = here.unwrap();
+    assert_eq!(run("echo /usr", here.trim()).0, Some(0));
+    assert_eq!(run("echo /usr", "/elsewhere").0, Some(1));
+}
+
+#[test]
 fn root_a_signal_ends_the_backup_and_runs_what_comes_after() {
     let place = Place::new("", "[ $LIFEBOAT_HOOK != after_snapshots ] || sleep 1000");
     let child = place.command(&[]).spawn().unwrap();

@@ -36,8 +36,13 @@ impl Desk {
 
     /// Mounts; what it says on standard error afterwards is read from the child.
     fn mount(&self) -> Mounted {
+        self.mount_with(&[])
+    }
+
+    fn mount_with(&self, more: &[&str]) -> Mounted {
         let mut child = Command::new(LIFEBOAT)
             .args(["mount", "point", "--from", "repo", "--key-file", "key"])
+            .args(more)
             .current_dir(self.0.path())
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
@@ -143,6 +148,30 @@ fn root_the_odd_tree_is_the_same_through_the_mount() {
     );
     assert!(before.len() > 20);
     assert!(unmounted.success() && status.success() && !is_mounted(&desk.at("point")), "{status:?} {said}");
+}
+
+#[test]
+fn root_other_users_see_snapshots_of_this_machine_alone() {
+    let desk = Desk::new();
+    std::fs::create_dir_all(desk.at("tree/etc")).unwrap();
+    std::fs::write(desk.at("tree/etc/hostname"), "another\n").unwrap();
+    std::fs::write(desk.at("tree/etc/machine-id"), "0123456789abcdef0123456789abcdef\n").unwrap();
+    desk.backup(&desk.at("tree"));
+    let refused = Command::new(LIFEBOAT)
+        .args(["mount", "point", "--from", "repo", "--key-file", "key", "--allow-other"])
+        .current_dir(desk.0.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(3) && said.contains("machine 'another'"), "{said}");
+    assert!(!is_mounted(&desk.at("point")));
+    for name in ["hostname", "machine-id"] {
+        let text = std::fs::read(Path::new("/etc").join(name)).unwrap_or_default();
+        std::fs::write(desk.at("tree/etc").join(name), text).unwrap();
+    }
+    desk.backup(&desk.at("tree"));
+    let mounted = desk.mount_with(&["--allow-other"]);
+    assert!(mounted.latest().join("etc").is_dir());
 }
 
 #[test]

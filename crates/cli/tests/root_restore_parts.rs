@@ -89,6 +89,19 @@ fn root_patterns_choose_what_is_restored() {
     );
     let (code, _, err) = desk.restore(&["--to", "four", "-i", "*.conf", "-i", "none-*"]);
     assert!(code == 1 && err.contains("fits --include 'none-*'") && !desk.at("four").exists(), "{err}");
+    for arguments in [
+        // Each pattern fits something, and together they leave nothing.
+        &["-i", "*.conf", "-e", "*.conf"][..],
+        &["-i", "*.data", "-e", "/etc"],
+        &["/srv", "-i", "*.data"],
+        &["/srv", "-e", "/srv"],
+    ] {
+        for more in [&[][..], &["--dry-run"], &["--overwrite", "never"]] {
+            let (code, _, err) = desk.restore(&[&["--to", "four"], arguments, more].concat());
+            assert!(code == 1 && err.contains("no entry of snapshot"), "{arguments:?} {more:?}: {code} {err}");
+            assert!(!desk.at("four").exists());
+        }
+    }
     assert_eq!(desk.restore(&["--to", "four", "-i", "["]).0, 2);
     assert_eq!(desk.restore(&["-e", "x"]).0, 2, "everything in place is never meant");
 }

@@ -91,6 +91,43 @@ fn root_systemd_accepts_the_units() {
 }
 
 #[test]
+fn root_units_release_what_a_backup_that_was_ended_left() {
+    // Whatever unit takes a backup.
+    for unit in std::fs::read_dir(units()).unwrap() {
+        let text = std::fs::read_to_string(unit.unwrap().path()).unwrap();
+        let takes =
+            ["backup", "rescue"].iter().any(|word| text.contains(&format!("\nExecStart=/usr/bin/lifeboat {word}")));
+        assert_eq!(takes, text.contains("\nExecStopPost=-/usr/bin/lifeboat dev release\n"), "{text}");
+    }
+    let place = Place::new("");
+    let (image, root) = (place.at("image"), place.at("root"));
+    std::fs::File::create(&image).unwrap().set_len(320 << 20).unwrap();
+    std::fs::create_dir(&root).unwrap();
+    let (image, root) = (image.to_str().unwrap(), root.to_str().unwrap());
+    let run = |words: &[&str]| {
+        let (code, out, err) = ended(Command::new(words[0]).args(&words[1..]));
+        assert_eq!(code, 0, "{words:?}: {err}");
+        out
+    };
+    run(&["mkfs.btrfs", "-q", image]);
+    let device = run(&["losetup", "--find", "--show", image]).trim().to_owned();
+    let left = format!("{root}/.lifeboat-snapshot-0123456789ab-0");
+    let (made, ended) = (
+        || run(&["mount", &device, root]),
+        || {
+            let _ = Command::new("umount").arg(root).status();
+            let _ = Command::new("losetup").args(["-d", &device]).status();
+        },
+    );
+    made();
+    run(&["btrfs", "subvolume", "snapshot", "-r", root, &left]);
+    let result = place.run(&["dev", "release"]);
+    let exists = Path::new(&left).exists();
+    ended();
+    assert!(result.0 == 0 && result.2.contains("0123456789ab-0") && !exists, "{result:?}");
+}
+
+#[test]
 fn root_no_unit_hides_a_part_of_the_machine_from_its_backup() {
     // Each of these makes a mount namespace, or takes devices away (systemd.exec(5)).
     let hiding = [
@@ -112,6 +149,7 @@ fn root_no_unit_hides_a_part_of_the_machine_from_its_backup() {
         let text = std::fs::read_to_string(unit.unwrap().path()).unwrap();
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             assert!(!hiding.iter().any(|word| line.starts_with(word)), "{line}");
+            assert!(!line.starts_with("NoNewPrivileges"), "hooks and key_command may use sudo");
         }
     }
 }
@@ -295,15 +333,30 @@ fn root_a_failure_is_reported_without_secrets() {
 }
 
 #[test]
+fn root_the_command_that_prints_the_key_is_in_no_report() {
+    let (address, sent) = hook();
+    let place = Place::new(&format!(
+        "key_command = 'vault --token=T0KEN-of-vault read lifeboat'\n[notify]\nwebhook = 'http://{address}/'\n"
+    ));
+    std::fs::create_dir(place.at("log")).unwrap();
+    let said = "a hook ran vault --token=T0KEN-of-vault read lifeboat\nlast\n";
+    std::fs::write(place.at("log/backup.log"), said).unwrap();
+    let (code, out, err) = place.run(&["notify", "--unit", "lifeboat-backup.service"]);
+    assert_eq!(code, 0, "{out}{err}");
+    let body = sent.recv_timeout(Duration::from_secs(20)).unwrap();
+    assert!(body.contains("a hook ran ***") && !body.contains("T0KEN"), "{body}");
+}
+
+#[test]
 fn root_a_backup_works_with_what_its_unit_leaves_it() {
     let place = Place::new("repository = '@/repo'\nkey_file = '@/key'\n");
     let unit = std::fs::read_to_string(units().join("lifeboat-backup.service")).unwrap();
     let taken = unit.lines().find_map(|line| line.strip_prefix("CapabilityBoundingSet=~")).unwrap();
     let taken: Vec<String> =
         taken.split(' ').map(|name| format!("-{}", name.to_ascii_lowercase().trim_start_matches("cap_"))).collect();
-    assert!(taken.len() > 5 && unit.contains("\nNoNewPrivileges=yes\n"));
+    assert!(taken.len() > 5 && !taken.iter().any(|name| name == "-sys_module"), "lvm2 loads dm-snapshot");
     let mut command = Command::new("setpriv");
-    command.args(["--no-new-privs", &format!("--bounding-set={}", taken.join(",")), LIFEBOAT]);
+    command.args([&format!("--bounding-set={}", taken.join(",")), LIFEBOAT]);
     command.args(["--config", "lifeboat.toml", "backup", "--sysroot", "s", "--init"]).current_dir(place.0.path());
     let (code, out, err) = ended(command.stdin(Stdio::null()));
     assert!(code == 0 && out.contains("snapshot "), "{code} {out}{err}");
@@ -315,7 +368,7 @@ fn root_a_key_may_come_from_a_command_and_a_passphrase_opens_too() {
     assert_eq!(place.run(&["backup", "--sysroot", "s", "--init", "--compression", "19", "--threads", "1"]).0, 0);
     place.configure("repository = '@/repo'\nkey_command = 'cat @/key'\n[limits]\nio_priority = 'idle'\n");
     let (code, out, err) = place.run(&["list"]);
-    assert!(code == 0 && out.contains("\n1 snapshot\n"), "{out}{err}");
+    assert!(code == 0 && out.ends_with("\n1 snapshot\n"), "{out}{err}");
     assert_eq!(place.run(&["backup", "--sysroot", "s"]).0, 0);
     let typed = |arguments: &[&str], text: &str| {
         let mut command = place.command(arguments);
@@ -332,7 +385,16 @@ fn root_a_key_may_come_from_a_command_and_a_passphrase_opens_too() {
     let (code, err) =
         typed(&["backup", "--sysroot", "s", "--to", "new", "--init", "--passphrase"], "four words and a blank\n");
     assert!(code == 2 && err.contains("recovery words") && !place.at("new").exists(), "{code} {err}");
-    place.configure("repository = '@/repo'\nkey_command = 'echo no >&2; exit 7'\n");
+    // The command may hold a password: neither it nor what it says is shown, or recorded.
+    place.configure("repository = '@/repo'\nkey_command = 'echo T0KEN-said >&2; exit 7 # T0KEN'\n");
+    let (code, out, err) = place.run(&["list"]);
+    assert!(code == 1 && err.contains("exit status: 7") && err.contains("key_command in /etc"), "{code} {err}");
+    assert!(!(out + &err).contains("T0KEN"), "{err}");
+    assert_eq!(place.run(&["verify"]).0, 1);
+    let record = place.record().to_string();
+    assert!(record.contains("exit status: 7") && !record.contains("T0KEN"), "{record}");
+    // Nor by an error in the configuration.
+    place.configure("repository = '@/repo'\nkey_command = 'echo T0KEN\n");
     let (code, _, err) = place.run(&["list"]);
-    assert!(code == 1 && err.contains("exit status: 7: no"), "{code} {err}");
+    assert!(code == 2 && err.contains("line 2") && !err.contains("T0KEN"), "{code} {err}");
 }

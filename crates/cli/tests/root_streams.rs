@@ -49,7 +49,7 @@ impl Place {
     }
 }
 
-/// The number before " entries".
+/// The number before " entries", or " entry".
 fn entries(text: &str) -> String {
     let before = text.split(" entr").next().unwrap();
     before.rsplit(' ').next().unwrap().to_owned()
@@ -104,6 +104,11 @@ fn root_pipes() {
         assert_eq!(code, 0, "{command:?} {out} {err}");
     }
     assert_eq!(std::fs::read(place.at("r/etc/motd")).unwrap(), b"hello\n");
+    for (patterns, said) in [(&["-i", "none"][..], "--include 'none'"), (&["-i", "motd", "-e", "/etc"], "together")] {
+        let restore = [&["restore", "--to", "empty", "--from", "stream:-"], patterns].concat();
+        let (code, _, err) = place.run_with(&restore, place.file("piped").into());
+        assert!(code == 1 && err.contains(said) && !place.at("empty").exists(), "{patterns:?}: {code} {err}");
+    }
     let (code, _, err) = place.run_with(&["list", "--from", "stream:-"], Stdio::null());
     assert!(code == 1 && err.contains("standard input"), "{code} {err}");
 }

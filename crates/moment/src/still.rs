@@ -2,6 +2,7 @@
 
 use crate::error::MomentError;
 use crate::run::Run;
+use lifeboat_sys::ending::{self, Registration};
 use lifeboat_sys::freeze::{self, Watchdog, Watched};
 use rustix::fd::{AsFd as _, OwnedFd};
 use std::fs::File;
@@ -15,6 +16,8 @@ pub struct Frozen {
     /// Those that are still frozen.
     directories: Vec<(PathBuf, OwnedFd)>,
     watchdog: Option<Watchdog>,
+    /// A signal that ends us thaws first: a service manager may end the watcher with us.
+    _ending: Option<Registration>,
 }
 
 impl Frozen {
@@ -38,8 +41,21 @@ impl Frozen {
         let watchdog = Watchdog::start(&watched, limit).map_err(|error| {
             MomentError::system("WATCH over", mount_points.first().copied().unwrap_or(Path::new("/")), error)
         })?;
-        let mut frozen = Frozen { directories: vec![], watchdog: Some(watchdog) };
+        // Registered before anything is frozen, so that no signal comes between.
+        let own = opened.iter().map(|(_, directory)| directory.try_clone()).collect::<Result<Vec<OwnedFd>, _>>();
+        let own = own.map_err(|error| {
+            MomentError::system("WATCH over", mount_points.first().copied().unwrap_or(Path::new("/")), error)
+        })?;
+        let ending = ending::register(move || {
+            for directory in own {
+                // EINVAL: it is thawed already.
+                let _ = freeze::thaw(directory);
+            }
+        });
+        let mut frozen = Frozen { directories: vec![], watchdog: Some(watchdog), _ending: Some(ending) };
         for (path, directory) in opened {
+            // Nothing is frozen any more once a signal has thawed.
+            ending::wait_when_ending();
             match freeze::freeze(&directory) {
                 Ok(()) => frozen.directories.push((path, directory)),
                 // Dropped, it thaws the others.

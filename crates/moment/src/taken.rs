@@ -190,13 +190,31 @@ impl Work<'_> {
 
     /// Snapshots of all subvolumes of a btrfs that belong to the machine, one right after another.
     fn subvolumes(&mut self, choice: &Choice, parts: &mut Parts) -> Result<(), MomentError> {
+        let mut names = vec![];
         let top = TopLevel::open(Path::new(&choice.path))?;
-        parts.tops.push((top, vec![]));
-        let Some((top, names)) = parts.tops.last_mut() else { return Ok(()) };
+        let result = self.snapshots(choice, &top, &mut names);
+        if result.is_err() {
+            // The filesystem is read live then, and would have them in it as a second copy of itself.
+            names.retain(|name| top.remove(name).is_err());
+        }
+        let at_top = choice.roots.iter().filter(|root| root.subvolume.0.is_empty());
+        parts.excludes.extend(at_top.flat_map(|root| names.iter().map(|name| root.at.join(name))));
+        parts.tops.push((top, names));
+        parts.stand_ins.extend(result?);
+        Ok(())
+    }
+
+    /// Takes them; returns what is read instead of each root. `names` gets what may exist, whatever happens.
+    fn snapshots(
+        &mut self,
+        choice: &Choice,
+        top: &TopLevel,
+        names: &mut Vec<String>,
+    ) -> Result<Vec<(PathBuf, PathBuf)>, MomentError> {
         // The top level first: its snapshot then shows none of the others.
         let mut roots: Vec<&Root> = choice.roots.iter().collect();
         roots.sort_by(|one, other| one.subvolume.cmp(&other.subvolume));
-        let (mut stand_ins, mut excludes) = (vec![], vec![]);
+        let mut stand_ins = vec![];
         let mut last: Option<(&Root, String)> = None;
         for root in roots {
             let name = match &last {
@@ -212,12 +230,7 @@ impl Work<'_> {
             };
             stand_ins.push((root.at.clone(), top.path(&name)));
         }
-        for root in choice.roots.iter().filter(|root| root.subvolume.0.is_empty()) {
-            excludes.extend(names.iter().map(|name| root.at.join(name)));
-        }
-        parts.stand_ins.append(&mut stand_ins);
-        parts.excludes.append(&mut excludes);
-        Ok(())
+        Ok(stand_ins)
     }
 
     /// Snapshots of the volumes of a group. Where there are several, all are frozen before the first is taken.

@@ -47,6 +47,18 @@ impl Mounted {
         self.folder.path().join("runs")
     }
 
+    /// An active swap file, which keeps its subvolume from having snapshots.
+    fn swap(&self, path: &str) -> String {
+        let swap = self.at(path).to_str().unwrap().to_owned();
+        run(&["truncate", "--size", "0", &swap]);
+        run(&["chattr", "+C", &swap]);
+        run(&["fallocate", "--length", "16M", &swap]);
+        run(&["chmod", "600", &swap]);
+        run(&["mkswap", &swap]);
+        run(&["swapon", &swap]);
+        swap
+    }
+
     /// What is in the top level and belongs to runs.
     fn left(&self) -> Vec<String> {
         let names =
@@ -161,23 +173,75 @@ fn root_what_a_killed_run_left_is_removed() {
 #[test]
 fn root_a_subvolume_that_cannot_have_one_is_read_live_or_stops_the_backup() {
     let mounted = Mounted::new(&["mkfs.btrfs", "-q"]);
-    let swap = mounted.at("swap");
-    run(&["truncate", "--size", "0", swap.to_str().unwrap()]);
-    run(&["chattr", "+C", swap.to_str().unwrap()]);
-    run(&["fallocate", "--length", "16M", swap.to_str().unwrap()]);
-    run(&["chmod", "600", swap.to_str().unwrap()]);
-    run(&["mkswap", swap.to_str().unwrap()]);
-    run(&["swapon", swap.to_str().unwrap()]);
+    let swap = mounted.swap("swap");
     let layout = layout(&mounted.device, &[]);
     let auto = taken(&mounted, &layout, Use::Auto).map(|taken| (taken.choices.clone(), taken.stand_ins().len()));
     let required = taken(&mounted, &layout, Use::Required).map(drop);
-    run(&["swapoff", swap.to_str().unwrap()]);
+    run(&["swapoff", &swap]);
     let (choices, stand_ins) = auto.unwrap();
     assert!(matches!(&choices[0].way, Way::Live { .. }), "{choices:?}");
     assert_eq!(stand_ins, 0);
     let error = required.unwrap_err().to_string();
     assert!(error.starts_with("cannot take a SNAPSHOT of /:"), "{error}");
     assert_eq!(mounted.left(), Vec::<String>::new());
+}
+
+#[test]
+fn root_snapshots_before_one_that_fails_do_not_get_into_the_backup() {
+    let mounted = Mounted::new(&["mkfs.btrfs", "-q"]);
+    run(&["btrfs", "subvolume", "create", mounted.at("@swap").to_str().unwrap()]);
+    let swap = mounted.swap("@swap/file");
+    let layout = layout(&mounted.device, &["@swap"]);
+    let taken = taken(&mounted, &layout, Use::Auto);
+    // The top level comes first and can have one. The filesystem is read live while this lives.
+    let left = mounted.left();
+    run(&["swapoff", &swap]);
+    let taken = taken.unwrap();
+    assert!(matches!(&taken.choices[0].way, Way::Live { why, .. } if why.contains("@swap")), "{:?}", taken.choices);
+    assert_eq!((left, taken.stand_ins().len()), (vec![], 0));
+    assert_eq!(taken.release(), Vec::<String>::new());
+}
+
+/// The process of the test below that freezes: its watcher is stopped, so that nobody else thaws, and then it waits for a signal.
+fn frozen_until_a_signal(root: &Path, runs: &Path, sign: &Path) {
+    lifeboat_sys::ending::on_signals().unwrap();
+    let begun = Run::begin(runs).unwrap();
+    let frozen = Frozen::freeze(&begun, &[root], Duration::from_secs(600)).unwrap();
+    let threads = std::fs::read_dir("/proc/self/task").unwrap().map(|entry| entry.unwrap().path().join("children"));
+    let watcher: String = threads.map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    run(&["kill", "-STOP", watcher.trim()]);
+    std::fs::write(sign, watcher).unwrap();
+    std::thread::sleep(Duration::from_secs(600));
+    drop(frozen);
+}
+
+#[test]
+fn root_a_signal_thaws_at_once() {
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    if let Some(root) = variable("FROZEN_ROOT") {
+        return frozen_until_a_signal(&root, &variable("FROZEN_RUNS").unwrap(), &variable("FROZEN_SIGN").unwrap());
+    }
+    let mounted = Mounted::new(&["mkfs.ext4", "-q", "-F"]);
+    let sign = mounted.folder.path().join("sign");
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "root_a_signal_thaws_at_once"])
+        .envs([("FROZEN_ROOT", mounted.root()), ("FROZEN_RUNS", mounted.runs()), ("FROZEN_SIGN", sign.clone())])
+        .spawn()
+        .unwrap();
+    let began = std::time::Instant::now();
+    while !std::fs::read_to_string(&sign).is_ok_and(|text| !text.is_empty()) && began.elapsed().as_secs() < 60 {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let watcher = std::fs::read_to_string(&sign).unwrap_or_default();
+    let written = writer(mounted.at("file"));
+    assert!(written.recv_timeout(Duration::from_secs(1)).is_err(), "it is frozen");
+    run(&["kill", "-TERM", &child.id().to_string()]);
+    let thawed = written.recv_timeout(Duration::from_secs(30));
+    for pid in watcher.split_whitespace() {
+        let _ = Command::new("kill").args(["-CONT", pid]).status();
+    }
+    let _ = child.wait();
+    thawed.expect("the signal thaws it, though the watcher does nothing");
 }
 
 /// Writes in a thread of its own; the channel gets a word when it is done.

@@ -14,6 +14,9 @@ pub enum DevCommand {
     /// Removes the snapshots of a backup if it is killed; backups start this themselves
     #[command(hide = true)]
     Keep(DevKeepArgs),
+    /// Removes snapshots of backups that were killed, and thaws what they froze; the units start this when a backup has ended
+    #[command(hide = true)]
+    Release,
 }
 
 /// `dev keep`

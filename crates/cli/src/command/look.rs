@@ -164,7 +164,7 @@ pub struct MountArgs {
     pub from: FromArgs,
     #[command(flatten)]
     pub which: SnapshotsArgs,
-    /// Let other users look in, as far as the modes of the files allow
+    /// Let other users look in, as far as the modes of the files allow; for snapshots of this machine alone
     #[arg(long)]
     pub allow_other: bool,
     /// Memory for decoded content

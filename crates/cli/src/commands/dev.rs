@@ -13,6 +13,10 @@ pub fn run(session: &Session, command: &DevCommand) -> CommandResult {
         DevCommand::Image(args) => image(session, args),
         DevCommand::Show(args) => show::run(session, args),
         DevCommand::Keep(args) => moment::keep(&args.run),
+        DevCommand::Release => {
+            moment::clean(session);
+            Ok(())
+        }
     }
 }
 

@@ -2,17 +2,22 @@
 
 use crate::command::MountArgs;
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::job::look;
+use crate::job::archive::Archive;
+use crate::job::{look, snapshot};
 use crate::output::counted;
 use crate::session::Session;
 use lifeboat_archive::SnapshotInfo;
 use lifeboat_machine::{Event, EventSink as _};
 use lifeboat_mount::{Folder, MountError, Options};
+use std::path::Path;
 use std::sync::Arc;
 
 pub fn run(session: &Session, args: &MountArgs) -> CommandResult {
     let archive = look::open(session, &args.from)?;
     let snapshots = look::several(session, &archive, &args.which)?;
+    if args.allow_other {
+        own_alone(&archive, &snapshots)?;
+    }
     let count = counted(snapshots.len(), "snapshot");
     let folders = snapshots.into_iter().map(folder).collect();
     let options = Options { allow_other: args.allow_other, cache_bytes: (args.cache as usize) << 20 };
@@ -36,6 +41,22 @@ pub fn run(session: &Session, args: &MountArgs) -> CommandResult {
         };
         CommandError { kind, error: error.into(), hints: vec![] }
     })
+}
+
+/// Owners are numbers: a user of this machine may have the number of somebody else's on another one, and would read their files.
+fn own_alone(archive: &Archive, snapshots: &[SnapshotInfo]) -> CommandResult {
+    let here = snapshot::this_machine(Path::new("/"))?;
+    let own = archive.repository.snapshots_of(&here)?;
+    match snapshots.iter().find(|snapshot| !own.iter().any(|own| own.id == snapshot.id)) {
+        None => Ok(()),
+        Some(other) => Err(CommandError::refused(format!(
+            "--allow-other shows snapshots of this machine alone, and {} is of machine '{}', whose users have other \
+             numbers than those of this one",
+            other.short_id(),
+            other.host
+        ))
+        .hint("the same without --allow-other: then only you can look in")),
+    }
 }
 
 /// Where a snapshot is shown: its time in UTC, so that the name stays the same everywhere, and its id.

@@ -101,9 +101,12 @@ fn end_of_log(path: &Path) -> Vec<String> {
     lines[lines.len().saturating_sub(LINES)..].iter().map(|line| (*line).to_owned()).collect()
 }
 
-/// What must not leave the machine, should it ever be in a log: the key, and the passwords for servers.
+/// What must not leave the machine, should it ever be in a log: the key, the command that prints it, and the passwords for servers.
 fn secrets(session: &Session) -> Vec<String> {
     let mut secrets = network::secrets();
+    // Line by line, as reports have it.
+    let command = session.config.key_command.as_deref().unwrap_or_default();
+    secrets.extend(command.lines().map(|line| line.trim().to_owned()));
     if session.config.key_command.is_none()
         && let Ok(secret) = keys::read(&keys::file(None, &session.config))
     {

@@ -8,7 +8,7 @@ use crate::job::{archive, look, restored};
 use crate::output::{amount, entries_of};
 use crate::session::Session;
 use lifeboat_archive::{
-    ArchiveError, Contents, Keep, Kind as EntryKind, Pattern, Patterns, RestoreOptions, Selection, Survey,
+    ArchiveError, Contents, FileTable, Keep, Kind as EntryKind, Pattern, Patterns, RestoreOptions, Selection, Survey,
 };
 use lifeboat_machine::bytes::{grouped, human};
 use lifeboat_restore::observe::Observing;
@@ -150,13 +150,7 @@ fn files(session: &Session, args: &RestoreArgs, place: &Place<'_>) -> CommandRes
     let snapshot = snapshot::choose(session, &archive, args.snapshot.as_deref(), Path::new("/"), what_for)?;
     let target = place.target();
     let mut contents = archive.repository.contents(&snapshot, &selection).map_err(archive::explain)?;
-    if let Selection::Patterns(patterns) = &selection
-        && let [first, ..] = patterns.without_effect(contents.table())[..]
-    {
-        let (text, id) = (first.text(), snapshot.short_id());
-        return Err(CommandError::new(Kind::Failed, format!("no entry of snapshot {id} fits --include '{text}'"))
-            .hint("lifeboat find PATTERN, which looks in all snapshots"));
-    }
+    patterns_fit(&selection, contents.table(), snapshot.short_id())?;
     let selection = place.apply(&mut contents, selection)?;
     let options = options(args.overwrite);
     let survey = contents.survey(target, &selection, &options).map_err(untrusted)?;
@@ -179,6 +173,20 @@ fn files(session: &Session, args: &RestoreArgs, place: &Place<'_>) -> CommandRes
     let observer = Observing::new(&session.reporter, "restore");
     let report = archive.repository.restore_from(&contents, target, &selection, &options, &observer)?;
     restored::report(session, &snapshot.id, &report, target, (survey.replaced, survey.kept))
+}
+
+/// Refuses patterns that fit nothing, each by itself, or together with the paths and the other patterns.
+pub fn patterns_fit(selection: &Selection, table: &FileTable, id: &str) -> CommandResult {
+    let Selection::Patterns(patterns) = selection else { return Ok(()) };
+    let failed = |text: String| Err(CommandError::new(Kind::Failed, text));
+    let result = match patterns.without_effect(table)[..] {
+        [first, ..] => failed(format!("no entry of snapshot {id} fits --include '{}'", first.text())),
+        [] if selection.is_empty(table) => {
+            failed(format!("no entry of snapshot {id} fits the paths, --include and --exclude together"))
+        }
+        [] => Ok(()),
+    };
+    result.map_err(|error| error.hint("lifeboat find PATTERN, which looks in all snapshots"))
 }
 
 /// The kernel writes it back in its own time, as it does after cp and tar; a whole machine's recovery waits.

@@ -127,11 +127,12 @@ pub fn restore(session: &Session, args: &RestoreArgs, from: &StreamPlace) -> Com
     let mut stream = stream::open(session, from, &args.key)?;
     stream::check_snapshot(stream.info(), args.snapshot.as_deref())?;
     let target = args.to.as_deref().unwrap_or(Path::new("/"));
+    let selection = super::restore::selection(args)?;
+    super::restore::patterns_fit(&selection, stream.table(), &stream.info().set)?;
     match &args.to {
         Some(target) => restored::prepare(target)?,
         None => check_machine(&stream)?,
     }
-    let selection = super::restore::selection(args)?;
     restored::note_owners(session);
     let observer = Observing::new(&session.reporter, "restore");
     let options = super::restore::options(args.overwrite);

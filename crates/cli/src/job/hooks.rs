@@ -171,15 +171,29 @@ fn interrupted(hooks: &Hooks, all: &Environment) {
     }
 }
 
-/// Refuses a command that others could change: its program, and the script that is its first argument.
+/// Refuses a command that others could change: its program, and each file among its arguments, for it may be a script.
 fn check(words: &[String]) -> CommandResult {
-    let mut words = words.iter().map(Path::new);
-    let Some(program) = words.next() else { return Ok(()) };
-    guarded::refuse_path(&format!("the hook {}", program.display()), program)?;
-    match words.next() {
-        Some(script) if script.is_absolute() && script.is_file() => {
-            guarded::refuse_path(&format!("the hook {}", script.display()), script)
+    let words = words.iter().map(Path::new).enumerate();
+    for (_, path) in words.filter(|(number, path)| *number == 0 || path.is_absolute() && path.is_file()) {
+        guarded::refuse_path(&format!("the hook {}", path.display()), path)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn no_word_is_a_file_of_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = folder.path().join("script");
+        std::fs::write(&script, "").unwrap();
+        let words = ["/bin/sh", "-eu", "none", "/none", script.to_str().unwrap()].map(str::to_owned);
+        for (mode, refused) in [(0o755, false), (0o757, true)] {
+            std::fs::set_permissions(&script, std::fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(check(&words).is_err_and(|error| error.kind == Kind::Refused), refused, "{mode:o}");
         }
-        _ => Ok(()),
     }
 }

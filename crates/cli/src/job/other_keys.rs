@@ -1,8 +1,10 @@
 //! Keys that are in no key file: the output of a command, and a passphrase that a person types.
 
 use crate::error::{CommandError, Kind};
+use crate::guarded;
 use lifeboat_archive::Secret;
 use std::io::{IsTerminal as _, Read as _, Write as _};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -18,31 +20,30 @@ const SHORTEST: usize = 10;
 /// Runs the command of `key_command` with the shell; its standard output is the key.
 ///
 /// # Errors
-/// Kind `Failed` when it fails, does not end, or gives nothing. Its standard output is never shown.
+/// Kind `Failed` when it fails, does not end, or gives nothing; kind `Refused` when others can change its program. Errors go to
+/// logs, mails and webhooks: neither the command, which may hold a password, nor what it says is in them.
 pub fn of_command(command: &str) -> Result<Secret, CommandError> {
     let failed = |why: String| {
         CommandError::new(Kind::Failed, format!("cannot READ the key from key_command: {why}"))
-            .hint(format!("the command by itself, as root: {command}"))
+            .hint(format!("the command of key_command in {} by itself, as root", crate::config::PATH))
     };
+    if let Some(program) = program(command) {
+        guarded::refuse_path("the program of key_command", program)?;
+    }
+    // A person may read what it says; a log gets nothing of it.
+    let said = if std::io::stderr().is_terminal() { Stdio::inherit() } else { Stdio::null() };
     let mut child = Command::new("/bin/sh")
         .args(["-c", command])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+        .stderr(said)
         .spawn()
         .map_err(|error| failed(error.to_string()))?;
     let registration = lifeboat_sys::ending::register_child(&child);
-    let (Some(mut stdout), Some(mut stderr)) = (child.stdout.take(), child.stderr.take()) else {
-        return Err(failed("it has no pipes".into()));
+    let Some(mut stdout) = child.stdout.take() else {
+        return Err(failed("it has no pipe".into()));
     };
     let (sender, receiver) = channel();
-    let words = std::thread::spawn(move || {
-        let mut text = vec![];
-        let _ = stderr.by_ref().take(LONGEST).read_to_end(&mut text);
-        // What is left is read, so that the program does not wait for a reader.
-        let _ = std::io::copy(&mut stderr, &mut std::io::sink());
-        String::from_utf8_lossy(&text).into_owned()
-    });
     std::thread::spawn(move || {
         let mut text = Zeroizing::new(Vec::with_capacity(LONGEST as usize + 1));
         let read = stdout.by_ref().take(LONGEST + 1).read_to_end(&mut text);
@@ -61,10 +62,7 @@ pub fn of_command(command: &str) -> Result<Secret, CommandError> {
     let (output, status) =
         (output.map_err(|error| failed(error.to_string()))?, status.map_err(|error| failed(error.to_string()))?);
     if !status.success() {
-        let words = words.join().unwrap_or_default();
-        let last = words.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned();
-        let last = if last.is_empty() { last } else { format!(": {last}") };
-        return Err(failed(format!("it ended with {status}{last}")));
+        return Err(failed(format!("it ended with {status}")));
     }
     if output.len() as u64 > LONGEST {
         return Err(failed(format!("it printed more than {LONGEST} bytes")));
@@ -77,6 +75,16 @@ pub fn of_command(command: &str) -> Result<Secret, CommandError> {
         false if bare.len() == 64 && bare.bytes().all(|byte| byte.is_ascii_hexdigit()) => Ok(Secret::new(bare)),
         false => Ok(Secret::new(text)),
     }
+}
+
+/// The program that a command of the shell begins with, when it is a file with a whole path.
+fn program(command: &str) -> Option<&Path> {
+    let command = command.trim_start();
+    let bare = match command.chars().next() {
+        Some(quote @ ('\'' | '"')) => command[1..].split(quote).next(),
+        _ => command.split(|c: char| c.is_whitespace() || ";|&<>()".contains(c)).next(),
+    };
+    bare.map(Path::new).filter(|path| path.is_absolute() && path.is_file())
 }
 
 /// Asks for a passphrase: on a terminal without showing it, otherwise a line of standard input.
@@ -153,14 +161,41 @@ mod tests {
         assert_eq!(of_command(&format!("echo ' {key} '")).unwrap().expose(), key);
         assert_eq!(of_command("printf 'two words\\n'").unwrap().expose(), "two words");
         for (command, part) in [
-            ("echo SECRET; echo why >&2; exit 3", "exit status: 3: why"),
+            ("echo SECRET; echo SECRET >&2; exit 3", "exit status: 3"),
             ("true", "printed nothing"),
             ("head -c 20000 /dev/zero", "more than"),
             ("printf '\\377'", "not text"),
         ] {
             let error = of_command(command).unwrap_err();
             assert!(error.message().contains(part), "{command}: {}", error.message());
-            assert!(!error.message().contains("SECRET"), "{}", error.message());
+            let text = error.text();
+            assert!(!text.contains("SECRET") && !text.contains(command), "{text}");
+            assert!(text.contains("key_command in /etc/lifeboat.toml"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_program_that_others_can_change_is_not_run() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a program");
+        std::fs::write(&path, "#!/bin/sh\necho key\n").unwrap();
+        let mode = |mode| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let command = format!("'{}' --token=x", path.display());
+        mode(0o755);
+        assert_eq!(of_command(&command).unwrap().expose(), "key");
+        mode(0o757);
+        let error = of_command(&command).unwrap_err();
+        assert!(error.kind == Kind::Refused && !error.text().contains("token"), "{}", error.text());
+        for (command, found) in [
+            ("/bin/sh -c 'echo x'", Some("/bin/sh")),
+            (" \"/bin/sh\" x", Some("/bin/sh")),
+            ("/bin/sh|cat", Some("/bin/sh")),
+            ("sh -c x", None),
+            ("/bin/none x", None),
+            ("", None),
+        ] {
+            assert_eq!(program(command), found.map(Path::new), "{command}");
         }
     }
 }
