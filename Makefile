@@ -11,7 +11,7 @@ DESTDIR ?=
 # Where cargo puts what it builds; CARGO_TARGET_DIR moves it.
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 RELEASE := $(TARGET)/release
-XTASK := $(TARGET)/tests/xtask
+XTASK := $(RELEASE)/xtask
 # Making machines and trees with owners and devices needs root; building does not.
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E)
 
@@ -28,7 +28,7 @@ build: ## build lifeboat and lifeboat-init
 	$(CARGO) build --release --locked -p lifeboat -p lifeboat-init
 
 xtask-program: # made when it is needed; cargo knows when it is fresh
-	@$(CARGO) build --profile tests --locked --quiet -p xtask
+	@$(CARGO) build --release --locked --quiet -p xtask
 
 demo: deps build xtask-program ## lose a machine's disk and bring it back, in virtual machines
 	@$(AS_ROOT) $(XTASK) demo
@@ -65,7 +65,7 @@ fmt: ## format the code
 
 lint: ## formatting and clippy, warnings are errors; the fuzz targets compile
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --profile tests --workspace --all-targets --locked -- -D warnings
+	$(CARGO) clippy --release --workspace --all-targets --locked -- -D warnings
 	$(CARGO) check --quiet --locked --bins --manifest-path fuzz/Cargo.toml --target-dir "$(TARGET)/fuzz-check"
 
 generate: xtask-program ## write the man pages and shell completions below dist/ again

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the tests in a profile of their own: optimised like the programs that the virtual machines run, without link-time
-# optimisation of each test program (docs/decisions/0006). `--all` adds the long scenarios (#[ignore]). The last line counts the tests.
+# Runs the tests in the release profile, so that they share the build of the dependencies with the programs that the
+# virtual machines run. `--all` adds the long scenarios (#[ignore]). The last line counts the tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -16,10 +16,10 @@ fi
 if command -v cargo-nextest >/dev/null; then
     echo "make test: $which tests through cargo nextest"
     # nextest runs no doctests.
-    cargo test --profile tests --locked --workspace --doc --quiet
+    cargo test --release --locked --workspace --doc --quiet
     arguments=()
     [ $which = normal ] || arguments=(--run-ignored all)
-    exec cargo nextest run --cargo-profile tests --locked --workspace --no-fail-fast "${arguments[@]}"
+    exec cargo nextest run --cargo-profile release --locked --workspace --no-fail-fast "${arguments[@]}"
 fi
 
 echo "make test: $which tests through cargo test"
@@ -28,7 +28,7 @@ arguments=()
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 code=0
-cargo test --profile tests --locked --workspace --no-fail-fast "${arguments[@]}" 2>&1 | tee "$log" || code=$?
+cargo test --release --locked --workspace --no-fail-fast "${arguments[@]}" 2>&1 | tee "$log" || code=$?
 # cargo closes each test program on its own; this is their sum.
 awk '/^test result:/ { passed += $4; failed += $6; skipped += $8 }
      END { printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped }' "$log"

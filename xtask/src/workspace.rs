@@ -10,23 +10,15 @@ pub fn top() -> PathBuf {
     here.parent().unwrap_or(here).to_owned()
 }
 
-/// The directory that holds this program and the examples: `target/tests`.
-fn here() -> anyhow::Result<PathBuf> {
+/// The directory that holds the built programs, including this one.
+pub fn programs() -> anyhow::Result<PathBuf> {
     let this = std::env::current_exe().context("cannot FIND the running program")?;
     Ok(this.parent().unwrap_or(Path::new("/")).to_owned())
 }
 
-/// A program as it is shipped, from `target/release`; `make build` makes it.
+/// A built program; `make build` makes it.
 pub fn program(name: &str) -> anyhow::Result<PathBuf> {
-    built(here()?.with_file_name("release").join(name))
-}
-
-/// An example, built beside this program.
-pub fn example(name: &str) -> anyhow::Result<PathBuf> {
-    built(here()?.join("examples").join(name))
-}
-
-fn built(path: PathBuf) -> anyhow::Result<PathBuf> {
+    let path = programs()?.join(name);
     if !path.is_file() {
         bail!("cannot FIND {}: it is not built; try make build", path.display());
     }
@@ -35,7 +27,8 @@ fn built(path: PathBuf) -> anyhow::Result<PathBuf> {
 
 /// `target/NAME`, made when it is missing.
 pub fn scratch(name: &str) -> anyhow::Result<PathBuf> {
-    let path = here()?.with_file_name(name);
+    let programs = programs()?;
+    let path = programs.parent().unwrap_or(&programs).join(name);
     std::fs::create_dir_all(&path).with_context(|| format!("cannot MAKE {}", path.display()))?;
     Ok(path)
 }

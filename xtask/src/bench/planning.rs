@@ -19,12 +19,12 @@ pub struct Planning {
 /// Builds the example and runs it.
 pub fn measure(directory: &Path) -> anyhow::Result<Planning> {
     let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--profile", "tests", "--locked", "--quiet", "-p", "lifeboat-plan", "--example", "large"]);
+    cargo.args(["build", "--release", "--locked", "--quiet", "-p", "lifeboat-plan", "--example", "large"]);
     let status = cargo.current_dir(workspace::top()).status().context("cannot RUN cargo")?;
     if !status.success() {
         bail!("cannot BUILD the example of lifeboat-plan: cargo ended with {status}");
     }
-    let (program, log) = (workspace::example("large")?, directory.join("planning.log"));
+    let (program, log) = (workspace::program("examples/large")?, directory.join("planning.log"));
     let measured = Call::new(program).measure(&log)?;
     let text = std::fs::read_to_string(&log).with_context(|| format!("cannot READ {}", log.display()))?;
     // `1000 thousandths: 6303 steps in 0.134 s`

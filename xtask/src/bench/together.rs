@@ -11,13 +11,13 @@ use std::process::Command;
 /// Builds the example and runs it; gives how many times as long it takes as one step after the other, in the same run.
 pub fn measure(directory: &Path) -> anyhow::Result<f64> {
     let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--profile", "tests", "--locked", "--quiet", "-p", "lifeboat-rebuild", "--example", "together"]);
+    cargo.args(["build", "--release", "--locked", "--quiet", "-p", "lifeboat-rebuild", "--example", "together"]);
     let status = cargo.current_dir(workspace::top()).status().context("cannot RUN cargo")?;
     if !status.success() {
         bail!("cannot BUILD the example of lifeboat-rebuild: cargo ended with {status}");
     }
     let (program, log, work) =
-        (workspace::example("together")?, directory.join("together.log"), directory.join("together"));
+        (workspace::program("examples/together")?, directory.join("together.log"), directory.join("together"));
     empty(&work)?;
     Call::new(program).args(["loop".as_ref(), work.as_os_str()]).measure(&log)?;
     let text = std::fs::read_to_string(&log).with_context(|| format!("cannot READ {}", log.display()))?;
