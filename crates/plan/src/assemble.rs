@@ -29,7 +29,7 @@ pub fn plan(machine: &Machine, hardware: &FoundHardware, policy: &Policy) -> Res
 ///
 /// # Errors
 /// [`PlanError::Edit`] when a move cannot be made; [`PlanError::Description`] when the description is of another machine, or lacks a
-/// filesystem of the recorded one.
+/// filesystem of the recorded one, or would not start from what it describes.
 pub fn wanted(recorded: &Machine, description: &Machine, policy: &Policy) -> Result<Machine, PlanError> {
     if recorded.machine_id != description.machine_id {
         return Err(PlanError::Description(format!(
@@ -38,12 +38,18 @@ pub fn wanted(recorded: &Machine, description: &Machine, policy: &Policy) -> Res
         )));
     }
     let machine = moves::apply(description, &policy.moves)?;
-    match moves::lost(recorded, &machine) {
-        None => Ok(machine),
-        Some(lost) => Err(PlanError::Description(format!(
+    if let Some(lost) = moves::lost(recorded, &machine) {
+        return Err(PlanError::Description(format!(
             "no place for {lost}, which the backup has; try editing the description that the backup has now"
-        ))),
+        )));
     }
+    // Moves are asked one by one; a description may have been edited in any other way.
+    if machine.layout != recorded.layout || machine.boot != recorded.boot {
+        moves::bootable(recorded, &machine).map_err(|reason| {
+            PlanError::Description(format!("a layout from which the machine would not start: {reason}"))
+        })?;
+    }
+    Ok(machine)
 }
 
 /// The same for a machine that shall come back as another description of it says: one that was edited. What differs follows in the

@@ -6,7 +6,7 @@ use crate::nodes::{Nodes, volume_name};
 use crate::step::MovedStorage;
 use lifeboat_machine::boot::{InitramfsTool, Loader};
 use lifeboat_machine::layout::{Array, Crypt, LuksHeader};
-use lifeboat_machine::{Content, Device, DeviceKind, Layout, Machine};
+use lifeboat_machine::{Content, Device, DeviceKind, Layout, Machine, Member};
 use std::path::Path;
 
 /// Something that the restored system must have for its new storage.
@@ -108,9 +108,9 @@ pub(crate) fn twin<'m>(layout: &'m Layout, device: &Device) -> Option<&'m Device
     layout.device(&device.id).filter(same).or_else(|| layout.devices.iter().find(same))
 }
 
-/// What changes in the restored system; `None` where every content lies on what it lay on.
-pub(crate) fn moved(recorded: &Machine, wanted: &Machine, nodes: &Nodes) -> Option<MovedStorage> {
-    let mut moved = MovedStorage::default();
+/// Names that led to contents which are elsewhere now, and the names that hold good: `UUID=…`.
+pub(crate) fn renamed(recorded: &Machine, wanted: &Machine, nodes: &Nodes) -> Vec<(String, String)> {
+    let mut renamed: Vec<(String, String)> = vec![];
     for old in &recorded.layout.devices {
         let Some(new) = twin(&wanted.layout, old).filter(|new| is_elsewhere(recorded, old, wanted, new)) else {
             continue;
@@ -122,10 +122,36 @@ pub(crate) fn moved(recorded: &Machine, wanted: &Machine, nodes: &Nodes) -> Opti
         for name in names(&recorded.layout, old) {
             // A partition's own names stay with the partition.
             if !names(&wanted.layout, new).contains(&name) && nodes.find(&new.id) != Some(name.as_str()) {
-                moved.names.push((name, target.clone()));
+                renamed.push((name, target.clone()));
             }
         }
     }
+    renamed
+}
+
+/// Devices of the recorded machine that the wanted one has no more, and whose content is nowhere. What configuration does with them
+/// would be done to whatever bears their names then.
+pub(crate) fn absent<'m>(recorded: &'m Machine, wanted: &'m Machine) -> impl Iterator<Item = &'m Device> {
+    // Of no content that stays is known that it is the same: ids are given again.
+    let stays = |old: &Device, new: &Device| match old.content {
+        Content::Empty | Content::Swap(_) => {
+            std::mem::discriminant(&old.content) == std::mem::discriminant(&new.content)
+        }
+        _ => true,
+    };
+    recorded.layout.devices.iter().filter(move |old| {
+        twin(&wanted.layout, old).is_none() && !wanted.layout.device(&old.id).is_some_and(|new| stays(old, new))
+    })
+}
+
+/// What changes in the restored system beside names; `None` where every content lies on what it lay on.
+pub(crate) fn moved(
+    recorded: &Machine,
+    wanted: &Machine,
+    nodes: &Nodes,
+    renamed: &[(String, String)],
+) -> Option<MovedStorage> {
+    let mut moved = MovedStorage::default();
     for (crypt, header) in crypts(&recorded.layout) {
         if !crypts(&wanted.layout).any(|(_, other)| other.uuid == header.uuid) {
             moved.closed.push((crypt.name.clone(), header.uuid.clone()));
@@ -143,7 +169,7 @@ pub(crate) fn moved(recorded: &Machine, wanted: &Machine, nodes: &Nodes) -> Opti
         if crypts(&recorded.layout).any(|(_, other)| other.uuid == header.uuid) {
             continue;
         }
-        let early = below(wanted, &crypt.name);
+        let early = is_typed(wanted, &crypt.name);
         // A key file on the encrypted root itself opens nothing at boot.
         let key = crypt.key_file.as_deref().filter(|_| !early).unwrap_or("none");
         let options = match wanted.boot.initramfs {
@@ -173,19 +199,21 @@ pub(crate) fn moved(recorded: &Machine, wanted: &Machine, nodes: &Nodes) -> Opti
             moved.words_new.push(format!("rd.md.uuid={}", array.uuid));
         }
     }
+    let known: Vec<&str> = physical(&wanted.layout).collect();
+    let given_up = physical(&recorded.layout).filter(|uuid| !known.contains(uuid));
+    moved.given_up.extend(given_up.map(str::to_owned));
     let gone = volumes(&recorded.layout).filter(|name| !volumes(&wanted.layout).any(|other| other == *name));
     moved.words_gone.extend(gone.map(|name| format!("rd.lvm.lv={name}")));
     let line = &wanted.boot.command_line;
     let root = wanted.layout.mount_at("/").map(|mount| &mount.device);
     for name in volumes(&wanted.layout).filter(|name| !volumes(&recorded.layout).any(|other| other == *name)) {
-        let holds_root = root.is_some_and(|root| {
-            wanted.layout.device(root).is_some_and(|device| volume(&wanted.layout, device).as_deref() == Some(&name))
-        });
+        let is_it = |device: &&Device| volume(&wanted.layout, device).as_deref() == Some(&name);
+        let holds_root = root.is_some_and(|root| wanted.layout.below(root).iter().any(is_it));
         if holds_root && wanted.boot.initramfs == InitramfsTool::Dracut && line.contains("rd.") {
             moved.words_new.push(format!("rd.lvm.lv={name}"));
         }
     }
-    if moved == MovedStorage::default() && early(recorded) == early(wanted) {
+    if moved == MovedStorage::default() && renamed.is_empty() && early(recorded) == early(wanted) {
         return None;
     }
     let grub = wanted.boot.loaders.iter().find_map(|loader| match loader {
@@ -218,8 +246,9 @@ fn is_elsewhere(recorded: &Machine, old: &Device, wanted: &Machine, new: &Device
     }
 }
 
-/// A mapping is below what is mounted before the initramfs has done its work.
-fn below(machine: &Machine, mapping: &str) -> bool {
+/// A mapping is below what is mounted before the initramfs has done its work: where it is encrypted anew, what opens it is typed at each
+/// boot, for a key file is behind it.
+pub fn is_typed(machine: &Machine, mapping: &str) -> bool {
     ["/", "/usr"].into_iter().any(|path| {
         let mount = machine.layout.mount_holding(Path::new(path));
         let devices = mount.map(|mount| machine.layout.below(&mount.device)).unwrap_or_default();
@@ -241,6 +270,14 @@ fn arrays(layout: &Layout) -> impl Iterator<Item = (&Device, &Array)> {
     })
 }
 
+/// UUIDs of physical volumes.
+fn physical(layout: &Layout) -> impl Iterator<Item = &str> {
+    layout.devices.iter().filter_map(|device| match device.member() {
+        Some(Member::Group { uuid, .. }) => Some(uuid.as_str()),
+        Some(Member::Array { .. } | Member::Filesystem { .. }) | None => None,
+    })
+}
+
 /// `GROUP/VOLUME`.
 fn volume(layout: &Layout, device: &Device) -> Option<String> {
     match &device.kind {
@@ -254,7 +291,7 @@ fn volumes(layout: &Layout) -> impl Iterator<Item = String> {
 }
 
 /// All that configuration may call a device, but the UUID and label of what it holds, which stay.
-fn names(layout: &Layout, device: &Device) -> Vec<String> {
+pub(crate) fn names(layout: &Layout, device: &Device) -> Vec<String> {
     let mut names: Vec<String> = vec![device.path.clone()];
     match &device.kind {
         DeviceKind::Disk(_) => {}

@@ -112,12 +112,12 @@ impl fmt::Display for Step {
             },
             Step::Extract => write!(f, "restore the files"),
             Step::MakeSwapFile { file } => write!(f, "make the swap file {} ({})", file.path, human(file.size_bytes)),
-            Step::AdaptConfiguration { replacements } => {
-                let kernel: Vec<String> = replacements
-                    .iter()
-                    .filter(|(old, _)| !old.starts_with("/dev/disk/"))
-                    .map(|(old, new)| format!("{old} is {new}"))
-                    .collect();
+            Step::AdaptConfiguration { replacements, gone } => {
+                let is_path = |name: &str| name.starts_with("/dev/") && !name.starts_with("/dev/disk/");
+                let new =
+                    replacements.iter().filter(|(old, _)| is_path(old)).map(|(old, new)| format!("{old} is {new}"));
+                let gone = gone.iter().filter(|name| is_path(name)).map(|name| format!("{name} is gone"));
+                let kernel: Vec<String> = new.chain(gone).collect();
                 let what = if kernel.is_empty() { "other disk ids".to_owned() } else { kernel.join(", ") };
                 write!(f, "adapt the configuration: {what}")
             }
@@ -150,8 +150,6 @@ fn moved_storage(moved: &MovedStorage) -> String {
             list.push(format!("{file} ({})", changes.join(", ")));
         }
     };
-    let targets: std::collections::BTreeSet<&str> = moved.names.iter().map(|(_, new)| new.as_str()).collect();
-    add("fstab", targets.into_iter().map(str::to_owned).collect());
     let closed = moved.closed.iter().map(|(name, _)| format!("without {name}"));
     let opened = moved.opened.iter().filter_map(|line| line.split(' ').next()).map(|name| format!("with {name}"));
     add("crypttab", closed.chain(opened).collect());

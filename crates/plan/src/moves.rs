@@ -23,7 +23,7 @@ mod mirror;
 mod name;
 mod volume;
 
-pub(crate) use disk::stack;
+pub(crate) use disk::{bootable, stack};
 pub use kind::{Move, SecondDisk};
 pub use name::find;
 pub(crate) use name::lost;

@@ -140,7 +140,11 @@ impl Step {
             // The restored system would assemble it beside what took its place, with the same filesystems.
             Step::AdaptStorage { moved } => {
                 let arrays = moved.disbanded.iter();
-                arrays.map(|uuid| Need::Gone { uuid: member_uuid(uuid).into(), kind: "the md array" }).collect()
+                let arrays = arrays.map(|uuid| Need::Gone { uuid: member_uuid(uuid).into(), kind: "the md array" });
+                // A volume group would be activated with volumes whose filesystems are there twice then.
+                let kind = "the LVM volume group";
+                let physical = moved.given_up.iter().map(|uuid| Need::Gone { uuid: uuid.into(), kind });
+                arrays.chain(physical).collect()
             }
             Step::Extract
             | Step::AdaptConfiguration { .. }

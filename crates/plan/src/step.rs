@@ -225,15 +225,17 @@ pub enum Step {
     /// Rewrite identities that changed in fstab, crypttab, boot loader configuration.
     AdaptConfiguration {
         /// Old and new kernel paths of disks and partitions, also those below /dev/disk/by-id and by-path; partitions
-        /// before their disk.
+        /// before their disk. Where a content is elsewhere, its old names and `UUID=…`.
         replacements: Vec<(String, String)>,
+        /// Names of devices that are no more: what fstab and crypttab do with them is done no more.
+        gone: Vec<String>,
     },
     /// Adapt fstab and the kernel command lines to filesystems that are now of another kind.
     AdaptFilesystems {
         /// Which.
         changes: Vec<ChangedFilesystem>,
     },
-    /// Adapt fstab, crypttab, mdadm.conf and the kernel command lines to storage that the machine did not have, and have the
+    /// Adapt crypttab, mdadm.conf and the kernel command lines to storage that the machine did not have, and have the
     /// restored system write its boot loader's configuration anew.
     AdaptStorage {
         /// What changed.
@@ -267,14 +269,15 @@ pub enum Step {
 /// What a restored system must know about storage that it did not have.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MovedStorage {
-    /// Names that led to contents which are elsewhere now, and the names that hold good: `UUID=…`.
-    pub names: Vec<(String, String)>,
     /// Mappings of LUKS that are no more: name, and UUID of the header.
     pub closed: Vec<(String, String)>,
     /// New lines of crypttab(5).
     pub opened: Vec<String>,
     /// UUIDs of arrays that are no more, as mdadm prints them.
     pub disbanded: Vec<String>,
+    /// UUIDs of physical volumes that are no more, as LVM prints them.
+    #[serde(default)]
+    pub given_up: Vec<String>,
     /// New lines of mdadm.conf(5).
     pub assembled: Vec<String>,
     /// Words that go from kernel command lines.

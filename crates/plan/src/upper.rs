@@ -228,10 +228,8 @@ impl Laid {
                 .get(&device.id)
                 .ok_or_else(|| missing(format!("{id}, whose part {} has no place", device.id)))?;
             // One that was smaller than its device stays so as long as the device is the same.
-            let count = match ground.size_bytes == device.size_bytes {
-                true => *extents,
-                false => ground.size_bytes.saturating_sub(*first_extent_bytes) / group.extent_bytes.max(1),
-            };
+            let room = ground.size_bytes.saturating_sub(*first_extent_bytes) / group.extent_bytes.max(1);
+            let count = if ground.size_bytes == device.size_bytes { room.min(*extents) } else { room };
             recorded.push((device.id.clone(), *extents));
             now.push((device.id.clone(), count));
             self.physical.insert(device.id.clone(), (ground.size_bytes, count));

@@ -327,7 +327,7 @@ fn a_partition_goes_to_another_disk_of_the_machine() {
     assert!(uuids.next().unwrap().any(|uuid| uuid.as_deref() == Some("00000005-0000-0000-0000-000000000000")));
     assert_eq!(made(&plan, "/dev/vdb2").0.label, Name::from("home"));
     let renamed = plan.steps.iter().find_map(|step| match step {
-        Step::AdaptConfiguration { replacements } => Some(replacements.clone()),
+        Step::AdaptConfiguration { replacements, .. } => Some(replacements.clone()),
         _ => None,
     });
     let renamed = renamed.unwrap();

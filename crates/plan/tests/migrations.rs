@@ -3,11 +3,15 @@
 
 use lifeboat_machine::boot::Loader;
 use lifeboat_machine::layout::{
-    Array, ArrayLevel, ArrayMember, ArrayMetadata, ArrayRole, Consistency, Mount, Partition, PartitionRole,
+    Array, ArrayLevel, ArrayMember, ArrayMetadata, ArrayRole, Consistency, Extents, GroupId, Mount, Partition,
+    PartitionRole, Volume, VolumeGroup, VolumeShape,
 };
 use lifeboat_machine::testing::*;
 use lifeboat_machine::{Content, Device, DeviceKind, FoundDisk, Machine, Member, Name};
 use lifeboat_plan::{FilesystemKind, Move, MovedStorage, Plan, PlanError, Policy, SecondDisk, Step, plan};
+
+#[path = "migrations/layers.rs"]
+mod layers;
 
 const LINUX: &str = "0FC63DAF-8483-4772-8E79-3D69D8477DE4";
 const ROOT: &str = "aaaaaaaa-0000-0000-0000-000000000002";
@@ -42,6 +46,15 @@ fn adapted(plan: &Plan) -> &MovedStorage {
         _ => None,
     });
     found.unwrap_or_else(|| panic!("nothing is adapted:\n{plan}"))
+}
+
+/// Names that are other ones, and names that are gone.
+fn renamed(plan: &Plan) -> (&[(String, String)], &[String]) {
+    let found = plan.steps.iter().find_map(|step| match step {
+        Step::AdaptConfiguration { replacements, gone } => Some((&replacements[..], &gone[..])),
+        _ => None,
+    });
+    found.unwrap_or((&[], &[]))
 }
 
 /// The steps that come after another one.
@@ -128,11 +141,16 @@ fn one_disk_to_two() {
     let uuid = machine.layout.device(&id("disk0p5")).unwrap().partition().unwrap().uuid.clone();
     assert_eq!(entries(&plan, "/dev/vdb")[0].uuid, uuid);
     assert!(
-        adapted(&plan)
-            .names
+        renamed(&plan)
+            .0
             .iter()
             .any(|(old, new)| old == "/dev/vda5" && new == "UUID=aaaaaaaa-0000-0000-0000-000000000005")
     );
+}
+
+fn raid_disks() -> Vec<FoundDisk> {
+    let list = (0..4_u8).map(|n| (format!("/dev/vd{}", char::from(b'a' + n)), format!("SER{}", n + 1)));
+    list.map(|(path, serial)| found(&path, 10 * GIB, &serial)).collect()
 }
 
 fn with_sectors(mut disk: FoundDisk, bytes: u32) -> FoundDisk {
@@ -197,7 +215,9 @@ fn raid_1_to_one_disk() {
         assert_eq!(entries(&plan, "/dev/vda")[1].type_id, LINUX);
         let adapted = adapted(&plan);
         assert_eq!(adapted.disbanded, ["00000001:00000000:00000000:00000000"]);
-        assert!(adapted.names.contains(&("/dev/md/root".into(), "UUID=aaaaaaaa-0000-0000-0000-000000000001".into())));
+        assert!(
+            renamed(&plan).0.contains(&("/dev/md/root".into(), "UUID=aaaaaaaa-0000-0000-0000-000000000001".into()))
+        );
         assert_eq!(adapted.initramfs, Vec::<String>::new());
         assert_eq!(grub_disks(&plan), ["/dev/vda"]);
         assert!(follows(
@@ -286,7 +306,7 @@ fn luks_to_plain() {
     let adapted = adapted(&plan);
     assert_eq!(adapted.closed, [("vda2_crypt".to_owned(), "64f0a6d1-0000-4000-8000-000000000001".to_owned())]);
     let name = "/dev/mapper/vda2_crypt".to_owned();
-    assert!(adapted.names.contains(&(name, "UUID=aaaaaaaa-0000-0000-0000-000000000001".into())));
+    assert!(renamed(&plan).0.contains(&(name, "UUID=aaaaaaaa-0000-0000-0000-000000000001".into())));
     assert!(adapted.words_gone.contains(&"rd.luks.uuid=luks-64f0a6d1-0000-4000-8000-000000000001".to_owned()));
 }
 
@@ -387,6 +407,67 @@ fn raid_5_on_fewer_disks() {
     assert!(needed.starts_with("12.") || needed.starts_with("13."), "{needed}");
     let plan = moved(&raid_5(), drop, disks(1, 16 * GIB)).unwrap();
     assert_eq!(made(&plan, "bbbbbbbb-0000-0000-0000-000000000005"), ("/dev/vdb".into(), 16 * GIB, true));
+}
+
+/// The same with the filesystem on a volume of a group on the array, which leaves so many bytes of the array free.
+fn group_on_raid_5(free: u64) -> Machine {
+    let mut machine = raid_5();
+    let (group, extent) = (GroupId("group0".into()), 4 * MIB);
+    let (name, uuid) = ("vg0".to_owned(), "VG".to_owned());
+    machine.layout.groups.push(VolumeGroup { id: group.clone(), name, uuid, extent_bytes: extent, tags: vec![] });
+    let array = machine.layout.devices.iter_mut().find(|device| device.id == id("array0")).unwrap();
+    let extents = (array.size_bytes - MIB - free) / extent;
+    let uuid = "PV-array0".to_owned();
+    let member = Member::Group { group: Some(group.clone()), uuid, first_extent_bytes: MIB, extents };
+    array.content = Content::Member(member);
+    machine.layout.devices.push(Device {
+        id: id("volume0"),
+        path: "/dev/dm-0".into(),
+        size_bytes: GIB,
+        kind: DeviceKind::Volume(Volume {
+            group,
+            name: "srv".into(),
+            uuid: "LV-srv".into(),
+            tags: vec![],
+            read_only: false,
+            shape: VolumeShape::Linear {
+                extents: vec![Extents { device: id("array0"), first: 0, count: GIB / extent }],
+            },
+        }),
+        content: ext4("srv", "bbbbbbbb-0000-0000-0000-000000000005", GIB, GIB / 2),
+    });
+    machine.layout.mounts.last_mut().unwrap().device = id("volume0");
+    machine.layout.validate().unwrap();
+    machine
+}
+
+#[test]
+fn what_cannot_grow_is_encrypted_where_its_physical_volume_has_room() {
+    let disks = raid_disks;
+    let encrypt = || vec![Move::Encrypt { device: id("array0"), name: None, key_file: None }];
+    let error = moved(&group_on_raid_5(0), encrypt(), disks()).unwrap_err();
+    assert!(matches!(&error, PlanError::Edit { reason, .. } if reason.contains("--setphysicalvolumesize")), "{error}");
+    let plan = moved(&group_on_raid_5(20 * MIB), encrypt(), disks()).unwrap();
+    let ends = |plan: &Plan| {
+        let groups = plan.steps.iter().filter_map(|step| match step {
+            Step::MakeGroup { group, physical, .. } => Some((group.extent_bytes, physical.clone())),
+            _ => None,
+        });
+        let one = |(extent, list): (u64, Vec<lifeboat_plan::PhysicalVolume>)| {
+            list.into_iter().map(move |one| (one.first_extent_bytes + one.extents * extent, one.size_bytes))
+        };
+        groups.flat_map(one).collect::<Vec<_>>()
+    };
+    assert!(ends(&plan).len() == 1 && ends(&plan).iter().all(|(end, size)| end <= size), "{plan}");
+    // A description with more extents than there is room for, as one that was edited by hand has it.
+    let mut machine = group_on_raid_5(0);
+    for device in &mut machine.layout.devices {
+        if let Content::Member(Member::Group { extents, .. }) = &mut device.content {
+            *extents += 4;
+        }
+    }
+    let plan = moved(&machine, vec![], disks()).unwrap();
+    assert!(ends(&plan).iter().all(|(end, size)| end <= size), "{:?}", ends(&plan));
 }
 
 #[test]

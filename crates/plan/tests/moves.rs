@@ -89,6 +89,13 @@ proptest! {
         prop_assert!(plan(&recorded, &hardware, &policy) == planned, "another plan");
         match planned {
             Ok(planned) => {
+                for step in &planned.steps {
+                    let lifeboat_plan::Step::MakeGroup { group, physical, .. } = step else { continue };
+                    for one in physical {
+                        let end = one.first_extent_bytes + one.extents * group.extent_bytes;
+                        prop_assert!(end <= one.size_bytes, "{:?}: {:?}", made, one);
+                    }
+                }
                 let mounts = planned.steps.iter().filter(|step| matches!(step, lifeboat_plan::Step::Mount { .. })).count();
                 prop_assert_eq!(mounts, recorded.layout.mounts.len());
                 // A description that was edited is planned in the same way.

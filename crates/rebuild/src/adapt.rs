@@ -3,6 +3,7 @@
 mod debconf;
 mod kinds;
 mod leftover;
+mod lost_line;
 mod storage;
 
 use crate::context::Context;
@@ -17,8 +18,8 @@ use std::path::{Path, PathBuf};
 
 /// fstab(5).
 const FSTAB: &str = "/etc/fstab";
-/// Files in which a device is a word of its own in the first column.
-const TABLES: [&str; 2] = [FSTAB, "/etc/crypttab"];
+/// crypttab(5).
+const CRYPTTAB: &str = "/etc/crypttab";
 /// Files in which a device may stand anywhere.
 const FILES: [&str; 12] = [
     "/boot/grub/grub.cfg",
@@ -34,30 +35,53 @@ const FILES: [&str; 12] = [
     "/etc/mdadm.conf",
     "/etc/mkinitcpio.conf",
 ];
+/// Those of them in which a content's UUID is no name of a device.
+const DEVICES_ONLY: [&str; 2] = ["mdadm.conf", "device.map"];
 /// Where Debian's packages ask which disks to install GRUB to.
 const DEBCONF: &str = "/var/cache/debconf/config.dat";
 /// Directories of such files.
 const DIRECTORIES: [&str; 4] =
     ["/boot/loader/entries", "/etc/default/grub.d", "/etc/dracut.conf.d", "/etc/kernel/install.d"];
 
-/// Rewrites the restored system's configuration; reports each file that changed, and each line that names a disk which is
-/// nowhere on this hardware.
+/// Rewrites the restored system's configuration; reports each file that changed, each line that names a disk which is nowhere on this
+/// hardware, and each line that is no more, because it names a device that is gone.
 ///
 /// # Errors
 /// When a file cannot be read or written.
-pub fn configuration(context: &Context, replacements: &[(String, String)]) -> Result<Vec<String>, RebuildError> {
+pub fn configuration(
+    context: &Context,
+    replacements: &[(String, String)],
+    gone: &[String],
+) -> Result<Vec<String>, RebuildError> {
     let mut editor = Editor { context, notes: vec![], seen: BTreeSet::new(), leftovers: true };
     let replaced = |new: &dyn Fn(&str) -> String| -> Vec<(String, String)> {
         replacements.iter().map(|(old, path)| (old.clone(), new(path))).collect()
     };
     let stable = replaced(&|path| stable_name(context, path));
-    for name in TABLES {
-        editor.edit(Path::new(name), |text| first_fields(text, &stable))?;
-    }
-    let by_id = replaced(&|path| lasting_name(context, path));
+    let (mut gone, mut lost) = (gone.to_vec(), vec![]);
+    // Before names are replaced: the new name of a device may be the old one of what is gone.
+    editor.edit(Path::new(CRYPTTAB), |text| {
+        let (new, lines) = lost_line::commented(text, 1, &gone);
+        lost.extend(lines.iter().map(|line| line.note(CRYPTTAB)));
+        // What the line made is gone, too.
+        let made = lines.into_iter().map(|line| format!("/dev/mapper/{}", line.first));
+        gone.extend(made.filter(|name| !replacements.iter().any(|(old, _)| old == name)));
+        first_fields(&new, &stable)
+    })?;
+    editor.edit(Path::new(FSTAB), |text| {
+        let (new, lines) = lost_line::commented(text, 0, &gone);
+        lost.extend(lines.iter().map(|line| line.note(FSTAB)));
+        first_fields(&new, &stable)
+    })?;
+    editor.notes.append(&mut lost);
+    let is_path = |(_, new): &(String, String)| new.starts_with('/');
+    let by_id: Vec<(String, String)> =
+        replaced(&|path| lasting_name(context, path)).into_iter().filter(is_path).collect();
     editor.edit(Path::new(DEBCONF), |text| debconf::devices(text, |line| words(line, &by_id)))?;
+    let paths: Vec<(String, String)> = replacements.iter().filter(|pair| is_path(pair)).cloned().collect();
     for name in files(context) {
-        editor.edit(&name, |text| words(text, replacements))?;
+        let list = if DEVICES_ONLY.iter().any(|file| name.ends_with(file)) { &paths } else { replacements };
+        editor.edit(&name, |text| words(text, list))?;
     }
     let mut notes = editor.notes;
     notes.extend(devices_file(context)?);
@@ -123,13 +147,11 @@ pub fn filesystems(context: &Context, changes: &[ChangedFilesystem]) -> Result<V
 /// # Errors
 /// When a file cannot be read or written, or what the system's own program reports.
 pub fn moved(context: &Context, moved: &MovedStorage) -> Result<Vec<String>, RebuildError> {
-    const CRYPTTAB: &str = "/etc/crypttab";
     let mut editor = Editor { context, notes: vec![], seen: BTreeSet::new(), leftovers: false };
-    editor.edit(Path::new(FSTAB), |text| first_fields(text, &moved.names))?;
     if !moved.opened.is_empty() {
         editor.create(Path::new(CRYPTTAB), "# <target name> <source device> <key file> <options>\n")?;
     }
-    editor.edit(Path::new(CRYPTTAB), |text| storage::crypttab(&first_fields(text, &moved.names), moved))?;
+    editor.edit(Path::new(CRYPTTAB), |text| storage::crypttab(text, moved))?;
     if !moved.assembled.is_empty() && MDADM_CONF.iter().all(|name| context.existing(Path::new(name)).is_none()) {
         let own = MDADM_CONF
             .iter()
@@ -140,7 +162,7 @@ pub fn moved(context: &Context, moved: &MovedStorage) -> Result<Vec<String>, Reb
         editor.edit(Path::new(name), |text| storage::mdadm_conf(text, moved))?;
     }
     for name in files(context) {
-        editor.edit(&name, |text| storage::command_lines(&words(text, &moved.names), moved))?;
+        editor.edit(&name, |text| storage::command_lines(text, moved))?;
     }
     let mut notes = editor.notes;
     notes.extend(grub_configuration(context, moved)?);

@@ -55,7 +55,7 @@ pub fn apply(step: &Step, context: &Context) -> Result<Vec<String>, RebuildError
         }
         Step::Extract => Ok(vec![]),
         Step::MakeSwapFile { file } => make::swap::file(context, file).map(|()| vec![]),
-        Step::AdaptConfiguration { replacements } => adapt::configuration(context, replacements),
+        Step::AdaptConfiguration { replacements, gone } => adapt::configuration(context, replacements, gone),
         Step::AdaptFilesystems { changes } => adapt::filesystems(context, changes),
         Step::AdaptStorage { moved } => adapt::moved(context, moved),
         Step::RebuildInitramfs { .. } => boot::initramfs::rebuild(context),

@@ -236,11 +236,15 @@ impl Checker<'_, '_> {
         if self.context.chroot_mounts && !has_module("dm-crypt") {
             return Err(Problem::Level { level: "dm-crypt", release: release() });
         }
-        if let Some(call) = luks::make::try_cipher(&header.cipher).filter(|_| self.context.chroot_mounts) {
-            let trial = self.context.runner.run(&call).map_err(RebuildError::from)?;
-            if luks::make::lacks_cipher(&trial) {
-                return Err(Problem::Cipher { cipher: header.cipher.clone(), release: release() });
+        let mut lacking = false;
+        for call in luks::make::try_cipher(&header.cipher).iter().filter(|_| self.context.chroot_mounts) {
+            lacking = luks::make::lacks_cipher(&self.context.runner.run(call).map_err(RebuildError::from)?);
+            if !lacking {
+                break;
             }
+        }
+        if lacking {
+            return Err(Problem::Cipher { cipher: header.cipher.clone(), release: release() });
         }
         self.context.secrets.header(header)?;
         Ok(())

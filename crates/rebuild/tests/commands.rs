@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 fn adapt(names: &[(&str, &str)]) -> Step {
     let replacements = names.iter().map(|(old, new)| ((*old).to_owned(), (*new).to_owned())).collect();
-    Step::AdaptConfiguration { replacements }
+    Step::AdaptConfiguration { replacements, gone: vec![] }
 }
 
 fn target(programs: &[&str], files: &[&str]) -> tempfile::TempDir {
@@ -257,13 +257,18 @@ fn boot_entries() {
         ),
         (TableKind::Mbr, Signature::Mbr(0xdead_beef)),
     ] {
-        let (machine, plan) = efi(table);
+        let (mut machine, mut plan) = efi(table);
         let target = target(&[], &ESP);
         let efivars = target.path().join("efivars");
         std::fs::create_dir(&efivars).unwrap();
-        for entry in &machine.boot.efi_entries {
-            let step = Step::MakeEfiEntry { entry: entry.clone(), disk: "/dev/nvme0n1".into(), partition: 1 };
-            let notes = run(&FakeRunner::new(), target.path(), &machine, &plan, &step).unwrap();
+        let make =
+            |entry: &EfiEntry| Step::MakeEfiEntry { entry: entry.clone(), disk: "/dev/nvme0n1".into(), partition: 1 };
+        let steps: Vec<Step> = machine.boot.efi_entries.iter().map(make).collect();
+        plan.steps.extend(steps.iter().cloned());
+        // The recorded ones were on another partition.
+        machine.boot.efi_entries.iter_mut().for_each(|entry| entry.device = DeviceId("disk7p1".into()));
+        for step in &steps {
+            let notes = run(&FakeRunner::new(), target.path(), &machine, &plan, step).unwrap();
             assert_eq!(notes, Vec::<String>::new());
         }
         let read = |name: &str| {
@@ -418,7 +423,7 @@ fn configuration_behind_links_and_in_debconf() {
     assert_eq!(std::fs::read_to_string(outside.path().join("fstab")).unwrap(), text, "outside of the target");
     assert!(target.path().join("etc/fstab").symlink_metadata().unwrap().is_symlink());
     assert_eq!(notes.len(), 4, "{notes:?}");
-    assert!(notes[1].starts_with("/etc/fstab, line 2, names /dev/disk/by-id/usb-Stick-part1, which"), "{notes:?}");
+    assert!(notes[2].starts_with("/etc/fstab, line 2, names /dev/disk/by-id/usb-Stick-part1, which"), "{notes:?}");
 }
 
 /// Members are wiped before their array is made, whatever stands on them, and the array afterwards where it is real.

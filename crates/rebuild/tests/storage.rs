@@ -17,14 +17,11 @@ fn write(target: &Path, name: &str, text: &str) {
 }
 
 fn moved() -> MovedStorage {
-    let uuid = "aaaaaaaa-0000-0000-0000-000000000002";
     MovedStorage {
-        names: [("/dev/md/root", uuid), ("/dev/md127", uuid)]
-            .map(|(old, uuid)| (old.to_owned(), format!("UUID={uuid}")))
-            .to_vec(),
         closed: vec![("old_crypt".into(), "1-1".into())],
         opened: vec!["root_crypt UUID=2-2 none luks,initramfs".into()],
         disbanded: vec!["0:0:0:a".into()],
+        given_up: vec![],
         assembled: vec!["ARRAY /dev/md/data metadata=1.2 UUID=1:2:3:4".into()],
         words_gone: vec!["rd.md.uuid=0:0:0:a".into()],
         words_new: vec![],
@@ -43,20 +40,49 @@ fn files_follow_and_stay_when_it_is_done_again() {
     write(own, "etc/default/grub", "GRUB_CMDLINE_LINUX=\"rd.md.uuid=0:0:0:a quiet\"\n");
     write(own, "boot/grub/grub.cfg", "linux /vmlinuz root=/dev/md127 ro\n");
     write(own, "usr/sbin/grub-mkconfig", "");
+    let uuid = "UUID=aaaaaaaa-0000-0000-0000-000000000002".to_owned();
+    let replacements = ["/dev/md/root", "/dev/md127"].map(|old| (old.to_owned(), uuid.clone())).to_vec();
+    let names = Step::AdaptConfiguration { replacements, gone: vec![] };
     let step = Step::AdaptStorage { moved: moved() };
     for again in [false, true] {
         let runner = FakeRunner::lenient();
+        let renamed = run(&runner, own, &empty_machine(), &empty_plan(), &names).unwrap();
+        assert_eq!(renamed.len(), if again { 0 } else { 2 }, "{renamed:?}");
         let notes = run(&runner, own, &empty_machine(), &empty_plan(), &step).unwrap();
         assert_eq!(runner.command_lines(), [format!("chroot {} grub-mkconfig -o /boot/grub/grub.cfg", own.display())]);
-        assert_eq!(notes.len(), if again { 1 } else { 6 }, "{notes:?}");
+        assert_eq!(notes.len(), if again { 1 } else { 4 }, "{notes:?}");
         let read = |name: &str| std::fs::read_to_string(own.join(name)).unwrap();
-        let uuid = "UUID=aaaaaaaa-0000-0000-0000-000000000002";
         assert_eq!(read("etc/fstab"), format!("{uuid} / ext4 defaults 0 1\nUUID=9 /home ext4 defaults 0 2\n"));
         assert_eq!(read("etc/crypttab"), "other UUID=3-3 none luks\nroot_crypt UUID=2-2 none luks,initramfs\n");
         assert_eq!(read("etc/mdadm/mdadm.conf"), "ARRAY /dev/md/data metadata=1.2 UUID=1:2:3:4\n");
         assert_eq!(read("etc/default/grub"), "GRUB_CMDLINE_LINUX=\"quiet\"\n");
         assert_eq!(read("boot/grub/grub.cfg"), format!("linux /vmlinuz root={uuid} ro\n"));
     }
+}
+
+/// /dev/sdb2 was swap under a new key at each boot, and what is now /dev/sdb2 holds files.
+#[test]
+fn what_names_a_device_that_is_gone_does_nothing_any_more() {
+    let target = tempfile::tempdir().unwrap();
+    let own = target.path();
+    write(
+        own,
+        "etc/fstab",
+        "/dev/sdc2 /srv ext4 defaults 0 2\n/dev/mapper/cswap2 none swap sw 0 0\n/dev/sdb1 /data ext4 ro\n",
+    );
+    write(own, "etc/crypttab", "cswap2 /dev/sdb2 /dev/urandom swap\nother /dev/sdc2 none\n");
+    let pair = |old: &str, new: &str| (old.to_owned(), new.to_owned());
+    let replacements =
+        vec![pair("/dev/sdb1", "UUID=b1"), pair("/dev/sdc2", "/dev/sdb2"), pair("/dev/sdc1", "/dev/sdb1")];
+    let step = Step::AdaptConfiguration { replacements, gone: vec!["/dev/sdb2".into()] };
+    let notes = run(&FakeRunner::new(), own, &empty_machine(), &empty_plan(), &step).unwrap();
+    let read = |name: &str| std::fs::read_to_string(own.join(name)).unwrap();
+    assert_eq!(read("etc/crypttab"), "#cswap2 /dev/sdb2 /dev/urandom swap\nother /dev/sdb2 none\n");
+    let expected = "/dev/sdb2 /srv ext4 defaults 0 2\n#/dev/mapper/cswap2 none swap sw 0 0\nUUID=b1 /data ext4 ro\n";
+    assert_eq!(read("etc/fstab"), expected);
+    let said = |text: &str| notes.iter().any(|note| note.starts_with(text));
+    assert!(said("/etc/crypttab: the line of cswap2 is a comment now"), "{notes:?}");
+    assert!(said("/etc/fstab: the line is a comment now"), "{notes:?}");
 }
 
 #[test]

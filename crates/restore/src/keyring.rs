@@ -7,6 +7,7 @@ use crate::failure::Failure;
 use lifeboat_archive::{ArchiveError, Repository, SnapshotInfo};
 use lifeboat_machine::layout::LuksHeader;
 use lifeboat_machine::{DeviceKind, Event, EventSink, Machine};
+use lifeboat_plan::{Plan, Step, consequence};
 use lifeboat_rebuild::{RebuildError, Secrets};
 use lifeboat_storage::luks::{crypttab, make};
 use lifeboat_sys::{RunError, Runner};
@@ -16,6 +17,7 @@ use std::fs::{DirBuilder, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use zeroize::Zeroizing;
 
@@ -78,6 +80,8 @@ struct Encrypted {
     name: String,
     /// Of one that is encrypted anew: the file of the machine whose content opens it.
     key_file: Option<String>,
+    /// Of one that is encrypted anew: what opens it is typed at each boot.
+    typed: bool,
 }
 
 impl Encrypted {
@@ -87,11 +91,66 @@ impl Encrypted {
                 header: machine.layout.luks_header(crypt)?.clone(),
                 name: crypt.name.clone(),
                 key_file: crypt.key_file.clone(),
+                typed: consequence::is_typed(machine, &crypt.name),
             }),
             _ => None,
         });
         devices.collect()
     }
+
+    /// Those that a plan makes; of what it says nothing, it is as known.
+    fn of_plan(plan: &Plan, known: &[Encrypted]) -> Vec<Encrypted> {
+        let steps = plan.steps.iter();
+        let name = |header: &LuksHeader| {
+            plan.steps.iter().find_map(|step| match step {
+                Step::OpenLuks { uuid, name, .. } if *uuid == header.uuid => Some(name.clone()),
+                _ => None,
+            })
+        };
+        // Lines of crypttab say of new ones how they are opened at boot.
+        let line = |uuid: &str| {
+            let lines = plan.steps.iter().filter_map(|step| match step {
+                Step::AdaptStorage { moved } => Some(&moved.opened),
+                _ => None,
+            });
+            let mut entries = lines.flatten().flat_map(|line| crypttab::parse(line.as_bytes()));
+            entries.find(|entry| entry.device == format!("UUID={uuid}"))
+        };
+        let one = |step: &Step| {
+            let Step::MakeLuks { header, .. } = step else { return None };
+            let name = name(header)?;
+            let own = known.iter().find(|device| device.header.uuid == header.uuid);
+            let entry = line(&header.uuid);
+            let file = entry.as_ref().and_then(|entry| entry.key_file.clone()).filter(|path| path.starts_with('/'));
+            Some(Encrypted {
+                header: header.clone(),
+                name,
+                typed: own.map_or(entry.is_some() && file.is_none(), |own| own.typed),
+                key_file: own.map_or(file, |own| own.key_file.clone()),
+            })
+        };
+        steps.filter_map(one).collect()
+    }
+}
+
+/// The passphrase that a key file holds: what a person will type at each boot. Editors end a file with a line break, and nobody types it.
+///
+/// # Errors
+/// Why it cannot be typed.
+pub fn passphrase_of(content: &[u8]) -> Result<Zeroizing<Vec<u8>>, &'static str> {
+    let typed = content.strip_suffix(b"\n").unwrap_or(content);
+    let text = std::str::from_utf8(typed).map_err(|_| "it is no text")?;
+    if text.is_empty() {
+        return Err("it is empty");
+    }
+    if text.chars().any(char::is_control) {
+        return Err("it has more than one line, or characters that no keyboard has");
+    }
+    // cryptsetup takes no more from a terminal (cryptsetup(8), "NOTES ON PASSPHRASE PROCESSING").
+    if typed.len() > 512 {
+        return Err("it is longer than the 512 bytes that can be typed");
+    }
+    Ok(Zeroizing::new(typed.to_vec()))
 }
 
 /// Headers and keys of one snapshot's machine.
@@ -102,6 +161,8 @@ pub struct Keyring {
     /// Encrypted devices with the names of their mappings.
     devices: Mutex<Vec<Encrypted>>,
     keys: Mutex<BTreeMap<String, Zeroizing<Vec<u8>>>>,
+    /// New headers may be on their devices already: what opens them counts, and no other key is chosen.
+    begun: AtomicBool,
 }
 
 impl fmt::Debug for Keyring {
@@ -114,12 +175,25 @@ impl Keyring {
     /// The keyring of a machine; nothing is read yet.
     pub fn new(repository: Arc<Repository>, snapshot: SnapshotInfo, machine: &Machine, run: &Path) -> Keyring {
         let (devices, keys) = (Mutex::new(Encrypted::of(machine)), Mutex::default());
-        Keyring { repository, snapshot, directory: run.join(DIRECTORY), devices, keys }
+        Keyring { repository, snapshot, directory: run.join(DIRECTORY), devices, keys, begun: AtomicBool::new(false) }
     }
 
     /// From now on the devices are those of this machine: one whose description was edited. Keys stay.
     pub fn follow(&self, machine: &Machine) {
         *self.devices.lock().unwrap_or_else(PoisonError::into_inner) = Encrypted::of(machine);
+    }
+
+    /// From now on the devices are those that a plan makes whose first steps were done: also those that nobody has described beside it.
+    pub fn resume(&self, plan: &Plan) {
+        let mut devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
+        *devices = Encrypted::of_plan(plan, &devices);
+        self.begun.store(true, Ordering::Relaxed);
+    }
+
+    /// A new device whose header was made before the recovery stopped.
+    fn has_begun(&self, device: &Encrypted) -> bool {
+        let new = device.header.backup.is_none();
+        new && self.begun.load(Ordering::Relaxed) && self.new_header(&device.header.uuid).is_file()
     }
 
     fn devices(&self) -> Vec<Encrypted> {
@@ -131,16 +205,21 @@ impl Keyring {
         self.devices().into_iter().filter(|device| !keys.contains_key(&device.header.uuid)).collect()
     }
 
-    /// Recorded devices that nothing opens so far.
+    /// Devices that have a header, and that nothing opens so far.
     pub fn locked(&self) -> Vec<LockedDevice> {
-        let recorded = self.without_key().into_iter().filter(|device| device.header.backup.is_some());
+        let there = |device: &Encrypted| device.header.backup.is_some() || self.has_begun(device);
+        let recorded = self.without_key().into_iter().filter(there);
         recorded.map(|device| LockedDevice { uuid: device.header.uuid, name: device.name }).collect()
     }
 
     /// Devices that are encrypted anew and have no key yet.
     pub fn keyless(&self) -> Vec<LockedDevice> {
-        let new = self.without_key().into_iter().filter(|device| device.header.backup.is_none());
-        new.map(|device| LockedDevice { uuid: device.header.uuid, name: device.name }).collect()
+        let new = |device: &Encrypted| device.header.backup.is_none() && !self.has_begun(device);
+        self.without_key()
+            .into_iter()
+            .filter(new)
+            .map(|device| LockedDevice { uuid: device.header.uuid, name: device.name })
+            .collect()
     }
 
     /// Keeps the passphrase of a device that is encrypted anew.
@@ -162,7 +241,17 @@ impl Keyring {
             if self.key(uuid).is_none()
                 && let Some(path) = &device.key_file
             {
-                let text = match self.file(path).filter(|content| !content.is_empty()) {
+                let content = self.file(path).filter(|content| !content.is_empty());
+                let content = match content.as_deref().filter(|_| device.typed) {
+                    Some(typed) => Some(passphrase_of(typed).map_err(|reason| Failure::Unusable {
+                        what: format!("{path} of the archive as the key of {}", device.name),
+                        reason: format!(
+                            "{reason}, and it has to be typed at each boot; try a file with a passphrase (--luks-key), or none"
+                        ),
+                    })?),
+                    None => content,
+                };
+                let text = match content {
                     Some(content) => {
                         self.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(uuid.clone(), content);
                         format!("{} is encrypted with {path} of the archive as its key", device.name)
@@ -323,5 +412,61 @@ impl Secrets for Keyring {
 
     fn key(&self, uuid: &str) -> Option<Zeroizing<Vec<u8>>> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner).get(uuid).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lifeboat_machine::testing::luks;
+    use lifeboat_plan::MovedStorage;
+
+    #[test]
+    fn a_passphrase_in_a_file_is_what_is_typed() {
+        let of = |content: &[u8]| passphrase_of(content).map(|key| key.to_vec());
+        assert_eq!(of(b"sesame\n"), Ok(b"sesame".to_vec()));
+        assert_eq!(of("s\u{e9}same".as_bytes()), Ok("s\u{e9}same".as_bytes().to_vec()));
+        for (content, why) in [
+            (&b"a\nb"[..], "more than one line"),
+            (&b"sesame\r\n"[..], "no keyboard"),
+            (&b"sesame\n\n"[..], "more than one line"),
+            (&b"\xff\x00\x17"[..], "no text"),
+            (&b"\n"[..], "empty"),
+            (&[b'x'; 600], "512"),
+        ] {
+            assert!(of(content).is_err_and(|reason| reason.contains(why)), "{content:?}");
+        }
+    }
+
+    /// What a recovery encrypts anew may be nowhere but in its plan: it was chosen when the recovery began.
+    #[test]
+    fn a_plan_tells_its_encrypted_devices() {
+        let new = LuksHeader { backup: None, ..luks("77aa", "00") };
+        let open = |uuid: &str, name: &str| Step::OpenLuks {
+            device: "/dev/vda2".into(),
+            uuid: uuid.into(),
+            name: name.into(),
+            node: format!("/dev/mapper/{name}"),
+            size_bytes: 1,
+        };
+        let opened =
+            vec!["data UUID=77aa /etc/data.key luks".to_owned(), "root UUID=88bb none luks,initramfs".to_owned()];
+        let make = |header: &LuksHeader| Step::MakeLuks { device: "/dev/vda2".into(), header: header.clone() };
+        let root = LuksHeader { uuid: "88bb".into(), ..new.clone() };
+        let steps = vec![
+            make(&new),
+            open("77aa", "data"),
+            make(&root),
+            open("88bb", "root"),
+            Step::AdaptStorage { moved: MovedStorage { opened, ..MovedStorage::default() } },
+        ];
+        let plan = Plan { targets: vec![], steps, moved: vec![], notes: vec![] };
+        // One that was recorded, and that the plan no longer makes, is not asked for.
+        let gone = Encrypted { header: luks("64f0", "00"), name: "old".into(), key_file: None, typed: false };
+        let found = Encrypted::of_plan(&plan, &[gone]);
+        let short: Vec<(&str, Option<&str>, bool)> =
+            found.iter().map(|one| (one.name.as_str(), one.key_file.as_deref(), one.typed)).collect();
+        assert_eq!(short, [("data", Some("/etc/data.key"), false), ("root", None, true)]);
+        assert_eq!(found[0].header, new);
     }
 }

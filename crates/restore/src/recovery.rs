@@ -304,6 +304,13 @@ impl<'a> Recovery<'a> {
         Context { secrets, ..Context::new(self.runner, &self.rescue.directories.target, &self.machine, plan) }
     }
 
+    /// What opens the encrypted devices of a recovery that has begun is asked of those that its plan makes.
+    pub fn resume(&self, journal: &Journal) {
+        if journal.is_begun() {
+            self.keyring.resume(&journal.plan);
+        }
+    }
+
     /// Continues a recovery until `last` is done. What is already done is not repeated; filesystems that an interruption
     /// left unmounted are mounted first. The journal is written after each step.
     ///
@@ -313,6 +320,7 @@ impl<'a> Recovery<'a> {
     pub fn carry_on(&self, journal: &mut Journal, last: Part) -> Result<(), Failure> {
         let target = &self.rescue.directories.target;
         std::fs::create_dir_all(target).map_err(|source| Failure::Write { path: target.clone(), source })?;
+        self.resume(journal);
         self.keyring.open_by_files(self.runner, self.sink)?;
         if journal.is_unfinished() {
             self.mount_again(journal)?;

@@ -34,6 +34,9 @@ pub fn run(session: &Session, args: &RestoreArgs) -> CommandResult {
     }
     let _alone = rescue.alone()?;
     let recovery = open(session, &rescue, &args.key)?;
+    if let Some(journal) = &continued {
+        recovery.resume(journal);
+    }
     unlock(session, &recovery)?;
     match (continued, args.stage) {
         (Some(journal), stage) => go_on(session, &rescue, &recovery, journal, stage),

@@ -6,7 +6,7 @@ use crate::job::layout::{bytes, check, read};
 use crate::session::Session;
 use lifeboat_machine::bytes::parse_size;
 use lifeboat_machine::layout::Disk;
-use lifeboat_machine::{DeviceId, DiskContent, FoundDisk, FoundHardware, Machine};
+use lifeboat_machine::{DeviceId, DeviceKind, DiskContent, FoundDisk, FoundHardware, Machine};
 use lifeboat_plan::{FilesystemKind, Move, SecondDisk, consequence, moves};
 use serde::Deserialize;
 use std::path::Path;
@@ -40,12 +40,33 @@ pub fn edit(session: &Session, args: &LayoutEditArgs) -> CommandResult {
     for one in consequence::required(&recorded, &machine) {
         session.reporter.note(format!("{} needs the package {} in the machine's system", one.what, one.package));
     }
+    for (device, crypt) in keys_to_type(&recorded, &machine) {
+        session.reporter.note(format!(
+            "{device} is opened before any file can be read: the passphrase in {crypt}, one line of text, is typed at each boot"
+        ));
+    }
     let out = args.out.display();
     session.reporter.note(format!(
         "{out} is written. Look at what it would do: 'lifeboat layout plan --layout {out}'. Use it: 'lifeboat rescue --layout {out} …', or \
          'lifeboat restore --layout {out}' in the rescue system"
     ));
     Ok(())
+}
+
+/// Mappings that are new, and whose key file lies behind them: its content is typed at each boot. The second is the file.
+fn keys_to_type<'m>(recorded: &Machine, machine: &'m Machine) -> Vec<(&'m str, &'m str)> {
+    let crypts = |machine: &'m Machine| {
+        machine.layout.devices.iter().filter_map(|device| match &device.kind {
+            DeviceKind::Crypt(crypt) => Some(crypt),
+            _ => None,
+        })
+    };
+    let known = |name: &str| {
+        let same = |kind: &DeviceKind| matches!(kind, DeviceKind::Crypt(crypt) if crypt.name == name);
+        recorded.layout.devices.iter().any(|device| same(&device.kind))
+    };
+    let new = crypts(machine).filter(|crypt| !known(&crypt.name) && consequence::is_typed(machine, &crypt.name));
+    new.filter_map(|crypt| Some((crypt.name.as_str(), crypt.key_file.as_deref()?))).collect()
 }
 
 /// A person edits a copy. What cannot be read afterwards is kept beside the new file.

@@ -163,12 +163,12 @@ impl Draft {
 }
 
 /// Whether the boot loaders still find a place and what they read; the reason when they do not.
-pub(super) fn bootable(before: &Machine, after: &Machine) -> Result<(), String> {
+pub(crate) fn bootable(before: &Machine, after: &Machine) -> Result<(), String> {
     let layout = &after.layout;
     for loader in &after.boot.loaders {
         let directory = match loader {
             Loader::GrubBios { disks, directory } => {
-                if disks.is_empty() {
+                if disks.is_empty() && !before.boot.loaders.contains(loader) {
                     return Err("no disk is left that GRUB was installed on; move what is on that disk as a whole \
                                 (--move disk0:disk1)"
                         .into());
@@ -205,12 +205,21 @@ pub(super) fn bootable(before: &Machine, after: &Machine) -> Result<(), String> 
             }
         }
     }
-    let layers = |machine: &Machine| stack(machine, Path::new("/"));
-    let more = layers(after).into_iter().any(|layer| !layers(before).contains(&layer));
-    if more && after.boot.initramfs == InitramfsTool::None && !after.boot.loaders.is_empty() {
-        return Err("the machine has no tool that adds what opens its root to the initramfs".into());
+    let more = |path: &str| {
+        let layers = |machine: &Machine| stack(machine, Path::new(path));
+        layers(after).into_iter().any(|layer| !layers(before).contains(&layer))
+    };
+    if !["/", "/usr"].into_iter().any(more) || after.boot.loaders.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    match after.boot.initramfs {
+        InitramfsTool::InitramfsTools | InitramfsTool::Dracut => Ok(()),
+        // What its images hold is a matter of hooks in its configuration, which nothing here adds or can check.
+        InitramfsTool::Mkinitcpio => Err("mkinitcpio adds what opens the root only when its configuration has the hooks for it; make \
+                                          such changes with initramfs-tools or dracut, or on devices other than those of / and /usr"
+            .into()),
+        InitramfsTool::None => Err("the machine has no tool that adds what opens its root to the initramfs".into()),
+    }
 }
 
 /// The layers below a path, from the disks up; disks and partitions themselves do not count.

@@ -230,10 +230,34 @@ impl Draft {
         Ok(())
     }
 
-    /// Makes the filesystem or swap area of a device fit its device, where that can become smaller.
+    /// Makes the filesystem of a device fit its device, where that can become smaller; refuses what cannot.
     pub(super) fn fit_content(&mut self, id: &DeviceId) -> Result<(), Refusal> {
         let device = self.known(id)?;
-        let Content::Filesystem(filesystem) = &device.content else { return Ok(()) };
+        let filesystem = match &device.content {
+            Content::Filesystem(filesystem) => filesystem,
+            Content::Member(Member::Group { group, first_extent_bytes, extents, .. }) => {
+                let extent = group.as_ref().and_then(|group| self.layout().group(group)).map_or(0, |g| g.extent_bytes);
+                return match first_extent_bytes + extents * extent <= device.size_bytes {
+                    true => Ok(()),
+                    false => Err(Refusal::of(
+                        id,
+                        "the extents of its volume group have no room beside what lies below them then; make the group smaller \
+                         (pvresize --setphysicalvolumesize), and record the machine again",
+                    )),
+                };
+            }
+            Content::Journal(journal) if journal.size_bytes > device.size_bytes => {
+                return Err(Refusal::of(id, "its journal has no room for what lies below it then"));
+            }
+            Content::Empty
+            | Content::Table(_)
+            | Content::Swap(_)
+            | Content::BootLoader
+            | Content::Extended
+            | Content::Luks(_)
+            | Content::Journal(_)
+            | Content::Member(Member::Array { .. } | Member::Filesystem { .. }) => return Ok(()),
+        };
         if filesystem.size_bytes <= device.size_bytes {
             return Ok(());
         }

@@ -11,15 +11,23 @@ use lifeboat_machine::layout::Disk;
 impl Work<'_> {
     /// The steps for all of it; none where nothing changed.
     pub(super) fn adaptations(&self, steps: &mut Vec<Step>) {
-        let replacements = self.replacements();
-        if !replacements.is_empty() {
-            steps.push(Step::AdaptConfiguration { replacements });
+        let renamed = consequence::renamed(self.recorded, self.machine, self.nodes);
+        let gone = self.gone(&renamed);
+        // All of them in one step: a new name of one device may be the old name of another one.
+        let mut replacements = renamed.clone();
+        for (old, new) in self.replacements() {
+            if !replacements.iter().any(|(known, _)| *known == old) {
+                replacements.push((old, new));
+            }
+        }
+        if !replacements.is_empty() || !gone.is_empty() {
+            steps.push(Step::AdaptConfiguration { replacements, gone });
         }
         let changes = kind_changes::changes(self.recorded, self.machine, self.nodes);
         if !changes.is_empty() {
             steps.push(Step::AdaptFilesystems { changes });
         }
-        let moved = consequence::moved(self.recorded, self.machine, self.nodes);
+        let moved = consequence::moved(self.recorded, self.machine, self.nodes, &renamed);
         let elsewhere = moved.is_some() && self.machine.boot.initramfs != InitramfsTool::None;
         steps.extend(moved.map(|moved| Step::AdaptStorage { moved }));
         if elsewhere {
@@ -28,6 +36,27 @@ impl Work<'_> {
         } else if let Some(reason) = self.initramfs_reason() {
             steps.push(Step::RebuildInitramfs { reason });
         }
+    }
+
+    /// Names of devices that are no more, unless their content is found by another name.
+    fn gone(&self, renamed: &[(String, String)]) -> Vec<String> {
+        let layout = &self.recorded.layout;
+        let mut gone: Vec<String> = vec![];
+        for device in consequence::absent(self.recorded, self.machine) {
+            gone.extend(consequence::names(layout, device));
+            let (suffix, disk) = match device.partition() {
+                Some(partition) => (format!("-part{}", partition.number), layout.device(&partition.parent)),
+                None => (String::new(), Some(device)),
+            };
+            let Some(disk) = disk.and_then(|disk| disk.disk()) else { continue };
+            let path = disk.hardware_path.as_deref().filter(|path| !path.is_empty());
+            gone.extend(path.map(|path| format!("/dev/disk/by-path/{path}{suffix}")));
+            gone.extend(by_id(disk).into_iter().map(|id| format!("/dev/disk/by-id/{id}{suffix}")));
+        }
+        gone.retain(|name| !renamed.iter().any(|(old, _)| old == name));
+        gone.sort();
+        gone.dedup();
+        gone
     }
 
     /// Names of devices that are other ones now: kernel paths and the links of udev that contain hardware identity.

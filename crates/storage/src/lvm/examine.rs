@@ -70,9 +70,11 @@ const PHYSICAL: &str = "vg_uuid,pv_name,pv_uuid,pe_start,pv_pe_count";
 const VOLUMES: &str = "vg_uuid,lv_name,lv_uuid,lv_tags,lv_attr,lv_parent,lv_kernel_major,lv_kernel_minor,segtype,\
     seg_pe_ranges,stripes,data_stripes,stripe_size,region_size,chunk_size,pool_lv,origin,data_lv,lv_metadata_size,zero,\
     discards,raidintegritymode";
-/// What LVM before 2.03.13 does not report all of.
-const NEWER: &str = ",raidintegrityblocksize,raid_min_recovery_rate,raid_max_recovery_rate,raid_write_behind,metadata_lv,mirror_log,\
-    cache_mode,cache_policy,cache_settings,cache_metadata_format,writecache_block_size";
+/// What every LVM of this decade reports, and older ones may not.
+const NEWER: &str = ",raid_min_recovery_rate,raid_max_recovery_rate,raid_write_behind,metadata_lv,mirror_log,cache_mode,\
+    cache_policy,cache_settings,cache_metadata_format";
+/// What LVM before 2.03.13 does not report all of. One column that is not known makes it report nothing.
+const NEWEST: &str = ",raidintegrityblocksize,writecache_block_size";
 
 /// Reads all groups, and the physical volumes that belong to none.
 ///
@@ -87,7 +89,9 @@ pub fn examine(runner: &dyn Runner) -> Result<(Vec<ExaminedGroup>, Vec<FoundPhys
     let groups = rows(&report("vgs", &[], GROUPS)?)?;
     let physical = rows(&report("pvs", &[], PHYSICAL)?)?;
     let volumes = |columns: &str| report("lvs", &["--all", "--segments"], columns);
-    let volumes = rows(&volumes(&format!("{VOLUMES}{NEWER}")).or_else(|_| volumes(VOLUMES))?)?;
+    let reported = volumes(&format!("{VOLUMES}{NEWER}{NEWEST}"));
+    let reported = reported.or_else(|_| volumes(&format!("{VOLUMES}{NEWER}"))).or_else(|_| volumes(VOLUMES));
+    let volumes = rows(&reported?)?;
     let alone = physical.iter().filter(|row| text(row, "vg_uuid").is_empty()).map(self::physical).collect();
     Ok((groups.iter().map(|group| one(group, &physical, &volumes)).collect(), alone))
 }
@@ -207,7 +211,7 @@ fn volumes(rows: &[Row], refusals: &mut Vec<(String, String)>) -> Volumes {
 mod tests {
     use super::*;
     use lifeboat_machine::layout::{CacheKind, RaidSettings};
-    use lifeboat_sys::FakeRunner;
+    use lifeboat_sys::{FakeRunner, Output};
 
     fn json(name: &str, rows: &[&[(&str, &str)]]) -> String {
         let rows: Vec<Value> = rows
@@ -289,6 +293,23 @@ mod tests {
         assert!(group.volumes[2].read_only);
         let VolumeShape::Raid { images, stripe_bytes, .. } = &group.volumes[3].shape else { panic!() };
         assert!(images.len() == 1 && images[0].write_mostly && stripe_bytes.is_none(), "{images:?}");
+    }
+
+    /// LVM 2.03.11 does not know two of the columns, and then reports nothing; it knows those of caches and mirrors.
+    #[test]
+    fn an_older_lvm_is_asked_for_all_that_it_knows() {
+        let group: &[(&str, &str)] = &[("vg_uuid", "G"), ("vg_name", "vg0")];
+        let failed =
+            || Output { code: 3, stdout: vec![], stderr: b"Unrecognised field: raidintegrityblocksize".to_vec() };
+        let runner = FakeRunner::new()
+            .answer("lvm vgs", json("vg", &[group]))
+            .answer("lvm pvs", json("pv", &[]))
+            .answer_with("lvm lvs", failed())
+            .answer("lvm lvs", json("seg", &[&volume("root", &[("segtype", "linear")])]));
+        assert_eq!(examine(&runner).unwrap().0[0].volumes.len(), 1);
+        let last = runner.command_lines().pop().unwrap();
+        assert!(["cache_mode", "cache_policy", "mirror_log"].iter().all(|column| last.contains(column)), "{last}");
+        assert!(!last.contains("raidintegrityblocksize") && !last.contains("writecache_block_size"), "{last}");
     }
 
     #[test]
