@@ -137,7 +137,13 @@ pub(crate) fn absent<'m>(recorded: &'m Machine, wanted: &'m Machine) -> impl Ite
         Content::Empty | Content::Swap(_) => {
             std::mem::discriminant(&old.content) == std::mem::discriminant(&new.content)
         }
-        _ => true,
+        Content::Table(_)
+        | Content::Filesystem(_)
+        | Content::BootLoader
+        | Content::Extended
+        | Content::Luks(_)
+        | Content::Journal(_)
+        | Content::Member(_) => true,
     };
     recorded.layout.devices.iter().filter(move |old| {
         twin(&wanted.layout, old).is_none() && !wanted.layout.device(&old.id).is_some_and(|new| stays(old, new))

@@ -41,7 +41,7 @@ fn a_volume_group_that_is_given_up_must_not_stay_connected() {
     let mut machine = group_on_raid_5(0);
     let uuid = "PV-array0".to_owned();
     let plan = moved(&machine, vec![Move::FromVolume { volume: id("volume0") }], raid_disks()).unwrap();
-    assert_eq!(adapted(&plan).given_up, [uuid.clone()]);
+    assert_eq!(adapted(&plan).given_up, std::slice::from_ref(&uuid));
     let needs: Vec<Need<'_>> = plan.steps.iter().flat_map(Step::needs).collect();
     assert!(needs.contains(&Need::Gone { uuid: uuid.into(), kind: "the LVM volume group" }), "{needs:?}");
     machine = gpt_machine();

@@ -33,9 +33,9 @@ pub fn make(context: &Context, entry: &EfiEntry, disk: &str, partition: u32) -> 
     let option =
         LoadOption { label: entry.label.clone(), drive, file: entry.loader.clone(), data: data.unwrap_or_default() };
     // Entries follow their partitions to others, so those of the plan count.
-    let planned = context.plan.steps.iter().filter_map(|step| match step {
-        Step::MakeEfiEntry { entry, .. } => Some(entry),
-        _ => None,
+    let planned = context.plan.steps.iter().filter_map(|step| {
+        let Step::MakeEfiEntry { entry, .. } = step else { return None };
+        Some(entry)
     });
     let place = planned.into_iter().position(|other| other == entry).unwrap_or(0);
     match mounted(&context.efivars).and_then(|()| store(&context.efivars, &option, place)) {
