@@ -351,7 +351,7 @@ fn volume_groups_on_md_and_on_disks_come_back() {
 
 #[test]
 #[ignore = "long: make test-all"]
-fn caches_and_checksums_of_lvm_come_back() {
+fn caches_of_lvm_come_back() {
     comes_back(DEBIAN_12, "lvm-cache-bios");
 }
 

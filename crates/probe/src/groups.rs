@@ -126,12 +126,23 @@ impl FoundGroup {
                 if subject == name { format!("the volume group {name}") } else { format!("{name}/{subject}") };
             findings.refuse(subject, reason.as_str());
         }
+        for volume in self.examined.volumes.iter().filter(|volume| has_integrity(&volume.shape)) {
+            findings.refuse_with_remedy(
+                format!("{name}/{}", volume.name),
+                "its RAID images have integrity checksums: making such a volume stopped for minutes when it was tried, and is not trusted yet",
+                format!("lvconvert --raidintegrity n {name}/{}", volume.name),
+            );
+        }
         for snapshot in &self.examined.snapshots {
             findings.warn(format!(
                 "{name}/{snapshot} is a snapshot; it is not part of the backup, and its origin comes back without it"
             ));
         }
     }
+}
+
+fn has_integrity(shape: &VolumeShape) -> bool {
+    matches!(shape.uncached().0, VolumeShape::Raid { integrity_block_bytes: Some(_), .. })
 }
 
 /// LVM's label stands in one of the first four sectors (lib/label/label.h in LVM2).
@@ -168,5 +179,48 @@ pub(crate) fn pool(group: &FoundGroup, found: &FoundVolume, volume: Volume, id: 
         size_bytes: found.shape.shown_extents().saturating_mul(group.examined.extent_bytes),
         kind: DeviceKind::Volume(volume),
         content: Content::Empty,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lifeboat_machine::layout::RaidSettings;
+
+    #[test]
+    fn integrity_checksums_are_refused_with_the_way_to_take_them_off() {
+        let volume = |name: &str, integrity_block_bytes| FoundVolume {
+            name: name.into(),
+            uuid: String::new(),
+            tags: vec![],
+            read_only: false,
+            number: None,
+            origin: None,
+            shape: VolumeShape::Raid {
+                segment_type: "raid1".into(),
+                data_stripes: 1,
+                stripe_bytes: None,
+                region_bytes: 2 << 20,
+                images: vec![],
+                integrity_block_bytes,
+                settings: RaidSettings::default(),
+            },
+        };
+        let examined = ExaminedGroup {
+            name: "vg0".into(),
+            uuid: String::new(),
+            extent_bytes: 4 << 20,
+            tags: vec![],
+            physical: vec![],
+            volumes: vec![volume("plain", None), volume("checked", Some(512))],
+            snapshots: vec![],
+            refusals: vec![],
+        };
+        let mut findings = Findings { refusals: vec![], warnings: vec![] };
+        FoundGroup { id: GroupId("group0".into()), examined, members: vec![] }.judge(&mut findings);
+        let refused: Vec<&str> = findings.refusals.iter().map(|refusal| refusal.subject.as_str()).collect();
+        assert_eq!(refused, ["vg0/checked"]);
+        let remedy = findings.refusals[0].remedy.as_ref().unwrap().as_str();
+        assert_eq!(remedy, "lvconvert --raidintegrity n vg0/checked");
     }
 }
