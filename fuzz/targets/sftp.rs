@@ -11,6 +11,8 @@ mod files {
 }
 
 use libfuzzer_sys::fuzz_target;
+/// The protocol takes it from the root of its crate.
+use lifeboat_remote::Limits;
 use protocol::Session;
 use std::io::{Seek as _, Write as _};
 use std::time::Duration;

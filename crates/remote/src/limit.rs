@@ -51,24 +51,24 @@ impl Limits {
     }
 
     /// Something is limited when it is sent.
-    pub(crate) fn slows_uploads(&self) -> bool {
+    pub fn slows_uploads(&self) -> bool {
         self.upload.is_some()
     }
 
     /// Something is limited when it is received.
-    pub(crate) fn slows_downloads(&self) -> bool {
+    pub fn slows_downloads(&self) -> bool {
         self.download.is_some()
     }
 
     /// Waits until so many bytes may be sent.
-    pub(crate) fn before_sending(&self, bytes: usize) {
+    pub fn before_sending(&self, bytes: usize) {
         if let Some(rate) = &self.upload {
             rate.wait(bytes);
         }
     }
 
     /// Waits after so many bytes were received.
-    pub(crate) fn after_receiving(&self, bytes: usize) {
+    pub fn after_receiving(&self, bytes: usize) {
         if let Some(rate) = &self.download {
             rate.wait(bytes);
         }
