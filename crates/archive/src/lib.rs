@@ -13,6 +13,7 @@
 //! | `shared`, [`room`] | files that share blocks; the room that a restore needs |
 //! | [`diff`], `differing` | what differs between two snapshots; in which respects two entries differ |
 //! | [`pattern`] | patterns for paths |
+//! | `pax` | records of the pax format |
 //! | [`mod@tar`] | a directory of a snapshot as a tar archive |
 //! | [`measure`] | inspects a file tree without reading content |
 //! | [`repository`] | [`Repository`]: restic format 2; the only place that names rustic types |
@@ -42,6 +43,7 @@ pub mod fuzz;
 mod links;
 pub mod measure;
 pub mod pattern;
+mod pax;
 pub mod report;
 pub mod repository;
 pub mod room;

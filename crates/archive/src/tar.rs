@@ -3,6 +3,7 @@
 
 use crate::ArchiveError;
 use crate::file_table::{Entry, Kind};
+use crate::pax::{decimal, record};
 use crate::repository::contents::{Contents, Number, WriteError};
 use std::collections::HashMap;
 use std::io::Write;
@@ -199,31 +200,6 @@ fn octal(number: u64, digits: usize) -> String {
     format!("{number:0digits$o}")
 }
 
-/// Seconds as pax writes them.
-fn decimal(time: crate::Time) -> String {
-    match (time.seconds, time.nanoseconds) {
-        (seconds, 0) => seconds.to_string(),
-        (seconds, nanoseconds) if seconds >= 0 => format!("{seconds}.{nanoseconds:09}"),
-        // Before 1970 the fraction counts from the other side.
-        (-1, nanoseconds) => format!("-0.{:09}", 1_000_000_000 - nanoseconds),
-        (seconds, nanoseconds) => format!("{}.{:09}", seconds + 1, 1_000_000_000 - nanoseconds),
-    }
-}
-
-/// Adds `LENGTH KEY=VALUE\n`, where the length counts itself.
-fn record(records: &mut Vec<u8>, key: &[u8], value: &[u8]) {
-    let rest = key.len() + value.len() + 3;
-    let mut length = rest + 1;
-    while length != rest + length.to_string().len() {
-        length = rest + length.to_string().len();
-    }
-    records.extend_from_slice(format!("{length} ").as_bytes());
-    records.extend_from_slice(key);
-    records.push(b'=');
-    records.extend_from_slice(value);
-    records.push(b'\n');
-}
-
 /// Fills the last block.
 fn pad(size: u64, out: &mut dyn Write) -> Result<(), WriteError> {
     let rest = (size % BLOCK as u64) as usize;
@@ -257,33 +233,5 @@ impl Write for Counted<'_> {
 
     fn flush(&mut self) -> std::io::Result<()> {
         self.out.flush()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Time;
-
-    #[test]
-    fn records_count_themselves() {
-        let mut records = vec![];
-        record(&mut records, b"path", &[b'x'; 90]);
-        record(&mut records, b"a", b"b");
-        assert_eq!(&records[..9], b"99 path=x");
-        assert_eq!(&records[99..], b"6 a=b\n");
-        let mut long = vec![];
-        record(&mut long, b"path", &[b'x'; 91]);
-        assert!(long.starts_with(b"101 path=") && long.len() == 101);
-    }
-
-    #[test]
-    fn times_before_1970() {
-        let time = |seconds, nanoseconds| decimal(Time { seconds, nanoseconds });
-        assert_eq!(time(5, 0), "5");
-        assert_eq!(time(5, 1), "5.000000001");
-        assert_eq!(time(-1, 250_000_000), "-0.750000000");
-        assert_eq!(time(-3, 250_000_000), "-2.750000000");
-        assert_eq!(time(-3, 0), "-3");
     }
 }

@@ -46,12 +46,7 @@ pub struct Taken<'r> {
     runner: &'r dyn Runner,
     /// How each filesystem is read in the end.
     pub choices: Vec<Choice>,
-    mounts: Vec<OwnedFd>,
-    volumes: Vec<(VolumeSnapshot, PathBuf)>,
-    tops: Vec<(TopLevel, Vec<String>)>,
-    frozen: Option<(Frozen, Vec<PathBuf>)>,
-    stand_ins: Vec<(PathBuf, PathBuf)>,
-    excludes: Vec<PathBuf>,
+    parts: Parts,
     keeper: Option<Child>,
     run: Option<Run>,
 }
@@ -61,18 +56,7 @@ pub struct Taken<'r> {
 /// # Errors
 /// When something that is required or asked for by name cannot be done; all is released then.
 pub fn take<'r>(context: &Context<'_, 'r>, policy: &Snapshots, choices: Vec<Choice>) -> Result<Taken<'r>, MomentError> {
-    let mut taken = Taken {
-        runner: context.runner,
-        choices,
-        mounts: vec![],
-        volumes: vec![],
-        tops: vec![],
-        frozen: None,
-        stand_ins: vec![],
-        excludes: vec![],
-        keeper: None,
-        run: None,
-    };
+    let mut taken = Taken { runner: context.runner, choices, parts: Parts::default(), keeper: None, run: None };
     check(context.sysroot, context.written, policy, &taken.choices)?;
     let freezes = taken.choices.iter().any(|choice| choice.way == Way::Frozen);
     if !freezes && !taken.choices.iter().any(Choice::has_snapshot) {
@@ -87,13 +71,8 @@ pub fn take<'r>(context: &Context<'_, 'r>, policy: &Snapshots, choices: Vec<Choi
     }
     let run = &*taken.run.insert(run);
     let mut work = Work { context, policy, run, number: 0 };
-    let (mut choices, mut parts) = (std::mem::take(&mut taken.choices), Parts::default());
-    let result = work.all(&mut choices, &mut parts);
-    taken.choices = choices;
-    let Parts { mounts, volumes, tops, frozen, stand_ins, excludes } = parts;
-    (taken.mounts, taken.volumes, taken.tops, taken.frozen) = (mounts, volumes, tops, frozen);
-    (taken.stand_ins, taken.excludes) = (stand_ins, excludes);
-    result.map(|()| taken)
+    work.all(&mut taken.choices, &mut taken.parts)?;
+    Ok(taken)
 }
 
 /// Reports, before anything is done, what cannot be done as the policy wants it. `written` is what is written to during the backup.
@@ -319,12 +298,12 @@ fn version(release: &str) -> Option<(u32, u32)> {
 impl Taken<'_> {
     /// Which directory is read instead of the filesystem at a path.
     pub fn stand_ins(&self) -> &[(PathBuf, PathBuf)] {
-        &self.stand_ins
+        &self.parts.stand_ins
     }
 
     /// What is not the machine's: names that the snapshots have in it.
     pub fn excludes(&self) -> &[PathBuf] {
-        &self.excludes
+        &self.parts.excludes
     }
 
     /// Mount points that are read from snapshots, and those that are read live.
@@ -339,15 +318,15 @@ impl Taken<'_> {
     /// After the reading: thaws what is frozen, and names the filesystems whose entries cannot be relied on, with the reason.
     pub fn faults(&mut self) -> Vec<(PathBuf, String)> {
         let mut found = vec![];
-        if let Some((frozen, mount_points)) = self.frozen.take()
+        if let Some((frozen, mount_points)) = self.parts.frozen.take()
             && frozen.thaw() == Watched::Late
         {
             let why = "it was thawed before it was read as a whole, for 'freeze_seconds' were over; its files may be of different moments";
             found.extend(mount_points.into_iter().map(|path| (path, why.to_owned())));
         }
-        let snapshots: Vec<VolumeSnapshot> = self.volumes.iter().map(|(snapshot, _)| snapshot.clone()).collect();
+        let snapshots: Vec<VolumeSnapshot> = self.parts.volumes.iter().map(|(snapshot, _)| snapshot.clone()).collect();
         let read = |snapshot: &VolumeSnapshot| {
-            let at = self.volumes.iter().find(|(known, _)| known == snapshot).map(|(_, at)| at);
+            let at = self.parts.volumes.iter().find(|(known, _)| known == snapshot).map(|(_, at)| at);
             at.filter(|at| self.choices.iter().any(|choice| choice.has_snapshot() && choice.mount_point() == *at))
         };
         match volume::faults(self.runner, &snapshots) {
@@ -373,15 +352,15 @@ impl Taken<'_> {
     }
 
     fn let_go(&mut self) -> Vec<String> {
-        drop(self.frozen.take());
-        self.mounts.clear();
+        drop(self.parts.frozen.take());
+        self.parts.mounts.clear();
         let mut problems = vec![];
-        for (snapshot, _) in self.volumes.drain(..).rev() {
+        for (snapshot, _) in self.parts.volumes.drain(..).rev() {
             if let Err(error) = volume::remove(self.runner, &snapshot) {
                 problems.push(format!("the snapshot {} was left: {error}", snapshot.full_name()));
             }
         }
-        for (top, names) in self.tops.drain(..) {
+        for (top, names) in self.parts.tops.drain(..) {
             for name in names.iter().rev() {
                 if let Err(error) = top.remove(name) {
                     problems.push(format!("the snapshot {name} was left: {error}"));

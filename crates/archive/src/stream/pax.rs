@@ -2,6 +2,7 @@
 //! that GNU tar, bsdtar and Python restore all that they can, and read as far as the catalogue needs them.
 
 use crate::file_table::{Kind, Record, Xattr, data};
+use crate::pax::{decimal, record as record_line};
 use std::io::Write as _;
 
 /// Everything is in units of this.
@@ -66,7 +67,7 @@ pub(crate) fn push(out: &mut Vec<u8>, member: &Member<'_>) -> bool {
     }
     let time = record.mtime;
     if time.nanoseconds != 0 || !(0..1 << 33).contains(&time.seconds) {
-        record_line(&mut extended, b"mtime", decimal(time.seconds, time.nanoseconds).as_bytes());
+        record_line(&mut extended, b"mtime", decimal(time).as_bytes());
     }
     for (name, id) in [("uid", record.uid), ("gid", record.gid)] {
         if id >= 1 << 21 {
@@ -163,30 +164,6 @@ fn access_list(value: &[u8]) -> Option<String> {
         text.push(format!("{kind}:{name}:{}{}{}", letter(4, 'r'), letter(2, 'w'), letter(1, 'x')));
     }
     Some(text.join(","))
-}
-
-/// A time as PAX has it: seconds with a fraction, e.g. -0.25 for a quarter second before 1970.
-fn decimal(seconds: i64, nanoseconds: u32) -> String {
-    let total = i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
-    let (sign, total) = if total < 0 { ("-", -total) } else { ("", total) };
-    match total % 1_000_000_000 {
-        0 => format!("{sign}{}", total / 1_000_000_000),
-        rest => format!("{sign}{}.{rest:09}", total / 1_000_000_000),
-    }
-}
-
-/// `LENGTH KEY=VALUE\n`, where the length counts itself.
-fn record_line(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
-    let rest = key.len() + value.len() + 3;
-    let mut length = rest + 1;
-    while rest + length.to_string().len() != length {
-        length = rest + length.to_string().len();
-    }
-    out.extend_from_slice(format!("{length} ").as_bytes());
-    out.extend_from_slice(key);
-    out.push(b'=');
-    out.extend_from_slice(value);
-    out.push(b'\n');
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -382,13 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn times_and_lists_as_text() {
-        assert_eq!(decimal(-101, 750_000_000), "-100.250000000");
-        assert_eq!(decimal(-1, 500_000_000), "-0.500000000");
-        assert_eq!(
-            (decimal(0, 0), decimal(-7, 0), decimal(1 << 40, 1)),
-            ("0".into(), "-7".into(), "1099511627776.000000001".into())
-        );
+    fn lists_as_text() {
         let entry =
             |tag: u16, bits: u16, id: u32| [&tag.to_le_bytes()[..], &bits.to_le_bytes(), &id.to_le_bytes()].concat();
         let entries = [
@@ -409,16 +380,6 @@ mod tests {
         assert!(map.starts_with(b"2\n10\n80\n100\n0\n\0") && map.len() == UNIT);
         assert!(sparse_map(5, &[(0, 5)]).starts_with(b"1\n5\n0\n\0"));
         assert_eq!(data(100, &[(10, 5)]).collect::<Vec<_>>(), [(0, 10), (15, 85)]);
-    }
-
-    #[test]
-    fn a_length_counts_itself() {
-        for value in [0, 1, 85, 86, 87, 88, 89, 90, 985, 986, 987, 99_980] {
-            let mut out = vec![];
-            record_line(&mut out, b"path", &vec![b'x'; value]);
-            let text = String::from_utf8(out).unwrap();
-            assert_eq!(text.split(' ').next().unwrap().parse(), Ok(text.len()));
-        }
     }
 
     proptest! {
