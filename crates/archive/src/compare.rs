@@ -145,6 +145,11 @@ impl Comparison<'_> {
         locked(&self.differences).push(Difference { path, kind, detail: detail.into() });
     }
 
+    /// The content of an archived file is another one here.
+    pub(crate) fn other_content(&self, old: usize) {
+        self.differ(self.archived.path(old), DifferenceKind::Content, "content: the bytes differ");
+    }
+
     /// Compares everything except content; returns the pairs of records that are of the same type.
     fn metadata(&self) -> Vec<(usize, usize)> {
         let (archived, found) = (self.archived, &self.walked.table);
@@ -291,9 +296,7 @@ impl Comparison<'_> {
             while let Some((old, new)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
                 match self.content((*old, *new), content, zeros, (&mut directories, &patience), &mut buffer) {
                     Ok(true) => {}
-                    Ok(false) => {
-                        self.differ(self.archived.path(*old), DifferenceKind::Content, "content: the bytes differ")
-                    }
+                    Ok(false) => self.other_content(*old),
                     Err(message) => problems.add(self.archived.path(*old), message),
                 }
                 let stored = self.archived.stored(*old);

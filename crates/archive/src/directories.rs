@@ -234,6 +234,17 @@ impl Directories {
     }
 }
 
+/// Why a file could not be read: its directory could not be opened.
+pub(crate) fn without_directory(error: Errno) -> String {
+    match error {
+        Errno::NOENT => "cannot OPEN: its directory vanished during the backup".to_owned(),
+        Errno::STALE | Errno::LOOP | Errno::NOTDIR | Errno::XDEV => {
+            "cannot OPEN: its directory was replaced during the backup".to_owned()
+        }
+        error => format!("cannot OPEN its directory: {}", std::io::Error::from(error)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -159,8 +159,8 @@ impl Repository {
         observer: &dyn Observer,
     ) -> Result<RestoreReport, ArchiveError> {
         self.try_to_hold(observer);
-        let contents = self.contents(snapshot, selection)?;
-        self.restore_from(&contents, target, selection, options, observer)
+        let contents = self.opened(snapshot, selection)?;
+        self.restore_held(&contents, target, selection, options, observer)
     }
 
     /// Restores entries of a snapshot that was opened for looking.
@@ -176,6 +176,18 @@ impl Repository {
         observer: &dyn Observer,
     ) -> Result<RestoreReport, ArchiveError> {
         self.try_to_hold(observer);
+        self.restore_held(contents, target, selection, options, observer)
+    }
+
+    /// The same, with the lock or a reason why there is none.
+    fn restore_held(
+        &self,
+        contents: &Contents,
+        target: &Path,
+        selection: &Selection,
+        options: &RestoreOptions,
+        observer: &dyn Observer,
+    ) -> Result<RestoreReport, ArchiveError> {
         let (index, loaded) = (&contents.shared.index, &contents.loaded);
         let content = content::RepositoryContent { store: &contents.shared.store, index };
         let problems = Problems::new(observer);

@@ -92,3 +92,8 @@ pub fn backup(
 ) -> Result<StreamReport, ArchiveError> {
     backup::run(request, sink, secret, observer)
 }
+
+/// The path of one of our own files, as members have it.
+fn own_path(name: &str) -> Vec<u8> {
+    [crate::selection::OWN_DIRECTORY, b"/", name.as_bytes()].concat()
+}

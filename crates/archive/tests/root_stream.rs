@@ -71,6 +71,47 @@ fn round_trip(mkfs: &[&str]) {
 }
 
 #[test]
+fn root_links_into_another_filesystem_become_copies() {
+    use std::os::unix::fs::MetadataExt as _;
+    let scratch = scratch();
+    let tree = scratch.path().join("tree");
+    for name in ["boot", "usr"] {
+        std::fs::create_dir_all(tree.join(name)).unwrap();
+    }
+    let kernel = tree.join("usr/vmlinuz");
+    std::fs::write(&kernel, vec![7; 3_000_000]).unwrap();
+    run!("chmod", "4750", &kernel);
+    run!("setfattr", "-n", "user.signed", "-v", "yes", &kernel);
+    std::fs::File::options().write(true).open(&kernel).unwrap().set_len(5_000_000).unwrap();
+    std::fs::hard_link(&kernel, tree.join("boot/vmlinuz")).unwrap();
+    let key = Secret::generate().unwrap();
+    let path = scratch.path().join("set");
+    save(&FileTree::new(&tree), &path, None, &key);
+    let target = scratch.path().join("target");
+    std::fs::create_dir_all(target.join("boot")).unwrap();
+    run!("mount", "-t", "tmpfs", "-o", "mode=755", "boot", &target.join("boot"));
+    let restored = open(&path, &key).restore(&target, &Selection::Everything, &RestoreOptions::default(), &Quiet);
+    let names = ["boot/vmlinuz", "usr/vmlinuz"].map(|name| target.join(name));
+    let found = names.clone().map(|name| (std::fs::read(&name), std::fs::metadata(&name)));
+    let attribute = signed(&names[1]);
+    run!("umount", &target.join("boot"));
+    let restored = restored.unwrap();
+    assert_eq!(restored.problems, []);
+    assert_eq!(restored.copies, [PathBuf::from("/usr/vmlinuz")]);
+    let expected = std::fs::read(&kernel).unwrap();
+    for (content, status) in found {
+        assert!(content.unwrap() == expected, "another content");
+        assert_eq!(status.unwrap().mode() & 0o7777, 0o4750);
+    }
+    assert_eq!(attribute, "yes");
+}
+
+fn signed(path: &Path) -> String {
+    let output = Command::new("getfattr").args(["--only-values", "-n", "user.signed"]).arg(path).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
 fn root_ext4() {
     round_trip(&["mkfs.ext4", "-q", "-I", "256"]);
 }

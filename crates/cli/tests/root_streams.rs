@@ -77,7 +77,7 @@ fn root_a_stream_is_listed_verified_compared_and_restored() {
     assert!(code == 0 && entries(&out) == "1", "{code} {out} {err}");
     std::fs::write(place.at("s/etc/motd"), "other\n").unwrap();
     let (code, out, _) = place.run(&["compare", "--from", "stream:set", "--root", "s"]);
-    assert!(code == 4 && out.contains("/etc/motd: the bytes differ"), "{code} {out}");
+    assert!(code == 4 && out.contains("/etc/motd: content: the bytes differ"), "{code} {out}");
     let (code, _, err) = place.run(&["restore", "--from", "stream:set", "--to", "r2", "--snapshot", "ffff"]);
     assert!(code == 1 && err.contains("cannot FIND the snapshot ffff"), "{code} {err}");
     let (code, _, err) = place.run(&["restore", "--from", "stream:set", "--to", "r3", "/none"]);

@@ -56,6 +56,10 @@ pub(crate) trait ContentSource: Sync {
     fn length(&self, id: &Id) -> Option<u64>;
     /// Reading starts no other programs.
     fn is_local(&self) -> bool;
+    /// Contents come in an order of their own, once; there is no reader.
+    fn is_read_once(&self) -> bool {
+        false
+    }
 }
 
 /// Reads content in one thread.

@@ -7,7 +7,7 @@ use super::place::{self, Naming};
 use super::taking::{self, Taking};
 use crate::ArchiveError;
 use crate::directories::Directories;
-use crate::file_table::{Kind, is_large};
+use crate::file_table::{Kind, Record, Xattr, is_large};
 use crate::links::Links;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
@@ -117,20 +117,43 @@ fn other(extraction: &Extraction<'_>, parents: &mut Directories, index: usize) -
     extraction.other(&*parent.map_err(unreachable)?, index)
 }
 
-/// One file, with all its attributes. `exact` when this thread has no mask of modes.
+/// One file from blobs, with all its attributes. `exact` when this thread has no mask of modes.
 pub(super) fn one(
     extraction: &Extraction<'_>,
     (reader, parents): (&mut dyn ContentReader, &mut Directories),
     exact: bool,
     index: usize,
 ) -> Result<(), Failure> {
+    let (record, xattrs) = (&extraction.table.records[index], extraction.table.xattrs(index));
+    let what = Made { index, record, xattrs, exact, shares: true };
+    put(extraction, parents, &what, |file| write(extraction, reader, index, file))
+}
+
+/// A file that is to be made.
+pub(super) struct Made<'a> {
+    pub(super) index: usize,
+    pub(super) record: &'a Record,
+    pub(super) xattrs: &'a [Xattr],
+    /// This thread has no mask of modes.
+    pub(super) exact: bool,
+    /// Other files may share blocks with it: its content is what the table says.
+    pub(super) shares: bool,
+}
+
+/// Makes a file under another name, has its content written, sets its attributes and gives it its name.
+pub(super) fn put(
+    extraction: &Extraction<'_>,
+    parents: &mut Directories,
+    what: &Made<'_>,
+    write: impl FnOnce(&OwnedFd) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let Made { index, record, xattrs, .. } = *what;
     let table = extraction.table;
     let parent_index = table.records[index].parent as usize;
     let parent = &*parents.open_same(extraction, parent_index).map_err(unreachable)?;
     // Also for reading: a file may share blocks with itself.
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let record = &table.records[index];
-    let made = AsMade::new(record, extraction.own, extraction.is_plain(parent_index), exact);
+    let made = AsMade::new(record, extraction.own, extraction.is_plain(parent_index), what.exact);
     // A plain directory is closed to others, so nobody gets in by the final mode before the content is there.
     let mode = if made.mode { Mode::from_raw_mode(record.mode.into()) } else { Mode::RUSR | Mode::WUSR };
     let make = |name: &OsStr| rustix::fs::openat(parent, name, flags, mode);
@@ -144,14 +167,16 @@ pub(super) fn one(
         attributes::forget_inherited(&file, false);
     }
     let early: Vec<String> = attributes::set_early(record, &file).into_iter().collect();
-    compression::set_early(table.xattrs(index), &file);
-    if let Err(failure) = write(extraction, reader, index, &file) {
+    compression::set_early(xattrs, &file);
+    if let Err(failure) = write(&file) {
         put.remove(parent);
         return Err(failure);
     }
     extraction.warn(index, early);
-    extraction.warn(index, attributes::set_open(table, index, &file, 0, made));
-    extraction.sharing.note(index, &file);
+    extraction.warn(index, attributes::set(record, xattrs, &file, 0, made));
+    if what.shares {
+        extraction.sharing.note(index, &file);
+    }
     extraction.note(index, &file);
     put.rename(parent).map_err(|error| Failure::entry("RENAME", error))
 }

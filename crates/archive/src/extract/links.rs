@@ -5,16 +5,20 @@ use super::extraction::{ContentReader, Extraction, Failure, unreachable};
 use super::{files, place};
 use crate::ArchiveError;
 use crate::directories::{self, Directories};
-use crate::file_table::Kind;
+use crate::file_table::{Kind, data};
 use crate::links::Links;
 use crate::report::locked;
 use crate::walk::inode::through_proc;
 use crate::walk::look;
-use rustix::fs::AtFlags;
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
+
+/// What is copied at once.
+const COPIED_BYTES: usize = 1 << 20;
 
 /// Why there is no link.
 enum NoLink {
@@ -53,7 +57,7 @@ pub(super) fn restore(extraction: &Extraction<'_>, links: &Links) -> Result<Vec<
         let made = match made {
             Ok(()) => Ok(()),
             Err(NoLink::Failed(failure)) => Err(failure),
-            Err(NoLink::Apart) => linking.copy(index).map(|()| {
+            Err(NoLink::Apart) => linking.copy(first, index).map(|()| {
                 copies.entry(first).or_default().push(index);
                 copied.push(index);
             }),
@@ -70,17 +74,9 @@ impl Linking<'_> {
     fn link(&mut self, old: usize, index: usize) -> Result<(), NoLink> {
         let (extraction, table) = (self.extraction, self.extraction.table);
         let parent = |index: usize| table.records[index].parent as usize;
-        let entry = |message: String| NoLink::Failed(Failure::Entry(message));
         let opened = |error| NoLink::Failed(unreachable(error));
-        let from = self.from.open_same(extraction, parent(old)).map_err(opened)?;
+        let held = self.restored(old).map_err(NoLink::Failed)?;
         let to = self.to.open_same(extraction, parent(index)).map_err(opened)?;
-        let held = look::hold(&from, OsStr::from_bytes(table.name(old)));
-        let held = held.map_err(|error| NoLink::Failed(Failure::entry("LINK", error)))?;
-        let wanted = locked(&extraction.made).get(&old).copied();
-        let is_same = extraction.options.private || (wanted.is_some() && directories::identity(&held).ok() == wanted);
-        if !is_same {
-            return Err(entry(format!("cannot LINK: {} is not what was restored", table.path(old).display())));
-        }
         let path = through_proc(&held);
         let make =
             |name: &OsStr| rustix::fs::linkat(rustix::fs::CWD, path.as_str(), &*to, name, AtFlags::SYMLINK_FOLLOW);
@@ -93,12 +89,59 @@ impl Linking<'_> {
         at.rename_link(&to).map_err(|error| NoLink::Failed(Failure::entry("RENAME", error)))
     }
 
-    fn copy(&mut self, index: usize) -> Result<(), Failure> {
+    /// What was restored under a name; held, so that nobody puts something else in its place.
+    fn restored(&mut self, old: usize) -> Result<OwnedFd, Failure> {
+        let (extraction, table) = (self.extraction, self.extraction.table);
+        let from = self.from.open_same(extraction, table.records[old].parent as usize).map_err(unreachable)?;
+        let held = look::hold(&from, OsStr::from_bytes(table.name(old)));
+        let held = held.map_err(|error| Failure::entry("LINK", error))?;
+        let wanted = locked(&extraction.made).get(&old).copied();
+        let is_same = extraction.options.private || (wanted.is_some() && directories::identity(&held).ok() == wanted);
+        if !is_same {
+            let path = table.path(old);
+            return Err(Failure::Entry(format!("cannot LINK: {} is not what was restored", path.display())));
+        }
+        Ok(held)
+    }
+
+    /// Another file with the content of the first name, when the archive cannot be read again.
+    fn copy_of(&mut self, first: usize, index: usize) -> Result<(), Failure> {
+        let (extraction, table) = (self.extraction, self.extraction.table);
+        let held = self.restored(first)?;
+        let failed = |error| Failure::entry("COPY", error);
+        let source = rustix::fs::open(through_proc(&held), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+        let source = source.map_err(failed)?;
+        let size = rustix::fs::fstat(&source).map_err(failed)?.st_size as u64;
+        let holes = if size == table.records[first].size { table.holes(first) } else { &[] };
+        let (record, xattrs) = (&table.records[index], table.xattrs(index));
+        let what = files::Made { index, record, xattrs, exact: false, shares: false };
+        files::put(extraction, &mut self.to, &what, |file| {
+            let mut buffer = vec![0; COPIED_BYTES];
+            for (start, length) in data(size, holes) {
+                let (mut at, end) = (start, start + length);
+                while at < end {
+                    let most = buffer.len().min((end - at) as usize);
+                    let read = rustix::io::pread(&source, &mut buffer[..most], at).map_err(failed)?;
+                    if read == 0 {
+                        return Err(Failure::Entry("cannot COPY: the other name became shorter".to_owned()));
+                    }
+                    files::put_all(extraction, index, file, &buffer[..read], at)?;
+                    at += read as u64;
+                }
+            }
+            rustix::fs::ftruncate(file, size).map_err(|error| extraction.failure("WRITE", index, error))
+        })
+    }
+
+    fn copy(&mut self, first: usize, index: usize) -> Result<(), Failure> {
         let extraction = self.extraction;
         let record = &extraction.table.records[index];
         if record.kind != Kind::File {
             let parent = self.to.open_same(extraction, record.parent as usize).map_err(unreachable)?;
             return extraction.other(&parent, index);
+        }
+        if extraction.content.is_read_once() {
+            return self.copy_of(first, index);
         }
         let reader = match &mut self.reader {
             Some(reader) => reader,

@@ -1,19 +1,13 @@
 //! Regular files whose contents come one after the other, in the order of the archive: from tapes and pipes.
 
-use super::attributes::{self, AsMade};
-use super::compression;
-use super::extraction::{ContentReader, ContentSource, Extraction, Failure, unreachable};
-use super::files::{others, put_all};
-use super::place::{self, Naming};
+use super::extraction::{ContentReader, ContentSource, Extraction, Failure};
+use super::files::{Made, others, put, put_all};
 use super::taking::Taking;
 use crate::ArchiveError;
 use crate::directories::Directories;
 use crate::file_table::{Id, Kind, More, Record, data};
 use crate::links::Links;
 use rustix::fd::OwnedFd;
-use rustix::fs::{Mode, OFlags};
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
 
 /// Gives contents one after the other.
 pub(crate) trait ContentStream {
@@ -52,6 +46,10 @@ impl ContentSource for NoBlobs {
         true
     }
 
+    fn is_read_once(&self) -> bool {
+        true
+    }
+
     fn length(&self, _: &Id) -> Option<u64> {
         None
     }
@@ -82,7 +80,7 @@ pub(super) fn restore(
         };
         let Some(file) = stream.next_file(&wanted)? else { break };
         awaited[file.index] = false;
-        match one(extraction, stream, &mut parents, &file)? {
+        match one(extraction, stream, &mut parents, &file) {
             Ok(()) => extraction.done(file.index),
             Err(failure) => extraction.failed(file.index, failure)?,
         }
@@ -108,50 +106,18 @@ fn one(
     stream: &mut dyn ContentStream,
     parents: &mut Directories,
     streamed: &StreamedFile,
-) -> Result<Result<(), Failure>, ArchiveError> {
+) -> Result<(), Failure> {
     let (table, index) = (extraction.table, streamed.index);
     if let Some(cause) = &streamed.unusable {
-        return Ok(Err(Failure::Entry(format!("cannot RESTORE: {cause}"))));
+        return Err(Failure::Entry(format!("cannot RESTORE: {cause}")));
     }
     let (record, xattrs, holes) = match &streamed.changed {
         Some((record, more)) => (record, &more.xattrs[..], &more.holes[..]),
         None => (&table.records[index], table.xattrs(index), table.holes(index)),
     };
-    let parent_index = table.records[index].parent as usize;
-    let parent = match parents.open_same(extraction, parent_index) {
-        Ok(parent) => parent,
-        Err(error) => return Ok(Err(unreachable(error))),
-    };
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let make = |name: &OsStr| rustix::fs::openat(&*parent, name, flags, Mode::RUSR | Mode::WUSR);
-    let naming = match extraction.naming() {
-        Naming::Replace if !extraction.options.repeatable => Naming::Complete,
-        naming => naming,
-    };
-    let (put, file) = match place::put(OsStr::from_bytes(table.name(index)), naming, make) {
-        Ok(made) => made,
-        Err(error) => return Ok(Err(extraction.failure("MAKE", index, error))),
-    };
-    if extraction.passes_on(parent_index) {
-        attributes::forget_inherited(&file, false);
-    }
-    let early: Vec<String> = attributes::set_early(record, &file).into_iter().collect();
-    compression::set_early(xattrs, &file);
-    let written = write(extraction, stream, index, &file, (record.size, holes), streamed.changed.is_none());
-    match written {
-        Ok(Ok(())) => {}
-        other => {
-            put.remove(&parent);
-            return other;
-        }
-    }
-    extraction.warn(index, early);
-    extraction.warn(index, attributes::set(record, xattrs, &file, 0, AsMade::default()));
-    if streamed.changed.is_none() {
-        extraction.sharing.note(index, &file);
-    }
-    extraction.note(index, &file);
-    Ok(put.rename(&parent).map_err(|error| Failure::entry("RENAME", error)))
+    let shares = streamed.changed.is_none();
+    let what = Made { index, record, xattrs, exact: false, shares };
+    put(extraction, parents, &what, |file| write(extraction, stream, index, file, (record.size, holes), shares))
 }
 
 /// Writes the content; holes stay unwritten.
@@ -162,34 +128,28 @@ fn write(
     file: &OwnedFd,
     (size, holes): (u64, &[(u64, u64)]),
     is_as_known: bool,
-) -> Result<Result<(), Failure>, ArchiveError> {
+) -> Result<(), Failure> {
     let mut taking = if is_as_known { Taking::new(extraction, index, file) } else { None };
     let mut written = 0;
     for (start, length) in data(size, holes) {
         let (mut at, end) = (start, start + length);
         while at < end {
-            let part = match stream.read(end - at)? {
-                Ok(part) => part,
-                Err(cause) => return Ok(Err(Failure::Entry(format!("cannot RESTORE: {cause}")))),
-            };
+            let part = stream.read(end - at).map_err(Failure::Fatal)?;
+            let part = part.map_err(|cause| Failure::Entry(format!("cannot RESTORE: {cause}")))?;
             let left = match &mut taking {
                 None => vec![(at, part.len() as u64)],
                 Some(taking) => taking.take_equal(file, part, at),
             };
             for (from, length) in left {
                 let begin = (from - at) as usize;
-                if let Err(failure) = put_all(extraction, index, file, &part[begin..begin + length as usize], from) {
-                    return Ok(Err(failure));
-                }
+                put_all(extraction, index, file, &part[begin..begin + length as usize], from)?;
             }
             at += part.len() as u64;
             written = at;
         }
     }
-    if written < size
-        && let Err(error) = rustix::fs::ftruncate(file, size)
-    {
-        return Ok(Err(extraction.failure("WRITE", index, error)));
+    if written < size {
+        rustix::fs::ftruncate(file, size).map_err(|error| extraction.failure("WRITE", index, error))?;
     }
-    Ok(Ok(()))
+    Ok(())
 }

@@ -69,6 +69,11 @@ impl Repository {
     pub fn contents(&self, snapshot: &SnapshotInfo, selection: &Selection) -> Result<Contents, ArchiveError> {
         // restic's commands that read hold it as well; without it, what is removed meanwhile is missing.
         self.try_to_hold(&crate::Quiet);
+        self.opened(snapshot, selection)
+    }
+
+    /// The same, when whoever calls it has tried to hold the lock.
+    pub(super) fn opened(&self, snapshot: &SnapshotInfo, selection: &Selection) -> Result<Contents, ArchiveError> {
         let (index, loaded) = self.load(snapshot, selection)?;
         let shared = Shared { store: self.store.clone(), index, buffers: Mutex::default() };
         Ok(Contents { shared: Arc::new(shared), loaded, snapshot: snapshot.clone() })

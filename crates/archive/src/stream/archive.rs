@@ -228,10 +228,10 @@ impl Stream {
     fn read_end(&mut self, end: EndOfSet) -> Result<Catalogue, String> {
         let place = Written { volume: end.catalogue_volume, at: end.catalogue_offset, offset: 0 };
         let mut members = self.start(None, Wanted::FromPlace(place)).map_err(|error| error.to_string())?;
-        let path = own_path(CATALOGUE_NAME);
+        let path = super::own_path(CATALOGUE_NAME);
         loop {
             match members.next().map_err(|error| error.to_string())? {
-                Some((_, found)) if found.path == path => {
+                Some(found) if found.path == path => {
                     let bytes = members.read_all(CATALOGUE_MAX).map_err(|error| error.to_string())??;
                     return catalogue::decode(&bytes);
                 }
@@ -258,7 +258,7 @@ impl Stream {
 
     /// Reads our own files up to the table of entries, which is returned, or up to the one with a name.
     fn read_own_until(&mut self, members: &mut Members, until: Option<&str>) -> Result<Option<Vec<u8>>, ArchiveError> {
-        while let Some((_, found)) = members.next()? {
+        while let Some(found) = members.next()? {
             let Some(name) = own_name(&found.path) else { return Ok(None) };
             if name == HEAD_NAME {
                 return Ok(if until.is_none() { members.read_all(CATALOGUE_MAX)?.ok() } else { None });
@@ -272,11 +272,6 @@ impl Stream {
         }
         Ok(None)
     }
-}
-
-/// The path of one of our own files, as members have it.
-fn own_path(name: &str) -> Vec<u8> {
-    [OWN_DIRECTORY, b"/", name.as_bytes()].concat()
 }
 
 /// The name of one of our own files; empty for their directory.
@@ -294,15 +289,14 @@ fn runs(catalogue: &Catalogue, selection: &Selection) -> Vec<(Written, usize)> {
     let (choices, _) = selection.choose(table);
     let mut ends: Vec<u64> = offsets.iter().copied().filter(|offset| *offset != NO_MEMBER).collect();
     ends.sort_unstable();
-    let mut members = std::collections::BTreeSet::new();
+    // Of several names the one that was saved first has the content; the others are links, and only pass by.
+    let mut groups = std::collections::HashSet::new();
     for index in (0..table.records.len()).filter(|index| choices[*index] == Choice::Yes) {
         if let (Kind::File, Some(id)) = (table.records[index].kind, table.content(index).first()) {
-            members.insert(catalogue::content_index(id));
+            groups.insert(catalogue::content_index(id));
         }
     }
     let mut wanted = vec![false; frames.len()];
-    // Of several names the one that was saved first has the content; the others are links, and only pass by.
-    let groups: std::collections::HashSet<usize> = members.into_iter().collect();
     for (index, offset) in offsets.iter().enumerate().filter(|(_, offset)| **offset != NO_MEMBER) {
         let id = table.content(index).first().map(catalogue::content_index);
         if !id.is_some_and(|id| groups.contains(&id)) {
@@ -379,7 +373,7 @@ impl<'a> Contents<'a> {
 
 impl ContentStream for Contents<'_> {
     fn next_file(&mut self, wanted: &dyn Fn(usize) -> Option<usize>) -> Result<Option<StreamedFile>, ArchiveError> {
-        while let Some((_, found)) = self.members.next()? {
+        while let Some(found) = self.members.next()? {
             if own_name(&found.path) == Some(CATALOGUE_NAME) && !self.is_final {
                 self.end = self.members.read_all(CATALOGUE_MAX)?.ok().and_then(|bytes| catalogue::decode(&bytes).ok());
             }

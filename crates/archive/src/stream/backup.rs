@@ -1,6 +1,6 @@
 //! The backup into a stream: walk, then every entry as a member of a tar archive, in the order in which the walk found it.
 
-use super::catalogue::{self, Catalogue, NO_MEMBER};
+use super::catalogue::{self, NO_MEMBER};
 use super::frame::FRAME_BYTES;
 use super::info::{Info, machine_name, new_set};
 use super::limits::{self, OWN_MAX};
@@ -10,7 +10,7 @@ use super::sink::Sink;
 use super::trailer::{EndOfSet, Sealer};
 use super::volumes::VolumeWriter;
 use super::{BLOCK_BYTES, Identity, LEVEL, StreamReport};
-use crate::directories::Directories;
+use crate::directories::{Directories, without_directory};
 use crate::file_table::{FileTable, Kind, More, Record, data};
 use crate::report::{BackupReport, Problems, Progress};
 use crate::selection::OWN_DIRECTORY;
@@ -21,7 +21,6 @@ use crate::{ArchiveError, BackupRequest, Observer, Secret, encrypted, warnings};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lifeboat_sys::tape::VolumeHeader;
-use rustix::io::Errno;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -98,7 +97,6 @@ pub(crate) fn run(
     };
     let first_manifest = manifest(info.entries, info.bytes)?;
     info.manifest = String::from_utf8_lossy(&first_manifest).into_owned();
-    let head = Catalogue { info: info.to_json(), table: walked.table.clone(), ..Catalogue::default() };
     let (room_json, encrypted_json) = (room.to_json(), encrypted::to_json(&encrypted));
     let mut own: Vec<(&str, &[u8])> = vec![("machine.json", &request.machine), ("manifest.json", &first_manifest)];
     own.extend(request.beside.iter().map(|(name, content)| (name.as_str(), content.as_slice())));
@@ -111,7 +109,7 @@ pub(crate) fn run(
     if let Some((name, content)) = own.iter().find(|(_, content)| content.len() as u64 > OWN_MAX) {
         return Err(unfit(format!("its file {name} has {} bytes, and readers take {OWN_MAX}", content.len())));
     }
-    let entries = catalogue::encode(&head);
+    let entries = catalogue::encode(&info.to_json(), &walked.table, &[], &[]);
     let stored: u64 = (0..walked.table.records.len()).map(|index| walked.table.stored(index)).sum();
     limits::check(&entries, &walked.table, stored / FRAME_BYTES as u64 + 1).map_err(unfit)?;
     own.push((super::HEAD_NAME, &entries));
@@ -138,8 +136,10 @@ pub(crate) fn run(
     };
     backup.own_directory()?;
     for (name, content) in own {
-        backup.own_file(name, content)?;
+        own_file(&mut backup.pipeline, name, content)?;
     }
+    // Some 100 bytes an entry.
+    drop(entries);
     backup.entries()?;
     let Backup { mut pipeline, offsets, firsts, changes, changed_files, .. } = backup;
     let frames = pipeline.flush()?;
@@ -150,20 +150,19 @@ pub(crate) fn run(
     info.bytes = bytes;
     info.manifest = String::from_utf8_lossy(&manifest(entries, bytes)?).into_owned();
     let files = table.records.iter().filter(|record| record.kind == Kind::File && !record.left_out).count() as u64;
-    let catalogue = Catalogue { info: info.to_json(), table, offsets, frames };
-    let encoded = catalogue::encode(&catalogue);
-    limits::check(&encoded, &catalogue.table, 0).map_err(unfit)?;
-    let catalogue = encoded;
-    let mut end = Ending { pipeline };
-    end.member(super::CATALOGUE_NAME, &catalogue)?;
-    let first = end.pipeline.flush()?;
+    let catalogue = catalogue::encode(&info.to_json(), &table, &offsets, &frames);
+    limits::check(&catalogue, &table, 0).map_err(unfit)?;
+    own_file(&mut pipeline, super::CATALOGUE_NAME, &catalogue)?;
+    // The end of a tar archive.
+    pipeline.zeros(2 * pax::UNIT as u64)?;
+    let first = pipeline.flush()?;
     let first = first.first().copied().ok_or_else(|| ArchiveError::Stream {
         action: "WRITE",
         path: label.clone(),
         cause: "its catalogue was not written".to_owned(),
     })?;
     let done =
-        end.pipeline.finish(EndOfSet { catalogue_volume: first.volume, catalogue_offset: first.at, entries, bytes })?;
+        pipeline.finish(EndOfSet { catalogue_volume: first.volume, catalogue_offset: first.at, entries, bytes })?;
     let report = BackupReport {
         snapshot: set,
         entries,
@@ -207,41 +206,25 @@ fn own_record(kind: Kind, mode: u16, size: u64) -> Record {
 /// A member with a path in our own directory.
 fn own_header(record: &Record, name: &str) -> Vec<u8> {
     let mut header = vec![];
-    let mut path = OWN_DIRECTORY.to_vec();
-    path.push(b'/');
-    path.extend_from_slice(name.as_bytes());
+    let path = super::own_path(name);
     let member =
         Member { path: &path, record, target: b"", is_hard_link: false, xattrs: &[], holes: &[], changed: None };
     pax::push(&mut header, &member);
     header
 }
 
-/// The archive's last member, and its end.
-struct Ending {
-    pipeline: Pipeline,
-}
-
-impl Ending {
-    fn member(&mut self, name: &str, content: &[u8]) -> Result<(), ArchiveError> {
-        self.pipeline.begin_member();
-        self.pipeline.put(&own_header(&own_record(Kind::File, 0o600, content.len() as u64), name))?;
-        self.pipeline.put(content)?;
-        self.pipeline.pad()?;
-        self.pipeline.zeros(2 * pax::UNIT as u64)
-    }
+/// A member of our own.
+fn own_file(pipeline: &mut Pipeline, name: &str, content: &[u8]) -> Result<(), ArchiveError> {
+    pipeline.begin_member();
+    pipeline.put(&own_header(&own_record(Kind::File, 0o600, content.len() as u64), name))?;
+    pipeline.put(content)?;
+    pipeline.pad()
 }
 
 impl Backup<'_> {
     fn own_directory(&mut self) -> Result<(), ArchiveError> {
         self.pipeline.begin_member();
         self.pipeline.put(&own_header(&own_record(Kind::Directory, 0o700, 0), ""))
-    }
-
-    fn own_file(&mut self, name: &str, content: &[u8]) -> Result<(), ArchiveError> {
-        self.pipeline.begin_member();
-        self.pipeline.put(&own_header(&own_record(Kind::File, 0o600, content.len() as u64), name))?;
-        self.pipeline.put(content)?;
-        self.pipeline.pad()
     }
 
     /// All entries: a directory, what is directly in it, then the directories in it.
@@ -480,15 +463,5 @@ impl Backup<'_> {
             self.reported = 0;
             self.observer.progress(&self.progress);
         }
-    }
-}
-
-fn without_directory(error: Errno) -> String {
-    match error {
-        Errno::NOENT => "cannot OPEN: its directory vanished during the backup".to_owned(),
-        Errno::STALE | Errno::LOOP | Errno::NOTDIR | Errno::XDEV => {
-            "cannot OPEN: its directory was replaced during the backup".to_owned()
-        }
-        error => format!("cannot OPEN its directory: {}", std::io::Error::from(error)),
     }
 }

@@ -39,10 +39,9 @@ const LEFT_OUT: u64 = 1;
 const IS_TOP: u64 = 2;
 
 /// The bytes.
-pub(crate) fn encode(catalogue: &Catalogue) -> Vec<u8> {
-    let table = &catalogue.table;
+pub(crate) fn encode(info: &[u8], table: &FileTable, offsets: &[u64], frames: &[Written]) -> Vec<u8> {
     let mut out = MAGIC.to_vec();
-    bytes(&mut out, &catalogue.info);
+    bytes(&mut out, info);
     number(&mut out, table.records.len() as u64);
     for index in 0..table.records.len() {
         record(&mut out, &table.records[index]);
@@ -63,9 +62,9 @@ pub(crate) fn encode(catalogue: &Catalogue) -> Vec<u8> {
             number(&mut out, value);
         }
     }
-    number(&mut out, catalogue.offsets.len() as u64);
+    number(&mut out, offsets.len() as u64);
     let mut before = 0;
-    for offset in &catalogue.offsets {
+    for offset in offsets {
         match *offset {
             NO_MEMBER => number(&mut out, 0),
             offset => {
@@ -75,8 +74,8 @@ pub(crate) fn encode(catalogue: &Catalogue) -> Vec<u8> {
             }
         }
     }
-    number(&mut out, catalogue.frames.len() as u64);
-    for Written { volume, at, offset } in &catalogue.frames {
+    number(&mut out, frames.len() as u64);
+    for Written { volume, at, offset } in frames {
         for value in [u64::from(*volume), *at, *offset] {
             number(&mut out, value);
         }
@@ -420,6 +419,10 @@ mod tests {
     use crate::file_table::tests::small;
     use proptest::prelude::*;
 
+    fn encoded(catalogue: &Catalogue) -> Vec<u8> {
+        encode(&catalogue.info, &catalogue.table, &catalogue.offsets, &catalogue.frames)
+    }
+
     fn rich() -> Catalogue {
         let mut table = small();
         table.records[1].size = 1 << 40;
@@ -440,7 +443,7 @@ mod tests {
     #[test]
     fn it_comes_back() {
         let wanted = rich();
-        let read = decode(&encode(&wanted)).unwrap();
+        let read = decode(&encoded(&wanted)).unwrap();
         assert_eq!(entries(&read.table), entries(&wanted.table));
         assert_eq!((read.info, read.offsets, read.frames), (wanted.info, wanted.offsets, wanted.frames));
         assert_eq!(read.table.shared, wanted.table.shared);
@@ -452,7 +455,7 @@ mod tests {
 
     #[test]
     fn a_cut_one_is_refused_everywhere() {
-        let whole = encode(&rich());
+        let whole = encoded(&rich());
         for length in 0..whole.len() {
             assert!(decode(&whole[..length]).is_err(), "{length}");
         }
@@ -461,7 +464,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_changed_bytes_are_read_or_refused(changes in proptest::collection::vec((0_usize..4000, any::<u8>()), 1..4)) {
-            let mut bytes = encode(&rich());
+            let mut bytes = encoded(&rich());
             for (position, byte) in changes {
                 let position = position % bytes.len();
                 bytes[position] = byte;

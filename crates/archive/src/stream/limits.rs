@@ -39,13 +39,13 @@ pub(super) fn check(bytes: &[u8], table: &FileTable, frames: u64) -> Result<(), 
 
 #[cfg(test)]
 mod tests {
-    use super::super::catalogue::{Catalogue, encode};
+    use super::super::catalogue::encode;
     use super::*;
     use crate::file_table::tests::small;
     use crate::file_table::{More, Xattr};
 
     fn encoded(table: &FileTable) -> Vec<u8> {
-        encode(&Catalogue { info: b"{}".to_vec(), table: table.clone(), ..Catalogue::default() })
+        encode(b"{}", table, &[], &[])
     }
 
     #[test]

@@ -4,13 +4,12 @@ use super::pax::{self, Block, Found, UNIT};
 use super::set::{Event, SetReader};
 use super::trailer::EndOfSet;
 use crate::ArchiveError;
-use std::sync::Arc;
 
 /// Reads members.
 pub(crate) struct Members {
     set: SetReader,
     /// The frame, where it begins in the archive, and how much of it is used.
-    tar: Arc<Vec<u8>>,
+    tar: Vec<u8>,
     start: u64,
     at: usize,
     /// Where the first member begins in it.
@@ -38,7 +37,7 @@ impl Members {
     pub(crate) fn new(set: SetReader) -> Members {
         Members {
             set,
-            tar: Arc::new(vec![]),
+            tar: vec![],
             start: 0,
             at: 0,
             member: None,
@@ -61,7 +60,7 @@ impl Members {
                 Event::Frame(place, tar) => {
                     let continues = place.offset == self.start + self.tar.len() as u64;
                     (self.start, self.at, self.member) = (place.offset, 0, place.member);
-                    self.tar = Arc::new(tar);
+                    self.tar = tar;
                     if !continues {
                         return Ok(Next::Gap);
                     }
@@ -69,7 +68,7 @@ impl Members {
                 Event::Lost(text) => {
                     self.troubles.push(text);
                     // No frame continues here.
-                    (self.tar, self.start, self.at) = (Arc::new(vec![]), u64::MAX / 2 + 1, 0);
+                    (self.tar, self.start, self.at) = (vec![], u64::MAX / 2 + 1, 0);
                 }
                 Event::Problem(text) => self.troubles.push(text),
                 Event::End(end) => {
@@ -82,8 +81,8 @@ impl Members {
         Ok(Next::Bytes)
     }
 
-    /// The next member, and where its headers begin in the archive. `None` at the end, or when nothing more can be read.
-    pub(crate) fn next(&mut self) -> Result<Option<(u64, Found)>, ArchiveError> {
+    /// The next member. `None` at the end, or when nothing more can be read.
+    pub(crate) fn next(&mut self) -> Result<Option<Found>, ArchiveError> {
         loop {
             if !self.is_lost {
                 self.pass_over()?;
@@ -92,10 +91,10 @@ impl Members {
                 return Ok(None);
             }
             match self.headers()? {
-                Headers::Member(offset, found) => {
+                Headers::Member(found) => {
                     self.content = found.size;
                     self.padding = found.size.next_multiple_of(UNIT as u64) - found.size;
-                    return Ok(Some((offset, found)));
+                    return Ok(Some(found));
                 }
                 Headers::End => {
                     self.drain()?;
@@ -199,22 +198,17 @@ impl Members {
     /// The headers of a member.
     fn headers(&mut self) -> Result<Headers, ArchiveError> {
         let mut extended = vec![];
-        let offset = self.start + self.at as u64;
         loop {
             let mut block = [0; UNIT];
-            let mut offset = offset;
-            if extended.is_empty() {
-                match self.fill()? {
-                    Next::Bytes => offset = self.start + self.at as u64,
-                    Next::Gap | Next::Over => return Ok(Headers::Lost),
-                }
+            if extended.is_empty() && !matches!(self.fill()?, Next::Bytes) {
+                return Ok(Headers::Lost);
             }
             if !self.take(&mut block)? {
                 return Ok(Headers::Lost);
             }
             match pax::parse(&block, &extended) {
                 Ok(Block::End) => return Ok(Headers::End),
-                Ok(Block::Member(found)) => return Ok(Headers::Member(offset, found)),
+                Ok(Block::Member(found)) => return Ok(Headers::Member(found)),
                 Ok(Block::Extended(size)) if extended.is_empty() => {
                     extended.resize(size.next_multiple_of(UNIT as u64) as usize, 0);
                     if !self.take(&mut extended)? {
@@ -253,7 +247,7 @@ impl Members {
 }
 
 enum Headers {
-    Member(u64, Found),
+    Member(Found),
     End,
     Lost,
 }

@@ -7,7 +7,7 @@ use crate::extract::{self, ContentStream as _};
 use crate::file_table::{Kind, data};
 use crate::report::{Problems, Progress, RestoreReport, VerifyReport};
 use crate::walk::look::Patience;
-use crate::{ArchiveError, CompareReport, DifferenceKind, FileTree, Observer, RestoreOptions, Selection, compare};
+use crate::{ArchiveError, CompareReport, FileTree, Observer, RestoreOptions, Selection, compare};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -199,7 +199,7 @@ fn contents_differ(
         }
         match same(comparison, new, (size, &holes), contents, (&mut directories, &patience), &mut buffer)? {
             Ok(true) => {}
-            Ok(false) => comparison.differ(archived.path(old), DifferenceKind::Content, "the bytes differ"),
+            Ok(false) => comparison.other_content(old),
             Err(message) => problems.add(archived.path(old), message),
         }
         let entries = total.entries_total - open.len() as u64;

@@ -3,7 +3,6 @@
 use lifeboat_sys::ending::{self, Registration};
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 /// Takes volumes, one after the other.
@@ -77,9 +76,9 @@ impl FileSink {
 const PARTIAL: &str = ".partial";
 
 fn suffixed(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().as_bytes().to_vec();
-    name.extend_from_slice(suffix.as_bytes());
-    PathBuf::from(<std::ffi::OsString as std::os::unix::ffi::OsStringExt>::from_vec(name))
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 impl Sink for FileSink {
@@ -147,8 +146,7 @@ impl Sink for FileSink {
             true => self.registered.clear(),
             false => self.remove_on_signals(path.clone()),
         }
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(folder)?.sync_all()
+        lifeboat_sys::durable::sync_name(&path)
     }
 
     fn label(&self) -> PathBuf {

@@ -2,11 +2,10 @@
 
 use super::zeros::Zeros;
 use super::*;
-use crate::directories::Directories;
+use crate::directories::{Directories, without_directory};
 use crate::file_table::is_large;
 use crate::walk::content::{Content, Known, Opened, Unreadable};
 use crate::walk::look::Patience;
-use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
 
@@ -222,16 +221,7 @@ impl Reading<'_> {
         for index in &job.files {
             let file = match &directory {
                 Ok(directory) => self.file(worker, buffer, directory, *index)?,
-                Err(error) => {
-                    let cause = match *error {
-                        Errno::NOENT => "cannot OPEN: its directory vanished during the backup".to_owned(),
-                        Errno::STALE | Errno::LOOP | Errno::NOTDIR | Errno::XDEV => {
-                            "cannot OPEN: its directory was replaced during the backup".to_owned()
-                        }
-                        error => format!("cannot OPEN its directory: {}", std::io::Error::from(error)),
-                    };
-                    self.lost(*index, cause)
-                }
+                Err(error) => self.lost(*index, without_directory(*error)),
             };
             read.push(file);
         }
