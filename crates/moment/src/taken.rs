@@ -272,16 +272,9 @@ impl Work<'_> {
     }
 }
 
-/// Mounts a snapshot, read-only, without writing to it.
+/// Mounts a snapshot of a volume, read-only, without writing to it. Only btrfs has more than one way, and is read from subvolumes.
 fn mounted(device: &Path, kind: &str) -> Result<OwnedFd, MountError> {
-    let mut ways = mount::read_only_options(kind).iter();
-    let mut result = mount::detached(device, kind, ways.next().copied().unwrap_or(&["ro"]));
-    for options in ways {
-        if result.is_err() {
-            result = mount::detached(device, kind, options);
-        }
-    }
-    result
+    mount::detached(device, kind, mount::read_only_options(kind).first().copied().unwrap_or(&["ro"]))
 }
 
 fn can_nest() -> bool {

@@ -55,10 +55,11 @@ impl Repository {
         let mut sizes = RepositorySizes::default();
         let mut needed: HashMap<(BlobKind, Id), (usize, bool)> = HashMap::new();
         let mut index = self.store.load_index()?;
+        let mut blobs = Blobs::new(&self.store, &index)?;
+        let mut known = HashMap::new();
         for (number, snapshot) in snapshots.iter().enumerate() {
-            let mut blobs = Blobs::new(&self.store, &index)?;
             let loaded = super::load::table(&self.store, &mut blobs, snapshot.tree, &Selection::Everything)?;
-            let trees = trees(&mut blobs, snapshot.tree);
+            let trees = trees(&mut blobs, &mut known, snapshot.tree);
             let table = &loaded.table;
             let links = crate::links::Links::of(table, |index| !table.records[index].left_out);
             let mut one = SnapshotSizes {
@@ -106,21 +107,25 @@ impl Repository {
     }
 }
 
-/// All trees of a snapshot that can be read.
-fn trees(blobs: &mut Blobs<'_>, root: Id) -> HashSet<Id> {
+/// All trees of a snapshot that can be read. `known` has the trees below those that were read: snapshots share most of them.
+fn trees(blobs: &mut Blobs<'_>, known: &mut HashMap<Id, Vec<Id>>, root: Id) -> HashSet<Id> {
     let mut seen = HashSet::from([root]);
     let mut open = vec![root];
     while let Some(id) = open.pop() {
-        let Ok(tree) = blobs.get(BlobKind::Tree, &id) else { continue };
-        // What cannot be understood was counted as lost.
-        let _ = super::node::for_each(tree, &mut |node| {
-            if let Some(subtree) = &node.subtree
-                && seen.insert(subtree.0)
-            {
-                open.push(subtree.0);
-            }
-            Ok(())
-        });
+        let below = known.entry(id).or_insert_with(|| below(blobs, &id));
+        open.extend(below.iter().copied().filter(|subtree| seen.insert(*subtree)));
     }
     seen
+}
+
+/// The trees directly below one.
+fn below(blobs: &mut Blobs<'_>, id: &Id) -> Vec<Id> {
+    let mut found = vec![];
+    let Ok(tree) = blobs.get(BlobKind::Tree, id) else { return found };
+    // What cannot be understood was counted as lost.
+    let _ = super::node::for_each(tree, &mut |node| {
+        found.extend(node.subtree.as_ref().map(|subtree| subtree.0));
+        Ok(())
+    });
+    found
 }
