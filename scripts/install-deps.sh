@@ -1,8 +1,12 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that building and testing need: those of scripts/packages.txt and lab/packages.txt.
 # Does nothing, and needs no root, when all are there. No service is started or left turned on, and no package is downgraded.
+# `--rearrange` lets packages be downgraded and removed: for machines that are thrown away afterwards, as in CI.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+
+rearrange=
+[ "${1:-}" != --rearrange ] || rearrange=yes
 
 mapfile -t wanted < <(sed -e 's/#.*//' scripts/packages.txt lab/packages.txt | tr -s '[:space:]' '\n' | sed '/^$/d')
 missing=()
@@ -23,6 +27,22 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -y -q --no-install-recommends)
 "${apt[@]}" update
+if [ -n "$rearrange" ]; then
+    apt+=(--allow-downgrades)
+    # What is installed is named, too, lest apt remove it to make room for the rest. What is newer than every source has it (from
+    # backports whose source is gone, for example) holds the release's own packages back; the release's version replaces it.
+    release=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+    missing=()
+    for package in "${wanted[@]}"; do
+        installed=$(dpkg-query -W -f '${Version}' "$package" 2>/dev/null || true)
+        newest=$(apt-cache madison "$package" | awk -F ' *[|] *' 'NR == 1 { print $2 }')
+        if [ -n "$installed" ] && [ -n "$newest" ] && dpkg --compare-versions "$installed" gt "$newest"; then
+            missing+=("$package/$release")
+        else
+            missing+=("$package")
+        fi
+    done
+fi
 # What would be installed, downgraded or removed is looked at first: a machine on which somebody works is not rearranged for tests.
 if ! plan=$("${apt[@]}" -s install "${missing[@]}" 2>&1); then
     echo "$plan" | tail -n 20 >&2
@@ -30,7 +50,7 @@ if ! plan=$("${apt[@]}" -s install "${missing[@]}" 2>&1); then
     echo "  try: apt-get install with -t RELEASE-backports, if packages came from there and their source is gone" >&2
     exit 1
 fi
-if grep -qE '^Remv |DOWNGRADED' <<<"$plan"; then
+if [ -z "$rearrange" ] && grep -qE '^Remv |DOWNGRADED' <<<"$plan"; then
     grep -E '^Remv ' <<<"$plan" >&2 || true
     echo "make deps: cannot INSTALL ${missing[*]}: packages would be removed or downgraded; nothing was changed" >&2
     echo "  try: apt-get install ${missing[*]}, if that is what you want" >&2

@@ -270,8 +270,34 @@ impl Drop for Dead {
 fn root_a_dead_server_beside_what_is_saved_stops_nothing() {
     let place = Place::new();
     let _dead = Dead::mount(place.at("s/mnt/nas"));
-    assert_eq!(place.backup("repo", &["--init"]).0, 0);
-    assert_eq!(place.run(&["check", "--sysroot", "s"]).0, 0);
+    let all: [&[&str]; 6] = [
+        &["backup", "--sysroot", "s", "--to", "repo", "--init"],
+        &["backup", "--sysroot", "s", "--to", "repo", "--dry-run"],
+        &["check", "--sysroot", "s"],
+        &["layout", "show", "--sysroot", "s"],
+        &["layout", "diff", "--sysroot", "s", "--from", "repo"],
+        &["rescue", "--dry-run", "--sysroot", "s", "--out", "x.iso"],
+    ];
+    for arguments in all {
+        let mut command = Command::new(LIFEBOAT);
+        command.args(arguments).current_dir(place.0.path()).stdin(Stdio::null()).stdout(Stdio::null());
+        if !matches!(arguments[0], "check" | "layout") || arguments.contains(&"--from") {
+            command.args(["--key-file", "key"]);
+        }
+        let mut child = command.spawn().unwrap();
+        let began = Instant::now();
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break status;
+            }
+            if began.elapsed() > PATIENCE {
+                let _ = child.kill();
+                panic!("{arguments:?} waits for the dead server");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        assert_eq!(status.code(), Some(0), "{arguments:?}");
+    }
 }
 
 #[test]

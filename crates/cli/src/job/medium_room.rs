@@ -208,8 +208,12 @@ pub fn check(folder: &Path, bytes: u64, what: &str) -> CommandResult {
 }
 
 /// The most that files below these roots take in a repository. Holes are not counted, hard links once, excluded paths (of the
-/// archive) not at all.
+/// archive) not at all. What is mounted below a root is not even looked at: the server of a network filesystem may be gone, and
+/// a look at its mount point would never come back.
 pub fn of_files(sysroot: &Path, roots: &[PathBuf], is_out: &dyn Fn(&Path) -> bool) -> u64 {
+    let sysroot = &std::fs::canonicalize(sysroot).unwrap_or_else(|_| sysroot.to_owned());
+    let mounted: HashSet<PathBuf> =
+        lifeboat_sys::mount::table().unwrap_or_default().into_iter().map(|mount| mount.mount_point).collect();
     let mut seen = HashSet::new();
     let mut sum = 0_u64;
     for root in roots {
@@ -224,6 +228,9 @@ pub fn of_files(sysroot: &Path, roots: &[PathBuf], is_out: &dyn Fn(&Path) -> boo
             let Ok(entries) = std::fs::read_dir(outside(&folder)) else { continue };
             for entry in entries.flatten() {
                 let path = folder.join(entry.file_name());
+                if mounted.contains(&outside(&path)) {
+                    continue;
+                }
                 let Ok(metadata) = entry.metadata() else { continue };
                 if metadata.dev() != device || is_out(&path) {
                     continue;
