@@ -22,7 +22,7 @@ pub fn wanted(root: &Tree, tools: &Tree, sysroot: &Sysroot, kernel: &Kernel) -> 
     let in_root = root.iter().map(|node| (Place::Root, node));
     let modules: Vec<(Place, &Path, &FileContent)> = in_root
         .chain(tools.iter().map(|node| (Place::Tools, node)))
-        .filter(|(_, (path, ..))| path.extension().is_some_and(|extension| extension == "ko"))
+        .filter(|(_, (path, ..))| module_file::plain_name(&path.to_string_lossy()).ends_with(".ko"))
         .filter_map(|(place, (path, node, _))| match node {
             Node::File { source, .. } => Some((place, path, source)),
             _ => None,
@@ -31,8 +31,14 @@ pub fn wanted(root: &Tree, tools: &Tree, sysroot: &Sysroot, kernel: &Kernel) -> 
     let found: Vec<(String, Place, String)> = modules
         .into_par_iter()
         .map(|(place, path, source)| {
-            let module = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            let infos = module_file::modinfo(&read_source(source)?).ok_or_else(|| RescueError::Format {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let module = module_file::plain_name(&name).trim_end_matches(".ko").to_owned();
+            // One that stays packed is a file as it is; this unpacks it for its `.modinfo`.
+            let bytes = match source {
+                FileContent::File(file) => module_file::unpack(file)?,
+                other => read_source(other)?,
+            };
+            let infos = module_file::modinfo(&bytes).ok_or_else(|| RescueError::Format {
                 path: path.to_owned(),
                 reason: "it is not a kernel module".to_owned(),
             })?;

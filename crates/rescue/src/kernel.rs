@@ -122,6 +122,22 @@ impl Kernel {
     }
 }
 
+impl Kernel {
+    /// True when it unpacks module files with this suffix (`xz`) itself. It does so for one compressor, that of its build
+    /// (kernel/module/decompress.c).
+    pub fn unpacks_modules(&self, suffix: &str) -> bool {
+        let option = match suffix {
+            "xz" => "CONFIG_MODULE_COMPRESS_XZ",
+            "zst" => "CONFIG_MODULE_COMPRESS_ZSTD",
+            "gz" => "CONFIG_MODULE_COMPRESS_GZIP",
+            _ => return false,
+        };
+        let config = self.config.as_deref().unwrap_or_default();
+        let enabled = |option: &str| config.lines().any(|line| line.strip_prefix(option) == Some("=y"));
+        enabled("CONFIG_MODULE_DECOMPRESS") && enabled(option)
+    }
+}
+
 fn running_release() -> String {
     rustix::system::uname().release().to_string_lossy().into_owned()
 }

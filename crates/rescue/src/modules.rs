@@ -10,8 +10,12 @@ pub use crate::rules::{Place, reason};
 use crate::sysroot::Sysroot;
 use crate::tree::{FileContent, Tree};
 use lifeboat_sys::modules::{Index, index::parse_builtin_modinfo, module_name, normalise};
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// A packed module file of at least this size stays packed, if the kernel unpacks it itself: xz then saves more than the
+/// image's compression does. Smaller ones do better together in the image's blocks (decision 8).
+const KEPT_PACKED: u64 = 64 << 10;
 
 /// What a compressed root needs before it is mounted.
 pub const EARLY: [&str; 3] = ["loop", "squashfs", "overlay"];
@@ -77,7 +81,8 @@ pub fn select(
     Ok(selection)
 }
 
-/// Adds the chosen modules, unpacked, at their place in `modules` (the directory of the release).
+/// Adds the chosen modules at their place in `modules` (the directory of the release), unpacked but for large ones that the
+/// kernel unpacks itself.
 ///
 /// # Errors
 /// When the index names a missing file.
@@ -90,13 +95,43 @@ pub fn add_files(
 ) -> Result<(), RescueError> {
     for (name, why) in selection {
         let Some(module) = index.modules.get(name) else { continue };
-        let Some((_, outside)) = sysroot.file(&kernel.modules.join(&module.path))? else {
-            return Err(RescueError::Module { name: name.clone(), release: kernel.release.clone() });
+        let outside = outside(sysroot, kernel, name, &module.path)?;
+        let (target, content) = match stays_packed(kernel, &outside)? {
+            true => (module.path.as_str(), FileContent::File(outside)),
+            false => (plain_name(&module.path), FileContent::Packed(outside)),
         };
-        let target = kernel.modules.join(plain_name(&module.path));
-        tree.file(&target, FileContent::Packed(outside), 0o644, why);
+        tree.file(&kernel.modules.join(target), content, 0o644, why);
     }
     Ok(())
+}
+
+fn outside(sysroot: &Sysroot, kernel: &Kernel, name: &str, path: &str) -> Result<PathBuf, RescueError> {
+    let file = sysroot.file(&kernel.modules.join(path))?;
+    file.map(|(_, outside)| outside)
+        .ok_or_else(|| RescueError::Module { name: name.to_owned(), release: kernel.release.clone() })
+}
+
+fn stays_packed(kernel: &Kernel, file: &Path) -> Result<bool, RescueError> {
+    let Some(suffix) = file.extension().and_then(|suffix| suffix.to_str()) else { return Ok(false) };
+    let size = std::fs::metadata(file).map_err(RescueError::io("READ", file))?.len();
+    Ok(size >= KEPT_PACKED && kernel.unpacks_modules(suffix))
+}
+
+/// Names of the chosen modules whose files stay packed.
+fn packed(
+    sysroot: &Sysroot,
+    kernel: &Kernel,
+    index: &Index,
+    selection: &Selection,
+) -> Result<BTreeSet<String>, RescueError> {
+    let mut packed = BTreeSet::new();
+    for name in selection.keys() {
+        let Some(module) = index.modules.get(name) else { continue };
+        if stays_packed(kernel, &outside(sysroot, kernel, name, &module.path)?)? {
+            packed.insert(name.clone());
+        }
+    }
+    Ok(packed)
 }
 
 /// Adds depmod's files for the chosen modules: text, which init reads, and `.bin`, which a stock modprobe reads.
@@ -107,9 +142,11 @@ pub fn add_indexes(
     tree: &mut Tree,
     sysroot: &Sysroot,
     kernel: &Kernel,
+    index: &Index,
     selection: &Selection,
 ) -> Result<(), RescueError> {
     let why = "module index";
+    let packed = packed(sysroot, kernel, index, selection)?;
     let read = |name: &str| -> Result<String, RescueError> {
         let bytes = sysroot.read(&kernel.modules.join(name).display().to_string())?.unwrap_or_default();
         Ok(String::from_utf8_lossy(&bytes).into_owned())
@@ -119,7 +156,7 @@ pub fn add_indexes(
     };
     let here = |name: &str| selection.contains_key(&normalise(name));
 
-    let dep = trim_dep(&read("modules.dep")?, here);
+    let dep = trim_dep(&read("modules.dep")?, here, &packed);
     put("modules.dep.bin", write_index(&dep_entries(&dep)));
     put("modules.dep", dep.into_bytes());
 
@@ -152,19 +189,23 @@ pub fn add_indexes(
     Ok(())
 }
 
-/// modules.dep with the paths of unpacked modules, only those that exist.
-fn trim_dep(text: &str, here: impl Fn(&str) -> bool) -> String {
+/// modules.dep, only of modules that exist, with the paths of unpacked files but for those of `packed`.
+fn trim_dep(text: &str, here: impl Fn(&str) -> bool, packed: &BTreeSet<String>) -> String {
+    let file = |path: &'_ str| match module_name(path).is_some_and(|name| packed.contains(&name)) {
+        true => path.to_owned(),
+        false => plain_name(path).to_owned(),
+    };
     let mut out = String::new();
     for line in text.lines() {
         let Some((path, dependencies)) = line.split_once(':') else { continue };
         if !module_name(path).is_some_and(|name| here(&name)) {
             continue;
         }
-        out.push_str(plain_name(path));
+        out.push_str(&file(path));
         out.push(':');
         for dependency in dependencies.split_whitespace() {
             out.push(' ');
-            out.push_str(plain_name(dependency));
+            out.push_str(&file(dependency));
         }
         out.push('\n');
     }
@@ -266,7 +307,12 @@ mod tests {
     #[test]
     fn indexes_name_unpacked_files() {
         let text = "kernel/fs/ext4/ext4.ko.xz: kernel/fs/jbd2/jbd2.ko.xz\nkernel/a/b.ko.xz:\n";
-        assert_eq!(trim_dep(text, |name| name == "ext4"), "kernel/fs/ext4/ext4.ko: kernel/fs/jbd2/jbd2.ko\n");
+        let trimmed = |packed: &[&str]| {
+            trim_dep(text, |name| name == "ext4", &packed.iter().map(|name| (*name).to_owned()).collect())
+        };
+        assert_eq!(trimmed(&[]), "kernel/fs/ext4/ext4.ko: kernel/fs/jbd2/jbd2.ko\n");
+        assert_eq!(trimmed(&["jbd2"]), "kernel/fs/ext4/ext4.ko: kernel/fs/jbd2/jbd2.ko.xz\n");
+        assert_eq!(trimmed(&["ext4"]), "kernel/fs/ext4/ext4.ko.xz: kernel/fs/jbd2/jbd2.ko\n");
     }
 
     #[test]

@@ -94,7 +94,7 @@ pub fn build(inputs: &Inputs, runner: &dyn Runner) -> Result<RescueSystem, Rescu
 
     let selection = modules::select(&index, &kernel.release, Some(Place::Root), &[])?;
     modules::add_files(&mut tree, &sysroot, &kernel, &index, &selection)?;
-    modules::add_indexes(&mut tree, &sysroot, &kernel, &selection)?;
+    modules::add_indexes(&mut tree, &sysroot, &kernel, &index, &selection)?;
 
     let (mut tools, more) = tools::gather(inputs, (&sysroot, &host), &kernel, &index, selection, &heavy)?;
     warnings.extend(more);

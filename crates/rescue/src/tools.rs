@@ -72,7 +72,7 @@ pub fn gather(
         modules::add_files(&mut tree, sysroot, kernel, index, &selection)?;
         // These indexes hide those of the root, so they name the modules of both.
         selection.extend(root);
-        modules::add_indexes(&mut tree, sysroot, kernel, &selection)?;
+        modules::add_indexes(&mut tree, sysroot, kernel, index, &selection)?;
     }
     Ok((tree, warnings))
 }

@@ -235,6 +235,54 @@ fn root_a_rescue_system_is_whole_and_built_again_the_same() {
 }
 
 #[test]
+fn root_a_large_module_stays_packed_where_the_kernel_unpacks_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = machine(dir.path());
+    let directory = root.join("usr/lib/modules").join(RELEASE);
+    // Bytes that no compressor shrinks, behind what an ELF reader looks at.
+    let mut large = include_bytes!("../fixtures/module.ko").to_vec();
+    let mut state = 1_u64;
+    for _ in 0..25 << 10 {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        large.extend_from_slice(&(state ^ state >> 29).to_le_bytes());
+    }
+    let file = directory.join("kernel/drivers/net/ethernet/test/nic.ko.zst");
+    std::fs::remove_file(&file).unwrap();
+    std::fs::write(&file, zstd::encode_all(&large[..], 3).unwrap()).unwrap();
+    let config = root.join("boot").join(format!("config-{RELEASE}"));
+    let squashfs = "CONFIG_SQUASHFS=m\nCONFIG_SQUASHFS_ZSTD=y\n";
+    for (options, name) in [
+        ("CONFIG_MODULE_COMPRESS_ZSTD=y\nCONFIG_MODULE_DECOMPRESS=y\n", "nic.ko.zst"),
+        ("CONFIG_MODULE_COMPRESS_XZ=y\nCONFIG_MODULE_DECOMPRESS=y\n", "nic.ko"),
+        ("CONFIG_MODULE_COMPRESS_ZSTD=y\n# CONFIG_MODULE_DECOMPRESS is not set\n", "nic.ko"),
+    ] {
+        std::fs::write(&config, format!("{squashfs}{options}")).unwrap();
+        let work = tempfile::tempdir().unwrap();
+        let (system, _) = built(&root, &work.path().join("build"));
+        let Root::Squashfs(image) = &system.root else { panic!("the root is no squashfs") };
+        let staging = work.path().join("root");
+        unsquash(image, &staging);
+        let release = Path::new("usr/lib/modules").join(RELEASE);
+        let inside = format!("kernel/drivers/net/ethernet/test/{name}");
+        assert!(staging.join(&release).join(&inside).is_file(), "{options}");
+        let dep = std::fs::read_to_string(staging.join(&release).join("modules.dep")).unwrap();
+        assert!(dep.lines().any(|line| line == format!("{inside}:")), "{dep}");
+        let mut modprobe = Command::new("modprobe");
+        modprobe.args(["--show-depends", "-S", RELEASE, "-d"]).arg(&staging).arg("nic");
+        let shown = String::from_utf8(shown_of(&mut modprobe)).unwrap();
+        assert!(shown.trim_end().ends_with(&inside), "{shown}");
+        // What it names is found whichever way it is kept.
+        assert!(staging.join("usr/lib/firmware/test/nic.bin").is_file(), "{options}");
+    }
+}
+
+fn shown_of(command: &mut Command) -> Vec<u8> {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+#[test]
 fn root_what_is_missing_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let root = machine(dir.path());
