@@ -43,6 +43,7 @@ mod members;
 mod pax;
 mod pipeline;
 mod reading;
+mod recovered;
 mod set;
 pub mod sink;
 pub mod source;

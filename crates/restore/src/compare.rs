@@ -54,7 +54,7 @@ pub fn compare(
         stage(sink, "compare", || {
             let observer = Observing::on_console(sink, "compare");
             let source = target_source(machine, target);
-            Ok(recovery.repository().compare(recovery.snapshot(), &source, selection, &observer)?)
+            Ok(recovery.archived().compare(&source, selection, &observer)?)
         })
     });
     if let Err(error) = mount::unmount_below(target) {

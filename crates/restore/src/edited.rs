@@ -1,7 +1,7 @@
 //! A machine that comes back on another layout than it had: the edited description beside the snapshot's own.
 
+use crate::archived::Archived;
 use crate::failure::Failure;
-use lifeboat_archive::{Repository, SnapshotInfo};
 use lifeboat_machine::{Content, Device, Event, EventSink, Machine};
 use lifeboat_plan::{Policy, consequence};
 use std::path::Path;
@@ -39,19 +39,16 @@ fn fill_from(description: &mut Machine, recorded: &Machine) {
 ///
 /// # Errors
 /// [`Failure::Unusable`] with the package; when the list of files cannot be read.
-pub fn check_packages(
-    repository: &Repository,
-    snapshot: &SnapshotInfo,
-    recorded: &Machine,
-    wanted: &Machine,
-) -> Result<(), Failure> {
+pub fn check_packages(archived: &Archived, recorded: &Machine, wanted: &Machine) -> Result<(), Failure> {
     let mut missing = consequence::required(recorded, wanted);
     if missing.is_empty() {
         return Ok(());
     }
-    for entry in repository.table(snapshot)?.entries() {
-        missing.retain(|one| !one.files.iter().any(|file| entry.path == Path::new(file)));
-    }
+    archived.with_table(|table| {
+        for entry in table.entries() {
+            missing.retain(|one| !one.files.iter().any(|file| entry.path == Path::new(file)));
+        }
+    })?;
     match missing.first() {
         None => Ok(()),
         Some(one) => Err(Failure::Unusable {

@@ -97,12 +97,6 @@ pub enum Failure {
     /// No volume could be found on a tape.
     #[error(transparent)]
     Tape(#[from] lifeboat_sys::tape::TapeError),
-    /// A tape was found, but nothing here reads streams.
-    #[error(
-        "the tape in {} is {}, but this release only finds and identifies tapes and cannot read archives from them; \
-         try the medium or the repository that holds a backup of the same machine", .0.device.display(), .0.header
-    )]
-    UnreadableTape(Box<lifeboat_sys::tape::Volume>),
     /// A place on the network cannot be used.
     #[error(transparent)]
     Network(#[from] lifeboat_remote::Fault),

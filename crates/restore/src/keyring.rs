@@ -3,8 +3,9 @@
 //! The headers are in the archive, with their key slots and tokens. Keys are key files that the archive holds, too (those that
 //! crypttab(5) names, and [`OWN_KEY`]), or passphrases that a person types. They are kept in memory alone.
 
+use crate::archived::Archived;
 use crate::failure::Failure;
-use lifeboat_archive::{ArchiveError, Repository, SnapshotInfo};
+use lifeboat_archive::ArchiveError;
 use lifeboat_machine::layout::LuksHeader;
 use lifeboat_machine::{DeviceKind, Event, EventSink, Machine};
 use lifeboat_plan::{Plan, Step, consequence};
@@ -18,7 +19,7 @@ use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use zeroize::Zeroizing;
 
 /// A key file that opens devices in a recovery, whatever crypttab says: for machines that ask for a passphrase at boot.
@@ -155,8 +156,7 @@ pub fn passphrase_of(content: &[u8]) -> Result<Zeroizing<Vec<u8>>, &'static str>
 
 /// Headers and keys of one snapshot's machine.
 pub struct Keyring {
-    repository: Arc<Repository>,
-    snapshot: SnapshotInfo,
+    archived: Archived,
     directory: PathBuf,
     /// Encrypted devices with the names of their mappings.
     devices: Mutex<Vec<Encrypted>>,
@@ -173,9 +173,9 @@ impl fmt::Debug for Keyring {
 
 impl Keyring {
     /// The keyring of a machine; nothing is read yet.
-    pub fn new(repository: Arc<Repository>, snapshot: SnapshotInfo, machine: &Machine, run: &Path) -> Keyring {
+    pub fn new(archived: Archived, machine: &Machine, run: &Path) -> Keyring {
         let (devices, keys) = (Mutex::new(Encrypted::of(machine)), Mutex::default());
-        Keyring { repository, snapshot, directory: run.join(DIRECTORY), devices, keys, begun: AtomicBool::new(false) }
+        Keyring { archived, directory: run.join(DIRECTORY), devices, keys, begun: AtomicBool::new(false) }
     }
 
     /// From now on the devices are those of this machine: one whose description was edited. Keys stay.
@@ -349,7 +349,7 @@ impl Keyring {
 
     /// A file of the archive; `None` when it is not there or cannot be read.
     fn file(&self, path: &str) -> Option<Zeroizing<Vec<u8>>> {
-        let content = self.repository.read_file(&self.snapshot, Path::new(path)).ok()?;
+        let content = self.archived.read_file(Path::new(path)).ok()?;
         let content = Zeroizing::new(content);
         (content.len() as u64 <= LARGEST_KEY).then_some(content)
     }
@@ -375,7 +375,7 @@ impl Keyring {
             return Ok(path);
         }
         let inside = Path::new("/.lifeboat").join(header.backup_name());
-        let bytes = self.repository.read_file(&self.snapshot, &inside).map_err(|error| match error {
+        let bytes = self.archived.read_file(&inside).map_err(|error| match error {
             ArchiveError::NotInSnapshot { .. } => {
                 unusable("the snapshot does not hold the backup of its header; try another snapshot".into())
             }

@@ -12,6 +12,8 @@
 //! | [`network`] | what is needed to open addresses |
 //! | [`rescue`] | what the boot process left for us: parameters, embedded manifest, source |
 //! | [`located_archive`] | the archive of a recovery, on the medium or elsewhere |
+//! | [`archived`] | one backup in it: a snapshot, or the set of a stream |
+//! | [`stream_place`] | where a stream is: files, a place on a disk, tapes |
 //! | [`mod@snapshot`] | what a snapshot says about itself, and whether it can be recovered here |
 //! | [`room`] | the room that restored files need |
 //! | [`edited`] | a machine that comes back on another layout than it had |
@@ -32,6 +34,7 @@
 //! reads every byte of the medium, then the repository is opened and its description compared with the embedded one.
 
 pub mod archive_places;
+pub mod archived;
 pub mod boot;
 pub mod clock;
 pub mod compare;
@@ -57,6 +60,7 @@ pub mod snapshot;
 pub mod source;
 pub mod stacks;
 pub mod steps;
+pub mod stream_place;
 pub mod view;
 
 pub use failure::{Disks, Failure};

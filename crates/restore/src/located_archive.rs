@@ -1,18 +1,21 @@
 //! The archive of a recovery, found on the medium or elsewhere.
 
+use crate::archived::{Archived, Set};
 use crate::failure::Failure;
 use crate::medium;
 use crate::network::Network;
+use crate::on_disk::Search;
+use crate::recovery::AskKey;
 use crate::rescue::RescueSystem;
-use crate::source::{self, Source};
+use crate::source::Source;
 use crate::stacks::Stacks;
+use crate::stream_place::StreamAt;
 use crate::view;
-use lifeboat_archive::{Place, Secret};
+use lifeboat_archive::{ArchiveError, Place, Secret};
 use lifeboat_machine::manifest::ArchiveRef;
 use lifeboat_machine::{Event, EventSink};
 use lifeboat_sys::Runner;
-use lifeboat_sys::tape::TapeName;
-use std::path::Path;
+use std::sync::Arc;
 
 /// An archive that belongs to this rescue system, as far as can be determined without its key.
 #[derive(Debug)]
@@ -56,16 +59,7 @@ impl LocatedArchive {
         runner: &dyn Runner,
         sink: &dyn EventSink,
     ) -> Result<LocatedArchive, Failure> {
-        if TapeName::is_meant(place) {
-            // Reported before every byte of the medium is read.
-            source::tape(place, Path::new("/sys"))?;
-        }
-        let mut key = None;
-        if rescue.source.is_some() {
-            let medium = rescue.medium()?;
-            prove(medium.verify(sink), rescue.parameters.damaged, sink)?;
-            key = medium.key()?;
-        }
+        let mut key = key_of_medium(rescue, sink)?;
         let ours = |manifest: &[u8]| manifest == rescue.manifest_json;
         let source = Source::open_wanted(place, &rescue.directories.run, network, runner, &ours)?;
         sink.emit(&Event::Note { text: format!("the archive is at {}", source.repository.label().display()) });
@@ -89,6 +83,74 @@ impl LocatedArchive {
         }
         let archive = source.manifest().and_then(|manifest| manifest.archive.clone());
         Ok(LocatedArchive { place: source.repository.clone(), archive, key, verified, source: Some(source) })
+    }
+}
+
+/// Verifies the local medium, if there is one; returns the key that it carries.
+fn key_of_medium(rescue: &RescueSystem, sink: &dyn EventSink) -> Result<Option<Secret>, Failure> {
+    if rescue.source.is_none() {
+        return Ok(None);
+    }
+    let medium = rescue.medium()?;
+    prove(medium.verify(sink), rescue.parameters.damaged, sink)?;
+    medium.key()
+}
+
+/// A set of volumes that a machine is recovered from, still locked.
+pub struct LocatedSet {
+    at: Arc<StreamAt>,
+    key: Option<Secret>,
+}
+
+impl LocatedSet {
+    /// Finds it; a tape of another machine is refused by its header. The local medium, if there is one, is checked and provides the
+    /// key.
+    ///
+    /// # Errors
+    /// When the place has no set.
+    pub fn at(
+        rescue: &RescueSystem,
+        place: &str,
+        runner: &dyn Runner,
+        sink: &dyn EventSink,
+    ) -> Result<LocatedSet, Failure> {
+        // Before every byte of the medium is read.
+        let at = StreamAt::find(place, &rescue.directories.run, Search::Alone, runner)?
+            .ok_or_else(|| Failure::Unusable { what: place.to_owned(), reason: "it is no stream".into() })?;
+        let key = key_of_medium(rescue, sink)?;
+        Ok(LocatedSet { at: Arc::new(at), key })
+    }
+
+    /// Opens it with the key that was found, or else with one that is asked for until it fits.
+    ///
+    /// # Errors
+    /// When it cannot be read, or nobody has the key.
+    pub fn open(self, ask: &AskKey<'_>, network: &Network) -> Result<Set, Failure> {
+        let mut key = match self.key {
+            Some(key) => key,
+            None => ask(None)?,
+        };
+        loop {
+            match self.at.open(&key, network) {
+                Err(Failure::Archive(error @ ArchiveError::WrongKeyForStream { .. })) => key = ask(Some(error))?,
+                Err(failure) => return Err(failure),
+                Ok(stream) => return Ok(Set::new(self.at, stream)),
+            }
+        }
+    }
+}
+
+/// Refuses a set when a person named another backup: it has this one alone.
+///
+/// # Errors
+/// [`Failure::Unusable`].
+pub fn check_wanted(rescue: &RescueSystem, archived: &Archived) -> Result<(), Failure> {
+    match rescue.parameters.snapshot.as_deref() {
+        Some(wanted) if wanted != "latest" && !archived.id().starts_with(wanted) => Err(Failure::Unusable {
+            what: archived.location().display().to_string(),
+            reason: format!("it has {}, and not {wanted}; try the tape or the file with that one", archived.what()),
+        }),
+        _ => Ok(()),
     }
 }
 

@@ -1,12 +1,13 @@
 //! A whole-machine recovery, stage by stage. The stages are those of `lifeboat restore` in the rescue system; each
 //! emits its steps while it works and a `Stage` event when it is done.
 
+use crate::archived::Archived;
 use crate::clock;
 use crate::edited;
 use crate::failure::{Failure, entries};
 use crate::journal::{Journal, Part};
 use crate::keyring::Keyring;
-use crate::located_archive::LocatedArchive;
+use crate::located_archive::{LocatedArchive, LocatedSet, check_wanted};
 use crate::medium;
 use crate::network::Network;
 use crate::observe::{CONSOLE_INTERVAL, Observing};
@@ -16,7 +17,8 @@ use crate::snapshot;
 use crate::source::Source;
 use crate::stacks::Stacks;
 use crate::steps::{self, Steps};
-use lifeboat_archive::{ArchiveError, Place, Problem, Repository, RestoreOptions, Secret, Selection, SnapshotInfo};
+use crate::stream_place;
+use lifeboat_archive::{ArchiveError, Problem, Repository, RestoreOptions, Secret, Selection};
 use lifeboat_machine::boot::Loader;
 use lifeboat_machine::{ArchiveManifest, Event, EventSink, FoundHardware, Machine};
 use lifeboat_plan::{Plan, Policy, Step};
@@ -34,8 +36,7 @@ pub struct Recovery<'a> {
     rescue: &'a RescueSystem,
     runner: &'a dyn Runner,
     sink: &'a dyn EventSink,
-    repository: Arc<Repository>,
-    snapshot: SnapshotInfo,
+    archived: Archived,
     interval: Duration,
     keyring: Arc<Keyring>,
     /// The machine that will be rebuilt: the snapshot's.
@@ -87,28 +88,24 @@ pub fn stage<T>(sink: &dyn EventSink, name: &str, work: impl FnOnce() -> Result<
 }
 
 /// Verifies that a snapshot can be read: every byte that it needs; or, across the network, where that would double the transfer
-/// (decision 13), that all of it is there. What other snapshots and machines need does not matter. Returns what is lost, if `damaged` says
+/// (decision 13; not `near`), that all of it is there. What other snapshots and machines need does not matter. Returns what is lost, if `damaged` says
 /// that the rest is wanted anyway.
 ///
 /// # Errors
 /// [`Failure::Lost`] with all that cannot be restored.
 pub fn prove(
-    repository: &Repository,
-    snapshot: &SnapshotInfo,
-    place: &Place,
+    archived: &Archived,
+    near: bool,
     damaged: bool,
     interval: Duration,
     sink: &dyn EventSink,
 ) -> Result<Vec<Problem>, Failure> {
-    let lost = match place.folder() {
-        None => repository.missing(snapshot)?,
-        Some(_) => repository.lost(snapshot, &Observing::every(interval, sink, "verify"))?,
-    };
+    let lost = archived.lost(near, &Observing::every(interval, sink, "verify"))?;
     if lost.is_empty() {
         return Ok(lost);
     }
     if !damaged {
-        return Err(Failure::Lost { place: repository.location().display().to_string(), lost });
+        return Err(Failure::Lost { place: archived.location().display().to_string(), lost });
     }
     for problem in lost.iter().take(LISTED_DIFFERENCES) {
         let path = lifeboat_machine::Name::from(problem.path.as_path()).to_string();
@@ -150,6 +147,12 @@ impl<'a> Recovery<'a> {
         runner: &'a dyn Runner,
         sink: &'a dyn EventSink,
     ) -> Result<Recovery<'a>, Failure> {
+        if let Some(place) = rescue.archive_elsewhere()
+            && stream_place::is_meant(&place)
+        {
+            let found = stage(sink, "medium", || LocatedSet::at(rescue, &place, runner, sink))?;
+            return stage(sink, "archive", || Self::open_set(rescue, found, key, network, runner, sink));
+        }
         let found = stage(sink, "medium", || match rescue.archive_elsewhere() {
             Some(place) => LocatedArchive::elsewhere(rescue, &place, network, runner, sink),
             None => LocatedArchive::on_medium(rescue, sink),
@@ -185,50 +188,72 @@ impl<'a> Recovery<'a> {
                 ),
             });
         }
-        let repository = Arc::new(repository);
+        let archived = Archived::Snapshot(Arc::new(repository), snapshot);
         // Before everything is read: what cannot be recovered here at all is reported at once.
-        let mut recovery = Self::of_snapshot(rescue, Arc::clone(&repository), snapshot.clone(), named, runner, sink)
-            .map_err(|failure| snapshot::with_way_out(failure, &repository, &snapshot, &rescue.manifest))?;
+        let mut recovery = Self::of(rescue, archived.clone(), named, runner, sink)
+            .map_err(|failure| snapshot::with_way_out(failure, &archived, &rescue.manifest))?;
         if !found.verified {
-            let damaged = rescue.parameters.damaged;
-            let lost = prove(&repository, &snapshot, &found.place, damaged, CONSOLE_INTERVAL, sink)?;
+            let (near, damaged) = (found.place.folder().is_some(), rescue.parameters.damaged);
+            let lost = prove(&archived, near, damaged, CONSOLE_INTERVAL, sink)?;
             recovery.damaged = !lost.is_empty();
         }
         recovery._source = found.source;
         Ok(recovery)
     }
 
-    /// A recovery of one snapshot of an open archive, whose bytes the caller verifies. Refuses another machine's, and one of
+    fn open_set(
+        rescue: &'a RescueSystem,
+        found: LocatedSet,
+        ask: &AskKey<'_>,
+        network: &Network,
+        runner: &'a dyn Runner,
+        sink: &'a dyn EventSink,
+    ) -> Result<Recovery<'a>, Failure> {
+        let set = found.open(ask, network)?;
+        for text in set.notes() {
+            sink.emit(&Event::Warning { text });
+        }
+        let archived = Archived::Set(Arc::new(set));
+        check_wanted(rescue, &archived)?;
+        let named = rescue.parameters.snapshot.as_deref().is_some_and(|wanted| wanted != "latest");
+        sink.emit(&Event::Note {
+            text: format!("archive: {} of {} at {}", archived.what(), archived.time(), archived.location().display()),
+        });
+        let mut recovery = Self::of(rescue, archived.clone(), named, runner, sink)?;
+        let lost = prove(&archived, true, rescue.parameters.damaged, CONSOLE_INTERVAL, sink)?;
+        recovery.damaged = !lost.is_empty();
+        Ok(recovery)
+    }
+
+    /// A recovery of one backup of an open archive, whose bytes the caller verifies. Refuses another machine's, and one of
     /// another format; see [`snapshot::check_machine`] for `named`.
     ///
     /// # Errors
-    /// [`Failure::Mismatch`]; when the snapshot's description cannot be read.
-    pub fn of_snapshot(
+    /// [`Failure::Mismatch`]; when the backup's description cannot be read.
+    pub fn of(
         rescue: &'a RescueSystem,
-        repository: Arc<Repository>,
-        snapshot: SnapshotInfo,
+        archived: Archived,
         named: bool,
         runner: &'a dyn Runner,
         sink: &'a dyn EventSink,
     ) -> Result<Recovery<'a>, Failure> {
-        let (mut machine, manifest) = snapshot::read(&repository, &snapshot)?;
-        snapshot::check_machine(&snapshot, &machine, &rescue.manifest, named)?;
-        if let Some(text) = clock::remark(&snapshot.time, jiff::Timestamp::now()) {
+        let (mut machine, manifest) = snapshot::read(&archived)?;
+        snapshot::check_machine(&archived, &machine, &rescue.manifest, named)?;
+        if let Some(text) = clock::remark(archived.time(), jiff::Timestamp::now()) {
             sink.emit(&Event::Warning { text });
         }
-        room::from_snapshot(&mut machine, &repository, &snapshot, sink);
-        room::report_encrypted(&repository, &snapshot, &|_| true, sink);
+        room::from_snapshot(&mut machine, &archived, sink);
+        room::report_encrypted(&archived, &|_| true, sink);
         let interval = crate::observe::CONSOLE_INTERVAL;
         let (damaged, _source) = (false, None);
         let description = edited::description(rescue.layout.as_ref(), &machine, sink)?;
         let run = &rescue.directories.run;
-        let keyring = Arc::new(Keyring::new(Arc::clone(&repository), snapshot.clone(), &description, run));
+        let keyring = Arc::new(Keyring::new(archived.clone(), &description, run));
         Ok(Recovery {
             rescue,
             runner,
             sink,
-            repository,
-            snapshot,
+            archived,
             interval,
             keyring,
             machine,
@@ -249,14 +274,9 @@ impl<'a> Recovery<'a> {
         &self.keyring
     }
 
-    /// The archive.
-    pub fn repository(&self) -> &Repository {
-        &self.repository
-    }
-
-    /// The snapshot that is restored.
-    pub fn snapshot(&self) -> &SnapshotInfo {
-        &self.snapshot
+    /// The backup that is restored.
+    pub fn archived(&self) -> &Archived {
+        &self.archived
     }
 
     /// Computes the plan for the present hardware, and checks that everything that its steps need is here. Writes
@@ -268,7 +288,7 @@ impl<'a> Recovery<'a> {
         stage(self.sink, "plan", || {
             let plan = lifeboat_plan::plan_as(&self.machine, &self.description, &self.hardware()?, policy)?;
             let wanted = lifeboat_plan::wanted(&self.machine, &self.description, policy)?;
-            edited::check_packages(&self.repository, &self.snapshot, &self.machine, &wanted)?;
+            edited::check_packages(&self.archived, &self.machine, &wanted)?;
             self.keyring.follow(&wanted);
             self.keyring.open_by_files(self.runner, self.sink)?;
             lifeboat_rebuild::check(&self.context(&plan))?;
@@ -278,7 +298,7 @@ impl<'a> Recovery<'a> {
 
     /// The journal of a recovery by this plan, with nothing done yet.
     pub fn begin(&self, plan: Plan) -> Journal {
-        Journal::new(&self.snapshot.id, plan)
+        Journal::new(self.archived.id(), plan)
     }
 
     /// The disks of this hardware; the one that holds the medium is locked. Arrays and volume groups activated here that
@@ -376,7 +396,7 @@ impl<'a> Recovery<'a> {
             let modules = Selection::Paths(vec![modules]);
             let options = RestoreOptions { unprotected: true, ..whole() };
             let observer = Observing::every(self.interval, self.sink, "extract");
-            let again = self.repository.restore(&self.snapshot, target, &modules, &options, &observer);
+            let again = self.archived.restore(target, &modules, &options, &observer);
             again.map_err(Failure::Extract)?;
         }
         Ok(())
@@ -396,9 +416,8 @@ impl<'a> Recovery<'a> {
         self.sink.emit(&Event::Step { number, total: plan.steps.len(), text });
         let report = stage(self.sink, "extract", || {
             let observer = Observing::every(self.interval, self.sink, "extract");
-            self.repository
+            self.archived
                 .restore(
-                    &self.snapshot,
                     &self.rescue.directories.target,
                     &Selection::Everything,
                     &RestoreOptions { unprotected: true, ..whole() },
@@ -427,7 +446,7 @@ impl<'a> Recovery<'a> {
         stage(self.sink, "verify", || {
             let observer = Observing::every(self.interval, self.sink, "verify");
             let source = target_source(&self.machine, &self.rescue.directories.target);
-            let report = self.repository.compare_unprotected(&self.snapshot, &source, &observer);
+            let report = self.archived.compare_unprotected(&source, &observer);
             let report = report.map_err(Failure::Verify)?;
             for difference in report.differences.iter().take(LISTED_DIFFERENCES) {
                 self.sink.emit(&Event::Entry {
@@ -455,7 +474,7 @@ impl<'a> Recovery<'a> {
         }
         let observer = Observing::every(self.interval, self.sink, "protect");
         let target = &self.rescue.directories.target;
-        let report = self.repository.protect(&self.snapshot, target, &observer).map_err(Failure::Extract)?;
+        let report = self.archived.protect(target, &observer).map_err(Failure::Extract)?;
         journal.problems += report.problems.len() as u64;
         journal.unprotected = 0;
         journal.note_down(&self.rescue.directories.run, self.sink);

@@ -3,11 +3,11 @@
 use crate::failure::Failure;
 use crate::medium::{Medium, parse_manifest};
 use crate::network::Network;
+use crate::stream_place;
 use lifeboat_machine::on_disk::OnDisk;
 use lifeboat_machine::run;
 use lifeboat_machine::source::{FoundMedium, FoundTape, RecordedSource};
 use lifeboat_machine::{Machine, MediumManifest, Parameters};
-use lifeboat_sys::tape::TapeName;
 use std::borrow::Cow;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -169,10 +169,10 @@ impl RescueSystem {
     }
 
     /// Where the archive is when it is not on the medium: what a person named, else the tape that init found, else an
-    /// address, a place on a local disk or a tape among the parameters.
+    /// address, a place on a local disk or a stream among the parameters.
     pub fn archive_elsewhere(&self) -> Option<Cow<'_, str>> {
         let meant = |source: &&str| {
-            lifeboat_remote::Address::is_meant(source) || OnDisk::is_meant(source) || TapeName::is_meant(source)
+            lifeboat_remote::Address::is_meant(source) || OnDisk::is_meant(source) || stream_place::is_meant(source)
         };
         let tape = || self.tape.as_ref().map(|tape| Cow::Owned(format!("tape:{}", tape.device.display())));
         let parameter = || self.parameters.source.as_deref().filter(meant).map(Cow::Borrowed);

@@ -1,6 +1,7 @@
 //! The room that restored files need, as a snapshot or the machine itself reports it, for each of the machine's filesystems.
 
-use lifeboat_archive::{Repository, Room, SnapshotInfo};
+use crate::archived::Archived;
+use lifeboat_archive::Room;
 use lifeboat_machine::filesystem::{Filesystem, FilesystemOptions, Restored};
 use lifeboat_machine::layout::Mount;
 use lifeboat_machine::layout::graph::mount_holding;
@@ -10,8 +11,8 @@ use lifeboat_plan::table::title;
 use std::path::{Path, PathBuf};
 
 /// Sets in a machine's filesystems what a snapshot records. A snapshot of an earlier release has no record; then the used space counts.
-pub fn from_snapshot(machine: &mut Machine, repository: &Repository, snapshot: &SnapshotInfo, sink: &dyn EventSink) {
-    match repository.room(snapshot) {
+pub fn from_snapshot(machine: &mut Machine, archived: &Archived, sink: &dyn EventSink) {
+    match archived.room() {
         Ok(Some(room)) => fill(machine, &room),
         Ok(None) => {}
         // It helps the plan, but is no reason to give up a recovery.
@@ -102,13 +103,8 @@ fn may_encrypt(filesystem: &Filesystem) -> bool {
 }
 
 /// Reports which of the `wanted` entries of a snapshot were encrypted on the machine.
-pub fn report_encrypted(
-    repository: &Repository,
-    snapshot: &SnapshotInfo,
-    wanted: &dyn Fn(&Path) -> bool,
-    sink: &dyn EventSink,
-) {
-    match repository.encrypted(snapshot) {
+pub fn report_encrypted(archived: &Archived, wanted: &dyn Fn(&Path) -> bool, sink: &dyn EventSink) {
+    match archived.encrypted() {
         Ok(entries) => {
             for entry in entries.iter().filter(|entry| wanted(&entry.path)) {
                 sink.emit(&Event::Warning { text: entry.at_restore() });

@@ -1,8 +1,10 @@
 //! What a person does in the interactive mode, one call a step: open a source, choose a snapshot, look at the hardware,
 //! recover the machine or some of its files. Nothing here asks or shows anything; `screen` does.
 
+use crate::archived::{Archived, Set};
 use crate::compare::{self, Access};
 use crate::failure::Failure;
+use crate::located_archive::check_wanted;
 use crate::medium::{self, Medium};
 use crate::nuke;
 use crate::observe::Observing;
@@ -11,6 +13,7 @@ use crate::recovery::{self, Recovery, stage};
 use crate::rescue::RescueSystem;
 use crate::source::Source;
 use crate::stacks::{self, Stacks};
+use crate::stream_place::{self, StreamAt};
 use crate::view::{self, View};
 use lifeboat_archive::{
     ArchiveError, FileTable, Kind, Problem, Repository, RestoreOptions, Secret, Selection, SnapshotInfo, words,
@@ -27,6 +30,7 @@ use std::time::{Duration, Instant};
 
 /// Fewer words are a passphrase: the shortest key has this many (BIP-39).
 const FEWEST_WORDS: usize = 12;
+const NO_MATCH: &str = "this key does not match; try again";
 
 /// A backup in an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +92,7 @@ pub struct RestoredFiles {
 enum Place {
     Medium(Medium),
     Source(Source),
+    Stream(Arc<StreamAt>),
 }
 
 impl Place {
@@ -96,6 +101,7 @@ impl Place {
         match self {
             Place::Medium(medium) => Some((medium.view(), &medium.manifest)),
             Place::Source(source) => source.near(),
+            Place::Stream(_) => None,
         }
     }
 
@@ -103,6 +109,7 @@ impl Place {
         match self {
             Place::Medium(medium) => Some(&medium.manifest),
             Place::Source(source) => source.manifest(),
+            Place::Stream(_) => None,
         }
     }
 
@@ -110,6 +117,7 @@ impl Place {
         match self {
             Place::Medium(medium) => medium.repository().map(lifeboat_archive::Place::Sealed),
             Place::Source(source) => Some(source.repository.clone()),
+            Place::Stream(_) => None,
         }
     }
 
@@ -118,6 +126,7 @@ impl Place {
         match self {
             Place::Medium(medium) => medium.key(),
             Place::Source(source) => source.key(),
+            Place::Stream(_) => Ok(None),
         }
     }
 }
@@ -133,10 +142,8 @@ pub struct Session<'a> {
     key: Option<Secret>,
     /// What may have to be opened first, and the source that may be on it.
     locked: Option<(Vec<Locked>, String)>,
-    repository: Option<Arc<Repository>>,
-    snapshots: Vec<SnapshotInfo>,
+    backups: Vec<Archived>,
     recovery: Option<Recovery<'a>>,
-    table: Option<FileTable>,
 }
 
 impl<'a> Session<'a> {
@@ -155,10 +162,8 @@ impl<'a> Session<'a> {
             place: None,
             key: None,
             locked: None,
-            repository: None,
-            snapshots: vec![],
+            backups: vec![],
             recovery: None,
-            table: None,
         }
     }
 
@@ -177,8 +182,13 @@ impl<'a> Session<'a> {
             None => Place::Medium(rescue.medium()?),
             Some(text) => {
                 let (run, network) = (&rescue.directories.run, &rescue.network);
-                match Source::open_asking(&text, run, network, self.runner, search) {
-                    Ok(source) => Place::Source(source),
+                let found = match stream_place::is_meant(&text) {
+                    true => StreamAt::find(&text, run, search, self.runner)
+                        .and_then(|at| at.map(|at| Place::Stream(Arc::new(at))).ok_or_else(nothing_open)),
+                    false => Source::open_asking(&text, run, network, self.runner, search).map(Place::Source),
+                };
+                match found {
+                    Ok(place) => place,
                     Err(Failure::Locked { what, devices }) => {
                         let reason = stacks::wanted(&what, &devices, search);
                         self.locked = Some((devices, text.into_owned()));
@@ -246,11 +256,14 @@ impl<'a> Session<'a> {
     }
 
     fn unlock_with(&mut self, key: &Secret) -> Result<Opened, Failure> {
+        if let Some(Place::Stream(at)) = &self.place {
+            return self.unlock_set(Arc::clone(at), key);
+        }
         let location = self.place.as_ref().and_then(Place::repository).ok_or_else(nothing_open)?;
         let repository = match Repository::open_at(&location, key) {
             Ok(repository) => repository,
             Err(ArchiveError::WrongKey { .. }) => {
-                return Ok(Opened::KeyWanted("this key does not match; try again".into()));
+                return Ok(Opened::KeyWanted(NO_MATCH.into()));
             }
             Err(error) => return Err(error.into()),
         };
@@ -268,7 +281,6 @@ impl<'a> Session<'a> {
             },
             Some(Err(error)) => (newest, Some(format!("{error}; this is the latest"))),
         };
-        self.repository = Some(Arc::new(repository));
         self.key = Some(key.clone());
         let backups = snapshots.iter().map(|s| Backup {
             id: s.id.clone(),
@@ -277,8 +289,30 @@ impl<'a> Session<'a> {
             bytes: s.bytes,
         });
         let backups = backups.collect();
-        self.snapshots = snapshots;
+        let repository = Arc::new(repository);
+        self.backups =
+            snapshots.into_iter().map(|snapshot| Archived::Snapshot(Arc::clone(&repository), snapshot)).collect();
         Ok(Opened::Backups(backups, meant, note))
+    }
+
+    fn unlock_set(&mut self, at: Arc<StreamAt>, key: &Secret) -> Result<Opened, Failure> {
+        let stream = match at.open(key, &self.rescue.network) {
+            Err(Failure::Archive(ArchiveError::WrongKeyForStream { .. })) => {
+                return Ok(Opened::KeyWanted(NO_MATCH.into()));
+            }
+            other => other?,
+        };
+        let set = Set::new(at, stream);
+        for text in set.notes() {
+            self.sink.emit(&Event::Warning { text });
+        }
+        let (entries, bytes) = set.amount();
+        let archived = Archived::Set(Arc::new(set));
+        let backup = Backup { id: archived.id().to_owned(), time: archived.time().to_owned(), entries, bytes };
+        let note = check_wanted(self.rescue, &archived).err().map(|failure| failure.to_string());
+        self.key = Some(key.clone());
+        self.backups = vec![archived];
+        Ok(Opened::Backups(vec![backup], 0, note))
     }
 
     /// Selects one of the snapshots; returns the machine as it was then, and as it shall come back: the same, or as an edited
@@ -287,15 +321,11 @@ impl<'a> Session<'a> {
     /// # Errors
     /// [`Failure::Mismatch`] for another machine's; when its description cannot be read.
     pub fn choose(&mut self, index: usize) -> Result<(Machine, Machine), Failure> {
-        let (Some(repository), Some(snapshot)) = (&self.repository, self.snapshots.get(index)) else {
-            return Err(nothing_open());
-        };
-        let mut recovery =
-            Recovery::of_snapshot(self.rescue, Arc::clone(repository), snapshot.clone(), true, self.runner, self.sink)?;
+        let archived = self.backups.get(index).cloned().ok_or_else(nothing_open)?;
+        let mut recovery = Recovery::of(self.rescue, archived, true, self.runner, self.sink)?;
         recovery.report_every(self.interval);
         let machines = (recovery.machine.clone(), recovery.description.clone());
         self.recovery = Some(recovery);
-        self.table = None;
         Ok(machines)
     }
 
@@ -338,11 +368,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// When the list cannot be read.
     pub fn search(&mut self, text: &str, limit: usize) -> Result<(Vec<ListedFile>, u64), Failure> {
-        if self.table.is_none() {
-            let recovery = self.chosen()?;
-            self.table = Some(recovery.repository().table(recovery.snapshot())?);
-        }
-        Ok(self.table.as_ref().map(|table| found_in(table, text, limit)).unwrap_or_default())
+        Ok(self.chosen()?.archived().with_table(|table| found_in(table, text, limit))?)
     }
 
     /// Rebuilds the machine by a plan that a person agreed to, after every byte of the archive was verified. Emits the
@@ -377,10 +403,9 @@ impl<'a> Session<'a> {
                 Err(failure) => return Err(failure),
             }
         }
-        let repository = place.repository().ok_or_else(nothing_open)?;
+        let near = place.repository().is_none_or(|repository| repository.folder().is_some());
         stage(self.sink, "archive", || {
-            let recovery = self.chosen()?;
-            recovery::prove(recovery.repository(), recovery.snapshot(), &repository, damaged, self.interval, self.sink)
+            recovery::prove(self.chosen()?.archived(), near, damaged, self.interval, self.sink)
         })
     }
 
@@ -410,8 +435,7 @@ impl<'a> Session<'a> {
         }
         let observer = Observing::every(self.interval, self.sink, "extract");
         let result = stage(self.sink, "extract", || {
-            let report = recovery.repository().restore(
-                recovery.snapshot(),
+            let report = recovery.archived().restore(
                 folder,
                 &Selection::Paths(paths.to_vec()),
                 &RestoreOptions { overwrite: true, sync: true, private: true, ..RestoreOptions::default() },
@@ -446,9 +470,7 @@ impl<'a> Session<'a> {
     /// Forgets the source, and unmounts it when it was mounted here.
     fn close(&mut self) {
         self.recovery = None;
-        self.table = None;
-        self.repository = None;
-        self.snapshots.clear();
+        self.backups.clear();
         self.place = None;
         self.locked = None;
     }

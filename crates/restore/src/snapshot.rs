@@ -1,11 +1,13 @@
 //! What a snapshot says about itself: the machine and the manifest in its `.lifeboat/`, and whether this rescue system can
 //! recover it.
 
+use crate::archived::Archived;
 use crate::failure::Failure;
 use lifeboat_archive::repository::listed;
 use lifeboat_archive::{ArchiveError, Owner, Repository, SnapshotInfo};
 use lifeboat_machine::{ArchiveManifest, FormatError, Machine, MediumManifest};
 use std::path::Path;
+use std::sync::Arc;
 
 /// How many snapshots are tried to find one that fits: across the network each costs some round trips.
 const LOOKED_AT: usize = 10;
@@ -14,37 +16,34 @@ const LOOKED_AT: usize = 10;
 ///
 /// # Errors
 /// [`Failure::Mismatch`] for another release's format; when they cannot be read or do not belong together.
-pub fn read(repository: &Repository, snapshot: &SnapshotInfo) -> Result<(Machine, ArchiveManifest), Failure> {
-    let id = snapshot.short_id();
+pub fn read(archived: &Archived) -> Result<(Machine, ArchiveManifest), Failure> {
+    let what = archived.what();
     let of_lifeboat = |error: ArchiveError| match error {
         ArchiveError::NotInSnapshot { .. } => Failure::Unusable {
-            what: format!("snapshot {id}"),
-            reason: format!("{error}; {} wrote it, but not as a backup of a machine", program(snapshot)),
+            what: what.clone(),
+            reason: format!("{error}; {} wrote it, but not as a backup of a machine", program(archived)),
         },
         other => other.into(),
     };
-    let manifest = repository.read_file(snapshot, Path::new("/.lifeboat/manifest.json")).map_err(of_lifeboat)?;
+    let manifest = archived.read_file(Path::new("/.lifeboat/manifest.json")).map_err(of_lifeboat)?;
     let manifest = ArchiveManifest::from_json(&manifest)
-        .map_err(|error| Failure::Mismatch(format!("the manifest in snapshot {id} cannot be used: {error}")))?;
-    let machine_json = repository.read_file(snapshot, Path::new("/.lifeboat/machine.json")).map_err(of_lifeboat)?;
+        .map_err(|error| Failure::Mismatch(format!("the manifest in {what} cannot be used: {error}")))?;
+    let machine_json = archived.read_file(Path::new("/.lifeboat/machine.json")).map_err(of_lifeboat)?;
     if blake3::hash(&machine_json).to_hex().as_str() != manifest.machine_blake3 {
-        return Err(Failure::Mismatch(format!(
-            "machine.json and manifest.json in snapshot {id} do not belong together"
-        )));
+        return Err(Failure::Mismatch(format!("machine.json and manifest.json in {what} do not belong together")));
     }
     let machine = Machine::from_json(&machine_json).map_err(|error| match error {
         // Only the manifest says which release wrote it.
-        FormatError::Version { .. } => Failure::Mismatch(format!(
-            "snapshot {id}: {error}, Lifeboat {}, or a medium made with it",
-            manifest.lifeboat
-        )),
+        FormatError::Version { .. } => {
+            Failure::Mismatch(format!("{what}: {error}, Lifeboat {}, or a medium made with it", manifest.lifeboat))
+        }
         other => other.into(),
     })?;
     Ok((machine, manifest))
 }
 
-fn program(snapshot: &SnapshotInfo) -> &str {
-    if snapshot.program.is_empty() { "another program" } else { &snapshot.program }
+fn program(archived: &Archived) -> String {
+    Some(archived.program()).filter(|program| !program.is_empty()).unwrap_or_else(|| "another program".to_owned())
 }
 
 /// The machine that a medium is for.
@@ -58,7 +57,7 @@ pub fn owner(ours: &MediumManifest) -> Owner {
 /// # Errors
 /// [`Failure::Mismatch`] with both names.
 pub fn check_machine(
-    snapshot: &SnapshotInfo,
+    archived: &Archived,
     machine: &Machine,
     ours: &MediumManifest,
     named: bool,
@@ -69,18 +68,19 @@ pub fn check_machine(
     }
     if is_same {
         return Err(Failure::Mismatch(format!(
-            "snapshot {id} is of machine '{}', this rescue system of '{}'; both have the machine id {}, so the \
+            "{what} is of machine '{}', this rescue system of '{}'; both have the machine id {}, so the \
              machine was renamed or is a clone; if it is the right one, try lifeboat.snapshot={id} on the kernel \
              command line, or --snapshot {id}",
             machine.name,
             ours.machine_name,
             ours.machine_id,
-            id = snapshot.short_id(),
+            what = archived.what(),
+            id = archived.short_id(),
         )));
     }
     Err(Failure::Mismatch(format!(
-        "snapshot {} belongs to machine '{}' ({}), this rescue system to '{}' ({})",
-        snapshot.short_id(),
+        "{} belongs to machine '{}' ({}), this rescue system to '{}' ({})",
+        archived.what(),
         machine.name,
         machine.machine_id,
         ours.machine_name,
@@ -89,16 +89,14 @@ pub fn check_machine(
 }
 
 /// Adds the remedy to why a snapshot cannot be recovered: the latest one of this machine that can.
-pub fn with_way_out(
-    failure: Failure,
-    repository: &Repository,
-    refused: &SnapshotInfo,
-    ours: &MediumManifest,
-) -> Failure {
-    let Failure::Mismatch(text) = failure else { return failure };
+pub fn with_way_out(failure: Failure, refused: &Archived, ours: &MediumManifest) -> Failure {
+    let (Failure::Mismatch(text), Archived::Snapshot(repository, refused)) = (&failure, refused) else {
+        return failure;
+    };
     let snapshots = repository.snapshots_of(&owner(ours)).unwrap_or_default();
     let fits = |snapshot: &&SnapshotInfo| {
-        read(repository, snapshot).is_ok_and(|(machine, _)| check_machine(snapshot, &machine, ours, false).is_ok())
+        let archived = Archived::Snapshot(Arc::clone(repository), (*snapshot).clone());
+        read(&archived).is_ok_and(|(machine, _)| check_machine(&archived, &machine, ours, false).is_ok())
     };
     let others = snapshots.iter().rev().filter(|other| other.id != refused.id);
     let way_out = match others.take(LOOKED_AT).find(fits) {

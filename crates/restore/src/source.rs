@@ -1,10 +1,11 @@
-//! Where an archive is: a repository in a folder, a medium as a file, a device or a mount point, or an address on the network.
-//! Tapes are found and identified here; the reader of their streams will be opened in [`tape`].
+//! Where a repository is: in a folder, on a medium as a file, a device or a mount point, or at an address on the network. Streams are
+//! found in [`crate::stream_place`].
 
 use crate::failure::Failure;
 use crate::medium::{self, Medium, parse_manifest};
 use crate::network::Network;
 use crate::on_disk::{self, Search};
+use crate::stream_place;
 use crate::view::View;
 use lifeboat_archive::{Place, Repository, Secret};
 use lifeboat_machine::MediumManifest;
@@ -14,7 +15,6 @@ use lifeboat_remote::tree::Tree;
 use lifeboat_remote::{Address, nfs};
 use lifeboat_sys::Runner;
 use lifeboat_sys::ending::{Registration, register_mount};
-use lifeboat_sys::tape::{Reach, TapeError, TapeName, identify};
 use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -60,7 +60,7 @@ const ANY: Wish<'static> = Wish { wanted: &|_| true, search: Search::Alone, with
 
 /// A medium that was mounted here, in a folder that only root may enter; it is unmounted on drop, and when a signal ends us.
 #[derive(Debug)]
-struct Mounted {
+pub(crate) struct Mounted {
     point: PathBuf,
     folder: PathBuf,
     _ending: Registration,
@@ -88,7 +88,7 @@ impl Source {
     /// Opens `text`: a folder, a medium's file or device, a mount point, a place on a disk (`disk:LABEL=…:/PATH`), or an address. `scratch` is a folder for mount points.
     ///
     /// # Errors
-    /// [`Failure::Unusable`] with what was found instead; [`Failure::Locked`]; [`Failure::Network`]; [`Failure::Tape`] and [`Failure::UnreadableTape`].
+    /// [`Failure::Unusable`] with what was found instead; [`Failure::Locked`]; [`Failure::Network`].
     pub fn open(text: &str, scratch: &Path, network: &Network, runner: &dyn Runner) -> Result<Source, Failure> {
         Source::find(text, scratch, network, runner, ANY)
     }
@@ -136,8 +136,11 @@ impl Source {
         runner: &dyn Runner,
         wish: Wish<'_>,
     ) -> Result<Source, Failure> {
-        if TapeName::is_meant(text) {
-            return tape(text, Path::new("/sys"));
+        if stream_place::is_meant(text) {
+            return Err(Failure::Unusable {
+                what: text.to_owned(),
+                reason: "it is a stream, and no repository".into(),
+            });
         }
         if OnDisk::is_meant(text) {
             let place = OnDisk::parse(text).map_err(|reason| Failure::Unusable { what: text.to_owned(), reason })?;
@@ -188,7 +191,10 @@ impl Source {
 }
 
 /// Mounts something at a new mount point below `scratch`; returns the guard, which unmounts it, and the mount point.
-fn mounted(scratch: &Path, mount: impl FnOnce(&Path) -> Result<(), Failure>) -> Result<(Mounted, PathBuf), Failure> {
+pub(crate) fn mounted(
+    scratch: &Path,
+    mount: impl FnOnce(&Path) -> Result<(), Failure>,
+) -> Result<(Mounted, PathBuf), Failure> {
     let folder = private_folder(scratch)?;
     let point = folder.join("mounted");
     // The guard comes first, so that a failed mount leaves no folder behind.
@@ -256,22 +262,6 @@ fn from_tree(tree: Tree, wish: Wish<'_>) -> Result<Source, Failure> {
     let repository = Place::Files(Arc::clone(&tree).repository(files));
     let web = Some(WebMedium { tree, manifest, manifest_json });
     Ok(Source { repository, medium: None, web, unproven: false, _mounted: vec![] })
-}
-
-/// The one place where tapes are opened: until there is a reader of streams, it only says what the tape is.
-pub(crate) fn tape(text: &str, sys: &Path) -> Result<Source, Failure> {
-    let unusable = |reason: String| Failure::Unusable { what: text.to_owned(), reason };
-    let name = TapeName::parse(text).map_err(unusable)?;
-    let mut reason = None;
-    for device in name.drives(sys)? {
-        match identify(&device, Reach::Far, &|_| ()) {
-            Ok(volume) => return Err(Failure::UnreadableTape(Box::new(volume))),
-            // Of several drives the first with a tape gives the reason; an empty one only if all are empty.
-            Err(error) if matches!(reason, None | Some(TapeError::NoCartridge { .. })) => reason = Some(error),
-            Err(_) => {}
-        }
-    }
-    Err(reason.unwrap_or(TapeError::NoDrives).into())
 }
 
 /// The disk stays mounted with the source: so no plan may use it.
@@ -434,25 +424,13 @@ mod tests {
             ("ftp://host/x".to_owned(), "'ftp' is not known"),
             ("s3://bucket/x".to_owned(), "AWS_ACCESS_KEY_ID is not set"),
             (format!("{here}/none"), "No such file"),
-            ("tape:nst0".to_owned(), "expected tape or tape:/dev/nst0"),
+            ("tape:nst0".to_owned(), "it is a stream"),
             (here.clone(), "not a repository or a mounted Lifeboat medium"),
             ("/dev/null".to_owned(), "not a folder, a file"),
         ] {
             let failure =
                 Source::open(&text, dir.path(), &Network::default(), &FakeRunner::new()).unwrap_err().to_string();
             assert!(failure.contains(message), "{failure}");
-        }
-    }
-
-    #[test]
-    fn tapes_say_what_is_missing() {
-        let sys = tempfile::tempdir().unwrap();
-        let failure = tape("tape", sys.path()).unwrap_err().to_string();
-        assert!(failure.starts_with("there is no tape drive"), "{failure}");
-        std::fs::create_dir_all(sys.path().join("class/scsi_tape/nst4711")).unwrap();
-        for text in ["tape", "tape:/dev/nst4711"] {
-            let failure = tape(text, sys.path()).unwrap_err().to_string();
-            assert!(failure.starts_with("cannot OPEN /dev/nst4711: there is no such tape drive"), "{failure}");
         }
     }
 

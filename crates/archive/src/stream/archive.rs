@@ -38,6 +38,7 @@ pub struct Stream {
     pub(super) is_final: bool,
     /// Our own files at the beginning of the archive, as far as they were read.
     own: BTreeMap<String, Vec<u8>>,
+    pub(super) own_is_read: bool,
     /// A volume, or members, from which nothing but the beginning was read yet: a pipe is read once.
     first: Option<VolumeReader>,
     begun: Option<Members>,
@@ -105,6 +106,7 @@ impl Stream {
             catalogue: Catalogue::default(),
             is_final: false,
             own: BTreeMap::new(),
+            own_is_read: false,
             first,
             begun: None,
             notes,
@@ -160,8 +162,7 @@ impl Stream {
     /// When the beginning of the archive cannot be read, or has no such file.
     pub fn own_file(&mut self, name: &str) -> Result<Vec<u8>, ArchiveError> {
         if self.begun.is_none() && !self.own.contains_key(name) {
-            let mut members = self.members(Wanted::From(1))?;
-            self.read_own(&mut members, Some(name))?;
+            self.read_all_own()?;
         }
         let missing = || ArchiveError::NotInSnapshot {
             path: Path::new("/").join(OsStr::from_bytes(OWN_DIRECTORY)).join(name),
@@ -249,10 +250,11 @@ impl Stream {
         let head = head.ok_or_else(|| damaged(format!("the table at its beginning is missing: {}", members.loss())))?;
         self.catalogue = catalogue::decode(&head).map_err(damaged)?;
         self.begun = Some(members);
+        self.own_is_read = true;
         Ok(())
     }
 
-    fn read_own(&mut self, members: &mut Members, until: Option<&str>) -> Result<(), ArchiveError> {
+    pub(super) fn read_own(&mut self, members: &mut Members, until: Option<&str>) -> Result<(), ArchiveError> {
         self.read_own_until(members, until).map(drop)
     }
 

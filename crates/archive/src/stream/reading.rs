@@ -138,6 +138,15 @@ impl Stream {
         selection: &Selection,
         observer: &dyn Observer,
     ) -> Result<CompareReport, ArchiveError> {
+        self.compare_with(source, (selection, u32::MAX), observer)
+    }
+
+    pub(super) fn compare_with(
+        &mut self,
+        source: &FileTree,
+        (selection, flags): (&Selection, u32),
+        observer: &dyn Observer,
+    ) -> Result<CompareReport, ArchiveError> {
         let mut members = self.chosen_members(selection)?;
         let (table, is_final) = (&self.catalogue.table, self.is_final);
         let compared =
@@ -145,7 +154,7 @@ impl Stream {
                 let mut contents = Contents::new(&mut members, table, is_final);
                 contents_differ(comparison, pairs, &mut contents, observer, problems)
             };
-        let mut report = compare::run_with(table, source, (selection, u32::MAX), observer, compared)?;
+        let mut report = compare::run_with(table, source, (selection, flags), observer, compared)?;
         for text in self.notes.iter().chain(&members.troubles) {
             let problem = crate::Problem { path: PathBuf::new(), message: text.clone() };
             observer.problem(&problem);

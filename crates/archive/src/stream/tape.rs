@@ -19,7 +19,7 @@ const MARKS_MAX: u32 = 3;
 /// Blocks that cannot be read in a row, behind which a tape is given up.
 const UNREADABLE_MAX: u32 = 64;
 
-/// Gives the tape for a volume, from the second on; `None` when nobody has one.
+/// Gives the tape for a volume: from the second on, and the first again when a set is read once more. `None` when nobody has it.
 pub type Change<T> = Box<dyn FnMut(u32) -> io::Result<Option<T>> + Send>;
 
 /// Gives a tape for a volume of the set with this id, from the second on; it must not hold another volume of the set.
@@ -122,7 +122,7 @@ impl<T: Tape + Send + 'static> Source for TapeSource<T> {
     fn open(&mut self, number: u32) -> io::Result<Option<Box<dyn Input>>> {
         let tape = match self.tape.take() {
             Some(tape) => Some(tape),
-            None if number > 1 && !self.is_over => (self.change)(number).inspect_err(|_| self.is_over = true)?,
+            None if !self.is_over => (self.change)(number).inspect_err(|_| self.is_over = true)?,
             None => None,
         };
         let Some(mut tape) = tape else { return Ok(None) };

@@ -1,0 +1,225 @@
+//! Where a stream is that a machine is recovered from: files of this system (`stream:/mnt/usb/web1`) or of a disk that is mounted for
+//! it (`stream:disk:LABEL=BACKUP:/web1`), or tapes (`tape`, `tape:/dev/nst0`).
+
+use crate::failure::Failure;
+use crate::network::Network;
+use crate::on_disk::{self, Search};
+use crate::source::{Mounted, mounted};
+use lifeboat_archive::Secret;
+use lifeboat_archive::stream::tape::{Change, TapeSource};
+use lifeboat_archive::stream::{FileSource, Stream};
+use lifeboat_machine::on_disk::OnDisk;
+use lifeboat_remote::patience::Listener;
+use lifeboat_sys::Runner;
+use lifeboat_sys::tape::drive::{Drive, WritableTape as _};
+use lifeboat_sys::tape::{Reach, TapeError, TapeName, Volume, identify};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const PREFIX: &str = "stream:";
+/// How often a drive is asked whether the next tape is in it.
+const ASKED_EVERY: Duration = Duration::from_secs(5);
+/// How long a tape is waited for; nobody may be there at night.
+const PATIENCE: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// A stream's place, found; a disk stays mounted while this lives.
+#[derive(Debug)]
+pub struct StreamAt {
+    kind: Kind,
+    _mounted: Vec<Mounted>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Files(PathBuf),
+    /// The drive with the first volume.
+    Tape(Volume),
+}
+
+/// True when a text is meant as a stream, valid or not.
+pub fn is_meant(text: &str) -> bool {
+    text.starts_with(PREFIX) || TapeName::is_meant(text)
+}
+
+impl StreamAt {
+    /// Finds what `text` names; `None` when it is no stream. `scratch` is a folder for mount points.
+    ///
+    /// # Errors
+    /// [`Failure::Unusable`] with what is there instead; [`Failure::Tape`]; [`Failure::Locked`].
+    pub fn find(text: &str, scratch: &Path, search: Search, runner: &dyn Runner) -> Result<Option<StreamAt>, Failure> {
+        let unusable = |reason: String| Failure::Unusable { what: text.to_owned(), reason };
+        if TapeName::is_meant(text) {
+            let volume = tape(text, Path::new("/sys"))?;
+            return Ok(Some(StreamAt { kind: Kind::Tape(volume), _mounted: vec![] }));
+        }
+        let Some(rest) = text.strip_prefix(PREFIX) else { return Ok(None) };
+        let (path, guards) = match OnDisk::is_meant(rest) {
+            false => (PathBuf::from(rest), vec![]),
+            true => {
+                let place = OnDisk::parse(rest).map_err(&unusable)?;
+                let device = on_disk::device(&place, search, runner)?;
+                let (guards, root) = match on_disk::mount_point(&device) {
+                    Some(point) => (vec![], point),
+                    None => {
+                        let (guard, point) = mounted(scratch, |point| on_disk::mount(&device, point, runner))?;
+                        (vec![guard], point)
+                    }
+                };
+                (root.join(place.path.trim_start_matches('/')), guards)
+            }
+        };
+        if !path.is_absolute() {
+            return Err(unusable(
+                "expected stream:/PATH, stream:disk:LABEL=LABEL:/PATH or tape, where a machine is recovered".into(),
+            ));
+        }
+        FileSource::find(&path).map_err(|error| unusable(error.to_string()))?;
+        Ok(Some(StreamAt { kind: Kind::Files(path), _mounted: guards }))
+    }
+
+    /// Opens the set.
+    ///
+    /// # Errors
+    /// When it cannot be read, or another key opens it.
+    pub fn open(&self, secret: &Secret, network: &Network) -> Result<Stream, Failure> {
+        match &self.kind {
+            Kind::Files(path) => {
+                let source = FileSource::find(path).map_err(|source| Failure::Read { path: path.clone(), source })?;
+                Ok(Stream::open(source, secret)?)
+            }
+            Kind::Tape(volume) => {
+                let (device, set) = (volume.device.clone(), volume.header.set.clone());
+                let drive = rewound(&device)?;
+                let change = change(device.clone(), set, Arc::clone(&network.listener));
+                Ok(Stream::open(TapeSource::new(drive, change, Reach::Far, device), secret)?)
+            }
+        }
+    }
+
+    /// The set on the tape, before it was opened.
+    pub fn volume(&self) -> Option<&Volume> {
+        match &self.kind {
+            Kind::Tape(volume) => Some(volume),
+            Kind::Files(_) => None,
+        }
+    }
+}
+
+/// The tape that `text` names.
+///
+/// # Errors
+/// [`Failure::Tape`], of several drives the reason of the first with a tape.
+pub fn tape(text: &str, sys: &Path) -> Result<Volume, Failure> {
+    let unusable = |reason: String| Failure::Unusable { what: text.to_owned(), reason };
+    let name = TapeName::parse(text).map_err(unusable)?;
+    let mut reason = None;
+    for device in name.drives(sys)? {
+        match identify(&device, Reach::Far, &|_| ()) {
+            Ok(volume) => return Ok(volume),
+            // Of several drives the first with a tape gives the reason; an empty one only if all are empty.
+            Err(error) if matches!(reason, None | Some(TapeError::NoCartridge { .. })) => reason = Some(error),
+            Err(_) => {}
+        }
+    }
+    Err(reason.unwrap_or(TapeError::NoDrives).into())
+}
+
+fn rewound(device: &Path) -> Result<Drive, TapeError> {
+    let failed = |verb, source| TapeError::Io { verb, device: device.to_owned(), source };
+    let mut drive = Drive::open(device)?;
+    drive.rewind().map_err(|error| failed("REWIND", error))?;
+    drive.set_block_bytes(0).map_err(|error| failed("SET the block size of", error))?;
+    Ok(drive)
+}
+
+/// Waits until the tape of a volume is in the drive: somebody reads on the console that it is wanted.
+fn change(device: PathBuf, set: String, listener: Listener) -> Change<Drive> {
+    Box::new(move |number| {
+        let began = Instant::now();
+        let (mut said, mut is_out) = (String::new(), false);
+        loop {
+            let there = identify(&device, Reach::Far, &|_| {});
+            if let Ok(volume) = &there {
+                if volume.header.volume == number && volume.header.set == set {
+                    return rewound(&device).map(Some).map_err(std::io::Error::other);
+                }
+                // Once: whoever puts a wrong tape in reads that, and need not look for the button.
+                if !is_out && Drive::open(&device).is_ok_and(|mut drive| drive.unload().is_ok()) {
+                    is_out = true;
+                }
+            }
+            let text = wanted(number, &device, there.as_ref());
+            // A drive that is still busy with the last tape is no news.
+            if text != said && (there.is_ok() || began.elapsed() >= ASKED_EVERY) {
+                listener(&text);
+                said = text;
+            }
+            if began.elapsed() >= PATIENCE {
+                return Ok(None);
+            }
+            std::thread::sleep(ASKED_EVERY.min(began.elapsed().max(Duration::from_millis(100))));
+        }
+    })
+}
+
+/// What is said about the tape that is wanted.
+fn wanted(number: u32, device: &Path, there: Result<&Volume, &TapeError>) -> String {
+    let now = match there {
+        Ok(volume) => format!("; in it is {}", volume.header),
+        Err(TapeError::NoCartridge { .. }) => String::new(),
+        Err(error) => format!("; {error}"),
+    };
+    format!("put the tape with volume {number} of the set into {}{now}", device.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lifeboat_sys::FakeRunner;
+    use lifeboat_sys::tape::VolumeHeader;
+
+    #[test]
+    fn places() {
+        let dir = tempfile::tempdir().unwrap();
+        let find = |text: &str| StreamAt::find(text, dir.path(), Search::Alone, &FakeRunner::new());
+        assert!(find("/srv/repo").unwrap().is_none() && find("disk:LABEL=x:/repo").unwrap().is_none());
+        let file = dir.path().join("web1");
+        let text = format!("stream:{}", file.display());
+        let failure = find(&text).unwrap_err().to_string();
+        assert!(failure.contains("web1.001 exists"), "{failure}");
+        std::fs::write(&file, "x").unwrap();
+        assert!(find(&text).unwrap().is_some_and(|at| at.volume().is_none()));
+        for text in ["stream:-", "stream:", "stream:web1"] {
+            let failure = find(text).unwrap_err().to_string();
+            assert!(failure.contains("stream:disk:LABEL="), "{failure}");
+        }
+    }
+
+    #[test]
+    fn tapes_say_what_is_missing() {
+        let sys = tempfile::tempdir().unwrap();
+        let failure = tape("tape", sys.path()).unwrap_err().to_string();
+        assert!(failure.starts_with("there is no tape drive"), "{failure}");
+        std::fs::create_dir_all(sys.path().join("class/scsi_tape/nst4711")).unwrap();
+        for text in ["tape", "tape:/dev/nst4711"] {
+            let failure = tape(text, sys.path()).unwrap_err().to_string();
+            assert!(failure.starts_with("cannot OPEN /dev/nst4711: there is no such tape drive"), "{failure}");
+        }
+        assert!(tape("tape:nst0", sys.path()).unwrap_err().to_string().contains("expected tape or tape:/dev/nst0"));
+    }
+
+    #[test]
+    fn the_tape_that_is_wanted_and_the_one_that_is_there_are_named() {
+        let header = VolumeHeader {
+            set: "0f1e2d3c4b5a69788796a5b4c3d2e1f0".into(),
+            volume: 1,
+            machine: "web1".into(),
+            time: "2026-11-24T03:12:45Z".into(),
+            block_bytes: 65536,
+        };
+        let volume = Volume { device: "/dev/nst0".into(), file: 0, header };
+        let text = wanted(2, Path::new("/dev/nst0"), Ok(&volume));
+        assert!(text.contains("volume 2 of the set into /dev/nst0; in it is volume 1"), "{text}");
+    }
+}
