@@ -82,7 +82,7 @@ pub struct Status {
     pub items: Vec<Item>,
     /// The layout.
     pub layout: Layout,
-    /// The repository, and why it cannot be read.
+    /// The repository, if it was looked into, and why it cannot be read.
     pub repository: Option<Repository>,
     /// All that needs attention.
     pub problems: Vec<String>,

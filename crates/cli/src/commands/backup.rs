@@ -30,7 +30,7 @@ pub fn run(session: &Session, args: &BackupArgs) -> CommandResult {
     }
     let log = log::keep(session, Task::Backup.name(), sysroot);
     if args.machine.is_none() && sysroot == Path::new("/") {
-        session.tasks.begin(Task::Backup, shown(&address));
+        session.tasks.begin(Task::Backup, place::shown(&address));
     }
     moment::clean(session);
     if let Some(target) = StreamPlace::parse(&address)? {
@@ -109,12 +109,4 @@ fn preview(session: &Session, args: &BackupArgs, address: &str) -> CommandResult
         ));
     }
     Ok(())
-}
-
-/// The place as the record has it: absolute, where it is a folder.
-pub fn shown(place: &str) -> String {
-    match lifeboat_remote::Address::is_meant(place) {
-        true => place.to_owned(),
-        false => std::path::absolute(place).map_or_else(|_| place.to_owned(), |path| path.display().to_string()),
-    }
 }

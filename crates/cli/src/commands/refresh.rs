@@ -3,7 +3,7 @@
 use super::media;
 use crate::command::{ExcludeArgs, IsoArgs, MediumArgs, MenuMode, RefreshArgs, SysrootArgs};
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::job::{log, protect, refresh};
+use crate::job::{log, place, protect, refresh};
 use crate::session::Session;
 use crate::state::{self, State, Task};
 use lifeboat_machine::{Event, EventSink as _};
@@ -23,7 +23,7 @@ pub fn run(session: &Session, args: &RefreshArgs) -> CommandResult {
         return show(session, &out);
     }
     // A medium that could not be refreshed is as old as it was: that is recorded.
-    session.tasks.begin(Task::Medium, super::backup::shown(&out.display().to_string()));
+    session.tasks.begin(Task::Medium, place::shown(&out.display().to_string()));
     log::keep(session, Task::Medium.name(), Path::new("/"));
     let reasons = match args.always {
         true => vec!["it was asked for".to_owned()],
@@ -85,10 +85,10 @@ fn why(session: &Session, out: &Path) -> Result<Vec<String>, CommandError> {
     };
     // A disk that is mounted for the archive alone is no part of the machine: the medium's description says so of the repository's.
     let archive = match session.config.schedule.medium_archive {
-        true => session.config.repository.as_deref(),
-        false => Some(out),
+        true => place::configured_folder(&session.config),
+        false => Some(out.to_owned()),
     };
-    let probed = protect::probe(session, Path::new("/"), archive)?;
+    let probed = protect::probe(session, Path::new("/"), archive.as_deref())?;
     protect::refuse(session, &probed)?;
     let (state, warning) = State::load(&state::folder());
     if let Some(text) = warning {

@@ -4,15 +4,16 @@ use crate::command::KeyArgs;
 use crate::error::{CommandError, Kind};
 use crate::job::{advice, keys, tapes};
 use crate::session::Session;
-use lifeboat_archive::Secret;
 use lifeboat_archive::stream::{FileSink, FileSource, Info, PipeSink, PipeSource, Sink, Stream};
+use lifeboat_archive::{Owner, Secret};
 use lifeboat_machine::{Event, EventSink as _};
 use lifeboat_sys::tape::TapeName;
 use std::fs::File;
 use std::io::{ErrorKind, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
-const PREFIX: &str = "stream:";
+/// What the names of files and pipes begin with.
+pub const PREFIX: &str = "stream:";
 /// The smallest volume: with less, little but headers would fit.
 const LEAST_VOLUME: u64 = 16 << 20;
 /// Volumes that are excluded from the backup that writes them.
@@ -183,6 +184,11 @@ fn open_with(place: &StreamPlace, secret: &Secret) -> Result<Stream, CommandErro
         CommandError::new(Kind::Failed, format!("cannot OPEN the stream {}: {error}", path.display()))
     })?;
     Stream::open(source, secret).map_err(advice::explain)
+}
+
+/// The machine that a set is of.
+pub fn owner(info: &Info) -> Owner {
+    Owner::new(&*info.machine_id, &*info.host)
 }
 
 /// A stream has one snapshot; another that was asked for is not there.
