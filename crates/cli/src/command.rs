@@ -239,6 +239,9 @@ pub struct MediumArgs {
     /// Replace an existing image
     #[arg(long)]
     pub force: bool,
+    /// The existing image stays until the new one is whole: `media refresh` needs it until then
+    #[arg(skip)]
+    pub keep_old: bool,
 }
 
 /// `media iso`

@@ -316,6 +316,14 @@ fn root_dump_writes_files_and_tar_archives() {
     assert_eq!(desk.looked(&["dump", "latest", "/etc/fstab", "--target", "out"]).0, 0);
     assert_eq!(std::fs::read_to_string(desk.at("out")).unwrap(), "/dev/sdb1 / ext4\n");
     assert_eq!(desk.looked(&["dump", "latest", "/etc/fstab", "--target", "out"]).0, 1, "it exists");
+    // A disk that is full keeps no half of it.
+    let full = desk.at("full");
+    std::fs::create_dir(&full).unwrap();
+    lifeboat_sys::mount::mount("tmpfs", &full, "tmpfs", &["size=64k"]).unwrap();
+    let (code, _, err) = desk.looked(&["dump", "latest", "/srv/sparse", "--target", "full/out"]);
+    let left = std::fs::read_dir(&full).unwrap().count();
+    lifeboat_sys::mount::unmount(&full).unwrap();
+    assert!(code == 1 && err.contains("cannot WRITE full/out: No space left") && left == 0, "{code} {left} {err}");
 }
 
 fn tar_in(command: &mut Command, folder: &Path) -> (bool, String) {

@@ -7,6 +7,7 @@ use crate::session::Session;
 use lifeboat_archive::stream::{FileSink, FileSource, Info, PipeSink, PipeSource, Sink, Stream};
 use lifeboat_archive::{Owner, Secret};
 use lifeboat_machine::{Event, EventSink as _};
+use lifeboat_sys::new_file::NewFile;
 use lifeboat_sys::tape::TapeName;
 use std::fs::File;
 use std::io::{ErrorKind, IsTerminal as _};
@@ -64,9 +65,8 @@ impl StreamPlace {
     /// The files that a backup writes: they do not belong to it.
     pub fn own_files(&self) -> Vec<PathBuf> {
         let with_partial = |path: PathBuf| {
-            let mut partial = path.clone().into_os_string();
-            partial.push(".partial");
-            [path, partial.into()]
+            let partial = NewFile::partial(&path);
+            [path, partial]
         };
         match self {
             StreamPlace::Pipe | StreamPlace::Tape(_) => vec![],
