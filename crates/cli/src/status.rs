@@ -148,7 +148,7 @@ pub fn judge(task: Task, facts: &Facts, now: Timestamp) -> Item {
 /// What the last run says, when nothing better came after it.
 fn of_last_run(name: &str, run: &Run, facts: &Facts, done: Option<Timestamp>) -> Option<String> {
     let at: Timestamp = run.at.parse().ok()?;
-    let when = text::local(at);
+    let when = crate::listing::local(at);
     match run.code {
         // Another program, or a run that is not recorded, has done it since.
         _ if done.is_some_and(|done| done > at) => None,

@@ -142,6 +142,8 @@ fn root_lists_are_for_people_and_json_is_as_it_was() {
     assert!(row.contains("8.0 MiB") && row.contains("KiB"), "{row}");
     let (code, _, err) = desk.looked(&["list", "--machine", "other"]);
     assert!(code == 2 && err.contains("there are those of: box"), "{err}");
+    let (code, _, err) = desk.looked(&["list", "--machine", "box", "--long"]);
+    assert!(code == 2 && err.contains("cannot be used with"), "{err}");
     let keys = desk.look(&["key", "list"]);
     assert!(keys.contains("in use now") && keys.contains("1 key opens this repository"), "{keys}");
 }

@@ -63,7 +63,7 @@ pub fn run(session: &Session, args: &BackupArgs) -> CommandResult {
             session.reporter.emit(&Event::Warning { text: place::warning(folder, saved) });
         }
         if let Some(level) = args.compression.or(session.limits.compression) {
-            repository.compress_at(level.clamp(-7, 22));
+            repository.compress_at(level);
         }
         repository.wait_for_locks(Duration::from_secs(60 * u64::from(args.wait_lock)));
         backup::backup(session, &around, &repository, &machine, sysroot, &args.exclude, &own)

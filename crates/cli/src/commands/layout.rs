@@ -1,6 +1,6 @@
 //! `lifeboat layout show|plan|diff|edit`
 
-use super::moves::{self, Onto};
+use super::moves;
 use crate::command::{LayoutCommand, LayoutDiffArgs, LayoutPlanArgs, LayoutShowArgs, PolicyArgs};
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::{self, archive, place, protect};
@@ -64,16 +64,9 @@ fn plan(session: &Session, args: &LayoutPlanArgs) -> CommandResult {
         }
         None => archive::machine_with_room(session, args.from.as_deref(), args.snapshot.as_deref(), &args.key)?,
     };
-    let mut description = args.layout.as_deref().map(job::layout::read).transpose()?;
-    let mut hardware = None;
-    match args.onto.as_deref().map(|path| moves::onto(path, &machine)).transpose()? {
-        Some(Onto::Machine(other)) => {
-            hardware = Some(moves::own_disks(&other));
-            description = Some(*other);
-        }
-        Some(Onto::Hardware(disks)) => hardware = Some(disks),
-        None => {}
-    }
+    let layout = args.layout.as_deref().map(job::layout::read).transpose()?;
+    let onto = args.onto.as_deref().map(|path| moves::onto(path, &machine)).transpose()?;
+    let (description, hardware) = moves::planned(layout, onto);
     let description = description.unwrap_or_else(|| machine.clone());
     let hardware = match hardware {
         Some(hardware) => hardware,

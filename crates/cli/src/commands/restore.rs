@@ -24,7 +24,7 @@ pub fn run(session: &Session, args: &RestoreArgs) -> CommandResult {
     }
     let whole_machine = args.paths.is_empty() && args.include.is_empty() && args.to.is_none();
     if whole_machine && is_rescue_system(&RescueDirectories::default()) {
-        if archive::stream(session, args.from.as_deref())?.is_some() {
+        if archive::stream(session, args.source.from.as_deref())?.is_some() {
             return Err(CommandError::usage(
                 "a machine is recovered from a repository or a medium, and not from a stream",
             )
@@ -142,11 +142,11 @@ pub fn selection(args: &RestoreArgs) -> Result<Selection, CommandError> {
 }
 
 fn files(session: &Session, args: &RestoreArgs, place: &Place<'_>) -> CommandResult {
-    if let Some(from) = archive::stream(session, args.from.as_deref())? {
+    if let Some(from) = archive::stream(session, args.source.from.as_deref())? {
         return super::streams::restore(session, args, &from);
     }
     let selection = selection(args)?;
-    let archive = archive::open(session, args.from.as_deref(), &args.key)?;
+    let archive = archive::open(session, args.source.from.as_deref(), &args.source.key)?;
     let what_for = if args.to.is_some() { Use::Elsewhere } else { Use::InPlace };
     let snapshot = snapshot::choose(session, &archive, args.snapshot.as_deref(), Path::new("/"), what_for)?;
     let target = place.target();

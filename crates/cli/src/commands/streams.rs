@@ -128,7 +128,7 @@ pub fn restore(session: &Session, args: &RestoreArgs, from: &StreamPlace) -> Com
         )
         .hint("restore it into a folder of its own, and move it"));
     }
-    let mut stream = stream::open(session, from, &args.key)?;
+    let mut stream = stream::open(session, from, &args.source.key)?;
     stream::check_snapshot(stream.info(), args.snapshot.as_deref())?;
     let target = args.to.as_deref().unwrap_or(Path::new("/"));
     let selection = super::restore::selection(args)?;
@@ -158,7 +158,7 @@ fn check_machine(set: &Stream) -> CommandResult {
 /// `lifeboat compare --from stream:…`
 pub fn compare(session: &Session, args: &CompareArgs, from: &StreamPlace) -> CommandResult {
     let root = args.root.as_deref().unwrap_or(Path::new("/"));
-    let mut stream = stream::open(session, from, &args.key)?;
+    let mut stream = stream::open(session, from, &args.source.key)?;
     stream::check_snapshot(stream.info(), args.snapshot.as_deref())?;
     let machine = Machine::from_json(&stream.own_file("machine.json")?)?;
     let source = target_source(&machine, root);
