@@ -531,7 +531,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__compare)
-            opts="-v -h --from --snapshot --root --key-file --words --passphrase --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-v -h --from --key-file --words --passphrase --snapshot --root --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -541,15 +541,15 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --snapshot)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2699,13 +2699,17 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__restore)
-            opts="-i -e -n -v -h --from --to --snapshot --include --exclude --as --inside --overwrite --dry-run --stage --resume --damaged --layout --mode --rescue-root --no-resize --any-firmware --wipe --map --key-file --words --passphrase --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-i -e -n -v -h --from --key-file --words --passphrase --to --snapshot --include --exclude --as --inside --overwrite --dry-run --stage --resume --damaged --layout --mode --rescue-root --no-resize --any-firmware --wipe --map --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2762,10 +2766,6 @@ _lifeboat() {
                     return 0
                     ;;
                 --map)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

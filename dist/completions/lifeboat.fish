@@ -97,7 +97,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l json -d 'Wr
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -s h -l help -d 'Print help'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l machine -l host -d 'Only snapshots of this machine' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l machine -l host -d 'List only snapshots of this machine; not with --long, where the snapshot says it' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l threads -d 'Use at most this many processors, programs that are started included' -r
@@ -113,7 +113,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l json -d 'Writ
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -s h -l help -d 'Print help'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -l machine -l host -d 'Only snapshots of this machine' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -l machine -l host -d 'List only snapshots of this machine; not with --long, where the snapshot says it' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -l threads -d 'Use at most this many processors, programs that are started included' -r
@@ -138,21 +138,21 @@ idle\t'Only when nothing else uses the disk; on a busy machine that may be never
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -s l -l long -d 'One line for each entry, with mode, owner, size and time'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -s R -l recursive -d 'With everything below'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -s l -l long -d 'Show one line for each entry, with mode, owner, size and time'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -s R -l recursive -d 'List everything below, too'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -s d -l directory -d 'Show a folder itself instead of what is in it'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -s n -l numeric -d 'Numbers instead of the names that the archived machine has for owners and groups'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -s n -l numeric -d 'Show numbers instead of the names that the archived machine has for owners and groups'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -s h -l help -d 'Print help'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -s s -l snapshot -d 'Only this snapshot: \'latest\', or the beginning of an id; may be repeated' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l machine -l host -d 'Snapshots of this machine' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l oldest -d 'Only entries that were modified at this time or later, e.g. 2026-11-30 or \'2026-11-30 14:00\'' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l newest -d 'Only entries that were modified at this time or earlier' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l larger -d 'Only files of this size or more, e.g. 100M' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l smaller -d 'Only files of this size or less' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -s s -l snapshot -d 'Use only this snapshot: \'latest\', or the beginning of an id; may be repeated' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l machine -l host -d 'Use the snapshots of this machine' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l oldest -d 'Find only entries that were modified at this time or later, e.g. 2026-11-30 or \'2026-11-30 14:00\'' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l newest -d 'Find only entries that were modified at this time or earlier' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l larger -d 'Find only files of this size or more, e.g. 100M' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l smaller -d 'Find only files of this size or less' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l threads -d 'Use at most this many processors, programs that are started included' -r
@@ -162,9 +162,9 @@ idle\t'Only when nothing else uses the disk; on a busy machine that may be never
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l all-machines -d 'Snapshots of all machines'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -s i -l ignore-case -l iname -d 'Large and small letters are the same'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -s l -l long -d 'One line for each entry, with mode, owner, size and time'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l all-machines -d 'Use the snapshots of all machines'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -s i -l ignore-case -l iname -d 'Ignore the difference between upper and lower case'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -s l -l long -d 'Show one line for each entry, with mode, owner, size and time'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -s h -l help -d 'Print help'
@@ -179,7 +179,7 @@ idle\t'Only when nothing else uses the disk; on a busy machine that may be never
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -l content -d 'Only what came, went, or has other content; not what differs in mode, owner, times or attributes alone'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -l content -d 'Show only what came, went, or has other content; not what differs in mode, owner, times or attributes alone'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -s h -l help -d 'Print help'
@@ -195,14 +195,14 @@ idle\t'Only when nothing else uses the disk; on a busy machine that may be never
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -l tar -d 'A single file as a tar archive, too'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -l tar -d 'Write a single file as a tar archive, too'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -s h -l help -d 'Print help'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -s s -l snapshot -d 'Only this snapshot: \'latest\', or the beginning of an id; may be repeated' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l machine -l host -d 'Snapshots of this machine' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -s s -l snapshot -d 'Use only this snapshot: \'latest\', or the beginning of an id; may be repeated' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l machine -l host -d 'Use the snapshots of this machine' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l threads -d 'Use at most this many processors, programs that are started included' -r
@@ -212,14 +212,14 @@ idle\t'Only when nothing else uses the disk; on a busy machine that may be never
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l all-machines -d 'Snapshots of all machines'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l all-machines -d 'Use the snapshots of all machines'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -s h -l help -d 'Print help'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -s s -l snapshot -d 'Only this snapshot: \'latest\', or the beginning of an id; may be repeated' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l machine -l host -d 'Snapshots of this machine' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -s s -l snapshot -d 'Use only this snapshot: \'latest\', or the beginning of an id; may be repeated' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l machine -l host -d 'Use the snapshots of this machine' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l cache -d 'Memory for decoded content' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
@@ -230,14 +230,14 @@ idle\t'Only when nothing else uses the disk; on a busy machine that may be never
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l all-machines -d 'Snapshots of all machines'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l all-machines -d 'Use the snapshots of all machines'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l allow-other -d 'Let other users look in, as far as the modes of the files allow; for snapshots of this machine alone'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -s h -l help -d 'Print help'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l to -d 'The folder to restore to that is offered' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l to -d 'Offer this folder as the place to restore to' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l threads -d 'Use at most this many processors, programs that are started included' -r
@@ -384,7 +384,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_see
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -l from -d 'The archive or medium whose machine is to be recovered' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -l snapshot -d 'Plan for this snapshot instead of the latest' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -l layout -d 'Plan for the layout of this description, which \'lifeboat layout edit\' wrote; without --from for this machine' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -l onto -d 'Plan for the disks of this description instead of those that are here: sizes, sector sizes, serial numbers as JSON; or for an edited machine description with its own disks. Without --from for this machine' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -l onto -d 'Plan for the disks of this description instead of those that are here: sizes, sector sizes, serial numbers as JSON; or for an edited machine description with its own disks, of which --layout takes the disks alone. Without --from for this machine' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -l wipe -d 'Allow a disk to be wiped although it holds foreign data: WWN, serial, hardware path or /dev path; may be repeated' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -l map -d 'Put a recorded disk onto another one, e.g. disk0:/dev/sdb; may be repeated' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
@@ -446,6 +446,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_see
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from help" -f -a "edit" -d 'Write a description with another layout: RAID, LVM or encryption more or less, other disks; in $EDITOR without a move'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l to -d 'Restore below this folder instead of to the original places' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l snapshot -d 'Restore this snapshot instead of the latest' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -s i -l include -d 'Restore only what fits this pattern, with what is below it; may be repeated. * and ? stand for characters of a name, ** for any folders' -r
@@ -466,7 +467,6 @@ expert\t'A shell'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l rescue-root -d 'In tests: a directory with the files of a rescue system, in place of /' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l wipe -d 'Allow a disk to be wiped although it holds foreign data: WWN, serial, hardware path or /dev path; may be repeated' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l map -d 'Put a recorded disk onto another one, e.g. disk0:/dev/sdb; may be repeated' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l threads -d 'Use at most this many processors, programs that are started included' -r
@@ -474,21 +474,21 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l io-priorit
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l words -d 'Ask for the recovery words instead of reading a key file'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l inside -d 'Restore what is in the single PATH, a folder, directly into --to DIR, without the folders that lead to it'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -s n -l dry-run -d 'Show what would be restored and replaced, and whether there is room; nothing is written'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l resume -d 'In the rescue system: continue a recovery where it stopped'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l damaged -d 'In the rescue system: recover what is left of a damaged archive; what is lost is listed'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l no-resize -d 'Keep all sizes, even on a larger disk'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l any-firmware -d 'Continue although the firmware found here starts none of the machine\'s boot loaders'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l words -d 'Ask for the recovery words instead of reading a key file'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -s h -l help -d 'Print help'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l snapshot -d 'Compare this snapshot instead of the latest' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l root -d 'Compare with the tree below this folder instead of /; in the rescue system, instead of the disks, which are mounted read-only for it' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l threads -d 'Use at most this many processors, programs that are started included' -r

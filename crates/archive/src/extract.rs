@@ -42,7 +42,7 @@ mod under;
 use crate::directories::Directories;
 use crate::file_table::{FileTable, Kind};
 use crate::links::Links;
-use crate::report::{Problems, Progress, locked};
+use crate::report::{Problem, Problems, Progress, locked};
 use crate::selection::Choice;
 use crate::{ArchiveError, Observer, Selection};
 pub(crate) use extraction::{ContentReader, ContentSource};
@@ -61,6 +61,9 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 pub(crate) use stream::{ContentStream, StreamedFile};
 pub use survey::Survey;
+
+/// What is said of a path that is chosen and not there.
+const UNKNOWN: &str = "cannot RESTORE: it is not in the snapshot";
 
 /// What a restore did.
 pub(crate) struct Restored {
@@ -110,9 +113,7 @@ fn run_with(
     files: Files<'_>,
 ) -> Result<Restored, ArchiveError> {
     let (mut choices, unknown) = selection.choose(table);
-    for path in unknown {
-        problems.add(path, "cannot RESTORE: it is not in the snapshot");
-    }
+    unknown.into_iter().for_each(|path| problems.add(path, UNKNOWN));
     let opened = Target::open(target, options.private)?;
     if options.keep != Keep::Nothing {
         survey::look(table, Some(&opened.root), &mut choices, options.keep);
@@ -180,13 +181,14 @@ pub(crate) fn survey(
     selection: &Selection,
     options: &RestoreOptions,
 ) -> Result<Survey, ArchiveError> {
-    let (mut choices, _) = selection.choose(table);
+    let (mut choices, unknown) = selection.choose(table);
     let opened = match Target::open(target, options.private) {
         Ok(opened) => Some(opened.root),
         Err(ArchiveError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),
     };
-    Ok(survey::look(table, opened.as_ref(), &mut choices, options.keep))
+    let unknown = unknown.into_iter().map(|path| Problem { path, message: UNKNOWN.to_owned() });
+    Ok(Survey { problems: unknown.collect(), ..survey::look(table, opened.as_ref(), &mut choices, options.keep) })
 }
 
 /// Sets the postponed flags on what exists; returns their number.

@@ -26,6 +26,7 @@ pub use restore::{CompareArgs, OverwriteMode, RecoveryStage, RestoreArgs};
 pub use routine::{NotifyArgs, RefreshArgs, ScheduleArgs, StatusArgs};
 pub use storage::{StorageActivateArgs, StorageCommand, StorageLoginArgs, StorageUnlockArgs};
 
+use crate::config::LEVELS;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -47,8 +48,10 @@ Every day: lifeboat schedule turns on what runs by itself, lifeboat status says 
 /// The command line.
 #[derive(Debug, Parser)]
 #[command(name = "lifeboat", version, about = "Bare-metal backup and recovery for Linux", propagate_version = false)]
-#[command(after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 refused (nothing was touched), 4 differences found, \
-5 done but some entries could not be read or restored.")]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 refused (nothing was touched), 4 differences found, or something overdue, \
+5 done but some entries could not be read or restored."
+)]
 pub struct Cli {
     #[command(flatten)]
     #[allow(missing_docs)]
@@ -189,7 +192,7 @@ pub struct BackupArgs {
     #[arg(long, short = 'n')]
     pub dry_run: bool,
     /// zstd level of what is stored, -7 (fast) to 22 (small) [default: 1]
-    #[arg(long, value_name = "LEVEL", allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(-7..=22))]
+    #[arg(long, value_name = "LEVEL", allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(i64::from(*LEVELS.start())..=i64::from(*LEVELS.end())))]
     pub compression: Option<i32>,
 }
 
@@ -239,6 +242,9 @@ pub struct MediumArgs {
     /// Replace an existing image
     #[arg(long)]
     pub force: bool,
+    /// The existing image stays until the new one is whole: `media refresh` needs it until then
+    #[arg(skip)]
+    pub keep_old: bool,
 }
 
 /// `media iso`
@@ -339,7 +345,7 @@ pub struct LayoutPlanArgs {
     #[arg(long, value_name = "FILE")]
     pub layout: Option<PathBuf>,
     /// Plan for the disks of this description instead of those that are here: sizes, sector sizes, serial numbers as JSON; or for an
-    /// edited machine description with its own disks. Without --from for this machine
+    /// edited machine description with its own disks, of which --layout takes the disks alone. Without --from for this machine
     #[arg(long, value_name = "FILE")]
     pub onto: Option<PathBuf>,
     #[command(flatten)]

@@ -29,6 +29,7 @@ mod stats;
 mod status;
 mod storage;
 mod streams;
+mod terminal;
 mod verify;
 
 use crate::command::{Cli, Command, INTRODUCTION};

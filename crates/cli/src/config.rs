@@ -4,7 +4,7 @@ mod limits;
 mod notify;
 mod routine;
 
-pub use limits::{IoPriority, LimitsTable};
+pub use limits::{IoPriority, LEVELS, LimitsTable};
 pub use notify::Notify;
 pub use routine::{Limit, LogTable, Schedule, StatusTable};
 

@@ -1,6 +1,7 @@
 //! The line that shows long work on a terminal: on 80 columns, in ASCII, with an end that can be believed.
 
-use lifeboat_machine::bytes::{grouped, human};
+use crate::output::amount;
+use lifeboat_machine::bytes::human;
 use std::collections::VecDeque;
 
 /// Columns that are used: the last one would wrap on some terminals.
@@ -53,9 +54,8 @@ impl Meter {
         let rate = self.rate();
         let shown_rate = rate.map_or(String::new(), |rate| format!(", {}/s", human(rate as u64)));
         if at.bytes_total == 0 {
-            let noun = if at.entries == 1 { "entry" } else { "entries" };
             let wheel = WHEEL[self.turns % WHEEL.len()];
-            let done = format!("{} {noun}, {}", grouped(at.entries), human(at.bytes));
+            let done = amount(at.entries, at.bytes);
             return cut(format!("{phase} {wheel} {done}{shown_rate}, {}", time(at.seconds)));
         }
         let done = at.bytes.min(at.bytes_total);

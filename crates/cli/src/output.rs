@@ -8,7 +8,8 @@ use crate::journal;
 use crate::meter::{Meter, Position};
 use crate::record::Record;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use lifeboat_machine::bytes::{grouped, human, terminal};
+pub use lifeboat_machine::bytes::counted;
+use lifeboat_machine::bytes::{human, terminal};
 use lifeboat_machine::{Event, EventSink};
 use lifeboat_restore::pace::Pace;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -290,7 +291,7 @@ impl io::Write for Printable {
 
 /// "1 entry", "28,000 entries".
 pub fn entries_of(count: u64) -> String {
-    if count == 1 { "1 entry".to_owned() } else { format!("{} entries", grouped(count)) }
+    counted(usize::try_from(count).unwrap_or(usize::MAX), "entry")
 }
 
 /// "28,000 entries, 1.1 GiB".
@@ -313,15 +314,6 @@ pub fn start_log(verbose: u8) {
         .with_target(false)
         .without_time()
         .try_init();
-}
-
-/// "1 disk", "2 disks", "3 entries".
-pub fn counted(count: usize, noun: &str) -> String {
-    match (count, noun.strip_suffix('y')) {
-        (1, _) => format!("1 {noun}"),
-        (_, Some(stem)) => format!("{count} {stem}ies"),
-        (_, None) => format!("{count} {noun}s"),
-    }
 }
 
 #[cfg(test)]

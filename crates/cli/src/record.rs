@@ -3,6 +3,7 @@
 //! kept up to a number and an age.
 
 use crate::config::LogTable;
+use crate::runs::now;
 use lifeboat_machine::Event;
 use lifeboat_machine::bytes::terminal;
 use std::fs::File;
@@ -75,7 +76,7 @@ impl Record {
     }
 
     fn line(&mut self, text: &str, room: u64) {
-        let text = format!("{} {}\n", jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ"), terminal(text));
+        let text = format!("{} {}\n", now(), terminal(text));
         let used = self.file.stream_position().unwrap_or(0);
         if used + text.len() as u64 > room {
             if !self.full {

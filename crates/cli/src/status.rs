@@ -82,7 +82,7 @@ pub struct Status {
     pub items: Vec<Item>,
     /// The layout.
     pub layout: Layout,
-    /// The repository, and why it cannot be read.
+    /// The repository, if it was looked into, and why it cannot be read.
     pub repository: Option<Repository>,
     /// All that needs attention.
     pub problems: Vec<String>,
@@ -148,7 +148,7 @@ pub fn judge(task: Task, facts: &Facts, now: Timestamp) -> Item {
 /// What the last run says, when nothing better came after it.
 fn of_last_run(name: &str, run: &Run, facts: &Facts, done: Option<Timestamp>) -> Option<String> {
     let at: Timestamp = run.at.parse().ok()?;
-    let when = text::local(at);
+    let when = crate::listing::local(at);
     match run.code {
         // Another program, or a run that is not recorded, has done it since.
         _ if done.is_some_and(|done| done > at) => None,

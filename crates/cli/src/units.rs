@@ -2,6 +2,7 @@
 //! off; what is chosen is a file beside each timer, so that an upgrade of the package changes no time.
 
 use crate::config::Config;
+use crate::job::stream::StreamPlace;
 use crate::state::Task;
 use lifeboat_sys::program::{SYSTEMCTL, SYSTEMD_ANALYZE};
 use lifeboat_sys::{Invocation, RunError, Runner, durable};
@@ -45,8 +46,8 @@ pub fn plan(config: &Config, abilities: Abilities) -> Vec<Planned> {
         .into_iter()
         .map(|task| {
             let (time, obstacle) = match task {
-                Task::Backup => (&schedule.backup, no_repository(config)),
-                Task::Verify => (&schedule.verify, no_repository(config)),
+                Task::Backup => (&schedule.backup, no_place(config)),
+                Task::Verify => (&schedule.verify, no_reading(config)),
                 Task::Medium => (&schedule.medium, no_medium(config).or_else(|| no_archive(config))),
                 Task::Drill => (&schedule.drill, no_medium(config).or_else(|| no_rehearsal(config, abilities))),
             };
@@ -64,12 +65,47 @@ fn no_repository(config: &Config) -> Option<String> {
     config.repository.is_none().then(|| "no 'repository' is set".to_owned())
 }
 
+/// What the configured place is, if it is a stream or a tape.
+fn stream(config: &Config) -> Result<Option<StreamPlace>, String> {
+    let text = config.repository.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+    StreamPlace::parse(&text).map_err(|error| error.message())
+}
+
+/// Why no timer can write a backup to what is configured.
+fn no_place(config: &Config) -> Option<String> {
+    no_repository(config).or_else(|| match stream(config) {
+        Err(why) => Some(why),
+        Ok(Some(StreamPlace::File(_) | StreamPlace::Volumes(..))) => {
+            Some("'repository' is a stream in files: each is written once, and never replaced".to_owned())
+        }
+        Ok(Some(StreamPlace::Pipe)) => Some("'repository' is a pipe".to_owned()),
+        Ok(Some(StreamPlace::Tape(_)) | None) => None,
+    })
+}
+
+/// Why no timer can verify what is configured.
+fn no_reading(config: &Config) -> Option<String> {
+    no_repository(config).or_else(|| match stream(config) {
+        Err(why) => Some(why),
+        Ok(Some(StreamPlace::Pipe)) => Some("'repository' is a pipe".to_owned()),
+        Ok(_) => None,
+    })
+}
+
 fn no_medium(config: &Config) -> Option<String> {
     config.schedule.medium_file.is_none().then(|| "no 'medium_file' is set in [schedule]".to_owned())
 }
 
 fn no_archive(config: &Config) -> Option<String> {
-    no_repository(config).filter(|_| config.schedule.medium_archive)
+    let obstacle = no_repository(config).or_else(|| match stream(config) {
+        Err(why) => Some(why),
+        Ok(Some(_)) => Some(
+            "'repository' is a stream, and a medium takes its archive from a repository ('medium_archive' in [schedule])"
+                .to_owned(),
+        ),
+        Ok(None) => None,
+    });
+    obstacle.filter(|_| config.schedule.medium_archive)
 }
 
 fn no_rehearsal(config: &Config, abilities: Abilities) -> Option<String> {
@@ -236,6 +272,20 @@ mod tests {
                 &["backup", "medium", "verify"],
             ),
             ("[schedule]\nmedium_file = '/m.iso'".to_owned(), true, &[]),
+            // A file is written once; a person puts in the next tape.
+            ("repository = 'stream:/srv/set'\n[schedule]\nmedium_file = '/m.iso'".to_owned(), true, &["verify"]),
+            (
+                "repository = 'tape:/dev/nst0'\n[schedule]\nmedium_file = '/m.iso'".to_owned(),
+                true,
+                &["backup", "verify"],
+            ),
+            ("repository = 'stream:-'".to_owned(), true, &[]),
+            ("repository = 'stream:'".to_owned(), true, &[]),
+            (
+                "repository = 'tape:/dev/nst0'\n[schedule]\nmedium_file = '/m.iso'\nmedium_archive = false".to_owned(),
+                true,
+                &["backup", "medium", "verify"],
+            ),
             ("[schedule]\nmedium_file = '/m.iso'\nmedium_archive = false".to_owned(), true, &["medium"]),
         ] {
             assert_eq!(on(&config(&text), kvm), names, "{text}");

@@ -256,7 +256,7 @@ fn files_come_back_and_the_way_to_the_machine_is_open() {
     assert_eq!(person.ends(), 0);
     assert_eq!(std::fs::read_to_string(rescue.at("root/run/lifeboat/after.json")).unwrap(), "\"poweroff\"");
     let events = std::fs::read_to_string(rescue.at("events")).unwrap();
-    assert!(events.contains("1 entry of the archive was restored"), "{events}");
+    assert!(events.contains("restored 1 entry of the archive"), "{events}");
     assert!(!events.contains("\"failed\"") && !events.contains(&short[3]), "{events}");
     assert_eq!(std::fs::read_to_string(rescue.at("errors")).unwrap(), "");
 }

@@ -142,6 +142,8 @@ fn root_lists_are_for_people_and_json_is_as_it_was() {
     assert!(row.contains("8.0 MiB") && row.contains("KiB"), "{row}");
     let (code, _, err) = desk.looked(&["list", "--machine", "other"]);
     assert!(code == 2 && err.contains("there are those of: box"), "{err}");
+    let (code, _, err) = desk.looked(&["list", "--machine", "box", "--long"]);
+    assert!(code == 2 && err.contains("cannot be used with"), "{err}");
     let keys = desk.look(&["key", "list"]);
     assert!(keys.contains("in use now") && keys.contains("1 key opens this repository"), "{keys}");
 }
@@ -316,6 +318,14 @@ fn root_dump_writes_files_and_tar_archives() {
     assert_eq!(desk.looked(&["dump", "latest", "/etc/fstab", "--target", "out"]).0, 0);
     assert_eq!(std::fs::read_to_string(desk.at("out")).unwrap(), "/dev/sdb1 / ext4\n");
     assert_eq!(desk.looked(&["dump", "latest", "/etc/fstab", "--target", "out"]).0, 1, "it exists");
+    // A disk that is full keeps no half of it.
+    let full = desk.at("full");
+    std::fs::create_dir(&full).unwrap();
+    lifeboat_sys::mount::mount("tmpfs", &full, "tmpfs", &["size=64k"]).unwrap();
+    let (code, _, err) = desk.looked(&["dump", "latest", "/srv/sparse", "--target", "full/out"]);
+    let left = std::fs::read_dir(&full).unwrap().count();
+    lifeboat_sys::mount::unmount(&full).unwrap();
+    assert!(code == 1 && err.contains("cannot WRITE full/out: No space left") && left == 0, "{code} {left} {err}");
 }
 
 fn tar_in(command: &mut Command, folder: &Path) -> (bool, String) {

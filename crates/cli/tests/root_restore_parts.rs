@@ -168,6 +168,13 @@ fn root_what_is_there_is_announced_replaced_or_kept() {
     assert_eq!(desk.text("out/extra"), "extra\n");
     let json = desk.restored(&[&all[..], &["--dry-run", "--json"]].concat());
     assert!(json.contains("\"dry_run\":true") && json.contains("\"free_bytes\":"), "{json}");
+    // What is missing has the code that the restore will have.
+    for paths in [&["/etc/fstab", "/none"][..], &["/none"]] {
+        for more in [&["--dry-run"][..], &[]] {
+            let (code, _, err) = desk.restore(&[&["--to", "parts"], paths, more].concat());
+            assert!(code == 5 && err.contains("/none: cannot RESTORE: it is not in the snapshot"), "{code} {err}");
+        }
+    }
     // A folder that does not exist yet is not made by a dry run.
     let out = desk.restored(&["--to", "later", "--dry-run"]);
     assert!(out.contains("would restore") && !desk.at("later").exists(), "{out}");

@@ -246,6 +246,41 @@ fn root_the_record_the_repository_and_the_limits_make_the_status() {
 }
 
 #[test]
+fn root_a_stream_and_a_tape_are_recorded_and_judged_as_a_repository_is() {
+    let place = Place::new("repository = 'stream:@/set'\nkey_file = '@/key'\n");
+    let (code, _, err) = place.run(&["backup", "--sysroot", "s"]);
+    assert_eq!(code, 0, "{err}");
+    let (_, status) = place.json(&["status"], "items");
+    let backup = &status["items"][0];
+    assert!(backup["overdue"] == false && backup["about"].as_str().unwrap().starts_with("set "), "{status}");
+    assert!(status["repository"]["error"].is_null() && status["layout"]["state"] != "unknown", "{status}");
+    let (code, _, err) = place.run(&["verify"]);
+    assert_eq!(code, 0, "{err}");
+    let done = place.record()["tasks"]["verify"]["done"].clone();
+    let set = format!("stream:{}", place.at("set").display());
+    assert_eq!((&done["code"], done["place"].as_str()), (&0.into(), Some(set.as_str())), "{done}");
+    assert!(std::fs::read_to_string(place.at("log/verify.log")).unwrap().contains("done"));
+    // Of a place that is named it is known only afterwards whose it is.
+    place.configure("key_file = '@/key'\n");
+    std::fs::remove_file(place.at("state/state.json")).unwrap();
+    assert_eq!(place.run(&["verify", "--from", "stream:set"]).0, 0);
+    assert_eq!(place.record()["tasks"]["verify"]["done"]["place"].as_str(), Some(set.as_str()));
+    place.configure("repository = 'stream:@/none'\nkey_file = '@/key'\n");
+    assert_eq!(place.run(&["verify"]).0, 1);
+    assert_eq!(place.record()["tasks"]["verify"]["last"]["code"], 1);
+    let (code, status) = place.json(&["status"], "items");
+    assert!(code == 4 && status["repository"]["error"].as_str().unwrap().contains("cannot OPEN"), "{status}");
+    // A tape is not wound for a question: the record says how old its backup is.
+    place.configure("repository = 'tape:/dev/nst0'\nkey_file = '@/key'\n");
+    let run = format!(r#"{{"at":"{}","code":0,"place":"tape:/dev/nst0"}}"#, jiff::Timestamp::now());
+    let record = format!(r#"{{"format":1,"tasks":{{"backup":{{"last":{run},"done":{run}}}}}}}"#);
+    std::fs::write(place.at("state/state.json"), record).unwrap();
+    let (code, status) = place.json(&["status"], "items");
+    assert!(code == 0 && status["repository"].is_null(), "{status}");
+    assert_eq!(status["items"][0]["about"], "tape:/dev/nst0");
+}
+
+#[test]
 fn root_what_is_too_old_is_overdue_and_a_damaged_record_is_none() {
     let place = Place::new("[status]\nbackup = '36h'\ndrill = '40d'\n");
     std::fs::create_dir(place.at("state")).unwrap();

@@ -161,6 +161,9 @@ fn routine_runs_by_itself_and_says_when_it_fails() {
             )?;
         }
         guest.must("lifeboat media refresh --show", SHORT)?;
+        // What is reported is the medium, not the name that it had until it was whole.
+        guest.must("journalctl -u lifeboat-medium | grep -F '/mnt/elsewhere/rescue.iso: '", SHORT)?;
+        guest.must("! journalctl -u lifeboat-medium | grep -F rescue.iso.partial", SHORT)?;
         let status = guest.run("lifeboat status --prometheus /run/lifeboat.prom", SHORT)?;
         assert_eq!(status.code, 0, "{}", status.text);
         guest.must(

@@ -149,23 +149,43 @@ pub fn grouped(number: u64) -> String {
     out
 }
 
-/// A size as people type it: `20 GiB`, `1.5G`, `512 MiB`, in powers of 1024; a bare number is MiB.
-pub fn parse_size(text: &str) -> Option<u64> {
+/// "1 disk", "2 disks", "28,000 entries".
+pub fn counted(count: usize, noun: &str) -> String {
+    // "days", but "entries".
+    let stem = noun.strip_suffix('y').filter(|stem| !stem.ends_with(['a', 'e', 'o', 'u']));
+    match (count, stem) {
+        (1, _) => format!("1 {noun}"),
+        (_, Some(stem)) => format!("{} {stem}ies", grouped(count as u64)),
+        (_, None) => format!("{} {noun}s", grouped(count as u64)),
+    }
+}
+
+/// A size as people type it, in powers of 1024: `20 GiB`, `1.5G`, `512 MiB`, `100 B`; a number without a unit counts `unit` bytes.
+pub fn parse_size(text: &str, unit: u64) -> Option<u64> {
     let text = text.trim().to_ascii_lowercase();
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ',').unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
-    let number: f64 = number.replace(',', ".").parse().ok()?;
-    let shift = match unit.trim().trim_end_matches('b').trim_end_matches('i') {
-        "k" => 10,
-        "" | "m" => 20,
-        "g" => 30,
-        "t" => 40,
-        "p" => 50,
+    let (number, suffix) = text.split_at(end);
+    let suffix = suffix.trim();
+    let unit = match suffix.strip_suffix("ib").or(suffix.strip_suffix('b')).unwrap_or(suffix) {
+        "" if suffix.is_empty() => unit,
+        "" if suffix == "b" => 1,
+        "k" => 1 << 10,
+        "m" => 1 << 20,
+        "g" => 1 << 30,
+        "t" => 1 << 40,
+        "p" => 1 << 50,
         _ => return None,
     };
-    let bytes = number * (1_u64 << shift) as f64;
-    (bytes.is_finite() && (1.0..9e18).contains(&bytes)).then_some(bytes as u64)
+    // What is whole is counted exactly.
+    if let Ok(number) = number.parse::<u64>() {
+        return number.checked_mul(unit).filter(|bytes| *bytes < MOST);
+    }
+    let bytes = number.replace(',', ".").parse::<f64>().ok()? * unit as f64;
+    (bytes.is_finite() && (0.0..MOST as f64).contains(&bytes)).then_some(bytes as u64)
 }
+
+/// No size is larger: it fits into a signed number as well.
+const MOST: u64 = 9_000_000_000_000_000_000;
 
 /// A byte count for people, in powers of 1024: `1.5 GiB`.
 pub fn human(bytes: u64) -> String {
@@ -204,6 +224,48 @@ mod tests {
         for bytes in [&b"plain"[..], b"\xff\xfe", b"new\nline", b""] {
             let json = serde_json::to_string(&Name(bytes.to_vec())).unwrap();
             assert_eq!(serde_json::from_str::<Name>(&json).unwrap().0, bytes, "{json}");
+        }
+    }
+
+    #[test]
+    fn sizes_as_people_type_them() {
+        for (text, bytes) in [
+            ("20 GiB", Some(20 << 30)),
+            ("1.5g", Some(3 << 29)),
+            ("1,5 GB", Some(3 << 29)),
+            ("512", Some(512 << 20)),
+            ("7 MiB", Some(7 << 20)),
+            ("2T", Some(2 << 40)),
+            ("100 B", Some(100)),
+            ("0", Some(0)),
+            ("9007199254740993B", Some(9_007_199_254_740_993)),
+            ("", None),
+            ("k", None),
+            ("ib", None),
+            ("5x", None),
+            ("1e3", None),
+            ("1.2.3G", None),
+            ("-3G", None),
+            ("1é", None),
+            ("99999999999T", None),
+            ("99999999999999 PiB", None),
+            ("4 apples", None),
+        ] {
+            assert_eq!(parse_size(text, 1 << 20), bytes, "{text}");
+        }
+        assert_eq!(parse_size("100", 1), Some(100));
+    }
+
+    #[test]
+    fn words_fit_their_number() {
+        for (count, noun, text) in [
+            (1, "disk", "1 disk"),
+            (2, "disk", "2 disks"),
+            (0, "entry", "0 entries"),
+            (2, "day", "2 days"),
+            (28_000, "entry", "28,000 entries"),
+        ] {
+            assert_eq!(counted(count, noun), text);
         }
     }
 

@@ -4,7 +4,7 @@
 use crate::matched::MatchedBy;
 use crate::step::{ChangedFilesystem, FurtherDevice, MovedStorage, Plan, Step, Target};
 use lifeboat_machine::boot::Loader;
-use lifeboat_machine::bytes::human;
+use lifeboat_machine::bytes::{counted, human};
 use lifeboat_machine::filesystem::{Filesystem, FilesystemOptions};
 use lifeboat_machine::layout::{CacheKind, JournalKind, TableKind, VolumeShape};
 use std::fmt;
@@ -51,8 +51,7 @@ impl fmt::Display for Step {
             Step::WipeDisk { disk, .. } => write!(f, "wipe {disk}"),
             Step::WriteTable { disk, table, partitions, .. } => {
                 let kind = if table.kind == TableKind::Gpt { "a GPT" } else { "an MBR" };
-                let plural = if partitions.len() == 1 { "" } else { "s" };
-                write!(f, "write {kind} with {} partition{plural} to {disk}", partitions.len())
+                write!(f, "write {kind} with {} to {disk}", counted(partitions.len(), "partition"))
             }
             Step::MakeArray { node, size_bytes, array, members } => {
                 let names: Vec<&str> = members.iter().map(|member| member.device.as_str()).collect();

@@ -46,6 +46,7 @@ pub mod loop_device;
 pub mod modules;
 pub mod mount;
 pub mod netlink;
+pub mod new_file;
 pub mod optical;
 pub mod packet;
 pub mod power;

@@ -3,6 +3,7 @@
 use super::extraction::Keep;
 use crate::file_table::{FileTable, Kind, Time};
 use crate::links::Links;
+use crate::report::Problem;
 use crate::selection::Choice;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
@@ -38,6 +39,8 @@ pub struct Survey {
     pub kept: u64,
     /// Bytes that are free where it goes; `None` when that is not known.
     pub free_bytes: Option<u64>,
+    /// What a restore cannot restore, as far as it is known before contents are read.
+    pub problems: Vec<Problem>,
 }
 
 /// Inspects the target for all that is chosen, and takes out of the choice what is to be kept. Without `root` there is no

@@ -235,7 +235,11 @@ impl Contents {
         selection: &Selection,
         options: &RestoreOptions,
     ) -> Result<Survey, ArchiveError> {
-        extract::survey(self.table(), target, selection, options)
+        // The contents of a lost directory are reported with it, as a restore does.
+        let selection = &selection.without(&|path| self.loaded.has_lost(path));
+        let mut survey = extract::survey(self.table(), target, selection, options)?;
+        survey.problems.splice(0..0, self.loaded.problems());
+        Ok(survey)
     }
 
     /// Makes a directory the root of all: paths begin there.

@@ -1,7 +1,7 @@
 //! Where volumes go: one file, files of a size, standard output. Tapes are in [`super::tape`].
 
 use lifeboat_sys::ending::{self, Registration};
-use std::fs::File;
+use lifeboat_sys::new_file::NewFile;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -41,7 +41,7 @@ pub trait Sink: Send {
 pub struct FileSink {
     path: PathBuf,
     volume_bytes: Option<u64>,
-    open: Option<(File, PathBuf)>,
+    open: Option<(NewFile, PathBuf)>,
     /// Complete ones.
     done: Vec<PathBuf>,
     finished: bool,
@@ -72,9 +72,6 @@ impl FileSink {
     }
 }
 
-/// Files are made under a name with this suffix, and renamed when they are complete.
-const PARTIAL: &str = ".partial";
-
 fn suffixed(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
@@ -87,26 +84,8 @@ impl Sink for FileSink {
     }
 
     fn begin(&mut self, number: u32) -> io::Result<()> {
-        use std::os::unix::fs::OpenOptionsExt as _;
         let path = self.place(number);
-        let exists = |path: &Path| {
-            io::Error::new(
-                io::ErrorKind::AlreadyExists,
-                format!("{} exists already; try another name, or remove it first", path.display()),
-            )
-        };
-        if path.symlink_metadata().is_ok() {
-            return Err(exists(&path));
-        }
-        let partial = suffixed(&path, PARTIAL);
-        let file = File::options()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&partial)
-            .map_err(|error| if error.kind() == io::ErrorKind::AlreadyExists { exists(&partial) } else { error })?;
-        self.open = Some((file, path));
-        self.remove_on_signals(partial);
+        self.open = Some((NewFile::create(&path, 0o600)?, path));
         Ok(())
     }
 
@@ -119,34 +98,14 @@ impl Sink for FileSink {
 
     fn end(&mut self, last: bool) -> io::Result<()> {
         let Some((file, path)) = self.open.take() else { return Ok(()) };
-        let synced = file.sync_all();
-        let partial = suffixed(&path, PARTIAL);
-        let renamed = synced.and_then(|()| {
-            rustix::fs::renameat_with(
-                rustix::fs::CWD,
-                &partial,
-                rustix::fs::CWD,
-                &path,
-                rustix::fs::RenameFlags::NOREPLACE,
-            )
-            .or_else(|error| match error {
-                // Filesystems that cannot do that.
-                rustix::io::Errno::INVAL => rustix::fs::rename(&partial, &path),
-                error => Err(error),
-            })
-            .map_err(io::Error::from)
-        });
-        if let Err(error) = renamed {
-            let _ = std::fs::remove_file(&partial);
-            return Err(error);
-        }
+        file.finish()?;
         self.done.push(path.clone());
         self.finished = last;
         match last {
             true => self.registered.clear(),
-            false => self.remove_on_signals(path.clone()),
+            false => self.remove_on_signals(path),
         }
-        lifeboat_sys::durable::sync_name(&path)
+        Ok(())
     }
 
     fn label(&self) -> PathBuf {
@@ -156,9 +115,6 @@ impl Sink for FileSink {
 
 impl Drop for FileSink {
     fn drop(&mut self) {
-        if let Some((_, path)) = self.open.take() {
-            let _ = std::fs::remove_file(suffixed(&path, PARTIAL));
-        }
         // Volumes without the end of their set only take room.
         if !self.finished {
             self.done.iter().for_each(|path| drop(std::fs::remove_file(path)));

@@ -7,13 +7,13 @@ use std::path::PathBuf;
 /// Which snapshots.
 #[derive(Args, Clone, Debug, Default)]
 pub struct SnapshotsArgs {
-    /// Only this snapshot: 'latest', or the beginning of an id; may be repeated
+    /// Use only this snapshot: 'latest', or the beginning of an id; may be repeated
     #[arg(long, short = 's', value_name = "ID")]
     pub snapshot: Vec<String>,
-    /// Snapshots of this machine
+    /// Use the snapshots of this machine
     #[arg(long, visible_alias = "host", value_name = "NAME", conflicts_with = "snapshot")]
     pub machine: Option<String>,
-    /// Snapshots of all machines
+    /// Use the snapshots of all machines
     #[arg(long, conflicts_with_all = ["snapshot", "machine"])]
     pub all_machines: bool,
 }
@@ -24,8 +24,8 @@ pub struct SnapshotsArgs {
 pub struct ListArgs {
     #[command(flatten)]
     pub from: FromArgs,
-    /// Only snapshots of this machine
-    #[arg(long, visible_alias = "host", value_name = "NAME")]
+    /// List only snapshots of this machine; not with --long, where the snapshot says it
+    #[arg(long, visible_alias = "host", value_name = "NAME", conflicts_with = "long")]
     pub machine: Option<String>,
     /// List what is in a snapshot, as 'lifeboat ls' does: SNAPSHOT [PATH]...
     #[arg(long, short = 'l')]
@@ -48,16 +48,16 @@ pub struct LsArgs {
     pub what: Vec<String>,
     #[command(flatten)]
     pub from: FromArgs,
-    /// One line for each entry, with mode, owner, size and time
+    /// Show one line for each entry, with mode, owner, size and time
     #[arg(long, short = 'l')]
     pub long: bool,
-    /// With everything below
+    /// List everything below, too
     #[arg(long, short = 'R')]
     pub recursive: bool,
     /// Show a folder itself instead of what is in it
     #[arg(long, short = 'd')]
     pub directory: bool,
-    /// Numbers instead of the names that the archived machine has for owners and groups
+    /// Show numbers instead of the names that the archived machine has for owners and groups
     #[arg(long, short = 'n')]
     pub numeric: bool,
 }
@@ -73,22 +73,22 @@ pub struct FindArgs {
     pub from: FromArgs,
     #[command(flatten)]
     pub which: SnapshotsArgs,
-    /// Large and small letters are the same
+    /// Ignore the difference between upper and lower case
     #[arg(long, short = 'i', visible_alias = "iname")]
     pub ignore_case: bool,
-    /// One line for each entry, with mode, owner, size and time
+    /// Show one line for each entry, with mode, owner, size and time
     #[arg(long, short = 'l')]
     pub long: bool,
-    /// Only entries that were modified at this time or later, e.g. 2026-11-30 or '2026-11-30 14:00'
+    /// Find only entries that were modified at this time or later, e.g. 2026-11-30 or '2026-11-30 14:00'
     #[arg(long, value_name = "TIME")]
     pub oldest: Option<String>,
-    /// Only entries that were modified at this time or earlier
+    /// Find only entries that were modified at this time or earlier
     #[arg(long, value_name = "TIME")]
     pub newest: Option<String>,
-    /// Only files of this size or more, e.g. 100M
+    /// Find only files of this size or more, e.g. 100M
     #[arg(long, value_name = "SIZE")]
     pub larger: Option<String>,
-    /// Only files of this size or less
+    /// Find only files of this size or less
     #[arg(long, value_name = "SIZE")]
     pub smaller: Option<String>,
 }
@@ -108,7 +108,7 @@ pub struct DiffArgs {
     pub path: Option<PathBuf>,
     #[command(flatten)]
     pub from: FromArgs,
-    /// Only what came, went, or has other content; not what differs in mode, owner, times or attributes alone
+    /// Show only what came, went, or has other content; not what differs in mode, owner, times or attributes alone
     #[arg(long)]
     pub content: bool,
 }
@@ -133,7 +133,7 @@ pub struct DumpArgs {
     /// Write to this new file instead of standard output
     #[arg(long, short = 't', visible_alias = "out", value_name = "FILE")]
     pub target: Option<PathBuf>,
-    /// A single file as a tar archive, too
+    /// Write a single file as a tar archive, too
     #[arg(long)]
     pub tar: bool,
 }
@@ -157,7 +157,7 @@ the repository, OWN the part of it that no other listed snapshot needs.";
 #[derive(Args, Clone, Debug)]
 #[allow(missing_docs)]
 pub struct MountArgs {
-    /// An empty folder
+    /// The folder in which they are shown; it must be empty
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
     #[command(flatten)]
@@ -174,8 +174,8 @@ pub struct MountArgs {
 
 /// What the help of `mount` ends with.
 pub const MOUNT_NOTE: &str = "\
-It has a folder for each machine, in it one for each snapshot and 'latest'; cp -a keeps attributes and holes. Read-only, without set-id
-bits and devices taking effect. It needs root or the package fuse3.";
+It has a folder for each machine, in it one for each snapshot and 'latest'; cp -a keeps attributes and holes. The folder is read-only, and set-id
+bits and devices have no effect in it. It needs root or the package fuse3.";
 
 /// `browse`
 #[derive(Args, Clone, Debug)]
@@ -183,7 +183,7 @@ bits and devices taking effect. It needs root or the package fuse3.";
 pub struct BrowseArgs {
     #[command(flatten)]
     pub from: FromArgs,
-    /// The folder to restore to that is offered
+    /// Offer this folder as the place to restore to
     #[arg(long, value_name = "DIR")]
     pub to: Option<PathBuf>,
 }

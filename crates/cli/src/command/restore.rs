@@ -1,6 +1,6 @@
 //! `restore` and `compare`
 
-use super::from::KeyArgs;
+use super::from::FromArgs;
 use super::policy::{MenuMode, PolicyArgs};
 use clap::Args;
 use std::path::PathBuf;
@@ -33,10 +33,8 @@ pub enum OverwriteMode {
 #[derive(Args, Clone, Debug)]
 #[allow(missing_docs)]
 pub struct RestoreArgs {
-    /// A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or
-    /// http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0
-    #[arg(long, value_name = "SOURCE")]
-    pub from: Option<String>,
+    #[command(flatten)]
+    pub source: FromArgs,
     /// Restore below this folder instead of to the original places
     #[arg(long, value_name = "DIR")]
     pub to: Option<PathBuf>,
@@ -85,18 +83,14 @@ pub struct RestoreArgs {
     pub rescue_root: Option<PathBuf>,
     #[command(flatten)]
     pub policy: PolicyArgs,
-    #[command(flatten)]
-    pub key: KeyArgs,
 }
 
 /// `compare`
 #[derive(Args, Clone, Debug)]
 #[allow(missing_docs)]
 pub struct CompareArgs {
-    /// A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or
-    /// http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0
-    #[arg(long, value_name = "SOURCE")]
-    pub from: Option<String>,
+    #[command(flatten)]
+    pub source: FromArgs,
     /// Compare this snapshot instead of the latest
     #[arg(long, value_name = "ID")]
     pub snapshot: Option<String>,
@@ -107,6 +101,4 @@ pub struct CompareArgs {
     /// What to compare, as absolute paths; everything when none is given
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    #[command(flatten)]
-    pub key: KeyArgs,
 }

@@ -30,7 +30,7 @@ pub fn run(session: &Session, args: &BackupArgs) -> CommandResult {
     }
     let log = log::keep(session, Task::Backup.name(), sysroot);
     if args.machine.is_none() && sysroot == Path::new("/") {
-        session.tasks.begin(Task::Backup, shown(&address));
+        session.tasks.begin(Task::Backup, place::shown(&address));
     }
     moment::clean(session);
     if let Some(target) = StreamPlace::parse(&address)? {
@@ -63,7 +63,7 @@ pub fn run(session: &Session, args: &BackupArgs) -> CommandResult {
             session.reporter.emit(&Event::Warning { text: place::warning(folder, saved) });
         }
         if let Some(level) = args.compression.or(session.limits.compression) {
-            repository.compress_at(level.clamp(-7, 22));
+            repository.compress_at(level);
         }
         repository.wait_for_locks(Duration::from_secs(60 * u64::from(args.wait_lock)));
         backup::backup(session, &around, &repository, &machine, sysroot, &args.exclude, &own)
@@ -109,12 +109,4 @@ fn preview(session: &Session, args: &BackupArgs, address: &str) -> CommandResult
         ));
     }
     Ok(())
-}
-
-/// The place as the record has it: absolute, where it is a folder.
-pub fn shown(place: &str) -> String {
-    match lifeboat_remote::Address::is_meant(place) {
-        true => place.to_owned(),
-        false => std::path::absolute(place).map_or_else(|_| place.to_owned(), |path| path.display().to_string()),
-    }
 }

@@ -1,5 +1,6 @@
 //! `lifeboat browse`: the search screen of the rescue system, on the running machine.
 
+use super::terminal::{Nobody, look_here};
 use crate::command::BrowseArgs;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::look;
@@ -9,7 +10,7 @@ use lifeboat_machine::{Event, EventSink};
 use lifeboat_restore::observe::Observing;
 use lifeboat_restore::session::{Backup, ListedFile, RestoredFiles, found_in};
 use lifeboat_screen::model::Model;
-use lifeboat_screen::{Finder, Look, Outcome};
+use lifeboat_screen::{Finder, Outcome};
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
@@ -36,18 +37,11 @@ pub fn run(session: &Session, args: &BrowseArgs) -> CommandResult {
         entries: snapshot.entries,
         bytes: snapshot.bytes,
     });
-    let model = Model::browsing(machine, backups.collect(), &folder.to_string_lossy(), look_of_terminal());
+    let model = Model::browsing(machine, backups.collect(), &folder.to_string_lossy(), look_here());
     let mut found = Archive { repository: &archive.repository, snapshots: &snapshots, contents: None };
     let ending = lifeboat_screen::browse(model, &mut found, &Nobody, Box::new(io::stdout()))
         .map_err(|error| CommandError::new(Kind::Failed, format!("cannot USE the terminal: {error}")))?;
     report(session, ending.outcome)
-}
-
-/// What this terminal can show.
-fn look_of_terminal() -> Look {
-    let variable = |name: &str| std::env::var(name).unwrap_or_default();
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].map(variable).into_iter().find(|value| !value.is_empty());
-    Look::of(&variable("TERM"), &locale.unwrap_or_default())
 }
 
 /// The last result, once more, where it stays visible.
@@ -58,25 +52,11 @@ fn report(session: &Session, outcome: Option<Outcome>) -> CommandResult {
             for (path, text) in &report.problems {
                 session.reporter.emit(&Event::Entry { path: path.display().to_string(), text: text.clone() });
             }
-            match report.problems.len() {
-                0 => Ok(()),
-                1 => Err(CommandError::new(Kind::Partial, "1 entry could not be restored (listed above)")),
-                count => Err(CommandError::new(
-                    Kind::Partial,
-                    format!("{count} entries could not be restored (listed above)"),
-                )),
-            }
+            crate::job::restored::complete(report.problems.len())
         }
         Some(Outcome::Failed { reason, .. }) => Err(CommandError::new(Kind::Failed, reason)),
         Some(Outcome::Restored { .. }) | None => Ok(()),
     }
-}
-
-/// Nobody but the screen.
-struct Nobody;
-
-impl EventSink for Nobody {
-    fn emit(&self, _: &Event) {}
 }
 
 /// The archive behind the screen.

@@ -27,13 +27,13 @@ pub fn run(session: &Session, args: &RestoreArgs) -> CommandResult {
     let journal = Journal::load(&rescue.directories.run).map_err(explain)?;
     let continued = continued(session, args, journal)?;
     let snapshot = continued.as_ref().map(|journal| &journal.snapshot).or(args.snapshot.as_ref());
-    name_archive(&mut rescue, "restore", args.from.as_ref(), snapshot)?;
+    name_archive(&mut rescue, "restore", args.source.from.as_ref(), snapshot)?;
     rescue.parameters.damaged |= args.damaged;
     if let Some(path) = &args.layout {
         rescue.layout = Some(lifeboat_restore::rescue::read_layout(path).map_err(explain)?);
     }
     let _alone = rescue.alone()?;
-    let recovery = open(session, &rescue, &args.key)?;
+    let recovery = open(session, &rescue, &args.source.key)?;
     if let Some(journal) = &continued {
         recovery.resume(journal);
     }
@@ -62,10 +62,10 @@ pub fn run(session: &Session, args: &RestoreArgs) -> CommandResult {
 pub fn compare(session: &Session, args: &CompareArgs) -> CommandResult {
     usual_umask();
     let mut rescue = RescueSystem::open(RescueDirectories::default())?;
-    name_archive(&mut rescue, "compare", args.from.as_ref(), args.snapshot.as_ref())?;
+    name_archive(&mut rescue, "compare", args.source.from.as_ref(), args.snapshot.as_ref())?;
     rescue.parameters.damaged = true;
     let _alone = rescue.alone()?;
-    let recovery = open(session, &rescue, &args.key)?;
+    let recovery = open(session, &rescue, &args.source.key)?;
     if let Err(error) = unlock(session, &recovery) {
         session.reporter.note(format!("{}; what is encrypted counts as missing", error.message()));
     }

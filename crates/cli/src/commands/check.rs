@@ -2,7 +2,7 @@
 
 use crate::command::CheckArgs;
 use crate::error::CommandResult;
-use crate::job::{found, headers, moment, protect, room, signing};
+use crate::job::{found, headers, moment, place, protect, room, signing};
 use crate::output::counted;
 use crate::session::Session;
 use lifeboat_machine::filesystem::FilesystemOptions;
@@ -16,7 +16,7 @@ use lifeboat_sys::program::{
 use std::path::Path;
 
 pub fn run(session: &Session, args: &CheckArgs) -> CommandResult {
-    let probed = protect::probe(session, &args.sysroot.sysroot, session.config.repository.as_deref())?;
+    let probed = protect::probe(session, &args.sysroot.sysroot, place::configured_folder(&session.config).as_deref())?;
     protect::warn(session, &probed);
     if probed.refusals.is_empty() {
         room::check(session, &probed.machine, &args.sysroot.sysroot)?;

@@ -18,10 +18,10 @@ pub fn run(session: &Session, args: &CompareArgs) -> CommandResult {
         None if is_rescue_system(&RescueDirectories::default()) => return by_hand::compare(session, args),
         None => Path::new("/"),
     };
-    if let Some(from) = archive::stream(session, args.from.as_deref())? {
+    if let Some(from) = archive::stream(session, args.source.from.as_deref())? {
         return super::streams::compare(session, args, &from);
     }
-    let archive = archive::open(session, args.from.as_deref(), &args.key)?;
+    let archive = archive::open(session, args.source.from.as_deref(), &args.source.key)?;
     let snapshot = snapshot::choose(session, &archive, args.snapshot.as_deref(), root, Use::Elsewhere)?;
     let selection = compared::selection(args);
     let observer = Observing::new(&session.reporter, "compare");

@@ -3,7 +3,7 @@
 use crate::command::DrillArgs;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::boot_check::{self, OwnKey};
-use crate::job::{log, snapshot};
+use crate::job::{log, place, snapshot};
 use crate::session::Session;
 use crate::state::{self, Task};
 use lifeboat_drill::{DrillOptions, Progress, Proof, drill};
@@ -22,7 +22,7 @@ pub fn run(session: &Session, args: &DrillArgs) -> CommandResult {
     };
     if args.medium.is_none() {
         log::keep(session, Task::Drill.name(), Path::new("/"));
-        session.tasks.begin(Task::Drill, super::backup::shown(&medium.display().to_string()));
+        session.tasks.begin(Task::Drill, place::shown(&medium.display().to_string()));
     }
     if !medium.exists() {
         return Err(CommandError::usage(format!("{}: no such medium", medium.display())));
@@ -74,7 +74,7 @@ fn prove(session: &Session, args: &DrillArgs, medium: &Path) -> CommandResult {
     let Ok(manifest) = tree.read_file("manifest.json") else { return Ok(()) };
     let manifest = lifeboat_restore::medium::parse_manifest(&manifest, "the medium's manifest")?;
     if lifeboat_restore::snapshot::owner(&manifest).is(&snapshot::this_machine(Path::new("/"))?) {
-        session.tasks.begin(Task::Drill, super::backup::shown(&medium.display().to_string()));
+        session.tasks.begin(Task::Drill, place::shown(&medium.display().to_string()));
     }
     let boot = boot_check::check(session, &View::Tree(&tree), &manifest, &OwnKey::find(session, &args.key)?)?;
     let [first, rest @ ..] = boot.problems.as_slice() else {

@@ -1,4 +1,4 @@
-//! `lifeboat dump`: a file or folder of a snapshot to standard output.
+//! `lifeboat dump`: a file or folder of a snapshot to standard output or a new file.
 
 use crate::command::DumpArgs;
 use crate::error::{CommandError, CommandResult, Kind};
@@ -8,9 +8,8 @@ use crate::session::Session;
 use lifeboat_archive::repository::contents::WriteError;
 use lifeboat_archive::{Kind as EntryKind, Selection, tar};
 use lifeboat_machine::{Event, EventSink as _};
-use std::fs::File;
+use lifeboat_sys::new_file::NewFile;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
 
 /// Bytes that are written at once.
 const BUFFER: usize = 1 << 18;
@@ -47,18 +46,14 @@ pub fn run(session: &Session, args: &DumpArgs) -> CommandResult {
         return Err(CommandError::usage(format!("{shown} would be written to the terminal as a tar archive"))
             .hint(format!("lifeboat dump {} {shown} > FILE.tar, or | tar -tv", args.snapshot)));
     }
-    let mut out: BufWriter<Box<dyn Write>> = BufWriter::with_capacity(
+    let mut out = BufWriter::with_capacity(
         BUFFER,
         match &args.target {
-            None if to_terminal => Box::new(Text(io::stdout())),
-            None => Box::new(io::stdout()),
-            Some(path) => {
-                let mut options = File::options();
-                let file = options.write(true).create_new(true).mode(0o600).open(path);
-                Box::new(file.map_err(|error| {
-                    CommandError::new(Kind::Failed, format!("cannot CREATE {}: {error}", path.display()))
-                })?)
-            }
+            None if to_terminal => Out::Terminal(Text(io::stdout())),
+            None => Out::Standard(io::stdout()),
+            Some(path) => Out::File(NewFile::create(path, 0o600).map_err(|error| {
+                CommandError::new(Kind::Failed, format!("cannot CREATE {}: {error}", path.display()))
+            })?),
         },
     );
     let result = if as_tar {
@@ -68,11 +63,16 @@ pub fn run(session: &Session, args: &DumpArgs) -> CommandResult {
     };
     let result = result.and_then(|report| out.flush().map(|()| report).map_err(WriteError::from));
     // What is left in the buffer after an error is not written when it is dropped.
-    let (_, _) = out.into_parts();
-    let report = match result {
-        Ok(report) => report,
-        Err(WriteError::Output(error)) => return written(Err(error)),
-        Err(error) => return Err(error.into()),
+    let (out, _) = out.into_parts();
+    // Of a file that is not whole nothing stays.
+    let result = result.and_then(|report| out.finish().map(|()| report).map_err(WriteError::from));
+    let report = match (result, &args.target) {
+        (Ok(report), _) => report,
+        (Err(WriteError::Output(error)), Some(path)) => {
+            return Err(CommandError::new(Kind::Failed, format!("cannot WRITE {}: {error}", path.display())));
+        }
+        (Err(WriteError::Output(error)), None) => return written(Err(error)),
+        (Err(error), _) => return Err(error.into()),
     };
     for problem in &report.problems {
         let text = format!("{}: {}", problem.path.display(), problem.message);
@@ -86,6 +86,41 @@ pub fn run(session: &Session, args: &DumpArgs) -> CommandResult {
         ));
     }
     look::whole(lost)
+}
+
+/// Where the content goes.
+enum Out {
+    Terminal(Text),
+    Standard(io::Stdout),
+    File(NewFile),
+}
+
+impl Out {
+    /// All of it was written.
+    fn finish(self) -> io::Result<()> {
+        match self {
+            Out::File(file) => file.finish(),
+            Out::Terminal(_) | Out::Standard(_) => Ok(()),
+        }
+    }
+}
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Out::Terminal(out) => out.write(bytes),
+            Out::Standard(out) => out.write(bytes),
+            Out::File(out) => out.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Out::Terminal(out) => out.flush(),
+            Out::Standard(out) => out.flush(),
+            Out::File(out) => out.flush(),
+        }
+    }
 }
 
 /// A terminal, which gets text only: binary data could drive it.

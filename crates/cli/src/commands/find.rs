@@ -9,6 +9,7 @@ use crate::output::counted;
 use crate::session::Session;
 use lifeboat_archive::repository::SharedIndex;
 use lifeboat_archive::{Entry, Kind, Pattern};
+use lifeboat_machine::bytes::parse_size;
 
 pub fn run(session: &Session, args: &FindArgs) -> CommandResult {
     let wanted = Wanted::of(args)?;
@@ -97,21 +98,10 @@ pub fn time(text: &str) -> Result<jiff::Timestamp, CommandError> {
     })
 }
 
-/// A size as people type it, in powers of 1024: `100`, `5k`, `10M`, `2GiB`.
+/// A size as people type it; a number without a unit counts bytes.
 pub fn size(text: &str) -> Result<u64, CommandError> {
-    let wrong = || CommandError::usage(format!("'{text}' is not a size; expected e.g. 4096, 100k, 10M or 2G"));
-    let digits = text.trim_end_matches(|sign: char| sign.is_ascii_alphabetic());
-    let unit = text[digits.len()..].to_ascii_lowercase();
-    let power = match unit.trim_end_matches('b').trim_end_matches('i') {
-        "" => 0,
-        "k" => 1,
-        "m" => 2,
-        "g" => 3,
-        "t" => 4,
-        _ => return Err(wrong()),
-    };
-    let number: u64 = digits.parse().map_err(|_| wrong())?;
-    number.checked_mul(1 << (10 * power)).ok_or_else(wrong)
+    parse_size(text, 1)
+        .ok_or_else(|| CommandError::usage(format!("'{text}' is not a size; expected e.g. 4096, 100k, 10M or 2G")))
 }
 
 #[cfg(test)]

@@ -1,13 +1,15 @@
 //! The interactive mode: hands `screen` the rescue system and the terminal, and reports to init how it ended.
 
 use super::recover::{InitSink, usual_umask};
+use super::terminal::{Nobody, look_here};
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::network;
+use crate::output::{counted, entries_of};
 use crate::session::Session;
 use lifeboat_machine::parameters::After;
 use lifeboat_machine::{Event, EventSink};
 use lifeboat_restore::rescue::{RescueDirectories, RescueSystem};
-use lifeboat_screen::{Disks, Ending, Look, Outcome};
+use lifeboat_screen::{Disks, Ending, Outcome};
 use lifeboat_sys::console::Console;
 use rustix::process::{Pid, Signal};
 use std::fs::File;
@@ -34,13 +36,6 @@ impl Write for Line {
     }
 }
 
-/// Nobody but the screen.
-struct Nobody;
-
-impl EventSink for Nobody {
-    fn emit(&self, _: &Event) {}
-}
-
 /// Runs it. `root` is the directory of another rescue system than the running one, for tests.
 pub fn run(session: &Session, root: Option<&Path>) -> CommandResult {
     usual_umask();
@@ -60,12 +55,9 @@ pub fn run(session: &Session, root: Option<&Path>) -> CommandResult {
     };
     lifeboat_sys::signal::ignore_hangup();
     keep_errors_away(&rescue.directories.run);
-    let variable = |name: &str| std::env::var(name).unwrap_or_default();
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].map(variable).into_iter().find(|value| !value.is_empty());
-    let look = Look::of(&variable("TERM"), &locale.unwrap_or_default());
     let output = Console::open(Path::new("/proc/self/fd/1"))
         .map_err(|error| CommandError::new(Kind::Failed, format!("cannot OPEN the terminal: {error}")))?;
-    let ending = lifeboat_screen::run(&rescue, &session.runner, &*sink, Box::new(Line(output)), look)
+    let ending = lifeboat_screen::run(&rescue, &session.runner, &*sink, Box::new(Line(output)), look_here())
         .map_err(|error| CommandError::new(Kind::Failed, format!("cannot USE the terminal: {error}")))?;
     follow(&ending, &rescue.directories.run, from_init || root.is_some())?;
     report(ending, &*sink)
@@ -106,15 +98,14 @@ fn report(ending: Ending, sink: &dyn EventSink) -> CommandResult {
         None | Some(Outcome::Restored { missing: 0, .. }) => Ok(()),
         Some(Outcome::Restored { missing, .. }) => Err(super::recover::missing(missing)),
         Some(Outcome::Files(report)) => {
-            let text = match report.entries {
-                1 => "1 entry of the archive was restored".to_owned(),
-                entries => format!("{entries} entries of the archive were restored"),
-            };
+            let text = format!("restored {} of the archive", entries_of(report.entries));
             sink.emit(&Event::Note { text });
-            if report.problems.is_empty() {
-                return Ok(());
+            match report.problems.len() {
+                0 => Ok(()),
+                count => {
+                    Err(CommandError::new(Kind::Partial, format!("{} could not be restored", counted(count, "entry"))))
+                }
             }
-            Err(CommandError::new(Kind::Partial, format!("{} could not be restored", report.problems.len())))
         }
         Some(Outcome::Failed { reason, disks }) => {
             sink.emit(&Event::Failed { reason: reason.clone() });

@@ -1,9 +1,9 @@
 //! `lifeboat layout show|plan|diff|edit`
 
-use super::moves::{self, Onto};
+use super::moves;
 use crate::command::{LayoutCommand, LayoutDiffArgs, LayoutPlanArgs, LayoutShowArgs, PolicyArgs};
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::job::{self, archive, protect};
+use crate::job::{self, archive, place, protect};
 use crate::session::Session;
 use lifeboat_machine::boot::{Firmware, Loader};
 use lifeboat_machine::bytes::{human, printable};
@@ -34,7 +34,7 @@ fn show(session: &Session, args: &LayoutShowArgs) -> CommandResult {
         session.reporter.lines(text(&machine));
         return Ok(());
     }
-    let probed = protect::probe(session, &args.sysroot.sysroot, session.config.repository.as_deref())?;
+    let probed = protect::probe(session, &args.sysroot.sysroot, place::configured_folder(&session.config).as_deref())?;
     // The output can be passed to --machine: one description and nothing else.
     session.reporter.aside(&probed.warnings);
     session.reporter.value(&probed.machine);
@@ -58,22 +58,15 @@ fn plan(session: &Session, args: &LayoutPlanArgs) -> CommandResult {
         Some(machine) => machine,
         // On the healthy machine it is this one.
         None if here => {
-            let probed = protect::probe(session, Path::new("/"), session.config.repository.as_deref())?;
+            let probed = protect::probe(session, Path::new("/"), place::configured_folder(&session.config).as_deref())?;
             protect::refuse(session, &probed)?;
             probed.machine
         }
         None => archive::machine_with_room(session, args.from.as_deref(), args.snapshot.as_deref(), &args.key)?,
     };
-    let mut description = args.layout.as_deref().map(job::layout::read).transpose()?;
-    let mut hardware = None;
-    match args.onto.as_deref().map(|path| moves::onto(path, &machine)).transpose()? {
-        Some(Onto::Machine(other)) => {
-            hardware = Some(moves::own_disks(&other));
-            description = Some(*other);
-        }
-        Some(Onto::Hardware(disks)) => hardware = Some(disks),
-        None => {}
-    }
+    let layout = args.layout.as_deref().map(job::layout::read).transpose()?;
+    let onto = args.onto.as_deref().map(|path| moves::onto(path, &machine)).transpose()?;
+    let (description, hardware) = moves::planned(layout, onto);
     let description = description.unwrap_or_else(|| machine.clone());
     let hardware = match hardware {
         Some(hardware) => hardware,
@@ -94,7 +87,7 @@ fn plan(session: &Session, args: &LayoutPlanArgs) -> CommandResult {
 fn diff(session: &Session, args: &LayoutDiffArgs) -> CommandResult {
     let root = &args.sysroot.sysroot;
     let recorded = archive::machine(session, args.from.as_deref(), args.snapshot.as_deref(), &args.key, root)?;
-    let probed = protect::probe(session, &args.sysroot.sysroot, session.config.repository.as_deref())?;
+    let probed = protect::probe(session, &args.sysroot.sysroot, place::configured_folder(&session.config).as_deref())?;
     let mut changes = lifeboat_plan::diff(&recorded, &probed.machine);
     // What cannot be rebuilt is in no description, and was not there when this one was saved.
     changes.extend(probed.refusals.iter().map(|refusal| Change {

@@ -6,7 +6,7 @@ use crate::error::{CommandError, CommandResult};
 use crate::job::boot_check::OwnKey;
 use crate::job::medium::{self, Request, Workshop};
 use crate::job::snapshot::{self, Use};
-use crate::job::{archive, keys, medium_repository, protect};
+use crate::job::{archive, keys, medium_repository, place, protect};
 use crate::session::Session;
 use crate::state::Task;
 use lifeboat_archive::Owner;
@@ -27,7 +27,7 @@ pub fn run(session: &Session, command: &MediaCommand) -> CommandResult {
 /// `media iso`
 pub fn iso(session: &Session, args: &IsoArgs) -> CommandResult {
     if args.machine.is_none() && args.medium.sysroot.sysroot == Path::new("/") {
-        session.tasks.begin(Task::Medium, super::backup::shown(&args.out.display().to_string()));
+        session.tasks.begin(Task::Medium, place::shown(&args.out.display().to_string()));
     }
     if args.rescue_only {
         return rescue_only(session, args);

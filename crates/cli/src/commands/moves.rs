@@ -96,6 +96,11 @@ fn by_hand(recorded: &Machine, file: &Path, out: &Path) -> Result<Machine, Comma
     Ok(machine)
 }
 
+/// The size of a disk; a number without a unit counts MiB.
+fn size(text: &str) -> Option<u64> {
+    parse_size(text, 1 << 20).filter(|bytes| *bytes > 0)
+}
+
 /// A move as it was typed.
 struct Typed<'a> {
     option: &'static str,
@@ -152,8 +157,7 @@ impl Typed<'_> {
             "from-lvm" => Move::FromVolume { volume: self.device(machine, self.value)? },
             "decrypt" => Move::Decrypt { device: self.device(machine, self.value)? },
             "add-disk" => {
-                let size =
-                    parse_size(first).ok_or_else(|| self.wrong("expected SIZE[:SERIAL], as in 500G:S3Z9NB0K"))?;
+                let size = size(first).ok_or_else(|| self.wrong("expected SIZE[:SERIAL], as in 500G:S3Z9NB0K"))?;
                 Move::AddDisk(SecondDisk::New { identity: rest.map(str::to_owned), size_bytes: Some(size) })
             }
             "move" => {
@@ -235,7 +239,7 @@ pub fn onto(path: &Path, machine: &Machine) -> Result<Onto, CommandError> {
     let hardware: Hardware = serde_json::from_value(value).map_err(|error| wrong(&error))?;
     let mut disks = vec![];
     for (number, disk) in hardware.disks.into_iter().enumerate() {
-        let size_bytes = parse_size(&disk.size).ok_or_else(|| wrong(&format!("{} is no size", disk.size)))?;
+        let size_bytes = size(&disk.size).ok_or_else(|| wrong(&format!("{} is no size", disk.size)))?;
         let sector = disk.sector_bytes.unwrap_or(512);
         if ![512, 4096].contains(&sector) {
             return Err(wrong(&format!("sectors have 512 or 4096 bytes, not {sector}")));
@@ -252,6 +256,19 @@ pub fn onto(path: &Path, machine: &Machine) -> Result<Onto, CommandError> {
     }
     let uefi = hardware.uefi.unwrap_or_else(|| is_uefi(machine));
     Ok(Onto::Hardware(FoundHardware { disks, uefi, ..here(machine) }))
+}
+
+/// The layout to plan for and the disks to plan onto, as far as they were named. A layout of its own counts more than the one that
+/// comes with the disks.
+pub fn planned(layout: Option<Machine>, onto: Option<Onto>) -> (Option<Machine>, Option<FoundHardware>) {
+    match onto {
+        Some(Onto::Machine(other)) => {
+            let disks = own_disks(&other);
+            (Some(layout.unwrap_or(*other)), Some(disks))
+        }
+        Some(Onto::Hardware(disks)) => (layout, Some(disks)),
+        None => (layout, None),
+    }
 }
 
 fn is_uefi(machine: &Machine) -> bool {
@@ -284,6 +301,19 @@ pub fn own_disks(machine: &Machine) -> FoundHardware {
 mod tests {
     use super::*;
     use lifeboat_machine::testing::gpt_machine;
+
+    #[test]
+    fn a_layout_and_the_disks_of_another_description_count_both() {
+        let (wanted, other) = (gpt_machine(), lifeboat_machine::testing::mirrored_machine(false));
+        let onto = || Some(Onto::Machine(Box::new(other.clone())));
+        let disks = |found: Option<FoundHardware>| found.map(|found| found.disks.len());
+        let (layout, hardware) = planned(Some(wanted.clone()), onto());
+        assert_eq!((layout, disks(hardware)), (Some(wanted.clone()), Some(2)));
+        let (layout, hardware) = planned(None, onto());
+        assert_eq!((layout, disks(hardware)), (Some(other.clone()), Some(2)));
+        let (layout, hardware) = planned(Some(wanted.clone()), None);
+        assert_eq!((layout, disks(hardware)), (Some(wanted), None));
+    }
 
     #[test]
     fn disks_are_described_in_a_few_words() {

@@ -2,7 +2,7 @@
 
 use crate::command::NotifyArgs;
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::job::{keys, log, network, snapshot};
+use crate::job::{keys, log, network, snapshot, watch};
 use crate::report::{Failure, Report};
 use crate::session::Session;
 use crate::state::{self, State, Task};
@@ -10,7 +10,7 @@ use lifeboat_remote::webhook;
 use lifeboat_sys::program::{SENDMAIL, SYSTEMCTL};
 use lifeboat_sys::{Invocation, Runner as _, SystemRunner};
 use std::path::Path;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 /// sendmail only puts the mail into its queue.
@@ -129,10 +129,11 @@ fn mail(session: &Session, report: &Report) -> Result<(), String> {
         call = call.arg("-f").arg(from);
     }
     let call = call.arg("--").args(&notify.mail).stdin(report.mail(&notify.mail, notify.mail_from.as_deref()));
-    let (sender, receiver) = channel();
-    let send = move || drop(sender.send(SystemRunner.run(&call).map(drop).map_err(|error| error.to_string())));
-    std::thread::Builder::new().name("sendmail".into()).spawn(send).map_err(|error| error.to_string())?;
-    receiver.recv_timeout(SENDMAIL_DEADLINE).unwrap_or_else(|_| {
-        Err(format!("cannot SEND mail: sendmail did not end within {} s", SENDMAIL_DEADLINE.as_secs()))
+    let send = move || SystemRunner.run(&call).map(drop).map_err(|error| error.to_string());
+    watch::aside("sendmail", send).recv_timeout(SENDMAIL_DEADLINE).unwrap_or_else(|gone| match gone {
+        RecvTimeoutError::Timeout => {
+            Err(format!("cannot SEND mail: sendmail did not end within {} s", SENDMAIL_DEADLINE.as_secs()))
+        }
+        RecvTimeoutError::Disconnected => Err("cannot SEND mail: no thread can be started for it".to_owned()),
     })
 }

@@ -3,13 +3,12 @@
 use super::media;
 use crate::command::{ExcludeArgs, IsoArgs, MediumArgs, MenuMode, RefreshArgs, SysrootArgs};
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::job::{log, protect, refresh};
+use crate::job::{log, place, protect, refresh};
 use crate::session::Session;
 use crate::state::{self, State, Task};
 use lifeboat_machine::{Event, EventSink as _};
 use lifeboat_remote::Address;
-use lifeboat_sys::durable;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// zstd level of a rescue system, as `media iso` has it by default.
 const COMPRESSION: u32 = 10;
@@ -23,7 +22,7 @@ pub fn run(session: &Session, args: &RefreshArgs) -> CommandResult {
         return show(session, &out);
     }
     // A medium that could not be refreshed is as old as it was: that is recorded.
-    session.tasks.begin(Task::Medium, super::backup::shown(&out.display().to_string()));
+    session.tasks.begin(Task::Medium, place::shown(&out.display().to_string()));
     log::keep(session, Task::Medium.name(), Path::new("/"));
     let reasons = match args.always {
         true => vec!["it was asked for".to_owned()],
@@ -40,18 +39,13 @@ pub fn run(session: &Session, args: &RefreshArgs) -> CommandResult {
     for reason in &reasons {
         session.reporter.note(format!("the medium is built again: {reason}"));
     }
-    let unfinished = unfinished(&out)?;
-    let built = media::iso(session, &request(session, args, &unfinished)?);
+    let built = media::iso(session, &request(session, args, &out)?);
     // Exit code 5 comes with a whole medium.
     if let Err(error) = &built
         && error.kind != Kind::Partial
     {
-        let _ = std::fs::remove_file(&unfinished);
         return built;
     }
-    std::fs::rename(&unfinished, &out)
-        .and_then(|()| durable::sync_name(&out))
-        .map_err(|error| CommandError::new(Kind::Failed, format!("cannot WRITE {}: {error}", out.display())))?;
     session.reporter.value(&serde_json::json!({"medium": out, "refreshed": true, "reasons": reasons}));
     session.reporter.line(format!("{} was built again", out.display()));
     built
@@ -85,22 +79,16 @@ fn why(session: &Session, out: &Path) -> Result<Vec<String>, CommandError> {
     };
     // A disk that is mounted for the archive alone is no part of the machine: the medium's description says so of the repository's.
     let archive = match session.config.schedule.medium_archive {
-        true => session.config.repository.as_deref(),
-        false => Some(out),
+        true => place::configured_folder(&session.config),
+        false => Some(out.to_owned()),
     };
-    let probed = protect::probe(session, Path::new("/"), archive)?;
+    let probed = protect::probe(session, Path::new("/"), archive.as_deref())?;
     protect::refuse(session, &probed)?;
     let (state, warning) = State::load(&state::folder());
     if let Some(text) = warning {
         session.reporter.emit(&Event::Warning { text });
     }
     Ok(refresh::reasons(session, &known, &probed.machine, &state))
-}
-
-/// The new image until it is whole: beside the old one, which is needed until then.
-fn unfinished(out: &Path) -> Result<PathBuf, CommandError> {
-    let name = out.file_name().ok_or_else(|| CommandError::usage(format!("--out {}: name a file", out.display())))?;
-    Ok(out.with_file_name(format!(".{}.new", name.to_string_lossy())))
 }
 
 /// What [schedule] says about the medium, as the options of `media iso`.
@@ -135,6 +123,7 @@ fn request(session: &Session, args: &RefreshArgs, out: &Path) -> Result<IsoArgs,
             layout: None,
             work_dir: None,
             force: true,
+            keep_old: true,
         },
         key: args.key.clone(),
         exclude: ExcludeArgs { exclude: vec![], exclude_contents: vec![] },

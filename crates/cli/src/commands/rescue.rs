@@ -4,7 +4,7 @@ use crate::command::{MenuMode, RescueArgs};
 use crate::error::CommandResult;
 use crate::job::hooks::Around;
 use crate::job::medium::{self, Request, Workshop};
-use crate::job::{backup, headers, keys, medium_repository, moment, protect};
+use crate::job::{backup, headers, keys, medium_repository, moment, place, protect};
 use crate::session::Session;
 use crate::state::Task;
 use lifeboat_machine::manifest::ArchiveRef;
@@ -14,7 +14,7 @@ pub fn run(session: &Session, args: &RescueArgs) -> CommandResult {
     let sysroot = &args.medium.sysroot.sysroot;
     backup::check_exclusions(session, &args.exclude)?;
     if !args.dry_run && args.machine.is_none() && sysroot == Path::new("/") {
-        let place = super::backup::shown(&args.out.display().to_string());
+        let place = place::shown(&args.out.display().to_string());
         session.tasks.begin(Task::Backup, place.clone());
         session.tasks.begin(Task::Medium, place);
     }

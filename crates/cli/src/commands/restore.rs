@@ -8,14 +8,15 @@ use crate::job::{archive, look, restored};
 use crate::output::{amount, entries_of};
 use crate::session::Session;
 use lifeboat_archive::{
-    ArchiveError, Contents, FileTable, Keep, Kind as EntryKind, Pattern, Patterns, RestoreOptions, Selection, Survey,
+    ArchiveError, Contents, FileTable, Keep, Kind as EntryKind, Observer as _, Pattern, Patterns, RestoreOptions,
+    Selection, Survey,
 };
 use lifeboat_machine::bytes::{grouped, human};
 use lifeboat_restore::observe::Observing;
 use lifeboat_restore::rescue::{RescueDirectories, is_rescue_system};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub fn run(session: &Session, args: &RestoreArgs) -> CommandResult {
     if let Some(mode) = args.mode {
@@ -23,7 +24,7 @@ pub fn run(session: &Session, args: &RestoreArgs) -> CommandResult {
     }
     let whole_machine = args.paths.is_empty() && args.include.is_empty() && args.to.is_none();
     if whole_machine && is_rescue_system(&RescueDirectories::default()) {
-        if archive::stream(session, args.from.as_deref())?.is_some() {
+        if archive::stream(session, args.source.from.as_deref())?.is_some() {
             return Err(CommandError::usage(
                 "a machine is recovered from a repository or a medium, and not from a stream",
             )
@@ -141,11 +142,11 @@ pub fn selection(args: &RestoreArgs) -> Result<Selection, CommandError> {
 }
 
 fn files(session: &Session, args: &RestoreArgs, place: &Place<'_>) -> CommandResult {
-    if let Some(from) = archive::stream(session, args.from.as_deref())? {
+    if let Some(from) = archive::stream(session, args.source.from.as_deref())? {
         return super::streams::restore(session, args, &from);
     }
     let selection = selection(args)?;
-    let archive = archive::open(session, args.from.as_deref(), &args.key)?;
+    let archive = archive::open(session, args.source.from.as_deref(), &args.source.key)?;
     let what_for = if args.to.is_some() { Use::Elsewhere } else { Use::InPlace };
     let snapshot = snapshot::choose(session, &archive, args.snapshot.as_deref(), Path::new("/"), what_for)?;
     let target = place.target();
@@ -156,11 +157,9 @@ fn files(session: &Session, args: &RestoreArgs, place: &Place<'_>) -> CommandRes
     let survey = contents.survey(target, &selection, &options).map_err(untrusted)?;
     report(session, &survey, target, args.dry_run);
     if args.dry_run {
-        let missing: Vec<&PathBuf> = args.paths.iter().filter(|_| survey.entries + survey.kept == 0).collect();
-        return match missing[..] {
-            [] => Ok(()),
-            [path, ..] => Err(CommandError::new(Kind::Partial, format!("{} is not in the snapshot", path.display()))),
-        };
+        let observer = Observing::new(&session.reporter, "restore");
+        survey.problems.iter().for_each(|problem| observer.problem(problem));
+        return restored::complete(survey.problems.len());
     }
     if matches!(place, Place::Below(_) | Place::Inside(..)) || (args.as_name.is_some() && args.to.is_some()) {
         restored::prepare(target)?;

@@ -10,6 +10,7 @@ use crate::units::{self, Abilities, Planned};
 use lifeboat_machine::{Event, EventSink as _};
 use lifeboat_remote::Address;
 use lifeboat_sys::program::{QEMU_SYSTEM_X86_64, SENDMAIL, SYSTEMCTL};
+use lifeboat_sys::tape::TapeName;
 use lifeboat_sys::{Invocation, Runner as _};
 use std::path::Path;
 
@@ -97,12 +98,16 @@ fn warn(session: &Session, plan: &[Planned]) {
     let is_on = |task: Task| plan.iter().any(|planned| planned.task == task && planned.when.is_ok());
     if is_on(Task::Backup) {
         let place = config.repository.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
-        if !Address::is_meant(&place) && !Path::new(&place).join("keys").is_dir() {
+        let tape = TapeName::is_meant(&place);
+        if tape {
+            warn("a tape that may be written must be in the drive at each backup: one that holds something is not overwritten".into());
+        } else if !Address::is_meant(&place) && !Path::new(&place).join("keys").is_dir() {
             warn(format!("there is no repository at {place} now; make it once: lifeboat backup --init"));
         }
         if config.key_command.is_none() && !keys::file(None, config).exists() {
+            let first = if tape { "backup" } else { "backup --init" };
             warn(format!(
-                "there is no key yet in {}; the first 'lifeboat backup --init' makes it",
+                "there is no key yet in {}; the first 'lifeboat {first}' makes it",
                 keys::file(None, config).display()
             ));
         }

@@ -3,7 +3,8 @@
 use crate::command::StatusArgs;
 use crate::config::Limit;
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::job::{archive, protect, refresh, snapshot};
+use crate::job::stream::StreamPlace;
+use crate::job::{archive, place, protect, refresh, snapshot, stream, watch};
 use crate::session::Session;
 use crate::state::{self, Run, State, Task};
 use crate::status::{Facts, Layout, Repository, judge, prometheus, status, text};
@@ -65,7 +66,8 @@ struct Latest {
     machine: Result<Machine, String>,
 }
 
-/// Looks into the repository. One that cannot be read is a fact, not a failure.
+/// Looks into the repository. One that cannot be read is a fact, not a failure. A tape and a pipe are looked into when they are named
+/// on the command line: nobody waits for the configured tape, and the record knows of its backups.
 fn look_into(
     session: &Session,
     args: &StatusArgs,
@@ -73,7 +75,14 @@ fn look_into(
 ) -> (Option<Repository>, Option<Latest>) {
     let configured = session.config.repository.as_ref().map(|path| path.display().to_string());
     let Some(place) = args.from.clone().or(configured) else { return (None, None) };
+    let found = archive::stream(session, Some(&place));
+    if args.from.is_none() && matches!(found, Ok(Some(StreamPlace::Pipe | StreamPlace::Tape(_)))) {
+        return (None, None);
+    }
     let look = || -> Result<Latest, CommandError> {
+        if let Some(from) = found? {
+            return of_stream(session, args, this, (&from, &place));
+        }
         let archive = archive::open(session, Some(&place), &args.key)?;
         let snapshots = archive.repository.snapshots_of(this)?;
         let Some(latest) = snapshots.last() else {
@@ -93,12 +102,38 @@ fn look_into(
     }
 }
 
+/// A stream, which holds one backup.
+fn of_stream(
+    session: &Session,
+    args: &StatusArgs,
+    this: &lifeboat_archive::Owner,
+    (from, place): (&StreamPlace, &str),
+) -> Result<Latest, CommandError> {
+    if let Some(folder) = from.folder() {
+        watch::reach(folder)?;
+    }
+    let mut set = stream::open(session, from, &args.key)?;
+    if let [first, ..] = set.notes() {
+        return Err(CommandError::new(Kind::Partial, format!("the set is not whole: {first}")));
+    }
+    let info = set.info();
+    if !stream::owner(info).is(this) {
+        return Err(CommandError::new(Kind::Failed, format!("it holds no backup of this machine, {this}")));
+    }
+    let time = info.time.parse().ok();
+    let id = &info.set[..info.set.len().min(8)];
+    let about = format!("set {id}, {}, in {place}", human(info.bytes));
+    let machine = set.own_file("machine.json").map_err(|error| error.to_string());
+    let machine = machine.and_then(|json| Machine::from_json(&json).map_err(|error| error.to_string()));
+    Ok(Latest { time, first: time, about, machine })
+}
+
 /// This machine, or why it is not looked at.
 fn machine(session: &Session) -> Result<Machine, String> {
     if !rustix::process::geteuid().is_root() {
         return Err("only root can read the disks".into());
     }
-    let probed = protect::probe(session, Path::new("/"), session.config.repository.as_deref());
+    let probed = protect::probe(session, Path::new("/"), place::configured_folder(&session.config).as_deref());
     probed.map(|probed| probed.machine).map_err(|error| error.message())
 }
 

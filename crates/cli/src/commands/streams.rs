@@ -83,12 +83,16 @@ fn damaged(stream: &Stream) -> CommandResult {
     }
 }
 
-/// `lifeboat verify --from stream:…`
-pub fn verify(session: &Session, args: &FromArgs, from: &StreamPlace) -> CommandResult {
+/// `lifeboat verify --from stream:…`; `this` machine's own set is recorded as verified, under the name of its place.
+pub fn verify(session: &Session, args: &FromArgs, from: &StreamPlace, this: (&Owner, String)) -> CommandResult {
+    let (this, named) = this;
     let mut stream = stream::open(session, from, &args.key).map_err(|error| match error.is_damage() {
         true => CommandError { kind: Kind::Differences, ..error },
         false => error,
     })?;
+    if stream::owner(stream.info()).is(this) {
+        session.tasks.begin(Task::Verify, named);
+    }
     let observer = Observing::new(&session.reporter, "verify");
     let report = stream.verify(&observer)?;
     session.reporter.finish();
@@ -124,7 +128,7 @@ pub fn restore(session: &Session, args: &RestoreArgs, from: &StreamPlace) -> Com
         )
         .hint("restore it into a folder of its own, and move it"));
     }
-    let mut stream = stream::open(session, from, &args.key)?;
+    let mut stream = stream::open(session, from, &args.source.key)?;
     stream::check_snapshot(stream.info(), args.snapshot.as_deref())?;
     let target = args.to.as_deref().unwrap_or(Path::new("/"));
     let selection = super::restore::selection(args)?;
@@ -141,11 +145,10 @@ pub fn restore(session: &Session, args: &RestoreArgs, from: &StreamPlace) -> Com
 }
 
 /// Files of another machine do not go to the places of this one unasked.
-fn check_machine(stream: &Stream) -> CommandResult {
+fn check_machine(set: &Stream) -> CommandResult {
     let here = crate::job::snapshot::this_machine(Path::new("/"))?;
-    let info = stream.info();
-    let is_ours = here.is(&Owner::new(&*info.machine_id, &*info.host));
-    if is_ours {
+    let info = set.info();
+    if here.is(&stream::owner(info)) {
         return Ok(());
     }
     Err(CommandError::refused(format!("the stream is of machine '{}', and this one is {here}", info.host))
@@ -155,7 +158,7 @@ fn check_machine(stream: &Stream) -> CommandResult {
 /// `lifeboat compare --from stream:…`
 pub fn compare(session: &Session, args: &CompareArgs, from: &StreamPlace) -> CommandResult {
     let root = args.root.as_deref().unwrap_or(Path::new("/"));
-    let mut stream = stream::open(session, from, &args.key)?;
+    let mut stream = stream::open(session, from, &args.source.key)?;
     stream::check_snapshot(stream.info(), args.snapshot.as_deref())?;
     let machine = Machine::from_json(&stream.own_file("machine.json")?)?;
     let source = target_source(&machine, root);

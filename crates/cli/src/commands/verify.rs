@@ -3,7 +3,7 @@
 use crate::command::FromArgs;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::boot_check::{self, OwnKey};
-use crate::job::{archive, log, snapshot};
+use crate::job::{archive, log, place, snapshot};
 use crate::session::Session;
 use crate::state::Task;
 use lifeboat_machine::{Event, EventSink as _};
@@ -12,16 +12,16 @@ use lifeboat_restore::{Source, view};
 use std::path::Path;
 
 pub fn run(session: &Session, args: &FromArgs) -> CommandResult {
-    if let Some(from) = archive::stream(session, args.from.as_deref())? {
-        return super::streams::verify(session, args, &from);
-    }
     // What the configuration names is this machine's own; of what is named otherwise that is known later.
-    if let (None, Some(place)) = (&args.from, &session.config.repository) {
+    if let (None, Some(configured)) = (&args.from, &session.config.repository) {
         log::keep(session, Task::Verify.name(), Path::new("/"));
-        session.tasks.begin(Task::Verify, super::backup::shown(&place.display().to_string()));
+        session.tasks.begin(Task::Verify, place::shown(&configured.display().to_string()));
     }
     let this = snapshot::this_machine(Path::new("/"))?;
-    let named = args.from.as_deref().map(super::backup::shown).unwrap_or_default();
+    let named = args.from.as_deref().map(place::shown).unwrap_or_default();
+    if let Some(from) = archive::stream(session, args.from.as_deref())? {
+        return super::streams::verify(session, args, &from, (&this, named));
+    }
     let found = archive::find_any(session, args.from.as_deref())?;
     let source = &found.source;
     if source.manifest().is_some_and(|manifest| lifeboat_restore::snapshot::owner(manifest).is(&this)) {

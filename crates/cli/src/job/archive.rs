@@ -44,7 +44,7 @@ pub struct LockedArchive {
 fn place(session: &Session, from: Option<&str>) -> Result<String, CommandError> {
     if stream(session, from)?.is_some() {
         return Err(CommandError::usage("this command needs a repository or a medium")
-            .hint("list, verify, compare, restore and layout show read streams"));
+            .hint("list, verify, compare, restore, layout show and layout diff read streams"));
     }
     if let Some(from) = from {
         return Ok(from.to_owned());

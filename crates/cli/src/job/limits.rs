@@ -9,7 +9,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 /// Applies what concerns processors and disks; before threads are started.
 ///
 /// # Errors
-/// Kind `Failed` when the system refuses, kind `Usage` for an impossible level.
+/// Kind `Failed` when the system refuses.
 pub fn apply(limits: &LimitsTable) -> Result<(), CommandError> {
     let failed =
         |what: &str, error: std::io::Error| CommandError::new(Kind::Failed, format!("cannot LIMIT {what}: {error}"));
@@ -17,7 +17,7 @@ pub fn apply(limits: &LimitsTable) -> Result<(), CommandError> {
         let allowed = sched_getaffinity(None).map_err(|error| failed("the processors", error.into()))?;
         let mut chosen = CpuSet::new();
         let there = (0..CpuSet::MAX_CPU).filter(|number| allowed.is_set(*number));
-        there.take(usize::from(count.max(1))).for_each(|number| chosen.set(number));
+        there.take(usize::from(count)).for_each(|number| chosen.set(number));
         sched_setaffinity(None, &chosen).map_err(|error| failed("the processors", error.into()))?;
     }
     let priority = match limits.io_priority {
@@ -33,7 +33,7 @@ pub fn apply(limits: &LimitsTable) -> Result<(), CommandError> {
 
 /// Limits of the network; none where none are set.
 pub fn of_network(limits: &LimitsTable) -> Limits {
-    let bytes = |kib: Option<u32>| kib.filter(|kib| *kib > 0).map(|kib| u64::from(kib) << 10);
+    let bytes = |kib: Option<u32>| kib.map(|kib| u64::from(kib) << 10);
     Limits::new(bytes(limits.upload), bytes(limits.download))
 }
 

@@ -12,6 +12,7 @@ use lifeboat_machine::bytes::{human, printable};
 use lifeboat_machine::manifest::{ArchiveRef, FORMAT};
 use lifeboat_machine::{Event, EventSink as _, Machine, MediumManifest, Mode};
 use lifeboat_rescue::{Compression, Embedded, Extra, Inputs};
+use lifeboat_sys::new_file::NewFile;
 use std::collections::BTreeMap;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -261,6 +262,7 @@ pub fn write_iso(
         // The program, and the partition that holds it.
         room::check(workshop.path(), 2 * lifeboat_media::program_bytes(&files)?, "the signed program")?;
     }
+    let written = if args.keep_old { NewFile::partial(out) } else { out.to_owned() };
     let began = Instant::now();
     let sealing = request
         .seal
@@ -270,7 +272,7 @@ pub fn write_iso(
         signing,
         sysroot: &args.sysroot.sysroot,
         work: &workshop.path().join("iso"),
-        out,
+        out: &written,
         files: &files,
         manifest: &manifest,
         menu: &lifeboat_media::Menu::new(request.machine, &manifest, &options),
@@ -286,9 +288,12 @@ pub fn write_iso(
         },
     };
     // Half an image looks like a whole one to a person in a hurry.
-    let half = out.to_owned();
+    let half = written.clone();
     let _ending = lifeboat_sys::ending::register(move || drop(std::fs::remove_file(half)));
     let report = timed(session, "image", || Ok(lifeboat_media::write_iso(&inputs, &session.runner)?))?;
+    if args.keep_old {
+        put_in_place(&written, out)?;
+    }
     for text in &report.warnings {
         session.reporter.emit(&Event::Warning { text: text.clone() });
     }
@@ -331,6 +336,15 @@ pub fn write_iso(
         session.reporter.note("this medium does not hold the key: recovery asks for the recovery words");
     }
     Ok(())
+}
+
+/// Replaces the old image by the new one, which is whole.
+fn put_in_place(written: &Path, out: &Path) -> CommandResult {
+    let renamed = std::fs::rename(written, out).and_then(|()| lifeboat_sys::durable::sync_name(out));
+    renamed.map_err(|error| {
+        let _ = std::fs::remove_file(written);
+        CommandError::new(Kind::Failed, format!("cannot WRITE {}: {error}", out.display()))
+    })
 }
 
 /// Runs a phase and reports its time.

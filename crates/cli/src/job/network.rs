@@ -9,7 +9,6 @@ use lifeboat_machine::{Event, EventSink};
 use lifeboat_remote::{Address, Credentials};
 use lifeboat_restore::rescue::{RescueDirectories, RescueSystem, is_rescue_system};
 use lifeboat_restore::{Medium, Network};
-use lifeboat_sys::tape::TapeName;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -145,12 +144,8 @@ impl Drop for Target {
     }
 }
 
-/// The place of a repository that is to be written: a folder or an address.
+/// The place of a repository that is to be written: a folder or an address. Streams and tapes have a way of their own.
 pub fn target(session: &Session, text: &str) -> Result<Target, CommandError> {
-    if TapeName::is_meant(text) {
-        return Err(CommandError::refused(format!("cannot WRITE {text}: this release does not write tapes yet"))
-            .hint("a folder, or an address: nfs://, sftp://, rest:, s3://"));
-    }
     if OnDisk::is_meant(text) {
         return Err(CommandError::usage(format!("cannot WRITE {text}: such a place is read-only"))
             .hint("mounting the disk and naming the folder"));

@@ -1,11 +1,16 @@
 //! The place of a repository that is written: whether one exists, may be created there, and would be lost with
 //! the machine.
 
+use crate::config::Config;
 use crate::error::{CommandError, Kind};
+use crate::job::stream::{self, StreamPlace};
 use lifeboat_archive::Place;
 use lifeboat_machine::Machine;
 use lifeboat_machine::bytes::printable;
+use lifeboat_machine::on_disk::OnDisk;
+use lifeboat_remote::Address;
 use lifeboat_sys::mount::MountInfo;
+use lifeboat_sys::tape::TapeName;
 use std::io::{BufRead as _, ErrorKind, IsTerminal as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -36,6 +41,30 @@ pub fn is_repository(place: &Place) -> Result<bool, CommandError> {
         }
     }
     Ok(place.is_repository()?)
+}
+
+/// A place as the record has it: absolute, where it is a folder or files.
+pub fn shown(place: &str) -> String {
+    let absolute =
+        |path: &str| std::path::absolute(path).map_or_else(|_| path.to_owned(), |path| path.display().to_string());
+    match place.strip_prefix(stream::PREFIX) {
+        Some("-") => place.to_owned(),
+        Some(files) => format!("{}{}", stream::PREFIX, absolute(files)),
+        None if Address::is_meant(place) || OnDisk::is_meant(place) || TapeName::is_meant(place) => place.to_owned(),
+        None => absolute(place),
+    }
+}
+
+/// The folder that the configured archive is in: a disk that is mounted for it alone is no part of the machine. `None` where none is
+/// configured, or it is on a server, a tape or a pipe.
+pub fn configured_folder(config: &Config) -> Option<PathBuf> {
+    let text = config.repository.as_ref()?.display().to_string();
+    match StreamPlace::parse(&text) {
+        Ok(Some(stream)) => stream.folder().map(Path::to_owned),
+        Ok(None) if Address::is_meant(&text) || OnDisk::is_meant(&text) => None,
+        Ok(None) => Some(text.into()),
+        Err(_) => None,
+    }
 }
 
 /// Asks before creating a repository where there is none, or refuses. One created silently in an empty mount point would take every
@@ -188,6 +217,41 @@ mod tests {
         ] {
             assert_eq!(saved_root(Path::new(path), &roots, &table), root.map(Path::new), "{path}");
         }
+    }
+
+    #[test]
+    fn the_record_has_whole_names_of_files_alone() {
+        let here = std::env::current_dir().unwrap();
+        let here = here.display();
+        for (place, text) in [
+            ("repo", format!("{here}/repo")),
+            ("/srv/repo", "/srv/repo".into()),
+            ("stream:set", format!("stream:{here}/set")),
+            ("stream:/srv/n,size=650M", "stream:/srv/n,size=650M".into()),
+            ("stream:-", "stream:-".into()),
+            ("tape:/dev/nst0", "tape:/dev/nst0".into()),
+            ("sftp://host/repo", "sftp://host/repo".into()),
+            ("disk:UUID=1:/repo", "disk:UUID=1:/repo".into()),
+        ] {
+            assert_eq!(shown(place), text);
+        }
+    }
+
+    #[test]
+    fn the_folder_of_what_is_configured() {
+        for (place, folder) in [
+            ("/srv/repo", Some("/srv/repo")),
+            ("stream:/mnt/usb/set", Some("/mnt/usb")),
+            ("stream:/mnt/usb/n,size=650M", Some("/mnt/usb")),
+            ("stream:-", None),
+            ("stream:", None),
+            ("tape:/dev/nst0", None),
+            ("s3://host/bucket", None),
+        ] {
+            let config = Config { repository: Some(place.into()), ..Config::default() };
+            assert_eq!(configured_folder(&config).as_deref(), folder.map(Path::new), "{place}");
+        }
+        assert_eq!(configured_folder(&Config::default()), None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::error::CommandError;
 use crate::guarded;
 use crate::job::watch;
+use crate::output::counted;
 use crate::session::Session;
 use lifeboat_machine::{Event, EventSink as _, Machine};
 use lifeboat_probe::{Probed, Sysroot};
@@ -57,12 +58,9 @@ pub fn refuse(session: &Session, probed: &Probed) -> Result<(), CommandError> {
     for refusal in &probed.refusals {
         refusal.lines().iter().for_each(|line| session.reporter.line(line));
     }
-    let count = probed.refusals.len();
-    Err(CommandError::refused(format!(
-        "{} cannot be protected: {count} refusal{}, nothing was touched",
-        probed.machine.name,
-        if count == 1 { "" } else { "s" }
-    )))
+    let count = counted(probed.refusals.len(), "refusal");
+    let name = &probed.machine.name;
+    Err(CommandError::refused(format!("{name} cannot be protected: {count}, nothing was touched")))
 }
 
 /// The machine for a backup or medium: read from `description` when given, otherwise probed and refused when it cannot

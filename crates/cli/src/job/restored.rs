@@ -1,7 +1,7 @@
 //! Where files are restored to, and how a restore is reported.
 
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::output::amount;
+use crate::output::{amount, counted};
 use crate::session::Session;
 use lifeboat_archive::RestoreReport;
 use std::path::Path;
@@ -33,13 +33,18 @@ pub fn report(
     if let Some(text) = report.copied() {
         session.reporter.note(text);
     }
-    if !report.problems.is_empty() {
-        return Err(CommandError::new(
+    complete(report.problems.len())
+}
+
+/// Exit code 5 when entries could not be restored.
+pub fn complete(problems: usize) -> CommandResult {
+    match problems {
+        0 => Ok(()),
+        count => Err(CommandError::new(
             Kind::Partial,
-            format!("{} could not be restored (listed above)", crate::output::counted(report.problems.len(), "entry")),
-        ));
+            format!("{} could not be restored (listed above)", counted(count, "entry")),
+        )),
     }
-    Ok(())
 }
 
 /// Creates the folder to restore into, closed to others until it has its attributes. One that others can change is refused:

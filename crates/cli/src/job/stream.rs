@@ -4,15 +4,18 @@ use crate::command::KeyArgs;
 use crate::error::{CommandError, Kind};
 use crate::job::{advice, keys, tapes};
 use crate::session::Session;
-use lifeboat_archive::Secret;
+use lifeboat_archive::Owner;
 use lifeboat_archive::stream::{FileSink, FileSource, Info, PipeSink, PipeSource, Sink, Stream};
+use lifeboat_machine::bytes::parse_size;
 use lifeboat_machine::{Event, EventSink as _};
+use lifeboat_sys::new_file::NewFile;
 use lifeboat_sys::tape::TapeName;
 use std::fs::File;
 use std::io::{ErrorKind, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
-const PREFIX: &str = "stream:";
+/// What the names of files and pipes begin with.
+pub const PREFIX: &str = "stream:";
 /// The smallest volume: with less, little but headers would fit.
 const LEAST_VOLUME: u64 = 16 << 20;
 /// Volumes that are excluded from the backup that writes them.
@@ -53,7 +56,7 @@ impl StreamPlace {
         let Some((path, size)) = rest.rsplit_once(",size=") else {
             return Ok(Some(StreamPlace::File(rest.into())));
         };
-        let size = bytes(size).ok_or_else(|| usage(format!("{size:?} is not a size, as 650M or 4G")))?;
+        let size = parse_size(size, 1).ok_or_else(|| usage(format!("{size:?} is not a size, as 650M or 4G")))?;
         if size < LEAST_VOLUME {
             return Err(usage("volumes have at least 16M".into()));
         }
@@ -63,9 +66,8 @@ impl StreamPlace {
     /// The files that a backup writes: they do not belong to it.
     pub fn own_files(&self) -> Vec<PathBuf> {
         let with_partial = |path: PathBuf| {
-            let mut partial = path.clone().into_os_string();
-            partial.push(".partial");
-            [path, partial.into()]
+            let partial = NewFile::partial(&path);
+            [path, partial]
         };
         match self {
             StreamPlace::Pipe | StreamPlace::Tape(_) => vec![],
@@ -138,20 +140,6 @@ impl StreamPlace {
     }
 }
 
-/// A number with K, M, G or T: powers of 1024.
-fn bytes(text: &str) -> Option<u64> {
-    let unit = text.chars().last()?;
-    let shift = match unit.to_ascii_uppercase() {
-        'K' => 10,
-        'M' => 20,
-        'G' => 30,
-        'T' => 40,
-        _ => return text.parse().ok(),
-    };
-    let number: u64 = text.get(..text.len() - 1)?.parse().ok()?;
-    number.checked_mul(1 << shift)
-}
-
 /// Opens a set for reading, and reports what is wrong with it.
 ///
 /// # Errors
@@ -162,27 +150,26 @@ pub fn open(session: &Session, place: &StreamPlace, key: &KeyArgs) -> Result<Str
             .hint("--key-file FILE; 'lifeboat key import' makes one from the words"));
     }
     let secret = keys::find(key, &session.config)?;
-    let stream = match place {
-        StreamPlace::Tape(name) => Stream::open(tapes::source(session, name)?, &secret).map_err(advice::explain)?,
-        place => open_with(place, &secret)?,
+    let open_files = |path: &Path| {
+        FileSource::find(path).map_err(|error| {
+            CommandError::new(Kind::Failed, format!("cannot OPEN the stream {}: {error}", path.display()))
+        })
     };
+    let stream = match place {
+        StreamPlace::Tape(name) => Stream::open(tapes::source(session, name)?, &secret),
+        StreamPlace::Pipe => Stream::open(PipeSource(Some(std::io::stdin())), &secret),
+        StreamPlace::File(path) | StreamPlace::Volumes(path, _) => Stream::open(open_files(path)?, &secret),
+    };
+    let stream = stream.map_err(advice::explain)?;
     for note in stream.notes() {
         session.reporter.emit(&Event::Warning { text: note.clone() });
     }
     Ok(stream)
 }
 
-fn open_with(place: &StreamPlace, secret: &Secret) -> Result<Stream, CommandError> {
-    let path = match place {
-        StreamPlace::Pipe | StreamPlace::Tape(_) => {
-            return Stream::open(PipeSource(Some(std::io::stdin())), secret).map_err(advice::explain);
-        }
-        StreamPlace::File(path) | StreamPlace::Volumes(path, _) => path,
-    };
-    let source = FileSource::find(path).map_err(|error| {
-        CommandError::new(Kind::Failed, format!("cannot OPEN the stream {}: {error}", path.display()))
-    })?;
-    Stream::open(source, secret).map_err(advice::explain)
+/// The machine that a set is of.
+pub fn owner(info: &Info) -> Owner {
+    Owner::new(&*info.machine_id, &*info.host)
 }
 
 /// A stream has one snapshot; another that was asked for is not there.

@@ -6,7 +6,7 @@ use lifeboat_archive::stream::{Sink, Source, TapeSink, TapeSource};
 use lifeboat_machine::bytes::terminal;
 use lifeboat_sys::tape::drive::Drive;
 use lifeboat_sys::tape::{Reach, TapeError, TapeName, Volume, identify};
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
 /// The one drive that a name means.
@@ -56,13 +56,23 @@ fn hint(running: Option<&str>) -> String {
     running.map(|_| "; --force overwrites such tapes".to_owned()).unwrap_or_default()
 }
 
-/// A rewound tape in variable mode that may be written.
-fn writable(device: &Path) -> Result<Drive, TapeError> {
+/// Rewinds a tape and sets variable mode.
+fn rewound(device: &Path, opened: Result<Drive, TapeError>) -> Result<Drive, TapeError> {
     let failed = |verb, source| TapeError::Io { verb, device: device.to_owned(), source };
-    let mut drive = Drive::open_for_writing(device)?;
+    let mut drive = opened?;
     drive.rewind().map_err(|error| failed("REWIND", error))?;
     drive.set_block_bytes(0).map_err(|error| failed("SET the block size of", error))?;
     Ok(drive)
+}
+
+/// A tape that may be written.
+fn writable(device: &Path) -> Result<Drive, TapeError> {
+    rewound(device, Drive::open_for_writing(device))
+}
+
+/// A tape that is read.
+fn readable(device: &Path) -> Result<Drive, TapeError> {
+    rewound(device, Drive::open(device))
 }
 
 /// Where volumes go; a tape that holds something is refused, unless forced.
@@ -103,14 +113,7 @@ pub fn sink(name: &TapeName, force: bool) -> Result<Box<dyn Sink>, CommandError>
 pub fn source(session: &Session, name: &TapeName) -> Result<impl Source + use<>, CommandError> {
     let device = device(name)?;
     session.reporter.note(format!("reading the tape in {}", device.display()));
-    let rewound = |device: &Path| -> Result<Drive, TapeError> {
-        let failed = |verb, source| TapeError::Io { verb, device: device.to_owned(), source };
-        let mut drive = Drive::open(device)?;
-        drive.rewind().map_err(|error| failed("REWIND", error))?;
-        drive.set_block_bytes(0).map_err(|error| failed("SET the block size of", error))?;
-        Ok(drive)
-    };
-    let drive = rewound(&device)?;
+    let drive = readable(&device)?;
     let label = device.clone();
     let change = move |number: u32| {
         loop {
@@ -122,7 +125,7 @@ pub fn source(session: &Session, name: &TapeName) -> Result<impl Source + use<>,
                 show(&text);
                 continue;
             }
-            match rewound(&device) {
+            match readable(&device) {
                 Ok(drive) => return Ok(Some(drive)),
                 Err(error) => show(&format!("{error}\n")),
             }
@@ -148,8 +151,9 @@ fn asked(device: &Path, number: u32) -> io::Result<bool> {
     Ok(read > 0 && !answer.trim().eq_ignore_ascii_case("stop"))
 }
 
+/// A tape's header may hold anything.
 fn show(text: &str) {
-    let _ = io::stderr().lock().write_all(terminal(text).as_bytes());
+    crate::output::tell(&terminal(text));
 }
 
 #[cfg(test)]

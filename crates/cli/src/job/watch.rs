@@ -56,7 +56,7 @@ fn reach_by(
         );
         CommandError::new(Kind::Failed, text).hint("findmnt -T, and umount -f -l for an unreachable mount")
     };
-    aside(look).recv_timeout(deadline).map_err(|_| gone())
+    aside("look", look).recv_timeout(deadline).map_err(|_| gone())
 }
 
 /// The same for what a command names: addresses have a patience of their own.
@@ -88,7 +88,7 @@ pub fn over_folder(session: &Session, path: &Path) -> Result<Watch, CommandError
         let report = |text: String| reporter.emit(&Event::Warning { text });
         let look = |path: &Path| {
             let path = path.to_owned();
-            aside(move || drop(rustix::fs::statvfs(&path)))
+            aside("look", move || drop(rustix::fs::statvfs(&path)))
         };
         if let Some(error) = watch(&path, &times, &seen, &look, &report) {
             error.print(json);
@@ -144,10 +144,10 @@ fn watch(
 }
 
 /// Does something in a thread that is waited for only up to a limit.
-fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Receiver<T> {
+pub fn aside<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Receiver<T> {
     let (sender, receiver) = channel();
     // Without a thread the channel closes, which counts as no answer.
-    let _ = std::thread::Builder::new().name("look".into()).spawn(move || {
+    let _ = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
         let _ = sender.send(work());
     });
     receiver

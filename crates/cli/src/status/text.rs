@@ -1,6 +1,8 @@
 //! The status for people: a table of 80 columns, and what needs attention.
 
 use super::{Item, Layout, Status};
+use crate::listing::local;
+use crate::output::counted;
 use jiff::{SignedDuration, Timestamp};
 use std::fmt::Write as _;
 
@@ -12,12 +14,7 @@ pub fn age(age: SignedDuration) -> String {
         seconds @ ..172_800 => (seconds / 3600, "hour"),
         seconds => (seconds / 86_400, "day"),
     };
-    format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
-}
-
-/// A time as the clock on the wall shows it.
-pub fn local(at: Timestamp) -> String {
-    at.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+    counted(number as usize, unit)
 }
 
 /// The whole status.

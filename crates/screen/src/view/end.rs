@@ -4,7 +4,7 @@ use super::parts::{Body, field, heading, label, listed, paragraph};
 use crate::model::{Goal, Model, Outcome};
 use crate::progress::Numbers;
 use crate::update::end::{result_lines, result_rows};
-use lifeboat_machine::bytes::{grouped, human, printable};
+use lifeboat_machine::bytes::{counted, grouped, human, printable};
 use ratatui::style::Style;
 use ratatui::text::Line;
 
@@ -75,7 +75,7 @@ fn counts(numbers: &Numbers) -> String {
 }
 
 fn entries(count: u64) -> String {
-    if count == 1 { "1 entry".to_owned() } else { format!("{} entries", grouped(count)) }
+    counted(usize::try_from(count).unwrap_or(usize::MAX), "entry")
 }
 
 fn duration(seconds: u64) -> String {
