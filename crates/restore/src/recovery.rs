@@ -237,13 +237,14 @@ impl<'a> Recovery<'a> {
         runner: &'a dyn Runner,
         sink: &'a dyn EventSink,
     ) -> Result<Recovery<'a>, Failure> {
-        let (mut machine, manifest) = snapshot::read(&archived)?;
+        let (mut machine, manifest) =
+            snapshot::read_with(&archived.what(), &archived.program(), &|path| archived.read_file(path))?;
         snapshot::check_machine(&archived, &machine, &rescue.manifest, named)?;
         if let Some(text) = clock::remark(archived.time(), jiff::Timestamp::now()) {
             sink.emit(&Event::Warning { text });
         }
-        room::from_snapshot(&mut machine, &archived, sink);
-        room::report_encrypted(&archived, &|_| true, sink);
+        room::from_backup(&mut machine, archived.room(), sink);
+        room::report_encrypted(archived.encrypted(), &|_| true, sink);
         let interval = crate::observe::CONSOLE_INTERVAL;
         let (damaged, _source) = (false, None);
         let description = edited::description(rescue.layout.as_ref(), &machine, sink)?;

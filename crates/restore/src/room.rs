@@ -1,7 +1,6 @@
 //! The room that restored files need, as a snapshot or the machine itself reports it, for each of the machine's filesystems.
 
-use crate::archived::Archived;
-use lifeboat_archive::Room;
+use lifeboat_archive::{ArchiveError, Encrypted, Room};
 use lifeboat_machine::filesystem::{Filesystem, FilesystemOptions, Restored};
 use lifeboat_machine::layout::Mount;
 use lifeboat_machine::layout::graph::mount_holding;
@@ -10,9 +9,9 @@ use lifeboat_plan::room::{Shortage, shortage};
 use lifeboat_plan::table::title;
 use std::path::{Path, PathBuf};
 
-/// Sets in a machine's filesystems what a snapshot records. A snapshot of an earlier release has no record; then the used space counts.
-pub fn from_snapshot(machine: &mut Machine, archived: &Archived, sink: &dyn EventSink) {
-    match archived.room() {
+/// Sets in a machine's filesystems what a backup records of their room. One of an earlier release has no record; then the used space counts.
+pub fn from_backup(machine: &mut Machine, room: Result<Option<Room>, ArchiveError>, sink: &dyn EventSink) {
+    match room {
         Ok(Some(room)) => fill(machine, &room),
         Ok(None) => {}
         // It helps the plan, but is no reason to give up a recovery.
@@ -103,8 +102,12 @@ fn may_encrypt(filesystem: &Filesystem) -> bool {
 }
 
 /// Reports which of the `wanted` entries of a snapshot were encrypted on the machine.
-pub fn report_encrypted(archived: &Archived, wanted: &dyn Fn(&Path) -> bool, sink: &dyn EventSink) {
-    match archived.encrypted() {
+pub fn report_encrypted(
+    found: Result<Vec<Encrypted>, ArchiveError>,
+    wanted: &dyn Fn(&Path) -> bool,
+    sink: &dyn EventSink,
+) {
+    match found {
         Ok(entries) => {
             for entry in entries.iter().filter(|entry| wanted(&entry.path)) {
                 sink.emit(&Event::Warning { text: entry.at_restore() });

@@ -16,19 +16,32 @@ const LOOKED_AT: usize = 10;
 ///
 /// # Errors
 /// [`Failure::Mismatch`] for another release's format; when they cannot be read or do not belong together.
-pub fn read(archived: &Archived) -> Result<(Machine, ArchiveManifest), Failure> {
-    let what = archived.what();
+pub fn read(repository: &Repository, snapshot: &SnapshotInfo) -> Result<(Machine, ArchiveManifest), Failure> {
+    let what = format!("snapshot {}", snapshot.short_id());
+    read_with(&what, &snapshot.program, &|path| repository.read_file(snapshot, path))
+}
+
+/// The same of what `what` names, from its own files.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_with(
+    what: &str,
+    program: &str,
+    read_file: &dyn Fn(&Path) -> Result<Vec<u8>, ArchiveError>,
+) -> Result<(Machine, ArchiveManifest), Failure> {
+    let program = if program.is_empty() { "another program" } else { program };
     let of_lifeboat = |error: ArchiveError| match error {
         ArchiveError::NotInSnapshot { .. } => Failure::Unusable {
-            what: what.clone(),
-            reason: format!("{error}; {} wrote it, but not as a backup of a machine", program(archived)),
+            what: what.to_owned(),
+            reason: format!("{error}; {} wrote it, but not as a backup of a machine", program),
         },
         other => other.into(),
     };
-    let manifest = archived.read_file(Path::new("/.lifeboat/manifest.json")).map_err(of_lifeboat)?;
+    let manifest = read_file(Path::new("/.lifeboat/manifest.json")).map_err(of_lifeboat)?;
     let manifest = ArchiveManifest::from_json(&manifest)
         .map_err(|error| Failure::Mismatch(format!("the manifest in {what} cannot be used: {error}")))?;
-    let machine_json = archived.read_file(Path::new("/.lifeboat/machine.json")).map_err(of_lifeboat)?;
+    let machine_json = read_file(Path::new("/.lifeboat/machine.json")).map_err(of_lifeboat)?;
     if blake3::hash(&machine_json).to_hex().as_str() != manifest.machine_blake3 {
         return Err(Failure::Mismatch(format!("machine.json and manifest.json in {what} do not belong together")));
     }
@@ -40,10 +53,6 @@ pub fn read(archived: &Archived) -> Result<(Machine, ArchiveManifest), Failure> 
         other => other.into(),
     })?;
     Ok((machine, manifest))
-}
-
-fn program(archived: &Archived) -> String {
-    Some(archived.program()).filter(|program| !program.is_empty()).unwrap_or_else(|| "another program".to_owned())
 }
 
 /// The machine that a medium is for.
@@ -96,7 +105,7 @@ pub fn with_way_out(failure: Failure, refused: &Archived, ours: &MediumManifest)
     let snapshots = repository.snapshots_of(&owner(ours)).unwrap_or_default();
     let fits = |snapshot: &&SnapshotInfo| {
         let archived = Archived::Snapshot(Arc::clone(repository), (*snapshot).clone());
-        read(&archived).is_ok_and(|(machine, _)| check_machine(&archived, &machine, ours, false).is_ok())
+        read(repository, snapshot).is_ok_and(|(machine, _)| check_machine(&archived, &machine, ours, false).is_ok())
     };
     let others = snapshots.iter().rev().filter(|other| other.id != refused.id);
     let way_out = match others.take(LOOKED_AT).find(fits) {

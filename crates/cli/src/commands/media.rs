@@ -57,14 +57,15 @@ pub fn iso(session: &Session, args: &IsoArgs) -> CommandResult {
 fn rescue_only(session: &Session, args: &IsoArgs) -> CommandResult {
     let source = args.source.as_deref();
     if let Some(text) = source {
-        if TapeName::is_meant(text) {
-            return Err(CommandError::refused(format!(
-                "cannot USE {text}: this release does not recover from tapes yet"
-            ))
-            .hint("an address, or a place on a disk: disk:UUID=…:/PATH"));
-        }
-        let understood =
-            if OnDisk::is_meant(text) { OnDisk::parse(text).map(drop) } else { Address::parse(text).map(drop) };
+        // A recovery looks for a stream where it looks for a repository.
+        let understood = match text.strip_prefix("stream:").unwrap_or(text) {
+            tape if TapeName::is_meant(text) => TapeName::parse(tape).map(drop),
+            place if OnDisk::is_meant(place) => OnDisk::parse(place).map(drop),
+            _ if lifeboat_restore::stream_place::is_meant(text) => {
+                Err(format!("'{text}': expected stream:disk:UUID=…:/PATH, a file on a disk"))
+            }
+            address => Address::parse(address).map(drop),
+        };
         understood.map_err(CommandError::usage)?;
         if text.contains(char::is_whitespace) {
             return Err(CommandError::usage(format!(
@@ -75,7 +76,8 @@ fn rescue_only(session: &Session, args: &IsoArgs) -> CommandResult {
     if args.medium.embed_key && source.is_none() {
         return Err(CommandError::usage("--embed-key needs an archive, on the medium or named by --source"));
     }
-    let on_disk = source.filter(|text| OnDisk::is_meant(text)).and_then(|text| OnDisk::parse(text).ok());
+    let on_disk = source.map(|text| text.strip_prefix("stream:").unwrap_or(text));
+    let on_disk = on_disk.filter(|text| OnDisk::is_meant(text)).and_then(|text| OnDisk::parse(text).ok());
     let place = on_disk.and_then(|place| lifeboat_restore::on_disk::mounted_path(&place, &session.runner));
     let machine = protect::machine(
         session,
@@ -104,6 +106,10 @@ fn rescue_only(session: &Session, args: &IsoArgs) -> CommandResult {
 fn check_source(session: &Session, args: &IsoArgs, source: &str, machine: &Machine) {
     let machine = Owner::new(&*machine.machine_id, &*machine.name);
     let warn = |text: String| session.reporter.emit(&Event::Warning { text });
+    // A tape may be in a safe, and a stream is opened with its key.
+    if lifeboat_restore::stream_place::is_meant(source) {
+        return;
+    }
     // A medium on a web server is mostly put there afterwards.
     if matches!(Address::parse(source), Ok(Address::Http(_))) {
         return;

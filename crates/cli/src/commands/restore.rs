@@ -168,7 +168,8 @@ fn files(session: &Session, args: &RestoreArgs, place: &Place<'_>) -> CommandRes
     let is_chosen = |path: &Path| {
         args.paths.is_empty() || args.paths.iter().any(|chosen| path.starts_with(chosen) || chosen.starts_with(path))
     };
-    lifeboat_restore::room::report_encrypted(&archive.repository, &snapshot, &is_chosen, &session.reporter);
+    let encrypted = archive.repository.encrypted(&snapshot);
+    lifeboat_restore::room::report_encrypted(encrypted, &is_chosen, &session.reporter);
     let observer = Observing::new(&session.reporter, "restore");
     let report = archive.repository.restore_from(&contents, target, &selection, &options, &observer)?;
     restored::report(session, &snapshot.id, &report, target, (survey.replaced, survey.kept))

@@ -2,15 +2,15 @@
 
 pub use super::advice::explain;
 use crate::command::KeyArgs;
-use crate::error::{CommandError, Kind};
+use crate::error::CommandError;
 use crate::job::stream::StreamPlace;
 use crate::job::{keys, snapshot, watch};
 use crate::session::Session;
 use lifeboat_archive::{Repository, Secret, SnapshotInfo};
 use lifeboat_machine::{ArchiveManifest, Event, EventSink as _, Machine};
-use lifeboat_restore::rescue::RescueDirectories;
-use lifeboat_restore::{Failure, Source};
-use lifeboat_sys::tape::TapeName;
+use lifeboat_restore::Source;
+use lifeboat_restore::rescue::{RescueDirectories, RescueSystem, is_rescue_system};
+use std::borrow::Cow;
 use std::path::Path;
 
 /// An opened archive; its medium stays mounted while this lives.
@@ -71,12 +71,18 @@ fn place(session: &Session, from: Option<&str>) -> Result<String, CommandError> 
 /// # Errors
 /// Kind `Usage`.
 pub fn stream(session: &Session, from: Option<&str>) -> Result<Option<StreamPlace>, CommandError> {
-    let text = from.map(str::to_owned).or_else(|| Some(session.config.repository.as_ref()?.display().to_string()));
+    let configured = || Some(session.config.repository.as_ref()?.display().to_string());
+    let text = match from {
+        Some(from) => Some(from.to_owned()),
+        None if is_rescue_system(&RescueDirectories::default()) => {
+            let rescue = RescueSystem::open(RescueDirectories::default())?;
+            let place = rescue.archive_elsewhere().map(Cow::into_owned);
+            // The medium of a rescue system comes before what is configured.
+            place.or_else(|| rescue.source.is_none().then(configured).flatten())
+        }
+        None => configured(),
+    };
     let Some(text) = text else { return Ok(None) };
-    // There a tape is identified for a recovery, which reads none yet.
-    if TapeName::is_meant(&text) && lifeboat_restore::rescue::is_rescue_system(&RescueDirectories::default()) {
-        return Ok(None);
-    }
     StreamPlace::parse(&text)
 }
 
@@ -86,7 +92,7 @@ pub fn open(session: &Session, from: Option<&str>, key: &KeyArgs) -> Result<Arch
     let watch = watch::over(session, &place)?;
     let source =
         Source::open(&place, &super::scratch::scratch(), &super::network::of_session(session)?, &session.runner);
-    unlock(session, LockedArchive { source: source.map_err(unopened)?, watch }, key, None)
+    unlock(session, LockedArchive { source: source?, watch }, key, None)
 }
 
 /// Finds an archive or a medium, even one without an archive; nothing is unlocked.
@@ -95,7 +101,7 @@ pub fn find_any(session: &Session, from: Option<&str>) -> Result<LockedArchive, 
     let watch = watch::over(session, &place)?;
     let source =
         Source::open_medium(&place, &super::scratch::scratch(), &super::network::of_session(session)?, &session.runner);
-    Ok(LockedArchive { source: source.map_err(unopened)?, watch })
+    Ok(LockedArchive { source: source?, watch })
 }
 
 /// Opens the archive at a place that was found; `known` is the key, if it was read already.
@@ -120,13 +126,6 @@ pub fn unlock(
     let repository = Repository::open_at(&source.repository, &secret).map_err(explain)?;
     report_damage(session, &repository);
     Ok(Archive { repository, source, secret, from_medium, _watch: watch })
-}
-
-fn unopened(failure: Failure) -> CommandError {
-    match failure {
-        tape @ Failure::UnreadableTape(_) => CommandError { kind: Kind::Refused, error: tape.into(), hints: vec![] },
-        other => other.into(),
-    }
 }
 
 /// Key, manifest and files come from an unauthenticated sender.
@@ -172,7 +171,7 @@ pub fn machine_with_room(
     let archive = open(session, from, key)?;
     let snapshot = snapshot::choose(session, &archive, wanted, Path::new("/"), snapshot::Use::Elsewhere)?;
     let mut machine = describe(&archive.repository, &snapshot)?.0;
-    lifeboat_restore::room::from_snapshot(&mut machine, &archive.repository, &snapshot, &session.reporter);
+    lifeboat_restore::room::from_backup(&mut machine, archive.repository.room(&snapshot), &session.reporter);
     Ok(machine)
 }
 

@@ -14,8 +14,7 @@ pub fn explain(failure: Failure) -> CommandError {
         | Failure::Warnings(_)
         | Failure::Mismatch(_)
         | Failure::Damaged { .. }
-        | Failure::Lost { .. }
-        | Failure::UnreadableTape(_) => Kind::Refused,
+        | Failure::Lost { .. } => Kind::Refused,
         _ => Kind::Failed,
     };
     let hints = match kind {

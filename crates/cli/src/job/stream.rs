@@ -7,6 +7,7 @@ use crate::session::Session;
 use lifeboat_archive::Owner;
 use lifeboat_archive::stream::{FileSink, FileSource, Info, PipeSink, PipeSource, Sink, Stream};
 use lifeboat_machine::bytes::parse_size;
+use lifeboat_machine::on_disk::OnDisk;
 use lifeboat_machine::{Event, EventSink as _};
 use lifeboat_sys::new_file::NewFile;
 use lifeboat_sys::tape::TapeName;
@@ -52,6 +53,10 @@ impl StreamPlace {
         }
         if rest.is_empty() {
             return Err(usage("the name of a file is missing".into()));
+        }
+        if OnDisk::is_meant(rest) {
+            return Err(CommandError::usage(format!("{text}: only a recovery mounts the disk itself"))
+                .hint("mounting it, and stream:/PATH of the file there"));
         }
         let Some((path, size)) = rest.rsplit_once(",size=") else {
             return Ok(Some(StreamPlace::File(rest.into())));
@@ -202,6 +207,7 @@ mod tests {
             ("stream:n,size=20000000", Ok(Some(StreamPlace::Volumes("n".into(), 20_000_000)))),
             ("tape:nst0", Err(Kind::Usage)),
             ("stream:", Err(Kind::Usage)),
+            ("stream:disk:LABEL=x:/web1", Err(Kind::Usage)),
             ("stream:n,size=", Err(Kind::Usage)),
             ("stream:n,size=1M", Err(Kind::Usage)),
             ("stream:n,size=99999999999T", Err(Kind::Usage)),

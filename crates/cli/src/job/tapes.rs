@@ -116,8 +116,10 @@ pub fn source(session: &Session, name: &TapeName) -> Result<impl Source + use<>,
     let drive = readable(&device)?;
     let label = device.clone();
     let change = move |number: u32| {
+        // A set that is read once more begins with a tape that may still be there.
+        let mut is_there = number == 1;
         loop {
-            if !asked(&device, number)? {
+            if !std::mem::take(&mut is_there) && !asked(&device, number)? {
                 return Ok(None);
             }
             // A tape whose header cannot be read is passed on: it is named, and the next one is asked for.

@@ -10,10 +10,16 @@ pub struct TapeDrive(Tgtd);
 
 impl TapeDrive {
     /// A drive with the cartridge in `image`, which is made, blank, when it is missing.
+    #[allow(dead_code)]
     pub fn with(image: &Path) -> TapeDrive {
+        TapeDrive::of_megabytes(image, 256)
+    }
+
+    /// The same with a cartridge of so many megabytes.
+    pub fn of_megabytes(image: &Path, megabytes: u32) -> TapeDrive {
         if !image.exists() {
             // tgtimg(8); sizes are megabytes.
-            let size = ["--size", "256", "--type", "data", "--thin-provisioning", "--file"];
+            let size = ["--size", &megabytes.to_string(), "--type", "data", "--thin-provisioning", "--file"];
             let made = Command::new("tgtimg")
                 .args(["--op", "new", "--device-type", "tape", "--barcode", "LIFE0001"])
                 .args(size)
@@ -28,6 +34,7 @@ impl TapeDrive {
     }
 
     /// Takes the cartridge out.
+    #[allow(dead_code)]
     pub fn unload(&self) {
         let unit = ["--mode", "logicalunit", "--op", "update", "--tid", "1", "--lun", "1", "--params", "online=0"];
         assert!(self.0.admin(&unit));

@@ -43,12 +43,20 @@ impl Wanted {
             "disk" => return Ok(Wanted::Bus(Bus::Disk)),
             _ => {}
         }
-        if OnDisk::is_meant(value) {
-            return OnDisk::parse(value)
+        // A stream in files is looked for where a repository on a disk is.
+        let (stream, place) = match value.strip_prefix("stream:") {
+            Some(place) => (true, place),
+            None => (false, value),
+        };
+        if stream && place.starts_with('/') {
+            return Ok(Wanted::OnDisk);
+        }
+        if OnDisk::is_meant(place) {
+            return OnDisk::parse(place)
                 .map(|_| Wanted::OnDisk)
                 .map_err(|mistake| format!("lifeboat.source={mistake}"));
         }
-        if let Some(disk) = value.strip_prefix("disk:") {
+        if let Some(disk) = value.strip_prefix("disk:").filter(|_| !stream) {
             return DiskName::parse(disk).map(Wanted::Disk).map_err(|mistake| format!("lifeboat.source={mistake}"));
         }
         if is_network(value) {
@@ -59,7 +67,7 @@ impl Wanted {
         }
         Err(format!(
             "lifeboat.source={value}: expected disc, usb, disk, disk:LABEL=…, disk:UUID=…[:/PATH], disk:/dev/…, tape, \
-             tape:/dev/nst0, nfs://, http://, https://, rest:, sftp:// or s3://"
+             tape:/dev/nst0, stream:disk:UUID=…:/PATH, nfs://, http://, https://, rest:, sftp:// or s3://"
         ))
     }
 }
@@ -78,6 +86,8 @@ mod tests {
             ("disk:PARTUUID=ab", token("PARTUUID", "ab")),
             ("disk:/dev/sdb1", Ok(Wanted::Disk(DiskName::Path("/dev/sdb1".into())))),
             ("disk:UUID=ab-cd:/srv/repo", Ok(Wanted::OnDisk)),
+            ("stream:disk:LABEL=BACKUP:/web1", Ok(Wanted::OnDisk)),
+            ("stream:/run/lifeboat/medium/web1", Ok(Wanted::OnDisk)),
             ("nfs://host/path", Ok(Wanted::Network)),
             ("rest:https://host/path", Ok(Wanted::Network)),
             ("s3://bucket/prefix", Ok(Wanted::Network)),
@@ -91,6 +101,8 @@ mod tests {
             ("tape:nst0", "expected tape or tape:/dev/nst0"),
             ("nfs", "expected disc"),
             ("disk:LABEL=", "expected LABEL="),
+            ("stream:disk:LABEL=x", "expected disc"),
+            ("stream:-", "expected disc"),
             ("dics", "expected disc"),
         ] {
             assert!(Wanted::parse(Some(value)).unwrap_err().contains(part), "{value}");
