@@ -78,14 +78,17 @@ pub fn plan_as(
     for m in &matches {
         layouts.push(lay_out(&changed, &m.device.id, m.found, policy)?);
     }
-    let nodes = Nodes::new(&changed.machine, &matches);
+    // A partition that is left out has no node, and what names it names nothing.
+    let mut made = changed.machine.clone();
+    made.layout.devices.retain(|device| !policy.drop.contains(&device.id));
+    let nodes = Nodes::new(&made, &matches);
     let laid = upper::lay_out(&changed, &matches, layouts, &nodes, policy)?;
     notes.extend(laid.disks.iter().flat_map(|layout| layout.notes.iter().cloned()));
     notes.extend(laid.upper.iter().flat_map(|(_, layout)| layout.notes.iter().cloned()));
     notes.extend(self::notes(&changed.machine, &matches, &laid));
     notes.extend(policy.moves.iter().map(|one| format!("{one}, as you chose")));
     let (matches, laid, nodes) = (matches.as_slice(), &laid, &nodes);
-    let work = Work { recorded, machine: &changed.machine, hardware, matches, laid, nodes };
+    let work = Work { recorded, machine: &made, hardware, matches, laid, nodes };
     Ok(Plan { targets: targets(matches), steps: work.steps()?, moved: changed.moved.clone(), notes })
 }
 

@@ -1,8 +1,9 @@
 //! What follows in the restored system when a machine comes back on other storage than it was recorded on: names in fstab and on
 //! command lines, crypttab, mdadm.conf, what the initramfs must hold, and the packages that must be there for it.
 
+use crate::device_names::names;
 use crate::moves::stack;
-use crate::nodes::{Nodes, volume_name};
+use crate::nodes::Nodes;
 use crate::step::MovedStorage;
 use lifeboat_machine::boot::{InitramfsTool, Loader};
 use lifeboat_machine::layout::{Array, Crypt, LuksHeader};
@@ -86,7 +87,7 @@ fn initramfs_holds(wanted: &Machine) -> Vec<String> {
 }
 
 /// The UUID by which other things know what a device holds.
-fn content_uuid(device: &Device) -> Option<&str> {
+pub(crate) fn content_uuid(device: &Device) -> Option<&str> {
     match &device.content {
         Content::Filesystem(filesystem) => Some(filesystem.uuid.as_str()),
         Content::Swap(swap) => swap.uuid.as_deref(),
@@ -294,51 +295,4 @@ fn volume(layout: &Layout, device: &Device) -> Option<String> {
 
 fn volumes(layout: &Layout) -> impl Iterator<Item = String> {
     layout.devices.iter().filter_map(|device| volume(layout, device))
-}
-
-/// All that configuration may call a device, but the UUID and label of what it holds, which stay.
-pub(crate) fn names(layout: &Layout, device: &Device) -> Vec<String> {
-    let mut names: Vec<String> = vec![device.path.clone()];
-    match &device.kind {
-        DeviceKind::Disk(_) => {}
-        DeviceKind::Partition(partition) => {
-            if let Some(uuid) = &partition.uuid {
-                for uuid in [uuid.to_ascii_uppercase(), uuid.to_ascii_lowercase()] {
-                    names.push(format!("PARTUUID={uuid}"));
-                    names.push(format!("/dev/disk/by-partuuid/{uuid}"));
-                }
-            }
-            if let Some(name) = partition.name.as_deref().filter(|name| !name.is_empty()) {
-                names.push(format!("PARTLABEL={name}"));
-                names.push(format!("/dev/disk/by-partlabel/{name}"));
-            }
-        }
-        DeviceKind::Array(array) => {
-            if let Some(name) = &array.name {
-                let full = array.home_host.as_ref().map_or(name.clone(), |host| format!("{host}:{name}"));
-                names.push(format!("/dev/md/{name}"));
-                names.push(format!("/dev/md/{full}"));
-                names.push(format!("/dev/disk/by-id/md-name-{full}"));
-            }
-            names.push(format!("/dev/disk/by-id/md-uuid-{}", array.uuid));
-        }
-        DeviceKind::Volume(volume) => {
-            if let Some(group) = layout.group(&volume.group) {
-                let mapped = volume_name(&group.name, &volume.name);
-                names.push(format!("/dev/{}/{}", group.name, volume.name));
-                names.push(format!("/dev/mapper/{mapped}"));
-                names.push(format!("/dev/disk/by-id/dm-name-{mapped}"));
-                let uuid = format!("{}{}", group.uuid, volume.uuid).replace('-', "");
-                names.push(format!("/dev/disk/by-id/dm-uuid-LVM-{uuid}"));
-            }
-        }
-        DeviceKind::Crypt(crypt) => {
-            names.push(format!("/dev/mapper/{}", crypt.name));
-            names.push(format!("/dev/disk/by-id/dm-name-{}", crypt.name));
-        }
-    }
-    names.retain(|name| !name.is_empty());
-    names.sort();
-    names.dedup();
-    names
 }

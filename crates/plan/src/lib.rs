@@ -12,6 +12,7 @@
 //! | `nodes` | the device nodes that recorded devices will have |
 //! | `steps` | the ordered steps |
 //! | `boot_copies` | what starts the machine, on each disk of a mirror |
+//! | `device_names` | what configuration may call a device |
 //! | `controller` | storage controllers, as modaliases and as people call them |
 //! | `kind_changes` | what follows when a filesystem is of another kind |
 //! | [`matched`] | by what a found disk was taken for a recorded one |
@@ -46,6 +47,7 @@ pub mod bounds;
 pub mod consequence;
 mod controller;
 mod demand;
+mod device_names;
 pub mod diff;
 pub mod display;
 pub mod edit;

@@ -27,12 +27,28 @@ fn names_of_what_is_given_up_are_gone() {
     for name in ["/dev/vdb2", "/dev/disk/by-id/virtio-SER2-part2"] {
         assert!(gone.contains(&name.to_owned()), "{name}: {gone:?}");
     }
+    // By the identity of the disk that is given up, fstab would find nothing.
+    let by_id: Vec<&(String, String)> = names.iter().filter(|(old, _)| old.contains("virtio-SER2")).collect();
+    let data = "UUID=bbbbbbbb-0000-0000-0000-000000000001";
+    assert_eq!(by_id, [&("/dev/disk/by-id/virtio-SER2-part1".to_owned(), data.to_owned())]);
     // One pass: what was /dev/vdb1 is elsewhere, and what was /dev/vdc1 is /dev/vdb1.
     let new =
         |old: &str| names.iter().filter(|(known, _)| known == old).map(|(_, new)| new.as_str()).collect::<Vec<_>>();
     assert_eq!(new("/dev/vdb1"), ["UUID=bbbbbbbb-0000-0000-0000-000000000001"]);
     assert_eq!(new("/dev/vdc1"), ["/dev/vdb1"]);
     assert!(!gone.contains(&"/dev/vdb1".to_owned()) && !gone.contains(&"/dev/vdc1".to_owned()), "{gone:?}");
+}
+
+/// By its partition's names, fstab would mount a member of the array instead of the array.
+#[test]
+fn names_of_a_disk_that_stays_follow_what_moves() {
+    let second = SecondDisk::New { identity: Some("SER9".into()), size_bytes: None };
+    let disks = vec![found("/dev/vda", 10 * GIB + GIB, "SER1"), found("/dev/vdb", 10 * GIB + GIB, "SER9")];
+    let plan = moved(&gpt_machine(), vec![Move::Mirror { disk: id("disk0"), second }], disks).unwrap();
+    let (names, _) = renamed(&plan);
+    for name in ["/dev/disk/by-id/virtio-SER1-part2", "/dev/disk/by-path/pci-0000:00:04.0-part2"] {
+        assert!(names.contains(&(name.to_owned(), format!("UUID={ROOT}"))), "{name}: {names:?}");
+    }
 }
 
 /// A volume group that stays connected beside the disk that its content went to would be activated, with the same filesystems.
