@@ -3,10 +3,11 @@
 use crate::boot_copies;
 use crate::edit;
 use crate::error::PlanError;
+use crate::kind_changes;
 use crate::made::check_kinds;
 use crate::matched::MatchedBy;
 use crate::matching::{self, Match, match_disks, name, recorded};
-use crate::moves;
+use crate::moves::{self, Move};
 use crate::nodes::Nodes;
 use crate::policy::Policy;
 use crate::step::{Plan, Target};
@@ -71,6 +72,7 @@ pub fn plan_as(
     }
     let changed = edit::changed(machine, hardware, policy)?;
     let mut notes = firmware(machine, hardware, policy)?;
+    notes.extend(kind_changes::notes(recorded, &changed.machine));
     notes.extend(changed.notes.iter().cloned());
     let fits = |device: &Device, found: &_| lay_out(&changed, &device.id, found, policy).map(|_| ());
     let matches = match_disks(machine, hardware, policy, &fits)?;
@@ -86,7 +88,9 @@ pub fn plan_as(
     notes.extend(laid.disks.iter().flat_map(|layout| layout.notes.iter().cloned()));
     notes.extend(laid.upper.iter().flat_map(|(_, layout)| layout.notes.iter().cloned()));
     notes.extend(self::notes(&changed.machine, &matches, &laid));
-    notes.extend(policy.moves.iter().map(|one| format!("{one}, as you chose")));
+    // Of a filesystem of another kind more is told already.
+    let moves = policy.moves.iter().filter(|one| !matches!(one, Move::Filesystem { .. }));
+    notes.extend(moves.map(|one| format!("{one}, as you chose")));
     let (matches, laid, nodes) = (matches.as_slice(), &laid, &nodes);
     let work = Work { recorded, machine: &made, hardware, matches, laid, nodes };
     Ok(Plan { targets: targets(matches), steps: work.steps()?, moved: changed.moved.clone(), notes })

@@ -113,13 +113,9 @@ pub(crate) fn twin<'m>(layout: &'m Layout, device: &Device) -> Option<&'m Device
 pub(crate) fn renamed(recorded: &Machine, wanted: &Machine, nodes: &Nodes) -> Vec<(String, String)> {
     let mut renamed: Vec<(String, String)> = vec![];
     for old in &recorded.layout.devices {
-        let Some(new) = twin(&wanted.layout, old).filter(|new| is_elsewhere(recorded, old, wanted, new)) else {
-            continue;
-        };
-        let target = match content_uuid(new) {
-            Some(uuid) => format!("UUID={uuid}"),
-            None => continue,
-        };
+        let new = twin(&wanted.layout, old).filter(|new| is_elsewhere(recorded, old, wanted, new));
+        let (Some(new), Some(uuid)) = (new, content_uuid(old)) else { continue };
+        let target = format!("UUID={uuid}");
         for name in names(&recorded.layout, old) {
             // A partition's own names stay with the partition.
             if !names(&wanted.layout, new).contains(&name) && nodes.find(&new.id) != Some(name.as_str()) {

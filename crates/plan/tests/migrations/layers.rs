@@ -51,6 +51,20 @@ fn names_of_a_disk_that_stays_follow_what_moves() {
     }
 }
 
+/// What another kind of filesystem cannot hold is told, be it chosen as a move or in a description that was edited.
+#[test]
+fn another_kind_of_filesystem_tells_what_it_lacks() {
+    let change = Move::Filesystem { device: id("disk0p2"), kind: FilesystemKind::Btrfs };
+    let disks = || vec![found("/dev/vda", 10 * GIB, "SER1")];
+    let plan = moved(&gpt_machine(), vec![change.clone()], disks()).unwrap();
+    let edited = lifeboat_plan::moves::apply(&gpt_machine(), &[change]).unwrap();
+    let again = lifeboat_plan::plan_as(&gpt_machine(), &edited, &hardware(disks()), &Policy::default()).unwrap();
+    for plan in [plan, again] {
+        let told: Vec<&String> = plan.notes.iter().filter(|note| note.contains("becomes btrfs")).collect();
+        assert!(told.len() == 1 && told[0].contains("btrfs cannot hold project ids"), "{:?}", plan.notes);
+    }
+}
+
 /// A volume group that stays connected beside the disk that its content went to would be activated, with the same filesystems.
 #[test]
 fn a_volume_group_that_is_given_up_must_not_stay_connected() {
