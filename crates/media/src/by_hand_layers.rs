@@ -2,13 +2,13 @@
 
 use crate::by_hand_filesystems::table_script;
 use crate::by_hand_words::{plain, shell, word};
+use lifeboat_machine::layout::mapper_node;
 use lifeboat_machine::layout::{
     Array, CacheKind, Content, Crypt, Device, DeviceKind, GroupId, Member, PartitionTable, Volume, VolumeGroup,
     VolumeShape,
 };
 use lifeboat_machine::{DeviceId, Layout};
 use lifeboat_rebuild::make::group::{make, metadata};
-use lifeboat_rebuild::mapper_node;
 use lifeboat_sys::Invocation;
 use std::ffi::OsString;
 

@@ -6,7 +6,7 @@ use crate::moves::stack;
 use crate::nodes::Nodes;
 use crate::step::MovedStorage;
 use lifeboat_machine::boot::{InitramfsTool, Loader};
-use lifeboat_machine::layout::{Array, Crypt, LuksHeader};
+use lifeboat_machine::layout::{Array, Crypt, LuksHeader, VolumeGroup};
 use lifeboat_machine::{Content, Device, DeviceKind, Layout, Machine, Member};
 use std::path::Path;
 
@@ -202,9 +202,9 @@ pub(crate) fn moved(
             moved.words_new.push(format!("rd.md.uuid={}", array.uuid));
         }
     }
-    let known: Vec<&str> = physical(&wanted.layout).collect();
-    let given_up = physical(&recorded.layout).filter(|uuid| !known.contains(uuid));
-    moved.given_up.extend(given_up.map(str::to_owned));
+    let known: Vec<&str> = physical(&wanted.layout).map(|(uuid, _)| uuid).collect();
+    let given_up = physical(&recorded.layout).filter(|(uuid, _)| !known.contains(uuid));
+    moved.given_up.extend(given_up.map(|(uuid, group)| (uuid.to_owned(), group.name.clone())));
     let gone = volumes(&recorded.layout).filter(|name| !volumes(&wanted.layout).any(|other| other == *name));
     moved.words_gone.extend(gone.map(|name| format!("rd.lvm.lv={name}")));
     let line = &wanted.boot.command_line;
@@ -273,10 +273,10 @@ fn arrays(layout: &Layout) -> impl Iterator<Item = (&Device, &Array)> {
     })
 }
 
-/// UUIDs of physical volumes.
-fn physical(layout: &Layout) -> impl Iterator<Item = &str> {
+/// UUIDs of physical volumes with their groups. One without a group holds nothing.
+fn physical(layout: &Layout) -> impl Iterator<Item = (&str, &VolumeGroup)> {
     layout.devices.iter().filter_map(|device| match device.member() {
-        Some(Member::Group { uuid, .. }) => Some(uuid.as_str()),
+        Some(Member::Group { uuid, group, .. }) => Some((uuid.as_str(), layout.group(group.as_ref()?)?)),
         Some(Member::Array { .. } | Member::Filesystem { .. }) | None => None,
     })
 }

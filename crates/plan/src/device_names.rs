@@ -1,7 +1,6 @@
 //! What configuration may call a device.
 
-use crate::nodes::volume_name;
-use lifeboat_machine::layout::Disk;
+use lifeboat_machine::layout::{Disk, mapper_name};
 use lifeboat_machine::{Device, DeviceKind, Layout};
 
 /// All that configuration may call a device, but the UUID and label of what it holds, which stay.
@@ -34,7 +33,7 @@ pub(crate) fn names(layout: &Layout, device: &Device) -> Vec<String> {
         }
         DeviceKind::Volume(volume) => {
             if let Some(group) = layout.group(&volume.group) {
-                let mapped = volume_name(&group.name, &volume.name);
+                let mapped = mapper_name(&group.name, &volume.name);
                 names.push(format!("/dev/{}/{}", group.name, volume.name));
                 names.push(format!("/dev/mapper/{mapped}"));
                 names.push(format!("/dev/disk/by-id/dm-name-{mapped}"));

@@ -81,7 +81,6 @@ pub use filesystem_kind::FilesystemKind;
 pub use matched::MatchedBy;
 pub use moves::{Move, SecondDisk};
 pub use need::Need;
-pub use nodes::mapper_node;
 pub use policy::Policy;
 pub use schedule::Schedule;
 pub use step::{ArrayDevice, ChangedFilesystem, FurtherDevice, MovedStorage, PhysicalVolume, Plan, Step, Target};

@@ -118,7 +118,11 @@ fn the_initramfs_must_hold_what_the_root_lies_on() {
         let done = run(&runner, target.path(), &machine, &plan, &step);
         match missing {
             None => assert_eq!(done.unwrap(), Vec::<String>::new()),
-            Some(text) => assert!(done.unwrap_err().to_string().contains(text)),
+            Some(text) => {
+                let error = done.unwrap_err().to_string();
+                assert!(error.contains(text), "{error}");
+                assert_eq!(error.contains("cryptsetup-initramfs"), text.ends_with("cryptsetup"), "{error}");
+            }
         }
     }
 }

@@ -312,3 +312,15 @@ impl VolumeShape {
         out
     }
 }
+
+/// The name of a volume of a group below /dev/mapper. LVM doubles the dashes of names, so that the one between group and volume is found
+/// (lvm(8), "dm device names").
+pub fn mapper_name(group: &str, volume: &str) -> String {
+    let dashed = |name: &str| name.replace('-', "--");
+    format!("{}-{}", dashed(group), dashed(volume))
+}
+
+/// The node of a volume of a group.
+pub fn mapper_node(group: &str, volume: &str) -> String {
+    format!("/dev/mapper/{}", mapper_name(group, volume))
+}

@@ -71,13 +71,13 @@ fn a_volume_group_that_is_given_up_must_not_stay_connected() {
     let mut machine = group_on_raid_5(0);
     let uuid = "PV-array0".to_owned();
     let plan = moved(&machine, vec![Move::FromVolume { volume: id("volume0") }], raid_disks()).unwrap();
-    assert_eq!(adapted(&plan).given_up, std::slice::from_ref(&uuid));
+    assert_eq!(adapted(&plan).given_up, [(uuid.clone(), "vg0".to_owned())]);
     let needs: Vec<Need<'_>> = plan.steps.iter().flat_map(Step::needs).collect();
-    assert!(needs.contains(&Need::Gone { uuid: uuid.into(), kind: "the LVM volume group" }), "{needs:?}");
+    assert!(needs.contains(&Need::Gone { uuid: uuid.into(), what: "the LVM volume group vg0".into() }), "{needs:?}");
     machine = gpt_machine();
     let to = Move::ToVolume { device: id("disk0p2"), group: "vg0".into(), volume: "root".into(), disks: vec![] };
     let plan = moved(&machine, vec![to], vec![found("/dev/vda", 10 * GIB, "SER1")]).unwrap();
-    assert_eq!(adapted(&plan).given_up, Vec::<String>::new());
+    assert_eq!(adapted(&plan).given_up, []);
 }
 
 #[test]
