@@ -64,7 +64,19 @@ pub fn plan_as(
     hardware: &FoundHardware,
     policy: &Policy,
 ) -> Result<Plan, PlanError> {
-    let machine = &wanted(recorded, description, policy)?;
+    plan_wanted(recorded, &wanted(recorded, description, policy)?, hardware, policy)
+}
+
+/// The same for what [`wanted`] gave with this policy.
+///
+/// # Errors
+/// As [`fn@plan`].
+pub fn plan_wanted(
+    recorded: &Machine,
+    machine: &Machine,
+    hardware: &FoundHardware,
+    policy: &Policy,
+) -> Result<Plan, PlanError> {
     check_kinds(machine)?;
     // Whoever recorded mounts without a root lost it on the way.
     if !machine.layout.mounts.is_empty() && machine.layout.mount_at("/").is_none() {

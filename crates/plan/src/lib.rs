@@ -74,7 +74,7 @@ pub mod table;
 mod upper;
 pub mod wipe;
 
-pub use assemble::{plan, plan_as, wanted};
+pub use assemble::{plan, plan_as, plan_wanted, wanted};
 pub use diff::{Change, diff};
 pub use error::PlanError;
 pub use filesystem_kind::FilesystemKind;

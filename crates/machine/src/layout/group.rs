@@ -293,6 +293,13 @@ impl VolumeShape {
         }
     }
 
+    /// The physical volumes of its write-mostly images.
+    pub fn write_mostly(&self) -> Vec<&DeviceId> {
+        let VolumeShape::Raid { images, .. } = self.uncached().0 else { return vec![] };
+        let mostly = images.iter().filter(|image| image.write_mostly);
+        mostly.flat_map(|image| &image.extents).map(|extents| &extents.device).collect()
+    }
+
     /// What it lies on directly: physical volumes, or its thin pool; each once, in order of first use.
     pub fn lies_on(&self) -> Vec<&DeviceId> {
         let pool = match self {
