@@ -1,5 +1,5 @@
 # Root and swap on plain volumes; a second group on a slow and a fast disk, with a volume behind a cache volume, one behind a cache pool, one
-# behind a writecache, and a RAID 1 whose images have checksums.
+# behind a writecache, and a RAID 1 over both disks.
 disks="5 1 1"
 make() {
 	table "$1" "1,$bios_boot,boot" "+,$lvm,system"

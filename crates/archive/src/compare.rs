@@ -7,15 +7,13 @@ use crate::file_table::{FileTable, Id, Kind, is_large};
 use crate::links::Links;
 use crate::report::{Problem, Problems, Progress, locked};
 use crate::selection::{Choice, is_own};
-use crate::walk::content::{Content, Known};
+use crate::walk::content::Content;
 use crate::walk::look::Patience;
 use crate::walk::{self, Walked, extents};
 use crate::{ArchiveError, FileTree, Observer, Selection};
 use lifeboat_sys::inode;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -383,13 +381,7 @@ impl Comparison<'_> {
         let directory = directories.open_same(self.walked, parent);
         let directory =
             directory.map_err(|error| format!("cannot OPEN its directory: {}", std::io::Error::from(error)))?;
-        let known = Known {
-            directory: &table.records[parent],
-            name: OsStr::from_bytes(table.name(new)),
-            holes: table.holes(new),
-            stored: self.walked.stored_by(new),
-            walked_at: self.walked.began,
-        };
+        let known = self.walked.known(new);
         let opened = Content::open(&directory, &known, &mut record, patience);
         opened.map(|opened| opened.content).map_err(|error| error.message())
     }

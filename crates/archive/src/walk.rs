@@ -33,6 +33,7 @@ use crate::file_table::{FileTable, Kind, More, Record};
 use crate::file_tree::FileTree;
 use crate::report::{Problems, Progress};
 use crate::{ArchiveError, Observer};
+use content::Known;
 use extents::Extents;
 use inode::{Place, Stored};
 use kept::Kept;
@@ -81,6 +82,18 @@ impl Walked {
             if let Some(original) = self.stand_ins.get(&record.filesystem) {
                 record.filesystem = *original;
             }
+        }
+    }
+
+    /// What opens a file again.
+    pub(crate) fn known(&self, index: usize) -> Known<'_> {
+        let table = &self.table;
+        Known {
+            directory: &table.records[table.records[index].parent as usize],
+            name: OsStr::from_bytes(table.name(index)),
+            holes: table.holes(index),
+            stored: self.stored_by(index),
+            walked_at: self.began,
         }
     }
 

@@ -35,9 +35,14 @@ pub use content::{Content, JournalDevice, JournalKind, Member, log_identity};
 pub use crypt::{Crypt, HeaderBackup, LuksHeader};
 pub use disk::Disk;
 pub use error::LayoutError;
-pub use group::{Cache, CacheKind, Extents, GroupId, RaidImage, RaidSettings, Volume, VolumeGroup, VolumeShape};
+pub use group::{
+    Cache, CacheKind, Extents, GroupId, RaidImage, RaidSettings, Volume, VolumeGroup, VolumeShape, mapper_name,
+    mapper_node,
+};
 pub use id::DeviceId;
-pub use partition::{Partition, PartitionRole, PartitionTable, TableKind, partition_path};
+pub use partition::{
+    BIOS_BOOT_TYPE, ESP_TYPE, GPT_ENTRIES, Partition, PartitionRole, PartitionTable, TableKind, partition_path,
+};
 pub use swap::{Swap, SwapFile};
 
 use crate::bytes::Name;

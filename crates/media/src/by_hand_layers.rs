@@ -2,13 +2,13 @@
 
 use crate::by_hand_filesystems::table_script;
 use crate::by_hand_words::{plain, shell, word};
+use lifeboat_machine::layout::mapper_node;
 use lifeboat_machine::layout::{
     Array, CacheKind, Content, Crypt, Device, DeviceKind, GroupId, Member, PartitionTable, Volume, VolumeGroup,
     VolumeShape,
 };
 use lifeboat_machine::{DeviceId, Layout};
 use lifeboat_rebuild::make::group::{make, metadata};
-use lifeboat_rebuild::mapper_node;
 use lifeboat_sys::Invocation;
 use std::ffi::OsString;
 
@@ -121,13 +121,7 @@ fn volume(layout: &Layout, device: &Device, volume: &Volume) -> Vec<String> {
     };
     let call = make::volume(&group.name, volume, volume.shape.shown_extents(), device.size_bytes, &places, pool);
     let mut lines = vec![line(layout, &call)];
-    let mostly: Vec<String> = match shape {
-        VolumeShape::Raid { images, .. } => {
-            let mostly = images.iter().filter(|image| image.write_mostly);
-            mostly.flat_map(|image| &image.extents).map(|extents| place(&extents.device)).collect()
-        }
-        _ => vec![],
-    };
+    let mostly: Vec<String> = shape.write_mostly().into_iter().map(place).collect();
     let mostly: Vec<&str> = mostly.iter().map(String::as_str).collect();
     lines.extend(make::tune(&group.name, volume, &mostly).map(|call| line(layout, &call)));
     let Some(cache) = cache else { return lines };

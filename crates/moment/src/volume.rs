@@ -2,6 +2,7 @@
 
 use crate::error::MomentError;
 use crate::room::{Row, report, rows, text};
+use lifeboat_machine::layout::mapper_node;
 use lifeboat_sys::program::LVM;
 use lifeboat_sys::{Invocation, RunError, Runner};
 use std::path::PathBuf;
@@ -34,10 +35,9 @@ impl VolumeSnapshot {
         format!("{}/{}", self.group, self.name)
     }
 
-    /// Its device (dm names: a hyphen within a name is doubled).
+    /// Its device.
     pub fn device(&self) -> PathBuf {
-        let escaped = |name: &str| name.replace('-', "--");
-        PathBuf::from(format!("/dev/mapper/{}-{}", escaped(&self.group), escaped(&self.name)))
+        mapper_node(&self.group, &self.name).into()
     }
 
     /// The call that takes it. LVM itself freezes the filesystem of the volume meanwhile.

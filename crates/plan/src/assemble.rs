@@ -3,10 +3,11 @@
 use crate::boot_copies;
 use crate::edit;
 use crate::error::PlanError;
+use crate::kind_changes;
 use crate::made::check_kinds;
 use crate::matched::MatchedBy;
 use crate::matching::{self, Match, match_disks, name, recorded};
-use crate::moves;
+use crate::moves::{self, Move};
 use crate::nodes::Nodes;
 use crate::policy::Policy;
 use crate::step::{Plan, Target};
@@ -63,7 +64,19 @@ pub fn plan_as(
     hardware: &FoundHardware,
     policy: &Policy,
 ) -> Result<Plan, PlanError> {
-    let machine = &wanted(recorded, description, policy)?;
+    plan_wanted(recorded, &wanted(recorded, description, policy)?, hardware, policy)
+}
+
+/// The same for what [`wanted`] gave with this policy.
+///
+/// # Errors
+/// As [`fn@plan`].
+pub fn plan_wanted(
+    recorded: &Machine,
+    machine: &Machine,
+    hardware: &FoundHardware,
+    policy: &Policy,
+) -> Result<Plan, PlanError> {
     check_kinds(machine)?;
     // Whoever recorded mounts without a root lost it on the way.
     if !machine.layout.mounts.is_empty() && machine.layout.mount_at("/").is_none() {
@@ -71,6 +84,7 @@ pub fn plan_as(
     }
     let changed = edit::changed(machine, hardware, policy)?;
     let mut notes = firmware(machine, hardware, policy)?;
+    notes.extend(kind_changes::notes(recorded, &changed.machine));
     notes.extend(changed.notes.iter().cloned());
     let fits = |device: &Device, found: &_| lay_out(&changed, &device.id, found, policy).map(|_| ());
     let matches = match_disks(machine, hardware, policy, &fits)?;
@@ -78,14 +92,19 @@ pub fn plan_as(
     for m in &matches {
         layouts.push(lay_out(&changed, &m.device.id, m.found, policy)?);
     }
-    let nodes = Nodes::new(&changed.machine, &matches);
+    // A partition that is left out has no node, and what names it names nothing.
+    let mut made = changed.machine.clone();
+    made.layout.devices.retain(|device| !policy.drop.contains(&device.id));
+    let nodes = Nodes::new(&made, &matches);
     let laid = upper::lay_out(&changed, &matches, layouts, &nodes, policy)?;
     notes.extend(laid.disks.iter().flat_map(|layout| layout.notes.iter().cloned()));
     notes.extend(laid.upper.iter().flat_map(|(_, layout)| layout.notes.iter().cloned()));
     notes.extend(self::notes(&changed.machine, &matches, &laid));
-    notes.extend(policy.moves.iter().map(|one| format!("{one}, as you chose")));
+    // Of a filesystem of another kind more is told already.
+    let moves = policy.moves.iter().filter(|one| !matches!(one, Move::Filesystem { .. }));
+    notes.extend(moves.map(|one| format!("{one}, as you chose")));
     let (matches, laid, nodes) = (matches.as_slice(), &laid, &nodes);
-    let work = Work { recorded, machine: &changed.machine, hardware, matches, laid, nodes };
+    let work = Work { recorded, machine: &made, hardware, matches, laid, nodes };
     Ok(Plan { targets: targets(matches), steps: work.steps()?, moved: changed.moved.clone(), notes })
 }
 

@@ -1,6 +1,6 @@
 //! A computed table against the disk that gets it: what sfdisk would refuse after the wipe is found before.
 
-use lifeboat_machine::layout::{Partition, PartitionRole, PartitionTable, TableKind};
+use lifeboat_machine::layout::{GPT_ENTRIES, Partition, PartitionRole, PartitionTable, TableKind};
 
 /// Sectors that an MBR can count: starts and lengths have 32 bits.
 pub const MBR_SECTORS: u64 = 1 << 32;
@@ -62,15 +62,19 @@ pub fn reserve(table: &PartitionTable, sector: u64) -> u64 {
 }
 
 fn entry_sectors(table: &PartitionTable, sector: u64) -> u64 {
-    let entries = u64::from(table.entries.unwrap_or(128)) * ENTRY_BYTES;
-    entries.max(ENTRIES_BYTES).div_ceil(sector)
+    entries_bytes(table).max(ENTRIES_BYTES).div_ceil(sector)
+}
+
+/// What the entries of a GPT take.
+fn entries_bytes(table: &PartitionTable) -> u64 {
+    u64::from(table.entries.unwrap_or(GPT_ENTRIES)) * ENTRY_BYTES
 }
 
 /// The first sector that a partition may have: behind the MBR, or behind the protective one, the header and the entries.
 pub fn first_sector(table: &PartitionTable, sector: u64) -> u64 {
     match table.kind {
         TableKind::Mbr => 1,
-        TableKind::Gpt => 2 + (u64::from(table.entries.unwrap_or(128)) * ENTRY_BYTES).div_ceil(sector),
+        TableKind::Gpt => 2 + entries_bytes(table).div_ceil(sector),
     }
 }
 
@@ -90,7 +94,7 @@ pub fn check(
         TableKind::Mbr => disk_sectors.min(MBR_SECTORS).saturating_sub(1),
         TableKind::Gpt => {
             // What libfdisk leaves to the entries' copy: no more than they are.
-            let copy = (u64::from(table.entries.unwrap_or(128)) * ENTRY_BYTES).div_ceil(sector) + 2;
+            let copy = entries_bytes(table).div_ceil(sector) + 2;
             let most = disk_sectors.saturating_sub(copy);
             table.last_lba.map_or(most, |last| last.min(most))
         }

@@ -1,11 +1,12 @@
 //! What follows in the restored system when a machine comes back on other storage than it was recorded on: names in fstab and on
 //! command lines, crypttab, mdadm.conf, what the initramfs must hold, and the packages that must be there for it.
 
+use crate::device_names::names;
 use crate::moves::stack;
-use crate::nodes::{Nodes, volume_name};
+use crate::nodes::Nodes;
 use crate::step::MovedStorage;
 use lifeboat_machine::boot::{InitramfsTool, Loader};
-use lifeboat_machine::layout::{Array, Crypt, LuksHeader};
+use lifeboat_machine::layout::{Array, Crypt, LuksHeader, VolumeGroup};
 use lifeboat_machine::{Content, Device, DeviceKind, Layout, Machine, Member};
 use std::path::Path;
 
@@ -86,7 +87,7 @@ fn initramfs_holds(wanted: &Machine) -> Vec<String> {
 }
 
 /// The UUID by which other things know what a device holds.
-fn content_uuid(device: &Device) -> Option<&str> {
+pub(crate) fn content_uuid(device: &Device) -> Option<&str> {
     match &device.content {
         Content::Filesystem(filesystem) => Some(filesystem.uuid.as_str()),
         Content::Swap(swap) => swap.uuid.as_deref(),
@@ -112,13 +113,9 @@ pub(crate) fn twin<'m>(layout: &'m Layout, device: &Device) -> Option<&'m Device
 pub(crate) fn renamed(recorded: &Machine, wanted: &Machine, nodes: &Nodes) -> Vec<(String, String)> {
     let mut renamed: Vec<(String, String)> = vec![];
     for old in &recorded.layout.devices {
-        let Some(new) = twin(&wanted.layout, old).filter(|new| is_elsewhere(recorded, old, wanted, new)) else {
-            continue;
-        };
-        let target = match content_uuid(new) {
-            Some(uuid) => format!("UUID={uuid}"),
-            None => continue,
-        };
+        let new = twin(&wanted.layout, old).filter(|new| is_elsewhere(recorded, old, wanted, new));
+        let (Some(new), Some(uuid)) = (new, content_uuid(old)) else { continue };
+        let target = format!("UUID={uuid}");
         for name in names(&recorded.layout, old) {
             // A partition's own names stay with the partition.
             if !names(&wanted.layout, new).contains(&name) && nodes.find(&new.id) != Some(name.as_str()) {
@@ -205,9 +202,9 @@ pub(crate) fn moved(
             moved.words_new.push(format!("rd.md.uuid={}", array.uuid));
         }
     }
-    let known: Vec<&str> = physical(&wanted.layout).collect();
-    let given_up = physical(&recorded.layout).filter(|uuid| !known.contains(uuid));
-    moved.given_up.extend(given_up.map(str::to_owned));
+    let known: Vec<&str> = physical(&wanted.layout).map(|(uuid, _)| uuid).collect();
+    let given_up = physical(&recorded.layout).filter(|(uuid, _)| !known.contains(uuid));
+    moved.given_up.extend(given_up.map(|(uuid, group)| (uuid.to_owned(), group.name.clone())));
     let gone = volumes(&recorded.layout).filter(|name| !volumes(&wanted.layout).any(|other| other == *name));
     moved.words_gone.extend(gone.map(|name| format!("rd.lvm.lv={name}")));
     let line = &wanted.boot.command_line;
@@ -276,10 +273,10 @@ fn arrays(layout: &Layout) -> impl Iterator<Item = (&Device, &Array)> {
     })
 }
 
-/// UUIDs of physical volumes.
-fn physical(layout: &Layout) -> impl Iterator<Item = &str> {
+/// UUIDs of physical volumes with their groups. One without a group holds nothing.
+fn physical(layout: &Layout) -> impl Iterator<Item = (&str, &VolumeGroup)> {
     layout.devices.iter().filter_map(|device| match device.member() {
-        Some(Member::Group { uuid, .. }) => Some(uuid.as_str()),
+        Some(Member::Group { uuid, group, .. }) => Some((uuid.as_str(), layout.group(group.as_ref()?)?)),
         Some(Member::Array { .. } | Member::Filesystem { .. }) | None => None,
     })
 }
@@ -294,51 +291,4 @@ fn volume(layout: &Layout, device: &Device) -> Option<String> {
 
 fn volumes(layout: &Layout) -> impl Iterator<Item = String> {
     layout.devices.iter().filter_map(|device| volume(layout, device))
-}
-
-/// All that configuration may call a device, but the UUID and label of what it holds, which stay.
-pub(crate) fn names(layout: &Layout, device: &Device) -> Vec<String> {
-    let mut names: Vec<String> = vec![device.path.clone()];
-    match &device.kind {
-        DeviceKind::Disk(_) => {}
-        DeviceKind::Partition(partition) => {
-            if let Some(uuid) = &partition.uuid {
-                for uuid in [uuid.to_ascii_uppercase(), uuid.to_ascii_lowercase()] {
-                    names.push(format!("PARTUUID={uuid}"));
-                    names.push(format!("/dev/disk/by-partuuid/{uuid}"));
-                }
-            }
-            if let Some(name) = partition.name.as_deref().filter(|name| !name.is_empty()) {
-                names.push(format!("PARTLABEL={name}"));
-                names.push(format!("/dev/disk/by-partlabel/{name}"));
-            }
-        }
-        DeviceKind::Array(array) => {
-            if let Some(name) = &array.name {
-                let full = array.home_host.as_ref().map_or(name.clone(), |host| format!("{host}:{name}"));
-                names.push(format!("/dev/md/{name}"));
-                names.push(format!("/dev/md/{full}"));
-                names.push(format!("/dev/disk/by-id/md-name-{full}"));
-            }
-            names.push(format!("/dev/disk/by-id/md-uuid-{}", array.uuid));
-        }
-        DeviceKind::Volume(volume) => {
-            if let Some(group) = layout.group(&volume.group) {
-                let mapped = volume_name(&group.name, &volume.name);
-                names.push(format!("/dev/{}/{}", group.name, volume.name));
-                names.push(format!("/dev/mapper/{mapped}"));
-                names.push(format!("/dev/disk/by-id/dm-name-{mapped}"));
-                let uuid = format!("{}{}", group.uuid, volume.uuid).replace('-', "");
-                names.push(format!("/dev/disk/by-id/dm-uuid-LVM-{uuid}"));
-            }
-        }
-        DeviceKind::Crypt(crypt) => {
-            names.push(format!("/dev/mapper/{}", crypt.name));
-            names.push(format!("/dev/disk/by-id/dm-name-{}", crypt.name));
-        }
-    }
-    names.retain(|name| !name.is_empty());
-    names.sort();
-    names.dedup();
-    names
 }

@@ -8,6 +8,7 @@ mod refusal;
 
 pub use changed::Changed;
 pub use filesystem::check_filesystem;
+pub(crate) use filesystem::compressed;
 pub use place::{Spot, check_order, moved, moved_back, order};
 
 pub use refusal::Refusal;
@@ -44,7 +45,7 @@ pub fn changed(machine: &Machine, hardware: &FoundHardware, policy: &Policy) -> 
     for (id, kind) in &policy.filesystems {
         check_filesystem(machine, hardware, policy, id, *kind)?;
     }
-    let (with_filesystems, mut notes) = filesystem::changed(machine, policy);
+    let with_filesystems = filesystem::changed(machine, policy);
     for (id, bytes) in &policy.sizes {
         check_size(&with_filesystems, id, *bytes)?;
     }
@@ -52,13 +53,12 @@ pub fn changed(machine: &Machine, hardware: &FoundHardware, policy: &Policy) -> 
         check_drop(machine, id)?;
     }
     let placed = place::changed(&with_filesystems, policy)?;
-    notes.extend(placed.notes);
-    Ok(Changed { machine: placed.machine, growth: placed.growth, moved: placed.moved, notes })
+    Ok(Changed { machine: placed.machine, growth: placed.growth, moved: placed.moved, notes: placed.notes })
 }
 
 /// The machine with the filesystems that a policy chooses.
 pub fn with_filesystems(machine: &Machine, policy: &Policy) -> Machine {
-    filesystem::changed(machine, policy).0
+    filesystem::changed(machine, policy)
 }
 
 /// Reports whether a partition can have a size.

@@ -1,6 +1,7 @@
 //! What follows when filesystems are of another kind than recorded: fstab, command lines, initramfs.
 
 use crate::consequence::twin;
+use crate::edit::compressed;
 use crate::filesystem_kind::FilesystemKind;
 use crate::nodes::Nodes;
 use crate::step::ChangedFilesystem;
@@ -39,6 +40,30 @@ pub(crate) fn changes(recorded: &Machine, machine: &Machine, nodes: &Nodes) -> V
         })
     };
     machine.layout.devices.iter().filter_map(one).collect()
+}
+
+/// What a person should know of filesystems that changed: by a policy, by a move, or in a description that was edited.
+pub(crate) fn notes(recorded: &Machine, machine: &Machine) -> Vec<String> {
+    let mut notes = vec![];
+    for device in &machine.layout.devices {
+        let id = &device.id;
+        let (Some(was), Some(new)) = (was(recorded, device), device.filesystem()) else { continue };
+        let (Some(kind), Some(old)) = (FilesystemKind::of(new), twin(&recorded.layout, device)) else { continue };
+        let mut note = format!("{id} becomes {kind} instead of {was}, as you chose");
+        if let Some(what) = kind.lacks(was) {
+            note.push_str(&format!(
+                "; {kind} cannot hold {what}: files that have these are listed, and count as not fully restored"
+            ));
+        }
+        notes.push(note);
+        if old.filesystem().is_some_and(|old| old.label != new.label) {
+            notes.push(format!("{id}: its label is shortened to \"{}\", the longest that {kind} allows", new.label));
+        }
+        if compressed(recorded, &old.id) {
+            notes.push(format!("{id} was compressed, and {kind} cannot compress: it may need twice the space"));
+        }
+    }
+    notes
 }
 
 /// Why the initramfs lacks a driver or a checker: what it mounts is of another kind.

@@ -12,6 +12,7 @@
 //! | `nodes` | the device nodes that recorded devices will have |
 //! | `steps` | the ordered steps |
 //! | `boot_copies` | what starts the machine, on each disk of a mirror |
+//! | `device_names` | what configuration may call a device |
 //! | `controller` | storage controllers, as modaliases and as people call them |
 //! | `kind_changes` | what follows when a filesystem is of another kind |
 //! | [`matched`] | by what a found disk was taken for a recorded one |
@@ -46,6 +47,7 @@ pub mod bounds;
 pub mod consequence;
 mod controller;
 mod demand;
+mod device_names;
 pub mod diff;
 pub mod display;
 pub mod edit;
@@ -72,14 +74,13 @@ pub mod table;
 mod upper;
 pub mod wipe;
 
-pub use assemble::{plan, plan_as, wanted};
+pub use assemble::{plan, plan_as, plan_wanted, wanted};
 pub use diff::{Change, diff};
 pub use error::PlanError;
 pub use filesystem_kind::FilesystemKind;
 pub use matched::MatchedBy;
 pub use moves::{Move, SecondDisk};
 pub use need::Need;
-pub use nodes::mapper_node;
 pub use policy::Policy;
 pub use schedule::Schedule;
 pub use step::{ArrayDevice, ChangedFilesystem, FurtherDevice, MovedStorage, PhysicalVolume, Plan, Step, Target};

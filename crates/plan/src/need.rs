@@ -74,10 +74,10 @@ pub enum Need<'a> {
     },
     /// Nothing that stays connected is a part of what the machine no longer has.
     Gone {
-        /// The UUID as blkid prints it.
+        /// The UUID of its parts as blkid prints it.
         uuid: Cow<'a, str>,
-        /// What it was, for people: `the md array`.
-        kind: &'a str,
+        /// What it was, for people: `the LVM volume group vg0`.
+        what: String,
     },
     /// Nothing that stays connected bears this UUID.
     Alone {
@@ -140,10 +140,13 @@ impl Step {
             // The restored system would assemble it beside what took its place, with the same filesystems.
             Step::AdaptStorage { moved } => {
                 let arrays = moved.disbanded.iter();
-                let arrays = arrays.map(|uuid| Need::Gone { uuid: member_uuid(uuid).into(), kind: "the md array" });
+                let arrays = arrays
+                    .map(|uuid| Need::Gone { uuid: member_uuid(uuid).into(), what: format!("the md array {uuid}") });
                 // A volume group would be activated with volumes whose filesystems are there twice then.
-                let kind = "the LVM volume group";
-                let physical = moved.given_up.iter().map(|uuid| Need::Gone { uuid: uuid.into(), kind });
+                let physical = moved.given_up.iter().map(|(uuid, group)| Need::Gone {
+                    uuid: uuid.into(),
+                    what: format!("the LVM volume group {group}"),
+                });
                 arrays.chain(physical).collect()
             }
             Step::Extract

@@ -3,7 +3,7 @@
 use crate::error::PlanError;
 use crate::matching::Match;
 use lifeboat_machine::layout::array::is_portable_name;
-use lifeboat_machine::layout::{ArrayMetadata, partition_path};
+use lifeboat_machine::layout::{ArrayMetadata, mapper_node, partition_path};
 use lifeboat_machine::{Device, DeviceId, DeviceKind, Machine};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -70,19 +70,4 @@ fn node(machine: &Machine, matches: &[Match], nodes: &BTreeMap<DeviceId, String>
 /// here.
 fn is_chosen(path: &str) -> bool {
     path.strip_prefix("/dev/md").and_then(|number| number.parse::<u32>().ok()).is_some_and(|number| number < 64)
-}
-
-/// The node of a volume of a group.
-pub fn mapper_node(group: &str, volume: &str) -> String {
-    format!("/dev/mapper/{}", volume_name(group, volume))
-}
-
-/// The name of a volume below /dev/mapper.
-pub(crate) fn volume_name(group: &str, volume: &str) -> String {
-    format!("{}-{}", dashed(group), dashed(volume))
-}
-
-/// LVM doubles the dashes of names, so that the one between group and volume is found (lvm(8), "dm device names").
-fn dashed(name: &str) -> String {
-    name.replace('-', "--")
 }

@@ -130,6 +130,7 @@ pub struct Schedule<'p> {
     /// The next one to begin.
     next: usize,
     end: usize,
+    /// Those that are not to be done.
     done: BTreeSet<usize>,
     at_work: BTreeSet<usize>,
     limit: usize,
@@ -162,7 +163,6 @@ impl<'p> Schedule<'p> {
     /// A step has ended.
     pub fn end(&mut self, index: usize) {
         self.at_work.remove(&index);
-        self.done.insert(index);
     }
 }
 

@@ -275,9 +275,8 @@ pub struct MovedStorage {
     pub opened: Vec<String>,
     /// UUIDs of arrays that are no more, as mdadm prints them.
     pub disbanded: Vec<String>,
-    /// UUIDs of physical volumes that are no more, as LVM prints them.
-    #[serde(default)]
-    pub given_up: Vec<String>,
+    /// Physical volumes that are no more: their UUIDs as LVM prints them, and the names of their groups.
+    pub given_up: Vec<(String, String)>,
     /// New lines of mdadm.conf(5).
     pub assembled: Vec<String>,
     /// Words that go from kernel command lines.

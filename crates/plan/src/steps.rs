@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) struct Work<'a> {
     /// The machine as it was.
     pub(crate) recorded: &'a Machine,
-    /// The machine with the policy's changes.
+    /// The machine with the policy's changes, without the partitions that are left out.
     pub(crate) machine: &'a Machine,
     pub(crate) hardware: &'a FoundHardware,
     pub(crate) matches: &'a [Match<'a>],

@@ -63,6 +63,16 @@ fn what_was_not_mounted_can_be_left_out() {
     assert_eq!(places.iter().map(|place| place.0).collect::<Vec<_>>(), [1, 2, 3, 5]);
     assert_eq!(places[3].2, 1024 + 3072);
     assert!(plan.notes.iter().any(|note| note == "disk0p4 is left out, as you chose"), "{:?}", plan.notes);
+    // fstab must not wait for it at boot, nor name what takes its place.
+    let adapted = plan.steps.iter().find_map(|step| match step {
+        Step::AdaptConfiguration { replacements, gone } => Some((replacements, gone)),
+        _ => None,
+    });
+    let (replacements, gone) = adapted.unwrap();
+    for name in ["/dev/vda4", "/dev/disk/by-id/virtio-SER1-part4", "UUID=aaaaaaaa-0000-0000-0000-000000000004"] {
+        assert!(gone.contains(&name.to_owned()), "{name}: {gone:?}");
+        assert!(!replacements.iter().any(|(old, _)| old == name), "{name}: {replacements:?}");
+    }
     // Without it the machine fits onto a disk on which it would not fit otherwise.
     let small = 7 * GIB;
     let keep =

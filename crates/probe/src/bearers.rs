@@ -21,6 +21,13 @@ pub struct Bearer {
     pub uuid: String,
 }
 
+impl Bearer {
+    /// What a person unplugs so that it is gone: its disk, when it is on one.
+    pub fn unplug(&self) -> &str {
+        self.disk.as_deref().unwrap_or(&self.path)
+    }
+}
+
 /// Everything with a UUID on the devices that are connected, but for what is on the disks of these kernel paths, by
 /// whatever way they are reached.
 ///

@@ -6,10 +6,9 @@ use crate::os;
 use crate::prober::Prober;
 use crate::report::Findings;
 use crate::sysroot::{Sysroot, attribute, names};
-use crate::table;
 use base64::Engine as _;
 use lifeboat_machine::boot::{Boot, EfiEntry, Firmware, InitramfsTool, Loader};
-use lifeboat_machine::layout::{DeviceId, TableKind};
+use lifeboat_machine::layout::{DeviceId, ESP_TYPE, TableKind};
 use lifeboat_machine::{Content, Layout};
 use std::path::{Path, PathBuf};
 
@@ -101,7 +100,7 @@ fn is_esp(layout: &Layout, id: &DeviceId) -> bool {
     layout
         .device(id)
         .and_then(|device| device.partition())
-        .is_some_and(|partition| partition.type_id == table::ESP || partition.type_id == "ef")
+        .is_some_and(|partition| partition.type_id == ESP_TYPE || partition.type_id == "ef")
 }
 
 fn has_esp(layout: &Layout) -> bool {

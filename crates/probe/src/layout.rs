@@ -10,7 +10,7 @@ use crate::prober::{Prober, sector_bytes};
 use crate::report::Findings;
 use crate::table::{self, Table};
 use crate::used::Use;
-use lifeboat_machine::layout::{Mount, Partition, PartitionRole, TableKind, VolumeGroup, VolumeShape};
+use lifeboat_machine::layout::{BIOS_BOOT_TYPE, Mount, Partition, PartitionRole, TableKind, VolumeGroup, VolumeShape};
 use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Layout, Name};
 use lifeboat_storage::blocks::{Block, Blocks};
 use lifeboat_sys::{Invocation, program};
@@ -248,7 +248,7 @@ fn partition_content(
     if partition.role == PartitionRole::Extended {
         return Content::Extended;
     }
-    if kind == TableKind::Gpt && partition.type_id == table::BIOS_BOOT {
+    if kind == TableKind::Gpt && partition.type_id == BIOS_BOOT_TYPE {
         return Content::BootLoader;
     }
     let Some(part) = part else {

@@ -2,13 +2,9 @@
 
 use crate::prober::little_endian;
 use base64::Engine as _;
-use lifeboat_machine::layout::{DeviceId, Partition, PartitionRole, PartitionTable, TableKind};
+use lifeboat_machine::layout::{DeviceId, GPT_ENTRIES, Partition, PartitionRole, PartitionTable, TableKind};
 use serde::Deserialize;
 
-/// Type of the partition that holds GRUB's core image on GPT.
-pub(crate) const BIOS_BOOT: &str = "21686148-6449-6E6F-744E-656564454649";
-/// Type of an EFI system partition on GPT.
-pub(crate) const ESP: &str = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B";
 /// Length of the boot code in sector 0, before the disk signature.
 const BOOT_CODE: usize = 440;
 
@@ -118,7 +114,7 @@ pub(crate) fn parse(json: &[u8], sector: &[u8], parent: &DeviceId) -> Result<Tab
     let entries = match (kind, &table.table_length) {
         (TableKind::Mbr, _) => None,
         // sfdisk writes it only when it is another than the usual (libfdisk, GPT_NPARTITIONS).
-        (TableKind::Gpt, None) => Some(128),
+        (TableKind::Gpt, None) => Some(GPT_ENTRIES),
         (TableKind::Gpt, Some(length)) => {
             let number = length.as_u64().or_else(|| length.as_str()?.parse().ok());
             let number = number.and_then(|number| u32::try_from(number).ok());
@@ -223,6 +219,7 @@ pub(crate) fn mbr_signature(sector: &[u8]) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lifeboat_machine::layout::{BIOS_BOOT_TYPE, ESP_TYPE};
 
     fn sector(types: [u8; 4]) -> Vec<u8> {
         let mut sector = vec![0; 512];
@@ -249,10 +246,10 @@ mod tests {
         assert_eq!(found.partitions.len(), 3);
         let esp = &found.partitions[0];
         assert_eq!((esp.number, esp.start_sector, esp.sectors), (1, 2048, 20480));
-        assert_eq!(esp.type_id, ESP);
+        assert_eq!(esp.type_id, ESP_TYPE);
         assert_eq!(esp.name.as_deref(), Some("EFI ü q system"));
         assert_eq!(esp.attributes.as_deref(), Some("RequiredPartition GUID:63"));
-        assert_eq!(found.partitions[1].type_id, BIOS_BOOT);
+        assert_eq!(found.partitions[1].type_id, BIOS_BOOT_TYPE);
         assert_eq!(found.partitions[1].name.as_deref(), Some("a\"b\\c"));
         assert_eq!(found.partitions[2].name, None);
     }

@@ -53,7 +53,7 @@ pub fn configuration(
     replacements: &[(String, String)],
     gone: &[String],
 ) -> Result<Vec<String>, RebuildError> {
-    let mut editor = Editor { context, notes: vec![], seen: BTreeSet::new(), leftovers: true };
+    let mut editor = Editor::new(context, Change::Names);
     let replaced = |new: &dyn Fn(&str) -> String| -> Vec<(String, String)> {
         replacements.iter().map(|(old, path)| (old.clone(), new(path))).collect()
     };
@@ -123,7 +123,7 @@ fn files(context: &Context) -> Vec<PathBuf> {
 /// # Errors
 /// When a file cannot be read or written.
 pub fn filesystems(context: &Context, changes: &[ChangedFilesystem]) -> Result<Vec<String>, RebuildError> {
-    let mut editor = Editor { context, notes: vec![], seen: BTreeSet::new(), leftovers: false };
+    let mut editor = Editor::new(context, Change::Filesystems);
     let mut lost = vec![];
     editor.edit(Path::new(FSTAB), |text| {
         let (new, notes) = kinds::fstab(text, changes);
@@ -147,7 +147,7 @@ pub fn filesystems(context: &Context, changes: &[ChangedFilesystem]) -> Result<V
 /// # Errors
 /// When a file cannot be read or written, or what the system's own program reports.
 pub fn moved(context: &Context, moved: &MovedStorage) -> Result<Vec<String>, RebuildError> {
-    let mut editor = Editor { context, notes: vec![], seen: BTreeSet::new(), leftovers: false };
+    let mut editor = Editor::new(context, Change::Storage);
     if !moved.opened.is_empty() {
         editor.create(Path::new(CRYPTTAB), "# <target name> <source device> <key file> <options>\n")?;
     }
@@ -219,11 +219,36 @@ struct Editor<'a, 'c> {
     context: &'a Context<'c>,
     notes: Vec<String>,
     seen: BTreeSet<PathBuf>,
-    /// Report names of devices that do not exist.
-    leftovers: bool,
+    change: Change,
 }
 
-impl Editor<'_, '_> {
+/// What is changed in files.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Change {
+    /// Names of devices; those that do not exist are reported.
+    Names,
+    /// Kinds of filesystems.
+    Filesystems,
+    /// What the filesystems lie on.
+    Storage,
+}
+
+impl Change {
+    /// For people, of a file: `/etc/fstab now …`.
+    fn words(self) -> &'static str {
+        match self {
+            Change::Names => "names other devices",
+            Change::Filesystems => "names other filesystems",
+            Change::Storage => "fits the new layout",
+        }
+    }
+}
+
+impl<'a, 'c> Editor<'a, 'c> {
+    fn new(context: &'a Context<'c>, change: Change) -> Editor<'a, 'c> {
+        Editor { context, notes: vec![], seen: BTreeSet::new(), change }
+    }
+
     /// Makes a file that is not there.
     fn create(&self, name: &Path, text: &str) -> Result<(), RebuildError> {
         if self.context.existing(name).is_some() {
@@ -247,11 +272,10 @@ impl Editor<'_, '_> {
         if new != old {
             // In place, so that owner, mode, links and attributes stay.
             std::fs::write(&path, &new).map_err(RebuildError::io("WRITE", &path))?;
-            let what = if self.leftovers { "names other devices" } else { "names other filesystems" };
-            self.notes.push(format!("{shown} now {what}"));
+            self.notes.push(format!("{shown} now {}", self.change.words()));
         }
         // Without udev nobody can know which names there are.
-        if self.leftovers && self.context.by_id.is_dir() {
+        if self.change == Change::Names && self.context.by_id.is_dir() {
             let directory = self.context.by_id.parent().unwrap_or(&self.context.by_id);
             let exists = |name: &Path| match name.strip_prefix("/dev/disk") {
                 Ok(below) => directory.join(below).symlink_metadata().is_ok(),

@@ -103,14 +103,12 @@ pub enum Problem {
     },
     /// A part of what the machine no longer has stays connected.
     #[error(
-        "cannot LEAVE OUT {kind} {uuid}: {bearer} is a part of it, and the restored system would find its filesystems twice; try unplugging \
+        "cannot LEAVE OUT {what}: {bearer} is a part of it, and the restored system would find its filesystems twice; try unplugging \
          {unplug}, or 'wipefs --all {bearer}' if its content is not needed"
     )]
     Remains {
         /// What.
-        kind: String,
-        /// Its UUID.
-        uuid: String,
+        what: String,
         /// The part.
         bearer: String,
         /// What to unplug.
@@ -194,14 +192,9 @@ impl Checker<'_, '_> {
                 false => Err(Problem::Driver { kind: kind.to_owned(), release: release() }),
             },
             Need::Alone { uuid, kind, device } => self.alone(&uuid, kind, device),
-            Need::Gone { uuid, kind } => match self.bearer(&uuid)? {
+            Need::Gone { uuid, what } => match self.bearer(&uuid)? {
                 None => Ok(()),
-                Some(bearer) => Err(Problem::Remains {
-                    kind: kind.to_owned(),
-                    uuid: uuid.into_owned(),
-                    unplug: bearer.disk.clone().unwrap_or_else(|| bearer.path.clone()),
-                    bearer: bearer.path,
-                }),
+                Some(bearer) => Err(Problem::Remains { what, unplug: bearer.unplug().to_owned(), bearer: bearer.path }),
             },
         }
     }
@@ -295,16 +288,13 @@ impl Checker<'_, '_> {
     fn alone(&mut self, uuid: &str, kind: &str, device: &str) -> Result<(), Problem> {
         match self.bearer(uuid)? {
             None => Ok(()),
-            Some(bearer) => {
-                let unplug = bearer.disk.clone().unwrap_or_else(|| bearer.path.clone());
-                Err(Problem::Taken {
-                    kind: kind.to_owned(),
-                    device: device.to_owned(),
-                    uuid: uuid.to_owned(),
-                    bearer: bearer.path,
-                    unplug,
-                })
-            }
+            Some(bearer) => Err(Problem::Taken {
+                kind: kind.to_owned(),
+                device: device.to_owned(),
+                uuid: uuid.to_owned(),
+                unplug: bearer.unplug().to_owned(),
+                bearer: bearer.path,
+            }),
         }
     }
 }

@@ -57,7 +57,6 @@ pub use apply::apply;
 pub use check::{NotReady, check};
 pub use context::Context;
 pub use error::{Difference, RebuildError};
-pub use lifeboat_plan::mapper_node;
 pub use mounts::unmount_all;
 pub use reactivate::reactivate;
 pub use secrets::{NoSecrets, Secrets};

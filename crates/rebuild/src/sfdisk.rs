@@ -1,7 +1,7 @@
 //! Input for sfdisk(8), in the format of `sfdisk --dump`, without device names. Written here only: for the step that writes a
 //! table, and for the page about recovery by hand.
 
-use lifeboat_machine::layout::{Partition, PartitionTable, TableKind};
+use lifeboat_machine::layout::{GPT_ENTRIES, Partition, PartitionTable, TableKind};
 use std::fmt::Write as _;
 
 /// The script that makes a table with these entries.
@@ -20,7 +20,7 @@ pub fn script(table: &PartitionTable, entries: &[Partition]) -> String {
     if let Some(last) = table.last_lba {
         line("last-lba", last.to_string());
     }
-    if let Some(entries) = table.entries.filter(|entries| *entries != 128) {
+    if let Some(entries) = table.entries.filter(|entries| *entries != GPT_ENTRIES) {
         line("table-length", entries.to_string());
     }
     out.push('\n');

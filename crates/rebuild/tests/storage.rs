@@ -51,6 +51,7 @@ fn files_follow_and_stay_when_it_is_done_again() {
         let notes = run(&runner, own, &empty_machine(), &empty_plan(), &step).unwrap();
         assert_eq!(runner.command_lines(), [format!("chroot {} grub-mkconfig -o /boot/grub/grub.cfg", own.display())]);
         assert_eq!(notes.len(), if again { 1 } else { 4 }, "{notes:?}");
+        assert_eq!(notes[0] == "/etc/crypttab now fits the new layout", !again, "{notes:?}");
         let read = |name: &str| std::fs::read_to_string(own.join(name)).unwrap();
         assert_eq!(read("etc/fstab"), format!("{uuid} / ext4 defaults 0 1\nUUID=9 /home ext4 defaults 0 2\n"));
         assert_eq!(read("etc/crypttab"), "other UUID=3-3 none luks\nroot_crypt UUID=2-2 none luks,initramfs\n");
@@ -117,7 +118,11 @@ fn the_initramfs_must_hold_what_the_root_lies_on() {
         let done = run(&runner, target.path(), &machine, &plan, &step);
         match missing {
             None => assert_eq!(done.unwrap(), Vec::<String>::new()),
-            Some(text) => assert!(done.unwrap_err().to_string().contains(text)),
+            Some(text) => {
+                let error = done.unwrap_err().to_string();
+                assert!(error.contains(text), "{error}");
+                assert_eq!(error.contains("cryptsetup-initramfs"), text.ends_with("cryptsetup"), "{error}");
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ use lifeboat_sys::program::{BLKID, BTRFS};
 use lifeboat_sys::{Invocation, Runner, mount};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// What a comparison found.
@@ -187,13 +187,16 @@ pub(crate) enum Access {
 fn log_option(filesystem: &Filesystem, runner: &dyn Runner) -> Result<Option<Result<String, String>>, Failure> {
     let FilesystemOptions::Xfs(XfsOptions { log_device: Some(_), .. }) = &filesystem.options else { return Ok(None) };
     let uuid = &filesystem.uuid;
-    let lookup = Invocation::new(BLKID).args(["-c", "/dev/null", "-o", "device", "-t"]).arg(format!("LOGUUID={uuid}"));
-    let found = runner.run(&lookup.accept(2))?.text();
-    Ok(Some(match found.lines().collect::<Vec<_>>()[..] {
-        [device] => Ok(format!("logdev={device}")),
+    let found = on_disk::named(&format!("LOGUUID={uuid}"), runner)?;
+    Ok(Some(match &found[..] {
+        [device] => Ok(format!("logdev={}", device.display())),
         [] => Err(format!("the log of its filesystem {uuid} is on no disk")),
-        [..] => Err(format!("the log of its filesystem {uuid} is on several disks: {found}")),
+        several => Err(format!("the log of its filesystem {uuid} is on several disks: {}", list(several))),
     }))
+}
+
+fn list(devices: &[PathBuf]) -> String {
+    devices.iter().map(|device| device.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// Mounts all recorded filesystems that can be found; returns a line for each that cannot.
@@ -212,20 +215,16 @@ pub(crate) fn mount_all(
         let Some(filesystem) = machine.layout.device(&mount.device).and_then(|device| device.filesystem()) else {
             continue;
         };
-        let lookup = Invocation::new(BLKID)
-            .args(["-c", "/dev/null", "-o", "device", "-t"])
-            .arg(format!("UUID={}", filesystem.uuid))
-            .accept(2);
-        let found = runner.run(&lookup)?.text();
-        let devices: Vec<&str> = found.lines().collect();
+        let devices = on_disk::named(&format!("UUID={}", filesystem.uuid), runner)?;
         // Each device of a btrfs on several ones bears its UUID; it is mounted by any of them.
         let several = machine.layout.content_devices(&mount.device).len() > 1;
         let devices = if several { &devices[..devices.len().min(1)] } else { &devices[..] };
-        let [device] = devices[..] else {
+        let [device] = devices else {
             lines.push(if devices.is_empty() {
                 format!("{}: its filesystem {} is on no disk", mount.mount_point, filesystem.uuid)
             } else {
-                format!("{}: its filesystem {} is on several disks: {found}", mount.mount_point, filesystem.uuid)
+                let (place, uuid) = (&mount.mount_point, &filesystem.uuid);
+                format!("{place}: its filesystem {uuid} is on several disks: {}", list(devices))
             });
             continue;
         };
@@ -238,7 +237,7 @@ pub(crate) fn mount_all(
         let inside = mount.mount_point.as_path().strip_prefix("/").unwrap_or(Path::new(""));
         let place = target.join(inside);
         let subvolume = mount.subvolume.as_ref().filter(|_| as_recorded);
-        let subvolume = subvolume.map(|name| subvolume_id(runner, Path::new(device), &place, name)).transpose();
+        let subvolume = subvolume.map(|name| subvolume_id(runner, device, &place, name)).transpose();
         let subvolume = match subvolume {
             Ok(id) => id.map(|id| format!("subvolid={id}")),
             Err(error) => {

@@ -3,7 +3,8 @@
 use crate::archived::Archived;
 use crate::failure::Failure;
 use lifeboat_machine::{Content, Device, Event, EventSink, Machine};
-use lifeboat_plan::{Policy, consequence};
+use lifeboat_plan::Policy;
+use lifeboat_plan::consequence::{self, Required};
 use std::path::Path;
 
 /// How a machine shall come back: as an edited description says, or as it was.
@@ -49,15 +50,30 @@ pub fn check_packages(archived: &Archived, recorded: &Machine, wanted: &Machine)
             missing.retain(|one| !one.files.iter().any(|file| entry.path == Path::new(file)));
         }
     })?;
-    match missing.first() {
-        None => Ok(()),
-        Some(one) => Err(Failure::Unusable {
-            what: format!("the new layout for {}", one.what),
-            reason: format!(
-                "the restored system has no package {package}, which it needs for it; try installing it on the machine (apt install \
-                 {package}) and backing up again, or another layout",
-                package = one.package
-            ),
-        }),
+    missing.first().map_or(Ok(()), |one| Err(lacking(one)))
+}
+
+/// What can be done about it must be possible where the machine is dead.
+fn lacking(one: &Required) -> Failure {
+    Failure::Unusable {
+        what: format!("the new layout for {}", one.what),
+        reason: format!(
+            "the restored system has no package {package}, which it needs for it; try the layout that the machine had \
+             (lifeboat.layout=recorded on the kernel command line, or 'lifeboat restore' without --layout). When it runs again, install \
+             {package} (apt install {package}), back up, and recover onto the new layout",
+            package = one.package
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dead_machine_gets_advice_that_it_can_follow() {
+        let one = Required { what: "the array root".into(), files: &["/usr/sbin/mdadm"], package: "mdadm" };
+        let text = lacking(&one).to_string();
+        assert!(text.contains("lifeboat.layout=recorded") && text.contains("without --layout"), "{text}");
     }
 }

@@ -364,7 +364,7 @@ impl Keyring {
             } else {
                 Err(unusable(
                     "it is encrypted anew, and there is no passphrase for it; try the interactive mode or 'lifeboat restore', which \
-                     ask for one, or naming a key file of the machine when the layout is edited (--key-file)"
+                     ask for one, or naming a key file of the machine when the layout is edited (--luks-key)"
                         .into(),
                 ))
             };

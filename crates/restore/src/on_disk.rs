@@ -143,8 +143,8 @@ fn look(place: &OnDisk, runner: &dyn Runner) -> Result<Vec<PathBuf>, Failure> {
     }
 }
 
-/// blkid(8) ends with 2 when nothing matches the token.
-fn named(token: &str, runner: &dyn Runner) -> Result<Vec<PathBuf>, Failure> {
+/// The devices that a token names: `UUID=…`. blkid(8) ends with 2 when nothing matches it.
+pub(crate) fn named(token: &str, runner: &dyn Runner) -> Result<Vec<PathBuf>, Failure> {
     let call = Invocation::new(BLKID).args(["-c", "/dev/null", "-o", "device", "-t", token]).accept(2);
     let output = runner.run(&call)?;
     Ok(output.text().lines().map(PathBuf::from).collect())

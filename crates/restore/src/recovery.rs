@@ -287,8 +287,8 @@ impl<'a> Recovery<'a> {
     /// [`Failure::Plan`] when no plan is allowed and fits; [`Failure::NotReady`] with what its steps lack.
     pub fn plan(&self, policy: &Policy) -> Result<Plan, Failure> {
         stage(self.sink, "plan", || {
-            let plan = lifeboat_plan::plan_as(&self.machine, &self.description, &self.hardware()?, policy)?;
             let wanted = lifeboat_plan::wanted(&self.machine, &self.description, policy)?;
+            let plan = lifeboat_plan::plan_wanted(&self.machine, &wanted, &self.hardware()?, policy)?;
             edited::check_packages(&self.archived, &self.machine, &wanted)?;
             self.keyring.follow(&wanted);
             self.keyring.open_by_files(self.runner, self.sink)?;

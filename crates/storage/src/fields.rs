@@ -99,7 +99,7 @@ pub const LVM: Fields = Fields {
     kept: &[
         "vg_uuid, vg_name, vg_extent_size, vg_tags, vg_attr, vg_missing_pv_count, vg_lock_type",
         "pv_name, pv_uuid, pe_start, pv_pe_count",
-        "lv_name, lv_uuid, lv_tags, lv_attr, lv_parent, lv_kernel_major, lv_kernel_minor, segtype, seg_pe_ranges, stripes, data_stripes, stripe_size, region_size, chunk_size, pool_lv, origin, data_lv, lv_metadata_size, zero, discards, raidintegritymode, raidintegrityblocksize, raid_min_recovery_rate, raid_max_recovery_rate, raid_write_behind, metadata_lv, mirror_log, cache_mode, cache_policy, cache_settings, cache_metadata_format, writecache_block_size",
+        "lv_name, lv_uuid, lv_tags, lv_attr, lv_kernel_major, lv_kernel_minor, segtype, seg_pe_ranges, data_stripes, stripe_size, region_size, chunk_size, pool_lv, origin, data_lv, lv_metadata_size, zero, discards, raidintegritymode, raidintegrityblocksize, raid_min_recovery_rate, raid_max_recovery_rate, raid_write_behind, metadata_lv, mirror_log, cache_mode, cache_policy, cache_settings, cache_metadata_format, writecache_block_size",
     ],
     ignored: &[
         (
@@ -107,7 +107,7 @@ pub const LVM: Fields = Fields {
             "the book-keeping of the metadata; LVM's defaults",
         ),
         ("vg_max_lv, vg_max_pv", "limits without effect on what is there; none after the recovery"),
-        ("vg_free, pv_free, pv_used, *_size", "follow from the layout"),
+        ("vg_free, pv_free, pv_used, lv_parent, stripes, *_size", "follow from the layout"),
         ("vg_systemid, lv_host, lv_time", "of the machine and hour that made it"),
         ("lv_read_ahead, lv_kernel_read_ahead", "the kernel's default unless the system's own rules set it"),
         (

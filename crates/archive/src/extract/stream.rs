@@ -5,7 +5,7 @@ use super::files::{Made, others, put, put_all};
 use super::taking::Taking;
 use crate::ArchiveError;
 use crate::directories::Directories;
-use crate::file_table::{Id, Kind, More, Record, data};
+use crate::file_table::{FileTable, Id, Kind, More, Record, Xattr, data};
 use crate::links::Links;
 use rustix::fd::OwnedFd;
 
@@ -27,6 +27,16 @@ pub(crate) struct StreamedFile {
     pub(crate) changed: Option<(Record, More)>,
     /// Its content cannot be used.
     pub(crate) unusable: Option<String>,
+}
+
+impl StreamedFile {
+    /// What it was when it was read: its record, extended attributes and holes.
+    pub(crate) fn as_read<'a>(&'a self, table: &'a FileTable) -> (&'a Record, &'a [Xattr], &'a [(u64, u64)]) {
+        match &self.changed {
+            Some((record, more)) => (record, &more.xattrs, &more.holes),
+            None => (&table.records[self.index], table.xattrs(self.index), table.holes(self.index)),
+        }
+    }
 }
 
 /// An archive without blobs.
@@ -111,10 +121,7 @@ fn one(
     if let Some(cause) = &streamed.unusable {
         return Err(Failure::Entry(format!("cannot RESTORE: {cause}")));
     }
-    let (record, xattrs, holes) = match &streamed.changed {
-        Some((record, more)) => (record, &more.xattrs[..], &more.holes[..]),
-        None => (&table.records[index], table.xattrs(index), table.holes(index)),
-    };
+    let (record, xattrs, holes) = streamed.as_read(table);
     let shares = streamed.changed.is_none();
     let what = Made { index, record, xattrs, exact: false, shares };
     put(extraction, parents, &what, |file| write(extraction, stream, index, file, (record.size, holes), shares))

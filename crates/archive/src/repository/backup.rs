@@ -78,13 +78,14 @@ fn attempt(
         || {
             let stock = Stock::take(store)?;
             let (snapshots, unreadable) = super::snapshot::all(store)?;
-            let parent = if request.reread { None } else { owner::latest(&Owners::new(store), &snapshots, &machine) };
-            let before = parent.map(|parent| Before::read(store, &stock.index, parent.tree)).unwrap_or_default();
+            let parent = owner::latest(&Owners::new(store), &snapshots, &machine).cloned();
+            let used = parent.as_ref().filter(|_| !request.reread);
+            let before = used.map(|parent| Before::read(store, &stock.index, parent.tree)).unwrap_or_default();
             lock.confirm("WRITE")?;
-            Ok::<_, ArchiveError>((stock, snapshots, unreadable, before))
+            Ok::<_, ArchiveError>((stock, snapshots, unreadable, parent, before))
         },
     );
-    let (mut walked, (mut stock, snapshots, unreadable, before)) = (walked?, loaded?);
+    let (mut walked, (mut stock, snapshots, unreadable, parent, before)) = (walked?, loaded?);
     repairs::mend(repository, &mut stock, &unreadable, observer)?;
     let room = walked.extents.take().map(|extents| extents.finish(&mut walked.table, &walked.tops)).unwrap_or_default();
     let encrypted = std::mem::take(&mut walked.encrypted);
@@ -93,8 +94,7 @@ fn attempt(
         observer.warning(&entry.at_backup());
     }
     owner::warn_of_the_future(&snapshots, now, observer);
-    let parent = owner::latest(&Owners::new(store), &snapshots, &machine);
-    let taken = match (parent, request.reread) {
+    let taken = match (&parent, request.reread) {
         (Some(parent), false) => parent::take_over(store, &stock.index, (parent, &before), &mut walked.table),
         _ => parent::Taken::default(),
     };
@@ -131,7 +131,7 @@ fn attempt(
     tags.extend(Marks::tags(&request.machine_id, owner::next_order(&snapshots, now.as_second())));
     let file = SnapshotFile {
         time: started.clone(),
-        parent: parent.and_then(|parent| crypto::unhex(&parent.id)),
+        parent: parent.as_ref().and_then(|parent| crypto::unhex(&parent.id)),
         tree,
         paths: vec!["/".to_owned()],
         hostname: request.host.clone(),

@@ -352,10 +352,8 @@ impl<'a> Contents<'a> {
 
     /// Why the content of a member cannot be used, after its map was read.
     fn prepare(&mut self, found: &Found, streamed: &StreamedFile) -> Result<Option<String>, ArchiveError> {
-        let (size, holes) = match &streamed.changed {
-            Some((record, more)) => (record.size, more.holes.as_slice()),
-            None => (self.table.records[streamed.index].size, self.table.holes(streamed.index)),
-        };
+        let (record, _, holes) = streamed.as_read(self.table);
+        let size = record.size;
         let map = if holes.is_empty() { vec![] } else { sparse_map(size, holes) };
         let stored: u64 = crate::file_table::data(size, holes).map(|(_, length)| length).sum();
         if found.is_sparse == holes.is_empty() || found.size != stored + map.len() as u64 {

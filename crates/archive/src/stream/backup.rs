@@ -14,7 +14,7 @@ use crate::directories::{Directories, without_directory};
 use crate::file_table::{FileTable, Kind, More, Record, data};
 use crate::report::{BackupReport, Problems, Progress};
 use crate::selection::OWN_DIRECTORY;
-use crate::walk::content::{Content, Known, Opened, Unreadable};
+use crate::walk::content::{Content, Opened, Unreadable};
 use crate::walk::look::Patience;
 use crate::walk::{self, Walked};
 use crate::{ArchiveError, BackupRequest, Observer, Secret, encrypted, warnings};
@@ -344,7 +344,7 @@ impl Backup<'_> {
         };
         let mut record = walked.clone();
         let Opened { mut content, changed, more, warning } =
-            match Content::open(&directory, &self.known(index), &mut record, &self.patience) {
+            match Content::open(&directory, &self.walked.known(index), &mut record, &self.patience) {
                 Ok(opened) => opened,
                 Err(error) => {
                     self.lost(index, error.message());
@@ -407,17 +407,6 @@ impl Backup<'_> {
         }
         self.count(1, 0);
         Ok(saved)
-    }
-
-    fn known(&self, index: usize) -> Known<'_> {
-        let table = &self.walked.table;
-        Known {
-            directory: &table.records[table.records[index].parent as usize],
-            name: OsStr::from_bytes(table.name(index)),
-            holes: table.holes(index),
-            stored: self.walked.stored_by(index),
-            walked_at: self.walked.began,
-        }
     }
 
     /// Adds the content of a file without its holes. When it cannot be read to its end, zeros follow, because its size has been

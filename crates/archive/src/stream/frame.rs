@@ -119,14 +119,11 @@ impl Packer {
         Ok(Packer(compressor))
     }
 
-    /// Appends the compressed frame to `out`.
-    pub(crate) fn pack(&mut self, tar: &[u8], out: &mut Vec<u8>) -> std::io::Result<u32> {
-        let start = out.len();
-        let most = zstd::zstd_safe::compress_bound(tar.len());
-        out.resize(start + most, 0);
-        let written = self.0.compress_to_buffer(tar, &mut out[start..])?;
-        out.truncate(start + written);
-        Ok(written as u32)
+    /// The compressed frame.
+    pub(crate) fn pack(&mut self, tar: &[u8]) -> std::io::Result<Vec<u8>> {
+        let mut out = Vec::with_capacity(zstd::zstd_safe::compress_bound(tar.len()));
+        self.0.compress_to_buffer(tar, &mut out)?;
+        Ok(out)
     }
 }
 
@@ -158,8 +155,8 @@ mod tests {
     #[test]
     fn a_frame_comes_back_and_is_found_behind_rubbish() {
         let tar: Vec<u8> = (0..FRAME_BYTES).map(|at| (at / 7) as u8).collect();
-        let mut packed = vec![];
-        let compressed = Packer::new(3).unwrap().pack(&tar, &mut packed).unwrap();
+        let packed = Packer::new(3).unwrap().pack(&tar).unwrap();
+        let compressed = packed.len() as u32;
         let place = Place { offset: 1 << 40, length: tar.len() as u32, compressed, member: Some(512) };
         assert_eq!(head(&place.encode(&KEY), &KEY), Some(Head::Frame(place)));
         assert_eq!(Unpacker::new().unwrap().unpack(&packed, &place).unwrap(), tar);
@@ -178,8 +175,7 @@ mod tests {
     fn random_bytes_fit() {
         let mut tar = vec![0; FRAME_BYTES];
         getrandom::fill(&mut tar).unwrap();
-        let mut packed = vec![];
-        assert!((Packer::new(3).unwrap().pack(&tar, &mut packed).unwrap() as usize) < COMPRESSED_MAX);
+        assert!(Packer::new(3).unwrap().pack(&tar).unwrap().len() < COMPRESSED_MAX);
     }
 
     #[test]

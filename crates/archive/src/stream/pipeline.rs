@@ -65,8 +65,8 @@ impl Pipeline {
                 loop {
                     let job = locked(&jobs).recv();
                     let Ok(Frame { tar, place, packed }) = job else { break };
-                    let mut out = Vec::new();
-                    let result = packer.pack(&tar, &mut out).map(|compressed| (Place { compressed, ..place }, out));
+                    let result = packer.pack(&tar);
+                    let result = result.map(|out| (Place { compressed: out.len() as u32, ..place }, out));
                     let _ = packed.send(result);
                     let _ = give_back.send(tar);
                 }

@@ -61,12 +61,9 @@ impl Stream {
         let is_file = |index: usize| (table.records[index].kind == Kind::File).then_some(index);
         while let Some(file) = contents.next_file(&is_file)? {
             seen[file.index] = true;
-            let (size, holes) = match &file.changed {
-                Some((record, more)) => (record.size, more.holes.clone()),
-                None => (table.records[file.index].size, table.holes(file.index).to_vec()),
-            };
-            let mut left: u64 = data(size, &holes).map(|(_, length)| length).sum();
-            let mut cause = file.unusable;
+            let (record, _, holes) = file.as_read(table);
+            let mut left: u64 = data(record.size, holes).map(|(_, length)| length).sum();
+            let mut cause = file.unusable.clone();
             progress.bytes += left;
             while left > 0 && cause.is_none() {
                 match contents.read(left)? {
@@ -193,20 +190,18 @@ fn contents_differ(
         let old = file.index;
         open.remove(&old);
         let Some(new) = here.get(&old).copied() else { continue };
-        if let Some(cause) = file.unusable {
+        if let Some(cause) = &file.unusable {
             problems.add(archived.path(old), format!("cannot COMPARE: {cause}"));
             continue;
         }
-        let (size, holes) = match &file.changed {
-            Some((record, more)) => (record.size, more.holes.clone()),
-            None => (archived.records[old].size, archived.holes(old).to_vec()),
-        };
+        let (record, _, holes) = file.as_read(archived);
+        let size = record.size;
         bytes = bytes.saturating_add(size);
         // The sizes are compared already.
         if size != found.records[new].size || size == 0 {
             continue;
         }
-        match same(comparison, new, (size, &holes), contents, (&mut directories, &patience), &mut buffer)? {
+        match same(comparison, new, (size, holes), contents, (&mut directories, &patience), &mut buffer)? {
             Ok(true) => {}
             Ok(false) => comparison.other_content(old),
             Err(message) => problems.add(archived.path(old), message),

@@ -293,6 +293,13 @@ impl VolumeShape {
         }
     }
 
+    /// The physical volumes of its write-mostly images.
+    pub fn write_mostly(&self) -> Vec<&DeviceId> {
+        let VolumeShape::Raid { images, .. } = self.uncached().0 else { return vec![] };
+        let mostly = images.iter().filter(|image| image.write_mostly);
+        mostly.flat_map(|image| &image.extents).map(|extents| &extents.device).collect()
+    }
+
     /// What it lies on directly: physical volumes, or its thin pool; each once, in order of first use.
     pub fn lies_on(&self) -> Vec<&DeviceId> {
         let pool = match self {
@@ -311,4 +318,16 @@ impl VolumeShape {
         }
         out
     }
+}
+
+/// The name of a volume of a group below /dev/mapper. LVM doubles the dashes of names, so that the one between group and volume is found
+/// (lvm(8), "dm device names").
+pub fn mapper_name(group: &str, volume: &str) -> String {
+    let dashed = |name: &str| name.replace('-', "--");
+    format!("{}-{}", dashed(group), dashed(volume))
+}
+
+/// The node of a volume of a group.
+pub fn mapper_node(group: &str, volume: &str) -> String {
+    format!("/dev/mapper/{}", mapper_name(group, volume))
 }

@@ -4,6 +4,13 @@ use super::id::DeviceId;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
+/// GPT's type of an EFI system partition (UEFI specification, 5.3.3).
+pub const ESP_TYPE: &str = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B";
+/// GPT's type of the partition that holds GRUB's core image (GRUB manual, "BIOS installation").
+pub const BIOS_BOOT_TYPE: &str = "21686148-6449-6E6F-744E-656564454649";
+/// Entries of a GPT, unless its maker chose another number.
+pub const GPT_ENTRIES: u32 = 128;
+
 /// A partition table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

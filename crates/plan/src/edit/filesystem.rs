@@ -143,38 +143,21 @@ fn instead(machine: &Machine, device: &Device, recorded: &Filesystem, kind: File
     new
 }
 
-fn compressed(machine: &Machine, id: &DeviceId) -> bool {
+/// What is mounted from a device compresses its files.
+pub(crate) fn compressed(machine: &Machine, id: &DeviceId) -> bool {
     let mut mounts = machine.layout.mounts.iter().filter(|mount| mount.device == *id);
     mounts.any(|mount| mount.options.iter().any(|option| option.starts_with("compress")))
 }
 
-/// The machine with the filesystems that a policy chooses, and what a person should know.
-pub(super) fn changed(machine: &Machine, policy: &Policy) -> (Machine, Vec<String>) {
-    let (mut new, mut notes) = (machine.clone(), vec![]);
+/// The machine with the filesystems that a policy chooses.
+pub(super) fn changed(machine: &Machine, policy: &Policy) -> Machine {
+    let mut new = machine.clone();
     for (id, kind) in &policy.filesystems {
         let Some(device) = machine.layout.device(id) else { continue };
-        let Some((recorded, was)) =
-            device.filesystem().and_then(|recorded| Some((recorded, FilesystemKind::of(recorded)?)))
-        else {
+        let Some(recorded) = device.filesystem().filter(|recorded| FilesystemKind::of(recorded).is_some()) else {
             continue;
         };
         let filesystem = instead(machine, device, recorded, *kind);
-        let mut note = format!("{id} becomes {kind} instead of {was}, as you chose");
-        if let Some(what) = kind.lacks(was) {
-            note.push_str(&format!(
-                "; {kind} cannot hold {what}: files that have these are listed, and count as not fully restored"
-            ));
-        }
-        notes.push(note);
-        if filesystem.label != recorded.label {
-            notes.push(format!(
-                "{id}: its label is shortened to \"{}\", the longest that {kind} allows",
-                filesystem.label
-            ));
-        }
-        if compressed(machine, id) {
-            notes.push(format!("{id} was compressed, and {kind} cannot compress: it may need twice the space"));
-        }
         for changed in new.layout.devices.iter_mut().filter(|device| device.id == *id) {
             changed.content = Content::Filesystem(filesystem.clone());
         }
@@ -183,5 +166,5 @@ pub(super) fn changed(machine: &Machine, policy: &Policy) -> (Machine, Vec<Strin
             mount.subvolume = (*kind == FilesystemKind::Btrfs).then(Default::default);
         }
     }
-    (new, notes)
+    new
 }

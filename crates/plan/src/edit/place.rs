@@ -5,14 +5,12 @@ use super::refusal::Refusal;
 use crate::policy::Policy;
 use crate::size::GRAIN;
 use lifeboat_machine::boot::Loader;
-use lifeboat_machine::layout::{Partition, PartitionRole, PartitionTable, TableKind};
+use lifeboat_machine::layout::{ESP_TYPE, GPT_ENTRIES, Partition, PartitionRole, PartitionTable, TableKind};
 use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Machine};
 use std::path::Path;
 
 /// EFI System Partition (UEFI specification, 5.3.3) and Extended Boot Loader Partition (UAPI, Boot Loader Specification).
-const BOOT_TYPES: [&str; 2] = ["C12A7328-F81F-11D2-BA4B-00A0C93EC93B", "BC13C2FF-59E6-4262-A352-B275FD6F7172"];
-/// Entries of a GPT whose table does not say how many it has.
-const GPT_ENTRIES: u32 = 128;
+const BOOT_TYPES: [&str; 2] = [ESP_TYPE, "BC13C2FF-59E6-4262-A352-B275FD6F7172"];
 
 /// Where a partition shall lie.
 #[derive(Clone, Debug, PartialEq, Eq)]

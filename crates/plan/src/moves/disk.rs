@@ -5,12 +5,12 @@ use super::kind::SecondDisk;
 use crate::edit::Refusal;
 use crate::size::GRAIN;
 use lifeboat_machine::boot::{InitramfsTool, Loader};
-use lifeboat_machine::layout::{Disk, PartitionRole, TableKind};
+use lifeboat_machine::layout::{BIOS_BOOT_TYPE, Disk, PartitionRole, TableKind};
 use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Machine};
 use std::path::Path;
 
 /// GRUB's own partition on a GPT.
-const BIOS_BOOT: (&str, &str) = ("21686148-6449-6E6F-744E-656564454649", "");
+const BIOS_BOOT: (&str, &str) = (BIOS_BOOT_TYPE, "");
 
 impl Draft {
     /// The disk that takes part, made where it is new; of at least so many bytes.
@@ -101,9 +101,8 @@ impl Draft {
                 entry.device = new.clone();
             }
         });
-        let gpt = |layout: &lifeboat_machine::Layout, id: &DeviceId| matches!(layout.partition_disk(id).map(|disk| &disk.content), Some(Content::Table(table)) if table.kind == TableKind::Gpt);
         // What names it by its partition's UUID finds it there, too.
-        if gpt(self.layout(), &part.id) && gpt(self.layout(), &new) {
+        if self.is_in_gpt(&part.id) && self.is_in_gpt(&new) {
             let (uuid, type_id, attributes) = (old.uuid.clone(), old.type_id.clone(), old.attributes.clone());
             self.change(&new, |device| {
                 if let DeviceKind::Partition(partition) = &mut device.kind {

@@ -4,7 +4,7 @@ use crate::edit::Refusal;
 use crate::size::GRAIN;
 use lifeboat_machine::boot::Loader;
 use lifeboat_machine::filesystem::{FilesystemOptions, Journal};
-use lifeboat_machine::layout::{Partition, PartitionRole, TableKind, partition_path};
+use lifeboat_machine::layout::{GPT_ENTRIES, Partition, PartitionRole, TableKind, partition_path};
 use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Layout, Machine, Member};
 use std::path::Path;
 
@@ -232,7 +232,7 @@ impl Draft {
         if table.kind == TableKind::Mbr && parts.iter().any(|(_, part)| part.role == PartitionRole::Extended) {
             return Err(Refusal::of(disk, "a partition cannot be added to an MBR with an extended partition"));
         }
-        let limit = if table.kind == TableKind::Mbr { 4 } else { table.entries.unwrap_or(128) };
+        let limit = if table.kind == TableKind::Mbr { 4 } else { table.entries.unwrap_or(GPT_ENTRIES) };
         let number = (1..=limit).find(|number| !parts.iter().any(|(_, part)| part.number == *number));
         let number = number.ok_or_else(|| Refusal::of(disk, "its partition table is full"))?;
         let end = parts.iter().map(|(_, part)| (part.start_sector + part.sectors) * sector).max().unwrap_or(0);
@@ -284,29 +284,30 @@ impl Draft {
         let sector = self.sector(disk);
         let size = self.layout().device(disk).map_or(0, |device| device.size_bytes);
         let gpt = kind == TableKind::Gpt;
-        let digits = self.digits(&format!("table {disk}"));
         let table = lifeboat_machine::layout::PartitionTable {
             kind,
-            id: if gpt {
-                self.uuid(&format!("table {disk}")).to_ascii_uppercase()
-            } else {
-                format!("0x{}", &digits[..8])
-            },
+            id: self.table_id(disk, kind),
             first_lba: gpt.then_some(MARGIN / sector),
             last_lba: gpt.then(|| (size / sector).saturating_sub(GPT_TAIL / sector)),
-            entries: gpt.then_some(128),
+            entries: gpt.then_some(GPT_ENTRIES),
             boot_code: None,
         };
         self.change(disk, |device| device.content = Content::Table(table.clone()));
         table
     }
 
+    /// The id of a table that a disk did not have.
+    pub(super) fn table_id(&self, disk: &DeviceId, kind: TableKind) -> String {
+        let purpose = format!("table {disk}");
+        match kind {
+            TableKind::Gpt => self.uuid(&purpose).to_ascii_uppercase(),
+            TableKind::Mbr => format!("0x{}", &self.digits(&purpose)[..8]),
+        }
+    }
+
     /// Removes a partition of which nothing is made; those behind it move up. A disk without partitions has no table then.
     pub(super) fn remove_partition(&mut self, id: &DeviceId) {
-        let Some(device) = self.layout().device(id).cloned() else { return };
-        let Some(partition) = device.partition().cloned() else {
-            return self.change(id, |device| device.content = Content::Empty);
-        };
+        let Some(partition) = self.layout().device(id).and_then(Device::partition).cloned() else { return };
         self.remove(id);
         self.machine.boot.efi_entries.retain(|entry| entry.device != *id);
         let parts = self.layout().partitions_of(&partition.parent);
@@ -333,13 +334,23 @@ impl Draft {
             Content::Member(Member::Filesystem { .. }) => LINUX,
             Content::Table(_) | Content::BootLoader | Content::Extended => return,
         };
-        let gpt = |layout: &Layout| matches!(layout.partition_disk(id).map(|disk| &disk.content), Some(Content::Table(table)) if table.kind == TableKind::Gpt);
-        let kind = if gpt(self.layout()) { kinds.0 } else { kinds.1 }.to_owned();
+        self.retype(id, kinds);
+    }
+
+    /// Gives a partition one of two types: GPT's, and that of an MBR.
+    pub(super) fn retype(&mut self, id: &DeviceId, kinds: (&str, &str)) {
+        let kind = if self.is_in_gpt(id) { kinds.0 } else { kinds.1 }.to_owned();
         self.change(id, |device| {
             if let DeviceKind::Partition(partition) = &mut device.kind {
                 partition.type_id = kind;
             }
         });
+    }
+
+    /// A partition of a GPT.
+    pub(super) fn is_in_gpt(&self, id: &DeviceId) -> bool {
+        let disk = self.layout().partition_disk(id).map(|disk| &disk.content);
+        matches!(disk, Some(Content::Table(table)) if table.kind == TableKind::Gpt)
     }
 
     /// Drops disks on which nothing is left but what starts a machine from them, and that held something before.

@@ -8,7 +8,7 @@ use lifeboat_machine::boot::Loader;
 use lifeboat_machine::filesystem::FilesystemOptions;
 use lifeboat_machine::layout::array::is_portable_name;
 use lifeboat_machine::layout::{
-    Array, ArrayLevel, ArrayMember, ArrayMetadata, ArrayRole, Consistency, PartitionRole, partition_path,
+    Array, ArrayLevel, ArrayMember, ArrayMetadata, ArrayRole, Consistency, ESP_TYPE, PartitionRole, partition_path,
 };
 use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Member};
 use std::path::Path;
@@ -19,7 +19,7 @@ const SUPERBLOCK: u64 = GRAIN;
 const BITMAP_FROM: u64 = 100 << 30;
 const BITMAP_CHUNK: u64 = 64 << 20;
 /// Type of an EFI system partition.
-const ESP: (&str, &str) = ("C12A7328-F81F-11D2-BA4B-00A0C93EC93B", "ef");
+const ESP: (&str, &str) = (ESP_TYPE, "ef");
 
 impl Draft {
     /// RAID 1 to one disk, and every other level, too.
@@ -72,17 +72,6 @@ impl Draft {
             self.dissolve(other);
         }
         Ok(())
-    }
-
-    fn retype(&mut self, id: &DeviceId, kinds: (&str, &str)) {
-        let disk = self.layout().partition_disk(id).map(|disk| &disk.content);
-        let gpt = matches!(disk, Some(Content::Table(table)) if table.first_lba.is_some());
-        let kind = if gpt { kinds.0 } else { kinds.1 }.to_owned();
-        self.change(id, |device| {
-            if let DeviceKind::Partition(partition) = &mut device.kind {
-                partition.type_id = kind;
-            }
-        });
     }
 
     /// Removes a device of which nothing is used any more, with what it is made of.
@@ -238,10 +227,7 @@ impl Draft {
         let Some(Content::Table(mut table)) = self.layout().device(from).map(|device| device.content.clone()) else {
             return vec![];
         };
-        table.id = match table.first_lba {
-            Some(_) => self.uuid(&format!("table {to}")).to_ascii_uppercase(),
-            None => format!("0x{}", &self.digits(&format!("table {to}"))[..8]),
-        };
+        table.id = self.table_id(to, table.kind);
         let own = self.layout().device(from).map_or(0, |device| device.size_bytes);
         let path = self.layout().device(to).map(|device| device.path.clone()).unwrap_or_default();
         self.change(to, |device| {

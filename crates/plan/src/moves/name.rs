@@ -1,5 +1,6 @@
 //! How people name devices, and what must not be lost.
 
+use lifeboat_machine::layout::mapper_name;
 use lifeboat_machine::{Content, Device, DeviceId, DeviceKind, Machine};
 
 /// The device that a person means: by its id, its kernel path, the path or name of an array, a volume or a mapping, its mount point, or
@@ -25,7 +26,7 @@ pub fn find(machine: &Machine, name: &str) -> Option<DeviceId> {
                 }
                 DeviceKind::Volume(volume) => layout.group(&volume.group).is_some_and(|group| {
                     name.strip_prefix("/dev/").unwrap_or(name) == format!("{}/{}", group.name, volume.name)
-                        || below_mapper(&crate::nodes::volume_name(&group.name, &volume.name))
+                        || below_mapper(&mapper_name(&group.name, &volume.name))
                 }),
                 DeviceKind::Crypt(crypt) => below_mapper(&crypt.name),
             }

@@ -3,8 +3,10 @@
 use super::Work;
 use crate::consequence;
 use crate::controller;
+use crate::device_names::{hardware_names, names};
 use crate::kind_changes;
 use crate::step::Step;
+use lifeboat_machine::Content;
 use lifeboat_machine::boot::InitramfsTool;
 use lifeboat_machine::layout::Disk;
 
@@ -43,15 +45,13 @@ impl Work<'_> {
         let layout = &self.recorded.layout;
         let mut gone: Vec<String> = vec![];
         for device in consequence::absent(self.recorded, self.machine) {
-            gone.extend(consequence::names(layout, device));
-            let (suffix, disk) = match device.partition() {
-                Some(partition) => (format!("-part{}", partition.number), layout.device(&partition.parent)),
-                None => (String::new(), Some(device)),
-            };
-            let Some(disk) = disk.and_then(|disk| disk.disk()) else { continue };
-            let path = disk.hardware_path.as_deref().filter(|path| !path.is_empty());
-            gone.extend(path.map(|path| format!("/dev/disk/by-path/{path}{suffix}")));
-            gone.extend(by_id(disk).into_iter().map(|id| format!("/dev/disk/by-id/{id}{suffix}")));
+            gone.extend(names(layout, device));
+            // Nothing waits at boot for a filesystem that was not made again.
+            if let (Content::Filesystem(_) | Content::Swap(_), Some(uuid)) =
+                (&device.content, consequence::content_uuid(device))
+            {
+                gone.extend([format!("UUID={uuid}"), format!("/dev/disk/by-uuid/{uuid}")]);
+            }
         }
         gone.retain(|name| !renamed.iter().any(|(old, _)| old == name));
         gone.sort();
@@ -68,7 +68,7 @@ impl Work<'_> {
             }
         };
         for m in self.matches {
-            let mut names: Vec<(String, String, String, bool)> = vec![];
+            let mut places: Vec<(String, Option<u32>, String, bool)> = vec![];
             if self.recorded.layout.device(&m.device.id).is_none() {
                 // A disk that the machine did not have has no names to be replaced.
                 continue;
@@ -79,20 +79,16 @@ impl Work<'_> {
                 if let Some(new) = self.nodes.find(&device.id).filter(|_| stayed) {
                     let left =
                         self.machine.layout.partition_disk(&device.id).is_some_and(|disk| disk.id != m.device.id);
-                    names.push((device.path.clone(), format!("-part{}", partition.number), new.to_owned(), left));
+                    places.push((device.path.clone(), Some(partition.number), new.to_owned(), left));
                 }
             }
-            names.push((m.device.path.clone(), String::new(), m.found.path.clone(), false));
+            places.push((m.device.path.clone(), None, m.found.path.clone(), false));
             let Some(disk) = m.device.disk() else { continue };
-            // What lies on another disk of the machine now has none of the names that come from its old one.
-            for (old, suffix, new, left) in names {
-                if (left || disk.hardware_path != m.found.disk.hardware_path)
-                    && let Some(path) = disk.hardware_path.as_deref().filter(|path| !path.is_empty())
-                {
-                    add(format!("/dev/disk/by-path/{path}{suffix}"), &new);
-                }
-                for id in by_id(disk).into_iter().filter(|id| left || !by_id(&m.found.disk).contains(id)) {
-                    add(format!("/dev/disk/by-id/{id}{suffix}"), &new);
+            for (old, partition, new, left) in places {
+                // What lies on another disk of the machine now has none of the names that come from its old one.
+                let kept = if left { vec![] } else { hardware_names(&m.found.disk, partition) };
+                for name in hardware_names(disk, partition).into_iter().filter(|name| !kept.contains(name)) {
+                    add(name, &new);
                 }
                 add(old, &new);
             }
@@ -132,39 +128,4 @@ impl Work<'_> {
             (old != new).then(|| format!("{} was attached to {old} and is now attached to {new}", m.device.id))
         })
     }
-}
-
-/// Names below /dev/disk/by-id that udev's rules make from WWN, model and serial number
-/// (systemd, rules.d/60-persistent-storage.rules).
-fn by_id(disk: &Disk) -> Vec<String> {
-    let mut names = vec![];
-    if let Some(wwn) = disk.wwn.as_deref().filter(|wwn| !wwn.is_empty()) {
-        let prefix = if wwn.starts_with("eui.") || wwn.starts_with("uuid.") || wwn.starts_with("nvme.") {
-            "nvme-"
-        } else {
-            "wwn-"
-        };
-        names.push(format!("{prefix}{wwn}"));
-    }
-    let Some(serial) = disk.serial.as_deref().map(underscored).filter(|serial| !serial.is_empty()) else {
-        return names;
-    };
-    match disk.transport.as_deref() {
-        Some("virtio") => names.push(format!("virtio-{serial}")),
-        Some(transport) => {
-            let model = disk.model.as_deref().map(underscored).unwrap_or_default();
-            let bus = match transport {
-                "sata" | "ata" => "ata",
-                other => other,
-            };
-            let name = if model.is_empty() { serial } else { format!("{model}_{serial}") };
-            names.push(format!("{bus}-{name}"));
-        }
-        None => {}
-    }
-    names
-}
-
-fn underscored(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join("_")
 }

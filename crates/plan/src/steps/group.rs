@@ -52,7 +52,7 @@ impl Work<'_> {
         };
         let physical = nodes(&placed.physical.iter().collect::<Vec<_>>())?;
         let fast = nodes(&placed.fast.iter().collect::<Vec<_>>())?;
-        let write_mostly = nodes(&write_mostly(&volume.shape))?;
+        let write_mostly = nodes(&volume.shape.write_mostly())?;
         Ok(Step::MakeVolume {
             node: self.nodes.get(&device.id)?.to_owned(),
             group: group.name.clone(),
@@ -75,11 +75,4 @@ impl Work<'_> {
             | None => Err(PlanError::Description(format!("a thin volume in {pool}, which is no pool"))),
         }
     }
-}
-
-/// The physical volumes of a RAID volume's write-mostly images.
-fn write_mostly(shape: &VolumeShape) -> Vec<&DeviceId> {
-    let VolumeShape::Raid { images, .. } = shape.uncached().0 else { return vec![] };
-    let mostly = images.iter().filter(|image| image.write_mostly);
-    mostly.flat_map(|image| &image.extents).map(|extents| &extents.device).collect()
 }

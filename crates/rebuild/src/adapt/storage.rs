@@ -15,7 +15,7 @@ pub(super) fn crypttab(text: &[u8], moved: &MovedStorage) -> Vec<u8> {
                     .any(|known| known.eq_ignore_ascii_case(&device))
         })
     };
-    lines(text, &gone, &moved.opened)
+    lines(text, Continued::Never, &gone, &moved.opened)
 }
 
 /// mdadm.conf(5) without the arrays that are no more, and with those that are new.
@@ -25,7 +25,7 @@ pub(super) fn mdadm_conf(text: &[u8], moved: &MovedStorage) -> Vec<u8> {
         fields.first().is_some_and(|word| word.eq_ignore_ascii_case("ARRAY"))
             && uuid.is_some_and(|uuid| moved.disbanded.iter().any(|known| hex(known) == hex(uuid)))
     };
-    lines(text, &gone, &moved.assembled)
+    lines(text, Continued::ByBlanks, &gone, &moved.assembled)
 }
 
 /// mdadm takes UUIDs with any separators (mdadm.conf(5), "uuid=").
@@ -33,17 +33,25 @@ fn hex(uuid: &str) -> String {
     uuid.chars().filter(char::is_ascii_hexdigit).map(|digit| digit.to_ascii_lowercase()).collect()
 }
 
-/// A text without the lines of which `gone` says so by their fields, and with further lines. What goes on in the next lines, which begin with
-/// a blank, goes with them.
-fn lines(text: &[u8], gone: &dyn Fn(&[&str]) -> bool, new: &[String]) -> Vec<u8> {
+/// Whether an entry of a file goes on in the next lines.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Continued {
+    /// Each line is an entry, also one that is indented (crypttab(5)).
+    Never,
+    /// A line that begins with a blank belongs to the one before (mdadm.conf(5)).
+    ByBlanks,
+}
+
+/// A text without the entries of which `gone` says so by their fields, and with further lines.
+fn lines(text: &[u8], continued: Continued, gone: &dyn Fn(&[&str]) -> bool, new: &[String]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut dropping = false;
     for line in text.split_inclusive(|byte| *byte == b'\n') {
         let shown = String::from_utf8_lossy(line);
-        let continued = line.first().is_some_and(|byte| matches!(byte, b' ' | b'\t'));
+        let goes_on = continued == Continued::ByBlanks && line.first().is_some_and(|byte| matches!(byte, b' ' | b'\t'));
         let fields: Vec<&str> = shown.split_whitespace().collect();
         let comment = fields.first().is_none_or(|field| field.starts_with('#'));
-        dropping = if comment { false } else { (continued && dropping) || gone(&fields) };
+        dropping = if comment { false } else { (goes_on && dropping) || gone(&fields) };
         if !dropping {
             out.extend_from_slice(line);
         }
@@ -167,6 +175,12 @@ mod tests {
             "# name device\nswap /dev/sda2 /dev/urandom swap\nroot_crypt UUID=77aa none luks,initramfs\n"
         );
         assert_eq!(text(crypttab(b"", &MovedStorage::default())), "");
+        // An indented line is a mapping of its own.
+        let old = b"vda3_crypt UUID=64f0a6d1-1111 none luks\n  data UUID=9 /etc/data.key luks\n\tother UUID=64f0a6d1-1111 none\n";
+        assert_eq!(
+            text(crypttab(old, &moved())),
+            "  data UUID=9 /etc/data.key luks\nroot_crypt UUID=77aa none luks,initramfs\n"
+        );
     }
 
     #[test]

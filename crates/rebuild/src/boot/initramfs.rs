@@ -5,7 +5,7 @@ use crate::error::RebuildError;
 use crate::mounts::in_chroot;
 use lifeboat_machine::Content;
 use lifeboat_machine::boot::InitramfsTool;
-use lifeboat_plan::{MovedStorage, Step};
+use lifeboat_plan::Step;
 use lifeboat_sys::program::{DRACUT, LSINITCPIO, LSINITRAMFS, LSINITRD, MKINITCPIO, UPDATE_INITRAMFS};
 use lifeboat_sys::{Invocation, RunError};
 use std::path::Path;
@@ -37,11 +37,7 @@ pub fn rebuild(context: &Context) -> Result<Vec<String>, RebuildError> {
     };
     let done = in_chroot(context, || {
         context.runner.run(&call.in_root(&context.target))?;
-        match moved(context) {
-            // What the root lies on now is not what was recorded.
-            Some(moved) => holds(context, &moved.initramfs),
-            None => opens_root(context),
-        }
+        holds(context, &programs(context))
     });
     if in_memory {
         let _ = std::fs::remove_dir_all(IN_MEMORY);
@@ -58,28 +54,16 @@ pub fn rebuild(context: &Context) -> Result<Vec<String>, RebuildError> {
 /// What opens LUKS devices in an initramfs, whatever made it.
 const OPENERS: [&str; 3] = ["bin/cryptsetup", "bin/systemd-cryptsetup", "/systemd/systemd-cryptsetup"];
 
-/// Looks whether the new initramfs can open an encrypted root: without the package that adds cryptsetup, the tools leave it out without a
-/// word (dracut 106 and 112 without systemd-cryptsetup, initramfs-tools without cryptsetup-initramfs).
-fn opens_root(context: &Context) -> Result<Vec<String>, RebuildError> {
-    let layout = &context.machine.layout;
-    let root = layout.mount_at("/").map(|mount| layout.below(&mount.device)).unwrap_or_default();
-    if !root.iter().any(|device| matches!(device.content, Content::Luks(_))) {
-        return Ok(vec![]);
-    }
-    let (image, list) = match contents(context)? {
-        Ok(found) => found,
-        Err(why) => return Ok(vec![format!("whether the new initramfs opens the encrypted root is not known: {why}")]),
-    };
-    if list.lines().any(|line| OPENERS.iter().any(|opener| line.trim_end().ends_with(opener))) {
-        return Ok(vec![]);
-    }
-    Err(RebuildError::Boot {
-        what: "an initramfs that opens the encrypted root".into(),
-        reason: format!(
-            "{image} was rebuilt and has no cryptsetup; try installing cryptsetup-initramfs (with dracut: systemd-cryptsetup) in {}, \
-             and rebuilding it",
-            context.target.display()
-        ),
+/// The programs that the initramfs must hold: those of the layers that the root lies on now, or what opens a root that was encrypted when
+/// the machine was recorded.
+fn programs(context: &Context) -> Vec<String> {
+    let of = |step: &Step| if let Step::AdaptStorage { moved } = step { Some(moved.initramfs.clone()) } else { None };
+    let moved = context.plan.steps.iter().find_map(of);
+    moved.unwrap_or_else(|| {
+        let layout = &context.machine.layout;
+        let root = layout.mount_at("/").map(|mount| layout.below(&mount.device)).unwrap_or_default();
+        let encrypted = root.iter().any(|device| matches!(device.content, Content::Luks(_)));
+        encrypted.then(|| "cryptsetup".to_owned()).into_iter().collect()
     })
 }
 
@@ -101,12 +85,8 @@ fn contents(context: &Context) -> Result<Result<(String, String), String>, Rebui
     })
 }
 
-/// What the plan says about storage that the machine did not have.
-fn moved<'c>(context: &'c Context<'_>) -> Option<&'c MovedStorage> {
-    context.plan.steps.iter().find_map(|step| if let Step::AdaptStorage { moved } = step { Some(moved) } else { None })
-}
-
-/// Looks whether the new initramfs holds the programs that the root needs now.
+/// Looks whether the new initramfs holds programs: without the package that adds one, the tools leave it out without a word (dracut 106 and
+/// 112 without systemd-cryptsetup, initramfs-tools without cryptsetup-initramfs).
 fn holds(context: &Context, programs: &[String]) -> Result<Vec<String>, RebuildError> {
     if programs.is_empty() {
         return Ok(vec![]);
@@ -129,10 +109,20 @@ fn holds(context: &Context, programs: &[String]) -> Result<Vec<String>, RebuildE
         Some(program) => Err(RebuildError::Boot {
             what: "an initramfs that mounts the root".into(),
             reason: format!(
-                "{image} was rebuilt and has no {program}; try installing the package that adds it in {}, and rebuilding it",
+                "{image} was rebuilt and has no {program}; try installing {} in {}, and rebuilding it",
+                package(program),
                 context.target.display()
             ),
         }),
+    }
+}
+
+/// The package that adds a program to an initramfs, as Debian calls it.
+fn package(program: &str) -> &str {
+    match program {
+        "cryptsetup" => "cryptsetup-initramfs (with dracut: systemd-cryptsetup)",
+        "lvm" => "lvm2",
+        other => other,
     }
 }
 

@@ -67,8 +67,8 @@ pub(super) type Row = BTreeMap<String, String>;
 
 const GROUPS: &str = "vg_uuid,vg_name,vg_extent_size,vg_tags,vg_attr,vg_missing_pv_count,vg_lock_type";
 const PHYSICAL: &str = "vg_uuid,pv_name,pv_uuid,pe_start,pv_pe_count";
-const VOLUMES: &str = "vg_uuid,lv_name,lv_uuid,lv_tags,lv_attr,lv_parent,lv_kernel_major,lv_kernel_minor,segtype,\
-    seg_pe_ranges,stripes,data_stripes,stripe_size,region_size,chunk_size,pool_lv,origin,data_lv,lv_metadata_size,zero,\
+const VOLUMES: &str = "vg_uuid,lv_name,lv_uuid,lv_tags,lv_attr,lv_kernel_major,lv_kernel_minor,segtype,\
+    seg_pe_ranges,data_stripes,stripe_size,region_size,chunk_size,pool_lv,origin,data_lv,lv_metadata_size,zero,\
     discards,raidintegritymode";
 /// What every LVM of this decade reports, and older ones may not.
 const NEWER: &str = ",raid_min_recovery_rate,raid_max_recovery_rate,raid_write_behind,metadata_lv,mirror_log,cache_mode,\
@@ -212,6 +212,7 @@ mod tests {
     use super::*;
     use lifeboat_machine::layout::{CacheKind, RaidSettings};
     use lifeboat_sys::{FakeRunner, Output};
+    use std::collections::BTreeSet;
 
     fn json(name: &str, rows: &[&[(&str, &str)]]) -> String {
         let rows: Vec<Value> = rows
@@ -310,6 +311,16 @@ mod tests {
         let last = runner.command_lines().pop().unwrap();
         assert!(["cache_mode", "cache_policy", "mirror_log"].iter().all(|column| last.contains(column)), "{last}");
         assert!(!last.contains("raidintegrityblocksize") && !last.contains("writecache_block_size"), "{last}");
+    }
+
+    /// The handbook says what is asked for.
+    #[test]
+    fn the_columns_are_those_that_are_kept() {
+        let asked = [GROUPS, PHYSICAL, VOLUMES, NEWER, NEWEST];
+        let asked: BTreeSet<&str> =
+            asked.iter().flat_map(|list| list.split(',')).filter(|word| !word.is_empty()).collect();
+        let kept: BTreeSet<&str> = crate::fields::LVM.kept.iter().flat_map(|line| line.split(", ")).collect();
+        assert_eq!(asked, kept);
     }
 
     #[test]

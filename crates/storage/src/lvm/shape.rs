@@ -26,8 +26,7 @@ pub(super) fn shape(segments: &[&Row], rows: &[Row]) -> Result<VolumeShape, Stri
             Ok(VolumeShape::Striped { stripe_bytes: number(first, "stripe_size"), extents: ranges(segments)? })
         }
         "thin-pool" => {
-            let data = bare(text(first, "data_lv"));
-            let data: Vec<&Row> = rows.iter().filter(|row| bare(text(row, "lv_name")) == data).collect();
+            let data = of(text(first, "data_lv"), rows);
             if data.iter().any(|row| text(row, "segtype") != "linear") {
                 return Err(
                     "its thin pool lies on another kind than linear; that is not made again in this release".into()
@@ -36,7 +35,7 @@ pub(super) fn shape(segments: &[&Row], rows: &[Row]) -> Result<VolumeShape, Stri
             Ok(VolumeShape::ThinPool {
                 chunk_bytes: number(first, "chunk_size"),
                 metadata_bytes: number(first, "lv_metadata_size"),
-                zero: matches!(text(first, "zero"), "1" | "zero"),
+                zero: text(first, "zero") == "1",
                 discards: text(first, "discards").to_owned(),
                 extents: ranges(&data)?,
             })

@@ -4,7 +4,7 @@ use super::zeros::Zeros;
 use super::*;
 use crate::directories::{Directories, without_directory};
 use crate::file_table::is_large;
-use crate::walk::content::{Content, Known, Opened, Unreadable};
+use crate::walk::content::{Content, Opened, Unreadable};
 use crate::walk::look::Patience;
 use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
@@ -250,13 +250,7 @@ impl Reading<'_> {
     ) -> Result<Read, ArchiveError> {
         let table = &self.walked.table;
         let walked = &table.records[index];
-        let known = Known {
-            directory: &table.records[walked.parent as usize],
-            name: OsStr::from_bytes(table.name(index)),
-            holes: table.holes(index),
-            stored: self.walked.stored_by(index),
-            walked_at: self.walked.began,
-        };
+        let known = self.walked.known(index);
         let mut meter = Meter { bytes: &self.bytes, left: table.stored(index) };
         let mut shrank = false;
         let read = loop {
