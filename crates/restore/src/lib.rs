@@ -13,7 +13,8 @@
 //! | [`rescue`] | what the boot process left for us: parameters, embedded manifest, source |
 //! | [`located_archive`] | the archive of a recovery, on the medium or elsewhere |
 //! | [`archived`] | one backup in it: a snapshot, or the set of a stream |
-//! | [`stream_place`] | where a stream is: files, a place on a disk, tapes |
+//! | [`proof`] | the proof, before anything is wiped, that it can be restored |
+//! | [`stream_name`], [`stream_place`] | where a stream is: files, a place on a disk, tapes |
 //! | [`mod@snapshot`] | what a snapshot says about itself, and whether it can be recovered here |
 //! | [`room`] | the room that restored files need |
 //! | [`edited`] | a machine that comes back on another layout than it had |
@@ -22,7 +23,7 @@
 //! | [`steps`] | the steps of a plan as they are told and written down |
 //! | [`journal`] | how far a recovery came: what resuming needs |
 //! | [`nuke`] | the unattended mode |
-//! | [`session`] | [`Session`]: what a person does in the interactive mode, one call a step |
+//! | [`session`] | [`Session`]: what a person does in the interactive mode, one call a step; [`listed`]: the files that it lists |
 //! | [`archive_places`], [`logs`], [`keyboard`] | what else it needs: other devices, saved logs, keyboard layouts |
 //! | [`compare`] | the compare mode: archive against disks, read-only |
 //! | [`clock`] | the machine's clock against the age of an archive |
@@ -44,14 +45,17 @@ pub mod failure;
 pub mod journal;
 pub mod keyboard;
 pub mod keyring;
+pub mod listed;
 pub mod located_archive;
 pub mod logs;
 pub mod medium;
+mod mounted;
 pub mod network;
 pub mod nuke;
 pub mod observe;
 pub mod on_disk;
 pub mod pace;
+pub mod proof;
 pub mod recovery;
 pub mod rescue;
 pub mod room;
@@ -60,6 +64,7 @@ pub mod snapshot;
 pub mod source;
 pub mod stacks;
 pub mod steps;
+pub mod stream_name;
 pub mod stream_place;
 pub mod view;
 

@@ -4,21 +4,22 @@
 use crate::archived::Archived;
 use crate::clock;
 use crate::edited;
-use crate::failure::{Failure, entries};
+use crate::failure::Failure;
 use crate::journal::{Journal, Part};
 use crate::keyring::Keyring;
 use crate::located_archive::{LocatedArchive, LocatedSet, check_wanted};
 use crate::medium;
 use crate::network::Network;
 use crate::observe::{CONSOLE_INTERVAL, Observing};
+use crate::proof::{LISTED, prove};
 use crate::rescue::RescueSystem;
 use crate::room;
 use crate::snapshot;
 use crate::source::Source;
 use crate::stacks::Stacks;
 use crate::steps::{self, Steps};
-use crate::stream_place;
-use lifeboat_archive::{ArchiveError, Problem, Repository, RestoreOptions, Secret, Selection};
+use crate::stream_name;
+use lifeboat_archive::{ArchiveError, Repository, RestoreOptions, Secret, Selection};
 use lifeboat_machine::boot::Loader;
 use lifeboat_machine::{ArchiveManifest, Event, EventSink, FoundHardware, Machine};
 use lifeboat_plan::{Plan, Policy, Step};
@@ -27,9 +28,6 @@ use lifeboat_sys::Runner;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Differences that are listed one by one: a serial line takes a tenth of a second for each.
-const LISTED_DIFFERENCES: usize = 200;
 
 /// A recovery whose archive was verified to be readable.
 pub struct Recovery<'a> {
@@ -87,35 +85,6 @@ pub fn stage<T>(sink: &dyn EventSink, name: &str, work: impl FnOnce() -> Result<
     Ok(result)
 }
 
-/// Verifies that a snapshot can be read: every byte that it needs; or, across the network, where that would double the transfer
-/// (decision 13; not `near`), that all of it is there. What other snapshots and machines need does not matter. Returns what is lost, if `damaged` says
-/// that the rest is wanted anyway.
-///
-/// # Errors
-/// [`Failure::Lost`] with all that cannot be restored.
-pub fn prove(
-    archived: &Archived,
-    near: bool,
-    damaged: bool,
-    interval: Duration,
-    sink: &dyn EventSink,
-) -> Result<Vec<Problem>, Failure> {
-    let lost = archived.lost(near, &Observing::every(interval, sink, "verify"))?;
-    if lost.is_empty() {
-        return Ok(lost);
-    }
-    if !damaged {
-        return Err(Failure::Lost { place: archived.location().display().to_string(), lost });
-    }
-    for problem in lost.iter().take(LISTED_DIFFERENCES) {
-        let path = lifeboat_machine::Name::from(problem.path.as_path()).to_string();
-        sink.emit(&Event::Entry { path, text: problem.message.clone() });
-    }
-    let text = format!("the archive is damaged: {} cannot be restored; all the rest will be", entries(lost.len()));
-    sink.emit(&Event::Warning { text });
-    Ok(lost)
-}
-
 /// Returns a key. It is first called with `None`, if no medium holds one, and after a wrong key with that error:
 /// without a person to ask, it returns the error.
 pub type AskKey<'a> = dyn Fn(Option<ArchiveError>) -> Result<Secret, Failure> + 'a;
@@ -148,7 +117,7 @@ impl<'a> Recovery<'a> {
         sink: &'a dyn EventSink,
     ) -> Result<Recovery<'a>, Failure> {
         if let Some(place) = rescue.archive_elsewhere()
-            && stream_place::is_meant(&place)
+            && stream_name::is_meant(&place)
         {
             let found = stage(sink, "medium", || LocatedSet::at(rescue, &place, runner, sink))?;
             return stage(sink, "archive", || Self::open_set(rescue, found, key, network, runner, sink));
@@ -449,7 +418,7 @@ impl<'a> Recovery<'a> {
             let source = target_source(&self.machine, &self.rescue.directories.target);
             let report = self.archived.compare_unprotected(&source, &observer);
             let report = report.map_err(Failure::Verify)?;
-            for difference in report.differences.iter().take(LISTED_DIFFERENCES) {
+            for difference in report.differences.iter().take(LISTED) {
                 self.sink.emit(&Event::Entry {
                     path: lifeboat_machine::Name::from(difference.path.as_path()).to_string(),
                     text: difference.detail.clone(),
@@ -458,7 +427,7 @@ impl<'a> Recovery<'a> {
             if let Some(text) = report.copied() {
                 self.sink.emit(&Event::Note { text });
             }
-            let more = report.differences.len().saturating_sub(LISTED_DIFFERENCES);
+            let more = report.differences.len().saturating_sub(LISTED);
             if more > 0 {
                 let text = format!("{more} more entries differ; 'lifeboat compare' lists all of them");
                 self.sink.emit(&Event::Warning { text });

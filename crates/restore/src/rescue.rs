@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::medium::{Medium, parse_manifest};
 use crate::network::Network;
-use crate::stream_place;
+use crate::stream_name;
 use lifeboat_machine::on_disk::OnDisk;
 use lifeboat_machine::run;
 use lifeboat_machine::source::{FoundMedium, FoundTape, RecordedSource};
@@ -172,7 +172,7 @@ impl RescueSystem {
     /// address, a place on a local disk or a stream among the parameters.
     pub fn archive_elsewhere(&self) -> Option<Cow<'_, str>> {
         let meant = |source: &&str| {
-            lifeboat_remote::Address::is_meant(source) || OnDisk::is_meant(source) || stream_place::is_meant(source)
+            lifeboat_remote::Address::is_meant(source) || OnDisk::is_meant(source) || stream_name::is_meant(source)
         };
         let tape = || self.tape.as_ref().map(|tape| Cow::Owned(format!("tape:{}", tape.device.display())));
         let parameter = || self.parameters.source.as_deref().filter(meant).map(Cow::Borrowed);

@@ -4,26 +4,26 @@
 use crate::archived::{Archived, Set};
 use crate::compare::{self, Access};
 use crate::failure::Failure;
+pub use crate::listed::{ListedFile, found_in};
 use crate::located_archive::check_wanted;
 use crate::medium::{self, Medium};
 use crate::nuke;
 use crate::observe::Observing;
 use crate::on_disk::Search;
-use crate::recovery::{self, Recovery, stage};
+use crate::proof;
+use crate::recovery::{Recovery, stage};
 use crate::rescue::RescueSystem;
 use crate::source::Source;
 use crate::stacks::{self, Stacks};
-use crate::stream_place::{self, StreamAt};
+use crate::stream_name;
+use crate::stream_place::StreamAt;
 use crate::view::{self, View};
-use lifeboat_archive::{
-    ArchiveError, FileTable, Kind, Problem, Repository, RestoreOptions, Secret, Selection, SnapshotInfo, words,
-};
-use lifeboat_machine::{Event, EventSink, FoundHardware, Machine, MediumManifest, Name};
+use lifeboat_archive::{ArchiveError, Problem, Repository, RestoreOptions, Secret, Selection, SnapshotInfo, words};
+use lifeboat_machine::{Event, EventSink, FoundHardware, Machine, MediumManifest};
 use lifeboat_plan::{Plan, Policy};
 use lifeboat_storage::Locked;
 use lifeboat_sys::Runner;
 use std::borrow::Cow;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -64,17 +64,6 @@ pub enum Destination {
     Machine,
     /// Below a folder.
     Folder(PathBuf),
-}
-
-/// A file of a snapshot.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListedFile {
-    /// Absolute path in the archive.
-    pub path: PathBuf,
-    /// A directory: choosing it chooses what is below.
-    pub directory: bool,
-    /// Size in bytes; of regular files.
-    pub size_bytes: u64,
 }
 
 /// The result of restoring files.
@@ -182,7 +171,7 @@ impl<'a> Session<'a> {
             None => Place::Medium(rescue.medium()?),
             Some(text) => {
                 let (run, network) = (&rescue.directories.run, &rescue.network);
-                let found = match stream_place::is_meant(&text) {
+                let found = match stream_name::is_meant(&text) {
                     true => StreamAt::find(&text, run, search, self.runner)
                         .and_then(|at| at.map(|at| Place::Stream(Arc::new(at))).ok_or_else(nothing_open)),
                     false => Source::open_asking(&text, run, network, self.runner, search).map(Place::Source),
@@ -404,9 +393,7 @@ impl<'a> Session<'a> {
             }
         }
         let near = place.repository().is_none_or(|repository| repository.folder().is_some());
-        stage(self.sink, "archive", || {
-            recovery::prove(self.chosen()?.archived(), near, damaged, self.interval, self.sink)
-        })
+        stage(self.sink, "archive", || proof::prove(self.chosen()?.archived(), near, damaged, self.interval, self.sink))
     }
 
     /// Restores paths, replacing what is there.
@@ -476,32 +463,6 @@ impl<'a> Session<'a> {
     }
 }
 
-/// Files of a snapshot whose path holds `text`, ignoring the case of ASCII letters; the first `limit` of them, and how many there are.
-pub fn found_in(table: &FileTable, text: &str, limit: usize) -> (Vec<ListedFile>, u64) {
-    let needle = text.to_ascii_lowercase().into_bytes();
-    let fits = |path: &Path| {
-        let path = path.as_os_str().as_bytes().to_ascii_lowercase();
-        needle.is_empty() || path.windows(needle.len()).any(|part| part == needle)
-    };
-    let (mut found, mut count) = (vec![], 0);
-    for entry in table.entries().filter(|entry| fits(&entry.path)) {
-        count += 1;
-        if found.len() < limit {
-            let directory = entry.kind == Kind::Directory;
-            found.push(ListedFile { path: entry.path, directory, size_bytes: entry.size });
-        }
-    }
-    (found, count)
-}
-
 fn nothing_open() -> Failure {
     Failure::Unusable { what: "the archive".into(), reason: "no snapshot was chosen".into() }
-}
-
-impl ListedFile {
-    /// The path on one line of a terminal.
-    pub fn shown(&self) -> String {
-        let slash = if self.directory && self.path != Path::new("/") { "/" } else { "" };
-        format!("{}{slash}", Name::from(self.path.as_path()))
-    }
 }

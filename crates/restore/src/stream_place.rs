@@ -2,9 +2,10 @@
 //! it (`stream:disk:LABEL=BACKUP:/web1`), or tapes (`tape`, `tape:/dev/nst0`).
 
 use crate::failure::Failure;
+use crate::mounted::{Mounted, mounted};
 use crate::network::Network;
 use crate::on_disk::{self, Search};
-use crate::source::{Mounted, mounted};
+use crate::stream_name::PREFIX;
 use lifeboat_archive::Secret;
 use lifeboat_archive::stream::tape::{Change, TapeSource};
 use lifeboat_archive::stream::{FileSource, Stream};
@@ -17,7 +18,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const PREFIX: &str = "stream:";
 /// How often a drive is asked whether the next tape is in it.
 const ASKED_EVERY: Duration = Duration::from_secs(5);
 /// How long a tape is waited for; nobody may be there at night.
@@ -35,11 +35,6 @@ enum Kind {
     Files(PathBuf),
     /// The drive with the first volume.
     Tape(Volume),
-}
-
-/// True when a text is meant as a stream, valid or not.
-pub fn is_meant(text: &str) -> bool {
-    text.starts_with(PREFIX) || TapeName::is_meant(text)
 }
 
 impl StreamAt {

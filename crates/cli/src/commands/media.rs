@@ -61,7 +61,7 @@ fn rescue_only(session: &Session, args: &IsoArgs) -> CommandResult {
         let understood = match text.strip_prefix("stream:").unwrap_or(text) {
             tape if TapeName::is_meant(text) => TapeName::parse(tape).map(drop),
             place if OnDisk::is_meant(place) => OnDisk::parse(place).map(drop),
-            _ if lifeboat_restore::stream_place::is_meant(text) => {
+            _ if lifeboat_restore::stream_name::is_meant(text) => {
                 Err(format!("'{text}': expected stream:disk:UUID=…:/PATH, a file on a disk"))
             }
             address => Address::parse(address).map(drop),
@@ -107,7 +107,7 @@ fn check_source(session: &Session, args: &IsoArgs, source: &str, machine: &Machi
     let machine = Owner::new(&*machine.machine_id, &*machine.name);
     let warn = |text: String| session.reporter.emit(&Event::Warning { text });
     // A tape may be in a safe, and a stream is opened with its key.
-    if lifeboat_restore::stream_place::is_meant(source) {
+    if lifeboat_restore::stream_name::is_meant(source) {
         return;
     }
     // A medium on a web server is mostly put there afterwards.
