@@ -77,6 +77,34 @@ impl Rescue {
         Rescue { folder, words }
     }
 
+    /// The archive is a stream, in files of 16 MiB, that the kernel command line names.
+    fn with_stream() -> Rescue {
+        let rescue = Rescue::new();
+        let place = format!("stream:{}", rescue.at("set").display());
+        // What no compressor shrinks.
+        let mut large = vec![0; 24 << 20];
+        let mut state = 1_u64;
+        for word in large.chunks_exact_mut(8) {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            word.copy_from_slice(&(state ^ state >> 29).to_le_bytes());
+        }
+        std::fs::write(rescue.at("tree/srv/data/large"), large).unwrap();
+        let output = Command::new(LIFEBOAT)
+            .args(["backup", "--to", &format!("{place},size=16M"), "--sysroot"])
+            .arg(rescue.at("tree"))
+            .arg("--machine")
+            .arg(rescue.at("machine.json"))
+            .arg("--key-file")
+            .arg(rescue.at("key"))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let parameters = lifeboat_machine::Parameters { source: Some(place), ..Default::default() };
+        let parameters = serde_json::to_vec(&parameters).unwrap();
+        std::fs::write(rescue.at("root/run/lifeboat/parameters.json"), parameters).unwrap();
+        rescue
+    }
+
     fn at(&self, path: &str) -> PathBuf {
         self.folder.path().join(path)
     }
@@ -259,6 +287,38 @@ fn files_come_back_and_the_way_to_the_machine_is_open() {
     assert!(events.contains("restored 1 entry of the archive"), "{events}");
     assert!(!events.contains("\"failed\"") && !events.contains(&short[3]), "{events}");
     assert_eq!(std::fs::read_to_string(rescue.at("errors")).unwrap(), "");
+}
+
+#[test]
+fn files_come_back_from_a_stream_and_the_way_to_the_machine_is_open() {
+    let rescue = Rescue::with_stream();
+    assert!(rescue.at("set.002").exists(), "one volume is no set");
+    let mut person = rescue.start();
+    person.sees(&["Lifeboat: welcome", "> Recover the whole machine"]);
+    person.press(&format!("{DOWN}{ENTER}"));
+    person.sees(&["Lifeboat: key", "Type the recovery words"]);
+    person.press(&format!("not the key{ENTER}"));
+    person.sees(&["this key does not match"]);
+    let words = rescue.words.clone();
+    person.press(&format!("{words}{ENTER}"));
+    person.sees(&["Lifeboat: backups", "UTC"]);
+    person.press(ENTER);
+    person.sees(&["Lifeboat: choose files", "found"]);
+    person.press("HELLO");
+    person.sees(&["1 found", "/srv/data/hello.txt"]);
+    person.press(&format!("\t{ENTER}"));
+    person.sees(&["where shall they go?"]);
+    let target = rescue.at("restored");
+    person.press(&format!("\x15{}{ENTER}", target.display()));
+    person.sees(&["Lifeboat: result", "Restored 1 entry"]);
+    assert_eq!(std::fs::read_to_string(target.join("srv/data/hello.txt")).unwrap(), "hello\n");
+    assert!(!target.join("srv/data/other.txt").exists());
+    person.press(ENTER);
+    person.sees(&["Lifeboat: welcome"]);
+    person.press(&format!("{UP}{ENTER}"));
+    person.sees(&["Lifeboat: backups"]);
+    person.press(ENTER);
+    person.sees(&["Lifeboat: disks found", "booted through"]);
 }
 
 #[test]

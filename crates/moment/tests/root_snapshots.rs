@@ -47,6 +47,13 @@ impl Mounted {
         self.folder.path().join("runs")
     }
 
+    /// Where it is mounted. Filesystems of other tests, which have runs of their own, are none of its business.
+    fn table(&self) -> Vec<lifeboat_sys::mount::MountInfo> {
+        let mut table = lifeboat_sys::mount::table().unwrap();
+        table.retain(|mount| mount.source.to_str() == Some(&self.device));
+        table
+    }
+
     /// An active swap file, which keeps its subvolume from having snapshots.
     fn swap(&self, path: &str) -> String {
         let swap = self.at(path).to_str().unwrap().to_owned();
@@ -141,8 +148,8 @@ fn root_subvolumes_are_read_as_they_were_and_nothing_is_left() {
     let left = mounted.left();
     assert_eq!(left.len(), 4);
     assert_eq!(taken.excludes().len(), 4);
-    let table = lifeboat_sys::mount::table().unwrap();
-    assert_eq!(table.iter().filter(|mount| mount.source.to_str() == Some(&mounted.device)).count(), 1);
+    let table = mounted.table();
+    assert_eq!(table.len(), 1);
     // A run that lives is left alone.
     let found = leftover::remove(&RUNNER, &mounted.runs(), &table).unwrap();
     assert_eq!((found.removed, found.left), (vec![], vec![]));
@@ -163,7 +170,7 @@ fn root_what_a_killed_run_left_is_removed() {
     let (dead, own) = (".lifeboat-snapshot-0123456789ab-0", ".lifeboat-snapshot-mine");
     snapshot(dead);
     snapshot(own);
-    let table = lifeboat_sys::mount::table().unwrap();
+    let table = mounted.table();
     let found = leftover::remove(&RUNNER, &mounted.runs(), &table).unwrap();
     assert_eq!(found.left, Vec::<String>::new());
     assert!(found.removed.len() == 1 && found.removed[0].contains(dead), "{found:?}");

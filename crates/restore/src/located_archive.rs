@@ -132,7 +132,9 @@ impl LocatedSet {
         };
         loop {
             match self.at.open(&key, network) {
-                Err(Failure::Archive(error @ ArchiveError::WrongKeyForStream { .. })) => key = ask(Some(error))?,
+                Err(Failure::Archive(
+                    error @ (ArchiveError::WrongKeyForStream { .. } | ArchiveError::PassphraseForStream),
+                )) => key = ask(Some(error))?,
                 Err(failure) => return Err(failure),
                 Ok(stream) => return Ok(Set::new(self.at, stream)),
             }

@@ -286,7 +286,8 @@ impl<'a> Session<'a> {
 
     fn unlock_set(&mut self, at: Arc<StreamAt>, key: &Secret) -> Result<Opened, Failure> {
         let stream = match at.open(key, &self.rescue.network) {
-            Err(Failure::Archive(ArchiveError::WrongKeyForStream { .. })) => {
+            // A stream has no passphrase, so what was typed cannot be one.
+            Err(Failure::Archive(ArchiveError::WrongKeyForStream { .. } | ArchiveError::PassphraseForStream)) => {
                 return Ok(Opened::KeyWanted(NO_MATCH.into()));
             }
             other => other?,
