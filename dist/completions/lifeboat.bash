@@ -199,6 +199,9 @@ _lifeboat() {
             lifeboat__subcmd__help__subcmd__media,refresh)
                 cmd="lifeboat__subcmd__help__subcmd__media__subcmd__refresh"
                 ;;
+            lifeboat__subcmd__help__subcmd__media,tape)
+                cmd="lifeboat__subcmd__help__subcmd__media__subcmd__tape"
+                ;;
             lifeboat__subcmd__help__subcmd__storage,activate)
                 cmd="lifeboat__subcmd__help__subcmd__storage__subcmd__activate"
                 ;;
@@ -295,6 +298,9 @@ _lifeboat() {
             lifeboat__subcmd__media,refresh)
                 cmd="lifeboat__subcmd__media__subcmd__refresh"
                 ;;
+            lifeboat__subcmd__media,tape)
+                cmd="lifeboat__subcmd__media__subcmd__tape"
+                ;;
             lifeboat__subcmd__media__subcmd__help,help)
                 cmd="lifeboat__subcmd__media__subcmd__help__subcmd__help"
                 ;;
@@ -303,6 +309,9 @@ _lifeboat() {
                 ;;
             lifeboat__subcmd__media__subcmd__help,refresh)
                 cmd="lifeboat__subcmd__media__subcmd__help__subcmd__refresh"
+                ;;
+            lifeboat__subcmd__media__subcmd__help,tape)
+                cmd="lifeboat__subcmd__media__subcmd__help__subcmd__tape"
                 ;;
             lifeboat__subcmd__storage,activate)
                 cmd="lifeboat__subcmd__storage__subcmd__activate"
@@ -1167,7 +1176,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__help__subcmd__media)
-            opts="iso refresh"
+            opts="iso tape refresh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1195,6 +1204,20 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__help__subcmd__media__subcmd__refresh)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__help__subcmd__media__subcmd__tape)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2283,7 +2306,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__media)
-            opts="-v -h --limit-upload --limit-download --threads --io-priority --verbose --json --config --help iso refresh help"
+            opts="-v -h --limit-upload --limit-download --threads --io-priority --verbose --json --config --help iso tape refresh help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2317,7 +2340,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__media__subcmd__help)
-            opts="iso refresh help"
+            opts="iso tape refresh help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2359,6 +2382,20 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__media__subcmd__help__subcmd__refresh)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__media__subcmd__help__subcmd__tape)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2482,6 +2519,92 @@ _lifeboat() {
                     return 0
                     ;;
                 --key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__media__subcmd__tape)
+            opts="-v -h --to --obdr --no-verify --machine --sysroot --embed-key --kernel --mode --timeout --append --no-firmware --compression --layout --work-dir --force --key-file --words --passphrase --exclude --exclude-contents --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --machine)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sysroot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kernel)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mode)
+                    COMPREPLY=($(compgen -W "interactive nuke compare expert" -- "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --append)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --compression)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --layout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --work-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --exclude)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --exclude-contents)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -201,6 +201,8 @@ pub struct BackupArgs {
 pub enum MediaCommand {
     /// A disc image that boots on BIOS and UEFI, from discs and USB sticks
     Iso(IsoArgs),
+    /// A tape with a backup taken now; with --obdr one that boots by itself
+    Tape(TapeArgs),
     /// Build the medium of the routine again if kernel, boot loader or layout changed
     Refresh(RefreshArgs),
 }
@@ -239,7 +241,7 @@ pub struct MediumArgs {
     /// /var/tmp is too small]
     #[arg(long, value_name = "DIR")]
     pub work_dir: Option<PathBuf>,
-    /// Replace an existing image
+    /// Replace an existing image, or overwrite a tape that holds something
     #[arg(long)]
     pub force: bool,
     /// The existing image stays until the new one is whole: `media refresh` needs it until then
@@ -266,10 +268,34 @@ pub struct IsoArgs {
     /// Put no archive on the medium; recovery reads it from elsewhere
     #[arg(long)]
     pub rescue_only: bool,
-    /// Where recovery reads the archive from: nfs://, http(s)://, rest:, sftp:// or s3://, or disk:UUID=…:/PATH. With --embed-key
-    /// the medium carries the names and passwords for it, too
+    /// Where recovery reads the archive from: nfs://, http(s)://, rest:, sftp:// or s3://, disk:UUID=…:/PATH, or a stream:
+    /// tape, stream:disk:UUID=…:/PATH. With --embed-key the medium carries the names and passwords for it, too
     #[arg(long, value_name = "ADDRESS", requires = "rescue_only")]
     pub source: Option<String>,
+    /// Use this machine description instead of probing (for a root filesystem in a folder)
+    #[arg(long, value_name = "FILE")]
+    pub machine: Option<PathBuf>,
+    #[command(flatten)]
+    pub medium: MediumArgs,
+    #[command(flatten)]
+    pub key: KeyArgs,
+    #[command(flatten)]
+    pub exclude: ExcludeArgs,
+}
+
+/// `media tape`
+#[derive(Args, Clone, Debug)]
+#[allow(missing_docs)]
+pub struct TapeArgs {
+    /// The drive: tape, if there is one only, or tape:/dev/nst0
+    #[arg(long, value_name = "TAPE", default_value = "tape")]
+    pub to: String,
+    /// Begin the tape with a rescue system, from which drives with One-Button Disaster Recovery boot
+    #[arg(long)]
+    pub obdr: bool,
+    /// Do not read the archive back when it was written
+    #[arg(long)]
+    pub no_verify: bool,
     /// Use this machine description instead of probing (for a root filesystem in a folder)
     #[arg(long, value_name = "FILE")]
     pub machine: Option<PathBuf>,

@@ -29,6 +29,7 @@ mod stats;
 mod status;
 mod storage;
 mod streams;
+mod tape;
 mod terminal;
 mod verify;
 

@@ -61,8 +61,34 @@ fn a_machine_comes_back_from_a_disc_and_a_tape() {
         let cartridge = scenario.directory.join("db7.tape");
         let _ = std::fs::remove_file(&cartridge);
         let drive = TapeDrive::of_megabytes(&cartridge, 2048);
-        let command = format!("{QUIET}; modprobe st; lifeboat backup --to tape:/dev/nst0 && {}", medium("tape"));
+        let command =
+            format!("{QUIET}; modprobe st; lifeboat backup --force --to tape:/dev/nst0 && {}", medium("tape"));
         let original = scenario.record_with(&programs(), &command, |spec| spec.extra.extend(drive.arguments()))?;
+        let recovered =
+            scenario.recover(&original.medium, &Target { extra: drive.arguments(), ..Target::default() })?;
+        scenario.compare(&original, &recovered)?;
+        scenario.boot(&recovered, &HEALTHY)
+    });
+}
+
+/// The tape boots by itself: what a drive in CD mode shows as a disc is read back and booted, with the drive attached.
+#[test]
+#[ignore = "long: make test-all"]
+fn a_machine_comes_back_from_a_tape_that_boots() {
+    run_scenario(|| {
+        let scenario = scenario_in("streams", DEMO)?;
+        let cartridge = scenario.directory.join("obdr.tape");
+        let _ = std::fs::remove_file(&cartridge);
+        let drive = TapeDrive::of_megabytes(&cartridge, 2048);
+        let command = format!(
+            "{QUIET}; modprobe st; lifeboat media tape --to tape:/dev/nst0 --obdr --embed-key --force --mode nuke \
+             --append lifeboat.after=poweroff && mt -f /dev/nst0 rewind && dd if=/dev/nst0 bs=512 count=20 of=/run/head && \
+             dd if=/dev/nst0 bs=2048 of=/run/medium/rescue.iso && head -c 13 /run/head"
+        );
+        let original = scenario.record_with(&programs(), &command, |spec| spec.extra.extend(drive.arguments()))?;
+        assert!(original.output.contains("does not report that it boots from tapes"), "{}", original.output);
+        assert!(original.output.contains("the archive is whole"), "{}", original.output);
+        assert!(original.output.ends_with("LIFEBOAT OBDR"), "{}", original.output);
         let recovered =
             scenario.recover(&original.medium, &Target { extra: drive.arguments(), ..Target::default() })?;
         scenario.compare(&original, &recovered)?;

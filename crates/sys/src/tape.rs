@@ -6,12 +6,14 @@
 //! | [`error`] | why there is no volume |
 //! | [`header`] | the header of a volume: pure |
 //! | [`search`] | where on a tape it is |
+//! | [`obdr`] | the beginning of a tape that boots by itself |
 //!
 //! [`TapeName`] is how people name a drive, [`identify`] says what the tape in one is.
 
 pub mod drive;
 pub mod error;
 pub mod header;
+pub mod obdr;
 pub mod search;
 
 use drive::Drive;

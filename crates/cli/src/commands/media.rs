@@ -1,6 +1,6 @@
 //! `lifeboat media`
 
-use super::{refresh, rescue};
+use super::{refresh, rescue, tape};
 use crate::command::{IsoArgs, MediaCommand, RescueArgs};
 use crate::error::{CommandError, CommandResult};
 use crate::job::boot_check::OwnKey;
@@ -20,6 +20,7 @@ use std::path::Path;
 pub fn run(session: &Session, command: &MediaCommand) -> CommandResult {
     match command {
         MediaCommand::Iso(args) => iso(session, args),
+        MediaCommand::Tape(args) => tape::run(session, args),
         MediaCommand::Refresh(args) => refresh::run(session, args),
     }
 }

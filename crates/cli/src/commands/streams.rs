@@ -8,7 +8,7 @@ use crate::job::{archive, backup, compared, keys, moment, place, protect, restor
 use crate::output::{amount, counted};
 use crate::session::Session;
 use crate::state::Task;
-use lifeboat_archive::stream::Stream;
+use lifeboat_archive::stream::{Sink, Stream};
 use lifeboat_archive::{BackupRequest, Observer, Owner, stream as streams};
 use lifeboat_machine::{ArchiveManifest, Event, EventSink as _, Machine};
 use lifeboat_restore::observe::Observing;
@@ -20,6 +20,17 @@ pub fn backup(session: &Session, args: &BackupArgs, target: &StreamPlace, log: O
     target.check_writable()?;
     // First of all: from now on nothing else goes to standard output.
     let sink = target.sink(args.force)?;
+    backup_into(session, args, target, sink, log)
+}
+
+/// The same into volumes that are begun already.
+pub fn backup_into(
+    session: &Session,
+    args: &BackupArgs,
+    target: &StreamPlace,
+    sink: Box<dyn Sink>,
+    log: Option<PathBuf>,
+) -> CommandResult {
     let sysroot = &args.sysroot.sysroot;
     let machine = protect::machine(session, sysroot, args.machine.as_deref(), target.folder())?;
     if let Some(folder) = target.folder()

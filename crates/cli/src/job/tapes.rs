@@ -1,13 +1,15 @@
 //! Tapes on the command line: what is in a drive before it is written, and changes of tapes by a person.
 
-use crate::error::CommandError;
+use crate::error::{CommandError, Kind};
 use crate::session::Session;
 use lifeboat_archive::stream::{Sink, Source, TapeSink, TapeSource};
 use lifeboat_machine::bytes::terminal;
+use lifeboat_machine::{Event, EventSink as _};
 use lifeboat_sys::tape::drive::Drive;
-use lifeboat_sys::tape::{Reach, TapeError, TapeName, Volume, identify};
+use lifeboat_sys::tape::{Reach, TapeError, TapeName, Volume, identify, obdr};
 use std::io::{self, BufRead as _, IsTerminal as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// The one drive that a name means.
 fn device(name: &TapeName) -> Result<PathBuf, CommandError> {
@@ -80,12 +82,75 @@ fn readable(device: &Path) -> Result<Drive, TapeError> {
 /// # Errors
 /// Kind `Refused` for such a tape, `Failed` for a drive that cannot be used.
 pub fn sink(name: &TapeName, force: bool) -> Result<Box<dyn Sink>, CommandError> {
+    let device = check(name, force)?;
+    let drive = writable(&device)?;
+    Ok(onto(drive, device, force))
+}
+
+/// Refuses a tape that holds something, unless forced, and a drive that cannot be written; returns the drive.
+///
+/// # Errors
+/// As [`sink`].
+pub fn check(name: &TapeName, force: bool) -> Result<PathBuf, CommandError> {
     let device = device(name)?;
     if let Some(reason) = in_the_way(&device, force, None)? {
         return Err(CommandError::refused(format!("cannot WRITE the tape: {reason}"))
             .hint("a blank tape, or --force, which overwrites it"));
     }
-    let drive = writable(&device)?;
+    writable(&device)?;
+    Ok(device)
+}
+
+/// Where volumes go behind a rescue system: the tape boots in drives that can show its beginning as a disc. What was written is read
+/// back.
+///
+/// # Errors
+/// As [`sink`]; kind `Failed` when the tape differs from what was written.
+pub fn sink_behind(
+    session: &Session,
+    device: PathBuf,
+    force: bool,
+    iso: &Path,
+    label: &str,
+) -> Result<Box<dyn Sink>, CommandError> {
+    let failed = |verb: &str, error: io::Error| {
+        CommandError::new(Kind::Failed, format!("cannot {verb} the tape in {}: {error}", device.display()))
+    };
+    let total = std::fs::metadata(iso)?.len();
+    let image = || std::fs::File::open(iso).map(io::BufReader::new);
+    let began = Instant::now();
+    let mut shown = Instant::now();
+    let mut progress = |phase: &str, bytes: u64| {
+        if shown.elapsed() >= Duration::from_millis(500) || bytes == total {
+            shown = Instant::now();
+            session.reporter.emit(&Event::Progress {
+                phase: phase.into(),
+                entries: 0,
+                entries_total: 0,
+                bytes,
+                bytes_total: total,
+                seconds: began.elapsed().as_secs_f64(),
+            });
+        }
+    };
+    let mut drive = writable(&device)?;
+    obdr::write(&mut drive, label, &mut image()?, &mut |bytes| progress("image", bytes))
+        .map_err(|error| failed("WRITE", error))?;
+    drive.rewind().map_err(|error| failed("REWIND", error))?;
+    obdr::read_back(&mut drive, label, &mut image()?, &mut |bytes| progress("verify", bytes))
+        .map_err(|error| failed("VERIFY", error).hint("another tape, or cleaning the drive"))?;
+    session.reporter.finish();
+    Ok(onto(drive, device, force))
+}
+
+/// True when the drive says that it boots from tapes.
+pub fn boots(device: &Path) -> bool {
+    let name = device.canonicalize().unwrap_or_else(|_| device.to_owned());
+    let inquiry = Path::new("/sys/class/scsi_tape").join(name.file_name().unwrap_or_default()).join("device/inquiry");
+    std::fs::read(inquiry).is_ok_and(|inquiry| obdr::is_reported(&inquiry))
+}
+
+fn onto(drive: Drive, device: PathBuf, force: bool) -> Box<dyn Sink> {
     let label = device.clone();
     let change = move |number: u32, set: &str| {
         loop {
@@ -103,7 +168,7 @@ pub fn sink(name: &TapeName, force: bool) -> Result<Box<dyn Sink>, CommandError>
             }
         }
     };
-    Ok(Box::new(TapeSink::new(drive, Box::new(change), label)))
+    Box::new(TapeSink::new(drive, Box::new(change), label))
 }
 
 /// Where volumes come from.

@@ -1,0 +1,99 @@
+//! `lifeboat media tape`: a backup on tape, behind a rescue system that boots from it.
+
+use super::streams;
+use crate::command::{BackupArgs, FromArgs, TapeArgs};
+use crate::error::{CommandError, CommandResult, Kind};
+use crate::job::boot_check::OwnKey;
+use crate::job::medium::{self, Request, Workshop};
+use crate::job::stream::StreamPlace;
+use crate::job::{keys, log, moment, place, protect, snapshot, tapes};
+use crate::session::Session;
+use crate::state::Task;
+use lifeboat_archive::Secret;
+use lifeboat_machine::{Event, EventSink as _, Machine};
+use lifeboat_sys::tape::TapeName;
+use std::path::{Path, PathBuf};
+
+pub fn run(session: &Session, args: &TapeArgs) -> CommandResult {
+    let name = TapeName::parse(&args.to).map_err(CommandError::usage)?;
+    crate::job::backup::check_exclusions(session, &args.exclude)?;
+    // Before the rescue system is built: a tape that must not be overwritten is no surprise after minutes of work.
+    let device = tapes::check(&name, args.medium.force)?;
+    let target =
+        StreamPlace::Tape(TapeName::parse(&format!("tape:{}", device.display())).map_err(CommandError::usage)?);
+    let sysroot = &args.medium.sysroot.sysroot;
+    let log = log::keep(session, Task::Backup.name(), sysroot);
+    if args.machine.is_none() && sysroot == Path::new("/") {
+        session.tasks.begin(Task::Backup, place::shown(&format!("tape:{}", device.display())));
+    }
+    moment::clean(session);
+    let secret = keys::find_or_create(&args.key, &session.config)?;
+    let backup = BackupArgs {
+        to: Some(args.to.clone()),
+        init: false,
+        own_disk: false,
+        sysroot: args.medium.sysroot.clone(),
+        key: args.key.clone(),
+        exclude: args.exclude.clone(),
+        machine: args.machine.clone(),
+        force: args.medium.force,
+        wait_lock: 0,
+        dry_run: false,
+        compression: None,
+    };
+    if args.obdr {
+        if !tapes::boots(&device) {
+            session.reporter.emit(&Event::Warning {
+                text: format!(
+                    "the drive {} does not report that it boots from tapes ($DR-10); the tape holds the archive all the same, and a disc \
+                     or stick made with 'lifeboat media iso --rescue-only --source tape' boots the machine",
+                    device.display()
+                ),
+            });
+        }
+        let machine = protect::machine(session, sysroot, args.machine.as_deref(), None)?;
+        let folder = work_folder(args)?;
+        let _ending = lifeboat_sys::ending::register_folder(folder.path().to_owned());
+        let iso = rescue_system(session, args, &machine, &secret, folder.path())?;
+        let label = format!("LIFEBOAT OBDR {} {}", machine.name, jiff::Timestamp::now());
+        let sink = tapes::sink_behind(session, device, args.medium.force, &iso, &label)?;
+        drop(std::fs::remove_file(&iso));
+        streams::backup_into(session, &backup, &target, sink, log)?;
+    } else {
+        streams::backup(session, &backup, &target, log)?;
+    }
+    if args.no_verify {
+        return Ok(());
+    }
+    let from = FromArgs { from: Some(args.to.clone()), key: args.key.clone() };
+    let this = (snapshot::this_machine(sysroot)?, place::shown(&args.to));
+    streams::verify(session, &from, &target, (&this.0, this.1))
+}
+
+/// Where the image is until it is on the tape.
+fn work_folder(args: &TapeArgs) -> Result<tempfile::TempDir, CommandError> {
+    let parent = args.medium.work_dir.clone().unwrap_or_else(|| PathBuf::from(crate::job::medium_room::DEFAULT));
+    tempfile::Builder::new().prefix("lifeboat-tape-").tempdir_in(&parent).map_err(|error| {
+        CommandError::new(Kind::Failed, format!("cannot CREATE a folder in {}: {error}", parent.display()))
+            .hint("--work-dir DIR")
+    })
+}
+
+/// The image of a rescue system that takes its archive from the tape.
+fn rescue_system(
+    session: &Session,
+    args: &TapeArgs,
+    machine: &Machine,
+    secret: &Secret,
+    folder: &Path,
+) -> Result<PathBuf, CommandError> {
+    let iso = folder.join("rescue.iso");
+    let mut medium = args.medium.clone();
+    medium.append.push("lifeboat.source=tape".to_owned());
+    let seal = OwnKey::find(session, &args.key)?.secret;
+    let workshop = Workshop::open(session, &medium, &iso, 0)?;
+    let key = medium.embed_key.then_some(secret);
+    let request = Request { machine, archive: None, key, seal: seal.as_ref(), credentials: false };
+    medium::write_iso(session, &medium, &workshop, &request, &iso)?;
+    Ok(iso)
+}
