@@ -96,6 +96,16 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "media tape",
+        &[
+            ("lifeboat media tape", "A backup onto the tape in the only drive, verified"),
+            (
+                "lifeboat media tape --to tape:/dev/nst0 --obdr --embed-key --mode nuke",
+                "A tape that boots and recovers by itself",
+            ),
+        ],
+    ),
+    (
         "media refresh",
         &[
             ("lifeboat media refresh", "Build the medium of the routine again if it is out of date"),
