@@ -51,17 +51,29 @@ fn mistakes_on_the_command_line_are_usage_errors() {
 }
 
 #[test]
-fn tapes_are_refused_where_nothing_reads_or_writes_them() {
+fn mistyped_tapes_and_streams_are_usage_errors() {
     let folder = tempfile::tempdir().unwrap();
     let key = folder.path().join("key");
     let key = key.to_str().unwrap();
     for (arguments, code, part) in [
         (&["list", "--from", "tape:nst0"][..], 2, "expected tape or tape:/dev/nst0"),
         (&["backup", "--to", "tape:nst0", "--key-file", key], 2, "expected tape or tape:/dev/nst0"),
+        (&["media", "tape", "--to", "nst0", "--key-file", key], 2, "expected tape or tape:/dev/nst0"),
+        (&["backup", "--to", "stream:disk:LABEL=x:/web1", "--key-file", key], 2, "mounting it"),
         (
-            &["media", "iso", "--rescue-only", "--source", "tape", "--out", "/nonexistent/x.iso"],
-            3,
-            "does not recover from tapes yet",
+            &["media", "iso", "--rescue-only", "--source", "tape:nst0", "--out", "x.iso"],
+            2,
+            "expected tape or tape:/dev/nst0",
+        ),
+        (
+            &["media", "iso", "--rescue-only", "--source", "stream:/web1", "--out", "x.iso"],
+            2,
+            "stream:disk:UUID=…:/PATH",
+        ),
+        (
+            &["media", "iso", "--rescue-only", "--source", "stream:disk:x", "--out", "x.iso"],
+            2,
+            "stream:disk:UUID=…:/PATH",
         ),
     ] {
         let (ended, _, err) = lifeboat(arguments);
