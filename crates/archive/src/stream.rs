@@ -58,7 +58,7 @@ pub use age::Identity;
 pub use archive::Stream;
 pub use info::Info;
 pub use sink::{FileSink, PipeSink, Sink};
-pub use source::{FileSource, PipeSource, Source};
+pub use source::{FileSource, Input, PipeSource, Source};
 pub use tape::{NextTape, TapeSink, TapeSource};
 
 use crate::{ArchiveError, BackupReport, BackupRequest, Observer, Secret};

@@ -6,13 +6,14 @@
 mod common;
 
 use common::streams::{open, save};
-use lifeboat_archive::stream::{FileSink, FileSource, PipeSource, Stream};
+use lifeboat_archive::stream::{FileSink, FileSource, Input, PipeSource, Source, Stream};
 use lifeboat_archive::{
     ArchiveError, FileTree, Observer, Progress, Quiet, RestoreOptions, RestoreReport, Secret, Selection,
 };
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 /// Bytes that no compressor shortens, the same in each run.
 fn noise(seed: u64, length: usize) -> Vec<u8> {
@@ -307,6 +308,55 @@ fn what_changes_after_the_walk_is_saved_as_it_is_read() {
         };
         assert_eq!(again.verify(&Quiet).unwrap().problems, [], "{from_pipe}");
     }
+    // As a recovery from tape does it: proven, restored, compared. The end is known from the first pass on.
+    let opened = Arc::default();
+    let mut stream = Stream::open(LikeTapes(FileSource::find(&path).unwrap(), Arc::clone(&opened), 9), &key).unwrap();
+    assert_eq!(stream.info().entries, 5);
+    assert_eq!(stream.verify(&Quiet).unwrap().problems, []);
+    assert_eq!((stream.info().entries, stream.info().bytes), (4, 7_000_006));
+    let target = tempfile::tempdir_in("/var/tmp").unwrap();
+    let restored = stream.restore(target.path(), &Selection::Everything, &RestoreOptions::default(), &Quiet).unwrap();
+    assert_eq!((restored.entries, &restored.problems[..]), (4, &[][..]));
+    let report = stream.compare(&FileTree::new(target.path()), &Selection::Everything, &Quiet).unwrap();
+    assert_eq!((report.differences, report.problems), (vec![], vec![]));
+    assert!(stream.read_file(Path::new("/shrinks")).unwrap() == b"little");
+    assert!(stream.read_file(Path::new("/vanishes")).unwrap_err().to_string().contains("/vanishes"));
+}
+
+/// Volumes that are only known when they are opened; those from a number on never come.
+struct LikeTapes(FileSource, Arc<Mutex<Vec<u32>>>, u32);
+
+impl Source for LikeTapes {
+    fn open(&mut self, number: u32) -> std::io::Result<Option<Box<dyn Input>>> {
+        self.1.lock().unwrap().push(number);
+        match number < self.2 {
+            true => self.0.open(number),
+            false => Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "nobody put the tape in")),
+        }
+    }
+
+    fn last(&self) -> Option<u32> {
+        None
+    }
+
+    fn label(&self) -> PathBuf {
+        self.0.label()
+    }
+}
+
+#[test]
+fn a_volume_is_asked_for_when_it_is_needed_and_given_up_as_an_error() {
+    let set = set(Some(16 << 20));
+    let opened: Arc<Mutex<Vec<u32>>> = Arc::default();
+    let source = LikeTapes(FileSource::find(&set.path).unwrap(), Arc::clone(&opened), 2);
+    let mut stream = Stream::open(source, &set.key).unwrap();
+    assert!(stream.read_file(Path::new("/f01")).unwrap() == noise(1, 3_000_000));
+    // Reading ahead stops at the end of a volume.
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    assert_eq!(opened.lock().unwrap().iter().max(), Some(&1));
+    let target = tempfile::tempdir_in("/var/tmp").unwrap();
+    let error = stream.restore(target.path(), &Selection::Everything, &RestoreOptions::default(), &Quiet).unwrap_err();
+    assert!(error.to_string().contains("nobody put the tape in"), "{error}");
 }
 
 #[test]

@@ -51,8 +51,14 @@ pub fn dispatch(cli: Cli) -> CommandResult {
     let config = Config::load(cli.config.as_deref())?;
     let limits = cli.limits.or(config.limits);
     crate::job::limits::apply(&limits)?;
-    let session =
-        Session { config, limits, reporter: Reporter::new(cli.json), runner: SystemRunner, tasks: Tasks::default() };
+    let session = Session {
+        config,
+        limits,
+        reporter: Reporter::new(cli.json),
+        runner: SystemRunner,
+        tasks: Tasks::default(),
+        held: Default::default(),
+    };
     let result = match command {
         Command::Check(args) => check::run(&session, &args),
         Command::Backup(args) => backup::run(&session, &args),

@@ -7,6 +7,7 @@ use lifeboat_archive::{
     ArchiveError, CompareReport, Encrypted, FileTable, FileTree, Observer, Problem, Repository, RestoreOptions,
     RestoreReport, Room, Selection, SnapshotInfo,
 };
+use lifeboat_machine::ArchiveManifest;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -98,6 +99,14 @@ impl Archived {
         match self {
             Archived::Snapshot(repository, _) => repository.location().to_owned(),
             Archived::Set(set) => set.label.clone(),
+        }
+    }
+
+    /// Entries and bytes that it holds, where it knows better than its `manifest`, which a stream has at its beginning.
+    pub fn amount(&self, manifest: &ArchiveManifest) -> (u64, u64) {
+        match self {
+            Archived::Snapshot(..) => (manifest.entries, manifest.bytes),
+            Archived::Set(set) => set.amount(),
         }
     }
 

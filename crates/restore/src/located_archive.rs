@@ -103,7 +103,7 @@ pub struct LocatedSet {
 }
 
 impl LocatedSet {
-    /// Finds it; a tape of another machine is refused by its header. The local medium, if there is one, is checked and provides the
+    /// Finds it. The local medium, if there is one, is checked and provides the
     /// key.
     ///
     /// # Errors

@@ -378,11 +378,8 @@ impl<'a> Recovery<'a> {
     /// [`Failure::Extract`] when it had to stop, e.g. on a full disk.
     fn extract(&self, plan: &Plan) -> Result<Extracted, Failure> {
         let number = plan.steps.iter().position(|step| *step == Step::Extract).unwrap_or(0) + 1;
-        let text = format!(
-            "restore {} entries, {}",
-            self.manifest.entries,
-            lifeboat_machine::bytes::human(self.manifest.bytes)
-        );
+        let (entries, bytes) = self.archived.amount(&self.manifest);
+        let text = format!("restore {entries} entries, {}", lifeboat_machine::bytes::human(bytes));
         self.sink.emit(&Event::Step { number, total: plan.steps.len(), text });
         let report = stage(self.sink, "extract", || {
             let observer = Observing::every(self.interval, self.sink, "extract");
@@ -396,12 +393,11 @@ impl<'a> Recovery<'a> {
                 .map_err(Failure::Extract)
         })?;
         let mut problems = report.problems.len() as u64;
-        if report.entries + problems < self.manifest.entries {
+        if report.entries + problems < entries {
             // The archive's own count says how many there must be.
-            let missing = self.manifest.entries - report.entries - problems;
-            self.sink.emit(&Event::Warning {
-                text: format!("{missing} of {} entries are missing from the archive", self.manifest.entries),
-            });
+            let missing = entries - report.entries - problems;
+            self.sink
+                .emit(&Event::Warning { text: format!("{missing} of {entries} entries are missing from the archive") });
             problems += missing;
         }
         Ok(Extracted { entries: report.entries, problems, unprotected: report.unprotected })

@@ -7,6 +7,7 @@ use crate::failure::Failure;
 pub use crate::listed::{ListedFile, found_in};
 use crate::located_archive::check_wanted;
 use crate::medium::{self, Medium};
+use crate::network::Network;
 use crate::nuke;
 use crate::observe::Observing;
 use crate::on_disk::Search;
@@ -21,6 +22,7 @@ use crate::view::{self, View};
 use lifeboat_archive::{ArchiveError, Problem, Repository, RestoreOptions, Secret, Selection, SnapshotInfo, words};
 use lifeboat_machine::{Event, EventSink, FoundHardware, Machine, MediumManifest};
 use lifeboat_plan::{Plan, Policy};
+use lifeboat_remote::patience::Listener;
 use lifeboat_storage::Locked;
 use lifeboat_sys::Runner;
 use std::borrow::Cow;
@@ -123,6 +125,8 @@ impl Place {
 /// An interactive recovery.
 pub struct Session<'a> {
     rescue: &'a RescueSystem,
+    /// How addresses are opened, and who hears of lost servers and of tapes that are wanted.
+    network: Network,
     runner: &'a dyn Runner,
     sink: &'a dyn EventSink,
     interval: Duration,
@@ -145,6 +149,7 @@ impl<'a> Session<'a> {
     ) -> Session<'a> {
         Session {
             rescue,
+            network: rescue.network.clone(),
             runner,
             sink,
             interval,
@@ -154,6 +159,15 @@ impl<'a> Session<'a> {
             backups: vec![],
             recovery: None,
         }
+    }
+
+    /// Tells `listener`, too, what servers and tapes are waited for.
+    pub fn tell(&mut self, listener: Listener) {
+        let before = Arc::clone(&self.network.listener);
+        self.network.listener = Arc::new(move |text: &str| {
+            before(text);
+            listener(text);
+        });
     }
 
     /// Opens the archive of the medium that the boot process found, or of another source.
@@ -170,7 +184,7 @@ impl<'a> Session<'a> {
         let place = match source.map(Cow::Borrowed).or_else(|| rescue.archive_elsewhere()) {
             None => Place::Medium(rescue.medium()?),
             Some(text) => {
-                let (run, network) = (&rescue.directories.run, &rescue.network);
+                let (run, network) = (&rescue.directories.run, &self.network);
                 let found = match stream_name::is_meant(&text) {
                     true => StreamAt::find(&text, run, search, self.runner)
                         .and_then(|at| at.map(|at| Place::Stream(Arc::new(at))).ok_or_else(nothing_open)),
@@ -285,7 +299,7 @@ impl<'a> Session<'a> {
     }
 
     fn unlock_set(&mut self, at: Arc<StreamAt>, key: &Secret) -> Result<Opened, Failure> {
-        let stream = match at.open(key, &self.rescue.network) {
+        let stream = match at.open(key, &self.network) {
             // A stream has no passphrase, so what was typed cannot be one.
             Err(Failure::Archive(ArchiveError::WrongKeyForStream { .. } | ArchiveError::PassphraseForStream)) => {
                 return Ok(Opened::KeyWanted(NO_MATCH.into()));

@@ -92,11 +92,11 @@ impl StreamAt {
         }
     }
 
-    /// The set on the tape, before it was opened.
-    pub fn volume(&self) -> Option<&Volume> {
+    /// The files, as a name of [`FileSource`]; `None` for tapes.
+    pub fn path(&self) -> Option<&Path> {
         match &self.kind {
-            Kind::Tape(volume) => Some(volume),
-            Kind::Files(_) => None,
+            Kind::Files(path) => Some(path),
+            Kind::Tape(_) => None,
         }
     }
 }
@@ -137,8 +137,10 @@ fn change(device: PathBuf, set: String, listener: Listener) -> Change<Drive> {
             let there = identify(&device, Reach::Far, &|_| {});
             if let Ok(volume) = &there {
                 if volume.header.volume == number && volume.header.set == set {
-                    return rewound(&device).map(Some).map_err(std::io::Error::other);
-                }
+                    if let Ok(drive) = rewound(&device) {
+                        return Ok(Some(drive));
+                    }
+                } else
                 // Once: whoever puts a wrong tape in reads that, and need not look for the button.
                 if !is_out && Drive::open(&device).is_ok_and(|mut drive| drive.unload().is_ok()) {
                     is_out = true;
@@ -151,7 +153,8 @@ fn change(device: PathBuf, set: String, listener: Listener) -> Change<Drive> {
                 said = text;
             }
             if began.elapsed() >= PATIENCE {
-                return Ok(None);
+                let text = format!("nobody put the tape with volume {number} into {}", device.display());
+                return Err(std::io::Error::new(std::io::ErrorKind::TimedOut, text));
             }
             std::thread::sleep(ASKED_EVERY.min(began.elapsed().max(Duration::from_millis(100))));
         }
@@ -184,7 +187,7 @@ mod tests {
         let failure = find(&text).unwrap_err().to_string();
         assert!(failure.contains("web1.001 exists"), "{failure}");
         std::fs::write(&file, "x").unwrap();
-        assert!(find(&text).unwrap().is_some_and(|at| at.volume().is_none()));
+        assert!(find(&text).unwrap().is_some_and(|at| at.path() == Some(&file)));
         for text in ["stream:-", "stream:", "stream:web1"] {
             let failure = find(text).unwrap_err().to_string();
             assert!(failure.contains("stream:disk:LABEL="), "{failure}");

@@ -9,8 +9,8 @@ use lifeboat_restore::rescue::RescueSystem;
 use lifeboat_restore::{Disks, Failure, Runner, Session, archive_places, keyboard, logs};
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How many files a search shows; more would not help.
@@ -32,9 +32,19 @@ impl<'a> Fan<'a> {
         Fan { others, screen: Mutex::new(screen), pace: Pace::every(CONSOLE_INTERVAL) }
     }
 
+    /// Shows on the screen what is waited for, from whatever thread.
+    fn listener(&self) -> Arc<dyn Fn(&str) + Send + Sync> {
+        let screen = Mutex::new(self.screen.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        Arc::new(move |text: &str| {
+            let event = Event::Warning { text: text.to_owned() };
+            let screen = screen.lock().unwrap_or_else(PoisonError::into_inner);
+            let _ = screen.send(Input::Message(Message::Event(event)));
+        })
+    }
+
     pub(crate) fn send(&self, message: Message) {
         // Without a screen the work continues.
-        let _ = self.screen.lock().unwrap_or_else(std::sync::PoisonError::into_inner).send(Input::Message(message));
+        let _ = self.screen.lock().unwrap_or_else(PoisonError::into_inner).send(Input::Message(message));
     }
 }
 
@@ -50,6 +60,7 @@ impl EventSink for Fan<'_> {
 /// Works until there are no more requests.
 pub fn work(rescue: &RescueSystem, runner: &dyn Runner, fan: &Fan<'_>, requests: &Receiver<Request>) {
     let mut session = Session::new(rescue, runner, fan, INTERVAL);
+    session.tell(fan.listener());
     let mut next = None;
     while let Some(request) = latest(&mut next, requests) {
         let broken = after_panic(&request);

@@ -36,9 +36,13 @@ pub struct Stream {
     pub(super) catalogue: Catalogue,
     /// The catalogue is that of the end, so it knows what was saved and where.
     pub(super) is_final: bool,
+    /// The catalogue was found at the end before anything else was read, so parts of the set can be read alone.
+    is_seekable: bool,
     /// Our own files at the beginning of the archive, as far as they were read.
     own: BTreeMap<String, Vec<u8>>,
     pub(super) own_is_read: bool,
+    /// Why one of them could not be read.
+    own_lost: BTreeMap<String, String>,
     /// A volume, or members, from which nothing but the beginning was read yet: a pipe is read once.
     first: Option<VolumeReader>,
     begun: Option<Members>,
@@ -105,8 +109,10 @@ impl Stream {
             info: Info::default(),
             catalogue: Catalogue::default(),
             is_final: false,
+            is_seekable: false,
             own: BTreeMap::new(),
             own_is_read: false,
+            own_lost: BTreeMap::new(),
             first,
             begun: None,
             notes,
@@ -114,7 +120,10 @@ impl Stream {
         };
         match stream.end_of_set() {
             Ok(Some(end)) => match stream.read_end(end) {
-                Ok(catalogue) => (stream.catalogue, stream.is_final) = (catalogue, true),
+                Ok(catalogue) => {
+                    stream.catalogue = catalogue;
+                    (stream.is_final, stream.is_seekable) = (true, true);
+                }
                 Err(cause) => stream.notes.push(format!("its catalogue cannot be read: {cause}")),
             },
             Ok(None) => {}
@@ -168,7 +177,22 @@ impl Stream {
             path: Path::new("/").join(OsStr::from_bytes(OWN_DIRECTORY)).join(name),
             snapshot: self.info.set.get(..8).unwrap_or_default().to_owned(),
         };
+        if let (Some(cause), false) = (self.own_lost.get(name), self.own.contains_key(name)) {
+            return Err(ArchiveError::DamagedStream {
+                path: self.label.clone(),
+                cause: format!("its {name}: {cause}"),
+            });
+        }
         self.own.get(name).cloned().ok_or_else(missing)
+    }
+
+    /// From now on the set is what its end says that was saved. Before, it was what the walk had found.
+    pub(super) fn take_end(&mut self, end: Catalogue) {
+        if let Ok(info) = Info::from_json(&end.info) {
+            self.info = info;
+        }
+        self.catalogue = end;
+        self.is_final = true;
     }
 
     /// The end of the set, if the last volume is known and can be reached.
@@ -219,7 +243,7 @@ impl Stream {
 
     /// Members with what is chosen: the whole archive, or the frames that hold it.
     pub(super) fn chosen_members(&mut self, selection: &Selection) -> Result<Members, ArchiveError> {
-        if !self.is_final || *selection == Selection::Everything {
+        if !self.is_seekable || *selection == Selection::Everything {
             return self.all_members();
         }
         let runs = runs(&self.catalogue, selection);
@@ -265,8 +289,9 @@ impl Stream {
             if name == HEAD_NAME {
                 return Ok(if until.is_none() { members.read_all(CATALOGUE_MAX)?.ok() } else { None });
             }
-            if let Ok(content) = members.read_all(OWN_MAX)? {
-                self.own.insert(name.to_owned(), content);
+            match members.read_all(OWN_MAX)? {
+                Ok(content) => drop(self.own.insert(name.to_owned(), content)),
+                Err(cause) => drop(self.own_lost.insert(name.to_owned(), cause)),
             }
             if until == Some(name) {
                 return Ok(None);

@@ -45,7 +45,8 @@ impl Stream {
         })
     }
 
-    /// Reads every byte of the set and checks it: volumes, frames, members, and that they are those of the catalogue.
+    /// Reads every byte of the set and checks it: volumes, frames, members, and that they are those of the catalogue. When the end came
+    /// by, the set is from then on what the end says, also where it was opened from its beginning.
     ///
     /// # Errors
     /// [`ArchiveError`], when nothing can be read.
@@ -116,10 +117,14 @@ impl Stream {
                 ),
             );
         }
+        let entries = counted.len();
+        if let Some(end) = end {
+            self.take_end(end);
+        }
         Ok(VerifyReport {
             snapshots: 1,
             bytes: self.bytes_read(),
-            entries: counted.len(),
+            entries,
             problems: crate::warnings::added_to(problems),
             ..VerifyReport::default()
         })

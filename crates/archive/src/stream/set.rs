@@ -13,6 +13,8 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 /// What reading a set brings.
 pub(crate) enum Event {
@@ -39,6 +41,8 @@ struct Job {
 enum Passed {
     Frame(Place, Receiver<Result<Vec<u8>, String>>),
     Other(Event),
+    /// All before was taken; the next volume is opened when this is answered. A tape is not changed for a reader that has enough.
+    NextVolume(SyncSender<()>),
 }
 
 /// What opens a set.
@@ -52,6 +56,22 @@ pub(crate) struct Keys {
 pub(crate) struct SetReader {
     events: Option<Receiver<Passed>>,
     label: PathBuf,
+    reading: Option<JoinHandle<()>>,
+}
+
+/// How long a reader that nobody needs any more is waited for: it ends with the block that it reads, but a drive may take its time.
+const END_PATIENCE: Duration = Duration::from_secs(10);
+
+impl Drop for SetReader {
+    /// What is read is closed when this returns: a drive can be opened once, and a disk is unmounted next.
+    fn drop(&mut self) {
+        self.events = None;
+        let Some(reading) = self.reading.take() else { return };
+        let began = Instant::now();
+        while !reading.is_finished() && began.elapsed() < END_PATIENCE {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
 }
 
 /// What is read.
@@ -97,13 +117,17 @@ impl SetReader {
             // Nobody listens any more.
             let _ = reading.run(first, wanted);
         };
-        std::thread::Builder::new().name("read".into()).spawn(work).map_err(failed)?;
-        Ok(SetReader { events: Some(receiver), label })
+        let reading = std::thread::Builder::new().name("read".into()).spawn(work).map_err(failed)?;
+        Ok(SetReader { events: Some(receiver), label, reading: Some(reading) })
     }
 
     /// The next event; after [`Event::End`] or [`Event::Failed`] there is none.
     pub(crate) fn next(&mut self) -> Event {
-        let passed = self.events.as_ref().and_then(|events| events.recv().ok());
+        let mut passed = self.events.as_ref().and_then(|events| events.recv().ok());
+        while let Some(Passed::NextVolume(go_on)) = &passed {
+            let _ = go_on.send(());
+            passed = self.events.as_ref().and_then(|events| events.recv().ok());
+        }
         match passed {
             Some(Passed::Frame(place, tar)) => match tar.recv() {
                 Ok(Ok(tar)) => Event::Frame(place, tar),
@@ -111,7 +135,7 @@ impl SetReader {
                 Err(_) => self.ended(),
             },
             Some(Passed::Other(event)) => event,
-            None => self.ended(),
+            Some(Passed::NextVolume(_)) | None => self.ended(),
         }
     }
 
@@ -178,6 +202,7 @@ impl Reading {
                 for (start, count) in runs {
                     self.some(&mut open, start, count)?;
                 }
+                drop(open);
                 self.event(Event::End(None))
             }
             Wanted::FromPlace(place) => self.all(None, place.volume, Some(place.at)),
@@ -235,7 +260,10 @@ impl Reading {
         loop {
             let (volume, is_there) = match first.take() {
                 Some(volume) => (Some(volume), true),
-                None => self.open(number)?,
+                None => {
+                    self.is_wanted()?;
+                    self.open(number)?
+                }
             };
             let mut end = None;
             if let Some(mut volume) = volume {
@@ -269,6 +297,13 @@ impl Reading {
         }
     }
 
+    /// Waits until everything that was read so far was taken.
+    fn is_wanted(&self) -> Result<(), Closed> {
+        let (go_on, wanted) = sync_channel(1);
+        self.events.send(Passed::NextVolume(go_on)).map_err(|_| Closed)?;
+        wanted.recv().map_err(|_| Closed)
+    }
+
     /// All frames of a volume.
     fn volume(&mut self, volume: &mut VolumeReader) -> Result<(), Closed> {
         loop {
@@ -297,6 +332,11 @@ impl Reading {
             }
             Ok(Some(volume)) => Ok((Some(volume), true)),
             Ok(None) => lost(format!("volume {number} is missing")).map(|_| (None, false)),
+            // Whoever waited for it gave up: what was restored so far is not to be taken for all that there is.
+            Err(OpenError::Io(error)) if error.kind() == io::ErrorKind::TimedOut => {
+                let error = ArchiveError::io("READ", &locked(&self.source).label(), error);
+                self.event(Event::Failed(error)).and(Err(Closed))
+            }
             Err(OpenError::Io(error)) => lost(format!("volume {number}: {error}")),
             Err(OpenError::NotAVolume(text)) => lost(format!("volume {number}: {text}")),
             Err(OpenError::OtherKey) => lost(format!("volume {number}: the key does not match")),

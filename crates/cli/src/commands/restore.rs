@@ -24,12 +24,6 @@ pub fn run(session: &Session, args: &RestoreArgs) -> CommandResult {
     }
     let whole_machine = args.paths.is_empty() && args.include.is_empty() && args.to.is_none();
     if whole_machine && is_rescue_system(&RescueDirectories::default()) {
-        if archive::stream(session, args.source.from.as_deref())?.is_some() {
-            return Err(CommandError::usage(
-                "a machine is recovered from a repository or a medium, and not from a stream",
-            )
-            .hint("--to DIR restores the files of a stream onto filesystems that are there"));
-        }
         return by_hand::run(session, args);
     }
     if args.stage.is_some() || args.resume {

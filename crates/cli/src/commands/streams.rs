@@ -20,7 +20,15 @@ pub fn backup(session: &Session, args: &BackupArgs, target: &StreamPlace, log: O
     target.check_writable()?;
     // First of all: from now on nothing else goes to standard output.
     let sink = target.sink(args.force)?;
-    backup_into(session, args, target, sink, log)
+    backup_into(session, args, target, sink, log)?.partial
+}
+
+/// What was written.
+pub struct Done {
+    /// Volumes of the set.
+    pub volumes: u32,
+    /// An error when something could not be saved.
+    pub partial: CommandResult,
 }
 
 /// The same into volumes that are begun already.
@@ -30,7 +38,7 @@ pub fn backup_into(
     target: &StreamPlace,
     sink: Box<dyn Sink>,
     log: Option<PathBuf>,
-) -> CommandResult {
+) -> Result<Done, CommandError> {
     let sysroot = &args.sysroot.sysroot;
     let machine = protect::machine(session, sysroot, args.machine.as_deref(), target.folder())?;
     if let Some(folder) = target.folder()
@@ -71,7 +79,7 @@ pub fn backup_into(
         lifeboat_machine::bytes::human(report.bytes_added),
         counted(volumes as usize, "volume"),
     ));
-    backup::partial(&report)
+    Ok(Done { volumes, partial: backup::partial(&report) })
 }
 
 /// `lifeboat list --from stream:…`

@@ -41,7 +41,7 @@ pub fn run(session: &Session, args: &TapeArgs) -> CommandResult {
         dry_run: false,
         compression: None,
     };
-    if args.obdr {
+    let done = if args.obdr {
         if !tapes::boots(&device) {
             session.reporter.emit(&Event::Warning {
                 text: format!(
@@ -53,21 +53,29 @@ pub fn run(session: &Session, args: &TapeArgs) -> CommandResult {
         }
         let machine = protect::machine(session, sysroot, args.machine.as_deref(), None)?;
         let folder = work_folder(args)?;
-        let _ending = lifeboat_sys::ending::register_folder(folder.path().to_owned());
+        let ending = lifeboat_sys::ending::register_folder(folder.path().to_owned());
         let iso = rescue_system(session, args, &machine, &secret, folder.path())?;
         let label = format!("LIFEBOAT OBDR {} {}", machine.name, jiff::Timestamp::now());
         let sink = tapes::sink_behind(session, device, args.medium.force, &iso, &label)?;
-        drop(std::fs::remove_file(&iso));
-        streams::backup_into(session, &backup, &target, sink, log)?;
+        // Before the backup: it would be in it.
+        drop((ending, folder));
+        streams::backup_into(session, &backup, &target, sink, log)?
     } else {
-        streams::backup(session, &backup, &target, log)?;
-    }
+        let sink = target.sink(args.medium.force)?;
+        streams::backup_into(session, &backup, &target, sink, log)?
+    };
     if args.no_verify {
-        return Ok(());
+        return done.partial;
+    }
+    if done.volumes > 1 && !tapes::is_asked() {
+        session.reporter.warning("several tapes were written, and nobody can be asked for the first one: verify them with 'lifeboat verify --from tape'");
+        return done.partial;
     }
     let from = FromArgs { from: Some(args.to.clone()), key: args.key.clone() };
     let this = (snapshot::this_machine(sysroot)?, place::shown(&args.to));
-    streams::verify(session, &from, &target, (&this.0, this.1))
+    // What could not be saved does not keep the rest from being verified.
+    streams::verify(session, &from, &target, (&this.0, this.1))?;
+    done.partial
 }
 
 /// Where the image is until it is on the tape.

@@ -7,11 +7,16 @@ use crate::job::stream::StreamPlace;
 use crate::job::{keys, snapshot, watch};
 use crate::session::Session;
 use lifeboat_archive::{Repository, Secret, SnapshotInfo};
+use lifeboat_machine::on_disk::OnDisk;
 use lifeboat_machine::{ArchiveManifest, Event, EventSink as _, Machine};
 use lifeboat_restore::Source;
+use lifeboat_restore::on_disk::Search;
 use lifeboat_restore::rescue::{RescueDirectories, RescueSystem, is_rescue_system};
+use lifeboat_restore::stream_name::PREFIX;
+use lifeboat_restore::stream_place::StreamAt;
 use std::borrow::Cow;
 use std::path::Path;
+use std::sync::PoisonError;
 
 /// An opened archive; its medium stays mounted while this lives.
 pub struct Archive {
@@ -83,6 +88,13 @@ pub fn stream(session: &Session, from: Option<&str>) -> Result<Option<StreamPlac
         None => configured(),
     };
     let Some(text) = text else { return Ok(None) };
+    // What a recovery takes, its other commands take, too.
+    if is_rescue_system(&RescueDirectories::default()) && text.strip_prefix(PREFIX).is_some_and(OnDisk::is_meant) {
+        let at = StreamAt::find(&text, &super::scratch::scratch(), Search::Alone, &session.runner)?;
+        let place = at.as_ref().and_then(StreamAt::path).map(|path| StreamPlace::File(path.to_owned()));
+        session.held.lock().unwrap_or_else(PoisonError::into_inner).extend(at);
+        return Ok(place);
+    }
     StreamPlace::parse(&text)
 }
 

@@ -4,11 +4,12 @@ use crate::command::KeyArgs;
 use crate::error::{CommandError, Kind};
 use crate::job::{advice, keys, tapes};
 use crate::session::Session;
-use lifeboat_archive::Owner;
 use lifeboat_archive::stream::{FileSink, FileSource, Info, PipeSink, PipeSource, Sink, Stream};
+use lifeboat_archive::{Owner, Secret};
 use lifeboat_machine::bytes::parse_size;
 use lifeboat_machine::on_disk::OnDisk;
 use lifeboat_machine::{Event, EventSink as _};
+use lifeboat_restore::rescue::{RescueDirectories, RescueSystem, is_rescue_system};
 use lifeboat_sys::new_file::NewFile;
 use lifeboat_sys::tape::TapeName;
 use std::fs::File;
@@ -154,7 +155,10 @@ pub fn open(session: &Session, place: &StreamPlace, key: &KeyArgs) -> Result<Str
         return Err(CommandError::usage("standard input cannot give both the stream and the recovery words")
             .hint("--key-file FILE; 'lifeboat key import' makes one from the words"));
     }
-    let secret = keys::find(key, &session.config)?;
+    let secret = match of_medium(key)? {
+        Some(secret) => secret,
+        None => keys::find(key, &session.config)?,
+    };
     let open_files = |path: &Path| {
         FileSource::find(path).map_err(|error| {
             CommandError::new(Kind::Failed, format!("cannot OPEN the stream {}: {error}", path.display()))
@@ -170,6 +174,16 @@ pub fn open(session: &Session, place: &StreamPlace, key: &KeyArgs) -> Result<Str
         session.reporter.emit(&Event::Warning { text: note.clone() });
     }
     Ok(stream)
+}
+
+/// The key on the medium that a rescue system was started from, when none was named: as a recovery takes it.
+fn of_medium(key: &KeyArgs) -> Result<Option<Secret>, CommandError> {
+    let directories = RescueDirectories::default();
+    if key.words || key.passphrase || key.key_file.is_some() || !is_rescue_system(&directories) {
+        return Ok(None);
+    }
+    let rescue = RescueSystem::open(directories)?;
+    Ok(if rescue.source.is_some() { rescue.medium()?.key()? } else { None })
 }
 
 /// The machine that a set is of.

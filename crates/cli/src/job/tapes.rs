@@ -93,12 +93,17 @@ pub fn sink(name: &TapeName, force: bool) -> Result<Box<dyn Sink>, CommandError>
 /// As [`sink`].
 pub fn check(name: &TapeName, force: bool) -> Result<PathBuf, CommandError> {
     let device = device(name)?;
-    if let Some(reason) = in_the_way(&device, force, None)? {
-        return Err(CommandError::refused(format!("cannot WRITE the tape: {reason}"))
-            .hint("a blank tape, or --force, which overwrites it"));
-    }
+    free(&device, force)?;
     writable(&device)?;
     Ok(device)
+}
+
+fn free(device: &Path, force: bool) -> Result<(), CommandError> {
+    match in_the_way(device, force, None)? {
+        None => Ok(()),
+        Some(reason) => Err(CommandError::refused(format!("cannot WRITE the tape: {reason}"))
+            .hint("a blank tape, or --force, which overwrites it")),
+    }
 }
 
 /// Where volumes go behind a rescue system: the tape boots in drives that can show its beginning as a disc. What was written is read
@@ -133,6 +138,8 @@ pub fn sink_behind(
             });
         }
     };
+    // The rescue system took minutes: another tape may be in the drive by now.
+    free(&device, force)?;
     let mut drive = writable(&device)?;
     obdr::write(&mut drive, label, &mut image()?, &mut |bytes| progress("image", bytes))
         .map_err(|error| failed("WRITE", error))?;
@@ -178,7 +185,6 @@ fn onto(drive: Drive, device: PathBuf, force: bool) -> Box<dyn Sink> {
 pub fn source(session: &Session, name: &TapeName) -> Result<impl Source + use<>, CommandError> {
     let device = device(name)?;
     session.reporter.note(format!("reading the tape in {}", device.display()));
-    let drive = readable(&device)?;
     let label = device.clone();
     let change = move |number: u32| {
         // A set that is read once more begins with a tape that may still be there.
@@ -198,6 +204,16 @@ pub fn source(session: &Session, name: &TapeName) -> Result<impl Source + use<>,
             }
         }
     };
+    // After a backup onto several tapes the last one is in the drive.
+    let found = identify(&label, Reach::Far, &|_| {}).ok();
+    let is_later = found.is_some_and(|volume| volume.header.volume > 1) && is_asked();
+    let drive = match is_later {
+        true => change(1).map_err(|error: io::Error| CommandError::new(Kind::Failed, error.to_string()))?,
+        false => Some(readable(&label)?),
+    };
+    let drive = drive.ok_or_else(|| {
+        CommandError::new(Kind::Failed, format!("the tape with volume 1 is not in {}", label.display()))
+    })?;
     Ok(TapeSource::new(drive, Box::new(change), Reach::Far, label))
 }
 
@@ -207,9 +223,14 @@ fn wrong(found: &Volume, number: u32) -> Option<String> {
         .then(|| format!("the tape in {} is {}; volume {number} is needed\n", found.device.display(), found.header))
 }
 
+/// True when somebody can be asked.
+pub fn is_asked() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
 /// Asks a person for the tape of a volume; without a terminal there is nobody.
 fn asked(device: &Path, number: u32) -> io::Result<bool> {
-    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+    if !is_asked() {
         return Ok(false);
     }
     show(&format!("Put the tape for volume {number} into {} and press Enter, or type stop: ", device.display()));
