@@ -334,7 +334,7 @@ impl Reading {
             Ok(None) => lost(format!("volume {number} is missing")).map(|_| (None, false)),
             // Whoever waited for it gave up: what was restored so far is not to be taken for all that there is.
             Err(OpenError::Io(error)) if error.kind() == io::ErrorKind::TimedOut => {
-                let error = ArchiveError::io("READ", &locked(&self.source).label(), error);
+                let error = ArchiveError::io("READ", locked(&self.source).label(), error);
                 self.event(Event::Failed(error)).and(Err(Closed))
             }
             Err(OpenError::Io(error)) => lost(format!("volume {number}: {error}")),
