@@ -150,14 +150,6 @@ fn root_what_is_there_is_announced_replaced_or_kept() {
     let out = desk.restored(&[&all[..], &["--overwrite", "never"]].concat());
     assert!(out.contains("stay as they are"), "{out}");
     assert_eq!((desk.text("out/etc/fstab").as_str(), desk.text("out/etc/hostname").as_str()), ("mine\n", "box\n"));
-    // What a restore that was killed has left does not count as being there.
-    touch("out/etc/hostname", "bo");
-    let mode = |mode: u32| std::os::unix::fs::PermissionsExt::from_mode(mode);
-    std::fs::set_permissions(desk.at("out/etc/hostname"), mode(0o1600)).unwrap();
-    desk.restored(&[&all[..], &["--overwrite", "never"]].concat());
-    assert_eq!((desk.text("out/etc/fstab").as_str(), desk.text("out/etc/hostname").as_str()), ("mine\n", "box\n"));
-    let restored = std::fs::metadata(desk.at("out/etc/hostname")).unwrap();
-    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&restored.permissions()) & 0o7777, 0o644);
     let before = std::fs::metadata(desk.at("out/etc/hostname")).unwrap();
     let out = desk.restored(&[&all[..], &["--overwrite", "if-changed"]].concat());
     assert!(out.contains("1 entry in out will be replaced") && desk.text("out/etc/fstab") == "fstab\n", "{out}");

@@ -143,7 +143,13 @@ impl<'a> Recovery<'a> {
         medium::check_repository(found.archive.as_ref(), &repository)?;
         let wanted = rescue.parameters.snapshot.as_deref();
         let snapshot = match wanted.or(found.archive.as_ref().map(|archive| archive.snapshot.as_str())) {
-            Some("latest") | None => snapshot::latest(&repository, &rescue.manifest)?,
+            Some("latest") | None => {
+                let latest = snapshot::latest(&repository, &rescue.manifest)?;
+                for text in snapshot::doubts(&repository, &latest) {
+                    sink.emit(&Event::Warning { text });
+                }
+                latest
+            }
             Some(wanted) => repository.find_snapshot(wanted)?,
         };
         let named = wanted.is_some_and(|wanted| wanted != "latest");

@@ -55,6 +55,12 @@ pub fn read_with(
     Ok((machine, manifest))
 }
 
+/// Snapshots that cannot be read, and may be newer than the one that is `taken` as the latest, for people.
+pub fn doubts(repository: &Repository, taken: &SnapshotInfo) -> Vec<String> {
+    let text = |cause: &str| format!("{cause}; it may be newer than {}, which is taken", taken.short_id());
+    repository.unreadable_snapshots().iter().map(|unreadable| text(&unreadable.cause.to_string())).collect()
+}
+
 /// The machine that a medium is for.
 pub fn owner(ours: &MediumManifest) -> Owner {
     Owner::new(&*ours.machine_id, &*ours.machine_name)

@@ -10,7 +10,7 @@ use crate::directories::Directories;
 use crate::file_table::{Kind, Record, Xattr, is_large};
 use crate::links::Links;
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -140,25 +140,8 @@ pub(super) struct Made<'a> {
     pub(super) shares: bool,
 }
 
-/// The mode of a file that is not complete yet, in a directory that this restore has made: nobody else's, and with a bit that means nothing
-/// on files, so that a later restore knows it. Another name until then would be safer for who looks at it, but costs ext4 a quarter of
-/// the whole restore; in a directory that is closed to others until the end, only the restoring user could look.
-const INCOMPLETE: u16 = 0o1600;
-
-/// Left by a restore that was ended while it wrote the file, which has another mode in the archive.
-pub(super) fn is_marked(status: &Stat, mode: u16) -> bool {
-    FileType::from_raw_mode(status.st_mode) == FileType::RegularFile
-        && status.st_mode & 0o7777 == u32::from(INCOMPLETE)
-        && mode != INCOMPLETE
-}
-
-fn is_incomplete(parent: &OwnedFd, name: &OsStr, mode: u16) -> bool {
-    let status = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW);
-    status.is_ok_and(|status| is_marked(&status, mode))
-}
-
-/// Makes a file, has its content written, and sets its attributes. In a directory that was there it has another name until it is complete, in
-/// a new one it has the mode [`INCOMPLETE`].
+/// Makes a file, has its content written, and sets its attributes. It has no name, or another one, until it is complete; in a recovery, which is
+/// repeated when it was interrupted, it has its name at once.
 pub(super) fn put(
     extraction: &Extraction<'_>,
     parents: &mut Directories,
@@ -171,27 +154,21 @@ pub(super) fn put(
     let parent = &*parents.open_same(extraction, parent_index).map_err(unreachable)?;
     // Also for reading: a file may share blocks with itself.
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mut made = AsMade::new(record, extraction.own, extraction.is_plain(parent_index), what.exact);
-    let marked = !extraction.options.repeatable && extraction.is_plain(parent_index);
-    made.mode &= !marked;
+    let made = AsMade::new(record, extraction.own, extraction.is_plain(parent_index), what.exact);
     // A plain directory is closed to others, so nobody gets in by the final mode before the content is there.
-    let mode = match marked {
-        true => Mode::from_raw_mode(INCOMPLETE.into()),
-        false if made.mode => Mode::from_raw_mode(record.mode.into()),
-        false => Mode::RUSR | Mode::WUSR,
-    };
+    let mode = if made.mode { Mode::from_raw_mode(record.mode.into()) } else { Mode::RUSR | Mode::WUSR };
     let make = |name: &OsStr| rustix::fs::openat(parent, name, flags, mode);
     let name = OsStr::from_bytes(table.name(index));
     let naming = match extraction.naming() {
-        Naming::Replace if !extraction.options.repeatable && !marked => Naming::Complete,
+        Naming::Replace if !extraction.options.repeatable => Naming::Complete,
         naming => naming,
     };
-    let put = match place::put(name, naming, make) {
-        // What a restore that was ended left does not count as being there.
-        Err(Errno::EXIST) if is_incomplete(parent, name, record.mode) => place::put(name, Naming::Complete, make),
-        put => put,
+    let is_repeated = extraction.options.repeatable;
+    let unnamed = if is_repeated { None } else { place::unnamed(parent, name, mode, naming == Naming::Complete) };
+    let (put, file) = match unnamed {
+        Some(made) => made,
+        None => place::put(name, naming, make).map_err(|error| extraction.failure("MAKE", index, error))?,
     };
-    let (put, file) = put.map_err(|error| extraction.failure("MAKE", index, error))?;
     if extraction.passes_on(parent_index) {
         attributes::forget_inherited(&file, false);
     }
@@ -207,7 +184,7 @@ pub(super) fn put(
         extraction.sharing.note(index, &file);
     }
     extraction.note(index, &file);
-    put.rename(parent).map_err(|error| Failure::entry("RENAME", error))
+    put.name_it(parent, &file).map_err(|error| Failure::entry("RENAME", error))
 }
 
 /// Writes the content; holes stay unwritten.

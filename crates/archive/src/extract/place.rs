@@ -9,6 +9,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, StatVfsMoun
 use rustix::io::Errno;
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
+use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -243,16 +244,35 @@ fn is_left_over(name: &[u8]) -> bool {
     process.is_some_and(|process| rustix::process::test_kill_process(process) == Err(Errno::SRCH))
 }
 
-/// Where an entry was created: under its name, or under another one until it is complete.
+/// Where an entry was created: under its name, or under another one or none until it is complete.
 pub(super) struct Put {
     name: OsString,
     temporary: Option<OsString>,
+    /// A file that has no name yet.
+    is_unnamed: bool,
+    /// It may replace what is there.
+    replaces: bool,
 }
 
 impl Put {
     /// The name that it has now.
     pub(super) fn name(&self) -> &OsStr {
         self.temporary.as_deref().unwrap_or(&self.name)
+    }
+
+    /// Gives a file its name, replacing what was there.
+    pub(super) fn name_it(mut self, parent: &OwnedFd, file: &OwnedFd) -> Result<(), Errno> {
+        if self.is_unnamed {
+            match link(file, parent, &self.name) {
+                // Something has that name meanwhile, and only rename(2) replaces.
+                Err(Errno::EXIST) if self.replaces => {
+                    let linked = put(&self.name, Naming::Complete, |name| link(file, parent, name))?;
+                    self = linked.0;
+                }
+                linked => return linked,
+            }
+        }
+        self.rename(parent)
     }
 
     /// Gives it its name, replacing what was there.
@@ -283,8 +303,30 @@ impl Put {
 
     /// Removes what is not complete.
     pub(super) fn remove(self, parent: &OwnedFd) {
+        if self.is_unnamed {
+            return;
+        }
         let _ = rustix::fs::unlinkat(parent, self.name(), AtFlags::empty());
     }
+}
+
+/// Gives a file without a name one.
+fn link(file: &OwnedFd, parent: &OwnedFd, name: &OsStr) -> Result<(), Errno> {
+    match rustix::fs::linkat(file, "", parent, name, AtFlags::EMPTY_PATH) {
+        // Without CAP_DAC_READ_SEARCH (open(2), "O_TMPFILE").
+        Err(Errno::NOENT) => {
+            let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+            rustix::fs::linkat(rustix::fs::CWD, path, parent, name, AtFlags::SYMLINK_FOLLOW)
+        }
+        linked => linked,
+    }
+}
+
+/// A file without a name in a directory: when its process ends, nothing of it is left. `None` where the filesystem has no such files.
+pub(super) fn unnamed(parent: &OwnedFd, name: &OsStr, mode: Mode, replaces: bool) -> Option<(Put, OwnedFd)> {
+    let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(parent, ".", flags, mode).ok()?;
+    Some((Put { name: name.to_owned(), temporary: None, is_unnamed: true, replaces }, file))
 }
 
 /// How an entry gets its name.
@@ -308,7 +350,9 @@ pub(super) fn put<T>(
     static PROCESS: OnceLock<u32> = OnceLock::new();
     if naming != Naming::Complete {
         match make(name) {
-            Ok(made) => return Ok((Put { name: name.to_owned(), temporary: None }, made)),
+            Ok(made) => {
+                return Ok((Put { name: name.to_owned(), temporary: None, is_unnamed: false, replaces: true }, made));
+            }
             Err(Errno::EXIST) if naming == Naming::Replace => {}
             Err(error) => return Err(error),
         }
@@ -318,7 +362,10 @@ pub(super) fn put<T>(
         let process = PROCESS.get_or_init(std::process::id);
         let temporary = OsString::from(format!("{TEMPORARY}{process}-{number}"));
         match make(&temporary) {
-            Ok(made) => return Ok((Put { name: name.to_owned(), temporary: Some(temporary) }, made)),
+            Ok(made) => {
+                let name = name.to_owned();
+                return Ok((Put { name, temporary: Some(temporary), is_unnamed: false, replaces: true }, made));
+            }
             // Left by a process with the same number.
             Err(Errno::EXIST) => {}
             Err(error) => return Err(error),

@@ -1,7 +1,6 @@
 //! What a restore will meet in its target: what is new, what will be replaced, what stays as it is. Nothing is changed.
 
 use super::extraction::Keep;
-use super::files::is_marked;
 use crate::file_table::{FileTable, Kind, Time};
 use crate::links::Links;
 use crate::report::Problem;
@@ -87,7 +86,7 @@ pub(super) fn look(table: &FileTable, root: Option<&OwnedFd>, choices: &mut [Cho
                 Some(status) => {
                     let stays = match keep {
                         Keep::Nothing => false,
-                        Keep::Existing => !is_marked(&status, table.records[index].mode),
+                        Keep::Existing => true,
                         Keep::Same => is_same(table, index, &status, parent.as_deref()),
                     };
                     match stays {

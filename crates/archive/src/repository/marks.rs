@@ -10,6 +10,9 @@ pub(crate) struct Marks {
     pub(crate) order: Option<u64>,
 }
 
+/// The largest number of a snapshot: one more must fit, too.
+pub(crate) const ORDER_MAX: u64 = u64::MAX / 2 - 1;
+
 impl Marks {
     /// Removes the marks from the tags.
     pub(crate) fn take(tags: &mut Vec<String>) -> Marks {
@@ -19,7 +22,7 @@ impl Marks {
                 marks.machine = Some(machine.to_owned());
             } else if let Some(order) = tag.strip_prefix(ORDER) {
                 // Not the largest number: the next one must be larger.
-                marks.order = order.parse().ok().filter(|order| *order < u64::MAX / 2);
+                marks.order = order.parse().ok().filter(|order| *order <= ORDER_MAX);
             } else {
                 return true;
             }

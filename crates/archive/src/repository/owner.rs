@@ -48,7 +48,8 @@ impl std::fmt::Display for Owner {
 /// The number of a snapshot that is written now.
 pub(crate) fn next_order(snapshots: &[SnapshotInfo], now_seconds: i64) -> u64 {
     let last = snapshots.iter().filter_map(|snapshot| snapshot.marks.order).max().unwrap_or(0);
-    (last + 1).max(u64::try_from(now_seconds).unwrap_or(0))
+    // The largest that is taken for a mark: behind one that somebody set there the time decides.
+    (last + 1).max(u64::try_from(now_seconds).unwrap_or(0)).min(super::marks::ORDER_MAX)
 }
 
 /// Reads the owner of a snapshot from its manifest.

@@ -154,6 +154,12 @@ impl Chunks {
         Chunks { cipher: payload_key(file_key, nonce), places: blake3::derive_key(PLACES_CONTEXT, file_key) }
     }
 
+    /// Binds the places to a seal: that of the header before the file. A file behind another header has no places, and who has only the
+    /// recipient cannot make one that has.
+    pub(crate) fn bind(&mut self, seal: &[u8; 32]) {
+        self.places = blake3::derive_key(PLACES_CONTEXT, &[self.places, *seal].concat());
+    }
+
     /// What the places in this file are made and known with.
     pub(crate) fn places(&self) -> &PlaceKey {
         &self.places

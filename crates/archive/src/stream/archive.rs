@@ -137,6 +137,13 @@ impl Stream {
             stream.read_head()?;
         }
         stream.info = Info::from_json(&stream.catalogue.info).map_err(damaged)?;
+        if stream.info.set != stream.header.set {
+            let cause = format!(
+                "its headers are of set {}, but what is in it is of set {}",
+                stream.header.set, stream.info.set
+            );
+            return Err(damaged(cause));
+        }
         Ok(stream)
     }
 

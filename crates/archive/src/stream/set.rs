@@ -353,5 +353,5 @@ pub(crate) fn open(
 ) -> Result<Option<VolumeReader>, OpenError> {
     let input = locked(source).open(number)?;
     let Some(input) = input else { return Ok(None) };
-    VolumeReader::open(Box::new(Counted(input, Arc::clone(read))), &keys.identity).map(Some)
+    VolumeReader::open(Box::new(Counted(input, Arc::clone(read))), &keys.identity, &keys.sealer).map(Some)
 }

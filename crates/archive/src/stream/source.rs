@@ -3,6 +3,7 @@
 use super::sink::FileSink;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// One volume that can be read.
@@ -55,15 +56,19 @@ impl FileSource {
             return Ok(FileSource { path: path.to_owned(), last: 0 });
         }
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut last = 0;
+        let mut numbers: Vec<u32> = vec![];
         for entry in std::fs::read_dir(folder)? {
             let name = entry?.file_name();
             let Some(own) = path.file_name() else { continue };
             let digits =
                 name.as_encoded_bytes().strip_prefix(own.as_encoded_bytes()).and_then(|rest| rest.strip_prefix(b"."));
-            let number = digits.and_then(|digits| std::str::from_utf8(digits).ok()).and_then(|text| text.parse().ok());
-            last = number.unwrap_or(0).max(last);
+            let number =
+                digits.and_then(|digits| std::str::from_utf8(digits).ok()).and_then(|text| text.parse::<u32>().ok());
+            numbers.extend(number);
         }
+        // A file with a number that no set with so few volumes reaches is none of it: each missing volume is looked for and listed.
+        let most = STRAY_FACTOR * (u32::try_from(numbers.len()).unwrap_or(u32::MAX / STRAY_FACTOR) + STRAY_FACTOR);
+        let last = numbers.into_iter().filter(|number| *number <= most).max().unwrap_or(0);
         if last == 0 {
             let text = format!("neither this file nor {} exists", FileSink::volume_path(path, 1).display());
             return Err(io::Error::new(io::ErrorKind::NotFound, text));
@@ -71,6 +76,9 @@ impl FileSource {
         Ok(FileSource { path: path.to_owned(), last })
     }
 }
+
+/// So many times the number of files there, and some more, may be the number of the last volume.
+const STRAY_FACTOR: u32 = 10;
 
 /// What is passed over at once where a file cannot be read.
 const SKIPPED_BYTES: u64 = 64 << 10;
@@ -151,12 +159,18 @@ impl Source for FileSource {
             0 => return Ok(None),
             _ => FileSink::volume_path(&self.path, number),
         };
-        let file = match File::open(&path) {
+        let is_numbered = self.last > 0;
+        // Opening a pipe waits for a writer; a volume among others is a file.
+        let flags = if is_numbered { rustix::fs::OFlags::NONBLOCK.bits() as i32 } else { 0 };
+        let file = match File::options().read(true).custom_flags(flags).open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
         let metadata = file.metadata()?;
+        if is_numbered && !metadata.is_file() {
+            return Err(io::Error::other("it is no regular file"));
+        }
         // A pipe or a device has no length.
         match metadata.is_file() {
             true => Ok(Some(Box::new(FileInput { file, length: metadata.len(), at: 0, unreadable: 0 }))),

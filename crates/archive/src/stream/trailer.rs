@@ -62,6 +62,13 @@ impl Sealer {
         Sealer(blake3::derive_key(CONTEXT, secret.expose().as_bytes()))
     }
 
+    /// The seal of a header: what its lines say, whatever else is in its block.
+    pub(crate) fn of_header(&self, header: &VolumeHeader) -> [u8; 32] {
+        let text =
+            format!("{}\n{}\n{}\n{}\n{}", header.set, header.volume, header.machine, header.time, header.block_bytes);
+        *blake3::keyed_hash(&self.0, text.as_bytes()).as_bytes()
+    }
+
     fn seal(&self, text: &str) -> String {
         blake3::keyed_hash(&self.0, text.as_bytes()).to_hex().to_string()
     }

@@ -82,16 +82,21 @@ pub(crate) fn header(input: &mut dyn Input) -> Result<(VolumeHeader, Vec<u8>), O
 }
 
 impl VolumeReader {
-    pub(crate) fn open(mut input: Box<dyn Input>, identity: &Identity) -> Result<VolumeReader, OpenError> {
+    pub(crate) fn open(
+        mut input: Box<dyn Input>,
+        identity: &Identity,
+        sealer: &Sealer,
+    ) -> Result<VolumeReader, OpenError> {
         let (header, block) = header(&mut *input)?;
         let mut hasher = blake3::Hasher::new();
         hasher.update(&block);
         let mut start = vec![0; HEADER_BYTES];
         let got = input.read(&mut start)?;
-        let chunks = Chunks::open(&start[..got], identity).map_err(|error| match error {
+        let mut chunks = Chunks::open(&start[..got], identity).map_err(|error| match error {
             AgeError::OtherKey => OpenError::OtherKey,
             AgeError::Damaged => OpenError::NotAVolume("the beginning of its encrypted part is damaged".to_owned()),
         })?;
+        chunks.bind(&sealer.of_header(&header));
         hasher.update(&start);
         Ok(VolumeReader {
             input,

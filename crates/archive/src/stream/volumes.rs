@@ -103,7 +103,8 @@ impl VolumeWriter {
         if let Some(place) = block.get_mut(by_hand::START..by_hand::START + help.len()) {
             place.copy_from_slice(help);
         }
-        let (start, chunks) = Chunks::create(&self.recipient)?;
+        let (start, mut chunks) = Chunks::create(&self.recipient)?;
+        chunks.bind(&self.sealer.of_header(&header));
         let mut hasher = blake3::Hasher::new();
         hasher.update(&block);
         self.bytes += block.len() as u64;

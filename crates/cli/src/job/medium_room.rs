@@ -3,7 +3,11 @@
 
 use crate::error::{CommandError, CommandResult, Kind};
 use lifeboat_machine::bytes::human;
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags};
 use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -225,28 +229,48 @@ pub fn of_files(sysroot: &Path, roots: &[PathBuf], is_out: &dyn Fn(&Path) -> boo
                 continue;
             }
             // What cannot be read is not saved either; the backup reports it.
-            let Ok(entries) = std::fs::read_dir(outside(&folder)) else { continue };
+            let Some(directory) = opened(sysroot, &folder) else { continue };
+            let Ok(entries) = Dir::read_from(&directory) else { continue };
             for entry in entries.flatten() {
-                let path = folder.join(entry.file_name());
+                let name = OsStr::from_bytes(entry.file_name().to_bytes());
+                if name == "." || name == ".." {
+                    continue;
+                }
+                let path = folder.join(name);
                 if mounted.contains(&outside(&path)) {
                     continue;
                 }
-                let Ok(metadata) = entry.metadata() else { continue };
-                if metadata.dev() != device || is_out(&path) {
+                let Ok(status) = rustix::fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+                if status.st_dev != device || is_out(&path) {
                     continue;
                 }
                 sum = sum.saturating_add(ENTRY);
-                if metadata.is_dir() {
+                let kind = FileType::from_raw_mode(status.st_mode);
+                if kind == FileType::Directory {
                     folders.push(path);
-                } else if metadata.is_file() && (metadata.nlink() == 1 || seen.insert((device, metadata.ino()))) {
-                    let allocated = metadata.blocks().saturating_mul(512);
-                    sum = sum.saturating_add(metadata.len().min(allocated));
+                } else if kind == FileType::RegularFile
+                    && (status.st_nlink == 1 || seen.insert((device, status.st_ino)))
+                {
+                    let allocated = u64::try_from(status.st_blocks).unwrap_or(0).saturating_mul(512);
+                    sum = sum.saturating_add(u64::try_from(status.st_size).unwrap_or(0).min(allocated));
                 }
             }
         }
     }
     // Encryption, pack headers, the index.
     sum.saturating_add(sum / 64)
+}
+
+/// A folder of what is measured. A link that was swapped in for a part of its path leads nowhere.
+fn opened(sysroot: &Path, folder: &Path) -> Option<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let top = rustix::fs::openat(rustix::fs::CWD, sysroot, flags, Mode::empty()).ok()?;
+    let inside = folder.strip_prefix("/").unwrap_or(folder);
+    if inside.as_os_str().is_empty() {
+        return Some(top);
+    }
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    rustix::fs::openat2(&top, inside, flags, Mode::empty(), resolve).ok()
 }
 
 #[cfg(test)]

@@ -30,6 +30,27 @@ pub fn this_machine(root: &Path) -> Result<Owner, CommandError> {
     Ok(Owner::new(id, name))
 }
 
+fn warn_of_unreadable(session: &Session, archive: &Archive, taken: &SnapshotInfo) {
+    for text in lifeboat_restore::snapshot::doubts(&archive.repository, taken) {
+        session.reporter.emit(&Event::Warning { text });
+    }
+}
+
+/// Refuses a snapshot whose tag names this machine and whose own manifest names another one: tags are anyone's who has the key.
+fn check_mark(archive: &Archive, snapshot: &SnapshotInfo, machine: &Owner) -> Result<(), CommandError> {
+    let Ok((described, _)) = super::archive::describe(&archive.repository, snapshot) else { return Ok(()) };
+    if machine.is(&Owner::new(&*described.machine_id, &*described.name)) {
+        return Ok(());
+    }
+    Err(CommandError::refused(format!(
+        "snapshot {} is marked as of this machine, {machine}, but it is of '{}' ({})",
+        snapshot.short_id(),
+        described.name,
+        described.machine_id
+    ))
+    .hint("--snapshot ID of another one; 'lifeboat list' shows all"))
+}
+
 /// The snapshot to use. `root` is the root of the machine that asks.
 pub fn choose(
     session: &Session,
@@ -46,11 +67,8 @@ pub fn choose(
     let machine = this_machine(root)?;
     let none = match archive.repository.latest_of(&machine) {
         Ok(snapshot) => {
-            for unreadable in archive.repository.unreadable_snapshots() {
-                let text =
-                    format!("{}; it may be newer than {}, which is taken", unreadable.cause, snapshot.short_id());
-                session.reporter.emit(&Event::Warning { text });
-            }
+            warn_of_unreadable(session, archive, &snapshot);
+            check_mark(archive, &snapshot, &machine)?;
             if snapshot.host != machine.name {
                 let text = format!(
                     "snapshot {} is of machine '{}', which has the same machine id as this one ('{}'): it was renamed \
@@ -70,6 +88,7 @@ pub fn choose(
     match &machines[..] {
         [] => Err(none.into()),
         [(owner, latest)] if what_for == Use::Elsewhere => {
+            warn_of_unreadable(session, archive, latest);
             session.reporter.note(format!("snapshot {} is of machine {owner}, the only one there", latest.short_id()));
             Ok(latest.clone())
         }
