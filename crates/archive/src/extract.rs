@@ -257,9 +257,9 @@ impl Extraction<'_> {
         };
         let (at, ()) = place::put(name, self.naming(), make).map_err(|error| self.failure("MAKE", index, error))?;
         let (held, owner) = match attributes::hold_new(record, parent, at.name()) {
-            Ok(held) => held,
+            Ok(held) if self.options.private || !place::is_older(&held.0) => held,
             // What exists there is not ours and is left alone.
-            Err(Errno::STALE | Errno::NOENT) => {
+            Ok(_) | Err(Errno::STALE | Errno::NOENT) => {
                 return Err(Failure::Entry("cannot MAKE: it was replaced during the restore".to_owned()));
             }
             Err(error) => {

@@ -5,7 +5,7 @@ use crate::ArchiveError;
 use crate::directories::{Identity, identity, open_below};
 use lifeboat_sys::trusted::{self, OpenError};
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, StatVfsMountFlags};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, StatVfsMountFlags, StatxFlags};
 use rustix::io::Errno;
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -13,6 +13,7 @@ use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
 /// What entries are called until they are complete: this, the number of the process, and a number.
 const TEMPORARY: &str = ".lifeboat-";
@@ -187,7 +188,8 @@ pub(super) fn directory(parent: &OwnedFd, wanted: &Wanted<'_>) -> Result<(Direct
     let own = wanted.own.0;
     if is_new {
         // The owner of the parent could have given its name to another one since.
-        if !wanted.private && (status.st_uid != own || status.st_mode & 0o777 != 0o700) {
+        let is_other = || status.st_uid != own || status.st_mode & 0o777 != 0o700 || is_older(&fd);
+        if !wanted.private && is_other() {
             return Err(Blocked::Failed("OPEN the directory", Errno::STALE));
         }
         if wanted.passed_on {
@@ -208,6 +210,22 @@ pub(super) fn directory(parent: &OwnedFd, wanted: &Wanted<'_>) -> Result<(Direct
     let passes_on = !wanted.private && passes_on(&fd);
     let is_of_another = status.st_uid != own;
     Ok((Directory { identity, was_there: true, passes_on, is_of_another, is_plain: false }, fd))
+}
+
+/// How much older than the beginning an entry must be to count as older: clocks of filesystems tick slowly, and clocks are set.
+const OLDER: Duration = Duration::from_secs(60);
+
+/// True for an entry that was there before this process restored anything: it was exchanged for one that was just made. Where the
+/// filesystem does not know when an entry was made, nobody can say.
+pub(super) fn is_older(entry: &OwnedFd) -> bool {
+    static BEGAN: OnceLock<SystemTime> = OnceLock::new();
+    let began = *BEGAN.get_or_init(SystemTime::now);
+    let Ok(status) = rustix::fs::statx(entry, "", AtFlags::EMPTY_PATH, StatxFlags::BTIME) else { return false };
+    if !StatxFlags::from_bits_retain(status.stx_mask).contains(StatxFlags::BTIME) {
+        return false;
+    }
+    let Ok(seconds) = u64::try_from(status.stx_btime.tv_sec) else { return false };
+    SystemTime::UNIX_EPOCH + Duration::from_secs(seconds) + OLDER < began
 }
 
 /// Takes a directory over until it has the attributes of the archive.
