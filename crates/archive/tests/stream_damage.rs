@@ -370,3 +370,23 @@ fn another_volume_in_the_place_of_the_first() {
     let error = Stream::open(FileSource::find(&set.volume(2)).unwrap(), &set.key).err().unwrap();
     assert!(error.to_string().contains("volume 1 of the set is needed first, and this is volume 2 of set "), "{error}");
 }
+
+#[test]
+fn what_another_set_of_the_same_key_saved_is_not_taken_behind_a_header_of_this_one() {
+    let old = set(Some(16 << 20));
+    std::fs::write(old.tree.join("f01"), noise(77, 3_000_000)).unwrap();
+    let path = old.path.with_file_name("newer");
+    let report = save(&FileTree::new(&old.tree), &path, Some(16 << 20), &old.key);
+    assert_eq!((report.report.problems, report.volumes), (vec![], old.volumes));
+    let mut grafted = std::fs::read(FileSink::volume_path(&path, 1)).unwrap();
+    let payload = std::fs::read(old.volume(1)).unwrap();
+    grafted.truncate(64 << 10);
+    grafted.extend_from_slice(&payload[64 << 10..]);
+    std::fs::write(FileSink::volume_path(&path, 1), grafted).unwrap();
+    let mut stream = open(&path, &old.key);
+    let target = tempfile::tempdir_in("/var/tmp").unwrap();
+    let paths = Selection::Paths(vec!["/f01".into()]);
+    let report = stream.restore(target.path(), &paths, &RestoreOptions::default(), &Quiet).unwrap();
+    assert_ne!(report.problems, []);
+    assert!(!target.path().join("f01").exists());
+}
