@@ -247,3 +247,12 @@ impl ArchiveError {
         ArchiveError::Io { action, path: path.as_ref().to_owned(), source: source.into() }
     }
 }
+
+/// `None` for what is not in a snapshot.
+pub(crate) fn if_there<T>(read: Result<T, ArchiveError>) -> Result<Option<T>, ArchiveError> {
+    match read {
+        Ok(content) => Ok(Some(content)),
+        Err(ArchiveError::NotInSnapshot { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

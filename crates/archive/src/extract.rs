@@ -42,9 +42,10 @@ mod under;
 use crate::directories::Directories;
 use crate::file_table::{FileTable, Kind};
 use crate::links::Links;
-use crate::report::{Problem, Problems, Progress, locked};
+use crate::report::{Problem, Problems, Progress, RestoreReport, locked};
 use crate::selection::Choice;
 use crate::{ArchiveError, Observer, Selection};
+pub(crate) use attributes::PROTECTION;
 pub(crate) use extraction::{ContentReader, ContentSource};
 use extraction::{Extraction, Failure};
 pub use extraction::{Keep, RestoreOptions};
@@ -192,11 +193,16 @@ pub(crate) fn survey(
 }
 
 /// Sets the postponed flags on what exists; returns their number.
-pub(crate) fn protect(table: &FileTable, target: &Path, problems: &Problems<'_>) -> Result<u64, ArchiveError> {
+pub(crate) fn protect(
+    table: &FileTable,
+    target: &Path,
+    observer: &dyn Observer,
+) -> Result<RestoreReport, ArchiveError> {
+    let problems = Problems::new(observer);
     let mut places = Places::new(table, target)?;
     let protected = |index: &usize| {
         let record = &table.records[*index];
-        !record.left_out && record.flags & attributes::PROTECTION != 0
+        !record.left_out && record.flags & PROTECTION != 0
     };
     // Files before directories, and directories from the leaves up: flags keep nobody from entering them, but one that
     // was replaced could no longer be detected.
@@ -211,7 +217,7 @@ pub(crate) fn protect(table: &FileTable, target: &Path, problems: &Problems<'_>)
         set += u64::from(warnings.is_empty());
         warnings.into_iter().for_each(|warning| problems.add(table.path(index), warning));
     }
-    Ok(set)
+    Ok(RestoreReport { entries: set, problems: crate::warnings::added_to(problems), ..RestoreReport::default() })
 }
 
 impl Extraction<'_> {

@@ -68,6 +68,7 @@ pub use snapshot::{SnapshotInfo, UnreadableSnapshot};
 pub use stats::{RepositorySizes, SnapshotSizes};
 
 use crate::compare::{self, CompareReport};
+use crate::error;
 use crate::extract::{self, RestoreOptions};
 use crate::report::{Problems, RestoreReport, VerifyReport};
 use crate::{ArchiveError, FileTree, Observer, Secret, Selection, warnings};
@@ -122,13 +123,8 @@ impl Repository {
     /// When it cannot be read.
     pub fn room(&self, snapshot: &SnapshotInfo) -> Result<Option<crate::Room>, ArchiveError> {
         let path = Path::new("/.lifeboat/room.json");
-        match self.read_file(snapshot, path) {
-            Ok(json) => {
-                crate::Room::from_json(&json).map_err(|error| self.store.damaged(path.display().to_string(), error))
-            }
-            Err(ArchiveError::NotInSnapshot { .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
+        let Some(json) = error::if_there(self.read_file(snapshot, path))? else { return Ok(None) };
+        crate::Room::from_json(&json).map_err(|error| self.store.damaged(path.display().to_string(), error))
     }
 
     /// What the filesystems of a snapshot encrypted: it is not in the archive, or is restored unencrypted.
@@ -137,12 +133,8 @@ impl Repository {
     /// When it cannot be read.
     pub fn encrypted(&self, snapshot: &SnapshotInfo) -> Result<Vec<crate::Encrypted>, ArchiveError> {
         let path = Path::new("/.lifeboat/encrypted.json");
-        match self.read_file(snapshot, path) {
-            Ok(json) => crate::encrypted::from_json(&json)
-                .map_err(|error| self.store.damaged(path.display().to_string(), error)),
-            Err(ArchiveError::NotInSnapshot { .. }) => Ok(vec![]),
-            Err(error) => Err(error),
-        }
+        let Some(json) = error::if_there(self.read_file(snapshot, path))? else { return Ok(vec![]) };
+        crate::encrypted::from_json(&json).map_err(|error| self.store.damaged(path.display().to_string(), error))
     }
 
     /// Restores entries of a snapshot below a directory.
@@ -211,10 +203,7 @@ impl Repository {
         target: &Path,
         observer: &dyn Observer,
     ) -> Result<RestoreReport, ArchiveError> {
-        let table = self.table(snapshot)?;
-        let problems = Problems::new(observer);
-        let entries = extract::protect(&table, target, &problems)?;
-        Ok(RestoreReport { entries, problems: warnings::added_to(problems), ..RestoreReport::default() })
+        extract::protect(&self.table(snapshot)?, target, observer)
     }
 
     /// Compares entries of a snapshot with a file tree, without writing.
@@ -241,8 +230,7 @@ impl Repository {
         source: &FileTree,
         observer: &dyn Observer,
     ) -> Result<CompareReport, ArchiveError> {
-        let flags = !(lifeboat_sys::inode::IMMUTABLE | lifeboat_sys::inode::APPEND);
-        self.compare_with(snapshot, source, &Selection::Everything, observer, flags)
+        self.compare_with(snapshot, source, &Selection::Everything, observer, !extract::PROTECTION)
     }
 
     /// Compares, of inode flags only those in `flags`.

@@ -19,7 +19,7 @@ use std::os::unix::ffi::OsStrExt as _;
 /// Flags that must be set while the file is empty, or affect only what is written later.
 const EARLY: u32 = inode::NOCOW | inode::CASEFOLD | inode::COMPR;
 /// Flags that protect a file from any change.
-pub(super) const PROTECTION: u32 = inode::IMMUTABLE | inode::APPEND;
+pub(crate) const PROTECTION: u32 = inode::IMMUTABLE | inode::APPEND;
 const ACCESS_ACL: &str = "system.posix_acl_access";
 const DEFAULT_ACL: &str = "system.posix_acl_default";
 

@@ -163,9 +163,8 @@ pub(super) fn put(
         Naming::Replace if !extraction.options.repeatable => Naming::Complete,
         naming => naming,
     };
-    let is_repeated = extraction.options.repeatable;
-    let unnamed = if is_repeated { None } else { place::unnamed(parent, name, mode, naming == Naming::Complete) };
-    let (put, file) = match unnamed {
+    let unnamed = || place::unnamed(parent, name, mode, naming == Naming::Complete);
+    let (put, file) = match (!extraction.options.repeatable).then(unnamed).flatten() {
         Some(made) => made,
         None => place::put(name, naming, make).map_err(|error| extraction.failure("MAKE", index, error))?,
     };

@@ -182,13 +182,17 @@ fn made_below(extraction: &Extraction<'_>, indexes: &[usize]) -> Made {
 }
 
 fn take(extraction: &mut Extraction<'_>, (made, blocked): Made) -> Result<(), ArchiveError> {
+    if extraction.options.private {
+        extraction.target.directories.extend(made);
+        return blocked.into_iter().try_for_each(|(index, blocked)| extraction.block(index, blocked));
+    }
     // Two names that lead to one directory: somebody exchanged them between its making and its opening.
     let mut known: HashSet<Identity> = extraction.target.directories.values().map(|known| known.identity).collect();
     let mut twice = vec![];
     let mut made: Vec<(usize, Directory)> = made.into_iter().collect();
     made.sort_unstable_by_key(|(index, _)| *index);
     for (index, directory) in made {
-        match directory.was_there || extraction.options.private || known.insert(directory.identity) {
+        match directory.was_there || known.insert(directory.identity) {
             true => drop(extraction.target.directories.insert(index, directory)),
             false => twice.push((index, Blocked::Failed("OPEN the directory", Errno::STALE))),
         }

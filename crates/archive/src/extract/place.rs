@@ -265,37 +265,43 @@ fn is_left_over(name: &[u8]) -> bool {
 /// Where an entry was created: under its name, or under another one or none until it is complete.
 pub(super) struct Put {
     name: OsString,
-    temporary: Option<OsString>,
-    /// A file that has no name yet.
-    is_unnamed: bool,
-    /// It may replace what is there.
-    replaces: bool,
+    at: At,
+}
+
+/// The name that an entry has now.
+enum At {
+    Name,
+    Temporary(OsString),
+    /// None; whether it may replace what is there.
+    Unnamed {
+        replaces: bool,
+    },
 }
 
 impl Put {
     /// The name that it has now.
     pub(super) fn name(&self) -> &OsStr {
-        self.temporary.as_deref().unwrap_or(&self.name)
+        match &self.at {
+            At::Temporary(temporary) => temporary,
+            At::Name | At::Unnamed { .. } => &self.name,
+        }
     }
 
     /// Gives a file its name, replacing what was there.
-    pub(super) fn name_it(mut self, parent: &OwnedFd, file: &OwnedFd) -> Result<(), Errno> {
-        if self.is_unnamed {
-            match link(file, parent, &self.name) {
-                // Something has that name meanwhile, and only rename(2) replaces.
-                Err(Errno::EXIST) if self.replaces => {
-                    let linked = put(&self.name, Naming::Complete, |name| link(file, parent, name))?;
-                    self = linked.0;
-                }
-                linked => return linked,
+    pub(super) fn name_it(self, parent: &OwnedFd, file: &OwnedFd) -> Result<(), Errno> {
+        let At::Unnamed { replaces } = self.at else { return self.rename(parent) };
+        match link(file, parent, &self.name) {
+            // Something has that name, and only rename(2) replaces.
+            Err(Errno::EXIST) if replaces => {
+                put(&self.name, Naming::Complete, |name| link(file, parent, name))?.0.rename(parent)
             }
+            linked => linked,
         }
-        self.rename(parent)
     }
 
     /// Gives it its name, replacing what was there.
     pub(super) fn rename(self, parent: &OwnedFd) -> Result<(), Errno> {
-        let Some(temporary) = self.temporary else { return Ok(()) };
+        let At::Temporary(temporary) = self.at else { return Ok(()) };
         let rename = || rustix::fs::renameat(parent, &temporary, parent, &self.name);
         let result = match rename() {
             Ok(()) => Ok(()),
@@ -311,20 +317,18 @@ impl Put {
 
     /// Like [`Put::rename`], for one more name of an inode: of two links to one inode rename(2) removes neither.
     pub(super) fn rename_link(self, parent: &OwnedFd) -> Result<(), Errno> {
-        let temporary = self.temporary.clone();
+        let At::Temporary(temporary) = &self.at else { return self.rename(parent) };
+        let temporary = temporary.clone();
         let result = self.rename(parent);
-        if let Some(temporary) = temporary {
-            let _ = rustix::fs::unlinkat(parent, &temporary, AtFlags::empty());
-        }
+        let _ = rustix::fs::unlinkat(parent, &temporary, AtFlags::empty());
         result
     }
 
     /// Removes what is not complete.
     pub(super) fn remove(self, parent: &OwnedFd) {
-        if self.is_unnamed {
-            return;
+        if !matches!(self.at, At::Unnamed { .. }) {
+            let _ = rustix::fs::unlinkat(parent, self.name(), AtFlags::empty());
         }
-        let _ = rustix::fs::unlinkat(parent, self.name(), AtFlags::empty());
     }
 }
 
@@ -344,7 +348,7 @@ fn link(file: &OwnedFd, parent: &OwnedFd, name: &OsStr) -> Result<(), Errno> {
 pub(super) fn unnamed(parent: &OwnedFd, name: &OsStr, mode: Mode, replaces: bool) -> Option<(Put, OwnedFd)> {
     let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
     let file = rustix::fs::openat(parent, ".", flags, mode).ok()?;
-    Some((Put { name: name.to_owned(), temporary: None, is_unnamed: true, replaces }, file))
+    Some((Put { name: name.to_owned(), at: At::Unnamed { replaces } }, file))
 }
 
 /// How an entry gets its name.
@@ -368,9 +372,7 @@ pub(super) fn put<T>(
     static PROCESS: OnceLock<u32> = OnceLock::new();
     if naming != Naming::Complete {
         match make(name) {
-            Ok(made) => {
-                return Ok((Put { name: name.to_owned(), temporary: None, is_unnamed: false, replaces: true }, made));
-            }
+            Ok(made) => return Ok((Put { name: name.to_owned(), at: At::Name }, made)),
             Err(Errno::EXIST) if naming == Naming::Replace => {}
             Err(error) => return Err(error),
         }
@@ -380,10 +382,7 @@ pub(super) fn put<T>(
         let process = PROCESS.get_or_init(std::process::id);
         let temporary = OsString::from(format!("{TEMPORARY}{process}-{number}"));
         match make(&temporary) {
-            Ok(made) => {
-                let name = name.to_owned();
-                return Ok((Put { name, temporary: Some(temporary), is_unnamed: false, replaces: true }, made));
-            }
+            Ok(made) => return Ok((Put { name: name.to_owned(), at: At::Temporary(temporary) }, made)),
             // Left by a process with the same number.
             Err(Errno::EXIST) => {}
             Err(error) => return Err(error),

@@ -40,7 +40,7 @@ pub struct Stream {
     is_seekable: bool,
     /// Our own files at the beginning of the archive, as far as they were read.
     own: BTreeMap<String, Vec<u8>>,
-    pub(super) own_is_read: bool,
+    own_is_read: bool,
     /// Why one of them could not be read.
     own_lost: BTreeMap<String, String>,
     /// A volume, or members, from which nothing but the beginning was read yet: a pipe is read once.
@@ -177,14 +177,17 @@ impl Stream {
     /// # Errors
     /// When the beginning of the archive cannot be read, or has no such file.
     pub fn own_file(&mut self, name: &str) -> Result<Vec<u8>, ArchiveError> {
-        if self.begun.is_none() && !self.own.contains_key(name) {
-            self.read_all_own()?;
+        // All at once: a tape that is rewound for each would take minutes.
+        if !self.own_is_read {
+            let mut members = self.members(Wanted::From(1))?;
+            self.read_own(&mut members, false)?;
+            self.own_is_read = true;
         }
         let missing = || ArchiveError::NotInSnapshot {
             path: Path::new("/").join(OsStr::from_bytes(OWN_DIRECTORY)).join(name),
             snapshot: self.info.set.get(..8).unwrap_or_default().to_owned(),
         };
-        if let (Some(cause), false) = (self.own_lost.get(name), self.own.contains_key(name)) {
+        if let Some(cause) = self.own_lost.get(name) {
             return Err(ArchiveError::DamagedStream {
                 path: self.label.clone(),
                 cause: format!("its {name}: {cause}"),
@@ -277,31 +280,23 @@ impl Stream {
         let mut members = self.members(Wanted::From(1))?;
         let label = self.label.clone();
         let damaged = |cause| ArchiveError::DamagedStream { path: label.clone(), cause };
-        let head = self.read_own_until(&mut members, None)?;
+        let head = self.read_own(&mut members, true)?;
         let head = head.ok_or_else(|| damaged(format!("the table at its beginning is missing: {}", members.loss())))?;
         self.catalogue = catalogue::decode(&head).map_err(damaged)?;
-        self.begun = Some(members);
-        self.own_is_read = true;
+        (self.begun, self.own_is_read) = (Some(members), true);
         Ok(())
     }
 
-    pub(super) fn read_own(&mut self, members: &mut Members, until: Option<&str>) -> Result<(), ArchiveError> {
-        self.read_own_until(members, until).map(drop)
-    }
-
-    /// Reads our own files up to the table of entries, which is returned, or up to the one with a name.
-    fn read_own_until(&mut self, members: &mut Members, until: Option<&str>) -> Result<Option<Vec<u8>>, ArchiveError> {
+    /// Reads our own files up to the table of entries, which is returned when it is wanted.
+    fn read_own(&mut self, members: &mut Members, with_table: bool) -> Result<Option<Vec<u8>>, ArchiveError> {
         while let Some(found) = members.next()? {
             let Some(name) = own_name(&found.path) else { return Ok(None) };
             if name == HEAD_NAME {
-                return Ok(if until.is_none() { members.read_all(CATALOGUE_MAX)?.ok() } else { None });
+                return Ok(if with_table { members.read_all(CATALOGUE_MAX)?.ok() } else { None });
             }
             match members.read_all(OWN_MAX)? {
                 Ok(content) => drop(self.own.insert(name.to_owned(), content)),
                 Err(cause) => drop(self.own_lost.insert(name.to_owned(), cause)),
-            }
-            if until == Some(name) {
-                return Ok(None);
             }
         }
         Ok(None)
@@ -326,14 +321,13 @@ fn runs(catalogue: &Catalogue, selection: &Selection) -> Vec<(Written, usize)> {
     // Of several names the one that was saved first has the content; the others are links, and only pass by.
     let mut groups = std::collections::HashSet::new();
     for index in (0..table.records.len()).filter(|index| choices[*index] == Choice::Yes) {
-        if let (Kind::File, Some(id)) = (table.records[index].kind, table.content(index).first()) {
-            groups.insert(catalogue::content_index(id));
+        if let (Kind::File, Some(group)) = (table.records[index].kind, catalogue::group(table, index)) {
+            groups.insert(group);
         }
     }
     let mut wanted = vec![false; frames.len()];
     for (index, offset) in offsets.iter().enumerate().filter(|(_, offset)| **offset != NO_MEMBER) {
-        let id = table.content(index).first().map(catalogue::content_index);
-        if !id.is_some_and(|id| groups.contains(&id)) {
+        if !catalogue::group(table, index).is_some_and(|group| groups.contains(&group)) {
             continue;
         }
         let end = ends.get(ends.partition_point(|other| other <= offset)).copied().unwrap_or(u64::MAX);

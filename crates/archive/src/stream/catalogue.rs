@@ -362,11 +362,12 @@ pub(crate) fn number_contents(table: &mut FileTable) {
     }
 }
 
-/// The number of the record that a content is called by.
-pub(crate) fn content_index(id: &crate::file_table::Id) -> usize {
+/// The number of the record that the content of an entry is called by: the same for all names of one file. `None` without content.
+pub(crate) fn group(table: &FileTable, index: usize) -> Option<usize> {
+    let id = table.content(index).first()?;
     let mut number = [0; 8];
     number.copy_from_slice(&id[..8]);
-    u64::from_le_bytes(number) as usize
+    Some(u64::from_le_bytes(number) as usize)
 }
 
 fn rest(reader: &mut Reader<'_>, catalogue: &mut Catalogue) -> Option<()> {

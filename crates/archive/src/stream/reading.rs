@@ -85,7 +85,7 @@ impl Stream {
         };
         // Without a catalogue of the end nobody knows which names are links; those are in the groups of the table.
         let mut groups: HashMap<usize, bool> = HashMap::new();
-        let group = |index: usize| table.content(index).first().map(catalogue::content_index);
+        let group = |index: usize| catalogue::group(table, index);
         for index in (0..seen.len()).filter(|index| seen[*index]) {
             if let Some(group) = group(index) {
                 groups.insert(group, true);
@@ -175,7 +175,7 @@ fn contents_differ(
     problems: &Problems<'_>,
 ) -> Result<u64, ArchiveError> {
     let (archived, found) = (comparison.archived, &comparison.walked.table);
-    let group = |index: usize| archived.content(index).first().map(catalogue::content_index);
+    let group = |index: usize| catalogue::group(archived, index);
     let mut here: HashMap<usize, usize> = HashMap::new();
     let mut names: HashMap<usize, usize> = HashMap::new();
     for (old, new) in pairs.iter().copied().filter(|(old, _)| archived.records[*old].kind == Kind::File) {

@@ -1,12 +1,12 @@
 //! What a recovery asks of a set, beside its contents as a whole.
 
-use super::HEAD_NAME;
 use super::archive::{Contents, Stream};
 use super::catalogue;
 use super::limits::OWN_MAX;
+use crate::error;
 use crate::extract::{self, ContentStream as _};
 use crate::file_table::{Kind, data};
-use crate::report::{Problems, RestoreReport};
+use crate::report::RestoreReport;
 use crate::selection::OWN_DIRECTORY;
 use crate::{ArchiveError, CompareReport, Encrypted, FileTree, Observer, Room, Selection};
 use std::ffi::OsStr;
@@ -43,25 +43,23 @@ impl Stream {
         }
         let mut members = self.chosen_members(&Selection::Paths(vec![path.to_owned()]))?;
         let table = &self.catalogue.table;
-        let group = |index: usize| table.content(index).first().map(catalogue::content_index);
+        let group = |index: usize| catalogue::group(table, index);
         // Of several names one has the content.
         let wanted = |member: usize| (member == index || group(member) == group(index)).then_some(index);
         let mut contents = Contents::new(&mut members, table, self.is_final);
         let Some(file) = contents.next_file(&wanted)? else {
             return Err(failed(contents.missing(index).unwrap_or_else(|| "it was not saved".to_owned())));
         };
-        if let Some(cause) = file.unusable {
+        if let Some(cause) = file.unusable.clone() {
             return Err(failed(cause));
         }
-        let (size, holes) = match &file.changed {
-            Some((record, more)) => (record.size, more.holes.clone()),
-            None => (table.records[index].size, table.holes(index).to_vec()),
-        };
+        let (record, _, holes) = file.as_read(table);
+        let size = record.size;
         if size > OWN_MAX {
             return Err(failed("it grew beyond what is read into memory".to_owned()));
         }
         let mut bytes = vec![0; size as usize];
-        for (start, length) in data(size, &holes) {
+        for (start, length) in data(size, holes) {
             let (mut at, end) = (start as usize, (start + length) as usize);
             while at < end {
                 let part = contents.read((end - at) as u64)?.map_err(&failed)?;
@@ -77,7 +75,7 @@ impl Stream {
     /// # Errors
     /// When the beginning of the archive cannot be read.
     pub fn room(&mut self) -> Result<Option<Room>, ArchiveError> {
-        let Some(json) = self.own_file_if_any("room.json")? else { return Ok(None) };
+        let Some(json) = error::if_there(self.own_file("room.json"))? else { return Ok(None) };
         Room::from_json(&json).map_err(|error| self.damaged(format!("its room.json: {error}")))
     }
 
@@ -86,7 +84,7 @@ impl Stream {
     /// # Errors
     /// When the beginning of the archive cannot be read.
     pub fn encrypted(&mut self) -> Result<Vec<Encrypted>, ArchiveError> {
-        let Some(json) = self.own_file_if_any("encrypted.json")? else { return Ok(vec![]) };
+        let Some(json) = error::if_there(self.own_file("encrypted.json"))? else { return Ok(vec![]) };
         crate::encrypted::from_json(&json).map_err(|error| self.damaged(format!("its encrypted.json: {error}")))
     }
 
@@ -94,22 +92,12 @@ impl Stream {
         ArchiveError::DamagedStream { path: self.label().to_owned(), cause }
     }
 
-    fn own_file_if_any(&mut self, name: &str) -> Result<Option<Vec<u8>>, ArchiveError> {
-        match self.own_file(name) {
-            Ok(content) => Ok(Some(content)),
-            Err(ArchiveError::NotInSnapshot { .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Sets the flags of [`crate::RestoreOptions::unprotected`] that a restore left out.
     ///
     /// # Errors
     /// When the target cannot be opened.
     pub fn protect(&self, target: &Path, observer: &dyn Observer) -> Result<RestoreReport, ArchiveError> {
-        let problems = Problems::new(observer);
-        let entries = extract::protect(&self.catalogue.table, target, &problems)?;
-        Ok(RestoreReport { entries, problems: crate::warnings::added_to(problems), ..RestoreReport::default() })
+        extract::protect(&self.catalogue.table, target, observer)
     }
 
     /// Compares everything but these flags.
@@ -121,18 +109,6 @@ impl Stream {
         source: &FileTree,
         observer: &dyn Observer,
     ) -> Result<CompareReport, ArchiveError> {
-        let flags = !(lifeboat_sys::inode::IMMUTABLE | lifeboat_sys::inode::APPEND);
-        self.compare_with(source, (&Selection::Everything, flags), observer)
-    }
-
-    /// Our own files, all at once: a tape that is rewound for each would take minutes.
-    pub(super) fn read_all_own(&mut self) -> Result<(), ArchiveError> {
-        if self.own_is_read {
-            return Ok(());
-        }
-        let mut members = self.members(super::set::Wanted::From(1))?;
-        self.read_own(&mut members, Some(HEAD_NAME))?;
-        self.own_is_read = true;
-        Ok(())
+        self.compare_with(source, (&Selection::Everything, !extract::PROTECTION), observer)
     }
 }
