@@ -59,6 +59,8 @@ fn mistyped_tapes_and_streams_are_usage_errors() {
         (&["list", "--from", "tape:nst0"][..], 2, "expected tape or tape:/dev/nst0"),
         (&["backup", "--to", "tape:nst0", "--key-file", key], 2, "expected tape or tape:/dev/nst0"),
         (&["media", "tape", "--to", "nst0", "--key-file", key], 2, "expected tape or tape:/dev/nst0"),
+        (&["media", "tape", "--embed-key", "--key-file", key], 2, "--obdr"),
+        (&["media", "tape", "--mode", "nuke", "--key-file", key], 2, "--obdr"),
         (&["backup", "--to", "stream:disk:LABEL=x:/web1", "--key-file", key], 2, "mounting it"),
         (
             &["media", "iso", "--rescue-only", "--source", "tape:nst0", "--out", "x.iso"],

@@ -103,8 +103,7 @@ pub struct LocatedSet {
 }
 
 impl LocatedSet {
-    /// Finds it. The local medium, if there is one, is checked and provides the
-    /// key.
+    /// Finds it. The local medium, if there is one, is checked and provides the key.
     ///
     /// # Errors
     /// When the place has no set.

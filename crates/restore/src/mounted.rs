@@ -1,6 +1,9 @@
 //! What is mounted for a while, to read an archive from it.
 
 use crate::failure::Failure;
+use crate::on_disk::{self, Search};
+use lifeboat_machine::on_disk::OnDisk;
+use lifeboat_sys::Runner;
 use lifeboat_sys::ending::{Registration, register_mount};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -36,6 +39,24 @@ pub(crate) fn mounted(
     std::fs::create_dir(&point).map_err(|source| Failure::Write { path: point.clone(), source })?;
     mount(&point)?;
     Ok((guard, point))
+}
+
+/// A path on a local disk, which is mounted for it unless it is already.
+pub(crate) fn place(
+    place: &OnDisk,
+    search: Search,
+    scratch: &Path,
+    runner: &dyn Runner,
+) -> Result<(Option<Mounted>, PathBuf), Failure> {
+    let device = on_disk::device(place, search, runner)?;
+    let (guard, root) = match on_disk::mount_point(&device) {
+        Some(point) => (None, point),
+        None => {
+            let (guard, point) = mounted(scratch, |point| on_disk::mount(&device, point, runner))?;
+            (Some(guard), point)
+        }
+    };
+    Ok((guard, root.join(place.path.trim_start_matches('/'))))
 }
 
 /// A new folder that nobody else may enter, whatever the mount in it allows. What already has the name is left alone: below /tmp

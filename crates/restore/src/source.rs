@@ -3,7 +3,7 @@
 
 use crate::failure::Failure;
 use crate::medium::{self, Medium, parse_manifest};
-use crate::mounted::{Mounted, mounted};
+use crate::mounted::{self, Mounted, mounted};
 use crate::network::Network;
 use crate::on_disk::{self, Search};
 use crate::stream_name;
@@ -218,17 +218,9 @@ fn from_tree(tree: Tree, wish: Wish<'_>) -> Result<Source, Failure> {
 
 /// The disk stays mounted with the source: so no plan may use it.
 fn open_on_disk(place: &OnDisk, wish: Wish<'_>, scratch: &Path, runner: &dyn Runner) -> Result<Source, Failure> {
-    let device = on_disk::device(place, wish.search, runner)?;
-    let (guards, root) = match on_disk::mount_point(&device) {
-        Some(point) => (vec![], point),
-        None => {
-            let (guard, point) = mounted(scratch, |point| on_disk::mount(&device, point, runner))?;
-            (vec![guard], point)
-        }
-    };
-    let path = root.join(place.path.trim_start_matches('/'));
+    let (guard, path) = mounted::place(place, wish.search, scratch, runner)?;
     let mut source = open_path(&path, &place.to_string(), scratch, runner, &Place::Folder, wish)?;
-    source._mounted.extend(guards);
+    source._mounted.extend(guard);
     Ok(source)
 }
 

@@ -2,9 +2,9 @@
 //! it (`stream:disk:LABEL=BACKUP:/web1`), or tapes (`tape`, `tape:/dev/nst0`).
 
 use crate::failure::Failure;
-use crate::mounted::{Mounted, mounted};
+use crate::mounted::{self, Mounted};
 use crate::network::Network;
-use crate::on_disk::{self, Search};
+use crate::on_disk::Search;
 use crate::stream_name::PREFIX;
 use lifeboat_archive::Secret;
 use lifeboat_archive::stream::tape::{Change, TapeSource};
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(12 * 60 * 60);
 #[derive(Debug)]
 pub struct StreamAt {
     kind: Kind,
-    _mounted: Vec<Mounted>,
+    _mounted: Option<Mounted>,
 }
 
 #[derive(Debug)]
@@ -46,22 +46,15 @@ impl StreamAt {
         let unusable = |reason: String| Failure::Unusable { what: text.to_owned(), reason };
         if TapeName::is_meant(text) {
             let volume = tape(text, Path::new("/sys"))?;
-            return Ok(Some(StreamAt { kind: Kind::Tape(volume), _mounted: vec![] }));
+            return Ok(Some(StreamAt { kind: Kind::Tape(volume), _mounted: None }));
         }
         let Some(rest) = text.strip_prefix(PREFIX) else { return Ok(None) };
-        let (path, guards) = match OnDisk::is_meant(rest) {
-            false => (PathBuf::from(rest), vec![]),
+        let (path, guard) = match OnDisk::is_meant(rest) {
+            false => (PathBuf::from(rest), None),
             true => {
                 let place = OnDisk::parse(rest).map_err(&unusable)?;
-                let device = on_disk::device(&place, search, runner)?;
-                let (guards, root) = match on_disk::mount_point(&device) {
-                    Some(point) => (vec![], point),
-                    None => {
-                        let (guard, point) = mounted(scratch, |point| on_disk::mount(&device, point, runner))?;
-                        (vec![guard], point)
-                    }
-                };
-                (root.join(place.path.trim_start_matches('/')), guards)
+                let (guard, path) = mounted::place(&place, search, scratch, runner)?;
+                (path, guard)
             }
         };
         if !path.is_absolute() {
@@ -70,7 +63,7 @@ impl StreamAt {
             ));
         }
         FileSource::find(&path).map_err(|error| unusable(error.to_string()))?;
-        Ok(Some(StreamAt { kind: Kind::Files(path), _mounted: guards }))
+        Ok(Some(StreamAt { kind: Kind::Files(path), _mounted: guard }))
     }
 
     /// Opens the set.
@@ -85,7 +78,7 @@ impl StreamAt {
             }
             Kind::Tape(volume) => {
                 let (device, set) = (volume.device.clone(), volume.header.set.clone());
-                let drive = rewound(&device)?;
+                let drive = Drive::open(&device)?.ready()?;
                 let change = change(device.clone(), set, Arc::clone(&network.listener));
                 Ok(Stream::open(TapeSource::new(drive, change, Reach::Far, device), secret)?)
             }
@@ -120,14 +113,6 @@ pub fn tape(text: &str, sys: &Path) -> Result<Volume, Failure> {
     Err(reason.unwrap_or(TapeError::NoDrives).into())
 }
 
-fn rewound(device: &Path) -> Result<Drive, TapeError> {
-    let failed = |verb, source| TapeError::Io { verb, device: device.to_owned(), source };
-    let mut drive = Drive::open(device)?;
-    drive.rewind().map_err(|error| failed("REWIND", error))?;
-    drive.set_block_bytes(0).map_err(|error| failed("SET the block size of", error))?;
-    Ok(drive)
-}
-
 /// Waits until the tape of a volume is in the drive: somebody reads on the console that it is wanted.
 fn change(device: PathBuf, set: String, listener: Listener) -> Change<Drive> {
     Box::new(move |number| {
@@ -137,7 +122,7 @@ fn change(device: PathBuf, set: String, listener: Listener) -> Change<Drive> {
             let there = identify(&device, Reach::Far, &|_| {});
             if let Ok(volume) = &there {
                 if volume.header.volume == number && volume.header.set == set {
-                    if let Ok(drive) = rewound(&device) {
+                    if let Ok(drive) = Drive::open(&device).and_then(Drive::ready) {
                         return Ok(Some(drive));
                     }
                 } else

@@ -93,10 +93,9 @@ pub struct Volume {
 /// [`TapeError`].
 pub fn identify(device: &Path, reach: Reach, awaits: &dyn Fn(String)) -> Result<Volume, TapeError> {
     awaits("the drive to load its cartridge".to_owned());
-    let mut drive = Drive::open(device)?;
+    let drive = Drive::open(device)?;
     awaits("the tape to rewind".to_owned());
-    drive.rewind().map_err(|error| drive.failed("REWIND", error))?;
-    drive.set_block_bytes(0).map_err(|error| drive.failed("SET the block size of", error))?;
+    let mut drive = drive.ready()?;
     let device = device.to_owned();
     match search(&mut drive, reach, awaits) {
         Ok(found) => Ok(Volume { device, file: found.file, header: found.header }),

@@ -1,7 +1,7 @@
 //! `lifeboat media tape`: a backup on tape, behind a rescue system that boots from it.
 
 use super::streams;
-use crate::command::{BackupArgs, FromArgs, TapeArgs};
+use crate::command::{BackupArgs, FromArgs, MenuMode, TapeArgs};
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::boot_check::OwnKey;
 use crate::job::medium::{self, Request, Workshop};
@@ -16,15 +16,16 @@ use std::path::{Path, PathBuf};
 
 pub fn run(session: &Session, args: &TapeArgs) -> CommandResult {
     let name = TapeName::parse(&args.to).map_err(CommandError::usage)?;
+    check_options(args)?;
     crate::job::backup::check_exclusions(session, &args.exclude)?;
     // Before the rescue system is built: a tape that must not be overwritten is no surprise after minutes of work.
     let device = tapes::check(&name, args.medium.force)?;
-    let target =
-        StreamPlace::Tape(TapeName::parse(&format!("tape:{}", device.display())).map_err(CommandError::usage)?);
+    let shown = format!("tape:{}", device.display());
+    let target = StreamPlace::Tape(TapeName::parse(&shown).map_err(CommandError::usage)?);
     let sysroot = &args.medium.sysroot.sysroot;
     let log = log::keep(session, Task::Backup.name(), sysroot);
     if args.machine.is_none() && sysroot == Path::new("/") {
-        session.tasks.begin(Task::Backup, place::shown(&format!("tape:{}", device.display())));
+        session.tasks.begin(Task::Backup, place::shown(&shown));
     }
     moment::clean(session);
     let secret = keys::find_or_create(&args.key, &session.config)?;
@@ -71,11 +72,31 @@ pub fn run(session: &Session, args: &TapeArgs) -> CommandResult {
         session.reporter.warning("several tapes were written, and nobody can be asked for the first one: verify them with 'lifeboat verify --from tape'");
         return done.partial;
     }
-    let from = FromArgs { from: Some(args.to.clone()), key: args.key.clone() };
-    let this = (snapshot::this_machine(sysroot)?, place::shown(&args.to));
+    let from = FromArgs { from: Some(shown.clone()), key: args.key.clone() };
+    let this = snapshot::this_machine(sysroot)?;
     // What could not be saved does not keep the rest from being verified.
-    streams::verify(session, &from, &target, (&this.0, this.1))?;
+    streams::verify(session, &from, &target, (&this, place::shown(&shown)))?;
     done.partial
+}
+
+/// Refuses what would be dropped: without a rescue system its options mean nothing.
+fn check_options(args: &TapeArgs) -> CommandResult {
+    let medium = &args.medium;
+    let given = [
+        ("--embed-key", medium.embed_key),
+        ("--kernel", medium.kernel.is_some()),
+        ("--mode", medium.mode != MenuMode::Interactive),
+        ("--timeout", medium.timeout.is_some()),
+        ("--append", !medium.append.is_empty()),
+        ("--no-firmware", medium.no_firmware),
+        ("--layout", medium.layout.is_some()),
+        ("--work-dir", medium.work_dir.is_some()),
+    ];
+    match given.into_iter().find(|(_, given)| *given && !args.obdr) {
+        Some((option, _)) => Err(CommandError::usage(format!("{option} is for the rescue system on the tape"))
+            .hint("--obdr, which puts one there")),
+        None => Ok(()),
+    }
 }
 
 /// Where the image is until it is on the tape.

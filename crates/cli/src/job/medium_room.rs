@@ -3,6 +3,7 @@
 
 use crate::error::{CommandError, CommandResult, Kind};
 use lifeboat_machine::bytes::human;
+use lifeboat_sys::mount::MountInfo;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags};
 use std::collections::HashSet;
@@ -216,8 +217,11 @@ pub fn check(folder: &Path, bytes: u64, what: &str) -> CommandResult {
 /// a look at its mount point would never come back.
 pub fn of_files(sysroot: &Path, roots: &[PathBuf], is_out: &dyn Fn(&Path) -> bool) -> u64 {
     let sysroot = &std::fs::canonicalize(sysroot).unwrap_or_else(|_| sysroot.to_owned());
-    let mounted: HashSet<PathBuf> =
-        lifeboat_sys::mount::table().unwrap_or_default().into_iter().map(|mount| mount.mount_point).collect();
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let Ok(top) = rustix::fs::openat(rustix::fs::CWD, sysroot, flags, Mode::empty()) else { return 0 };
+    let table = lifeboat_sys::mount::table().unwrap_or_default();
+    let inside = |mount: &MountInfo| Some(Path::new("/").join(mount.mount_point.strip_prefix(sysroot).ok()?));
+    let mounted: HashSet<PathBuf> = table.iter().filter_map(inside).collect();
     let mut seen = HashSet::new();
     let mut sum = 0_u64;
     for root in roots {
@@ -229,7 +233,7 @@ pub fn of_files(sysroot: &Path, roots: &[PathBuf], is_out: &dyn Fn(&Path) -> boo
                 continue;
             }
             // What cannot be read is not saved either; the backup reports it.
-            let Some(directory) = opened(sysroot, &folder) else { continue };
+            let Some(directory) = opened(&top, &folder) else { continue };
             let Ok(entries) = Dir::read_from(&directory) else { continue };
             for entry in entries.flatten() {
                 let name = OsStr::from_bytes(entry.file_name().to_bytes());
@@ -237,7 +241,7 @@ pub fn of_files(sysroot: &Path, roots: &[PathBuf], is_out: &dyn Fn(&Path) -> boo
                     continue;
                 }
                 let path = folder.join(name);
-                if mounted.contains(&outside(&path)) {
+                if mounted.contains(&path) {
                     continue;
                 }
                 let Ok(status) = rustix::fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
@@ -262,15 +266,11 @@ pub fn of_files(sysroot: &Path, roots: &[PathBuf], is_out: &dyn Fn(&Path) -> boo
 }
 
 /// A folder of what is measured. A link that was swapped in for a part of its path leads nowhere.
-fn opened(sysroot: &Path, folder: &Path) -> Option<OwnedFd> {
+fn opened(top: &OwnedFd, folder: &Path) -> Option<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let top = rustix::fs::openat(rustix::fs::CWD, sysroot, flags, Mode::empty()).ok()?;
-    let inside = folder.strip_prefix("/").unwrap_or(folder);
-    if inside.as_os_str().is_empty() {
-        return Some(top);
-    }
+    let inside = Path::new(".").join(folder.strip_prefix("/").unwrap_or(folder));
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    rustix::fs::openat2(&top, inside, flags, Mode::empty(), resolve).ok()
+    rustix::fs::openat2(top, &inside, flags, Mode::empty(), resolve).ok()
 }
 
 #[cfg(test)]

@@ -58,23 +58,14 @@ fn hint(running: Option<&str>) -> String {
     running.map(|_| "; --force overwrites such tapes".to_owned()).unwrap_or_default()
 }
 
-/// Rewinds a tape and sets variable mode.
-fn rewound(device: &Path, opened: Result<Drive, TapeError>) -> Result<Drive, TapeError> {
-    let failed = |verb, source| TapeError::Io { verb, device: device.to_owned(), source };
-    let mut drive = opened?;
-    drive.rewind().map_err(|error| failed("REWIND", error))?;
-    drive.set_block_bytes(0).map_err(|error| failed("SET the block size of", error))?;
-    Ok(drive)
-}
-
 /// A tape that may be written.
 fn writable(device: &Path) -> Result<Drive, TapeError> {
-    rewound(device, Drive::open_for_writing(device))
+    Drive::open_for_writing(device)?.ready()
 }
 
 /// A tape that is read.
 fn readable(device: &Path) -> Result<Drive, TapeError> {
-    rewound(device, Drive::open(device))
+    Drive::open(device)?.ready()
 }
 
 /// Where volumes go; a tape that holds something is refused, unless forced.

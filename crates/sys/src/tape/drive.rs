@@ -226,6 +226,16 @@ impl Drive {
         self.operate(MTREW, 1)
     }
 
+    /// Rewinds the tape and sets blocks of any size.
+    ///
+    /// # Errors
+    /// [`TapeError::Io`].
+    pub fn ready(mut self) -> Result<Drive, TapeError> {
+        self.rewind().map_err(|error| self.failed("REWIND", error))?;
+        self.set_block_bytes(0).map_err(|error| self.failed("SET the block size of", error))?;
+        Ok(self)
+    }
+
     /// Sets the size of blocks in bytes; with 0 each block has its own.
     ///
     /// # Errors
