@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -21,6 +21,13 @@ const LIFEBOAT: &str = env!("CARGO_BIN_EXE_lifeboat");
 struct Rescue {
     folder: tempfile::TempDir,
     words: String,
+}
+
+/// Backs up the tree in a folder, which has its machine and the key, too.
+fn backup(folder: &Path, to: &[&str]) {
+    let arguments = ["--sysroot", "tree", "--machine", "machine.json", "--key-file", "key"];
+    let output = Command::new(LIFEBOAT).arg("backup").args(to).args(arguments).current_dir(folder).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 impl Rescue {
@@ -38,18 +45,7 @@ impl Rescue {
         let secret = Secret::generate().unwrap();
         std::fs::write(at("key"), secret.expose()).unwrap();
         make("medium/lifeboat");
-        let output = Command::new(LIFEBOAT)
-            .args(["backup", "--init", "--to"])
-            .arg(at("medium/lifeboat/repo"))
-            .arg("--sysroot")
-            .arg(at("tree"))
-            .arg("--machine")
-            .arg(at("machine.json"))
-            .arg("--key-file")
-            .arg(at("key"))
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        backup(folder.path(), &["--init", "--to", at("medium/lifeboat/repo").to_str().unwrap()]);
         let repository = Repository::open(&at("medium/lifeboat/repo"), &secret).unwrap();
         let snapshot = repository.find_snapshot("latest").unwrap();
         let manifest = serde_json::json!({
@@ -89,16 +85,7 @@ impl Rescue {
             word.copy_from_slice(&(state ^ state >> 29).to_le_bytes());
         }
         std::fs::write(rescue.at("tree/srv/data/large"), large).unwrap();
-        let output = Command::new(LIFEBOAT)
-            .args(["backup", "--to", &format!("{place},size=16M"), "--sysroot"])
-            .arg(rescue.at("tree"))
-            .arg("--machine")
-            .arg(rescue.at("machine.json"))
-            .arg("--key-file")
-            .arg(rescue.at("key"))
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        backup(rescue.folder.path(), &["--to", &format!("{place},size=16M")]);
         let parameters = lifeboat_machine::Parameters { source: Some(place), ..Default::default() };
         let parameters = serde_json::to_vec(&parameters).unwrap();
         std::fs::write(rescue.at("root/run/lifeboat/parameters.json"), parameters).unwrap();
@@ -226,6 +213,27 @@ const ESC: &str = "\x1b";
 const DOWN: &str = "\x1b[B";
 const UP: &str = "\x1b[A";
 
+/// From the list of backups: one file is chosen and comes back; then the machine, for which the key is not asked for again.
+fn restores_a_file_and_finds_the_disks(rescue: &Rescue, person: &mut Person) {
+    person.press(ENTER);
+    person.sees(&["Lifeboat: choose files", "found"]);
+    person.press("HELLO");
+    person.sees(&["1 found", "/srv/data/hello.txt"]);
+    person.press(&format!("\t{ENTER}"));
+    person.sees(&["where shall they go?"]);
+    let target = rescue.at("restored");
+    person.press(&format!("\x15{}{ENTER}", target.display()));
+    person.sees(&["Lifeboat: result", "Restored 1 entry"]);
+    assert_eq!(std::fs::read_to_string(target.join("srv/data/hello.txt")).unwrap(), "hello\n");
+    assert!(!target.join("srv/data/other.txt").exists());
+    person.press(ENTER);
+    person.sees(&["Lifeboat: welcome"]);
+    person.press(&format!("{UP}{ENTER}"));
+    person.sees(&["Lifeboat: backups"]);
+    person.press(ENTER);
+    person.sees(&["Lifeboat: disks found", "booted through"]);
+}
+
 #[test]
 fn files_come_back_and_the_way_to_the_machine_is_open() {
     let rescue = Rescue::new();
@@ -242,25 +250,8 @@ fn files_come_back_and_the_way_to_the_machine_is_open() {
     person.sees(&["word 24", "zzzz"]);
     person.press(&format!("{}{ENTER}", short.join(" ")));
     person.sees(&["Lifeboat: backups", "entries", "UTC"]);
-    person.press(ENTER);
-    person.sees(&["Lifeboat: choose files", "found"]);
-    person.press("HELLO");
-    person.sees(&["1 found", "/srv/data/hello.txt"]);
-    person.press(&format!("\t{ENTER}"));
-    person.sees(&["where shall they go?"]);
-    let target = rescue.at("restored");
-    person.press(&format!("\x15{}{ENTER}", target.display()));
-    person.sees(&["Lifeboat: result", "Restored 1 entry"]);
-    assert_eq!(std::fs::read_to_string(target.join("srv/data/hello.txt")).unwrap(), "hello\n");
-    assert!(!target.join("srv/data/other.txt").exists());
-
-    // The machine: the key is not asked for again; disks, mapping, partitions, and all the way back.
-    person.press(ENTER);
-    person.sees(&["Lifeboat: welcome"]);
-    person.press(&format!("{UP}{ENTER}"));
-    person.sees(&["Lifeboat: backups"]);
-    person.press(ENTER);
-    person.sees(&["Lifeboat: disks found", "booted through"]);
+    restores_a_file_and_finds_the_disks(&rescue, &mut person);
+    // Mapping, partitions, and all the way back.
     person.press(ENTER);
     person.sees(&["Lifeboat: which disk goes where", "disk0 (serial SER1, 10.0 GiB)"]);
     person.press(&format!("\x1b[1~{DOWN}{ENTER}"));
@@ -302,23 +293,7 @@ fn files_come_back_from_a_stream_and_the_way_to_the_machine_is_open() {
     let words = rescue.words.clone();
     person.press(&format!("{words}{ENTER}"));
     person.sees(&["Lifeboat: backups", "UTC"]);
-    person.press(ENTER);
-    person.sees(&["Lifeboat: choose files", "found"]);
-    person.press("HELLO");
-    person.sees(&["1 found", "/srv/data/hello.txt"]);
-    person.press(&format!("\t{ENTER}"));
-    person.sees(&["where shall they go?"]);
-    let target = rescue.at("restored");
-    person.press(&format!("\x15{}{ENTER}", target.display()));
-    person.sees(&["Lifeboat: result", "Restored 1 entry"]);
-    assert_eq!(std::fs::read_to_string(target.join("srv/data/hello.txt")).unwrap(), "hello\n");
-    assert!(!target.join("srv/data/other.txt").exists());
-    person.press(ENTER);
-    person.sees(&["Lifeboat: welcome"]);
-    person.press(&format!("{UP}{ENTER}"));
-    person.sees(&["Lifeboat: backups"]);
-    person.press(ENTER);
-    person.sees(&["Lifeboat: disks found", "booted through"]);
+    restores_a_file_and_finds_the_disks(&rescue, &mut person);
 }
 
 #[test]

@@ -15,6 +15,8 @@ pub mod error;
 pub mod header;
 pub mod obdr;
 pub mod search;
+#[cfg(test)]
+mod testing;
 
 use drive::Drive;
 pub use error::TapeError;

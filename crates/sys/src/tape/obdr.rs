@@ -119,61 +119,8 @@ fn fill(iso: &mut dyn Read, block: &mut [u8; ISO_BLOCK_BYTES]) -> io::Result<boo
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::FakeTape;
     use super::*;
-
-    /// Records of a tape; `None` is a filemark.
-    #[derive(Default)]
-    struct FakeTape {
-        records: Vec<Option<Vec<u8>>>,
-        place: usize,
-        room: usize,
-    }
-
-    impl WritableTape for FakeTape {
-        fn write_block(&mut self, block: &[u8]) -> io::Result<()> {
-            if self.records.len() == self.room {
-                return Err(io::Error::from_raw_os_error(libc::ENOSPC));
-            }
-            self.records.push(Some(block.to_vec()));
-            Ok(())
-        }
-
-        fn write_filemark(&mut self) -> io::Result<()> {
-            self.records.push(None);
-            Ok(())
-        }
-
-        fn unload(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl Tape for FakeTape {
-        fn space_files(&mut self, _: u32) -> io::Result<()> {
-            Err(io::Error::from_raw_os_error(libc::EIO))
-        }
-
-        fn back_blocks(&mut self, _: u32) -> io::Result<()> {
-            Err(io::Error::from_raw_os_error(libc::EIO))
-        }
-
-        fn is_blank(&mut self) -> bool {
-            false
-        }
-
-        fn read_block(&mut self, buffer: &mut [u8]) -> io::Result<Block> {
-            let Some(record) = self.records.get(self.place) else { return Ok(Block::EndOfData) };
-            self.place += 1;
-            Ok(match record {
-                None => Block::Filemark,
-                Some(block) if block.len() > buffer.len() => Block::TooLarge,
-                Some(block) => {
-                    buffer[..block.len()].copy_from_slice(block);
-                    Block::Data(block.len())
-                }
-            })
-        }
-    }
 
     fn image(sectors: usize) -> Vec<u8> {
         let mut image: Vec<u8> = (0..sectors * ISO_BLOCK_BYTES).map(|at| (at / 7) as u8).collect();
@@ -182,7 +129,7 @@ mod tests {
     }
 
     fn written(image: &[u8]) -> FakeTape {
-        let mut tape = FakeTape { room: usize::MAX, ..FakeTape::default() };
+        let mut tape = FakeTape::new(vec![]);
         write(&mut tape, "LIFEBOAT web1", &mut &image[..], &mut |_| {}).unwrap();
         tape
     }
@@ -219,12 +166,12 @@ mod tests {
 
     #[test]
     fn what_does_not_boot_or_fit_is_an_error() {
-        let mut tape = FakeTape { room: usize::MAX, ..FakeTape::default() };
+        let mut tape = FakeTape::new(vec![]);
         for image in [vec![0; 40 * 2048], image(30)[..30 * 2048 - 1].to_vec()] {
             let error = write(&mut tape, "x", &mut &image[..], &mut |_| {}).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidData, "{error}");
         }
-        let mut small = FakeTape { room: 40, ..FakeTape::default() };
+        let mut small = FakeTape { room: 40, ..FakeTape::new(vec![]) };
         let error = write(&mut small, "x", &mut &image(30)[..], &mut |_| {}).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::ENOSPC));
     }

@@ -159,70 +159,14 @@ fn describe(block: &[u8]) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::super::header::tests::header;
+    use super::super::testing::FakeTape;
     use super::*;
     use std::cell::RefCell;
 
-    /// A tape as st gives it to programs: blocks, and filemarks (`None`).
-    struct FakeTape {
-        records: Vec<Option<Vec<u8>>>,
-        place: usize,
-        /// The most that the drive takes in one command.
-        limit: usize,
-        /// What reading gives from this record on.
-        broken_at: Option<(usize, i32)>,
-        blank: bool,
-    }
-
-    impl FakeTape {
-        fn new(records: Vec<Option<Vec<u8>>>) -> FakeTape {
-            FakeTape { records, place: 0, limit: 2 << 20, broken_at: None, blank: false }
-        }
-
-        fn find(mut self, reach: Reach) -> (Result<Located, Miss>, usize) {
-            let steps = RefCell::new(0);
-            let found = search(&mut self, reach, &|_| *steps.borrow_mut() += 1);
-            (found, steps.into_inner())
-        }
-    }
-
-    impl Tape for FakeTape {
-        fn space_files(&mut self, count: u32) -> io::Result<()> {
-            for _ in 0..count {
-                let mark = self.records[self.place..].iter().position(Option::is_none);
-                self.place += mark.ok_or(io::Error::from_raw_os_error(libc::EIO))? + 1;
-            }
-            Ok(())
-        }
-
-        fn back_blocks(&mut self, count: u32) -> io::Result<()> {
-            self.place -= count as usize;
-            Ok(())
-        }
-
-        fn is_blank(&mut self) -> bool {
-            self.blank
-        }
-
-        fn read_block(&mut self, buffer: &mut [u8]) -> io::Result<Block> {
-            if buffer.len() > self.limit {
-                return Err(io::Error::from_raw_os_error(libc::EINVAL));
-            }
-            if let Some((place, code)) = self.broken_at
-                && self.place >= place
-            {
-                return Err(io::Error::from_raw_os_error(code));
-            }
-            let Some(record) = self.records.get(self.place) else { return Ok(Block::EndOfData) };
-            self.place += 1;
-            Ok(match record {
-                None => Block::Filemark,
-                Some(block) if block.len() > buffer.len() => Block::TooLarge,
-                Some(block) => {
-                    buffer[..block.len()].copy_from_slice(block);
-                    Block::Data(block.len())
-                }
-            })
-        }
+    fn find(mut tape: FakeTape, reach: Reach) -> (Result<Located, Miss>, usize) {
+        let steps = RefCell::new(0);
+        let found = search(&mut tape, reach, &|_| *steps.borrow_mut() += 1);
+        (found, steps.into_inner())
     }
 
     fn volume(block_bytes: u32) -> Option<Vec<u8>> {
@@ -248,7 +192,7 @@ mod tests {
     #[test]
     fn the_first_block_of_a_tape_of_any_block_size() {
         for size in [4096, 65536, 256 << 10, 512 << 10, 1 << 20] {
-            let (found, steps) = FakeTape::new(vec![volume(size), None]).find(Reach::Near);
+            let (found, steps) = find(FakeTape::new(vec![volume(size), None]), Reach::Near);
             let found = found.unwrap();
             assert_eq!((found.file, found.header.block_bytes, steps), (0, size, 0));
         }
@@ -257,7 +201,7 @@ mod tests {
     #[test]
     fn behind_the_iso_however_many_filemarks_there_are() {
         for (marks, file) in [([0, 1], 1), ([1, 1], 2), ([1, 2], 3), ([2, 2], 4)] {
-            let (found, _) = FakeTape::new(obdr(marks)).find(Reach::Near);
+            let (found, _) = find(FakeTape::new(obdr(marks)), Reach::Near);
             assert_eq!(found.unwrap().file, file, "{marks:?}");
         }
     }
@@ -266,30 +210,30 @@ mod tests {
     fn foreign_tapes_are_left_at_once_unless_somebody_named_them() {
         let mut behind = tar();
         behind.push(volume(65536));
-        let (found, steps) = FakeTape::new(behind.clone()).find(Reach::Near);
+        let (found, steps) = find(FakeTape::new(behind.clone()), Reach::Near);
         assert!(matches!(found, Err(Miss::Foreign("a tar archive"))), "{found:?}");
         assert_eq!(steps, 0);
-        let (found, steps) = FakeTape::new(behind).find(Reach::Far);
+        let (found, steps) = find(FakeTape::new(behind), Reach::Far);
         assert_eq!((found.unwrap().file, steps), (1, 1));
         // It ends, whether the tape does or not.
         let endless: Vec<_> = (0..100).flat_map(|_| tar()).collect();
         for tape in [tar(), vec![None; 100], endless] {
-            let (found, steps) = FakeTape::new(tape).find(Reach::Far);
+            let (found, steps) = find(FakeTape::new(tape), Reach::Far);
             assert!(matches!(found, Err(Miss::Foreign(_))), "{found:?}");
             assert!(steps <= FILES as usize);
         }
-        let huge = FakeTape::new(vec![Some(vec![0; 2 << 20]), None]).find(Reach::Far).0;
+        let huge = find(FakeTape::new(vec![Some(vec![0; 2 << 20]), None]), Reach::Far).0;
         assert!(matches!(huge, Err(Miss::Foreign("blocks too large for a header"))), "{huge:?}");
-        let empty = FakeTape::new(vec![]).find(Reach::Near).0;
+        let empty = find(FakeTape::new(vec![]), Reach::Near).0;
         assert!(matches!(empty, Err(Miss::Blank)), "{empty:?}");
     }
 
     #[test]
     fn drives_that_take_only_small_blocks() {
         let tape = FakeTape { limit: 64 << 10, ..FakeTape::new(vec![volume(32768), None]) };
-        assert_eq!(tape.find(Reach::Near).0.unwrap().header.block_bytes, 32768);
+        assert_eq!(find(tape, Reach::Near).0.unwrap().header.block_bytes, 32768);
         let none = FakeTape { limit: 0, ..FakeTape::new(vec![volume(32768)]) };
-        assert!(matches!(none.find(Reach::Near).0, Err(Miss::Unreadable(_))));
+        assert!(matches!(find(none, Reach::Near).0, Err(Miss::Unreadable(_))));
     }
 
     #[test]
@@ -298,16 +242,16 @@ mod tests {
         let newer = Some([b"LIFEBOAT STREAM 9\n".as_slice(), &[0; 4096]].concat());
         let unreadable = || FakeTape { broken_at: Some((0, libc::EIO)), ..FakeTape::new(vec![]) };
         // What cannot be read is blank only when the drive says so.
-        assert!(matches!(unreadable().find(Reach::Near).0, Err(Miss::Unreadable(_))));
+        assert!(matches!(find(unreadable(), Reach::Near).0, Err(Miss::Unreadable(_))));
         let blank = FakeTape { blank: true, ..unreadable() };
-        assert!(matches!(blank.find(Reach::Near).0, Err(Miss::Blank)));
+        assert!(matches!(find(blank, Reach::Near).0, Err(Miss::Blank)));
         let broken = FakeTape { broken_at: Some((51, libc::EIO)), ..FakeTape::new(obdr([0, 1])) };
-        assert!(matches!(broken.find(Reach::Near).0, Err(Miss::Io(_))));
+        assert!(matches!(find(broken, Reach::Near).0, Err(Miss::Io(_))));
         for (block, expected) in [
             (short, HeaderError::Damaged("the size of its block differs from its header")),
             (newer, HeaderError::Newer(9)),
         ] {
-            let found = FakeTape::new(vec![block]).find(Reach::Near).0;
+            let found = find(FakeTape::new(vec![block]), Reach::Near).0;
             assert!(matches!(&found, Err(Miss::Header(error)) if *error == expected), "{found:?}");
         }
     }
