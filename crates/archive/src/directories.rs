@@ -38,6 +38,10 @@ pub(crate) trait Tree {
     fn top(&self, index: usize) -> Option<&OwnedFd>;
     /// The identity of a directory when it was seen; `None` when that is not known.
     fn identity(&self, index: usize) -> Option<Identity>;
+    /// How many directories got other names since the beginning; never while one is just getting it.
+    fn renamed(&self) -> u64 {
+        0
+    }
 }
 
 /// Device and inode of what is open.
@@ -94,6 +98,17 @@ impl Directories {
         if let Some((_, fd)) = self.open.back().filter(|(last, _)| *last == index) {
             return Ok(Arc::clone(fd));
         }
+        let mut renamed = tree.renamed();
+        loop {
+            match self.find(tree, index) {
+                Err(Errno::NOENT) if renamed != tree.renamed() => renamed = tree.renamed(),
+                found => return found,
+            }
+        }
+    }
+
+    /// Opens one that is not the last one, by the names that directories have now.
+    fn find(&mut self, tree: &dyn Tree, index: usize) -> Result<Arc<OwnedFd>, Errno> {
         let (begin, way) = self.way(tree, index);
         let climbed = match begin {
             Begin::Climb(to) => self.climb(tree, to),

@@ -8,6 +8,7 @@
 //! | [`links`] | further names of hard links, and what happens to them on another filesystem |
 //! | [`folders`] | directories: created before everything else, completed after it |
 //! | [`files`] | what is restored in parallel; regular files: content, holes, and their attributes while they are open |
+//! | [`staging`] | new directories that have another name until what is below them is complete |
 //! | [`stream`] | the same, when their contents come in an order of their own |
 //! | [`sharing`], [`taking`] | blocks that files share again: which files, in which order; from which file they come |
 //! | [`compression`] | compression, which must be set before anything is written |
@@ -34,6 +35,7 @@ mod links;
 mod place;
 mod places;
 mod sharing;
+mod staging;
 mod stream;
 mod survey;
 mod taking;
@@ -54,6 +56,7 @@ use places::Places;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use sharing::Sharing;
+use staging::Staging;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -131,7 +134,9 @@ fn run_with(
         table,
         sharing: Sharing::default(),
         target: opened,
+        staging: Staging::default(),
         made: Mutex::new(HashMap::new()),
+        exposed: Mutex::default(),
         own: (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()),
         without_set_id: Mutex::default(),
         flags: if options.unprotected { !attributes::PROTECTION } else { u32::MAX },
@@ -160,7 +165,15 @@ fn run_with(
             && links.first(index) == index
             && !table.is_squeezed(index)
     });
-    files(&extraction, &links)?;
+    extraction.count_staged(&links);
+    match files(&extraction, &links) {
+        // A thread that ended may have left half of a file.
+        Err(error @ ArchiveError::Panicked { .. }) => return Err(error),
+        restored => {
+            let named = extraction.name_all();
+            restored.and(named)?;
+        }
+    }
     let copies = links::restore(&extraction, &links)?;
     extraction.finish()?;
     under::restore(&extraction);
@@ -261,9 +274,18 @@ impl Extraction<'_> {
                 _ => node(FileType::Socket, 0),
             }
         };
-        let (at, ()) = place::put(name, self.naming(), make).map_err(|error| self.failure("MAKE", index, error))?;
+        let put = || place::put(name, self.naming(), make).map_err(|error| self.failure("MAKE", index, error));
+        let is_closed = self.is_closed(record.parent as usize);
+        if is_closed && record.kind == Kind::Symlink && self.is_as_made(index) {
+            let (at, ()) = put()?;
+            self.warn(index, attributes::set_times(record, parent, at.name()));
+            return at.rename(parent).map_err(|error| Failure::entry("RENAME", error));
+        }
+        // Where others can rename what was made, one entry at a time is made that is not held yet, so that it is known for itself.
+        let mut known = (!is_closed).then(|| locked(&self.exposed));
+        let (at, ()) = put()?;
         let (held, owner) = match attributes::hold_new(record, parent, at.name()) {
-            Ok(held) if self.options.private || !place::is_older(&held.0) => held,
+            Ok((held, owner)) if known.as_mut().is_none_or(|known| place::is_new(&held, known)) => (held, owner),
             // What exists there is not ours and is left alone.
             Ok(_) | Err(Errno::STALE | Errno::NOENT) => {
                 return Err(Failure::Entry("cannot MAKE: it was replaced during the restore".to_owned()));
@@ -273,6 +295,7 @@ impl Extraction<'_> {
                 return Err(Failure::entry("OPEN", error));
             }
         };
+        drop(known);
         let passed_on = self.passes_on(record.parent as usize);
         self.warn(index, attributes::set_held(self.table, index, (&held, owner), passed_on));
         self.note(index, &held);

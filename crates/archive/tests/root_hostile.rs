@@ -356,9 +356,18 @@ fn what_a_killed_restore_left_is_removed() {
         std::fs::write(out.join("d").join(name), "half").unwrap();
         std::fs::write(out.join("e").join(name), "half").unwrap();
     }
+    // A directory is removed as a restore makes it; others of such a name belong to somebody.
+    let (closed, open) = (out.join("d/.lifeboat-4194999-4"), out.join("d/.lifeboat-4194999-5"));
+    for (folder, mode) in [(&closed, 0o700), (&open, 0o755)] {
+        std::fs::create_dir_all(folder.join("deep/er")).unwrap();
+        std::fs::write(folder.join("deep/er/file"), "half").unwrap();
+        symlink(&tree, folder.join("deep/tree")).unwrap();
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
     assert_eq!(restore(&repository, &out, &paths(&["/d/file"])), Vec::<String>::new());
     assert!(!out.join("d").join(dead).exists() && out.join("d").join(&alive).exists());
     assert!(out.join("e").join(dead).exists(), "nothing is restored there");
+    assert!(!closed.exists() && open.join("deep/er/file").exists() && tree.join("d/file").exists());
 }
 
 #[test]

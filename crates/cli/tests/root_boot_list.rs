@@ -65,6 +65,7 @@ fn medium_with(dir: &Path, sealed: bool, signing: Option<&Signing>, kernel: &[u8
         sysroot: Path::new("/"),
         work: &dir.join("work"),
         out: &out,
+        keep_old: false,
         files: &files,
         manifest: &manifest,
         menu: &Menu::new(&machine(), &manifest, &MenuOptions::default()),

@@ -1,6 +1,7 @@
 //! Restoring parts: by pattern, under another name, into other folders, beside what is there.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -178,4 +179,86 @@ fn root_what_is_there_is_announced_replaced_or_kept() {
     // A folder that does not exist yet is not made by a dry run.
     let out = desk.restored(&["--to", "later", "--dry-run"]);
     assert!(out.contains("would restore") && !desk.at("later").exists(), "{out}");
+}
+
+/// Content of a file of its number: not compressible, and long enough that it is written in parts.
+fn content(number: u32) -> Vec<u8> {
+    let mut state = u64::from(number) + 1;
+    let length = 1 + (number as usize * 7919) % 90_000;
+    let mut bytes = vec![];
+    while bytes.len() < length {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes
+}
+
+/// Restored files that have their real paths, each of which must be whole; and directories that have another name.
+fn whole(desk: &Desk, folder: &str) -> (usize, usize) {
+    let (mut files, mut staged, mut open) = (0, 0, vec![desk.at(folder)]);
+    while let Some(next) = open.pop() {
+        for entry in std::fs::read_dir(&next).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if name.starts_with(".lifeboat-") {
+                staged += usize::from(path.is_dir());
+            } else if path.is_dir() {
+                open.push(path);
+            } else if let Some(number) = name.strip_prefix("number-") {
+                let (is, metadata) = (std::fs::read(&path).unwrap(), path.metadata().unwrap());
+                assert!(is == content(number.parse().unwrap()), "{} is not whole", path.display());
+                assert_eq!(metadata.permissions().mode() & 0o7777, 0o640, "{}", path.display());
+                files += 1;
+            }
+        }
+    }
+    (files, staged)
+}
+
+#[test]
+fn root_a_killed_restore_leaves_no_half_of_a_file_and_is_continued() {
+    let desk = Desk::new();
+    let mut number = 0;
+    for folder in 0..40 {
+        for below in ["", "/deep", "/deep/er", "/beside"] {
+            for _ in 0..4 {
+                let path = desk.at(&format!("tree/srv/www/site{folder}{below}/number-{number}"));
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(&path, content(number)).unwrap();
+                std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+                number += 1;
+            }
+        }
+    }
+    std::fs::hard_link(desk.at("tree/srv/www/site1/deep/number-20"), desk.at("tree/srv/www/site2/beside/same"))
+        .unwrap();
+    let (code, _, err) = desk.run(&["backup", "--sysroot", "tree", "--to", "repo", "--key-file", "key"]);
+    assert_eq!(code, 0, "{err}");
+    let began = std::time::Instant::now();
+    desk.restored(&["--to", "whole"]);
+    let whole_time = began.elapsed();
+    assert_eq!(whole(&desk, "whole"), (number as usize, 0));
+    std::fs::create_dir(desk.at("out")).unwrap();
+    let (mut in_between, mut best) = (0, 0);
+    for part in 1..=16 {
+        let mut restore = Command::new(LIFEBOAT);
+        restore.args(["restore", "--from", "repo", "--key-file", "key", "--to", "out", "--overwrite", "if-changed"]);
+        let quiet = restore.current_dir(desk.0.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = quiet.spawn().unwrap();
+        std::thread::sleep(whole_time * part / 16);
+        let _ = child.kill();
+        child.wait().unwrap();
+        let (files, staged) = whole(&desk, "out");
+        // What had its name keeps it.
+        assert!(files >= best, "{files} of {best}");
+        best = files;
+        in_between += usize::from(staged > 0);
+    }
+    assert!(in_between > 0, "none of the 16 was killed among files");
+    desk.restored(&["--to", "out", "--overwrite", "if-changed"]);
+    assert_eq!(whole(&desk, "out"), (number as usize, 0));
+    let inode = |path: &str| desk.at(path).metadata().unwrap().ino();
+    assert_eq!(inode("out/srv/www/site1/deep/number-20"), inode("out/srv/www/site2/beside/same"));
+    let compared = desk.run(&["compare", "--from", "repo", "--key-file", "key", "--root", "out"]);
+    assert_eq!(compared.0, 0, "{compared:?}");
 }

@@ -88,6 +88,7 @@ fn small_medium(scenario: &Scenario, initramfs: &[u8], key: &[PathBuf; 2]) -> Pa
         sysroot: Path::new("/"),
         work: &folder.join("work"),
         out: &out,
+        keep_old: false,
         files: &files.into(),
         manifest: &manifest,
         menu: &Menu::new(&machine, &manifest, &options),

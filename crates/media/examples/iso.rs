@@ -32,6 +32,7 @@ fn main() {
         sysroot: Path::new(sysroot),
         work: Path::new(work),
         out: Path::new(out),
+        keep_old: false,
         files: &files,
         manifest: &manifest,
         menu: &Menu::new(&machine, &manifest, &options),

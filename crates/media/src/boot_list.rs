@@ -37,8 +37,9 @@ pub(crate) fn placeholder<'a>(names: impl Iterator<Item = &'a str>) -> Vec<u8> {
     blank
 }
 
-/// Hashes what boots from the image at `out` and writes the list in its place.
+/// Hashes what boots from the image at `written`, which will be `out`, and writes the list in its place.
 pub(crate) fn write(
+    written: &Path,
     out: &Path,
     manifest: &MediumManifest,
     record: &BootRecord,
@@ -46,7 +47,7 @@ pub(crate) fn write(
 ) -> Result<BootList, MediaError> {
     let wrong = |reason: String| MediaError::Verify { out: out.to_owned(), reason };
     let fault = |fault: lifeboat_remote::Fault| wrong(fault.to_string());
-    let image = ImageFile::open(out).map_err(fault)?;
+    let image = ImageFile::open(written).map_err(fault)?;
     let files = iso::files(&image, &out.display().to_string(), "").map_err(fault)?;
     let of_list = format!("lifeboat/{BOOT_LIST}");
     let in_manifest = |path: &str| path.strip_prefix("lifeboat/").is_some_and(|name| manifest.files.contains_key(name));
@@ -80,7 +81,7 @@ pub(crate) fn write(
         return Err(wrong(format!("the list of what boots needs {} bytes and has {room}", json.len())));
     }
     json.resize(room, b' ');
-    let file = File::options().write(true).open(out).map_err(MediaError::io("WRITE", out))?;
+    let file = File::options().write(true).open(written).map_err(MediaError::io("WRITE", out))?;
     file.write_all_at(&json, *offset).map_err(MediaError::io("WRITE", out))?;
     file.sync_all().map_err(MediaError::io("WRITE", out))?;
     Ok(list)

@@ -15,6 +15,7 @@ use crate::signed::{self, Signing};
 use lifeboat_machine::MediumManifest;
 use lifeboat_machine::boot_list::BOOT_LIST;
 use lifeboat_rescue::sysroot::Sysroot;
+use lifeboat_sys::new_file::NewFile;
 use lifeboat_sys::program::XORRISO;
 use lifeboat_sys::{Invocation, Runner};
 use std::collections::BTreeMap;
@@ -33,6 +34,8 @@ pub struct IsoInputs<'a> {
     pub work: &'a Path,
     /// The image.
     pub out: &'a Path,
+    /// An image of this name stays until the new one is whole; otherwise it makes room first.
+    pub keep_old: bool,
     /// Path below `/lifeboat/` on the medium, and the file or directory that goes there. `kernel` and `initrd.img`
     /// must be among them.
     pub files: &'a BTreeMap<String, PathBuf>,
@@ -106,30 +109,28 @@ pub fn write_iso(inputs: &IsoInputs<'_>, runner: &dyn Runner) -> Result<IsoRepor
     let blank = work.join(BOOT_LIST);
     write_private(&blank, &boot_list::placeholder(names))?;
     let boot_list = (format!("/lifeboat/{BOOT_LIST}"), blank);
-    let call = invocation(inputs, &loaders, boot.iter().chain([(&boot_list.0, &boot_list.1)]), esp.as_deref());
-    // xorriso treats an existing file as a medium that may hold sessions, so it must find an empty one; created here first, the
-    // image is never readable for others.
-    remove(out)?;
-    write_private(out, b"")?;
-    let written = watch(out, total, inputs.progress, || runner.run(&call));
-    let report = written.map_err(MediaError::from).and_then(|_| verify(inputs, &loaders));
-    match report {
-        Ok(size_bytes) => Ok(IsoReport {
-            path: out.to_owned(),
-            size_bytes,
-            volume_id: volume_id(inputs.manifest),
-            bios: loaders.bios.is_some(),
-            uefi: loaders.uefi.is_some(),
-            secure_boot: loaders.uefi.is_some_and(|uefi| uefi.secure_boot),
-            warnings: loaders.warnings,
-            seconds: start.elapsed().as_secs_f64(),
-        }),
-        Err(error) => {
-            // Half an image looks like a whole one to a person in a hurry.
-            let _ = remove(out);
-            Err(error)
-        }
+    // Half an image looks like a whole one to a person in a hurry. xorriso treats an existing file as a medium that may hold sessions, so it
+    // must find an empty one; created here first, the image is never readable for others.
+    let file = NewFile::for_a_program(out, 0o600).map_err(MediaError::io("WRITE", out))?;
+    if !inputs.keep_old {
+        file.remove_old().map_err(MediaError::io("REMOVE", out))?;
     }
+    let image = file.path();
+    let boot = boot.iter().chain([(&boot_list.0, &boot_list.1)]);
+    let call = invocation(inputs, &image, &loaders, boot, esp.as_deref());
+    watch(&image, total, inputs.progress, || runner.run(&call))?;
+    let size_bytes = verify(inputs, &image, &loaders)?;
+    file.finish().map_err(MediaError::io("WRITE", out))?;
+    Ok(IsoReport {
+        path: out.to_owned(),
+        size_bytes,
+        volume_id: volume_id(inputs.manifest),
+        bios: loaders.bios.is_some(),
+        uefi: loaders.uefi.is_some(),
+        secure_boot: loaders.uefi.is_some_and(|uefi| uefi.secure_boot),
+        warnings: loaders.warnings,
+        seconds: start.elapsed().as_secs_f64(),
+    })
 }
 
 fn check_names(inputs: &IsoInputs<'_>) -> Result<(), MediaError> {
@@ -171,6 +172,7 @@ fn boot_files(inputs: &IsoInputs<'_>, loaders: &Loaders) -> Result<BTreeMap<Stri
 
 fn invocation<'a>(
     inputs: &IsoInputs<'_>,
+    image: &Path,
     loaders: &Loaders,
     boot: impl Iterator<Item = (&'a String, &'a PathBuf)>,
     esp: Option<&Path>,
@@ -180,7 +182,7 @@ fn invocation<'a>(
         .args(["-as", "mkisofs", "-rock", "-iso-level", "3", "-full-iso9660-filenames", "-uid", "0", "-gid", "0"])
         .args(["-volid", &volume_id(inputs.manifest), "-appid", "LIFEBOAT", "-preparer", "LIFEBOAT"])
         .arg("-output")
-        .arg(inputs.out);
+        .arg(image);
     if date.len() == 14 {
         call = call.arg(format!("--modification-date={date}00"));
     }
@@ -266,13 +268,12 @@ fn content_bytes(files: &BTreeMap<String, PathBuf>) -> Result<u64, MediaError> {
 }
 
 /// Reads the boot record back, writes the list of what boots, and returns the size.
-fn verify(inputs: &IsoInputs<'_>, loaders: &Loaders) -> Result<u64, MediaError> {
+fn verify(inputs: &IsoInputs<'_>, written: &Path, loaders: &Loaders) -> Result<u64, MediaError> {
     let out = inputs.out;
     let wrong = |reason: String| MediaError::Verify { out: out.to_owned(), reason };
-    let mut image = File::open(out).map_err(MediaError::io("READ", out))?;
+    let mut image = File::open(written).map_err(MediaError::io("READ", out))?;
     // xorriso may have replaced the file.
     image.set_permissions(std::fs::Permissions::from_mode(0o600)).map_err(MediaError::io("WRITE", out))?;
-    lifeboat_sys::durable::sync_name(out).map_err(MediaError::io("WRITE", out))?;
     let record = el_torito::read(&mut image).map_err(|e| wrong(e.to_string()))?;
     let size = image.metadata().map_err(MediaError::io("READ", out))?.len();
     if record.volume_id != volume_id(inputs.manifest) {
@@ -287,7 +288,7 @@ fn verify(inputs: &IsoInputs<'_>, loaders: &Loaders) -> Result<u64, MediaError> 
     if loaders.uefi.is_some() && !record.uefi {
         return Err(wrong("its boot image for UEFI is not a FAT filesystem".to_owned()));
     }
-    boot_list::write(out, inputs.manifest, &record, inputs.seal)?;
+    boot_list::write(written, out, inputs.manifest, &record, inputs.seal)?;
     Ok(size)
 }
 
@@ -302,11 +303,4 @@ fn write_private(path: &Path, bytes: &[u8]) -> Result<(), MediaError> {
         .open(path)
         .map_err(MediaError::io("WRITE", path))?;
     file.write_all(bytes).map_err(MediaError::io("WRITE", path))
-}
-
-fn remove(path: &Path) -> Result<(), MediaError> {
-    match std::fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(MediaError::io("REMOVE", path)(e)),
-        _ => Ok(()),
-    }
 }

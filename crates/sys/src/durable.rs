@@ -2,6 +2,7 @@
 //! directory that holds the name after that (fsync(2): "Calling fsync() does not necessarily ensure that the entry in the directory
 //! containing the file has also reached disk").
 
+use rustix::fd::AsFd;
 use rustix::io::Errno;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -15,8 +16,15 @@ use std::path::Path;
 pub fn sync_directory(directory: &Path) -> io::Result<()> {
     let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
     let flags = rustix::fs::OFlags::DIRECTORY.bits() as i32;
-    let opened = OpenOptions::new().read(true).custom_flags(flags).open(directory)?;
-    match rustix::fs::fsync(&opened) {
+    sync_held(OpenOptions::new().read(true).custom_flags(flags).open(directory)?)
+}
+
+/// The same for an open one.
+///
+/// # Errors
+/// The system's error.
+pub fn sync_held(directory: impl AsFd) -> io::Result<()> {
+    match rustix::fs::fsync(directory) {
         Err(Errno::INVAL | Errno::NOTSUP | Errno::NOSYS | Errno::BADF) => Ok(()),
         other => Ok(other?),
     }

@@ -270,6 +270,12 @@ pub(super) fn set_held(
     Outcome { warnings, without_set_id }
 }
 
+/// The times of an entry, by its name, which nobody else can give to another one.
+pub(super) fn set_times(record: &Record, parent: &OwnedFd, name: &OsStr) -> Vec<String> {
+    let result = rustix::fs::utimensat(parent, name, &times(record), AtFlags::SYMLINK_NOFOLLOW);
+    result.err().map(|error| warning("the times", error)).into_iter().collect()
+}
+
 /// The flags in `flags` of a regular file or directory, last of all.
 pub(super) fn set_flags(
     table: &FileTable,

@@ -3,6 +3,7 @@
 use super::attributes;
 use super::place::{Directory, Naming, Target};
 use super::sharing::Sharing;
+use super::staging::Staging;
 use crate::directories::{Directories, Identity, Tree};
 use crate::file_table::{FileTable, Id};
 use crate::report::{Problems, Progress, locked};
@@ -10,7 +11,7 @@ use crate::selection::Choice;
 use crate::{ArchiveError, Observer};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -73,10 +74,13 @@ pub(super) struct Extraction<'a> {
     pub(super) table: &'a FileTable,
     pub(super) choices: Vec<Choice>,
     pub(super) target: Target,
+    pub(super) staging: Staging,
     /// User and group that new entries belong to.
     pub(super) own: (u32, u32),
     /// Device and inode of files that are linked to, or get flags, later.
     pub(super) made: Mutex<HashMap<usize, Identity>>,
+    /// Links, devices, pipes and sockets in directories that others can write to.
+    pub(super) exposed: Mutex<HashSet<Identity>>,
     /// Entries that did not get their set-id bits.
     pub(super) without_set_id: Mutex<Vec<usize>>,
     /// Flags that are set.
@@ -113,7 +117,11 @@ impl Tree for Extraction<'_> {
     }
 
     fn name(&self, index: usize) -> &[u8] {
-        self.table.name(index)
+        self.staging.name(index).unwrap_or_else(|| self.table.name(index))
+    }
+
+    fn renamed(&self) -> u64 {
+        self.staging.named()
     }
 
     fn top(&self, index: usize) -> Option<&OwnedFd> {
@@ -146,6 +154,21 @@ impl Extraction<'_> {
     /// Reports whether a directory is plain: see [`Directory::is_plain`](super::place::Directory::is_plain).
     pub(super) fn is_plain(&self, index: usize) -> bool {
         self.target.directories.get(&index).is_some_and(|directory| directory.is_plain)
+    }
+
+    /// Reports whether nobody else can change what is in a directory: it is new, or this is a recovery.
+    pub(super) fn is_closed(&self, index: usize) -> bool {
+        self.options.private || self.target.directories.get(&index).is_some_and(|directory| !directory.was_there)
+    }
+
+    /// Reports whether a new entry has everything but its times: its directory passes nothing on, and it needs no owner, no
+    /// extended attributes and no later access by its name.
+    pub(super) fn is_as_made(&self, index: usize) -> bool {
+        let record = &self.table.records[index];
+        self.is_plain(record.parent as usize)
+            && self.own == (record.uid, record.gid)
+            && self.table.xattrs(index).is_empty()
+            && record.link_key().is_none()
     }
 
     /// Notes the identity of a new entry, for later access by its name.

@@ -54,12 +54,18 @@ fn run(extraction: &Extraction<'_>, files: &[usize]) -> Result<(), ArchiveError>
                     Kind::File => one(extraction, (&mut *reader, &mut parents), exact, *index),
                     _ => other(extraction, &mut parents, *index),
                 };
-                match made {
-                    Ok(()) => extraction.done(*index),
-                    Err(failure) => {
-                        extraction.failed(*index, failure).inspect_err(|_| stop.store(true, Ordering::Relaxed))?
+                let made = match made {
+                    Ok(()) => {
+                        extraction.done(*index);
+                        Ok(())
                     }
-                }
+                    Err(failure) => extraction.failed(*index, failure),
+                };
+                let settled = match extraction.table.records[*index].kind {
+                    Kind::File => made.and_then(|()| extraction.settled(&mut parents, *index)),
+                    _ => made,
+                };
+                settled.inspect_err(|_| stop.store(true, Ordering::Relaxed))?;
             }
         }
         Ok(())
@@ -140,8 +146,8 @@ pub(super) struct Made<'a> {
     pub(super) shares: bool,
 }
 
-/// Makes a file, has its content written, and sets its attributes. It has no name, or another one, until it is complete; in a recovery, which is
-/// repeated when it was interrupted, it has its name at once.
+/// Makes a file, has its content written, and sets its attributes. It has no name, or another one, until it is complete. It has its name at once in a
+/// directory that has another one, and in a recovery, which is repeated when it was interrupted.
 pub(super) fn put(
     extraction: &Extraction<'_>,
     parents: &mut Directories,
@@ -159,12 +165,13 @@ pub(super) fn put(
     let mode = if made.mode { Mode::from_raw_mode(record.mode.into()) } else { Mode::RUSR | Mode::WUSR };
     let make = |name: &OsStr| rustix::fs::openat(parent, name, flags, mode);
     let name = OsStr::from_bytes(table.name(index));
+    let at_once = extraction.options.repeatable || extraction.is_staged(parent_index);
     let naming = match extraction.naming() {
-        Naming::Replace if !extraction.options.repeatable => Naming::Complete,
+        Naming::Replace if !at_once => Naming::Complete,
         naming => naming,
     };
     let unnamed = || place::unnamed(parent, name, mode, naming == Naming::Complete);
-    let (put, file) = match (!extraction.options.repeatable).then(unnamed).flatten() {
+    let (put, file) = match (!at_once).then(unnamed).flatten() {
         Some(made) => made,
         None => place::put(name, naming, make).map_err(|error| extraction.failure("MAKE", index, error))?,
     };

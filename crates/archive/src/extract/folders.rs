@@ -3,6 +3,7 @@
 use super::attributes::{self, AsMade};
 use super::extraction::{Extraction, unreachable};
 use super::place::{self, Blocked, Directory, Wanted};
+use super::staging::{self, Group};
 use crate::ArchiveError;
 use crate::directories::{Directories, Identity, Tree};
 use crate::file_table::{FileTable, Kind};
@@ -70,7 +71,11 @@ fn both<T: Send>(halves: &[Vec<usize>; 2], work: impl Fn(&[usize]) -> T + Sync) 
 /// Directories that one thread creates.
 struct Making<'e, 'a> {
     extraction: &'e Extraction<'a>,
+    /// Those that may have another name.
+    small: &'e HashSet<usize>,
     made: HashMap<usize, Directory>,
+    /// Those that have another name for now.
+    staged: HashMap<usize, Group>,
     blocked: Vec<(usize, Blocked)>,
 }
 
@@ -80,7 +85,7 @@ impl Tree for Making<'_, '_> {
     }
 
     fn name(&self, index: usize) -> &[u8] {
-        self.extraction.name(index)
+        self.staged.get(&index).and_then(Group::name).unwrap_or_else(|| self.extraction.name(index))
     }
 
     fn top(&self, index: usize) -> Option<&OwnedFd> {
@@ -130,15 +135,20 @@ impl Making<'_, '_> {
                 }
             };
             let private = extraction.options.private;
+            // Nobody else can be in what is new.
+            let above = self.get(index).filter(|above| !above.was_there);
+            let inherited = above.and_then(|above| above.group);
+            let stage = (above.is_some() && inherited.is_none() && self.small.contains(&child)).then(Group::new);
+            let name = stage.as_ref().and_then(Group::name).unwrap_or_else(|| table.name(child));
             let made = place::directory(
                 &opened,
                 &Wanted {
-                    name: OsStr::from_bytes(table.name(child)),
+                    name: OsStr::from_bytes(name),
                     passed_on: extraction.passes_on_from(index, self.get(index)),
                     owner: table.records[child].uid,
                     chosen: extraction.choices[child] == Choice::Yes,
                     replace: extraction.options.overwrite,
-                    private,
+                    private: private || above.is_some(),
                     own: extraction.own,
                 },
             );
@@ -148,7 +158,9 @@ impl Making<'_, '_> {
                     if directory.was_there && !private && extraction.has_chosen(child) {
                         place::tidy(&fd);
                     }
-                    self.made.insert(child, directory);
+                    let group = if stage.is_some() { Some(child) } else { inherited };
+                    self.made.insert(child, Directory { group, ..directory });
+                    self.staged.extend(stage.map(|stage| (child, stage)));
                 }
                 Err(blocked) => {
                     self.blocked.push((child, blocked));
@@ -167,21 +179,28 @@ pub(super) fn make(extraction: &mut Extraction<'_>) -> Result<(), ArchiveError> 
     let (table, choices) = (extraction.table, &extraction.choices);
     let is_wanted = |index: &usize| table.records[*index].kind == Kind::Directory && choices[*index] != Choice::No;
     let Halves { above, halves } = Halves::of(table, (0..table.records.len()).filter(is_wanted).collect());
-    let made = made_below(extraction, &above);
+    // In a recovery files have their names at once.
+    let small = match extraction.options.repeatable {
+        true => HashSet::new(),
+        false => staging::small(table, |index| choices[index] == Choice::Yes),
+    };
+    let made = made_below(extraction, &small, &above);
     take(extraction, made)?;
-    let made = both(&halves, |indexes| made_below(extraction, indexes))?;
+    let made = both(&halves, |indexes| made_below(extraction, &small, indexes))?;
     made.into_iter().try_for_each(|made| take(extraction, made))
 }
 
-/// New directories, and those that could not be created.
-type Made = (HashMap<usize, Directory>, Vec<(usize, Blocked)>);
+/// New directories, those of them that have another name for now, and those that could not be created.
+type Made = (HashMap<usize, Directory>, HashMap<usize, Group>, Vec<(usize, Blocked)>);
 
-fn made_below(extraction: &Extraction<'_>, indexes: &[usize]) -> Made {
-    let made = Making { extraction, made: HashMap::new(), blocked: vec![] }.below(indexes);
-    (made.made, made.blocked)
+fn made_below(extraction: &Extraction<'_>, small: &HashSet<usize>, indexes: &[usize]) -> Made {
+    let making = Making { extraction, small, made: HashMap::new(), staged: HashMap::new(), blocked: vec![] };
+    let made = making.below(indexes);
+    (made.made, made.staged, made.blocked)
 }
 
-fn take(extraction: &mut Extraction<'_>, (made, blocked): Made) -> Result<(), ArchiveError> {
+fn take(extraction: &mut Extraction<'_>, (made, staged, blocked): Made) -> Result<(), ArchiveError> {
+    extraction.staging.extend(staged);
     if extraction.options.private {
         extraction.target.directories.extend(made);
         return blocked.into_iter().try_for_each(|(index, blocked)| extraction.block(index, blocked));

@@ -7,9 +7,10 @@ use lifeboat_sys::trusted::{self, OpenError};
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, StatVfsMountFlags, StatxFlags};
 use rustix::io::Errno;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::os::fd::AsRawFd as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,6 +39,8 @@ pub(super) struct Directory {
     pub(super) is_of_another: bool,
     /// It is new, and what is created in it has the owner and group of this process, and exactly the mode that it is created with.
     pub(super) is_plain: bool,
+    /// The directory above it, or itself, that has another name until all below it is complete ([`super::staging`]).
+    pub(super) group: Option<usize>,
 }
 
 impl Target {
@@ -70,6 +73,7 @@ impl Target {
             passes_on: passes_on(&root),
             is_of_another: status.st_uid != rustix::process::geteuid().as_raw(),
             is_plain: false,
+            group: None,
         };
         Ok(Target { root, path: path.to_owned(), directories: HashMap::from([(0, top)]) })
     }
@@ -197,7 +201,11 @@ pub(super) fn directory(parent: &OwnedFd, wanted: &Wanted<'_>) -> Result<(Direct
         }
         // A new file gets the group of its directory or that of the process (open(2), "O_CREAT"); here they are the same.
         let is_plain = (status.st_uid, status.st_gid) == wanted.own && lifeboat_sys::inode::keeps_modes(&fd);
-        return Ok((Directory { identity, was_there: false, passes_on: false, is_of_another: false, is_plain }, fd));
+        let passes_on = false;
+        return Ok((
+            Directory { identity, was_there: false, passes_on, is_of_another: false, is_plain, group: None },
+            fd,
+        ));
     }
     if !wanted.private {
         if chosen && trusted::open_to(&status).is_some() {
@@ -209,7 +217,7 @@ pub(super) fn directory(parent: &OwnedFd, wanted: &Wanted<'_>) -> Result<(Direct
     }
     let passes_on = !wanted.private && passes_on(&fd);
     let is_of_another = status.st_uid != own;
-    Ok((Directory { identity, was_there: true, passes_on, is_of_another, is_plain: false }, fd))
+    Ok((Directory { identity, was_there: true, passes_on, is_of_another, is_plain: false, group: None }, fd))
 }
 
 /// How much older than the beginning an entry must be to count as older: clocks of filesystems tick slowly, and clocks are set.
@@ -217,7 +225,7 @@ const OLDER: Duration = Duration::from_secs(60);
 
 /// True for an entry that was there before this process restored anything: it was exchanged for one that was just made. Where the
 /// filesystem does not know when an entry was made, nobody can say.
-pub(super) fn is_older(entry: &OwnedFd) -> bool {
+fn is_older(entry: &OwnedFd) -> bool {
     static BEGAN: OnceLock<SystemTime> = OnceLock::new();
     let began = *BEGAN.get_or_init(SystemTime::now);
     let Ok(status) = rustix::fs::statx(entry, "", AtFlags::EMPTY_PATH, StatxFlags::BTIME) else { return false };
@@ -226,6 +234,11 @@ pub(super) fn is_older(entry: &OwnedFd) -> bool {
     }
     let Ok(seconds) = u64::try_from(status.stx_btime.tv_sec) else { return false };
     SystemTime::UNIX_EPOCH + Duration::from_secs(seconds) + OLDER < began
+}
+
+/// Reports whether an entry was just made by this process: it is not older than that, and not `known` for another one that was made.
+pub(super) fn is_new(entry: &OwnedFd, known: &mut HashSet<Identity>) -> bool {
+    !is_older(entry) && identity(entry).is_ok_and(|identity| known.insert(identity))
 }
 
 /// Takes a directory over until it has the attributes of the archive.
@@ -247,9 +260,22 @@ pub(super) fn tidy(directory: &OwnedFd) {
     let Ok(entries) = Dir::read_from(directory) else { return };
     let names: Vec<_> = entries.filter_map(Result::ok).map(|entry| entry.file_name().to_owned()).collect();
     for name in names.iter().filter(|name| is_left_over(name.to_bytes())) {
-        // A directory of this name belongs to somebody.
-        let _ = rustix::fs::unlinkat(directory, name.as_c_str(), AtFlags::empty());
+        if rustix::fs::unlinkat(directory, name.as_c_str(), AtFlags::empty()) == Err(Errno::ISDIR) {
+            let _ = remove_left_over(directory, OsStr::from_bytes(name.to_bytes()));
+        }
     }
+}
+
+/// Removes a directory with all that is below it, if it is as this process would have made it: any other one of such a name belongs to somebody.
+fn remove_left_over(directory: &OwnedFd, name: &OsStr) -> std::io::Result<()> {
+    let fd = open_below(directory, name, OFlags::RDONLY, ResolveFlags::NO_XDEV)?;
+    let status = rustix::fs::fstat(&fd)?;
+    if status.st_uid != rustix::process::geteuid().as_raw() || status.st_mode & 0o777 != 0o700 {
+        return Ok(());
+    }
+    let beside = Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string());
+    // It follows no links (std::fs::remove_dir_all, "Platform-specific behavior").
+    std::fs::remove_dir_all(beside.join(name))
 }
 
 /// Reports whether a name is that of an incomplete entry of a process that no longer exists.
@@ -362,14 +388,21 @@ pub(super) enum Naming {
     Complete,
 }
 
+/// A name that no other entry of this process has.
+pub(super) fn temporary_name() -> OsString {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    static PROCESS: OnceLock<u32> = OnceLock::new();
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let process = PROCESS.get_or_init(std::process::id);
+    OsString::from(format!("{TEMPORARY}{process}-{number}"))
+}
+
 /// Creates an entry with `make`, which gets the name; returns it with the result of `make`.
 pub(super) fn put<T>(
     name: &OsStr,
     naming: Naming,
     make: impl Fn(&OsStr) -> Result<T, Errno>,
 ) -> Result<(Put, T), Errno> {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    static PROCESS: OnceLock<u32> = OnceLock::new();
     if naming != Naming::Complete {
         match make(name) {
             Ok(made) => return Ok((Put { name: name.to_owned(), at: At::Name }, made)),
@@ -378,9 +411,7 @@ pub(super) fn put<T>(
         }
     }
     loop {
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let process = PROCESS.get_or_init(std::process::id);
-        let temporary = OsString::from(format!("{TEMPORARY}{process}-{number}"));
+        let temporary = temporary_name();
         match make(&temporary) {
             Ok(made) => return Ok((Put { name: name.to_owned(), at: At::Temporary(temporary) }, made)),
             // Left by a process with the same number.

@@ -94,6 +94,7 @@ pub(super) fn restore(
             Ok(()) => extraction.done(file.index),
             Err(failure) => extraction.failed(file.index, failure)?,
         }
+        extraction.settled(&mut parents, file.index)?;
     }
     for index in (0..records.len()).filter(|index| awaited[*index]) {
         if let Some(cause) = stream.missing(index) {

@@ -1,7 +1,7 @@
 //! Where volumes go: one file, files of a size, standard output. Tapes are in [`super::tape`].
 
 use lifeboat_sys::ending::{self, Registration};
-use lifeboat_sys::new_file::NewFile;
+use lifeboat_sys::new_file::{Named, NewFile};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -41,9 +41,9 @@ pub trait Sink: Send {
 pub struct FileSink {
     path: PathBuf,
     volume_bytes: Option<u64>,
-    open: Option<(NewFile, PathBuf)>,
+    open: Option<NewFile>,
     /// Complete ones.
-    done: Vec<PathBuf>,
+    done: Vec<Named>,
     finished: bool,
     /// What a signal removes.
     registered: Vec<Registration>,
@@ -60,8 +60,8 @@ impl FileSink {
         suffixed(path, &format!(".{number:03}"))
     }
 
-    fn remove_on_signals(&mut self, path: PathBuf) {
-        self.registered.push(ending::register(move || drop(std::fs::remove_file(path))));
+    fn remove_on_signals(&mut self, volume: Named) {
+        self.registered.push(ending::register(move || volume.remove()));
     }
 
     fn place(&self, number: u32) -> PathBuf {
@@ -84,26 +84,25 @@ impl Sink for FileSink {
     }
 
     fn begin(&mut self, number: u32) -> io::Result<()> {
-        let path = self.place(number);
-        self.open = Some((NewFile::create(&path, 0o600)?, path));
+        self.open = Some(NewFile::create(&self.place(number), 0o600)?);
         Ok(())
     }
 
     fn write(&mut self, blocks: &[u8], _: usize) -> io::Result<bool> {
-        if let Some((file, _)) = &mut self.open {
+        if let Some(file) = &mut self.open {
             file.write_all(blocks)?;
         }
         Ok(false)
     }
 
     fn end(&mut self, last: bool) -> io::Result<()> {
-        let Some((file, path)) = self.open.take() else { return Ok(()) };
-        file.finish()?;
-        self.done.push(path.clone());
+        let Some(file) = self.open.take() else { return Ok(()) };
+        let volume = file.finish()?;
+        self.done.push(volume.clone());
         self.finished = last;
         match last {
             true => self.registered.clear(),
-            false => self.remove_on_signals(path),
+            false => self.remove_on_signals(volume),
         }
         Ok(())
     }
@@ -117,7 +116,7 @@ impl Drop for FileSink {
     fn drop(&mut self) {
         // Volumes without the end of their set only take room.
         if !self.finished {
-            self.done.iter().for_each(|path| drop(std::fs::remove_file(path)));
+            self.done.iter().for_each(Named::remove);
         }
     }
 }

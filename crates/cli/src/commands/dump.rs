@@ -99,7 +99,7 @@ impl Out {
     /// All of it was written.
     fn finish(self) -> io::Result<()> {
         match self {
-            Out::File(file) => file.finish(),
+            Out::File(file) => file.finish().map(drop),
             Out::Terminal(_) | Out::Standard(_) => Ok(()),
         }
     }

@@ -12,7 +12,6 @@ use lifeboat_machine::bytes::{human, printable};
 use lifeboat_machine::manifest::{ArchiveRef, FORMAT};
 use lifeboat_machine::{Event, EventSink as _, Machine, MediumManifest, Mode};
 use lifeboat_rescue::{Compression, Embedded, Extra, Inputs};
-use lifeboat_sys::new_file::NewFile;
 use std::collections::BTreeMap;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -262,7 +261,6 @@ pub fn write_iso(
         // The program, and the partition that holds it.
         room::check(workshop.path(), 2 * lifeboat_media::program_bytes(&files)?, "the signed program")?;
     }
-    let written = if args.keep_old { NewFile::partial(out) } else { out.to_owned() };
     let began = Instant::now();
     let sealing = request
         .seal
@@ -272,7 +270,8 @@ pub fn write_iso(
         signing,
         sysroot: &args.sysroot.sysroot,
         work: &workshop.path().join("iso"),
-        out: &written,
+        out,
+        keep_old: args.keep_old,
         files: &files,
         manifest: &manifest,
         menu: &lifeboat_media::Menu::new(request.machine, &manifest, &options),
@@ -287,13 +286,7 @@ pub fn write_iso(
             });
         },
     };
-    // Half an image looks like a whole one to a person in a hurry.
-    let half = written.clone();
-    let _ending = lifeboat_sys::ending::register(move || drop(std::fs::remove_file(half)));
     let report = timed(session, "image", || Ok(lifeboat_media::write_iso(&inputs, &session.runner)?))?;
-    if args.keep_old {
-        put_in_place(&written, out)?;
-    }
     for text in &report.warnings {
         session.reporter.emit(&Event::Warning { text: text.clone() });
     }
@@ -339,14 +332,6 @@ pub fn write_iso(
 }
 
 /// Replaces the old image by the new one, which is whole.
-fn put_in_place(written: &Path, out: &Path) -> CommandResult {
-    let renamed = std::fs::rename(written, out).and_then(|()| lifeboat_sys::durable::sync_name(out));
-    renamed.map_err(|error| {
-        let _ = std::fs::remove_file(written);
-        CommandError::new(Kind::Failed, format!("cannot WRITE {}: {error}", out.display()))
-    })
-}
-
 /// Runs a phase and reports its time.
 pub fn timed<T>(
     session: &Session,
