@@ -262,3 +262,17 @@ fn root_a_killed_restore_leaves_no_half_of_a_file_and_is_continued() {
     let compared = desk.run(&["compare", "--from", "repo", "--key-file", "key", "--root", "out"]);
     assert_eq!(compared.0, 0, "{compared:?}");
 }
+
+#[test]
+fn root_what_a_killed_restore_did_not_finish_is_finished_though_nothing_is_overwritten() {
+    let desk = Desk::new();
+    let mode = |path: &str| desk.at(path).metadata().unwrap().permissions().mode() & 0o7777;
+    for (folder, mode) in [("etc", 0o1700), ("srv", 0o700)] {
+        std::fs::create_dir_all(desk.at("out").join(folder)).unwrap();
+        std::fs::set_permissions(desk.at("out").join(folder), std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    desk.restored(&["--to", "out", "--overwrite", "never"]);
+    // Somebody chose the other one's mode.
+    assert_eq!((mode("out/etc"), mode("out/srv")), (mode("tree/etc"), 0o700));
+    assert_eq!(desk.files("out"), desk.files("tree"));
+}

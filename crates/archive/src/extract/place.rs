@@ -5,7 +5,7 @@ use crate::ArchiveError;
 use crate::directories::{Identity, identity, open_below};
 use lifeboat_sys::trusted::{self, OpenError};
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, StatVfsMountFlags, StatxFlags};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, StatVfsMountFlags, StatxFlags};
 use rustix::io::Errno;
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
@@ -18,6 +18,9 @@ use std::time::{Duration, SystemTime};
 
 /// What entries are called until they are complete: this, the number of the process, and a number.
 const TEMPORARY: &str = ".lifeboat-";
+
+/// The mode of a directory until it has its attributes: closed to others. The sticky bit has no effect in it, and marks it.
+const UNFINISHED: Mode = Mode::RWXU.union(Mode::SVTX);
 
 /// The directory that is restored into.
 pub(super) struct Target {
@@ -165,7 +168,7 @@ impl Blocked {
 pub(super) fn directory(parent: &OwnedFd, wanted: &Wanted<'_>) -> Result<(Directory, OwnedFd), Blocked> {
     let Wanted { name, chosen, .. } = *wanted;
     let failed = |what: &'static str| move |error| Blocked::Failed(what, error);
-    let make = || rustix::fs::mkdirat(parent, name, Mode::RWXU);
+    let make = || rustix::fs::mkdirat(parent, name, UNFINISHED);
     let is_new = match make() {
         Ok(()) => true,
         Err(Errno::EXIST) => {
@@ -245,7 +248,13 @@ pub(super) fn is_new(entry: &OwnedFd, known: &mut HashSet<Identity>) -> bool {
 fn close(directory: &OwnedFd) -> Result<(), Errno> {
     rustix::fs::fchown(directory, Some(rustix::process::geteuid()), Some(rustix::process::getegid()))?;
     // The group's bits are the mask of an ACL, so nobody named in it gets in either (acl(5)).
-    rustix::fs::fchmod(directory, Mode::RWXU)
+    rustix::fs::fchmod(directory, UNFINISHED)
+}
+
+/// Reports whether a restore that ended early left a directory without its attributes.
+pub(super) fn is_unfinished(status: &Stat) -> bool {
+    // A directory gets set-gid from the one that it is in (inode(7)).
+    status.st_uid == rustix::process::geteuid().as_raw() && status.st_mode & 0o5777 == UNFINISHED.as_raw_mode()
 }
 
 /// Reports whether new entries of a directory inherit something from it.

@@ -1,6 +1,7 @@
 //! What a restore will meet in its target: what is new, what will be replaced, what stays as it is. Nothing is changed.
 
 use super::extraction::Keep;
+use super::place;
 use crate::file_table::{FileTable, Kind, Time};
 use crate::links::Links;
 use crate::report::Problem;
@@ -77,8 +78,8 @@ pub(super) fn look(table: &FileTable, root: Option<&OwnedFd>, choices: &mut [Cho
         if choices[index] == Choice::Yes {
             match there {
                 None => survey.new += 1,
-                Some(_) if table.records[index].kind == Kind::Directory && is_directory => match keep {
-                    Keep::Existing => {
+                Some(status) if table.records[index].kind == Kind::Directory && is_directory => match keep {
+                    Keep::Existing if !place::is_unfinished(&status) => {
                         kept.insert(index);
                     }
                     _ => survey.directories += 1,
