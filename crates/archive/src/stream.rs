@@ -65,7 +65,7 @@ use crate::{ArchiveError, BackupReport, BackupRequest, Observer, Secret};
 
 /// Size of blocks. What the help says to `dd` is the same.
 pub const BLOCK_BYTES: u32 = 64 << 10;
-/// zstd's default.
+/// zstd's default level.
 const LEVEL: i32 = 3;
 /// In our own directory: the table at the beginning.
 const HEAD_NAME: &str = "entries";
@@ -81,7 +81,7 @@ pub struct StreamReport {
     pub volumes: u32,
 }
 
-/// Saves a file tree as a set of volumes, encrypted to the key.
+/// Saves a file tree as a set of volumes, encrypted to the key, and compressed at a level of zstd or its default.
 ///
 /// # Errors
 /// [`ArchiveError`]; what concerns one entry is a problem in the report.
@@ -89,9 +89,10 @@ pub fn backup(
     request: &BackupRequest<'_>,
     sink: Box<dyn Sink>,
     secret: &Secret,
+    level: Option<i32>,
     observer: &dyn Observer,
 ) -> Result<StreamReport, ArchiveError> {
-    backup::run(request, sink, secret, observer)
+    backup::run(request, sink, secret, level.unwrap_or(LEVEL), observer)
 }
 
 /// The path of one of our own files, as members have it.

@@ -252,7 +252,8 @@ fn what_exists_is_not_overwritten() {
     let manifest = common::machine_manifest("id-1", "test");
     let tree = FileTree::new(&set.tree);
     let request = common::machine_request(&tree, "id-1", "test", &manifest);
-    let error = lifeboat_archive::stream::backup(&request, Box::new(FileSink::new(&set.path, None)), &set.key, &Quiet);
+    let error =
+        lifeboat_archive::stream::backup(&request, Box::new(FileSink::new(&set.path, None)), &set.key, None, &Quiet);
     assert!(error.unwrap_err().to_string().contains("exists already"));
     assert!(std::fs::read(&set.path).unwrap() == before);
 }
@@ -286,7 +287,7 @@ fn what_changes_after_the_walk_is_saved_as_it_is_read() {
     let request = common::machine_request(&source, "id-1", "test", &manifest);
     let changing = Changing(tree.clone(), std::sync::Once::new());
     let sink = Box::new(FileSink::new(&path, None));
-    let report = lifeboat_archive::stream::backup(&request, sink, &key, &changing).unwrap().report;
+    let report = lifeboat_archive::stream::backup(&request, sink, &key, None, &changing).unwrap().report;
     assert_eq!(report.problems.len(), 3, "{:?}", report.problems);
     assert_eq!((report.entries, report.bytes), (4, 7_000_006));
     for from_pipe in [false, true] {

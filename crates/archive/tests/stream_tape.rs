@@ -138,7 +138,7 @@ fn save(tree: &Path, key: &Secret, capacity: usize) -> Vec<Vec<Item>> {
     let manifest = common::machine_manifest("id-1", "test");
     let source = FileTree::new(tree);
     let request = common::machine_request(&source, "id-1", "test", &manifest);
-    let report = stream::backup(&request, Box::new(sink), key, &Quiet).unwrap();
+    let report = stream::backup(&request, Box::new(sink), key, None, &Quiet).unwrap();
     assert_eq!(report.report.problems, []);
     let tapes = tapes.lock().unwrap();
     assert_eq!(report.volumes as usize, tapes.len());

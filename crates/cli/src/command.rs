@@ -191,7 +191,7 @@ pub struct BackupArgs {
     /// Show what would be saved and left out, and whether there is room; nothing is written
     #[arg(long, short = 'n')]
     pub dry_run: bool,
-    /// zstd level of what is stored, -7 (fast) to 22 (small) [default: 1]
+    /// zstd level of what is stored, -7 (fast) to 22 (small) [default: 1, of a stream 3]
     #[arg(long, value_name = "LEVEL", allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(i64::from(*LEVELS.start())..=i64::from(*LEVELS.end())))]
     pub compression: Option<i32>,
 }

@@ -85,6 +85,34 @@ fn root_a_stream_is_listed_verified_compared_and_restored() {
 }
 
 #[test]
+fn root_options_have_an_effect_or_are_refused() {
+    let place = Place::new();
+    // Digits without order: only their coding saves anything.
+    let mut state = 1_u64;
+    let mut digit = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        b"0123456789abcdef"[(state >> 60) as usize]
+    };
+    let digits: Vec<u8> = (0..1_000_000).map(|_| digit()).collect();
+    std::fs::write(place.at("s/etc/digits"), digits).unwrap();
+    let size = |name: &str, level: &str| {
+        let (code, _, err) =
+            place.run(&["backup", "--sysroot", "s", "--to", &format!("stream:{name}"), "--compression", level]);
+        assert_eq!(code, 0, "{err}");
+        place.at(name).metadata().unwrap().len()
+    };
+    let (fast, small) = (size("fast", "-7"), size("small", "19"));
+    assert!(small < fast, "{small} of {fast}");
+    for option in [&["--init"][..], &["--wait-lock", "5"], &["--force"]] {
+        let (code, _, err) = place.run(&[&["backup", "--sysroot", "s", "--to", "stream:refused"], option].concat());
+        assert!(code == 2 && err.contains(&format!("{} has no effect on a stream", option[0])), "{code} {err}");
+    }
+    assert!(!place.at("refused").exists());
+    let (code, _, err) = place.run(&["backup", "--sysroot", "s", "--to", "repository", "--init", "--force"]);
+    assert!(code == 2 && err.contains("--force is for tapes") && !place.at("repository").exists(), "{code} {err}");
+}
+
+#[test]
 fn root_pipes() {
     let place = Place::new();
     let out = std::fs::File::create(place.at("piped")).unwrap();

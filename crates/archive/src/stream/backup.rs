@@ -9,7 +9,7 @@ use super::pipeline::Pipeline;
 use super::sink::Sink;
 use super::trailer::{EndOfSet, Sealer};
 use super::volumes::VolumeWriter;
-use super::{BLOCK_BYTES, Identity, LEVEL, StreamReport};
+use super::{BLOCK_BYTES, Identity, StreamReport};
 use crate::directories::{Directories, without_directory};
 use crate::file_table::{FileTable, Kind, More, Record, data};
 use crate::report::{BackupReport, Problems, Progress};
@@ -57,6 +57,7 @@ pub(crate) fn run(
     request: &BackupRequest<'_>,
     sink: Box<dyn Sink>,
     secret: &Secret,
+    level: i32,
     observer: &dyn Observer,
 ) -> Result<StreamReport, ArchiveError> {
     let identity = Identity::of(secret)?;
@@ -116,7 +117,7 @@ pub(crate) fn run(
 
     let volumes = VolumeWriter::new(sink, header, identity.recipient(), Sealer::of(secret));
     let mut backup = Backup {
-        pipeline: Pipeline::start(volumes, LEVEL)?,
+        pipeline: Pipeline::start(volumes, level)?,
         walked: &walked,
         problems: &problems,
         observer,

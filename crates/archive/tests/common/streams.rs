@@ -8,7 +8,7 @@ use std::path::Path;
 pub fn save(tree: &FileTree, path: &Path, volume_bytes: Option<u64>, key: &Secret) -> StreamReport {
     let manifest = super::machine_manifest("id-1", "test");
     let request = super::machine_request(tree, "id-1", "test", &manifest);
-    stream::backup(&request, Box::new(FileSink::new(path, volume_bytes)), key, &Quiet).unwrap()
+    stream::backup(&request, Box::new(FileSink::new(path, volume_bytes)), key, None, &Quiet).unwrap()
 }
 
 /// Opens what was saved.

@@ -36,6 +36,11 @@ pub fn run(session: &Session, args: &BackupArgs) -> CommandResult {
     if let Some(target) = StreamPlace::parse(&address)? {
         return super::streams::backup(session, args, &target, log);
     }
+    if args.force {
+        return Err(
+            CommandError::usage("--force is for tapes").hint("without it: nothing in a repository is overwritten")
+        );
+    }
     let _watch = watch::over(session, &address)?;
     let target = network::target(session, &address)?;
     let machine = protect::machine(session, sysroot, args.machine.as_deref(), target.place.folder())?;

@@ -17,10 +17,31 @@ use std::path::{Path, PathBuf};
 
 /// `lifeboat backup --to stream:…`
 pub fn backup(session: &Session, args: &BackupArgs, target: &StreamPlace, log: Option<PathBuf>) -> CommandResult {
+    refuse_unused(args, target)?;
     target.check_writable()?;
     // First of all: from now on nothing else goes to standard output.
     let sink = target.sink(args.force)?;
     backup_into(session, args, target, sink, log)?.partial
+}
+
+/// Refuses options that would have no effect: whoever gives them expects one.
+fn refuse_unused(args: &BackupArgs, target: &StreamPlace) -> CommandResult {
+    let is_tape = matches!(target, StreamPlace::Tape(_));
+    let unused = [
+        ("--init", args.init, "a stream is always new"),
+        ("--wait-lock", args.wait_lock > 0, "a stream has no locks"),
+        (
+            "--force",
+            args.force && !is_tape,
+            "existing files are never overwritten; another name, or removing them first",
+        ),
+    ];
+    match unused.into_iter().find(|(_, given, _)| *given) {
+        Some((option, _, why)) => {
+            Err(CommandError::usage(format!("{option} has no effect on a stream")).hint(format!("without it: {why}")))
+        }
+        None => Ok(()),
+    }
 }
 
 /// What was written.
@@ -58,8 +79,9 @@ pub fn backup_into(
     moment::check(session, &machine, sysroot, &own)?;
     let around = Around::begin(session, &machine)?;
     let mut volumes = 0;
+    let level = args.compression.or(session.limits.compression);
     let run = |request: &BackupRequest<'_>, observer: &dyn Observer| {
-        let done = streams::backup(request, sink, &secret, observer).map_err(archive::explain)?;
+        let done = streams::backup(request, sink, &secret, level, observer).map_err(archive::explain)?;
         volumes = done.volumes;
         Ok(done.report)
     };
