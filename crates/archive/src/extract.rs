@@ -175,8 +175,9 @@ fn run_with(
         }
     }
     let copies = links::restore(&extraction, &links)?;
-    extraction.finish()?;
+    // As long as the directories are closed: nobody exchanges what is in them.
     under::restore(&extraction);
+    extraction.finish()?;
     extraction.report_set_id();
     if options.sync {
         extraction.target.sync().map_err(|error| ArchiveError::io("WRITE", target, error))?;
@@ -298,8 +299,9 @@ impl Extraction<'_> {
         drop(known);
         let passed_on = self.passes_on(record.parent as usize);
         self.warn(index, attributes::set_held(self.table, index, (&held, owner), passed_on));
+        at.rename(parent).map_err(|error| Failure::entry("RENAME", error))?;
         self.note(index, &held);
-        at.rename(parent).map_err(|error| Failure::entry("RENAME", error))
+        Ok(())
     }
 
     /// Flags of files, then all attributes of directories, from the leaves up.
@@ -310,6 +312,10 @@ impl Extraction<'_> {
             let record = &records[index];
             if record.kind == Kind::File && attributes::late_flags(record) & self.flags != 0 {
                 let made = locked(&self.made).get(&index).copied();
+                // What was not restored keeps what it has.
+                if made.is_none() && !self.options.private {
+                    continue;
+                }
                 let warnings = directories.open_same(self, record.parent as usize);
                 let warnings =
                     warnings.map(|parent| attributes::set_flags(self.table, index, &parent, self.flags, made));

@@ -364,7 +364,11 @@ fn what_a_killed_restore_left_is_removed() {
         symlink(&tree, folder.join("deep/tree")).unwrap();
         std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode)).unwrap();
     }
+    // It was not closed when it was found, so no restore made directories in it.
     assert_eq!(restore(&repository, &out, &paths(&["/d/file"])), Vec::<String>::new());
+    assert!(closed.exists());
+    std::fs::set_permissions(out.join("d"), std::fs::Permissions::from_mode(0o1700)).unwrap();
+    assert_eq!(restore(&repository, &out, &paths(&["/d", "/d/file"])), Vec::<String>::new());
     assert!(!out.join("d").join(dead).exists() && out.join("d").join(&alive).exists());
     assert!(out.join("e").join(dead).exists(), "nothing is restored there");
     assert!(!closed.exists() && open.join("deep/er/file").exists() && tree.join("d/file").exists());
@@ -444,4 +448,52 @@ fn root_a_read_only_target_is_one_error() {
     run!("umount", &out);
     let text = result.unwrap_err().to_string();
     assert!(text.starts_with("cannot WRITE ") && text.contains("Read-only file system"), "{text}");
+}
+
+#[test]
+fn root_a_folder_of_somebody_else_is_not_given_away() {
+    let scratch = scratch();
+    let tree = tree(scratch.path(), &[("home/u/sub/file", "x")]);
+    run!("chown", "-R", "4242:4242", tree.join("home/u").as_os_str());
+    let (repository, _) = repository(&scratch.path().join("repository"));
+    backup(&repository, &FileTree::new(&tree));
+    for (number, selection) in [Selection::Everything, paths(&["/home/u/sub"])].iter().enumerate() {
+        // Root's own folder, to which the owner of the home gave the name of one of his.
+        let out = scratch.path().join(format!("out{number}"));
+        std::fs::create_dir_all(out.join("home/u/sub")).unwrap();
+        std::fs::write(out.join("home/u/sub/secret"), "secret").unwrap();
+        std::fs::set_permissions(out.join("home/u/sub"), std::fs::Permissions::from_mode(0o700)).unwrap();
+        run!("chown", "4242:4242", out.join("home/u").as_os_str());
+        let list = restore(&repository, &out, selection);
+        assert!(list[0].contains("/home/u/sub belongs to user 0 in the target"), "{list:?}");
+        let status = out.join("home/u/sub").metadata().unwrap();
+        assert_eq!((status.uid(), status.mode() & 0o7777), (0, 0o700));
+        assert_eq!(out.join("home/u").metadata().unwrap().uid(), 4242);
+    }
+    // In a home that only root can change it is root's business.
+    let out = scratch.path().join("own");
+    std::fs::create_dir_all(out.join("home/u/sub")).unwrap();
+    assert_eq!(restore(&repository, &out, &Selection::Everything), Vec::<String>::new());
+    assert_eq!(out.join("home/u/sub").metadata().unwrap().uid(), 4242);
+}
+
+#[test]
+fn root_what_was_not_restored_gets_no_flags() {
+    let scratch = scratch();
+    let disk = Disk::make(scratch.path(), "disk", 64, &["mkfs.ext4", "-q"]);
+    let tree = tree(&disk.mount, &[("f", "archive")]);
+    let flags = |path: &Path| run!("lsattr", path.as_os_str())[..22].contains('i');
+    run!("chattr", "+i", tree.join("f").as_os_str());
+    let (repository, _) = repository(&scratch.path().join("repository"));
+    backup(&repository, &FileTree::new(&tree));
+    run!("chattr", "-i", tree.join("f").as_os_str());
+    let out = disk.mount.join("out");
+    std::fs::create_dir(&out).unwrap();
+    std::fs::write(out.join("f"), "other").unwrap();
+    let snapshot = repository.find_snapshot("latest").unwrap();
+    let report =
+        repository.restore(&snapshot, &out, &Selection::Everything, &RestoreOptions::default(), &Quiet).unwrap();
+    assert_eq!(report.problems.len(), 1, "{:?}", report.problems);
+    assert!(report.problems[0].message.contains("File exists"));
+    assert!(!flags(&out.join("f")) && std::fs::read_to_string(out.join("f")).unwrap() == "other");
 }

@@ -1,10 +1,11 @@
 //! Files that decide what root does, or that hold a secret: who else may write or read them.
 
 use crate::error::{CommandError, Kind};
+use lifeboat_sys::trusted::{self, OpenError};
 use std::fs::{File, Metadata};
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Larger ones are not our files: a configuration, a key or a list of passwords has a few kilobytes.
 pub const LARGEST: u64 = 1 << 20;
@@ -47,14 +48,30 @@ pub fn read_at_most(path: &Path, limit: u64) -> std::io::Result<(Vec<u8>, Others
     Ok((bytes, others(path, &metadata)))
 }
 
+/// Refuses a folder, which need not exist yet, where others could replace what we write and read there by its path.
+///
+/// # Errors
+/// Kind `Refused`, with the remedy.
+pub fn refuse_folder(what: &str, folder: &Path) -> Result<(), CommandError> {
+    let here = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let Some(there) = here.ancestors().find(|above| above.symlink_metadata().is_ok()) else { return Ok(()) };
+    match trusted::only_ours(there) {
+        // Whoever uses it reports what the system says.
+        Ok(_) | Err(OpenError::System { .. }) => Ok(()),
+        Err(error) => {
+            let text =
+                format!("cannot USE {what} {}: {error}, who could replace what is written there", folder.display());
+            Err(CommandError::refused(text).hint("a folder that only root can change, below /root or /var/lib"))
+        }
+    }
+}
+
 /// Only regular files have an owner that matters: a pipe comes from whoever started this.
 fn others(path: &Path, metadata: &Metadata) -> Others {
     if !metadata.is_file() {
         return Others::default();
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // In a sticky directory such as /tmp only the owner of a file can replace it (inode(7)).
-    let replaced = std::fs::metadata(folder).is_ok_and(|folder| folder.mode() & 0o1000 == 0 && open_to_others(&folder));
+    let replaced = std::path::absolute(path).and_then(|path| changeable(&path)).is_ok_and(|culprit| culprit.is_some());
     Others {
         write: open_to_others(metadata) || replaced,
         read: metadata.mode() & 0o077 != 0,
@@ -95,6 +112,10 @@ pub fn refuse_writable(what: &str, path: &Path, others: Others) -> Result<(), Co
 /// Kind `Refused` with the remedy; kind `Usage` when it is not there.
 pub fn refuse_path(what: &str, path: &Path) -> Result<(), CommandError> {
     let missing = |error: std::io::Error| CommandError::usage(format!("cannot OPEN {what}: {error}"));
+    let metadata = std::fs::symlink_metadata(path).map_err(missing)?;
+    if !metadata.is_file() && !metadata.is_symlink() {
+        return Err(CommandError::usage(format!("cannot USE {what}: it is not a file")));
+    }
     let refused = |culprit: &Path, mode: u32| {
         let text = format!(
             "cannot USE {what}: other users can change {} (mode {:04o}) and so control what root runs",
@@ -105,21 +126,34 @@ pub fn refuse_path(what: &str, path: &Path) -> Result<(), CommandError> {
         CommandError::new(Kind::Refused, text)
             .hint(format!("checking its content, then chown root: {shown} && chmod go-w {shown}"))
     };
-    // As written, with its links, and where they lead.
-    for way in [path.to_owned(), std::fs::canonicalize(path).map_err(missing)?] {
-        for (number, place) in way.ancestors().enumerate() {
-            let metadata = std::fs::symlink_metadata(place).map_err(missing)?;
-            if number == 0 && !metadata.is_file() && !metadata.is_symlink() {
-                return Err(CommandError::usage(format!("cannot USE {what}: it is not a file")));
-            }
+    match changeable(path).map_err(missing)? {
+        None => Ok(()),
+        Some((culprit, mode)) => Err(refused(&culprit, mode)),
+    }
+}
+
+/// The first of a file and what leads to it, as written and where its links lead, that others can change; with its mode.
+fn changeable(path: &Path) -> std::io::Result<Option<(PathBuf, u32)>> {
+    for way in [path.to_owned(), std::fs::canonicalize(path)?] {
+        for place in way.ancestors() {
+            let metadata = std::fs::symlink_metadata(place)?;
             // The mode of a link counts for nothing (symlink(7)), and in a sticky folder only owners replace their files.
             let sticky = metadata.is_dir() && metadata.mode() & 0o1000 != 0 && is_ours(&metadata);
-            if !sticky && (if metadata.is_symlink() { !is_ours(&metadata) } else { open_to_others(&metadata) }) {
-                return Err(refused(place, metadata.mode()));
+            let open = match metadata.is_symlink() {
+                true => !is_ours(&metadata),
+                false => open_to_others(&metadata) || (metadata.mode() & 0o020 != 0 && has_list(place)),
+            };
+            if !sticky && open {
+                return Ok(Some((place.to_owned(), metadata.mode())));
             }
         }
     }
-    Ok(())
+    Ok(None)
+}
+
+/// With an access control list the bits of the group are its mask, whoever the group is (acl(5)).
+fn has_list(place: &Path) -> bool {
+    rustix::fs::getxattr(place, "system.posix_acl_access", &mut [0_u8; 0]).is_ok()
 }
 
 /// It belongs to root or us.
@@ -182,6 +216,20 @@ mod tests {
         }
         assert_eq!(refuse_path("the hook", &at("none")).unwrap_err().kind, Kind::Usage);
         assert_eq!(refuse_path("the hook", &at("outer")).unwrap_err().kind, Kind::Usage);
+    }
+
+    #[test]
+    fn folders_that_others_may_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let (outer, inner) = (dir.path().join("outer"), dir.path().join("outer/inner"));
+        std::fs::create_dir_all(&inner).unwrap();
+        for (mode, refused) in [(0o755, false), (0o777, true), (0o1777, false)] {
+            std::fs::set_permissions(&outer, std::fs::Permissions::from_mode(mode)).unwrap();
+            for folder in [&outer, &inner, &inner.join("new/folder")] {
+                let result = refuse_folder("--report", folder);
+                assert_eq!(result.is_err(), refused, "{mode:o} {}", folder.display());
+            }
+        }
     }
 
     #[test]

@@ -86,7 +86,7 @@ fn place(path: &Path) -> io::Result<(Arc<OwnedFd>, OsString)> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let opened = trusted::open(folder).map_err(|error| match error {
         OpenError::System { error, .. } => error.into(),
-        OpenError::Untrusted { .. } => {
+        OpenError::Untrusted { .. } | OpenError::Open { .. } => {
             io::Error::new(io::ErrorKind::PermissionDenied, format!("{error}; try the path that it leads to"))
         }
     })?;
@@ -238,7 +238,8 @@ fn open_folder(folder: &OwnedFd, name: &OsStr) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let own = rustix::fs::openat(folder, name, flags, Mode::empty())?;
     let status = rustix::fs::fstat(&own)?;
-    let is_ours = status.st_uid == rustix::process::geteuid().as_raw() && trusted::open_to(&status).is_none();
+    let is_ours =
+        status.st_uid == rustix::process::geteuid().as_raw() && trusted::open_to_held(&own, &status).is_none();
     if is_ours { Ok(own) } else { Err(exists(Path::new(name))) }
 }
 

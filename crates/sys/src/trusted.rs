@@ -4,7 +4,7 @@
 //! so does every folder that led there, none of which others can write to (in a sticky one nobody can replace another's link).
 
 use crate::confined::{MOST_LINKS, parts};
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, AsRawFd as _, OwnedFd};
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use std::ffi::OsString;
@@ -22,6 +22,14 @@ pub enum OpenError {
         /// Who could have made it.
         whose: String,
     },
+    /// Somebody else can replace what is in it, or itself.
+    #[error("{} can be changed by {who}", folder.display())]
+    Open {
+        /// It, or one above it.
+        folder: PathBuf,
+        /// Who can.
+        who: String,
+    },
     /// The system's error.
     #[error("{}: {}", path.display(), std::io::Error::from(*error))]
     System {
@@ -37,7 +45,22 @@ pub enum OpenError {
 /// # Errors
 /// [`OpenError`].
 pub fn open(path: &Path) -> Result<OwnedFd, OpenError> {
-    walk(path, None)
+    walk(path, None).map(|(folder, _)| folder)
+}
+
+/// Opens a folder that is used by its path: nobody else can change what is in it or in a folder above it, so that the path
+/// leads to the same files as long as we use it. In a sticky one, nobody can replace what is ours.
+///
+/// # Errors
+/// [`OpenError`].
+pub fn only_ours(path: &Path) -> Result<OwnedFd, OpenError> {
+    let (folder, others) = walk(path, None)?;
+    let status = rustix::fs::fstat(&folder).map_err(|error| OpenError::System { path: path.to_owned(), error })?;
+    let others = others.or_else(|| open_to_held(&folder, &status).map(|who| (path.to_owned(), who)));
+    match others {
+        None => Ok(folder),
+        Some((folder, who)) => Err(OpenError::Open { folder, who }),
+    }
 }
 
 /// The same, and creates what is missing of it with this mode.
@@ -45,7 +68,7 @@ pub fn open(path: &Path) -> Result<OwnedFd, OpenError> {
 /// # Errors
 /// [`OpenError`].
 pub fn make(path: &Path, mode: Mode) -> Result<OwnedFd, OpenError> {
-    walk(path, Some(mode))
+    walk(path, Some(mode)).map(|(folder, _)| folder)
 }
 
 /// Which users other than root and our own can replace what is in a folder.
@@ -63,7 +86,21 @@ pub fn open_to(status: &Stat) -> Option<String> {
     }
 }
 
-fn walk(path: &Path, make: Option<Mode>) -> Result<OwnedFd, OpenError> {
+/// The same of a folder that is open or held: with an access control list the bits of the group are its mask, whoever the group is (acl(5)).
+pub fn open_to_held(folder: impl AsFd, status: &Stat) -> Option<String> {
+    open_to(status).or_else(|| {
+        let is_mask = || {
+            let path = format!("/proc/self/fd/{}", folder.as_fd().as_raw_fd());
+            rustix::fs::getxattr(path, "system.posix_acl_access", &mut [0_u8; 0]).is_ok()
+        };
+        (status.st_mode & 0o1020 == 0o020 && is_mask()).then(|| "those whom its access control list names".to_owned())
+    })
+}
+
+/// A folder and who could redirect its path.
+type Walked = (OwnedFd, Option<(PathBuf, String)>);
+
+fn walk(path: &Path, make: Option<Mode>) -> Result<Walked, OpenError> {
     let here = if path.is_absolute() { PathBuf::new() } else { std::env::current_dir().unwrap_or_default() };
     let mut left = parts(&here.join(path));
     let mut way = PathBuf::from("/");
@@ -79,7 +116,7 @@ fn walk(path: &Path, make: Option<Mode>) -> Result<OwnedFd, OpenError> {
     let mut links = 0;
     while let Some(part) = left.pop() {
         let status = rustix::fs::fstat(&folder).map_err(fail(&way))?;
-        others = others.or_else(|| open_to(&status).map(|who| (way.clone(), who)));
+        others = others.or_else(|| open_to_held(&folder, &status).map(|who| (way.clone(), who)));
         let next = if part == ".." { way.parent().unwrap_or(&way).to_owned() } else { way.join(&part) };
         let open = || rustix::fs::openat(&folder, &part, hold, Mode::empty());
         let held = match (open(), make) {
@@ -114,7 +151,8 @@ fn walk(path: &Path, make: Option<Mode>) -> Result<OwnedFd, OpenError> {
         }
     }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    rustix::fs::openat(&folder, ".", flags, Mode::empty()).map_err(fail(&way))
+    let opened = rustix::fs::openat(&folder, ".", flags, Mode::empty()).map_err(fail(&way))?;
+    Ok((opened, others))
 }
 
 /// Who owns a link that must not be followed; `others` can change a folder before it.
@@ -180,6 +218,45 @@ mod tests {
         // As /tmp: nobody can replace another's link, and this one is ours.
         mode(0o1777);
         assert!(open(&top.join("shared/link")).is_ok());
+    }
+
+    #[test]
+    fn a_folder_is_only_ours_when_all_above_it_are() {
+        let scratch = tempfile::tempdir().unwrap();
+        let top = scratch.path();
+        std::fs::create_dir_all(top.join("a/b/c")).unwrap();
+        let mode =
+            |path: &str, mode| std::fs::set_permissions(top.join(path), std::fs::Permissions::from_mode(mode)).unwrap();
+        let open = || only_ours(&top.join("a/b/c"));
+        ["a", "a/b", "a/b/c"].iter().for_each(|path| mode(path, 0o755));
+        open().unwrap();
+        for path in ["a", "a/b", "a/b/c"] {
+            mode(path, 0o777);
+            let error = open().unwrap_err();
+            assert_eq!(error.to_string(), format!("{} can be changed by everybody", top.join(path).display()));
+            mode(path, 0o1777);
+            open().unwrap();
+            mode(path, 0o755);
+        }
+        // A list with an entry for user 4242 with all rights: the group's bits are its mask.
+        let mut list = vec![2, 0, 0, 0];
+        for (tag, rights, id) in
+            [(1, 7, u32::MAX), (2, 7, 4242), (4, 5, u32::MAX), (16, 7, u32::MAX), (32, 5, u32::MAX)]
+        {
+            list.extend_from_slice(&u16::to_le_bytes(tag));
+            list.extend_from_slice(&u16::to_le_bytes(rights));
+            list.extend_from_slice(&u32::to_le_bytes(id));
+        }
+        let flags = rustix::fs::XattrFlags::empty();
+        if rustix::fs::setxattr(top.join("a/b"), "system.posix_acl_access", &list, flags).is_err() {
+            eprintln!("left out: the filesystem has no access control lists");
+            return;
+        }
+        let error = open().unwrap_err();
+        assert!(
+            error.to_string().ends_with("a/b can be changed by those whom its access control list names"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -189,8 +189,9 @@ pub(super) fn put(
     if what.shares {
         extraction.sharing.note(index, &file);
     }
+    put.name_it(parent, &file).map_err(|error| Failure::entry("RENAME", error))?;
     extraction.note(index, &file);
-    put.name_it(parent, &file).map_err(|error| Failure::entry("RENAME", error))
+    Ok(())
 }
 
 /// Writes the content; holes stay unwritten.

@@ -144,6 +144,7 @@ impl Making<'_, '_> {
                 &opened,
                 &Wanted {
                     name: OsStr::from_bytes(name),
+                    exposed: self.get(index).is_some_and(|above| above.is_exposed),
                     passed_on: extraction.passes_on_from(index, self.get(index)),
                     owner: table.records[child].uid,
                     chosen: extraction.choices[child] == Choice::Yes,
@@ -156,7 +157,7 @@ impl Making<'_, '_> {
             match made {
                 Ok((directory, fd)) => {
                     if directory.was_there && !private && extraction.has_chosen(child) {
-                        place::tidy(&fd);
+                        place::tidy(&fd, directory.was_unfinished);
                     }
                     let group = if stage.is_some() { Some(child) } else { inherited };
                     self.made.insert(child, Directory { group, ..directory });

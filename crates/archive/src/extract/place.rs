@@ -36,6 +36,10 @@ pub(super) struct Directory {
     pub(super) identity: Identity,
     /// It existed before.
     pub(super) was_there: bool,
+    /// A restore that ended early left it.
+    pub(super) was_unfinished: bool,
+    /// Somebody else could rename what is in it, or in one above it, before this restore.
+    pub(super) is_exposed: bool,
     /// New entries inherit something from it: an ACL, inode flags, a project id.
     pub(super) passes_on: bool,
     /// It belongs to another user than the restoring one.
@@ -58,7 +62,7 @@ impl Target {
         let root = match private {
             true => rustix::fs::openat(rustix::fs::CWD, path, flags, Mode::empty()).map_err(failed)?,
             false => trusted::open(path).map_err(|error| match error {
-                OpenError::Untrusted { .. } => {
+                OpenError::Untrusted { .. } | OpenError::Open { .. } => {
                     ArchiveError::Untrusted { path: path.to_owned(), cause: error.to_string() }
                 }
                 OpenError::System { error, .. } => failed(error),
@@ -66,6 +70,7 @@ impl Target {
         };
         let identity = identity(&root).map_err(failed)?;
         let status = rustix::fs::fstat(&root).map_err(failed)?;
+        let is_exposed = !private && trusted::open_to_held(&root, &status).is_some();
         // Reported once, and not for each entry.
         if rustix::fs::fstatvfs(&root).is_ok_and(|status| status.f_flag.contains(StatVfsMountFlags::RDONLY)) {
             return Err(ArchiveError::io("WRITE", path, Errno::ROFS));
@@ -73,6 +78,8 @@ impl Target {
         let top = Directory {
             identity,
             was_there: true,
+            was_unfinished: false,
+            is_exposed,
             passes_on: passes_on(&root),
             is_of_another: status.st_uid != rustix::process::geteuid().as_raw(),
             is_plain: false,
@@ -87,7 +94,7 @@ impl Target {
             return Ok(());
         }
         let failed = |error| ArchiveError::io("OPEN", &self.path, error);
-        match trusted::open_to(&rustix::fs::fstat(&self.root).map_err(failed)?) {
+        match trusted::open_to_held(&self.root, &rustix::fs::fstat(&self.root).map_err(failed)?) {
             Some(_) if chosen => close(&self.root).map_err(|error| ArchiveError::io("CLOSE", &self.path, error))?,
             Some(who) => {
                 let cause = format!("the folder can be changed by {who}");
@@ -95,7 +102,7 @@ impl Target {
             }
             None => {}
         }
-        tidy(&self.root);
+        tidy(&self.root, false);
         Ok(())
     }
 
@@ -110,6 +117,8 @@ pub(super) struct Wanted<'a> {
     pub(super) name: &'a OsStr,
     /// It inherits something from its parent.
     pub(super) passed_on: bool,
+    /// Its parent is exposed.
+    pub(super) exposed: bool,
     /// Its owner in the archive.
     pub(super) owner: u32,
     /// It is to be restored; otherwise it only leads to what is.
@@ -193,6 +202,7 @@ pub(super) fn directory(parent: &OwnedFd, wanted: &Wanted<'_>) -> Result<(Direct
     let (fd, status) = opened.map_err(failed("OPEN the directory"))?;
     let identity = (status.st_dev, status.st_ino);
     let own = wanted.own.0;
+    let was_unfinished = !is_new && is_unfinished(&status);
     if is_new {
         // The owner of the parent could have given its name to another one since.
         let is_other = || status.st_uid != own || status.st_mode & 0o777 != 0o700 || is_older(&fd);
@@ -206,21 +216,47 @@ pub(super) fn directory(parent: &OwnedFd, wanted: &Wanted<'_>) -> Result<(Direct
         let is_plain = (status.st_uid, status.st_gid) == wanted.own && lifeboat_sys::inode::keeps_modes(&fd);
         let passes_on = false;
         return Ok((
-            Directory { identity, was_there: false, passes_on, is_of_another: false, is_plain, group: None },
+            Directory {
+                identity,
+                was_there: false,
+                was_unfinished,
+                is_exposed: wanted.exposed,
+                passes_on,
+                is_of_another: false,
+                is_plain,
+                group: None,
+            },
             fd,
         ));
     }
     if !wanted.private {
-        if chosen && trusted::open_to(&status).is_some() {
-            close(&fd).map_err(failed("CLOSE the directory, which others can write to,"))?;
-        }
         if !chosen && ![0, own, wanted.owner].contains(&status.st_uid) {
             return Err(Blocked::Owner(status.st_uid));
         }
+        // Its name could have been given to somebody else's directory.
+        if chosen && wanted.exposed && status.st_uid != wanted.owner && !was_unfinished {
+            return Err(Blocked::Owner(status.st_uid));
+        }
+        if chosen && trusted::open_to_held(&fd, &status).is_some() {
+            close(&fd).map_err(failed("CLOSE the directory, which others can write to,"))?;
+        }
     }
+    let is_exposed = !wanted.private && (wanted.exposed || trusted::open_to_held(&fd, &status).is_some());
     let passes_on = !wanted.private && passes_on(&fd);
     let is_of_another = status.st_uid != own;
-    Ok((Directory { identity, was_there: true, passes_on, is_of_another, is_plain: false, group: None }, fd))
+    Ok((
+        Directory {
+            identity,
+            was_there: true,
+            was_unfinished,
+            is_exposed,
+            passes_on,
+            is_of_another,
+            is_plain: false,
+            group: None,
+        },
+        fd,
+    ))
 }
 
 /// How much older than the beginning an entry must be to count as older: clocks of filesystems tick slowly, and clocks are set.
@@ -264,12 +300,13 @@ fn passes_on(directory: &OwnedFd) -> bool {
         || lifeboat_sys::inode::flags(directory).is_ok_and(|flags| flags & lifeboat_sys::inode::SETTABLE != 0)
 }
 
-/// Removes leftovers of restores that ended early.
-pub(super) fn tidy(directory: &OwnedFd) {
+/// Removes leftovers of restores that ended early; directories among them only from one that was `unfinished`: a restore makes them in no other, and elsewhere
+/// somebody may have given a directory such a name.
+pub(super) fn tidy(directory: &OwnedFd, unfinished: bool) {
     let Ok(entries) = Dir::read_from(directory) else { return };
     let names: Vec<_> = entries.filter_map(Result::ok).map(|entry| entry.file_name().to_owned()).collect();
     for name in names.iter().filter(|name| is_left_over(name.to_bytes())) {
-        if rustix::fs::unlinkat(directory, name.as_c_str(), AtFlags::empty()) == Err(Errno::ISDIR) {
+        if rustix::fs::unlinkat(directory, name.as_c_str(), AtFlags::empty()) == Err(Errno::ISDIR) && unfinished {
             let _ = remove_left_over(directory, OsStr::from_bytes(name.to_bytes()));
         }
     }

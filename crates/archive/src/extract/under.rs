@@ -2,6 +2,7 @@
 
 use super::attributes::{self, AsMade};
 use super::extraction::Extraction;
+use lifeboat_sys::trusted;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -35,6 +36,10 @@ fn hidden(extraction: &Extraction<'_>, index: usize) -> Result<Option<OwnedFd>, 
     let table = extraction.table;
     let visible = extraction.directory(index)?;
     let parent = extraction.directory(table.records[index].parent as usize)?;
+    let is_open = || rustix::fs::fstat(&*parent).map(|status| trusted::open_to_held(&*parent, &status).is_some());
+    if !extraction.options.private && is_open()? {
+        return Err(Errno::PERM);
+    }
     let identity = |fd: &OwnedFd| rustix::fs::fstat(fd).map(|status| (status.st_dev, status.st_ino));
     let bare = match lifeboat_sys::mount::without_mounts(&*parent) {
         Ok(bare) => bare,

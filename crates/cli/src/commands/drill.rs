@@ -2,6 +2,7 @@
 
 use crate::command::DrillArgs;
 use crate::error::{CommandError, CommandResult, Kind};
+use crate::guarded;
 use crate::job::boot_check::{self, OwnKey};
 use crate::job::{log, place, snapshot};
 use crate::session::Session;
@@ -30,9 +31,20 @@ pub fn run(session: &Session, args: &DrillArgs) -> CommandResult {
     prove(session, args, medium)?;
     let report_folder = match (&args.report, &args.medium) {
         (Some(folder), _) => folder.clone(),
-        (None, Some(_)) => PathBuf::from("lifeboat-drill"),
+        (None, Some(_)) => {
+            let here = PathBuf::from("lifeboat-drill");
+            let kept = state::folder().join("drill");
+            // QEMU and we write it by its path.
+            let theirs = guarded::refuse_folder("", &here).is_err();
+            if theirs {
+                session.reporter.note(format!("the report goes to {}: others can change this folder", kept.display()));
+            }
+            if theirs { kept } else { here }
+        }
         (None, None) => state::folder().join("drill"),
     };
+    guarded::refuse_folder("--report", &report_folder)?;
+    guarded::refuse_folder("--work-dir", &args.work_dir)?;
     let options = DrillOptions {
         medium: medium.clone(),
         report: report_folder.clone(),

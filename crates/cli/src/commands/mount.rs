@@ -2,6 +2,7 @@
 
 use crate::command::MountArgs;
 use crate::error::{CommandError, CommandResult, Kind};
+use crate::guarded;
 use crate::job::archive::Archive;
 use crate::job::{look, snapshot};
 use crate::output::counted;
@@ -13,6 +14,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub fn run(session: &Session, args: &MountArgs) -> CommandResult {
+    // The kernel follows the path once more.
+    guarded::refuse_folder("the folder", &args.folder)?;
     let archive = look::open(session, &args.from)?;
     let snapshots = look::several(session, &archive, &args.which)?;
     if args.allow_other {

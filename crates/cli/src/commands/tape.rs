@@ -3,6 +3,7 @@
 use super::streams;
 use crate::command::{BackupArgs, FromArgs, MenuMode, TapeArgs};
 use crate::error::{CommandError, CommandResult, Kind};
+use crate::guarded;
 use crate::job::boot_check::OwnKey;
 use crate::job::medium::{self, Request, Workshop};
 use crate::job::stream::StreamPlace;
@@ -102,6 +103,7 @@ fn check_options(args: &TapeArgs) -> CommandResult {
 /// Where the image is until it is on the tape.
 fn work_folder(args: &TapeArgs) -> Result<tempfile::TempDir, CommandError> {
     let parent = args.medium.work_dir.clone().unwrap_or_else(|| PathBuf::from(crate::job::medium_room::DEFAULT));
+    guarded::refuse_folder("--work-dir", &parent)?;
     tempfile::Builder::new().prefix("lifeboat-tape-").tempdir_in(&parent).map_err(|error| {
         CommandError::new(Kind::Failed, format!("cannot CREATE a folder in {}: {error}", parent.display()))
             .hint("--work-dir DIR")

@@ -2,6 +2,7 @@
 //! fits nowhere is refused with figures.
 
 use crate::error::{CommandError, CommandResult, Kind};
+use crate::guarded;
 use lifeboat_machine::bytes::human;
 use lifeboat_sys::mount::MountInfo;
 use rustix::fd::OwnedFd;
@@ -114,10 +115,16 @@ pub fn work_folder(named: Option<&Path>, out_folder: &Path, need: Need) -> Resul
     let out = at(out_folder)?;
     let mut candidates = vec![];
     match named {
-        Some(folder) => candidates.push((folder, at(folder).map_err(|error| error.hint("--work-dir DIR"))?)),
+        Some(folder) => {
+            guarded::refuse_folder("--work-dir", folder)?;
+            candidates.push((folder, at(folder).map_err(|error| error.hint("--work-dir DIR"))?));
+        }
         None => {
             candidates.extend(at(Path::new(DEFAULT)).ok().map(|space| (Path::new(DEFAULT), space)));
-            candidates.push((out_folder, out));
+            // Keys and what is sealed go through it.
+            if guarded::refuse_folder("", out_folder).is_ok() {
+                candidates.push((out_folder, out));
+            }
         }
     }
     let mut figures: Vec<String> =

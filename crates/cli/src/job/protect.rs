@@ -32,7 +32,7 @@ pub fn probe(session: &Session, sysroot: &Path, archive: Option<&Path>) -> Resul
 fn check_sysroot(sysroot: &Path) -> Result<(), CommandError> {
     match trusted::open(sysroot) {
         Ok(_) => Ok(()),
-        Err(error @ OpenError::Untrusted { .. }) => {
+        Err(error @ (OpenError::Untrusted { .. } | OpenError::Open { .. })) => {
             let text = format!("--sysroot {}: {error}, who could redirect it", sysroot.display());
             Err(CommandError::refused(text).hint("the path it leads to, without symbolic links"))
         }

@@ -56,12 +56,14 @@ pub fn prepare(folder: &Path) -> CommandResult {
         CommandError::refused(format!("cannot RESTORE to {shown}: {cause}, who could replace restored files"))
     };
     let made = trusted::make(folder, rustix::fs::Mode::RWXU).map_err(|error| match error {
-        OpenError::Untrusted { .. } => refused(&error).hint("the path it leads to, without symbolic links"),
+        OpenError::Untrusted { .. } | OpenError::Open { .. } => {
+            refused(&error).hint("the path it leads to, without symbolic links")
+        }
         OpenError::System { .. } => CommandError::new(Kind::Failed, format!("cannot CREATE {shown}: {error}")),
     })?;
     let status = rustix::fs::fstat(&made)
         .map_err(|error| CommandError::new(Kind::Failed, format!("cannot OPEN {shown}: {error}")))?;
-    match trusted::open_to(&status) {
+    match trusted::open_to_held(&made, &status) {
         None => Ok(()),
         Some(who) => Err(refused(&format!("the folder can be changed by {who}"))
             .hint("a new folder, e.g. in /root; or 'chown root: DIR; chmod 700 DIR' first")),
