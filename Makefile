@@ -71,7 +71,8 @@ lint: ## formatting and clippy, warnings are errors; the fuzz targets compile
 generate: xtask-program ## write the man pages and shell completions below dist/ again
 	@$(XTASK) generate
 
-docs: ## build the handbook in target/book
+docs: xtask-program ## check the handbook's links, screens and commands, and build it in target/book
+	@$(XTASK) check-docs
 	@command -v mdbook >/dev/null || $(CARGO) install mdbook --locked
 	mdbook build docs --dest-dir "$(TARGET)/book"
 

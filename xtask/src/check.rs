@@ -1,6 +1,6 @@
 //! House rules that no other tool knows.
 
-use crate::{circles, workspace};
+use crate::{circles, docs, workspace};
 use anyhow::{Context as _, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ const RULES: [(&str, Rule); 6] = [
     ("crates use what the developer guide says", crates_use_what_the_guide_says),
     ("crates have a map", crates_have_a_map),
     ("dependencies have their reason", dependencies_have_their_reason),
-    ("links in documents lead somewhere", links_lead_somewhere),
+    ("links in documents lead somewhere", docs::links),
 ];
 
 /// Checks all rules.
@@ -137,24 +137,6 @@ fn dependencies_have_their_reason(top: &Path) -> anyhow::Result<Vec<String>> {
         .collect())
 }
 
-fn links_lead_somewhere(top: &Path) -> anyhow::Result<Vec<String>> {
-    let mut documents: Vec<PathBuf> =
-        ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].iter().map(|n| top.join(n)).collect();
-    collect(&top.join("docs"), "md", &mut documents)?;
-    let mut broken = Vec::new();
-    for document in documents {
-        let text = read(&document)?;
-        let directory = document.parent().unwrap_or(top);
-        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            let path = target.split('#').next().unwrap_or_default();
-            if !path.is_empty() && !path.contains("://") && !directory.join(path).exists() {
-                broken.push(format!("{} links to {target}, which is not there", shown(&document, top)));
-            }
-        }
-    }
-    Ok(broken)
-}
-
 /// All Rust sources of the workspace.
 fn sources(top: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
@@ -164,7 +146,8 @@ fn sources(top: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn collect(directory: &Path, extension: &str, found: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+/// All files below a directory that end so.
+pub fn collect(directory: &Path, extension: &str, found: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     let entries = fs::read_dir(directory).with_context(|| format!("cannot READ {}", directory.display()))?;
     for entry in entries {
         let path = entry.with_context(|| format!("cannot READ {}", directory.display()))?.path();
@@ -177,11 +160,13 @@ fn collect(directory: &Path, extension: &str, found: &mut Vec<PathBuf>) -> anyho
     Ok(())
 }
 
-fn read(path: &Path) -> anyhow::Result<String> {
+/// The text of a file.
+pub fn read(path: &Path) -> anyhow::Result<String> {
     fs::read_to_string(path).with_context(|| format!("cannot READ {}", path.display()))
 }
 
-fn shown(path: &Path, top: &Path) -> String {
+/// A path below the top, for messages.
+pub fn shown(path: &Path, top: &Path) -> String {
     path.strip_prefix(top).unwrap_or(path).display().to_string()
 }
 

@@ -7,12 +7,14 @@
 //! | [`demo`] | a machine loses its disk and comes back |
 //! | [`check`] | house rules that no other tool knows |
 //! | [`circles`] | which files of a crate import each other in circles |
+//! | [`docs`] | links, screens and commands of the handbook |
 //! | [`workspace`] | where things are |
 
 mod bench;
 mod check;
 mod circles;
 mod demo;
+mod docs;
 mod generate;
 mod workspace;
 
@@ -34,6 +36,8 @@ enum Task {
     CheckGenerated,
     /// Check the rules of the house that no other tool knows
     Check,
+    /// Check links, screens and commands of the handbook
+    CheckDocs,
     /// Lose a machine's disk and bring it back, in virtual machines
     Demo(demo::Options),
     /// Measure lifeboat beside tar, restic, borg and cp; writes target/bench/report.json
@@ -45,6 +49,7 @@ fn main() -> ExitCode {
         Task::Generate => generate::write(),
         Task::CheckGenerated => generate::check(),
         Task::Check => check::run(),
+        Task::CheckDocs => docs::run(),
         Task::Demo(options) => demo::run(&options),
         Task::Bench(options) => bench::run(&options),
     };

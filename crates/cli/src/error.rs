@@ -1,5 +1,6 @@
 //! What a command failed with: one error, its exit code, and what to try.
 
+use crate::wrap::wrapped;
 use lifeboat_machine::bytes::terminal;
 use std::fmt;
 use std::io::Write as _;
@@ -105,6 +106,16 @@ impl CommandError {
         text
     }
 
+    /// The same on a terminal of so many columns. What to try is mostly a command, which is copied: it stays in one piece.
+    fn broken(&self, columns: Option<usize>) -> String {
+        let text = self.text();
+        let lines: Vec<String> = text
+            .split('\n')
+            .map(|line| if line.starts_with("  try: ") { line.to_owned() } else { wrapped(line, columns) })
+            .collect();
+        lines.join("\n")
+    }
+
     /// The last line of `--json`.
     pub fn json(&self) -> String {
         json(self.kind, &self.message(), &self.hints)
@@ -117,7 +128,7 @@ impl CommandError {
         }
         let text = match crate::journal::is_standard_error() {
             true => crate::journal::error(&self.text()),
-            false => self.text(),
+            false => self.broken(crate::wrap::columns(std::io::stderr())),
         };
         // With standard error closed there is nobody to inform.
         let _ = std::io::stderr().lock().write_all(text.as_bytes());

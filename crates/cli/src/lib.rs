@@ -7,6 +7,7 @@
 //! | [`output`] | progress, JSON lines, plain lines |
 //! | [`meter`] | the line that shows long work |
 //! | `listing` | tables, times, entries as `ls -l` shows them |
+//! | `wrap` | messages on a terminal, broken between words |
 //! | `journal` | what the journal of systemd gets of a message |
 //! | [`record`] | the log of work that runs by itself, kept in a file |
 //! | [`state`], [`runs`] | what the last runs did, for `status` |
@@ -36,6 +37,7 @@ mod session;
 pub mod state;
 pub mod status;
 pub mod units;
+mod wrap;
 
 pub use command::command;
 pub use error::{CommandError, Kind};

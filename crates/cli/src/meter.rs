@@ -135,6 +135,21 @@ mod tests {
         assert!(unknown.contains(" 1 entry, 1.0 MiB"), "{unknown}");
     }
 
+    #[test]
+    fn it_looks_so() {
+        let mut meter = Meter::default();
+        let mut shown = vec![];
+        for second in 0_u32..=120 {
+            let line =
+                meter.line("backup", at(u64::from(second) * 300, u64::from(second) * 12, 1440, f64::from(second)));
+            if [0, 2, 20, 75, 120].contains(&second) {
+                shown.push(line);
+            }
+        }
+        shown.push(meter.line("rescue system", at(0, 0, 0, 8.0)));
+        insta::assert_snapshot!("progress", shown.join("\n"));
+    }
+
     proptest! {
         #[test]
         fn every_line_fits_and_is_ascii(

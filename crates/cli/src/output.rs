@@ -7,6 +7,7 @@ use crate::error::{CommandError, CommandResult, Kind};
 use crate::journal;
 use crate::meter::{Meter, Position};
 use crate::record::Record;
+use crate::wrap::{columns, wrapped};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 pub use lifeboat_machine::bytes::counted;
 use lifeboat_machine::bytes::{human, terminal};
@@ -66,6 +67,13 @@ impl Reporter {
         }
     }
 
+    /// A sentence of the result, broken between words on a terminal.
+    pub fn sentence(&self, text: impl AsRef<str>) {
+        if !self.json {
+            self.out(&wrapped(&terminal(text.as_ref()).replace('\n', "\\x0a"), columns(io::stdout())));
+        }
+    }
+
     /// A text of several lines; the caller has escaped what comes from elsewhere.
     pub fn lines(&self, text: impl AsRef<str>) {
         if !self.json {
@@ -121,7 +129,7 @@ impl Reporter {
 
     fn line_of(&self, event: &Event) {
         let importance = if self.journal { journal::importance(event) } else { "" };
-        self.err(&format!("{importance}{}", event.console_line()));
+        self.err(&wrapped(&format!("{importance}{}", event.console_line()), columns(io::stderr())));
     }
 
     /// Shows on a terminal that work without steps goes on, until what this gives is dropped.
@@ -306,14 +314,16 @@ pub fn start_log(verbose: u8) {
         1 => tracing::Level::INFO,
         _ => tracing::Level::DEBUG,
     };
-    let _ = tracing_subscriber::fmt()
+    let subscriber = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_writer(|| Printable)
         // Our own colours could not be distinguished from those of others.
         .with_ansi(false)
         .with_target(false)
         .without_time()
-        .try_init();
+        .finish();
+    // Not by its `init`, which would take the logger of libraries: that is `lifeboat_archive::warnings`.
+    let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
 #[cfg(test)]

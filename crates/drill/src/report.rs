@@ -93,10 +93,10 @@ impl DrillReport {
             ("Firmware", self.firmware.clone()),
             ("Kernel", self.kernel.clone()),
             ("Medium", format!("{}, {}", self.medium, human(self.medium_bytes))),
-            ("Made", format!("{}, id {}", self.medium_created_at, self.medium_id)),
+            ("Made", format!("{}, id {}", moment(&self.medium_created_at), short(&self.medium_id))),
         ];
         if let Some(snapshot) = &self.snapshot {
-            facts.push(("Snapshot", snapshot.clone()));
+            facts.push(("Snapshot", short(snapshot).to_owned()));
         }
         let expected = self.entries_expected.map_or(String::new(), |entries| format!(" of {entries}"));
         let restored = self.entries_restored.map_or("none".to_owned(), |entries| entries.to_string());
@@ -155,6 +155,19 @@ pub fn write(report: &DrillReport, directory: &Path) -> Result<(), DrillError> {
     // A missing picture leaves a gap in the page.
     let picture = |file: &str| std::fs::read(directory.join(file)).ok();
     put("report.html", html::page(report, &picture).as_bytes())
+}
+
+/// A time (RFC 3339, UTC) as people write it, to the second; as it is when it is none.
+fn moment(time: &str) -> String {
+    match time.split(['.', 'Z']).next().and_then(|time| time.split_once('T')) {
+        Some((day, clock)) => format!("{day} {clock} UTC"),
+        None => time.to_owned(),
+    }
+}
+
+/// As much of an id as people compare.
+fn short(id: &str) -> &str {
+    id.get(..8).unwrap_or(id)
 }
 
 #[cfg(test)]

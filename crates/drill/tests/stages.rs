@@ -81,11 +81,16 @@ fn a_recovery_stage_by_stage() -> Result<(), DrillError> {
     let ready = |event: &Event| matches!(event, Event::Ready { mode: Mode::Expert } | Event::Failed { .. });
     await_event(&mut vm, "expert mode", BOOT, ready)?;
     let mut guest = Guest::login(&mut vm, BOOT)?;
+    // What the page of expert mode offers for looking around.
+    guest.must("lifeboat layout plan --from /run/lifeboat/medium && lifeboat storage show", RECOVER)?;
+    guest.must("lifeboat storage activate && lifeboat storage release", RECOVER)?;
+    guest.must("lifeboat restore --stage plan --wipe /dev/vda --map disk0:/dev/vda", RECOVER)?;
     guest.must(
         "sed s/rescue-// /proc/sys/kernel/hostname | lifeboat restore --stage rebuild && findmnt /target",
         RECOVER,
     )?;
     guest.must("lifeboat restore --stage extract && test -e /target/etc/fstab", RECOVER)?;
+    guest.must("lifeboat compare --root /target", RECOVER)?;
     guest.must("lifeboat restore --stage boot && ! findmnt /target", RECOVER)?;
     guest.settle()?;
     vm.power_cut();

@@ -38,12 +38,11 @@ const BACKSPACE: [u8; 2] = [0x08, 0x7f];
 /// The page; `default` starts by itself.
 pub fn page(identity: &Identity, default: Mode, seconds: u32) -> String {
     let title = identity.manifest.as_ref().map_or("Lifeboat rescue medium".to_owned(), |manifest| manifest.title());
-    let machine = printable(identity.machine_name().as_bytes());
     let mut page = format!("\n{title}\n\n");
     let mut by_itself = 0;
     for (index, (choice, _)) in LINES.iter().enumerate() {
         let text = match choice {
-            Choice::Mode(mode) => mode.offer(&machine),
+            Choice::Mode(mode) => mode.offer().to_owned(),
             Choice::Restart => "Restart the machine; remove the medium to boot from its disk".to_owned(),
         };
         page.push_str(&format!("  {}  {text}\n", index + 1));
@@ -205,7 +204,7 @@ mod tests {
     #[test]
     fn the_page_fits_on_a_screen() {
         let page = page(&Identity::default(), Mode::Nuke, 10);
-        assert!(page.contains("  4  Restore this machine, unattended (ERASES ITS DISKS)\n"), "{page}");
+        assert!(page.contains("  4  Nuke: restore the whole machine unattended (ERASES ITS DISKS)\n"), "{page}");
         assert!(page.contains("Number 4 starts by itself in 10 seconds."), "{page}");
         assert!(page.lines().count() < 20 && page.lines().all(|line| line.len() < 80), "{page}");
     }

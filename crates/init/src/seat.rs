@@ -9,6 +9,15 @@ use std::io::Read as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
+/// In a frame: it stands below many lines that need no answer.
+const QUESTION: &str = "
+  +----------------------------------------------------------------------+
+  |                                                                      |
+  |  Press Enter on the console that you use: the recovery starts there. |
+  |                                                                      |
+  +----------------------------------------------------------------------+
+";
+
 /// How often a console that cannot be opened or was hung up is retried.
 pub const AGAIN: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
 /// `O_NOCTTY | O_NONBLOCK` of fcntl.h.
@@ -22,7 +31,7 @@ pub fn taken(reporter: &Reporter, consoles: &[String]) -> String {
         several => {
             let paths: Vec<PathBuf> = several.iter().map(|name| terminal_of(name)).collect();
             let files = paths.iter().map(open).collect();
-            reporter.text("Press Enter on the console that you use: the recovery starts there.");
+            reporter.text(QUESTION);
             let taken = several[first_enter(&paths, files)].clone();
             reporter.text(&format!("The recovery now runs on {taken}; its progress is shown here as well."));
             taken

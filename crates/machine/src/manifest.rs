@@ -118,10 +118,16 @@ impl ArchiveManifest {
 }
 
 impl MediumManifest {
-    /// What stands above the menu of the medium.
+    /// What stands above the menu of the medium. GRUB's menu shows 74 characters of a line on the text screen of a BIOS, and cuts the rest:
+    /// a machine's name of up to 64 characters is shortened.
     pub fn title(&self) -> String {
+        const LONGEST_NAME: usize = 32;
         let day = self.created_at.split(['T', ' ']).next().unwrap_or_default();
-        let mut title = format!("Lifeboat rescue medium of {}, {day}", printable(self.machine_name.as_bytes()));
+        let mut name: String = printable(self.machine_name.as_bytes());
+        if name.chars().count() > LONGEST_NAME {
+            name = name.chars().take(LONGEST_NAME - 3).chain("...".chars()).collect();
+        }
+        let mut title = format!("Lifeboat: {name}, {day}");
         if let Some(archive) = &self.archive {
             let short: String = archive.snapshot.chars().take(8).collect();
             title.push_str(&format!(", snapshot {short}"));

@@ -52,12 +52,12 @@ impl Mode {
     }
 
     /// What a menu offers it as.
-    pub fn offer(self, machine: &str) -> String {
+    pub fn offer(self) -> &'static str {
         match self {
-            Mode::Interactive => "Interactive: recover step by step; writes nothing before you confirm".into(),
-            Mode::Expert => "Expert: a shell with all tools; writes nothing by itself".into(),
-            Mode::Compare => format!("Compare the disks of {machine} with the archive, read-only"),
-            Mode::Nuke => "Restore this machine, unattended (ERASES ITS DISKS)".into(),
+            Mode::Interactive => "Interactive: recover step by step; writes nothing before you confirm",
+            Mode::Expert => "Expert: a shell with all tools; writes nothing by itself",
+            Mode::Compare => "Compare: what differs between the archive and the disks; writes nothing",
+            Mode::Nuke => "Nuke: restore the whole machine unattended (ERASES ITS DISKS)",
         }
     }
 

@@ -68,7 +68,7 @@ impl Menu {
         let name = printable(machine.name.as_bytes());
         let mut entries = vec![MenuEntry {
             id: "interactive".into(),
-            title: Mode::Interactive.offer(&name),
+            title: Mode::Interactive.offer().into(),
             help: format!(
                 "Starts the rescue system and guides you: which backup, which disks, what will be wiped. Nothing is \
                  written before you type the name {name}."
@@ -78,7 +78,7 @@ impl Menu {
         }];
         entries.push(MenuEntry {
             id: "expert".into(),
-            title: Mode::Expert.offer(&name),
+            title: Mode::Expert.offer().into(),
             help:
                 "Starts the rescue system and gives you a shell. `lifeboat restore` and all tools of the machine are \
                    there; nothing happens until you type it."
@@ -88,14 +88,14 @@ impl Menu {
         });
         entries.push(MenuEntry {
             id: "compare".into(),
-            title: Mode::Compare.offer(&name),
+            title: Mode::Compare.offer().into(),
             help: "Reads the archive and the disks, and lists every difference. Writes nothing.".into(),
             action: Action::Rescue(Mode::Compare),
             parameters: vec![],
         });
         entries.push(MenuEntry {
             id: "nuke".into(),
-            title: Mode::Nuke.offer(&name),
+            title: Mode::Nuke.offer().into(),
             help: format!(
                 "Rebuilds the disks of {name} and restores all files, without a question. It goes ahead only when \
                  every disk is blank or is the original one; otherwise it stops and says what to do."
@@ -153,8 +153,9 @@ impl Menu {
         line(&format!("set default={}", self.default));
         line(&format!("set timeout={}", self.timeout_seconds));
         line("");
+        line("# GRUB shows no title of its own above a menu; who chooses it gets the help.");
         line(&format!("menuentry {} --id=title {{", quoted(&self.title)));
-        line("  true");
+        line("  explain");
         line("}");
         for entry in &self.entries {
             line(&format!("menuentry {} --id={} {{", quoted(&entry.title), entry.id));
@@ -164,6 +165,9 @@ impl Menu {
             line("}");
         }
         line("menuentry 'Help: what do these entries do?' --id=help {");
+        line("  explain");
+        line("}");
+        line("function explain {");
         line("  clear");
         for entry in &self.entries {
             line(&format!("  echo {}", quoted(&entry.title)));

@@ -14,6 +14,27 @@ fn menu() {
     insta::assert_snapshot!("grub_cfg", menu.grub_cfg(&common::manifest().medium_id));
 }
 
+/// GRUB cuts longer lines on the text screen of a BIOS (80 columns, with a frame).
+#[test]
+fn no_line_is_cut_and_no_entry_does_nothing() {
+    const COLUMNS: usize = 74;
+    let (mut machine, mut manifest) = (common::machine(), common::manifest());
+    machine.name = "a-very-long-name-of-a-machine-that-somebody-gave-to-it-in-1999-x".to_owned();
+    manifest.machine_name = machine.name.clone();
+    let menu = Menu::new(&machine, &manifest, &MenuOptions::default()).grub_cfg("00");
+    let entries: Vec<&str> = menu.split("menuentry '").skip(1).collect();
+    assert_eq!(entries.len(), 7, "{menu}");
+    for entry in entries {
+        let title = entry.split("' --id").next().unwrap();
+        assert!(title.chars().count() <= COLUMNS, "{title}");
+        let commands = entry.split_once("{\n").unwrap().1;
+        assert!(!commands.trim_start().starts_with("true") && !commands.trim_start().starts_with('}'), "{entry}");
+    }
+    for word in ["Interactive: ", "Expert: ", "Compare: ", "Nuke: "] {
+        assert!(menu.contains(&format!("menuentry '{word}")), "{menu}");
+    }
+}
+
 #[test]
 fn a_default_that_writes_must_be_chosen() {
     let menu = |options: &MenuOptions| Menu::new(&common::machine(), &common::manifest(), options);

@@ -40,34 +40,34 @@ fn device(major: u32, minor: u32) -> u32 {
 pub(crate) fn of_entry(slot: usize, loaded: &Loaded, number: Number) -> FileAttr {
     let (first, names) = loaded.inode(number);
     let contents = &loaded.contents;
-    let entry = contents.entry(first);
-    let (size, blocks) = match entry.kind {
-        Kind::File => (entry.size, contents.stored(first).div_ceil(BLOCK)),
-        Kind::Symlink => (entry.target.as_ref().map_or(0, |target| target.as_os_str().len() as u64), 0),
+    let inode = contents.inode(first);
+    let (size, blocks) = match inode.kind {
+        Kind::File => (inode.size, contents.stored(first).div_ceil(BLOCK)),
+        Kind::Symlink => (inode.target.len() as u64, 0),
         _ => (0, 0),
     };
-    let links = match entry.kind {
+    let links = match inode.kind {
         Kind::Directory => {
             let below = contents.children(first).filter(|child| contents.kind(*child) == Kind::Directory);
             2 + u32::try_from(below.count()).unwrap_or(0)
         }
         _ => names,
     };
-    let modified = time(entry.mtime);
+    let modified = time(inode.mtime);
     FileAttr {
         ino: INodeNo(Node::Entry(slot, first).number()),
         size,
         blocks,
         atime: modified,
         mtime: modified,
-        ctime: time(contents.changed_at(first)),
+        ctime: time(inode.ctime),
         crtime: UNIX_EPOCH,
-        kind: kind(entry.kind),
-        perm: (entry.mode & 0o7777) as u16,
+        kind: kind(inode.kind),
+        perm: (inode.mode & 0o7777) as u16,
         nlink: links,
-        uid: entry.uid,
-        gid: entry.gid,
-        rdev: entry.device.map_or(0, |(major, minor)| device(major, minor)),
+        uid: inode.uid,
+        gid: inode.gid,
+        rdev: inode.device.map_or(0, |(major, minor)| device(major, minor)),
         blksize: 128 << 10,
         flags: 0,
     }

@@ -1,12 +1,13 @@
 //! The kernel's requests, and what they are answered.
 
-use crate::ahead::Ahead;
+use crate::ahead::{Ahead, Wish};
 use crate::attributes;
-use crate::cache::{Cache, Id};
+use crate::decoder::Decoder;
 use crate::folders::{LATEST, Machines};
+use crate::neighbours::Neighbours;
 use crate::number::Node;
 use crate::pieces::Files;
-use crate::slots::{Loaded, Slots, locked};
+use crate::slots::{Loaded, Slots};
 use fuser::{
     Errno, FileAttr, FileHandle, FileType, Filesystem, Generation, INodeNo, InitFlags, KernelConfig, LockOwner,
     OpenFlags, ReplyAttr, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEntry, ReplyLseek, ReplyOpen,
@@ -14,64 +15,43 @@ use fuser::{
 };
 use lifeboat_archive::repository::contents::Number;
 use lifeboat_archive::{ArchiveError, Kind};
-use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
+use std::ops::Range;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// How long the kernel may keep what it was told: nothing ever changes.
 const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Pieces that are decoded ahead of a read.
 const AHEAD: usize = 2;
-/// What is reported at most, so that a broken disk does not fill the terminal.
-const REPORTED: usize = 200;
-
-/// What was decoded, and what is wrong; shared with the thread that reads ahead.
-pub(crate) struct Decoder {
-    cache: Cache,
-    said: Mutex<HashSet<String>>,
-    messages: Mutex<Sender<String>>,
-}
-
-impl Decoder {
-    pub(crate) fn new(limit: usize, messages: Sender<String>) -> Decoder {
-        Decoder { cache: Cache::new(limit), said: Mutex::default(), messages: Mutex::new(messages) }
-    }
-
-    /// Reports a problem once.
-    pub(crate) fn say(&self, text: String) {
-        let mut said = locked(&self.said);
-        if said.len() < REPORTED && said.insert(text.clone()) {
-            let _ = locked(&self.messages).send(text);
-        }
-    }
-
-    fn piece(&self, loaded: &Loaded, id: &Id) -> Result<Arc<[u8]>, ArchiveError> {
-        self.cache.get(id, || {
-            let mut reader = loaded.contents.reader()?;
-            let piece = reader.get(id).map(Arc::from);
-            loaded.contents.give_back(reader);
-            piece
-        })
-    }
-
-    /// Decodes what will be needed; what is damaged is reported when it is needed.
-    pub(crate) fn ahead(&self, loaded: &Loaded, id: &Id) {
-        let _ = self.piece(loaded, id);
-    }
-}
-
 /// The filesystem.
 pub(crate) struct Snapshots {
     slots: Slots,
     machines: Machines,
     files: Files,
+    neighbours: Neighbours,
     decoder: Arc<Decoder>,
     ahead: Ahead,
     owner: (u32, u32),
     began: SystemTime,
+}
+
+/// What a read is answered.
+pub(crate) enum Bytes {
+    /// A part of one piece of content: nothing is copied.
+    Part(Arc<[u8]>, Range<usize>),
+    /// What was put together.
+    Joined(Vec<u8>),
+}
+
+impl Bytes {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Bytes::Part(piece, part) => piece.get(part.clone()).unwrap_or_default(),
+            Bytes::Joined(bytes) => bytes,
+        }
+    }
 }
 
 /// One entry of a directory: its number, type and name.
@@ -80,7 +60,8 @@ type Listed = (Node, FileType, OsString);
 impl Snapshots {
     pub(crate) fn new(slots: Slots, machines: Machines, decoder: Arc<Decoder>, ahead: Ahead) -> Snapshots {
         let owner = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-        Snapshots { slots, machines, files: Files::default(), decoder, ahead, owner, began: SystemTime::now() }
+        let (files, neighbours) = (Files::default(), Neighbours::default());
+        Snapshots { slots, machines, files, neighbours, decoder, ahead, owner, began: SystemTime::now() }
     }
 
     fn loaded(&self, slot: usize) -> Result<Arc<Loaded>, Errno> {
@@ -220,7 +201,7 @@ impl Snapshots {
     }
 
     /// The bytes of a file from an offset on, fewer at its end.
-    pub(crate) fn bytes(&self, node: Node, offset: u64, size: u32) -> Result<Vec<u8>, Errno> {
+    pub(crate) fn bytes(&self, node: Node, offset: u64, size: u32) -> Result<Bytes, Errno> {
         let Node::Entry(slot, number) = node else { return Err(Errno::EISDIR) };
         let loaded = self.entry(slot, number)?;
         if loaded.contents.kind(number) != Kind::File {
@@ -229,29 +210,53 @@ impl Snapshots {
         let number = loaded.inode(number).0;
         let damaged = |error: ArchiveError| self.damaged(slot, &loaded, number, &error);
         let open = self.files.get(slot, &loaded, number).map_err(damaged)?;
-        let mut bytes = Vec::with_capacity(size as usize);
+        if offset == 0 {
+            self.give(slot, &loaded, self.neighbours.begun(slot, &loaded, number));
+        }
+        let mut joined = Vec::new();
+        let mut part = None;
         let end = offset.saturating_add(size.into());
         let (mut at, mut next) = (offset, open.at(offset));
         while let Some(piece) = open.pieces.get(next).filter(|piece| piece.start < end) {
             let until = piece.start.saturating_add(piece.length).min(end);
             let (from, length) = ((at - piece.start) as usize, (until - at) as usize);
             match piece.blob {
-                None => bytes.resize(bytes.len() + length, 0),
+                None => joined.resize(joined.len() + length, 0),
                 Some(id) => {
                     let data = self.decoder.piece(&loaded, &id).map_err(damaged)?;
                     // The index may say another length than the content has.
-                    bytes.extend_from_slice(data.get(from..from + length).ok_or(Errno::EIO)?);
+                    let bytes = data.get(from..from + length).ok_or(Errno::EIO)?;
+                    let is_all = at == offset && (until == end || next + 1 == open.pieces.len());
+                    match is_all {
+                        true => part = Some(Bytes::Part(Arc::clone(&data), from..from + length)),
+                        false => joined.extend_from_slice(bytes),
+                    }
                 }
             }
             (at, next) = (until, next + 1);
         }
-        if open.continues(offset, bytes.len() as u64) {
+        if open.continues(offset, at - offset) {
             let ahead = open.pieces.iter().skip(next).filter_map(|piece| piece.blob).take(AHEAD);
-            for id in ahead.filter(|id| !self.decoder.cache.has(id)) {
-                self.ahead.wish(&loaded, id);
+            for id in ahead.filter(|id| !self.decoder.has(id)) {
+                self.ahead.wish(Wish::Piece(Arc::clone(&loaded), id));
             }
         }
-        Ok(bytes)
+        Ok(part.unwrap_or(Bytes::Joined(joined)))
+    }
+
+    /// Has the content of files given to the kernel before it asks for it.
+    fn give(&self, slot: usize, loaded: &Arc<Loaded>, files: Vec<Number>) {
+        if !files.is_empty() {
+            self.ahead.wish(Wish::Files(Arc::clone(loaded), slot, files));
+        }
+    }
+
+    /// A directory was listed.
+    fn listed(&self, node: Node) {
+        let Node::Entry(slot, number) = node else { return };
+        if let Ok(loaded) = self.entry(slot, number) {
+            self.give(slot, &loaded, self.neighbours.listed(slot, &loaded, number));
+        }
     }
 
     /// Where data (SEEK_DATA) or a hole (SEEK_HOLE) begins, from an offset on (lseek(2)).
@@ -259,7 +264,7 @@ impl Snapshots {
         let Node::Entry(slot, number) = node else { return Err(Errno::EINVAL) };
         let loaded = self.entry(slot, number)?;
         let number = loaded.inode(number).0;
-        let size = i64::try_from(loaded.contents.entry(number).size).unwrap_or(i64::MAX);
+        let size = i64::try_from(loaded.contents.inode(number).size).unwrap_or(i64::MAX);
         if offset < 0 || offset >= size {
             return Err(Errno::ENXIO);
         }
@@ -288,17 +293,17 @@ impl Snapshots {
     pub(crate) fn xattr(&self, node: Node, name: &OsStr) -> Result<Vec<u8>, Errno> {
         let Node::Entry(slot, number) = node else { return Err(Errno::ENODATA) };
         let loaded = self.entry(slot, number)?;
-        let entry = loaded.contents.entry(loaded.inode(number).0);
-        let found = entry.xattrs.into_iter().find(|xattr| xattr.name == name.as_bytes());
-        found.map(|xattr| xattr.value).ok_or(Errno::ENODATA)
+        let xattrs = loaded.contents.inode(loaded.inode(number).0).xattrs;
+        let found = xattrs.iter().find(|xattr| xattr.name == name.as_bytes());
+        found.map(|xattr| xattr.value.clone()).ok_or(Errno::ENODATA)
     }
 
     /// The names of the extended attributes, each with a NUL at its end (listxattr(2)).
     pub(crate) fn xattrs(&self, node: Node) -> Result<Vec<u8>, Errno> {
         let Node::Entry(slot, number) = node else { return Ok(vec![]) };
         let loaded = self.entry(slot, number)?;
-        let entry = loaded.contents.entry(loaded.inode(number).0);
-        Ok(entry.xattrs.iter().flat_map(|xattr| [&xattr.name[..], b"\0"].concat()).collect())
+        let xattrs = loaded.contents.inode(loaded.inode(number).0).xattrs;
+        Ok(xattrs.iter().flat_map(|xattr| [&xattr.name[..], b"\0"].concat()).collect())
     }
 
     fn target(&self, node: Node) -> Result<Vec<u8>, Errno> {
@@ -306,8 +311,8 @@ impl Snapshots {
             Node::Latest(machine) => Ok(self.latest(machine)?.as_bytes().to_vec()),
             Node::Entry(slot, number) => {
                 let loaded = self.entry(slot, number)?;
-                let target = loaded.contents.entry(number).target.ok_or(Errno::EINVAL)?;
-                Ok(target.into_os_string().into_vec())
+                let inode = loaded.contents.inode(number);
+                if inode.kind == Kind::Symlink { Ok(inode.target.to_vec()) } else { Err(Errno::EINVAL) }
             }
             Node::Top | Node::Machine(_) => Err(Errno::EINVAL),
         }
@@ -391,7 +396,7 @@ impl Filesystem for Snapshots {
         reply: ReplyData,
     ) {
         match self.bytes(Node::of(ino.0), offset, size) {
-            Ok(bytes) => reply.data(&bytes),
+            Ok(bytes) => reply.data(bytes.bytes()),
             Err(error) => reply.error(error),
         }
     }
@@ -420,7 +425,10 @@ impl Filesystem for Snapshots {
         });
         match listed {
             Ok(()) => reply.ok(),
-            Err(error) => reply.error(error),
+            Err(error) => return reply.error(error),
+        }
+        if offset == 0 {
+            self.listed(Node::of(ino.0));
         }
     }
 

@@ -1,13 +1,15 @@
 //! Mounting, and lasting until somebody unmounts.
 
 use crate::ahead::Ahead;
-use crate::filesystem::{Decoder, Snapshots};
+use crate::decoder::Decoder;
+use crate::filesystem::Snapshots;
 use crate::folders::{Folder, Machines};
 use crate::slots::Slots;
 use fuser::{Config, MountOption, Session, SessionACL};
 use lifeboat_archive::Repository;
 use rustix::mount::UnmountFlags;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -89,12 +91,11 @@ pub fn mount(
     let (messages, told) = channel();
     let decoder = Arc::new(Decoder::new(options.cache_bytes, messages));
     let machines = Machines::of(&folders);
-    let ahead = {
-        let decoder = Arc::clone(&decoder);
-        Ahead::start(move |loaded, id| decoder.ahead(loaded, id)).map_err(folder)?
-    };
+    let processors = std::thread::available_parallelism().map_or(2, usize::from);
+    let ahead = Ahead::start(&decoder, processors.saturating_sub(1).clamp(1, 4)).map_err(folder)?;
+    let kernel = ahead.kernel();
     let filesystem = Snapshots::new(Slots::new(repository, folders), machines, decoder, ahead);
-    let threads = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
+    let threads = processors.clamp(2, 8);
     let mut config = Config::default();
     (config.n_threads, config.clone_fd) = (Some(threads), true);
     config.acl = if options.allow_other { SessionACL::All } else { SessionACL::Owner };
@@ -118,7 +119,9 @@ pub fn mount(
             }
         })
     };
+    let _ = kernel.set(session.notifier());
     let running = std::thread::Builder::new().name("mount".into()).spawn(move || session.run()).map_err(refused)?;
+    read_more_at_once(&point);
     mounted();
     // The senders live as long as the filesystem.
     for text in told {
@@ -127,4 +130,17 @@ pub fn mount(
     let ended = running.join().unwrap_or_else(|_| Err(io::Error::other("a thread ended")));
     drop(registration);
     ended.map_err(|source| MountError::Ended { path: point, source })
+}
+
+/// The kernel asks for 128 KiB of a file at once, unless it may read further ahead. Only root may say so; without it everything works, more slowly.
+fn read_more_at_once(point: &Path) {
+    /// In KiB, as the file has it (Documentation/ABI/testing/sysfs-class-bdi); FUSE's own limit of a request is 1 MiB.
+    const AT_ONCE: u32 = 1024;
+    let Ok(metadata) = std::fs::metadata(point) else { return };
+    let (major, minor) = (rustix::fs::major(metadata.dev()), rustix::fs::minor(metadata.dev()));
+    let file = format!("/sys/class/bdi/{major}:{minor}/read_ahead_kb");
+    let now = std::fs::read_to_string(&file).ok().and_then(|text| text.trim().parse::<u32>().ok());
+    if now.is_some_and(|now| now < AT_ONCE) {
+        let _ = std::fs::write(&file, AT_ONCE.to_string());
+    }
 }

@@ -1,15 +1,16 @@
 //! The finder on a running machine: the same screens, and nothing but a folder is written.
 #![allow(clippy::unwrap_used)]
 
+#[macro_use]
+mod common;
+
+use common::text as shown;
 use lifeboat_machine::parameters::After;
 use lifeboat_restore::session::{Backup, Destination, ListedFile, RestoredFiles};
 use lifeboat_screen::Look;
 use lifeboat_screen::key::Key;
 use lifeboat_screen::model::{Effect, Input, Message, Model, Request, Screen};
 use lifeboat_screen::update::update;
-use lifeboat_screen::view::view;
-use ratatui::Terminal;
-use ratatui::backend::TestBackend;
 use std::path::PathBuf;
 
 fn model(size: (u16, u16)) -> Model {
@@ -25,21 +26,41 @@ fn model(size: (u16, u16)) -> Model {
     model
 }
 
-fn shown(model: &Model) -> String {
-    let (columns, rows) = model.size;
-    let mut terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
-    terminal.draw(|frame| view(frame, model)).unwrap();
-    let buffer = terminal.backend().buffer().clone();
-    let row = |y| (0..columns).map(|x| buffer[(x, y)].symbol().to_owned()).collect::<String>();
-    (0..rows).map(|y| row(y).trim_end().to_owned()).collect::<Vec<_>>().join("\n")
-}
-
 fn press(model: &mut Model, key: Key) -> Vec<Effect> {
     update(model, Input::Key(key))
 }
 
 fn take(model: &mut Model, message: Message) -> Vec<Effect> {
     update(model, Input::Message(message))
+}
+
+#[test]
+fn it_looks_so() {
+    let mut model = model((80, 24));
+    screens!("browse_backups", model);
+    press(&mut model, Key::Enter);
+    take(&mut model, Message::Ready(Ok(())));
+    for letter in ['s', 's', 'h'] {
+        press(&mut model, Key::Char(letter));
+    }
+    let file = |path: &str, directory, size_bytes| ListedFile { path: path.into(), directory, size_bytes };
+    let list = vec![
+        file("/etc/ssh", true, 0),
+        file("/etc/ssh/ssh_config", false, 1650),
+        file("/etc/ssh/sshd_config", false, 3223),
+        file("/home/ada/.ssh", true, 0),
+        file("/home/ada/.ssh/authorized_keys", false, 561),
+    ];
+    take(&mut model, Message::Found { query: "ssh".into(), result: Ok((list, 5)) });
+    for key in [Key::Down, Key::Down, Key::Tab] {
+        press(&mut model, key);
+    }
+    screens!("browse_files", model);
+    press(&mut model, Key::Enter);
+    screens!("browse_destination", model);
+    press(&mut model, Key::Enter);
+    take(&mut model, Message::FilesRestored(Ok(RestoredFiles { entries: 1, bytes: 3223, problems: vec![] })));
+    screens!("browse_result", model);
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! The layout editor: filesystems of another kind, partitions at other places.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[macro_use]
 mod common;
 
 use common::Desk;
 use common::machines::*;
-use insta::assert_snapshot;
 use lifeboat_machine::Content;
 use lifeboat_machine::layout::PartitionRole;
 use lifeboat_plan::{FilesystemKind, Policy};
@@ -27,7 +27,7 @@ fn at_root() -> Desk {
 fn another_kind_of_filesystem() {
     let mut desk = at_root();
     desk.press(&[Key::Char('f'), Key::Down]);
-    assert_snapshot!("kind_refused", desk.text());
+    screens!("kind_refused", desk.model);
     // It cannot be taken.
     desk.press(&[Key::Enter]);
     assert_eq!((desk.model.screen, &desk.model.policy), (Screen::Kind, &Policy::default()));
@@ -42,10 +42,10 @@ fn another_kind_of_filesystem() {
     assert_eq!(desk.model.screen, Screen::Layout);
     assert!(desk.text().contains("it holds no filesystem"), "{}", desk.text());
     desk.press(&[Key::Up]);
-    assert_snapshot!("kind_chosen", desk.text());
+    screens!("kind_chosen", desk.model);
     // The plan says it, and is what is carried out.
     desk.press(&[Key::End, Key::Enter, Key::Down, Key::Enter, Key::PageDown]);
-    assert_snapshot!("kind_in_the_plan", desk.text());
+    screens!("kind_in_the_plan", desk.model);
     desk.press(&[Key::Enter]);
     desk.type_text("box");
     desk.press(&[Key::Enter]);
@@ -73,13 +73,13 @@ fn a_kind_is_taken_back() {
 fn another_place_on_the_disk() {
     let mut desk = at_root();
     desk.press(&[Key::Char('m')]);
-    assert_snapshot!("places", desk.text());
+    screens!("places", desk.model);
     desk.press(&[Key::End, Key::Enter]);
     // The partition stays the chosen one.
     assert_eq!(desk.model.chosen_partition().unwrap().id, id("disk0p2"));
-    assert_snapshot!("moved", desk.text());
+    screens!("moved", desk.model);
     desk.press(&[Key::End, Key::Enter, Key::Down, Key::Enter, Key::End]);
-    assert_snapshot!("moved_in_the_plan", desk.text());
+    screens!("moved_in_the_plan", desk.model);
     desk.press(&[Key::Escape, Key::Up, Key::Enter, Key::End, Key::Up]);
     desk.press(&[Key::Char('m'), Key::Home, Key::Enter]);
     assert_eq!(desk.model.on_disk(&id("disk0"))[0], id("disk0p2"));
@@ -102,9 +102,9 @@ fn another_disk_of_the_machine() {
     desk.go_to_hardware();
     desk.press(&[Key::Enter, Key::Up, Key::Enter, Key::Down, Key::Char('m'), Key::End]);
     // The BIOS starts GRUB from the first disk.
-    assert_snapshot!("place_refused", desk.text());
+    screens!("place_refused", desk.model);
     desk.press(&[Key::Escape, Key::Down, Key::Down, Key::Down, Key::Down, Key::Char('m'), Key::End, Key::Enter]);
-    assert_snapshot!("moved_to_another_disk", desk.text());
+    screens!("moved_to_another_disk", desk.model);
     assert_eq!(desk.model.policy.order.len(), 2);
     desk.press(&[Key::Char('o')]);
     assert_eq!(desk.model.policy, Policy::default());

@@ -1,11 +1,11 @@
 //! Every screen as text, 80 columns and 24 rows, on the way through recoveries.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[macro_use]
 mod common;
 
 use common::Desk;
 use common::machines::*;
-use insta::assert_snapshot;
 use lifeboat_machine::parameters::After;
 use lifeboat_machine::{DiskContent, Event, FoundDisk, FoundHardware, Machine};
 use lifeboat_restore::Disks;
@@ -42,7 +42,7 @@ fn an_archive_that_the_parameters_name_is_opened_at_once() {
     let mut desk = desk();
     desk.model.facts.has_archive = true;
     desk.model.facts.elsewhere = Some("nfs://nas/backup/db7".into());
-    assert_snapshot!("welcome_elsewhere", desk.text());
+    screens!("welcome_elsewhere", desk.model);
     desk.press(&[Key::Enter]);
     assert_eq!((desk.model.screen, desk.model.source.as_deref()), (Screen::Key, None));
 }
@@ -54,13 +54,13 @@ fn a_locked_disk_and_then_the_archives_key() {
     desk.type_text("disk:LABEL=SAFE:/db7");
     desk.press(&[Key::Enter]);
     desk.type_text("not the disk's");
-    assert_snapshot!("disk_locked", desk.text());
+    screens!("disk_locked", desk.model);
     desk.press(&[Key::Enter]);
-    assert_snapshot!("disk_locked_wrong", desk.text());
+    screens!("disk_locked_wrong", desk.model);
     // The disk opens, and the archive on it has a key of its own: the same screen asks for it, and says so.
     desk.type_text("the disk's");
     desk.press(&[Key::Enter]);
-    assert_snapshot!("disk_opened_key_wanted", desk.text());
+    screens!("disk_opened_key_wanted", desk.model);
     desk.type_text("right");
     desk.press(&[Key::Enter]);
     assert_eq!(desk.model.screen, Screen::Snapshots);
@@ -71,27 +71,27 @@ fn a_locked_disk_and_then_the_archives_key() {
 #[test]
 fn a_whole_recovery() {
     let mut desk = desk();
-    assert_snapshot!("welcome", desk.text());
+    screens!("welcome", desk.model);
     desk.press(&[Key::Enter]);
-    assert_snapshot!("key", desk.text());
+    screens!("key", desk.model);
     desk.type_text("wrong");
     desk.press(&[Key::Enter]);
-    assert_snapshot!("key_wrong", desk.text());
+    screens!("key_wrong", desk.model);
     desk.type_text("right");
     desk.press(&[Key::Enter]);
-    assert_snapshot!("backups", desk.text());
+    screens!("backups", desk.model);
     desk.press(&[Key::Enter]);
-    assert_snapshot!("disks", desk.text());
+    screens!("disks", desk.model);
     desk.press(&[Key::Enter]);
-    assert_snapshot!("mapping", desk.text());
+    screens!("mapping", desk.model);
     desk.press(&[Key::Enter]);
-    assert_snapshot!("plan", desk.text());
+    screens!("plan", desk.model);
     desk.press(&[Key::PageDown]);
-    assert_snapshot!("plan_second_page", desk.text());
+    screens!("plan_second_page", desk.model);
     desk.press(&[Key::Enter]);
     desk.type_text("bax");
     desk.press(&[Key::Enter]);
-    assert_snapshot!("confirm_wrong", desk.text());
+    screens!("confirm_wrong", desk.model);
     assert!(desk.asked.is_empty());
     desk.press(&[Key::Backspace, Key::Backspace]);
     desk.type_text("ox");
@@ -113,7 +113,7 @@ fn a_whole_recovery() {
     });
     desk.event(Event::Warning { text: "the clock of this computer is an hour late".into() });
     desk.event(Event::Entry { path: "/var/lib/odd".into(), text: "cannot SET xattr: not supported".into() });
-    assert_snapshot!("progress", desk.text());
+    screens!("progress", desk.model);
     // Nothing stops it.
     desk.press(&[Key::Escape, Key::Enter, Key::Control('c')]);
     assert_eq!((desk.model.screen, desk.left), (Screen::Progress, None));
@@ -124,7 +124,7 @@ fn a_whole_recovery() {
     }
     desk.event(Event::Restored { entries: 28_114, seconds: 151.3 });
     desk.send(Message::Recovered(Ok(0)));
-    assert_snapshot!("restored", desk.text());
+    screens!("restored", desk.model);
     desk.press(&[Key::Enter]);
     assert_eq!(desk.left, Some(After::Reboot));
 }
@@ -134,15 +134,15 @@ fn sizes_and_partitions_left_out() {
     let mut desk = desk();
     desk.go_to_hardware();
     desk.press(&[Key::Enter, Key::Up, Key::Enter]);
-    assert_snapshot!("partitions", desk.text());
+    screens!("partitions", desk.model);
     // Another size for root, nothing for what nobody mounted; swap cannot go.
     desk.press(&[Key::Down, Key::Down, Key::Enter, Key::Control('u')]);
     desk.type_text("12 GiB");
-    assert_snapshot!("size", desk.text());
+    screens!("size", desk.model);
     desk.press(&[Key::Enter, Key::Down, Key::Char('d')]);
-    assert_snapshot!("partitions_swap_stays", desk.text());
+    screens!("partitions_swap_stays", desk.model);
     desk.press(&[Key::Down, Key::Char('d')]);
-    assert_snapshot!("partitions_changed", desk.text());
+    screens!("partitions_changed", desk.model);
     let policy = &desk.model.policy;
     assert_eq!((&policy.sizes[..], &policy.drop[..]), (&[(id("disk0p2"), 12 * GIB)][..], &[id("disk0p4")][..]));
     desk.press(&[Key::End, Key::Enter, Key::Down, Key::Enter]);
@@ -154,7 +154,7 @@ fn sizes_and_partitions_left_out() {
     desk.press(&[Key::Escape, Key::Up, Key::Enter, Key::Down, Key::Down, Key::Enter, Key::Control('u')]);
     desk.type_text("1g");
     desk.press(&[Key::Enter]);
-    assert_snapshot!("size_too_small", desk.text());
+    screens!("size_too_small", desk.model);
 }
 
 #[test]
@@ -163,14 +163,14 @@ fn a_disk_with_foreign_data_is_wiped_only_by_choice() {
     let mut desk = Desk::new(machine(), hardware(vec![windows, medium()]));
     desk.go_to_hardware();
     desk.press(&[Key::Enter]);
-    assert_snapshot!("mapping_refused", desk.text());
+    screens!("mapping_refused", desk.model);
     // The way on is closed.
     desk.press(&[Key::End, Key::Enter]);
     assert_eq!(desk.model.screen, Screen::Mapping);
     desk.press(&[Key::Home, Key::Enter, Key::Down, Key::Char('w')]);
-    assert_snapshot!("target_wipe", desk.text());
+    screens!("target_wipe", desk.model);
     desk.press(&[Key::Enter]);
-    assert_snapshot!("mapping_allowed", desk.text());
+    screens!("mapping_allowed", desk.model);
     assert_eq!(
         (&desk.model.policy.wipe[..], &desk.model.policy.map[..]),
         (&["WIN1".to_owned()][..], &[(id("disk0"), "WIN1".to_owned())][..])
@@ -180,7 +180,7 @@ fn a_disk_with_foreign_data_is_wiped_only_by_choice() {
     assert!(desk.model.plan.is_err());
     // The medium cannot be had.
     desk.press(&[Key::Enter, Key::End, Key::Enter]);
-    assert_snapshot!("target_locked", desk.text());
+    screens!("target_locked", desk.model);
 }
 
 #[test]
@@ -200,18 +200,18 @@ fn many_disks_with_long_names() {
     desk.go_to_hardware();
     desk.press(&[Key::PageDown, Key::Down]);
     desk.model.disk.at = 8;
-    assert_snapshot!("many_disks", desk.text());
+    screens!("many_disks", desk.model);
     desk.press(&[Key::Enter]);
-    assert_snapshot!("many_disks_mapping", desk.text());
+    screens!("many_disks_mapping", desk.model);
 }
 
 #[test]
 fn the_screen_of_a_linux_console() {
     let look = Look { unicode: true, color: true };
     let mut desk = Desk::with(machine(), FoundHardware::default(), look, "lifeboat.rezise=no");
-    assert_snapshot!("welcome_unicode", desk.text());
+    screens!("welcome_unicode", desk.model);
     desk.go_to_hardware();
-    assert_snapshot!("no_disk", desk.text());
+    screens!("no_disk", desk.model);
 }
 
 fn listed(path: &str, directory: bool, size_bytes: u64) -> ListedFile {
@@ -231,14 +231,14 @@ fn chosen_files_into_a_folder() {
     desk.press(&[Key::Down, Key::Enter]);
     desk.type_text("right");
     desk.press(&[Key::Enter, Key::Enter]);
-    assert_snapshot!("files", desk.text());
+    screens!("files", desk.model);
     desk.press(&[Key::Enter]);
     assert_eq!(desk.model.screen, Screen::Files, "nothing was chosen yet");
     desk.type_text("etc/");
     desk.press(&[Key::Tab, Key::Down, Key::Tab]);
-    assert_snapshot!("files_chosen", desk.text());
+    screens!("files_chosen", desk.model);
     desk.press(&[Key::Enter]);
-    assert_snapshot!("destination", desk.text());
+    screens!("destination", desk.model);
     desk.press(&[Key::Enter]);
     let folder = Destination::Folder("/mnt/restored".into());
     assert!(matches!(&desk.asked[..], [Request::RestoreFiles(paths, to)] if *to == folder && paths.len() == 2));
@@ -246,7 +246,7 @@ fn chosen_files_into_a_folder() {
         (0..60).map(|n| (format!("/etc/{n}").into(), "cannot WRITE: Input/output error".to_owned())).collect();
     desk.send(Message::FilesRestored(Ok(RestoredFiles { entries: 2, bytes: 3811, problems })));
     desk.press(&[Key::PageDown]);
-    assert_snapshot!("files_result", desk.text());
+    screens!("files_result", desk.model);
 }
 
 #[test]
@@ -256,9 +256,9 @@ fn files_to_their_places_need_the_machines_name() {
     desk.press(&[Key::Down, Key::Enter]);
     desk.type_text("right");
     desk.press(&[Key::Enter, Key::Enter, Key::Tab, Key::Tab, Key::Enter, Key::Down]);
-    assert_snapshot!("destination_machine", desk.text());
+    screens!("destination_machine", desk.model);
     desk.press(&[Key::Enter]);
-    assert_snapshot!("files_confirm", desk.text());
+    screens!("files_confirm", desk.model);
     desk.type_text("bo");
     desk.press(&[Key::Enter]);
     assert!(desk.text().contains("that is not 'box'; nothing was touched"), "{}", desk.text());
@@ -277,12 +277,12 @@ fn passphrases_of_the_machine_are_asked_for_before_anything_else() {
     desk.press(&[Key::Enter]);
     desk.type_text("right");
     desk.press(&[Key::Enter, Key::Enter]);
-    assert_snapshot!("machine_locked", desk.text());
+    screens!("machine_locked", desk.model);
     desk.press(&[Key::Enter]);
     assert!(desk.text().contains("type the passphrase"), "{}", desk.text());
     desk.type_text("wrong");
     desk.press(&[Key::Enter]);
-    assert_snapshot!("machine_locked_wrong", desk.text());
+    screens!("machine_locked_wrong", desk.model);
     desk.type_text("second");
     desk.press(&[Key::Enter]);
     assert!(desk.text().contains("The passphrase fits."), "{}", desk.text());
@@ -320,11 +320,11 @@ fn a_failure_lists_everything_and_logs_can_be_saved() {
     }
     let reason = "the files could not be restored: cannot WRITE /srv/30: No space left on device; restored 30 of 28114 entries; try a larger target";
     desk.send(Message::Recovered(Err((reason.into(), Disks::Written))));
-    assert_snapshot!("failed", desk.text());
+    screens!("failed", desk.model);
     desk.press(&[Key::End, Key::Up, Key::Down, Key::Down, Key::Down, Key::Down, Key::Enter]);
-    assert_snapshot!("save", desk.text());
+    screens!("save", desk.model);
     desk.press(&[Key::Enter]);
-    assert_snapshot!("saved", desk.text());
+    screens!("saved", desk.model);
     desk.press(&[Key::Up, Key::Up, Key::Up, Key::Up, Key::Enter]);
     assert_eq!(desk.model.screen, Screen::Welcome);
 }
@@ -355,15 +355,15 @@ fn another_archive_and_the_keyboard() {
     let mut desk = desk();
     desk.press(&[Key::Down, Key::Down, Key::Enter, Key::End]);
     desk.type_text("/mnt/nas/box");
-    assert_snapshot!("source", desk.text());
+    screens!("source", desk.model);
     desk.press(&[Key::Enter]);
     assert_eq!((desk.model.screen, desk.model.source.as_deref()), (Screen::Key, Some("/mnt/nas/box")));
     desk.press(&[Key::Tab]);
     desk.type_text(&"abandon ability able about above absent absorb abstract absurd abuse access ".repeat(2));
-    assert_snapshot!("key_words", desk.text());
+    screens!("key_words", desk.model);
     desk.press(&[Key::Escape, Key::Escape, Key::Down, Key::Enter]);
     desk.type_text("d");
-    assert_snapshot!("keyboard", desk.text());
+    screens!("keyboard", desk.model);
     desk.press(&[Key::Enter]);
     assert!(desk.text().contains("Keyboard layout: de-latin1"), "{}", desk.text());
 }

@@ -1,6 +1,7 @@
 //! RAID, LVM and encryption in the layout editor.
 #![allow(clippy::unwrap_used)]
 
+#[macro_use]
 mod common;
 
 use common::Desk;
@@ -32,13 +33,13 @@ fn raid_1_to_one_disk_and_back() {
     let disks = vec![found("/dev/sda", 20 * GIB, "SER1")];
     let mut desk = Desk::new(mirrored_machine(false), hardware(disks));
     at_partition(&mut desk, "disk0p2");
-    insta::assert_snapshot!("raid", desk.text());
+    screens!("raid", desk.model);
     desk.press(&[Key::Char('s')]);
     desk.model.storage.at = line(&desk, "No RAID");
-    insta::assert_snapshot!("raid_choices", desk.text());
+    screens!("raid_choices", desk.model);
     desk.press(&[Key::Enter]);
     assert_eq!(desk.model.screen, Screen::Layout, "{}", desk.text());
-    insta::assert_snapshot!("raid_dropped", desk.text());
+    screens!("raid_dropped", desk.model);
     let plan = desk.model.plan.as_ref().unwrap();
     assert!(!plan.steps.iter().any(|step| matches!(step, Step::MakeArray { .. })), "{plan}");
     // All of it can be undone.
@@ -56,7 +57,7 @@ fn a_disk_gets_a_second_one() {
     desk.press(&[Key::Char('s')]);
     desk.model.storage.at = line(&desk, "RAID 1");
     desk.press(&[Key::Enter]);
-    insta::assert_snapshot!("mirrored", desk.text());
+    screens!("mirrored", desk.model);
     let plan = desk.model.plan.as_ref().unwrap();
     assert_eq!(plan.targets.len(), 2, "{plan}");
     assert!(plan.steps.iter().any(|step| matches!(step, Step::MakeArray { .. })), "{plan}");
@@ -78,7 +79,7 @@ fn a_passphrase_is_typed_twice_and_is_nowhere_else() {
     desk.type_text(" but long enough");
     desk.press(&[Key::Enter]);
     desk.type_text("another one");
-    insta::assert_snapshot!("passphrase", desk.text());
+    screens!("passphrase", desk.model);
     desk.press(&[Key::Enter]);
     assert!(desk.text().contains("differ"), "{}", desk.text());
     for _ in 0..2 {
@@ -96,7 +97,7 @@ fn a_passphrase_is_typed_twice_and_is_nowhere_else() {
     );
     let plan = desk.model.plan.as_ref().unwrap();
     assert!(plan.to_string().contains("new LUKS2 header"), "{plan}");
-    insta::assert_snapshot!("encrypted", desk.text());
+    screens!("encrypted", desk.model);
 }
 
 #[test]

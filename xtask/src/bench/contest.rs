@@ -25,6 +25,16 @@ pub struct Contestant {
     pub backup: Option<fn(&Place) -> Call>,
     /// Restore into the empty directory.
     pub restore: fn(&Place) -> Call,
+    /// Shows its archive as a folder.
+    pub mount: Option<Mount>,
+}
+
+/// How a program shows its archive as a folder, through FUSE.
+pub struct Mount {
+    /// Mounts on the folder and stays until it is unmounted.
+    pub serve: fn(&Place, &Path) -> Call,
+    /// Where the latest snapshot is, in the folder: a part that is `*` stands for the only one there.
+    pub latest: &'static str,
 }
 
 /// All of them.
@@ -44,6 +54,14 @@ pub const ALL: [Contestant; 7] = [
                 .args(["--from".as_ref(), place.own.join("repository").as_os_str()])
                 .args(["--to".as_ref(), place.restored.as_os_str()])
         },
+        mount: Some(Mount {
+            serve: |place, folder| {
+                lifeboat(place, &["mount", "--all-machines"])
+                    .args([folder])
+                    .args(["--from".as_ref(), place.own.join("repository").as_os_str()])
+            },
+            latest: "*/latest",
+        }),
     },
     Contestant {
         name: "stream",
@@ -60,6 +78,7 @@ pub const ALL: [Contestant; 7] = [
                 .args([format!("stream:{}", stream(place).display())])
                 .args(["--to".as_ref(), place.restored.as_os_str()])
         },
+        mount: None,
     },
     Contestant {
         name: "tar_zstd_t2",
@@ -76,6 +95,7 @@ pub const ALL: [Contestant; 7] = [
             )
             .args([place.own.join("tree.tar.zst").as_os_str(), place.restored.as_os_str()])
         },
+        mount: None,
     },
     Contestant {
         name: "tar_zstd",
@@ -92,12 +112,17 @@ pub const ALL: [Contestant; 7] = [
             )
             .args([place.own.join("tree.tar.zst").as_os_str(), place.restored.as_os_str()])
         },
+        mount: None,
     },
     Contestant {
         name: "restic",
         prepare: |place| Some(restic(place).args(["init"])),
         backup: Some(|place| restic(place).args(["backup", "."]).within(&place.tree)),
         restore: |place| restic(place).args(["restore", "latest", "--target"]).args([&place.restored]),
+        mount: Some(Mount {
+            serve: |place, folder| restic(place).args(["mount"]).args([folder]),
+            latest: "snapshots/latest",
+        }),
     },
     Contestant {
         name: "borg",
@@ -115,12 +140,14 @@ pub const ALL: [Contestant; 7] = [
                 .env("BORG_BASE_DIR", place.own.join("base"))
                 .within(&place.restored)
         },
+        mount: None,
     },
     Contestant {
         name: "cp",
         prepare: |_| None,
         backup: None,
         restore: |place| Call::new("cp").args(["-a"]).args([place.tree.join("."), place.restored.clone()]),
+        mount: None,
     },
 ];
 

@@ -5,7 +5,7 @@ use lifeboat_sys::usage;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 /// One call of a program.
@@ -54,9 +54,8 @@ impl Call {
         self
     }
 
-    /// Runs it to its end; its output goes to `log`.
-    pub fn measure(&self, log: &Path) -> anyhow::Result<Measured> {
-        let name = self.program.to_string_lossy();
+    /// Starts it; its output goes to `log`.
+    pub fn start(&self, log: &Path) -> anyhow::Result<Child> {
         let out = File::create(log).with_context(|| format!("cannot WRITE {}", log.display()))?;
         let err = out.try_clone().context("cannot share the log")?;
         let mut command = Command::new(&self.program);
@@ -69,8 +68,14 @@ impl Call {
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
         }
+        command.spawn().with_context(|| format!("cannot RUN {}", self.program.to_string_lossy()))
+    }
+
+    /// Runs it to its end; its output goes to `log`.
+    pub fn measure(&self, log: &Path) -> anyhow::Result<Measured> {
+        let name = self.program.to_string_lossy();
         let begin = Instant::now();
-        let child = command.spawn().with_context(|| format!("cannot RUN {name}"))?;
+        let child = self.start(log)?;
         let finished = usage::wait(child).with_context(|| format!("cannot WAIT for {name}"))?;
         let seconds = begin.elapsed().as_secs_f64();
         if !finished.status.success() {

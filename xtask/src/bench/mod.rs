@@ -11,6 +11,7 @@
 //! | [`million`] | a million empty files |
 //! | [`image`] | building the rescue image, booting it |
 //! | [`kernel`] | the kernel's time to /init, compared with an empty initramfs |
+//! | [`mounted`] | copying out of an archive that is shown as a folder |
 //! | [`paired`] | an earlier revision against this one; nested folders against tar |
 //! | [`planning`] | planning for many disks and volumes |
 //! | [`together`] | steps of a recovery at the same time |
@@ -23,6 +24,7 @@ mod image;
 mod kernel;
 mod measure;
 mod million;
+mod mounted;
 mod paired;
 mod planning;
 mod report;
@@ -126,7 +128,7 @@ fn compare(options: &Options, directory: &Path, tree: &Path, size: (u64, u64)) -
         .iter()
         .filter(|c| options.only.is_empty() || options.only.iter().any(|name| name == c.name))
         .collect();
-    let (mut first, mut second, mut restore) = (Runs::new(), Runs::new(), Runs::new());
+    let [mut first, mut second, mut restore, mut copy] = std::array::from_fn(|_| Runs::new());
     let work = directory.join("work");
     for round in 0..options.rounds as usize {
         empty(&work)?;
@@ -153,30 +155,37 @@ fn compare(options: &Options, directory: &Path, tree: &Path, size: (u64, u64)) -
             }
             let from = if contestant.backup.is_some() { place.own.as_path() } else { tree };
             timed(&mut restore, contestant.name, "restore", from, || (contestant.restore)(&place).measure(&log))?;
-            let restored = tree::count(&place.restored)?;
-            if restored != size {
-                let name = contestant.name;
-                bail!(
-                    "{name} restored {} entries with {} bytes instead of {} with {}",
-                    restored.0,
-                    restored.1,
-                    size.0,
-                    size.1
-                );
+            whole(contestant.name, &place.restored, size)?;
+            drop(fresh);
+            if let Some(mount) = &contestant.mount {
+                let fresh = disk::Fresh::ext4(&work, size.1 * 2 + (2 << 30))?;
+                fresh.folder()?;
+                timed(&mut copy, contestant.name, "cp from mount", from, || mounted::copy(mount, &place, &log))?;
+                whole(contestant.name, &place.restored, size)?;
             }
             empty(&place.own)?;
         }
     }
     std::fs::remove_dir_all(&work).with_context(|| format!("cannot REMOVE {}", work.display()))?;
-    let ours = [&first, &second, &restore].map(|runs| runs.get("lifeboat"));
+    let ours = [&first, &second, &restore, &copy].map(|runs| runs.get("lifeboat"));
     let peak = ours.into_iter().flatten().flatten();
     Ok(Report {
         peak_memory_bytes: peak.map(|run| run.peak_memory_bytes).max().unwrap_or(0),
         first_backup: medians(&first),
         second_backup: medians(&second),
         restore: medians(&restore),
+        copy_from_mount: medians(&copy),
         ..Report::default()
     })
+}
+
+/// Nothing is missing from what came back.
+fn whole(name: &str, restored: &Path, size: (u64, u64)) -> anyhow::Result<()> {
+    let (entries, bytes) = tree::count(restored)?;
+    if (entries, bytes) != size {
+        bail!("{name} restored {entries} entries with {bytes} bytes instead of {} with {}", size.0, size.1);
+    }
+    Ok(())
 }
 
 fn timed(
@@ -191,7 +200,7 @@ fn timed(
     std::process::Command::new("sync").status().context("cannot RUN sync")?;
     let measured = run()?;
     println!(
-        "{name:<9} {what:<14} {:>7.2} s {:>6.0} MiB",
+        "{name:<11} {what:<14} {:>7.2} s {:>6.0} MiB",
         measured.seconds,
         measured.peak_memory_bytes as f64 / (1024.0 * 1024.0)
     );

@@ -16,6 +16,8 @@ pub struct Report {
     pub second_backup: Seconds,
     /// A restore into an empty folder.
     pub restore: Seconds,
+    /// `cp -a` of the same out of the archive, mounted as a folder.
+    pub copy_from_mount: Seconds,
     /// The most memory that lifeboat held in any of its runs.
     pub peak_memory_bytes: u64,
     /// The rescue image.
@@ -133,6 +135,9 @@ impl Report {
         let stream = |seconds: &Seconds| Some(seconds.get("stream")? / seconds.get("tar_zstd_t2")?);
         add(stream(first).map(|r| Limit::new("stream / tar and zstd -T2's", 1.0 / 1.6, r, "x")));
         add(stream(restore).map(|r| Limit::new("stream's restore / zstd and tar's", 1.0 / 1.3, r, "x")));
+        let copy = &self.copy_from_mount;
+        add(ratio(copy, copy, "restic").map(|r| Limit::new("cp from mount / restic's", 1.0 / 3.0, r, "x")));
+        add(ratio(copy, restore, "lifeboat").map(|r| Limit::new("cp from mount / restore", 2.0, r, "x")));
         let memory = (self.peak_memory_bytes > 0).then_some(self.peak_memory_bytes as f64 / MB);
         add(memory.map(|mb| Limit::below("peak memory", 600.0, mb, "MB")));
         let million = self.million_files.as_ref().map(|million| million.peak_memory_bytes as f64 / MB);
@@ -161,8 +166,12 @@ impl Report {
     pub fn table(&self) -> String {
         const PROGRAMS: [&str; 5] = ["lifeboat", "tar_zstd", "restic", "borg", "cp"];
         let mut out = String::new();
-        let contests =
-            [("first backup", &self.first_backup), ("second backup", &self.second_backup), ("restore", &self.restore)];
+        let contests = [
+            ("first backup", &self.first_backup),
+            ("second backup", &self.second_backup),
+            ("restore", &self.restore),
+            ("cp from mount", &self.copy_from_mount),
+        ];
         if contests.iter().any(|(_, seconds)| !seconds.is_empty()) {
             out.push_str(&format!("{:<14}", "seconds"));
             out.extend(PROGRAMS.map(|program| format!("{program:>13}")));
@@ -225,6 +234,7 @@ mod tests {
             first_backup: Seconds::from([("lifeboat", 10.0), ("restic", 20.0), ("tar_zstd", 5.0)]),
             second_backup: Seconds::from([("lifeboat", 1.0), ("restic", 2.0), ("tar_zstd", 5.0)]),
             restore: Seconds::from([("lifeboat", 5.0), ("cp", 4.0), ("restic", 5.0)]),
+            copy_from_mount: Seconds::from([("lifeboat", 11.0), ("restic", 40.0)]),
             peak_memory_bytes: 100 << 20,
             image: Some(Image { build_seconds: 1.0, initramfs_bytes: 64_000_000 }),
             boot: Some(Boot {
@@ -250,11 +260,12 @@ mod tests {
             [
                 "first backup / tar and zstd's",
                 "restore / restic's",
+                "cp from mount / restore",
                 "peak memory, 1,000,000 files",
                 "kernel to /init / empty initramfs"
             ]
         );
-        assert_eq!(report.missed(), 4);
+        assert_eq!(report.missed(), 5);
         let table = report.table();
         assert!(table.contains("4.0 (x1.25)") && table.contains("MISSED"), "{table}");
         assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
@@ -266,6 +277,7 @@ mod tests {
         assert_eq!(json["first_backup"]["lifeboat"], 10.0);
         assert_eq!(json["second_backup"]["lifeboat"], 1.0);
         assert_eq!(json["restore"]["cp"], 4.0);
+        assert_eq!(json["copy_from_mount"]["lifeboat"], 11.0);
         assert_eq!(json["peak_memory_bytes"], 100 << 20);
         assert_eq!(json["image"]["build_seconds"], 1.0);
         assert_eq!(json["image"]["initramfs_bytes"], 64_000_000);

@@ -9,7 +9,7 @@ use super::load::Loaded;
 use super::snapshot::SnapshotInfo;
 use super::store::Store;
 use crate::extract::{self, ContentSource as _, RestoreOptions, Survey};
-use crate::file_table::{FileTable, Id, Kind, is_large};
+use crate::file_table::{FileTable, Id, Kind, Time, Xattr, is_large};
 use crate::links::Links;
 use crate::report::locked;
 use crate::{ArchiveError, Entry, Problem, Selection};
@@ -48,6 +48,31 @@ impl std::fmt::Debug for SharedIndex {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("SharedIndex").field(&self.0.is_some()).finish()
     }
+}
+
+/// What an entry is, without its name and its place: nothing is copied for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Inode<'a> {
+    /// Type.
+    pub kind: Kind,
+    /// Permission bits with set-id and sticky bits (07777).
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Size in bytes; of regular files.
+    pub size: u64,
+    /// Modification time.
+    pub mtime: Time,
+    /// When its metadata changed last, as recorded.
+    pub ctime: Time,
+    /// Device number of a device, as major and minor.
+    pub device: Option<(u32, u32)>,
+    /// Target of a symbolic link, empty for others.
+    pub target: &'a [u8],
+    /// Extended attributes, by name.
+    pub xattrs: &'a [Xattr],
 }
 
 /// A piece of a file.
@@ -159,9 +184,22 @@ impl Contents {
         self.table().child(number, name).filter(|child| !self.table().records[*child].left_out)
     }
 
-    /// When its metadata changed last, as recorded.
-    pub fn changed_at(&self, number: Number) -> crate::Time {
-        self.table().records[number].ctime
+    /// The same without name and place, for those who ask often.
+    pub fn inode(&self, number: Number) -> Inode<'_> {
+        let (table, record) = (self.table(), &self.table().records[number]);
+        let is_device = matches!(record.kind, Kind::BlockDevice | Kind::CharDevice);
+        Inode {
+            kind: record.kind,
+            mode: record.mode.into(),
+            uid: record.uid,
+            gid: record.gid,
+            size: record.size,
+            mtime: record.mtime,
+            ctime: record.ctime,
+            device: is_device.then(|| (rustix::fs::major(record.device), rustix::fs::minor(record.device))),
+            target: if record.kind == Kind::Symlink { table.target(number) } else { &[] },
+            xattrs: table.xattrs(number),
+        }
     }
 
     /// For each name of an inode with several names: the first of them in the snapshot, and how many are there.

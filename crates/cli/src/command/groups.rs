@@ -9,6 +9,7 @@ const COMMON: &str = "Common options";
 fn heading(command: &str, id: &str) -> Option<&'static str> {
     Some(match (command, id) {
         ("backup", "compression") => "Limits",
+        ("restore", "exclude") => return None,
         (_, "exclude" | "exclude_contents") => "What is saved",
         (_, "key_file" | "words" | "passphrase" | "new_key_file") if command != "key" => "Key",
         (_, "sysroot" | "machine") => "Another system than the running one",

@@ -30,7 +30,9 @@ pub fn run(session: &Session, args: &DiffArgs) -> CommandResult {
     }
     for delta in &report.deltas {
         session.reporter.value(&json(delta));
-        lines(delta).iter().for_each(|line| session.reporter.lines(line));
+        let lines = lines(delta);
+        lines.iter().take(1).for_each(|line| session.reporter.lines(line));
+        lines.iter().skip(1).for_each(|line| session.reporter.sentence(line));
     }
     summary(session, &report);
     look::whole(lost)?;
@@ -87,7 +89,7 @@ fn summary(session: &Session, report: &DiffReport) {
         "entries": report.entries, "added": added, "removed": removed, "content": content, "metadata": changed - content,
         "type": kinds, "added_bytes": report.added_bytes, "removed_bytes": report.removed_bytes,
     }));
-    session.reporter.line(format!(
+    session.reporter.sentence(format!(
         "{}: {added} added ({}), {removed} removed ({}), {content} with other content, {} with other metadata only{}",
         counted(report.entries as usize, "entry") + " compared",
         human(report.added_bytes),

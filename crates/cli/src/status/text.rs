@@ -82,6 +82,38 @@ mod tests {
     }
 
     #[test]
+    fn it_looks_so() {
+        use crate::config::Limit;
+        use crate::state::{Run, Runs, Task};
+        use crate::status::{Facts, judge, status};
+        let now: Timestamp = "2026-11-30T12:00:00Z".parse().unwrap();
+        let done = |task: Task| match task {
+            Task::Backup => ("2026-11-30T01:42:10Z", Some(2), "snapshot a3c9d417, 28,114 entries"),
+            Task::Medium => ("2026-11-24T04:51:33Z", None, "/mnt/nas/web1.iso"),
+            Task::Verify => ("2026-11-29T05:58:02Z", Some(10), ""),
+            Task::Drill => ("2026-10-02T06:55:40Z", Some(40), ""),
+        };
+        let item = |task: Task| {
+            let (at, days, about) = done(task);
+            let run = Run { at: at.into(), code: Some(0), ..Run::default() };
+            let runs = Runs { last: Some(run.clone()), done: Some(run) };
+            let about = (!about.is_empty()).then(|| about.to_owned());
+            judge(
+                task,
+                &Facts { runs, limit: days.map_or_else(Limit::default, Limit::days), about, ..Facts::default() },
+                now,
+            )
+        };
+        let items = Task::ALL.into_iter().map(item).collect();
+        let mut text = text(&status("web1".into(), now, items, Layout::Fits, None));
+        // Whatever the time zone here is, the page has one.
+        for at in Task::ALL.into_iter().map(|task| done(task).0).chain(["2026-11-30T12:00:00Z"]) {
+            text = text.replace(&local(at.parse().unwrap()), &at[..19].replace('T', " "));
+        }
+        insta::assert_snapshot!("status", text);
+    }
+
+    #[test]
     fn a_status_fits_on_eighty_columns() {
         use crate::config::Limit;
         use crate::state::{Run, Runs, Task};

@@ -5,8 +5,10 @@
 //! | --- | --- |
 //! | [`machine`](mod@machine) | [`LabMachine`]: a disk, its NVRAM, its kernel |
 //! | [`scenario`] | [`Scenario`]: boot, record, lose, recover, compare, boot again |
+//! | [`handbook`] | the commands that README and handbook show, and where each is run |
 //! | [`lock`] | [`VmLock`]: one scenario at a time on a host |
 
+pub mod handbook;
 pub mod lock;
 pub mod machine;
 pub mod scenario;

@@ -5,6 +5,7 @@ use crate::model::{Goal, Model};
 use crate::review::Sign;
 use lifeboat_machine::FoundDisk;
 use lifeboat_machine::bytes::{human, printable};
+use lifeboat_plan::MatchedBy;
 use lifeboat_plan::matching::{content, name, recorded};
 use ratatui::style::Style;
 use ratatui::text::Line;
@@ -41,8 +42,10 @@ fn disk_line(model: &Model, disk: &FoundDisk) -> String {
         None => content(disk),
     };
     let allowed = if model.may_wipe(disk) { "may be wiped: " } else { "" };
-    let product = cut(disk.disk.model.as_deref().unwrap_or("").trim(), 20);
-    format!("{:<14} {:>10}  {product:<20}  {allowed}{what}", disk.path, human(disk.size_bytes))
+    // On a large screen a model's whole name.
+    let width = if model.columns() >= 110 { 40 } else { 20 };
+    let product = cut(disk.disk.model.as_deref().unwrap_or("").trim(), width);
+    format!("{:<14} {:>10}  {product:<width$}  {allowed}{what}", disk.path, human(disk.size_bytes))
 }
 
 fn details(model: &Model, disk: &FoundDisk) -> Vec<Line<'static>> {
@@ -67,7 +70,10 @@ pub fn mapping(model: &Model) -> Body {
         .map(|device| {
             let planned = targets.iter().find(|target| target.device == device.id);
             let goes = match (planned, model.choice_for(&device.id)) {
-                (Some(target), _) => format!("{} (by {})", target.path, target.matched_by),
+                (Some(target), _) => {
+                    let by = if target.matched_by == MatchedBy::OnlyDisk { "as" } else { "by" };
+                    format!("{} ({by} {})", target.path, target.matched_by)
+                }
                 (None, Some(found)) => format!("{} (your choice)", found.path),
                 (None, None) => "not decided".into(),
             };

@@ -1,5 +1,5 @@
 //! A person and a worker for the model: keys are pressed, requests are answered, screens are read.
-#![allow(dead_code, missing_docs, clippy::unwrap_used, clippy::expect_used)]
+#![allow(dead_code, unused_imports, missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 pub use lifeboat_machine::testing as machines;
 
@@ -189,6 +189,21 @@ fn place(path: &str, kind: &str, label: &str, removable: bool) -> ArchivePlace {
         mounted: None,
         removable,
     }
+}
+
+/// Snapshots of a screen: as it is, and `NAME_wide` on 200 columns and 50 rows.
+macro_rules! screens {
+    ($name:literal, $model:expr) => {{
+        insta::assert_snapshot!($name, $crate::common::text(&$model));
+        insta::assert_snapshot!(concat!($name, "_wide"), $crate::common::text(&$crate::common::wide(&$model)));
+    }};
+}
+
+/// The same on a large screen.
+pub fn wide(model: &Model) -> Model {
+    let mut model = model.clone();
+    update(&mut model, Input::Size(200, 50));
+    model
 }
 
 /// The screen as text, without blanks at the ends of lines.
