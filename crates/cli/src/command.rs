@@ -201,6 +201,8 @@ pub struct BackupArgs {
 pub enum MediaCommand {
     /// A disc image that boots on BIOS and UEFI, from discs and USB sticks
     Iso(IsoArgs),
+    /// A USB stick, or an image of one, that boots and holds a repository for this and later backups
+    Usb(UsbArgs),
     /// A tape with a backup taken now; with --obdr one that boots by itself
     Tape(TapeArgs),
     /// Build the medium of the routine again if kernel, boot loader or layout changed
@@ -241,7 +243,7 @@ pub struct MediumArgs {
     /// /var/tmp is too small]
     #[arg(long, value_name = "DIR")]
     pub work_dir: Option<PathBuf>,
-    /// Replace an existing image, or overwrite a tape that holds something
+    /// Replace an existing image, take a disk that cannot be unplugged as a stick, or overwrite a tape that holds something
     #[arg(long)]
     pub force: bool,
     /// The existing image stays until the new one is whole: `media refresh` needs it until then
@@ -272,6 +274,45 @@ pub struct IsoArgs {
     /// tape, stream:disk:UUID=…:/PATH. With --embed-key the medium carries the names and passwords for it, too
     #[arg(long, value_name = "ADDRESS", requires = "rescue_only")]
     pub source: Option<String>,
+    /// Use this machine description instead of probing (for a root filesystem in a folder)
+    #[arg(long, value_name = "FILE")]
+    pub machine: Option<PathBuf>,
+    #[command(flatten)]
+    pub medium: MediumArgs,
+    #[command(flatten)]
+    pub key: KeyArgs,
+    #[command(flatten)]
+    pub exclude: ExcludeArgs,
+}
+
+/// `media usb`
+#[derive(Args, Clone, Debug)]
+#[allow(missing_docs)]
+pub struct UsbArgs {
+    /// The stick, as a whole disk: /dev/sdX; or the file of an image
+    #[arg(long, value_name = "DEVICE|FILE")]
+    pub to: PathBuf,
+    /// Size of a new image, e.g. 8G
+    #[arg(long, value_name = "SIZE")]
+    pub size: Option<String>,
+    /// Put the latest snapshot of this repository onto the stick instead of a new backup
+    #[arg(long, value_name = "REPO", conflicts_with = "no_backup")]
+    pub from: Option<String>,
+    /// Put this snapshot onto it instead of the latest
+    #[arg(long, value_name = "ID", requires = "from")]
+    pub snapshot: Option<String>,
+    /// Make an empty repository: the first backup comes later
+    #[arg(long)]
+    pub no_backup: bool,
+    /// Do not ask before everything on the device is overwritten
+    #[arg(long, short = 'y')]
+    pub yes: bool,
+    /// Read only partition table, loaders and filesystem back when they are written, and not every byte
+    #[arg(long)]
+    pub no_verify: bool,
+    /// Show what would be saved and whether there is room; nothing is written
+    #[arg(long, short = 'n')]
+    pub dry_run: bool,
     /// Use this machine description instead of probing (for a root filesystem in a folder)
     #[arg(long, value_name = "FILE")]
     pub machine: Option<PathBuf>,

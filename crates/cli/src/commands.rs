@@ -22,6 +22,7 @@ mod moves;
 mod notify;
 pub mod recover;
 mod refresh;
+mod refresh_stick;
 mod rescue;
 mod restore;
 mod schedule;
@@ -31,6 +32,7 @@ mod storage;
 mod streams;
 mod tape;
 mod terminal;
+mod usb;
 mod verify;
 
 use crate::command::{Cli, Command, INTRODUCTION};

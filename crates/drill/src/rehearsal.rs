@@ -85,7 +85,7 @@ pub fn drill(
     let scratch = tempfile::Builder::new().prefix("lifeboat-drill-").tempdir_in(&options.scratch);
     let scratch = scratch.map_err(DrillError::io("CREATE", &options.scratch))?;
     let medium = Medium::read(runner, &options.medium, scratch.path())?;
-    if medium.manifest.archive.is_none() {
+    if !medium.manifest.has_archive() {
         let what = "its medium holds no archive; try a medium made by 'lifeboat rescue'";
         return Err(DrillError::Unsupported(what.to_owned()));
     }

@@ -3,7 +3,7 @@
 use super::media;
 use crate::command::{ExcludeArgs, IsoArgs, MediumArgs, MenuMode, RefreshArgs, SysrootArgs};
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::job::{log, place, protect, refresh};
+use crate::job::{log, place, protect, refresh, stick};
 use crate::session::Session;
 use crate::state::{self, State, Task};
 use lifeboat_machine::{Event, EventSink as _};
@@ -11,13 +11,21 @@ use lifeboat_remote::Address;
 use std::path::Path;
 
 /// zstd level of a rescue system, as `media iso` has it by default.
-const COMPRESSION: u32 = 10;
+pub const COMPRESSION: u32 = 10;
 
 pub fn run(session: &Session, args: &RefreshArgs) -> CommandResult {
     let Some(out) = args.out.clone().or_else(|| session.config.schedule.medium_file.clone()) else {
         return Err(CommandError::usage("no medium was named; name it with --out FILE.iso")
             .hint(format!("set 'medium_file' in [schedule] of {}", crate::config::PATH)));
     };
+    let named = out.display().to_string();
+    if let Some(stick) = stick::of_place(&named)? {
+        return super::refresh_stick::run(session, args, stick, &named);
+    }
+    if out.starts_with("/dev") {
+        return Err(CommandError::usage(format!("{named} is no stick of 'lifeboat media usb', or is not attached"))
+            .hint("usb:ID, as the stick's label has it"));
+    }
     if args.show {
         return show(session, &out);
     }
@@ -29,12 +37,7 @@ pub fn run(session: &Session, args: &RefreshArgs) -> CommandResult {
         false => why(session, &out)?,
     };
     if reasons.is_empty() {
-        session.reporter.value(&serde_json::json!({"medium": out, "refreshed": false, "reasons": []}));
-        session.reporter.line(format!("{} is up to date", out.display()));
-        // What is known of the medium stays known.
-        let made = State::load(&state::folder()).0.runs(Task::Medium).done.and_then(|run| run.medium);
-        session.tasks.note(Task::Medium, |run| run.medium = made);
-        return Ok(());
+        return up_to_date(session, &out);
     }
     for reason in &reasons {
         session.reporter.note(format!("the medium is built again: {reason}"));
@@ -51,13 +54,28 @@ pub fn run(session: &Session, args: &RefreshArgs) -> CommandResult {
     built
 }
 
+/// Nothing was to be done.
+pub fn up_to_date(session: &Session, out: &Path) -> CommandResult {
+    session.reporter.value(&serde_json::json!({"medium": out, "refreshed": false, "reasons": []}));
+    session.reporter.line(format!("{} is up to date", out.display()));
+    // What is known of the medium stays known.
+    let made = State::load(&state::folder()).0.runs(Task::Medium).done.and_then(|run| run.medium);
+    session.tasks.note(Task::Medium, |run| run.medium = made);
+    Ok(())
+}
+
 fn show(session: &Session, out: &Path) -> CommandResult {
     let reasons = why(session, out)?;
+    shown(session, out, &reasons)
+}
+
+/// Says whether a medium is out of date.
+pub fn shown(session: &Session, out: &Path, reasons: &[String]) -> CommandResult {
     session.reporter.value(&serde_json::json!({"medium": out, "up_to_date": reasons.is_empty(), "reasons": reasons}));
-    for reason in &reasons {
+    for reason in reasons {
         session.reporter.line(reason);
     }
-    match reasons.as_slice() {
+    match reasons {
         [] => {
             session.reporter.line(format!("{} is up to date", out.display()));
             Ok(())

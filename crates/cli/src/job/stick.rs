@@ -1,0 +1,151 @@
+//! Sticks as they are made and written again: their filesystem, their repository, a place for later backups.
+
+use crate::error::{CommandError, CommandResult, Kind};
+use crate::session::Session;
+use lifeboat_machine::{MediumManifest, stick};
+use lifeboat_restore::{Mounted, Stick};
+use lifeboat_sys::program::{E2FSCK, MKE2FS};
+use lifeboat_sys::{Invocation, Runner as _, block, freeze};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What every GRUB since 2.02 and every kernel since 4.0 reads; what newer releases of mke2fs add on their own is left out.
+const FEATURES: &str = "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file,\
+                        huge_file,dir_nlink,extra_isize,metadata_csum";
+/// Block size of the filesystem in bytes, on any disk.
+const BLOCK: u64 = 4096;
+/// A file for each 256 KiB: packs have megabytes, and each backup adds a handful.
+const BYTES_PER_INODE: &str = "262144";
+/// Room for journal and tables of the filesystem.
+const FILESYSTEM: u64 = 96 << 20;
+/// How long the stick may stay frozen while its journal is written out.
+const FROZEN: Duration = Duration::from_secs(120);
+
+/// What the data partition takes for so many bytes of files.
+pub fn data_bytes(files: u64) -> u64 {
+    files.saturating_add(files / 40).saturating_add(FILESYSTEM)
+}
+
+/// Makes the filesystem of a new stick, complete: nothing is left to be initialised when it is mounted.
+pub fn make_filesystem(session: &Session, stick: &Stick, manifest: &MediumManifest) -> CommandResult {
+    let (offset, bytes) = stick.layout.data();
+    let mut extended = "lazy_itable_init=0,lazy_journal_init=0,nodiscard".to_owned();
+    let device = stick.partition().unwrap_or_else(|| {
+        extended.push_str(&format!(",offset={offset}"));
+        stick.disk.clone()
+    });
+    let call = Invocation::new(MKE2FS)
+        .args(["-F", "-q", "-t", "ext4", "-O", FEATURES, "-b", "4096", "-I", "256", "-i", BYTES_PER_INODE, "-m", "0"])
+        .args(["-U", &stick::filesystem_uuid(manifest), "-L", &stick::label(manifest), "-E", &extended])
+        .arg(device)
+        .arg((bytes / BLOCK).to_string());
+    Ok(session.runner.run(&call).map(drop)?)
+}
+
+/// Has the filesystem of a stick that is not mounted checked; nothing is changed.
+pub fn check_filesystem(session: &Session, stick: &Stick) -> CommandResult {
+    let device = stick.partition().map_or_else(
+        || format!("{}?offset={}", stick.disk.display(), stick.layout.data().0),
+        |partition| partition.display().to_string(),
+    );
+    Ok(session.runner.run(&Invocation::new(E2FSCK).args(["-f", "-n", &device])).map(drop)?)
+}
+
+/// A stick that is written to: its data partition is mounted.
+pub struct Written {
+    /// The stick.
+    pub stick: Stick,
+    /// Where it is mounted.
+    pub top: PathBuf,
+    mounted: Option<Mounted>,
+}
+
+impl Written {
+    /// Mounts it, unless it is mounted already.
+    pub fn open(session: &Session, stick: Stick) -> Result<Written, CommandError> {
+        let (mounted, top) = stick.open(&super::scratch::scratch(), &session.runner)?;
+        Ok(Written { stick, top, mounted })
+    }
+
+    /// Its repository.
+    pub fn repository(&self) -> PathBuf {
+        self.top.join(stick::REPOSITORY)
+    }
+
+    /// Has all that was written on the disk, in its place: GRUB reads no journal, and a stick may be pulled at any time.
+    pub fn settle(&self) -> CommandResult {
+        let failed = |error: std::io::Error| {
+            CommandError::new(Kind::Failed, format!("cannot WRITE {}: {error}", self.stick.disk.display()))
+        };
+        let top = File::open(&self.top).map_err(failed)?;
+        rustix::fs::syncfs(&top).map_err(|errno| failed(errno.into()))?;
+        // Freezing writes the journal out (fs/ext4/super.c, `ext4_freeze`).
+        let watchdog = freeze::Watchdog::start(&[std::os::fd::AsFd::as_fd(&top)], FROZEN).map_err(failed)?;
+        freeze::freeze(&top).and_then(|()| freeze::thaw(&top)).map_err(|errno| failed(errno.into()))?;
+        watchdog.finish();
+        Ok(())
+    }
+
+    /// Writes everything out and unmounts it, unless it was mounted before.
+    pub fn close(self) -> Result<Stick, CommandError> {
+        self.settle()?;
+        if let Some(mounted) = self.mounted {
+            mounted.close()?;
+        }
+        Ok(self.stick)
+    }
+}
+
+/// The stick that a place for backups is on: `usb`, `usb:ID`, a device, an image, or the folder where a stick is mounted.
+pub fn of_place(text: &str) -> Result<Option<Stick>, CommandError> {
+    if Stick::is_meant(text) {
+        return Ok(Some(Stick::named(text)?));
+    }
+    let path = Path::new(text);
+    if path.is_dir() {
+        return Ok(None);
+    }
+    Ok(Stick::at(path))
+}
+
+/// The folder of the repository, where a stick is mounted at a folder.
+pub fn of_folder(folder: &Path) -> Option<PathBuf> {
+    let manifest = std::fs::read(folder.join("lifeboat/manifest.json")).ok()?;
+    let manifest = MediumManifest::from_json(&manifest).ok()?;
+    let repository = manifest.repository.filter(|name| !name.contains('/') && !name.starts_with('.'))?;
+    Some(folder.join(repository))
+}
+
+/// Makes the kernel read the new table of a disk; an image has none that it would read.
+pub fn reread(disk: &File, path: &Path) -> CommandResult {
+    if disk.metadata()?.is_file() {
+        return Ok(());
+    }
+    block::reread_partitions(disk).map_err(|error| {
+        CommandError::new(Kind::Failed, format!("cannot READ the new partition table of {}: {error}", path.display()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_a_stick_by_its_manifest() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(of_folder(dir.path()), None);
+        std::fs::create_dir(dir.path().join("lifeboat")).unwrap();
+        let mut manifest = lifeboat_machine::testing::medium_manifest();
+        let mut found = |repository: Option<&str>| {
+            manifest.repository = repository.map(str::to_owned);
+            let json = serde_json::to_vec(&manifest).unwrap();
+            std::fs::write(dir.path().join("lifeboat/manifest.json"), json).unwrap();
+            of_folder(dir.path())
+        };
+        assert_eq!(found(Some("repo")), Some(dir.path().join("repo")));
+        for other in [None, Some("../repo"), Some("a/b")] {
+            assert_eq!(found(other), None);
+        }
+    }
+}
