@@ -12,6 +12,7 @@ mod dump;
 mod find;
 mod interactive;
 mod key;
+mod label;
 mod layout;
 mod list;
 mod logs;

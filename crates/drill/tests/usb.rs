@@ -73,7 +73,8 @@ fn usb_stick_recovers_is_written_again_and_recovers_that_too() {
         scenario.compare(&original, &recovered)?;
 
         // The recovered machine goes on with the same stick: a backup, and a rescue system that is built again.
-        let spec = VmSpec { disks: [recovered.spec.disks.clone(), vec![plugged(&path)]].concat(), ..recovered.spec.clone() };
+        let spec =
+            VmSpec { disks: [recovered.spec.disks.clone(), vec![plugged(&path)]].concat(), ..recovered.spec.clone() };
         let mut vm = Vm::start(&spec, scenario.acceleration, &scenario.directory.join("again"))?;
         let mut guest = Guest::login(&mut vm, BOOT)?;
         let said = guest.must(

@@ -224,7 +224,10 @@ impl Search<'_> {
         let options: Vec<&str> = ["ro"].into_iter().chain(HARMLESS).collect();
         match mount(device, point, "ext4", &options) {
             Ok(()) => {
-                self.reporter.note(format!("{} was not unmounted when it was last written; its journal was replayed", device.display()));
+                self.reporter.note(format!(
+                    "{} was not unmounted when it was last written; its journal was replayed",
+                    device.display()
+                ));
             }
             Err(error) => {
                 let options: Vec<&str> = ["ro", "noload"].into_iter().chain(HARMLESS).collect();

@@ -193,11 +193,7 @@ impl Gpt {
     ///
     /// # Errors
     /// That of `read`; InvalidData, with what is wrong, where there is no table with right checksums.
-    pub fn read(
-        size_bytes: u64,
-        sector_bytes: u64,
-        read: &dyn Fn(u64, u64) -> io::Result<Vec<u8>>,
-    ) -> io::Result<Gpt> {
+    pub fn read(size_bytes: u64, sector_bytes: u64, read: &dyn Fn(u64, u64) -> io::Result<Vec<u8>>) -> io::Result<Gpt> {
         let wrong = |text: &str| io::Error::new(io::ErrorKind::InvalidData, text.to_owned());
         let header = read(sector_bytes, HEADER_BYTES as u64)?;
         let (Some(head), Some(signature)) = (header.first_chunk::<HEADER_BYTES>(), header.get(..8)) else {

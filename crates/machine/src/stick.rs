@@ -85,9 +85,10 @@ impl StickLayout {
     pub fn of(gpt: &Gpt) -> Option<(StickLayout, usize)> {
         let [bios, efi, data] = gpt.partitions.as_slice() else { return None };
         let parts = [(bios, kinds::BIOS_BOOT), (efi, kinds::EFI_SYSTEM), (data, kinds::LINUX)];
-        let ours = parts.iter().zip(PARTS).all(|((part, kind), number)| {
-            part.kind == *kind && part.id == gpt.disk.part(number)
-        });
+        let ours = parts
+            .iter()
+            .zip(PARTS)
+            .all(|((part, kind), number)| part.kind == *kind && part.id == gpt.disk.part(number));
         // A stick that was copied to a larger one keeps its table.
         let layout = StickLayout { size_bytes: gpt.size_bytes, sector_bytes: gpt.sector_bytes, slot_bytes: efi.bytes };
         let slot = [0, 1].into_iter().find(|slot| layout.efi(*slot) == (efi.offset, efi.bytes))?;
@@ -137,8 +138,14 @@ mod tests {
     fn nothing_overlaps_on_any_size() {
         for (size, sector) in [(1 << 30, 512), ((1 << 30) + 513, 512), (7_803_174_912, 512), ((1 << 30) + 4096, 4096)] {
             let layout = layout(size, sector);
-            let mut places =
-                vec![layout.bios(0), layout.bios(1), layout.efi(0), layout.efi(1), layout.data(), (layout.table(&testing::medium_manifest(), 0).end().0, 0)];
+            let mut places = vec![
+                layout.bios(0),
+                layout.bios(1),
+                layout.efi(0),
+                layout.efi(1),
+                layout.data(),
+                (layout.table(&testing::medium_manifest(), 0).end().0, 0),
+            ];
             places.insert(0, (0, Gpt::reserved(sector).0));
             for pair in places.windows(2) {
                 assert!(pair[0].0 + pair[0].1 <= pair[1].0, "{size} {sector}: {pair:?}");
@@ -170,7 +177,8 @@ mod tests {
 
     #[test]
     fn names_carry_the_machine_the_day_and_the_id() {
-        let manifest = MediumManifest { machine_name: "a-machine-with-a-long-name".into(), ..testing::medium_manifest() };
+        let manifest =
+            MediumManifest { machine_name: "a-machine-with-a-long-name".into(), ..testing::medium_manifest() };
         assert_eq!(label(&manifest), "LIFEBOAT0A1B2C3D");
         assert_eq!(partition_name(&manifest), "a-machine-with-a 2026-11-24 0a1b2c3d");
         assert_eq!(filesystem_uuid(&manifest), "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9");

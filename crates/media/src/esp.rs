@@ -58,12 +58,7 @@ impl Piece {
 ///
 /// # Errors
 /// Names that FAT cannot hold, more than 2 GB; the system's error.
-pub fn write(
-    out: &Path,
-    files: &BTreeMap<String, Piece>,
-    volume_id: u32,
-    sector_bytes: u16,
-) -> Result<(), MediaError> {
+pub fn write(out: &Path, files: &BTreeMap<String, Piece>, volume_id: u32, sector_bytes: u16) -> Result<(), MediaError> {
     let fail = |path: &str| MediaError::io("MAKE", &Path::new("the EFI system partition").join(path));
     let mut sizes = vec![];
     for (path, piece) in files {

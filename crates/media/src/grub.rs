@@ -136,8 +136,10 @@ pub fn find(
     if programs.is_none()
         && let Some(directory) = platform(sysroot, "x86_64-efi", "kernel.img")?
     {
-        programs =
-            Some(BTreeMap::from([("EFI/BOOT/BOOTX64.EFI".to_owned(), efi_core(&directory, medium_id, carrier, work, runner)?)]));
+        programs = Some(BTreeMap::from([(
+            "EFI/BOOT/BOOTX64.EFI".to_owned(),
+            efi_core(&directory, medium_id, carrier, work, runner)?,
+        )]));
         loaders.warnings.push(
             "the medium does not boot under Secure Boot: try installing the packages shim-signed and \
              grub-efi-amd64-signed and building it again"

@@ -14,6 +14,7 @@
 //! | [`digest`] | sizes and hashes of the files of a medium, for its manifest |
 //! | [`by_hand`] | RECOVER-BY-HAND.txt |
 //! | [`by_hand_filesystems`] | its lines that make filesystems |
+//! | [`label`] | the page for the case of a medium |
 //! | [`progress`] | how far the image is |
 //! | [`error`] | [`MediaError`] |
 
@@ -29,6 +30,7 @@ pub mod esp;
 pub mod grub;
 pub mod inherited;
 pub mod iso;
+pub mod label;
 pub mod menu;
 pub mod progress;
 pub mod signed;
@@ -38,7 +40,7 @@ pub use boot_list::Seal;
 pub use by_hand::recover_by_hand;
 pub use digest::{digest_files, digest_tree};
 pub use error::MediaError;
-pub use iso::{MediumInputs, IsoReport, image_bytes, program_bytes, volume_id, write_iso};
+pub use iso::{IsoReport, MediumInputs, image_bytes, program_bytes, volume_id, write_iso};
 pub use menu::{Menu, MenuEntry, MenuOptions};
 pub use progress::Progress;
 pub use signed::Signing;

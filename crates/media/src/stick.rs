@@ -12,8 +12,8 @@ use crate::iso::{MediumInputs, check_names, write_private};
 use crate::menu::marker;
 use crate::{esp, signed};
 use lifeboat_machine::boot_list::{BOOT_LIST, EFI_PARTITION, KERNEL};
-use lifeboat_machine::manifest::{FORMAT, FileDigest};
 use lifeboat_machine::gpt::Gpt;
+use lifeboat_machine::manifest::{FORMAT, FileDigest};
 use lifeboat_machine::stick::StickLayout;
 use lifeboat_machine::{BootList, BootRange, MediumManifest};
 use lifeboat_rescue::sysroot::Sysroot;
@@ -141,24 +141,22 @@ impl StickLoaders {
     ///
     /// # Errors
     /// When they do not fit into their places.
-    pub fn place(
-        &self,
-        table: &Gpt,
-        layout: StickLayout,
-        places: Places,
-        out: &Path,
-    ) -> Result<StickBoot, MediaError> {
+    pub fn place(&self, table: &Gpt, layout: StickLayout, places: Places, out: &Path) -> Result<StickBoot, MediaError> {
         let wrong = |reason: String| MediaError::Verify { out: out.to_owned(), reason };
         let (core_at, core_room) = layout.bios(places.half);
         let (efi_at, efi_room) = layout.efi(places.slot);
-        for (name, size, room) in
-            [("GRUB's core image", self.core.len() as u64, core_room), ("the EFI system partition", self.efi_bytes, efi_room)]
-        {
+        for (name, size, room) in [
+            ("GRUB's core image", self.core.len() as u64, core_room),
+            ("the EFI system partition", self.efi_bytes, efi_room),
+        ] {
             if size > room {
-                return Err(wrong(format!("{name} has {size} bytes, and its place {room}; a stick that is made anew has more")));
+                return Err(wrong(format!(
+                    "{name} has {size} bytes, and its place {room}; a stick that is made anew has more"
+                )));
             }
         }
-        let (core, boot_code) = located(&self.core, &self.boot_code, core_at).map_err(|reason| wrong(reason.to_owned()))?;
+        let (core, boot_code) =
+            located(&self.core, &self.boot_code, core_at).map_err(|reason| wrong(reason.to_owned()))?;
         let mut beginning = table.beginning(&boot_code);
         // All before the first partition.
         beginning.resize(MIB as usize, 0);
@@ -276,7 +274,8 @@ impl StickBoot {
         let zeros = vec![0; MIB as usize];
         let (data, data_bytes) = self.layout.data();
         let (end_at, _) = self.end();
-        let starts = [0, self.layout.bios(0).0, self.layout.efi(0).0, self.layout.efi(1).0, data, data + data_bytes - MIB];
+        let starts =
+            [0, self.layout.bios(0).0, self.layout.efi(0).0, self.layout.efi(1).0, data, data + data_bytes - MIB];
         for offset in starts {
             disk.write_all_at(&zeros, offset).map_err(fail())?;
         }

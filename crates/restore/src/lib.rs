@@ -8,7 +8,7 @@
 //! | [`medium`] | a medium: its manifest and machine, the check that every byte is unchanged |
 //! | [`source`] | where an archive is: repository, medium file, device or mount point, place on a disk, address |
 //! | [`on_disk`] | places on local disks |
-//! | [`stick`] | sticks and images of them |
+//! | [`stick`], [`stick_mounts`] | sticks and images of them |
 //! | [`stacks`] | md, LVM, LUKS and multipath below an archive: activated for it, released before disks are written |
 //! | [`network`] | what is needed to open addresses |
 //! | [`rescue`] | what the boot process left for us: parameters, embedded manifest, source |
@@ -66,6 +66,7 @@ pub mod source;
 pub mod stacks;
 pub mod steps;
 pub mod stick;
+pub mod stick_mounts;
 pub mod stream_name;
 pub mod stream_place;
 pub mod view;

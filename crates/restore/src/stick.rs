@@ -2,13 +2,9 @@
 //! ([`lifeboat_machine::stick`]).
 
 use crate::failure::Failure;
-use crate::mounted::{Mounted, mounted};
-use crate::on_disk;
 use lifeboat_machine::gpt::Gpt;
 use lifeboat_machine::stick::StickLayout;
-use lifeboat_sys::mount::HARMLESS;
-use lifeboat_sys::program::MOUNT;
-use lifeboat_sys::{Invocation, Runner, block};
+use lifeboat_sys::block;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _, OpenOptionsExt as _};
@@ -114,61 +110,17 @@ impl Stick {
         }
         None
     }
-
-    /// Where its data partition is mounted.
-    pub fn mount_point(&self) -> Option<PathBuf> {
-        on_disk::mount_point(&self.partition()?)
-    }
-
-    /// Mounts its data partition to write to it; where it is mounted already, that mount is used. Returns what unmounts it, and the
-    /// mount point.
-    ///
-    /// # Errors
-    /// [`Failure::Unusable`] when it is mounted read-only; that of mount.
-    pub fn open(&self, scratch: &Path, runner: &dyn Runner) -> Result<(Option<Mounted>, PathBuf), Failure> {
-        let Some(point) = self.mount_point() else {
-            let options = ["rw", "noatime", "errors=remount-ro"];
-            let (guard, point) = mounted(scratch, |point| self.mount(point, &options, runner))?;
-            return Ok((Some(guard), point));
-        };
-        let read_only = rustix::fs::statvfs(&point)
-            .is_ok_and(|filesystem| filesystem.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY));
-        match read_only {
-            true => Err(Failure::Unusable {
-                what: self.disk.display().to_string(),
-                reason: format!("it is mounted read-only at {0}; try: umount {0}", point.display()),
-            }),
-            false => Ok((None, point)),
-        }
-    }
-
-    /// Mounts its data partition with some options; a loop device leads to it where it has no device of its own.
-    ///
-    /// # Errors
-    /// That of mount.
-    pub fn mount(&self, point: &Path, options: &[&str], runner: &dyn Runner) -> Result<(), Failure> {
-        let mut options: Vec<String> = options.iter().chain(&HARMLESS).map(|option| (*option).to_owned()).collect();
-        let device = match self.partition() {
-            Some(partition) => partition,
-            None => {
-                let (offset, bytes) = self.layout.data();
-                // Of a copy on a smaller disk the end is missing.
-                let bytes = self.table.partitions.last().map_or(bytes, |data| data.bytes);
-                options.extend(["loop".to_owned(), format!("offset={offset}"), format!("sizelimit={bytes}")]);
-                self.disk.clone()
-            }
-        };
-        let call = Invocation::new(MOUNT).args(["-t", "ext4", "-o", &options.join(",")]).arg(device).arg(point);
-        Ok(runner.run(&call).map(drop)?)
-    }
 }
 
 /// All sticks that are attached.
 fn attached() -> Vec<Stick> {
     let names = std::fs::read_dir("/sys/block").into_iter().flatten().flatten().map(|entry| entry.file_name());
     // What is made of other devices is found below them.
-    let derived = |name: &str| ["loop", "ram", "zram", "dm-", "md", "sr", "nbd", "fd"].iter().any(|prefix| name.starts_with(prefix));
-    let mut names: Vec<String> = names.filter_map(|name| name.into_string().ok()).filter(|name| !derived(name)).collect();
+    let derived = |name: &str| {
+        ["loop", "ram", "zram", "dm-", "md", "sr", "nbd", "fd"].iter().any(|prefix| name.starts_with(prefix))
+    };
+    let mut names: Vec<String> =
+        names.filter_map(|name| name.into_string().ok()).filter(|name| !derived(name)).collect();
     names.sort();
     names.iter().filter_map(|name| Stick::at(&Path::new("/dev").join(name))).collect()
 }
@@ -194,10 +146,9 @@ pub(crate) fn disk_of(source: &Path) -> Option<PathBuf> {
 mod tests {
     use super::*;
     use lifeboat_machine::testing;
-    use lifeboat_sys::FakeRunner;
 
     #[test]
-    fn an_image_is_known_and_mounted_by_its_offset() {
+    fn an_image_is_known_by_its_table() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("stick.img");
         let layout = StickLayout { size_bytes: 256 << 20, sector_bytes: 512, slot_bytes: 32 << 20 };
@@ -206,17 +157,14 @@ mod tests {
         File::options().write(true).open(&path).unwrap().set_len(256 << 20).unwrap();
         let stick = Stick::at(&path).unwrap();
         assert_eq!((stick.layout, stick.slot, stick.partition()), (layout, 1, None));
-        let runner = FakeRunner::lenient();
-        stick.mount(Path::new("/point"), &["ro", "noload"], &runner).unwrap();
-        let line = &runner.command_lines()[0];
         assert_eq!((stick.short_id().as_str(), stick.name()), ("0a1b2c3d", "box 2026-11-24 0a1b2c3d"));
-        let expected = "mount -t ext4 -o ro,noload,nosuid,nodev,noexec,loop,offset=69206016,sizelimit=198180864";
-        assert!(line.starts_with(expected), "{line}");
         std::fs::write(&path, vec![0; 1 << 20]).unwrap();
         assert_eq!(Stick::at(&path), None);
         assert_eq!(Stick::at(Path::new("/dev/null")), None);
         assert_eq!(Stick::at(dir.path()), None);
-        for (text, meant) in [("usb", true), ("usb:0a1b", true), ("usb:", true), ("usbx", false), ("/usb", false), ("./usb", false)] {
+        for (text, meant) in
+            [("usb", true), ("usb:0a1b", true), ("usb:", true), ("usbx", false), ("/usb", false), ("./usb", false)]
+        {
             assert_eq!(Stick::is_meant(text), meant, "{text}");
         }
         let error = Stick::named("usb:ffffffffffffffffffffffffffffffff0").unwrap_err().to_string();

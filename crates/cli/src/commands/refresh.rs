@@ -10,9 +10,6 @@ use lifeboat_machine::{Event, EventSink as _};
 use lifeboat_remote::Address;
 use std::path::Path;
 
-/// zstd level of a rescue system, as `media iso` has it by default.
-pub const COMPRESSION: u32 = 10;
-
 pub fn run(session: &Session, args: &RefreshArgs) -> CommandResult {
     let Some(out) = args.out.clone().or_else(|| session.config.schedule.medium_file.clone()) else {
         return Err(CommandError::usage("no medium was named; name it with --out FILE.iso")
@@ -37,7 +34,7 @@ pub fn run(session: &Session, args: &RefreshArgs) -> CommandResult {
         false => why(session, &out)?,
     };
     if reasons.is_empty() {
-        return up_to_date(session, &out);
+        return refresh::up_to_date(session, &out);
     }
     for reason in &reasons {
         session.reporter.note(format!("the medium is built again: {reason}"));
@@ -54,35 +51,9 @@ pub fn run(session: &Session, args: &RefreshArgs) -> CommandResult {
     built
 }
 
-/// Nothing was to be done.
-pub fn up_to_date(session: &Session, out: &Path) -> CommandResult {
-    session.reporter.value(&serde_json::json!({"medium": out, "refreshed": false, "reasons": []}));
-    session.reporter.line(format!("{} is up to date", out.display()));
-    // What is known of the medium stays known.
-    let made = State::load(&state::folder()).0.runs(Task::Medium).done.and_then(|run| run.medium);
-    session.tasks.note(Task::Medium, |run| run.medium = made);
-    Ok(())
-}
-
 fn show(session: &Session, out: &Path) -> CommandResult {
     let reasons = why(session, out)?;
-    shown(session, out, &reasons)
-}
-
-/// Says whether a medium is out of date.
-pub fn shown(session: &Session, out: &Path, reasons: &[String]) -> CommandResult {
-    session.reporter.value(&serde_json::json!({"medium": out, "up_to_date": reasons.is_empty(), "reasons": reasons}));
-    for reason in reasons {
-        session.reporter.line(reason);
-    }
-    match reasons {
-        [] => {
-            session.reporter.line(format!("{} is up to date", out.display()));
-            Ok(())
-        }
-        _ => Err(CommandError::new(Kind::Differences, format!("{} is out of date", out.display()))
-            .hint("lifeboat media refresh")),
-    }
+    refresh::shown(session, out, &reasons)
 }
 
 /// Why the medium must be built.
@@ -137,7 +108,7 @@ fn request(session: &Session, args: &RefreshArgs, out: &Path) -> Result<IsoArgs,
             timeout: None,
             append: vec![],
             no_firmware: false,
-            compression: COMPRESSION,
+            compression: refresh::COMPRESSION,
             layout: None,
             work_dir: None,
             force: true,

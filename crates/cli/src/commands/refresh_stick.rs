@@ -36,10 +36,10 @@ pub fn run(session: &Session, args: &RefreshArgs, stick: Stick, shown: &str) -> 
     let written = Written::open(session, stick)?;
     let known = look(session, args, &written)?;
     if args.show {
-        return super::refresh::shown(session, Path::new(shown), &known.reasons);
+        return refresh::shown(session, Path::new(shown), &known.reasons);
     }
     if known.reasons.is_empty() {
-        return super::refresh::up_to_date(session, Path::new(shown));
+        return refresh::up_to_date(session, Path::new(shown));
     }
     for reason in &known.reasons {
         session.reporter.note(format!("the rescue system on the stick is built again: {reason}"));
@@ -104,7 +104,7 @@ fn medium_args(options: Options) -> MediumArgs {
         timeout: options.timeout,
         append: options.append,
         no_firmware: options.no_firmware,
-        compression: super::refresh::COMPRESSION,
+        compression: refresh::COMPRESSION,
         layout: None,
         work_dir: None,
         force: true,

@@ -60,9 +60,12 @@ pub fn run(session: &Session, args: &UsbArgs) -> CommandResult {
     let Some(plan) = plan(session, args, &target, saves)? else { return Ok(()) };
     // From here on nothing is asked.
     let workshop = Workshop::for_stick(session, &args.medium)?;
-    let own = args.medium.embed_key.then(Secret::generate).transpose().map_err(|error| {
-        CommandError::new(Kind::Failed, format!("cannot MAKE a key: {error}"))
-    })?;
+    let own = args
+        .medium
+        .embed_key
+        .then(Secret::generate)
+        .transpose()
+        .map_err(|error| CommandError::new(Kind::Failed, format!("cannot MAKE a key: {error}")))?;
     let request = Request {
         machine: &plan.machine,
         archive: None,
@@ -142,7 +145,11 @@ fn plan(session: &Session, args: &UsbArgs, target: &TargetDisk, saves: bool) -> 
     }
     if let Some(image) = &image {
         let folder = image.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        medium_room::check(folder, stick::data_bytes(RESCUE_SYSTEM / 2 + archive_bytes / 2), &image.display().to_string())?;
+        medium_room::check(
+            folder,
+            stick::data_bytes(RESCUE_SYSTEM / 2 + archive_bytes / 2),
+            &image.display().to_string(),
+        )?;
     }
     if args.dry_run {
         return preview(session, args, target, &machine, most).map(|()| None);
@@ -241,8 +248,11 @@ fn start(
     boot.write(disk, &target.path)?;
     stick::reread(disk, &target.path)?;
     let stick = Stick::at(&target.path).ok_or_else(|| {
-        CommandError::new(Kind::Failed, format!("cannot USE {}: its new partition table reads back wrong", target.path.display()))
-            .hint("another stick: this one does not keep what is written to it")
+        CommandError::new(
+            Kind::Failed,
+            format!("cannot USE {}: its new partition table reads back wrong", target.path.display()),
+        )
+        .hint("another stick: this one does not keep what is written to it")
     })?;
     stick::make_filesystem(session, &stick, inputs.manifest)?;
     let written = Written::open(session, stick)?;

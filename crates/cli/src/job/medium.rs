@@ -217,4 +217,3 @@ pub fn timed<T>(
     session.reporter.emit(&Event::Stage { name: name.into(), seconds });
     Ok(result)
 }
-

@@ -1,8 +1,8 @@
 //! Addresses on the network: where names and passwords come from, and who is notified of lost servers.
 
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::job::stick::{self, Written};
 use crate::job::limits;
+use crate::job::stick::{self, Written};
 use crate::output::Reporter;
 use crate::session::Session;
 use lifeboat_archive::Place;

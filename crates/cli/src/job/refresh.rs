@@ -1,7 +1,8 @@
 //! Whether a medium would still bring this machine back: what it was made from, beside what the machine has now.
 
+use crate::error::{CommandError, CommandResult, Kind};
 use crate::session::Session;
-use crate::state::{State, Task};
+use crate::state::{self, State, Task};
 use lifeboat_machine::{Machine, MediumManifest};
 use lifeboat_plan::Change;
 use lifeboat_remote::tree::Tree;
@@ -17,6 +18,9 @@ const LOADERS: [&str; 5] =
 const CONCERNED: [&str; 4] = ["layout", "boot loaders", "boot firmware", "boot initramfs"];
 /// Changes that are named.
 const NAMED: usize = 3;
+
+/// zstd level of a rescue system, as `media iso` has it by default.
+pub const COMPRESSION: u32 = 10;
 
 /// A medium, as it describes itself.
 #[derive(Clone, Debug)]
@@ -119,6 +123,32 @@ pub fn reasons(session: &Session, known: &Known, now: &Machine, state: &State) -
         reasons.push(format!("the layout changed: {}", in_words(&changes)));
     }
     reasons
+}
+
+/// Nothing was to be done.
+pub fn up_to_date(session: &Session, out: &Path) -> CommandResult {
+    session.reporter.value(&serde_json::json!({"medium": out, "refreshed": false, "reasons": []}));
+    session.reporter.line(format!("{} is up to date", out.display()));
+    // What is known of the medium stays known.
+    let made = State::load(&state::folder()).0.runs(Task::Medium).done.and_then(|run| run.medium);
+    session.tasks.note(Task::Medium, |run| run.medium = made);
+    Ok(())
+}
+
+/// Says whether a medium is out of date.
+pub fn shown(session: &Session, out: &Path, reasons: &[String]) -> CommandResult {
+    session.reporter.value(&serde_json::json!({"medium": out, "up_to_date": reasons.is_empty(), "reasons": reasons}));
+    for reason in reasons {
+        session.reporter.line(reason);
+    }
+    match reasons {
+        [] => {
+            session.reporter.line(format!("{} is up to date", out.display()));
+            Ok(())
+        }
+        _ => Err(CommandError::new(Kind::Differences, format!("{} is out of date", out.display()))
+            .hint("lifeboat media refresh")),
+    }
 }
 
 #[cfg(test)]

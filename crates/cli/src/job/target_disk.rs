@@ -70,12 +70,16 @@ impl TargetDisk {
         if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
             return Err(CommandError::refused(format!("{everything}; nobody can be asked")).hint("--yes"));
         }
-        crate::output::tell(&format!("{everything}\nType the name of the disk, {name}, to go on, or anything else to stop: "));
+        crate::output::tell(&format!(
+            "{everything}\nType the name of the disk, {name}, to go on, or anything else to stop: "
+        ));
         let mut answer = String::new();
         std::io::stdin().lock().read_line(&mut answer)?;
         match answer.trim().trim_start_matches("/dev/") == name {
             true => Ok(()),
-            false => Err(CommandError::refused(format!("{} was not confirmed; nothing was written", self.path.display()))),
+            false => {
+                Err(CommandError::refused(format!("{} was not confirmed; nothing was written", self.path.display())))
+            }
         }
     }
 
@@ -227,10 +231,7 @@ mod tests {
 
     #[test]
     fn a_disk_is_described_by_what_a_person_knows_it_by() {
-        let disk = Disk {
-            model: Some("SanDisk Ultra".into()),
-            ..lifeboat_machine::testing::disk("4C53")
-        };
+        let disk = Disk { model: Some("SanDisk Ultra".into()), ..lifeboat_machine::testing::disk("4C53") };
         let content = DiskContent::Whole { uuid: None, summary: "vfat \"PHOTOS\"".into() };
         let found = FoundDisk { path: "/dev/none".into(), size_bytes: 31 << 30, disk, content, lock: None };
         assert_eq!(described(&found), "SanDisk Ultra, serial number 4C53, 31.0 GiB, it holds vfat \"PHOTOS\"");
