@@ -169,7 +169,7 @@ struct Run<'a> {
 impl Run<'_> {
     fn recover(&mut self) -> Result<(), DrillError> {
         (self.observer)(Progress::Phase("boot the medium".to_owned()));
-        let spec = match self.options.stick {
+        let spec = match self.options.stick || self.medium.stick {
             true => self.spec.clone().stick(&self.options.medium),
             false => self.spec.clone().disc(&self.options.medium),
         };

@@ -16,7 +16,6 @@ use crate::state::{self, State, Task};
 use lifeboat_machine::{Event, EventSink as _, Machine};
 use lifeboat_media::stick::{NEXT, Places, StickBoot, StickLoaders, half_in_use, put_files};
 use lifeboat_restore::{Medium, Stick};
-use rustix::fs::{CWD, RenameFlags};
 use std::fs::File;
 use std::path::Path;
 
@@ -141,13 +140,10 @@ fn replace(
     let disk = File::options().read(true).write(true).open(&disk_path).map_err(failed)?;
     let loaders = StickLoaders::make(&inputs, written.stick.layout.sector_bytes, &session.runner)?;
     let boot = places(&loaders, &written.stick, &disk)?;
-    let (old, next) = (written.top.join("lifeboat"), written.top.join(NEXT));
+    let next = written.top.join(NEXT);
     remove(&next).map_err(failed)?;
     put_files(&inputs, &boot, &written.top, NEXT)?;
-    written.settle()?;
-    // One block of one directory changes: whoever reads it finds the old folder or the new one, each whole.
-    rustix::fs::renameat_with(CWD, &next, CWD, &old, RenameFlags::EXCHANGE).map_err(|errno| failed(errno.into()))?;
-    written.settle()?;
+    written.exchange(NEXT, "lifeboat")?;
     boot.update(&disk, &disk_path)?;
     remove(&next).map_err(failed)?;
     written.settle()?;

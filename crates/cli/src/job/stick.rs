@@ -6,6 +6,7 @@ use lifeboat_machine::{MediumManifest, stick};
 use lifeboat_restore::{Mounted, Stick};
 use lifeboat_sys::program::{E2FSCK, MKE2FS};
 use lifeboat_sys::{Invocation, Runner as _, block, freeze};
+use rustix::fs::{CWD, RenameFlags};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -87,6 +88,16 @@ impl Written {
         Ok(())
     }
 
+    /// Puts a folder at the top in the place of another, which takes its name. Both are whole on the disk before, and after: who reads
+    /// the disk finds the old folder or the new one, for one block of the root directory changes.
+    pub fn exchange(&self, next: &str, old: &str) -> CommandResult {
+        self.settle()?;
+        let (next, old) = (self.top.join(next), self.top.join(old));
+        rustix::fs::renameat_with(CWD, &next, CWD, &old, RenameFlags::EXCHANGE)
+            .map_err(|errno| CommandError::new(Kind::Failed, format!("cannot REPLACE {}: {errno}", old.display())))?;
+        self.settle()
+    }
+
     /// Writes everything out and unmounts it, unless it was mounted before.
     pub fn close(self) -> Result<Stick, CommandError> {
         self.settle()?;
@@ -130,6 +141,60 @@ pub fn reread(disk: &File, path: &Path) -> CommandResult {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What a copy of the disk shows at each moment, without its journal, as GRUB reads it.
+    #[test]
+    fn root_a_stick_that_is_pulled_has_the_old_folder_or_the_new_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let image = dir.path().join("stick.img");
+        let manifest = lifeboat_machine::testing::medium_manifest();
+        let layout = stick::StickLayout { size_bytes: 256 << 20, sector_bytes: 512, slot_bytes: 32 << 20 };
+        let table = layout.table(&manifest, 0);
+        std::fs::write(&image, table.beginning(&[])).unwrap();
+        File::options().write(true).open(&image).unwrap().set_len(layout.size_bytes).unwrap();
+        let session = Session {
+            config: Default::default(),
+            limits: Default::default(),
+            reporter: crate::output::Reporter::new(true),
+            runner: lifeboat_sys::SystemRunner,
+            tasks: Default::default(),
+            held: Default::default(),
+        };
+        let stick = Stick::at(&image).unwrap();
+        make_filesystem(&session, &stick, &manifest).unwrap();
+        check_filesystem(&session, &stick).unwrap();
+        let written = Written::open(&session, stick).unwrap();
+        let put = |folder: &str, content: u8| {
+            std::fs::create_dir(written.top.join(folder)).unwrap();
+            for name in ["kernel", "initrd.img"] {
+                std::fs::write(written.top.join(folder).join(name), vec![content; 3 << 20]).unwrap();
+            }
+        };
+        let seen = || {
+            let copy = dir.path().join("pulled.img");
+            std::fs::copy(&image, &copy).unwrap();
+            let point = dir.path().join("point");
+            let _ = std::fs::create_dir(&point);
+            Stick::at(&copy).unwrap().mount(&point, &["ro", "noload"], &session.runner).unwrap();
+            let read = |name: &str| std::fs::read(point.join("lifeboat").join(name)).unwrap();
+            let (kernel, initrd) = (read("kernel"), read("initrd.img"));
+            lifeboat_sys::mount::unmount(&point).unwrap();
+            assert!(kernel == initrd && kernel == vec![kernel[0]; 3 << 20], "half a folder");
+            kernel[0]
+        };
+        put("lifeboat", 1);
+        written.settle().unwrap();
+        assert_eq!(seen(), 1);
+        put("lifeboat.new", 2);
+        assert_eq!(seen(), 1);
+        written.exchange("lifeboat.new", "lifeboat").unwrap();
+        assert_eq!(seen(), 2);
+        std::fs::remove_dir_all(written.top.join("lifeboat.new")).unwrap();
+        written.settle().unwrap();
+        assert_eq!(seen(), 2);
+        let stick = written.close().unwrap();
+        check_filesystem(&session, &stick).unwrap();
+    }
 
     #[test]
     fn a_folder_is_a_stick_by_its_manifest() {
