@@ -8,10 +8,11 @@ mod common;
 use common::{HEALTHY, PLAIN, programs, run_scenario, scenario_in};
 use lifeboat_drill::DrillError;
 use lifeboat_drill::guest::Guest;
-use lifeboat_drill::lab::scenario::{BOOT, RECORD};
+use lifeboat_drill::lab::scenario::{BOOT, RECORD, RECOVER, await_end};
 use lifeboat_drill::lab::{Original, Scenario, Target, await_event};
 use lifeboat_drill::vm::{Controller, Vm, VmDisk, VmFirmware, VmSpec, image};
 use lifeboat_machine::Event;
+use lifeboat_sys::SystemRunner;
 use std::path::{Path, PathBuf};
 
 /// The first disk behind SCSI in a machine whose own is on virtio-blk.
@@ -113,5 +114,49 @@ fn usb_stick_recovers_a_machine_with_secure_boot() {
         let recovered = scenario.recover(&path, &stick())?;
         scenario.compare(&original, &recovered)?;
         scenario.boot(&recovered, &HEALTHY)
+    });
+}
+
+/// The machine dies while it is backed up to its stick, whose filesystem is then as a power cut leaves it.
+#[test]
+#[ignore = "long: make test-all"]
+fn usb_stick_of_a_machine_that_died_during_a_backup() {
+    run_scenario(|| {
+        let scenario = scenario_in("usb-cut", PLAIN)?;
+        let path = blank(&scenario)?;
+        let (mut vm, _) = scenario.start_original_with(|spec| spec.disks.push(plugged(&path)))?;
+        let mut guest = Guest::login(&mut vm, BOOT)?;
+        guest.install(&SystemRunner, &programs(), "/usr/local/bin")?;
+        guest.must(&format!("{FIRST} --no-verify"), RECORD)?;
+        let written = "awk '{print $7}' /sys/block/sda/stat";
+        // 40,000 sectors: some packs are there, others are being written, and no snapshot is.
+        guest.must(
+            &format!(
+                "dd if=/dev/urandom of=/root/later bs=1M count=300 status=none; before=$({written}); \
+                 (nohup lifeboat backup --to usb >/run/log 2>&1 &); \
+                 until test $({written}) -gt $((before + 40000)); do sleep 1; done; ! grep -q snapshot /run/log"
+            ),
+            RECORD,
+        )?;
+        vm.power_cut();
+
+        // From a stick that can be written, which a scenario's own cannot.
+        let disk = scenario.directory.join("recovered.img");
+        image::blank(&disk, lifeboat_sys::block::size_bytes(&scenario.machine.disk).unwrap())?;
+        let firmware = scenario.machine.firmware_at(&scenario.directory.join("recovered.vars.fd"), false)?;
+        let spec = VmSpec::new(firmware).memory(2048);
+        let booted = spec.clone().disk(plugged(&path)).disk(VmDisk::raw(&disk, "new-disk"));
+        let mut vm = Vm::start(&booted, scenario.acceleration, &scenario.directory.join("recovery"))?;
+        let end = await_end(&mut vm, RECOVER)?;
+        assert!(matches!(end.event, Event::Restored { .. }), "{:?}", end.event);
+        let console: Vec<String> = vm.console.lines().into_iter().map(|(_, line)| line).collect();
+        assert!(console.iter().any(|line| line.contains("its journal was replayed")), "{console:#?}");
+        vm.wait_off(BOOT)?;
+        let spec = spec.disk(VmDisk::raw(&disk, "new-disk"));
+        let mut vm = Vm::start(&spec, scenario.acceleration, &scenario.directory.join("booted"))?;
+        let mut guest = Guest::login(&mut vm, BOOT)?;
+        guest.must(&format!("test ! -e /root/later && {}", HEALTHY[1]), BOOT)?;
+        vm.power_cut();
+        Ok(())
     });
 }

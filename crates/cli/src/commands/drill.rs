@@ -25,6 +25,8 @@ pub fn run(session: &Session, args: &DrillArgs) -> CommandResult {
         log::keep(session, Task::Drill.name(), Path::new("/"));
         session.tasks.begin(Task::Drill, place::shown(&medium.display().to_string()));
     }
+    let named = medium.display().to_string();
+    let medium = &if Stick::is_meant(&named) { Stick::named(&named)?.disk } else { medium.clone() };
     if !medium.exists() {
         return Err(CommandError::usage(format!("{}: no such medium", medium.display())));
     }

@@ -49,9 +49,14 @@ pub fn run(session: &Session, args: &UsbArgs) -> CommandResult {
     backup::check_exclusions(session, &args.exclude)?;
     let wanted = Wanted { size: args.size.as_deref(), force: args.medium.force };
     let target = TargetDisk::look(session, &args.to, wanted)?;
+    let id = contents::random_id()?;
     let saves = args.from.is_none() && !args.no_backup;
     if args.machine.is_none() && sysroot == Path::new("/") {
-        let shown = place::shown(&target.path.display().to_string());
+        // A device's name is another one's after the next boot.
+        let shown = match target.is_image() {
+            true => place::shown(&target.path.display().to_string()),
+            false => format!("usb:{}", lifeboat_machine::stick::short_id(&id)),
+        };
         session.tasks.begin(Task::Medium, shown.clone());
         if saves {
             session.tasks.begin(Task::Backup, shown);
@@ -72,7 +77,7 @@ pub fn run(session: &Session, args: &UsbArgs) -> CommandResult {
         key: own.as_ref(),
         seal: Some(&plan.secret),
         credentials: false,
-        stick: Some(contents::random_id()?),
+        stick: Some(id),
     };
     let prepared = contents::prepare(session, &args.medium, &workshop, &request)?;
     let sealing = contents::sealing(&request);

@@ -8,6 +8,8 @@ use lifeboat_plan::Change;
 use lifeboat_remote::tree::Tree;
 use lifeboat_rescue::kernel::Kernel;
 use lifeboat_rescue::sysroot::Sysroot;
+use lifeboat_restore::{Network, Source, Stick};
+use lifeboat_sys::SystemRunner;
 use std::path::{Path, PathBuf};
 
 /// Where distributions keep the parts of boot loaders that go onto disks and media.
@@ -36,6 +38,13 @@ pub struct Known {
 /// # Errors
 /// Why it cannot be read, for people.
 pub fn read(path: &Path) -> Result<Known, String> {
+    let named = path.display().to_string();
+    if Stick::is_meant(&named) || Stick::at(path).is_some() {
+        let source = Source::open_medium(&named, &super::scratch::scratch(), &Network::default(), &SystemRunner)
+            .map_err(|failure| failure.to_string())?;
+        let medium = source.medium.as_ref().ok_or("it is no medium")?;
+        return Ok(Known { manifest: medium.manifest.clone(), machine: medium.machine.clone() });
+    }
     let tree = Tree::open_local(path).map_err(|fault| fault.to_string())?;
     let file = |name: &str| tree.read_file(name).map_err(|fault| fault.to_string());
     let manifest = lifeboat_restore::medium::parse_manifest(&file("manifest.json")?, "the medium's manifest")
