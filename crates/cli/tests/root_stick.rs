@@ -56,6 +56,7 @@ fn image(dir: &Path) -> PathBuf {
         sysroot: Path::new("/"),
         work: &dir.join("work"),
         out: &out,
+        keep_old: false,
         files: &files,
         manifest: &manifest,
         menu: &Menu::new(&machine(), &manifest, &MenuOptions::default()),

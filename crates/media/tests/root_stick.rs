@@ -44,6 +44,7 @@ impl Desk {
             sysroot: Path::new("/"),
             work: &self.dir.path().join("work"),
             out: &self.image(),
+            keep_old: false,
             files: &self.files,
             manifest: &self.manifest,
             menu: &self.menu,
