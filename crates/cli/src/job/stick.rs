@@ -9,7 +9,7 @@ use lifeboat_sys::{Invocation, Runner as _, block, freeze};
 use rustix::fs::{CWD, RenameFlags};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What every GRUB since 2.02 and every kernel since 4.0 reads; what newer releases of mke2fs add on their own is left out.
 const FEATURES: &str = "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file,\
@@ -20,6 +20,9 @@ const BLOCK: u64 = 4096;
 const BYTES_PER_INODE: &str = "262144";
 /// Room for journal and tables of the filesystem.
 const FILESYSTEM: u64 = 96 << 20;
+/// How long the old partitions of a disk may be in use when its table is new, and how often to try.
+const PATIENCE: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_millis(100);
 /// How long the stick may stay frozen while its journal is written out.
 const FROZEN: Duration = Duration::from_secs(120);
 
@@ -133,9 +136,20 @@ pub fn reread(disk: &File, path: &Path) -> CommandResult {
     if disk.metadata()?.is_file() {
         return Ok(());
     }
-    block::reread_partitions(disk).map_err(|error| {
-        CommandError::new(Kind::Failed, format!("cannot READ the new partition table of {}: {error}", path.display()))
-    })
+    let busy = |error: &std::io::Error| error.raw_os_error() == Some(rustix::io::Errno::BUSY.raw_os_error());
+    let began = Instant::now();
+    loop {
+        match block::reread_partitions(disk) {
+            // udev may still be reading an old partition; it begins nothing new while the disk is locked.
+            Err(error) if busy(&error) && began.elapsed() < PATIENCE => std::thread::sleep(LOOK),
+            result => {
+                return result.map_err(|error| {
+                    let text = format!("cannot READ the new partition table of {}: {error}", path.display());
+                    CommandError::new(Kind::Failed, text)
+                });
+            }
+        }
+    }
 }
 
 #[cfg(test)]
