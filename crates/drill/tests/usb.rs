@@ -133,8 +133,8 @@ fn usb_stick_of_a_machine_that_died_during_a_backup() {
         guest.must(
             &format!(
                 "dd if=/dev/urandom of=/root/later bs=1M count=300 status=none; before=$({written}); \
-                 (nohup lifeboat backup --to usb >/run/log 2>&1 &); \
-                 until test $({written}) -gt $((before + 40000)); do sleep 1; done; ! grep -q snapshot /run/log"
+                 (nohup lifeboat backup --to usb >/run/backup.log 2>&1 &); \
+                 until test $({written}) -gt $((before + 40000)); do sleep 1; done; ! grep -q snapshot /run/backup.log"
             ),
             RECORD,
         )?;
