@@ -196,11 +196,17 @@ _lifeboat() {
             lifeboat__subcmd__help__subcmd__media,iso)
                 cmd="lifeboat__subcmd__help__subcmd__media__subcmd__iso"
                 ;;
+            lifeboat__subcmd__help__subcmd__media,label)
+                cmd="lifeboat__subcmd__help__subcmd__media__subcmd__label"
+                ;;
             lifeboat__subcmd__help__subcmd__media,refresh)
                 cmd="lifeboat__subcmd__help__subcmd__media__subcmd__refresh"
                 ;;
             lifeboat__subcmd__help__subcmd__media,tape)
                 cmd="lifeboat__subcmd__help__subcmd__media__subcmd__tape"
+                ;;
+            lifeboat__subcmd__help__subcmd__media,usb)
+                cmd="lifeboat__subcmd__help__subcmd__media__subcmd__usb"
                 ;;
             lifeboat__subcmd__help__subcmd__storage,activate)
                 cmd="lifeboat__subcmd__help__subcmd__storage__subcmd__activate"
@@ -295,11 +301,17 @@ _lifeboat() {
             lifeboat__subcmd__media,iso)
                 cmd="lifeboat__subcmd__media__subcmd__iso"
                 ;;
+            lifeboat__subcmd__media,label)
+                cmd="lifeboat__subcmd__media__subcmd__label"
+                ;;
             lifeboat__subcmd__media,refresh)
                 cmd="lifeboat__subcmd__media__subcmd__refresh"
                 ;;
             lifeboat__subcmd__media,tape)
                 cmd="lifeboat__subcmd__media__subcmd__tape"
+                ;;
+            lifeboat__subcmd__media,usb)
+                cmd="lifeboat__subcmd__media__subcmd__usb"
                 ;;
             lifeboat__subcmd__media__subcmd__help,help)
                 cmd="lifeboat__subcmd__media__subcmd__help__subcmd__help"
@@ -307,11 +319,17 @@ _lifeboat() {
             lifeboat__subcmd__media__subcmd__help,iso)
                 cmd="lifeboat__subcmd__media__subcmd__help__subcmd__iso"
                 ;;
+            lifeboat__subcmd__media__subcmd__help,label)
+                cmd="lifeboat__subcmd__media__subcmd__help__subcmd__label"
+                ;;
             lifeboat__subcmd__media__subcmd__help,refresh)
                 cmd="lifeboat__subcmd__media__subcmd__help__subcmd__refresh"
                 ;;
             lifeboat__subcmd__media__subcmd__help,tape)
                 cmd="lifeboat__subcmd__media__subcmd__help__subcmd__tape"
+                ;;
+            lifeboat__subcmd__media__subcmd__help,usb)
+                cmd="lifeboat__subcmd__media__subcmd__help__subcmd__usb"
                 ;;
             lifeboat__subcmd__storage,activate)
                 cmd="lifeboat__subcmd__storage__subcmd__activate"
@@ -1176,7 +1194,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__help__subcmd__media)
-            opts="iso tape refresh"
+            opts="iso usb tape label refresh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1190,6 +1208,20 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__help__subcmd__media__subcmd__iso)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__help__subcmd__media__subcmd__label)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1218,6 +1250,20 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__help__subcmd__media__subcmd__tape)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__help__subcmd__media__subcmd__usb)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2306,7 +2352,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__media)
-            opts="-v -h --limit-upload --limit-download --threads --io-priority --verbose --json --config --help iso tape refresh help"
+            opts="-v -h --limit-upload --limit-download --threads --io-priority --verbose --json --config --help iso usb tape label refresh help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2340,7 +2386,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__media__subcmd__help)
-            opts="iso tape refresh help"
+            opts="iso usb tape label refresh help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2381,6 +2427,20 @@ _lifeboat() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        lifeboat__subcmd__media__subcmd__help__subcmd__label)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         lifeboat__subcmd__media__subcmd__help__subcmd__refresh)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
@@ -2396,6 +2456,20 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__media__subcmd__help__subcmd__tape)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__media__subcmd__help__subcmd__usb)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2507,6 +2581,40 @@ _lifeboat() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        lifeboat__subcmd__media__subcmd__label)
+            opts="-v -h --ascii --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         lifeboat__subcmd__media__subcmd__refresh)
             opts="-v -h --out --always --show --key-file --words --passphrase --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -2557,6 +2665,104 @@ _lifeboat() {
             fi
             case "${prev}" in
                 --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --machine)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sysroot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kernel)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mode)
+                    COMPREPLY=($(compgen -W "interactive nuke compare expert" -- "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --append)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --compression)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --layout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --work-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --exclude)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --exclude-contents)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__media__subcmd__usb)
+            opts="-y -n -v -h --to --size --from --snapshot --no-backup --yes --no-verify --dry-run --machine --sysroot --embed-key --kernel --mode --timeout --append --no-firmware --compression --layout --work-dir --force --key-file --words --passphrase --exclude --exclude-contents --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --snapshot)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -71,14 +71,14 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l config -d 'R
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l to -d 'The repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a stream: stream:FILE, stream:DIR/NAME,size=650M for files of that size, stream:- for standard output, or tape:/dev/nst0' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l to -d 'The repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; usb or usb:ID for a stick of \'media usb\'; or a stream: stream:FILE, stream:DIR/NAME,size=650M for files of that size, stream:- for standard output, or tape:/dev/nst0' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l sysroot -d 'Work on the root filesystem in this folder: kernel, modules and programs are taken from there' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l exclude -d 'Leave this path out, with everything below it, or all that fits a pattern, e.g. \'**/*.tmp\'; may be repeated' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l exclude-contents -d 'Keep this directory but leave out what it holds; may be repeated' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l machine -d 'Use this machine description instead of probing (for a root filesystem in a folder)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l wait-lock -d 'How long to wait while another program holds the repository exclusively, as `restic prune` does' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l compression -d 'zstd level of what is stored, -7 (fast) to 22 (small) [default: 1]' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l compression -d 'zstd level of what is stored, -7 (fast) to 22 (small) [default: 1, of a stream 3]' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l threads -d 'Use at most this many processors, programs that are started included' -r
@@ -250,20 +250,22 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l passphrase 
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso tape refresh help" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso tape refresh help" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso tape refresh help" -l threads -d 'Use at most this many processors, programs that are started included' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso tape refresh help" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape label refresh help" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape label refresh help" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape label refresh help" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape label refresh help" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso tape refresh help" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso tape refresh help" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso tape refresh help" -l json -d 'Write JSON lines instead of text'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso tape refresh help" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso tape refresh help" -f -a "iso" -d 'A disc image that boots on BIOS and UEFI, from discs and USB sticks'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso tape refresh help" -f -a "tape" -d 'A tape with a backup taken now; with --obdr one that boots by itself'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso tape refresh help" -f -a "refresh" -d 'Build the medium of the routine again if kernel, boot loader or layout changed'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso tape refresh help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape label refresh help" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape label refresh help" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape label refresh help" -l json -d 'Write JSON lines instead of text'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape label refresh help" -s h -l help -d 'Print help'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape label refresh help" -f -a "iso" -d 'A disc image that boots on BIOS and UEFI, from discs and USB sticks'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape label refresh help" -f -a "usb" -d 'A USB stick, or an image of one, that boots and holds a repository for this and later backups'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape label refresh help" -f -a "tape" -d 'A tape with a backup taken now; with --obdr one that boots by itself'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape label refresh help" -f -a "label" -d 'Print a page for the case of a medium: what it is, how to boot it, where its key is, its id as a QR code'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape label refresh help" -f -a "refresh" -d 'Build the medium of the routine again if kernel, boot loader or layout changed'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape label refresh help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l out -d 'The image to write' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l from -d 'Embed the latest snapshot of this repository' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l snapshot -d 'Embed this snapshot instead of the latest' -r
@@ -294,12 +296,50 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l rescue-only -d 'Put no archive on the medium; recovery reads it from elsewhere'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l embed-key -d 'Put the repository key on the medium: anyone who has the medium can then read the archive. Needed for nuke'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l no-firmware -d 'Leave firmware files out of the rescue system'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l force -d 'Replace an existing image, or overwrite a tape that holds something'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l force -d 'Replace an existing image, take a disk that cannot be unplugged as a stick, or overwrite a tape that holds something'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -s h -l help -d 'Print help'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l to -d 'The stick, as a whole disk: /dev/sdX; or the file of an image' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l size -d 'Size of a new image, e.g. 8G' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l from -d 'Put the latest snapshot of this repository onto the stick instead of a new backup' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l snapshot -d 'Put this snapshot onto it instead of the latest' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l machine -d 'Use this machine description instead of probing (for a root filesystem in a folder)' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l sysroot -d 'Work on the root filesystem in this folder: kernel, modules and programs are taken from there' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l kernel -d 'Kernel release to boot [default: the running one, or the newest below --sysroot]' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l mode -d 'Mode that the menu starts by itself; nuke erases disks without asking' -r -f -a "interactive\t'Guided recovery on the screen or a serial console'
+nuke\t'Unattended recovery'
+compare\t'Archive against disks, read-only'
+expert\t'A shell'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l timeout -d 'Seconds before the menu starts its default [default: 30 for a harmless one, 10 for --mode]' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l append -d 'More kernel parameters, e.g. "lifeboat.after=poweroff"; may be repeated' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l compression -d 'zstd level of the rescue system, 1 to 22' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l layout -d 'The layout on which the machine comes back: a description that \'lifeboat layout edit\' wrote' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l work-dir -d 'Folder for temporary files, with room for the archive and 1 GB more [default: /var/tmp, or the folder of the image when /var/tmp is too small]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l exclude -d 'Leave this path out, with everything below it, or all that fits a pattern, e.g. \'**/*.tmp\'; may be repeated' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l exclude-contents -d 'Keep this directory but leave out what it holds; may be repeated' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l no-backup -d 'Make an empty repository: the first backup comes later'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -s y -l yes -d 'Do not ask before everything on the device is overwritten'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l no-verify -d 'Read only partition table, loaders and filesystem back when they are written, and not every byte'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -s n -l dry-run -d 'Show what would be saved and whether there is room; nothing is written'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l embed-key -d 'Put the repository key on the medium: anyone who has the medium can then read the archive. Needed for nuke'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l no-firmware -d 'Leave firmware files out of the rescue system'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l force -d 'Replace an existing image, take a disk that cannot be unplugged as a stick, or overwrite a tape that holds something'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l words -d 'Ask for the recovery words instead of reading a key file'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l json -d 'Write JSON lines instead of text'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -s h -l help -d 'Print help'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from tape" -l to -d 'The drive: tape, if there is one only, or tape:/dev/nst0' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from tape" -l machine -d 'Use this machine description instead of probing (for a root filesystem in a folder)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from tape" -l sysroot -d 'Work on the root filesystem in this folder: kernel, modules and programs are taken from there' -r -F
@@ -327,13 +367,24 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from tape" -l no-verify -d 'Do not read the archive back when it was written'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from tape" -l embed-key -d 'Put the repository key on the medium: anyone who has the medium can then read the archive. Needed for nuke'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from tape" -l no-firmware -d 'Leave firmware files out of the rescue system'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from tape" -l force -d 'Replace an existing image, or overwrite a tape that holds something'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from tape" -l force -d 'Replace an existing image, take a disk that cannot be unplugged as a stick, or overwrite a tape that holds something'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from tape" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from tape" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from tape" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from tape" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from tape" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from refresh" -l out -d 'The image [default: \'medium_file\' in [schedule]]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from label" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from label" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from label" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from label" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from label" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from label" -l ascii -d 'Draw the QR code with plain ASCII, for a printer that has nothing else'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from label" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from label" -l json -d 'Write JSON lines instead of text'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from label" -s h -l help -d 'Print help'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from refresh" -l out -d 'The image, or a stick of \'media usb\': usb, usb:ID, its device or image [default: \'medium_file\' in [schedule]]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from refresh" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from refresh" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from refresh" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
@@ -350,7 +401,9 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from refresh" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from refresh" -s h -l help -d 'Print help'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from help" -f -a "iso" -d 'A disc image that boots on BIOS and UEFI, from discs and USB sticks'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from help" -f -a "usb" -d 'A USB stick, or an image of one, that boots and holds a repository for this and later backups'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from help" -f -a "tape" -d 'A tape with a backup taken now; with --obdr one that boots by itself'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from help" -f -a "label" -d 'Print a page for the case of a medium: what it is, how to boot it, where its key is, its id as a QR code'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from help" -f -a "refresh" -d 'Build the medium of the routine again if kernel, boot loader or layout changed'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l out -d 'The image to write' -r -F
@@ -379,7 +432,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l config -d '
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -s n -l dry-run -d 'Show what would be saved and left out, and whether there is room; nothing is written'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l embed-key -d 'Put the repository key on the medium: anyone who has the medium can then read the archive. Needed for nuke'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l no-firmware -d 'Leave firmware files out of the rescue system'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l force -d 'Replace an existing image, or overwrite a tape that holds something'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l force -d 'Replace an existing image, take a disk that cannot be unplugged as a stick, or overwrite a tape that holds something'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
@@ -821,7 +874,9 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_s
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill status schedule notify logs key storage help" -f -a "storage" -d 'In the rescue system: md arrays, LVM, LUKS and multipath, read-only'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify drill status schedule notify logs key storage help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and __fish_seen_subcommand_from media" -f -a "iso" -d 'A disc image that boots on BIOS and UEFI, from discs and USB sticks'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and __fish_seen_subcommand_from media" -f -a "usb" -d 'A USB stick, or an image of one, that boots and holds a repository for this and later backups'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and __fish_seen_subcommand_from media" -f -a "tape" -d 'A tape with a backup taken now; with --obdr one that boots by itself'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and __fish_seen_subcommand_from media" -f -a "label" -d 'Print a page for the case of a medium: what it is, how to boot it, where its key is, its id as a QR code'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and __fish_seen_subcommand_from media" -f -a "refresh" -d 'Build the medium of the routine again if kernel, boot loader or layout changed'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and __fish_seen_subcommand_from layout" -f -a "show" -d 'The machine as text, or as JSON with --json'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and __fish_seen_subcommand_from layout" -f -a "plan" -d 'What a recovery would do to this hardware; nothing is touched'

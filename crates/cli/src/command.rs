@@ -9,6 +9,8 @@ mod key;
 mod layout;
 mod limits;
 mod look;
+mod media;
+mod parts;
 mod policy;
 mod restore;
 mod routine;
@@ -21,6 +23,8 @@ pub use key::{KeyAddArgs, KeyCommand, KeyFileArgs, KeyRemoveArgs, KeyShowArgs};
 pub use layout::{LayoutEditArgs, MoveArgs};
 pub use limits::LimitArgs;
 pub use look::{BrowseArgs, DiffArgs, DumpArgs, FindArgs, ListArgs, LsArgs, MountArgs, SnapshotsArgs, StatsArgs};
+pub use media::{IsoArgs, LabelArgs, MediaCommand, MediumArgs, TapeArgs, UsbArgs};
+pub use parts::{ExcludeArgs, SysrootArgs};
 pub use policy::{MenuMode, PolicyArgs};
 pub use restore::{CompareArgs, OverwriteMode, RecoveryStage, RestoreArgs};
 pub use routine::{NotifyArgs, RefreshArgs, ScheduleArgs, StatusArgs};
@@ -132,25 +136,6 @@ pub enum Command {
     Dev(DevCommand),
 }
 
-/// Reads another root than the running system's.
-#[derive(Args, Clone, Debug)]
-pub struct SysrootArgs {
-    /// Work on the root filesystem in this folder: kernel, modules and programs are taken from there
-    #[arg(long, value_name = "DIR", default_value = "/")]
-    pub sysroot: PathBuf,
-}
-
-/// What a backup leaves out.
-#[derive(Args, Clone, Debug)]
-pub struct ExcludeArgs {
-    /// Leave this path out, with everything below it, or all that fits a pattern, e.g. '**/*.tmp'; may be repeated
-    #[arg(long, value_name = "PATH|PATTERN")]
-    pub exclude: Vec<PathBuf>,
-    /// Keep this directory but leave out what it holds; may be repeated
-    #[arg(long, value_name = "DIR")]
-    pub exclude_contents: Vec<PathBuf>,
-}
-
 /// `check`
 #[derive(Args, Clone, Debug)]
 pub struct CheckArgs {
@@ -163,7 +148,7 @@ pub struct CheckArgs {
 #[derive(Args, Clone, Debug)]
 #[allow(missing_docs)]
 pub struct BackupArgs {
-    /// The repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a stream: stream:FILE,
+    /// The repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; usb or usb:ID for a stick of 'media usb'; or a stream: stream:FILE,
     /// stream:DIR/NAME,size=650M for files of that size, stream:- for standard output, or tape:/dev/nst0
     #[arg(long, value_name = "REPO")]
     pub to: Option<String>,
@@ -194,117 +179,6 @@ pub struct BackupArgs {
     /// zstd level of what is stored, -7 (fast) to 22 (small) [default: 1, of a stream 3]
     #[arg(long, value_name = "LEVEL", allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(i64::from(*LEVELS.start())..=i64::from(*LEVELS.end())))]
     pub compression: Option<i32>,
-}
-
-/// `media`
-#[derive(Debug, Subcommand)]
-pub enum MediaCommand {
-    /// A disc image that boots on BIOS and UEFI, from discs and USB sticks
-    Iso(IsoArgs),
-    /// A tape with a backup taken now; with --obdr one that boots by itself
-    Tape(TapeArgs),
-    /// Build the medium of the routine again if kernel, boot loader or layout changed
-    Refresh(RefreshArgs),
-}
-
-/// What every medium takes.
-#[derive(Args, Clone, Debug)]
-#[allow(missing_docs)]
-pub struct MediumArgs {
-    #[command(flatten)]
-    pub sysroot: SysrootArgs,
-    /// Put the repository key on the medium: anyone who has the medium can then read the archive. Needed for nuke
-    #[arg(long)]
-    pub embed_key: bool,
-    /// Kernel release to boot [default: the running one, or the newest below --sysroot]
-    #[arg(long, value_name = "RELEASE")]
-    pub kernel: Option<String>,
-    /// Mode that the menu starts by itself; nuke erases disks without asking
-    #[arg(long, value_name = "MODE", value_enum, default_value_t = MenuMode::Interactive)]
-    pub mode: MenuMode,
-    /// Seconds before the menu starts its default [default: 30 for a harmless one, 10 for --mode]
-    #[arg(long, value_name = "SECONDS")]
-    pub timeout: Option<u32>,
-    /// More kernel parameters, e.g. "lifeboat.after=poweroff"; may be repeated
-    #[arg(long, value_name = "PARAMETERS", allow_hyphen_values = true)]
-    pub append: Vec<String>,
-    /// Leave firmware files out of the rescue system
-    #[arg(long)]
-    pub no_firmware: bool,
-    /// zstd level of the rescue system, 1 to 22
-    #[arg(long, value_name = "LEVEL", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=22))]
-    pub compression: u32,
-    /// The layout on which the machine comes back: a description that 'lifeboat layout edit' wrote
-    #[arg(long, value_name = "FILE")]
-    pub layout: Option<PathBuf>,
-    /// Folder for temporary files, with room for the archive and 1 GB more [default: /var/tmp, or the folder of the image when
-    /// /var/tmp is too small]
-    #[arg(long, value_name = "DIR")]
-    pub work_dir: Option<PathBuf>,
-    /// Replace an existing image, or overwrite a tape that holds something
-    #[arg(long)]
-    pub force: bool,
-    /// The existing image stays until the new one is whole: `media refresh` needs it until then
-    #[arg(skip)]
-    pub keep_old: bool,
-}
-
-/// `media iso`
-#[derive(Args, Clone, Debug)]
-#[allow(missing_docs)]
-pub struct IsoArgs {
-    /// The image to write
-    #[arg(long, value_name = "FILE.iso")]
-    pub out: PathBuf,
-    /// Embed the latest snapshot of this repository
-    #[arg(long, value_name = "REPO", conflicts_with_all = ["backup", "rescue_only"])]
-    pub from: Option<String>,
-    /// Embed this snapshot instead of the latest
-    #[arg(long, value_name = "ID", requires = "from")]
-    pub snapshot: Option<String>,
-    /// Take a backup now and embed it
-    #[arg(long, conflicts_with = "rescue_only")]
-    pub backup: bool,
-    /// Put no archive on the medium; recovery reads it from elsewhere
-    #[arg(long)]
-    pub rescue_only: bool,
-    /// Where recovery reads the archive from: nfs://, http(s)://, rest:, sftp:// or s3://, disk:UUID=…:/PATH, or a stream:
-    /// tape, stream:disk:UUID=…:/PATH. With --embed-key the medium carries the names and passwords for it, too
-    #[arg(long, value_name = "ADDRESS", requires = "rescue_only")]
-    pub source: Option<String>,
-    /// Use this machine description instead of probing (for a root filesystem in a folder)
-    #[arg(long, value_name = "FILE")]
-    pub machine: Option<PathBuf>,
-    #[command(flatten)]
-    pub medium: MediumArgs,
-    #[command(flatten)]
-    pub key: KeyArgs,
-    #[command(flatten)]
-    pub exclude: ExcludeArgs,
-}
-
-/// `media tape`
-#[derive(Args, Clone, Debug)]
-#[allow(missing_docs)]
-pub struct TapeArgs {
-    /// The drive: tape, if there is one only, or tape:/dev/nst0
-    #[arg(long, value_name = "TAPE", default_value = "tape")]
-    pub to: String,
-    /// Begin the tape with a rescue system, from which drives with One-Button Disaster Recovery boot
-    #[arg(long)]
-    pub obdr: bool,
-    /// Do not read the archive back when it was written
-    #[arg(long)]
-    pub no_verify: bool,
-    /// Use this machine description instead of probing (for a root filesystem in a folder)
-    #[arg(long, value_name = "FILE")]
-    pub machine: Option<PathBuf>,
-    #[command(flatten)]
-    pub medium: MediumArgs,
-    #[command(flatten)]
-    pub key: KeyArgs,
-    #[command(flatten)]
-    pub exclude: ExcludeArgs,
 }
 
 /// `rescue`

@@ -5,7 +5,7 @@
 use lifeboat_archive::{Secret, seal};
 use lifeboat_machine::boot_list::SEAL_CONTEXT;
 use lifeboat_machine::{BootList, Machine, MediumManifest};
-use lifeboat_media::{IsoInputs, Menu, MenuOptions, Signing, write_iso};
+use lifeboat_media::{MediumInputs, Menu, MenuOptions, Signing, write_iso};
 use lifeboat_remote::image_file::ImageFile;
 use lifeboat_remote::iso;
 use lifeboat_remote::tree::Tree;
@@ -54,6 +54,7 @@ fn medium_with(dir: &Path, sealed: bool, signing: Option<&Signing>, kernel: &[u8
         machine_blake3: blake3::hash(&machine_json).to_hex().to_string(),
         kernel: "6.1".into(),
         archive: None,
+        repository: None,
         embedded_key: false,
         files: lifeboat_media::digest_files(&files).unwrap(),
     };
@@ -61,7 +62,7 @@ fn medium_with(dir: &Path, sealed: bool, signing: Option<&Signing>, kernel: &[u8
     let out = dir.join("medium.iso");
     let secret = key();
     let sealing = move |id: &str, bytes: &[u8]| seal::seal(&secret, SEAL_CONTEXT, id.as_bytes(), bytes);
-    let inputs = IsoInputs {
+    let inputs = MediumInputs {
         sysroot: Path::new("/"),
         work: &dir.join("work"),
         out: &out,

@@ -1,11 +1,16 @@
-//! What a drill reads from a medium: machine, manifest, boot menu, kernel. Through xorriso, so without mounting and root.
+//! What a drill reads from a medium: machine, manifest, boot menu, kernel. Through xorriso, or from a stick through debugfs, so without
+//! mounting and root.
 
 use crate::DrillError;
 use lifeboat_machine::boot_list::SIGNING_CERTIFICATE;
+use lifeboat_machine::gpt::Gpt;
+use lifeboat_machine::stick::StickLayout;
 use lifeboat_machine::{Machine, MediumManifest};
 use lifeboat_secureboot::Certificate;
-use lifeboat_sys::program::XORRISO;
+use lifeboat_sys::program::{DEBUGFS, XORRISO};
 use lifeboat_sys::{Invocation, Runner};
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 /// Everything that is needed from a medium.
@@ -19,6 +24,8 @@ pub struct Medium {
     pub menu: Menu,
     /// Its kernel, extracted.
     pub kernel: PathBuf,
+    /// It is a stick, or an image of one, and no disc.
+    pub stick: bool,
     /// The certificate that what UEFI starts is signed with, on a medium that is signed.
     pub signer: Option<Certificate>,
 }
@@ -37,12 +44,39 @@ pub struct Menu {
 }
 
 /// Files taken from the medium: path there, name here.
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 3] = [
     ("/lifeboat/machine.json", "machine.json"),
     ("/lifeboat/manifest.json", "manifest.json"),
     ("/lifeboat/kernel", "kernel"),
-    ("/boot/grub/grub.cfg", "grub.cfg"),
 ];
+/// The menu of an image, and of a stick.
+const MENUS: [&str; 2] = ["/boot/grub/grub.cfg", "/lifeboat/grub.cfg"];
+
+/// Where the filesystem of a stick begins, in bytes; `None` for anything else.
+fn stick(medium: &Path) -> Option<u64> {
+    let file = File::open(medium).ok()?;
+    let size = lifeboat_sys::block::size_bytes(medium).ok()?;
+    let read = |at: u64, length: u64| {
+        let mut bytes = vec![0; usize::try_from(length.min(size.saturating_sub(at))).unwrap_or(0)];
+        file.read_exact_at(&mut bytes, at).map(|()| bytes)
+    };
+    let table = [512, 4096].into_iter().find_map(|sector| Gpt::read(size, sector, &read).ok())?;
+    StickLayout::of(&table).map(|(layout, _)| layout.data().0)
+}
+
+/// The call that takes a file from a medium.
+fn extraction(medium: &Path, stick: Option<u64>, inside: &str, target: &Path) -> Invocation {
+    match stick {
+        None => Invocation::new(XORRISO)
+            .args(["-osirrox", "on", "-report_about", "FAILURE", "-indev"])
+            .arg(medium)
+            .args(["-extract_single", inside])
+            .arg(target),
+        Some(offset) => Invocation::new(DEBUGFS)
+            .args(["-R", &format!("dump \"{inside}\" \"{}\"", target.display())])
+            .arg(format!("{}?offset={offset}", medium.display())),
+    }
+}
 
 impl Medium {
     /// Reads the medium `iso`; its kernel goes to `directory`.
@@ -54,21 +88,18 @@ impl Medium {
         std::fs::File::open(iso).map_err(DrillError::io("OPEN", iso))?;
         let wrong =
             |file: &'static str| move |reason: String| DrillError::Medium { medium: iso.to_owned(), file, reason };
+        let stick = stick(iso);
         let extract = |inside: &'static str, name: &str| {
             let target = directory.join(name);
             // An existing file would make xorriso fail on the second run.
             let _ = std::fs::remove_file(&target);
-            let call = Invocation::new(XORRISO)
-                .args(["-osirrox", "on", "-report_about", "FAILURE", "-indev"])
-                .arg(iso)
-                .args(["-extract_single", inside])
-                .arg(&target);
-            runner.run(&call).map(drop).map_err(|error| match error {
+            runner.run(&extraction(iso, stick, inside, &target)).map(drop).map_err(|error| match error {
                 missing @ lifeboat_sys::RunError::Missing { .. } => DrillError::Run(missing),
                 other => wrong(inside)(format!("{other}; try a medium made by 'lifeboat rescue'")),
             })
         };
-        FILES.into_iter().try_for_each(|(inside, name)| extract(inside, name))?;
+        let in_menu = MENUS[usize::from(stick.is_some())];
+        FILES.into_iter().chain([(in_menu, "grub.cfg")]).try_for_each(|(inside, name)| extract(inside, name))?;
         let read = |name: &str| {
             let path = directory.join(name);
             std::fs::read(&path).map_err(DrillError::io("READ", path))
@@ -84,8 +115,8 @@ impl Medium {
             signer = Some(certificate.map_err(|error| wrong(inside)(error.to_string()))?);
         }
         let menu = Menu::parse(&String::from_utf8_lossy(&read("grub.cfg")?));
-        let menu = menu.ok_or_else(|| wrong("/boot/grub/grub.cfg")("it has no menu".to_owned()))?;
-        Ok(Medium { machine, manifest, menu, kernel: directory.join("kernel"), signer })
+        let menu = menu.ok_or_else(|| wrong(in_menu)("it has no menu".to_owned()))?;
+        Ok(Medium { machine, manifest, menu, kernel: directory.join("kernel"), stick: stick.is_some(), signer })
     }
 }
 
@@ -172,6 +203,9 @@ mod tests {
         let read = || Medium::read(&lifeboat_sys::SystemRunner, &iso, directory.path()).unwrap_err().to_string();
         let message = read();
         assert!(message.starts_with("cannot OPEN") && message.contains("No such file"), "{message}");
+        let call = extraction(Path::new("/a/stick.img"), Some(69_206_016), "/lifeboat/kernel", Path::new("/b/kernel"));
+        let line = call.command_line();
+        assert_eq!(line, "debugfs -R 'dump \"/lifeboat/kernel\" \"/b/kernel\"' '/a/stick.img?offset=69206016'");
         std::fs::write(&iso, vec![b'x'; 100_000]).unwrap();
         let message = read();
         assert!(message.starts_with("cannot READ /lifeboat/machine.json on the medium"), "{message}");

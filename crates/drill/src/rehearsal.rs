@@ -85,7 +85,7 @@ pub fn drill(
     let scratch = tempfile::Builder::new().prefix("lifeboat-drill-").tempdir_in(&options.scratch);
     let scratch = scratch.map_err(DrillError::io("CREATE", &options.scratch))?;
     let medium = Medium::read(runner, &options.medium, scratch.path())?;
-    if medium.manifest.archive.is_none() {
+    if !medium.manifest.has_archive() {
         let what = "its medium holds no archive; try a medium made by 'lifeboat rescue'";
         return Err(DrillError::Unsupported(what.to_owned()));
     }
@@ -169,7 +169,7 @@ struct Run<'a> {
 impl Run<'_> {
     fn recover(&mut self) -> Result<(), DrillError> {
         (self.observer)(Progress::Phase("boot the medium".to_owned()));
-        let spec = match self.options.stick {
+        let spec = match self.options.stick || self.medium.stick {
             true => self.spec.clone().stick(&self.options.medium),
             false => self.spec.clone().disc(&self.options.medium),
         };

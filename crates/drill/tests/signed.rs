@@ -16,7 +16,7 @@ use lifeboat_drill::vm::{Pattern, Vm, VmFirmware, VmSpec};
 use lifeboat_machine::boot::Firmware;
 use lifeboat_machine::testing::empty_machine;
 use lifeboat_machine::{Event, MediumManifest, Mode};
-use lifeboat_media::{IsoInputs, Menu, MenuOptions, Signing, write_iso};
+use lifeboat_media::{MediumInputs, Menu, MenuOptions, Signing, write_iso};
 use lifeboat_secureboot::{Certificate, SigningKey, uki};
 use std::collections::BTreeMap;
 use std::os::unix::fs::FileExt as _;
@@ -68,6 +68,7 @@ fn small_medium(scenario: &Scenario, initramfs: &[u8], key: &[PathBuf; 2]) -> Pa
         machine_blake3: String::new(),
         kernel: "test".into(),
         archive: None,
+        repository: None,
         embedded_key: false,
         files: BTreeMap::new(),
     };
@@ -84,7 +85,7 @@ fn small_medium(scenario: &Scenario, initramfs: &[u8], key: &[PathBuf; 2]) -> Pa
     };
     let out = folder.join("small.iso");
     let files = [("kernel".to_owned(), scenario.machine.kernel.clone()), ("initrd.img".to_owned(), initrd)];
-    let inputs = IsoInputs {
+    let inputs = MediumInputs {
         sysroot: Path::new("/"),
         work: &folder.join("work"),
         out: &out,

@@ -239,7 +239,7 @@ fn look_at_tapes(init: &Init) -> Option<Arc<TapeSearch>> {
 fn choose_tape(init: &Init, tapes: &TapeSearch, deadline: Instant) -> Option<Volume> {
     let reporter = &init.reporter;
     let named = matches!(init.wanted, Wanted::Tape(_));
-    let archive = init.identity.manifest.as_ref().is_some_and(|manifest| manifest.archive.is_some());
+    let archive = init.identity.manifest.as_ref().is_some_and(lifeboat_machine::MediumManifest::has_archive);
     if !named && archive && init.source.is_some() {
         if let Some(Ok(volume)) = tapes.outcome() {
             reporter.note(format!(

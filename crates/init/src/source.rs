@@ -25,6 +25,7 @@ use crate::report::Reporter;
 use choose::{Choice, Seen};
 use device::{BlockDevice, Bus};
 use identify::{Holds, Verdict};
+use lifeboat_machine::MediumManifest;
 use lifeboat_machine::on_disk::DiskName;
 use lifeboat_machine::run;
 use lifeboat_machine::source::FoundMedium;
@@ -194,6 +195,9 @@ impl Search<'_> {
         let holds = heads.iter().find(|(other, _)| *other == device).and_then(|(_, holds)| holds.as_ref().ok());
         self.mount(loader, &device, holds.unwrap_or(&Holds::Nothing))?;
         let path = device.path();
+        if holds == Some(&Holds::Ext) && self.is_written_again() && identify::needs_recovery(&path) {
+            self.replay(&path)?;
+        }
         if !choice.also.is_empty() {
             let others: Vec<String> = choice.also.iter().map(|other| other.path().display().to_string()).collect();
             self.reporter.note(format!(
@@ -203,6 +207,46 @@ impl Search<'_> {
             ));
         }
         Ok(FoundMedium { kind: device.bus.word().to_owned(), device: path, mount: run::MEDIUM.into() })
+    }
+}
+
+impl Search<'_> {
+    /// Our medium is a stick that backups are written to.
+    fn is_written_again(&self) -> bool {
+        MediumManifest::from_json(self.manifest).is_ok_and(|manifest| manifest.repository.is_some())
+    }
+
+    /// Mounts our own stick once more, with its journal replayed: it was pulled, or the machine died, while a backup was written. Without
+    /// that, folders of its repository may lack files that are there. A stick that is write-protected is taken as it is.
+    fn replay(&self, device: &Path) -> Result<(), String> {
+        let point = Path::new(run::MEDIUM);
+        unmount(point).map_err(|error| error.to_string())?;
+        let options: Vec<&str> = ["ro"].into_iter().chain(HARMLESS).collect();
+        match mount(device, point, "ext4", &options) {
+            Ok(()) => {
+                self.reporter.note(format!(
+                    "{} was not unmounted when it was last written; its journal was replayed",
+                    device.display()
+                ));
+            }
+            Err(error) => {
+                let options: Vec<&str> = ["ro", "noload"].into_iter().chain(HARMLESS).collect();
+                mount(device, point, "ext4", &options).map_err(|error| error.to_string())?;
+                self.reporter.warn(format!(
+                    "{} was not unmounted when it was last written, and its journal cannot be replayed ({error}); its latest backup may be \
+                     incomplete",
+                    device.display()
+                ));
+            }
+        }
+        match identify::judge(point, self.manifest) {
+            Verdict::Ours => Ok(()),
+            // It was being refreshed: its own menu starts the new rescue system.
+            _ => {
+                let _ = unmount(point);
+                Err("it was being refreshed when it was pulled, and is complete now; try starting from it again".into())
+            }
+        }
     }
 }
 

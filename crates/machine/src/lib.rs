@@ -14,6 +14,8 @@
 //! | [`marker`] | the mark of an unfinished recovery on a disk |
 //! | [`boot_list`] | what boots from a medium, outside of what its manifest covers |
 //! | [`manifest`] | what binds machine, archive and rescue system together |
+//! | [`gpt`] | partition tables as bytes |
+//! | [`stick`] | where everything is on a USB stick |
 //! | [`on_disk`] | places on local disks, as sources are named |
 //! | [`parameters`] | the `lifeboat.` kernel parameters |
 //! | [`run`] | names in the rescue system's run directory |
@@ -32,6 +34,7 @@ pub mod bytes;
 pub mod event;
 pub mod filesystem;
 pub mod found;
+pub mod gpt;
 pub mod iscsi;
 pub mod layout;
 pub mod machine;
@@ -42,6 +45,7 @@ pub mod on_disk;
 pub mod parameters;
 pub mod run;
 pub mod source;
+pub mod stick;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod unattended;

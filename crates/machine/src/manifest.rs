@@ -57,6 +57,9 @@ pub struct MediumManifest {
     pub kernel: String,
     /// The archive on the medium; `None` for rescue-only media.
     pub archive: Option<ArchiveRef>,
+    /// On a medium that is written again, the folder of its repository, from the top of the medium. Its files are not in [`Self::files`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
     /// The medium holds the key of the archive.
     pub embedded_key: bool,
     /// Each file of the medium below `/lifeboat/`, by its path there, except `manifest.json` and `initrd.img`.
@@ -118,6 +121,11 @@ impl ArchiveManifest {
 }
 
 impl MediumManifest {
+    /// An archive is on the medium: one snapshot, or a repository that later backups go into.
+    pub fn has_archive(&self) -> bool {
+        self.archive.is_some() || self.repository.is_some()
+    }
+
     /// What stands above the menu of the medium. GRUB's menu shows 74 characters of a line on the text screen of a BIOS, and cuts the rest:
     /// a machine's name of up to 64 characters is shortened.
     pub fn title(&self) -> String {

@@ -394,3 +394,21 @@ pub fn five_partitions(home_bytes: u64) -> Machine {
         .mount("disk0p5", "/home")
         .machine
 }
+
+/// The manifest of a stick.
+pub fn medium_manifest() -> crate::MediumManifest {
+    crate::MediumManifest {
+        format: crate::manifest::FORMAT,
+        lifeboat: "0.1.0".into(),
+        medium_id: "0a1b2c3d4e5f60718293a4b5c6d7e8f9".into(),
+        created_at: "2026-11-24T07:01:02Z".into(),
+        machine_name: "box".into(),
+        machine_id: "0123456789abcdef0123456789abcdef".into(),
+        machine_blake3: "00".repeat(32),
+        kernel: "6.1.0-56-amd64".into(),
+        archive: None,
+        repository: Some(crate::stick::REPOSITORY.into()),
+        embedded_key: false,
+        files: std::collections::BTreeMap::new(),
+    }
+}

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use lifeboat_machine::{Machine, MediumManifest, Mode};
-use lifeboat_media::{IsoInputs, Menu, MenuOptions, write_iso};
+use lifeboat_media::{MediumInputs, Menu, MenuOptions, write_iso};
 use lifeboat_sys::SystemRunner;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ fn main() {
         timeout_seconds: Some(1),
         ..MenuOptions::default()
     };
-    let inputs = IsoInputs {
+    let inputs = MediumInputs {
         sysroot: Path::new(sysroot),
         work: Path::new(work),
         out: Path::new(out),

@@ -105,6 +105,20 @@ fn choose(page: &mut Page, machine: &Machine) {
 
 fn mount_medium(page: &mut Page, manifest: &MediumManifest) {
     page.heading("2. Mount this medium");
+    if manifest.repository.is_some() {
+        page.text(
+            "It is the last partition of a stick. Of an image of it: losetup --find --show --partscan FILE makes the partitions.",
+        );
+        page.commands([
+            ": \"${medium:=/mnt/medium}\"".to_owned(),
+            "mkdir -p \"$medium\"".to_owned(),
+            format!(
+                "mountpoint -q \"$medium\" || mount -o ro \"/dev/disk/by-label/{}\" \"$medium\"",
+                lifeboat_machine::stick::label(manifest)
+            ),
+        ]);
+        return;
+    }
     page.text("A disc is /dev/sr0. A USB stick or the image file itself works as well (then: mount -o loop,ro FILE).");
     page.commands([
         ": \"${medium:=/mnt/medium}\"".to_owned(),
@@ -219,7 +233,8 @@ const RESTIC: &str = "restic -r \"$repository\" --no-lock --no-cache --password-
 /// The lines that name the archive and its key, to be changed by a person.
 fn archive(manifest: &MediumManifest) -> Vec<String> {
     let key = if manifest.embedded_key { "$medium/lifeboat/repository.key" } else { "/root/repository.key" };
-    vec![": \"${repository:=$medium/lifeboat/repo}\"".to_owned(), format!(": \"${{key:={key}}}\"")]
+    let place = manifest.repository.as_deref().unwrap_or("lifeboat/repo");
+    vec![format!(": \"${{repository:=$medium/{}}}\"", plain(place)), format!(": \"${{key:={key}}}\"")]
 }
 
 /// The snapshot as a word of the shell.
@@ -229,7 +244,7 @@ fn snapshot(manifest: &MediumManifest) -> String {
 
 fn restore(page: &mut Page, manifest: &MediumManifest) {
     page.heading("6. Restore the files");
-    if manifest.archive.is_none() {
+    if !manifest.has_archive() {
         page.text("This medium holds no archive. Set `repository` to the place of the backups, as restic writes it.");
     }
     page.text(
@@ -237,6 +252,12 @@ fn restore(page: &mut Page, manifest: &MediumManifest) {
          Without the file: the 24 recovery words are the same 256 bits in BIP-39; any BIP-39 tool shows them as 64\n\
          hexadecimal digits, and these digits are the text.",
     );
+    if manifest.repository.is_some() {
+        page.text(
+            "The repository is encrypted with a key of this medium alone, which the machine's key opens. It holds each backup that\n\
+             was taken to this stick; `restic snapshots` lists them, and `latest` below is the newest.",
+        );
+    }
     if manifest.archive.is_some() {
         page.text(
             "The repository is encrypted with a key of this medium alone, which the machine's key opens. Should its files config\n\
@@ -244,7 +265,7 @@ fn restore(page: &mut Page, manifest: &MediumManifest) {
         );
     }
     if manifest.embedded_key {
-        if manifest.archive.is_some() {
+        if manifest.has_archive() {
             page.text("This medium holds a key of its own, which opens the archive on it, and no other. Keep it safe.");
         } else {
             page.text("This medium holds the key. Keep it safe.");

@@ -47,7 +47,7 @@ fn list(name: &str, source: &Path, all: &mut Vec<(String, PathBuf)>) -> Result<(
     Ok(())
 }
 
-fn digest(path: &Path) -> Result<FileDigest, MediaError> {
+pub(crate) fn digest(path: &Path) -> Result<FileDigest, MediaError> {
     let mut hasher = blake3::Hasher::new();
     // Memory-mapped and, when large, in parallel: a repository has many packs, a medium one large root.
     hasher.update_mmap_rayon(path).map_err(MediaError::io("READ", path))?;

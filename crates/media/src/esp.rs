@@ -26,8 +26,8 @@ static EPOCH: Epoch = Epoch;
 
 /// Space beside the files: tables, directories, and a bit for a person who adds something.
 const SPARE_BYTES: u64 = 1 << 20;
-/// FAT16 needs 4085 clusters; smaller images would be FAT12, which some firmware cannot read.
-const LEAST_BYTES: u64 = 12 << 20;
+/// FAT16 needs 4085 clusters; smaller images would be FAT12, which some firmware cannot read. Tables and directories take some more.
+const LEAST_CLUSTERS: u64 = 6 << 10;
 /// FAT16 has at most 65,524 clusters ("FAT32 File System Specification", 3.5); a few are left for the tables.
 const MOST_CLUSTERS: u64 = 65_000;
 /// Sizes of a cluster that all firmware knows (3.1 there: `BPB_SecPerClus`).
@@ -54,22 +54,23 @@ impl Piece {
     }
 }
 
-/// Writes a FAT image with these files (paths with `/`) to `out`, mode 0600.
+/// Writes a FAT image with these files (paths with `/`) to `out`, mode 0600, for a disk with sectors of this size.
 ///
 /// # Errors
 /// Names that FAT cannot hold, more than 2 GB; the system's error.
-pub fn write(out: &Path, files: &BTreeMap<String, Piece>, volume_id: u32) -> Result<(), MediaError> {
+pub fn write(out: &Path, files: &BTreeMap<String, Piece>, volume_id: u32, sector_bytes: u16) -> Result<(), MediaError> {
     let fail = |path: &str| MediaError::io("MAKE", &Path::new("the EFI system partition").join(path));
     let mut sizes = vec![];
     for (path, piece) in files {
         sizes.push(piece.size().map_err(fail(path))?);
     }
-    let (size, cluster) = size_and_cluster(&sizes).map_err(fail(""))?;
+    let (size, cluster) = size_and_cluster(&sizes, sector_bytes).map_err(fail(""))?;
     let mut options = File::options();
     let options = options.read(true).write(true).create(true).truncate(true).mode(0o600);
     let mut disk = options.open(out).map_err(MediaError::io("WRITE", out))?;
     disk.set_len(size).map_err(MediaError::io("WRITE", out))?;
     let format = FormatVolumeOptions::new()
+        .bytes_per_sector(sector_bytes)
         .bytes_per_cluster(cluster)
         .fat_type(fatfs::FatType::Fat16)
         .volume_id(volume_id)
@@ -111,12 +112,13 @@ pub fn write(out: &Path, files: &BTreeMap<String, Piece>, volume_id: u32) -> Res
 }
 
 /// Size of the image and of its clusters, in bytes.
-fn size_and_cluster(files: &[u64]) -> io::Result<(u64, u32)> {
-    let mut cluster = SMALLEST_CLUSTER;
+fn size_and_cluster(files: &[u64], sector_bytes: u16) -> io::Result<(u64, u32)> {
+    let mut cluster = SMALLEST_CLUSTER.max(sector_bytes.into());
     while cluster <= LARGEST_CLUSTER {
         let content: u64 = files.iter().map(|size| size.next_multiple_of(cluster)).sum();
         // Each directory takes a cluster, and there are only a few.
-        let size = (content + SPARE_BYTES + 16 * cluster).max(LEAST_BYTES).next_multiple_of(1 << 20);
+        let least = LEAST_CLUSTERS * cluster;
+        let size = (content + SPARE_BYTES + 16 * cluster).max(least).next_multiple_of(1 << 20);
         if size / cluster <= MOST_CLUSTERS {
             return Ok((size, cluster as u32));
         }
@@ -172,8 +174,10 @@ mod tests {
     fn stock_tools_read_it() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("esp.img");
-        write(&path, &files(), 0x1234_abcd).unwrap();
-        check(&path);
+        for sector_bytes in [4096, 512] {
+            write(&path, &files(), 0x1234_abcd, sector_bytes).unwrap();
+            check(&path);
+        }
         let read = Command::new("mtype").arg("-i").arg(&path).arg("::EFI/debian/grub.cfg").output().unwrap();
         assert_eq!(read.stdout, b"x\n");
         let read = Command::new("mtype").arg("-i").arg(&path).arg("::EFI/BOOT/BOOTX64.EFI").output().unwrap();
@@ -190,7 +194,7 @@ mod tests {
         std::fs::write(&large, odd.concat().repeat(1_050_000)).unwrap();
         let mut files = files();
         files.insert("EFI/BOOT/BOOTX64.EFI".to_owned(), Piece::File(large.clone()));
-        write(&path, &files, 1).unwrap();
+        write(&path, &files, 1, 512).unwrap();
         check(&path);
         let read = Command::new("mtype").arg("-i").arg(&path).arg("::EFI/BOOT/BOOTX64.EFI").output().unwrap();
         assert!(read.stdout == std::fs::read(large).unwrap());
@@ -198,12 +202,13 @@ mod tests {
 
     #[test]
     fn clusters_grow_with_the_content() {
-        let of = |mib: u64| size_and_cluster(&[mib << 20]).map(|(size, cluster)| (size >> 20, cluster)).ok();
+        let of = |mib: u64| size_and_cluster(&[mib << 20], 512).map(|(size, cluster)| (size >> 20, cluster)).ok();
         assert_eq!(of(1), Some((12, 2048)));
         assert_eq!(of(100), Some((102, 2048)));
         assert_eq!(of(200), Some((202, 4096)));
         assert_eq!(of(1900), Some((1902, 32768)));
         assert_eq!(of(2100), None);
+        assert_eq!(size_and_cluster(&[1], 4096).ok(), Some((24 << 20, 4096)));
     }
 
     #[test]
@@ -211,7 +216,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let image = |name: &str| {
             let path = dir.path().join(name);
-            write(&path, &files(), 1).unwrap();
+            write(&path, &files(), 1, 512).unwrap();
             std::fs::read(path).unwrap()
         };
         assert_eq!(image("one"), image("two"));

@@ -24,10 +24,29 @@ pub struct Loaders {
 /// GRUB for BIOS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bios {
-    /// El Torito boot image.
-    pub el_torito: PathBuf,
-    /// Boot sector for USB sticks.
-    pub boot_hybrid: PathBuf,
+    /// Its core image: an El Torito boot image, or one for the partition that a disk has for it.
+    pub core: PathBuf,
+    /// Its boot sector: for an image that is on a disk, or for a disk.
+    pub boot_sector: PathBuf,
+}
+
+/// What GRUB is read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    /// An ISO image, on a disc or on a disk.
+    Image,
+    /// A disk with partitions, and an ext4 filesystem.
+    Disk,
+}
+
+impl Carrier {
+    /// Boot sector, format of the core image, and modules that the other does not need.
+    fn parts(self) -> (&'static str, &'static str, &'static [&'static str]) {
+        match self {
+            Carrier::Image => ("boot_hybrid.img", "i386-pc-eltorito", &[]),
+            Carrier::Disk => ("boot.img", "i386-pc", &["ext2"]),
+        }
+    }
 }
 
 /// Programs for UEFI.
@@ -88,7 +107,7 @@ const VENDORS: [&str; 7] = ["fedora", "redhat", "centos", "rocky", "almalinux", 
 /// MokManager, which shim starts when a key is to be enrolled.
 const MOK_MANAGERS: [&str; 2] = ["/usr/lib/shim/mmx64.efi.signed", "/usr/lib/shim/mmx64.efi"];
 
-/// Finds the loaders of `sysroot` and makes core images in `work`. With `uefi` given, no loader for UEFI is searched.
+/// Finds the loaders of `sysroot` and makes core images for a `carrier` in `work`. With `uefi` given, no loader for UEFI is searched.
 ///
 /// # Errors
 /// When files cannot be read or grub-mkimage fails.
@@ -96,12 +115,13 @@ pub fn find(
     sysroot: &Sysroot,
     uefi: Option<Uefi>,
     medium_id: &str,
+    carrier: Carrier,
     work: &Path,
     runner: &dyn Runner,
 ) -> Result<Loaders, MediaError> {
     let mut loaders = Loaders::default();
     match platform(sysroot, "i386-pc", "cdboot.img")? {
-        Some(directory) => loaders.bios = Some(bios(sysroot, &directory, medium_id, work, runner)?),
+        Some(directory) => loaders.bios = Some(bios(sysroot, &directory, medium_id, carrier, work, runner)?),
         None => loaders.warnings.push(
             "the medium does not boot on machines with BIOS: try installing the package grub-pc-bin and building it again"
                 .to_owned(),
@@ -116,8 +136,10 @@ pub fn find(
     if programs.is_none()
         && let Some(directory) = platform(sysroot, "x86_64-efi", "kernel.img")?
     {
-        programs =
-            Some(BTreeMap::from([("EFI/BOOT/BOOTX64.EFI".to_owned(), efi_core(&directory, medium_id, work, runner)?)]));
+        programs = Some(BTreeMap::from([(
+            "EFI/BOOT/BOOTX64.EFI".to_owned(),
+            efi_core(&directory, medium_id, carrier, work, runner)?,
+        )]));
         loaders.warnings.push(
             "the medium does not boot under Secure Boot: try installing the packages shim-signed and \
              grub-efi-amd64-signed and building it again"
@@ -154,22 +176,31 @@ fn bios(
     sysroot: &Sysroot,
     directory: &Path,
     medium_id: &str,
+    carrier: Carrier,
     work: &Path,
     runner: &dyn Runner,
 ) -> Result<Bios, MediaError> {
-    let el_torito = work.join("eltorito.img");
-    mkimage("i386-pc-eltorito", directory, &BIOS_MODULES, medium_id, work, &el_torito, runner)?;
-    let boot_hybrid = directory.join("boot_hybrid.img");
-    if !boot_hybrid.is_file() {
-        return Err(MediaError::io("READ", &boot_hybrid)(std::io::ErrorKind::NotFound.into()));
+    let core = work.join("core.img");
+    let (boot_sector, format, more) = carrier.parts();
+    mkimage(format, directory, &[&BIOS_MODULES, more].concat(), medium_id, work, &core, runner)?;
+    let boot_sector = directory.join(boot_sector);
+    if !boot_sector.is_file() {
+        return Err(MediaError::io("READ", &boot_sector)(std::io::ErrorKind::NotFound.into()));
     }
     tracing::debug!(root = %sysroot.root().display(), "GRUB for BIOS");
-    Ok(Bios { el_torito, boot_hybrid })
+    Ok(Bios { core, boot_sector })
 }
 
-fn efi_core(directory: &Path, medium_id: &str, work: &Path, runner: &dyn Runner) -> Result<Vec<u8>, MediaError> {
+fn efi_core(
+    directory: &Path,
+    medium_id: &str,
+    carrier: Carrier,
+    work: &Path,
+    runner: &dyn Runner,
+) -> Result<Vec<u8>, MediaError> {
     let out = work.join("grubx64.efi");
-    mkimage("x86_64-efi", directory, &EFI_MODULES, medium_id, work, &out, runner)?;
+    let (_, _, more) = carrier.parts();
+    mkimage("x86_64-efi", directory, &[&EFI_MODULES, more].concat(), medium_id, work, &out, runner)?;
     std::fs::read(&out).map_err(MediaError::io("READ", &out))
 }
 

@@ -8,7 +8,7 @@ use crate::boot_list::{self, Seal};
 use crate::el_torito;
 use crate::error::MediaError;
 use crate::esp;
-use crate::grub::{self, Loaders};
+use crate::grub::{self, Carrier, Loaders};
 use crate::menu::{Menu, marker};
 use crate::progress::{Progress, watch};
 use crate::signed::{self, Signing};
@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// What an image is made from.
-pub struct IsoInputs<'a> {
+pub struct MediumInputs<'a> {
     /// The root filesystem that has GRUB and shim: `/` or a folder.
     pub sysroot: &'a Path,
     /// Directory for temporary files; created if missing.
@@ -82,14 +82,14 @@ pub fn volume_id(manifest: &MediumManifest) -> String {
 ///
 /// # Errors
 /// [`MediaError`]; then no image is left.
-pub fn write_iso(inputs: &IsoInputs<'_>, runner: &dyn Runner) -> Result<IsoReport, MediaError> {
+pub fn write_iso(inputs: &MediumInputs<'_>, runner: &dyn Runner) -> Result<IsoReport, MediaError> {
     let start = Instant::now();
     check_names(inputs)?;
     let (work, out) = (inputs.work, inputs.out);
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(work).map_err(MediaError::io("MAKE", work))?;
     let id = &inputs.manifest.medium_id;
     let uefi = inputs.signing.map(|signing| signed::program(inputs, signing)).transpose()?;
-    let loaders = grub::find(&Sysroot::new(inputs.sysroot), uefi, id, work, runner)?;
+    let loaders = grub::find(&Sysroot::new(inputs.sysroot), uefi, id, Carrier::Image, work, runner)?;
     if loaders.bios.is_none() && loaders.uefi.is_none() {
         return Err(MediaError::NoLoader { out: out.to_owned(), root: inputs.sysroot.to_owned() });
     }
@@ -98,7 +98,7 @@ pub fn write_iso(inputs: &IsoInputs<'_>, runner: &dyn Runner) -> Result<IsoRepor
         Some(uefi) => {
             let volume = u32::from_str_radix(id.get(..8).unwrap_or_default(), 16).unwrap_or(0);
             let path = work.join("esp.img");
-            esp::write(&path, &uefi.files, volume)?;
+            esp::write(&path, &uefi.files, volume, 512)?;
             Some(path)
         }
         None => None,
@@ -133,7 +133,7 @@ pub fn write_iso(inputs: &IsoInputs<'_>, runner: &dyn Runner) -> Result<IsoRepor
     })
 }
 
-fn check_names(inputs: &IsoInputs<'_>) -> Result<(), MediaError> {
+pub(crate) fn check_names(inputs: &MediumInputs<'_>) -> Result<(), MediaError> {
     let out = inputs.out;
     for name in inputs.files.keys() {
         let plain = !name.is_empty()
@@ -151,7 +151,7 @@ fn check_names(inputs: &IsoInputs<'_>) -> Result<(), MediaError> {
 }
 
 /// Files outside of `/lifeboat/`, by their path on the medium.
-fn boot_files(inputs: &IsoInputs<'_>, loaders: &Loaders) -> Result<BTreeMap<String, PathBuf>, MediaError> {
+fn boot_files(inputs: &MediumInputs<'_>, loaders: &Loaders) -> Result<BTreeMap<String, PathBuf>, MediaError> {
     let id = &inputs.manifest.medium_id;
     let mut files = BTreeMap::new();
     let mut put = |path: &str, name: &str, text: &str| -> Result<(), MediaError> {
@@ -165,13 +165,13 @@ fn boot_files(inputs: &IsoInputs<'_>, loaders: &Loaders) -> Result<BTreeMap<Stri
     // Debian's gcdx64.efi looks for this file to find its disc.
     put("/.disk/info", "disk-info", &format!("{}\n", inputs.menu.title))?;
     if let Some(bios) = &loaders.bios {
-        files.insert("/boot/grub/eltorito.img".to_owned(), bios.el_torito.clone());
+        files.insert("/boot/grub/eltorito.img".to_owned(), bios.core.clone());
     }
     Ok(files)
 }
 
 fn invocation<'a>(
-    inputs: &IsoInputs<'_>,
+    inputs: &MediumInputs<'_>,
     image: &Path,
     loaders: &Loaders,
     boot: impl Iterator<Item = (&'a String, &'a PathBuf)>,
@@ -189,7 +189,7 @@ fn invocation<'a>(
     if let Some(bios) = &loaders.bios {
         call = call
             .arg("--grub2-mbr")
-            .arg(&bios.boot_hybrid)
+            .arg(&bios.boot_sector)
             .args(["--protective-msdos-label", "--mbr-force-bootable", "-partition_offset", "16"])
             .args(["-eltorito-catalog", "/boot/grub/boot.cat", "--boot-catalog-hide"])
             .args(["-eltorito-boot", "/boot/grub/eltorito.img", "-no-emul-boot", "-boot-load-size", "4"])
@@ -268,7 +268,7 @@ fn content_bytes(files: &BTreeMap<String, PathBuf>) -> Result<u64, MediaError> {
 }
 
 /// Reads the boot record back, writes the list of what boots, and returns the size.
-fn verify(inputs: &IsoInputs<'_>, written: &Path, loaders: &Loaders) -> Result<u64, MediaError> {
+fn verify(inputs: &MediumInputs<'_>, written: &Path, loaders: &Loaders) -> Result<u64, MediaError> {
     let out = inputs.out;
     let wrong = |reason: String| MediaError::Verify { out: out.to_owned(), reason };
     let mut image = File::open(written).map_err(MediaError::io("READ", out))?;
@@ -292,7 +292,7 @@ fn verify(inputs: &IsoInputs<'_>, written: &Path, loaders: &Loaders) -> Result<u
     Ok(size)
 }
 
-fn write_private(path: &Path, bytes: &[u8]) -> Result<(), MediaError> {
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), MediaError> {
     use std::io::Write as _;
     let mut options = File::options();
     let mut file = options

@@ -1,8 +1,9 @@
-//! Writes recovery media. So far: hybrid ISO images for discs and USB sticks, for BIOS and UEFI.
+//! Writes recovery media: hybrid ISO images for discs and USB sticks, and sticks that are written again; for BIOS and UEFI.
 //!
 //! | module | holds |
 //! | --- | --- |
 //! | [`iso`] | [`write_iso`]: the whole of an image |
+//! | [`stick`] | a disk that boots and holds a repository |
 //! | [`menu`] | [`Menu`]: what the boot menu offers, as values and as grub.cfg |
 //! | [`inherited`] | which kernel parameters of the machine the rescue system has, too |
 //! | [`grub`] | boot loaders found in a root filesystem, and core images made from them |
@@ -13,6 +14,7 @@
 //! | [`digest`] | sizes and hashes of the files of a medium, for its manifest |
 //! | [`by_hand`] | RECOVER-BY-HAND.txt |
 //! | [`by_hand_filesystems`] | its lines that make filesystems |
+//! | [`label`] | the page for the case of a medium |
 //! | [`progress`] | how far the image is |
 //! | [`error`] | [`MediaError`] |
 
@@ -28,15 +30,17 @@ pub mod esp;
 pub mod grub;
 pub mod inherited;
 pub mod iso;
+pub mod label;
 pub mod menu;
 pub mod progress;
 pub mod signed;
+pub mod stick;
 
 pub use boot_list::Seal;
 pub use by_hand::recover_by_hand;
 pub use digest::{digest_files, digest_tree};
 pub use error::MediaError;
-pub use iso::{IsoInputs, IsoReport, image_bytes, program_bytes, volume_id, write_iso};
+pub use iso::{IsoReport, MediumInputs, image_bytes, program_bytes, volume_id, write_iso};
 pub use menu::{Menu, MenuEntry, MenuOptions};
 pub use progress::Progress;
 pub use signed::Signing;

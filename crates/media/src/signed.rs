@@ -5,7 +5,7 @@
 use crate::error::MediaError;
 use crate::esp::Piece;
 use crate::grub::Uefi;
-use crate::iso::IsoInputs;
+use crate::iso::MediumInputs;
 use lifeboat_secureboot::uki::{self, Parts};
 use lifeboat_secureboot::{SigningKey, authenticode};
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ pub struct Signing {
 ///
 /// # Errors
 /// When it cannot be written, or the command line is not one that every stub hands over.
-pub(crate) fn program(inputs: &IsoInputs<'_>, signing: &Signing) -> Result<Uefi, MediaError> {
+pub(crate) fn program(inputs: &MediumInputs<'_>, signing: &Signing) -> Result<Uefi, MediaError> {
     let command_line = inputs.menu.command_line();
     let refused = |reason: String| MediaError::CommandLine { out: inputs.out.to_owned(), reason };
     if command_line.len() > LONGEST_COMMAND_LINE {

@@ -3,7 +3,7 @@
 
 mod common;
 
-use lifeboat_media::{IsoInputs, Menu, MenuOptions, el_torito, write_iso};
+use lifeboat_media::{MediumInputs, Menu, MenuOptions, el_torito, write_iso};
 use lifeboat_sys::SystemRunner;
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
@@ -30,7 +30,7 @@ fn root_an_image_holds_everything_and_boots_everywhere() {
         (common::manifest(), Menu::new(&common::machine(), &common::manifest(), &MenuOptions::default()));
     let seen = Mutex::new(vec![]);
     let write = |name: &str| {
-        let inputs = IsoInputs {
+        let inputs = MediumInputs {
             sysroot: Path::new("/"),
             work: &dir.path().join("work"),
             out: &dir.path().join(name),
@@ -100,7 +100,7 @@ fn root_what_is_missing_is_named_and_no_half_image_stays() {
     let out = dir.path().join("out.iso");
     let fail = |sysroot: &Path, files: &BTreeMap<String, PathBuf>| {
         let work = dir.path().join("work");
-        let inputs = IsoInputs {
+        let inputs = MediumInputs {
             sysroot,
             work: &work,
             out: &out,

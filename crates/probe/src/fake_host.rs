@@ -131,7 +131,7 @@ impl FakeHost {
         self.run_with(program, arguments, "")
     }
 
-    fn run_with(&self, program: &str, arguments: &[&str], stdin: &str) -> Vec<u8> {
+    pub fn run_with(&self, program: &str, arguments: &[&str], stdin: &str) -> Vec<u8> {
         use std::io::Write as _;
         let mut child = Command::new(program)
             .args(arguments)

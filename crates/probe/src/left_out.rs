@@ -1,10 +1,12 @@
 //! Disks that a person leaves out of the machine (`[machine] leave_out` in lifeboat.toml): they are neither saved nor made again.
 
 use crate::identity;
-use crate::prober::Prober;
+use crate::prober::{Prober, sector_bytes};
 use crate::report::{Findings, Remedy};
 use crate::used::Use;
 use lifeboat_machine::Layout;
+use lifeboat_machine::gpt::Gpt;
+use lifeboat_machine::stick::StickLayout;
 use lifeboat_storage::blocks::{Block, Blocks};
 use std::collections::BTreeSet;
 
@@ -49,6 +51,19 @@ impl LeftOut {
             );
         }
     }
+}
+
+/// Kernel names of the disks that are sticks of `media usb`: what brings a machine back is no part of it, wherever it is mounted.
+pub(crate) fn sticks(prober: &Prober<'_>, blocks: &Blocks) -> BTreeSet<String> {
+    let is_stick = |disk: &&Block| {
+        if blocks.partitions(&disk.name).len() != 3 {
+            return false;
+        }
+        let sector = u64::from(sector_bytes(disk));
+        let read = |at: u64, length: u64| prober.read_device(&disk.path, at, usize::try_from(length).unwrap_or(0));
+        Gpt::read(disk.size_bytes, sector, &read).is_ok_and(|table| StickLayout::of(&table).is_some())
+    };
+    blocks.disks(prober.options.loop_devices).filter(is_stick).map(|disk| disk.name.clone()).collect()
 }
 
 /// Adds the way out to refusals about disks that the machine can do without: those that hold neither `/` nor what boots it.

@@ -140,6 +140,7 @@ fn in_use(prober: &Prober<'_>, blocks: &Blocks, table: &[MountInfo], root: &Path
         }
     }
     let archive_disks = archive_disks(prober, blocks, table, &local);
+    let sticks = left_out::sticks(prober, blocks);
     let left_out = LeftOut::read(prober, blocks, findings);
     let mut saved: Vec<u32> = vec![];
     for mount in local {
@@ -150,6 +151,9 @@ fn in_use(prober: &Prober<'_>, blocks: &Blocks, table: &[MountInfo], root: &Path
             findings.refuse(&at, format!("its device, {}, cannot be found in /sys/block", mount.source));
             continue;
         };
+        if blocks.disks_under(&block.name).iter().any(|disk| sticks.contains(&disk.name)) {
+            continue;
+        }
         if blocks.disks_under(&block.name).iter().any(|disk| archive_disks.contains(&disk.name)) {
             findings.warn(format!("{at} is on the disk that the archive is written to; it is not part of the machine"));
             continue;

@@ -194,6 +194,31 @@ fn a_disk_for_the_archive_alone_is_not_part_of_the_machine() {
     assert!(alone.warnings.iter().any(|text| text.starts_with("/mnt is on the disk that the archive is written to")));
 }
 
+/// A desktop mounts the stick that is plugged in, and nothing is changed by that.
+#[test]
+fn a_recovery_stick_is_not_part_of_the_machine() {
+    let mut host = bios_machine();
+    host.mount("/dev/sda6", "/home", "ext3");
+    host.disk("sdb", 256, "pci0000:00/0000:00:14.0/usb1/1-1");
+    let id = "0A1B2C3D-4E5F-6071-8293-A4B5C6D7E8";
+    let script = |last: u8| {
+        format!(
+            "label: gpt\nlabel-id: {id}F9\n\nstart=2048,size=2048,type=21686148-6449-6E6F-744E-656564454649,uuid={id}F8\n\
+             start=4096,size=65536,type=U,uuid={id}FB\nstart=135168,size=387072,type=L,uuid={id}{last:02X}\n"
+        )
+    };
+    host.partition("sdb", &script(0xfa));
+    host.run("mke2fs", &["-q", "-t", "ext4", "dev/sdb3"]);
+    host.mount("/dev/sdb3", "/media/stick", "ext4");
+    let probed = read(&host);
+    let has_stick = |probed: &Probed| probed.machine.layout.mount_at("/media/stick").is_some();
+    assert!(!has_stick(&probed) && probed.refusals.is_empty(), "{:?}", probed.refusals);
+    assert!(!probed.warnings.iter().any(|text| text.contains("/media/stick")), "{:?}", probed.warnings);
+    // A disk that only looks like one is the machine's.
+    host.run_with("sfdisk", &["-q", "--force", "dev/sdb"], &script(0xf0));
+    assert!(has_stick(&read(&host)));
+}
+
 #[test]
 fn a_machine_that_would_not_start_is_refused() {
     let mut host = bios_machine();

@@ -8,6 +8,7 @@
 //! | [`medium`] | a medium: its manifest and machine, the check that every byte is unchanged |
 //! | [`source`] | where an archive is: repository, medium file, device or mount point, place on a disk, address |
 //! | [`on_disk`] | places on local disks |
+//! | [`stick`], [`stick_mounts`] | sticks and images of them |
 //! | [`stacks`] | md, LVM, LUKS and multipath below an archive: activated for it, released before disks are written |
 //! | [`network`] | what is needed to open addresses |
 //! | [`rescue`] | what the boot process left for us: parameters, embedded manifest, source |
@@ -64,6 +65,8 @@ pub mod snapshot;
 pub mod source;
 pub mod stacks;
 pub mod steps;
+pub mod stick;
+pub mod stick_mounts;
 pub mod stream_name;
 pub mod stream_place;
 pub mod view;
@@ -73,8 +76,10 @@ pub use journal::{Journal, Part};
 pub use keyring::Keyring;
 pub use lifeboat_sys::Runner;
 pub use medium::Medium;
+pub use mounted::Mounted;
 pub use network::Network;
 pub use recovery::Recovery;
 pub use session::Session;
 pub use source::Source;
 pub use stacks::Stacks;
+pub use stick::Stick;

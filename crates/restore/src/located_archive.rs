@@ -40,11 +40,13 @@ impl LocatedArchive {
     pub fn on_medium(rescue: &RescueSystem, sink: &dyn EventSink) -> Result<LocatedArchive, Failure> {
         let medium = rescue.medium()?;
         let verified = prove(medium.verify(sink), rescue.parameters.damaged, sink)?;
-        let (Some(location), Some(archive)) = (medium.repository(), medium.manifest.archive.clone()) else {
+        let Some(place) = medium.repository() else {
             return Err(medium::holds_no_archive(&medium.manifest));
         };
-        let key = medium.key()?;
-        Ok(LocatedArchive { place: Place::Sealed(location), archive: Some(archive), key, verified, source: None })
+        let (key, archive) = (medium.key()?, medium.manifest.archive.clone());
+        // The manifest covers no repository that is written again.
+        let verified = verified && medium.manifest.repository.is_none();
+        Ok(LocatedArchive { place, archive, key, verified, source: None })
     }
 
     /// At an address or a path. There is a repository, or a medium: then it must be the one that this rescue system
@@ -77,6 +79,7 @@ impl LocatedArchive {
         if let Some((view, manifest)) = source.near() {
             // One that is mounted or stored here is verified like one in a drive.
             verified = prove(view::verify(&view, manifest, sink), rescue.parameters.damaged, sink)?;
+            verified &= manifest.repository.is_none();
         }
         if key.is_none() {
             key = source.key()?;

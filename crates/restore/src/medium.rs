@@ -1,8 +1,9 @@
 //! A recovery medium: a mounted filesystem with `/lifeboat/` on it (design, section 6).
 
 use crate::failure::Failure;
+use crate::stick;
 use crate::view::{self, View};
-use lifeboat_archive::{Repository, Secret};
+use lifeboat_archive::{Place, Repository, Secret};
 use lifeboat_machine::manifest::{ArchiveRef, MediumManifest};
 use lifeboat_machine::{EventSink, Machine};
 use lifeboat_remote::image_file::ImageFile;
@@ -50,9 +51,14 @@ impl Medium {
         Ok(Medium { directory, manifest, machine, image: image_behind(mount_point) })
     }
 
-    /// The repository on it, if it has one.
-    pub fn repository(&self) -> Option<PathBuf> {
-        self.manifest.archive.as_ref().map(|_| self.directory.join("repo"))
+    /// The repository on it, if it has one: sealed by the manifest, or a folder that later backups go into.
+    pub fn repository(&self) -> Option<Place> {
+        let top = self.directory.parent().unwrap_or(&self.directory);
+        match (&self.manifest.archive, &self.manifest.repository) {
+            (_, Some(folder)) if is_plain(folder) => Some(Place::Folder(top.join(folder))),
+            (Some(_), _) => Some(Place::Sealed(self.directory.join("repo"))),
+            _ => None,
+        }
     }
 
     /// The key on it, if one was embedded.
@@ -81,12 +87,21 @@ impl Medium {
     }
 }
 
-/// The device whose ISO 9660 filesystem is mounted at a folder.
+/// A folder at the top of a medium, and nothing that leads out of it.
+pub(crate) fn is_plain(folder: &str) -> bool {
+    !folder.is_empty() && !folder.starts_with('.') && !folder.contains(['/', '\0'])
+}
+
+/// The device whose ISO 9660 filesystem is mounted at a folder; of a stick the whole disk.
 fn image_behind(mount_point: &Path) -> Option<PathBuf> {
     let point = std::fs::canonicalize(mount_point).ok()?;
     // Of several mounts on one folder the last is visible.
     let mount = lifeboat_sys::mount::table().ok()?.into_iter().rfind(|mount| mount.mount_point == point)?;
-    (mount.kind == "iso9660" && mount.root == Path::new("/")).then(|| PathBuf::from(mount.source))
+    match (mount.kind.as_str(), mount.root == Path::new("/")) {
+        ("iso9660", true) => Some(PathBuf::from(mount.source)),
+        ("ext4", true) => stick::disk_of(Path::new(&mount.source)),
+        _ => None,
+    }
 }
 
 /// Refuses a repository that is not the one that a medium's manifest names.

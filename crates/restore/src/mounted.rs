@@ -5,21 +5,32 @@ use crate::on_disk::{self, Search};
 use lifeboat_machine::on_disk::OnDisk;
 use lifeboat_sys::Runner;
 use lifeboat_sys::ending::{Registration, register_mount};
+use lifeboat_sys::mount::MountError;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A medium that was mounted here, in a folder that only root may enter; it is unmounted on drop, and when a signal ends us.
+/// What was mounted here, in a folder that only root may enter; it is unmounted on drop, and when a signal ends us.
 #[derive(Debug)]
-pub(crate) struct Mounted {
+pub struct Mounted {
     point: PathBuf,
     folder: PathBuf,
     _ending: Registration,
 }
 
+impl Mounted {
+    /// Unmounts it now.
+    ///
+    /// # Errors
+    /// When something there is still in use, or cannot be written.
+    pub fn close(self) -> Result<(), MountError> {
+        lifeboat_sys::mount::unmount(&self.point)
+    }
+}
+
 impl Drop for Mounted {
     fn drop(&mut self) {
-        // Nothing can be done about a failure here: the mount is read-only, the directories empty.
+        // Nothing can be done about a failure here: what was written is synced, the directories are empty.
         let _ = lifeboat_sys::mount::unmount(&self.point);
         let _ = std::fs::remove_dir(&self.point);
         let _ = std::fs::remove_dir(&self.folder);

@@ -106,7 +106,7 @@ impl Place {
 
     fn repository(&self) -> Option<lifeboat_archive::Place> {
         match self {
-            Place::Medium(medium) => medium.repository().map(lifeboat_archive::Place::Sealed),
+            Place::Medium(medium) => medium.repository(),
             Place::Source(source) => Some(source.repository.clone()),
             Place::Stream(_) => None,
         }

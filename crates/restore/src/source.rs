@@ -6,6 +6,7 @@ use crate::medium::{self, Medium, parse_manifest};
 use crate::mounted::{self, Mounted, mounted};
 use crate::network::Network;
 use crate::on_disk::{self, Search};
+use crate::stick::Stick;
 use crate::stream_name;
 use crate::view::View;
 use lifeboat_archive::{Place, Repository, Secret};
@@ -124,6 +125,9 @@ impl Source {
                 reason: "it is a stream, and no repository".into(),
             });
         }
+        if Stick::is_meant(text) {
+            return open_stick(&Stick::named(text)?, &Place::Folder, scratch, runner, wish);
+        }
         if OnDisk::is_meant(text) {
             let place = OnDisk::parse(text).map_err(|reason| Failure::Unusable { what: text.to_owned(), reason })?;
             return open_on_disk(&place, wish, scratch, runner);
@@ -188,18 +192,49 @@ fn open_path(
             Ok(Source { repository, medium: None, web: None, unproven: false, _mounted: vec![] })
         }
         Shape::MediumMount => from_medium(Medium::open(path)?, place, vec![], wish),
-        Shape::Image => match mounted(scratch, |point| on_disk::mount(path, point, runner)) {
-            Ok((guard, point)) => {
-                let medium = Medium { image: Some(path.to_owned()), ..Medium::open(&point)? };
-                from_medium(medium, place, vec![guard], wish)
-            }
-            // Without iso9660 in the kernel, or the right to mount, it can still be read.
-            Err(error) => match Tree::open_local(path) {
-                Ok(tree) => from_tree(tree, wish),
-                Err(_) => Err(error),
-            },
+        Shape::Image => match Stick::at(path) {
+            Some(stick) => open_stick(&stick, place, scratch, runner, wish),
+            None => open_image(path, place, scratch, runner, wish),
         },
     }
+}
+
+/// An image, or the device that it was written to.
+fn open_image(
+    path: &Path,
+    place: &dyn Fn(PathBuf) -> Place,
+    scratch: &Path,
+    runner: &dyn Runner,
+    wish: Wish<'_>,
+) -> Result<Source, Failure> {
+    match mounted(scratch, |point| on_disk::mount(path, point, runner)) {
+        Ok((guard, point)) => {
+            let medium = Medium { image: Some(path.to_owned()), ..Medium::open(&point)? };
+            from_medium(medium, place, vec![guard], wish)
+        }
+        // Without iso9660 in the kernel, or the right to mount, it can still be read.
+        Err(error) => match Tree::open_local(path) {
+            Ok(tree) => from_tree(tree, wish),
+            Err(_) => Err(error),
+        },
+    }
+}
+
+/// A stick; its data partition may be mounted already.
+fn open_stick(
+    stick: &Stick,
+    place: &dyn Fn(PathBuf) -> Place,
+    scratch: &Path,
+    runner: &dyn Runner,
+    wish: Wish<'_>,
+) -> Result<Source, Failure> {
+    if let Some(point) = stick.mount_point() {
+        return from_medium(Medium::open(&point)?, place, vec![], wish);
+    }
+    let mount = |options: &[&'static str], point: &Path| stick.mount(point, options, runner);
+    let (guard, point) = mounted(scratch, |point| on_disk::read_only("ext4", |options| mount(options, point)))?;
+    let medium = Medium { image: Some(stick.disk.clone()), ..Medium::open(&point)? };
+    from_medium(medium, place, vec![guard], wish)
 }
 
 /// A medium that is read without being mounted.
@@ -232,13 +267,17 @@ fn from_medium(
 ) -> Result<Source, Failure> {
     let repository = match medium.repository() {
         Some(repository) => repository,
-        None if wish.without_archive => medium.directory.join("repo"),
+        None if wish.without_archive => Place::Sealed(medium.directory.join("repo")),
         None => return Err(medium::holds_no_archive(&medium.manifest)),
     };
-    // Its manifest lists all that may be there.
-    let repository = match place(repository) {
-        Place::Folder(folder) => Place::Sealed(folder),
-        other => other,
+    let repository = match repository {
+        // Its manifest lists all that may be there.
+        Place::Sealed(folder) => match place(folder) {
+            Place::Folder(folder) => Place::Sealed(folder),
+            other => other,
+        },
+        Place::Folder(folder) => place(folder),
+        files @ Place::Files(_) => files,
     };
     Ok(Source { repository, medium: Some(medium), web: None, unproven: false, _mounted: mounted })
 }

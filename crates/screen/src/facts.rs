@@ -27,10 +27,10 @@ impl Facts {
     pub(crate) fn of(rescue: &RescueSystem) -> Facts {
         let manifest = &rescue.manifest;
         let short = manifest.medium_id.get(..8).unwrap_or(&manifest.medium_id);
-        let key = match (&manifest.archive, manifest.embedded_key) {
-            (None, _) => "without an archive",
-            (Some(_), true) => "with archive and key",
-            (Some(_), false) => "with archive, without its key",
+        let key = match (manifest.has_archive(), manifest.embedded_key) {
+            (false, _) => "without an archive",
+            (true, true) => "with archive and key",
+            (true, false) => "with archive, without its key",
         };
         let medium = match (&rescue.source, &rescue.tape) {
             (_, Some(tape)) => format!("tape in {}: volume {} of {}", tape.device.display(), tape.volume, tape.time),
@@ -44,7 +44,7 @@ impl Facts {
             recorded_at: rescue.machine.recorded_at.clone(),
             medium,
             mistakes: rescue.parameters.mistakes.clone(),
-            has_archive: elsewhere.is_some() || rescue.source.is_some() && manifest.archive.is_some(),
+            has_archive: elsewhere.is_some() || rescue.source.is_some() && manifest.has_archive(),
             elsewhere,
         }
     }

@@ -37,3 +37,30 @@ pub fn flush_buffers(device: &File) -> io::Result<()> {
     // SAFETY: BLKFLSBUF takes no argument and touches no memory of ours.
     unsafe { ioctl::ioctl(device.as_fd(), ioctl::NoArg::<BLKFLSBUF>::new()) }.map_err(Into::into)
 }
+
+/// Size of a logical sector of a block device in bytes (BLKSSZGET); 512 of a regular file.
+///
+/// # Errors
+/// The system's error.
+pub fn sector_bytes(device: &File) -> io::Result<u64> {
+    if device.metadata()?.is_file() {
+        return Ok(512);
+    }
+    // _IO(0x12, 104), linux/fs.h; despite its code it writes an int.
+    const BLKSSZGET: ioctl::Opcode = ioctl::opcode::none(0x12, 104);
+    // SAFETY: BLKSSZGET writes one int, for which Getter has room.
+    let size: libc::c_int = unsafe { ioctl::ioctl(device.as_fd(), ioctl::Getter::<BLKSSZGET, libc::c_int>::new())? };
+    Ok(u64::try_from(size).unwrap_or(512))
+}
+
+/// Drops what the kernel has cached of a file or block device, once it is written, so that the next read comes from the disk.
+///
+/// # Errors
+/// The system's error.
+pub fn forget_cached(file: &File) -> io::Result<()> {
+    file.sync_all()?;
+    if file.metadata()?.is_file() {
+        return Ok(rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed)?);
+    }
+    flush_buffers(file)
+}

@@ -96,6 +96,20 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "media usb",
+        &[
+            (
+                "lifeboat media usb --to /dev/sdX",
+                "A stick with a backup; its name must be typed before it is overwritten",
+            ),
+            ("lifeboat backup --to usb", "The next backup, onto the stick that is plugged in"),
+            (
+                "lifeboat media usb --to stick.img --size 8G --no-backup",
+                "An image of a stick, with an empty repository",
+            ),
+        ],
+    ),
+    (
         "media tape",
         &[
             ("lifeboat media tape", "A backup onto the tape in the only drive, verified"),
@@ -106,10 +120,18 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "media label",
+        &[
+            ("lifeboat media label usb", "What to write on the stick that is plugged in"),
+            ("lifeboat media label rescue.iso --ascii | lpr", "A page for the case of a disc"),
+        ],
+    ),
+    (
         "media refresh",
         &[
             ("lifeboat media refresh", "Build the medium of the routine again if it is out of date"),
             ("lifeboat media refresh --show", "Only say what changed since it was built"),
+            ("lifeboat media refresh --out usb", "The rescue system on the stick that is plugged in"),
         ],
     ),
     (

@@ -44,8 +44,8 @@ pub struct NotifyArgs {
 #[derive(Args, Clone, Debug)]
 #[allow(missing_docs)]
 pub struct RefreshArgs {
-    /// The image [default: 'medium_file' in [schedule]]
-    #[arg(long, value_name = "FILE.iso")]
+    /// The image, or a stick of 'media usb': usb, usb:ID, its device or image [default: 'medium_file' in [schedule]]
+    #[arg(long, value_name = "FILE.iso|STICK")]
     pub out: Option<PathBuf>,
     /// Build it although nothing changed
     #[arg(long)]

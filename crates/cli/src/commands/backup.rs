@@ -75,6 +75,7 @@ pub fn run(session: &Session, args: &BackupArgs) -> CommandResult {
     };
     let result = work();
     let report = around.end(result)?;
+    target.close()?;
     session.tasks.note(Task::Backup, |run| run.snapshot = Some(report.snapshot.clone()));
     backup::report(session, &report)
 }

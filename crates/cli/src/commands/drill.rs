@@ -4,12 +4,13 @@ use crate::command::DrillArgs;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::guarded;
 use crate::job::boot_check::{self, OwnKey};
-use crate::job::{log, place, snapshot};
+use crate::job::{archive, log, place, snapshot};
 use crate::session::Session;
 use crate::state::{self, Task};
 use lifeboat_drill::{DrillOptions, Progress, Proof, drill};
-use lifeboat_machine::{Event, EventSink as _};
+use lifeboat_machine::{Event, EventSink as _, MediumManifest};
 use lifeboat_remote::tree::Tree;
+use lifeboat_restore::Stick;
 use lifeboat_restore::view::View;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -25,6 +26,8 @@ pub fn run(session: &Session, args: &DrillArgs) -> CommandResult {
         log::keep(session, Task::Drill.name(), Path::new("/"));
         session.tasks.begin(Task::Drill, place::shown(&medium.display().to_string()));
     }
+    let named = medium.display().to_string();
+    let medium = &if Stick::is_meant(&named) { Stick::named(&named)?.disk } else { medium.clone() };
     if !medium.exists() {
         return Err(CommandError::usage(format!("{}: no such medium", medium.display())));
     }
@@ -82,13 +85,32 @@ pub fn run(session: &Session, args: &DrillArgs) -> CommandResult {
 
 /// Compares what boots from the medium with its list. What is not a medium is left to the drill, which reports it.
 fn prove(session: &Session, args: &DrillArgs, medium: &Path) -> CommandResult {
+    if Stick::at(medium).is_some() {
+        if !rustix::process::geteuid().is_root() {
+            session.reporter.note("only root can compare what boots from a stick with its list");
+            return Ok(());
+        }
+        let found = archive::find_any(session, Some(&medium.display().to_string()))?;
+        let (Some(view), Some(manifest)) = (found.source.view(), found.source.manifest()) else { return Ok(()) };
+        return compare(session, args, medium, &view, manifest);
+    }
     let Ok(tree) = Tree::open_local(medium) else { return Ok(()) };
     let Ok(manifest) = tree.read_file("manifest.json") else { return Ok(()) };
     let manifest = lifeboat_restore::medium::parse_manifest(&manifest, "the medium's manifest")?;
-    if lifeboat_restore::snapshot::owner(&manifest).is(&snapshot::this_machine(Path::new("/"))?) {
+    compare(session, args, medium, &View::Tree(&tree), &manifest)
+}
+
+fn compare(
+    session: &Session,
+    args: &DrillArgs,
+    medium: &Path,
+    view: &View<'_>,
+    manifest: &MediumManifest,
+) -> CommandResult {
+    if lifeboat_restore::snapshot::owner(manifest).is(&snapshot::this_machine(Path::new("/"))?) {
         session.tasks.begin(Task::Drill, place::shown(&medium.display().to_string()));
     }
-    let boot = boot_check::check(session, &View::Tree(&tree), &manifest, &OwnKey::find(session, &args.key)?)?;
+    let boot = boot_check::check(session, view, manifest, &OwnKey::find(session, &args.key)?)?;
     let [first, rest @ ..] = boot.problems.as_slice() else {
         session.reporter.note(boot_check::summary(&boot));
         return Ok(());

@@ -1,6 +1,6 @@
 //! `lifeboat media`
 
-use super::{refresh, rescue, tape};
+use super::{label, refresh, rescue, tape, usb};
 use crate::command::{IsoArgs, MediaCommand, RescueArgs};
 use crate::error::{CommandError, CommandResult};
 use crate::job::boot_check::OwnKey;
@@ -20,7 +20,9 @@ use std::path::Path;
 pub fn run(session: &Session, command: &MediaCommand) -> CommandResult {
     match command {
         MediaCommand::Iso(args) => iso(session, args),
+        MediaCommand::Usb(args) => usb::run(session, args),
         MediaCommand::Tape(args) => tape::run(session, args),
+        MediaCommand::Label(args) => label::run(session, args),
         MediaCommand::Refresh(args) => refresh::run(session, args),
     }
 }
@@ -99,7 +101,8 @@ fn rescue_only(session: &Session, args: &IsoArgs) -> CommandResult {
     let mut medium = args.medium.clone();
     medium.append.extend(args.source.iter().map(|source| format!("lifeboat.source={source}")));
     let credentials = key.is_some();
-    let request = Request { machine: &machine, archive: None, key: key.as_ref(), seal: known.as_ref(), credentials };
+    let request =
+        Request { machine: &machine, archive: None, key: key.as_ref(), seal: known.as_ref(), credentials, stick: None };
     medium::write_iso(session, &medium, &workshop, &request, &args.out)
 }
 
@@ -148,6 +151,7 @@ fn from_repository(session: &Session, args: &IsoArgs, from: &str) -> CommandResu
         key: own.as_ref(),
         seal: Some(&secret),
         credentials: false,
+        stick: None,
     };
     medium::write_iso(session, &args.medium, &workshop, &request, &args.out)
 }

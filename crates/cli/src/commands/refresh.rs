@@ -3,21 +3,26 @@
 use super::media;
 use crate::command::{ExcludeArgs, IsoArgs, MediumArgs, MenuMode, RefreshArgs, SysrootArgs};
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::job::{log, place, protect, refresh};
+use crate::job::{log, place, protect, refresh, stick};
 use crate::session::Session;
 use crate::state::{self, State, Task};
 use lifeboat_machine::{Event, EventSink as _};
 use lifeboat_remote::Address;
 use std::path::Path;
 
-/// zstd level of a rescue system, as `media iso` has it by default.
-const COMPRESSION: u32 = 10;
-
 pub fn run(session: &Session, args: &RefreshArgs) -> CommandResult {
     let Some(out) = args.out.clone().or_else(|| session.config.schedule.medium_file.clone()) else {
         return Err(CommandError::usage("no medium was named; name it with --out FILE.iso")
             .hint(format!("set 'medium_file' in [schedule] of {}", crate::config::PATH)));
     };
+    let named = out.display().to_string();
+    if let Some(stick) = stick::of_place(&named)? {
+        return super::refresh_stick::run(session, args, stick, &named);
+    }
+    if out.starts_with("/dev") {
+        return Err(CommandError::usage(format!("{named} is no stick of 'lifeboat media usb', or is not attached"))
+            .hint("usb:ID, as the stick's label has it"));
+    }
     if args.show {
         return show(session, &out);
     }
@@ -29,12 +34,7 @@ pub fn run(session: &Session, args: &RefreshArgs) -> CommandResult {
         false => why(session, &out)?,
     };
     if reasons.is_empty() {
-        session.reporter.value(&serde_json::json!({"medium": out, "refreshed": false, "reasons": []}));
-        session.reporter.line(format!("{} is up to date", out.display()));
-        // What is known of the medium stays known.
-        let made = State::load(&state::folder()).0.runs(Task::Medium).done.and_then(|run| run.medium);
-        session.tasks.note(Task::Medium, |run| run.medium = made);
-        return Ok(());
+        return refresh::up_to_date(session, &out);
     }
     for reason in &reasons {
         session.reporter.note(format!("the medium is built again: {reason}"));
@@ -53,18 +53,7 @@ pub fn run(session: &Session, args: &RefreshArgs) -> CommandResult {
 
 fn show(session: &Session, out: &Path) -> CommandResult {
     let reasons = why(session, out)?;
-    session.reporter.value(&serde_json::json!({"medium": out, "up_to_date": reasons.is_empty(), "reasons": reasons}));
-    for reason in &reasons {
-        session.reporter.line(reason);
-    }
-    match reasons.as_slice() {
-        [] => {
-            session.reporter.line(format!("{} is up to date", out.display()));
-            Ok(())
-        }
-        _ => Err(CommandError::new(Kind::Differences, format!("{} is out of date", out.display()))
-            .hint("lifeboat media refresh")),
-    }
+    refresh::shown(session, out, &reasons)
 }
 
 /// Why the medium must be built.
@@ -119,7 +108,7 @@ fn request(session: &Session, args: &RefreshArgs, out: &Path) -> Result<IsoArgs,
             timeout: None,
             append: vec![],
             no_firmware: false,
-            compression: COMPRESSION,
+            compression: refresh::COMPRESSION,
             layout: None,
             work_dir: None,
             force: true,

@@ -56,6 +56,7 @@ pub fn run(session: &Session, args: &RescueArgs) -> CommandResult {
         key: own.as_ref(),
         seal: Some(&secret),
         credentials: false,
+        stick: None,
     };
     medium::write_iso(session, &args.medium, &workshop, &request, &args.out)?;
     backup::report(session, &report)

@@ -12,6 +12,7 @@ use crate::units;
 use jiff::Timestamp;
 use lifeboat_machine::bytes::human;
 use lifeboat_machine::{Event, EventSink as _, Machine};
+use lifeboat_restore::Stick;
 use std::path::{Path, PathBuf};
 
 /// When a task that a timer runs is overdue, if [status] does not say: some more than its usual interval.
@@ -192,10 +193,15 @@ fn of_medium(session: &Session, facts: &mut Facts, machine: Option<&Machine>, st
     let last = state.runs(Task::Medium).done.and_then(|run| run.place).map(PathBuf::from);
     let Some(path) = configured.clone().or(last) else { return };
     facts.about = Some(path.display().to_string());
-    let there = crate::job::watch::reach(&path).is_ok() && path.exists();
+    let named = path.display().to_string();
+    let is_stick = Stick::is_meant(&named);
+    let there = match is_stick {
+        true => Stick::named(&named).is_ok(),
+        false => crate::job::watch::reach(&path).is_ok() && path.exists(),
+    };
     if !there {
         // A stick that is in a drawer is as it should be; an image that is to be kept up to date is not.
-        if configured.is_some() {
+        if configured.is_some() && !is_stick {
             facts.different.push(format!("{} is not there", path.display()));
         }
         return;

@@ -6,6 +6,7 @@ use crate::job::boot_check::{self, OwnKey};
 use crate::job::{archive, log, place, snapshot};
 use crate::session::Session;
 use crate::state::Task;
+use lifeboat_archive::Owner;
 use lifeboat_machine::{Event, EventSink as _};
 use lifeboat_restore::observe::Observing;
 use lifeboat_restore::{Source, view};
@@ -22,15 +23,33 @@ pub fn run(session: &Session, args: &FromArgs) -> CommandResult {
     if let Some(from) = archive::stream(session, args.from.as_deref())? {
         return super::streams::verify(session, args, &from, (&this, named));
     }
+    verify(session, args, Some((&this, named)))
+}
+
+/// Verifies a medium or an archive that was just made; the record of verifications is left alone.
+pub fn check(session: &Session, args: &FromArgs) -> CommandResult {
+    verify(session, args, None)
+}
+
+/// Verifies a medium that was just refreshed, without the archive on it.
+pub fn check_medium(session: &Session, args: &FromArgs) -> CommandResult {
+    let found = archive::find_any(session, args.from.as_deref())?;
+    medium(session, &found.source, &OwnKey::find(session, &args.key)?)
+}
+
+/// `record` is this machine, and the place as the record has it.
+fn verify(session: &Session, args: &FromArgs, record: Option<(&Owner, String)>) -> CommandResult {
     let found = archive::find_any(session, args.from.as_deref())?;
     let source = &found.source;
-    if source.manifest().is_some_and(|manifest| lifeboat_restore::snapshot::owner(manifest).is(&this)) {
+    if let (Some((this, named)), Some(manifest)) = (&record, source.manifest())
+        && lifeboat_restore::snapshot::owner(manifest).is(this)
+    {
         session.tasks.begin(Task::Verify, named.clone());
     }
     let key = OwnKey::find(session, &args.key)?;
     if source.view().is_some() {
         medium(session, source, &key)?;
-        if source.manifest().is_some_and(|manifest| manifest.archive.is_none()) {
+        if source.manifest().is_some_and(|manifest| !manifest.has_archive()) {
             session.reporter.line("the medium holds no archive (it was made with --rescue-only)");
             return Ok(());
         }
@@ -40,7 +59,9 @@ pub fn run(session: &Session, args: &FromArgs) -> CommandResult {
         true => CommandError { kind: Kind::Differences, ..error },
         false => error,
     })?;
-    if archive.repository.latest_of(&this).is_ok() {
+    if let Some((this, named)) = record
+        && archive.repository.latest_of(this).is_ok()
+    {
         session.tasks.begin(Task::Verify, named);
     }
     let observer = Observing::new(&session.reporter, "verify");

@@ -22,15 +22,24 @@ pub fn create(
     machine: &str,
     embed: bool,
 ) -> Result<(Repository, Option<Secret>), CommandError> {
+    let own = embed.then(Secret::generate).transpose();
+    let own = own.map_err(|error| CommandError::new(Kind::Failed, format!("cannot MAKE a key: {error}")))?;
+    Ok((create_with(folder, machines, machine, own.as_ref())?, own))
+}
+
+/// The same with the key that is to be embedded, if one is.
+pub fn create_with(
+    folder: &Path,
+    machines: &Secret,
+    machine: &str,
+    own: Option<&Secret>,
+) -> Result<Repository, CommandError> {
     let options = RepositoryOptions { host: machine.to_owned() };
     let repository = Repository::init(folder, machines, &options).map_err(archive::explain)?;
-    if !embed {
-        return Ok((repository, None));
+    if let Some(own) = own {
+        repository.add_key(own, ON_MEDIUM)?;
     }
-    let own =
-        Secret::generate().map_err(|error| CommandError::new(Kind::Failed, format!("cannot MAKE a key: {error}")))?;
-    repository.add_key(&own, ON_MEDIUM)?;
-    Ok((repository, Some(own)))
+    Ok(repository)
 }
 
 /// Copies what opens the finished repository into the folder [`SPARE`] beside it.

@@ -2,8 +2,10 @@
 
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::limits;
+use crate::job::stick::{self, Written};
 use crate::output::Reporter;
 use crate::session::Session;
+use lifeboat_archive::Place;
 use lifeboat_machine::on_disk::OnDisk;
 use lifeboat_machine::{Event, EventSink};
 use lifeboat_remote::{Address, Credentials};
@@ -130,8 +132,16 @@ pub const MEDIUM_FILES: [&str; 3] = ["credentials", "sftp-identity", "sftp-known
 /// A repository to be written, and what is mounted for it.
 pub struct Target {
     /// Where it is.
-    pub place: lifeboat_archive::Place,
+    pub place: Place,
     mounted: Option<(PathBuf, lifeboat_sys::ending::Registration)>,
+    stick: Option<Written>,
+}
+
+impl Target {
+    /// Has what was written to a stick on the stick, and unmounts it.
+    pub fn close(mut self) -> CommandResult {
+        self.stick.take().map_or(Ok(()), |stick| stick.close().map(drop))
+    }
 }
 
 impl Drop for Target {
@@ -146,12 +156,17 @@ impl Drop for Target {
 
 /// The place of a repository that is to be written: a folder or an address. Streams and tapes have a way of their own.
 pub fn target(session: &Session, text: &str) -> Result<Target, CommandError> {
+    if let Some(stick) = stick::of_place(text)? {
+        let stick = Written::open(session, stick)?;
+        return Ok(Target { place: Place::Folder(stick.repository()), mounted: None, stick: Some(stick) });
+    }
     if OnDisk::is_meant(text) {
         return Err(CommandError::usage(format!("cannot WRITE {text}: such a place is read-only"))
-            .hint("mounting the disk and naming the folder"));
+            .hint("mounting the disk and naming the folder; usb, for a stick of 'lifeboat media usb'"));
     }
     if !Address::is_meant(text) {
-        return Ok(Target { place: lifeboat_archive::Place::Folder(text.into()), mounted: None });
+        let folder = stick::of_folder(Path::new(text)).unwrap_or_else(|| text.into());
+        return Ok(Target { place: Place::Folder(folder), mounted: None, stick: None });
     }
     let address = Address::parse(text).map_err(CommandError::usage)?;
     let network = of_session(session)?;
@@ -165,7 +180,7 @@ pub fn target(session: &Session, text: &str) -> Result<Target, CommandError> {
             .map_err(|error| CommandError::new(Kind::Failed, format!("cannot CREATE {}: {error}", point.display())))?;
     }
     // The guard comes first, so that a failed mount leaves no folder behind.
-    let mut target = Target { place: lifeboat_archive::Place::Folder(point.clone()), mounted };
+    let mut target = Target { place: Place::Folder(point.clone()), mounted, stick: None };
     target.place = network.place(&address, &point)?;
     Ok(target)
 }

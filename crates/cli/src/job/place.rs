@@ -9,6 +9,7 @@ use lifeboat_machine::Machine;
 use lifeboat_machine::bytes::printable;
 use lifeboat_machine::on_disk::OnDisk;
 use lifeboat_remote::Address;
+use lifeboat_restore::Stick;
 use lifeboat_sys::mount::MountInfo;
 use lifeboat_sys::tape::TapeName;
 use std::io::{BufRead as _, ErrorKind, IsTerminal as _};
@@ -50,9 +51,14 @@ pub fn shown(place: &str) -> String {
     match place.strip_prefix(stream::PREFIX) {
         Some("-") => place.to_owned(),
         Some(files) => format!("{}{}", stream::PREFIX, absolute(files)),
-        None if Address::is_meant(place) || OnDisk::is_meant(place) || TapeName::is_meant(place) => place.to_owned(),
+        None if is_no_path(place) => place.to_owned(),
         None => absolute(place),
     }
+}
+
+/// A place that is named otherwise than by its path.
+fn is_no_path(place: &str) -> bool {
+    Address::is_meant(place) || OnDisk::is_meant(place) || TapeName::is_meant(place) || Stick::is_meant(place)
 }
 
 /// The folder that the configured archive is in: a disk that is mounted for it alone is no part of the machine. `None` where none is
@@ -61,7 +67,7 @@ pub fn configured_folder(config: &Config) -> Option<PathBuf> {
     let text = config.repository.as_ref()?.display().to_string();
     match StreamPlace::parse(&text) {
         Ok(Some(stream)) => stream.folder().map(Path::to_owned),
-        Ok(None) if Address::is_meant(&text) || OnDisk::is_meant(&text) => None,
+        Ok(None) if is_no_path(&text) => None,
         Ok(None) => Some(text.into()),
         Err(_) => None,
     }
@@ -232,6 +238,7 @@ mod tests {
             ("tape:/dev/nst0", "tape:/dev/nst0".into()),
             ("sftp://host/repo", "sftp://host/repo".into()),
             ("disk:UUID=1:/repo", "disk:UUID=1:/repo".into()),
+            ("usb:0a1b2c3d", "usb:0a1b2c3d".into()),
         ] {
             assert_eq!(shown(place), text);
         }
@@ -247,6 +254,7 @@ mod tests {
             ("stream:", None),
             ("tape:/dev/nst0", None),
             ("s3://host/bucket", None),
+            ("usb", None),
         ] {
             let config = Config { repository: Some(place.into()), ..Config::default() };
             assert_eq!(configured_folder(&config).as_deref(), folder.map(Path::new), "{place}");

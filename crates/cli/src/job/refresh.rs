@@ -1,12 +1,15 @@
 //! Whether a medium would still bring this machine back: what it was made from, beside what the machine has now.
 
+use crate::error::{CommandError, CommandResult, Kind};
 use crate::session::Session;
-use crate::state::{State, Task};
+use crate::state::{self, State, Task};
 use lifeboat_machine::{Machine, MediumManifest};
 use lifeboat_plan::Change;
 use lifeboat_remote::tree::Tree;
 use lifeboat_rescue::kernel::Kernel;
 use lifeboat_rescue::sysroot::Sysroot;
+use lifeboat_restore::{Network, Source, Stick};
+use lifeboat_sys::SystemRunner;
 use std::path::{Path, PathBuf};
 
 /// Where distributions keep the parts of boot loaders that go onto disks and media.
@@ -17,6 +20,9 @@ const LOADERS: [&str; 5] =
 const CONCERNED: [&str; 4] = ["layout", "boot loaders", "boot firmware", "boot initramfs"];
 /// Changes that are named.
 const NAMED: usize = 3;
+
+/// zstd level of a rescue system, as `media iso` has it by default.
+pub const COMPRESSION: u32 = 10;
 
 /// A medium, as it describes itself.
 #[derive(Clone, Debug)]
@@ -32,6 +38,13 @@ pub struct Known {
 /// # Errors
 /// Why it cannot be read, for people.
 pub fn read(path: &Path) -> Result<Known, String> {
+    let named = path.display().to_string();
+    if Stick::is_meant(&named) || Stick::at(path).is_some() {
+        let source = Source::open_medium(&named, &super::scratch::scratch(), &Network::default(), &SystemRunner)
+            .map_err(|failure| failure.to_string())?;
+        let medium = source.medium.as_ref().ok_or("it is no medium")?;
+        return Ok(Known { manifest: medium.manifest.clone(), machine: medium.machine.clone() });
+    }
     let tree = Tree::open_local(path).map_err(|fault| fault.to_string())?;
     let file = |name: &str| tree.read_file(name).map_err(|fault| fault.to_string());
     let manifest = lifeboat_restore::medium::parse_manifest(&file("manifest.json")?, "the medium's manifest")
@@ -119,6 +132,32 @@ pub fn reasons(session: &Session, known: &Known, now: &Machine, state: &State) -
         reasons.push(format!("the layout changed: {}", in_words(&changes)));
     }
     reasons
+}
+
+/// Nothing was to be done.
+pub fn up_to_date(session: &Session, out: &Path) -> CommandResult {
+    session.reporter.value(&serde_json::json!({"medium": out, "refreshed": false, "reasons": []}));
+    session.reporter.line(format!("{} is up to date", out.display()));
+    // What is known of the medium stays known.
+    let made = State::load(&state::folder()).0.runs(Task::Medium).done.and_then(|run| run.medium);
+    session.tasks.note(Task::Medium, |run| run.medium = made);
+    Ok(())
+}
+
+/// Says whether a medium is out of date.
+pub fn shown(session: &Session, out: &Path, reasons: &[String]) -> CommandResult {
+    session.reporter.value(&serde_json::json!({"medium": out, "up_to_date": reasons.is_empty(), "reasons": reasons}));
+    for reason in reasons {
+        session.reporter.line(reason);
+    }
+    match reasons {
+        [] => {
+            session.reporter.line(format!("{} is up to date", out.display()));
+            Ok(())
+        }
+        _ => Err(CommandError::new(Kind::Differences, format!("{} is out of date", out.display()))
+            .hint("lifeboat media refresh")),
+    }
 }
 
 #[cfg(test)]

@@ -26,6 +26,14 @@ fn device(name: &TapeName) -> Result<PathBuf, CommandError> {
     }
 }
 
+/// What is on the tape in a drive.
+///
+/// # Errors
+/// When there is none, or it is no tape of Lifeboat.
+pub fn volume(name: &TapeName) -> Result<Volume, CommandError> {
+    Ok(identify(&device(name)?, Reach::Far, &|_| {})?)
+}
+
 /// Why a tape may not be overwritten; `None` when it may. `running` is the set that is being written: its volumes never may.
 fn in_the_way(device: &Path, force: bool, running: Option<&str>) -> Result<Option<String>, TapeError> {
     judged(identify(device, Reach::Near, &|_| {}), force, running)

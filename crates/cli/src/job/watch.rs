@@ -7,6 +7,7 @@ use crate::session::Session;
 use lifeboat_machine::{Event, EventSink as _};
 use lifeboat_remote::Address;
 use lifeboat_remote::patience::{DEADLINE, FIRST_DEADLINE, SILENCE};
+use lifeboat_restore::Stick;
 use lifeboat_sys::mount::MountInfo;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -64,7 +65,7 @@ fn reach_by(
 /// # Errors
 /// As [`reach`].
 pub fn over(session: &Session, text: &str) -> Result<Watch, CommandError> {
-    if Address::is_meant(text) || text.starts_with("disk:") || text.starts_with("tape") {
+    if Address::is_meant(text) || text.starts_with("disk:") || text.starts_with("tape") || Stick::is_meant(text) {
         return Ok(Watch(None));
     }
     over_folder(session, Path::new(text))

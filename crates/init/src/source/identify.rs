@@ -80,6 +80,16 @@ pub fn read_head(device: &Path) -> io::Result<Vec<u8>> {
     Ok(head)
 }
 
+/// Whether an ext4 filesystem was in use when it was last written: `EXT4_FEATURE_INCOMPAT_RECOVER`, 0x4, in s_feature_incompat
+/// (fs/ext4/ext4.h), 96 bytes into the superblock.
+pub fn needs_recovery(device: &Path) -> bool {
+    is_dirty(&read_head(device).unwrap_or_default())
+}
+
+fn is_dirty(head: &[u8]) -> bool {
+    head.get(1024 + 96).is_some_and(|byte| byte & 4 != 0)
+}
+
 /// Whether what is mounted is the medium that belongs to this rescue system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -151,6 +161,13 @@ mod tests {
         ] {
             assert_eq!(Holds::detect(&head(&parts)), expected);
         }
+    }
+
+    #[test]
+    fn a_journal_that_was_left() {
+        assert!(!is_dirty(&head(&[(1080, &[0x53, 0xEF])])));
+        assert!(is_dirty(&head(&[(1080, &[0x53, 0xEF]), (1120, &[0x46])])));
+        assert!(!is_dirty(&[]));
     }
 
     #[test]

@@ -55,6 +55,7 @@ pub fn manifest() -> MediumManifest {
             entries: 28_000,
             bytes: 1 << 30,
         }),
+        repository: None,
         embedded_key: true,
         files: BTreeMap::new(),
     }
