@@ -78,7 +78,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l exclude -d 
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l exclude-contents -d 'Keep this directory but leave out what it holds; may be repeated' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l machine -d 'Use this machine description instead of probing (for a root filesystem in a folder)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l wait-lock -d 'How long to wait while another program holds the repository exclusively, as `restic prune` does' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l compression -d 'zstd level of what is stored, -7 (fast) to 22 (small) [default: 1]' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l compression -d 'zstd level of what is stored, -7 (fast) to 22 (small) [default: 1, of a stream 3]' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l threads -d 'Use at most this many processors, programs that are started included' -r
