@@ -81,14 +81,8 @@ impl Found {
         for (number, (kind, places)) in self.filesystems.iter().enumerate() {
             line(if number == 0 { "filesystems" } else { "" }, &format!("{kind}: {}", places.join(", ")));
         }
-        line(
-            "medium",
-            &format!(
-                "at most {} with the archive, mostly half; building needs up to {} more",
-                human(self.image_bytes_at_most),
-                human(self.work_bytes_at_most)
-            ),
-        );
+        line("medium", &format!("at most {} with the archive, mostly half", human(self.image_bytes_at_most)));
+        line("", &format!("building it needs up to {} more", human(self.work_bytes_at_most)));
         for (folder, bytes) in &self.room {
             let is_enough = if *bytes >= self.work_bytes_at_most { "" } else { ": may be too little, see --work-dir" };
             line("", &format!("{} has {} to spare{is_enough}", folder.display(), human(*bytes)));
