@@ -122,7 +122,8 @@ fn handbook_commands_are_run_as_they_stand_there() {
             commands(&top()).into_iter().filter(|shown| matches!(runs(&shown.line), Runs::Here))
         {
             let first = first_snapshot(&mut guest)?;
-            let script = format!("set -eu; cd /root/work; {}", before(&line));
+            // In a shell of its own: the one that is typed into goes on, whatever ends with a failure.
+            let script = format!("( set -eu; cd /root/work; {} )", before(&line));
             guest.must(&script, WORK)?;
             let command = typed(&line, &first);
             eprintln!("{place}: {command}");

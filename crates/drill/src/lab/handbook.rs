@@ -22,7 +22,12 @@ pub enum Runs {
 }
 
 /// What another test runs, by how the line begins: the rescue system, a screen, storage that one machine does not have.
-const THERE: [(&str, &str, &str); 24] = [
+const THERE: [(&str, &str, &str); 29] = [
+    ("lifeboat media usb ", "crates/drill/tests/usb.rs", "lifeboat media usb --to"),
+    ("lifeboat backup --to usb", "crates/drill/tests/usb.rs", "lifeboat backup --to usb"),
+    ("lifeboat media refresh --out usb", "crates/drill/tests/usb.rs", "lifeboat media refresh --out usb"),
+    ("lifeboat list --from usb", "crates/drill/tests/usb.rs", "lifeboat list --from usb"),
+    ("lifeboat verify --from usb", "crates/drill/tests/usb.rs", "lifeboat verify --from usb"),
     ("lifeboat browse", "crates/cli/tests/interactive.rs", ".args([\"browse\", \"--from\"])"),
     ("sudo lifeboat drill ", "crates/drill/tests/routine.rs", "starts_with(\"sudo lifeboat drill \")"),
     ("lifeboat backup --to stream:- |", "crates/cli/tests/root_streams.rs", "stream:-"),
