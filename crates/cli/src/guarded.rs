@@ -48,22 +48,25 @@ pub fn read_at_most(path: &Path, limit: u64) -> std::io::Result<(Vec<u8>, Others
     Ok((bytes, others(path, &metadata)))
 }
 
-/// Refuses a folder, which need not exist yet, where others could replace what we write and read there by its path.
+/// Why others could replace what we write and read by its path in a folder, which need not exist yet.
+pub fn open_folder(folder: &Path) -> Option<String> {
+    let here = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let there = here.ancestors().find(|above| above.symlink_metadata().is_ok())?;
+    match trusted::only_ours(there) {
+        // Whoever uses it reports what the system says.
+        Ok(_) | Err(OpenError::System { .. }) => None,
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+/// Refuses such a folder.
 ///
 /// # Errors
 /// Kind `Refused`, with the remedy.
 pub fn refuse_folder(what: &str, folder: &Path) -> Result<(), CommandError> {
-    let here = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-    let Some(there) = here.ancestors().find(|above| above.symlink_metadata().is_ok()) else { return Ok(()) };
-    match trusted::only_ours(there) {
-        // Whoever uses it reports what the system says.
-        Ok(_) | Err(OpenError::System { .. }) => Ok(()),
-        Err(error) => {
-            let text =
-                format!("cannot USE {what} {}: {error}, who could replace what is written there", folder.display());
-            Err(CommandError::refused(text).hint("a folder that only root can change, below /root or /var/lib"))
-        }
-    }
+    let Some(why) = open_folder(folder) else { return Ok(()) };
+    let text = format!("cannot USE {what} {}: {why}, who could replace what is written there", folder.display());
+    Err(CommandError::refused(text).hint("a folder that only root can change, below /root or /var/lib"))
 }
 
 /// Only regular files have an owner that matters: a pipe comes from whoever started this.
@@ -141,7 +144,7 @@ fn changeable(path: &Path) -> std::io::Result<Option<(PathBuf, u32)>> {
             let sticky = metadata.is_dir() && metadata.mode() & 0o1000 != 0 && is_ours(&metadata);
             let open = match metadata.is_symlink() {
                 true => !is_ours(&metadata),
-                false => open_to_others(&metadata) || (metadata.mode() & 0o020 != 0 && has_list(place)),
+                false => open_to_others(&metadata) || (metadata.mode() & 0o020 != 0 && trusted::has_list(place)),
             };
             if !sticky && open {
                 return Ok(Some((place.to_owned(), metadata.mode())));
@@ -149,11 +152,6 @@ fn changeable(path: &Path) -> std::io::Result<Option<(PathBuf, u32)>> {
         }
     }
     Ok(None)
-}
-
-/// With an access control list the bits of the group are its mask, whoever the group is (acl(5)).
-fn has_list(place: &Path) -> bool {
-    rustix::fs::getxattr(place, "system.posix_acl_access", &mut [0_u8; 0]).is_ok()
 }
 
 /// It belongs to root or us.

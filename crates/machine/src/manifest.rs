@@ -126,6 +126,12 @@ impl MediumManifest {
         self.archive.is_some() || self.repository.is_some()
     }
 
+    /// The folder of the repository, from the top of the medium, and nothing that leads out of it.
+    pub fn repository_folder(&self) -> Option<&str> {
+        let is_plain = |folder: &&str| !folder.is_empty() && !folder.starts_with('.') && !folder.contains(['/', '\0']);
+        self.repository.as_deref().filter(is_plain)
+    }
+
     /// What stands above the menu of the medium. GRUB's menu shows 74 characters of a line on the text screen of a BIOS, and cuts the rest:
     /// a machine's name of up to 64 characters is shortened.
     pub fn title(&self) -> String {

@@ -14,6 +14,7 @@ use crate::progress::{Progress, watch};
 use crate::signed::{self, Signing};
 use lifeboat_machine::MediumManifest;
 use lifeboat_machine::boot_list::BOOT_LIST;
+use lifeboat_machine::stick::short_id;
 use lifeboat_rescue::sysroot::Sysroot;
 use lifeboat_sys::new_file::NewFile;
 use lifeboat_sys::program::XORRISO;
@@ -74,8 +75,7 @@ pub struct IsoReport {
 
 /// The volume id of a medium: `LIFEBOAT_` and the first 8 digits of its id, upper case as ISO 9660 wants it.
 pub fn volume_id(manifest: &MediumManifest) -> String {
-    let digits: String = manifest.medium_id.chars().filter(char::is_ascii_hexdigit).take(8).collect();
-    format!("LIFEBOAT_{}", digits.to_ascii_uppercase())
+    format!("LIFEBOAT_{}", short_id(&manifest.medium_id).to_ascii_uppercase())
 }
 
 /// Writes the image, mode 0600, and reads its boot record back.

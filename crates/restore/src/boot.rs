@@ -3,7 +3,6 @@
 
 use crate::efi;
 use crate::failure::Failure;
-use crate::medium;
 use crate::view::View;
 use lifeboat_archive::{Secret, seal};
 use lifeboat_machine::boot_list::{BOOT_LIST, EFI_PARTITION, SEAL_CONTEXT};
@@ -76,7 +75,7 @@ pub fn verify(view: &View<'_>, manifest: &MediumManifest, secret: Option<&Secret
     }
     let in_manifest = |path: &str| path.strip_prefix("lifeboat/").is_some_and(|name| manifest.files.contains_key(name));
     // What later backups write is no part of what boots.
-    let written = manifest.repository.as_deref().filter(|folder| medium::is_plain(folder));
+    let written = manifest.repository_folder();
     for path in view.paths(None)?.into_iter().flatten() {
         if written.is_some_and(|folder| Path::new(&path).starts_with(folder)) {
             continue;

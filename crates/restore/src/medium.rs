@@ -54,8 +54,8 @@ impl Medium {
     /// The repository on it, if it has one: sealed by the manifest, or a folder that later backups go into.
     pub fn repository(&self) -> Option<Place> {
         let top = self.directory.parent().unwrap_or(&self.directory);
-        match (&self.manifest.archive, &self.manifest.repository) {
-            (_, Some(folder)) if is_plain(folder) => Some(Place::Folder(top.join(folder))),
+        match (&self.manifest.archive, self.manifest.repository_folder()) {
+            (_, Some(folder)) => Some(Place::Folder(top.join(folder))),
             (Some(_), _) => Some(Place::Sealed(self.directory.join("repo"))),
             _ => None,
         }
@@ -85,11 +85,6 @@ impl Medium {
     pub fn verify(&self, sink: &dyn EventSink) -> Result<(), Failure> {
         view::verify(&self.view(), &self.manifest, sink)
     }
-}
-
-/// A folder at the top of a medium, and nothing that leads out of it.
-pub(crate) fn is_plain(folder: &str) -> bool {
-    !folder.is_empty() && !folder.starts_with('.') && !folder.contains(['/', '\0'])
 }
 
 /// The device whose ISO 9660 filesystem is mounted at a folder; of a stick the whole disk.

@@ -26,7 +26,7 @@ impl Facts {
     /// Those of a rescue system.
     pub(crate) fn of(rescue: &RescueSystem) -> Facts {
         let manifest = &rescue.manifest;
-        let short = manifest.medium_id.get(..8).unwrap_or(&manifest.medium_id);
+        let short = lifeboat_machine::stick::short_id(&manifest.medium_id);
         let key = match (manifest.has_archive(), manifest.embedded_key) {
             (false, _) => "without an archive",
             (true, true) => "with archive and key",

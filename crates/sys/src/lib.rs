@@ -9,6 +9,8 @@
 //! | [`bounded`] | files that anybody may have written, read up to a size |
 //! | [`confined`] | paths of a system below a folder |
 //! | [`durable`] | files that survive a power cut |
+//! | [`names`] | names of files in folders that are held open |
+//! | [`new_file`] | files that get their names when they are whole |
 //! | [`freeze`] | frozen filesystems, and who thaws them in the last resort |
 //! | [`fscrypt`] | whether the key of an encrypted directory is there |
 //! | [`inode`] | inode flags and project ids |
@@ -45,6 +47,7 @@ pub mod inode;
 pub mod loop_device;
 pub mod modules;
 pub mod mount;
+pub mod names;
 pub mod netlink;
 pub mod new_file;
 pub mod optical;

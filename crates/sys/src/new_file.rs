@@ -3,11 +3,11 @@
 //! The folder is held, and the file gets its name through its descriptor: whoever can write to the folder, or to one above it, can neither lead
 //! the file elsewhere nor have another one take its place.
 
-use crate::durable;
 use crate::ending::{self, Registration};
 use crate::trusted::{self, OpenError};
+use crate::{durable, names};
 use rustix::fd::{AsRawFd as _, OwnedFd};
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -83,8 +83,7 @@ fn identity(folder: &OwnedFd, name: &OsStr) -> Result<(u64, u64), Errno> {
 /// The folder of a file, and its name.
 fn place(path: &Path) -> io::Result<(Arc<OwnedFd>, OsString)> {
     let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::IsADirectory))?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let opened = trusted::open(folder).map_err(|error| match error {
+    let opened = trusted::open(names::folder_of(path)).map_err(|error| match error {
         OpenError::System { error, .. } => error.into(),
         OpenError::Untrusted { .. } | OpenError::Open { .. } => {
             io::Error::new(io::ErrorKind::PermissionDenied, format!("{error}; try the path that it leads to"))
@@ -176,7 +175,7 @@ impl NewFile {
             name: self.name.clone(),
             identity: (status.st_dev, status.st_ino),
         };
-        let linked = if self.replaces { Err(Errno::EXIST) } else { self.link() };
+        let linked = if self.replaces { Err(Errno::EXIST) } else { names::link(&self.file, &self.folder, &self.name) };
         match linked {
             Ok(()) => self.partial.remove(),
             // A filesystem without links, or something is to be replaced: what has the name of the unfinished file gets the name.
@@ -191,24 +190,11 @@ impl NewFile {
         Ok(named)
     }
 
-    fn link(&self) -> Result<(), Errno> {
-        match rustix::fs::linkat(&self.file, "", &self.folder, &self.name, AtFlags::EMPTY_PATH) {
-            // Without CAP_DAC_READ_SEARCH (linkat(2), "AT_EMPTY_PATH").
-            Err(Errno::NOENT) => {
-                let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
-                rustix::fs::linkat(CWD, path, &self.folder, &self.name, AtFlags::SYMLINK_FOLLOW)
-            }
-            linked => linked,
-        }
-    }
-
     fn rename(&self, named: &Named) -> io::Result<()> {
         let (from, partial) = self.partial.place();
-        let flags = if self.replaces { RenameFlags::empty() } else { RenameFlags::NOREPLACE };
-        match rustix::fs::renameat_with(from, partial, &self.folder, &self.name, flags) {
-            // Filesystems that cannot do that.
-            Err(Errno::INVAL) => rustix::fs::renameat(from, partial, &self.folder, &self.name)?,
-            renamed => renamed?,
+        match self.replaces {
+            true => rustix::fs::renameat(from, partial, &self.folder, &self.name)?,
+            false => names::rename_new(from, partial, &self.folder, &self.name)?,
         }
         if identity(&self.folder, &self.name)? != named.identity {
             return Err(io::Error::other(

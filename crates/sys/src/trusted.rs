@@ -71,8 +71,8 @@ pub fn make(path: &Path, mode: Mode) -> Result<OwnedFd, OpenError> {
     walk(path, Some(mode)).map(|(folder, _)| folder)
 }
 
-/// Which users other than root and our own can replace what is in a folder.
-pub fn open_to(status: &Stat) -> Option<String> {
+/// Which users other than root and our own can replace what is in a folder, by its mode.
+fn open_to(status: &Stat) -> Option<String> {
     let own = rustix::process::geteuid().as_raw();
     let sticky = status.st_mode & 0o1000 != 0;
     if ![0, own].contains(&status.st_uid) {
@@ -86,15 +86,18 @@ pub fn open_to(status: &Stat) -> Option<String> {
     }
 }
 
-/// The same of a folder that is open or held: with an access control list the bits of the group are its mask, whoever the group is (acl(5)).
+/// Which users other than root and our own can replace what is in a folder that is open or held, and has this status.
 pub fn open_to_held(folder: impl AsFd, status: &Stat) -> Option<String> {
     open_to(status).or_else(|| {
-        let is_mask = || {
-            let path = format!("/proc/self/fd/{}", folder.as_fd().as_raw_fd());
-            rustix::fs::getxattr(path, "system.posix_acl_access", &mut [0_u8; 0]).is_ok()
-        };
-        (status.st_mode & 0o1020 == 0o020 && is_mask()).then(|| "those whom its access control list names".to_owned())
+        let path = || PathBuf::from(format!("/proc/self/fd/{}", folder.as_fd().as_raw_fd()));
+        let by_list = status.st_mode & 0o1020 == 0o020 && has_list(&path());
+        by_list.then(|| "those whom its access control list names".to_owned())
     })
+}
+
+/// Reports whether an entry has an access control list: then the bits of the group are its mask, whoever the group is (acl(5)).
+pub fn has_list(path: &Path) -> bool {
+    rustix::fs::getxattr(path, "system.posix_acl_access", &mut [0_u8; 0]).is_ok()
 }
 
 /// A folder and who could redirect its path.

@@ -54,18 +54,10 @@ fn run(extraction: &Extraction<'_>, files: &[usize]) -> Result<(), ArchiveError>
                     Kind::File => one(extraction, (&mut *reader, &mut parents), exact, *index),
                     _ => other(extraction, &mut parents, *index),
                 };
-                let made = match made {
-                    Ok(()) => {
-                        extraction.done(*index);
-                        Ok(())
-                    }
-                    Err(failure) => extraction.failed(*index, failure),
-                };
-                let settled = match extraction.table.records[*index].kind {
-                    Kind::File => made.and_then(|()| extraction.settled(&mut parents, *index)),
-                    _ => made,
-                };
-                settled.inspect_err(|_| stop.store(true, Ordering::Relaxed))?;
+                made.map(|()| extraction.done(*index))
+                    .or_else(|failure| extraction.failed(*index, failure))
+                    .and_then(|()| extraction.settled(&mut parents, *index))
+                    .inspect_err(|_| stop.store(true, Ordering::Relaxed))?;
             }
         }
         Ok(())

@@ -3,6 +3,7 @@
 
 use crate::ArchiveError;
 use crate::directories::{Identity, identity, open_below};
+use lifeboat_sys::names::link;
 use lifeboat_sys::trusted::{self, OpenError};
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, StatVfsMountFlags, StatxFlags};
@@ -203,6 +204,16 @@ pub(super) fn directory(parent: &OwnedFd, wanted: &Wanted<'_>) -> Result<(Direct
     let identity = (status.st_dev, status.st_ino);
     let own = wanted.own.0;
     let was_unfinished = !is_new && is_unfinished(&status);
+    let found = Directory {
+        identity,
+        was_there: !is_new,
+        was_unfinished,
+        is_exposed: false,
+        passes_on: false,
+        is_of_another: false,
+        is_plain: false,
+        group: None,
+    };
     if is_new {
         // The owner of the parent could have given its name to another one since.
         let is_other = || status.st_uid != own || status.st_mode & 0o777 != 0o700 || is_older(&fd);
@@ -214,21 +225,9 @@ pub(super) fn directory(parent: &OwnedFd, wanted: &Wanted<'_>) -> Result<(Direct
         }
         // A new file gets the group of its directory or that of the process (open(2), "O_CREAT"); here they are the same.
         let is_plain = (status.st_uid, status.st_gid) == wanted.own && lifeboat_sys::inode::keeps_modes(&fd);
-        let passes_on = false;
-        return Ok((
-            Directory {
-                identity,
-                was_there: false,
-                was_unfinished,
-                is_exposed: wanted.exposed,
-                passes_on,
-                is_of_another: false,
-                is_plain,
-                group: None,
-            },
-            fd,
-        ));
+        return Ok((Directory { is_exposed: wanted.exposed, is_plain, ..found }, fd));
     }
+    let is_open = !wanted.private && trusted::open_to_held(&fd, &status).is_some();
     if !wanted.private {
         if !chosen && ![0, own, wanted.owner].contains(&status.st_uid) {
             return Err(Blocked::Owner(status.st_uid));
@@ -237,26 +236,13 @@ pub(super) fn directory(parent: &OwnedFd, wanted: &Wanted<'_>) -> Result<(Direct
         if chosen && wanted.exposed && status.st_uid != wanted.owner && !was_unfinished {
             return Err(Blocked::Owner(status.st_uid));
         }
-        if chosen && trusted::open_to_held(&fd, &status).is_some() {
+        if chosen && is_open {
             close(&fd).map_err(failed("CLOSE the directory, which others can write to,"))?;
         }
     }
-    let is_exposed = !wanted.private && (wanted.exposed || trusted::open_to_held(&fd, &status).is_some());
+    let is_exposed = !wanted.private && (wanted.exposed || is_open);
     let passes_on = !wanted.private && passes_on(&fd);
-    let is_of_another = status.st_uid != own;
-    Ok((
-        Directory {
-            identity,
-            was_there: true,
-            was_unfinished,
-            is_exposed,
-            passes_on,
-            is_of_another,
-            is_plain: false,
-            group: None,
-        },
-        fd,
-    ))
+    Ok((Directory { is_exposed, passes_on, is_of_another: status.st_uid != own, ..found }, fd))
 }
 
 /// How much older than the beginning an entry must be to count as older: clocks of filesystems tick slowly, and clocks are set.
@@ -401,18 +387,6 @@ impl Put {
         if !matches!(self.at, At::Unnamed { .. }) {
             let _ = rustix::fs::unlinkat(parent, self.name(), AtFlags::empty());
         }
-    }
-}
-
-/// Gives a file without a name one.
-fn link(file: &OwnedFd, parent: &OwnedFd, name: &OsStr) -> Result<(), Errno> {
-    match rustix::fs::linkat(file, "", parent, name, AtFlags::EMPTY_PATH) {
-        // Without CAP_DAC_READ_SEARCH (open(2), "O_TMPFILE").
-        Err(Errno::NOENT) => {
-            let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-            rustix::fs::linkat(rustix::fs::CWD, path, parent, name, AtFlags::SYMLINK_FOLLOW)
-        }
-        linked => linked,
     }
 }
 

@@ -7,12 +7,13 @@
 
 use super::extraction::{Extraction, Failure, unreachable};
 use super::place;
+use crate::ArchiveError;
 use crate::directories::Directories;
 use crate::file_table::{FileTable, Kind};
 use crate::links::Links;
 use crate::report::locked;
+use lifeboat_sys::names;
 use rustix::fd::OwnedFd;
-use rustix::fs::RenameFlags;
 use rustix::io::Errno;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -115,8 +116,11 @@ impl Extraction<'_> {
         }
     }
 
-    /// A file is complete, or will not come: its directory gets its own name if it was the last one.
-    pub(super) fn settled(&self, parents: &mut Directories, index: usize) -> Result<(), crate::ArchiveError> {
+    /// An entry is complete, or will not come: its directory gets its own name if it was the last one.
+    pub(super) fn settled(&self, parents: &mut Directories, index: usize) -> Result<(), ArchiveError> {
+        if self.table.records[index].kind != Kind::File {
+            return Ok(());
+        }
         let Some((top, group)) = self.group(self.table.records[index].parent as usize) else { return Ok(()) };
         // What was written before by the other thread is seen by the one that counts last.
         if group.left.fetch_sub(1, Ordering::AcqRel) != 1 {
@@ -126,7 +130,7 @@ impl Extraction<'_> {
     }
 
     /// Gives all directories their own names, also when the restore ends early: what is in them is complete.
-    pub(super) fn name_all(&self) -> Result<(), crate::ArchiveError> {
+    pub(super) fn name_all(&self) -> Result<(), ArchiveError> {
         let mut parents = Directories::across_mounts();
         let mut left: Vec<usize> = self.staging.groups.keys().copied().collect();
         left.retain(|index| self.staging.name(*index).is_some());
@@ -154,9 +158,5 @@ fn rename(directory: &OwnedFd, old: &[u8], new: &[u8]) -> Result<(), Errno> {
     let beside = |name: &[u8]| [b"../", name].concat();
     let (old, new) = (beside(old), beside(new));
     let (old, new) = (OsStr::from_bytes(&old), OsStr::from_bytes(&new));
-    match rustix::fs::renameat_with(directory, old, directory, new, RenameFlags::NOREPLACE) {
-        // The filesystem does not know the flag (rename(2)); the directory is new, and nothing else has that name.
-        Err(Errno::INVAL | Errno::NOSYS) => rustix::fs::renameat(directory, old, directory, new),
-        renamed => renamed,
-    }
+    names::rename_new(directory, old, directory, new)
 }

@@ -55,7 +55,7 @@ impl FileSource {
         if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_dir()) {
             return Ok(FileSource { path: path.to_owned(), last: 0 });
         }
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = lifeboat_sys::names::folder_of(path);
         let mut numbers: Vec<u32> = vec![];
         for entry in std::fs::read_dir(folder)? {
             let name = entry?.file_name();

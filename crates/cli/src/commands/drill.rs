@@ -32,19 +32,21 @@ pub fn run(session: &Session, args: &DrillArgs) -> CommandResult {
         return Err(CommandError::usage(format!("{}: no such medium", medium.display())));
     }
     prove(session, args, medium)?;
+    let kept = state::folder().join("drill");
     let report_folder = match (&args.report, &args.medium) {
         (Some(folder), _) => folder.clone(),
         (None, Some(_)) => {
             let here = PathBuf::from("lifeboat-drill");
-            let kept = state::folder().join("drill");
             // QEMU and we write it by its path.
-            let theirs = guarded::refuse_folder("", &here).is_err();
-            if theirs {
-                session.reporter.note(format!("the report goes to {}: others can change this folder", kept.display()));
+            match guarded::open_folder(&here) {
+                None => here,
+                Some(why) => {
+                    session.reporter.note(format!("the report goes to {}: {why}", kept.display()));
+                    kept
+                }
             }
-            if theirs { kept } else { here }
         }
-        (None, None) => state::folder().join("drill"),
+        (None, None) => kept,
     };
     guarded::refuse_folder("--report", &report_folder)?;
     guarded::refuse_folder("--work-dir", &args.work_dir)?;

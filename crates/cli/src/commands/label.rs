@@ -20,12 +20,12 @@ pub fn run(session: &Session, args: &LabelArgs) -> CommandResult {
             Label::of(manifest)
         }
     };
-    let (kind, archive_here) = match &label.kind {
-        LabelKind::Image { .. } => ("image", label.archive),
-        LabelKind::Stick { .. } => ("stick", label.archive),
-        LabelKind::Tape { .. } => ("tape", label.archive),
+    let kind = match &label.kind {
+        LabelKind::Image { .. } => "image",
+        LabelKind::Stick { .. } => "stick",
+        LabelKind::Tape { .. } => "tape",
     };
-    let (holds_archive, holds_key) = match archive_here {
+    let (holds_archive, holds_key) = match label.archive {
         Archive::Here { key } => (true, key),
         Archive::Elsewhere { key } => (false, key),
     };

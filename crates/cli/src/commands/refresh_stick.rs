@@ -122,18 +122,9 @@ fn replace(
 ) -> Result<StickBoot, CommandError> {
     let disk_path = written.stick.disk.clone();
     let sealing = contents::sealing(request);
-    let inputs = lifeboat_media::MediumInputs {
-        seal: sealing.as_ref().map(|seal| seal as &lifeboat_media::Seal<'_>),
-        signing: workshop.signing(),
-        sysroot: &medium.sysroot.sysroot,
-        work: &workshop.path().join("loaders"),
-        out: &disk_path,
-        keep_old: false,
-        files: &prepared.files,
-        manifest: &prepared.manifest,
-        menu: &prepared.menu,
-        progress: &|_| {},
-    };
+    let seal = sealing.as_ref().map(|seal| seal as &lifeboat_media::Seal<'_>);
+    let work = workshop.path().join("loaders");
+    let inputs = prepared.inputs(workshop, seal, &medium.sysroot.sysroot, &work, &disk_path);
     let failed = |error: std::io::Error| {
         CommandError::new(Kind::Failed, format!("cannot WRITE {}: {error}", disk_path.display()))
     };

@@ -19,6 +19,7 @@ use lifeboat_machine::bytes::human;
 use lifeboat_machine::{Event, EventSink as _, Machine};
 use lifeboat_media::stick::{Places, StickBoot, StickLoaders};
 use lifeboat_restore::Stick;
+use lifeboat_sys::names::folder_of;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,9 @@ use std::path::{Path, PathBuf};
 const RESCUE_SYSTEM: u64 = 256 << 20;
 /// Both slots and what is around them, before the size of the loaders is known.
 const LOADERS: u64 = 70 << 20;
+
+/// What has to fit at least.
+const LEAST: &str = "the rescue system and the archive, even compressed to half";
 
 /// What goes into the repository of a new stick.
 enum Content {
@@ -65,12 +69,7 @@ pub fn run(session: &Session, args: &UsbArgs) -> CommandResult {
     let Some(plan) = plan(session, args, &target, saves)? else { return Ok(()) };
     // From here on nothing is asked.
     let workshop = Workshop::for_stick(session, &args.medium)?;
-    let own = args
-        .medium
-        .embed_key
-        .then(Secret::generate)
-        .transpose()
-        .map_err(|error| CommandError::new(Kind::Failed, format!("cannot MAKE a key: {error}")))?;
+    let own = args.medium.embed_key.then(keys::generate).transpose()?;
     let request = Request {
         machine: &plan.machine,
         archive: None,
@@ -81,18 +80,9 @@ pub fn run(session: &Session, args: &UsbArgs) -> CommandResult {
     };
     let prepared = contents::prepare(session, &args.medium, &workshop, &request)?;
     let sealing = contents::sealing(&request);
-    let inputs = lifeboat_media::MediumInputs {
-        seal: sealing.as_ref().map(|seal| seal as &lifeboat_media::Seal<'_>),
-        signing: workshop.signing(),
-        sysroot,
-        work: &workshop.path().join("loaders"),
-        out: &target.path,
-        keep_old: false,
-        files: &prepared.files,
-        manifest: &prepared.manifest,
-        menu: &prepared.menu,
-        progress: &|_| {},
-    };
+    let seal = sealing.as_ref().map(|seal| seal as &lifeboat_media::Seal<'_>);
+    let work = workshop.path().join("loaders");
+    let inputs = prepared.inputs(&workshop, seal, sysroot, &work, &target.path);
     let boot = loaders(session, &inputs, &target, &plan)?;
     let written = write(session, args, &target, &plan, &inputs, &boot, own.as_ref(), &workshop);
     let report = match written {
@@ -136,8 +126,7 @@ fn plan(session: &Session, args: &UsbArgs, target: &TargetDisk, saves: bool) -> 
             (if saves { Content::Backup } else { Content::Nothing }, machine, bytes, None)
         }
     };
-    let what = "the rescue system and the archive, even compressed to half";
-    target.check_room(LOADERS + stick::data_bytes(RESCUE_SYSTEM / 2 + archive_bytes / 2), what)?;
+    target.check_room(LOADERS + stick::data_bytes(RESCUE_SYSTEM / 2 + archive_bytes / 2), LEAST)?;
     let most = LOADERS + stick::data_bytes(RESCUE_SYSTEM + archive_bytes);
     if most > target.size_bytes {
         let text = format!(
@@ -149,9 +138,8 @@ fn plan(session: &Session, args: &UsbArgs, target: &TargetDisk, saves: bool) -> 
         session.reporter.emit(&Event::Warning { text });
     }
     if let Some(image) = &image {
-        let folder = image.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         medium_room::check(
-            folder,
+            folder_of(image),
             stick::data_bytes(RESCUE_SYSTEM / 2 + archive_bytes / 2),
             &image.display().to_string(),
         )?;
@@ -193,7 +181,7 @@ fn loaders(
     let layout = loaders.layout(target.size_bytes, target.sector_bytes);
     let files = lifeboat_media::image_bytes(inputs.files, false)?;
     let needed = layout.disk_bytes(stick::data_bytes(files + plan.archive_bytes / 2));
-    target.check_room(needed, "the rescue system and the archive, even compressed to half")?;
+    target.check_room(needed, LEAST)?;
     let places = Places::default();
     Ok(loaders.place(&layout.table(inputs.manifest, places.slot), layout, places, inputs.out)?)
 }

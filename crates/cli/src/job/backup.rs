@@ -241,8 +241,7 @@ fn report_without_effect(session: &Session, path: &Path, sysroot: &Path, directo
 fn below(path: &Path, sysroot: &Path) -> Option<PathBuf> {
     let sysroot = std::fs::canonicalize(sysroot).ok()?;
     // The file itself may not exist yet; its folder does.
-    let folder =
-        std::fs::canonicalize(path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))).ok()?;
+    let folder = std::fs::canonicalize(lifeboat_sys::names::folder_of(path)).ok()?;
     let inside = folder.strip_prefix(&sysroot).ok()?;
     Some(Path::new("/").join(inside).join(path.file_name()?))
 }

@@ -12,7 +12,7 @@ use lifeboat_machine::boot_list::{SEAL_CONTEXT, SIGNING_CERTIFICATE};
 use lifeboat_machine::bytes::{human, printable};
 use lifeboat_machine::manifest::{ArchiveRef, FORMAT};
 use lifeboat_machine::{Event, EventSink as _, Machine, MediumManifest, Mode, stick};
-use lifeboat_media::{Menu, MenuOptions};
+use lifeboat_media::{MediumInputs, Menu, MenuOptions, Seal};
 use lifeboat_rescue::Embedded;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -44,6 +44,22 @@ pub struct Prepared {
     pub menu: Menu,
     /// Size of its initramfs.
     initramfs_bytes: u64,
+}
+
+impl Prepared {
+    /// What a carrier of it is made from, with a folder for its pieces.
+    pub fn inputs<'a>(
+        &'a self,
+        workshop: &'a Workshop,
+        seal: Option<&'a Seal<'a>>,
+        sysroot: &'a Path,
+        work: &'a Path,
+        out: &'a Path,
+    ) -> MediumInputs<'a> {
+        let (files, manifest, menu) = (&self.files, &self.manifest, &self.menu);
+        let signing = workshop.signing();
+        MediumInputs { sysroot, work, out, keep_old: false, files, manifest, menu, seal, signing, progress: &|_| {} }
+    }
 }
 
 /// How a stick was made: a refresh makes it so again. A file of the medium, `options.json`.
@@ -249,7 +265,7 @@ pub fn report(
         out.display(),
         human(size_bytes),
         human(prepared.initramfs_bytes),
-        &manifest.medium_id[..8],
+        stick::short_id(&manifest.medium_id),
         manifest.kernel,
         firmware.join(", ")
     ));

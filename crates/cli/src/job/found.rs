@@ -170,10 +170,9 @@ mod tests {
     use super::*;
     use lifeboat_machine::testing;
 
-    #[test]
-    fn it_looks_so() {
+    fn found() -> Found {
         let machine = testing::gpt_machine();
-        let found = Found {
+        Found {
             firmware: firmware_of(&machine),
             loaders: machine.boot.loaders.iter().map(loader).collect(),
             disks: disks(&machine),
@@ -183,23 +182,22 @@ mod tests {
             room: vec![("/var/tmp".into(), 5 << 30), ("/mnt/nas".into(), 700 << 30)],
             last_backup: None,
             missing_for_drill: vec!["/dev/kvm (without it a rehearsal takes several times longer)".into()],
-        };
+        }
+    }
+
+    #[test]
+    fn it_looks_so() {
+        let found = found();
         insta::assert_snapshot!("check", found.lines("2026-11-30T12:00:00Z".parse().unwrap()).join("\n"));
     }
 
     #[test]
     fn what_was_found_is_said_line_by_line() {
-        let machine = testing::gpt_machine();
         let found = Found {
-            firmware: firmware_of(&machine),
-            loaders: machine.boot.loaders.iter().map(loader).collect(),
-            disks: disks(&machine),
-            filesystems: filesystems(&machine),
-            image_bytes_at_most: 3 << 30,
-            work_bytes_at_most: 4 << 30,
             room: vec![("/var/tmp".into(), 1 << 30)],
             last_backup: Some("2026-11-29T12:00:00Z".into()),
             missing_for_drill: vec!["x (package y)".into()],
+            ..found()
         };
         let lines = found.lines("2026-11-30T12:00:00Z".parse().unwrap());
         let all = lines.join("\n");

@@ -140,10 +140,14 @@ pub fn find_or_create(args: &KeyArgs, config: &Config) -> Result<Secret, Command
     Ok(secret)
 }
 
+/// A new key.
+pub fn generate() -> Result<Secret, CommandError> {
+    Secret::generate().map_err(|error| CommandError::new(Kind::Failed, format!("cannot MAKE a key: {error}")))
+}
+
 /// Makes a key file and prints its recovery words: on a terminal only, because a log, a journal or a mail keeps what it gets.
 pub fn create(path: &Path) -> Result<Secret, CommandError> {
-    let secret =
-        Secret::generate().map_err(|error| CommandError::new(Kind::Failed, format!("cannot MAKE a key: {error}")))?;
+    let secret = generate()?;
     write(path, &secret)?;
     let mut text = Zeroizing::new(format!(
         "A new repository key is in {}. Without it the archive is lost.\n",

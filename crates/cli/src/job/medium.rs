@@ -10,6 +10,7 @@ use crate::session::Session;
 use lifeboat_machine::bytes::human;
 use lifeboat_machine::{Event, EventSink as _};
 use lifeboat_rescue::{Compression, Extra, Inputs};
+use lifeboat_sys::names::folder_of;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -32,7 +33,7 @@ fn target_folder<'a>(args: &MediumArgs, out: &'a Path) -> Result<&'a Path, Comma
     if out.is_dir() || out.file_name().is_none() {
         return Err(CommandError::usage(format!("--out {}: name a file", out.display())));
     }
-    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(out);
     match folder.is_dir() {
         true => Ok(folder),
         false => Err(CommandError::usage(format!("--out {}: there is no folder {}", out.display(), folder.display()))),
@@ -168,23 +169,15 @@ pub fn write_iso(
     request: &Request<'_>,
     out: &Path,
 ) -> CommandResult {
-    let signing = workshop.signing.as_ref();
     let prepared = contents::prepare(session, args, workshop, request)?;
-    let (manifest, files) = (&prepared.manifest, &prepared.files);
-    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    room::check(folder, lifeboat_media::image_bytes(files, signing.is_some())?, &out.display().to_string())?;
+    let bytes = lifeboat_media::image_bytes(&prepared.files, workshop.signing().is_some())?;
+    room::check(folder_of(out), bytes, &out.display().to_string())?;
     let began = Instant::now();
     let sealing = contents::sealing(request);
+    let seal = sealing.as_ref().map(|seal| seal as &lifeboat_media::Seal<'_>);
+    let work = workshop.path().join("iso");
     let inputs = lifeboat_media::MediumInputs {
-        seal: sealing.as_ref().map(|seal| seal as &lifeboat_media::Seal<'_>),
-        signing,
-        sysroot: &args.sysroot.sysroot,
-        work: &workshop.path().join("iso"),
-        out,
         keep_old: args.keep_old,
-        files,
-        manifest,
-        menu: &prepared.menu,
         progress: &|progress| {
             session.reporter.emit(&Event::Progress {
                 phase: "image".into(),
@@ -195,6 +188,7 @@ pub fn write_iso(
                 seconds: began.elapsed().as_secs_f64(),
             });
         },
+        ..prepared.inputs(workshop, seal, &args.sysroot.sysroot, &work, out)
     };
     let report = timed(session, "image", || Ok(lifeboat_media::write_iso(&inputs, &session.runner)?))?;
     let boots = Boots { bios: report.bios, uefi: report.uefi, secure_boot: report.secure_boot };

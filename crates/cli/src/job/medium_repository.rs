@@ -5,7 +5,7 @@
 //! `--embed-key` puts beside it opens nothing else.
 
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::job::archive;
+use crate::job::{archive, keys};
 use lifeboat_archive::{Repository, RepositoryOptions, Secret};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
@@ -22,8 +22,7 @@ pub fn create(
     machine: &str,
     embed: bool,
 ) -> Result<(Repository, Option<Secret>), CommandError> {
-    let own = embed.then(Secret::generate).transpose();
-    let own = own.map_err(|error| CommandError::new(Kind::Failed, format!("cannot MAKE a key: {error}")))?;
+    let own = embed.then(keys::generate).transpose()?;
     Ok((create_with(folder, machines, machine, own.as_ref())?, own))
 }
 

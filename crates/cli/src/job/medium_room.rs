@@ -122,7 +122,7 @@ pub fn work_folder(named: Option<&Path>, out_folder: &Path, need: Need) -> Resul
         None => {
             candidates.extend(at(Path::new(DEFAULT)).ok().map(|space| (Path::new(DEFAULT), space)));
             // Keys and what is sealed go through it.
-            if guarded::refuse_folder("", out_folder).is_ok() {
+            if guarded::open_folder(out_folder).is_none() {
                 candidates.push((out_folder, out));
             }
         }

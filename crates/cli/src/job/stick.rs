@@ -127,8 +127,7 @@ pub fn of_place(text: &str) -> Result<Option<Stick>, CommandError> {
 pub fn of_folder(folder: &Path) -> Option<PathBuf> {
     let manifest = std::fs::read(folder.join("lifeboat/manifest.json")).ok()?;
     let manifest = MediumManifest::from_json(&manifest).ok()?;
-    let repository = manifest.repository.filter(|name| !name.contains('/') && !name.starts_with('.'))?;
-    Some(folder.join(repository))
+    Some(folder.join(manifest.repository_folder()?))
 }
 
 /// Makes the kernel read the new table of a disk; an image has none that it would read.

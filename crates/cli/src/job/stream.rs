@@ -10,6 +10,7 @@ use lifeboat_machine::bytes::parse_size;
 use lifeboat_machine::on_disk::OnDisk;
 use lifeboat_machine::{Event, EventSink as _};
 use lifeboat_restore::rescue::{RescueDirectories, RescueSystem, is_rescue_system};
+use lifeboat_sys::names::folder_of;
 use lifeboat_sys::new_file::NewFile;
 use lifeboat_sys::tape::TapeName;
 use std::fs::File;
@@ -88,9 +89,7 @@ impl StreamPlace {
     pub fn folder(&self) -> Option<&Path> {
         match self {
             StreamPlace::Pipe | StreamPlace::Tape(_) => None,
-            StreamPlace::File(path) | StreamPlace::Volumes(path, _) => {
-                Some(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))
-            }
+            StreamPlace::File(path) | StreamPlace::Volumes(path, _) => Some(folder_of(path)),
         }
     }
 

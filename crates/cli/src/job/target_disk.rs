@@ -7,6 +7,7 @@ use lifeboat_machine::found::{DiskContent, FoundDisk};
 use lifeboat_restore::Stick;
 use lifeboat_storage::Blocks;
 use lifeboat_sys::block;
+use lifeboat_sys::names::folder_of;
 use std::fs::File;
 use std::io::{BufRead as _, IsTerminal as _};
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
@@ -138,7 +139,7 @@ fn image(path: &Path, old: Option<u64>, wanted: Wanted<'_>) -> Result<TargetDisk
     if old.is_some() && !wanted.force {
         return Err(CommandError::usage(format!("{shown} exists")).hint("--force, or another name"));
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     if path.file_name().is_none() || !folder.is_dir() {
         return Err(CommandError::usage(format!("--to {shown}: there is no folder {}", folder.display())));
     }
