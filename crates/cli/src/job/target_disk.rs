@@ -1,6 +1,7 @@
 //! The disk, or the image, that a stick is made on: what must be known of it, and asked, before anything on it is overwritten.
 
 use crate::error::{CommandError, CommandResult, Kind};
+use crate::guarded;
 use crate::session::Session;
 use lifeboat_machine::bytes::{human, parse_size, printable};
 use lifeboat_machine::found::{DiskContent, FoundDisk};
@@ -143,6 +144,8 @@ fn image(path: &Path, old: Option<u64>, wanted: Wanted<'_>) -> Result<TargetDisk
     if path.file_name().is_none() || !folder.is_dir() {
         return Err(CommandError::usage(format!("--to {shown}: there is no folder {}", folder.display())));
     }
+    // mke2fs, mount and e2fsck follow its path, too.
+    guarded::refuse_folder("the folder", folder)?;
     let size_bytes = match (wanted.size, old) {
         (Some(text), _) => parse_size(text, 1)
             .ok_or_else(|| CommandError::usage(format!("--size {text}: expected a size like 8G or 16000M")))?,
@@ -227,6 +230,22 @@ mod tests {
             let error = look(path, old, size, false).unwrap_err();
             assert_eq!(error.kind, Kind::Usage);
             assert!(error.text().contains(says), "{}", error.text());
+        }
+    }
+
+    #[test]
+    fn an_image_is_not_made_where_others_can_exchange_it() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("shared");
+        std::fs::create_dir(&folder).unwrap();
+        let wanted = Wanted { size: Some("8G"), force: true };
+        for (mode, refused) in [(0o755, false), (0o777, true)] {
+            std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(mode)).unwrap();
+            for old in [None, Some(1 << 30)] {
+                let result = image(&folder.join("stick.img"), old, wanted).map_err(|error| error.kind);
+                assert_eq!(result.err(), refused.then_some(Kind::Refused), "{mode:o}");
+            }
         }
     }
 
