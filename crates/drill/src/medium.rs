@@ -3,14 +3,12 @@
 
 use crate::DrillError;
 use lifeboat_machine::boot_list::SIGNING_CERTIFICATE;
-use lifeboat_machine::gpt::Gpt;
-use lifeboat_machine::stick::StickLayout;
+use lifeboat_machine::stick::{self, SECTORS};
 use lifeboat_machine::{Machine, MediumManifest};
 use lifeboat_secureboot::Certificate;
 use lifeboat_sys::program::{DEBUGFS, XORRISO};
 use lifeboat_sys::{Invocation, Runner};
 use std::fs::File;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 /// Everything that is needed from a medium.
@@ -53,15 +51,10 @@ const FILES: [(&str, &str); 3] = [
 const MENUS: [&str; 2] = ["/boot/grub/grub.cfg", "/lifeboat/grub.cfg"];
 
 /// Where the filesystem of a stick begins, in bytes; `None` for anything else.
-fn stick(medium: &Path) -> Option<u64> {
+fn filesystem_at(medium: &Path) -> Option<u64> {
     let file = File::open(medium).ok()?;
     let size = lifeboat_sys::block::size_bytes(medium).ok()?;
-    let read = |at: u64, length: u64| {
-        let mut bytes = vec![0; usize::try_from(length.min(size.saturating_sub(at))).unwrap_or(0)];
-        file.read_exact_at(&mut bytes, at).map(|()| bytes)
-    };
-    let table = [512, 4096].into_iter().find_map(|sector| Gpt::read(size, sector, &read).ok())?;
-    StickLayout::of(&table).map(|(layout, _)| layout.data().0)
+    stick::read(&file, size, &SECTORS).map(|(_, layout, _)| layout.data().0)
 }
 
 /// The call that takes a file from a medium.
@@ -88,7 +81,7 @@ impl Medium {
         std::fs::File::open(iso).map_err(DrillError::io("OPEN", iso))?;
         let wrong =
             |file: &'static str| move |reason: String| DrillError::Medium { medium: iso.to_owned(), file, reason };
-        let stick = stick(iso);
+        let stick = filesystem_at(iso);
         let extract = |inside: &'static str, name: &str| {
             let target = directory.join(name);
             // An existing file would make xorriso fail on the second run.

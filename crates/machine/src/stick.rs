@@ -13,7 +13,11 @@
 
 use crate::gpt::{Gpt, GptPartition, Guid, kinds};
 use crate::manifest::MediumManifest;
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 
+/// Sizes of sectors that disks have, in bytes.
+pub const SECTORS: [u64; 2] = [512, 4096];
 const MIB: u64 = 1 << 20;
 /// Where partition 1 begins, and its size.
 const BIOS: (u64, u64) = (MIB, MIB);
@@ -94,6 +98,18 @@ impl StickLayout {
         let slot = [0, 1].into_iter().find(|slot| layout.efi(*slot) == (efi.offset, efi.bytes))?;
         (ours && (bios.offset, bios.bytes) == BIOS && data.offset == layout.data().0).then_some((layout, slot))
     }
+}
+
+/// The table of a stick, or of its image, with the layout behind it and the slot in use; `None` for anything else. `sectors` are the sizes that a
+/// sector may have, in bytes: an image does not say for which disk it was made.
+pub fn read(disk: &File, size_bytes: u64, sectors: &[u64]) -> Option<(Gpt, StickLayout, usize)> {
+    let read = |at: u64, length: u64| {
+        let mut bytes = vec![0; usize::try_from(length.min(size_bytes.saturating_sub(at))).unwrap_or(0)];
+        disk.read_exact_at(&mut bytes, at).map(|()| bytes)
+    };
+    let table = sectors.iter().find_map(|sector| Gpt::read(size_bytes, *sector, &read).ok())?;
+    let (layout, slot) = StickLayout::of(&table)?;
+    Some((table, layout, slot))
 }
 
 /// The disk's GUID: the id of the medium.

@@ -3,11 +3,10 @@
 
 use crate::failure::Failure;
 use lifeboat_machine::gpt::Gpt;
-use lifeboat_machine::stick::StickLayout;
+use lifeboat_machine::stick::{self, SECTORS, StickLayout};
 use lifeboat_sys::block;
 use std::fs::File;
-use std::io;
-use std::os::unix::fs::{FileExt as _, FileTypeExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// A pipe in place of an image must not hang.
@@ -40,16 +39,8 @@ impl Stick {
             return None;
         }
         let file = File::options().read(true).custom_flags(NONBLOCK).open(&disk).ok()?;
-        // An image does not say for which disk it was made.
-        let sectors = if kind.is_file() { vec![512, 4096] } else { vec![block::sector_bytes(&file).ok()?] };
-        let size = block::size_bytes(&disk).ok()?;
-        let read = |at: u64, length: u64| -> io::Result<Vec<u8>> {
-            let mut bytes = vec![0; usize::try_from(length.min(size.saturating_sub(at))).unwrap_or(0)];
-            file.read_exact_at(&mut bytes, at)?;
-            Ok(bytes)
-        };
-        let table = sectors.into_iter().find_map(|sector| Gpt::read(size, sector, &read).ok())?;
-        let (layout, slot) = StickLayout::of(&table)?;
+        let sectors = if kind.is_file() { SECTORS.to_vec() } else { vec![block::sector_bytes(&file).ok()?] };
+        let (table, layout, slot) = stick::read(&file, block::size_bytes(&disk).ok()?, &sectors)?;
         Some(Stick { disk, table, layout, slot })
     }
 
@@ -88,7 +79,7 @@ impl Stick {
 
     /// Its first digits, as people know it.
     pub fn short_id(&self) -> String {
-        lifeboat_machine::stick::short_id(&self.id())
+        stick::short_id(&self.id())
     }
 
     /// What its data partition is called: machine, day, short id.

@@ -114,6 +114,7 @@ pub fn work_folder(named: Option<&Path>, out_folder: &Path, need: Need) -> Resul
     };
     let out = at(out_folder)?;
     let mut candidates = vec![];
+    let mut theirs = String::new();
     match named {
         Some(folder) => {
             guarded::refuse_folder("--work-dir", folder)?;
@@ -122,15 +123,16 @@ pub fn work_folder(named: Option<&Path>, out_folder: &Path, need: Need) -> Resul
         None => {
             candidates.extend(at(Path::new(DEFAULT)).ok().map(|space| (Path::new(DEFAULT), space)));
             // Keys and what is sealed go through it.
-            if guarded::open_folder(out_folder).is_none() {
-                candidates.push((out_folder, out));
+            match guarded::open_folder(out_folder) {
+                None => candidates.push((out_folder, out)),
+                Some(why) => theirs = format!(" (temporary files do not go there: {why})"),
             }
         }
     }
     let mut figures: Vec<String> =
         candidates.iter().map(|(folder, space)| format!("{} has {}", folder.display(), human(space.free))).collect();
     if !candidates.iter().any(|(folder, _)| *folder == out_folder) {
-        figures.push(format!("{} has {}", out_folder.display(), human(out.free)));
+        figures.push(format!("{} has {}{theirs}", out_folder.display(), human(out.free)));
     }
     let text = format!(
         "the medium: it may take up to {} for temporary files and {} for the image in {}; {} to spare",
@@ -302,6 +304,7 @@ mod tests {
 
     #[test]
     fn what_fits_nowhere_is_refused_with_figures() {
+        use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         let small = Need { archive: 1, rescue_system: 1, signed: 0 };
         let place = work_folder(Some(folder.path()), folder.path(), small).unwrap();
@@ -320,6 +323,13 @@ mod tests {
         );
         assert!(error.hints[0].contains("--work-dir"));
         assert!(work_folder(Some(Path::new("/nowhere")), folder.path(), small).is_err());
+        // Its room does not count where others can change it, and the message says why.
+        let shared = folder.path().join("shared");
+        std::fs::create_dir(&shared).unwrap();
+        std::fs::set_permissions(&shared, std::fs::Permissions::from_mode(0o777)).unwrap();
+        let error = work_folder(None, &shared, Need::new(1 << 60, true, false)).unwrap_err();
+        let why = format!("(temporary files do not go there: {} can be changed by everybody)", shared.display());
+        assert!(error.text().contains(&why), "{}", error.text());
         assert!(check(folder.path(), 1, "x").is_ok());
         assert!(check(folder.path(), u64::MAX, "x.iso").unwrap_err().error.to_string().contains("cannot WRITE x.iso"));
     }
