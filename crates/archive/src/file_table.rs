@@ -136,7 +136,7 @@ pub(crate) struct Record {
     pub(crate) start: u32,
     pub(crate) count: u32,
     pub(crate) parent: u32,
-    name_start: u32,
+    name_start: u64,
     name_length: u16,
     /// Permission bits (07777).
     pub(crate) mode: u16,
@@ -276,7 +276,7 @@ impl FileTable {
 
     /// Adds a record, without linking it to its directory.
     pub(crate) fn push(&mut self, mut record: Record, name: &[u8], more: More) -> usize {
-        record.name_start = u32::try_from(self.names.len()).unwrap_or(NONE);
+        record.name_start = self.names.len() as u64;
         record.name_length = u16::try_from(name.len()).unwrap_or(u16::MAX);
         self.names.extend_from_slice(&name[..record.name_length.into()]);
         record.more = NONE;

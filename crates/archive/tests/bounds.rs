@@ -5,8 +5,8 @@
 
 mod common;
 
-use common::{backup, repository, scratch};
-use lifeboat_archive::{FileTree, Place, Quiet, Repository, RestoreOptions, Selection};
+use common::{backup, machine_manifest, machine_request, repository, scratch};
+use lifeboat_archive::{ArchiveError, BackupReport, FileTree, Place, Quiet, Repository, RestoreOptions, Selection};
 use lifeboat_remote::folder::Folder;
 use lifeboat_remote::{Fault, Files, Kind, Patience};
 use std::path::Path;
@@ -123,4 +123,73 @@ fn many_broken_index_files_are_listed_as_often_as_one() {
         count.load(Ordering::Relaxed)
     };
     assert_eq!(lists(1), lists(30));
+}
+
+/// Files of a size that is allowed, which took a writer nothing: they are not read.
+#[test]
+fn holes_make_nobody_read_for_minutes() {
+    let scratch = scratch();
+    let tree = scratch.path().join("tree");
+    std::fs::create_dir_all(&tree).unwrap();
+    std::fs::write(tree.join("f"), "content").unwrap();
+    let location = scratch.path().join("repository");
+    let (made, key) = repository(&location);
+    backup(&made, &FileTree::new(&tree));
+    let many = 200;
+    for number in 0..many {
+        for (directory, kind) in [("index", Kind::Index), ("snapshots", Kind::Snapshot), ("keys", Kind::Key)] {
+            let file = std::fs::File::create(location.join(directory).join(format!("{number:064x}"))).unwrap();
+            file.set_len(kind.largest()).unwrap();
+        }
+    }
+    let opened = Repository::open_at(&Place::Folder(location), &key).unwrap();
+    assert_eq!(opened.damage().iter().filter(|damage| damage.contains("key 0000")).count(), many);
+    let (snapshots, unreadable) = opened.list_snapshots().unwrap();
+    assert_eq!((snapshots.len(), unreadable.len()), (1, many));
+    assert!(unreadable.iter().all(|one| one.cause.contains("but a hole")), "{:?}", unreadable[0]);
+    let out = scratch.path().join("out");
+    std::fs::create_dir(&out).unwrap();
+    let report =
+        opened.restore(&snapshots[0], &out, &Selection::Everything, &RestoreOptions::default(), &Quiet).unwrap();
+    assert_eq!(report.problems.len(), 0, "{:?}", report.problems);
+}
+
+fn backup_of(repository: &Repository, tree: &Path) -> Result<BackupReport, ArchiveError> {
+    let (source, manifest) = (FileTree::new(tree), machine_manifest("id", "machine"));
+    repository.backup(&machine_request(&source, "id", "machine", &manifest), &Quiet)
+}
+
+/// Whoever may write to the repository, too, does not make root write, or remove, elsewhere.
+#[test]
+fn nothing_is_written_through_links_of_others() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let scratch = scratch();
+    let (tree, elsewhere) = (scratch.path().join("tree"), scratch.path().join("elsewhere"));
+    for folder in [&tree, &elsewhere] {
+        std::fs::create_dir_all(folder).unwrap();
+    }
+    std::fs::write(tree.join("f"), "content").unwrap();
+    for directory in ["data", "index", "snapshots", "locks"] {
+        let location = scratch.path().join(format!("with {directory}"));
+        let (made, key) = repository(&location);
+        backup(&made, &FileTree::new(&tree));
+        drop(made);
+        let (there, moved) = (location.join(directory), location.join("moved"));
+        std::fs::rename(&there, &moved).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &there).unwrap();
+        std::os::unix::fs::lchown(&there, Some(1234), None).unwrap();
+        let opened = Repository::open_at(&Place::Folder(location.clone()), &key).unwrap();
+        std::fs::write(tree.join("f"), format!("content before {directory}")).unwrap();
+        let error = backup_of(&opened, &tree).unwrap_err().to_string();
+        assert!(error.contains(&format!("{directory} is a symbolic link of user 1234")), "{directory}: {error}");
+        assert_eq!(std::fs::read_dir(&elsewhere).unwrap().count(), 0, "{directory}");
+        // What root made is followed.
+        std::os::unix::fs::lchown(&there, Some(0), None).unwrap();
+        std::fs::remove_file(&there).unwrap();
+        std::os::unix::fs::symlink("moved", &there).unwrap();
+        backup_of(&opened, &tree).unwrap();
+        assert!(moved.is_dir());
+    }
 }

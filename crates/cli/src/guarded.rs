@@ -135,6 +135,11 @@ pub fn refuse_path(what: &str, path: &Path) -> Result<(), CommandError> {
     }
 }
 
+/// The first of a file and what leads to it that other users can change.
+pub fn culprit(path: &Path) -> Option<PathBuf> {
+    changeable(path).ok().flatten().map(|(culprit, _)| culprit)
+}
+
 /// The first of a file and what leads to it, as written and where its links lead, that others can change; with its mode.
 fn changeable(path: &Path) -> std::io::Result<Option<(PathBuf, u32)>> {
     for way in [path.to_owned(), std::fs::canonicalize(path)?] {

@@ -36,12 +36,13 @@ impl Kind {
     }
 
     /// How large such a file can be, in bytes: it is not trusted before it is authenticated, so no larger one is fetched. Key files
-    /// and locks have some hundred bytes, restic's indexes some megabytes, its packs at most 128.
+    /// and locks have some hundred bytes to two thousand, snapshots some thousand, restic's and our indexes, of at most 50,000 blobs, some
+    /// megabytes, restic's packs at most 128.
     pub fn largest(self) -> u64 {
         match self {
-            Kind::Config | Kind::Key | Kind::Lock => 64 << 10,
-            Kind::Snapshot => 64 << 20,
-            Kind::Index => 512 << 20,
+            Kind::Config | Kind::Key | Kind::Lock => 16 << 10,
+            Kind::Snapshot => 16 << 20,
+            Kind::Index => 64 << 20,
             Kind::Pack => 1 << 30,
         }
     }

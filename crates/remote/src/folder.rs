@@ -2,7 +2,7 @@
 
 use crate::files::whole_part;
 use crate::{Fault, Files, Kind, Patience};
-use lifeboat_sys::{bounded, durable};
+use lifeboat_sys::{beneath, bounded};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _};
 use std::path::{Path, PathBuf};
@@ -121,18 +121,14 @@ impl Files for Folder {
 
     fn write(&self, kind: Kind, name: &str, bytes: &[u8]) -> Result<(), Fault> {
         let path = self.path(kind, name);
-        let temporary = path.with_extension("tmp-");
-        self.insist("WRITE", &path, || {
-            if let Some(directory) = path.parent() {
-                durable::make_directories(directory, 0o700)?;
-            }
-            durable::write(&path, &temporary, bytes, 0o600)
-        })
+        let below = kind.path(name);
+        self.insist("WRITE", &path, || beneath::write_durably(&self.root, below.as_ref(), bytes, 0o600))
     }
 
     fn remove(&self, kind: Kind, name: &str) -> Result<(), Fault> {
         let path = self.path(kind, name);
-        self.insist("REMOVE", &path, || std::fs::remove_file(&path))
+        let below = kind.path(name);
+        self.insist("REMOVE", &path, || beneath::remove(&self.root, below.as_ref()))
     }
 
     fn create(&self) -> Result<(), Fault> {

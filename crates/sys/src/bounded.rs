@@ -1,11 +1,14 @@
 //! Files that anybody may have written: only regular ones are read, so that no pipe or device makes us wait, and none that is
 //! larger than its kind can be.
 
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, SeekFrom};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+
+/// Files larger than this, in bytes, may not have holes: whoever makes others read them shall have to store them.
+const DENSE: u64 = 64 << 10;
 
 /// Opens a regular file for reading; returns its size in bytes, too. Links are followed.
 ///
@@ -32,6 +35,9 @@ pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     if size > limit {
         return Err(too_large(size, limit));
     }
+    if size > DENSE && has_hole(&file, size) {
+        return Err(io::Error::other(format!("it has {size} bytes, but a hole: no program wrote it like that")));
+    }
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
     // It may have grown since.
     file.take(limit + 1).read_to_end(&mut bytes)?;
@@ -39,6 +45,14 @@ pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
         size if size > limit => Err(too_large(size, limit)),
         _ => Ok(bytes),
     }
+}
+
+/// Filesystems that keep no account of holes say that there are none (lseek(2), "Seeking file data and holes"). What is encrypted or text
+/// has no page of zeros that could have been made a hole afterwards.
+fn has_hole(file: &File, size: u64) -> bool {
+    let hole = rustix::fs::seek(file, SeekFrom::Hole(0));
+    let back = rustix::fs::seek(file, SeekFrom::Start(0));
+    back.is_ok() && hole.is_ok_and(|hole| hole < size)
 }
 
 /// Why a file is not read; sizes in bytes.
@@ -60,6 +74,11 @@ mod tests {
         // Its size is checked first: so much memory is not available.
         File::create(path("giant")).unwrap().set_len(1 << 43).unwrap();
         assert!(read(&path("giant"), 1 << 20).unwrap_err().to_string().contains("such a file has at most"));
+        // Nor does it cost a writer nothing to make others read much.
+        File::create(path("sparse")).unwrap().set_len(1 << 20).unwrap();
+        assert!(read(&path("sparse"), 1 << 20).unwrap_err().to_string().contains("but a hole"));
+        std::fs::write(path("dense"), vec![7; 1 << 20]).unwrap();
+        assert_eq!(read(&path("dense"), 1 << 20).unwrap(), vec![7; 1 << 20]);
         rustix::fs::mknodat(rustix::fs::CWD, path("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
         std::os::unix::fs::symlink("/dev/zero", path("zeros")).unwrap();
         for odd in ["pipe", "zeros", "."] {

@@ -5,6 +5,7 @@
 //! | [`program`] | the one table of external programs |
 //! | [`runner`] | [`Runner`]: runs them; [`SystemRunner`] and [`UninterruptedRunner`] for real, [`FakeRunner`] for tests |
 //! | [`mount`] | mount, umount, the mount table |
+//! | [`beneath`] | files in a folder to which others can write as well |
 //! | [`block`] | block device ioctls and sizes |
 //! | [`bounded`] | files that anybody may have written, read up to a size |
 //! | [`confined`] | paths of a system below a folder |
@@ -33,6 +34,7 @@
 //! | [`priority`] | how this process shares disks with others |
 //! | [`power`] | reboot, power off, Ctrl-Alt-Del |
 
+pub mod beneath;
 pub mod block;
 pub mod bounded;
 pub mod child;

@@ -1,7 +1,7 @@
 //! A repository's files in a local folder. Anyone who can write there without the key may leave anything: files are read as
 //! by [`lifeboat_sys::bounded`].
 
-use super::crypto;
+use super::{crypto, remote};
 use crate::file_table::Id;
 use lifeboat_sys::bounded;
 use rustic_core::FileType;
@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 
 /// Where a file is in the usual layout.
 pub(super) fn path(folder: &Path, kind: FileType, id: &Id) -> PathBuf {
-    let name = crypto::hex(id);
-    match kind {
-        FileType::Config => folder.join("config"),
-        FileType::Pack => folder.join(kind.dirname()).join(&name[..2]).join(name),
-        _ => folder.join(kind.dirname()).join(name),
-    }
+    folder.join(below(kind, id))
+}
+
+/// The same, below the folder.
+pub(super) fn below(kind: FileType, id: &Id) -> PathBuf {
+    remote::kind(kind).path(&remote::name(kind, id)).into()
 }
 
 /// Ids of everything of one kind, with sizes in bytes. What is not a file is included: reading it reports that.

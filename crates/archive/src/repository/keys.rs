@@ -3,6 +3,7 @@
 //! Source: restic's doc/design.rst, "Keys, Encryption and MAC".
 
 use super::crypto::{self, Key};
+use super::store::MISMATCH;
 use crate::Secret;
 use crate::file_table::Id;
 use base64::Engine as _;
@@ -145,7 +146,7 @@ impl Candidate {
     /// What is wrong with it, or that it asks for more than any key needs.
     pub(crate) fn read(bytes: &[u8], id: &Id) -> Result<Candidate, String> {
         if crypto::hash(bytes) != *id {
-            return Err("its content does not match its name".to_owned());
+            return Err(MISMATCH.to_owned());
         }
         let file: KeyFile = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
         if file.kdf != "scrypt" || !file.n.is_power_of_two() || file.n < 2 || file.r == 0 || file.p == 0 {

@@ -8,6 +8,7 @@ use super::{Place, Repository, RepositoryOptions, clock, crypto, folder, spare};
 use crate::file_table::Id;
 use crate::{ArchiveError, Secret};
 use rustic_core::FileType;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -190,7 +191,10 @@ fn make_directory(location: &Path) -> Result<(), ArchiveError> {
     };
     for entry in entries {
         let entry = entry.map_err(|error| ArchiveError::io("OPEN", location, error))?;
+        let is_foreign = |data: std::fs::Metadata| data.is_symlink() && !lifeboat_sys::beneath::is_ours(data.uid());
         let is_begun = match entry.file_name().to_str() {
+            // What we write would be somewhere else.
+            _ if entry.metadata().is_ok_and(is_foreign) => false,
             Some("lost+found" | "keys" | "locks") => true,
             Some("config-tmp-") => true,
             Some("data" | "index" | "snapshots") => holds_no_file(&entry.path()),

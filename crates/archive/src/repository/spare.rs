@@ -6,9 +6,10 @@
 use super::Repository;
 use super::crypto;
 use super::folder;
-use super::store::{Store, name};
+use super::store::{Store, mismatch, name};
 use crate::ArchiveError;
 use crate::file_table::Id;
+use lifeboat_remote::Kind;
 use lifeboat_sys::{bounded, durable};
 use rustic_core::FileType;
 use std::path::Path;
@@ -18,13 +19,14 @@ const MOST_KEYS: usize = 10_000;
 
 /// The config of a folder with copies.
 pub(super) fn config(spare: &Path) -> Option<Vec<u8>> {
-    bounded::read(&folder::path(spare, FileType::Config, &Id::default()), 64 << 10).ok()
+    bounded::read(&folder::path(spare, FileType::Config, &Id::default()), Kind::Config.largest()).ok()
 }
 
 /// The key files of a folder with copies.
 pub(super) fn keys(spare: &Path) -> Vec<KeyFile> {
     let listed = folder::list(spare, FileType::Key).unwrap_or_default();
-    let read = |(id, _): (Id, u64)| Some((id, bounded::read(&folder::path(spare, FileType::Key, &id), 64 << 10).ok()?));
+    let path = |id: &Id| folder::path(spare, FileType::Key, id);
+    let read = |(id, _): (Id, u64)| Some((id, bounded::read(&path(&id), Kind::Key.largest()).ok()?));
     listed.into_iter().take(MOST_KEYS).filter_map(read).collect()
 }
 
@@ -36,7 +38,9 @@ pub(super) fn own_keys(store: &Store) -> Result<(Vec<KeyFile>, Vec<String>), Arc
     let (mut keys, mut damage) = (vec![], vec![]);
     for listed in store.list_with_sizes(FileType::Key)?.into_iter().take(MOST_KEYS) {
         match store.read_listed(FileType::Key, &listed) {
-            Ok(bytes) => keys.push((listed.0, bytes)),
+            Ok(bytes) if crypto::hash(&bytes) == listed.0 => keys.push((listed.0, bytes)),
+            // Not kept: anybody may have added many of them.
+            Ok(_) => damage.push(mismatch(store, FileType::Key, &listed.0).to_string()),
             Err(error) => match store.lost() {
                 Some(lost) => return Err(lost),
                 None => damage.push(error.to_string()),
@@ -61,9 +65,7 @@ impl Repository {
         };
         write(FileType::Config, &Id::default(), &self.config)?;
         for (id, bytes) in own_keys(&self.store)?.0 {
-            if crypto::hash(&bytes) == id {
-                write(FileType::Key, &id, &bytes)?;
-            }
+            write(FileType::Key, &id, &bytes)?;
         }
         Ok(())
     }

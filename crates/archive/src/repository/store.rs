@@ -10,11 +10,11 @@ use super::remote;
 use crate::ArchiveError;
 use crate::file_table::Id;
 use lifeboat_remote::Fault;
-use lifeboat_sys::{bounded, durable};
+use lifeboat_sys::{beneath, bounded, durable, names};
 use rustic_core::{FileType, WriteBackend};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -33,6 +33,8 @@ pub(crate) struct Store {
     /// Where it is, across the network.
     pub(crate) remote: Option<Arc<dyn lifeboat_remote::Files>>,
     backend: Arc<dyn WriteBackend>,
+    /// Held while a large file is read.
+    large: Arc<Mutex<()>>,
     /// What could not be read where it should be, until it is recorded.
     pub(super) found: Arc<Mutex<Notes>>,
 }
@@ -58,6 +60,7 @@ impl Store {
             key,
             remote,
             backend,
+            large: Arc::default(),
             found: Arc::default(),
         }
     }
@@ -86,21 +89,9 @@ impl Store {
             self.write_raw(FileType::Pack, id, std::mem::take(bytes))?;
             return Ok(None);
         };
-        let name = crypto::hex(id);
-        let directory = folder.join(FileType::Pack.dirname()).join(&name[..2]);
-        let path = directory.join(&name);
-        let temporary = temporary(&path);
-        let write = || {
-            durable::make_directories(&directory, 0o700)?;
-            let mut file = durable::create(&temporary, 0o600)?;
-            file.write_all(bytes)?;
-            std::fs::rename(&temporary, &path)?;
-            Ok(Some(Unsettled { file, directory: directory.clone() }))
-        };
-        write().map_err(|error: std::io::Error| {
-            let _ = std::fs::remove_file(&temporary);
-            self.failed("WRITE", error)
-        })
+        let path = folder::below(FileType::Pack, id);
+        let file = beneath::write(folder, &path, bytes, 0o600).map_err(|error| self.failed("WRITE", error))?;
+        Ok(Some(Unsettled { file, directory: names::folder_of(&folder.join(path)).to_owned() }))
     }
 
     /// Waits until packs are on the disk, with their names.
@@ -133,26 +124,23 @@ impl Store {
 
     /// Removes a file, for good.
     pub(crate) fn remove(&self, kind: FileType, id: &Id) -> Result<(), ArchiveError> {
-        match self.folder_path(kind, id) {
-            Some(path) => durable::remove(&path).map_err(|error| self.failed("CHANGE", error)),
+        match &self.folder {
+            Some(folder) => {
+                beneath::remove(folder, &folder::below(kind, id)).map_err(|error| self.failed("CHANGE", error))
+            }
             None => guarded("CHANGE", &self.path, || self.backend.remove(kind, &rustic_id(id)?, false)),
         }
     }
 
     /// Writes a file; when this returns, it survives a power cut.
     pub(crate) fn write_raw(&self, kind: FileType, id: &Id, bytes: Vec<u8>) -> Result<(), ArchiveError> {
-        let Some(path) = self.folder_path(kind, id) else {
+        let Some(folder) = &self.folder else {
             return guarded("WRITE", &self.path, || {
                 self.backend.write_bytes(kind, &rustic_id(id)?, false, bytes.into())
             });
         };
-        let write = || {
-            if let Some(directory) = path.parent() {
-                durable::make_directories(directory, 0o700)?;
-            }
-            durable::write(&path, &temporary(&path), &bytes, 0o600)
-        };
-        write().map_err(|error| self.failed("WRITE", error))
+        let written = beneath::write_durably(folder, &folder::below(kind, id), &bytes, 0o600);
+        written.map_err(|error| self.failed("WRITE", error))
     }
 
     /// Where a file is, if the repository is a folder.
@@ -290,6 +278,8 @@ impl Store {
 
     /// The same of one that was listed with its size.
     pub(crate) fn read_listed_file(&self, kind: FileType, listed: &(Id, u64)) -> Result<Vec<u8>, ArchiveError> {
+        // Of the large ones that anybody may have added, only one at a time is in memory.
+        let _one = (listed.1 > LARGE).then(|| self.large.lock());
         self.open_file(&name(kind, &listed.0), &listed.0, self.read_listed(kind, listed)?)
     }
 
@@ -297,7 +287,7 @@ impl Store {
     pub(crate) fn open_file(&self, what: &str, id: &Id, mut sealed: Vec<u8>) -> Result<Vec<u8>, ArchiveError> {
         let what = || what.to_owned();
         if crypto::hash(&sealed) != *id {
-            return Err(self.damaged(what(), "its content does not match its name"));
+            return Err(self.damaged(what(), MISMATCH));
         }
         let text = self.key.open(&mut sealed).map_err(|error| self.damaged(what(), error))?;
         match text.split_first() {
@@ -306,6 +296,17 @@ impl Store {
             _ => Err(self.damaged(what(), "its encoding is unknown")),
         }
     }
+}
+
+/// An index of 50,000 blobs has less; in bytes.
+const LARGE: u64 = 8 << 20;
+
+/// Why a file is not read that has another content than was written.
+pub(super) const MISMATCH: &str = "its content does not match its name";
+
+/// Reports that a file is not what its name says.
+pub(super) fn mismatch(store: &Store, kind: FileType, id: &Id) -> ArchiveError {
+    store.damaged(name(kind, id), MISMATCH)
 }
 
 /// The largest size of an encrypted file when decompressed, in bytes: restic's indexes have ten megabytes.
@@ -336,13 +337,6 @@ pub(crate) fn name(kind: FileType, id: &Id) -> String {
         FileType::Pack => "pack",
     };
     format!("{what} {}", crypto::hex(&id[..4]))
-}
-
-/// The name of a file while it is written: rustic and restic ignore it if it is left behind.
-pub(crate) fn temporary(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push("-tmp-");
-    name.into()
 }
 
 /// Sets the mode of a file or directory, if it exists and is not a link.

@@ -240,7 +240,7 @@ impl Reading<'_> {
         }
         match first {
             Some(error) => return Err(damaged(error)),
-            None if !is_whole => return Err(damaged("its content does not match its name".to_owned())),
+            None if !is_whole => return Err(damaged(store::MISMATCH.to_owned())),
             None => {}
         }
         match expected.iter().find(|blob| !blobs.contains(blob)) {

@@ -4,6 +4,7 @@ pub use super::contents::Request;
 use super::contents::{self, Boots};
 use crate::command::MediumArgs;
 use crate::error::{CommandError, CommandResult, Kind};
+use crate::guarded;
 use crate::job::medium_room::{self as room, Guard, Need, Place};
 use crate::job::signing;
 use crate::session::Session;
@@ -132,6 +133,9 @@ pub fn rescue_system(
     work: PathBuf,
 ) -> Result<lifeboat_rescue::RescueSystem, CommandError> {
     let config = &session.config.rescue;
+    if args.sysroot.sysroot == Path::new("/") {
+        check_additions(session)?;
+    }
     let lifeboat = std::env::current_exe()?;
     let init = find_init(&lifeboat)?;
     let mut inputs = Inputs::new(&args.sysroot.sysroot, lifeboat, init, work);
@@ -146,6 +150,25 @@ pub fn rescue_system(
         modules: config.modules.clone(),
     };
     Ok(lifeboat_rescue::build(&inputs, &session.runner)?)
+}
+
+/// What the configuration adds to the rescue system of this machine, and other users can change: a program, which root would run
+/// there, is refused; keys are the choice of whoever named them.
+fn check_additions(session: &Session) -> CommandResult {
+    let config = &session.config.rescue;
+    for program in config.programs.iter().map(Path::new).filter(|program| program.is_absolute()) {
+        guarded::refuse_path(&format!("{}, which [rescue] programs names,", program.display()), program)?;
+    }
+    for keys in &config.authorized_keys {
+        if let Some(culprit) = guarded::culprit(keys) {
+            session.reporter.warning(format!(
+                "the keys in {} may log in to the rescue system as root, and another user can change {}; try a copy in /etc/lifeboat",
+                keys.display(),
+                culprit.display()
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// `lifeboat-init`: beside this program, or where it is installed.

@@ -2,21 +2,18 @@
 
 use crate::ArchiveError;
 use crate::file_table::Id;
-use crate::repository::store::{Store, temporary};
+use crate::repository::store::Store;
 use crate::repository::{clock, crypto, pack};
 use lifeboat_remote::{Fault, Kind};
-use lifeboat_sys::{bounded, durable};
+use lifeboat_sys::{beneath, bounded};
 use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
-use std::io::{self, ErrorKind, Write as _};
-use std::path::PathBuf;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A lock that has not been refreshed for this long is stale (restic's `StaleLockTimeout`).
 pub(super) const STALE: Duration = Duration::from_secs(30 * 60);
-/// A lock file has some hundred bytes; a larger one is not a lock.
-const LARGEST: u64 = 64 << 10;
-
 /// The content of a lock file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct LockFile {
@@ -107,11 +104,11 @@ pub(super) struct Unwritable {
 
 impl LockFiles {
     fn folder(&self) -> Option<PathBuf> {
-        Some(self.0.folder.as_ref()?.join("locks"))
+        Some(self.0.folder.as_ref()?.join(Kind::Lock.directory()))
     }
 
     fn path(&self, id: &Id) -> Option<PathBuf> {
-        Some(self.folder()?.join(crypto::hex(id)))
+        Some(self.0.folder.as_ref()?.join(below(id)))
     }
 
     fn failed(&self, action: &'static str, cause: impl ToString) -> ArchiveError {
@@ -125,7 +122,7 @@ impl LockFiles {
             (None, Some(folder)) => local_list(&folder).map_err(|error| self.failed("LIST", error))?,
             (None, None) => vec![],
         };
-        let is_lock = |size: u64| (1..=LARGEST).contains(&size);
+        let is_lock = |size: u64| (1..=Kind::Lock.largest()).contains(&size);
         Ok(names.into_iter().filter(|(_, size)| is_lock(*size)).filter_map(|(name, _)| crypto::unhex(&name)).collect())
     }
 
@@ -136,7 +133,7 @@ impl LockFiles {
                 Err(Fault::Missing(_) | Fault::Impossible(_)) => return Ok(None),
                 other => other.map_err(|fault| self.failed("READ", fault))?,
             },
-            (None, Some(path)) => match bounded::read(&path, LARGEST) {
+            (None, Some(path)) => match bounded::read(&path, Kind::Lock.largest()) {
                 // What was replaced by a pipe or a giant file since it was listed is not a lock, either.
                 Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Other) => return Ok(None),
                 other => other.map_err(|error| self.failed("READ", error))?,
@@ -153,14 +150,15 @@ impl LockFiles {
         let json = serde_json::to_vec(lock).map_err(|error| failed(error.to_string()))?;
         let sealed = pack::seal_file(&self.0.key, &json).map_err(|error| failed(error.to_string()))?;
         let id = crypto::hash(&sealed);
-        match (&self.0.remote, self.path(&id)) {
+        match (&self.0.remote, &self.0.folder) {
             (Some(remote), _) => match remote.write(Kind::Lock, &crypto::hex(&id), &sealed) {
                 Ok(()) => Ok(id),
                 // Transient errors are waited for, and reported in `given_up`: what is left is a missing permission to write.
                 Err(fault) => Err(unwritable(remote.given_up().is_none(), fault.to_string())),
             },
-            (None, Some(path)) => match local_write(&path, &sealed) {
-                Ok(()) => Ok(id),
+            // Not synced: after a power cut nobody holds it, and a file without content is not a lock.
+            (None, Some(folder)) => match beneath::write(folder, &below(&id), &sealed, 0o600) {
+                Ok(_) => Ok(id),
                 Err(error) => Err(unwritable(is_read_only(&error), error.to_string())),
             },
             (None, None) => Err(failed("it has no location".to_owned())),
@@ -169,12 +167,12 @@ impl LockFiles {
 
     /// Removes a lock; it may be gone already.
     pub(super) fn remove(&self, id: &Id) -> Result<(), ArchiveError> {
-        match (&self.0.remote, self.path(id)) {
+        match (&self.0.remote, &self.0.folder) {
             (Some(remote), _) => match remote.remove(Kind::Lock, &crypto::hex(id)) {
                 Ok(()) | Err(Fault::Missing(_)) => Ok(()),
                 Err(fault) => Err(self.failed("CHANGE", fault)),
             },
-            (None, Some(path)) => match std::fs::remove_file(path) {
+            (None, Some(folder)) => match beneath::remove(folder, &below(id)) {
                 Err(error) if error.kind() != ErrorKind::NotFound => Err(self.failed("CHANGE", error)),
                 _ => Ok(()),
             },
@@ -183,11 +181,16 @@ impl LockFiles {
     }
 }
 
+/// Where a lock is, below the repository's folder.
+fn below(id: &Id) -> PathBuf {
+    Kind::Lock.path(&crypto::hex(id)).into()
+}
+
 fn is_read_only(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied)
 }
 
-fn local_list(folder: &std::path::Path) -> io::Result<Vec<(String, u64)>> {
+fn local_list(folder: &Path) -> io::Result<Vec<(String, u64)>> {
     let entries = match std::fs::read_dir(folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(vec![]),
         other => other?,
@@ -204,21 +207,6 @@ fn local_list(folder: &std::path::Path) -> io::Result<Vec<(String, u64)>> {
         }
     }
     Ok(list)
-}
-
-fn local_write(path: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        durable::make_directories(folder, 0o700)?;
-    }
-    // Not synced: after a power cut nobody holds it, and a file without content is not a lock.
-    let temporary = temporary(path);
-    let write = || {
-        durable::create(&temporary, 0o600)?.write_all(bytes)?;
-        std::fs::rename(&temporary, path)
-    };
-    write().inspect_err(|_| {
-        let _ = std::fs::remove_file(&temporary);
-    })
 }
 
 #[cfg(test)]
