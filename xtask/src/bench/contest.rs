@@ -74,8 +74,8 @@ pub const ALL: [Contestant; 7] = [
                 .args([place.tree.as_os_str(), place.own.with_file_name("machine.json").as_os_str()])
         }),
         restore: |place| {
-            lifeboat(place, &["restore", "--from"])
-                .args([format!("stream:{}", stream(place).display())])
+            lifeboat(place, &["restore"])
+                .args(["--from".to_owned(), format!("stream:{}", stream(place).display())])
                 .args(["--to".as_ref(), place.restored.as_os_str()])
         },
         mount: None,
@@ -176,4 +176,34 @@ fn borg(place: &Place) -> Call {
 fn archive(place: &Place, name: &str) -> String {
     let repository: &Path = &place.own.join("repository");
     format!("{}::{name}", repository.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lifeboat_understands_all_of_its_calls() {
+        let own = |name: &str| Path::new("/work").join(name);
+        let place = Place {
+            tree: own("tree"),
+            own: own("own"),
+            restored: own("restored"),
+            lifeboat: "/usr/bin/lifeboat".into(),
+        };
+        let mut count = 0;
+        for contestant in ALL {
+            let mount = contestant.mount.as_ref().map(|mount| (mount.serve)(&place, Path::new("/mnt")));
+            let calls = [(contestant.prepare)(&place), contestant.backup.map(|backup| backup(&place)), mount];
+            let restore = Some((contestant.restore)(&place));
+            for words in calls.into_iter().chain([restore]).flatten().map(|call| call.words()) {
+                if words[0] != place.lifeboat {
+                    continue;
+                }
+                lifeboat::command().try_get_matches_from(&words).unwrap();
+                count += 1;
+            }
+        }
+        assert_eq!(count, 6);
+    }
 }

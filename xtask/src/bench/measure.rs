@@ -16,6 +16,14 @@ pub struct Call {
     directory: Option<PathBuf>,
 }
 
+#[cfg(test)]
+impl Call {
+    /// The program and its arguments.
+    pub fn words(&self) -> Vec<OsString> {
+        [self.program.clone()].into_iter().chain(self.arguments.iter().cloned()).collect()
+    }
+}
+
 /// What a call used.
 #[derive(Clone, Copy, Debug)]
 pub struct Measured {

@@ -168,6 +168,7 @@ fn missing_for_drill(machine: &Machine) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wrap::wrapped;
     use lifeboat_machine::testing;
 
     fn found() -> Found {
@@ -188,7 +189,10 @@ mod tests {
     #[test]
     fn it_looks_so() {
         let found = found();
-        insta::assert_snapshot!("check", found.lines("2026-11-30T12:00:00Z".parse().unwrap()).join("\n"));
+        let text = found.lines("2026-11-30T12:00:00Z".parse().unwrap()).join("\n");
+        // The same on small and on large screens.
+        assert_eq!([80, 200].map(|columns| wrapped(&text, Some(columns))), [text.clone(), text.clone()]);
+        insta::assert_snapshot!("check", text);
     }
 
     #[test]

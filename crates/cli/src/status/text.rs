@@ -65,6 +65,7 @@ fn line(item: &Item) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wrap::wrapped;
 
     #[test]
     fn ages_have_one_unit() {
@@ -110,6 +111,8 @@ mod tests {
         for at in Task::ALL.into_iter().map(|task| done(task).0).chain(["2026-11-30T12:00:00Z"]) {
             text = text.replace(&local(at.parse().unwrap()), &at[..19].replace('T', " "));
         }
+        // The same on small and on large screens.
+        assert_eq!([80, 200].map(|columns| wrapped(&text, Some(columns))), [text.clone(), text.clone()]);
         insta::assert_snapshot!("status", text);
     }
 
