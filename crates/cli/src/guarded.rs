@@ -1,7 +1,8 @@
 //! Files that decide what root does, or that hold a secret: who else may write or read them.
 
-use crate::error::{CommandError, Kind};
+use crate::error::{CommandError, CommandResult, Kind};
 use lifeboat_sys::trusted::{self, OpenError};
+use rustix::fs::Mode;
 use std::fs::{File, Metadata};
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -67,6 +68,23 @@ pub fn refuse_folder(what: &str, folder: &Path) -> Result<(), CommandError> {
     let Some(why) = open_folder(folder) else { return Ok(()) };
     let text = format!("cannot USE {what} {}: {why}, who could replace what is written there", folder.display());
     Err(CommandError::refused(text).hint("a folder that only root can change, below /root or /var/lib"))
+}
+
+/// Makes a folder, with those above it that are missing, in which we write files with names that anybody could guess.
+///
+/// # Errors
+/// Kind `Refused`, with the remedy, when others can change what leads to it or put something into it, as everybody can into a sticky one.
+pub fn own_folder(what: &str, folder: &Path) -> CommandResult {
+    let text = match trusted::own(folder, Mode::RWXU) {
+        Ok(_) => return Ok(()),
+        Err(error @ OpenError::System { .. }) => {
+            return Err(CommandError::new(Kind::Failed, format!("cannot CREATE {what}: {error}")));
+        }
+        Err(error) => error.to_string(),
+    };
+    let text =
+        format!("cannot USE {what} {}: {text}, who could lead what is written there elsewhere", folder.display());
+    Err(CommandError::refused(text).hint("a folder that is new, or that only root can change"))
 }
 
 /// Only regular files have an owner that matters: a pipe comes from whoever started this.

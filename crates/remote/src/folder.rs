@@ -7,6 +7,13 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _};
 use std::path::{Path, PathBuf};
 
+/// What has a name in a directory.
+enum Found {
+    /// A file of so many bytes.
+    File(u64),
+    Directory,
+}
+
 /// The folder.
 #[derive(Debug)]
 pub struct Folder {
@@ -29,14 +36,20 @@ impl Folder {
         self.patience.insist(|| once().map_err(|error| fault(action, path, &error)))
     }
 
-    fn list_directory(&self, directory: &Path) -> Result<Vec<(String, Option<u64>)>, Fault> {
+    fn list_directory(&self, directory: &Path) -> Result<Vec<(String, Found)>, Fault> {
         self.insist("LIST", directory, || {
             let mut list = vec![];
             for entry in std::fs::read_dir(directory)? {
                 let entry = entry?;
-                let metadata = entry.metadata()?;
-                let size = metadata.is_file().then_some(metadata.len());
-                list.push((entry.file_name().to_string_lossy().into_owned(), size));
+                let found = match std::fs::metadata(entry.path()) {
+                    Ok(metadata) if metadata.is_file() => Found::File(metadata.len()),
+                    Ok(metadata) if metadata.is_dir() => Found::Directory,
+                    // What anybody left there, or took away meanwhile, stops no list.
+                    Ok(_) => continue,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    Err(error) => return Err(error),
+                };
+                list.push((entry.file_name().to_string_lossy().into_owned(), found));
             }
             Ok(list)
         })
@@ -80,14 +93,17 @@ impl Files for Folder {
             other => other?,
         };
         let mut files = vec![];
-        for (name, size) in entries {
-            match size {
-                Some(size) => files.push((name, size)),
-                None if kind == Kind::Pack => {
+        for (name, found) in entries {
+            match found {
+                Found::File(size) => files.push((name, size)),
+                Found::Directory if kind == Kind::Pack => {
                     let inner = self.list_directory(&directory.join(&name))?;
-                    files.extend(inner.into_iter().filter_map(|(name, size)| Some((name, size?))));
+                    files.extend(inner.into_iter().filter_map(|(name, found)| match found {
+                        Found::File(size) => Some((name, size)),
+                        Found::Directory => None,
+                    }));
                 }
-                None => {}
+                Found::Directory => {}
             }
         }
         Ok(files)

@@ -1,29 +1,51 @@
 //! Files that anybody may have written: only regular ones are read, so that no pipe or device makes us wait, and none that is
 //! larger than its kind can be.
 
-use rustix::fs::{OFlags, SeekFrom};
+use crate::{beneath, names};
+use rustix::fd::AsRawFd as _;
+use rustix::fs::{FileType, Mode, OFlags, SeekFrom};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 /// Files larger than this, in bytes, may not have holes: whoever makes others read them shall have to store them.
 const DENSE: u64 = 64 << 10;
 
-/// Opens a regular file for reading; returns its size in bytes, too. Links are followed.
+/// Opens a regular file for reading; returns its size in bytes, too. Links are followed when root or our own user made them.
 ///
 /// # Errors
 /// The system's error; of kind [`io::ErrorKind::Other`] if it is not a regular file.
 pub fn open(path: &Path) -> io::Result<(File, u64)> {
-    let regular = |metadata: std::fs::Metadata| {
-        if metadata.is_file() { Ok(metadata.len()) } else { Err(io::Error::other("it is not a regular file")) }
+    // A device that is only opened may act, so it is held first, and looked at: nobody can exchange what is held.
+    let hold = |flags: OFlags| rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC | flags, Mode::empty());
+    let mut held = hold(OFlags::NOFOLLOW)?;
+    let mut status = rustix::fs::fstat(&held)?;
+    if FileType::from_raw_mode(status.st_mode) == FileType::Symlink {
+        if !beneath::is_ours(status.st_uid) {
+            return Err(io::Error::other(format!("it is a symbolic link of user {}", status.st_uid)));
+        }
+        let target = rustix::fs::readlinkat(&held, "", Vec::new())?;
+        let target = names::folder_of(path).join(OsStr::from_bytes(target.as_bytes()));
+        held = rustix::fs::open(target, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+        status = rustix::fs::fstat(&held)?;
+    }
+    if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let file = match File::open(format!("/proc/self/fd/{}", held.as_raw_fd())) {
+        // Without /proc (proc(5)) there is only its name.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            rustix::fs::open(path, OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?.into()
+        }
+        opened => opened?,
     };
-    // A device that is only opened may act; a pipe that takes its place meanwhile must not block.
-    regular(std::fs::metadata(path)?)?;
-    let flags = OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = File::options().read(true).custom_flags(flags.bits() as i32).open(path)?;
-    let size = regular(file.metadata()?)?;
-    Ok((file, size))
+    let metadata = file.metadata()?;
+    match metadata.is_file() {
+        true => Ok((file, metadata.len())),
+        false => Err(io::Error::other("it is not a regular file")),
+    }
 }
 
 /// The content of a regular file of at most `limit` bytes.
@@ -85,5 +107,11 @@ mod tests {
             assert_eq!(read(&path(odd), 4).unwrap_err().to_string(), "it is not a regular file", "{odd}");
         }
         assert_eq!(read(&path("none"), 4).unwrap_err().kind(), io::ErrorKind::NotFound);
+        std::os::unix::fs::symlink("four", path("link")).unwrap();
+        assert_eq!(read(&path("link"), 4).unwrap(), b"1234");
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::lchown(path("link"), Some(1234), None).unwrap();
+            assert_eq!(read(&path("link"), 4).unwrap_err().to_string(), "it is a symbolic link of user 1234");
+        }
     }
 }

@@ -63,7 +63,22 @@ pub fn only_ours(path: &Path) -> Result<OwnedFd, OpenError> {
     }
 }
 
-/// The same, and creates what is missing of it with this mode.
+/// Opens a folder in which we use names that anybody could guess, and creates what is missing of it with this mode: nobody else can change what
+/// leads to it, and nobody else can put anything into it, as everybody can into a sticky one.
+///
+/// # Errors
+/// [`OpenError`].
+pub fn own(path: &Path, mode: Mode) -> Result<OwnedFd, OpenError> {
+    let (folder, others) = walk(path, Some(mode))?;
+    let mut status = rustix::fs::fstat(&folder).map_err(|error| OpenError::System { path: path.to_owned(), error })?;
+    status.st_mode &= !0o1000;
+    match others.or_else(|| open_to_held(&folder, &status).map(|who| (path.to_owned(), who))) {
+        None => Ok(folder),
+        Some((folder, who)) => Err(OpenError::Open { folder, who }),
+    }
+}
+
+/// As [`open`], and creates what is missing of it with this mode.
 ///
 /// # Errors
 /// [`OpenError`].

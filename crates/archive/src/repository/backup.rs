@@ -65,7 +65,7 @@ fn attempt(
     let started = now.to_string();
     let problems = Problems::new(observer);
     let store = &repository.store;
-    let mut source = without_repository(request.source, store.folder.as_deref());
+    let mut source = without_repository(request.source, store.folder.as_ref().map(|_| store.path.as_path()));
     let own = Path::new("/").join(OsStr::from_bytes(OWN_DIRECTORY));
     if source.place(&own).symlink_metadata().is_ok() {
         problems.add(&own, "cannot ARCHIVE: snapshots keep Lifeboat's own records under this name; left out");

@@ -32,13 +32,14 @@ impl Repository {
         if place.is_repository()? {
             return Err(ArchiveError::Exists { path: location.to_owned() });
         }
-        if let Some(folder) = place.folder() {
-            make_directory(folder)?;
+        let held = place.hold(true)?;
+        if let Some(held) = &held {
+            make_directory(location, &held.path)?;
         }
         let failed = |cause: String| ArchiveError::Store { action: "CREATE", path: location.to_owned(), cause };
-        let backend = place.backends()?.repository();
+        let backend = place.backends(held.as_ref())?.repository();
         guarded("CREATE", location, || backend.create())?;
-        let locked = Store::new(place, crypto::Key::from_bytes([0; 64]), backend);
+        let locked = Store::new(place, held, crypto::Key::from_bytes([0; 64]), backend);
         // The key files come first: anyone who has the key can then continue what was interrupted.
         let begun = begun(&locked, key)?;
         let master = match &begun {
@@ -57,11 +58,7 @@ impl Repository {
         }
         locked.write_raw(FileType::Config, &Id::default(), config)?;
         // restic takes locks for reading, too, in a directory that rustic does not create.
-        if let Some(folder) = place.folder() {
-            let locks = folder.join("locks");
-            std::fs::create_dir_all(&locks).map_err(|error| ArchiveError::io("CREATE", &locks, error))?;
-            locked.settle_skeleton()?;
-        }
+        locked.settle_skeleton()?;
         Self::open_at(place, key)
     }
 
@@ -82,9 +79,10 @@ impl Repository {
         if !place.is_repository()? {
             return Err(ArchiveError::NotARepository { path: location.to_owned() });
         }
-        let backend = place.backends()?.repository();
+        let held = place.hold(false)?;
+        let backend = place.backends(held.as_ref())?.repository();
         // Only its reading of plain files is used until the key is known.
-        let locked = Store::new(place, crypto::Key::from_bytes([0; 64]), backend.clone());
+        let locked = Store::new(place, held.clone(), crypto::Key::from_bytes([0; 64]), backend.clone());
         let spare = place.spare();
         let Unlocked { id: key_id, opened, mut damage } = unlock(&locked, spare.as_deref(), key)?;
         let master = opened.master;
@@ -115,7 +113,7 @@ impl Repository {
             return Err(ArchiveError::Version { path: location.to_owned(), found: config.version });
         }
         let (lock_patience, reading) = (Duration::ZERO, Mutex::default());
-        let store = Store::new(place, unlocked, backend);
+        let store = Store::new(place, held, unlocked, backend);
         let (id, polynomial) = (config.id, config.polynomial);
         let config = bytes;
         Ok(Repository {
@@ -179,16 +177,10 @@ fn begun(store: &Store, secret: &Secret) -> Result<Option<Opened>, ArchiveError>
     }
 }
 
-/// Creates the directory of a new repository, or uses one as good as empty: with the lost+found of a new ext filesystem, or
-/// with an unfinished repository, which holds only key files.
-fn make_directory(location: &Path) -> Result<(), ArchiveError> {
-    let entries = match std::fs::read_dir(location) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let made = lifeboat_sys::durable::make_directories(location, 0o700);
-            return made.map_err(|error| ArchiveError::io("CREATE", location, error));
-        }
-        other => other.map_err(|error| ArchiveError::io("OPEN", location, error))?,
-    };
+/// Uses a directory, held open at `held`, for a new repository that is as good as empty: with the lost+found of a new ext filesystem, or with
+/// an unfinished repository, which holds only key files.
+fn make_directory(location: &Path, held: &Path) -> Result<(), ArchiveError> {
+    let entries = std::fs::read_dir(held).map_err(|error| ArchiveError::io("OPEN", location, error))?;
     for entry in entries {
         let entry = entry.map_err(|error| ArchiveError::io("OPEN", location, error))?;
         let is_foreign = |data: std::fs::Metadata| data.is_symlink() && !lifeboat_sys::beneath::is_ours(data.uid());

@@ -5,8 +5,11 @@ use super::remote::Remote;
 use super::{crypto, folder};
 use crate::ArchiveError;
 use lifeboat_remote::{Fault, Files, Kind};
+use lifeboat_sys::trusted::{self, OpenError};
 use rustic_backend::BackendOptions;
 use rustic_core::RepositoryBackends;
+use rustix::fd::{AsRawFd as _, OwnedFd};
+use rustix::fs::Mode;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -81,14 +84,49 @@ impl Place {
         Some(folder.parent()?.join(SPARE))
     }
 
+    /// Holds a local folder, so that its path, which others may be able to change, is followed once; creates it when `make` is true. No link that another user made is followed.
+    ///
+    /// # Errors
+    /// When it cannot be opened or created.
+    pub(crate) fn hold(&self, make: bool) -> Result<Option<Held>, ArchiveError> {
+        let Some(path) = self.folder() else { return Ok(None) };
+        let opened = if make { trusted::make(path, Mode::RWXU) } else { trusted::open(path) };
+        let action = if make { "CREATE" } else { "OPEN" };
+        match opened {
+            Ok(descriptor) => Ok(Some(Held::new(path, descriptor))),
+            Err(OpenError::System { error, .. }) => Err(ArchiveError::io(action, path, error.into())),
+            Err(error) => {
+                let cause = format!("{error}; try the path that it leads to");
+                Err(ArchiveError::Store { action, path: path.to_owned(), cause })
+            }
+        }
+    }
+
     /// The backend for it.
-    pub(crate) fn backends(&self) -> Result<RepositoryBackends, ArchiveError> {
+    pub(crate) fn backends(&self, held: Option<&Held>) -> Result<RepositoryBackends, ArchiveError> {
         match self {
-            Place::Folder(path) | Place::Sealed(path) => local(path),
+            Place::Folder(path) | Place::Sealed(path) => local(held.map_or(path, |held| &held.path)),
             Place::Files(files) => guarded("OPEN", &self.label(), || {
                 Ok(RepositoryBackends::new(Arc::new(Remote(Arc::clone(files))), None))
             }),
         }
+    }
+}
+
+/// A local folder that is held open.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    /// A path to it for this process, whatever becomes of its name.
+    pub(crate) path: PathBuf,
+    _descriptor: Arc<OwnedFd>,
+}
+
+impl Held {
+    fn new(path: &Path, descriptor: OwnedFd) -> Held {
+        let through = PathBuf::from(format!("/proc/self/fd/{}", descriptor.as_raw_fd()));
+        // Without /proc (proc(5)) there is only its name.
+        let path = if through.is_dir() { through } else { path.to_owned() };
+        Held { path, _descriptor: Arc::new(descriptor) }
     }
 }
 

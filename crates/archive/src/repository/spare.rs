@@ -36,7 +36,11 @@ pub(super) type KeyFile = (Id, Vec<u8>);
 /// The key files of a repository; those that cannot be read are in the second list.
 pub(super) fn own_keys(store: &Store) -> Result<(Vec<KeyFile>, Vec<String>), ArchiveError> {
     let (mut keys, mut damage) = (vec![], vec![]);
-    for listed in store.list_with_sizes(FileType::Key)?.into_iter().take(MOST_KEYS) {
+    let listed = store.list_with_sizes(FileType::Key)?;
+    if listed.len() > MOST_KEYS {
+        damage.push(format!("{} of {} key files were looked at", MOST_KEYS, listed.len()));
+    }
+    for listed in listed.into_iter().take(MOST_KEYS) {
         match store.read_listed(FileType::Key, &listed) {
             Ok(bytes) if crypto::hash(&bytes) == listed.0 => keys.push((listed.0, bytes)),
             // Not kept: anybody may have added many of them.

@@ -5,16 +5,19 @@ use super::folder;
 use super::guard::guarded;
 use super::index_file::{IndexFile, Notes};
 use super::pack;
-use super::place::Place;
+use super::place::{Held, Place};
 use super::remote;
 use crate::ArchiveError;
 use crate::file_table::Id;
+use crate::report::locked;
 use lifeboat_remote::Fault;
 use lifeboat_sys::{beneath, bounded, durable, names};
 use rustic_core::{FileType, WriteBackend};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use std::collections::HashSet;
 use std::io::{ErrorKind, Read as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -23,8 +26,10 @@ use std::sync::{Arc, Mutex};
 pub(crate) struct Store {
     /// Where it is, for people.
     pub(crate) path: PathBuf,
-    /// Where it is, when it is a local folder.
+    /// A path to it for this process, when it is a local folder.
     pub(crate) folder: Option<PathBuf>,
+    /// Keeps that path.
+    _held: Option<Held>,
     pub(crate) key: Key,
     /// zstd level of what is stored.
     pub(crate) level: i32,
@@ -35,6 +40,8 @@ pub(crate) struct Store {
     backend: Arc<dyn WriteBackend>,
     /// Held while a large file is read.
     large: Arc<Mutex<()>>,
+    /// Inodes whose content was not what a name of theirs says.
+    bad: Arc<Mutex<HashSet<(u64, u64)>>>,
     /// What could not be read where it should be, until it is recorded.
     pub(super) found: Arc<Mutex<Notes>>,
 }
@@ -46,7 +53,7 @@ pub(crate) struct Unsettled {
 }
 
 impl Store {
-    pub(crate) fn new(place: &Place, key: Key, backend: Arc<dyn WriteBackend>) -> Self {
+    pub(crate) fn new(place: &Place, held: Option<Held>, key: Key, backend: Arc<dyn WriteBackend>) -> Self {
         let remote = match place {
             Place::Folder(_) | Place::Sealed(_) => None,
             Place::Files(files) => Some(Arc::clone(files)),
@@ -54,20 +61,22 @@ impl Store {
         let sealed = matches!(place, Place::Sealed(_));
         Store {
             path: place.label(),
-            folder: place.folder().map(Path::to_owned),
+            folder: held.as_ref().map(|held| held.path.clone()),
+            _held: held,
             level: pack::LEVEL,
             sealed,
             key,
             remote,
             backend,
             large: Arc::default(),
+            bad: Arc::default(),
             found: Arc::default(),
         }
     }
 
     /// An [`ArchiveError::Store`].
     pub(crate) fn failed(&self, action: &'static str, cause: impl ToString) -> ArchiveError {
-        ArchiveError::Store { action, path: self.path.clone(), cause: cause.to_string() }
+        ArchiveError::Store { action, path: self.path.clone(), cause: self.named(cause) }
     }
 
     /// Waiting for the server has failed: nothing more will come.
@@ -78,7 +87,18 @@ impl Store {
 
     /// An [`ArchiveError::Damaged`].
     pub(crate) fn damaged(&self, what: impl Into<String>, cause: impl ToString) -> ArchiveError {
-        ArchiveError::Damaged { path: self.path.clone(), what: what.into(), cause: cause.to_string() }
+        ArchiveError::Damaged { path: self.path.clone(), what: what.into(), cause: self.named(cause) }
+    }
+
+    /// A cause, with the name of the folder that people know.
+    fn named(&self, cause: impl ToString) -> String {
+        let cause = cause.to_string();
+        match &self.folder {
+            Some(folder) if *folder != self.path => {
+                cause.replace(&*folder.to_string_lossy(), &self.path.to_string_lossy())
+            }
+            _ => cause,
+        }
     }
 
     /// Writes a pack, without waiting for the disk: rustic's backend would wait for each one. Whoever writes what refers
@@ -165,7 +185,11 @@ impl Store {
                 durable::sync_directory(&folder.join(directory))?;
             }
             durable::sync_file(&folder.join("config"))?;
-            durable::sync_name(folder)
+            // Any of the folders above it may be new; what is not ours to read is not.
+            for above in self.path.ancestors().skip(2) {
+                let _ = durable::sync_directory(above);
+            }
+            durable::sync_name(&self.path)
         };
         settle().map_err(|error| self.failed("CREATE", error))
     }
@@ -278,9 +302,24 @@ impl Store {
 
     /// The same of one that was listed with its size.
     pub(crate) fn read_listed_file(&self, kind: FileType, listed: &(Id, u64)) -> Result<Vec<u8>, ArchiveError> {
-        // Of the large ones that anybody may have added, only one at a time is in memory.
-        let _one = (listed.1 > LARGE).then(|| self.large.lock());
-        self.open_file(&name(kind, &listed.0), &listed.0, self.read_listed(kind, listed)?)
+        if listed.1 <= SMALL {
+            return self.open_file(&name(kind, &listed.0), &listed.0, self.read_listed(kind, listed)?);
+        }
+        // Of the large ones that anybody may have added, only one at a time is in memory, and one with many names is read once.
+        let _one = (listed.1 > LARGE).then(|| locked(&self.large));
+        let inode = self.folder_path(kind, &listed.0).and_then(|path| std::fs::metadata(path).ok());
+        let inode = inode.map(|metadata| (metadata.dev(), metadata.ino()));
+        if inode.is_some_and(|inode| locked(&self.bad).contains(&inode)) {
+            return Err(
+                self.damaged(name(kind, &listed.0), format!("{MISMATCH}, as that of another name of the same file"))
+            );
+        }
+        let bytes = self.read_listed(kind, listed)?;
+        let opened = self.open_file(&name(kind, &listed.0), &listed.0, bytes);
+        if let (Err(_), Some(inode)) = (&opened, inode) {
+            locked(&self.bad).insert(inode);
+        }
+        opened
     }
 
     /// The text of an encrypted file from its bytes; `what` names it for people.
@@ -298,6 +337,8 @@ impl Store {
     }
 }
 
+/// Reading so much costs nothing, in bytes.
+const SMALL: u64 = 64 << 10;
 /// An index of 50,000 blobs has less; in bytes.
 const LARGE: u64 = 8 << 20;
 

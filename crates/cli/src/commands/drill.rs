@@ -48,7 +48,7 @@ pub fn run(session: &Session, args: &DrillArgs) -> CommandResult {
         }
         (None, None) => kept,
     };
-    guarded::refuse_folder("--report", &report_folder)?;
+    guarded::own_folder("--report", &report_folder)?;
     guarded::refuse_folder("--work-dir", &args.work_dir)?;
     let options = DrillOptions {
         medium: medium.clone(),
@@ -124,8 +124,11 @@ fn compare(
         .hint("another copy of the medium, or building it again"))
 }
 
-/// Where the choice of acceleration is remembered: the user's cache directory.
+/// Where the choice of acceleration is remembered: the user's cache directory. The variables may name somebody else's where root acts for a user.
 fn cache() -> Option<PathBuf> {
+    if rustix::process::geteuid().is_root() {
+        return Some(state::folder());
+    }
     let base = std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))?;

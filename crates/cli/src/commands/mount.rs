@@ -14,6 +14,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub fn run(session: &Session, args: &MountArgs) -> CommandResult {
+    if !args.folder.is_dir() {
+        return Err(CommandError::usage(format!("there is no folder {}", args.folder.display())));
+    }
     // The kernel follows the path once more.
     guarded::refuse_folder("the folder", &args.folder)?;
     let archive = look::open(session, &args.from)?;

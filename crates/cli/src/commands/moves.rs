@@ -2,13 +2,16 @@
 
 use crate::command::{LayoutEditArgs, MoveArgs};
 use crate::error::{CommandError, CommandResult, Kind};
+use crate::guarded;
 use crate::job::layout::{bytes, check, read};
 use crate::session::Session;
 use lifeboat_machine::bytes::parse_size;
 use lifeboat_machine::layout::Disk;
 use lifeboat_machine::{DeviceId, DeviceKind, DiskContent, FoundDisk, FoundHardware, Machine};
 use lifeboat_plan::{FilesystemKind, Move, SecondDisk, consequence, moves};
+use lifeboat_sys::names::folder_of;
 use serde::Deserialize;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -79,8 +82,19 @@ fn by_hand(recorded: &Machine, file: &Path, out: &Path) -> Result<Machine, Comma
     let mut draft = out.as_os_str().to_owned();
     draft.push(".draft");
     let draft = std::path::PathBuf::from(draft);
-    if !draft.exists() {
-        std::fs::copy(file, &draft).map_err(|error| failed("WRITE", &draft, &error))?;
+    // The editor uses it by its path.
+    guarded::refuse_folder("the folder", folder_of(&draft))?;
+    match std::fs::symlink_metadata(&draft) {
+        Ok(found) if found.is_file() && found.uid() == rustix::process::geteuid().as_raw() => {}
+        Ok(_) => {
+            let text = format!("cannot USE {}: it is not a file of ours", draft.display());
+            return Err(CommandError::refused(text).hint("another name for --out"));
+        }
+        Err(_) => {
+            let text = std::fs::read(file).map_err(|error| failed("READ", file, &error))?;
+            let written = lifeboat_sys::durable::write_new(&draft, &text, 0o600);
+            written.map_err(|error| failed("WRITE", &draft, &error))?;
+        }
     }
     // As git and crontab do: the variable may have options.
     let status = Command::new("sh").arg("-c").arg("eval \"exec $0 \\\"\\$1\\\"\"").arg(&editor).arg(&draft).status();

@@ -9,7 +9,10 @@ use crate::job::other_keys;
 use lifeboat_archive::words::WordsError;
 use lifeboat_archive::{ArchiveError, Secret, words};
 use lifeboat_restore::Failure;
-use lifeboat_sys::durable;
+use lifeboat_sys::names::folder_of;
+use lifeboat_sys::new_file::NewFile;
+use lifeboat_sys::trusted;
+use rustix::fs::Mode;
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
@@ -192,15 +195,16 @@ pub fn write(path: &Path, secret: &Secret) -> CommandResult {
     let failed = |error: std::io::Error| {
         CommandError::new(Kind::Failed, format!("cannot WRITE the key file {}: {error}", path.display()))
     };
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        durable::make_directories(folder, 0o777).map_err(failed)?;
-    }
+    trusted::make(folder_of(path), Mode::RWXU).map_err(|error| {
+        CommandError::new(Kind::Failed, format!("cannot WRITE the key file {}: {error}", path.display()))
+    })?;
     let text = Zeroizing::new(format!("{}\n", secret.expose()));
     // What a full disk or a kill left from an earlier attempt holds no key.
     if path.symlink_metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0) {
         std::fs::remove_file(path).map_err(failed)?;
     }
-    durable::write_new(path, text.as_bytes(), 0o600).map_err(failed)
+    let mut file = NewFile::create(path, 0o600).map_err(failed)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.finish()).map(drop).map_err(failed)
 }
 
 /// Reads recovery words from standard input; a prompt is shown on a terminal.
