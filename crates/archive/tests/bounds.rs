@@ -6,7 +6,9 @@
 mod common;
 
 use common::{backup, machine_manifest, machine_request, repository, scratch};
-use lifeboat_archive::{ArchiveError, BackupReport, FileTree, Place, Quiet, Repository, RestoreOptions, Selection};
+use lifeboat_archive::{
+    ArchiveError, BackupReport, FileTree, Place, Quiet, Repository, RepositoryOptions, RestoreOptions, Selection,
+};
 use lifeboat_remote::folder::Folder;
 use lifeboat_remote::{Fault, Files, Kind, Patience};
 use std::path::Path;
@@ -192,4 +194,71 @@ fn nothing_is_written_through_links_of_others() {
         backup_of(&opened, &tree).unwrap();
         assert!(moved.is_dir());
     }
+}
+
+/// A file with many names costs what one costs.
+#[test]
+fn a_file_with_many_names_is_read_once() {
+    let scratch = scratch();
+    let tree = scratch.path().join("tree");
+    std::fs::create_dir_all(&tree).unwrap();
+    std::fs::write(tree.join("f"), "content").unwrap();
+    let location = scratch.path().join("repository");
+    let (made, key) = repository(&location);
+    backup(&made, &FileTree::new(&tree));
+    let name = |number: u32| location.join("snapshots").join(format!("{number:064x}"));
+    std::fs::write(name(0), vec![7; 1 << 20]).unwrap();
+    for number in 1..50 {
+        std::fs::hard_link(name(0), name(number)).unwrap();
+    }
+    let opened = Repository::open_at(&Place::Folder(location.clone()), &key).unwrap();
+    let (snapshots, unreadable) = opened.list_snapshots().unwrap();
+    assert_eq!((snapshots.len(), unreadable.len()), (1, 50));
+    assert_eq!(unreadable.iter().filter(|one| one.cause.contains("another name of the same file")).count(), 49);
+}
+
+/// The path of a repository is followed once: whoever can exchange a folder above it leads nothing elsewhere.
+#[test]
+fn the_folder_of_a_repository_is_held() {
+    let scratch = scratch();
+    let tree = scratch.path().join("tree");
+    std::fs::create_dir_all(&tree).unwrap();
+    std::fs::write(tree.join("f"), "content").unwrap();
+    let above = scratch.path().join("above");
+    let (location, elsewhere) = (above.join("repository"), scratch.path().join("elsewhere"));
+    for folder in [&above, &elsewhere] {
+        std::fs::create_dir_all(folder).unwrap();
+    }
+    std::fs::write(elsewhere.join("config"), "precious").unwrap();
+    let (made, key) = repository(&location);
+    drop(made);
+    let opened = Repository::open_at(&Place::Folder(location.clone()), &key).unwrap();
+    std::fs::rename(&location, above.join("moved")).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &location).unwrap();
+    backup_of(&opened, &tree).unwrap();
+    drop(opened);
+    assert_eq!(std::fs::read(elsewhere.join("config")).unwrap(), b"precious");
+    assert_eq!(std::fs::read_dir(&elsewhere).unwrap().count(), 1);
+    let moved = Repository::open_at(&Place::Folder(above.join("moved")), &key).unwrap();
+    assert_eq!(moved.list_snapshots().unwrap().0.len(), 1);
+    drop(moved);
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    // Neither is a link of somebody else followed that is there beforehand.
+    std::fs::remove_file(&location).unwrap();
+    std::os::unix::fs::symlink("moved", &location).unwrap();
+    assert_eq!(
+        Repository::open_at(&Place::Folder(location.clone()), &key).unwrap().list_snapshots().unwrap().0.len(),
+        1
+    );
+    std::os::unix::fs::lchown(&location, Some(1234), None).unwrap();
+    let error = Repository::open_at(&Place::Folder(location.clone()), &key).unwrap_err().to_string();
+    assert!(error.contains("is a symbolic link of user 1234"), "{error}");
+    let new = above.join("new");
+    std::os::unix::fs::symlink(&elsewhere, &new).unwrap();
+    std::os::unix::fs::lchown(&new, Some(1234), None).unwrap();
+    let error = Repository::init(&new, &key, &RepositoryOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("is a symbolic link of user 1234"), "{error}");
+    assert_eq!(std::fs::read_dir(&elsewhere).unwrap().count(), 1);
 }

@@ -254,6 +254,33 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_of_our_own_is_nobody_elses() {
+        let dir = tempfile::tempdir().unwrap();
+        let (outer, own) = (dir.path().join("outer"), dir.path().join("outer/own"));
+        own_folder("--report", &own).unwrap();
+        assert_eq!(own.metadata().unwrap().mode() & 0o777, 0o700);
+        for (path, mode, refused) in [
+            (&outer, 0o777, true),
+            (&outer, 0o1777, false),
+            (&own, 0o755, false),
+            (&own, 0o1777, true),
+            (&own, 0o757, true),
+        ] {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+            let made = own_folder("--report", &own);
+            assert_eq!(made.is_err(), refused, "{mode:o} {}", path.display());
+            assert!(made.is_ok() || made.is_err_and(|error| error.kind == Kind::Refused));
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        std::fs::write(outer.join("file"), "").unwrap();
+        assert_eq!(own_folder("--report", &outer.join("file")).unwrap_err().kind, Kind::Failed);
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(&own, Some(1234), None).unwrap();
+            assert_eq!(own_folder("--report", &own).unwrap_err().kind, Kind::Refused);
+        }
+    }
+
+    #[test]
     fn what_is_no_file_belongs_to_nobody_else_and_has_an_end() {
         assert_eq!(read(Path::new("/dev/null")).unwrap(), (vec![], Others::default()));
         assert!(read(Path::new("/dev/zero")).is_err());

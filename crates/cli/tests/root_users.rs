@@ -179,3 +179,40 @@ fn root_an_ordinary_user_gets_no_set_id_bits_of_others() {
         assert_eq!((here.uid(), here.gid(), here.mode() & 0o7777), (uid, gid, bits), "{path}");
     }
 }
+
+#[test]
+fn root_nothing_new_is_made_where_another_user_leads() {
+    let place = Place::new();
+    place.directory("roots", 0, 0o700);
+    place.directory("theirs", USER, 0o755);
+    place.directory("sticky", 0, 0o1777);
+    place.link("../roots", "theirs/roots", USER);
+    let (code, err) = place.run(&["key", "create", "--key-file", "theirs/roots/key"]);
+    assert!(code == 1 && err.contains("is a symbolic link in a folder that user 1000 can change"), "{code} {err}");
+    place.link("../roots/placed", "sticky/new.json.draft", USER);
+    std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("../machine/tests/format-1.json"), place.at("m.json"))
+        .unwrap();
+    for (out, said) in
+        [("sticky/new.json", "it is not a file of ours"), ("theirs/new.json", "can be changed by user 1000")]
+    {
+        let arguments = ["layout", "edit", "m.json", "--out", out];
+        let (code, err) = finish(
+            Command::new(LIFEBOAT)
+                .args(arguments)
+                .env("EDITOR", "true")
+                .env_remove("VISUAL")
+                .current_dir(place.0.path()),
+        );
+        assert!(code == 3 && err.contains(said), "{out}: {code} {err}");
+    }
+    assert_eq!(std::fs::read_dir(place.at("roots")).unwrap().count(), 0);
+    // A folder that is not there yet could be anything by the time that it is used.
+    place.backup();
+    let (code, err) = place.run(&["mount", "sticky/none", "--from", "repo", "--key-file", "key"]);
+    assert!(code == 2 && err.contains("there is no folder sticky/none"), "{code} {err}");
+    // The path of a repository leads where its owner wants.
+    place.link("../roots", "theirs/repo", USER);
+    let (code, err) = place.run(&["backup", "--init", "--sysroot", "s", "--key-file", "key", "--to", "theirs/repo"]);
+    assert!(code == 1 && err.contains("is a symbolic link in a folder that user 1000 can change"), "{code} {err}");
+    assert_eq!(std::fs::read_dir(place.at("roots")).unwrap().count(), 0);
+}
