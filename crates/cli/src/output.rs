@@ -39,7 +39,9 @@ pub struct Reporter {
 impl Reporter {
     /// A reporter; with `json` all events go to standard output as JSON lines.
     pub fn new(json: bool) -> Self {
-        let bar = (!json && std::io::stderr().is_terminal()).then(|| {
+        // A line cannot be written over on a terminal that is called dumb (terminfo(5)).
+        let is_dumb = std::env::var_os("TERM").is_some_and(|name| name == "dumb");
+        let bar = (!json && !is_dumb && std::io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8));
             bar.set_style(style("{msg}"));
             bar

@@ -240,7 +240,9 @@ fn in_use(prober: &Prober<'_>, blocks: &Blocks, table: &[MountInfo], root: &Path
     left_out.check(blocks, &used, findings);
     if prober.sysroot.is_running_system() {
         for disk in blocks.disks(prober.options.loop_devices) {
-            if !used.disks.contains(&disk.name) {
+            // What is mounted of the disk of the archive, or of a stick, was named.
+            let is_named = archive_disks.contains(&disk.name) || sticks.contains(&disk.name);
+            if !used.disks.contains(&disk.name) && !is_named {
                 findings.warn(format!(
                     "{} ({}) is not in use and not part of the backup",
                     disk.path,

@@ -36,7 +36,8 @@ pub struct RestoreArgs {
     #[command(flatten)]
     pub source: FromArgs,
     /// Restore below this folder instead of to the original places
-    #[arg(long, value_name = "DIR")]
+    // As restic calls it.
+    #[arg(long, value_name = "DIR", alias = "target")]
     pub to: Option<PathBuf>,
     /// Restore this snapshot instead of the latest
     #[arg(long, value_name = "ID")]

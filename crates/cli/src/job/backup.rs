@@ -199,17 +199,27 @@ fn source(
         source = source.exclude(file.path.as_path());
     }
     let config = &session.config.backup;
+    let (mut patterns, mut paths) = (vec![], vec![]);
     for path in exclude.exclude.iter().chain(&config.exclude) {
         if let Some(pattern) = exclusion::pattern(path, sysroot)? {
+            patterns.push(pattern.clone());
             source = source.exclude_pattern(pattern);
             continue;
         }
+        paths.push(path);
         source = source.exclude(exclusion::checked(path)?);
         report_without_effect(session, path, sysroot, false);
     }
     for path in exclude.exclude_contents.iter().chain(&config.exclude_contents) {
         source = source.without_content(exclusion::checked(path)?);
         report_without_effect(session, path, sysroot, true);
+        paths.push(path);
+    }
+    let is_left_out = |inside: &Path| {
+        patterns.iter().any(|pattern| pattern.matches(inside)) || paths.iter().any(|path| inside.starts_with(path))
+    };
+    if let Some(text) = exclusion::unbootable(&exclusion::needed(sysroot, &is_left_out)) {
+        session.reporter.warning(text);
     }
     for path in also_exclude {
         if let Some(inside) = below(path, sysroot) {

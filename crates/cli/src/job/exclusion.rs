@@ -76,10 +76,67 @@ pub fn without_effect(path: &Path, sysroot: &Path, directory: bool) -> Option<St
     None
 }
 
+/// What a machine does not start without, where it is a directory of its own.
+const NEEDED: [&str; 9] = ["/bin", "/boot", "/etc", "/lib", "/sbin", "/usr", "/usr/bin", "/usr/lib", "/usr/sbin"];
+
+/// What of it `is_left_out`, by a path or by all that could be in it; the first of what is in each other.
+pub fn needed(sysroot: &Path, is_left_out: &dyn Fn(&Path) -> bool) -> Vec<&'static str> {
+    let is_there = |path: &Path| {
+        let found = sysroot.join(path.strip_prefix("/").unwrap_or(path)).symlink_metadata();
+        found.is_ok_and(|found| found.is_dir())
+    };
+    let mut needed: Vec<&'static str> = vec![];
+    for text in NEEDED {
+        let path = Path::new(text);
+        let is_known = needed.iter().any(|above| path.starts_with(above));
+        // No file has such a name, and a pattern for all that is in a directory matches it.
+        let inside = path.join("\u{1}any");
+        if !is_known && is_there(path) && (is_left_out(path) || is_left_out(&inside)) {
+            needed.push(text);
+        }
+    }
+    needed
+}
+
+/// The warning for a backup without that.
+pub fn unbootable(needed: &[&str]) -> Option<String> {
+    let last = needed.last()?;
+    let verb = if needed.len() == 1 { "is" } else { "are" };
+    Some(format!(
+        "a machine that is recovered from this backup does not start: {} {verb} left out; what is needed to start stays in a backup without that \
+         exclusion ({last})",
+        needed.join(", ")
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::ffi::OsStr;
+
+    #[test]
+    fn what_a_machine_needs_to_start_is_missed() {
+        let root = tempfile::tempdir().unwrap();
+        for directory in ["boot", "etc", "usr/bin", "usr/lib", "usr/share"] {
+            std::fs::create_dir_all(root.path().join(directory)).unwrap();
+        }
+        std::os::unix::fs::symlink("usr/bin", root.path().join("bin")).unwrap();
+        let pattern = |text: &str| Pattern::new(text, false).unwrap();
+        for (text, left_out) in [
+            ("/usr/**", vec!["/usr"]),
+            ("/usr/share/**", vec![]),
+            ("/boot/*", vec!["/boot"]),
+            ("**/*.tmp", vec![]),
+            ("/usr/{bin,lib}/**", vec!["/usr/bin", "/usr/lib"]),
+        ] {
+            let pattern = pattern(text);
+            assert_eq!(needed(root.path(), &|path| pattern.matches(path)), left_out, "{text}");
+        }
+        let path = Path::new("/etc");
+        assert_eq!(needed(root.path(), &|other| other.starts_with(path)), ["/etc"]);
+        assert_eq!(unbootable(&[]), None);
+        assert!(unbootable(&["/boot", "/etc"]).unwrap().contains("/boot, /etc are left out"));
+    }
 
     #[test]
     fn what_would_do_something_else_is_refused() {

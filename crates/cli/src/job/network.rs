@@ -69,6 +69,10 @@ fn read(path: &Path, ours: bool) -> Result<Option<Credentials>, CommandError> {
             Credentials::parse(&String::from_utf8_lossy(&bytes)).map(Some).map_err(failed)
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        // The folder of the credentials is root's alone.
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied && ours => {
+            Err(failed(error.to_string()).hint("sudo lifeboat …, which may read it"))
+        }
         Err(error) => Err(failed(error.to_string())),
     }
 }
