@@ -94,7 +94,7 @@ impl Place {
         let action = if make { "CREATE" } else { "OPEN" };
         match opened {
             Ok(descriptor) => Ok(Some(Held::new(path, descriptor))),
-            Err(OpenError::System { error, .. }) => Err(ArchiveError::io(action, path, error.into())),
+            Err(OpenError::System { error, .. }) => Err(ArchiveError::io(action, path, error)),
             Err(error) => {
                 let cause = format!("{error}; try the path that it leads to");
                 Err(ArchiveError::Store { action, path: path.to_owned(), cause })
