@@ -143,6 +143,22 @@ pub enum ArchiveError {
         /// What happened to it.
         cause: String,
     },
+    /// It cannot be known what snapshots need, so nothing was removed.
+    #[error("cannot PRUNE the repository {path}: {cause}; nothing was removed")]
+    Unsafe {
+        /// The repository.
+        path: PathBuf,
+        /// What is not known.
+        cause: String,
+    },
+    /// Nothing can be removed there.
+    #[error("cannot REMOVE from the repository {path}: {cause}")]
+    AppendOnly {
+        /// The repository.
+        path: PathBuf,
+        /// Who refuses it.
+        cause: String,
+    },
     /// Files that were just written, or relied on, are gone.
     #[error(
         "cannot WRITE a snapshot into the repository {path}: {packs} of the packs that it needs disappeared during the backup, the \

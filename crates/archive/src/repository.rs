@@ -16,6 +16,8 @@
 //! | [`lock`], [`stock`], [`notes`] | locks like restic's; which packs really exist; what was found damaged in them |
 //! | [`contents`], [`stats`] | a snapshot opened for looking; sizes of snapshots |
 //! | [`mod@copy`] | one snapshot into another repository |
+//! | [`policy`], [`forget`] | which snapshots are kept, and why; removing the others |
+//! | [`prune`] | removing what no snapshot needs |
 //! | [`owner`], [`marks`], [`clock`] | who owns snapshots, and in which order they were written |
 //! | [`snapshot`], [`verify`], [`proof`] | the list of backups; the checks that a repository or a snapshot is intact |
 //!
@@ -33,6 +35,7 @@ pub mod contents;
 mod copy;
 pub(crate) mod crypto;
 mod folder;
+mod forget;
 mod guard;
 mod handle;
 pub(crate) mod index;
@@ -48,7 +51,9 @@ mod open;
 pub(crate) mod owner;
 pub(crate) mod pack;
 mod place;
+mod policy;
 mod proof;
+mod prune;
 pub(crate) mod remote;
 pub(crate) mod snapshot;
 mod spare;
@@ -60,10 +65,13 @@ pub(crate) mod writer;
 
 pub use backup::BackupRequest;
 pub use contents::{Contents, SharedIndex};
+pub use forget::{Fate, Group};
 pub use handle::{Repository, RepositoryOptions};
 pub use keys::KeyInfo;
 pub use owner::{Owner, listed};
 pub use place::{Place, SPARE};
+pub use policy::{Count, Policy, Within};
+pub use prune::{Amount, MaxUnused, PruneOptions, PruneReport};
 pub use snapshot::{SnapshotInfo, UnreadableSnapshot};
 pub use stats::{RepositorySizes, SnapshotSizes};
 
@@ -264,14 +272,6 @@ impl Repository {
     pub fn verify(&self, observer: &dyn Observer) -> Result<VerifyReport, ArchiveError> {
         self.hold_for_reading()?;
         verify::run(self, observer)
-    }
-
-    /// Copies one snapshot, with all that it needs, into another repository; returns it as it is there.
-    ///
-    /// # Errors
-    /// When one cannot be read or the other cannot be written.
-    pub fn copy_snapshot(&self, snapshot: &SnapshotInfo, to: &Repository) -> Result<SnapshotInfo, ArchiveError> {
-        copy::run(self, to, snapshot)
     }
 
     /// Adds a key, in two files; returns the id of the first.

@@ -5,58 +5,13 @@
 
 mod common;
 
+use common::gate::{DEADLINE, Gate, in_the_middle};
 use common::{Warnings, assert_restores, backup, files_below, machine_manifest, machine_request, repository, restic};
 use common::{restic_command, scratch};
-use lifeboat_archive::{ArchiveError, Observer, Place, Progress, Quiet, Repository, RestoreOptions, Secret, Selection};
+use lifeboat_archive::{ArchiveError, Observer, Place, Quiet, Repository, RestoreOptions, Secret, Selection};
 use lifeboat_archive::{BackupReport, FileTree};
 use std::path::Path;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::{Duration, Instant};
-
-const DEADLINE: Duration = Duration::from_secs(120);
-
-/// Stops an operation in the middle, once, until it is asked to go on.
-struct Gate {
-    phase: &'static str,
-    passed: AtomicBool,
-    reached: Sender<()>,
-    go_on: Mutex<Receiver<()>>,
-    warnings: Warnings,
-}
-
-impl Observer for Gate {
-    fn progress(&self, progress: &Progress) {
-        if progress.phase == self.phase && !self.passed.swap(true, Ordering::SeqCst) {
-            self.reached.send(()).unwrap();
-            self.go_on.lock().unwrap().recv_timeout(DEADLINE).unwrap();
-        }
-    }
-
-    fn warning(&self, text: &str) {
-        self.warnings.warning(text);
-    }
-}
-
-/// Does something while an operation is in its middle; gives what the operation gave, and its warnings.
-fn in_the_middle<T: Send>(
-    phase: &'static str,
-    operation: impl FnOnce(&Gate) -> T + Send,
-    meanwhile: impl FnOnce(),
-) -> (T, String) {
-    let ((reached, is_reached), (go, go_on)) = (channel(), channel());
-    let (passed, go_on) = (AtomicBool::new(false), Mutex::new(go_on));
-    let gate = Gate { phase, passed, reached, go_on, warnings: Warnings::default() };
-    let result = std::thread::scope(|scope| {
-        let running = scope.spawn(|| operation(&gate));
-        is_reached.recv_timeout(DEADLINE).unwrap();
-        meanwhile();
-        go.send(()).unwrap();
-        running.join().unwrap()
-    });
-    (result, gate.warnings.text())
-}
+use std::time::Instant;
 
 fn save(repository: &Repository, tree: &Path, observer: &dyn Observer) -> Result<BackupReport, ArchiveError> {
     let (source, manifest) = (FileTree::new(tree), machine_manifest("1", "one"));

@@ -11,9 +11,9 @@
 
 mod common;
 
+use common::models::{Model, Random, model, wrong};
 use common::{files_below, machine_manifest, machine_request, repository, restic, scratch};
-use lifeboat_archive::{ArchiveError, FileTree, Observer, Owner, Quiet, Repository, Secret, SnapshotInfo};
-use std::collections::BTreeMap;
+use lifeboat_archive::{ArchiveError, FileTree, Observer, Owner, Quiet, Repository, Secret};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -26,28 +26,6 @@ const CHILD: &str = "LIFEBOAT_ROUNDS_CHILD";
 
 const MACHINES: [&str; 2] = ["machine-0", "machine-1"];
 const DAY: i64 = 24 * 3600;
-
-type Model = BTreeMap<PathBuf, Vec<u8>>;
-
-/// xorshift64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit as u64) as usize
-    }
-
-    fn bytes(&mut self, count: usize) -> Vec<u8> {
-        (0..count / 8 + 1).flat_map(|_| self.next().to_le_bytes()).take(count).collect()
-    }
-}
 
 /// A snapshot that was reported as done, and what it must hold.
 struct Done {
@@ -89,33 +67,6 @@ fn child_backs_up() {
     let words: Vec<&str> = words.split('\n').collect();
     let [location, key, tree, machine] = words[..] else { panic!("{words:?}") };
     save(Path::new(location), &Secret::new(key), Path::new(tree), machine.parse().unwrap(), 0).unwrap();
-}
-
-fn model(tree: &Path) -> Model {
-    let read = |path: PathBuf| (path.strip_prefix(tree).unwrap().to_owned(), std::fs::read(&path).unwrap());
-    files_below(tree).into_iter().map(read).collect()
-}
-
-/// What is wrong with a snapshot; nothing when it holds the model.
-fn wrong(repository: &Repository, snapshot: &SnapshotInfo, model: &Model) -> Option<String> {
-    let table = match repository.table(snapshot) {
-        Ok(table) => table,
-        Err(error) => return Some(error.to_string()),
-    };
-    for name in ["manifest.json", "machine.json", "extras.jsonl", "room.json"] {
-        if let Err(error) = repository.read_file(snapshot, &Path::new("/.lifeboat").join(name)) {
-            return Some(error.to_string());
-        }
-    }
-    let files = table.entries().filter(|entry| entry.kind == lifeboat_archive::Kind::File).count();
-    if files != model.len() {
-        return Some(format!("{files} files instead of {}", model.len()));
-    }
-    model.iter().find_map(|(path, content)| match repository.read_file(snapshot, &Path::new("/").join(path)) {
-        Ok(read) if read == *content => None,
-        Ok(_) => Some(format!("{} has another content", path.display())),
-        Err(error) => Some(error.to_string()),
-    })
 }
 
 impl World {

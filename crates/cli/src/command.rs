@@ -13,6 +13,7 @@ mod media;
 mod parts;
 mod policy;
 mod restore;
+mod retention;
 mod routine;
 mod storage;
 pub mod words;
@@ -27,6 +28,7 @@ pub use media::{IsoArgs, LabelArgs, MediaCommand, MediumArgs, TapeArgs, UsbArgs}
 pub use parts::{ExcludeArgs, SysrootArgs};
 pub use policy::{MenuMode, PolicyArgs};
 pub use restore::{CompareArgs, OverwriteMode, RecoveryStage, RestoreArgs};
+pub use retention::{CopyArgs, ForgetArgs, KeepArgs, PruneArgs, PruneLimitArgs, StoreArgs, count};
 pub use routine::{NotifyArgs, RefreshArgs, ScheduleArgs, StatusArgs};
 pub use storage::{StorageActivateArgs, StorageCommand, StorageLoginArgs, StorageUnlockArgs};
 
@@ -115,6 +117,15 @@ pub enum Command {
     Compare(CompareArgs),
     /// Read every byte of an archive and check it against its manifest
     Verify(FromArgs),
+    /// Remove snapshots by rules, or by their ids
+    #[command(after_help = retention::FORGET_NOTE)]
+    Forget(ForgetArgs),
+    /// Free the room of what no snapshot needs, in two runs
+    #[command(after_help = retention::PRUNE_NOTE)]
+    Prune(PruneArgs),
+    /// Copy snapshots into another repository
+    #[command(after_help = retention::COPY_NOTE)]
+    Copy(CopyArgs),
     /// Rehearse a recovery from a medium in a virtual machine
     Drill(DrillArgs),
     /// Say how old backup, medium and rehearsal are, whether the layout still fits, and what is overdue

@@ -5,11 +5,13 @@ mod browse;
 mod by_hand;
 mod check;
 mod compare;
+mod copy;
 mod dev;
 mod diff;
 mod drill;
 mod dump;
 mod find;
+mod forget;
 mod interactive;
 mod key;
 mod label;
@@ -21,6 +23,7 @@ mod media;
 mod mount;
 mod moves;
 mod notify;
+mod prune;
 pub mod recover;
 mod refresh;
 mod refresh_stick;
@@ -79,6 +82,9 @@ pub fn dispatch(cli: Cli) -> CommandResult {
         Command::Restore(args) => restore::run(&session, &args),
         Command::Compare(args) => compare::run(&session, &args),
         Command::Verify(args) => verify::run(&session, &args),
+        Command::Forget(args) => forget::run(&session, &args),
+        Command::Prune(args) => prune::run(&session, &args),
+        Command::Copy(args) => copy::run(&session, &args),
         Command::Drill(args) => drill::run(&session, &args),
         Command::Status(args) => status::run(&session, &args),
         Command::Schedule(args) => schedule::run(&session, &args),

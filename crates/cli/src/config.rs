@@ -2,10 +2,12 @@
 
 mod limits;
 mod notify;
+mod retention;
 mod routine;
 
 pub use limits::{IoPriority, LEVELS, LimitsTable};
 pub use notify::Notify;
+pub use retention::{RetentionTable, tags};
 pub use routine::{Limit, LogTable, Schedule, StatusTable};
 
 use crate::error::{CommandError, Kind};
@@ -42,6 +44,8 @@ pub struct Config {
     pub media: Media,
     /// What unattended recoveries from new media may do.
     pub unattended: Option<UnattendedPolicy>,
+    /// Which snapshots `forget` keeps.
+    pub retention: RetentionTable,
     /// What runs by itself, and when.
     pub schedule: Schedule,
     /// When something is overdue.

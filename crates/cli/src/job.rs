@@ -26,6 +26,7 @@ pub mod place;
 pub mod protect;
 pub mod refresh;
 pub mod restored;
+pub mod retention;
 pub mod room;
 pub mod scratch;
 pub mod signing;

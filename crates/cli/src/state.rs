@@ -34,11 +34,13 @@ pub enum Task {
     Verify,
     /// A rehearsal.
     Drill,
+    /// Old snapshots were forgotten, and what nobody needs was pruned.
+    Prune,
 }
 
 impl Task {
     /// All of them, in the order in which people think of them.
-    pub const ALL: [Task; 4] = [Task::Backup, Task::Medium, Task::Verify, Task::Drill];
+    pub const ALL: [Task; 5] = [Task::Backup, Task::Medium, Task::Verify, Task::Drill, Task::Prune];
 
     /// Its name, in units, logs and JSON.
     pub fn name(self) -> &'static str {
@@ -47,6 +49,7 @@ impl Task {
             Task::Medium => "medium",
             Task::Verify => "verify",
             Task::Drill => "drill",
+            Task::Prune => "prune",
         }
     }
 
@@ -256,6 +259,6 @@ mod tests {
                 });
             }
         });
-        assert_eq!(State::load(folder.path()).0.tasks.len(), 4);
+        assert_eq!(State::load(folder.path()).0.tasks.len(), 5);
     }
 }

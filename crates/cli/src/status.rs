@@ -123,6 +123,7 @@ pub fn judge(task: Task, facts: &Facts, now: Timestamp) -> Item {
                 Task::Medium => "no medium was ever made".to_owned(),
                 Task::Verify => "the archive was never verified".to_owned(),
                 Task::Drill => "the recovery was never rehearsed".to_owned(),
+                Task::Prune => "the repository was never pruned".to_owned(),
             });
             true
         }

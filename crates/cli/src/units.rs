@@ -50,6 +50,7 @@ pub fn plan(config: &Config, abilities: Abilities) -> Vec<Planned> {
                 Task::Verify => (&schedule.verify, no_reading(config)),
                 Task::Medium => (&schedule.medium, no_medium(config).or_else(|| no_archive(config))),
                 Task::Drill => (&schedule.drill, no_medium(config).or_else(|| no_rehearsal(config, abilities))),
+                Task::Prune => (&schedule.prune, no_rules(config)),
             };
             let when = match (time.as_str(), obstacle) {
                 ("off", _) => Err("turned off in [schedule]".to_owned()),
@@ -89,6 +90,19 @@ fn no_reading(config: &Config) -> Option<String> {
         Err(why) => Some(why),
         Ok(Some(StreamPlace::Pipe)) => Some("'repository' is a pipe".to_owned()),
         Ok(_) => None,
+    })
+}
+
+/// Why nothing is forgotten by itself.
+fn no_rules(config: &Config) -> Option<String> {
+    no_repository(config).or_else(|| match stream(config) {
+        Err(why) => Some(why),
+        Ok(Some(_)) => Some("'repository' is a stream, which is one backup".to_owned()),
+        Ok(None) => config
+            .retention
+            .policy()
+            .is_empty()
+            .then(|| "no rule is set in [retention], so nothing is removed".to_owned()),
     })
 }
 
@@ -260,6 +274,8 @@ mod tests {
             (String::new(), true, &[][..]),
             (repository.to_owned(), true, &["backup", "verify"]),
             (format!("{repository}verify = 'off'"), true, &["backup"]),
+            (format!("{repository}[retention]\nkeep_daily = 7"), true, &["backup", "verify", "prune"]),
+            ("repository = 'tape:/dev/nst0'\n[retention]\nkeep_daily = 7".to_owned(), true, &["backup", "verify"]),
             (format!("{repository}medium_file = '/m.iso'"), true, &["backup", "medium", "verify"]),
             (
                 format!("{repository}medium_file = '/m.iso'\nmedium_embed_key = true"),

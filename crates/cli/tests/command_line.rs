@@ -255,7 +255,7 @@ fn what_is_named_cannot_drive_the_terminal() {
 #[test]
 fn words_of_other_tools_lead_to_the_command() {
     for (word, part) in [
-        ("prune", "restic forget --prune"),
+        ("delete", "lifeboat forget"),
         ("init", "backup --to REPO --init"),
         ("mkrescue", "media iso --rescue-only"),
         ("mkbackup", "lifeboat rescue"),

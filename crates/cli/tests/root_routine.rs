@@ -80,7 +80,7 @@ fn root_systemd_accepts_the_units() {
         std::fs::write(&file, text).unwrap();
         files.push(file);
     }
-    assert_eq!(files.len(), 9);
+    assert_eq!(files.len(), 11);
     let output = Command::new("systemd-analyze").args(["verify", "--man=no"]).args(&files).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success() && said.is_empty(), "{said}");

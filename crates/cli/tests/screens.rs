@@ -190,7 +190,7 @@ fn help_on_small_and_large_screens() {
         ("welcome", &[][..]),
         ("help", &["help"]),
         ("help_restore", &["help", "restore"]),
-        ("no_such_word", &["forget"]),
+        ("no_such_word", &["delete"]),
     ] {
         for (columns, rows, suffix) in SIZES {
             std::fs::write(desk.at("none.toml"), "").unwrap();

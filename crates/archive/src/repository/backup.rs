@@ -147,9 +147,11 @@ fn attempt(
     };
     let json = serde_json::to_vec(&file).map_err(|error| store.failed("WRITE", error))?;
     // The lock is checked last: nobody may have removed anything after the check of the packs.
+    state.keep_indexed(store, index)?;
     state.prove(store, index, &stock.short)?;
     lock.prove()?;
     let (id, size) = store.write_file(FileType::Snapshot, &json)?;
+    state.keep_indexed(store, index)?;
     let stored_again = stock.lost.iter().filter(|(kind, id)| state.has_written(*kind, id)).count() as u64;
     stock.report_losses(stored_again, store, &lock, observer);
     Ok(BackupReport {

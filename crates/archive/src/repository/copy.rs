@@ -8,23 +8,23 @@ use super::lock::{Lock, Mode};
 use super::stock::Stock;
 use super::writer::{State, Writer};
 use super::{Repository, SnapshotInfo, crypto, node, snapshot};
-use crate::ArchiveError;
 use crate::file_table::Id;
+use crate::report::Progress;
+use crate::{ArchiveError, Observer, Quiet};
 use rustic_core::FileType;
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Blobs that a thread takes at a time; they are together.
 const BATCH: usize = 64;
 
-/// Copies `snapshot` of `from` into `to`; returns it as it is there, because its id differs.
-pub(super) fn run(from: &Repository, to: &Repository, snapshot: &SnapshotInfo) -> Result<SnapshotInfo, ArchiveError> {
-    let is_same = |known: &SnapshotInfo| {
-        (known.tree, &known.time, &known.host) == (snapshot.tree, &snapshot.time, &snapshot.host)
-    };
-    if let Some(known) = to.snapshots()?.into_iter().find(is_same) {
-        return Ok(known);
-    }
+/// Copies `snapshot` of `from` into `to`; returns it as it is there, because its id differs, and the bytes that were added.
+pub(super) fn run(
+    from: &Repository,
+    to: &Repository,
+    snapshot: &SnapshotInfo,
+    observer: &dyn Observer,
+) -> Result<(SnapshotInfo, u64), ArchiveError> {
     // Somebody else's lock there is no reason not to try.
     let _ = from.hold_for_reading();
     let lock = Lock::take(&to.store, Mode::Shared, "WRITE", to.lock_patience)?;
@@ -40,7 +40,7 @@ pub(super) fn run(from: &Repository, to: &Repository, snapshot: &SnapshotInfo) -
     let state = State::new(target);
     std::thread::scope(|scope| {
         let (writer, disk) = Writer::start(scope, &to.store, target, &state);
-        let result = copy(from, &source, &writer, &wanted);
+        let result = copy(from, &source, &writer, &wanted, observer);
         drop(writer);
         // A failure of the disk explains all errors of the workers.
         disk.join().map_err(|panic| panicked(&*panic))??;
@@ -54,15 +54,52 @@ pub(super) fn run(from: &Repository, to: &Repository, snapshot: &SnapshotInfo) -
     file.remove("parent");
     file.remove("parents");
     let json = serde_json::to_vec(&file).map_err(|error| to.store.failed("WRITE", error))?;
+    state.keep_indexed(&to.store, target)?;
     state.prove(&to.store, target, &stock.short)?;
     lock.prove()?;
     let (id, _) = to.store.write_file(FileType::Snapshot, &json)?;
+    state.keep_indexed(&to.store, target)?;
     // What cannot be repaired stays as it was.
     let _ = stock.mend(&to.store).and_then(|named| stock.clear(&to.store, &lock, &named));
-    snapshot::one(&to.store, &id)
+    Ok((snapshot::one(&to.store, &id)?, state.added()))
 }
 
 impl Repository {
+    /// Copies one snapshot, with all that it needs, into another repository, unless it is there; returns it as it is there.
+    ///
+    /// # Errors
+    /// When one cannot be read or the other cannot be written.
+    pub fn copy_snapshot(&self, snapshot: &SnapshotInfo, to: &Repository) -> Result<SnapshotInfo, ArchiveError> {
+        match self.copy_of(snapshot, to)? {
+            Some(known) => Ok(known),
+            None => Ok(self.copy_with(snapshot, to, &Quiet)?.0),
+        }
+    }
+
+    /// The same of one that is not there, with the bytes that were added. What an interrupted copy wrote is not written again.
+    ///
+    /// # Errors
+    /// As [`Repository::copy_snapshot`].
+    pub fn copy_with(
+        &self,
+        snapshot: &SnapshotInfo,
+        to: &Repository,
+        observer: &dyn Observer,
+    ) -> Result<(SnapshotInfo, u64), ArchiveError> {
+        run(self, to, snapshot, observer)
+    }
+
+    /// The copy of a snapshot in another repository, if it is there: of the same content, time and host.
+    ///
+    /// # Errors
+    /// When the other cannot be listed.
+    pub fn copy_of(&self, snapshot: &SnapshotInfo, to: &Repository) -> Result<Option<SnapshotInfo>, ArchiveError> {
+        let is_same = |known: &SnapshotInfo| {
+            (known.tree, &known.time, &known.host) == (snapshot.tree, &snapshot.time, &snapshot.host)
+        };
+        Ok(to.snapshots()?.into_iter().find(is_same))
+    }
+
     /// The approximate size of a copy of a snapshot, in bytes: its packed blobs, and their lines in pack headers and index.
     ///
     /// # Errors
@@ -99,9 +136,15 @@ fn blobs(from: &Repository, index: &Index, snapshot: &SnapshotInfo) -> Result<Ve
     Ok(list.into_iter().map(|(_, kind, id)| (kind, id)).collect())
 }
 
-fn copy(from: &Repository, index: &Index, writer: &Writer<'_>, wanted: &[(BlobKind, Id)]) -> Result<(), ArchiveError> {
+fn copy(
+    from: &Repository,
+    index: &Index,
+    writer: &Writer<'_>,
+    wanted: &[(BlobKind, Id)],
+    observer: &dyn Observer,
+) -> Result<(), ArchiveError> {
     let batches: Vec<_> = wanted.chunks(BATCH).collect();
-    let next = AtomicUsize::new(0);
+    let (next, done) = (AtomicUsize::new(0), AtomicU64::new(0));
     let work = || -> Result<(), ArchiveError> {
         let mut reader = Blobs::new(&from.store, index)?;
         let mut worker = writer.worker()?;
@@ -115,6 +158,9 @@ fn copy(from: &Repository, index: &Index, writer: &Writer<'_>, wanted: &[(BlobKi
                     writer.put_packed(&mut worker, *kind, *id, packed, length)?;
                 }
             }
+            let entries = done.fetch_add(batch.len() as u64, Ordering::Relaxed) + batch.len() as u64;
+            let entries_total = wanted.len() as u64;
+            observer.progress(&Progress { phase: "copy", entries, entries_total, ..Progress::default() });
         }
         writer.finish(worker)
     };

@@ -140,8 +140,12 @@ impl Repository {
             Ok(value) => lacks(&index, value),
             Err(error) => error.is_damage(),
         };
-        if is_short && !index.complete && !self.store.complete(&mut index)?.packs.is_empty() {
-            result = work(&index);
+        if is_short && !index.complete {
+            let known = index.packs.len();
+            self.store.complete(&mut index)?;
+            if index.packs.len() > known {
+                result = work(&index);
+            }
         }
         Ok((index, result?))
     }

@@ -1,8 +1,9 @@
 //! Where blobs are: the map that is made of index files.
 
-use super::index_file::{BlobKind, IndexFile, Notes};
+use super::index_file::{BlobKind, IndexFile, IndexPack, Notes};
 use crate::file_table::Id;
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// Where one blob is.
@@ -52,6 +53,16 @@ pub(crate) struct Unreadable {
     pub(crate) is_damaged: bool,
 }
 
+/// A pack that waits to be removed.
+#[derive(Clone, Debug)]
+pub(crate) struct Marked {
+    /// The index file that says so.
+    pub(crate) file: Id,
+    pub(crate) pack: IndexPack,
+    /// See [`IndexFile::lifeboat_holders`].
+    pub(crate) holders: Option<BTreeSet<String>>,
+}
+
 /// Where all blobs of a repository are.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
@@ -67,6 +78,10 @@ pub(crate) struct Index {
     /// What was found damaged, and the files that record it.
     pub(crate) damaged: Notes,
     pub(crate) note_files: Vec<Id>,
+    /// The index files that were read.
+    pub(crate) files: HashSet<Id>,
+    /// Packs that wait to be removed, unless an index file names them otherwise.
+    pub(crate) marked: HashMap<Id, Marked>,
     /// Packs that no index file names have been searched.
     pub(crate) complete: bool,
     /// Further copies of blobs; there are few.
@@ -74,10 +89,37 @@ pub(crate) struct Index {
 }
 
 impl Index {
+    /// Adds which packs an index file marks for removal.
+    pub(crate) fn add_marked(&mut self, id: &Id, file: &IndexFile) {
+        for pack in &file.packs_to_delete {
+            let marked = Marked { file: *id, pack: pack.clone(), holders: file.lifeboat_holders.clone() };
+            self.marked.insert(pack.id, marked);
+        }
+    }
+
+    /// Adds the packs that wait to be removed and are there.
+    pub(crate) fn add_waiting(&mut self, sizes: &[(Id, u64)]) {
+        let named: HashSet<Id> = self.packs.iter().copied().collect();
+        let there = |id: &Id| sizes.binary_search_by_key(id, |(id, _)| *id).is_ok();
+        let waiting = self.marked.values().filter(|marked| !named.contains(&marked.pack.id) && there(&marked.pack.id));
+        let mut packs: Vec<IndexPack> = waiting.map(|marked| marked.pack.clone()).collect();
+        packs.sort_unstable_by_key(|pack| pack.id);
+        self.add_behind(packs);
+    }
+
     /// Adds the content of an index file.
     pub(crate) fn add(&mut self, file: IndexFile) {
         file.note_into(&mut self.damaged);
-        for pack in file.packs {
+        self.add_packs(file.packs, false);
+    }
+
+    /// Adds packs whose blobs are read from there only if they are nowhere else.
+    pub(crate) fn add_behind(&mut self, packs: Vec<IndexPack>) {
+        self.add_packs(packs, true);
+    }
+
+    fn add_packs(&mut self, packs: Vec<IndexPack>, behind: bool) {
+        for pack in packs {
             let number = self.packs.len() as u32;
             self.packs.push(pack.id);
             let (mut last, mut header) = (0, HEADER);
@@ -90,9 +132,15 @@ impl Index {
                     length: blob.length,
                     uncompressed_length: blob.uncompressed_length,
                 };
-                if let Some(other) = self.map_mut(blob.kind).insert(blob.id, location) {
-                    self.copies.entry((blob.kind, blob.id)).or_default().push(other);
-                }
+                let copy = match self.map_mut(blob.kind).entry(blob.id) {
+                    Entry::Vacant(entry) => {
+                        entry.insert(location);
+                        continue;
+                    }
+                    Entry::Occupied(_) if behind => location,
+                    Entry::Occupied(mut entry) => entry.insert(location),
+                };
+                self.copies.entry((blob.kind, blob.id)).or_default().push(copy);
             }
             self.ends.push(last);
             self.lengths.push(u64::from(last) + header);
@@ -136,13 +184,18 @@ impl Index {
 
     /// Everything that is in some packs, in the order of positions.
     pub(crate) fn lying_in(&self, packs: &std::collections::HashSet<u32>) -> Vec<(Location, BlobKind, Id)> {
+        let mut found: Vec<_> = self.places().filter(|(place, _, _)| packs.contains(&place.pack)).collect();
+        found.sort_unstable();
+        found
+    }
+
+    /// Every place of every blob, in no order.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (Location, BlobKind, Id)> + '_ {
         let first = [(BlobKind::Data, &self.data), (BlobKind::Tree, &self.trees)];
         let first = first.into_iter().flat_map(|(kind, map)| map.iter().map(move |(id, place)| (*place, kind, *id)));
         let further =
             self.copies.iter().flat_map(|((kind, id), places)| places.iter().map(|place| (*place, *kind, *id)));
-        let mut found: Vec<_> = first.chain(further).filter(|(place, _, _)| packs.contains(&place.pack)).collect();
-        found.sort_unstable();
-        found
+        first.chain(further)
     }
 
     /// Forgets all trees that are not `good`; returns them.
@@ -175,7 +228,7 @@ impl Index {
 
 #[cfg(test)]
 mod tests {
-    use super::super::index_file::{IndexBlob, IndexPack};
+    use super::super::index_file::IndexBlob;
     use super::*;
 
     #[test]
@@ -207,9 +260,9 @@ mod tests {
         let mut index = Index::default();
         index.add(IndexFile {
             packs: vec![
-                IndexPack { id: [1; 32], blobs: vec![blob(7, 0), blob(8, 40)] },
-                IndexPack { id: [2; 32], blobs: vec![blob(7, 0)] },
-                IndexPack { id: [3; 32], blobs: vec![blob(9, 0), blob(8, 40)] },
+                IndexPack::new([1; 32], vec![blob(7, 0), blob(8, 40)]),
+                IndexPack::new([2; 32], vec![blob(7, 0)]),
+                IndexPack::new([3; 32], vec![blob(9, 0), blob(8, 40)]),
             ],
             ..IndexFile::default()
         });

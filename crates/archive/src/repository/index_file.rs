@@ -20,18 +20,37 @@ pub(crate) enum BlobKind {
 pub(crate) struct IndexFile {
     #[serde(default)]
     pub(crate) packs: Vec<IndexPack>,
+    /// Packs that wait to be removed: rustic's field. Nothing new may rely on them; restic does not know it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) packs_to_delete: Vec<IndexPack>,
+    /// Who held a lock when these were marked, see [`LockFile::holder_id`](super::lock): none of them may live when they are removed.
+    /// Missing while the index files that named them may still be there, and in what rustic wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) lifeboat_holders: Option<BTreeSet<String>>,
     /// What is damaged; restic does not know this field.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) lifeboat_damaged: Vec<Noted>,
 }
 
 /// A pack in an index file.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct IndexPack {
     #[serde(with = "hex_id")]
     pub(crate) id: Id,
     #[serde(default)]
     pub(crate) blobs: Vec<IndexBlob>,
+    /// When it was written, or marked for removal, RFC 3339: rustic's field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) time: Option<String>,
+    /// Its length in bytes: rustic's field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) size: Option<u64>,
+}
+
+impl IndexPack {
+    pub(crate) fn new(id: Id, blobs: Vec<IndexBlob>) -> IndexPack {
+        IndexPack { id, blobs, time: None, size: None }
+    }
 }
 
 /// A blob in a pack.

@@ -9,12 +9,15 @@ use crate::file_table::Id;
 use crate::{ArchiveError, Observer};
 use rayon::prelude::*;
 use rustic_core::FileType;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Bytes read from the end of a pack at first: the header of some hundred blobs.
 const TAIL: u64 = 16 << 10;
 /// A longer header is rejected: restic's limit.
 const LONGEST_HEADER: u64 = 16 << 20;
+
+/// How often index files are listed again while others replace them.
+const TRIES: usize = 5;
 
 /// The packs that no index file names.
 #[derive(Debug, Default)]
@@ -36,15 +39,34 @@ impl Store {
 
     /// Reads the index files that can be read.
     pub(crate) fn read_indexes(&self) -> Result<Index, ArchiveError> {
-        let listed = self.list_with_sizes(FileType::Index)?;
-        let files: Vec<Result<IndexFile, ArchiveError>> = listed.par_iter().map(|file| self.read_index(file)).collect();
+        let mut files: BTreeMap<Id, Result<IndexFile, ArchiveError>> = BTreeMap::new();
+        let mut listed = self.list_with_sizes(FileType::Index)?;
+        for _ in 0..TRIES {
+            let new: Vec<&(Id, u64)> = listed.iter().filter(|(id, _)| !files.contains_key(id)).collect();
+            let read: Vec<_> = new.par_iter().map(|file| self.read_index(file)).collect();
+            files.extend(new.into_iter().map(|(id, _)| *id).zip(read));
+            if files.values().all(Result::is_ok) || self.lost().is_some() {
+                break;
+            }
+            // What a prune or a backup replaced meanwhile is in newer files, which were written before.
+            let again = self.list_with_sizes(FileType::Index)?;
+            let there: HashSet<Id> = again.iter().map(|(id, _)| *id).collect();
+            if files.iter().all(|(id, file)| file.is_ok() || there.contains(id)) {
+                break;
+            }
+            files.retain(|id, _| there.contains(id));
+            listed = again;
+        }
         let mut index = Index::default();
-        for ((id, _), file) in listed.iter().zip(files) {
+        for (id, file) in &mut files {
+            let file = std::mem::replace(file, Ok(IndexFile::default()));
             match file {
                 Ok(file) => {
                     if !file.lifeboat_damaged.is_empty() {
                         index.note_files.push(*id);
                     }
+                    index.files.insert(*id);
+                    index.add_marked(id, &file);
                     index.add(file);
                 }
                 Err(error) => {
@@ -64,13 +86,13 @@ impl Store {
         serde_json::from_slice(&json).map_err(|error| self.damaged(store::name(FileType::Index, &listed.0), error))
     }
 
-    /// Adds to the index what packs list and it does not; returns these.
+    /// Adds to the index what packs list and it does not, for reading; returns these. Packs that wait to be removed are
+    /// among what can be read, as long as they are there.
     pub(crate) fn complete(&self, index: &mut Index) -> Result<Unnamed, ArchiveError> {
         let sizes = self.list_with_sizes(FileType::Pack)?;
         let unnamed = self.unnamed(index, &sizes)?;
-        for pack in &unnamed.packs {
-            index.add(IndexFile { packs: vec![pack.clone()], ..IndexFile::default() });
-        }
+        index.add_behind(unnamed.packs.clone());
+        index.add_waiting(&sizes);
         index.complete = true;
         Ok(unnamed)
     }
@@ -78,8 +100,9 @@ impl Store {
     /// Reads the headers of the packs that no index names.
     pub(crate) fn unnamed(&self, index: &Index, sizes: &[(Id, u64)]) -> Result<Unnamed, ArchiveError> {
         let named: HashSet<&Id> = index.packs.iter().collect();
-        // What is in packs that only wait to be removed is elsewhere.
-        let is_unneeded = |id: &Id| index.damaged.get(id).is_some_and(|damage| damage.unneeded);
+        // What is in damaged packs that only wait to be removed is elsewhere, and nobody needs what a prune marked.
+        let is_unneeded =
+            |id: &Id| index.damaged.get(id).is_some_and(|damage| damage.unneeded) || index.marked.contains_key(id);
         let packs = sizes.iter().filter(|(id, _)| !named.contains(id) && !is_unneeded(id));
         let packs: Vec<&(Id, u64)> = packs.collect();
         let read: Vec<_> = packs.par_iter().map(|(id, size)| self.read_pack_header(id, *size)).collect();
@@ -113,7 +136,7 @@ impl Store {
             tail = read(length)?;
         }
         let blobs = pack::read_tail(&self.key, &tail, size).map_err(|error| damaged(error.to_string()))?;
-        Ok(IndexPack { id: *id, blobs })
+        Ok(IndexPack::new(*id, blobs))
     }
 
     /// Records what packs list and no index names, and removes damaged index files: all that they listed is in the

@@ -5,6 +5,7 @@
 
 mod file;
 
+use super::crypto;
 use super::store::Store;
 use crate::ArchiveError;
 use crate::file_table::Id;
@@ -12,6 +13,8 @@ use crate::report::locked;
 use file::{LockFile, LockFiles, Unwritable};
 use lifeboat_sys::ending;
 use rustix::time::{ClockId, clock_gettime};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -34,6 +37,24 @@ pub(crate) enum Mode {
     Shared,
     /// For removing; nobody else may do anything.
     Alone,
+    /// For removing in two runs: beside others who know what is marked for removal, but not beside another prune.
+    Pruning,
+}
+
+impl Mode {
+    fn file(self, token: &str) -> LockFile {
+        LockFile::new(self == Mode::Alone, self == Mode::Pruning, token)
+    }
+
+    /// Somebody else's lock is in the way.
+    fn conflicts_with(self, other: &LockFile) -> bool {
+        other.exclusive
+            || match self {
+                Mode::Shared => false,
+                Mode::Alone => true,
+                Mode::Pruning => other.lifeboat.is_none() || other.lifeboat_prunes,
+            }
+    }
 }
 
 /// A lock, held until it is dropped.
@@ -49,6 +70,8 @@ pub(crate) struct Lock {
 struct Held {
     files: LockFiles,
     mode: Mode,
+    /// See [`LockFile::holder_id`].
+    token: String,
     state: Mutex<State>,
     changed: Condvar,
     /// Held while the lock is rewritten, and while it is searched for.
@@ -71,6 +94,13 @@ fn uptime() -> Duration {
     Duration::new(u64::try_from(now.tv_sec).unwrap_or_default(), u32::try_from(now.tv_nsec).unwrap_or_default())
 }
 
+/// A random name for a holder.
+fn token() -> std::io::Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| std::io::Error::other(error.to_string()))?;
+    Ok(crypto::hex(&bytes))
+}
+
 /// Waits; there is no event for what others do to files.
 fn wait(time: Duration) {
     std::thread::sleep(time);
@@ -85,11 +115,24 @@ impl LockFiles {
             if other.is_left_over(now) {
                 // Where nothing can be removed, it stays.
                 let _ = self.remove(id);
-            } else if (other.exclusive || mode == Mode::Alone) && !other.is_stale(now) {
+            } else if mode.conflicts_with(&other) && !other.is_stale(now) {
                 return Ok(Some(other));
             }
         }
         Ok(None)
+    }
+
+    /// All locks; `None` for what is not one. One that is rewritten meanwhile has another name by the second look.
+    fn all(&self) -> Result<BTreeMap<Id, Option<LockFile>>, ArchiveError> {
+        let mut all = BTreeMap::new();
+        for _ in 0..2 {
+            for id in self.list()? {
+                if let Entry::Vacant(entry) = all.entry(id) {
+                    entry.insert(self.read(&id)?);
+                }
+            }
+        }
+        Ok(all)
     }
 
     fn is_locked(&self, other: &LockFile, action: &'static str) -> ArchiveError {
@@ -148,12 +191,13 @@ impl Lock {
             wait(left.min(POLL));
         }
         let written = uptime();
-        let id = match files.write(&LockFile::new(mode == Mode::Alone)) {
+        let token = token().map_err(|error| files.0.failed("WRITE", format!("its lock: {error}")))?;
+        let id = match files.write(&mode.file(&token)) {
             Ok(id) => id,
             Err(unwritable) => return Ok(Err(unwritable)),
         };
         let state = Mutex::new(State { id, since: written, lost: None, ended: false });
-        let held = Arc::new(Held { files, mode, state, changed: Condvar::new(), refreshing: Mutex::new(()) });
+        let held = Arc::new(Held { files, mode, token, state, changed: Condvar::new(), refreshing: Mutex::new(()) });
         let refreshed = Arc::clone(&held);
         let thread = std::thread::Builder::new().name("lock".into());
         let refresher = thread.spawn(move || refreshed.refresh_until_ended()).ok();
@@ -174,6 +218,8 @@ impl Lock {
     /// [`ArchiveError::Locked`]; when the place cannot be read.
     pub(crate) fn confirm(&self, action: &'static str) -> Result<(), ArchiveError> {
         wait((self.written + SETTLE).saturating_sub(uptime()));
+        // While it is rewritten there are two of it.
+        let _alone = locked(&self.held.refreshing);
         let own = locked(&self.held.state).id;
         match self.held.files.conflict(self.held.mode, &[own])? {
             Some(other) => Err(self.held.files.is_locked(&other, action)),
@@ -185,6 +231,38 @@ impl Lock {
     pub(crate) fn is_alone(&self) -> bool {
         let own = locked(&self.held.state).id;
         matches!(self.held.files.conflict(Mode::Alone, &[own]), Ok(None))
+    }
+
+    /// Who else holds a lock, stale ones included: the names of [`LockFile::holder_id`].
+    pub(crate) fn others(&self) -> Result<BTreeSet<String>, ArchiveError> {
+        let all = self.held.files.all()?;
+        let others = all.values().flatten().map(LockFile::holder_id).filter(|other| *other != self.held.token);
+        Ok(others.collect())
+    }
+
+    /// Reports whether all of these holders are gone. What the dead among them left is removed first, as `restic unlock` does: who only
+    /// slept finds its lock gone, and begins again.
+    pub(crate) fn are_gone(&self, holders: &BTreeSet<String>) -> Result<bool, ArchiveError> {
+        if holders.is_empty() {
+            return Ok(true);
+        }
+        let files = &self.held.files;
+        let now = jiff::Timestamp::now();
+        let mut removed = false;
+        for (id, lock) in files.all()? {
+            let Some(other) = lock.filter(|other| holders.contains(&other.holder_id())) else { continue };
+            if !other.is_stale(now) {
+                return Ok(false);
+            }
+            files.remove(&id)?;
+            removed = true;
+        }
+        if !removed {
+            return Ok(true);
+        }
+        // One that was just rewriting its lock has looked for the old one after this time, or its new one is seen now.
+        wait(SETTLE);
+        Ok(self.others()?.is_disjoint(holders))
     }
 
     /// Verifies that the lock was held all the time: nobody removed it, and it never became stale without being acquired again.
@@ -281,7 +359,7 @@ impl Held {
             return Ok(());
         }
         let written = uptime();
-        let new = self.files.write(&LockFile::new(self.mode == Mode::Alone)).map_err(|unwritable| unwritable.error)?;
+        let new = self.files.write(&self.mode.file(&self.token)).map_err(|unwritable| unwritable.error)?;
         if is_old {
             wait(SETTLE);
             let is_there = self.files.list()?.contains(&old);

@@ -149,7 +149,7 @@ pub(crate) fn warn_of_the_future(snapshots: &[SnapshotInfo], now: jiff::Timestam
     if let Some(ahead) = snapshots.iter().rfind(|snapshot| snapshot.ahead_of(now)) {
         observer.warning(&format!(
             "snapshot {} of '{}' is dated {}, but this machine's clock says {now}: one of the two clocks is or was \
-             wrong; the order of snapshots does not depend on it, but rules of `restic forget` that count days do",
+             wrong; the order of snapshots does not depend on it, but rules of `forget` that count days do",
             ahead.short_id(),
             ahead.host,
             ahead.time,

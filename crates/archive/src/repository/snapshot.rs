@@ -7,6 +7,7 @@ use crate::ArchiveError;
 use crate::file_table::Id;
 use rustic_core::FileType;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 
 /// Clocks of machines differ by less.
 const TOLERANCE_NANOSECONDS: i128 = 600 * 1_000_000_000;
@@ -193,6 +194,11 @@ pub(crate) fn all(store: &Store) -> Result<(Vec<SnapshotInfo>, Vec<UnreadableSna
                 None => unreadable.push(UnreadableSnapshot { id: crypto::hex(&listed.0), cause: error.to_string() }),
             },
         }
+    }
+    if !unreadable.is_empty() {
+        // What somebody removed since it was listed is no damage.
+        let there: HashSet<String> = store.list(FileType::Snapshot)?.iter().map(|id| crypto::hex(id)).collect();
+        unreadable.retain(|snapshot| there.contains(&snapshot.id));
     }
     sort(&mut list, jiff::Timestamp::now().as_second());
     Ok((list, unreadable))

@@ -143,7 +143,7 @@ impl Stock {
             if count(&file) == before {
                 continue;
             }
-            if !file.packs.is_empty() {
+            if !file.packs.is_empty() || !file.packs_to_delete.is_empty() {
                 store.write_index(&file)?;
             }
             old.push(id);

@@ -128,10 +128,10 @@ impl Store {
         result
     }
 
-    /// Writes an index file; returns its size in bytes.
-    pub(crate) fn write_index(&self, index: &IndexFile) -> Result<u64, ArchiveError> {
+    /// Writes an index file; returns id and size in bytes.
+    pub(crate) fn write_index(&self, index: &IndexFile) -> Result<(Id, u64), ArchiveError> {
         let json = serde_json::to_vec(index).map_err(|error| self.failed("WRITE", error))?;
-        self.write_file(FileType::Index, &json).map(|(_, size)| size)
+        self.write_file(FileType::Index, &json)
     }
 
     /// Writes an encrypted file under the hash of its bytes; returns id and size in bytes.

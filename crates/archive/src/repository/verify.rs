@@ -47,6 +47,7 @@ pub(super) fn run(repository: &Repository, observer: &dyn Observer) -> Result<Ve
     index.unreadable.iter().for_each(|index| note(&index.cause));
     let expected = expected(store)?;
     let named = index.packs.len();
+    let is_named: HashSet<Id> = index.packs.iter().copied().collect();
     let unnamed = store.complete(&mut index)?;
     let listed = store.list_with_sizes(FileType::Pack)?;
     let sizes: HashMap<Id, u64> = listed.iter().copied().collect();
@@ -61,6 +62,7 @@ pub(super) fn run(repository: &Repository, observer: &dyn Observer) -> Result<Ve
         packs: &listed,
         expected: &expected,
         unneeded: index.damaged.iter().filter(|(_, damage)| damage.unneeded).map(|(pack, _)| *pack).collect(),
+        waiting: index.marked.keys().copied().filter(|pack| !is_named.contains(pack)).collect(),
         lengths: index.packs.iter().copied().zip(index.lengths.iter().copied()).collect(),
         problems: &problems,
         observer,
@@ -97,10 +99,12 @@ pub(super) fn run(repository: &Repository, observer: &dyn Observer) -> Result<Ve
         }
     }
     if needs_unnamed && index.unreadable.is_empty() {
-        let packs = unnamed.packs.len();
-        note(&format!(
-            "an index is missing: snapshots need {packs} packs that no index names; the next backup writes it again"
-        ));
+        match unnamed.packs.len() {
+            0 => note("snapshots need packs that wait to be removed; `lifeboat prune` puts them back into the index"),
+            packs => note(&format!(
+                "an index is missing: snapshots need {packs} packs that no index names; the next backup writes it again"
+            )),
+        }
     }
     for ((path, message), snapshots) in hit {
         problems.add(path, format!("{} {message}", of_snapshots(&snapshots)));
@@ -141,6 +145,8 @@ struct Reading<'a> {
     expected: &'a HashMap<Id, Vec<IndexBlob>>,
     /// Damaged packs that nothing needs.
     unneeded: HashSet<Id>,
+    /// Packs that a prune marked: another one may be removing them now.
+    waiting: HashSet<Id>,
     /// Lengths of packs, as far as known.
     lengths: HashMap<Id, u64>,
     problems: &'a Problems<'a>,
@@ -169,6 +175,9 @@ impl Reading<'_> {
                         "{error}; nothing needs this pack any more, and the next backup that has the repository to \
                          itself removes it"
                     )),
+                    Err(error) if self.waiting.contains(id) => self
+                        .observer
+                        .warning(&format!("{error}; no snapshot needed this pack when `lifeboat prune` marked it")),
                     Err(error) => self.problems.add(PathBuf::new(), error),
                     Ok(()) => {}
                 }

@@ -11,6 +11,7 @@ use super::store::Store;
 use crate::ArchiveError;
 use crate::file_table::Id;
 use crate::report::locked;
+use rustic_core::FileType;
 use std::collections::HashSet;
 use std::hash::BuildHasherDefault;
 use std::sync::Mutex;
@@ -51,6 +52,8 @@ pub(crate) struct State {
     spare: Mutex<Vec<Vec<u8>>>,
     /// Packs that were written, with their lengths.
     written: Mutex<Vec<(Id, u64)>>,
+    /// Index files that were written.
+    index_files: Mutex<HashSet<Id>>,
 }
 
 impl State {
@@ -59,7 +62,8 @@ impl State {
         let used = (0..index.packs.len()).map(|_| AtomicBool::new(false)).collect();
         let (failed, added) = (AtomicBool::new(false), AtomicU64::new(0));
         let (data, trees) = (Claims::default(), Claims::default());
-        State { failed, added, data, trees, used, spare: Mutex::default(), written: Mutex::default() }
+        let (spare, written, index_files) = (Mutex::default(), Mutex::default(), Mutex::default());
+        State { failed, added, data, trees, used, spare, written, index_files }
     }
 
     fn claims(&self, kind: BlobKind) -> &Claims {
@@ -75,8 +79,7 @@ impl State {
     /// intact was read.
     pub(crate) fn prove(&self, store: &Store, index: &Index, short: &HashSet<Id>) -> Result<(), ArchiveError> {
         let sizes = super::stock::sizes(store)?;
-        let used = self.used.iter().enumerate().filter(|(_, used)| used.load(Ordering::Relaxed));
-        let used = used.map(|(number, _)| (index.packs[number], index.lengths[number]));
+        let used = self.relied_on().map(|number| (index.packs[number], index.lengths[number]));
         let used = used.filter(|(pack, _)| !short.contains(pack));
         let written = locked(&self.written).clone();
         let needed = written.into_iter().chain(used);
@@ -90,6 +93,53 @@ impl State {
                 first: crypto::hex(&first[..4]),
             }),
         }
+    }
+
+    /// Numbers of the packs of the index that something relies on.
+    fn relied_on(&self) -> impl Iterator<Item = usize> + '_ {
+        self.used.iter().enumerate().filter(|(_, used)| used.load(Ordering::Relaxed)).map(|(number, _)| number)
+    }
+
+    /// Puts back into the index what a prune has marked for removal since `index` was read, and this snapshot needs: no snapshot that the
+    /// prune saw needed it. It is called before and after the snapshot is written: what is marked later, the prune itself puts back,
+    /// because it looks for new snapshots once it has marked. Nothing is removed meanwhile, because we hold a lock.
+    pub(crate) fn keep_indexed(&self, store: &Store, index: &Index) -> Result<(), ArchiveError> {
+        let listed = store.list_with_sizes(FileType::Index)?;
+        let own = locked(&self.index_files).clone();
+        // The prune may not have come further by then.
+        let mut marked: Vec<IndexPack> = index.marked.values().map(|marked| marked.pack.clone()).collect();
+        for file in listed.iter().filter(|(id, _)| !index.files.contains(id) && !own.contains(id)) {
+            // One that cannot be read any more was replaced, and what replaced it is read the next time; damage is for `verify`.
+            marked.extend(store.read_index(file).map(|file| file.packs_to_delete).unwrap_or_default());
+        }
+        if marked.is_empty() {
+            return Ok(());
+        }
+        let needed: HashSet<Id> = self.relied_on().map(|number| index.packs[number]).collect();
+        let needed: HashSet<Id> = needed.into_iter().chain(locked(&self.written).iter().map(|(id, _)| *id)).collect();
+        marked.retain(|pack| needed.contains(&pack.id));
+        if marked.is_empty() {
+            return Ok(());
+        }
+        let now = store.read_indexes()?;
+        let named: HashSet<&Id> = now.packs.iter().collect();
+        marked.retain(|pack| !named.contains(&pack.id));
+        if let Some(first) = marked.first() {
+            tracing::info!(packs = marked.len(), first = crypto::hex(&first.id[..4]), "a prune had marked them");
+            let packs = marked.into_iter().map(|pack| IndexPack::new(pack.id, pack.blobs)).collect();
+            let (id, size) = store.write_index(&IndexFile { packs, ..IndexFile::default() })?;
+            locked(&self.index_files).insert(id);
+            self.added.fetch_add(size, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Writes an index file of packs that were written.
+    fn write_index(&self, store: &Store, index: &IndexFile) -> Result<(), ArchiveError> {
+        let (id, size) = store.write_index(index)?;
+        locked(&self.index_files).insert(id);
+        self.added.fetch_add(size, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Bytes written so far.
@@ -237,16 +287,16 @@ fn write_packs(store: &Store, packs: &Receiver<Pack>, state: &State) -> Result<(
             locked(&state.spare).push(pack.bytes);
         }
         waiting += pack.blobs.len();
-        index.packs.push(IndexPack { id, blobs: pack.blobs });
+        index.packs.push(IndexPack::new(id, pack.blobs));
         if waiting >= INDEX_BLOBS || unsettled.len() >= INDEX_PACKS || since.elapsed() >= INDEX_INTERVAL {
             store.settle(&mut unsettled)?;
-            added.fetch_add(store.write_index(&std::mem::take(&mut index))?, Ordering::Relaxed);
+            state.write_index(store, &std::mem::take(&mut index))?;
             (waiting, since) = (0, Instant::now());
         }
     }
     store.settle(&mut unsettled)?;
     if !index.packs.is_empty() {
-        added.fetch_add(store.write_index(&index)?, Ordering::Relaxed);
+        state.write_index(store, &index)?;
     }
     Ok(())
 }

@@ -2,6 +2,9 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 pub mod changing;
+pub mod gate;
+pub mod models;
+pub mod stores;
 pub mod streams;
 
 use lifeboat_archive::repository::{BackupRequest, RepositoryOptions};

@@ -188,6 +188,34 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "forget",
+        &[
+            ("lifeboat forget --keep-daily 14 --keep-monthly 12 --dry-run", "What would go, what stays, and why"),
+            ("lifeboat forget --prune", "By the rules of [retention] in /etc/lifeboat.toml; free the room as well"),
+            ("lifeboat forget 1a2b3c4d", "Remove one snapshot"),
+            ("lifeboat forget --all-machines --keep-within 90d --keep-monthly 24", "In a repository of many machines"),
+        ],
+    ),
+    (
+        "prune",
+        &[
+            ("lifeboat prune --dry-run", "What a run would mark, copy and remove"),
+            ("lifeboat prune", "Mark what nobody needs, and remove what an earlier run has marked"),
+            ("lifeboat prune --max-repack-size 20G --max-unused 10%", "Do less at a time"),
+        ],
+    ),
+    (
+        "copy",
+        &[
+            ("lifeboat copy --to /mnt/offsite/repository --init", "This machine's snapshots into a second repository"),
+            (
+                "lifeboat copy --from sftp://nas//srv/backup --to /mnt/usb/repo --all-machines --to-key-file usb.key",
+                "All snapshots into a repository with another key",
+            ),
+            ("lifeboat copy --to /mnt/offsite/repository -s latest", "The latest one only"),
+        ],
+    ),
+    (
         "drill",
         &[
             ("lifeboat drill rescue.iso", "Rehearse: recover into a virtual machine and boot the result"),

@@ -10,6 +10,10 @@ fn heading(command: &str, id: &str) -> Option<&'static str> {
     Some(match (command, id) {
         ("backup", "compression") => "Limits",
         ("restore", "exclude") => return None,
+        ("forget" | "copy", "machine" | "all_machines" | "snapshot") => "Whose snapshots",
+        (_, "max_unused" | "max_repack_size" | "grace") => "What a prune does",
+        (_, id) if id.starts_with("keep_") => "What is kept",
+        ("copy", "to_key_file") => "Key",
         (_, "exclude" | "exclude_contents") => "What is saved",
         (_, "key_file" | "words" | "passphrase" | "new_key_file") if command != "key" => "Key",
         (_, "sysroot" | "machine") => "Another system than the running one",

@@ -1,7 +1,7 @@
 //! Words that other tools use for what Lifeboat calls otherwise: whoever types one is told the command.
 
 /// A word, and what to do.
-const WORDS: [(&str, &str); 23] = [
+const WORDS: [(&str, &str); 20] = [
     ("archives", "'lifeboat list' shows the snapshots of a repository or medium"),
     ("cat", "'lifeboat dump SNAPSHOT PATH' writes a file of a snapshot to standard output"),
     ("extract", "'lifeboat restore --to DIR PATH' gets files out of a snapshot"),
@@ -24,14 +24,8 @@ const WORDS: [(&str, &str); 23] = [
         "boot the recovery medium to bring a machine back; 'lifeboat restore --to DIR PATH' gets files back on a running machine",
     ),
     ("opalchallenge", "Lifeboat does not unlock self-encrypting disks"),
-    ("prune", "Lifeboat removes no snapshots: 'restic forget --prune' does, on the same repository, at any time"),
-    ("forget", "Lifeboat removes no snapshots: 'restic forget --prune' does, on the same repository, at any time"),
-    ("delete", "Lifeboat removes no snapshots: 'restic forget --prune' does, on the same repository, at any time"),
-    ("compact", "Lifeboat removes no snapshots: 'restic forget --prune' does, on the same repository, at any time"),
-    (
-        "copy",
-        "'restic copy' copies snapshots between repositories; 'lifeboat media iso --from REPO' puts one onto a medium",
-    ),
+    ("delete", "'lifeboat forget' removes snapshots, 'lifeboat prune' what no snapshot needs any more"),
+    ("compact", "'lifeboat prune' frees the room of what no snapshot needs any more"),
     (
         "unlock",
         "'restic unlock' removes what crashed programs left locked; 'lifeboat storage unlock' opens LUKS in the rescue system",

@@ -34,13 +34,16 @@ pub fn run(session: &Session, args: &StatusArgs) -> CommandResult {
     let (repository, known) = look_into(session, args, &this);
     let machine = machine(session);
     let layout = layout(known.as_ref(), machine.as_ref());
-    let items = Task::ALL.into_iter().map(|task| {
+    // Most do not remove anything by themselves.
+    let prunes = !session.config.retention.policy().is_empty() || state.runs(Task::Prune).last.is_some();
+    let items = Task::ALL.into_iter().filter(|task| prunes || *task != Task::Prune).map(|task| {
         let mut facts = facts(session, task, &state);
         match task {
             Task::Backup => of_backup(&mut facts, known.as_ref()),
             Task::Verify => facts.since = known.as_ref().and_then(|known| known.first),
             Task::Medium => of_medium(session, &mut facts, machine.as_ref().ok(), &state),
             Task::Drill => facts.since = made(&state),
+            Task::Prune => {}
         }
         judge(task, &facts, now)
     });
@@ -163,6 +166,8 @@ fn facts(session: &Session, task: Task, state: &State) -> Facts {
         Task::Verify => table.verify.unwrap_or_else(|| by_timer(VERIFY)),
         Task::Medium => table.medium.unwrap_or_default(),
         Task::Drill => table.drill.unwrap_or_else(|| by_timer(DRILL)),
+        // A repository that is not pruned only grows.
+        Task::Prune => Limit(None),
     };
     let about = runs.done.as_ref().and_then(|run| run.place.clone());
     let is_running = runs.last.as_ref().is_some_and(runs_still);

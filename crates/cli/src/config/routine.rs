@@ -16,6 +16,8 @@ pub struct Schedule {
     pub verify: String,
     /// When a recovery is rehearsed.
     pub drill: String,
+    /// When old snapshots are forgotten and the repository is pruned, if `[retention]` has a rule.
+    pub prune: String,
     /// The most by which each is delayed at random, a time span of systemd.
     pub delay: String,
     /// The image that is kept up to date, and rehearsed.
@@ -36,6 +38,7 @@ impl Default for Schedule {
             medium: text("*-*-* 04:30:00"),
             verify: text("Sun *-*-* 05:30:00"),
             drill: text("*-*-02 06:30:00"),
+            prune: text("*-*-* 03:30:00"),
             delay: text("45min"),
             medium_file: None,
             medium_archive: true,

@@ -9,11 +9,17 @@ pub fn explain(error: ArchiveError) -> CommandError {
         ArchiveError::WrongKey { .. } | ArchiveError::WrongKeyForStream { .. } => {
             Some("--key-file FILE, or --words to type the recovery words")
         }
+        ArchiveError::Unsafe { .. } => Some("'lifeboat verify', which names everything that is damaged"),
+        ArchiveError::AppendOnly { .. } => {
+            Some("doing it where files can be removed: on the server itself, or with other credentials")
+        }
         error if error.is_damage() => Some("another copy of the repository, or a medium that holds the archive"),
         _ => None,
     };
     let kind = match &error {
-        ArchiveError::PassphraseForStream => Kind::Refused,
+        ArchiveError::PassphraseForStream | ArchiveError::Unsafe { .. } | ArchiveError::AppendOnly { .. } => {
+            Kind::Refused
+        }
         _ => Kind::Failed,
     };
     let error = CommandError { kind, ..CommandError::from(error) };

@@ -93,6 +93,7 @@ mod tests {
             Task::Medium => ("2026-11-24T04:51:33Z", None, "/mnt/nas/web1.iso"),
             Task::Verify => ("2026-11-29T05:58:02Z", Some(10), ""),
             Task::Drill => ("2026-10-02T06:55:40Z", Some(40), ""),
+            Task::Prune => ("2026-11-30T03:52:07Z", None, "/mnt/nas/repository"),
         };
         let item = |task: Task| {
             let (at, days, about) = done(task);

@@ -22,12 +22,16 @@ pub enum Runs {
 }
 
 /// What another test runs, by how the line begins: the rescue system, a screen, storage that one machine does not have.
-const THERE: [(&str, &str, &str); 29] = [
+const THERE: [(&str, &str, &str); 32] = [
     ("lifeboat media usb ", "crates/drill/tests/usb.rs", "lifeboat media usb --to"),
     ("lifeboat backup --to usb", "crates/drill/tests/usb.rs", "lifeboat backup --to usb"),
     ("lifeboat media refresh --out usb", "crates/drill/tests/usb.rs", "lifeboat media refresh --out usb"),
     ("lifeboat list --from usb", "crates/drill/tests/usb.rs", "lifeboat list --from usb"),
     ("lifeboat verify --from usb", "crates/drill/tests/usb.rs", "lifeboat verify --from usb"),
+    // What is removed, other commands of the pages would miss.
+    ("lifeboat forget ", "crates/cli/tests/root_retention.rs", "\"forget\""),
+    ("lifeboat prune", "crates/cli/tests/root_retention.rs", "\"prune\""),
+    ("lifeboat copy ", "crates/cli/tests/root_retention.rs", "\"copy\""),
     ("lifeboat browse", "crates/cli/tests/interactive.rs", ".args([\"browse\", \"--from\"])"),
     ("sudo lifeboat drill ", "crates/drill/tests/routine.rs", "starts_with(\"sudo lifeboat drill \")"),
     ("lifeboat backup --to stream:- |", "crates/cli/tests/root_streams.rs", "stream:-"),

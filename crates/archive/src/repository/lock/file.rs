@@ -30,6 +30,13 @@ pub(super) struct LockFile {
     pub(super) uid: u32,
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) gid: u32,
+    /// Names this holder for as long as it lives, for a lock is rewritten under other ids. Who writes it knows packs that are marked for
+    /// removal; restic ignores it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) lifeboat: Option<String>,
+    /// It prunes without an exclusive lock.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) lifeboat_prunes: bool,
 }
 
 fn is_zero(value: &u32) -> bool {
@@ -42,8 +49,8 @@ fn host() -> String {
 }
 
 impl LockFile {
-    /// A lock of this process.
-    pub(super) fn new(exclusive: bool) -> LockFile {
+    /// A lock of this process, of the holder that `token` names.
+    pub(super) fn new(exclusive: bool, prunes: bool, token: &str) -> LockFile {
         let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
         LockFile {
             time: clock::now(),
@@ -53,6 +60,16 @@ impl LockFile {
             pid: std::process::id().into(),
             uid,
             gid,
+            lifeboat: Some(token.to_owned()),
+            lifeboat_prunes: prunes,
+        }
+    }
+
+    /// The holder, the same however often the lock is rewritten.
+    pub(super) fn holder_id(&self) -> String {
+        match &self.lifeboat {
+            Some(token) => token.clone(),
+            None => format!("{} {}", self.hostname, self.pid),
         }
     }
 
@@ -214,7 +231,7 @@ mod tests {
     use super::*;
 
     fn lock(host: &str, pid: i64, time: &str) -> LockFile {
-        LockFile { hostname: host.to_owned(), pid, time: time.to_owned(), ..LockFile::new(false) }
+        LockFile { hostname: host.to_owned(), pid, time: time.to_owned(), ..LockFile::new(false, false, "t") }
     }
 
     #[test]
