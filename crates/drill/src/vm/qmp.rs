@@ -187,6 +187,25 @@ impl Qmp {
         self.execute("send-key", json!({"keys": keys})).map(drop)
     }
 
+    /// Puts an image into a drive as a disc; what was in it is taken out. At `unreadable`, a place in bytes, the disc cannot be read.
+    ///
+    /// # Errors
+    /// As [`Qmp::execute`].
+    pub fn insert(&mut self, device: &str, image: &Path, unreadable: Option<u64>) -> Result<(), DrillError> {
+        let file = image.to_string_lossy();
+        let name = match unreadable {
+            None => file.into_owned(),
+            // QEMU docs/devel/testing/blkdebug.rst: EIO, each time; sectors of 512 bytes.
+            Some(place) => {
+                let fault = json!({"event": "read_aio", "errno": 5, "sector": place / 512, "immediately": false, "once": false});
+                let faulty = json!({"driver": "blkdebug", "image": {"driver": "file", "filename": file}, "inject-error": [fault]});
+                format!("json:{faulty}")
+            }
+        };
+        let arguments = json!({"id": device, "filename": name, "format": "raw", "read-only-mode": "read-only"});
+        self.execute("blockdev-change-medium", arguments).map(drop)
+    }
+
     /// Opens the tray of a removable drive and takes the disc out.
     ///
     /// # Errors
