@@ -252,12 +252,16 @@ fn root_each_disc_is_known_by_its_label_and_uuid() {
 #[test]
 fn root_the_page_of_a_disc_is_followed_literally() {
     let place = Place::new();
-    let (ok, said) = place.bash("bsdtar -xf discs/box-disc2.iso RECOVER-BY-HAND.txt && sed -n 's/^    //p' RECOVER-BY-HAND.txt >page.sh");
+    let (ok, said) = place
+        .bash("bsdtar -xf discs/box-disc2.iso RECOVER-BY-HAND.txt && sed -n 's/^    //p' RECOVER-BY-HAND.txt >page.sh");
     assert!(ok, "{said}");
     let stand_ins = "mount() { bsdtar -C \"$4\" -xf \"$3\"; }; umount() { rm -rf \"$1\"/*; }; mountpoint() { test -e \"$2\"/lifeboat; }";
     for (target, edit) in [
         ("gnu", "true"),
-        ("bsd", "sed -i \"s/| tar -xpf.*lifeboat)/| bsdtar -xpf - -C \\\"\\$target\\\" --numeric-owner --acls --xattrs --exclude '^.lifeboat')/\" page.sh && grep -q bsdtar page.sh"),
+        (
+            "bsd",
+            "sed -i \"s/| tar -xpf.*lifeboat)/| bsdtar -xpf - -C \\\"\\$target\\\" --numeric-owner --acls --xattrs --exclude '^.lifeboat')/\" page.sh && grep -q bsdtar page.sh",
+        ),
     ] {
         let script = format!(
             "{edit} && {stand_ins} && images=$PWD/discs/box key=$PWD/key disc=$PWD/mnt target=$PWD/{target} && set -e && . ./page.sh"

@@ -32,7 +32,8 @@ fn record(scenario: &Scenario) -> Result<Discs, DrillError> {
     let (mut vm, disk) = scenario.start_original()?;
     let mut guest = Guest::login(&mut vm, BOOT)?;
     guest.install(&SystemRunner, &programs(), "/usr/local/bin")?;
-    guest.must(&format!("mkdir -p {MEDIUM_DIRECTORY} && mount -t tmpfs -o size=2500m tmpfs {MEDIUM_DIRECTORY}"), BOOT)?;
+    guest
+        .must(&format!("mkdir -p {MEDIUM_DIRECTORY} && mount -t tmpfs -o size=2500m tmpfs {MEDIUM_DIRECTORY}"), BOOT)?;
     let output = guest.must(
         &format!("{CONTENT}; sync; {SET} && lifeboat verify --from {MEDIUM_DIRECTORY}/set-disc1.iso && ls -l {MEDIUM_DIRECTORY}"),
         RECORD,
@@ -81,7 +82,6 @@ fn change_discs(vm: &mut Vm, images: &[PathBuf], mut from: usize) -> Result<usiz
     }
     Ok(from)
 }
-
 
 /// Another disc, a disc of another set, a blank one, and one that cannot be read come in between; the recovery goes on.
 #[test]
@@ -156,12 +156,16 @@ fn a_set_is_recovered_by_hand() {
         let mut guest = Guest::login(&mut vm, BOOT)?;
         guest.install(&SystemRunner, &["/usr/bin/age".into(), "/usr/bin/zstd".into()], "/usr/local/bin")?;
         guest.must("age --version; zstd --version; python3 --version", BOOT)?;
-        guest.must(&format!("mkdir -p {MEDIUM_DIRECTORY} && mount -t tmpfs -o size=2000m tmpfs {MEDIUM_DIRECTORY}"), BOOT)?;
+        guest.must(
+            &format!("mkdir -p {MEDIUM_DIRECTORY} && mount -t tmpfs -o size=2000m tmpfs {MEDIUM_DIRECTORY}"),
+            BOOT,
+        )?;
         guest.install(&SystemRunner, &images, MEDIUM_DIRECTORY)?;
         let paste = "mkdir -p /mnt/medium && mount -o ro /dev/sr0 /mnt/medium && \
                      sed -n 's/^    //p' /mnt/medium/lifeboat/RECOVER-BY-HAND.txt > /run/page.sh && test -s /run/page.sh";
         guest.must(paste, BOOT)?;
-        let output = guest.must(&format!("disk0=/dev/vdb images={MEDIUM_DIRECTORY}/set bash -e /run/page.sh"), RECORD)?;
+        let output =
+            guest.must(&format!("disk0=/dev/vdb images={MEDIUM_DIRECTORY}/set bash -e /run/page.sh"), RECORD)?;
         assert!(output.contains("is the last: the set is whole") && !output.contains("not everything"), "{output}");
         guest.must("sync", BOOT)?;
         guest.run("poweroff", BOOT)?;

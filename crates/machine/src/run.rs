@@ -33,8 +33,20 @@ mod tests {
 
     #[test]
     fn all_lie_in_the_directory() {
-        let names =
-            [LOG, PARAMETERS, SOURCE, AFTER, MEDIUM, FIRST_DISC, TOOLS, TOOLS_WRITABLE, MODPROBE, SSH, NETWORK_STARTED, INITRAMFS];
+        let names = [
+            LOG,
+            PARAMETERS,
+            SOURCE,
+            AFTER,
+            MEDIUM,
+            FIRST_DISC,
+            TOOLS,
+            TOOLS_WRITABLE,
+            MODPROBE,
+            SSH,
+            NETWORK_STARTED,
+            INITRAMFS,
+        ];
         for name in names {
             assert_eq!(name.strip_prefix(DIRECTORY).map(|rest| rest.starts_with('/')), Some(true), "{name}");
             assert_eq!(names.iter().filter(|other| **other == name).count(), 1, "{name}");

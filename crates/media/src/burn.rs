@@ -98,7 +98,8 @@ impl Burner {
         let began = Instant::now();
         while !matches!(optical::tray(&device), Ok(optical::Tray::Disc)) {
             if began.elapsed() >= READY {
-                let reason = "the drive does not show the disc that it has just written; try putting it in again".to_owned();
+                let reason =
+                    "the drive does not show the disc that it has just written; try putting it in again".to_owned();
                 return Err(MediaError::Verify { out: device, reason });
             }
             std::thread::sleep(ASKED_EVERY);
@@ -117,9 +118,12 @@ impl Burner {
 
 /// What xorriso's `-toc` says of a disc (xorriso(1), "-toc").
 fn state(text: &str) -> Blank {
-    let line = |key: &str| text.lines().find_map(|line| Some(line.strip_prefix(key)?.trim_start_matches(' ').strip_prefix(':')?.trim()));
+    let line = |key: &str| {
+        text.lines().find_map(|line| Some(line.strip_prefix(key)?.trim_start_matches(' ').strip_prefix(':')?.trim()))
+    };
     let status = line("Media status").unwrap_or("is not recognizable");
-    let words = |number: usize| line("Media blocks")?.split(',').nth(number)?.split_whitespace().next()?.parse::<u64>().ok();
+    let words =
+        |number: usize| line("Media blocks")?.split(',').nth(number)?.split_whitespace().next()?.parse::<u64>().ok();
     if status.starts_with("is blank") {
         return Blank::Yes(words(1).unwrap_or(0).saturating_mul(SECTOR));
     }

@@ -77,9 +77,10 @@ pub fn compare_volume(image: &Path, name: &str, volume: &Path, out: &Path) -> Re
     let mut at = 0;
     while at < length {
         let found = iso::read(&written, extents, at, CHUNK.min(length - at)).map_err(fault)?;
-        same(&source, at, &found).map_err(MediaError::io("READ", volume))?.then_some(()).ok_or_else(|| {
-            wrong(format!("lifeboat/{name} is not what was written to it, from byte {at} on"))
-        })?;
+        same(&source, at, &found)
+            .map_err(MediaError::io("READ", volume))?
+            .then_some(())
+            .ok_or_else(|| wrong(format!("lifeboat/{name} is not what was written to it, from byte {at} on")))?;
         at += found.len() as u64;
     }
     Ok(written.size())

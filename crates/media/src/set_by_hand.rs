@@ -34,7 +34,8 @@ Only Lifeboat restores inode flags, project ids, sockets, shared blocks, and ext
 /// The lines that name drive and key, make the identity for age, and read all volumes in their order.
 pub(crate) fn functions(has_key: bool) -> Vec<String> {
     let key = if has_key { "$medium/lifeboat/repository.key" } else { "/root/repository.key" };
-    let mut lines = vec![format!(": \"${{drive:=/dev/sr0}}\" \"${{images:=}}\" \"${{disc:=/mnt/disc}}\" \"${{key:={key}}}\"")];
+    let mut lines =
+        vec![format!(": \"${{drive:=/dev/sr0}}\" \"${{images:=}}\" \"${{disc:=/mnt/disc}}\" \"${{key:={key}}}\"")];
     lines.push("export LC_ALL=C.UTF-8 KEY=\"$key\" TARGET=\"$target\"".to_owned());
     lines.push("umask 077; mkdir -p \"$disc\" \"$target\"".to_owned());
     lines.extend(by_hand::identity().into_iter().map(str::to_owned));

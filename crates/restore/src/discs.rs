@@ -47,7 +47,9 @@ pub fn look(device: &Path, set: Option<&str>, number: Option<u32>) -> Result<Dis
         }
         Ok(disc) => Ok(disc),
         Err(DiscError::Unreadable(cause)) => Err(Held::Other(format!("a disc that cannot be read ({cause})"))),
-        Err(DiscError::Foreign) => Err(Held::Other("a disc without files: it is blank, or holds something else".to_owned())),
+        Err(DiscError::Foreign) => {
+            Err(Held::Other("a disc without files: it is blank, or holds something else".to_owned()))
+        }
         Err(DiscError::Other { label }) => Err(Held::Other(format!("the disc {label:?}, which is none of a set"))),
         Err(DiscError::Damaged(cause)) => Err(Held::Other(format!("a disc whose volume cannot be used ({cause})"))),
     }
@@ -180,8 +182,12 @@ fn wanted(number: u32, set: &str, there: &[(PathBuf, Held)], why: Option<&str>) 
     for (device, held) in there {
         match held {
             Held::Nothing | Held::Busy => {}
-            Held::Sibling(_, what) | Held::Other(what) if drives.len() == 1 => text.push_str(&format!("; in it is {what}")),
-            Held::Sibling(_, what) | Held::Other(what) => text.push_str(&format!("; in {} is {what}", device.display())),
+            Held::Sibling(_, what) | Held::Other(what) if drives.len() == 1 => {
+                text.push_str(&format!("; in it is {what}"))
+            }
+            Held::Sibling(_, what) | Held::Other(what) => {
+                text.push_str(&format!("; in {} is {what}", device.display()))
+            }
         }
     }
     text

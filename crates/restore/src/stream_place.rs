@@ -111,8 +111,10 @@ impl StreamAt {
                 Ok(Stream::open(DiscSource::new(drives), secret)?)
             }
             Kind::Images(path) => {
-                let unusable =
-                    |error: ImagesError| Failure::Unusable { what: path.display().to_string(), reason: error.to_string() };
+                let unusable = |error: ImagesError| Failure::Unusable {
+                    what: path.display().to_string(),
+                    reason: error.to_string(),
+                };
                 Ok(Stream::open(DiscSource::new(Images::find(path).map_err(unusable)?), secret)?)
             }
         }

@@ -193,7 +193,10 @@ pub fn verify(view: &View<'_>, manifest: &MediumManifest, sink: &dyn EventSink) 
     for path in view.paths(Some("lifeboat"))?.into_iter().flatten() {
         let Some(name) = path.strip_prefix("lifeboat/") else { continue };
         let is_volume = manifest.first_volume() == Some(name);
-        if !["manifest.json", "initrd.img", BOOT_LIST].contains(&name) && !manifest.files.contains_key(name) && !is_volume {
+        if !["manifest.json", "initrd.img", BOOT_LIST].contains(&name)
+            && !manifest.files.contains_key(name)
+            && !is_volume
+        {
             return Err(Failure::Damaged { file: name.to_owned(), problem: "is not in its manifest".into() });
         }
     }

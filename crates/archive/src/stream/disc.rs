@@ -69,8 +69,7 @@ impl Disc {
     pub fn open(path: &Path) -> Result<Disc, DiscError> {
         let unreadable = |fault: lifeboat_remote::Fault| DiscError::Unreadable(fault.to_string());
         let image = ImageFile::open(path).map_err(unreadable)?;
-        let descriptor =
-            image.read_at(VOLUME_DESCRIPTOR_OFFSET, VOLUME_DESCRIPTOR_BYTES as u64).map_err(unreadable)?;
+        let descriptor = image.read_at(VOLUME_DESCRIPTOR_OFFSET, VOLUME_DESCRIPTOR_BYTES as u64).map_err(unreadable)?;
         let label = optical::volume_id(&descriptor).ok_or(DiscError::Foreign)?;
         let other = || DiscError::Other { label: label.clone() };
         let files = iso::files(&image, &path.display().to_string(), FOLDER).map_err(|_| other())?;
@@ -94,7 +93,8 @@ impl Disc {
 
     /// Fills the buffer from a place of the volume.
     fn read_at(&self, at: u64, buffer: &mut [u8]) -> Result<(), String> {
-        let bytes = iso::read(&self.image, &self.extents, at, buffer.len() as u64).map_err(|fault| fault.to_string())?;
+        let bytes =
+            iso::read(&self.image, &self.extents, at, buffer.len() as u64).map_err(|fault| fault.to_string())?;
         if bytes.len() != buffer.len() {
             return Err(format!("it ends at byte {}", at.saturating_add(bytes.len() as u64)));
         }
@@ -207,7 +207,9 @@ impl DiscInput {
         self.disc = locked(&self.discs).copy(self.number, &path, cause)?;
         match &self.disc {
             Some(disc) if disc.length == self.length => Ok(true),
-            Some(disc) => Err(io::Error::other(format!("{} in {} has another length", disc.what(), disc.path.display()))),
+            Some(disc) => {
+                Err(io::Error::other(format!("{} in {} has another length", disc.what(), disc.path.display())))
+            }
             None => Ok(false),
         }
     }
@@ -304,7 +306,9 @@ impl Images {
         for entry in std::fs::read_dir(folder)? {
             let entry = entry?.path();
             // Links, too: images are large, and may lie on several disks.
-            if entry.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("iso")) && entry.is_file() || entry == path {
+            if entry.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("iso")) && entry.is_file()
+                || entry == path
+            {
                 files.push(entry);
             }
         }

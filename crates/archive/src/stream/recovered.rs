@@ -46,7 +46,8 @@ impl Stream {
             return self.own_file(name);
         }
         let index = self.index_of(path)?;
-        let failed = |cause: &str| ArchiveError::Stream { action: "READ", path: path.to_owned(), cause: cause.to_owned() };
+        let failed =
+            |cause: &str| ArchiveError::Stream { action: "READ", path: path.to_owned(), cause: cause.to_owned() };
         if self.catalogue.table.records[index].size > OWN_MAX {
             return Err(failed("it is larger than what is read into memory"));
         }

@@ -98,13 +98,14 @@ fn of_stream(session: &Session, args: &DumpArgs, place: &StreamPlace, to_termina
 
 /// Where the content is written to.
 fn output(args: &DumpArgs, to_terminal: bool) -> Result<BufWriter<Out>, CommandError> {
-    let out = match &args.target {
-        None if to_terminal => Out::Terminal(Text(io::stdout())),
-        None => Out::Standard(io::stdout()),
-        Some(path) => Out::File(NewFile::create(path, 0o600).map_err(|error| {
-            CommandError::new(Kind::Failed, format!("cannot CREATE {}: {error}", path.display()))
-        })?),
-    };
+    let out =
+        match &args.target {
+            None if to_terminal => Out::Terminal(Text(io::stdout())),
+            None => Out::Standard(io::stdout()),
+            Some(path) => Out::File(NewFile::create(path, 0o600).map_err(|error| {
+                CommandError::new(Kind::Failed, format!("cannot CREATE {}: {error}", path.display()))
+            })?),
+        };
     Ok(BufWriter::with_capacity(BUFFER, out))
 }
 

@@ -108,8 +108,15 @@ fn rescue_only(session: &Session, args: &IsoArgs) -> CommandResult {
     let mut medium = args.medium.clone();
     medium.append.extend(args.source.iter().map(|source| format!("lifeboat.source={source}")));
     let credentials = key.is_some();
-    let request =
-        Request { machine: &machine, archive: None, key: key.as_ref(), seal: known.as_ref(), credentials, stick: None, set: None };
+    let request = Request {
+        machine: &machine,
+        archive: None,
+        key: key.as_ref(),
+        seal: known.as_ref(),
+        credentials,
+        stick: None,
+        set: None,
+    };
     medium::write_iso(session, &medium, &workshop, &request, &args.out)
 }
 

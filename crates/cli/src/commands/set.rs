@@ -188,7 +188,8 @@ fn write(
     let (done, pressed) = std::thread::scope(|scope| {
         let pressing = scope.spawn(move || press.run(volumes));
         let done = streams::backup_into(session, &backup, &place, Box::new(sink), out);
-        let pressed = pressing.join().unwrap_or_else(|_| Err(Some(CommandError::new(Kind::Failed, "an internal error"))));
+        let pressed =
+            pressing.join().unwrap_or_else(|_| Err(Some(CommandError::new(Kind::Failed, "an internal error"))));
         (done, pressed)
     });
     match (done, pressed) {

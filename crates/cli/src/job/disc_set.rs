@@ -7,8 +7,8 @@ use crate::job::medium::{Request, Workshop};
 use crate::job::{medium_room, tapes};
 use crate::session::Session;
 use lifeboat_archive::stream::Disc;
-use lifeboat_archive::stream::disc::{short, volume_name};
 use lifeboat_archive::stream::Sink;
+use lifeboat_archive::stream::disc::{short, volume_name};
 use lifeboat_machine::bytes::{human, parse_size};
 use lifeboat_machine::{Event, EventSink as _};
 use lifeboat_media::burn::{Blank, Burner};
@@ -93,7 +93,10 @@ impl Target {
                 let text = format!("--out {}: there is no folder {}", out.display(), folder.display());
                 Err(CommandError::usage(text))
             }
-            None => Err(CommandError::usage(format!("--out {}: name a folder, or what the images begin with", out.display()))),
+            None => Err(CommandError::usage(format!(
+                "--out {}: name a folder, or what the images begin with",
+                out.display()
+            ))),
         }
     }
 
@@ -362,7 +365,8 @@ impl Press<'_> {
         loop {
             if !std::mem::take(&mut is_there) {
                 drive.eject();
-                let question = format!("Put a blank disc for disc {number} into {} and press Enter, or type stop: ", drive.name());
+                let question =
+                    format!("Put a blank disc for disc {number} into {} and press Enter, or type stop: ", drive.name());
                 if !tapes::answered(&question)? {
                     let text = format!("disc {number} was not written: there is no blank disc in {}", drive.name());
                     return Err(CommandError::new(Kind::Failed, text)
@@ -458,7 +462,9 @@ mod tests {
     #[test]
     fn images_of_an_earlier_set() {
         let dir = tempfile::tempdir().unwrap();
-        for name in ["web1-disc2.iso", "web1-disc10.iso", "web1-disc02.iso", "web1-discx.iso", "web2-disc1.iso", "web1.iso"] {
+        for name in
+            ["web1-disc2.iso", "web1-disc10.iso", "web1-disc02.iso", "web1-discx.iso", "web2-disc1.iso", "web1.iso"]
+        {
             std::fs::write(dir.path().join(name), "x").unwrap();
         }
         let numbers: Vec<u32> = images(dir.path(), "web1").into_iter().map(|(number, _)| number).collect();

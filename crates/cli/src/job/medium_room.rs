@@ -307,8 +307,14 @@ mod tests {
         assert!(fits(signed, here(190), there(184)));
         assert!(!fits(signed, here(189), there(184)) && !fits(signed, here(190), there(183)));
         let set = need.staging(10 << 20);
-        assert!(fits(set, here(60), there(164)) && !fits(set, here(59), there(164)) && !fits(set, here(60), there(163)));
-        assert!(!fits(Need { archive: u64::MAX, staged: u64::MAX, rescue_system: u64::MAX, signed: 0 }, here(1), there(1)));
+        assert!(
+            fits(set, here(60), there(164)) && !fits(set, here(59), there(164)) && !fits(set, here(60), there(163))
+        );
+        assert!(!fits(
+            Need { archive: u64::MAX, staged: u64::MAX, rescue_system: u64::MAX, signed: 0 },
+            here(1),
+            there(1)
+        ));
     }
 
     #[test]
