@@ -16,18 +16,18 @@ use lifeboat_sys::SystemRunner;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// Discs of 100 MB, of which a small system needs five or so.
-const SET: &str = "lifeboat media set --size 100M --out /run/medium/set --embed-key --no-firmware --mode nuke \
+/// The rescue system of a Debian takes nearly as much as the first disc has.
+const SET: &str = "lifeboat media set --size 130M --out /run/medium/set --embed-key --no-firmware --mode nuke \
      --append lifeboat.after=poweroff";
-/// What stands in for what the machine knows and nobody compresses: so the set has at least five discs.
-const CONTENT: &str = "head -c 120000000 /dev/urandom >/srv/noise";
+/// What cannot be compressed: so the set has at least five discs.
+const CONTENT: &str = "head -c 260000000 /dev/urandom >/srv/noise";
 
 struct Discs {
     original: Original,
     images: Vec<PathBuf>,
 }
 
-/// The machine makes its set, and another one that is wrong everywhere.
+/// The machine makes its set.
 fn record(scenario: &Scenario) -> Result<Discs, DrillError> {
     let (mut vm, disk) = scenario.start_original()?;
     let mut guest = Guest::login(&mut vm, BOOT)?;
@@ -46,7 +46,7 @@ fn record(scenario: &Scenario) -> Result<Discs, DrillError> {
     for number in 1..=count {
         let image = scenario.directory.join(format!("set-disc{number}.iso"));
         guest.fetch(&format!("{MEDIUM_DIRECTORY}/set-disc{number}.iso"), &image, RECORD)?;
-        assert!(image.metadata().unwrap().len() <= 100 << 20);
+        assert!(image.metadata().unwrap().len() <= 130 << 20);
         images.push(image);
     }
     guest.settle()?;
