@@ -128,8 +128,8 @@ fn state(text: &str) -> Blank {
         return Blank::Yes(words(1).unwrap_or(0).saturating_mul(SECTOR));
     }
     if status.starts_with("is written") {
-        let sessions = text.lines().filter_map(|line| line.strip_prefix("ISO session")?.rsplit(',').next());
-        let label = sessions.last().map(|label| format!(" ({})", label.trim())).unwrap_or_default();
+        let mut sessions = text.lines().filter_map(|line| line.strip_prefix("ISO session")?.rsplit(',').next());
+        let label = sessions.next_back().map(|label| format!(" ({})", label.trim())).unwrap_or_default();
         return Blank::No(format!("it {status}{label}"));
     }
     Blank::None(status.to_owned())

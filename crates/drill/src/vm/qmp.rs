@@ -198,7 +198,8 @@ impl Qmp {
             return self.execute("blockdev-change-medium", arguments).map(drop);
         };
         // QEMU docs/devel/testing/blkdebug.rst: EIO, each time; sectors of 512 bytes.
-        let fault = json!({"event": "read_aio", "errno": 5, "sector": place / 512, "immediately": false, "once": false});
+        let fault =
+            json!({"event": "read_aio", "errno": 5, "sector": place / 512, "immediately": false, "once": false});
         let image = json!({"driver": "file", "filename": file, "read-only": true});
         let faulty = json!({"driver": "blkdebug", "image": image, "inject-error": [fault]});
         let node = format!("faulty{}", self.next);
