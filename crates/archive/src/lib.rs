@@ -10,6 +10,7 @@
 //! | [`encrypted`] | what the filesystem encrypts by itself |
 //! | [`extras`] | what restic's format cannot carry: root metadata, inode flags, project ids, holes, shared blocks |
 //! | `links` | which entries are one inode |
+//! | [`listing`] | entries as lists show them |
 //! | `shared`, [`room`] | files that share blocks; the room that a restore needs |
 //! | [`diff`], `differing` | what differs between two snapshots; in which respects two entries differ |
 //! | [`pattern`] | patterns for paths |
@@ -41,6 +42,7 @@ pub mod file_tree;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
 mod links;
+pub mod listing;
 pub mod measure;
 pub mod pattern;
 mod pax;
@@ -63,6 +65,7 @@ pub use error::ArchiveError;
 pub use extract::{Keep, RestoreOptions, Survey};
 pub use file_table::{Entry, FileTable, Kind, Time, Xattr};
 pub use file_tree::FileTree;
+pub use listing::Listing;
 pub use pattern::Pattern;
 pub use report::{BackupReport, Observer, Problem, Progress, Quiet, RestoreReport, VerifyReport};
 pub use repository::{BackupRequest, Contents, KeyInfo, Owner, Place, Repository, RepositoryOptions, SnapshotInfo};

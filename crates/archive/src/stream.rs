@@ -16,6 +16,7 @@
 //! | [`by_hand`] | what each volume says to people without Lifeboat |
 //! | [`source`] | where volumes are read from |
 //! | [`tape`] | volumes on tapes |
+//! | [`disc`] | volumes on discs, and in their images |
 //! | `volume`, `set`, `members` | read a volume, a set, the members of its archive; damage is passed over |
 //! | `archive` | an opened set, and how its contents come |
 //! | `reading` | restore, verify, compare |
@@ -36,6 +37,7 @@ mod archive;
 mod backup;
 pub mod by_hand;
 mod catalogue;
+pub mod disc;
 mod frame;
 pub mod info;
 mod limits;
@@ -56,6 +58,7 @@ mod volumes;
 
 pub use age::Identity;
 pub use archive::Stream;
+pub use disc::{Disc, DiscError, DiscSource, Discs, Images, ImagesError};
 pub use info::Info;
 pub use sink::{FileSink, PipeSink, Sink};
 pub use source::{FileSource, Input, PipeSource, Source};

@@ -24,7 +24,7 @@ pub use key::{KeyAddArgs, KeyCommand, KeyFileArgs, KeyRemoveArgs, KeyShowArgs};
 pub use layout::{LayoutEditArgs, MoveArgs};
 pub use limits::LimitArgs;
 pub use look::{BrowseArgs, DiffArgs, DumpArgs, FindArgs, ListArgs, LsArgs, MountArgs, SnapshotsArgs, StatsArgs};
-pub use media::{IsoArgs, LabelArgs, MediaCommand, MediumArgs, TapeArgs, UsbArgs};
+pub use media::{IsoArgs, LabelArgs, MediaCommand, MediumArgs, SetArgs, TapeArgs, UsbArgs};
 pub use parts::{ExcludeArgs, SysrootArgs};
 pub use policy::{MenuMode, PolicyArgs};
 pub use restore::{CompareArgs, OverwriteMode, RecoveryStage, RestoreArgs};

@@ -30,6 +30,7 @@ mod refresh_stick;
 mod rescue;
 mod restore;
 mod schedule;
+mod set;
 mod stats;
 mod status;
 mod storage;

@@ -6,6 +6,8 @@ pub mod backup;
 pub mod boot_check;
 pub mod compared;
 pub mod contents;
+pub mod disc_set;
+pub mod discs;
 pub mod exclusion;
 pub mod failure;
 pub mod found;

@@ -80,6 +80,9 @@ fn no_place(config: &Config) -> Option<String> {
             Some("'repository' is a stream in files: each is written once, and never replaced".to_owned())
         }
         Ok(Some(StreamPlace::Pipe)) => Some("'repository' is a pipe".to_owned()),
+        Ok(Some(StreamPlace::Drives(_) | StreamPlace::Images(_))) => {
+            Some("'repository' is a set of discs, which only 'lifeboat media set' writes".to_owned())
+        }
         Ok(Some(StreamPlace::Tape(_)) | None) => None,
     })
 }

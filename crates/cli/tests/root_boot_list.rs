@@ -55,6 +55,7 @@ fn medium_with(dir: &Path, sealed: bool, signing: Option<&Signing>, kernel: &[u8
         kernel: "6.1".into(),
         archive: None,
         repository: None,
+        set: None,
         embedded_key: false,
         files: lifeboat_media::digest_files(&files).unwrap(),
     };

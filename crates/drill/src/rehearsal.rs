@@ -22,6 +22,8 @@ use std::time::{Duration, Instant};
 pub struct DrillOptions {
     /// The medium.
     pub medium: PathBuf,
+    /// The other discs of its set, each in a drive of its own: nobody changes them.
+    pub further_discs: Vec<PathBuf>,
     /// Where the report, screenshots and console logs go; made when it is missing.
     pub report: PathBuf,
     /// Where the disks are made, sparse, and removed at the end.
@@ -169,10 +171,11 @@ struct Run<'a> {
 impl Run<'_> {
     fn recover(&mut self) -> Result<(), DrillError> {
         (self.observer)(Progress::Phase("boot the medium".to_owned()));
-        let spec = match self.options.stick || self.medium.stick {
+        let mut spec = match self.options.stick || self.medium.stick {
             true => self.spec.clone().stick(&self.options.medium),
             false => self.spec.clone().disc(&self.options.medium),
         };
+        spec.further_discs.clone_from(&self.options.further_discs);
         let mut vm = Vm::start(&spec, self.acceleration, &self.options.report.join("recovery"))?;
         let result = self.follow(&mut vm);
         let started = vm.started;

@@ -59,6 +59,7 @@ fn drill_of_a_medium_that_starts_nothing_by_itself() {
         let report = scenario.directory.join("drill");
         let options = DrillOptions {
             medium: original.medium,
+            further_discs: vec![],
             report: report.clone(),
             scratch: scenario.directory.clone(),
             cache: Some(lab().machines()?),

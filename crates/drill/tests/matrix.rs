@@ -118,6 +118,7 @@ fn one_medium_on_every_controller_and_card() {
         for &controller in recovered {
             let options = DrillOptions {
                 medium: original.medium.clone(),
+                further_discs: vec![],
                 report: scenario.directory.join(format!("drill-{}", controller.name())),
                 scratch: scenario.directory.clone(),
                 cache: Some(lab().machines()?),

@@ -69,6 +69,7 @@ fn small_medium(scenario: &Scenario, initramfs: &[u8], key: &[PathBuf; 2]) -> Pa
         kernel: "test".into(),
         archive: None,
         repository: None,
+        set: None,
         embedded_key: false,
         files: BTreeMap::new(),
     };

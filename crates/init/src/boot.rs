@@ -12,6 +12,7 @@ use crate::network;
 use crate::report::Reporter;
 use crate::root;
 use crate::rules;
+use crate::source::first_disc;
 use crate::source::tape::{self, TapeSearch};
 use crate::source::{Search, choose, wanted::Wanted};
 use crate::ssh;
@@ -219,9 +220,24 @@ fn rescue_media(init: &mut Init) {
         (found, failures.unwrap_or_default())
     });
     init.network_failures = failures;
-    init.source = found;
+    init.source = found.map(|found| keep_first_disc(init, found));
     if let Some(tapes) = tapes {
         init.tape = choose_tape(init, &tapes, tape_deadline);
+    }
+}
+
+/// Has what a recovery needs of the first disc of a set in memory, so that its drive takes the others. Where that fails, the disc stays
+/// mounted: with the others in further drives it is good enough.
+fn keep_first_disc(init: &Init, found: FoundMedium) -> FoundMedium {
+    if init.identity.manifest.as_ref().is_none_or(|manifest| manifest.set.is_none()) {
+        return found;
+    }
+    match first_disc::keep(&found.mount, Path::new(run::FIRST_DISC)) {
+        Ok(()) => FoundMedium { mount: run::FIRST_DISC.into(), ..found },
+        Err(reason) => {
+            init.reporter.warn(format!("disc 1 has to stay in {}: {reason}", found.device.display()));
+            found
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 //! | [`identify`] | what a device holds |
 //! | [`choose`] | which one is the medium, and why none is |
 //! | [`tape`] | the tape that holds the archive |
+//! | [`first_disc`] | what is kept of the first disc of a set |
 //!
 //! The medium is the one whose `/lifeboat/manifest.json` is, byte for byte, the one in the initramfs. Devices are examined
 //! in two rounds: discs and USB sticks first (ISO 9660 and FAT anywhere), then, only if those had nothing, the
@@ -15,6 +16,7 @@
 
 pub mod choose;
 pub mod device;
+pub mod first_disc;
 pub mod identify;
 pub mod tape;
 pub mod wanted;

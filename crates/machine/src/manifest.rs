@@ -60,6 +60,10 @@ pub struct MediumManifest {
     /// On a medium that is written again, the folder of its repository, from the top of the medium. Its files are not in [`Self::files`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repository: Option<String>,
+    /// On the first disc of a set: the id of the set of volumes, of which the first is on this disc. It is not in [`Self::files`]: a volume
+    /// says itself whether it is whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<String>,
     /// The medium holds the key of the archive.
     pub embedded_key: bool,
     /// Each file of the medium below `/lifeboat/`, by its path there, except `manifest.json` and `initrd.img`.
@@ -121,9 +125,14 @@ impl ArchiveManifest {
 }
 
 impl MediumManifest {
-    /// An archive is on the medium: one snapshot, or a repository that later backups go into.
+    /// An archive is on the medium: one snapshot, a repository that later backups go into, or the beginning of a set of discs.
     pub fn has_archive(&self) -> bool {
-        self.archive.is_some() || self.repository.is_some()
+        self.archive.is_some() || self.repository.is_some() || self.set.is_some()
+    }
+
+    /// The file below `/lifeboat` that is the first volume of a set, on its first disc.
+    pub fn first_volume(&self) -> Option<&'static str> {
+        self.set.as_ref().map(|_| "volume-001")
     }
 
     /// The folder of the repository, from the top of the medium, and nothing that leads out of it.
@@ -145,6 +154,10 @@ impl MediumManifest {
         if let Some(archive) = &self.archive {
             let short: String = archive.snapshot.chars().take(8).collect();
             title.push_str(&format!(", snapshot {short}"));
+        }
+        if let Some(set) = &self.set {
+            let short: String = set.chars().take(8).collect();
+            title.push_str(&format!(", disc 1 of {short}"));
         }
         title
     }

@@ -12,6 +12,8 @@ pub const SOURCE: &str = "/run/lifeboat/source.json";
 pub const AFTER: &str = "/run/lifeboat/after.json";
 /// Where the medium is mounted.
 pub const MEDIUM: &str = "/run/lifeboat/medium";
+/// What a recovery needs of the first disc of a set, in memory: the drive is needed for the other discs.
+pub const FIRST_DISC: &str = "/run/lifeboat/first-disc";
 /// Where the tools image is mounted.
 pub const TOOLS: &str = "/run/lifeboat/tools";
 /// The writable half of what lies over /usr.
@@ -31,8 +33,20 @@ mod tests {
 
     #[test]
     fn all_lie_in_the_directory() {
-        let names =
-            [LOG, PARAMETERS, SOURCE, AFTER, MEDIUM, TOOLS, TOOLS_WRITABLE, MODPROBE, SSH, NETWORK_STARTED, INITRAMFS];
+        let names = [
+            LOG,
+            PARAMETERS,
+            SOURCE,
+            AFTER,
+            MEDIUM,
+            FIRST_DISC,
+            TOOLS,
+            TOOLS_WRITABLE,
+            MODPROBE,
+            SSH,
+            NETWORK_STARTED,
+            INITRAMFS,
+        ];
         for name in names {
             assert_eq!(name.strip_prefix(DIRECTORY).map(|rest| rest.starts_with('/')), Some(true), "{name}");
             assert_eq!(names.iter().filter(|other| **other == name).count(), 1, "{name}");

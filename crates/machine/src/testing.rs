@@ -408,6 +408,7 @@ pub fn medium_manifest() -> crate::MediumManifest {
         kernel: "6.1.0-56-amd64".into(),
         archive: None,
         repository: Some(crate::stick::REPOSITORY.into()),
+        set: None,
         embedded_key: false,
         files: std::collections::BTreeMap::new(),
     }

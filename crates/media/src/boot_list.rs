@@ -37,6 +37,11 @@ pub(crate) fn placeholder<'a>(names: impl Iterator<Item = &'a str>) -> Vec<u8> {
     blank
 }
 
+/// Whether a file below `/lifeboat` is the volume on the first disc of a set, which has a seal of its own.
+pub(crate) fn is_volume(manifest: &MediumManifest, name: &str) -> bool {
+    manifest.first_volume() == Some(name)
+}
+
 /// Hashes what boots from the image at `written`, which will be `out`, and writes the list in its place.
 pub(crate) fn write(
     written: &Path,
@@ -50,7 +55,10 @@ pub(crate) fn write(
     let image = ImageFile::open(written).map_err(fault)?;
     let files = iso::files(&image, &out.display().to_string(), "").map_err(fault)?;
     let of_list = format!("lifeboat/{BOOT_LIST}");
-    let in_manifest = |path: &str| path.strip_prefix("lifeboat/").is_some_and(|name| manifest.files.contains_key(name));
+    let in_manifest = |path: &str| {
+        let name = path.strip_prefix("lifeboat/");
+        name.is_some_and(|name| manifest.files.contains_key(name) || is_volume(manifest, name))
+    };
     let mut list = BootList {
         format: FORMAT,
         lifeboat: manifest.lifeboat.clone(),

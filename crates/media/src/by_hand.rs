@@ -6,6 +6,7 @@
 use crate::by_hand_filesystems::{filesystem, swap};
 use crate::by_hand_layers::{self, table_lines};
 use crate::by_hand_words::{inside, plain, shell, word};
+use crate::set_by_hand;
 use lifeboat_machine::boot::{Boot, Firmware, InitramfsTool, Loader};
 use lifeboat_machine::bytes::{human, printable};
 use lifeboat_machine::layout::{Content, Device, DeviceKind, Member, Mount};
@@ -53,9 +54,13 @@ pub fn recover_by_hand(machine: &Machine, manifest: &MediumManifest) -> String {
     let name = printable(machine.name.as_bytes());
     let title = format!("How to recover {name} by hand");
     page.text(&format!("{title}\n{}\n", "=".repeat(title.chars().count())));
+    let tools = match manifest.set {
+        Some(_) => "age, zstd, python3, GNU tar",
+        None => "restic (0.14 or later)",
+    };
     page.text(&format!(
         "\nThis medium was made by Lifeboat {} at {}.\nIt boots and does all of this by itself. This page is for the \
-         day when it does not:\nboot any live Linux with restic (0.14 or later) and the usual disk tools, become \
+         day when it does not:\nboot any live Linux with {tools} and the usual disk tools, become \
          root, and\nfollow \
          the commands below in bash. They are the lines that begin with four spaces. They\nERASE the disks that you name \
          in step 1.\n",
@@ -145,7 +150,10 @@ fn tables(page: &mut Page, layout: &Layout, manifest: &MediumManifest) {
     }
     lines.push("if command -v udevadm >/dev/null; then udevadm settle; fi".to_owned());
     page.commands(lines);
-    let dump = format!("{RESTIC} dump {}", snapshot(manifest));
+    let dump = match manifest.set {
+        Some(_) => set_by_hand::DUMP.to_owned(),
+        None => format!("{RESTIC} dump {}", snapshot(manifest)),
+    };
     let layers = by_hand_layers::layers(layout, &dump);
     if layout.devices.iter().any(|device| matches!(device.content, Content::Luks(_))) {
         page.text(
@@ -232,6 +240,9 @@ const RESTIC: &str = "restic -r \"$repository\" --no-lock --no-cache --password-
 
 /// The lines that name the archive and its key, to be changed by a person.
 fn archive(manifest: &MediumManifest) -> Vec<String> {
+    if manifest.set.is_some() {
+        return set_by_hand::functions(manifest.embedded_key);
+    }
     let key = if manifest.embedded_key { "$medium/lifeboat/repository.key" } else { "/root/repository.key" };
     let place = manifest.repository.as_deref().unwrap_or("lifeboat/repo");
     vec![format!(": \"${{repository:=$medium/{}}}\"", plain(place)), format!(": \"${{key:={key}}}\"")]
@@ -244,6 +255,15 @@ fn snapshot(manifest: &MediumManifest) -> String {
 
 fn restore(page: &mut Page, manifest: &MediumManifest) {
     page.heading("6. Restore the files");
+    if manifest.set.is_some() {
+        page.text(set_by_hand::ABOUT);
+        page.text(set_by_hand::KEY);
+        page.commands(archive(manifest));
+        page.text(set_by_hand::RESTORE);
+        page.commands(set_by_hand::restore());
+        page.text(set_by_hand::NOT_RESTORED);
+        return;
+    }
     if !manifest.has_archive() {
         page.text("This medium holds no archive. Set `repository` to the place of the backups, as restic writes it.");
     }

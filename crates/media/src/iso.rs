@@ -9,12 +9,13 @@ use crate::el_torito;
 use crate::error::MediaError;
 use crate::esp;
 use crate::grub::{self, Carrier, Loaders};
+use crate::identity::Identity;
 use crate::menu::{Menu, marker};
 use crate::progress::{Progress, watch};
+use crate::set;
 use crate::signed::{self, Signing};
 use lifeboat_machine::MediumManifest;
 use lifeboat_machine::boot_list::BOOT_LIST;
-use lifeboat_machine::stick::short_id;
 use lifeboat_rescue::sysroot::Sysroot;
 use lifeboat_sys::new_file::NewFile;
 use lifeboat_sys::program::XORRISO;
@@ -38,7 +39,7 @@ pub struct MediumInputs<'a> {
     /// An image of this name stays until the new one is whole; otherwise it makes room first.
     pub keep_old: bool,
     /// Path below `/lifeboat/` on the medium, and the file or directory that goes there. `kernel` and `initrd.img`
-    /// must be among them.
+    /// must be among them; on the first disc of a set the volume is, too.
     pub files: &'a BTreeMap<String, PathBuf>,
     /// The manifest of this medium.
     pub manifest: &'a MediumManifest,
@@ -73,9 +74,9 @@ pub struct IsoReport {
     pub seconds: f64,
 }
 
-/// The volume id of a medium: `LIFEBOAT_` and the first 8 digits of its id, upper case as ISO 9660 wants it.
+/// The volume id of a medium: its machine, day and short id.
 pub fn volume_id(manifest: &MediumManifest) -> String {
-    format!("LIFEBOAT_{}", short_id(&manifest.medium_id).to_ascii_uppercase())
+    Identity::of(manifest).label()
 }
 
 /// Writes the image, mode 0600, and reads its boot record back.
@@ -177,14 +178,10 @@ fn invocation<'a>(
     boot: impl Iterator<Item = (&'a String, &'a PathBuf)>,
     esp: Option<&Path>,
 ) -> Invocation {
-    let date: String = inputs.manifest.created_at.chars().filter(char::is_ascii_digit).take(14).collect();
-    let mut call = Invocation::new(XORRISO)
-        .args(["-as", "mkisofs", "-rock", "-iso-level", "3", "-full-iso9660-filenames", "-uid", "0", "-gid", "0"])
-        .args(["-volid", &volume_id(inputs.manifest), "-appid", "LIFEBOAT", "-preparer", "LIFEBOAT"])
-        .arg("-output")
-        .arg(image);
-    if date.len() == 14 {
-        call = call.arg(format!("--modification-date={date}00"));
+    let identity = Identity::of(inputs.manifest);
+    let mut call = files_of_root(&identity, image);
+    if let Some(guid) = identity.guid() {
+        call = call.args(["--gpt_disk_guid", &guid]);
     }
     if let Some(bios) = &loaders.bios {
         call = call
@@ -220,8 +217,21 @@ fn invocation<'a>(
     call
 }
 
+/// The call of xorriso for any disc: names as they are, everything root's.
+pub(crate) fn files_of_root(identity: &Identity<'_>, image: &Path) -> Invocation {
+    let call = Invocation::new(XORRISO)
+        .args(["-as", "mkisofs", "-rock", "-iso-level", "3", "-full-iso9660-filenames", "-uid", "0", "-gid", "0"])
+        .args(["-volid", &identity.label(), "-appid", "LIFEBOAT", "-preparer", "LIFEBOAT"])
+        .arg("-output")
+        .arg(image);
+    match identity.date() {
+        Some(date) => call.arg(format!("--modification-date={date}")),
+        None => call,
+    }
+}
+
 /// `PATH=SOURCE`, in which `=` and `\` are escaped (xorrisofs(1), "-graft-points").
-fn graft(path: &str, source: &Path) -> OsString {
+pub(crate) fn graft(path: &str, source: &Path) -> OsString {
     let escaped = |bytes: &[u8]| -> Vec<u8> {
         let escape = |byte: &u8| if matches!(byte, b'=' | b'\\') { vec![b'\\', *byte] } else { vec![*byte] };
         bytes.iter().flat_map(escape).collect()
@@ -287,6 +297,9 @@ fn verify(inputs: &MediumInputs<'_>, written: &Path, loaders: &Loaders) -> Resul
     }
     if loaders.uefi.is_some() && !record.uefi {
         return Err(wrong("its boot image for UEFI is not a FAT filesystem".to_owned()));
+    }
+    if let Some((name, volume)) = inputs.files.iter().find(|(name, _)| boot_list::is_volume(inputs.manifest, name)) {
+        set::compare_volume(written, name, volume, out)?;
     }
     boot_list::write(written, out, inputs.manifest, &record, inputs.seal)?;
     Ok(size)

@@ -43,6 +43,13 @@ pub enum LabelKind {
         /// The same.
         signed: bool,
     },
+    /// A disc of a set.
+    Disc {
+        /// Its number; the first boots.
+        number: u32,
+        /// What UEFI starts is signed with a key of the machine's owner.
+        signed: bool,
+    },
     /// A tape.
     Tape {
         /// It begins with a rescue system.
@@ -76,9 +83,10 @@ impl Label {
             machine: printable(manifest.machine_name.as_bytes()),
             made: printable(manifest.created_at.as_bytes()),
             id: manifest.medium_id.clone(),
-            kind: match manifest.repository {
-                Some(_) => LabelKind::Stick { signed },
-                None => LabelKind::Image { signed },
+            kind: match (&manifest.repository, &manifest.set) {
+                (Some(_), _) => LabelKind::Stick { signed },
+                (None, Some(_)) => LabelKind::Disc { number: 1, signed },
+                (None, None) => LabelKind::Image { signed },
             },
             archive: if manifest.has_archive() { Archive::Here { key } } else { Archive::Elsewhere { key } },
         }
@@ -129,13 +137,15 @@ impl Label {
             LabelKind::Image { .. } => "medium",
             LabelKind::Stick { .. } => "stick",
             LabelKind::Tape { .. } => "tape",
+            LabelKind::Disc { .. } => "disc",
         }
     }
 
-    /// Which tape of a set it is.
+    /// Which tape or disc of a set it is.
     fn volume(&self) -> String {
         match self.kind {
             LabelKind::Tape { volume, .. } => format!(", TAPE {volume}"),
+            LabelKind::Disc { number, .. } => format!(", DISC {number}"),
             LabelKind::Image { .. } | LabelKind::Stick { .. } => String::new(),
         }
     }
@@ -152,6 +162,13 @@ impl Label {
             (LabelKind::Tape { boots: false, .. }, _) => {
                 "a backup; does not boot: start a rescue medium that was made with --source tape"
             }
+            (LabelKind::Disc { number: 1, .. }, _) => {
+                "boots, and brings the machine back from the backup on it and on the other discs of its set, which it asks for"
+            }
+            (LabelKind::Disc { .. }, _) => {
+                "a part of a backup; does not boot: start disc 1 of the set, which asks for this one. A set without any of its discs is \
+                 not whole"
+            }
             (_, Archive::Here { .. }) => "boots, and brings the machine back from the backup on it",
             (_, Archive::Elsewhere { .. }) => {
                 "boots, and brings the machine back from a backup that is elsewhere: keep the two together"
@@ -161,7 +178,8 @@ impl Label {
 
     fn bios(&self) -> &'static str {
         match self.kind {
-            LabelKind::Image { .. } => {
+            LabelKind::Disc { number: 2.., .. } => "start disc 1",
+            LabelKind::Image { .. } | LabelKind::Disc { .. } => {
                 "insert the disc or stick, open the boot menu at power-on (F8 to F12, or Esc), choose it"
             }
             LabelKind::Stick { .. } => {
@@ -176,10 +194,15 @@ impl Label {
 
     fn uefi(&self) -> &'static str {
         match self.kind {
-            LabelKind::Image { signed: true } | LabelKind::Stick { signed: true } => {
+            LabelKind::Disc { number: 2.., .. } => "start disc 1",
+            LabelKind::Image { signed: true }
+            | LabelKind::Stick { signed: true }
+            | LabelKind::Disc { signed: true, .. } => {
                 "the same; choose the entry with UEFI. Secure Boot may stay on where the firmware trusts the owner's key"
             }
-            LabelKind::Image { signed: false } | LabelKind::Stick { signed: false } => {
+            LabelKind::Image { signed: false }
+            | LabelKind::Stick { signed: false }
+            | LabelKind::Disc { signed: false, .. } => {
                 "the same; choose the entry with UEFI. Secure Boot may stay on if it was on when the medium was made"
             }
             LabelKind::Tape { boots: true, .. } => "the same, where the firmware boots from discs",
@@ -212,7 +235,10 @@ impl Label {
             LabelKind::Tape { .. } => {
                 "dd, age, zstd and tar read it: 'lifeboat key show --age' prints the identity for age"
             }
-            LabelKind::Image { .. } | LabelKind::Stick { .. } => {
+            LabelKind::Disc { number: 2.., .. } => {
+                "/RECOVER-BY-HAND.txt on it says how files come back with stock tools"
+            }
+            LabelKind::Image { .. } | LabelKind::Stick { .. } | LabelKind::Disc { .. } => {
                 "/lifeboat/RECOVER-BY-HAND.txt on it says how to recover with stock tools"
             }
         }
@@ -283,6 +309,8 @@ mod tests {
         let mut labels = vec![stick.clone(), image.clone()];
         labels.extend([true, false].map(|key| Label { archive: Archive::Elsewhere { key }, ..image.clone() }));
         labels.extend([true, false].map(|boots| Label { kind: tape(boots), ..stick.clone() }));
+        let disc = |number| LabelKind::Disc { number, signed: false };
+        labels.extend([1, 12].map(|number| Label { kind: disc(number), ..stick.clone() }));
         labels.push(Label { machine: "a-very-long-name".repeat(9), ..stick });
         labels
     }
@@ -309,6 +337,8 @@ mod tests {
         assert!(pages[1].contains("is on it: whoever has this medium can read the backup."));
         assert!(pages[2].contains("can read all backups of box"));
         assert!(pages[5].contains("does not boot"));
+        assert!(pages[6].contains("DISC 1\n") && pages[6].contains("asks for"), "{}", pages[6]);
+        assert!(pages[7].contains("DISC 12\n") && pages[7].contains("does not boot"), "{}", pages[7]);
     }
 
     /// Both drawings have the same modules, and the three corners by which a code is found.

@@ -15,10 +15,15 @@
 //! | [`by_hand`] | RECOVER-BY-HAND.txt |
 //! | [`by_hand_filesystems`] | its lines that make filesystems |
 //! | [`label`] | the page for the case of a medium |
+//! | [`identity`] | labels, names of files and UUIDs of discs |
+//! | [`set`] | the discs of a set behind the first |
+//! | [`set_by_hand`] | RECOVER-BY-HAND.txt of a set |
+//! | [`burn`] | burning discs |
 //! | [`progress`] | how far the image is |
 //! | [`error`] | [`MediaError`] |
 
 pub mod boot_list;
+pub mod burn;
 pub mod by_hand;
 mod by_hand_filesystems;
 pub mod by_hand_layers;
@@ -28,11 +33,14 @@ pub mod el_torito;
 pub mod error;
 pub mod esp;
 pub mod grub;
+pub mod identity;
 pub mod inherited;
 pub mod iso;
 pub mod label;
 pub mod menu;
 pub mod progress;
+pub mod set;
+pub mod set_by_hand;
 pub mod signed;
 pub mod stick;
 
@@ -40,6 +48,7 @@ pub use boot_list::Seal;
 pub use by_hand::recover_by_hand;
 pub use digest::{digest_files, digest_tree};
 pub use error::MediaError;
+pub use identity::Identity;
 pub use iso::{IsoReport, MediumInputs, image_bytes, program_bytes, volume_id, write_iso};
 pub use menu::{Menu, MenuEntry, MenuOptions};
 pub use progress::Progress;

@@ -46,7 +46,7 @@ fn root_an_image_holds_everything_and_boots_everywhere() {
     };
     let report = write("one.iso");
     assert!(report.bios && report.uefi);
-    assert_eq!(report.volume_id, "LIFEBOAT_0A1B2C3D");
+    assert_eq!(report.volume_id, "DB_1___REBOOT_20261124_0A1B2C3D");
     assert_eq!(report.path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     let record = el_torito::read(&mut std::fs::File::open(&report.path).unwrap()).unwrap();
     assert!(record.bios && record.uefi && record.usb);

@@ -15,7 +15,8 @@
 //! | [`located_archive`] | the archive of a recovery, on the medium or elsewhere |
 //! | [`archived`] | one backup in it: a snapshot, or the set of a stream |
 //! | [`proof`] | the proof, before anything is wiped, that it can be restored |
-//! | [`stream_name`], [`stream_place`] | where a stream is: files, a place on a disk, tapes |
+//! | [`stream_name`], [`stream_place`] | where a stream is: files, a place on a disk, tapes, discs |
+//! | [`discs`] | discs of a set in drives, waited for one after the other |
 //! | [`mod@snapshot`] | what a snapshot says about itself, and whether it can be recovered here |
 //! | [`room`] | the room that restored files need |
 //! | [`edited`] | a machine that comes back on another layout than it had |
@@ -40,6 +41,7 @@ pub mod archived;
 pub mod boot;
 pub mod clock;
 pub mod compare;
+pub mod discs;
 pub mod edited;
 pub mod efi;
 pub mod failure;

@@ -117,7 +117,7 @@ impl LocatedSet {
         sink: &dyn EventSink,
     ) -> Result<LocatedSet, Failure> {
         // Before every byte of the medium is read.
-        let at = StreamAt::find(place, &rescue.directories.run, Search::Alone, runner)?
+        let at = StreamAt::find(place, rescue.set_at(place), &rescue.directories.run, Search::Alone, runner)?
             .ok_or_else(|| Failure::Unusable { what: place.to_owned(), reason: "it is no stream".into() })?;
         let key = key_of_medium(rescue, sink)?;
         Ok(LocatedSet { at: Arc::new(at), key })

@@ -113,6 +113,10 @@ pub(crate) fn check_repository(named: Option<&ArchiveRef>, repository: &Reposito
 
 /// Why nothing can be restored from a medium.
 pub(crate) fn holds_no_archive(manifest: &MediumManifest) -> Failure {
+    if manifest.set.is_some() {
+        let reason = "its archive is on a set of discs, of which it is the first; list, ls, dump, verify, compare and restore read it";
+        return Failure::Unusable { what: format!("the medium {}", manifest.medium_id), reason: reason.into() };
+    }
     Failure::Unusable {
         what: format!("the medium {}", manifest.medium_id),
         reason: "it holds no archive (it was made with --rescue-only); try naming another source".into(),

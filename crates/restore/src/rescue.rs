@@ -168,15 +168,28 @@ impl RescueSystem {
         })
     }
 
-    /// Where the archive is when it is not on the medium: what a person named, else the tape that init found, else an
-    /// address, a place on a local disk or a stream among the parameters.
+    /// Where the archive is when it is not, as a whole, on the medium: what a person named, else the tape that init found, else an
+    /// address, a place on a local disk or a stream among the parameters, else the set of discs that the medium belongs to.
     pub fn archive_elsewhere(&self) -> Option<Cow<'_, str>> {
         let meant = |source: &&str| {
             lifeboat_remote::Address::is_meant(source) || OnDisk::is_meant(source) || stream_name::is_meant(source)
         };
         let tape = || self.tape.as_ref().map(|tape| Cow::Owned(format!("tape:{}", tape.device.display())));
         let parameter = || self.parameters.source.as_deref().filter(meant).map(Cow::Borrowed);
-        self.from.as_deref().map(Cow::Borrowed).or_else(tape).or_else(parameter)
+        let discs = || self.own_discs().map(Cow::Owned);
+        self.from.as_deref().map(Cow::Borrowed).or_else(tape).or_else(parameter).or_else(discs)
+    }
+
+    /// The set of discs whose first one this rescue system was started from: in its drive, and in all others.
+    fn own_discs(&self) -> Option<String> {
+        let (source, _) = (self.source.as_ref()?, self.manifest.set.as_ref()?);
+        Some(format!("{}:{}", stream_name::DISCS, source.device.display()))
+    }
+
+    /// The id of the set of discs at a place, where only one can be meant.
+    pub fn set_at(&self, place: &str) -> Option<&str> {
+        let is_own = self.own_discs().as_deref() == Some(place);
+        self.manifest.set.as_deref().filter(|_| is_own)
     }
 
     /// Opens the medium that init found, and refuses one to which this rescue system does not belong.
@@ -191,7 +204,11 @@ impl RescueSystem {
                 .into(),
         })?;
         let on_medium = Failure::read(&source.mount.join("lifeboat/manifest.json"))?;
-        let medium = Medium::open(&source.mount)?;
+        let mut medium = Medium::open(&source.mount)?;
+        if medium.manifest.set.is_some() {
+            // Init keeps the rest in memory: the drive is needed for the other discs. The kernel runs already.
+            medium.manifest.files.remove("kernel");
+        }
         if on_medium != self.manifest_json {
             return Err(Failure::Mismatch(format!(
                 "the medium in {} is {} of machine '{}', but this rescue system belongs to {} of machine '{}'",

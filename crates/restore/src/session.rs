@@ -186,7 +186,7 @@ impl<'a> Session<'a> {
             Some(text) => {
                 let (run, network) = (&rescue.directories.run, &self.network);
                 let found = match stream_name::is_meant(&text) {
-                    true => StreamAt::find(&text, run, search, self.runner)
+                    true => StreamAt::find(&text, rescue.set_at(&text), run, search, self.runner)
                         .and_then(|at| at.map(|at| Place::Stream(Arc::new(at))).ok_or_else(nothing_open)),
                     false => Source::open_asking(&text, run, network, self.runner, search).map(Place::Source),
                 };

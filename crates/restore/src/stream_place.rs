@@ -1,19 +1,22 @@
 //! Where a stream is that a machine is recovered from: files of this system (`stream:/mnt/usb/web1`) or of a disk that is mounted for
-//! it (`stream:disk:LABEL=BACKUP:/web1`), or tapes (`tape`, `tape:/dev/nst0`).
+//! it (`stream:disk:LABEL=BACKUP:/web1`), tapes (`tape`, `tape:/dev/nst0`), or discs (`discs`, `discs:/dev/sr0`) and their images
+//! (`discs:/mnt/usb/set`, `discs:disk:LABEL=BACKUP:/set`).
 
+use crate::discs::{self, Drives, Held};
 use crate::failure::Failure;
 use crate::mounted::{self, Mounted};
 use crate::network::Network;
 use crate::on_disk::Search;
-use crate::stream_name::PREFIX;
+use crate::stream_name::{self, PREFIX};
 use lifeboat_archive::Secret;
 use lifeboat_archive::stream::tape::{Change, TapeSource};
-use lifeboat_archive::stream::{FileSource, Stream};
+use lifeboat_archive::stream::{DiscSource, FileSource, Images, ImagesError, Stream};
 use lifeboat_machine::on_disk::OnDisk;
 use lifeboat_remote::patience::Listener;
 use lifeboat_sys::Runner;
 use lifeboat_sys::tape::drive::{Drive, WritableTape as _};
 use lifeboat_sys::tape::{Reach, TapeError, TapeName, Volume, identify};
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -35,20 +38,36 @@ enum Kind {
     Files(PathBuf),
     /// The drive with the first volume.
     Tape(Volume),
+    /// The drive that was named, and the id of the set.
+    Drives(Option<PathBuf>, String),
+    /// Images of discs, in a folder.
+    Images(PathBuf),
 }
 
 impl StreamAt {
-    /// Finds what `text` names; `None` when it is no stream. `scratch` is a folder for mount points.
+    /// Finds what `text` names; `None` when it is no stream. `scratch` is a folder for mount points; `set` is the id of the set of discs
+    /// that is meant, where that is known: then they need not be there yet.
     ///
     /// # Errors
     /// [`Failure::Unusable`] with what is there instead; [`Failure::Tape`]; [`Failure::Locked`].
-    pub fn find(text: &str, scratch: &Path, search: Search, runner: &dyn Runner) -> Result<Option<StreamAt>, Failure> {
+    pub fn find(
+        text: &str,
+        set: Option<&str>,
+        scratch: &Path,
+        search: Search,
+        runner: &dyn Runner,
+    ) -> Result<Option<StreamAt>, Failure> {
         let unusable = |reason: String| Failure::Unusable { what: text.to_owned(), reason };
         if TapeName::is_meant(text) {
             let volume = tape(text, Path::new("/sys"))?;
             return Ok(Some(StreamAt { kind: Kind::Tape(volume), _mounted: None }));
         }
-        let Some(rest) = text.strip_prefix(PREFIX) else { return Ok(None) };
+        let of_discs = stream_name::discs(text);
+        if let Some(device) = of_discs.and_then(drive) {
+            let kind = Kind::Drives(device.clone(), drives(text, device.as_deref(), set, Path::new("/sys"))?);
+            return Ok(Some(StreamAt { kind, _mounted: None }));
+        }
+        let Some(rest) = of_discs.or_else(|| text.strip_prefix(PREFIX)) else { return Ok(None) };
         let (path, guard) = match OnDisk::is_meant(rest) {
             false => (PathBuf::from(rest), None),
             true => {
@@ -59,8 +78,13 @@ impl StreamAt {
         };
         if !path.is_absolute() {
             return Err(unusable(
-                "expected stream:/PATH, stream:disk:LABEL=LABEL:/PATH or tape, where a machine is recovered".into(),
+                "expected stream:/PATH, stream:disk:LABEL=LABEL:/PATH, discs, discs:/PATH or tape, where a machine is recovered"
+                    .into(),
             ));
+        }
+        if of_discs.is_some() {
+            Images::find(&path).map_err(|error| unusable(error.to_string()))?;
+            return Ok(Some(StreamAt { kind: Kind::Images(path), _mounted: guard }));
         }
         FileSource::find(&path).map_err(|error| unusable(error.to_string()))?;
         Ok(Some(StreamAt { kind: Kind::Files(path), _mounted: guard }))
@@ -82,6 +106,17 @@ impl StreamAt {
                 let change = change(device.clone(), set, Arc::clone(&network.listener));
                 Ok(Stream::open(TapeSource::new(drive, change, Reach::Far, device), secret)?)
             }
+            Kind::Drives(device, set) => {
+                let drives = Drives::new(device.clone(), set.clone(), Arc::clone(&network.listener));
+                Ok(Stream::open(DiscSource::new(drives), secret)?)
+            }
+            Kind::Images(path) => {
+                let unusable = |error: ImagesError| Failure::Unusable {
+                    what: path.display().to_string(),
+                    reason: error.to_string(),
+                };
+                Ok(Stream::open(DiscSource::new(Images::find(path).map_err(unusable)?), secret)?)
+            }
         }
     }
 
@@ -89,9 +124,51 @@ impl StreamAt {
     pub fn path(&self) -> Option<&Path> {
         match &self.kind {
             Kind::Files(path) => Some(path),
-            Kind::Tape(_) => None,
+            Kind::Tape(_) | Kind::Drives(..) | Kind::Images(_) => None,
         }
     }
+
+    /// The images of discs; `None` for anything else.
+    pub fn images(&self) -> Option<&Path> {
+        match &self.kind {
+            Kind::Images(path) => Some(path),
+            Kind::Files(_) | Kind::Tape(_) | Kind::Drives(..) => None,
+        }
+    }
+}
+
+/// The drive that a place of discs names: `Some(None)` for all of them, `None` for images.
+fn drive(place: &str) -> Option<Option<PathBuf>> {
+    let is_device = |path: &Path| std::fs::metadata(path).is_ok_and(|found| found.file_type().is_block_device());
+    match place {
+        "" => Some(None),
+        // One that is not there is no folder, either.
+        place if place.starts_with("/dev/") || is_device(Path::new(place)) => Some(Some(place.into())),
+        _ => None,
+    }
+}
+
+/// The id of the set of which a disc is in a drive, or that is meant anyway.
+fn drives(text: &str, named: Option<&Path>, set: Option<&str>, sys: &Path) -> Result<String, Failure> {
+    let devices = discs::devices(named, sys);
+    if devices.is_empty() {
+        let reason = "there is no optical drive, or no driver for it".to_owned();
+        return Err(Failure::Unusable { what: text.to_owned(), reason });
+    }
+    if let Some(set) = set {
+        return Ok(set.to_owned());
+    }
+    let mut there = vec![];
+    for device in devices {
+        let held = match discs::look(&device, None, None) {
+            Ok(disc) => return Ok(disc.header.set),
+            Err(Held::Nothing | Held::Busy) => "there is no disc in it".to_owned(),
+            Err(Held::Sibling(_, what) | Held::Other(what)) => format!("in it is {what}"),
+        };
+        there.push(format!("{}: {held}", device.display()));
+    }
+    let reason = format!("no disc of a set was found ({}); try putting in disc 1", there.join("; "));
+    Err(Failure::Unusable { what: text.to_owned(), reason })
 }
 
 /// The tape that `text` names.
@@ -165,7 +242,7 @@ mod tests {
     #[test]
     fn places() {
         let dir = tempfile::tempdir().unwrap();
-        let find = |text: &str| StreamAt::find(text, dir.path(), Search::Alone, &FakeRunner::new());
+        let find = |text: &str| StreamAt::find(text, None, dir.path(), Search::Alone, &FakeRunner::new());
         assert!(find("/srv/repo").unwrap().is_none() && find("disk:LABEL=x:/repo").unwrap().is_none());
         let file = dir.path().join("web1");
         let text = format!("stream:{}", file.display());
@@ -177,6 +254,23 @@ mod tests {
             let failure = find(text).unwrap_err().to_string();
             assert!(failure.contains("stream:disk:LABEL="), "{failure}");
         }
+    }
+
+    #[test]
+    fn discs_and_images() {
+        let dir = tempfile::tempdir().unwrap();
+        let find = |text: &str| StreamAt::find(text, None, dir.path(), Search::Alone, &FakeRunner::new());
+        let text = format!("discs:{}", dir.path().display());
+        let failure = find(&text).unwrap_err().to_string();
+        assert!(failure.contains("there is no image of a disc of a set in it"), "{failure}");
+        let failure = find("discs:/dev/lifeboat-none").unwrap_err().to_string();
+        assert!(failure.contains("/dev/lifeboat-none") && failure.contains("try putting in disc 1"), "{failure}");
+        let failure = find("discs:set").unwrap_err().to_string();
+        assert!(failure.contains("discs:/PATH"), "{failure}");
+        let sys = dir.path().join("sys");
+        let failure = drives("discs", None, Some("00"), &sys).unwrap_err().to_string();
+        assert!(failure.contains("there is no optical drive"), "{failure}");
+        assert!(find("discsx").unwrap().is_none());
     }
 
     #[test]

@@ -192,7 +192,11 @@ pub fn verify(view: &View<'_>, manifest: &MediumManifest, sink: &dyn EventSink) 
     let total: u64 = files.iter().map(|(_, digest)| digest.size_bytes).sum();
     for path in view.paths(Some("lifeboat"))?.into_iter().flatten() {
         let Some(name) = path.strip_prefix("lifeboat/") else { continue };
-        if !["manifest.json", "initrd.img", BOOT_LIST].contains(&name) && !manifest.files.contains_key(name) {
+        let is_volume = manifest.first_volume() == Some(name);
+        if !["manifest.json", "initrd.img", BOOT_LIST].contains(&name)
+            && !manifest.files.contains_key(name)
+            && !is_volume
+        {
             return Err(Failure::Damaged { file: name.to_owned(), problem: "is not in its manifest".into() });
         }
     }

@@ -162,6 +162,10 @@ impl Stream {
         &self.notes
     }
 
+    pub(super) fn is_changed_by_hand(&self) -> bool {
+        locked(&self.source).is_changed_by_hand()
+    }
+
     /// Where it is, for messages.
     pub fn label(&self) -> &Path {
         &self.label

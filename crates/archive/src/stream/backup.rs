@@ -62,7 +62,7 @@ pub(crate) fn run(
 ) -> Result<StreamReport, ArchiveError> {
     let identity = Identity::of(secret)?;
     let started = request.started.unwrap_or_else(jiff::Timestamp::now);
-    let set = new_set()?;
+    let set = sink.set().map_or_else(new_set, Ok)?;
     let problems = Problems::new(observer);
     let mut source = request.source.clone();
     let own = Path::new("/").join(OsStr::from_bytes(OWN_DIRECTORY));

@@ -51,8 +51,24 @@ dd, age, zstd, python3, and GNU tar 1.30 or later or bsdtar (busybox tar cannot 
     rm "$TARGET.identity"
 "#;
 
+/// The lines of the text that make the identity `$TARGET.identity` from the key file `$KEY`.
+pub fn identity() -> Vec<&'static str> {
+    let lines = TEXT.lines().filter_map(|line| line.strip_prefix("    "));
+    let mut lines: Vec<&str> = lines.skip_while(|line| !line.starts_with("python3 ")).collect();
+    let end = lines.iter().position(|line| *line == "END").unwrap_or(lines.len());
+    lines.truncate(end + 1);
+    lines
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn the_identity_is_made_by_whole_lines() {
+        let lines = super::identity();
+        assert!(lines[0].starts_with("python3 - > \"$TARGET.identity\"") && lines.len() > 10);
+        assert_eq!(lines.last(), Some(&"END"));
+    }
+
     #[test]
     fn it_fits_into_the_block() {
         assert!(super::TEXT.len() + super::START < crate::stream::BLOCK_BYTES as usize);

@@ -7,11 +7,29 @@ use crate::error;
 use crate::extract::{self, ContentStream as _};
 use crate::file_table::{Kind, data};
 use crate::report::RestoreReport;
+use crate::repository::contents::WriteError;
 use crate::selection::OWN_DIRECTORY;
-use crate::{ArchiveError, CompareReport, Encrypted, FileTree, Observer, Room, Selection};
+use crate::{ArchiveError, CompareReport, Encrypted, FileTree, Observer, Room, Selection, compare};
 use std::ffi::OsStr;
+use std::io::{self, Read as _, Write};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+
+/// Takes as much as is read into memory.
+struct Limited<'a>(&'a mut Vec<u8>);
+
+impl Write for Limited<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if (self.0.len() + bytes.len()) as u64 > OWN_MAX {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 impl Stream {
     /// The content of one regular file of at most 64 MiB, or of one of our own below `/.lifeboat`.
@@ -27,20 +45,30 @@ impl Stream {
             }
             return self.own_file(name);
         }
-        let table = &self.catalogue.table;
-        let found = table.find(path).filter(|index| table.records[*index].kind == Kind::File);
-        let found = found.filter(|index| !table.records[*index].left_out);
-        let Some(index) = found else {
-            let snapshot = self.info().set.get(..8).unwrap_or_default().to_owned();
-            return Err(ArchiveError::NotInSnapshot { path: path.to_owned(), snapshot });
-        };
+        let index = self.index_of(path)?;
+        let failed =
+            |cause: &str| ArchiveError::Stream { action: "READ", path: path.to_owned(), cause: cause.to_owned() };
+        if self.catalogue.table.records[index].size > OWN_MAX {
+            return Err(failed("it is larger than what is read into memory"));
+        }
+        let mut bytes = vec![];
+        match self.write_file(path, &mut Limited(&mut bytes)) {
+            Ok(()) => Ok(bytes),
+            Err(WriteError::Archive(error)) => Err(error),
+            Err(WriteError::Output(_)) => Err(failed("it grew beyond what is read into memory")),
+        }
+    }
+
+    /// Writes the content of one regular file.
+    ///
+    /// # Errors
+    /// [`ArchiveError::NotInSnapshot`]; when it cannot be read or written whole.
+    pub fn write_file(&mut self, path: &Path, out: &mut dyn Write) -> Result<(), WriteError> {
+        let index = self.index_of(path)?;
+        if self.catalogue.table.records[index].size == 0 {
+            return Ok(());
+        }
         let failed = |cause: String| ArchiveError::Stream { action: "READ", path: path.to_owned(), cause };
-        if table.records[index].size > OWN_MAX {
-            return Err(failed("it is larger than what is read into memory".to_owned()));
-        }
-        if table.records[index].size == 0 {
-            return Ok(vec![]);
-        }
         let mut members = self.chosen_members(&Selection::Paths(vec![path.to_owned()]))?;
         let table = &self.catalogue.table;
         let group = |index: usize| catalogue::group(table, index);
@@ -48,26 +76,35 @@ impl Stream {
         let wanted = |member: usize| (member == index || group(member) == group(index)).then_some(index);
         let mut contents = Contents::new(&mut members, table, self.is_final);
         let Some(file) = contents.next_file(&wanted)? else {
-            return Err(failed(contents.missing(index).unwrap_or_else(|| "it was not saved".to_owned())));
+            return Err(failed(contents.missing(index).unwrap_or_else(|| "it was not saved".to_owned())).into());
         };
         if let Some(cause) = file.unusable.clone() {
-            return Err(failed(cause));
+            return Err(failed(cause).into());
         }
         let (record, _, holes) = file.as_read(table);
         let size = record.size;
-        if size > OWN_MAX {
-            return Err(failed("it grew beyond what is read into memory".to_owned()));
-        }
-        let mut bytes = vec![0; size as usize];
-        for (start, length) in data(size, holes) {
-            let (mut at, end) = (start as usize, (start + length) as usize);
-            while at < end {
-                let part = contents.read((end - at) as u64)?.map_err(&failed)?;
-                bytes[at..at + part.len()].copy_from_slice(part);
-                at += part.len();
+        let mut at = 0;
+        for (start, length) in data(size, holes).chain([(size, 0)]) {
+            io::copy(&mut io::repeat(0).take(start - at), out)?;
+            let mut left = length;
+            while left > 0 {
+                let part = contents.read(left)?.map_err(&failed)?;
+                out.write_all(part)?;
+                left -= part.len() as u64;
             }
+            at = start + length;
         }
-        Ok(bytes)
+        Ok(())
+    }
+
+    /// The record of a regular file that was saved.
+    fn index_of(&self, path: &Path) -> Result<usize, ArchiveError> {
+        let table = &self.catalogue.table;
+        let found = table.find(path).filter(|index| table.records[*index].kind == Kind::File);
+        found.filter(|index| !table.records[*index].left_out).ok_or_else(|| {
+            let snapshot = self.info().set.get(..8).unwrap_or_default().to_owned();
+            ArchiveError::NotInSnapshot { path: path.to_owned(), snapshot }
+        })
     }
 
     /// The room that its files need; `None` when that was not recorded.
@@ -100,7 +137,8 @@ impl Stream {
         extract::protect(&self.catalogue.table, target, observer)
     }
 
-    /// Compares everything but these flags.
+    /// Compares everything but these flags. Of a set whose media somebody changes the contents are left out: they were authenticated as
+    /// they were written, and nobody puts in all discs once more for that.
     ///
     /// # Errors
     /// [`ArchiveError`].
@@ -109,6 +147,10 @@ impl Stream {
         source: &FileTree,
         observer: &dyn Observer,
     ) -> Result<CompareReport, ArchiveError> {
-        self.compare_with(source, (&Selection::Everything, !extract::PROTECTION), observer)
+        let what = (&Selection::Everything, !extract::PROTECTION);
+        if !self.is_changed_by_hand() {
+            return self.compare_with(source, what, observer);
+        }
+        compare::run_with(&self.catalogue.table, source, what, observer, &mut |_, _, _| Ok(0))
     }
 }

@@ -7,7 +7,11 @@ use std::path::{Path, PathBuf};
 
 /// Takes volumes, one after the other.
 pub trait Sink: Send {
-    /// The most bytes that a volume may have, with header and trailer; `None` when only the end of a medium tells.
+    /// The id of the set, where it was given beforehand: 32 lower-case hex digits.
+    fn set(&self) -> Option<String> {
+        None
+    }
+    /// The most bytes that the volume may have that was begun last, with header and trailer; `None` when only the end of a medium tells.
     fn capacity(&self) -> Option<u64> {
         None
     }

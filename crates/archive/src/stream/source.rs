@@ -35,6 +35,10 @@ pub trait Source: Send {
     fn open(&mut self, number: u32) -> io::Result<Option<Box<dyn Input>>>;
     /// The number of the last volume there, where that is known.
     fn last(&self) -> Option<u32>;
+    /// Whether somebody changes the media: then nothing is read once more that was read already.
+    fn is_changed_by_hand(&self) -> bool {
+        false
+    }
     /// For messages.
     fn label(&self) -> PathBuf;
 }

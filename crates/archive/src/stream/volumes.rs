@@ -75,6 +75,11 @@ impl VolumeWriter {
         }
         if self.open.is_none() {
             self.begin()?;
+            // The first disc of a set has the rescue system, and may have no room beside it: then its volume is empty.
+            if self.number == 1 && !self.fits(bytes) {
+                self.close(None)?;
+                self.begin()?;
+            }
             if !self.fits(bytes) {
                 return Err(io::Error::other("a volume is too small for a single frame; try larger volumes"));
             }

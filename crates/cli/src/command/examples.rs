@@ -120,8 +120,20 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "media set",
+        &[
+            (
+                "lifeboat media set --size dvd --out /srv/discs --embed-key --mode nuke",
+                "Images of DVDs, to be burned in any order; the first recovers the machine by itself and asks for the others",
+            ),
+            ("lifeboat media set --size bd --burn /dev/sr0", "Blu-rays, burned and read back one after the other"),
+            ("lifeboat verify --from /srv/discs", "Read the archive on all images"),
+        ],
+    ),
+    (
         "media label",
         &[
+            ("lifeboat media label /srv/discs", "A page for each disc of a set"),
             ("lifeboat media label usb", "What to write on the stick that is plugged in"),
             ("lifeboat media label rescue.iso --ascii | lpr", "A page for the case of a disc"),
         ],

@@ -13,6 +13,8 @@ pub enum MediaCommand {
     Usb(UsbArgs),
     /// A tape with a backup taken now; with --obdr one that boots by itself
     Tape(TapeArgs),
+    /// Several discs with a backup taken now, of which the first boots: CDs, DVDs or Blu-rays, as images or burned
+    Set(SetArgs),
     /// Print a page for the case of a medium: what it is, how to boot it, where its key is, its id as a QR code
     Label(LabelArgs),
     /// Build the medium of the routine again if kernel, boot loader or layout changed
@@ -53,7 +55,7 @@ pub struct MediumArgs {
     /// /var/tmp is too small]
     #[arg(long, value_name = "DIR")]
     pub work_dir: Option<PathBuf>,
-    /// Replace an existing image, take a disk that cannot be unplugged as a stick, or overwrite a tape that holds something
+    /// Replace an existing image, take a disk that cannot be unplugged as a stick, or overwrite a tape or disc that holds something
     #[arg(long)]
     pub force: bool,
     /// The existing image stays until the new one is whole: `media refresh` needs it until then
@@ -134,10 +136,42 @@ pub struct UsbArgs {
     pub exclude: ExcludeArgs,
 }
 
+/// `media set`
+#[derive(Args, Clone, Debug)]
+#[allow(missing_docs)]
+pub struct SetArgs {
+    /// Where the images of the discs go: a folder, in which they are called after machine, day and set; or what their names begin
+    /// with: /srv/web1 for /srv/web1-disc1.iso and so on
+    #[arg(long, value_name = "DIR|NAME", required_unless_present = "burn", conflicts_with = "burn")]
+    pub out: Option<PathBuf>,
+    /// Burn the discs in this drive, which asks for one after the other; given several times, in several drives in turn
+    #[arg(long, value_name = "DRIVE")]
+    pub burn: Vec<String>,
+    /// What fits on a disc: cd, dvd, dvd-dl, bd, bd-dl, or a size such as 650M
+    #[arg(long, value_name = "SIZE")]
+    pub size: String,
+    /// Do not read the archive back as a whole when all images are written; each disc is compared when it is written in any case
+    #[arg(long)]
+    pub no_verify: bool,
+    /// Show what would be saved, whether there is room, and how many discs it comes to at most; nothing is written
+    #[arg(long, short = 'n')]
+    pub dry_run: bool,
+    /// Use this machine description instead of probing (for a root filesystem in a folder)
+    #[arg(long, value_name = "FILE")]
+    pub machine: Option<PathBuf>,
+    #[command(flatten)]
+    pub medium: MediumArgs,
+    #[command(flatten)]
+    pub key: KeyArgs,
+    #[command(flatten)]
+    pub exclude: ExcludeArgs,
+}
+
 /// `media label`
 #[derive(Args, Clone, Debug)]
 pub struct LabelArgs {
-    /// The medium: its file, device or mount point, usb or usb:ID, tape or tape:/dev/nst0
+    /// The medium: its file, device or mount point, usb or usb:ID, tape or tape:/dev/nst0; of a set of discs one image, or the folder for a
+    /// page of each
     #[arg(value_name = "MEDIUM")]
     pub medium: String,
     /// Draw the QR code with plain ASCII, for a printer that has nothing else

@@ -4,7 +4,8 @@ use crate::command::DrillArgs;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::guarded;
 use crate::job::boot_check::{self, OwnKey};
-use crate::job::{archive, log, place, snapshot};
+use crate::job::stream::StreamPlace;
+use crate::job::{archive, discs, log, place, snapshot};
 use crate::session::Session;
 use crate::state::{self, Task};
 use lifeboat_drill::{DrillOptions, Progress, Proof, drill};
@@ -31,6 +32,7 @@ pub fn run(session: &Session, args: &DrillArgs) -> CommandResult {
     if !medium.exists() {
         return Err(CommandError::usage(format!("{}: no such medium", medium.display())));
     }
+    let (medium, further_discs) = &of_set(session, medium)?;
     prove(session, args, medium)?;
     let kept = state::folder().join("drill");
     let report_folder = match (&args.report, &args.medium) {
@@ -52,6 +54,7 @@ pub fn run(session: &Session, args: &DrillArgs) -> CommandResult {
     guarded::refuse_folder("--work-dir", &args.work_dir)?;
     let options = DrillOptions {
         medium: medium.clone(),
+        further_discs: further_discs.clone(),
         report: report_folder.clone(),
         scratch: args.work_dir.clone(),
         cache: cache(),
@@ -83,6 +86,17 @@ pub fn run(session: &Session, args: &DrillArgs) -> CommandResult {
         Kind::Failed,
         format!("the drill failed: {}", report.reason.as_deref().unwrap_or("see the report")),
     ))
+}
+
+/// The disc that boots, and the others of its set: of a set any of its images may be named, or their folder.
+fn of_set(session: &Session, medium: &Path) -> Result<(PathBuf, Vec<PathBuf>), CommandError> {
+    let Some(StreamPlace::Images(path)) = discs::meant(medium) else { return Ok((medium.to_owned(), vec![])) };
+    let found = discs::images(session, &path)?;
+    let Some(first) = found.files().get(&1).cloned() else {
+        let text = format!("{}: there is no image of disc 1, which boots", medium.display());
+        return Err(CommandError::usage(text));
+    };
+    Ok((first, found.files().iter().filter(|(number, _)| **number != 1).map(|(_, path)| path.clone()).collect()))
 }
 
 /// Compares what boots from the medium with its list. What is not a medium is left to the drill, which reports it.

@@ -2,7 +2,8 @@
 
 use crate::command::DumpArgs;
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::job::look;
+use crate::job::stream::StreamPlace;
+use crate::job::{archive, look, stream};
 use crate::output::{counted, written};
 use crate::session::Session;
 use lifeboat_archive::repository::contents::WriteError;
@@ -21,6 +22,9 @@ pub fn run(session: &Session, args: &DumpArgs) -> CommandResult {
             .hint("--target FILE for the content"));
     }
     let to_terminal = args.target.is_none() && io::stdout().is_terminal();
+    if let Some(place) = archive::stream(session, args.from.from.as_deref())? {
+        return of_stream(session, args, &place, to_terminal);
+    }
     let archive = look::open(session, &args.from)?;
     let snapshot = look::one(session, &archive, Some(&args.snapshot))?;
     let mut lost = 0;
@@ -46,33 +50,15 @@ pub fn run(session: &Session, args: &DumpArgs) -> CommandResult {
         return Err(CommandError::usage(format!("{shown} would be written to the terminal as a tar archive"))
             .hint(format!("lifeboat dump {} {shown} > FILE.tar, or | tar -tv", args.snapshot)));
     }
-    let mut out = BufWriter::with_capacity(
-        BUFFER,
-        match &args.target {
-            None if to_terminal => Out::Terminal(Text(io::stdout())),
-            None => Out::Standard(io::stdout()),
-            Some(path) => Out::File(NewFile::create(path, 0o600).map_err(|error| {
-                CommandError::new(Kind::Failed, format!("cannot CREATE {}: {error}", path.display()))
-            })?),
-        },
-    );
+    let mut out = output(args, to_terminal)?;
     let result = if as_tar {
         tar::write(&contents, number, &mut out)
     } else {
         contents.write_file(number, &mut out).map(|()| tar::Written::default())
     };
-    let result = result.and_then(|report| out.flush().map(|()| report).map_err(WriteError::from));
-    // What is left in the buffer after an error is not written when it is dropped.
-    let (out, _) = out.into_parts();
-    // Of a file that is not whole nothing stays.
-    let result = result.and_then(|report| out.finish().map(|()| report).map_err(WriteError::from));
-    let report = match (result, &args.target) {
-        (Ok(report), _) => report,
-        (Err(WriteError::Output(error)), Some(path)) => {
-            return Err(CommandError::new(Kind::Failed, format!("cannot WRITE {}: {error}", path.display())));
-        }
-        (Err(WriteError::Output(error)), None) => return written(Err(error)),
-        (Err(error), _) => return Err(error.into()),
+    let report = match finished(args, out, result)? {
+        Some(report) => report,
+        None => return Ok(()),
     };
     for problem in &report.problems {
         let text = format!("{}: {}", problem.path.display(), problem.message);
@@ -86,6 +72,62 @@ pub fn run(session: &Session, args: &DumpArgs) -> CommandResult {
         ));
     }
     look::whole(lost)
+}
+
+/// The same of a stream, of which only files are written.
+fn of_stream(session: &Session, args: &DumpArgs, place: &StreamPlace, to_terminal: bool) -> CommandResult {
+    let mut set = stream::open(session, place, &args.from.key)?;
+    stream::check_snapshot(set.info(), Some(&args.snapshot))?;
+    let shown = args.path.display();
+    let listing = set.listing();
+    let number = listing.find(&args.path).ok_or_else(|| {
+        let id = &set.info().set[..set.info().set.len().min(8)];
+        CommandError::new(Kind::Failed, format!("cannot FIND {shown} in set {id}"))
+            .hint("lifeboat ls --recursive, which lists all paths")
+    })?;
+    let (kind, path) = (listing.kind(number), listing.entry(number).path);
+    if args.tar || kind != EntryKind::File {
+        let what = if args.tar { "a tar archive".to_owned() } else { format!("a {}", kind.name()) };
+        return Err(CommandError::usage(format!("cannot DUMP {shown}: of a stream files are written, and not {what}"))
+            .hint("lifeboat restore --to DIR PATH"));
+    }
+    let mut out = output(args, to_terminal)?;
+    let result = set.write_file(&path, &mut out);
+    finished(args, out, result).map(drop)
+}
+
+/// Where the content is written to.
+fn output(args: &DumpArgs, to_terminal: bool) -> Result<BufWriter<Out>, CommandError> {
+    let out =
+        match &args.target {
+            None if to_terminal => Out::Terminal(Text(io::stdout())),
+            None => Out::Standard(io::stdout()),
+            Some(path) => Out::File(NewFile::create(path, 0o600).map_err(|error| {
+                CommandError::new(Kind::Failed, format!("cannot CREATE {}: {error}", path.display()))
+            })?),
+        };
+    Ok(BufWriter::with_capacity(BUFFER, out))
+}
+
+/// Completes what was written; `None` when nobody reads it any more.
+fn finished<T>(
+    args: &DumpArgs,
+    mut out: BufWriter<Out>,
+    result: Result<T, WriteError>,
+) -> Result<Option<T>, CommandError> {
+    let result = result.and_then(|report| out.flush().map(|()| report).map_err(WriteError::from));
+    // What is left in the buffer after an error is not written when it is dropped.
+    let (out, _) = out.into_parts();
+    // Of a file that is not whole nothing stays.
+    let result = result.and_then(|report| out.finish().map(|()| report).map_err(WriteError::from));
+    match (result, &args.target) {
+        (Ok(report), _) => Ok(Some(report)),
+        (Err(WriteError::Output(error)), Some(path)) => {
+            Err(CommandError::new(Kind::Failed, format!("cannot WRITE {}: {error}", path.display())))
+        }
+        (Err(WriteError::Output(error)), None) => written(Err(error)).map(|()| None),
+        (Err(error), _) => Err(error.into()),
+    }
 }
 
 /// Where the content goes.

@@ -25,7 +25,7 @@ pub fn run(session: &Session, args: &FindArgs) -> CommandResult {
         let mut rows = vec![];
         let owners = if args.long { ls::owners(&archive.repository, snapshot) } else { Owners::default() };
         for entry in contents.table().entries().filter(|entry| wanted.has(entry)) {
-            session.reporter.value(&ls::json(&entry, snapshot));
+            session.reporter.value(&ls::json(&entry, &snapshot.id));
             let path = ls::shown(&entry.path);
             rows.push(if args.long { listing::long(&entry, &path, &owners) } else { vec![path] });
         }

@@ -1,6 +1,6 @@
 //! `lifeboat media`
 
-use super::{label, refresh, rescue, tape, usb};
+use super::{label, refresh, rescue, set, tape, usb};
 use crate::command::{IsoArgs, MediaCommand, RescueArgs};
 use crate::error::{CommandError, CommandResult};
 use crate::job::boot_check::OwnKey;
@@ -14,6 +14,7 @@ use lifeboat_machine::manifest::ArchiveRef;
 use lifeboat_machine::on_disk::OnDisk;
 use lifeboat_machine::{Event, EventSink as _, Machine};
 use lifeboat_remote::Address;
+use lifeboat_restore::stream_name;
 use lifeboat_sys::tape::TapeName;
 use std::path::Path;
 
@@ -22,6 +23,7 @@ pub fn run(session: &Session, command: &MediaCommand) -> CommandResult {
         MediaCommand::Iso(args) => iso(session, args),
         MediaCommand::Usb(args) => usb::run(session, args),
         MediaCommand::Tape(args) => tape::run(session, args),
+        MediaCommand::Set(args) => set::run(session, args),
         MediaCommand::Label(args) => label::run(session, args),
         MediaCommand::Refresh(args) => refresh::run(session, args),
     }
@@ -63,8 +65,13 @@ fn rescue_only(session: &Session, args: &IsoArgs) -> CommandResult {
         // A recovery looks for a stream where it looks for a repository.
         let understood = match text.strip_prefix("stream:").unwrap_or(text) {
             tape if TapeName::is_meant(text) => TapeName::parse(tape).map(drop),
+            _ if stream_name::discs(text).is_some() => match stream_name::discs(text).unwrap_or_default() {
+                place if place.is_empty() || place.starts_with('/') => Ok(()),
+                place if OnDisk::is_meant(place) => OnDisk::parse(place).map(drop),
+                _ => Err(format!("'{text}': expected discs, discs:/dev/sr0 or discs:disk:UUID=…:/PATH")),
+            },
             place if OnDisk::is_meant(place) => OnDisk::parse(place).map(drop),
-            _ if lifeboat_restore::stream_name::is_meant(text) => {
+            _ if stream_name::is_meant(text) => {
                 Err(format!("'{text}': expected stream:disk:UUID=…:/PATH, a file on a disk"))
             }
             address => Address::parse(address).map(drop),
@@ -101,8 +108,15 @@ fn rescue_only(session: &Session, args: &IsoArgs) -> CommandResult {
     let mut medium = args.medium.clone();
     medium.append.extend(args.source.iter().map(|source| format!("lifeboat.source={source}")));
     let credentials = key.is_some();
-    let request =
-        Request { machine: &machine, archive: None, key: key.as_ref(), seal: known.as_ref(), credentials, stick: None };
+    let request = Request {
+        machine: &machine,
+        archive: None,
+        key: key.as_ref(),
+        seal: known.as_ref(),
+        credentials,
+        stick: None,
+        set: None,
+    };
     medium::write_iso(session, &medium, &workshop, &request, &args.out)
 }
 
@@ -111,7 +125,7 @@ fn check_source(session: &Session, args: &IsoArgs, source: &str, machine: &Machi
     let machine = Owner::new(&*machine.machine_id, &*machine.name);
     let warn = |text: String| session.reporter.emit(&Event::Warning { text });
     // A tape may be in a safe, and a stream is opened with its key.
-    if lifeboat_restore::stream_name::is_meant(source) {
+    if stream_name::is_meant(source) {
         return;
     }
     // A medium on a web server is mostly put there afterwards.
@@ -152,6 +166,7 @@ fn from_repository(session: &Session, args: &IsoArgs, from: &str) -> CommandResu
         seal: Some(&secret),
         credentials: false,
         stick: None,
+        set: None,
     };
     medium::write_iso(session, &args.medium, &workshop, &request, &args.out)
 }

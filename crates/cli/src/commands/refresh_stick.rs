@@ -54,6 +54,7 @@ pub fn run(session: &Session, args: &RefreshArgs, stick: Stick, shown: &str) -> 
         seal: seal.as_ref(),
         credentials: false,
         stick: Some(written.stick.id()),
+        set: None,
     };
     let prepared = contents::prepare(session, &medium, &workshop, &request)?;
     let boot = timed(session, "stick", || replace(session, &medium, &workshop, &request, &prepared, &written))?;

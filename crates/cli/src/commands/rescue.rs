@@ -57,6 +57,7 @@ pub fn run(session: &Session, args: &RescueArgs) -> CommandResult {
         seal: Some(&secret),
         credentials: false,
         stick: None,
+        set: None,
     };
     medium::write_iso(session, &args.medium, &workshop, &request, &args.out)?;
     backup::report(session, &report)

@@ -80,7 +80,9 @@ fn look_into(
     let configured = session.config.repository.as_ref().map(|path| path.display().to_string());
     let Some(place) = args.from.clone().or(configured) else { return (None, None) };
     let found = archive::stream(session, Some(&place));
-    if args.from.is_none() && matches!(found, Ok(Some(StreamPlace::Pipe | StreamPlace::Tape(_)))) {
+    if args.from.is_none()
+        && matches!(found, Ok(Some(StreamPlace::Pipe | StreamPlace::Tape(_) | StreamPlace::Drives(_))))
+    {
         return (None, None);
     }
     let look = || -> Result<Latest, CommandError> {

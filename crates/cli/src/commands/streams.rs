@@ -21,7 +21,7 @@ pub fn backup(session: &Session, args: &BackupArgs, target: &StreamPlace, log: O
     target.check_writable()?;
     // First of all: from now on nothing else goes to standard output.
     let sink = target.sink(args.force)?;
-    backup_into(session, args, target, sink, log)?.partial
+    backup_into(session, args, target, sink, log.into_iter().collect())?.partial
 }
 
 /// Refuses options that would have no effect: whoever gives them expects one.
@@ -52,13 +52,13 @@ pub struct Done {
     pub partial: CommandResult,
 }
 
-/// The same into volumes that are begun already.
+/// The same into volumes that are begun already; `own` are paths that are written meanwhile and do not belong to the backup.
 pub fn backup_into(
     session: &Session,
     args: &BackupArgs,
     target: &StreamPlace,
     sink: Box<dyn Sink>,
-    log: Option<PathBuf>,
+    own: Vec<PathBuf>,
 ) -> Result<Done, CommandError> {
     let sysroot = &args.sysroot.sysroot;
     let machine = protect::machine(session, sysroot, args.machine.as_deref(), target.folder())?;
@@ -75,7 +75,7 @@ pub fn backup_into(
         });
     }
     let secret = keys::find_or_create(&args.key, &session.config)?;
-    let own: Vec<PathBuf> = target.own_files().into_iter().chain(log).collect();
+    let own: Vec<PathBuf> = target.own_files().into_iter().chain(own).collect();
     moment::check(session, &machine, sysroot, &own)?;
     let around = Around::begin(session, &machine)?;
     let mut volumes = 0;
@@ -116,7 +116,8 @@ pub fn list(session: &Session, args: &FromArgs, from: &StreamPlace) -> CommandRe
     damaged(&stream)
 }
 
-fn damaged(stream: &Stream) -> CommandResult {
+/// Exit code 5 when the set is not whole.
+pub fn damaged(stream: &Stream) -> CommandResult {
     match stream.notes() {
         [] => Ok(()),
         _ => Err(CommandError::new(Kind::Partial, "the set is not whole (see above)")

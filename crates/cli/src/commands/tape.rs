@@ -24,7 +24,7 @@ pub fn run(session: &Session, args: &TapeArgs) -> CommandResult {
     let shown = format!("tape:{}", device.display());
     let target = StreamPlace::Tape(TapeName::parse(&shown).map_err(CommandError::usage)?);
     let sysroot = &args.medium.sysroot.sysroot;
-    let log = log::keep(session, Task::Backup.name(), sysroot);
+    let own: Vec<PathBuf> = log::keep(session, Task::Backup.name(), sysroot).into_iter().collect();
     if args.machine.is_none() && sysroot == Path::new("/") {
         session.tasks.begin(Task::Backup, place::shown(&shown));
     }
@@ -61,10 +61,10 @@ pub fn run(session: &Session, args: &TapeArgs) -> CommandResult {
         let sink = tapes::sink_behind(session, device, args.medium.force, &iso, &label)?;
         // Before the backup: it would be in it.
         drop((ending, folder));
-        streams::backup_into(session, &backup, &target, sink, log)?
+        streams::backup_into(session, &backup, &target, sink, own)?
     } else {
         let sink = target.sink(args.medium.force)?;
-        streams::backup_into(session, &backup, &target, sink, log)?
+        streams::backup_into(session, &backup, &target, sink, own)?
     };
     if args.no_verify {
         return done.partial;
@@ -124,7 +124,8 @@ fn rescue_system(
     let seal = OwnKey::find(session, &args.key)?.secret;
     let workshop = Workshop::open(session, &medium, &iso, 0)?;
     let key = medium.embed_key.then_some(secret);
-    let request = Request { machine, archive: None, key, seal: seal.as_ref(), credentials: false, stick: None };
+    let request =
+        Request { machine, archive: None, key, seal: seal.as_ref(), credentials: false, stick: None, set: None };
     medium::write_iso(session, &medium, &workshop, &request, &iso)?;
     Ok(iso)
 }

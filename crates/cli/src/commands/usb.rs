@@ -77,6 +77,7 @@ pub fn run(session: &Session, args: &UsbArgs) -> CommandResult {
         seal: Some(&plan.secret),
         credentials: false,
         stick: Some(id),
+        set: None,
     };
     let prepared = contents::prepare(session, &args.medium, &workshop, &request)?;
     let sealing = contents::sealing(&request);

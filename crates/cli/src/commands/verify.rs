@@ -3,7 +3,8 @@
 use crate::command::FromArgs;
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::boot_check::{self, OwnKey};
-use crate::job::{archive, log, place, snapshot};
+use crate::job::stream::StreamPlace;
+use crate::job::{archive, discs, log, place, snapshot};
 use crate::session::Session;
 use crate::state::Task;
 use lifeboat_archive::Owner;
@@ -21,6 +22,12 @@ pub fn run(session: &Session, args: &FromArgs) -> CommandResult {
     let this = snapshot::this_machine(Path::new("/"))?;
     let named = args.from.as_deref().map(place::shown).unwrap_or_default();
     if let Some(from) = archive::stream(session, args.from.as_deref())? {
+        if let StreamPlace::Images(path) = &from
+            && let Some(first) = discs::images(session, path)?.files().get(&1)
+        {
+            let from = FromArgs { from: Some(first.display().to_string()), key: args.key.clone() };
+            check_medium(session, &from)?;
+        }
         return super::streams::verify(session, args, &from, (&this, named));
     }
     verify(session, args, Some((&this, named)))

@@ -12,7 +12,7 @@ use lifeboat_machine::{ArchiveManifest, Event, EventSink as _, Machine};
 use lifeboat_restore::Source;
 use lifeboat_restore::on_disk::Search;
 use lifeboat_restore::rescue::{RescueDirectories, RescueSystem, is_rescue_system};
-use lifeboat_restore::stream_name::PREFIX;
+use lifeboat_restore::stream_name::{self, PREFIX};
 use lifeboat_restore::stream_place::StreamAt;
 use std::borrow::Cow;
 use std::path::Path;
@@ -47,9 +47,9 @@ pub struct LockedArchive {
 
 /// The place that `--from`, the rescue system's own medium or the configuration names.
 fn place(session: &Session, from: Option<&str>) -> Result<String, CommandError> {
-    if stream(session, from)?.is_some() {
+    if stream_named(session, from)?.is_some() {
         return Err(CommandError::usage("this command needs a repository or a medium")
-            .hint("list, verify, compare, restore, layout show and layout diff read streams"));
+            .hint("list, ls, dump, verify, compare, restore, layout show and layout diff read streams"));
     }
     if let Some(from) = from {
         return Ok(from.to_owned());
@@ -71,11 +71,19 @@ fn place(session: &Session, from: Option<&str>) -> Result<String, CommandError> 
     }
 }
 
-/// The stream that is meant, if one is.
+/// The stream that is meant, if one is: by its name, or because the discs of a set are what is there.
 ///
 /// # Errors
 /// Kind `Usage`.
 pub fn stream(session: &Session, from: Option<&str>) -> Result<Option<StreamPlace>, CommandError> {
+    match (stream_named(session, from)?, from) {
+        (None, Some(from)) => Ok(super::discs::meant(Path::new(from))),
+        (place, _) => Ok(place),
+    }
+}
+
+/// The stream that is named as one.
+fn stream_named(session: &Session, from: Option<&str>) -> Result<Option<StreamPlace>, CommandError> {
     let configured = || Some(session.config.repository.as_ref()?.display().to_string());
     let text = match from {
         Some(from) => Some(from.to_owned()),
@@ -89,9 +97,12 @@ pub fn stream(session: &Session, from: Option<&str>) -> Result<Option<StreamPlac
     };
     let Some(text) = text else { return Ok(None) };
     // What a recovery takes, its other commands take, too.
-    if is_rescue_system(&RescueDirectories::default()) && text.strip_prefix(PREFIX).is_some_and(OnDisk::is_meant) {
-        let at = StreamAt::find(&text, &super::scratch::scratch(), Search::Alone, &session.runner)?;
-        let place = at.as_ref().and_then(StreamAt::path).map(|path| StreamPlace::File(path.to_owned()));
+    let on_disk = stream_name::discs(&text).or_else(|| text.strip_prefix(PREFIX)).is_some_and(OnDisk::is_meant);
+    if is_rescue_system(&RescueDirectories::default()) && on_disk {
+        let at = StreamAt::find(&text, None, &super::scratch::scratch(), Search::Alone, &session.runner)?;
+        let files = at.as_ref().and_then(StreamAt::path).map(|path| StreamPlace::File(path.to_owned()));
+        let images = || at.as_ref().and_then(StreamAt::images).map(|path| StreamPlace::Images(path.to_owned()));
+        let place = files.or_else(images);
         session.held.lock().unwrap_or_else(PoisonError::into_inner).extend(at);
         return Ok(place);
     }

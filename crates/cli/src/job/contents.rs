@@ -32,6 +32,8 @@ pub struct Request<'a> {
     pub credentials: bool,
     /// The id of a stick, whose repository is written again; `None` for a medium that is written once.
     pub stick: Option<String>,
+    /// The id of the set of discs of which it is the first.
+    pub set: Option<String>,
 }
 
 /// A medium, complete but for what carries it.
@@ -154,7 +156,7 @@ pub fn prepare(
     let mut manifest = MediumManifest {
         format: FORMAT,
         lifeboat: env!("CARGO_PKG_VERSION").into(),
-        medium_id: request.stick.clone().map_or_else(random_id, Ok)?,
+        medium_id: request.stick.clone().or(request.set.clone()).map_or_else(random_id, Ok)?,
         created_at: jiff::Timestamp::now().to_string(),
         machine_name: machine.name.clone(),
         machine_id: machine.machine_id.clone(),
@@ -162,6 +164,7 @@ pub fn prepare(
         kernel: system.kernel_release.clone(),
         archive: request.archive.clone(),
         repository: request.stick.as_ref().map(|_| stick::REPOSITORY.to_owned()),
+        set: request.set.clone(),
         embedded_key: request.key.is_some(),
         files: BTreeMap::new(),
     };
@@ -269,7 +272,8 @@ pub fn report(
         manifest.kernel,
         firmware.join(", ")
     ));
-    if manifest.embedded_key && manifest.has_archive() {
+    let own_key = manifest.has_archive() && manifest.set.is_none();
+    if manifest.embedded_key && own_key {
         session.reporter.note(
             "this medium contains a key of its own: anyone who has the medium can read the archive on it, and \
              no other archive",

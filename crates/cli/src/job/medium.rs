@@ -50,12 +50,24 @@ impl Workshop {
     /// Creates the folder where there is enough room, and checks that the image can be written, before the long work
     /// begins. `archive` is the most that the archive takes.
     pub fn open(session: &Session, args: &MediumArgs, out: &Path, archive: u64) -> Result<Workshop, CommandError> {
-        Workshop::beside(session, args, target_folder(args, out)?, archive)
+        Workshop::beside(session, args, target_folder(args, out)?, archive, archive)
     }
 
     /// The same for a stick: nothing of the archive goes through the folder, and only the rescue system needs room.
     pub fn for_stick(session: &Session, args: &MediumArgs) -> Result<Workshop, CommandError> {
-        Workshop::beside(session, args, args.work_dir.as_deref().unwrap_or(Path::new(room::DEFAULT)), 0)
+        Workshop::beside(session, args, args.work_dir.as_deref().unwrap_or(Path::new(room::DEFAULT)), 0, 0)
+    }
+
+    /// The same for a set of discs of which so many bytes are there at once; without a folder for images they are burned.
+    pub fn for_set(
+        session: &Session,
+        args: &MediumArgs,
+        images: Option<&Path>,
+        (archive, staged): (u64, u64),
+    ) -> Result<Workshop, CommandError> {
+        let folder = images.or(args.work_dir.as_deref()).unwrap_or(Path::new(room::DEFAULT));
+        let archive = if images.is_some() { archive } else { staged };
+        Workshop::beside(session, args, folder, archive, staged)
     }
 
     fn beside(
@@ -63,10 +75,11 @@ impl Workshop {
         args: &MediumArgs,
         target_folder: &Path,
         archive: u64,
+        staged: u64,
     ) -> Result<Workshop, CommandError> {
         let signing = signing::load(&session.config.media, &args.sysroot.sysroot)?;
-        let Place { folder: work, doubt } =
-            room::work_folder(args.work_dir.as_deref(), target_folder, need(args, archive, signing.is_some()))?;
+        let need = need(args, archive, signing.is_some()).staging(staged);
+        let Place { folder: work, doubt } = room::work_folder(args.work_dir.as_deref(), target_folder, need)?;
         if let Some(text) = doubt {
             let text = format!("there may not be enough room for {text}; building stops if the disk fills up");
             session.reporter.emit(&Event::Warning { text });
@@ -84,9 +97,28 @@ impl Workshop {
 
     /// Shows what a medium would take, and where; nothing is written.
     pub fn preview(session: &Session, args: &MediumArgs, out: &Path, archive: u64) -> CommandResult {
-        let target_folder = target_folder(args, out)?;
+        Workshop::preview_at(session, args, (target_folder(args, out)?, out), (archive, archive))
+    }
+
+    /// The same for a set of discs.
+    pub fn preview_set(
+        session: &Session,
+        args: &MediumArgs,
+        images: Option<&Path>,
+        (archive, staged): (u64, u64),
+    ) -> CommandResult {
+        let folder = images.or(args.work_dir.as_deref()).unwrap_or(Path::new(room::DEFAULT));
+        Workshop::preview_at(session, args, (folder, folder), (if images.is_some() { archive } else { staged }, staged))
+    }
+
+    fn preview_at(
+        session: &Session,
+        args: &MediumArgs,
+        (target_folder, out): (&Path, &Path),
+        (archive, staged): (u64, u64),
+    ) -> CommandResult {
         let signed = signing::load(&session.config.media, &args.sysroot.sysroot)?.is_some();
-        let need = need(args, archive, signed);
+        let need = need(args, archive, signed).staging(staged);
         let Place { folder, doubt } = room::work_folder(args.work_dir.as_deref(), target_folder, need)?;
         session.reporter.value(&serde_json::json!({
             "dry_run": true, "out": out, "work_folder": folder, "work_bytes": need.work(), "image_bytes": need.image(),

@@ -40,6 +40,8 @@ const ENTRY: u64 = 512;
 pub struct Need {
     /// The archive on the medium.
     pub archive: u64,
+    /// What of it is in the folder for temporary files at once.
+    pub staged: u64,
     /// While the rescue system is built.
     pub rescue_system: u64,
     /// For the signed program, in both places.
@@ -50,12 +52,17 @@ impl Need {
     /// With an archive of this size.
     pub fn new(archive: u64, firmware: bool, signed: bool) -> Need {
         let rescue_system = if firmware { RESCUE_SYSTEM } else { WITHOUT_FIRMWARE };
-        Need { archive, rescue_system, signed: if signed { SIGNED } else { 0 } }
+        Need { archive, staged: archive, rescue_system, signed: if signed { SIGNED } else { 0 } }
+    }
+
+    /// The same, when so much of the archive is in the folder for temporary files at once.
+    pub fn staging(self, staged: u64) -> Need {
+        Need { staged, ..self }
     }
 
     /// In the folder for temporary files.
     pub fn work(self) -> u64 {
-        self.archive.saturating_add(self.rescue_system).saturating_add(self.signed)
+        self.staged.saturating_add(self.rescue_system).saturating_add(self.signed)
     }
 
     /// At the image's place.
@@ -141,7 +148,7 @@ pub fn work_folder(named: Option<&Path>, out_folder: &Path, need: Need) -> Resul
         out_folder.display(),
         figures.join(" and "),
     );
-    let compressed = Need { archive: need.archive / 2, ..need };
+    let compressed = Need { archive: need.archive / 2, staged: need.staged.min(need.archive / 2), ..need };
     for (need, doubt) in [(need, None), (compressed, Some(&text))] {
         if let Some((folder, _)) = candidates.iter().find(|(_, work)| fits(need, *work, out)) {
             return Ok(Place { folder: (*folder).to_owned(), doubt: doubt.cloned() });
@@ -288,7 +295,7 @@ mod tests {
 
     #[test]
     fn one_filesystem_must_hold_both() {
-        let need = Need { archive: 100 << 20, rescue_system: 50 << 20, signed: 0 };
+        let need = Need { archive: 100 << 20, staged: 100 << 20, rescue_system: 50 << 20, signed: 0 };
         let here = |free: u64| Space { device: 1, free: free << 20 };
         let there = |free: u64| Space { device: 2, free: free << 20 };
         assert!(fits(need, here(150), there(164)));
@@ -299,19 +306,27 @@ mod tests {
         let signed = Need { signed: 40 << 20, ..need };
         assert!(fits(signed, here(190), there(184)));
         assert!(!fits(signed, here(189), there(184)) && !fits(signed, here(190), there(183)));
-        assert!(!fits(Need { archive: u64::MAX, rescue_system: u64::MAX, signed: 0 }, here(1), there(1)));
+        let set = need.staging(10 << 20);
+        assert!(
+            fits(set, here(60), there(164)) && !fits(set, here(59), there(164)) && !fits(set, here(60), there(163))
+        );
+        assert!(!fits(
+            Need { archive: u64::MAX, staged: u64::MAX, rescue_system: u64::MAX, signed: 0 },
+            here(1),
+            there(1)
+        ));
     }
 
     #[test]
     fn what_fits_nowhere_is_refused_with_figures() {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
-        let small = Need { archive: 1, rescue_system: 1, signed: 0 };
+        let small = Need { archive: 1, staged: 1, rescue_system: 1, signed: 0 };
         let place = work_folder(Some(folder.path()), folder.path(), small).unwrap();
         assert_eq!(place, Place { folder: folder.path().to_owned(), doubt: None });
         // All of it would not fit, but what compression leaves may.
         let free = space(folder.path()).unwrap().free;
-        let large = Need { archive: free / 4 * 3, rescue_system: 1, signed: 0 };
+        let large = Need { archive: free / 4 * 3, staged: free / 4 * 3, rescue_system: 1, signed: 0 };
         let doubt = work_folder(Some(folder.path()), folder.path(), large).unwrap().doubt.unwrap();
         assert!(doubt.starts_with("the medium: it may take up to ") && doubt.contains(" has "), "{doubt}");
         let error = work_folder(None, folder.path(), Need::new(1 << 60, true, false)).unwrap_err();

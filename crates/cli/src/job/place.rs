@@ -9,7 +9,7 @@ use lifeboat_machine::Machine;
 use lifeboat_machine::bytes::printable;
 use lifeboat_machine::on_disk::OnDisk;
 use lifeboat_remote::Address;
-use lifeboat_restore::Stick;
+use lifeboat_restore::{Stick, stream_name};
 use lifeboat_sys::mount::MountInfo;
 use lifeboat_sys::tape::TapeName;
 use std::io::{BufRead as _, ErrorKind, IsTerminal as _};
@@ -58,7 +58,11 @@ pub fn shown(place: &str) -> String {
 
 /// A place that is named otherwise than by its path.
 fn is_no_path(place: &str) -> bool {
-    Address::is_meant(place) || OnDisk::is_meant(place) || TapeName::is_meant(place) || Stick::is_meant(place)
+    Address::is_meant(place)
+        || OnDisk::is_meant(place)
+        || TapeName::is_meant(place)
+        || Stick::is_meant(place)
+        || stream_name::discs(place).is_some()
 }
 
 /// The folder that the configured archive is in: a disk that is mounted for it alone is no part of the machine. `None` where none is
@@ -236,6 +240,7 @@ mod tests {
             ("stream:/srv/n,size=650M", "stream:/srv/n,size=650M".into()),
             ("stream:-", "stream:-".into()),
             ("tape:/dev/nst0", "tape:/dev/nst0".into()),
+            ("discs:/srv/set", "discs:/srv/set".into()),
             ("sftp://host/repo", "sftp://host/repo".into()),
             ("disk:UUID=1:/repo", "disk:UUID=1:/repo".into()),
             ("usb:0a1b2c3d", "usb:0a1b2c3d".into()),

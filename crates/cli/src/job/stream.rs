@@ -1,15 +1,16 @@
-//! Streams on the command line: `stream:FILE`, `stream:DIR/NAME,size=650M`, `stream:-`, `tape:/dev/nst0`.
+//! Streams on the command line: `stream:FILE`, `stream:DIR/NAME,size=650M`, `stream:-`, `tape:/dev/nst0`, `discs:/dev/sr0`.
 
 use crate::command::KeyArgs;
 use crate::error::{CommandError, Kind};
-use crate::job::{advice, keys, tapes};
+use crate::job::{advice, discs, keys, tapes};
 use crate::session::Session;
-use lifeboat_archive::stream::{FileSink, FileSource, Info, PipeSink, PipeSource, Sink, Stream};
+use lifeboat_archive::stream::{DiscSource, FileSink, FileSource, Info, PipeSink, PipeSource, Sink, Stream};
 use lifeboat_archive::{Owner, Secret};
 use lifeboat_machine::bytes::parse_size;
 use lifeboat_machine::on_disk::OnDisk;
 use lifeboat_machine::{Event, EventSink as _};
 use lifeboat_restore::rescue::{RescueDirectories, RescueSystem, is_rescue_system};
+use lifeboat_restore::stream_name;
 use lifeboat_sys::names::folder_of;
 use lifeboat_sys::new_file::NewFile;
 use lifeboat_sys::tape::TapeName;
@@ -35,6 +36,10 @@ pub enum StreamPlace {
     Pipe,
     /// Tapes in a drive.
     Tape(TapeName),
+    /// Discs of a set, in one drive or in whichever.
+    Drives(Option<PathBuf>),
+    /// Images of the discs of a set: their folder, or one of them.
+    Images(PathBuf),
 }
 
 impl StreamPlace {
@@ -45,6 +50,9 @@ impl StreamPlace {
     pub fn parse(text: &str) -> Result<Option<StreamPlace>, CommandError> {
         if TapeName::is_meant(text) {
             return TapeName::parse(text).map(|name| Some(StreamPlace::Tape(name))).map_err(CommandError::usage);
+        }
+        if let Some(place) = stream_name::discs(text) {
+            return discs::parse(text, place).map(Some);
         }
         let Some(rest) = text.strip_prefix(PREFIX) else { return Ok(None) };
         let usage = |why: String| {
@@ -77,7 +85,7 @@ impl StreamPlace {
             [path, partial]
         };
         match self {
-            StreamPlace::Pipe | StreamPlace::Tape(_) => vec![],
+            StreamPlace::Pipe | StreamPlace::Tape(_) | StreamPlace::Drives(_) | StreamPlace::Images(_) => vec![],
             StreamPlace::File(path) => with_partial(path.clone()).into(),
             StreamPlace::Volumes(path, _) => {
                 (1..=MOST_VOLUMES).flat_map(|number| with_partial(FileSink::volume_path(path, number))).collect()
@@ -88,8 +96,11 @@ impl StreamPlace {
     /// The folder that the files are in.
     pub fn folder(&self) -> Option<&Path> {
         match self {
-            StreamPlace::Pipe | StreamPlace::Tape(_) => None,
-            StreamPlace::File(path) | StreamPlace::Volumes(path, _) => Some(folder_of(path)),
+            StreamPlace::Pipe | StreamPlace::Tape(_) | StreamPlace::Drives(_) => None,
+            StreamPlace::Images(path) if path.is_dir() => Some(path),
+            StreamPlace::File(path) | StreamPlace::Volumes(path, _) | StreamPlace::Images(path) => {
+                Some(folder_of(path))
+            }
         }
     }
 
@@ -110,6 +121,7 @@ impl StreamPlace {
                     .hint("a pipe: lifeboat backup --to stream:- | ssh HOST 'cat > FILE'"));
             }
             StreamPlace::Pipe | StreamPlace::Tape(_) => return Ok(()),
+            StreamPlace::Drives(_) | StreamPlace::Images(_) => return Err(only_read()),
             StreamPlace::File(path) => path.clone(),
             StreamPlace::Volumes(path, _) => FileSink::volume_path(path, 1),
         };
@@ -128,6 +140,7 @@ impl StreamPlace {
     pub fn sink(&self, force: bool) -> Result<Box<dyn Sink>, CommandError> {
         Ok(match self {
             StreamPlace::Tape(name) => return tapes::sink(name, force),
+            StreamPlace::Drives(_) | StreamPlace::Images(_) => return Err(only_read()),
             StreamPlace::File(path) => Box::new(FileSink::new(path, None)),
             StreamPlace::Volumes(path, size) => Box::new(FileSink::new(path, Some(*size))),
             StreamPlace::Pipe => {
@@ -143,6 +156,12 @@ impl StreamPlace {
             }
         })
     }
+}
+
+/// A set of discs has a rescue system on the first one.
+fn only_read() -> CommandError {
+    CommandError::usage("a backup onto a set of discs is made together with the rescue system on the first one")
+        .hint("lifeboat media set --out DIR --size dvd, or --burn /dev/sr0")
 }
 
 /// Opens a set for reading, and reports what is wrong with it.
@@ -166,6 +185,8 @@ pub fn open(session: &Session, place: &StreamPlace, key: &KeyArgs) -> Result<Str
     let stream = match place {
         StreamPlace::Tape(name) => Stream::open(tapes::source(session, name)?, &secret),
         StreamPlace::Pipe => Stream::open(PipeSource(Some(std::io::stdin())), &secret),
+        StreamPlace::Drives(drive) => Stream::open(DiscSource::new(discs::Asked::new(drive.clone())?), &secret),
+        StreamPlace::Images(path) => Stream::open(DiscSource::new(discs::images(session, path)?), &secret),
         StreamPlace::File(path) | StreamPlace::Volumes(path, _) => Stream::open(open_files(path)?, &secret),
     };
     let stream = stream.map_err(advice::explain)?;
@@ -183,6 +204,14 @@ fn of_medium(key: &KeyArgs) -> Result<Option<Secret>, CommandError> {
     }
     let rescue = RescueSystem::open(directories)?;
     Ok(if rescue.source.is_some() { rescue.medium()?.key()? } else { None })
+}
+
+/// Whether any part of a stream can be read without somebody changing a medium.
+pub fn is_at_hand(place: &StreamPlace) -> bool {
+    match place {
+        StreamPlace::File(_) | StreamPlace::Volumes(..) | StreamPlace::Images(_) => true,
+        StreamPlace::Pipe | StreamPlace::Tape(_) | StreamPlace::Drives(_) => false,
+    }
 }
 
 /// The machine that a set is of.
@@ -218,6 +247,10 @@ mod tests {
             ("stream:d/n,size=650M", Ok(Some(StreamPlace::Volumes("d/n".into(), 650 << 20)))),
             ("stream:n,size=4g", Ok(Some(StreamPlace::Volumes("n".into(), 4 << 30)))),
             ("stream:n,size=20000000", Ok(Some(StreamPlace::Volumes("n".into(), 20_000_000)))),
+            ("discs", Ok(Some(StreamPlace::Drives(None)))),
+            ("discs:/dev/sr1", Ok(Some(StreamPlace::Drives(Some("/dev/sr1".into()))))),
+            ("discs:/srv/set", Ok(Some(StreamPlace::Images("/srv/set".into())))),
+            ("discs:disk:LABEL=x:/set", Err(Kind::Usage)),
             ("tape:nst0", Err(Kind::Usage)),
             ("stream:", Err(Kind::Usage)),
             ("stream:disk:LABEL=x:/web1", Err(Kind::Usage)),

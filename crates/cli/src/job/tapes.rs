@@ -229,10 +229,15 @@ pub fn is_asked() -> bool {
 
 /// Asks a person for the tape of a volume; without a terminal there is nobody.
 fn asked(device: &Path, number: u32) -> io::Result<bool> {
+    answered(&format!("Put the tape for volume {number} into {} and press Enter, or type stop: ", device.display()))
+}
+
+/// Whether a person went on after being asked for a medium; without a terminal there is nobody.
+pub fn answered(question: &str) -> io::Result<bool> {
     if !is_asked() {
         return Ok(false);
     }
-    show(&format!("Put the tape for volume {number} into {} and press Enter, or type stop: ", device.display()));
+    show(question);
     let mut answer = String::new();
     let read = io::stdin().lock().read_line(&mut answer)?;
     Ok(read > 0 && !answer.trim().eq_ignore_ascii_case("stop"))

@@ -80,6 +80,8 @@ pub struct Target {
     pub memory_mib: Option<u32>,
     /// Other firmware than the machine's own, with variables as it leaves the factory.
     pub firmware: Option<VmFirmware>,
+    /// Discs in further drives.
+    pub further_discs: Vec<PathBuf>,
     /// Further arguments of QEMU, such as a network card.
     pub extra: Vec<String>,
     /// A rescue system that is loaded as by a network boot; the medium itself is in no drive.
@@ -270,11 +272,12 @@ impl Scenario {
         let mut spec = VmSpec::new(firmware).memory(memory).disk(VmDisk::raw(&disk, "new-disk").on(target.controller));
         spec.disks.extend(target.more.iter().cloned());
         spec.extra.extend(target.extra.iter().cloned());
-        let booted = match (&target.netboot, target.stick) {
+        let mut booted = match (&target.netboot, target.stick) {
             (Some(kernel), _) => spec.clone().kernel(kernel.clone()),
             (None, true) => spec.clone().stick(medium),
             (None, false) => spec.clone().disc(medium),
         };
+        booted.further_discs.clone_from(&target.further_discs);
         let vm = Vm::start(&booted, self.acceleration, &self.directory.join("recovery"))?;
         Ok(Recovery { vm, disk, spec })
     }

@@ -17,6 +17,8 @@ pub const OVMF_VARS: &str = "OVMF_VARS_4M.fd";
 pub const OVMF_VARS_SECURE: &str = "OVMF_VARS_4M.ms.fd";
 /// Controller for disks that come and go.
 pub(crate) const BAY: &str = "bay";
+/// The drive with the disc, as QEMU's monitor knows it.
+pub const DISC_DRIVE: &str = "disc-drive";
 
 /// Sockets and logs of one running machine.
 #[derive(Clone, Debug)]
@@ -159,7 +161,15 @@ pub fn arguments(spec: &VmSpec, acceleration: Acceleration, places: &Places) -> 
         let boot_index = if spec.boot == BootFrom::Disc { 0 } else { 100 };
         add("-drive", format!("if=none,id=disc,media=cdrom,readonly=on,format=raw,file={}", escaped(disc)));
         // Present on both boards: a port of the chipset's own SATA or IDE controller.
-        add("-device", format!("ide-cd,id=disc-drive,drive=disc,bus=ide.1,bootindex={boot_index}"));
+        add("-device", format!("ide-cd,id={DISC_DRIVE},drive=disc,bus=ide.1,bootindex={boot_index}"));
+    }
+    if !spec.further_discs.is_empty() {
+        add("-device", "virtio-scsi-pci,id=drives".into());
+    }
+    for (index, disc) in spec.further_discs.iter().enumerate() {
+        let file = escaped(disc);
+        add("-drive", format!("if=none,id=further{index},media=cdrom,readonly=on,format=raw,file={file}"));
+        add("-device", format!("scsi-cd,drive=further{index},bus=drives.0"));
     }
     if let Some(stick) = &spec.stick {
         let boot_index = if spec.boot == BootFrom::Stick { 0 } else { 101 };

@@ -26,6 +26,7 @@ pub mod spec;
 pub mod terminal;
 
 pub use acceleration::Acceleration;
+pub use arguments::DISC_DRIVE;
 pub use console::{Console, Match};
 pub use event_port::{Arrived, EventPort};
 pub use machine::Vm;

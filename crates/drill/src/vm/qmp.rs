@@ -187,6 +187,30 @@ impl Qmp {
         self.execute("send-key", json!({"keys": keys})).map(drop)
     }
 
+    /// Puts an image into a drive as a disc; what was in it is taken out. At `unreadable`, a place in bytes, the disc cannot be read.
+    ///
+    /// # Errors
+    /// As [`Qmp::execute`].
+    pub fn insert(&mut self, device: &str, image: &Path, unreadable: Option<u64>) -> Result<(), DrillError> {
+        let file = image.to_string_lossy();
+        let Some(place) = unreadable else {
+            let arguments = json!({"id": device, "filename": file, "format": "raw", "read-only-mode": "read-only"});
+            return self.execute("blockdev-change-medium", arguments).map(drop);
+        };
+        // QEMU docs/devel/testing/blkdebug.rst: EIO, each time; sectors of 512 bytes.
+        let fault =
+            json!({"event": "read_aio", "errno": 5, "sector": place / 512, "immediately": false, "once": false});
+        let image = json!({"driver": "file", "filename": file, "read-only": true});
+        let faulty = json!({"driver": "blkdebug", "image": image, "inject-error": [fault]});
+        let node = format!("faulty{}", self.next);
+        let disc = json!({"driver": "raw", "node-name": node, "read-only": true, "file": faulty});
+        self.execute("blockdev-add", disc)?;
+        self.execute("blockdev-open-tray", json!({"id": device, "force": true}))?;
+        self.execute("blockdev-remove-medium", json!({"id": device}))?;
+        self.execute("blockdev-insert-medium", json!({"id": device, "node-name": node}))?;
+        self.execute("blockdev-close-tray", json!({"id": device})).map(drop)
+    }
+
     /// Opens the tray of a removable drive and takes the disc out.
     ///
     /// # Errors

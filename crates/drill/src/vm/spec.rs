@@ -213,6 +213,8 @@ pub struct VmSpec {
     pub disks: Vec<VmDisk>,
     /// Disc in the drive.
     pub disc: Option<PathBuf>,
+    /// Discs in further drives.
+    pub further_discs: Vec<PathBuf>,
     /// The same kind of image on a USB stick, read-only.
     pub stick: Option<PathBuf>,
     /// Network cards.
@@ -244,6 +246,7 @@ impl Default for VmSpec {
             cpus: 2,
             disks: vec![],
             disc: None,
+            further_discs: vec![],
             stick: None,
             nics: vec![],
             kernel: None,

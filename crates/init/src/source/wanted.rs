@@ -16,7 +16,7 @@ pub enum Wanted {
     Disk(DiskName),
     /// The archive is on the network; the medium, which may carry tools and the key, is wherever it is.
     Network,
-    /// The archive is in a filesystem of a local disk; the medium is wherever it is.
+    /// The archive is in a filesystem of a local disk, or on a set of discs; the medium is wherever it is.
     OnDisk,
     /// The archive is on a tape; the medium is wherever it is.
     Tape(TapeName),
@@ -24,6 +24,9 @@ pub enum Wanted {
 
 /// Schemes of addresses on the network.
 const NETWORK: [&str; 6] = ["nfs", "http", "https", "s3", "sftp", "rest"];
+
+/// A set of discs, in whatever drives.
+const DISCS: &str = "discs";
 
 /// True for a source on the network.
 pub fn is_network(source: &str) -> bool {
@@ -43,8 +46,12 @@ impl Wanted {
             "disk" => return Ok(Wanted::Bus(Bus::Disk)),
             _ => {}
         }
-        // A stream in files is looked for where a repository on a disk is.
-        let (stream, place) = match value.strip_prefix("stream:") {
+        if value == DISCS {
+            return Ok(Wanted::OnDisk);
+        }
+        // A stream in files, or in images of discs, is looked for where a repository on a disk is.
+        let files = value.strip_prefix("stream:").or_else(|| value.strip_prefix(DISCS)?.strip_prefix(':'));
+        let (stream, place) = match files {
             Some(place) => (true, place),
             None => (false, value),
         };
@@ -67,7 +74,7 @@ impl Wanted {
         }
         Err(format!(
             "lifeboat.source={value}: expected disc, usb, disk, disk:LABEL=…, disk:UUID=…[:/PATH], disk:/dev/…, tape, \
-             tape:/dev/nst0, stream:disk:UUID=…:/PATH, nfs://, http://, https://, rest:, sftp:// or s3://"
+             tape:/dev/nst0, discs, discs:/dev/sr0, stream:disk:UUID=…:/PATH, nfs://, http://, https://, rest:, sftp:// or s3://"
         ))
     }
 }
@@ -88,6 +95,9 @@ mod tests {
             ("disk:UUID=ab-cd:/srv/repo", Ok(Wanted::OnDisk)),
             ("stream:disk:LABEL=BACKUP:/web1", Ok(Wanted::OnDisk)),
             ("stream:/run/lifeboat/medium/web1", Ok(Wanted::OnDisk)),
+            ("discs", Ok(Wanted::OnDisk)),
+            ("discs:/dev/sr1", Ok(Wanted::OnDisk)),
+            ("discs:disk:LABEL=BACKUP:/set", Ok(Wanted::OnDisk)),
             ("nfs://host/path", Ok(Wanted::Network)),
             ("rest:https://host/path", Ok(Wanted::Network)),
             ("s3://bucket/prefix", Ok(Wanted::Network)),
@@ -104,6 +114,7 @@ mod tests {
             ("stream:disk:LABEL=x", "expected disc"),
             ("stream:-", "expected disc"),
             ("dics", "expected disc"),
+            ("discs:set", "expected disc"),
         ] {
             assert!(Wanted::parse(Some(value)).unwrap_err().contains(part), "{value}");
         }

@@ -56,6 +56,7 @@ pub fn manifest() -> MediumManifest {
             bytes: 1 << 30,
         }),
         repository: None,
+        set: None,
         embedded_key: true,
         files: BTreeMap::new(),
     }
