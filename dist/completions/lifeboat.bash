@@ -202,6 +202,9 @@ _lifeboat() {
             lifeboat__subcmd__help__subcmd__media,refresh)
                 cmd="lifeboat__subcmd__help__subcmd__media__subcmd__refresh"
                 ;;
+            lifeboat__subcmd__help__subcmd__media,set)
+                cmd="lifeboat__subcmd__help__subcmd__media__subcmd__set"
+                ;;
             lifeboat__subcmd__help__subcmd__media,tape)
                 cmd="lifeboat__subcmd__help__subcmd__media__subcmd__tape"
                 ;;
@@ -307,6 +310,9 @@ _lifeboat() {
             lifeboat__subcmd__media,refresh)
                 cmd="lifeboat__subcmd__media__subcmd__refresh"
                 ;;
+            lifeboat__subcmd__media,set)
+                cmd="lifeboat__subcmd__media__subcmd__set"
+                ;;
             lifeboat__subcmd__media,tape)
                 cmd="lifeboat__subcmd__media__subcmd__tape"
                 ;;
@@ -324,6 +330,9 @@ _lifeboat() {
                 ;;
             lifeboat__subcmd__media__subcmd__help,refresh)
                 cmd="lifeboat__subcmd__media__subcmd__help__subcmd__refresh"
+                ;;
+            lifeboat__subcmd__media__subcmd__help,set)
+                cmd="lifeboat__subcmd__media__subcmd__help__subcmd__set"
                 ;;
             lifeboat__subcmd__media__subcmd__help,tape)
                 cmd="lifeboat__subcmd__media__subcmd__help__subcmd__tape"
@@ -1194,7 +1203,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__help__subcmd__media)
-            opts="iso usb tape label refresh"
+            opts="iso usb tape set label refresh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1236,6 +1245,20 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__help__subcmd__media__subcmd__refresh)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__help__subcmd__media__subcmd__set)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2352,7 +2375,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__media)
-            opts="-v -h --limit-upload --limit-download --threads --io-priority --verbose --json --config --help iso usb tape label refresh help"
+            opts="-v -h --limit-upload --limit-download --threads --io-priority --verbose --json --config --help iso usb tape set label refresh help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2386,7 +2409,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__media__subcmd__help)
-            opts="iso usb tape label refresh help"
+            opts="iso usb tape set label refresh help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2442,6 +2465,20 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__media__subcmd__help__subcmd__refresh)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__media__subcmd__help__subcmd__set)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2627,6 +2664,100 @@ _lifeboat() {
                     return 0
                     ;;
                 --key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__media__subcmd__set)
+            opts="-n -v -h --out --burn --size --no-verify --dry-run --machine --sysroot --embed-key --kernel --mode --timeout --append --no-firmware --compression --layout --work-dir --force --key-file --words --passphrase --exclude --exclude-contents --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --out)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --burn)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --machine)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sysroot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kernel)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mode)
+                    COMPREPLY=($(compgen -W "interactive nuke compare expert" -- "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --append)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --compression)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --layout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --work-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --exclude)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --exclude-contents)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

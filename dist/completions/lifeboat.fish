@@ -250,22 +250,23 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l passphrase 
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape label refresh help" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape label refresh help" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape label refresh help" -l threads -d 'Use at most this many processors, programs that are started included' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape label refresh help" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape set label refresh help" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape set label refresh help" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape set label refresh help" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape set label refresh help" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape label refresh help" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape label refresh help" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape label refresh help" -l json -d 'Write JSON lines instead of text'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape label refresh help" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape label refresh help" -f -a "iso" -d 'A disc image that boots on BIOS and UEFI, from discs and USB sticks'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape label refresh help" -f -a "usb" -d 'A USB stick, or an image of one, that boots and holds a repository for this and later backups'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape label refresh help" -f -a "tape" -d 'A tape with a backup taken now; with --obdr one that boots by itself'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape label refresh help" -f -a "label" -d 'Print a page for the case of a medium: what it is, how to boot it, where its key is, its id as a QR code'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape label refresh help" -f -a "refresh" -d 'Build the medium of the routine again if kernel, boot loader or layout changed'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape label refresh help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape set label refresh help" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape set label refresh help" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape set label refresh help" -l json -d 'Write JSON lines instead of text'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape set label refresh help" -s h -l help -d 'Print help'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape set label refresh help" -f -a "iso" -d 'A disc image that boots on BIOS and UEFI, from discs and USB sticks'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape set label refresh help" -f -a "usb" -d 'A USB stick, or an image of one, that boots and holds a repository for this and later backups'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape set label refresh help" -f -a "tape" -d 'A tape with a backup taken now; with --obdr one that boots by itself'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape set label refresh help" -f -a "set" -d 'Several discs with a backup taken now, of which the first boots: CDs, DVDs or Blu-rays, as images or burned'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape set label refresh help" -f -a "label" -d 'Print a page for the case of a medium: what it is, how to boot it, where its key is, its id as a QR code'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape set label refresh help" -f -a "refresh" -d 'Build the medium of the routine again if kernel, boot loader or layout changed'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape set label refresh help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l out -d 'The image to write' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l from -d 'Embed the latest snapshot of this repository' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l snapshot -d 'Embed this snapshot instead of the latest' -r
@@ -296,7 +297,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l rescue-only -d 'Put no archive on the medium; recovery reads it from elsewhere'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l embed-key -d 'Put the repository key on the medium: anyone who has the medium can then read the archive. Needed for nuke'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l no-firmware -d 'Leave firmware files out of the rescue system'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l force -d 'Replace an existing image, take a disk that cannot be unplugged as a stick, or overwrite a tape that holds something'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l force -d 'Replace an existing image, take a disk that cannot be unplugged as a stick, or overwrite a tape or disc that holds something'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
@@ -334,7 +335,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -s n -l dry-run -d 'Show what would be saved and whether there is room; nothing is written'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l embed-key -d 'Put the repository key on the medium: anyone who has the medium can then read the archive. Needed for nuke'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l no-firmware -d 'Leave firmware files out of the rescue system'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l force -d 'Replace an existing image, take a disk that cannot be unplugged as a stick, or overwrite a tape that holds something'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l force -d 'Replace an existing image, take a disk that cannot be unplugged as a stick, or overwrite a tape or disc that holds something'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
@@ -367,12 +368,47 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from tape" -l no-verify -d 'Do not read the archive back when it was written'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from tape" -l embed-key -d 'Put the repository key on the medium: anyone who has the medium can then read the archive. Needed for nuke'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from tape" -l no-firmware -d 'Leave firmware files out of the rescue system'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from tape" -l force -d 'Replace an existing image, take a disk that cannot be unplugged as a stick, or overwrite a tape that holds something'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from tape" -l force -d 'Replace an existing image, take a disk that cannot be unplugged as a stick, or overwrite a tape or disc that holds something'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from tape" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from tape" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from tape" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from tape" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from tape" -s h -l help -d 'Print help'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -l out -d 'Where the images of the discs go: a folder, in which they are called after machine, day and set; or what their names begin with: /srv/web1 for /srv/web1-disc1.iso and so on' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -l burn -d 'Burn the discs in this drive, which asks for one after the other; given several times, in several drives in turn' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -l size -d 'What fits on a disc: cd, dvd, dvd-dl, bd, bd-dl, or a size such as 650M' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -l machine -d 'Use this machine description instead of probing (for a root filesystem in a folder)' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -l sysroot -d 'Work on the root filesystem in this folder: kernel, modules and programs are taken from there' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -l kernel -d 'Kernel release to boot [default: the running one, or the newest below --sysroot]' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -l mode -d 'Mode that the menu starts by itself; nuke erases disks without asking' -r -f -a "interactive\t'Guided recovery on the screen or a serial console'
+nuke\t'Unattended recovery'
+compare\t'Archive against disks, read-only'
+expert\t'A shell'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -l timeout -d 'Seconds before the menu starts its default [default: 30 for a harmless one, 10 for --mode]' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -l append -d 'More kernel parameters, e.g. "lifeboat.after=poweroff"; may be repeated' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -l compression -d 'zstd level of the rescue system, 1 to 22' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -l layout -d 'The layout on which the machine comes back: a description that \'lifeboat layout edit\' wrote' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -l work-dir -d 'Folder for temporary files, with room for the archive and 1 GB more [default: /var/tmp, or the folder of the image when /var/tmp is too small]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -l exclude -d 'Leave this path out, with everything below it, or all that fits a pattern, e.g. \'**/*.tmp\'; may be repeated' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -l exclude-contents -d 'Keep this directory but leave out what it holds; may be repeated' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -l no-verify -d 'Do not read the archive back as a whole when all images are written; each disc is compared when it is written in any case'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -s n -l dry-run -d 'Show what would be saved, whether there is room, and how many discs it comes to at most; nothing is written'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -l embed-key -d 'Put the repository key on the medium: anyone who has the medium can then read the archive. Needed for nuke'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -l no-firmware -d 'Leave firmware files out of the rescue system'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -l force -d 'Replace an existing image, take a disk that cannot be unplugged as a stick, or overwrite a tape or disc that holds something'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -l words -d 'Ask for the recovery words instead of reading a key file'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -l json -d 'Write JSON lines instead of text'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from label" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from label" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from label" -l threads -d 'Use at most this many processors, programs that are started included' -r
@@ -403,6 +439,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from help" -f -a "iso" -d 'A disc image that boots on BIOS and UEFI, from discs and USB sticks'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from help" -f -a "usb" -d 'A USB stick, or an image of one, that boots and holds a repository for this and later backups'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from help" -f -a "tape" -d 'A tape with a backup taken now; with --obdr one that boots by itself'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from help" -f -a "set" -d 'Several discs with a backup taken now, of which the first boots: CDs, DVDs or Blu-rays, as images or burned'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from help" -f -a "label" -d 'Print a page for the case of a medium: what it is, how to boot it, where its key is, its id as a QR code'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from help" -f -a "refresh" -d 'Build the medium of the routine again if kernel, boot loader or layout changed'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -432,7 +469,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l config -d '
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -s n -l dry-run -d 'Show what would be saved and left out, and whether there is room; nothing is written'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l embed-key -d 'Put the repository key on the medium: anyone who has the medium can then read the archive. Needed for nuke'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l no-firmware -d 'Leave firmware files out of the rescue system'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l force -d 'Replace an existing image, take a disk that cannot be unplugged as a stick, or overwrite a tape that holds something'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l force -d 'Replace an existing image, take a disk that cannot be unplugged as a stick, or overwrite a tape or disc that holds something'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
@@ -876,6 +913,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_s
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and __fish_seen_subcommand_from media" -f -a "iso" -d 'A disc image that boots on BIOS and UEFI, from discs and USB sticks'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and __fish_seen_subcommand_from media" -f -a "usb" -d 'A USB stick, or an image of one, that boots and holds a repository for this and later backups'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and __fish_seen_subcommand_from media" -f -a "tape" -d 'A tape with a backup taken now; with --obdr one that boots by itself'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and __fish_seen_subcommand_from media" -f -a "set" -d 'Several discs with a backup taken now, of which the first boots: CDs, DVDs or Blu-rays, as images or burned'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and __fish_seen_subcommand_from media" -f -a "label" -d 'Print a page for the case of a medium: what it is, how to boot it, where its key is, its id as a QR code'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and __fish_seen_subcommand_from media" -f -a "refresh" -d 'Build the medium of the routine again if kernel, boot loader or layout changed'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and __fish_seen_subcommand_from layout" -f -a "show" -d 'The machine as text, or as JSON with --json'

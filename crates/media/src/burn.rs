@@ -1,7 +1,7 @@
 //! Burns images with xorriso: CDs, DVDs and Blu-rays, in a drive (`/dev/sr0`) or, as a drive that is a file, `stdio:FILE`.
 
 use crate::error::MediaError;
-use crate::set::compare_image;
+use crate::read_back::compare_image;
 use lifeboat_sys::program::XORRISO;
 use lifeboat_sys::{Invocation, Runner, optical};
 use std::path::{Path, PathBuf};

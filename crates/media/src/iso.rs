@@ -12,7 +12,7 @@ use crate::grub::{self, Carrier, Loaders};
 use crate::identity::Identity;
 use crate::menu::{Menu, marker};
 use crate::progress::{Progress, watch};
-use crate::set;
+use crate::read_back;
 use crate::signed::{self, Signing};
 use lifeboat_machine::MediumManifest;
 use lifeboat_machine::boot_list::BOOT_LIST;
@@ -299,7 +299,7 @@ fn verify(inputs: &MediumInputs<'_>, written: &Path, loaders: &Loaders) -> Resul
         return Err(wrong("its boot image for UEFI is not a FAT filesystem".to_owned()));
     }
     if let Some((name, volume)) = inputs.files.iter().find(|(name, _)| boot_list::is_volume(inputs.manifest, name)) {
-        set::compare_volume(written, name, volume, out)?;
+        read_back::compare_volume(written, name, volume, out)?;
     }
     boot_list::write(written, out, inputs.manifest, &record, inputs.seal)?;
     Ok(size)

@@ -19,6 +19,7 @@
 //! | [`set`] | the discs of a set behind the first |
 //! | [`set_by_hand`] | RECOVER-BY-HAND.txt of a set |
 //! | [`burn`] | burning discs |
+//! | `read_back` | compares what was written with what it was made from |
 //! | [`progress`] | how far the image is |
 //! | [`error`] | [`MediaError`] |
 
@@ -39,6 +40,7 @@ pub mod iso;
 pub mod label;
 pub mod menu;
 pub mod progress;
+mod read_back;
 pub mod set;
 pub mod set_by_hand;
 pub mod signed;
