@@ -39,7 +39,7 @@ impl Place {
         let sparse = std::fs::File::create(place.at("s/sparse")).unwrap();
         sparse.set_len(1 << 20).unwrap();
         std::os::unix::fs::FileExt::write_all_at(&sparse, b"end", (1 << 20) - 3).unwrap();
-        let (code, out, err) = place.run(&["backup", "--sysroot", "s", "--to", "stream:v,size=16M"]);
+        let (code, out, err) = place.run(&["backup", "--sysroot", "s", "--to", "stream:v,size=17M"]);
         assert!(code == 0 && out.contains("3 volumes"), "{code} {out} {err}");
         for number in 1..=3 {
             place.disc(number, &place.image(number));

@@ -160,7 +160,7 @@ fn missing_for_drill(machine: &Machine) -> Vec<String> {
         missing.push("UEFI firmware (package ovmf)".into());
     }
     if !Path::new("/dev/kvm").exists() {
-        missing.push("/dev/kvm (without it a rehearsal takes several times longer)".into());
+        missing.push("/dev/kvm (without it a rehearsal takes much longer)".into());
     }
     missing
 }
@@ -182,7 +182,7 @@ mod tests {
             work_bytes_at_most: 4 << 30,
             room: vec![("/var/tmp".into(), 5 << 30), ("/mnt/nas".into(), 700 << 30)],
             last_backup: None,
-            missing_for_drill: vec!["/dev/kvm (without it a rehearsal takes several times longer)".into()],
+            missing_for_drill: vec!["/dev/kvm (without it a rehearsal takes much longer)".into()],
         }
     }
 
