@@ -77,7 +77,11 @@ fn place(session: &Session, from: Option<&str>) -> Result<String, CommandError> 
 /// Kind `Usage`.
 pub fn stream(session: &Session, from: Option<&str>) -> Result<Option<StreamPlace>, CommandError> {
     match (stream_named(session, from)?, from) {
-        (None, Some(from)) => Ok(super::discs::meant(Path::new(from))),
+        (None, Some(from)) => {
+            // Whoever waits for a dead server can be ended.
+            let _watch = watch::over(session, from)?;
+            Ok(super::discs::meant(Path::new(from)))
+        }
         (place, _) => Ok(place),
     }
 }
