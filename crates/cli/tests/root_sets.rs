@@ -2,9 +2,11 @@
 //! the first is a line of text. Needs xorriso, GRUB's files, age, zstd and bsdtar.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use lifeboat_archive::Secret;
 use lifeboat_archive::stream::Disc;
 use lifeboat_archive::stream::disc::volume_name;
 use lifeboat_machine::MediumManifest;
+use lifeboat_machine::boot_list::SEAL_CONTEXT;
 use lifeboat_media::set::DataDisc;
 use lifeboat_media::{Identity, MediumInputs, Menu, MenuOptions, set_by_hand, write_iso};
 use lifeboat_sys::SystemRunner;
@@ -104,6 +106,8 @@ impl Place {
         manifest.files = lifeboat_media::digest_files(&files).unwrap();
         files.extend([put("manifest.json", &serde_json::to_vec(&manifest).unwrap()), put("initrd.img", &[b'i'; 9000])]);
         files.insert(volume_name(1), volume);
+        let key = Secret::new(std::fs::read_to_string(self.at("key")).unwrap());
+        let seal = |id: &str, bytes: &[u8]| lifeboat_archive::seal::seal(&key, SEAL_CONTEXT, id.as_bytes(), bytes);
         let inputs = MediumInputs {
             sysroot: Path::new("/"),
             work: &work.join("iso"),
@@ -112,7 +116,7 @@ impl Place {
             files: &files,
             manifest: &manifest,
             menu: &Menu::new(&machine, &manifest, &MenuOptions::default()),
-            seal: None,
+            seal: Some(&seal),
             signing: None,
             progress: &|_| {},
         };
@@ -141,33 +145,35 @@ impl Place {
 #[test]
 fn root_images_of_a_set_are_read_like_any_archive() {
     let place = Place::new();
-    for from in ["discs", "discs:discs", "discs/box-disc1.iso", "discs/box-disc3.iso"] {
+    for from in ["./discs", "discs:discs", "discs/box-disc1.iso", "discs/box-disc3.iso"] {
         let (code, out, err) = place.run(&["list", "--from", from]);
         assert!(code == 0 && out.contains("  box  "), "{from}: {code} {out} {err}");
     }
-    let (code, out, err) = place.run(&["ls", "--from", "discs", "latest", "/", "/link/passwd"]);
+    let (code, _, err) = place.run(&["list", "--from", "discs"]);
+    assert!(code == 2 && err.contains("means the optical drives") && err.contains("./discs"), "{code} {err}");
+    let (code, out, err) = place.run(&["ls", "--from", "./discs", "latest", "/", "/link/passwd"]);
     assert!(code == 0 && out.contains("large") && out.contains("/link/passwd"), "{code} {out} {err}");
-    let (code, out, err) = place.run(&["ls", "--from", "discs", "--long", "/etc"]);
+    let (code, out, err) = place.run(&["ls", "--from", "./discs", "--long", "/etc"]);
     assert!(code == 0 && out.contains("root") && out.contains("passwd"), "{code} {out} {err}");
-    let (code, out, err) = place.run(&["ls", "--from", "discs", "/none"]);
+    let (code, out, err) = place.run(&["ls", "--from", "./discs", "/none"]);
     assert!(code == 1 && err.contains("/none is not in snapshot"), "{code} {out} {err}");
-    let (code, out, err) = place.run(&["dump", "--from", "discs", "latest", "/link/passwd"]);
+    let (code, out, err) = place.run(&["dump", "--from", "./discs", "latest", "/link/passwd"]);
     assert!(code == 0 && out == "root:x:0:0::/root:/bin/sh\n", "{code} {out} {err}");
-    let (code, _, err) = place.run(&["dump", "--from", "discs", "latest", "/large", "--target", "large"]);
+    let (code, _, err) = place.run(&["dump", "--from", "./discs", "latest", "/large", "--target", "large"]);
     assert!(code == 0 && std::fs::read(place.at("large")).unwrap() == noise(LARGE), "{code} {err}");
-    let (code, _, err) = place.run(&["dump", "--from", "discs", "latest", "/sparse", "--target", "sparse"]);
+    let (code, _, err) = place.run(&["dump", "--from", "./discs", "latest", "/sparse", "--target", "sparse"]);
     assert!(code == 0 && std::fs::read(place.at("sparse")).unwrap().ends_with(b"\0\0end"), "{code} {err}");
-    let (code, _, err) = place.run(&["dump", "--from", "discs", "latest", "/etc"]);
+    let (code, _, err) = place.run(&["dump", "--from", "./discs", "latest", "/etc"]);
     assert!(code == 2 && err.contains("restore --to DIR"), "{code} {err}");
-    let (code, out, err) = place.run(&["verify", "--from", "discs"]);
+    let (code, out, err) = place.run(&["verify", "--from", "./discs"]);
     assert!(code == 0 && out.contains("what boots is unchanged"), "{code} {out} {err}");
     assert!(out.contains("the archive is whole"), "{out}");
-    let (code, out, err) = place.run(&["compare", "--from", "discs", "--root", "s"]);
+    let (code, out, err) = place.run(&["compare", "--from", "./discs", "--root", "s"]);
     assert!(code == 0 && out.contains("are equal"), "{code} {out} {err}");
     let (code, out, err) = place.run(&["restore", "--from", "discs/box-disc2.iso", "--to", "r"]);
     assert!(code == 0, "{code} {out} {err}");
     assert!(std::fs::read(place.at("r/large")).unwrap() == noise(LARGE));
-    let (code, out, err) = place.run(&["restore", "--from", "discs", "--to", "one", "/etc/hostname"]);
+    let (code, out, err) = place.run(&["restore", "--from", "./discs", "--to", "one", "/etc/hostname"]);
     assert!(code == 0 && place.at("one/etc/hostname").exists() && !place.at("one/large").exists(), "{out} {err}");
     let (code, _, err) = place.run(&["find", "--from", "discs/box-disc1.iso", "passwd"]);
     assert!(code != 0 && err.contains("on a set of discs"), "{code} {err}");
@@ -181,17 +187,17 @@ fn root_what_a_set_lacks_is_named() {
     // A copy of a disc is mentioned, an image of something else is passed over, and another set must be told apart.
     std::fs::copy(place.image(2), place.at("discs/copy.iso")).unwrap();
     std::fs::write(place.at("discs/other.iso"), vec![0; 100_000]).unwrap();
-    let (code, out, err) = place.run(&["verify", "--from", "discs"]);
+    let (code, out, err) = place.run(&["verify", "--from", "./discs"]);
     assert!(code == 0 && err.contains("copy.iso is another copy of"), "{code} {out} {err}");
     std::fs::remove_file(place.at("discs/copy.iso")).unwrap();
 
     // Two discs of one name.
     std::fs::rename(place.image(3), place.at("third")).unwrap();
-    let (code, out, err) = place.run(&["verify", "--from", "discs"]);
+    let (code, out, err) = place.run(&["verify", "--from", "./discs"]);
     assert!(code == 4 && err.contains("the set was cut"), "{code} {out} {err}");
     std::fs::rename(place.at("third"), place.image(3)).unwrap();
     std::fs::rename(place.image(2), place.at("second")).unwrap();
-    let (code, out, err) = place.run(&["restore", "--from", "discs", "--to", "r"]);
+    let (code, out, err) = place.run(&["restore", "--from", "./discs", "--to", "r"]);
     assert!(code == 5 && err.contains("volume 2 is missing") && err.contains("/large"), "{code} {out} {err}");
     assert!(place.at("r/etc/hostname").exists());
     std::fs::rename(place.at("second"), place.image(2)).unwrap();
@@ -201,11 +207,11 @@ fn root_what_a_set_lacks_is_named() {
     let mut changed = damaged.clone();
     changed[9 << 20] ^= 1;
     std::fs::write(place.image(2), &changed).unwrap();
-    let (code, out, err) = place.run(&["verify", "--from", "discs"]);
+    let (code, out, err) = place.run(&["verify", "--from", "./discs"]);
     assert!(code == 4 && err.contains("volume 2") && err.contains("are damaged"), "{code} {out} {err}");
     // An image that was cut: what is left is read.
     std::fs::write(place.image(2), &damaged[..9 << 20]).unwrap();
-    let (code, out, err) = place.run(&["restore", "--from", "discs", "--to", "cut"]);
+    let (code, out, err) = place.run(&["restore", "--from", "./discs", "--to", "cut"]);
     assert!(code == 5 && err.contains("/large"), "{code} {out} {err}");
     std::fs::write(place.image(2), &damaged).unwrap();
 
@@ -215,7 +221,7 @@ fn root_what_a_set_lacks_is_named() {
     let mut changed = first.clone();
     changed[at + 5] = b'x';
     std::fs::write(place.image(1), &changed).unwrap();
-    let (code, out, err) = place.run(&["verify", "--from", "discs"]);
+    let (code, out, err) = place.run(&["verify", "--from", "./discs"]);
     assert!(code == 4 && err.contains("kernel"), "{code} {out} {err}");
 }
 
@@ -237,7 +243,7 @@ fn root_each_disc_is_known_by_its_label_and_uuid() {
         assert_eq!(facts.iter().filter(|(_, other)| other == uuid).count(), 1, "{facts:?}");
         assert_eq!(Disc::open(&place.image(number as u32 + 1)).unwrap().label, *label);
     }
-    let (code, out, err) = place.run(&["media", "label", "discs"]);
+    let (code, out, err) = place.run(&["media", "label", "./discs"]);
     assert!(code == 0, "{err}");
     for text in ["OF box, DISC 1", "OF box, DISC 2", "OF box, DISC 3", "asks for", "does not boot"] {
         assert!(out.contains(text), "{text}: {out}");

@@ -102,7 +102,7 @@ mod tests {
             (disc("web1", Some(2)), "WEB1_20261124_0A1B2C3D_2", "web1-2026-11-24-0a1b2c3d-disc2.iso"),
             (
                 disc("db7.example.org/../x", Some(12)),
-                "DB7_EXAMPL_20261124_0A1B2C3D_12",
+                "DB7_EXAMPLE_20261124_0A1B2C3D_12",
                 "db7.example.org-..-x-2026-11-24-0a1b2c3d-disc12.iso",
             ),
             (disc("..", None), "___20261124_0A1B2C3D", "machine-2026-11-24-0a1b2c3d.iso"),

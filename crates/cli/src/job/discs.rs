@@ -21,6 +21,12 @@ use std::path::{Path, PathBuf};
 pub fn parse(text: &str, place: &str) -> Result<StreamPlace, CommandError> {
     if place.is_empty() {
         let is_all = text == lifeboat_restore::stream_name::DISCS;
+        if is_all && Path::new(text).symlink_metadata().is_ok() {
+            return Err(CommandError::usage(format!(
+                "{text} means the optical drives, and there is a folder or file {text} here"
+            ))
+            .hint(format!("./{text} for what is here, or discs:DRIVE (discs:/dev/sr0) for a drive")));
+        }
         let missing = || CommandError::usage(format!("{text}: the drive, or the folder of the images, is missing"));
         return is_all.then_some(StreamPlace::Drives(None)).ok_or_else(missing);
     }
