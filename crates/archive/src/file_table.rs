@@ -396,6 +396,12 @@ impl FileTable {
         Some(index)
     }
 
+    /// Whether a path is there as anything but an empty directory. Links on the way are not followed.
+    pub fn is_filled(&self, path: &std::path::Path) -> bool {
+        self.find(path)
+            .is_some_and(|index| self.records[index].kind != Kind::Directory || !self.children(index).is_empty())
+    }
+
     /// The record that a path leads to in the archive, through its own links, as a process in it would be led
     /// (path_resolution(7)); a link at the end is not followed.
     pub(crate) fn follow(&self, path: &std::path::Path) -> Option<usize> {

@@ -262,3 +262,42 @@ fn the_folder_of_a_repository_is_held() {
     assert!(error.contains("is a symbolic link of user 1234"), "{error}");
     assert_eq!(std::fs::read_dir(&elsewhere).unwrap().count(), 1);
 }
+
+#[test]
+fn giants_that_cost_nothing_are_not_read_again_and_again() {
+    let scratch = tempfile::tempdir_in("/var/tmp").unwrap();
+    let tree = scratch.path().join("tree");
+    std::fs::create_dir_all(&tree).unwrap();
+    std::fs::write(tree.join("f"), "content").unwrap();
+    let location = scratch.path().join("repository");
+    let (made, key) = repository(&location);
+    backup(&made, &FileTree::new(&tree));
+    // A pack that says that it has a header of 16 MiB, in a hole, and under a thousand names.
+    let name = |number: u32| location.join("data/00").join(format!("{number:064x}"));
+    let sparse = std::fs::File::create(name(0)).unwrap();
+    sparse.set_len(40 << 20).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&sparse, &((16_u32 << 20) - 8).to_le_bytes(), (40 << 20) - 4).unwrap();
+    // The same in bytes that are there.
+    let mut dense = vec![0x55; 40 << 20];
+    dense[(40 << 20) - 4..].copy_from_slice(&((16_u32 << 20) - 8).to_le_bytes());
+    std::fs::write(name(1000), &dense).unwrap();
+    for number in 1..1000 {
+        std::fs::hard_link(name(0), name(number)).unwrap();
+        std::fs::hard_link(name(1000), name(1000 + number)).unwrap();
+    }
+    // An index under its own name and other ones.
+    let index = std::fs::read_dir(location.join("index")).unwrap().next().unwrap().unwrap().path();
+    let length = std::fs::metadata(&index).unwrap().len();
+    for number in 0..50 {
+        std::fs::hard_link(&index, location.join("index").join(format!("{number:064x}"))).unwrap();
+    }
+    assert!(length < 64 << 10, "{length}");
+    let began = std::time::Instant::now();
+    let opened = Repository::open(&location, &key).unwrap();
+    let report = backup(&opened, &FileTree::new(&tree));
+    assert_eq!(report.problems, []);
+    let verified = opened.verify(&Quiet).unwrap();
+    assert_eq!(verified.snapshots, 2);
+    // A thousand times 16 MiB would take a minute and more.
+    assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
+}

@@ -154,6 +154,48 @@ fn a_set_without_its_end_was_cut() {
 }
 
 #[test]
+fn what_was_appended_to_a_volume_costs_nothing() {
+    // `dd conv=sync` and copies to partitions pad.
+    let set = set(Some(16 << 20));
+    for (number, bytes) in [(1, 1), (2, 65536), (3, 1_000_000), (set.volumes, 65536)] {
+        let mut file = File::options().append(true).open(set.volume(number)).unwrap();
+        file.write_all(&noise(7, bytes)).unwrap();
+    }
+    // More than anybody would wait for.
+    for number in [2, set.volumes] {
+        let length = set.volume(number).metadata().unwrap().len();
+        cut(&set.volume(number), length + (1 << 40));
+    }
+    let (report, right) = set.restore();
+    assert_eq!((report.problems.len(), right), (0, 20), "{}", Set::texts(&report));
+    assert_eq!(open(&set.path, &set.key).verify(&Quiet).unwrap().problems, []);
+    // A catalogue is still found at the end.
+    let mut stream = open(&set.path, &set.key);
+    let target = tempfile::tempdir_in("/var/tmp").unwrap();
+    let one = Selection::Paths(vec!["/f19".into()]);
+    let report = stream.restore(target.path(), &one, &RestoreOptions::default(), &Quiet).unwrap();
+    assert_eq!(report.problems, []);
+    assert!(stream.bytes_read() < 20 << 20, "{}", stream.bytes_read());
+}
+
+#[test]
+fn a_damaged_trailer_costs_no_file_whatever_follows_it() {
+    for appended in [0_u64, 1, 65536, 1 << 40] {
+        let set = set(None);
+        let whole = set.path.metadata().unwrap().len();
+        flip(&set.path, whole - 65536 + 10);
+        cut(&set.path, whole + appended);
+        let (report, right) = set.restore();
+        let texts = Set::texts(&report);
+        assert!(
+            texts.contains("trailer") && right >= if appended < 1 << 40 { 20 } else { 19 },
+            "{appended}: {right} {texts}"
+        );
+        assert!(report.problems.len() < 10_000, "{}", report.problems.len());
+    }
+}
+
+#[test]
 fn a_stream_that_ends_early_anywhere() {
     let set = set(None);
     let whole = set.path.metadata().unwrap().len();

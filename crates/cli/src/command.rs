@@ -159,7 +159,7 @@ pub struct CheckArgs {
 #[derive(Args, Clone, Debug)]
 #[allow(missing_docs)]
 pub struct BackupArgs {
-    /// The repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; usb or usb:ID for a stick of 'media usb'; or a stream: stream:FILE,
+    /// The repository: a folder, or nfs://, smb://, sftp://, rest:http(s):// or s3://; usb or usb:ID for a stick of 'media usb'; or a stream: stream:FILE,
     /// stream:DIR/NAME,size=650M for files of that size, stream:- for standard output, or tape:/dev/nst0
     #[arg(long, value_name = "REPO")]
     pub to: Option<String>,
@@ -219,6 +219,7 @@ pub enum LayoutCommand {
     /// The machine as text, or as JSON with --json
     Show(LayoutShowArgs),
     /// What a recovery would do to this hardware; nothing is touched
+    #[command(after_help = layout::PLAN_NOTE)]
     Plan(LayoutPlanArgs),
     /// What changed since the machine was recorded
     Diff(LayoutDiffArgs),
@@ -323,7 +324,7 @@ pub struct DrillArgs {
 /// `logs`
 #[derive(Args, Clone, Debug)]
 pub struct LogsArgs {
-    /// Where to save them, in a new folder: a folder, a block device with a filesystem, or nfs://, sftp:// or s3://. No key is among
+    /// Where to save them, in a new folder: a folder, a block device with a filesystem, or nfs://, smb://, sftp:// or s3://. No key is among
     /// them
     #[arg(long, value_name = "PLACE")]
     pub to: String,

@@ -145,15 +145,44 @@ impl Config {
     }
 }
 
-/// What is wrong, and in which line. The line itself may hold a password, and errors go to logs and mails.
+/// What is wrong, in which line, and how it is written. The line itself may hold a password, and errors go to logs and mails.
 fn explained(text: &str, error: &toml::de::Error) -> String {
-    match error.span() {
-        Some(span) => {
-            let before = text.bytes().take(span.start);
-            format!("line {}: {}", before.filter(|byte| *byte == b'\n').count() + 1, error.message())
-        }
-        None => error.message().to_owned(),
+    let message = without_value(error.message());
+    let Some(span) = error.span() else { return message };
+    let before = text.get(..span.start).unwrap_or_default();
+    let number = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+    let key = before.rsplit('\n').next().and_then(|line| line.split_once('=')).map(|(key, _)| key.trim());
+    let key = key.filter(|key| !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c)));
+    let form = key.and_then(|key| Some(format!("; expected {key} = {}", form(&message)?)));
+    format!("line {number}: {message}{}", form.unwrap_or_default())
+}
+
+/// The message of serde without a text that was found: `invalid type: string "secret", expected a sequence`.
+fn without_value(message: &str) -> String {
+    let Some((before, rest)) = message.split_once(": string \"") else { return message.to_owned() };
+    match rest.rsplit_once("\", expected") {
+        Some((_, expected)) => format!("{before}: a text, expected{expected}"),
+        None => message.to_owned(),
     }
+}
+
+/// How a value is written in TOML that serde calls so.
+fn form(message: &str) -> Option<&'static str> {
+    let expected = message.rsplit_once(", expected ")?.1;
+    [
+        ("a sequence", "[\"…\", \"…\"]"),
+        ("a string", "\"…\""),
+        ("path string", "\"…\""),
+        ("a boolean", "true or false"),
+        ("u", "a number without quotes"),
+        ("i32", "a number without quotes"),
+    ]
+    .iter()
+    .find(|(name, _)| match *name {
+        "u" => expected.len() < 6 && expected.starts_with('u'),
+        name => expected == name,
+    })
+    .map(|(_, form)| *form)
 }
 
 #[cfg(test)]
@@ -164,6 +193,26 @@ mod tests {
     fn unknown_keys_are_denied() {
         let error = Config::parse("[backup]\nexlude = ['/x']\n").unwrap_err().to_string();
         assert!(error.contains("exlude") && error.contains("line 2"), "{error}");
+    }
+
+    #[test]
+    fn errors_show_how_a_value_is_written_and_keep_what_was_found() {
+        for (text, expected) in [
+            (
+                "[rescue]\nappend = 'hidden'\n",
+                "line 2: invalid type: a text, expected a sequence; expected append = [\"…\", \"…\"]",
+            ),
+            ("repository = ['/a']", "; expected repository = \"…\""),
+            ("[rescue]\nno_firmware = 'yes'", "expected a boolean; expected no_firmware = true or false"),
+            ("[notify]\nwebhook_seconds = '9'", "expected u64; expected webhook_seconds = a number without quotes"),
+            ("[limits]\nthreads = 'two'", "expected u16; expected threads = a number without quotes"),
+            ("key_command = 7", "line 1: invalid type: integer `7`, expected a string; expected key_command = \"…\""),
+        ] {
+            let error = Config::parse(text).unwrap_err();
+            let said = explained(text, &error);
+            assert!(said.contains(expected), "{said}");
+            assert!(!said.contains("hidden"), "{said}");
+        }
     }
 
     #[test]

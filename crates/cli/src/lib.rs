@@ -94,6 +94,17 @@ fn not_run(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
         error.hint("lifeboat help").print(arguments.iter().any(|argument| argument == "--json"));
         return ExitCode::from(Kind::Usage.code());
     }
+    if let (clap::error::ErrorKind::UnknownArgument, Some(clap::error::ContextValue::String(argument))) =
+        (error.kind(), error.get(clap::error::ContextKind::InvalidArg))
+        && let Some(command) =
+            arguments.iter().skip(1).find_map(|word| word.to_str().filter(|word| !word.starts_with('-')))
+        && let Some(sentence) = command::words::instead_of_argument(command, argument)
+    {
+        let shown = bytes::terminal(argument).replace('\n', "\\x0a");
+        let error = CommandError::usage(format!("'lifeboat {command}' has no '{shown}': {sentence}"));
+        error.hint(format!("lifeboat help {command}")).print(arguments.iter().any(|argument| argument == "--json"));
+        return ExitCode::from(Kind::Usage.code());
+    }
     let text = error.render().to_string();
     if arguments.iter().any(|argument| argument == "--json") {
         let line = error::json(Kind::Usage, text.trim_end(), &[]);

@@ -190,6 +190,18 @@ fn root_what_a_set_lacks_is_named() {
     let (code, out, err) = place.run(&["verify", "--from", "./discs"]);
     assert!(code == 0 && err.contains("copy.iso is another copy of"), "{code} {out} {err}");
     std::fs::remove_file(place.at("discs/copy.iso")).unwrap();
+    // A damaged one, of which the name comes first, costs nothing as long as the other one is there.
+    let mut copy = std::fs::read(place.image(2)).unwrap();
+    copy[9 << 20] ^= 1;
+    std::fs::write(place.at("discs/a-copy.iso"), &copy).unwrap();
+    let (code, out, err) = place.run(&["verify", "--from", "./discs"]);
+    assert!(
+        code == 0 && err.contains("is another copy of") && out.contains("the archive is whole"),
+        "{code} {out} {err}"
+    );
+    let (code, out, err) = place.run(&["restore", "--from", "./discs", "--to", "both"]);
+    assert!(code == 0 && std::fs::read(place.at("both/large")).unwrap() == noise(LARGE), "{code} {out} {err}");
+    std::fs::remove_file(place.at("discs/a-copy.iso")).unwrap();
 
     // Two discs of one name.
     std::fs::rename(place.image(3), place.at("third")).unwrap();

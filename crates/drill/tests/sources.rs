@@ -154,31 +154,59 @@ fn sources_http_after_a_network_boot() {
     });
 }
 
-/// The kernel's NFS server in a guest of its own. `forwarded` are the pairs of this host's and the server's ports, `configuration`
-/// goes into its nfs.conf(5), and `address` names what the clients mount.
+/// A file server in a guest of its own, which `commands` set up. `forwarded` are the pairs of this host's and the server's ports.
+fn file_server(scenario: &Scenario, forwarded: &[(u16, u16)], commands: &str) -> Result<(Vm, String), DrillError> {
+    let server = lab().machine("server")?;
+    let disk = scenario.directory.join("server.qcow2");
+    image::overlay(&SystemRunner, &server.disk, &disk)?;
+    let mut spec = VmSpec::new(server.firmware_at(&scenario.directory.join("server.vars.fd"), true)?).memory(1536);
+    spec = spec.disk(VmDisk::qcow2(&disk, "server-disk"));
+    let forwards: String =
+        forwarded.iter().map(|(here, there)| format!(",hostfwd=tcp:127.0.0.1:{here}-:{there}")).collect();
+    spec.extra.extend(["-netdev".to_owned(), format!("user,id=uplink{forwards}")]);
+    spec.extra.extend(["-device", "virtio-net-pci,netdev=uplink"].map(str::to_owned));
+    let mut vm = Vm::start(&spec, scenario.acceleration, &scenario.directory.join("server"))?;
+    let mut guest = Guest::login(&mut vm, BOOT)?;
+    let said = guest.must(&format!("{UPLINK}; {commands}"), BOOT)?;
+    Ok((vm, said))
+}
+
+/// The kernel's NFS server. `configuration` goes into its nfs.conf(5), and `address` names what the clients mount.
 fn from_nfs(forwarded: &[(u16, u16)], configuration: &str, address: &str) {
     run_scenario(|| {
         let scenario = scenario_in("sources", DEMO)?;
-        let server = lab().machine("server")?;
-        let disk = scenario.directory.join("server.qcow2");
-        image::overlay(&SystemRunner, &server.disk, &disk)?;
-        let mut spec = VmSpec::new(server.firmware_at(&scenario.directory.join("server.vars.fd"), true)?).memory(1536);
-        spec = spec.disk(VmDisk::qcow2(&disk, "server-disk"));
-        let forwards: String =
-            forwarded.iter().map(|(here, there)| format!(",hostfwd=tcp:127.0.0.1:{here}-:{there}")).collect();
-        spec.extra.extend(["-netdev".to_owned(), format!("user,id=uplink{forwards}")]);
-        spec.extra.extend(["-device", "virtio-net-pci,netdev=uplink"].map(str::to_owned));
-        let mut vm = Vm::start(&spec, scenario.acceleration, &scenario.directory.join("server"))?;
-        let mut guest = Guest::login(&mut vm, BOOT)?;
         // To the server all that QEMU forwards comes from an unprivileged port of its gateway.
         let export = "mkdir -p /srv/backup && echo '/srv/backup *(rw,no_root_squash,insecure,sync,no_subtree_check)' >/etc/exports";
         let configure = format!("mkdir -p /etc/nfs.conf.d && printf '{configuration}' >/etc/nfs.conf.d/test.conf");
         let restart = "systemctl restart nfs-mountd nfs-server";
-        guest.must(&format!("{UPLINK}; {export} && {configure} && {restart}"), BOOT)?;
-        let versions = guest.must("cat /proc/fs/nfsd/versions", BOOT)?;
+        let commands = format!("{export} && {configure} && {restart} && cat /proc/fs/nfsd/versions");
+        let (vm, versions) = file_server(&scenario, forwarded, &commands)?;
         assert_eq!(versions.contains("-4"), configuration.contains("vers4=n"), "{versions}");
 
         let original = record(&scenario, address, "")?;
+        let recovered = scenario.recover(&original.medium, &target())?;
+        scenario.compare(&original, &recovered)?;
+        vm.power_cut();
+        Ok(())
+    });
+}
+
+/// A share of Samba, with a password that has a comma, which the kernel's options have between them.
+#[test]
+#[ignore = "long: make test-all"]
+fn sources_smb() {
+    run_scenario(|| {
+        let scenario = scenario_in("sources", DEMO)?;
+        let port = port();
+        let configuration = "[global]\\nserver role = standalone server\\ndisable netbios = yes\\n\
+                             [backup]\\npath = /srv/backup\\nread only = no\\n";
+        let commands = format!(
+            "mkdir -p /srv/backup && chown backup /srv/backup && printf '{configuration}' >/etc/samba/smb.conf && \
+             printf 'a,b\\na,b\\n' | smbpasswd -s -a backup && systemctl restart smbd"
+        );
+        let (vm, _) = file_server(&scenario, &[(port, 445)], &commands)?;
+        let address = format!("smb://WORKGROUP;backup@{HOST}:{port}/backup");
+        let original = record(&scenario, &address, "SMB_PASSWORD=a,b")?;
         let recovered = scenario.recover(&original.medium, &target())?;
         scenario.compare(&original, &recovered)?;
         vm.power_cut();

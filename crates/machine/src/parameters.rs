@@ -90,7 +90,8 @@ pub enum After {
     Shell,
 }
 
-/// What nuke does when the plan has notes: disks matched by their size only, filesystems made smaller, another boot path.
+/// What nuke does when the plan has notes: disks matched by their size only, filesystems made smaller, another boot path. Without a word
+/// it goes on, but not with a backup that lacks what its machine starts from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Warnings {

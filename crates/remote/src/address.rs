@@ -7,6 +7,8 @@ use std::fmt;
 pub enum Address {
     /// `nfs://HOST[:PORT]/PATH`
     Nfs(Host),
+    /// `smb://[[DOMAIN;]USER@]HOST[:PORT]/SHARE[/PATH]`, or `cifs://…`
+    Smb(Host),
     /// `http(s)://…`: a plain tree.
     Http(String),
     /// `rest:http(s)://…`: restic's REST protocol. The URL without `rest:`, with a slash at its end.
@@ -43,7 +45,7 @@ pub struct Bucket {
     pub region: Option<String>,
 }
 
-const EXAMPLES: &str = "addresses look like nfs://host/path, http://host/path, rest:https://host/path, sftp://user@host//path, s3://bucket/prefix";
+const EXAMPLES: &str = "addresses look like nfs://host/path, smb://user@host/share/path, http://host/path, rest:https://host/path, sftp://user@host//path, s3://bucket/prefix";
 
 impl Address {
     /// True when a text is meant as an address, valid or not, and not as a path.
@@ -80,6 +82,17 @@ impl Address {
                 }
                 Ok(Address::Nfs(host))
             }
+            "smb" | "cifs" => {
+                let host = host(rest).map_err(wrong)?;
+                // The kernel takes options with commas between them, and the share from the name.
+                if host.path.trim_matches('/').is_empty() {
+                    return Err(wrong("a share must follow the host"));
+                }
+                if host.user.as_ref().is_some_and(|user| user.contains(',')) || host.path.starts_with("//") {
+                    return Err(wrong("a user has no comma, and one slash leads to the share"));
+                }
+                Ok(Address::Smb(host))
+            }
             "sftp" => {
                 let host = host(rest).map_err(wrong)?;
                 if host.path.len() < 2 {
@@ -92,10 +105,15 @@ impl Address {
         }
     }
 
+    /// The kernel mounts such a place, and it is then a folder.
+    pub fn is_mounted(&self) -> bool {
+        matches!(self, Address::Nfs(_) | Address::Smb(_))
+    }
+
     /// The server that must answer, for messages.
     pub fn host(&self) -> String {
         match self {
-            Address::Nfs(host) | Address::Sftp(host) => host.host.clone(),
+            Address::Nfs(host) | Address::Smb(host) | Address::Sftp(host) => host.host.clone(),
             Address::Http(url) | Address::Rest(url) => url_host(url).to_owned(),
             Address::S3(bucket) => bucket.endpoint.as_deref().map_or("S3", url_host).to_owned(),
         }
@@ -113,6 +131,7 @@ impl fmt::Display for Address {
         };
         match self {
             Address::Nfs(place) => host(f, "nfs", place),
+            Address::Smb(place) => host(f, "smb", place),
             Address::Sftp(place) => host(f, "sftp", place),
             Address::Http(url) => f.write_str(&without_password(url)),
             Address::Rest(url) => write!(f, "rest:{}", without_password(url)),
@@ -250,6 +269,8 @@ mod tests {
         for (text, host) in [
             ("nfs://nas/export/backup", "nas"),
             ("nfs://nas:20049/x", "nas"),
+            ("smb://ann@nas/backup/web1", "nas"),
+            ("cifs://WORK;ann@nas:4450/backup", "nas"),
             ("http://10.0.2.2:8000/media", "10.0.2.2:8000"),
             ("https://host/a/rescue.iso", "host"),
             ("rest:http://backup:8000/db7", "backup:8000"),
@@ -281,7 +302,12 @@ mod tests {
         assert_eq!(s3.prefix, "a b/%");
         // URLs go to the server unchanged.
         assert_eq!(Address::parse("rest:http://h/a%20b").unwrap(), Address::Rest("http://h/a%20b/".into()));
-        for text in ["sftp://ann%40home@nas//my%20box/%C3%BC%2541%3F", "nfs://nas/a%25b", "s3://b/a%20%23"] {
+        for text in [
+            "sftp://ann%40home@nas//my%20box/%C3%BC%2541%3F",
+            "nfs://nas/a%25b",
+            "smb://WORK;ann@nas/my%20share",
+            "s3://b/a%20%23",
+        ] {
             let address = Address::parse(text).unwrap();
             assert_eq!(Address::parse(&address.to_string()).unwrap(), address, "{address}");
         }
@@ -295,6 +321,11 @@ mod tests {
             ("nfs:///x", "host is missing"),
             ("sftp://-oProxyCommand=x/y", "host is missing"),
             ("sftp://host", "path must follow"),
+            ("smb://host", "share must follow"),
+            ("cifs://host//", "share must follow"),
+            ("smb://host//share", "one slash"),
+            ("smb://user:secret@host/share", "password"),
+            ("smb://a,uid=7@host/share", "no comma"),
             ("sftp://user:secret@host/x", "password"),
             ("rest:https://user:secret@host/x", "password"),
             ("rest:host/x", "followed by http"),
@@ -319,7 +350,7 @@ mod tests {
     #[test]
     fn any_text_is_read() {
         use proptest::prelude::*;
-        proptest!(|(text in "(nfs|sftp|s3|http|rest:http)://[a-z@:\\[\\]/?=&é]{0,40}")| {
+        proptest!(|(text in "(nfs|smb|sftp|s3|http|rest:http)://[a-z@:\\[\\]/?=&é]{0,40}")| {
             if let Ok(address) = Address::parse(&text) {
                 let _ = (address.host(), address.to_string());
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// All recognised names: those that restic, rclone and Amazon's tools use, where they exist.
-pub const NAMES: [&str; 12] = [
+pub const NAMES: [&str; 15] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
@@ -16,6 +16,9 @@ pub const NAMES: [&str; 12] = [
     "RESTIC_REST_PASSWORD",
     "HTTP_USERNAME",
     "HTTP_PASSWORD",
+    "SMB_USERNAME",
+    "SMB_PASSWORD",
+    "SMB_DOMAIN",
     "SFTP_IDENTITY_FILE",
     "SFTP_KNOWN_HOSTS_FILE",
 ];

@@ -59,8 +59,9 @@ impl Folder {
 /// The kernel's errors when a server does not answer, or the mount has seen it go: nfs(5), `softerr`.
 fn fault(action: &str, path: &Path, error: &io::Error) -> Fault {
     let shown = path.display();
-    const PASSING: [i32; 11] = [
+    const PASSING: [i32; 12] = [
         5,   // EIO: a soft mount on kernels before 5.2, a loop device over NFS
+        11,  // EAGAIN: a share whose server is being looked for again
         100, // ENETDOWN
         101, // ENETUNREACH
         103, // ECONNABORTED

@@ -2,13 +2,13 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | [`address`] | [`Address`]: `nfs://`, `http(s)://`, `rest:`, `sftp://`, `s3://` |
+//! | [`address`] | [`Address`]: `nfs://`, `smb://`, `http(s)://`, `rest:`, `sftp://`, `s3://` |
 //! | [`credentials`] | names and passwords, from the environment or a file, never from an argument |
 //! | [`fault`] | [`Fault`]: missing, transient, or final |
 //! | [`patience`] | [`Patience`]: waits for a lost server, and says so |
 //! | [`limit`] | [`Limits`]: bytes a second |
 //! | [`files`] | [`Files`]: the files of a repository, wherever it is |
-//! | [`folder`] | a mounted place: NFS |
+//! | [`folder`] | a mounted place: NFS or SMB |
 //! | [`http`] | the HTTP client |
 //! | `redirect` | where a redirect may lead |
 //! | [`rest`] | restic's REST protocol |
@@ -17,7 +17,7 @@
 //! | [`tree`] | a plain HTTP tree with an unpacked medium or an image in it |
 //! | [`iso`] | ISO 9660, read in pieces |
 //! | [`image_file`] | an image on this machine, read the same way |
-//! | [`nfs`] | mounting NFS with mount(2) |
+//! | [`nfs`], [`smb`] | mounting NFS and shares of Windows with mount(2) |
 //! | [`upload`] | plain files, such as logs, sent to a place |
 //! | [`webhook`] | a document sent to a web service |
 //!
@@ -38,6 +38,7 @@ mod redirect;
 pub mod rest;
 pub mod s3;
 pub mod sftp;
+pub mod smb;
 pub mod tree;
 pub mod upload;
 pub mod webhook;
@@ -51,7 +52,7 @@ pub use patience::Patience;
 
 use std::sync::Arc;
 
-/// Opens the files of a repository at an address of a store: `rest:`, `sftp://` or `s3://`. NFS is mounted, and a plain HTTP tree is
+/// Opens the files of a repository at an address of a store: `rest:`, `sftp://` or `s3://`. NFS and SMB are mounted, and a plain HTTP tree is
 /// searched, by code that knows what may be there.
 ///
 /// # Errors
@@ -61,6 +62,8 @@ pub fn store(address: &Address, credentials: &Credentials, patience: Patience) -
         Address::Rest(url) => Ok(Arc::new(rest::Rest::new(url, credentials, patience)?)),
         Address::S3(place) => Ok(Arc::new(s3::S3::new(place, credentials, patience)?)),
         Address::Sftp(place) => Ok(Arc::new(sftp::Sftp::new(place, credentials, patience)?)),
-        Address::Nfs(_) | Address::Http(_) => Err(Fault::ended("OPEN", address, "it cannot store files")),
+        Address::Nfs(_) | Address::Smb(_) | Address::Http(_) => {
+            Err(Fault::ended("OPEN", address, "it cannot store files"))
+        }
     }
 }

@@ -3,7 +3,7 @@
 use crate::{Address, Credentials, Fault, Patience, s3, sftp};
 
 /// Places that take any file, for messages.
-const TAKES_FILES: &str = "try nfs://HOST/PATH, sftp://USER@HOST//PATH or s3://BUCKET/PREFIX";
+const TAKES_FILES: &str = "try nfs://HOST/PATH, smb://USER@HOST/SHARE, sftp://USER@HOST//PATH or s3://BUCKET/PREFIX";
 
 /// Refuses an address that takes no plain files, before anything is done.
 ///
@@ -11,14 +11,14 @@ const TAKES_FILES: &str = "try nfs://HOST/PATH, sftp://USER@HOST//PATH or s3://B
 /// [`Fault::Final`] with the reason, and what to use instead.
 pub fn check(address: &Address) -> Result<(), Fault> {
     let why = match address {
-        Address::Nfs(_) | Address::Sftp(_) | Address::S3(_) => return Ok(()),
+        Address::Nfs(_) | Address::Smb(_) | Address::Sftp(_) | Address::S3(_) => return Ok(()),
         Address::Http(_) => "a plain web server cannot be written to",
         Address::Rest(_) => "restic's REST server accepts only the files of a repository",
     };
     Err(Fault::ended("WRITE", address, format!("{why}; {TAKES_FILES}")))
 }
 
-/// Sends files, each named by its path below the address; directories are created. NFS is mounted and written like a folder, if we
+/// Sends files, each named by its path below the address; directories are created. NFS and SMB are mounted and written like a folder, if we
 /// may mount.
 ///
 /// # Errors

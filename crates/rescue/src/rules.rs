@@ -275,7 +275,7 @@ const RULES: &[(&str, Option<(Place, &str)>)] = &[
     ("fs/nls/nls_utf8", Some((Root, "filesystem"))),
     ("fs/nfsd", Some((Tools, "filesystem: serving it"))),
     ("fs/smb/server", Some((Tools, "filesystem: serving it"))),
-    // No source is a Windows share: mounted only by hand, when the medium has been found. Before 6.4 it was in fs/cifs.
+    // A share of Windows is mounted when the medium, or its tools, have been found. Before 6.4 it was in fs/cifs.
     ("fs/smb/client", Some((Tools, "filesystem: shares of Windows"))),
     ("fs/cifs", Some((Tools, "filesystem: shares of Windows"))),
     ("lib", Some((Root, "library"))),

@@ -154,6 +154,20 @@ impl Archived {
         }
     }
 
+    /// Which of these paths it has, as anything but an empty directory.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn filled(&self, paths: &[&Path]) -> Result<Vec<bool>, ArchiveError> {
+        match self {
+            Archived::Snapshot(repository, snapshot) => repository.filled(snapshot, paths),
+            Archived::Set(set) => {
+                let stream = set.locked();
+                Ok(paths.iter().map(|path| stream.table().is_filled(path)).collect())
+            }
+        }
+    }
+
     /// What of it cannot be restored. `all` reads every byte of a repository; a set is always read as a whole.
     ///
     /// # Errors

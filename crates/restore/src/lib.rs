@@ -19,6 +19,7 @@
 //! | [`discs`] | discs of a set in drives, waited for one after the other |
 //! | [`mod@snapshot`] | what a snapshot says about itself, and whether it can be recovered here |
 //! | [`room`] | the room that restored files need |
+//! | [`startable`] | whether a backup has what its machine starts from |
 //! | [`edited`] | a machine that comes back on another layout than it had |
 //! | [`recovery`] | [`Recovery`]: the stages of a whole-machine recovery, each callable alone |
 //! | [`keyring`] | [`Keyring`]: headers and keys of the machine's LUKS devices |
@@ -66,6 +67,7 @@ pub mod session;
 pub mod snapshot;
 pub mod source;
 pub mod stacks;
+pub mod startable;
 pub mod steps;
 pub mod stick;
 pub mod stick_mounts;

@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::network::Network;
 use crate::rescue::RescueSystem;
-use lifeboat_remote::{Address, nfs, upload};
+use lifeboat_remote::{Address, upload};
 use lifeboat_sys::program::MOUNT;
 use lifeboat_sys::{Invocation, Runner, mount};
 use std::fs::File;
@@ -46,7 +46,9 @@ fn send(rescue: &RescueSystem, address: &Address, runner: &dyn Runner) -> Result
     rescue.network.bring_up(runner)?;
     let patience = rescue.network.patience(address);
     let folder = match address {
-        Address::Nfs(host) => copy_mounted(rescue, |point| Ok(nfs::mount_export(host, point, true, &patience)?))?,
+        Address::Nfs(_) | Address::Smb(_) => {
+            copy_mounted(rescue, |point| rescue.network.mount(address, point, true, &patience))?
+        }
         store => {
             // By its boot, so that no other folder has the name: listing a store is not cheap.
             let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();

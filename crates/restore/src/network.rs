@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use lifeboat_archive::Place;
 use lifeboat_remote::patience::Listener;
-use lifeboat_remote::{Address, Credentials, Limits, Patience, store};
+use lifeboat_remote::{Address, Credentials, Limits, Patience, nfs, smb, store};
 use lifeboat_sys::program::NETWORK_UP;
 use lifeboat_sys::{Invocation, Runner};
 use std::path::Path;
@@ -70,15 +70,31 @@ impl Network {
         Patience::new(address.host(), Arc::clone(&self.listener)).limited(Arc::clone(&self.limits))
     }
 
-    /// A repository to be read or written, perhaps a new one. NFS is mounted at `mount_point` for writing; the caller unmounts it.
+    /// Mounts an address that the kernel mounts.
+    ///
+    /// # Errors
+    /// When it cannot be mounted, and for other addresses.
+    pub fn mount(&self, address: &Address, point: &Path, writable: bool, patience: &Patience) -> Result<(), Failure> {
+        match address {
+            Address::Nfs(host) => nfs::mount_export(host, point, writable, patience)?,
+            Address::Smb(host) => smb::mount_share(host, &self.credentials, point, writable, patience)?,
+            other => {
+                let reason = "it is not mounted".to_owned();
+                return Err(Failure::Unusable { what: other.to_string(), reason });
+            }
+        }
+        Ok(())
+    }
+
+    /// A repository to be read or written, perhaps a new one. NFS and SMB are mounted at `mount_point` for writing; the caller unmounts it.
     ///
     /// # Errors
     /// When the address cannot hold a repository or cannot be reached.
     pub fn place(&self, address: &Address, mount_point: &Path) -> Result<Place, Failure> {
         let patience = self.patience(address);
         match address {
-            Address::Nfs(host) => {
-                lifeboat_remote::nfs::mount_export(host, mount_point, true, &patience)?;
+            Address::Nfs(_) | Address::Smb(_) => {
+                self.mount(address, mount_point, true, &patience)?;
                 let folder = lifeboat_remote::folder::Folder::new(mount_point, address.to_string(), patience);
                 Ok(Place::Files(Arc::new(folder)))
             }

@@ -50,8 +50,13 @@ fn run(rescue: &RescueSystem, network: &Network, runner: &dyn Runner, sink: &dyn
     for line in plan.to_string().lines() {
         sink.emit(&Event::Note { text: line.to_owned() });
     }
-    if rescue.parameters.warnings == Some(Warnings::Stop) && !plan.notes.is_empty() {
+    let warnings = rescue.parameters.warnings;
+    if warnings == Some(Warnings::Stop) && !plan.notes.is_empty() {
         return Err(Failure::Warnings(plan.notes));
+    }
+    // What may still start is not replaced by what does not, without a person who wants it.
+    if let Some(text) = recovery.lacks.as_ref().filter(|_| warnings != Some(Warnings::GoOn)) {
+        return Err(Failure::Mismatch(format!("{text}; try another snapshot, or lifeboat.warnings=go-on")));
     }
     carry_out(&recovery, rescue, &mut recovery.begin(plan), began, recovery.damaged, sink)
 }

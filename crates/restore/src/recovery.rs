@@ -17,6 +17,7 @@ use crate::room;
 use crate::snapshot;
 use crate::source::Source;
 use crate::stacks::Stacks;
+use crate::startable;
 use crate::steps::{self, Steps};
 use crate::stream_name;
 use lifeboat_archive::{ArchiveError, Repository, RestoreOptions, Secret, Selection};
@@ -45,6 +46,8 @@ pub struct Recovery<'a> {
     pub manifest: ArchiveManifest,
     /// Part of it is lost, and what is left is wanted.
     pub damaged: bool,
+    /// What the machine starts from is not in the backup: the remark about it.
+    pub lacks: Option<String>,
     /// Keeps what is mounted for the archive.
     _source: Option<Source>,
 }
@@ -220,6 +223,10 @@ impl<'a> Recovery<'a> {
         }
         room::from_backup(&mut machine, archived.room(), sink);
         room::report_encrypted(archived.encrypted(), &|_| true, sink);
+        let lacks = startable::remark(&archived.what(), &machine, |paths| archived.filled(paths));
+        if let Some(text) = &lacks {
+            sink.emit(&Event::Warning { text: text.clone() });
+        }
         let interval = crate::observe::CONSOLE_INTERVAL;
         let (damaged, _source) = (false, None);
         let description = edited::description(rescue.layout.as_ref(), &machine, sink)?;
@@ -236,6 +243,7 @@ impl<'a> Recovery<'a> {
             description,
             manifest,
             damaged,
+            lacks,
             _source,
         })
     }

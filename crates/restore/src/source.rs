@@ -12,9 +12,9 @@ use crate::view::View;
 use lifeboat_archive::{Place, Repository, Secret};
 use lifeboat_machine::MediumManifest;
 use lifeboat_machine::on_disk::OnDisk;
+use lifeboat_remote::Address;
 use lifeboat_remote::folder::Folder;
 use lifeboat_remote::tree::Tree;
-use lifeboat_remote::{Address, nfs};
 use lifeboat_sys::Runner;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ pub struct Source {
     pub medium: Option<Medium>,
     /// The medium that holds it, if it is not mounted: on a web server, or an image that the kernel does not mount.
     pub web: Option<WebMedium>,
-    /// Nothing authenticates the server there: plain HTTP, or NFS.
+    /// Nothing authenticates the server there: plain HTTP, NFS, or SMB.
     pub unproven: bool,
     // Dropped in this order: an image before the share that it is on.
     _mounted: Vec<Mounted>,
@@ -291,9 +291,9 @@ fn open_address(
 ) -> Result<Source, Failure> {
     let patience = network.patience(address);
     match address {
-        Address::Nfs(host) => {
+        Address::Nfs(_) | Address::Smb(_) => {
             let shown = address.to_string();
-            let (guard, point) = mounted(scratch, |point| Ok(nfs::mount_export(host, point, false, &patience)?))?;
+            let (guard, point) = mounted(scratch, |point| network.mount(address, point, false, &patience))?;
             let place = |folder: PathBuf| Place::Files(Arc::new(Folder::new(&folder, shown.clone(), patience.clone())));
             let inside = images(&point, &shown, scratch, runner, wish.wanted)?;
             let mut source = match inside {

@@ -58,6 +58,15 @@ fn write_and(
     }
 }
 
+/// Makes a directory, with those above it that are missing, with mode 0700; one that is there stays. `directory` is relative to `root`.
+///
+/// # Errors
+/// As [`write`].
+pub fn make(root: &Path, directory: &Path) -> io::Result<()> {
+    place(root, &directory.join("any"), true)?;
+    Ok(())
+}
+
 /// Removes a file for good: a power cut does not bring it back.
 ///
 /// # Errors

@@ -98,11 +98,28 @@ struct Fiemap {
 
 /// Bytes of `struct fiemap` without extents, which the number of the ioctl contains.
 const FIEMAP_HEADER: usize = 32;
+const FIEMAP_SYNC: u32 = 0x1;
 const FIEMAP_LAST: u32 = 0x1;
 const FIEMAP_SHARED: u32 = 0x2000;
 /// FIEMAP_EXTENT_UNKNOWN, _DELALLOC, _ENCODED, _DATA_ENCRYPTED, _NOT_ALIGNED, _DATA_INLINE, _DATA_TAIL, _UNWRITTEN: what has
 /// no address of its own, or no content.
 const FIEMAP_NO_ADDRESS: u32 = 0x2 | 0x4 | 0x8 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800;
+
+/// Where the content of an open file is on the disk, its first `limit` extents: offset in the file, length, address, in bytes; nothing for
+/// one with content that has no address of its own. What is only in memory is written first.
+///
+/// # Errors
+/// EOPNOTSUPP where the filesystem does not report.
+pub fn addresses(file: impl AsFd, limit: usize) -> Result<Vec<(u64, u64, u64)>, Errno> {
+    let mut found = vec![];
+    let mut is_known = true;
+    extents(file, FIEMAP_SYNC, &mut |extent| {
+        is_known &= extent.flags & FIEMAP_NO_ADDRESS == 0;
+        found.push((extent.logical, extent.length, extent.physical));
+        is_known && found.len() < limit
+    })?;
+    Ok(if is_known { found } else { vec![] })
+}
 
 /// The extents of an open file that are marked as shared, the first `limit` of them. Nothing is flushed for it: what is only in memory
 /// shares nothing.
@@ -110,14 +127,26 @@ const FIEMAP_NO_ADDRESS: u32 = 0x2 | 0x4 | 0x8 | 0x80 | 0x100 | 0x200 | 0x400 | 
 /// # Errors
 /// EOPNOTSUPP where the filesystem does not report.
 pub fn shared(file: impl AsFd, limit: usize) -> Result<Vec<Extent>, Errno> {
-    const FIEMAP: ioctl::Opcode = ioctl::opcode::from_components(ioctl::Direction::ReadWrite, b'f', 11, FIEMAP_HEADER);
     let mut found = vec![];
+    extents(file, 0, &mut |extent| {
+        if extent.flags & FIEMAP_SHARED != 0 && extent.flags & FIEMAP_NO_ADDRESS == 0 {
+            let FiemapExtent { logical: offset, length, physical: address, .. } = *extent;
+            found.push(Extent { offset, length, address, stored: None });
+        }
+        found.len() < limit
+    })?;
+    Ok(found)
+}
+
+/// Calls `each` for the extents of an open file, until it says that it has enough.
+fn extents(file: impl AsFd, flags: u32, each: &mut dyn FnMut(&FiemapExtent) -> bool) -> Result<(), Errno> {
+    const FIEMAP: ioctl::Opcode = ioctl::opcode::from_components(ioctl::Direction::ReadWrite, b'f', 11, FIEMAP_HEADER);
     let mut start = 0;
     loop {
         let mut map = Fiemap {
             start,
             length: u64::MAX - start,
-            flags: 0,
+            flags,
             mapped: 0,
             count: FIEMAP_EXTENTS as u32,
             reserved: 0,
@@ -127,21 +156,16 @@ pub fn shared(file: impl AsFd, limit: usize) -> Result<Vec<Extent>, Errno> {
         // `Fiemap` mirrors; every bit pattern of it is valid.
         unsafe { ioctl::ioctl(file.as_fd(), ioctl::Updater::<FIEMAP, Fiemap>::new(&mut map)) }?;
         let extents = &map.extents[..(map.mapped as usize).min(FIEMAP_EXTENTS)];
-        for extent in extents {
-            if extent.flags & FIEMAP_SHARED != 0 && extent.flags & FIEMAP_NO_ADDRESS == 0 {
-                let FiemapExtent { logical: offset, length, physical: address, .. } = *extent;
-                found.push(Extent { offset, length, address, stored: None });
-            }
+        if !extents.iter().all(&mut *each) {
+            return Ok(());
         }
         match extents.last() {
-            Some(last) if last.flags & FIEMAP_LAST == 0 && last.length > 0 && found.len() < limit => {
+            Some(last) if last.flags & FIEMAP_LAST == 0 && last.length > 0 => {
                 start = last.logical.saturating_add(last.length);
             }
-            _ => break,
+            _ => return Ok(()),
         }
     }
-    found.truncate(limit);
-    Ok(found)
 }
 
 /// Bytes of answers that one search of a btrfs tree returns: more than its largest item.

@@ -45,7 +45,7 @@ pub enum OpenError {
 /// # Errors
 /// [`OpenError`].
 pub fn open(path: &Path) -> Result<OwnedFd, OpenError> {
-    walk(path, None).map(|(folder, _)| folder)
+    walk(path, None, false).map(|(folder, _)| folder)
 }
 
 /// Opens a folder that is used by its path: nobody else can change what is in it or in a folder above it, so that the path
@@ -54,7 +54,7 @@ pub fn open(path: &Path) -> Result<OwnedFd, OpenError> {
 /// # Errors
 /// [`OpenError`].
 pub fn only_ours(path: &Path) -> Result<OwnedFd, OpenError> {
-    let (folder, others) = walk(path, None)?;
+    let (folder, others) = walk(path, None, false)?;
     let status = rustix::fs::fstat(&folder).map_err(|error| OpenError::System { path: path.to_owned(), error })?;
     let others = others.or_else(|| open_to_held(&folder, &status).map(|who| (path.to_owned(), who)));
     match others {
@@ -69,7 +69,7 @@ pub fn only_ours(path: &Path) -> Result<OwnedFd, OpenError> {
 /// # Errors
 /// [`OpenError`].
 pub fn own(path: &Path, mode: Mode) -> Result<OwnedFd, OpenError> {
-    let (folder, others) = walk(path, Some(mode))?;
+    let (folder, others) = walk(path, Some(mode), true)?;
     let mut status = rustix::fs::fstat(&folder).map_err(|error| OpenError::System { path: path.to_owned(), error })?;
     status.st_mode &= !0o1000;
     match others.or_else(|| open_to_held(&folder, &status).map(|who| (path.to_owned(), who))) {
@@ -83,7 +83,7 @@ pub fn own(path: &Path, mode: Mode) -> Result<OwnedFd, OpenError> {
 /// # Errors
 /// [`OpenError`].
 pub fn make(path: &Path, mode: Mode) -> Result<OwnedFd, OpenError> {
-    walk(path, Some(mode)).map(|(folder, _)| folder)
+    walk(path, Some(mode), false).map(|(folder, _)| folder)
 }
 
 /// Which users other than root and our own can replace what is in a folder, by its mode.
@@ -118,7 +118,8 @@ pub fn has_list(path: &Path) -> bool {
 /// A folder and who could redirect its path.
 type Walked = (OwnedFd, Option<(PathBuf, String)>);
 
-fn walk(path: &Path, make: Option<Mode>) -> Result<Walked, OpenError> {
+/// `alone` refuses to make anything where others could redirect the path.
+fn walk(path: &Path, make: Option<Mode>, alone: bool) -> Result<Walked, OpenError> {
     let here = if path.is_absolute() { PathBuf::new() } else { std::env::current_dir().unwrap_or_default() };
     let mut left = parts(&here.join(path));
     let mut way = PathBuf::from("/");
@@ -139,6 +140,9 @@ fn walk(path: &Path, make: Option<Mode>) -> Result<Walked, OpenError> {
         let open = || rustix::fs::openat(&folder, &part, hold, Mode::empty());
         let held = match (open(), make) {
             (Err(Errno::NOENT), Some(mode)) => {
+                if let Some((folder, who)) = others.as_ref().filter(|_| alone) {
+                    return Err(OpenError::Open { folder: folder.clone(), who: who.clone() });
+                }
                 match rustix::fs::mkdirat(&folder, &part, mode) {
                     Ok(()) | Err(Errno::EXIST) => {}
                     Err(error) => return Err(fail(&next)(error)),

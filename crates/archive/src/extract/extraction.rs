@@ -23,6 +23,9 @@ pub enum Keep {
     Nothing,
     /// Whatever is there.
     Existing,
+    /// What was modified at the time that it has in the archive, or later. Of the names of one file those that stay are not linked to those
+    /// that are restored.
+    Newer,
     /// What has the type, size, modification time, owner and mode of the archive: it is taken to be the same.
     Same,
 }

@@ -88,6 +88,7 @@ pub(super) fn look(table: &FileTable, root: Option<&OwnedFd>, choices: &mut [Cho
                     let stays = match keep {
                         Keep::Nothing => false,
                         Keep::Existing => true,
+                        Keep::Newer => modified(&status) >= table.records[index].mtime,
                         Keep::Same => is_same(table, index, &status, parent.as_deref()),
                     };
                     match stays {

@@ -1,12 +1,10 @@
 //! A repository's files in a local folder. Anyone who can write there without the key may leave anything: files are read as
-//! by [`lifeboat_sys::bounded`].
+//! by [`bounded`](lifeboat_sys::bounded).
 
 use super::{crypto, remote};
 use crate::file_table::Id;
-use lifeboat_sys::bounded;
 use rustic_core::FileType;
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 /// Where a file is in the usual layout.
@@ -71,20 +69,6 @@ fn entries(directory: &Path) -> io::Result<impl Iterator<Item = io::Result<std::
     Ok(entries.into_iter().flatten())
 }
 
-/// Exactly `length` bytes from `offset` on, in place of what is in `bytes`.
-pub(super) fn read_part(path: &Path, offset: u64, length: u32, bytes: &mut Vec<u8>) -> io::Result<()> {
-    let (file, size) = bounded::open(path)?;
-    let wanted = u64::from(length);
-    if offset.checked_add(wanted).is_none_or(|end| end > size) {
-        return Err(io::Error::new(
-            ErrorKind::UnexpectedEof,
-            format!("it has {size} bytes, at least {} are needed", offset.saturating_add(wanted)),
-        ));
-    }
-    bytes.resize(length as usize, 0);
-    file.read_exact_at(bytes, offset)
-}
-
 /// Reports whether a directory is a repository, even one that lost its config. An unfinished one is not.
 pub(super) fn is_repository(location: &Path) -> bool {
     let has_files = |directory: &str| {
@@ -99,6 +83,7 @@ pub(super) fn is_repository(location: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lifeboat_sys::bounded;
 
     #[test]
     fn only_what_has_the_name_of_an_id_is_listed() {
@@ -124,7 +109,7 @@ mod tests {
         std::fs::write(&path, "12345678").unwrap();
         let mut bytes = b"what was there before".to_vec();
         let mut read_part =
-            |path: &Path, offset, length| read_part(path, offset, length, &mut bytes).map(|()| bytes.clone());
+            |path: &Path, offset, length| bounded::read_part(path, offset, length, &mut bytes).map(|()| bytes.clone());
         assert_eq!(read_part(&path, 6, 2).unwrap(), b"78");
         assert_eq!(read_part(&path, 0, 8).unwrap(), b"12345678");
         assert_eq!(read_part(&path, 6, 3).unwrap_err().kind(), ErrorKind::UnexpectedEof);

@@ -180,4 +180,16 @@ impl Repository {
             snapshot: snapshot.short_id().to_owned(),
         })
     }
+
+    /// Which of these paths are in a snapshot, as anything but an empty directory. Links on the way are not followed.
+    ///
+    /// # Errors
+    /// When a directory on the way cannot be read.
+    pub fn filled(&self, snapshot: &SnapshotInfo, paths: &[&Path]) -> Result<Vec<bool>, ArchiveError> {
+        let look = |index: &Index| {
+            let mut blobs = Blobs::new(&self.store, index)?;
+            paths.iter().map(|path| load::is_filled(&self.store, &mut blobs, snapshot.tree, path)).collect()
+        };
+        Ok(self.with_index(look, |_, _: &Vec<bool>| false)?.1)
+    }
 }

@@ -129,14 +129,24 @@ impl Store {
         };
         let mut tail = read(TAIL)?;
         let length = pack::header_length(&tail).map_err(|error| damaged(error.to_string()))?;
-        if length > LONGEST_HEADER.min(size.into()) {
+        // Each entry stands for a blob, which is at least its encryption.
+        let entries = length.saturating_sub(crypto::OVERHEAD as u64) / pack::LONGEST_ENTRY;
+        let least = length.saturating_add(entries.saturating_mul(crypto::OVERHEAD as u64));
+        if length > LONGEST_HEADER || least > size.into() {
             return Err(damaged("its header is longer than the pack".to_owned()));
         }
-        if length > tail.len() as u64 {
-            tail = read(length)?;
+        let blobs = |tail: &[u8]| {
+            let blobs = pack::read_tail(&self.key, tail, size).map_err(|error| damaged(error.to_string()))?;
+            Ok(IndexPack::new(*id, blobs))
+        };
+        if length <= tail.len() as u64 {
+            return blobs(&tail);
         }
-        let blobs = pack::read_tail(&self.key, &tail, size).map_err(|error| damaged(error.to_string()))?;
-        Ok(IndexPack::new(*id, blobs))
+        // Somebody may have left thousands of them.
+        self.once(id, || {
+            tail = read(length)?;
+            blobs(&tail)
+        })
     }
 
     /// Records what packs list and no index names, and removes damaged index files: all that they listed is in the

@@ -7,6 +7,7 @@ use super::store::Store;
 use crate::file_table::{FileTable, Id, Kind, More, Record};
 use crate::selection::OWN_DIRECTORY;
 use crate::{ArchiveError, Selection, extras};
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
@@ -123,6 +124,7 @@ pub(crate) fn table(
     let mut open = vec![(0, root)];
     // Not wanted, as far as known by now.
     let mut closed: Vec<(usize, Id)> = vec![];
+    let mut again = Again::default();
     while let Some((index, id)) = open.pop() {
         let mut directories = match directory(store, blobs, &mut loaded.table, index, &id) {
             Ok(directories) => directories,
@@ -135,6 +137,12 @@ pub(crate) fn table(
                 continue;
             }
         };
+        if again.is_endless(loaded.table.records.len(), id, loaded.table.children(index).len()) {
+            let cause =
+                "the same directories are in one another so often that it was made to take long; the rest is not read";
+            loaded.lost.push((PathBuf::from("/"), cause.to_owned()));
+            break;
+        }
         directories.reverse();
         if wanted.paths.is_none() {
             open.extend(directories);
@@ -162,6 +170,35 @@ pub(crate) fn table(
         loaded.table.leave_out(index);
     }
     Ok(loaded)
+}
+
+/// Trees that were read again and again: thirty of them, each with two names for the next one, are a thousand million entries.
+#[derive(Default)]
+struct Again {
+    /// Entries when counting began.
+    start: usize,
+    trees: HashSet<Id>,
+    /// Entries in these.
+    entries: usize,
+}
+
+impl Again {
+    /// Of so many entries there is no question.
+    const FREE: usize = 2_000_000;
+    /// The content of a directory is there so often at most: snapshots of a volume that are saved as directories.
+    const TIMES: usize = 1000;
+
+    /// Counts a directory; `all` are the entries that were read.
+    fn is_endless(&mut self, all: usize, tree: Id, entries: usize) -> bool {
+        if all < Again::FREE {
+            self.start = all;
+            return false;
+        }
+        if self.trees.insert(tree) {
+            self.entries += entries;
+        }
+        all - self.start > Again::FREE / 2 + Again::TIMES * self.entries
+    }
 }
 
 fn apply_extras(store: &Store, blobs: &mut Blobs<'_>, loaded: &mut Loaded, whole: bool) -> Result<(), ArchiveError> {
@@ -269,23 +306,46 @@ pub(crate) fn file(
     root: Id,
     path: &Path,
 ) -> Result<Option<Vec<u8>>, ArchiveError> {
-    let mut tree = root;
     let mut table = FileTable::default();
+    match walk(store, blobs, root, path, &mut table)? {
+        Some((index, _)) if table.records[index].kind == Kind::File => content(blobs, &table, index).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// Whether a path is there, and not as an empty directory; only its own directories are read.
+pub(crate) fn is_filled(store: &Store, blobs: &mut Blobs<'_>, root: Id, path: &Path) -> Result<bool, ArchiveError> {
+    let mut table = FileTable::default();
+    let Some((index, tree)) = walk(store, blobs, root, path, &mut table)? else { return Ok(false) };
+    if table.records[index].kind != Kind::Directory {
+        return Ok(true);
+    }
+    directory(store, blobs, &mut table, index, &tree)?;
+    Ok(!table.children(index).is_empty())
+}
+
+/// Walks down a path; returns the number of the entry in the `table`, and the tree of the last directory on the way or, if it is one, its
+/// own.
+fn walk(
+    store: &Store,
+    blobs: &mut Blobs<'_>,
+    root: Id,
+    path: &Path,
+    table: &mut FileTable,
+) -> Result<Option<(usize, Id)>, ArchiveError> {
+    let mut tree = root;
     table.push(Record::new(Kind::Directory), b"", More::default());
     let mut index = 0;
     for part in path.components() {
         let Component::Normal(name) = part else { continue };
-        let directories = directory(store, blobs, &mut table, index, &tree)?;
+        let directories = directory(store, blobs, table, index, &tree)?;
         let Some(child) = table.child(index, name.as_encoded_bytes()) else { return Ok(None) };
         index = child;
         if let Some((_, id)) = directories.iter().find(|(directory, _)| *directory == child) {
             tree = *id;
         }
     }
-    if table.records[index].kind != Kind::File {
-        return Ok(None);
-    }
-    content(blobs, &table, index).map(Some)
+    Ok(Some((index, tree)))
 }
 
 #[cfg(test)]
@@ -328,5 +388,43 @@ mod tests {
         }
         assert!(led < 1000);
         assert!(circle.paths.unwrap().len() <= 2 + 2 * MOST_LINKS);
+    }
+
+    /// Thirty directories, each with two names for the next one, are a thousand million entries.
+    #[test]
+    fn directories_in_one_another_end() {
+        use crate::repository::writer::{State, Writer};
+        let folder = tempfile::tempdir().unwrap();
+        let key = crate::Secret::generate().unwrap();
+        let options = crate::RepositoryOptions::default();
+        let repository = crate::Repository::init(&folder.path().join("r"), &key, &options).unwrap();
+        let store = &repository.store;
+        let empty = crate::repository::index::Index::default();
+        let state = State::new(&empty);
+        let root = std::thread::scope(|scope| {
+            let (writer, disk) = Writer::start(scope, store, &empty, &state);
+            let mut worker = writer.worker().unwrap();
+            let mut tree = writer.put(&mut worker, BlobKind::Tree, b"{\"nodes\":[]}\n").unwrap();
+            for _ in 0..30 {
+                let node = |name: &str| {
+                    let time = "2026-01-01T00:00:00Z";
+                    format!(
+                        "{{\"name\":\"{name}\",\"type\":\"dir\",\"mode\":2147484141,\"mtime\":\"{time}\",\"atime\":\"{time}\",\
+                         \"ctime\":\"{time}\",\"uid\":0,\"gid\":0,\"content\":null,\"subtree\":\"{}\"}}",
+                        crate::repository::crypto::hex(&tree)
+                    )
+                };
+                let text = format!("{{\"nodes\":[{},{}]}}\n", node("a"), node("b"));
+                tree = writer.put(&mut worker, BlobKind::Tree, text.as_bytes()).unwrap();
+            }
+            writer.finish(worker).unwrap();
+            drop(writer);
+            disk.join().unwrap().unwrap();
+            tree
+        });
+        let index = store.load_index().unwrap();
+        let loaded = table(store, &mut Blobs::new(store, &index).unwrap(), root, &Selection::Everything).unwrap();
+        assert!(loaded.lost[0].1.contains("made to take long"), "{:?}", loaded.lost);
+        assert!(loaded.table.records.len() < 5_000_000);
     }
 }

@@ -141,15 +141,30 @@ impl Stock {
         Ok(())
     }
 
+    /// Nobody needs a pack that is noted so. The note is no proof: what an index names stays, and what the pack itself lists must be elsewhere.
+    fn is_unneeded(&self, store: &Store, sizes: &Sizes, pack: &Id) -> bool {
+        if self.index.packs.contains(pack) {
+            return false;
+        }
+        let header = sizes.get(pack).map(|size| store.read_pack_header(pack, *size));
+        let is_elsewhere = |kind: BlobKind, id: &Id| self.index.get(kind, id).is_some();
+        match header {
+            Some(Ok(header)) => header.blobs.iter().all(|blob| is_elsewhere(blob.kind, &blob.id)),
+            Some(Err(_)) | None => true,
+        }
+    }
+
     /// Removes damaged packs in which no index names anything any more, if nobody else is using the repository, and records those
     /// that stay. `named` are the packs that are still needed.
     pub(super) fn clear(&self, store: &Store, lock: &Lock, named: &HashSet<Id>) -> Result<(), ArchiveError> {
         let mut notes = Notes::new();
         let waiting = self.index.damaged.iter().filter(|(_, damage)| damage.unneeded).map(|(pack, _)| *pack);
-        let free: Vec<Id> = self.damaged.keys().copied().filter(|pack| !named.contains(pack)).chain(waiting).collect();
+        let mut free: Vec<Id> =
+            self.damaged.keys().copied().filter(|pack| !named.contains(pack)).chain(waiting).collect();
         // Readers may have read the index before this one was written.
         let alone = free.is_empty() || lock.is_alone();
         let sizes = if free.is_empty() { Sizes::new() } else { stock::sizes(store)? };
+        free.retain(|pack| self.damaged.contains_key(pack) || self.is_unneeded(store, &sizes, pack));
         for pack in free {
             if sizes.contains_key(&pack) && !(alone && store.remove(FileType::Pack, &pack).is_ok()) {
                 notes.insert(pack, Damage { unneeded: true, ..Damage::default() });

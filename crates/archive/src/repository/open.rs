@@ -7,6 +7,7 @@ use super::store::{Store, name};
 use super::{Place, Repository, RepositoryOptions, clock, crypto, folder, spare};
 use crate::file_table::Id;
 use crate::{ArchiveError, Secret};
+use lifeboat_sys::beneath;
 use rustic_core::FileType;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -38,7 +39,10 @@ impl Repository {
         }
         let failed = |cause: String| ArchiveError::Store { action: "CREATE", path: location.to_owned(), cause };
         let backend = place.backends(held.as_ref())?.repository();
-        guarded("CREATE", location, || backend.create())?;
+        match &held {
+            Some(held) => make_skeleton(&held.path).map_err(|error| failed(error.to_string()))?,
+            None => guarded("CREATE", location, || backend.create())?,
+        }
         let locked = Store::new(place, held, crypto::Key::from_bytes([0; 64]), backend);
         // The key files come first: anyone who has the key can then continue what was interrupted.
         let begun = begun(&locked, key)?;
@@ -175,6 +179,14 @@ fn begun(store: &Store, secret: &Secret) -> Result<Option<Opened>, ArchiveError>
         Err(ArchiveError::Lost { path, cause }) => Err(ArchiveError::Lost { path, cause }),
         Err(_) => Err(ArchiveError::Begun { path: store.path.clone() }),
     }
+}
+
+/// The directories of a repository, whoever exchanges them meanwhile for links.
+fn make_skeleton(folder: &Path) -> std::io::Result<()> {
+    for name in ["keys", "snapshots", "index", "locks"] {
+        beneath::make(folder, Path::new(name))?;
+    }
+    (0..=u8::MAX).try_for_each(|number| beneath::make(folder, Path::new(&format!("data/{number:02x}"))))
 }
 
 /// Uses a directory, held open at `held`, for a new repository that is as good as empty: with the lost+found of a new ext filesystem, or with

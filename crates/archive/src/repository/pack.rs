@@ -189,8 +189,14 @@ pub(crate) struct Opener {
     buffer: Vec<u8>,
 }
 
-/// A blob larger than this is rejected: restic writes trees of any size, but not of gigabytes.
-const MAX_BLOB: u32 = 2 << 30;
+/// A blob larger than this, in bytes, is rejected: restic writes trees of any size, but a directory of two million files has less.
+pub(super) const LARGEST: u32 = 1 << 30;
+/// Blobs of this size, in bytes, may be as small as they like in the pack;
+const MODEST: u32 = 64 << 20;
+/// of larger ones, the names and hashes of a directory, so many times their size in the pack is the most.
+const MOST_TIMES: u64 = 256;
+/// The longest entry of a header, in bytes: kind, two lengths, and the id.
+pub(super) const LONGEST_ENTRY: u64 = 41;
 
 impl Opener {
     pub(crate) fn new(key: Key) -> io::Result<Self> {
@@ -213,7 +219,9 @@ impl Opener {
         let content = if uncompressed_length == 0 {
             text
         } else {
-            if uncompressed_length > MAX_BLOB {
+            let is_blown_up =
+                uncompressed_length > MODEST && u64::from(uncompressed_length) > MOST_TIMES * text.len() as u64;
+            if uncompressed_length > LARGEST || is_blown_up {
                 return Err(BadBlob::Header("a blob is too large"));
             }
             let length = uncompressed_length as usize;

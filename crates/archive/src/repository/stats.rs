@@ -38,6 +38,10 @@ pub struct RepositorySizes {
     pub blobs: u64,
     /// Bytes of these, uncompressed.
     pub unique_bytes: u64,
+    /// The part of it that is names and attributes: the trees of folders.
+    pub tree_bytes: u64,
+    /// How many of the blobs are trees.
+    pub trees: u64,
     /// Bytes that these take in the repository.
     pub stored_bytes: u64,
     /// Pack files in the whole repository, and their bytes as far as its index knows them.
@@ -97,6 +101,10 @@ impl Repository {
             sizes.blobs += 1;
             sizes.stored_bytes += stored;
             sizes.unique_bytes += plain;
+            if *kind == BlobKind::Tree {
+                sizes.trees += 1;
+                sizes.tree_bytes += plain;
+            }
             if !shared {
                 sizes.snapshots[*number].own_bytes += stored;
             }

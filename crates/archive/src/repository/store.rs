@@ -11,13 +11,13 @@ use crate::ArchiveError;
 use crate::file_table::Id;
 use crate::report::locked;
 use lifeboat_remote::Fault;
+use lifeboat_sys::bounded::Same;
 use lifeboat_sys::{beneath, bounded, durable, names};
 use rustic_core::{FileType, WriteBackend};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::{ErrorKind, Read as _};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -40,8 +40,10 @@ pub(crate) struct Store {
     backend: Arc<dyn WriteBackend>,
     /// Held while a large file is read.
     large: Arc<Mutex<()>>,
-    /// Inodes whose content was not what a name of theirs says.
-    bad: Arc<Mutex<HashSet<(u64, u64)>>>,
+    /// Files whose content was not what a name of theirs says, by what makes others the same, and the name that it would have.
+    bad: Arc<Mutex<HashMap<Same, Id>>>,
+    /// Packs whose headers cannot be used, in the same way.
+    headless: Arc<Mutex<HashSet<Same>>>,
     /// What could not be read where it should be, until it is recorded.
     pub(super) found: Arc<Mutex<Notes>>,
 }
@@ -70,6 +72,7 @@ impl Store {
             backend,
             large: Arc::default(),
             bad: Arc::default(),
+            headless: Arc::default(),
             found: Arc::default(),
         }
     }
@@ -275,9 +278,12 @@ impl Store {
         bytes: &mut Vec<u8>,
     ) -> Result<(), ArchiveError> {
         let kind = FileType::Pack;
+        if length > pack::LARGEST {
+            return Err(self.damaged(name(kind, pack), "a blob in it is too large"));
+        }
         match (self.folder_path(kind, pack), &self.remote) {
             (Some(path), _) => {
-                let read = folder::read_part(&path, offset.into(), length, bytes);
+                let read = bounded::read_part(&path, offset.into(), length, bytes);
                 read.map_err(|error| self.damaged(name(kind, pack), error))
             }
             (None, Some(files)) => {
@@ -305,21 +311,40 @@ impl Store {
         if listed.1 <= SMALL {
             return self.open_file(&name(kind, &listed.0), &listed.0, self.read_listed(kind, listed)?);
         }
-        // Of the large ones that anybody may have added, only one at a time is in memory, and one with many names is read once.
+        // Of the large ones that anybody may have added, only one at a time is in memory, and what has many names is read once.
         let _one = (listed.1 > LARGE).then(|| locked(&self.large));
-        let inode = self.folder_path(kind, &listed.0).and_then(|path| std::fs::metadata(path).ok());
-        let inode = inode.map(|metadata| (metadata.dev(), metadata.ino()));
-        if inode.is_some_and(|inode| locked(&self.bad).contains(&inode)) {
+        let same = self.same(kind, &listed.0);
+        let known = same.iter().find_map(|same| locked(&self.bad).get(same).copied());
+        if known.is_some_and(|content| content != listed.0) {
             return Err(
                 self.damaged(name(kind, &listed.0), format!("{MISMATCH}, as that of another name of the same file"))
             );
         }
         let bytes = self.read_listed(kind, listed)?;
-        let opened = self.open_file(&name(kind, &listed.0), &listed.0, bytes);
-        if let (Err(_), Some(inode)) = (&opened, inode) {
-            locked(&self.bad).insert(inode);
+        let content = crypto::hash(&bytes);
+        if content != listed.0 {
+            locked(&self.bad).extend(same.into_iter().map(|same| (same, content)));
         }
-        opened
+        self.open_file(&name(kind, &listed.0), &listed.0, bytes)
+    }
+
+    /// What makes other files the same as this one, without reading it.
+    fn same(&self, kind: FileType, id: &Id) -> Vec<Same> {
+        self.folder_path(kind, id).map(|path| bounded::same(&path)).unwrap_or_default()
+    }
+
+    /// Reads a large part at the end of a pack once for all packs that are the same file, or the same blocks, when `read` fails.
+    pub(super) fn once<T>(&self, pack: &Id, read: impl FnOnce() -> Result<T, ArchiveError>) -> Result<T, ArchiveError> {
+        let same = self.same(FileType::Pack, pack);
+        if same.iter().any(|same| locked(&self.headless).contains(same)) {
+            let cause = "its header cannot be used, as that of another name of the same file";
+            return Err(self.damaged(name(FileType::Pack, pack), cause));
+        }
+        let result = read();
+        if matches!(&result, Err(error) if error.is_damage()) {
+            locked(&self.headless).extend(same);
+        }
+        result
     }
 
     /// The text of an encrypted file from its bytes; `what` names it for people.

@@ -25,6 +25,9 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+/// So many blocks behind the end of the last volume are passed over when its end is looked for.
+const PADDING_BLOCKS: usize = 64;
+
 /// An opened set.
 pub struct Stream {
     source: Arc<Mutex<dyn Source>>,
@@ -228,12 +231,20 @@ impl Stream {
             return Err(format!("volume {last}: another set is in its place: {header}"));
         }
         let block = u64::from(header.block_bytes);
-        let at = length.checked_sub(block).ok_or_else(|| format!("volume {last}: it was cut"))?;
-        let mut trailer = vec![0; header.block_bytes as usize];
-        let got = input.seek(at).and_then(|_| input.read(&mut trailer));
-        let got = got.map_err(|error| format!("volume {last}: {error}"))?;
-        let parsed = Trailer::parse(&trailer[..got], &self.keys.sealer);
-        Ok(parsed.ok().filter(|trailer| trailer.fits(&header)).and_then(|trailer| trailer.end))
+        let blocks = length / block;
+        if blocks == 0 {
+            return Err(format!("volume {last}: it was cut"));
+        }
+        // A copy may have been padded: the end of a volume is a block.
+        let mut bytes = vec![0; header.block_bytes as usize];
+        for at in (0..blocks).rev().take(PADDING_BLOCKS) {
+            let got = input.seek(at * block).and_then(|_| input.read(&mut bytes));
+            let got = got.map_err(|error| format!("volume {last}: {error}"))?;
+            if let Ok(trailer) = Trailer::parse(&bytes[..got], &self.keys.sealer) {
+                return Ok(Some(trailer).filter(|trailer| trailer.fits(&header)).and_then(|trailer| trailer.end));
+            }
+        }
+        Ok(None)
     }
 
     fn start(&self, first: Option<VolumeReader>, wanted: Wanted) -> Result<Members, ArchiveError> {

@@ -127,6 +127,10 @@ pub trait Discs: Send {
     fn copy(&mut self, number: u32, _unreadable: &Path, _cause: &str) -> io::Result<Option<Disc>> {
         self.disc(number)
     }
+    /// Other copies of a disc that need nobody to put them in.
+    fn others(&mut self, _number: u32) -> Vec<Disc> {
+        vec![]
+    }
     /// The number of the last disc, where that is known.
     fn last(&self) -> Option<u32> {
         None
@@ -159,6 +163,7 @@ impl Source for DiscSource {
             at: 0,
             unreadable: 0,
             is_asked: false,
+            others: None,
         };
         Ok(Some(Box::new(input)))
     }
@@ -187,6 +192,8 @@ struct DiscInput {
     unreadable: u32,
     /// A copy was asked for: whoever puts in the same disc again wants what is left of it.
     is_asked: bool,
+    /// Other copies, once they were looked for.
+    others: Option<Vec<Disc>>,
 }
 
 impl DiscInput {
@@ -259,6 +266,11 @@ impl Input for DiscInput {
         Ok(true)
     }
 
+    fn other(&mut self, copy: usize, at: u64, buffer: &mut [u8]) -> bool {
+        let others = self.others.get_or_insert_with(|| locked(&self.discs).others(self.number));
+        others.get(copy).is_some_and(|disc| disc.read_at(at, buffer).is_ok())
+    }
+
     fn length(&self) -> Option<u64> {
         Some(self.length)
     }
@@ -270,6 +282,7 @@ pub struct Images {
     /// What was named: the folder, or one of the images.
     named: PathBuf,
     found: BTreeMap<u32, PathBuf>,
+    copies: Vec<(u32, PathBuf)>,
     set: String,
     /// What else is there.
     pub notes: Vec<String>,
@@ -314,7 +327,7 @@ impl Images {
         }
         files.sort();
         let mut sets: BTreeMap<String, (String, BTreeMap<u32, PathBuf>)> = BTreeMap::new();
-        let mut notes = vec![];
+        let (mut notes, mut copies) = (vec![], vec![]);
         for file in files {
             // Other images may lie beside them.
             let Ok(disc) = Disc::open(&file) else { continue };
@@ -324,7 +337,9 @@ impl Images {
                 .or_insert_with(|| (format!("{} of {machine}, {time}", short(set)), BTreeMap::new()));
             match found.get(volume) {
                 Some(other) if wanted.as_ref().is_none_or(|wanted| wanted == set) => {
-                    notes.push(format!("{} is another copy of {}; it is not used", file.display(), other.display()));
+                    let text = "it is read only where that one is damaged";
+                    notes.push(format!("{} is another copy of {}; {text}", file.display(), other.display()));
+                    copies.push((*volume, file));
                 }
                 Some(_) => {}
                 None => drop(found.insert(*volume, file)),
@@ -338,7 +353,7 @@ impl Images {
             0 => Err(ImagesError::None),
             1 => {
                 let (set, (_, found)) = sets.pop_first().unwrap_or_default();
-                Ok(Images { named: path.to_owned(), found, set, notes })
+                Ok(Images { named: path.to_owned(), found, copies, set, notes })
             }
             _ => Err(ImagesError::Several(names())),
         }
@@ -359,6 +374,12 @@ impl Discs for Images {
     fn disc(&mut self, number: u32) -> io::Result<Option<Disc>> {
         let Some(path) = self.found.get(&number) else { return Ok(None) };
         Disc::open(path).map(Some).map_err(|error| io::Error::other(format!("{}: {error}", path.display())))
+    }
+
+    fn others(&mut self, number: u32) -> Vec<Disc> {
+        let copies = self.copies.iter().filter(|(of, _)| *of == number);
+        let discs = copies.filter_map(|(_, path)| Disc::open(path).ok());
+        discs.filter(|disc| disc.header.set == self.set && disc.header.volume == number).collect()
     }
 
     fn last(&self) -> Option<u32> {

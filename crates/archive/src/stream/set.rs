@@ -174,6 +174,10 @@ impl Input for Counted {
         self.0.seek(to)
     }
 
+    fn other(&mut self, copy: usize, at: u64, buffer: &mut [u8]) -> bool {
+        self.0.other(copy, at, buffer)
+    }
+
     fn length(&self) -> Option<u64> {
         self.0.length()
     }

@@ -20,6 +20,11 @@ pub trait Input: Send {
     fn seek(&mut self, _to: u64) -> io::Result<bool> {
         Ok(false)
     }
+    /// Fills the buffer from a byte on with what another copy of the volume has there, the first one with number 0; false when there are
+    /// not so many. What is read next does not change.
+    fn other(&mut self, _copy: usize, _at: u64, _buffer: &mut [u8]) -> bool {
+        false
+    }
     /// Its length, where that is known.
     fn length(&self) -> Option<u64> {
         None

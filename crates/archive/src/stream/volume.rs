@@ -12,6 +12,8 @@ use std::io;
 const SEALED_BYTES: usize = CHUNK_BYTES + TAG_BYTES;
 /// How much is read at once.
 const READ_BYTES: usize = 1 << 20;
+/// Chunks of nothing but zeros in a row, behind which a volume is given up: 256 MiB that somebody appended, perhaps without storing them.
+const ZEROS_MAX: u32 = 4096;
 
 /// A volume that is being read.
 pub(crate) struct VolumeReader {
@@ -25,6 +27,10 @@ pub(crate) struct VolumeReader {
     raw_at: usize,
     /// Where in the input what was read ends.
     position: u64,
+    /// Up to where in the input trailers were looked for.
+    looked: u64,
+    /// Chunks of zeros in a row.
+    zeros: u32,
     /// The input has ended; what it ended with.
     trailer: Option<Result<Trailer, TrailerError>>,
     hasher: Option<blake3::Hasher>,
@@ -106,6 +112,8 @@ impl VolumeReader {
             raw: vec![],
             raw_at: 0,
             position: (block.len() + HEADER_BYTES) as u64,
+            looked: 0,
+            zeros: 0,
             trailer: None,
             hasher: Some(hasher),
             payload: HEADER_BYTES as u64,
@@ -125,7 +133,7 @@ impl VolumeReader {
         }
         (self.number, self.skip) = (chunk, plain % CHUNK_BYTES as u64);
         (self.raw_at, self.plain_at) = (0, 0);
-        self.position = at;
+        (self.position, self.looked, self.zeros) = (at, at, 0);
         self.raw.clear();
         self.plain.clear();
         (self.trailer, self.hasher, self.is_lost) = (None, None, false);
@@ -237,28 +245,86 @@ impl VolumeReader {
         self.number += 1;
         let range = self.raw_at..self.raw_at + count;
         self.raw_at += count;
+        // Decrypting overwrites them, and where the input ends without a trailer, some of them may be none of the payload.
         let is_cut = !matches!(self.trailer, None | Some(Ok(_)));
-        let mut copy = if is_last && is_cut { self.raw[range.clone()].to_vec() } else { vec![] };
-        let opened = match self.chunks.unseal(number, is_last, &mut self.raw[range]) {
-            // Where the volume was cut there may be more.
-            None if is_last && is_cut => self.chunks.unseal(number, false, &mut copy),
-            opened => opened,
-        };
-        match opened {
+        let copy = if is_cut { self.raw[range.clone()].to_vec() } else { vec![] };
+        let is_zero = self.raw[range.clone()].iter().all(|byte| *byte == 0);
+        let opened = self.chunks.unseal(number, is_last, &mut self.raw[range.clone()]).map(|plain| plain.len());
+        if let Some(length) = opened {
+            self.zeros = 0;
+            let skip = self.passed_over(length);
+            self.plain.extend_from_slice(&self.raw[range.start + skip..range.start + length]);
+            return Ok(More::Chunk);
+        }
+        self.zeros = if is_zero { self.zeros + 1 } else { 0 };
+        let plain = if is_cut { self.cut_short(number, is_last, &copy) } else { None };
+        match plain.or_else(|| self.in_a_copy(number, is_last, count)) {
             Some(plain) => {
-                let skip = usize::try_from(self.skip).unwrap_or(usize::MAX).min(plain.len());
-                self.skip -= skip as u64;
+                let skip = self.passed_over(plain.len());
                 self.plain.extend_from_slice(&plain[skip..]);
                 Ok(More::Chunk)
             }
             None if is_last && is_cut => Ok(More::End),
+            None if self.zeros > ZEROS_MAX => {
+                self.trailer = Some(Err(TrailerError::Absent));
+                self.raw_at = self.raw.len();
+                Ok(More::End)
+            }
             None => {
                 self.skip = self.skip.saturating_sub(CHUNK_BYTES as u64);
                 self.plain.clear();
-                let from = u64::from(self.header.block_bytes) + HEADER_BYTES as u64 + number * SEALED_BYTES as u64;
+                let from = self.start_of(number);
                 Ok(More::Damaged(self.lost(&format!("bytes {from} to {} are damaged", from + count as u64))))
             }
         }
+    }
+
+    /// How many of the decrypted bytes of a chunk are to be passed over.
+    fn passed_over(&mut self, length: usize) -> usize {
+        let skip = usize::try_from(self.skip).unwrap_or(usize::MAX).min(length);
+        self.skip -= skip as u64;
+        skip
+    }
+
+    /// Where a chunk begins in the input.
+    fn start_of(&self, chunk: u64) -> u64 {
+        u64::from(self.header.block_bytes) + HEADER_BYTES as u64 + chunk * SEALED_BYTES as u64
+    }
+
+    /// A chunk that is damaged here, from another copy of the volume.
+    fn in_a_copy(&mut self, number: u64, is_last: bool, count: usize) -> Option<Vec<u8>> {
+        let at = self.start_of(number);
+        for copy in 0.. {
+            let mut chunk = vec![0; count];
+            if !self.input.other(copy, at, &mut chunk) {
+                break;
+            }
+            if let Some(plain) = self.chunks.unseal(number, is_last, &mut chunk) {
+                // The hash of the whole is that of what was read here; each chunk has a tag of its own.
+                self.hasher = None;
+                return Some(plain.to_vec());
+            }
+        }
+        None
+    }
+
+    /// A chunk at the end of an input without a trailer. Where the volume was cut, the last one that is whole is not the last of the payload;
+    /// where the trailer is damaged, the payload ends with a block, and what is behind it is not a part of it.
+    fn cut_short(&mut self, number: u64, is_last: bool, chunk: &[u8]) -> Option<Vec<u8>> {
+        let unseal = |last: bool, bytes: &[u8]| {
+            let mut bytes = bytes.to_vec();
+            self.chunks.unseal(number, last, &mut bytes).map(|plain| plain.to_vec())
+        };
+        if is_last && let Some(plain) = unseal(false, chunk) {
+            return Some(plain);
+        }
+        let (start, block) = (self.start_of(number), u64::from(self.header.block_bytes));
+        let ends = (1..).map(|blocks| (start / block + blocks) * block - start);
+        let ends = ends.take_while(|end| *end < chunk.len() as u64).filter(|end| *end > TAG_BYTES as u64);
+        let plain = ends.into_iter().find_map(|end| unseal(true, &chunk[..end as usize]))?;
+        self.trailer = Some(Err(TrailerError::Damaged));
+        self.raw_at = self.raw.len();
+        Some(plain)
     }
 
     /// Encrypted bytes of the payload that are ready: the last block may be the trailer.
@@ -279,7 +345,11 @@ impl VolumeReader {
         let got = self.input.read(&mut self.raw[start..])?;
         self.raw.truncate(start + got);
         self.position += got as u64;
-        if got < READ_BYTES {
+        if let Some((at, trailer)) = self.end_in(sealer) {
+            // What follows it is not a part of the volume: a copy may have been padded.
+            self.raw.truncate(at);
+            self.trailer = Some(Ok(trailer));
+        } else if got < READ_BYTES {
             let split = self.raw.len().checked_sub(block);
             let trailer = split.map_or(Err(TrailerError::Absent), |at| Trailer::parse(&self.raw[at..], sealer));
             if let (Some(at), false) = (split, trailer == Err(TrailerError::Absent)) {
@@ -303,6 +373,27 @@ impl VolumeReader {
         }
         self.payload += (now - before.min(now)) as u64;
         Ok(())
+    }
+}
+
+impl VolumeReader {
+    /// The trailer among the blocks that were read and not looked at, and where it begins. It is authentic, so it is the end, wherever the
+    /// input ends.
+    fn end_in(&mut self, sealer: &Sealer) -> Option<(usize, Trailer)> {
+        let block = u64::from(self.header.block_bytes);
+        let start = self.position - self.raw.len() as u64;
+        let mut at = self.looked.max(start).next_multiple_of(block);
+        let mut found = None;
+        while found.is_none() && at + block <= self.position {
+            let here = (at - start) as usize;
+            let bytes = &self.raw[here..here + block as usize];
+            if Trailer::begins(bytes) {
+                found = Trailer::parse(bytes, sealer).ok().map(|trailer| (here, trailer));
+            }
+            at += block;
+        }
+        self.looked = at;
+        found
     }
 }
 

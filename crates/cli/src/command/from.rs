@@ -21,7 +21,7 @@ pub struct KeyArgs {
 #[derive(Args, Clone, Debug)]
 #[allow(missing_docs)]
 pub struct FromArgs {
-    /// A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or
+    /// A repository: a folder, or nfs://, smb://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or
     /// http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0
     #[arg(long, value_name = "SOURCE")]
     pub from: Option<String>,

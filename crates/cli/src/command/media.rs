@@ -82,7 +82,7 @@ pub struct IsoArgs {
     /// Put no archive on the medium; recovery reads it from elsewhere
     #[arg(long)]
     pub rescue_only: bool,
-    /// Where recovery reads the archive from: nfs://, http(s)://, rest:, sftp:// or s3://, disk:UUID=…:/PATH, or a stream:
+    /// Where recovery reads the archive from: nfs://, smb://, http(s)://, rest:, sftp:// or s3://, disk:UUID=…:/PATH, or a stream:
     /// tape, stream:disk:UUID=…:/PATH. With --embed-key the medium carries the names and passwords for it, too
     #[arg(long, value_name = "ADDRESS", requires = "rescue_only")]
     pub source: Option<String>,

@@ -25,6 +25,8 @@ pub enum OverwriteMode {
     Always,
     /// Replace what differs in type, size, modification time, owner or mode
     IfChanged,
+    /// Replace what was modified later in the archive
+    IfNewer,
     /// Leave it as it is
     Never,
 }
@@ -42,7 +44,7 @@ pub struct RestoreArgs {
     /// Restore this snapshot instead of the latest
     #[arg(long, value_name = "ID")]
     pub snapshot: Option<String>,
-    /// What to restore, as absolute paths; everything below a folder
+    /// What to restore, as absolute paths; everything below a folder. A snapshot may be named before them: latest, or the beginning of an id
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// Restore only what fits this pattern, with what is below it; may be repeated. * and ? stand for characters of a name, ** for
@@ -58,7 +60,8 @@ pub struct RestoreArgs {
     /// Restore what is in the single PATH, a folder, directly into --to DIR, without the folders that lead to it
     #[arg(long, requires = "to", conflicts_with_all = ["include", "exclude"])]
     pub inside: bool,
-    /// What happens to files that are there: replace them, only those that differ in type, size, time, owner or mode, or never
+    /// What happens to files that are there: replace them, only those that differ in type, size, time, owner or mode, only those that are newer in the archive, or
+    /// never
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = OverwriteMode::Always)]
     pub overwrite: OverwriteMode,
     /// Show what would be restored and replaced, and whether there is room; nothing is written
@@ -99,7 +102,7 @@ pub struct CompareArgs {
     /// mounted read-only for it
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
-    /// What to compare, as absolute paths; everything when none is given
+    /// What to compare, as absolute paths; everything when none is given. A snapshot may be named before them
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
 }

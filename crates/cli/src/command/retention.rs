@@ -10,7 +10,7 @@ use std::path::PathBuf;
 #[derive(Args, Clone, Debug)]
 #[allow(missing_docs)]
 pub struct StoreArgs {
-    /// The repository: a folder, or nfs://, sftp://, rest:http(s):// or s3:// [default: 'repository' in /etc/lifeboat.toml]
+    /// The repository: a folder, or nfs://, smb://, sftp://, rest:http(s):// or s3:// [default: 'repository' in /etc/lifeboat.toml]
     #[arg(long, value_name = "REPO")]
     pub from: Option<String>,
     #[command(flatten)]

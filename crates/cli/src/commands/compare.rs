@@ -4,7 +4,7 @@ use super::by_hand;
 use crate::command::CompareArgs;
 use crate::error::CommandResult;
 use crate::job::snapshot::{self, Use};
-use crate::job::{archive, compared};
+use crate::job::{archive, compared, look};
 use crate::session::Session;
 use lifeboat_restore::observe::Observing;
 use lifeboat_restore::recovery::target_source;
@@ -12,6 +12,8 @@ use lifeboat_restore::rescue::{RescueDirectories, is_rescue_system};
 use std::path::Path;
 
 pub fn run(session: &Session, args: &CompareArgs) -> CommandResult {
+    let (snapshot, paths) = look::named_first(args.snapshot.as_deref(), &args.paths)?;
+    let args = &CompareArgs { snapshot, paths, ..args.clone() };
     let root = match &args.root {
         Some(root) => root.as_path(),
         // There, what is at / is the rescue system.

@@ -78,7 +78,7 @@ fn plan(session: &Session, args: &LayoutPlanArgs) -> CommandResult {
         job::layout::check_packages(&machine, &description, Path::new("/"))?;
     }
     let plan = lifeboat_plan::plan_as(&machine, &description, &hardware, &policy(&args.policy)?)
-        .map_err(|error| CommandError { kind: Kind::Refused, error: error.into(), hints: vec![] })?;
+        .map_err(|error| CommandError::refused(as_options(&error.to_string())))?;
     session.reporter.value(&plan);
     session.reporter.lines(plan.to_string());
     Ok(())
@@ -118,6 +118,15 @@ fn diff(session: &Session, args: &LayoutDiffArgs) -> CommandResult {
     Err(match probed.refusals.is_empty() {
         true => error.hint("lifeboat rescue, so that the medium has the new layout"),
         false => error.hint("lifeboat check, which says what can be done about it: no backup is possible until then"),
+    })
+}
+
+/// What a message says about kernel parameters, in the options of the command line.
+fn as_options(text: &str) -> String {
+    [("map", "--map"), ("wipe", "--wipe")].iter().fold(text.to_owned(), |text, (name, option)| {
+        let parameter = format!("lifeboat.{name}");
+        let text = text.replace(&format!("{parameter} ({option})"), option);
+        text.replace(&format!("{parameter}="), &format!("{option} ")).replace(&parameter, option)
     })
 }
 
@@ -308,6 +317,13 @@ fn content(machine: &Machine, device: &Device) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn remedies_are_options() {
+        let text =
+            "try lifeboat.map=disk0:S1 or lifeboat.wipe (--wipe) with one; lifeboat.wipe=S2; named in lifeboat.map";
+        assert_eq!(as_options(text), "try --map disk0:S1 or --wipe with one; --wipe S2; named in --map");
+    }
 
     #[test]
     fn a_machine_is_shown_in_words() {

@@ -122,7 +122,7 @@ fn rescue_only(session: &Session, args: &IsoArgs) -> CommandResult {
 
 /// Checks whether the archive that recovery will need is there now. If it is not, that is a warning: it may come later.
 fn check_source(session: &Session, args: &IsoArgs, source: &str, machine: &Machine) {
-    let machine = Owner::new(&*machine.machine_id, &*machine.name);
+    let owner = Owner::new(&*machine.machine_id, &*machine.name);
     let warn = |text: String| session.reporter.emit(&Event::Warning { text });
     // A tape may be in a safe, and a stream is opened with its key.
     if stream_name::is_meant(source) {
@@ -133,9 +133,12 @@ fn check_source(session: &Session, args: &IsoArgs, source: &str, machine: &Machi
         return;
     }
     let checked = archive::open(session, Some(source), &args.key)
-        .and_then(|archive| Ok(archive.repository.latest_of(&machine)?));
+        .and_then(|archive| Ok((archive.repository.latest_of(&owner)?, archive)));
     match checked {
-        Ok(snapshot) => session.reporter.note(format!("{source} holds a snapshot of {}", snapshot.time)),
+        Ok((snapshot, archive)) => {
+            session.reporter.note(format!("{source} holds a snapshot of {}", snapshot.time));
+            snapshot::warn_unless_startable(session, &archive, &snapshot, machine);
+        }
         Err(error) => warn(format!("no archive can be read from {source} now: {}", error.message())),
     }
 }
@@ -151,6 +154,7 @@ fn from_repository(session: &Session, args: &IsoArgs, from: &str) -> CommandResu
     let root = &args.medium.sysroot.sysroot;
     let snapshot = snapshot::choose(session, &archive, args.snapshot.as_deref(), root, Use::Elsewhere)?;
     let (machine, manifest) = archive::describe(&archive.repository, &snapshot)?;
+    snapshot::warn_unless_startable(session, &archive, &snapshot, &machine);
     let archive_bytes = archive.repository.snapshot_bytes(&snapshot)?;
     let workshop = Workshop::open(session, &args.medium, &args.out, archive_bytes)?;
     let (copy, own) = medium_repository::create(&workshop.repository(), &secret, &machine.name, args.medium.embed_key)?;

@@ -115,6 +115,6 @@ fn request(session: &Session, args: &RefreshArgs, out: &Path) -> Result<IsoArgs,
             keep_old: true,
         },
         key: args.key.clone(),
-        exclude: ExcludeArgs { exclude: vec![], exclude_contents: vec![] },
+        exclude: ExcludeArgs { exclude: vec![], exclude_file: vec![], exclude_contents: vec![] },
     })
 }

@@ -22,6 +22,8 @@ pub fn run(session: &Session, args: &RestoreArgs) -> CommandResult {
     if let Some(mode) = args.mode {
         return recover::mode(session, mode, args.rescue_root.as_deref());
     }
+    let (snapshot, paths) = look::named_first(args.snapshot.as_deref(), &args.paths)?;
+    let args = &RestoreArgs { snapshot, paths, ..args.clone() };
     let whole_machine = args.paths.is_empty() && args.include.is_empty() && args.to.is_none();
     if whole_machine && is_rescue_system(&RescueDirectories::default()) {
         return by_hand::run(session, args);
@@ -39,7 +41,6 @@ pub fn run(session: &Session, args: &RestoreArgs) -> CommandResult {
             "a whole machine is recovered from its medium: 'lifeboat rescue' makes one, 'lifeboat drill' rehearses it",
         ));
     }
-    look::absolute(args.paths.clone())?;
     let place = Place::of(args)?;
     files(session, args, &place)
 }
@@ -188,6 +189,7 @@ pub fn options(overwrite: OverwriteMode) -> RestoreOptions {
     let (overwrite, keep) = match overwrite {
         OverwriteMode::Always => (true, Keep::Nothing),
         OverwriteMode::IfChanged => (true, Keep::Same),
+        OverwriteMode::IfNewer => (true, Keep::Newer),
         OverwriteMode::Never => (false, Keep::Existing),
     };
     RestoreOptions { overwrite, keep, ..RestoreOptions::default() }
@@ -240,7 +242,8 @@ fn report(session: &Session, survey: &Survey, target: &Path, dry: bool) {
         session.reporter.note(text);
     }
     if !dry && survey.kept > 0 {
-        session.reporter.note(format!("{} in {} stay as they are", entries_of(survey.kept), target.display()));
+        let stay = if survey.kept == 1 { "stays as it is" } else { "stay as they are" };
+        session.reporter.note(format!("{} in {} {stay}", entries_of(survey.kept), target.display()));
     }
     if let Some(free) = survey.free_bytes.filter(|free| *free < survey.data_bytes) {
         session.reporter.warning(format!(

@@ -119,6 +119,8 @@ fn warn(session: &Session, plan: &[Planned]) {
             "this machine has no sendmail, so no mail about failures can leave it; try a package such as msmtp-mta"
                 .into(),
         );
+    } else {
+        session.reporter.note("'lifeboat notify' sends a test message to whoever is told of failures");
     }
 }
 

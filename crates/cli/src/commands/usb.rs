@@ -110,6 +110,7 @@ fn plan(session: &Session, args: &UsbArgs, target: &TargetDisk, saves: bool) -> 
             };
             let snapshot = snapshot::choose(session, &archive, args.snapshot.as_deref(), sysroot, Use::Elsewhere)?;
             let (machine, _) = archive::describe(&archive.repository, &snapshot)?;
+            snapshot::warn_unless_startable(session, &archive, &snapshot, &machine);
             let bytes = archive.repository.snapshot_bytes(&snapshot)?;
             (Content::Snapshot(Box::new(archive), Box::new(snapshot)), machine, bytes, Some(secret))
         }

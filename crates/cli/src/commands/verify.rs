@@ -91,6 +91,12 @@ fn verify(session: &Session, args: &FromArgs, record: Option<(&Owner, String)>) 
          next backup stores again what it needs",
         ));
     }
+    for (_, latest) in archive.repository.machines()? {
+        // Another program's snapshot describes no machine.
+        if let Ok((machine, _)) = archive::describe(&archive.repository, &latest) {
+            snapshot::warn_unless_startable(session, &archive, &latest, &machine);
+        }
+    }
     session.reporter.line(format!(
         "the archive is whole: {} with {}, every byte read",
         crate::output::counted(report.snapshots as usize, "snapshot"),

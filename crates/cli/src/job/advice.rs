@@ -7,7 +7,7 @@ use lifeboat_archive::ArchiveError;
 pub fn explain(error: ArchiveError) -> CommandError {
     let hint = match &error {
         ArchiveError::WrongKey { .. } | ArchiveError::WrongKeyForStream { .. } => {
-            Some("--key-file FILE, or --words to type the recovery words")
+            Some("--key-file FILE, --words to type the recovery words, or --passphrase for one that 'key add' set")
         }
         ArchiveError::Unsafe { .. } => Some("'lifeboat verify', which names everything that is damaged"),
         ArchiveError::AppendOnly { .. } => {

@@ -198,6 +198,7 @@ pub fn machine_with_room(
     let archive = open(session, from, key)?;
     let snapshot = snapshot::choose(session, &archive, wanted, Path::new("/"), snapshot::Use::Elsewhere)?;
     let mut machine = describe(&archive.repository, &snapshot)?.0;
+    snapshot::warn_unless_startable(session, &archive, &snapshot, &machine);
     lifeboat_restore::room::from_backup(&mut machine, archive.repository.room(&snapshot), &session.reporter);
     Ok(machine)
 }

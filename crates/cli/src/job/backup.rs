@@ -95,15 +95,15 @@ pub fn most_bytes(
     also_exclude: &[PathBuf],
 ) -> Result<u64, CommandError> {
     let config = &session.config.backup;
-    let named = [&exclude.exclude, &config.exclude, &exclude.exclude_contents, &config.exclude_contents];
-    let mut excluded: BTreeSet<PathBuf> = named.into_iter().flatten().cloned().collect();
+    let contents = exclude.exclude_contents.iter().chain(&config.exclude_contents);
+    let mut excluded: BTreeSet<PathBuf> = exclude.all().chain(&config.exclude).chain(contents).cloned().collect();
     excluded.extend(machine.layout.swap_files.iter().map(|file| file.path.as_path().to_owned()));
     excluded.extend(also_exclude.iter().filter_map(|path| below(path, sysroot)));
     let mut roots = machine.layout.roots();
     if !roots.iter().any(|root| root == Path::new("/")) {
         roots.push("/".into());
     }
-    let patterns = exclude.exclude.iter().chain(&config.exclude).filter_map(|path| {
+    let patterns = exclude.all().chain(&config.exclude).filter_map(|path| {
         // What is none was refused before.
         exclusion::pattern(path, sysroot).ok().flatten()
     });
@@ -200,7 +200,7 @@ fn source(
     }
     let config = &session.config.backup;
     let (mut patterns, mut paths) = (vec![], vec![]);
-    for path in exclude.exclude.iter().chain(&config.exclude) {
+    for path in exclude.all().chain(&config.exclude) {
         if let Some(pattern) = exclusion::pattern(path, sysroot)? {
             patterns.push(pattern.clone());
             source = source.exclude_pattern(pattern);
@@ -234,7 +234,7 @@ pub fn check_exclusions(session: &Session, exclude: &ExcludeArgs) -> CommandResu
     let config = &session.config.backup;
     let contents = exclude.exclude_contents.iter().chain(&config.exclude_contents);
     contents.map(PathBuf::as_path).try_for_each(|path| exclusion::checked(path).map(drop))?;
-    let named = exclude.exclude.iter().chain(&config.exclude);
+    let named = exclude.all().chain(&config.exclude);
     named.map(PathBuf::as_path).try_for_each(|path| match exclusion::pattern(path, Path::new("/"))? {
         Some(_) => Ok(()),
         None => exclusion::checked(path).map(drop),

@@ -44,7 +44,7 @@ pub struct Found {
 
 /// Looks for it. The sizes need a walk through all files.
 pub fn look(session: &Session, machine: &Machine, sysroot: &Path) -> Found {
-    let nothing = crate::command::ExcludeArgs { exclude: vec![], exclude_contents: vec![] };
+    let nothing = crate::command::ExcludeArgs { exclude: vec![], exclude_file: vec![], exclude_contents: vec![] };
     let working = session.reporter.working("sizes", None);
     let archive = backup::most_bytes(session, machine, sysroot, &nothing, &[]).unwrap_or_default();
     drop(working);

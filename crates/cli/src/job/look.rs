@@ -106,6 +106,33 @@ pub fn split(words: &[String]) -> Result<(Option<&str>, Vec<std::path::PathBuf>)
     Ok((snapshot, absolute(paths.iter().map(Into::into).collect())?))
 }
 
+/// Takes a snapshot that was named before the paths, as restic has it, out of them: `restore latest /etc`. An option may name it, too.
+///
+/// # Errors
+/// Kind `Usage` for two snapshots, and for paths that are not those of an archive.
+pub fn named_first(
+    option: Option<&str>,
+    paths: &[std::path::PathBuf],
+) -> Result<(Option<String>, Vec<std::path::PathBuf>), CommandError> {
+    let words: Option<Vec<String>> = paths.iter().map(|path| path.to_str().map(str::to_owned)).collect();
+    let first = paths.first().filter(|path| !path.is_absolute());
+    let (Some(words), Some(_)) = (words, first) else {
+        return Ok((option.map(str::to_owned), absolute(paths.to_vec())?));
+    };
+    // A path that was typed without / is no snapshot.
+    let id = words[0].split(':').next().unwrap_or_default();
+    if id != "latest" && !(id.len() >= 4 && id.chars().all(|c| c.is_ascii_hexdigit())) {
+        return absolute(paths.to_vec()).map(|paths| (None, paths));
+    }
+    let (named, rest) = split(&words)?;
+    match (option, named) {
+        (Some(option), Some(named)) if option != named => {
+            Err(CommandError::usage(format!("two snapshots are named: {named}, and {option} with --snapshot")))
+        }
+        (_, named) => Ok((named.map(str::to_owned), rest)),
+    }
+}
+
 /// Refuses paths that are not those of an archive.
 pub fn absolute(paths: Vec<std::path::PathBuf>) -> Result<Vec<std::path::PathBuf>, CommandError> {
     match paths.iter().find(|path| !path.is_absolute()) {
@@ -133,5 +160,17 @@ mod tests {
         assert_eq!(split(&["latest", "/a", "/b"]), Ok((Some("latest".into()), list(&["/a", "/b"]))));
         assert_eq!(split(&["1a2b:/etc"]), Ok((Some("1a2b".into()), list(&["/etc"]))));
         assert_eq!(split(&["latest", "etc"]), Err(Kind::Usage));
+        let first = |option: Option<&str>, words: &[&str]| {
+            let paths: Vec<std::path::PathBuf> = words.iter().map(Into::into).collect();
+            let (snapshot, paths) = named_first(option, &paths).map_err(|error| error.kind)?;
+            Ok::<_, Kind>((snapshot, paths.iter().map(|path| path.display().to_string()).collect()))
+        };
+        assert_eq!(first(None, &["latest", "/a"]), Ok((Some("latest".into()), list(&["/a"]))));
+        assert_eq!(first(None, &["1a2b3c4d"]), Ok((Some("1a2b3c4d".into()), vec![])));
+        assert_eq!(first(None, &["1a2b:/etc"]), Ok((Some("1a2b".into()), list(&["/etc"]))));
+        assert_eq!(first(Some("1a2b"), &["/a"]), Ok((Some("1a2b".into()), list(&["/a"]))));
+        assert_eq!(first(Some("1a2b"), &["1a2b", "/a"]), Ok((Some("1a2b".into()), list(&["/a"]))));
+        assert_eq!(first(Some("1a2b"), &["3c4d"]), Err(Kind::Usage));
+        assert_eq!(first(None, &["etc"]), Err(Kind::Usage));
     }
 }

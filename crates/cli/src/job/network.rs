@@ -175,7 +175,8 @@ pub fn target(session: &Session, text: &str) -> Result<Target, CommandError> {
     let address = Address::parse(text).map_err(CommandError::usage)?;
     let network = of_session(session)?;
     let point = super::scratch::scratch().join(format!("lifeboat-repository-{}", std::process::id()));
-    let mounted = matches!(address, Address::Nfs(_))
+    let mounted = address
+        .is_mounted()
         .then(|| (point.clone(), lifeboat_sys::ending::register_mount(point.clone(), point.clone())));
     if mounted.is_some() {
         std::fs::DirBuilder::new()

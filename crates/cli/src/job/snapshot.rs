@@ -6,9 +6,10 @@ use crate::job::archive::Archive;
 use crate::session::Session;
 use lifeboat_archive::repository::listed;
 use lifeboat_archive::{ArchiveError, Owner, SnapshotInfo};
-use lifeboat_machine::{Event, EventSink as _};
+use lifeboat_machine::{Event, EventSink as _, Machine};
 use lifeboat_probe::Sysroot;
 use lifeboat_restore::rescue::{RescueDirectories, RescueSystem, is_rescue_system};
+use lifeboat_restore::startable;
 use std::path::Path;
 
 /// Where the snapshot's files go.
@@ -49,6 +50,15 @@ fn check_mark(archive: &Archive, snapshot: &SnapshotInfo, machine: &Owner) -> Re
         described.machine_id
     ))
     .hint("--snapshot ID of another one; 'lifeboat list' shows all"))
+}
+
+/// Warns of a snapshot from which its machine would not start.
+pub fn warn_unless_startable(session: &Session, archive: &Archive, snapshot: &SnapshotInfo, machine: &Machine) {
+    let what = format!("snapshot {}", snapshot.short_id());
+    let text = startable::remark(&what, machine, |paths| archive.repository.filled(snapshot, paths));
+    if let Some(text) = text {
+        session.reporter.emit(&Event::Warning { text });
+    }
 }
 
 /// The snapshot to use. `root` is the root of the machine that asks.

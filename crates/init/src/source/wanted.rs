@@ -23,7 +23,7 @@ pub enum Wanted {
 }
 
 /// Schemes of addresses on the network.
-const NETWORK: [&str; 6] = ["nfs", "http", "https", "s3", "sftp", "rest"];
+const NETWORK: [&str; 8] = ["nfs", "smb", "cifs", "http", "https", "s3", "sftp", "rest"];
 
 /// A set of discs, in whatever drives.
 const DISCS: &str = "discs";
@@ -74,7 +74,7 @@ impl Wanted {
         }
         Err(format!(
             "lifeboat.source={value}: expected disc, usb, disk, disk:LABEL=…, disk:UUID=…[:/PATH], disk:/dev/…, tape, \
-             tape:/dev/nst0, discs, discs:/dev/sr0, stream:disk:UUID=…:/PATH, nfs://, http://, https://, rest:, sftp:// or s3://"
+             tape:/dev/nst0, discs, discs:/dev/sr0, stream:disk:UUID=…:/PATH, nfs://, smb://, http://, https://, rest:, sftp:// or s3://"
         ))
     }
 }
@@ -99,6 +99,7 @@ mod tests {
             ("discs:/dev/sr1", Ok(Wanted::OnDisk)),
             ("discs:disk:LABEL=BACKUP:/set", Ok(Wanted::OnDisk)),
             ("nfs://host/path", Ok(Wanted::Network)),
+            ("smb://ann@host/share", Ok(Wanted::Network)),
             ("rest:https://host/path", Ok(Wanted::Network)),
             ("s3://bucket/prefix", Ok(Wanted::Network)),
             ("tape", TapeName::parse("tape").map(Wanted::Tape)),

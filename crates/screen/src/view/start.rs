@@ -35,13 +35,13 @@ pub fn welcome(model: &Model) -> Body {
 
 pub fn source(model: &Model) -> Body {
     let text = "Where is the archive? A device or image file with a Lifeboat medium on it, a folder that is a repository, \
-                an address (nfs://, http://, rest:, sftp://, s3://), or disk:LABEL=NAME:/FOLDER, which may be on md, LVM or LUKS.";
+                an address (nfs://, smb://, http://, rest:, sftp://, s3://), or disk:LABEL=NAME:/FOLDER, which may be on md, LVM or LUKS.";
     places(model, text)
 }
 
 pub fn save(model: &Model) -> Body {
     let text = "Where shall the logs go? A device is mounted, gets a new folder, and is unmounted; another place is a folder or an \
-         address (nfs://, sftp://, s3://). No key is among the logs.";
+         address (nfs://, smb://, sftp://, s3://). No key is among the logs.";
     places(model, text)
 }
 

@@ -1,6 +1,8 @@
 //! What packs list themselves. An index may be wrong, by a defect or on purpose: nothing goes because of what it says alone. The header of
 //! a pack is authenticated with the repository's key, and lists all that the pack holds.
 
+use super::super::blobs::Blobs;
+use super::super::index::Location;
 use super::super::index_file::{BlobKind, IndexBlob};
 use super::super::store::{self, Store};
 use super::needed::Needed;
@@ -12,6 +14,9 @@ use rustic_core::FileType;
 use std::collections::{HashMap, HashSet};
 
 type Key = (BlobKind, Id);
+
+/// Blobs that a thread reads at a time; they are together.
+const BATCH: usize = 1024;
 
 /// What the headers confirm.
 #[derive(Default)]
@@ -89,6 +94,16 @@ pub(super) fn checked(store: &Store, shelf: &Shelf, needed: &Needed, plan: &Plan
         let blobs = header.unwrap_or_default();
         there.extend(blobs.iter().map(|blob| (number, (blob.kind, blob.id))));
     }
+    // What stays is read: of two copies the damaged one may have been chosen.
+    let homes: HashSet<(u32, Key)> = understood
+        .iter()
+        .flat_map(|number| &sure.contents[number])
+        .filter_map(|blob| Some((needed.home(blob.kind, &blob.id)?, (blob.kind, blob.id))))
+        .filter(|home| there.contains(home))
+        .collect();
+    for bad in unreadable(store, shelf, homes)? {
+        there.remove(&bad);
+    }
     let mut copy: HashSet<Key> = HashSet::new();
     let is_elsewhere = |blob: &IndexBlob| match needed.home(blob.kind, &blob.id) {
         None => true,
@@ -106,6 +121,27 @@ pub(super) fn checked(store: &Store, shelf: &Shelf, needed: &Needed, plan: &Plan
     }
     sure.copy = copy.into_iter().collect();
     Ok(sure)
+}
+
+/// Which of these blobs cannot be read in the pack that is to keep them.
+fn unreadable(store: &Store, shelf: &Shelf, homes: HashSet<(u32, Key)>) -> Result<Vec<(u32, Key)>, ArchiveError> {
+    let place = |(home, (kind, id)): &(u32, Key)| {
+        let copies = shelf.index.copies(*kind, id).iter().copied();
+        shelf.index.get(*kind, id).into_iter().chain(copies).find(|place| shelf.pack(place) == *home)
+    };
+    let mut homes: Vec<_> = homes.into_iter().map(|home| (place(&home), home)).collect();
+    homes.sort_unstable_by_key(|(place, home)| (*place, home.1));
+    let read = |batch: &[(Option<Location>, (u32, Key))]| {
+        let mut reader = Blobs::new(store, &shelf.index)?;
+        let mut is_whole = |place: &Option<Location>, id: &Id| place.is_some_and(|place| reader.is_whole_at(place, id));
+        let bad = batch.iter().filter(|(place, (_, (_, id)))| !is_whole(place, id)).map(|(_, home)| *home);
+        Ok(bad.collect())
+    };
+    let bad: Result<Vec<Vec<_>>, ArchiveError> = homes.par_chunks(BATCH).map(read).collect();
+    match store.lost() {
+        Some(lost) => Err(lost),
+        None => Ok(bad?.concat()),
+    }
 }
 
 /// A pack's number, and what its header lists.

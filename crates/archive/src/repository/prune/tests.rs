@@ -1,6 +1,7 @@
 //! Indexes that say what is not true: by a defect, or because somebody with the key wrote them.
 
 use super::*;
+use crate::repository::index_file::BlobKind;
 use crate::repository::{BackupRequest, RepositoryOptions};
 use crate::{FileTree, Quiet, RestoreOptions, Secret, Selection};
 use std::path::Path;
@@ -137,4 +138,63 @@ fn blobs_are_said_to_be_where_others_are() {
             pack.blobs.iter_mut().enumerate().for_each(|(number, blob)| blob.id = ids[(number + 1) % ids.len()]);
         }
     });
+}
+
+/// All of a repository's snapshots are restored as the tree was saved last.
+fn assert_whole(folder: &Path, repository: &Repository) {
+    let snapshot = repository.snapshots().unwrap().pop().unwrap();
+    let target = folder.join("whole");
+    std::fs::create_dir(&target).unwrap();
+    let report = repository.restore(&snapshot, &target, &Selection::Everything, &RestoreOptions::default(), &Quiet);
+    assert_eq!(report.unwrap().problems, []);
+    let same = Command::new("diff").arg("-r").arg(folder.join("tree")).arg(&target).status().unwrap();
+    assert!(same.success());
+}
+
+/// Two machines that save the same at one moment leave two copies; the one in the pack that is needed most is damaged.
+#[test]
+fn of_two_copies_the_one_that_can_be_read_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let (repository, _) = with_waste(folder.path());
+    let store = &repository.store;
+    let index = store.load_index().unwrap();
+    let mut needed = Needed::default();
+    let snapshots = repository.snapshots().unwrap();
+    needed::read(store, &index, &snapshots, &mut needed, &Quiet).unwrap();
+    let mut copied = vec![];
+    needed.for_each(&mut |kind, id, home| {
+        if kind == BlobKind::Data && copied.len() < 2 {
+            copied.push((kind, *id));
+        }
+        home
+    });
+    assert_eq!(copied.len(), 2);
+    rewrite::copy(store, &index, &copied, &Quiet).unwrap();
+    for (kind, id) in &copied {
+        let place = index.get(*kind, id).unwrap();
+        let path = store.folder_path(FileType::Pack, &index.packs[place.pack as usize]).unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[place.offset as usize + 20] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+    }
+    for _ in 0..3 {
+        repository.prune(&eager(), &Quiet).unwrap();
+    }
+    assert_whole(folder.path(), &repository);
+}
+
+/// Whoever has the key may write notes; a pack goes only when nothing is named in it.
+#[test]
+fn a_note_that_says_that_packs_are_not_needed_is_no_proof() {
+    let folder = tempfile::tempdir().unwrap();
+    let (repository, _) = with_waste(folder.path());
+    let store = &repository.store;
+    let packs = store.list(FileType::Pack).unwrap();
+    let damage = super::super::index_file::Damage { unneeded: true, ..Default::default() };
+    let notes = packs.iter().map(|pack| (*pack, damage.clone())).collect();
+    store.write_index(&IndexFile::of_notes(&notes)).unwrap();
+    save(&repository, &folder.path().join("tree"));
+    let there = store.list(FileType::Pack).unwrap();
+    assert!(packs.iter().all(|pack| there.contains(pack)));
+    assert_whole(folder.path(), &repository);
 }
