@@ -402,3 +402,38 @@ fn wherever_it_is_interrupted_nothing_is_lost() {
     }
     assert_eq!(ends, 2);
 }
+
+/// On a full disk what nobody needs goes, though nothing can be copied.
+#[test]
+fn root_a_full_disk_gets_room() {
+    let scratch = tempfile::tempdir_in("/var/tmp").unwrap();
+    let disk = common::Disk::make(scratch.path(), "disk", 64, &["mkfs.ext4", "-q", "-m", "0"]);
+    let location = disk.mount.join("repository");
+    let tree = scratch.path().join("tree");
+    let (repository, key) = repository(&location);
+    // One pack is needed in part, others not at all.
+    write(&tree, "stays", &noise(1, 2_000_000));
+    write(&tree, "goes/0", &noise(2, 2_000_000));
+    backup(&repository, &FileTree::new(&tree));
+    for number in 1..16 {
+        write(&tree, &format!("goes/{number}"), &noise(2 + number, 2_000_000));
+    }
+    backup(&repository, &FileTree::new(&tree));
+    let first = repository.snapshots().unwrap();
+    std::fs::remove_dir_all(tree.join("goes")).unwrap();
+    backup(&repository, &FileTree::new(&tree));
+    repository.forget(&first).unwrap();
+    let room = |leave: u64| {
+        let free = rustix::fs::statvfs(&disk.mount).map(|status| status.f_bavail * status.f_frsize).unwrap();
+        let filler = std::fs::File::create(disk.mount.join("filler")).unwrap();
+        let _ = rustix::fs::fallocate(&filler, rustix::fs::FallocateFlags::empty(), 0, free.saturating_sub(leave));
+    };
+    room(600 << 10);
+    let before = bytes(&location);
+    for _ in 0..3 {
+        prune(&repository);
+    }
+    assert!(bytes(&location) + (20 << 20) < before, "{before} {}", bytes(&location));
+    assert_checked(&location, &key);
+    assert_restores(&repository, &repository.snapshots().unwrap().pop().unwrap(), &tree);
+}

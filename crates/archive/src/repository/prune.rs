@@ -36,6 +36,7 @@ use needed::Needed;
 use plan::{Plan, Shelf};
 use rayon::prelude::*;
 use rustic_core::FileType;
+use rustix::io::Errno;
 use std::collections::{HashMap, HashSet};
 
 impl Repository {
@@ -130,6 +131,12 @@ fn snapshots_text(count: usize, first: &str) -> String {
     }
 }
 
+/// There is no room, or no quota.
+fn is_full(error: &ArchiveError) -> bool {
+    let codes = [Errno::NOSPC, Errno::DQUOT].map(|errno| format!("(os error {})", errno.raw_os_error()));
+    matches!(error, ArchiveError::Store { cause, .. } if codes.iter().any(|code| cause.contains(code)))
+}
+
 fn apply(
     repository: &Repository,
     lock: &Lock,
@@ -141,7 +148,16 @@ fn apply(
     let mut sure = headers::checked(store, &shelf, &needed, &plan)?;
     sure.kept.iter().for_each(|text| observer.warning(text));
     report.not_understood += sure.kept.len() as u64;
-    let copied = rewrite::copy(store, &shelf.index, &sure.copy, observer)?;
+    let copied = match rewrite::copy(store, &shelf.index, &sure.copy, observer) {
+        // What nobody needs can go all the same, and then there is room.
+        Err(error) if is_full(&error) => {
+            observer.warning(&format!(
+                "{error}; packs of which something is needed stay as they are; try pruning again when others are gone"
+            ));
+            rewrite::Copied { bytes: 0, failed: sure.copy.iter().copied().collect() }
+        }
+        copied => copied?,
+    };
     repository.note_damage(&shelf.index, Looked::Part, observer);
     report.copied = copied.bytes;
     sure.without(&copied.failed);
