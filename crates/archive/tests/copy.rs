@@ -78,6 +78,6 @@ fn a_copy_that_was_killed_is_continued() {
     let bytes: u64 =
         common::files_below(&location.join("data")).iter().map(|pack| pack.metadata().unwrap().len()).sum();
     assert!(bytes < 80 << 20, "{bytes}");
-    let (whole, reported) = restic(&location, &key, &["check", "--read-data"]);
+    let (whole, reported) = restic(&location, &key, &["--no-lock", "check", "--read-data"]);
     assert!(whole, "{reported}");
 }

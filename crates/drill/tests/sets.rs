@@ -13,7 +13,7 @@ use lifeboat_drill::lab::{Original, Recovered, Scenario, Target};
 use lifeboat_drill::vm::{DISC_DRIVE, Vm, VmDisk, VmFirmware, VmSpec, image};
 use lifeboat_machine::Event;
 use lifeboat_sys::SystemRunner;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The rescue system of a Debian takes nearly as much as the first disc has.
@@ -74,11 +74,24 @@ fn hear(vm: &mut Vm, from: usize, words: &[&str]) -> Result<usize, DrillError> {
     }
 }
 
+/// Puts a disc in as soon as the drive lets go of the other one: a person sees the tray open.
+fn put(vm: &mut Vm, image: &Path, unreadable: Option<u64>) -> Result<(), DrillError> {
+    let began = Instant::now();
+    loop {
+        match vm.qmp.insert(DISC_DRIVE, image, unreadable) {
+            Err(error) if error.to_string().contains("is locked") && began.elapsed() < BOOT => {
+                vm.console.wait_for_more(Duration::from_secs(1));
+            }
+            done => return done,
+        }
+    }
+}
+
 /// One drive: each disc is put in when it is asked for, from the second on; the first again for the files.
 fn change_discs(vm: &mut Vm, images: &[PathBuf], mut from: usize) -> Result<usize, DrillError> {
     for (index, image) in images.iter().enumerate().skip(1) {
         from = hear(vm, from, &[&format!("put disc {} of set ", index + 1)])?;
-        vm.qmp.insert(DISC_DRIVE, image, None)?;
+        put(vm, image, None)?;
     }
     Ok(from)
 }
@@ -97,21 +110,21 @@ fn a_set_of_discs_recovers_whatever_is_put_in_between() {
 
         // The proof, before anything is wiped.
         let mut heard = hear(vm, 0, &["put disc 2 of set "])?;
-        vm.qmp.insert(DISC_DRIVE, &images[3], None)?;
+        put(vm, &images[3], None)?;
         heard = hear(vm, heard, &["put disc 2 of set ", "; in it is disc 4 of set "])?;
-        vm.qmp.insert(DISC_DRIVE, &blank, None)?;
+        put(vm, &blank, None)?;
         heard = hear(vm, heard, &["put disc 2 of set ", "it is blank, or holds something else"])?;
         // Disc 2 cannot be read in the middle; the copy can.
-        vm.qmp.insert(DISC_DRIVE, &images[1], Some(40 << 20))?;
+        put(vm, &images[1], Some(40 << 20))?;
         heard = hear(vm, heard, &["disc 2 in /dev/sr0 cannot be read", "put another copy of disc 2 "])?;
-        vm.qmp.insert(DISC_DRIVE, &images[1], None)?;
+        put(vm, &images[1], None)?;
         for (index, image) in images.iter().enumerate().skip(2) {
             heard = hear(vm, heard, &[&format!("put disc {} of set ", index + 1)])?;
-            vm.qmp.insert(DISC_DRIVE, image, None)?;
+            put(vm, image, None)?;
         }
         // The files. Until here nothing was written.
         heard = hear(vm, heard, &["put disc 1 of set "])?;
-        vm.qmp.insert(DISC_DRIVE, &images[0], None)?;
+        put(vm, &images[0], None)?;
         change_discs(vm, &images, heard)?;
         let recovered = recovery.end()?;
         scenario.compare(&original, &recovered)?;

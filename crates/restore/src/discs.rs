@@ -95,13 +95,14 @@ impl Drives {
                 }
             }
             let text = wanted(number, &self.set, &there, why);
+            // Whoever reads it finds the tray open.
+            for (device, held) in &there {
+                self.put_out(device, held.clone(), number, devices.len());
+            }
             // A drive that is still busy with a new disc is no news.
             if text != said && !there.iter().any(|(_, held)| *held == Held::Busy) {
                 (self.listener)(&text);
                 said = text;
-            }
-            for (device, held) in there {
-                self.put_out(&device, held, number, devices.len());
             }
             if began.elapsed() >= PATIENCE {
                 let text = format!("nobody put in disc {number} of set {}", short(&self.set));

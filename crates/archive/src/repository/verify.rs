@@ -63,6 +63,7 @@ pub(super) fn run(repository: &Repository, observer: &dyn Observer) -> Result<Ve
         expected: &expected,
         unneeded: index.damaged.iter().filter(|(_, damage)| damage.unneeded).map(|(pack, _)| *pack).collect(),
         waiting: index.marked.keys().copied().filter(|pack| !is_named.contains(pack)).collect(),
+        headless: unnamed.bad.iter().cloned().collect(),
         lengths: index.packs.iter().copied().zip(index.lengths.iter().copied()).collect(),
         problems: &problems,
         observer,
@@ -147,6 +148,8 @@ struct Reading<'a> {
     unneeded: HashSet<Id>,
     /// Packs that a prune marked: another one may be removing them now.
     waiting: HashSet<Id>,
+    /// Packs that no index names, and that cannot be used: why.
+    headless: HashMap<Id, String>,
     /// Lengths of packs, as far as known.
     lengths: HashMap<Id, u64>,
     problems: &'a Problems<'a>,
@@ -202,6 +205,11 @@ impl Reading<'_> {
     fn pack(&self, opener: &mut Opener, id: &Id) -> Result<(), String> {
         let damaged = |cause: String| self.store.damaged(store::name(FileType::Pack, id), cause).to_string();
         let expected = self.expected.get(id).map(Vec::as_slice).unwrap_or_default();
+        // Nobody knows what is in it: anybody may have left thousands.
+        if let Some(cause) = self.headless.get(id).filter(|_| expected.is_empty()) {
+            self.store.found_damaged(id, None);
+            return Err(cause.clone());
+        }
         let all_bad = |error: String| {
             let mut bad = locked(&self.bad);
             expected.iter().for_each(|blob| {

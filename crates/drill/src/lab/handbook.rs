@@ -25,9 +25,9 @@ pub enum Runs {
 const THERE: [(&str, &str, &str); 37] = [
     ("lifeboat media set ", "crates/drill/tests/sets.rs", "lifeboat media set --size"),
     ("lifeboat list --from /srv/discs", "crates/cli/tests/root_sets.rs", "[\"list\", \"--from\", from]"),
-    ("lifeboat verify --from /srv/discs", "crates/cli/tests/root_sets.rs", "[\"verify\", \"--from\", \"discs\"]"),
+    ("lifeboat verify --from /srv/discs", "crates/cli/tests/root_sets.rs", "[\"verify\", \"--from\", \"./discs\"]"),
     ("lifeboat restore --from /dev/sr0 ", "crates/cli/tests/root_sets.rs", "[\"restore\", \"--from\""),
-    ("lifeboat media label /srv/discs", "crates/cli/tests/root_sets.rs", "[\"media\", \"label\", \"discs\"]"),
+    ("lifeboat media label /srv/discs", "crates/cli/tests/root_sets.rs", "[\"media\", \"label\", \"./discs\"]"),
     ("lifeboat media usb ", "crates/drill/tests/usb.rs", "lifeboat media usb --to"),
     ("lifeboat backup --to usb", "crates/drill/tests/usb.rs", "lifeboat backup --to usb"),
     ("lifeboat media refresh --out usb", "crates/drill/tests/usb.rs", "lifeboat media refresh --out usb"),
