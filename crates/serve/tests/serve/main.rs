@@ -1,0 +1,12 @@
+//! The server as a whole, over loopback, with raw requests and with restic.
+
+mod boot;
+mod hostile;
+mod killed;
+mod limits;
+mod remote;
+mod restic;
+mod rights;
+mod room;
+mod store;
+mod support;
