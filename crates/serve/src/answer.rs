@@ -90,7 +90,8 @@ impl Refusal {
         let headers = answer.headers_mut();
         match self {
             Refusal::Login => {
-                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"lifeboat\", charset=\"UTF-8\""));
+                headers
+                    .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"lifeboat\", charset=\"UTF-8\""));
             }
             Refusal::Method(allowed) => {
                 if let Ok(value) = HeaderValue::from_str(&allowed.join(", ")) {

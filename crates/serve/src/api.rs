@@ -82,12 +82,15 @@ pub async fn events(server: &Arc<Server>, token: &Token, request: &mut Request<I
     let at = Timestamp::now();
     let mut told = vec![];
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let event = Told::parse(line, at).map_err(|why| Refusal::Wrong(format!("line {} is no event: {why}", number + 1)))?;
+        let event =
+            Told::parse(line, at).map_err(|why| Refusal::Wrong(format!("line {} is no event: {why}", number + 1)))?;
         // When it came is for the server to say.
         told.push(Told { at, ..event });
     }
     let (state, machine) = (server.clone(), token.machine().clone());
-    blocking(move || state.state.tell(&machine, told)).await.map_err(|error| Refusal::system("WRITE", "the events", error))?;
+    blocking(move || state.state.tell(&machine, told))
+        .await
+        .map_err(|error| Refusal::system("WRITE", "the events", error))?;
     Ok(done())
 }
 

@@ -41,7 +41,13 @@ pub struct Part {
 impl Body {
     /// `length` bytes of a file from `offset` on. A file that ends earlier cuts the connection.
     pub fn part(file: File, offset: u64, length: u64) -> Body {
-        Body::Part(Part { file: Arc::new(file), offset, end: offset.saturating_add(length), left: length, reading: None })
+        Body::Part(Part {
+            file: Arc::new(file),
+            offset,
+            end: offset.saturating_add(length),
+            left: length,
+            reading: None,
+        })
     }
 
     /// No body.
@@ -87,10 +93,7 @@ impl HttpBody for Body {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let piece = match self.get_mut() {
             Body::Whole(bytes) if bytes.is_empty() => None,
             Body::Whole(bytes) => Some(Ok(std::mem::take(bytes))),

@@ -44,9 +44,15 @@ pub async fn answer(root: &Folder, request: &Request<Incoming>) -> Result<Answer
         Ok((opened, known)) => Ok(file(request.method(), request.headers(), opened, known)),
         Err(error) => match error.raw_os_error().map(Errno::from_raw_os_error) {
             // XDEV: a link leads out of the tree (openat2(2), RESOLVE_BENEATH).
-            Some(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV | Errno::ISDIR | Errno::NXIO | Errno::NAMETOOLONG) => {
-                Err(NOT_THERE)
-            }
+            Some(
+                Errno::NOENT
+                | Errno::NOTDIR
+                | Errno::LOOP
+                | Errno::XDEV
+                | Errno::ISDIR
+                | Errno::NXIO
+                | Errno::NAMETOOLONG,
+            ) => Err(NOT_THERE),
             _ => Err(Refusal::system("READ", format!("{FOLDER}/{below}"), error)),
         },
     }

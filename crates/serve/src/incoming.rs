@@ -146,9 +146,8 @@ fn unfinished(name: &str) -> io::Result<String> {
 
 /// Reports whether a name is one that we gave to an unfinished file.
 pub fn is_unfinished(name: &str) -> bool {
-    name.rsplit_once(beneath::UNFINISHED).is_some_and(|(_, digits)| {
-        digits.len() == DIGITS && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
-    })
+    name.rsplit_once(beneath::UNFINISHED)
+        .is_some_and(|(_, digits)| digits.len() == DIGITS && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// The name that fits the content of a file.
@@ -218,7 +217,9 @@ mod tests {
 
     #[test]
     fn only_our_own_unfinished_files_are_ours() {
-        assert!(is_unfinished(&unfinished("incoming").unwrap()) && is_unfinished(&unfinished(&"ab".repeat(32)).unwrap()));
+        assert!(
+            is_unfinished(&unfinished("incoming").unwrap()) && is_unfinished(&unfinished(&"ab".repeat(32)).unwrap())
+        );
         for name in ["x-tmp-", "x-tmp-1234567890", "x", &"ab".repeat(32), "-tmp-0123456789abcdeg"] {
             assert!(!is_unfinished(name), "{name}");
         }

@@ -81,7 +81,8 @@ impl Failures {
     /// Reports one, without what was shown, and returns how long the answer waits.
     pub fn add(&self, address: IpAddr, name: Option<&str>, now: Instant) -> Duration {
         self.total.fetch_add(1, Ordering::Relaxed);
-        let name: String = name.map_or("nobody".to_owned(), |name| printable(name.as_bytes())).chars().take(80).collect();
+        let name: String =
+            name.map_or("nobody".to_owned(), |name| printable(name.as_bytes())).chars().take(80).collect();
         tracing::warn!("a login as {name} from {address} failed");
         let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
         by_address.retain(|_, (_, last)| now.saturating_duration_since(*last) < FORGOTTEN);
@@ -114,7 +115,10 @@ mod tests {
     #[test]
     fn name_and_secret_fit_together() {
         let token = |name: &str| {
-            format!("[[token]]\nname = '{name}'\nhash = '{}'\nright = 'full'\n", Hash::of(format!("of {name}").as_bytes()))
+            format!(
+                "[[token]]\nname = '{name}'\nhash = '{}'\nright = 'full'\n",
+                Hash::of(format!("of {name}").as_bytes())
+            )
         };
         let settings = Settings::parse(&format!("{}{}", token("a"), token("b"))).unwrap();
         let basic = |plain: &str| format!("Basic {}", STANDARD.encode(plain));

@@ -75,12 +75,14 @@ pub enum Standing {
 pub struct Recovery {
     /// How it stands.
     pub standing: Standing,
-    /// The last that was told, for people.
+    /// What it does or how it ended, as it was told, for people.
     pub text: String,
     /// When that was, in seconds since 1970.
     pub told_unix: i64,
     /// What is being done, while it is long work: `extract`, `verify`, …
     pub phase: Option<String>,
+    /// Entries of that done, and in all; 0 when not known.
+    pub entries: (u64, u64),
     /// Bytes of that done.
     pub done_bytes: u64,
     /// Bytes of that in all; 0 when not known.
@@ -215,17 +217,27 @@ fn recovery(known: &Known, now: i64) -> Option<Recovery> {
         _ if now - told_unix > SILENT => Standing::Silent,
         _ => Standing::Running,
     };
-    let (mut phase, mut done_bytes, mut total_bytes, mut rate) = (None, 0, 0, 0);
+    let (mut phase, mut count, mut done_bytes, mut total_bytes, mut rate) = (None, (0, 0), 0, 0, 0);
     // Progress counts until the next step or stage begins.
-    let is_news = |told: &&Told| matches!(told.event, Event::Step { .. } | Event::Stage { .. } | Event::Progress { .. });
-    if let Some(Told { event: Event::Progress { phase: name, bytes, bytes_total, seconds, .. }, .. }) =
-        known.events.iter().rev().find(is_news)
+    let is_news =
+        |told: &&Told| matches!(told.event, Event::Step { .. } | Event::Stage { .. } | Event::Progress { .. });
+    if let Some(Told {
+        event: Event::Progress { phase: name, entries, entries_total, bytes, bytes_total, seconds },
+        ..
+    }) = known.events.iter().rev().find(is_news)
         && !last.event.is_final()
     {
-        (phase, done_bytes, total_bytes) = (Some(name.clone()), *bytes, *bytes_total);
+        (phase, count) = (Some(name.clone()), (*entries, *entries_total));
+        (done_bytes, total_bytes) = (*bytes, *bytes_total);
         rate = if *seconds > 0.5 { (*bytes as f64 / seconds) as u64 } else { 0 };
     }
-    let line = last.event.console_line();
+    // Progress is shown by its numbers; beside them stands what is being done.
+    let is_work = |told: &&Told| matches!(told.event, Event::Step { .. } | Event::Stage { .. } | Event::Note { .. });
+    let shown = match last.event {
+        Event::Progress { .. } => known.events.iter().rev().find(is_work).unwrap_or(last),
+        _ => last,
+    };
+    let line = shown.event.console_line();
     let text = line.strip_prefix("lifeboat: ").unwrap_or(&line).to_owned();
-    Some(Recovery { standing, text, told_unix, phase, done_bytes, total_bytes, rate })
+    Some(Recovery { standing, text, told_unix, phase, entries: count, done_bytes, total_bytes, rate })
 }

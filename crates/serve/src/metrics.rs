@@ -69,7 +69,13 @@ fn of_machines(out: &mut String, machines: &[Machine]) {
         "The age at which the last backup is overdue.",
         number(&|machine| machine.overdue_after_seconds),
     );
-    gauge(out, "lifeboat_machine_snapshots", "", "Snapshots in its repositories.", number(&|machine| machine.snapshots));
+    gauge(
+        out,
+        "lifeboat_machine_snapshots",
+        "",
+        "Snapshots in its repositories.",
+        number(&|machine| machine.snapshots),
+    );
     gauge(
         out,
         "lifeboat_machine_stored_bytes",

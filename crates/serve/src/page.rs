@@ -11,7 +11,7 @@ use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::{CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, X_FRAME_OPTIONS};
 use jiff::Timestamp;
-use lifeboat_machine::bytes::{counted, human, printable};
+use lifeboat_machine::bytes::{counted, grouped, human, printable};
 use lifeboat_machine::event::Event;
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
@@ -24,7 +24,9 @@ const REFRESH: (u32, u32) = (5, 60);
 /// The style by its hash, and nothing else (https://www.w3.org/TR/CSP3/).
 static POLICY: LazyLock<String> = LazyLock::new(|| {
     let hash = STANDARD.encode(Sha256::digest(STYLE));
-    format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+    format!(
+        "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
 });
 
 /// A page as an answer.
@@ -57,10 +59,12 @@ fn escape(text: &str) -> String {
     out
 }
 
-fn frame(title: &str, refresh: u32, body: &str) -> String {
+fn frame(title: &str, refresh: u32, now: i64, body: &str) -> String {
+    let time = Timestamp::from_second(now)
+        .map_or_else(|_| String::new(), |now| now.strftime("%Y-%m-%d %H:%M:%SZ").to_string());
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
-         <meta http-equiv=\"refresh\" content=\"{refresh}\"><title>{}</title><style>{STYLE}</style></head><body><main>{body}</main></body></html>\n",
+         <meta http-equiv=\"refresh\" content=\"{refresh}\"><title>{}</title><style>{STYLE}</style></head><body><main>{body}<p class=\"soft foot\">As of {time}; loaded again every {refresh} s.</p></main></body></html>\n",
         escape(title)
     )
 }
@@ -89,7 +93,8 @@ fn ago_or(unix: Option<i64>, now: i64, never: &str) -> String {
 /// The page of all machines. `now`: seconds since 1970.
 pub fn all(machines: &[Machine], now: i64) -> String {
     let count = |is: &dyn Fn(&Machine) -> bool| machines.iter().filter(|machine| is(machine)).count();
-    let (overdue, attention) = (count(&|machine| machine.overdue), count(&|machine| machine.is_bad() && !machine.overdue));
+    let (overdue, attention) =
+        (count(&|machine| machine.overdue), count(&|machine| machine.is_bad() && !machine.overdue));
     let running: Vec<&Machine> = machines.iter().filter(|machine| is_recovering(machine)).collect();
     let stored: u64 = machines.iter().filter(|machine| !machine.shared).map(|machine| machine.stored_bytes).sum();
     let mut sum = vec![counted(machines.len(), "machine"), format!("{} stored", human(stored))];
@@ -117,7 +122,7 @@ pub fn all(machines: &[Machine], now: i64) -> String {
         body.push_str(&table(machines, now));
     }
     let refresh = if running.is_empty() { REFRESH.1 } else { REFRESH.0 };
-    frame("Lifeboat: machines", refresh, &body)
+    frame("Lifeboat: machines", refresh, now, &body)
 }
 
 fn is_recovering(machine: &Machine) -> bool {
@@ -127,7 +132,7 @@ fn is_recovering(machine: &Machine) -> bool {
 /// A recovery that goes on.
 fn progress(machine: &Machine, recovery: &Recovery, now: i64) -> String {
     let mut out = format!(
-        "<section class=\"card now\"><p><b>{}</b> {} · {}</p><p>{}</p>",
+        "<section class=\"card now\"><p><b>{}</b> {}, told {}</p><p>{}</p>",
         escape(machine.name.as_str()),
         if recovery.standing == Standing::Waiting { "waits for a person" } else { "is recovering" },
         ago(recovery.told_unix, now),
@@ -138,10 +143,11 @@ fn progress(machine: &Machine, recovery: &Recovery, now: i64) -> String {
         let left = (total - done).checked_div(recovery.rate).and_then(|left| i64::try_from(left).ok());
         let _ = write!(
             out,
-            "<progress value=\"{done}\" max=\"{total}\"></progress><p class=\"soft\">{}: {} of {}, {}/s{}</p>",
+            "<progress value=\"{done}\" max=\"{total}\"></progress><p class=\"soft\">{}: {} of {}{}, {}/s{}</p>",
             escape(recovery.phase.as_deref().unwrap_or_default()),
             human(done),
             human(total),
+            entries(recovery.entries),
             human(recovery.rate),
             left.map(|left| format!(", {} left", age(left))).unwrap_or_default()
         );
@@ -150,19 +156,28 @@ fn progress(machine: &Machine, recovery: &Recovery, now: i64) -> String {
     out
 }
 
+fn entries(entries: (u64, u64)) -> String {
+    match entries {
+        (0, _) => String::new(),
+        (done, 0) => format!(", {} entries", grouped(done)),
+        (done, all) => format!(", {} of {} entries", grouped(done), grouped(all)),
+    }
+}
+
 fn table(machines: &[Machine], now: i64) -> String {
     let mut sorted: Vec<&Machine> = machines.iter().collect();
     sorted.sort_by_key(|machine| (!machine.is_bad(), !is_recovering(machine), machine.name.clone()));
-    let mut out = "<table><thead><tr><th>Machine</th><th>Last backup</th><th>Stored</th><th>Last 14 days</th><th>Verified</th>\
+    let mut out =
+        "<table><thead><tr><th>Machine</th><th>Last backup</th><th>Stored</th><th>Last 14 days</th><th>Verified</th>\
                    <th>Rehearsed</th></tr></thead><tbody>"
-        .to_owned();
+            .to_owned();
     for machine in sorted {
         let cell = |label: &str, inner: String| format!("<td data-label=\"{label}\"><div>{inner}</div></td>");
         let _ = write!(
             out,
             "<tr{}><td class=\"name\"><a href=\"/?machine={name}\">{name}</a>{}{}</td>{}{}{}{}{}</tr>",
             if machine.is_bad() { " class=\"wrong\"" } else { "" },
-            mark(machine),
+            mark(machine, now),
             problems(machine),
             cell("Last backup", last_backup(machine, now)),
             cell("Stored", stored(machine)),
@@ -176,17 +191,20 @@ fn table(machines: &[Machine], now: i64) -> String {
     out
 }
 
-fn mark(machine: &Machine) -> String {
+fn mark(machine: &Machine, now: i64) -> String {
     let mut out = String::new();
     if machine.overdue {
         out.push_str("<span class=\"mark bad\">overdue</span>");
     }
-    let (class, word) = match machine.recovery.as_ref().map(|recovery| recovery.standing) {
-        Some(Standing::Running) => ("busy", "recovering"),
-        Some(Standing::Waiting) => ("busy", "waits for a person"),
-        Some(Standing::Silent) => ("bad", "recovery is silent"),
-        Some(Standing::Failed) => ("bad", "recovery failed"),
-        Some(Standing::Done) | None => return out,
+    let recovery = machine.recovery.as_ref();
+    let (class, word) = match recovery.map(|recovery| (recovery.standing, now - recovery.told_unix)) {
+        Some((Standing::Running, _)) => ("busy", "recovering"),
+        Some((Standing::Waiting, _)) => ("busy", "waits for a person"),
+        Some((Standing::Silent, _)) => ("bad", "recovery is silent"),
+        Some((Standing::Failed, _)) => ("bad", "recovery failed"),
+        // For a day.
+        Some((Standing::Done, ..=86_400)) => ("good", "recovered"),
+        Some((Standing::Done, _)) | None => return out,
     };
     let _ = write!(out, "<span class=\"mark {class}\">{word}</span>");
     out
@@ -194,7 +212,8 @@ fn mark(machine: &Machine) -> String {
 
 fn problems(machine: &Machine) -> String {
     let failed = machine.recovery.as_ref().filter(|recovery| recovery.standing == Standing::Failed);
-    let texts = failed.map(|recovery| recovery.text.as_str()).into_iter().chain(machine.problems.iter().map(String::as_str));
+    let texts =
+        failed.map(|recovery| recovery.text.as_str()).into_iter().chain(machine.problems.iter().map(String::as_str));
     texts.fold(String::new(), |out, text| out + &format!("<span class=\"small bad\">{}</span>", escape(text)))
 }
 
@@ -228,6 +247,9 @@ fn stored(machine: &Machine) -> String {
 fn chart(days: &[u64]) -> String {
     const HEIGHT: u64 = 28;
     let largest = days.iter().copied().max().unwrap_or(0);
+    if largest == 0 {
+        return "<span class=\"soft\">nothing added</span>".to_owned();
+    }
     let total: u64 = days.iter().sum();
     let label = format!("{} in {}, {} on the most busy one", human(total), counted(days.len(), "day"), human(largest));
     let mut out = format!(
@@ -238,7 +260,12 @@ fn chart(days: &[u64]) -> String {
         // A day with any growth is seen.
         let height = bytes.saturating_mul(HEIGHT).checked_div(largest).unwrap_or(0).max(if *bytes > 0 { 3 } else { 1 });
         let class = if *bytes > 0 { "" } else { " class=\"none\"" };
-        let _ = write!(out, "<rect x=\"{}\" y=\"{}\" width=\"6\" height=\"{height}\"{class}/>", number * 8, HEIGHT - height);
+        let _ = write!(
+            out,
+            "<rect x=\"{}\" y=\"{}\" width=\"6\" height=\"{height}\"{class}/>",
+            number * 8,
+            HEIGHT - height
+        );
     }
     let _ = write!(out, "</svg><span class=\"small\">{} added</span>", human(total));
     out
@@ -247,7 +274,7 @@ fn chart(days: &[u64]) -> String {
 /// The page of one machine. `now`: seconds since 1970.
 pub fn one(machine: &Machine, known: &Known, now: i64) -> String {
     let name = escape(machine.name.as_str());
-    let mut body = format!("<p class=\"soft\"><a href=\"/\">All machines</a></p><h1>{name}{}</h1>", mark(machine));
+    let mut body = format!("<p class=\"soft\"><a href=\"/\">All machines</a></p><h1>{name}{}</h1>", mark(machine, now));
     if let Some(recovery) = machine.recovery.as_ref().filter(|recovery| recovery.is_running()) {
         body.push_str(&progress(machine, recovery, now));
     }
@@ -277,7 +304,12 @@ pub fn one(machine: &Machine, known: &Known, now: i64) -> String {
         let lines: String = known.events.iter().rev().map(line).collect();
         let _ = write!(body, "<ul class=\"card log\">{lines}</ul>");
     }
-    frame(&format!("Lifeboat: {}", machine.name), if is_recovering(machine) { REFRESH.0 } else { REFRESH.1 }, &body)
+    frame(
+        &format!("Lifeboat: {}", machine.name),
+        if is_recovering(machine) { REFRESH.0 } else { REFRESH.1 },
+        now,
+        &body,
+    )
 }
 
 fn line(told: &Told) -> String {
@@ -321,6 +353,7 @@ mod tests {
                 text: hostile.into(),
                 told_unix: 990,
                 phase: Some(hostile.into()),
+                entries: (1000, 2000),
                 done_bytes: 10,
                 total_bytes: 20,
                 rate: 5,
@@ -334,7 +367,10 @@ mod tests {
         });
         for html in [all(std::slice::from_ref(&machine), 100_000), one(&machine, &known, 100_000)] {
             assert!(!html.contains("<script") && html.contains("&lt;script&gt;"), "{html}");
-            assert!(html.contains("overdue") && html.contains("95 % of 1000 B") && html.contains("2 seconds left"), "{html}");
+            assert!(
+                html.contains("overdue") && html.contains("95 % of 1000 B") && html.contains("2 seconds left"),
+                "{html}"
+            );
             assert!(!html.contains("style=") && !html.contains("://"), "{html}");
         }
         assert!(POLICY.starts_with("default-src 'none'; style-src 'sha256-"));

@@ -3,8 +3,8 @@
 //! Only what is spelled in one way is taken: no percent encoding, no empty or dotted components. So there is nothing to decode, and no
 //! second spelling of a name that a check could overlook.
 
-use serde::{Deserialize, Serialize};
 use serde::de::{Deserializer, Error as _};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
@@ -110,7 +110,9 @@ impl FromStr for Repo {
             ));
         }
         match components.first() {
-            Some(first) if RESERVED.contains(first) => Err(format!("'{}' begins with a name of the server's own", shown())),
+            Some(first) if RESERVED.contains(first) => {
+                Err(format!("'{}' begins with a name of the server's own", shown()))
+            }
             _ => Ok(Repo(text.to_owned())),
         }
     }
@@ -191,7 +193,9 @@ impl StorePath {
     /// The repository.
     pub fn repo(&self) -> &Repo {
         match self {
-            StorePath::Repo(repo) | StorePath::Config(repo) | StorePath::List(repo, _) | StorePath::File(repo, ..) => repo,
+            StorePath::Repo(repo) | StorePath::Config(repo) | StorePath::List(repo, _) | StorePath::File(repo, ..) => {
+                repo
+            }
         }
     }
 
@@ -207,7 +211,8 @@ impl StorePath {
         if let Some(kind) = Kind::named(last) {
             return Some(StorePath::List(repo(above)?, kind));
         }
-        if let Some((above, kind)) = above.rsplit_once('/').and_then(|(above, kind)| Some((above, Kind::named(kind)?))) {
+        if let Some((above, kind)) = above.rsplit_once('/').and_then(|(above, kind)| Some((above, Kind::named(kind)?)))
+        {
             let name = FileName::parse(last).filter(|_| !path.ends_with('/'))?;
             return Some(StorePath::File(repo(above)?, kind, name));
         }
@@ -241,13 +246,49 @@ mod tests {
     fn nothing_else_is_one() {
         let hex = "0f".repeat(32);
         for path in [
-            "", "/", "//", "config", "/config", "/data/", "/../x/", "/a/../b/", "/a/./b/", "/a//b/", "/.a/", "/a/%2e%2e/b/", "/a%2fb/",
-            "/a\\b/", "/a\0/", "/ä/", "/a/config/", "/a/config/x", "/a/data/ab/", "/a/data/../config", "/boot/x/", "/api/", "/metrics/",
-            "/health/config", "/a/data/config", "/a/keys/keys/", "/a b/", "/a;b/", "/a?b/", "/~a/", "/a/data//",
+            "",
+            "/",
+            "//",
+            "config",
+            "/config",
+            "/data/",
+            "/../x/",
+            "/a/../b/",
+            "/a/./b/",
+            "/a//b/",
+            "/.a/",
+            "/a/%2e%2e/b/",
+            "/a%2fb/",
+            "/a\\b/",
+            "/a\0/",
+            "/ä/",
+            "/a/config/",
+            "/a/config/x",
+            "/a/data/ab/",
+            "/a/data/../config",
+            "/boot/x/",
+            "/api/",
+            "/metrics/",
+            "/health/config",
+            "/a/data/config",
+            "/a/keys/keys/",
+            "/a b/",
+            "/a;b/",
+            "/a?b/",
+            "/~a/",
+            "/a/data//",
         ] {
             assert_eq!(StorePath::parse(path), None, "{path:?}");
         }
-        for name in [&hex[1..], &format!("{hex}0"), &hex.to_uppercase(), &format!("{hex}/"), &format!("{}g", &hex[1..]), "..", "."] {
+        for name in [
+            &hex[1..],
+            &format!("{hex}0"),
+            &hex.to_uppercase(),
+            &format!("{hex}/"),
+            &format!("{}g", &hex[1..]),
+            "..",
+            ".",
+        ] {
             assert_eq!(StorePath::parse(&format!("/a/data/{name}")), None, "{name}");
         }
         for (repo, _) in [("a/".repeat(8) + "b", 0), ("x".repeat(65), 0), ("a/".repeat(600), 0)] {

@@ -190,7 +190,17 @@ mod tests {
             let path = template.replace("{path}", "a/b").replace("{id}", "web1");
             assert_eq!(Route::of(&path).methods(), Some(*methods), "{path}");
         }
-        for path in ["/api", "/api/v1", "/api/v1/machines/", "/api/v1/machines/a/b", "/boot", "/grub", "/api/v2/machines", "/health/", "//"] {
+        for path in [
+            "/api",
+            "/api/v1",
+            "/api/v1/machines/",
+            "/api/v1/machines/a/b",
+            "/boot",
+            "/grub",
+            "/api/v2/machines",
+            "/health/",
+            "//",
+        ] {
             assert_eq!(Route::of(path), Route::Store(None), "{path}");
         }
         assert!(matches!(Route::of("/machines/web1/"), Route::Store(Some(_))));

@@ -149,11 +149,7 @@ pub struct Prepared {
 ///
 /// # Errors
 /// [`ServeError`].
-pub async fn prepare(
-    path: &Path,
-    limits: Limits,
-    change: impl FnOnce(&mut Settings),
-) -> Result<Prepared, ServeError> {
+pub async fn prepare(path: &Path, limits: Limits, change: impl FnOnce(&mut Settings)) -> Result<Prepared, ServeError> {
     let system = |action, path: &Path| {
         let path = path.to_owned();
         move |cause: Errno| ServeError::System { action, path, cause: cause.into() }
@@ -164,7 +160,8 @@ pub async fn prepare(
     let root = rustix::fs::openat(&held, ".", flags, Mode::empty()).map_err(system("OPEN", path))?;
     let root = Folder::new(root);
     let [store, state, _] = [STORE, STATE, crate::boot::FOLDER].map(|name| root.make([name]));
-    let (store, state) = (store.map_err(system("CREATE", &path.join(STORE)))?, state.map_err(system("CREATE", &path.join(STATE)))?);
+    let (store, state) =
+        (store.map_err(system("CREATE", &path.join(STORE)))?, state.map_err(system("CREATE", &path.join(STATE)))?);
     let lock = lock(path, &state)?;
     let live = Live::new(path)?;
     let mut settings = Settings::clone(&live.get());
@@ -203,7 +200,8 @@ pub async fn prepare(
 
 fn lock(path: &Path, state: &Folder) -> Result<OwnedFd, ServeError> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let failed = |cause: Errno| ServeError::System { action: "LOCK", path: path.join(STATE).join(LOCK), cause: cause.into() };
+    let failed =
+        |cause: Errno| ServeError::System { action: "LOCK", path: path.join(STATE).join(LOCK), cause: cause.into() };
     let lock = rustix::fs::openat(state.held(), LOCK, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
     match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
         Err(Errno::WOULDBLOCK) => Err(ServeError::Taken(path.to_owned())),
@@ -243,10 +241,15 @@ impl Prepared {
     /// Answers until `stop` ends; what is being answered then is answered to its end, within 20 seconds.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let (told, tell) = watch::channel(false);
-        let door = Arc::new(Door { places: Arc::new(Semaphore::new(self.most.0)), most: self.most.1, by_address: Mutex::default() });
+        let door = Arc::new(Door {
+            places: Arc::new(Semaphore::new(self.most.0)),
+            most: self.most.1,
+            by_address: Mutex::default(),
+        });
         let mut loops = JoinSet::new();
         for (listener, scope) in self.listeners {
-            let acceptor = self.tls.as_ref().filter(|_| scope == Scope::All).map(|tls| TlsAcceptor::from(tls.config.clone()));
+            let acceptor =
+                self.tls.as_ref().filter(|_| scope == Scope::All).map(|tls| TlsAcceptor::from(tls.config.clone()));
             loops.spawn(accept(self.server.clone(), listener, scope, acceptor, door.clone(), tell.clone()));
         }
         let counting = tokio::spawn(recount(self.server.clone()));

@@ -2,8 +2,8 @@
 //!
 //! The file decides who may read and remove everybody's backups. It is refused when others than its owner can read or write it, or replace it.
 
-use crate::token::{Hash, Name, Right, Token, new_secret};
 use crate::path::Repo;
+use crate::token::{Hash, Name, Right, Token, new_secret};
 use lifeboat_machine::bytes::parse_size;
 use lifeboat_sys::durable;
 use serde::Deserialize;
@@ -123,7 +123,9 @@ impl Settings {
                 return Err(format!("the token {name} has the secret of another one"));
             }
             if token.right == Right::View && (token.path.is_some() || token.quota.is_some()) {
-                return Err(format!("the token {name} has the right to view, which goes with neither a path nor a quota"));
+                return Err(format!(
+                    "the token {name} has the right to view, which goes with neither a path nor a quota"
+                ));
             }
         }
         if settings.certificate.is_some() != settings.key.is_some() {
@@ -271,7 +273,8 @@ fn needed_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D:
         Amount::Number(seconds) => seconds.to_string(),
         Amount::Text(text) => text,
     };
-    parse_duration(&text).ok_or_else(|| D::Error::custom(format!("'{text}' is no duration; expected \"36h\", \"2d\" or seconds")))
+    parse_duration(&text)
+        .ok_or_else(|| D::Error::custom(format!("'{text}' is no duration; expected \"36h\", \"2d\" or seconds")))
 }
 
 /// An optional size: bytes, or `500G`, `1.5 TiB`.
@@ -317,7 +320,9 @@ mod tests {
         let token = &settings.tokens[0];
         assert!(token.hash.fits(&Hash::of(secret.as_bytes())));
         assert_eq!((token.quota, token.overdue), (Some(1 << 30), Some(3600)));
-        assert!(token.covers(&"machines/web1/daily".parse().unwrap()) && !token.covers(&"machines/web10".parse().unwrap()));
+        assert!(
+            token.covers(&"machines/web1/daily".parse().unwrap()) && !token.covers(&"machines/web10".parse().unwrap())
+        );
         // The same name again, and a quota where none can be: nothing is written.
         let before = std::fs::read(&path).unwrap();
         for bad in [new("web1", Right::Full, None), new("eye", Right::View, None)] {
@@ -368,7 +373,9 @@ mod tests {
             assert!(why.contains(part), "{text}: {why}");
         }
         assert_eq!(Settings::parse("").unwrap().overdue, OVERDUE);
-        for (text, seconds) in [("90m", Some(5400)), ("1w", Some(604_800)), ("7", Some(7)), ("0d", None), ("d", None), ("-1h", None)] {
+        for (text, seconds) in
+            [("90m", Some(5400)), ("1w", Some(604_800)), ("7", Some(7)), ("0d", None), ("d", None), ("-1h", None)]
+        {
             assert_eq!(parse_duration(text), seconds, "{text}");
         }
     }

@@ -136,7 +136,10 @@ impl Report {
     /// # Errors
     /// What it says that it cannot.
     pub fn parse(text: &[u8]) -> Result<Report, String> {
-        let mut report: Report = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        let read = serde_json::from_slice::<Report>(text);
+        // `--json` writes warnings as lines of their own before the result.
+        let lines = || text.split(|byte| *byte == b'\n').rev().find_map(|line| serde_json::from_slice::<Report>(line).ok());
+        let mut report = read.or_else(|error| lines().ok_or_else(|| error.to_string()))?;
         report.items.truncate(64);
         report.problems.truncate(64);
         let texts = report.items.iter_mut().map(|item| &mut item.task).chain(report.problems.iter_mut());
@@ -225,7 +228,8 @@ impl State {
         let (mut lines, mut has_ended) = (String::new(), false);
         for told in told {
             let is_progress = matches!(told.event, Event::Progress { .. });
-            let is_due = known.kept_progress.is_none_or(|last| told.at.as_second() - last.as_second() >= PROGRESS_EVERY);
+            let is_due =
+                known.kept_progress.is_none_or(|last| told.at.as_second() - last.as_second() >= PROGRESS_EVERY);
             if !is_progress || is_due {
                 lines.extend(told.line().into_iter().flat_map(|line| [line, "\n".to_owned()]));
             }
@@ -331,7 +335,14 @@ mod tests {
             assert_eq!(Told::parse(&told.line().unwrap(), at(2)).unwrap(), told);
             assert_eq!(Told::parse(&told.event.json_line(), at(1)).unwrap(), told);
         }
-        for bad in ["", "[]", "{}", r#"{"event":"none"}"#, r#"{"event":"note","text":"x","more":1}"#, r#"{"machine":1,"event":"note","text":"x"}"#] {
+        for bad in [
+            "",
+            "[]",
+            "{}",
+            r#"{"event":"none"}"#,
+            r#"{"event":"note","text":"x","more":1}"#,
+            r#"{"machine":1,"event":"note","text":"x"}"#,
+        ] {
             Told::parse(bad, at(0)).unwrap_err();
         }
     }
@@ -373,7 +384,12 @@ mod tests {
             {"task":"drill","done_at":null,"done_unix":null,"age_seconds":null,"limit_seconds":null,"overdue":false,"problems":[]},
             {"task":"verify","done_unix":1795000000,"overdue":true}],"layout":{"state":"fits"},"repository":null,"problems":["x"]}"#;
         let report = Report::parse(text.as_bytes()).unwrap();
-        assert_eq!((report.done("verify"), report.done("drill"), report.done("none")), (Some(1_795_000_000), None, None));
+        assert_eq!(
+            (report.done("verify"), report.done("drill"), report.done("none")),
+            (Some(1_795_000_000), None, None)
+        );
+        let lines = format!("{{\"event\":\"warning\",\"text\":\"x\"}}\n{}\n", text.replace('\n', ""));
+        assert_eq!(Report::parse(lines.as_bytes()).unwrap(), report);
         let name: Name = "web1".parse().unwrap();
         open(folder.path()).report(&name, report.clone(), at(5)).unwrap();
         assert_eq!(open(folder.path()).known(&name).unwrap().report, Some((at(5), report)));

@@ -94,7 +94,9 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + 
 /// The file's folder below its repository, and its name.
 pub fn place(path: &StorePath) -> (Vec<String>, String) {
     match path {
-        StorePath::File(_, kind @ Kind::Data, name) => (vec![kind.directory().to_owned(), name.prefix()], name.to_string()),
+        StorePath::File(_, kind @ Kind::Data, name) => {
+            (vec![kind.directory().to_owned(), name.prefix()], name.to_string())
+        }
         StorePath::File(_, kind, name) => (vec![kind.directory().to_owned()], name.to_string()),
         StorePath::List(_, kind) => (vec![kind.directory().to_owned()], String::new()),
         StorePath::Repo(_) | StorePath::Config(_) => (vec![], "config".to_owned()),
@@ -104,7 +106,11 @@ pub fn place(path: &StorePath) -> (Vec<String>, String) {
 /// A path of the store for messages.
 pub fn shown(path: &StorePath) -> String {
     let (folders, name) = place(path);
-    std::iter::once(path.repo().as_str()).chain(folders.iter().map(String::as_str)).chain([name.as_str()]).collect::<Vec<_>>().join("/")
+    std::iter::once(path.repo().as_str())
+        .chain(folders.iter().map(String::as_str))
+        .chain([name.as_str()])
+        .collect::<Vec<_>>()
+        .join("/")
 }
 
 /// The folder of a repository.

@@ -72,7 +72,8 @@ pub fn open(settings: &Settings, state: &Path) -> Result<Tls, TlsError> {
         let path = path.to_owned();
         move |cause: rustls::pki_types::pem::Error| TlsError::File { action: "READ", path, cause: cause.to_string() }
     };
-    let chain = CertificateDer::pem_file_iter(&path).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(failed(&path))?;
+    let chain =
+        CertificateDer::pem_file_iter(&path).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(failed(&path))?;
     let key = PrivateKeyDer::from_pem_file(&key_path).map_err(failed(&key_path))?;
     let first = chain.first().ok_or_else(|| failed(&path)(rustls::pki_types::pem::Error::NoItemsFound))?;
     let fingerprint = fingerprint(first);
@@ -111,8 +112,11 @@ fn own(settings: &Settings, state: &Path) -> Result<(PathBuf, PathBuf), TlsError
     for (path, text) in [(&key, pair.serialize_pem()), (&certificate, made.pem())] {
         let mut temporary = path.clone();
         temporary.set_extension("new");
-        durable::write(path, &temporary, text.as_bytes(), 0o600)
-            .map_err(|cause| TlsError::File { action: "WRITE", path: path.clone(), cause: cause.to_string() })?;
+        durable::write(path, &temporary, text.as_bytes(), 0o600).map_err(|cause| TlsError::File {
+            action: "WRITE",
+            path: path.clone(),
+            cause: cause.to_string(),
+        })?;
     }
     Ok((certificate, key))
 }

@@ -7,8 +7,8 @@
 use crate::path::Repo;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Deserialize, Serialize};
 use serde::de::{Deserializer, Error as _};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 

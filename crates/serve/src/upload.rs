@@ -129,10 +129,13 @@ async fn take(
     arrival.grow(announced.unwrap_or(0))?;
     let opened = folder.clone();
     let incoming = blocking(move || Incoming::new(&opened)).await.map_err(failed)?;
-    let incoming = write(incoming, &mut arrival, Arriving::new(body, limit, server.limits.silence)).await.map_err(|refusal| match refusal {
-        Refusal::System { cause, .. } => failed(cause),
-        other => other,
-    })?;
+    let incoming =
+        write(incoming, &mut arrival, Arriving::new(body, limit, server.limits.silence)).await.map_err(|refusal| {
+            match refusal {
+                Refusal::System { cause, .. } => failed(cause),
+                other => other,
+            }
+        })?;
     server.counters.received(incoming.size());
     if let Some(expected) = expected
         && incoming.hash() != expected
@@ -230,9 +233,7 @@ enum Placed {
     /// The same was there.
     There,
     /// What was there did not fit its name; it had so many bytes.
-    Mended {
-        before: u64,
-    },
+    Mended { before: u64 },
     /// The name is taken.
     Refused,
 }

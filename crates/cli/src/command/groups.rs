@@ -14,6 +14,7 @@ fn heading(command: &str, id: &str) -> Option<&'static str> {
         (_, "max_unused" | "max_repack_size" | "grace") => "What a prune does",
         (_, id) if id.starts_with("keep_") => "What is kept",
         ("copy", "to_key_file") => "Key",
+        ("serve", "add_token" | "right" | "path" | "quota" | "of_machine" | "overdue") => "A new token",
         (_, "exclude" | "exclude_contents") => "What is saved",
         (_, "key_file" | "words" | "passphrase" | "new_key_file") if command != "key" => "Key",
         (_, "sysroot" | "machine") => "Another system than the running one",

@@ -17,13 +17,7 @@ pub fn walk(store: &Folder, clean: bool, now: i64) -> io::Result<BTreeMap<Repo, 
     Ok(found)
 }
 
-fn enter(
-    folder: &Folder,
-    path: &str,
-    clean: bool,
-    now: i64,
-    found: &mut BTreeMap<Repo, Counted>,
-) -> io::Result<()> {
+fn enter(folder: &Folder, path: &str, clean: bool, now: i64, found: &mut BTreeMap<Repo, Counted>) -> io::Result<()> {
     let mut below = vec![];
     let mut is_repo = false;
     folder.each(|entry| {

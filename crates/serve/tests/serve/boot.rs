@@ -6,7 +6,11 @@ use std::os::unix::fs::symlink;
 
 #[test]
 fn the_boot_tree_is_for_everybody_and_nothing_else_is() {
-    let room = Room::start("tls = false\nboot_listen = [\"127.0.0.1:0\"]", &[("a", "full", Some("a"), None)], Limits::default());
+    let room = Room::start(
+        "tls = false\nboot_listen = [\"127.0.0.1:0\"]",
+        &[("a", "full", Some("a"), None)],
+        Limits::default(),
+    );
     room.repository("a", "a");
     let at = |below: &str| room.path("boot").join(below);
     let kernel: Vec<u8> = (0..700_000_u32).map(|number| (number % 253) as u8).collect();
@@ -41,8 +45,21 @@ fn the_boot_tree_is_for_everybody_and_nothing_else_is() {
         let part = ask(address, "GET", "/boot/vmlinuz", &[("Range", "bytes=5-9")], b"");
         assert_eq!((part.status, part.body), (206, kernel[5..10].to_vec()));
         for path in [
-            "/boot/", "/boot/grub", "/boot/grub/", "/boot/none", "/boot/out", "/boot/absolute", "/boot/up/serve.toml", "/boot/dangling",
-            "/boot/loop", "/boot/proc", "/boot/pipe", "/boot/vmlinuz/x", "/boot/%00", "/grub/none", "/boot/../serve.toml",
+            "/boot/",
+            "/boot/grub",
+            "/boot/grub/",
+            "/boot/none",
+            "/boot/out",
+            "/boot/absolute",
+            "/boot/up/serve.toml",
+            "/boot/dangling",
+            "/boot/loop",
+            "/boot/proc",
+            "/boot/pipe",
+            "/boot/vmlinuz/x",
+            "/boot/%00",
+            "/grub/none",
+            "/boot/../serve.toml",
         ] {
             for method in ["GET", "HEAD"] {
                 assert_eq!(ask(address, method, path, &[], b"").status, 404, "{method} {path}");

@@ -75,7 +75,10 @@ fn a_killed_server_leaves_nothing_half_written() {
     child.wait().unwrap();
     let (mut child, address) = start(folder.path());
     assert_eq!(ask(address, "GET", &path, &login, b"").body, content);
-    assert_eq!(ask(address, "POST", &format!("/a/data/{}", hash(&vec![5; 3_000_000])), &login, &vec![5; 3_000_000]).status, 413);
+    assert_eq!(
+        ask(address, "POST", &format!("/a/data/{}", hash(&vec![5; 3_000_000])), &login, &vec![5; 3_000_000]).status,
+        413
+    );
     child.kill().unwrap();
     child.wait().unwrap();
 }

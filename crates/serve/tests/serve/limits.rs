@@ -54,7 +54,8 @@ fn nobody_keeps_a_connection_for_nothing() {
 
 #[test]
 fn a_client_that_does_not_take_its_answer_is_dropped() {
-    let room = Room::start("tls = false\nconnections = 1\nconnections_per_address = 1", &[("a", "full", None, None)], SHORT);
+    let room =
+        Room::start("tls = false\nconnections = 1\nconnections_per_address = 1", &[("a", "full", None, None)], SHORT);
     room.repository("a", "a");
     let content = vec![3_u8; 32 << 20];
     let path = format!("/a/data/{}", hash(&content));

@@ -1,5 +1,7 @@
 //! The server as a whole, over loopback, with raw requests and with restic.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod boot;
 mod hostile;
 mod killed;

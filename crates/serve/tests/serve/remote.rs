@@ -25,7 +25,9 @@ fn our_own_client_gets_on_with_it() {
     adds.create().unwrap();
     assert!(matches!(adds.read(Kind::Config, "config"), Err(Fault::Missing(_))));
     adds.write(Kind::Config, "config", b"config").unwrap();
-    for (kind, size) in [(Kind::Pack, 200_000), (Kind::Index, 70_000), (Kind::Snapshot, 500), (Kind::Key, 400), (Kind::Lock, 150)] {
+    for (kind, size) in
+        [(Kind::Pack, 200_000), (Kind::Index, 70_000), (Kind::Snapshot, 500), (Kind::Key, 400), (Kind::Lock, 150)]
+    {
         assert_eq!(adds.list(kind).unwrap(), []);
         let content: Vec<u8> = (0..size).map(|number: u32| (number % 241) as u8).collect();
         let name = hash(&content);
@@ -47,7 +49,10 @@ fn our_own_client_gets_on_with_it() {
     // A full quota ends the work at once, with the reason, instead of being waited for.
     let content = vec![1; 100_000];
     let fault = all.write(Kind::Pack, &hash(&content), &content).unwrap_err();
-    assert!(matches!(&fault, Fault::Final(text) if text.contains("the quota of 293.0 KiB for m/a is used up")), "{fault:?}");
+    assert!(
+        matches!(&fault, Fault::Final(text) if text.contains("the quota of 293.0 KiB for m/a is used up")),
+        "{fault:?}"
+    );
     for (name, _) in all.list(Kind::Pack).unwrap() {
         all.remove(Kind::Pack, &name).unwrap();
     }

@@ -108,7 +108,8 @@ fn append_only_loses_nothing() {
         tree(files.path(), seed);
         done(&restic(&adds, &[], &["backup", files.path().to_str().unwrap()]));
     }
-    let count = |files: Vec<(String, u64)>| files.into_iter().filter(|(path, _)| !path.contains("/locks/")).collect::<Vec<_>>();
+    let count =
+        |files: Vec<(String, u64)>| files.into_iter().filter(|(path, _)| !path.contains("/locks/")).collect::<Vec<_>>();
     let before = count(room.files("store"));
     let forget = restic(&adds, &[], &["forget", "--keep-last", "1", "--prune"]);
     assert_eq!(snapshots(&adds), 2);

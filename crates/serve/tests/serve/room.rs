@@ -7,11 +7,14 @@ use lifeboat_serve::{Limits, OPENAPI, ROUTES};
 use serde_json::Value;
 
 fn told(room: &Room, token: &str, events: &[Event]) {
-    let lines: String = events.iter().map(|event| {
-        let mut value = serde_json::to_value(event).unwrap();
-        value["machine"] = serde_json::json!({ "id": "4c4c4544", "name": "web1.example" });
-        format!("{value}\n")
-    }).collect();
+    let lines: String = events
+        .iter()
+        .map(|event| {
+            let mut value = serde_json::to_value(event).unwrap();
+            value["machine"] = serde_json::json!({ "id": "4c4c4544", "name": "web1.example" });
+            format!("{value}\n")
+        })
+        .collect();
     let reply = room.ask(token, "POST", "/api/v1/events", lines.as_bytes());
     assert_eq!(reply.status, 200, "{}", reply.text());
 }
@@ -40,17 +43,31 @@ fn a_recovery_is_followed_from_its_beginning_to_its_end() {
         bytes_total: 100 << 20,
         seconds: 5.0,
     };
-    told(&room, "web1", &[Event::Stage { name: "foundation".into(), seconds: 0.1 }, Event::Ready { mode: Mode::Interactive }]);
+    told(
+        &room,
+        "web1",
+        &[Event::Stage { name: "foundation".into(), seconds: 0.1 }, Event::Ready { mode: Mode::Interactive }],
+    );
     assert_eq!(machine(&room, "web1")["recovery"]["standing"], "waiting");
-    told(&room, "web1", &[Event::Step { number: 1, total: 9, text: "wipe /dev/vda".into() }, progress.clone(), progress]);
+    told(
+        &room,
+        "web1",
+        &[Event::Step { number: 1, total: 9, text: "wipe /dev/vda".into() }, progress.clone(), progress],
+    );
     let shown = machine(&room, "4c4c4544");
     let recovery = &shown["recovery"];
     assert_eq!((&shown["name"], &shown["id"]), (&"web1".into(), &"4c4c4544".into()));
     assert_eq!(recovery["standing"], "running");
-    assert_eq!((&recovery["phase"], &recovery["done_bytes"], &recovery["rate"]), (&"extract".into(), &(50 << 20).into(), &(10 << 20).into()));
+    assert_eq!(
+        (&recovery["phase"], &recovery["done_bytes"], &recovery["rate"]),
+        (&"extract".into(), &(50 << 20).into(), &(10 << 20).into())
+    );
     assert_eq!(shown["events"].as_array().unwrap().len(), 4);
     let page = room.ask("eye", "GET", "/", b"").text();
-    assert!(page.contains("1 recovering") && page.contains("<progress value=\"52428800\" max=\"104857600\">"), "{page}");
+    assert!(
+        page.contains("1 recovering") && page.contains("<progress value=\"52428800\" max=\"104857600\">"),
+        "{page}"
+    );
     assert!(page.contains("http-equiv=\"refresh\" content=\"5\""));
     let metrics = room.ask("eye", "GET", "/metrics", b"").text();
     assert!(metrics.contains("lifeboat_machine_recovering{machine=\"web1\"} 1\n"), "{metrics}");
@@ -103,7 +120,10 @@ fn the_last_backup_is_told_by_the_store_and_the_rest_by_the_machine() {
     });
     assert_eq!(room.ask("web1", "POST", "/api/v1/status", report.to_string().as_bytes()).status, 200);
     let after = machine(&room, "web1");
-    assert_eq!((&after["overdue"], &after["snapshots"], &after["stored_bytes"]), (&false.into(), &1.into(), &500_007.into()));
+    assert_eq!(
+        (&after["overdue"], &after["snapshots"], &after["stored_bytes"]),
+        (&false.into(), &1.into(), &500_007.into())
+    );
     assert_eq!((&after["last_backup_bytes"], &after["growth_bytes"][13]), (&500_000.into(), &500_000.into()));
     assert_eq!((&after["last_verify_unix"], &after["last_drill_unix"]), (&1_790_000_000.into(), &Value::Null));
     assert_eq!(after["report"]["problems"][0], "the last verify is <70> days old");
@@ -163,7 +183,10 @@ fn metrics_are_open_metrics() {
         }
     }
     assert!(samples > 15, "{text}");
-    assert!(text.contains("lifeboat_machine_overdue{machine=\"web1\"} 1\n") && text.contains("lifeboat_machine_quota_bytes{machine=\"web1\"} 1048576\n"));
+    assert!(
+        text.contains("lifeboat_machine_overdue{machine=\"web1\"} 1\n")
+            && text.contains("lifeboat_machine_quota_bytes{machine=\"web1\"} 1048576\n")
+    );
     assert!(text.contains("lifeboat_serve_answers_total{class=\"2xx\"} 2\n"), "{text}");
 }
 
@@ -179,15 +202,24 @@ fn the_description_is_that_of_the_server() {
     const METHODS: [&str; 6] = ["get", "head", "post", "put", "patch", "delete"];
     let mut described: Vec<(String, Vec<String>)> = vec![];
     for (path, item) in api["paths"].as_object().unwrap() {
-        let mut methods: Vec<String> = item.as_object().unwrap().keys().filter(|key| METHODS.contains(&key.as_str())).map(|key| key.to_uppercase()).collect();
+        let mut methods: Vec<String> = item
+            .as_object()
+            .unwrap()
+            .keys()
+            .filter(|key| METHODS.contains(&key.as_str()))
+            .map(|key| key.to_uppercase())
+            .collect();
         methods.sort();
         described.push((path.clone(), methods));
     }
-    let mut routed: Vec<(String, Vec<String>)> = ROUTES.iter().map(|(path, methods)| {
-        let mut methods: Vec<String> = methods.iter().map(|method| (*method).to_owned()).collect();
-        methods.sort();
-        ((*path).to_owned(), methods)
-    }).collect();
+    let mut routed: Vec<(String, Vec<String>)> = ROUTES
+        .iter()
+        .map(|(path, methods)| {
+            let mut methods: Vec<String> = methods.iter().map(|method| (*method).to_owned()).collect();
+            methods.sort();
+            ((*path).to_owned(), methods)
+        })
+        .collect();
     described.sort();
     routed.sort();
     assert_eq!(described, routed);
@@ -223,7 +255,14 @@ fn the_description_is_that_of_the_server() {
     expected.extend(["events".to_owned(), "report".to_owned()]);
     assert_eq!(keys(&sent), expected);
     assert_eq!(keys(&sent["recovery"]), keys(&schemas["Recovery"]["properties"]));
-    let required = |schema: &Value| schema["required"].as_array().unwrap().iter().map(|key| key.as_str().unwrap().to_owned()).collect::<std::collections::BTreeSet<_>>();
+    let required = |schema: &Value| {
+        schema["required"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|key| key.as_str().unwrap().to_owned())
+            .collect::<std::collections::BTreeSet<_>>()
+    };
     assert_eq!(required(&schemas["Machine"]), keys(&schemas["Machine"]["properties"]));
     // Every reference leads somewhere.
     for reference in OPENAPI.split("\"$ref\": \"#/").skip(1) {
