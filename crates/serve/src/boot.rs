@@ -74,7 +74,7 @@ fn open(tree: &Folder, path: &str) -> Result<File, Errno> {
 }
 
 /// The path below the tree of a request's path: decoded once, without empty and dotted components.
-fn below(path: &str) -> Option<String> {
+pub(crate) fn below(path: &str) -> Option<String> {
     if path.len() > LONGEST_PATH {
         return None;
     }

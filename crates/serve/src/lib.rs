@@ -14,6 +14,7 @@
 //! | `page`, `metrics`, `api` | how they are shown: HTML, OpenMetrics, JSON |
 //! | `route` | which request is for whom, and who may ask it |
 //! | `answer`, `body`, `range` | answers, and why something is refused |
+//! | `fuzz` | entry points for fuzzing, behind the feature of that name |
 //! | [`server`], `tls`, `patient`, `counters` | listeners, connections and their limits |
 //!
 //! Below the server's folder:
@@ -31,6 +32,8 @@ mod body;
 mod boot;
 mod counters;
 mod folder;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod incoming;
 mod live;
 mod login;

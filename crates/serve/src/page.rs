@@ -297,19 +297,22 @@ pub fn one(machine: &Machine, known: &Known, now: i64) -> String {
     for (label, value) in rows {
         let _ = write!(body, "<dt>{label}</dt><dd>{value}</dd>");
     }
-    let _ = write!(body, "</dl></section><h2>Log of its recoveries</h2>");
-    if known.events.is_empty() {
-        body.push_str("<p class=\"soft\">It has told nothing yet.</p>");
-    } else {
-        let lines: String = known.events.iter().rev().map(line).collect();
-        let _ = write!(body, "<ul class=\"card log\">{lines}</ul>");
-    }
+    let _ = write!(body, "</dl></section><h2>Log of its recoveries</h2>{}", log(known));
     frame(
         &format!("Lifeboat: {}", machine.name),
         if is_recovering(machine) { REFRESH.0 } else { REFRESH.1 },
         now,
         &body,
     )
+}
+
+/// What was told, the newest first.
+pub(crate) fn log(known: &Known) -> String {
+    if known.events.is_empty() {
+        return "<p class=\"soft\">It has told nothing yet.</p>".to_owned();
+    }
+    let lines: String = known.events.iter().rev().map(line).collect();
+    format!("<ul class=\"card log\">{lines}</ul>")
 }
 
 fn line(told: &Told) -> String {

@@ -138,7 +138,8 @@ impl Report {
     pub fn parse(text: &[u8]) -> Result<Report, String> {
         let read = serde_json::from_slice::<Report>(text);
         // `--json` writes warnings as lines of their own before the result.
-        let lines = || text.split(|byte| *byte == b'\n').rev().find_map(|line| serde_json::from_slice::<Report>(line).ok());
+        let lines =
+            || text.split(|byte| *byte == b'\n').rev().find_map(|line| serde_json::from_slice::<Report>(line).ok());
         let mut report = read.or_else(|error| lines().ok_or_else(|| error.to_string()))?;
         report.items.truncate(64);
         report.problems.truncate(64);

@@ -11,6 +11,7 @@ use crate::usage::{Arrival, Quota};
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
+use hyper::header::EXPECT;
 use hyper::{Request, body};
 use rustix::io::Errno;
 use std::io;
@@ -94,8 +95,11 @@ pub async fn receive(
     path: &StorePath,
     request: &mut Request<body::Incoming>,
 ) -> Result<Answer, Refusal> {
+    // Whoever asks first (RFC 9110, section 10.1.1) has not sent anything yet; reading would tell it to.
+    let asks_first = request.headers().contains_key(EXPECT);
     let taken = take(server, right, path, request.body_mut()).await;
     if let Err(refusal) = &taken
+        && !asks_first
         && !matches!(refusal, Refusal::Cut | Refusal::Slow)
     {
         drain(request.body_mut(), MOST_DRAINED, server.limits.silence).await;

@@ -78,6 +78,20 @@ fn content_that_does_not_fit_its_name_is_not_taken() {
         assert_eq!((reply.status, reply.text().contains("16384 bytes")), (413, true));
     }
     assert_eq!(room.files("store").len(), before.len() + 1);
+    // Whoever asks first is answered before it sends anything.
+    let expects = [("Authorization", &*room.login("a")), ("Expect", "100-continue")];
+    for (path, size, expected) in [
+        (format!("/a/keys/{}", hash(&large)), large.len(), "HTTP/1.1 413 "),
+        (format!("/a/none/keys/{}", hash(b"k")), 1, "HTTP/1.1 404 "),
+    ] {
+        let answer = send(room.address, &head("POST", &path, &expects, size));
+        assert!(answer.starts_with(expected.as_bytes()), "{}", String::from_utf8_lossy(&answer));
+    }
+    let mut whole = head("POST", &format!("/a/locks/{}", hash(b"asked")), &expects, 5);
+    whole.extend_from_slice(b"asked");
+    let answer = String::from_utf8(send(room.address, &whole)).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK"), "{answer}");
+    assert_eq!(room.ask("a", "DELETE", &format!("/a/locks/{}", hash(b"asked")), b"").status, 200);
     // Its length is not announced.
     let mut chunked = format!(
         "POST /a/keys/{} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: {}\r\nTransfer-Encoding: chunked\r\n\r\n",
