@@ -136,7 +136,7 @@ pub enum Command {
     Schedule(ScheduleArgs),
     /// Report a failed unit by mail or webhook, or send a test message
     Notify(NotifyArgs),
-    /// Serve a room of machines: their archives (restic's REST protocol, a token for each), the boot tree, and a status page
+    /// Serve a room of machines: their archives, what they boot from, and a status page
     Serve(ServeArgs),
     /// Save the logs of the rescue system to a folder, a device or a server
     Logs(LogsArgs),

@@ -94,3 +94,94 @@ fn a_token_is_printed_once_and_lets_in() {
     assert_eq!(open.status.code(), Some(3), "{open:?}");
     assert!(String::from_utf8_lossy(&open.stderr).contains("chmod 600"));
 }
+
+/// A machine in a folder, its key, and a room's server.
+struct Room {
+    scratch: tempfile::TempDir,
+    address: String,
+    _running: Running,
+}
+
+impl Room {
+    fn new(tokens: &[(&str, &str, &str)]) -> (Room, Vec<String>) {
+        let scratch = tempfile::tempdir().unwrap();
+        let system = scratch.path().join("s");
+        std::fs::create_dir_all(system.join("etc")).unwrap();
+        std::fs::write(system.join("etc/hostname"), "web1").unwrap();
+        std::fs::write(system.join("etc/machine-id"), "0123456789abcdef0123456789abcdef\n").unwrap();
+        let folder = scratch.path().join("served");
+        let add = |(name, right, path): &(&str, &str, &str)| {
+            let added = run(&["serve", "DIR", "--add-token", name, "--right", right, "--path", path], &folder);
+            String::from_utf8(added.stdout).unwrap().trim().to_owned()
+        };
+        let secrets = tokens.iter().map(add).collect();
+        let settings = std::fs::read_to_string(folder.join("serve.toml")).unwrap();
+        std::fs::write(folder.join("serve.toml"), format!("tls = false\n{settings}")).unwrap();
+        let mut command = lifeboat(&["serve", "DIR", "--listen", "127.0.0.1:0"], &folder);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let running = Running(child);
+        let address = lines.find_map(|line| Some(line.ok()?.split_once(" at ")?.1.trim_end_matches('/').to_owned()));
+        (Room { scratch, address: address.unwrap(), _running: running }, secrets)
+    }
+
+    /// Runs a command with a token's name and secret.
+    fn run(&self, (name, secret): (&str, &str), arguments: &[&str]) -> (i32, String) {
+        let repository = format!("rest:{}/machines/web1/", self.address);
+        let output = Command::new(env!("CARGO_BIN_EXE_lifeboat"))
+            .args(arguments.iter().map(|argument| argument.replace("REPO", &repository)))
+            .args(["--key-file", "key"])
+            .current_dir(self.scratch.path())
+            .env("RESTIC_REST_USERNAME", name)
+            .env("RESTIC_REST_PASSWORD", secret)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        (output.status.code().unwrap_or(-1), text)
+    }
+}
+
+#[test]
+fn root_a_machine_backs_up_into_a_room_and_cannot_remove_its_past() {
+    let tokens = [
+        ("web1", "append-only", "machines/web1"),
+        ("web2", "append-only", "machines/web2"),
+        ("admin", "full", "machines"),
+    ];
+    let (room, secrets) = Room::new(&tokens);
+    let as_token = |index: usize| (tokens[index].0, secrets[index].as_str());
+    let (web1, web2, admin) = (as_token(0), as_token(1), as_token(2));
+    let backup = ["backup", "--sysroot", "s", "--to", "REPO"];
+    let done = |who, arguments: &[&str]| {
+        let (code, text) = room.run(who, arguments);
+        assert_eq!(code, 0, "{arguments:?}: {text}");
+        text
+    };
+    done(web1, &[&backup[..], &["--init"]].concat());
+    for number in 0..3 {
+        std::fs::write(room.scratch.path().join("s/file"), vec![number; 300_000]).unwrap();
+        done(web1, &backup);
+    }
+    done(web1, &["verify", "--from", "REPO"]);
+    let snapshots = || {
+        let listed = done(web1, &["--json", "list", "--from", "REPO"]);
+        std::fs::read_dir(room.scratch.path().join("served/store/machines/web1/snapshots"))
+            .unwrap()
+            .count()
+            .min(listed.len())
+    };
+    assert_eq!(snapshots(), 4);
+    // Another machine's token neither reads nor writes it.
+    assert_ne!(room.run(web2, &["list", "--from", "REPO"]).0, 0);
+    assert_ne!(room.run(web2, &backup).0, 0);
+    let forget = ["forget", "--from", "REPO", "--keep-last", "1", "--all-machines", "--prune", "--grace", "0"];
+    let (code, text) = room.run(web1, &forget);
+    assert_eq!((code, snapshots()), (3, 4), "{text}");
+    done(admin, &forget);
+    assert_eq!(snapshots(), 1);
+    done(admin, &["prune", "--from", "REPO", "--grace", "0"]);
+    done(web1, &["verify", "--from", "REPO"]);
+    done(web1, &["restore", "--from", "REPO", "--to", "r", "file"]);
+    assert_eq!(std::fs::read(room.scratch.path().join("r/file")).unwrap(), vec![2; 300_000]);
+}
