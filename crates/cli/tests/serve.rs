@@ -182,6 +182,6 @@ fn root_a_machine_backs_up_into_a_room_and_cannot_remove_its_past() {
     assert_eq!(snapshots(), 1);
     done(admin, &["prune", "--from", "REPO", "--grace", "0"]);
     done(web1, &["verify", "--from", "REPO"]);
-    done(web1, &["restore", "--from", "REPO", "--to", "r", "file"]);
+    done(web1, &["restore", "--from", "REPO", "--to", "r", "/file"]);
     assert_eq!(std::fs::read(room.scratch.path().join("r/file")).unwrap(), vec![2; 300_000]);
 }

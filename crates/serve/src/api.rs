@@ -1,13 +1,13 @@
 //! `/api/v1/…`: what machines tell, and what is told about them. `openapi.json` describes it; a test holds the two together.
 
 use crate::answer::{Answer, Refusal, done, of_type};
+use crate::arriving::{Arriving, drain};
 use crate::body::Body;
 use crate::machines::{Machine, machines};
-use crate::server::Server;
+use crate::place::{blocking, now};
+use crate::room::Server;
 use crate::state::{Report, Told};
-use crate::store::blocking;
 use crate::token::Token;
-use crate::upload::{Arriving, drain, now};
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::{Request, StatusCode};

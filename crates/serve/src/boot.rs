@@ -6,15 +6,14 @@
 use crate::answer::{Answer, Refusal, file};
 use crate::folder::Folder;
 use crate::path::LONGEST_PATH;
-use crate::store::blocking;
+use crate::place::blocking;
+use crate::room::BOOT;
 use hyper::body::Incoming;
 use hyper::{Method, Request};
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use std::fs::File;
 
-/// Its folder below the server's.
-pub const FOLDER: &str = "boot";
 /// Methods.
 pub const METHODS: &[&str] = &["GET", "HEAD"];
 
@@ -32,7 +31,7 @@ pub async fn answer(root: &Folder, request: &Request<Incoming>) -> Result<Answer
     let (root, wanted) = (root.clone(), below.clone());
     let opened = blocking(move || {
         // Opened anew each time: a tree that is exchanged as a whole is another folder.
-        let tree = root.enter([FOLDER])?;
+        let tree = root.enter([BOOT])?;
         let opened = open(&tree, &wanted)?;
         let status = rustix::fs::fstat(&opened)?;
         match FileType::from_raw_mode(status.st_mode) {
@@ -53,7 +52,7 @@ pub async fn answer(root: &Folder, request: &Request<Incoming>) -> Result<Answer
                 | Errno::NXIO
                 | Errno::NAMETOOLONG,
             ) => Err(NOT_THERE),
-            _ => Err(Refusal::system("READ", format!("{FOLDER}/{below}"), error)),
+            _ => Err(Refusal::system("READ", format!("{BOOT}/{below}"), error)),
         },
     }
 }

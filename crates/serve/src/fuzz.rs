@@ -4,7 +4,7 @@ use crate::path::StorePath;
 use crate::range::{Wanted, wanted};
 use crate::settings::Settings;
 use crate::state::{Known, Report, Told};
-use crate::{boot, login, page, store};
+use crate::{boot, login, page, place};
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, HeaderValue};
 use jiff::Timestamp;
@@ -22,7 +22,7 @@ pub fn request(data: &[u8]) {
     }
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Some(path) = StorePath::parse(text) {
-        let (folders, name) = store::place(&path);
+        let (folders, name) = place::place(&path);
         for component in path.repo().components().chain(folders.iter().map(String::as_str)) {
             assert!(is_inside(component) && !component.starts_with('.'), "{text:?}");
         }

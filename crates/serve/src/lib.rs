@@ -6,15 +6,16 @@
 //! | [`token`], `login` | what a machine shows, and what it may do |
 //! | [`path`] | paths of restic's REST protocol |
 //! | `store`, `upload`, `incoming` | the store: reading, listing and removing; files that arrive |
-//! | `folder` | folders of the store, where no link is followed |
+//! | `folder`, `place` | folders of the store, where no link is followed; where a path of the store leads |
 //! | `usage` | what lies in the store: quotas, growth, last backups |
 //! | `boot` | the boot tree |
 //! | [`state`] | what machines tell: events of recoveries, reports |
 //! | [`machines`] | the machines, put together from all that |
 //! | `page`, `metrics`, `api` | how they are shown: HTML, OpenMetrics, JSON |
 //! | `route` | which request is for whom, and who may ask it |
-//! | `answer`, `body`, `range` | answers, and why something is refused |
+//! | `answer`, `body`, `range`; `arriving` | answers, and why something is refused; bodies of requests |
 //! | `fuzz` | entry points for fuzzing, behind the feature of that name |
+//! | [`room`] | what all connections share |
 //! | [`server`], `tls`, `patient`, `counters` | listeners, connections and their limits |
 //!
 //! Below the server's folder:
@@ -28,6 +29,7 @@
 
 mod answer;
 mod api;
+mod arriving;
 mod body;
 mod boot;
 mod counters;
@@ -42,7 +44,9 @@ mod metrics;
 mod page;
 pub mod path;
 mod patient;
+mod place;
 mod range;
+pub mod room;
 mod route;
 pub mod server;
 pub mod settings;
@@ -55,8 +59,9 @@ mod usage;
 
 pub use api::OPENAPI;
 pub use path::Repo;
+pub use room::{Limits, Scope};
 pub use route::ROUTES;
-pub use server::{Limits, Prepared, Scope, ServeError, prepare};
+pub use server::{Prepared, ServeError, prepare};
 pub use settings::{NewToken, Settings, SettingsError, add_token};
 pub use token::{Name, Right};
 

@@ -1,12 +1,13 @@
 //! Which request is for whom, and who may ask it. Without a login there is the boot tree and whether the server answers.
 
 use crate::answer::{Answer, Refusal, of_type, text};
+use crate::arriving::drain;
 use crate::body::Body;
 use crate::login::{self, Who};
 use crate::path::StorePath;
-use crate::server::{Scope, Server};
+use crate::place::now;
+use crate::room::{Scope, Server};
 use crate::token::{Right, Token};
-use crate::upload::{drain, now};
 use crate::{api, boot, metrics, page, store};
 use bytes::Bytes;
 use hyper::body::Incoming;

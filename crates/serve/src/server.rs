@@ -6,6 +6,8 @@ use crate::folder::Folder;
 use crate::live::Live;
 use crate::login::Failures;
 use crate::patient::Patient;
+use crate::place::now;
+use crate::room::{BOOT, Limits, STATE, STORE, Scope, Server};
 use crate::route;
 use crate::settings::{Settings, SettingsError};
 use crate::state::State;
@@ -34,10 +36,6 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-/// The store's folder below the server's: `restic -r DIR/store/REPO` reads a repository there.
-pub const STORE: &str = "store";
-/// The folder of the state.
-pub const STATE: &str = "state";
 /// Held while a server runs.
 const LOCK: &str = "lock";
 /// How long the requests that are being answered may take when the server is told to end.
@@ -48,21 +46,6 @@ const PAUSE: Duration = Duration::from_millis(100);
 const RECOUNT: Duration = Duration::from_secs(6 * 3600);
 /// Bytes of a request's head, and of what is read at once of its body.
 const BUFFER: usize = 128 << 10;
-
-/// Limits of time; the usual ones by [`Default`].
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// The head of a request is complete after this time, and a connection is not idle for longer.
-    pub head: Duration,
-    /// A client that neither sends nor takes anything for this time is lost.
-    pub silence: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits { head: Duration::from_secs(30), silence: Duration::from_secs(60) }
-    }
-}
 
 /// Why a server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -104,38 +87,6 @@ pub enum ServeError {
     },
 }
 
-/// What all connections share.
-#[derive(Debug)]
-pub struct Server {
-    /// The server's folder.
-    pub root: Folder,
-    /// Its store.
-    pub store: Folder,
-    /// The settings.
-    pub live: Live,
-    /// What lies in the store.
-    pub usage: Arc<Usage>,
-    /// What machines have told.
-    pub state: State,
-    /// Failed logins.
-    pub failures: Failures,
-    /// Counters.
-    pub counters: Counters,
-    /// Limits of time.
-    pub limits: Limits,
-    /// Nobody else serves the folder while this is open.
-    _lock: OwnedFd,
-}
-
-/// What a listener gives out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// Everything.
-    All,
-    /// The boot tree.
-    Boot,
-}
-
 /// A server that listens, but does not answer yet.
 #[derive(Debug)]
 pub struct Prepared {
@@ -159,7 +110,7 @@ pub async fn prepare(path: &Path, limits: Limits, change: impl FnOnce(&mut Setti
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::openat(&held, ".", flags, Mode::empty()).map_err(system("OPEN", path))?;
     let root = Folder::new(root);
-    let [store, state, _] = [STORE, STATE, crate::boot::FOLDER].map(|name| root.make([name]));
+    let [store, state, _] = [STORE, STATE, BOOT].map(|name| root.make([name]));
     let (store, state) =
         (store.map_err(system("CREATE", &path.join(STORE)))?, state.map_err(system("CREATE", &path.join(STATE)))?);
     let lock = lock(path, &state)?;
@@ -174,7 +125,7 @@ pub async fn prepare(path: &Path, limits: Limits, change: impl FnOnce(&mut Setti
     })?;
     let usage = Arc::new(Usage::default());
     // Nobody else has the store: what a killed server left unfinished is removed.
-    let found = usage::walk(&store, true, crate::upload::now());
+    let found = usage::walk(&store, true, now());
     let found = found.map_err(|cause| ServeError::System { action: "COUNT", path: path.join(STORE), cause })?;
     usage.recounted(found, usage.changes());
     let mut listeners = vec![];
@@ -192,7 +143,7 @@ pub async fn prepare(path: &Path, limits: Limits, change: impl FnOnce(&mut Setti
         failures: Failures::default(),
         counters: Counters::default(),
         limits,
-        _lock: lock,
+        lock,
     };
     let most = (settings.connections, settings.connections_per_address);
     Ok(Prepared { server: Arc::new(server), listeners, tls, most })
@@ -275,7 +226,7 @@ async fn recount(server: Arc<Server>) {
         let counting = server.clone();
         let counted = tokio::task::spawn_blocking(move || {
             let changes = counting.usage.changes();
-            let found = usage::walk(&counting.store, false, crate::upload::now())?;
+            let found = usage::walk(&counting.store, false, now())?;
             Ok::<bool, io::Error>(counting.usage.recounted(found, changes))
         });
         match counted.await {

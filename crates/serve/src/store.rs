@@ -6,7 +6,8 @@ use crate::answer::{Answer, Refusal, done, file, of_type};
 use crate::body::Body;
 use crate::folder::Folder;
 use crate::path::{FileName, Kind, Repo, StorePath};
-use crate::server::Server;
+use crate::place::{blocking, enter, open, place, shown};
+use crate::room::Server;
 use crate::token::{Right, Token};
 use crate::{upload, usage};
 use bytes::Bytes;
@@ -81,47 +82,6 @@ pub async fn answer(
 /// What a token may not do.
 fn not_allowed(token: &Token) -> Refusal {
     Refusal::Forbidden(format!("the right of this token, {}, does not allow that", token.right.name()))
-}
-
-/// Runs what waits for a disk on a thread of its own.
-///
-/// # Errors
-/// Its error.
-pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
-}
-
-/// The file's folder below its repository, and its name.
-pub fn place(path: &StorePath) -> (Vec<String>, String) {
-    match path {
-        StorePath::File(_, kind @ Kind::Data, name) => {
-            (vec![kind.directory().to_owned(), name.prefix()], name.to_string())
-        }
-        StorePath::File(_, kind, name) => (vec![kind.directory().to_owned()], name.to_string()),
-        StorePath::List(_, kind) => (vec![kind.directory().to_owned()], String::new()),
-        StorePath::Repo(_) | StorePath::Config(_) => (vec![], "config".to_owned()),
-    }
-}
-
-/// A path of the store for messages.
-pub fn shown(path: &StorePath) -> String {
-    let (folders, name) = place(path);
-    std::iter::once(path.repo().as_str())
-        .chain(folders.iter().map(String::as_str))
-        .chain([name.as_str()])
-        .collect::<Vec<_>>()
-        .join("/")
-}
-
-/// The folder of a repository.
-fn open(store: &Folder, repo: &Repo) -> Result<Folder, Errno> {
-    store.enter(repo.components())
-}
-
-/// The folder of a file.
-pub fn enter(store: &Folder, path: &StorePath) -> Result<Folder, Errno> {
-    let (folders, _) = place(path);
-    open(store, path.repo())?.enter(folders.iter().map(String::as_str))
 }
 
 async fn create(server: &Arc<Server>, token: &Token, repo: &Repo, query: Option<&str>) -> Result<Answer, Refusal> {

@@ -1,89 +1,25 @@
 //! Files that are added to the store.
 
 use crate::answer::{Answer, Refusal, done};
+use crate::arriving::{Arriving, drain};
 use crate::folder::{Folder, Known};
 use crate::incoming::{self, Incoming, Kept};
 use crate::path::{FileName, Kind, LARGEST_CONFIG, StorePath};
-use crate::server::Server;
-use crate::store::{blocking, enter, place, shown};
+use crate::place::{blocking, enter, now, place, shown};
+use crate::room::Server;
 use crate::token::Right;
 use crate::usage::{Arrival, Quota};
-use bytes::Bytes;
-use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
 use hyper::header::EXPECT;
 use hyper::{Request, body};
 use rustix::io::Errno;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
 
 /// What has come is written when it is this much, in bytes.
 const STEP: usize = 256 << 10;
-/// Whoever sends less than this in the long run, in bytes a second, only keeps a connection busy.
-const SLOWEST: u64 = 1 << 10;
 /// So much of a body that is not wanted is read, in bytes: a client that still sends when the connection is closed never sees the answer.
 const MOST_DRAINED: u64 = 600 << 20;
-
-/// A body, read within the limits of time and size.
-pub struct Arriving<'a> {
-    body: &'a mut body::Incoming,
-    began: Instant,
-    received: u64,
-    limit: u64,
-    silence: Duration,
-}
-
-impl<'a> Arriving<'a> {
-    /// A body of at most `limit` bytes, of which something has to come each `silence`.
-    pub fn new(body: &'a mut body::Incoming, limit: u64, silence: Duration) -> Self {
-        Arriving { body, began: Instant::now(), received: 0, limit, silence }
-    }
-
-    /// The next piece.
-    ///
-    /// # Errors
-    /// [`Refusal::TooLarge`], [`Refusal::Slow`], [`Refusal::Cut`].
-    pub async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
-        loop {
-            let slowest = self.began + self.silence + Duration::from_secs(self.received / SLOWEST);
-            let deadline = slowest.min(Instant::now() + self.silence);
-            let Ok(frame) = timeout_at(deadline, self.body.frame()).await else { return Err(Refusal::Slow) };
-            let Some(frame) = frame else { return Ok(None) };
-            // Trailers say nothing that is used.
-            if let Ok(piece) = frame.map_err(|_| Refusal::Cut)?.into_data() {
-                self.received += piece.len() as u64;
-                if self.received > self.limit {
-                    return Err(Refusal::TooLarge(self.limit));
-                }
-                return Ok(Some(piece));
-            }
-        }
-    }
-
-    /// All of it.
-    ///
-    /// # Errors
-    /// As [`Arriving::next`].
-    pub async fn whole(&mut self) -> Result<Vec<u8>, Refusal> {
-        let mut whole = vec![];
-        while let Some(piece) = self.next().await? {
-            whole.extend_from_slice(&piece);
-        }
-        Ok(whole)
-    }
-}
-
-/// Reads and drops the rest of a body, so that its sender reads the answer. `most`: bytes.
-pub async fn drain(body: &mut body::Incoming, most: u64, silence: Duration) {
-    // More than is dropped is announced: then the connection ends in any case.
-    if body.size_hint().lower() > most {
-        return;
-    }
-    let mut rest = Arriving::new(body, most, silence);
-    while let Ok(Some(_)) = rest.next().await {}
-}
 
 /// Takes a file.
 ///
@@ -180,11 +116,6 @@ fn quota(token: &crate::token::Token) -> Option<Quota> {
     Some(Quota { path: token.path.clone(), bytes: token.quota? })
 }
 
-/// Seconds since 1970.
-pub fn now() -> i64 {
-    jiff::Timestamp::now().as_second()
-}
-
 /// The folder of a new file. What is missing below its repository is made; the repository itself is not.
 async fn folder(server: &Arc<Server>, path: &StorePath) -> Result<Folder, Refusal> {
     let (store, wanted) = (server.store.clone(), path.clone());
@@ -215,8 +146,8 @@ async fn write(mut incoming: Incoming, arrival: &mut Arrival, mut body: Arriving
             length += piece.len();
             pieces.push(piece);
         }
-        if body.received > arrival.bytes() {
-            arrival.grow(body.received - arrival.bytes())?;
+        if body.received() > arrival.bytes() {
+            arrival.grow(body.received() - arrival.bytes())?;
         }
         let written = blocking(move || {
             pieces.iter().try_for_each(|piece| incoming.write(piece))?;
