@@ -85,6 +85,9 @@ _lifeboat() {
             lifeboat,schedule)
                 cmd="lifeboat__subcmd__schedule"
                 ;;
+            lifeboat,serve)
+                cmd="lifeboat__subcmd__serve"
+                ;;
             lifeboat,snapshots)
                 cmd="lifeboat__subcmd__list"
                 ;;
@@ -168,6 +171,9 @@ _lifeboat() {
                 ;;
             lifeboat__subcmd__help,schedule)
                 cmd="lifeboat__subcmd__help__subcmd__schedule"
+                ;;
+            lifeboat__subcmd__help,serve)
+                cmd="lifeboat__subcmd__help__subcmd__serve"
                 ;;
             lifeboat__subcmd__help,stats)
                 cmd="lifeboat__subcmd__help__subcmd__stats"
@@ -401,7 +407,7 @@ _lifeboat() {
 
     case "${cmd}" in
         lifeboat)
-            opts="-v -h -V --limit-upload --limit-download --threads --io-priority --verbose --json --config --help --version check backup list snapshots ls find diff dump stats mount browse media rescue layout restore compare verify forget prune copy drill status schedule notify logs key storage help"
+            opts="-v -h -V --limit-upload --limit-download --threads --io-priority --verbose --json --config --help --version check backup list snapshots ls find diff dump stats mount browse media rescue layout restore compare verify forget prune copy drill status schedule notify serve logs key storage help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1059,7 +1065,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__help)
-            opts="check backup list ls find diff dump stats mount browse media rescue layout restore compare verify forget prune copy drill status schedule notify logs key storage help"
+            opts="check backup list ls find diff dump stats mount browse media rescue layout restore compare verify forget prune copy drill status schedule notify serve logs key storage help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1605,6 +1611,20 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__help__subcmd__schedule)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__help__subcmd__serve)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -3570,6 +3590,68 @@ _lifeboat() {
             fi
             case "${prev}" in
                 --sysroot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__serve)
+            opts="-v -h --listen --add-token --right --path --quota --of-machine --overdue --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --add-token)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --right)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --quota)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --of-machine)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --overdue)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -15,6 +15,7 @@ mod policy;
 mod restore;
 mod retention;
 mod routine;
+mod serve;
 mod storage;
 pub mod words;
 
@@ -30,6 +31,7 @@ pub use policy::{MenuMode, PolicyArgs};
 pub use restore::{CompareArgs, OverwriteMode, RecoveryStage, RestoreArgs};
 pub use retention::{CopyArgs, ForgetArgs, KeepArgs, PruneArgs, PruneLimitArgs, StoreArgs, count};
 pub use routine::{NotifyArgs, RefreshArgs, ScheduleArgs, StatusArgs};
+pub use serve::ServeArgs;
 pub use storage::{StorageActivateArgs, StorageCommand, StorageLoginArgs, StorageUnlockArgs};
 
 use crate::config::LEVELS;
@@ -134,6 +136,8 @@ pub enum Command {
     Schedule(ScheduleArgs),
     /// Report a failed unit by mail or webhook, or send a test message
     Notify(NotifyArgs),
+    /// Serve a room of machines: their archives, what they boot from, and a status page
+    Serve(ServeArgs),
     /// Save the logs of the rescue system to a folder, a device or a server
     Logs(LogsArgs),
     /// Create, show, add and remove repository keys

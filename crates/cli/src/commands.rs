@@ -30,6 +30,7 @@ mod refresh_stick;
 mod rescue;
 mod restore;
 mod schedule;
+mod serve;
 mod set;
 mod stats;
 mod status;
@@ -90,6 +91,7 @@ pub fn dispatch(cli: Cli) -> CommandResult {
         Command::Status(args) => status::run(&session, &args),
         Command::Schedule(args) => schedule::run(&session, &args),
         Command::Notify(args) => notify::run(&session, &args),
+        Command::Serve(args) => serve::run(&session, &args),
         Command::Storage(args) => storage::run(&session, &args),
         Command::Logs(args) => logs::run(&session, &args),
         Command::Key(args) => key::run(&session, &args),

@@ -80,7 +80,7 @@ fn root_systemd_accepts_the_units() {
         std::fs::write(&file, text).unwrap();
         files.push(file);
     }
-    assert_eq!(files.len(), 11);
+    assert_eq!(files.len(), 12);
     let output = Command::new("systemd-analyze").args(["verify", "--man=no"]).args(&files).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success() && said.is_empty(), "{said}");
@@ -146,7 +146,12 @@ fn root_no_unit_hides_a_part_of_the_machine_from_its_backup() {
         "User=",
     ];
     for unit in std::fs::read_dir(units()).unwrap() {
-        let text = std::fs::read_to_string(unit.unwrap().path()).unwrap();
+        let unit = unit.unwrap();
+        // The server of a room backs nothing up.
+        if unit.file_name() == "lifeboat-serve.service" {
+            continue;
+        }
+        let text = std::fs::read_to_string(unit.path()).unwrap();
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             assert!(!hiding.iter().any(|word| line.starts_with(word)), "{line}");
             assert!(!line.starts_with("NoNewPrivileges"), "hooks and key_command may use sudo");

@@ -252,6 +252,27 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             ("lifeboat schedule --off", "Turn it off"),
         ],
     ),
+    (
+        "serve",
+        &[
+            (
+                "lifeboat serve /srv/lifeboat",
+                "Serve the store, the boot tree and the status page over HTTPS at port 8000",
+            ),
+            (
+                "lifeboat serve /srv/lifeboat --add-token web1 --right append-only --path machines/web1 --quota 500G",
+                "Let web1 add backups to its own repository, and remove none",
+            ),
+            (
+                "lifeboat serve /srv/lifeboat --add-token admin --right full --path machines",
+                "For forget and prune of all machines",
+            ),
+            (
+                "lifeboat serve /srv/lifeboat --add-token me --right view",
+                "For the status page, the metrics and the API",
+            ),
+        ],
+    ),
     ("notify", &[("lifeboat notify", "Send a test message to those whom [notify] names")]),
     ("logs", &[("lifeboat logs --to /dev/sdb1", "Save the logs of the rescue system onto a stick")]),
     ("key create", &[("lifeboat key create", "Make /etc/lifeboat/repository.key and show its recovery words")]),

@@ -15,6 +15,7 @@ fn heading(command: &str, id: &str) -> Option<&'static str> {
         (_, id) if id.starts_with("keep_") => "What is kept",
         ("copy", "to_key_file") => "Key",
         (_, "exclude" | "exclude_file" | "exclude_contents") => "What is saved",
+        ("serve", "add_token" | "right" | "path" | "quota" | "of_machine" | "overdue") => "A new token",
         (_, "key_file" | "words" | "passphrase" | "new_key_file") if command != "key" => "Key",
         (_, "sysroot" | "machine") => "Another system than the running one",
         (_, "kernel" | "mode" | "timeout" | "append" | "no_firmware" | "compression") => "Rescue system",

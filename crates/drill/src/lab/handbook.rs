@@ -22,7 +22,9 @@ pub enum Runs {
 }
 
 /// What another test runs, by how the line begins: the rescue system, a screen, storage that one machine does not have.
-const THERE: [(&str, &str, &str); 37] = [
+const THERE: [(&str, &str, &str); 39] = [
+    ("lifeboat --json status > ", "crates/serve/tests/serve/room.rs", "/api/v1/status"),
+    ("lifeboat serve ", "crates/cli/tests/serve.rs", "\"serve\""),
     ("lifeboat media set ", "crates/drill/tests/sets.rs", "lifeboat media set --size"),
     ("lifeboat list --from /srv/discs", "crates/cli/tests/root_sets.rs", "[\"list\", \"--from\", from]"),
     ("lifeboat verify --from /srv/discs", "crates/cli/tests/root_sets.rs", "[\"verify\", \"--from\", \"./discs\"]"),

@@ -1,0 +1,140 @@
+//! The boot tree: `DIR/boot` at `/boot/…`, for everybody, read-only.
+//!
+//! GRUB's signed network image asks for `/grub/grub.cfg` of the server's root, wherever it came from itself; so `/grub/…` is `DIR/boot/grub`.
+//! Firmware asks by HEAD before each GET, and wants the length.
+
+use crate::answer::{Answer, Refusal, file};
+use crate::folder::Folder;
+use crate::path::LONGEST_PATH;
+use crate::place::blocking;
+use crate::room::BOOT;
+use hyper::body::Incoming;
+use hyper::{Method, Request};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+use std::fs::File;
+
+/// Methods.
+pub const METHODS: &[&str] = &["GET", "HEAD"];
+
+const NOT_THERE: Refusal = Refusal::Missing("there is no such file in the boot tree");
+
+/// Answers a request for a path that begins with `/boot/` or `/grub/`.
+///
+/// # Errors
+/// [`Refusal`].
+pub async fn answer(root: &Folder, request: &Request<Incoming>) -> Result<Answer, Refusal> {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        return Err(Refusal::Method(METHODS));
+    }
+    let Some(below) = below(request.uri().path()) else { return Err(NOT_THERE) };
+    let (root, wanted) = (root.clone(), below.clone());
+    let opened = blocking(move || {
+        // Opened anew each time: a tree that is exchanged as a whole is another folder.
+        let tree = root.enter([BOOT])?;
+        let opened = open(&tree, &wanted)?;
+        let status = rustix::fs::fstat(&opened)?;
+        match FileType::from_raw_mode(status.st_mode) {
+            FileType::RegularFile => Ok((opened, status.into())),
+            _ => Err(Errno::NOENT.into()),
+        }
+    });
+    match opened.await {
+        Ok((opened, known)) => Ok(file(request.method(), request.headers(), opened, known)),
+        Err(error) => match error.raw_os_error().map(Errno::from_raw_os_error) {
+            // XDEV: a link leads out of the tree (openat2(2), RESOLVE_BENEATH).
+            Some(
+                Errno::NOENT
+                | Errno::NOTDIR
+                | Errno::LOOP
+                | Errno::XDEV
+                | Errno::ISDIR
+                | Errno::NXIO
+                | Errno::NAMETOOLONG,
+            ) => Err(NOT_THERE),
+            _ => Err(Refusal::system("READ", format!("{BOOT}/{below}"), error)),
+        },
+    }
+}
+
+/// Links inside the tree are followed, those out of it are not.
+fn open(tree: &Folder, path: &str) -> Result<File, Errno> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    match rustix::fs::openat2(tree.held(), path, flags, Mode::empty(), resolve) {
+        // Kernels before 5.6, and sandboxes that do not know the call: no link is followed at all.
+        Err(Errno::NOSYS | Errno::PERM) => {
+            let (folders, name) = path.rsplit_once('/').map_or((None, path), |(folders, name)| (Some(folders), name));
+            let folder = tree.enter(folders.into_iter().flat_map(|folders| folders.split('/')))?;
+            folder.open(name).map(|(file, _)| file)
+        }
+        opened => opened.map(File::from),
+    }
+}
+
+/// The path below the tree of a request's path: decoded once, without empty and dotted components.
+pub(crate) fn below(path: &str) -> Option<String> {
+    if path.len() > LONGEST_PATH {
+        return None;
+    }
+    let decoded = decode(path)?;
+    let below = match decoded.strip_prefix("/boot/") {
+        Some(below) => below.to_owned(),
+        None => decoded.strip_prefix('/').filter(|rest| rest.starts_with("grub/"))?.to_owned(),
+    };
+    // GRUB and iPXE put paths together with two slashes at times.
+    let components: Vec<&str> = below.split('/').filter(|component| !component.is_empty()).collect();
+    let is_plain = !components.is_empty() && !components.iter().any(|component| matches!(*component, "." | ".."));
+    (is_plain && !below.ends_with('/')).then(|| components.join("/"))
+}
+
+/// Decodes `%41`; `None` for what is no text or holds control characters.
+fn decode(path: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.bytes();
+    while let Some(byte) = rest.next() {
+        let digit = |byte: Option<u8>| char::from(byte?).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        bytes.push(match byte {
+            b'%' => digit(rest.next())? << 4 | digit(rest.next())?,
+            byte => byte,
+        });
+    }
+    String::from_utf8(bytes).ok().filter(|text| !text.chars().any(char::is_control))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_stay_below_the_tree() {
+        for (path, expected) in [
+            ("/boot/vmlinuz", Some("vmlinuz")),
+            ("/boot//a//b", Some("a/b")),
+            ("/boot/a%20b%2fc", Some("a b/c")),
+            ("/boot/...", Some("...")),
+            ("/grub/grub.cfg", Some("grub/grub.cfg")),
+            ("/boot/grub/x86_64-efi/command.lst", Some("grub/x86_64-efi/command.lst")),
+            ("/boot/", None),
+            ("/boot/a/", None),
+            ("/boot/../serve.toml", None),
+            ("/boot/%2e%2e/serve.toml", None),
+            ("/boot/a/%2E./%2e./serve.toml", None),
+            ("/boot/..%2fserve.toml", None),
+            ("/boot/./a", None),
+            ("/boot/a%00", None),
+            ("/boot/%0a", None),
+            ("/boot/%", None),
+            ("/boot/%4", None),
+            ("/boot/%zz", None),
+            ("/boot/%ff", None),
+            ("/boot", None),
+            ("/grub", None),
+            ("/grubx/a", None),
+            ("/%2fboot/a", None),
+        ] {
+            assert_eq!(below(path).as_deref(), expected, "{path}");
+        }
+        assert_eq!(below(&format!("/boot/{}", "a".repeat(2000))), None);
+    }
+}

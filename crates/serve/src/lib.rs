@@ -1,0 +1,101 @@
+//! A room's server: the store of archives, the boot tree, and the page that shows how the machines are.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`settings`], `live` | `serve.toml`: addresses, limits, tokens; read again when it changes |
+//! | [`token`], `login` | what a machine shows, and what it may do |
+//! | [`path`] | paths of restic's REST protocol |
+//! | `store`, `upload`, `incoming` | the store: reading, listing and removing; files that arrive |
+//! | `folder`, `place` | folders of the store, where no link is followed; where a path of the store leads |
+//! | `usage` | what lies in the store: quotas, growth, last backups |
+//! | `boot` | the boot tree |
+//! | [`state`] | what machines tell: events of recoveries, reports |
+//! | [`machines`] | the machines, put together from all that |
+//! | `page`, `metrics`, `api` | how they are shown: HTML, OpenMetrics, JSON |
+//! | `route` | which request is for whom, and who may ask it |
+//! | `answer`, `body`, `range`; `arriving` | answers, and why something is refused; bodies of requests |
+//! | `fuzz` | entry points for fuzzing, behind the feature of that name |
+//! | [`room`] | what all connections share |
+//! | [`server`], `tls`, `patient`, `counters` | listeners, connections and their limits |
+//!
+//! Below the server's folder:
+//!
+//! | path | holds |
+//! | --- | --- |
+//! | `serve.toml` | settings and tokens, mode 0600 |
+//! | `store/REPO/` | repositories, as local ones: `restic -r DIR/store/REPO` and `lifeboat --from DIR/store/REPO` read them |
+//! | `boot/` | the boot tree |
+//! | `state/` | the certificate and its key, what machines told, the lock |
+
+mod answer;
+mod api;
+mod arriving;
+mod body;
+mod boot;
+mod counters;
+mod folder;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
+mod incoming;
+mod live;
+mod login;
+pub mod machines;
+mod metrics;
+mod page;
+pub mod path;
+mod patient;
+mod place;
+mod range;
+pub mod room;
+mod route;
+pub mod server;
+pub mod settings;
+pub mod state;
+mod store;
+mod tls;
+pub mod token;
+mod upload;
+mod usage;
+
+pub use api::OPENAPI;
+pub use path::Repo;
+pub use room::{Limits, Scope};
+pub use route::ROUTES;
+pub use server::{Prepared, ServeError, prepare};
+pub use settings::{NewToken, Settings, SettingsError, add_token};
+pub use token::{Name, Right};
+
+use std::path::Path;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Serves a folder until SIGTERM or SIGINT comes. `change` has the last word on the settings of the start; `started` is called when all
+/// is ready.
+///
+/// # Errors
+/// [`ServeError`].
+pub fn serve(
+    path: &Path,
+    change: impl FnOnce(&mut Settings),
+    started: impl FnOnce(&Prepared),
+) -> Result<(), ServeError> {
+    let system = |action| {
+        let path = path.to_owned();
+        move |cause| ServeError::System { action, path, cause }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(system("SERVE"))?;
+    runtime.block_on(async {
+        let prepared = prepare(path, Limits::default(), change).await?;
+        let mut ends = signal(SignalKind::terminate()).map_err(system("SERVE"))?;
+        let mut stops = signal(SignalKind::interrupt()).map_err(system("SERVE"))?;
+        started(&prepared);
+        prepared
+            .run(async move {
+                tokio::select! {
+                    _ = ends.recv() => {}
+                    _ = stops.recv() => {}
+                }
+            })
+            .await;
+        Ok(())
+    })
+}

@@ -1,0 +1,60 @@
+//! Lifeboat's own client.
+
+use crate::support::{Room, hash};
+use lifeboat_remote::rest::Rest;
+use lifeboat_remote::{Credentials, Fault, Files, Kind, Patience};
+use std::sync::Arc;
+use std::time::Duration;
+
+fn client(room: &Room, token: &str, repo: &str) -> Rest {
+    let pairs = [("RESTIC_REST_USERNAME", token), ("RESTIC_REST_PASSWORD", room.secrets[token].as_str())];
+    let credentials = Credentials::new(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let (attempt, all) = (Duration::from_secs(5), Duration::from_secs(10));
+    let patience = Patience::with("test".to_owned(), Arc::new(|_| ()), attempt, all);
+    Rest::new(&format!("http://{}/{repo}/", room.address), &credentials, patience).unwrap()
+}
+
+#[test]
+fn our_own_client_gets_on_with_it() {
+    let room = Room::plain(&[
+        ("adds", "append-only", Some("m/a"), None),
+        ("all", "full", Some("m/a"), Some(300_000)),
+        ("other", "full", Some("m/b"), None),
+    ]);
+    let (adds, all, other) = (client(&room, "adds", "m/a"), client(&room, "all", "m/a"), client(&room, "other", "m/a"));
+    adds.create().unwrap();
+    assert!(matches!(adds.read(Kind::Config, "config"), Err(Fault::Missing(_))));
+    adds.write(Kind::Config, "config", b"config").unwrap();
+    for (kind, size) in
+        [(Kind::Pack, 200_000), (Kind::Index, 70_000), (Kind::Snapshot, 500), (Kind::Key, 400), (Kind::Lock, 150)]
+    {
+        assert_eq!(adds.list(kind).unwrap(), []);
+        let content: Vec<u8> = (0..size).map(|number: u32| (number % 241) as u8).collect();
+        let name = hash(&content);
+        adds.write(kind, &name, &content).unwrap();
+        // A second time: the answer of the first one may have been lost.
+        adds.write(kind, &name, &content).unwrap();
+        assert_eq!(adds.list(kind).unwrap(), [(name.clone(), u64::from(size))]);
+        assert_eq!(adds.read(kind, &name).unwrap(), content);
+        assert_eq!(adds.read_part(kind, &name, 100, 50).unwrap(), content[100..150]);
+        assert!(adds.read_part(kind, &name, u64::from(size) - 10, 50).is_err());
+        let removed = adds.remove(kind, &name);
+        assert_eq!(removed.is_ok(), kind == Kind::Lock, "{kind:?}: {removed:?}");
+        assert!(matches!(other.read(kind, &name), Err(Fault::Final(_))) && other.list(kind).is_err());
+    }
+    // How a prune asks whether anything may be removed at all.
+    let none = hash(b"none");
+    assert!(adds.remove(Kind::Pack, &none).is_err());
+    all.remove(Kind::Pack, &none).unwrap();
+    // A full quota ends the work at once, with the reason, instead of being waited for.
+    let content = vec![1; 100_000];
+    let fault = all.write(Kind::Pack, &hash(&content), &content).unwrap_err();
+    assert!(
+        matches!(&fault, Fault::Final(text) if text.contains("the quota of 293.0 KiB for m/a is used up")),
+        "{fault:?}"
+    );
+    for (name, _) in all.list(Kind::Pack).unwrap() {
+        all.remove(Kind::Pack, &name).unwrap();
+    }
+    all.write(Kind::Pack, &hash(&content), &content).unwrap();
+}
