@@ -4,8 +4,10 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 fn lifeboat(arguments: &[&str], folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
@@ -87,8 +89,19 @@ fn a_token_is_printed_once_and_lets_in() {
     let second = run(&["serve", "DIR", "--listen", "127.0.0.1:0"], &folder);
     assert_eq!(second.status.code(), Some(3), "{second:?}");
     let pid = rustix::process::Pid::from_raw(running.0.id().cast_signed()).unwrap();
+    // An upload that is under way is taken to its end, and the signal ends the process after that.
+    let mut upload = TcpStream::connect(&address).unwrap();
+    let head = format!("POST /machines/web1/config HTTP/1.1\r\nHost: x\r\n{login}Content-Length: 6\r\n\r\ncon");
+    upload.write_all(head.as_bytes()).unwrap();
+    std::thread::sleep(Duration::from_millis(500));
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-    assert!(running.0.wait().unwrap().success());
+    std::thread::sleep(Duration::from_millis(500));
+    upload.write_all(b"fig").unwrap();
+    let mut answer = String::new();
+    upload.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert_eq!(running.0.wait().unwrap().signal(), Some(15));
+    assert_eq!(std::fs::read(folder.join("store/machines/web1/config")).unwrap(), b"config");
     std::fs::set_permissions(folder.join("serve.toml"), std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
     let open = run(&["serve", "DIR", "--listen", "127.0.0.1:0"], &folder);
     assert_eq!(open.status.code(), Some(3), "{open:?}");

@@ -65,11 +65,11 @@ pub use server::{Prepared, ServeError, prepare};
 pub use settings::{NewToken, Settings, SettingsError, add_token};
 pub use token::{Name, Right};
 
+use lifeboat_sys::ending;
 use std::path::Path;
-use tokio::signal::unix::{SignalKind, signal};
 
-/// Serves a folder until SIGTERM or SIGINT comes. `change` has the last word on the settings of the start; `started` is called when all
-/// is ready.
+/// Serves a folder until a signal ends the process, as [`ending`] has it: what is being answered then is answered to its end. `change` has
+/// the last word on the settings of the start; `started` is called when all is ready.
 ///
 /// # Errors
 /// [`ServeError`].
@@ -78,24 +78,22 @@ pub fn serve(
     change: impl FnOnce(&mut Settings),
     started: impl FnOnce(&Prepared),
 ) -> Result<(), ServeError> {
-    let system = |action| {
-        let path = path.to_owned();
-        move |cause| ServeError::System { action, path, cause }
-    };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(system("SERVE"))?;
+    let failed = |cause| ServeError::System { action: "SERVE", path: path.to_owned(), cause };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
     runtime.block_on(async {
         let prepared = prepare(path, Limits::default(), change).await?;
-        let mut ends = signal(SignalKind::terminate()).map_err(system("SERVE"))?;
-        let mut stops = signal(SignalKind::interrupt()).map_err(system("SERVE"))?;
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let (running, ended) = std::sync::mpsc::channel::<()>();
+        // The process ends when this is done: so it waits until the server has ended.
+        let registration = ending::register(move || {
+            drop(stop);
+            let _ = ended.recv();
+        });
         started(&prepared);
-        prepared
-            .run(async move {
-                tokio::select! {
-                    _ = ends.recv() => {}
-                    _ = stops.recv() => {}
-                }
-            })
-            .await;
+        prepared.run(async { drop(stopped.await) }).await;
+        drop(running);
+        ending::wait_when_ending();
+        drop(registration);
         Ok(())
     })
 }

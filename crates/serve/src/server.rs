@@ -38,8 +38,8 @@ use tokio_rustls::TlsAcceptor;
 
 /// Held while a server runs.
 const LOCK: &str = "lock";
-/// How long the requests that are being answered may take when the server is told to end.
-const ENDING: Duration = Duration::from_secs(20);
+/// How long the requests that are being answered may take when the server is told to end: less than [`lifeboat_sys::ending`] waits, 10 s.
+const ENDING: Duration = Duration::from_secs(8);
 /// A pause after the system gives no connection, mostly because there are no descriptors left.
 const PAUSE: Duration = Duration::from_millis(100);
 /// How often the store is counted anew, for what others have changed in it.
@@ -189,7 +189,7 @@ impl Prepared {
         self.tls.as_ref()
     }
 
-    /// Answers until `stop` ends; what is being answered then is answered to its end, within 20 seconds.
+    /// Answers until `stop` ends; what is being answered then is answered to its end, within 8 seconds.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let (told, tell) = watch::channel(false);
         let door = Arc::new(Door {
