@@ -441,7 +441,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__backup)
-            opts="-n -v -h --to --init --own-disk --sysroot --key-file --words --passphrase --exclude --exclude-contents --machine --force --wait-lock --dry-run --compression --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-n -v -h --to --init --own-disk --sysroot --key-file --words --passphrase --exclude --exclude-file --exclude-contents --machine --force --wait-lock --dry-run --compression --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -460,6 +460,10 @@ _lifeboat() {
                     return 0
                     ;;
                 --exclude)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --exclude-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2789,7 +2793,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__media__subcmd__iso)
-            opts="-v -h --out --from --snapshot --backup --rescue-only --source --machine --sysroot --embed-key --kernel --mode --timeout --append --no-firmware --compression --layout --work-dir --force --key-file --words --passphrase --exclude --exclude-contents --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-v -h --out --from --snapshot --backup --rescue-only --source --machine --sysroot --embed-key --kernel --mode --timeout --append --no-firmware --compression --layout --work-dir --force --key-file --words --passphrase --exclude --exclude-file --exclude-contents --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2852,6 +2856,10 @@ _lifeboat() {
                     return 0
                     ;;
                 --exclude)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --exclude-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2963,7 +2971,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__media__subcmd__set)
-            opts="-n -v -h --out --burn --size --no-verify --dry-run --machine --sysroot --embed-key --kernel --mode --timeout --append --no-firmware --compression --layout --work-dir --force --key-file --words --passphrase --exclude --exclude-contents --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-n -v -h --out --burn --size --no-verify --dry-run --machine --sysroot --embed-key --kernel --mode --timeout --append --no-firmware --compression --layout --work-dir --force --key-file --words --passphrase --exclude --exclude-file --exclude-contents --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3025,6 +3033,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --exclude-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --exclude-contents)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -3057,7 +3069,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__media__subcmd__tape)
-            opts="-v -h --to --obdr --no-verify --machine --sysroot --embed-key --kernel --mode --timeout --append --no-firmware --compression --layout --work-dir --force --key-file --words --passphrase --exclude --exclude-contents --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-v -h --to --obdr --no-verify --machine --sysroot --embed-key --kernel --mode --timeout --append --no-firmware --compression --layout --work-dir --force --key-file --words --passphrase --exclude --exclude-file --exclude-contents --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3111,6 +3123,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --exclude-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --exclude-contents)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -3143,7 +3159,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__media__subcmd__usb)
-            opts="-y -n -v -h --to --size --from --snapshot --no-backup --yes --no-verify --dry-run --machine --sysroot --embed-key --kernel --mode --timeout --append --no-firmware --compression --layout --work-dir --force --key-file --words --passphrase --exclude --exclude-contents --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-y -n -v -h --to --size --from --snapshot --no-backup --yes --no-verify --dry-run --machine --sysroot --embed-key --kernel --mode --timeout --append --no-firmware --compression --layout --work-dir --force --key-file --words --passphrase --exclude --exclude-file --exclude-contents --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3206,6 +3222,10 @@ _lifeboat() {
                     return 0
                     ;;
                 --exclude)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --exclude-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3399,7 +3419,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__rescue)
-            opts="-n -v -h --out --machine --dry-run --sysroot --embed-key --kernel --mode --timeout --append --no-firmware --compression --layout --work-dir --force --key-file --words --passphrase --exclude --exclude-contents --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-n -v -h --out --machine --dry-run --sysroot --embed-key --kernel --mode --timeout --append --no-firmware --compression --layout --work-dir --force --key-file --words --passphrase --exclude --exclude-file --exclude-contents --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3450,6 +3470,10 @@ _lifeboat() {
                     return 0
                     ;;
                 --exclude)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --exclude-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3528,7 +3552,7 @@ _lifeboat() {
                     return 0
                     ;;
                 --overwrite)
-                    COMPREPLY=($(compgen -W "always if-changed never" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "always if-changed if-newer never" -- "${cur}"))
                     return 0
                     ;;
                 --stage)

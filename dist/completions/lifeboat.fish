@@ -75,10 +75,11 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l config -d 'R
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l to -d 'The repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; usb or usb:ID for a stick of \'media usb\'; or a stream: stream:FILE, stream:DIR/NAME,size=650M for files of that size, stream:- for standard output, or tape:/dev/nst0' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l to -d 'The repository: a folder, or nfs://, smb://, sftp://, rest:http(s):// or s3://; usb or usb:ID for a stick of \'media usb\'; or a stream: stream:FILE, stream:DIR/NAME,size=650M for files of that size, stream:- for standard output, or tape:/dev/nst0' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l sysroot -d 'Work on the root filesystem in this folder: kernel, modules and programs are taken from there' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l exclude -d 'Leave this path out, with everything below it, or all that fits a pattern, e.g. \'**/*.tmp\'; may be repeated' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l exclude-file -d 'Leave out what this file names, a path or a pattern on each line; empty lines and those that begin with # count for nothing; may be repeated' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l exclude-contents -d 'Keep this directory but leave out what it holds; may be repeated' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l machine -d 'Use this machine description instead of probing (for a root filesystem in a folder)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l wait-lock -d 'How long to wait while another program holds the repository exclusively, as `restic prune` does' -r
@@ -99,7 +100,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -s n -l dry-ru
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l from -d 'A repository: a folder, or nfs://, smb://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l machine -l host -d 'List only snapshots of this machine; not with --long, where the snapshot says it' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
@@ -115,7 +116,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -s l -l long -d 
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -l from -d 'A repository: a folder, or nfs://, smb://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -l machine -l host -d 'List only snapshots of this machine; not with --long, where the snapshot says it' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
@@ -131,7 +132,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -s l -l lon
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -l from -d 'A repository: a folder, or nfs://, smb://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
@@ -149,7 +150,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -s n -l numeric -d
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l from -d 'A repository: a folder, or nfs://, smb://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -s s -l snapshot -d 'Use only this snapshot: \'latest\', or the beginning of an id; may be repeated' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l machine -l host -d 'Use the snapshots of this machine' -r
@@ -172,7 +173,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -s l -l long -d 
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -l from -d 'A repository: a folder, or nfs://, smb://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
@@ -187,7 +188,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -l content -d 'S
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -l from -d 'A repository: a folder, or nfs://, smb://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -s t -l target -l out -d 'Write to this new file instead of standard output' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
@@ -203,7 +204,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -l tar -d 'Write
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l from -d 'A repository: a folder, or nfs://, smb://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -s s -l snapshot -d 'Use only this snapshot: \'latest\', or the beginning of an id; may be repeated' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l machine -l host -d 'Use the snapshots of this machine' -r
@@ -220,7 +221,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l all-machines
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l from -d 'A repository: a folder, or nfs://, smb://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -s s -l snapshot -d 'Use only this snapshot: \'latest\', or the beginning of an id; may be repeated' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l machine -l host -d 'Use the snapshots of this machine' -r
@@ -239,7 +240,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l allow-other 
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l from -d 'A repository: a folder, or nfs://, smb://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l to -d 'Offer this folder as the place to restore to' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
@@ -274,7 +275,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l out -d 'The image to write' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l from -d 'Embed the latest snapshot of this repository' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l snapshot -d 'Embed this snapshot instead of the latest' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l source -d 'Where recovery reads the archive from: nfs://, http(s)://, rest:, sftp:// or s3://, disk:UUID=…:/PATH, or a stream: tape, stream:disk:UUID=…:/PATH. With --embed-key the medium carries the names and passwords for it, too' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l source -d 'Where recovery reads the archive from: nfs://, smb://, http(s)://, rest:, sftp:// or s3://, disk:UUID=…:/PATH, or a stream: tape, stream:disk:UUID=…:/PATH. With --embed-key the medium carries the names and passwords for it, too' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l machine -d 'Use this machine description instead of probing (for a root filesystem in a folder)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l sysroot -d 'Work on the root filesystem in this folder: kernel, modules and programs are taken from there' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l kernel -d 'Kernel release to boot [default: the running one, or the newest below --sysroot]' -r
@@ -289,6 +290,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l work-dir -d 'Folder for temporary files, with room for the archive and 1 GB more [default: /var/tmp, or the folder of the image when /var/tmp is too small]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l exclude -d 'Leave this path out, with everything below it, or all that fits a pattern, e.g. \'**/*.tmp\'; may be repeated' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l exclude-file -d 'Leave out what this file names, a path or a pattern on each line; empty lines and those that begin with # count for nothing; may be repeated' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l exclude-contents -d 'Keep this directory but leave out what it holds; may be repeated' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
@@ -325,6 +327,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l work-dir -d 'Folder for temporary files, with room for the archive and 1 GB more [default: /var/tmp, or the folder of the image when /var/tmp is too small]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l exclude -d 'Leave this path out, with everything below it, or all that fits a pattern, e.g. \'**/*.tmp\'; may be repeated' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l exclude-file -d 'Leave out what this file names, a path or a pattern on each line; empty lines and those that begin with # count for nothing; may be repeated' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l exclude-contents -d 'Keep this directory but leave out what it holds; may be repeated' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
@@ -360,6 +363,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from tape" -l work-dir -d 'Folder for temporary files, with room for the archive and 1 GB more [default: /var/tmp, or the folder of the image when /var/tmp is too small]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from tape" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from tape" -l exclude -d 'Leave this path out, with everything below it, or all that fits a pattern, e.g. \'**/*.tmp\'; may be repeated' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from tape" -l exclude-file -d 'Leave out what this file names, a path or a pattern on each line; empty lines and those that begin with # count for nothing; may be repeated' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from tape" -l exclude-contents -d 'Keep this directory but leave out what it holds; may be repeated' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from tape" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from tape" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
@@ -395,6 +399,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -l work-dir -d 'Folder for temporary files, with room for the archive and 1 GB more [default: /var/tmp, or the folder of the image when /var/tmp is too small]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -l exclude -d 'Leave this path out, with everything below it, or all that fits a pattern, e.g. \'**/*.tmp\'; may be repeated' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -l exclude-file -d 'Leave out what this file names, a path or a pattern on each line; empty lines and those that begin with # count for nothing; may be repeated' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -l exclude-contents -d 'Keep this directory but leave out what it holds; may be repeated' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
@@ -462,6 +467,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l layout -d '
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l work-dir -d 'Folder for temporary files, with room for the archive and 1 GB more [default: /var/tmp, or the folder of the image when /var/tmp is too small]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l exclude -d 'Leave this path out, with everything below it, or all that fits a pattern, e.g. \'**/*.tmp\'; may be repeated' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l exclude-file -d 'Leave out what this file names, a path or a pattern on each line; empty lines and those that begin with # count for nothing; may be repeated' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l exclude-contents -d 'Keep this directory but leave out what it holds; may be repeated' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
@@ -574,15 +580,16 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_see
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from help" -f -a "diff" -d 'What changed since the machine was recorded'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from help" -f -a "edit" -d 'Write a description with another layout: RAID, LVM or encryption more or less, other disks; in $EDITOR without a move'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l from -d 'A repository: a folder, or nfs://, smb://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l to -d 'Restore below this folder instead of to the original places' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l snapshot -d 'Restore this snapshot instead of the latest' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -s i -l include -d 'Restore only what fits this pattern, with what is below it; may be repeated. * and ? stand for characters of a name, ** for any folders' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -s e -l exclude -d 'Leave out what fits this pattern, with what is below it; may be repeated' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l as -d 'Restore the single PATH under this name: into --to DIR, or beside the original' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l overwrite -d 'What happens to files that are there: replace them, only those that differ in type, size, time, owner or mode, or never' -r -f -a "always\t'Replace it'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l overwrite -d 'What happens to files that are there: replace them, only those that differ in type, size, time, owner or mode, only those that are newer in the archive, or never' -r -f -a "always\t'Replace it'
 if-changed\t'Replace what differs in type, size, modification time, owner or mode'
+if-newer\t'Replace what was modified later in the archive'
 never\t'Leave it as it is'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l stage -d 'In the rescue system: only this stage of the machine\'s recovery; the next one continues from there' -r -f -a "plan\t'Show what would be done to which disks'
 rebuild\t'Wipe the disks, make partitions and filesystems, mount them below /target'
@@ -614,7 +621,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l any-firmwa
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l from -d 'A repository: a folder, or nfs://, smb://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l snapshot -d 'Compare this snapshot instead of the latest' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l root -d 'Compare with the tree below this folder instead of /; in the rescue system, instead of the disks, which are mounted read-only for it' -r -F
@@ -630,7 +637,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l passphrase
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l from -d 'A repository: a folder, or nfs://, smb://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
@@ -644,7 +651,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l passphrase 
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand forget" -l from -d 'The repository: a folder, or nfs://, sftp://, rest:http(s):// or s3:// [default: \'repository\' in /etc/lifeboat.toml]' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand forget" -l from -d 'The repository: a folder, or nfs://, smb://, sftp://, rest:http(s):// or s3:// [default: \'repository\' in /etc/lifeboat.toml]' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand forget" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand forget" -l wait-lock -d 'How long to wait while another program holds the repository in a way that stands against this' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand forget" -l keep-last -d 'Keep the last N snapshots; N may be \'unlimited\' here and below' -r
@@ -679,7 +686,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand forget" -l prune -d 'R
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand forget" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand forget" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand forget" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l from -d 'The repository: a folder, or nfs://, sftp://, rest:http(s):// or s3:// [default: \'repository\' in /etc/lifeboat.toml]' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l from -d 'The repository: a folder, or nfs://, smb://, sftp://, rest:http(s):// or s3:// [default: \'repository\' in /etc/lifeboat.toml]' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l wait-lock -d 'How long to wait while another program holds the repository in a way that stands against this' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l max-unused -d 'Leave this much that nobody needs in packs that are partly needed: e.g. 5%, 2G or unlimited' -r
@@ -797,7 +804,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand serve" -l config -d 'R
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand serve" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand serve" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand serve" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand logs" -l to -d 'Where to save them, in a new folder: a folder, a block device with a filesystem, or nfs://, sftp:// or s3://. No key is among them' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand logs" -l to -d 'Where to save them, in a new folder: a folder, a block device with a filesystem, or nfs://, smb://, sftp:// or s3://. No key is among them' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand logs" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand logs" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand logs" -l threads -d 'Use at most this many processors, programs that are started included' -r
@@ -859,7 +866,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_s
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from import" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from import" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from list" -l from -d 'A repository: a folder, or nfs://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from list" -l from -d 'A repository: a folder, or nfs://, smb://, sftp://, rest:http(s):// or s3://; or a medium: its file, device, mount point or http(s):// address; or a stream: stream:FILE, stream:DIR/NAME, stream:- for standard input, or tape:/dev/nst0' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from list" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from list" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from list" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
