@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// What the help of `layout plan` ends with.
 pub const PLAN_NOTE: &str = "\
-Disks for --onto, of which only the size is needed:
+Disks for --onto are described so; only the size is needed.
   {\"disks\": [{\"size\": \"500 GiB\", \"sector_bytes\": 4096, \"serial\": \"S1\", \"wwn\": \"0x5000\", \"path\": \"/dev/sdb\"}],
    \"uefi\": true}
 Without \"uefi\" the firmware is that of the machine.";
