@@ -7,11 +7,12 @@ mod common;
 
 use common::{backup, machine_manifest, machine_request, repository, scratch};
 use lifeboat_archive::{
-    ArchiveError, BackupReport, FileTree, Place, Quiet, Repository, RepositoryOptions, RestoreOptions, Selection,
+    ArchiveError, BackupReport, FileTree, Place, Quiet, Repository, RepositoryOptions, RestoreOptions, Secret,
+    Selection,
 };
 use lifeboat_remote::folder::Folder;
 use lifeboat_remote::{Fault, Files, Kind, Patience};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -29,6 +30,16 @@ fn pipe(path: &Path) {
 fn endless(path: &Path) {
     let _ = std::fs::remove_file(path);
     std::os::unix::fs::symlink("/dev/zero", path).unwrap();
+}
+
+/// A tree with one file, a repository with a snapshot of it, and the key.
+fn saved(scratch: &Path) -> (PathBuf, PathBuf, Secret) {
+    let (tree, location) = (scratch.join("tree"), scratch.join("repository"));
+    std::fs::create_dir_all(&tree).unwrap();
+    std::fs::write(tree.join("f"), "content").unwrap();
+    let (made, key) = repository(&location);
+    backup(&made, &FileTree::new(&tree));
+    (tree, location, key)
 }
 
 #[test]
@@ -106,12 +117,7 @@ impl Files for Counting {
 #[test]
 fn many_broken_index_files_are_listed_as_often_as_one() {
     let scratch = scratch();
-    let tree = scratch.path().join("tree");
-    std::fs::create_dir_all(&tree).unwrap();
-    std::fs::write(tree.join("f"), "content").unwrap();
-    let location = scratch.path().join("repository");
-    let (made, key) = repository(&location);
-    backup(&made, &FileTree::new(&tree));
+    let (tree, location, key) = saved(scratch.path());
     let lists = |broken: u32| {
         for number in 0..broken {
             std::fs::write(location.join("index").join(format!("{number:064x}")), "junk").unwrap();
@@ -131,12 +137,7 @@ fn many_broken_index_files_are_listed_as_often_as_one() {
 #[test]
 fn holes_make_nobody_read_for_minutes() {
     let scratch = scratch();
-    let tree = scratch.path().join("tree");
-    std::fs::create_dir_all(&tree).unwrap();
-    std::fs::write(tree.join("f"), "content").unwrap();
-    let location = scratch.path().join("repository");
-    let (made, key) = repository(&location);
-    backup(&made, &FileTree::new(&tree));
+    let (_, location, key) = saved(scratch.path());
     let many = 200;
     for number in 0..many {
         for (directory, kind) in [("index", Kind::Index), ("snapshots", Kind::Snapshot), ("keys", Kind::Key)] {
@@ -200,12 +201,7 @@ fn nothing_is_written_through_links_of_others() {
 #[test]
 fn a_file_with_many_names_is_read_once() {
     let scratch = scratch();
-    let tree = scratch.path().join("tree");
-    std::fs::create_dir_all(&tree).unwrap();
-    std::fs::write(tree.join("f"), "content").unwrap();
-    let location = scratch.path().join("repository");
-    let (made, key) = repository(&location);
-    backup(&made, &FileTree::new(&tree));
+    let (_, location, key) = saved(scratch.path());
     let name = |number: u32| location.join("snapshots").join(format!("{number:064x}"));
     std::fs::write(name(0), vec![7; 1 << 20]).unwrap();
     for number in 1..50 {
@@ -266,12 +262,7 @@ fn the_folder_of_a_repository_is_held() {
 #[test]
 fn giants_that_cost_nothing_are_not_read_again_and_again() {
     let scratch = tempfile::tempdir_in("/var/tmp").unwrap();
-    let tree = scratch.path().join("tree");
-    std::fs::create_dir_all(&tree).unwrap();
-    std::fs::write(tree.join("f"), "content").unwrap();
-    let location = scratch.path().join("repository");
-    let (made, key) = repository(&location);
-    backup(&made, &FileTree::new(&tree));
+    let (tree, location, key) = saved(scratch.path());
     // A pack that says that it has a header of 16 MiB, in a hole, and under a thousand names.
     let name = |number: u32| location.join("data/00").join(format!("{number:064x}"));
     let sparse = std::fs::File::create(name(0)).unwrap();

@@ -230,6 +230,7 @@ fn beside_restic_nothing_is_done() {
     let scratch = scratch();
     let (repository, key, tree, location) = with_waste(scratch.path());
     let before = files_below(&location);
+    let snapshot = repository.snapshots().unwrap().remove(0);
     let mut saving = restic_command(&location, &key, &["backup", "--stdin"]);
     let mut saving = saving.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::null()).spawn().unwrap();
     let began = std::time::Instant::now();
@@ -246,7 +247,6 @@ fn beside_restic_nothing_is_done() {
     prune(&repository);
     prune(&repository);
     assert_checked(&location, &key);
-    let snapshot = repository.snapshots().unwrap().remove(0);
     assert_restores(&repository, &snapshot, &tree);
 }
 

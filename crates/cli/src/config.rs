@@ -168,21 +168,13 @@ fn without_value(message: &str) -> String {
 
 /// How a value is written in TOML that serde calls so.
 fn form(message: &str) -> Option<&'static str> {
-    let expected = message.rsplit_once(", expected ")?.1;
-    [
-        ("a sequence", "[\"…\", \"…\"]"),
-        ("a string", "\"…\""),
-        ("path string", "\"…\""),
-        ("a boolean", "true or false"),
-        ("u", "a number without quotes"),
-        ("i32", "a number without quotes"),
-    ]
-    .iter()
-    .find(|(name, _)| match *name {
-        "u" => expected.len() < 6 && expected.starts_with('u'),
-        name => expected == name,
+    Some(match message.rsplit_once(", expected ")?.1 {
+        "a sequence" => "[\"…\", \"…\"]",
+        "a string" | "path string" => "\"…\"",
+        "a boolean" => "true or false",
+        "u16" | "u32" | "u64" | "usize" | "i32" => "a number without quotes",
+        _ => return None,
     })
-    .map(|(_, form)| *form)
 }
 
 #[cfg(test)]

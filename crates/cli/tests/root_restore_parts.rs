@@ -276,3 +276,52 @@ fn root_what_a_killed_restore_did_not_finish_is_finished_though_nothing_is_overw
     assert_eq!((mode("out/etc"), mode("out/srv")), (mode("tree/etc"), 0o700));
     assert_eq!(desk.files("out"), desk.files("tree"));
 }
+
+#[test]
+fn root_what_is_newer_here_stays() {
+    let desk = Desk::new();
+    let restore = ["latest", "/etc", "--to", "out", "--overwrite", "if-newer"];
+    desk.restored(&restore);
+    assert!(!desk.at("out/srv").exists());
+    let age = |path: &str, seconds: i64| {
+        let file = std::fs::File::options().write(true).open(desk.at(path)).unwrap();
+        let now = std::time::SystemTime::now();
+        let by = std::time::Duration::from_secs(seconds.unsigned_abs());
+        file.set_modified(if seconds < 0 { now - by } else { now + by }).unwrap();
+    };
+    for (path, seconds) in [("out/etc/fstab", 60), ("out/etc/hostname", -86_400)] {
+        write(&desk.at(path), "mine\n");
+        age(path, seconds);
+    }
+    desk.restored(&restore);
+    assert_eq!((desk.text("out/etc/fstab").as_str(), desk.text("out/etc/hostname").as_str()), ("mine\n", "box\n"));
+    let (code, _, err) = desk.restore(&["latest", "--snapshot", "1a2b", "--to", "out"]);
+    assert!(code == 2 && err.contains("two snapshots are named"), "{code} {err}");
+}
+
+#[test]
+fn root_a_list_of_exclusions_and_a_backup_that_does_not_start() {
+    let desk = Desk::new();
+    for path in ["usr/bin/sh", "usr/lib/x", "usr/share/doc/x"] {
+        write(&desk.at("tree").join(path), "x\n");
+    }
+    write(&desk.at("list"), "# documents\n/usr/share/doc\n\n**/*.data\n");
+    let backup = ["backup", "--sysroot", "tree", "--to", "repo", "--key-file", "key"];
+    let from = ["--from", "repo", "--key-file", "key"];
+    let starts = |expected: bool| {
+        let (code, out, err) = desk.run(&[&["verify"], &from[..]].concat());
+        assert!(code == 0 && err.contains("does not start") != expected, "{code} {out} {err}");
+        err
+    };
+    assert!(starts(false).contains(": /usr is not in it, or empty"));
+    let (code, _, err) = desk.run(&[&backup[..], &["--exclude-file", "list"]].concat());
+    assert!(code == 0 && !err.contains("does not start"), "{code} {err}");
+    starts(true);
+    let (_, out, _) = desk.run(&[&["ls", "-R"], &from[..], &["--json"]].concat());
+    assert!(out.contains("/usr/lib/x") && !out.contains("/usr/share/doc") && !out.contains("a.data"), "{out}");
+    let (code, _, err) = desk.run(&[&backup[..], &["--exclude", "/usr/lib/**"]].concat());
+    assert!(code == 0 && err.contains("does not start"), "{code} {err}");
+    assert!(starts(false).contains("/usr/lib is not in it, or empty"));
+    let (code, _, err) = desk.run(&[&backup[..], &["--exclude-file", "none"]].concat());
+    assert!(code == 2 && err.contains("cannot READ it"), "{code} {err}");
+}

@@ -1,6 +1,7 @@
 //! Addresses of places on the network.
 
-use std::fmt;
+use std::net::{IpAddr, ToSocketAddrs as _};
+use std::{fmt, io};
 
 /// A place on the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +31,18 @@ pub struct Host {
     pub port: Option<u16>,
     /// What follows the host, with its slash, as the server knows it: without %-escapes.
     pub path: String,
+}
+
+impl Host {
+    /// The address of the host for the kernel, which asks no name server.
+    ///
+    /// # Errors
+    /// The resolver's, and of a name without an address.
+    pub(crate) fn resolve(&self) -> io::Result<IpAddr> {
+        // Whichever port: only the address counts.
+        let mut found = (self.host.as_str(), 0).to_socket_addrs()?;
+        found.next().map(|address| address.ip()).ok_or_else(|| io::Error::other("the name has no address"))
+    }
 }
 
 /// A prefix in an S3 bucket.

@@ -1,10 +1,9 @@
 //! A repository in a folder of a mounted network filesystem: reads wait for the server.
 
-use crate::files::whole_part;
 use crate::{Fault, Files, Kind, Patience};
 use lifeboat_sys::{beneath, bounded};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 /// What has a name in a directory.
@@ -117,22 +116,11 @@ impl Files for Folder {
 
     fn read_part(&self, kind: Kind, name: &str, offset: u64, length: u64) -> Result<Vec<u8>, Fault> {
         let path = self.path(kind, name);
-        self.patience.insist(|| {
-            let read = || {
-                let (file, _) = bounded::open(&path)?;
-                let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
-                let mut done = 0;
-                while done < bytes.len() {
-                    match file.read_at(&mut bytes[done..], offset + done as u64)? {
-                        0 => break,
-                        count => done += count,
-                    }
-                }
-                bytes.truncate(done);
-                Ok(bytes)
-            };
-            let bytes = read().map_err(|error| fault("READ", &path, &error))?;
-            whole_part(bytes, length, &path.display().to_string())
+        self.insist("READ", &path, || {
+            let length = u32::try_from(length).map_err(io::Error::other)?;
+            let mut bytes = vec![];
+            bounded::read_part(&path, offset, length, &mut bytes)?;
+            Ok(bytes)
         })
     }
 

@@ -3,7 +3,7 @@
 use crate::address::Host;
 use crate::{Fault, Patience};
 use lifeboat_sys::mount::mount;
-use std::net::{IpAddr, ToSocketAddrs as _};
+use std::net::IpAddr;
 use std::path::Path;
 
 /// NFS's usual port; version 3 asks the port mapper when none is named.
@@ -18,7 +18,7 @@ const VERSIONS: [&str; 4] = ["vers=4.2", "vers=4.1", "vers=4.0", "vers=3"];
 pub fn mount_export(place: &Host, target: &Path, writable: bool, patience: &Patience) -> Result<(), Fault> {
     let shown = crate::Address::Nfs(place.clone());
     patience.insist(|| {
-        let address = resolve(&place.host).map_err(|error| Fault::passing("RESOLVE", &place.host, error))?;
+        let address = place.resolve().map_err(|error| Fault::passing("RESOLVE", &place.host, error))?;
         let name = if place.host.contains(':') { format!("[{}]", place.host) } else { place.host.clone() };
         let source = format!("{name}:{}", place.path);
         let mut reported = vec![];
@@ -32,11 +32,6 @@ pub fn mount_export(place: &Host, target: &Path, writable: bool, patience: &Pati
         }
         Err(sort(&shown.to_string(), &reported))
     })
-}
-
-fn resolve(host: &str) -> std::io::Result<IpAddr> {
-    let mut found = (host, PORT).to_socket_addrs()?;
-    found.next().map(|address| address.ip()).ok_or_else(|| std::io::Error::other("the name has no address"))
 }
 
 /// `softerr`: a server that does not answer for some twenty seconds returns ETIMEDOUT, and the reader decides how long to

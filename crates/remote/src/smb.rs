@@ -5,11 +5,9 @@ use crate::address::Host;
 use crate::{Credentials, Fault, Patience};
 use lifeboat_sys::mount::mount;
 use std::io;
-use std::net::{IpAddr, ToSocketAddrs as _};
+use std::net::IpAddr;
 use std::path::Path;
 
-/// SMB's port (direct hosting, MS-SMB2 2.1).
-const PORT: u16 = 445;
 /// Who is meant when nobody is named: servers that have shares for everybody know this name.
 const GUEST: &str = "guest";
 
@@ -36,7 +34,7 @@ pub fn mount_share(
     let shown = crate::Address::Smb(place.clone()).to_string();
     let account = account(place, credentials);
     patience.insist(|| {
-        let address = resolve(&place.host).map_err(|error| Fault::passing("RESOLVE", &place.host, error))?;
+        let address = place.resolve().map_err(|error| Fault::passing("RESOLVE", &place.host, error))?;
         let text = options(place, &account, address, writable);
         let list: Vec<&str> = text.iter().map(String::as_str).collect();
         mount(source(place), target, "cifs", &list).map_err(|error| sort(&shown, &account, &error.source))
@@ -57,11 +55,6 @@ fn account(place: &Host, credentials: &Credentials) -> Account {
     };
     let password = named.and_then(|_| credentials.get("SMB_PASSWORD"));
     Account { user: user.to_owned(), domain: domain.map(str::to_owned), password: password.map(str::to_owned) }
-}
-
-fn resolve(host: &str) -> io::Result<IpAddr> {
-    let mut found = (host, PORT).to_socket_addrs()?;
-    found.next().map(|address| address.ip()).ok_or_else(|| io::Error::other("the name has no address"))
 }
 
 /// A server that does not answer for some twenty seconds returns an error (`soft`, `echo_interval`), and the reader decides how long to retry.

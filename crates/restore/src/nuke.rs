@@ -50,15 +50,21 @@ fn run(rescue: &RescueSystem, network: &Network, runner: &dyn Runner, sink: &dyn
     for line in plan.to_string().lines() {
         sink.emit(&Event::Note { text: line.to_owned() });
     }
-    let warnings = rescue.parameters.warnings;
-    if warnings == Some(Warnings::Stop) && !plan.notes.is_empty() {
-        return Err(Failure::Warnings(plan.notes));
-    }
-    // What may still start is not replaced by what does not, without a person who wants it.
-    if let Some(text) = recovery.lacks.as_ref().filter(|_| warnings != Some(Warnings::GoOn)) {
-        return Err(Failure::Mismatch(format!("{text}; try another snapshot, or lifeboat.warnings=go-on")));
-    }
+    doubts(rescue.parameters.warnings, &plan.notes, recovery.lacks.as_deref())?;
     carry_out(&recovery, rescue, &mut recovery.begin(plan), began, recovery.damaged, sink)
+}
+
+/// Refuses what nobody is there to accept: notes of the plan, if that was wished; a backup that `lacks` what its machine starts from, unless
+/// the opposite was wished.
+fn doubts(warnings: Option<Warnings>, notes: &[String], lacks: Option<&str>) -> Result<(), Failure> {
+    match lacks {
+        _ if warnings == Some(Warnings::Stop) && !notes.is_empty() => Err(Failure::Warnings(notes.to_vec())),
+        // What may still start is not replaced by what does not.
+        Some(text) if warnings != Some(Warnings::GoOn) => {
+            Err(Failure::Mismatch(format!("{text}; or lifeboat.warnings=go-on, which takes it as it is")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Carries a recovery with an accepted plan to its end, and emits the final event when it succeeds. Returns the number of
@@ -110,4 +116,29 @@ fn no_key(wrong: Option<ArchiveError>) -> Result<Secret, Failure> {
                 .into(),
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_accepts_is_refused() {
+        let note = ["a note".to_owned()];
+        let lacks = Some("/usr is not in it");
+        for (warnings, notes, lacks, refused) in [
+            (None, &note[..], None, false),
+            (Some(Warnings::Stop), &note, None, true),
+            (Some(Warnings::Stop), &[], None, false),
+            (None, &[], lacks, true),
+            (Some(Warnings::Stop), &[], lacks, true),
+            (Some(Warnings::GoOn), &note, lacks, false),
+        ] {
+            let result = doubts(warnings, notes, lacks);
+            assert_eq!(result.is_err(), refused, "{warnings:?} {notes:?} {lacks:?}");
+            if let Err(failure) = result {
+                assert!(failure.to_string().contains("the disks were not touched"), "{failure}");
+            }
+        }
+    }
 }

@@ -43,7 +43,8 @@ pub fn remark(
         }
     };
     Some(format!(
-        "a machine that is recovered from {what} does not start: {list} not in it, or empty; a backup leaves it out only when it is told to"
+        "a machine that is recovered from {what} does not start: {list} not in it, or empty; try another snapshot, or a new backup that does not \
+         exclude it"
     ))
 }
 

@@ -1,6 +1,7 @@
 //! Folders of the store, held open, and the files in them. A symbolic link is never followed: who can write into the store on another
 //! way than through the server shall not lead it out of there. A store on several disks is mounted, or bind-mounted.
 
+use lifeboat_sys::durable;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
@@ -88,10 +89,7 @@ impl Folder {
     /// # Errors
     /// The system's error.
     pub fn sync(&self) -> Result<(), Errno> {
-        match rustix::fs::fsync(&*self.0) {
-            Err(Errno::INVAL | Errno::NOTSUP | Errno::NOSYS | Errno::BADF) => Ok(()),
-            synced => synced,
-        }
+        durable::sync_held(&*self.0).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
     }
 
     /// What is known of a regular file; another kind of file is not there.

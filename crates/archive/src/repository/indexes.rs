@@ -164,9 +164,10 @@ impl Store {
         // Somebody may have left thousands of them.
         let listed = if index.unreadable.is_empty() { vec![] } else { self.list_with_sizes(FileType::Index)? };
         let listed: HashMap<Id, u64> = listed.into_iter().collect();
+        // Once more, so that a transient error of memory or bus removes nothing.
+        self.doubt();
         for broken in &index.unreadable {
             observer.warning(&broken.cause);
-            // Once more, so that a transient error of memory or bus removes nothing.
             let again = listed.get(&broken.id).map(|size| self.read_index(&(broken.id, *size)));
             if broken.is_damaged && matches!(again, Some(Err(ArchiveError::Damaged { .. }))) {
                 match self.remove(FileType::Index, &broken.id) {

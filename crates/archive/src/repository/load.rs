@@ -137,7 +137,7 @@ pub(crate) fn table(
                 continue;
             }
         };
-        if again.is_endless(loaded.table.records.len(), id, loaded.table.children(index).len()) {
+        if again.is_endless(id, loaded.table.children(index).len(), directories.len()) {
             let cause =
                 "the same directories are in one another so often that it was made to take long; the rest is not read";
             loaded.lost.push((PathBuf::from("/"), cause.to_owned()));
@@ -172,32 +172,35 @@ pub(crate) fn table(
     Ok(loaded)
 }
 
-/// Trees that were read again and again: thirty of them, each with two names for the next one, are a thousand million entries.
+/// Trees that are read again and again: thirty of them, each with two names for the next one, are a thousand million entries.
 #[derive(Default)]
 struct Again {
-    /// Entries when counting began.
-    start: usize,
+    /// What was read costs so much, in entries.
+    all: usize,
+    /// What was read since that passed [`Again::FREE`], each tree once, and what it costs.
     trees: HashSet<Id>,
-    /// Entries in these.
-    entries: usize,
+    known: usize,
 }
 
 impl Again {
-    /// Of so many entries there is no question.
-    const FREE: usize = 2_000_000;
+    /// Of so much there is no question.
+    const FREE: usize = 1_000_000;
     /// The content of a directory is there so often at most: snapshots of a volume that are saved as directories.
     const TIMES: usize = 1000;
+    /// To read a directory that leads on costs as much as so many entries.
+    const WAY: usize = 20;
 
-    /// Counts a directory; `all` are the entries that were read.
-    fn is_endless(&mut self, all: usize, tree: Id, entries: usize) -> bool {
-        if all < Again::FREE {
-            self.start = all;
+    /// Counts a directory with so many entries, and so many directories among them.
+    fn is_endless(&mut self, tree: Id, entries: usize, directories: usize) -> bool {
+        let cost = entries + if directories > 0 { Again::WAY } else { 0 };
+        self.all = self.all.saturating_add(cost);
+        if self.all < Again::FREE {
             return false;
         }
         if self.trees.insert(tree) {
-            self.entries += entries;
+            self.known += cost;
         }
-        all - self.start > Again::FREE / 2 + Again::TIMES * self.entries
+        self.all > Again::FREE + Again::FREE / 2 + Again::TIMES.saturating_mul(self.known)
     }
 }
 

@@ -313,7 +313,9 @@ impl Store {
         }
         // Of the large ones that anybody may have added, only one at a time is in memory, and what has many names is read once.
         let _one = (listed.1 > LARGE).then(|| locked(&self.large));
-        let same = self.same(kind, &listed.0);
+        // Most repositories have none.
+        let has_bad = !locked(&self.bad).is_empty();
+        let same = if has_bad { self.same(kind, &listed.0) } else { vec![] };
         let known = same.iter().find_map(|same| locked(&self.bad).get(same).copied());
         if known.is_some_and(|content| content != listed.0) {
             return Err(
@@ -323,9 +325,16 @@ impl Store {
         let bytes = self.read_listed(kind, listed)?;
         let content = crypto::hash(&bytes);
         if content != listed.0 {
+            let same = self.same(kind, &listed.0);
             locked(&self.bad).extend(same.into_iter().map(|same| (same, content)));
+            return Err(mismatch(self, kind, &listed.0));
         }
-        self.open_file(&name(kind, &listed.0), &listed.0, bytes)
+        self.text(&name(kind, &listed.0), bytes)
+    }
+
+    /// Forgets which files had another content than their names say: what is read next is read once more.
+    pub(super) fn doubt(&self) {
+        locked(&self.bad).clear();
     }
 
     /// What makes other files the same as this one, without reading it.
@@ -335,24 +344,30 @@ impl Store {
 
     /// Reads a large part at the end of a pack once for all packs that are the same file, or the same blocks, when `read` fails.
     pub(super) fn once<T>(&self, pack: &Id, read: impl FnOnce() -> Result<T, ArchiveError>) -> Result<T, ArchiveError> {
-        let same = self.same(FileType::Pack, pack);
-        if same.iter().any(|same| locked(&self.headless).contains(same)) {
+        let same = || self.same(FileType::Pack, pack);
+        let has_bad = !locked(&self.headless).is_empty();
+        if has_bad && same().iter().any(|same| locked(&self.headless).contains(same)) {
             let cause = "its header cannot be used, as that of another name of the same file";
             return Err(self.damaged(name(FileType::Pack, pack), cause));
         }
         let result = read();
         if matches!(&result, Err(error) if error.is_damage()) {
-            locked(&self.headless).extend(same);
+            locked(&self.headless).extend(same());
         }
         result
     }
 
     /// The text of an encrypted file from its bytes; `what` names it for people.
-    pub(crate) fn open_file(&self, what: &str, id: &Id, mut sealed: Vec<u8>) -> Result<Vec<u8>, ArchiveError> {
-        let what = || what.to_owned();
-        if crypto::hash(&sealed) != *id {
-            return Err(self.damaged(what(), MISMATCH));
+    pub(crate) fn open_file(&self, what: &str, id: &Id, sealed: Vec<u8>) -> Result<Vec<u8>, ArchiveError> {
+        match crypto::hash(&sealed) == *id {
+            true => self.text(what, sealed),
+            false => Err(self.damaged(what, MISMATCH)),
         }
+    }
+
+    /// The same of bytes that fit their name.
+    fn text(&self, what: &str, mut sealed: Vec<u8>) -> Result<Vec<u8>, ArchiveError> {
+        let what = || what.to_owned();
         let text = self.key.open(&mut sealed).map_err(|error| self.damaged(what(), error))?;
         match text.split_first() {
             Some((b'{' | b'[', _)) => Ok(text.to_vec()),

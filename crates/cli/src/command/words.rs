@@ -41,7 +41,13 @@ const WORDS: [(&str, &str); 22] = [
     ("iso", "'lifeboat media iso --out FILE.iso' makes a medium, 'lifeboat rescue --out FILE.iso' a backup with it"),
 ];
 
-/// Arguments that other tools have in commands of the same name, by what they begin with, and what to do.
+/// What `check` is told that restic's would do.
+const VERIFY: &str =
+    "'lifeboat verify --from REPO' reads every byte of a repository or medium; 'check' looks at the machine";
+/// How a repository is named.
+const REPOSITORY: &str = "the repository is --to REPO where something is written, and --from REPO where it is read";
+
+/// Arguments that other tools have, by the command of ours (or none, for all) and what they begin with; the first that fits counts.
 const ARGUMENTS: [(&str, &str, &str); 12] = [
     (
         "backup",
@@ -55,34 +61,23 @@ const ARGUMENTS: [(&str, &str, &str); 12] = [
     ),
     ("backup", "--one-file-system", "a backup saves all local filesystems, and no others; --exclude leaves a path out"),
     ("backup", "--iexclude", "patterns of --exclude know [aA] for both cases"),
-    (
-        "check",
-        "--read-data",
-        "'lifeboat verify --from REPO' reads every byte of a repository or medium; 'check' looks at the machine",
-    ),
-    ("check", "--from", "'lifeboat verify --from REPO' checks a repository or medium; 'check' looks at the machine"),
-    ("check", "--repo", "'lifeboat verify --from REPO' checks a repository or medium; 'check' looks at the machine"),
-    ("check", "-r", "'lifeboat verify --from REPO' checks a repository or medium; 'check' looks at the machine"),
+    ("check", "--read-data", VERIFY),
+    ("check", "--from", VERIFY),
+    ("check", "--repo", VERIFY),
+    ("check", "-r", VERIFY),
     (
         "restore",
         "--verify",
         "each file is compared with its hash while it is restored; 'lifeboat compare' compares again",
     ),
     ("restore", "--delete", "a restore removes nothing; 'lifeboat compare' names what is there beside the archive"),
-    ("", "--repo", "the repository is --to REPO where something is written, and --from REPO where it is read"),
-    ("", "-r", "the repository is --to REPO where something is written, and --from REPO where it is read"),
+    ("", "--repo", REPOSITORY),
+    ("", "-r", REPOSITORY),
 ];
 
 /// What to do instead of an argument that a command does not have.
 pub fn instead_of_argument(command: &str, argument: &str) -> Option<&'static str> {
-    let is_meant = |known: &str, start: &str| {
-        let is_command = known.is_empty() || known == command;
-        let is_path = start == "/" && argument.starts_with('/');
-        is_command
-            && (is_path
-                || (start != "/" && argument.split('=').next() == Some(start))
-                || (start == "--read-data" && argument.starts_with(start)))
-    };
+    let is_meant = |known: &str, start: &str| (known.is_empty() || known == command) && argument.starts_with(start);
     ARGUMENTS.iter().find(|(known, start, _)| is_meant(known, start)).map(|(_, _, sentence)| *sentence)
 }
 

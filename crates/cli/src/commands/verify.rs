@@ -66,6 +66,7 @@ fn verify(session: &Session, args: &FromArgs, record: Option<(&Owner, String)>) 
         true => CommandError { kind: Kind::Differences, ..error },
         false => error,
     })?;
+    let this = record.as_ref().map(|(this, _)| *this);
     if let Some((this, named)) = record
         && archive.repository.latest_of(this).is_ok()
     {
@@ -91,11 +92,15 @@ fn verify(session: &Session, args: &FromArgs, record: Option<(&Owner, String)>) 
          next backup stores again what it needs",
         ));
     }
-    for (_, latest) in archive.repository.machines()? {
-        // Another program's snapshot describes no machine.
-        if let Ok((machine, _)) = archive::describe(&archive.repository, &latest) {
-            snapshot::warn_unless_startable(session, &archive, &latest, &machine);
-        }
+    let machines = archive.repository.machines()?;
+    let ours = machines.iter().find(|(owner, _)| this.is_some_and(|this| owner.is(this)));
+    // Of many machines, each looks at its own.
+    let latest = ours.or(if let [only] = &machines[..] { Some(only) } else { None }).map(|(_, latest)| latest);
+    // Another program's snapshot describes no machine.
+    if let Some(latest) = latest
+        && let Ok((machine, _)) = archive::describe(&archive.repository, latest)
+    {
+        snapshot::warn_unless_startable(session, &archive, latest, &machine);
     }
     session.reporter.line(format!(
         "the archive is whole: {} with {}, every byte read",

@@ -14,6 +14,21 @@ fn client(room: &Room, token: &str, repo: &str) -> Rest {
     Rest::new(&format!("http://{}/{repo}/", room.address), &credentials, patience).unwrap()
 }
 
+/// What is taken can be read: a client reads no more of each kind.
+#[test]
+fn no_larger_files_are_taken_than_are_read() {
+    use lifeboat_serve::path::Kind as Taken;
+    for (taken, read) in [
+        (Taken::Data, Kind::Pack),
+        (Taken::Index, Kind::Index),
+        (Taken::Snapshots, Kind::Snapshot),
+        (Taken::Keys, Kind::Key),
+        (Taken::Locks, Kind::Lock),
+    ] {
+        assert!(taken.largest() <= read.largest(), "{taken:?}");
+    }
+}
+
 #[test]
 fn our_own_client_gets_on_with_it() {
     let room = Room::plain(&[
