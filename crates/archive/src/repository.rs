@@ -255,7 +255,7 @@ impl Repository {
         let (index, loaded) = self.load(snapshot, &Selection::Everything)?;
         let content = content::RepositoryContent { store: &self.store, index: &index };
         let mut source = backup::without_repository(source, self.store.folder.as_deref());
-        source.without_content.extend(loaded.lost.iter().map(|(path, _)| path.clone()));
+        source.without_content.extend(loaded.lost.iter().map(|lost| lost.path.clone()));
         let selection = &selection.without(&|path| loaded.has_lost(path));
         let mut report = compare::run(&loaded.table, &content, &source, (selection, flags), observer)?;
         for problem in loaded.problems() {

@@ -36,7 +36,7 @@ pub mod age;
 mod archive;
 mod backup;
 pub mod by_hand;
-mod catalogue;
+pub(crate) mod catalogue;
 pub mod disc;
 mod frame;
 pub mod info;

@@ -32,6 +32,7 @@ use crate::encrypted::Encrypted;
 use crate::file_table::{FileTable, Kind, More, Record};
 use crate::file_tree::FileTree;
 use crate::report::{Problems, Progress};
+use crate::stream::catalogue::NAME_MAX;
 use crate::{ArchiveError, Observer};
 use content::Known;
 use extents::Extents;
@@ -207,7 +208,7 @@ fn start(
         source,
         directories: Directories::within_a_mount(),
         bytes: 0,
-        kept: Kept::default(),
+        kept: Kept::below(&source.root),
         met: Met::default(),
         unwanted: Unwanted::of(source),
     };
@@ -283,6 +284,8 @@ impl Walker<'_> {
             }
         }
         names.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        // Some filesystems list a name twice when entries come and go meanwhile (XFS).
+        names.dedup_by(|one, other| one.0 == other.0);
         let detached = self.walked.tops[top].detached;
         let start = self.walked.table.records.len();
         let (mut directories, mut met) = (vec![], 0);
@@ -290,6 +293,12 @@ impl Walker<'_> {
             let below = rules.and_then(|rules| rules.below(name));
             let is_excluded = below.is_some_and(|below| below.has(Rule::Exclude));
             if is_excluded || self.unwanted.has(&self.walked.table, index, name) {
+                continue;
+            }
+            if name.len() > NAME_MAX {
+                let shown = String::from_utf8_lossy(&name[..64]).escape_debug().to_string();
+                let cause = format!("an entry has a name of {} bytes ({shown}…), more than {NAME_MAX}", name.len());
+                self.problems.add(self.walked.table.path(index), cause);
                 continue;
             }
             let Some((child, child_mount)) = self.child(index, &fd, name, *listed, (stored, is_encrypted)) else {
@@ -379,7 +388,17 @@ impl Walker<'_> {
                     self.walked.stored.insert(record.filesystem, now);
                 }
                 match inode::holes(file, record.size) {
-                    Ok(holes) => more.holes = holes,
+                    // Each name of an inode has them.
+                    Ok(holes) => match self.kept.add(record.uid, 2 * size_of::<u64>() * holes.len()) {
+                        Ok(()) => more.holes = holes,
+                        Err(_) => {
+                            fail(
+                                self,
+                                "its owner has more holes in files than can be kept; it is not saved".to_owned(),
+                            );
+                            return None;
+                        }
+                    },
                     Err(error) => {
                         fail(self, format!("cannot READ the holes: {}", std::io::Error::from(error)));
                         return None;

@@ -292,3 +292,45 @@ fn giants_that_cost_nothing_are_not_read_again_and_again() {
     // A thousand times 16 MiB would take a minute and more.
     assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
 }
+
+/// All packs that index files name.
+fn indexed(location: &Path, key: &Secret) -> Vec<String> {
+    let mut packs = vec![];
+    for file in common::files_below(&location.join("index")) {
+        let name = file.file_name().unwrap().to_str().unwrap().to_owned();
+        let output = common::restic_command(location, key, &["--no-lock", "cat", "index", &name]).output().unwrap();
+        let index: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let ids = index["packs"].as_array().unwrap().iter().map(|pack| pack["id"].as_str().unwrap().to_owned());
+        packs.extend(ids);
+    }
+    packs.sort();
+    packs.dedup();
+    packs
+}
+
+/// Other names of a genuine pack have an authentic header, each of them: they cost no memory, and nobody takes them for packs.
+#[test]
+fn other_names_of_a_genuine_pack_are_not_believed() {
+    let scratch = scratch();
+    let (tree, location, key) = saved(scratch.path());
+    let genuine = indexed(&location, &key);
+    let packs = common::files_below(&location.join("data"));
+    for (number, pack) in packs.iter().cycle().take(300).enumerate() {
+        let name = blake3::hash(&number.to_le_bytes()).to_hex().to_string();
+        let target = location.join("data").join(&name[..2]).join(&name);
+        std::fs::create_dir_all(target.parent().unwrap()).unwrap();
+        // Links, and copies, which are no other names of one file.
+        if number % 3 == 0 { std::fs::copy(pack, target).map(drop) } else { std::fs::hard_link(pack, target) }.unwrap();
+    }
+    let again = || backup(&Repository::open(&location, &key).unwrap(), &FileTree::new(&tree));
+    again();
+    let named = indexed(&location, &key);
+    assert!(named.len() < genuine.len() + 5 && genuine.iter().all(|pack| named.contains(pack)), "{named:?}");
+    // With the index lost, each pack is known by its header alone.
+    for file in common::files_below(&location.join("index")) {
+        std::fs::remove_file(file).unwrap();
+    }
+    again();
+    let after = indexed(&location, &key);
+    assert!(after.len() < named.len() + 5 && named.iter().all(|pack| after.contains(pack)), "{after:?}");
+}

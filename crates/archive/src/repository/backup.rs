@@ -202,6 +202,7 @@ impl Backup<'_> {
         reading::take_in(&mut walked.table, read, &taken);
         walked.name_filesystems();
         let table = &mut walked.table;
+        trees::leave_out_too_large(table, trees::MOST, self.problems);
         let is_same = |(index, before): (&usize, &std::ops::Range<usize>)| {
             table.ids.get(before.clone()) == Some(table.content(*index))
         };

@@ -113,7 +113,12 @@ impl Repository {
             None => self.contents(snapshot, &Selection::Everything)?,
             Some(known) => {
                 let mut blobs = Blobs::new(&known.store, &known.index)?;
-                match super::load::table(&known.store, &mut blobs, snapshot.tree, &Selection::Everything) {
+                match super::load::table(
+                    &known.store,
+                    &mut blobs,
+                    (snapshot.tree, snapshot.entries),
+                    &Selection::Everything,
+                ) {
                     Ok(loaded) if loaded.lost.is_empty() => {
                         Contents { shared: Arc::clone(known), loaded, snapshot: snapshot.clone() }
                     }

@@ -152,8 +152,9 @@ impl Repository {
 
     /// The trees of a snapshot that a selection needs.
     pub(crate) fn load(&self, snapshot: &SnapshotInfo, selection: &Selection) -> Result<(Index, Loaded), ArchiveError> {
-        let read =
-            |index: &Index| load::table(&self.store, &mut Blobs::new(&self.store, index)?, snapshot.tree, selection);
+        let read = |index: &Index| {
+            load::table(&self.store, &mut Blobs::new(&self.store, index)?, (snapshot.tree, snapshot.entries), selection)
+        };
         let lacks = |index: &Index, loaded: &Loaded| {
             let is_lost = |id: &Id| index.get(BlobKind::Data, id).is_none();
             !loaded.lost.is_empty() || loaded.table.ids.iter().any(is_lost)

@@ -6,10 +6,13 @@ use super::index_file::{IndexFile, IndexPack};
 use super::store::{self, Store};
 use super::{crypto, pack};
 use crate::file_table::Id;
+use crate::report::locked;
 use crate::{ArchiveError, Observer};
 use rayon::prelude::*;
 use rustic_core::FileType;
+use sha2::Digest as _;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Mutex;
 
 /// Bytes read from the end of a pack at first: the header of some hundred blobs.
 const TAIL: u64 = 16 << 10;
@@ -18,6 +21,20 @@ const LONGEST_HEADER: u64 = 16 << 20;
 
 /// How often index files are listed again while others replace them.
 const TRIES: usize = 5;
+
+/// Bytes that are read of a pack at a time.
+const PIECE: u64 = 8 << 20;
+/// Bytes of a nonce.
+const NONCE: usize = 16;
+/// Blobs of an index file: readers take no file of more than 64 MiB, and each blob is some 160 bytes of JSON.
+pub(super) const INDEX_BLOBS: usize = 50_000;
+
+/// Packs by the nonce of their header.
+type Heads = HashMap<Vec<u8>, Vec<Id>>;
+
+/// What files hold, by their identity.
+#[derive(Default)]
+struct Contents(HashMap<lifeboat_sys::bounded::Same, Id>);
 
 /// The packs that no index file names.
 #[derive(Debug, Default)]
@@ -105,9 +122,40 @@ impl Store {
             |id: &Id| index.damaged.get(id).is_some_and(|damage| damage.unneeded) || index.marked.contains_key(id);
         let packs = sizes.iter().filter(|(id, _)| !named.contains(id) && !is_unneeded(id));
         let packs: Vec<&(Id, u64)> = packs.collect();
-        let read: Vec<_> = packs.par_iter().map(|(id, size)| self.read_pack_header(id, *size)).collect();
+        let heads = Mutex::new(Heads::new());
+        let read = |(id, size): &&(Id, u64)| self.read_head(id, *size, Some(&heads));
+        let read: Vec<_> = packs.par_iter().map(read).collect();
+        let heads = heads.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let several: HashMap<Id, &Vec<Id>> = heads
+            .values()
+            .filter(|packs| packs.len() > 1)
+            .flat_map(|packs| packs.iter().map(move |id| (*id, packs)))
+            .collect();
+        let mut contents = Contents::default();
         let mut unnamed = Unnamed::default();
-        for ((id, _), result) in packs.into_iter().zip(read) {
+        for ((id, size), result) in packs.into_iter().zip(read) {
+            let is_known =
+                |pack: &IndexPack| pack.blobs.first().is_some_and(|blob| index.get(blob.kind, &blob.id).is_some());
+            let result = match result {
+                // A header belongs to one pack: the one whose content fits its name. Of others with the same one, nothing may be believed.
+                result if several.contains_key(id) => match self.fits(id, *size, &mut contents) {
+                    Ok(true) => result.and_then(|head| head.map_or_else(|| self.read_pack_header(id, *size), Ok)),
+                    Ok(false) => {
+                        Err(self.damaged(store::name(FileType::Pack, id), "its header is that of another pack"))
+                    }
+                    Err(error) => Err(error),
+                },
+                Ok(Some(pack)) if is_known(&pack) => match self.fits(id, *size, &mut contents) {
+                    Ok(true) => Ok(pack),
+                    Ok(false) => {
+                        Err(self.damaged(store::name(FileType::Pack, id), "its content does not fit its name"))
+                    }
+                    Err(error) => Err(error),
+                },
+                Ok(Some(pack)) => Ok(pack),
+                Ok(None) => self.read_pack_header(id, *size),
+                Err(error) => Err(error),
+            };
             match result {
                 Ok(pack) => unnamed.packs.push(pack),
                 Err(error) => match self.lost() {
@@ -119,8 +167,34 @@ impl Store {
         Ok(unnamed)
     }
 
+    /// Whether the content of a pack is the one of its name. What is the same file is read once.
+    fn fits(&self, id: &Id, size: u64, known: &mut Contents) -> Result<bool, ArchiveError> {
+        let same = self.same(FileType::Pack, id);
+        if let Some(content) = same.iter().find_map(|same| known.0.get(same)) {
+            return Ok(content == id);
+        }
+        let mut hasher = crypto::Hasher::new();
+        let mut offset = 0;
+        while offset < size {
+            let length = (size - offset).min(PIECE);
+            let (offset_32, length_32) = (u32::try_from(offset), u32::try_from(length));
+            let (Ok(from), Ok(many)) = (offset_32, length_32) else { return Ok(false) };
+            hasher.update(&self.read_part(id, from, many)?);
+            offset += length;
+        }
+        let content: Id = hasher.finalize().into();
+        known.0.extend(same.into_iter().map(|same| (same, content)));
+        Ok(content == *id)
+    }
+
     /// A pack's own header, at its end.
     pub(super) fn read_pack_header(&self, id: &Id, size: u64) -> Result<IndexPack, ArchiveError> {
+        let gone = || self.damaged(store::name(FileType::Pack, id), "it has no header");
+        self.read_head(id, size, None)?.ok_or_else(gone)
+    }
+
+    /// The same; `None` where the header is one that is among `heads` already.
+    fn read_head(&self, id: &Id, size: u64, heads: Option<&Mutex<Heads>>) -> Result<Option<IndexPack>, ArchiveError> {
         let damaged = |cause: String| self.damaged(store::name(FileType::Pack, id), cause);
         let size = u32::try_from(size).map_err(|_| damaged(format!("{size} bytes are too many for a pack")))?;
         let read = |length: u64| {
@@ -135,9 +209,23 @@ impl Store {
         if length > LONGEST_HEADER || least > size.into() {
             return Err(damaged("its header is longer than the pack".to_owned()));
         }
+        if let Some(heads) = heads {
+            // It begins with the nonce of its encryption, which is another one each time.
+            let start = (tail.len() as u64).checked_sub(length);
+            let nonce = match start.and_then(|start| tail.get(start as usize..)?.first_chunk::<NONCE>()) {
+                Some(nonce) => nonce.to_vec(),
+                None => self.read_part(id, size - length.min(size.into()) as u32, NONCE as u32)?,
+            };
+            let mut heads = locked(heads);
+            let packs = heads.entry(nonce).or_default();
+            packs.push(*id);
+            if packs.len() > 1 {
+                return Ok(None);
+            }
+        }
         let blobs = |tail: &[u8]| {
             let blobs = pack::read_tail(&self.key, tail, size).map_err(|error| damaged(error.to_string()))?;
-            Ok(IndexPack::new(*id, blobs))
+            Ok(Some(IndexPack::new(*id, blobs)))
         };
         if length <= tail.len() as u64 {
             return blobs(&tail);
@@ -149,6 +237,27 @@ impl Store {
         })
     }
 
+    /// Writes packs into as many index files as they need; returns their ids.
+    pub(crate) fn write_packs(
+        &self,
+        packs: Vec<IndexPack>,
+        file: impl Fn(Vec<IndexPack>) -> IndexFile,
+    ) -> Result<Vec<Id>, ArchiveError> {
+        let mut written = vec![];
+        let (mut part, mut blobs) = (vec![], 0);
+        let mut packs = packs.into_iter().peekable();
+        while let Some(pack) = packs.next() {
+            blobs += pack.blobs.len();
+            part.push(pack);
+            let is_full = packs.peek().is_none_or(|next| blobs + next.blobs.len() > INDEX_BLOBS);
+            if is_full {
+                written.push(self.write_index(&file(std::mem::take(&mut part)))?.0);
+                blobs = 0;
+            }
+        }
+        Ok(written)
+    }
+
     /// Records what packs list and no index names, and removes damaged index files: all that they listed is in the
     /// packs. The index must be complete. Reports what was done.
     pub(crate) fn mend_index(
@@ -158,9 +267,7 @@ impl Store {
         observer: &dyn Observer,
     ) -> Result<(), ArchiveError> {
         let packs = unnamed.packs.len();
-        if packs > 0 {
-            self.write_index(&IndexFile { packs: unnamed.packs, ..IndexFile::default() })?;
-        }
+        self.write_packs(unnamed.packs, |packs| IndexFile { packs, ..IndexFile::default() })?;
         // Somebody may have left thousands of them.
         let listed = if index.unreadable.is_empty() { vec![] } else { self.list_with_sizes(FileType::Index)? };
         let listed: HashMap<Id, u64> = listed.into_iter().collect();

@@ -1,13 +1,16 @@
 //! Reads a snapshot's trees into a [`FileTable`]. A tree that cannot be read costs only what is below it.
 
+mod again;
+mod nodes;
+
 use super::blobs::Blobs;
 use super::index_file::BlobKind;
-use super::node::{self, Node};
 use super::store::Store;
 use crate::file_table::{FileTable, Id, Kind, More, Record};
 use crate::selection::OWN_DIRECTORY;
 use crate::{ArchiveError, Selection, extras};
-use std::collections::HashSet;
+use again::{Again, TOO_OFTEN};
+pub(crate) use nodes::{Nodes, nodes};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
@@ -18,20 +21,47 @@ const MOST_LINKS: usize = 40;
 /// What was read of a snapshot.
 pub(crate) struct Loaded {
     pub(crate) table: FileTable,
-    /// Directories whose trees cannot be read: what was in them is missing from the table. And why.
-    pub(crate) lost: Vec<(PathBuf, String)>,
+    /// What is missing from the table.
+    pub(crate) lost: Vec<Lost>,
+}
+
+/// What is missing, and why.
+#[derive(Clone, Debug)]
+pub(crate) struct Lost {
+    /// A directory whose tree cannot be read, with all that is in it; or one entry.
+    pub(crate) path: PathBuf,
+    is_directory: bool,
+    cause: String,
+}
+
+impl std::fmt::Display for Lost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let what = if self.is_directory { "directory" } else { "entry" };
+        write!(f, "its {what} {} cannot be read: {}", self.path.display(), self.cause)
+    }
+}
+
+impl Lost {
+    fn directory(path: PathBuf, cause: String) -> Lost {
+        Lost { path, is_directory: true, cause }
+    }
+
+    fn has(&self, path: &Path) -> bool {
+        if self.is_directory { path.starts_with(&self.path) } else { path == self.path }
+    }
 }
 
 impl Loaded {
     /// The paths and reasons as problems.
     pub(crate) fn problems(&self) -> impl Iterator<Item = crate::Problem> + '_ {
-        self.lost.iter().map(|(path, cause)| {
-            let message = match path.starts_with(own_path()) && path != &own_path() {
-                true => format!(
+        self.lost.iter().map(|Lost { path, is_directory, cause }| {
+            let message = match (path.starts_with(own_path()) && path != &own_path(), is_directory) {
+                (true, _) => format!(
                     "inode flags, holes and other extras are missing from all entries, and large holes from contents: \
                      {cause}"
                 ),
-                false => format!("everything in this directory is missing: {cause}"),
+                (false, true) => format!("everything in this directory is missing: {cause}"),
+                (false, false) => format!("it is missing: {cause}"),
             };
             crate::Problem { path: path.clone(), message }
         })
@@ -39,7 +69,7 @@ impl Loaded {
 
     /// A directory above `path`, or the path itself, was lost.
     pub(crate) fn has_lost(&self, path: &Path) -> bool {
-        self.lost.iter().any(|(lost, _)| path.starts_with(lost))
+        self.lost.iter().any(|lost| lost.has(path))
     }
 }
 
@@ -106,14 +136,15 @@ fn plain(path: &Path) -> PathBuf {
     plain
 }
 
-/// Reads the trees below `root` that a selection needs, and the extras.
+/// Reads the trees below `root` that a selection needs, and the extras. `entries` is how many the snapshot says that there are; 0 when it does
+/// not.
 ///
 /// # Errors
 /// When the root's own tree cannot be read, or the server is gone.
 pub(crate) fn table(
     store: &Store,
     blobs: &mut Blobs<'_>,
-    root: Id,
+    (root, entries): (Id, u64),
     selection: &Selection,
 ) -> Result<Loaded, ArchiveError> {
     let mut wanted = Wanted::new(selection);
@@ -124,25 +155,32 @@ pub(crate) fn table(
     let mut open = vec![(0, root)];
     // Not wanted, as far as known by now.
     let mut closed: Vec<(usize, Id)> = vec![];
-    let mut again = Again::default();
+    let mut again = Again::new(entries);
     while let Some((index, id)) = open.pop() {
-        let mut directories = match directory(store, blobs, &mut loaded.table, index, &id) {
-            Ok(directories) => directories,
+        if again.is_too_often(&id) {
+            again.skipped += 1;
+            if again.skipped <= Again::NAMED {
+                loaded.lost.push(Lost::directory(loaded.table.path(index), TOO_OFTEN.to_owned()));
+            }
+            continue;
+        }
+        let Nodes { mut directories, bad } = match directory(store, blobs, &mut loaded.table, index, &id) {
+            Ok(nodes) => nodes,
             Err(error) if index == 0 => return Err(error),
             Err(error) => {
                 if let Some(lost) = store.lost() {
                     return Err(lost);
                 }
-                loaded.lost.push((loaded.table.path(index), error.to_string()));
+                loaded.lost.push(Lost::directory(loaded.table.path(index), error.to_string()));
                 continue;
             }
         };
-        if again.is_endless(id, loaded.table.children(index).len(), directories.len()) {
-            let cause =
-                "the same directories are in one another so often that it was made to take long; the rest is not read";
-            loaded.lost.push((PathBuf::from("/"), cause.to_owned()));
-            break;
+        if !bad.is_empty() {
+            let path = loaded.table.path(index);
+            let entry = |(name, cause): (String, String)| Lost { path: path.join(name), is_directory: false, cause };
+            loaded.lost.extend(bad.into_iter().map(entry));
         }
+        again.count(id, loaded.table.children(index).len(), directories.len());
         directories.reverse();
         if wanted.paths.is_none() {
             open.extend(directories);
@@ -164,44 +202,16 @@ pub(crate) fn table(
             closed = passed;
         }
     }
+    if again.skipped > Again::NAMED {
+        let cause = format!("{} more directories are not read: {TOO_OFTEN}", again.skipped - Again::NAMED);
+        loaded.lost.push(Lost { path: PathBuf::from("/"), is_directory: false, cause });
+    }
     let whole = loaded.lost.is_empty() && closed.is_empty();
     apply_extras(store, blobs, &mut loaded, whole)?;
     if let Some(index) = loaded.table.child(0, OWN_DIRECTORY) {
         loaded.table.leave_out(index);
     }
     Ok(loaded)
-}
-
-/// Trees that are read again and again: thirty of them, each with two names for the next one, are a thousand million entries.
-#[derive(Default)]
-struct Again {
-    /// What was read costs so much, in entries.
-    all: usize,
-    /// What was read since that passed [`Again::FREE`], each tree once, and what it costs.
-    trees: HashSet<Id>,
-    known: usize,
-}
-
-impl Again {
-    /// Of so much there is no question.
-    const FREE: usize = 1_000_000;
-    /// The content of a directory is there so often at most: snapshots of a volume that are saved as directories.
-    const TIMES: usize = 1000;
-    /// To read a directory that leads on costs as much as so many entries.
-    const WAY: usize = 20;
-
-    /// Counts a directory with so many entries, and so many directories among them.
-    fn is_endless(&mut self, tree: Id, entries: usize, directories: usize) -> bool {
-        let cost = entries + if directories > 0 { Again::WAY } else { 0 };
-        self.all = self.all.saturating_add(cost);
-        if self.all < Again::FREE {
-            return false;
-        }
-        if self.trees.insert(tree) {
-            self.known += cost;
-        }
-        self.all > Again::FREE + Again::FREE / 2 + Again::TIMES.saturating_mul(self.known)
-    }
 }
 
 fn apply_extras(store: &Store, blobs: &mut Blobs<'_>, loaded: &mut Loaded, whole: bool) -> Result<(), ArchiveError> {
@@ -215,82 +225,22 @@ fn apply_extras(store: &Store, blobs: &mut Blobs<'_>, loaded: &mut Loaded, whole
         },
     };
     if let Err(cause) = applied {
-        loaded.lost.push((path, cause));
+        loaded.lost.push(Lost::directory(path, cause));
     }
     Ok(())
 }
 
-/// Adds the children of one directory; returns its directories with their trees. Of a refused tree nothing is added.
+/// Adds the children of one directory. Of a refused tree nothing is added.
 fn directory(
     store: &Store,
     blobs: &mut Blobs<'_>,
     table: &mut FileTable,
     index: usize,
     id: &Id,
-) -> Result<Vec<(usize, Id)>, ArchiveError> {
+) -> Result<Nodes, ArchiveError> {
     let tree = blobs.get(BlobKind::Tree, id)?;
     nodes(table, index, tree)
         .map_err(|error| store.damaged(format!("the directory {}", table.path(index).display()), error))
-}
-
-/// The same from the tree's text.
-pub(crate) fn nodes(table: &mut FileTable, index: usize, tree: &[u8]) -> Result<Vec<(usize, Id)>, String> {
-    let start = table.records.len();
-    let mut directories = vec![];
-    let read = node::for_each(tree, &mut |node| {
-        let child = add(table, index, &node)?;
-        // Sorted names are part of the format; look-ups rely on it. With two equal ones it would be unclear which is meant.
-        if child > start && table.name(child - 1) >= table.name(child) {
-            return Err("its names are not sorted, or not unique".to_owned());
-        }
-        if table.records[child].kind == Kind::Directory {
-            directories.push((child, node.subtree.ok_or("a directory has no tree")?.0));
-        }
-        Ok(())
-    });
-    if let Err(error) = read {
-        table.truncate(start);
-        return Err(error);
-    }
-    let count = table.records.len() - start;
-    (table.records[index].start, table.records[index].count) = (start as u32, count as u32);
-    Ok(directories)
-}
-
-/// Adds one node.
-fn add(table: &mut FileTable, parent: usize, node: &Node<'_>) -> Result<usize, String> {
-    let name = node::unquote(&node.name).ok_or("a name is escaped wrongly")?;
-    if name.is_empty() || name == b"." || name == b".." || name.contains(&b'/') || name.contains(&0) || name.len() > 255
-    {
-        return Err(format!("{:?} is not a valid name", node.name));
-    }
-    let kind = node.kind().ok_or_else(|| format!("{:?} is not a known type", node.kind))?;
-    let time = |time: &Option<std::borrow::Cow<'_, str>>| match time {
-        None => Ok(Default::default()),
-        Some(text) => node::parse_time(text).ok_or_else(|| format!("{text:?} is not a time")),
-    };
-    let mut record = Record::new(kind);
-    record.parent = parent as u32;
-    record.mode = node.permissions();
-    record.mtime = time(&node.mtime)?;
-    record.ctime = time(&node.ctime)?;
-    (record.uid, record.gid) = (node.uid, node.gid);
-    (record.inode, record.filesystem, record.device) = (node.inode, node.device_id, node.device);
-    record.size = if kind == Kind::File { node.size } else { 0 };
-    record.links = u32::try_from(node.links).unwrap_or(u32::MAX);
-    let xattrs = node.xattrs().ok_or("an extended attribute is not base64")?;
-    let target = match kind {
-        Kind::Symlink => {
-            node.target().filter(|target| !target.is_empty() && !target.contains(&0)).ok_or("a link has no target")?
-        }
-        _ => vec![],
-    };
-    if let (Kind::File, Some(ids)) = (kind, &node.content) {
-        record.start = table.ids.len() as u32;
-        record.count = ids.len() as u32;
-        table.ids.extend(ids.iter().map(|id| id.0));
-    }
-    Ok(table.push(record, &name, More { xattrs, target, ..More::default() }))
 }
 
 /// The content of a file.
@@ -341,7 +291,7 @@ fn walk(
     let mut index = 0;
     for part in path.components() {
         let Component::Normal(name) = part else { continue };
-        let directories = directory(store, blobs, table, index, &tree)?;
+        let directories = directory(store, blobs, table, index, &tree)?.directories;
         let Some(child) = table.child(index, name.as_encoded_bytes()) else { return Ok(None) };
         index = child;
         if let Some((_, id)) = directories.iter().find(|(directory, _)| *directory == child) {
@@ -426,8 +376,8 @@ mod tests {
             tree
         });
         let index = store.load_index().unwrap();
-        let loaded = table(store, &mut Blobs::new(store, &index).unwrap(), root, &Selection::Everything).unwrap();
-        assert!(loaded.lost[0].1.contains("made to take long"), "{:?}", loaded.lost);
+        let loaded = table(store, &mut Blobs::new(store, &index).unwrap(), (root, 0), &Selection::Everything).unwrap();
+        assert!(loaded.lost[0].cause.contains("made to take long"), "{:?}", loaded.lost);
         assert!(loaded.table.records.len() < 5_000_000);
     }
 }

@@ -104,7 +104,19 @@ impl Builder {
         let packed = sealer.compressor.compress_to_buffer(data, &mut place)?;
         // What does not get smaller is stored as it is.
         let mut uncompressed_length = u32::try_from(data.len()).map_err(|_| too_large())?;
-        if packed >= data.len() && !passes_for_a_text(data) {
+        let is_large = data.len() > LARGEST as usize;
+        if is_large {
+            return Err(too_large());
+        }
+        if is_blown_up(uncompressed_length, packed as u64) {
+            // A reader would take it for a bomb: a directory of files with equal attributes. A frame that is skipped makes it as large as it
+            // has to be (RFC 8878, section 3.1.2).
+            let lacks = u64::from(uncompressed_length) / MOST_TIMES + 1 - packed as u64;
+            let lacks = u32::try_from(lacks).map_err(|_| too_large())?;
+            self.bytes.extend_from_slice(&SKIPPABLE.to_le_bytes());
+            self.bytes.extend_from_slice(&lacks.to_le_bytes());
+            self.bytes.resize(self.bytes.len() + lacks as usize, 0);
+        } else if packed >= data.len() && !passes_for_a_text(data) {
             self.bytes.truncate(text);
             self.bytes.extend_from_slice(data);
             uncompressed_length = 0;
@@ -195,8 +207,15 @@ pub(super) const LARGEST: u32 = 1 << 30;
 const MODEST: u32 = 64 << 20;
 /// of larger ones, the names and hashes of a directory, so many times their size in the pack is the most.
 const MOST_TIMES: u64 = 256;
+/// What a frame begins with that readers skip.
+const SKIPPABLE: u32 = 0x184d_2a50;
 /// The longest entry of a header, in bytes: kind, two lengths, and the id.
 pub(super) const LONGEST_ENTRY: u64 = 41;
+
+/// Reports whether a blob of this size that has `packed` bytes is taken for one that was made to need memory.
+fn is_blown_up(uncompressed_length: u32, packed: u64) -> bool {
+    uncompressed_length > MODEST && u64::from(uncompressed_length) > MOST_TIMES * packed
+}
 
 impl Opener {
     pub(crate) fn new(key: Key) -> io::Result<Self> {
@@ -219,9 +238,7 @@ impl Opener {
         let content = if uncompressed_length == 0 {
             text
         } else {
-            let is_blown_up =
-                uncompressed_length > MODEST && u64::from(uncompressed_length) > MOST_TIMES * text.len() as u64;
-            if uncompressed_length > LARGEST || is_blown_up {
+            if uncompressed_length > LARGEST || is_blown_up(uncompressed_length, text.len() as u64) {
                 return Err(BadBlob::Header("a blob is too large"));
             }
             let length = uncompressed_length as usize;
@@ -326,6 +343,25 @@ mod tests {
             let mut sealed = pack.bytes[blob.offset as usize..(blob.offset + blob.length) as usize].to_vec();
             assert_eq!(opener.open(&mut sealed, blob.uncompressed_length, &blob.id).unwrap(), content);
         }
+    }
+
+    /// A directory of thousands of files with one large attribute each gets so small that it passes for a bomb.
+    #[test]
+    fn what_is_written_can_be_read_however_small_it_gets() {
+        let mut sealer = Sealer::new(key(), LEVEL).unwrap();
+        let mut builder = Builder::new(BlobKind::Tree);
+        let mut content = b"{\"nodes\":[".to_vec();
+        content.resize(MODEST as usize + 5, b'x');
+        let id = hash(&content);
+        builder.add(&mut sealer, id, &content).unwrap();
+        let pack = builder.finish(&mut sealer).unwrap();
+        let blob = &pack.blobs[0];
+        let mut sealed = pack.bytes[blob.offset as usize..][..blob.length as usize].to_vec();
+        let mut opener = Opener::new(key()).unwrap();
+        assert!(blob.length < 400_000);
+        let read = opener.open(&mut sealed, blob.uncompressed_length, &id).unwrap();
+        assert!(read == content);
+        assert_eq!(read_header(&sealer.key, &pack.bytes).unwrap().len(), 1);
     }
 
     #[test]

@@ -203,7 +203,7 @@ fn put_back_for_new(store: &Store, known: &[SnapshotInfo], observer: &dyn Observ
     let back = shelf.waiting_and_needed(&needed);
     if !back.is_empty() {
         let packs = back.iter().map(|number| shelf.listed(*number, &HashMap::new())).collect();
-        store.write_index(&IndexFile { packs, ..IndexFile::default() })?;
+        store.write_packs(packs, |packs| IndexFile { packs, ..IndexFile::default() })?;
     }
     Ok(shelf.amount(back.iter()))
 }
@@ -213,7 +213,12 @@ fn remove(store: &Store, shelf: &Shelf, lock: &Lock, ripe: &[u32]) -> Result<Vec
     if ripe.is_empty() {
         return Ok(vec![]);
     }
-    let named: HashSet<Id> = store.read_indexes()?.packs.into_iter().collect();
+    let index = store.read_indexes()?;
+    if let Some(unreadable) = index.unreadable.first() {
+        // What it names may be among what is to go: somebody has put it back.
+        return Err(store.unsafe_now(format!("{}; nothing more was removed", unreadable.cause)));
+    }
+    let named: HashSet<Id> = index.packs.into_iter().collect();
     lock.prove()?;
     let ids = ripe.iter().map(|number| (*number, shelf.index.packs[*number as usize]));
     let ids: Vec<(u32, Id)> = ids.filter(|(_, id)| !named.contains(id)).collect();

@@ -62,7 +62,8 @@ impl Repository {
         let mut blobs = Blobs::new(&self.store, &index)?;
         let mut known = HashMap::new();
         for (number, snapshot) in snapshots.iter().enumerate() {
-            let loaded = super::load::table(&self.store, &mut blobs, snapshot.tree, &Selection::Everything)?;
+            let loaded =
+                super::load::table(&self.store, &mut blobs, (snapshot.tree, snapshot.entries), &Selection::Everything)?;
             let trees = trees(&mut blobs, &mut known, snapshot.tree);
             let table = &loaded.table;
             let links = crate::links::Links::of(table, |index| !table.records[index].left_out);

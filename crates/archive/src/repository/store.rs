@@ -228,6 +228,8 @@ impl Store {
         let unreadable = |error: std::io::Error| match error.kind() {
             // It is not a file, is too large, or was truncated: not a failure of the disk.
             ErrorKind::Other | ErrorKind::UnexpectedEof => self.damaged(name(kind, id), error),
+            // Its owner keeps it from being read, by a lease that he holds for as long as he likes.
+            ErrorKind::WouldBlock => self.damaged(name(kind, id), error),
             ErrorKind::NotFound => self.damaged(name(kind, id), "it is missing"),
             _ => self.failed("READ", format!("{}: {error}", name(kind, id))),
         };
@@ -337,8 +339,13 @@ impl Store {
         locked(&self.bad).clear();
     }
 
+    /// Why nothing is removed now.
+    pub(super) fn unsafe_now(&self, cause: String) -> ArchiveError {
+        ArchiveError::Unsafe { path: self.path.clone(), cause }
+    }
+
     /// What makes other files the same as this one, without reading it.
-    fn same(&self, kind: FileType, id: &Id) -> Vec<Same> {
+    pub(super) fn same(&self, kind: FileType, id: &Id) -> Vec<Same> {
         self.folder_path(kind, id).map(|path| bounded::same(&path)).unwrap_or_default()
     }
 

@@ -287,7 +287,7 @@ fn check_snapshot(
 ) -> Result<Checked, ArchiveError> {
     use crate::extract::ContentSource as _;
     let mut blobs = Blobs::new(store, index)?;
-    let loaded = load::table(store, &mut blobs, snapshot.tree, &Selection::Everything)?;
+    let loaded = load::table(store, &mut blobs, (snapshot.tree, snapshot.entries), &Selection::Everything)?;
     let mut highest = blobs.highest_pack;
     let table = &loaded.table;
     let mut problems = proof::affected(index, &loaded, bad);

@@ -15,7 +15,7 @@ const MAGIC: &[u8] = b"LIFEBOAT CATALOGUE 1\n";
 /// The longest description of a set.
 const INFO_MAX: usize = 1 << 20;
 /// Names that a filesystem can have: 255 characters of up to 6 bytes where the kernel translates them.
-const NAME_MAX: usize = 1530;
+pub(crate) const NAME_MAX: usize = 1530;
 /// What Linux takes (PATH_MAX), for targets and for paths of hidden directories.
 const PATH_MAX: usize = 1 << 20;
 /// The most extended attributes of an entry, in bytes: as many as the walk keeps.

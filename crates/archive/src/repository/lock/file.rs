@@ -151,8 +151,13 @@ impl LockFiles {
                 other => other.map_err(|fault| self.failed("READ", fault))?,
             },
             (None, Some(path)) => match bounded::read(&path, Kind::Lock.largest()) {
-                // What was replaced by a pipe or a giant file since it was listed is not a lock, either.
-                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Other) => return Ok(None),
+                // What was replaced by a pipe or a giant file since it was listed is not a lock, either; nor is what somebody keeps from being
+                // read by a lease (fcntl(2), F_SETLEASE): only its owner can, and whoever writes locks does not.
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Other | ErrorKind::WouldBlock) =>
+                {
+                    return Ok(None);
+                }
                 other => other.map_err(|error| self.failed("READ", error))?,
             },
             (None, None) => return Ok(None),

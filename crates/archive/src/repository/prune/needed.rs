@@ -100,15 +100,13 @@ pub(in crate::repository) fn read(
 
 /// The directories of a snapshot that cannot be read, by their paths.
 fn named(store: &Store, blobs: &mut Blobs<'_>, snapshot: &SnapshotInfo) -> Result<Vec<String>, ArchiveError> {
-    let loaded = match load::table(store, blobs, snapshot.tree, &Selection::Everything) {
+    let loaded = match load::table(store, blobs, (snapshot.tree, snapshot.entries), &Selection::Everything) {
         Ok(loaded) => loaded,
         // Its root cannot be read: there are no paths.
         Err(error) => return store.lost().map_or(Ok(vec![]), |_| Err(error)),
     };
     let id = snapshot.short_id();
-    let named = |(path, cause): &(std::path::PathBuf, String)| {
-        format!("what snapshot {id} needs is not known: its directory {} cannot be read: {cause}", path.display())
-    };
+    let named = |lost: &load::Lost| format!("what snapshot {id} needs is not known: {lost}");
     Ok(loaded.lost.iter().take(NAMED).map(named).collect())
 }
 

@@ -149,10 +149,13 @@ pub(super) fn swap(store: &Store, index: &Index, lock: &Lock, changes: Changes) 
         }
     }
     out.flush()?;
-    for (lifeboat_holders, packs_to_delete) in waiting {
-        if !packs_to_delete.is_empty() {
-            store.write_index(&IndexFile { packs_to_delete, lifeboat_holders, ..IndexFile::default() })?;
-        }
+    for (holders, packs) in waiting {
+        let lifeboat_holders = || holders.clone();
+        store.write_packs(packs, |packs_to_delete| IndexFile {
+            packs_to_delete,
+            lifeboat_holders: lifeboat_holders(),
+            ..IndexFile::default()
+        })?;
     }
     if old.is_empty() && marks.is_empty() {
         return Ok(());
@@ -160,19 +163,23 @@ pub(super) fn swap(store: &Store, index: &Index, lock: &Lock, changes: Changes) 
     let mark = |holders: Option<BTreeSet<String>>| {
         let time = Some(super::super::clock::now());
         let packs_to_delete = marks.iter().map(|pack| IndexPack { time: time.clone(), ..pack.clone() }).collect();
-        store.write_index(&IndexFile { packs_to_delete, lifeboat_holders: holders, ..IndexFile::default() })
+        store.write_packs(packs_to_delete, |packs_to_delete| IndexFile {
+            packs_to_delete,
+            lifeboat_holders: holders.clone(),
+            ..IndexFile::default()
+        })
     };
     // Before the packs leave the index: whoever reads it must not take them for something that was forgotten.
-    let first = if marks.is_empty() { None } else { Some(mark(None)?.0) };
+    let first = mark(None)?;
     // Somebody who does not know marks may have come; then everything stays as it was, and what was written does no harm.
     lock.confirm("PRUNE")?;
     lock.prove()?;
     old.iter().try_for_each(|id| store.remove_if_there(FileType::Index, id))?;
-    if let Some(first) = first {
+    if !first.is_empty() {
         // Who holds a lock by now may have read the old index; who comes later reads this one.
         let holders = lock.others()?;
         mark(Some(holders))?;
-        store.remove_if_there(FileType::Index, &first)?;
+        first.iter().try_for_each(|first| store.remove_if_there(FileType::Index, first))?;
     }
     Ok(())
 }
