@@ -15,6 +15,12 @@ pub trait EventSink: Sync {
     fn emit(&self, event: &Event);
 }
 
+impl<S: EventSink + ?Sized> EventSink for Box<S> {
+    fn emit(&self, event: &Event) {
+        (**self).emit(event);
+    }
+}
+
 /// Anything that happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case", deny_unknown_fields)]

@@ -4,8 +4,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+/// The SHA-256 fingerprint of a server's certificate: it is no secret, but travels with the names and passwords.
+pub const TLS_FINGERPRINT: &str = "LIFEBOAT_TLS_FINGERPRINT";
+
 /// All recognised names: those that restic, rclone and Amazon's tools use, where they exist.
-pub const NAMES: [&str; 15] = [
+pub const NAMES: [&str; 16] = [
+    TLS_FINGERPRINT,
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",

@@ -1,11 +1,15 @@
 //! The HTTP client: ureq with the machine's own trusted certificates, and answers classified into faults.
 
-use crate::{Fault, Patience, redirect};
+use crate::credentials::TLS_FINGERPRINT;
+use crate::pinned::{Other, Pinned};
+use crate::{Credentials, Fault, Patience, redirect};
 use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 use ureq::http::{HeaderMap, Request, StatusCode};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{Connector as _, TcpConnector};
 
 /// Where distributions keep the certificates that they trust. The rescue system has the machine's.
 const CERTIFICATES: [&str; 3] =
@@ -111,6 +115,26 @@ impl Client {
         Client { agent: config.new_agent(), patience }
     }
 
+    /// The same; a server is known by the fingerprint of its certificate if the credentials have one.
+    ///
+    /// # Errors
+    /// When that is none.
+    pub fn of(credentials: &Credentials, patience: Patience) -> Result<Client, Fault> {
+        let Client { agent, patience } = Client::new(patience);
+        let Some(text) = credentials.get(TLS_FINGERPRINT) else { return Ok(Client { agent, patience }) };
+        let failed = |why: String| Fault::ended("USE", TLS_FINGERPRINT, why);
+        let pinned =
+            text.parse().and_then(|print| Pinned::new(print).map_err(|error| error.to_string())).map_err(failed)?;
+        let connector = ().chain(TcpConnector::default()).chain(pinned);
+        let agent = ureq::Agent::with_parts(agent.config().clone(), connector, DefaultResolver::default());
+        Ok(Client { agent, patience })
+    }
+
+    /// The same client with other patience.
+    pub fn with_patience(&self, patience: Patience) -> Client {
+        Client { agent: self.agent.clone(), patience }
+    }
+
     /// Repeats the request until there is a response, or patience runs out. Asking twice must do no harm.
     ///
     /// # Errors
@@ -205,6 +229,11 @@ enum Reply {
 /// Errors below HTTP: nearly all may be transient.
 fn sort(action: &str, what: &str, error: ureq::Error) -> Fault {
     match error {
+        ureq::Error::Io(error) if other_certificate(&error).is_some() => {
+            let why = other_certificate(&error).map(ToString::to_string).unwrap_or_default();
+            Fault::ended(action, what, format!("{why}; if the server has a new certificate, try its new fingerprint"))
+        }
+        ureq::Error::Rustls(error) => sort(action, what, ureq::Error::Io(std::io::Error::other(error))),
         ureq::Error::Io(error) if is_distrust(&error) => Fault::ended(
             action,
             what,
@@ -222,6 +251,14 @@ fn sort(action: &str, what: &str, error: ureq::Error) -> Fault {
             Fault::impossible(what, format!("it is larger than {limit} bytes, the maximum for such a file"))
         }
         other => Fault::ended(action, what, other),
+    }
+}
+
+/// The server showed another certificate than the one that is known.
+fn other_certificate(error: &std::io::Error) -> Option<&Other> {
+    match error.get_ref()?.downcast_ref::<rustls::Error>()? {
+        rustls::Error::InvalidCertificate(rustls::CertificateError::Other(cause)) => cause.0.downcast_ref::<Other>(),
+        _ => None,
     }
 }
 

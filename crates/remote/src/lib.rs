@@ -10,6 +10,7 @@
 //! | [`files`] | [`Files`]: the files of a repository, wherever it is |
 //! | [`folder`] | a mounted place: NFS or SMB |
 //! | [`http`] | the HTTP client |
+//! | [`pinned`] | HTTPS to a server that is known by the fingerprint of its certificate |
 //! | `redirect` | where a redirect may lead |
 //! | [`rest`] | restic's REST protocol |
 //! | [`s3`] | S3: signing, listing |
@@ -19,6 +20,7 @@
 //! | [`image_file`] | an image on this machine, read the same way |
 //! | [`nfs`], [`smb`] | mounting NFS and shares of Windows with mount(2) |
 //! | [`upload`] | plain files, such as logs, sent to a place |
+//! | [`telling`] | what a recovery does, told to the server of its archive |
 //! | [`webhook`] | a document sent to a web service |
 //!
 //! Everything blocks. Nothing here prints or reads the environment; callers learn of waits through a [`patience::Listener`].
@@ -34,11 +36,13 @@ pub mod iso;
 pub mod limit;
 pub mod nfs;
 pub mod patience;
+pub mod pinned;
 mod redirect;
 pub mod rest;
 pub mod s3;
 pub mod sftp;
 pub mod smb;
+pub mod telling;
 pub mod tree;
 pub mod upload;
 pub mod webhook;

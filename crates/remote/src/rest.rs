@@ -21,10 +21,10 @@ impl Rest {
     /// The repository at `base`, which ends in a slash.
     ///
     /// # Errors
-    /// None so far: nothing is sent yet.
+    /// When the fingerprint of the server's certificate is none.
     pub fn new(base: &str, credentials: &Credentials, patience: Patience) -> Result<Rest, Fault> {
         let authorization = basic(credentials.get("RESTIC_REST_USERNAME"), credentials.get("RESTIC_REST_PASSWORD"));
-        Ok(Rest { base: base.to_owned(), authorization, client: Client::new(patience) })
+        Ok(Rest { base: base.to_owned(), authorization, client: Client::of(credentials, patience)? })
     }
 
     fn url(&self, kind: Kind, name: &str) -> String {

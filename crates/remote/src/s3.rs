@@ -48,7 +48,7 @@ impl S3 {
             token: credentials.get("AWS_SESSION_TOKEN").map(str::to_owned),
             region,
         };
-        let client = Client::new(patience.for_host(url_host(&endpoint)));
+        let client = Client::of(credentials, patience.for_host(url_host(&endpoint)))?;
         Ok(S3 { place: place.clone(), endpoint, signer, client })
     }
 

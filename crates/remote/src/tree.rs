@@ -94,7 +94,7 @@ impl Tree {
         wanted: &dyn Fn(&[u8]) -> bool,
     ) -> Result<Tree, Fault> {
         let authorization = basic(credentials.get("HTTP_USERNAME"), credentials.get("HTTP_PASSWORD"));
-        let web = Web { client: Client::new(patience), authorization };
+        let web = Web { client: Client::of(credentials, patience)?, authorization };
         if is_image(url) {
             return Tree::image(web, url);
         }

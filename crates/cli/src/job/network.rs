@@ -8,18 +8,28 @@ use crate::session::Session;
 use lifeboat_archive::Place;
 use lifeboat_machine::on_disk::OnDisk;
 use lifeboat_machine::{Event, EventSink};
+use lifeboat_remote::credentials::TLS_FINGERPRINT;
+use lifeboat_remote::pinned::Fingerprint;
 use lifeboat_remote::{Address, Credentials};
 use lifeboat_restore::rescue::{RescueDirectories, RescueSystem, is_rescue_system};
 use lifeboat_restore::{Medium, Network};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The file with credentials when the environment has none.
 pub const CREDENTIALS: &str = "/etc/lifeboat/credentials";
 /// The names of these files on a medium.
 const ON_MEDIUM: [(&str, &str); 2] =
     [("SFTP_IDENTITY_FILE", "sftp-identity"), ("SFTP_KNOWN_HOSTS_FILE", "sftp-known-hosts")];
+
+/// What `--tls-fingerprint` says, for all addresses of the command.
+static FINGERPRINT: OnceLock<Fingerprint> = OnceLock::new();
+
+/// Has all addresses of this command known by a fingerprint.
+pub fn pin(fingerprint: Fingerprint) {
+    let _ = FINGERPRINT.set(fingerprint);
+}
 
 /// How a command opens addresses; lost servers are reported on its terminal.
 pub fn of_session(session: &Session) -> Result<Network, CommandError> {
@@ -34,12 +44,13 @@ pub fn with_sink(sink: impl EventSink + Send + 'static) -> Result<Network, Comma
     Ok(Network { credentials: credentials()?, listener: Arc::new(listener), on_demand, limits: Arc::default() })
 }
 
-/// The environment, then the file, then what the medium of a rescue system carries.
+/// The option, the environment, then the file, then what the medium of a rescue system carries.
 fn credentials() -> Result<Credentials, CommandError> {
+    let option = FINGERPRINT.get().map(|print| (TLS_FINGERPRINT.to_owned(), print.to_string()));
     let variable = |name: &&str| Some(((*name).to_owned(), std::env::var(name).ok()?));
     let environment = Credentials::new(lifeboat_remote::credentials::NAMES.iter().filter_map(variable));
     let file = read(Path::new(CREDENTIALS), true)?.unwrap_or_default();
-    Ok(environment.or(file).or(of_medium()?))
+    Ok(Credentials::new(option).or(environment).or(file).or(of_medium()?))
 }
 
 /// The values of all credentials of this machine, which must not be in any message; none where they cannot be read.
@@ -111,9 +122,16 @@ fn write(path: &Path, bytes: &[u8]) -> CommandResult {
     result.map_err(|error| CommandError::new(Kind::Failed, format!("cannot WRITE {}: {error}", path.display())))
 }
 
-/// Puts the credentials that an address needs into the folder of a medium: those of the environment or the file.
-pub fn put_on_medium(folder: &Path) -> CommandResult {
+/// Puts the credentials that an address needs into the folder of a medium: those of the environment or the file. Without secrets only what
+/// is none: by what its server is known.
+pub fn put_on_medium(folder: &Path, secrets: bool) -> CommandResult {
     let credentials = credentials()?;
+    if !secrets {
+        return match credentials.get(TLS_FINGERPRINT) {
+            Some(print) => write(&folder.join("credentials"), format!("{TLS_FINGERPRINT}={print}\n").as_bytes()),
+            None => Ok(()),
+        };
+    }
     let mut text = String::from("# Names and passwords for the archive; anyone who has this medium has them.\n");
     for name in lifeboat_remote::credentials::NAMES {
         let Some(value) = credentials.get(name) else { continue };
