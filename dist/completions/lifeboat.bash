@@ -223,6 +223,9 @@ _lifeboat() {
             lifeboat__subcmd__help__subcmd__media,label)
                 cmd="lifeboat__subcmd__help__subcmd__media__subcmd__label"
                 ;;
+            lifeboat__subcmd__help__subcmd__media,netboot)
+                cmd="lifeboat__subcmd__help__subcmd__media__subcmd__netboot"
+                ;;
             lifeboat__subcmd__help__subcmd__media,refresh)
                 cmd="lifeboat__subcmd__help__subcmd__media__subcmd__refresh"
                 ;;
@@ -331,6 +334,9 @@ _lifeboat() {
             lifeboat__subcmd__media,label)
                 cmd="lifeboat__subcmd__media__subcmd__label"
                 ;;
+            lifeboat__subcmd__media,netboot)
+                cmd="lifeboat__subcmd__media__subcmd__netboot"
+                ;;
             lifeboat__subcmd__media,refresh)
                 cmd="lifeboat__subcmd__media__subcmd__refresh"
                 ;;
@@ -351,6 +357,9 @@ _lifeboat() {
                 ;;
             lifeboat__subcmd__media__subcmd__help,label)
                 cmd="lifeboat__subcmd__media__subcmd__help__subcmd__label"
+                ;;
+            lifeboat__subcmd__media__subcmd__help,netboot)
+                cmd="lifeboat__subcmd__media__subcmd__help__subcmd__netboot"
                 ;;
             lifeboat__subcmd__media__subcmd__help,refresh)
                 cmd="lifeboat__subcmd__media__subcmd__help__subcmd__refresh"
@@ -407,7 +416,7 @@ _lifeboat() {
 
     case "${cmd}" in
         lifeboat)
-            opts="-v -h -V --limit-upload --limit-download --threads --io-priority --verbose --json --config --help --version check backup list snapshots ls find diff dump stats mount browse media rescue layout restore compare verify forget prune copy drill status schedule notify serve logs key storage help"
+            opts="-v -h -V --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help --version check backup list snapshots ls find diff dump stats mount browse media rescue layout restore compare verify forget prune copy drill status schedule notify serve logs key storage help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -433,6 +442,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -441,7 +454,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__backup)
-            opts="-n -v -h --to --init --own-disk --sysroot --key-file --words --passphrase --exclude --exclude-file --exclude-contents --machine --force --wait-lock --dry-run --compression --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-n -v -h --to --init --own-disk --sysroot --key-file --words --passphrase --exclude --exclude-file --exclude-contents --machine --force --wait-lock --dry-run --compression --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -503,6 +516,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -511,7 +528,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__browse)
-            opts="-v -h --from --key-file --words --passphrase --to --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-v -h --from --key-file --words --passphrase --to --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -549,6 +566,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -557,7 +578,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__check)
-            opts="-v -h --sysroot --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-v -h --sysroot --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -587,6 +608,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -595,7 +620,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__compare)
-            opts="-v -h --from --key-file --words --passphrase --snapshot --root --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-v -h --from --key-file --words --passphrase --snapshot --root --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -637,6 +662,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -645,7 +674,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__copy)
-            opts="-s -n -v -h --from --to --snapshot --host --machine --all-machines --key-file --words --passphrase --to-key-file --init --wait-lock --dry-run --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-s -n -v -h --from --to --snapshot --host --machine --all-machines --key-file --words --passphrase --to-key-file --init --wait-lock --dry-run --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -707,6 +736,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -715,7 +748,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__diff)
-            opts="-v -h --from --key-file --words --passphrase --content --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-v -h --from --key-file --words --passphrase --content --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -749,6 +782,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -757,7 +794,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__drill)
-            opts="-v -h --report --memory --command --expect --work-dir --size-factor --stick --deadline --key-file --words --passphrase --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-v -h --report --memory --command --expect --work-dir --size-factor --stick --deadline --key-file --words --passphrase --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -815,6 +852,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -823,7 +864,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__dump)
-            opts="-t -v -h --from --key-file --words --passphrase --out --target --tar --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-t -v -h --from --key-file --words --passphrase --out --target --tar --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -869,6 +910,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -877,7 +922,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__find)
-            opts="-s -i -l -v -h --from --key-file --words --passphrase --snapshot --host --machine --all-machines --iname --ignore-case --long --oldest --newest --larger --smaller --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-s -i -l -v -h --from --key-file --words --passphrase --snapshot --host --machine --all-machines --iname --ignore-case --long --oldest --newest --larger --smaller --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -943,6 +988,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -951,7 +1000,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__forget)
-            opts="-n -v -h --from --key-file --words --passphrase --wait-lock --dry-run --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-within-hourly --keep-within-daily --keep-within-weekly --keep-within-monthly --keep-within-yearly --keep-tag --host --machine --all --all-machines --prune --max-unused --max-repack-size --grace --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-n -v -h --from --key-file --words --passphrase --wait-lock --dry-run --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-within-hourly --keep-within-daily --keep-within-weekly --keep-within-monthly --keep-within-yearly --keep-tag --host --machine --all --all-machines --prune --max-unused --max-repack-size --grace --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1058,6 +1107,10 @@ _lifeboat() {
                     return 0
                     ;;
                 --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-fingerprint)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1447,7 +1500,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__help__subcmd__media)
-            opts="iso usb tape set label refresh"
+            opts="iso usb netboot tape set label refresh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1475,6 +1528,20 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__help__subcmd__media__subcmd__label)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__help__subcmd__media__subcmd__netboot)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1769,7 +1836,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__key)
-            opts="-v -h --limit-upload --limit-download --threads --io-priority --verbose --json --config --help create show import list add remove help"
+            opts="-v -h --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help create show import list add remove help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1795,6 +1862,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1803,7 +1874,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__key__subcmd__add)
-            opts="-v -h --to --new-key-file --new-passphrase --key-file --words --passphrase --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-v -h --to --new-key-file --new-passphrase --key-file --words --passphrase --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1841,6 +1912,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1849,7 +1924,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__key__subcmd__create)
-            opts="-v -h --key-file --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-v -h --key-file --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1876,6 +1951,10 @@ _lifeboat() {
                     return 0
                     ;;
                 --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-fingerprint)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1999,7 +2078,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__key__subcmd__import)
-            opts="-v -h --key-file --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-v -h --key-file --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2029,6 +2108,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -2037,7 +2120,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__key__subcmd__list)
-            opts="-v -h --from --key-file --words --passphrase --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-v -h --from --key-file --words --passphrase --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2071,6 +2154,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -2079,7 +2166,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__key__subcmd__remove)
-            opts="-v -h --to --key-file --words --passphrase --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-v -h --to --key-file --words --passphrase --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2113,6 +2200,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -2121,7 +2212,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__key__subcmd__show)
-            opts="-v -h --key-file --age --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-v -h --key-file --age --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2151,6 +2242,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -2159,7 +2254,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__layout)
-            opts="-v -h --limit-upload --limit-download --threads --io-priority --verbose --json --config --help show plan diff edit help"
+            opts="-v -h --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help show plan diff edit help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2185,6 +2280,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -2193,7 +2292,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__layout__subcmd__diff)
-            opts="-v -h --from --snapshot --storage --sysroot --key-file --words --passphrase --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-v -h --from --snapshot --storage --sysroot --key-file --words --passphrase --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2235,6 +2334,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -2243,7 +2346,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__layout__subcmd__edit)
-            opts="-v -h --out --raid1-to-disk --from-lvm --decrypt --add-disk --move --filesystem --disk-to-raid1 --to-lvm --encrypt --luks-key --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-v -h --out --raid1-to-disk --from-lvm --decrypt --add-disk --move --filesystem --disk-to-raid1 --to-lvm --encrypt --luks-key --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2310,6 +2413,10 @@ _lifeboat() {
                     return 0
                     ;;
                 --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-fingerprint)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2405,7 +2512,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__layout__subcmd__plan)
-            opts="-v -h --from --snapshot --layout --onto --no-resize --any-firmware --wipe --map --key-file --words --passphrase --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-v -h --from --snapshot --layout --onto --no-resize --any-firmware --wipe --map --key-file --words --passphrase --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2459,6 +2566,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -2467,7 +2578,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__layout__subcmd__show)
-            opts="-v -h --sysroot --from --snapshot --key-file --words --passphrase --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-v -h --sysroot --from --snapshot --key-file --words --passphrase --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2509,6 +2620,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -2517,7 +2632,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__list)
-            opts="-l -v -h --from --key-file --words --passphrase --host --machine --long --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-l -v -h --from --key-file --words --passphrase --host --machine --long --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2559,6 +2674,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -2567,7 +2686,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__logs)
-            opts="-v -h --to --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-v -h --to --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2597,6 +2716,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -2605,7 +2728,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__ls)
-            opts="-l -R -d -n -v -h --from --key-file --words --passphrase --long --recursive --directory --numeric --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-l -R -d -n -v -h --from --key-file --words --passphrase --long --recursive --directory --numeric --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2639,6 +2762,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -2647,7 +2774,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__media)
-            opts="-v -h --limit-upload --limit-download --threads --io-priority --verbose --json --config --help iso usb tape set label refresh help"
+            opts="-v -h --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help iso usb netboot tape set label refresh help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2673,6 +2800,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -2681,7 +2812,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__media__subcmd__help)
-            opts="iso usb tape set label refresh help"
+            opts="iso usb netboot tape set label refresh help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2723,6 +2854,20 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__media__subcmd__help__subcmd__label)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__media__subcmd__help__subcmd__netboot)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2793,7 +2938,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__media__subcmd__iso)
-            opts="-v -h --out --from --snapshot --backup --rescue-only --source --machine --sysroot --embed-key --kernel --mode --timeout --append --no-firmware --compression --layout --work-dir --force --key-file --words --passphrase --exclude --exclude-file --exclude-contents --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-v -h --out --from --snapshot --backup --rescue-only --source --machine --sysroot --embed-key --kernel --mode --timeout --append --no-firmware --compression --layout --work-dir --force --key-file --words --passphrase --exclude --exclude-file --exclude-contents --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2887,6 +3032,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -2895,7 +3044,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__media__subcmd__label)
-            opts="-v -h --ascii --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-v -h --ascii --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2921,6 +3070,116 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lifeboat__subcmd__media__subcmd__netboot)
+            opts="-v -h --out --source --from --snapshot --mac --url --remove --machine --sysroot --embed-key --kernel --mode --timeout --append --no-firmware --compression --layout --work-dir --force --key-file --words --passphrase --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --out)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --source)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --snapshot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mac)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --remove)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --machine)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sysroot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kernel)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --mode)
+                    COMPREPLY=($(compgen -W "interactive nuke compare expert" -- "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --append)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --compression)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --layout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --work-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --io-priority)
+                    COMPREPLY=($(compgen -W "normal low idle" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -2929,7 +3188,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__media__subcmd__refresh)
-            opts="-v -h --out --always --show --key-file --words --passphrase --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-v -h --out --always --show --key-file --words --passphrase --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2963,6 +3222,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -2971,7 +3234,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__media__subcmd__set)
-            opts="-n -v -h --out --burn --size --no-verify --dry-run --machine --sysroot --embed-key --kernel --mode --timeout --append --no-firmware --compression --layout --work-dir --force --key-file --words --passphrase --exclude --exclude-file --exclude-contents --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-n -v -h --out --burn --size --no-verify --dry-run --machine --sysroot --embed-key --kernel --mode --timeout --append --no-firmware --compression --layout --work-dir --force --key-file --words --passphrase --exclude --exclude-file --exclude-contents --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3061,6 +3324,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -3069,7 +3336,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__media__subcmd__tape)
-            opts="-v -h --to --obdr --no-verify --machine --sysroot --embed-key --kernel --mode --timeout --append --no-firmware --compression --layout --work-dir --force --key-file --words --passphrase --exclude --exclude-file --exclude-contents --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-v -h --to --obdr --no-verify --machine --sysroot --embed-key --kernel --mode --timeout --append --no-firmware --compression --layout --work-dir --force --key-file --words --passphrase --exclude --exclude-file --exclude-contents --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3151,6 +3418,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -3159,7 +3430,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__media__subcmd__usb)
-            opts="-y -n -v -h --to --size --from --snapshot --no-backup --yes --no-verify --dry-run --machine --sysroot --embed-key --kernel --mode --timeout --append --no-firmware --compression --layout --work-dir --force --key-file --words --passphrase --exclude --exclude-file --exclude-contents --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-y -n -v -h --to --size --from --snapshot --no-backup --yes --no-verify --dry-run --machine --sysroot --embed-key --kernel --mode --timeout --append --no-firmware --compression --layout --work-dir --force --key-file --words --passphrase --exclude --exclude-file --exclude-contents --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3253,6 +3524,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -3261,7 +3536,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__mount)
-            opts="-s -v -h --from --key-file --words --passphrase --snapshot --host --machine --all-machines --allow-other --cache --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-s -v -h --from --key-file --words --passphrase --snapshot --host --machine --all-machines --allow-other --cache --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3315,6 +3590,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -3323,7 +3602,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__notify)
-            opts="-v -h --unit --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-v -h --unit --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3353,6 +3632,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -3361,7 +3644,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__prune)
-            opts="-n -v -h --from --key-file --words --passphrase --wait-lock --dry-run --max-unused --max-repack-size --grace --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-n -v -h --from --key-file --words --passphrase --wait-lock --dry-run --max-unused --max-repack-size --grace --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3411,6 +3694,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -3419,7 +3706,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__rescue)
-            opts="-n -v -h --out --machine --dry-run --sysroot --embed-key --kernel --mode --timeout --append --no-firmware --compression --layout --work-dir --force --key-file --words --passphrase --exclude --exclude-file --exclude-contents --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-n -v -h --out --machine --dry-run --sysroot --embed-key --kernel --mode --timeout --append --no-firmware --compression --layout --work-dir --force --key-file --words --passphrase --exclude --exclude-file --exclude-contents --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3501,6 +3788,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -3509,7 +3800,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__restore)
-            opts="-i -e -n -v -h --from --key-file --words --passphrase --to --snapshot --include --exclude --as --inside --overwrite --dry-run --stage --resume --damaged --layout --mode --rescue-root --no-resize --any-firmware --wipe --map --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-i -e -n -v -h --from --key-file --words --passphrase --to --snapshot --include --exclude --as --inside --overwrite --dry-run --stage --resume --damaged --layout --mode --rescue-root --no-resize --any-firmware --wipe --map --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3599,6 +3890,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -3607,7 +3902,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__schedule)
-            opts="-v -h --show --off --sysroot --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-v -h --show --off --sysroot --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3637,6 +3932,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -3645,13 +3944,17 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__serve)
-            opts="-v -h --listen --add-token --right --path --quota --of-machine --overdue --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-v -h --listen --netboot --known-only --uefi-pxe --only-netboot --add-token --right --path --quota --of-machine --overdue --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --netboot)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3699,6 +4002,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -3707,7 +4014,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__stats)
-            opts="-s -v -h --from --key-file --words --passphrase --snapshot --host --machine --all-machines --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-s -v -h --from --key-file --words --passphrase --snapshot --host --machine --all-machines --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3757,6 +4064,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -3765,7 +4076,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__status)
-            opts="-v -h --from --prometheus --key-file --words --passphrase --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-v -h --from --prometheus --key-file --words --passphrase --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3803,6 +4114,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -3811,7 +4126,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__storage)
-            opts="-v -h --limit-upload --limit-download --threads --io-priority --verbose --json --config --help show activate unlock login release help"
+            opts="-v -h --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help show activate unlock login release help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3837,6 +4152,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -3845,7 +4164,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__storage__subcmd__activate)
-            opts="-v -h --incomplete --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-v -h --incomplete --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3868,6 +4187,10 @@ _lifeboat() {
                     return 0
                     ;;
                 --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-fingerprint)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3977,7 +4300,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__storage__subcmd__login)
-            opts="-v -h --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-v -h --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4000,6 +4323,10 @@ _lifeboat() {
                     return 0
                     ;;
                 --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-fingerprint)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -4011,7 +4338,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__storage__subcmd__release)
-            opts="-v -h --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-v -h --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4034,6 +4361,10 @@ _lifeboat() {
                     return 0
                     ;;
                 --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-fingerprint)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -4045,7 +4376,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__storage__subcmd__show)
-            opts="-v -h --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-v -h --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4068,6 +4399,10 @@ _lifeboat() {
                     return 0
                     ;;
                 --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-fingerprint)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -4079,7 +4414,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__storage__subcmd__unlock)
-            opts="-v -h --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-v -h --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4105,6 +4440,10 @@ _lifeboat() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --tls-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -4113,7 +4452,7 @@ _lifeboat() {
             return 0
             ;;
         lifeboat__subcmd__verify)
-            opts="-v -h --from --key-file --words --passphrase --limit-upload --limit-download --threads --io-priority --verbose --json --config --help"
+            opts="-v -h --from --key-file --words --passphrase --limit-upload --limit-download --threads --io-priority --verbose --json --config --tls-fingerprint --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4144,6 +4483,10 @@ _lifeboat() {
                     return 0
                     ;;
                 --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-fingerprint)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_lifeboat_global_optspecs
-    string join \n limit-upload= limit-download= threads= io-priority= v/verbose json config= h/help V/version
+    string join \n limit-upload= limit-download= threads= io-priority= v/verbose json config= tls-fingerprint= h/help V/version
 end
 
 function __fish_lifeboat_needs_command
@@ -31,6 +31,7 @@ complete -c lifeboat -n "__fish_lifeboat_needs_command" -l io-priority -d 'Let o
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_needs_command" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_needs_command" -s h -l help -d 'Print help'
@@ -72,6 +73,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l io-priority 
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand check" -s h -l help -d 'Print help'
@@ -91,6 +93,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l io-priority
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l init -d 'Make the repository when there is none. Without it a missing one is an error: its disk or share may not be mounted'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l own-disk -d 'With --init: make it even on a filesystem that is being backed up, with which it would be lost'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand backup" -l words -d 'Ask for the recovery words instead of reading a key file'
@@ -110,6 +113,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l io-priority -
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand list" -s l -l long -d 'List what is in a snapshot, as \'lifeboat ls\' does: SNAPSHOT [PATH]...'
@@ -126,6 +130,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -l io-prior
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand snapshots" -s l -l long -d 'List what is in a snapshot, as \'lifeboat ls\' does: SNAPSHOT [PATH]...'
@@ -141,6 +146,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -l io-priority -d 
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand ls" -s l -l long -d 'Show one line for each entry, with mode, owner, size and time'
@@ -165,6 +171,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l io-priority -
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand find" -l all-machines -d 'Use the snapshots of all machines'
@@ -182,6 +189,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -l io-priority -
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand diff" -l content -d 'Show only what came, went, or has other content; not what differs in mode, owner, times or attributes alone'
@@ -198,6 +206,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -l io-priority -
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand dump" -l tar -d 'Write a single file as a tar archive, too'
@@ -215,6 +224,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l io-priority 
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand stats" -l all-machines -d 'Use the snapshots of all machines'
@@ -233,6 +243,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l io-priority 
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand mount" -l all-machines -d 'Use the snapshots of all machines'
@@ -250,28 +261,31 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l io-priority
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand browse" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape set label refresh help" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape set label refresh help" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape set label refresh help" -l threads -d 'Use at most this many processors, programs that are started included' -r
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape set label refresh help" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb netboot tape set label refresh help" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb netboot tape set label refresh help" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb netboot tape set label refresh help" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb netboot tape set label refresh help" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape set label refresh help" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape set label refresh help" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape set label refresh help" -l json -d 'Write JSON lines instead of text'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape set label refresh help" -s h -l help -d 'Print help'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape set label refresh help" -f -a "iso" -d 'A disc image that boots on BIOS and UEFI, from discs and USB sticks'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape set label refresh help" -f -a "usb" -d 'A USB stick, or an image of one, that boots and holds a repository for this and later backups'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape set label refresh help" -f -a "tape" -d 'A tape with a backup taken now; with --obdr one that boots by itself'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape set label refresh help" -f -a "set" -d 'Several discs with a backup taken now, of which the first boots: CDs, DVDs or Blu-rays, as images or burned'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape set label refresh help" -f -a "label" -d 'Print a page for the case of a medium: what it is, how to boot it, where its key is, its id as a QR code'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape set label refresh help" -f -a "refresh" -d 'Build the medium of the routine again if kernel, boot loader or layout changed'
-complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb tape set label refresh help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb netboot tape set label refresh help" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb netboot tape set label refresh help" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb netboot tape set label refresh help" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb netboot tape set label refresh help" -l json -d 'Write JSON lines instead of text'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb netboot tape set label refresh help" -s h -l help -d 'Print help'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb netboot tape set label refresh help" -f -a "iso" -d 'A disc image that boots on BIOS and UEFI, from discs and USB sticks'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb netboot tape set label refresh help" -f -a "usb" -d 'A USB stick, or an image of one, that boots and holds a repository for this and later backups'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb netboot tape set label refresh help" -f -a "netboot" -d 'A machine in a boot tree, from which machines start over the network: PXE, HTTP boot and iPXE'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb netboot tape set label refresh help" -f -a "tape" -d 'A tape with a backup taken now; with --obdr one that boots by itself'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb netboot tape set label refresh help" -f -a "set" -d 'Several discs with a backup taken now, of which the first boots: CDs, DVDs or Blu-rays, as images or burned'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb netboot tape set label refresh help" -f -a "label" -d 'Print a page for the case of a medium: what it is, how to boot it, where its key is, its id as a QR code'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb netboot tape set label refresh help" -f -a "refresh" -d 'Build the medium of the routine again if kernel, boot loader or layout changed'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and not __fish_seen_subcommand_from iso usb netboot tape set label refresh help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l out -d 'The image to write' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l from -d 'Embed the latest snapshot of this repository' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l snapshot -d 'Embed this snapshot instead of the latest' -r
@@ -299,6 +313,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l backup -d 'Take a backup now and embed it'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l rescue-only -d 'Put no archive on the medium; recovery reads it from elsewhere'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from iso" -l embed-key -d 'Put the repository key on the medium: anyone who has the medium can then read the archive. Needed for nuke'
@@ -336,6 +351,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l no-backup -d 'Make an empty repository: the first backup comes later'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -s y -l yes -d 'Do not ask before everything on the device is overwritten'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l no-verify -d 'Read only partition table, loaders and filesystem back when they are written, and not every byte'
@@ -348,6 +364,42 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from usb" -s h -l help -d 'Print help'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from netboot" -l out -d 'The boot tree: a folder of its own, or the folder boot of a server that \'lifeboat serve\' runs. Other machines stay in it' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from netboot" -l source -d 'Where recovery reads the archive from: nfs://, smb://, http(s)://, rest:, sftp:// or s3://, or what \'media iso --source\' takes. With --embed-key the rescue system carries the key and the names and passwords for it [default: the repository of lifeboat.toml]' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from netboot" -l from -d 'Put the latest snapshot of this repository into the boot tree: then recovery needs nothing else' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from netboot" -l snapshot -d 'Put this snapshot into it instead of the latest' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from netboot" -l mac -d 'Hardware address of a network card by which the machine is known; may be repeated [default: those that it has]' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from netboot" -l url -d 'Address of the tree for machines that start from it [default: http://SERVER/boot, the server that they start from]' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from netboot" -l remove -d 'Take a machine out of the tree: its name, or that of its folder' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from netboot" -l machine -d 'Use this machine description instead of probing (for a root filesystem in a folder)' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from netboot" -l sysroot -d 'Work on the root filesystem in this folder: kernel, modules and programs are taken from there' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from netboot" -l kernel -d 'Kernel release to boot [default: the running one, or the newest below --sysroot]' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from netboot" -l mode -d 'Mode that the menu starts by itself; nuke erases disks without asking' -r -f -a "interactive\t'Guided recovery on the screen or a serial console'
+nuke\t'Unattended recovery'
+compare\t'Archive against disks, read-only'
+expert\t'A shell'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from netboot" -l timeout -d 'Seconds before the menu starts its default [default: 30 for a harmless one, 10 for --mode]' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from netboot" -l append -d 'More kernel parameters, e.g. "lifeboat.after=poweroff"; may be repeated' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from netboot" -l compression -d 'zstd level of the rescue system, 1 to 22' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from netboot" -l layout -d 'The layout on which the machine comes back: a description that \'lifeboat layout edit\' wrote' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from netboot" -l work-dir -d 'Folder for temporary files, with room for the archive and 1 GB more [default: /var/tmp, or the folder of the image when /var/tmp is too small]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from netboot" -l key-file -d 'File with the repository key [default: /etc/lifeboat/repository.key]' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from netboot" -l limit-upload -d 'Send no more than this to servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from netboot" -l limit-download -d 'Receive no more than this from servers over HTTP, S3 and SFTP' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from netboot" -l threads -d 'Use at most this many processors, programs that are started included' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from netboot" -l io-priority -d 'Let others use the disks first: low, or idle (only when nobody else does)' -r -f -a "normal\t'As every program'
+low\t'After all programs with normal priority'
+idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from netboot" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from netboot" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from netboot" -l embed-key -d 'Put the repository key on the medium: anyone who has the medium can then read the archive. Needed for nuke'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from netboot" -l no-firmware -d 'Leave firmware files out of the rescue system'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from netboot" -l force -d 'Replace an existing image, take a disk that cannot be unplugged as a stick, or overwrite a tape or disc that holds something'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from netboot" -l words -d 'Ask for the recovery words instead of reading a key file'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from netboot" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from netboot" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from netboot" -l json -d 'Write JSON lines instead of text'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from netboot" -s h -l help -d 'Print help'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from tape" -l to -d 'The drive: tape, if there is one only, or tape:/dev/nst0' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from tape" -l machine -d 'Use this machine description instead of probing (for a root filesystem in a folder)' -r -F
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from tape" -l sysroot -d 'Work on the root filesystem in this folder: kernel, modules and programs are taken from there' -r -F
@@ -372,6 +424,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from tape" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from tape" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from tape" -l obdr -d 'Begin the tape with a rescue system, from which drives with One-Button Disaster Recovery boot'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from tape" -l no-verify -d 'Do not read the archive back when it was written'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from tape" -l embed-key -d 'Put the repository key on the medium: anyone who has the medium can then read the archive. Needed for nuke'
@@ -408,6 +461,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -l no-verify -d 'Do not read the archive back as a whole when all images are written; each disc is compared when it is written in any case'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -s n -l dry-run -d 'Show what would be saved, whether there is room, and how many discs it comes to at most; nothing is written'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from set" -l embed-key -d 'Put the repository key on the medium: anyone who has the medium can then read the archive. Needed for nuke'
@@ -425,6 +479,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from label" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from label" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from label" -l ascii -d 'Draw the QR code with plain ASCII, for a printer that has nothing else'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from label" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from label" -l json -d 'Write JSON lines instead of text'
@@ -438,6 +493,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from refresh" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from refresh" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from refresh" -l always -d 'Build it although nothing changed'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from refresh" -l show -d 'Only say whether it is out of date, and why; exit code 4 when it is'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from refresh" -l words -d 'Ask for the recovery words instead of reading a key file'
@@ -447,6 +503,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from refresh" -s h -l help -d 'Print help'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from help" -f -a "iso" -d 'A disc image that boots on BIOS and UEFI, from discs and USB sticks'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from help" -f -a "usb" -d 'A USB stick, or an image of one, that boots and holds a repository for this and later backups'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from help" -f -a "netboot" -d 'A machine in a boot tree, from which machines start over the network: PXE, HTTP boot and iPXE'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from help" -f -a "tape" -d 'A tape with a backup taken now; with --obdr one that boots by itself'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from help" -f -a "set" -d 'Several discs with a backup taken now, of which the first boots: CDs, DVDs or Blu-rays, as images or burned'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand media; and __fish_seen_subcommand_from help" -f -a "label" -d 'Print a page for the case of a medium: what it is, how to boot it, where its key is, its id as a QR code'
@@ -476,6 +533,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l io-priority
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -s n -l dry-run -d 'Show what would be saved and left out, and whether there is room; nothing is written'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l embed-key -d 'Put the repository key on the medium: anyone who has the medium can then read the archive. Needed for nuke'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand rescue" -l no-firmware -d 'Leave firmware files out of the rescue system'
@@ -492,6 +550,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and not __fish
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and not __fish_seen_subcommand_from show plan diff edit help" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and not __fish_seen_subcommand_from show plan diff edit help" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and not __fish_seen_subcommand_from show plan diff edit help" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and not __fish_seen_subcommand_from show plan diff edit help" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and not __fish_seen_subcommand_from show plan diff edit help" -s h -l help -d 'Print help'
@@ -511,6 +570,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_see
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from show" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from show" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from show" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from show" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
@@ -530,6 +590,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_see
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -l no-resize -d 'Keep all sizes, even on a larger disk'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -l any-firmware -d 'Continue although the firmware found here starts none of the machine\'s boot loaders'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from plan" -l words -d 'Ask for the recovery words instead of reading a key file'
@@ -548,6 +609,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_see
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from diff" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from diff" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from diff" -l storage -d 'Only the storage layout: disks, partitions, volumes, filesystems, mounts; not kernel, boot loader or network'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from diff" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from diff" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
@@ -572,6 +634,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_see
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from edit" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from edit" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from edit" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from edit" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand layout; and __fish_seen_subcommand_from edit" -s h -l help -d 'Print help'
@@ -610,6 +673,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l io-priorit
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand restore" -l inside -d 'Restore what is in the single PATH, a folder, directly into --to DIR, without the folders that lead to it'
@@ -632,6 +696,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l io-priorit
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand compare" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
@@ -646,6 +711,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l io-priority
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand verify" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
@@ -678,6 +744,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand forget" -l io-priority
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand forget" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand forget" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand forget" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand forget" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand forget" -s n -l dry-run -d 'Show what would be done, and change nothing'
@@ -699,6 +766,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l io-priority 
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand prune" -s n -l dry-run -d 'Show what would be done, and change nothing'
@@ -719,6 +787,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand copy" -l io-priority -
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand copy" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand copy" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand copy" -l all-machines -d 'Use the snapshots of all machines'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand copy" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand copy" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
@@ -742,6 +811,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l io-priority 
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l stick -d 'Plug the medium in as a USB stick instead of a disc'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand drill" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
@@ -758,6 +828,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand status" -l io-priority
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand status" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand status" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand status" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand status" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand status" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
@@ -771,6 +842,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand schedule" -l io-priori
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand schedule" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand schedule" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand schedule" -l show -d 'Show what runs when, and change nothing'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand schedule" -l off -d 'Turn everything off again'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand schedule" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
@@ -784,10 +856,12 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand notify" -l io-priority
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand notify" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand notify" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand notify" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand notify" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand notify" -s h -l help -d 'Print help'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand serve" -l listen -d 'Listen here, in place of what serve.toml says; may be given several times [default: [::]:8000]' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand serve" -l netboot -d 'Offer the boot tree to machines that start on this network link, beside the DHCP server there: PXE, HTTP boot and TFTP. Needs root' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand serve" -l add-token -d 'Add a token of this name to serve.toml, print its secret once, and serve nothing. A server that runs takes it over by itself' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand serve" -l right -d 'What the token allows: read-only, append-only (add files; remove nothing but locks), full, or view (the status page, metrics and API)' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand serve" -l path -d 'The repository, or folder of repositories, that the token is for [default: the whole store]' -r
@@ -801,6 +875,10 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand serve" -l io-priority 
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand serve" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand serve" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand serve" -l known-only -d 'Answer only machines whose network cards are in the boot tree'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand serve" -l uefi-pxe -d 'Offer it to UEFI by PXE, too, and not by HTTP boot alone: only where the DHCP server of the network names this server as its next server, for GRUB looks for its menu there'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand serve" -l only-netboot -d 'Serve nothing but that: no store and no status page'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand serve" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand serve" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand serve" -s h -l help -d 'Print help'
@@ -812,6 +890,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand logs" -l io-priority -
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand logs" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand logs" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand logs" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand logs" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand logs" -s h -l help -d 'Print help'
@@ -822,6 +901,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and not __fish_se
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and not __fish_seen_subcommand_from create show import list add remove help" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and not __fish_seen_subcommand_from create show import list add remove help" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and not __fish_seen_subcommand_from create show import list add remove help" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and not __fish_seen_subcommand_from create show import list add remove help" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and not __fish_seen_subcommand_from create show import list add remove help" -s h -l help -d 'Print help'
@@ -840,6 +920,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_s
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from create" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from create" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from create" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from create" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help'
@@ -851,6 +932,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_s
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from show" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from show" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from show" -l age -d 'Print what `age -d -i` takes instead, to read streams without Lifeboat'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from show" -l json -d 'Write JSON lines instead of text'
@@ -863,6 +945,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_s
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from import" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from import" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from import" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from import" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help'
@@ -875,6 +958,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_s
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from list" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from list" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from list" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from list" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
@@ -890,6 +974,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_s
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from add" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from add" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from add" -l new-passphrase -d 'Add a passphrase of your own instead: it is asked for, or read from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from add" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from add" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
@@ -905,6 +990,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_s
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from remove" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from remove" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from remove" -l words -d 'Ask for the recovery words instead of reading a key file'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from remove" -l passphrase -d 'Ask for a passphrase that \'lifeboat key add --new-passphrase\' set; not on a terminal, read it from standard input'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand key; and __fish_seen_subcommand_from remove" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
@@ -924,6 +1010,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and not __fis
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and not __fish_seen_subcommand_from show activate unlock login release help" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and not __fish_seen_subcommand_from show activate unlock login release help" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and not __fish_seen_subcommand_from show activate unlock login release help" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and not __fish_seen_subcommand_from show activate unlock login release help" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and not __fish_seen_subcommand_from show activate unlock login release help" -s h -l help -d 'Print help'
@@ -940,6 +1027,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_se
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from show" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from show" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from show" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
@@ -950,6 +1038,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_se
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from activate" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from activate" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from activate" -l incomplete -d 'Start arrays and groups that lack members as well, if the rest holds all data'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from activate" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from activate" -l json -d 'Write JSON lines instead of text'
@@ -961,6 +1050,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_se
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from unlock" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from unlock" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from unlock" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from unlock" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from unlock" -s h -l help -d 'Print help'
@@ -971,6 +1061,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_se
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from login" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from login" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from login" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from login" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from login" -s h -l help -d 'Print help'
@@ -981,6 +1072,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_se
 low\t'After all programs with normal priority'
 idle\t'Only when nothing else uses the disk; on a busy machine that may be never'"
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from release" -l config -d 'Read this configuration instead of /etc/lifeboat.toml' -r -F
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from release" -l tls-fingerprint -d 'Know an HTTPS server by the SHA-256 fingerprint of its certificate, as \'lifeboat serve\' prints it, and by nothing else' -r
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from release" -s v -l verbose -d 'Log more to standard error; given twice, log the programs that are run as well'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from release" -l json -d 'Write JSON lines instead of text'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand storage; and __fish_seen_subcommand_from release" -s h -l help -d 'Print help'
@@ -1020,6 +1112,7 @@ complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_s
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and not __fish_seen_subcommand_from check backup list ls find diff dump stats mount browse media rescue layout restore compare verify forget prune copy drill status schedule notify serve logs key storage help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and __fish_seen_subcommand_from media" -f -a "iso" -d 'A disc image that boots on BIOS and UEFI, from discs and USB sticks'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and __fish_seen_subcommand_from media" -f -a "usb" -d 'A USB stick, or an image of one, that boots and holds a repository for this and later backups'
+complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and __fish_seen_subcommand_from media" -f -a "netboot" -d 'A machine in a boot tree, from which machines start over the network: PXE, HTTP boot and iPXE'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and __fish_seen_subcommand_from media" -f -a "tape" -d 'A tape with a backup taken now; with --obdr one that boots by itself'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and __fish_seen_subcommand_from media" -f -a "set" -d 'Several discs with a backup taken now, of which the first boots: CDs, DVDs or Blu-rays, as images or burned'
 complete -c lifeboat -n "__fish_lifeboat_using_subcommand help; and __fish_seen_subcommand_from media" -f -a "label" -d 'Print a page for the case of a medium: what it is, how to boot it, where its key is, its id as a QR code'

@@ -25,7 +25,7 @@ pub use key::{KeyAddArgs, KeyCommand, KeyFileArgs, KeyRemoveArgs, KeyShowArgs};
 pub use layout::{LayoutEditArgs, MoveArgs};
 pub use limits::LimitArgs;
 pub use look::{BrowseArgs, DiffArgs, DumpArgs, FindArgs, ListArgs, LsArgs, MountArgs, SnapshotsArgs, StatsArgs};
-pub use media::{IsoArgs, LabelArgs, MediaCommand, MediumArgs, SetArgs, TapeArgs, UsbArgs};
+pub use media::{IsoArgs, LabelArgs, MediaCommand, MediumArgs, NetbootArgs, SetArgs, TapeArgs, UsbArgs};
 pub use parts::{ExcludeArgs, SysrootArgs};
 pub use policy::{MenuMode, PolicyArgs};
 pub use restore::{CompareArgs, OverwriteMode, RecoveryStage, RestoreArgs};
@@ -36,6 +36,7 @@ pub use storage::{StorageActivateArgs, StorageCommand, StorageLoginArgs, Storage
 
 use crate::config::LEVELS;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use lifeboat_remote::pinned::Fingerprint;
 use std::path::PathBuf;
 
 /// Shown by `lifeboat` without arguments.
@@ -73,6 +74,9 @@ pub struct Cli {
     /// Read this configuration instead of /etc/lifeboat.toml
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Know an HTTPS server by the SHA-256 fingerprint of its certificate, as 'lifeboat serve' prints it, and by nothing else
+    #[arg(long, global = true, value_name = "SHA256", value_parser = |text: &str| text.parse::<Fingerprint>())]
+    pub tls_fingerprint: Option<Fingerprint>,
     /// What to do
     #[command(subcommand)]
     pub command: Option<Command>,

@@ -22,6 +22,7 @@ mod ls;
 mod media;
 mod mount;
 mod moves;
+mod netboot;
 mod notify;
 mod prune;
 pub mod recover;
@@ -57,6 +58,9 @@ pub fn dispatch(cli: Cli) -> CommandResult {
     // Everything that Lifeboat writes is for root only (design, section 6: Keys).
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let config = Config::load(cli.config.as_deref())?;
+    if let Some(fingerprint) = cli.tls_fingerprint {
+        crate::job::network::pin(fingerprint);
+    }
     let limits = cli.limits.or(config.limits);
     crate::job::limits::apply(&limits)?;
     let session = Session {

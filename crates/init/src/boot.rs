@@ -19,6 +19,7 @@ use crate::ssh;
 use crate::state::{Identity, Init, stage_event};
 use crate::subsystems;
 use crate::tools;
+use lifeboat_machine::netboot::EMBEDDED_MEDIUM;
 use lifeboat_machine::parameters::After;
 use lifeboat_machine::source::FoundMedium;
 use lifeboat_machine::{Event, EventSink as _, Mode, NetworkParameters, Parameters, run};
@@ -39,6 +40,9 @@ const MEDIUM_PATIENCE_UNATTENDED: Duration = Duration::from_secs(60);
 const MEDIUM_PATIENCE_BESIDE_ARCHIVE: Duration = Duration::from_secs(20);
 /// The same when a person can continue without it.
 const MEDIUM_PATIENCE_ATTENDED: Duration = Duration::from_secs(15);
+
+/// The kind of a medium that came with the rescue system, over the network.
+const NETWORK: &str = "network";
 
 /// The life of PID 1. It returns only when it cannot even wait.
 pub fn run() -> ExitCode {
@@ -297,6 +301,10 @@ fn bring_up_network(init: &Init, parameters: &NetworkParameters) -> Vec<String> 
 fn find_medium(init: &Init, network: &NetworkParameters) -> Option<FoundMedium> {
     let wanted = &init.wanted;
     let manifest = init.identity.manifest.as_ref()?;
+    if Path::new(EMBEDDED_MEDIUM).is_dir() {
+        let path = std::path::PathBuf::from(EMBEDDED_MEDIUM);
+        return Some(FoundMedium { kind: NETWORK.to_owned(), device: path.clone(), mount: path });
+    }
     let unattended = init.parameters.mode.is_some_and(lifeboat_machine::Mode::unattended);
     let patience = match (wanted, unattended) {
         // Started over the network, or nothing on a medium would be useful: one look is enough.

@@ -64,7 +64,8 @@ fn unattended(init: &Init, mode: Mode) {
     report_start(init, mode);
     let command = recovery::command(mode, main_console(init));
     let outcome = recovery::unattended(&init.reporter, &init.children, command);
-    after(init, outcome);
+    let stays = std::fs::read(run::AFTER).ok().and_then(|json| serde_json::from_slice::<After>(&json).ok());
+    after(init, outcome, stays == Some(After::Shell));
 }
 
 /// Writes what the child reads. An error names what is missing.
@@ -204,7 +205,7 @@ fn main_console(init: &Init) -> &str {
 
 fn fail(init: &Init, reason: String) {
     init.reporter.emit(&Event::Failed { reason });
-    after(init, Outcome::Failed);
+    after(init, Outcome::Failed, false);
 }
 
 /// What follows an outcome: the parameter, or the default for the outcome. After a failure only a power-off that was requested
@@ -218,8 +219,14 @@ pub fn decide(outcome: Outcome, asked: Option<After>) -> After {
     }
 }
 
-fn after(init: &Init, outcome: Outcome) {
-    match decide(outcome, init.parameters.after) {
+/// `stays`: the recovery has a reason why the machine must not restart by itself.
+fn after(init: &Init, outcome: Outcome, stays: bool) {
+    let asked = if stays {
+        init.parameters.after.filter(|after| *after == After::Poweroff).or(Some(After::Shell))
+    } else {
+        init.parameters.after
+    };
+    match decide(outcome, asked) {
         After::Shell if outcome == Outcome::Failed => {
             init.load_everything();
             shells_after_failure(&init.reporter, &init.children, &init.consoles);

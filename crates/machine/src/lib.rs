@@ -14,6 +14,7 @@
 //! | [`marker`] | the mark of an unfinished recovery on a disk |
 //! | [`boot_list`] | what boots from a medium, outside of what its manifest covers |
 //! | [`manifest`] | what binds machine, archive and rescue system together |
+//! | [`netboot`] | the boot tree: what machines start from over the network |
 //! | [`gpt`] | partition tables as bytes |
 //! | [`stick`] | where everything is on a USB stick |
 //! | [`on_disk`] | places on local disks, as sources are named |
@@ -40,6 +41,7 @@ pub mod layout;
 pub mod machine;
 pub mod manifest;
 pub mod marker;
+pub mod netboot;
 pub mod network;
 pub mod on_disk;
 pub mod parameters;

@@ -134,15 +134,18 @@ pub struct Parameters {
     /// `lifeboat.iscsi=`.
     #[serde(default)]
     pub iscsi: Vec<IscsiTarget>,
+    /// `lifeboat.netboot=`: the address of the boot tree from which the rescue system was started.
+    #[serde(default)]
+    pub netboot: Option<String>,
     /// `lifeboat.ssh`.
     pub ssh: bool,
     /// One message for each parameter under `lifeboat.` that is unknown or has an impossible value.
     pub mistakes: Vec<String>,
 }
 
-const KNOWN: [&str; 14] = [
+const KNOWN: [&str; 15] = [
     "mode", "menu", "source", "snapshot", "resize", "eject", "after", "wipe", "map", "layout", "warnings", "damaged",
-    "iscsi", "ssh",
+    "iscsi", "netboot", "ssh",
 ];
 
 impl Parameters {
@@ -181,6 +184,9 @@ impl Parameters {
             ("source", Some(value)) if !value.is_empty() => self.source = Some(value.to_owned()),
             ("snapshot", Some(value)) if !value.is_empty() => self.snapshot = Some(value.to_owned()),
             ("layout", Some(value)) if !value.is_empty() => self.layout = Some(value.to_owned()),
+            ("netboot", Some(value)) if !value.is_empty() => {
+                self.netboot = Some(value.trim_end_matches('/').to_owned());
+            }
             ("resize", Some("no")) => self.resize = Some(false),
             ("resize", Some("yes")) => self.resize = Some(true),
             ("eject", Some("no")) => self.no_eject = true,

@@ -3,6 +3,7 @@
 use crate::error::MediaError;
 use crate::esp::Piece;
 use crate::menu::marker;
+use lifeboat_machine::netboot;
 use lifeboat_rescue::sysroot::Sysroot;
 use lifeboat_sys::program::{GRUB_MKIMAGE, GRUB2_MKIMAGE};
 use lifeboat_sys::{Invocation, Program, Runner};
@@ -101,6 +102,16 @@ const SIGNED: [(&str, &str); 3] = [
     ("/usr/lib/shim/shimx64.efi.signed", "/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"),
 ];
 
+/// The same pairs for the network.
+const SIGNED_NET: [(&str, &str); 2] = [
+    ("/usr/lib/shim/shimx64.efi.signed", "/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed"),
+    ("/usr/lib/shim/shimx64.efi.signed.latest", "/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed"),
+];
+/// Modules that only a GRUB from the network needs.
+const NET_MODULES: [&str; 2] = ["tftp", "http"];
+const BIOS_NET_MODULES: [&str; 1] = ["pxe"];
+const EFI_NET_MODULES: [&str; 1] = ["efinet"];
+
 /// Directories below EFI/ of an installed system's ESP that hold a signed pair.
 const VENDORS: [&str; 7] = ["fedora", "redhat", "centos", "rocky", "almalinux", "opensuse", "sles"];
 
@@ -154,6 +165,70 @@ pub fn find(
         }
         None => loaders.warnings.push(
             "the medium does not boot on machines with UEFI: try installing the packages shim-signed and \
+             grub-efi-amd64-signed (or grub-efi-amd64-bin) and building it again"
+                .to_owned(),
+        ),
+    }
+    Ok(loaders)
+}
+
+/// What firmware loads over the network.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NetLoaders {
+    /// For BIOS: a network bootstrap program.
+    pub bios: Option<Vec<u8>>,
+    /// For UEFI: files of the boot tree by their names there.
+    pub uefi: BTreeMap<&'static str, Vec<u8>>,
+    /// They boot under Secure Boot.
+    pub secure_boot: bool,
+    /// Which firmware is left out, and the package that adds it.
+    pub warnings: Vec<String>,
+}
+
+/// Finds the loaders of `sysroot` for the network, and makes core images in `work`.
+///
+/// # Errors
+/// When files cannot be read or grub-mkimage fails.
+pub fn find_for_network(sysroot: &Sysroot, work: &Path, runner: &dyn Runner) -> Result<NetLoaders, MediaError> {
+    let mut loaders = NetLoaders::default();
+    let made = |format: &str, directory: &Path, prefix: &str, modules: &[&str]| {
+        let out = work.join(format);
+        let modules = [modules, &NET_MODULES].concat();
+        core_image(&Core { format, directory, prefix, modules: &modules, configuration: None }, &out, runner)?;
+        std::fs::read(&out).map_err(MediaError::io("READ", &out))
+    };
+    match platform(sysroot, "i386-pc", "pxeboot.img")? {
+        Some(directory) => {
+            let modules = [&BIOS_MODULES[..], &BIOS_NET_MODULES].concat();
+            loaders.bios = Some(made("i386-pc-pxe", &directory, "(pxe)/grub", &modules)?);
+        }
+        None => loaders.warnings.push(
+            "machines with BIOS start from this tree only by iPXE: try installing the package grub-pc-bin and building it again".to_owned(),
+        ),
+    }
+    for (shim, grub) in SIGNED_NET {
+        let (Some(shim), Some(grub)) = (sysroot.read(shim)?, sysroot.read(grub)?) else { continue };
+        loaders.uefi = BTreeMap::from([(netboot::UEFI, shim), (netboot::UEFI_GRUB, grub)]);
+        for path in MOK_MANAGERS {
+            if let Some(manager) = sysroot.read(path)? {
+                loaders.uefi.entry(netboot::UEFI_MOK).or_insert(manager);
+            }
+        }
+        loaders.secure_boot = true;
+        return Ok(loaders);
+    }
+    match platform(sysroot, "x86_64-efi", "kernel.img")? {
+        Some(directory) => {
+            let modules = [&EFI_MODULES[..], &EFI_NET_MODULES].concat();
+            loaders.uefi = BTreeMap::from([(netboot::UEFI, made("x86_64-efi", &directory, "/grub", &modules)?)]);
+            loaders.warnings.push(
+                "machines do not start from this tree under Secure Boot: try installing the packages shim-signed and \
+                 grub-efi-amd64-signed and building it again"
+                    .to_owned(),
+            );
+        }
+        None => loaders.warnings.push(
+            "machines with UEFI start from this tree only by iPXE: try installing the packages shim-signed and \
              grub-efi-amd64-signed (or grub-efi-amd64-bin) and building it again"
                 .to_owned(),
         ),
@@ -215,17 +290,27 @@ fn mkimage(
 ) -> Result<(), MediaError> {
     let configuration = work.join("load.cfg");
     std::fs::write(&configuration, redirect(medium_id, false)).map_err(MediaError::io("WRITE", &configuration))?;
+    let core = Core { format, directory, prefix: "/boot/grub", modules, configuration: Some(&configuration) };
+    core_image(&core, out, runner)
+}
+
+/// What a core image is made of, beside the modules that all have.
+struct Core<'a> {
+    format: &'a str,
+    directory: &'a Path,
+    prefix: &'a str,
+    modules: &'a [&'a str],
+    configuration: Option<&'a Path>,
+}
+
+fn core_image(core: &Core<'_>, out: &Path, runner: &dyn Runner) -> Result<(), MediaError> {
     let program: &'static Program =
         if !runner.has(GRUB_MKIMAGE) && runner.has(GRUB2_MKIMAGE) { GRUB2_MKIMAGE } else { GRUB_MKIMAGE };
-    let call = Invocation::new(program)
-        .args(["-O", format, "-p", "/boot/grub", "-d"])
-        .arg(directory)
-        .arg("-c")
-        .arg(&configuration)
-        .arg("-o")
-        .arg(out)
-        .args(MODULES)
-        .args(modules);
+    let mut call = Invocation::new(program).args(["-O", core.format, "-p", core.prefix, "-d"]).arg(core.directory);
+    if let Some(configuration) = core.configuration {
+        call = call.arg("-c").arg(configuration);
+    }
+    let call = call.arg("-o").arg(out).args(MODULES).args(core.modules);
     runner.run(&call)?;
     std::fs::set_permissions(out, std::fs::Permissions::from_mode(0o600)).map_err(MediaError::io("WRITE", out))
 }

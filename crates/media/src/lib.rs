@@ -4,6 +4,8 @@
 //! | --- | --- |
 //! | [`iso`] | [`write_iso`]: the whole of an image |
 //! | [`stick`] | a disk that boots and holds a repository |
+//! | [`netboot`] | the boot tree |
+//! | `netboot_menu`, `ipxe` | its menus for GRUB and for iPXE |
 //! | [`menu`] | [`Menu`]: what the boot menu offers, as values and as grub.cfg |
 //! | [`inherited`] | which kernel parameters of the machine the rescue system has, too |
 //! | [`grub`] | boot loaders found in a root filesystem, and core images made from them |
@@ -36,9 +38,12 @@ pub mod esp;
 pub mod grub;
 pub mod identity;
 pub mod inherited;
+mod ipxe;
 pub mod iso;
 pub mod label;
 pub mod menu;
+pub mod netboot;
+mod netboot_menu;
 pub mod progress;
 mod read_back;
 pub mod set;

@@ -129,37 +129,28 @@ impl Menu {
 
     /// The grub.cfg. `medium_id` names the marker file by which GRUB finds the medium again.
     pub fn grub_cfg(&self, medium_id: &str) -> String {
-        let mut out = String::new();
-        let mut line = |text: &str| {
-            out.push_str(text);
-            out.push('\n');
-        };
-        line("# Written by lifeboat.");
-        line(&format!("search --no-floppy --file --set=root {}", marker(medium_id)));
-        line("set medium=$root");
-        line(
-            "# On UEFI the firmware's console covers screen and serial line; on BIOS both are asked, when there is a port.",
-        );
-        line("if [ \"$grub_platform\" = pc ]; then");
-        line("  if serial --unit=0 --speed=115200 --word=8 --parity=no --stop=1; then");
-        line("    terminal_input console serial");
-        line("    terminal_output console serial");
-        line("  fi");
-        line("fi");
-        line("set color_normal=light-gray/black");
-        line("set color_highlight=black/light-gray");
-        line("set menu_color_normal=white/black");
-        line("set menu_color_highlight=black/cyan");
-        line(&format!("set default={}", self.default));
-        line(&format!("set timeout={}", self.timeout_seconds));
-        line("");
+        let find =
+            [format!("search --no-floppy --file --set=root {}", marker(medium_id)), "set medium=$root".to_owned()];
+        let head = console().into_iter().chain([
+            format!("set default={}", self.default),
+            format!("set timeout={}", self.timeout_seconds),
+            String::new(),
+        ]);
+        let from = From { before: &["set root=$medium"], folder: "", more: "" };
+        text(find.into_iter().chain(head).chain(self.body(&from)))
+    }
+
+    /// The lines of the entries and their explanation.
+    pub(crate) fn body(&self, from: &From<'_>) -> Vec<String> {
+        let mut out = vec![];
+        let mut line = |text: &str| out.push(text.to_owned());
         line("# GRUB shows no title of its own above a menu; who chooses it gets the help.");
         line(&format!("menuentry {} --id=title {{", quoted(&self.title)));
         line("  explain");
         line("}");
         for entry in &self.entries {
             line(&format!("menuentry {} --id={} {{", quoted(&entry.title), entry.id));
-            for text in self.entry_lines(entry) {
+            for text in self.entry_lines(entry, from) {
                 line(&format!("  {text}"));
             }
             line("}");
@@ -198,34 +189,77 @@ impl Menu {
         words.join(" ")
     }
 
-    fn entry_lines(&self, entry: &MenuEntry) -> Vec<String> {
+    fn entry_lines(&self, entry: &MenuEntry, from: &From<'_>) -> Vec<String> {
         match &entry.action {
             Action::Rescue(mode) => {
                 let mut parameters = vec![format!("lifeboat.mode={mode}")];
                 parameters.extend(self.parameters.iter().chain(&entry.parameters).map(|word| quoted_parameter(word)));
-                vec![
-                    "set root=$medium".into(),
-                    "echo 'Loading the rescue system ...'".into(),
-                    format!("linux /lifeboat/kernel {}", parameters.join(" ")),
-                    "initrd /lifeboat/initrd.img".into(),
-                ]
+                let mut lines: Vec<String> = from.before.iter().map(|line| (*line).to_owned()).collect();
+                lines.extend([
+                    "echo 'Loading the rescue system ...'".to_owned(),
+                    format!("linux {}/lifeboat/kernel {}{}", from.folder, parameters.join(" "), from.more),
+                    format!("initrd {}/lifeboat/initrd.img", from.folder),
+                ]);
+                lines
             }
-            Action::LocalDisk => [
-                "if [ \"$grub_platform\" = efi ]; then",
-                "  exit",
-                "fi",
-                "# The firmware gives the disk that it booted from the number 0.",
-                "if regexp '^hd0' \"$medium\"; then",
-                "  set root=hd1",
-                "else",
-                "  set root=hd0",
-                "fi",
-                "chainloader +1",
-            ]
-            .map(str::to_owned)
-            .to_vec(),
+            Action::LocalDisk => local_disk().map(str::to_owned).to_vec(),
         }
     }
+}
+
+/// Starts the first local disk, or gives control back to the firmware.
+pub(crate) fn local_disk() -> [&'static str; 10] {
+    [
+        "if [ \"$grub_platform\" = efi ]; then",
+        "  exit",
+        "fi",
+        "# The firmware gives the disk that it booted from the number 0.",
+        "if regexp '^hd0' \"$medium\"; then",
+        "  set root=hd1",
+        "else",
+        "  set root=hd0",
+        "fi",
+        "chainloader +1",
+    ]
+}
+
+/// Where GRUB finds what an entry starts.
+pub(crate) struct From<'a> {
+    /// Lines before it.
+    pub before: &'a [&'static str],
+    /// The folder that has `/lifeboat/`, as GRUB names it.
+    pub folder: &'a str,
+    /// What is added to the kernel's parameters, with a blank before it.
+    pub more: &'a str,
+}
+
+/// The lines by which a menu looks the same everywhere.
+pub(crate) fn console() -> Vec<String> {
+    [
+        "# On UEFI the firmware's console covers screen and serial line; on BIOS both are asked, when there is a port.",
+        "if [ \"$grub_platform\" = pc ]; then",
+        "  if serial --unit=0 --speed=115200 --word=8 --parity=no --stop=1; then",
+        "    terminal_input console serial",
+        "    terminal_output console serial",
+        "  fi",
+        "fi",
+        "set color_normal=light-gray/black",
+        "set color_highlight=black/light-gray",
+        "set menu_color_normal=white/black",
+        "set menu_color_highlight=black/cyan",
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
+/// A grub.cfg of these lines.
+pub(crate) fn text(lines: impl IntoIterator<Item = String>) -> String {
+    let mut out = "# Written by lifeboat.\n".to_owned();
+    for line in lines {
+        out.push_str(&line);
+        out.push('\n');
+    }
+    out
 }
 
 /// Path of the file by which GRUB finds this medium among all disks.
@@ -234,7 +268,7 @@ pub fn marker(medium_id: &str) -> String {
 }
 
 /// A word for GRUB's script: in single quotes, in which nothing is special but the quote itself.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let plain: String = text.chars().filter(|c| !c.is_control()).collect();
     format!("'{}'", plain.replace('\'', "'\\''"))
 }
@@ -248,7 +282,7 @@ fn quoted_parameter(word: &str) -> String {
 }
 
 /// A parameter as the kernel reads it: blanks stay inside double quotes.
-fn kernel_word(word: &str) -> String {
+pub(crate) fn kernel_word(word: &str) -> String {
     match word.split_once('=') {
         Some((key, value)) if word.contains(char::is_whitespace) && !value.contains('"') => {
             format!("{key}=\"{value}\"")

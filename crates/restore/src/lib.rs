@@ -40,6 +40,7 @@
 pub mod archive_places;
 pub mod archived;
 pub mod boot;
+mod boot_server;
 pub mod clock;
 pub mod compare;
 pub mod discs;

@@ -1,5 +1,6 @@
 //! The unattended mode: no questions, and nothing is written unless everything was verified first.
 
+use crate::boot_server;
 use crate::failure::Failure;
 use crate::journal::{Journal, Part};
 use crate::network::Network;
@@ -101,6 +102,7 @@ pub fn carry_out(
             log: rescue.directories.run.join("log").display().to_string(),
         });
     }
+    boot_server::tell(rescue, sink);
     sink.emit(&Event::Restored { entries: journal.entries, seconds: began.elapsed().as_secs_f64() });
     Ok(journal.problems)
 }

@@ -4,6 +4,7 @@ use crate::failure::Failure;
 use crate::medium::{Medium, parse_manifest};
 use crate::network::Network;
 use crate::stream_name;
+use lifeboat_machine::netboot::EMBEDDED_MEDIUM;
 use lifeboat_machine::on_disk::OnDisk;
 use lifeboat_machine::run;
 use lifeboat_machine::source::{FoundMedium, FoundTape, RecordedSource};
@@ -208,6 +209,13 @@ impl RescueSystem {
         if medium.manifest.set.is_some() {
             // Init keeps the rest in memory: the drive is needed for the other discs. The kernel runs already.
             medium.manifest.files.remove("kernel");
+        }
+        if source.mount == Path::new(EMBEDDED_MEDIUM) {
+            // What came with the rescue system is what it needs; kernel and description are there already.
+            let is_there = |path: &str| source.mount.join("lifeboat").join(path).exists();
+            medium.manifest.files.retain(|path, _| is_there(path));
+            // With an archive in the boot tree the key is there, too.
+            medium.manifest.embedded_key &= is_there("repository.key");
         }
         if on_medium != self.manifest_json {
             return Err(Failure::Mismatch(format!(

@@ -2,20 +2,34 @@
 //!
 //! GRUB's signed network image asks for `/grub/grub.cfg` of the server's root, wherever it came from itself; so `/grub/…` is `DIR/boot/grub`.
 //! Firmware asks by HEAD before each GET, and wants the length.
+//!
+//! A rescue system says `POST /boot/machines/NAME/done`, with a secret that it was given, when the machine was recovered: then the machine is
+//! not recovered again at its next start.
 
-use crate::answer::{Answer, Refusal, file};
+use crate::answer::{Answer, Refusal, done, file};
+use crate::arriving::Arriving;
 use crate::folder::Folder;
 use crate::path::LONGEST_PATH;
 use crate::place::blocking;
 use crate::room::BOOT;
 use hyper::body::Incoming;
 use hyper::{Method, Request};
+use lifeboat_machine::netboot::{ARMED, DONE, ENTRY, Entry, LONGEST_SECRET, MACHINES, is_folder};
+use rustix::fs::AtFlags;
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use std::fs::File;
+use std::io::{self, Read as _};
+use std::time::Duration;
 
 /// Methods.
 pub const METHODS: &[&str] = &["GET", "HEAD"];
+/// Methods of [`DONE`].
+const POST: &[&str] = &["POST"];
+/// An entry is no larger, in bytes.
+const LARGEST_ENTRY: u64 = 1 << 20;
+/// How long its secret may take to come.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 const NOT_THERE: Refusal = Refusal::Missing("there is no such file in the boot tree");
 
@@ -23,16 +37,17 @@ const NOT_THERE: Refusal = Refusal::Missing("there is no such file in the boot t
 ///
 /// # Errors
 /// [`Refusal`].
-pub async fn answer(root: &Folder, request: &Request<Incoming>) -> Result<Answer, Refusal> {
+pub async fn answer(root: &Folder, request: &mut Request<Incoming>) -> Result<Answer, Refusal> {
+    if let Some(machine) = done_machine(request.uri().path()) {
+        return disarm(root, machine, request).await;
+    }
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return Err(Refusal::Method(METHODS));
     }
     let Some(below) = below(request.uri().path()) else { return Err(NOT_THERE) };
     let (root, wanted) = (root.clone(), below.clone());
     let opened = blocking(move || {
-        // Opened anew each time: a tree that is exchanged as a whole is another folder.
-        let tree = root.enter([BOOT])?;
-        let opened = open(&tree, &wanted)?;
+        let opened = open_file(&root, &wanted)?;
         let status = rustix::fs::fstat(&opened)?;
         match FileType::from_raw_mode(status.st_mode) {
             FileType::RegularFile => Ok((opened, status.into())),
@@ -57,6 +72,59 @@ pub async fn answer(root: &Folder, request: &Request<Incoming>) -> Result<Answer
     }
 }
 
+/// The machine of a path `/boot/machines/NAME/done`.
+pub(crate) fn done_machine(path: &str) -> Option<String> {
+    let below = below(path)?;
+    match below.split('/').collect::<Vec<_>>().as_slice() {
+        [machines, name, last] if *machines == MACHINES && *last == DONE && is_folder(name) => Some((*name).to_owned()),
+        _ => None,
+    }
+}
+
+/// Takes the sign away by which a machine is recovered without a question, if the secret fits.
+async fn disarm(root: &Folder, machine: String, request: &mut Request<Incoming>) -> Result<Answer, Refusal> {
+    if request.method() != Method::POST {
+        return Err(Refusal::Method(POST));
+    }
+    let secret = Arriving::new(request.body_mut(), LONGEST_SECRET, PATIENCE).whole().await?;
+    let root = root.clone();
+    let what = format!("{BOOT}/{MACHINES}/{machine}");
+    let disarmed = blocking(move || {
+        let folder = root.enter([BOOT, MACHINES, machine.as_str()])?;
+        let (file, _) = folder.open(ENTRY)?;
+        let mut json = vec![];
+        file.take(LARGEST_ENTRY).read_to_end(&mut json)?;
+        let entry = Entry::from_json(&json).map_err(io::Error::other)?;
+        let expected = blake3::Hash::from_hex(&entry.done_blake3);
+        // Compared in constant time.
+        if !expected.is_ok_and(|expected| expected == blake3::hash(&secret)) {
+            return Ok(false);
+        }
+        match rustix::fs::unlinkat(folder.held(), ARMED, AtFlags::empty()) {
+            Err(Errno::NOENT) => {}
+            removed => {
+                removed?;
+                folder.sync()?;
+                tracing::info!("{} was recovered; it starts from its own disk again", entry.machine_name);
+            }
+        }
+        Ok(true)
+    });
+    match disarmed.await {
+        Ok(true) => Ok(done()),
+        Ok(false) => Err(Refusal::Forbidden("this is not the secret of the rescue system in the boot tree".to_owned())),
+        Err(error) => match error.raw_os_error().map(Errno::from_raw_os_error) {
+            Some(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Err(NOT_THERE),
+            _ => Err(Refusal::system("CHANGE", what, error)),
+        },
+    }
+}
+
+/// Opens what is in the tree. It is opened anew each time: a tree that is exchanged as a whole is another folder.
+pub(crate) fn open_file(root: &Folder, path: &str) -> Result<File, Errno> {
+    open(&root.enter([BOOT])?, path)
+}
+
 /// Links inside the tree are followed, those out of it are not.
 fn open(tree: &Folder, path: &str) -> Result<File, Errno> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
@@ -78,14 +146,21 @@ pub(crate) fn below(path: &str) -> Option<String> {
         return None;
     }
     let decoded = decode(path)?;
-    let below = match decoded.strip_prefix("/boot/") {
-        Some(below) => below.to_owned(),
-        None => decoded.strip_prefix('/').filter(|rest| rest.starts_with("grub/"))?.to_owned(),
-    };
+    match decoded.strip_prefix("/boot/") {
+        Some(below) => below_tree(below),
+        None => below_tree(decoded.strip_prefix('/').filter(|rest| rest.starts_with("grub/"))?),
+    }
+}
+
+/// A path in the tree, as TFTP names it: with or without a slash before it.
+pub(crate) fn below_tree(path: &str) -> Option<String> {
+    if path.len() > LONGEST_PATH || path.chars().any(char::is_control) {
+        return None;
+    }
     // GRUB and iPXE put paths together with two slashes at times.
-    let components: Vec<&str> = below.split('/').filter(|component| !component.is_empty()).collect();
+    let components: Vec<&str> = path.split('/').filter(|component| !component.is_empty()).collect();
     let is_plain = !components.is_empty() && !components.iter().any(|component| matches!(*component, "." | ".."));
-    (is_plain && !below.ends_with('/')).then(|| components.join("/"))
+    (is_plain && !path.ends_with('/')).then(|| components.join("/"))
 }
 
 /// Decodes `%41`; `None` for what is no text or holds control characters.
@@ -136,5 +211,17 @@ mod tests {
             assert_eq!(below(path).as_deref(), expected, "{path}");
         }
         assert_eq!(below(&format!("/boot/{}", "a".repeat(2000))), None);
+        for (path, expected) in [
+            ("bootx64.efi", Some("bootx64.efi")),
+            ("//grub//grub.cfg", Some("grub/grub.cfg")),
+            ("/boot/x", Some("boot/x")),
+            ("../serve.toml", None),
+            ("a/../../serve.toml", None),
+            ("a%2e", Some("a%2e")),
+            ("a\nb", None),
+            ("", None),
+        ] {
+            assert_eq!(below_tree(path).as_deref(), expected, "{path}");
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Entry points for fuzzing: what strangers and machines send, without a server. Not part of the interface.
 
+use crate::netboot::offer::{self, At, Boot, Image};
+use crate::netboot::tftp;
 use crate::path::StorePath;
 use crate::range::{Wanted, wanted};
 use crate::settings::Settings;
@@ -8,6 +10,32 @@ use crate::{boot, login, page, place};
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, HeaderValue};
 use jiff::Timestamp;
+use std::net::Ipv4Addr;
+
+/// What comes from a link with machines that start: a packet, a DHCP message at either port, the first packet of a TFTP transfer.
+pub fn start(data: &[u8]) {
+    let server = Ipv4Addr::new(192, 0, 2, 1);
+    let image = |_| Image::Path("machines/db7/boot.iso".to_owned());
+    let boot = Boot { server, port: 80, uefi_pxe: true, has: &|_| true, image: &image, answers: &|_| true };
+    let messages = [Some(data), offer::payload(data)];
+    for (message, at) in
+        messages.into_iter().flatten().flat_map(|message| [(message, At::Link), (message, At::BootServer)])
+    {
+        if let Some(told) = offer::answer(message, at, &boot) {
+            // An answer to the one who asked, that lends no address, and is no question.
+            assert!(told.message.len() >= 300 && told.message[0] == 2 && told.message[16..20] == [0; 4]);
+            assert_eq!(told.message.get(4..8), message.get(4..8));
+            assert_eq!(offer::answer(&told.message, at, &boot), None);
+            assert_eq!(offer::payload(&offer::broadcast(server, &told.message)), None);
+        }
+    }
+    if let Ok(request) = tftp::Request::parse(data) {
+        assert!((8..=1468).contains(&request.block) && (1..=64).contains(&request.window));
+        if let Some(below) = boot::below_tree(&request.name) {
+            assert!(below.split('/').all(is_inside), "{:?}", request.name);
+        }
+    }
+}
 
 /// Sizes of files that are asked for a part.
 const SIZES: [u64; 4] = [0, 1, 1000, u64::MAX];

@@ -8,7 +8,8 @@
 //! | `store`, `upload`, `incoming` | the store: reading, listing and removing; files that arrive |
 //! | `folder`, `place` | folders of the store, where no link is followed; where a path of the store leads |
 //! | `usage` | what lies in the store: quotas, growth, last backups |
-//! | `boot` | the boot tree |
+//! | `boot` | the boot tree over HTTP |
+//! | [`netboot`] | offers beside the DHCP server of the network, and the boot tree by TFTP |
 //! | [`state`] | what machines tell: events of recoveries, reports |
 //! | [`machines`] | the machines, put together from all that |
 //! | `page`, `metrics`, `api` | how they are shown: HTML, OpenMetrics, JSON |
@@ -41,6 +42,7 @@ mod live;
 mod login;
 pub mod machines;
 mod metrics;
+pub mod netboot;
 mod page;
 pub mod path;
 mod patient;

@@ -55,7 +55,7 @@ impl Kind {
     /// most (its option --pack-size).
     pub fn largest(self) -> u64 {
         match self {
-            Kind::Data => 512 << 20,
+            Kind::Data => 1 << 30,
             Kind::Index => 64 << 20,
             Kind::Snapshots => 16 << 20,
             Kind::Keys | Kind::Locks => LARGEST_CONFIG,

@@ -51,8 +51,8 @@ pub struct Server {
     pub counters: Counters,
     /// Limits of time.
     pub limits: Limits,
-    /// Nobody else serves the folder while this is open.
-    pub lock: OwnedFd,
+    /// Nobody else serves the folder's store while this is open.
+    pub lock: Option<OwnedFd>,
 }
 
 /// What a listener gives out.

@@ -25,6 +25,7 @@ enum Route {
     Page,
     Health,
     Boot,
+    Done,
     Metrics,
     OpenApi,
     Machines,
@@ -43,6 +44,7 @@ pub const ROUTES: &[(&str, &[&str])] = &[
     ("/", GET),
     ("/health", GET_HEAD),
     ("/boot/{path}", boot::METHODS),
+    ("/boot/machines/{id}/done", POST),
     ("/metrics", GET),
     ("/api/v1/openapi.json", GET),
     ("/api/v1/machines", GET),
@@ -61,6 +63,7 @@ impl Route {
             "/api/v1/machines" => Route::Machines,
             "/api/v1/events" => Route::Events,
             "/api/v1/status" => Route::Status,
+            path if boot::done_machine(path).is_some() => Route::Done,
             path if path.starts_with("/boot/") || path.starts_with("/grub/") => Route::Boot,
             path => match path.strip_prefix("/api/v1/machines/") {
                 Some(id) if !id.is_empty() && !id.contains('/') => Route::Machine(id.to_owned()),
@@ -75,6 +78,7 @@ impl Route {
             Route::Page => "/",
             Route::Health => "/health",
             Route::Boot => "/boot/{path}",
+            Route::Done => "/boot/machines/{id}/done",
             Route::Metrics => "/metrics",
             Route::OpenApi => "/api/v1/openapi.json",
             Route::Machines => "/api/v1/machines",
@@ -108,7 +112,7 @@ pub async fn answer(
         _ => Ok(()),
     };
     match (&route, scope) {
-        (Route::Boot, _) => return boot::answer(&server.root, request).await,
+        (Route::Boot | Route::Done, _) => return boot::answer(&server.root, request).await,
         (Route::Health, _) => {
             allowed(request.method())?;
             return Ok(text(StatusCode::OK, if request.method() == Method::HEAD { "" } else { "ok\n" }));

@@ -5,6 +5,7 @@ use crate::counters::Counters;
 use crate::folder::Folder;
 use crate::live::Live;
 use crate::login::Failures;
+use crate::netboot::{self, Netboot};
 use crate::patient::Patient;
 use crate::place::now;
 use crate::room::{BOOT, Limits, STATE, STORE, Scope, Server};
@@ -32,7 +33,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
@@ -75,6 +76,9 @@ pub enum ServeError {
         /// The reason.
         cause: io::Error,
     },
+    /// Machines cannot be started on the link.
+    #[error("{0}")]
+    Netboot(String),
     /// The system's error.
     #[error("cannot {action} {}: {cause}", path.display())]
     System {
@@ -94,6 +98,15 @@ pub struct Prepared {
     listeners: Vec<(TcpListener, Scope)>,
     tls: Option<Tls>,
     most: (usize, usize),
+    netboot: Option<Offers>,
+}
+
+/// The offers of the boot tree.
+#[derive(Debug)]
+struct Offers {
+    sockets: Netboot,
+    link: String,
+    choice: netboot::Choice,
 }
 
 /// Makes everything ready: reads the settings, counts the store, listens. `change` has the last word on the settings of the start.
@@ -113,10 +126,15 @@ pub async fn prepare(path: &Path, limits: Limits, change: impl FnOnce(&mut Setti
     let [store, state, _] = [STORE, STATE, BOOT].map(|name| root.make([name]));
     let (store, state) =
         (store.map_err(system("CREATE", &path.join(STORE)))?, state.map_err(system("CREATE", &path.join(STATE)))?);
-    let lock = lock(path, &state)?;
     let live = Live::new(path)?;
     let mut settings = Settings::clone(&live.get());
     change(&mut settings);
+    if settings.only_netboot {
+        settings.listen.clear();
+        settings.boot_listen.clear();
+        settings.tls = false;
+    }
+    let lock = if settings.only_netboot { None } else { Some(lock(path, &state)?) };
     let tls = if settings.tls { Some(tls::open(&settings, &path.join(STATE))?) } else { None };
     let known = State::open(&path.join(STATE), &state).map_err(|cause| ServeError::System {
         action: "READ",
@@ -124,10 +142,26 @@ pub async fn prepare(path: &Path, limits: Limits, change: impl FnOnce(&mut Setti
         cause,
     })?;
     let usage = Arc::new(Usage::default());
-    // Nobody else has the store: what a killed server left unfinished is removed.
-    let found = usage::walk(&store, true, now());
-    let found = found.map_err(|cause| ServeError::System { action: "COUNT", path: path.join(STORE), cause })?;
-    usage.recounted(found, usage.changes());
+    if lock.is_some() {
+        // Nobody else has the store: what a killed server left unfinished is removed.
+        let found = usage::walk(&store, true, now());
+        let found = found.map_err(|cause| ServeError::System { action: "COUNT", path: path.join(STORE), cause })?;
+        usage.recounted(found, usage.changes());
+    }
+    let mut netboot = None;
+    if let Some(name) = &settings.netboot {
+        let link = netboot::link(name).map_err(ServeError::Netboot)?;
+        settings.boot_listen.push(SocketAddr::from((link.address, settings.netboot_port)));
+        netboot = Some(Offers {
+            sockets: Netboot::open(link).map_err(ServeError::Netboot)?,
+            link: name.clone(),
+            choice: netboot::Choice {
+                port: settings.netboot_port,
+                known_only: settings.netboot_known_only,
+                uefi_pxe: settings.netboot_uefi_pxe,
+            },
+        });
+    }
     let mut listeners = vec![];
     for (addresses, scope) in [(&settings.listen, Scope::All), (&settings.boot_listen, Scope::Boot)] {
         for address in addresses {
@@ -146,7 +180,7 @@ pub async fn prepare(path: &Path, limits: Limits, change: impl FnOnce(&mut Setti
         lock,
     };
     let most = (settings.connections, settings.connections_per_address);
-    Ok(Prepared { server: Arc::new(server), listeners, tls, most })
+    Ok(Prepared { server: Arc::new(server), listeners, tls, most, netboot })
 }
 
 fn lock(path: &Path, state: &Folder) -> Result<OwnedFd, ServeError> {
@@ -189,6 +223,11 @@ impl Prepared {
         self.tls.as_ref()
     }
 
+    /// The network link on which machines are offered the boot tree.
+    pub fn netboot(&self) -> Option<&str> {
+        self.netboot.as_ref().map(|netboot| netboot.link.as_str())
+    }
+
     /// Answers until `stop` ends; what is being answered then is answered to its end, within 8 seconds.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let (told, tell) = watch::channel(false);
@@ -197,15 +236,23 @@ impl Prepared {
             most: self.most.1,
             by_address: Mutex::default(),
         });
+        let answering = self.netboot.map(|offers| offers.sockets.start(self.server.root.clone(), offers.choice));
+        let _answering = match answering.transpose() {
+            Ok(answering) => answering,
+            Err(error) => {
+                tracing::error!("cannot START threads: machines get no offers: {error}");
+                None
+            }
+        };
         let mut loops = JoinSet::new();
         for (listener, scope) in self.listeners {
             let acceptor =
                 self.tls.as_ref().filter(|_| scope == Scope::All).map(|tls| TlsAcceptor::from(tls.config.clone()));
             loops.spawn(accept(self.server.clone(), listener, scope, acceptor, door.clone(), tell.clone()));
         }
-        let counting = tokio::spawn(recount(self.server.clone()));
+        let counting = self.server.lock.is_some().then(|| tokio::spawn(recount(self.server.clone())));
         stop.await;
-        counting.abort();
+        counting.inspect(JoinHandle::abort);
         let _ = told.send(true);
         drop(tell);
         let ended = async {

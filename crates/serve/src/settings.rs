@@ -65,6 +65,18 @@ pub struct Settings {
     pub listen: Vec<SocketAddr>,
     /// Addresses with ports where the boot tree alone is given out, over plain HTTP: firmware trusts no certificate of ours.
     pub boot_listen: Vec<SocketAddr>,
+    /// The network link on which machines that start are offered the boot tree, beside the DHCP server there.
+    pub netboot: Option<String>,
+    /// The port of the boot tree there. GRUB speaks HTTP at port 80 only.
+    pub netboot_port: u16,
+    /// Only the cards of machines in the boot tree are answered.
+    pub netboot_known_only: bool,
+    /// UEFI is offered it by PXE, too, and not by HTTP alone: where the DHCP server of the network names this server as its next server, for
+    /// GRUB looks for its menu there.
+    pub netboot_uefi_pxe: bool,
+    /// Nothing but that is served.
+    #[serde(skip)]
+    pub only_netboot: bool,
     /// HTTPS; `false`: HTTP, for a network where nobody else listens, or behind a proxy.
     pub tls: bool,
     /// Names and addresses in the certificate that is made at the first start, beside those of this host.
@@ -92,6 +104,11 @@ impl Default for Settings {
         Settings {
             listen: vec![SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 0], PORT))],
             boot_listen: vec![],
+            netboot: None,
+            netboot_port: 80,
+            netboot_known_only: false,
+            netboot_uefi_pxe: false,
+            only_netboot: false,
             tls: true,
             names: vec![],
             certificate: None,

@@ -84,12 +84,23 @@ fn not_allowed(token: &Token) -> Refusal {
     Refusal::Forbidden(format!("the right of this token, {}, does not allow that", token.right.name()))
 }
 
+/// The folders of a repository take inodes and blocks that no quota of bytes knows, and a machine needs one repository.
+const MOST_REPOSITORIES: usize = 32;
+
 async fn create(server: &Arc<Server>, token: &Token, repo: &Repo, query: Option<&str>) -> Result<Answer, Refusal> {
     if !token.right.may_add() {
         return Err(not_allowed(token));
     }
     if query != Some("create=true") {
         return Err(Refusal::Wrong("only POST /REPOSITORY/?create=true is known".to_owned()));
+    }
+    if let (Right::AppendOnly, Some(path)) = (token.right, &token.path)
+        && server.usage.repositories(path) >= MOST_REPOSITORIES
+        && !server.usage.has(repo)
+    {
+        return Err(Refusal::Forbidden(format!(
+            "there are {MOST_REPOSITORIES} repositories below {path}, the most that an append-only token may make"
+        )));
     }
     let (store, wanted) = (server.store.clone(), repo.clone());
     let made = blocking(move || {

@@ -127,6 +127,16 @@ impl Usage {
         within(&self.sums().repos, path).map(|(_, counted)| counted.bytes).sum()
     }
 
+    /// How many repositories there are below a path, or at it.
+    pub fn repositories(&self, path: &Repo) -> usize {
+        within(&self.sums().repos, Some(path)).count()
+    }
+
+    /// Whether a repository was created.
+    pub fn has(&self, repo: &Repo) -> bool {
+        self.sums().repos.contains_key(repo)
+    }
+
     /// Begins to count a file that arrives for `repo`, where these quotas hold.
     pub fn arrival(self: &Arc<Self>, repo: &Repo, kind: Option<Kind>, quotas: &[Quota]) -> Arrival {
         let mut quotas: Vec<Quota> = quotas.iter().filter(|quota| quota.covers(repo)).cloned().collect();

@@ -110,6 +110,20 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "media netboot",
+        &[
+            (
+                "lifeboat media netboot --out /srv/lifeboat/boot --source rest:https://nas:8000/db7 --url http://10.0.0.1/boot",
+                "Start over the network, with the archive on a server",
+            ),
+            (
+                "lifeboat media netboot --out /srv/lifeboat/boot --from /srv/backup --embed-key --mode nuke",
+                "With the archive in the tree: recovered without a question at the next start, once",
+            ),
+            ("lifeboat media netboot --out /srv/lifeboat/boot --remove db7", "Take a machine out of the tree"),
+        ],
+    ),
+    (
         "media tape",
         &[
             ("lifeboat media tape", "A backup onto the tape in the only drive, verified"),
@@ -258,6 +272,10 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             (
                 "lifeboat serve /srv/lifeboat",
                 "Serve the store, the boot tree and the status page over HTTPS at port 8000",
+            ),
+            (
+                "lifeboat serve /srv/lifeboat --netboot eth1 --only-netboot",
+                "Start the machines on a network link from the boot tree, beside its DHCP server",
             ),
             (
                 "lifeboat serve /srv/lifeboat --add-token web1 --right append-only --path machines/web1 --quota 500G",

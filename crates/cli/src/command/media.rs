@@ -2,6 +2,7 @@
 
 use super::{ExcludeArgs, KeyArgs, MenuMode, RefreshArgs, SysrootArgs};
 use clap::{Args, Subcommand};
+use lifeboat_machine::Mac;
 use std::path::PathBuf;
 
 /// `media`
@@ -11,6 +12,8 @@ pub enum MediaCommand {
     Iso(IsoArgs),
     /// A USB stick, or an image of one, that boots and holds a repository for this and later backups
     Usb(UsbArgs),
+    /// A machine in a boot tree, from which machines start over the network: PXE, HTTP boot and iPXE
+    Netboot(NetbootArgs),
     /// A tape with a backup taken now; with --obdr one that boots by itself
     Tape(TapeArgs),
     /// Several discs with a backup taken now, of which the first boots: CDs, DVDs or Blu-rays, as images or burned
@@ -165,6 +168,51 @@ pub struct SetArgs {
     pub key: KeyArgs,
     #[command(flatten)]
     pub exclude: ExcludeArgs,
+}
+
+/// `media netboot`
+#[derive(Args, Clone, Debug)]
+#[allow(missing_docs)]
+pub struct NetbootArgs {
+    /// The boot tree: a folder of its own, or the folder boot of a server that 'lifeboat serve' runs. Other machines stay in it
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Where recovery reads the archive from: nfs://, smb://, http(s)://, rest:, sftp:// or s3://, or what 'media iso --source' takes. With
+    /// --embed-key the rescue system carries the key and the names and passwords for it [default: the repository of lifeboat.toml]
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["from", "remove"])]
+    pub source: Option<String>,
+    /// Put the latest snapshot of this repository into the boot tree: then recovery needs nothing else
+    #[arg(long, value_name = "REPO", conflicts_with = "remove")]
+    pub from: Option<String>,
+    /// Put this snapshot into it instead of the latest
+    #[arg(long, value_name = "ID", requires = "from")]
+    pub snapshot: Option<String>,
+    /// Hardware address of a network card by which the machine is known; may be repeated [default: those that it has]
+    #[arg(long, value_name = "MAC", value_parser = |text: &str| Mac::parse(text).ok_or("expected 52:54:00:12:34:56"))]
+    pub mac: Vec<Mac>,
+    /// Address of the tree for machines that start from it [default: http://SERVER/boot, the server that they start from]
+    #[arg(long, value_name = "URL", value_parser = tree_url)]
+    pub url: Option<String>,
+    /// Take a machine out of the tree: its name, or that of its folder
+    #[arg(long, value_name = "NAME")]
+    pub remove: Option<String>,
+    /// Use this machine description instead of probing (for a root filesystem in a folder)
+    #[arg(long, value_name = "FILE")]
+    pub machine: Option<PathBuf>,
+    #[command(flatten)]
+    pub medium: MediumArgs,
+    #[command(flatten)]
+    pub key: KeyArgs,
+}
+
+/// The address of a tree: it becomes part of menus and of kernel parameters.
+fn tree_url(text: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._~:/[]%".contains(c);
+    let known = ["http://", "https://"].iter().any(|scheme| text.len() > scheme.len() && text.starts_with(scheme));
+    match known && text.chars().all(plain) {
+        true => Ok(text.trim_end_matches('/').to_owned()),
+        false => Err("expected http://HOST[:PORT]/PATH".to_owned()),
+    }
 }
 
 /// `media label`

@@ -14,8 +14,21 @@ pub struct ServeArgs {
     /// Listen here, in place of what serve.toml says; may be given several times [default: [::]:8000]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Vec<SocketAddr>,
+    /// Offer the boot tree to machines that start on this network link, beside the DHCP server there: PXE, HTTP boot and TFTP. Needs root
+    #[arg(long, value_name = "LINK")]
+    pub netboot: Option<String>,
+    /// Answer only machines whose network cards are in the boot tree
+    #[arg(long, requires = "netboot")]
+    pub known_only: bool,
+    /// Offer it to UEFI by PXE, too, and not by HTTP boot alone: only where the DHCP server of the network names this server as its next server,
+    /// for GRUB looks for its menu there
+    #[arg(long, requires = "netboot")]
+    pub uefi_pxe: bool,
+    /// Serve nothing but that: no store and no status page
+    #[arg(long, requires = "netboot", conflicts_with = "listen")]
+    pub only_netboot: bool,
     /// Add a token of this name to serve.toml, print its secret once, and serve nothing. A server that runs takes it over by itself
-    #[arg(long, value_name = "NAME", requires = "right", conflicts_with = "listen", value_parser = |text: &str| text.parse::<Name>())]
+    #[arg(long, value_name = "NAME", requires = "right", conflicts_with_all = ["listen", "netboot"], value_parser = |text: &str| text.parse::<Name>())]
     pub add_token: Option<Name>,
     /// What the token allows: read-only, append-only (add files; remove nothing but locks), full, or view (the status page, metrics and API)
     #[arg(long, requires = "add_token", value_parser = |text: &str| text.parse::<Right>())]

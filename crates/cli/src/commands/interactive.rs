@@ -4,6 +4,7 @@ use super::recover::{InitSink, usual_umask};
 use super::terminal::{Nobody, look_here};
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::network;
+use crate::job::telling::Told;
 use crate::output::{counted, entries_of};
 use crate::session::Session;
 use lifeboat_machine::parameters::After;
@@ -53,6 +54,8 @@ pub fn run(session: &Session, root: Option<&Path>) -> CommandResult {
         true => network::with_sink(InitSink::open()?)?,
         false => network::with_sink(Nobody)?,
     };
+    let credentials = rescue.network.credentials.clone();
+    let sink: Box<dyn EventSink> = Box::new(Told::of(sink, &rescue, &credentials));
     lifeboat_sys::signal::ignore_hangup();
     keep_errors_away(&rescue.directories.run);
     let output = Console::open(Path::new("/proc/self/fd/1"))

@@ -1,27 +1,23 @@
 //! `lifeboat media`
 
-use super::{label, refresh, rescue, set, tape, usb};
+use super::{label, netboot, refresh, rescue, set, tape, usb};
 use crate::command::{IsoArgs, MediaCommand, RescueArgs};
 use crate::error::{CommandError, CommandResult};
 use crate::job::boot_check::OwnKey;
 use crate::job::medium::{self, Request, Workshop};
 use crate::job::snapshot::{self, Use};
-use crate::job::{archive, keys, medium_repository, place, protect};
+use crate::job::{archive, elsewhere, keys, medium_repository, place, protect};
 use crate::session::Session;
 use crate::state::Task;
-use lifeboat_archive::Owner;
 use lifeboat_machine::manifest::ArchiveRef;
 use lifeboat_machine::on_disk::OnDisk;
-use lifeboat_machine::{Event, EventSink as _, Machine};
-use lifeboat_remote::Address;
-use lifeboat_restore::stream_name;
-use lifeboat_sys::tape::TapeName;
 use std::path::Path;
 
 pub fn run(session: &Session, command: &MediaCommand) -> CommandResult {
     match command {
         MediaCommand::Iso(args) => iso(session, args),
         MediaCommand::Usb(args) => usb::run(session, args),
+        MediaCommand::Netboot(args) => netboot::run(session, args),
         MediaCommand::Tape(args) => tape::run(session, args),
         MediaCommand::Set(args) => set::run(session, args),
         MediaCommand::Label(args) => label::run(session, args),
@@ -61,28 +57,7 @@ pub fn iso(session: &Session, args: &IsoArgs) -> CommandResult {
 
 fn rescue_only(session: &Session, args: &IsoArgs) -> CommandResult {
     let source = args.source.as_deref();
-    if let Some(text) = source {
-        // A recovery looks for a stream where it looks for a repository.
-        let understood = match text.strip_prefix("stream:").unwrap_or(text) {
-            tape if TapeName::is_meant(text) => TapeName::parse(tape).map(drop),
-            _ if stream_name::discs(text).is_some() => match stream_name::discs(text).unwrap_or_default() {
-                place if place.is_empty() || place.starts_with('/') => Ok(()),
-                place if OnDisk::is_meant(place) => OnDisk::parse(place).map(drop),
-                _ => Err(format!("'{text}': expected discs, discs:/dev/sr0 or discs:disk:UUID=…:/PATH")),
-            },
-            place if OnDisk::is_meant(place) => OnDisk::parse(place).map(drop),
-            _ if stream_name::is_meant(text) => {
-                Err(format!("'{text}': expected stream:disk:UUID=…:/PATH, a file on a disk"))
-            }
-            address => Address::parse(address).map(drop),
-        };
-        understood.map_err(CommandError::usage)?;
-        if text.contains(char::is_whitespace) {
-            return Err(CommandError::usage(format!(
-                "'{text}': a kernel parameter cannot contain spaces; use UUID= or PARTUUID="
-            )));
-        }
-    }
+    source.map_or(Ok(()), elsewhere::understood)?;
     if args.medium.embed_key && source.is_none() {
         return Err(CommandError::usage("--embed-key needs an archive, on the medium or named by --source"));
     }
@@ -102,7 +77,7 @@ fn rescue_only(session: &Session, args: &IsoArgs) -> CommandResult {
         (true, None) => Some(keys::find(&args.key, &session.config)?),
     };
     if let Some(source) = source {
-        check_source(session, args, source, &machine);
+        elsewhere::check(session, &args.key, source, &machine);
     }
     let workshop = Workshop::open(session, &args.medium, &args.out, 0)?;
     let mut medium = args.medium.clone();
@@ -116,31 +91,9 @@ fn rescue_only(session: &Session, args: &IsoArgs) -> CommandResult {
         credentials,
         stick: None,
         set: None,
+        netboot: None,
     };
     medium::write_iso(session, &medium, &workshop, &request, &args.out)
-}
-
-/// Checks whether the archive that recovery will need is there now. If it is not, that is a warning: it may come later.
-fn check_source(session: &Session, args: &IsoArgs, source: &str, machine: &Machine) {
-    let owner = Owner::new(&*machine.machine_id, &*machine.name);
-    let warn = |text: String| session.reporter.emit(&Event::Warning { text });
-    // A tape may be in a safe, and a stream is opened with its key.
-    if stream_name::is_meant(source) {
-        return;
-    }
-    // A medium on a web server is mostly put there afterwards.
-    if matches!(Address::parse(source), Ok(Address::Http(_))) {
-        return;
-    }
-    let checked = archive::open(session, Some(source), &args.key)
-        .and_then(|archive| Ok((archive.repository.latest_of(&owner)?, archive)));
-    match checked {
-        Ok((snapshot, archive)) => {
-            session.reporter.note(format!("{source} holds a snapshot of {}", snapshot.time));
-            snapshot::warn_unless_startable(session, &archive, &snapshot, machine);
-        }
-        Err(error) => warn(format!("no archive can be read from {source} now: {}", error.message())),
-    }
 }
 
 /// Embeds one snapshot of a repository: it alone is copied, into a repository with a key of its own.
@@ -171,6 +124,7 @@ fn from_repository(session: &Session, args: &IsoArgs, from: &str) -> CommandResu
         credentials: false,
         stick: None,
         set: None,
+        netboot: None,
     };
     medium::write_iso(session, &args.medium, &workshop, &request, &args.out)
 }

@@ -3,6 +3,7 @@
 use super::interactive;
 use crate::command::MenuMode;
 use crate::error::{CommandError, CommandResult, Kind};
+use crate::job::telling::Told;
 use crate::job::{failure, network};
 use crate::session::Session;
 use lifeboat_archive::{ArchiveError, Selection};
@@ -80,6 +81,7 @@ pub fn mode(session: &Session, mode: MenuMode, root: Option<&Path>) -> CommandRe
     let network = network::with_sink(InitSink::open()?).inspect_err(|error| {
         sink.emit(&Event::Failed { reason: error.message() });
     })?;
+    let sink = Told::of(sink, &rescue, &network.credentials);
     // A comparison loses nothing by damage, and reports it.
     rescue.parameters.damaged |= mode == MenuMode::Compare;
     match mode {

@@ -55,6 +55,7 @@ pub fn run(session: &Session, args: &RefreshArgs, stick: Stick, shown: &str) -> 
         credentials: false,
         stick: Some(written.stick.id()),
         set: None,
+        netboot: None,
     };
     let prepared = contents::prepare(session, &medium, &workshop, &request)?;
     let boot = timed(session, "stick", || replace(session, &medium, &workshop, &request, &prepared, &written))?;

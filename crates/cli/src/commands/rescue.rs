@@ -58,6 +58,7 @@ pub fn run(session: &Session, args: &RescueArgs) -> CommandResult {
         credentials: false,
         stick: None,
         set: None,
+        netboot: None,
     };
     medium::write_iso(session, &args.medium, &workshop, &request, &args.out)?;
     backup::report(session, &report)

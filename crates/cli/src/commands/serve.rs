@@ -62,6 +62,12 @@ fn serve(session: &Session, args: &ServeArgs) -> CommandResult {
         if !args.listen.is_empty() {
             settings.listen.clone_from(&args.listen);
         }
+        if args.netboot.is_some() {
+            settings.netboot.clone_from(&args.netboot);
+        }
+        settings.netboot_known_only |= args.known_only;
+        settings.netboot_uefi_pxe |= args.uefi_pxe;
+        settings.only_netboot = args.only_netboot;
     };
     lifeboat_serve::serve(&args.folder, change, |prepared| started(session, args, prepared)).map_err(
         |error| match error {
@@ -85,11 +91,21 @@ fn started(session: &Session, args: &ServeArgs, prepared: &Prepared) {
     for address in &boot {
         reporter.line(format!("serving the boot tree at http://{address}/boot/"));
     }
+    if let Some(link) = prepared.netboot() {
+        reporter.line(format!("offering the boot tree on {link} by PXE, TFTP and HTTP boot"));
+        if !args.folder.join("boot").join(lifeboat_machine::netboot::MACHINES).is_dir() {
+            reporter.note(format!(
+                "the boot tree is empty; 'lifeboat media netboot --out {}/boot' puts a machine into it",
+                args.folder.display()
+            ));
+        }
+    }
     match tls {
         Some(tls) => {
             reporter.line(format!("certificate {}", tls.path.display()));
             reporter.line(format!("SHA-256 fingerprint {}", tls.fingerprint));
         }
+        None if all.is_empty() => {}
         None => reporter.warning("without TLS, tokens and archives can be read by everybody on the way"),
     }
     reporter.value(&Started {

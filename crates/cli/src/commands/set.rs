@@ -67,6 +67,7 @@ pub fn run(session: &Session, args: &SetArgs) -> CommandResult {
         credentials: false,
         stick: None,
         set: Some(set.clone()),
+        netboot: None,
     };
     let prepared = contents::prepare(session, &args.medium, &workshop, &request)?;
     let stem = match &target {

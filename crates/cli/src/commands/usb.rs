@@ -78,6 +78,7 @@ pub fn run(session: &Session, args: &UsbArgs) -> CommandResult {
         credentials: false,
         stick: Some(id),
         set: None,
+        netboot: None,
     };
     let prepared = contents::prepare(session, &args.medium, &workshop, &request)?;
     let sealing = contents::sealing(&request);

@@ -11,6 +11,7 @@ use lifeboat_archive::Secret;
 use lifeboat_machine::boot_list::{SEAL_CONTEXT, SIGNING_CERTIFICATE};
 use lifeboat_machine::bytes::{human, printable};
 use lifeboat_machine::manifest::{ArchiveRef, FORMAT};
+use lifeboat_machine::netboot::{DONE_FILE, Done, EMBEDDED_MEDIUM};
 use lifeboat_machine::{Event, EventSink as _, Machine, MediumManifest, Mode, stick};
 use lifeboat_media::{MediumInputs, Menu, MenuOptions, Seal};
 use lifeboat_rescue::Embedded;
@@ -34,6 +35,16 @@ pub struct Request<'a> {
     pub stick: Option<String>,
     /// The id of the set of discs of which it is the first.
     pub set: Option<String>,
+    /// It is started over the network.
+    pub netboot: Option<Netboot>,
+}
+
+/// What a rescue system that is started over the network has in its initramfs.
+pub struct Netboot {
+    /// By what it says that the machine was recovered.
+    pub done: Option<Done>,
+    /// The archive is in the boot tree, and so are key and credentials.
+    pub archive: bool,
 }
 
 /// A medium, complete but for what carries it.
@@ -146,8 +157,8 @@ pub fn prepare(
     if let Some(key) = request.key {
         write(&lifeboat.join("repository.key"), format!("{}\n", key.expose()).as_bytes())?;
     }
-    if request.credentials {
-        network::put_on_medium(&lifeboat)?;
+    if request.archive.is_none() && request.stick.is_none() && request.set.is_none() {
+        network::put_on_medium(&lifeboat, request.credentials)?;
     }
     if let Some(signing) = signing {
         let certificate = lifeboat_secureboot::pem::text("CERTIFICATE", &signing.key.certificate().der);
@@ -208,6 +219,9 @@ pub fn prepare(
     if let Some(policy) = &session.config.unattended {
         embedded.push(embed("lifeboat/policy.json", serde_json::to_vec_pretty(policy)?));
     }
+    if let Some(netboot) = &request.netboot {
+        embedded.extend(of_network(netboot, &files)?);
+    }
     let initrd = lifeboat.join("initrd.img");
     let initramfs = timed(session, "initramfs", || Ok(lifeboat_rescue::write_initramfs(&system, &embedded, &initrd)?))?;
     files.insert("initrd.img".to_owned(), initrd);
@@ -216,6 +230,26 @@ pub fn prepare(
         room::check(workshop.path(), 2 * lifeboat_media::program_bytes(&files)?, "the signed program")?;
     }
     Ok(Prepared { manifest, files, menu, initramfs_bytes: initramfs.size_bytes })
+}
+
+/// What a medium in the machine would hold.
+fn of_network(netboot: &Netboot, files: &BTreeMap<String, PathBuf>) -> Result<Vec<Embedded>, CommandError> {
+    let mut embedded = vec![];
+    let mut put = |path: String, bytes| embedded.push(Embedded { path, bytes, mode: 0o600 });
+    if let Some(done) = &netboot.done {
+        put(format!("lifeboat/{DONE_FILE}"), serde_json::to_vec(done)?);
+    }
+    let secrets = ["repository.key"].into_iter().chain(network::MEDIUM_FILES).filter(|_| !netboot.archive);
+    let wanted: Vec<_> = secrets.chain(["tools.img"]).filter_map(|name| files.get_key_value(name)).collect();
+    // Without something to carry there is no medium; one is known by these.
+    let known = ["machine.json", "manifest.json"].into_iter().filter(|_| !wanted.is_empty());
+    let known: Vec<_> = known.filter_map(|name| files.get_key_value(name)).collect();
+    for (name, path) in wanted.into_iter().chain(known) {
+        let bytes = std::fs::read(path)
+            .map_err(|error| CommandError::new(Kind::Failed, format!("cannot READ {}: {error}", path.display())))?;
+        put(format!("{}/lifeboat/{name}", EMBEDDED_MEDIUM.trim_start_matches('/')), bytes);
+    }
+    Ok(embedded)
 }
 
 fn menu_options(session: &Session, args: &MediumArgs) -> MenuOptions {

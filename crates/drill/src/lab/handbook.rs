@@ -22,9 +22,10 @@ pub enum Runs {
 }
 
 /// What another test runs, by how the line begins: the rescue system, a screen, storage that one machine does not have.
-const THERE: [(&str, &str, &str); 39] = [
+const THERE: [(&str, &str, &str); 40] = [
     ("lifeboat --json status > ", "crates/serve/tests/serve/room.rs", "/api/v1/status"),
     ("lifeboat serve ", "crates/cli/tests/serve.rs", "\"serve\""),
+    ("lifeboat media netboot ", "crates/drill/tests/netboot.rs", "lifeboat media netboot --out"),
     ("lifeboat media set ", "crates/drill/tests/sets.rs", "lifeboat media set --size"),
     ("lifeboat list --from /srv/discs", "crates/cli/tests/root_sets.rs", "[\"list\", \"--from\", from]"),
     ("lifeboat verify --from /srv/discs", "crates/cli/tests/root_sets.rs", "[\"verify\", \"--from\", \"./discs\"]"),

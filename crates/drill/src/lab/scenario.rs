@@ -86,6 +86,8 @@ pub struct Target {
     pub extra: Vec<String>,
     /// A rescue system that is loaded as by a network boot; the medium itself is in no drive.
     pub netboot: Option<DirectKernel>,
+    /// It starts by itself from a card among `extra`; the medium is in no drive.
+    pub network: bool,
 }
 
 /// A machine after its recovery.
@@ -274,6 +276,7 @@ impl Scenario {
         spec.extra.extend(target.extra.iter().cloned());
         let mut booted = match (&target.netboot, target.stick) {
             (Some(kernel), _) => spec.clone().kernel(kernel.clone()),
+            (None, _) if target.network => spec.clone(),
             (None, true) => spec.clone().stick(medium),
             (None, false) => spec.clone().disc(medium),
         };

@@ -85,3 +85,60 @@ fn the_boot_tree_is_for_everybody_and_nothing_else_is() {
     std::fs::write(at("vmlinuz"), "new").unwrap();
     assert_eq!(ask(room.address, "GET", "/boot/vmlinuz", &[], b"").text(), "new");
 }
+
+/// A machine in the boot tree, with this secret.
+fn machine(room: &Room, folder: &str, secret: &str) -> std::path::PathBuf {
+    use lifeboat_machine::netboot::{Entry, FORMAT};
+    let path = room.path("boot/machines").join(folder);
+    std::fs::create_dir_all(&path).unwrap();
+    let entry = Entry {
+        format: FORMAT,
+        machine_name: "db7".into(),
+        machine_id: "4c4c".into(),
+        medium_id: "0a".into(),
+        created_at: "2026-11-30T12:00:00Z".into(),
+        title: "db7".into(),
+        macs: vec!["52:54:00:00:00:01".into()],
+        done_blake3: blake3::hash(secret.as_bytes()).to_hex().to_string(),
+    };
+    std::fs::write(path.join("entry.json"), serde_json::to_vec(&entry).unwrap()).unwrap();
+    std::fs::write(path.join("armed"), "").unwrap();
+    path
+}
+
+#[test]
+fn a_machine_that_was_recovered_is_not_recovered_again() {
+    let room = Room::start("tls = false\nboot_listen = [\"127.0.0.1:0\"]", &[], Limits::default());
+    let (one, two) = (machine(&room, "db7-4c4c", "secret"), machine(&room, "db8-5d5d", "another"));
+    let tell =
+        |method: &str, path: &str, secret: &str| ask(room.boot.unwrap(), method, path, &[], secret.as_bytes()).status;
+    for (path, secret, status) in [
+        ("/boot/machines/db7-4c4c/done", "another", 403),
+        ("/boot/machines/db7-4c4c/done", "", 403),
+        ("/boot/machines/none/done", "secret", 404),
+        ("/boot/machines/db7-4c4c/done/", "secret", 405),
+        ("/boot/machines/../machines/db7-4c4c/done", "secret", 405),
+        ("/boot/machines/.x/done", "secret", 405),
+    ] {
+        assert_eq!(tell("POST", path, secret), status, "{path}");
+        assert!(one.join("armed").exists() && two.join("armed").exists());
+    }
+    assert_eq!(tell("POST", "/boot/machines/db7-4c4c/done", &"x".repeat(300)), 413);
+    assert_eq!(tell("GET", "/boot/machines/db7-4c4c/done", ""), 405);
+    assert!(one.join("armed").exists());
+    // Told twice, for the first answer may have been lost.
+    for _ in 0..2 {
+        assert_eq!(tell("POST", "/boot/machines/db7-4c4c/done", "secret"), 200);
+        assert!(!one.join("armed").exists() && two.join("armed").exists());
+    }
+    // A machine that was never armed has no secret.
+    std::fs::write(
+        two.join("entry.json"),
+        std::fs::read_to_string(two.join("entry.json"))
+            .unwrap()
+            .replace(&blake3::hash(b"another").to_hex().to_string(), ""),
+    )
+    .unwrap();
+    assert_eq!(tell("POST", "/boot/machines/db8-5d5d/done", ""), 403);
+    assert!(two.join("armed").exists());
+}

@@ -6,6 +6,7 @@ mod boot;
 mod hostile;
 mod killed;
 mod limits;
+mod netboot;
 mod remote;
 mod restic;
 mod rights;

@@ -123,3 +123,18 @@ fn a_token_counts_from_when_it_is_added_to_when_it_is_removed() {
     assert_eq!(ask(&secret), 401);
     assert_eq!(ask(&room.secrets["one"]), 200);
 }
+
+#[test]
+fn an_append_only_token_makes_so_many_repositories_and_no_more() {
+    let room = Room::plain(&[("a", "append-only", Some("m/a"), None), ("b", "append-only", Some("m/b"), None)]);
+    for number in 0..32 {
+        room.repository("a", &format!("m/a/{number}"));
+    }
+    let ask = |token: &str, repo: &str| room.ask(token, "POST", &format!("/{repo}/?create=true"), b"");
+    let refused = ask("a", "m/a/more");
+    assert_eq!(refused.status, 403, "{}", refused.text());
+    assert!(refused.text().contains("32 repositories"), "{}", refused.text());
+    assert!(!room.path("store/m/a/more").exists());
+    // Those that are there, and others' are not concerned.
+    assert_eq!((ask("a", "m/a/7").status, ask("b", "m/b").status), (200, 200));
+}
