@@ -89,7 +89,7 @@ pub fn write(inputs: &MediumInputs<'_>, place: &Place<'_>, runner: &dyn Runner) 
         (MACHINE_IPXE, ipxe::of_machine(&menu).into_bytes()),
     ]);
     if armed {
-        texts.insert(ARMED, b"The machine is recovered without a question as long as this file is here.\n".to_vec());
+        texts.insert(ARMED, menu.armed().into_bytes());
     }
     for (path, text) in &texts {
         put(&new.join(path), text, modes.1)?;

@@ -41,22 +41,25 @@ impl MachineMenu<'_> {
         source.into_iter().chain([format!("lifeboat.netboot={url}"), network]).collect()
     }
 
+    /// What arms the machine: a part of its menu for GRUB.
+    pub fn armed(&self) -> String {
+        let comment = "# The machine is recovered without a question as long as this file is here.";
+        format!("{comment}\nset default={}\nset timeout={}\n", self.default().0, self.menu.timeout_seconds)
+    }
+
     /// The menu for GRUB.
     pub fn grub_cfg(&self) -> String {
         let here = format!("$files/{MACHINES}/{}", self.folder);
         let (default, armed) = self.default();
-        let seconds = self.menu.timeout_seconds;
         let choice = match armed {
             true => vec![
-                format!("if [ -f {here}/{ARMED} ]; then"),
-                format!("  set default={default}"),
-                format!("  set timeout={seconds}"),
-                "else".to_owned(),
-                "  set default=local".to_owned(),
-                format!("  set timeout={LOCAL_SECONDS}"),
-                "fi".to_owned(),
+                "set default=local".to_owned(),
+                format!("set timeout={LOCAL_SECONDS}"),
+                "# While the machine is armed there is this file, which says otherwise. A test for a file would list its folder, which GRUB".to_owned(),
+                "# cannot do over the network.".to_owned(),
+                format!("source {here}/{ARMED}"),
             ],
-            false => vec![format!("set default={default}"), format!("set timeout={seconds}")],
+            false => vec![format!("set default={default}"), format!("set timeout={}", self.menu.timeout_seconds)],
         };
         let more = format!(" {}", self.parameters("$url", Some("$mac")).join(" "));
         let from = From { before: &[], folder: &here, more: &more };
@@ -76,10 +79,6 @@ pub(crate) fn grub_cfg(entries: &[(String, Entry)], url: Option<&str>) -> String
     line(&format!("  set files=\"($root){HTTP_PATH}\""));
     line("else");
     line("  set files=\"($root)\"");
-    line("  # Kernels come faster by HTTP, if the same server speaks it at its usual port.");
-    line(&format!("  if [ -f \"(http,$server){HTTP_PATH}/grub/grub.cfg\" ]; then"));
-    line(&format!("    set files=\"(http,$server){HTTP_PATH}\""));
-    line("  fi");
     line("fi");
     match url {
         Some(url) => line(&format!("set url={}", quoted(url))),

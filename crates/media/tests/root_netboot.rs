@@ -97,7 +97,8 @@ fn root_machines_come_into_a_tree_and_go() {
         (mode("tree/grub/grub.cfg"), mode(&format!("{folder}/lifeboat/kernel")), mode(folder)),
         (0o644, 0o644, 0o755)
     );
-    for script in ["tree/grub/grub.cfg", &format!("{folder}/menu.cfg")] {
+    assert!(desk.text(&format!("{folder}/armed")).ends_with("set default=nuke\nset timeout=10\n"));
+    for script in ["tree/grub/grub.cfg", &format!("{folder}/menu.cfg"), &format!("{folder}/armed")] {
         script_is_right(&desk.at(script));
     }
     insta::assert_snapshot!("netboot_grub_cfg", desk.text("tree/grub/grub.cfg"));

@@ -67,7 +67,7 @@ pub struct Settings {
     pub boot_listen: Vec<SocketAddr>,
     /// The network link on which machines that start are offered the boot tree, beside the DHCP server there.
     pub netboot: Option<String>,
-    /// The port of the boot tree there. GRUB speaks HTTP at port 80 only.
+    /// The port of the boot tree there.
     pub netboot_port: u16,
     /// Only the cards of machines in the boot tree are answered.
     pub netboot_known_only: bool,
