@@ -153,6 +153,9 @@ pub(crate) struct Record {
     more: u32,
 }
 
+/// The longest name that a filesystem can have, in bytes: 255 characters of up to 6 bytes where the kernel translates them (vfat, CIFS).
+pub(crate) const NAME_MAX: usize = 1530;
+
 /// SHA-256 of a blob.
 pub(crate) type Id = [u8; 32];
 

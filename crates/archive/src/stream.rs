@@ -36,7 +36,7 @@ pub mod age;
 mod archive;
 mod backup;
 pub mod by_hand;
-pub(crate) mod catalogue;
+mod catalogue;
 pub mod disc;
 mod frame;
 pub mod info;

@@ -29,10 +29,9 @@ mod rules;
 
 use crate::directories::{Directories, Identity, Tree};
 use crate::encrypted::Encrypted;
-use crate::file_table::{FileTable, Kind, More, Record};
+use crate::file_table::{FileTable, Kind, More, NAME_MAX, Record};
 use crate::file_tree::FileTree;
 use crate::report::{Problems, Progress};
-use crate::stream::catalogue::NAME_MAX;
 use crate::{ArchiveError, Observer};
 use content::Known;
 use extents::Extents;

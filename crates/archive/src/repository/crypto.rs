@@ -7,9 +7,6 @@ use aes256ctr_poly1305aes::Aes256CtrPoly1305Aes;
 use aes256ctr_poly1305aes::aead::AeadInPlace as _;
 use aes256ctr_poly1305aes::aead::generic_array::GenericArray;
 use sha2::{Digest as _, Sha256};
-
-/// SHA-256 of what comes in pieces.
-pub(crate) use sha2::Sha256 as Hasher;
 use zeroize::Zeroizing;
 
 /// Bytes before the encrypted ones: the nonce.

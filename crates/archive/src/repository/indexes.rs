@@ -8,9 +8,10 @@ use super::{crypto, pack};
 use crate::file_table::Id;
 use crate::report::locked;
 use crate::{ArchiveError, Observer};
+use lifeboat_sys::bounded::Same;
 use rayon::prelude::*;
 use rustic_core::FileType;
-use sha2::Digest as _;
+use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Mutex;
 
@@ -31,10 +32,6 @@ pub(super) const INDEX_BLOBS: usize = 50_000;
 
 /// Packs by the nonce of their header.
 type Heads = HashMap<Vec<u8>, Vec<Id>>;
-
-/// What files hold, by their identity.
-#[derive(Default)]
-struct Contents(HashMap<lifeboat_sys::bounded::Same, Id>);
 
 /// The packs that no index file names.
 #[derive(Debug, Default)]
@@ -126,36 +123,20 @@ impl Store {
         let read = |(id, size): &&(Id, u64)| self.read_head(id, *size, Some(&heads));
         let read: Vec<_> = packs.par_iter().map(read).collect();
         let heads = heads.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let several: HashMap<Id, &Vec<Id>> = heads
-            .values()
-            .filter(|packs| packs.len() > 1)
-            .flat_map(|packs| packs.iter().map(move |id| (*id, packs)))
-            .collect();
-        let mut contents = Contents::default();
+        let several: HashSet<Id> = heads.into_values().filter(|packs| packs.len() > 1).flatten().collect();
+        let mut contents = HashMap::new();
         let mut unnamed = Unnamed::default();
         for ((id, size), result) in packs.into_iter().zip(read) {
+            // A header belongs to one pack: the one whose content fits its name. So does a blob, as a rule.
             let is_known =
                 |pack: &IndexPack| pack.blobs.first().is_some_and(|blob| index.get(blob.kind, &blob.id).is_some());
-            let result = match result {
-                // A header belongs to one pack: the one whose content fits its name. Of others with the same one, nothing may be believed.
-                result if several.contains_key(id) => match self.fits(id, *size, &mut contents) {
-                    Ok(true) => result.and_then(|head| head.map_or_else(|| self.read_pack_header(id, *size), Ok)),
-                    Ok(false) => {
-                        Err(self.damaged(store::name(FileType::Pack, id), "its header is that of another pack"))
-                    }
-                    Err(error) => Err(error),
-                },
-                Ok(Some(pack)) if is_known(&pack) => match self.fits(id, *size, &mut contents) {
-                    Ok(true) => Ok(pack),
-                    Ok(false) => {
-                        Err(self.damaged(store::name(FileType::Pack, id), "its content does not fit its name"))
-                    }
-                    Err(error) => Err(error),
-                },
-                Ok(Some(pack)) => Ok(pack),
-                Ok(None) => self.read_pack_header(id, *size),
-                Err(error) => Err(error),
-            };
+            let result = result.and_then(|head| {
+                let is_doubtful = several.contains(id) || head.as_ref().is_some_and(is_known);
+                if is_doubtful && !self.fits(id, *size, &mut contents)? {
+                    return Err(store::mismatch(self, FileType::Pack, id));
+                }
+                head.map_or_else(|| self.read_pack_header(id, *size), Ok)
+            });
             match result {
                 Ok(pack) => unnamed.packs.push(pack),
                 Err(error) => match self.lost() {
@@ -168,12 +149,12 @@ impl Store {
     }
 
     /// Whether the content of a pack is the one of its name. What is the same file is read once.
-    fn fits(&self, id: &Id, size: u64, known: &mut Contents) -> Result<bool, ArchiveError> {
+    fn fits(&self, id: &Id, size: u64, known: &mut HashMap<Same, Id>) -> Result<bool, ArchiveError> {
         let same = self.same(FileType::Pack, id);
-        if let Some(content) = same.iter().find_map(|same| known.0.get(same)) {
+        if let Some(content) = same.iter().find_map(|same| known.get(same)) {
             return Ok(content == id);
         }
-        let mut hasher = crypto::Hasher::new();
+        let mut hasher = Sha256::new();
         let mut offset = 0;
         while offset < size {
             let length = (size - offset).min(PIECE);
@@ -183,7 +164,7 @@ impl Store {
             offset += length;
         }
         let content: Id = hasher.finalize().into();
-        known.0.extend(same.into_iter().map(|same| (same, content)));
+        known.extend(same.into_iter().map(|same| (same, content)));
         Ok(content == *id)
     }
 
@@ -243,19 +224,8 @@ impl Store {
         packs: Vec<IndexPack>,
         file: impl Fn(Vec<IndexPack>) -> IndexFile,
     ) -> Result<Vec<Id>, ArchiveError> {
-        let mut written = vec![];
-        let (mut part, mut blobs) = (vec![], 0);
-        let mut packs = packs.into_iter().peekable();
-        while let Some(pack) = packs.next() {
-            blobs += pack.blobs.len();
-            part.push(pack);
-            let is_full = packs.peek().is_none_or(|next| blobs + next.blobs.len() > INDEX_BLOBS);
-            if is_full {
-                written.push(self.write_index(&file(std::mem::take(&mut part)))?.0);
-                blobs = 0;
-            }
-        }
-        Ok(written)
+        let parts = portions(packs, |pack| pack.blobs.len());
+        parts.into_iter().map(|part| Ok(self.write_index(&file(part))?.0)).collect()
     }
 
     /// Records what packs list and no index names, and removes damaged index files: all that they listed is in the
@@ -300,5 +270,38 @@ impl Store {
             ));
         }
         Ok(())
+    }
+}
+
+/// Divides what goes into index files into parts that each have a good size; `blobs` says how many an item has.
+pub(super) fn portions<T>(items: impl IntoIterator<Item = T>, blobs: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
+    let (mut parts, mut sum) = (vec![], 0);
+    for item in items {
+        sum += blobs(&item);
+        match parts.last_mut() {
+            Some(part) if sum <= INDEX_BLOBS => Vec::push(part, item),
+            _ => {
+                sum = blobs(&item);
+                parts.push(vec![item]);
+            }
+        }
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_file_has_so_many_blobs_unless_one_pack_has_more() {
+        let parts = |sizes: &[usize]| portions(sizes.to_vec(), |size| *size);
+        assert_eq!(parts(&[]), Vec::<Vec<usize>>::new());
+        assert_eq!(parts(&[0, INDEX_BLOBS, 0]), [vec![0, INDEX_BLOBS, 0]]);
+        let (half, more) = (INDEX_BLOBS / 2, INDEX_BLOBS + 1);
+        assert_eq!(
+            parts(&[half, half, 1, more, half, half]),
+            [vec![half, half], vec![1], vec![more], vec![half, half]]
+        );
     }
 }

@@ -7,7 +7,7 @@
 use super::blobs::Blobs;
 use super::index::{Index, Location};
 use super::index_file::{BlobKind, Damage, IndexFile, Notes};
-use super::indexes::INDEX_BLOBS;
+use super::indexes::portions;
 use super::lock::Lock;
 use super::stock::{self, Sizes, Stock};
 use super::store::Store;
@@ -26,19 +26,8 @@ impl Store {
 
     /// Writes notes that replace those in the files `old`.
     fn write_notes(&self, notes: &Notes, old: &[Id]) -> Result<(), ArchiveError> {
-        let mut part = Notes::new();
-        let mut blobs = 0;
-        for (pack, damage) in notes {
-            // A pack is one that readers take.
-            if blobs + damage.blobs.len() > INDEX_BLOBS && !part.is_empty() {
-                self.write_index(&IndexFile::of_notes(&std::mem::take(&mut part)))?;
-                blobs = 0;
-            }
-            blobs += damage.blobs.len();
-            part.insert(*pack, damage.clone());
-        }
-        if !part.is_empty() {
-            self.write_index(&IndexFile::of_notes(&part))?;
+        for part in portions(notes.clone(), |(_, damage)| damage.blobs.len()) {
+            self.write_index(&IndexFile::of_notes(&part.into_iter().collect()))?;
         }
         old.iter().try_for_each(|id| self.remove(FileType::Index, id))
     }

@@ -96,6 +96,9 @@ impl Builder {
 
     /// Adds a blob.
     pub(crate) fn add(&mut self, sealer: &mut Sealer, id: Id, data: &[u8]) -> io::Result<()> {
+        if data.len() > LARGEST as usize {
+            return Err(too_large());
+        }
         let start = self.start(sealer, data.len())?;
         let text = self.bytes.len();
         self.bytes.reserve(zstd::zstd_safe::compress_bound(data.len()));
@@ -104,10 +107,6 @@ impl Builder {
         let packed = sealer.compressor.compress_to_buffer(data, &mut place)?;
         // What does not get smaller is stored as it is.
         let mut uncompressed_length = u32::try_from(data.len()).map_err(|_| too_large())?;
-        let is_large = data.len() > LARGEST as usize;
-        if is_large {
-            return Err(too_large());
-        }
         if is_blown_up(uncompressed_length, packed as u64) {
             // A reader would take it for a bomb: a directory of files with equal attributes. A frame that is skipped makes it as large as it
             // has to be (RFC 8878, section 3.1.2).
@@ -202,7 +201,7 @@ pub(crate) struct Opener {
 }
 
 /// A blob larger than this, in bytes, is rejected: restic writes trees of any size, but a directory of two million files has less.
-pub(super) const LARGEST: u32 = 1 << 30;
+pub(in crate::repository) const LARGEST: u32 = 1 << 30;
 /// Blobs of this size, in bytes, may be as small as they like in the pack;
 const MODEST: u32 = 64 << 20;
 /// of larger ones, the names and hashes of a directory, so many times their size in the pack is the most.

@@ -6,6 +6,7 @@
 use super::crypto;
 use super::index::{IdHasher, Index};
 use super::index_file::{BlobKind, IndexFile, IndexPack};
+use super::indexes::INDEX_BLOBS;
 use super::pack::{Builder, Pack, Sealer};
 use super::store::Store;
 use crate::ArchiveError;
@@ -20,8 +21,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
-/// An index file is written when this many blobs wait for it,
-const INDEX_BLOBS: usize = 50_000;
+/// An index file is written when as many blobs wait for it as it has room for,
 /// or this many packs are not known to be on the disk (they are open files),
 const INDEX_PACKS: usize = 128;
 /// or this time has passed: what was written before a crash need not be written again.

@@ -5,7 +5,7 @@
 //! name is checked, and nothing is reserved for counts that the bytes cannot hold.
 
 use super::volumes::Written;
-use crate::file_table::{FileTable, Kind, More, Record, Time, Under, Xattr};
+use crate::file_table::{FileTable, Kind, More, NAME_MAX, Record, Time, Under, Xattr};
 use crate::shared::Stretch;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -14,8 +14,6 @@ use std::path::PathBuf;
 const MAGIC: &[u8] = b"LIFEBOAT CATALOGUE 1\n";
 /// The longest description of a set.
 const INFO_MAX: usize = 1 << 20;
-/// Names that a filesystem can have: 255 characters of up to 6 bytes where the kernel translates them.
-pub(crate) const NAME_MAX: usize = 1530;
 /// What Linux takes (PATH_MAX), for targets and for paths of hidden directories.
 const PATH_MAX: usize = 1 << 20;
 /// The most extended attributes of an entry, in bytes: as many as the walk keeps.

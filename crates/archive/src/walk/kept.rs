@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
 
-/// Bytes of xattrs and of link targets that root's entries may have together.
+/// Bytes of xattrs, of link targets and of holes that root's entries may have together.
 const OF_ROOT: u64 = 1 << 30;
 /// The same for each other owner, so that one user's entries take nothing from another's.
 const OF_ANOTHER: u64 = 1 << 27;

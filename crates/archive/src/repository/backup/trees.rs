@@ -1,6 +1,7 @@
 //! Stores the directories of a table as trees, from the leaves up.
 
 use super::*;
+use crate::repository::pack::LARGEST;
 
 /// Stores all trees, with Lifeboat's own directory in the root; returns the root's tree. `before` is the progress: its totals
 /// stay, and each directory is one more entry.
@@ -46,8 +47,8 @@ pub(super) fn store(
     Ok(trees.get(&0).copied().unwrap_or_default())
 }
 
-/// Readers take no larger tree: [`super::super::pack::LARGEST`], less what Lifeboat's own directory and punctuation take.
-pub(super) const MOST: usize = (1 << 30) - (1 << 20);
+/// The largest tree, in bytes: what readers take, less what Lifeboat's own directory and punctuation take.
+pub(super) const MOST: usize = LARGEST as usize - (1 << 20);
 /// A node has no more beside its name, its content and its attributes.
 const BESIDE: usize = 512;
 /// An id as text with its punctuation.
@@ -61,7 +62,6 @@ pub(super) fn leave_out_too_large(table: &mut FileTable, most: usize, problems: 
         if table.records[index].kind != Kind::Directory || table.records[index].left_out {
             continue;
         }
-        // A byte takes six characters at most, in base64 four for three; a target is there twice.
         let bound: usize = table.children(index).map(|child| at_most(table, child)).sum();
         if bound <= most {
             continue;
@@ -108,7 +108,7 @@ fn leave_out(table: &mut FileTable, index: usize, sizes: &[(usize, usize)], most
     }
 }
 
-/// The most characters that a node takes.
+/// The most characters that a node takes: a byte takes six at most, in base64 three take four; a target is there twice.
 fn at_most(table: &FileTable, child: usize) -> usize {
     let record = &table.records[child];
     let ids = if record.kind == Kind::File { record.count as usize } else { 0 };

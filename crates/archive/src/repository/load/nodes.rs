@@ -1,7 +1,7 @@
 //! The nodes of a tree, as entries of a table.
 
 use super::super::node::{self, Node};
-use crate::file_table::{FileTable, Id, Kind, More, Record};
+use crate::file_table::{FileTable, Id, Kind, More, NAME_MAX, Record};
 
 /// What a tree holds beside what is added to the table.
 #[derive(Debug, Default)]
@@ -15,7 +15,10 @@ pub(crate) struct Nodes {
 /// So many bad entries of one tree are named.
 const NAMED_IN_TREE: usize = 1000;
 
-/// The same from the tree's text. An entry that cannot be is left out, and its siblings are not.
+/// Adds the children of a directory from the text of its tree. An entry that cannot be is left out, and its siblings are not.
+///
+/// # Errors
+/// When the text is no tree; then nothing is added.
 pub(crate) fn nodes(table: &mut FileTable, index: usize, tree: &[u8]) -> Result<Nodes, String> {
     let start = table.records.len();
     let mut nodes = Nodes::default();
@@ -43,15 +46,11 @@ pub(crate) fn nodes(table: &mut FileTable, index: usize, tree: &[u8]) -> Result<
     Ok(nodes)
 }
 
-/// The longest name, in bytes: most filesystems take 255 bytes, those of Windows 255 UTF-16 units, and each of these is at most three bytes of
-/// UTF-8; twice as much is what streams take.
-const LONGEST_NAME: usize = crate::stream::catalogue::NAME_MAX;
-
 /// Adds one node, whose siblings begin at `start`; returns its number and, of a directory, its tree.
 fn add(table: &mut FileTable, parent: usize, node: &Node<'_>, start: usize) -> Result<(usize, Option<Id>), String> {
     let name = node::unquote(&node.name).ok_or("its name is escaped wrongly")?;
     let is_valid = !name.is_empty() && name != b"." && name != b".." && !name.contains(&b'/') && !name.contains(&0);
-    if !is_valid || name.len() > LONGEST_NAME {
+    if !is_valid || name.len() > NAME_MAX {
         return Err("this is not a valid name".to_owned());
     }
     // Sorted names are part of the format; look-ups rely on it. Of two equal ones the first counts: with both it would be unclear which is

@@ -4,6 +4,7 @@ use super::super::blobs::Blobs;
 use super::super::guard::panic_message;
 use super::super::index::Index;
 use super::super::index_file::{BlobKind, IndexFile, IndexPack};
+use super::super::indexes::INDEX_BLOBS;
 use super::super::lock::Lock;
 use super::super::store::Store;
 use super::super::writer::{State, Writer};
@@ -19,8 +20,6 @@ type Key = (BlobKind, Id);
 
 /// Blobs that a thread takes at a time; they are together.
 const BATCH: usize = 64;
-/// Blobs of one index file.
-const INDEX_BLOBS: usize = 50_000;
 /// An index file with fewer is small,
 const SMALL: usize = 5_000;
 /// and so many small ones become one.
@@ -150,12 +149,7 @@ pub(super) fn swap(store: &Store, index: &Index, lock: &Lock, changes: Changes) 
     }
     out.flush()?;
     for (holders, packs) in waiting {
-        let lifeboat_holders = || holders.clone();
-        store.write_packs(packs, |packs_to_delete| IndexFile {
-            packs_to_delete,
-            lifeboat_holders: lifeboat_holders(),
-            ..IndexFile::default()
-        })?;
+        store.write_packs(packs, |packs_to_delete| marks_of(packs_to_delete, &holders))?;
     }
     if old.is_empty() && marks.is_empty() {
         return Ok(());
@@ -163,11 +157,7 @@ pub(super) fn swap(store: &Store, index: &Index, lock: &Lock, changes: Changes) 
     let mark = |holders: Option<BTreeSet<String>>| {
         let time = Some(super::super::clock::now());
         let packs_to_delete = marks.iter().map(|pack| IndexPack { time: time.clone(), ..pack.clone() }).collect();
-        store.write_packs(packs_to_delete, |packs_to_delete| IndexFile {
-            packs_to_delete,
-            lifeboat_holders: holders.clone(),
-            ..IndexFile::default()
-        })
+        store.write_packs(packs_to_delete, |packs_to_delete| marks_of(packs_to_delete, &holders))
     };
     // Before the packs leave the index: whoever reads it must not take them for something that was forgotten.
     let first = mark(None)?;
@@ -182,6 +172,11 @@ pub(super) fn swap(store: &Store, index: &Index, lock: &Lock, changes: Changes) 
         first.iter().try_for_each(|first| store.remove_if_there(FileType::Index, first))?;
     }
     Ok(())
+}
+
+/// An index file that marks packs for removal, which these holders of locks may still need.
+fn marks_of(packs_to_delete: Vec<IndexPack>, holders: &Option<BTreeSet<String>>) -> IndexFile {
+    IndexFile { packs_to_delete, lifeboat_holders: holders.clone(), ..IndexFile::default() }
 }
 
 /// Index files of a good size.
