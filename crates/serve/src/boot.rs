@@ -8,7 +8,7 @@
 
 use crate::answer::{Answer, Refusal, done, file};
 use crate::arriving::Arriving;
-use crate::folder::Folder;
+use crate::folder::{Folder, Known};
 use crate::path::LONGEST_PATH;
 use crate::place::blocking;
 use crate::room::BOOT;
@@ -46,14 +46,7 @@ pub async fn answer(root: &Folder, request: &mut Request<Incoming>) -> Result<An
     }
     let Some(below) = below(request.uri().path()) else { return Err(NOT_THERE) };
     let (root, wanted) = (root.clone(), below.clone());
-    let opened = blocking(move || {
-        let opened = open_file(&root, &wanted)?;
-        let status = rustix::fs::fstat(&opened)?;
-        match FileType::from_raw_mode(status.st_mode) {
-            FileType::RegularFile => Ok((opened, status.into())),
-            _ => Err(Errno::NOENT.into()),
-        }
-    });
+    let opened = blocking(move || Ok(open_file(&root, &wanted)?));
     match opened.await {
         Ok((opened, known)) => Ok(file(request.method(), request.headers(), opened, known)),
         Err(error) => match error.raw_os_error().map(Errno::from_raw_os_error) {
@@ -91,10 +84,7 @@ async fn disarm(root: &Folder, machine: String, request: &mut Request<Incoming>)
     let what = format!("{BOOT}/{MACHINES}/{machine}");
     let disarmed = blocking(move || {
         let folder = root.enter([BOOT, MACHINES, machine.as_str()])?;
-        let (file, _) = folder.open(ENTRY)?;
-        let mut json = vec![];
-        file.take(LARGEST_ENTRY).read_to_end(&mut json)?;
-        let entry = Entry::from_json(&json).map_err(io::Error::other)?;
+        let entry = entry(&folder)?;
         let expected = blake3::Hash::from_hex(&entry.done_blake3);
         // Compared in constant time.
         if !expected.is_ok_and(|expected| expected == blake3::hash(&secret)) {
@@ -120,9 +110,22 @@ async fn disarm(root: &Folder, machine: String, request: &mut Request<Incoming>)
     }
 }
 
-/// Opens what is in the tree. It is opened anew each time: a tree that is exchanged as a whole is another folder.
-pub(crate) fn open_file(root: &Folder, path: &str) -> Result<File, Errno> {
-    open(&root.enter([BOOT])?, path)
+/// Reads the entry of a machine in its folder.
+pub(crate) fn entry(folder: &Folder) -> io::Result<Entry> {
+    let (file, _) = folder.open(ENTRY)?;
+    let mut json = vec![];
+    file.take(LARGEST_ENTRY).read_to_end(&mut json)?;
+    Entry::from_json(&json).map_err(io::Error::other)
+}
+
+/// Opens a regular file of the tree. The tree is opened anew each time: one that is exchanged as a whole is another folder.
+pub(crate) fn open_file(root: &Folder, path: &str) -> Result<(File, Known), Errno> {
+    let opened = open(&root.enter([BOOT])?, path)?;
+    let status = rustix::fs::fstat(&opened)?;
+    match FileType::from_raw_mode(status.st_mode) {
+        FileType::RegularFile => Ok((opened, status.into())),
+        _ => Err(Errno::NOENT),
+    }
 }
 
 /// Links inside the tree are followed, those out of it are not.

@@ -15,13 +15,12 @@ use crate::boot;
 use crate::folder::Folder;
 use crate::room::BOOT;
 use lifeboat_machine::Mac;
-use lifeboat_machine::netboot::{ARMED, ENTRY, Entry, ISO, MACHINES, is_folder};
+use lifeboat_machine::netboot::{ARMED, Entry, ISO, MACHINES, is_folder};
 use lifeboat_sys::netlink::Netlink;
 use lifeboat_sys::packet::PacketSocket;
 use offer::{At, Boot, Image};
-use rustix::fs::{FileType, fstat};
 use std::collections::HashMap;
-use std::io::{self, Read as _};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,8 +38,6 @@ const TRANSFERS: usize = 128;
 const TRANSFERS_TO_ONE: usize = 8;
 /// How often a thread looks whether it shall end.
 const LOOK: Duration = Duration::from_millis(500);
-/// An entry is no larger, in bytes.
-const LARGEST_ENTRY: u64 = 1 << 20;
 
 /// A link with its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +100,12 @@ impl Netboot {
         let bind = |port: u16, what: &str| {
             UdpSocket::bind((link.address, port))
                 .and_then(|socket| socket.set_read_timeout(Some(LOOK)).map(|()| socket))
-                .map_err(|error| format!("cannot LISTEN at {}:{port} ({what}): {error}", link.address))
+                .map_err(|error| {
+                    format!(
+                        "cannot LISTEN at {}:{port} ({what}): {error}; try ending what else listens there",
+                        link.address
+                    )
+                })
         };
         Ok(Netboot {
             link,
@@ -177,11 +179,8 @@ impl Room {
         let mut found = None;
         let _ = machines.each(|listed| {
             if listed.is_folder && is_folder(&listed.name) {
-                let mut json = vec![];
-                if let Ok((file, _)) = machines.enter([listed.name.as_str()]).and_then(|folder| folder.open(ENTRY)) {
-                    let _ = file.take(LARGEST_ENTRY).read_to_end(&mut json);
-                }
-                let entry = Entry::from_json(&json).ok().filter(|entry| entry.addresses().any(|card| card == mac));
+                let entry = machines.enter([listed.name.as_str()]).ok().and_then(|folder| boot::entry(&folder).ok());
+                let entry = entry.filter(|entry| entry.addresses().any(|card| card == mac));
                 found = entry.map(|entry| (listed.name.clone(), entry)).or(found.take());
             }
             Ok(())
@@ -284,16 +283,12 @@ impl Room {
             Err(refused) => return refuse(refused),
         };
         let file = boot::below_tree(&request.name).and_then(|path| boot::open_file(&self.root, &path).ok());
-        let Some(file) = file else {
+        let Some((file, known)) = file else {
             tracing::debug!("{peer} asked for {:?}, which is not there", request.name);
             return refuse(tftp::NOT_THERE);
         };
-        let status = fstat(&file)?;
-        if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
-            return refuse(tftp::NOT_THERE);
-        }
         let began = Instant::now();
-        let sent = tftp::send(&socket, &request, &file, u64::try_from(status.st_size).unwrap_or(0))?;
+        let sent = tftp::send(&socket, &request, &file, known.size)?;
         tracing::debug!("{peer} took {sent} bytes of {} in {:.1} s", request.name, began.elapsed().as_secs_f64());
         Ok(())
     }

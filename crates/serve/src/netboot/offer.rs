@@ -18,7 +18,7 @@ use lifeboat_machine::Mac;
 use lifeboat_machine::netboot::{BIOS, HTTP_PATH, IPXE, UEFI};
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{DhcpPacket, IpAddress, IpProtocol, Ipv4Address, Ipv4Packet, Ipv4Repr, UdpPacket, UdpRepr};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::Ipv4Addr;
 
 /// RFC 2131, section 4.1.
 const SERVER_PORT: u16 = 67;
@@ -173,28 +173,24 @@ pub fn answer(message: &[u8], at: At, boot: &Boot<'_>) -> Option<Told> {
         (At::BootServer, ASK) => ACK,
         _ => return None,
     };
-    let url = |name: &str| {
-        format!("http://{}{HTTP_PATH}/{name}", SocketAddrV4::new(boot.server, boot.port)).replacen(
-            ":80/",
-            "/",
-            usize::from(boot.port == 80),
-        )
-    };
+    let port = if boot.port == 80 { String::new() } else { format!(":{}", boot.port) };
+    let url = |name: &str| format!("http://{}{port}{HTTP_PATH}/{name}", boot.server);
     let is = |class: &[u8]| question.class.starts_with(class);
+    let in_tree = |name: &str| (boot.has)(name).then(|| name.to_owned());
     // 16: x86-64 by HTTP; 7 and 9: x86-64 by PXE, in two readings of RFC 4578.
-    let (name, file, class) = match question.architecture {
+    let (file, class) = match question.architecture {
         16 if is(HTTP) && at == At::Link => match (boot.image)(question.mac) {
             Image::Withheld => return None,
-            Image::Path(path) => (UEFI, url(&path), HTTP),
-            Image::None => (UEFI, url(UEFI), HTTP),
+            Image::Path(path) => (url(&path), HTTP),
+            Image::None => (url(&in_tree(UEFI)?), HTTP),
         },
         _ if is(HTTP) || !is(PXE) => return None,
-        0 | 7 | 9 if question.is_ipxe => (IPXE, url(IPXE), PXE),
-        0 => (BIOS, BIOS.to_owned(), PXE),
-        7 | 9 if boot.uefi_pxe => (UEFI, UEFI.to_owned(), PXE),
+        0 | 7 | 9 if question.is_ipxe => (url(&in_tree(IPXE)?), PXE),
+        0 => (in_tree(BIOS)?, PXE),
+        7 | 9 if boot.uefi_pxe => (in_tree(UEFI)?, PXE),
         _ => return None,
     };
-    if !((boot.has)(name) || file.ends_with(".iso")) || !(boot.answers)(question.mac) || file.len() >= FILE {
+    if !(boot.answers)(question.mac) || file.len() >= FILE {
         return None;
     }
     // Without it UEFI asks the boot server at port 4011, which all firmware does; to take the file at once is what some does not.
