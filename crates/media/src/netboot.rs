@@ -8,12 +8,12 @@ use crate::grub;
 use crate::ipxe;
 use crate::iso::{MediumInputs, check_names, write_iso};
 use crate::netboot_menu::{self, MachineMenu};
+use lifeboat_machine::BootList;
 use lifeboat_machine::boot_list::BOOT_LIST;
 use lifeboat_machine::manifest::FORMAT;
 use lifeboat_machine::netboot::{
     ARMED, BIOS, ENTRY, Entry, GRUB_MENU, IPXE, ISO, MACHINES, MENU, UEFI_GRUB, is_folder,
 };
-use lifeboat_machine::{BootList, Mode};
 use lifeboat_rescue::sysroot::Sysroot;
 use lifeboat_sys::{Runner, durable};
 use rustix::fs::{FlockOperation, RenameFlags};
@@ -73,32 +73,9 @@ pub fn write(inputs: &MediumInputs<'_>, place: &Place<'_>, runner: &dyn Runner) 
     let name = Entry::folder(&place.entry.machine_name, &place.entry.machine_id);
     let (folder, new) = (machines.join(&name), machines.join(format!(".{name}.new")));
     remove(&new)?;
-    // What holds a key is for the server alone, which reads it as root or as the owner of the tree.
-    let modes = if inputs.manifest.embedded_key { (0o700, 0o600) } else { (0o755, 0o644) };
-    let mut size_bytes = 0;
-    for (path, source) in inputs.files {
-        size_bytes += copy(source, &new.join("lifeboat").join(path), modes)?;
-    }
     let menu = MachineMenu { menu: inputs.menu, folder: &name, archive: inputs.manifest.has_archive() };
-    let json =
-        serde_json::to_vec_pretty(place.entry).map_err(|error| MediaError::io("WRITE", &folder)(error.into()))?;
-    let armed = menu.default() == (&Mode::Nuke.to_string(), true);
-    let mut texts = BTreeMap::from([
-        (ENTRY, json),
-        (MENU, menu.grub_cfg().into_bytes()),
-        (MACHINE_IPXE, ipxe::of_machine(&menu).into_bytes()),
-    ]);
-    if armed {
-        texts.insert(ARMED, menu.armed().into_bytes());
-    }
-    for (path, text) in &texts {
-        put(&new.join(path), text, modes.1)?;
-    }
-    if let Some(url) = place.url {
-        size_bytes += image(inputs, &menu, url, &new.join(ISO), modes.1, runner)?;
-    }
-    let list = boot_list(inputs, &new, texts.keys().filter(|name| **name != ARMED), inputs.seal)?;
-    put(&new.join("lifeboat").join(BOOT_LIST), &list.to_json(), modes.1)?;
+    // Half a machine would only take room, which may be what it failed for.
+    let size_bytes = fill(inputs, place, &menu, &new, runner).inspect_err(|_| drop(remove(&new)))?;
     exchange(&new, &folder)?;
     let warnings = finish(tree, loaders, inputs, place)?;
     let there = |name: &str| tree.join(name).is_file();
@@ -108,9 +85,43 @@ pub fn write(inputs: &MediumInputs<'_>, place: &Place<'_>, runner: &dyn Runner) 
         bios: there(BIOS),
         uefi: there(lifeboat_machine::netboot::UEFI),
         secure_boot: there(UEFI_GRUB),
-        armed,
+        armed: menu.is_armed(),
         warnings,
     })
+}
+
+/// Writes all of a machine into a new folder; returns its size.
+fn fill(
+    inputs: &MediumInputs<'_>,
+    place: &Place<'_>,
+    menu: &MachineMenu<'_>,
+    new: &Path,
+    runner: &dyn Runner,
+) -> Result<u64, MediaError> {
+    // What holds a key is for the server alone, which reads it as root or as the owner of the tree.
+    let modes = if inputs.manifest.embedded_key { (0o700, 0o600) } else { (0o755, 0o644) };
+    let mut size_bytes = 0;
+    for (path, source) in inputs.files {
+        size_bytes += copy(source, &new.join("lifeboat").join(path), modes)?;
+    }
+    let json = serde_json::to_vec_pretty(place.entry).map_err(|error| MediaError::io("WRITE", new)(error.into()))?;
+    let mut texts = BTreeMap::from([
+        (ENTRY, json),
+        (MENU, menu.grub_cfg().into_bytes()),
+        (MACHINE_IPXE, ipxe::of_machine(menu).into_bytes()),
+    ]);
+    if menu.is_armed() {
+        texts.insert(ARMED, menu.armed().into_bytes());
+    }
+    for (path, text) in &texts {
+        put(&new.join(path), text, modes.1)?;
+    }
+    if let Some(url) = place.url {
+        size_bytes += image(inputs, menu, url, &new.join(ISO), modes.1, runner)?;
+    }
+    let list = boot_list(inputs, new, texts.keys().filter(|name| **name != ARMED), inputs.seal)?;
+    put(&new.join("lifeboat").join(BOOT_LIST), &list.to_json(), modes.1)?;
+    Ok(size_bytes)
 }
 
 /// An image with the rescue system, which firmware loads whole by HTTP and boots as a disc: there GRUB needs no network, of which Debian 12's

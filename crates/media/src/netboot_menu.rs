@@ -33,6 +33,11 @@ impl MachineMenu<'_> {
         }
     }
 
+    /// The machine is recovered without a question when it next starts from the tree.
+    pub fn is_armed(&self) -> bool {
+        self.default().1
+    }
+
     /// Kernel parameters that depend on where the tree is: `url` and `mac` may be variables of a boot loader; without `mac` the network is
     /// what an address is got for first.
     pub fn parameters(&self, url: &str, mac: Option<&str>) -> Vec<String> {

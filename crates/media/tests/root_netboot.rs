@@ -6,7 +6,7 @@ mod common;
 use lifeboat_machine::Mode;
 use lifeboat_machine::netboot::{Entry, FORMAT};
 use lifeboat_media::netboot::{NetbootReport, Place, forget, machines, write};
-use lifeboat_media::{MediumInputs, Menu, MenuOptions};
+use lifeboat_media::{MediaError, MediumInputs, Menu, MenuOptions};
 use lifeboat_sys::SystemRunner;
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
@@ -28,6 +28,16 @@ impl Desk {
 
     /// Puts a machine into the tree.
     fn put(&self, name: &str, mode: Option<Mode>, key: bool, url: Option<&str>) -> NetbootReport {
+        self.try_put(name, mode, key, url).unwrap()
+    }
+
+    fn try_put(
+        &self,
+        name: &str,
+        mode: Option<Mode>,
+        key: bool,
+        url: Option<&str>,
+    ) -> Result<NetbootReport, MediaError> {
         let lifeboat = self.at("lifeboat");
         std::fs::create_dir_all(lifeboat.join("repo/data")).unwrap();
         for (file, text) in
@@ -70,7 +80,7 @@ impl Desk {
             signing: None,
             progress: &|_| {},
         };
-        write(&inputs, &Place { tree: &tree, entry: &entry, url }, &SystemRunner).unwrap()
+        write(&inputs, &Place { tree: &tree, entry: &entry, url }, &SystemRunner)
     }
 }
 
@@ -130,6 +140,16 @@ fn root_machines_come_into_a_tree_and_go() {
         names
     };
     assert_eq!(names("tree/machines"), ["db7-4c4c4544", "web-1-4c4c4544"]);
+
+    // What fails leaves nothing of itself, and the machine as it was.
+    let before = desk.text(&format!("{folder}/menu.cfg"));
+    std::fs::remove_dir_all(desk.at("lifeboat")).unwrap();
+    std::fs::create_dir_all(desk.at("lifeboat/repo/data/x.iso")).unwrap();
+    std::os::unix::fs::symlink("nowhere", desk.at("lifeboat/repo/data/gone")).unwrap();
+    let failed = desk.try_put("db7", Some(Mode::Nuke), false, None).unwrap_err();
+    assert!(failed.to_string().contains("cannot READ"), "{failed}");
+    assert_eq!(names("tree/machines"), ["db7-4c4c4544", "web-1-4c4c4544"]);
+    assert_eq!(desk.text(&format!("{folder}/menu.cfg")), before);
 
     // What somebody else left there is no machine, and is named.
     std::fs::create_dir(desk.at("tree/machines/strange")).unwrap();

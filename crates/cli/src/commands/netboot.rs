@@ -6,7 +6,7 @@ use crate::job::boot_check::OwnKey;
 use crate::job::contents::{self, Netboot};
 use crate::job::medium::{Request, Workshop, timed};
 use crate::job::snapshot::{self, Use};
-use crate::job::{archive, elsewhere, keys, medium_repository, protect};
+use crate::job::{archive, elsewhere, keys, medium_repository, medium_room, protect};
 use crate::session::Session;
 use lifeboat_archive::Secret;
 use lifeboat_machine::bytes::human;
@@ -167,6 +167,10 @@ fn write(
         let text = "the machine has no network card that is known: it is chosen by hand in the menu; or try --mac";
         session.reporter.emit(&Event::Warning { text: text.to_owned() });
     }
+    let image = lifeboat_media::image_bytes(&prepared.files, false)?;
+    // With an address there is an image beside the files, which has kernel and initramfs once more.
+    let twice = if args.url.is_some() { lifeboat_media::program_bytes(&prepared.files)? } else { 0 };
+    medium_room::check(&args.out, image + twice, &args.out.display().to_string())?;
     let sealing = contents::sealing(&request);
     let seal = sealing.as_ref().map(|seal| seal as &lifeboat_media::Seal<'_>);
     let work = workshop.path().join("netboot");
