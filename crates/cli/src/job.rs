@@ -9,6 +9,7 @@ pub mod contents;
 pub mod disc_set;
 pub mod discs;
 pub mod elsewhere;
+pub mod embedded;
 pub mod exclusion;
 pub mod failure;
 pub mod found;

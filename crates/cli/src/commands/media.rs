@@ -4,12 +4,11 @@ use super::{label, netboot, refresh, rescue, set, tape, usb};
 use crate::command::{IsoArgs, MediaCommand, RescueArgs};
 use crate::error::{CommandError, CommandResult};
 use crate::job::boot_check::OwnKey;
+use crate::job::embedded::Chosen;
 use crate::job::medium::{self, Request, Workshop};
-use crate::job::snapshot::{self, Use};
-use crate::job::{archive, elsewhere, keys, medium_repository, place, protect};
+use crate::job::{elsewhere, keys, place, protect};
 use crate::session::Session;
 use crate::state::Task;
-use lifeboat_machine::manifest::ArchiveRef;
 use lifeboat_machine::on_disk::OnDisk;
 use std::path::Path;
 
@@ -83,48 +82,20 @@ fn rescue_only(session: &Session, args: &IsoArgs) -> CommandResult {
     let mut medium = args.medium.clone();
     medium.append.extend(args.source.iter().map(|source| format!("lifeboat.source={source}")));
     let credentials = key.is_some();
-    let request = Request {
-        machine: &machine,
-        archive: None,
-        key: key.as_ref(),
-        seal: known.as_ref(),
-        credentials,
-        stick: None,
-        set: None,
-        netboot: None,
-    };
+    let request = Request { key: key.as_ref(), seal: known.as_ref(), credentials, ..Request::of(&machine) };
     medium::write_iso(session, &medium, &workshop, &request, &args.out)
 }
 
-/// Embeds one snapshot of a repository: it alone is copied, into a repository with a key of its own.
+/// Embeds one snapshot of a repository.
 fn from_repository(session: &Session, args: &IsoArgs, from: &str) -> CommandResult {
-    let archive = archive::open(session, Some(from), &args.key)?;
-    // A medium may be the source; then its key is not the one that opens the machine's own media.
-    let secret = match archive.from_medium {
-        true => OwnKey::find(session, &args.key)?.secret.unwrap_or_else(|| archive.secret.clone()),
-        false => archive.secret.clone(),
-    };
-    let root = &args.medium.sysroot.sysroot;
-    let snapshot = snapshot::choose(session, &archive, args.snapshot.as_deref(), root, Use::Elsewhere)?;
-    let (machine, manifest) = archive::describe(&archive.repository, &snapshot)?;
-    snapshot::warn_unless_startable(session, &archive, &snapshot, &machine);
-    let archive_bytes = archive.repository.snapshot_bytes(&snapshot)?;
-    let workshop = Workshop::open(session, &args.medium, &args.out, archive_bytes)?;
-    let (copy, own) = medium_repository::create(&workshop.repository(), &secret, &machine.name, args.medium.embed_key)?;
-    let copied = medium::timed(session, "copy", || Ok(archive.repository.copy_snapshot(&snapshot, &copy)?))?;
-    let reference =
-        ArchiveRef { snapshot: copied.id, repository: copy.id(), entries: manifest.entries, bytes: manifest.bytes };
-    drop(copy);
-    medium_repository::keep_spare(&workshop.repository())?;
+    let chosen = Chosen::open(session, (from, &args.key), args.snapshot.as_deref(), &args.medium.sysroot.sysroot)?;
+    let workshop = Workshop::open(session, &args.medium, &args.out, chosen.bytes)?;
+    let (archive, own) = chosen.copy(session, &workshop, args.medium.embed_key)?;
     let request = Request {
-        machine: &machine,
-        archive: Some(reference),
+        archive: Some(archive),
         key: own.as_ref(),
-        seal: Some(&secret),
-        credentials: false,
-        stick: None,
-        set: None,
-        netboot: None,
+        seal: Some(&chosen.secret),
+        ..Request::of(&chosen.machine)
     };
     medium::write_iso(session, &args.medium, &workshop, &request, &args.out)
 }

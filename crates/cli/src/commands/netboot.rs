@@ -4,9 +4,9 @@ use crate::command::{MenuMode, NetbootArgs};
 use crate::error::{CommandError, CommandResult, Kind};
 use crate::job::boot_check::OwnKey;
 use crate::job::contents::{self, Netboot};
+use crate::job::embedded::Chosen;
 use crate::job::medium::{Request, Workshop, timed};
-use crate::job::snapshot::{self, Use};
-use crate::job::{archive, elsewhere, keys, medium_repository, medium_room, protect};
+use crate::job::{elsewhere, keys, medium_room, protect};
 use crate::session::Session;
 use lifeboat_archive::Secret;
 use lifeboat_machine::bytes::human;
@@ -93,27 +93,13 @@ fn with_source(session: &Session, args: &NetbootArgs, source: String) -> Command
     write(session, args, &workshop, &machine, Source::Elsewhere(source), key.as_ref(), known.as_ref())
 }
 
-/// The snapshot is copied into the tree, into a repository with a key of its own.
+/// The snapshot is copied into the tree.
 fn with_archive(session: &Session, args: &NetbootArgs, from: &str) -> CommandResult {
-    let archive = archive::open(session, Some(from), &args.key)?;
-    let secret = match archive.from_medium {
-        true => OwnKey::find(session, &args.key)?.secret.unwrap_or_else(|| archive.secret.clone()),
-        false => archive.secret.clone(),
-    };
-    let root = &args.medium.sysroot.sysroot;
-    let snapshot = snapshot::choose(session, &archive, args.snapshot.as_deref(), root, Use::Elsewhere)?;
-    let (machine, manifest) = archive::describe(&archive.repository, &snapshot)?;
-    snapshot::warn_unless_startable(session, &archive, &snapshot, &machine);
-    let bytes = archive.repository.snapshot_bytes(&snapshot)?;
-    let workshop = Workshop::for_set(session, &args.medium, Some(&args.out), (bytes, bytes))?;
-    let (copy, own) = medium_repository::create(&workshop.repository(), &secret, &machine.name, args.medium.embed_key)?;
-    let copied = timed(session, "copy", || Ok(archive.repository.copy_snapshot(&snapshot, &copy)?))?;
-    let reference =
-        ArchiveRef { snapshot: copied.id, repository: copy.id(), entries: manifest.entries, bytes: manifest.bytes };
-    drop(copy);
-    medium_repository::keep_spare(&workshop.repository())?;
+    let chosen = Chosen::open(session, (from, &args.key), args.snapshot.as_deref(), &args.medium.sysroot.sysroot)?;
+    let workshop = Workshop::for_set(session, &args.medium, Some(&args.out), (chosen.bytes, chosen.bytes))?;
+    let (reference, own) = chosen.copy(session, &workshop, args.medium.embed_key)?;
     let source = Source::Here(Box::new(reference));
-    write(session, args, &workshop, &machine, source, own.as_ref(), Some(&secret))
+    write(session, args, &workshop, &chosen.machine, source, own.as_ref(), Some(&chosen.secret))
 }
 
 fn write(
@@ -122,7 +108,7 @@ fn write(
     workshop: &Workshop,
     machine: &Machine,
     source: Source,
-    key: Option<&lifeboat_archive::Secret>,
+    key: Option<&Secret>,
     seal: Option<&Secret>,
 ) -> CommandResult {
     let folder = Entry::folder(&machine.name, &machine.machine_id);
@@ -140,14 +126,12 @@ fn write(
         }
     };
     let request = Request {
-        machine,
         netboot: Some(Netboot { done, archive: archive.is_some() }),
         credentials: archive.is_none() && key.is_some(),
         archive,
         key,
         seal,
-        stick: None,
-        set: None,
+        ..Request::of(machine)
     };
     let prepared = contents::prepare(session, &medium, workshop, &request)?;
     let entry = Entry {

@@ -48,14 +48,10 @@ pub fn run(session: &Session, args: &RefreshArgs, stick: Stick, shown: &str) -> 
     let workshop = Workshop::for_stick(session, &medium)?;
     let (key, seal) = (known.medium.key()?, OwnKey::find(session, &args.key)?.secret);
     let request = Request {
-        machine: &known.machine,
-        archive: None,
         key: key.as_ref(),
         seal: seal.as_ref(),
-        credentials: false,
         stick: Some(written.stick.id()),
-        set: None,
-        netboot: None,
+        ..Request::of(&known.machine)
     };
     let prepared = contents::prepare(session, &medium, &workshop, &request)?;
     let boot = timed(session, "stick", || replace(session, &medium, &workshop, &request, &prepared, &written))?;

@@ -50,16 +50,7 @@ pub fn run(session: &Session, args: &RescueArgs) -> CommandResult {
     };
     drop(repository);
     medium_repository::keep_spare(&workshop.repository())?;
-    let request = Request {
-        machine: &machine,
-        archive: Some(archive),
-        key: own.as_ref(),
-        seal: Some(&secret),
-        credentials: false,
-        stick: None,
-        set: None,
-        netboot: None,
-    };
+    let request = Request { archive: Some(archive), key: own.as_ref(), seal: Some(&secret), ..Request::of(&machine) };
     medium::write_iso(session, &args.medium, &workshop, &request, &args.out)?;
     backup::report(session, &report)
 }

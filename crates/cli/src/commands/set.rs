@@ -60,14 +60,10 @@ pub fn run(session: &Session, args: &SetArgs) -> CommandResult {
     let secret = keys::find_or_create(&args.key, &session.config)?;
     let set = contents::random_id()?;
     let request = Request {
-        machine: &machine,
-        archive: None,
         key: args.medium.embed_key.then_some(&secret),
         seal: Some(&secret),
-        credentials: false,
-        stick: None,
         set: Some(set.clone()),
-        netboot: None,
+        ..Request::of(&machine)
     };
     let prepared = contents::prepare(session, &args.medium, &workshop, &request)?;
     let stem = match &target {

@@ -124,16 +124,7 @@ fn rescue_system(
     let seal = OwnKey::find(session, &args.key)?.secret;
     let workshop = Workshop::open(session, &medium, &iso, 0)?;
     let key = medium.embed_key.then_some(secret);
-    let request = Request {
-        machine,
-        archive: None,
-        key,
-        seal: seal.as_ref(),
-        credentials: false,
-        stick: None,
-        set: None,
-        netboot: None,
-    };
+    let request = Request { key, seal: seal.as_ref(), ..Request::of(machine) };
     medium::write_iso(session, &medium, &workshop, &request, &iso)?;
     Ok(iso)
 }

@@ -3,18 +3,16 @@
 use super::verify;
 use crate::command::{FromArgs, UsbArgs};
 use crate::error::{CommandError, CommandResult, Kind};
-use crate::job::archive::{self, Archive};
-use crate::job::boot_check::OwnKey;
 use crate::job::contents::{self, Boots, Prepared};
+use crate::job::embedded::Chosen;
 use crate::job::hooks::Around;
 use crate::job::medium::{Request, Workshop, timed};
-use crate::job::snapshot::{self, Use};
 use crate::job::stick::{self, Written};
 use crate::job::target_disk::{TargetDisk, Wanted};
 use crate::job::{backup, keys, medium_repository, medium_room, moment, place, protect};
 use crate::session::Session;
 use crate::state::Task;
-use lifeboat_archive::{BackupReport, Secret, SnapshotInfo};
+use lifeboat_archive::{BackupReport, Secret};
 use lifeboat_machine::bytes::human;
 use lifeboat_machine::{Event, EventSink as _, Machine};
 use lifeboat_media::stick::{Places, StickBoot, StickLoaders};
@@ -34,7 +32,7 @@ const LEAST: &str = "the rescue system and the archive, even compressed to half"
 /// What goes into the repository of a new stick.
 enum Content {
     Backup,
-    Snapshot(Box<Archive>, Box<SnapshotInfo>),
+    Snapshot(Box<Chosen>),
     Nothing,
 }
 
@@ -70,16 +68,8 @@ pub fn run(session: &Session, args: &UsbArgs) -> CommandResult {
     // From here on nothing is asked.
     let workshop = Workshop::for_stick(session, &args.medium)?;
     let own = args.medium.embed_key.then(keys::generate).transpose()?;
-    let request = Request {
-        machine: &plan.machine,
-        archive: None,
-        key: own.as_ref(),
-        seal: Some(&plan.secret),
-        credentials: false,
-        stick: Some(id),
-        set: None,
-        netboot: None,
-    };
+    let request =
+        Request { key: own.as_ref(), seal: Some(&plan.secret), stick: Some(id), ..Request::of(&plan.machine) };
     let prepared = contents::prepare(session, &args.medium, &workshop, &request)?;
     let sealing = contents::sealing(&request);
     let seal = sealing.as_ref().map(|seal| seal as &lifeboat_media::Seal<'_>);
@@ -104,16 +94,9 @@ fn plan(session: &Session, args: &UsbArgs, target: &TargetDisk, saves: bool) -> 
     let image = target.is_image().then_some(target.path.clone());
     let (content, machine, archive_bytes, secret) = match &args.from {
         Some(from) => {
-            let archive = archive::open(session, Some(from), &args.key)?;
-            let secret = match archive.from_medium {
-                true => OwnKey::find(session, &args.key)?.secret.unwrap_or_else(|| archive.secret.clone()),
-                false => archive.secret.clone(),
-            };
-            let snapshot = snapshot::choose(session, &archive, args.snapshot.as_deref(), sysroot, Use::Elsewhere)?;
-            let (machine, _) = archive::describe(&archive.repository, &snapshot)?;
-            snapshot::warn_unless_startable(session, &archive, &snapshot, &machine);
-            let bytes = archive.repository.snapshot_bytes(&snapshot)?;
-            (Content::Snapshot(Box::new(archive), Box::new(snapshot)), machine, bytes, Some(secret))
+            let chosen = Chosen::open(session, (from, &args.key), args.snapshot.as_deref(), sysroot)?;
+            let (machine, bytes, secret) = (chosen.machine.clone(), chosen.bytes, chosen.secret.clone());
+            (Content::Snapshot(Box::new(chosen)), machine, bytes, Some(secret))
         }
         None => {
             if !args.dry_run {
@@ -210,8 +193,8 @@ fn write(
     let repository = medium_repository::create_with(&folder, &plan.secret, &plan.machine.name, own)?;
     let report = match &plan.content {
         Content::Nothing => None,
-        Content::Snapshot(archive, snapshot) => {
-            timed(session, "copy", || Ok(archive.repository.copy_snapshot(snapshot, &repository)?))?;
+        Content::Snapshot(chosen) => {
+            timed(session, "copy", || Ok(chosen.archive.repository.copy_snapshot(&chosen.snapshot, &repository)?))?;
             None
         }
         Content::Backup => {

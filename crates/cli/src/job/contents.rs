@@ -39,6 +39,22 @@ pub struct Request<'a> {
     pub netboot: Option<Netboot>,
 }
 
+impl<'a> Request<'a> {
+    /// A medium for a machine, with nothing else on it.
+    pub fn of(machine: &'a Machine) -> Request<'a> {
+        Request {
+            machine,
+            archive: None,
+            key: None,
+            seal: None,
+            credentials: false,
+            stick: None,
+            set: None,
+            netboot: None,
+        }
+    }
+}
+
 /// What a rescue system that is started over the network has in its initramfs.
 pub struct Netboot {
     /// By what it says that the machine was recovered.
