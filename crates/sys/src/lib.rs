@@ -25,6 +25,7 @@
 //! | [`uevent`] | kernel device events over netlink |
 //! | [`netlink`] | network links, addresses and routes |
 //! | [`packet`] | whole packets on a link, before it has an address |
+//! | [`datagram`] | UDP in such packets |
 //! | `readable` | the next datagram of a socket, with a deadline |
 //! | [`loop_device`] | loop devices |
 //! | [`optical`] | optical drives: volume id, eject |
@@ -40,6 +41,7 @@ pub mod bounded;
 pub mod child;
 pub mod confined;
 pub mod console;
+pub mod datagram;
 pub mod durable;
 pub mod ending;
 pub mod extents;

@@ -16,8 +16,8 @@
 
 use lifeboat_machine::Mac;
 use lifeboat_machine::netboot::{BIOS, HTTP_PATH, IPXE, UEFI};
-use smoltcp::phy::ChecksumCapabilities;
-use smoltcp::wire::{DhcpPacket, IpAddress, IpProtocol, Ipv4Address, Ipv4Packet, Ipv4Repr, UdpPacket, UdpRepr};
+use lifeboat_sys::datagram::{self, Ports};
+use smoltcp::wire::DhcpPacket;
 use std::net::Ipv4Addr;
 
 /// RFC 2131, section 4.1.
@@ -118,8 +118,7 @@ struct Question<'a> {
 }
 
 impl Question<'_> {
-    fn read(bytes: &[u8]) -> Option<Question<'_>> {
-        let packet = DhcpPacket::new_checked(bytes).ok()?;
+    fn read<'a>(bytes: &'a [u8], packet: &'a DhcpPacket<&[u8]>) -> Option<Question<'a>> {
         let plain = bytes.first() == Some(&REQUEST)
             && packet.hardware_len() == 6
             && packet.magic_number() == MAGIC
@@ -127,8 +126,7 @@ impl Question<'_> {
         if !plain {
             return None;
         }
-        // smoltcp's options point into a packet that lives as long as this function.
-        let option = |kind: u8| find(bytes.get(HEAD..)?, kind);
+        let option = |kind: u8| packet.options().find(|option| option.kind == kind).map(|option| option.data);
         Some(Question {
             bytes,
             kind: *option(option::KIND)?.first()?,
@@ -145,29 +143,10 @@ impl Question<'_> {
     }
 }
 
-/// The data of an option.
-fn find(mut options: &[u8], wanted: u8) -> Option<&[u8]> {
-    loop {
-        let (kind, rest) = options.split_first()?;
-        match *kind {
-            // A filler, without a length.
-            0 => options = rest,
-            option::END => return None,
-            kind => {
-                let (length, rest) = rest.split_first()?;
-                let (data, rest) = rest.split_at_checked(usize::from(*length))?;
-                if kind == wanted {
-                    return Some(data);
-                }
-                options = rest;
-            }
-        }
-    }
-}
-
 /// The answer to a DHCP message; `None` for what does not want to start from the network, or not from here.
 pub fn answer(message: &[u8], at: At, boot: &Boot<'_>) -> Option<Told> {
-    let question = Question::read(message)?;
+    let packet = DhcpPacket::new_checked(message).ok()?;
+    let question = Question::read(message, &packet)?;
     let kind = match (at, question.kind) {
         (At::Link, DISCOVER) => OFFER,
         (At::BootServer, ASK) => ACK,
@@ -240,43 +219,18 @@ fn reply(question: &Question<'_>, kind: u8, class: &[u8], file: &str, at_once: b
 
 /// The DHCP message for a server in an IPv4 packet.
 pub fn payload(packet: &[u8]) -> Option<&[u8]> {
-    let ip = Ipv4Packet::new_checked(packet).ok()?;
-    // The first fragment could claim anything. The UDP checksum is ignored: a virtual link delivers packets before it is filled in.
-    if ip.next_header() != IpProtocol::Udp || ip.more_frags() || ip.frag_offset() != 0 {
-        return None;
-    }
-    let header = usize::from(ip.header_len());
-    let udp = UdpPacket::new_checked(ip.payload()).ok()?;
-    if udp.dst_port() != SERVER_PORT {
-        return None;
-    }
-    packet.get(header + 8..header + usize::from(udp.len()))
+    datagram::payload(packet, None, SERVER_PORT)
 }
 
 /// An IPv4 packet with a message for all clients of a link.
 pub fn broadcast(server: Ipv4Addr, message: &[u8]) -> Vec<u8> {
-    let udp = UdpRepr { src_port: SERVER_PORT, dst_port: CLIENT_PORT };
-    let ip = Ipv4Repr {
-        src_addr: server,
-        dst_addr: Ipv4Address::BROADCAST,
-        next_header: IpProtocol::Udp,
-        payload_len: udp.header_len() + message.len(),
-        hop_limit: 64,
-    };
-    let checksums = ChecksumCapabilities::default();
-    let mut bytes = vec![0; ip.buffer_len() + ip.payload_len];
-    let mut ip_packet = Ipv4Packet::new_unchecked(bytes.as_mut_slice());
-    ip.emit(&mut ip_packet, &checksums);
-    let mut udp_packet = UdpPacket::new_unchecked(ip_packet.payload_mut());
-    let (from, to) = (IpAddress::Ipv4(server), IpAddress::Ipv4(Ipv4Address::BROADCAST));
-    let fill = |payload: &mut [u8]| payload.copy_from_slice(message);
-    udp.emit(&mut udp_packet, &from, &to, message.len(), fill, &checksums);
-    bytes
+    datagram::broadcast(server, Ports { from: SERVER_PORT, to: CLIENT_PORT }, message)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use smoltcp::wire::Ipv4Packet;
 
     const MAC: [u8; 6] = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
     const SERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
@@ -351,7 +305,10 @@ mod tests {
         );
         // No address is lent; the next server is this one.
         assert_eq!((&pxe[16..20], &pxe[20..24], &pxe[108..115]), (&[0; 4][..], &SERVER.octets()[..], &b"bios.0\0"[..]));
-        let option = |message: &[u8], kind| find(&message[HEAD..], kind).map(<[u8]>::to_vec);
+        let option = |message: &[u8], kind| {
+            let packet = DhcpPacket::new_checked(message).unwrap();
+            packet.options().find(|option| option.kind == kind).map(|option| option.data.to_vec())
+        };
         assert_eq!(option(&pxe, 53), Some(vec![2]));
         assert_eq!(option(&pxe, 60).as_deref(), Some(PXE));
         assert_eq!(option(&pxe, 97), Some(vec![7; 17]));

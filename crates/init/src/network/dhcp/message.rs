@@ -2,11 +2,8 @@
 //! is here. Bytes come from whoever is on the network: nothing in them is believed without a check.
 
 use lifeboat_machine::Mac;
-use smoltcp::phy::ChecksumCapabilities;
-use smoltcp::wire::{
-    DhcpMessageType, DhcpOption, DhcpPacket, DhcpRepr, EthernetAddress, IpAddress, IpProtocol, Ipv4Address, Ipv4Packet,
-    Ipv4Repr, UdpPacket, UdpRepr,
-};
+use lifeboat_sys::datagram::{self, Ports};
+use smoltcp::wire::{DhcpMessageType, DhcpOption, DhcpPacket, DhcpRepr, EthernetAddress, Ipv4Address};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -119,41 +116,15 @@ pub fn packet(outgoing: Outgoing, mac: Mac, transaction: u32, seconds: u16, host
         rebind_duration: None,
         additional_options: if name.is_empty() { &options[..1] } else { &options },
     };
-    let udp = UdpRepr { src_port: CLIENT_PORT, dst_port: SERVER_PORT };
-    let ip = Ipv4Repr {
-        src_addr: own,
-        dst_addr: Ipv4Address::BROADCAST,
-        next_header: IpProtocol::Udp,
-        payload_len: udp.header_len() + dhcp.buffer_len(),
-        hop_limit: 64,
-    };
-    let checksums = ChecksumCapabilities::default();
-    let mut bytes = vec![0; ip.buffer_len() + ip.payload_len];
-    let mut ip_packet = Ipv4Packet::new_unchecked(bytes.as_mut_slice());
-    ip.emit(&mut ip_packet, &checksums);
-    let mut udp_packet = UdpPacket::new_unchecked(ip_packet.payload_mut());
-    let fill = |payload: &mut [u8]| {
-        // It fails only in a buffer that is too small, and this one has the size that it requires.
-        let _ = dhcp.emit(&mut DhcpPacket::new_unchecked(payload));
-    };
-    let (from, to) = (IpAddress::Ipv4(own), IpAddress::Ipv4(Ipv4Address::BROADCAST));
-    udp.emit(&mut udp_packet, &from, &to, dhcp.buffer_len(), fill, &checksums);
-    bytes
+    let mut message = vec![0; dhcp.buffer_len()];
+    // It fails only in a buffer that is too small, and this one has the size that it requires.
+    let _ = dhcp.emit(&mut DhcpPacket::new_unchecked(message.as_mut_slice()));
+    datagram::broadcast(own, Ports { from: CLIENT_PORT, to: SERVER_PORT }, &message)
 }
 
 /// Reads a packet; `None` for everything that does not answer our transaction.
 pub fn answer(bytes: &[u8], mac: Mac, transaction: u32) -> Option<Answer> {
-    let ip = Ipv4Packet::new_checked(bytes).ok()?;
-    // The first fragment could claim anything.
-    if ip.next_header() != IpProtocol::Udp || ip.more_frags() || ip.frag_offset() != 0 {
-        return None;
-    }
-    let udp = UdpPacket::new_checked(ip.payload()).ok()?;
-    // The UDP checksum is ignored: a virtual link delivers packets before their checksum is filled in.
-    if (udp.src_port(), udp.dst_port()) != (SERVER_PORT, CLIENT_PORT) {
-        return None;
-    }
-    message(udp.payload(), mac, transaction)
+    message(datagram::payload(bytes, Some(SERVER_PORT), CLIENT_PORT)?, mac, transaction)
 }
 
 /// Reads the payload of the UDP packet.
@@ -275,6 +246,7 @@ impl Lease {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use smoltcp::wire::{Ipv4Packet, UdpPacket};
 
     const MAC: Mac = Mac([0x52, 0x54, 0, 1, 2, 3]);
 
