@@ -8,7 +8,7 @@ seconds=${1:-600}
 shift || true
 targets=("$@")
 if [ ${#targets[@]} = 0 ]; then
-	targets=(parameters uevent dhcp manifest boot_list machine module_index volume_header iso tree extras pack_header index snapshot key_file s3_list rest_list links sftp luks stream_trailer stream_frames stream_members stream_catalogue serve_request serve_start serve_told serve_settings)
+	mapfile -t targets < <(basename -s .rs "$top"/fuzz/targets/*.rs)
 fi
 target_directory=${CARGO_TARGET_DIR:-$top/target}/fuzz
 export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

@@ -18,12 +18,13 @@ const WORDS_OF_ALL: [&str; 1] = ["machine"];
 /// One rule: what is wrong, a line each.
 type Rule = fn(&Path) -> anyhow::Result<Vec<String>>;
 
-const RULES: [(&str, Rule); 6] = [
+const RULES: [(&str, Rule); 7] = [
     ("files are short", files_are_short),
     ("files do not import each other in circles", no_circles),
     ("crates use what the developer guide says", crates_use_what_the_guide_says),
     ("crates have a map", crates_have_a_map),
     ("dependencies have their reason", dependencies_have_their_reason),
+    ("fuzz targets are built and have seeds", fuzz_targets_are_whole),
     ("links in documents lead somewhere", docs::links),
 ];
 
@@ -135,6 +136,26 @@ fn dependencies_have_their_reason(top: &Path) -> anyhow::Result<Vec<String>> {
         .filter(|name| !name.starts_with("lifeboat-") && !word(&reasons, name))
         .map(|name| format!("{name} is not in docs/decisions/dependencies.md"))
         .collect())
+}
+
+/// A target that cannot start ends `make fuzz`, and those after it are not run.
+fn fuzz_targets_are_whole(top: &Path) -> anyhow::Result<Vec<String>> {
+    let manifest: toml::Table = read(&top.join("fuzz/Cargo.toml"))?.parse().context("cannot READ fuzz/Cargo.toml")?;
+    let built = manifest.get("bin").and_then(toml::Value::as_array).context("fuzz/Cargo.toml has no [[bin]]")?;
+    let is_built = |path: &str| built.iter().any(|bin| bin.get("path").and_then(toml::Value::as_str) == Some(path));
+    let (mut targets, mut wrong) = (Vec::new(), Vec::new());
+    collect(&top.join("fuzz/targets"), "rs", &mut targets)?;
+    for target in targets {
+        let name = target.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        if !is_built(&format!("targets/{name}.rs")) {
+            wrong.push(format!("fuzz/Cargo.toml does not build {name}"));
+        }
+        let seeds = top.join("fuzz/seeds").join(&name);
+        if !fs::read_dir(&seeds).is_ok_and(|mut entries| entries.next().is_some()) {
+            wrong.push(format!("{} has no seeds", shown(&seeds, top)));
+        }
+    }
+    Ok(wrong)
 }
 
 /// All Rust sources of the workspace.
